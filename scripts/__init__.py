@@ -1,0 +1,1 @@
+"""The stages' implementation; `scripts.lib` holds what they share."""

@@ -1,0 +1,1 @@
+"""Small modules, each one subject, shared by the stage scripts, the rules and the tests."""

@@ -1,0 +1,228 @@
+"""The ledger: what each stage's table holds, how it is written and read, and whether it balances.
+
+Each stage writes one table a video, with one row for each thing it considered. Every row ends
+`kept`, `dropped` (by a rule, with the value and the threshold) or `quarantined` (with a reason);
+the `kept` of one stage are the parents of the next stage's rows. The columns are listed here and
+nowhere else. Tables are CSV: UTF-8, `\\n`, no absolute path, no time of day.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import math
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.lib.files import write_text
+
+KEPT, DROPPED, QUARANTINED = "kept", "dropped", "quarantined"
+OUTCOMES = (KEPT, DROPPED, QUARANTINED)
+CORE = ("item", "parent", "outcome", "reason", "value", "threshold", "path", "sha256")
+Row = dict[str, object]
+
+#: The stage's own columns, behind CORE. `path` is relative to the dataset folder throughout.
+COLUMNS = {
+    "probe": (
+        *CORE,
+        *("file", "bytes", "container", "codec", "pix_fmt", "coded_width", "coded_height"),
+        *("width", "height", "sar", "rotation", "fps", "duration_s", "declared_duration_s"),
+        *("frames", "bitrate_kbps", "vfr", "largest_gap_s", "start_s", "detail"),
+    ),
+    "extract": (
+        *CORE,
+        *("time_s", "pts", "frame", "width", "height", "sharpness"),
+        *("decoder", "decoder_reason", "decoder_version"),
+        *("rotation", "sar", "interlaced", "transfer", "matrix", "bit_depth"),
+        *("frames_decoded", "decode_errors", "detail"),
+    ),
+    "crop": (
+        *CORE,
+        *("confidence", "class_name", "x1", "y1", "x2", "y2"),
+        *("crop_x1", "crop_y1", "crop_x2", "crop_y2", "frame_width", "frame_height"),
+        *("detector", "weights_sha256", "device", "detail"),
+    ),
+    "mask": (
+        *CORE,
+        *("width", "height", "subject_fraction", "edge_fraction", "x1", "y1", "x2", "y2"),
+        *("segmenter", "weights_sha256", "device", "refined", "foreground", "detail"),
+    ),
+    "augment": (
+        *CORE,
+        *("variant", "kind", "wanted_kind", "colour_name", "colour_rgb", "seed"),
+        *("environment", "environment_sha256", "width", "height", "offset_x", "offset_y"),
+        *("scale", "background", "mask_path", "mask_sha256", "detail"),
+    ),
+    "caption": (
+        *CORE,
+        *("caption", "caption_source", "framing", "facing", "background", "kind", "clip_tokens"),
+        *("mask_path", "mask_sha256", "width", "height", "removed_words"),
+    ),
+    "final": (
+        *CORE,
+        *("video", "caption", "framing", "facing", "background", "kind"),
+        *("mask_path", "mask_sha256", "width", "height"),
+    ),
+    "package": (
+        *CORE,
+        *("caption", "caption_path", "mask_path", "mask_sha256", "width", "height"),
+    ),
+}
+
+
+class LedgerError(ValueError):
+    """A table is not what the ledger promises: a missing column, an unknown outcome, a lost row."""
+
+
+def row(stage: str, *, item: str, parent: str, outcome: str, **fields: object) -> Row:
+    """One row of `stage`'s table; unset columns are empty, an unknown column or outcome raises."""
+    if outcome not in OUTCOMES:
+        raise LedgerError(f"{stage} row {item}: outcome {outcome!r} is none of {OUTCOMES}")
+    unknown = set(fields) - set(COLUMNS[stage])
+    if unknown:
+        raise LedgerError(f"{stage} row {item}: unknown columns {sorted(unknown)}")
+    if outcome != KEPT and not fields.get("reason"):
+        raise LedgerError(f"{stage} row {item}: {outcome} without a reason")
+    blank = dict.fromkeys(COLUMNS[stage], "")
+    return {**blank, "item": item, "parent": parent, "outcome": outcome, **fields}
+
+
+def write_table(path: str | os.PathLike, columns: Iterable[str], rows: Iterable[Row]) -> None:
+    """Write rows as CSV, atomically; None and NaN become empty cells, booleans 0 and 1."""
+    columns = list(columns)
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, columns, lineterminator="\n", extrasaction="raise")
+    writer.writeheader()
+    for line in rows:
+        writer.writerow({key: _cell(value) for key, value in line.items()})
+    write_text(path, buffer.getvalue())
+
+
+def write_stage(path: str | os.PathLike, stage: str, rows: Iterable[Row]) -> None:
+    """Write one video's table of `stage`; two rows with one item raise LedgerError."""
+    rows = list(rows)
+    twice = [item for item, n in Counter(str(line["item"]) for line in rows).items() if n > 1]
+    if twice:
+        raise LedgerError(f"{path}: these items have more than one row: {twice[:5]}")
+    write_table(path, COLUMNS[stage], rows)
+
+
+def read_table(path: str | os.PathLike) -> list[dict[str, str]]:
+    """The rows of a CSV table as dictionaries of strings."""
+    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def read_stage(path: str | os.PathLike, stage: str) -> list[dict[str, str]]:
+    """`read_table`, after checking that the columns are those of `stage`."""
+    return list(iter_stage(path, stage))
+
+
+def _check_columns(path: str | os.PathLike, stage: str, found: Iterable[str] | None) -> None:
+    missing = set(COLUMNS[stage]) - set(found or ())
+    if missing:
+        raise LedgerError(
+            f"{path} lacks the columns {sorted(missing)}: it was written by another version; "
+            "delete it, and the next run makes it anew"
+        )
+
+
+def iter_stage(path: str | os.PathLike, stage: str) -> Iterator[dict[str, str]]:
+    """`read_stage` row by row, for the tables over the whole set (a million rows)."""
+    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as stream:
+        reader = csv.DictReader(stream)
+        _check_columns(path, stage, reader.fieldnames)
+        yield from reader
+
+
+@contextlib.contextmanager
+def sorted_table(path: str | os.PathLike, stage: str) -> Iterator[Callable[[Row], None]]:
+    """A function that takes the rows of a whole-set table one by one, in the order of their items.
+
+    The table is there only if the block ends without an error. An item that does not come after
+    the one before it (out of order, or twice) raises LedgerError.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    last = ""
+    try:
+        with open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
+            writer = csv.DictWriter(stream, COLUMNS[stage], lineterminator="\n")
+            writer.writeheader()
+
+            def write(line: Row) -> None:
+                nonlocal last
+                if str(line["item"]) <= last:
+                    raise LedgerError(f"{path}: item {line['item']} comes after {last}")
+                last = str(line["item"])
+                writer.writerow({key: _cell(value) for key, value in line.items()})
+
+            yield write
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def kept(rows: Iterable[Mapping[str, str]]) -> list[Mapping[str, str]]:
+    """The rows whose outcome is kept."""
+    return [line for line in rows if line["outcome"] == KEPT]
+
+
+def _cell(value: object) -> object:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, bool):
+        return int(value)
+    return value
+
+
+@dataclass(frozen=True)
+class Balance:
+    """The sums of one stage over any number of videos."""
+
+    stage: str
+    considered: int
+    kept: int
+    dropped: int
+    quarantined: int
+    unaccounted: tuple[str, ...]  # kept by the stage before, parent of no row here
+    orphans: tuple[str, ...]  # rows here whose parent the stage before did not keep
+
+    @property
+    def balanced(self) -> bool:
+        """True if every item has one outcome and the stage before is accounted for."""
+        total = self.kept + self.dropped + self.quarantined
+        return total == self.considered and not self.unaccounted and not self.orphans
+
+
+def balance(
+    stage: str,
+    rows: Iterable[Mapping[str, str]],
+    before: Iterable[Mapping[str, str]] | None = None,
+) -> Balance:
+    """Count a stage's outcomes and match its parents with what the stage `before` kept."""
+    rows = list(rows)
+    counts = Counter(line["outcome"] for line in rows)
+    parents = {line["parent"] for line in rows}
+    offered = parents if before is None else {line["item"] for line in kept(before)}
+    return Balance(
+        stage=stage,
+        considered=len(rows),
+        kept=counts[KEPT],
+        dropped=counts[DROPPED],
+        quarantined=counts[QUARANTINED],
+        unaccounted=tuple(sorted(offered - parents)),
+        orphans=tuple(sorted(parents - offered)),
+    )
+
+
+def table_path(stage_folder: str | os.PathLike, video: str) -> Path:
+    """Where a stage's table of `video` lies."""
+    return Path(stage_folder) / f"{video}.csv"

@@ -1,0 +1,42 @@
+"""A job's log: everything the process prints, native libraries and tracebacks included."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+
+LOGGER = logging.getLogger("ferrari")
+
+
+def send_output_to(path: str | os.PathLike) -> None:
+    """Point file descriptors 1 and 2 at `path`, so that native output lands there too."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+
+
+class Progress:
+    """Says at most every `every_s` seconds how far a long job is, in the job's log."""
+
+    def __init__(self, what: str, total: int | None = None, every_s: float = 5.0) -> None:
+        self.what, self.total, self.every_s = what, total, every_s
+        self.done = 0
+        self._started = self._told = time.monotonic()
+
+    def step(self, count: int = 1) -> None:
+        """Count `count` more units as done."""
+        self.done += count
+        now = time.monotonic()
+        if now - self._told >= self.every_s:
+            self._told = now
+            of_total = f" of {self.total}" if self.total else ""
+            rate = self.done / (now - self._started)
+            LOGGER.info("%s: %d%s done, %.1f/s", self.what, self.done, of_total, rate)

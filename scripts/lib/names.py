@@ -1,0 +1,75 @@
+"""Ids of videos and items: safe in a path, a URL, a wildcard and a trainer's folder; stable.
+
+A video's id is a slug of its file name plus ten hex digits of the SHA-256 of its path relative to
+the raw folder. It depends on nothing but that path, so it stays when other clips come or go, and
+two files that share a stem, or differ in case or Unicode form, get different ids. Ids hold only
+`a-z 0-9 -`: no dot (WebDataset cuts a key at the first one), no underscore (kohya strips the last
+four of five from a name and looks there for a caption).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import unicodedata
+from pathlib import Path
+
+VIDEO_ID = r"[a-z0-9][a-z0-9-]*-[0-9a-f]{10}"
+_SLUG_CHARS = 40
+
+
+class DuplicateIdError(ValueError):
+    """Two raw files got the same id (a collision of 40 bits of SHA-256)."""
+
+
+def slug(text: str) -> str:
+    """ASCII slug of at most 40 characters from `a-z 0-9 -`; 'clip' where nothing is left."""
+    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    words = re.sub(r"[^a-z0-9]+", "-", ascii_text.lower()).strip("-")
+    return words[:_SLUG_CHARS].strip("-") or "clip"
+
+
+def video_id(relative_path: str) -> str:
+    """The id of the raw file at `relative_path` (below the raw folder, `/` between parts)."""
+    digest = hashlib.sha256(os.fsencode(relative_path)).hexdigest()[:10]
+    return f"{slug(Path(relative_path).stem)}-{digest}"
+
+
+def find_videos(raw_folder: str | os.PathLike) -> dict[str, str]:
+    """Map each video id to its path relative to `raw_folder`, sorted by id.
+
+    Every entry that is not a folder counts, whatever its extension: a file that is no video gets
+    its verdict in stage 0. Hidden names (a leading dot) are left out: folders' own bookkeeping
+    such as `.DS_Store`. A folder reached through a symbolic link is not followed (loops).
+    """
+    raw_folder = os.fspath(raw_folder)
+    found: dict[str, str] = {}
+    for folder, subfolders, files in os.walk(raw_folder):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        for name in files:
+            if name.startswith("."):
+                continue
+            relative = os.path.relpath(os.path.join(folder, name), raw_folder)
+            video = video_id(relative)
+            if video in found:
+                raise DuplicateIdError(
+                    f"{relative!r} and {found[video]!r} both get the id {video}; rename one of them"
+                )
+            found[video] = relative
+    return dict(sorted(found.items()))
+
+
+def frame_item(video: str, ordinal: int) -> str:
+    """Id of the `ordinal`-th sampled frame of a video."""
+    return f"{video}-f{ordinal:06d}"
+
+
+def crop_item(frame: str, ordinal: int) -> str:
+    """Id of the `ordinal`-th detection in a frame."""
+    return f"{frame}-p{ordinal}"
+
+
+def variant_item(crop: str, variant: int) -> str:
+    """Id of the `variant`-th augmentation of a cut-out."""
+    return f"{crop}-v{variant}"

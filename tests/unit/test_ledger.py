@@ -1,0 +1,55 @@
+"""The ledger: rows with reasons, tables that read back, sums that balance."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scripts.lib import ledger
+
+
+def _row(item, parent, outcome):
+    return ledger.row("crop", item=item, parent=parent, outcome=outcome, reason="R")
+
+
+def test_a_row_without_reason_or_with_unknown_column_or_outcome_is_refused():
+    with pytest.raises(ledger.LedgerError, match="without a reason"):
+        ledger.row("crop", item="a", parent="b", outcome=ledger.DROPPED)
+    with pytest.raises(ledger.LedgerError, match="unknown columns"):
+        ledger.row("crop", item="a", parent="b", outcome=ledger.KEPT, colour="red")
+    with pytest.raises(ledger.LedgerError, match="none of"):
+        ledger.row("crop", item="a", parent="b", outcome="gone", reason="R")
+
+
+def test_tables_read_back_with_blanks_for_none_and_nan(tmp_path):
+    row = _row("a", "b", ledger.DROPPED) | {"value": math.nan, "threshold": None, "detail": True}
+    ledger.write_stage(tmp_path / "t.csv", "crop", [row])
+    (back,) = ledger.read_stage(tmp_path / "t.csv", "crop")
+    assert (back["item"], back["value"], back["threshold"], back["detail"]) == ("a", "", "", "1")
+
+
+def test_two_rows_for_one_item_and_foreign_tables_are_errors(tmp_path):
+    with pytest.raises(ledger.LedgerError, match="more than one row"):
+        ledger.write_stage(tmp_path / "t.csv", "crop", [_row("a", "b", "kept")] * 2)
+    ledger.write_table(tmp_path / "old.csv", ["item"], [{"item": "a"}])
+    with pytest.raises(ledger.LedgerError, match=r"old\.csv lacks the columns"):
+        ledger.read_stage(tmp_path / "old.csv", "crop")
+
+
+def test_balance_finds_what_was_lost_and_what_came_from_nowhere():
+    before = [{"item": "a", "outcome": "kept"}, {"item": "b", "outcome": "kept"}]
+    sums = ledger.balance("crop", [_row("x", "a", "kept"), _row("y", "z", "dropped")], before)
+    assert (sums.considered, sums.kept, sums.dropped) == (2, 1, 1)
+    assert sums.unaccounted == ("b",) and sums.orphans == ("z",) and not sums.balanced
+
+
+@given(st.dictionaries(st.text(min_size=1), st.lists(st.sampled_from(ledger.OUTCOMES), min_size=1)))
+def test_a_stage_that_gives_each_parent_a_row_balances(children):
+    before = [{"item": parent, "outcome": "kept"} for parent in children]
+    rows = [
+        _row(f"{parent}/{n}", parent, outcome)
+        for parent, outcomes in children.items()
+        for n, outcome in enumerate(outcomes)
+    ]
+    assert ledger.balance("crop", rows, before).balanced
