@@ -1,0 +1,107 @@
+"""Decord with CUDA (NVDEC), where it was compiled for it; PyPI's build decodes on the CPU only.
+
+Decord hands out RGB without flags for damage, interlacing or HDR, so clips that need any of those
+seen to are left to the other decoders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import cache, partial
+
+import cv2
+import numpy as np
+
+from scripts.lib import hdr
+from scripts.lib.containers import main_video, open_container, orientation
+from scripts.lib.decoders import Decoder, DecoderUnavailableError, Picture, Plan, Tally
+from scripts.lib.orientation import make_upright, sane_aspect
+
+_MILLION = 1_000_000
+
+
+@cache
+def problem() -> str | None:
+    """Why Decord cannot decode on the GPU here, or None."""
+    try:
+        import decord
+    except (ImportError, OSError) as error:
+        return f"Decord is not usable: {error}"
+    if not decord.gpu(0).exist:
+        return f"Decord {decord.__version__} was built without CUDA"
+    return None
+
+
+def cuda() -> Decoder:
+    """Decord on the first CUDA device."""
+    import decord
+
+    return Decoder("decord-nvdec", f"decord {decord.__version__}", partial(_frames, device="gpu"))
+
+
+def cpu() -> Decoder:
+    """Decord on the CPU: the GPU path's twin, for tests and comparison."""
+    import decord
+
+    return Decoder("decord-cpu", f"decord {decord.__version__}", partial(_frames, device="cpu"))
+
+
+def _frames(path: str, plan: Plan, tally: Tally, device: str) -> Iterator[Picture]:
+    import decord
+
+    first, stream_sar, turn = _first_frame(path)
+    if first.interlaced_frame or int(first.color_trc) in hdr.HDR_TRANSFERS:
+        raise DecoderUnavailableError("Decord does not deinterlace or tone-map")
+    decord.logging.set_level(decord.logging.QUIET)
+    context = decord.gpu(0) if device == "gpu" else decord.cpu(0)
+    try:
+        reader = decord.VideoReader(path, ctx=context, num_threads=plan.threads)
+    except (decord.DECORDError, RuntimeError) as error:
+        raise DecoderUnavailableError(f"Decord could not open the clip: {error}") from error
+    facts = {
+        "rotation": turn.degrees,
+        "sar": f"{stream_sar.numerator}:{stream_sar.denominator}",
+        "transfer": "sdr",
+        "matrix": "decord",
+        "bit_depth": first.format.components[0].bits,
+    }
+    starts = reader.get_frame_timestamp(range(len(reader)))[:, 0]
+    keys = set(reader.get_key_indices())
+    for index, start in enumerate(starts):
+        time_s = Fraction(round(float(start) * _MILLION), _MILLION)
+        rgb = partial(_rgb, reader, index, stream_sar, turn, plan.max_side)
+        tally.frames += 1
+        yield Picture(
+            ordinal=index,
+            pts=int(time_s * _MILLION),
+            time_s=time_s,
+            is_key=index in keys,
+            depends_on_next=False,
+            damaged=False,
+            interlaced=False,
+            luma=partial(_luma, reader, index),
+            rgb=rgb,
+            facts=facts,
+        )
+
+
+def _first_frame(path: str):
+    """PyAV's view of the first frame: what Decord does not tell."""
+    with open_container(path) as container:
+        stream = main_video(container)
+        frame = next(container.decode(stream))
+        sar = sane_aspect(stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio)
+        return frame, sar, orientation(frame)
+
+
+def _read(reader, index: int) -> np.ndarray:
+    return reader[index].asnumpy()
+
+
+def _luma(reader, index: int) -> np.ndarray:
+    return cv2.cvtColor(_read(reader, index), cv2.COLOR_RGB2GRAY)
+
+
+def _rgb(reader, index: int, sar, turn, max_side) -> np.ndarray:
+    return make_upright(_read(reader, index), sar, turn, max_side)

@@ -1,0 +1,101 @@
+"""The decoder seam: which decoders to try for a clip, in order, and why each was passed over.
+
+A decoder yields `Picture`s in the order in which they are shown. `nvdec` stands for the video
+engine of an NVIDIA GPU, reached through Decord where it was built with CUDA, else through PyAV's
+CUDA hardware acceleration; `cpu` is PyAV.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from scripts.lib.devices import cuda_devices
+
+
+class DecoderUnavailableError(RuntimeError):
+    """A decoder cannot take this clip on this machine; the message says why."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to read one clip. A pass that finds the plan wrong starts again with a better one."""
+
+    threads: int = 1  # decoder threads; damaged clips are read with one, for the same bytes always
+    deinterlace: bool = False
+    max_side: int | None = None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One decoded frame; its pixels are converted only when they are asked for."""
+
+    ordinal: int  # counts decoded frames from 0
+    pts: int | None
+    time_s: Fraction | None  # exact, on the container's clock
+    is_key: bool
+    depends_on_next: bool  # a B-frame: also made from the next frame that is none
+    damaged: bool  # the decoder reported missing or concealed data
+    interlaced: bool
+    luma: Callable[[], np.ndarray]  # -> HxW uint8 as stored (not upright)
+    rgb: Callable[[], np.ndarray]  # -> HxWx3 uint8 RGB, upright, square pixels, SDR
+    facts: dict[str, object]  # rotation, sar, transfer, matrix, bit_depth: columns of the table
+
+
+@dataclass
+class Tally:
+    """What a decoder met on its way, read by the caller while it runs."""
+
+    frames: int = 0
+    errors: int = 0
+    first_error: str = ""
+
+    def add_error(self, message: str) -> None:
+        """Count an error; the first message is kept."""
+        self.errors += 1
+        self.first_error = self.first_error or message
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """A named way to decode: `open(path, plan, tally)` yields Pictures."""
+
+    name: str
+    version: str
+    open: Callable[[str, Plan, Tally], Iterator[Picture]]
+
+
+def candidates(choice: str) -> tuple[list[Decoder], str]:
+    """Decoders to try in order for the setting auto | nvdec | cpu, and why others are left out.
+
+    Raises DecoderUnavailableError for `nvdec` where no GPU decoder can work.
+    """
+    from scripts.lib.backends import decord_decoder, pyav_decoder
+
+    if choice == "cpu":
+        return [pyav_decoder.cpu()], "decoder: cpu was asked for"
+    if not cuda_devices():
+        reason = "the NVIDIA driver shows no device"
+        gpu: list[Decoder] = []
+    else:
+        gpu, reason = [], ""
+        problem = decord_decoder.problem()
+        if problem:
+            reason = problem
+        else:
+            gpu.append(decord_decoder.cuda())
+        problem = pyav_decoder.cuda_problem()
+        if problem:
+            reason = "; ".join(filter(None, (reason, problem)))
+        else:
+            gpu.append(pyav_decoder.cuda())
+    if choice == "nvdec":
+        if not gpu:
+            raise DecoderUnavailableError(
+                f"extract.decoder is nvdec, but {reason}; set extract.decoder: auto or cpu"
+            )
+        return gpu, "decoder: nvdec was asked for"
+    return [*gpu, pyav_decoder.cpu()], reason and f"no NVDEC: {reason}"

@@ -1,0 +1,40 @@
+"""Stages 0 and 1 on one file, as the workflow runs them."""
+
+import importlib
+from pathlib import Path
+
+from scripts.lib import ledger, names
+from tests.settings import section
+
+probe_video = importlib.import_module("scripts.00_probe_video").probe_video
+extract_video = importlib.import_module("scripts.01_extract_frames").extract_video
+
+
+class Run:
+    """A dataset folder in which clips are probed and extracted one by one."""
+
+    def __init__(self, dataset: Path) -> None:
+        self.dataset = dataset
+
+    def probe(self, raw: Path, **changed) -> dict[str, str]:
+        """Stage 0; its row."""
+        video = names.video_id(raw.name)
+        out = self.dataset / f"videos/{video}.csv"
+        settings = section("probe", **{"min_short_side": 64, **changed})
+        probe_video(
+            raw=str(raw), file=raw.name, video=video, dataset=str(self.dataset),
+            out_csv=str(out), settings=settings,
+        )  # fmt: skip
+        (row,) = ledger.read_stage(out, "probe")
+        return row
+
+    def extract(self, raw: Path, threads: int = 2, **changed) -> list[dict[str, str]]:
+        """Stages 0 and 1; the frames' rows."""
+        video = self.probe(raw)["item"]
+        out = self.dataset / f"01_extracted_frames/{video}.csv"
+        extract_video(
+            raw=str(raw), probe_csv=str(self.dataset / f"videos/{video}.csv"), video=video,
+            dataset=str(self.dataset), out_csv=str(out), settings=section("extract", **changed),
+            threads=threads,
+        )  # fmt: skip
+        return ledger.read_stage(out, "extract")

@@ -1,0 +1,229 @@
+"""Stage 1 against clips whose frames are known."""
+
+import os
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from scripts.lib import images, ledger
+from tests.generator import faults, oddities
+from tests.generator.render import render_frame
+from tests.generator.sampling import sample_times, truth_for_sampling
+from tests.generator.spec import ClipSpec, FigureSpec
+from tests.stage.clip_run import Run
+
+SPEC = ClipSpec(
+    seed=3, width=320, height=240, fps="25", n_frames=75, gop=25, frozen_runs=((30, 30),),
+    figures=(FigureSpec(seed=5, framing="half", motion="wave"),),
+)  # fmt: skip
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run(tmp_path / "dataset")
+
+
+def kept(rows):
+    return [row for row in rows if row["outcome"] == "kept"]
+
+
+def picture(run, row):
+    return images.read(run.dataset / row["path"]).astype(int)
+
+
+def off(run, row, spec=SPEC):
+    """Mean absolute difference between a kept frame and the truth of its index."""
+    truth = render_frame(spec, int(row["frame"])).frame_rgb.astype(int)
+    return np.abs(picture(run, row) - truth).mean()
+
+
+def test_samples_and_planted_duplicates_are_those_of_the_truth(run, tmp_path):
+    rows = run.extract(faults.good(tmp_path / "a.mp4", SPEC).path, fps=4)
+    truth = truth_for_sampling(SPEC, 4)
+    assert [int(row["frame"]) for row in rows] == [index for index, _ in truth]
+    assert [row["reason"] == "DUPLICATE_FRAME" for row in rows] == [d for _, d in truth]
+    assert sum(duplicate for _, duplicate in truth) >= 3
+    assert all(off(run, row) < 6 for row in kept(rows))
+    for row in rows:
+        below = float(row["value"]) < float(row["threshold"])
+        assert below is (row["reason"] == "DUPLICATE_FRAME")
+
+
+def test_rows_carry_what_was_done_and_files_are_what_rows_say(run, tmp_path):
+    rows = run.extract(faults.good(tmp_path / "a.mp4", SPEC).path)
+    for row in kept(rows):
+        assert (row["width"], row["height"], row["decoder"]) == ("320", "240", "pyav-cpu")
+        assert float(row["sharpness"]) > 0 and "no NVDEC" in row["decoder_reason"]
+        path = run.dataset / row["path"]
+        assert images.read_verified(path, row["sha256"]).shape == (240, 320, 3)
+    assert {row["frames_decoded"] for row in rows} == {"75"}
+    folder = run.dataset / "01_extracted_frames" / rows[0]["parent"]
+    assert sorted(os.listdir(folder)) == sorted(os.path.basename(r["path"]) for r in kept(rows))
+
+
+@pytest.mark.parametrize("write", [oddities.variable_rate, oddities.hour_gap])
+def test_odd_clocks_are_sampled_by_their_pts(run, tmp_path, write):
+    truth = write(tmp_path / "clip.mkv", SPEC)
+    times = [Fraction(ms, 1000) for ms in truth.facts["pts_ms"]]
+    rows = run.extract(truth.path, fps=3)
+    assert [int(row["frame"]) for row in rows] == sample_times(times, 3)
+    assert len(rows) < 3 * 5 + 2
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_rotation_is_put_right(run, tmp_path, degrees):
+    spec = replace(SPEC, n_frames=3, frozen_runs=())
+    rows = run.extract(oddities.rotated(tmp_path / "r.mp4", spec, degrees).path)
+    assert off(run, rows[0], spec) < 6 and rows[0]["rotation"] == str(degrees)
+
+
+@pytest.mark.parametrize(
+    ("write", "bound"),
+    [
+        (oddities.anamorphic, 9),
+        (oddities.hevc_10bit, 6),
+        (faults.odd_size, 6),
+        (oddities.hdr_pq, 20),
+    ],
+)
+def test_unusual_pictures_look_as_they_should(run, tmp_path, write, bound):
+    spec = replace(SPEC, n_frames=3, frozen_runs=())
+    truth = write(tmp_path / "clip.mp4", spec)
+    rows = run.extract(truth.path)
+    assert off(run, rows[0], truth.spec) < bound
+    assert rows[0]["transfer"] == ("pq" if write is oddities.hdr_pq else "sdr")
+
+
+def test_hdr_can_be_refused_instead(run, tmp_path):
+    spec = replace(SPEC, n_frames=3, frozen_runs=())
+    rows = run.extract(oddities.hdr_pq(tmp_path / "h.mp4", spec).path, hdr="refuse")
+    assert {row["reason"] for row in rows} == {"EXTRACTOR_REJECTED", "HDR"}
+
+
+def test_interlaced_frames_are_rebuilt(run, tmp_path):
+    spec = replace(SPEC, n_frames=50, frozen_runs=())
+    path = oddities.interlaced(tmp_path / "i.mp4", spec).path
+
+    def combing(rows):
+        frame = picture(run, kept(rows)[1]).mean(axis=2)
+        return np.abs(frame[1:-1] - (frame[:-2] + frame[2:]) / 2).mean()
+
+    rebuilt, combed = combing(run.extract(path)), combing(run.extract(path, deinterlace=False))
+    assert rebuilt < 0.75 * combed
+
+
+def test_damage_is_quarantined_and_the_rest_is_kept(run, tmp_path):
+    truth = oddities.damaged(tmp_path / "d.mp4", replace(SPEC, frozen_runs=()))
+    first, last = truth.facts["spoilt_frames"]
+    rows = run.extract(truth.path, fps=12.5)
+    for row in rows:
+        if row["reason"] == "DECODE_DAMAGE":
+            assert (run.dataset / row["path"]).is_file() and row["path"].startswith("bad_frames/")
+    good = {int(row["frame"]) for row in kept(rows)}
+    assert all(off(run, row, truth.spec) < 6 for row in kept(rows) if int(row["frame"]) < first)
+    assert any(row["reason"] == "DECODE_DAMAGE" for row in rows)
+    assert any(index < first for index in good) and max(float(r["time_s"]) for r in kept(rows)) > (
+        last / 25
+    )
+    spoilt = [r for r in kept(rows) if first <= round(float(r["time_s"]) * 25) < last]
+    assert spoilt == []
+    assert rows[0]["decode_errors"] != "" and run.extract(truth.path, fps=12.5, threads=1) == rows
+
+
+def test_a_clip_without_a_clean_frame_is_rejected_and_copied(run, tmp_path):
+    truth = faults.good(tmp_path / "x.mp4", replace(SPEC, gop=250, b_frames=0))
+    data = bytearray(truth.path.read_bytes())
+    import av
+
+    with av.open(str(truth.path)) as container:
+        first = next(p for p in container.demux(video=0) if p.size)
+        start, end = first.pos + 900, first.pos + first.size
+    data[start:end] = bytes(end - start)
+    truth.path.write_bytes(data)
+    rows = run.extract(truth.path)
+    assert rows[0]["reason"] == "EXTRACTOR_REJECTED" and kept(rows) == []
+    assert (run.dataset / rows[0]["path"]).parent.name == "EXTRACTOR_REJECTED"
+
+
+def test_refused_clips_get_an_empty_table_and_folder(run, tmp_path):
+    truth = faults.garbage(tmp_path / "g.mp4", 1)
+    assert run.extract(truth.path) == []
+    (folder,) = [p for p in (run.dataset / "01_extracted_frames").iterdir() if p.is_dir()]
+    assert list(folder.iterdir()) == []
+
+
+def test_the_limit_on_samples_leaves_a_row(run, tmp_path):
+    rows = run.extract(faults.good(tmp_path / "a.mp4", SPEC).path, fps=5, max_frames=4)
+    assert [row["reason"] for row in rows].count("MAX_FRAMES") == 1 and len(rows) == 5
+
+
+def test_a_gpu_decoder_that_fails_leaves_the_clip_to_the_cpu_with_the_reason(
+    run, tmp_path, monkeypatch
+):
+    from scripts.lib import decoders
+    from scripts.lib.backends import pyav_decoder
+
+    def crash(path, plan, tally):
+        os.abort()
+        yield
+
+    def refuse(path, plan, tally):
+        raise decoders.DecoderUnavailableError("NVDEC does not decode this")
+        yield
+
+    broken = [decoders.Decoder("crashing", "1", crash), decoders.Decoder("refusing", "1", refuse)]
+    chain = [*broken, pyav_decoder.cpu()]
+    monkeypatch.setattr(
+        importlib_extract(), "candidates", lambda choice: (chain, "decord: built without CUDA")
+    )
+    rows = run.extract(faults.good(tmp_path / "a.mp4", SPEC).path)
+    assert {row["decoder"] for row in rows} == {"pyav-cpu"}
+    reason = rows[0]["decoder_reason"]
+    assert "built without CUDA" in reason and "crashing: the decoding process died" in reason
+    assert "refusing: NVDEC does not decode this" in reason
+
+
+def importlib_extract():
+    import importlib
+
+    return importlib.import_module("scripts.01_extract_frames")
+
+
+def test_decord_sees_the_same_frames(run, tmp_path, monkeypatch):
+    pytest.importorskip("decord")
+    from scripts.lib.backends import decord_decoder
+
+    path = faults.good(tmp_path / "a.mp4", SPEC).path
+    ours = run.extract(path)
+    monkeypatch.setattr(
+        importlib_extract(), "candidates", lambda choice: ([decord_decoder.cpu()], "")
+    )
+    theirs = run.extract(path)
+    assert [r["frame"] for r in kept(theirs)] == [r["frame"] for r in kept(ours)]
+    assert all(off(run, row) < 8 for row in kept(theirs))
+
+
+def test_nothing_is_left_of_an_earlier_run(run, tmp_path):
+    path = faults.good(tmp_path / "a.mp4", SPEC).path
+    run.extract(path, fps=5)
+    rows = run.extract(path, fps=1)
+    folder = run.dataset / "01_extracted_frames" / rows[0]["parent"]
+    assert len(list(folder.iterdir())) == len(kept(rows))
+
+
+def test_a_full_disk_is_an_error_not_a_row(run, tmp_path, monkeypatch):
+    def full(path, data, shape):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(images, "write_checked", full)
+    with pytest.raises(OSError, match="No space left"):
+        run.extract(faults.good(tmp_path / "a.mp4", SPEC).path)
+    assert not list((run.dataset / "01_extracted_frames").glob("*.csv"))
+
+
+def test_tables_name_no_absolute_path(run, tmp_path):
+    rows = run.extract(faults.good(tmp_path / "a.mp4", SPEC).path)
+    assert not [cell for row in rows for cell in row.values() if str(tmp_path) in cell]
+    assert ledger.balance("extract", rows).balanced
