@@ -1,0 +1,200 @@
+"""Stage 2: where is the subject? One row for each detection, one for each frame without any.
+
+The target policy decides which detections are the subject; the others are rows too (NOT_TARGET),
+as are boxes too small to be of use (TOO_SMALL) and frames where nothing reached
+`detect.confidence` (NO_SUBJECT, with the highest confidence that was seen). Crops are lossless.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from scripts.lib import boxes, images, ledger, names
+from scripts.lib.batching import halving
+from scripts.lib.files import sha256_bytes, whole_folder
+from scripts.lib.logs import Progress
+from scripts.lib.refusals import clear_frames, refuse_frame
+
+NO_SUBJECT, NOT_TARGET, TOO_SMALL = "NO_SUBJECT", "NOT_TARGET", "TOO_SMALL"
+UNREADABLE = "UNREADABLE_FRAME"
+
+
+def crop_video(
+    *,
+    frames_csv: str,
+    video: str,
+    dataset: str,
+    out_csv: str,
+    weights: Sequence[str],
+    settings: Mapping,
+    mask_settings: Mapping,
+    cache: str,
+    threads: int,
+) -> None:
+    """Write the crops and the table of one clip.
+
+    `settings` is the `detect` section of the config, `mask_settings` the `mask` section (used by
+    `detect.backend: mask`). No network is loaded if no frame was kept.
+    """
+    lines = ledger.kept(ledger.read_stage(frames_csv, "extract"))
+    folder = Path(out_csv).with_suffix("")
+    clear_frames(video, (UNREADABLE,), dataset)
+    rows: list[ledger.Row] = []
+    with whole_folder(folder) as scratch:
+        if lines:
+            from scripts.lib import detectors
+
+            detector = detectors.load(settings, weights, mask_settings, threads, cache)
+            stage = _Stage(detector, settings, Path(dataset), folder, scratch, video)
+            progress = Progress(f"{video}: frames searched", len(lines))
+            for batch in _batches(lines, settings["batch"]):
+                rows.extend(stage.rows(batch))
+                progress.step(len(batch))
+    ledger.write_stage(out_csv, "crop", rows)
+
+
+def _batches(lines: Sequence[Mapping], size: int) -> Iterator[Sequence[Mapping]]:
+    for start in range(0, len(lines), size):
+        yield lines[start : start + size]
+
+
+class _Stage:
+    """What the rows of one clip share."""
+
+    def __init__(self, detector, settings, dataset: Path, folder, scratch, video: str) -> None:
+        self.detector, self.settings, self.video = detector, settings, video
+        self.dataset, self.folder, self.scratch = dataset, folder, scratch
+
+    def rows(self, lines: Sequence[Mapping]) -> Iterator[ledger.Row]:
+        """The rows of a batch of frames, in their order; writes the crops that are kept."""
+        readable: list[tuple[Mapping, np.ndarray]] = []
+        refused: dict[str, ledger.Row] = {}
+        for line in lines:
+            try:
+                readable.append((line, self._read(line)))
+            except (images.ImageReadError, OSError) as error:
+                refused[line["item"]] = self._unreadable(line, str(error))
+        found, remark = halving(self.detector.detect, [frame for _, frame in readable], "frames")
+        seen = {
+            line["item"]: (frame, detections)
+            for (line, frame), detections in zip(readable, found, strict=True)
+        }
+        for line in lines:
+            if line["item"] in refused:
+                yield refused[line["item"]]
+            else:
+                for row in self._frame_rows(line, *seen[line["item"]]):
+                    yield row | {"detail": remark}
+
+    def _read(self, line: Mapping) -> np.ndarray:
+        data = (self.dataset / line["path"]).read_bytes()
+        if sha256_bytes(data) != line["sha256"]:
+            raise images.ImageReadError(
+                f"{line['path']} is not the file that stage 1 wrote (SHA-256 differs)"
+            )
+        return images.decode(data, line["path"])
+
+    def _frame_rows(
+        self, line: Mapping, frame: np.ndarray, detections: list[boxes.Detection]
+    ) -> Iterator[ledger.Row]:
+        height, width = frame.shape[:2]
+        bound = self.settings["confidence"]
+        counted = boxes.in_order([d for d in detections if d.confidence >= bound])
+        if not counted:
+            best = max((d.confidence for d in detections), default=0.0)
+            yield self._row(
+                line["item"],
+                line,
+                frame,
+                outcome=ledger.DROPPED,
+                reason=NO_SUBJECT,
+                value=round(best, 6),
+                threshold=bound,
+            )
+            return
+        chosen, figures = boxes.choose(counted, self.settings["policy"], width, height)
+        best = figures[min(chosen)]
+        for index, detection in enumerate(counted):
+            item = names.crop_item(line["item"], index)
+            about = self._about(detection, frame)
+            if index not in chosen:
+                about |= {"outcome": ledger.DROPPED, "reason": NOT_TARGET}
+                about |= {"value": round(figures[index], 6), "threshold": round(best, 6)}
+            else:
+                about |= self._cut(item, detection, frame)
+            yield self._row(item, line, frame, **about)
+
+    def _about(self, detection: boxes.Detection, frame: np.ndarray) -> dict[str, object]:
+        height, width = frame.shape[:2]
+        box = boxes.clip(detection.box_xyxy, width, height)
+        crop = boxes.padded(box, self.settings["pad"], width, height)
+        corners = dict(zip(("x1", "y1", "x2", "y2"), (round(v, 2) for v in box), strict=True))
+        cut = dict(zip(("crop_x1", "crop_y1", "crop_x2", "crop_y2"), crop, strict=True))
+        return {
+            "confidence": round(detection.confidence, 6),
+            "class_name": detection.class_name,
+            **corners,
+            **cut,
+        }
+
+    def _cut(self, item: str, detection: boxes.Detection, frame: np.ndarray) -> dict[str, object]:
+        """Cut and write the subject's crop, unless its box is too small to be of use."""
+        height, width = frame.shape[:2]
+        box = boxes.clip(detection.box_xyxy, width, height)
+        short, bound = min(box[2] - box[0], box[3] - box[1]), self.settings["min_side"]
+        judged = {"value": round(short, 2), "threshold": bound}
+        if short < bound:
+            return {"outcome": ledger.DROPPED, "reason": TOO_SMALL, **judged}
+        x1, y1, x2, y2 = boxes.padded(box, self.settings["pad"], width, height)
+        crop = frame[y1:y2, x1:x2]
+        path = self.scratch / f"{item}.png"
+        digest = images.write_checked(path, images.encode_png(crop), crop.shape)
+        where = (self.folder / path.name).relative_to(self.dataset).as_posix()
+        judged |= {"outcome": ledger.KEPT, "reason": "OK", "path": where, "sha256": digest}
+        return judged
+
+    def _unreadable(self, line: Mapping, detail: str) -> ledger.Row:
+        path = self.dataset / line["path"]
+        data = path.read_bytes() if path.is_file() else b""
+        where = refuse_frame(path.name, data, self.video, UNREADABLE, self.dataset) if data else ""
+        return self._row(
+            line["item"],
+            line,
+            None,
+            outcome=ledger.QUARANTINED,
+            reason=UNREADABLE,
+            path=where,
+            detail=detail,
+        )
+
+    def _row(self, item: str, line: Mapping, frame: np.ndarray | None, **fields) -> ledger.Row:
+        if frame is not None:
+            fields |= {"frame_width": frame.shape[1], "frame_height": frame.shape[0]}
+        return ledger.row(
+            "crop",
+            item=item,
+            parent=line["item"],
+            detector=self.detector.name,
+            weights_sha256=self.detector.weights_sha256,
+            device=self.detector.device,
+            **fields,
+        )
+
+
+if __name__ == "__main__":
+    from scripts.lib.logs import send_output_to
+
+    job = snakemake  # noqa: F821
+    send_output_to(job.log[0])
+    crop_video(
+        frames_csv=job.input.table,
+        video=job.wildcards.video,
+        dataset=job.params.dataset,
+        out_csv=job.output.table,
+        weights=job.input.weights,
+        settings=job.config["detect"],
+        mask_settings=job.config["mask"],
+        cache=job.config["cache"],
+        threads=job.threads,
+    )

@@ -1,0 +1,109 @@
+"""The seam of stage 2: whatever finds the subject in frames, behind one small interface.
+
+    detector = load(settings, weights, mask_settings=...)
+    detections = detector.detect(frames_rgb)
+
+Detections come with every confidence from `FLOOR` on, so that a frame without a subject can say
+how near it came; the caller applies `detect.confidence`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from scripts.lib import devices, models
+from scripts.lib.boxes import Detection
+
+#: Confidence below which a detector's output is noise.
+FLOOR = 0.05
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A loaded detector: `name`, `device`, `weights_sha256` and
+
+    detect(frames_rgb): for each HxWx3 uint8 RGB frame (all of one size) its Detections from FLOOR
+    on. Raises DeviceMemoryError if the GPU's memory does not suffice for the batch.
+    """
+
+    name: str
+    device: str
+    weights_sha256: str
+    detect: Callable[[Sequence[np.ndarray]], list[list[Detection]]]
+
+
+def load(
+    settings: Mapping, weights: Sequence[str], mask_settings: Mapping, threads: int, cache: str
+) -> Detector:
+    """Load what `detect.backend` names; `weights` are the files that the rule resolved.
+
+    Raises ModelError for weights that are missing, wrong, or pickled and not pinned.
+    """
+    if settings["backend"] == "mask":
+        return _from_segmenter(settings, weights, mask_settings, threads, cache)
+    from scripts.lib.backends.ultralytics_net import YoloDetector
+
+    digest = models.require_pinned(weights[0], models.pins(settings["weights_sha256"]))
+    device = devices.resolve(settings["device"])
+    net = YoloDetector(
+        weights[0],
+        device,
+        class_name=settings["class"],
+        confidence=min(FLOOR, settings["confidence"]),
+        iou=settings["iou"],
+        image_size=settings["image_size"],
+        threads=threads,
+        cache=cache,
+    )
+    return Detector("yolo", net.device, digest, net.detect)
+
+
+def _from_segmenter(settings, weights, mask_settings, threads: int, cache: str) -> Detector:
+    """The subject's box from the segmenter's own alpha, for machines without YOLO weights."""
+    from scripts.lib import segmenters
+
+    entry = models.for_segmenter(mask_settings)[0].entry
+    segmenter = segmenters.load(
+        mask_settings["segmenter"],
+        list(weights),
+        settings["device"],
+        entry=entry,
+        pins=[mask_settings["weights_sha256"]],
+        threads=threads,
+        cache=cache,
+        class_name=settings["class"],
+    )
+
+    def detect(frames_rgb: Sequence[np.ndarray]) -> list[list[Detection]]:
+        return [regions(alpha, settings["class"]) for alpha in segmenter.alpha(frames_rgb, None)]
+
+    return Detector(f"mask:{segmenter.name}", segmenter.device, segmenter.weights_sha256, detect)
+
+
+def regions(alpha: np.ndarray, class_name: str, least: float = 0.002) -> list[Detection]:
+    """Boxes of the connected parts of an HxW alpha (0..1) that lie above one half.
+
+    A part's confidence is its mean alpha; parts below `least` of the frame's area are specks. Parts
+    are joined over gaps of 1 % of the longer side first (a strap, a thin wrist).
+    """
+    height, width = alpha.shape
+    solid = (alpha > 0.5).astype(np.uint8)
+    reach = max(1, round(max(height, width) * 0.01)) | 1
+    joined = cv2.morphologyEx(solid, cv2.MORPH_CLOSE, np.ones((reach, reach), np.uint8))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(joined)
+    found = []
+    for label in range(1, count):
+        x, y, wide, high, size = (int(v) for v in stats[label])
+        if size < least * height * width:
+            continue
+        inside = (labels[y : y + high, x : x + wide] == label) & (
+            solid[y : y + high, x : x + wide] > 0
+        )
+        confidence = float(alpha[y : y + high, x : x + wide][inside].mean())
+        box = (float(x), float(y), float(x + wide), float(y + high))
+        found.append(Detection(box, confidence, class_name))
+    return found
