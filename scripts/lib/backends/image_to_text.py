@@ -1,0 +1,110 @@
+"""A captioner behind the seam: any image-to-text model in a local folder, through transformers.
+
+Nothing is ever downloaded, no code of the folder runs, and pickled weights do not load. Decoding
+is greedy, so that the same picture gives the same words.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+
+MAX_NEW_TOKENS = 40
+PROMPT = (
+    "Describe only the person: clothing, hair, pose and expression, in one short sentence. "
+    "Do not mention the background."
+)
+
+
+class CaptionerError(RuntimeError):
+    """The captioner cannot be loaded; the message says what is missing and what to do."""
+
+
+class ImageToText:
+    """An image-to-text model from a folder: `describe` turns RGB pixels into a sentence."""
+
+    def __init__(self, folder: str | Path | None, device: str = "cpu") -> None:
+        """Load the folder's model; raises CaptionerError where it or transformers is missing."""
+        self._folder = _checked_folder(folder)
+        import torch
+
+        self._torch, self._device = torch, device
+        self._processor, self._tokenizer = self._load_processor()
+        self._model = self._load_model().to(device).eval()
+
+    def describe(self, image_rgb: np.ndarray) -> str:
+        """What the model says of an HxWx3 uint8 RGB image, special tokens left out."""
+        inputs = self._inputs(image_rgb).to(self._device)
+        with self._torch.inference_mode():
+            tokens = self._model.generate(
+                **inputs, max_new_tokens=MAX_NEW_TOKENS, do_sample=False, num_beams=1
+            )
+        prompt_length = inputs["input_ids"].shape[1] if "input_ids" in inputs else 0
+        prompted = prompt_length and not self._model.config.is_encoder_decoder
+        tokens = tokens[:, prompt_length:] if prompted else tokens
+        return self._tokenizer.decode(tokens[0], skip_special_tokens=True).strip()
+
+    def _inputs(self, image_rgb: np.ndarray):
+        from PIL import Image
+
+        image = Image.fromarray(image_rgb)
+        if not getattr(self._processor, "chat_template", None):
+            return self._processor(images=image, return_tensors="pt")
+        content = [{"type": "image"}, {"type": "text", "text": PROMPT}]
+        text = self._processor.apply_chat_template(
+            [{"role": "user", "content": content}], add_generation_prompt=True
+        )
+        return self._processor(images=image, text=text, return_tensors="pt")
+
+    def _load_processor(self):
+        from transformers import AutoImageProcessor, AutoProcessor, AutoTokenizer
+
+        local = {"local_files_only": True, "trust_remote_code": False}
+        with _explained(self._folder):
+            processor = AutoProcessor.from_pretrained(self._folder, **local)
+            if hasattr(processor, "tokenizer"):
+                return processor, processor.tokenizer
+            images = AutoImageProcessor.from_pretrained(self._folder, **local)
+            return images, AutoTokenizer.from_pretrained(self._folder, **local)
+
+    def _load_model(self):
+        from transformers import AutoModelForImageTextToText
+
+        with _explained(self._folder):
+            return AutoModelForImageTextToText.from_pretrained(
+                self._folder, local_files_only=True, trust_remote_code=False, use_safetensors=True
+            )
+
+
+class _explained:
+    """Turns what transformers raises for an unfit folder into a CaptionerError with a way out."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind, error, traceback) -> None:
+        if isinstance(error, (OSError, ValueError, KeyError, ImportError)):
+            raise CaptionerError(
+                f"caption.model {self._folder} did not load as an image-to-text model: {error}\n"
+                "It must be a folder with config.json, the processor's and tokenizer's files and "
+                "weights as .safetensors; or set caption.backend: template"
+            ) from error
+
+
+def _checked_folder(folder: str | Path | None) -> Path:
+    if importlib.util.find_spec("transformers") is None:
+        raise CaptionerError(
+            "caption.backend is transformers, but that package is not installed; install the "
+            "extra dependency with: pip install '.[captioner]'; or set caption.backend: template"
+        )
+    if not folder or not (Path(folder) / "config.json").is_file():
+        raise CaptionerError(
+            f"caption.model {str(folder)!r} is not a model folder (no config.json in it); put an "
+            "image-to-text model there and name its folder, or set caption.backend: template"
+        )
+    return Path(folder)

@@ -1,0 +1,134 @@
+"""The seam of stage 3: whatever gives an alpha for a crop, behind one small interface.
+
+    segmenter = load("isnet", path, device="cpu")
+    alphas = segmenter.alpha(crops_rgb, boxes_xyxy)
+
+Nothing is imported or loaded before `load` is called.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scripts.lib import devices, models
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from scripts.lib.backends.ram import Presence
+
+
+@dataclass(frozen=True)
+class Segmenter:
+    """A loaded segmenter: `name`, `device` (with its runtime), `weights_sha256`.
+
+    alpha(crops_rgb, boxes_xyxy=None): HxW float32 alpha in 0..1 of each crop (HxWx3 uint8 RGB), at
+    its size. A box (x1, y1, x2, y2 in the crop) is where the subject is; nets that find the subject
+    themselves do not use it. Raises DeviceMemoryError if the GPU's memory does not suffice.
+
+    presence(crops_rgb): whether each crop holds the subject's class; None if the segmenter does not
+    judge that.
+    """
+
+    name: str
+    device: str
+    weights_sha256: str
+    alpha: Callable[[Sequence[np.ndarray], Sequence | None], list[np.ndarray]]
+    presence: Callable[[Sequence[np.ndarray]], list[Presence]] | None = None
+
+
+def load(
+    name: str,
+    weights_path: str | os.PathLike | Sequence[str | os.PathLike],
+    device: str = "auto",
+    *,
+    entry: Mapping | None = None,
+    pins: Iterable[str | None] = (),
+    sha256: str | None = None,
+    threads: int = 0,
+    cache: str | os.PathLike = "cache",
+    class_name: str = "person",
+    ram_tags: Sequence[str] = ("person",),
+    ram_threshold: float = 0.68,
+) -> Segmenter:
+    """Load segmenter `name` (a key of models.yaml's `segmenters`) on `device`.
+
+    `weights_path` is its weights, and for `ram` a pair: RAM's and SAM's. `entry` says how input is
+    prepared (default: as for the segmenter's own weights). `pins` are SHA-256 of pickles to trust
+    beside the listed ones; `sha256` is what the (first) weights must have. `threads` limits CPU
+    threads (0: all). Raises ModelError for weights that are missing, wrong, or pickled and not
+    pinned; DeviceError for a device that is not there.
+    """
+    single = isinstance(weights_path, str | os.PathLike)
+    paths = [Path(weights_path)] if single else [Path(path) for path in weights_path]
+    known = models.table()["segmenters"].get(name)
+    if known is None:
+        raise models.ModelError(f"no segmenter {name!r}; see segmenters in {models.TABLE.name}")
+    expected = 2 if "prompts" in known else 1
+    if len(paths) != expected:
+        raise models.ModelError(f"segmenter {name} takes {expected} weights, got {len(paths)}")
+    digests = [_checked(path, models.pins(*pins)) for path in paths]
+    models.require_digest(paths[0], digests[0], sha256)
+    entry = entry or models.table()["models"][known["weights"]]
+    where = devices.resolve(device)
+    backend = _BACKENDS[known["backend"]]
+    runs = backend(
+        paths,
+        entry,
+        where,
+        {
+            "threads": threads,
+            "cache": cache,
+            "class_name": class_name,
+            "ram_tags": ram_tags,
+            "ram_threshold": ram_threshold,
+        },
+    )
+    return Segmenter(name, runs[0].device, "+".join(digests), runs[0].alpha, *runs[1:])
+
+
+def _checked(path: Path, pinned: Iterable[str]) -> str:
+    if not path.exists():
+        raise models.ModelError(f"the segmenter's weights are not at {path}")
+    return models.require_pinned(path, pinned)
+
+
+def _alpha_net(paths: list[Path], entry: Mapping, device: str, options: Mapping) -> tuple:
+    from scripts.lib.backends.alpha_net import AlphaNet
+
+    return (AlphaNet(paths[0], entry, device, options["threads"]),)
+
+
+def _yolo_seg(paths: list[Path], entry: Mapping, device: str, options: Mapping) -> tuple:
+    from scripts.lib.backends.ultralytics_net import YoloSegmenter
+
+    net = YoloSegmenter(paths[0], device, class_name=options["class_name"], cache=options["cache"])
+    return (net,)
+
+
+def _sam(paths: list[Path], entry: Mapping, device: str, options: Mapping) -> tuple:
+    from scripts.lib.backends.sam import SamSegmenter
+
+    return (SamSegmenter(paths[0], device, cache=options["cache"]),)
+
+
+def _ram(paths: list[Path], entry: Mapping, device: str, options: Mapping) -> tuple:
+    from scripts.lib.backends.ram import RamTagger
+    from scripts.lib.backends.sam import SamSegmenter
+
+    tagger = RamTagger(
+        paths[0],
+        entry,
+        device,
+        tags=options["ram_tags"],
+        threshold=options["ram_threshold"],
+        threads=options["threads"],
+    )
+    return SamSegmenter(paths[1], device, cache=options["cache"]), tagger.presence
+
+
+_BACKENDS = {"alpha_net": _alpha_net, "yolo_seg": _yolo_seg, "sam": _sam, "ram": _ram}

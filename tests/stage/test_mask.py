@@ -1,0 +1,263 @@
+"""Stage 3 on small generated crops, with a segmenter whose answers are known."""
+
+import hashlib
+import importlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scripts.lib import images, ledger, mattes, segmenters
+from scripts.lib.backends.ram import Presence
+from scripts.lib.devices import DeviceMemoryError
+
+stage = importlib.import_module("scripts.03_mask_subject")
+VIDEO = "clip-0123456789"
+SETTINGS = {
+    "segmenter": "isnet",
+    "weights": None,
+    "weights_sha256": None,
+    "refine": True,
+    "foreground": True,
+    "edge_px": 4,
+    "min_subject": 0.02,
+    "max_subject": 0.98,
+    "ram_tags": ["person"],
+    "ram_threshold": 0.68,
+    "batch": 4,
+    "device": "cpu",
+}
+SUBJECT, SCENE = (220, 40, 30), (20, 90, 200)
+
+
+def picture(radius=24, size=(96, 72)):
+    """A crop with a round subject in its middle."""
+    high, wide = size
+    y, x = np.ogrid[:high, :wide]
+    inside = (y - high / 2) ** 2 + (x - wide / 2) ** 2 < radius**2
+    return np.where(inside[..., None], SUBJECT, SCENE).astype(np.uint8)
+
+
+def red_is_the_subject(crops_rgb, boxes=None):
+    """The stand-in's alpha: 1 where red is more than blue."""
+    return [(crop[..., 0] > crop[..., 2]).astype(np.float32) for crop in crops_rgb]
+
+
+class Dataset:
+    """A dataset folder with a crop table of one video."""
+
+    def __init__(self, root: Path):
+        self.root, self.lines = root, []
+        self.table = root / "02_yolo_crops" / f"{VIDEO}.csv"
+        self.out = root / "03_masked_subjects" / f"{VIDEO}.csv"
+
+    def add(self, image=None, data=None, outcome="kept", **fields):
+        item = f"{VIDEO}-f{len(self.lines):06d}-p0"
+        path = f"02_yolo_crops/{VIDEO}/{item}.png"
+        if image is not None:
+            data = images.encode_png(image)
+        if data is not None:
+            target = self.root / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        box = {"x1": 110, "y1": 55, "x2": 160, "y2": 140, "crop_x1": 100, "crop_y1": 50}
+        fields = {"path": path, "sha256": hashlib.sha256(data or b"").hexdigest(), **box, **fields}
+        self.lines.append(
+            ledger.row("crop", item=item, parent=item[:-3], outcome=outcome, **fields)
+        )
+        return item
+
+    def run(self, **settings):
+        ledger.write_stage(self.table, "crop", self.lines)
+        stage.mask_video(
+            crops_csv=self.table,
+            dataset=self.root,
+            out_csv=self.out,
+            weights="weights.onnx",
+            settings={**SETTINGS, **settings},
+            subject_class="person",
+        )
+        rows = ledger.read_stage(self.out, "mask")
+        assert ledger.balance("mask", rows, self.lines).balanced
+        return {row["item"]: row for row in rows}
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    return Dataset(tmp_path / "dataset")
+
+
+@pytest.fixture
+def segmenter(monkeypatch):
+    """Replace the loaded segmenter; returns a function that sets what it does."""
+    loaded = []
+
+    def put(alpha=red_is_the_subject, presence=None):
+        net = segmenters.Segmenter("isnet", "cpu test", "ab" * 32, alpha, presence)
+
+        def load(*arguments, **options):
+            loaded.append((arguments, options))
+            return net
+
+        monkeypatch.setattr(segmenters, "load", load)
+        return loaded
+
+    put()
+    return put
+
+
+def test_a_cut_out_lies_at_crop_size_with_its_row(dataset, segmenter):
+    item = dataset.add(picture())
+    row = dataset.run()[item]
+    rgba = images.read(dataset.root / row["path"])
+    assert row["outcome"] == "kept" and row["parent"] == item and row["reason"] == ""
+    assert row["path"] == f"03_masked_subjects/{VIDEO}/{item}.png"
+    assert rgba.shape == (96, 72, 4)
+    assert hashlib.sha256((dataset.root / row["path"]).read_bytes()).hexdigest() == row["sha256"]
+    assert (row["width"], row["height"]) == ("72", "96")
+    share = np.pi * 24**2 / (96 * 72)
+    assert float(row["subject_fraction"]) == pytest.approx(share, rel=0.05)
+    assert [int(row[key]) for key in ("x1", "y1", "x2", "y2")] == [13, 25, 60, 72]
+    assert (row["segmenter"], row["device"], row["weights_sha256"]) == (
+        "isnet",
+        "cpu test",
+        "ab" * 32,
+    )
+    assert (row["refined"], row["foreground"], row["detail"]) == ("1", "1", "")
+    solid = rgba[..., 3] == 255
+    assert (rgba[solid][:, :3] == SUBJECT).all()
+    assert rgba[..., 2].max() < 120, "the scene's blue shines through"
+
+
+def test_every_refusal_has_its_reason_its_figures_and_its_copy(dataset, segmenter):
+    empty, full = dataset.add(picture(radius=3)), dataset.add(picture(radius=200))
+    broken = dataset.add(data=images.encode_png(picture())[:-200])
+    missing = dataset.add()
+    grey = dataset.add(picture()[..., 0])
+    good = dataset.add(picture())
+    rows = dataset.run()
+    found = {item: (row["outcome"], row["reason"]) for item, row in rows.items()}
+    assert found == {
+        empty: ("quarantined", "EMPTY_MASK"),
+        full: ("quarantined", "FULL_MASK"),
+        broken: ("quarantined", "UNREADABLE_CROP"),
+        missing: ("quarantined", "UNREADABLE_CROP"),
+        grey: ("quarantined", "UNREADABLE_CROP"),
+        good: ("kept", ""),
+    }
+    assert list(rows) == [line["item"] for line in dataset.lines]
+    assert float(rows[empty]["value"]) < float(rows[empty]["threshold"]) == 0.02
+    assert float(rows[full]["value"]) == 1.0 and float(rows[full]["threshold"]) == 0.98
+    for item, reason in ((empty, "EMPTY_MASK"), (full, "FULL_MASK"), (broken, "UNREADABLE_CROP")):
+        assert rows[item]["path"] == f"bad_frames/{VIDEO}/{reason}/{item}.png"
+        source = dataset.root / f"02_yolo_crops/{VIDEO}/{item}.png"
+        assert (dataset.root / rows[item]["path"]).read_bytes() == source.read_bytes()
+    assert rows[missing]["path"] == "" and str(dataset.root) not in dataset.out.read_text()
+    assert [p.name for p in dataset.out.with_suffix("").iterdir()] == [f"{good}.png"]
+
+
+def test_a_crop_without_the_subjects_class_is_dropped_with_its_score(dataset, segmenter):
+    def presence(crops_rgb):
+        return [
+            Presence(bool(c[0, 0, 2] > 100), 0.25 if c[0, 0, 2] <= 100 else 0.9, 0.68, "man")
+            for c in crops_rgb
+        ]
+
+    segmenter(presence=presence)
+    there = dataset.add(picture())
+    other = picture()
+    other[other[..., 2] > 100] = (20, 90, 50)
+    absent = dataset.add(other)
+    rows = dataset.run()
+    assert rows[there]["outcome"] == "kept"
+    row = rows[absent]
+    assert (row["outcome"], row["reason"]) == ("dropped", "SUBJECT_CLASS_ABSENT")
+    assert (row["value"], row["threshold"]) == ("0.25", "0.68") and "man" in row["detail"]
+    assert (dataset.root / row["path"]).is_file()
+
+
+def test_a_second_run_leaves_no_refusal_of_the_first(dataset, segmenter):
+    item = dataset.add(picture(radius=9))
+    first = dataset.run(min_subject=0.5)[item]
+    assert first["reason"] == "EMPTY_MASK"
+    other = dataset.root / "bad_frames" / VIDEO / "DECODE_ERROR" / "frame.webp"
+    other.parent.mkdir(parents=True)
+    other.write_bytes(b"another stage's")
+    assert dataset.run()[item]["outcome"] == "kept"
+    assert not (dataset.root / first["path"]).exists() and other.exists()
+
+
+def test_nothing_kept_loads_no_network(dataset, segmenter):
+    loaded = segmenter()
+    dataset.add(outcome="dropped", reason="NO_SUBJECT", path="")
+    assert dataset.run() == {}
+    assert loaded == [] and dataset.out.with_suffix("").is_dir()
+
+
+def test_the_subjects_box_is_given_in_the_crops_own_pixels(dataset, segmenter):
+    seen = []
+
+    def alpha(crops_rgb, boxes_xyxy):
+        seen.extend(boxes_xyxy)
+        return red_is_the_subject(crops_rgb)
+
+    segmenter(alpha)
+    dataset.add(picture())
+    dataset.run()
+    assert seen == [(10, 5, 60, 90)]
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_says_so(dataset, segmenter, caplog):
+    sizes = []
+
+    def alpha(crops_rgb, boxes_xyxy):
+        sizes.append(len(crops_rgb))
+        if len(crops_rgb) > 1:
+            raise DeviceMemoryError("CUDA out of memory")
+        return red_is_the_subject(crops_rgb)
+
+    segmenter(alpha)
+    items = [dataset.add(picture(radius=r)) for r in (20, 22, 24)]
+    rows = dataset.run(batch=3)
+    assert sizes == [3, 1, 2, 1, 1]
+    assert [rows[item]["outcome"] for item in items] == ["kept"] * 3
+    assert "3 crops at once" in rows[items[0]]["detail"]
+    assert "memory ran out" in caplog.text
+
+
+def test_one_crop_that_does_not_fit_is_our_failure_not_the_crops(dataset, segmenter):
+    def alpha(crops_rgb, boxes_xyxy):
+        raise DeviceMemoryError("CUDA out of memory")
+
+    segmenter(alpha)
+    dataset.add(picture())
+    with pytest.raises(DeviceMemoryError):
+        dataset.run()
+    assert not dataset.out.exists() and not dataset.out.with_suffix("").exists()
+
+
+def test_a_refinement_that_fails_is_told_in_the_row(dataset, segmenter, monkeypatch):
+    monkeypatch.setattr(mattes, "_MAX_ITERATIONS", 0)
+    item = dataset.add(picture())
+    row = dataset.run()[item]
+    assert (row["outcome"], row["refined"]) == ("kept", "0")
+    assert "did not converge" in row["detail"]
+
+
+def test_refinement_and_foreground_can_be_turned_off(dataset, segmenter):
+    item = dataset.add(picture())
+    row = dataset.run(refine=False, foreground=False)[item]
+    rgba = images.read(dataset.root / row["path"])
+    assert (row["refined"], row["foreground"], row["edge_fraction"]) == ("0", "0", "0.0")
+    np.testing.assert_array_equal(rgba[..., 3] == 255, picture()[..., 0] > 100)
+
+
+def test_the_same_crops_give_the_same_bytes_in_any_batch(dataset, segmenter):
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        noisy = picture().astype(int) + rng.integers(-15, 16, (96, 72, 1))
+        dataset.add(np.clip(noisy, 0, 255).astype(np.uint8))
+    first = [dict(row) for row in dataset.run(batch=5).values()]
+    table = dataset.out.read_bytes()
+    assert [dict(row) for row in dataset.run(batch=2).values()] == first
+    assert dataset.out.read_bytes() == table
