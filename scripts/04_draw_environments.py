@@ -1,0 +1,135 @@
+"""Draw the bank of scenes for blurred backgrounds: one plate a pinned clip, or a user's picture.
+
+Reads the frame and crop tables of the pinned clips; writes `environments/<id>.png` beside
+`environments.csv` (columns: scripts.lib.environments.COLUMNS). A clip without a usable scene is a
+row with its reason: NO_FRAME, NO_TRUSTED_FRAME, SCENE_HIDDEN, UNREADABLE_FRAME; a file of the
+user's folder that is no picture is UNREADABLE_PICTURE.
+"""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from scripts.lib import environments, images
+from scripts.lib.files import whole_folder
+from scripts.lib.ledger import DROPPED, KEPT, QUARANTINED, Row, kept, read_stage, write_table
+from scripts.lib.logs import LOGGER, Progress
+
+_TRIES = 3  # frames of a clip that may turn out unreadable before the clip is given up
+
+
+def draw_environments(
+    *,
+    frames_csvs: Iterable[str | os.PathLike],
+    crops_csvs: Iterable[str | os.PathLike],
+    folder: str | os.PathLike | None,
+    dataset: str | os.PathLike,
+    out_csv: str | os.PathLike,
+) -> None:
+    """Write the plates and their table; `folder` (the user's pictures) takes the clips' place."""
+    out_csv = Path(out_csv)
+    with whole_folder(out_csv.with_suffix("")) as scratch:
+        if folder is None:
+            rows = _from_clips(frames_csvs, crops_csvs, Path(dataset), scratch)
+        else:
+            rows = _from_folder(Path(folder), scratch)
+    place = Path(os.path.relpath(out_csv.with_suffix(""), dataset))
+    for line in rows:
+        if line["path"]:
+            line["path"] = (place / line["path"]).as_posix()
+    write_table(out_csv, environments.COLUMNS, rows)
+    LOGGER.info("environments: %d of %d usable", len(kept(rows)), len(rows))
+
+
+def _from_clips(frames_csvs, crops_csvs, dataset: Path, scratch: Path) -> list[Row]:
+    frames = environments.frames_by_video(frames_csvs)
+    crops = environments.frames_by_video(crops_csvs)
+    if set(frames) != set(crops):
+        raise ValueError(f"frame and crop tables differ for {sorted(set(frames) ^ set(crops))}")
+    progress = Progress("environments", total=len(frames))
+    rows = []
+    for video in frames:
+        found = kept(read_stage(frames[video], "extract"))
+        boxes = environments.hidden_boxes(read_stage(crops[video], "crop"))
+        rows.append(_clip_row(video, found, boxes, dataset, scratch))
+        progress.step()
+    return rows
+
+
+def _clip_row(video: str, frames: list, boxes: dict, dataset: Path, scratch: Path) -> Row:
+    """Make the plate of one clip, from the best frame that can be read."""
+    if not frames:
+        return _row(video, video, DROPPED, reason="NO_FRAME")
+    ranked = environments.best_frames(frames, boxes)
+    if not ranked:
+        return _row(video, video, DROPPED, reason="NO_TRUSTED_FRAME")
+    share, _ = ranked[0]
+    measured = {"value": round(share, 4), "threshold": environments.MIN_SCENE}
+    if share < environments.MIN_SCENE:
+        return _row(video, video, DROPPED, reason="SCENE_HIDDEN", **measured)
+    faults = []
+    for share, line in ranked[:_TRIES]:
+        if share < environments.MIN_SCENE:
+            break
+        try:
+            frame_rgb = images.read_verified(dataset / line["path"], line["sha256"])
+        except images.ImageReadError as error:
+            faults.append(str(error))
+            continue
+        weight = environments.scene_weight(frame_rgb.shape[:2], boxes[line["item"]])
+        picture = environments.plate(frame_rgb, weight)
+        measured["value"] = round(share, 4)
+        return _row(
+            video,
+            video,
+            KEPT,
+            **measured,
+            **_write(scratch, video, picture),
+            detail=f"frame {line['item']}",
+        )
+    LOGGER.warning("%s: %s", video, "; ".join(faults))
+    return _row(
+        video, video, QUARANTINED, reason="UNREADABLE_FRAME", detail=f"{len(faults)} frames"
+    )
+
+
+def _from_folder(folder: Path, scratch: Path) -> list[Row]:
+    found = environments.pictures(folder)
+    progress = Progress("environments", total=len(found))
+    rows = []
+    for name, relative in found.items():
+        try:
+            picture = environments.shrink(environments.read_picture(folder / relative))
+        except images.ImageReadError as error:
+            LOGGER.warning("%s: %s", relative, error)
+            row = _row(name, "", QUARANTINED, reason="UNREADABLE_PICTURE", detail=relative)
+        else:
+            row = _row(name, "", KEPT, **_write(scratch, name, picture), detail=relative)
+        rows.append(row)
+        progress.step()
+    return rows
+
+
+def _write(scratch: Path, name: str, picture) -> dict[str, str]:
+    file = f"{name}.png"
+    data = images.encode_png(picture)
+    return {"path": file, "sha256": images.write_checked(scratch / file, data, picture.shape)}
+
+
+def _row(environment: str, video: str, outcome: str, **fields: object) -> Row:
+    blank = dict.fromkeys(environments.COLUMNS, "")
+    return {**blank, "environment": environment, "video": video, "outcome": outcome, **fields}
+
+
+if __name__ == "__main__":
+    from scripts.lib.logs import send_output_to
+
+    job = snakemake  # noqa: F821
+    send_output_to(job.log[0])
+    draw_environments(
+        frames_csvs=job.input.frames,
+        crops_csvs=job.input.crops,
+        folder=job.params.folder,
+        dataset=job.params.dataset,
+        out_csv=job.output.table,
+    )

@@ -1,0 +1,207 @@
+"""Stage 4: put each cut-out in front of backgrounds that have nothing to do with its clip.
+
+Reads a clip's mask table, crop table and the bank of scenes; writes, for each kept cut-out,
+`augment.variants` pictures (RGB, lossless, the subject at its own size) and their masks (grey,
+255 = subject), and a table that holds each one's recipe. A cut-out that cannot be read gives
+quarantined rows, UNREADABLE_CUTOUT. Where a clip would need a scene and no other clip has one, a
+synthetic background takes its place and `detail` says NO_ENVIRONMENT.
+"""
+
+import functools
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from scripts.lib import compositing, images, recipes
+from scripts.lib.environments import foreign
+from scripts.lib.files import whole_folder
+from scripts.lib.ledger import (
+    KEPT,
+    QUARANTINED,
+    Row,
+    kept,
+    read_stage,
+    read_table,
+    row,
+    write_stage,
+)
+from scripts.lib.logs import LOGGER, Progress
+from scripts.lib.names import variant_item
+from scripts.lib.recipes import Recipe
+
+
+def augment_video(
+    *,
+    masks_csv: str | os.PathLike,
+    crops_csv: str | os.PathLike,
+    bank_csv: str | os.PathLike,
+    dataset: str | os.PathLike,
+    out_csv: str | os.PathLike,
+    settings: Mapping,
+    seed: int,
+    threads: int = 1,
+) -> None:
+    """Write one clip's variants, masks and table; `settings` is the config's `augment` section."""
+    cv2.setNumThreads(threads)
+    dataset, out_csv = Path(dataset), Path(out_csv)
+    video = out_csv.stem
+    cutouts = kept(read_stage(masks_csv, "mask"))
+    crops = {line["item"]: line for line in read_stage(crops_csv, "crop")}
+    scenes = {line["environment"]: line for line in foreign(read_table(bank_csv), video)}
+    load_scene = _scene_loader(dataset, scenes)
+    progress = Progress(f"{video}: variants", total=len(cutouts) * settings["variants"])
+    rows = []
+    with whole_folder(out_csv.with_suffix("")) as scratch:
+        (scratch / "mask").mkdir()
+        for line in cutouts:
+            drawn = recipes.draw(
+                seed=seed,
+                video=video,
+                item=line["item"],
+                variants=settings["variants"],
+                weights=settings["weights"],
+                scale=settings["scale"],
+                shift=settings["shift"],
+                scenes=scenes,
+            )
+            blur = settings["environment_blur"]
+            for made in _variants(line, crops, drawn, dataset, scratch, load_scene, blur):
+                rows.append(made)
+                progress.step()
+    place = Path(os.path.relpath(out_csv.with_suffix(""), dataset))
+    for made in rows:
+        if made["outcome"] == KEPT:
+            made["path"] = (place / made["path"]).as_posix()
+            made["mask_path"] = (place / made["mask_path"]).as_posix()
+            made["environment_sha256"] = scenes.get(made["environment"], {}).get("sha256", "")
+    write_stage(out_csv, "augment", rows)
+
+
+def _scene_loader(dataset: Path, scenes: Mapping[str, Mapping]) -> Callable[[str], np.ndarray]:
+    """Reads plates of the bank (<= 640 px, 1 MB each) once."""
+
+    @functools.lru_cache(maxsize=64)
+    def load(environment: str) -> np.ndarray:
+        line = scenes[environment]
+        try:
+            return images.read_verified(dataset / line["path"], line["sha256"])
+        except images.ImageReadError as error:
+            raise images.ImageReadError(
+                f"the scene {environment} of the bank is damaged: {error}; delete the bank's "
+                "table (environments.csv), and the next run draws it anew"
+            ) from error
+
+    return load
+
+
+def _variants(
+    line: Mapping[str, str],
+    crops: Mapping[str, Mapping[str, str]],
+    drawn: list[Recipe],
+    dataset: Path,
+    scratch: Path,
+    load_scene: Callable[[str], np.ndarray],
+    blur: float,
+) -> Iterator[Row]:
+    """Write the variants of one cut-out and give their rows, paths relative to `scratch`."""
+    try:
+        cutout_rgba = read_cutout(dataset / line["path"], line["sha256"])
+    except images.ImageReadError as error:
+        LOGGER.warning("%s", error)
+        for recipe in drawn:
+            yield _row(line["item"], recipe, QUARANTINED, reason="UNREADABLE_CUTOUT")
+        return
+    cut = compositing.cut_sides(cutout_rgba[..., 3], frame_sides(crops[line["item"]]))
+    for recipe in drawn:
+        place = compositing.place(
+            cutout_rgba.shape[1::-1], scale=recipe.scale, shift=recipe.shift, cut=cut
+        )
+        scene_rgb = load_scene(recipe.scene) if recipe.scene else None
+        background_rgb = recipes.paint(
+            recipe, (place.height, place.width), scene_rgb=scene_rgb, blur=blur
+        )
+        picture, mask = compositing.composite(cutout_rgba, background_rgb, place)
+        yield _row(
+            line["item"],
+            recipe,
+            KEPT,
+            **_write(scratch, variant_item(line["item"], recipe.variant), picture, mask),
+            width=place.width,
+            height=place.height,
+            offset_x=place.offset_x,
+            offset_y=place.offset_y,
+        )
+
+
+def read_cutout(path: Path, sha256: str) -> np.ndarray:
+    """A stage 3 cut-out, HxWx4 uint8; ImageReadError if damaged, replaced, or without alpha."""
+    cutout = images.read_verified(path, sha256)
+    if cutout.ndim != 3 or cutout.shape[2] != 4:
+        raise images.ImageReadError(f"{path} has no alpha channel: shape {cutout.shape}")
+    return cutout
+
+
+def frame_sides(crop: Mapping[str, str]) -> frozenset[str]:
+    """Sides on which a crop ends where its frame does, from its row of the crop table."""
+    reached = {
+        "left": float(crop["crop_x1"]) <= 0,
+        "top": float(crop["crop_y1"]) <= 0,
+        "right": float(crop["crop_x2"]) >= float(crop["frame_width"]),
+        "bottom": float(crop["crop_y2"]) >= float(crop["frame_height"]),
+    }
+    return frozenset(side for side, at_edge in reached.items() if at_edge)
+
+
+def _write(scratch: Path, item: str, picture: np.ndarray, mask: np.ndarray) -> dict[str, str]:
+    """Write a variant and its mask losslessly, and read both back."""
+    path, mask_path = f"{item}.png", f"mask/{item}.png"
+    return {
+        "path": path,
+        "sha256": images.write_checked(scratch / path, images.encode_png(picture), picture.shape),
+        "mask_path": mask_path,
+        "mask_sha256": images.write_checked(
+            scratch / mask_path, images.encode_png(mask), mask.shape
+        ),
+    }
+
+
+def _row(parent: str, recipe: Recipe, outcome: str, **fields: object) -> Row:
+    """A row with the recipe's columns filled in."""
+    first = recipe.colours[0] if recipe.colours else None
+    return row(
+        "augment",
+        item=variant_item(parent, recipe.variant),
+        parent=parent,
+        outcome=outcome,
+        variant=recipe.variant,
+        kind=recipe.kind,
+        wanted_kind=recipe.wanted_kind,
+        colour_name=first.name if first else "",
+        colour_rgb="#{:02x}{:02x}{:02x}".format(*first.rgb) if first else "",
+        seed=recipe.seed,
+        environment=recipe.scene or "",
+        scale=recipe.scale,
+        background=recipe.phrase,
+        detail=recipe.detail,
+        **fields,
+    )
+
+
+if __name__ == "__main__":
+    from scripts.lib.logs import send_output_to
+
+    job = snakemake  # noqa: F821
+    send_output_to(job.log[0])
+    augment_video(
+        masks_csv=job.input.masks,
+        crops_csv=job.input.crops,
+        bank_csv=job.input.bank,
+        dataset=job.params.dataset,
+        out_csv=job.output.table,
+        settings=job.params.augment,
+        seed=job.params.seed,
+        threads=job.threads,
+    )
