@@ -1,0 +1,188 @@
+"""Stage 5, per video: is each augmented image still what its row says, and what is its caption?
+
+Re-opens every image and mask that stage 4 kept (the final validation), then writes the caption
+from what is known: subject, framing, the recipe's background. A refused image is a row:
+UNREADABLE_IMAGE, SHA_MISMATCH, MASK_MISMATCH or CAPTION_INVALID, with the fault in `value`.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.lib import images
+from scripts.lib.captions import (
+    MAX_CLIP_TOKENS,
+    build_caption,
+    check_caption,
+    check_subject,
+    check_template,
+    count_clip_tokens,
+)
+from scripts.lib.descriptions import clean_description, composite_on_grey, fit_description
+from scripts.lib.final_check import CAPTION_INVALID, file_fault
+from scripts.lib.geometry import facing_of, framing_of
+from scripts.lib.ledger import (
+    KEPT,
+    QUARANTINED,
+    LedgerError,
+    Row,
+    iter_stage,
+    kept,
+    read_stage,
+    row,
+    write_stage,
+)
+from scripts.lib.logs import Progress
+
+Describe = Callable[[str], tuple[str, list[str]]]  # crop's item -> (words, words removed)
+
+
+@dataclass(frozen=True)
+class Style:
+    """What all captions of a run share; `context_words` come on top of the built-in list."""
+
+    template: str
+    token: str
+    subject_class: str
+    context_words: tuple[str, ...] = ()
+
+    def problems(self, caption: str, background: str) -> list[str]:
+        """`check_caption` with this style's words."""
+        return check_caption(
+            caption,
+            token=self.token,
+            subject_class=self.subject_class,
+            background=background,
+            context_words=self.context_words,
+        )
+
+    def write(self, words: str, **known: str) -> tuple[str, list[str]]:
+        """The caption, and those of the captioner's `words` that were cut off to fit CLIP."""
+        slots = {"token": self.token, "class": self.subject_class, **known}
+
+        def filled(description: str) -> str:
+            return build_caption(self.template, **slots, description=description)
+
+        words, cut = fit_description(
+            words, lambda text: count_clip_tokens(filled(text)) <= MAX_CLIP_TOKENS
+        )
+        caption = filled(words)
+        if words and self.problems(caption, known["background"]):
+            return filled(""), words.split() + cut  # rather without than refused for them
+        return caption, cut
+
+
+def caption_row(
+    line: Mapping[str, str], crop: Mapping[str, str], style: Style, describe: Describe | None
+) -> Row:
+    """The caption row of an augment row whose files are sound."""
+    known = {
+        "framing": framing_of(crop),
+        "facing": facing_of(crop),
+        "background": line["background"],
+    }
+    words, removed = describe(line["parent"]) if describe else ("", [])
+    caption, cut = style.write(words, **known)
+    problems = style.problems(caption, line["background"])
+    return row(
+        "caption",
+        item=line["item"],
+        parent=line["item"],
+        outcome=QUARANTINED if problems else KEPT,
+        reason=CAPTION_INVALID if problems else "",
+        value=" ".join(problems),
+        caption=caption,
+        caption_source="transformers" if len(words.split()) > len(cut) else "template",
+        framing=known["framing"],
+        facing=known["facing"],
+        clip_tokens=count_clip_tokens(caption),
+        removed_words="; ".join(removed + cut),
+        **_carried(line),
+    )
+
+
+def _carried(line: Mapping[str, str]) -> dict[str, str]:
+    columns = ("path", "sha256", "background", "kind", "mask_path", "mask_sha256")
+    return {key: line[key] for key in (*columns, "width", "height")}
+
+
+def model_describer(masks_csv: Path, dataset: Path, settings: Mapping, style: Style) -> Describe:
+    """A function from a crop's item to what the captioner says of its cut-out, asked once each."""
+    from scripts.lib.backends.image_to_text import ImageToText
+
+    model = ImageToText(settings["model"], device=settings.get("device", "cpu"))
+    cutouts = {line["item"]: line["path"] for line in kept(read_stage(masks_csv, "mask"))}
+
+    @functools.cache
+    def describe(crop: str) -> tuple[str, list[str]]:
+        said = model.describe(composite_on_grey(images.read(dataset / cutouts[crop])))
+        return clean_description(said, token=style.token, context_words=style.context_words)
+
+    return describe
+
+
+def caption_video(
+    *,
+    augment_csv: str | Path,
+    masks_csv: str | Path,
+    crops_csv: str | Path,
+    dataset: str | Path,
+    out_csv: str | Path,
+    settings: Mapping,
+    subject: Mapping[str, str],
+) -> None:
+    """Write the caption table of one video: one row for each image that stage 4 kept.
+
+    `settings` is the configuration's `caption` section, `subject` its `subject` section. Raises
+    CaptionSettingError for a template or a subject that cannot make a caption, CaptionerError
+    for a captioner that cannot be loaded, LedgerError if an image's crop has no row.
+    """
+    extra = tuple(settings.get("context_words") or ())
+    check_subject(subject)
+    check_template(settings["template"], extra)
+    style = Style(settings["template"], subject["token"], subject["class"], extra)
+    dataset = Path(dataset)
+    offered = kept(read_stage(augment_csv, "augment"))
+    crops = {line["item"]: line for line in iter_stage(crops_csv, "crop")}
+    describe = None
+    if settings["backend"] == "transformers" and offered:
+        describe = model_describer(Path(masks_csv), dataset, settings, style)
+    rows, progress = [], Progress("images captioned", len(offered))
+    for line in offered:
+        fault = file_fault(dataset / line["path"], dataset / line["mask_path"], line)
+        if line["parent"] not in crops:
+            raise LedgerError(f"{crops_csv} has no row for {line['parent']}, parent of an image")
+        crop = crops[line["parent"]]
+        rows.append(_refused(line, *fault) if fault else caption_row(line, crop, style, describe))
+        progress.step()
+    write_stage(out_csv, "caption", rows)
+
+
+def _refused(line: Mapping[str, str], reason: str, detail: str) -> Row:
+    item = line["item"]
+    return row(
+        "caption",
+        item=item,
+        parent=item,
+        outcome=QUARANTINED,
+        reason=reason,
+        value=detail,
+        **_carried(line),
+    )
+
+
+if __name__ == "__main__":
+    from scripts.lib.logs import send_output_to
+
+    job = snakemake  # noqa: F821
+    send_output_to(job.log[0])
+    caption_video(
+        augment_csv=job.input.augment,
+        masks_csv=job.input.masks,
+        crops_csv=job.input.crops,
+        dataset=job.params.dataset,
+        out_csv=job.output.table,
+        settings=job.params.caption,
+        subject=job.params.subject,
+    )

@@ -1,0 +1,324 @@
+"""Stage 5 up to the final table: every image gets one outcome, whatever happened to its files."""
+
+import json
+
+import numpy as np
+import pytest
+
+from scripts.lib import images, ledger
+from scripts.lib.captions import CaptionSettingError
+from scripts.lib.files import sha256_bytes
+from tests.stage.final_set import Clip, select
+
+
+@pytest.fixture
+def clip(tmp_path):
+    return Clip(tmp_path, "walk.mp4")
+
+
+def replace(clip, line, picture, column="path"):
+    """Put another picture in the place of a row's file, and its digest into the row."""
+    data = images.encode_png(picture)
+    (clip.dataset / line[column]).write_bytes(data)
+    digest = {"path": "sha256", "mask_path": "mask_sha256"}[column]
+    line[digest] = sha256_bytes(data)
+    clip.write()
+
+
+def test_captions_say_what_is_known(clip):
+    rows = clip.caption()
+    assert [line["caption"] for line in rows[:2]] == [
+        "sks person, full body, plain olive background",
+        "sks person, full body, empty room with sand walls background",
+    ]
+    first, given = rows[0], clip.rows["augment"][0]
+    assert first["item"] == first["parent"] == given["item"]
+    for column in ("path", "sha256", "mask_path", "mask_sha256", "kind"):
+        assert first[column] == given[column]
+    assert (first["framing"], first["facing"], first["clip_tokens"]) == ("full body", "", "9")
+
+
+def test_ledger_balances_and_a_rerun_gives_the_same_bytes(clip):
+    clip.rows["augment"][1].update(outcome=ledger.DROPPED, reason="TOO_SMALL")
+    clip.write()
+    clip.caption()
+    before = clip.table("caption").read_bytes()
+    clip.caption()
+    assert clip.table("caption").read_bytes() == before
+    augment = ledger.read_stage(clip.table("augment"), "augment")
+    caption = ledger.read_stage(clip.table("caption"), "caption")
+    balance = ledger.balance("caption", caption, augment)
+    assert balance.balanced
+    assert balance.considered == 3
+
+
+def spoil_missing(clip, line):
+    (clip.dataset / line["path"]).unlink()
+
+
+def spoil_truncated(clip, line):
+    path = clip.dataset / line["path"]
+    data = path.read_bytes()[:-200]
+    path.write_bytes(data)
+    line["sha256"] = sha256_bytes(data)
+    clip.write()
+
+
+def spoil_bytes(clip, line):
+    path = clip.dataset / line["path"]
+    path.write_bytes(path.read_bytes() + b"\0")
+
+
+def spoil_alpha(clip, line):
+    replace(clip, line, np.zeros((40, 24, 4), dtype=np.uint8))
+
+
+def spoil_size(clip, line):
+    replace(clip, line, np.zeros((41, 24, 3), dtype=np.uint8))
+
+
+def spoil_mask_missing(clip, line):
+    (clip.dataset / line["mask_path"]).unlink()
+
+
+def spoil_mask_bytes(clip, line):
+    path = clip.dataset / line["mask_path"]
+    path.write_bytes(path.read_bytes() + b"\0")
+
+
+def spoil_mask_size(clip, line):
+    replace(clip, line, np.full((24, 40), 255, dtype=np.uint8), "mask_path")
+
+
+def spoil_mask_empty(clip, line):
+    replace(clip, line, np.zeros((40, 24), dtype=np.uint8), "mask_path")
+
+
+def spoil_mask_colour(clip, line):
+    replace(clip, line, np.full((40, 24, 3), 255, dtype=np.uint8), "mask_path")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason", "value"),
+    [
+        (spoil_missing, "UNREADABLE_IMAGE", "image: FileNotFoundError"),
+        (spoil_truncated, "UNREADABLE_IMAGE", "image: "),
+        (spoil_bytes, "SHA_MISMATCH", "image"),
+        (spoil_alpha, "UNREADABLE_IMAGE", "not RGB"),
+        (spoil_size, "UNREADABLE_IMAGE", "the row says"),
+        (spoil_mask_missing, "MASK_MISMATCH", "mask: FileNotFoundError"),
+        (spoil_mask_bytes, "SHA_MISMATCH", "mask"),
+        (spoil_mask_size, "MASK_MISMATCH", "(24, 40)"),
+        (spoil_mask_empty, "MASK_MISMATCH", "empty"),
+        (spoil_mask_colour, "MASK_MISMATCH", "not grey"),
+    ],
+)
+def test_unsound_file_is_one_quarantined_row(clip, spoil, reason, value):
+    spoil(clip, clip.rows["augment"][1])
+    rows = clip.caption()
+    assert [line["outcome"] for line in rows] == ["kept", "quarantined", "kept", "kept"]
+    assert rows[1]["reason"] == reason
+    assert value in rows[1]["value"]
+    assert str(clip.dataset) not in clip.table("caption").read_text()
+
+
+def test_caption_that_breaks_the_rules_is_quarantined_with_its_problem(clip):
+    rows = clip.caption(subject={"token": "olive", "class": "person"})
+    assert [line["reason"] for line in rows[:2]] == ["CAPTION_INVALID", ""]
+    assert rows[0]["value"] == "TOKEN_REPEATED"
+
+
+def test_settings_that_cannot_work_stop_the_job(clip):
+    with pytest.raises(CaptionSettingError, match="unknown slot"):
+        clip.caption(template="{token} {klass}, {background}")
+    clip.rows["crop"].pop()
+    clip.write()
+    with pytest.raises(ledger.LedgerError, match="parent of an image"):
+        clip.caption()
+
+
+def test_final_is_sorted_and_complete(tmp_path):
+    clips = [Clip(tmp_path, name) for name in ("b.mp4", "a.mp4", "c.mp4")]
+    rows = select(tmp_path, clips)
+    assert [line["item"] for line in rows] == sorted(line["item"] for line in rows)
+    assert {line["outcome"] for line in rows} == {"kept"}
+    assert len(rows) == 12
+    assert {line["video"] for line in rows} == {clip.video for clip in clips}
+
+
+def test_duplicate_clip_keeps_the_first_id(tmp_path):
+    clips = [Clip(tmp_path, name, raw=b"same") for name in ("a.mp4", "copy.mp4")]
+    clips.append(Clip(tmp_path, "other.mp4"))
+    rows = select(tmp_path, clips)
+    first, second = sorted(clip.video for clip in clips[:2])
+    dropped = {line["video"] for line in rows if line["outcome"] == "dropped"}
+    assert dropped == {second}
+    assert {(line["reason"], line["value"]) for line in rows if line["outcome"] == "dropped"} == {
+        ("DUPLICATE_VIDEO", first)
+    }
+
+
+def test_clip_without_images_never_stands_in_for_its_copy(tmp_path):
+    clips = [Clip(tmp_path, name, raw=b"same") for name in ("a.mp4", "copy.mp4")]
+    first = min(clips, key=lambda clip: clip.video)
+    for line in first.rows["augment"]:
+        line.update(outcome=ledger.DROPPED, reason="TOO_SMALL")
+    first.write()
+    assert {line["outcome"] for line in select(tmp_path, clips)} == {"kept"}
+
+
+def test_refused_copy_does_not_count_as_the_same_clip(tmp_path):
+    clips = [Clip(tmp_path, name, raw=b"same") for name in ("a.mp4", "copy.mp4")]
+    refused = min(clips, key=lambda clip: clip.video)
+    refused.rows["probe"][0].update(outcome=ledger.QUARANTINED, reason="CORRUPT_CONTAINER")
+    refused.write()
+    assert {line["outcome"] for line in select(tmp_path, clips)} == {"kept"}
+
+
+def test_same_image_bytes_stay_once_and_a_lost_file_is_a_row(tmp_path):
+    clip = Clip(tmp_path, "a.mp4")
+    one, same = clip.rows["augment"][0], clip.rows["augment"][3]
+    (tmp_path / same["path"]).write_bytes((tmp_path / one["path"]).read_bytes())
+    same["sha256"] = one["sha256"]
+    clip.write()
+    clip.caption()
+    rows = select(tmp_path, [clip])
+    assert (rows[3]["reason"], rows[3]["value"]) == ("DUPLICATE_IMAGE", one["item"])
+
+
+def test_ids_that_begin_alike_are_still_sorted_by_item(tmp_path):
+    from tests.stage.final_set import select_final
+
+    tables = []
+    for video in ("a-0123456789", "a-0123456789-f000001-aaaaaaaaaa", "a-0123456789-b-0123456789"):
+        item = f"{video}-f000001-p0-v0"
+        picture = {"path": "x.png", "sha256": sha256_bytes(video.encode()), "caption": "sks"}
+        path = tmp_path / f"{video}.csv"
+        row = ledger.row("caption", item=item, parent=item, outcome=ledger.KEPT, **picture)
+        later = {**row, "item": f"{video}-f000009-p0-v0", "sha256": sha256_bytes(item.encode())}
+        ledger.write_stage(path, "caption", [row, later])
+        tables.append(path)
+    (tmp_path / "x.png").write_bytes(b"")
+    out = tmp_path / "final.csv"
+    videos_csv = tmp_path / "videos.csv"
+    ledger.write_table(videos_csv, ("item", "duplicate_of"), [])
+    select_final(caption_csvs=tables, videos_csv=videos_csv, dataset=tmp_path, out_csv=out)
+    rows = ledger.read_stage(out, "final")
+    assert [line["item"] for line in rows] == sorted(line["item"] for line in rows)
+    assert len(rows) == 6
+
+
+# --- the optional captioner -------------------------------------------------------------------
+
+WORDS = ["a", "woman", "in", "living", "room", "with", "couch", "red", "hat", "smiling"]
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory):
+    """A captioning model with random weights, a vocabulary of ten words, and 32x32 pixels."""
+    transformers = pytest.importorskip("transformers")
+    tokenizers = pytest.importorskip("tokenizers")
+    torch = pytest.importorskip("torch")
+    folder = tmp_path_factory.mktemp("captioner")
+    vocabulary = {word: n for n, word in enumerate(["[PAD]", "[BOS]", "[EOS]", "[UNK]", *WORDS])}
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    special = {"pad_token": "[PAD]", "bos_token": "[BOS]", "eos_token": "[EOS]"}
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, unk_token="[UNK]", **special
+    ).save_pretrained(folder)
+    transformers.ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder)
+    torch.manual_seed(1)
+    tiny = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    encoder = transformers.ViTConfig(**tiny, intermediate_size=16, image_size=32, patch_size=16)
+    decoder = transformers.GPT2Config(
+        vocab_size=len(vocabulary), n_embd=16, n_layer=1, n_head=2, n_positions=64
+    )
+    config = transformers.VisionEncoderDecoderConfig.from_encoder_decoder_configs(encoder, decoder)
+    config.decoder_start_token_id, config.pad_token_id, config.eos_token_id = 1, 0, 2
+    model = transformers.VisionEncoderDecoderModel(config)
+    model.generation_config.update(decoder_start_token_id=1, pad_token_id=0, eos_token_id=2)
+    model.save_pretrained(folder)
+    return folder
+
+
+def test_local_model_folder_describes_a_picture(model_folder):
+    from scripts.lib.backends.image_to_text import ImageToText
+
+    model = ImageToText(model_folder)
+    picture = np.full((40, 24, 3), 128, dtype=np.uint8)
+    said = model.describe(picture)
+    assert said == model.describe(picture)
+    assert set(said.split()) <= {*WORDS, "[UNK]"}
+
+
+def test_captioner_runs_in_the_stage(clip, model_folder):
+    rows = clip.caption(backend="transformers", model=str(model_folder))
+    assert {line["outcome"] for line in rows} == {"kept"}
+    for line in rows:
+        assert line["caption"].startswith("sks person, full body, ")
+        assert int(line["clip_tokens"]) <= 75
+
+
+def test_captioner_words_are_cleaned_and_merged(clip, monkeypatch):
+    seen = []
+
+    class Fake:
+        def __init__(self, folder, device):
+            assert folder == "some/folder"
+
+        def describe(self, image_rgb):
+            seen.append(image_rgb)
+            return "a woman in a red hat, in a living room with a couch"
+
+    monkeypatch.setattr("scripts.lib.backends.image_to_text.ImageToText", Fake)
+    rows = clip.caption(backend="transformers", model="some/folder")
+    assert rows[0]["caption"] == (
+        "sks person, full body, plain olive background, a woman in a red hat"
+    )
+    assert rows[0]["removed_words"] == "living room; couch"
+    assert rows[0]["caption_source"] == "transformers"
+    assert len(seen) == 2  # once a cut-out, not once a variant
+    cutout = images.read(clip.dataset / clip.rows["mask"][0]["path"])
+    clear = cutout[..., 3] == 0
+    assert clear.any()
+    assert (seen[0][clear] == 128).all()
+
+
+def test_words_that_do_not_fit_clip_are_cut_and_recorded(clip, monkeypatch):
+    class Fake:
+        def __init__(self, folder, device):
+            pass
+
+        def describe(self, image_rgb):
+            return "smiling " * 90
+
+    monkeypatch.setattr("scripts.lib.backends.image_to_text.ImageToText", Fake)
+    line = clip.caption(backend="transformers", model="x")[0]
+    assert line["outcome"] == "kept"
+    assert line["clip_tokens"] == "75"
+    assert line["removed_words"].count("smiling") == 90 - line["caption"].count("smiling")
+
+
+@pytest.mark.parametrize("model", [None, "no/such/folder"])
+def test_missing_model_says_what_to_do(clip, model):
+    from scripts.lib.backends.image_to_text import CaptionerError
+
+    with pytest.raises(CaptionerError, match=r"caption\.backend: template"):
+        clip.caption(backend="transformers", model=model)
+
+
+def test_missing_transformers_says_what_to_do(model_folder, monkeypatch):
+    from scripts.lib.backends import image_to_text
+
+    monkeypatch.setattr(image_to_text.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(image_to_text.CaptionerError, match="captioner"):
+        image_to_text.ImageToText(model_folder)
+
+
+def test_folder_that_is_no_model_says_what_to_do(tmp_path):
+    from scripts.lib.backends.image_to_text import CaptionerError, ImageToText
+
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "nonesuch"}))
+    with pytest.raises(CaptionerError, match="did not load"):
+        ImageToText(tmp_path)

@@ -1,0 +1,214 @@
+"""Captions: filled as the template says, counted as CLIP counts, held to what is known."""
+
+import re
+
+import numpy as np
+import pytest
+
+from scripts.lib import captions, descriptions, geometry, lexicon
+from scripts.lib.captions import CaptionSettingError, check_caption
+from scripts.lib.recipes import PHRASES
+
+DEFAULT = "{token} {class}, {framing}{facing}, {background}"
+KNOWN = {"token": "sks", "subject_class": "person", "background": "plain olive background"}
+
+
+def filled(template=DEFAULT, **slots):
+    given = {"token": "sks", "class": "person", "framing": "half body"}
+    return captions.build_caption(
+        template, **{**given, "background": "plain olive background", **slots}
+    )
+
+
+@pytest.mark.parametrize(
+    ("slots", "expected"),
+    [
+        ({}, "sks person, half body, plain olive background"),
+        ({"facing": "facing left"}, "sks person, half body, facing left, plain olive background"),
+        ({"framing": ""}, "sks person, plain olive background"),
+        ({"description": "smiling"}, "sks person, half body, plain olive background, smiling"),
+        ({"template": "{facing} {token}, {background}"}, "sks, plain olive background"),
+        (
+            {"template": "{token} {class}, {description}, {background}", "description": "smiling"},
+            "sks person, smiling, plain olive background",
+        ),
+    ],
+)
+def test_build_caption(slots, expected):
+    assert filled(**slots) == expected
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{token} {clas}, {background}", r"unknown slot \{clas\}.*\{token\}, \{class\}"),
+        ("{token!r} {background}", r"unknown slot \{token!r\}"),
+        ("{} {token} {background}", r"unknown slot \{\}"),
+        ("{token {background}", "known slots"),
+        ("{class}, {background}", r"must hold \{token\} once"),
+        ("{token} {token}, {background}", r"must hold \{token\} once"),
+        ("{token} {class}", r"must hold \{background\} once"),
+        ("{token} in a living room, {background}", "living room"),
+        ("{token} by the gnome, {background}", "gnome"),
+    ],
+)
+def test_template_that_cannot_work_is_refused(template, message):
+    with pytest.raises(CaptionSettingError, match=message):
+        captions.check_template(template, ["gnomes"])
+
+
+def test_default_and_common_templates_pass():
+    captions.check_template(DEFAULT)
+    captions.check_template("a photo of {token} {class}, {framing}, {background}")
+
+
+@pytest.mark.parametrize(
+    ("token", "subject_class", "setting"),
+    [
+        ("", "person", "subject.token"),
+        ("two words", "person", "subject.token"),
+        ("sks,", "person", "subject.token"),
+        ("söks", "person", "subject.token"),
+        ("sks", "a\nb", "subject.class"),
+        ("person", "person", "subject.class"),
+    ],
+)
+def test_subject_that_cannot_be_named_is_refused(token, subject_class, setting):
+    with pytest.raises(CaptionSettingError, match=setting):
+        captions.check_subject({"token": token, "class": subject_class})
+
+
+def test_clip_tokens_are_those_of_clips_own_vocabulary():
+    # ids of CLIP's published vocabulary: "a photo of a dog" is 320 1125 539 320 1929
+    assert captions._clip().encode("a photo of a dog") == [320, 1125, 539, 320, 1929]
+    assert captions.count_clip_tokens("a photo of a dog") == 5
+    assert captions.count_clip_tokens("SKS  person,\nhalf body") == captions.count_clip_tokens(
+        "sks person, half body"
+    )
+
+
+@pytest.mark.parametrize(
+    ("caption", "problems"),
+    [
+        ("sks person, half body, plain olive background", []),
+        ("sks person in a red shirt, plain olive background", []),
+        ("SKS person, plain olive background", []),
+        ("", ["EMPTY"]),
+        (" \n", ["EMPTY"]),
+        ("sks person,\nplain olive background", ["MULTI_LINE"]),
+        ("sks person, plain olive background\n", ["UNTRIMMED"]),
+        ("sks person, café, plain olive background", ["NON_ASCII"]),
+        ("person, plain olive background", ["TOKEN_MISSING"]),
+        ("sksy person, plain olive background", ["TOKEN_MISSING"]),
+        ("sks person sks, plain olive background", ["TOKEN_REPEATED"]),
+        ("sks person, half body", ["RECIPE_CONTRADICTED"]),
+        ("sks person, plain olive backgrounds", ["RECIPE_CONTRADICTED", "CONTEXT_WORD:background"]),
+        ("sks person, red plain olive background", ["RECIPE_CONTRADICTED"]),
+        (
+            "sks person, plain olive background, red backdrop",
+            ["RECIPE_CONTRADICTED", "CONTEXT_WORD:backdrop"],
+        ),
+        ("sks person in a Living-Room, plain olive background", ["CONTEXT_WORD:living-room"]),
+        (
+            "sks person on couches by bookshelves, plain olive background",
+            ["CONTEXT_WORD:couch", "CONTEXT_WORD:bookshelf"],
+        ),
+    ],
+)
+def test_check_caption(caption, problems):
+    assert check_caption(caption, **KNOWN, context_words=[]) == problems
+
+
+def test_caption_over_75_clip_tokens_is_too_long():
+    start = "sks person, plain olive background"
+    spare = captions.MAX_CLIP_TOKENS - captions.count_clip_tokens(start)
+    assert check_caption(start + " tall" * spare, **KNOWN) == []
+    assert check_caption(start + " tall" * (spare + 1), **KNOWN) == ["TOO_LONG:76"]
+
+
+def test_users_words_count_in_singular_and_plural_and_only_for_them():
+    caption = "sks person with gnomes, plain olive background"
+    assert check_caption(caption, **KNOWN) == []
+    for word in ("gnome", "Gnomes"):
+        found = check_caption(caption, **KNOWN, context_words=[word])
+        assert found == [f"CONTEXT_WORD:{word.lower()}"]
+
+
+def test_recipes_own_words_are_not_context_but_only_inside_the_phrase():
+    phrase = "empty room with sand walls background"
+    known = {**KNOWN, "background": phrase}
+    assert check_caption(f"sks person, {phrase}", **known) == []
+    assert "CONTEXT_WORD:room" in check_caption(f"sks person in a room, {phrase}", **known)
+
+
+def test_class_that_is_itself_a_scene_word_is_allowed():
+    known = {**KNOWN, "subject_class": "street dancer"}
+    assert check_caption("sks street dancer, plain olive background", **known) == []
+
+
+@pytest.mark.parametrize("framing", geometry.FRAMINGS)
+@pytest.mark.parametrize("phrase", PHRASES.values(), ids=PHRASES)
+def test_no_recipe_and_no_framing_makes_a_caption_that_is_refused(phrase, framing):
+    background = phrase.format("dark grey", "salmon pink")
+    for facing in ("", *geometry.FACINGS):
+        caption = filled(framing=framing, facing=facing, background=background)
+        assert check_caption(caption, **{**KNOWN, "background": background}) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "plural"),
+    [("bench", "benches"), ("city", "cities"), ("bus", "buses"), ("shelf", "shelves")],
+)
+def test_plurals(words, plural):
+    assert lexicon.plurals(words) == (plural,)
+    assert lexicon.find_context_words(f"two {plural}") == [words]
+
+
+@pytest.mark.parametrize(
+    "worn", ["glasses and a watch", "arms crossed over the chest", "a suit and tie", "boots"]
+)
+def test_what_a_subject_wears_is_no_context(worn):
+    assert lexicon.find_context_words(worn) == []
+
+
+def test_builtin_words_are_singular_lower_case_and_unique():
+    words = lexicon.builtin_words()
+    assert len(words) > 300
+    assert len(set(words)) == len(words)
+    assert all(re.fullmatch(r"[a-z]+( [a-z]+)*", word) for word in words)
+
+
+@pytest.mark.parametrize(
+    ("said", "kept", "removed"),
+    [
+        ("a woman standing in a living room with a couch", "a woman standing", "living room,couch"),
+        ("A photo of a man in a black hoodie, smiling.", "a man in a black hoodie, smiling", ""),
+        ("a man with a beard in front of a gray background", "a man with a beard", "background"),
+        ("an sks waving, on a stage", "", "sks,stage"),
+        ("une dame élégante", "une dame elegante", ""),
+        ("", "", ""),
+    ],
+)
+def test_clean_description(said, kept, removed):
+    words, gone = descriptions.clean_description(said, token="sks")
+    assert (words, ",".join(gone)) == (kept, removed)
+
+
+def test_cleaned_description_never_holds_a_context_word():
+    said = "a dining, room and living near room, gnome by the pool"
+    words, removed = descriptions.clean_description(said, token="sks", context_words=["gnome"])
+    assert lexicon.find_context_words(words, ["gnome"]) == []
+    assert "gnome" in removed
+
+
+def test_fit_description_cuts_from_the_end():
+    words, cut = descriptions.fit_description(
+        "a red hat, blue shoes", lambda text: len(text.split()) <= 3
+    )
+    assert (words, cut) == ("a red hat", ["blue", "shoes"])
+
+
+def test_composite_on_grey():
+    cutout = np.array([[[200, 100, 0, 255], [200, 100, 0, 0], [228, 128, 28, 51]]], dtype=np.uint8)
+    expected = [[[200, 100, 0], [128, 128, 128], [148, 128, 108]]]
+    assert descriptions.composite_on_grey(cutout).tolist() == expected
