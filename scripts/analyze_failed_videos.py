@@ -1,0 +1,182 @@
+"""QC0, figures: what became of every raw file, and was what was refused set aside with its reason?
+
+Writes the checks and one row a raw file: its verdict (stage 0's, or EXTRACTOR_REJECTED from stage
+1), its metadata, and how many frames were got out of it. `build_qc0_failed_videos_html.py` makes
+the page from these two files.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from scripts.lib import checks, evidence, reporting
+from scripts.lib.checks import FAIL, PASS, WARN, Check, none_of
+from scripts.lib.names import find_videos
+
+OK = "OK"
+REJECTED = "EXTRACTOR_REJECTED"
+_NOT_COPIED = frozenset({"UNREADABLE"})  # there is nothing that could be copied
+_METADATA = (
+    *("bytes", "container", "codec", "pix_fmt", "width", "height", "sar", "rotation", "fps"),
+    *("duration_s", "declared_duration_s", "frames", "bitrate_kbps", "vfr", "largest_gap_s"),
+)
+
+
+def analyze_failed_videos(
+    *,
+    probe_tables: Sequence[str],
+    extract_tables: Sequence[str],
+    raw_folder: str,
+    dataset: str,
+    out_csv: str,
+    out_videos_csv: str,
+) -> None:
+    """Write QC0's checks and its figures per video from the tables of stages 0 and 1."""
+    probe = evidence.load(probe_tables, "probe")
+    frames = evidence.load(extract_tables, "extract")
+    videos = verdicts(probe, frames, evidence.videos_of(probe_tables))
+    raw = find_videos(raw_folder)
+    found = [
+        *verdict_checks(probe, videos, sorted(raw)),
+        *copy_checks(videos, Path(dataset)),
+        changed_check(probe, raw, Path(raw_folder)),
+        usable_check(videos),
+    ]
+    checks.write(out_csv, found)
+    reporting.write_videos(out_videos_csv, videos)
+
+
+def verdicts(probe: pd.DataFrame, frames: pd.DataFrame, ids: Sequence[str]) -> pd.DataFrame:
+    """One row a raw file: verdict, ledger counts of stage 0, metadata, frames extracted."""
+    one = probe.drop_duplicates("video").set_index("video").reindex(list(ids))
+    rejected = frames[frames["reason"] == REJECTED].drop_duplicates("video").set_index("video")
+    counts = evidence.per_video(probe, ids).set_index("video")
+    extracted = evidence.kept(frames).groupby("video").size().reindex(ids, fill_value=0)
+    verdict = one["reason"].where(one["outcome"] != "kept", OK)
+    is_rejected = (verdict == OK) & verdict.index.isin(rejected.index)
+    table = pd.DataFrame(
+        {
+            "video": list(ids),
+            "file": one["file"].to_numpy(),
+            "verdict": verdict.mask(is_rejected, REJECTED).to_numpy(),
+            **{name: counts[name].to_numpy() for name in counts.columns},
+            "frames_extracted": extracted.to_numpy(),
+            "value": one["value"].to_numpy(),
+            "threshold": one["threshold"].to_numpy(),
+            **{name: one[name].to_numpy() for name in _METADATA},
+            "path": _either(one, rejected, is_rejected, "path"),
+            "detail": _either(one, rejected, is_rejected, "detail"),
+        }
+    )
+    return table.sort_values("video", kind="stable").reset_index(drop=True)
+
+
+def _either(one: pd.DataFrame, rejected: pd.DataFrame, where: pd.Series, column: str):
+    return one[column].mask(where, rejected[column].reindex(one.index)).to_numpy()
+
+
+def verdict_checks(probe: pd.DataFrame, videos: pd.DataFrame, raw: Sequence[str]) -> list[Check]:
+    """Every raw file has one verdict, from the known ones, and no verdict is about no file."""
+    from scripts.lib.probing import VERDICTS  # decoders' bindings: only where they are needed
+
+    rows = probe["video"].value_counts()
+    wrong = [video for video in raw if rows.get(video, 0) != 1]
+    gone = sorted(set(probe["video"]) - set(raw))
+    unknown = videos["video"][~videos["verdict"].isin([OK, *VERDICTS])]
+    return [
+        none_of(
+            "one_verdict_a_file",
+            wrong,
+            len(raw),
+            "Each file of the raw folder has exactly one row in stage 0's tables.",
+        ),
+        none_of(
+            "verdicts_have_files",
+            gone,
+            len(rows),
+            "Each verdict is about a file that is still in the raw folder.",
+            otherwise=WARN,
+        ),
+        none_of(
+            "verdicts_known",
+            unknown,
+            len(videos),
+            "Each verdict is OK or one of those that stage 0 and 1 promise.",
+        ),
+    ]
+
+
+def copy_checks(videos: pd.DataFrame, dataset: Path) -> list[Check]:
+    """Each refused file lies under bad_videos/<VERDICT>/, whole."""
+    refused = videos[~videos["verdict"].isin([OK, *_NOT_COPIED])]
+    missing, partial = [], []
+    for row in refused.to_dict("records"):
+        path = dataset / row["path"] if row["path"] else None
+        if not str(row["path"]).startswith(f"bad_videos/{row['verdict']}/") or not path.is_file():
+            missing.append(row["video"])
+        elif row["bytes"] == row["bytes"] and path.stat().st_size != int(row["bytes"]):
+            partial.append(row["video"])
+    return [
+        none_of(
+            "refused_files_copied",
+            missing,
+            len(refused),
+            "Each refused file lies under bad_videos/, in the folder of its verdict.",
+        ),
+        none_of(
+            "refused_files_whole",
+            partial,
+            len(refused),
+            "Each of them has as many bytes as the raw file had.",
+        ),
+    ]
+
+
+def changed_check(probe: pd.DataFrame, raw: dict[str, str], raw_folder: Path) -> Check:
+    """Raw files are still as large as when they were looked at."""
+    sizes = dict(zip(probe["video"], probe["bytes"], strict=True))
+    changed = []
+    for video, file in raw.items():
+        size = sizes.get(video)
+        if size is None or size != size:  # no row, or nothing could be read: other checks' subject
+            continue
+        try:
+            changed += [video] if os.stat(raw_folder / file).st_size != int(size) else []
+        except OSError:
+            changed.append(video)
+    return none_of(
+        "raw_files_unchanged",
+        changed,
+        len(raw),
+        "Each raw file still has the size that stage 0 saw.",
+        otherwise=WARN,
+    )
+
+
+def usable_check(videos: pd.DataFrame) -> Check:
+    """At least one clip gave frames."""
+    usable = int((videos["verdict"] == OK).sum())
+    return Check(
+        "some_video_is_usable",
+        PASS if usable else FAIL,
+        f"{usable:,} of {len(videos):,}",
+        "at least 1",
+        "Without a usable video there is no dataset; the verdicts below say why.",
+    )
+
+
+if __name__ == "__main__":
+    from scripts.lib.logs import send_output_to
+
+    job = snakemake  # noqa: F821
+    send_output_to(job.log[0])
+    analyze_failed_videos(
+        probe_tables=job.input.probe,
+        extract_tables=job.input.extract,
+        raw_folder=job.params.raw_folder,
+        dataset=job.params.dataset,
+        out_csv=job.output.csv,
+        out_videos_csv=job.output.videos_csv,
+    )

@@ -1,0 +1,128 @@
+"""QC0, the page: raw, failed and extracted files, why files were refused, what the rest are like.
+
+Made from the two CSV files of `analyze_failed_videos.py` alone.
+"""
+
+import csv
+
+import pandas as pd
+
+from scripts.lib import charts, checks, reporting
+from scripts.lib.display import shown
+from scripts.lib.files import write_text
+
+NAME = "qc0_failed_video_diagnostics"
+OK = "OK"
+_FIGURES = (
+    *("considered", "kept", "dropped", "quarantined", "frames_extracted", "value", "threshold"),
+    *("bytes", "width", "height", "rotation", "fps", "duration_s", "declared_duration_s"),
+    *("frames", "bitrate_kbps", "largest_gap_s"),
+)
+
+
+def build_qc0_page(*, checks_csv: str, videos_csv: str, out_html: str) -> None:
+    """Write the page of QC0 from its checks and its figures per video."""
+    videos = read_videos(videos_csv)
+    refused = videos[videos["verdict"] != OK]
+    report = reporting.Report(
+        name=NAME,
+        checks=checks.read(checks_csv),
+        counts=counts(videos),
+        videos=videos,
+        charts=pictures(videos),
+        tables=[refused_table(refused)],
+        refused_total=len(refused),
+        refused_hint="They are listed above; refused files are not decoded again for a picture.",
+    )
+    write_text(out_html, reporting.page(report))
+
+
+def read_videos(videos_csv: str) -> pd.DataFrame:
+    """The figures per video with numbers as numbers."""
+    with open(videos_csv, encoding="utf-8", errors="surrogateescape", newline="") as stream:
+        columns = next(csv.reader(stream))
+    lines = [
+        {key: shown(value, limit=1000) for key, value in line.items()}
+        for line in checks.read_guarded(videos_csv)
+    ]
+    videos = pd.DataFrame(lines, columns=columns, dtype="str")
+    for name in _FIGURES:
+        videos[name] = pd.to_numeric(videos[name], errors="coerce")
+    return videos
+
+
+def counts(videos: pd.DataFrame) -> dict[str, object]:
+    """The figures at the top of the page."""
+    usable = videos[videos["verdict"] == OK]
+    return {
+        "Raw files": len(videos),
+        "Failed": len(videos) - len(usable),
+        "Extracted": int((usable["frames_extracted"] > 0).sum()),
+        "Frames": int(usable["frames_extracted"].sum()),
+        "Footage": _hours(usable["duration_s"].sum()),
+    }
+
+
+def _hours(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s"
+
+
+def pictures(videos: pd.DataFrame) -> list[charts.Chart]:
+    """Verdicts as bars; resolution, bitrate, length, codecs."""
+    known = videos[videos["width"].notna()]
+    codecs = (known["codec"] + " in " + known["container"]).value_counts()
+    return [
+        charts.bars(
+            videos["verdict"].value_counts(),
+            "Verdicts",
+            note="OK, or why a file was refused.",
+            count_title="files",
+        ),
+        charts.scatter(
+            known,
+            "Resolution",
+            x="width",
+            y="height",
+            x_title="width, px (as shown)",
+            y_title="height, px",
+            label="file",
+            colour="verdict",
+        ),
+        charts.scatter(
+            known,
+            "Bitrate and length",
+            x="duration_s",
+            y="bitrate_kbps",
+            x_title="duration, s",
+            y_title="bitrate, kbit/s",
+            label="file",
+            colour="verdict",
+            log=True,
+            note="Both scales are logarithmic.",
+        ),
+        charts.histogram(known["bitrate_kbps"], "Bitrate", "kbit/s", log=True, count_title="files"),
+        charts.histogram(
+            known["duration_s"], "Length of the clips", "s", log=True, count_title="files"
+        ),
+        charts.bars(codecs, "Codecs and containers", count_title="files"),
+    ]
+
+
+def refused_table(refused: pd.DataFrame) -> reporting.Table:
+    """Refused files with their reasons."""
+    columns = ["file", "verdict", "detail", "value", "threshold", "path", "video"]
+    rows = refused.sort_values(["verdict", "video"], kind="stable")[columns]
+    note = "Each with its verdict, and the place of its copy below the dataset."
+    return reporting.Table("Refused files", note, rows)
+
+
+if __name__ == "__main__":
+    from scripts.lib.logs import send_output_to
+
+    job = snakemake  # noqa: F821
+    send_output_to(job.log[0])
+    build_qc0_page(
+        checks_csv=job.input.csv, videos_csv=job.input.videos_csv, out_html=job.output.html
+    )

@@ -1,0 +1,97 @@
+"""The index of the QC reports: a card a report with its status, and the ledger's flow.
+
+Made from the reports' CSV files alone; the pages are linked by name, beside it.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from scripts.lib import checks
+from scripts.lib.checks import FAIL, PASS, Check
+from scripts.lib.display import shown
+from scripts.lib.evidence import listed
+from scripts.lib.files import write_text
+from scripts.lib.report_names import FLOW, about
+from scripts.lib.reporting import check_title, index_page, summary
+
+_PARTS = ("kept", "dropped", "quarantined")
+_TROUBLES = 4  # checks named on a card, at most
+Lines = Sequence[Mapping[str, str]]
+
+
+def build_index(*, reports: Sequence[str], videos: Sequence[str], out_html: str) -> None:
+    """Write the index from the reports' checks (`<name>.csv`) and `<name>_videos.csv` files."""
+    found = {Path(path).stem: checks.read(path) for path in listed(reports)}
+    figures = {
+        Path(path).stem.removesuffix("_videos"): checks.read_guarded(path)
+        for path in listed(videos)
+    }
+    cards = [card(name, found[name], figures.get(name, ())) for name in sorted(found)]
+    write_text(out_html, index_page(cards, flow(found, figures)))
+
+
+def card(name: str, found: Sequence[Check], lines: Lines) -> dict:
+    """What the index says about one report."""
+    label, heading, question = about(name)
+    troubles = sorted(
+        (check for check in found if check.status != PASS),
+        key=lambda check: -checks.STATUSES.index(check.status),
+    )
+    said = [
+        {"status": one.status, "title": check_title(one.name), "figure": shown(one.figure, 120)}
+        for one in troubles[:_TROUBLES]
+    ]
+    sums = sum_of(lines, "")
+    refused = sums["dropped"] + sums["quarantined"]
+    facts = f"{summary(found)} {len(lines):,} videos, {sums['kept']:,} kept, {refused:,} refused."
+    return {
+        "href": f"{name}.html",
+        "label": label,
+        "heading": heading,
+        "question": question,
+        "status": checks.worst(check.status for check in found) if found else FAIL,
+        "facts": facts,
+        "troubles": said,
+    }
+
+
+def sum_of(lines: Lines, prefix: str) -> dict[str, int]:
+    """considered, kept, dropped, quarantined over all videos; `prefix` comes before the columns."""
+    return {
+        name: sum(int(float(line.get(prefix + name) or 0)) for line in lines)
+        for name in ("considered", *_PARTS)
+    }
+
+
+def flow(found: Mapping[str, Sequence[Check]], figures: Mapping[str, Lines]) -> list[dict]:
+    """One step for each stage of the ledger whose report is there."""
+    steps = []
+    for stage, title, report, prefix in FLOW:
+        if report not in figures:
+            continue
+        sums = sum_of(figures[report], prefix)
+        whole = max(1, sum(sums[name] for name in _PARTS))
+        balanced = sum(sums[name] for name in _PARTS) == sums["considered"]
+        statuses = [c.status for c in found.get(report, ()) if c.name == f"{stage}_ledger_balances"]
+        steps.append(
+            {
+                "title": title,
+                **{name: f"{value:,}" for name, value in sums.items()},
+                "status": checks.worst([PASS if balanced else FAIL, *statuses]),
+                "said": ", ".join(f"{sums[name]:,} {name}" for name in _PARTS),
+                "parts": [
+                    {"name": name, "percent": f"{100 * sums[name] / whole:.3f}"}
+                    for name in _PARTS
+                    if sums[name]
+                ],
+            }
+        )
+    return steps
+
+
+if __name__ == "__main__":
+    from scripts.lib.logs import send_output_to
+
+    job = snakemake  # noqa: F821
+    send_output_to(job.log[0])
+    build_index(reports=job.input.csv, videos=job.input.videos_csv, out_html=job.output.html)

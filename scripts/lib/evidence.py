@@ -1,0 +1,244 @@
+"""What the QC reports look at: all tables of a stage as one frame, and its files.
+
+Tables are read as pandas frames (text cells `str`, figures float), with a column `video`.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from scripts.lib.checks import FAIL, PASS, WARN, Check, none_of
+from scripts.lib.ledger import COLUMNS, DROPPED, KEPT, OUTCOMES, QUARANTINED, Balance, LedgerError
+
+#: Cells that are figures, whatever the stage; all others are text.
+NUMERIC = frozenset(
+    {
+        *("value", "threshold", "bytes", "coded_width", "coded_height", "width", "height"),
+        *("rotation", "fps", "duration_s", "declared_duration_s", "frames", "bitrate_kbps"),
+        *("largest_gap_s", "start_s", "time_s", "frame", "sharpness", "bit_depth"),
+        *("frames_decoded", "decode_errors", "confidence", "x1", "y1", "x2", "y2"),
+        *("crop_x1", "crop_y1", "crop_x2", "crop_y2", "frame_width", "frame_height"),
+        *("subject_fraction", "edge_fraction", "variant", "offset_x", "offset_y", "scale"),
+        "clip_tokens",
+    }
+)
+_FLUSH_ROWS = 50_000
+
+
+def listed(paths: Iterable[str] | str) -> list[str]:
+    """`paths` as a list; Snakemake may hand over a single file as a bare string."""
+    return [paths] if isinstance(paths, str) else list(paths)
+
+
+def load(paths: Iterable[str] | str, stage: str) -> pd.DataFrame:
+    """All rows of a stage's tables; `video` is the table's stem unless the table has the column.
+
+    Undecodable bytes in a name read as `\\xff` text. Raises LedgerError where a column is missing.
+    """
+    wanted = COLUMNS[stage]
+    parts: list[pd.DataFrame] = []
+    cells: list[tuple[str, ...]] = []
+    for path in listed(paths):
+        cells.extend(_cells(path, stage))
+        if len(cells) >= _FLUSH_ROWS:
+            parts.append(_frame(cells, wanted))
+            cells = []
+    parts.append(_frame(cells, wanted))
+    return pd.concat([part for part in parts if len(part)] or parts[-1:], ignore_index=True)
+
+
+def _cells(path: str, stage: str) -> Iterator[tuple[str, ...]]:
+    video = Path(path).stem
+    with open(path, encoding="utf-8", errors="backslashreplace", newline="") as stream:
+        reader = csv.reader(stream)
+        header = next(reader, [])
+        missing = sorted(set(COLUMNS[stage]) - set(header))
+        if missing:
+            raise LedgerError(
+                f"{path} lacks the columns {missing}: it was written by another version; "
+                "delete it, and the next run makes it anew"
+            )
+        places = [header.index(name) for name in COLUMNS[stage]]
+        for line in reader:
+            yield (video, *(line[place] for place in places))
+
+
+def _frame(cells: Sequence[tuple[str, ...]], wanted: Sequence[str]) -> pd.DataFrame:
+    columns = list(zip(*cells, strict=True)) or [()] * (len(wanted) + 1)
+    named = dict(zip(wanted, columns[1:], strict=True))
+    named.setdefault("video", columns[0])
+    return pd.DataFrame(
+        {
+            name: (
+                pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").astype(float)
+                if name in NUMERIC
+                else pd.Series(values, dtype="str")
+            )
+            for name, values in named.items()
+        }
+    )
+
+
+def kept(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose outcome is kept."""
+    return rows[rows["outcome"] == KEPT]
+
+
+def refused(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose outcome is not kept."""
+    return rows[rows["outcome"] != KEPT]
+
+
+def videos_of(tables: Iterable[str] | str) -> list[str]:
+    """The ids of the videos whose tables these are, sorted."""
+    return sorted(Path(path).stem for path in listed(tables))
+
+
+def per_video(rows: pd.DataFrame, videos: Sequence[str]) -> pd.DataFrame:
+    """Columns video, considered, kept, dropped, quarantined: one row for each of `videos`."""
+    counts = (
+        pd.crosstab(rows["video"], rows["outcome"])
+        .reindex(index=list(videos), columns=list(OUTCOMES), fill_value=0)
+        .fillna(0)
+        .astype(int)
+    )
+    counts.insert(0, "considered", counts.sum(axis=1))
+    return counts.rename_axis(index="video", columns=None).reset_index()
+
+
+def balance(stage: str, rows: pd.DataFrame, before: pd.DataFrame) -> Balance:
+    """`ledger.balance` for frames of millions of rows."""
+    counts = rows["outcome"].value_counts()
+    parents, offered = set(rows["parent"]), set(kept(before)["item"])
+    return Balance(
+        stage=stage,
+        considered=len(rows),
+        kept=int(counts.get(KEPT, 0)),
+        dropped=int(counts.get(DROPPED, 0)),
+        quarantined=int(counts.get(QUARANTINED, 0)),
+        unaccounted=tuple(sorted(offered - parents)),
+        orphans=tuple(sorted(parents - offered)),
+    )
+
+
+def ledger_checks(stage: str, rows: pd.DataFrame, before: pd.DataFrame) -> list[Check]:
+    """Nothing lost, nothing twice, nothing refused without a reason."""
+    sums = balance(stage, rows, before)
+    twice = rows["item"][rows["item"].duplicated()].unique()
+    silent = rows["item"][(rows["outcome"] != KEPT) & (rows["reason"] == "")]
+    unknown = rows["item"][~rows["outcome"].isin(OUTCOMES)]
+    return [
+        Check(
+            f"{stage}_ledger_balances",
+            PASS if sums.balanced else FAIL,
+            f"{sums.considered:,} = {sums.kept:,} kept + {sums.dropped:,} dropped + "
+            f"{sums.quarantined:,} quarantined; {len(sums.unaccounted):,} lost, "
+            f"{len(sums.orphans):,} from nowhere",
+            "sum equal, 0 lost, 0 from nowhere",
+            "Each item that the stage before kept is the parent of at least one row here, and "
+            "no row has another parent.",
+            (*sums.unaccounted, *sums.orphans, *unknown)[:20],
+        ),
+        none_of(
+            f"{stage}_one_row_an_item", twice, len(rows), "No item stands in two rows of the stage."
+        ),
+        none_of(
+            f"{stage}_refusals_have_reasons",
+            silent,
+            len(refused(rows)),
+            "Each dropped or quarantined row says why.",
+        ),
+    ]
+
+
+def folder_checks(
+    dataset: Path, stage_folder: str, rows: pd.DataFrame, videos: Sequence[str], subfolder: str = ""
+) -> list[Check]:
+    """Folders and files of a stage against its kept rows; `rows` has `video` and `path`.
+
+    `subfolder` (of each video's folder) is where a second file of each row lies, if it has one.
+    """
+    root = Path(dataset) / stage_folder
+    expected = set(rows["path"])
+    present: dict[str, int] = {}
+    without_folder = []
+    for video in videos:
+        if not (root / video).is_dir():
+            without_folder.append(video)
+            continue
+        for folder in (root / video, *([root / video / subfolder] if subfolder else [])):
+            present.update(_sizes(folder, dataset))
+    known = set(videos)
+    stale = sorted(
+        entry.name
+        for entry in (os.scandir(root) if root.is_dir() else ())
+        if entry.is_dir() and not entry.name.startswith(".") and entry.name not in known
+    )
+    missing = sorted(expected - present.keys())
+    stray = sorted(present.keys() - expected)
+    empty = sorted(path for path in expected & present.keys() if present[path] == 0)
+    return [
+        none_of(
+            "folder_per_video",
+            without_folder,
+            len(videos),
+            f"Each raw video has its table and its folder in {stage_folder}.",
+            figure=f"{len(without_folder):,} of {len(videos):,} lack it",
+        ),
+        none_of(
+            "kept_files_exist", missing, len(expected), "Each file that a kept row names is there."
+        ),
+        none_of("no_empty_files", empty, len(expected), "No file has zero bytes."),
+        none_of(
+            "no_files_without_row",
+            stray,
+            len(present),
+            "Each file in the videos' folders belongs to a kept row.",
+        ),
+        none_of(
+            "no_stale_folders",
+            stale,
+            len(stale) + len(videos),
+            "Folders of videos that are no longer among the raw files; nothing reads them, and "
+            "they may be deleted.",
+            otherwise=WARN,
+        ),
+    ]
+
+
+def _sizes(folder: Path, dataset: Path) -> dict[str, int]:
+    if not folder.is_dir():
+        return {}
+    base = os.path.relpath(folder, dataset)
+    with os.scandir(folder) as entries:
+        return {
+            f"{base}/{entry.name}": entry.stat().st_size for entry in entries if entry.is_file()
+        }
+
+
+def reasons(rows: pd.DataFrame) -> pd.Series:
+    """How many rows ended how: 'kept', or the reason."""
+    return rows["reason"].where(rows["outcome"] != KEPT, KEPT).value_counts()
+
+
+def counts(rows: pd.DataFrame, videos: Sequence[str], kept_title: str) -> dict[str, object]:
+    """The figures at the top of a stage's page."""
+    sums = rows["outcome"].value_counts()
+    return {
+        "Videos": len(videos),
+        "Considered": len(rows),
+        kept_title: int(sums.get(KEPT, 0)),
+        "Dropped": int(sums.get(DROPPED, 0)),
+        "Quarantined": int(sums.get(QUARANTINED, 0)),
+    }
+
+
+def paths_of(rows: pd.DataFrame, items: Iterable[str]) -> dict[str, str]:
+    """Where the files of some `items` lie, for those that have one."""
+    some = rows[rows["item"].isin(set(items)) & (rows["path"] != "")]
+    return dict(zip(some["item"], some["path"], strict=True))

@@ -1,0 +1,63 @@
+"""The QC reports by name: their number, heading, and the question that each one answers."""
+
+from __future__ import annotations
+
+REPORTS = {
+    "qc0_failed_video_diagnostics": (
+        "QC0",
+        "Raw videos",
+        "Did every raw file get one verdict, and was what was refused set aside with its reason?",
+    ),
+    "qc3_extraction_summary": (
+        "QC3",
+        "Extracted frames",
+        "Has every raw video its folder and table, does every frame decode, and do the counts "
+        "follow from each clip's length?",
+    ),
+    "qc4_yolo_crops_summary": (
+        "QC4",
+        "Crops",
+        "Is there one crop on the disk for each detection kept, with sound boxes and figures?",
+    ),
+    "qc5_masks_summary": (
+        "QC5",
+        "Cut-outs",
+        "Is each cut-out whole, as large as its crop, neither empty nor full, and free of the "
+        "scene it came from?",
+    ),
+    "qc6_augmentation_summary": (
+        "QC6",
+        "Augmented images",
+        "Are all variants there, in the proportions asked for, with the subject's pixels untouched "
+        "and nothing of the clip's own scene?",
+    ),
+    "qc7_final_summary": (
+        "QC7",
+        "Final dataset",
+        "Is every final image sound, and does every caption say what its picture holds, once?",
+    ),
+    "qc8_similarity_summary": (
+        "QC8",
+        "Similarity",
+        "How alike are the images of the final dataset, within a clip and across clips?",
+    ),
+}
+
+#: Stages of the ledger in the order of flow, and the report whose figures hold their sums.
+FLOW = (
+    ("probe", "Raw videos", "qc0_failed_video_diagnostics", ""),
+    ("extract", "Frames", "qc3_extraction_summary", ""),
+    ("crop", "Crops", "qc4_yolo_crops_summary", ""),
+    ("mask", "Cut-outs", "qc5_masks_summary", ""),
+    ("augment", "Augmented images", "qc6_augmentation_summary", ""),
+    ("caption", "Captions", "qc7_final_summary", ""),
+    ("final", "Final images", "qc7_final_summary", "final_"),
+)
+
+
+def about(name: str) -> tuple[str, str, str]:
+    """(label, heading, question) of a report; an unknown one is called by its name."""
+    if name in REPORTS:
+        return REPORTS[name]
+    label, _, rest = name.partition("_")
+    return label.upper(), rest.replace("_", " ").capitalize() or name, ""

@@ -1,0 +1,282 @@
+"""QC3: has every raw video its folder and table, does every frame decode, are the counts sane?
+
+Opens each kept frame again from the disk and holds it against its row; holds each clip's number
+of samples against its length; draws sharpness and luma change. It never judges a picture.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from scripts.lib import charts, evidence, reopening, thumbs
+from scripts.lib.checks import FAIL, PASS, WARN, Check, none_of
+from scripts.lib.reporting import Report, publish
+
+NAME = "qc3_extraction_summary"
+FOLDER = "01_extracted_frames"
+DUPLICATE, MAX_FRAMES = "DUPLICATE_FRAME", "MAX_FRAMES"
+FPS_TOLERANCE = 0.1  # share of the expected samples, on top of two samples at the ends
+SAMPLES = 12
+
+
+def report_frames(
+    *,
+    tables: Sequence[str],
+    previous: Sequence[str],
+    dataset: str,
+    qc_settings: dict,
+    extract_settings: dict,
+    out_csv: str,
+    out_videos_csv: str,
+    out_html: str,
+) -> None:
+    """Write QC3 from the extract `tables` and the probe tables (`previous`)."""
+    root = Path(dataset)
+    rows, probe = evidence.load(tables, "extract"), evidence.load(previous, "probe")
+    ids = evidence.videos_of(previous)
+    kept = evidence.kept(rows)
+    seen = reopening.inspect(
+        root, kept, ("path", "sha256", "width", "height"), look, "frames opened again"
+    )
+    videos = per_clip(rows, probe, ids, extract_settings)
+    found = [
+        table_check(tables, ids),
+        *evidence.folder_checks(root, FOLDER, kept, ids),
+        *reopening.readable_checks("frames", kept, seen),
+        *frame_checks(kept, seen, qc_settings),
+        *clip_checks(videos, rows, qc_settings),
+        *evidence.ledger_checks("extract", rows, probe),
+    ]
+    refused = evidence.refused(rows)
+    pictured = refused[refused["path"].str.startswith("bad_frames/")]
+    publish(
+        Report(
+            name=NAME,
+            checks=found,
+            counts=evidence.counts(rows, ids, "Frames kept"),
+            videos=videos,
+            charts=pictures(rows, videos, qc_settings, extract_settings),
+            refused=thumbs.of_rows(dataset, pictured, qc_settings["thumbnails"]),
+            refused_total=len(refused),
+            refused_hint="Near-duplicates and samples past max_frames are not written to disk; "
+            "quarantined frames are, under bad_frames/.",
+            samples=thumbs.of_rows(dataset, kept.assign(reason=""), SAMPLES),
+        ),
+        out_csv=out_csv,
+        out_videos_csv=out_videos_csv,
+        out_html=out_html,
+    )
+
+
+def look(dataset: Path, cells: tuple) -> dict:
+    """Open one frame: fault, sha_ok, size_ok."""
+    path, sha256, width, height = cells
+    opened = reopening.reopen(dataset, path)
+    return {
+        "fault": opened.fault,
+        "sha_ok": opened.sha256 == sha256,
+        "size_ok": opened.mode == "RGB" and opened.size == (width, height),
+    }
+
+
+def per_clip(
+    rows: pd.DataFrame, probe: pd.DataFrame, ids: Sequence[str], settings: dict
+) -> pd.DataFrame:
+    """Counts, samples against those expected, duplicates, sharpness and decoder of each clip."""
+    table = evidence.per_video(rows, ids).set_index("video")
+    samples = rows[rows["time_s"].notna() & (rows["reason"] != MAX_FRAMES)]
+    by_video = samples.groupby("video")
+    table["samples"] = by_video.size().reindex(ids, fill_value=0)
+    low, high = expected_samples(probe.drop_duplicates("video").set_index("video"), settings)
+    usable = table["considered"] > 0
+    table["expected_min"] = low.reindex(ids).where(usable)
+    table["expected_max"] = high.reindex(ids).where(usable)
+    duplicates = samples[samples["reason"] == DUPLICATE].groupby("video").size()
+    table["duplicates"] = duplicates.reindex(ids, fill_value=0)
+    table["duplicate_ratio"] = (table["duplicates"] / table["samples"]).where(table["samples"] > 0)
+    table["median_sharpness"] = evidence.kept(rows).groupby("video")["sharpness"].median()
+    table["in_order"] = by_video["time_s"].apply(lambda t: bool((t.diff().dropna() > 0).all()))
+    table["in_order"] = table["in_order"].astype("boolean").fillna(True).astype(bool)
+    table["decode_errors"] = rows.groupby("video")["decode_errors"].max()
+    table["decoder"] = rows[rows["decoder"] != ""].groupby("video")["decoder"].first()
+    table["decoder"] = table["decoder"].fillna("")
+    return table.rename_axis("video").reset_index()
+
+
+def expected_samples(probe: pd.DataFrame, settings: dict) -> tuple[pd.Series, pd.Series]:
+    """Least and most samples that a clip of this length gives at `extract.fps`.
+
+    A gap in the clip's clock holds no frames, so the least leaves out the longest one; a sample
+    needs a frame, so a clip of a lower rate gives no more than its own frames.
+    """
+    fps = float(settings["fps"])
+    rate = np.minimum(fps, probe["fps"].fillna(fps).where(probe["fps"] > 0, fps))
+    gap = probe["largest_gap_s"].fillna(0).where(lambda gap: gap > 2 / rate, 0)
+    least = ((probe["duration_s"] - gap).clip(lower=0) * rate * (1 - FPS_TOLERANCE) - 2).clip(0)
+    most = probe["duration_s"] * fps * (1 + FPS_TOLERANCE) + 2
+    limit = settings.get("max_frames") or np.inf
+    return np.floor(least.clip(upper=limit)), np.ceil(most.clip(upper=limit))
+
+
+def table_check(tables: Sequence[str], ids: Sequence[str]) -> Check:
+    """Every raw video has a table of this stage."""
+    missing = sorted(set(ids) - set(evidence.videos_of(tables)))
+    return none_of("table_per_video", missing, len(ids), "Each raw video has a table of frames.")
+
+
+def frame_checks(kept: pd.DataFrame, seen: pd.DataFrame, qc_settings: dict) -> list[Check]:
+    """Sizes as recorded; sharpness measured on every frame."""
+    wrong = kept["item"][~reopening.flags(seen, "size_ok")]
+    sharpness = kept["sharpness"]
+    unmeasured = kept["item"][~(np.isfinite(sharpness) & (sharpness >= 0))]
+    floor = qc_settings["min_sharpness"]
+    soft = kept["item"][sharpness < floor]
+    return [
+        none_of(
+            "frame_sizes_as_recorded",
+            wrong,
+            len(kept),
+            "Each frame is RGB and of the size in its row.",
+        ),
+        none_of(
+            "sharpness_measured",
+            unmeasured,
+            len(kept),
+            "Each kept frame has a finite sharpness (variance of the Laplacian).",
+        ),
+        none_of(
+            "sharpness_above_floor",
+            soft,
+            len(kept),
+            f"Frames below qc.min_sharpness ({floor:g}); they are counted, never dropped.",
+            otherwise=WARN,
+        ),
+    ]
+
+
+def clip_checks(videos: pd.DataFrame, rows: pd.DataFrame, qc_settings: dict) -> list[Check]:
+    """Sampling rate, order in time, duplicates and quarantine, per clip."""
+    judged = videos[videos["expected_min"].notna() & (videos["samples"] > 0)]
+    odd = judged[
+        (judged["samples"] < judged["expected_min"]) | (judged["samples"] > judged["expected_max"])
+    ]
+    ratio = qc_settings["max_duplicate_ratio"]
+    still = videos[videos["duplicate_ratio"] > ratio]
+    highest = videos["duplicate_ratio"].max()
+    quarantined = videos["video"][videos["quarantined"] > 0]
+    count = int(videos["quarantined"].sum())
+    return [
+        none_of(
+            "fps_sane",
+            odd["video"],
+            len(judged),
+            "Clips with more or fewer samples than their length, less its longest gap, gives at "
+            "extract.fps (see expected_min and expected_max in the table of videos).",
+            otherwise=WARN,
+            bound=f"within {FPS_TOLERANCE:.0%} and 2 samples",
+        ),
+        none_of(
+            "times_in_order",
+            videos["video"][~videos["in_order"]],
+            len(videos),
+            "Within a clip each sample lies later than the one before.",
+        ),
+        none_of(
+            "duplicate_ratio_within_bounds",
+            still["video"],
+            int((videos["samples"] > 0).sum()),
+            "Clips of which more samples repeat the last kept one than "
+            "qc.max_duplicate_ratio allows: a still picture, or a threshold too high.",
+            otherwise=WARN,
+            bound=f"at most {ratio:.0%}",
+            figure=f"highest {highest:.1%}" if highest == highest else "no sample",
+        ),
+        Check(
+            "frames_quarantined",
+            WARN if count else PASS,
+            f"{count:,} of {len(rows):,}",
+            "0",
+            "Rows set aside because their clip is damaged; they lie under bad_frames/ or, for "
+            "whole clips, bad_videos/.",
+            tuple(quarantined[:20]),
+        ),
+        Check(
+            "some_frame_is_kept",
+            PASS if videos["kept"].sum() else FAIL,
+            f"{int(videos['kept'].sum()):,}",
+            "at least 1",
+            "Without a frame the stages behind have nothing to do.",
+        ),
+    ]
+
+
+def pictures(
+    rows: pd.DataFrame, videos: pd.DataFrame, qc_settings: dict, extract_settings: dict
+) -> list[charts.Chart]:
+    """Outcomes, sharpness, luma change, duplicates, samples against the expected."""
+    kept = evidence.kept(rows)
+    compared = rows[rows["reason"].isin(["OK", DUPLICATE])]
+    judged = videos[videos["expected_max"].notna()].assign(
+        expected=lambda table: (table["expected_min"] + table["expected_max"]) / 2
+    )
+    return [
+        charts.bars(
+            evidence.reasons(rows), "Outcomes", note="Kept, or the rule that refused a sample."
+        ),
+        charts.histogram(
+            kept["sharpness"],
+            "Sharpness",
+            "variance of the Laplacian",
+            log=True,
+            bounds=[qc_settings["min_sharpness"]] if qc_settings["min_sharpness"] > 0 else [],
+            count_title="frames",
+        ),
+        charts.histogram(
+            compared["value"].clip(upper=40),
+            "Change against the last kept frame",
+            "mean luma change, 0-255",
+            bounds=[float(extract_settings["duplicate_delta"])],
+            note="Left of the line: dropped as a duplicate. The last bin holds 40 and more.",
+            count_title="samples",
+        ),
+        charts.histogram(
+            videos["duplicate_ratio"],
+            "Duplicates per clip",
+            "share of a clip's samples",
+            bounds=[qc_settings["max_duplicate_ratio"]],
+            limits=(0, 1),
+            bins=25,
+            count_title="clips",
+        ),
+        charts.scatter(
+            judged,
+            "Samples against clip length",
+            x="expected",
+            y="samples",
+            x_title="samples expected",
+            y_title="samples taken",
+        ),
+        charts.stacked(
+            videos.set_index("video")[["kept", "dropped", "quarantined"]],
+            "Clips",
+            note="The 30 with the most samples.",
+        ),
+    ]
+
+
+if __name__ == "__main__":
+    from scripts.lib.logs import send_output_to
+
+    job = snakemake  # noqa: F821
+    send_output_to(job.log[0])
+    names = ("dataset", "qc_settings", "extract_settings")
+    report_frames(
+        tables=job.input.tables,
+        previous=job.input.previous,
+        **{name: job.params[name] for name in names},
+        out_csv=job.output.csv,
+        out_videos_csv=job.output.videos_csv,
+        out_html=job.output.html,
+    )

@@ -1,0 +1,334 @@
+"""QC7: is every final image sound, and does every caption say what its picture holds, once?
+
+Opens each final image and its mask again; holds each caption to `captions.check_caption` and to
+the recipe in the augment table; checks that the ledger balances to the end.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from scripts.lib import charts, evidence, reopening, thumbs
+from scripts.lib.checks import FAIL, PASS, Check, none_of
+from scripts.lib.reporting import Report, Table, publish
+
+NAME = "qc7_final_summary"
+SAMPLES = 16
+MAX_CLIP_TOKENS = 75
+REPEATS_SHOWN = 25
+_RECIPE = ("kind", "background")
+#: Problems of `check_caption` by the check that reports them: name, problems, explanation, bound.
+CAPTION_CHECKS = (
+    (
+        "token_exactly_once",
+        ("TOKEN_MISSING", "TOKEN_REPEATED"),
+        "Each caption holds the subject's token once.",
+        "0",
+    ),
+    (
+        "no_context_word",
+        ("CONTEXT_WORD",),
+        "No caption names a scene beyond its recipe's own words.",
+        "0",
+    ),
+    (
+        "captions_one_line",
+        ("EMPTY", "MULTI_LINE", "UNTRIMMED", "NON_ASCII"),
+        "Each caption is one line of plain ASCII, not empty, without space around it.",
+        "0",
+    ),
+    (
+        "captions_within_75_tokens",
+        ("TOO_LONG",),
+        "Each caption fits CLIP's context, counted with CLIP's own encoding.",
+        f"at most {MAX_CLIP_TOKENS} tokens",
+    ),
+)
+CheckCaption = Callable[..., list[str]]
+
+
+def report_final(
+    *,
+    tables: Sequence[str],
+    previous: Sequence[str],
+    final: str,
+    dataset: str,
+    qc_settings: dict,
+    subject_settings: dict,
+    caption_settings: dict,
+    out_csv: str,
+    out_videos_csv: str,
+    out_html: str,
+) -> None:
+    """Write QC7 from the caption `tables`, the augment tables (`previous`) and `final`.csv."""
+    from scripts.lib.captions import check_caption, count_clip_tokens  # CLIP's vocabulary
+
+    root = Path(dataset)
+    captions, recipes = evidence.load(tables, "caption"), evidence.load(previous, "augment")
+    chosen = evidence.load([final], "final")
+    ids = evidence.videos_of(previous)
+    kept = evidence.kept(chosen)
+    columns = ("path", "sha256", "mask_path", "mask_sha256", "width", "height")
+    seen = reopening.inspect(root, kept, columns, look, "final images opened again")
+    problems = caption_problems(
+        evidence.kept(captions), check_caption, subject_settings, caption_settings
+    )
+    lengths = token_counts(kept["caption"], count_clip_tokens)
+    videos = per_clip(captions, chosen, ids)
+    refused = evidence.refused(chosen)
+    refused_paths = evidence.paths_of(recipes, refused["parent"])
+    publish(
+        Report(
+            name=NAME,
+            checks=[
+                *image_checks(kept, seen),
+                *caption_checks(evidence.kept(captions), problems, lengths),
+                *agreement_checks(captions, recipes, kept),
+                repeats_check(kept),
+                *evidence.ledger_checks("caption", captions, recipes),
+                *evidence.ledger_checks("final", chosen, captions),
+            ],
+            counts=counts(captions, chosen, kept),
+            videos=videos,
+            charts=pictures(captions, chosen, kept, lengths, videos),
+            tables=[repeated(kept)],
+            refused=thumbs.of_rows(dataset, refused, qc_settings["thumbnails"], refused_paths),
+            refused_total=len(refused),
+            refused_hint="Refused between captions and the final dataset.",
+            samples=thumbs.of_rows(dataset, with_captions(kept), SAMPLES),
+        ),
+        out_csv=out_csv,
+        out_videos_csv=out_videos_csv,
+        out_html=out_html,
+    )
+
+
+def look(dataset: Path, cells: tuple) -> dict:
+    """Open one final image and its mask: fault, sha_ok, sizes_ok."""
+    path, sha256, mask_path, mask_sha256, width, height = cells
+    image, mask = reopening.reopen(dataset, path), reopening.reopen(dataset, mask_path)
+    return {
+        "fault": image.fault or mask.fault,
+        "sha_ok": image.sha256 == sha256 and mask.sha256 == mask_sha256,
+        "sizes_ok": image.mode == "RGB"
+        and mask.mode == "L"
+        and image.size == mask.size == (width, height),
+    }
+
+
+def image_checks(kept: pd.DataFrame, seen: pd.DataFrame) -> list[Check]:
+    """There are images; they decode, are unchanged, RGB, and as large as their masks."""
+    return [
+        Check(
+            "some_image_is_final",
+            PASS if len(kept) else FAIL,
+            f"{len(kept):,}",
+            "at least 1",
+            "A dataset without an image trains nothing; the reports before say where it got lost.",
+        ),
+        *reopening.readable_checks("images", kept, seen),
+        none_of(
+            "images_rgb_and_masks_fit",
+            kept["item"][~reopening.flags(seen, "sizes_ok")],
+            len(kept),
+            "Each image is RGB, its mask grey, both of the size in their row.",
+        ),
+    ]
+
+
+def caption_problems(
+    rows: pd.DataFrame, check: CheckCaption, subject: Mapping, settings: Mapping
+) -> pd.Series:
+    """What `check_caption` says about each row, as one string; each pair is asked only once."""
+    words = list(settings.get("context_words") or ())
+    pairs = rows[["caption", "background"]].drop_duplicates()
+    said = [
+        " ".join(
+            check(
+                caption,
+                token=subject["token"],
+                subject_class=subject["class"],
+                background=background,
+                context_words=words,
+            )
+        )
+        for caption, background in pairs.itertuples(index=False, name=None)
+    ]
+    found = pairs.assign(problems=pd.Series(said, index=pairs.index, dtype="str"))
+    joined = rows.merge(found, how="left", on=["caption", "background"])
+    return joined["problems"].set_axis(rows.index)
+
+
+def caption_checks(rows: pd.DataFrame, problems: pd.Series, lengths: pd.Series) -> list[Check]:
+    """One check for each group of problems, and one for any that has no group."""
+    found, known = [], [r"RECIPE_CONTRADICTED"]
+    for name, codes, explanation, bound in CAPTION_CHECKS:
+        known += codes
+        has = problems.str.contains("|".join(codes), regex=True)
+        words = sorted(set(problems[has].str.findall(r"CONTEXT_WORD:(\S+)").explode().dropna()))
+        named = f" Found: {', '.join(words[:10])}." if words else ""
+        longest = f"longest {lengths.max():.0f}" if len(lengths) else "no caption"
+        figure = longest if name == "captions_within_75_tokens" else None
+        found.append(
+            none_of(
+                name, rows["item"][has], len(rows), explanation + named, bound=bound, figure=figure
+            )
+        )
+    rest = problems.str.replace(rf"(?:{'|'.join(known)})\S*\s?", "", regex=True)
+    other = rest.str.strip() != ""
+    found.append(
+        none_of(
+            "captions_without_other_fault",
+            rows["item"][other],
+            len(rows),
+            "Faults that have no check of their own."
+            + (f" Found: {', '.join(sorted(set(rest[other])))[:200]}." if other.any() else ""),
+        )
+    )
+    contradicted = problems.str.contains("RECIPE_CONTRADICTED", regex=False)
+    found.append(
+        none_of(
+            "captions_name_their_background",
+            rows["item"][contradicted],
+            len(rows),
+            "Each caption holds its row's words for the background, and claims no other.",
+        )
+    )
+    return found
+
+
+def agreement_checks(
+    captions: pd.DataFrame, recipes: pd.DataFrame, final: pd.DataFrame
+) -> list[Check]:
+    """Caption rows say what the recipe says, final rows what the caption rows say."""
+    written = evidence.kept(captions)
+    return [
+        none_of(
+            "captions_agree_with_recipes",
+            _differing(written, recipes, (*_RECIPE, "mask_sha256", "sha256")),
+            len(written),
+            "Kind, words for the background and files are those of the augmented image's row.",
+        ),
+        none_of(
+            "final_agrees_with_captions",
+            _differing(final, captions, ("caption", *_RECIPE, "framing", "mask_sha256", "sha256")),
+            len(final),
+            "Each final row holds the caption, and the files, of its caption row.",
+        ),
+    ]
+
+
+def _differing(rows: pd.DataFrame, source: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
+    """Items whose row differs from the row of their parent in `source`, or has none."""
+    facts = source.drop_duplicates("item").set_index("item")[list(columns)]
+    there = facts.reindex(rows["parent"])
+    differs = (there.to_numpy() != rows[list(columns)].to_numpy()).any(axis=1)
+    return rows["item"][differs]
+
+
+def token_counts(captions: pd.Series, count: Callable[[str], int]) -> pd.Series:
+    """CLIP tokens of each caption; each text is counted once."""
+    return captions.map({text: count(text) for text in captions.unique()}).astype(float)
+
+
+def repeats_check(kept: pd.DataFrame) -> Check:
+    """How many captions are shared; a figure, never a fault."""
+    different = kept["caption"].nunique()
+    return Check(
+        "captions_repeated",
+        PASS,
+        f"{different:,} different in {len(kept):,}",
+        "none, for information",
+        "Images with the same framing, facing and background share a caption; that is as it "
+        "should be.",
+    )
+
+
+def repeated(kept: pd.DataFrame) -> Table:
+    """The captions that most images share."""
+    counts = kept["caption"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    rows = counts.head(REPEATS_SHOWN).rename_axis("caption").rename("images").reset_index()
+    return Table("Captions", f"The {len(rows)} that most images share.", rows)
+
+
+def with_captions(kept: pd.DataFrame) -> pd.DataFrame:
+    """Final rows with the caption where thumbnails show a detail."""
+    return kept.assign(detail=kept["caption"], reason=kept["kind"])
+
+
+def counts(captions: pd.DataFrame, chosen: pd.DataFrame, kept: pd.DataFrame) -> dict[str, object]:
+    """The figures at the top of the page."""
+    return {
+        "Images captioned": len(evidence.kept(captions)),
+        "Final images": len(kept),
+        "Refused": len(chosen) - len(kept),
+        "Videos with images": kept["video"].nunique(),
+        "Different captions": kept["caption"].nunique(),
+    }
+
+
+def per_clip(captions: pd.DataFrame, chosen: pd.DataFrame, ids: Sequence[str]) -> pd.DataFrame:
+    """Counts of captions and, as final_..., of final rows, for each clip."""
+    table = evidence.per_video(captions, ids)
+    final = evidence.per_video(chosen, ids).drop(columns="video").add_prefix("final_")
+    table = pd.concat([table, final], axis=1)
+    different = evidence.kept(chosen).groupby("video")["caption"].nunique()
+    table["different_captions"] = different.reindex(ids, fill_value=0).to_numpy()
+    return table
+
+
+def pictures(
+    captions: pd.DataFrame,
+    chosen: pd.DataFrame,
+    kept: pd.DataFrame,
+    lengths: pd.Series,
+    videos: pd.DataFrame,
+) -> list[charts.Chart]:
+    """Kinds and framings, caption lengths, images per clip, sizes, outcomes."""
+    outcomes = evidence.reasons(pd.concat([evidence.refused(captions), chosen]))
+    return [
+        charts.stacked(
+            pd.crosstab(kept["framing"], kept["kind"]),
+            "Framing and background",
+            note="Click a kind in the legend to single it out.",
+        ),
+        charts.bars(
+            kept["facing"].where(kept["facing"] != "", "(not said)").value_counts(),
+            "Facing",
+            note="Which way the subject looks, where it is known.",
+            count_title="images",
+        ),
+        charts.histogram(
+            lengths,
+            "Length of the captions",
+            "CLIP tokens",
+            bounds=[MAX_CLIP_TOKENS],
+            limits=(0, max(80, lengths.max() if len(lengths) else 0)),
+            count_title="images",
+        ),
+        charts.histogram(
+            videos["final_kept"], "Images per clip", "final images", count_title="clips"
+        ),
+        charts.density(
+            kept["width"], kept["height"], "Size of the images", "width, px", "height, px"
+        ),
+        charts.bars(outcomes, "Outcomes", note="Kept, or why not, captions and final rows."),
+    ]
+
+
+if __name__ == "__main__":
+    from scripts.lib.logs import send_output_to
+
+    job = snakemake  # noqa: F821
+    send_output_to(job.log[0])
+    names = ("dataset", "qc_settings", "subject_settings", "caption_settings")
+    report_final(
+        tables=job.input.tables,
+        previous=job.input.previous,
+        final=job.input.final,
+        **{name: job.params[name] for name in names},
+        out_csv=job.output.csv,
+        out_videos_csv=job.output.videos_csv,
+        out_html=job.output.html,
+    )

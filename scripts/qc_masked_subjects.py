@@ -1,0 +1,298 @@
+"""QC5: is each cut-out whole, as large as its crop, neither empty nor full, and free of its scene?
+
+Opens each cut-out beside its crop. What lies under alpha 0 must not be the crop's own pixels: an
+image editor or a loader that drops the alpha channel would bring the scene back.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from scripts.lib import charts, evidence, reopening, thumbs
+from scripts.lib.checks import WARN, Check, none_of
+from scripts.lib.reporting import Report, publish
+
+NAME = "qc5_masks_summary"
+FOLDER = "03_masked_subjects"
+SAMPLES = 12
+MAX_SCENE_SHARE = 0.02  # of the hidden pixels; a leak shows nearly all, chance next to none
+JUMP = 2.0  # a neighbour's subject is this many times larger or smaller
+MAX_JUMP_RATIO = 0.25  # of a clip's neighbours
+MIN_PAIRS = 4
+_GRID = 48  # cells a side of the coarse mask in frame coordinates
+_CROP = ("crop_x1", "crop_y1", "crop_x2", "crop_y2", "frame_width", "frame_height")
+
+
+def report_masks(
+    *,
+    tables: Sequence[str],
+    previous: Sequence[str],
+    dataset: str,
+    qc_settings: dict,
+    mask_settings: dict,
+    out_csv: str,
+    out_videos_csv: str,
+    out_html: str,
+) -> None:
+    """Write QC5 from the mask `tables` and the crop tables (`previous`)."""
+    root = Path(dataset)
+    rows, crops = evidence.load(tables, "mask"), evidence.load(previous, "crop")
+    ids = evidence.videos_of(previous)
+    kept = evidence.kept(rows)
+    facts = crops.set_index("item")[["path", *_CROP]].rename(columns={"path": "crop_path"})
+    kept = kept.join(facts[~facts.index.duplicated()], on="parent")
+    kept["crop_path"] = kept["crop_path"].fillna("")
+    columns = ("path", "sha256", "width", "height", "crop_path", *_CROP)
+    seen = reopening.inspect(root, kept, columns, look, "cut-outs opened again")
+    pairs = neighbours(kept, seen)
+    videos = per_clip(rows, pairs, ids)
+    refused = evidence.refused(rows)
+    crop_paths = evidence.paths_of(crops, refused["parent"])
+    publish(
+        Report(
+            name=NAME,
+            checks=[
+                *evidence.folder_checks(root, FOLDER, kept, ids),
+                *reopening.readable_checks("cutouts", kept, seen),
+                *cutout_checks(kept, seen, mask_settings),
+                *stability_checks(videos),
+                *evidence.ledger_checks("mask", rows, crops),
+            ],
+            counts=evidence.counts(rows, ids, "Cut-outs kept"),
+            videos=videos,
+            charts=pictures(rows, pairs, videos, mask_settings),
+            refused=thumbs.of_rows(dataset, refused, qc_settings["thumbnails"], crop_paths),
+            refused_total=len(refused),
+            refused_hint="The picture is the crop, or what was made of it.",
+            samples=thumbs.of_rows(dataset, kept.assign(reason=""), SAMPLES),
+        ),
+        out_csv=out_csv,
+        out_videos_csv=out_videos_csv,
+        out_html=out_html,
+    )
+
+
+def look(dataset: Path, cells: tuple) -> dict:
+    """Open one cut-out and its crop: fault, sha_ok, mode and size, alpha's range, scene share.
+
+    `grid` is the subject in the frame's coordinates, packed bits of _GRID x _GRID cells.
+    """
+    path, sha256, width, height, crop_path, *box = cells
+    opened = reopening.reopen(dataset, path)
+    seen = {
+        "fault": opened.fault,
+        "sha_ok": opened.sha256 == sha256,
+        "rgba": opened.mode == "RGBA",
+        "size_ok": opened.size == (width, height),
+        "crop_size_ok": False,
+        "plain_alpha": False,
+        "scene_share": np.nan,
+        "grid": b"",
+    }
+    if opened.mode != "RGBA":
+        return seen
+    alpha_u8 = opened.pixels[:, :, 3]
+    seen["plain_alpha"] = int(alpha_u8.max()) == 0 or int(alpha_u8.min()) == 255
+    seen["grid"] = frame_grid(alpha_u8, box)
+    crop = reopening.reopen(dataset, crop_path)
+    if crop.mode == "RGB":
+        seen["crop_size_ok"] = crop.size == opened.size
+    if seen["crop_size_ok"]:
+        hidden = alpha_u8 == 0
+        seen["scene_share"] = reopening.scene_share(opened.pixels[:, :, :3], crop.pixels, hidden)
+    return seen
+
+
+def frame_grid(alpha_u8: np.ndarray, box: Sequence[float]) -> bytes:
+    """The subject (alpha over half) in a coarse grid over the frame, as packed bits.
+
+    `box` is the crop's x1, y1, x2, y2 and the frame's width and height, px; b'' if unknown.
+    """
+    if not np.isfinite(box).all() or box[4] <= 0 or box[5] <= 0:
+        return b""
+    left, top, right, bottom, frame_width, frame_height = box
+    to_grid = np.array([_GRID / frame_width, _GRID / frame_height] * 2)
+    x1, y1, x2, y2 = np.array([left, top, right, bottom]) * to_grid
+    x1, y1 = np.clip([int(x1), int(y1)], 0, _GRID - 1)
+    x2, y2 = np.clip([int(np.ceil(x2)), int(np.ceil(y2))], [x1 + 1, y1 + 1], _GRID)
+    small = cv2.resize(alpha_u8, (int(x2 - x1), int(y2 - y1)), interpolation=cv2.INTER_AREA)
+    grid = np.zeros((_GRID, _GRID), bool)
+    grid[y1:y2, x1:x2] = small > 127
+    return np.packbits(grid).tobytes()
+
+
+def neighbours(kept: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:
+    """Columns video, item, iou, growth: each cut-out against the one before it in its clip.
+
+    With several subjects a frame, the n-th cut-out is held against the n-th of the frame before.
+    `growth` is the ratio of the larger to the smaller area. Areas are counted on the coarse grid.
+    """
+    if not len(kept):
+        return pd.DataFrame({"video": [], "item": [], "iou": [], "growth": []})
+    bits = np.zeros((len(kept), _GRID * _GRID // 8), np.uint8)
+    known = seen["grid"].map(len).to_numpy() > 0
+    if known.any():
+        bits[known] = np.frombuffer(b"".join(seen["grid"][known]), np.uint8).reshape(
+            int(known.sum()), -1
+        )
+    clip = pd.factorize(kept["video"], sort=True)[0]
+    frame = pd.factorize(kept["item"].str.replace(r"-p\d+$", "", regex=True), sort=True)[0]
+    nth = pd.Series(frame).groupby(frame).cumcount().to_numpy()
+    order = np.lexsort((frame, nth, clip))
+    before, after = order[:-1], order[1:]
+    same = (clip[before] == clip[after]) & (nth[before] == nth[after])
+    same &= known[before] & known[after]
+    before, after = before[same], after[same]
+    area = np.bitwise_count(bits).sum(axis=1)
+    both = np.bitwise_count(bits[before] & bits[after]).sum(axis=1)
+    either = np.bitwise_count(bits[before] | bits[after]).sum(axis=1)
+    small, large = np.minimum(area[before], area[after]), np.maximum(area[before], area[after])
+    return pd.DataFrame(
+        {
+            "video": kept["video"].to_numpy()[after],
+            "item": kept["item"].to_numpy()[after],
+            "iou": np.where(either > 0, both / np.maximum(either, 1), np.nan),
+            "growth": large / np.maximum(small, 1),
+        }
+    )
+
+
+def per_clip(rows: pd.DataFrame, pairs: pd.DataFrame, ids: Sequence[str]) -> pd.DataFrame:
+    """Counts, median subject share, and how steady the masks are, for each clip."""
+    table = evidence.per_video(rows, ids).set_index("video")
+    table["median_subject_fraction"] = (
+        evidence.kept(rows).groupby("video")["subject_fraction"].median()
+    )
+    by_video = pairs.groupby("video")
+    table["neighbours"] = by_video.size().reindex(ids, fill_value=0).astype(int)
+    table["median_neighbour_iou"] = by_video["iou"].median()
+    jumps = pairs["growth"].gt(JUMP).groupby(pairs["video"]).mean()
+    table["jump_ratio"] = jumps
+    table["segmenter"] = rows[rows["segmenter"] != ""].groupby("video")["segmenter"].first()
+    table["segmenter"] = table["segmenter"].fillna("")
+    return table.rename_axis("video").reset_index()
+
+
+def cutout_checks(kept: pd.DataFrame, seen: pd.DataFrame, mask_settings: dict) -> list[Check]:
+    """Mode, size, alpha, share of subject, and no scene under alpha 0."""
+    items, total = kept["item"], len(kept)
+    low, high = mask_settings["min_subject"], mask_settings["max_subject"]
+    share = seen["scene_share"] if total else pd.Series(dtype=float)
+    shows = (share > MAX_SCENE_SHARE).to_numpy(dtype=bool)
+    return [
+        none_of(
+            "cutouts_rgba",
+            items[~reopening.flags(seen, "rgba")],
+            total,
+            "Each cut-out is RGBA, eight bits a channel.",
+        ),
+        none_of(
+            "cutout_sizes_equal_crops",
+            items[~(reopening.flags(seen, "crop_size_ok") & reopening.flags(seen, "size_ok"))],
+            total,
+            "Each cut-out is as large as the crop it was made from, and as its row says.",
+        ),
+        none_of(
+            "alpha_has_both_ends",
+            items[reopening.flags(seen, "plain_alpha")],
+            total,
+            "No cut-out is all transparent, and none is all opaque.",
+        ),
+        none_of(
+            "subject_share_within_bounds",
+            items[~kept["subject_fraction"].between(low, high)],
+            total,
+            "The subject's share of each kept crop lies within mask.min_subject and max_subject.",
+            bound=f"{low:g} to {high:g}",
+        ),
+        none_of(
+            "no_scene_under_alpha",
+            items[shows],
+            total,
+            "Cut-outs whose transparent pixels still hold the crop's own texture.",
+            bound=f"at most {MAX_SCENE_SHARE:.0%} of the transparent pixels",
+            figure=f"highest {share.max():.2%}" if share.notna().any() else "no cut-out",
+        ),
+    ]
+
+
+def stability_checks(videos: pd.DataFrame) -> list[Check]:
+    """Masks that jump in size from frame to frame."""
+    judged = videos[videos["neighbours"] >= MIN_PAIRS]
+    highest = judged["jump_ratio"].max()
+    return [
+        none_of(
+            "masks_steady_along_clips",
+            judged["video"][judged["jump_ratio"] > MAX_JUMP_RATIO],
+            len(judged),
+            f"Clips in which the subject's area often changes more than {JUMP:g} times from one "
+            "cut-out to the next: the segmenter may lose it now and then.",
+            otherwise=WARN,
+            bound=f"at most {MAX_JUMP_RATIO:.0%} of a clip's neighbours",
+            figure=f"highest {highest:.1%}" if highest == highest else "no clip is long enough",
+        )
+    ]
+
+
+def pictures(
+    rows: pd.DataFrame, pairs: pd.DataFrame, videos: pd.DataFrame, mask_settings: dict
+) -> list[charts.Chart]:
+    """Outcomes, subject's share, soft edge, steadiness, clips."""
+    kept = evidence.kept(rows)
+    return [
+        charts.bars(evidence.reasons(rows), "Outcomes", note="Kept, or why not."),
+        charts.histogram(
+            rows["subject_fraction"],
+            "Subject's share of the crop",
+            "share; refused crops included",
+            bounds=[mask_settings["min_subject"], mask_settings["max_subject"]],
+            limits=(0, 1),
+            count_title="crops",
+        ),
+        charts.histogram(
+            kept["edge_fraction"],
+            "Soft edge",
+            "share of half-transparent pixels",
+            count_title="cut-outs",
+        ),
+        charts.histogram(
+            pairs["iou"],
+            "Overlap with the cut-out before",
+            "IoU in the frame, coarse",
+            limits=(0, 1),
+            count_title="neighbours",
+            note="Low where the subject moves fast.",
+        ),
+        charts.histogram(
+            pairs["growth"].clip(upper=6),
+            "Change of area",
+            "times larger or smaller, 6 and more in one",
+            bounds=[JUMP],
+            limits=(1, 6),
+            count_title="neighbours",
+        ),
+        charts.stacked(
+            videos.set_index("video")[["kept", "dropped", "quarantined"]],
+            "Clips",
+            note="The 30 with the most crops.",
+        ),
+    ]
+
+
+if __name__ == "__main__":
+    from scripts.lib.logs import send_output_to
+
+    job = snakemake  # noqa: F821
+    send_output_to(job.log[0])
+    names = ("dataset", "qc_settings", "mask_settings")
+    report_masks(
+        tables=job.input.tables,
+        previous=job.input.previous,
+        **{name: job.params[name] for name in names},
+        out_csv=job.output.csv,
+        out_videos_csv=job.output.videos_csv,
+        out_html=job.output.html,
+    )

@@ -1,0 +1,245 @@
+"""QC4: is there one sound crop on the disk for each detection kept, with complete figures?
+
+Opens each crop again, holds its size against its box and its box against its frame, and counts
+in how many of a clip's frames a subject was found.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from scripts.lib import charts, evidence, reopening, thumbs
+from scripts.lib.checks import WARN, Check, none_of
+from scripts.lib.reporting import Report, publish
+
+NAME = "qc4_yolo_crops_summary"
+FOLDER = "02_yolo_crops"
+SAMPLES = 12
+_BOX = ("x1", "y1", "x2", "y2")
+_CROP = ("crop_x1", "crop_y1", "crop_x2", "crop_y2")
+_SLACK = 1.0  # px; boxes are rounded to three or so digits, crops to whole pixels
+
+
+def report_crops(
+    *,
+    tables: Sequence[str],
+    previous: Sequence[str],
+    dataset: str,
+    qc_settings: dict,
+    detect_settings: dict,
+    out_csv: str,
+    out_videos_csv: str,
+    out_html: str,
+) -> None:
+    """Write QC4 from the crop `tables` and the extract tables (`previous`)."""
+    root = Path(dataset)
+    rows, frames = evidence.load(tables, "crop"), evidence.load(previous, "extract")
+    ids = evidence.videos_of(previous)
+    kept = evidence.kept(rows)
+    seen = reopening.inspect(root, kept, ("path", "sha256", *_CROP), look, "crops opened again")
+    videos = per_clip(rows, frames, ids)
+    refused = evidence.refused(rows)
+    frame_paths = evidence.paths_of(frames, refused["parent"])
+    publish(
+        Report(
+            name=NAME,
+            checks=[
+                *evidence.folder_checks(root, FOLDER, kept, ids),
+                *reopening.readable_checks("crops", kept, seen),
+                *box_checks(kept, seen),
+                *detection_checks(kept, videos, qc_settings, detect_settings),
+                *evidence.ledger_checks("crop", rows, frames),
+            ],
+            counts=evidence.counts(rows, ids, "Crops kept"),
+            videos=videos,
+            charts=pictures(rows, videos, qc_settings, detect_settings),
+            refused=thumbs.of_rows(dataset, refused, qc_settings["thumbnails"], frame_paths),
+            refused_total=len(refused),
+            refused_hint="The picture is the frame that was looked at.",
+            samples=thumbs.of_rows(dataset, kept.assign(reason=""), SAMPLES),
+        ),
+        out_csv=out_csv,
+        out_videos_csv=out_videos_csv,
+        out_html=out_html,
+    )
+
+
+def look(dataset: Path, cells: tuple) -> dict:
+    """Open one crop: fault, sha_ok, size_ok (RGB and as large as its box)."""
+    path, sha256, left, top, right, bottom = cells
+    opened = reopening.reopen(dataset, path)
+    return {
+        "fault": opened.fault,
+        "sha_ok": opened.sha256 == sha256,
+        "size_ok": opened.mode == "RGB" and opened.size == (right - left, bottom - top),
+    }
+
+
+def per_clip(rows: pd.DataFrame, frames: pd.DataFrame, ids: Sequence[str]) -> pd.DataFrame:
+    """Counts, frames looked at, frames with a subject, and their ratio, for each clip."""
+    table = evidence.per_video(rows, ids).set_index("video")
+    kept = evidence.kept(rows)
+    table["frames"] = evidence.kept(frames).groupby("video").size().reindex(ids, fill_value=0)
+    with_subject = kept.groupby("video")["parent"].nunique()
+    table["frames_with_subject"] = with_subject.reindex(ids, fill_value=0)
+    rate = table["frames_with_subject"] / table["frames"]
+    table["detection_rate"] = rate.where(table["frames"] > 0)
+    table["median_confidence"] = kept.groupby("video")["confidence"].median()
+    table["detector"] = rows[rows["detector"] != ""].groupby("video")["detector"].first()
+    table["detector"] = table["detector"].fillna("")
+    return table.rename_axis("video").reset_index()
+
+
+def box_checks(kept: pd.DataFrame, seen: pd.DataFrame) -> list[Check]:
+    """Sizes on the disk, boxes within frames and crops around boxes."""
+    wrong_size = kept["item"][~reopening.flags(seen, "size_ok")]
+    outside = kept["item"][~(_inside(kept, _CROP, 0.0) & _inside(kept, _BOX, _SLACK))]
+    holds = (
+        (kept["crop_x1"] <= kept["x1"].clip(lower=0) + _SLACK)
+        & (kept["crop_y1"] <= kept["y1"].clip(lower=0) + _SLACK)
+        & (kept["crop_x2"] >= np.minimum(kept["x2"], kept["frame_width"]) - _SLACK)
+        & (kept["crop_y2"] >= np.minimum(kept["y2"], kept["frame_height"]) - _SLACK)
+    )
+    return [
+        none_of(
+            "crop_sizes_equal_boxes",
+            wrong_size,
+            len(kept),
+            "Each crop on the disk is RGB and exactly as large as its box.",
+        ),
+        none_of(
+            "boxes_inside_frames",
+            outside,
+            len(kept),
+            "Each box has an area, and lies in its frame.",
+        ),
+        none_of(
+            "crops_hold_their_boxes",
+            kept["item"][~holds],
+            len(kept),
+            "Each crop contains the whole box of its detection.",
+        ),
+    ]
+
+
+def _inside(rows: pd.DataFrame, names: Sequence[str], slack: float) -> pd.Series:
+    left, top, right, bottom = (rows[name] for name in names)
+    return (
+        (left >= -slack)
+        & (top >= -slack)
+        & (right <= rows["frame_width"] + slack)
+        & (bottom <= rows["frame_height"] + slack)
+        & (left < right)
+        & (top < bottom)
+    )
+
+
+def detection_checks(
+    kept: pd.DataFrame, videos: pd.DataFrame, qc_settings: dict, detect_settings: Mapping
+) -> list[Check]:
+    """Confidence, completeness of the metadata, and the detection rate per clip."""
+    confidence = kept["confidence"]
+    from_mask = detect_settings["backend"] == "mask"  # a box around a mask has no confidence
+    least = 0.0 if from_mask else float(detect_settings["confidence"])
+    sound = confidence.between(least - 1e-3, 1) | (from_mask & confidence.isna())
+    nameless = (kept[["class_name", "detector", "device"]] == "").any(axis=1)
+    figures = kept[[*_BOX, *_CROP, "frame_width", "frame_height"]].isna().any(axis=1)
+    floor = qc_settings["min_detection_rate"]
+    poor = videos[videos["detection_rate"] < floor]
+    lowest = videos["detection_rate"].min()
+    return [
+        none_of(
+            "confidences_sound",
+            kept["item"][~sound],
+            len(kept),
+            "Each kept detection has a confidence of at least detect.confidence and at most 1.",
+            bound=f"{least:g} to 1",
+        ),
+        none_of(
+            "metadata_complete",
+            kept["item"][nameless | figures],
+            len(kept),
+            "Each kept row names class, detector, device, its box, its crop and its frame's size.",
+        ),
+        none_of(
+            "detection_rate_per_video",
+            poor["video"],
+            int((videos["frames"] > 0).sum()),
+            "Clips in which a subject was found in fewer frames than qc.min_detection_rate asks: "
+            "the class or the confidence may not fit, or nobody is there.",
+            otherwise=WARN,
+            bound=f"at least {floor:.0%}",
+            figure=f"lowest {lowest:.1%}" if lowest == lowest else "no frame",
+        ),
+    ]
+
+
+def pictures(
+    rows: pd.DataFrame, videos: pd.DataFrame, qc_settings: dict, detect_settings: Mapping
+) -> list[charts.Chart]:
+    """Outcomes, detection rate, confidence, place in the frame, size, and clips."""
+    kept = evidence.kept(rows)
+    centre_x = (kept["x1"] + kept["x2"]) / 2 / kept["frame_width"]
+    centre_y = (kept["y1"] + kept["y2"]) / 2 / kept["frame_height"]
+    sides = kept[["crop_x2", "crop_y2"]].to_numpy() - kept[["crop_x1", "crop_y1"]].to_numpy()
+    return [
+        charts.bars(evidence.reasons(rows), "Outcomes", note="Kept, or why not."),
+        charts.histogram(
+            videos["detection_rate"],
+            "Detection rate per clip",
+            "share of the frames with a subject",
+            bounds=[qc_settings["min_detection_rate"]],
+            limits=(0, 1),
+            bins=25,
+            count_title="clips",
+        ),
+        charts.histogram(
+            kept["confidence"],
+            "Confidence",
+            "of kept detections",
+            bounds=[float(detect_settings["confidence"])],
+            limits=(0, 1),
+            count_title="crops",
+        ),
+        charts.density(
+            centre_x,
+            centre_y,
+            "Where the subject is",
+            "across the frame",
+            "down the frame",
+            limits=((0, 1), (0, 1)),
+            cells=24,
+            y_down=True,
+            note="Centres of the boxes, as shares of the frame.",
+        ),
+        charts.histogram(
+            sides.min(axis=1) if len(sides) else [],
+            "Short side of the crops",
+            "px",
+            bounds=[float(detect_settings["min_side"])],
+            count_title="crops",
+        ),
+        charts.stacked(
+            videos.set_index("video")[["kept", "dropped", "quarantined"]],
+            "Clips",
+            note="The 30 with the most detections.",
+        ),
+    ]
+
+
+if __name__ == "__main__":
+    from scripts.lib.logs import send_output_to
+
+    job = snakemake  # noqa: F821
+    send_output_to(job.log[0])
+    names = ("dataset", "qc_settings", "detect_settings")
+    report_crops(
+        tables=job.input.tables,
+        previous=job.input.previous,
+        **{name: job.params[name] for name in names},
+        out_csv=job.output.csv,
+        out_videos_csv=job.output.videos_csv,
+        out_html=job.output.html,
+    )

@@ -1,0 +1,384 @@
+"""A small dataset with all stages' tables and files, drawn, not computed, for tests of the reports.
+
+Sound as it stands: every report on it passes. A test breaks one thing and looks for the check
+that must see it. Three usable clips, one of low resolution, one corrupt with a hostile name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from scripts.lib import images, ledger
+from scripts.lib.files import sha256_bytes, sha256_file
+from scripts.lib.names import crop_item, frame_item, variant_item, video_id
+
+FRAME_WH, CROP = (160, 120), (40, 10, 120, 118)  # crop: x1, y1, x2, y2
+FRAMES, VARIANTS = 8, 4
+GOOD = ("anna walks.mp4", "garden/bert.mkv", "Çelik.mov")
+HOSTILE = '=cmd|"a"\'<script>alert(1)</script>\nb\udcff\u202e.mp4'
+LOW = "tiny.mp4"
+SUBJECT = {"token": "sks", "class": "person"}
+KINDS = ("flat", "noise", "environment", "synthetic")
+PHRASES = {
+    "flat": "plain navy blue background",
+    "noise": "grainy red background",
+    "environment": "blurred background",
+    "synthetic": "smooth teal gradient background",
+}
+COLOURS = {"flat": ("navy blue", "#182258"), "noise": ("red", "#d41e26")} | {
+    "synthetic": ("teal", "#107678")
+}
+
+
+@dataclass
+class Fabricated:
+    """Where everything lies. `tables[stage]` are the per-video tables, in order of video."""
+
+    dataset: Path
+    raw: Path
+    reports: Path
+    settings: dict
+    videos: dict[str, str]
+    tables: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def final(self) -> str:
+        """Path of final.csv."""
+        return str(self.dataset / "05_final_training" / "final.csv")
+
+    @property
+    def good(self) -> list[str]:
+        """Ids of the clips that are usable."""
+        return [video_id(name) for name in GOOD]
+
+    def table(self, stage: str, video: str) -> str:
+        """Path of one table."""
+        return next(path for path in self.tables[stage] if Path(path).stem == video)
+
+    def edit(self, stage: str, video: str, change) -> None:
+        """Rewrite a table with `change(rows) -> rows` (rows are dictionaries of strings)."""
+        path = self.final if stage == "final" else self.table(stage, video)
+        ledger.write_table(path, ledger.COLUMNS[stage], change(ledger.read_table(path)))
+
+    def outputs(self, name: str) -> dict[str, str]:
+        """The three output arguments of a report."""
+        kinds = {"out_csv": ".csv", "out_videos_csv": "_videos.csv", "out_html": ".html"}
+        return {key: str(self.reports / f"{name}{end}") for key, end in kinds.items()}
+
+
+def fabricate(root: Path) -> Fabricated:
+    """Write the dataset below `root`."""
+    settings = yaml.safe_load(Path("config/config.yaml").read_text("utf-8"))
+    names = (*GOOD, LOW, HOSTILE)
+    data = Fabricated(
+        dataset=root / "dataset",
+        raw=root / "raw",
+        reports=root / "qc_reports",
+        settings=settings,
+        videos={video_id(name): name for name in sorted(names, key=video_id)},
+    )
+    for name in names:
+        path = data.raw / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode("utf-8", "surrogateescape") * 50)
+    final = []
+    for video, name in data.videos.items():
+        final += _video(data, video, name)
+    ledger.write_stage(data.final, "final", final)
+    return data
+
+
+def _video(data: Fabricated, video: str, name: str) -> list[ledger.Row]:
+    rng = np.random.default_rng(int(video[-10:], 16))
+    good = name in GOOD
+    probe = _probe(data, video, name, good)
+    _write(data, "probe", "videos", video, [probe])
+    frames = _frames(data, video, rng) if good else []
+    _write(data, "extract", "01_extracted_frames", video, frames)
+    crops = _crops(data, video, frames)
+    _write(data, "crop", "02_yolo_crops", video, crops)
+    cutouts = _cutouts(data, video, crops, rng)
+    _write(data, "mask", "03_masked_subjects", video, cutouts)
+    variants = _variants(data, video, cutouts, rng)
+    _write(data, "augment", "04_augmented", video, variants)
+    (data.dataset / "04_augmented" / video / "mask").mkdir(exist_ok=True)
+    captions = [_caption(line) for line in variants]
+    _write(data, "caption", "05_final_training/captions", video, captions)
+    return [_final(line, video) for line in captions]
+
+
+def _write(data: Fabricated, stage: str, folder: str, video: str, rows: list) -> None:
+    path = data.dataset / folder / f"{video}.csv"
+    path.with_suffix("").mkdir(parents=True, exist_ok=True)
+    ledger.write_stage(path, stage, rows)
+    data.tables.setdefault(stage, []).append(str(path))
+
+
+def _probe(data: Fabricated, video: str, name: str, good: bool) -> ledger.Row:
+    raw = data.raw / name
+    reason = "OK" if good else {LOW: "LOW_RESOLUTION"}.get(name, "CORRUPT_CONTAINER")
+    facts = {"container": "mp4", "codec": "h264", "width": 1280, "height": 720, "fps": 25}
+    facts |= {"duration_s": 5.2, "bitrate_kbps": 1500 + len(name) * 40, "largest_gap_s": 0.04}
+    if name == LOW:
+        facts |= {"width": 176, "height": 144, "bitrate_kbps": 90}
+    if reason == "CORRUPT_CONTAINER":
+        facts = {"detail": 'no moov atom </script><img src="x">'}
+    where = ""
+    if not good:
+        where = f"bad_videos/{reason}/{video}.mp4"
+        (data.dataset / where).parent.mkdir(parents=True, exist_ok=True)
+        (data.dataset / where).write_bytes(raw.read_bytes())
+    return ledger.row(
+        "probe",
+        item=video,
+        parent=name,
+        outcome=ledger.KEPT if good else ledger.QUARANTINED,
+        reason=reason,
+        value=144 if name == LOW else "",
+        threshold=480 if name == LOW else "",
+        path=where,
+        sha256=sha256_file(raw),
+        file=name,
+        bytes=raw.stat().st_size,
+        **facts,
+    )
+
+
+def scene(rng: np.random.Generator, wh: tuple[int, int]) -> np.ndarray:
+    """HxWx3 uint8: a sky, a ground and some texture."""
+    width, height = wh
+    ramp = np.linspace(0, 1, height)[:, None, None] * np.array([-60, 20, 40])
+    grain = rng.normal(0, 9, (height, width, 3))
+    return np.clip(rng.integers(90, 170, 3) + ramp + grain, 0, 255).astype(np.uint8)
+
+
+def figure(wh: tuple[int, int], centre: float) -> np.ndarray:
+    """HxW uint8 alpha of a head on a body with a soft edge; `centre` as a share of the width."""
+    y, x = np.mgrid[0 : wh[1], 0 : wh[0]].astype(float)
+    middle = centre * wh[0]
+    head = np.hypot(x - middle, y - 0.26 * wh[1]) - 0.13 * wh[1]
+    body = np.hypot((x - middle) / 0.26, (y - 0.78 * wh[1]) / 0.42) - 0.9 * wh[1]
+    away = np.minimum(head, body * 0.26)
+    return np.clip(128 - away * 90, 0, 255).astype(np.uint8)
+
+
+def _frames(data: Fabricated, video: str, rng: np.random.Generator) -> list[ledger.Row]:
+    rows = []
+    backdrop = scene(rng, FRAME_WH)
+    for index in range(FRAMES + 2):
+        item = frame_item(video, index)
+        facts = {"time_s": index * 0.5, "pts": index * 512, "frame": index * 12}
+        facts |= {"decoder": "pyav-cpu", "decode_errors": 0, "frames_decoded": 130}
+        measured = {"value": round(float(rng.uniform(2, 14)), 4), "threshold": 1.5}
+        if index == 3:
+            measured["value"] = 0.4
+            outcome, reason, where, digest = ledger.DROPPED, "DUPLICATE_FRAME", "", ""
+        else:
+            frame = backdrop.copy()
+            alpha = figure((80, 108), 0.5 + 0.01 * index)[..., None] / 255
+            skin = np.array([200, 150 + 5 * index, 110])
+            window = frame[10:118, 40:120]
+            window[:] = (alpha * skin + (1 - alpha) * window).astype(np.uint8)
+            encoded = images.encode_webp(frame, 92)
+            bad = index == 6
+            folder = f"bad_frames/{video}/DECODE_DAMAGE" if bad else f"01_extracted_frames/{video}"
+            outcome = ledger.QUARANTINED if bad else ledger.KEPT
+            reason = "DECODE_DAMAGE" if bad else "OK"
+            where, digest = f"{folder}/{item}.webp", save(data, f"{folder}/{item}.webp", encoded)
+            if not bad:
+                facts |= {"sharpness": round(float(rng.lognormal(5, 0.5)), 3)}
+                facts |= {"width": FRAME_WH[0], "height": FRAME_WH[1]}
+        rows.append(
+            ledger.row(
+                "extract",
+                item=item,
+                parent=video,
+                outcome=outcome,
+                reason=reason,
+                path=where,
+                sha256=digest,
+                **measured,
+                **facts,
+            )
+        )
+    return rows
+
+
+def save(data: Fabricated, path: str, encoded: bytes) -> str:
+    """Write an image below the dataset; its SHA-256."""
+    target = data.dataset / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(encoded)
+    return sha256_bytes(encoded)
+
+
+def _crops(data: Fabricated, video: str, frames: list[ledger.Row]) -> list[ledger.Row]:
+    rows = []
+    for number, frame in enumerate(line for line in frames if line["outcome"] == ledger.KEPT):
+        item = crop_item(frame["item"], 0)
+        if number == 1:
+            rows.append(
+                ledger.row(
+                    "crop",
+                    item=item,
+                    parent=frame["item"],
+                    outcome=ledger.DROPPED,
+                    reason="NO_SUBJECT",
+                    value=0.12,
+                    threshold=0.35,
+                    detector="demo",
+                    device="cpu",
+                )
+            )
+            continue
+        left, top, right, bottom = CROP
+        pixels = images.read(data.dataset / frame["path"])[top:bottom, left:right]
+        path = f"02_yolo_crops/{video}/{item}.png"
+        box = {"x1": left + 6.5, "y1": top + 4.25, "x2": right - 6.5, "y2": bottom - 2.0}
+        rows.append(
+            ledger.row(
+                "crop",
+                item=item,
+                parent=frame["item"],
+                outcome=ledger.KEPT,
+                reason="OK",
+                path=path,
+                sha256=save(data, path, images.encode_png(pixels)),
+                confidence=round(0.6 + 0.04 * number, 4),
+                class_name="person",
+                **box,
+                **dict(zip(("crop_x1", "crop_y1", "crop_x2", "crop_y2"), CROP, strict=True)),
+                frame_width=FRAME_WH[0],
+                frame_height=FRAME_WH[1],
+                detector="demo",
+                weights_sha256="0" * 64,
+                device="cpu",
+            )
+        )
+    return rows
+
+
+def _cutouts(data: Fabricated, video: str, crops: list, rng) -> list[ledger.Row]:
+    rows = []
+    for number, crop in enumerate(line for line in crops if line["outcome"] == ledger.KEPT):
+        common = {"item": crop["item"], "parent": crop["item"], "segmenter": "demo"}
+        if number == 2:
+            rows.append(
+                ledger.row(
+                    "mask",
+                    outcome=ledger.DROPPED,
+                    reason="EMPTY_MASK",
+                    value=0.004,
+                    threshold=0.02,
+                    subject_fraction=0.004,
+                    **common,
+                )
+            )
+            continue
+        pixels = images.read(data.dataset / crop["path"])
+        height, width = pixels.shape[:2]
+        alpha = figure((width, height), 0.5 + 0.01 * number)
+        rgba = np.dstack([np.where(alpha[..., None] > 0, pixels, 0), alpha]).astype(np.uint8)
+        path = f"03_masked_subjects/{video}/{crop['item']}.png"
+        rows.append(
+            ledger.row(
+                "mask",
+                outcome=ledger.KEPT,
+                reason="OK",
+                path=path,
+                sha256=save(data, path, images.encode_png(rgba)),
+                width=width,
+                height=height,
+                subject_fraction=round(float(alpha.mean() / 255), 4),
+                edge_fraction=round(float(((alpha > 0) & (alpha < 255)).mean()), 4),
+                weights_sha256="0" * 64,
+                device="cpu",
+                **common,
+            )
+        )
+    return rows
+
+
+def _variants(data: Fabricated, video: str, cutouts: list, rng) -> list[ledger.Row]:
+    rows = []
+    other = next(one for one in data.good if one != video)
+    for number, cutout in enumerate(line for line in cutouts if line["outcome"] == ledger.KEPT):
+        rgba = images.read(data.dataset / cutout["path"])
+        for variant in range(VARIANTS):
+            kind = KINDS[(number + variant) % 4] if variant else "flat"
+            name, colour = COLOURS.get(kind, ("", ""))
+            item = variant_item(cutout["item"], variant)
+            width, height, left, top = 112, 140, 9 + variant, 20
+            canvas = _background(rng, kind, colour, (width, height))
+            mask = np.zeros((height, width), np.uint8)
+            window = (slice(top, top + rgba.shape[0]), slice(left, left + rgba.shape[1]))
+            alpha = rgba[..., 3:].astype(int)
+            mixed = (alpha * rgba[..., :3] + (255 - alpha) * canvas[window] + 127) // 255
+            canvas[window], mask[window] = mixed, rgba[..., 3]
+            path, mask_path = (f"04_augmented/{video}/{sub}{item}.png" for sub in ("", "mask/"))
+            rows.append(
+                ledger.row(
+                    "augment",
+                    item=item,
+                    parent=cutout["item"],
+                    outcome=ledger.KEPT,
+                    reason="OK",
+                    path=path,
+                    sha256=save(data, path, images.encode_png(canvas)),
+                    variant=variant,
+                    kind=kind,
+                    wanted_kind=kind,
+                    colour_name=name,
+                    colour_rgb=colour,
+                    seed=1234 + variant,
+                    environment=other if kind == "environment" else "",
+                    environment_sha256="1" * 64 if kind == "environment" else "",
+                    width=width,
+                    height=height,
+                    offset_x=left,
+                    offset_y=top,
+                    scale=0.8,
+                    background=PHRASES[kind],
+                    mask_path=mask_path,
+                    mask_sha256=save(data, mask_path, images.encode_png(mask)),
+                )
+            )
+    return rows
+
+
+def _background(rng, kind: str, colour: str, wh: tuple[int, int]) -> np.ndarray:
+    if kind == "environment":
+        return scene(rng, wh)
+    rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
+    base = np.broadcast_to(rgb, (wh[1], wh[0], 3)).astype(float)
+    if kind == "noise":
+        base = base + rng.normal(0, 20, base.shape)
+    if kind == "synthetic":
+        base = base + np.linspace(-50, 50, wh[1])[:, None, None]
+    return np.clip(base, 0, 255).astype(np.uint8)
+
+
+def _caption(line: ledger.Row) -> ledger.Row:
+    framing = "upper body" if str(line["item"])[-1] in "01" else "full body"
+    shared = ("path", "sha256", "kind", "background", "mask_path", "mask_sha256", "width", "height")
+    return ledger.row(
+        "caption",
+        item=line["item"],
+        parent=line["item"],
+        outcome=ledger.KEPT,
+        reason="OK",
+        caption=f"sks person, {framing}, {line['background']}",
+        caption_source="template",
+        framing=framing,
+        clip_tokens=9,
+        **{name: line[name] for name in shared},
+    )
+
+
+def _final(line: ledger.Row, video: str) -> ledger.Row:
+    shared = [name for name in ledger.COLUMNS["final"] if name in ledger.COLUMNS["caption"]]
+    return ledger.row("final", video=video, **{name: line[name] for name in shared})

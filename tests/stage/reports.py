@@ -1,0 +1,86 @@
+"""Runs each report on a fabricated dataset, with the arguments that the workflow gives it."""
+
+from __future__ import annotations
+
+import importlib
+
+from scripts.lib.checks import Check, read
+from tests.stage.fabricate import SUBJECT, Fabricated
+
+NAMES = (
+    "qc0_failed_video_diagnostics",
+    "qc3_extraction_summary",
+    "qc4_yolo_crops_summary",
+    "qc5_masks_summary",
+    "qc6_augmentation_summary",
+    "qc7_final_summary",
+)
+
+
+def _call(script: str, function: str, **arguments) -> None:
+    getattr(importlib.import_module(f"scripts.{script}"), function)(**arguments)
+
+
+def run(data: Fabricated, name: str) -> dict[str, Check]:
+    """Build one report; its checks by name."""
+    outputs = data.outputs(name)
+    common = {"dataset": str(data.dataset), "qc_settings": data.settings["qc"], **outputs}
+    tables, settings = data.tables, data.settings
+    if name.startswith("qc0"):
+        html = outputs.pop("out_html")
+        _call(
+            "analyze_failed_videos",
+            "analyze_failed_videos",
+            probe_tables=tables["probe"],
+            extract_tables=tables["extract"],
+            raw_folder=str(data.raw),
+            dataset=str(data.dataset),
+            **outputs,
+        )
+        _call(
+            "build_qc0_failed_videos_html",
+            "build_qc0_page",
+            checks_csv=outputs["out_csv"],
+            videos_csv=outputs["out_videos_csv"],
+            out_html=html,
+        )
+    elif name.startswith("qc7"):
+        _call(
+            "qc_final_training",
+            "report_final",
+            tables=tables["caption"],
+            previous=tables["augment"],
+            final=data.final,
+            subject_settings=SUBJECT,
+            caption_settings=settings["caption"],
+            **common,
+        )
+    else:
+        script, function, stage, before, section = {
+            "qc3": ("qc_extracted_frames", "report_frames", "extract", "probe", "extract"),
+            "qc4": ("qc_yolo_crops", "report_crops", "crop", "extract", "detect"),
+            "qc5": ("qc_masked_subjects", "report_masks", "mask", "crop", "mask"),
+            "qc6": ("qc_augmented", "report_augmented", "augment", "mask", "augment"),
+        }[name[:3]]
+        _call(
+            script,
+            function,
+            tables=tables[stage],
+            previous=tables[before],
+            **{f"{section}_settings": settings[section]},
+            **common,
+        )
+    return {check.name: check for check in read(data.outputs(name)["out_csv"])}
+
+
+def run_index(data: Fabricated) -> str:
+    """Build the index over all reports; the page's path."""
+    out = data.reports / "index.html"
+    _call(
+        "build_qc_index",
+        "build_index",
+        reports=[data.outputs(name)["out_csv"] for name in NAMES],
+        videos=[data.outputs(name)["out_videos_csv"] for name in NAMES],
+        out_html=str(out),
+    )
+    return str(out)

@@ -1,0 +1,641 @@
+"""Each QC report on a sound dataset passes, and sees each single fault that is put into it."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import io
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from scripts.lib import images, ledger, reporting
+from scripts.lib.checks import FAIL, PASS, QualityGateError, enforce, read_guarded
+from tests.stage import fabricate as fab
+from tests.stage import reports
+
+EXPECTED_WARNINGS = {"frames_quarantined"}  # one damaged frame a clip is part of the dataset
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory):
+    """A sound dataset with all reports built on it; not to be changed."""
+    data = fab.fabricate(tmp_path_factory.mktemp("sound"))
+    data.found = {name: reports.run(data, name) for name in reports.NAMES}
+    reports.run_index(data)
+    return data
+
+
+@pytest.fixture
+def data(pristine, tmp_path, monkeypatch):
+    """A copy to break. Its reports are built without pages, which these tests do not read."""
+    monkeypatch.setattr(reporting, "page", lambda report: "")
+    monkeypatch.setitem(pristine.settings["qc"], "thumbnails", 0)
+    for folder in (pristine.dataset, pristine.raw):
+        shutil.copytree(folder, tmp_path / folder.name)
+    moved = {
+        stage: [p.replace(str(pristine.dataset), str(tmp_path / "dataset")) for p in paths]
+        for stage, paths in pristine.tables.items()
+    }
+    return fab.Fabricated(
+        tmp_path / "dataset",
+        tmp_path / "raw",
+        tmp_path / "qc_reports",
+        pristine.settings,
+        pristine.videos,
+        moved,
+    )
+
+
+def cells(data, stage, change, where=lambda row: row["outcome"] == "kept", only_first=True):
+    """Change the rows `where` of the first good clip's table (the first such row, or all)."""
+
+    def edit(rows):
+        chosen = [row for row in rows if where(row)]
+        for row in chosen[:1] if only_first else chosen:
+            row.update(change(row))
+        return rows
+
+    data.edit(stage, data.good[0], edit)
+
+
+def without(data, stage, where):
+    """Take rows out of the first good clip's table."""
+    data.edit(stage, data.good[0], lambda rows: [row for row in rows if not where(row)])
+
+
+def file_of(data, stage, column="path"):
+    """The first kept file of a stage in the first good clip."""
+    rows = ledger.read_table(data.table(stage, data.good[0]))
+    return data.dataset / next(row for row in rows if row["outcome"] == "kept")[column]
+
+
+def redraw(data, stage, paint, column="path", digest="sha256"):
+    """Paint over an image and put its new SHA-256 into its row, as a faulty stage would."""
+    path = file_of(data, stage, column)
+    pixels = images.read(path).copy()
+    encoded = images.encode_png(paint(pixels))
+    path.write_bytes(encoded)
+    cells(data, stage, lambda row: {digest: fab.sha256_bytes(encoded)})
+    return path
+
+
+def leak(data):
+    """Bring the crop's pixels back under alpha 0."""
+    crop = images.read(file_of(data, "crop"))
+    redraw(data, "mask", lambda rgba: np.dstack([crop, rgba[..., 3]]))
+
+
+def leak_on_canvas(data):
+    """Bring the crop's pixels back around the subject in a variant."""
+    crop = images.read(file_of(data, "crop"))
+
+    def paint(picture):
+        picture[20 : 20 + crop.shape[0], 9 : 9 + crop.shape[1]] = crop
+        return picture
+
+    redraw(data, "augment", paint)
+
+
+def dot(picture):
+    """One pixel of the subject, one value off."""
+    picture[20 + 60, 9 + 40, 1] ^= 1
+    return picture
+
+
+def thicker(mask):
+    """A mask with a spot outside of the cut-out."""
+    mask[2, 2] = 255
+    return mask
+
+
+def flicker(data):
+    """Every other cut-out of a clip holds a much smaller subject."""
+    rows = ledger.read_table(data.table("mask", data.good[0]))
+    for number, row in enumerate(row for row in rows if row["outcome"] == "kept"):
+        if number % 2:
+            path = data.dataset / row["path"]
+            rgba = images.read(path).copy()
+            rgba[50:] = 0
+            path.write_bytes(images.encode_png(rgba))
+            row["sha256"] = fab.sha256_bytes(path.read_bytes())
+    data.edit("mask", data.good[0], lambda _: rows)
+
+
+def caption(text):
+    """A fault: this caption in one row, the final table following it."""
+
+    def put(data):
+        found = {}
+        cells(data, "caption", lambda row: found.setdefault("row", row) and {"caption": text})
+
+        def follow(rows):
+            for row in rows:
+                if row["item"] == found["row"]["item"]:
+                    row["caption"] = text
+            return rows
+
+        data.edit("final", "", follow)
+
+    return put
+
+
+def probe_reason(reason, only_first=True):
+    def put(data):
+        for video in data.good[: 1 if only_first else None]:
+
+            def edit(rows):
+                path = f"bad_videos/{reason}/{rows[0]['item']}.mp4"
+                (data.dataset / path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(data.raw / rows[0]["file"], data.dataset / path)
+                rows[0] |= {"outcome": "quarantined", "reason": reason, "path": path}
+                return rows
+
+            data.edit("probe", video, edit)
+
+    return put
+
+
+def reject_without_copy(data):
+    row = ledger.row(
+        "extract",
+        item=data.good[0],
+        parent=data.good[0],
+        outcome="quarantined",
+        reason="EXTRACTOR_REJECTED",
+        path="bad_videos/EXTRACTOR_REJECTED/gone.mp4",
+    )
+    data.edit("extract", data.good[0], lambda rows: [row])
+
+
+def bad_copy(data):
+    return next(iter(sorted((data.dataset / "bad_videos" / "LOW_RESOLUTION").iterdir())))
+
+
+QC0, QC3, QC4, QC5, QC6, QC7 = reports.NAMES
+FAULTS = {
+    # name: (report, what is broken, checks that must not pass)
+    "raw file without verdict": (
+        QC0,
+        lambda d: (d.raw / "new.mp4").write_bytes(b"x"),
+        {"one_verdict_a_file"},
+    ),
+    "verdict without file": (
+        QC0,
+        lambda d: (d.raw / fab.GOOD[0]).unlink(),
+        {"verdicts_have_files"},
+    ),
+    "raw file changed": (
+        QC0,
+        lambda d: (d.raw / fab.GOOD[0]).write_bytes(b"other"),
+        {"raw_files_unchanged"},
+    ),
+    "unknown verdict": (QC0, probe_reason("UGLY"), {"verdicts_known"}),
+    "copy missing": (QC0, lambda d: bad_copy(d).unlink(), {"refused_files_copied"}),
+    "copy cut short": (QC0, lambda d: bad_copy(d).write_bytes(b"x"), {"refused_files_whole"}),
+    "rejected by the extractor, no copy": (QC0, reject_without_copy, {"refused_files_copied"}),
+    "no usable video": (
+        QC0,
+        probe_reason("CORRUPT_CONTAINER", only_first=False),
+        {"some_video_is_usable"},
+    ),
+    "frame missing": (
+        QC3,
+        lambda d: file_of(d, "extract").unlink(),
+        {"kept_files_exist", "frames_readable", "frames_unchanged", "frame_sizes_as_recorded"},
+    ),
+    "frame empty": (
+        QC3,
+        lambda d: file_of(d, "extract").write_bytes(b""),
+        {"no_empty_files", "frames_readable", "frames_unchanged", "frame_sizes_as_recorded"},
+    ),
+    "frame cut short": (
+        QC3,
+        lambda d: file_of(d, "extract").write_bytes(file_of(d, "extract").read_bytes()[:-200]),
+        {"frames_readable", "frames_unchanged", "frame_sizes_as_recorded"},
+    ),
+    "frame replaced": (
+        QC3,
+        lambda d: cells(d, "extract", lambda row: {"sha256": "0" * 64}),
+        {"frames_unchanged"},
+    ),
+    "frame of another size": (
+        QC3,
+        lambda d: cells(d, "extract", lambda row: {"width": 999}),
+        {"frame_sizes_as_recorded"},
+    ),
+    "file without row": (
+        QC3,
+        lambda d: file_of(d, "extract").with_name("stray one.webp").write_bytes(b"x"),
+        {"no_files_without_row"},
+    ),
+    "folder missing": (
+        QC3,
+        lambda d: shutil.rmtree(next(d.dataset.glob("01_extracted_frames/tiny-*/"))),
+        {"folder_per_video"},
+    ),
+    "folder left over": (
+        QC3,
+        lambda d: (d.dataset / "01_extracted_frames" / "gone-0123456789").mkdir(),
+        {"no_stale_folders"},
+    ),
+    "table missing": (
+        QC3,
+        lambda d: d.tables["extract"].remove(d.table("extract", d.good[0])),
+        {"table_per_video", "extract_ledger_balances", "no_files_without_row"},
+    ),
+    "clip lost": (
+        QC3,
+        lambda d: (
+            without(d, "extract", lambda row: True),
+            [f.unlink() for f in d.dataset.glob(f"01_extracted_frames/{d.good[0]}/*")],
+        ),
+        {"extract_ledger_balances"},
+    ),
+    "sharpness not measured": (
+        QC3,
+        lambda d: cells(d, "extract", lambda row: {"sharpness": "inf"}),
+        {"sharpness_measured"},
+    ),
+    "too few samples": (
+        QC3,
+        lambda d: cells(d, "probe", lambda row: {"duration_s": 60}),
+        {"fps_sane"},
+    ),
+    "too many samples": (
+        QC3,
+        lambda d: cells(d, "probe", lambda row: {"duration_s": 1}),
+        {"fps_sane"},
+    ),
+    "time runs back": (
+        QC3,
+        lambda d: cells(d, "extract", lambda row: {"time_s": 3.2}),
+        {"times_in_order"},
+    ),
+    "nothing but duplicates": (
+        QC3,
+        lambda d: (
+            cells(
+                d,
+                "extract",
+                lambda row: {"outcome": "dropped", "reason": "DUPLICATE_FRAME", "path": ""},
+                where=lambda row: True,
+                only_first=False,
+            ),
+            [f.unlink() for f in d.dataset.glob(f"01_extracted_frames/{d.good[0]}/*")],
+        ),
+        {"duplicate_ratio_within_bounds"},
+    ),
+    "crop of another size": (
+        QC4,
+        lambda d: redraw(d, "crop", lambda crop: crop[:-1]),
+        {"crop_sizes_equal_boxes"},
+    ),
+    "box outside its frame": (
+        QC4,
+        lambda d: cells(d, "crop", lambda row: {"x1": -9}),
+        {"boxes_inside_frames", "crops_hold_their_boxes"},
+    ),
+    "box without area": (
+        QC4,
+        lambda d: cells(d, "crop", lambda row: {"x1": 70, "x2": 60}),
+        {"boxes_inside_frames"},
+    ),
+    "box outside its crop": (
+        QC4,
+        lambda d: cells(d, "crop", lambda row: {"x1": 3}),
+        {"crops_hold_their_boxes"},
+    ),
+    "confidence above 1": (
+        QC4,
+        lambda d: cells(d, "crop", lambda row: {"confidence": 1.2}),
+        {"confidences_sound"},
+    ),
+    "confidence below the setting": (
+        QC4,
+        lambda d: cells(d, "crop", lambda row: {"confidence": 0.2}),
+        {"confidences_sound"},
+    ),
+    "class not named": (
+        QC4,
+        lambda d: cells(d, "crop", lambda row: {"class_name": ""}),
+        {"metadata_complete"},
+    ),
+    "frame without a row": (
+        QC4,
+        lambda d: without(d, "crop", lambda row: row["reason"] == "NO_SUBJECT"),
+        {"crop_ledger_balances"},
+    ),
+    "hardly a subject": (
+        QC4,
+        lambda d: (
+            cells(
+                d,
+                "crop",
+                lambda row: {"outcome": "dropped", "reason": "NO_SUBJECT", "path": ""},
+                where=lambda row: not row["parent"].endswith("00"),
+                only_first=False,
+            ),
+            [f.unlink() for f in d.dataset.glob(f"02_yolo_crops/{d.good[0]}/*[1-9]-p0.png")],
+        ),
+        {"detection_rate_per_video"},
+    ),
+    "scene under alpha 0": (QC5, leak, {"no_scene_under_alpha"}),
+    "cut-out without alpha": (
+        QC5,
+        lambda d: redraw(d, "mask", lambda rgba: rgba[..., :3]),
+        {"cutouts_rgba", "cutout_sizes_equal_crops"},
+    ),
+    "cut-out of another size": (
+        QC5,
+        lambda d: redraw(d, "mask", lambda rgba: rgba[:, 1:]),
+        {"cutout_sizes_equal_crops"},
+    ),
+    "cut-out all opaque": (
+        QC5,
+        lambda d: redraw(d, "mask", lambda rgba: np.dstack([rgba[..., :3], rgba[..., 3] | 255])),
+        {"alpha_has_both_ends"},
+    ),
+    "hardly a subject in the crop": (
+        QC5,
+        lambda d: cells(d, "mask", lambda row: {"subject_fraction": 0.001}),
+        {"subject_share_within_bounds"},
+    ),
+    "masks flicker": (QC5, flicker, {"masks_steady_along_clips"}),
+    "mask row of no crop": (
+        QC5,
+        lambda d: cells(
+            d, "mask", lambda row: {"parent": "x"}, where=lambda r: r["outcome"] != "kept"
+        ),
+        {"mask_ledger_balances"},
+    ),
+    "variant missing": (
+        QC6,
+        lambda d: (
+            [file_of(d, "augment", c).unlink() for c in ("mask_path", "path")],
+            without(d, "augment", lambda row: row["item"].endswith("f000000-p0-v0")),
+        ),
+        {"variants_complete"},
+    ),
+    "subject changed by one value": (
+        QC6,
+        lambda d: redraw(d, "augment", dot),
+        {"subject_pixels_unchanged"},
+    ),
+    "subject elsewhere than recorded": (
+        QC6,
+        lambda d: cells(d, "augment", lambda row: {"offset_x": 8}),
+        {"subject_pixels_unchanged", "masks_equal_alpha"},
+    ),
+    "mask with a spot": (
+        QC6,
+        lambda d: redraw(d, "augment", thicker, "mask_path", "mask_sha256"),
+        {"masks_equal_alpha"},
+    ),
+    "own scene by name": (
+        QC6,
+        lambda d: cells(d, "augment", lambda row: {"environment": d.good[0]}),
+        {"no_scene_of_its_own"},
+    ),
+    "own scene in pixels": (QC6, leak_on_canvas, {"no_scene_pixels"}),
+    "kind without weight": (
+        QC6,
+        lambda d: cells(d, "augment", lambda row: {"wanted_kind": "ufo", "kind": "ufo"}),
+        {"no_kind_that_is_off"},
+    ),
+    "kind replaced": (
+        QC6,
+        lambda d: cells(d, "augment", lambda row: {"wanted_kind": "environment"}),
+        {"kinds_replaced"},
+    ),
+    "recipe without seed": (
+        QC6,
+        lambda d: cells(d, "augment", lambda row: {"seed": ""}),
+        {"recipes_complete"},
+    ),
+    "final image missing": (
+        QC7,
+        lambda d: file_of(d, "caption").unlink(),
+        {"images_readable", "images_unchanged", "images_rgb_and_masks_fit"},
+    ),
+    "final image grey": (
+        QC7,
+        lambda d: d.edit(
+            "final",
+            "",
+            lambda rows: [rows[0] | {"path": rows[0]["mask_path"], "sha256": "0"}, *rows[1:]],
+        ),
+        {"images_unchanged", "images_rgb_and_masks_fit", "final_agrees_with_captions"},
+    ),
+    "no token": (
+        QC7,
+        caption("a person, full body, plain navy blue background"),
+        {"token_exactly_once"},
+    ),
+    "token twice": (
+        QC7,
+        caption("sks sks person, plain navy blue background"),
+        {"token_exactly_once"},
+    ),
+    "context word": (
+        QC7,
+        caption("sks person in a kitchen, plain navy blue background"),
+        {"no_context_word"},
+    ),
+    "two lines": (
+        QC7,
+        caption("sks person,\nplain navy blue background"),
+        {"captions_one_line"},
+    ),
+    "too long": (
+        QC7,
+        caption("sks person, " + "very " * 80 + ", plain navy blue background"),
+        {"captions_within_75_tokens"},
+    ),
+    "another background": (
+        QC7,
+        caption("sks person, full body, plain red background"),
+        {"captions_name_their_background", "no_context_word"},  # "background" is a scene's word
+    ),
+    "caption from another recipe": (
+        QC7,
+        lambda d: cells(d, "augment", lambda row: {"background": "plain red background"}),
+        {"captions_agree_with_recipes"},
+    ),
+    "caption changed at the end": (
+        QC7,
+        lambda d: d.edit("final", "", lambda rows: [rows[0] | {"framing": "other"}, *rows[1:]]),
+        {"final_agrees_with_captions"},
+    ),
+    "final row lost": (
+        QC7,
+        lambda d: d.edit("final", "", lambda rows: rows[1:]),
+        {"final_ledger_balances"},
+    ),
+    "nothing final": (
+        QC7,
+        lambda d: d.edit("final", "", lambda rows: []),
+        {"final_ledger_balances", "some_image_is_final"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", reports.NAMES)
+def test_a_sound_dataset_passes(pristine, name):
+    found = pristine.found[name]
+    assert {check.name for check in found.values() if check.status != PASS} <= EXPECTED_WARNINGS
+    assert len(found) >= 7
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_is_seen_by_its_check_and_no_other(data, fault):
+    report, break_it, expected = FAULTS[fault]
+    break_it(data)
+    found = reports.run(data, report)
+    seen = {name for name, check in found.items() if check.status != PASS}
+    assert seen - EXPECTED_WARNINGS == expected
+
+
+def test_a_fail_names_its_rows_and_closes_the_gate(data):
+    leak(data)
+    found = reports.run(data, QC5)["no_scene_under_alpha"]
+    assert found.status == FAIL
+    assert found.rows == (f"{data.good[0]}-f000000-p0",)
+    with pytest.raises(QualityGateError, match=found.rows[0]):
+        enforce([data.outputs(QC5)["out_csv"]])
+
+
+def test_quarantine_and_odd_rates_only_warn(data):
+    cells(data, "probe", lambda row: {"duration_s": 60})
+    found = reports.run(data, QC3)
+    assert {c.name for c in found.values() if c.status == "WARN"} == {
+        "fps_sane",
+        "frames_quarantined",
+    }
+    enforce([data.outputs(QC3)["out_csv"]])
+
+
+def test_kinds_out_of_proportion_fail(data):
+    for video in data.good:
+        data.edit(
+            "augment", video, lambda rows: [row | {"wanted_kind": row["kind"]} for row in rows]
+        )
+    weights = {"flat": 0.01, "noise": 5, "environment": 0.01, "synthetic": 0.01}
+    settings = data.settings["augment"] | {"weights": weights}
+    data.settings = data.settings | {"augment": settings}
+    assert reports.run(data, QC6)["kinds_in_proportion"].status == FAIL
+
+
+@pytest.mark.parametrize(
+    ("share", "images_", "tolerance", "bound"),
+    [(0.5, 10_000, 0.15, 0.15), (0.5, 16, 0.15, 0.4426), (0.0, 50, 0.02, 0.02), (0.3, 0, 0.1, 1)],
+)
+def test_chance_widens_the_bound_where_images_are_few(share, images_, tolerance, bound):
+    module = importlib.import_module("scripts.qc_augmented")
+    assert module.allowed_deviation(share, images_, tolerance) == pytest.approx(bound, abs=1e-3)
+
+
+def test_pages_are_whole_and_hold_no_way_out(pristine):
+    for page in sorted(pristine.reports.glob("*.html")):
+        text = page.read_text("utf-8")
+        assert len(text) < 3_000_000
+        assert "<script>alert" not in text and '<img src="x"' not in text
+        own = re.sub(r"<script>.*?</script>", "", text, flags=re.S)  # Vega names its own sites
+        assert not re.search(r"(?:src|href)=[\"']?(?:https?:)?//", own)
+        assert str(pristine.dataset) not in text
+    assert (pristine.reports / "index.html").exists()
+
+
+def test_qc0_shows_a_hostile_name_as_text(pristine):
+    text = (pristine.reports / f"{QC0}.html").read_text("utf-8")
+    assert "=cmd|&#34;a&#34;&#39;&lt;script&gt;alert(1)&lt;/script&gt;\\nb\\xff\\u202e.mp4" in text
+    lines = (pristine.reports / f"{QC0}_videos.csv").read_text("utf-8")
+    assert "\n'=cmd" not in lines and ",\"'=cmd|" in lines
+
+
+def test_same_dataset_same_bytes(pristine, tmp_path):
+    again = fab.Fabricated(**{**vars(pristine_fields(pristine)), "reports": tmp_path})
+    for name in (QC0, QC6):
+        reports.run(again, name)
+    for page in sorted(tmp_path.iterdir()):
+        assert page.read_bytes() == (pristine.reports / page.name).read_bytes(), page.name
+
+
+def pristine_fields(data):
+    """A plain copy of the dataclass, without what the fixture put on top."""
+    return fab.Fabricated(
+        data.dataset, data.raw, data.reports, data.settings, data.videos, data.tables
+    )
+
+
+def test_figures_per_video_sum_to_the_ledger(pristine):
+    lines = read_guarded(pristine.outputs(QC4)["out_videos_csv"])
+    assert len(lines) == len(pristine.videos)
+    assert sum(int(line["kept"]) for line in lines) == 7 * len(pristine.good)
+    assert all(
+        int(line["considered"]) == sum(int(line[key]) for key in ("kept", "dropped", "quarantined"))
+        for line in lines
+    )
+
+
+def test_index_says_each_status_and_the_flow(pristine):
+    text = (pristine.reports / "index.html").read_text("utf-8")
+    for name in reports.NAMES:
+        assert f'href="{name}.html"' in text
+    ledger_table = re.search(r'<table id="ledger">(.*?)</table>', text, re.S).group(1)
+    rows = re.findall(r"<tr><td>(.*?)</td>(.*?)</tr>", ledger_table, re.S)
+    assert [title for title, _ in rows] == [
+        *("Raw videos", "Frames", "Crops", "Cut-outs", "Augmented images"),
+        *("Captions", "Final images"),
+    ]
+    frames = re.findall(r'<td class="num">([\d,]+)</td>', rows[1][1])
+    assert frames == ["30", "24", "3", "3"]
+
+
+def test_refused_pictures_are_embedded(pristine):
+    text = (pristine.reports / f"{QC5}.html").read_text("utf-8")
+    refused = text[text.index('id="refused"') : text.index('id="samples"')]
+    uris = re.findall(r'src="data:image/webp;base64,([^"]+)"', refused)
+    assert len(uris) == 3 and refused.count("EMPTY_MASK") >= 3
+    assert Image.open(io.BytesIO(base64.b64decode(uris[0]))).size == (80, 108)
+
+
+def test_reports_of_an_empty_run(tmp_path):
+    data = fab.Fabricated(
+        tmp_path / "dataset", tmp_path / "raw", tmp_path / "qc", _defaults(), {}, {}
+    )
+    data.raw.mkdir()
+    data.tables = {stage: [] for stage in ledger.COLUMNS}
+    ledger.write_stage(Path(data.final), "final", [])
+    found = {name: reports.run(data, name) for name in reports.NAMES}
+    reports.run_index(data)
+    failed = {c.name for checks in found.values() for c in checks.values() if c.status == FAIL}
+    assert failed == {"some_video_is_usable", "some_frame_is_kept", "some_image_is_final"}
+
+
+def _defaults():
+    return fab.yaml.safe_load(Path("config/config.yaml").read_text("utf-8"))
+
+
+def test_neighbours_are_frames_apart_whichever_detection_was_the_subject():
+    module = importlib.import_module("scripts.qc_masked_subjects")
+    half = np.zeros((100, 50), np.uint8)
+    half[:50] = 255
+    whole = np.full((100, 50), 255, np.uint8)
+    grids = [module.frame_grid(a, (0, 0, 50, 100, 100, 100)) for a in (whole, half, whole, whole)]
+    kept = fab_frame(["v-f000001-p0", "v-f000002-p3", "v-f000003-p0", "w-f000001-p0"])
+    pairs = module.neighbours(kept, fab_frame([], grid=grids))
+    assert pairs["item"].tolist() == ["v-f000002-p3", "v-f000003-p0"]  # none across clips
+    assert pairs["iou"].tolist() == pytest.approx([0.5, 0.5], abs=0.03)
+    assert pairs["growth"].tolist() == pytest.approx([2, 2], abs=0.1)
+
+
+def fab_frame(items, **columns):
+    """A frame of items (the clip is their first letter), or of other columns."""
+    named = {"video": [item[0] for item in items], "item": items} if items else columns
+    return pd.DataFrame(named)
