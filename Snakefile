@@ -1,0 +1,44 @@
+"""Ferrari Pipeline: raw clips of a person in, a subject-only captioned image dataset out.
+
+    00_raw_videos > probe > 01_extracted_frames > 02_yolo_crops > 03_masked_subjects
+                  > 04_augmented > 05_final_training           QC0, QC3 ... QC7 on the way
+
+Every stage has one table a clip; each row ends kept, dropped or quarantined, with the reason.
+The graph is static: `snakemake -n` shows all of it, and a bad clip is a row, not a failure.
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: workflow.source_path("config/config.yaml")
+
+
+include: "rules/common.smk"
+include: "rules/models.smk"
+include: "rules/probe.smk"
+include: "rules/extract.smk"
+include: "rules/crop.smk"
+include: "rules/mask.smk"
+include: "rules/augment.smk"
+include: "rules/caption.smk"
+include: "rules/package.smk"
+include: "rules/qc.smk"
+
+
+wildcard_constraints:
+    video=VIDEO_ID,
+    format="[a-z]+",
+
+
+rule all:
+    """The packaged dataset and every report."""
+    input:
+        expand(f"{FINAL}/{{format}}.csv", format=config["package"]["formats"]),
+        f"{QC}/index.html",
+    default_target: True
+
+
+onstart:
+    pin_environments()

@@ -1,0 +1,46 @@
+# Stage 4: cut-outs on other backgrounds.
+# Input:   the cut-outs' table, the crops' (where the body meets the frame's edge), the scene bank
+# Output:  <dataset>/environments.csv, and per clip <dataset>/04_augmented/<video>.csv, the images in
+#          <video>/ and their masks in <video>/mask/
+
+
+rule environments:
+    """The bank of scenes: the user's pictures, or scenes of a pinned set of clips."""
+    input:
+        frames=[f"{FRAMES}/{v}.csv" for v in PINNED] if USES_CLIP_SCENES else [],
+        crops=[f"{CROPS}/{v}.csv" for v in PINNED] if USES_CLIP_SCENES else [],
+        pictures=[] if USES_CLIP_SCENES else user_pictures(),
+    output:
+        table=f"{DATASET}/environments.csv",
+    params:
+        folder=lookup(dpath="augment/environment_folder", within=config),
+        dataset=DATASET,
+        code=code_digest("scripts/04_draw_environments.py"),
+    log:
+        "logs/environments.log",
+    benchmark:
+        "benchmarks/environments.tsv"
+    script:
+        "../scripts/04_draw_environments.py"
+
+
+rule augment:
+    """Put each cut-out on k seeded backgrounds; record each recipe."""
+    input:
+        masks=rules.mask.output.table,
+        crops=rules.crop.output.table,
+        bank=rules.environments.output.table,
+    output:
+        table=f"{AUGMENTED}/{{video}}.csv",
+    params:
+        dataset=DATASET,
+        augment=what_matters("augment", but=("environment_folder", "environment_clips")),
+        seed=lookup(dpath="seed", within=config),
+        code=code_digest("scripts/04_replace_background.py"),
+    threads: config["threads"]["augment"]
+    log:
+        "logs/augment/{video}.log",
+    benchmark:
+        "benchmarks/augment/{video}.tsv"
+    script:
+        "../scripts/04_replace_background.py"

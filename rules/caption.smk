@@ -1,0 +1,42 @@
+# Stage 5, first half: captions, and a last look at every image.
+# Input:   the tables of stages 2 to 4
+# Output:  <dataset>/05_final_training/captions/<video>.csv; final.csv: what goes into the packages
+
+
+rule caption:
+    """Caption each image from what is known of it; re-open it; refuse it with a row if it fails."""
+    input:
+        augment=rules.augment.output.table,
+        masks=rules.mask.output.table,
+        crops=rules.crop.output.table,
+    output:
+        table=f"{FINAL}/captions/{{video}}.csv",
+    params:
+        dataset=DATASET,
+        caption=lookup(dpath="caption", within=config),
+        subject=lookup(dpath="subject", within=config),
+        code=code_digest("scripts/05_caption_images.py"),
+    log:
+        "logs/caption/{video}.log",
+    benchmark:
+        "benchmarks/caption/{video}.tsv"
+    script:
+        "../scripts/05_caption_images.py"
+
+
+rule select_final:
+    """The whole set: exact duplicates of clips and images go, each with its row."""
+    input:
+        captions=every(f"{FINAL}/captions/{{video}}.csv"),
+        videos=rules.videos.output.table,
+    output:
+        table=f"{FINAL}/final.csv",
+    params:
+        dataset=DATASET,
+        code=code_digest("scripts/05_select_final.py"),
+    log:
+        "logs/select_final.log",
+    benchmark:
+        "benchmarks/select_final.tsv"
+    script:
+        "../scripts/05_select_final.py"

@@ -1,0 +1,115 @@
+# Helpers only: where things lie, which clips there are, what a rule's params are made of.
+# Contract: `config` is checked before anything else happens; no rule is defined here.
+
+import os
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from scripts.lib import environments, models, settings
+from scripts.lib.devices import cuda_devices
+from scripts.lib.names import VIDEO_ID, find_videos
+from scripts.lib.provenance import code_digest
+
+try:
+    settings.check(config, workflow.source_path("../config/config.schema.yaml"))
+except settings.SettingsError as error:
+    raise WorkflowError(str(error)) from error
+
+DATASET = config["dataset"]
+QC = config["qc_reports"]
+RAW = config["raw_videos"] or f"{DATASET}/00_raw_videos"
+FRAMES = f"{DATASET}/01_extracted_frames"
+CROPS = f"{DATASET}/02_yolo_crops"
+MASKS = f"{DATASET}/03_masked_subjects"
+AUGMENTED = f"{DATASET}/04_augmented"
+FINAL = f"{DATASET}/05_final_training"
+
+if not os.path.isdir(RAW):
+    raise WorkflowError(
+        f"there is no folder of raw clips at {RAW}; create it and put your clips there, "
+        "or point the setting raw_videos at the folder that has them"
+    )
+
+VIDEOS = find_videos(RAW)
+
+#: The reports in the order of flow; each has a CSV of checks, one of figures per clip, and a page.
+REPORTS = (
+    "qc0_failed_video_diagnostics",
+    "qc3_extraction_summary",
+    "qc4_yolo_crops_summary",
+    "qc5_masks_summary",
+    "qc6_augmentation_summary",
+    "qc7_final_summary",
+)
+
+if not VIDEOS:
+    raise WorkflowError(f"the folder {RAW} holds no files; put your clips there")
+
+
+def raw_file(wildcards):
+    """Path of a clip's raw file."""
+    return os.path.join(RAW, VIDEOS[wildcards.video])
+
+
+def raw_state(wildcards):
+    """Size and time of change of a clip's raw file: as a param, it reruns stage 0 when they change.
+
+    Raw files are no inputs of a rule: Snakemake takes braces in an input's name for wildcards, and
+    a dangling link or a FIFO has to become a row, not an error.
+    """
+    try:
+        seen = os.stat(raw_file(wildcards))
+    except OSError as error:
+        return error.strerror
+    return f"{seen.st_size} bytes, {seen.st_mtime_ns} ns"
+
+
+def every(pattern):
+    """`pattern` with each clip's id in place of {video}."""
+    return [pattern.replace("{video}", video) for video in VIDEOS]
+
+
+def what_matters(section, but=()):
+    """A section of the config without the keys that change only how fast its result is reached."""
+    left_out = {"batch", "device", "timeout_s", "memory_mb", *but}
+    return {key: value for key, value in config[section].items() if key not in left_out}
+
+
+def on_gpu(section):
+    """1 if the jobs of a section take the GPU (the token `gpu`), else 0."""
+    device = config[section]["device"]
+    return int(device.startswith("cuda") or (device == "auto" and cuda_devices() > 0))
+
+
+def weights_of(section):
+    """The weights that `detect` or `mask` loads, as models.Weights."""
+    try:
+        if section == "mask" or config["detect"]["backend"] == "mask":
+            return models.for_segmenter(config["mask"], config["cache"])
+        return [models.resolve(config["detect"]["weights"], config["cache"])]
+    except models.ModelError as error:
+        raise WorkflowError(f"{section}: {error}") from error
+
+
+PINNED_CSV = f"{DATASET}/environments_pinned.csv"
+PINNED = environments.pinned_clips(
+    PINNED_CSV, list(VIDEOS), config["seed"], config["augment"]["environment_clips"]
+)
+
+
+def pin_environments():
+    """Write down which clips lend their scenes, once: clips that come later change nothing."""
+    if not config["augment"]["environment_folder"]:
+        environments.pin(PINNED_CSV, PINNED)
+
+
+USES_CLIP_SCENES = not config["augment"]["environment_folder"]
+
+
+def user_pictures():
+    """The files of the user's own folder of backgrounds."""
+    folder = config["augment"]["environment_folder"]
+    if not os.path.isdir(folder):
+        raise WorkflowError(f"augment.environment_folder: there is no folder {folder}")
+    return [os.path.join(folder, file) for file in environments.pictures(folder).values()]

@@ -1,0 +1,27 @@
+# Stage 2: where is the subject?
+# Input:   the frames' table; the detector's weights
+# Output:  <dataset>/02_yolo_crops/<video>.csv and the crops beside it in <video>/
+
+
+rule crop:
+    """Detect the subject in each frame, choose by policy, cut a padded crop."""
+    input:
+        table=rules.extract.output.table,
+        weights=[str(weights.path) for weights in weights_of("detect")],
+    output:
+        table=f"{CROPS}/{{video}}.csv",
+    params:
+        dataset=DATASET,
+        settings=what_matters("detect"),
+        mask=what_matters("mask") if config["detect"]["backend"] == "mask" else None,
+        weights=[weights.entry for weights in weights_of("detect")],
+        code=code_digest("scripts/02_yolo_crop.py"),
+    threads: config["threads"]["crop"]
+    resources:
+        gpu=on_gpu("detect"),
+    log:
+        "logs/crop/{video}.log",
+    benchmark:
+        "benchmarks/crop/{video}.tsv"
+    script:
+        "../scripts/02_yolo_crop.py"

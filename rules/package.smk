@@ -1,0 +1,24 @@
+# Stage 5, second half: folders that trainers read.
+# Input:   final.csv, and the reports' checks: a FAIL stops packaging while qc.enforce is true
+# Output:  <dataset>/05_final_training/<format>/ and its manifest <format>.csv
+
+
+rule package:
+    """Write one package, whole or not at all, and compare it with the final table."""
+    input:
+        final=rules.select_final.output.table,
+        gate=[f"{QC}/{name}.csv" for name in REPORTS],
+    output:
+        table=f"{FINAL}/{{format}}.csv",
+    params:
+        dataset=DATASET,
+        package=lookup(dpath="package", within=config),
+        subject=lookup(dpath="subject", within=config),
+        enforce=lookup(dpath="qc/enforce", within=config),
+        code=code_digest("scripts/05_package_dataset.py"),
+    log:
+        "logs/package/{format}.log",
+    benchmark:
+        "benchmarks/package/{format}.tsv"
+    script:
+        "../scripts/05_package_dataset.py"

@@ -1,0 +1,41 @@
+# Stage 0: is a raw file a video that can be used?
+# Input:   the raw file (only ever read)
+# Output:  <dataset>/videos/<video>.csv, one row; refused files under bad_videos/<VERDICT>/
+
+
+rule probe:
+    """Look at one raw file, without trusting its header; one row with its verdict."""
+    output:
+        table=f"{DATASET}/videos/{{video}}.csv",
+    params:
+        raw=raw_file,
+        raw_state=raw_state,
+        file=lambda wildcards: VIDEOS[wildcards.video],
+        dataset=DATASET,
+        settings=what_matters("probe"),
+        code=code_digest("scripts/00_probe_video.py"),
+    log:
+        "logs/probe/{video}.log",
+    benchmark:
+        "benchmarks/probe/{video}.tsv"
+    script:
+        "../scripts/00_probe_video.py"
+
+
+rule videos:
+    """All clips in one table, with the verdict that each ends with (duplicates included)."""
+    input:
+        probes=every(f"{DATASET}/videos/{{video}}.csv"),
+        frames=every(f"{FRAMES}/{{video}}.csv"),
+    output:
+        table=f"{DATASET}/videos.csv",
+    params:
+        dataset=DATASET,
+        raw=RAW,
+        code=code_digest("scripts/list_videos.py"),
+    log:
+        "logs/videos.log",
+    benchmark:
+        "benchmarks/videos.tsv"
+    script:
+        "../scripts/list_videos.py"

@@ -1,0 +1,175 @@
+# Reports: did each stage run correctly? A CSV of checks, a CSV of figures per clip, one HTML page.
+# Input:   the tables of a stage and of the one before; the images are opened anew
+# Output:  <qc_reports>/<report>.csv, <report>_videos.csv, <report>.html, and index.html
+# A FAIL never fails the report; it stops `package` while qc.enforce is true.
+
+
+rule qc0:
+    """QC0, figures: what became of every raw file."""
+    input:
+        videos=rules.videos.output.table,
+        probe=every(f"{DATASET}/videos/{{video}}.csv"),
+        extract=every(f"{FRAMES}/{{video}}.csv"),
+    output:
+        csv=f"{QC}/qc0_failed_video_diagnostics.csv",
+        videos_csv=f"{QC}/qc0_failed_video_diagnostics_videos.csv",
+    params:
+        raw_folder=RAW,
+        dataset=DATASET,
+        code=code_digest("scripts/analyze_failed_videos.py"),
+    log:
+        "logs/qc/qc0_failed_video_diagnostics.log",
+    benchmark:
+        "benchmarks/qc/qc0_failed_video_diagnostics.tsv"
+    script:
+        "../scripts/analyze_failed_videos.py"
+
+
+rule qc0_page:
+    """QC0, page."""
+    input:
+        csv=rules.qc0.output.csv,
+        videos_csv=rules.qc0.output.videos_csv,
+    output:
+        html=report(
+            f"{QC}/qc0_failed_video_diagnostics.html", category="QC", labels={"report": "QC0"}
+        ),
+    params:
+        code=code_digest("scripts/build_qc0_failed_videos_html.py"),
+    log:
+        "logs/qc/qc0_page.log",
+    benchmark:
+        "benchmarks/qc/qc0_page.tsv"
+    script:
+        "../scripts/build_qc0_failed_videos_html.py"
+
+
+rule qc3:
+    """QC3: the extracted frames."""
+    input:
+        tables=every(f"{FRAMES}/{{video}}.csv"),
+        previous=every(f"{DATASET}/videos/{{video}}.csv"),
+    output:
+        csv=f"{QC}/qc3_extraction_summary.csv",
+        videos_csv=f"{QC}/qc3_extraction_summary_videos.csv",
+        html=report(f"{QC}/qc3_extraction_summary.html", category="QC", labels={"report": "QC3"}),
+    params:
+        dataset=DATASET,
+        qc_settings=lookup(dpath="qc", within=config),
+        extract_settings=lookup(dpath="extract", within=config),
+        code=code_digest("scripts/qc_extracted_frames.py"),
+    log:
+        "logs/qc/qc3_extraction_summary.log",
+    benchmark:
+        "benchmarks/qc/qc3_extraction_summary.tsv"
+    script:
+        "../scripts/qc_extracted_frames.py"
+
+
+rule qc4:
+    """QC4: the crops."""
+    input:
+        tables=every(f"{CROPS}/{{video}}.csv"),
+        previous=every(f"{FRAMES}/{{video}}.csv"),
+    output:
+        csv=f"{QC}/qc4_yolo_crops_summary.csv",
+        videos_csv=f"{QC}/qc4_yolo_crops_summary_videos.csv",
+        html=report(f"{QC}/qc4_yolo_crops_summary.html", category="QC", labels={"report": "QC4"}),
+    params:
+        dataset=DATASET,
+        qc_settings=lookup(dpath="qc", within=config),
+        detect_settings=lookup(dpath="detect", within=config),
+        code=code_digest("scripts/qc_yolo_crops.py"),
+    log:
+        "logs/qc/qc4_yolo_crops_summary.log",
+    benchmark:
+        "benchmarks/qc/qc4_yolo_crops_summary.tsv"
+    script:
+        "../scripts/qc_yolo_crops.py"
+
+
+rule qc5:
+    """QC5: the cut-outs."""
+    input:
+        tables=every(f"{MASKS}/{{video}}.csv"),
+        previous=every(f"{CROPS}/{{video}}.csv"),
+    output:
+        csv=f"{QC}/qc5_masks_summary.csv",
+        videos_csv=f"{QC}/qc5_masks_summary_videos.csv",
+        html=report(f"{QC}/qc5_masks_summary.html", category="QC", labels={"report": "QC5"}),
+    params:
+        dataset=DATASET,
+        qc_settings=lookup(dpath="qc", within=config),
+        mask_settings=lookup(dpath="mask", within=config),
+        code=code_digest("scripts/qc_masked_subjects.py"),
+    log:
+        "logs/qc/qc5_masks_summary.log",
+    benchmark:
+        "benchmarks/qc/qc5_masks_summary.tsv"
+    script:
+        "../scripts/qc_masked_subjects.py"
+
+
+rule qc6:
+    """QC6: the augmented images."""
+    input:
+        tables=every(f"{AUGMENTED}/{{video}}.csv"),
+        previous=every(f"{MASKS}/{{video}}.csv"),
+        bank=rules.environments.output.table,
+    output:
+        csv=f"{QC}/qc6_augmentation_summary.csv",
+        videos_csv=f"{QC}/qc6_augmentation_summary_videos.csv",
+        html=report(f"{QC}/qc6_augmentation_summary.html", category="QC", labels={"report": "QC6"}),
+    params:
+        dataset=DATASET,
+        qc_settings=lookup(dpath="qc", within=config),
+        augment_settings=lookup(dpath="augment", within=config),
+        code=code_digest("scripts/qc_augmented.py"),
+    log:
+        "logs/qc/qc6_augmentation_summary.log",
+    benchmark:
+        "benchmarks/qc/qc6_augmentation_summary.tsv"
+    script:
+        "../scripts/qc_augmented.py"
+
+
+rule qc7:
+    """QC7: the final images and their captions, before they are packaged."""
+    input:
+        tables=every(f"{FINAL}/captions/{{video}}.csv"),
+        previous=every(f"{AUGMENTED}/{{video}}.csv"),
+        final=rules.select_final.output.table,
+    output:
+        csv=f"{QC}/qc7_final_summary.csv",
+        videos_csv=f"{QC}/qc7_final_summary_videos.csv",
+        html=report(f"{QC}/qc7_final_summary.html", category="QC", labels={"report": "QC7"}),
+    params:
+        dataset=DATASET,
+        qc_settings=lookup(dpath="qc", within=config),
+        subject_settings=lookup(dpath="subject", within=config),
+        caption_settings=lookup(dpath="caption", within=config),
+        code=code_digest("scripts/qc_final_training.py"),
+    log:
+        "logs/qc/qc7_final_summary.log",
+    benchmark:
+        "benchmarks/qc/qc7_final_summary.tsv"
+    script:
+        "../scripts/qc_final_training.py"
+
+
+rule qc_index:
+    """The page that leads to all reports, with the ledger's sums from stage to stage."""
+    input:
+        csv=[f"{QC}/{name}.csv" for name in REPORTS],
+        videos_csv=[f"{QC}/{name}_videos.csv" for name in REPORTS],
+        pages=[f"{QC}/{name}.html" for name in REPORTS],
+    output:
+        html=report(f"{QC}/index.html", category="QC", labels={"report": "index"}),
+    params:
+        code=code_digest("scripts/build_qc_index.py"),
+    log:
+        "logs/qc/index.log",
+    benchmark:
+        "benchmarks/qc/index.tsv"
+    script:
+        "../scripts/build_qc_index.py"
