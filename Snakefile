@@ -33,11 +33,11 @@ wildcard_constraints:
 
 
 rule all:
+    default_target: True
     """The packaged dataset and every report."""
     input:
         expand(f"{FINAL}/{{format}}.csv", format=config["package"]["formats"]),
         f"{QC}/index.html",
-    default_target: True
 
 
 onstart:

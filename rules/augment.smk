@@ -7,19 +7,21 @@
 rule environments:
     """The bank of scenes: the user's pictures, or scenes of a pinned set of clips."""
     input:
+        probes=[f"{DATASET}/videos/{v}.csv" for v in PINNED] if USES_CLIP_SCENES else [],
         frames=[f"{FRAMES}/{v}.csv" for v in PINNED] if USES_CLIP_SCENES else [],
         crops=[f"{CROPS}/{v}.csv" for v in PINNED] if USES_CLIP_SCENES else [],
         pictures=[] if USES_CLIP_SCENES else user_pictures(),
     output:
         table=f"{DATASET}/environments.csv",
-    params:
-        folder=lookup(dpath="augment/environment_folder", within=config),
-        dataset=DATASET,
-        code=code_digest("scripts/04_draw_environments.py"),
     log:
         "logs/environments.log",
     benchmark:
         "benchmarks/environments.tsv"
+    conda:
+        "../envs/extract.yaml"
+    params:
+        folder=lookup(dpath="augment/environment_folder", within=config),
+        code=code_digest("scripts/04_draw_environments.py"),
     script:
         "../scripts/04_draw_environments.py"
 
@@ -27,20 +29,22 @@ rule environments:
 rule augment:
     """Put each cut-out on k seeded backgrounds; record each recipe."""
     input:
+        probe=rules.probe.output.table,
         masks=rules.mask.output.table,
         crops=rules.crop.output.table,
         bank=rules.environments.output.table,
     output:
         table=f"{AUGMENTED}/{{video}}.csv",
-    params:
-        dataset=DATASET,
-        augment=what_matters("augment", but=("environment_folder", "environment_clips")),
-        seed=lookup(dpath="seed", within=config),
-        code=code_digest("scripts/04_replace_background.py"),
-    threads: config["threads"]["augment"]
     log:
         "logs/augment/{video}.log",
     benchmark:
         "benchmarks/augment/{video}.tsv"
+    conda:
+        "../envs/extract.yaml"
+    threads: config["threads"]["augment"]
+    params:
+        augment=what_matters("augment", but=("environment_folder", "environment_clips")),
+        seed=lookup(dpath="seed", within=config),
+        code=code_digest("scripts/04_replace_background.py"),
     script:
         "../scripts/04_replace_background.py"

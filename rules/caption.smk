@@ -11,15 +11,16 @@ rule caption:
         crops=rules.crop.output.table,
     output:
         table=f"{FINAL}/captions/{{video}}.csv",
-    params:
-        dataset=DATASET,
-        caption=lookup(dpath="caption", within=config),
-        subject=lookup(dpath="subject", within=config),
-        code=code_digest("scripts/05_caption_images.py"),
     log:
         "logs/caption/{video}.log",
     benchmark:
         "benchmarks/caption/{video}.tsv"
+    conda:
+        "../envs/captioner.yaml"
+    params:
+        caption=lookup(dpath="caption", within=config),
+        subject=lookup(dpath="subject", within=config),
+        code=code_digest("scripts/05_caption_images.py"),
     script:
         "../scripts/05_caption_images.py"
 
@@ -31,12 +32,13 @@ rule select_final:
         videos=rules.videos.output.table,
     output:
         table=f"{FINAL}/final.csv",
-    params:
-        dataset=DATASET,
-        code=code_digest("scripts/05_select_final.py"),
     log:
         "logs/select_final.log",
     benchmark:
         "benchmarks/select_final.tsv"
+    conda:
+        "../envs/report.yaml"
+    params:
+        code=code_digest("scripts/05_select_final.py"),
     script:
         "../scripts/05_select_final.py"

@@ -112,4 +112,6 @@ def user_pictures():
     folder = config["augment"]["environment_folder"]
     if not os.path.isdir(folder):
         raise WorkflowError(f"augment.environment_folder: there is no folder {folder}")
-    return [os.path.join(folder, file) for file in environments.pictures(folder).values()]
+    return [
+        os.path.join(folder, file) for file in environments.pictures(folder).values()
+    ]

@@ -10,18 +10,19 @@ rule crop:
         weights=[str(weights.path) for weights in weights_of("detect")],
     output:
         table=f"{CROPS}/{{video}}.csv",
-    params:
-        dataset=DATASET,
-        settings=what_matters("detect"),
-        mask=what_matters("mask") if config["detect"]["backend"] == "mask" else None,
-        weights=[weights.entry for weights in weights_of("detect")],
-        code=code_digest("scripts/02_yolo_crop.py"),
-    threads: config["threads"]["crop"]
-    resources:
-        gpu=on_gpu("detect"),
     log:
         "logs/crop/{video}.log",
     benchmark:
         "benchmarks/crop/{video}.tsv"
+    conda:
+        "../envs/detect.yaml"
+    threads: config["threads"]["crop"]
+    resources:
+        gpu=on_gpu("detect"),
+    params:
+        settings=what_matters("detect"),
+        mask=what_matters("mask") if config["detect"]["backend"] == "mask" else None,
+        weights=[weights.entry for weights in weights_of("detect")],
+        code=code_digest("scripts/02_yolo_crop.py"),
     script:
         "../scripts/02_yolo_crop.py"

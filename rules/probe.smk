@@ -7,17 +7,18 @@ rule probe:
     """Look at one raw file, without trusting its header; one row with its verdict."""
     output:
         table=f"{DATASET}/videos/{{video}}.csv",
-    params:
-        raw=raw_file,
-        raw_state=raw_state,
-        file=lambda wildcards: VIDEOS[wildcards.video],
-        dataset=DATASET,
-        settings=what_matters("probe"),
-        code=code_digest("scripts/00_probe_video.py"),
     log:
         "logs/probe/{video}.log",
     benchmark:
         "benchmarks/probe/{video}.tsv"
+    conda:
+        "../envs/extract.yaml"
+    params:
+        raw=raw_file,
+        raw_state=raw_state,
+        file=lambda wildcards: VIDEOS[wildcards.video],
+        settings=what_matters("probe"),
+        code=code_digest("scripts/00_probe_video.py"),
     script:
         "../scripts/00_probe_video.py"
 
@@ -29,13 +30,14 @@ rule videos:
         frames=every(f"{FRAMES}/{{video}}.csv"),
     output:
         table=f"{DATASET}/videos.csv",
-    params:
-        dataset=DATASET,
-        raw=RAW,
-        code=code_digest("scripts/list_videos.py"),
     log:
         "logs/videos.log",
     benchmark:
         "benchmarks/videos.tsv"
+    conda:
+        "../envs/extract.yaml"
+    params:
+        raw=RAW,
+        code=code_digest("scripts/list_videos.py"),
     script:
         "../scripts/list_videos.py"

@@ -13,14 +13,15 @@ rule qc0:
     output:
         csv=f"{QC}/qc0_failed_video_diagnostics.csv",
         videos_csv=f"{QC}/qc0_failed_video_diagnostics_videos.csv",
-    params:
-        raw_folder=RAW,
-        dataset=DATASET,
-        code=code_digest("scripts/analyze_failed_videos.py"),
     log:
         "logs/qc/qc0_failed_video_diagnostics.log",
     benchmark:
         "benchmarks/qc/qc0_failed_video_diagnostics.tsv"
+    conda:
+        "../envs/report.yaml"
+    params:
+        raw_folder=RAW,
+        code=code_digest("scripts/analyze_failed_videos.py"),
     script:
         "../scripts/analyze_failed_videos.py"
 
@@ -32,14 +33,18 @@ rule qc0_page:
         videos_csv=rules.qc0.output.videos_csv,
     output:
         html=report(
-            f"{QC}/qc0_failed_video_diagnostics.html", category="QC", labels={"report": "QC0"}
+            f"{QC}/qc0_failed_video_diagnostics.html",
+            category="QC",
+            labels={"report": "QC0"},
         ),
-    params:
-        code=code_digest("scripts/build_qc0_failed_videos_html.py"),
     log:
         "logs/qc/qc0_page.log",
     benchmark:
         "benchmarks/qc/qc0_page.tsv"
+    conda:
+        "../envs/report.yaml"
+    params:
+        code=code_digest("scripts/build_qc0_failed_videos_html.py"),
     script:
         "../scripts/build_qc0_failed_videos_html.py"
 
@@ -52,16 +57,21 @@ rule qc3:
     output:
         csv=f"{QC}/qc3_extraction_summary.csv",
         videos_csv=f"{QC}/qc3_extraction_summary_videos.csv",
-        html=report(f"{QC}/qc3_extraction_summary.html", category="QC", labels={"report": "QC3"}),
-    params:
-        dataset=DATASET,
-        qc_settings=lookup(dpath="qc", within=config),
-        extract_settings=lookup(dpath="extract", within=config),
-        code=code_digest("scripts/qc_extracted_frames.py"),
+        html=report(
+            f"{QC}/qc3_extraction_summary.html",
+            category="QC",
+            labels={"report": "QC3"},
+        ),
     log:
         "logs/qc/qc3_extraction_summary.log",
     benchmark:
         "benchmarks/qc/qc3_extraction_summary.tsv"
+    conda:
+        "../envs/report.yaml"
+    params:
+        qc_settings=lookup(dpath="qc", within=config),
+        extract_settings=lookup(dpath="extract", within=config),
+        code=code_digest("scripts/qc_extracted_frames.py"),
     script:
         "../scripts/qc_extracted_frames.py"
 
@@ -74,16 +84,21 @@ rule qc4:
     output:
         csv=f"{QC}/qc4_yolo_crops_summary.csv",
         videos_csv=f"{QC}/qc4_yolo_crops_summary_videos.csv",
-        html=report(f"{QC}/qc4_yolo_crops_summary.html", category="QC", labels={"report": "QC4"}),
-    params:
-        dataset=DATASET,
-        qc_settings=lookup(dpath="qc", within=config),
-        detect_settings=lookup(dpath="detect", within=config),
-        code=code_digest("scripts/qc_yolo_crops.py"),
+        html=report(
+            f"{QC}/qc4_yolo_crops_summary.html",
+            category="QC",
+            labels={"report": "QC4"},
+        ),
     log:
         "logs/qc/qc4_yolo_crops_summary.log",
     benchmark:
         "benchmarks/qc/qc4_yolo_crops_summary.tsv"
+    conda:
+        "../envs/report.yaml"
+    params:
+        qc_settings=lookup(dpath="qc", within=config),
+        detect_settings=lookup(dpath="detect", within=config),
+        code=code_digest("scripts/qc_yolo_crops.py"),
     script:
         "../scripts/qc_yolo_crops.py"
 
@@ -96,16 +111,19 @@ rule qc5:
     output:
         csv=f"{QC}/qc5_masks_summary.csv",
         videos_csv=f"{QC}/qc5_masks_summary_videos.csv",
-        html=report(f"{QC}/qc5_masks_summary.html", category="QC", labels={"report": "QC5"}),
-    params:
-        dataset=DATASET,
-        qc_settings=lookup(dpath="qc", within=config),
-        mask_settings=lookup(dpath="mask", within=config),
-        code=code_digest("scripts/qc_masked_subjects.py"),
+        html=report(
+            f"{QC}/qc5_masks_summary.html", category="QC", labels={"report": "QC5"}
+        ),
     log:
         "logs/qc/qc5_masks_summary.log",
     benchmark:
         "benchmarks/qc/qc5_masks_summary.tsv"
+    conda:
+        "../envs/report.yaml"
+    params:
+        qc_settings=lookup(dpath="qc", within=config),
+        mask_settings=lookup(dpath="mask", within=config),
+        code=code_digest("scripts/qc_masked_subjects.py"),
     script:
         "../scripts/qc_masked_subjects.py"
 
@@ -119,16 +137,21 @@ rule qc6:
     output:
         csv=f"{QC}/qc6_augmentation_summary.csv",
         videos_csv=f"{QC}/qc6_augmentation_summary_videos.csv",
-        html=report(f"{QC}/qc6_augmentation_summary.html", category="QC", labels={"report": "QC6"}),
-    params:
-        dataset=DATASET,
-        qc_settings=lookup(dpath="qc", within=config),
-        augment_settings=lookup(dpath="augment", within=config),
-        code=code_digest("scripts/qc_augmented.py"),
+        html=report(
+            f"{QC}/qc6_augmentation_summary.html",
+            category="QC",
+            labels={"report": "QC6"},
+        ),
     log:
         "logs/qc/qc6_augmentation_summary.log",
     benchmark:
         "benchmarks/qc/qc6_augmentation_summary.tsv"
+    conda:
+        "../envs/report.yaml"
+    params:
+        qc_settings=lookup(dpath="qc", within=config),
+        augment_settings=lookup(dpath="augment", within=config),
+        code=code_digest("scripts/qc_augmented.py"),
     script:
         "../scripts/qc_augmented.py"
 
@@ -142,17 +165,20 @@ rule qc7:
     output:
         csv=f"{QC}/qc7_final_summary.csv",
         videos_csv=f"{QC}/qc7_final_summary_videos.csv",
-        html=report(f"{QC}/qc7_final_summary.html", category="QC", labels={"report": "QC7"}),
-    params:
-        dataset=DATASET,
-        qc_settings=lookup(dpath="qc", within=config),
-        subject_settings=lookup(dpath="subject", within=config),
-        caption_settings=lookup(dpath="caption", within=config),
-        code=code_digest("scripts/qc_final_training.py"),
+        html=report(
+            f"{QC}/qc7_final_summary.html", category="QC", labels={"report": "QC7"}
+        ),
     log:
         "logs/qc/qc7_final_summary.log",
     benchmark:
         "benchmarks/qc/qc7_final_summary.tsv"
+    conda:
+        "../envs/report.yaml"
+    params:
+        qc_settings=lookup(dpath="qc", within=config),
+        subject_settings=lookup(dpath="subject", within=config),
+        caption_settings=lookup(dpath="caption", within=config),
+        code=code_digest("scripts/qc_final_training.py"),
     script:
         "../scripts/qc_final_training.py"
 
@@ -165,11 +191,13 @@ rule qc_index:
         pages=[f"{QC}/{name}.html" for name in REPORTS],
     output:
         html=report(f"{QC}/index.html", category="QC", labels={"report": "index"}),
-    params:
-        code=code_digest("scripts/build_qc_index.py"),
     log:
         "logs/qc/index.log",
     benchmark:
         "benchmarks/qc/index.tsv"
+    conda:
+        "../envs/report.yaml"
+    params:
+        code=code_digest("scripts/build_qc_index.py"),
     script:
         "../scripts/build_qc_index.py"

@@ -78,7 +78,7 @@ if __name__ == "__main__":
         raw=job.params.raw,
         file=job.params.file,
         video=job.wildcards.video,
-        dataset=job.params.dataset,
+        dataset=job.config["dataset"],
         out_csv=job.output.table,
         settings=job.config["probe"],
     )

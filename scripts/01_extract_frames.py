@@ -123,7 +123,7 @@ if __name__ == "__main__":
         raw=job.params.raw,
         probe_csv=job.input.probe,
         video=job.wildcards.video,
-        dataset=job.params.dataset,
+        dataset=job.config["dataset"],
         out_csv=job.output.table,
         settings=job.config["extract"],
         threads=job.threads,

@@ -190,7 +190,7 @@ if __name__ == "__main__":
     crop_video(
         frames_csv=job.input.table,
         video=job.wildcards.video,
-        dataset=job.params.dataset,
+        dataset=job.config["dataset"],
         out_csv=job.output.table,
         weights=job.input.weights,
         settings=job.config["detect"],

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from scripts.lib import images, ledger, mattes, models, segmenters
-from scripts.lib.devices import DeviceMemoryError
+from scripts.lib.batching import halving
 from scripts.lib.files import whole_folder
-from scripts.lib.logs import LOGGER, Progress
+from scripts.lib.logs import Progress
 from scripts.lib.refusals import clear_frames, refuse_frame
 
 EMPTY, FULL = "EMPTY_MASK", "FULL_MASK"
@@ -121,9 +121,14 @@ class Stage:
             if absent := self._absent(crop):
                 crops.remove(crop)
                 done[crop.item] = absent
-        for crop, alpha in zip(crops, masks(self.segmenter, crops), strict=True):
+        alphas, remark = halving(self._alphas, crops, "crops")
+        for crop, alpha in zip(crops, alphas, strict=True):
+            crop.detail = remark
             done[crop.item] = self._masked(crop, alpha)
         return (done[line["item"]] for line in lines)
+
+    def _alphas(self, crops: Sequence[Crop]) -> list[np.ndarray]:
+        return self.segmenter.alpha([c.image_rgb for c in crops], [c.box_xyxy for c in crops])
 
     def _absent(self, crop: Crop) -> ledger.Row | None:
         if self.segmenter.presence is None:
@@ -233,25 +238,6 @@ def read_crop(dataset: Path, line: Mapping[str, str]) -> Crop:
     return Crop(line, data, image, (x1 - left, y1 - top, x2 - left, y2 - top))
 
 
-def masks(segmenter: segmenters.Segmenter, crops: Sequence[Crop]) -> list[np.ndarray]:
-    """The alphas of `crops`; halves the batch when the GPU's memory does not suffice, and says so.
-
-    Raises DeviceMemoryError if one crop alone is too much.
-    """
-    if not crops:
-        return []
-    try:
-        return segmenter.alpha([c.image_rgb for c in crops], [c.box_xyxy for c in crops])
-    except DeviceMemoryError:
-        if len(crops) == 1:
-            raise
-    half = len(crops) // 2
-    LOGGER.warning("GPU memory ran out with %d crops at once; going on with %d", len(crops), half)
-    for crop in crops:
-        crop.detail = f"GPU memory ran out with {len(crops)} crops at once: batch halved"
-    return masks(segmenter, crops[:half]) + masks(segmenter, crops[half:])
-
-
 if __name__ == "__main__":
     from scripts.lib.logs import send_output_to
 
@@ -259,7 +245,7 @@ if __name__ == "__main__":
     send_output_to(job.log[0])
     mask_video(
         crops_csv=job.input.crops,
-        dataset=job.params.dataset,
+        dataset=job.config["dataset"],
         out_csv=job.output.table,
         weights=job.input.weights,
         settings=job.config["mask"],

@@ -1,6 +1,6 @@
 """Draw the bank of scenes for blurred backgrounds: one plate a pinned clip, or a user's picture.
 
-Reads the frame and crop tables of the pinned clips; writes `environments/<id>.png` beside
+Reads the probe, frame and crop tables of the pinned clips; writes `environments/<id>.png` beside
 `environments.csv` (columns: scripts.lib.environments.COLUMNS). A clip without a usable scene is a
 row with its reason: NO_FRAME, NO_TRUSTED_FRAME, SCENE_HIDDEN, UNREADABLE_FRAME; a file of the
 user's folder that is no picture is UNREADABLE_PICTURE.
@@ -20,6 +20,7 @@ _TRIES = 3  # frames of a clip that may turn out unreadable before the clip is g
 
 def draw_environments(
     *,
+    probe_csvs: Iterable[str | os.PathLike],
     frames_csvs: Iterable[str | os.PathLike],
     crops_csvs: Iterable[str | os.PathLike],
     folder: str | os.PathLike | None,
@@ -34,7 +35,9 @@ def draw_environments(
         else:
             rows = _from_folder(Path(folder), scratch)
     place = Path(os.path.relpath(out_csv.with_suffix(""), dataset))
+    raw = {Path(path).stem: read_stage(path, "probe")[0]["sha256"] for path in probe_csvs}
     for line in rows:
+        line["raw_sha256"] = raw.get(str(line["video"]), "")
         if line["path"]:
             line["path"] = (place / line["path"]).as_posix()
     write_table(out_csv, environments.COLUMNS, rows)
@@ -127,9 +130,10 @@ if __name__ == "__main__":
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])
     draw_environments(
+        probe_csvs=job.input.probes,
         frames_csvs=job.input.frames,
         crops_csvs=job.input.crops,
         folder=job.params.folder,
-        dataset=job.params.dataset,
+        dataset=job.config["dataset"],
         out_csv=job.output.table,
     )

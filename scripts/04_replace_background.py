@@ -35,6 +35,7 @@ from scripts.lib.recipes import Recipe
 
 def augment_video(
     *,
+    probe_csv: str | os.PathLike,
     masks_csv: str | os.PathLike,
     crops_csv: str | os.PathLike,
     bank_csv: str | os.PathLike,
@@ -50,7 +51,8 @@ def augment_video(
     video = out_csv.stem
     cutouts = kept(read_stage(masks_csv, "mask"))
     crops = {line["item"]: line for line in read_stage(crops_csv, "crop")}
-    scenes = {line["environment"]: line for line in foreign(read_table(bank_csv), video)}
+    raw = read_stage(probe_csv, "probe")[0]["sha256"]
+    scenes = {line["environment"]: line for line in foreign(read_table(bank_csv), video, raw)}
     load_scene = _scene_loader(dataset, scenes)
     progress = Progress(f"{video}: variants", total=len(cutouts) * settings["variants"])
     rows = []
@@ -196,10 +198,11 @@ if __name__ == "__main__":
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])
     augment_video(
+        probe_csv=job.input.probe,
         masks_csv=job.input.masks,
         crops_csv=job.input.crops,
         bank_csv=job.input.bank,
-        dataset=job.params.dataset,
+        dataset=job.config["dataset"],
         out_csv=job.output.table,
         settings=job.params.augment,
         seed=job.params.seed,

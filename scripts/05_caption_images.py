@@ -181,7 +181,7 @@ if __name__ == "__main__":
         augment_csv=job.input.augment,
         masks_csv=job.input.masks,
         crops_csv=job.input.crops,
-        dataset=job.params.dataset,
+        dataset=job.config["dataset"],
         out_csv=job.output.table,
         settings=job.params.caption,
         subject=job.params.subject,

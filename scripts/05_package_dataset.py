@@ -100,7 +100,7 @@ if __name__ == "__main__":
     send_output_to(job.log[0])
     package_dataset(
         final_csv=job.input.final,
-        dataset=job.params.dataset,
+        dataset=job.config["dataset"],
         out_csv=job.output.table,
         format=job.wildcards.format,
         settings=job.params.package,

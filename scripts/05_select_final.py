@@ -104,6 +104,6 @@ if __name__ == "__main__":
     select_final(
         caption_csvs=job.input.captions,
         videos_csv=job.input.videos,
-        dataset=job.params.dataset,
+        dataset=job.config["dataset"],
         out_csv=job.output.table,
     )

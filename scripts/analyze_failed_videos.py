@@ -1,7 +1,7 @@
 """QC0, figures: what became of every raw file, and was what was refused set aside with its reason?
 
-Writes the checks and one row a raw file: its verdict (stage 0's, or EXTRACTOR_REJECTED from stage
-1), its metadata, and how many frames were got out of it. `build_qc0_failed_videos_html.py` makes
+Writes the checks and one row a raw file: the verdict that it ends with (from videos.csv), its
+metadata, and how many frames were got out of it. `build_qc0_failed_videos_html.py` makes
 the page from these two files.
 """
 
@@ -16,7 +16,6 @@ from scripts.lib.checks import FAIL, PASS, WARN, Check, none_of
 from scripts.lib.names import find_videos
 
 OK = "OK"
-REJECTED = "EXTRACTOR_REJECTED"
 _NOT_COPIED = frozenset({"UNREADABLE"})  # there is nothing that could be copied
 _METADATA = (
     *("bytes", "container", "codec", "pix_fmt", "width", "height", "sar", "rotation", "fps"),
@@ -26,6 +25,7 @@ _METADATA = (
 
 def analyze_failed_videos(
     *,
+    videos_table: str,
     probe_tables: Sequence[str],
     extract_tables: Sequence[str],
     raw_folder: str,
@@ -33,10 +33,10 @@ def analyze_failed_videos(
     out_csv: str,
     out_videos_csv: str,
 ) -> None:
-    """Write QC0's checks and its figures per video from the tables of stages 0 and 1."""
+    """Write QC0's checks and figures per video from videos.csv and the tables of stages 0, 1."""
     probe = evidence.load(probe_tables, "probe")
     frames = evidence.load(extract_tables, "extract")
-    videos = verdicts(probe, frames, evidence.videos_of(probe_tables))
+    videos = figures(evidence.load([videos_table], "videos"), probe, frames)
     raw = find_videos(raw_folder)
     found = [
         *verdict_checks(probe, videos, sorted(raw)),
@@ -48,33 +48,23 @@ def analyze_failed_videos(
     reporting.write_videos(out_videos_csv, videos)
 
 
-def verdicts(probe: pd.DataFrame, frames: pd.DataFrame, ids: Sequence[str]) -> pd.DataFrame:
+def figures(videos: pd.DataFrame, probe: pd.DataFrame, frames: pd.DataFrame) -> pd.DataFrame:
     """One row a raw file: verdict, ledger counts of stage 0, metadata, frames extracted."""
-    one = probe.drop_duplicates("video").set_index("video").reindex(list(ids))
-    rejected = frames[frames["reason"] == REJECTED].drop_duplicates("video").set_index("video")
+    ids = videos["item"].tolist()
     counts = evidence.per_video(probe, ids).set_index("video")
     extracted = evidence.kept(frames).groupby("video").size().reindex(ids, fill_value=0)
-    verdict = one["reason"].where(one["outcome"] != "kept", OK)
-    is_rejected = (verdict == OK) & verdict.index.isin(rejected.index)
     table = pd.DataFrame(
         {
-            "video": list(ids),
-            "file": one["file"].to_numpy(),
-            "verdict": verdict.mask(is_rejected, REJECTED).to_numpy(),
+            "video": ids,
+            **{name: videos[name].to_numpy() for name in ("file", "verdict", "duplicate_of")},
             **{name: counts[name].to_numpy() for name in counts.columns},
             "frames_extracted": extracted.to_numpy(),
-            "value": one["value"].to_numpy(),
-            "threshold": one["threshold"].to_numpy(),
-            **{name: one[name].to_numpy() for name in _METADATA},
-            "path": _either(one, rejected, is_rejected, "path"),
-            "detail": _either(one, rejected, is_rejected, "detail"),
+            **{name: videos[name].to_numpy() for name in ("value", "threshold", *_METADATA)},
+            "path": videos["path"].to_numpy(),
+            "detail": videos["detail"].to_numpy(),
         }
     )
     return table.sort_values("video", kind="stable").reset_index(drop=True)
-
-
-def _either(one: pd.DataFrame, rejected: pd.DataFrame, where: pd.Series, column: str):
-    return one[column].mask(where, rejected[column].reindex(one.index)).to_numpy()
 
 
 def verdict_checks(probe: pd.DataFrame, videos: pd.DataFrame, raw: Sequence[str]) -> list[Check]:
@@ -173,10 +163,11 @@ if __name__ == "__main__":
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])
     analyze_failed_videos(
+        videos_table=job.input.videos,
         probe_tables=job.input.probe,
         extract_tables=job.input.extract,
         raw_folder=job.params.raw_folder,
-        dataset=job.params.dataset,
+        dataset=job.config["dataset"],
         out_csv=job.output.csv,
         out_videos_csv=job.output.videos_csv,
     )

@@ -14,8 +14,6 @@ from scripts.lib import ledger
 from scripts.lib.refusals import BAD_VIDEOS, refuse_video
 from scripts.lib.verdicts import DUPLICATE, REJECTED, final_verdicts
 
-COLUMNS = (*ledger.COLUMNS["probe"], "verdict", "duplicate_of")
-
 
 def list_videos(
     *,
@@ -27,18 +25,21 @@ def list_videos(
 ) -> None:
     """Write videos.csv: the probe rows, with `verdict` and `duplicate_of` behind them."""
     probes = [row for path in probe_csvs for row in ledger.read_stage(path, "probe")]
-    verdicts = final_verdicts(probes, _rejections(frames_csvs))
+    rejections = _rejections(frames_csvs)
+    verdicts = final_verdicts(probes, rejections)
     shutil.rmtree(Path(dataset) / BAD_VIDEOS / DUPLICATE, ignore_errors=True)
     rows: list[ledger.Row] = []
     for probe in sorted(probes, key=lambda row: row["item"]):
         end = verdicts[probe["item"]]
         row: ledger.Row = {**probe, "verdict": end.verdict, "duplicate_of": end.duplicate_of}
         row["detail"] = end.detail
+        if end.verdict == REJECTED:
+            row["path"] = rejections[probe["item"]]["path"]
         if end.verdict == DUPLICATE:
             raw = os.path.join(raw_folder, probe["file"])
             row["path"] = refuse_video(raw, probe["file"], DUPLICATE, dataset)
         rows.append(row)
-    ledger.write_table(out_csv, COLUMNS, rows)
+    ledger.write_table(out_csv, ledger.COLUMNS["videos"], rows)
 
 
 def _rejections(frames_csvs: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -60,6 +61,6 @@ if __name__ == "__main__":
         probe_csvs=job.input.probes,
         frames_csvs=job.input.frames,
         raw_folder=job.params.raw,
-        dataset=job.params.dataset,
+        dataset=job.config["dataset"],
         out_csv=job.output.table,
     )

@@ -344,10 +344,11 @@ if __name__ == "__main__":
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])
-    names = ("dataset", "qc_settings", "augment_settings")
+    names = ("qc_settings", "augment_settings")
     report_augmented(
         tables=job.input.tables,
         previous=job.input.previous,
+        dataset=job.config["dataset"],
         **{name: job.params[name] for name in names},
         out_csv=job.output.csv,
         out_videos_csv=job.output.videos_csv,

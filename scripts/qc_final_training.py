@@ -322,11 +322,12 @@ if __name__ == "__main__":
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])
-    names = ("dataset", "qc_settings", "subject_settings", "caption_settings")
+    names = ("qc_settings", "subject_settings", "caption_settings")
     report_final(
         tables=job.input.tables,
         previous=job.input.previous,
         final=job.input.final,
+        dataset=job.config["dataset"],
         **{name: job.params[name] for name in names},
         out_csv=job.output.csv,
         out_videos_csv=job.output.videos_csv,

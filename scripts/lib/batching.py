@@ -17,7 +17,7 @@ def halving(
 ) -> tuple[list[R], str]:
     """`run(items)`, in halves (of halves) where the device's memory does not suffice.
 
-    Returns the results in order, and a remark for the row: empty, or how small the batch became.
+    Returns the results in order, and a remark for the row: empty, or that the batch was too large.
     Raises DeviceMemoryError if a single item is too much.
     """
     if not items:
@@ -34,7 +34,6 @@ def halving(
     LOGGER.warning(
         "GPU memory ran out with %d %s at once: going on by %d", len(items), what, middle
     )
-    first, remark_1 = halving(run, items[:middle], what)
-    second, remark_2 = halving(run, items[middle:], what)
-    remark = f"GPU memory ran out with {len(items)} {what} at once: batch halved"
-    return first + second, remark_1 or remark_2 or remark
+    first, _ = halving(run, items[:middle], what)
+    second, _ = halving(run, items[middle:], what)
+    return first + second, f"GPU memory ran out with {len(items)} {what} at once: batch halved"

@@ -24,7 +24,7 @@ from scripts.lib.seeds import ranked
 
 #: One row a pinned clip or picture; `video` is empty for pictures of the user's folder.
 COLUMNS = (
-    *("environment", "video", "outcome", "reason", "value", "threshold"),
+    *("environment", "video", "raw_sha256", "outcome", "reason", "value", "threshold"),
     *("path", "sha256", "detail"),
 )
 PLATE_SIDE = 640  # px; longer side of a plate, enough for something that will be blurred
@@ -176,11 +176,18 @@ def _resize(image: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
     return cv2.resize(image, size_hw[::-1], interpolation=cv2.INTER_AREA)
 
 
-def foreign(bank: Iterable[Mapping[str, str]], video: str) -> list[Mapping[str, str]]:
-    """The kept scenes that `video` may stand in: none of its own, nor a copy of its own."""
+def foreign(
+    bank: Iterable[Mapping[str, str]], video: str, raw_sha256: str
+) -> list[Mapping[str, str]]:
+    """The kept scenes that `video` may stand in: none of its own, nor of a copy of the clip."""
     usable = [line for line in bank if line["outcome"] == "kept"]
     own = {line["sha256"] for line in usable if line["video"] == video}
-    return [line for line in usable if line["sha256"] not in own]
+    return [
+        line
+        for line in usable
+        if line["sha256"] not in own
+        and (not line["raw_sha256"] or line["raw_sha256"] != raw_sha256)
+    ]
 
 
 def frames_by_video(tables: Iterable[str | os.PathLike]) -> dict[str, Path]:

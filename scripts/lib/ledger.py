@@ -33,6 +33,7 @@ COLUMNS = {
         *("width", "height", "sar", "rotation", "fps", "duration_s", "declared_duration_s"),
         *("frames", "bitrate_kbps", "vfr", "largest_gap_s", "start_s", "detail"),
     ),
+    "videos": (),  # videos.csv: the probe's columns and two more, filled in below
     "extract": (
         *CORE,
         *("time_s", "pts", "frame", "width", "height", "sharpness"),
@@ -72,6 +73,9 @@ COLUMNS = {
         *("caption", "caption_path", "mask_path", "mask_sha256", "width", "height"),
     ),
 }
+
+
+COLUMNS["videos"] = (*COLUMNS["probe"], "verdict", "duplicate_of")
 
 
 class LedgerError(ValueError):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 _PACKAGE = "scripts"
+_TEMPLATES = "templates"
 
 
 def code_digest(script: str) -> str:
@@ -43,11 +44,17 @@ def _content(path: Path) -> bytes:
 
 @functools.cache
 def _imports(path: Path) -> tuple[Path, ...]:
-    """Files of the project that one file imports by `import scripts.x` or `from scripts.x import y`."""
+    """Files that one file needs: `import scripts.x`, `from scripts.x import y`, its templates.
+
+    A module that names "templates" as a string needs all files of the folder of that name beside
+    it.
+    """
     if path.suffix != ".py":
         return ()
     files: list[Path] = []
     for node in ast.walk(ast.parse(_content(path), filename=str(path))):
+        if isinstance(node, ast.Constant) and node.value == _TEMPLATES:
+            files.extend(file for file in (path.parent / _TEMPLATES).glob("*") if file.is_file())
         if isinstance(node, ast.Import):
             modules = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and not node.level and node.module:

@@ -28,9 +28,20 @@ def run(data: Fabricated, name: str) -> dict[str, Check]:
     tables, settings = data.tables, data.settings
     if name.startswith("qc0"):
         html = outputs.pop("out_html")
+        videos_table = str(data.dataset / "videos.csv")
+        _call(
+            "list_videos",
+            "list_videos",
+            probe_csvs=tables["probe"],
+            frames_csvs=tables["extract"],
+            raw_folder=str(data.raw),
+            dataset=str(data.dataset),
+            out_csv=videos_table,
+        )
         _call(
             "analyze_failed_videos",
             "analyze_failed_videos",
+            videos_table=videos_table,
             probe_tables=tables["probe"],
             extract_tables=tables["extract"],
             raw_folder=str(data.raw),

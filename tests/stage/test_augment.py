@@ -32,13 +32,15 @@ class Clip:
     def __init__(self, dataset: Path, video: str, frames: int = 2, box=(60, 20, 110, 110)) -> None:
         self.dataset, self.video, self.box = dataset, video, box
         self.rng = np.random.default_rng(list(video.encode()))
-        self.rows = {"extract": [], "crop": [], "mask": []}
+        self.rows = {"probe": [], "extract": [], "crop": [], "mask": []}
+        about = {"item": video, "parent": f"{video}.mp4", "sha256": f"raw of {video}"}
+        self.rows["probe"].append(ledger.row("probe", outcome="kept", **about))
         for ordinal in range(frames):
             self._frame(ordinal)
         self.write()
 
     def table(self, stage: str) -> Path:
-        folder = {"extract": "01_extracted_frames", "crop": "02_yolo_crops"}
+        folder = {"probe": "videos", "extract": "01_extracted_frames", "crop": "02_yolo_crops"}
         return self.dataset / folder.get(stage, "03_masked_subjects") / f"{self.video}.csv"
 
     def write(self) -> None:
@@ -88,6 +90,7 @@ def clips(tmp_path):
 def bank(clips, folder=None) -> Path:
     out_csv = clips[0].dataset / "environments.csv"
     draw_environments(
+        probe_csvs=[clip.table("probe") for clip in clips],
         frames_csvs=[clip.table("extract") for clip in clips],
         crops_csvs=[clip.table("crop") for clip in clips],
         folder=folder,
@@ -100,6 +103,7 @@ def bank(clips, folder=None) -> Path:
 def augment(clip, bank_csv, seed=1, **changed):
     out_csv = clip.dataset / "04_augmented" / f"{clip.video}.csv"
     augment_video(
+        probe_csv=clip.table("probe"),
         masks_csv=clip.table("mask"),
         crops_csv=clip.table("crop"),
         bank_csv=bank_csv,
@@ -309,6 +313,7 @@ def test_an_unreadable_best_frame_gives_way_to_the_next(tmp_path):
 def test_tables_that_do_not_belong_together_are_refused(clips):
     with pytest.raises(ValueError, match=clips[2].video):
         draw_environments(
+            probe_csvs=[],
             frames_csvs=[clip.table("extract") for clip in clips],
             crops_csvs=[clip.table("crop") for clip in clips[:2]],
             folder=None,

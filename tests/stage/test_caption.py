@@ -158,15 +158,6 @@ def test_duplicate_clip_keeps_the_first_id(tmp_path):
     }
 
 
-def test_clip_without_images_never_stands_in_for_its_copy(tmp_path):
-    clips = [Clip(tmp_path, name, raw=b"same") for name in ("a.mp4", "copy.mp4")]
-    first = min(clips, key=lambda clip: clip.video)
-    for line in first.rows["augment"]:
-        line.update(outcome=ledger.DROPPED, reason="TOO_SMALL")
-    first.write()
-    assert {line["outcome"] for line in select(tmp_path, clips)} == {"kept"}
-
-
 def test_refused_copy_does_not_count_as_the_same_clip(tmp_path):
     clips = [Clip(tmp_path, name, raw=b"same") for name in ("a.mp4", "copy.mp4")]
     refused = min(clips, key=lambda clip: clip.video)

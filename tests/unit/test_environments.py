@@ -136,7 +136,11 @@ def test_best_frame_shows_most_scene_then_is_sharpest():
 
 def test_foreign_leaves_out_the_clips_own_scene_and_its_copies():
     def line(name, video, sha, outcome="kept"):
-        return {"environment": name, "video": video, "sha256": sha, "outcome": outcome}
+        raw = f"raw of {video}" if video else ""
+        return {
+            "environment": name, "video": video, "sha256": sha, "outcome": outcome,
+            "raw_sha256": raw,
+        }  # fmt: skip
 
     bank = [
         line("own", "v", "1"),
@@ -145,8 +149,13 @@ def test_foreign_leaves_out_the_clips_own_scene_and_its_copies():
         line("gone", "y", "", "dropped"),
         line("picture", "", "3"),
     ]
-    assert [found["environment"] for found in env.foreign(bank, "v")] == ["other", "picture"]
-    assert [found["environment"] for found in env.foreign(bank, "z")] == [
+
+    def names(video, raw):
+        return [found["environment"] for found in env.foreign(bank, video, raw)]
+
+    assert names("v", "raw of v") == ["other", "picture"]
+    assert names("copy of x", "raw of x") == ["own", "copy", "picture"]
+    assert names("z", "") == [
         "own",
         "copy",
         "other",

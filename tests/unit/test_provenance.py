@@ -12,9 +12,11 @@ def project(tmp_path, monkeypatch):
     for name in ("scripts/__init__.py", "scripts/lib/__init__.py"):
         (tmp_path / name).write_text("")
     (tmp_path / "scripts/stage.py").write_text(
-        "import os\nfrom scripts.lib import used\n\n\ndef f():\n    from scripts.lib.lazy import x\n"
+        "from scripts.lib import used\n\n\ndef f():\n    from scripts.lib.lazy import x\n"
     )
-    (lib / "used.py").write_text("import scripts.lib.deep\n")
+    (lib / "used.py").write_text("import scripts.lib.deep\nFOLDER = 'templates'\n")
+    (lib / "templates").mkdir()
+    (lib / "templates/page.j2").write_text("x = 1\n")
     for name in ("deep", "lazy", "unused"):
         (lib / f"{name}.py").write_text("x = 1\n")
     monkeypatch.setattr(provenance, "ROOT", tmp_path)
@@ -28,10 +30,17 @@ def project(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("edited", "changes"), [("used", True), ("deep", True), ("lazy", True), ("unused", False)]
+    ("edited", "changes"),
+    [
+        ("used.py", True),
+        ("deep.py", True),
+        ("lazy.py", True),
+        ("templates/page.j2", True),
+        ("unused.py", False),
+    ],
 )
 def test_an_edit_changes_the_digest_of_who_imports_it(project, edited, changes):
     root, digest = project
     before = digest()
-    (root / f"scripts/lib/{edited}.py").write_text("x = 2\n")
+    (root / f"scripts/lib/{edited}").write_text("x = 2\n")
     assert (digest() != before) is changes

@@ -1,0 +1,107 @@
+"""Conventions that hold the house together, read off the source itself."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LIBRARY = sorted((ROOT / "scripts/lib").rglob("*.py"))
+STAGES = sorted((ROOT / "scripts").glob("*.py"))
+RULE_FILES = sorted((ROOT / "rules").glob("*.smk"))
+HEAVY = {"torch", "torchvision", "ultralytics", "openvino", "onnxruntime", "transformers"}
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def imports(tree: ast.AST) -> set[str]:
+    """Top-level names of everything imported anywhere in a module."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("path", [*LIBRARY, *STAGES], ids=relative)
+def test_networks_runtimes_are_imported_by_backends_alone(path):
+    if "backends" in path.parts:
+        return
+    assert not imports(ast.parse(path.read_text())) & HEAVY
+
+
+@pytest.mark.parametrize("path", [*LIBRARY, *STAGES], ids=relative)
+def test_modules_and_public_functions_say_what_they_are(path):
+    tree = ast.parse(path.read_text())
+    assert ast.get_docstring(tree)
+    for node in tree.body:
+        public = isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+        assert not public or ast.get_docstring(node), f"{path.name}: {node.name}"
+
+
+@pytest.mark.parametrize("path", [*LIBRARY, *STAGES], ids=relative)
+def test_no_error_is_swallowed_whole(path):
+    lines = path.read_text().splitlines()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.ExceptHandler):
+            continue
+        names = {n.id for n in ast.walk(node.type or ast.Name("")) if isinstance(n, ast.Name)}
+        blind = node.type is None or names & {"Exception", "BaseException"}
+        raises = any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
+        assert not blind or raises or "handed on" in lines[node.lineno - 1], f"line {node.lineno}"
+
+
+@pytest.mark.parametrize("path", STAGES, ids=relative)
+def test_stage_scripts_keep_snakemake_to_a_short_guard(path):
+    text = path.read_text()
+    head, _, guard = text.partition('if __name__ == "__main__":')
+    assert "from __future__" not in head, "Snakemake puts its preamble before it"
+    assert not re.search(r"\bsnakemake\.(input|output|params|config|log)", head)
+    assert "= snakemake" not in guard or len(guard.strip().splitlines()) <= 20
+
+
+@pytest.mark.parametrize("path", RULE_FILES, ids=relative)
+def test_rules_have_a_contract_a_docstring_a_log_and_a_benchmark(path):
+    text = path.read_text()
+    assert text.startswith("# ")
+    for rule in re.split(r"^rule ", text, flags=re.M)[1:]:
+        name = rule.split(":")[0]
+        for part in ('"""', "    log:", "    benchmark:", "    conda:", "    script:"):
+            assert part in rule, f"rule {name} has no {part.strip()}"
+
+
+def test_the_snakefile_is_a_table_of_contents():
+    assert len((ROOT / "Snakefile").read_text().splitlines()) <= 60
+
+
+def test_functions_fit_a_screen():
+    long = []
+    for path in [*LIBRARY, *STAGES]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno > 60:
+                long.append(f"{relative(path)}:{node.name}")
+    assert long == []
+
+
+@pytest.mark.parametrize(
+    "script", ["00_probe_video", "01_extract_frames", "02_yolo_crop", "05_select_final"]
+)
+def test_stage_scripts_start_without_heavy_libraries(script):
+    banned = {*HEAVY, "pandas", "scipy", "numba", "altair", "pymatting"}
+    code = (
+        f"import importlib, sys; importlib.import_module('scripts.{script}'); "
+        f"print(sorted(set(sys.modules) & {banned!r}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,137 @@
+"""The demo against what the generator planted: verdicts, duplicates, boxes, masks, sums."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from scripts.lib import checks, images, ledger, names
+from tests.generator.render import render_frame
+from tests.generator.sampling import truth_for_sampling
+from tests.generator.spec import ClipSpec
+from tests.settings import section
+
+pytestmark = pytest.mark.timeout(900)
+STAGES = {
+    "extract": "01_extracted_frames",
+    "crop": "02_yolo_crops",
+    "mask": "03_masked_subjects",
+    "augment": "04_augmented",
+    "caption": "05_final_training/captions",
+}
+
+
+def rows(demo, stage, file):
+    folder = demo.dataset / STAGES[stage]
+    return ledger.read_stage(folder / f"{names.video_id(file)}.csv", stage)
+
+
+def subjects(demo):
+    """(file name, its clip) of the clips that show a figure and pass."""
+    return [
+        (file, ClipSpec.from_json(entry["spec"]))
+        for file, entry in demo.truth.items()
+        if entry["verdict"] == "OK" and entry["subject"]
+    ]
+
+
+def test_every_planted_fault_has_its_verdict(demo):
+    found = {row["file"]: row["verdict"] for row in ledger.read_table(demo.dataset / "videos.csv")}
+    assert found == {file: entry["verdict"] for file, entry in demo.truth.items()}
+
+
+def test_refused_clips_are_kept_aside(demo):
+    for row in ledger.read_table(demo.dataset / "videos.csv"):
+        if row["verdict"] != "OK":
+            raw = demo.dataset / "00_raw_videos" / row["file"]
+            copy = demo.dataset / "bad_videos" / row["verdict"] / names.video_id(row["file"])
+            assert copy.with_suffix(raw.suffix).read_bytes() == raw.read_bytes()
+
+
+def test_every_planted_duplicate_is_dropped_and_nothing_else(demo):
+    fps = section("extract")["fps"]
+    planted = 0
+    for file, spec in subjects(demo):
+        truth = truth_for_sampling(spec, fps)
+        got = rows(demo, "extract", file)
+        assert [int(row["frame"]) for row in got] == [index for index, _ in truth], file
+        assert [row["outcome"] for row in got] == [
+            "dropped" if duplicate else "kept" for _, duplicate in truth
+        ], file
+        planted += sum(duplicate for _, duplicate in truth)
+    assert planted >= 3
+
+
+def test_the_subject_is_found_in_every_frame_and_nowhere_else(demo):
+    for file, spec in subjects(demo):
+        frames = {row["item"]: row for row in ledger.kept(rows(demo, "extract", file))}
+        crops = ledger.kept(rows(demo, "crop", file))
+        assert {row["parent"] for row in crops} == set(frames), f"{file}: recall below 1.0"
+        for row in crops:
+            truth = render_frame(spec, int(frames[row["parent"]]["frame"])).box_xyxy
+            box = [float(row[key]) for key in ("x1", "y1", "x2", "y2")]
+            assert box_iou(box, truth) > 0.7, (file, row["item"], box, truth)
+    empty = next(f for f, e in demo.truth.items() if e["verdict"] == "OK" and not e["subject"])
+    assert {row["reason"] for row in rows(demo, "crop", empty)} == {"NO_SUBJECT"}
+
+
+def box_iou(a, b):
+    wide = max(0, min(a[2], b[2]) - max(a[0], b[0]))
+    high = max(0, min(a[3], b[3]) - max(a[1], b[1]))
+    area = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1])
+    return wide * high / (area - wide * high)
+
+
+def test_masks_match_the_truth(demo):
+    """Mean IoU of the alpha above one half with the drawn figure, over the crop."""
+    scores = []
+    for file, spec in subjects(demo):
+        frames = {row["item"]: row for row in rows(demo, "extract", file)}
+        crops = {row["item"]: row for row in rows(demo, "crop", file)}
+        for row in ledger.kept(rows(demo, "mask", file)):
+            crop = crops[row["item"]]
+            x1, y1, x2, y2 = (int(crop[f"crop_{k}"]) for k in ("x1", "y1", "x2", "y2"))
+            frame = render_frame(spec, int(frames[crop["parent"]]["frame"]))
+            truth = frame.alpha_u8[y1:y2, x1:x2] > 127
+            mask = images.read(demo.dataset / row["path"])[..., 3] > 127
+            scores.append((mask & truth).sum() / max(1, (mask | truth).sum()))
+    print(f"mean mask IoU {np.mean(scores):.4f}, lowest {min(scores):.4f}, {len(scores)} cut-outs")
+    assert np.mean(scores) >= 0.95
+
+
+def test_sums_balance_at_every_stage(demo):
+    videos = [row["item"] for row in ledger.read_table(demo.dataset / "videos.csv")]
+    before = [ledger.read_stage(demo.dataset / f"videos/{v}.csv", "probe")[0] for v in videos]
+    for stage, folder in STAGES.items():
+        now = [
+            row
+            for video in videos
+            for row in ledger.read_stage(demo.dataset / folder / f"{video}.csv", stage)
+        ]
+        sums = ledger.balance(stage, now, before)
+        assert sums.balanced and sums.considered, sums
+        before = now
+    final = ledger.read_stage(demo.dataset / "05_final_training/final.csv", "final")
+    assert ledger.balance("final", final, before).balanced
+    for form in ("kohya", "imagefolder"):
+        packed = ledger.read_stage(demo.dataset / f"05_final_training/{form}.csv", "package")
+        assert ledger.balance("package", packed, final).balanced
+
+
+def test_every_report_passes(demo):
+    for path in sorted((demo.folder / "qc_reports").glob("qc?_*_*.csv")):
+        if not path.stem.endswith("_videos"):
+            failed = [c.name for c in checks.read(path) if c.status == "FAIL"]
+            assert failed == [], path.stem
+
+
+def test_nothing_of_a_duplicate_clip_is_packaged(demo):
+    copy = next(f for f, e in demo.truth.items() if e["verdict"] == "DUPLICATE_VIDEO")
+    final = ledger.read_stage(demo.dataset / "05_final_training/final.csv", "final")
+    of_copy = [row for row in final if row["video"] == names.video_id(copy)]
+    assert of_copy and {row["reason"] for row in of_copy} == {"DUPLICATE_VIDEO"}
+
+
+def test_no_table_names_a_path_of_this_machine(demo):
+    for table in demo.dataset.rglob("*.csv"):
+        assert str(demo.folder) not in table.read_text(errors="replace"), table

@@ -1,0 +1,152 @@
+"""What Snakemake does when: nothing changed, a clip came, a setting or the code changed, a kill."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.generator import faults
+from tests.generator.demo import demo_specs
+from tests.workflow.demo_run import ROOT, Demo
+
+pytestmark = pytest.mark.timeout(900)
+PER_CLIP = {"probe", "extract", "crop", "mask", "augment", "caption"}
+REPORTS = {"qc0", "qc0_page", "qc3", "qc4", "qc5", "qc6", "qc7", "qc_index"}
+
+
+def test_a_second_run_does_nothing(demo):
+    assert "Nothing to be done" in demo.run("--cores", "1")
+
+
+def test_a_dry_run_shows_the_whole_graph(demo, tmp_path):
+    fresh = Demo(tmp_path / "fresh")
+    shutil.copytree(demo.dataset / "00_raw_videos", fresh.dataset / "00_raw_videos")
+    planned = fresh.planned()
+    clips = len(demo.truth)
+    assert {planned[rule] for rule in PER_CLIP} == {clips}
+    assert set(planned) >= REPORTS and planned["package"] == 2
+    assert not (fresh.dataset / "environments_pinned.csv").exists(), "a dry run writes nothing"
+
+
+def test_a_new_clip_runs_its_own_jobs_and_what_sees_the_whole_set(demo, tmp_path):
+    copy = demo.copy(tmp_path / "copy")
+    spec = next(iter(demo_specs(seed=77).values()))
+    faults.good(copy.dataset / "00_raw_videos/new clip.mp4", spec)
+    planned = copy.planned()
+    assert {planned.pop(rule) for rule in PER_CLIP} == {1}
+    assert planned == dict.fromkeys(REPORTS, 1) | {
+        "all": 1,
+        "videos": 1,
+        "select_final": 1,
+        "package": 2,
+    }
+
+
+def test_a_changed_confidence_reruns_from_stage_2(demo):
+    planned = demo.planned("--config", "detect={confidence: 0.5}")
+    clips = len(demo.truth)
+    assert {planned.get(rule) for rule in ("crop", "mask", "augment", "caption")} == {clips}
+    assert not {"probe", "extract", "videos", "qc0", "qc3"} & set(planned)
+
+
+def test_a_changed_batch_size_reruns_nothing_but_reports_of_no_stage(demo):
+    planned = demo.planned("--config", "detect={batch: 3}")
+    assert not PER_CLIP & set(planned)
+
+
+@pytest.mark.parametrize(
+    ("module", "rerun", "spared"),
+    [
+        ("palette", {"augment", "caption"}, {"probe", "extract", "crop", "mask"}),
+        ("mattes", {"mask", "augment", "caption"}, {"probe", "extract", "crop"}),
+        ("hdr", {"extract", "crop"}, {"probe"}),
+        ("charts", {"qc3", "qc7"}, PER_CLIP),
+    ],
+)
+def test_an_edited_module_reruns_the_stages_that_import_it(demo, tmp_path, module, rerun, spared):
+    repository = tmp_path / "repository"
+    shutil.copytree(
+        ROOT,
+        repository,
+        ignore=shutil.ignore_patterns(".git", ".venv", "demo", "real", ".snakemake"),
+    )
+    copy = Demo(demo.copy(tmp_path / "copy").folder, repository)
+    assert copy.planned() == {}
+    with open(repository / f"scripts/lib/{module}.py", "a") as stream:
+        stream.write("\n# edited\n")
+    planned = set(copy.planned())
+    assert rerun <= planned and not spared & planned
+
+
+def test_one_report_is_rebuilt_alone(demo, tmp_path):
+    copy = demo.copy(tmp_path / "copy")
+    target = "qc_reports/qc4_yolo_crops_summary.html"
+    (copy.folder / target).unlink()
+    assert copy.planned(target) == {"qc4": 1}
+    copy.run("--cores", "1", target)
+    assert (copy.folder / target).read_bytes() == (demo.folder / target).read_bytes()
+
+
+def test_gpu_jobs_hold_the_token_and_the_cpu_needs_none(demo, tmp_path):
+    fresh = Demo(tmp_path / "fresh")
+    raw = fresh.dataset / "00_raw_videos"
+    raw.mkdir(parents=True)
+    (raw / "a.mp4").touch()
+    output = fresh.run("-n", "--config", "detect={device: 'cuda:0'}", "mask={device: cpu}")
+    blocks = {m[1]: m[2] for m in re.finditer(r"rule (\w+):\n(.*?)\n\n", output, re.S)}
+    assert "gpu=1" in blocks["crop"] and "gpu=1" not in blocks["mask"]
+
+
+def test_a_fault_in_the_settings_stops_before_any_job(demo):
+    output = demo.run("-n", "--config", "detect={confidense: 0.5}", check=False)
+    assert "'detect.confidense' was unexpected; did you mean confidence?" in output
+    assert "Job stats" not in output
+
+
+def test_a_failed_check_stops_packaging_and_says_which(demo, tmp_path):
+    copy = demo.copy(tmp_path / "copy")
+    manifest = copy.dataset / "05_final_training/kohya.csv"
+    broken = next((copy.dataset / "02_yolo_crops").glob("walk-room-[0-9a-f]*/*.png"))
+    broken.write_bytes(b"broken")
+    (copy.folder / "qc_reports/qc4_yolo_crops_summary.html").unlink()
+    manifest.unlink()
+    output = copy.run("--cores", "1", str(manifest.relative_to(copy.folder)), check=False)
+    assert "QualityGateError" in output and broken.stem in output
+    assert not manifest.exists()
+    released = copy.run(
+        "--cores", "1", "--config", "qc={enforce: false}",
+        str(manifest.relative_to(copy.folder)),
+    )  # fmt: skip
+    assert manifest.exists() and "QualityGateError" not in released
+
+
+def test_a_killed_run_ends_in_the_same_dataset(demo, tmp_path):
+    """SIGKILL to the whole process group half way; the next run resumes to the same bytes."""
+    copy = demo.copy(tmp_path / "copy")
+    for stage in ("02_yolo_crops", "03_masked_subjects", "04_augmented"):
+        for video in ("walk-room-*", "portrait-hall-*"):
+            for table in (copy.dataset / stage).glob(f"{video}.csv"):
+                table.unlink()
+    process = subprocess.Popen(
+        copy.command("--cores", "2"),
+        cwd=copy.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while not list((copy.dataset / "02_yolo_crops").glob("portrait-hall-*.csv")):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert copy.digests() != demo.digests(), "the kill came too late to test anything"
+    copy.run("--cores", "2", "--unlock")
+    copy.run("--cores", "2")
+    assert copy.digests() == demo.digests()
