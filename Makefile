@@ -24,6 +24,7 @@ $(VENV)/.ready: $(LOCK)
 	@UV="$$(command -v uv || echo "$(PYTHON) -m uv")"; \
 	  test -x $(BIN)/python || $$UV venv --quiet --python $(PYTHON) $(VENV); \
 	  $$UV pip sync --quiet --require-hashes --python $(BIN)/python $(LOCK)
+	@$(BIN)/python -c "from scripts.lib.backends.pymatting_parts import load; load()"  # compiles once
 	@touch $@
 
 demo: $(VENV)/.ready ## synthetic clips through the whole pipeline, under demo/

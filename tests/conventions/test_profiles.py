@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROFILES = sorted(path.parent.name for path in (ROOT / "profiles").glob("*/config.yaml"))
 RULES = "\n".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
 RULE_NAMES = set(re.findall(r"^(?:rule|checkpoint) (\w+):", RULES, re.MULTILINE))
-TOKENS = dict.fromkeys(re.findall(r"^ {8}(gpu|nvdec)=", RULES, re.MULTILINE))
+TOKENS = set(re.findall(r"^ {8}(gpu|nvdec)=", RULES, re.MULTILINE))
 #: Resources that the SLURM plugin turns into options of sbatch, and the workflow's own.
 SLURM_RESOURCES = {"gpu", "nvdec", "gres", "mem_mb", "runtime", "slurm_partition", "slurm_account"}
 
@@ -21,10 +21,11 @@ def load(name: str) -> dict:
 
 def rules_with(token: str) -> set[str]:
     """Rules whose `resources` name a token."""
-    blocks = re.split(r"^(?=rule )", RULES, flags=re.MULTILINE)
-    return {
-        re.match(r"rule (\w+)", b)[1] for b in blocks if re.search(rf"^ {{8}}{token}=", b, re.M)
-    }
+    found = set()
+    for block in re.split(r"^(?=rule )", RULES, flags=re.MULTILINE):
+        if re.search(rf"^ {{8}}{token}=", block, re.MULTILINE):
+            found.add(re.match(r"rule (\w+)", block)[1])
+    return found
 
 
 def test_the_profiles_are_those_that_are_documented():
@@ -67,7 +68,7 @@ def test_rules_that_are_named_exist(name):
 
 @pytest.mark.parametrize("name", PROFILES)
 def test_every_token_of_the_rules_has_a_limit(name):
-    assert list(TOKENS) == ["nvdec", "gpu"]
+    assert {"gpu", "nvdec"} == TOKENS
     assert all(load(name)["resources"][token] >= 1 for token in TOKENS)
 
 

@@ -1,0 +1,57 @@
+"""The pipeline on real people, broken files and odd formats (FERRARI_SHARED); takes minutes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from scripts.lib import ledger, names
+from scripts.prepare_real import prepare
+from tests.workflow.demo_run import ROOT, Demo
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(3600)]
+SHARED = Path(os.environ.get("FERRARI_SHARED", ROOT.parent / "shared"))
+if not SHARED.is_absolute():
+    SHARED = ROOT / SHARED
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    """A finished run; FERRARI_REAL names the folder of one that is there already (`make real`)."""
+    if os.environ.get("FERRARI_REAL"):
+        folder = Path(os.environ["FERRARI_REAL"]).resolve()
+        return Demo(folder, config=folder / "real.yaml")
+    if not (SHARED / "media").is_dir():
+        pytest.skip(f"no footage at {SHARED}; set FERRARI_SHARED")
+    folder = tmp_path_factory.mktemp("real")
+    prepare(SHARED, folder)
+    run = Demo(folder, config=folder / "real.yaml")
+    run.run("--cores", str(os.cpu_count()), "--resources", "gpu=1")
+    return run
+
+
+def test_every_file_has_exactly_one_verdict(real):
+    rows = ledger.read_table(real.dataset / "videos.csv")
+    files = sorted(path.name for path in (real.dataset / "00_raw_videos").iterdir())
+    assert sorted(row["file"] for row in rows) == files and all(row["verdict"] for row in rows)
+
+
+def test_no_log_holds_a_traceback(real):
+    logs = [path for path in (real.folder / "logs").rglob("*.log")]
+    assert logs
+    assert [p.name for p in logs if "Traceback" in p.read_text(errors="replace")] == []
+
+
+def test_people_are_found_in_nearly_every_frame(real):
+    for file in sorted((real.dataset / "00_raw_videos").glob("asl__*")):
+        video = names.video_id(file.name)
+        frames = ledger.read_stage(real.dataset / f"01_extracted_frames/{video}.csv", "extract")
+        crops = ledger.read_stage(real.dataset / f"02_yolo_crops/{video}.csv", "crop")
+        seen = {row["parent"] for row in ledger.kept(crops)}
+        assert frames and len(seen) >= 0.95 * len(ledger.kept(frames)), file.name
+
+
+def test_the_second_run_does_nothing(real):
+    assert "Nothing to be done" in real.run("--cores", "1")
