@@ -93,6 +93,7 @@ def _segmenter(
         threads=threads,
         cache=cache,
         class_name=subject_class,
+        image_size=settings["image_size"],
         ram_tags=settings["ram_tags"],
         ram_threshold=settings["ram_threshold"],
     )

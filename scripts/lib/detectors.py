@@ -76,6 +76,7 @@ def _from_segmenter(settings, weights, mask_settings, threads: int, cache: str) 
         threads=threads,
         cache=cache,
         class_name=settings["class"],
+        image_size=mask_settings["image_size"],
     )
 
     def detect(frames_rgb: Sequence[np.ndarray]) -> list[list[Detection]]:

@@ -52,6 +52,7 @@ def load(
     threads: int = 0,
     cache: str | os.PathLike = "cache",
     class_name: str = "person",
+    image_size: int = 640,
     ram_tags: Sequence[str] = ("person",),
     ram_threshold: float = 0.68,
 ) -> Segmenter:
@@ -84,6 +85,7 @@ def load(
             "threads": threads,
             "cache": cache,
             "class_name": class_name,
+            "image_size": image_size,
             "ram_tags": ram_tags,
             "ram_threshold": ram_threshold,
         },
@@ -104,10 +106,10 @@ def _alpha_net(paths: list[Path], entry: Mapping, device: str, options: Mapping)
 
 
 def _yolo_seg(paths: list[Path], entry: Mapping, device: str, options: Mapping) -> tuple:
-    from scripts.lib.backends.ultralytics_net import YoloSegmenter
+    from scripts.lib.backends.yolo_segmenter import YoloSegmenter
 
-    net = YoloSegmenter(paths[0], device, class_name=options["class_name"], cache=options["cache"])
-    return (net,)
+    chosen = {name: options[name] for name in ("class_name", "image_size", "cache")}
+    return (YoloSegmenter(paths[0], device, **chosen),)
 
 
 def _sam(paths: list[Path], entry: Mapping, device: str, options: Mapping) -> tuple:

@@ -117,7 +117,9 @@ def test_torch_and_torchvision_are_a_pair(lock):
 @pytest.mark.parametrize("path", CONDA, ids=lambda path: path.stem)
 def test_conda_files_pin_what_the_lock_pins(path):
     listed = yaml.safe_load(path.read_text())["dependencies"][-1]["pip"]
-    assert not [line for line in listed if line.startswith("-")]  # a hashed file as constraint fails
+    assert not [
+        line for line in listed if line.startswith("-")
+    ]  # a hashed file as constraint fails
     for line in map(Requirement, listed[1:]):
         assert str(line.specifier) == f"=={LOCKED[line.name]}", line.name
 

@@ -3,11 +3,12 @@
 import sys
 import types
 
+import cv2
 import numpy as np
 import pytest
 
 from scripts.lib import models, segmenters
-from scripts.lib.backends import alpha_net, ram, sam, ultralytics_net
+from scripts.lib.backends import alpha_net, ram, sam, ultralytics_net, yolo_segmenter
 from scripts.lib.devices import DeviceError, DeviceMemoryError
 from scripts.lib.files import sha256_path
 from tests.unit.test_segmenters import ALPHA, UNIT, save_net
@@ -110,6 +111,16 @@ def tensor(values):
     return np.asarray(values, np.float32).view(Tensor)
 
 
+class Boxes:
+    """As much of ultralytics' Boxes as the adapters use."""
+
+    def __init__(self, xyxy):
+        self.xyxy = xyxy
+
+    def __len__(self):
+        return len(self.xyxy)
+
+
 class StandIn:
     """A model that notes what it is asked and gives the masks it was made with."""
 
@@ -119,9 +130,13 @@ class StandIn:
 
     def predict(self, image, **options):
         self.asked.append((image, options))
-        boxes = types.SimpleNamespace(xyxy=tensor(self.boxes if self.boxes is not None else []))
+        boxes = Boxes(tensor(self.boxes if self.boxes is not None else []))
         masks = None if self.masks is None else types.SimpleNamespace(data=tensor(self.masks))
-        return [types.SimpleNamespace(masks=masks, boxes=boxes)]
+
+        def logits(index):
+            return (self.masks[index] - 0.5) * 60, image.shape[:2]
+
+        return [types.SimpleNamespace(masks=masks, boxes=boxes, mask_logits=logits)]
 
 
 def halves():
@@ -151,7 +166,7 @@ def test_sam_is_asked_with_the_subjects_box_in_opencvs_colour_order(monkeypatch,
 def test_no_mask_is_an_empty_alpha(monkeypatch, weights, masks):
     model = StandIn(masks)
     monkeypatch.setattr(sam, "ultralytics", lambda _: types.SimpleNamespace(SAM=lambda _: model))
-    monkeypatch.setattr(ultralytics_net, "load_yolo", lambda *_: StandIn(boxes=np.zeros((0, 4))))
+    monkeypatch.setattr(yolo_segmenter, "load_yolo", lambda *_: StandIn(boxes=np.zeros((0, 4))))
     for name in ("sam", "yolo-seg"):
         (alpha,) = segmenters.load(name, weights, "cpu").alpha([np.zeros((7, 9, 3), np.uint8)])
         assert alpha.shape == (7, 9) and not alpha.any()
@@ -160,24 +175,47 @@ def test_no_mask_is_an_empty_alpha(monkeypatch, weights, masks):
 @pytest.mark.parametrize(("box", "best"), [((0, 0, 14, 20), 0), ((16, 2, 30, 20), 1)])
 def test_yolo_gives_the_instance_that_fits_the_box(monkeypatch, weights, box, best):
     model = StandIn(masks=halves(), boxes=[(0, 0, 15, 20), (15, 0, 30, 20)])
-    monkeypatch.setattr(ultralytics_net, "load_yolo", lambda *_: model)
+    monkeypatch.setattr(yolo_segmenter, "load_yolo", lambda *_: model)
     net = segmenters.load("yolo-seg", weights, "cpu", class_name="dog")
     (alpha,) = net.alpha([np.zeros((20, 30, 3), np.uint8)], [box])
-    np.testing.assert_array_equal(alpha, halves()[best])
+    np.testing.assert_allclose(alpha, halves()[best], atol=1e-6)
     options = model.asked[0][1]
-    assert options["retina_masks"] and options["classes"] == [1] and options["imgsz"] == 640
+    assert options["classes"] == [1] and options["imgsz"] == 640
+
+
+def test_a_yolo_mask_is_cut_off_well_outside_both_boxes_only(monkeypatch, weights):
+    model = StandIn(masks=np.ones((1, 20, 100)), boxes=[(30, 5, 50, 15)])
+    monkeypatch.setattr(yolo_segmenter, "load_yolo", lambda *_: model)
+    net = segmenters.load("yolo-seg", weights, "cpu")
+    (alpha,) = net.alpha([np.zeros((20, 100, 3), np.uint8)], [(40, 0, 60, 20)])
+    assert np.flatnonzero(alpha.any(axis=0)).tolist() == list(range(28, 62))
+
+
+@pytest.mark.parametrize("image_hw", [(60, 40), (33, 100), (320, 192)])
+def test_soft_masks_land_on_the_pixels_that_the_letterbox_took_them_from(image_hw):
+    """A ramp over the image, letterboxed to 64x96 and halved as logits, comes back as that ramp."""
+    net_hw = (64, 96)
+    gain = min(net_hw[0] / image_hw[0], net_hw[1] / image_hw[1])
+    inner = [round(side * gain) for side in image_hw]
+    start = [round((net - side) / 2 - 0.1) for net, side in zip(net_hw, inner, strict=True)]
+    across = (np.arange(96) + 0.5 - start[1]) / inner[1]  # 0..1 over the image's width
+    logits = cv2.resize(np.tile(8 * across - 4, (64, 1)), (48, 32), interpolation=cv2.INTER_AREA)
+    alpha = yolo_segmenter.soft_mask(logits, net_hw, image_hw)
+    expected = 1 / (1 + np.exp(4 - 8 * (np.arange(image_hw[1]) + 0.5) / image_hw[1]))
+    inside = slice(3 * image_hw[1] // inner[1], -3 * image_hw[1] // inner[1])
+    np.testing.assert_allclose(alpha[image_hw[0] // 2, inside], expected[inside], atol=0.01)
 
 
 def test_a_class_that_the_network_does_not_know_is_named(monkeypatch, weights):
-    monkeypatch.setattr(ultralytics_net, "load_yolo", lambda *_: StandIn())
+    monkeypatch.setattr(yolo_segmenter, "load_yolo", lambda *_: StandIn())
     with pytest.raises(ValueError, match=r"no class 'cat'.*person, dog"):
         segmenters.load("yolo-seg", weights, "cpu", class_name="cat")
 
 
 def test_exported_weights_say_their_own_input_size(tmp_path):
     (tmp_path / "metadata.yaml").write_text("task: segment\nimgsz: [320, 192]\n")
-    assert ultralytics_net.image_size(tmp_path) == [320, 192]
-    assert ultralytics_net.image_size(tmp_path / "a.pt", 512) == 512
+    assert ultralytics_net.image_size_of(tmp_path) == [320, 192]
+    assert ultralytics_net.image_size_of(tmp_path / "a.pt", 512) == 512
 
 
 @pytest.fixture

@@ -40,9 +40,20 @@ def load_yolo(path: str | os.PathLike, task: str | None = None, cache: str | os.
     return ultralytics(cache).YOLO(os.fspath(path), task=task or _metadata(path).get("task"))
 
 
-def image_size(path: str | os.PathLike, otherwise: int = 640) -> list[int] | int:
-    """The input size that exported weights were made for: ultralytics does not scale to it."""
-    return _metadata(path).get("imgsz", otherwise)
+def image_size_of(path: str | os.PathLike, otherwise: int = 640) -> list[int] | int:
+    """The input size of weights exported for one size; `otherwise` for those that take any."""
+    about = _metadata(path)
+    return otherwise if about.get("args", {}).get("dynamic") else about.get("imgsz", otherwise)
+
+
+def frames_at_once(path: str | os.PathLike) -> int | None:
+    """How many pictures a network takes at a time: its export's own batch, or None for any.
+
+    A single exported file (ONNX, TensorRT) says so only inside; one at a time suits all of them.
+    """
+    if Path(path).suffix == ".pt":
+        return None
+    return int(_metadata(path).get("batch", 1))
 
 
 def _metadata(path: str | os.PathLike) -> dict:
@@ -70,53 +81,6 @@ def gpu_memory_errors() -> Iterator[None]:
 def to_bgr(image_rgb: np.ndarray) -> np.ndarray:
     """ultralytics takes arrays in OpenCV's order."""
     return cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
-
-
-class YoloSegmenter:
-    """A YOLO segmentation network: the mask of the instance that fits the subject's box best."""
-
-    def __init__(
-        self,
-        path: str | os.PathLike,
-        device: str,
-        *,
-        class_name: str = "person",
-        confidence: float = 0.25,
-        cache: str | os.PathLike = "cache",
-    ) -> None:
-        self.device = f"{device} ultralytics"
-        self._model = load_yolo(path, "segment", cache)
-        self._class = class_index(self._model.names, class_name, path)
-        self._options = {
-            "device": device,
-            "conf": confidence,
-            "imgsz": image_size(path),
-            "retina_masks": True,
-            "verbose": False,
-        }
-
-    def alpha(
-        self, crops_rgb: Sequence[np.ndarray], boxes_xyxy: Sequence | None = None
-    ) -> list[np.ndarray]:
-        """HxW float32 alpha (0 or 1) of each crop; all 0 where the network sees no instance."""
-        boxes = boxes_xyxy or [None] * len(crops_rgb)
-        return [self._one(crop, box) for crop, box in zip(crops_rgb, boxes, strict=True)]
-
-    def _one(self, crop_rgb: np.ndarray, box_xyxy: Sequence[float] | None) -> np.ndarray:
-        height, width = crop_rgb.shape[:2]
-        with gpu_memory_errors():
-            # One at a time: crops differ in size, and a batch would pad them all to the largest.
-            (result,) = self._model.predict(
-                to_bgr(crop_rgb), classes=[self._class], **self._options
-            )
-        if result.masks is None:
-            return np.zeros((height, width), np.float32)
-        box = box_xyxy if box_xyxy is not None else (0, 0, width, height)
-        best = best_box(result.boxes.xyxy.cpu().numpy(), box)
-        mask = result.masks.data[best].float().cpu().numpy()
-        if mask.shape != (height, width):
-            mask = cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR)
-        return mask.astype(np.float32)
 
 
 def class_index(names: Mapping[int, str], wanted: str, path: str | os.PathLike) -> int:
@@ -157,14 +121,13 @@ class YoloDetector:
         self.device = f"{device} ultralytics"
         self._model = load_yolo(path, cache=cache)
         self._class = class_index(self._model.names, class_name, path)
-        exported = _metadata(path)
-        self._at_once = exported.get("batch", 1) if exported else None
+        self._at_once = frames_at_once(path)
         self._class_name = class_name
         self._options = {
             "device": device,
             "conf": confidence,
             "iou": iou,
-            "imgsz": exported.get("imgsz", image_size),
+            "imgsz": image_size_of(path, image_size),
             "half": device.startswith("cuda"),
             "verbose": False,
         }
