@@ -18,8 +18,8 @@ rule caption:
     conda:
         "../envs/captioner.yaml"
     params:
-        caption=lookup(dpath="caption", within=config),
-        subject=lookup(dpath="subject", within=config),
+        caption=settled(config["caption"]),
+        subject=settled(config["subject"]),
         code=code_digest("scripts/05_caption_images.py"),
     script:
         "../scripts/05_caption_images.py"

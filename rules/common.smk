@@ -70,10 +70,17 @@ def every(pattern):
     return [pattern.replace("{video}", video) for video in VIDEOS]
 
 
+def settled(value):
+    """A setting with the keys of its parts sorted: a param's text must not depend on their order."""
+    if isinstance(value, dict):
+        return {key: settled(value[key]) for key in sorted(value)}
+    return value
+
+
 def what_matters(section, but=()):
     """A section of the config without the keys that change only how fast its result is reached."""
     left_out = {"batch", "device", "timeout_s", "memory_mb", *but}
-    return {key: value for key, value in config[section].items() if key not in left_out}
+    return settled({k: v for k, v in config[section].items() if k not in left_out})
 
 
 def on_gpu(section):

@@ -17,8 +17,8 @@ rule package:
     conda:
         "../envs/report.yaml"
     params:
-        package=lookup(dpath="package", within=config),
-        subject=lookup(dpath="subject", within=config),
+        package=settled(config["package"]),
+        subject=settled(config["subject"]),
         enforce=lookup(dpath="qc/enforce", within=config),
         code=code_digest("scripts/05_package_dataset.py"),
     script:

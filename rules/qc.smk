@@ -69,8 +69,8 @@ rule qc3:
     conda:
         "../envs/report.yaml"
     params:
-        qc_settings=lookup(dpath="qc", within=config),
-        extract_settings=lookup(dpath="extract", within=config),
+        qc_settings=settled(config["qc"]),
+        extract_settings=settled(config["extract"]),
         code=code_digest("scripts/qc_extracted_frames.py"),
     script:
         "../scripts/qc_extracted_frames.py"
@@ -96,8 +96,8 @@ rule qc4:
     conda:
         "../envs/report.yaml"
     params:
-        qc_settings=lookup(dpath="qc", within=config),
-        detect_settings=lookup(dpath="detect", within=config),
+        qc_settings=settled(config["qc"]),
+        detect_settings=settled(config["detect"]),
         code=code_digest("scripts/qc_yolo_crops.py"),
     script:
         "../scripts/qc_yolo_crops.py"
@@ -121,8 +121,8 @@ rule qc5:
     conda:
         "../envs/report.yaml"
     params:
-        qc_settings=lookup(dpath="qc", within=config),
-        mask_settings=lookup(dpath="mask", within=config),
+        qc_settings=settled(config["qc"]),
+        mask_settings=settled(config["mask"]),
         code=code_digest("scripts/qc_masked_subjects.py"),
     script:
         "../scripts/qc_masked_subjects.py"
@@ -149,8 +149,8 @@ rule qc6:
     conda:
         "../envs/report.yaml"
     params:
-        qc_settings=lookup(dpath="qc", within=config),
-        augment_settings=lookup(dpath="augment", within=config),
+        qc_settings=settled(config["qc"]),
+        augment_settings=settled(config["augment"]),
         code=code_digest("scripts/qc_augmented.py"),
     script:
         "../scripts/qc_augmented.py"
@@ -175,9 +175,9 @@ rule qc7:
     conda:
         "../envs/report.yaml"
     params:
-        qc_settings=lookup(dpath="qc", within=config),
-        subject_settings=lookup(dpath="subject", within=config),
-        caption_settings=lookup(dpath="caption", within=config),
+        qc_settings=settled(config["qc"]),
+        subject_settings=settled(config["subject"]),
+        caption_settings=settled(config["caption"]),
         code=code_digest("scripts/qc_final_training.py"),
     script:
         "../scripts/qc_final_training.py"

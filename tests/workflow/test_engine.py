@@ -55,9 +55,14 @@ def test_a_changed_confidence_reruns_from_stage_2(demo):
     assert not {"probe", "extract", "videos", "qc0", "qc3"} & set(planned)
 
 
-def test_a_changed_batch_size_reruns_nothing_but_reports_of_no_stage(demo):
+def test_a_changed_batch_size_reruns_no_stage(demo):
     planned = demo.planned("--config", "detect={batch: 3}")
     assert not PER_CLIP & set(planned)
+
+
+def test_the_order_of_settings_in_an_overlay_means_nothing(demo):
+    overlay = ["extract={deinterlace: true, fps: 2.0}", "qc={thumbnails: 60, enforce: true}"]
+    assert demo.planned("--config", *overlay) == {}
 
 
 @pytest.mark.parametrize(

@@ -128,9 +128,10 @@ class YoloDetector:
             "conf": confidence,
             "iou": iou,
             "imgsz": image_size_of(path, image_size),
-            "half": device.startswith("cuda"),
             "verbose": False,
         }
+        if device.startswith("cuda"):
+            self._options["quantize"] = 16  # half precision
         if device == "cpu":
             import torch
 
