@@ -92,11 +92,14 @@ def on_gpu(section):
 def weights_of(section):
     """The weights that `detect` or `mask` loads, as models.Weights."""
     try:
-        if section == "mask" or config["detect"]["backend"] == "mask":
-            return models.for_segmenter(config["mask"], config["cache"])
-        return [models.resolve(config["detect"]["weights"], config["cache"])]
+        return models.wanted(config, section)
     except models.ModelError as error:
-        raise WorkflowError(f"{section}: {error}") from error
+        raise WorkflowError(str(error)) from error
+
+
+def weights_files(section):
+    """Those of them that have to be there first; the repository's own are pinned by their entry."""
+    return [str(w.path) for w in weights_of(section) if not models.is_ours(w)]
 
 
 PINNED_CSV = f"{DATASET}/environments_pinned.csv"

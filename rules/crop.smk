@@ -7,7 +7,7 @@ rule crop:
     """Detect the subject in each frame, choose by policy, cut a padded crop."""
     input:
         table=rules.extract.output.table,
-        weights=[str(weights.path) for weights in weights_of("detect")],
+        weights=weights_files("detect"),
     output:
         table=f"{CROPS}/{{video}}.csv",
     log:

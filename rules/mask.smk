@@ -7,7 +7,7 @@ rule mask:
     """Segment each crop, refine its alpha, estimate the subject's own colours at the edge."""
     input:
         crops=rules.crop.output.table,
-        weights=[str(weights.path) for weights in weights_of("mask")],
+        weights=weights_files("mask"),
     output:
         table=f"{MASKS}/{{video}}.csv",
     log:

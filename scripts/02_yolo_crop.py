@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.lib import boxes, images, ledger, names
+from scripts.lib import boxes, images, ledger, models, names
 from scripts.lib.batching import halving
 from scripts.lib.files import sha256_bytes, whole_folder
 from scripts.lib.logs import Progress
@@ -192,7 +192,7 @@ if __name__ == "__main__":
         video=job.wildcards.video,
         dataset=job.config["dataset"],
         out_csv=job.output.table,
-        weights=job.input.weights,
+        weights=models.ready(job.config, "detect"),
         settings=job.config["detect"],
         mask_settings=job.config["mask"],
         cache=job.config["cache"],

@@ -248,7 +248,7 @@ if __name__ == "__main__":
         crops_csv=job.input.crops,
         dataset=job.config["dataset"],
         out_csv=job.output.table,
-        weights=job.input.weights,
+        weights=models.ready(job.config, "mask"),
         settings=job.config["mask"],
         subject_class=job.params.subject_class,
         cache=job.config["cache"],

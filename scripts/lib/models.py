@@ -99,6 +99,32 @@ def for_segmenter(settings: Mapping, cache: str | os.PathLike = "cache") -> list
     return [chosen, resolve(prompted, cache)] if prompted else [chosen]
 
 
+def wanted(config: Mapping, section: str) -> list[Weights]:
+    """What `detect` or `mask` loads under the whole configuration, in the order it is loaded.
+
+    Raises ModelError that names the setting's section.
+    """
+    try:
+        if section == "mask" or config["detect"]["backend"] == "mask":
+            return for_segmenter(config["mask"], config["cache"])
+        return [resolve(config["detect"]["weights"], config["cache"])]
+    except ModelError as error:
+        raise ModelError(f"{section}: {error}") from error
+
+
+def ready(config: Mapping, section: str) -> list[str]:
+    """Paths of what `wanted` names, each verified against its pin; raises ModelError."""
+    found = wanted(config, section)
+    for weights in found:
+        verify(weights)
+    return [str(weights.path) for weights in found]
+
+
+def is_ours(weights: Weights) -> bool:
+    """True if the weights lie in this repository: part of the code, nothing that a run fetches."""
+    return any("local" in source for source in weights.entry.get("sources") or ())
+
+
 def pins(*own: str | None) -> frozenset[str]:
     """Every SHA-256 that the list pins, and those of `own` that are set, in lower case."""
     listed = (entry.get("sha256") for entry in table()["models"].values())

@@ -7,6 +7,7 @@ it before threads or CUDA are started in the parent.
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import pickle
 import resource
@@ -71,6 +72,7 @@ def run_limited(
 def _run_child(writer: int, function, args, kwargs, memory_mb: int | None, passing) -> None:
     """Run in the child and leave it without the parent's clean-up handlers."""
     status = 1
+    faulthandler.disable()  # the parent says how the child died
     try:
         if memory_mb is not None:
             resource.setrlimit(resource.RLIMIT_AS, (memory_mb << 20, memory_mb << 20))

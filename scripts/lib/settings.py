@@ -36,6 +36,8 @@ def _explain(fault) -> Iterator[str]:
             hint = f"; did you mean {near[0]}?" if near else f"; known here: {', '.join(known)}"
             yield f"{_dotted(place, name)!r} was unexpected{hint}"
         return
+    if fault.validator == "type" and isinstance(fault.instance, str):
+        place += " (text; nested values given to --config are text: use a --configfile)"
     unit = fault.schema.get("description", "") if isinstance(fault.schema, Mapping) else ""
     yield f"{place or 'config'}: {fault.message}" + (f" ({unit})" if unit else "")
 

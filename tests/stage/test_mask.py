@@ -17,6 +17,7 @@ SETTINGS = {
     "segmenter": "isnet",
     "weights": None,
     "weights_sha256": None,
+    "image_size": 640,
     "refine": True,
     "foreground": True,
     "edge_px": 4,

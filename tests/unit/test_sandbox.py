@@ -1,6 +1,5 @@
 """What a child does to itself stays with it."""
 
-import faulthandler
 import os
 import signal
 import time
@@ -17,7 +16,6 @@ def test_results_come_back_whatever_their_size():
 
 
 def _segfault():
-    faulthandler.disable()  # pytest's own report of it would only be noise
     os.kill(os.getpid(), signal.SIGSEGV)
 
 

@@ -12,6 +12,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -33,16 +35,21 @@ class Demo:
         data = json.loads((self.folder / "truth.json").read_text())
         return {entry["file"]: entry for entry in data["files"]}
 
-    def command(self, *arguments: str) -> list[str]:
-        """`snakemake` on this folder with the demo's settings."""
+    def command(self, *arguments: str, overlay: dict | None = None) -> list[str]:
+        """`snakemake` on this folder with the demo's settings, and an overlay on top of them."""
         snakefile = str(self.repository / "Snakefile")
         python = [sys.executable, "-m", "snakemake", "--snakefile", snakefile]
-        return [*python, "--configfile", str(self.config), *arguments]
+        configs = [str(self.config)]
+        if overlay:
+            file = self.folder / "overlay.yaml"
+            file.write_text(yaml.safe_dump(overlay, sort_keys=False))
+            configs.append(str(file))
+        return [*python, *arguments, "--configfile", *configs]
 
-    def run(self, *arguments: str, check: bool = True) -> str:
+    def run(self, *arguments: str, check: bool = True, overlay: dict | None = None) -> str:
         """Run Snakemake to the end; its output."""
         done = subprocess.run(
-            self.command(*arguments),
+            self.command(*arguments, overlay=overlay),
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -53,10 +60,11 @@ class Demo:
             raise AssertionError(done.stdout[-6000:])
         return done.stdout
 
-    def planned(self, *arguments: str) -> dict[str, int]:
+    def planned(self, *arguments: str, overlay: dict | None = None) -> dict[str, int]:
         """Jobs that a dry run would do, by rule; empty if nothing is to be done."""
-        output = self.run("-n", *arguments)
+        output = self.run("-n", *arguments, overlay=overlay)
         table = re.search(r"Job stats:\n.*?\n[- ]+\n(.*?)\n\n", output, re.S)
+        assert table or "Nothing to be done" in output, output[-3000:]
         rows = [line.split() for line in table[1].splitlines()] if table else []
         return {row[0]: int(row[1]) for row in rows if row[0] != "total"}
 

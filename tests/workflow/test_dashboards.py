@@ -39,6 +39,13 @@ def test_page_opens_from_the_disk(opened, pages, name):
     assert faults_of(opened, (pages / f"{name}.html").as_uri()) == []
 
 
+@pytest.mark.timeout(900)
+def test_the_pages_of_a_real_run_open_from_the_disk(opened, demo):
+    pages = sorted((demo.folder / "qc_reports").glob("*.html"))
+    assert {page.stem for page in pages} == {"index", *reports.NAMES}
+    assert [fault for page in pages for fault in faults_of(opened, page.as_uri())] == []
+
+
 def test_page_opens_over_http_with_a_single_request(opened, pages):
     asked: list[str] = []
 

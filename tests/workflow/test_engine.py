@@ -49,20 +49,23 @@ def test_a_new_clip_runs_its_own_jobs_and_what_sees_the_whole_set(demo, tmp_path
 
 
 def test_a_changed_confidence_reruns_from_stage_2(demo):
-    planned = demo.planned("--config", "detect={confidence: 0.5}")
+    planned = demo.planned(overlay={"detect": {"confidence": 0.5}})
     clips = len(demo.truth)
     assert {planned.get(rule) for rule in ("crop", "mask", "augment", "caption")} == {clips}
     assert not {"probe", "extract", "videos", "qc0", "qc3"} & set(planned)
 
 
 def test_a_changed_batch_size_reruns_no_stage(demo):
-    planned = demo.planned("--config", "detect={batch: 3}")
+    planned = demo.planned(overlay={"detect": {"batch": 3}})
     assert not PER_CLIP & set(planned)
 
 
 def test_the_order_of_settings_in_an_overlay_means_nothing(demo):
-    overlay = ["extract={deinterlace: true, fps: 2.0}", "qc={thumbnails: 60, enforce: true}"]
-    assert demo.planned("--config", *overlay) == {}
+    overlay = {
+        "qc": {"thumbnails": 60, "enforce": True},
+        "extract": {"deinterlace": True, "fps": 2.0},
+    }
+    assert demo.planned(overlay=overlay) == {}
 
 
 @pytest.mark.parametrize(
@@ -103,13 +106,13 @@ def test_gpu_jobs_hold_the_token_and_the_cpu_needs_none(demo, tmp_path):
     raw = fresh.dataset / "00_raw_videos"
     raw.mkdir(parents=True)
     (raw / "a.mp4").touch()
-    output = fresh.run("-n", "--config", "detect={device: 'cuda:0'}", "mask={device: cpu}")
-    blocks = {m[1]: m[2] for m in re.finditer(r"rule (\w+):\n(.*?)\n\n", output, re.S)}
+    output = fresh.run("-n", overlay={"detect": {"device": "cuda:0"}, "mask": {"device": "cpu"}})
+    blocks = {m[1]: m[2] for m in re.finditer(r"rule (\w+):\n(.*?)\n\n", output + "\n\n", re.S)}
     assert "gpu=1" in blocks["crop"] and "gpu=1" not in blocks["mask"]
 
 
 def test_a_fault_in_the_settings_stops_before_any_job(demo):
-    output = demo.run("-n", "--config", "detect={confidense: 0.5}", check=False)
+    output = demo.run("-n", overlay={"detect": {"confidense": 0.5}}, check=False)
     assert "'detect.confidense' was unexpected; did you mean confidence?" in output
     assert "Job stats" not in output
 
@@ -119,24 +122,24 @@ def test_a_failed_check_stops_packaging_and_says_which(demo, tmp_path):
     manifest = copy.dataset / "05_final_training/kohya.csv"
     broken = next((copy.dataset / "02_yolo_crops").glob("walk-room-[0-9a-f]*/*.png"))
     broken.write_bytes(b"broken")
-    (copy.folder / "qc_reports/qc4_yolo_crops_summary.html").unlink()
+    (copy.folder / "qc_reports/qc4_yolo_crops_summary.csv").unlink()
     manifest.unlink()
     output = copy.run("--cores", "1", str(manifest.relative_to(copy.folder)), check=False)
     assert "QualityGateError" in output and broken.stem in output
     assert not manifest.exists()
-    released = copy.run(
-        "--cores", "1", "--config", "qc={enforce: false}",
-        str(manifest.relative_to(copy.folder)),
-    )  # fmt: skip
+    target = str(manifest.relative_to(copy.folder))
+    released = copy.run("--cores", "1", target, overlay={"qc": {"enforce": False}})
     assert manifest.exists() and "QualityGateError" not in released
 
 
 def test_a_killed_run_ends_in_the_same_dataset(demo, tmp_path):
     """SIGKILL to the whole process group half way; the next run resumes to the same bytes."""
     copy = demo.copy(tmp_path / "copy")
-    for stage in ("02_yolo_crops", "03_masked_subjects", "04_augmented"):
-        for video in ("walk-room-*", "portrait-hall-*"):
-            for table in (copy.dataset / stage).glob(f"{video}.csv"):
+    for folder in ("02_yolo_crops", "03_masked_subjects", "04_augmented", "05_final_training"):
+        for table in (copy.dataset / folder).rglob("*.csv"):
+            if table.stem.startswith(("walk-room-1", "portrait-hall-")) or table.parent.name == (
+                "05_final_training"
+            ):
                 table.unlink()
     process = subprocess.Popen(
         copy.command("--cores", "2"),
