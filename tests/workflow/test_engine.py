@@ -107,7 +107,7 @@ def test_gpu_jobs_hold_the_token_and_the_cpu_needs_none(demo, tmp_path):
     raw.mkdir(parents=True)
     (raw / "a.mp4").touch()
     output = fresh.run("-n", overlay={"detect": {"device": "cuda:0"}, "mask": {"device": "cpu"}})
-    blocks = {m[1]: m[2] for m in re.finditer(r"rule (\w+):\n(.*?)\n\n", output + "\n\n", re.S)}
+    blocks = dict(re.findall(r"rule (\w+):\n((?:    .*\n)+)", output))
     assert "gpu=1" in blocks["crop"] and "gpu=1" not in blocks["mask"]
 
 
