@@ -181,7 +181,9 @@ def clip_checks(videos: pd.DataFrame, rows: pd.DataFrame, qc_settings: dict) -> 
             "times_in_order",
             videos["video"][~videos["in_order"]],
             len(videos),
-            "Within a clip each sample lies later than the one before.",
+            "Within a clip each sample lies later than the one before. A clip joined from parts, "
+            "or with damaged timestamps, may run back: its samples start a new grid there.",
+            otherwise=WARN,
         ),
         none_of(
             "duplicate_ratio_within_bounds",
