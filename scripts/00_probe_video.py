@@ -1,7 +1,7 @@
 """Stage 0: is this raw file a video that can be used? One row, one verdict, never a traceback.
 
 The file is looked at in a child process with limits (see `scripts.lib.sandbox`); what it is
-refused for is listed in `scripts.lib.probing.VERDICTS`. A refused file is copied, or linked where
+refused for is listed in `scripts.lib.verdicts.VERDICTS`. A refused file is copied, or linked where
 the file system can, to `bad_videos/<VERDICT>/`, with a line in the table that says why.
 """
 
@@ -11,6 +11,7 @@ from scripts.lib import ledger, probing
 from scripts.lib.files import sha256_file
 from scripts.lib.refusals import refuse_video
 from scripts.lib.sandbox import Failure, run_limited
+from scripts.lib.verdicts import OK
 
 
 def probe_video(
@@ -27,7 +28,7 @@ def probe_video(
         digest, size = sha256_file(raw), os.path.getsize(raw)
         look = _look_limited(raw, settings)
     look, value, threshold = _apply_bounds(look, settings)
-    fine = look.verdict == probing.OK
+    fine = look.verdict == OK
     refused_path = "" if fine else refuse_video(raw, file, look.verdict, dataset)
     row = ledger.row(
         "probe",
@@ -60,7 +61,7 @@ def _look_limited(raw: str, settings: dict) -> probing.Look:
 def _apply_bounds(look: probing.Look, settings: dict) -> tuple[probing.Look, object, object]:
     """The verdict after the bounds, with the value and the threshold it was measured by."""
     bound = settings["min_short_side"]
-    if look.verdict != probing.OK:
+    if look.verdict != OK:
         return look, "", ""
     short = min(int(look.facts["width"]), int(look.facts["height"]))
     if short < bound:

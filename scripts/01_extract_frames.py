@@ -15,8 +15,7 @@ from scripts.lib.extraction import QUARANTINE_REASONS, Extraction, extract
 from scripts.lib.files import whole_folder
 from scripts.lib.refusals import clear_frames, refuse_video
 from scripts.lib.sandbox import Failure, run_limited
-
-REJECTED = "EXTRACTOR_REJECTED"
+from scripts.lib.verdicts import REJECTED
 
 
 def extract_video(

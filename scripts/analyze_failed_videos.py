@@ -14,8 +14,8 @@ import pandas as pd
 from scripts.lib import checks, evidence, reporting
 from scripts.lib.checks import FAIL, PASS, WARN, Check, none_of
 from scripts.lib.names import find_videos
+from scripts.lib.verdicts import OK, VERDICTS
 
-OK = "OK"
 _NOT_COPIED = frozenset({"UNREADABLE"})  # there is nothing that could be copied
 _METADATA = (
     *("bytes", "container", "codec", "pix_fmt", "width", "height", "sar", "rotation", "fps"),
@@ -69,8 +69,6 @@ def figures(videos: pd.DataFrame, probe: pd.DataFrame, frames: pd.DataFrame) -> 
 
 def verdict_checks(probe: pd.DataFrame, videos: pd.DataFrame, raw: Sequence[str]) -> list[Check]:
     """Every raw file has one verdict, from the known ones, and no verdict is about no file."""
-    from scripts.lib.probing import VERDICTS  # decoders' bindings: only where they are needed
-
     rows = probe["video"].value_counts()
     wrong = [video for video in raw if rows.get(video, 0) != 1]
     gone = sorted(set(probe["video"]) - set(raw))

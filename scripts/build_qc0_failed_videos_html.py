@@ -10,9 +10,9 @@ import pandas as pd
 from scripts.lib import charts, checks, reporting
 from scripts.lib.display import shown
 from scripts.lib.files import write_text
+from scripts.lib.verdicts import OK
 
 NAME = "qc0_failed_video_diagnostics"
-OK = "OK"
 _FIGURES = (
     *("considered", "kept", "dropped", "quarantined", "frames_extracted", "value", "threshold"),
     *("bytes", "width", "height", "rotation", "fps", "duration_s", "declared_duration_s"),

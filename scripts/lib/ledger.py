@@ -225,8 +225,3 @@ def balance(
         unaccounted=tuple(sorted(offered - parents)),
         orphans=tuple(sorted(parents - offered)),
     )
-
-
-def table_path(stage_folder: str | os.PathLike, video: str) -> Path:
-    """Where a stage's table of `video` lies."""
-    return Path(stage_folder) / f"{video}.csv"

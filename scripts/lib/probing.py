@@ -23,23 +23,8 @@ from scripts.lib.containers import (
     seconds,
 )
 from scripts.lib.orientation import sane_aspect, shown_size
+from scripts.lib.verdicts import OK
 
-OK = "OK"
-#: Why a raw file is refused; the rule that decides is in `_verdict`, `look` and stage 0.
-VERDICTS = {
-    "CORRUPT_CONTAINER": "cannot be opened, or none of its frames decodes",
-    "NO_VIDEO_STREAM": "opens, but holds no video (audio, subtitles or nothing)",
-    "NOT_A_VIDEO": "is a picture or a playlist under a video's name",
-    "ENCRYPTED": "its video is encrypted and there is no key",
-    "ZERO_DURATION": "its frames span no time",
-    "LOW_RESOLUTION": "its short side, as shown, is below probe.min_short_side",
-    "UNREADABLE": "the file system refuses to read it, or it is no regular file",
-    "DECODER_CRASHED": "looking at it killed the decoder",
-    "DECODE_TIMEOUT": "looking at it took longer than probe.timeout_s",
-    "OUT_OF_MEMORY": "looking at it took more than probe.memory_mb",
-    "EXTRACTOR_REJECTED": "it opened, but stage 1 got no clean frame out of it",
-    "DUPLICATE_VIDEO": "is byte for byte another clip of the set",
-}
 _TRIES = 250  # packets in which the first frame has to decode
 _ENCRYPTED_MARKS = (b"encv", b"cenc", b"cbcs", b"\x47\xe2")  # mp4 sample entry, schemes; mkv
 

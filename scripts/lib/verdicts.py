@@ -6,9 +6,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from scripts.lib.ledger import KEPT
-from scripts.lib.probing import OK
 
 REJECTED, DUPLICATE = "EXTRACTOR_REJECTED", "DUPLICATE_VIDEO"
+OK = "OK"
+#: Why a raw file is refused; the rule that decides is in `probing`, stage 0 and here.
+VERDICTS = {
+    "CORRUPT_CONTAINER": "cannot be opened, or none of its frames decodes",
+    "NO_VIDEO_STREAM": "opens, but holds no video (audio, subtitles or nothing)",
+    "NOT_A_VIDEO": "is a picture or a playlist under a video's name",
+    "ENCRYPTED": "its video is encrypted and there is no key",
+    "ZERO_DURATION": "its frames span no time",
+    "LOW_RESOLUTION": "its short side, as shown, is below probe.min_short_side",
+    "UNREADABLE": "the file system refuses to read it, or it is no regular file",
+    "DECODER_CRASHED": "looking at it killed the decoder",
+    "DECODE_TIMEOUT": "looking at it took longer than probe.timeout_s",
+    "OUT_OF_MEMORY": "looking at it took more than probe.memory_mb",
+    REJECTED: "it opened, but stage 1 got no clean frame out of it",
+    DUPLICATE: "is byte for byte another clip of the set",
+}
 
 
 @dataclass(frozen=True)
