@@ -3,8 +3,8 @@
 # with NVDEC. On a machine without a GPU the same image runs on the CPU.
 #
 #   docker build -t ferrari-pipeline .
-#   docker run --rm --gpus all -v "$PWD/dataset:/work/dataset" -v "$PWD/qc_reports:/work/qc_reports" \
-#     -v "$PWD/cache:/work/cache" ferrari-pipeline --cores 24 --resources gpu=1
+#   docker run --rm --gpus all -v "$PWD/dataset:/srv/ferrari/dataset" -v "$PWD/qc_reports:/srv/ferrari/qc_reports" \
+#     -v "$PWD/cache:/srv/ferrari/cache" ferrari-pipeline --cores 24 --resources gpu=1
 #
 # NOT BUILT YET: no container engine was at hand when this was written. What could be checked
 # without one is held by tests/conventions/test_versions.py: both locks resolve together for Python
@@ -103,13 +103,13 @@ COPY tests /opt/ferrari/tests
 # Any user may run it (docker run --user, compose: FERRARI_UID), so that files belong to the caller.
 RUN groupadd --gid 1000 ferrari \
     && useradd --uid 1000 --gid ferrari --create-home ferrari \
-    && mkdir -p /work/dataset/00_raw_videos /work/qc_reports /work/cache /work/.snakemake \
-    && chown -R ferrari:ferrari /work \
-    && chmod -R 0777 /work /home/ferrari
+    && mkdir -p /srv/ferrari/dataset/00_raw_videos /srv/ferrari/qc_reports /srv/ferrari/cache /srv/ferrari/.snakemake \
+    && chown -R ferrari:ferrari /srv/ferrari \
+    && chmod -R 0777 /srv/ferrari /home/ferrari
 USER ferrari
-WORKDIR /work
-# One volume: declared below it, volumes of their own would hide those of a claim mounted at /work.
-VOLUME ["/work"]
+WORKDIR /srv/ferrari
+# One volume: declared below it, volumes of their own would hide those of a claim mounted at /srv/ferrari.
+VOLUME ["/srv/ferrari"]
 
 ENTRYPOINT ["snakemake", "--snakefile", "/opt/ferrari/Snakefile"]
 CMD ["--cores", "all"]

@@ -221,8 +221,8 @@ def test_compose_runs_the_pipeline_with_and_without_a_gpu():
     assert "deploy" not in services["cpu"]
     assert services["dashboards"]["entrypoint"][:4] == ["python", "-m", "http.server", "8000"]
     targets = [volume.split(":")[1] for volume in services["gpu"]["volumes"]]
-    assert {"/work/dataset", "/work/qc_reports", "/work/cache"} <= set(targets)
-    assert "WORKDIR /work\n" in DOCKERFILE
+    assert {"/srv/ferrari/dataset", "/srv/ferrari/qc_reports", "/srv/ferrari/cache"} <= set(targets)
+    assert "WORKDIR /srv/ferrari\n" in DOCKERFILE
 
 
 # --- every file ---------------------------------------------------------------------------------
