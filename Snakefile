@@ -33,8 +33,8 @@ wildcard_constraints:
 
 
 rule all:
-    default_target: True
     """The packaged dataset and every report."""
+    default_target: True
     input:
         expand(f"{FINAL}/{{format}}.csv", format=config["package"]["formats"]),
         f"{QC}/index.html",
