@@ -72,6 +72,7 @@ def _apply_bounds(look: probing.Look, settings: dict) -> tuple[probing.Look, obj
 
 if __name__ == "__main__":
     from scripts.lib.logs import send_output_to
+    from scripts.lib.stamps import seal
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])
@@ -83,3 +84,4 @@ if __name__ == "__main__":
         out_csv=job.output.table,
         settings=job.config["probe"],
     )
+    seal(job)

@@ -115,6 +115,7 @@ def _with_rejection(
 
 if __name__ == "__main__":
     from scripts.lib.logs import send_output_to
+    from scripts.lib.stamps import seal
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])
@@ -127,3 +128,4 @@ if __name__ == "__main__":
         settings=job.config["extract"],
         threads=job.threads,
     )
+    seal(job)

@@ -184,6 +184,7 @@ class _Stage:
 
 if __name__ == "__main__":
     from scripts.lib.logs import send_output_to
+    from scripts.lib.stamps import seal
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])
@@ -198,3 +199,4 @@ if __name__ == "__main__":
         cache=job.config["cache"],
         threads=job.threads,
     )
+    seal(job)

@@ -241,6 +241,7 @@ def read_crop(dataset: Path, line: Mapping[str, str]) -> Crop:
 
 if __name__ == "__main__":
     from scripts.lib.logs import send_output_to
+    from scripts.lib.stamps import seal
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])
@@ -254,3 +255,4 @@ if __name__ == "__main__":
         cache=job.config["cache"],
         threads=job.threads,
     )
+    seal(job)

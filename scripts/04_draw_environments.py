@@ -126,6 +126,7 @@ def _row(environment: str, video: str, outcome: str, **fields: object) -> Row:
 
 if __name__ == "__main__":
     from scripts.lib.logs import send_output_to
+    from scripts.lib.stamps import seal
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])
@@ -137,3 +138,4 @@ if __name__ == "__main__":
         dataset=job.config["dataset"],
         out_csv=job.output.table,
     )
+    seal(job)

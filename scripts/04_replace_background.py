@@ -194,6 +194,7 @@ def _row(parent: str, recipe: Recipe, outcome: str, **fields: object) -> Row:
 
 if __name__ == "__main__":
     from scripts.lib.logs import send_output_to
+    from scripts.lib.stamps import seal
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])
@@ -208,3 +209,4 @@ if __name__ == "__main__":
         seed=job.params.seed,
         threads=job.threads,
     )
+    seal(job)

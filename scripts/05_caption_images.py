@@ -174,6 +174,7 @@ def _refused(line: Mapping[str, str], reason: str, detail: str) -> Row:
 
 if __name__ == "__main__":
     from scripts.lib.logs import send_output_to
+    from scripts.lib.stamps import seal
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])
@@ -186,3 +187,4 @@ if __name__ == "__main__":
         settings=job.params.caption,
         subject=job.params.subject,
     )
+    seal(job)

@@ -89,12 +89,14 @@ def package_row(form: Format, root: str, line: Mapping[str, str], fault: Fault |
             "path": f"{root}/{form.image_path(item)}",
             "mask_path": f"{root}/{form.mask_path(item)}",
             "caption_path": f"{root}/{form.caption_path(item)}",
+            "caption_sha256": form.caption_sha256(line["caption"]),
         }
     return row("package", item=item, parent=item, **known, **verdict)
 
 
 if __name__ == "__main__":
     from scripts.lib.logs import send_output_to
+    from scripts.lib.stamps import seal
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])
@@ -108,3 +110,4 @@ if __name__ == "__main__":
         gate=job.input.gate,
         enforce=job.params.enforce,
     )
+    seal(job)

@@ -98,6 +98,7 @@ def _paths(given: Iterable[str | Path] | str | Path) -> Iterable[str | Path]:
 
 if __name__ == "__main__":
     from scripts.lib.logs import send_output_to
+    from scripts.lib.stamps import seal
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])
@@ -107,3 +108,4 @@ if __name__ == "__main__":
         dataset=job.config["dataset"],
         out_csv=job.output.table,
     )
+    seal(job)

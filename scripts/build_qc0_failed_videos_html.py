@@ -7,7 +7,7 @@ import csv
 
 import pandas as pd
 
-from scripts.lib import charts, checks, reporting
+from scripts.lib import charts, checks, ledger, reporting
 from scripts.lib.display import shown
 from scripts.lib.files import write_text
 from scripts.lib.verdicts import OK
@@ -43,7 +43,7 @@ def read_videos(videos_csv: str) -> pd.DataFrame:
         columns = next(csv.reader(stream))
     lines = [
         {key: shown(value, limit=1000) for key, value in line.items()}
-        for line in checks.read_guarded(videos_csv)
+        for line in ledger.read_table(videos_csv)
     ]
     videos = pd.DataFrame(lines, columns=columns, dtype="str")
     for name in _FIGURES:

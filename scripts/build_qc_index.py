@@ -6,7 +6,7 @@ Made from the reports' CSV files alone; the pages are linked by name, beside it.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scripts.lib import checks
+from scripts.lib import checks, ledger
 from scripts.lib.checks import FAIL, PASS, Check
 from scripts.lib.display import shown
 from scripts.lib.evidence import listed
@@ -23,8 +23,7 @@ def build_index(*, reports: Sequence[str], videos: Sequence[str], out_html: str)
     """Write the index from the reports' checks (`<name>.csv`) and `<name>_videos.csv` files."""
     found = {Path(path).stem: checks.read(path) for path in listed(reports)}
     figures = {
-        Path(path).stem.removesuffix("_videos"): checks.read_guarded(path)
-        for path in listed(videos)
+        Path(path).stem.removesuffix("_videos"): ledger.read_table(path) for path in listed(videos)
     }
     cards = [card(name, found[name], figures.get(name, ())) for name in sorted(found)]
     write_text(out_html, index_page(cards, flow(found, figures)))

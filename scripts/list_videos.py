@@ -54,6 +54,7 @@ def _rejections(frames_csvs: Iterable[str]) -> dict[str, dict[str, str]]:
 
 if __name__ == "__main__":
     from scripts.lib.logs import send_output_to
+    from scripts.lib.stamps import seal
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])
@@ -64,3 +65,4 @@ if __name__ == "__main__":
         dataset=job.config["dataset"],
         out_csv=job.output.table,
     )
+    seal(job)

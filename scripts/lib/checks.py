@@ -7,21 +7,18 @@ packaging. This module is light (no pandas): the packaging stage imports it.
 
 from __future__ import annotations
 
-import csv
-import io
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from scripts.lib.files import write_text
+from scripts.lib.ledger import read_table, write_table
 
 PASS, WARN, FAIL = "PASS", "WARN", "FAIL"
 STATUSES = (PASS, WARN, FAIL)  # from best to worst
 COLUMNS = ("check", "status", "figure", "bound", "rows", "explanation")
 MAX_ROWS = 20
-_FORMULA_START = ("=", "+", "-", "@", "\t", "\r", "'")
 
 
 class QualityGateError(RuntimeError):
@@ -91,13 +88,13 @@ def write(path: str | os.PathLike, checks: Iterable[Check]) -> None:
         }
         for check in checks
     ]
-    write_guarded(path, COLUMNS, lines)
+    write_table(path, COLUMNS, lines)
 
 
 def read(path: str | os.PathLike) -> list[Check]:
     """The checks of a report's CSV, as `write` wrote them."""
     found = []
-    for line in read_guarded(path):
+    for line in read_table(path):
         rows = tuple(line["rows"].split())
         found.append(
             Check(
@@ -136,51 +133,3 @@ def enforce(csv_paths: Iterable[str | os.PathLike]) -> None:
             + "\nLook at the report's page beside its CSV and mend the cause, or set qc.enforce: "
             "false to package all the same."
         )
-
-
-def write_guarded(
-    path: str | os.PathLike, columns: Sequence[str], lines: Iterable[Mapping[str, object]]
-) -> None:
-    """Write CSV whose text cells no spreadsheet takes for a formula, atomically."""
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, list(columns), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: guard(value) for key, value in line.items()} for line in lines)
-    write_text(path, buffer.getvalue())
-
-
-def read_guarded(path: str | os.PathLike) -> list[dict[str, str]]:
-    """The rows of a CSV that `write_guarded` wrote, guards taken off."""
-    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as stream:
-        return [
-            {key: unguard(value) for key, value in line.items()} for line in csv.DictReader(stream)
-        ]
-
-
-def guard(value: object) -> str:
-    """A CSV cell: text that begins like a formula (`= + - @`) gets a `'` in front.
-
-    Text that begins with `'` gets one more, so that `unguard` gives back what was there. Numbers,
-    negative ones too, stay as they are; None and NaN are empty.
-    """
-    if value is None or value != value:  # NaN is the one value unlike itself
-        return ""
-    if isinstance(value, bool):
-        return str(int(value))
-    text = str(value)
-    if text.startswith(_FORMULA_START) and not _is_number(text):
-        return "'" + text
-    return text
-
-
-def unguard(cell: str) -> str:
-    """What `guard` was given, as text."""
-    return cell[1:] if cell.startswith("'") else cell
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return text.strip() == text

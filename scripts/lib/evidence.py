@@ -5,7 +5,6 @@ Tables are read as pandas frames (text cells `str`, figures float), with a colum
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from scripts.lib.checks import FAIL, PASS, WARN, Check, none_of
-from scripts.lib.ledger import COLUMNS, DROPPED, KEPT, OUTCOMES, QUARANTINED, Balance, LedgerError
+from scripts.lib.ledger import COLUMNS, DROPPED, KEPT, OUTCOMES, QUARANTINED, Balance, iter_lines
 
 #: Cells that are figures, whatever the stage; all others are text.
 NUMERIC = frozenset(
@@ -54,18 +53,11 @@ def load(paths: Iterable[str] | str, stage: str) -> pd.DataFrame:
 
 def _cells(path: str, stage: str) -> Iterator[tuple[str, ...]]:
     video = Path(path).stem
-    with open(path, encoding="utf-8", errors="backslashreplace", newline="") as stream:
-        reader = csv.reader(stream)
-        header = next(reader, [])
-        missing = sorted(set(COLUMNS[stage]) - set(header))
-        if missing:
-            raise LedgerError(
-                f"{path} lacks the columns {missing}: it was written by another version; "
-                "delete it, and the next run makes it anew"
-            )
-        places = [header.index(name) for name in COLUMNS[stage]]
-        for line in reader:
-            yield (video, *(line[place] for place in places))
+    lines = iter_lines(path, COLUMNS[stage], errors="backslashreplace")
+    header = next(lines)
+    places = [header.index(name) for name in COLUMNS[stage]]
+    for line in lines:
+        yield (video, *(line[place] for place in places))
 
 
 def _frame(cells: Sequence[tuple[str, ...]], wanted: Sequence[str]) -> pd.DataFrame:

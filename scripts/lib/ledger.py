@@ -3,7 +3,8 @@
 Each stage writes one table a video, with one row for each thing it considered. Every row ends
 `kept`, `dropped` (by a rule, with the value and the threshold) or `quarantined` (with a reason);
 the `kept` of one stage are the parents of the next stage's rows. The columns are listed here and
-nowhere else. Tables are CSV: UTF-8, `\\n`, no absolute path, no time of day.
+nowhere else. Tables are CSV: UTF-8, `\\n`, no absolute path, no time of day; text that a
+spreadsheet would run is guarded (see `cells`).
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-import math
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.lib import cells
 from scripts.lib.files import write_text
 
 KEPT, DROPPED, QUARANTINED = "kept", "dropped", "quarantined"
@@ -70,12 +71,20 @@ COLUMNS = {
     ),
     "package": (
         *CORE,
-        *("caption", "caption_path", "mask_path", "mask_sha256", "width", "height"),
+        *("caption", "caption_path", "caption_sha256", "mask_path", "mask_sha256"),
+        *("width", "height"),
     ),
 }
 
 
 COLUMNS["videos"] = (*COLUMNS["probe"], "verdict", "duplicate_of")
+
+#: Pairs of columns that name a file and its digest, in any table.
+FILE_COLUMNS = (
+    ("path", "sha256"),
+    ("mask_path", "mask_sha256"),
+    ("caption_path", "caption_sha256"),
+)
 
 
 class LedgerError(ValueError):
@@ -96,13 +105,13 @@ def row(stage: str, *, item: str, parent: str, outcome: str, **fields: object) -
 
 
 def write_table(path: str | os.PathLike, columns: Iterable[str], rows: Iterable[Row]) -> None:
-    """Write rows as CSV, atomically; None and NaN become empty cells, booleans 0 and 1."""
+    """Write rows as CSV, guarded and atomically; None and NaN are empty cells, booleans 0 and 1."""
     columns = list(columns)
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, columns, lineterminator="\n", extrasaction="raise")
     writer.writeheader()
     for line in rows:
-        writer.writerow({key: _cell(value) for key, value in line.items()})
+        writer.writerow({key: cells.guard(value) for key, value in line.items()})
     write_text(path, buffer.getvalue())
 
 
@@ -116,9 +125,8 @@ def write_stage(path: str | os.PathLike, stage: str, rows: Iterable[Row]) -> Non
 
 
 def read_table(path: str | os.PathLike) -> list[dict[str, str]]:
-    """The rows of a CSV table as dictionaries of strings."""
-    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as stream:
-        return list(csv.DictReader(stream))
+    """The rows of a CSV table as dictionaries of text, guards taken off."""
+    return list(iter_table(path))
 
 
 def read_stage(path: str | os.PathLike, stage: str) -> list[dict[str, str]]:
@@ -126,21 +134,50 @@ def read_stage(path: str | os.PathLike, stage: str) -> list[dict[str, str]]:
     return list(iter_stage(path, stage))
 
 
-def _check_columns(path: str | os.PathLike, stage: str, found: Iterable[str] | None) -> None:
-    missing = set(COLUMNS[stage]) - set(found or ())
+def iter_stage(path: str | os.PathLike, stage: str) -> Iterator[dict[str, str]]:
+    """`read_stage` row by row, for the tables over the whole set (a million rows)."""
+    return iter_table(path, COLUMNS[stage])
+
+
+def iter_table(path: str | os.PathLike, wanted: Sequence[str] = ()) -> Iterator[dict[str, str]]:
+    """`read_table` row by row; a column of `wanted` that is missing raises LedgerError."""
+    lines = iter_lines(path, wanted)
+    header = next(lines)
+    for line in lines:
+        yield dict(zip(header, line, strict=True))
+
+
+def iter_lines(
+    path: str | os.PathLike, wanted: Sequence[str] = (), errors: str = "surrogateescape"
+) -> Iterator[list[str]]:
+    """The header of a table and then its rows, as lists of text, guards taken off.
+
+    Raises LedgerError where a column of `wanted` is missing, or a row is longer or shorter than the
+    header. `errors` says what becomes of bytes that are no UTF-8 (see `open`).
+    """
+    lines = cells.read(path, errors)
+    header = next(lines, [])
+    missing = set(wanted) - set(header)
     if missing:
         raise LedgerError(
             f"{path} lacks the columns {sorted(missing)}: it was written by another version; "
             "delete it, and the next run makes it anew"
         )
+    yield header
+    for number, line in enumerate(lines, start=1):
+        if len(line) != len(header):
+            raise LedgerError(
+                f"{path}: row {number} has {len(line)} cells, the header {len(header)}: the table "
+                "is damaged; delete it, and the next run makes it anew"
+            )
+        yield line
 
 
-def iter_stage(path: str | os.PathLike, stage: str) -> Iterator[dict[str, str]]:
-    """`read_stage` row by row, for the tables over the whole set (a million rows)."""
-    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as stream:
-        reader = csv.DictReader(stream)
-        _check_columns(path, stage, reader.fieldnames)
-        yield from reader
+def files_of(line: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """(path, sha256) of each file that a row lists with its digest."""
+    for path, digest in FILE_COLUMNS:
+        if line.get(path) and line.get(digest):
+            yield line[path], line[digest]
 
 
 @contextlib.contextmanager
@@ -164,7 +201,7 @@ def sorted_table(path: str | os.PathLike, stage: str) -> Iterator[Callable[[Row]
                 if str(line["item"]) <= last:
                     raise LedgerError(f"{path}: item {line['item']} comes after {last}")
                 last = str(line["item"])
-                writer.writerow({key: _cell(value) for key, value in line.items()})
+                writer.writerow({key: cells.guard(value) for key, value in line.items()})
 
             yield write
             stream.flush()
@@ -177,14 +214,6 @@ def sorted_table(path: str | os.PathLike, stage: str) -> Iterator[Callable[[Row]
 def kept(rows: Iterable[Mapping[str, str]]) -> list[Mapping[str, str]]:
     """The rows whose outcome is kept."""
     return [line for line in rows if line["outcome"] == KEPT]
-
-
-def _cell(value: object) -> object:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, bool):
-        return int(value)
-    return value
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,9 @@ class Format(Protocol):
     def caption_path(self, item: str) -> str:
         """The file that holds its caption."""
 
+    def caption_sha256(self, caption: str) -> str:
+        """SHA-256 of that file, or empty if it holds more than this caption."""
+
     def begin(self, folder: Path) -> None:
         """Make the folders."""
 

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from scripts.lib.files import link_or_copy
+from scripts.lib.files import link_or_copy, sha256_bytes
 from scripts.lib.final_check import CAPTION_INVALID, Fault
 from scripts.lib.packages import Subject
 
@@ -78,6 +78,10 @@ class Kohya:
     def caption_path(self, item: str) -> str:
         """The `.txt` of the image's name beside it."""
         return f"{self._images}/{item}.txt"
+
+    def caption_sha256(self, caption: str) -> str:
+        """The file holds the caption and nothing else."""
+        return sha256_bytes(caption.encode())
 
     def begin(self, folder: Path) -> None:
         """Make the folders of images and masks."""

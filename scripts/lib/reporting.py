@@ -24,6 +24,7 @@ from scripts.lib.charts import Chart
 from scripts.lib.checks import FAIL, PASS, WARN, Check
 from scripts.lib.display import script_json, shown
 from scripts.lib.files import write_text
+from scripts.lib.ledger import write_table
 from scripts.lib.report_names import about
 from scripts.lib.thumbs import Thumb
 
@@ -76,7 +77,7 @@ def write_videos(path: str | os.PathLike, videos: pd.DataFrame) -> None:
     lines = [
         {key: _rounded(value) for key, value in line.items()} for line in videos.to_dict("records")
     ]
-    gate.write_guarded(path, list(videos.columns), lines)
+    write_table(path, list(videos.columns), lines)
 
 
 def page(report: Report) -> str:

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from scripts.lib import images, ledger, reporting
-from scripts.lib.checks import FAIL, PASS, QualityGateError, enforce, read_guarded
+from scripts.lib.checks import FAIL, PASS, QualityGateError, enforce
 from tests.stage import fabricate as fab
 from tests.stage import reports
 
@@ -574,7 +574,7 @@ def pristine_fields(data):
 
 
 def test_figures_per_video_sum_to_the_ledger(pristine):
-    lines = read_guarded(pristine.outputs(QC4)["out_videos_csv"])
+    lines = ledger.read_table(pristine.outputs(QC4)["out_videos_csv"])
     assert len(lines) == len(pristine.videos)
     assert sum(int(line["kept"]) for line in lines) == 7 * len(pristine.good)
     assert all(

@@ -14,6 +14,7 @@ from types import ModuleType
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from scripts.lib.boxes import Detection
 from scripts.lib.devices import DeviceMemoryError
@@ -25,8 +26,10 @@ def ultralytics(cache: str | os.PathLike = "cache") -> ModuleType:
     os.environ["YOLO_OFFLINE"] = "true"
     os.environ["YOLO_VERBOSE"] = "false"
     os.environ.setdefault("YOLO_CONFIG_DIR", str(Path(cache).resolve() / "ultralytics"))
+    opens = Image.open
     import ultralytics as package
 
+    Image.open = opens  # its own raises ModuleNotFoundError for whatever is no image
     if package.settings["sync"]:
         package.settings.update(sync=False)
     return package

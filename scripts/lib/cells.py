@@ -1,0 +1,53 @@
+"""Cells of a CSV that a spreadsheet shows as they are: no text of ours becomes a formula there.
+
+File names, container messages and captions come from outside; `=HYPERLINK(...)` as a clip's name
+would be run by the program that opens the table. What `guard` adds, `unguard` takes off, so a table
+read back holds what was written.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator
+
+_FORMULA_START = ("=", "+", "-", "@", "\t", "\r", "'")
+
+
+def guard(value: object) -> str:
+    """A CSV cell: text that begins like a formula (`= + - @`) gets a `'` in front.
+
+    Text that begins with `'` gets one more, so that `unguard` gives back what was there. Numbers,
+    negative ones too, stay as they are; None and NaN are empty, booleans 0 and 1.
+    """
+    if value is None or value != value:  # NaN is the one value unlike itself
+        return ""
+    if isinstance(value, bool):
+        return str(int(value))
+    text = str(value)
+    if text.startswith(_FORMULA_START) and not _is_number(text):
+        return "'" + text
+    return text
+
+
+def unguard(cell: str) -> str:
+    """What `guard` was given, as text."""
+    return cell[1:] if cell.startswith("'") else cell
+
+
+def read(path: str | os.PathLike, errors: str = "surrogateescape") -> Iterator[list[str]]:
+    """The lines of a CSV table as lists of text, the header first, guards taken off.
+
+    `errors` says what becomes of bytes that are no UTF-8 (see `open`).
+    """
+    with open(path, encoding="utf-8", errors=errors, newline="") as stream:
+        for line in csv.reader(stream):
+            yield [unguard(cell) for cell in line]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return text.strip() == text
