@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import TextIO
 
 _FORMULA_START = ("=", "+", "-", "@", "\t", "\r", "'")
 
@@ -43,6 +44,20 @@ def read(path: str | os.PathLike, errors: str = "surrogateescape") -> Iterator[l
     with open(path, encoding="utf-8", errors=errors, newline="") as stream:
         for line in csv.reader(stream):
             yield [unguard(cell) for cell in line]
+
+
+class Writer:
+    """Writes lines of a CSV table to an open text stream, guarded; `\\n` ends a line."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._plain = csv.writer(stream, lineterminator="\n")
+        self._quoted = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
+
+    def write(self, line: Iterable[object]) -> None:
+        """Write one line; a carriage return, which Python 3.11 leaves bare, is quoted as well."""
+        guarded = [guard(value) for value in line]
+        writer = self._quoted if any("\r" in cell for cell in guarded) else self._plain
+        writer.writerow(guarded)
 
 
 def _is_number(text: str) -> bool:

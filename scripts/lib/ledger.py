@@ -10,7 +10,6 @@ spreadsheet would run is guarded (see `cells`).
 from __future__ import annotations
 
 import contextlib
-import csv
 import io
 import os
 from collections import Counter
@@ -108,11 +107,17 @@ def write_table(path: str | os.PathLike, columns: Iterable[str], rows: Iterable[
     """Write rows as CSV, guarded and atomically; None and NaN are empty cells, booleans 0 and 1."""
     columns = list(columns)
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, columns, lineterminator="\n", extrasaction="raise")
-    writer.writeheader()
+    writer = cells.Writer(buffer)
+    writer.write(columns)
     for line in rows:
-        writer.writerow({key: cells.guard(value) for key, value in line.items()})
+        writer.write(_in_order(line, columns))
     write_text(path, buffer.getvalue())
+
+
+def _in_order(line: Row, columns: Sequence[str]) -> list[object]:
+    if len(line) != len(columns):
+        raise LedgerError(f"a row has the columns {sorted(line)}, the table {sorted(columns)}")
+    return [line[name] for name in columns]
 
 
 def write_stage(path: str | os.PathLike, stage: str, rows: Iterable[Row]) -> None:
@@ -193,15 +198,15 @@ def sorted_table(path: str | os.PathLike, stage: str) -> Iterator[Callable[[Row]
     last = ""
     try:
         with open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
-            writer = csv.DictWriter(stream, COLUMNS[stage], lineterminator="\n")
-            writer.writeheader()
+            writer = cells.Writer(stream)
+            writer.write(COLUMNS[stage])
 
             def write(line: Row) -> None:
                 nonlocal last
                 if str(line["item"]) <= last:
                     raise LedgerError(f"{path}: item {line['item']} comes after {last}")
                 last = str(line["item"])
-                writer.writerow({key: cells.guard(value) for key, value in line.items()})
+                writer.write(_in_order(line, COLUMNS[stage]))
 
             yield write
             stream.flush()

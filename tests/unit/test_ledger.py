@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scripts.lib import ledger
@@ -53,3 +53,40 @@ def test_a_stage_that_gives_each_parent_a_row_balances(children):
         for n, outcome in enumerate(outcomes)
     ]
     assert ledger.balance("crop", rows, before).balanced
+
+
+@given(
+    st.dictionaries(st.text(min_size=1), st.sampled_from(ledger.OUTCOMES), min_size=1),
+    st.data(),
+)
+def test_any_one_lost_row_unbalances_a_stage(outcomes, data):
+    before = [{"item": item, "outcome": ledger.KEPT} for item in outcomes]
+    rows = [_row(item, item, outcome) for item, outcome in outcomes.items()]
+    lost = data.draw(st.sampled_from(sorted(outcomes)))
+    left = [row for row in rows if row["item"] != lost]
+    assert ledger.balance("crop", left, before).unaccounted == (lost,)
+    found = ledger.balance("crop", rows, [row for row in before if row["item"] != lost])
+    assert found.orphans == (lost,) and not found.balanced
+
+
+_CELLS = st.text(st.characters(codec=None, exclude_characters="\0"), max_size=20)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(st.tuples(_CELLS, _CELLS), max_size=5))
+def test_tables_give_back_any_text(tmp_path, pairs):
+    rows = [{"a": first, "b": second} for first, second in pairs]
+    path = tmp_path / "t.csv"
+    try:
+        ledger.write_table(path, ["a", "b"], rows)
+    except UnicodeEncodeError:  # a lone surrogate that stands for no byte: no file name has one
+        assert any("\ud800" <= char <= "\udfff" for pair in pairs for char in "".join(pair))
+        return
+    assert ledger.read_table(path) == [
+        {key: _as_decoded(text) for key, text in row.items()} for row in rows
+    ]
+
+
+def _as_decoded(text):
+    """Bytes written as lone surrogates may join into a character when they are read again."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")

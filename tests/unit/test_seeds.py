@@ -1,6 +1,8 @@
 """Seeds: fixed values, no collisions by concatenation, no dependence on order."""
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scripts.lib.seeds import from_seed, generator, ranked, seed_of
 
@@ -52,3 +54,13 @@ def test_ranked_keeps_the_others_order_when_one_goes():
 def test_ranked_differs_between_items():
     names = [f"n{i}" for i in range(30)]
     assert ranked(names, 1, "v", "i") != ranked(names, 1, "v", "j")
+
+
+_CHOICES = st.tuples(
+    st.integers(0, 2**31), st.text(max_size=8), st.text(max_size=8), st.integers(0, 99) | st.text()
+)
+
+
+@given(_CHOICES, _CHOICES)
+def test_only_equal_choices_share_a_seed(first, second):
+    assert (seed_of(*first) == seed_of(*second)) == (first == second)
