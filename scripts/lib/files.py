@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
+import glob
 import hashlib
 import os
 import shutil
@@ -11,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _CHUNK = 1 << 20
+_OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ESTALE}
 _FICLONE = 0x40049409  # ioctl of Linux: share the extents of another file (btrfs, xfs, ...)
 
 
@@ -45,6 +48,17 @@ def sha256_path(path: str | os.PathLike) -> str:
     return sha256_bytes("".join(lines).encode())
 
 
+@contextlib.contextmanager
+def naming(path: str | os.PathLike) -> Iterator[None]:
+    """Put `path` into an error of the disk in the block that names no file (`write` gives none)."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno in _OF_THE_DISK:
+            error.filename = os.fspath(path)
+        raise
+
+
 def write_bytes(path: str | os.PathLike, data: bytes, durable: bool = True) -> None:
     """Write `data` to `path` so that a reader sees the old content or the new, never a part.
 
@@ -53,9 +67,11 @@ def write_bytes(path: str | os.PathLike, data: bytes, durable: bool = True) -> N
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    if durable:
+        clear_leftovers(path)
     temporary = path.with_name(f".{path.name[-150:]}.{os.getpid()}.part")
     try:
-        with open(temporary, "wb") as stream:
+        with naming(path), open(temporary, "wb") as stream:
             stream.write(data)
             stream.flush()
             if durable:
@@ -63,6 +79,13 @@ def write_bytes(path: str | os.PathLike, data: bytes, durable: bool = True) -> N
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def clear_leftovers(path: str | os.PathLike) -> None:
+    """Remove what killed processes left of their attempts to write `path`."""
+    path = Path(path)
+    for leftover in path.parent.glob(f".{glob.escape(path.name[-150:])}.*.part"):
+        leftover.unlink(missing_ok=True)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
@@ -86,7 +109,8 @@ def whole_folder(target: str | os.PathLike) -> Iterator[Path]:
             shutil.rmtree(leftover)
     scratch.mkdir()
     try:
-        yield scratch
+        with naming(target):
+            yield scratch
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
@@ -97,13 +121,18 @@ def whole_folder(target: str | os.PathLike) -> Iterator[Path]:
         shutil.rmtree(retired)
 
 
+def is_leftover(name: str) -> bool:
+    """True for a name under which this module writes what is not finished, or retires what was."""
+    return name.startswith(".") and name.endswith((".part", ".old"))
+
+
 def clone_or_copy(source: str | os.PathLike, target: str | os.PathLike) -> None:
     """Copy a file's content; shares the blocks (reflink) where the file system can."""
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name[-150:]}.{os.getpid()}.part")
     try:
-        with open(source, "rb") as reader, open(temporary, "wb") as writer:
+        with naming(target), open(source, "rb") as reader, open(temporary, "wb") as writer:
             try:
                 fcntl.ioctl(writer.fileno(), _FICLONE, reader.fileno())
             except OSError:  # this file system has no reflink: an ordinary copy is as good
@@ -119,6 +148,6 @@ def link_or_copy(source: str | os.PathLike, target: str | os.PathLike) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)
     try:
-        os.link(source, target, follow_symlinks=True)
+        os.link(os.path.realpath(source), target)  # of a symbolic link, link(2) links the link
     except OSError:  # another device, or a file system without hard links
         clone_or_copy(source, target)

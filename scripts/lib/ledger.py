@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.lib import cells
-from scripts.lib.files import write_text
+from scripts.lib.files import clear_leftovers, naming, write_text
 
 KEPT, DROPPED, QUARANTINED = "kept", "dropped", "quarantined"
 OUTCOMES = (KEPT, DROPPED, QUARANTINED)
@@ -194,10 +194,14 @@ def sorted_table(path: str | os.PathLike, stage: str) -> Iterator[Callable[[Row]
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    clear_leftovers(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     last = ""
     try:
-        with open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
+        with (
+            naming(path),
+            open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream,
+        ):
             writer = cells.Writer(stream)
             writer.write(COLUMNS[stage])
 

@@ -13,7 +13,7 @@ import os
 import tarfile
 import zipfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from scripts.lib.files import sha256_path
@@ -94,9 +94,25 @@ def for_segmenter(settings: Mapping, cache: str | os.PathLike = "cache") -> list
     chosen = resolve(wanted, cache) if wanted else own
     if not chosen.entry:
         prepared = {key: own.entry[key] for key in ("input", "output", "tags") if key in own.entry}
-        chosen = Weights(chosen.name, chosen.path, settings.get("weights_sha256"), prepared)
+        chosen = replace(chosen, entry=prepared)
+    chosen = _pinned(chosen, settings)
     prompted = known[name].get("prompts")
     return [chosen, resolve(prompted, cache)] if prompted else [chosen]
+
+
+def _pinned(weights: Weights, settings: Mapping) -> Weights:
+    """The weights under the user's own pin, if there is one: it holds for listed weights too."""
+    pin = settings.get("weights_sha256")
+    return replace(weights, sha256=pin) if pin else weights
+
+
+def require_place(weights: Weights, section: str) -> None:
+    """Raise ModelError if the user's own weights are not there; listed ones can be fetched."""
+    if not weights.entry.get("sources") and not weights.path.exists():
+        raise ModelError(
+            f"{section}.weights: there is no file or folder at {weights.path}; put it there, or "
+            f"give its path, or a name that {TABLE.name} lists"
+        )
 
 
 def wanted(config: Mapping, section: str) -> list[Weights]:
@@ -107,7 +123,7 @@ def wanted(config: Mapping, section: str) -> list[Weights]:
     try:
         if section == "mask" or config["detect"]["backend"] == "mask":
             return for_segmenter(config["mask"], config["cache"])
-        return [resolve(config["detect"]["weights"], config["cache"])]
+        return [_pinned(resolve(config["detect"]["weights"], config["cache"]), config["detect"])]
     except ModelError as error:
         raise ModelError(f"{section}: {error}") from error
 

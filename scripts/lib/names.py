@@ -13,10 +13,15 @@ import hashlib
 import os
 import re
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 
 VIDEO_ID = r"[a-z0-9][a-z0-9-]*-[0-9a-f]{10}"
 _SLUG_CHARS = 40
+_VIDEO_ENDINGS = {
+    *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"),
+    *(".mpeg", ".mpg", ".mts", ".mxf", ".ts", ".webm", ".wmv"),
+}
 
 
 class DuplicateIdError(ValueError):
@@ -39,30 +44,52 @@ def video_id(relative_path: str) -> str:
 def find_videos(raw_folder: str | os.PathLike) -> dict[str, str]:
     """Map each video id to its path relative to `raw_folder`, sorted by id.
 
-    Every entry that is not a folder counts, whatever its extension: a file that is no video gets
-    its verdict in stage 0. Hidden names (a leading dot) are left out: folders' own bookkeeping
-    such as `.DS_Store`. A folder reached through a symbolic link is not followed (loops).
+    Every entry that is not a folder counts, whatever its extension: what is no video gets its
+    verdict in stage 0. So does what would else be passed over without a word: a link to a folder
+    (not followed, it may be a loop), a folder that cannot be read, an empty one that is named like
+    a video. Hidden names (a leading dot) are left out: bookkeeping such as `.DS_Store`. Raises
+    OSError if `raw_folder` itself cannot be read.
     """
     raw_folder = os.fspath(raw_folder)
     found: dict[str, str] = {}
-    for folder, subfolders, files in os.walk(raw_folder):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        for name in files:
-            if name.startswith("."):
-                continue
-            relative = os.path.relpath(os.path.join(folder, name), raw_folder)
-            video = video_id(relative)
-            if video in found:
-                raise DuplicateIdError(
-                    f"{relative!r} and {found[video]!r} both get the id {video}; rename one of them"
-                )
-            found[video] = relative
+    for path in _entries(raw_folder):
+        relative = os.path.relpath(path, raw_folder)
+        video = video_id(relative)
+        if video in found:
+            raise DuplicateIdError(
+                f"{relative!r} and {found[video]!r} both get the id {video}; rename one of them"
+            )
+        found[video] = relative
     return dict(sorted(found.items()))
+
+
+def _entries(raw_folder: str) -> Iterator[str]:
+    """Paths of what `find_videos` counts, in no order."""
+    closed: list[OSError] = []
+    for folder, subfolders, files in os.walk(raw_folder, onerror=closed.append):
+        entries = [os.path.join(folder, name) for name in files if not name.startswith(".")]
+        inner = [name for name in subfolders if not name.startswith(".")]
+        links = [name for name in inner if os.path.islink(os.path.join(folder, name))]
+        subfolders[:] = [name for name in inner if name not in links]
+        yield from entries
+        yield from (os.path.join(folder, name) for name in links)
+        empty = not entries and not inner and folder != raw_folder
+        if empty and os.path.splitext(folder)[1].lower() in _VIDEO_ENDINGS:
+            yield folder
+    for error in closed:
+        if error.filename == raw_folder:
+            raise error
+        yield error.filename
 
 
 def frame_item(video: str, ordinal: int) -> str:
     """Id of the `ordinal`-th sampled frame of a video."""
     return f"{video}-f{ordinal:06d}"
+
+
+def lost_item(video: str, ordinal: int) -> str:
+    """Id of the `ordinal`-th stretch of a video that gave no frame to trust."""
+    return f"{video}-lost{ordinal:03d}"
 
 
 def crop_item(frame: str, ordinal: int) -> str:

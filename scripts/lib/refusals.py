@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
-from scripts.lib.files import link_or_copy, write_bytes
+from scripts.lib.files import clear_leftovers, link_or_copy, write_bytes
 from scripts.lib.names import video_id
 
 BAD_VIDEOS = "bad_videos"
@@ -23,14 +24,37 @@ def refuse_video(raw: str | os.PathLike, file: str, reason: str, dataset: str | 
         return ""
     suffix = "".join(c for c in Path(file).suffix.lower() if c.isalnum() or c == ".")[:10]
     relative = Path(BAD_VIDEOS) / reason / f"{video_id(file)}{suffix}"
-    link_or_copy(raw, Path(dataset) / relative)
+    clear_leftovers(Path(dataset) / relative)
+    if os.path.getsize(raw):
+        link_or_copy(raw, Path(dataset) / relative)
+    else:  # files of the kernel say that they are empty, and may wait for ever when read
+        write_bytes(Path(dataset) / relative, b"")
     return relative.as_posix()
 
 
-def clear_frames(video: str, reasons: tuple[str, ...], dataset: str | os.PathLike) -> None:
-    """Remove what an earlier run of one stage put under its reasons for this video."""
+def clear_video(video: str, reasons: Iterable[str], dataset: str | os.PathLike) -> None:
+    """Remove a clip's copies that an earlier run put under `reasons`, whatever their suffix."""
     for reason in reasons:
-        shutil.rmtree(Path(dataset) / BAD_FRAMES / video / reason, ignore_errors=True)
+        for file in (Path(dataset) / BAD_VIDEOS / reason).glob(f"{video}*"):
+            if file.name.partition(".")[0] == video:
+                file.unlink()
+
+
+def clear_frames(
+    video: str, reasons: tuple[str, ...], dataset: str | os.PathLike, suffix: str | None = None
+) -> None:
+    """Remove what an earlier run of one stage put under its reasons for this video.
+
+    Reasons that two stages share need `suffix`, that of the stage's own files.
+    """
+    for reason in reasons:
+        folder = Path(dataset) / BAD_FRAMES / video / reason
+        if suffix is not None:
+            for file in folder.glob(f"*{suffix}"):
+                file.unlink()
+            if any(folder.glob("*")):
+                continue
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def refuse_frame(

@@ -8,9 +8,27 @@ from pathlib import Path
 
 import yaml
 
+DEFAULTS = Path(__file__).resolve().parents[2] / "config" / "config.yaml"
+
 
 class SettingsError(ValueError):
     """The merged configuration breaks the schema; the message lists every fault with its place."""
+
+
+def load(*overlays: str | Path) -> dict:
+    """The defaults with settings files laid over them, as Snakemake merges them; unchecked."""
+    merged: dict = {}
+    for path in (DEFAULTS, *overlays):
+        _lay_over(merged, yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
+    return merged
+
+
+def _lay_over(below: dict, above: Mapping) -> None:
+    for key, value in above.items():
+        if isinstance(value, Mapping) and isinstance(below.get(key), dict):
+            _lay_over(below[key], value)
+        else:
+            below[key] = value
 
 
 def check(config: Mapping, schema_path: str | Path) -> None:

@@ -18,7 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from scripts.lib import ledger
-from scripts.lib.files import sha256_bytes, sha256_file, write_text
+from scripts.lib.files import is_leftover, sha256_bytes, sha256_file, write_text
 from scripts.lib.trainer_files import is_trainer_file
 
 FOLDER = "stamps"
@@ -77,7 +77,8 @@ def write(
         for path in sorted(set(inputs))
         if not (name := os.path.relpath(path, dataset)).startswith("..") and path.endswith(".csv")
     }
-    outcomes = Counter(row["outcome"] for row in ledger.iter_table(table))
+    rows = ledger.iter_table(table) if table.suffix == ".csv" else ()  # else: croissant.json
+    outcomes = Counter(row["outcome"] for row in rows)
     stamp = {
         "table": os.path.relpath(table, dataset),
         "sha256": sha256_file(table),
@@ -129,7 +130,11 @@ def _versions(rule: str) -> dict[str, str]:
 
 
 def _unlisted(table: Path, dataset: Path, known: Iterable[str]) -> dict[str, str]:
-    """Digests of files in the table's folder that no row lists with a digest, nor is `known`."""
+    """Digests of files in the table's folder that no row lists with a digest, nor is `known`.
+
+    Tables with a stamp of their own (`videos/` beside `videos.csv`, with clips that are gone) and
+    what a killed job left are no part of it.
+    """
     folder = table.with_suffix("")
     if not folder.is_dir():
         return {}
@@ -137,7 +142,9 @@ def _unlisted(table: Path, dataset: Path, known: Iterable[str]) -> dict[str, str
     listed.update(known)
     found = {}
     for path in sorted(folder.rglob("*")):
-        name = os.path.relpath(path, dataset)
-        if path.is_file() and name not in listed and not is_trainer_file(path.relative_to(folder)):
+        name, within = os.path.relpath(path, dataset), path.relative_to(folder)
+        if not path.is_file() or name in listed or is_trainer_file(within):
+            continue
+        if not (any(map(is_leftover, within.parts)) or place(dataset, path).is_file()):
             found[name] = sha256_file(path)
     return found

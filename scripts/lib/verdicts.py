@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from scripts.lib.ledger import KEPT
 
 REJECTED, DUPLICATE = "EXTRACTOR_REJECTED", "DUPLICATE_VIDEO"
-OK = "OK"
+OK, TOO_LARGE = "OK", "TOO_LARGE"
 #: Why a raw file is refused; the rule that decides is in `probing`, stage 0 and here.
 VERDICTS = {
     "CORRUPT_CONTAINER": "cannot be opened, or none of its frames decodes",
@@ -17,6 +17,7 @@ VERDICTS = {
     "ENCRYPTED": "its video is encrypted and there is no key",
     "ZERO_DURATION": "its frames span no time",
     "LOW_RESOLUTION": "its short side, as shown, is below probe.min_short_side",
+    TOO_LARGE: "its frames have more pixels than probe.max_megapixels allows",
     "UNREADABLE": "the file system refuses to read it, or it is no regular file",
     "DECODER_CRASHED": "looking at it killed the decoder",
     "DECODE_TIMEOUT": "looking at it took longer than probe.timeout_s",
@@ -24,6 +25,8 @@ VERDICTS = {
     REJECTED: "it opened, but stage 1 got no clean frame out of it",
     DUPLICATE: "is byte for byte another clip of the set",
 }
+#: Those that stage 0 gives.
+OF_STAGE_0 = tuple(name for name in VERDICTS if name not in (REJECTED, DUPLICATE))
 
 
 @dataclass(frozen=True)
