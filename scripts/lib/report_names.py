@@ -41,6 +41,11 @@ REPORTS = {
         "Similarity",
         "How alike are the images of the final dataset, within a clip and across clips?",
     ),
+    "verify_dataset": (
+        "Verify",
+        "Whole dataset",
+        "Is the dataset what the pipeline wrote, to the last bit, and is nothing else in it?",
+    ),
 }
 
 #: Stages of the ledger in the order of flow, and the report whose figures hold their sums.

@@ -57,6 +57,7 @@ class Report:
     refused_total: int = 0
     refused_hint: str = ""
     samples: list[Thumb] = field(default_factory=list)
+    fail_means: str = "stops packaging while qc.enforce is true"
 
 
 def publish(
@@ -94,6 +95,7 @@ def page(report: Report) -> str:
             question=question,
             status=status,
             summary=summary(report.checks),
+            fail_means=report.fail_means,
             counts=[(name, _said(value)) for name, value in report.counts.items()],
             checks=[_check_said(check) for check in _worst_first(report.checks)],
             charts=report.charts,

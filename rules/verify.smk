@@ -1,0 +1,49 @@
+# Verification: is the dataset what the pipeline wrote, to the last bit, and is nothing else in it?
+# Input:   none, on purpose: verifying must not make anything anew that it is to find missing
+# Output:  <qc_reports>/verify_dataset.csv, verify_dataset_videos.csv, verify_dataset.html
+# No other rule needs these; `make verify` asks for `verified` and forces `verify`.
+
+
+rule verify:
+    """Read everything again: tables, stamps, files, raw clips; a FAIL does not fail the report."""
+    output:
+        csv=f"{QC}/verify_dataset.csv",
+        videos_csv=f"{QC}/verify_dataset_videos.csv",
+        html=f"{QC}/verify_dataset.html",
+    log:
+        "logs/verify_dataset.log",
+    benchmark:
+        "benchmarks/verify_dataset.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 4
+    params:
+        raw_folder=RAW,
+        not_ours=[
+            folder
+            for folder in (
+                RAW,
+                QC,
+                config["cache"],
+                config["audit"],
+                config["augment"]["environment_folder"],
+            )
+            if folder
+        ],
+        code=code_digest("scripts/verify_dataset.py"),
+    script:
+        "../scripts/verify_dataset.py"
+
+
+rule verified:
+    """Fail, naming each fault, unless the report says that the dataset is sound."""
+    input:
+        csv=rules.verify.output.csv,
+    log:
+        "logs/verified.log",
+    benchmark:
+        "benchmarks/verified.tsv"
+    conda:
+        "../envs/report.yaml"
+    script:
+        "../scripts/require_verified.py"

@@ -1,0 +1,44 @@
+"""Fail, naming every fault, unless the last `verify` found the dataset sound."""
+
+import os
+import sys
+from pathlib import Path
+
+from scripts.lib import checks
+
+
+class VerificationError(RuntimeError):
+    """The dataset is not what the pipeline wrote; names check, figure and rows."""
+
+
+def require_verified(*, checks_csv: str | os.PathLike) -> str:
+    """One line that says what was verified; VerificationError if a check of `checks_csv` failed."""
+    found = checks.read(checks_csv)
+    page = Path(checks_csv).with_suffix(".html")
+    if not found:
+        raise VerificationError(f"{checks_csv} holds no check: nothing was verified")
+    failed = [check for check in found if check.status == checks.FAIL]
+    if failed:
+        raise VerificationError(
+            f"{len(failed)} of {len(found)} checks failed: the dataset is not as the pipeline "
+            "wrote it:\n  " + "\n  ".join(map(_said, failed)) + f"\nEach finding is on {page}."
+        )
+    warned = [check for check in found if check.status == checks.WARN]
+    also = "".join(f"\n  {_said(check)}" for check in warned)
+    return f"Verified: {len(found)} checks, none failed. The page is {page}.{also}"
+
+
+def _said(check: checks.Check) -> str:
+    where = f"; {' '.join(check.rows)}" if check.rows else ""
+    return f"{check.name}: {check.figure} (bound: {check.bound}){where}. {check.explanation}"
+
+
+if __name__ == "__main__":
+    from scripts.lib.logs import send_output_to
+
+    job = snakemake  # noqa: F821
+    send_output_to(job.log[0])
+    try:
+        print(require_verified(checks_csv=job.input.csv))
+    except VerificationError as error:
+        sys.exit(str(error))

@@ -1,0 +1,156 @@
+"""Verify: is the dataset what the pipeline wrote, to the last bit, and is nothing else in it?
+
+Reads everything again: each table against its stamp, each file against its row, each row against
+the stage before, each final image back to a raw file. Writes checks and a page; it repairs
+nothing, and never fails itself (`require_verified` does).
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from scripts.lib.logs import LOGGER
+from scripts.lib.names import find_videos
+from scripts.lib.reporting import Report, Table, publish
+from scripts.lib.verifying import FINAL, Findings, Layout
+from scripts.lib.verifying_files import Hasher, pruned, sweep
+from scripts.lib.verifying_final import WholeSet
+from scripts.lib.verifying_rows import Clip
+from scripts.lib.verifying_tables import Tables
+
+NAME = "verify_dataset"
+_CLIP_COLUMNS = ("video", "file", "considered", "kept", "files", "final_images", "faults")
+
+
+@dataclass
+class Verdict:
+    """What was found: the faults, and figures of the whole and of each clip."""
+
+    findings: Findings
+    counts: dict[str, int]
+    clips: list[dict]
+
+
+def verify_dataset(
+    *,
+    dataset: str | os.PathLike,
+    raw_folder: str | os.PathLike,
+    formats: Sequence[str],
+    clip_scenes: bool,
+    not_ours: Sequence[str | os.PathLike],
+    out_csv: str | os.PathLike,
+    out_videos_csv: str | os.PathLike,
+    out_html: str | os.PathLike,
+) -> None:
+    """Examine the dataset and write the report; see `verifying.Layout` for the first arguments."""
+    layout = Layout(
+        dataset=Path(dataset),
+        raw=Path(raw_folder),
+        videos=find_videos(raw_folder),
+        formats=tuple(formats),
+        clip_scenes=clip_scenes,
+        not_ours=tuple(Path(path) for path in not_ours),
+    )
+    verdict = examine(layout)
+    faults = [
+        {"check": one.check, "name": one.where, "why": one.why} for one in verdict.findings.told()
+    ]
+    publish(
+        Report(
+            name=NAME,
+            checks=verdict.findings.checks(),
+            counts=verdict.counts,
+            videos=pd.DataFrame(verdict.clips, columns=list(_CLIP_COLUMNS)),
+            tables=[Table("Findings", "Each thing that a check names.", pd.DataFrame(faults))],
+            fail_means="means that the dataset is not as the pipeline wrote it",
+        ),
+        out_csv=out_csv,
+        out_videos_csv=out_videos_csv,
+        out_html=out_html,
+    )
+
+
+def examine(layout: Layout) -> Verdict:
+    """Read everything again and say what was found; writes nothing."""
+    findings = Findings()
+    findings.looked("raw_files_found", len(layout.videos))
+    if not layout.videos:
+        findings.add("raw_files_found", layout.raw.name, "holds no raw file")
+    with Hasher() as hasher:
+        tables = Tables(layout, hasher, findings)
+        tables.look()
+        whole = WholeSet(layout, tables, findings)
+        clips, swept = [], {"environments", *(f"{FINAL}/{name}" for name in layout.formats)}
+        raw = _raw_digests(layout, hasher)
+        for video in layout.videos:
+            clip = Clip(layout, tables, findings, video)
+            clip.check_rows()
+            clip.check_files(hasher)
+            whole.add(clip, _raw_fault(layout, findings, clip, *raw[video]))
+            swept.update(clip.own_folders())
+            clips.append(_clip_figures(layout, clip))
+        whole.check_videos(hasher)
+        whole.check_environments(hasher)
+        whole.check_final()
+        for name in layout.formats:
+            whole.check_package(name, hasher)
+        known = tables.known | whole.elsewhere
+        sweep(layout, findings, "", known, prune=pruned(layout, swept))
+        read_gb = hasher.bytes / 1e9
+    for figures in clips:
+        figures["final_images"] = whole.images[figures["video"]]
+        figures["faults"] = findings.by_video[figures["video"]]
+    LOGGER.info("%.2f GB read again, %d faults", read_gb, sum(findings.counts.values()))
+    counts = {
+        "Raw files": len(layout.videos),
+        "Tables": len(tables.digests),
+        "Files": findings.totals["files_present"],
+        "Final images": len(whole.final),
+        "Findings": sum(findings.counts.values()),
+    }
+    return Verdict(findings, counts, clips)
+
+
+def _raw_digests(layout: Layout, hasher: Hasher) -> dict[str, tuple[str, str]]:
+    paths = [layout.raw / file for file in layout.videos.values()]
+    return dict(zip(layout.videos, hasher.looks(paths), strict=True))
+
+
+def _raw_fault(layout: Layout, findings: Findings, clip: Clip, digest: str, why: str) -> str:
+    """What is wrong with a clip's raw file now; told as a fault, unless stage 0 never saw it."""
+    findings.looked("raw_files_unchanged")
+    if not clip.rows["probe"] or digest == clip.raw_sha256:
+        return ""
+    fault = f"the raw file {why}" if why else "the raw file is not the one that stage 0 saw"
+    findings.add("raw_files_unchanged", layout.videos[clip.video], fault, clip.video)
+    return fault
+
+
+def _clip_figures(layout: Layout, clip: Clip) -> dict:
+    return {
+        "video": clip.video,
+        "file": layout.videos[clip.video],
+        "considered": clip.considered,
+        "kept": clip.kept,
+        "files": len(clip.files),
+    }
+
+
+if __name__ == "__main__":
+    from scripts.lib.logs import send_output_to
+
+    job = snakemake  # noqa: F821
+    send_output_to(job.log[0])
+    verify_dataset(
+        dataset=job.config["dataset"],
+        raw_folder=job.params.raw_folder,
+        formats=job.config["package"]["formats"],
+        clip_scenes=not job.config["augment"]["environment_folder"],
+        not_ours=job.params.not_ours,
+        out_csv=job.output.csv,
+        out_videos_csv=job.output.videos_csv,
+        out_html=job.output.html,
+    )
