@@ -1,0 +1,65 @@
+# Audit: what a run was, and the whole dataset in forms that others read.
+# Input:   the tables of all stages
+# Output:  <audit>/ledger.parquet, <dataset>/croissant.json; <audit>/runs/<time>/ is written by the
+#          Snakefile's handlers (RECORD), and no rule reads it
+
+from scripts.lib.run_record import Recorder
+
+AUDIT = config["audit"]
+LEDGER = f"{AUDIT}/ledger.parquet"
+CROISSANT = f"{DATASET}/croissant.json"
+
+
+RECORD = Recorder(
+    config,
+    workflow,
+    {LEDGER: "all tables of all stages", CROISSANT: "the dataset, as Croissant"},
+)
+
+
+rule ledger:
+    """All tables of all stages in one Parquet file."""
+    input:
+        probe=every(f"{DATASET}/videos/{{video}}.csv"),
+        videos=rules.videos.output.table,
+        extract=every(f"{FRAMES}/{{video}}.csv"),
+        crop=every(f"{CROPS}/{{video}}.csv"),
+        mask=every(f"{MASKS}/{{video}}.csv"),
+        environments=rules.environments.output.table,
+        augment=every(f"{AUGMENTED}/{{video}}.csv"),
+        caption=every(f"{FINAL}/captions/{{video}}.csv"),
+        final=rules.select_final.output.table,
+        package=expand(f"{FINAL}/{{format}}.csv", format=config["package"]["formats"]),
+    output:
+        parquet=LEDGER,
+    log:
+        "logs/ledger.log",
+    benchmark:
+        "benchmarks/ledger.tsv"
+    conda:
+        "../envs/report.yaml"
+    params:
+        code=code_digest("scripts/write_ledger.py"),
+    script:
+        "../scripts/write_ledger.py"
+
+
+rule croissant:
+    """The dataset's description as MLCommons Croissant 1.1, beside what it describes."""
+    input:
+        final=rules.select_final.output.table,
+        package=expand(f"{FINAL}/{{format}}.csv", format=config["package"]["formats"]),
+    output:
+        table=CROISSANT,
+    log:
+        "logs/croissant.log",
+    benchmark:
+        "benchmarks/croissant.tsv"
+    conda:
+        "../envs/report.yaml"
+    params:
+        about=settled(config["about"]),
+        formats=lookup(dpath="package/formats", within=config),
+        code=code_digest("scripts/describe_dataset.py"),
+    script:
+        "../scripts/describe_dataset.py"

@@ -1,0 +1,41 @@
+"""The dataset for others: croissant.json in its folder, which loaders and catalogues read."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from scripts.lib.croissant import describe, described_package
+from scripts.lib.files import sha256_file, write_text
+
+
+def describe_dataset(
+    *, final_csv: str, dataset: str, about: Mapping, formats: Iterable[str], out_json: str
+) -> None:
+    """Write the Croissant description `out_json` of one of the packages of these `formats`.
+
+    `about` is the configuration's section of that name. It must lie in the dataset's folder: its
+    paths are relative to it.
+    """
+    final = {
+        "path": Path(final_csv).relative_to(dataset).as_posix(),
+        "sha256": sha256_file(final_csv),
+        "bytes": Path(final_csv).stat().st_size,
+    }
+    description = describe(about, described_package(formats), final)
+    write_text(out_json, json.dumps(description, indent=1, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    from scripts.lib.logs import send_output_to
+    from scripts.lib.stamps import seal
+
+    job = snakemake  # noqa: F821
+    send_output_to(job.log[0])
+    describe_dataset(
+        final_csv=job.input.final,
+        dataset=job.config["dataset"],
+        about=job.params.about,
+        formats=job.params.formats,
+        out_json=job.output.table,
+    )
+    seal(job)

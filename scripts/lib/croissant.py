@@ -1,0 +1,172 @@
+"""The dataset as MLCommons Croissant 1.1: JSON-LD that loaders and catalogues of datasets read.
+
+https://docs.mlcommons.org/croissant/docs/croissant-spec-1.1.html
+
+All paths are relative to the description, which lies in the dataset's folder. The images and masks
+are those of a package, so what was refused is not among them; their facts are joined from the final
+table by the item in the file's name. `mlcroissant` carries out one join a record set, so images and
+masks are a set each; both have all columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+VERSION = "http://mlcommons.org/croissant/1.1"
+#: Columns of the final table that are fields, and what they are; the rest is the pipeline's own.
+FIELDS = {
+    "caption": ("sc:Text", "caption: subject token, class, framing, background"),
+    "video": ("sc:Text", "id of the clip; keep the images of one clip on one side of a split"),
+    "kind": ("sc:Text", "kind of background: flat, noise, environment or synthetic"),
+    "framing": ("sc:Text", "close-up, half body or full body"),
+    "background": ("sc:Text", "the background in words, as in the caption"),
+    "width": ("sc:Integer", "px"),
+    "height": ("sc:Integer", "px"),
+    "sha256": ("sc:Text", "SHA-256 of the image's file"),
+    "mask_sha256": ("sc:Text", "SHA-256 of the mask's file"),
+}
+_TRAIN = "05_final_training/imagefolder/train"
+#: Patterns of a package's images and of its masks, by format; the first that is made is described.
+#: In some readers `*` runs across folders, so images that lie above their masks are told by how
+#: their names do not begin.
+LAYOUTS = {
+    "kohya": (["05_final_training/kohya/img/*/*.png"], ["05_final_training/kohya/mask/*.png"]),
+    "imagefolder": (
+        [f"{_TRAIN}/{'masks/'[:n]}[!{'masks/'[n]}]*.png" for n in range(len("masks/"))],
+        [f"{_TRAIN}/masks/*.png"],
+    ),
+}
+_TERMS = (
+    *("arrayShape", "citeAs", "column", "containedIn", "equivalentProperty", "extract", "field"),
+    *("fileProperty", "fileObject", "fileSet", "format", "includes", "isArray", "isLiveDataset"),
+    *("jsonPath", "key", "md5", "parentField", "path", "recordSet", "references", "regex"),
+    *("repeated", "replace", "samplingRate", "separator", "source", "subField", "transform"),
+)
+
+
+def described_package(formats: Iterable[str]) -> str:
+    """Which of the packages that are made is described; ValueError where none is known here."""
+    formats = list(formats)
+    for name in LAYOUTS:
+        if name in formats:
+            return name
+    raise ValueError(f"no Croissant layout for packages {formats}; known: {', '.join(LAYOUTS)}")
+
+
+def describe(about: Mapping, package: str, final_csv: Mapping) -> dict:
+    """The description of a package (a key of LAYOUTS); `about` is the configuration's section.
+
+    `final_csv` is {path, sha256, bytes} of the final table, its path relative to the dataset.
+    """
+    images, masks = LAYOUTS[package]
+    return {
+        "@context": _context(),
+        "@type": "sc:Dataset",
+        "conformsTo": VERSION,
+        **_about(about),
+        "distribution": [
+            _table("final.csv", final_csv, "each image that was considered, with its verdict"),
+            _files("image-files", images, "the images: RGB"),
+            _files("mask-files", masks, "their masks: white is the subject"),
+        ],
+        "recordSet": [
+            _records("images", "image", "image-files", "the final images"),
+            _records("masks", "mask", "mask-files", "the masks of the final images"),
+        ],
+    }
+
+
+def _about(about: Mapping) -> dict:
+    known = {
+        "name": about["name"],
+        "description": about["description"],
+        "license": about["licence"],
+        "url": about["url"],
+        "version": about["version"],
+        "datePublished": about["date_published"],
+        "citeAs": about["cite_as"],
+        "creator": {"@type": "Person", "name": about["creator"]} if about["creator"] else None,
+    }
+    return {key: value for key, value in known.items() if value}
+
+
+def _table(name: str, file: Mapping, text: str) -> dict:
+    return {
+        "@type": "cr:FileObject",
+        "@id": name,
+        "name": name,
+        "description": text,
+        "contentUrl": file["path"],
+        "contentSize": f"{file['bytes']} B",
+        "encodingFormat": "text/csv",
+        "sha256": file["sha256"],
+    }
+
+
+def _files(name: str, patterns: list[str], text: str) -> dict:
+    return {
+        "@type": "cr:FileSet",
+        "@id": name,
+        "name": name,
+        "description": text,
+        "encodingFormat": "image/png",
+        "includes": patterns if len(patterns) > 1 else patterns[0],
+    }
+
+
+def _records(name: str, content: str, files: str, text: str) -> dict:
+    """A record set of files: each one's item, its pixels, and its columns of the final table."""
+    source = {"fileSet": {"@id": files}}
+    item = _field(name, "item", "sc:Text", "id of the image; names its clip, frame, crop, variant")
+    item["source"] = {
+        **source,
+        "extract": {"fileProperty": "filename"},
+        "transform": {"regex": r"^([^.]*)(?:\.png)?$"},  # mlcroissant applies it twice
+    }
+    item["references"] = _column("item")
+    pixels = _field(name, content, "sc:ImageObject", f"the {content}'s pixels")
+    pixels["source"] = {**source, "extract": {"fileProperty": "content"}}
+    columns = [_field(name, column, *known) for column, known in FIELDS.items()]
+    for field, column in zip(columns, FIELDS, strict=True):
+        field["source"] = _column(column)
+    return {
+        "@type": "cr:RecordSet",
+        "@id": name,
+        "name": name,
+        "description": text,
+        "key": {"@id": f"{name}/item"},
+        "field": [item, pixels, *columns],
+    }
+
+
+def _field(records: str, name: str, kind: str, text: str) -> dict:
+    return {
+        "@type": "cr:Field",
+        "@id": f"{records}/{name}",
+        "name": name,
+        "description": text,
+        "dataType": kind,
+    }
+
+
+def _column(name: str) -> dict:
+    return {"fileObject": {"@id": "final.csv"}, "extract": {"column": name}}
+
+
+def _context() -> dict:
+    """The @context that the specification asks for, word for word."""
+    return {
+        "@language": "en",
+        "@vocab": "https://schema.org/",
+        **{term: f"cr:{term}" for term in _TERMS},
+        "conformsTo": "dct:conformsTo",
+        "cr": "http://mlcommons.org/croissant/",
+        "data": {"@id": "cr:data", "@type": "@json"},
+        "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+        "dct": "http://purl.org/dc/terms/",
+        "description": {"@container": "@language"},
+        "examples": {"@id": "cr:examples", "@type": "@json"},
+        "name": {"@container": "@language"},
+        "rai": "http://mlcommons.org/croissant/RAI/",
+        "sc": "https://schema.org/",
+    }
