@@ -18,7 +18,7 @@ rule caption:
     conda:
         "../envs/captioner.yaml"
     params:
-        caption=settled(config["caption"]),
+        caption=what_matters("caption"),
         subject=settled(config["subject"]),
         code=code_digest("scripts/05_caption_images.py"),
     script:

@@ -3,6 +3,8 @@
 The target policy decides which detections are the subject; the others are rows too (NOT_TARGET),
 as are boxes too small to be of use (TOO_SMALL) and frames where nothing reached
 `detect.confidence` (NO_SUBJECT, with the highest confidence that was seen). Crops are lossless.
+The detector runs in a child process with limits: a frame that ends it is quarantined
+(MODEL_CRASHED, MODEL_TIMEOUT, OUT_OF_MEMORY), and the others go on.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.lib import boxes, images, ledger, models, names
+from scripts.lib import boxes, detectors, images, isolation, ledger, models, names
 from scripts.lib.batching import halving
 from scripts.lib.files import sha256_bytes, whole_folder
 from scripts.lib.logs import Progress
 from scripts.lib.refusals import clear_frames, refuse_frame
+from scripts.lib.sandbox import Failure
 
 NO_SUBJECT, NOT_TARGET, TOO_SMALL = "NO_SUBJECT", "NOT_TARGET", "TOO_SMALL"
 UNREADABLE = "UNREADABLE_FRAME"
@@ -40,17 +43,18 @@ def crop_video(
     lines = ledger.kept(ledger.read_stage(frames_csv, "extract"))
     folder = Path(out_csv).with_suffix("")
     clear_frames(video, (UNREADABLE,), dataset)
+    clear_frames(video, isolation.REASONS, dataset, suffix=".webp")
     rows: list[ledger.Row] = []
     with whole_folder(folder) as scratch:
         if lines:
-            from scripts.lib import detectors
-
-            detector = detectors.load(settings, weights, mask_settings, threads, cache)
-            stage = _Stage(detector, settings, Path(dataset), folder, scratch, video)
-            progress = Progress(f"{video}: frames searched", len(lines))
-            for batch in _batches(lines, settings["batch"]):
-                rows.extend(stage.rows(batch))
-                progress.step(len(batch))
+            load = detectors.loader(settings, weights, mask_settings, threads, cache)
+            limits = isolation.Limits.of("detect", settings)
+            with isolation.Isolated(load, detectors.HARMLESS, limits) as detector:
+                stage = _Stage(detector, settings, Path(dataset), folder, scratch, video)
+                progress = Progress(f"{video}: frames searched", len(lines))
+                for batch in _batches(lines, settings["batch"]):
+                    rows.extend(stage.rows(batch))
+                    progress.step(len(batch))
     ledger.write_stage(out_csv, "crop", rows)
 
 
@@ -69,23 +73,27 @@ class _Stage:
     def rows(self, lines: Sequence[Mapping]) -> Iterator[ledger.Row]:
         """The rows of a batch of frames, in their order; writes the crops that are kept."""
         readable: list[tuple[Mapping, np.ndarray]] = []
-        refused: dict[str, ledger.Row] = {}
+        faults: dict[str, str] = {}
         for line in lines:
             try:
                 readable.append((line, self._read(line)))
             except (images.ImageReadError, OSError) as error:
-                refused[line["item"]] = self._unreadable(line, str(error))
-        found, remark = halving(self.detector.detect, [frame for _, frame in readable], "frames")
+                faults[line["item"]] = str(error)
+        found, remark = halving(self.detector.run, [frame for _, frame in readable], "frames")
         seen = {
             line["item"]: (frame, detections)
             for (line, frame), detections in zip(readable, found, strict=True)
         }
         for line in lines:
-            if line["item"] in refused:
-                yield refused[line["item"]]
-            else:
-                for row in self._frame_rows(line, *seen[line["item"]]):
-                    yield row | {"detail": remark}
+            if line["item"] in faults:
+                yield self._refused(line, None, UNREADABLE, faults[line["item"]])
+                continue
+            frame, detections = seen[line["item"]]
+            if isinstance(detections, Failure):
+                yield self._refused(line, frame, detections.reason, detections.detail)
+                continue
+            for row in self._frame_rows(line, frame, detections):
+                yield row | {"detail": remark}
 
     def _read(self, line: Mapping) -> np.ndarray:
         data = (self.dataset / line["path"]).read_bytes()
@@ -154,17 +162,21 @@ class _Stage:
         judged |= {"outcome": ledger.KEPT, "reason": "OK", "path": where, "sha256": digest}
         return judged
 
-    def _unreadable(self, line: Mapping, detail: str) -> ledger.Row:
+    def _refused(
+        self, line: Mapping, frame: np.ndarray | None, reason: str, detail: str
+    ) -> ledger.Row:
+        """The row of a frame that is quarantined as a whole; its file is copied."""
         path = self.dataset / line["path"]
         data = path.read_bytes() if path.is_file() else b""
-        where = refuse_frame(path.name, data, self.video, UNREADABLE, self.dataset) if data else ""
+        where = refuse_frame(path.name, data, self.video, reason, self.dataset) if data else ""
         return self._row(
             line["item"],
             line,
-            None,
+            frame,
             outcome=ledger.QUARANTINED,
-            reason=UNREADABLE,
+            reason=reason,
             path=where,
+            sha256=sha256_bytes(data) if where else "",
             detail=detail,
         )
 
@@ -175,9 +187,7 @@ class _Stage:
             "crop",
             item=item,
             parent=line["item"],
-            detector=self.detector.name,
-            weights_sha256=self.detector.weights_sha256,
-            device=self.detector.device,
+            **self.detector.about,
             **fields,
         )
 

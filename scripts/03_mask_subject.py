@@ -3,7 +3,8 @@
 Reads one video's crop table, writes one RGBA cut-out a kept crop (PNG, straight alpha, at crop
 size) and a table with a row for each. Which crops are refused: EMPTY_MASK and FULL_MASK (the
 subject's share of the crop is out of bounds), SUBJECT_CLASS_ABSENT (segmenter `ram`),
-UNREADABLE_CROP. They are copied to `bad_frames/<video>/<REASON>/`.
+UNREADABLE_CROP; and MODEL_CRASHED, MODEL_TIMEOUT and OUT_OF_MEMORY, where a crop ended the child
+process in which network and matting run. They are copied to `bad_frames/<video>/<REASON>/`.
 """
 
 import os
@@ -13,13 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.lib import images, ledger, mattes, models, segmenters
+from scripts.lib import cutouts, images, isolation, ledger, mattes, models
 from scripts.lib.batching import halving
-from scripts.lib.files import whole_folder
+from scripts.lib.cutouts import EMPTY, FULL, CutOut
+from scripts.lib.files import sha256_bytes, whole_folder
 from scripts.lib.logs import Progress
 from scripts.lib.refusals import clear_frames, refuse_frame
+from scripts.lib.sandbox import Failure
 
-EMPTY, FULL = "EMPTY_MASK", "FULL_MASK"
 ABSENT, UNREADABLE = "SUBJECT_CLASS_ABSENT", "UNREADABLE_CROP"
 REASONS = (EMPTY, FULL, ABSENT, UNREADABLE)
 
@@ -60,50 +62,28 @@ def mask_video(
     out_csv = Path(out_csv)
     video = out_csv.stem
     clear_frames(video, REASONS, dataset)
+    clear_frames(video, isolation.REASONS, dataset, suffix=".png")
     rows: list[ledger.Row] = []
     with whole_folder(out_csv.with_suffix("")) as scratch:
         if crops:
-            segmenter = _segmenter(weights, settings, subject_class, cache, threads)
-            stage = Stage(segmenter, settings, Path(dataset), video, scratch)
-            progress = Progress(f"{video}: crops masked", len(crops))
-            for start in range(0, len(crops), settings["batch"]):
-                batch = crops[start : start + settings["batch"]]
-                rows.extend(stage.rows(batch))
-                progress.step(len(batch))
+            paths = [weights] if isinstance(weights, str | os.PathLike) else list(weights)
+            load = cutouts.loader(paths, settings, subject_class, cache, threads)
+            limits = isolation.Limits.of("mask", settings)
+            with isolation.Isolated(load, cutouts.HARMLESS, limits) as segmenter:
+                stage = Stage(segmenter, settings, Path(dataset), video, scratch)
+                progress = Progress(f"{video}: crops masked", len(crops))
+                for start in range(0, len(crops), settings["batch"]):
+                    batch = crops[start : start + settings["batch"]]
+                    rows.extend(stage.rows(batch))
+                    progress.step(len(batch))
     ledger.write_stage(out_csv, "mask", rows)
-
-
-def _segmenter(
-    weights: str | os.PathLike | Sequence[str | os.PathLike],
-    settings: Mapping,
-    subject_class: str,
-    cache: str | os.PathLike,
-    threads: int,
-) -> segmenters.Segmenter:
-    chosen = models.for_segmenter(settings, cache)[0]
-    several = not isinstance(weights, str | os.PathLike)
-    paths = list(weights) if several else [weights]
-    return segmenters.load(
-        settings["segmenter"],
-        paths[0] if len(paths) == 1 else paths,
-        settings["device"],
-        entry=chosen.entry,
-        pins=[settings.get("weights_sha256")],
-        sha256=chosen.sha256,
-        threads=threads,
-        cache=cache,
-        class_name=subject_class,
-        image_size=settings["image_size"],
-        ram_tags=settings["ram_tags"],
-        ram_threshold=settings["ram_threshold"],
-    )
 
 
 @dataclass
 class Stage:
     """What the rows of one video share."""
 
-    segmenter: segmenters.Segmenter
+    segmenter: isolation.Isolated
     settings: Mapping
     dataset: Path
     video: str
@@ -118,49 +98,33 @@ class Stage:
                 crops.append(read_crop(self.dataset, line))
             except (images.ImageReadError, OSError) as error:
                 done[line["item"]] = self._unreadable(line, str(error))
-        for crop in list(crops):
-            if absent := self._absent(crop):
-                crops.remove(crop)
-                done[crop.item] = absent
-        alphas, remark = halving(self._alphas, crops, "crops")
-        for crop, alpha in zip(crops, alphas, strict=True):
+        offered = [(crop.image_rgb, crop.box_xyxy) for crop in crops]
+        results, remark = halving(self.segmenter.run, offered, "crops")
+        for crop, result in zip(crops, results, strict=True):
             crop.detail = remark
-            done[crop.item] = self._masked(crop, alpha)
+            done[crop.item] = self._judged(crop, result)
         return (done[line["item"]] for line in lines)
 
-    def _alphas(self, crops: Sequence[Crop]) -> list[np.ndarray]:
-        return self.segmenter.alpha([c.image_rgb for c in crops], [c.box_xyxy for c in crops])
+    def _judged(self, crop: Crop, result: CutOut | Failure) -> ledger.Row:
+        if isinstance(result, Failure):
+            return self._refused(crop, result.reason, detail=result.detail)
+        if result.absent:
+            return self._refused(
+                crop,
+                ABSENT,
+                outcome=ledger.DROPPED,
+                value=round(result.absent.score, 6),
+                threshold=result.absent.threshold,
+                detail=f"best tag: {result.absent.tag}",
+            )
+        if result.fault:
+            bound = self.settings["min_subject" if result.fault == EMPTY else "max_subject"]
+            share = round(result.share, 6)
+            return self._refused(crop, result.fault, value=share, threshold=bound)
+        return self._kept(crop, result)
 
-    def _absent(self, crop: Crop) -> ledger.Row | None:
-        if self.segmenter.presence is None:
-            return None
-        (verdict,) = self.segmenter.presence([crop.image_rgb])
-        if verdict.present:
-            return None
-        return self._refused(
-            crop,
-            ABSENT,
-            outcome=ledger.DROPPED,
-            value=round(verdict.score, 6),
-            threshold=verdict.threshold,
-            detail=f"best tag: {verdict.tag}",
-        )
-
-    def _masked(self, crop: Crop, alpha: np.ndarray) -> ledger.Row:
-        share = float(alpha.mean())
-        lowest, highest = self.settings["min_subject"], self.settings["max_subject"]
-        if share < lowest or mattes.subject_box(alpha) is None:
-            return self._refused(crop, EMPTY, value=round(share, 6), threshold=lowest)
-        if share > highest:
-            return self._refused(crop, FULL, value=round(share, 6), threshold=highest)
-        refinement = mattes.Refinement(alpha, False)
-        if self.settings["refine"]:
-            refinement = mattes.refine_alpha(crop.image_rgb, alpha, self.settings["edge_px"])
-        cutout = mattes.cut_out(crop.image_rgb, refinement.alpha, self.settings["foreground"])
-        return self._kept(crop, cutout, refinement)
-
-    def _kept(self, crop: Crop, rgba: np.ndarray, refinement: mattes.Refinement) -> ledger.Row:
-        alpha_u8 = rgba[..., 3]
+    def _kept(self, crop: Crop, result: CutOut) -> ledger.Row:
+        rgba, alpha_u8 = result.rgba, result.rgba[..., 3]
         box = mattes.subject_box(alpha_u8)
         if box is None:  # the refinement found nothing where the net had seen something
             share = round(float(alpha_u8.mean()) / 255, 6)
@@ -178,9 +142,9 @@ class Stage:
             subject_fraction=round(float(alpha_u8.mean()) / 255, 6),
             edge_fraction=round(float(((alpha_u8 > 0) & (alpha_u8 < 255)).mean()), 6),
             **dict(zip(("x1", "y1", "x2", "y2"), box, strict=True)),
-            refined=refinement.refined,
+            refined=result.refined,
             foreground=self.settings["foreground"],
-            detail="; ".join(filter(None, (crop.detail, refinement.detail))),
+            detail="; ".join(filter(None, (crop.detail, result.detail))),
         )
 
     def _refused(
@@ -204,12 +168,19 @@ class Stage:
 
     def _unreadable(self, line: Mapping[str, str], detail: str) -> ledger.Row:
         file = self.dataset / line["path"]
-        path = ""
+        path = digest = ""
         if file.is_file():
-            path = refuse_frame(file.name, file.read_bytes(), self.video, UNREADABLE, self.dataset)
+            data = file.read_bytes()
+            path = refuse_frame(file.name, data, self.video, UNREADABLE, self.dataset)
+            digest = sha256_bytes(data)
         detail = detail.replace(f"{self.dataset}{os.sep}", "")
         return self._row(
-            line["item"], ledger.QUARANTINED, reason=UNREADABLE, path=path, detail=detail
+            line["item"],
+            ledger.QUARANTINED,
+            reason=UNREADABLE,
+            path=path,
+            sha256=digest,
+            detail=detail,
         )
 
     def _row(self, item: str, outcome: str, **fields: object) -> ledger.Row:
@@ -218,9 +189,7 @@ class Stage:
             item=item,
             parent=item,
             outcome=outcome,
-            segmenter=self.segmenter.name,
-            weights_sha256=self.segmenter.weights_sha256,
-            device=self.segmenter.device,
+            **self.segmenter.about,
             **fields,
         )
 
@@ -228,9 +197,13 @@ class Stage:
 def read_crop(dataset: Path, line: Mapping[str, str]) -> Crop:
     """A crop's bytes, its RGB pixels and its subject's box in its own pixels.
 
-    Raises ImageReadError or OSError if the file cannot be read.
+    Raises ImageReadError or OSError if the file cannot be read or is not what its row says.
     """
     data = (dataset / line["path"]).read_bytes()
+    if sha256_bytes(data) != line["sha256"]:
+        raise images.ImageReadError(
+            f"{line['path']} is not the file that stage 2 wrote (SHA-256 differs)"
+        )
     image = images.decode(data, name=line["path"])
     if image.ndim != 3 or image.shape[2] != 3:
         raise images.ImageReadError(f"{line['path']} is no RGB image: shape {image.shape}")

@@ -3,14 +3,22 @@
 Re-opens every image and mask that stage 4 kept (the final validation), then writes the caption
 from what is known: subject, framing, the recipe's background. A refused image is a row:
 UNREADABLE_IMAGE, SHA_MISMATCH, MASK_MISMATCH or CAPTION_INVALID, with the fault in `value`.
+
+The optional captioner runs in a child process with limits. Images of a cut-out that ends it are
+quarantined (MODEL_CRASHED, MODEL_TIMEOUT, OUT_OF_MEMORY): a caption without its words would be a
+worse one that nobody asked for, and looks like the others.
 """
 
+import contextlib
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from scripts.lib import images
+from scripts.lib.batching import halving
 from scripts.lib.captions import (
     MAX_CLIP_TOKENS,
     build_caption,
@@ -20,8 +28,9 @@ from scripts.lib.captions import (
     count_clip_tokens,
 )
 from scripts.lib.descriptions import clean_description, composite_on_grey, fit_description
-from scripts.lib.final_check import CAPTION_INVALID, file_fault
+from scripts.lib.final_check import CAPTION_INVALID, UNREADABLE, file_fault
 from scripts.lib.geometry import facing_of, framing_of
+from scripts.lib.isolation import Isolated, Limits
 from scripts.lib.ledger import (
     KEPT,
     QUARANTINED,
@@ -34,8 +43,12 @@ from scripts.lib.ledger import (
     write_stage,
 )
 from scripts.lib.logs import Progress
+from scripts.lib.sandbox import Failure
 
-Describe = Callable[[str], tuple[str, list[str]]]  # crop's item -> (words, words removed)
+#: A crop's item -> (words, words removed), or why there are none: a row's reason and detail.
+Describe = Callable[[str], tuple[str, list[str]] | Failure]
+#: A picture that every sound captioner survives.
+HARMLESS = np.full((96, 96, 3), 128, np.uint8)
 
 
 @dataclass(frozen=True)
@@ -82,7 +95,10 @@ def caption_row(
         "facing": facing_of(crop),
         "background": line["background"],
     }
-    words, removed = describe(line["parent"]) if describe else ("", [])
+    said = describe(line["parent"]) if describe else ("", [])
+    if isinstance(said, Failure):
+        return _refused(line, said.reason, said.detail)
+    words, removed = said
     caption, cut = style.write(words, **known)
     problems = style.problems(caption, line["background"])
     return row(
@@ -107,19 +123,34 @@ def _carried(line: Mapping[str, str]) -> dict[str, str]:
     return {key: line[key] for key in (*columns, "width", "height")}
 
 
-def model_describer(masks_csv: Path, dataset: Path, settings: Mapping, style: Style) -> Describe:
+@contextlib.contextmanager
+def model_describer(
+    masks_csv: Path, dataset: Path, settings: Mapping, style: Style
+) -> Iterator[Describe]:
     """A function from a crop's item to what the captioner says of its cut-out, asked once each."""
-    from scripts.lib.backends.image_to_text import ImageToText
+    cutouts = {line["item"]: line for line in kept(read_stage(masks_csv, "mask"))}
 
-    model = ImageToText(settings["model"], device=settings.get("device", "cpu"))
-    cutouts = {line["item"]: line["path"] for line in kept(read_stage(masks_csv, "mask"))}
+    def load() -> tuple[dict[str, str], Callable[[list[np.ndarray]], list[str]]]:
+        from scripts.lib.backends.image_to_text import ImageToText
 
-    @functools.cache
-    def describe(crop: str) -> tuple[str, list[str]]:
-        said = model.describe(composite_on_grey(images.read(dataset / cutouts[crop])))
-        return clean_description(said, token=style.token, context_words=style.context_words)
+        model = ImageToText(settings["model"], device=settings.get("device", "cpu"))
+        return {}, lambda images_rgb: [model.describe(image) for image in images_rgb]
 
-    return describe
+    with Isolated(load, HARMLESS, Limits.of("caption", settings)) as model:
+
+        @functools.cache
+        def describe(crop: str) -> tuple[str, list[str]] | Failure:
+            line = cutouts[crop]
+            try:
+                cutout_rgba = images.read_verified(dataset / line["path"], line["sha256"])
+            except images.ImageReadError:  # its message has the dataset's own place in it
+                return Failure(UNREADABLE, f"{line['path']} is not the file that stage 3 wrote")
+            (said,), _ = halving(model.run, [composite_on_grey(cutout_rgba)], "cut-outs")
+            if isinstance(said, Failure):
+                return said
+            return clean_description(said, token=style.token, context_words=style.context_words)
+
+        yield describe
 
 
 def caption_video(
@@ -145,17 +176,21 @@ def caption_video(
     dataset = Path(dataset)
     offered = kept(read_stage(augment_csv, "augment"))
     crops = {line["item"]: line for line in iter_stage(crops_csv, "crop")}
-    describe = None
+    describer: contextlib.AbstractContextManager = contextlib.nullcontext()
     if settings["backend"] == "transformers" and offered:
-        describe = model_describer(Path(masks_csv), dataset, settings, style)
+        describer = model_describer(Path(masks_csv), dataset, settings, style)
     rows, progress = [], Progress("images captioned", len(offered))
-    for line in offered:
-        fault = file_fault(dataset / line["path"], dataset / line["mask_path"], line)
-        if line["parent"] not in crops:
-            raise LedgerError(f"{crops_csv} has no row for {line['parent']}, parent of an image")
-        crop = crops[line["parent"]]
-        rows.append(_refused(line, *fault) if fault else caption_row(line, crop, style, describe))
-        progress.step()
+    with describer as describe:
+        for line in offered:
+            fault = file_fault(dataset / line["path"], dataset / line["mask_path"], line)
+            parent = line["parent"]
+            if parent not in crops:
+                raise LedgerError(f"{crops_csv} has no row for {parent}, parent of an image")
+            crop = crops[parent]
+            rows.append(
+                _refused(line, *fault) if fault else caption_row(line, crop, style, describe)
+            )
+            progress.step()
     write_stage(out_csv, "caption", rows)
 
 
@@ -184,7 +219,7 @@ if __name__ == "__main__":
         crops_csv=job.input.crops,
         dataset=job.config["dataset"],
         out_csv=job.output.table,
-        settings=job.params.caption,
+        settings=job.config["caption"],
         subject=job.params.subject,
     )
     seal(job)

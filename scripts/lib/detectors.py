@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -18,6 +19,11 @@ import numpy as np
 from scripts.lib import devices, models
 from scripts.lib.boxes import Detection
 
+if TYPE_CHECKING:
+    from scripts.lib.serving import Load
+
+#: A frame that every sound detector survives.
+HARMLESS = np.full((96, 96, 3), 128, np.uint8)
 #: Confidence below which a detector's output is noise.
 FLOOR = 0.05
 
@@ -60,6 +66,23 @@ def load(
         cache=cache,
     )
     return Detector("yolo", net.device, digest, net.detect)
+
+
+def loader(
+    settings: Mapping, weights: Sequence[str], mask_settings: Mapping, threads: int, cache: str
+) -> Load:
+    """What loads the detector in a child (see `isolation`), to serve `detect`."""
+
+    def start() -> tuple[dict[str, str], Callable[[Sequence[np.ndarray]], list[list[Detection]]]]:
+        detector = load(settings, weights, mask_settings, threads, cache)
+        about = {
+            "detector": detector.name,
+            "weights_sha256": detector.weights_sha256,
+            "device": detector.device,
+        }
+        return about, detector.detect
+
+    return start
 
 
 def _from_segmenter(settings, weights, mask_settings, threads: int, cache: str) -> Detector:

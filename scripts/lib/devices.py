@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import functools
 
+from scripts.lib.sandbox import Failure, run_limited
+
 
 class DeviceError(RuntimeError):
     """The device asked for is not there."""
@@ -16,7 +18,16 @@ class DeviceMemoryError(RuntimeError):
 
 @functools.cache
 def cuda_devices() -> int:
-    """Number of CUDA devices that the driver shows; 0 where there is no driver."""
+    """Number of CUDA devices that the driver shows; 0 where there is no driver, or none answers.
+
+    The driver is asked in a child: CUDA does not survive a fork, and decoders and models run in
+    forks of this process.
+    """
+    found = run_limited(_shown_by_driver, timeout_s=60, memory_mb=None)
+    return 0 if isinstance(found, Failure) else found
+
+
+def _shown_by_driver() -> int:
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:

@@ -7,6 +7,7 @@ it before threads or CUDA are started in the parent.
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import os
 import pickle
@@ -21,15 +22,27 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 T = TypeVar("T")
-_DIED_OF_MEMORY = 97
+DIED_OF_MEMORY = 97  # exit status of a child that could not get the memory it asked for
+POLL_S = 0.02  # how often a child's memory is looked at: it may grow by some 50 MB in between
+#: Signals from outside; our own limits end a child too, but say so before its status is looked at.
+FROM_OUTSIDE = frozenset(
+    {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
+)
+_PR_SET_PDEATHSIG = 1  # prctl of Linux: the signal that a process gets when its parent dies
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a child gave no result: DECODER_CRASHED, DECODE_TIMEOUT or OUT_OF_MEMORY."""
+    """Why a child gave no result: DECODER_CRASHED, DECODE_TIMEOUT or OUT_OF_MEMORY, and for a model
+    (see `isolation`) MODEL_CRASHED or MODEL_TIMEOUT in place of the first two.
+    """
 
     reason: str
     detail: str
+
+
+class KilledError(RuntimeError):
+    """The child was killed by a user, a scheduler or a kernel short of memory: no clip's doing."""
 
 
 class ChildError(RuntimeError):
@@ -41,6 +54,7 @@ def run_limited(
     *args,
     timeout_s: float,
     memory_mb: int | None,
+    resident_mb: int | None = None,
     passing: tuple[type[Exception], ...] = (),
     **kwargs,
 ) -> T | Failure:
@@ -48,25 +62,52 @@ def run_limited(
 
     Its result must pickle. An exception of the child is raised here: as itself if it is an
     OSError (a full disk keeps its name) or one of `passing`, else as ChildError with the child's
-    traceback. `memory_mb` limits the address space; None leaves it alone (CUDA needs that).
+    traceback. A signal from outside raises KilledError. `memory_mb` limits the address space; None
+    leaves it alone (CUDA needs that). `resident_mb` limits what the child really holds
+    (`own_memory`): it is looked at every 20 ms.
     """
+    parent = os.getpid()
     reader, writer = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
     child = os.fork()
     if child == 0:
         os.close(reader)
+        end_with(parent)
         _run_child(writer, function, args, kwargs, memory_mb, (OSError, *passing))
     os.close(writer)
     try:
-        payload, in_time = _read_all(reader, time.monotonic() + timeout_s)
+        payload, stopped = _read_all(reader, child, timeout_s, resident_mb)
     finally:
         os.close(reader)
         _kill(child)
-    _, status = os.waitpid(child, 0)
-    if not in_time:
-        return Failure("DECODE_TIMEOUT", f"stopped after {timeout_s:g} s")
-    return _unpack(payload, status, memory_mb)
+        _, status = os.waitpid(child, 0)
+    return stopped or _unpack(payload, status, memory_mb)
+
+
+def end_with(parent: int) -> None:
+    """Have the kernel kill this process when the thread of `parent` that forked it is gone.
+
+    Else the child of a killed job would go on writing where the next run writes too.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it went before the line above
+        os._exit(1)
+
+
+def own_memory(pid: int) -> int:
+    """Bytes that a process holds for itself: anonymous and shared memory, 0 if it is gone.
+
+    Libraries and weights mapped from files do not count: the kernel takes those back when it
+    needs the space. With CUDA they are gigabytes, as is the address space.
+    """
+    try:
+        with open(f"/proc/{pid}/status", "rb") as stream:
+            lines = stream.read().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    held = (line.split() for line in lines if line.startswith((b"RssAnon:", b"RssShmem:")))
+    return sum(int(kilobytes) for _, kilobytes, _ in held) << 10
 
 
 def _run_child(writer: int, function, args, kwargs, memory_mb: int | None, passing) -> None:
@@ -80,7 +121,7 @@ def _run_child(writer: int, function, args, kwargs, memory_mb: int | None, passi
         try:
             message = ("result", function(*args, **kwargs))
         except MemoryError:
-            os._exit(_DIED_OF_MEMORY)
+            os._exit(DIED_OF_MEMORY)
         except passing as error:
             message = ("raise", error)
         except BaseException as error:  # noqa: BLE001 - handed on, raised in the parent
@@ -94,15 +135,23 @@ def _run_child(writer: int, function, args, kwargs, memory_mb: int | None, passi
         os._exit(status)
 
 
-def _read_all(reader: int, deadline: float) -> tuple[bytes, bool]:
+def _read_all(
+    reader: int, child: int, timeout_s: float, resident_mb: int | None
+) -> tuple[bytes, Failure | None]:
+    """All that the child writes, or the Failure of the limit that it went over."""
+    deadline = time.monotonic() + timeout_s
     pieces = []
     while True:
         left = deadline - time.monotonic()
-        if left <= 0 or not select.select([reader], [], [], left)[0]:
-            return b"".join(pieces), False
+        if left <= 0:
+            return b"", Failure("DECODE_TIMEOUT", f"stopped after {timeout_s:g} s")
+        if not select.select([reader], [], [], min(left, POLL_S) if resident_mb else left)[0]:
+            if resident_mb and own_memory(child) > resident_mb << 20:
+                return b"", Failure("OUT_OF_MEMORY", f"took more than {resident_mb} MB of memory")
+            continue
         piece = os.read(reader, 1 << 20)
         if not piece:
-            return b"".join(pieces), True
+            return b"".join(pieces), None
         pieces.append(piece)
 
 
@@ -116,12 +165,14 @@ def _kill(child: int) -> None:
 
 def _unpack(payload: bytes, status: int, memory_mb: int | None):
     code = os.waitstatus_to_exitcode(status)
-    if code == _DIED_OF_MEMORY:
+    if code == DIED_OF_MEMORY:
         return Failure("OUT_OF_MEMORY", f"needed more than {memory_mb} MB of address space")
     try:
         kind, value = pickle.loads(payload)
     except (EOFError, pickle.UnpicklingError):
         name = signal.Signals(-code).name if code < 0 else f"exit status {code}"
+        if -code in FROM_OUTSIDE:
+            raise KilledError(f"the decoding process was killed from outside ({name})") from None
         return Failure("DECODER_CRASHED", f"the decoding process died of {name}")
     if kind == "raise":
         raise value

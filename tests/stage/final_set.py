@@ -14,6 +14,8 @@ CAPTION = {
     "template": "{token} {class}, {framing}{facing}, {background}",
     "backend": "template",
     "model": None,
+    "timeout_s": 60,
+    "memory_mb": 8192,
     "context_words": [],
 }
 PACKAGE = {"repeats": 4, "resolution": 512, "link": True}

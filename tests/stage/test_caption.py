@@ -7,7 +7,9 @@ import pytest
 
 from scripts.lib import images, ledger
 from scripts.lib.captions import CaptionSettingError
+from scripts.lib.descriptions import composite_on_grey
 from scripts.lib.files import sha256_bytes
+from tests.deadly import ENDS, room
 from tests.stage.final_set import Clip, select
 
 
@@ -243,7 +245,19 @@ def test_local_model_folder_describes_a_picture(model_folder):
     assert set(said.split()) <= {*WORDS, "[UNK]"}
 
 
-def test_captioner_runs_in_the_stage(clip, model_folder):
+def test_captioner_runs_in_the_stage(clip, model_folder, monkeypatch):
+    from scripts.lib.backends import image_to_text
+
+    class OneThread(image_to_text.ImageToText):
+        """This test's process has used torch's threads; a job's never has when it forks."""
+
+        def __init__(self, *arguments, **options):
+            import torch
+
+            torch.set_num_threads(1)
+            super().__init__(*arguments, **options)
+
+    monkeypatch.setattr(image_to_text, "ImageToText", OneThread)
     rows = clip.caption(backend="transformers", model=str(model_folder))
     assert {line["outcome"] for line in rows} == {"kept"}
     for line in rows:
@@ -251,15 +265,15 @@ def test_captioner_runs_in_the_stage(clip, model_folder):
         assert int(line["clip_tokens"]) <= 75
 
 
-def test_captioner_words_are_cleaned_and_merged(clip, monkeypatch):
-    seen = []
-
+def test_captioner_words_are_cleaned_and_merged(clip, monkeypatch, tmp_path):
     class Fake:
         def __init__(self, folder, device):
             assert folder == "some/folder"
+            self.seen = 0
 
         def describe(self, image_rgb):
-            seen.append(image_rgb)
+            np.save(tmp_path / f"seen{self.seen}.npy", image_rgb)
+            self.seen += 1
             return "a woman in a red hat, in a living room with a couch"
 
     monkeypatch.setattr("scripts.lib.backends.image_to_text.ImageToText", Fake)
@@ -269,6 +283,7 @@ def test_captioner_words_are_cleaned_and_merged(clip, monkeypatch):
     )
     assert rows[0]["removed_words"] == "living room; couch"
     assert rows[0]["caption_source"] == "transformers"
+    seen = [np.load(path) for path in sorted(tmp_path.glob("seen*.npy"))]
     assert len(seen) == 2  # once a cut-out, not once a variant
     cutout = images.read(clip.dataset / clip.rows["mask"][0]["path"])
     clear = cutout[..., 3] == 0
@@ -289,6 +304,52 @@ def test_words_that_do_not_fit_clip_are_cut_and_recorded(clip, monkeypatch):
     assert line["outcome"] == "kept"
     assert line["clip_tokens"] == "75"
     assert line["removed_words"].count("smiling") == 90 - line["caption"].count("smiling")
+
+
+@pytest.mark.parametrize("how", ["segfault", "memory", "hang"])
+def test_a_cut_out_that_ends_the_captioner_costs_its_own_images(clip, monkeypatch, how):
+    """Quarantined: a caption without the model's words would look like the others and be worse."""
+    end, reason, detail = ENDS[how]
+    guilty = clip.rows["mask"][1]
+    marked = composite_on_grey(images.read(clip.dataset / guilty["path"]))
+
+    class Fake:
+        def __init__(self, folder, device):
+            pass
+
+        def describe(self, image_rgb):
+            if np.array_equal(image_rgb, marked):
+                end()
+            return "smiling"
+
+    monkeypatch.setattr("scripts.lib.backends.image_to_text.ImageToText", Fake)
+    limits = {"hang": {"timeout_s": 0.7}, "memory": {"memory_mb": room(200)}}.get(how, {})
+    rows = clip.caption(backend="transformers", model="x", **limits)
+    assert [line["outcome"] for line in rows] == ["kept"] * 2 + ["quarantined"] * 2
+    assert {line["caption_source"] for line in rows[:2]} == {"transformers"}
+    for line in rows[2:]:
+        assert line["reason"] == reason and detail in line["value"] and line["caption"] == ""
+
+
+def test_a_cut_out_that_is_not_what_stage_3_wrote_costs_its_own_images(clip, monkeypatch):
+    class Fake:
+        def __init__(self, folder, device):
+            pass
+
+        def describe(self, image_rgb):
+            return "smiling"
+
+    monkeypatch.setattr("scripts.lib.backends.image_to_text.ImageToText", Fake)
+    path = clip.dataset / clip.rows["mask"][0]["path"]
+    path.write_bytes(path.read_bytes()[:-1])
+    rows = clip.caption(backend="transformers", model="x")
+    assert [line["reason"] for line in rows] == ["UNREADABLE_IMAGE"] * 2 + [""] * 2
+    assert str(clip.dataset) not in clip.table("caption").read_text()
+
+
+def test_the_template_needs_no_process(clip, monkeypatch):
+    monkeypatch.setattr("scripts.lib.serving.os.fork", lambda: pytest.fail("forked"))
+    assert {line["outcome"] for line in clip.caption()} == {"kept"}
 
 
 @pytest.mark.parametrize("model", [None, "no/such/folder"])

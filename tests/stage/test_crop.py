@@ -12,12 +12,20 @@ import pytest
 from scripts.lib import detectors, images, ledger, names
 from scripts.lib.boxes import Detection
 from scripts.lib.devices import DeviceMemoryError
+from scripts.lib.files import sha256_file
+from scripts.lib.isolation import IsolationError
+from tests.deadly import ENDS, Notes, room
 from tests.settings import section
 
 crop_video = importlib.import_module("scripts.02_yolo_crop").crop_video
 VIDEO = "clip-0123456789"
 LARGE = Detection((20.4, 10.2, 220.6, 230.9), 0.8, "person")
 SMALL = Detection((240.0, 50.0, 310.0, 200.0), 0.9, "person")
+
+
+def picture(ordinal: int) -> np.ndarray:
+    """The pixels of a clip's frame."""
+    return np.random.default_rng(ordinal).integers(0, 255, (240, 320, 3), dtype=np.uint8)
 
 
 @dataclass
@@ -30,8 +38,7 @@ class Clip:
         rows = []
         for ordinal in range(count):
             item = names.frame_item(VIDEO, ordinal)
-            rng = np.random.default_rng(ordinal)
-            frame = rng.integers(0, 255, (240, 320, 3), dtype=np.uint8)
+            frame = picture(ordinal)
             path = f"01_extracted_frames/{VIDEO}/{item}.webp"
             data = images.encode_webp(frame, 101)
             digest = images.write_checked(self.dataset / path, data, frame.shape)
@@ -143,27 +150,28 @@ def test_a_frame_that_is_not_what_stage_1_wrote_is_quarantined(clip, detect):
     rows = clip.run()
     assert [row["reason"] for row in rows] == ["UNREADABLE_FRAME", "OK"]
     assert (clip.dataset / rows[0]["path"]).read_bytes() == broken.read_bytes()
+    assert rows[0]["sha256"] == sha256_file(broken), "of the copy: no file without its digest"
 
 
 def test_a_batch_that_does_not_fit_is_halved_and_says_so(clip, detect):
     clip.write(4)
-    sizes = []
+    sizes = Notes(clip.dataset)
 
     def run(frames):
-        sizes.append(len(frames))
+        sizes.add(len(frames))
         if len(frames) > 1:
             raise DeviceMemoryError("CUDA out of memory")
         return [[LARGE]]
 
     detect(run)
     rows = clip.run(batch=4)
-    assert sizes == [4, 2, 1, 1, 2, 1, 1] and len(ledger.kept(rows)) == 4
+    assert sizes.read() == list("4211211") and len(ledger.kept(rows)) == 4
     assert "4 frames at once" in rows[0]["detail"]
 
 
 def test_no_network_is_loaded_where_there_is_nothing_to_search(clip, monkeypatch):
     clip.write(0)
-    monkeypatch.setattr(detectors, "load", lambda *_: pytest.fail("loaded a network"))
+    monkeypatch.setattr("scripts.lib.isolation.Isolated", lambda *_: pytest.fail("a process"))
     assert clip.run() == []
 
 
@@ -185,3 +193,60 @@ def test_boxes_from_the_segmenters_view(clip, monkeypatch):
     assert [row["reason"] for row in rows] == ["OK", "NO_SUBJECT"]
     assert [float(rows[0][key]) for key in ("x1", "y1", "x2", "y2")] == [60, 30, 200, 200]
     assert rows[0]["detector"] == "mask:isnet" and rows[0]["weights_sha256"] == "1" * 64
+
+
+def deadly(guilty: tuple[int, ...], end):
+    """A detector that sees LARGE everywhere, and that the guilty frames end."""
+    marks = [picture(ordinal)[0, 0].tolist() for ordinal in guilty]
+
+    def run(frames):
+        if any(frame[0, 0].tolist() in marks for frame in frames):
+            end()
+        return [[LARGE] for _ in frames]
+
+    return run
+
+
+@pytest.mark.parametrize("how", ["segfault", "hang", "memory", "exit"])
+def test_a_frame_that_ends_the_detector_is_quarantined_alone(clip, detect, how):
+    clip.write(6)
+    detect(deadly((), None))
+    sound = clip.run(batch=4)
+    end, reason, detail = ENDS[how]
+    detect(deadly((1,), end))
+    limits = {"hang": {"timeout_s": 0.7}, "memory": {"memory_mb": room(200)}}.get(how, {})
+    rows = clip.run(batch=4, **limits)
+    row = rows.pop(1)
+    assert rows == [line for line in sound if line["parent"] != row["parent"]]
+    assert (row["outcome"], row["reason"]) == ("quarantined", reason) and detail in row["detail"]
+    assert row["item"] == row["parent"] == names.frame_item(VIDEO, 1)
+    assert row["path"] == f"bad_frames/{VIDEO}/{reason}/{row['item']}.webp"
+    assert (row["detector"], row["device"], row["frame_width"]) == ("stand-in", "cpu", "320")
+    copy = images.read_verified(clip.dataset / row["path"], row["sha256"])
+    np.testing.assert_array_equal(copy, picture(1))
+
+
+def test_a_later_run_removes_its_own_copies_and_no_other_stages(clip, detect):
+    clip.write(2)
+    detect(deadly((1,), ENDS["exit"][0]))
+    refused = clip.run()[1]
+    of_stage_3 = (clip.dataset / refused["path"]).with_suffix(".png")
+    of_stage_3.write_bytes(b"a crop")
+    detect(deadly((), None))
+    assert {row["outcome"] for row in clip.run()} == {"kept"}
+    assert not (clip.dataset / refused["path"]).exists() and of_stage_3.exists()
+    of_stage_3.unlink()
+    clip.run()
+    assert not of_stage_3.parent.exists()
+
+
+def test_a_detector_that_ends_on_everything_fails_the_job_and_leaves_nothing(clip, detect):
+    clip.write(2)
+
+    def run(frames):
+        ENDS["segfault"][0]()
+
+    detect(run)
+    with pytest.raises(IsolationError, match=r"detect: .*harmless picture.*SIGSEGV"):
+        clip.run()
+    assert sorted(p.name for p in (clip.dataset / "02_yolo_crops").iterdir()) == []

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from scripts.lib import images, ledger, mattes, segmenters
+from scripts.lib.backends import pymatting_parts
 from scripts.lib.backends.ram import Presence
 from scripts.lib.devices import DeviceMemoryError
+from scripts.lib.isolation import IsolationError
+from tests.deadly import ENDS, Notes, room
 
 stage = importlib.import_module("scripts.03_mask_subject")
 VIDEO = "clip-0123456789"
@@ -27,6 +30,8 @@ SETTINGS = {
     "ram_threshold": 0.68,
     "batch": 4,
     "device": "cpu",
+    "timeout_s": 60,
+    "memory_mb": 8192,
 }
 SUBJECT, SCENE = (220, 40, 30), (20, 90, 200)
 
@@ -83,21 +88,29 @@ class Dataset:
         return {row["item"]: row for row in rows}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def matting():
+    """Loaded once, here, so that not every test's own process has to."""
+    import scipy.sparse  # noqa: F401
+
+    pymatting_parts.load()
+
+
 @pytest.fixture
 def dataset(tmp_path):
     return Dataset(tmp_path / "dataset")
 
 
 @pytest.fixture
-def segmenter(monkeypatch):
+def segmenter(monkeypatch, tmp_path):
     """Replace the loaded segmenter; returns a function that sets what it does."""
-    loaded = []
+    loaded = Notes(tmp_path)
 
     def put(alpha=red_is_the_subject, presence=None):
         net = segmenters.Segmenter("isnet", "cpu test", "ab" * 32, alpha, presence)
 
         def load(*arguments, **options):
-            loaded.append((arguments, options))
+            loaded.add((arguments, options))
             return net
 
         monkeypatch.setattr(segmenters, "load", load)
@@ -153,6 +166,7 @@ def test_every_refusal_has_its_reason_its_figures_and_its_copy(dataset, segmente
         assert rows[item]["path"] == f"bad_frames/{VIDEO}/{reason}/{item}.png"
         source = dataset.root / f"02_yolo_crops/{VIDEO}/{item}.png"
         assert (dataset.root / rows[item]["path"]).read_bytes() == source.read_bytes()
+        assert rows[item]["sha256"] == hashlib.sha256(source.read_bytes()).hexdigest()
     assert rows[missing]["path"] == "" and str(dataset.root) not in dataset.out.read_text()
     assert [p.name for p in dataset.out.with_suffix("").iterdir()] == [f"{good}.png"]
 
@@ -192,27 +206,28 @@ def test_nothing_kept_loads_no_network(dataset, segmenter):
     loaded = segmenter()
     dataset.add(outcome="dropped", reason="NO_SUBJECT", path="")
     assert dataset.run() == {}
-    assert loaded == [] and dataset.out.with_suffix("").is_dir()
+    assert loaded.read() == [] and dataset.out.with_suffix("").is_dir()
 
 
-def test_the_subjects_box_is_given_in_the_crops_own_pixels(dataset, segmenter):
-    seen = []
+def test_the_subjects_box_is_given_in_the_crops_own_pixels(dataset, segmenter, tmp_path):
+    seen = Notes(tmp_path)
 
     def alpha(crops_rgb, boxes_xyxy):
-        seen.extend(boxes_xyxy)
+        for box in boxes_xyxy:
+            seen.add(box)
         return red_is_the_subject(crops_rgb)
 
     segmenter(alpha)
     dataset.add(picture())
     dataset.run()
-    assert seen == [(10, 5, 60, 90)]
+    assert seen.read()[1:] == ["(10.0, 5.0, 60.0, 90.0)"]
 
 
-def test_a_batch_that_does_not_fit_is_halved_and_says_so(dataset, segmenter, caplog):
-    sizes = []
+def test_a_batch_that_does_not_fit_is_halved_and_says_so(dataset, segmenter, caplog, tmp_path):
+    sizes = Notes(tmp_path)
 
     def alpha(crops_rgb, boxes_xyxy):
-        sizes.append(len(crops_rgb))
+        sizes.add(len(crops_rgb))
         if len(crops_rgb) > 1:
             raise DeviceMemoryError("CUDA out of memory")
         return red_is_the_subject(crops_rgb)
@@ -220,7 +235,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_says_so(dataset, segmenter, cap
     segmenter(alpha)
     items = [dataset.add(picture(radius=r)) for r in (20, 22, 24)]
     rows = dataset.run(batch=3)
-    assert sizes == [3, 1, 2, 1, 1]
+    assert sizes.read()[1:] == list("31211")
     assert [rows[item]["outcome"] for item in items] == ["kept"] * 3
     assert "3 crops at once" in rows[items[0]]["detail"]
     assert "memory ran out" in caplog.text
@@ -262,3 +277,93 @@ def test_the_same_crops_give_the_same_bytes_in_any_batch(dataset, segmenter):
     table = dataset.out.read_bytes()
     assert [dict(row) for row in dataset.run(batch=2).values()] == first
     assert dataset.out.read_bytes() == table
+
+
+def test_a_crop_that_is_not_what_stage_2_wrote_is_quarantined(dataset, segmenter):
+    item, other = dataset.add(picture()), dataset.add(picture())
+    path = dataset.root / f"02_yolo_crops/{VIDEO}/{item}.png"
+    path.write_bytes(images.encode_png(picture(radius=20)))
+    rows = dataset.run()
+    row = rows[item]
+    assert (row["outcome"], row["reason"]) == ("quarantined", "UNREADABLE_CROP")
+    assert "SHA-256" in row["detail"] and rows[other]["outcome"] == "kept"
+    assert hashlib.sha256((dataset.root / row["path"]).read_bytes()).hexdigest() == row["sha256"]
+
+
+GREEN = (20, 200, 40)
+
+
+def deadly_where_green(end):
+    """A segmenter that is ended by a crop whose scene is green."""
+
+    def alpha(crops_rgb, boxes=None):
+        if any(tuple(crop[0, 0]) == GREEN for crop in crops_rgb):
+            end()
+        return red_is_the_subject(crops_rgb)
+
+    return alpha
+
+
+def green_picture():
+    crop = picture()
+    crop[crop[..., 2] > 100] = GREEN
+    return crop
+
+
+@pytest.mark.parametrize("how", ["segfault", "hang", "memory", "exit"])
+def test_a_crop_that_ends_the_segmenter_is_quarantined_alone(dataset, segmenter, how):
+    items = [dataset.add(picture(radius=r)) for r in (20, 22)]
+    guilty = dataset.add(green_picture())
+    items += [dataset.add(picture(radius=r)) for r in (24, 26)]
+    end, reason, detail = ENDS[how]
+    segmenter(deadly_where_green(end))
+    limits = {"hang": {"timeout_s": 2}, "memory": {"memory_mb": room(300)}}.get(how, {})
+    rows = dataset.run(**limits)
+    row = rows[guilty]
+    assert (row["outcome"], row["reason"]) == ("quarantined", reason) and detail in row["detail"]
+    assert row["path"] == f"bad_frames/{VIDEO}/{reason}/{guilty}.png"
+    source = dataset.root / f"02_yolo_crops/{VIDEO}/{guilty}.png"
+    assert (dataset.root / row["path"]).read_bytes() == source.read_bytes()
+    assert hashlib.sha256(source.read_bytes()).hexdigest() == row["sha256"]
+    segmenter()  # as if nothing had ever happened
+    undisturbed = dataset.run()
+    assert [rows[item] for item in items] == [undisturbed[item] for item in items]
+    assert not (dataset.root / row["path"]).exists()
+
+
+def test_matting_that_crashes_costs_one_crop(dataset, segmenter, monkeypatch):
+    """It is native code too, and sees what the net made of the crop."""
+    refine = mattes.refine_alpha
+
+    def crashes(image_rgb, alpha, edge_px):
+        if tuple(image_rgb[0, 0]) == GREEN:
+            ENDS["segfault"][0]()
+        return refine(image_rgb, alpha, edge_px)
+
+    monkeypatch.setattr(mattes, "refine_alpha", crashes)
+    guilty, other = dataset.add(green_picture()), dataset.add(picture())
+    rows = dataset.run()
+    assert rows[guilty]["reason"] == "MODEL_CRASHED" and rows[other]["outcome"] == "kept"
+
+
+def test_a_segmenter_that_ends_on_everything_fails_the_job_and_leaves_nothing(dataset, segmenter):
+    def alpha(crops_rgb, boxes=None):
+        ENDS["segfault"][0]()
+
+    segmenter(alpha)
+    dataset.add(picture())
+    with pytest.raises(IsolationError, match=r"mask: .*harmless"):
+        dataset.run()
+    assert not dataset.out.exists() and not dataset.out.with_suffix("").exists()
+
+
+def test_a_tagger_that_crashes_costs_one_crop(dataset, segmenter):
+    def presence(crops_rgb):
+        if tuple(crops_rgb[0][0, 0]) == GREEN:
+            ENDS["segfault"][0]()
+        return [Presence(True, 0.9, 0.68, "man") for _ in crops_rgb]
+
+    segmenter(presence=presence)
+    guilty, other = dataset.add(green_picture()), dataset.add(picture())
+    rows = dataset.run()
+    assert rows[guilty]["reason"] == "MODEL_CRASHED" and rows[other]["outcome"] == "kept"

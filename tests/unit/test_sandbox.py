@@ -2,12 +2,18 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from scripts.lib.sandbox import ChildError, Failure, run_limited
+from scripts.lib.sandbox import ChildError, Failure, own_memory, run_limited
+from tests.deadly import eat_memory, is_gone, room
 
+ROOT = Path(__file__).parents[2]
 LIMITS = {"timeout_s": 10, "memory_mb": 4096}
 
 
@@ -50,3 +56,45 @@ def test_no_child_is_left_behind():
     run_limited(time.sleep, 60, timeout_s=0.2, memory_mb=4096)
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
+
+
+def test_what_a_child_holds_is_limited_where_address_space_cannot_be():
+    """A GPU's decoder reserves more than the machine has, and uses little of it."""
+    limits = {"timeout_s": 30, "memory_mb": None, "resident_mb": room(200)}
+    assert run_limited(lambda: np.empty(8 << 30, np.uint8).nbytes, **limits) == 8 << 30
+    hungry = run_limited(eat_memory, **limits)
+    detail = f"took more than {limits['resident_mb']} MB of memory"
+    assert hungry == Failure("OUT_OF_MEMORY", detail)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_own_memory_counts_what_is_used_and_no_file():
+    before = own_memory(os.getpid())
+    held = np.ones(64 << 20, np.uint8)
+    assert 60 << 20 < own_memory(os.getpid()) - before < 80 << 20
+    del held
+    assert own_memory(2**22 + 1) == 0, "there is no such process"
+
+
+PARENT = """
+import os, time
+from scripts.lib.sandbox import run_limited
+
+def decode():
+    print(os.getpid(), flush=True)
+    time.sleep(100)
+
+run_limited(decode, timeout_s=100, memory_mb=None)
+"""
+
+
+def test_a_child_does_not_outlive_its_parent():
+    """It would go on writing into the folder that the next run writes."""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    with parent:
+        child = int(parent.stdout.readline())
+        parent.kill()
+        assert is_gone(child)

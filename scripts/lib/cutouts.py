@@ -1,0 +1,123 @@
+"""From a crop to its cut-out: the net's alpha, its refinement, the subject's colours at the edge.
+
+All of it is native code on hostile input, so it runs in one child process (see `isolation`), and
+what comes out is judged and written by stage 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scripts.lib import mattes, models, segmenters
+
+if TYPE_CHECKING:
+    from scripts.lib.backends.ram import Presence
+    from scripts.lib.serving import Load
+
+#: A crop's HxWx3 uint8 RGB pixels, and the subject's box x1, y1, x2, y2 in them.
+Crop = tuple[np.ndarray, tuple[float, float, float, float]]
+EMPTY, FULL = "EMPTY_MASK", "FULL_MASK"
+#: A crop that every sound segmenter survives.
+HARMLESS: Crop = (np.full((96, 96, 3), 128, np.uint8), (24.0, 24.0, 72.0, 72.0))
+
+
+@dataclass(frozen=True)
+class CutOut:
+    """What became of a crop: `rgba`, HxWx4 uint8 with straight alpha, unless one of these says no.
+
+    `absent`: the segmenter's verdict that the subject's class is not there. `fault`: EMPTY or FULL,
+    after `share`, the mean of the net's alpha. `refined` and `detail` are mattes.Refinement's.
+    """
+
+    rgba: np.ndarray | None = None
+    share: float = 0.0
+    refined: bool = False
+    detail: str = ""
+    fault: str = ""
+    absent: Presence | None = None
+
+
+def loader(
+    weights: Sequence[str],
+    settings: Mapping,
+    subject_class: str,
+    cache: str,
+    threads: int,
+) -> Load:
+    """What loads the segmenter of the `mask` settings in a child, to serve `cut_outs`."""
+
+    def load() -> tuple[dict[str, str], Callable[[Sequence[Crop]], list[CutOut]]]:
+        segmenter = _segmenter(weights, settings, subject_class, cache, threads)
+        if settings["refine"] or settings["foreground"]:
+            from scripts.lib.backends import pymatting_parts
+
+            pymatting_parts.load()  # compiles the first time ever: no call's limit is for that
+        about = {
+            "segmenter": segmenter.name,
+            "weights_sha256": segmenter.weights_sha256,
+            "device": segmenter.device,
+        }
+        return about, lambda crops: cut_outs(segmenter, crops, settings)
+
+    return load
+
+
+def _segmenter(
+    weights: Sequence[str], settings: Mapping, subject_class: str, cache: str, threads: int
+) -> segmenters.Segmenter:
+    chosen = models.for_segmenter(settings, cache)[0]
+    return segmenters.load(
+        settings["segmenter"],
+        weights,
+        settings["device"],
+        entry=chosen.entry,
+        pins=[settings.get("weights_sha256")],
+        sha256=chosen.sha256,
+        threads=threads,
+        cache=cache,
+        class_name=subject_class,
+        image_size=settings["image_size"],
+        ram_tags=settings["ram_tags"],
+        ram_threshold=settings["ram_threshold"],
+    )
+
+
+def cut_outs(
+    segmenter: segmenters.Segmenter, crops: Sequence[Crop], settings: Mapping
+) -> list[CutOut]:
+    """One CutOut for each crop; raises DeviceMemoryError if the GPU's memory does not suffice."""
+    absent = _absent(segmenter, [image for image, _ in crops])
+    there = [crop for crop, verdict in zip(crops, absent, strict=True) if verdict is None]
+    alphas = iter(segmenter.alpha([c[0] for c in there], [c[1] for c in there]) if there else [])
+    return [
+        cut_out(image, next(alphas), settings) if verdict is None else CutOut(absent=verdict)
+        for (image, _), verdict in zip(crops, absent, strict=True)
+    ]
+
+
+def _absent(
+    segmenter: segmenters.Segmenter, images_rgb: Sequence[np.ndarray]
+) -> list[Presence | None]:
+    """The verdict on each image that does not hold the subject's class, None for the others."""
+    if segmenter.presence is None:
+        return [None] * len(images_rgb)
+    verdicts = [verdict for image in images_rgb for verdict in segmenter.presence([image])]
+    return [None if verdict.present else verdict for verdict in verdicts]
+
+
+def cut_out(image_rgb: np.ndarray, alpha: np.ndarray, settings: Mapping) -> CutOut:
+    """The cut-out of an HxWx3 uint8 RGB image by the net's alpha (HxW float, 0..1)."""
+    share = float(alpha.mean())
+    if share < settings["min_subject"] or mattes.subject_box(alpha) is None:
+        return CutOut(share=share, fault=EMPTY)
+    if share > settings["max_subject"]:
+        return CutOut(share=share, fault=FULL)
+    refinement = mattes.Refinement(alpha, False)
+    if settings["refine"]:
+        refinement = mattes.refine_alpha(image_rgb, alpha, settings["edge_px"])
+    rgba = mattes.cut_out(image_rgb, refinement.alpha, settings["foreground"])
+    return CutOut(rgba, share, refinement.refined, refinement.detail)

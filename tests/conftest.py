@@ -1,0 +1,34 @@
+"""What holds for all tests, and finished runs that many of them look at.
+
+Tests that change anything of a run work on a copy.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.workflow import small_run
+from tests.workflow.demo_run import Demo, make_demo
+
+# The stages fork processes for their models. Here those come from a process in which other tests
+# have run numba's compiled loops, and GNU OpenMP, its default, cannot be used on both sides.
+os.environ.setdefault("NUMBA_THREADING_LAYER", "workqueue")
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory):
+    """The finished demo; FERRARI_DEMO names the folder of one that is there already."""
+    if os.environ.get("FERRARI_DEMO"):
+        return Demo(Path(os.environ["FERRARI_DEMO"]).resolve())
+    return make_demo(tmp_path_factory.mktemp("demo"))
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory):
+    """The finished small run; FERRARI_SMALL names the folder of one that is there already."""
+    if os.environ.get("FERRARI_SMALL"):
+        return Demo(Path(os.environ["FERRARI_SMALL"]).resolve())
+    run = small_run.start(tmp_path_factory.mktemp("small"))
+    run.run("--cores", str(os.cpu_count()))
+    return run
