@@ -20,6 +20,7 @@ rule extract:
         nvdec=int(config["extract"]["decoder"] != "cpu" and cuda_devices() > 0),
     params:
         raw=raw_file,
+        max_megapixels=config["probe"]["max_megapixels"],
         settings=what_matters("extract"),
         code=code_digest("scripts/01_extract_frames.py"),
     script:

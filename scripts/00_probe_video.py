@@ -5,13 +5,11 @@ refused for is listed in `scripts.lib.verdicts.VERDICTS`. A refused file is copi
 the file system can, to `bad_videos/<VERDICT>/`, with a line in the table that says why.
 """
 
-import os
-
-from scripts.lib import ledger, probing
-from scripts.lib.files import sha256_file
-from scripts.lib.refusals import refuse_video
+from scripts.lib import ledger, probing, raw_files
+from scripts.lib.containers import is_too_large
+from scripts.lib.refusals import clear_video, refuse_video
 from scripts.lib.sandbox import Failure, run_limited
-from scripts.lib.verdicts import OK
+from scripts.lib.verdicts import OF_STAGE_0, OK, TOO_LARGE
 
 
 def probe_video(
@@ -20,15 +18,12 @@ def probe_video(
     """Write the one-row probe table of a raw file.
 
     `file` is its path relative to the raw folder; `settings` the `probe` section of the config.
+    Raises RawFileChangedError if the file was taken away since the folder was listed.
     """
-    problem = probing.readable_problem(raw)
-    if problem:
-        look, digest, size = probing.Look("UNREADABLE", f"the file {problem}"), "", ""
-    else:
-        digest, size = sha256_file(raw), os.path.getsize(raw)
-        look = _look_limited(raw, settings)
+    look, digest, size = _read_and_look(raw, settings)
     look, value, threshold = _apply_bounds(look, settings)
     fine = look.verdict == OK
+    clear_video(video, OF_STAGE_0, dataset)
     refused_path = "" if fine else refuse_video(raw, file, look.verdict, dataset)
     row = ledger.row(
         "probe",
@@ -48,10 +43,25 @@ def probe_video(
     ledger.write_stage(out_csv, "probe", [row])
 
 
+def _read_and_look(raw: str, settings: dict) -> tuple[probing.Look, str, int | str]:
+    """What the file is, its SHA-256 and size; both empty where it is not one file to the end."""
+    try:
+        read = raw_files.read(raw)
+        look = _look_limited(raw, settings)
+        read.check_still(raw)
+    except raw_files.NoFileError as error:
+        return probing.Look("UNREADABLE", f"the file {error}"), "", ""
+    return look, read.sha256, read.size
+
+
 def _look_limited(raw: str, settings: dict) -> probing.Look:
     """`probing.look` in a child; what ends the child becomes the verdict."""
     result = run_limited(
-        probing.look, raw, timeout_s=settings["timeout_s"], memory_mb=settings["memory_mb"]
+        probing.look,
+        raw,
+        settings["max_megapixels"],
+        timeout_s=settings["timeout_s"],
+        memory_mb=settings["memory_mb"],
     )
     if isinstance(result, Failure):
         return probing.Look(result.reason, result.detail)
@@ -60,10 +70,15 @@ def _look_limited(raw: str, settings: dict) -> probing.Look:
 
 def _apply_bounds(look: probing.Look, settings: dict) -> tuple[probing.Look, object, object]:
     """The verdict after the bounds, with the value and the threshold it was measured by."""
-    bound = settings["min_short_side"]
-    if look.verdict != OK:
+    bound, most = settings["min_short_side"], settings["max_megapixels"]
+    if look.verdict not in (OK, TOO_LARGE):
         return look, "", ""
-    short = min(int(look.facts["width"]), int(look.facts["height"]))
+    width, height = int(look.facts["width"]), int(look.facts["height"])
+    if look.verdict == TOO_LARGE or is_too_large(width, height, int(most * 1e6)):
+        refused = probing.too_large(width, height, most)  # as stored, or as shown
+        facts = {**look.facts, **refused.facts}
+        return probing.Look(TOO_LARGE, refused.detail, facts), width * height / 1e6, most
+    short = min(width, height)
     if short < bound:
         why = f"its short side is {short} px as shown; probe.min_short_side is {bound}"
         return probing.Look("LOW_RESOLUTION", why, look.facts), short, bound

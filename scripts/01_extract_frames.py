@@ -3,17 +3,19 @@
 Each sample gets a row: kept, dropped as a near-duplicate (with the mean luma change and the
 threshold), or quarantined because it was built on damaged data. A clip that the decoder crashes
 on, hangs on or gets no clean frame out of is one more row, EXTRACTOR_REJECTED, and is copied to
-`bad_videos/EXTRACTOR_REJECTED/`. Decoding runs in a child process with limits.
+`bad_videos/EXTRACTOR_REJECTED/`. Each stretch of time out of which nothing trustworthy came,
+because of errors, is a row LOST_SPAN with the seconds lost. Decoding runs in a child process with
+limits.
 """
 
 from fractions import Fraction
 from pathlib import Path
 
-from scripts.lib import ledger
+from scripts.lib import ledger, raw_files
 from scripts.lib.decoders import DecoderUnavailableError, candidates
-from scripts.lib.extraction import QUARANTINE_REASONS, Extraction, extract
+from scripts.lib.extraction import QUARANTINE_REASONS, Extraction, extract, forget
 from scripts.lib.files import whole_folder
-from scripts.lib.refusals import clear_frames, refuse_video
+from scripts.lib.refusals import clear_frames, clear_video, refuse_video
 from scripts.lib.sandbox import Failure, run_limited
 from scripts.lib.verdicts import REJECTED
 
@@ -27,18 +29,26 @@ def extract_video(
     out_csv: str,
     settings: dict,
     threads: int,
+    max_megapixels: float | None = None,
 ) -> None:
     """Write the frames and the table of one clip; a clip that stage 0 refused gets an empty table.
 
-    `settings` is the `extract` section of the config; `out_csv` lies beside the frames' folder.
+    `settings` is the `extract` section of the config; `out_csv` lies beside the frames' folder. No
+    frame beyond `max_megapixels` is decoded. Raises RawFileChangedError if the raw file is not the
+    one that stage 0 looked at, before and after its frames are taken.
     """
     folder = Path(out_csv).with_suffix("")
     probed = ledger.read_stage(probe_csv, "probe")[0]
     clear_frames(video, QUARANTINE_REASONS, dataset)
+    clear_video(video, (REJECTED,), dataset)
     with whole_folder(folder) as scratch:
         rows: list[ledger.Row] = []
         if probed["outcome"] == ledger.KEPT:
-            result = _extract_limited(raw, video, scratch, dataset, settings, probed, threads)
+            read = _probed_file(raw, probed, probe_csv)
+            result = _extract_limited(
+                *(raw, video, scratch, dataset, settings, probed, threads, max_megapixels)
+            )
+            _check_still(read, raw, video, dataset)
             rows = _with_rejection(result, raw, probed, dataset)
     for row in rows:
         if row["outcome"] == ledger.KEPT:
@@ -46,8 +56,46 @@ def extract_video(
     ledger.write_stage(out_csv, "extract", rows)
 
 
+def _probed_file(raw: str, probed: dict, probe_csv: str) -> raw_files.RawFile:
+    """The raw file, after checking that it is the one that stage 0 looked at.
+
+    The whole digest is compared: reading a file costs a hundredth of decoding it, and size and
+    time alone would let frames into the dataset under the digest of another file.
+    """
+    try:
+        read = raw_files.read(raw)
+        why = "" if read.sha256 == probed["sha256"] else "its SHA-256 differs"
+    except raw_files.NoFileError as error:
+        why = f"it {error}"
+    if why:
+        raise raw_files.RawFileChangedError(
+            f"{raw!r} is not the file that stage 0 looked at: {why}. Start the run again, and it "
+            f"is looked at anew; if it stays so, delete {probe_csv} first."
+        )
+    return read
+
+
+def _check_still(read: raw_files.RawFile, raw: str, video: str, dataset: str) -> None:
+    """Leave nothing of a file that changed while its frames were taken."""
+    try:
+        read.check_still(raw)
+    except (raw_files.NoFileError, raw_files.RawFileChangedError) as error:
+        clear_frames(video, QUARANTINE_REASONS, dataset)
+        raise raw_files.RawFileChangedError(
+            f"{raw!r} went away or changed while its frames were taken, so none of them is kept. "
+            "Start the run again, and it is looked at anew."
+        ) from error
+
+
 def _extract_limited(
-    raw: str, video: str, scratch: Path, dataset: str, settings: dict, probed: dict, threads: int
+    raw: str,
+    video: str,
+    scratch: Path,
+    dataset: str,
+    settings: dict,
+    probed: dict,
+    threads: int,
+    max_megapixels: float | None,
 ) -> Extraction | Failure:
     """`extract` in a child; a GPU decoder that dies leaves the clip to the CPU, with the reason."""
     fps = float(probed["fps"] or 25)
@@ -66,22 +114,30 @@ def _extract_limited(
                 passed_over,
                 frame_s,
                 threads,
+                None if max_megapixels is None else int(max_megapixels * 1e6),
                 timeout_s=settings["timeout_s"],
-                memory_mb=_memory_mb(decoders, settings),
+                **_memory_limit(decoders, settings),
                 passing=(DecoderUnavailableError,),
             )
         except DecoderUnavailableError as error:
-            return Failure("NO_DECODER", str(error))
-        if isinstance(result, Failure) and len(decoders) > 1:
+            result = Failure("NO_DECODER", str(error))
+        if isinstance(result, Failure):
+            forget(video, scratch, dataset)
+        if isinstance(result, Failure) and len(decoders) > 1 and result.reason != "NO_DECODER":
             passed_over = f"{passed_over}; {decoders[0].name}: {result.detail}".strip("; ")
             decoders = decoders[1:]
             continue
         return result
 
 
-def _memory_mb(decoders, settings: dict) -> int | None:
-    """CUDA maps the card's whole memory, so an address limit would stop it before it starts."""
-    return settings["memory_mb"] if all(d.name == "pyav-cpu" for d in decoders) else None
+def _memory_limit(decoders, settings: dict) -> dict[str, int | None]:
+    """How the child's memory is limited: by its address space, or where CUDA maps the card's whole
+    memory into that, by what the child really holds.
+    """
+    limit = settings["memory_mb"]
+    if all(decoder.name == "pyav-cpu" for decoder in decoders):
+        return {"memory_mb": limit}
+    return {"memory_mb": None, "resident_mb": limit}
 
 
 def _with_rejection(
@@ -90,6 +146,7 @@ def _with_rejection(
     """The clip's rows, and one that rejects the clip as a whole if no frame of it was kept."""
     if isinstance(result, Failure):
         rows, value, detail, decoder = [], result.reason, result.detail, ""
+        clear_frames(probed["item"], QUARANTINE_REASONS, dataset)  # their rows died with the child
     elif result.kept:
         return result.rows
     else:
@@ -127,5 +184,6 @@ if __name__ == "__main__":
         out_csv=job.output.table,
         settings=job.config["extract"],
         threads=job.threads,
+        max_megapixels=job.params.max_megapixels,
     )
     seal(job)

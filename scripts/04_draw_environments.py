@@ -3,7 +3,7 @@
 Reads the probe, frame and crop tables of the pinned clips; writes `environments/<id>.png` beside
 `environments.csv` (columns: scripts.lib.environments.COLUMNS). A clip without a usable scene is a
 row with its reason: NO_FRAME, NO_TRUSTED_FRAME, SCENE_HIDDEN, UNREADABLE_FRAME; a file of the
-user's folder that is no picture is UNREADABLE_PICTURE.
+user's folder that is no picture is UNREADABLE_PICTURE, one that unpacks to too much TOO_LARGE.
 """
 
 import os
@@ -103,6 +103,10 @@ def _from_folder(folder: Path, scratch: Path) -> list[Row]:
     for name, relative in found.items():
         try:
             picture = environments.shrink(environments.read_picture(folder / relative))
+        except environments.PictureTooLargeError as error:
+            most = environments.MAX_PICTURE_PIXELS / 1e6
+            measured = {"value": error.megapixels, "threshold": most, "detail": relative}
+            row = _row(name, "", QUARANTINED, reason="TOO_LARGE", **measured)
         except images.ImageReadError as error:
             LOGGER.warning("%s: %s", relative, error)
             row = _row(name, "", QUARANTINED, reason="UNREADABLE_PICTURE", detail=relative)

@@ -16,7 +16,7 @@ from scripts.lib.reporting import Report, publish
 
 NAME = "qc3_extraction_summary"
 FOLDER = "01_extracted_frames"
-DUPLICATE, MAX_FRAMES = "DUPLICATE_FRAME", "MAX_FRAMES"
+DUPLICATE, MAX_FRAMES, LOST = "DUPLICATE_FRAME", "MAX_FRAMES", "LOST_SPAN"
 FPS_TOLERANCE = 0.1  # share of the expected samples, on top of two samples at the ends
 SAMPLES = 12
 
@@ -47,6 +47,7 @@ def report_frames(
         *reopening.readable_checks("frames", kept, seen),
         *frame_checks(kept, seen, qc_settings),
         *clip_checks(videos, rows, qc_settings),
+        lost_check(videos, rows),
         *evidence.ledger_checks("extract", rows, probe),
     ]
     refused = evidence.refused(rows)
@@ -61,7 +62,7 @@ def report_frames(
             refused=thumbs.of_rows(dataset, pictured, qc_settings["thumbnails"]),
             refused_total=len(refused),
             refused_hint="Near-duplicates and samples past max_frames are not written to disk; "
-            "quarantined frames are, under bad_frames/.",
+            "quarantined frames are, under bad_frames/. A lost stretch of time has no picture.",
             samples=thumbs.of_rows(dataset, kept.assign(reason=""), SAMPLES),
         ),
         out_csv=out_csv,
@@ -84,9 +85,9 @@ def look(dataset: Path, cells: tuple) -> dict:
 def per_clip(
     rows: pd.DataFrame, probe: pd.DataFrame, ids: Sequence[str], settings: dict
 ) -> pd.DataFrame:
-    """Counts, samples against those expected, duplicates, sharpness and decoder of each clip."""
+    """Counts, samples against those expected, duplicates, sharpness, loss, decoder of each clip."""
     table = evidence.per_video(rows, ids).set_index("video")
-    samples = rows[rows["time_s"].notna() & (rows["reason"] != MAX_FRAMES)]
+    samples = rows[rows["time_s"].notna() & ~rows["reason"].isin([MAX_FRAMES, LOST])]
     by_video = samples.groupby("video")
     table["samples"] = by_video.size().reindex(ids, fill_value=0)
     low, high = expected_samples(probe.drop_duplicates("video").set_index("video"), settings)
@@ -99,6 +100,8 @@ def per_clip(
     table["median_sharpness"] = evidence.kept(rows).groupby("video")["sharpness"].median()
     table["in_order"] = by_video["time_s"].apply(lambda t: bool((t.diff().dropna() > 0).all()))
     table["in_order"] = table["in_order"].astype("boolean").fillna(True).astype(bool)
+    lost = rows[rows["reason"] == LOST].groupby("video")["value"].sum()
+    table["lost_s"] = lost.reindex(ids, fill_value=0.0).fillna(0.0).round(3)
     table["decode_errors"] = rows.groupby("video")["decode_errors"].max()
     table["decoder"] = rows[rows["decoder"] != ""].groupby("video")["decoder"].first()
     table["decoder"] = table["decoder"].fillna("")
@@ -212,6 +215,24 @@ def clip_checks(videos: pd.DataFrame, rows: pd.DataFrame, qc_settings: dict) -> 
             "Without a frame the stages behind have nothing to do.",
         ),
     ]
+
+
+def lost_check(videos: pd.DataFrame, rows: pd.DataFrame) -> Check:
+    """Seconds of footage that gave nothing to trust, in total and by clip."""
+    spans = rows[rows["reason"] == LOST]
+    losing = videos[videos["video"].isin(spans["video"])].sort_values("lost_s", ascending=False)
+    return none_of(
+        "no_footage_lost",
+        losing["video"],
+        len(videos),
+        "Clips with stretches that gave no frame to trust, because of errors in the file; each is "
+        "a row LOST_SPAN with from, to and the first error, and lost_s in the table of videos is "
+        "their sum. Copy the clip from its source again if there is one.",
+        otherwise=WARN,
+        bound="0 s",
+        figure=f"{videos['lost_s'].sum():,.1f} s in {len(spans):,} stretches of "
+        f"{len(losing):,} clips",
+    )
 
 
 def pictures(

@@ -7,12 +7,14 @@ CUDA hardware acceleration; `cpu` is PyAV.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from array import array
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
 
+from scripts.lib.damage import Promise
 from scripts.lib.devices import cuda_devices
 
 
@@ -27,6 +29,8 @@ class Plan:
     threads: int = 1  # decoder threads; damaged clips are read with one, for the same bytes always
     deinterlace: bool = False
     max_side: int | None = None
+    max_pixels: int | None = None  # of a frame as stored; no larger one is decoded
+    frame_s: Fraction = Fraction(1, 25)  # nominal time of a frame
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,9 @@ class Picture:
     luma: Callable[[], np.ndarray]  # -> HxW uint8 as stored (not upright)
     rgb: Callable[[], np.ndarray]  # -> HxWx3 uint8 RGB, upright, square pixels, SDR
     facts: dict[str, object]  # rotation, sar, transfer, matrix, bit_depth: columns of the table
+    duration_s: Fraction = Fraction(0)  # 0: not known
+    fault: str = ""  # why it is `damaged`
+    lost_before: str = ""  # why frames before it did not come out, if it does not need them
 
 
 @dataclass
@@ -52,6 +59,11 @@ class Tally:
     frames: int = 0
     errors: int = 0
     first_error: str = ""
+    packets: int = 0
+    packet_pts: array = field(default_factory=lambda: array("q"))  # of those that have one
+    time_base: Fraction | None = None  # of packet_pts
+    fault_at_end: str = ""  # an error that no frame came after
+    promise: Promise | None = None  # where the clip ends by its own account
 
     def add_error(self, message: str) -> None:
         """Count an error; the first message is kept."""
@@ -65,7 +77,7 @@ class Decoder:
 
     name: str
     version: str
-    open: Callable[[str, Plan, Tally], Iterator[Picture]]
+    open: Callable[[str, Plan, Tally], Generator[Picture]]
 
 
 def candidates(choice: str) -> tuple[list[Decoder], str]:

@@ -9,9 +9,12 @@ part in any sum, so nothing of a subject can be in the plate.
 from __future__ import annotations
 
 import os
+import stat
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -31,7 +34,17 @@ PLATE_SIDE = 640  # px; longer side of a plate, enough for something that will b
 MIN_SCENE = 0.25  # share of the frame that must be scene
 BOX_MARGIN = 0.15  # of the box's longer side, on each side: hair, hands, shadow, codec ringing
 MAX_CONFIDENCE = 0.1  # a frame without a detection is empty only if nothing came near one
+#: Pixels of the largest picture of a user's that is decoded; some files unpack to gigabytes.
+MAX_PICTURE_PIXELS = 64_000_000
 Box = tuple[float, float, float, float]
+
+
+class PictureTooLargeError(ImageReadError):
+    """A picture of more than MAX_PICTURE_PIXELS; `megapixels` where its header could be read."""
+
+    def __init__(self, message: str, megapixels: float | None = None) -> None:
+        super().__init__(message)
+        self.megapixels = megapixels
 
 
 def pinned_clips(
@@ -65,15 +78,49 @@ def pictures(folder: str | os.PathLike) -> dict[str, str]:
 
 
 def read_picture(path: str | os.PathLike) -> np.ndarray:
-    """HxWx3 uint8 RGB of a user's picture, upright (EXIF), transparency on mid grey."""
+    """HxWx3 uint8 RGB of a user's picture, upright (EXIF), transparency on mid grey.
+
+    Raises PictureTooLargeError by the size in its header, before it is unpacked, and
+    ImageReadError for anything else that cannot be read.
+    """
     try:
-        with Image.open(path) as picture:
+        with _regular(path) as stream, _opened(stream) as picture:
+            _refuse_bomb(path, picture.size)
             picture.draft("RGB", (2 * PLATE_SIDE, 2 * PLATE_SIDE))
             upright = ImageOps.exif_transpose(picture).convert("RGBA")
             plain = Image.new("RGBA", upright.size, (128, 128, 128, 255))
             return np.asarray(Image.alpha_composite(plain, upright).convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise PictureTooLargeError(f"{path} is too large to be unpacked: {error}") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        if isinstance(error, ImageReadError):
+            raise
         raise ImageReadError(f"{path} is no picture that can be read: {error}") from error
+
+
+def _opened(stream: BinaryIO) -> Image.Image:
+    """Pillow only warns of a picture below twice its own limit; the bound that counts is ours."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(stream)
+
+
+def _regular(path: str | os.PathLike) -> BinaryIO:
+    """Open a file without ever waiting for one (a FIFO waits for its writer)."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ValueError("it is no regular file")
+    return os.fdopen(descriptor, "rb")
+
+
+def _refuse_bomb(path: str | os.PathLike, size_wh: tuple[int, int]) -> None:
+    width, height = size_wh
+    if width * height > MAX_PICTURE_PIXELS:
+        raise PictureTooLargeError(
+            f"{path} is {width}x{height}: more than {MAX_PICTURE_PIXELS / 1e6:g} million pixels",
+            width * height / 1e6,
+        )
 
 
 def hidden_boxes(rows: Iterable[Mapping[str, str]]) -> dict[str, list[Box] | None]:

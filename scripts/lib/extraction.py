@@ -7,6 +7,8 @@ most a few frames are in memory at a time, whatever the clip's length.
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,18 +18,21 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import PIL.WebPImagePlugin  # noqa: F401 - else Pillow loads it in the child, short of memory
 
 from scripts.lib import images, ledger, names
-from scripts.lib.damage import trusted
+from scripts.lib.damage import Losses, LostSpan, trusted
 from scripts.lib.decoders import Decoder, DecoderUnavailableError, Picture, Plan, Tally
 from scripts.lib.files import sha256_bytes
 from scripts.lib.logs import Progress
-from scripts.lib.refusals import refuse_frame
+from scripts.lib.refusals import clear_frames, refuse_frame
 from scripts.lib.timing import Sampler
 
 DUPLICATE, DAMAGED, MAX_FRAMES, HDR = "DUPLICATE_FRAME", "DECODE_DAMAGE", "MAX_FRAMES", "HDR"
-QUARANTINE_REASONS = (DAMAGED, HDR)
+LOST = "LOST_SPAN"
+QUARANTINE_REASONS = (DAMAGED, HDR)  # of samples; each has its picture under bad_frames/
 _COMPARE_WIDTH = 256  # px; luma is area-averaged to it before frames are compared
+_THREAD_MB = 32  # room that must be there for each thread: its stack and what it allocates
 _PENDING = 8  # frames being encoded at a time
 
 
@@ -85,15 +90,16 @@ def extract(
     passed_over: str,
     frame_s: Fraction,
     threads: int,
+    max_pixels: int | None = None,
 ) -> Extraction:
     """Extract with the first decoder that takes the clip; `folder` gets the images.
 
     `passed_over` says why better decoders are not in the list; every later refusal is added to
-    it and ends up in each row's `decoder_reason`.
+    it and ends up in each row's `decoder_reason`. No frame beyond `max_pixels` is decoded.
     """
     reasons = [passed_over] if passed_over else []
     for decoder in decoders:
-        plan = Plan(threads=threads, max_side=settings["max_side"])
+        plan = Plan(threads, max_side=settings["max_side"], max_pixels=max_pixels, frame_s=frame_s)
         while True:
             try:
                 job = _Pass(video, folder, dataset, settings, decoder, frame_s)
@@ -111,6 +117,33 @@ def extract(
     raise DecoderUnavailableError("; ".join(reasons))
 
 
+def forget(video: str, folder: str | Path, dataset: str | Path) -> None:
+    """Remove what a pass has written of a clip before it was given up: no row names it."""
+    for leftover in Path(folder).iterdir():
+        leftover.unlink()
+    clear_frames(video, QUARANTINE_REASONS, dataset)
+
+
+@contextlib.contextmanager
+def _started(count: int) -> Iterator[ThreadPoolExecutor]:
+    """`count` threads, all running, or MemoryError.
+
+    A thread that is refused memory while it starts is waited for for ever (CPython), so they start
+    before a decoder has taken what the limit leaves, and only if there is room.
+    """
+    bytearray((_THREAD_MB * (count + 2)) << 20)
+    gate = threading.Barrier(count + 1)
+    with ThreadPoolExecutor(count) as pool:
+        try:
+            for _ in range(count):
+                pool.submit(gate.wait)
+        except RuntimeError as error:
+            gate.abort()
+            raise MemoryError(str(error)) from error
+        gate.wait()
+        yield pool
+
+
 class _Pass:
     """One pass over a clip with one decoder and one plan."""
 
@@ -126,6 +159,7 @@ class _Pass:
         self.video, self.folder, self.dataset = video, Path(folder), dataset
         self.settings, self.decoder = settings, decoder
         self.sampler = Sampler(settings["fps"], frame_s)
+        self.losses = Losses(frame_s)
         self.tally = Tally()
         self.rows: list[ledger.Row] = []
         self.last_kept: np.ndarray | None = None
@@ -134,13 +168,15 @@ class _Pass:
 
     def run(self, path: str, plan: Plan) -> Extraction:
         """Decode to the end (or max_frames) and return the rows."""
-        for leftover in self.folder.iterdir():
-            leftover.unlink()
+        forget(self.video, self.folder, self.dataset)
         progress = Progress(f"{self.video}: frames decoded")
         limit = self.settings["max_frames"] or float("inf")
-        with ThreadPoolExecutor(max(1, plan.threads)) as encoders:
-            for picture, clean in trusted(self._watched(path, plan, progress)):
+        pictures = self._watched(path, plan, progress)
+        with _started(max(1, plan.threads)) as encoders, contextlib.closing(pictures):
+            for picture, clean in trusted(pictures):
                 time_s = self.sampler.place(picture.time_s)
+                fault = picture.fault or picture.lost_before
+                self.losses.see(time_s, picture.duration_s, clean, fault)
                 if not self.sampler.wants(time_s):
                     continue
                 if self.samples >= limit:
@@ -149,19 +185,30 @@ class _Pass:
                 self._consider(picture, time_s, clean, encoders)
             while self.pending:
                 self._finish_oldest()
+        self.rows += [self._lost_row(number, span) for number, span in enumerate(self._lost())]
         for row in self.rows:
             row["frames_decoded"], row["decode_errors"] = self.tally.frames, self.tally.errors
         return Extraction(self.rows, self.decoder.name, "", self.tally)
 
+    def _lost(self) -> list[LostSpan]:
+        tally = self.tally
+        base = tally.time_base or Fraction(0)
+        return self.losses.finish(
+            (pts * base for pts in tally.packet_pts), tally.fault_at_end, tally.promise
+        )
+
     def _watched(self, path: str, plan: Plan, progress: Progress) -> Iterator[Picture]:
         """The decoder's pictures; leaves the pass if they show that the plan does not fit."""
-        for picture in self.decoder.open(path, plan, self.tally):
-            if plan.threads > 1 and (picture.damaged or self.tally.errors):
-                raise _PlanChangedError(replace(plan, threads=1))
-            if picture.interlaced and self.settings["deinterlace"] and not plan.deinterlace:
-                raise _PlanChangedError(replace(plan, deinterlace=True))
-            progress.step()
-            yield picture
+        with contextlib.closing(self.decoder.open(path, plan, self.tally)) as pictures:
+            for picture in pictures:
+                if plan.threads > 1 and (picture.damaged or self.tally.errors):
+                    raise _PlanChangedError(replace(plan, threads=1))
+                if picture.interlaced and self.settings["deinterlace"] and not plan.deinterlace:
+                    raise _PlanChangedError(replace(plan, deinterlace=True))
+                progress.step()
+                yield picture
+        if plan.threads > 1 and self.tally.errors:
+            raise _PlanChangedError(replace(plan, threads=1))
 
     def _consider(self, picture: Picture, time_s: Fraction, clean: bool, encoders) -> None:
         """Give one sample its row: quarantined, dropped as a duplicate, or on its way to kept."""
@@ -230,3 +277,18 @@ class _Pass:
         row |= {"outcome": ledger.DROPPED, "reason": MAX_FRAMES, "value": limit}
         row |= {"threshold": limit, "detail": "this sample and all that follow were not looked at"}
         return row
+
+    def _lost_row(self, number: int, span: LostSpan) -> ledger.Row:
+        start, end = float(span.start_s), float(span.end_s)
+        return ledger.row(
+            "extract",
+            item=names.lost_item(self.video, number),
+            parent=self.video,
+            outcome=ledger.QUARANTINED,
+            reason=LOST,
+            value=round(float(span.lost_s), 6),
+            time_s=round(start, 6),
+            decoder=self.decoder.name,
+            decoder_version=self.decoder.version,
+            detail=f"from {start:.3f} s to {end:.3f} s, {span.evidence}; first error: {span.fault}",
+        )

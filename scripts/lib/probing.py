@@ -7,7 +7,6 @@ from the packets. Every function here may meet hostile input and is meant for `s
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -16,14 +15,18 @@ from av.error import FFmpegError
 
 from scripts.lib import timing
 from scripts.lib.containers import (
+    MAX_SIDE,
     NotAVideoError,
+    header_size,
+    is_too_large,
     main_video,
     open_container,
     orientation,
     seconds,
+    what_failed,
 )
 from scripts.lib.orientation import sane_aspect, shown_size
-from scripts.lib.verdicts import OK
+from scripts.lib.verdicts import OK, TOO_LARGE
 
 _TRIES = 250  # packets in which the first frame has to decode
 _ENCRYPTED_MARKS = (b"encv", b"cenc", b"cbcs", b"\x47\xe2")  # mp4 sample entry, schemes; mkv
@@ -38,23 +41,20 @@ class Look:
     facts: dict[str, object] = field(default_factory=dict)
 
 
-def readable_problem(path: str | os.PathLike) -> str | None:
-    """Why this is not a regular, readable file; None if it is."""
-    try:
-        mode = os.stat(path).st_mode
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
-    if not stat.S_ISREG(mode):
-        return "is no regular file (a FIFO, a device or a folder)"
-    return None if os.access(path, os.R_OK) else "may not be read (permissions)"
+def look(path: str | os.PathLike, max_megapixels: float | None = None) -> Look:
+    """Open, demux to the end and decode the first frames of a file.
 
-
-def look(path: str | os.PathLike) -> Look:
-    """Open, demux to the end and decode the first frames of a file."""
+    One whose header says that its frames are beyond `max_megapixels` is not decoded, and a frame
+    that turns out to be is not allocated.
+    """
     if os.path.getsize(path) == 0:
         return Look("CORRUPT_CONTAINER", "the file has no bytes")
+    limit = None if max_megapixels is None else int(max_megapixels * 1e6)
     try:
-        with open_container(path) as container:
+        width, height = header_size(path)
+        if is_too_large(width, height, limit):
+            return too_large(width, height, max_megapixels)
+        with open_container(path, max_pixels=limit) as container:
             return _look_inside(container, path)
     except NotAVideoError as error:
         return Look("NOT_A_VIDEO", str(error))
@@ -62,8 +62,18 @@ def look(path: str | os.PathLike) -> Look:
         encrypted = _looks_encrypted(path)
         return Look(
             "ENCRYPTED" if encrypted else "CORRUPT_CONTAINER",
-            f"cannot be opened: {_message(error)}{_guess(path)}",
+            f"cannot be opened: {what_failed(error)}{_guess(path)}",
         )
+
+
+def too_large(width: int, height: int, max_megapixels: float | None) -> Look:
+    """The verdict on frames of that size."""
+    why = f"its frames are {width}x{height}"
+    if max(width, height) > MAX_SIDE:
+        why += f"; no side may be longer than {MAX_SIDE} px (WebP)"
+    else:
+        why += f"; probe.max_megapixels is {max_megapixels:g}"
+    return Look(TOO_LARGE, why, {"width": width, "height": height})
 
 
 def _look_inside(container, path) -> Look:
@@ -116,7 +126,7 @@ def _walk(container, stream) -> _Seen:
                 seen.frame = clean[0] if clean else None
                 spoilt = spoilt or (frames[0] if frames else None)
     except FFmpegError as error:
-        seen.first_error = seen.first_error or f"demuxing: {_message(error)}"
+        seen.first_error = seen.first_error or f"demuxing: {what_failed(error)}"
     if seen.frame is None and spoilt is not None:
         seen.frame = spoilt
         seen.first_error = seen.first_error or "its first frames are damaged"
@@ -127,7 +137,7 @@ def _decode(packet, seen: _Seen) -> list:
     try:
         return packet.decode()
     except FFmpegError as error:
-        seen.first_error = seen.first_error or _message(error)
+        seen.first_error = seen.first_error or what_failed(error)
         return []
 
 
@@ -186,7 +196,3 @@ def _guess(path) -> str:
     if head and all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in head):
         return "; it is plain text"
     return ""
-
-
-def _message(error: FFmpegError) -> str:
-    return error.strerror or type(error).__name__

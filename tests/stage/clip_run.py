@@ -30,11 +30,25 @@ class Run:
 
     def extract(self, raw: Path, threads: int = 2, **changed) -> list[dict[str, str]]:
         """Stages 0 and 1; the frames' rows."""
-        video = self.probe(raw)["item"]
+        self.probe(raw)
+        return self.extract_probed(raw, threads, **changed)
+
+    def extract_probed(
+        self, raw: Path, threads: int = 2, max_megapixels: float | None = None, **changed
+    ) -> list[dict[str, str]]:
+        """Stage 1 after a stage 0 that has been run; the frames' rows."""
+        video = names.video_id(raw.name)
         out = self.dataset / f"01_extracted_frames/{video}.csv"
         extract_video(
             raw=str(raw), probe_csv=str(self.dataset / f"videos/{video}.csv"), video=video,
             dataset=str(self.dataset), out_csv=str(out), settings=section("extract", **changed),
-            threads=threads,
+            threads=threads, max_megapixels=max_megapixels or section("probe")["max_megapixels"],
         )  # fmt: skip
         return ledger.read_stage(out, "extract")
+
+    def both(
+        self, raw: Path, probe: dict, extract: dict
+    ) -> tuple[dict[str, str], list[dict[str, str]]]:
+        """Stages 0 and 1, each with settings of its own; their rows."""
+        row = self.probe(raw, **probe)
+        return row, self.extract_probed(raw, **extract)

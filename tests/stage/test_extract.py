@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from scripts.lib import images, ledger
+from scripts.lib.raw_files import RawFileChangedError
 from tests.generator import faults, oddities
 from tests.generator.render import render_frame
 from tests.generator.sampling import sample_times, truth_for_sampling
@@ -223,7 +224,86 @@ def test_a_full_disk_is_an_error_not_a_row(run, tmp_path, monkeypatch):
     assert not list((run.dataset / "01_extracted_frames").glob("*.csv"))
 
 
+@pytest.mark.parametrize("how", ["replaced", "gone", "a FIFO", "a loop", "same size and time"])
+def test_another_file_than_the_probed_one_gives_no_frame_but_an_error(run, tmp_path, how):
+    path = faults.good(tmp_path / "a.mp4", SPEC).path
+    run.probe(path)
+    before = path.stat()
+    path.unlink()
+    if how == "replaced":
+        faults.good(path, replace(SPEC, seed=99))
+    elif how == "a FIFO":
+        os.mkfifo(path)
+    elif how == "a loop":
+        path.symlink_to(path)
+    elif how == "same size and time":
+        path.write_bytes(bytes(before.st_size))
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(RawFileChangedError, match=r"[Ss]tart the run again"):
+        run.extract_probed(path)
+    assert not list((run.dataset / "01_extracted_frames").iterdir())
+
+
+@pytest.mark.parametrize("how", ["written to", "taken away"])
+def test_a_file_that_changes_while_its_frames_are_taken_leaves_nothing(
+    run, tmp_path, monkeypatch, how
+):
+    truth = oddities.damaged(tmp_path / "a.mp4", SPEC)  # frames under bad_frames/ as well
+    stage = importlib_extract()
+    extract = stage.extract
+
+    def change(*arguments):
+        result = extract(*arguments)
+        os.utime(truth.path, ns=(1, 1)) if how == "written to" else truth.path.unlink()
+        return result
+
+    run.probe(truth.path)
+    monkeypatch.setattr(stage, "extract", change)
+    with pytest.raises(RawFileChangedError, match=r"none of them is kept. Start the run again"):
+        run.extract_probed(truth.path)
+    for folder in ("01_extracted_frames", "bad_frames"):
+        assert not [path for path in (run.dataset / folder).rglob("*") if path.is_file()]
+
+
 def test_tables_name_no_absolute_path(run, tmp_path):
     rows = run.extract(faults.good(tmp_path / "a.mp4", SPEC).path)
     assert not [cell for row in rows for cell in row.values() if str(tmp_path) in cell]
     assert ledger.balance("extract", rows).balanced
+
+
+@pytest.mark.parametrize("room_mb", [0, 64, 128, 192, 256])
+def test_too_little_memory_is_a_row_and_never_a_wait(run, tmp_path, room_mb):
+    """Converters and threads that get no memory once said EAGAIN, or waited for ever."""
+    path = faults.good(tmp_path / "a.mp4", replace(SPEC, width=1280, height=720, n_frames=4)).path
+    with open("/proc/self/statm") as stream:
+        used_mb = int(stream.read().split()[0]) * os.sysconf("SC_PAGESIZE") >> 20
+    run.probe(path)
+    rows = run.extract_probed(path, fps=25, memory_mb=used_mb + room_mb, timeout_s=20)
+    assert rows[0]["value"] == "OUT_OF_MEMORY" or {row["outcome"] for row in rows} == {"kept"}
+    folder = run.dataset / "01_extracted_frames" / rows[0]["parent"]
+    assert len(list(folder.iterdir())) == len(kept(rows))
+
+
+def test_a_pass_that_dies_leaves_no_file_without_a_row(run, tmp_path, monkeypatch):
+    """Neither images already written nor quarantined ones: their rows died with the child."""
+    from scripts.lib import extraction
+
+    truth = oddities.damaged(tmp_path / "a.mp4", replace(SPEC, frozen_runs=()))
+    monkeypatch.setattr(extraction._Pass, "_lost", lambda self: os.abort())
+    rows = run.extract(truth.path, fps=12.5)
+    assert [(row["reason"], row["value"]) for row in rows] == [
+        ("EXTRACTOR_REJECTED", "DECODER_CRASHED")
+    ]
+    for folder in ("01_extracted_frames", "bad_frames"):
+        found = [path for path in (run.dataset / folder).rglob("*") if path.is_file()]
+        assert {path.suffix for path in found} <= {".csv"}
+
+
+def test_a_clip_that_changes_size_is_deinterlaced_to_its_end(run, tmp_path):
+    spec = replace(SPEC, n_frames=24, frozen_runs=())
+    one = oddities.interlaced(tmp_path / "one.ts", spec).path
+    two = oddities.interlaced(tmp_path / "two.ts", replace(spec, width=640)).path
+    path = tmp_path / "both.ts"
+    path.write_bytes(one.read_bytes() + two.read_bytes())
+    rows = run.extract(path, fps=25)
+    assert {row["width"] for row in kept(rows)} == {"320", "640"}

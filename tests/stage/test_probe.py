@@ -5,6 +5,8 @@ from fractions import Fraction
 
 import pytest
 
+from scripts.lib import ledger
+from scripts.lib.raw_files import RawFileChangedError
 from tests.generator import faults, oddities
 from tests.generator.spec import ClipSpec
 from tests.stage.clip_run import Run
@@ -59,6 +61,57 @@ def test_what_is_no_readable_file_is_a_row(run, tmp_path):
         assert (row["reason"], row["path"]) == ("UNREADABLE", "")
 
 
+def test_special_files_are_rows_and_nothing_waits_or_is_copied(run, tmp_path):
+    (tmp_path / "loop.mp4").symlink_to("loop.mp4")
+    (tmp_path / "folder.mp4").mkdir()
+    (tmp_path / "null.mp4").symlink_to("/dev/null")
+    (tmp_path / "zero.mp4").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "pipe.mp4")
+    (tmp_path / "to-pipe.mp4").symlink_to("pipe.mp4")
+    for name in ("loop", "folder", "null", "zero", "to-pipe"):
+        row = run.probe(tmp_path / f"{name}.mp4")
+        assert (row["reason"], row["path"], row["sha256"]) == ("UNREADABLE", "", ""), name
+        assert run.extract_probed(tmp_path / f"{name}.mp4") == []
+
+
+def test_a_link_out_of_the_folder_is_followed(run, tmp_path):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    (raw / "a.mp4").symlink_to(faults.good(tmp_path / "elsewhere.mp4", SPEC).path)
+    assert run.probe(raw / "a.mp4")["reason"] == "OK"
+    assert ledger.kept(run.extract_probed(raw / "a.mp4"))
+
+
+def test_a_file_that_went_away_is_an_error_that_says_what_to_do(run, tmp_path):
+    with pytest.raises(RawFileChangedError, match=r"is gone.*Put it back or leave it out"):
+        run.probe(tmp_path / "was here.mp4")
+
+
+@pytest.mark.parametrize("how", ["grows", "goes", "becomes a FIFO"])
+def test_a_file_that_changes_while_it_is_looked_at_is_never_taken(run, tmp_path, monkeypatch, how):
+    from scripts.lib import probing
+
+    path, look = faults.good(tmp_path / "a.mp4", SPEC).path, probing.look
+
+    def change(*arguments):
+        seen = look(*arguments)
+        if how == "grows":
+            with open(path, "ab") as stream:
+                stream.write(b"more")
+        else:
+            path.unlink()
+            _ = os.mkfifo(path) if "FIFO" in how else None
+        return seen
+
+    monkeypatch.setattr(probing, "look", change)
+    if how == "goes":
+        with pytest.raises(RawFileChangedError, match="is gone"):
+            run.probe(path)
+        return
+    row = run.probe(path)
+    assert (row["reason"], row["sha256"]) == ("UNREADABLE", "") and "changed" in row["detail"]
+
+
 def test_a_playlist_opens_nothing(run, tmp_path):
     faults.good(tmp_path / "secret.ts", SPEC)
     lines = "#EXTM3U\n#EXT-X-VERSION:3\n#EXTINF:1,\nsecret.ts\n#EXT-X-ENDLIST\n"
@@ -100,6 +153,6 @@ def test_a_crash_in_the_decoder_is_a_verdict(run, tmp_path, monkeypatch):
     from scripts.lib import probing
 
     truth = faults.good(tmp_path / "good.mp4", SPEC)
-    monkeypatch.setattr(probing, "look", lambda path: os.abort())
+    monkeypatch.setattr(probing, "look", lambda *_: os.abort())
     row = run.probe(truth.path)
     assert row["reason"] == "DECODER_CRASHED" and "SIGABRT" in row["detail"]

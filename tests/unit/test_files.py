@@ -56,3 +56,19 @@ def test_links_share_the_content_and_fall_back_to_a_copy(tmp_path, monkeypatch):
     files.link_or_copy(source, tmp_path / "copied")
     assert not os.path.samefile(source, tmp_path / "copied")
     assert (tmp_path / "copied").read_bytes() == source.read_bytes()
+
+
+def test_what_killed_writes_of_a_file_left_goes_with_the_next_one(tmp_path):
+    for name in (".t.csv.17.part", ".t.csv.18.part", ".other.csv.17.part"):
+        (tmp_path / name).write_text("half")
+    files.write_text(tmp_path / "t.csv", "whole")
+    assert sorted(os.listdir(tmp_path)) == [".other.csv.17.part", "t.csv"]
+
+
+def test_a_symbolic_link_is_linked_as_what_it_leads_to(tmp_path):
+    (tmp_path / "clip").write_bytes(b"x")
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw/link").symlink_to("../clip")
+    files.link_or_copy(tmp_path / "raw/link", tmp_path / "bad/elsewhere/copy")
+    assert not (tmp_path / "bad/elsewhere/copy").is_symlink()
+    assert (tmp_path / "bad/elsewhere/copy").read_bytes() == b"x"

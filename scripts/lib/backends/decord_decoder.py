@@ -50,7 +50,7 @@ def cpu() -> Decoder:
 def _frames(path: str, plan: Plan, tally: Tally, device: str) -> Iterator[Picture]:
     import decord
 
-    first, stream_sar, turn = _first_frame(path)
+    first, stream_sar, turn = _first_frame(path, plan.max_pixels)
     if first.interlaced_frame or int(first.color_trc) in hdr.HDR_TRANSFERS:
         raise DecoderUnavailableError("Decord does not deinterlace or tone-map")
     decord.logging.set_level(decord.logging.QUIET)
@@ -86,9 +86,9 @@ def _frames(path: str, plan: Plan, tally: Tally, device: str) -> Iterator[Pictur
         )
 
 
-def _first_frame(path: str):
+def _first_frame(path: str, max_pixels: int | None):
     """PyAV's view of the first frame: what Decord does not tell."""
-    with open_container(path) as container:
+    with open_container(path, max_pixels) as container:
         stream = main_video(container)
         frame = next(container.decode(stream))
         sar = sane_aspect(stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import partial
@@ -12,9 +14,18 @@ from av.codec.hwaccel import HWAccel, hwdevices_available
 from av.error import FFmpegError
 
 from scripts.lib import hdr
-from scripts.lib.containers import main_video, open_container, orientation, seconds
+from scripts.lib.backends.pyav_reader import Marks, Reader, aspect_of
+from scripts.lib.complaints import Complaints
+from scripts.lib.containers import (
+    main_video,
+    open_container,
+    orientation,
+    promised_end,
+    seconds,
+    what_failed,
+)
 from scripts.lib.decoders import Decoder, DecoderUnavailableError, Picture, Plan, Tally
-from scripts.lib.orientation import make_upright, sane_aspect
+from scripts.lib.orientation import make_upright
 
 _B_FRAMES = {3, 7}  # AV_PICTURE_TYPE_B, _BI
 _UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
@@ -49,12 +60,13 @@ def _frames(path: str, plan: Plan, tally: Tally, hwaccel: str | None) -> Iterato
     """Decode a clip; damaged packets are counted in `tally` and decoding goes on behind them."""
     accel = HWAccel(hwaccel, allow_software_fallback=False) if hwaccel else None
     try:
-        container = open_container(path, **({"hwaccel": accel} if accel else {}))
+        extra = {"hwaccel": accel} if accel else {}
+        container = open_container(path, max_pixels=plan.max_pixels, **extra)
     except (FFmpegError, RuntimeError, NotImplementedError) as error:
         if accel is None:
             raise
         raise DecoderUnavailableError(f"CUDA could not open the clip: {error}") from error
-    with container:
+    with container, Complaints() as complaints:
         stream = main_video(container)
         context = stream.codec_context
         if accel is not None and not context.is_hwaccel:
@@ -62,59 +74,61 @@ def _frames(path: str, plan: Plan, tally: Tally, hwaccel: str | None) -> Iterato
         if accel is None:
             context.thread_type = "AUTO" if plan.threads > 1 else "NONE"
             context.thread_count = plan.threads
-        weave = _Deinterlacer(stream) if plan.deinterlace else None
-        for frame, damaged in _decode(container, stream, tally):
-            ready = weave.push(frame, damaged) if weave else [(frame, damaged, frame.key_frame)]
+            # A decoder's thread would wait for the GIL to free it, and closing holds the GIL.
+            context.copy_opaque = plan.threads == 1
+        weave = _Deinterlacer() if plan.deinterlace else None
+        for frame, marks in Reader(container, stream, tally, complaints).frames(plan.max_pixels):
+            ready = weave.push(frame, marks) if weave else [(frame, marks)]
             yield from _pictures(ready, stream, plan, tally)
         if weave:
             yield from _pictures(weave.flush(), stream, plan, tally)
-
-
-def _decode(container, stream, tally: Tally) -> Iterator[tuple[av.VideoFrame, bool]]:
-    """Frames with a mark on the first one that follows an error, and on concealed ones."""
-    after_error = False
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-        except StopIteration:
-            return
-        except FFmpegError as error:  # the demuxer lost its way and does not find it again
-            tally.add_error(f"demuxing: {error.strerror}")
-            return
-        try:
-            frames = packet.decode()
-        except FFmpegError as error:
-            tally.add_error(error.strerror)
-            after_error = True
-            continue
-        for frame in frames:
-            tally.frames += 1
-            yield frame, after_error or frame.is_corrupt
-            after_error = False
+        tally.promise = promised_end(container, stream, plan.frame_s, tally.packets)
 
 
 class _Deinterlacer:
-    """FFmpeg's bwdif on frames that are flagged interlaced; each output keeps its marks."""
+    """FFmpeg's bwdif on frames that are flagged interlaced; each output keeps its marks.
 
-    def __init__(self, stream) -> None:
-        self._graph = av.filter.Graph()
-        source = self._graph.add_buffer(template=stream)
-        weaver = self._graph.add("bwdif", "mode=send_frame:parity=auto:deint=interlaced")
-        sink = self._graph.add("buffersink")
-        source.link_to(weaver)
-        weaver.link_to(sink)
-        self._graph.configure()
-        self._marks: list[tuple[bool, bool]] = []
+    A clip that changes size or pixel format on its way gets a new filter from there on.
+    """
 
-    def push(self, frame, damaged: bool) -> list[tuple]:
-        self._marks.append((damaged, frame.key_frame))
-        self._graph.push(frame)
-        return self._pull()
+    def __init__(self) -> None:
+        self._graph: av.filter.Graph | None = None
+        self._shape: tuple = ()
+        self._marks: list[Marks] = []
+
+    def push(self, frame, marks: Marks) -> list[tuple]:
+        ready = []
+        shape = (frame.width, frame.height, frame.format.name, frame.time_base)
+        if shape != self._shape:
+            ready, self._shape = self.flush(), shape
+            self._graph = self._build(*shape)
+        self._marks.append(marks)
+        with _said_plainly():
+            self._graph.push(frame)
+            return ready + self._pull()
 
     def flush(self) -> list[tuple]:
-        self._graph.push(None)
-        return self._pull()
+        if self._graph is None:
+            return []
+        with _said_plainly():
+            self._graph.push(None)
+            ready = self._pull()
+        self._marks.clear()
+        return ready
+
+    @staticmethod
+    def _build(width: int, height: int, pixels: str, time_base: Fraction) -> av.filter.Graph:
+        with _said_plainly():
+            graph = av.filter.Graph()
+            source = graph.add_buffer(
+                width=width, height=height, format=pixels, time_base=time_base
+            )
+            weaver = graph.add("bwdif", "mode=send_frame:parity=auto:deint=interlaced")
+            sink = graph.add("buffersink")
+            source.link_to(weaver)
+            weaver.link_to(sink)
+            graph.configure()
+        return graph
 
     def _pull(self) -> list[tuple]:
         ready = []
@@ -123,17 +137,32 @@ class _Deinterlacer:
                 frame = self._graph.pull()
             except (av.error.BlockingIOError, av.error.EOFError):
                 break
-            ready.append((frame, *self._marks.pop(0)))
+            ready.append((frame, self._marks.pop(0)))
         return ready
 
 
+@contextlib.contextmanager
+def _said_plainly() -> Iterator[None]:
+    """Errors of filters and converters: the memory limit as what it is, the rest as a refusal.
+
+    They start threads, and say EAGAIN where a thread's stack is more than the limit leaves.
+    """
+    try:
+        yield
+    except FFmpegError as error:
+        if error.errno in (errno.EAGAIN, errno.ENOMEM):
+            raise MemoryError("FFmpeg got no memory for a filter or a converter") from error
+        why = f"its frames cannot be converted: {what_failed(error)}"
+        raise DecoderUnavailableError(why) from error
+
+
 def _pictures(ready, stream, plan: Plan, tally: Tally) -> Iterator[Picture]:
-    for frame, damaged, is_key in ready:
-        yield _picture(frame, damaged, is_key, stream, plan, tally.frames - 1)
+    for frame, marks in ready:
+        yield _picture(frame, marks, stream, plan, tally.frames - 1)
 
 
-def _picture(frame, damaged: bool, is_key: bool, stream, plan: Plan, ordinal: int) -> Picture:
-    sar = sane_aspect(stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio)
+def _picture(frame, marks: Marks, stream, plan: Plan, ordinal: int) -> Picture:
+    sar = aspect_of(stream)
     turn = orientation(frame)
     transfer = hdr.HDR_TRANSFERS.get(int(frame.color_trc))
     matrix = _matrix(frame)
@@ -141,9 +170,12 @@ def _picture(frame, damaged: bool, is_key: bool, stream, plan: Plan, ordinal: in
         ordinal=ordinal,
         pts=frame.pts,
         time_s=seconds(frame.pts, frame.time_base),
-        is_key=bool(is_key),
+        is_key=marks.is_key,
         depends_on_next=int(frame.pict_type) in _B_FRAMES,
-        damaged=bool(damaged),
+        damaged=bool(marks.fault),
+        fault=marks.fault,
+        lost_before=marks.lost_before,
+        duration_s=seconds(frame.duration, frame.time_base) or Fraction(0),
         interlaced=bool(frame.interlaced_frame),
         luma=partial(_luma, frame),
         rgb=partial(_rgb, frame, sar, turn, transfer, matrix, plan.max_side),
@@ -160,7 +192,8 @@ def _picture(frame, damaged: bool, is_key: bool, stream, plan: Plan, ordinal: in
 def _luma(frame) -> np.ndarray:
     """HxW uint8 luma: the decoder's own plane where it has 8 bits, else converted."""
     if frame.format.name not in _LUMA_FIRST:
-        return frame.to_ndarray(format="gray")
+        with _said_plainly():
+            return frame.to_ndarray(format="gray")
     plane = frame.planes[0]
     flat = np.frombuffer(plane, np.uint8)
     return flat.reshape(-1, plane.line_size)[: frame.height, : frame.width]
@@ -183,9 +216,9 @@ def _rgb(frame, sar: Fraction, turn, transfer, matrix: str, max_side) -> np.ndar
     if matrix == "bt2020":
         space = 9
     options = {"src_colorspace": space, "dst_colorspace": space} if space else {}
+    with _said_plainly():
+        pixels = "rgb48le" if transfer else "rgb24"
+        rgb = frame.reformat(format=pixels, **options).to_ndarray()
     if transfer:
-        signal = frame.reformat(format="rgb48le", **options).to_ndarray()
-        rgb = hdr.to_sdr(signal, transfer)
-    else:
-        rgb = frame.reformat(format="rgb24", **options).to_ndarray()
+        rgb = hdr.to_sdr(rgb, transfer)
     return make_upright(rgb, sar, turn, max_side)
