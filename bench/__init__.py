@@ -1,0 +1,1 @@
+"""Side-by-side benchmarks: the pipeline against what a user would chain by hand, and its floors."""

@@ -1,0 +1,130 @@
+"""A finished dataset of many videos without any footage: what Snakemake sees, and nothing else.
+
+The tables are empty but valid, and Snakemake's own records of how each was made are there, so that
+a run has everything to check and nothing to do. The records of a few videos are written by
+Snakemake itself (`--touch`); those of the others are copies with another video's name.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bench.measure import ROOT
+from scripts.lib import ledger, names
+
+#: Videos whose records Snakemake writes; more than lend their scenes to others by default (24).
+SEEDS = 30
+_WHEN_NS = 1_700_000_000 * 10**9
+CONFIG = ROOT / "config/demo.yaml"
+
+
+def snakemake(*arguments: str) -> list[str | Path]:
+    """The workflow's command line with the demo's settings (weights that need no download)."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    return [*command, *arguments, "--configfile", str(CONFIG)]
+
+
+def file_name(number: int) -> str:
+    """A stub's raw file; every name has the same length."""
+    return f"clip_{number:05d}.mp4"
+
+
+def raw_files(folder: Path, count: int) -> None:
+    """Empty raw files, all of one age, so that `raw_state` is the same for all."""
+    raw = folder / "dataset/00_raw_videos"
+    raw.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        path = raw / file_name(number)
+        path.touch()
+        os.utime(path, ns=(_WHEN_NS, _WHEN_NS))
+
+
+def finished(folder: Path, count: int) -> None:
+    """A dataset of `count` videos in `folder` for which nothing is to be done."""
+    raw_files(folder, min(count, SEEDS))
+    outputs = _outputs(folder)
+    for path, rule in outputs.items():
+        _write(folder / path, rule)
+    _quiet(snakemake("--cores", "1", "--touch", "--forceall"), folder)
+    # Those scenes are pinned now; as with real clips, videos that come later change nothing.
+    if count > SEEDS:
+        raw_files(folder, count)
+        _clone(folder, outputs, range(SEEDS, count))
+
+
+def _outputs(folder: Path) -> dict[str, str]:
+    """Every output of the workflow on these files, with its rule."""
+    text = _quiet(snakemake("--summary"), folder)
+    lines = [line for line in text.splitlines() if "\t" in line]
+    return {row["output_file"]: row["rule"] for row in csv.DictReader(lines, delimiter="\t")}
+
+
+def _write(path: Path, rule: str) -> None:
+    """An empty table of the stage that `rule` writes; an empty file where it writes none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    buffer = io.StringIO()
+    if path.suffix == ".csv" and ledger.COLUMNS.get(rule):
+        csv.writer(buffer, lineterminator="\n").writerow(ledger.COLUMNS[rule])
+    path.write_text(buffer.getvalue())
+    os.utime(path, ns=(_WHEN_NS, _WHEN_NS))
+
+
+def _clone(folder: Path, outputs: Mapping[str, str], numbers: Sequence[int]) -> None:
+    """Tables and records of more videos, after those of the last seed; then those over all."""
+    model_file = file_name(SEEDS - 1)
+    model = names.video_id(model_file)
+    videos = {number: names.video_id(file_name(number)) for number in numbers}
+    own = {path: rule for path, rule in outputs.items() if model in path}
+    for path, rule in own.items():
+        record = json.dumps(_record(folder, path))
+        for number, video in videos.items():
+            there = path.replace(model, video)
+            _write(folder / there, rule)
+            text = record.replace(model, video).replace(model_file, file_name(number))
+            _record_file(folder, there).write_text(text)
+    seeds = [names.video_id(file_name(number)) for number in range(SEEDS)]
+    for path in outputs:
+        if not any(seed in path for seed in seeds):
+            record = _widened(_record(folder, path), model, list(videos.values()))
+            _record_file(folder, path).write_text(json.dumps(record))
+
+
+def _widened(record: dict, model: str, videos: Sequence[str]) -> dict:
+    """The record of a job over all videos, with inputs of the new ones beside the model's."""
+    more = [path.replace(model, v) for path in record["input"] if model in path for v in videos]
+    record["input"] = sorted([*record["input"], *more])
+    sums = record["input_checksums"]
+    record["input_checksums"] = sums | {
+        path.replace(model, v): digest for path, digest in sums.items() if model in path
+        for v in videos
+    }  # fmt: skip
+    return record
+
+
+def _record_file(folder: Path, path: str) -> Path:
+    """Where Snakemake keeps the record of an output: its path in base64, cut into names."""
+    name = base64.urlsafe_b64encode(path.encode()).decode()
+    if len(name) > 200:
+        raise ValueError(f"{path} is too long a path for a stub")
+    return folder / ".snakemake/metadata" / name
+
+
+def _record(folder: Path, path: str) -> dict:
+    return json.loads(_record_file(folder, path).read_text())
+
+
+def _quiet(command: Sequence[str | Path], folder: Path) -> str:
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, errors="replace"
+    )
+    if done.returncode:
+        raise RuntimeError(f"snakemake on stubs failed: {(done.stdout + done.stderr)[-2000:]}")
+    return done.stdout
