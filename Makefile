@@ -4,13 +4,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOCK := envs/requirements.lock
+BENCH_VENV := .venv-bench
+BENCH_LOCK := envs/bench.lock
 SNAKEMAKE := $(BIN)/snakemake
 CORES ?= $(shell nproc)
 FERRARI_SHARED ?= ../shared
 export FERRARI_SHARED
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-clean test test-slow test-real test-gpu real lint format lock clean
+.PHONY: help setup demo demo-clean test test-slow test-real test-gpu fuzz chaos verify trace real bench lint format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -48,10 +50,37 @@ test-real: $(VENV)/.ready ## the tests on real footage and weights (FERRARI_SHAR
 test-gpu: $(VENV)/.ready ## the tests that need an NVIDIA GPU
 	$(BIN)/python -m pytest -m gpu
 
+chaos: $(VENV)/.ready ## the small workflow killed N times (50) at random instants, and resumed
+	$(BIN)/python -m tests.chaos --kills $(or $(N),50) --seed $(or $(SEED),1)
+
+fuzz: $(VENV)/.ready ## N damaged clips (default 500) of SEED through stages 0 and 1
+	$(BIN)/python -m tests.fuzz $(or $(N),500) --seed $(or $(SEED),0) --jobs $(CORES)
+
+verify: $(VENV)/.ready ## prove the dataset in WORK (default: here), run with CONFIG, to the last bit
+	@cd "$(or $(WORK),.)" && rm -f logs/verified.log && $(abspath $(SNAKEMAKE)) --snakefile $(CURDIR)/Snakefile \
+	  $(if $(CONFIG),--configfile $(abspath $(CONFIG))) --cores $(CORES) \
+	  --quiet rules host progress --forcerun verify -- verified; \
+	  found=$$?; test ! -e logs/verified.log || cat logs/verified.log; exit $$found
+
+unexport ITEM
+trace: export ASKED := $(value ITEM)
+trace: $(VENV)/.ready ## what led to ITEM (an id or a file's name), and what became of it; WORK, CONFIG as for verify
+	@$(BIN)/python -m scripts.trace_item --work "$(or $(WORK),.)" $(if $(CONFIG),--config $(CONFIG)) \
+	  $(if $(ALL),--all) $(if $(JSON),--json) -- "$$ASKED"
+
 real: $(VENV)/.ready ## the pipeline on the real footage under FERRARI_SHARED, into real/
 	$(BIN)/python -m scripts.prepare_real $(FERRARI_SHARED) real
 	cd real && ../$(SNAKEMAKE) --snakefile ../Snakefile --configfile real.yaml --cores $(CORES) --resources gpu=1 --quiet rules host
 	@$(BIN)/python -m scripts.say_where real
+
+bench: $(VENV)/.ready $(BENCH_VENV)/.ready ## against what one would chain by hand (an hour or two); BENCH="--quick --only masks"
+	$(BIN)/python -m bench $(BENCH)
+
+$(BENCH_VENV)/.ready: $(BENCH_LOCK) | $(VENV)/.ready
+	@UV="$$(command -v uv || echo "$(PYTHON) -m uv")"; \
+	  test -x $(BENCH_VENV)/bin/python || $$UV venv --quiet --python $(PYTHON) $(BENCH_VENV); \
+	  $$UV pip sync --quiet --require-hashes --python $(BENCH_VENV)/bin/python $(BENCH_LOCK)
+	@touch $@
 
 lint: $(VENV)/.ready ## ruff, snakefmt, snakemake --lint
 	$(BIN)/ruff check .
@@ -66,6 +95,7 @@ format: $(VENV)/.ready ## format Python and the rules
 
 lock: ## resolve the lock anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -o $(LOCK)
+	uv pip compile envs/bench.in --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -o $(BENCH_LOCK)
 
 clean: ## remove caches; datasets and reports stay
 	rm -rf .snakemake .pytest_cache .ruff_cache cache

@@ -25,6 +25,8 @@ include: "rules/augment.smk"
 include: "rules/caption.smk"
 include: "rules/package.smk"
 include: "rules/qc.smk"
+include: "rules/audit.smk"
+include: "rules/verify.smk"
 
 
 wildcard_constraints:
@@ -33,12 +35,23 @@ wildcard_constraints:
 
 
 rule all:
-    """The packaged dataset and every report."""
+    """The packaged dataset, every report, and what the audit leaves."""
     default_target: True
     input:
         expand(f"{FINAL}/{{format}}.csv", format=config["package"]["formats"]),
         f"{QC}/index.html",
+        LEDGER,
+        CROISSANT,
 
 
 onstart:
     pin_environments()
+    begin(RECORD)
+
+
+onsuccess:
+    RECORD.end("success", log)
+
+
+onerror:
+    RECORD.end("failed", log)

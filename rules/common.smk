@@ -5,8 +5,9 @@ import os
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
-from scripts.lib import environments, models, settings
+from scripts.lib import advice, environments, models, runlock, settings
 from scripts.lib.devices import cuda_devices
 from scripts.lib.names import VIDEO_ID, find_videos
 from scripts.lib.provenance import code_digest
@@ -31,7 +32,18 @@ if not os.path.isdir(RAW):
         "or point the setting raw_videos at the folder that has them"
     )
 
-VIDEOS = find_videos(RAW)
+if workflow.is_main_process:
+    try:
+        advice.require_writable(".")
+        if busy := runlock.clear_stale():
+            logger.warning(busy)
+    except OSError as error:
+        raise WorkflowError(str(error), advice.of_error(error)) from error
+
+try:
+    VIDEOS = find_videos(RAW)
+except OSError as error:
+    raise WorkflowError(str(error), advice.of_error(error)) from error
 
 #: The reports in the order of flow; each has a CSV of checks, one of figures per clip, and a page.
 REPORTS = (
@@ -92,7 +104,12 @@ def on_gpu(section):
 def weights_of(section):
     """The weights that `detect` or `mask` loads, as models.Weights."""
     try:
-        return models.wanted(config, section)
+        found = models.wanted(config, section)
+        for (
+            weights
+        ) in found:  # Snakemake takes a missing input for unchanged where the output is
+            models.require_place(weights, section)
+        return found
     except models.ModelError as error:
         raise WorkflowError(str(error)) from error
 
@@ -108,8 +125,31 @@ PINNED = environments.pinned_clips(
 )
 
 
+def require_dataset():
+    """Before the first job: the dataset and the reports can be written, and by this run alone."""
+    try:
+        for folder in (DATASET, QC):
+            advice.require_writable(folder)
+        runlock.require(DATASET)
+    except OSError as error:
+        raise WorkflowError(str(error), advice.of_error(error)) from error
+    except runlock.RunningError as error:
+        raise WorkflowError(str(error)) from error
+
+
+#: Targets that read the dataset and never write into it.
+ONLY_LOOK = {"verify", "verified"}
+
+
 def pin_environments():
-    """Write down which clips lend their scenes, once: clips that come later change nothing."""
+    """Write down which clips lend their scenes, once: clips that come later change nothing.
+
+    A run that only verifies writes nothing into the dataset.
+    """
+    targets = set(workflow.dag_settings.targets)
+    if targets and targets <= ONLY_LOOK:
+        return
+    require_dataset()
     if not config["augment"]["environment_folder"]:
         environments.pin(PINNED_CSV, PINNED)
 
@@ -125,3 +165,11 @@ def user_pictures():
     return [
         os.path.join(folder, file) for file in environments.pictures(folder).values()
     ]
+
+
+def begin(record):
+    """Begin the record of this run; a run that cannot be recorded does not start."""
+    try:
+        record.start()
+    except OSError as error:
+        raise WorkflowError(str(error), advice.of_error(error)) from error
