@@ -42,6 +42,7 @@ rule all:
         f"{QC}/index.html",
         LEDGER,
         CROISSANT,
+        rules.ledger.input,  # every table by name, or one that was deleted would not be made anew
 
 
 onstart:

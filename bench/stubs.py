@@ -14,11 +14,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import yaml
+
 from bench.measure import ROOT
-from scripts.lib import ledger, names
+from scripts.lib import environments, ledger, names
 
 #: Videos whose records Snakemake writes; more than lend their scenes to others by default (24).
 SEEDS = 30
@@ -54,10 +57,26 @@ def finished(folder: Path, count: int) -> None:
     for path, rule in outputs.items():
         _write(folder / path, rule)
     _quiet(snakemake("--cores", "1", "--touch", "--forceall"), folder)
-    # Those scenes are pinned now; as with real clips, videos that come later change nothing.
+    pinned = _pin(folder)
+    made = list(outputs)
     if count > SEEDS:
         raw_files(folder, count)
-        _clone(folder, outputs, range(SEEDS, count))
+        lends_none = (n for n in range(SEEDS) if names.video_id(file_name(n)) not in pinned)
+        made += _clone(folder, outputs, next(lends_none), range(SEEDS, count))
+    now = time.time_ns()  # younger than every script, and none older than its inputs
+    for path in made:
+        os.utime(folder / path, ns=(now, now))
+
+
+def _pin(folder: Path) -> list[str]:
+    """Pin the seeds' scenes, as a run does when it starts: later videos change nothing."""
+    defaults = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    seeds = sorted(names.video_id(file_name(number)) for number in range(SEEDS))
+    table = folder / "dataset/environments_pinned.csv"
+    wanted = defaults["augment"]["environment_clips"]
+    pinned = environments.pinned_clips(str(table), seeds, defaults["seed"], wanted)
+    environments.pin(str(table), pinned)
+    return pinned
 
 
 def _outputs(folder: Path) -> dict[str, str]:
@@ -74,20 +93,26 @@ def _write(path: Path, rule: str) -> None:
     if path.suffix == ".csv" and ledger.COLUMNS.get(rule):
         csv.writer(buffer, lineterminator="\n").writerow(ledger.COLUMNS[rule])
     path.write_text(buffer.getvalue())
-    os.utime(path, ns=(_WHEN_NS, _WHEN_NS))
 
 
-def _clone(folder: Path, outputs: Mapping[str, str], numbers: Sequence[int]) -> None:
-    """Tables and records of more videos, after those of the last seed; then those over all."""
-    model_file = file_name(SEEDS - 1)
+def _clone(
+    folder: Path, outputs: Mapping[str, str], seed: int, numbers: Sequence[int]
+) -> list[str]:
+    """Write tables and records of more videos, copied from those of a seed; the new tables.
+
+    The records of jobs over all videos get the new ones among their inputs.
+    """
+    model_file = file_name(seed)
     model = names.video_id(model_file)
     videos = {number: names.video_id(file_name(number)) for number in numbers}
     own = {path: rule for path, rule in outputs.items() if model in path}
+    made = []
     for path, rule in own.items():
         record = json.dumps(_record(folder, path))
         for number, video in videos.items():
             there = path.replace(model, video)
             _write(folder / there, rule)
+            made.append(there)
             text = record.replace(model, video).replace(model_file, file_name(number))
             _record_file(folder, there).write_text(text)
     seeds = [names.video_id(file_name(number)) for number in range(SEEDS)]
@@ -95,6 +120,7 @@ def _clone(folder: Path, outputs: Mapping[str, str], numbers: Sequence[int]) -> 
         if not any(seed in path for seed in seeds):
             record = _widened(_record(folder, path), model, list(videos.values()))
             _record_file(folder, path).write_text(json.dumps(record))
+    return made
 
 
 def _widened(record: dict, model: str, videos: Sequence[str]) -> dict:

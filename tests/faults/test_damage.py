@@ -56,6 +56,6 @@ def test_a_table_cut_off_between_rows(demo, tmp_path):
     cut.write_text("".join(lines[:-1]))
     output = attempt(copy, "all")
     assert "QualityGateError" in output and "portrait-hall" in output
-    again = str(cut.relative_to(copy.folder))
-    copy.run("--cores", "2", "all", "--forcerun", again)
+    cut.unlink()
+    copy.run("--cores", "2")
     assert copy.digests() == demo.digests()

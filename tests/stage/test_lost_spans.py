@@ -138,3 +138,28 @@ def test_qc3_adds_up_what_is_lost_and_names_the_clips(run, tmp_path):
     assert (check.status, check.rows) == (WARN, (damaged[0]["parent"],))
     none = qc_extracted_frames.lost_check(videos.reset_index().tail(0), rows.tail(0))
     assert none.status == PASS
+
+
+def test_frames_without_the_key_frame_that_they_build_on_are_not_kept(run, tmp_path):
+    import av
+
+    whole = write_mpeg4(tmp_path / "whole.avi")
+    path = tmp_path / "headless.avi"
+    with av.open(str(whole)) as source, av.open(str(path), "w") as sink:
+        stream = sink.add_stream_from_template(source.streams.video[0])
+        for number, packet in enumerate(source.demux(video=0)):
+            if packet.size and number:
+                packet.stream = stream
+                sink.mux(packet)
+    rows = run.extract(path, fps=25)
+    assert [row["reason"] for row in rows[:24]] == ["DECODE_DAMAGE"] * 24
+    assert len(ledger.kept(rows)) >= 45
+    (span,) = spans(rows)
+    assert 0.95 < float(span["value"]) < 1.01  # AVI keeps the place of the one that is missing
+
+
+def write_mpeg4(path):
+    from dataclasses import replace
+
+    encoding = replace(encoding_of(SPEC), codec="mpeg4", options={"qscale": "3"}, b_frames=0)
+    return write_clip(SPEC, path, encoding)

@@ -34,6 +34,17 @@ def test_a_dry_run_shows_the_whole_graph(demo, tmp_path):
     assert not (fresh.dataset / "environments_pinned.csv").exists(), "a dry run writes nothing"
 
 
+def test_deleted_tables_are_made_anew(demo, tmp_path):
+    """Though Snakemake by itself takes an intermediate file that is not there for not needed."""
+    copy = demo.copy(tmp_path / "copy")
+    for table in ("01_extracted_frames/walk-room-1*", "03_masked_subjects/portrait-*", "videos"):
+        (lost,) = copy.dataset.glob(f"{table}.csv")
+        lost.unlink()
+    planned = copy.planned()
+    assert (planned["extract"], planned["crop"], planned["mask"]) == (1, 1, 2)
+    assert planned["videos"] == planned["select_final"] == planned["ledger"] == 1
+
+
 def test_a_new_clip_runs_its_own_jobs_and_what_sees_the_whole_set(demo, tmp_path):
     copy = demo.copy(tmp_path / "copy")
     spec = next(iter(demo_specs(seed=77).values()))

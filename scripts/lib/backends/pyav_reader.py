@@ -16,6 +16,8 @@ from scripts.lib.decoders import Tally
 from scripts.lib.orientation import sane_aspect, square_size
 
 _CONCEALED = "the decoder concealed lost data"
+_HEADLESS = "the first frame builds on one that is not there"
+_NOT_INTRA = {2, 3, 4, 6}  # AV_PICTURE_TYPE_P, _B, _S, _SP
 
 
 def aspect_of(stream) -> Fraction:
@@ -131,6 +133,8 @@ class Reader:
         if frame.interlaced_frame:  # its second field may have a packet of its own
             own = own or self._faults.get(number + 1, "")
         own = own or (_CONCEALED if frame.is_corrupt else "")
+        if self._tally.frames == 1 and not frame.key_frame:
+            own = own or (_HEADLESS if int(frame.pict_type) in _NOT_INTRA else "")
         is_key = bool(frame.key_frame)
         if is_key and frame.opaque is not None:
             return Marks(is_key, own, "" if own else before)
