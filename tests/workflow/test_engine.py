@@ -145,6 +145,7 @@ def test_a_failed_check_stops_packaging_and_says_which(demo, tmp_path):
     assert manifest.exists() and "QualityGateError" not in released
 
 
+@pytest.mark.slow  # `make chaos` kills at many instants, tests/faults one job
 def test_a_killed_run_ends_in_the_same_dataset(demo, tmp_path):
     """SIGKILL to the whole group half way; the same command again ends in the same bytes."""
     copy = demo.copy(tmp_path / "copy")
