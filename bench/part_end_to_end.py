@@ -69,10 +69,8 @@ def _costs(
     targets = [f"dataset/{stage}/{names.video_id(raw.name)}.csv" for raw in raws]
     plain = {"refine": False, "foreground": False}
     ours = partial(_snakemake, bench, folder, source, isnet)
-    if isnet:  # matting is compiled once, at the first use ever, in each of the environments
-        one = prepare.linked(folder / "warm", [ROOT / "docs/images/stages.png"])
-        env = peers.rembg_env(isnet, bench.work / "rembg_home")
-        run(peers.rembg_folder(one, bench.fresh(f"{folder.name}/warm_out"), "-a"), env=env)
+    if isnet:
+        prepare.warm_rembg(bench, isnet)
     contenders = {
         _OURS: partial(ours, targets, plain),
         _CHAIN: partial(_chain, bench, folder, source, isnet),

@@ -11,9 +11,11 @@ from pathlib import Path
 import yaml
 
 from bench import peers
-from bench.measure import ROOT, task
+from bench.measure import ROOT, run, task
 from bench.results import Part
-from scripts.lib import ledger, names
+from scripts.lib import images, ledger, names
+from tests.generator.render import render_frame
+from tests.generator.spec import ClipSpec, FigureSpec
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,17 @@ def linked(folder: Path, files: Sequence[Path]) -> Path:
     for file in files:
         (folder / file.name).symlink_to(file.resolve())
     return folder
+
+
+def warm_rembg(bench: Bench, isnet: Path) -> None:
+    """Let rembg compile its matting, which it does at the first use ever, outside any clock."""
+    folder = bench.fresh("warm")
+    figure = FigureSpec(seed=1)
+    drawn = render_frame(ClipSpec(seed=1, width=160, height=120, figures=(figure,)), 0)
+    (folder / "in").mkdir()
+    (folder / "in/drawn.png").write_bytes(images.encode_png(drawn.frame_rgb))
+    env = peers.rembg_env(isnet, bench.work / "rembg_home")
+    run(peers.rembg_folder(folder / "in", folder / "out", "-a"), env=env)
 
 
 def clips_with_people(bench: Bench, count: int) -> list[Path]:
