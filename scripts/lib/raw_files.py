@@ -72,6 +72,22 @@ def read(path: str | os.PathLike) -> RawFile:
     return RawFile(digest, seen.st_size, _state(seen))
 
 
+def state(path: str | os.PathLike) -> str:
+    """What a raw file looks like from outside: while it stays the same, the file is not read again.
+
+    Size and time of change of a regular file. What is no such file, or is empty, has no time here:
+    files and devices of the kernel, which a link may lead to, get a new one all the while, and
+    `read` makes the same of them whatever it is.
+    """
+    try:
+        seen = os.stat(path)
+    except OSError as error:
+        return error.strerror or str(error)
+    if not stat.S_ISREG(seen.st_mode):
+        return "no regular file"
+    return f"{seen.st_size} bytes, {seen.st_mtime_ns} ns" if seen.st_size else "0 bytes"
+
+
 def gone(path: str | os.PathLike) -> RawFileChangedError:
     """The error for a raw file that was there when the run began.
 

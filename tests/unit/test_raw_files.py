@@ -1,6 +1,8 @@
 """Raw files are read without waiting, and known again."""
 
 import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -40,6 +42,35 @@ def test_what_is_no_file_is_said_and_nothing_waits(tmp_path):
 
 def test_a_file_of_the_kernel_that_waits_is_taken_as_empty():
     assert raw_files.read("/proc/version").size == 0
+
+
+def test_the_state_of_what_stage_0_refuses_has_no_time(tmp_path):
+    """A link to /proc/self/mem is another file to each process; a terminal changes when written."""
+    (tmp_path / "kernel.mp4").symlink_to("/proc/self/mem")
+    (tmp_path / "empty.mp4").touch()
+    os.mkfifo(tmp_path / "pipe.mp4")
+    ask = "import sys; from scripts.lib import raw_files; print(raw_files.state(sys.argv[1]))"
+    states = {}
+    for name in ("kernel", "empty", "pipe"):
+        path = tmp_path / f"{name}.mp4"
+        states[name] = raw_files.state(path)
+        if name != "kernel":
+            os.utime(path, ns=(1, 1))
+        other = subprocess.run([sys.executable, "-c", ask, path], capture_output=True, check=True)
+        assert other.stdout.decode().strip() == states[name]
+    assert states == {"kernel": "0 bytes", "empty": "0 bytes", "pipe": "no regular file"}
+    (tmp_path / "nowhere.mp4").symlink_to("gone")
+    assert raw_files.state(tmp_path / "nowhere.mp4") == "No such file or directory"
+
+
+def test_the_state_of_a_clip_changes_with_its_size_and_its_time(tmp_path):
+    path = tmp_path / "a.mp4"
+    seen = []
+    for content, when_ns in ((b"one", 1), (b"one", 2), (b"other", 2)):
+        path.write_bytes(content)
+        os.utime(path, ns=(when_ns, when_ns))
+        seen.append(raw_files.state(path))
+    assert seen == ["3 bytes, 1 ns", "3 bytes, 2 ns", "5 bytes, 2 ns"]
 
 
 def test_a_file_is_known_again_until_it_is_written_to_or_replaced(tmp_path):
