@@ -36,9 +36,8 @@ rule augment:
     output:
         table=f"{AUGMENTED}/{{video}}.csv",
     log:
-        "logs/augment/{video}.log",
-    benchmark:
-        "benchmarks/augment/{video}.tsv"
+        log="logs/augment/{video}.log",
+        cost="benchmarks/augment/{video}.tsv",
     conda:
         "../envs/extract.yaml"
     threads: config["threads"]["augment"]
@@ -46,5 +45,9 @@ rule augment:
         augment=what_matters("augment", but=("environment_folder", "environment_clips")),
         seed=lookup(dpath="seed", within=config),
         code=code_digest("scripts/04_replace_background.py"),
-    script:
-        "../scripts/04_replace_background.py"
+    shell:
+        stage_command(
+            "04_replace_background",
+            ["probe", "masks", "crops", "bank"],
+            ["augment", "seed", "code"],
+        )

@@ -12,17 +12,20 @@ rule caption:
     output:
         table=f"{FINAL}/captions/{{video}}.csv",
     log:
-        "logs/caption/{video}.log",
-    benchmark:
-        "benchmarks/caption/{video}.tsv"
+        log="logs/caption/{video}.log",
+        cost="benchmarks/caption/{video}.tsv",
     conda:
         "../envs/captioner.yaml"
     params:
         caption=what_matters("caption"),
         subject=settled(config["subject"]),
         code=code_digest("scripts/05_caption_images.py"),
-    script:
-        "../scripts/05_caption_images.py"
+    shell:
+        stage_command(
+            "05_caption_images",
+            ["augment", "masks", "crops"],
+            ["caption", "subject", "code"],
+        )
 
 
 rule select_final:

@@ -2,12 +2,22 @@
 # Contract: `config` is checked before anything else happens; no rule is defined here.
 
 import os
+import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
-from scripts.lib import advice, environments, models, runlock, settings
+from scripts.lib import (
+    advice,
+    commands,
+    environments,
+    models,
+    raw_files,
+    runlock,
+    settings,
+)
+from scripts.lib.commands import RUN_STAGE, stage_command
 from scripts.lib.devices import cuda_devices
 from scripts.lib.names import VIDEO_ID, find_videos
 from scripts.lib.provenance import code_digest
@@ -16,6 +26,14 @@ try:
     settings.check(config, workflow.source_path("../config/config.schema.yaml"))
 except settings.SettingsError as error:
     raise WorkflowError(str(error)) from error
+
+#: What runs the stages: this Python, or that of the environment that Snakemake deploys for them.
+PYTHON = "python" if workflow.deployment_settings.deployment_method else sys.executable
+CONFIG_FILE = str(commands.config_file(config)[0])
+# A job that a cluster runs has a Snakemake and a node of its own, and no use for a warm worker.
+commands.offer_warm_workers(workflow.is_main_process and config["warm_workers"])
+if not workflow.is_main_process:
+    commands.write_config(config)
 
 DATASET = config["dataset"]
 QC = config["qc_reports"]
@@ -65,16 +83,12 @@ def raw_file(wildcards):
 
 
 def raw_state(wildcards):
-    """Size and time of change of a clip's raw file: as a param, it reruns stage 0 when they change.
+    """The state of a clip's raw file: as a param, it reruns stage 0 when the file changes.
 
     Raw files are no inputs of a rule: Snakemake takes braces in an input's name for wildcards, and
     a dangling link or a FIFO has to become a row, not an error.
     """
-    try:
-        seen = os.stat(raw_file(wildcards))
-    except OSError as error:
-        return error.strerror
-    return f"{seen.st_size} bytes, {seen.st_mtime_ns} ns"
+    return raw_files.state(raw_file(wildcards))
 
 
 def every(pattern):
@@ -150,6 +164,7 @@ def pin_environments():
     if targets and targets <= ONLY_LOOK:
         return
     require_dataset()
+    commands.write_config(config)
     if not config["augment"]["environment_folder"]:
         environments.pin(PINNED_CSV, PINNED)
 

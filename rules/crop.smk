@@ -11,9 +11,8 @@ rule crop:
     output:
         table=f"{CROPS}/{{video}}.csv",
     log:
-        "logs/crop/{video}.log",
-    benchmark:
-        "benchmarks/crop/{video}.tsv"
+        log="logs/crop/{video}.log",
+        cost="benchmarks/crop/{video}.tsv",
     conda:
         "../envs/detect.yaml"
     threads: config["threads"]["crop"]
@@ -24,5 +23,9 @@ rule crop:
         mask=what_matters("mask") if config["detect"]["backend"] == "mask" else None,
         weights=[weights.entry for weights in weights_of("detect")],
         code=code_digest("scripts/02_yolo_crop.py"),
-    script:
-        "../scripts/02_yolo_crop.py"
+    shell:
+        stage_command(
+            "02_yolo_crop",
+            ["table", "weights"],
+            ["settings", "mask", "weights", "code"],
+        )

@@ -10,9 +10,8 @@ rule extract:
     output:
         table=f"{FRAMES}/{{video}}.csv",
     log:
-        "logs/extract/{video}.log",
-    benchmark:
-        "benchmarks/extract/{video}.tsv"
+        log="logs/extract/{video}.log",
+        cost="benchmarks/extract/{video}.tsv",
     conda:
         "../envs/extract.yaml"
     threads: config["threads"]["extract"]
@@ -23,5 +22,9 @@ rule extract:
         max_megapixels=config["probe"]["max_megapixels"],
         settings=what_matters("extract"),
         code=code_digest("scripts/01_extract_frames.py"),
-    script:
-        "../scripts/01_extract_frames.py"
+    shell:
+        stage_command(
+            "01_extract_frames",
+            ["probe"],
+            ["raw", "max_megapixels", "settings", "code"],
+        )

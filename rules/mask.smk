@@ -11,9 +11,8 @@ rule mask:
     output:
         table=f"{MASKS}/{{video}}.csv",
     log:
-        "logs/mask/{video}.log",
-    benchmark:
-        "benchmarks/mask/{video}.tsv"
+        log="logs/mask/{video}.log",
+        cost="benchmarks/mask/{video}.tsv",
     conda:
         "../envs/mask.yaml"
     threads: config["threads"]["mask"]
@@ -24,5 +23,9 @@ rule mask:
         subject_class=lookup(dpath="detect/class", within=config),
         weights=[weights.entry for weights in weights_of("mask")],
         code=code_digest("scripts/03_mask_subject.py"),
-    script:
-        "../scripts/03_mask_subject.py"
+    shell:
+        stage_command(
+            "03_mask_subject",
+            ["crops", "weights"],
+            ["settings", "subject_class", "weights", "code"],
+        )

@@ -8,9 +8,8 @@ rule probe:
     output:
         table=f"{DATASET}/videos/{{video}}.csv",
     log:
-        "logs/probe/{video}.log",
-    benchmark:
-        "benchmarks/probe/{video}.tsv"
+        log="logs/probe/{video}.log",
+        cost="benchmarks/probe/{video}.tsv",
     conda:
         "../envs/extract.yaml"
     params:
@@ -19,8 +18,10 @@ rule probe:
         file=lambda wildcards: VIDEOS[wildcards.video],
         settings=what_matters("probe"),
         code=code_digest("scripts/00_probe_video.py"),
-    script:
-        "../scripts/00_probe_video.py"
+    shell:
+        stage_command(
+            "00_probe_video", [], ["raw", "raw_state", "file", "settings", "code"]
+        )
 
 
 rule videos:

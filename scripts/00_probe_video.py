@@ -9,6 +9,7 @@ from scripts.lib import ledger, probing, raw_files
 from scripts.lib.containers import is_too_large
 from scripts.lib.refusals import clear_video, refuse_video
 from scripts.lib.sandbox import Failure, run_limited
+from scripts.lib.stamps import seal
 from scripts.lib.verdicts import OF_STAGE_0, OK, TOO_LARGE
 
 
@@ -85,12 +86,8 @@ def _apply_bounds(look: probing.Look, settings: dict) -> tuple[probing.Look, obj
     return look, short, bound
 
 
-if __name__ == "__main__":
-    from scripts.lib.logs import send_output_to
-    from scripts.lib.stamps import seal
-
-    job = snakemake  # noqa: F821
-    send_output_to(job.log[0])
+def run(job) -> None:
+    """The job of the rule `probe` (see `scripts.lib.jobs`)."""
     probe_video(
         raw=job.params.raw,
         file=job.params.file,

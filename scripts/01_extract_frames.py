@@ -17,6 +17,7 @@ from scripts.lib.extraction import QUARANTINE_REASONS, Extraction, extract, forg
 from scripts.lib.files import whole_folder
 from scripts.lib.refusals import clear_frames, clear_video, refuse_video
 from scripts.lib.sandbox import Failure, run_limited
+from scripts.lib.stamps import seal
 from scripts.lib.verdicts import REJECTED
 
 
@@ -170,12 +171,8 @@ def _with_rejection(
     return [rejection, *rows]
 
 
-if __name__ == "__main__":
-    from scripts.lib.logs import send_output_to
-    from scripts.lib.stamps import seal
-
-    job = snakemake  # noqa: F821
-    send_output_to(job.log[0])
+def run(job) -> None:
+    """The job of the rule `extract` (see `scripts.lib.jobs`)."""
     extract_video(
         raw=job.params.raw,
         probe_csv=job.input.probe,

@@ -18,6 +18,7 @@ from scripts.lib.files import sha256_bytes, whole_folder
 from scripts.lib.logs import Progress
 from scripts.lib.refusals import clear_frames, refuse_frame
 from scripts.lib.sandbox import Failure
+from scripts.lib.stamps import seal
 
 NO_SUBJECT, NOT_TARGET, TOO_SMALL = "NO_SUBJECT", "NOT_TARGET", "TOO_SMALL"
 UNREADABLE = "UNREADABLE_FRAME"
@@ -192,12 +193,8 @@ class _Stage:
         )
 
 
-if __name__ == "__main__":
-    from scripts.lib.logs import send_output_to
-    from scripts.lib.stamps import seal
-
-    job = snakemake  # noqa: F821
-    send_output_to(job.log[0])
+def run(job) -> None:
+    """The job of the rule `crop` (see `scripts.lib.jobs`)."""
     crop_video(
         frames_csv=job.input.table,
         video=job.wildcards.video,

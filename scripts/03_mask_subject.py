@@ -21,6 +21,7 @@ from scripts.lib.files import sha256_bytes, whole_folder
 from scripts.lib.logs import Progress
 from scripts.lib.refusals import clear_frames, refuse_frame
 from scripts.lib.sandbox import Failure
+from scripts.lib.stamps import seal
 
 ABSENT, UNREADABLE = "SUBJECT_CLASS_ABSENT", "UNREADABLE_CROP"
 REASONS = (EMPTY, FULL, ABSENT, UNREADABLE)
@@ -212,12 +213,8 @@ def read_crop(dataset: Path, line: Mapping[str, str]) -> Crop:
     return Crop(line, data, image, (x1 - left, y1 - top, x2 - left, y2 - top))
 
 
-if __name__ == "__main__":
-    from scripts.lib.logs import send_output_to
-    from scripts.lib.stamps import seal
-
-    job = snakemake  # noqa: F821
-    send_output_to(job.log[0])
+def run(job) -> None:
+    """The job of the rule `mask` (see `scripts.lib.jobs`)."""
     mask_video(
         crops_csv=job.input.crops,
         dataset=job.config["dataset"],

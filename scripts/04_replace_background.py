@@ -31,6 +31,7 @@ from scripts.lib.ledger import (
 from scripts.lib.logs import LOGGER, Progress
 from scripts.lib.names import variant_item
 from scripts.lib.recipes import Recipe
+from scripts.lib.stamps import seal
 
 
 def augment_video(
@@ -192,12 +193,8 @@ def _row(parent: str, recipe: Recipe, outcome: str, **fields: object) -> Row:
     )
 
 
-if __name__ == "__main__":
-    from scripts.lib.logs import send_output_to
-    from scripts.lib.stamps import seal
-
-    job = snakemake  # noqa: F821
-    send_output_to(job.log[0])
+def run(job) -> None:
+    """The job of the rule `augment` (see `scripts.lib.jobs`)."""
     augment_video(
         probe_csv=job.input.probe,
         masks_csv=job.input.masks,

@@ -44,6 +44,7 @@ from scripts.lib.ledger import (
 )
 from scripts.lib.logs import Progress
 from scripts.lib.sandbox import Failure
+from scripts.lib.stamps import seal
 
 #: A crop's item -> (words, words removed), or why there are none: a row's reason and detail.
 Describe = Callable[[str], tuple[str, list[str]] | Failure]
@@ -123,19 +124,22 @@ def _carried(line: Mapping[str, str]) -> dict[str, str]:
     return {key: line[key] for key in (*columns, "width", "height")}
 
 
+def _serve(
+    name: str, device: str
+) -> tuple[dict[str, str], Callable[[list[np.ndarray]], list[str]]]:
+    from scripts.lib.backends.image_to_text import ImageToText
+
+    model = ImageToText(name, device=device)
+    return {}, lambda images_rgb: [model.describe(image) for image in images_rgb]
+
+
 @contextlib.contextmanager
 def model_describer(
     masks_csv: Path, dataset: Path, settings: Mapping, style: Style
 ) -> Iterator[Describe]:
     """A function from a crop's item to what the captioner says of its cut-out, asked once each."""
     cutouts = {line["item"]: line for line in kept(read_stage(masks_csv, "mask"))}
-
-    def load() -> tuple[dict[str, str], Callable[[list[np.ndarray]], list[str]]]:
-        from scripts.lib.backends.image_to_text import ImageToText
-
-        model = ImageToText(settings["model"], device=settings.get("device", "cpu"))
-        return {}, lambda images_rgb: [model.describe(image) for image in images_rgb]
-
+    load = functools.partial(_serve, settings["model"], settings.get("device", "cpu"))
     with Isolated(load, HARMLESS, Limits.of("caption", settings)) as model:
 
         @functools.cache
@@ -207,12 +211,8 @@ def _refused(line: Mapping[str, str], reason: str, detail: str) -> Row:
     )
 
 
-if __name__ == "__main__":
-    from scripts.lib.logs import send_output_to
-    from scripts.lib.stamps import seal
-
-    job = snakemake  # noqa: F821
-    send_output_to(job.log[0])
+def run(job) -> None:
+    """The job of the rule `caption` (see `scripts.lib.jobs`)."""
     caption_video(
         augment_csv=job.input.augment,
         masks_csv=job.input.masks,

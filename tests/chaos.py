@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scripts.lib.files import is_leftover
+from tests.processes import jobs_in
 from tests.workflow import small_run
 from tests.workflow.demo_run import Demo
 
@@ -107,14 +108,7 @@ def _run_for(run: Demo, seconds: float, met: Outcome) -> tuple[bool, str]:
 
 def _scripts(run: Demo) -> Iterator[str]:
     """Names of the stage scripts at work in a run's folder."""
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (entry / "cmdline").read_bytes().split(b"\0")
-            here = os.readlink(entry / "cwd") == str(run.folder)
-        except OSError:  # it ended meanwhile
-            continue
-        if here and len(words) > 1 and b"/.snakemake/scripts/" in words[1]:
-            yield words[1].decode().partition(".snakemake/scripts/")[2].partition(".")[2]
+    return (script for _, script in jobs_in(run.folder))
 
 
 def _not_as_in(expected: dict[str, str], run: Demo, ended: bool) -> list[str]:

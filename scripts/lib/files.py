@@ -9,7 +9,7 @@ import glob
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 _CHUNK = 1 << 20
@@ -46,6 +46,18 @@ def sha256_path(path: str | os.PathLike) -> str:
         if file.is_file()
     ]
     return sha256_bytes("".join(lines).encode())
+
+
+def file_states(paths: Iterable[str | os.PathLike]) -> list[tuple[str, int, int]]:
+    """Path, size in bytes and time of change in ns of each file, and of each in a folder."""
+    files = [
+        file
+        for path in map(Path, paths)
+        for file in ([path] if path.is_file() else sorted(path.rglob("*")))
+        if file.is_file()
+    ]
+    seen = ((str(file), file.stat()) for file in files)
+    return [(name, state.st_size, state.st_mtime_ns) for name, state in seen]
 
 
 @contextlib.contextmanager

@@ -9,8 +9,9 @@ holds for itself (no limit on its address space: CUDA and torch reserve far more
         results = model.run(items)       # or batching.halving(model.run, items, "crops")
 
 `load` is called in the child; it returns `about` (what rows say of the model) and `run` (items to a
-list of as many results); items, results and `about` pickle. Whoever uses a model needs `about`,
-`run` and `close` alone, so a process of longer life, which serves several jobs, fits in there.
+list of as many results); items, results and `about` pickle. If `load` pickles too, the process may
+be one that has served other jobs with the same model (`warm_models`); what ends such a one is tried
+again in a fresh one before it counts, since it may be the others' doing.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scripts.lib import channel
+from scripts.lib import channel, warm_models
 from scripts.lib.logs import LOGGER
 from scripts.lib.sandbox import DIED_OF_MEMORY, ChildError, Failure
 from scripts.lib.serving import Child, Load, OverMemoryError
@@ -49,7 +50,7 @@ class IsolationError(RuntimeError):
 
 
 class _KilledError(Exception):
-    """The child was killed by somebody else."""
+    """The child was killed by somebody else, or ended after it had served somebody else."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Limits:
 
 
 class Isolated:
-    """A model in a child process; the child starts at once and loads while the caller goes on.
+    """A model in a process apart, which starts at once and loads while the caller goes on.
 
     `harmless` is an item that any sound model survives: it tells an image that ends the process
     from a process that ends on everything.
@@ -96,7 +97,7 @@ class Isolated:
         self._load, self._harmless, self._limits = load, harmless, limits
         self._about: Mapping[str, object] | None = None
         self._worked, self._in_a_row = False, 0
-        self._child: Child | None = Child(load)
+        self._child: Child | None = warm_models.begin(load)
         self._loaded = False
 
     @property
@@ -123,9 +124,9 @@ class Isolated:
         return results
 
     def close(self) -> None:
-        """End the child. It has nothing to save, and unloading a runtime takes a second."""
+        """Done with the process: a child of this one ends."""
         if self._child is not None:
-            self._child.end()
+            self._child.release()
         self._child, self._loaded = None, False
 
     def __enter__(self) -> Isolated:
@@ -172,7 +173,7 @@ class Isolated:
     def _ready(self) -> None:
         """Have a child that has loaded the model."""
         if self._child is None:
-            self._child = Child(self._load)
+            self._child = warm_models.begin(self._load, fresh=True)
         if self._loaded:
             return
         try:
@@ -199,9 +200,10 @@ class Isolated:
         try:
             kind, value = self._child.answer(timeout_s, self._limits.memory_mb << 20)
         except (EOFError, ConnectionError, TimeoutError, OverMemoryError) as error:
-            code = self._child.end()
+            code, used = self._child.end(), self._child.used
             self._child, self._loaded = None, False
-            raise self._verdict(error, code, timeout_s) from None
+            verdict = self._verdict(error, code, timeout_s)
+            raise _KilledError(f"after other jobs: {verdict}") if used else verdict from None
         if kind == "result":
             return value
         raise value if kind == "raise" else ChildError(value)

@@ -33,7 +33,12 @@ class OverMemoryError(Exception):
 
 
 class Child:
-    """A forked process that serves what `load` returns, and this end of the connection to it."""
+    """A forked process that serves what `load` returns, and this end of the connection to it.
+
+    `used` is True for a process that has served another job before (see `warm_models`).
+    """
+
+    used = False
 
     def __init__(self, load: Load) -> None:
         self.connection, theirs = channel.pair()
@@ -73,6 +78,10 @@ class Child:
         os.kill(self.pid, signal.SIGKILL)
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
+    def release(self) -> None:
+        """Done with it. It has nothing to save, and unloading a runtime takes a second."""
+        self.end()
+
     def _ended(self) -> bool:
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
@@ -82,10 +91,8 @@ def _live(connection: socket.socket, load: Load, parent: int) -> None:
     status = 1
     try:
         end_with(parent)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: the parent says what becomes of it
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        faulthandler.enable(2)  # the log says where the model died
-        kind, value = _outcome(load)
+        prepare()
+        kind, value = outcome(load)
         if kind == "result":
             about, run = value
             channel.send(connection, ("result", about))
@@ -103,6 +110,13 @@ def _live(connection: socket.socket, load: Load, parent: int) -> None:
         os._exit(status)
 
 
+def prepare() -> None:
+    """Make this process one whose death tells something, and is told by its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: the parent says what becomes of it
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    faulthandler.enable(2)  # the log says where the model died
+
+
 def serve(connection: socket.socket, run: Run) -> None:
     """Answer each message (a list of items) with `run`'s results, until the other end is gone."""
     while True:
@@ -110,12 +124,12 @@ def serve(connection: socket.socket, run: Run) -> None:
             items = channel.receive(connection)
         except (EOFError, ConnectionError):
             return
-        channel.send(connection, _outcome(run, items))
+        channel.send(connection, outcome(run, items))
         sys.stdout.flush()
         sys.stderr.flush()
 
 
-def _outcome(function: Callable[..., Any], *arguments: object) -> tuple[str, object]:
+def outcome(function: Callable[..., Any], *arguments: object) -> tuple[str, object]:
     """What `function` returns or raises, as a message; out of memory, the process ends."""
     try:
         return "result", function(*arguments)

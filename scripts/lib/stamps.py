@@ -87,7 +87,7 @@ def write(
         "code": code,
         "settings": json.loads(settings_text),
         "settings_sha256": sha256_bytes(settings_text.encode("utf-8", "surrogateescape")),
-        "libraries": _versions(rule),
+        "libraries": versions(rule),
         "inputs": made_from,
         "files": _unlisted(table, dataset, made_from),
     }
@@ -119,7 +119,8 @@ def _own_digest(stamp: Mapping) -> str:
     return sha256_bytes(text.encode("utf-8", "surrogateescape"))
 
 
-def _versions(rule: str) -> dict[str, str]:
+def versions(rule: str) -> dict[str, str]:
+    """The versions of the libraries that decide the bytes of a rule's output."""
     found = {}
     for name in LIBRARIES.get(rule, ()):
         try:

@@ -75,8 +75,31 @@ def test_rules_have_a_contract_a_docstring_a_log_and_a_benchmark(path):
     assert text.startswith("# ")
     for rule in re.split(r"^rule ", text, flags=re.M)[1:]:
         name = rule.split(":")[0]
-        for part in ('"""', "    log:", "    benchmark:", "    conda:", "    script:"):
+        how = ("    script:", "    benchmark:")
+        if "    shell:" in rule:
+            how = ("        stage_command(", 'cost="benchmarks/')
+        for part in ('"""', "    log:", "    conda:", *how):
             assert part in rule, f"rule {name} has no {part.strip()}"
+
+
+@pytest.mark.parametrize("path", RULE_FILES, ids=relative)
+def test_a_stage_is_told_all_that_its_rule_has(path):
+    for rule in re.split(r"^rule ", path.read_text(), flags=re.M)[1:]:
+        if "    shell:" not in rule:
+            continue
+        told = ast.literal_eval(rule.split("stage_command", 1)[1].strip())
+        has = [
+            re.findall(r"^        (\w+)=", _section(rule, part), flags=re.M)
+            for part in ("input", "params")
+        ]
+        assert [list(names) for names in told[1:]] == has, rule.split(":")[0]
+        assert f'code_digest("scripts/{told[0]}.py")' in rule
+
+
+def _section(rule: str, name: str) -> str:
+    """The lines of one part of a rule."""
+    found = re.search(rf"^    {name}:\n((?:        .*\n)+)", rule, flags=re.M)
+    return found.group(1) if found else ""
 
 
 def test_the_snakefile_is_a_table_of_contents():

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import jobs_in
 from tests.workflow.demo_run import Demo
 from tests.workflow.small_run import FINAL
 
@@ -92,14 +93,8 @@ def job_of(run: Demo, script: str, started: Callable[[], bool]) -> int:
     """The process id of the first job of `script` that works in the run's folder."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and not started():
-        for entry in Path("/proc").glob("[0-9]*"):
-            try:
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-                here = os.readlink(entry / "cwd") == str(run.folder)
-            except OSError:  # it ended meanwhile
-                continue
-            is_job = here and len(words) > 1 and words[1].endswith(f".{script}".encode())
-            if is_job and b"python" in words[0]:
-                return int(entry.name)
+        for pid, at_work in jobs_in(run.folder):
+            if at_work == script:
+                return pid
         time.sleep(0.005)
     raise AssertionError(f"no job of {script} was seen")

@@ -33,7 +33,7 @@ def test_a_killed_job_and_a_second_run(demo, tmp_path):
         stderr=subprocess.STDOUT,
         text=True,
     )
-    job = job_of(copy, "04_replace_background.py", lambda: first.poll() is not None)
+    job = job_of(copy, "04_replace_background", lambda: first.poll() is not None)
     os.kill(job, signal.SIGSTOP)
     second = attempt(copy)
     assert "another run is at work" in second and "LockException" in second

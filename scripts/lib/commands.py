@@ -1,0 +1,66 @@
+"""How the rules of the stages call them: a shell command that holds all that a job depends on.
+
+The other half is `jobs.parse`. `script:` would cost half a second of imports a job (Snakemake's own
+among them) and cannot be handed to a process that has them loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from scripts.lib.files import sha256_bytes, write_text
+
+RUN_STAGE = str(Path(__file__).resolve().parents[1] / "run_stage.py")
+#: Where a run keeps what only its jobs read, below the working folder.
+STATE = Path(".snakemake/ferrari")
+WARM = "FERRARI_WARM"
+
+
+def stage_command(stage: str, inputs: Sequence[str], params: Sequence[str]) -> str:
+    """The `shell:` of a rule whose job is `scripts/<stage>.py`.
+
+    `inputs` and `params` name all that the rule has. Snakemake fills in the braces; the names in
+    capitals are globals of the workflow, so that moving the project makes no job run again.
+    """
+    parts = [
+        "{PYTHON:q} -I -S {RUN_STAGE:q}",
+        stage,
+        "--rule {rule}",
+        "--threads {threads}",
+        "--log {log.log:q} --cost {log.cost:q}",
+        "--config {CONFIG_FILE:q}",
+        "--wildcard video {wildcards.video:q}",
+        "--output table {output.table:q}",
+        *(f"--input {name} {{input.{name}:q}}" for name in inputs),
+        *(f"--param {name} {{params.{name}!r:q}}" for name in params),
+    ]
+    return " ".join(parts)
+
+
+def config_file(config: Mapping) -> tuple[Path, str]:
+    """Where a run's resolved configuration lies for its jobs, and its content."""
+    text = json.dumps(config, sort_keys=True, indent=1) + "\n"
+    return STATE / f"config-{sha256_bytes(text.encode())[:16]}.json", text
+
+
+def write_config(config: Mapping) -> None:
+    """Write the configuration for the jobs, unless it is there."""
+    path, text = config_file(config)
+    if not path.is_file():
+        write_text(path, text)
+
+
+def offer_warm_workers(offered: bool) -> None:
+    """Tell the jobs of this process's run where their fork server is to be, or that there is none.
+
+    Its files are named after the run, and after the Python that the jobs run on.
+    """
+    if offered:
+        where = sha256_bytes(os.fsencode(sys.prefix))[:8]
+        os.environ[WARM] = str(STATE / f"{os.getpid()}-{where}")
+    else:
+        os.environ.pop(WARM, None)

@@ -1,0 +1,81 @@
+"""What a rule's command says is what the job is told, whatever is in the names."""
+
+import json
+import os
+import shlex
+
+import pytest
+from snakemake.iocontainers import InputFiles, Log, OutputFiles, Params, Wildcards
+from snakemake.utils import format as snakemake_format
+
+from scripts.lib import commands, jobs
+from scripts.lib.commands import RUN_STAGE
+
+ODD = "a 'b' \"c\" {d} $e\n-f\udcff=ü.mp4"
+
+
+def formatted(template: str, config_file: str, params: dict, inputs: dict) -> list[str]:
+    """The words of a command, as Snakemake and the shell make them."""
+    text = snakemake_format(
+        template,
+        rule="crop",
+        threads=3,
+        wildcards=Wildcards(fromdict={"video": "clip-1"}),
+        params=Params(fromdict=params),
+        input=InputFiles(fromdict=inputs),
+        output=OutputFiles(fromdict={"table": "out/t.csv"}),
+        log=Log(fromdict={"log": "logs/a.log", "cost": "benchmarks/a.tsv"}),
+        PYTHON="python",
+        RUN_STAGE=RUN_STAGE,
+        CONFIG_FILE=config_file,
+    )
+    return shlex.split(text)
+
+
+@pytest.fixture
+def config_file(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"dataset": "dataset"}))
+    return str(path)
+
+
+def test_a_job_is_told_what_its_rule_says(config_file):
+    settings = {"a": [1, 2.5, None, True], "b": {"c": ODD}}
+    params = {"settings": settings, "raw": ODD, "none": None, "seed": -3, "weights": [{"x": 1}]}
+    inputs = {"table": "in/t.csv", "weights": ["w 1.pt", "w2.pt"], "nothing": []}
+    template = commands.stage_command("02_yolo_crop", list(inputs), list(params))
+    words = formatted(template, config_file, params, inputs)
+    assert words[:4] == ["python", "-I", "-S", RUN_STAGE]
+    job = jobs.parse(words[4:])
+    assert (job.stage, job.rule, job.threads) == ("02_yolo_crop", "crop", 3)
+    assert (job.log, job.cost) == ("logs/a.log", "benchmarks/a.tsv")
+    assert job.params == params and job.params.raw == ODD
+    assert job.wildcards.video == "clip-1" and job.config == {"dataset": "dataset"}
+    assert job.input.table == "in/t.csv" and job.output.table == "out/t.csv"
+    assert list(job.input) == ["in/t.csv", "w 1.pt", "w2.pt"]
+
+
+def test_a_name_that_stands_for_several_files_is_not_taken_for_one(config_file):
+    files = jobs.Files({"weights": ["a", "b"], "none": []})
+    for name in ("weights", "none", "missing"):
+        with pytest.raises(AttributeError, match=name):
+            getattr(files, name)
+    with pytest.raises(AttributeError, match="no param missing"):
+        jobs.Params().missing  # noqa: B018
+
+
+def test_the_configuration_is_named_after_its_content(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first, text = commands.config_file({"b": 1, "a": ODD})
+    assert commands.config_file({"a": ODD, "b": 1}) == (first, text)
+    assert commands.config_file({"a": ODD, "b": 2})[0] != first
+    commands.write_config({"b": 1, "a": ODD})
+    assert json.loads(first.read_text()) == {"a": ODD, "b": 1}
+
+
+def test_a_process_without_a_run_of_its_own_offers_no_warm_workers(monkeypatch):
+    monkeypatch.setenv(commands.WARM, "a parent's")
+    commands.offer_warm_workers(False)
+    assert commands.WARM not in os.environ
+    commands.offer_warm_workers(True)
+    assert f"{os.getpid()}-" in os.environ.pop(commands.WARM)
