@@ -39,6 +39,15 @@ STAGES = (
     "04_replace_background",
     "05_caption_images",
 )
+#: What they import only where they need it.
+LATE = (
+    "numpy.random",
+    "scripts.lib.advice",
+    "scripts.lib.backends.decord_decoder",
+    "scripts.lib.backends.pyav_decoder",
+    "scripts.lib.jobs",
+    "scripts.lib.runlock",
+)
 IDLE_S = 600  # the server ends after so long without a job
 MODEL_IDLE_S = 60  # a model that nobody asks for gives its memory back
 #: How long a model may work on for a job that is gone before it is ended.
@@ -348,13 +357,15 @@ def _load() -> None:
     """Import what jobs import, and ask once what each of them would ask."""
     import PIL.Image
 
-    from scripts.lib import devices, jobs, stamps  # noqa: F401 - loaded, for the forks
+    from scripts.lib import captions, devices, models, stamps
 
     PIL.Image.init()
-    for stage in STAGES:
-        importlib.import_module(f"scripts.{stage}")
+    for module in (*LATE, *(f"scripts.{stage}" for stage in STAGES)):
+        importlib.import_module(module)
     for rule in stamps.LIBRARIES:
         stamps.versions(rule)
+    models.table()
+    captions.count_clip_tokens("")
     devices.cuda_devices()
     gc.collect()
     gc.freeze()  # what is loaded stays: no fork has to copy it because of a collection

@@ -157,10 +157,10 @@ def _read_all(
 
 def _kill(child: int) -> None:
     """End the child if it still runs; one that ended by itself stays as it is until waited for."""
-    if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-        time.sleep(0.01)  # it has closed its pipe and is on its way out
-        if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-            os.kill(child, signal.SIGKILL)
+    process = os.pidfd_open(child)
+    if not select.select([process], [], [], 0.01)[0]:  # else it was on its way out
+        os.kill(child, signal.SIGKILL)
+    os.close(process)
 
 
 def _unpack(payload: bytes, status: int, memory_mb: int | None):

@@ -10,6 +10,7 @@ depends on the machine or the clock.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections import Counter
@@ -121,13 +122,16 @@ def _own_digest(stamp: Mapping) -> str:
 
 def versions(rule: str) -> dict[str, str]:
     """The versions of the libraries that decide the bytes of a rule's output."""
-    found = {}
-    for name in LIBRARIES.get(rule, ()):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:  # another build's name (onnxruntime-gpu), or not needed here
-            continue
-    return found
+    found = ((name, _version(name)) for name in LIBRARIES.get(rule, ()))
+    return {name: number for name, number in found if number}
+
+
+@functools.cache
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:  # another build's name (onnxruntime-gpu), or not needed here
+        return None
 
 
 def _unlisted(table: Path, dataset: Path, known: Iterable[str]) -> dict[str, str]:

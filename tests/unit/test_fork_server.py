@@ -106,6 +106,12 @@ def test_a_job_leaves_the_same_with_the_server_and_without(run):
     assert [row["outcome"] for row in ledger.read_table("dataset/videos/a.csv")] == ["quarantined"]
 
 
+def test_the_server_has_one_thread_or_its_forks_would_not_be_safe(run):
+    Path("raw.mp4").write_text("no video")
+    assert client(probe("a", Path("raw.mp4"))).returncode == 0
+    assert len(os.listdir(f"/proc/{server_of(run)}/task")) == 1
+
+
 def test_a_job_that_fails_says_so_through_the_server(run):
     done = client(probe("a", Path("raw.mp4"), timeout_s="no number"))
     assert done.returncode == 1
