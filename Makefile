@@ -12,7 +12,7 @@ FERRARI_SHARED ?= ../shared
 export FERRARI_SHARED
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-clean test test-slow test-real test-gpu fuzz chaos verify trace real bench lint format lock clean
+.PHONY: help setup demo demo-clean test test-slow test-real test-gpu fuzz chaos verify trace lint-package real bench lint format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,7 +44,11 @@ test: $(VENV)/.ready ## the tests (minutes)
 test-slow: $(VENV)/.ready ## the tests that take longer
 	$(BIN)/python -m pytest -m slow
 
-test-real: $(VENV)/.ready ## the tests on real footage and weights (FERRARI_SHARED)
+test-lint-package: $(VENV)/.ready ## what trainers would do in silence with the folder DIR, ours or anybody's; TRAINER=kohya, ALL=1, JSON=1
+	@$(BIN)/python -m scripts.lint_package "$(DIR)" $(if $(TRAINER),--trainer $(TRAINER)) \
+	  $(if $(ALL),--all) $(if $(JSON),--json)
+
+real: $(VENV)/.ready ## the tests on real footage and weights (FERRARI_SHARED)
 	$(BIN)/python -m pytest -m real
 
 test-gpu: $(VENV)/.ready ## the tests that need an NVIDIA GPU

@@ -1,0 +1,82 @@
+"""Images, captions and masks of a folder, with the rules that loaders share."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+#: What at least one of the trainers takes for an image.
+IMAGES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".avif", ".jxl", ".tif", ".tiff"})
+_LEAST_TRANSPARENT = 0.001  # share of an image's pixels
+_UNIFORM = 2  # of 255: what is painted under alpha 0 may differ by so much and be one colour
+
+
+def images_in(folder: Path, suffixes: frozenset[str] = IMAGES) -> list[Path]:
+    """Images lying directly in a folder, sorted by name."""
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes and p.is_file())
+
+
+def images_below(folder: Path, suffixes: frozenset[str] = IMAGES) -> Iterator[Path]:
+    """Images in a folder and below it, hidden folders left out."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if Path(name).suffix.lower() in suffixes:
+                yield Path(place, name)
+
+
+def twins(images: Sequence[Path]) -> Iterator[list[Path]]:
+    """Images of one folder that share a stem."""
+    by_stem = defaultdict(list)
+    for image in images:
+        by_stem[image.with_suffix("")].append(image)
+    yield from (each for each in by_stem.values() if len(each) > 1)
+
+
+def caption_text(path: Path) -> str | None:
+    """A caption file's text; None if it is no UTF-8."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def size_of(path: Path) -> tuple[int, int] | None:
+    """Width and height of an image in pixels; None if it cannot be opened."""
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return None
+
+
+def hidden_colours(path: Path) -> bool:
+    """True if an image has transparent pixels with more than one colour under them."""
+    try:
+        with Image.open(path) as image:
+            if "A" not in image.getbands() and "transparency" not in image.info:
+                return False
+            rgba = np.asarray(image.convert("RGBA"))
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return False
+    clear = rgba[rgba[..., 3] == 0][:, :3]
+    if len(clear) < _LEAST_TRANSPARENT * rgba[..., 3].size:
+        return False
+    return bool((np.ptp(clear.astype(np.int16), axis=0) > _UNIFORM).any())
+
+
+def is_blank_mask(path: Path) -> str:
+    """`black` or `white` for a mask that is nothing else, else an empty string."""
+    try:
+        with Image.open(path) as image:
+            low, high = image.convert("L").getextrema()
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return ""
+    if high == 0:
+        return "black"
+    return "white" if low == 255 else ""
