@@ -44,11 +44,7 @@ test: $(VENV)/.ready ## the tests (minutes)
 test-slow: $(VENV)/.ready ## the tests that take longer
 	$(BIN)/python -m pytest -m slow
 
-test-lint-package: $(VENV)/.ready ## what trainers would do in silence with the folder DIR, ours or anybody's; TRAINER=kohya, ALL=1, JSON=1
-	@$(BIN)/python -m scripts.lint_package "$(DIR)" $(if $(TRAINER),--trainer $(TRAINER)) \
-	  $(if $(ALL),--all) $(if $(JSON),--json)
-
-real: $(VENV)/.ready ## the tests on real footage and weights (FERRARI_SHARED)
+test-real: $(VENV)/.ready ## the tests on real footage and weights (FERRARI_SHARED)
 	$(BIN)/python -m pytest -m real
 
 test-gpu: $(VENV)/.ready ## the tests that need an NVIDIA GPU
@@ -71,6 +67,10 @@ trace: export ASKED := $(value ITEM)
 trace: $(VENV)/.ready ## what led to ITEM (an id or a file's name), and what became of it; WORK, CONFIG as for verify
 	@$(BIN)/python -m scripts.trace_item --work "$(or $(WORK),.)" $(if $(CONFIG),--config $(CONFIG)) \
 	  $(if $(ALL),--all) $(if $(JSON),--json) -- "$$ASKED"
+
+lint-package: $(VENV)/.ready ## what trainers would do in silence with the folder DIR, ours or anybody's; TRAINER=kohya, ALL=1, JSON=1
+	@$(BIN)/python -m scripts.lint_package "$(DIR)" $(if $(TRAINER),--trainer $(TRAINER)) \
+	  $(if $(ALL),--all) $(if $(JSON),--json)
 
 real: $(VENV)/.ready ## the pipeline on the real footage under FERRARI_SHARED, into real/
 	$(BIN)/python -m scripts.prepare_real $(FERRARI_SHARED) real

@@ -128,3 +128,10 @@ def test_stage_scripts_start_without_heavy_libraries(script):
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_each_command_of_the_makefile_is_there_once():
+    text = (ROOT / "Makefile").read_text()
+    named = re.search(r"^\.PHONY: (.*)$", text, re.M)[1].split()
+    rules = re.findall(r"^([a-z-]+):.*##", text, re.M)
+    assert sorted(rules) == sorted(named)
