@@ -5,8 +5,6 @@ exit status is 0 if there is nothing to say, 1 if there are findings, 2 if the f
 that can be linted.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys
