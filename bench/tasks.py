@@ -223,7 +223,9 @@ def reference_frames(raws: list[str], settings: dict) -> Callable:
 
 
 @task
-def network_alone(graph: str, output: int | None, inputs: int, size: int, threads: int) -> Callable:
+def network_alone(
+    graph: str, output: int | None, inputs: int, size: int | list, threads: int
+) -> Callable:
     """The network on `inputs` ready tensors through OpenVINO's asynchronous queue."""
     from bench.floors import network
 
@@ -252,11 +254,12 @@ def yolo_boxes(source: str, weights: str, settings: dict, cache: str) -> Callabl
 
 
 @task
-def plain_alpha(pictures: list[str], out: str, weights: str, entry: dict) -> Callable:
+def plain_alpha(pictures: list[str], out: str, weights: str, entry: dict, aspect: bool) -> Callable:
     """Alpha by the slow path: one picture at a time, full precision, nothing skipped."""
     from bench.floors import write_plain_alphas
 
-    return lambda: write_plain_alphas([Path(p) for p in pictures], Path(out), weights, entry)
+    paths = [Path(picture) for picture in pictures]
+    return lambda: write_plain_alphas(paths, Path(out), weights, entry, aspect)
 
 
 def main() -> None:

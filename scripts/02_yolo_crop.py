@@ -8,12 +8,14 @@ The detector runs in a child process with limits: a frame that ends it is quaran
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from scripts.lib import boxes, detectors, images, isolation, ledger, models, names
-from scripts.lib.batching import halving
+from scripts.lib.batching import halving, in_flight
 from scripts.lib.files import sha256_bytes, whole_folder
 from scripts.lib.logs import Progress
 from scripts.lib.refusals import clear_frames, refuse_frame
@@ -50,12 +52,14 @@ def crop_video(
         if lines:
             load = detectors.loader(settings, weights, mask_settings, threads, cache)
             limits = isolation.Limits.of("detect", settings)
+            progress = Progress(f"{video}: frames searched", len(lines))
             with isolation.Isolated(load, detectors.HARMLESS, limits) as detector:
                 stage = _Stage(detector, settings, Path(dataset), folder, scratch, video)
-                progress = Progress(f"{video}: frames searched", len(lines))
-                for batch in _batches(lines, settings["batch"]):
-                    rows.extend(stage.rows(batch))
-                    progress.step(len(batch))
+                batches = in_flight(_batches(lines, settings["batch"]), stage.read, stage.search)
+                with closing(batches):
+                    for batch in batches:
+                        rows.extend(stage.rows(batch))
+                        progress.step(len(batch.frames))
     ledger.write_stage(out_csv, "crop", rows)
 
 
@@ -64,37 +68,63 @@ def _batches(lines: Sequence[Mapping], size: int) -> Iterator[Sequence[Mapping]]
         yield lines[start : start + size]
 
 
+@dataclass
+class _Frame:
+    """A frame on its way through the stage: its row, its pixels, or what is wrong with the file."""
+
+    line: Mapping
+    frame_rgb: np.ndarray | None
+    fault: str = ""
+    found: list[boxes.Detection] | Failure | None = None
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Frames that the detector has seen, what rows say of it, and a remark for them."""
+
+    frames: list[_Frame]
+    about: Mapping
+    remark: str
+
+
 class _Stage:
-    """What the rows of one clip share."""
+    """What the rows of one clip share. `read`, `search` and `rows` run in a thread each."""
 
     def __init__(self, detector, settings, dataset: Path, folder, scratch, video: str) -> None:
         self.detector, self.settings, self.video = detector, settings, video
         self.dataset, self.folder, self.scratch = dataset, folder, scratch
+        self.about: Mapping = {}
 
-    def rows(self, lines: Sequence[Mapping]) -> Iterator[ledger.Row]:
-        """The rows of a batch of frames, in their order; writes the crops that are kept."""
-        readable: list[tuple[Mapping, np.ndarray]] = []
-        faults: dict[str, str] = {}
+    def read(self, lines: Sequence[Mapping]) -> list[_Frame]:
+        """The frames of a batch."""
+        frames = []
         for line in lines:
             try:
-                readable.append((line, self._read(line)))
+                frames.append(_Frame(line, self._read(line)))
             except (images.ImageReadError, OSError) as error:
-                faults[line["item"]] = str(error)
-        found, remark = halving(self.detector.run, [frame for _, frame in readable], "frames")
-        seen = {
-            line["item"]: (frame, detections)
-            for (line, frame), detections in zip(readable, found, strict=True)
-        }
-        for line in lines:
-            if line["item"] in faults:
-                yield self._refused(line, None, UNREADABLE, faults[line["item"]])
-                continue
-            frame, detections = seen[line["item"]]
-            if isinstance(detections, Failure):
-                yield self._refused(line, frame, detections.reason, detections.detail)
-                continue
-            for row in self._frame_rows(line, frame, detections):
-                yield row | {"detail": remark}
+                frames.append(_Frame(line, None, str(error)))
+        return frames
+
+    def search(self, frames: list[_Frame]) -> _Batch:
+        """Have the detector look at those that could be read."""
+        seen = [frame for frame in frames if frame.frame_rgb is not None]
+        found, remark = halving(self.detector.run, [frame.frame_rgb for frame in seen], "frames")
+        for frame, detections in zip(seen, found, strict=True):
+            frame.found = detections
+        return _Batch(frames, self.detector.about, remark)
+
+    def rows(self, batch: _Batch) -> Iterator[ledger.Row]:
+        """The rows of a batch of frames, in their order; writes the crops that are kept."""
+        self.about = batch.about
+        for frame in batch.frames:
+            if frame.frame_rgb is None:
+                yield self._refused(frame.line, None, UNREADABLE, frame.fault)
+            elif isinstance(frame.found, Failure):
+                reason, detail = frame.found.reason, frame.found.detail
+                yield self._refused(frame.line, frame.frame_rgb, reason, detail)
+            else:
+                for row in self._frame_rows(frame.line, frame.frame_rgb, frame.found):
+                    yield row | {"detail": batch.remark}
 
     def _read(self, line: Mapping) -> np.ndarray:
         data = (self.dataset / line["path"]).read_bytes()
@@ -188,7 +218,7 @@ class _Stage:
             "crop",
             item=item,
             parent=line["item"],
-            **self.detector.about,
+            **self.about,
             **fields,
         )
 

@@ -9,13 +9,14 @@ process in which network and matting run. They are copied to `bad_frames/<video>
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from scripts.lib import cutouts, images, isolation, ledger, mattes, models
-from scripts.lib.batching import halving
+from scripts.lib.batching import halving, in_flight
 from scripts.lib.cutouts import EMPTY, FULL, CutOut
 from scripts.lib.files import sha256_bytes, whole_folder
 from scripts.lib.logs import Progress
@@ -70,41 +71,69 @@ def mask_video(
             paths = [weights] if isinstance(weights, str | os.PathLike) else list(weights)
             load = cutouts.loader(paths, settings, subject_class, cache, threads)
             limits = isolation.Limits.of("mask", settings)
+            progress = Progress(f"{video}: crops masked", len(crops))
+            size = settings["batch"]
+            parts = (crops[start : start + size] for start in range(0, len(crops), size))
             with isolation.Isolated(load, cutouts.HARMLESS, limits) as segmenter:
                 stage = Stage(segmenter, settings, Path(dataset), video, scratch)
-                progress = Progress(f"{video}: crops masked", len(crops))
-                for start in range(0, len(crops), settings["batch"]):
-                    batch = crops[start : start + settings["batch"]]
-                    rows.extend(stage.rows(batch))
-                    progress.step(len(batch))
+                batches = in_flight(parts, stage.read, stage.cut)
+                with closing(batches):
+                    for batch in batches:
+                        rows.extend(stage.rows(batch))
+                        progress.step(len(batch.crops))
     ledger.write_stage(out_csv, "mask", rows)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Crops that the segmenter has seen: each with its result, or a row and what is wrong with its
+    file. `about` is what rows say of the segmenter, `remark` something more for these rows.
+    """
+
+    crops: list[tuple[Crop, CutOut | Failure] | tuple[Mapping, str]]
+    about: Mapping
+    remark: str
 
 
 @dataclass
 class Stage:
-    """What the rows of one video share."""
+    """What the rows of one video share. `read`, `cut` and `rows` run in a thread each."""
 
     segmenter: isolation.Isolated
     settings: Mapping
     dataset: Path
     video: str
     scratch: Path
+    about: Mapping = field(default_factory=dict)
 
-    def rows(self, lines: Sequence[Mapping[str, str]]) -> Iterator[ledger.Row]:
-        """One row for each crop of a batch, in its order; writes the cut-outs of those kept."""
-        done: dict[str, ledger.Row] = {}
-        crops = []
+    def read(self, lines: Sequence[Mapping[str, str]]) -> list[Crop | tuple[Mapping, str]]:
+        """The crops of a batch; of those that cannot be read the row, and why."""
+        crops: list[Crop | tuple[Mapping, str]] = []
         for line in lines:
             try:
                 crops.append(read_crop(self.dataset, line))
             except (images.ImageReadError, OSError) as error:
-                done[line["item"]] = self._unreadable(line, str(error))
-        offered = [(crop.image_rgb, crop.box_xyxy) for crop in crops]
+                crops.append((line, str(error)))
+        return crops
+
+    def cut(self, crops: list[Crop | tuple[Mapping, str]]) -> Batch:
+        """Have the segmenter cut out those that could be read."""
+        there = [crop for crop in crops if isinstance(crop, Crop)]
+        offered = [(crop.image_rgb, crop.box_xyxy) for crop in there]
         results, remark = halving(self.segmenter.run, offered, "crops")
-        for crop, result in zip(crops, results, strict=True):
-            crop.detail = remark
-            done[crop.item] = self._judged(crop, result)
-        return (done[line["item"]] for line in lines)
+        found = iter(results)
+        seen = [(crop, next(found)) if isinstance(crop, Crop) else crop for crop in crops]
+        return Batch(seen, self.segmenter.about, remark)
+
+    def rows(self, batch: Batch) -> Iterator[ledger.Row]:
+        """One row for each crop of a batch, in its order; writes the cut-outs of those kept."""
+        self.about = batch.about
+        for crop, result in batch.crops:
+            if isinstance(crop, Crop):
+                crop.detail = batch.remark
+                yield self._judged(crop, result)
+            else:
+                yield self._unreadable(crop, result)
 
     def _judged(self, crop: Crop, result: CutOut | Failure) -> ledger.Row:
         if isinstance(result, Failure):
@@ -190,7 +219,7 @@ class Stage:
             item=item,
             parent=item,
             outcome=outcome,
-            **self.segmenter.about,
+            **self.about,
             **fields,
         )
 

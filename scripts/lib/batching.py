@@ -1,8 +1,14 @@
-"""Batches for a model: made smaller where they end it or do not fit, and said so."""
+"""Batches for a model: on their way while others are read and written, and made smaller where they
+end the model or do not fit, and said so.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from scripts.lib.devices import DeviceMemoryError
@@ -12,6 +18,65 @@ from scripts.lib.sandbox import Failure
 
 T = TypeVar("T")
 R = TypeVar("R")
+S = TypeVar("S")
+
+#: Batches beyond the one that the caller has: one that is computed, one that is read.
+_AHEAD = 2
+#: Held by the thread that reads, and by the one that writes. A model's process that has died is
+#: forked anew by the thread that calls it, which waits for the others to be out of native code: a
+#: lock that such code held at the fork would stay locked in the child for ever.
+_reading, _writing = threading.RLock(), threading.RLock()
+
+
+def _wait_for_the_others() -> None:
+    _reading.acquire()
+    _writing.acquire()
+
+
+def _go_on() -> None:
+    _writing.release()
+    _reading.release()
+
+
+def _forget_the_others() -> None:
+    global _reading, _writing
+    _reading, _writing = threading.RLock(), threading.RLock()
+
+
+os.register_at_fork(
+    before=_wait_for_the_others, after_in_parent=_go_on, after_in_child=_forget_the_others
+)
+
+
+def in_flight(batches: Iterable[T], read: Callable[[T], S], run: Callable[[S], R]) -> Iterator[R]:
+    """`run(read(batch))` of each batch, in their order.
+
+    The caller has one while the next is run in a thread and the one after it is read in another, so
+    whatever `run` calls is called from one thread alone. Close the iterator (contextlib.closing) if
+    it may not be used up: what is under way is waited for.
+    """
+
+    def reads(batch: T) -> S:
+        with _reading:
+            return read(batch)
+
+    reader, runner = ThreadPoolExecutor(1, "reading"), ThreadPoolExecutor(1, "model")
+    ahead: deque[Future[R]] = deque()
+    try:
+        for batch in batches:
+            ready = reader.submit(reads, batch)
+            ahead.append(runner.submit(lambda ready=ready: run(ready.result())))
+            if len(ahead) > _AHEAD:
+                result = ahead.popleft().result()
+                with _writing:
+                    yield result
+        while ahead:
+            result = ahead.popleft().result()
+            with _writing:
+                yield result
+    finally:
+        runner.shutdown(cancel_futures=True)
+        reader.shutdown(cancel_futures=True)
 
 
 def halving(

@@ -7,12 +7,15 @@ what comes out is judged and written by stage 3.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from scripts.lib import mattes, models, segmenters
+from scripts.lib.files import file_states
 
 if TYPE_CHECKING:
     from scripts.lib.backends.ram import Presence
@@ -48,22 +51,33 @@ def loader(
     cache: str,
     threads: int,
 ) -> Load:
-    """What loads the segmenter of the `mask` settings in a child, to serve `cut_outs`."""
+    """What loads the segmenter of the `mask` settings in a process apart, to serve `cut_outs`."""
+    asked = (list(weights), dict(settings), subject_class, cache, threads)
+    return partial(_serve, *asked, states=file_states(weights))
 
-    def load() -> tuple[dict[str, str], Callable[[Sequence[Crop]], list[CutOut]]]:
-        segmenter = _segmenter(weights, settings, subject_class, cache, threads)
-        if settings["refine"] or settings["foreground"]:
-            from scripts.lib.backends import pymatting_parts
 
-            pymatting_parts.load()  # compiles the first time ever: no call's limit is for that
-        about = {
-            "segmenter": segmenter.name,
-            "weights_sha256": segmenter.weights_sha256,
-            "device": segmenter.device,
-        }
-        return about, lambda crops: cut_outs(segmenter, crops, settings)
+def _serve(
+    weights, settings, subject_class, cache, threads, states: object
+) -> tuple[dict[str, str], Callable[[Sequence[Crop]], list[CutOut]]]:
+    """`states`, what the weights look like: a model is not lent to jobs that mean other weights."""
+    matting = ThreadPoolExecutor(1, "matting")
+    compiled = matting.submit(_load_matting, settings)  # beside the network's loading
+    segmenter = _segmenter(weights, settings, subject_class, cache, threads)
+    compiled.result()
+    about = {
+        "segmenter": segmenter.name,
+        "weights_sha256": segmenter.weights_sha256,
+        "device": segmenter.device,
+    }
+    return about, lambda crops: cut_outs(segmenter, crops, settings, matting)
 
-    return load
+
+def _load_matting(settings: Mapping) -> None:
+    """Compiles at the first use ever, for which no call's limit is made."""
+    if settings["refine"] or settings["foreground"]:
+        from scripts.lib.backends import pymatting_parts
+
+        pymatting_parts.load()
 
 
 def _segmenter(
@@ -81,22 +95,28 @@ def _segmenter(
         cache=cache,
         class_name=subject_class,
         image_size=settings["image_size"],
+        aspect=settings["input"] == "aspect",
         ram_tags=settings["ram_tags"],
         ram_threshold=settings["ram_threshold"],
     )
 
 
 def cut_outs(
-    segmenter: segmenters.Segmenter, crops: Sequence[Crop], settings: Mapping
+    segmenter: segmenters.Segmenter, crops: Sequence[Crop], settings: Mapping, matting: Executor
 ) -> list[CutOut]:
-    """One CutOut for each crop; raises DeviceMemoryError if the GPU's memory does not suffice."""
+    """One CutOut for each crop; raises DeviceMemoryError if the GPU's memory does not suffice.
+
+    `matting` works on a crop's alpha while the network computes the next ones.
+    """
     absent = _absent(segmenter, [image for image, _ in crops])
     there = [crop for crop, verdict in zip(crops, absent, strict=True) if verdict is None]
-    alphas = iter(segmenter.alpha([c[0] for c in there], [c[1] for c in there]) if there else [])
-    return [
-        cut_out(image, next(alphas), settings) if verdict is None else CutOut(absent=verdict)
-        for (image, _), verdict in zip(crops, absent, strict=True)
+    alphas = segmenter.alpha([c[0] for c in there], [c[1] for c in there]) if there else []
+    made = [
+        matting.submit(cut_out, image, alpha, settings)
+        for (image, _), alpha in zip(there, alphas, strict=True)
     ]
+    cut = iter(made)
+    return [next(cut).result() if verdict is None else CutOut(absent=verdict) for verdict in absent]
 
 
 def _absent(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import cv2
@@ -18,6 +19,8 @@ import numpy as np
 
 from scripts.lib import devices, models
 from scripts.lib.boxes import Detection
+from scripts.lib.files import file_states
+from scripts.lib.logs import LOGGER
 
 if TYPE_CHECKING:
     from scripts.lib.serving import Load
@@ -51,38 +54,50 @@ def load(
     """
     if settings["backend"] == "mask":
         return _from_segmenter(settings, weights, mask_settings, threads, cache)
-    from scripts.lib.backends.ultralytics_net import YoloDetector
-
     digest = models.require_pinned(weights[0], models.pins(settings["weights_sha256"]))
     device = devices.resolve(settings["device"])
-    net = YoloDetector(
-        weights[0],
-        device,
-        class_name=settings["class"],
-        confidence=min(FLOOR, settings["confidence"]),
-        iou=settings["iou"],
-        image_size=settings["image_size"],
-        threads=threads,
-        cache=cache,
-    )
+    net = _yolo(weights[0], device, settings, threads, cache)
     return Detector("yolo", net.device, digest, net.detect)
+
+
+def _yolo(path: str, device: str, settings: Mapping, threads: int, cache: str):
+    """Exports on the CPU through OpenVINO alone; anything else through ultralytics and torch."""
+    from scripts.lib.backends import openvino_yolo
+
+    asked = {
+        "class_name": settings["class"],
+        "confidence": min(FLOOR, settings["confidence"]),
+        "iou": settings["iou"],
+        "image_size": settings["image_size"],
+        "threads": threads,
+    }
+    if device == "cpu" and openvino_yolo.runs(path):
+        try:
+            return openvino_yolo.OpenVinoDetector(path, **asked)
+        except openvino_yolo.UnknownExportError as error:
+            LOGGER.info("%s: ultralytics runs it", error)
+    from scripts.lib.backends.ultralytics_net import YoloDetector
+
+    return YoloDetector(path, device, cache=cache, **asked)
 
 
 def loader(
     settings: Mapping, weights: Sequence[str], mask_settings: Mapping, threads: int, cache: str
 ) -> Load:
-    """What loads the detector in a child (see `isolation`), to serve `detect`."""
+    """What loads the detector in a process apart (see `isolation`), to serve `detect`."""
+    asked = (dict(settings), list(weights), dict(mask_settings), threads, cache)
+    return partial(_serve, *asked, states=file_states(weights))
 
-    def start() -> tuple[dict[str, str], Callable[[Sequence[np.ndarray]], list[list[Detection]]]]:
-        detector = load(settings, weights, mask_settings, threads, cache)
-        about = {
-            "detector": detector.name,
-            "weights_sha256": detector.weights_sha256,
-            "device": detector.device,
-        }
-        return about, detector.detect
 
-    return start
+def _serve(*asked, states: object) -> tuple[dict[str, str], Callable]:
+    """`states`, what the weights look like: a model is not lent to jobs that mean other weights."""
+    detector = load(*asked)
+    about = {
+        "detector": detector.name,
+        "weights_sha256": detector.weights_sha256,
+        "device": detector.device,
+    }
+    return about, detector.detect
 
 
 def _from_segmenter(settings, weights, mask_settings, threads: int, cache: str) -> Detector:
@@ -100,6 +115,7 @@ def _from_segmenter(settings, weights, mask_settings, threads: int, cache: str) 
         cache=cache,
         class_name=settings["class"],
         image_size=mask_settings["image_size"],
+        aspect=mask_settings["input"] == "aspect",
     )
 
     def detect(frames_rgb: Sequence[np.ndarray]) -> list[list[Detection]]:

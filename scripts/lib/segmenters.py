@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scripts.lib import devices, models
+from scripts.lib.logs import LOGGER
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,8 +28,9 @@ class Segmenter:
     """A loaded segmenter: `name`, `device` (with its runtime), `weights_sha256`.
 
     alpha(crops_rgb, boxes_xyxy=None): HxW float32 alpha in 0..1 of each crop (HxWx3 uint8 RGB), at
-    its size. A box (x1, y1, x2, y2 in the crop) is where the subject is; nets that find the subject
-    themselves do not use it. Raises DeviceMemoryError if the GPU's memory does not suffice.
+    its size; it may be computed as the result is iterated. A box (x1, y1, x2, y2 in the crop) is
+    where the subject is; nets that find the subject themselves do not use it. Raises
+    DeviceMemoryError if the GPU's memory does not suffice.
 
     presence(crops_rgb): whether each crop holds the subject's class; None if the segmenter does not
     judge that.
@@ -37,7 +39,7 @@ class Segmenter:
     name: str
     device: str
     weights_sha256: str
-    alpha: Callable[[Sequence[np.ndarray], Sequence | None], list[np.ndarray]]
+    alpha: Callable[[Sequence[np.ndarray], Sequence | None], Iterable[np.ndarray]]
     presence: Callable[[Sequence[np.ndarray]], list[Presence]] | None = None
 
 
@@ -53,6 +55,7 @@ def load(
     cache: str | os.PathLike = "cache",
     class_name: str = "person",
     image_size: int = 640,
+    aspect: bool = False,
     ram_tags: Sequence[str] = ("person",),
     ram_threshold: float = 0.68,
 ) -> Segmenter:
@@ -61,8 +64,8 @@ def load(
     `weights_path` is its weights, and for `ram` a pair: RAM's and SAM's. `entry` says how input is
     prepared (default: as for the segmenter's own weights). `pins` are SHA-256 of pickles to trust
     beside the listed ones; `sha256` is what the (first) weights must have. `threads` limits CPU
-    threads (0: all). Raises ModelError for weights that are missing, wrong, or pickled and not
-    pinned; DeviceError for a device that is not there.
+    threads (0: all). `aspect`: see `alpha_net.AlphaNet`. Raises ModelError for weights that are
+    missing, wrong, or pickled and not pinned; DeviceError for a device that is not there.
     """
     single = isinstance(weights_path, str | os.PathLike)
     paths = [Path(weights_path)] if single else [Path(path) for path in weights_path]
@@ -86,6 +89,7 @@ def load(
             "cache": cache,
             "class_name": class_name,
             "image_size": image_size,
+            "aspect": aspect,
             "ram_tags": ram_tags,
             "ram_threshold": ram_threshold,
         },
@@ -102,14 +106,21 @@ def _checked(path: Path, pinned: Iterable[str]) -> str:
 def _alpha_net(paths: list[Path], entry: Mapping, device: str, options: Mapping) -> tuple:
     from scripts.lib.backends.alpha_net import AlphaNet
 
-    return (AlphaNet(paths[0], entry, device, options["threads"]),)
+    return (AlphaNet(paths[0], entry, device, options["threads"], options["aspect"]),)
 
 
 def _yolo_seg(paths: list[Path], entry: Mapping, device: str, options: Mapping) -> tuple:
-    from scripts.lib.backends.yolo_segmenter import YoloSegmenter
+    from scripts.lib.backends import openvino_yolo, yolo_segmenter
 
-    chosen = {name: options[name] for name in ("class_name", "image_size", "cache")}
-    return (YoloSegmenter(paths[0], device, **chosen),)
+    asked = {name: options[name] for name in ("class_name", "image_size")}
+    if device == "cpu" and openvino_yolo.runs(paths[0]):
+        try:
+            return (
+                yolo_segmenter.OpenVinoSegmenter(paths[0], **asked, threads=options["threads"]),
+            )
+        except openvino_yolo.UnknownExportError as error:
+            LOGGER.info("%s: ultralytics runs it", error)
+    return (yolo_segmenter.YoloSegmenter(paths[0], device, **asked, cache=options["cache"]),)
 
 
 def _sam(paths: list[Path], entry: Mapping, device: str, options: Mapping) -> tuple:

@@ -76,7 +76,7 @@ def test_onnxruntime_masks_on_the_card_equal_those_of_the_cpu():
         pytest.skip("set FERRARI_ISNET to isnet-general-use.fp16.onnx")
     crop = render_frame(SPEC, 0).frame_rgb
     alphas = [
-        segmenters.load("isnet", weights, device).alpha([crop], None)[0]
+        next(iter(segmenters.load("isnet", weights, device).alpha([crop], None)))
         for device in ("cpu", "cuda:0")
     ]
     assert np.abs(alphas[0] - alphas[1]).mean() < 0.01

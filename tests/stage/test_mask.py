@@ -21,6 +21,7 @@ SETTINGS = {
     "weights": None,
     "weights_sha256": None,
     "image_size": 640,
+    "input": "square",
     "refine": True,
     "foreground": True,
     "edge_px": 4,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from scripts.lib import models, segmenters
-from scripts.lib.backends import alpha_net, ram, sam, ultralytics_net, yolo_segmenter
+from scripts.lib.backends import alpha_net, ram, sam, ultralytics_net, yolo_parts, yolo_segmenter
 from scripts.lib.devices import DeviceError, DeviceMemoryError
 from scripts.lib.files import sha256_path
 from tests.unit.test_segmenters import ALPHA, UNIT, save_net
@@ -20,6 +20,12 @@ def weights(tmp_path):
     path = tmp_path / "some.onnx"
     path.write_bytes(b"\x08\x07")
     return path
+
+
+@pytest.fixture
+def engine(weights):
+    """The same of a kind that only ultralytics reads."""
+    return weights.rename(weights.with_suffix(".engine"))
 
 
 # --- ONNX Runtime on CUDA, with a stand-in: a GPU is not everywhere -------------------------------
@@ -134,9 +140,10 @@ class StandIn:
         masks = None if self.masks is None else types.SimpleNamespace(data=tensor(self.masks))
 
         def logits(index):
-            return (self.masks[index] - 0.5) * 60, image.shape[:2]
+            return (self.masks[index] - 0.5) * 60
 
-        return [types.SimpleNamespace(masks=masks, boxes=boxes, mask_logits=logits)]
+        seen = {"masks": masks, "boxes": boxes, "mask_logits": logits, "net_hw": image.shape[:2]}
+        return [types.SimpleNamespace(**seen)]
 
 
 def halves():
@@ -163,30 +170,30 @@ def test_sam_is_asked_with_the_subjects_box_in_opencvs_colour_order(monkeypatch,
 
 
 @pytest.mark.parametrize("masks", [None, np.zeros((0, 7, 9))], ids=["none", "none left"])
-def test_no_mask_is_an_empty_alpha(monkeypatch, weights, masks):
+def test_no_mask_is_an_empty_alpha(monkeypatch, engine, masks):
     model = StandIn(masks)
     monkeypatch.setattr(sam, "ultralytics", lambda _: types.SimpleNamespace(SAM=lambda _: model))
     monkeypatch.setattr(yolo_segmenter, "load_yolo", lambda *_: StandIn(boxes=np.zeros((0, 4))))
     for name in ("sam", "yolo-seg"):
-        (alpha,) = segmenters.load(name, weights, "cpu").alpha([np.zeros((7, 9, 3), np.uint8)])
+        (alpha,) = segmenters.load(name, engine, "cpu").alpha([np.zeros((7, 9, 3), np.uint8)])
         assert alpha.shape == (7, 9) and not alpha.any()
 
 
 @pytest.mark.parametrize(("box", "best"), [((0, 0, 14, 20), 0), ((16, 2, 30, 20), 1)])
-def test_yolo_gives_the_instance_that_fits_the_box(monkeypatch, weights, box, best):
+def test_yolo_gives_the_instance_that_fits_the_box(monkeypatch, engine, box, best):
     model = StandIn(masks=halves(), boxes=[(0, 0, 15, 20), (15, 0, 30, 20)])
     monkeypatch.setattr(yolo_segmenter, "load_yolo", lambda *_: model)
-    net = segmenters.load("yolo-seg", weights, "cpu", class_name="dog")
+    net = segmenters.load("yolo-seg", engine, "cpu", class_name="dog")
     (alpha,) = net.alpha([np.zeros((20, 30, 3), np.uint8)], [box])
     np.testing.assert_allclose(alpha, halves()[best], atol=1e-6)
     options = model.asked[0][1]
     assert options["classes"] == [1] and options["imgsz"] == 640
 
 
-def test_a_yolo_mask_is_cut_off_well_outside_both_boxes_only(monkeypatch, weights):
+def test_a_yolo_mask_is_cut_off_well_outside_both_boxes_only(monkeypatch, engine):
     model = StandIn(masks=np.ones((1, 20, 100)), boxes=[(30, 5, 50, 15)])
     monkeypatch.setattr(yolo_segmenter, "load_yolo", lambda *_: model)
-    net = segmenters.load("yolo-seg", weights, "cpu")
+    net = segmenters.load("yolo-seg", engine, "cpu")
     (alpha,) = net.alpha([np.zeros((20, 100, 3), np.uint8)], [(40, 0, 60, 20)])
     assert np.flatnonzero(alpha.any(axis=0)).tolist() == list(range(28, 62))
 
@@ -206,10 +213,10 @@ def test_soft_masks_land_on_the_pixels_that_the_letterbox_took_them_from(image_h
     np.testing.assert_allclose(alpha[image_hw[0] // 2, inside], expected[inside], atol=0.01)
 
 
-def test_a_class_that_the_network_does_not_know_is_named(monkeypatch, weights):
+def test_a_class_that_the_network_does_not_know_is_named(monkeypatch, engine):
     monkeypatch.setattr(yolo_segmenter, "load_yolo", lambda *_: StandIn())
     with pytest.raises(ValueError, match=r"no class 'cat'.*person, dog"):
-        segmenters.load("yolo-seg", weights, "cpu", class_name="cat")
+        segmenters.load("yolo-seg", engine, "cpu", class_name="cat")
 
 
 def test_exported_weights_say_their_own_input_size(tmp_path):
@@ -284,8 +291,8 @@ def test_torchs_memory_error_becomes_ours_and_no_other(monkeypatch):
 
 def test_the_best_box_is_the_one_that_overlaps_most():
     boxes = np.array([[0, 0, 10, 10], [5, 5, 15, 15], [0, 0, 100, 100]], np.float32)
-    assert ultralytics_net.best_box(boxes, (6, 6, 15, 15)) == 1
-    assert ultralytics_net.best_box(boxes, (0, 0, 90, 90)) == 2
+    assert yolo_parts.best_box(boxes, (6, 6, 15, 15)) == 1
+    assert yolo_parts.best_box(boxes, (0, 0, 90, 90)) == 2
     assert ram.tag_index(["a", "b"], "b") == 1
 
 

@@ -88,8 +88,8 @@ def test_the_same_alpha_whatever_the_batch_and_the_threads(tmp_path):
     entry = {"input": UNIT, "output": ALPHA}
     one = segmenters.load("isnet", path, "cpu", entry=entry, threads=1)
     two = segmenters.load("isnet", path, "cpu", entry=entry, threads=2)
-    singly = [one.alpha([crop])[0] for crop in crops]
-    np.testing.assert_array_equal(singly, two.alpha(crops))
+    singly = [next(iter(one.alpha([crop]))) for crop in crops]
+    np.testing.assert_array_equal(singly, list(two.alpha(crops)))
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,25 @@ def test_the_same_alpha_whatever_the_batch_and_the_threads(tmp_path):
     ids=["fixed", "square", "portrait", "very long"],
 )
 def test_the_size_a_net_is_fed(spec, shape, expected):
-    assert alpha_net.network_size(spec, *shape) == expected
+    assert alpha_net.network_size({"size": spec}, *shape) == expected
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ((400, 300), (1024, 768)),
+        ((400, 301), (1024, 832)),
+        ((1920, 1080), (1024, 576)),
+        ((300, 400), (768, 1024)),
+        ((10, 10), (1024, 1024)),
+        ((3000, 100), (1024, 256)),
+        ((1, 9000), (256, 1024)),
+    ],
+)
+def test_a_fixed_size_net_is_fed_the_pictures_own_shape(shape, expected):
+    spec = {"size": [1024, 1024], "multiple": 64}
+    assert alpha_net.network_size(spec, *shape, aspect=True) == expected
+    assert alpha_net.network_size(spec, *shape) == (1024, 1024)
 
 
 def test_modnet_takes_pictures_of_any_size(tmp_path):
@@ -111,9 +129,48 @@ def test_modnet_takes_pictures_of_any_size(tmp_path):
     spec = {"size": {"short_side": 32, "multiple": 16}, "mean": [0, 0, 0], "std": [255, 255, 255]}
     net = segmenters.load("modnet", path, "cpu", entry={"input": spec, "output": ALPHA}, threads=1)
     shapes = [(40, 80), (90, 30), (32, 32)]
-    alphas = net.alpha([np.full((*shape, 3), 51, np.uint8) for shape in shapes])
+    alphas = list(net.alpha([np.full((*shape, 3), 51, np.uint8) for shape in shapes]))
     assert [alpha.shape for alpha in alphas] == shapes
     np.testing.assert_allclose(np.concatenate([a.ravel() for a in alphas]), 0.2, atol=0.004)
+
+
+def halved_and_enlarged(node, op):
+    """A network as exports of one size are: it halves its input, and enlarges to sizes it knows."""
+    pooled = op.max_pool(node, [2, 2], [1, 1], [0, 0], [0, 0], [2, 2]).output(0)
+    high, wide = node.get_output_shape(0)[2:]
+    sizes = op.constant(np.array([high, wide], np.int64))
+    axes = op.constant(np.array([2, 3], np.int64))
+    return [op.interpolate(pooled, sizes, "linear_onnx", "sizes", axes=axes)]
+
+
+def test_a_net_for_one_size_takes_others_once_its_sizes_are_factors(tmp_path):
+    from scripts.lib.backends.openvino_net import OpenVinoNet
+
+    path = save_net(tmp_path, halved_and_enlarged, shape=(1, 3, 64, 64))
+    plain, free = OpenVinoNet(path, threads=2), OpenVinoNet(path, threads=2, any_size=True)
+    rng = np.random.default_rng(0)
+    own = rng.random((1, 3, 64, 64), np.float32)
+    np.testing.assert_array_equal(plain.run([own])[0], free.run([own])[0])
+    shapes = [(64, 32), (32, 64), (64, 64), (64, 32), (16, 64)] * 2
+    inputs = [rng.random((1, 3, *shape), np.float32) for shape in shapes]
+    together = free.run(inputs)
+    for tensor, shape, output in zip(inputs, shapes, together, strict=True):
+        assert output.shape == (1, 3, *shape)
+        made = save_net(tmp_path / str(shape), halved_and_enlarged, shape=(1, 3, *shape))
+        np.testing.assert_array_equal(OpenVinoNet(made).run([tensor])[0], output)
+
+
+def test_what_is_asked_for_ends_where_the_asker_does(tmp_path):
+    """Requests that nobody waited for would be handed out anew while they still compute."""
+    from scripts.lib.backends.openvino_net import OpenVinoNet
+
+    net = OpenVinoNet(save_net(tmp_path, channel(0)), threads=2)
+    inputs = [np.full((1, 3, 16, 16), k, np.float32) for k in range(9)]
+    for _ in range(5):
+        first = net.stream(inputs)
+        assert float(next(first).max()) == 0
+        first.close()
+    assert [float(output.max()) for output in net.run(inputs)] == list(range(9))
 
 
 def test_an_unknown_activation_is_named():
@@ -134,6 +191,23 @@ def test_weights_that_are_missing_wrong_or_too_few_are_refused(tmp_path):
 
 
 # --- real weights --------------------------------------------------------------------------------
+
+
+@pytest.mark.real
+def test_isnet_at_a_pictures_own_shape_is_the_same_recipe_computed_plainly(tmp_path):
+    """Alpha within 2/255 of one request in full precision, with a graph for that size alone."""
+    weights = SHARED / "weights" / "isnet-general-use.fp16.onnx"
+    picture = SHARED / "media/gt/chroma_mdn_man/img/00440.jpg"
+    if not weights.exists() or not picture.exists():
+        pytest.skip("real weights and pictures are not here; set FERRARI_SHARED")
+    from bench.floors import write_plain_alphas
+
+    entry = models.table()["models"]["isnet"]
+    write_plain_alphas([picture], tmp_path, str(weights), entry, aspect=True)
+    slow = cv2.imread(str(tmp_path / "00440.png"), 0).astype(int)
+    net = segmenters.load("isnet", weights, "cpu", threads=2, aspect=True)
+    (alpha,) = net.alpha([cv2.imread(str(picture))[..., ::-1].copy()])
+    assert np.quantile(np.abs(np.rint(alpha * 255) - slow), 0.999) <= 2
 
 
 @pytest.mark.real

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +42,10 @@ class OnnxNet:
         self._output = self._session.get_outputs()[output].name
         self.device = f"{device} onnxruntime"
         self.output_shape = self._session.get_outputs()[output].shape
+
+    def stream(self, inputs: Iterable[np.ndarray]) -> list[np.ndarray]:
+        """`run`, for inputs that come one by one: the GPU takes them together."""
+        return self.run(list(inputs))
 
     def run(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The output of each input (1xCxHxW float32), in their order, float32.

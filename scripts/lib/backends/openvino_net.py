@@ -3,54 +3,138 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 
-class OpenVinoNet:
-    """One output of one network; `run` keeps every core busy with an asynchronous queue.
+def read_graph(path: str | os.PathLike):
+    """The `openvino.Model` in an ONNX file, an `.xml`, or the folder that holds one `.xml`."""
+    import openvino as ov
 
-    Attributes: `device`, what it runs on and in which precision (OpenVINO takes bfloat16 where the
-    CPU has it: twice as fast, alpha differs by less than 0.01); `output_shape`.
-    """
-
-    def __init__(self, path: str | os.PathLike, output: int = 0, threads: int = 0) -> None:
-        import openvino as ov
-
-        core = ov.Core()
-        model = core.read_model(_graph(Path(path)))
-        # The other outputs of these nets are training aids: without them nothing computes them.
-        model = ov.Model([model.outputs[output]], model.get_parameters(), "net")
-        options = {"PERFORMANCE_HINT": "THROUGHPUT"}
-        if threads:
-            options["INFERENCE_NUM_THREADS"] = threads
-        compiled = core.compile_model(model, "CPU", options)
-        precision = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
-        self.device = f"cpu openvino {precision}"
-        self.output_shape = compiled.output(0).get_partial_shape()
-        self._queue = ov.AsyncInferQueue(compiled)
-        self._results: dict[int, np.ndarray] = {}
-        self._queue.set_callback(self._keep)
-
-    def _keep(self, request, index: int) -> None:
-        self._results[index] = request.get_output_tensor(0).data.astype(np.float32)
-
-    def run(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The output of each input (1xCxHxW float32), in their order, float32."""
-        self._results = {}
-        for index, tensor in enumerate(inputs):
-            self._queue.start_async([tensor], index)
-        self._queue.wait_all()
-        return [self._results[index] for index in range(len(inputs))]
+    return ov.Core().read_model(_graph_file(Path(path)))
 
 
-def _graph(path: Path) -> Path:
-    """The file to read: an IR folder's `.xml`, else the path itself."""
+def _graph_file(path: Path) -> Path:
     if not path.is_dir():
         return path
     graphs = sorted(path.glob("*.xml"))
     if len(graphs) != 1:
         raise ValueError(f"{path} holds {len(graphs)} .xml files, expected one OpenVINO model")
     return graphs[0]
+
+
+class Compiled:
+    """A compiled graph whose requests are kept busy.
+
+    Attributes: `device`, what it runs on and in which precision (OpenVINO takes bfloat16 where the
+    CPU has it: twice as fast, alpha differs by less than 0.01).
+    """
+
+    def __init__(self, model, threads: int = 0, exact: bool = False) -> None:
+        """`threads` 0: as many as there are cores; `exact`: full precision on any CPU."""
+        import openvino as ov
+
+        options = {"PERFORMANCE_HINT": "THROUGHPUT"}
+        if threads:
+            options["INFERENCE_NUM_THREADS"] = threads
+        if exact:
+            options["INFERENCE_PRECISION_HINT"] = "f32"
+        self._compiled = ov.Core().compile_model(model, "CPU", options)
+        precision = self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        self.device = f"cpu openvino {precision}"
+        # One more than run at a time: none of them waits for Python to hand it its next input.
+        advised = self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+        self._free = deque(self._compiled.create_infer_request() for _ in range(advised + 1))
+
+    def in_order(self, inputs: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
+        """All outputs of each input, in their order. They are the network's own memory: what is to
+        outlive the next step must be copied. `inputs` is drawn on while the network computes.
+        """
+        running: deque = deque()
+        try:
+            for tensor in inputs:
+                if not self._free:
+                    yield from self._finish(running)
+                request = self._free.popleft()
+                request.start_async([tensor], share_inputs=True)
+                running.append((request, tensor))  # whose memory is lent until it is done
+            while running:
+                yield from self._finish(running)
+        finally:
+            while running:  # whoever asked has stopped listening
+                next(self._finish(running))
+
+    def _finish(self, running: deque) -> Iterator[list[np.ndarray]]:
+        request, _lent = running.popleft()
+        try:
+            request.wait()
+            yield [tensor.data for tensor in request.output_tensors]
+        finally:
+            self._free.append(request)
+
+
+class OpenVinoNet:
+    """One output of one network. Attributes: `device`, as Compiled's; `output_shape`.
+
+    The other outputs of these nets are training aids: without them nothing computes them. With
+    `any_size` the network takes inputs of any height and width that its strides divide, though it
+    was exported for one.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike, output: int = 0, threads: int = 0, any_size: bool = False
+    ) -> None:
+        import openvino as ov
+
+        model = read_graph(path)
+        model = ov.Model([model.outputs[output]], model.get_parameters(), "net")
+        if any_size:
+            free_size(model)
+        self._net = Compiled(model, threads)
+        self.device = self._net.device
+        self.output_shape = model.output(0).get_partial_shape()
+
+    def run(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The output of each input (1xCxHxW float32), in their order, float32."""
+        return list(self.stream(inputs))
+
+    def stream(self, inputs: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """As `run`, one by one; an input is asked for while the network computes the last ones."""
+        for outputs in self._net.in_order(inputs):
+            yield outputs[0].astype(np.float32)  # a copy
+
+
+def free_size(model) -> None:
+    """Make a convolutional graph that was exported for one input size take any (in place).
+
+    Such an export has the sizes to which it enlarges its feature maps as constants; here they
+    become factors. An input of the old size gives the same bits as before.
+    """
+    import openvino as ov
+    from openvino import opset11
+
+    axes = [2, 3]
+    for node in model.get_ordered_ops():
+        if node.get_type_name() != "Interpolate":
+            continue
+        source, how = node.input_value(0), node.get_attributes()
+        before, after = source.get_shape(), node.output(0).get_shape()
+        factors = [after[axis] / before[axis] for axis in axes]
+        scaled = opset11.interpolate(
+            source,
+            opset11.constant(np.array(factors, np.float32)),
+            how["mode"],
+            "scales",
+            how["pads_begin"],
+            how["pads_end"],
+            how["coordinate_transformation_mode"],
+            how["nearest_mode"],
+            how["antialias"],
+            how["cube_coeff"],
+            opset11.constant(np.array(axes, np.int64)),
+        )
+        node.output(0).replace(scaled.output(0))
+    model.reshape(ov.PartialShape([1, 3, -1, -1]))

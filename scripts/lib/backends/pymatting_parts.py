@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
+import os
 import sys
 import types
 from collections.abc import Callable
@@ -21,7 +22,12 @@ _PARENTS = ("pymatting", "pymatting.laplacian", "pymatting.foreground")
 
 @functools.cache
 def load() -> tuple[Callable, Callable]:
-    """(`cf_laplacian`, `estimate_foreground_ml`) of pymatting; compiles them on first use ever."""
+    """(`cf_laplacian`, `estimate_foreground_ml`) of pymatting; compiles them on first use ever.
+
+    They run in one thread each: its own threads wait for each other spinning, and beside a network
+    that keeps the cores busy they took ten times as long. The result is the same.
+    """
+    os.environ.setdefault("NUMBA_NUM_THREADS", "1")  # read when numba is imported
     missing = [name for name in _PARENTS if name not in sys.modules]
     if "pymatting" in missing:
         spec = importlib.util.find_spec("pymatting")

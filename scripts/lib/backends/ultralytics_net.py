@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from scripts.lib.backends.yolo_parts import class_index
 from scripts.lib.boxes import Detection
 from scripts.lib.devices import DeviceMemoryError
 
@@ -84,26 +85,6 @@ def gpu_memory_errors() -> Iterator[None]:
 def to_bgr(image_rgb: np.ndarray) -> np.ndarray:
     """ultralytics takes arrays in OpenCV's order."""
     return cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
-
-
-def class_index(names: Mapping[int, str], wanted: str, path: str | os.PathLike) -> int:
-    """The network's number for a class name; ValueError lists the names there are."""
-    for index, name in names.items():
-        if name == wanted:
-            return index
-    known = ", ".join(list(names.values())[:20])
-    raise ValueError(f"{path} knows no class {wanted!r}; it knows {known}; set detect.class to one")
-
-
-def best_box(boxes_xyxy: np.ndarray, wanted_xyxy: Sequence[float]) -> int:
-    """Index of the Nx4 box with the largest intersection over union with `wanted_xyxy`."""
-    wanted = np.asarray(wanted_xyxy, np.float64)
-    corner = np.maximum(boxes_xyxy[:, :2], wanted[:2])
-    other = np.minimum(boxes_xyxy[:, 2:], wanted[2:])
-    shared = np.prod(np.clip(other - corner, 0, None), axis=1)
-    areas = np.prod(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], axis=1)
-    union = areas + np.prod(wanted[2:] - wanted[:2]) - shared
-    return int(np.argmax(shared / np.maximum(union, 1e-9)))
 
 
 class YoloDetector:

@@ -9,25 +9,53 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import cv2
 import numpy as np
 
+from scripts.lib.backends.openvino_yolo import OpenVinoYolo
 from scripts.lib.backends.ultralytics_net import (
-    best_box,
-    class_index,
     gpu_memory_errors,
     image_size_of,
     load_yolo,
     to_bgr,
 )
+from scripts.lib.backends.yolo_parts import best_box, class_index
 
+#: Low: stage 2 has said that the subject is here.
+_CONFIDENCE = 0.05
+_IOU = 0.7  # ultralytics' default
 _MARGIN = 0.1  # of a box's longer side: how far outside both boxes the subject may reach
 
 
+class OpenVinoSegmenter:
+    """Alpha of the instance that fits the subject's box best, of an export on the CPU."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        *,
+        class_name: str = "person",
+        image_size: int = 640,
+        threads: int = 0,
+    ) -> None:
+        self._yolo = OpenVinoYolo(path, class_name, image_size, threads)
+        self.device = self._yolo.device
+
+    def alpha(
+        self, crops_rgb: Sequence[np.ndarray], boxes_xyxy: Sequence | None = None
+    ) -> Iterator[np.ndarray]:
+        """HxW float32 alpha (0..1) of each crop; all 0 where the network sees no instance."""
+        wanted = boxes_xyxy or [None] * len(crops_rgb)
+        found = self._yolo.find(crops_rgb, _CONFIDENCE, _IOU)
+        for crop, box, instances in zip(crops_rgb, wanted, found, strict=True):
+            size_hw, boxes = crop.shape[:2], instances.boxes_xyxy
+            yield _alpha(boxes, instances.mask_logits, instances.net_hw, box, size_hw)
+
+
 class YoloSegmenter:
-    """Alpha of the instance that fits the subject's box best."""
+    """The same of any weights that ultralytics runs."""
 
     def __init__(
         self,
@@ -35,7 +63,6 @@ class YoloSegmenter:
         device: str,
         *,
         class_name: str = "person",
-        confidence: float = 0.05,
         image_size: int = 640,
         cache: str | os.PathLike = "cache",
     ) -> None:
@@ -44,7 +71,8 @@ class YoloSegmenter:
         self._class = class_index(self._model.names, class_name, path)
         self._options = {
             "device": device,
-            "conf": confidence,  # low: stage 2 has said that the subject is here
+            "conf": _CONFIDENCE,
+            "iou": _IOU,
             "imgsz": image_size_of(path, image_size),
             "verbose": False,
         }
@@ -52,12 +80,11 @@ class YoloSegmenter:
     def alpha(
         self, crops_rgb: Sequence[np.ndarray], boxes_xyxy: Sequence | None = None
     ) -> list[np.ndarray]:
-        """HxW float32 alpha (0..1) of each crop; all 0 where the network sees no instance."""
+        """As OpenVinoSegmenter's."""
         boxes = boxes_xyxy or [None] * len(crops_rgb)
         return [self._one(crop, box) for crop, box in zip(crops_rgb, boxes, strict=True)]
 
     def _one(self, crop_rgb: np.ndarray, box_xyxy: Sequence[float] | None) -> np.ndarray:
-        height, width = crop_rgb.shape[:2]
         with gpu_memory_errors():
             # One at a time: crops differ in size, and a batch would pad them all to the largest.
             (result,) = self._model.predict(
@@ -66,14 +93,25 @@ class YoloSegmenter:
                 classes=[self._class],
                 **self._options,
             )
-        if not len(result.boxes):
-            return np.zeros((height, width), np.float32)
-        wanted = box_xyxy if box_xyxy is not None else (0, 0, width, height)
-        found = result.boxes.xyxy.float().cpu().numpy()
-        best = best_box(found, wanted)
-        logits, net_hw = result.mask_logits(best)
-        alpha = soft_mask(logits, net_hw, (height, width))
-        return alpha * _region((found[best], wanted), (height, width))
+        found = result.boxes.xyxy.float().cpu().numpy() if len(result.boxes) else []
+        return _alpha(found, result.mask_logits, result.net_hw, box_xyxy, crop_rgb.shape[:2])
+
+
+def _alpha(
+    boxes_xyxy: np.ndarray,
+    mask_logits: Callable[[int], np.ndarray],
+    net_hw: tuple[int, int],
+    wanted_xyxy: Sequence[float] | None,
+    size_hw: tuple[int, int],
+) -> np.ndarray:
+    """HxW float32 alpha of the instance whose box fits `wanted_xyxy` (None: the picture) best."""
+    if not len(boxes_xyxy):
+        return np.zeros(size_hw, np.float32)
+    height, width = size_hw
+    wanted = wanted_xyxy if wanted_xyxy is not None else (0, 0, width, height)
+    best = best_box(boxes_xyxy, wanted)
+    alpha = soft_mask(mask_logits(best), net_hw, size_hw)
+    return alpha * _region((boxes_xyxy[best], wanted), size_hw)
 
 
 @functools.cache
@@ -90,11 +128,11 @@ def _predictor() -> type:
             result = Results(orig_img, path=img_path, names=self.model.names, boxes=pred[:, :6])
             weights = pred[:, 6:].float()
 
-            def mask_logits(index: int) -> tuple[np.ndarray, tuple[int, int]]:
+            def mask_logits(index: int) -> np.ndarray:
                 logits = (weights[index] @ proto.float().flatten(1)).view(proto.shape[1:])
-                return logits.cpu().numpy(), net_hw
+                return logits.cpu().numpy()
 
-            result.mask_logits = mask_logits
+            result.mask_logits, result.net_hw = mask_logits, net_hw
             return result
 
     return LogitsPredictor
