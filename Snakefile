@@ -38,14 +38,16 @@ rule all:
     """The packaged dataset, every report, and what the audit leaves."""
     default_target: True
     input:
-        expand(f"{FINAL}/{{format}}.csv", format=config["package"]["formats"]),
-        f"{QC}/index.html",
         LEDGER,
+        rules.ledger.input,  # the packages, and the tables over the whole set
+        f"{QC}/index.html",
+        rules.qc_index.input,
         CROISSANT,
-        rules.ledger.input,  # every table by name, or one that was deleted would not be made anew
+        lost_tables,  # by name, or Snakemake takes them for not needed
 
 
 onstart:
+    collect_again()
     pin_environments()
     begin(RECORD)
 

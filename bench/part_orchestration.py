@@ -9,37 +9,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import yaml
 
-from bench import clips, stubs
+from bench import bare, clips, stubs
 from bench.goals import JOBS, VIDEOS
-from bench.measure import ROOT, CommandFailedError, Cost, median, run, wall
+from bench.measure import ROOT, CommandFailedError, Cost, by_turns, median, ratio, run, wall
 from bench.prepare import Bench, linked
 from bench.results import Part, Row
 
 _START_LIMIT_S = 900
 PROFILE = ROOT / "profiles/default"
-
-#: Six rules in a chain, as the workflow has them, each a command that takes no time.
-CHAIN = """
-VIDEOS = [f"v{{k:05d}}" for k in range({videos})]
-STAGES = ["s1", "s2", "s3", "s4", "s5", "s6"]
-
-rule all:
-    input: expand("s6/{{v}}", v=VIDEOS)
-
-rule s1:
-    output: "s1/{{v}}"
-    shell: "touch {{output}}"
-"""
-LINK = """
-rule s{number}:
-    input: "s{before}/{{v}}"
-    output: "s{number}/{{v}}"
-    shell: "touch {{output}}"
-"""
+_GOALS = {"dry run": "dry_run", "no-op run": "no_op"}
 
 
 def measure(bench: Bench) -> Part:
@@ -100,27 +83,36 @@ def _whole_run(bench: Bench, raws: Sequence[Path]) -> Cost:
 
 
 def _sizes(bench: Bench, part: Part) -> Iterator[Row]:
+    """Dry and no-op runs of the workflow, by turns with those of a bare graph of its shape."""
     for count in (100,) if bench.quick else (100, 1_000, VIDEOS):
         repeats = bench.repeats if count < VIDEOS else min(bench.repeats, 2)
-        place = bench.fresh(f"videos_{count}")
-        stubs.raw_files(place, count)
-        dry = [_planned(place) for _ in range(repeats)]
-        shutil.rmtree(place)
-        place.mkdir()
-        bench.log(f"orchestration: {count} videos, dry run {wall(dry):.1f} s")
-        stubs.finished(place, count)
-        idle = [_nothing(place) for _ in range(repeats)]
-        bench.log(f"orchestration: {count} videos, no-op run {wall(idle):.1f} s")
-        part.keep(f"{count} videos", {"dry run": dry, "no-op run": idle})
-        for name, key, costs in (("dry run", "dry_run", dry), ("no-op run", "no_op", idle)):
-            row = Row(f"{name}, {count:,} videos", "s", ours=wall(costs))
-            peak_gb = median([cost.peak_mb for cost in costs]) / 1024
-            row.note = f"peak {peak_gb:.2f} GB"
-            part.notes.append(f"{name}, {count:,} videos: peak {peak_gb:.2f} GB")
-            if count == VIDEOS:
-                row.figures = {f"{key}_s": row.ours, f"{key}_gb": peak_gb}
-            yield row
-        shutil.rmtree(place)
+        ours, plain = bench.fresh(f"videos_{count}"), bench.fresh(f"bare_{count}")
+        stubs.raw_files(ours, count)
+        bare.write(plain, count)
+        dry = {"ours": partial(_planned, ours), "bare": partial(_bare, plain, "-n")}
+        yield _row(bench, part, "dry run", count, by_turns(repeats, dry, bench.log))
+        shutil.rmtree(ours)
+        ours.mkdir()
+        stubs.finished(ours, count)
+        bare.finish(plain, count)
+        idle = {"ours": partial(_nothing, ours), "bare": partial(_bare, plain, "--cores", "2")}
+        yield _row(bench, part, "no-op run", count, by_turns(repeats, idle, bench.log))
+        shutil.rmtree(ours)
+        shutil.rmtree(plain)
+
+
+def _row(bench: Bench, part: Part, what: str, count: int, costs: dict[str, list[Cost]]) -> Row:
+    part.keep(f"{what}, {count} videos", costs)
+    ours, plain = costs["ours"], costs["bare"]
+    row = Row(f"{what}, {count:,} videos", "s", ours=wall(ours))
+    row.floor, row.over_floor = wall(plain), ratio(ours, plain).wall
+    peak_gb, bare_gb = (median([c.peak_mb for c in each]) / 1024 for each in (ours, plain))
+    row.note = f"peak {peak_gb:.2f} GB; a bare graph {bare_gb:.2f} GB"
+    part.notes.append(f"{row.what}: {row.note}; {row.over_floor:.2f}x a bare graph's time")
+    bench.log(f"orchestration: {row.what} {row.ours:.1f} s, bare {row.floor:.1f} s, {row.note}")
+    if count == VIDEOS:
+        row.figures = {f"{_GOALS[what]}_s": row.ours, f"{_GOALS[what]}_gb": peak_gb}
+    return row
 
 
 def _planned(place: Path) -> Cost:
@@ -130,7 +122,16 @@ def _planned(place: Path) -> Cost:
 
 def _nothing(place: Path) -> Cost:
     """A run that finds everything done; CommandFailedError if it does not."""
-    cost = run(stubs.snakemake("--cores", "2"), cwd=place)
+    return _idle(run(stubs.snakemake("--cores", "2"), cwd=place))
+
+
+def _bare(place: Path, *arguments: str) -> Cost:
+    """A run of the bare graph: dry, or one that finds everything done."""
+    cost = run(bare.snakemake(*arguments), cwd=place)
+    return _quiet(cost) if "-n" in arguments else _idle(cost)
+
+
+def _idle(cost: Cost) -> Cost:
     if "Nothing to be done" not in cost.said["output"]:
         raise CommandFailedError(f"stubs were not taken for done: {cost.said['output'][-800:]}")
     return _quiet(cost)
@@ -166,8 +167,7 @@ def _scheduling(bench: Bench, part: Part) -> Iterator[Row]:
 def _milliseconds(bench: Bench, jobs: int, sample_s: float, options: list[str]) -> Cost:
     """Milliseconds a job, as wall_s, from the first job's end on; ended after `sample_s`."""
     place = bench.fresh("scheduling")
-    links = "".join(LINK.format(number=k, before=k - 1) for k in range(2, 7))
-    (place / "Snakefile").write_text(CHAIN.format(videos=jobs // 6) + links)
+    bare.write(place, jobs // len(bare.STAGES), whole_set=False)
     command = [sys.executable, "-m", "snakemake", "--cores", "2", *options]
     with open(place / "log.txt", "wb") as log:
         child = subprocess.Popen(

@@ -20,14 +20,8 @@ RECORD = Recorder(
 rule ledger:
     """All tables of all stages in one Parquet file."""
     input:
-        probe=every(f"{DATASET}/videos/{{video}}.csv"),
         videos=rules.videos.output.table,
-        extract=every(f"{FRAMES}/{{video}}.csv"),
-        crop=every(f"{CROPS}/{{video}}.csv"),
-        mask=every(f"{MASKS}/{{video}}.csv"),
         environments=rules.environments.output.table,
-        augment=every(f"{AUGMENTED}/{{video}}.csv"),
-        caption=every(f"{FINAL}/captions/{{video}}.csv"),
         final=rules.select_final.output.table,
         package=expand(f"{FINAL}/{{format}}.csv", format=config["package"]["formats"]),
     output:
@@ -39,6 +33,7 @@ rule ledger:
     conda:
         "../envs/report.yaml"
     params:
+        **{stage: upstream(table) for stage, table in TABLES.items()},
         code=code_digest("scripts/write_ledger.py"),
     script:
         "../scripts/write_ledger.py"

@@ -1,6 +1,7 @@
 # Helpers only: where things lie, which clips there are, what a rule's params are made of.
 # Contract: `config` is checked before anything else happens; no rule is defined here.
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -16,11 +17,16 @@ from scripts.lib import (
     raw_files,
     runlock,
     settings,
+    stages,
 )
 from scripts.lib.commands import RUN_STAGE, stage_command
 from scripts.lib.devices import cuda_devices
 from scripts.lib.names import VIDEO_ID, find_videos
 from scripts.lib.provenance import code_digest
+
+# Building the graph makes millions of objects and hardly a cycle; looking for cycles among them, as
+# Python does, takes a sixth of the time. On again when jobs start (`collect_again`).
+gc.disable()
 
 try:
     settings.check(config, workflow.source_path("../config/config.schema.yaml"))
@@ -38,11 +44,15 @@ if not workflow.is_main_process:
 DATASET = config["dataset"]
 QC = config["qc_reports"]
 RAW = config["raw_videos"] or f"{DATASET}/00_raw_videos"
-FRAMES = f"{DATASET}/01_extracted_frames"
-CROPS = f"{DATASET}/02_yolo_crops"
-MASKS = f"{DATASET}/03_masked_subjects"
-AUGMENTED = f"{DATASET}/04_augmented"
-FINAL = f"{DATASET}/05_final_training"
+FRAMES, CROPS, MASKS, AUGMENTED = (
+    f"{DATASET}/{stages.FOLDERS[stage]}"
+    for stage in ("extract", "crop", "mask", "augment")
+)
+FINAL = f"{DATASET}/{stages.FINAL}"
+#: The table of a clip, by stage, in the order of flow.
+TABLES = {
+    stage: f"{DATASET}/{stages.table(stage, '{video}')}" for stage in stages.FOLDERS
+}
 
 if not os.path.isdir(RAW):
     raise WorkflowError(
@@ -92,8 +102,37 @@ def raw_state(wildcards):
 
 
 def every(pattern):
-    """`pattern` with each clip's id in place of {video}."""
-    return [pattern.replace("{video}", video) for video in VIDEOS]
+    """An input function: `pattern` with each clip's id in place of {video}.
+
+    A function, since of a list Snakemake hashes the whole for each of its items where some other
+    input stands for the output of a rule. That is the square of the number of clips.
+    """
+    return lambda wildcards: [pattern.replace("{video}", video) for video in VIDEOS]
+
+
+def upstream(pattern):
+    """A param function: the tables of `pattern`, which the inputs of a rule are made from.
+
+    They come before the rule without being named, and each naming costs 10,000 clips a second and
+    10 MB a run (docs/decisions/0017). `input` is taken so that Snakemake keeps no record of them.
+    """
+    tables = every(pattern)
+    return lambda wildcards, input: tables(wildcards)
+
+
+def lost_tables(wildcards):
+    """Tables of clips that are gone, though others of the clip, or the final table, are there.
+
+    Snakemake by itself takes a missing file for one that is not needed where what was made of it
+    is there. What nothing was made of yet needs no naming, and would be 60,000 names.
+    """
+    finished = os.path.exists(f"{FINAL}/final.csv")
+    lost = []
+    for tables in zip(*(every(pattern)(wildcards) for pattern in TABLES.values())):
+        missing = [table for table in tables if not os.path.exists(table)]
+        if finished or len(missing) < len(tables):
+            lost += missing
+    return lost
 
 
 def settled(value):
@@ -167,6 +206,12 @@ def pin_environments():
     commands.write_config(config)
     if not config["augment"]["environment_folder"]:
         environments.pin(PINNED_CSV, PINNED)
+
+
+def collect_again():
+    """Look for cycles again, among what is made from now on."""
+    gc.freeze()
+    gc.enable()
 
 
 USES_CLIP_SCENES = not config["augment"]["environment_folder"]

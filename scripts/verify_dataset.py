@@ -15,7 +15,8 @@ import pandas as pd
 from scripts.lib.logs import LOGGER
 from scripts.lib.names import find_videos
 from scripts.lib.reporting import Report, Table, publish
-from scripts.lib.verifying import FINAL, Findings, Layout
+from scripts.lib.stages import FINAL
+from scripts.lib.verifying import Findings, Layout
 from scripts.lib.verifying_files import Hasher, pruned, sweep
 from scripts.lib.verifying_final import WholeSet
 from scripts.lib.verifying_rows import Clip

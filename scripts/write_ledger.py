@@ -4,13 +4,7 @@ from collections.abc import Iterable
 
 from scripts.lib.logs import LOGGER
 from scripts.lib.parquet import Source, write_parquet
-
-#: The stages in the order of flow; `videos`, `environments` and `final` are of the whole set.
-STAGES = (
-    *("probe", "videos", "extract", "crop", "mask", "environments", "augment", "caption"),
-    *("final", "package"),
-)
-_WHOLE_SET = frozenset({"videos", "environments", "final", "package"})
+from scripts.lib.stages import FOLDERS, ORDER
 
 
 def write_ledger(*, tables: dict[str, Iterable[str]], out_parquet: str) -> None:
@@ -19,10 +13,10 @@ def write_ledger(*, tables: dict[str, Iterable[str]], out_parquet: str) -> None:
     Raises LedgerError for a damaged table.
     """
     sources: list[Source] = []
-    for stage in STAGES:
+    for stage in ORDER:
         given = tables.get(stage, ())
         for path in sorted([given] if isinstance(given, str) else given):
-            video = "" if stage in _WHOLE_SET else path.rpartition("/")[2].removesuffix(".csv")
+            video = path.rpartition("/")[2].removesuffix(".csv") if stage in FOLDERS else ""
             sources.append((stage, video, path))
     count = write_parquet(out_parquet, sources)
     LOGGER.info("%d rows of %d tables", count, len(sources))
@@ -34,6 +28,6 @@ if __name__ == "__main__":
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])
     write_ledger(
-        tables={stage: job.input.get(stage, ()) for stage in STAGES},
+        tables={stage: job.input.get(stage) or job.params.get(stage, ()) for stage in ORDER},
         out_parquet=job.output.parquet,
     )

@@ -129,7 +129,8 @@ def _of_system(error: OSError) -> str | None:
     if error.errno == errno.ENOENT:
         return (
             f"{where} is not there: it was removed or renamed while the pipeline ran, or its disk "
-            f"is gone. Put it back, or leave it out. {RESUME}"
+            "is gone. Put it back, or leave it out; a table of the pipeline is made anew by a run "
+            f"without a target. {RESUME}"
         )
     if error.errno in _SHAKY:
         return f"the disk or share that holds {where} fails: check it (`dmesg | tail`). {RESUME}"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 _CHUNK = 1 << 20
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ESTALE}
+_DESKTOP = {".ds_store", ".directory", "thumbs.db", "ehthumbs.db", "desktop.ini"}
 _FICLONE = 0x40049409  # ioctl of Linux: share the extents of another file (btrfs, xfs, ...)
 
 
@@ -136,6 +137,11 @@ def whole_folder(target: str | os.PathLike) -> Iterator[Path]:
 def is_leftover(name: str) -> bool:
     """True for a name under which this module writes what is not finished, or retires what was."""
     return name.startswith(".") and name.endswith((".part", ".old"))
+
+
+def is_desktop_file(name: str) -> bool:
+    """True for a name under which file managers leave something in a folder that they show."""
+    return name.startswith("._") or name.lower() in _DESKTOP
 
 
 def clone_or_copy(source: str | os.PathLike, target: str | os.PathLike) -> None:

@@ -19,7 +19,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from scripts.lib import ledger
-from scripts.lib.files import is_leftover, sha256_bytes, sha256_file, write_text
+from scripts.lib.files import is_desktop_file, is_leftover, sha256_bytes, sha256_file, write_text
 from scripts.lib.trainer_files import is_trainer_file
 
 FOLDER = "stamps"
@@ -138,7 +138,7 @@ def _unlisted(table: Path, dataset: Path, known: Iterable[str]) -> dict[str, str
     """Digests of files in the table's folder that no row lists with a digest, nor is `known`.
 
     Tables with a stamp of their own (`videos/` beside `videos.csv`, with clips that are gone) and
-    what a killed job left are no part of it.
+    what trainers, desktops and killed jobs left are no part of it.
     """
     folder = table.with_suffix("")
     if not folder.is_dir():
@@ -148,7 +148,8 @@ def _unlisted(table: Path, dataset: Path, known: Iterable[str]) -> dict[str, str
     found = {}
     for path in sorted(folder.rglob("*")):
         name, within = os.path.relpath(path, dataset), path.relative_to(folder)
-        if not path.is_file() or name in listed or is_trainer_file(within):
+        others = is_trainer_file(within) or is_desktop_file(path.name)
+        if others or not path.is_file() or name in listed:
             continue
         if not (any(map(is_leftover, within.parts)) or place(dataset, path).is_file()):
             found[name] = sha256_file(path)

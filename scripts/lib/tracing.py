@@ -16,21 +16,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scripts.lib import ledger, names, stamps
+from scripts.lib import ledger, names, stages, stamps
 from scripts.lib.fates import Fate, follow
 from scripts.lib.items import Item, parse
 from scripts.lib.sorted_lines import Table
+from scripts.lib.stages import FINAL_CSV, FOLDERS
 
-#: The stages that have one table a clip, in order of flow, and where it lies below the dataset.
-FOLDERS = {
-    "probe": "videos",
-    "extract": "01_extracted_frames",
-    "crop": "02_yolo_crops",
-    "mask": "03_masked_subjects",
-    "augment": "04_augmented",
-    "caption": "05_final_training/captions",
-}
-FINAL = "05_final_training/final.csv"
 #: The stage whose table has an item's own row, by its kind.
 _LEVELS = {"clip": "probe", "frame": "extract", "crop": "crop", "image": "caption"}
 
@@ -65,10 +56,6 @@ class Trace:
     raw: dict[str, object]
     packages: list[dict[str, str]]
     fates: list[Fate]
-
-
-def _table(stage: str, video: str) -> str:
-    return f"{FOLDERS[stage]}/{video}.csv"
 
 
 class Dataset:
@@ -115,7 +102,7 @@ class Dataset:
         yield names.video_id(asked)
 
     def _has(self, video: str) -> bool:
-        return (self.root / _table("probe", video)).is_file()
+        return (self.root / stages.table("probe", video)).is_file()
 
     def _videos(self) -> Iterator[dict[str, str]]:
         table = self.root / "videos.csv"
@@ -123,7 +110,7 @@ class Dataset:
 
     def _step(self, stage: str, item: Item) -> Step | None:
         """The stage's row of the item or its ancestor; None where there is none (yet)."""
-        table = _table(stage, item.video)
+        table = stages.table(stage, item.video)
         wanted = item.at(stage)
         if not wanted or not (self.root / table).is_file():
             return None
@@ -132,11 +119,11 @@ class Dataset:
         return row and self._with_stamp(Step(stage, table, row))
 
     def _final_step(self, item: Item) -> list[Step]:
-        if not item.variant or not (self.root / FINAL).is_file():
+        if not item.variant or not (self.root / FINAL_CSV).is_file():
             return []
-        with Table(self.root / FINAL) as opened:
+        with Table(self.root / FINAL_CSV) as opened:
             row = opened.find_sorted(item.variant)
-        return [self._with_stamp(Step("final", FINAL, row))] if row else []
+        return [self._with_stamp(Step("final", FINAL_CSV, row))] if row else []
 
     def _with_stamp(self, step: Step) -> Step:
         """Fill in how the step's table was made, and say where that no longer holds."""
@@ -177,8 +164,8 @@ class Dataset:
 
     def _manifests(self) -> Iterator[str]:
         """The packages' manifests, relative to the dataset."""
-        for path in sorted((self.root / FINAL).parent.glob("*.csv")):
-            if path.name != Path(FINAL).name:
+        for path in sorted((self.root / FINAL_CSV).parent.glob("*.csv")):
+            if path.name != Path(FINAL_CSV).name:
                 yield path.relative_to(self.root).as_posix()
 
     def _packages(self, item: Item) -> Iterator[dict[str, str]]:
@@ -194,7 +181,7 @@ class Dataset:
     def _fates(self, item: Item, limit: int | None) -> list[Fate]:
         """One fate for each stage below the item's own, the final table and each package."""
         below = list(FOLDERS)[list(FOLDERS).index(_LEVELS[item.kind]) + 1 :]
-        tables = {_table(stage, item.video): stage for stage in below} | {FINAL: "final"}
+        tables = {stages.table(stage, item.video): stage for stage in below} | {FINAL_CSV: "final"}
         tables |= dict.fromkeys(self._manifests(), "package")
         there = [table for table in tables if (self.root / table).is_file()]
         alike = next((self.root / FOLDERS["probe"]).glob(f"{item.id}-*.csv"), None)
@@ -225,7 +212,7 @@ class Dataset:
 
     def _nearest_below(self, parent: str, stage: str, own: str, video: str) -> list[str]:
         """Those of a stage's ids below `parent` that come nearest to `own`; else the parent."""
-        table = self.root / _table(stage, video)
+        table = self.root / stages.table(stage, video)
         if not table.is_file():
             return [parent]
         number = _last_number(own)

@@ -11,20 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scripts.lib import stages
 from scripts.lib.checks import FAIL, PASS, WARN, Check, safe_id
+from scripts.lib.stages import ENVIRONMENTS_CSV, FINAL, FINAL_CSV, VIDEOS_CSV
 
-#: Stages with a table a clip, in the order of flow, and the folder that the tables lie in.
-STAGES = {
-    "probe": "videos",
-    "extract": "01_extracted_frames",
-    "crop": "02_yolo_crops",
-    "mask": "03_masked_subjects",
-    "augment": "04_augmented",
-    "caption": "05_final_training/captions",
-}
-FINAL = "05_final_training"
-VIDEOS_CSV, ENVIRONMENTS_CSV = "videos.csv", "environments.csv"
-PINNED_CSV, FINAL_CSV = "environments_pinned.csv", f"{FINAL}/final.csv"
+PINNED_CSV = "environments_pinned.csv"
 CROISSANT = "croissant.json"  # no table, but stamped like one
 
 _AGAIN = "delete the table that lists it, and the next run makes both anew"
@@ -89,7 +80,7 @@ CHECKS = {
     "no_unlisted_files": (
         FAIL,
         "Each file in the dataset's folder is listed by a row or a stamp, or is one that a "
-        "trainer leaves; the rest is not the pipeline's: move it elsewhere.",
+        "trainer or a desktop leaves; the rest is not the pipeline's: move it elsewhere.",
     ),
     "final_images_trace_back": (
         FAIL,
@@ -115,6 +106,11 @@ CHECKS = {
         PASS,
         "Files that trainers left in the packages (latent caches, size lists); they may come and "
         "go.",
+    ),
+    "desktop_files": (
+        PASS,
+        "Files that desktops leave in folders that they show (.DS_Store, Thumbs.db, desktop.ini); "
+        "nothing reads them, and they may be deleted.",
     ),
 }
 FIRST = 300  # faults that are told one by one; the rest is counted
@@ -146,7 +142,7 @@ class Layout:
 
     def tables_of(self, video: str) -> dict[str, str]:
         """The tables of one clip, by stage, relative to the dataset."""
-        return {stage: f"{folder}/{video}.csv" for stage, folder in STAGES.items()}
+        return {stage: stages.table(stage, video) for stage in stages.FOLDERS}
 
     def whole_set_tables(self) -> dict[str, str]:
         """The tables over the whole set (and what else has a stamp), by rule or format."""

@@ -9,10 +9,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePath
 
-from scripts.lib.files import is_leftover
+from scripts.lib.files import is_desktop_file, is_leftover
 from scripts.lib.logs import Progress
+from scripts.lib.stages import FINAL
 from scripts.lib.trainer_files import is_trainer_file
-from scripts.lib.verifying import FINAL, PINNED_CSV, Findings, Layout
+from scripts.lib.verifying import PINNED_CSV, Findings, Layout
 
 _PIECE = 1 << 20
 _CHUNK = 64  # files a task: small ones cost less than handing one over to a thread
@@ -149,6 +150,8 @@ def sweep(
             findings.add("no_leftovers", path, "an unfinished file of a killed job")
         elif _is_trainers(layout, parts):
             findings.add("trainer_files", path, "left by a trainer")
+        elif is_desktop_file(parts[-1]):
+            findings.add("desktop_files", path, "left by a desktop")
         else:
             findings.add("no_unlisted_files", path, "no row and no stamp lists it", video)
     findings.looked("no_unlisted_files", total)

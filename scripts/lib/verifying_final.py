@@ -9,14 +9,8 @@ from collections.abc import Iterator, Mapping
 
 from scripts.lib import environments, ledger
 from scripts.lib.files import sha256_bytes
-from scripts.lib.verifying import (
-    ENVIRONMENTS_CSV,
-    FINAL,
-    FINAL_CSV,
-    VIDEOS_CSV,
-    Findings,
-    Layout,
-)
+from scripts.lib.stages import ENVIRONMENTS_CSV, FINAL, FINAL_CSV, VIDEOS_CSV
+from scripts.lib.verifying import Findings, Layout
 from scripts.lib.verifying_files import Hasher, compare, sweep
 from scripts.lib.verifying_rows import SELECTED, Clip, broken_chains, file_faults, fingerprint
 from scripts.lib.verifying_tables import Row, Tables, compare_pinned

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from scripts.lib import ledger
-from scripts.lib.verifying import STAGES, Findings, Layout
+from scripts.lib.stages import FOLDERS
+from scripts.lib.verifying import Findings, Layout
 from scripts.lib.verifying_files import Hasher, compare, sweep
 from scripts.lib.verifying_tables import Row, Tables
 
@@ -52,8 +53,8 @@ def broken_chains(rows: Mapping[str, Sequence[Row]]) -> Iterator[tuple[str, str]
 
     `rows` are one clip's, by stage.
     """
-    kept = {stage: {row["item"]: row for row in ledger.kept(rows[stage])} for stage in STAGES}
-    upwards = list(STAGES)[-2::-1]
+    kept = {stage: {row["item"]: row for row in ledger.kept(rows[stage])} for stage in FOLDERS}
+    upwards = list(FOLDERS)[-2::-1]
     for item, at in kept["caption"].items():
         for stage in upwards:
             parent = at["parent"]
@@ -78,7 +79,7 @@ class Clip:
         self.layout, self.tables, self.findings, self.video = layout, tables, findings, video
         names = layout.tables_of(video)
         self.rows = {
-            stage: list(tables.rows(names[stage], ledger.COLUMNS[stage])) for stage in STAGES
+            stage: list(tables.rows(names[stage], ledger.COLUMNS[stage])) for stage in FOLDERS
         }
         self.files: dict[str, str] = {}
 
@@ -119,7 +120,7 @@ class Clip:
             self.findings.looked("cells_carried_forward")
             changed = changed_cells(offered.get(row["item"], row), row, CAPTIONED)
             if changed:
-                why = f"{', '.join(changed)} in {STAGES['caption']} and in {STAGES['augment']}"
+                why = f"{', '.join(changed)} in {FOLDERS['caption']} and in {FOLDERS['augment']}"
                 self.findings.add("cells_carried_forward", row["item"], why, self.video)
 
     def _check_probe(self) -> None:

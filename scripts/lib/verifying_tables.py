@@ -10,14 +10,8 @@ from pathlib import Path
 
 from scripts.lib import ledger, stamps
 from scripts.lib.names import VIDEO_ID
-from scripts.lib.verifying import (
-    FINAL,
-    FINAL_CSV,
-    PINNED_CSV,
-    STAGES,
-    Findings,
-    Layout,
-)
+from scripts.lib.stages import FINAL, FINAL_CSV, FOLDERS
+from scripts.lib.verifying import PINNED_CSV, Findings, Layout
 from scripts.lib.verifying_files import Hasher
 
 Row = dict[str, str]
@@ -50,7 +44,7 @@ class Tables:
         tables = self.layout.tables_of(video).values()
         missing = [table for table in tables if not self._take(table, video)]
         self.findings.looked("raw_files_have_tables")
-        if len(missing) == len(STAGES):
+        if len(missing) == len(FOLDERS):
             file = self.layout.videos[video]
             self.findings.add("raw_files_have_tables", file, f"no stage has a table of {video}")
         else:
@@ -171,7 +165,7 @@ def _stamp_of(table: str) -> str:
 def _candidates(layout: Layout) -> set[str]:
     """Tables, there or known by their stamp, in the places where clips and packages have theirs."""
     found = set()
-    for folder in (*STAGES.values(), FINAL):
+    for folder in (*FOLDERS.values(), FINAL):
         stem = re.compile("[a-z]+" if folder == FINAL else VIDEO_ID)
         for place, suffix in ((folder, ".csv"), (f"{stamps.FOLDER}/{folder}", ".json")):
             paths = (layout.dataset / place).glob(f"*{suffix}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scripts.lib import ledger, stamps
 from scripts.lib.names import crop_item, frame_item, variant_item, video_id
-from scripts.lib.tracing import FINAL, FOLDERS
+from scripts.lib.stages import FINAL_CSV, FOLDERS
 
 DIGEST = "0123456789abcdef" * 4
 SETTINGS = {"settings": {"edge_px": 8}, "caption": {"template": "{token} {class}, {background}"}}
@@ -30,7 +30,7 @@ def write_tables(dataset: Path, clips: int, frames: int, variants: int = 4) -> d
             before = [str(table)]
     rows = (row for video, file in named.items() for row in _rows("probe", video, file, 0, 0))
     _write(dataset, dataset / "videos.csv", "videos", rows, [])
-    final = dataset / FINAL
+    final = dataset / FINAL_CSV
     for table in (final, *(final.with_name(f"{name}.csv") for name in PACKAGES)):
         stage = "final" if table == final else "package"
         rows = (row for video in named for row in _rows(stage, video, "", frames, variants))

@@ -53,8 +53,10 @@ def test_a_stamp_holds_what_the_table_is_and_what_made_it(table):
     assert stamp["files"] == {}, "the frame is listed by its row"
 
 
-def test_files_that_no_row_lists_are_pinned_by_the_stamp_but_not_a_trainers(table):
+def test_files_that_no_row_lists_are_pinned_but_not_a_trainers_nor_a_desktops(table):
     folder = table.with_suffix("")
+    for name in (".DS_Store", "Thumbs.db", "._v-f000000.webp"):
+        (folder / name).write_bytes(b"a view's settings")
     (folder / "dataset.toml").write_text("x = 1")
     (folder / "v-f000000_0512x0512_sd.npz").write_bytes(b"latents")
     stamp = stamps.read(_write(table))

@@ -14,8 +14,9 @@ import pytest
 from scripts.lib import ledger, settings
 from scripts.lib.items import Item, parse
 from scripts.lib.names import video_id
+from scripts.lib.stages import FINAL_CSV
 from scripts.lib.trace_text import render
-from scripts.lib.tracing import FINAL, Dataset, UnknownItemError
+from scripts.lib.tracing import Dataset, UnknownItemError
 from scripts.trace_item import main, open_dataset
 from tests.unit.large_dataset import write_tables
 
@@ -103,7 +104,10 @@ def test_a_clip_is_followed_to_all_that_came_from_it(dataset):
     extract = fates[f"01_extracted_frames/{VIDEO}.csv"]
     assert extract.counts == {"dropped DUPLICATE_FRAME": 1, "kept": FRAMES}
     assert extract.refused[0]["value"] == "0.5" and extract.refused[0]["threshold"] == "1.5"
-    assert fates[FINAL].counts == {"kept": 4 * FRAMES} and len(fates[FINAL].final) == 4 * FRAMES
+    assert (
+        fates[FINAL_CSV].counts == {"kept": 4 * FRAMES}
+        and len(fates[FINAL_CSV].final) == 4 * FRAMES
+    )
     below = {fate.stage: fate.counts for fate in dataset.trace(CROP).fates}
     assert below["mask"] == {"kept": 1} and below["augment"] == below["final"] == {"kept": 4}
 
@@ -175,10 +179,10 @@ def test_images_of_a_clip_whose_id_begins_alike_are_not_counted(changed):
     dataset, video, _ = changed
     other = f"{video}-f000000-abcdef0123"
     (dataset / f"videos/{other}.csv").write_text("item\n")
-    rows = list(ledger.iter_stage(dataset / FINAL, "final"))
+    rows = list(ledger.iter_stage(dataset / FINAL_CSV, "final"))
     rows += [rows[0] | {"item": f"{other}-f000000-p0-v0"}]
     rows.sort(key=lambda row: row["item"])
-    ledger.write_table(dataset / FINAL, ledger.COLUMNS["final"], rows)
+    ledger.write_table(dataset / FINAL_CSV, ledger.COLUMNS["final"], rows)
     fates = {fate.stage: fate for fate in Dataset(dataset, dataset).trace(video).fates}
     assert fates["final"].counts == {"kept": 8}
 
@@ -210,11 +214,11 @@ def test_a_missing_stamp_and_a_missing_raw_file_are_told(changed):
 
 def test_a_refused_image_says_where_it_ended(changed):
     dataset, _, image = changed
-    rows = list(ledger.iter_stage(dataset / FINAL, "final"))
+    rows = list(ledger.iter_stage(dataset / FINAL_CSV, "final"))
     for row in rows:
         if row["item"] == image:
             row |= {"outcome": "dropped", "reason": "DUPLICATE_IMAGE", "value": "another"}
-    ledger.write_table(dataset / FINAL, ledger.COLUMNS["final"], rows)
+    ledger.write_table(dataset / FINAL_CSV, ledger.COLUMNS["final"], rows)
     text = render(Dataset(dataset, dataset).trace(image))
     assert "ended at stage final: dropped DUPLICATE_IMAGE (another)" in text
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scripts import describe_dataset, trace_item, write_ledger
-from scripts.lib import ledger, settings, stamps
+from scripts.lib import ledger, settings, stages, stamps
 from scripts.lib.files import sha256_file
 from tests.unit.test_parquet import same, tables_of
 from tests.unit.test_run_record import validate
@@ -174,7 +174,7 @@ def test_the_demos_ledger_holds_every_row(demo, tmp_path):
     found = pq.read_table(out).to_pylist()
     rows = [
         row
-        for stage in write_ledger.STAGES
+        for stage in stages.ORDER
         for path in sorted(tables[stage])
         for row in ledger.iter_table(path)
     ]

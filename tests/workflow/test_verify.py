@@ -118,6 +118,22 @@ def test_trainers_files_are_named_and_do_not_fail(changes, dataset):
     assert statuses(look(dataset)) == {"no_unlisted_files": "FAIL"}, "only in packages"
 
 
+def test_files_of_desktops_are_named_and_do_not_fail(changes, dataset):
+    left = [
+        "04_augmented/.DS_Store",
+        f"01_extracted_frames/{WALK}/Thumbs.db",
+        f"05_final_training/kohya/img/4_sks person/._{WALK}-f000000-p0-v0.png",
+        "stamps/videos/desktop.ini",
+    ]
+    for path in left:
+        changes.write(path, b"a view's settings")
+    verdict = look(dataset)
+    assert statuses(verdict) == {}
+    assert sorted(where for where, _ in named(verdict, "desktop_files")) == sorted(left)
+    changes.write("04_augmented/notes.DS_Store", b"mine")
+    assert statuses(look(dataset)) == {"no_unlisted_files": "FAIL"}
+
+
 def test_what_a_killed_job_left_is_a_warning(changes, dataset):
     left = ["02_yolo_crops/.x-0123456789.part/a.png", "videos/.v.csv.77.part"]
     for path in left:
@@ -322,7 +338,7 @@ def test_the_report_says_what_was_found_and_the_gate_stops(changes, dataset, tmp
         require_verified(checks_csv=outputs["out_csv"])
     changes.undo()
     verify_dataset(**arguments, **outputs)
-    assert require_verified(checks_csv=outputs["out_csv"]).startswith("Verified: 29 checks")
+    assert require_verified(checks_csv=outputs["out_csv"]).startswith("Verified: 30 checks")
 
 
 def test_a_report_without_checks_verifies_nothing(tmp_path):

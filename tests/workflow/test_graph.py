@@ -1,0 +1,89 @@
+"""The graph itself, on stubs without footage: what is lost is found, and it grows with the clips.
+
+What a run costs at 10,000 clips is measured (`make bench`); here is what must not come back.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bench import stubs
+from scripts.lib import names, stages
+from tests.workflow.demo_run import ROOT, Demo
+
+pytestmark = pytest.mark.timeout(300)
+CLIPS = 3
+VIDEO = names.video_id(stubs.file_name(1))
+#: How many input names one more clip adds, by rule. `augment` has the bank of scenes beside it.
+NAMES_A_CLIP = {
+    **{"probe": 0, "extract": 1, "crop": 1, "mask": 1, "augment": 4, "caption": 3},
+    **{"videos": 2, "select_final": 1, "ledger": 0, "environments": 3, "qc0": 0, "all": 0},
+    **dict.fromkeys(("qc3", "qc4", "qc5", "qc6", "qc7"), 1),
+}
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory) -> Demo:
+    """A few clips for which nothing is to be done; their tables are empty."""
+    folder = tmp_path_factory.mktemp("stubs") / "run"
+    folder.mkdir()
+    stubs.finished(folder, CLIPS)
+    return Demo(folder)
+
+
+@pytest.fixture
+def copy(done, tmp_path) -> Demo:
+    return done.copy(tmp_path / "copy")
+
+
+def table(run: Demo, stage: str) -> Path:
+    return run.dataset / stages.table(stage, VIDEO)
+
+
+@pytest.mark.parametrize("lost", ["probe", "mask", "caption"])
+def test_a_lost_table_is_made_anew_with_what_was_made_of_it(copy, lost):
+    table(copy, lost).unlink()
+    planned = copy.planned()
+    order = list(stages.FOLDERS)
+    before, after = order[: order.index(lost)], order[order.index(lost) :]
+    assert planned[lost] == 1 and not set(before) & set(planned)
+    assert {*after, "select_final", "ledger"} <= set(planned)
+
+
+def test_a_lost_report_is_made_anew(copy):
+    (copy.folder / "qc_reports/qc5_masks_summary.html").unlink()
+    planned = copy.planned()
+    assert planned["qc5"] == planned["qc_index"] == 1 and "mask" not in planned
+
+
+def test_what_a_run_that_was_cut_short_lost_is_made_anew(copy):
+    """Without a final table too: a rule over all clips reads tables that it does not name."""
+    for path in ("dataset/05_final_training/final.csv", "audit/ledger.parquet"):
+        (copy.folder / path).unlink()
+    table(copy, "extract").unlink()
+    planned = copy.planned()
+    assert planned["extract"] == planned["select_final"] == planned["ledger"] == 1
+
+
+def test_a_clip_more_adds_so_many_names_and_no_more(tmp_path):
+    """They are the memory and the time at 10,000 clips: a stage that is named once more shows."""
+    counts = []
+    for clips in (2, 6):
+        run = Demo(tmp_path / str(clips))
+        stubs.raw_files(run.folder, clips)
+        found = dict.fromkeys(NAMES_A_CLIP, 0)
+        for rule, files in re.findall(r"^rule (\w+):\n    input: (.*)$", run.run("-n"), re.M):
+            found[rule] = found.get(rule, 0) + len(files.split(", "))
+        counts.append(found)
+    few, many = counts
+    grown = {rule: (many[rule] - few[rule]) / 4 for rule in NAMES_A_CLIP}
+    assert grown == NAMES_A_CLIP
+
+
+def test_no_rule_lists_the_clips_by_itself():
+    """Snakemake hashes a whole list for each of its items where the rule has another's output."""
+    rules = [path for path in (ROOT / "rules").glob("*.smk") if path.name != "common.smk"]
+    assert rules and not [path.name for path in rules if "in VIDEOS" in path.read_text()]
