@@ -40,7 +40,10 @@ def cases(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """(case, files) of datasets that have to be equal: the first is what the others are held to."""
     unbroken, span_s = measured(folder / "two cores")
     yield "--cores 2", outputs(unbroken)
-    yield "--cores 1, another folder", outputs(one_core(folder / "some/where else"))
+    yield (
+        "--cores 1, another folder, no warm workers",
+        outputs(one_core(folder / "some/where else")),
+    )
     yield "raw_videos elsewhere, by an absolute path", outputs(raw_elsewhere(folder))
     met = chaos(folder / "killed", unbroken, span_s - START_S, kills=3, seed=5, say=_silent)
     assert not met.faults, met
@@ -49,9 +52,9 @@ def cases(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def one_core(folder: Path) -> Demo:
-    """The small run with one core, in a folder of another length and depth."""
+    """The small run with one core, each job by itself, in a folder of another length and depth."""
     run = small_run.start(folder)
-    run.run("--cores", "1")
+    run.run("--cores", "1", overlay={"warm_workers": False})
     return run
 
 

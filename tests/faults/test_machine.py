@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +43,27 @@ def test_a_killed_job_and_a_second_run(demo, tmp_path):
     assert first.returncode != 0 and "died with <Signals.SIGKILL: 9>" in output
     assert "the system running out of memory" in unwrapped(advice.of_run(output))
     assert not made.exists()
+    assert_resumes(copy, demo)
+
+
+def test_a_killed_fork_server(demo, tmp_path):
+    """SIGKILL of the process that does the jobs: the one at work is done again, the run goes on."""
+    copy = demo.copy(tmp_path / "copy")
+    undo(copy, "augment", "portrait-hall")
+    run = subprocess.Popen(
+        copy.command("--cores", "1", FINAL),
+        cwd=copy.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    job = job_of(copy, "04_replace_background", lambda: run.poll() is not None)
+    os.kill(job, signal.SIGSTOP)
+    server = int(Path(f"/proc/{job}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(server, signal.SIGKILL)
+    output, _ = run.communicate()
+    assert run.returncode == 0, output[-3000:]
+    assert "the fork server is gone" in output
     assert_resumes(copy, demo)
 
 
