@@ -35,9 +35,12 @@ def chosen(path: str | Path, fps: float, duplicate_delta: float, threads: int) -
 
 
 def _small_luma(frame) -> np.ndarray:
-    plane = frame.planes[0]
-    luma = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-    luma = luma[: frame.height, : frame.width]
+    if frame.format.name.startswith("yuv") and frame.format.components[0].bits == 8:
+        plane = frame.planes[0]
+        luma = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+        luma = luma[: frame.height, : frame.width]
+    else:
+        luma = frame.to_ndarray(format="gray")
     if frame.width <= 256:
         return luma.copy()
     size = (256, max(1, round(frame.height * 256 / frame.width)))

@@ -17,6 +17,7 @@ from scripts.lib.extraction import QUARANTINE_REASONS, Extraction, extract, forg
 from scripts.lib.files import whole_folder
 from scripts.lib.refusals import clear_frames, clear_video, refuse_video
 from scripts.lib.sandbox import Failure, run_limited
+from scripts.lib.spool import Spool
 from scripts.lib.stamps import seal
 from scripts.lib.verdicts import REJECTED
 
@@ -42,19 +43,27 @@ def extract_video(
     probed = ledger.read_stage(probe_csv, "probe")[0]
     clear_frames(video, QUARANTINE_REASONS, dataset)
     clear_video(video, (REJECTED,), dataset)
-    with whole_folder(folder) as scratch:
-        rows: list[ledger.Row] = []
-        if probed["outcome"] == ledger.KEPT:
-            read = _probed_file(raw, probed, probe_csv)
-            result = _extract_limited(
-                *(raw, video, scratch, dataset, settings, probed, threads, max_megapixels)
-            )
-            _check_still(read, raw, video, dataset)
-            rows = _with_rejection(result, raw, probed, dataset)
-    for row in rows:
-        if row["outcome"] == ledger.KEPT:
-            row["path"] = (folder / str(row["path"])).relative_to(dataset).as_posix()
-    ledger.write_stage(out_csv, "extract", rows)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with Spool(folder.parent) as spool:
+        rejection: list[ledger.Row] = []
+        common: ledger.Row = {}
+        with whole_folder(folder) as scratch:
+            if probed["outcome"] == ledger.KEPT:
+                read = _probed_file(raw, probed, probe_csv)
+                result = _extract_limited(
+                    *(raw, video, scratch, dataset, settings, probed, threads, max_megapixels),
+                    spool,
+                )
+                _check_still(read, raw, video, dataset)
+                rejection = _rejection(result, raw, probed, dataset)
+                common = {} if isinstance(result, Failure) else result.common
+        with ledger.streamed_table(out_csv, "extract") as write:
+            for row in rejection:
+                write(row)
+            for row in spool if common else ():
+                if row["outcome"] == ledger.KEPT:
+                    row["path"] = (folder / str(row["path"])).relative_to(dataset).as_posix()
+                write(row | common)
 
 
 def _probed_file(raw: str, probed: dict, probe_csv: str) -> raw_files.RawFile:
@@ -97,6 +106,7 @@ def _extract_limited(
     probed: dict,
     threads: int,
     max_megapixels: float | None,
+    spool: Spool,
 ) -> Extraction | Failure:
     """`extract` in a child; a GPU decoder that dies leaves the clip to the CPU, with the reason."""
     fps = float(probed["fps"] or 25)
@@ -116,6 +126,7 @@ def _extract_limited(
                 frame_s,
                 threads,
                 None if max_megapixels is None else int(max_megapixels * 1e6),
+                spool,
                 timeout_s=settings["timeout_s"],
                 **_memory_limit(decoders, settings),
                 passing=(DecoderUnavailableError,),
@@ -141,20 +152,20 @@ def _memory_limit(decoders, settings: dict) -> dict[str, int | None]:
     return {"memory_mb": None, "resident_mb": limit}
 
 
-def _with_rejection(
+def _rejection(
     result: Extraction | Failure, raw: str, probed: dict, dataset: str
 ) -> list[ledger.Row]:
-    """The clip's rows, and one that rejects the clip as a whole if no frame of it was kept."""
+    """The row that rejects the clip as a whole if no frame of it was kept; else none."""
+    decoder = ""
     if isinstance(result, Failure):
-        rows, value, detail, decoder = [], result.reason, result.detail, ""
+        value, detail = result.reason, result.detail
         clear_frames(probed["item"], QUARANTINE_REASONS, dataset)  # their rows died with the child
     elif result.kept:
-        return result.rows
+        return []
     else:
-        rows, decoder = result.rows, result.decoder
-        value = "NO_CLEAN_FRAME"
-        first = f"; first error: {result.tally.first_error}" if result.tally.first_error else ""
-        detail = f"{result.tally.frames} frames decoded, {result.tally.errors} errors{first}"
+        value, decoder = "NO_CLEAN_FRAME", result.decoder
+        first = f"; first error: {result.first_error}" if result.first_error else ""
+        detail = f"{result.frames} frames decoded, {result.errors} errors{first}"
     path = refuse_video(raw, probed["file"], REJECTED, dataset)
     rejection = ledger.row(
         "extract",
@@ -168,7 +179,7 @@ def _with_rejection(
         decoder=decoder,
         detail=detail,
     )
-    return [rejection, *rows]
+    return [rejection]
 
 
 def run(job) -> None:

@@ -17,6 +17,7 @@ import av.subtitles.codeccontext  # PyAV loads these when it meets subtitles: th
 import av.subtitles.stream  # whose memory may be too small by then for another library
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.sidedata.sidedata import SideDataContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -115,8 +116,16 @@ def _is_cover(stream: VideoStream) -> bool:
 
 
 def orientation(frame: VideoFrame) -> Orientation:
-    """The frame's display matrix as an Orientation; upright where there is none."""
-    for data in frame.side_data:
+    """The frame's display matrix as an Orientation; upright where there is none.
+
+    `frame.side_data` would be kept by the frame and keep the frame: pictures would pile up until
+    Python looks for cycles, a hundred of them and more.
+    """
+    try:
+        found = SideDataContainer(frame)
+    except ValueError:  # a kind of side data that PyAV does not know: it tells the angle alone
+        return Orientation(round(-frame.rotation / 90) % 4)
+    for data in found:
         if data.type.name == _DISPLAYMATRIX:
             return from_display_matrix(bytes(data))
     return Orientation()

@@ -8,12 +8,15 @@ from a damaged frame shown after them.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 from typing import Protocol, TypeVar
+
+import numpy as np
 
 from scripts.lib.timing import GAP_S
 
@@ -55,6 +58,22 @@ def trusted(frames: Iterable[F]) -> Iterator[tuple[F, bool]]:
         yield frame, not tainted
     for held, was_tainted in waiting:
         yield held, not was_tainted
+
+
+class PacketTimes(Sequence[Fraction]):
+    """Times of packets in seconds, rising: a number of 8 bytes each until one is looked at."""
+
+    def __init__(self, pts: array, time_base: Fraction | None) -> None:
+        self._pts = array("q", np.sort(np.frombuffer(pts, np.int64)).tobytes())
+        self._base = time_base or Fraction(0)
+
+    def __len__(self) -> int:
+        return len(self._pts)
+
+    def __getitem__(self, place):
+        if isinstance(place, slice):
+            return [pts * self._base for pts in self._pts[place]]
+        return self._pts[place] * self._base
 
 
 @dataclass(frozen=True)
@@ -130,16 +149,15 @@ class Losses:
         self._open.fault = self._open.fault or fault
 
     def finish(
-        self, packets_s: Iterable[Fraction], fault: str, promise: Promise | None
+        self, packets: Sequence[Fraction], fault: str, promise: Promise | None
     ) -> list[LostSpan]:
         """The lost spans in the order shown, after the last frame.
 
-        `packets_s` are the times of the clip's packets, in any order; `fault` what broke the clip
-        off behind its last frame, if anything did; `promise` how long it says it is.
+        `packets` are the times of the clip's packets in seconds, rising; `fault` what broke the
+        clip off behind its last frame, if anything did; `promise` how long it says it is.
         """
         if not (self._closed or self._open or fault or promise):
             return []
-        packets = sorted(packets_s)
         spans = [self._measure(stretch, packets) for stretch in self._closed]
         spans.append(self._tail(packets, fault, promise))
         return [span for span in spans if span]
@@ -230,8 +248,8 @@ def _footage(packets: Sequence[Fraction], start: Fraction, end: Fraction) -> Fra
 def _walk(packets: Sequence[Fraction], start: Fraction) -> Fraction:
     """The time of the last packet that is reached from `start` without a step over a gap."""
     reached = start
-    for time_s in packets[bisect_right(packets, start) :]:
-        if time_s - reached > GAP_S:
+    for place in range(bisect_right(packets, start), len(packets)):
+        if packets[place] - reached > GAP_S:
             break
-        reached = time_s
+        reached = packets[place]
     return reached

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import io
 import os
+import struct
+import zlib
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -51,6 +54,21 @@ def encode_webp(frame_rgb: np.ndarray, quality: int, method: int = 2) -> bytes:
     return stream.getvalue()
 
 
+def encode_webp_yuv(i420: np.ndarray, quality: int, method: int = 0) -> bytes:
+    """Lossy WebP, quality 1..100, of H*3/2 x W uint8: the planes that it holds (`matrices.i420`).
+
+    Nothing is lost on the way over RGB: the picture comes out 1.5 to 3 dB closer to the video's
+    own at the same size. `method` 0 takes 0.65 times as long as 2, is as close and 3 % larger.
+    """
+    import av  # stage 1 has it loaded; for others it would be 60 ms
+
+    encoder = av.CodecContext.create("libwebp", "w")
+    encoder.width, encoder.height = i420.shape[1], i420.shape[0] * 2 // 3
+    encoder.pix_fmt, encoder.time_base = "yuv420p", Fraction(1)
+    encoder.options = {"quality": str(quality), "compression_level": str(method)}
+    return b"".join(map(bytes, encoder.encode(av.VideoFrame.from_ndarray(i420, "yuv420p"))))
+
+
 def decode(data: bytes, name: str = "image") -> np.ndarray:
     """HxW, HxWx3 (RGB) or HxWx4 (RGBA) uint8 from an encoded image; raises ImageReadError."""
     try:
@@ -83,15 +101,78 @@ def read_verified(path: str | os.PathLike, sha256: str) -> np.ndarray:
 def write_checked(path: str | os.PathLike, data: bytes, shape: tuple[int, ...]) -> str:
     """Write an encoded image, read it back from the disk and return its SHA-256.
 
-    Raises ImageReadError if what is on the disk is not the bytes given, or does not decode to
-    `shape` (HxW or HxWxC): then the row must not say kept.
+    Raises ImageReadError if what is on the disk is not the bytes given, or is no image of `shape`
+    (HxW or HxWxC): then the row must not say kept. Of a lossy WebP the structure is checked, to
+    the size of each part; of a PNG all that could keep a decoder from its last pixel; other images
+    are decoded.
     """
     write_bytes(path, data, durable=False)
     on_disk = Path(path).read_bytes()
-    digest = sha256_bytes(on_disk)
-    if digest != sha256_bytes(data):
+    if on_disk != data:
         raise ImageReadError(f"{path}: what was read back is not what was written; check the disk")
-    got = decode(on_disk, name=str(path)).shape
+    got = _webp_shape(on_disk, str(path)) or _png_shape(on_disk, str(path))
+    got = got or decode(on_disk, name=str(path)).shape
     if got != tuple(shape):
         raise ImageReadError(f"{path}: decodes to shape {got}, expected {tuple(shape)}")
-    return digest
+    return sha256_bytes(on_disk)
+
+
+def _webp_shape(data: bytes, name: str) -> tuple[int, int, int] | None:
+    """(H, W, 3) of a plain lossy WebP whose parts fill it exactly (RFC 9649 2.5, RFC 6386 9.1).
+
+    None for anything else; raises ImageReadError where a part is cut off or is no picture.
+    """
+    if data[:4] != b"RIFF" or data[8:16] != b"WEBPVP8 ":
+        return None
+    riff, chunk = struct.unpack_from("<I", data, 4)[0], struct.unpack_from("<I", data, 16)[0]
+    whole = riff == len(data) - 8 and chunk + chunk % 2 == len(data) - 20 and chunk > 10
+    tag = int.from_bytes(data[20:23], "little")
+    shown_key = tag & 1 == 0 and tag >> 4 & 1 == 1 and data[23:26] == b"\x9d\x01\x2a"
+    if not (whole and shown_key and (tag >> 5) + 10 < chunk):
+        raise ImageReadError(f"{name} is cut off, or is no WebP picture")
+    width, height = (size & 0x3FFF for size in struct.unpack_from("<HH", data, 26))
+    return height, width, 3
+
+
+def _png_shape(data: bytes, name: str) -> tuple[int, ...] | None:
+    """HxW or HxWxC of a PNG of 8 bits whose parts, pixel data and number of pixels are sound.
+
+    Every part's CRC and the Adler-32 over all pixels are checked: in half the time of decoding,
+    which would only undo the lines' filters. None for anything else; raises ImageReadError where a
+    check fails (PNG specification 5.3, 9.2, 10.1).
+    """
+    if data[:8] != b"\x89PNG\r\n\x1a\n":
+        return None
+    header, packed, kind, at = b"", [], b"", 8
+    while kind != b"IEND":
+        body, kind, at = _png_part(data, at, name)
+        header = body if kind == b"IHDR" else header
+        packed += [body] if kind == b"IDAT" else []
+    if len(header) != 13:
+        raise ImageReadError(f"{name} is no PNG picture")
+    width, height, depth, colour, *_, interlaced = struct.unpack(">IIBBBBB", header)
+    channels = {0: 1, 2: 3, 6: 4}.get(colour)
+    if depth != 8 or interlaced or channels is None:
+        return None
+    line = 1 + width * channels
+    try:
+        pixels = zlib.decompress(b"".join(packed), bufsize=height * line)
+    except zlib.error as error:
+        raise ImageReadError(f"{name} cannot be decoded: {error}") from error
+    if len(pixels) != height * line or max(pixels[::line]) > 4:  # a line begins with its filter
+        raise ImageReadError(f"{name} cannot be decoded: its pixels are not what its header says")
+    return (height, width) if channels == 1 else (height, width, channels)
+
+
+def _png_part(data: bytes, at: int, name: str) -> tuple[memoryview, bytes, int]:
+    """The content and the kind of the part of a PNG that begins at `at`, and where it ends."""
+    if at + 12 > len(data):
+        raise ImageReadError(f"{name} cannot be decoded: it is cut off")
+    length, kind = struct.unpack_from(">I4s", data, at)
+    end = at + 12 + length
+    if end > len(data):
+        raise ImageReadError(f"{name} cannot be decoded: it is cut off")
+    view = memoryview(data)[at + 4 : end - 4]
+    if zlib.crc32(view) != struct.unpack_from(">I", data, end - 4)[0]:
+        raise ImageReadError(f"{name} cannot be decoded: the CRC of its part {kind!r} differs")
+    return view[4:], kind, end

@@ -186,17 +186,14 @@ def files_of(line: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 @contextlib.contextmanager
-def sorted_table(path: str | os.PathLike, stage: str) -> Iterator[Callable[[Row], None]]:
-    """A function that takes the rows of a whole-set table one by one, in the order of their items.
-
-    The table is there only if the block ends without an error. An item that does not come after
-    the one before it (out of order, or twice) raises LedgerError.
+def streamed_table(path: str | os.PathLike, stage: str) -> Iterator[Callable[[Row], None]]:
+    """A function that takes the rows of a table one by one; for tables larger than one likes to
+    hold. The table is there only if the block ends without an error.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     clear_leftovers(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    last = ""
     try:
         with (
             naming(path),
@@ -204,20 +201,31 @@ def sorted_table(path: str | os.PathLike, stage: str) -> Iterator[Callable[[Row]
         ):
             writer = cells.Writer(stream)
             writer.write(COLUMNS[stage])
-
-            def write(line: Row) -> None:
-                nonlocal last
-                if str(line["item"]) <= last:
-                    raise LedgerError(f"{path}: item {line['item']} comes after {last}")
-                last = str(line["item"])
-                writer.write(_in_order(line, COLUMNS[stage]))
-
-            yield write
+            yield lambda line: writer.write(_in_order(line, COLUMNS[stage]))
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def sorted_table(path: str | os.PathLike, stage: str) -> Iterator[Callable[[Row], None]]:
+    """`streamed_table` for the rows of a whole-set table, in the order of their items.
+
+    An item that does not come after the one before it (out of order, or twice) raises LedgerError.
+    """
+    last = ""
+    with streamed_table(path, stage) as write_any:
+
+        def write(line: Row) -> None:
+            nonlocal last
+            if str(line["item"]) <= last:
+                raise LedgerError(f"{path}: item {line['item']} comes after {last}")
+            last = str(line["item"])
+            write_any(line)
+
+        yield write
 
 
 def kept(rows: Iterable[Mapping[str, str]]) -> list[Mapping[str, str]]:

@@ -7,12 +7,15 @@ hour in the middle, run backwards or lack timestamps; none of that may invent or
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+import math
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 #: A step between two frames that is longer than this is a gap in the footage, not footage.
 GAP_S = Fraction(10)
+_FINEST_FPS = 10_000  # a rate of samples is taken as a fraction with at most this below its line
 
 
 class Sampler:
@@ -23,7 +26,7 @@ class Sampler:
     """
 
     def __init__(self, fps: float, frame_s: Fraction) -> None:
-        self._fps = Fraction(fps).limit_denominator(10_000)
+        self._fps = Fraction(fps).limit_denominator(_FINEST_FPS)
         self._frame_s = frame_s
         self._origin: Fraction | None = None
         self._last: Fraction | None = None
@@ -45,6 +48,20 @@ class Sampler:
             return False
         self._slot = slot
         return True
+
+
+def first_of_slots(pts: Sequence[int], time_base: Fraction, fps: float) -> list[int]:
+    """Places of the frames that a Sampler would choose, for rising `pts` in units of `time_base`.
+
+    The same choice as asking for each frame in turn, in as many steps as there are samples.
+    """
+    per_slot = 1 / (Fraction(fps).limit_denominator(_FINEST_FPS) * time_base)  # units of pts
+    chosen, place = [], 0
+    while place < len(pts):
+        chosen.append(place)
+        slot = (pts[place] - pts[0]) // per_slot
+        place = bisect_left(pts, pts[0] + math.ceil((slot + 1) * per_slot), place)
+    return chosen
 
 
 @dataclass(frozen=True)

@@ -81,9 +81,9 @@ def test_a_fault_of_ours_is_seen(bases, tmp_path, monkeypatch):
     base = bases[0]
     raw = tmp_path / base.name
     raw.write_bytes(base.data)
-    encode = extraction.images.encode_webp
+    encode = extraction.images.encode_webp_yuv
     monkeypatch.setattr(
-        extraction.images, "encode_webp", lambda rgb, quality: encode(255 - rgb, quality)
+        extraction.images, "encode_webp_yuv", lambda i420, quality: encode(255 - i420, quality)
     )
     assert judge(raw, tmp_path / "data", base.frames_rgb).garbage
     monkeypatch.setattr(extraction, "luma_delta", lambda a, b: 1 / 0)

@@ -47,6 +47,6 @@ def test_frames_whose_rows_died_with_the_decoder_go_too(tmp_path):
     dataset = tmp_path / "dataset"
     refuse_frame("v-f000000.webp", b"pixels", "v", "DECODE_DAMAGE", dataset)
     probed = ledger.row("probe", item="v", parent="clip.mp4", outcome="kept", file="clip.mp4")
-    rows = module._with_rejection(Failure("DECODE_TIMEOUT", "too long"), raw, probed, dataset)
+    rows = module._rejection(Failure("DECODE_TIMEOUT", "too long"), raw, probed, dataset)
     assert [row["reason"] for row in rows] == ["EXTRACTOR_REJECTED"]
     assert _files(dataset) == [rows[0]["path"]]

@@ -56,7 +56,7 @@ def lost(shown, packets=None, fault="", promise=None):
     for time, what in shown:
         losses.see(time * STEP, STEP, not what or what.startswith("*"), what.lstrip("*"))
     times = packets if packets is not None else [time for time, _ in shown]
-    spans = losses.finish([time * STEP for time in times], fault, promise)
+    spans = losses.finish(sorted(time * STEP for time in times), fault, promise)
     return [tuple(float(v / STEP) for v in (s.start_s, s.end_s, s.lost_s)) for s in spans], spans
 
 

@@ -70,7 +70,7 @@ def _frames(path: str, plan: Plan, tally: Tally, device: str) -> Iterator[Pictur
     keys = set(reader.get_key_indices())
     for index, start in enumerate(starts):
         time_s = Fraction(round(float(start) * _MILLION), _MILLION)
-        rgb = partial(_rgb, reader, index, stream_sar, turn, plan.max_side)
+        frame = _Frame(reader, index)
         tally.frames += 1
         yield Picture(
             ordinal=index,
@@ -80,8 +80,8 @@ def _frames(path: str, plan: Plan, tally: Tally, device: str) -> Iterator[Pictur
             depends_on_next=False,
             damaged=False,
             interlaced=False,
-            luma=partial(_luma, reader, index),
-            rgb=rgb,
+            luma=frame.luma,
+            rgb=partial(frame.rgb, stream_sar, turn, plan.max_side),
             facts=facts,
         )
 
@@ -95,13 +95,17 @@ def _first_frame(path: str, max_pixels: int | None):
         return frame, sar, orientation(frame)
 
 
-def _read(reader, index: int) -> np.ndarray:
-    return reader[index].asnumpy()
+class _Frame:
+    """One frame, read when its luma is asked for; the reader must not be called by two threads."""
 
+    def __init__(self, reader, index: int) -> None:
+        self._reader, self._index = reader, index
+        self._rgb: np.ndarray | None = None
 
-def _luma(reader, index: int) -> np.ndarray:
-    return cv2.cvtColor(_read(reader, index), cv2.COLOR_RGB2GRAY)
+    def luma(self) -> np.ndarray:
+        self._rgb = self._reader[self._index].asnumpy()
+        return cv2.cvtColor(self._rgb, cv2.COLOR_RGB2GRAY)
 
-
-def _rgb(reader, index: int, sar, turn, max_side) -> np.ndarray:
-    return make_upright(_read(reader, index), sar, turn, max_side)
+    def rgb(self, sar: Fraction, turn, max_side: int | None) -> np.ndarray:
+        stored = self._reader[self._index].asnumpy() if self._rgb is None else self._rgb
+        return make_upright(stored, sar, turn, max_side)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 
@@ -15,6 +16,7 @@ from av.error import FFmpegError
 
 from scripts.lib import hdr
 from scripts.lib.backends.pyav_reader import Marks, Reader, aspect_of
+from scripts.lib.backends.pyav_selective import SelectiveReader, classifier_for
 from scripts.lib.complaints import Complaints
 from scripts.lib.containers import (
     main_video,
@@ -25,12 +27,15 @@ from scripts.lib.containers import (
     what_failed,
 )
 from scripts.lib.decoders import Decoder, DecoderUnavailableError, Picture, Plan, Tally
-from scripts.lib.orientation import make_upright
+from scripts.lib.matrices import i420
+from scripts.lib.orientation import Orientation, make_upright
 
 _B_FRAMES = {3, 7}  # AV_PICTURE_TYPE_B, _BI
 _UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
+_FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 _SWS_MATRICES = {1: "ITU709", 5: "ITU601", 6: "ITU601", 4: "FCC", 7: "SMPTE240M"}
 _BT2020 = {9, 10}
+_SOUND = Marks(is_key=False, fault="", lost_before="")
 _LUMA_FIRST = ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "gray")
 
 
@@ -57,7 +62,36 @@ def cuda_problem() -> str | None:
 
 
 def _frames(path: str, plan: Plan, tally: Tally, hwaccel: str | None) -> Iterator[Picture]:
-    """Decode a clip; damaged packets are counted in `tally` and decoding goes on behind them."""
+    """Decode a clip; damaged packets are counted in `tally` and decoding goes on behind them.
+
+    With `plan.fps`, only the samples and what they are made from, where packets can be told apart.
+    """
+    again = partial(_opened, path, plan, hwaccel)
+    with again() as stream, Complaints() as complaints:
+        container = stream.container
+        kind_of = classifier_for(stream, plan)
+        if kind_of:
+            reader = SelectiveReader(stream, kind_of, plan, tally, complaints, again)
+            for frame, number in reader.frames():
+                picture = _picture(frame, _SOUND, stream, plan, number)
+                yield replace(picture, depends_on_next=False)  # it is sound, as all before it
+        else:
+            yield from _all_frames(container, stream, plan, tally, complaints)
+        tally.promise = promised_end(container, stream, plan.frame_s, tally.packets)
+
+
+def _all_frames(container, stream, plan: Plan, tally: Tally, complaints) -> Iterator[Picture]:
+    weave = _Deinterlacer() if plan.deinterlace else None
+    for frame, marks in Reader(container, stream, tally, complaints).frames(plan.max_pixels):
+        ready = weave.push(frame, marks) if weave else [(frame, marks)]
+        yield from _pictures(ready, stream, plan, tally)
+    if weave:
+        yield from _pictures(weave.flush(), stream, plan, tally)
+
+
+@contextlib.contextmanager
+def _opened(path: str, plan: Plan, hwaccel: str | None) -> Iterator:
+    """The clip's main video stream, ready to be decoded as the plan says."""
     accel = HWAccel(hwaccel, allow_software_fallback=False) if hwaccel else None
     try:
         extra = {"hwaccel": accel} if accel else {}
@@ -66,23 +100,18 @@ def _frames(path: str, plan: Plan, tally: Tally, hwaccel: str | None) -> Iterato
         if accel is None:
             raise
         raise DecoderUnavailableError(f"CUDA could not open the clip: {error}") from error
-    with container, Complaints() as complaints:
+    with container:
         stream = main_video(container)
         context = stream.codec_context
         if accel is not None and not context.is_hwaccel:
             raise DecoderUnavailableError(f"NVDEC does not decode {context.name} in this form")
         if accel is None:
             context.thread_type = "AUTO" if plan.threads > 1 else "NONE"
-            context.thread_count = plan.threads
+            # Frames wait for those they are made from: a few more threads keep the cores busy.
+            context.thread_count = plan.threads + 2 if plan.threads > 1 else 1
             # A decoder's thread would wait for the GIL to free it, and closing holds the GIL.
             context.copy_opaque = plan.threads == 1
-        weave = _Deinterlacer() if plan.deinterlace else None
-        for frame, marks in Reader(container, stream, tally, complaints).frames(plan.max_pixels):
-            ready = weave.push(frame, marks) if weave else [(frame, marks)]
-            yield from _pictures(ready, stream, plan, tally)
-        if weave:
-            yield from _pictures(weave.flush(), stream, plan, tally)
-        tally.promise = promised_end(container, stream, plan.frame_s, tally.packets)
+        yield stream
 
 
 class _Deinterlacer:
@@ -179,6 +208,7 @@ def _picture(frame, marks: Marks, stream, plan: Plan, ordinal: int) -> Picture:
         interlaced=bool(frame.interlaced_frame),
         luma=partial(_luma, frame),
         rgb=partial(_rgb, frame, sar, turn, transfer, matrix, plan.max_side),
+        yuv=partial(_yuv, frame, sar, turn, transfer, matrix, plan.max_side),
         facts={
             "rotation": turn.degrees,
             "sar": f"{sar.numerator}:{sar.denominator}",
@@ -194,9 +224,13 @@ def _luma(frame) -> np.ndarray:
     if frame.format.name not in _LUMA_FIRST:
         with _said_plainly():
             return frame.to_ndarray(format="gray")
-    plane = frame.planes[0]
+    return _plane(frame.planes[0])
+
+
+def _plane(plane) -> np.ndarray:
+    """HxW uint8 view of a plane of 8 bits."""
     flat = np.frombuffer(plane, np.uint8)
-    return flat.reshape(-1, plane.line_size)[: frame.height, : frame.width]
+    return flat.reshape(-1, plane.line_size)[: plane.height, : plane.width]
 
 
 def _matrix(frame) -> str:
@@ -222,3 +256,22 @@ def _rgb(frame, sar: Fraction, turn, transfer, matrix: str, max_side) -> np.ndar
     if transfer:
         rgb = hdr.to_sdr(rgb, transfer)
     return make_upright(rgb, sar, turn, max_side)
+
+
+def _yuv(frame, sar: Fraction, turn, transfer, matrix: str, max_side) -> np.ndarray | None:
+    """The upright picture's planes in BT.601, if the frame's own are as good as that: 8 bits,
+    4:2:0, limited range, even sides, square pixels, no larger than `max_side`.
+    """
+    plain = frame.format.name in ("yuv420p", "nv12") and frame.color_range != _FULL_RANGE
+    small = not max_side or max(frame.width, frame.height) <= max_side
+    whole = frame.width % 2 == 0 and frame.height % 2 == 0
+    known = matrix.startswith(("bt601", "bt709"))
+    if not (plain and small and whole and known) or sar != 1 or transfer:
+        return None
+    if frame.format.name == "nv12":
+        with _said_plainly():
+            frame = frame.reformat(format="yuv420p")
+    planes = [_plane(plane) for plane in frame.planes]
+    if turn != Orientation():
+        planes = [make_upright(plane, Fraction(1), turn) for plane in planes]
+    return i420(*planes, bt709=matrix.startswith("bt709"))

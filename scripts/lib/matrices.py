@@ -1,0 +1,43 @@
+"""Between YCbCr matrices without a detour over RGB: what is coded stays as exact as it was.
+
+WebP holds BT.601 with limited range; HD footage is BT.709 with limited range. Formulae: ITU-R
+BT.601-7 and BT.709-6, section 3 of each (luma weights), composed.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+#: What Cb and Cr of BT.709 add to Y, Cb and Cr of BT.601; Y keeps itself.
+CHROMA_PARTS = ((0.09931, 0.19170), (0.98985, -0.11065), (-0.07245, 0.98340))
+_UNIT = 64  # parts of a level that tables count in: their sums are exact in int16
+_TABLES = [
+    [np.rint((np.arange(256) - 128) * part * _UNIT).astype(np.int16) for part in parts]
+    for parts in CHROMA_PARTS
+]
+
+
+def i420(luma: np.ndarray, cb: np.ndarray, cr: np.ndarray, bt709: bool = False) -> np.ndarray:
+    """The three planes in one array of H*3/2 x W uint8, in BT.601's matrix.
+
+    They are uint8, 4:2:0, limited range, luma HxW with even sides, in BT.601 too or, if so said, in
+    BT.709. Every step of the change is exact but its rounding: every processor makes the same.
+    """
+    height, width = luma.shape
+    stacked = np.empty((height * 3 // 2, width), np.uint8)
+    rest = stacked[height:].reshape(2, height // 2, width // 2)
+    if not bt709:
+        stacked[:height], rest[0], rest[1] = luma, cb, cr
+        return stacked
+    more, *chroma = (cv2.add(cv2.LUT(cb, of_cb), cv2.LUT(cr, of_cr)) for of_cb, of_cr in _TABLES)
+    more = _levels(cv2.resize(more, (width, height), interpolation=cv2.INTER_LINEAR))
+    cv2.addWeighted(luma, 1, more, 1, -128, dst=stacked[:height])
+    for place, plane in zip(rest, chroma, strict=True):
+        _levels(cv2.max(plane, -128 * _UNIT), place)
+    return stacked
+
+
+def _levels(parts: np.ndarray, into: np.ndarray | None = None) -> np.ndarray:
+    """int16 counted in parts of a level, around 0, as uint8 around 128; none is below 0."""
+    return cv2.convertScaleAbs(parts, into, 1 / _UNIT, 128)

@@ -1,0 +1,62 @@
+"""A PNG that is written is proved to its last pixel without being decoded."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from scripts.lib import images
+
+SHAPES = [(1, 1), (7, 5), (64, 33, 3), (31, 40, 4), (1, 300, 3)]
+
+
+def picture(shape: tuple[int, ...]) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_shape_is_that_of_a_decoder(shape, tmp_path):
+    data = images.encode_png(picture(shape))
+    assert images._png_shape(data, "x") == shape == images.decode(data).shape
+    images.write_checked(tmp_path / "x.png", data, shape)
+    with pytest.raises(images.ImageReadError, match="expected"):
+        images.write_checked(tmp_path / "x.png", data, (*shape[:1], 999, *shape[2:]))
+
+
+def test_every_flipped_bit_and_every_cut_is_seen():
+    data = images.encode_png(picture((9, 7, 3)))
+    for at in range(len(data)):
+        flipped = bytearray(data)
+        flipped[at] ^= 1 << at % 8
+        if at < 8:  # no PNG any more: left to the decoder
+            assert images._png_shape(bytes(flipped), "x") is None
+        else:
+            with pytest.raises(images.ImageReadError):
+                images._png_shape(bytes(flipped), "x")
+        with pytest.raises(images.ImageReadError):
+            images._png_shape(data[: max(8, at)], "x")
+
+
+def other(mode: str, **options: object) -> bytes:
+    stream = io.BytesIO()
+    Image.new(mode, (8, 8)).save(stream, "PNG", **options)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["P", "1", "LA", "I;16"])
+def test_other_kinds_of_png_are_left_to_a_decoder(mode):
+    assert images._png_shape(other(mode), "x") is None
+
+
+def test_a_header_that_promises_more_than_there_is():
+    import struct
+    import zlib
+
+    data = images.encode_png(picture((9, 7, 3)))
+    header = struct.pack(">II", 7, 10) + data[24:29]
+    crc = struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    with pytest.raises(images.ImageReadError, match="not what its header says"):
+        images._png_shape(data[:16] + header + crc + data[33:], "x")
