@@ -19,7 +19,7 @@ from scripts.lib import (
     settings,
     stages,
 )
-from scripts.lib.commands import RUN_STAGE, stage_command
+from scripts.lib.commands import stage_command
 from scripts.lib.devices import cuda_devices
 from scripts.lib.names import VIDEO_ID, find_videos
 from scripts.lib.provenance import code_digest
@@ -35,7 +35,7 @@ except settings.SettingsError as error:
 
 #: What runs the stages: this Python, or that of the environment that Snakemake deploys for them.
 PYTHON = "python" if workflow.deployment_settings.deployment_method else sys.executable
-CONFIG_FILE = str(commands.config_file(config)[0])
+commands.tell(PYTHON, config)
 # A job that a cluster runs has a Snakemake and a node of its own, and no use for a warm worker.
 commands.offer_warm_workers(workflow.is_main_process and config["warm_workers"])
 if not workflow.is_main_process:

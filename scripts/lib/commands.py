@@ -14,7 +14,16 @@ from pathlib import Path
 
 from scripts.lib.files import sha256_bytes, write_text
 
-RUN_STAGE = str(Path(__file__).resolve().parents[1] / "run_stage.py")
+ROOT = Path(__file__).resolve().parents[2]
+#: The scripts that are called so, and their rules.
+RULES = {
+    "00_probe_video": "probe",
+    "01_extract_frames": "extract",
+    "02_yolo_crop": "crop",
+    "03_mask_subject": "mask",
+    "04_replace_background": "augment",
+    "05_caption_images": "caption",
+}
 #: Where a run keeps what only its jobs read, below the working folder.
 STATE = Path(".snakemake/ferrari")
 WARM = "FERRARI_WARM"
@@ -23,22 +32,27 @@ WARM = "FERRARI_WARM"
 def stage_command(stage: str, inputs: Sequence[str], params: Sequence[str]) -> str:
     """The `shell:` of a rule whose job is `scripts/<stage>.py`.
 
-    `inputs` and `params` name all that the rule has. Snakemake fills in the braces; the names in
-    capitals are globals of the workflow, so that moving the project makes no job run again.
+    `inputs` and `params` name all that the rule has. Snakemake fills in the braces. What is no part
+    of a job, and must not make it run again when it changes, comes from the environment (`tell`).
     """
     parts = [
-        "{PYTHON:q} -I -S {RUN_STAGE:q}",
-        stage,
-        "--rule {rule}",
+        '"$FERRARI_PYTHON" -I -S "$FERRARI_HOME/scripts/run_stage.py"',
+        f"{stage} --rule {RULES[stage]}",
         "--threads {threads}",
         "--log {log.log:q} --cost {log.cost:q}",
-        "--config {CONFIG_FILE:q}",
+        '--config "$FERRARI_CONFIG"',
         "--wildcard video {wildcards.video:q}",
         "--output table {output.table:q}",
         *(f"--input {name} {{input.{name}:q}}" for name in inputs),
         *(f"--param {name} {{params.{name}!r:q}}" for name in params),
     ]
     return " ".join(parts)
+
+
+def tell(python: str, config: Mapping) -> None:
+    """Tell the commands of this process's jobs what runs them, and where the configuration lies."""
+    os.environ["FERRARI_PYTHON"], os.environ["FERRARI_HOME"] = python, str(ROOT)
+    os.environ["FERRARI_CONFIG"] = str(config_file(config)[0])
 
 
 def config_file(config: Mapping) -> tuple[Path, str]:

@@ -28,18 +28,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scripts.lib import channel, warm_models
+from scripts.lib.commands import RULES
 from scripts.lib.sandbox import end_with
 
-#: What jobs import; each is loaded before the first fork.
-STAGES = (
-    "00_probe_video",
-    "01_extract_frames",
-    "02_yolo_crop",
-    "03_mask_subject",
-    "04_replace_background",
-    "05_caption_images",
-)
-#: What they import only where they need it.
+#: What jobs import only where they need it; it is loaded before the first fork, as all else is.
 LATE = (
     "numpy.random",
     "scripts.lib.advice",
@@ -360,7 +352,7 @@ def _load() -> None:
     from scripts.lib import captions, devices, models, stamps
 
     PIL.Image.init()
-    for module in (*LATE, *(f"scripts.{stage}" for stage in STAGES)):
+    for module in (*LATE, *(f"scripts.{stage}" for stage in RULES)):
         importlib.import_module(module)
     for rule in stamps.LIBRARIES:
         stamps.versions(rule)

@@ -9,7 +9,6 @@ from snakemake.iocontainers import InputFiles, Log, OutputFiles, Params, Wildcar
 from snakemake.utils import format as snakemake_format
 
 from scripts.lib import commands, jobs
-from scripts.lib.commands import RUN_STAGE
 
 ODD = "a 'b' \"c\" {d} $e\n-f\udcff=ü.mp4"
 
@@ -18,18 +17,18 @@ def formatted(template: str, config_file: str, params: dict, inputs: dict) -> li
     """The words of a command, as Snakemake and the shell make them."""
     text = snakemake_format(
         template,
-        rule="crop",
         threads=3,
         wildcards=Wildcards(fromdict={"video": "clip-1"}),
         params=Params(fromdict=params),
         input=InputFiles(fromdict=inputs),
         output=OutputFiles(fromdict={"table": "out/t.csv"}),
         log=Log(fromdict={"log": "logs/a.log", "cost": "benchmarks/a.tsv"}),
-        PYTHON="python",
-        RUN_STAGE=RUN_STAGE,
-        CONFIG_FILE=config_file,
     )
-    return shlex.split(text)
+    told = {"$FERRARI_PYTHON": "python", "$FERRARI_HOME": "home", "$FERRARI_CONFIG": config_file}
+    words = shlex.split(text)
+    for name, value in told.items():
+        words = [word.replace(name, value) for word in words]
+    return words
 
 
 @pytest.fixture
@@ -45,7 +44,7 @@ def test_a_job_is_told_what_its_rule_says(config_file):
     inputs = {"table": "in/t.csv", "weights": ["w 1.pt", "w2.pt"], "nothing": []}
     template = commands.stage_command("02_yolo_crop", list(inputs), list(params))
     words = formatted(template, config_file, params, inputs)
-    assert words[:4] == ["python", "-I", "-S", RUN_STAGE]
+    assert words[:4] == ["python", "-I", "-S", "home/scripts/run_stage.py"]
     job = jobs.parse(words[4:])
     assert (job.stage, job.rule, job.threads) == ("02_yolo_crop", "crop", 3)
     assert (job.log, job.cost) == ("logs/a.log", "benchmarks/a.tsv")

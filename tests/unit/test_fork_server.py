@@ -14,13 +14,13 @@ import pytest
 
 from scripts.lib import fork_server, ledger
 from scripts.lib.batching import halving
-from scripts.lib.commands import RUN_STAGE, WARM
+from scripts.lib.commands import ROOT, WARM
 from scripts.lib.isolation import Isolated, Limits
 from scripts.lib.sandbox import Failure
 from tests import warm_loads
 
 LIMITS = Limits("mask", timeout_s=20, memory_mb=8192)
-CLIENT = (sys.executable, "-I", "-S", RUN_STAGE)
+CLIENT = (sys.executable, "-I", "-S", str(ROOT / "scripts/run_stage.py"))
 
 
 def wait_for(what, seconds=20.0):
