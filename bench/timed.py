@@ -8,6 +8,7 @@ that their time counts too; they are ended when the command has. It imports next
 counts the starting process's memory to the peak of what it starts.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -98,6 +99,9 @@ def run(command: list[str], limit_s: float) -> dict:
         status = -int(signal.SIGALRM)
     signal.setitimer(signal.ITIMER_REAL, 0)
     wall_s = time.monotonic() - start
+    with contextlib.suppress(ChildProcessError):  # adopted ones that have just ended count too
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
     done = resource.getrusage(resource.RUSAGE_CHILDREN)
     count, cpu_s, peak_mb = left_running()
     end_all()

@@ -114,6 +114,8 @@ class Server:
             os.unlink(self._path)
         for process in [*self._jobs.values(), *self._models.values()]:
             _kill(process.pid, process in self._jobs.values())
+            with contextlib.suppress(ChildProcessError):  # waited for: their time counts as ours
+                os.waitpid(process.pid, 0)
 
     def _stop(self) -> None:
         self._over = True
