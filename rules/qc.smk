@@ -8,8 +8,6 @@ rule qc0:
     """QC0, figures: what became of every raw file."""
     input:
         videos=rules.videos.output.table,
-        probe=every(f"{DATASET}/videos/{{video}}.csv"),
-        extract=every(f"{FRAMES}/{{video}}.csv"),
     output:
         csv=f"{QC}/qc0_failed_video_diagnostics.csv",
         videos_csv=f"{QC}/qc0_failed_video_diagnostics_videos.csv",
@@ -20,6 +18,8 @@ rule qc0:
     conda:
         "../envs/report.yaml"
     params:
+        probe=upstream(f"{DATASET}/videos/{{video}}.csv"),
+        extract=upstream(f"{FRAMES}/{{video}}.csv"),
         raw_folder=RAW,
         code=code_digest("scripts/analyze_failed_videos.py"),
     script:
@@ -53,7 +53,6 @@ rule qc3:
     """QC3: the extracted frames."""
     input:
         tables=every(f"{FRAMES}/{{video}}.csv"),
-        previous=every(f"{DATASET}/videos/{{video}}.csv"),
     output:
         csv=f"{QC}/qc3_extraction_summary.csv",
         videos_csv=f"{QC}/qc3_extraction_summary_videos.csv",
@@ -69,6 +68,7 @@ rule qc3:
     conda:
         "../envs/report.yaml"
     params:
+        previous=upstream(f"{DATASET}/videos/{{video}}.csv"),
         qc_settings=settled(config["qc"]),
         extract_settings=settled(config["extract"]),
         code=code_digest("scripts/qc_extracted_frames.py"),
@@ -80,7 +80,6 @@ rule qc4:
     """QC4: the crops."""
     input:
         tables=every(f"{CROPS}/{{video}}.csv"),
-        previous=every(f"{FRAMES}/{{video}}.csv"),
     output:
         csv=f"{QC}/qc4_yolo_crops_summary.csv",
         videos_csv=f"{QC}/qc4_yolo_crops_summary_videos.csv",
@@ -96,6 +95,7 @@ rule qc4:
     conda:
         "../envs/report.yaml"
     params:
+        previous=upstream(f"{FRAMES}/{{video}}.csv"),
         qc_settings=settled(config["qc"]),
         detect_settings=settled(config["detect"]),
         code=code_digest("scripts/qc_yolo_crops.py"),
@@ -107,7 +107,6 @@ rule qc5:
     """QC5: the cut-outs."""
     input:
         tables=every(f"{MASKS}/{{video}}.csv"),
-        previous=every(f"{CROPS}/{{video}}.csv"),
     output:
         csv=f"{QC}/qc5_masks_summary.csv",
         videos_csv=f"{QC}/qc5_masks_summary_videos.csv",
@@ -121,6 +120,7 @@ rule qc5:
     conda:
         "../envs/report.yaml"
     params:
+        previous=upstream(f"{CROPS}/{{video}}.csv"),
         qc_settings=settled(config["qc"]),
         mask_settings=settled(config["mask"]),
         code=code_digest("scripts/qc_masked_subjects.py"),
@@ -132,7 +132,6 @@ rule qc6:
     """QC6: the augmented images."""
     input:
         tables=every(f"{AUGMENTED}/{{video}}.csv"),
-        previous=every(f"{MASKS}/{{video}}.csv"),
         bank=rules.environments.output.table,
     output:
         csv=f"{QC}/qc6_augmentation_summary.csv",
@@ -149,6 +148,7 @@ rule qc6:
     conda:
         "../envs/report.yaml"
     params:
+        previous=upstream(f"{MASKS}/{{video}}.csv"),
         qc_settings=settled(config["qc"]),
         augment_settings=settled(config["augment"]),
         code=code_digest("scripts/qc_augmented.py"),
@@ -160,7 +160,6 @@ rule qc7:
     """QC7: the final images and their captions, before they are packaged."""
     input:
         tables=every(f"{FINAL}/captions/{{video}}.csv"),
-        previous=every(f"{AUGMENTED}/{{video}}.csv"),
         final=rules.select_final.output.table,
     output:
         csv=f"{QC}/qc7_final_summary.csv",
@@ -175,6 +174,7 @@ rule qc7:
     conda:
         "../envs/report.yaml"
     params:
+        previous=upstream(f"{AUGMENTED}/{{video}}.csv"),
         qc_settings=settled(config["qc"]),
         subject_settings=settled(config["subject"]),
         caption_settings=settled(config["caption"]),

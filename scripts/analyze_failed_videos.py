@@ -162,8 +162,8 @@ if __name__ == "__main__":
     send_output_to(job.log[0])
     analyze_failed_videos(
         videos_table=job.input.videos,
-        probe_tables=job.input.probe,
-        extract_tables=job.input.extract,
+        probe_tables=job.params.probe,
+        extract_tables=job.params.extract,
         raw_folder=job.params.raw_folder,
         dataset=job.config["dataset"],
         out_csv=job.output.csv,

@@ -347,7 +347,7 @@ if __name__ == "__main__":
     names = ("qc_settings", "augment_settings")
     report_augmented(
         tables=job.input.tables,
-        previous=job.input.previous,
+        previous=job.params.previous,
         dataset=job.config["dataset"],
         **{name: job.params[name] for name in names},
         out_csv=job.output.csv,

@@ -297,7 +297,7 @@ if __name__ == "__main__":
     names = ("qc_settings", "extract_settings")
     report_frames(
         tables=job.input.tables,
-        previous=job.input.previous,
+        previous=job.params.previous,
         dataset=job.config["dataset"],
         **{name: job.params[name] for name in names},
         out_csv=job.output.csv,

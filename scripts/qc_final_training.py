@@ -325,7 +325,7 @@ if __name__ == "__main__":
     names = ("qc_settings", "subject_settings", "caption_settings")
     report_final(
         tables=job.input.tables,
-        previous=job.input.previous,
+        previous=job.params.previous,
         final=job.input.final,
         dataset=job.config["dataset"],
         **{name: job.params[name] for name in names},
