@@ -90,14 +90,14 @@ class _H264:
     def __call__(self, data: bytes) -> int:
         pictures, kinds, references = 0, set(), set()
         for unit in _units(data, self._length_bytes):
-            kind = unit[0] & 31
+            kind = unit[0] & 0x9F  # with the bit that has to be 0
             if kind in (1, 5):
                 pictures += unit[1] >> 7  # first_mb_in_slice is 0: the code 1
                 kinds.add(kind)
                 references.add(unit[0] & 0x60 > 0)
             elif kind == 7:
                 _only_frames(unit)
-            elif kind not in self._OTHER or unit[0] & 0x80:
+            elif kind not in self._OTHER:
                 raise NotUnderstoodError(f"a NAL unit of type {kind}")
         if pictures != 1 or len(kinds) != 1 or len(references) != 1:
             raise NotUnderstoodError("a packet that does not hold one frame")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import mmap
 import threading
 from collections import deque
@@ -111,6 +112,7 @@ def extract(
     `passed_over` says why better decoders are not in the list; every later refusal is added to
     it and ends up in each row's `decoder_reason`. No frame beyond `max_pixels` is decoded.
     """
+    gc.freeze()  # what the parent left to be collected may wait for threads that are not here
     _reuse_memory()
     reasons = [passed_over] if passed_over else []
     most = settings["max_frames"] and settings["max_frames"] + 1

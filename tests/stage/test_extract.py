@@ -307,3 +307,60 @@ def test_a_clip_that_changes_size_is_deinterlaced_to_its_end(run, tmp_path):
     path.write_bytes(one.read_bytes() + two.read_bytes())
     rows = run.extract(path, fps=25)
     assert {row["width"] for row in kept(rows)} == {"320", "640"}
+
+
+def test_what_the_parent_left_behind_is_not_cleared_away_in_the_child(run, tmp_path, monkeypatch):
+    """A codec with threads that waits for Python's collector would wait for them for ever."""
+    import gc
+
+    from scripts.lib import extraction
+
+    parent = os.getpid()
+
+    class Left:
+        def __init__(self):
+            self.self = self
+
+        def __del__(self):
+            if os.getpid() != parent:
+                os.abort()
+
+    run_pass = extraction._Pass.run
+
+    def collecting(self, *arguments):
+        gc.collect()
+        return run_pass(self, *arguments)
+
+    path = faults.good(tmp_path / "a.mp4", SPEC).path
+    run.probe(path)
+    monkeypatch.setattr(extraction._Pass, "run", collecting)
+    gc.disable()
+    try:
+        Left()
+        rows = run.extract_probed(path)
+    finally:
+        gc.enable()
+    assert kept(rows)
+
+
+def test_pictures_do_not_pile_up(run, tmp_path, monkeypatch):
+    """A frame whose `side_data` was read lived until Python's collector ran: megabytes each."""
+    import gc
+
+    from scripts.lib.containers import orientation
+
+    path = faults.good(tmp_path / "a.mp4", SPEC).path
+    gc.collect()
+    gc.disable()
+    try:
+        import av
+
+        with av.open(str(path)) as container:
+            for frame in container.decode(video=0):
+                orientation(frame)
+                break
+        del frame
+        left = [o for o in gc.get_objects() if isinstance(o, av.VideoFrame)]
+    finally:
+        gc.enable()
+    assert left == []
