@@ -8,22 +8,17 @@ most a few frames and rows are in memory at a time, whatever the clip's length.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
-import mmap
-import threading
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-import cv2
 import numpy as np
-import PIL.WebPImagePlugin  # noqa: F401 - else Pillow loads it in the child, short of memory
 
-from scripts.lib import images, ledger, names
+from scripts.lib import ledger, names
 from scripts.lib.damage import Losses, LostSpan, PacketTimes, trusted
 from scripts.lib.decoders import (
     Decoder,
@@ -33,8 +28,10 @@ from scripts.lib.decoders import (
     PlanChangedError,
     Tally,
 )
+from scripts.lib.encoders import encoded, reuse_memory, started, write_frame
 from scripts.lib.files import sha256_bytes
 from scripts.lib.logs import Progress
+from scripts.lib.luma import compare_luma, luma_delta
 from scripts.lib.refusals import clear_frames, refuse_frame
 from scripts.lib.spool import Spool
 from scripts.lib.timing import Sampler
@@ -42,10 +39,6 @@ from scripts.lib.timing import Sampler
 DUPLICATE, DAMAGED, MAX_FRAMES, HDR = "DUPLICATE_FRAME", "DECODE_DAMAGE", "MAX_FRAMES", "HDR"
 LOST = "LOST_SPAN"
 QUARANTINE_REASONS = (DAMAGED, HDR)  # of samples; each has its picture under bad_frames/
-_COMPARE_WIDTH = 256  # px; luma is area-averaged to it before frames are compared
-_THREAD_MB = 32  # room that must be there for each thread: its stack and what it allocates
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # of mallopt(3)
-_LARGEST_MB = 32  # glibc's own upper bound for the second
 _PENDING = 8  # frames being encoded at a time
 
 
@@ -70,29 +63,6 @@ class Extraction:
         }
 
 
-def compare_luma(luma: np.ndarray) -> np.ndarray:
-    """HxW uint8 luma, area-averaged to 256 px width (never enlarged), to compare frames by."""
-    height, width = luma.shape
-    if width <= _COMPARE_WIDTH:
-        return luma.copy()
-    size = (_COMPARE_WIDTH, max(1, round(height * _COMPARE_WIDTH / width)))
-    return cv2.resize(luma, size, interpolation=cv2.INTER_AREA)
-
-
-def luma_delta(a: np.ndarray, b: np.ndarray | None) -> float:
-    """Mean absolute difference (0-255) of two compare images; 255 if there is no second."""
-    if b is None or a.shape != b.shape:
-        return 255.0
-    return float(cv2.norm(a, b, cv2.NORM_L1)) / a.size
-
-
-def sharpness(luma: np.ndarray) -> float:
-    """Variance of the Laplacian of HxW uint8 luma (Pech-Pacheco et al. 2000); blur lowers it."""
-    edges = cv2.Laplacian(luma, cv2.CV_16S)
-    mean = cv2.sumElems(edges)[0] / edges.size
-    return max(0.0, cv2.norm(edges, cv2.NORM_L2SQR) / edges.size - mean**2)
-
-
 def extract(
     path: str,
     video: str,
@@ -113,7 +83,7 @@ def extract(
     it and ends up in each row's `decoder_reason`. No frame beyond `max_pixels` is decoded.
     """
     gc.freeze()  # what the parent left to be collected may wait for threads that are not here
-    _reuse_memory()
+    reuse_memory()
     reasons = [passed_over] if passed_over else []
     most = settings["max_frames"] and settings["max_frames"] + 1
     first = Plan(
@@ -141,46 +111,11 @@ def extract(
     raise DecoderUnavailableError("; ".join(reasons))
 
 
-def _reuse_memory() -> None:
-    """Have glibc keep the memory of one picture for the next, where it would give it back.
-
-    A page that is taken anew costs the kernel as much as OpenCV needs to fill it.
-    """
-    tune = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
-    if tune:
-        tune(_M_MMAP_THRESHOLD, _LARGEST_MB << 20)
-        tune(_M_TRIM_THRESHOLD, 4 * _LARGEST_MB << 20)
-        tune(_M_ARENA_MAX, 1)
-
-
 def forget(video: str, folder: str | Path, dataset: str | Path) -> None:
     """Remove what a pass has written of a clip before it was given up: no row names it."""
     for leftover in Path(folder).iterdir():
         leftover.unlink()
     clear_frames(video, QUARANTINE_REASONS, dataset)
-
-
-@contextlib.contextmanager
-def _started(count: int) -> Iterator[ThreadPoolExecutor]:
-    """`count` threads, all running, or MemoryError.
-
-    A thread that is refused memory while it starts is waited for for ever (CPython), so they start
-    before a decoder has taken what the limit leaves, and only if there is room.
-    """
-    try:
-        mmap.mmap(-1, (_THREAD_MB * (count + 2)) << 20).close()  # asked for, never touched
-    except OSError as error:
-        raise MemoryError(str(error)) from error
-    gate = threading.Barrier(count + 1)
-    with ThreadPoolExecutor(count) as pool:
-        try:
-            for _ in range(count):
-                pool.submit(gate.wait)
-        except RuntimeError as error:
-            gate.abort()
-            raise MemoryError(str(error)) from error
-        gate.wait()
-        yield pool
 
 
 class _Pass:
@@ -213,7 +148,7 @@ class _Pass:
         limit = self.settings["max_frames"] or float("inf")
         seen = None
         pictures = self._watched(path, plan)
-        with _started(max(1, plan.threads)) as encoders, contextlib.closing(pictures):
+        with started(max(1, plan.threads)) as encoders, contextlib.closing(pictures):
             for picture, clean in trusted(pictures):
                 time_s = self.sampler.place(picture.time_s)
                 fault = picture.fault or picture.lost_before
@@ -277,31 +212,12 @@ class _Pass:
                 row |= {"outcome": ledger.DROPPED, "reason": DUPLICATE}
             else:
                 self.last_kept = compared
-                future = encoders.submit(self._write, row["item"], picture, luma)
+                future = encoders.submit(
+                    write_frame,
+                    *(row["item"], picture, luma, self.folder, self.settings["webp_quality"]),
+                )
                 self.encoding += 1
         self.pending.append((row, future))
-
-    def _write(self, item: str, picture: Picture, luma: np.ndarray) -> ledger.Row:
-        """Encode, write and read back one frame: its cells."""
-        data, shape = self._encoded(picture)
-        name = f"{item}.webp"
-        digest = images.write_checked(self.folder / name, data, shape)
-        height, width = shape[:2]
-        return {
-            **{"outcome": ledger.KEPT, "reason": "OK", "path": name, "sha256": digest},
-            **{"width": width, "height": height},
-            "sharpness": round(sharpness(luma), 3),
-        }
-
-    def _encoded(self, picture: Picture) -> tuple[bytes, tuple[int, int, int]]:
-        """The WebP of a picture and its shape."""
-        quality = self.settings["webp_quality"]
-        i420 = picture.yuv() if quality <= 100 else None
-        if i420 is None:
-            frame_rgb = picture.rgb()
-            return images.encode_webp(frame_rgb, quality), frame_rgb.shape
-        data = images.encode_webp_yuv(i420, quality)
-        return data, (i420.shape[0] * 2 // 3, i420.shape[1], 3)
 
     def _finish(self, most: int) -> None:
         """Hand rows on in order, until no more than `most` frames are being encoded, or done."""
@@ -317,7 +233,7 @@ class _Pass:
             self.pending.popleft()
 
     def _quarantine(self, row: ledger.Row, picture: Picture, reason: str, detail: str) -> None:
-        data, _ = self._encoded(picture)
+        data, _ = encoded(picture, self.settings["webp_quality"])
         where = refuse_frame(f"{row['item']}.webp", data, self.video, reason, self.dataset)
         row |= {"outcome": ledger.QUARANTINED, "reason": reason, "detail": detail}
         row |= {"path": where, "sha256": sha256_bytes(data)}
