@@ -62,8 +62,9 @@ def run_limited(
 
     Its result must pickle. An exception of the child is raised here: as itself if it is an
     OSError (a full disk keeps its name) or one of `passing`, else as ChildError with the child's
-    traceback. A signal from outside raises KilledError. `memory_mb` limits the address space; None
-    leaves it alone (CUDA needs that). `resident_mb` limits what the child really holds
+    traceback. A signal from outside raises KilledError. `memory_mb` limits the address space that
+    the child adds to what it inherits, so that a verdict does not depend on what this process has
+    loaded; None leaves it alone (CUDA needs that). `resident_mb` limits what the child really holds
     (`own_memory`): it is looked at every 20 ms.
     """
     parent = os.getpid()
@@ -110,13 +111,20 @@ def own_memory(pid: int) -> int:
     return sum(int(kilobytes) for _, kilobytes, _ in held) << 10
 
 
+def inherited_memory() -> int:
+    """Bytes of address space that this process has, as a fork of it does when it starts."""
+    with open("/proc/self/statm", "rb") as stream:
+        return int(stream.read().split()[0]) * resource.getpagesize()
+
+
 def _run_child(writer: int, function, args, kwargs, memory_mb: int | None, passing) -> None:
     """Run in the child and leave it without the parent's clean-up handlers."""
     status = 1
     faulthandler.disable()  # the parent says how the child died
     try:
         if memory_mb is not None:
-            resource.setrlimit(resource.RLIMIT_AS, (memory_mb << 20, memory_mb << 20))
+            limit = inherited_memory() + (memory_mb << 20)
+            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         try:
             message = ("result", function(*args, **kwargs))
@@ -166,7 +174,7 @@ def _kill(child: int) -> None:
 def _unpack(payload: bytes, status: int, memory_mb: int | None):
     code = os.waitstatus_to_exitcode(status)
     if code == DIED_OF_MEMORY:
-        return Failure("OUT_OF_MEMORY", f"needed more than {memory_mb} MB of address space")
+        return Failure("OUT_OF_MEMORY", f"needed more than {memory_mb} MB of its own address space")
     try:
         kind, value = pickle.loads(payload)
     except (EOFError, pickle.UnpicklingError):

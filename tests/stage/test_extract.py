@@ -275,10 +275,8 @@ def test_tables_name_no_absolute_path(run, tmp_path):
 def test_too_little_memory_is_a_row_and_never_a_wait(run, tmp_path, room_mb):
     """Converters and threads that get no memory once said EAGAIN, or waited for ever."""
     path = faults.good(tmp_path / "a.mp4", replace(SPEC, width=1280, height=720, n_frames=4)).path
-    with open("/proc/self/statm") as stream:
-        used_mb = int(stream.read().split()[0]) * os.sysconf("SC_PAGESIZE") >> 20
     run.probe(path)
-    rows = run.extract_probed(path, fps=25, memory_mb=used_mb + room_mb, timeout_s=20)
+    rows = run.extract_probed(path, fps=25, memory_mb=room_mb, timeout_s=20)
     assert rows[0]["value"] == "OUT_OF_MEMORY" or {row["outcome"] for row in rows} == {"kept"}
     folder = run.dataset / "01_extracted_frames" / rows[0]["parent"]
     assert len(list(folder.iterdir())) == len(kept(rows))

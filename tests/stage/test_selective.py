@@ -1,7 +1,6 @@
 """Decoding only what samples need gives the very rows and bytes that decoding everything does."""
 
 import os
-import resource
 from fractions import Fraction
 from pathlib import Path
 
@@ -101,13 +100,7 @@ def decoded_in_part(path, fps):
 
 
 def both(run, path, monkeypatch, **settings):
-    """Rows and files of the two ways.
-
-    The limit on address space counts what a fork inherits, and other tests of this process may have
-    loaded networks.
-    """
-    own_mb = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() >> 20
-    settings |= {"memory_mb": own_mb + 8192}
+    """Rows and files of the two ways."""
     found = []
     for in_full in (False, True):
         with monkeypatch.context() as patch:

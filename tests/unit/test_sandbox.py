@@ -1,5 +1,6 @@
 """What a child does to itself stays with it."""
 
+import mmap
 import os
 import signal
 import subprocess
@@ -33,6 +34,15 @@ def test_a_crash_a_hang_and_hunger_are_failures_with_their_reason():
     assert hang.reason == "DECODE_TIMEOUT" and time.monotonic() - started < 5
     hungry = run_limited(lambda: bytearray(8 << 30), timeout_s=10, memory_mb=1024)
     assert hungry.reason == "OUT_OF_MEMORY"
+
+
+def test_the_limit_does_not_count_what_the_process_had_already():
+    """Networks loaded before, by a warm worker or another test, once left decoders no room."""
+    held = mmap.mmap(-1, 3 << 30)  # address space alone: nothing is written to it
+    limits = {"timeout_s": 10, "memory_mb": 1024}
+    assert run_limited(lambda: len(bytearray(256 << 20)), **limits) == 256 << 20
+    assert run_limited(lambda: bytearray(2 << 30), **limits).reason == "OUT_OF_MEMORY"
+    held.close()
 
 
 def test_our_own_defects_are_raised_with_their_traceback():
