@@ -52,7 +52,8 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
 def main(given: Sequence[str] | None = None) -> int:
     """Run the parts, write, print; the exit status is 1 if a part failed."""
     options = arguments(given)
-    options.work.mkdir(parents=True, exist_ok=True)
+    for folder in (options.work, options.out):
+        folder.mkdir(parents=True, exist_ok=True)
     if options.part:
         save_part(options)
         return 0

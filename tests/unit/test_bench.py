@@ -12,6 +12,7 @@ import av
 import numpy as np
 import pytest
 
+from bench import __main__ as bench_main
 from bench import clips, measure, page, reference, results, stubs
 from bench.__main__ import PARTS, arguments, part_file, reason_of, run_part
 from bench.goals import GOALS, Goal
@@ -252,6 +253,14 @@ def test_a_part_that_fails_half_way_keeps_the_rows_it_had(tmp_path, monkeypatch,
     assert (part.status, part.reason) == (results.FAILED, "OSError: no space left")
     assert [row.what for row in part.rows] == ["720p"]
     assert "no space left" in capsys.readouterr().err
+
+
+def test_a_folder_for_the_results_is_made_before_anything_is_measured(tmp_path, monkeypatch):
+    """Once hours of measuring ended in a folder that was not there."""
+    out = tmp_path / "new/one"
+    monkeypatch.setattr(bench_main, "run_part", lambda name, options: results.Part(name))
+    assert bench_main.main(["--work", str(tmp_path / "work"), "--out", str(out)]) in (0, 1)
+    assert (out / "results.json").is_file() and (out / "results.html").is_file()
 
 
 def test_a_quick_extraction_of_a_second(tmp_path, monkeypatch):
