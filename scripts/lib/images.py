@@ -1,6 +1,6 @@
 """Image files: written once, read back before anything says that they are there.
 
-Arrays are uint8 in RGB or RGBA order throughout the project; OpenCV's BGR never leaves this file.
+Arrays are uint8 in RGB or RGBA order throughout the project.
 """
 
 from __future__ import annotations
@@ -8,22 +8,14 @@ from __future__ import annotations
 import io
 import os
 import struct
-import zlib
 from fractions import Fraction
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image
 
+from scripts.lib import png
 from scripts.lib.files import sha256_bytes, write_bytes
-
-# Measured on person crops: half the time of libpng's choice of filters, at the same size.
-_PNG = [
-    *(cv2.IMWRITE_PNG_COMPRESSION, 1),
-    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
-    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH),
-]
 
 
 class ImageReadError(ValueError):
@@ -32,13 +24,7 @@ class ImageReadError(ValueError):
 
 def encode_png(image: np.ndarray) -> bytes:
     """Lossless PNG of HxW (grey), HxWx3 (RGB) or HxWx4 (RGBA, straight alpha) uint8."""
-    swap = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
-    if image.ndim == 3:
-        image = cv2.cvtColor(image, swap[image.shape[2]])
-    done, buffer = cv2.imencode(".png", np.ascontiguousarray(image), _PNG)
-    if not done:
-        raise ValueError(f"OpenCV could not encode an image of shape {image.shape} as PNG")
-    return buffer.tobytes()
+    return png.encode(image)
 
 
 def encode_webp(frame_rgb: np.ndarray, quality: int, method: int = 2) -> bytes:
@@ -135,44 +121,7 @@ def _webp_shape(data: bytes, name: str) -> tuple[int, int, int] | None:
 
 
 def _png_shape(data: bytes, name: str) -> tuple[int, ...] | None:
-    """HxW or HxWxC of a PNG of 8 bits whose parts, pixel data and number of pixels are sound.
-
-    Every part's CRC and the Adler-32 over all pixels are checked: in half the time of decoding,
-    which would only undo the lines' filters. None for anything else; raises ImageReadError where a
-    check fails (PNG specification 5.3, 9.2, 10.1).
-    """
-    if data[:8] != b"\x89PNG\r\n\x1a\n":
-        return None
-    header, packed, kind, at = b"", [], b"", 8
-    while kind != b"IEND":
-        body, kind, at = _png_part(data, at, name)
-        header = body if kind == b"IHDR" else header
-        packed += [body] if kind == b"IDAT" else []
-    if len(header) != 13:
-        raise ImageReadError(f"{name} is no PNG picture")
-    width, height, depth, colour, *_, interlaced = struct.unpack(">IIBBBBB", header)
-    channels = {0: 1, 2: 3, 6: 4}.get(colour)
-    if depth != 8 or interlaced or channels is None:
-        return None
-    line = 1 + width * channels
     try:
-        pixels = zlib.decompress(b"".join(packed), bufsize=height * line)
-    except zlib.error as error:
-        raise ImageReadError(f"{name} cannot be decoded: {error}") from error
-    if len(pixels) != height * line or max(pixels[::line]) > 4:  # a line begins with its filter
-        raise ImageReadError(f"{name} cannot be decoded: its pixels are not what its header says")
-    return (height, width) if channels == 1 else (height, width, channels)
-
-
-def _png_part(data: bytes, at: int, name: str) -> tuple[memoryview, bytes, int]:
-    """The content and the kind of the part of a PNG that begins at `at`, and where it ends."""
-    if at + 12 > len(data):
-        raise ImageReadError(f"{name} cannot be decoded: it is cut off")
-    length, kind = struct.unpack_from(">I4s", data, at)
-    end = at + 12 + length
-    if end > len(data):
-        raise ImageReadError(f"{name} cannot be decoded: it is cut off")
-    view = memoryview(data)[at + 4 : end - 4]
-    if zlib.crc32(view) != struct.unpack_from(">I", data, end - 4)[0]:
-        raise ImageReadError(f"{name} cannot be decoded: the CRC of its part {kind!r} differs")
-    return view[4:], kind, end
+        return png.shape_of(data)
+    except png.PngError as error:
+        raise ImageReadError(f"{name} {error}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -24,6 +25,26 @@ def test_the_shape_is_that_of_a_decoder(shape, tmp_path):
     images.write_checked(tmp_path / "x.png", data, shape)
     with pytest.raises(images.ImageReadError, match="expected"):
         images.write_checked(tmp_path / "x.png", data, (*shape[:1], 999, *shape[2:]))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_pixel_comes_back_from_decoders_that_are_not_ours(shape):
+    image = picture(shape)
+    data = images.encode_png(image)
+    assert (images.decode(data) == image).all()
+    by_opencv = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if image.ndim == 3:
+        channels = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
+        by_opencv = cv2.cvtColor(by_opencv, channels[image.shape[2]])
+    assert (by_opencv == image).all()
+
+
+@pytest.mark.parametrize(
+    "image", [np.zeros((4, 4), bool), np.zeros((4, 4, 2), np.uint8), np.zeros((0, 4), np.uint8)]
+)
+def test_what_is_no_picture_of_8_bits_is_refused(image):
+    with pytest.raises(ValueError, match="no PNG can be made"):
+        images.encode_png(image)
 
 
 def test_every_flipped_bit_and_every_cut_is_seen():
