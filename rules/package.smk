@@ -17,8 +17,9 @@ rule package:
     conda:
         "../envs/report.yaml"
     params:
-        package=settled(config["package"]),
+        package=what_matters("package", but=["formats"]),
         subject=settled(config["subject"]),
+        about=settled(config["about"]) if config["package"]["card"] else None,
         enforce=lookup(dpath="qc/enforce", within=config),
         code=code_digest("scripts/05_package_dataset.py"),
     script:

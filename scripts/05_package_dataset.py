@@ -12,19 +12,16 @@ from pathlib import Path
 from scripts.lib.files import whole_folder
 from scripts.lib.final_check import Fault
 from scripts.lib.ledger import KEPT, QUARANTINED, Row, iter_stage, row, sorted_table
-from scripts.lib.logs import Progress
-from scripts.lib.packages import Format, PackageError, Subject, place, safe_subject
-
-
-def make_format(name: str, settings: Mapping, subject: Subject) -> Format:
-    """The format of that name; PackageError lists those there are."""
-    from scripts.lib.packages_imagefolder import ImageFolder
-    from scripts.lib.packages_kohya import Kohya
-
-    formats = {form.name: form for form in (Kohya, ImageFolder)}
-    if name not in formats:
-        raise PackageError(f"package.formats: unknown format {name!r}; known: {', '.join(formats)}")
-    return formats[name](settings, subject)
+from scripts.lib.logs import LOGGER, Progress
+from scripts.lib.packaging.formats import (
+    Format,
+    PackageError,
+    make_format,
+    safe_subject,
+    sample_of,
+)
+from scripts.lib.packaging.preparing import Preparation, Sample, sources
+from scripts.lib.spool import Spool
 
 
 def package_dataset(
@@ -35,63 +32,127 @@ def package_dataset(
     format: str,
     settings: Mapping,
     subject: Mapping[str, str],
+    about: Mapping | None = None,
     gate: Iterable[str | Path] = (),
     enforce: bool = True,
 ) -> None:
     """Write `<folder of out_csv>/<format>/` and its manifest `out_csv` from the final table.
 
-    `settings` is the configuration's `package` section, `subject` its `subject` section; `gate`
-    are the CSV files of the quality reports. Raises QualityGateError if one of them holds a FAIL
-    while `enforce` is true, and PackageError for a subject that cannot name a folder, an unknown
-    format, or a final table without a single image to package.
+    `settings` is the configuration's `package` section, `subject` and `about` are its others;
+    `gate` are the CSV files of the quality reports. Raises QualityGateError if one of them holds a
+    FAIL while `enforce` is true, and PackageError for a subject that cannot name a folder, an
+    unknown format, settings that a format cannot keep, or a final table without a single image to
+    package.
     """
     if enforce:
         from scripts.lib.checks import enforce as hold_back
 
         hold_back([gate] if isinstance(gate, (str, Path)) else gate)
     form = make_format(format, settings, safe_subject(subject))
+    preparation = Preparation.of(settings, form.alpha, form.needs_squares)
     dataset, out_csv = Path(dataset), Path(out_csv)
     target = out_csv.parent / format
-    packaged = 0
-    with sorted_table(out_csv, "package") as write, whole_folder(target) as folder:
+    root = target.relative_to(dataset).as_posix()
+    with (
+        sorted_table(out_csv, "package") as write,
+        whole_folder(target) as folder,
+        Spool(out_csv.parent) as rows,
+    ):
         form.begin(folder)
-        for line, fault in placed(form, folder, dataset, final_csv, bool(settings["link"])):
-            packaged += fault is None
-            write(package_row(form, target.relative_to(dataset).as_posix(), line, fault))
-        if not packaged:
+        told = Told()
+        for line, sample, fault in placed(form, folder, dataset, final_csv, preparation):
+            if sample:
+                told.add(sample)
+            rows.add(package_row(form, root, line, sample, fault))
+        rows.close_writing()
+        if not told.figures.images:
             raise PackageError(
                 f"{final_csv} holds no image that could be packaged: the reports from QC0 on say "
                 "at which stage the material was lost"
             )
-        form.finish(folder, target)
+        digests = form.finish(folder, target)
+        told.finish(folder, form, settings, about)
+        for line in rows:
+            write(_with_digests(line, root, digests))
+
+
+class Told:
+    """What is counted on the way, and said at the end."""
+
+    def __init__(self) -> None:
+        from scripts.lib.packaging.card import Figures
+
+        self.figures = Figures()
+        self._enlarged = 0
+
+    def add(self, sample: Sample) -> None:
+        """Count one image that is in the package."""
+        self.figures.add(sample)
+        self._enlarged += sample.scale > 1
+
+    def finish(self, folder: Path, form: Format, settings: Mapping, about: Mapping | None) -> None:
+        """The card and the digests, where they are asked for; a warning of enlarged images."""
+        from scripts.lib.packaging.card import write_card, write_sums
+
+        if self._enlarged:
+            LOGGER.warning(
+                "WARN %s: %d of %d images are smaller than package.fit and package.resolution ask "
+                "for, and were enlarged (column upscaled)",
+                *(form.name, self._enlarged, self.figures.images),
+            )
+        if settings["card"] and form.is_hugging_face and about:
+            write_card(folder, form, about, self.figures)
+        if settings["checksums"]:
+            write_sums(folder)
 
 
 def placed(
-    form: Format, folder: Path, dataset: Path, final_csv: str | Path, link: bool
-) -> Iterator[tuple[dict[str, str], Fault | None]]:
-    """Each kept row of the final table and what kept its image out of the package, in order."""
+    form: Format,
+    folder: Path,
+    dataset: Path,
+    final_csv: str | Path,
+    preparation: Preparation,
+) -> Iterator[tuple[dict[str, str], Sample | None, Fault | None]]:
+    """Each kept row of the final table with what went into the package, or why nothing did."""
     progress = Progress(f"images packaged ({form.name})")
     for line in iter_stage(final_csv, "final"):
-        if line["outcome"] == KEPT:
-            yield line, place(form, folder, dataset, line, link)
-            progress.step()
+        if line["outcome"] != KEPT:
+            continue
+        sample = sample_of(dataset, line, preparation)
+        fault = form.add(folder, sample) if isinstance(sample, Sample) else sample
+        yield line, None if fault else sample, fault
+        progress.step()
 
 
-def package_row(form: Format, root: str, line: Mapping[str, str], fault: Fault | None) -> Row:
+def package_row(
+    form: Format, root: str, line: Mapping[str, str], sample: Sample | None, fault: Fault | None
+) -> Row:
     """The manifest's row; paths are relative to the dataset, and empty for what was refused."""
     item = line["item"]
-    known = {key: line[key] for key in ("caption", "sha256", "mask_sha256", "width", "height")}
-    if fault:
+    known: dict[str, object] = {
+        key: line[key] for key in ("caption", "sha256", "mask_sha256", "width", "height")
+    }
+    if sample is None:
         verdict = {"outcome": QUARANTINED, "reason": fault[0], "value": fault[1]}
     else:
+        caption = form.caption_path(item, sample.split)
+        known |= sample.facts()
         verdict = {
             "outcome": KEPT,
-            "path": f"{root}/{form.image_path(item)}",
-            "mask_path": f"{root}/{form.mask_path(item)}",
-            "caption_path": f"{root}/{form.caption_path(item)}",
+            "path": f"{root}/{form.image_path(item, sample.split)}",
+            "mask_path": f"{root}/{form.mask_path(item, sample.split)}",
+            "caption_path": f"{root}/{caption}" if caption else "",
             "caption_sha256": form.caption_sha256(line["caption"]),
         }
+        if verdict["path"] == verdict["mask_path"]:  # one file for many images
+            known |= sources(line)
     return row("package", item=item, parent=item, **known, **verdict)
+
+
+def _with_digests(line: Row, root: str, digests: Mapping[str, str]) -> Row:
+    """A row whose image lies in a file of many, with that file's digest."""
+    digest = digests.get(str(line["path"]).removeprefix(f"{root}/"))
+    return {**line, "sha256": digest, "mask_sha256": digest} if digest else line
 
 
 if __name__ == "__main__":
@@ -107,6 +168,7 @@ if __name__ == "__main__":
         format=job.wildcards.format,
         settings=job.params.package,
         subject=job.params.subject,
+        about=job.params.about,
         gate=job.input.gate,
         enforce=job.params.enforce,
     )

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
 
-from scripts.lib.linting import kohya, listed, nested, onetrainer
+from scripts.lib.linting import flat, kohya, listed, musubi, nested, onetrainer, shards
 from scripts.lib.linting.findings import Finding
 
 
@@ -31,13 +31,16 @@ class Linter(Protocol):
 
 LINTERS: tuple[Linter, ...] = (
     kohya,
+    musubi,
     onetrainer,
     nested.AiToolkit,
     nested.DiffusionPipe,
     listed.SimpleTuner,
-    listed.Diffusers,
+    flat.DreamBooth,
+    flat.Diffusers,
     listed.ImageFolder,
-    listed.WebDataset,
+    shards.WebDataset,
+    shards.Parquet,
     listed.Sft,
 )
 

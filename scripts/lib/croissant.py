@@ -20,21 +20,42 @@ FIELDS = {
     "kind": ("sc:Text", "kind of background: flat, noise, environment or synthetic"),
     "framing": ("sc:Text", "close-up, half body or full body"),
     "background": ("sc:Text", "the background in words, as in the caption"),
-    "width": ("sc:Integer", "px"),
-    "height": ("sc:Integer", "px"),
-    "sha256": ("sc:Text", "SHA-256 of the image's file"),
-    "mask_sha256": ("sc:Text", "SHA-256 of the mask's file"),
+    "width": ("sc:Integer", "px, of the final image"),
+    "height": ("sc:Integer", "px, of the final image"),
+    "sha256": ("sc:Text", "SHA-256 of the final image's file"),
+    "mask_sha256": ("sc:Text", "SHA-256 of the final mask's file"),
 }
-_TRAIN = "05_final_training/imagefolder/train"
+_FINAL = "05_final_training"
 #: Patterns of a package's images and of its masks, by format; the first that is made is described.
 #: In some readers `*` runs across folders, so images that lie above their masks are told by how
 #: their names do not begin.
 LAYOUTS = {
-    "kohya": (["05_final_training/kohya/img/*/*.png"], ["05_final_training/kohya/mask/*.png"]),
-    "imagefolder": (
-        [f"{_TRAIN}/{'masks/'[:n]}[!{'masks/'[n]}]*.png" for n in range(len("masks/"))],
-        [f"{_TRAIN}/masks/*.png"],
+    "kohya": (
+        [f"{_FINAL}/kohya/img/*/*.png", f"{_FINAL}/kohya/val/img/*.png"],
+        [f"{_FINAL}/kohya/mask/*.png", f"{_FINAL}/kohya/val/mask/*.png"],
     ),
+    "imagefolder": (
+        [
+            f"{_FINAL}/imagefolder/{split}/{'masks/'[:n]}[!{'masks/'[n]}]*.png"
+            for split in ("train", "validation")
+            for n in range(len("masks/"))
+        ],
+        [f"{_FINAL}/imagefolder/{split}/masks/*.png" for split in ("train", "validation")],
+    ),
+    "dreambooth": (
+        [f"{_FINAL}/dreambooth/instance/*.png", f"{_FINAL}/dreambooth/val/images/*.png"],
+        [f"{_FINAL}/dreambooth/masks/*.png", f"{_FINAL}/dreambooth/val/masks/*.png"],
+    ),
+    **{
+        name: (
+            [f"{_FINAL}/{name}/images/*.png", f"{_FINAL}/{name}/val/images/*.png"],
+            [f"{_FINAL}/{name}/masks/*.png", f"{_FINAL}/{name}/val/masks/*.png"],
+        )
+        for name in (
+            *("aitoolkit", "simpletuner", "diffusionpipe", "musubi"),
+            *("llava", "llamafactory", "trl", "textualinversion"),
+        )
+    },
 }
 _TERMS = (
     *("arrayShape", "citeAs", "column", "containedIn", "equivalentProperty", "extract", "field"),
@@ -44,28 +65,35 @@ _TERMS = (
 )
 
 
-def described_package(formats: Iterable[str]) -> str:
-    """Which of the packages that are made is described; ValueError where none is known here."""
-    formats = list(formats)
-    for name in LAYOUTS:
-        if name in formats:
-            return name
-    raise ValueError(f"no Croissant layout for packages {formats}; known: {', '.join(LAYOUTS)}")
+def described_package(formats: Iterable[str]) -> str | None:
+    """Which of the packages that are made is described; None where none has a known layout.
 
-
-def describe(about: Mapping, package: str, final_csv: Mapping) -> dict:
-    """The description of a package (a key of LAYOUTS); `about` is the configuration's section.
-
-    `final_csv` is {path, sha256, bytes} of the final table, its path relative to the dataset.
+    Those without one hold many images a file, or masks under names that no join can tell apart.
     """
-    images, masks = LAYOUTS[package]
-    return {
+    formats = list(formats)
+    return next((name for name in LAYOUTS if name in formats), None)
+
+
+def describe(about: Mapping, package: str | None, final_csv: Mapping) -> dict:
+    """The description of a package (a key of LAYOUTS), or of the final table alone.
+
+    `about` is the configuration's section; `final_csv` is {path, sha256, bytes} of the final table,
+    its path relative to the dataset.
+    """
+    table = _table("final.csv", final_csv, "each image that was considered, with its verdict")
+    description = {
         "@context": _context(),
         "@type": "sc:Dataset",
         "conformsTo": VERSION,
         **_about(about),
+    }
+    if package is None:
+        return {**description, "distribution": [table], "recordSet": [_rows()]}
+    images, masks = LAYOUTS[package]
+    return {
+        **description,
         "distribution": [
-            _table("final.csv", final_csv, "each image that was considered, with its verdict"),
+            table,
             _files("image-files", images, "the images: RGB"),
             _files("mask-files", masks, "their masks: white is the subject"),
         ],
@@ -136,6 +164,22 @@ def _records(name: str, content: str, files: str, text: str) -> dict:
         "description": text,
         "key": {"@id": f"{name}/item"},
         "field": [item, pixels, *columns],
+    }
+
+
+def _rows() -> dict:
+    """The record set of the final table's rows, without pixels."""
+    known = {"item": ("sc:Text", "id of the image"), **FIELDS}
+    fields = [_field("images", column, *what) for column, what in known.items()]
+    for field, column in zip(fields, known, strict=True):
+        field["source"] = _column(column)
+    return {
+        "@type": "cr:RecordSet",
+        "@id": "images",
+        "name": "images",
+        "description": "what was considered for the final set",
+        "key": {"@id": "images/item"},
+        "field": fields,
     }
 
 

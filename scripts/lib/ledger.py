@@ -51,6 +51,7 @@ COLUMNS = {
         *CORE,
         *("width", "height", "subject_fraction", "edge_fraction", "x1", "y1", "x2", "y2"),
         *("segmenter", "weights_sha256", "device", "refined", "foreground", "detail"),
+        *("lightness", "side", "phash", "embedding"),
     ),
     "augment": (
         *CORE,
@@ -62,16 +63,19 @@ COLUMNS = {
         *CORE,
         *("caption", "caption_source", "framing", "facing", "background", "kind", "clip_tokens"),
         *("mask_path", "mask_sha256", "width", "height", "removed_words"),
+        *("replaced_caption", "allowed_problems"),
     ),
     "final": (
         *CORE,
         *("video", "caption", "framing", "facing", "background", "kind"),
         *("mask_path", "mask_sha256", "width", "height"),
+        *("side", "light", "split", "group"),
     ),
     "package": (
         *CORE,
         *("caption", "caption_path", "caption_sha256", "mask_path", "mask_sha256"),
-        *("width", "height"),
+        *("width", "height", "split", "scale", "upscaled"),
+        *("source_sha256", "source_mask_sha256", "source_width", "source_height"),
     ),
 }
 

@@ -25,13 +25,14 @@ WHOLE = frozenset(
         *("pts", "frame", "interlaced", "bit_depth", "frames_decoded", "decode_errors"),
         *("crop_x1", "crop_y1", "crop_x2", "crop_y2", "frame_width", "frame_height"),
         *("refined", "foreground", "variant", "seed", "offset_x", "offset_y", "clip_tokens"),
+        *("upscaled", "source_width", "source_height"),
     )
 )
 REAL = frozenset(
     (
         *("fps", "duration_s", "declared_duration_s", "bitrate_kbps", "largest_gap_s", "start_s"),
         *("time_s", "sharpness", "confidence", "x1", "y1", "x2", "y2"),
-        *("subject_fraction", "edge_fraction", "scale"),
+        *("subject_fraction", "edge_fraction", "scale", "lightness"),
     )
 )
 Source = tuple[str, str, str]  # stage, video (empty for a table over the whole set), path

@@ -36,6 +36,7 @@ LIBRARIES = {
     "environments": ("numpy", "opencv-python-headless", "pillow"),
     "augment": ("numpy", "opencv-python-headless", "pillow"),
     "caption": ("pillow", "instant-clip-tokenizer", "transformers"),
+    "package": ("numpy", "opencv-python-headless", "pillow", "pyarrow"),
 }
 
 

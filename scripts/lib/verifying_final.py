@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from scripts.lib import environments, ledger
 from scripts.lib.files import sha256_bytes
+from scripts.lib.packaging.told import captions_in
 from scripts.lib.stages import ENVIRONMENTS_CSV, FINAL, FINAL_CSV, VIDEOS_CSV
 from scripts.lib.verifying import Findings, Layout
 from scripts.lib.verifying_files import Hasher, compare, sweep
@@ -117,7 +116,7 @@ class WholeSet:
             return
         outcomes: Counter[str] = Counter()
         lost, orphans, listed = set(self.final), [], set()
-        told: set[str] = set()  # caption files that hold more than one caption
+        told: Counter[str] = Counter()  # images of caption files that hold more than one caption
 
         def looked_at() -> Iterator[Row]:
             for row in self.tables.rows(table, ledger.COLUMNS["package"]):
@@ -127,7 +126,7 @@ class WholeSet:
                     orphans.append(row["item"])
                 self._check_package_row(name, row)
                 if row["caption_path"] and not row["caption_sha256"]:
-                    told.add(row["caption_path"])
+                    told[row["caption_path"]] += 1
                 yield row
 
         self._read_again("package", looked_at(), hasher, listed, table)
@@ -135,13 +134,14 @@ class WholeSet:
         for path in sorted(told):
             if hasher.look(self.layout.dataset / path)[1]:  # not there: told as a file already
                 continue
-            self._check_metadata(path, outcomes[ledger.KEPT])
+            self._check_told(path, told[path])
         sweep(self.layout, self.findings, folder, listed)
 
     def _check_package_row(self, name: str, row: Row) -> None:
         self.findings.looked("packages_as_final")
         item, expected = row["item"], self.final.get(row["item"], b"")
-        found = fingerprint(row[column] for column in _PIXELS) + _text(row["caption"])
+        final = (row[f"source_{column}"] or row[column] for column in _PIXELS)
+        found = fingerprint(final) + _text(row["caption"])
         if expected and found != expected:
             self.findings.add("packages_as_final", item, f"{name}.csv and final.csv differ")
         told = row["caption_sha256"]
@@ -151,23 +151,20 @@ class WholeSet:
         if told and told != sha256_bytes(row["caption"].encode("utf-8", "surrogateescape")):
             self.findings.add("packages_as_final", item, f"{name}.csv: not its caption's digest")
 
-    def _check_metadata(self, path: str, images: int) -> None:
-        """Captions in one JSON Lines file, `file_name` and `text` a line, against final.csv."""
+    def _check_told(self, path: str, images: int) -> None:
+        """Captions of many images in one file against final.csv."""
         count = 0
         try:
-            with open(self.layout.dataset / path, encoding="utf-8") as stream:
-                for line in stream:
-                    entry = json.loads(line)
-                    count += 1
-                    item = os.path.splitext(str(entry["file_name"]))[0]
-                    if self.final.get(item, b"")[16:] != _text(str(entry["text"])):
-                        why = f"its caption in {path} is not that of final.csv"
-                        self.findings.add("packages_as_final", item, why)
-        except (OSError, ValueError, KeyError, TypeError):
-            self.findings.add("packages_as_final", path, "cannot be read as JSON Lines of captions")
+            for item, caption in captions_in(self.layout.dataset / path):
+                count += 1
+                if self.final.get(item, b"")[16:] != _text(caption):
+                    why = f"its caption in {path} is not that of final.csv"
+                    self.findings.add("packages_as_final", item, why)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            self.findings.add("packages_as_final", path, "cannot be read as JSON of captions")
             return
         if count != images:
-            why = f"has {count} lines; {images} images are packaged"
+            why = f"has {count} captions; {images} images are packaged"
             self.findings.add("packages_as_final", path, why)
 
     def _read_again(self, stage: str, rows, hasher: Hasher, listed: set[str], table: str) -> None:

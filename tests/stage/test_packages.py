@@ -9,7 +9,7 @@ import pytest
 
 from scripts.lib import checks, images, ledger
 from scripts.lib.files import sha256_file
-from scripts.lib.packages import PackageError
+from scripts.lib.packaging.formats import PackageError
 from tests.stage.final_set import BACKGROUNDS, Clip, package, select
 
 FORMATS = ("kohya", "imagefolder")
@@ -226,7 +226,7 @@ def test_class_of_two_words_names_a_folder(dataset):
 
 def test_unknown_format_lists_the_known(dataset):
     with pytest.raises(PackageError, match="kohya, imagefolder"):
-        package(dataset, "parquet")
+        package(dataset, "lora")
 
 
 def test_nothing_to_package_is_said_and_leaves_nothing(dataset):

@@ -9,6 +9,8 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -209,6 +211,60 @@ def test_simpletuner(tmp_path):
         *("simpletuner/repeats", "simpletuner/mask-not-joined", "simpletuner/no-text-embeds"),
     }
     assert any("seen 5 times" in f.effect and "write 3 " in f.cure for f in found)
+
+
+def test_simpletuner_says_by_an_id_how_often_is_meant(tmp_path):
+    cache = {"id": "text", "dataset_type": "text_embeds", "default": True}
+    images = {"id": "subject-4x", "instance_data_dir": "images", "repeats": 3}
+    place = write(tmp_path / "multidatabackend.json", json.dumps([images, cache]))
+    assert checks(tmp_path) == set()
+    write(place, json.dumps([{**images, "repeats": 4}, cache]))
+    assert checks(tmp_path) == {"simpletuner/repeats"}
+    write(place, json.dumps([images, cache]))
+    write(tmp_path / "images/a.txt", "one\ntwo")
+    assert checks(tmp_path) == {"simpletuner/caption-lines"}
+
+
+def test_musubi(tmp_path):
+    image(tmp_path / "images/a.png")
+    write(tmp_path / "images/a.txt", "sks person")
+    toml = '[general]\ncaption_extension = ".txt"\n[[datasets]]\nimage_directory = "images"\n'
+    write(tmp_path / "dataset.toml", toml)
+    assert lint(tmp_path) == (["musubi"], [])
+    more = '[[datasets]]\nimage_directory = "gone"\n[[datasets]]\nimage_jsonl_file = "a.jsonl"\n'
+    write(tmp_path / "dataset.toml", toml + 'mask_directory = "masks"\n' + more)
+    image(tmp_path / "images/a.webp")
+    image(tmp_path / "images/b.png")
+    assert checks(tmp_path) == {
+        *("musubi/masks-refused", "musubi/no-folder", "musubi/no-cache-directory"),
+        *("musubi/twin-stems", "musubi/caption-missing"),
+    }
+
+
+def test_parquet(tmp_path):
+    picture = pa.array([{"bytes": b"", "path": "a.png"}])
+    table = pa.table({"image": picture, "text": ["sks person"]})
+    features = {"image": {"_type": "Image"}, "text": {"_type": "Value", "dtype": "string"}}
+    told = table.replace_schema_metadata(
+        {"huggingface": json.dumps({"info": {"features": features}})}
+    )
+    pq.write_table(told, tmp_path / "train-0.parquet")
+    assert lint(tmp_path) == (["parquet"], [])
+    pq.write_table(table, tmp_path / "train-1.parquet")
+    pq.write_table(told.drop_columns("text"), tmp_path / "train-2.parquet")
+    write(tmp_path / "train-3.parquet", "no table")
+    assert {(f.check, f.path) for f in lint(tmp_path)[1]} == {
+        ("parquet/images-as-bytes", "train-1.parquet"),
+        ("parquet/unequal-columns", "train-2.parquet"),
+        ("parquet/unreadable", "train-3.parquet"),
+    }
+
+
+def test_dreambooth_wants_images_alone_of_any_shape(tmp_path):
+    image(tmp_path / "a.png", (64, 48))
+    assert checks(tmp_path, "dreambooth") == set()
+    write(tmp_path / "a.txt", "sks person")
+    assert checks(tmp_path, "dreambooth") == {"dreambooth/not-an-image"}
 
 
 def test_diffusers(tmp_path):

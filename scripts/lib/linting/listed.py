@@ -1,27 +1,32 @@
-"""Formats whose images are listed in a file, and folders of images alone.
+"""Formats whose images are listed in a file.
 
-SimpleTuner's list of backends, diffusers' folders of images, Hugging Face imagefolder, WebDataset
-shards, and the JSON of vision-language trainers (LLaVA, LLaMA-Factory, TRL). Read in the loaders'
-code; imagefolder, WebDataset, diffusers and TRL were run as well.
+SimpleTuner's list of backends, Hugging Face imagefolder, and the JSON of vision-language trainers
+(LLaVA, LLaMA-Factory, TRL). Read in the loaders' code; imagefolder and TRL were run as well.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-import tarfile
-from collections import defaultdict
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from scripts.lib.linting.findings import Finding, Trap
-from scripts.lib.linting.folders import images_below, images_in, size_of
+from scripts.lib.linting.folders import caption_text, images_below
+
+_TIMES = re.compile(r"-(\d+)x$")
 
 REPEATS = Trap(
     "simpletuner/repeats",
     "repeats counts what comes after the first time: {repeats} means that each image is seen "
     "{times} times an epoch",
-    "write {less} for {repeats} times",
+    "write {less} for {repeats} times; an id that ends in -{times}x says that {times} are meant",
+)
+SPLIT = Trap(
+    "simpletuner/caption-lines",
+    "each of its {count} lines is a caption of its own, of which one is drawn",
+    "put the caption into one line; disable_multiline_split helps in releases that know it alone",
 )
 NO_MASKS = Trap(
     "simpletuner/mask-not-joined",
@@ -33,16 +38,6 @@ NO_TEXT_CACHE = Trap(
     "simpletuner/no-text-embeds",
     "there is no entry of type text_embeds with default: true: the run ends",
     "add one",
-)
-NO_IMAGE = Trap(
-    "diffusers/not-an-image",
-    "the trainer opens everything in the folder as an image: the run ends on it",
-    "leave images alone in the folder",
-)
-STRETCHED = Trap(
-    "diffusers/not-square",
-    "{count} images are not square: textual inversion stretches them to squares",
-    "pad them to squares",
 )
 NO_ROW = Trap(
     "imagefolder/image-without-row",
@@ -59,16 +54,6 @@ AS_CLASSES = Trap(
     "there is no metadata.jsonl: the loader makes class labels {labels} of the folders, and reads "
     "no caption",
     "write metadata.jsonl with file_name and text beside the images",
-)
-DOTTED = Trap(
-    "webdataset/dotted-key",
-    "a key ends at the first dot: {name} is taken for {key!r} with the extension {rest!r}",
-    "use names without dots",
-)
-UNEQUAL = Trap(
-    "webdataset/unequal-samples",
-    "samples have different files ({one} and {other}): Hugging Face datasets refuses the shard",
-    "write the same files for each sample",
 )
 PLACEHOLDERS = Trap(
     "sft/placeholders",
@@ -109,11 +94,22 @@ class SimpleTuner:
                 yield NO_TEXT_CACHE.found(place)
             for backend in backends:
                 repeats = backend.get("repeats", 0)
-                if isinstance(repeats, int) and repeats > 0:
+                meant = _TIMES.search(str(backend.get("id", "")))
+                said = meant and int(meant[1]) == int(repeats) + 1
+                if isinstance(repeats, int) and repeats > 0 and not said:
                     yield REPEATS.found(place, repeats=repeats, times=repeats + 1, less=repeats - 1)
                 data = str(backend.get("instance_data_dir", ""))
                 if "mask" in Path(data).name.lower() and backend.get("id") not in joined:
                     yield NO_MASKS.found(place, path=data)
+                if not backend.get("disable_multiline_split"):
+                    yield from _caption_lines(folder, folder / data)
+
+
+def _caption_lines(folder: Path, images: Path) -> Iterator[Finding]:
+    for path in sorted(images.glob("*.txt")) if images != folder and images.is_dir() else ():
+        lines = [line for line in (caption_text(path) or "").splitlines() if line.strip()]
+        if len(lines) > 1:
+            yield SPLIT.found(path.relative_to(folder), count=len(lines))
 
 
 def _backends(folder: Path) -> Iterator[tuple[Path, list[Mapping]]]:
@@ -131,32 +127,6 @@ def _json_files(folder: Path) -> Iterator[tuple[Path, object]]:
             yield path, json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
             continue
-
-
-class Diffusers:
-    """diffusers' DreamBooth and Textual Inversion examples: a flat folder of images.
-
-    Nothing in such a folder says that it is one, so it is linted only where it is asked for.
-    """
-
-    NAME = "diffusers"
-
-    @staticmethod
-    def is_here(folder: Path) -> bool:
-        """False: it has to be asked for by name."""
-        return False
-
-    @staticmethod
-    def lint(folder: Path) -> Iterator[Finding]:
-        """All findings of a folder."""
-        images = set(images_in(folder))
-        for path in sorted(folder.iterdir()):
-            if path not in images:
-                yield NO_IMAGE.found(path.relative_to(folder))
-        sizes = (size_of(image) for image in sorted(images))
-        uneven = sum(size is not None and size[0] != size[1] for size in sizes)
-        if uneven:
-            yield STRETCHED.found(".", count=uneven)
 
 
 class ImageFolder:
@@ -206,38 +176,6 @@ def _read_rows(table: Path) -> Iterator[Mapping]:
             yield from csv.DictReader(stream)
         else:
             yield from (json.loads(line) for line in stream if line.strip())
-
-
-class WebDataset:
-    """WebDataset shards: tars of `key.extension`."""
-
-    NAME = "webdataset"
-
-    @staticmethod
-    def is_here(folder: Path) -> bool:
-        """True if there are tars in the folder."""
-        return any(folder.glob("*.tar"))
-
-    @staticmethod
-    def lint(folder: Path) -> Iterator[Finding]:
-        """All findings of a folder; one a shard for each trap."""
-        for shard in sorted(folder.glob("*.tar")):
-            samples = defaultdict(set)
-            told = False
-            with tarfile.open(shard) as tar:
-                for name in (member.name for member in tar if member.isfile()):
-                    key, _, extension = Path(name).name.partition(".")
-                    samples[str(Path(name).parent / key)].add(extension)
-                    usual = extension.count(".") <= (extension.split(".")[0] in ("mask", "cond"))
-                    if not usual and not told:
-                        told = True
-                        yield DOTTED.found(
-                            shard.relative_to(folder), name=name, key=key, rest=extension
-                        )
-            kinds = sorted({tuple(sorted(each)) for each in samples.values()})
-            if len(kinds) > 1:
-                one, other = (", ".join(kind) for kind in kinds[:2])
-                yield UNEQUAL.found(shard.relative_to(folder), one=one, other=other)
 
 
 class Sft:
