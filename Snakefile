@@ -1,7 +1,7 @@
 """Ferrari Pipeline: raw clips of a person in, a subject-only captioned image dataset out.
 
     00_raw_videos > probe > 01_extracted_frames > 02_yolo_crops > 03_masked_subjects
-                  > 04_augmented > 05_final_training           QC0, QC3 ... QC7 on the way
+                  > 04_augmented > 05_final_training           QC0, QC3 ... QC8 on the way
 
 Every stage has one table a clip; each row ends kept, dropped or quarantined, with the reason.
 The graph is static: `snakemake -n` shows all of it, and a bad clip is a row, not a failure.

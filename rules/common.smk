@@ -14,6 +14,7 @@ from scripts.lib import (
     commands,
     environments,
     models,
+    overrides,
     raw_files,
     runlock,
     settings,
@@ -81,6 +82,7 @@ REPORTS = (
     "qc5_masks_summary",
     "qc6_augmentation_summary",
     "qc7_final_summary",
+    "qc8_similarity",
 )
 
 if not VIDEOS:

@@ -177,10 +177,36 @@ rule qc7:
         previous=upstream(f"{AUGMENTED}/{{video}}.csv"),
         qc_settings=settled(config["qc"]),
         subject_settings=settled(config["subject"]),
-        caption_settings=settled(config["caption"]),
+        caption_settings=what_matters("caption", but=("overrides",)),
+        overrides=BY_HAND.whole,
         code=code_digest("scripts/qc_final_training.py"),
     script:
         "../scripts/qc_final_training.py"
+
+
+rule qc8:
+    """QC8: how alike the final images are, and whether selection and splits are what they claim."""
+    input:
+        final=rules.select_final.output.table,
+    output:
+        csv=f"{QC}/qc8_similarity.csv",
+        videos_csv=f"{QC}/qc8_similarity_videos.csv",
+        html=report(
+            f"{QC}/qc8_similarity.html", category="QC", labels={"report": "QC8"}
+        ),
+    log:
+        "logs/qc/qc8_similarity.log",
+    benchmark:
+        "benchmarks/qc/qc8_similarity.tsv"
+    conda:
+        "../envs/report.yaml"
+    params:
+        masks=upstream(f"{MASKS}/{{video}}.csv"),
+        qc_settings=settled(config["qc"]),
+        curate_settings=settled(config["curate"]),
+        code=code_digest("scripts/qc_similarity.py"),
+    script:
+        "../scripts/qc_similarity.py"
 
 
 rule qc_index:

@@ -17,6 +17,7 @@ import numpy as np
 
 from scripts.lib import cutouts, images, isolation, ledger, mattes, models
 from scripts.lib.batching import halving, in_flight
+from scripts.lib.curation import embeddings
 from scripts.lib.cutouts import EMPTY, FULL, CutOut
 from scripts.lib.files import sha256_bytes, whole_folder
 from scripts.lib.logs import Progress
@@ -174,6 +175,7 @@ class Stage:
             **dict(zip(("x1", "y1", "x2", "y2"), box, strict=True)),
             refined=result.refined,
             foreground=self.settings["foreground"],
+            **embeddings.described(rgba, box),
             detail="; ".join(filter(None, (crop.detail, result.detail))),
         )
 

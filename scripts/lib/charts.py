@@ -242,7 +242,8 @@ def scatter(
         .add_params(zoom)
     )
     if colour:
-        chart = chart.encode(color=alt.Color(f"{colour}:N", title=None))
+        legend = alt.Legend(columns=3, labelLimit=150)
+        chart = chart.encode(color=alt.Color(f"{colour}:N", title=None, legend=legend))
     return _chart(title, f"{note} {ZOOM_HINT}".strip(), chart)
 
 

@@ -36,10 +36,11 @@ REPORTS = {
         "Final dataset",
         "Is every final image sound, and does every caption say what its picture holds, once?",
     ),
-    "qc8_similarity_summary": (
+    "qc8_similarity": (
         "QC8",
         "Similarity",
-        "How alike are the images of the final dataset, within a clip and across clips?",
+        "How alike are the images of the final dataset, within a clip and across clips, and does "
+        "what was left out have a neighbour that stayed?",
     ),
     "verify_dataset": (
         "Verify",

@@ -30,7 +30,10 @@ from scripts.lib.thumbs import Thumb
 
 MAX_TABLE_ROWS = 300
 _TEMPLATES = Path(__file__).with_name("templates")
-_SPELT = {"rgb": "RGB", "rgba": "RGBA", "fps": "fps", "cutouts": "cut-outs", "cutout": "cut-out"}
+_SPELT = {
+    **{"rgb": "RGB", "rgba": "RGBA", "fps": "fps", "ascii": "ASCII"},
+    **{"cutouts": "cut-outs", "cutout": "cut-out"},
+}
 _IDS = frozenset({"video", "item", "file", "name"})
 
 
@@ -43,6 +46,15 @@ class Table:
     rows: pd.DataFrame
 
 
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures of a page under a heading of their own."""
+
+    title: str
+    note: str
+    thumbs: list[Thumb]
+
+
 @dataclass
 class Report:
     """All that a report says. `videos` has a row a video and goes whole into its own CSV."""
@@ -53,6 +65,7 @@ class Report:
     videos: pd.DataFrame
     charts: list[Chart] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
+    galleries: list[Gallery] = field(default_factory=list)
     refused: list[Thumb] = field(default_factory=list)
     refused_total: int = 0
     refused_hint: str = ""
@@ -102,6 +115,7 @@ def page(report: Report) -> str:
             specs=Markup(script_json([chart.spec for chart in report.charts])),
             bundle=_vega_bundle() if report.charts else "",
             tables=[_table_said(table) for table in report.tables],
+            galleries=report.galleries,
             refused=report.refused,
             refused_note=_refused_note(report),
             samples=report.samples,

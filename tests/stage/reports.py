@@ -14,6 +14,7 @@ NAMES = (
     "qc5_masks_summary",
     "qc6_augmentation_summary",
     "qc7_final_summary",
+    "qc8_similarity",
 )
 
 
@@ -64,6 +65,15 @@ def run(data: Fabricated, name: str) -> dict[str, Check]:
             final=data.final,
             subject_settings=SUBJECT,
             caption_settings=settings["caption"],
+            **common,
+        )
+    elif name.startswith("qc8"):
+        _call(
+            "qc_similarity",
+            "report_similarity",
+            final=data.final,
+            masks=tables["mask"],
+            curate_settings=settings["curate"],
             **common,
         )
     else:

@@ -1,0 +1,1 @@
+"""Which images make a dataset worth training on: likeness, coverage, choice, splits."""

@@ -1,0 +1,206 @@
+"""QC8: how alike are the images of the final dataset, and did selection and splits do their work?
+
+Works on the cut-outs' embeddings; the checks are in `curation.claims`.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from scripts.lib import charts, evidence, ledger, thumbs
+from scripts.lib.curation import claims, likeness
+from scripts.lib.curation.coverage import LEFT_OUT
+from scripts.lib.curation.likeness import CutOuts, Pairs
+from scripts.lib.curation.splits import VALIDATION
+from scripts.lib.display import shown
+from scripts.lib.reporting import Gallery, Report, Table, publish
+
+NAME = "qc8_similarity"
+CLUSTERS, PAIRS_SHOWN, CLIPS_NAMED = 12, 12, 6
+
+
+def report_similarity(
+    *,
+    final: str,
+    masks: Sequence[str],
+    dataset: str,
+    qc_settings: Mapping,
+    curate_settings: Mapping,
+    out_csv: str,
+    out_videos_csv: str,
+    out_html: str,
+) -> None:
+    """Write QC8 from the final table and the mask tables."""
+    chosen, cut = evidence.load([final], "final"), evidence.load(masks, "mask")
+    chosen = chosen.assign(crop=likeness.crops_of(chosen["item"]))
+    kept = evidence.kept(chosen)
+    cutouts = likeness.of_items(evidence.kept(cut), kept["crop"])
+    sides = claims.side_labels(cutouts, kept)
+    pairs = likeness.pairs_across(cutouts, curate_settings["alike"], sides)
+    near = likeness.neighbour_distances(cutouts)
+    groups = likeness.clusters(cutouts, CLUSTERS) if len(cutouts) else None
+    gone = with_neighbours(chosen[chosen["reason"].isin(LEFT_OUT)], final)
+    paths = dict(zip(cut["item"], cut["path"], strict=True))
+    publish(
+        Report(
+            name=NAME,
+            checks=[
+                *claims.embedding_checks(Path(dataset), cutouts, kept),
+                *claims.likeness_checks(kept, cutouts, pairs, curate_settings),
+                *claims.split_checks(kept, pairs, curate_settings),
+                *claims.selection_checks(chosen, gone, cut, cutouts, curate_settings),
+            ],
+            counts=counts(chosen, kept, cutouts, pairs, near),
+            videos=per_clip(chosen, near, evidence.videos_of(masks)),
+            charts=pictures(cutouts, near, curate_settings),
+            tables=[pair_table(pairs)],
+            galleries=galleries(Path(dataset), groups, pairs, paths),
+            refused=thumbs.of_rows(dataset, in_words(gone), qc_settings["thumbnails"]),
+            refused_total=len(gone),
+            refused_hint="Left out by selection, each with the nearest image that stayed.",
+        ),
+        out_csv=out_csv,
+        out_videos_csv=out_videos_csv,
+        out_html=out_html,
+    )
+
+
+def with_neighbours(gone: pd.DataFrame, final: str) -> pd.DataFrame:
+    """Left-out rows with the column `neighbour`: the cell `value`, which `load` reads as a
+    figure.
+    """
+    lines = ledger.iter_stage(final, "final")
+    named = {line["item"]: line["value"] for line in lines if line["reason"] in LEFT_OUT}
+    return gone.assign(neighbour=gone["item"].map(named).astype("str"))
+
+
+def counts(chosen, kept, cutouts: CutOuts, pairs: Pairs, near: pd.DataFrame) -> dict[str, object]:
+    """The figures at the top of the page."""
+    middle = round(float(near["near"].median()), 2) if len(cutouts) > 1 else "none"
+    return {
+        "Final images": len(kept),
+        "Left out": int(chosen["reason"].isin(LEFT_OUT).sum()),
+        "Cut-outs": len(cutouts),
+        "Clips": kept["video"].nunique(),
+        "Median distance to the nearest": middle,
+        "Near-duplicates across clips": len(pairs.items),
+        "In val": int((kept["split"] == VALIDATION).sum()),
+    }
+
+
+def per_clip(chosen: pd.DataFrame, near: pd.DataFrame, ids: Sequence[str]) -> pd.DataFrame:
+    """Outcomes of the final rows of each clip, its split, and its cut-outs' distances."""
+    table = evidence.per_video(chosen, ids)
+    kept = evidence.kept(chosen)
+    table["cutouts"] = kept.groupby("video")["crop"].nunique().reindex(ids, fill_value=0).to_numpy()
+    for name in ("split", "group"):
+        first = kept.drop_duplicates("video").set_index("video")[name]
+        table[name] = first.reindex(ids).fillna("").to_numpy()
+    least = near.replace(np.inf, np.nan).groupby("video")[["near", "across"]].min()
+    least = least.reindex(ids).add_prefix("least_distance_")
+    return pd.concat([table, least.reset_index(drop=True)], axis=1)
+
+
+def pictures(cutouts: CutOuts, near: pd.DataFrame, settings: Mapping) -> list[charts.Chart]:
+    """Distances to the nearest neighbour, and the map of the set."""
+    across = near["across"].replace(np.inf, np.nan).dropna()
+    points = likeness.map_of(cutouts, charts.MAX_POINTS)
+    largest = cutouts.rows["video"].value_counts().sort_index()
+    largest = largest.sort_values(ascending=False, kind="stable").index[:CLIPS_NAMED]
+    points["clip"] = points["video"].where(points["video"].isin(largest), "other clips")
+    return [
+        charts.histogram(
+            near["near"].replace(np.inf, np.nan).dropna(),
+            "Nearest neighbour",
+            "distance to the nearest cut-out",
+            note="0 is the same, 2 to 4 the next frame, 20 and more another person.",
+            count_title="cut-outs",
+        ),
+        charts.histogram(
+            across,
+            "Nearest neighbour in another clip",
+            "distance to the nearest cut-out of another clip",
+            note="The line is curate.alike.",
+            bounds=[settings["alike"]],
+            count_title="cut-outs",
+        ),
+        charts.scatter(
+            points,
+            "Map of the set",
+            x="x",
+            y="y",
+            x_title="first principal axis",
+            y_title="second",
+            label="item",
+            colour="clip",
+            note="Cut-outs that look alike lie close together.",
+        ),
+    ]
+
+
+def galleries(
+    root: Path, groups: pd.DataFrame | None, pairs: Pairs, paths: Mapping[str, str]
+) -> list[Gallery]:
+    """The centre of each cluster, and the nearest pairs across clips side by side."""
+    if groups is None:
+        return []
+    centres = [
+        picture(
+            root,
+            paths,
+            one.item,
+            f"{_so_many(one.cutouts, 'cut-out')} of {_so_many(one.clips, 'clip')}",
+        )
+        for one in groups.itertuples()
+    ]
+    note = "Cut-outs far from one another, and how many are nearest to each."
+    found = [Gallery("Clusters", note, centres)]
+    nearest_pairs = list(pairs.table.head(PAIRS_SHOWN).itertuples())
+    if nearest_pairs:
+        sides = [(at, item) for at in nearest_pairs for item in (at.item, at.other)]
+        shots = [picture(root, paths, item, f"distance {at.distance:.2f}") for at, item in sides]
+        said = "Pairs of two clips nearer than curate.alike, side by side, the nearest first."
+        found.append(Gallery("Near-duplicates across clips", said, shots))
+    return found
+
+
+def picture(root: Path, paths: Mapping[str, str], item: str, detail: str) -> thumbs.Thumb:
+    """A cut-out as a thumbnail."""
+    path = paths.get(item, "")
+    return thumbs.Thumb(shown(item), detail=detail, uri=thumbs.data_uri(root / path))
+
+
+def _so_many(count: int, what: str) -> str:
+    return f"{count:,} {what}" + ("" if count == 1 else "s")
+
+
+def pair_table(pairs: Pairs) -> Table:
+    """The nearest pairs across clips."""
+    note = f"{pairs.count:,} pairs of cut-outs of two clips are nearer than curate.alike."
+    return Table("Near-duplicates across clips", note, pairs.table)
+
+
+def in_words(gone: pd.DataFrame) -> pd.DataFrame:
+    """Left-out rows with their neighbour where thumbnails show a detail."""
+    pairs = zip(gone["threshold"], gone["neighbour"], strict=True)
+    said = [f"{away:.2f} from {neighbour}" for away, neighbour in pairs]
+    return gone.assign(detail=pd.Series(said, index=gone.index, dtype="str"))
+
+
+if __name__ == "__main__":
+    from scripts.lib.logs import send_output_to
+
+    job = snakemake  # noqa: F821
+    send_output_to(job.log[0])
+    report_similarity(
+        final=job.input.final,
+        masks=job.params.masks,
+        dataset=job.config["dataset"],
+        qc_settings=job.params.qc_settings,
+        curate_settings=job.params.curate_settings,
+        out_csv=job.output.csv,
+        out_videos_csv=job.output.videos_csv,
+        out_html=job.output.html,
+    )
