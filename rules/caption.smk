@@ -1,6 +1,13 @@
 # Stage 5, first half: captions, and a last look at every image.
-# Input:   the tables of stages 2 to 4
+# Input:   the tables of stages 2 to 4; a person's own captions (caption.overrides), if there are any
 # Output:  <dataset>/05_final_training/captions/<video>.csv; final.csv: what goes into the packages
+
+
+# No input of the rule: it would rerun every clip for one line. Each job gets its lines' digest.
+try:
+    BY_HAND = overrides.digests(config)
+except overrides.OverridesError as error:
+    raise WorkflowError(str(error)) from error
 
 
 rule caption:
@@ -17,19 +24,21 @@ rule caption:
     conda:
         "../envs/captioner.yaml"
     params:
-        caption=what_matters("caption"),
+        caption=what_matters("caption", but=("overrides",)),
         subject=settled(config["subject"]),
+        seed=config["seed"],
+        overrides=lambda wildcards: BY_HAND.of(wildcards.video),
         code=code_digest("scripts/05_caption_images.py"),
     shell:
         stage_command(
             "05_caption_images",
             ["augment", "masks", "crops"],
-            ["caption", "subject", "code"],
+            ["caption", "subject", "seed", "overrides", "code"],
         )
 
 
 rule select_final:
-    """The whole set: exact duplicates of clips and images go, each with its row."""
+    """The whole set: duplicates go, a budget keeps what covers it, the rest is split; a row each."""
     input:
         captions=every(f"{FINAL}/captions/{{video}}.csv"),
         videos=rules.videos.output.table,
@@ -42,6 +51,9 @@ rule select_final:
     conda:
         "../envs/report.yaml"
     params:
+        masks=upstream(f"{MASKS}/{{video}}.csv"),
+        curate=settled(config["curate"]),
+        seed=config["seed"],
         code=code_digest("scripts/05_select_final.py"),
     script:
         "../scripts/05_select_final.py"

@@ -27,6 +27,7 @@ rule verify:
                 config["cache"],
                 config["audit"],
                 config["augment"]["environment_folder"],
+                config["caption"]["overrides"],
             )
             if folder
         ],

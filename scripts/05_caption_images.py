@@ -1,8 +1,10 @@
 """Stage 5, per video: is each augmented image still what its row says, and what is its caption?
 
 Re-opens every image and mask that stage 4 kept (the final validation), then writes the caption
-from what is known: subject, framing, the recipe's background. A refused image is a row:
-UNREADABLE_IMAGE, SHA_MISMATCH, MASK_MISMATCH or CAPTION_INVALID, with the fault in `value`.
+from what is known: subject, framing, the recipe's background; or takes the one that a person wrote
+(captions/overrides.csv), and keeps what it stands for beside it. A refused image is a row:
+UNREADABLE_IMAGE, SHA_MISMATCH, MASK_MISMATCH, CAPTION_INVALID or OVERRIDE_INVALID, with the fault
+in `value`.
 
 The optional captioner runs in a child process with limits. Images of a cut-out that ends it are
 quarantined (MODEL_CRASHED, MODEL_TIMEOUT, OUT_OF_MEMORY): a caption without its words would be a
@@ -24,11 +26,13 @@ from scripts.lib.captions import (
     build_caption,
     check_caption,
     check_subject,
-    check_template,
     count_clip_tokens,
+    fill_override,
+    templates_of,
+    try_template,
 )
 from scripts.lib.descriptions import clean_description, composite_on_grey, fit_description
-from scripts.lib.final_check import CAPTION_INVALID, UNREADABLE, file_fault
+from scripts.lib.final_check import CAPTION_INVALID, OVERRIDE_INVALID, UNREADABLE, file_fault
 from scripts.lib.geometry import facing_of, framing_of
 from scripts.lib.isolation import Isolated, Limits
 from scripts.lib.ledger import (
@@ -43,7 +47,9 @@ from scripts.lib.ledger import (
     write_stage,
 )
 from scripts.lib.logs import Progress
+from scripts.lib.overrides import Override, of_clip
 from scripts.lib.sandbox import Failure
+from scripts.lib.seeds import ranked
 from scripts.lib.stamps import seal
 
 #: A crop's item -> (words, words removed), or why there are none: a row's reason and detail.
@@ -56,10 +62,17 @@ HARMLESS = np.full((96, 96, 3), 128, np.uint8)
 class Style:
     """What all captions of a run share; `context_words` come on top of the built-in list."""
 
-    template: str
+    templates: tuple[str, ...]
+    seed: int
     token: str
     subject_class: str
     context_words: tuple[str, ...] = ()
+
+    def template(self, item: str) -> str:
+        """The template of an image: one more template changes only the captions that take it."""
+        if len(self.templates) == 1:
+            return self.templates[0]
+        return ranked(self.templates, self.seed, "", item)[0]
 
     def problems(self, caption: str, background: str) -> list[str]:
         """`check_caption` with this style's words."""
@@ -71,12 +84,13 @@ class Style:
             context_words=self.context_words,
         )
 
-    def write(self, words: str, **known: str) -> tuple[str, list[str]]:
+    def write(self, item: str, words: str, **known: str) -> tuple[str, list[str]]:
         """The caption, and those of the captioner's `words` that were cut off to fit CLIP."""
+        template = self.template(item)
         slots = {"token": self.token, "class": self.subject_class, **known}
 
         def filled(description: str) -> str:
-            return build_caption(self.template, **slots, description=description)
+            return build_caption(template, **slots, description=description)
 
         words, cut = fit_description(
             words, lambda text: count_clip_tokens(filled(text)) <= MAX_CLIP_TOKENS
@@ -100,7 +114,7 @@ def caption_row(
     if isinstance(said, Failure):
         return _refused(line, said.reason, said.detail)
     words, removed = said
-    caption, cut = style.write(words, **known)
+    caption, cut = style.write(line["item"], words, **known)
     problems = style.problems(caption, line["background"])
     return row(
         "caption",
@@ -115,6 +129,36 @@ def caption_row(
         facing=known["facing"],
         clip_tokens=count_clip_tokens(caption),
         removed_words="; ".join(removed + cut),
+        **_carried(line),
+    )
+
+
+def overridden(
+    line: Mapping[str, str], written: Row, override: Override, crop: Mapping[str, str], style: Style
+) -> Row:
+    """The caption row of an image with a person's caption in place of what was `written`.
+
+    The image is kept even if the captioner failed on it: its words are not needed any more. A
+    caption that breaks the rules is refused with its image, never passed over for the other.
+    """
+    facts = {"framing": framing_of(crop), "facing": facing_of(crop)}
+    slots = {"token": style.token, "class": style.subject_class, "background": line["background"]}
+    caption, unknown = fill_override(override.caption, **slots, **facts)
+    problems = unknown + style.problems(caption, line["background"])
+    left = [problem for problem in problems if problem not in override.allow]
+    return row(
+        "caption",
+        item=line["item"],
+        parent=line["item"],
+        outcome=QUARANTINED if left else KEPT,
+        reason=OVERRIDE_INVALID if left else "",
+        value=" ".join(left),
+        caption=caption,
+        caption_source="override",
+        replaced_caption=written["caption"],
+        allowed_problems=" ".join(problem for problem in problems if problem in override.allow),
+        clip_tokens=count_clip_tokens(caption),
+        **facts,
         **_carried(line),
     )
 
@@ -166,17 +210,19 @@ def caption_video(
     out_csv: str | Path,
     settings: Mapping,
     subject: Mapping[str, str],
+    seed: int,
+    overrides: Mapping[str, Override] | None = None,
 ) -> None:
     """Write the caption table of one video: one row for each image that stage 4 kept.
 
-    `settings` is the configuration's `caption` section, `subject` its `subject` section. Raises
-    CaptionSettingError for a template or a subject that cannot make a caption, CaptionerError
-    for a captioner that cannot be loaded, LedgerError if an image's crop has no row.
+    `settings` is the configuration's `caption` section, `subject` its `subject` section; `seed`
+    draws each image's template where there are several. `overrides` are a person's captions by
+    item: an image's own line counts before that of its cut-out. Raises CaptionSettingError for a
+    template or a subject that cannot make a caption, CaptionerError for a captioner that cannot be
+    loaded, LedgerError if an image's crop has no row.
     """
-    extra = tuple(settings.get("context_words") or ())
-    check_subject(subject)
-    check_template(settings["template"], extra)
-    style = Style(settings["template"], subject["token"], subject["class"], extra)
+    style = _style(settings, subject, seed)
+    overrides = overrides or {}
     dataset = Path(dataset)
     offered = kept(read_stage(augment_csv, "augment"))
     crops = {line["item"]: line for line in iter_stage(crops_csv, "crop")}
@@ -190,12 +236,25 @@ def caption_video(
             parent = line["parent"]
             if parent not in crops:
                 raise LedgerError(f"{crops_csv} has no row for {parent}, parent of an image")
-            crop = crops[parent]
-            rows.append(
-                _refused(line, *fault) if fault else caption_row(line, crop, style, describe)
-            )
+            if fault:
+                rows.append(_refused(line, *fault))
+            else:
+                written = caption_row(line, crops[parent], style, describe)
+                by_hand = overrides.get(line["item"]) or overrides.get(parent)
+                rows.append(
+                    overridden(line, written, by_hand, crops[parent], style) if by_hand else written
+                )
             progress.step()
     write_stage(out_csv, "caption", rows)
+
+
+def _style(settings: Mapping, subject: Mapping[str, str], seed: int) -> Style:
+    extra = tuple(settings.get("context_words") or ())
+    templates = templates_of(settings["template"])
+    check_subject(subject)
+    for template in templates:
+        try_template(template, subject, extra)
+    return Style(templates, seed, subject["token"], subject["class"], extra)
 
 
 def _refused(line: Mapping[str, str], reason: str, detail: str) -> Row:
@@ -221,5 +280,7 @@ def run(job) -> None:
         out_csv=job.output.table,
         settings=job.config["caption"],
         subject=job.params.subject,
+        seed=job.params.seed,
+        overrides=of_clip(job.config, job.wildcards.video, job.params.overrides),
     )
     seal(job)

@@ -1,51 +1,26 @@
 """QC7: is every final image sound, and does every caption say what its picture holds, once?
 
 Opens each final image and its mask again; holds each caption to `captions.check_caption` and to
-the recipe in the augment table; checks that the ledger balances to the end.
+the recipe in the augment table (`caption_checks`); says what became of a person's own captions;
+checks that the ledger balances to the end.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from scripts.lib import charts, evidence, reopening, thumbs
+from scripts.lib import caption_checks, charts, evidence, reopening, thumbs
+from scripts.lib.captions import MAX_CLIP_TOKENS
 from scripts.lib.checks import FAIL, PASS, Check, none_of
+from scripts.lib.curation.coverage import coverage_table
+from scripts.lib.overrides import Override, all_of
 from scripts.lib.reporting import Report, Table, publish
 
 NAME = "qc7_final_summary"
 SAMPLES = 16
-MAX_CLIP_TOKENS = 75
 REPEATS_SHOWN = 25
 _RECIPE = ("kind", "background")
-#: Problems of `check_caption` by the check that reports them: name, problems, explanation, bound.
-CAPTION_CHECKS = (
-    (
-        "token_exactly_once",
-        ("TOKEN_MISSING", "TOKEN_REPEATED"),
-        "Each caption holds the subject's token once.",
-        "0",
-    ),
-    (
-        "no_context_word",
-        ("CONTEXT_WORD",),
-        "No caption names a scene beyond its recipe's own words.",
-        "0",
-    ),
-    (
-        "captions_one_line",
-        ("EMPTY", "MULTI_LINE", "UNTRIMMED", "NON_ASCII"),
-        "Each caption is one line of plain ASCII, not empty, without space around it.",
-        "0",
-    ),
-    (
-        "captions_within_75_tokens",
-        ("TOO_LONG",),
-        "Each caption fits CLIP's context, counted with CLIP's own encoding.",
-        f"at most {MAX_CLIP_TOKENS} tokens",
-    ),
-)
-CheckCaption = Callable[..., list[str]]
 
 
 def report_final(
@@ -57,24 +32,24 @@ def report_final(
     qc_settings: dict,
     subject_settings: dict,
     caption_settings: dict,
+    overrides: Mapping[str, Override] | None = None,
     out_csv: str,
     out_videos_csv: str,
     out_html: str,
 ) -> None:
-    """Write QC7 from the caption `tables`, the augment tables (`previous`) and `final`.csv."""
-    from scripts.lib.captions import check_caption, count_clip_tokens  # CLIP's vocabulary
+    """Write QC7 from the caption `tables`, the augment tables (`previous`) and `final`.csv.
 
+    `overrides` are the captions that a person wrote, by item.
+    """
     root = Path(dataset)
-    captions, recipes = evidence.load(tables, "caption"), evidence.load(previous, "augment")
+    captions = evidence.load(tables, "caption", text=("value",))
+    recipes = evidence.load(previous, "augment")
     chosen = evidence.load([final], "final")
     ids = evidence.videos_of(previous)
     kept = evidence.kept(chosen)
     columns = ("path", "sha256", "mask_path", "mask_sha256", "width", "height")
     seen = reopening.inspect(root, kept, columns, look, "final images opened again")
-    problems = caption_problems(
-        evidence.kept(captions), check_caption, subject_settings, caption_settings
-    )
-    lengths = token_counts(kept["caption"], count_clip_tokens)
+    lengths = caption_checks.token_counts(kept["caption"])
     videos = per_clip(captions, chosen, ids)
     refused = evidence.refused(chosen)
     refused_paths = evidence.paths_of(recipes, refused["parent"])
@@ -83,16 +58,18 @@ def report_final(
             name=NAME,
             checks=[
                 *image_checks(kept, seen),
-                *caption_checks(evidence.kept(captions), problems, lengths),
+                *caption_checks.checks(
+                    evidence.kept(captions), recipes, subject_settings, caption_settings
+                ),
+                *caption_checks.override_checks(captions, recipes, overrides or {}),
                 *agreement_checks(captions, recipes, kept),
-                repeats_check(kept),
                 *evidence.ledger_checks("caption", captions, recipes),
                 *evidence.ledger_checks("final", chosen, captions),
             ],
             counts=counts(captions, chosen, kept),
             videos=videos,
             charts=pictures(captions, chosen, kept, lengths, videos),
-            tables=[repeated(kept)],
+            tables=[coverage_table(chosen), repeated(kept), *by_hand(captions)],
             refused=thumbs.of_rows(dataset, refused, qc_settings["thumbnails"], refused_paths),
             refused_total=len(refused),
             refused_hint="Refused between captions and the final dataset.",
@@ -137,67 +114,6 @@ def image_checks(kept: pd.DataFrame, seen: pd.DataFrame) -> list[Check]:
     ]
 
 
-def caption_problems(
-    rows: pd.DataFrame, check: CheckCaption, subject: Mapping, settings: Mapping
-) -> pd.Series:
-    """What `check_caption` says about each row, as one string; each pair is asked only once."""
-    words = list(settings.get("context_words") or ())
-    pairs = rows[["caption", "background"]].drop_duplicates()
-    said = [
-        " ".join(
-            check(
-                caption,
-                token=subject["token"],
-                subject_class=subject["class"],
-                background=background,
-                context_words=words,
-            )
-        )
-        for caption, background in pairs.itertuples(index=False, name=None)
-    ]
-    found = pairs.assign(problems=pd.Series(said, index=pairs.index, dtype="str"))
-    joined = rows.merge(found, how="left", on=["caption", "background"])
-    return joined["problems"].set_axis(rows.index)
-
-
-def caption_checks(rows: pd.DataFrame, problems: pd.Series, lengths: pd.Series) -> list[Check]:
-    """One check for each group of problems, and one for any that has no group."""
-    found, known = [], [r"RECIPE_CONTRADICTED"]
-    for name, codes, explanation, bound in CAPTION_CHECKS:
-        known += codes
-        has = problems.str.contains("|".join(codes), regex=True)
-        words = sorted(set(problems[has].str.findall(r"CONTEXT_WORD:(\S+)").explode().dropna()))
-        named = f" Found: {', '.join(words[:10])}." if words else ""
-        longest = f"longest {lengths.max():.0f}" if len(lengths) else "no caption"
-        figure = longest if name == "captions_within_75_tokens" else None
-        found.append(
-            none_of(
-                name, rows["item"][has], len(rows), explanation + named, bound=bound, figure=figure
-            )
-        )
-    rest = problems.str.replace(rf"(?:{'|'.join(known)})\S*\s?", "", regex=True)
-    other = rest.str.strip() != ""
-    found.append(
-        none_of(
-            "captions_without_other_fault",
-            rows["item"][other],
-            len(rows),
-            "Faults that have no check of their own."
-            + (f" Found: {', '.join(sorted(set(rest[other])))[:200]}." if other.any() else ""),
-        )
-    )
-    contradicted = problems.str.contains("RECIPE_CONTRADICTED", regex=False)
-    found.append(
-        none_of(
-            "captions_name_their_background",
-            rows["item"][contradicted],
-            len(rows),
-            "Each caption holds its row's words for the background, and claims no other.",
-        )
-    )
-    return found
-
-
 def agreement_checks(
     captions: pd.DataFrame, recipes: pd.DataFrame, final: pd.DataFrame
 ) -> list[Check]:
@@ -227,29 +143,18 @@ def _differing(rows: pd.DataFrame, source: pd.DataFrame, columns: Sequence[str])
     return rows["item"][differs]
 
 
-def token_counts(captions: pd.Series, count: Callable[[str], int]) -> pd.Series:
-    """CLIP tokens of each caption; each text is counted once."""
-    return captions.map({text: count(text) for text in captions.unique()}).astype(float)
-
-
-def repeats_check(kept: pd.DataFrame) -> Check:
-    """How many captions are shared; a figure, never a fault."""
-    different = kept["caption"].nunique()
-    return Check(
-        "captions_repeated",
-        PASS,
-        f"{different:,} different in {len(kept):,}",
-        "none, for information",
-        "Images with the same framing, facing and background share a caption; that is as it "
-        "should be.",
-    )
-
-
 def repeated(kept: pd.DataFrame) -> Table:
     """The captions that most images share."""
     counts = kept["caption"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
     rows = counts.head(REPEATS_SHOWN).rename_axis("caption").rename("images").reset_index()
     return Table("Captions", f"The {len(rows)} that most images share.", rows)
+
+
+def by_hand(captions: pd.DataFrame) -> list[Table]:
+    """The captions that a person wrote, if there are any."""
+    rows = caption_checks.by_hand(captions)
+    note = "What captions/overrides.csv put in the place of what was made; refused ones first."
+    return [Table("Captions by hand", note, rows)] if len(rows) else []
 
 
 def with_captions(kept: pd.DataFrame) -> pd.DataFrame:
@@ -265,6 +170,7 @@ def counts(captions: pd.DataFrame, chosen: pd.DataFrame, kept: pd.DataFrame) -> 
         "Refused": len(chosen) - len(kept),
         "Videos with images": kept["video"].nunique(),
         "Different captions": kept["caption"].nunique(),
+        "Captions by hand": int((evidence.kept(captions)["caption_source"] == "override").sum()),
     }
 
 
@@ -329,6 +235,7 @@ if __name__ == "__main__":
         final=job.input.final,
         dataset=job.config["dataset"],
         **{name: job.params[name] for name in names},
+        overrides=all_of(job.config, job.params.overrides),
         out_csv=job.output.csv,
         out_videos_csv=job.output.videos_csv,
         out_html=job.output.html,

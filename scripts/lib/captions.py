@@ -11,14 +11,16 @@ import functools
 import re
 import string
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from scripts.lib.lexicon import find_context_words, words_of
+from scripts.lib.colour_claims import BACKGROUND, SUBJECT, background_colours
+from scripts.lib.lexicon import find_context_words
 
 SLOTS = ("token", "class", "framing", "facing", "background", "description")
 REQUIRED_SLOTS = ("token", "background")
 MAX_CLIP_TOKENS = 75  # CLIP's context of 77 less its start and end tokens
-_GAP = " \x00 "  # stands where a known phrase was taken out of a caption
+#: As good a background as any, to try a template with; it names no colour.
+_TRIAL = "blurred background"
 _BACKGROUND_CLAIM = re.compile(r"\b(?:background|backdrop|wallpaper|wall)s?\b", re.IGNORECASE)
 
 
@@ -37,7 +39,7 @@ def check_subject(subject: Mapping[str, str]) -> None:
         raise CaptionSettingError(
             f"subject.class {subject_class!r} must be ASCII words parted by single spaces"
         )
-    if _count_phrase(subject_class, token):
+    if count_phrase(subject_class, token):
         raise CaptionSettingError(
             f"subject.class {subject_class!r} holds subject.token {token!r}: a caption must name "
             "the token once; choose a rare word as token"
@@ -67,6 +69,32 @@ def check_template(template: str, context_words: Iterable[str] = ()) -> None:
         )
 
 
+def templates_of(setting: str | Sequence[str]) -> tuple[str, ...]:
+    """The templates of the setting `caption.template`, which is one or a list of them."""
+    return (setting,) if isinstance(setting, str) else tuple(setting)
+
+
+def try_template(
+    template: str, subject: Mapping[str, str], context_words: Iterable[str] = ()
+) -> None:
+    """`check_template`, and raise CaptionSettingError if what it makes would be refused."""
+    check_template(template, context_words)
+    named = {"token": subject["token"], "class": subject["class"]}
+    shown = {"framing": "half body", "facing": "facing the viewer", "background": _TRIAL}
+    problems = check_caption(
+        build_caption(template, **named, **shown),
+        token=subject["token"],
+        subject_class=subject["class"],
+        background=_TRIAL,
+        context_words=context_words,
+    )
+    if problems:
+        raise CaptionSettingError(
+            f"caption.template {template!r}: every caption would be refused "
+            f"({' '.join(problems)}); mend these (docs/captions.md says what each means)"
+        )
+
+
 def build_caption(template: str, **slots: str) -> str:
     """Fill a template that `check_template` passed; empty slots leave no stray comma or space.
 
@@ -82,6 +110,29 @@ def build_caption(template: str, **slots: str) -> str:
     if values["facing"]:
         values["facing"] = ", " + values["facing"]
     return tidy(template.format(**values))
+
+
+def fill_override(text: str, **slots: str) -> tuple[str, list[str]]:
+    """A person's caption with its slots filled, and the problem if it holds one there is not.
+
+    Nothing else of it is changed. The slots are those of templates but for `description`.
+    """
+    values = {slot: str(slots.get(slot, "")) for slot in SLOTS if slot != "description"}
+    if values["facing"]:
+        values["facing"] = ", " + values["facing"]
+    try:
+        parts = list(string.Formatter().parse(text))
+    except ValueError:
+        return text, ["UNKNOWN_SLOT:brace"]
+    asked = [
+        name + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
+        for _, name, spec, conversion in parts
+        if name is not None
+    ]
+    unknown = [name for name in asked if name not in values]
+    if unknown:
+        return text, [f"UNKNOWN_SLOT:{'-'.join(name.split()) or 'empty'}" for name in unknown]
+    return text.format(**values), []
 
 
 def tidy(text: str) -> str:
@@ -108,6 +159,11 @@ def count_clip_tokens(text: str) -> int:
     return len(_clip().encode(text))
 
 
+def clip_pieces(word: str) -> list[str]:
+    """The pieces that CLIP's encoding cuts a word into; one if its vocabulary has the word."""
+    return [_clip().decode([number]).strip() for number in _clip().encode(word)]
+
+
 def check_caption(
     caption: str,
     *,
@@ -120,32 +176,48 @@ def check_caption(
 
     `background` is the recipe's phrase: it must be there, and is not searched for context words;
     neither are token and class. `context_words` come on top of the built-in list. Problems:
-    EMPTY, MULTI_LINE, UNTRIMMED, NON_ASCII, TOKEN_MISSING, TOKEN_REPEATED, TOO_LONG:<CLIP tokens>,
-    RECIPE_CONTRADICTED (the phrase is absent, or something else is claimed to be the background),
-    CONTEXT_WORD:<word> (a phrase with hyphens). None holds a space.
+    EMPTY, MULTI_LINE, UNTRIMMED, NON_ASCII:<code points>, CONTROL_CHARACTER:<code points>,
+    TOKEN_MISSING, TOKEN_REPEATED, TOO_LONG:<CLIP tokens>, RECIPE_CONTRADICTED (the phrase is
+    absent, or something else is claimed to be the background), RECIPE_REPEATED,
+    BACKGROUND_COLOUR:<colour>, CONTEXT_WORD:<word> (a phrase with hyphens). None holds a space.
     """
     if not caption.strip():
         return ["EMPTY"]
-    problems = []
-    if len(caption.splitlines()) > 1:
-        problems.append("MULTI_LINE")
-    elif caption != caption.strip():
-        problems.append("UNTRIMMED")
-    if not caption.isascii():
-        problems.append("NON_ASCII")
-    named = _count_phrase(caption, token)
+    problems = _unplain(caption)
+    named = count_phrase(caption, token)
     if named != 1:
         problems.append("TOKEN_REPEATED" if named else "TOKEN_MISSING")
     length = count_clip_tokens(caption)
     if length > MAX_CLIP_TOKENS:
         problems.append(f"TOO_LONG:{length}")
-    rest = _without_phrase(caption, background)
-    if not _count_phrase(caption, background) or _claims_another(rest):
+    rest = _without_phrase(caption, background, BACKGROUND)
+    phrases = count_phrase(caption, background)
+    if not phrases or _BACKGROUND_CLAIM.search(rest):
         problems.append("RECIPE_CONTRADICTED")
+    if phrases > 1:
+        problems.append("RECIPE_REPEATED")
     for phrase in (subject_class, token):
-        rest = _without_phrase(rest, phrase)
+        rest = _without_phrase(rest, phrase, SUBJECT)
+    problems += [f"BACKGROUND_COLOUR:{word}" for word in background_colours(rest, background)]
     found = find_context_words(rest, context_words)
     problems += [f"CONTEXT_WORD:{word.replace(' ', '-')}" for word in found]
+    return problems
+
+
+def _unplain(caption: str) -> list[str]:
+    """Problems of a caption as a line of text, with the code points of what should not be in it."""
+    problems = []
+    if len(caption.splitlines()) > 1:
+        problems.append("MULTI_LINE")
+    elif caption != caption.strip():
+        problems.append("UNTRIMMED")
+    breaks = set("\r\n")
+    for code, odd in (
+        ("NON_ASCII", {char for char in caption if not char.isascii()}),
+        ("CONTROL_CHARACTER", {c for c in caption if c.isascii() and not c.isprintable()} - breaks),
+    ):
+        if odd:
+            problems.append(f"{code}:{','.join(f'U+{ord(char):04X}' for char in sorted(odd))}")
     return problems
 
 
@@ -154,26 +226,18 @@ def _phrase(phrase: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![\w-]){words}(?![\w-])", re.IGNORECASE)
 
 
-def _count_phrase(text: str, phrase: str) -> int:
+def count_phrase(text: str, phrase: str) -> int:
     """How often `phrase` stands in `text` as whole words, upper and lower case alike."""
     return len(_phrase(phrase).findall(text)) if phrase.strip() else 0
 
 
-def _without_phrase(text: str, phrase: str) -> str:
-    return _phrase(phrase).sub(lambda _: _GAP, text) if phrase.strip() else text
+def without_phrases(text: str, phrases: Iterable[str]) -> str:
+    """`text` without some phrases, wherever they stand as whole words."""
+    for phrase in phrases:
+        text = _without_phrase(text, phrase, "")
+    return text
 
 
-def _claims_another(rest: str) -> bool:
-    """True if the caption without the recipe's phrase still says what is behind the subject.
-
-    That is the word background, backdrop or wall, or one of the palette's colours right before
-    the phrase ("red plain olive background").
-    """
-    from scripts.lib.palette import BY_NAME  # numpy, which the template alone does not need
-
-    if _BACKGROUND_CLAIM.search(rest):
-        return True
-    before = rest.split(_GAP.strip())[:-1]
-    ends = [words_of(piece) for piece in before if not piece.rstrip().endswith(",")]
-    colours = [words_of(name) for name in BY_NAME]
-    return any(words[-len(colour) :] == colour for words in ends for colour in colours)
+def _without_phrase(text: str, phrase: str, mark: str) -> str:
+    """`text` with `mark` in the places of a phrase."""
+    return _phrase(phrase).sub(lambda _: f" {mark} ", text) if phrase.strip() else text

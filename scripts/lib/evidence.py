@@ -6,7 +6,7 @@ Tables are read as pandas frames (text cells `str`, figures float), with a colum
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -23,7 +23,7 @@ NUMERIC = frozenset(
         *("frames_decoded", "decode_errors", "confidence", "x1", "y1", "x2", "y2"),
         *("crop_x1", "crop_y1", "crop_x2", "crop_y2", "frame_width", "frame_height"),
         *("subject_fraction", "edge_fraction", "variant", "offset_x", "offset_y", "scale"),
-        "clip_tokens",
+        *("clip_tokens", "lightness"),
     }
 )
 _FLUSH_ROWS = 50_000
@@ -34,10 +34,11 @@ def listed(paths: Iterable[str] | str) -> list[str]:
     return [paths] if isinstance(paths, str) else list(paths)
 
 
-def load(paths: Iterable[str] | str, stage: str) -> pd.DataFrame:
+def load(paths: Iterable[str] | str, stage: str, text: Collection[str] = ()) -> pd.DataFrame:
     """All rows of a stage's tables; `video` is the table's stem unless the table has the column.
 
-    Undecodable bytes in a name read as `\\xff` text. Raises LedgerError where a column is missing.
+    Columns of `text` are text in this stage, though they are NUMERIC elsewhere. Undecodable bytes
+    in a name read as `\\xff` text. Raises LedgerError where a column is missing.
     """
     wanted = COLUMNS[stage]
     parts: list[pd.DataFrame] = []
@@ -45,9 +46,9 @@ def load(paths: Iterable[str] | str, stage: str) -> pd.DataFrame:
     for path in listed(paths):
         cells.extend(_cells(path, stage))
         if len(cells) >= _FLUSH_ROWS:
-            parts.append(_frame(cells, wanted))
+            parts.append(_frame(cells, wanted, text))
             cells = []
-    parts.append(_frame(cells, wanted))
+    parts.append(_frame(cells, wanted, text))
     return pd.concat([part for part in parts if len(part)] or parts[-1:], ignore_index=True)
 
 
@@ -60,7 +61,9 @@ def _cells(path: str, stage: str) -> Iterator[tuple[str, ...]]:
         yield (video, *(line[place] for place in places))
 
 
-def _frame(cells: Sequence[tuple[str, ...]], wanted: Sequence[str]) -> pd.DataFrame:
+def _frame(
+    cells: Sequence[tuple[str, ...]], wanted: Sequence[str], text: Collection[str]
+) -> pd.DataFrame:
     columns = list(zip(*cells, strict=True)) or [()] * (len(wanted) + 1)
     named = dict(zip(wanted, columns[1:], strict=True))
     named.setdefault("video", columns[0])
@@ -68,7 +71,7 @@ def _frame(cells: Sequence[tuple[str, ...]], wanted: Sequence[str]) -> pd.DataFr
         {
             name: (
                 pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").astype(float)
-                if name in NUMERIC
+                if name in NUMERIC and name not in text
                 else pd.Series(values, dtype="str")
             )
             for name, values in named.items()

@@ -11,7 +11,7 @@ from scripts.lib import images
 from scripts.lib.files import sha256_bytes
 
 UNREADABLE, SHA_MISMATCH, MASK_MISMATCH = "UNREADABLE_IMAGE", "SHA_MISMATCH", "MASK_MISMATCH"
-CAPTION_INVALID = "CAPTION_INVALID"
+CAPTION_INVALID, OVERRIDE_INVALID = "CAPTION_INVALID", "OVERRIDE_INVALID"
 Fault = tuple[str, str]  # reason and detail, as a row's `reason` and `value`
 
 

@@ -1,4 +1,8 @@
-"""Colours with plain names, far enough apart that a caption's word for one is true of it alone."""
+"""Colours with plain names, far enough apart that a caption's word for one is true of it alone.
+
+A name that is first of all a thing has the colour's own word behind it: "plain sand background"
+would be read as a beach, "sand beige" is not.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +27,14 @@ PALETTE = (
     Colour("black", (12, 12, 12)),
     Colour("cream", (250, 240, 200)),
     Colour("beige", (224, 208, 184)),
-    Colour("sand", (206, 178, 128)),
+    Colour("sand beige", (206, 178, 128)),
     Colour("tan", (182, 142, 102)),
     Colour("brown", (116, 74, 42)),
     Colour("dark brown", (62, 38, 24)),
-    Colour("rust", (168, 76, 36)),
-    Colour("terracotta", (204, 110, 84)),
+    Colour("rust brown", (168, 76, 36)),
+    Colour("terracotta orange", (204, 110, 84)),
     Colour("salmon pink", (246, 148, 128)),
-    Colour("peach", (255, 208, 170)),
+    Colour("peach orange", (255, 208, 170)),
     Colour("orange", (248, 136, 24)),
     Colour("mustard yellow", (212, 164, 32)),
     Colour("yellow", (250, 222, 50)),
@@ -48,10 +52,10 @@ PALETTE = (
     Colour("blue", (36, 96, 214)),
     Colour("navy blue", (24, 34, 88)),
     Colour("slate blue", (92, 112, 142)),
-    Colour("lavender", (200, 186, 236)),
+    Colour("lavender purple", (200, 186, 236)),
     Colour("purple", (120, 50, 156)),
     Colour("dark purple", (62, 26, 82)),
-    Colour("plum", (138, 64, 104)),
+    Colour("plum purple", (138, 64, 104)),
     Colour("magenta", (214, 32, 148)),
     Colour("pink", (250, 182, 204)),
     Colour("red", (212, 30, 38)),

@@ -181,10 +181,15 @@ def _caption_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
     return [
         ("caption", row["caption"]),
         ("source", f"{row['caption_source']}, {row['clip_tokens']} CLIP tokens"),
-        ("template", settings.get("template", "")),
+        *([("in place of", row["replaced_caption"])] if row["replaced_caption"] else []),
+        ("template", _templates_said(settings.get("template", ""))),
         ("because", "; ".join(why) if row["caption"] else ""),
         ("removed words", row["removed_words"] or "none"),
     ]
+
+
+def _templates_said(setting: str | list[str]) -> str:
+    return setting if isinstance(setting, str) else "one of: " + " | ".join(setting)
 
 
 def _final_facts(row: Row, made: Mapping, trace: Trace) -> Facts:

@@ -11,13 +11,14 @@ from pathlib import Path, PurePath
 
 from scripts.lib.files import is_desktop_file, is_leftover
 from scripts.lib.logs import Progress
+from scripts.lib.overrides import PLACE as OVERRIDES_CSV
 from scripts.lib.stages import FINAL
 from scripts.lib.trainer_files import is_trainer_file
 from scripts.lib.verifying import PINNED_CSV, Findings, Layout
 
 _PIECE = 1 << 20
 _CHUNK = 64  # files a task: small ones cost less than handing one over to a thread
-_KNOWN = frozenset({PINNED_CSV, "sample_test.mp4"})
+_KNOWN = frozenset({PINNED_CSV, OVERRIDES_CSV, "sample_test.mp4"})
 Look = tuple[str, str]  # SHA-256, or the empty string and why there is none
 
 

@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from scripts.lib import images, ledger
+from scripts.lib import images, ledger, trace_text
 from scripts.lib.captions import CaptionSettingError
 from scripts.lib.descriptions import composite_on_grey
 from scripts.lib.files import sha256_bytes
+from scripts.lib.overrides import Override
 from tests.deadly import ENDS, room
 from tests.stage.final_set import Clip, select
 
@@ -180,9 +181,9 @@ def test_same_image_bytes_stay_once_and_a_lost_file_is_a_row(tmp_path):
 
 
 def test_ids_that_begin_alike_are_still_sorted_by_item(tmp_path):
-    from tests.stage.final_set import select_final
+    from tests.stage.final_set import CURATE, select_final
 
-    tables = []
+    tables, masks = [], []
     for video in ("a-0123456789", "a-0123456789-f000001-aaaaaaaaaa", "a-0123456789-b-0123456789"):
         item = f"{video}-f000001-p0-v0"
         picture = {"path": "x.png", "sha256": sha256_bytes(video.encode()), "caption": "sks"}
@@ -191,11 +192,23 @@ def test_ids_that_begin_alike_are_still_sorted_by_item(tmp_path):
         later = {**row, "item": f"{video}-f000009-p0-v0", "sha256": sha256_bytes(item.encode())}
         ledger.write_stage(path, "caption", [row, later])
         tables.append(path)
+        crops = [line["item"].removesuffix("-v0") for line in (row, later)]
+        masks.append(tmp_path / "masks" / f"{video}.csv")
+        rows = [ledger.row("mask", item=c, parent=c, outcome=ledger.KEPT) for c in crops]
+        ledger.write_stage(masks[-1], "mask", rows)
     (tmp_path / "x.png").write_bytes(b"")
     out = tmp_path / "final.csv"
     videos_csv = tmp_path / "videos.csv"
     ledger.write_table(videos_csv, ("item", "duplicate_of"), [])
-    select_final(caption_csvs=tables, videos_csv=videos_csv, dataset=tmp_path, out_csv=out)
+    select_final(
+        caption_csvs=tables,
+        mask_csvs=masks,
+        videos_csv=videos_csv,
+        dataset=tmp_path,
+        out_csv=out,
+        settings=CURATE,
+        seed=1,
+    )
     rows = ledger.read_stage(out, "final")
     assert [line["item"] for line in rows] == sorted(line["item"] for line in rows)
     assert len(rows) == 6
@@ -374,3 +387,123 @@ def test_folder_that_is_no_model_says_what_to_do(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "nonesuch"}))
     with pytest.raises(CaptionerError, match="did not load"):
         ImageToText(tmp_path)
+
+
+# --- templates, and captions by hand --------------------------------------------------------------
+
+TWO = ["a photo of {token} {class}, {framing}, {background}", "{background}: {token} {class}"]
+
+
+def test_templates_are_drawn_by_image_and_one_more_moves_only_the_images_that_take_it(tmp_path):
+    clip = Clip(tmp_path, "walk.mp4", frames=6, variants=4)
+    first = [line["caption"] for line in clip.caption(template=TWO)]
+    starts = [text.startswith("a photo") for text in first]
+    assert 4 < sum(starts) < 20
+    assert first == [line["caption"] for line in clip.caption(template=TWO)]
+    more = [*TWO, "{token}, one {class}, {background}"]
+    then = [line["caption"] for line in clip.caption(template=more[::-1])]
+    moved = [text for old, text in zip(first, then, strict=True) if text != old]
+    assert 0 < len(moved) < 24 and all(text.startswith("sks, one person") for text in moved)
+
+
+def test_each_template_of_a_list_is_checked(clip):
+    with pytest.raises(CaptionSettingError, match="kitchen"):
+        clip.caption(template=[*TWO, "{token} in a kitchen, {background}"])
+
+
+def by_hand(clip, **lines):
+    """The caption rows with overrides: `v1` stands for the first cut-out's image, `crop` for it."""
+    crop = clip.rows["crop"][0]["item"]
+    items = {"crop": crop, **{f"v{n}": f"{crop}-v{n}" for n in range(2)}}
+    made = [Override(items[name], *line) for name, line in lines.items()]
+    return clip.caption(overrides={line.item: line for line in made})
+
+
+def test_a_persons_caption_stands_in_place_of_what_was_made(clip):
+    before = clip.caption()
+    text = "sks person, laughing, plain olive background"
+    rows = by_hand(clip, v0=(text,))
+    assert rows[1:] == before[1:]
+    assert rows[0] == before[0] | {
+        "caption": text,
+        "caption_source": "override",
+        "replaced_caption": before[0]["caption"],
+        "clip_tokens": "8",
+    }
+
+
+def test_a_cut_outs_line_holds_for_its_images_but_for_those_with_their_own(clip):
+    rows = by_hand(
+        clip,
+        crop=("{token} {class}, waving{facing}, {background}",),
+        v1=("sks person, bowing, {background}",),
+    )
+    assert [line["caption"] for line in rows[:3]] == [
+        "sks person, waving, plain olive background",
+        "sks person, bowing, empty room with sand walls background",
+        "sks person, full body, plain olive background",
+    ]
+    assert [line["caption_source"] for line in rows] == ["override"] * 2 + ["template"] * 2
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        ("a person, {background}", "TOKEN_MISSING"),
+        ("sks person, full body", "RECIPE_CONTRADICTED"),
+        ("sks person on a chair, {background}", "CONTEXT_WORD:chair"),
+        ("sks person\nwaving, {background}", "MULTI_LINE"),
+        ("sks person\u2019s hat, {background}", "NON_ASCII:U+2019"),
+        ("sks person, {backgrond}", "UNKNOWN_SLOT:backgrond RECIPE_CONTRADICTED"),
+        ("sks person, " + "tall " * 70 + ", {background}", "TOO_LONG:77"),
+    ],
+)
+def test_a_persons_caption_that_breaks_the_rules_is_refused_with_its_image(clip, text, problems):
+    rows = by_hand(clip, v0=(text,))
+    assert [line["outcome"] for line in rows] == ["quarantined", "kept", "kept", "kept"]
+    refused = rows[0]
+    assert (refused["reason"], refused["value"]) == ("OVERRIDE_INVALID", problems)
+    assert refused["caption"].startswith(text[:8])
+    assert refused["replaced_caption"] == "sks person, full body, plain olive background"
+
+
+def test_what_a_person_allows_is_kept_and_recorded_and_only_that(clip):
+    text = "sks person on a chair by a lamp, {background}"
+    both = ("CONTEXT_WORD:chair", "CONTEXT_WORD:lamp", "CONTEXT_WORD:sofa")
+    rows = by_hand(clip, v0=(text, both), v1=(text, both[:1]))
+    assert [line["outcome"] for line in rows[:2]] == ["kept", "quarantined"]
+    assert rows[0]["allowed_problems"] == "CONTEXT_WORD:chair CONTEXT_WORD:lamp"
+    assert rows[1]["value"] == "CONTEXT_WORD:lamp"
+
+
+def test_a_persons_caption_saves_an_image_on_which_the_captioner_failed(clip, monkeypatch):
+    class Fake:
+        def __init__(self, folder, device):
+            pass
+
+        def describe(self, image_rgb):
+            return "smiling"
+
+    monkeypatch.setattr("scripts.lib.backends.image_to_text.ImageToText", Fake)
+    path = clip.dataset / clip.rows["mask"][0]["path"]
+    path.write_bytes(path.read_bytes()[:-1])
+    item = clip.rows["augment"][0]["item"]
+    line = Override(item, "sks person, {background}")
+    rows = clip.caption(overrides={item: line}, backend="transformers", model="x")
+    assert [row["outcome"] for row in rows] == ["kept", "quarantined", "kept", "kept"]
+    assert rows[0]["caption"] == "sks person, plain olive background"
+
+
+def test_a_persons_caption_does_not_save_an_image_that_is_not_sound(clip):
+    spoil_bytes(clip, clip.rows["augment"][0])
+    row = by_hand(clip, v0=("sks person, {background}",))[0]
+    assert (row["outcome"], row["reason"]) == ("quarantined", "SHA_MISMATCH")
+
+
+def test_a_trace_says_what_a_persons_caption_stands_in_place_of(clip):
+    row = by_hand(clip, v0=("sks person, {background}",))[0]
+    made = {"settings": {"caption": {"template": TWO}}}
+    facts = dict(trace_text._caption_facts(row, made, None))
+    assert facts["source"].startswith("override")
+    assert facts["in place of"] == row["replaced_caption"] != ""
+    assert facts["template"] == "one of: " + " | ".join(TWO)

@@ -12,7 +12,9 @@ STYLES = [style for kind in recipes.STYLES.values() for style in kind if style !
 NAMED_BY_MEDIAN = ["flat", "soft", "grain", "gradient", "bokeh", "room"]
 
 
-def recipe(style: str, seed: int = 7, colours: tuple[str, ...] = ("dark green", "sand")) -> Recipe:
+def recipe(
+    style: str, seed: int = 7, colours: tuple[str, ...] = ("dark green", "sand beige")
+) -> Recipe:
     count = recipes.colours_needed(style)
     chosen = tuple(palette.BY_NAME[name] for name in colours[:count])
     return Recipe(0, seed, "flat", "flat", style, chosen, None, 1.0, (0.0, 0.0))

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from scripts.lib import captions, descriptions, geometry, lexicon
+from scripts.lib import captions, descriptions, geometry, lexicon, palette, settings
 from scripts.lib.captions import CaptionSettingError, check_caption
 from scripts.lib.recipes import PHRASES
 
@@ -97,13 +97,17 @@ def test_clip_tokens_are_those_of_clips_own_vocabulary():
         (" \n", ["EMPTY"]),
         ("sks person,\nplain olive background", ["MULTI_LINE"]),
         ("sks person, plain olive background\n", ["UNTRIMMED"]),
-        ("sks person, café, plain olive background", ["NON_ASCII"]),
+        ("sks person, café, plain olive background", ["NON_ASCII:U+00E9"]),
         ("person, plain olive background", ["TOKEN_MISSING"]),
         ("sksy person, plain olive background", ["TOKEN_MISSING"]),
         ("sks person sks, plain olive background", ["TOKEN_REPEATED"]),
         ("sks person, half body", ["RECIPE_CONTRADICTED"]),
         ("sks person, plain olive backgrounds", ["RECIPE_CONTRADICTED", "CONTEXT_WORD:background"]),
-        ("sks person, red plain olive background", ["RECIPE_CONTRADICTED"]),
+        ("sks person, red plain olive background", ["BACKGROUND_COLOUR:red"]),
+        ("plain olive background, sks, plain olive background", ["RECIPE_REPEATED"]),
+        ("sks person, plain\tolive background", ["CONTROL_CHARACTER:U+0009"]),
+        ("\u0455ks person, plain olive background", ["NON_ASCII:U+0455", "TOKEN_MISSING"]),
+        ("sks person,\u200b smiling, plain olive background", ["NON_ASCII:U+200B"]),
         (
             "sks person, plain olive background, red backdrop",
             ["RECIPE_CONTRADICTED", "CONTEXT_WORD:backdrop"],
@@ -212,3 +216,119 @@ def test_composite_on_grey():
     cutout = np.array([[[200, 100, 0, 255], [200, 100, 0, 0], [228, 128, 28, 51]]], dtype=np.uint8)
     expected = [[[200, 100, 0], [128, 128, 128], [148, 128, 108]]]
     assert descriptions.composite_on_grey(cutout).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("caption", "colours"),
+    [
+        ("sks person in a red shirt, plain olive background", []),
+        ("sks person wearing blue jeans and a white hat, plain olive background", []),
+        ("sks person, a woman in black, plain olive background", []),
+        ("sks person with brown hair on red skates, plain olive background", []),
+        ("sks person against olive, plain olive background", []),
+        ("plain olive background behind sks person in a red shirt", []),
+        ("sks person, full body, crimson plain olive background", ["crimson"]),
+        ("sks person, plain olive background with red stripes", ["red"]),
+        ("sks person, red, plain olive background", ["red"]),
+        ("sks person, all dark blue, plain olive background", ["blue"]),
+        ("sks person, black and white, plain olive background", ["white"]),
+        ("sks person against a bright red, plain olive background", ["red"]),
+        ("sks person on white and smiling, plain olive background", ["white"]),
+        ("sks person with gray all around, plain olive background", ["gray"]),
+        ("sks person in front of plain navy-blue, plain olive background", ["blue"]),
+    ],
+)
+def test_a_colour_of_the_background_is_told_from_one_that_is_worn(caption, colours):
+    wanted = [f"BACKGROUND_COLOUR:{word}" for word in colours]
+    assert check_caption(caption, **KNOWN) == wanted
+
+
+def test_a_colour_as_token_or_class_is_no_claim():
+    known = {"token": "rust", "subject_class": "orange cat", "background": "plain teal background"}
+    assert check_caption("rust orange cat, plain teal background", **known) == []
+    grey = {**KNOWN, "background": "plain grey background"}
+    assert check_caption("sks person on gray, plain grey background", **grey) == []
+
+
+def test_each_word_of_the_palettes_names_that_names_a_colour_is_known_as_one():
+    for name in palette.BY_NAME:
+        claim = f"sks person against {name}, blurred background"
+        found = check_caption(claim, **{**KNOWN, "background": "blurred background"})
+        assert [problem.partition(":")[0] for problem in found] == ["BACKGROUND_COLOUR"], name
+
+
+def test_no_two_recipes_share_a_phrase_and_none_is_part_of_anothers():
+    """Or a caption that names another recipe's background would pass as true."""
+    names = list(palette.BY_NAME)
+    pairs = [(one, other) for one in names for other in names if one != other]
+    phrases = {phrase.format(*pair) for phrase in PHRASES.values() for pair in pairs}
+    assert len(phrases) == 2 + 6 * 40 + 2 * 40 * 39
+    for words in map(str.split, phrases):
+        parts = (words[i:j] for i in range(len(words)) for j in range(i + 1, len(words) + 1))
+        assert [part for part in parts if " ".join(part) in phrases] == [words]
+
+
+@pytest.mark.parametrize(
+    ("template", "problem"),
+    [
+        ("{token} {class} \u2013 {background}", "NON_ASCII:U+2013"),
+        ("{token} {class}, {token}s sks, {background}", "must hold"),
+        ("{token} {class}, sks, {background}", "TOKEN_REPEATED"),
+        ("{token} {class} against red, {background}", "BACKGROUND_COLOUR:red"),
+        ("{token} {class}, {background}" + ", very tall" * 40, "TOO_LONG"),
+    ],
+)
+def test_a_template_of_which_every_caption_would_be_refused_is_refused_itself(template, problem):
+    with pytest.raises(CaptionSettingError, match=re.escape(problem)):
+        captions.try_template(template, {"token": "sks", "class": "person"})
+
+
+@pytest.mark.parametrize(
+    ("word", "pieces"), [("sks", ["sks"]), ("ohwx", ["ohwx"]), ("zwx", ["z", "wx"])]
+)
+def test_clip_pieces(word, pieces):
+    assert captions.clip_pieces(word) == pieces
+
+
+@pytest.mark.parametrize(
+    ("text", "filled_in", "problems"),
+    [
+        ("sks  person, smiling", "sks  person, smiling", []),
+        (
+            "{token} {class}{facing}, {background}",
+            "sks person, facing left, blurred background",
+            [],
+        ),
+        ("sks, {backgrond}", "sks, {backgrond}", ["UNKNOWN_SLOT:backgrond"]),
+        ("sks, {token.__class__}", "sks, {token.__class__}", ["UNKNOWN_SLOT:token.__class__"]),
+        ("sks, {background!r:>9 }", "sks, {background!r:>9 }", ["UNKNOWN_SLOT:background!r:>9"]),
+        ("sks, {}", "sks, {}", ["UNKNOWN_SLOT:empty"]),
+        ("sks, {", "sks, {", ["UNKNOWN_SLOT:brace"]),
+    ],
+)
+def test_fill_override(text, filled_in, problems):
+    slots = {"token": "sks", "class": "person", "facing": "facing left"}
+    found = captions.fill_override(text, **slots, background="blurred background")
+    assert found == (filled_in, problems)
+
+
+@pytest.mark.parametrize(
+    ("template", "fault"),
+    [
+        ("{token}, {background}", ""),
+        (["{token}, {background}", "{background}: {token}"], ""),
+        ([], "caption.template"),
+        (["{token}, {background}"] * 2, "caption.template"),
+        (["{token}, {background}", ""], "caption.template.1"),
+        (7, "caption.template"),
+    ],
+)
+def test_the_setting_takes_one_template_or_a_list(template, fault):
+    config = settings.load()
+    config["caption"]["template"] = template
+    schema = settings.DEFAULTS.with_name("config.schema.yaml")
+    if not fault:
+        settings.check(config, schema)
+        return
+    with pytest.raises(settings.SettingsError, match=re.escape(fault)):
+        settings.check(config, schema)

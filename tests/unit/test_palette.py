@@ -50,6 +50,15 @@ def test_names_are_unique_plain_words():
     assert all(re.fullmatch(r"[a-z]+( [a-z]+)?", name) for name in names)
 
 
+def test_each_name_ends_in_a_word_that_is_a_colour_before_it_is_a_thing():
+    """Or "grainy sand background" is a beach, and "plain peach background" a fruit."""
+    plain = (
+        *("white", "grey", "black", "cream", "beige", "tan", "brown", "orange", "yellow", "olive"),
+        *("green", "teal", "turquoise", "blue", "purple", "magenta", "pink", "red", "maroon"),
+    )
+    assert [c.name for c in PALETTE if c.name.split()[-1] not in plain] == []
+
+
 def test_colours_are_told_apart_at_a_glance():
     closest = min(
         (palette.difference(one, other), one.name, other.name)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench import stubs
-from scripts.lib import names, stages
+from scripts.lib import names, overrides, stages
 from tests.workflow.demo_run import ROOT, Demo
 
 pytestmark = pytest.mark.timeout(300)
@@ -22,6 +22,7 @@ NAMES_A_CLIP = {
     **{"probe": 0, "extract": 1, "crop": 1, "mask": 1, "augment": 4, "caption": 3},
     **{"videos": 2, "select_final": 1, "ledger": 0, "environments": 3, "qc0": 0, "all": 0},
     **dict.fromkeys(("qc3", "qc4", "qc5", "qc6", "qc7"), 1),
+    "qc8": 0,
 }
 
 
@@ -81,6 +82,18 @@ def test_a_clip_more_adds_so_many_names_and_no_more(tmp_path):
     few, many = counts
     grown = {rule: (many[rule] - few[rule]) / 4 for rule in NAMES_A_CLIP}
     assert grown == NAMES_A_CLIP
+
+
+def test_a_line_of_the_overrides_reruns_its_clips_captions_and_no_others(copy):
+    """The rules over all clips follow; before the captions, and for other clips, nothing."""
+    table = copy.dataset / overrides.PLACE
+    table.parent.mkdir()
+    unknown = "no-such-clip-0123456789-f000001-p0"
+    table.write_text(f"item,caption\n{VIDEO}-f000001-p0-v0,sks person\n{unknown},sks person\n")
+    planned = copy.planned()
+    jobs = {stage: planned.get(stage, 0) for stage in stages.FOLDERS}
+    assert jobs == {**dict.fromkeys(stages.FOLDERS, 0), "caption": 1}
+    assert planned["qc7"] == planned["select_final"] == 1
 
 
 def test_no_rule_lists_the_clips_by_itself():
