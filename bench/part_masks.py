@@ -40,7 +40,7 @@ def measure(bench: Bench) -> Part:
     # pictures, one such toss outweighs all edges.
     judged = [("drawn figures", *_drawn(dataset, 2 if bench.quick else 36))]
     if peers.shared():
-        judged.append(("keyed footage", *_keyed(dataset, 3 if bench.quick else None)))
+        judged.append(("keyed footage", *keyed(dataset, 3 if bench.quick else None)))
     errors = {}
     for name, truth_rows, truths in judged:
         errors[name] = _errors(bench, dataset, name, truth_rows, truths, weights)
@@ -161,23 +161,23 @@ def _drawn(dataset: Path, count: int) -> tuple[list[dict], dict[str, np.ndarray]
         x1, y1, x2, y2 = drawn.box_xyxy
         window = np.s_[max(0, y1 - 16) : y2 + 16, max(0, x1 - 16) : x2 + 16]
         name = f"drawn-f{number:06d}-p0"
-        rows.append(_crop_row(dataset, "drawn", name, drawn.frame_rgb[window]))
+        rows.append(crop_row(dataset, "drawn", name, drawn.frame_rgb[window]))
         truths[name] = drawn.alpha_u8[window]
     return rows, truths
 
 
-def _keyed(dataset: Path, most: int | None) -> tuple[list[dict], dict[str, np.ndarray]]:
+def keyed(dataset: Path, most: int | None) -> tuple[list[dict], dict[str, np.ndarray]]:
     """Footage shot before a green screen, with the mask that keying gives."""
     folder, rows, truths = peers.shared() / "media/gt/chroma_mdn_man", [], {}
     for picture in sorted((folder / "img").glob("*.jpg"))[:most]:
         name = f"keyed-f{int(picture.stem):06d}-p0"
-        rows.append(_crop_row(dataset, "keyed", name, images.read(picture)))
+        rows.append(crop_row(dataset, "keyed", name, images.read(picture)))
         mask = images.read(folder / "mask" / f"{picture.stem}.png")
         truths[name] = mask if mask.ndim == 2 else mask[..., 0]
     return rows, truths
 
 
-def _crop_row(dataset: Path, video: str, item: str, image_rgb: np.ndarray) -> dict:
+def crop_row(dataset: Path, video: str, item: str, image_rgb: np.ndarray) -> dict:
     """A row of stage 2 for a picture that is a crop as a whole; writes the picture."""
     folder = dataset / "02_yolo_crops" / video
     folder.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,8 @@
 
 Opens each variant with its mask beside the cut-out and the crop that it came from. Where the
 cut-out is opaque the variant must hold exactly its pixels; the mask must be its alpha; and where
-it is transparent nothing of the clip's own scene may be seen.
+it is transparent nothing of the clip's own scene may be seen. A balanced sample of them is probed
+for what tells the clip apart (see `leak_probe`) in the same pass.
 """
 
 import itertools
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scripts.lib import charts, evidence, reopening, thumbs
+from scripts.lib import charts, evidence, leak_probe, leaks, reopening, thumbs
 from scripts.lib.checks import WARN, Check, none_of
 from scripts.lib.reopening import Opened
 from scripts.lib.reporting import Report, publish
@@ -24,7 +25,7 @@ MAX_SCENE_SHARE = 0.02  # see QC5
 CONFIDENCE = 0.999  # of the interval around a share asked for, where images are few
 _COLUMNS = (
     *("parent", "video", "path", "sha256", "mask_path", "mask_sha256"),
-    *("width", "height", "offset_x", "offset_y"),
+    *("width", "height", "offset_x", "offset_y", "probed"),
 )
 
 
@@ -44,11 +45,14 @@ def report_augmented(
     rows, cutouts = evidence.load(tables, "augment"), evidence.load(previous, "mask")
     ids = evidence.videos_of(previous)
     kept = evidence.kept(rows).sort_values(["parent", "variant"], kind="stable")
+    drawn = leaks.sample(kept)
+    kept = kept.assign(probed=kept.index.isin(drawn.index))
     seen = reopen_variants(root, kept, evidence.paths_of(cutouts, kept["parent"]))
+    fringes = leak_probe.fringes_of_clips(seen, drawn)
     refused = evidence.refused(rows)
     cutout_paths = evidence.paths_of(cutouts, refused["parent"])
     files = pd.concat([kept["path"], kept["mask_path"]]).to_frame("path")
-    videos = per_clip(rows, ids)
+    videos = leak_probe.with_fringes(per_clip(rows, ids), fringes)
     publish(
         Report(
             name=NAME,
@@ -59,6 +63,7 @@ def report_augmented(
                 *kind_checks(rows, augment_settings["weights"], qc_settings["kind_tolerance"]),
                 *pixel_checks(kept, seen),
                 *recipe_checks(kept),
+                *leak_probe.checks(kept, seen, drawn, fringes, qc_settings),
                 *evidence.ledger_checks("augment", rows, cutouts),
             ],
             counts=evidence.counts(rows, ids, "Images kept"),
@@ -90,7 +95,15 @@ def reopen_variants(root: Path, kept: pd.DataFrame, cutouts: Mapping[str, str]) 
         lambda one: look_all(root, *one), work, "cut-outs with their variants", total=total
     )
     flat = [one for group in found for one in group]
-    names = ("fault", "sha_ok", "sizes_ok", "subject_ok", "mask_ok", "scene_share")
+    names = (
+        "fault",
+        "sha_ok",
+        "sizes_ok",
+        "subject_ok",
+        "mask_ok",
+        "scene_share",
+        *leak_probe.MEASURED,
+    )
     return pd.DataFrame(flat, index=kept.index, columns=list(names))
 
 
@@ -110,7 +123,10 @@ def look_all(root: Path, cutout_path: str, crop_path: str, rows: Sequence) -> li
 
 
 def look(variant: Opened, mask: Opened, cutout: Opened, crop: Opened, row) -> dict:
-    """fault, sha_ok, sizes_ok, subject_ok, mask_ok, scene_share of one variant."""
+    """fault, sha_ok, sizes_ok, subject_ok, mask_ok, scene_share of one variant.
+
+    Of one that is `probed`, also `backdrop` and `fringe`; None where they cannot be measured.
+    """
     seen = {
         "fault": variant.fault or mask.fault,
         "sha_ok": variant.sha256 == row.sha256 and mask.sha256 == row.mask_sha256,
@@ -120,6 +136,7 @@ def look(variant: Opened, mask: Opened, cutout: Opened, crop: Opened, row) -> di
         "subject_ok": False,
         "mask_ok": False,
         "scene_share": np.nan,
+        **dict.fromkeys(leak_probe.MEASURED),
     }
     if not seen["sizes_ok"] or cutout.mode != "RGBA":
         return seen
@@ -138,6 +155,8 @@ def look(variant: Opened, mask: Opened, cutout: Opened, crop: Opened, row) -> di
     ) == int(alpha_u8.sum(dtype=np.int64))
     if crop.mode == "RGB" and crop.size == cutout.size:
         seen["scene_share"] = reopening.scene_share(picture, crop.pixels, alpha_u8 == 0)
+        if row.probed:
+            seen |= leak_probe.measure(variant.pixels, mask.pixels, window, crop.pixels)
     return seen
 
 

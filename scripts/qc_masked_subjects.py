@@ -1,7 +1,8 @@
 """QC5: is each cut-out whole, as large as its crop, neither empty nor full, and free of its scene?
 
 Opens each cut-out beside its crop. What lies under alpha 0 must not be the crop's own pixels: an
-image editor or a loader that drops the alpha channel would bring the scene back.
+image editor or a loader that drops the alpha channel would bring the scene back. In the same pass
+the silhouettes are taken by which a mask that flickers is found (see `flicker`).
 """
 
 from collections.abc import Sequence
@@ -11,13 +12,14 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from scripts.lib import charts, evidence, reopening, thumbs
+from scripts.lib import charts, evidence, flicker, reopening, thumbs
 from scripts.lib.checks import WARN, Check, none_of
-from scripts.lib.reporting import Report, publish
+from scripts.lib.reporting import Gallery, Report, publish
 
 NAME = "qc5_masks_summary"
 FOLDER = "03_masked_subjects"
 SAMPLES = 12
+FLICKERS = 8  # shown, each between its neighbours
 MAX_SCENE_SHARE = 0.02  # of the hidden pixels; a leak shows nearly all, chance next to none
 JUMP = 2.0  # a neighbour's subject is this many times larger or smaller
 MAX_JUMP_RATIO = 0.25  # of a clip's neighbours
@@ -45,10 +47,14 @@ def report_masks(
     facts = crops.set_index("item")[["path", *_CROP]].rename(columns={"path": "crop_path"})
     kept = kept.join(facts[~facts.index.duplicated()], on="parent")
     kept["crop_path"] = kept["crop_path"].fillna("")
-    columns = ("path", "sha256", "width", "height", "crop_path", *_CROP)
+    kept["cell_px"] = flicker.cell_sizes(kept)
+    columns = ("path", "sha256", "width", "height", "crop_path", "cell_px", *_CROP)
     seen = reopening.inspect(root, kept, columns, look, "cut-outs opened again")
     pairs = neighbours(kept, seen)
-    videos = per_clip(rows, pairs, ids)
+    found = flicker.find(
+        kept, seen.get("silhouette", pd.Series(dtype=object)), qc_settings["max_flicker"]
+    )
+    videos = per_clip(rows, pairs, found, ids)
     refused = evidence.refused(rows)
     crop_paths = evidence.paths_of(crops, refused["parent"])
     publish(
@@ -59,6 +65,7 @@ def report_masks(
                 *reopening.readable_checks("cutouts", kept, seen),
                 *cutout_checks(kept, seen, mask_settings),
                 *stability_checks(videos),
+                flicker_check(found, qc_settings["max_flicker"]),
                 *evidence.ledger_checks("mask", rows, crops),
             ],
             counts=evidence.counts(rows, ids, "Cut-outs kept"),
@@ -67,6 +74,7 @@ def report_masks(
             refused=thumbs.of_rows(dataset, refused, qc_settings["thumbnails"], crop_paths),
             refused_total=len(refused),
             refused_hint="The picture is the crop, or what was made of it.",
+            galleries=[flicker_gallery(root, kept, found)],
             samples=thumbs.of_rows(dataset, kept.assign(reason=""), SAMPLES),
         ),
         out_csv=out_csv,
@@ -78,9 +86,10 @@ def report_masks(
 def look(dataset: Path, cells: tuple) -> dict:
     """Open one cut-out and its crop: fault, sha_ok, mode and size, alpha's range, scene share.
 
-    `grid` is the subject in the frame's coordinates, packed bits of _GRID x _GRID cells.
+    `grid` is the subject in the frame's coordinates, packed bits of _GRID x _GRID cells;
+    `silhouette` the subject around its centroid.
     """
-    path, sha256, width, height, crop_path, *box = cells
+    path, sha256, width, height, crop_path, cell_px, *box = cells
     opened = reopening.reopen(dataset, path)
     seen = {
         "fault": opened.fault,
@@ -91,12 +100,14 @@ def look(dataset: Path, cells: tuple) -> dict:
         "plain_alpha": False,
         "scene_share": np.nan,
         "grid": b"",
+        "silhouette": b"",
     }
     if opened.mode != "RGBA":
         return seen
     alpha_u8 = opened.pixels[:, :, 3]
     seen["plain_alpha"] = int(alpha_u8.max()) == 0 or int(alpha_u8.min()) == 255
     seen["grid"] = frame_grid(alpha_u8, box)
+    seen["silhouette"] = flicker.silhouette(alpha_u8, cell_px)
     crop = reopening.reopen(dataset, crop_path)
     if crop.mode == "RGB":
         seen["crop_size_ok"] = crop.size == opened.size
@@ -160,7 +171,9 @@ def neighbours(kept: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def per_clip(rows: pd.DataFrame, pairs: pd.DataFrame, ids: Sequence[str]) -> pd.DataFrame:
+def per_clip(
+    rows: pd.DataFrame, pairs: pd.DataFrame, found: pd.DataFrame, ids: Sequence[str]
+) -> pd.DataFrame:
     """Counts, median subject share, and how steady the masks are, for each clip."""
     table = evidence.per_video(rows, ids).set_index("video")
     table["median_subject_fraction"] = (
@@ -171,6 +184,9 @@ def per_clip(rows: pd.DataFrame, pairs: pd.DataFrame, ids: Sequence[str]) -> pd.
     table["median_neighbour_iou"] = by_video["iou"].median()
     jumps = pairs["growth"].gt(JUMP).groupby(pairs["video"]).mean()
     table["jump_ratio"] = jumps
+    for name, figures in flicker.per_clip(found).items():
+        table[name] = figures
+    table["flickers"] = table["flickers"].fillna(0).astype(int)
     table["segmenter"] = rows[rows["segmenter"] != ""].groupby("video")["segmenter"].first()
     table["segmenter"] = table["segmenter"].fillna("")
     return table.rename_axis("video").reset_index()
@@ -235,6 +251,46 @@ def stability_checks(videos: pd.DataFrame) -> list[Check]:
             figure=f"highest {highest:.1%}" if highest == highest else "no clip is long enough",
         )
     ]
+
+
+def flicker_check(found: pd.DataFrame, max_flicker: float) -> Check:
+    """Cut-outs that lack for one frame what their neighbours hold."""
+    worst = found["flicker"].max()
+    flagged = found[found["flagged"]].sort_values("flicker", ascending=False, kind="stable")
+    return none_of(
+        "masks_do_not_flicker",
+        flagged["item"],
+        len(found),
+        "Cut-outs that lack, or gain, what the one before and the one after agree upon, laid over "
+        "one another by their centroids. In a restless clip the bound is the clip's own median "
+        "and six robust standard deviations, up to three times qc.max_flicker.",
+        otherwise=WARN,
+        bound=f"at most {max_flicker:.0%} of the overlap",
+        figure=f"{len(flagged):,} of {len(found):,}; largest {max(worst, 0):.1%}"
+        if worst == worst
+        else "no clip has three cut-outs in a row",
+    )
+
+
+def flicker_gallery(root: Path, kept: pd.DataFrame, found: pd.DataFrame) -> Gallery:
+    """The worst flickers, each between the cut-outs before and after it."""
+    flagged = found[found["flagged"]].sort_values("flicker", ascending=False, kind="stable")
+    worst = flagged.head(FLICKERS)
+    paths = evidence.paths_of(kept, worst[["before", "item", "after"]].to_numpy().ravel())
+    shown = []
+    for line in worst.itertuples():
+        change = f"{line.flicker:.1%} (bound {line.threshold:.1%}), area x {line.area_ratio:.2f}"
+        for item, what, detail in (
+            (line.before, "before", ""),
+            (line.item, "FLICKER", change),
+            (line.after, "after", ""),
+        ):
+            shown.append(thumbs.Thumb(item, what, detail, thumbs.data_uri(root / paths[item])))
+    note = (
+        f"{len(worst)} of {len(flagged):,}, worst first, each between its neighbours. "
+        "Look for an arm or a head that comes and goes; a quick gesture may look alike."
+    )
+    return Gallery("Flicker", note if len(flagged) else "No cut-out flickers.", shown)
 
 
 def pictures(

@@ -13,7 +13,9 @@ import numpy as np
 import yaml
 
 from scripts.lib import images, ledger
+from scripts.lib.curation.embeddings import described
 from scripts.lib.files import sha256_bytes, sha256_file
+from scripts.lib.mattes import subject_box
 from scripts.lib.names import crop_item, frame_item, variant_item, video_id
 
 FRAME_WH, CROP = (160, 120), (40, 10, 120, 118)  # crop: x1, y1, x2, y2
@@ -282,7 +284,9 @@ def _cutouts(data: Fabricated, video: str, crops: list, rng) -> list[ledger.Row]
         pixels = images.read(data.dataset / crop["path"])
         height, width = pixels.shape[:2]
         alpha = figure((width, height), 0.5 + 0.01 * number)
-        rgba = np.dstack([np.where(alpha[..., None] > 0, pixels, 0), alpha]).astype(np.uint8)
+        # At its edge a cut-out holds the subject's own colour, not that of the scene behind it.
+        colour = np.where((alpha == 255)[..., None], pixels, pixels[height * 3 // 4, width // 2])
+        rgba = np.dstack([np.where(alpha[..., None] > 0, colour, 0), alpha]).astype(np.uint8)
         path = f"03_masked_subjects/{video}/{crop['item']}.png"
         rows.append(
             ledger.row(
@@ -297,6 +301,7 @@ def _cutouts(data: Fabricated, video: str, crops: list, rng) -> list[ledger.Row]
                 edge_fraction=round(float(((alpha > 0) & (alpha < 255)).mean()), 4),
                 weights_sha256="0" * 64,
                 device="cpu",
+                **described(rgba, subject_box(alpha)),
                 **common,
             )
         )
@@ -381,4 +386,5 @@ def _caption(line: ledger.Row) -> ledger.Row:
 
 def _final(line: ledger.Row, video: str) -> ledger.Row:
     shared = [name for name in ledger.COLUMNS["final"] if name in ledger.COLUMNS["caption"]]
-    return ledger.row("final", video=video, **{name: line[name] for name in shared})
+    known = {"side": "middle", "light": "medium", "split": "train"}
+    return ledger.row("final", video=video, **{name: line[name] for name in shared}, **known)

@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from scripts.lib import images, ledger
+from scripts.lib.curation.embeddings import described
 from scripts.lib.files import sha256_bytes
 from scripts.lib.names import crop_item, frame_item, variant_item, video_id
+from tests.settings import section
 
 SUBJECT = {"token": "sks", "class": "person"}
 CAPTION = {
@@ -18,7 +20,20 @@ CAPTION = {
     "memory_mb": 8192,
     "context_words": [],
 }
-PACKAGE = {"repeats": 4, "resolution": 512, "link": True}
+CURATE = section("curate")
+PACKAGE = {
+    "repeats": 4,
+    "resolution": 512,
+    "link": True,
+    "fit": "none",
+    "image": "rgb",
+    "alpha_colour": [10, 20, 30],
+    "mask_grid": None,
+    "question": "Describe the image.",
+    "shard_images": 1000,
+    "card": False,
+    "checksums": False,
+}
 BACKGROUNDS = ("plain olive background", "empty room with sand walls background")
 
 caption_video = importlib.import_module("scripts.05_caption_images").caption_video
@@ -71,7 +86,10 @@ class Clip:
         self.rows["crop"].append(ledger.row("crop", item=crop, parent=frame, **kept, **box))
         cutout = self.rng.integers(0, 256, (*self.size, 4), dtype=np.uint8)
         file = self._save("03_masked_subjects", f"{crop}.png", cutout)
-        self.rows["mask"].append(ledger.row("mask", item=crop, parent=crop, **kept, **file))
+        known = described(cutout, (0, 0, cutout.shape[1], cutout.shape[0]))
+        self.rows["mask"].append(
+            ledger.row("mask", item=crop, parent=crop, **kept, **file, **known)
+        )
         for variant in range(variants):
             self._variant(crop, variant)
 
@@ -106,7 +124,7 @@ class Clip:
             "sha256": images.write_checked(self.dataset / path, data, picture.shape),
         }
 
-    def caption(self, subject=SUBJECT, **settings) -> list[dict[str, str]]:
+    def caption(self, subject=SUBJECT, overrides=None, **settings) -> list[dict[str, str]]:
         """Run the captioning stage; its rows."""
         caption_video(
             augment_csv=self.table("augment"),
@@ -116,12 +134,14 @@ class Clip:
             out_csv=self.table("caption"),
             settings={**CAPTION, **settings},
             subject=subject,
+            seed=7,
+            overrides=overrides,
         )
         return ledger.read_stage(self.table("caption"), "caption")
 
 
-def select(dataset: Path, clips: list[Clip]) -> list[dict[str, str]]:
-    """Caption the clips, choose the final set; its rows."""
+def select(dataset: Path, clips: list[Clip], **curate) -> list[dict[str, str]]:
+    """Caption the clips, choose the final set (`curate` settings changed); its rows."""
     for clip in clips:
         clip.caption()
     out = dataset / "05_final_training/final.csv"
@@ -134,16 +154,19 @@ def select(dataset: Path, clips: list[Clip]) -> list[dict[str, str]]:
     )
     select_final(
         caption_csvs=[str(clip.table("caption")) for clip in clips],
+        mask_csvs=[str(clip.table("mask")) for clip in clips],
         videos_csv=dataset / "videos.csv",
         dataset=dataset,
         out_csv=out,
+        settings={**CURATE, **curate},
+        seed=1,
     )
     return ledger.read_stage(out, "final")
 
 
 def package(dataset: Path, form: str, subject=SUBJECT, **changed) -> list[dict[str, str]]:
     """Package the final set; the manifest's rows. `gate` and `enforce` may be among `changed`."""
-    call = {key: changed.pop(key) for key in ("gate", "enforce") if key in changed}
+    call = {key: changed.pop(key) for key in ("gate", "enforce", "about") if key in changed}
     out = dataset / f"05_final_training/{form}.csv"
     package_dataset(
         final_csv=dataset / "05_final_training/final.csv",

@@ -9,6 +9,7 @@ import re
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,7 +20,8 @@ from scripts.lib.checks import FAIL, PASS, QualityGateError, enforce
 from tests.stage import fabricate as fab
 from tests.stage import reports
 
-EXPECTED_WARNINGS = {"frames_quarantined"}  # one damaged frame a clip is part of the dataset
+#: One damaged frame a clip is part of the dataset; the same figure is drawn in all clips.
+EXPECTED_WARNINGS = {"frames_quarantined", "near_duplicates_across_clips"}
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +104,25 @@ def leak_on_canvas(data):
     redraw(data, "augment", paint)
 
 
+def halo(data):
+    """Two pixels of the crop's scene around the mask in each variant: a hundredth of the canvas."""
+    for video in data.good:
+        rows = ledger.read_table(data.table("augment", video))
+        for row in rows:
+            path, mask = data.dataset / row["path"], images.read(data.dataset / row["mask_path"])
+            crop = images.read(data.dataset / f"02_yolo_crops/{video}/{row['parent']}.png")
+            scene = np.zeros((*mask.shape, 3), np.uint8)
+            left, top = int(row["offset_x"]), int(row["offset_y"])
+            scene[top : top + crop.shape[0], left : left + crop.shape[1]] = crop
+            ring = (cv2.dilate(mask, np.ones((5, 5), np.uint8)) > 0) & (mask == 0)
+            ring[:top] = ring[:, :left] = False
+            ring[top + crop.shape[0] :] = ring[:, left + crop.shape[1] :] = False
+            picture = np.where(ring[..., None], scene, images.read(path))
+            path.write_bytes(images.encode_png(picture))
+            row["sha256"] = fab.sha256_bytes(path.read_bytes())
+        ledger.write_table(data.table("augment", video), ledger.COLUMNS["augment"], rows)
+
+
 def dot(picture):
     """One pixel of the subject, one value off."""
     picture[20 + 60, 9 + 40, 1] ^= 1
@@ -173,11 +194,15 @@ def reject_without_copy(data):
     data.edit("extract", data.good[0], lambda rows: [row])
 
 
+def no_embedding(row):
+    return {"embedding": ""}
+
+
 def bad_copy(data):
     return next(iter(sorted((data.dataset / "bad_videos" / "LOW_RESOLUTION").iterdir())))
 
 
-QC0, QC3, QC4, QC5, QC6, QC7 = reports.NAMES
+QC0, QC3, QC4, QC5, QC6, QC7, QC8 = reports.NAMES
 FAULTS = {
     # name: (report, what is broken, checks that must not pass)
     "raw file without verdict": (
@@ -366,7 +391,7 @@ FAULTS = {
         lambda d: cells(d, "mask", lambda row: {"subject_fraction": 0.001}),
         {"subject_share_within_bounds"},
     ),
-    "masks flicker": (QC5, flicker, {"masks_steady_along_clips"}),
+    "masks flicker": (QC5, flicker, {"masks_steady_along_clips", "masks_do_not_flicker"}),
     "mask row of no crop": (
         QC5,
         lambda d: cells(
@@ -403,6 +428,11 @@ FAULTS = {
         {"no_scene_of_its_own"},
     ),
     "own scene in pixels": (QC6, leak_on_canvas, {"no_scene_pixels"}),
+    "own scene around the masks": (
+        QC6,
+        halo,
+        {"no_scene_pixels", "fringe_outside_holds_no_scene", "background_does_not_tell_the_clip"},
+    ),
     "kind without weight": (
         QC6,
         lambda d: cells(d, "augment", lambda row: {"wanted_kind": "ufo", "kind": "ufo"}),
@@ -482,6 +512,12 @@ FAULTS = {
         lambda d: d.edit("final", "", lambda rows: []),
         {"final_ledger_balances", "some_image_is_final"},
     ),
+    "cut-out redrawn after it was described": (
+        QC8,
+        lambda d: redraw(d, "mask", lambda rgba: rgba[:, ::-1]),
+        {"embeddings_follow_from_pixels"},
+    ),
+    "embedding lost": (QC8, lambda d: cells(d, "mask", no_embedding), {"embeddings_sound"}),
 }
 
 
@@ -518,6 +554,14 @@ def test_quarantine_and_odd_rates_only_warn(data):
         "frames_quarantined",
     }
     enforce([data.outputs(QC3)["out_csv"]])
+
+
+def test_a_refused_caption_by_hand_is_named_with_its_problems(data):
+    by_hand = {"outcome": "quarantined", "reason": "OVERRIDE_INVALID", "value": "TOKEN_MISSING"}
+    cells(data, "caption", lambda row: {"caption_source": "override", **by_hand})
+    found = reports.run(data, QC7)["overrides_within_the_rules"]
+    assert found.status == "WARN" and len(found.rows) == 1
+    assert "TOKEN_MISSING" in found.explanation
 
 
 def test_kinds_out_of_proportion_fail(data):
