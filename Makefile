@@ -6,13 +6,15 @@ BIN := $(VENV)/bin
 LOCK := envs/requirements.lock
 BENCH_VENV := .venv-bench
 BENCH_LOCK := envs/bench.lock
+TRAINERS_VENV := .venv-trainers
+TRAINERS_LOCK := envs/trainers.lock
 SNAKEMAKE := $(BIN)/snakemake
 CORES ?= $(shell nproc)
 FERRARI_SHARED ?= ../shared
 export FERRARI_SHARED
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-clean test test-slow test-real test-gpu fuzz chaos verify trace lint-package real bench lint format lock clean
+.PHONY: help setup demo demo-clean test test-slow test-real test-gpu test-trainers train-smoke fuzz chaos verify trace lint-package real bench mattes lint format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,7 +41,7 @@ demo-clean: ## remove the demo's clips, dataset and reports
 	rm -rf demo
 
 test: $(VENV)/.ready ## the tests (minutes)
-	$(BIN)/python -m pytest -m "not slow and not real and not gpu"
+	$(BIN)/python -m pytest -m "not slow and not real and not gpu and not trainers"
 
 test-slow: $(VENV)/.ready ## the tests that take longer
 	$(BIN)/python -m pytest -m slow
@@ -49,6 +51,18 @@ test-real: $(VENV)/.ready ## the tests on real footage and weights (FERRARI_SHAR
 
 test-gpu: $(VENV)/.ready ## the tests that need an NVIDIA GPU
 	$(BIN)/python -m pytest -m gpu
+
+test-trainers: $(VENV)/.ready $(TRAINERS_VENV)/.ready ## each package in its trainer's own loader (FERRARI_TRAINERS: checkouts)
+	$(BIN)/python -m pytest -m trainers -rs
+
+train-smoke: $(VENV)/.ready $(TRAINERS_VENV)/.ready ## a LoRA trained with masked loss on the kohya package in PACKAGE (default: a small one)
+	@$(BIN)/python -m tests.train_smoke $(if $(PACKAGE),"$(PACKAGE)")
+
+$(TRAINERS_VENV)/.ready: $(TRAINERS_LOCK) | $(VENV)/.ready
+	@UV="$$(command -v uv || echo "$(PYTHON) -m uv")"; \
+	  test -x $(TRAINERS_VENV)/bin/python || $$UV venv --quiet --python $(PYTHON) $(TRAINERS_VENV); \
+	  $$UV pip sync --quiet --require-hashes --python $(TRAINERS_VENV)/bin/python $(TRAINERS_LOCK)
+	@touch $@
 
 chaos: $(VENV)/.ready ## the small workflow killed N times (50) at random instants, and resumed
 	$(BIN)/python -m tests.chaos --kills $(or $(N),50) --seed $(or $(SEED),1)
@@ -80,6 +94,9 @@ real: $(VENV)/.ready ## the pipeline on the real footage under FERRARI_SHARED, i
 bench: $(VENV)/.ready $(BENCH_VENV)/.ready ## against what one would chain by hand (an hour or two); BENCH="--quick --only masks"
 	$(BIN)/python -m bench $(BENCH)
 
+mattes: $(VENV)/.ready $(BENCH_VENV)/.ready ## how good the cut-outs are, beside rembg's from the same network; MATTES="--pictures 4"
+	$(BIN)/python -m bench.mattes $(MATTES)
+
 $(BENCH_VENV)/.ready: $(BENCH_LOCK) | $(VENV)/.ready
 	@UV="$$(command -v uv || echo "$(PYTHON) -m uv")"; \
 	  test -x $(BENCH_VENV)/bin/python || $$UV venv --quiet --python $(PYTHON) $(BENCH_VENV); \
@@ -100,6 +117,7 @@ format: $(VENV)/.ready ## format Python and the rules
 lock: ## resolve the lock anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -o $(LOCK)
 	uv pip compile envs/bench.in --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -o $(BENCH_LOCK)
+	uv pip compile envs/trainers.in --override envs/trainers.overrides --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -o $(TRAINERS_LOCK)
 
 clean: ## remove caches; datasets and reports stay
 	rm -rf .snakemake .pytest_cache .ruff_cache cache
