@@ -1,7 +1,10 @@
 """Images are the planes that they were made of, and whole when they are said to be there."""
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from scripts.lib import images
 from scripts.lib.matrices import CHROMA_PARTS, i420
@@ -105,3 +108,14 @@ def test_lossless_webp_and_png_are_decoded_to_be_checked(tmp_path):
         broken = data[:-12] + bytes(12)
         with pytest.raises(images.ImageReadError):
             images.write_checked(tmp_path / "a", broken[:-20], frame.shape)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (17, 33), (48, 64)])
+def test_a_lossy_webp_gives_the_pixels_that_pillow_reads(size):
+    picture = RNG.integers(0, 255, (*size, 3), np.uint8)
+    data = images.encode_webp(picture, 90)
+    with Image.open(io.BytesIO(data)) as opened:
+        assert (images.decode(data) == np.asarray(opened.convert("RGB"))).all()
+    for damaged in (data[:-4], data[: len(data) // 2], data[:26] + bytes(len(data) - 26)):
+        with pytest.raises(images.ImageReadError):
+            images.decode(damaged)
