@@ -213,6 +213,19 @@ def test_simpletuner(tmp_path):
     assert any("seen 5 times" in f.effect and "write 3 " in f.cure for f in found)
 
 
+def test_simpletuner_cuts_a_mask_and_its_image_apart(tmp_path):
+    cache = {"id": "text", "dataset_type": "text_embeds", "default": True}
+    images = {"id": "images", "instance_data_dir": "images", "conditioning_data": "masks"}
+    masks = {"id": "masks", "instance_data_dir": "masks", "dataset_type": "conditioning"}
+    masks["conditioning_type"] = "mask"
+    place = write(tmp_path / "multidatabackend.json", json.dumps([images, masks, cache]))
+    (found,) = lint(tmp_path)[1]
+    assert found.check == "simpletuner/mask-crop" and "images and masks" in found.cure
+    cut = {"crop_style": "center"}
+    write(place, json.dumps([images | cut, masks | cut, cache]))
+    assert checks(tmp_path) == set()
+
+
 def test_simpletuner_says_by_an_id_how_often_is_meant(tmp_path):
     cache = {"id": "text", "dataset_type": "text_embeds", "default": True}
     images = {"id": "subject-4x", "instance_data_dir": "images", "repeats": 3}

@@ -34,6 +34,12 @@ NO_MASKS = Trap(
     'give it dataset_type "conditioning", conditioning_type "mask" and source_dataset_id, and name '
     "it as conditioning_data",
 )
+CUT_APART = Trap(
+    "simpletuner/mask-crop",
+    "crop_style is random unless it is said, even with crop false: image and mask are each cut to "
+    "a bucket at a place of their own, and the mask no longer lies on the subject",
+    'write crop_style "center" into {ids}',
+)
 NO_TEXT_CACHE = Trap(
     "simpletuner/no-text-embeds",
     "there is no entry of type text_embeds with default: true: the run ends",
@@ -92,6 +98,8 @@ class SimpleTuner:
             joined |= {b.get("id") for b in backends if b.get("source_dataset_id")}
             if not any(b.get("dataset_type") == "text_embeds" for b in backends):
                 yield NO_TEXT_CACHE.found(place)
+            if apart := _cut_apart(backends):
+                yield CUT_APART.found(place, ids=" and ".join(apart))
             for backend in backends:
                 repeats = backend.get("repeats", 0)
                 meant = _TIMES.search(str(backend.get("id", "")))
@@ -103,6 +111,14 @@ class SimpleTuner:
                     yield NO_MASKS.found(place, path=data)
                 if not backend.get("disable_multiline_split"):
                     yield from _caption_lines(folder, folder / data)
+
+
+def _cut_apart(backends: list[Mapping]) -> list[str]:
+    """Ids of images and of masks joined to them whose place is drawn, each by itself."""
+    wanted = {b.get("conditioning_data") for b in backends} - {None}
+    masks = {b.get("id") for b in backends if b.get("conditioning_type") == "mask"} & wanted
+    pairs = [b for b in backends if {b.get("id"), b.get("conditioning_data")} & masks]
+    return [str(b.get("id")) for b in pairs if b.get("crop_style", "random") == "random"]
 
 
 def _caption_lines(folder: Path, images: Path) -> Iterator[Finding]:

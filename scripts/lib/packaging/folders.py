@@ -14,6 +14,7 @@ from scripts.lib.files import clone_or_copy, link_or_copy, sha256_bytes
 from scripts.lib.final_check import CAPTION_INVALID, Fault
 from scripts.lib.packaging.formats import TRAIN, Format
 from scripts.lib.packaging.preparing import Sample
+from scripts.lib.packaging.told import caption_text
 
 TAIL = """
 The images may be hard links to the pipeline's own files (setting package.link): do not edit them
@@ -93,13 +94,14 @@ class TextFiles(FolderFormat):
 
     def caption_sha256(self, caption: str) -> str:
         """The file holds the caption and nothing else."""
-        return sha256_bytes(caption.encode())
+        return sha256_bytes(caption_text(self.name, caption).encode())
 
     def add_caption(self, folder: Path, sample: Sample) -> Fault | None:
         """One line of UTF-8; no line break at its end, which some trainers keep."""
         path = folder / self.caption_path(sample.item, sample.split)
-        path.write_bytes(sample.line["caption"].encode())
-        if path.read_text(encoding="utf-8") != sample.line["caption"]:
+        text = caption_text(self.name, sample.line["caption"])
+        path.write_bytes(text.encode())
+        if path.read_text(encoding="utf-8") != text:
             path.unlink()
             return CAPTION_INVALID, "what was read back is not what was written"
         return None
@@ -163,7 +165,8 @@ datasets:
 Training set for ai-toolkit: put the list in datasets.yaml into the process of your job's file.
 
 White in a mask is trained on, black not at all. masks/ lies outside of images/, since the trainer
-takes every image below a folder for one to train on. It writes .aitk_size.json into images/.
+takes every image below a folder for one to train on. It writes .aitk_size.json into images/. The
+captions have no space after a comma: the trainer puts one there, and would train on two.
 val/, if it is there, is for validation; datasets.yaml does not name it.
 """
         return {"datasets.yaml": yaml, "README.txt": text + TAIL}
@@ -213,6 +216,7 @@ class SimpleTuner(TextFiles):
             "resolution": self.resolution,
             "resolution_type": "pixel_area",
             "crop": False,
+            "crop_style": "center",  # its default cuts image and mask at random places, each apart
         }
         backends = [
             {
