@@ -69,7 +69,7 @@ rule qc3:
         "../envs/report.yaml"
     params:
         previous=upstream(f"{DATASET}/videos/{{video}}.csv"),
-        qc_settings=settled(config["qc"]),
+        qc_settings=what_matters("qc", but=["enforce"]),
         extract_settings=settled(config["extract"]),
         code=code_digest("scripts/qc_extracted_frames.py"),
     script:
@@ -96,7 +96,7 @@ rule qc4:
         "../envs/report.yaml"
     params:
         previous=upstream(f"{FRAMES}/{{video}}.csv"),
-        qc_settings=settled(config["qc"]),
+        qc_settings=what_matters("qc", but=["enforce"]),
         detect_settings=settled(config["detect"]),
         code=code_digest("scripts/qc_yolo_crops.py"),
     script:
@@ -121,7 +121,7 @@ rule qc5:
         "../envs/report.yaml"
     params:
         previous=upstream(f"{CROPS}/{{video}}.csv"),
-        qc_settings=settled(config["qc"]),
+        qc_settings=what_matters("qc", but=["enforce"]),
         mask_settings=settled(config["mask"]),
         code=code_digest("scripts/qc_masked_subjects.py"),
     script:
@@ -149,7 +149,7 @@ rule qc6:
         "../envs/report.yaml"
     params:
         previous=upstream(f"{MASKS}/{{video}}.csv"),
-        qc_settings=settled(config["qc"]),
+        qc_settings=what_matters("qc", but=["enforce"]),
         augment_settings=settled(config["augment"]),
         code=code_digest("scripts/qc_augmented.py"),
     script:
@@ -175,7 +175,7 @@ rule qc7:
         "../envs/report.yaml"
     params:
         previous=upstream(f"{AUGMENTED}/{{video}}.csv"),
-        qc_settings=settled(config["qc"]),
+        qc_settings=what_matters("qc", but=["enforce"]),
         subject_settings=settled(config["subject"]),
         caption_settings=what_matters("caption", but=("overrides",)),
         overrides=BY_HAND.whole,
@@ -202,7 +202,7 @@ rule qc8:
         "../envs/report.yaml"
     params:
         masks=upstream(f"{MASKS}/{{video}}.csv"),
-        qc_settings=settled(config["qc"]),
+        qc_settings=what_matters("qc", but=["enforce"]),
         curate_settings=settled(config["curate"]),
         code=code_digest("scripts/qc_similarity.py"),
     script:
