@@ -210,9 +210,9 @@ def _errors(bench: Bench, dataset: Path, name: str, rows, truths, weights: Path)
     everything = {"min_subject": 0.0, "max_subject": 1.0}
     folder = dataset / "judged" / table.stem
     _ours(bench, dataset, weights, [table], "judged", **everything)
-    refined = {item: _alpha(folder / f"{item}.png") for item in truths}
+    refined = {item: _ours_or_nothing(folder / f"{item}.png", truths[item]) for item in truths}
     _ours(bench, dataset, weights, [table], "judged", **everything, **_PLAIN_SETTINGS)
-    plain = {item: _alpha(folder / f"{item}.png") for item in truths}
+    plain = {item: _ours_or_nothing(folder / f"{item}.png", truths[item]) for item in truths}
     source = prepare.linked(dataset / "truth_in", [dataset / row["path"] for row in rows])
     _rembg(dataset, source, weights, out="rembg_judged")
     theirs = {item: _alpha(dataset / f"rembg_judged/{item}.png") for item in truths}
@@ -220,6 +220,11 @@ def _errors(bench: Bench, dataset: Path, name: str, rows, truths, weights: Path)
         who: np.mean([matte_error(found[item], truths[item]) for item in truths], axis=0).tolist()
         for who, found in ((_REFINED, refined), (_PLAIN, plain), (_REMBG, theirs))
     }
+
+
+def _ours_or_nothing(path: Path, truth: np.ndarray) -> np.ndarray:
+    """Our alpha; none at all where stage 3 refused the picture, as it found no subject."""
+    return _alpha(path) if path.exists() else np.zeros_like(truth)
 
 
 def _alpha(path: Path) -> np.ndarray:
