@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import tomllib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,6 +30,24 @@ def images_below(folder: Path, suffixes: frozenset[str] = IMAGES) -> Iterator[Pa
         for name in sorted(files):
             if Path(name).suffix.lower() in suffixes:
                 yield Path(place, name)
+
+
+def toml_files(folder: Path) -> Iterator[tuple[Path, dict]]:
+    """TOML files lying directly in a folder and what they say, those left out that are none."""
+    for path in sorted(folder.glob("*.toml")):
+        try:
+            yield path, tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+            continue
+
+
+def json_files(folder: Path) -> Iterator[tuple[Path, object]]:
+    """JSON files lying directly in a folder and what they say, those left out that are none."""
+    for path in sorted(folder.glob("*.json")):
+        try:
+            yield path, json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            continue
 
 
 def twins(images: Sequence[Path]) -> Iterator[list[Path]]:

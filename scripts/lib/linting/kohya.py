@@ -6,7 +6,6 @@ Read in `library/config_util.py` and `library/train_util.py` of sd-scripts.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from scripts.lib.linting.folders import (
     images_in,
     is_blank_mask,
     size_of,
+    toml_files,
     twins,
 )
 
@@ -135,11 +135,7 @@ def lint(folder: Path) -> Iterator[Finding]:
 def _configs(folder: Path) -> list[tuple[Path, Mapping]]:
     """TOML files that describe datasets of sd-scripts: their subsets have `image_dir`."""
     found = []
-    for path in sorted(folder.glob("*.toml")):
-        try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-            continue
+    for path, content in toml_files(folder):
         datasets = content.get("datasets", [])
         if any("image_dir" in subset for each in datasets for subset in each.get("subsets", [])):
             found.append((path, content))

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from scripts.lib.linting.findings import Finding, Trap
-from scripts.lib.linting.folders import caption_text, images_below
+from scripts.lib.linting.folders import caption_text, images_below, json_files
 
 _TIMES = re.compile(r"-(\d+)x$")
 
@@ -129,20 +129,12 @@ def _caption_lines(folder: Path, images: Path) -> Iterator[Finding]:
 
 
 def _backends(folder: Path) -> Iterator[tuple[Path, list[Mapping]]]:
-    for path, content in _json_files(folder):
+    for path, content in json_files(folder):
         if isinstance(content, list) and any(
             isinstance(b, Mapping) and {"instance_data_dir", "metadata_backend"} & set(b)
             for b in content
         ):
             yield path, [b for b in content if isinstance(b, Mapping)]
-
-
-def _json_files(folder: Path) -> Iterator[tuple[Path, object]]:
-    for path in sorted(folder.glob("*.json")):
-        try:
-            yield path, json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            continue
 
 
 class ImageFolder:
@@ -219,7 +211,7 @@ def _conversations(folder: Path) -> Iterator[tuple[Path, list[Mapping]]]:
         for path in sorted(folder.glob("*.jsonl"))
         if path.name != "metadata.jsonl"
     )
-    for path, content in [*_json_files(folder), *lines]:
+    for path, content in [*json_files(folder), *lines]:
         if not isinstance(content, list):
             continue
         samples = [s for s in content if isinstance(s, Mapping)]

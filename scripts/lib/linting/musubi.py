@@ -5,12 +5,11 @@ Read in its `dataset/config_utils.py`, whose schema was run.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from scripts.lib.linting.findings import Finding, Trap
-from scripts.lib.linting.folders import images_in, twins
+from scripts.lib.linting.folders import images_in, toml_files, twins
 
 NAME = "musubi"
 _MASK_KEYS = frozenset({"mask_directory", "mask_path", "conditioning_data_dir", "alpha_mask"})
@@ -70,11 +69,7 @@ def _images(folder: Path, images: Path, extension: str) -> Iterator[Finding]:
 
 
 def _datasets(folder: Path) -> Iterator[tuple[Path, Mapping, Mapping]]:
-    for path in sorted(folder.glob("*.toml")):
-        try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-            continue
+    for path, content in toml_files(folder):
         datasets = content.get("datasets", [])
         for dataset in datasets if isinstance(datasets, list) else ():
             if isinstance(dataset, Mapping) and {"image_directory", "image_jsonl_file"} & set(

@@ -5,12 +5,11 @@ Read in ai-toolkit's dataset classes (and met by running them) and in diffusion-
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from scripts.lib.linting.findings import Finding, Trap
-from scripts.lib.linting.folders import images_below, images_in
+from scripts.lib.linting.folders import images_below, images_in, toml_files
 
 _IMAGES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 _MASK_WORDS = ("mask", "alpha", "label", "cond")
@@ -149,11 +148,7 @@ class DiffusionPipe:
 
 
 def _directories(folder: Path) -> Iterator[tuple[Path, Mapping]]:
-    for path in sorted(folder.glob("*.toml")):
-        try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-            continue
+    for path, content in toml_files(folder):
         for told in content.get("directory", []):
             if isinstance(told, Mapping) and "path" in told:
                 yield path, told

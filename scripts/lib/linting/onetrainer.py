@@ -5,12 +5,11 @@ Read in its `ConceptConfig` and met by running mgds on small folders.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from scripts.lib.linting.findings import Finding, Trap
-from scripts.lib.linting.folders import caption_text, images_below, images_in, size_of
+from scripts.lib.linting.folders import caption_text, images_below, images_in, json_files, size_of
 
 NAME = "onetrainer"
 IMAGES = frozenset({".bmp", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".avif"})
@@ -73,11 +72,7 @@ def lint(folder: Path) -> Iterator[Finding]:
 
 def _concepts(folder: Path) -> list[tuple[Path, list]]:
     found = []
-    for path in sorted(folder.glob("*.json")):
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            continue
+    for path, content in json_files(folder):
         is_list = isinstance(content, list) and content and isinstance(content[0], Mapping)
         if is_list and "path" in content[0] and {"text", "balancing", "image"} & set(content[0]):
             found.append((path, content))
