@@ -105,31 +105,20 @@ def caption_row(
     line: Mapping[str, str], crop: Mapping[str, str], style: Style, describe: Describe | None
 ) -> Row:
     """The caption row of an augment row whose files are sound."""
-    known = {
-        "framing": framing_of(crop),
-        "facing": facing_of(crop),
-        "background": line["background"],
-    }
     said = describe(line["parent"]) if describe else ("", [])
     if isinstance(said, Failure):
         return _refused(line, said.reason, said.detail)
     words, removed = said
-    caption, cut = style.write(line["item"], words, **known)
-    problems = style.problems(caption, line["background"])
-    return row(
-        "caption",
-        item=line["item"],
-        parent=line["item"],
-        outcome=QUARANTINED if problems else KEPT,
-        reason=CAPTION_INVALID if problems else "",
-        value=" ".join(problems),
-        caption=caption,
+    facts = _facts(crop)
+    caption, cut = style.write(line["item"], words, background=line["background"], **facts)
+    return _captioned(
+        line,
+        caption,
+        style.problems(caption, line["background"]),
+        CAPTION_INVALID,
         caption_source="transformers" if len(words.split()) > len(cut) else "template",
-        framing=known["framing"],
-        facing=known["facing"],
-        clip_tokens=count_clip_tokens(caption),
         removed_words="; ".join(removed + cut),
-        **_carried(line),
+        **facts,
     )
 
 
@@ -141,24 +130,40 @@ def overridden(
     The image is kept even if the captioner failed on it: its words are not needed any more. A
     caption that breaks the rules is refused with its image, never passed over for the other.
     """
-    facts = {"framing": framing_of(crop), "facing": facing_of(crop)}
+    facts = _facts(crop)
     slots = {"token": style.token, "class": style.subject_class, "background": line["background"]}
     caption, unknown = fill_override(override.caption, **slots, **facts)
     problems = unknown + style.problems(caption, line["background"])
-    left = [problem for problem in problems if problem not in override.allow]
+    return _captioned(
+        line,
+        caption,
+        [problem for problem in problems if problem not in override.allow],
+        OVERRIDE_INVALID,
+        caption_source="override",
+        replaced_caption=written["caption"],
+        allowed_problems=" ".join(problem for problem in problems if problem in override.allow),
+        **facts,
+    )
+
+
+def _facts(crop: Mapping[str, str]) -> dict[str, str]:
+    return {"framing": framing_of(crop), "facing": facing_of(crop)}
+
+
+def _captioned(
+    line: Mapping[str, str], caption: str, problems: list[str], reason: str, **known: object
+) -> Row:
+    """The row of a caption: kept, or quarantined for `reason` where there are `problems`."""
     return row(
         "caption",
         item=line["item"],
         parent=line["item"],
-        outcome=QUARANTINED if left else KEPT,
-        reason=OVERRIDE_INVALID if left else "",
-        value=" ".join(left),
+        outcome=QUARANTINED if problems else KEPT,
+        reason=reason if problems else "",
+        value=" ".join(problems),
         caption=caption,
-        caption_source="override",
-        replaced_caption=written["caption"],
-        allowed_problems=" ".join(problem for problem in problems if problem in override.allow),
         clip_tokens=count_clip_tokens(caption),
-        **facts,
+        **known,
         **_carried(line),
     )
 
