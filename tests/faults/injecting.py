@@ -13,20 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from scripts.lib import stages
 from tests.processes import jobs_in
 from tests.workflow.demo_run import Demo
 from tests.workflow.small_run import FINAL
 
-#: Per-clip stages in the order of flow, and the folder of their tables.
-STAGES = {
-    "extract": "01_extracted_frames",
-    "crop": "02_yolo_crops",
-    "mask": "03_masked_subjects",
-    "augment": "04_augmented",
-    "caption": "05_final_training/captions",
-}
-
-
+#: Per-clip stages in the order of flow, and the folder of their tables; `probe` is left alone.
+STAGES = {stage: folder for stage, folder in stages.FOLDERS.items() if stage != "probe"}
 #: What takes up the space of a disk made by `tmpfs`; to be removed before a run is to succeed.
 FILLER = ".filler.part"
 

@@ -15,9 +15,21 @@ from tests.faults.injecting import assert_resumes, attempt, job_of, table, undo,
 from tests.generator import faults
 from tests.stage.clip_run import Run
 from tests.stage.test_probe import SPEC
+from tests.workflow.demo_run import Demo
 from tests.workflow.small_run import FINAL
 
 pytestmark = pytest.mark.timeout(600)
+
+
+def begun(run: Demo) -> subprocess.Popen:
+    """A run up to the final table, at work; what it says comes by its pipe."""
+    return subprocess.Popen(
+        run.command("--cores", "1", FINAL),
+        cwd=run.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def test_a_killed_job_and_a_second_run(demo, tmp_path):
@@ -27,13 +39,7 @@ def test_a_killed_job_and_a_second_run(demo, tmp_path):
     made = table(copy, "augment", "portrait-hall")
     undo(copy, "augment", "portrait-hall")
     made.with_name(f".{made.name}.12345.part").write_text("item,parent\nhalf of a ro")
-    first = subprocess.Popen(
-        copy.command("--cores", "1", FINAL),
-        cwd=copy.folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    first = begun(copy)
     job = job_of(copy, "04_replace_background", lambda: first.poll() is not None)
     os.kill(job, signal.SIGSTOP)
     second = attempt(copy)
@@ -50,13 +56,7 @@ def test_a_killed_fork_server(demo, tmp_path):
     """SIGKILL of the process that does the jobs: the one at work is done again, the run goes on."""
     copy = demo.copy(tmp_path / "copy")
     undo(copy, "augment", "portrait-hall")
-    run = subprocess.Popen(
-        copy.command("--cores", "1", FINAL),
-        cwd=copy.folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    run = begun(copy)
     job = job_of(copy, "04_replace_background", lambda: run.poll() is not None)
     os.kill(job, signal.SIGSTOP)
     server = int(Path(f"/proc/{job}/stat").read_text().rpartition(")")[2].split()[1])
@@ -85,13 +85,7 @@ def test_a_raw_file_that_goes_away(demo, tmp_path):
     undo(copy, "extract", "portrait-hall")
     raw = copy.dataset / "00_raw_videos/portrait_hall.mp4"
     aside = copy.folder / "aside.mp4"
-    process = subprocess.Popen(
-        copy.command("--cores", "1", FINAL),
-        cwd=copy.folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    process = begun(copy)
     said = []
     for line in process.stdout:
         said.append(line)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.lib import images, ledger
+from scripts.lib import images, ledger, stages
 from scripts.lib.curation.embeddings import described
 from scripts.lib.files import sha256_bytes
 from scripts.lib.names import crop_item, frame_item, variant_item, video_id
@@ -65,14 +65,7 @@ class Clip:
         self.write()
 
     def table(self, stage: str) -> Path:
-        folders = {
-            "probe": "videos",
-            "crop": "02_yolo_crops",
-            "mask": "03_masked_subjects",
-            "augment": "04_augmented",
-            "caption": "05_final_training/captions",
-        }
-        return self.dataset / folders[stage] / f"{self.video}.csv"
+        return self.dataset / stages.table(stage, self.video)
 
     def write(self) -> None:
         for stage, rows in self.rows.items():

@@ -344,7 +344,9 @@ def test_a_cut_out_that_ends_the_captioner_costs_its_own_images(clip, monkeypatc
         assert line["reason"] == reason and detail in line["value"] and line["caption"] == ""
 
 
-def test_a_cut_out_that_is_not_what_stage_3_wrote_costs_its_own_images(clip, monkeypatch):
+def spoil_a_cut_out(clip, monkeypatch):
+    """A captioner that says one word, and a first cut-out that it is not shown."""
+
     class Fake:
         def __init__(self, folder, device):
             pass
@@ -355,6 +357,10 @@ def test_a_cut_out_that_is_not_what_stage_3_wrote_costs_its_own_images(clip, mon
     monkeypatch.setattr("scripts.lib.backends.image_to_text.ImageToText", Fake)
     path = clip.dataset / clip.rows["mask"][0]["path"]
     path.write_bytes(path.read_bytes()[:-1])
+
+
+def test_a_cut_out_that_is_not_what_stage_3_wrote_costs_its_own_images(clip, monkeypatch):
+    spoil_a_cut_out(clip, monkeypatch)
     rows = clip.caption(backend="transformers", model="x")
     assert [line["reason"] for line in rows] == ["UNREADABLE_IMAGE"] * 2 + [""] * 2
     assert str(clip.dataset) not in clip.table("caption").read_text()
@@ -477,16 +483,7 @@ def test_what_a_person_allows_is_kept_and_recorded_and_only_that(clip):
 
 
 def test_a_persons_caption_saves_an_image_on_which_the_captioner_failed(clip, monkeypatch):
-    class Fake:
-        def __init__(self, folder, device):
-            pass
-
-        def describe(self, image_rgb):
-            return "smiling"
-
-    monkeypatch.setattr("scripts.lib.backends.image_to_text.ImageToText", Fake)
-    path = clip.dataset / clip.rows["mask"][0]["path"]
-    path.write_bytes(path.read_bytes()[:-1])
+    spoil_a_cut_out(clip, monkeypatch)
     item = clip.rows["augment"][0]["item"]
     line = Override(item, "sks person, {background}")
     rows = clip.caption(overrides={item: line}, backend="transformers", model="x")
