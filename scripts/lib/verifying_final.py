@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 
 from scripts.lib import environments, ledger
 from scripts.lib.files import sha256_bytes
-from scripts.lib.packaging.told import caption_text, captions_in
+from scripts.lib.packaging.formats import Format, known_formats
+from scripts.lib.packaging.told import captions_in
 from scripts.lib.stages import ENVIRONMENTS_CSV, FINAL, FINAL_CSV, VIDEOS_CSV
 from scripts.lib.verifying import Findings, Layout
 from scripts.lib.verifying_files import Hasher, compare, sweep
@@ -148,7 +149,7 @@ class WholeSet:
         places = [row[column] for column, _ in ledger.FILE_COLUMNS if row[column]]
         if not all(place.startswith(f"{FINAL}/{name}/") for place in places):
             self.findings.add("packages_as_final", item, "a file of it lies outside the package")
-        text = caption_text(name, row["caption"])
+        text = known_formats().get(name, Format).caption_text(row["caption"])
         if told and told != sha256_bytes(text.encode("utf-8", "surrogateescape")):
             self.findings.add("packages_as_final", item, f"{name}.csv: not its caption's digest")
 

@@ -14,7 +14,6 @@ from scripts.lib.files import clone_or_copy, link_or_copy, sha256_bytes
 from scripts.lib.final_check import CAPTION_INVALID, Fault
 from scripts.lib.packaging.formats import TRAIN, Format
 from scripts.lib.packaging.preparing import Sample
-from scripts.lib.packaging.told import caption_text
 
 TAIL = """
 The images may be hard links to the pipeline's own files (setting package.link): do not edit them
@@ -94,12 +93,12 @@ class TextFiles(FolderFormat):
 
     def caption_sha256(self, caption: str) -> str:
         """The file holds the caption and nothing else."""
-        return sha256_bytes(caption_text(self.name, caption).encode())
+        return sha256_bytes(self.caption_text(caption).encode())
 
     def add_caption(self, folder: Path, sample: Sample) -> Fault | None:
         """One line of UTF-8; no line break at its end, which some trainers keep."""
         path = folder / self.caption_path(sample.item, sample.split)
-        text = caption_text(self.name, sample.line["caption"])
+        text = self.caption_text(sample.line["caption"])
         path.write_bytes(text.encode())
         if path.read_text(encoding="utf-8") != text:
             path.unlink()
@@ -143,6 +142,11 @@ class AiToolkit(TextFiles):
 
     name = "aitoolkit"
     takes_alpha = True
+
+    @staticmethod
+    def caption_text(caption: str) -> str:
+        """Without the space after commas: the trainer parts text at them and joins it with `, `."""
+        return caption.replace(", ", ",")
 
     def described(self) -> dict[str, str]:
         """`datasets.yaml`, the part of a job's file that names the data."""

@@ -6,6 +6,7 @@ another image's caption.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -72,6 +73,11 @@ class Format:
         """The file that holds its caption; empty where there is none, or it is in the image's."""
         return ""
 
+    @staticmethod
+    def caption_text(caption: str) -> str:
+        """What the caption's own file says, for the trainer to train on the caption."""
+        return caption
+
     def caption_sha256(self, caption: str) -> str:
         """SHA-256 of that file, or empty if it holds more than this caption."""
         return ""
@@ -123,11 +129,12 @@ def safe_subject(subject: Mapping[str, str]) -> Subject:
     return Subject(token, subject_class)
 
 
-def make_format(name: str, settings: Mapping, subject: Subject) -> Format:
-    """The format of that name; PackageError lists those there are."""
+@functools.cache
+def known_formats() -> dict[str, type[Format]]:
+    """Every format by its name."""
     from scripts.lib.packaging import conversations, flat, folders, imagefolder, kohya, shards
 
-    formats = {
+    return {
         form.name: form
         for form in (
             *(kohya.Kohya, imagefolder.ImageFolder, folders.Musubi, folders.OneTrainer),
@@ -136,6 +143,11 @@ def make_format(name: str, settings: Mapping, subject: Subject) -> Format:
             *(conversations.Llava, conversations.LlamaFactory, conversations.Trl),
         )
     }
+
+
+def make_format(name: str, settings: Mapping, subject: Subject) -> Format:
+    """The format of that name; PackageError lists those there are."""
+    formats = known_formats()
     if name not in formats:
         raise PackageError(f"package.formats: unknown format {name!r}; known: {', '.join(formats)}")
     return formats[name](settings, subject)

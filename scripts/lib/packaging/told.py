@@ -11,14 +11,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 
-def caption_text(form: str, caption: str) -> str:
-    """What the caption's own file says in a format, for the trainer to train on the caption.
-
-    ai-toolkit parts text at commas and joins it with `, `: a space in the file would be a second.
-    """
-    return caption.replace(", ", ",") if form == "aitoolkit" else caption
-
-
 class ToldFile:
     """One such file, as it grows; `finish` reads it back and compares."""
 
