@@ -93,7 +93,7 @@ def cut_by_us(bench: Bench, dataset: Path, judged: Judged, weights: Path, **chan
         weights=weights,
         settings={**settings, "min_subject": 0.0, "max_subject": 1.0},
         cache=bench.cache,
-        threads=prepare.threads("mask"),
+        threads=prepare.threads(),
     )
     return dataset / "judged" / table.stem
 

@@ -54,7 +54,7 @@ def _costs(bench: Bench, dataset: Path, rows, weights: Path, size: int) -> dict[
             output=None,
             inputs=len(rows),
             size=size,
-            threads=prepare.threads("crop"),
+            threads=prepare.threads(),
         ),
     }
     return by_turns(bench.repeats, contenders, bench.log)

@@ -61,7 +61,7 @@ def _group(bench: Bench, group: clips.Group) -> tuple[dict[str, list[Cost]], flo
     """Every contender's costs, and the share of clips in which we keep the reference's frames."""
     dataset = bench.fresh("extraction")
     raws, settings = list(group.clips), prepare.extract_settings()
-    threads = prepare.threads("extract")
+    threads = prepare.threads()
     prepare.probed(dataset, raws)
     ours = partial(task, "extract", raws=raws, dataset=dataset, settings=settings, threads=threads)
     ours()  # the first run reads the clips from the disk for everybody

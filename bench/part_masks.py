@@ -77,7 +77,7 @@ def _costs(bench: Bench, dataset: Path, rows: Sequence[Mapping], weights: Path) 
             output=0,
             inputs=len(rows),
             size=_sizes(rows),
-            threads=prepare.threads("mask"),
+            threads=prepare.threads(),
         ),
     }
     return by_turns(bench.repeats, contenders, bench.log)
@@ -111,7 +111,7 @@ def _ours(
         weights=weights,
         settings={**settings, **changed},
         cache=bench.cache,
-        threads=prepare.threads("mask"),
+        threads=prepare.threads(),
     )
 
 

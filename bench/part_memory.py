@@ -40,7 +40,7 @@ def _extract(bench: Bench, seconds: int, part: Part) -> Cost:
         raws=[clip],
         dataset=dataset,
         settings=prepare.extract_settings(),
-        threads=prepare.threads("extract"),
+        threads=prepare.threads(),
     )
     rows = prepare.frame_rows(dataset, [clip])[clip.name]
     kept = len(ledger.kept(rows))

@@ -49,9 +49,9 @@ def section(name: str, **changed: object) -> dict:
     return {**yaml.safe_load((ROOT / "config/config.yaml").read_text())[name], **changed}
 
 
-def threads(stage: str) -> int:
-    """Threads of a stage's job: the config's, but no more than there are cores."""
-    return min(section("threads")[stage], len(os.sched_getaffinity(0)))
+def threads() -> int:
+    """Threads of a job that has the machine to itself, as the peers have: one for each core."""
+    return len(os.sched_getaffinity(0))
 
 
 def extract_settings(**changed: object) -> dict:
@@ -115,7 +115,7 @@ def crop_task(bench: Bench, dataset: Path, tables: Sequence[Path], weights: Path
         weights=weights,
         settings=detect_settings(weights, size),
         cache=bench.cache,
-        threads=threads("crop"),
+        threads=threads(),
     )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from scripts.lib import boxes, detectors, images, isolation, ledger, models, names
-from scripts.lib.batching import halving, in_flight
+from scripts.lib.batching import by_size, halving, in_flight
 from scripts.lib.files import sha256_bytes, whole_folder
 from scripts.lib.logs import Progress
 from scripts.lib.refusals import clear_frames, refuse_frame
@@ -55,17 +55,13 @@ def crop_video(
             progress = Progress(f"{video}: frames searched", len(lines))
             with isolation.Isolated(load, detectors.HARMLESS, limits) as detector:
                 stage = _Stage(detector, settings, Path(dataset), folder, scratch, video)
-                batches = in_flight(_batches(lines, settings["batch"]), stage.read, stage.search)
+                parts = by_size(lines, settings["batch"])
+                batches = in_flight(parts, stage.read, stage.search)
                 with closing(batches):
                     for batch in batches:
                         rows.extend(stage.rows(batch))
                         progress.step(len(batch.frames))
     ledger.write_stage(out_csv, "crop", rows)
-
-
-def _batches(lines: Sequence[Mapping], size: int) -> Iterator[Sequence[Mapping]]:
-    for start in range(0, len(lines), size):
-        yield lines[start : start + size]
 
 
 @dataclass

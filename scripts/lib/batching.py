@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -22,6 +22,8 @@ S = TypeVar("S")
 
 #: Batches beyond the one that the caller has: one that is computed, one that is read.
 _AHEAD = 2
+#: Pixels of a batch of frames: 64 MB of RGB, of which a job holds a few.
+_PIXELS = (64 << 20) // 3
 #: Held by the thread that reads, and by the one that writes. A model's process that has died is
 #: forked anew by the thread that calls it, which waits for the others to be out of native code: a
 #: lock that such code held at the fork would stay locked in the child for ever.
@@ -46,6 +48,27 @@ def _forget_the_others() -> None:
 os.register_at_fork(
     before=_wait_for_the_others, after_in_parent=_go_on, after_in_child=_forget_the_others
 )
+
+
+def by_size(
+    lines: Iterable[Mapping[str, str]], most: int, pixels: int = _PIXELS
+) -> Iterator[list[Mapping[str, str]]]:
+    """Consecutive rows of images (`width`, `height`): up to `most`, and up to `pixels` together.
+
+    A model idles while one batch is exchanged for the next, so small images come in large batches;
+    an image larger than `pixels` comes by itself.
+    """
+    batch: list[Mapping[str, str]] = []
+    held = 0
+    for line in lines:
+        size = int(line["width"]) * int(line["height"])
+        if batch and (len(batch) == most or held + size > pixels):
+            yield batch
+            batch, held = [], 0
+        batch.append(line)
+        held += size
+    if batch:
+        yield batch
 
 
 def in_flight(batches: Iterable[T], read: Callable[[T], S], run: Callable[[S], R]) -> Iterator[R]:

@@ -44,7 +44,14 @@ class Clip:
             digest = images.write_checked(self.dataset / path, data, frame.shape)
             rows.append(
                 ledger.row(
-                    "extract", item=item, parent=VIDEO, outcome="kept", path=path, sha256=digest
+                    "extract",
+                    item=item,
+                    parent=VIDEO,
+                    outcome="kept",
+                    path=path,
+                    sha256=digest,
+                    width=320,
+                    height=240,
                 )
             )
         rows.append(

@@ -29,6 +29,24 @@ def test_batches_come_in_order_and_are_run_from_one_thread():
     assert list(batching.in_flight([], read, run)) == []
 
 
+def test_small_images_come_in_larger_batches_than_large_ones():
+    def lines(*sides):
+        return [
+            {"width": str(side), "height": "10", "item": index} for index, side in enumerate(sides)
+        ]
+
+    def sizes(sides, most=4, pixels=100):
+        batches = list(batching.by_size(lines(*sides), most, pixels))
+        assert [line["item"] for batch in batches for line in batch] == list(range(len(sides)))
+        return [len(batch) for batch in batches]
+
+    assert sizes([1] * 9) == [4, 4, 1]
+    assert sizes([5] * 5) == [2, 2, 1]
+    assert sizes([20, 1, 20, 20]) == [1, 1, 1, 1]
+    assert sizes([4, 3, 3, 1]) == [3, 1]
+    assert sizes([]) == []
+
+
 def test_the_next_batch_is_run_and_another_read_meanwhile():
     """Three hands that wait for each other: one after the other they would never get there."""
     together = threading.Barrier(3, timeout=20)

@@ -173,6 +173,14 @@ def test_what_is_asked_for_ends_where_the_asker_does(tmp_path):
     assert [float(output.max()) for output in net.run(inputs)] == list(range(9))
 
 
+def test_a_network_leaves_it_to_the_system_on_which_cores_it_runs(tmp_path):
+    """Jobs that run side by side would all be pinned to the same first cores."""
+    from scripts.lib.backends.openvino_net import OpenVinoNet
+
+    compiled = OpenVinoNet(save_net(tmp_path, channel(0)), threads=1)._net._compiled
+    assert compiled.get_property("ENABLE_CPU_PINNING") is False
+
+
 def test_an_unknown_activation_is_named():
     with pytest.raises(ValueError, match="tanh"):
         alpha_net.activate(np.zeros(3), "tanh")

@@ -37,7 +37,9 @@ class Compiled:
         """`threads` 0: as many as there are cores; `exact`: full precision on any CPU."""
         import openvino as ov
 
-        options = {"PERFORMANCE_HINT": "THROUGHPUT"}
+        # Pinned, each process would take the first cores of the machine, whichever other jobs are
+        # there already: OpenVINO knows of one process alone.
+        options = {"PERFORMANCE_HINT": "THROUGHPUT", "ENABLE_CPU_PINNING": False}
         if threads:
             options["INFERENCE_NUM_THREADS"] = threads
         if exact:
