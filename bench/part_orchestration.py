@@ -148,7 +148,7 @@ def _quiet(cost: Cost) -> Cost:
 def _scheduling(bench: Bench, part: Part) -> Iterator[Row]:
     """Trivial jobs under our profile and under Snakemake's own defaults, for a while."""
     for jobs in (600,) if bench.quick else (5_000, JOBS):
-        sample_s = 10 if bench.quick else 60
+        sample_s = 10 if bench.quick else 30
         ours = _milliseconds(bench, jobs, sample_s, ["--workflow-profile", str(PROFILE)])
         row = Row(f"a trivial job of {jobs:,} queued", "ms", ours=ours.wall_s)
         if jobs == JOBS:
