@@ -26,13 +26,14 @@ class Selection:
     """`decode` has a 1 for each packet to decode, in their order in the file.
 
     `frames` are the numbers, in the order shown, of the frames that come out, with their `pts`;
-    those at `sampled` are samples.
+    `sampled` has a 1 for each of them that is a sample. There are as many as the clip is long, so
+    all of them are packed.
     """
 
     decode: bytearray
     frames: array
     pts: array
-    sampled: frozenset[int]
+    sampled: bytearray
     total: int
 
 
@@ -59,11 +60,13 @@ def select(
     wanted[np.flatnonzero(free & (kind & RESTART == 0))[:_TRIED]] = True
     decode = wanted | (~free & _before_last_wanted(wanted, kind & RESTART > 0))
     frames = np.flatnonzero(decode[order])
+    is_sample = np.zeros(len(times), bool)
+    is_sample[sampled] = True
     return Selection(
         bytearray(decode.tobytes()),
-        array("q", frames.tobytes()),
+        array("I", frames.astype(np.uint32).tobytes()),
         array("q", shown[frames].tobytes()),
-        frozenset(np.searchsorted(shown, times[sampled]).tolist()),
+        bytearray(is_sample[order][frames].tobytes()),
         len(times),
     )
 

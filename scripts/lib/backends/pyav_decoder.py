@@ -68,16 +68,15 @@ def _frames(path: str, plan: Plan, tally: Tally, hwaccel: str | None) -> Iterato
     """
     again = partial(_opened, path, plan, hwaccel)
     with again() as stream, Complaints() as complaints:
-        container = stream.container
         kind_of = classifier_for(stream, plan)
         if kind_of:
             reader = SelectiveReader(stream, kind_of, plan, tally, complaints, again)
             for frame, number in reader.frames():
-                picture = _picture(frame, _SOUND, stream, plan, number)
+                picture = _picture(frame, _SOUND, reader.stream, plan, number)
                 yield replace(picture, depends_on_next=False)  # it is sound, as all before it
         else:
-            yield from _all_frames(container, stream, plan, tally, complaints)
-        tally.promise = promised_end(container, stream, plan.frame_s, tally.packets)
+            yield from _all_frames(stream.container, stream, plan, tally, complaints)
+            tally.promise = promised_end(stream.container, stream, plan.frame_s, tally.packets)
 
 
 def _all_frames(container, stream, plan: Plan, tally: Tally, complaints) -> Iterator[Picture]:

@@ -21,12 +21,13 @@ from av.error import FFmpegError
 from scripts.lib.backends.pyav_reader import aspect_of
 from scripts.lib.bitstreams import Classifier, NotUnderstoodError, classifier, settled
 from scripts.lib.complaints import Complaints
-from scripts.lib.containers import is_too_large, seconds
+from scripts.lib.containers import is_too_large, promised_end, seconds
 from scripts.lib.decoders import Plan, PlanChangedError, Tally
 from scripts.lib.orientation import square_size
 from scripts.lib.selection import Selection, select
 
 _HELD_BYTES = 8 << 20  # of a clip's packets that are kept instead of being read again
+_PACKET_BYTES = 512  # that a packet takes beside its data
 
 
 def classifier_for(stream, plan: Plan) -> Classifier | None:
@@ -53,7 +54,11 @@ class _Survey:
 
 
 class SelectiveReader:
-    """The samples of a stream; `open_again` opens it a second time, ready to be decoded."""
+    """The samples of a stream; `open_again` opens it a second time, ready to be decoded.
+
+    Attribute: `stream`, the one that is being read. The first is closed before the second is
+    opened: each holds an index that is as large as the clip is long.
+    """
 
     def __init__(
         self,
@@ -64,7 +69,7 @@ class SelectiveReader:
         complaints: Complaints,
         open_again: Callable[[], AbstractContextManager],
     ) -> None:
-        self._stream, self._kind_of, self._plan = stream, kind_of, plan
+        self.stream, self._kind_of, self._plan = stream, kind_of, plan
         self._tally, self._complaints, self._open_again = tally, complaints, open_again
 
     def frames(self) -> Iterator[tuple[av.VideoFrame, int]]:
@@ -72,25 +77,25 @@ class SelectiveReader:
 
         Raises PlanChangedError where the clip has to be decoded in full after all.
         """
-        stream = self._stream
+        stream, tally, plan = self.stream, self._tally, self._plan
         try:
             survey = self._survey(stream)
-            chosen = select(
-                survey.pts, settled(survey.kinds), stream.time_base, self._plan.fps, self._plan.most
-            )
+            kinds = settled(survey.kinds)
+            chosen = select(survey.pts, kinds, stream.time_base, plan.fps, plan.most)
         except NotUnderstoodError:
             self._fall_back()
-        tally = self._tally
         tally.packets, tally.packet_pts = len(survey.pts), survey.pts
         tally.time_base = stream.time_base
+        promise = promised_end(stream.container, stream, plan.frame_s, tally.packets)
         with ExitStack() as stack:
             if survey.held is None:
-                stream = stack.enter_context(self._open_again())
-                packets = self._same_again(stream, survey.pts)
+                stream.container.close()
+                self.stream = stack.enter_context(self._open_again())
+                packets = self._same_again(self.stream, survey.pts)
             else:
                 packets, survey.held = iter(survey.held), None
-            yield from self._decoded(stream, compress(packets, chosen.decode), chosen)
-        tally.frames, tally.end = chosen.total, survey.end
+            yield from self._decoded(self.stream, compress(packets, chosen.decode), chosen)
+        tally.frames, tally.end, tally.promise = chosen.total, survey.end, promise
 
     def _survey(self, stream) -> _Survey:
         pts, kinds, size = array("q"), bytearray(), 0
@@ -103,7 +108,7 @@ class SelectiveReader:
             kinds.append(self._kind_of(memoryview(packet)))
             if last is None or packet.pts > last:
                 last, duration = packet.pts, packet.duration or 0
-            size += packet.size
+            size += packet.size + _PACKET_BYTES
             if held is not None:
                 held.append(packet)
                 held = None if size > _HELD_BYTES else held
@@ -144,9 +149,9 @@ class SelectiveReader:
                 if count == len(chosen.pts) or frame.pts != chosen.pts[count]:
                     self._fall_back()
                 self._check_frame(frame, stream)
-                number = chosen.frames[count]
+                number, is_sample = chosen.frames[count], chosen.sampled[count]
                 count += 1
-                if number in chosen.sampled:
+                if is_sample:
                     frame.time_base = frame.time_base or stream.time_base  # unset at the very end
                     self._tally.frames = number + 1
                     yield frame, number
