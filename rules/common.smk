@@ -21,7 +21,7 @@ from scripts.lib import (
     stages,
 )
 from scripts.lib.commands import stage_command
-from scripts.lib.devices import cuda_devices
+from scripts.lib.devices import cuda_devices, nvdec_problem
 from scripts.lib.names import VIDEO_ID, find_videos
 from scripts.lib.provenance import code_digest
 
@@ -151,9 +151,24 @@ def what_matters(section, but=()):
 
 
 def on_gpu(section):
-    """1 if the jobs of a section take the GPU (the token `gpu`), else 0."""
+    """1 if the jobs of a section take the GPU (the token `gpu`), else 0.
+
+    Whether what is installed works on a device is asked only where the driver shows one, once a run,
+    of the Python that runs the jobs too: an environment that Snakemake deploys is taken to fit.
+    """
     device = config[section]["device"]
-    return int(device.startswith("cuda") or (device == "auto" and cuda_devices() > 0))
+    if device != "auto" or not cuda_devices():
+        return int(device.startswith("cuda"))
+    if PYTHON != sys.executable or not workflow.is_main_process:
+        return 1
+    from scripts.lib import detectors, segmenters
+
+    weights = [str(w.path) for w in weights_of(section)]
+    if section == "detect":
+        found = detectors.device_of(config["detect"], weights, config["mask"])
+    else:
+        found = segmenters.device_of(config["mask"]["segmenter"], weights, device)
+    return int(found != "cpu")
 
 
 def weights_of(section):

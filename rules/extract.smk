@@ -16,7 +16,7 @@ rule extract:
         "../envs/extract.yaml"
     threads: config["threads"]["extract"]
     resources:
-        nvdec=int(config["extract"]["decoder"] != "cpu" and cuda_devices() > 0),
+        nvdec=int(config["extract"]["decoder"] != "cpu" and not nvdec_problem()),
     params:
         raw=raw_file,
         max_megapixels=config["probe"]["max_megapixels"],

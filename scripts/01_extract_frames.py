@@ -12,7 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from scripts.lib import ledger, raw_files
-from scripts.lib.decoders import DecoderUnavailableError, candidates
+from scripts.lib.decoders import Decoder, DecoderUnavailableError, candidates
 from scripts.lib.extraction import QUARANTINE_REASONS, Extraction, extract, forget
 from scripts.lib.files import whole_folder
 from scripts.lib.refusals import clear_frames, clear_video, refuse_video
@@ -20,6 +20,8 @@ from scripts.lib.sandbox import Failure, run_limited
 from scripts.lib.spool import Spool
 from scripts.lib.stamps import seal
 from scripts.lib.verdicts import REJECTED
+
+NO_DECODER = "NO_DECODER"  # no decoder that the setting allows takes the clip
 
 
 def extract_video(
@@ -108,11 +110,14 @@ def _extract_limited(
     max_megapixels: float | None,
     spool: Spool,
 ) -> Extraction | Failure:
-    """`extract` in a child; a GPU decoder that dies leaves the clip to the CPU, with the reason."""
+    """`extract` in a child, with the first decoder that takes the clip.
+
+    Each has a child of its own: what one that dies or refuses leaves behind harms no other.
+    """
     fps = float(probed["fps"] or 25)
     frame_s = Fraction(1) / Fraction(fps).limit_denominator(1000)
     decoders, passed_over = candidates(settings["decoder"])
-    while True:
+    for decoder in decoders:
         try:
             result = run_limited(
                 extract,
@@ -121,35 +126,35 @@ def _extract_limited(
                 str(scratch),
                 dataset,
                 settings,
-                decoders,
+                decoder,
                 passed_over,
                 frame_s,
                 threads,
                 None if max_megapixels is None else int(max_megapixels * 1e6),
                 spool,
                 timeout_s=settings["timeout_s"],
-                **_memory_limit(decoders, settings),
+                **_memory_limit(decoder, settings),
                 passing=(DecoderUnavailableError,),
             )
         except DecoderUnavailableError as error:
-            result = Failure("NO_DECODER", str(error))
-        if isinstance(result, Failure):
-            forget(video, scratch, dataset)
-        if isinstance(result, Failure) and len(decoders) > 1 and result.reason != "NO_DECODER":
-            passed_over = f"{passed_over}; {decoders[0].name}: {result.detail}".strip("; ")
-            decoders = decoders[1:]
-            continue
-        return result
+            result = Failure(NO_DECODER, str(error))
+        if not isinstance(result, Failure):
+            return result
+        forget(video, scratch, dataset)
+        passed_over = f"{passed_over}; {decoder.name}: {result.detail}".strip("; ")
+    if decoder.hardware:
+        return Failure(NO_DECODER, f"{passed_over}; with extract.decoder: auto the CPU decodes it")
+    return result if result.reason != NO_DECODER else Failure(NO_DECODER, passed_over)
 
 
-def _memory_limit(decoders, settings: dict) -> dict[str, int | None]:
+def _memory_limit(decoder: Decoder, settings: dict) -> dict[str, int | None]:
     """How the child's memory is limited: by its address space, or where CUDA maps the card's whole
     memory into that, by what the child really holds.
     """
     limit = settings["memory_mb"]
-    if all(decoder.name == "pyav-cpu" for decoder in decoders):
-        return {"memory_mb": limit}
-    return {"memory_mb": None, "resident_mb": limit}
+    if decoder.hardware:
+        return {"memory_mb": None, "resident_mb": limit}
+    return {"memory_mb": limit}
 
 
 def _rejection(

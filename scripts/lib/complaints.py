@@ -76,6 +76,11 @@ class Complaints:
         if self._told:
             os.write(2, b"\n".join(self._told) + b"\n")
 
+    @property
+    def first(self) -> str:
+        """The first of the lines that `fresh` has seen, whatever it is about; "" without any."""
+        return _plain(self._told[0]) if self._told else ""
+
     def fresh(self) -> tuple[str, str]:
         """New lines since the last call: the first about a picture and about the container."""
         size = os.fstat(self._lines).st_size
@@ -88,7 +93,11 @@ class Complaints:
             self._read = 0
         lines = text.splitlines()
         self._told += lines[: max(0, _TOLD - len(self._told))]
-        said = [_ORIGIN.sub("", line.decode(errors="replace")).strip() for line in lines]
+        said = [_plain(line) for line in lines]
         picture = next((line for line in said if _PICTURE.search(line)), "")
         container = next((line for line in said if _CONTAINER.search(line)), "")
         return picture, container
+
+
+def _plain(line: bytes) -> str:
+    return _ORIGIN.sub("", line.decode(errors="replace")).strip()

@@ -1,8 +1,12 @@
 """The decoder seam: which decoders to try for a clip, in order, and why each was passed over.
 
-A decoder yields `Picture`s in the order in which they are shown. `nvdec` stands for the video
-engine of an NVIDIA GPU, reached through Decord where it was built with CUDA, else through PyAV's
-CUDA hardware acceleration; `cpu` is PyAV.
+A decoder yields `Picture`s in the order in which they are shown. `cpu` is PyAV; `nvdec` stands for
+the video engine of an NVIDIA GPU, reached through PyAV's CUDA hardware acceleration, or where PyAV
+has none and `nvdec` is asked for by name, through Decord.
+
+The engine does not decode every form of a codec, and says so in the middle of a clip, in the words
+that stand for damage elsewhere. So a decoder on hardware never judges a clip: whatever it reports
+passes the clip on to the next decoder, and the CPU's has the last word (`Decoder.hardware`).
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from fractions import Fraction
 import numpy as np
 
 from scripts.lib.damage import Promise
-from scripts.lib.devices import cuda_devices
+from scripts.lib.devices import nvdec_problem
 
 
 class DecoderUnavailableError(RuntimeError):
@@ -90,11 +94,15 @@ class Tally:
 
 @dataclass(frozen=True)
 class Decoder:
-    """A named way to decode: `open(path, plan, tally)` yields Pictures."""
+    """A named way to decode: `open(path, plan, tally)` yields Pictures.
+
+    What one on `hardware` reports of a clip says that it cannot take the clip, and no more.
+    """
 
     name: str
     version: str
     open: Callable[[str, Plan, Tally], Generator[Picture]]
+    hardware: bool = False
 
 
 def candidates(choice: str) -> tuple[list[Decoder], str]:
@@ -106,25 +114,16 @@ def candidates(choice: str) -> tuple[list[Decoder], str]:
 
     if choice == "cpu":
         return [pyav_decoder.cpu()], "decoder: cpu was asked for"
-    if not cuda_devices():
-        reason = "the NVIDIA driver shows no device"
-        gpu: list[Decoder] = []
-    else:
-        gpu, reason = [], ""
-        problem = decord_decoder.problem()
-        if problem:
-            reason = problem
-        else:
-            gpu.append(decord_decoder.cuda())
-        problem = pyav_decoder.cuda_problem()
-        if problem:
-            reason = "; ".join(filter(None, (reason, problem)))
-        else:
-            gpu.append(pyav_decoder.cuda())
+    reason = nvdec_problem() or pyav_decoder.cuda_problem()
+    gpu = [] if reason else [pyav_decoder.cuda()]
     if choice == "nvdec":
+        if not gpu and not nvdec_problem():
+            problem = decord_decoder.problem()
+            reason = "; ".join(filter(None, (reason, problem)))
+            gpu = [] if problem else [decord_decoder.cuda()]
         if not gpu:
             raise DecoderUnavailableError(
                 f"extract.decoder is nvdec, but {reason}; set extract.decoder: auto or cpu"
             )
         return gpu, "decoder: nvdec was asked for"
-    return [*gpu, pyav_decoder.cpu()], reason and f"no NVDEC: {reason}"
+    return [*gpu, pyav_decoder.cpu()], f"no NVDEC: {reason}" if reason else ""

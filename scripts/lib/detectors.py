@@ -55,9 +55,21 @@ def load(
     if settings["backend"] == "mask":
         return _from_segmenter(settings, weights, mask_settings, threads, cache)
     digest = models.require_pinned(weights[0], models.pins(settings["weights_sha256"]))
-    device = devices.resolve(settings["device"])
+    device = device_of(settings, weights, mask_settings)
     net = _yolo(weights[0], device, settings, threads, cache)
     return Detector("yolo", net.device, digest, net.detect)
+
+
+def device_of(settings: Mapping, weights: Sequence[str], mask_settings: Mapping) -> str:
+    """'cpu' or 'cuda:N': where `load` runs the detector; DeviceError for one that cannot be had."""
+    if settings["backend"] == "mask":
+        from scripts.lib import segmenters
+
+        return segmenters.device_of(mask_settings["segmenter"], weights, settings["device"])
+    from scripts.lib.backends import ultralytics_net
+
+    problem = partial(ultralytics_net.cuda_problem, weights[0])
+    return devices.resolve(settings["device"], problem)
 
 
 def _yolo(path: str, device: str, settings: Mapping, threads: int, cache: str):

@@ -69,24 +69,23 @@ def extract(
     folder: str,
     dataset: str,
     settings: dict,
-    decoders: list[Decoder],
+    decoder: Decoder,
     passed_over: str,
     frame_s: Fraction,
     threads: int,
     max_pixels: int | None,
     spool: Spool,
 ) -> Extraction:
-    """Extract with the first decoder that takes the clip; `folder` gets the images, `spool` the
-    rows, in order, without the cells that they have in common.
+    """Extract with one decoder; `folder` gets the images, `spool` the rows, in order, without the
+    cells that they have in common.
 
-    `passed_over` says why better decoders are not in the list; every later refusal is added to
-    it and ends up in each row's `decoder_reason`. No frame beyond `max_pixels` is decoded.
+    `passed_over` says why it is not another one: each row's `decoder_reason`. No frame beyond
+    `max_pixels` is decoded. Raises DecoderUnavailableError if the decoder does not take the clip.
     """
     gc.freeze()  # what the parent left to be collected may wait for threads that are not here
     reuse_memory()
-    reasons = [passed_over] if passed_over else []
     most = settings["max_frames"] and settings["max_frames"] + 1
-    first = Plan(
+    plan = Plan(
         threads,
         max_side=settings["max_side"],
         max_pixels=max_pixels,
@@ -94,21 +93,15 @@ def extract(
         fps=settings["fps"],
         most=most,
     )
-    for decoder in decoders:
-        plan = first
-        while True:
-            try:
-                job = _Pass(video, folder, dataset, settings, decoder, frame_s, spool)
-                result = job.run(path, plan)
-            except PlanChangedError as change:
-                plan = change.plan
-                continue
-            except DecoderUnavailableError as error:
-                reasons.append(f"{decoder.name}: {error}")
-                break
-            spool.close_writing()
-            return replace(result, decoder_reason="; ".join(reasons))
-    raise DecoderUnavailableError("; ".join(reasons))
+    while True:
+        try:
+            job = _Pass(video, folder, dataset, settings, decoder, frame_s, spool)
+            result = job.run(path, plan)
+        except PlanChangedError as change:
+            plan = change.plan
+            continue
+        spool.close_writing()
+        return replace(result, decoder_reason=passed_over)
 
 
 def forget(video: str, folder: str | Path, dataset: str | Path) -> None:
@@ -162,7 +155,11 @@ class _Pass:
                 self._consider(picture, time_s, clean, encoders)
                 self._finish(_PENDING)
             self._finish(0)
-        for number, span in enumerate(self._spans(plan)):
+        spans = self._spans(plan)
+        if self.decoder.hardware and (spans or not self.kept):
+            why = f"it lost frames: {spans[0].fault}" if spans else "it gave no frame to keep"
+            raise DecoderUnavailableError(why)
+        for number, span in enumerate(spans):
             self.spool.add(self._lost_row(number, span))
         tally = self.tally
         frames = tally.frames if seen is None else seen
@@ -186,6 +183,7 @@ class _Pass:
         progress, told = Progress(f"{self.video}: frames read"), 0
         with contextlib.closing(self.decoder.open(path, plan, self.tally)) as pictures:
             for picture in pictures:
+                self._leave_to_the_next(picture)
                 if plan.threads > 1 and (picture.damaged or self.tally.errors):
                     raise PlanChangedError(replace(plan, threads=1))
                 if picture.interlaced and self.settings["deinterlace"] and not plan.deinterlace:
@@ -193,8 +191,16 @@ class _Pass:
                 progress.step(picture.ordinal + 1 - told)
                 told = picture.ordinal + 1
                 yield picture
+        self._leave_to_the_next()
         if plan.threads > 1 and self.tally.errors:
             raise PlanChangedError(replace(plan, threads=1))
+
+    def _leave_to_the_next(self, picture: Picture | None = None) -> None:
+        """Leave the clip to the next decoder if one on hardware met anything at all in it."""
+        fault = self.tally.first_error or (picture and picture.damaged and picture.fault)
+        if self.decoder.hardware and fault:
+            frames = self.tally.frames
+            raise DecoderUnavailableError(f"it stopped at frame {frames}: {fault}")
 
     def _consider(self, picture: Picture, time_s: Fraction, clean: bool, encoders) -> None:
         """Give one sample its row: quarantined, dropped as a duplicate, or on its way to kept."""

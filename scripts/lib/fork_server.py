@@ -360,7 +360,7 @@ def _load() -> None:
         stamps.versions(rule)
     models.table()
     captions.count_clip_tokens("")
-    devices.cuda_devices()
+    devices.nvdec_problem()
     gc.collect()
     gc.freeze()  # what is loaded stays: no fork has to copy it because of a collection
 

@@ -78,7 +78,7 @@ def load(
     digests = [_checked(path, models.pins(*pins)) for path in paths]
     models.require_digest(paths[0], digests[0], sha256)
     entry = entry or models.table()["models"][known["weights"]]
-    where = devices.resolve(device)
+    where = device_of(name, paths, device)
     backend = _BACKENDS[known["backend"]]
     runs = backend(
         paths,
@@ -95,6 +95,24 @@ def load(
         },
     )
     return Segmenter(name, runs[0].device, "+".join(digests), runs[0].alpha, *runs[1:])
+
+
+def device_of(name: str, paths: Sequence[str | os.PathLike], device: str) -> str:
+    """'cpu' or 'cuda:N': where `load` runs segmenter `name` with the weights at `paths`.
+
+    All of it runs on one device. Raises DeviceError for a device that cannot be had.
+    """
+    from scripts.lib.backends import onnx_net, ultralytics_net
+
+    onnx, torch = onnx_net.cuda_problem, ultralytics_net.cuda_problem
+    asked = {"alpha_net": [onnx], "yolo_seg": [torch], "sam": [torch], "ram": [onnx, torch]}
+    questions = asked[models.table()["segmenters"][name]["backend"]]
+
+    def problem(cuda: str) -> str:
+        answers = (ask(path, cuda) for ask, path in zip(questions, paths, strict=True))
+        return next(filter(None, answers), "")
+
+    return devices.resolve(device, problem)
 
 
 def _checked(path: Path, pinned: Iterable[str]) -> str:

@@ -312,3 +312,51 @@ def test_sams_own_code_runs_on_weights_that_know_nothing(tmp_path):
     net = segmenters.load("sam", path, "cpu", cache=tmp_path, pins=[pin])
     (alpha,) = net.alpha([np.zeros((40, 60, 3), np.uint8)], [(5, 5, 50, 35)])
     assert alpha.shape == (40, 60) and set(np.unique(alpha)) <= {0.0, 1.0}
+
+
+# --- what a runtime says of a device ----------------------------------------------------
+
+
+def onnxruntime_with(monkeypatch, providers, session):
+    from scripts.lib.backends import onnx_net
+
+    class Refusal(Exception):
+        pass
+
+    states = types.SimpleNamespace(Fail=Refusal, RuntimeException=Refusal, EPFail=Refusal)
+    runtime = types.SimpleNamespace(
+        get_available_providers=lambda: providers,
+        set_default_logger_severity=lambda level: None,
+        InferenceSession=lambda graph, providers: session(Refusal),
+        capi=types.SimpleNamespace(onnxruntime_pybind11_state=states),
+    )
+    monkeypatch.setitem(sys.modules, "onnxruntime", runtime)
+    return onnx_net._tried(0)
+
+
+def test_onnxruntime_on_cuda_is_believed_when_a_graph_has_run(monkeypatch):
+    cuda, cpu = "CUDAExecutionProvider", "CPUExecutionProvider"
+
+    def working(refusal):
+        return types.SimpleNamespace(get_providers=lambda: [cuda], run=lambda outputs, inputs: [])
+
+    def without_libraries(refusal):
+        return types.SimpleNamespace(get_providers=lambda: [cpu])
+
+    def full(refusal):
+        raise refusal("CUDA failure 2: out of memory\n at line 1")
+
+    assert onnxruntime_with(monkeypatch, [cuda, cpu], working) == ""
+    assert "install onnxruntime-gpu" in onnxruntime_with(monkeypatch, [cpu], working)
+    assert "cuDNN libraries" in onnxruntime_with(monkeypatch, [cuda], without_libraries)
+    assert "(CUDA failure 2: out of memory)" in onnxruntime_with(monkeypatch, [cuda], full)
+
+
+def test_the_graph_that_a_device_is_tried_with_runs():
+    import onnxruntime
+
+    from scripts.lib.backends.onnx_net import _TINY
+
+    session = onnxruntime.InferenceSession(_TINY, providers=["CPUExecutionProvider"])
+    (output,) = session.run(None, {"x": np.full(1, -1, np.float32)})
+    assert output.tolist() == [0]

@@ -16,28 +16,32 @@ import numpy as np
 from scripts.lib import hdr
 from scripts.lib.containers import main_video, open_container, orientation
 from scripts.lib.decoders import Decoder, DecoderUnavailableError, Picture, Plan, Tally
+from scripts.lib.devices import asked_apart
 from scripts.lib.orientation import make_upright, sane_aspect
 
 _MILLION = 1_000_000
 
 
 @cache
-def problem() -> str | None:
-    """Why Decord cannot decode on the GPU here, or None."""
+def problem() -> str:
+    """Why Decord cannot decode on the GPU here, or "". Asking it initialises CUDA: in a child."""
+    return asked_apart(_problem)
+
+
+def _problem() -> str:
     try:
         import decord
     except (ImportError, OSError) as error:
         return f"Decord is not usable: {error}"
-    if not decord.gpu(0).exist:
-        return f"Decord {decord.__version__} was built without CUDA"
-    return None
+    return "" if decord.gpu(0).exist else f"Decord {decord.__version__} was built without CUDA"
 
 
 def cuda() -> Decoder:
     """Decord on the first CUDA device."""
     import decord
 
-    return Decoder("decord-nvdec", f"decord {decord.__version__}", partial(_frames, device="gpu"))
+    version = f"decord {decord.__version__}"
+    return Decoder("decord-nvdec", version, partial(_frames, device="gpu"), hardware=True)
 
 
 def cpu() -> Decoder:
@@ -103,9 +107,17 @@ class _Frame:
         self._rgb: np.ndarray | None = None
 
     def luma(self) -> np.ndarray:
-        self._rgb = self._reader[self._index].asnumpy()
+        self._rgb = self._read()
         return cv2.cvtColor(self._rgb, cv2.COLOR_RGB2GRAY)
 
     def rgb(self, sar: Fraction, turn, max_side: int | None) -> np.ndarray:
-        stored = self._reader[self._index].asnumpy() if self._rgb is None else self._rgb
+        stored = self._read() if self._rgb is None else self._rgb
         return make_upright(stored, sar, turn, max_side)
+
+    def _read(self) -> np.ndarray:
+        import decord
+
+        try:
+            return self._reader[self._index].asnumpy()
+        except decord.DECORDError as error:
+            raise DecoderUnavailableError(f"frame {self._index}: {error}") from error

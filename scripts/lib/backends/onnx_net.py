@@ -2,15 +2,59 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from scripts.lib.devices import DeviceError, DeviceMemoryError
+from scripts.lib.devices import DeviceError, DeviceMemoryError, asked_apart
 
+#: An ONNX graph of one Relu from x to y, both float[1], opset 13: what a device is tried with.
+_TINY = bytes.fromhex(
+    "08083a360a0c0a0178120179220452656c75120474696e795a0f0a0178120a0a08080112040a0208"
+    "01620f0a0179120a0a08080112040a02080142040a00100d"
+)
 _OUT_OF_MEMORY = ("failed to allocate memory", "out of memory", "alloc_failed")
+
+
+def cuda_problem(path: str | os.PathLike, device: str) -> str:
+    """Why ONNX Runtime cannot run the network at `path` on `device` ('cuda:N') and what helps, or
+    "". The device is tried once a process, in a child of it.
+    """
+    if Path(path).suffix != ".onnx":
+        return f"{Path(path).name} is no ONNX file, and only those run there; give the ONNX file"
+    return runtime_problem(int(device.partition(":")[2] or 0))
+
+
+@functools.cache
+def runtime_problem(index: int) -> str:
+    """Why ONNX Runtime cannot use CUDA device `index`, and what helps, or ""."""
+    return asked_apart(_tried, index)
+
+
+def _tried(index: int) -> str:
+    try:
+        import onnxruntime as ort
+    except ImportError as error:
+        return f"onnxruntime cannot be imported ({error}); install onnxruntime-gpu"
+    if "CUDAExecutionProvider" not in ort.get_available_providers():
+        return "this onnxruntime has no CUDA provider; install onnxruntime-gpu in its place"
+    ort.set_default_logger_severity(4)  # what it would print is told by the answer
+    states = ort.capi.onnxruntime_pybind11_state
+    try:
+        provider = ("CUDAExecutionProvider", {"device_id": index})
+        session = ort.InferenceSession(_TINY, providers=[provider])
+        if "CUDAExecutionProvider" not in session.get_providers():
+            return (
+                "ONNX Runtime cannot load its CUDA provider; install the CUDA and cuDNN libraries "
+                "of the version that this onnxruntime-gpu was built for"
+            )
+        session.run(None, {"x": np.ones(1, np.float32)})
+    except (states.Fail, states.RuntimeException, states.EPFail, RuntimeError) as error:
+        return f"ONNX Runtime cannot use it ({str(error).splitlines()[0]}); see nvidia-smi"
+    return ""
 
 
 class OnnxNet:

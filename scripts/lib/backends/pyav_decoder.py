@@ -51,14 +51,14 @@ def cpu() -> Decoder:
 
 def cuda() -> Decoder:
     """PyAV with FFmpeg's CUDA hwaccel; frames are downloaded, so the pixels go the CPU's way."""
-    return Decoder("pyav-nvdec", _version(), partial(_frames, hwaccel="cuda"))
+    return Decoder("pyav-nvdec", _version(), partial(_frames, hwaccel="cuda"), hardware=True)
 
 
-def cuda_problem() -> str | None:
-    """Why PyAV cannot decode with CUDA here, or None."""
+def cuda_problem() -> str:
+    """Why this PyAV cannot decode with CUDA on any machine, or ""."""
     if "cuda" not in hwdevices_available():
         return f"PyAV {av.__version__} was built without CUDA"
-    return None
+    return ""
 
 
 def _frames(path: str, plan: Plan, tally: Tally, hwaccel: str | None) -> Iterator[Picture]:

@@ -12,7 +12,7 @@ from av.error import FFmpegError
 
 from scripts.lib.complaints import Complaints
 from scripts.lib.containers import is_too_large, what_failed
-from scripts.lib.decoders import Tally
+from scripts.lib.decoders import DecoderUnavailableError, Tally
 from scripts.lib.orientation import sane_aspect, square_size
 
 _CONCEALED = "the decoder concealed lost data"
@@ -32,6 +32,17 @@ class Marks:
     is_key: bool
     fault: str  # why the frame itself is damaged
     lost_before: str  # why frames before it did not come out
+
+
+def require_software(stream, tally: Tally, complaints: Complaints, error: FFmpegError) -> None:
+    """Raise DecoderUnavailableError if it is hardware that ended a packet with an error.
+
+    It is told in the first line that FFmpeg wrote: the error's own code would be that of damage.
+    """
+    if stream.codec_context.is_hwaccel:
+        complaints.fresh()
+        why = complaints.first or what_failed(error)
+        raise DecoderUnavailableError(f"it stopped at frame {tally.frames}: {why}") from error
 
 
 class Reader:
@@ -113,6 +124,7 @@ class Reader:
         try:
             frames = self._stream.decode(packet)
         except FFmpegError as error:
+            require_software(self._stream, self._tally, self._complaints, error)
             self._fault(number, what_failed(error))
         picture, _ = self._complaints.fresh()
         if picture:

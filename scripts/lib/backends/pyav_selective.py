@@ -18,7 +18,7 @@ from typing import NoReturn
 import av
 from av.error import FFmpegError
 
-from scripts.lib.backends.pyav_reader import aspect_of
+from scripts.lib.backends.pyav_reader import aspect_of, require_software
 from scripts.lib.bitstreams import Classifier, NotUnderstoodError, classifier, settled
 from scripts.lib.complaints import Complaints
 from scripts.lib.containers import is_too_large, promised_end, seconds
@@ -142,7 +142,8 @@ class SelectiveReader:
         for packet in chain(packets, (None,)):
             try:
                 frames = stream.decode(packet)
-            except FFmpegError:
+            except FFmpegError as error:
+                require_software(stream, self._tally, self._complaints, error)
                 self._fall_back(threads=1)
             self._check_complaints()
             for frame in frames:

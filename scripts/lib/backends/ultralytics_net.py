@@ -6,8 +6,10 @@ ultralytics reads its environment when it is imported, so it must be imported by
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -16,9 +18,10 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from scripts.lib.backends import onnx_net
 from scripts.lib.backends.yolo_parts import class_index
 from scripts.lib.boxes import Detection
-from scripts.lib.devices import DeviceMemoryError
+from scripts.lib.devices import DeviceMemoryError, asked_apart
 
 
 def ultralytics(cache: str | os.PathLike = "cache") -> ModuleType:
@@ -34,6 +37,46 @@ def ultralytics(cache: str | os.PathLike = "cache") -> ModuleType:
     if package.settings["sync"]:
         package.settings.update(sync=False)
     return package
+
+
+def cuda_problem(path: str | os.PathLike, device: str) -> str:
+    """Why ultralytics cannot run the weights at `path` on `device` ('cuda:N') and what helps, or
+    "". The device is tried once a process and runtime, in a child of it.
+    """
+    path, index = Path(path), int(device.partition(":")[2] or 0)
+    if path.name.endswith("_openvino_model") or (path.is_dir() and any(path.glob("*.xml"))):
+        return f"{path.name} is an OpenVINO export, and those run on the CPU; give a .pt file"
+    problem = torch_problem(index)
+    if not problem and path.suffix == ".onnx":
+        problem = onnx_net.runtime_problem(index)
+    return problem
+
+
+@functools.cache
+def torch_problem(index: int) -> str:
+    """Why torch cannot use CUDA device `index`, and what helps, or ""."""
+    return asked_apart(_tried, index)
+
+
+def _tried(index: int) -> str:
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        return f"torch cannot be imported ({error}); install torch built for CUDA"
+    build = torch.version.cuda
+    if build is None:
+        return f"torch {torch.__version__} is built for the CPU; install one that is built for CUDA"
+    try:
+        with warnings.catch_warnings(record=True):  # the error says it again
+            torch.cuda.init()
+        torch.ones(2, device=f"cuda:{index}").sum().item()
+    except (RuntimeError, torch.cuda.DeferredCudaCallError) as error:
+        why = str(error).partition("\n")[0].partition(" Please update your GPU driver")[0]
+        return (
+            f"torch {torch.__version__}, built for CUDA {build}, cannot use it ({why}); install a "
+            "driver for that CUDA, or torch built for the driver's"
+        )
+    return ""
 
 
 def load_yolo(path: str | os.PathLike, task: str | None = None, cache: str | os.PathLike = "cache"):

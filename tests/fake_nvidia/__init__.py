@@ -1,0 +1,61 @@
+"""A driver that shows a card where there is none, compiled from the C sources beside this file.
+
+It is found through LD_LIBRARY_PATH, which a process reads when it starts: so what is to meet it
+runs as a program of its own (`python -m tests.fake_nvidia`). It proves what is asked of a driver
+and what becomes of the answers; its pictures are made up, and nothing can be computed with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from ctypes.util import find_library
+from pathlib import Path
+
+import pytest
+
+from tests.settings import ROOT
+
+DRIVER, VIDEO = "libcuda", "libnvcuvid"
+
+
+class Machine:
+    """A machine with the libraries named; `log` is what its driver was asked, by all processes."""
+
+    def __init__(self, folder: Path, *libraries: str, **environment: str) -> None:
+        compiler = shutil.which("gcc")
+        if compiler is None:
+            pytest.skip("the fake NVIDIA driver is compiled with gcc, and there is none")
+        if DRIVER in libraries and VIDEO not in libraries and find_library("nvcuvid"):
+            pytest.skip("this machine has a driver of its own, whose libnvcuvid would be found")
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in libraries:
+            source = Path(__file__).parent / f"{name}.c"
+            command = [compiler, "-shared", "-fPIC", "-O1", "-o", folder / f"{name}.so.1", source]
+            subprocess.run(command, check=True)
+        self._log = folder / "log"
+        self.environment = dict(os.environ, FAKE_CUDA_LOG=str(self._log), **environment)
+        if libraries:
+            found = filter(None, (str(folder), os.environ.get("LD_LIBRARY_PATH")))
+            self.environment["LD_LIBRARY_PATH"] = ":".join(found)
+
+    @property
+    def log(self) -> str:
+        """A line for each thing that the driver was asked for."""
+        return self._log.read_text() if self._log.exists() else ""
+
+    def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        """Python with arguments, in the project's folder; its output is taken."""
+        command = [sys.executable, *map(str, arguments)]
+        return subprocess.run(
+            command, cwd=ROOT, env=self.environment, capture_output=True, text=True
+        )
+
+    def answer(self, *arguments: str | Path):
+        """What `python -m tests.fake_nvidia` prints as JSON."""
+        done = self.run("-m", "tests.fake_nvidia", *arguments)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
