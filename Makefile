@@ -28,14 +28,14 @@ $(VENV)/.ready: $(LOCK)
 	@UV="$$(command -v uv || echo "$(PYTHON) -m uv")"; \
 	  test -x $(BIN)/python || $$UV venv --quiet --python $(PYTHON) $(VENV); \
 	  $$UV pip sync --quiet --require-hashes --python $(BIN)/python $(LOCK)
-	@$(BIN)/python -c "from scripts.lib.backends.pymatting_parts import load; load()"  # compiles once
+	@PYTHONPATH=scripts $(BIN)/python -c "from ferrari.matting.pymatting_loader import load; load()"  # compiles once
 	@touch $@
 
 demo: $(VENV)/.ready ## synthetic clips through the whole pipeline, under demo/
 	@mkdir -p demo
 	@test -f demo/truth.json || $(BIN)/python -m tests.generator demo/dataset/00_raw_videos --truth demo/truth.json
 	@cd demo && ../$(SNAKEMAKE) --snakefile ../Snakefile --configfile ../config/demo.yaml --cores $(CORES) --quiet rules host
-	@$(BIN)/python -m scripts.say_where demo
+	@$(BIN)/python scripts/tools/run_summary.py demo
 
 demo-clean: ## remove the demo's clips, dataset and reports
 	rm -rf demo
@@ -79,17 +79,17 @@ verify: $(VENV)/.ready ## prove the dataset in WORK (default: here), run with CO
 unexport ITEM
 trace: export ASKED := $(value ITEM)
 trace: $(VENV)/.ready ## what led to ITEM (an id or a file's name), and what became of it; WORK, CONFIG as for verify
-	@$(BIN)/python -m scripts.trace_item --work "$(or $(WORK),.)" $(if $(CONFIG),--config $(CONFIG)) \
+	@$(BIN)/python scripts/tools/trace_item.py --work "$(or $(WORK),.)" $(if $(CONFIG),--config $(CONFIG)) \
 	  $(if $(ALL),--all) $(if $(JSON),--json) -- "$$ASKED"
 
 lint-package: $(VENV)/.ready ## what trainers would do in silence with the folder DIR, ours or anybody's; TRAINER=kohya, ALL=1, JSON=1
-	@$(BIN)/python -m scripts.lint_package "$(DIR)" $(if $(TRAINER),--trainer $(TRAINER)) \
+	@$(BIN)/python scripts/tools/lint_package.py "$(DIR)" $(if $(TRAINER),--trainer $(TRAINER)) \
 	  $(if $(ALL),--all) $(if $(JSON),--json)
 
 real: $(VENV)/.ready ## the pipeline on the real footage under FERRARI_SHARED, into real/
-	$(BIN)/python -m scripts.prepare_real $(FERRARI_SHARED) real
+	$(BIN)/python scripts/tools/link_real_footage.py $(FERRARI_SHARED) real
 	cd real && ../$(SNAKEMAKE) --snakefile ../Snakefile --configfile real.yaml --cores $(CORES) --resources gpu=1 --quiet rules host
-	@$(BIN)/python -m scripts.say_where real
+	@$(BIN)/python scripts/tools/run_summary.py real
 
 bench: $(VENV)/.ready $(BENCH_VENV)/.ready ## against what one would chain by hand (an hour or two); BENCH="--quick --only masks"
 	$(BIN)/python -m bench $(BENCH)
@@ -103,9 +103,10 @@ $(BENCH_VENV)/.ready: $(BENCH_LOCK) | $(VENV)/.ready
 	  $$UV pip sync --quiet --require-hashes --python $(BENCH_VENV)/bin/python $(BENCH_LOCK)
 	@touch $@
 
-lint: $(VENV)/.ready ## ruff, snakefmt, snakemake --lint
+lint: $(VENV)/.ready ## ruff, import-linter, snakefmt, snakemake --lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	PYTHONPATH=scripts $(BIN)/lint-imports
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/python -m tests.lint_workflow
 

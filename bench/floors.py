@@ -47,7 +47,7 @@ def _run(queue, tensors: list[np.ndarray], inputs: int) -> dict[str, int]:
 def _compiled(graph: str, output: int | None, threads: int, any_size: bool = False):
     import openvino as ov
 
-    from scripts.lib.backends.openvino_net import free_size
+    from ferrari.networks.backends.openvino_runtime import free_size
 
     path, core = Path(graph), ov.Core()
     model = core.read_model(next(path.glob("*.xml")) if path.is_dir() else path)
@@ -72,7 +72,7 @@ def write_plain_alphas(
     """
     import cv2
 
-    from scripts.lib.backends.alpha_net import network_size
+    from ferrari.networks.backends.alpha_net import network_size
 
     mean, std = (np.asarray(entry["input"][key], np.float32) for key in ("mean", "std"))
     nets: dict[tuple[int, int], Callable] = {}
@@ -96,7 +96,7 @@ def _plain_net(weights: str, high: int, wide: int) -> Callable:
     """The network for one size: as it was exported, or with each size in it scaled."""
     import openvino as ov
 
-    from scripts.lib.backends.openvino_net import free_size
+    from ferrari.networks.backends.openvino_runtime import free_size
 
     model = ov.Core().read_model(weights)
     if model.input(0).get_partial_shape() != ov.PartialShape([1, 3, high, wide]):

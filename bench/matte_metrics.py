@@ -1,7 +1,7 @@
 """How good a matte is: connectivity, and the colour of what is laid over a new background.
 
-SAD, MSE and gradient error are in `scripts.lib.mattes`; with connectivity they are the four of
-Rhemann et al. 2009, "A Perceptually Motivated Online Benchmark for Image Matting".
+SAD, MSE and gradient error are in `ferrari.matting.alpha_refinement`; with connectivity they are
+the four of Rhemann et al. 2009, "A Perceptually Motivated Online Benchmark for Image Matting".
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from scripts.lib import mattes
+from ferrari.matting import alpha_refinement
 
 _STEP, _SLACK = 0.1, 0.15  # section 4 of the paper, and its authors' own code
 _BAND_PX = 8
@@ -65,8 +65,8 @@ def errors(alpha_u8: np.ndarray, truth_u8: np.ndarray) -> dict[str, float]:
     """SAD, MSE, gradient and connectivity of HxW uint8 alpha; all but MSE in thousands."""
     alpha, truth = alpha_u8 / 255, truth_u8 / 255
     return {
-        "SAD": mattes.sad(alpha, truth),
-        "MSE": mattes.mse(alpha, truth),
-        "Grad": mattes.gradient_error(alpha, truth),
+        "SAD": alpha_refinement.sad(alpha, truth),
+        "MSE": alpha_refinement.mse(alpha, truth),
+        "Grad": alpha_refinement.gradient_error(alpha, truth),
         "Conn": connectivity_error(alpha, truth),
     }

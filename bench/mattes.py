@@ -18,7 +18,8 @@ from bench import part_masks, peers, prepare
 from bench.matte_metrics import composite_error, errors
 from bench.measure import ROOT, PeerMissingError, run, task
 from bench.prepare import Bench
-from scripts.lib import images, ledger
+from ferrari.images import image_files
+from ferrari.ledger import tables
 from tests.generator.render import render_frame
 from tests.generator.spec import ClipSpec, FigureSpec
 
@@ -83,7 +84,7 @@ def sets(dataset: Path, count: int) -> list[Judged]:
 def cut_by_us(bench: Bench, dataset: Path, judged: Judged, weights: Path, **changed) -> Path:
     """Cut the set out with these `mask` settings; the folder of the cut-outs."""
     table = dataset / f"02_yolo_crops/{judged.name.split()[0]}.csv"
-    ledger.write_stage(table, "crop", judged.rows)
+    tables.write_stage(table, "crop", judged.rows)
     settings = prepare.section("mask", weights=str(weights), device="cpu", **changed)
     task(
         "mask",
@@ -118,7 +119,7 @@ def judge(judged: Judged, folder: Path) -> dict[str, float]:
     found = []
     for item, truth in judged.truths.items():
         path = folder / f"{item}.png"
-        rgba = images.read(path) if path.exists() else np.zeros((*truth.shape, 4), np.uint8)
+        rgba = image_files.read(path) if path.exists() else np.zeros((*truth.shape, 4), np.uint8)
         figures = errors(rgba[..., 3], truth)
         if item in judged.over:
             figures["Colour"] = composite_error(rgba, *judged.over[item], truth / 255)

@@ -12,9 +12,12 @@ from markupsafe import Markup
 
 from bench.goals import AT_LEAST, GOALS
 from bench.results import Part, Row, figure
-from scripts.lib.display import script_json
+from ferrari.common.visible_text import script_json
 
-_TEMPLATES = (Path(__file__).parent, Path(__file__).parents[1] / "scripts/lib/templates")
+_TEMPLATES = (
+    Path(__file__).parent,
+    Path(__file__).parents[1] / "scripts/ferrari/reports/templates",
+)
 _MET, _MISSED = "#2f9e78", "#cf5240"
 _SIZE = re.compile(r"^(dry run|no-op run), ([\d,]+) videos$")
 

@@ -12,7 +12,7 @@ from bench.measure import Cost, by_turns, process, ratio, run, shared_out, task,
 from bench.prepare import Bench
 from bench.reference import same_boxes
 from bench.results import Part, Row, throughput_row
-from scripts.lib import ledger
+from ferrari.ledger import tables
 
 _YOLO, _LEAN = "yolo predict", "yolo predict, crops alone (save=False)"
 _STEADY = "ours, without start and loading"
@@ -39,8 +39,8 @@ def measure(bench: Bench) -> Part:
 
 def _costs(bench: Bench, dataset: Path, rows, weights: Path, size: int) -> dict[str, list[Cost]]:
     one, full = (dataset / f"01_extracted_frames/{name}.csv" for name in ("one", "all"))
-    ledger.write_stage(one, "extract", rows[:1])
-    ledger.write_stage(full, "extract", rows)
+    tables.write_stage(one, "extract", rows[:1])
+    tables.write_stage(full, "extract", rows)
     prepare.linked(dataset / "in", [dataset / row["path"] for row in rows])
     contenders = {
         "ours": partial(prepare.crop_task, bench, dataset, [full], weights, size),
@@ -92,7 +92,7 @@ def _same(bench: Bench, dataset: Path, rows, weights: Path, size: int) -> float:
     """Share of the frames with the boxes that the yolo command finds."""
     prepare.crop_task(bench, dataset, [dataset / "01_extracted_frames/all.csv"], weights, size)
     ours = defaultdict(list)
-    for row in ledger.read_stage(dataset / "02_yolo_crops/all.csv", "crop"):
+    for row in tables.read_stage(dataset / "02_yolo_crops/all.csv", "crop"):
         if row["x1"]:
             ours[row["parent"]].append([float(row[k]) for k in ("x1", "y1", "x2", "y2")])
     settings = prepare.detect_settings(weights, size)

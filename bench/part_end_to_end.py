@@ -14,7 +14,7 @@ from bench import clips, peers, prepare
 from bench.measure import ROOT, Cost, PeerMissingError, by_turns, ratio, run, wall
 from bench.prepare import Bench
 from bench.results import Part, Row
-from scripts.lib import names
+from ferrari.ledger import item_ids
 
 _OURS, _REFINED, _FULL = "ours, to the cut-outs", "ours, refined (default)", "ours, everything"
 _CHAIN = "ffmpeg + yolo + rembg"
@@ -66,7 +66,7 @@ def _costs(
     bench: Bench, folder: Path, source: Path, raws: Sequence[Path], isnet: Path | None
 ) -> dict[str, list[Cost]]:
     stage = "03_masked_subjects" if isnet else "02_yolo_crops"
-    targets = [f"dataset/{stage}/{names.video_id(raw.name)}.csv" for raw in raws]
+    targets = [f"dataset/{stage}/{item_ids.video_id(raw.name)}.csv" for raw in raws]
     plain = {"refine": False, "foreground": False}
     ours = partial(_snakemake, bench, folder, source, isnet)
     if isnet:

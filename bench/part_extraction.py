@@ -12,7 +12,7 @@ from bench import clips, peers, prepare
 from bench.measure import Cost, PeerMissingError, by_turns, ratio, run, task, wall
 from bench.prepare import Bench
 from bench.results import Part, Row, throughput_row
-from scripts.lib import ledger
+from ferrari.ledger import tables
 
 _DECORD, _PYAV = "decord get_batch", "PyAV full decode"
 _FFMPEG, _TUNED = "ffmpeg chain", "ffmpeg chain, WebP method 2"
@@ -65,7 +65,7 @@ def _group(bench: Bench, group: clips.Group) -> tuple[dict[str, list[Cost]], flo
     prepare.probed(dataset, raws)
     ours = partial(task, "extract", raws=raws, dataset=dataset, settings=settings, threads=threads)
     ours()  # the first run reads the clips from the disk for everybody
-    kept = {n: ledger.kept(rows) for n, rows in prepare.frame_rows(dataset, raws).items()}
+    kept = {n: tables.kept(rows) for n, rows in prepare.frame_rows(dataset, raws).items()}
     truth = task("reference_frames", raws=raws, settings=settings).said
     same = [[int(row["pts"]) for row in kept[name]] == pts for name, pts in truth.items()]
     wanted = {name: [int(row["frame"]) for row in rows] for name, rows in kept.items()}

@@ -15,8 +15,11 @@ from bench.measure import Cost, by_turns, process, ratio, run, shared_out, task,
 from bench.prepare import Bench
 from bench.reference import matte_error
 from bench.results import Part, Row, throughput_row
-from scripts.lib import images, ledger, models
-from scripts.lib.backends.alpha_net import network_size
+from ferrari.images import image_files
+from ferrari.ledger import tables as ledger_tables
+from ferrari.ledger.columns import KEPT
+from ferrari.networks import weight_files
+from ferrari.networks.backends.alpha_net import network_size
 from tests.generator.render import render_frame
 from tests.generator.spec import ClipSpec, FigureSpec
 
@@ -56,7 +59,7 @@ def _real_crops(bench: Bench, dataset: Path, most: int) -> list[dict[str, str]]:
     clips = prepare.clips_with_people(bench, 3 if bench.quick else 10)
     frames = prepare.frames(dataset, clips, 4.0, most)
     weights, _, size = peers.yolo_weights()
-    return ledger.kept(prepare.crops(bench, dataset, frames, "real", weights, size))
+    return ledger_tables.kept(prepare.crops(bench, dataset, frames, "real", weights, size))
 
 
 def _costs(bench: Bench, dataset: Path, rows: Sequence[Mapping], weights: Path) -> dict:
@@ -84,7 +87,7 @@ def _costs(bench: Bench, dataset: Path, rows: Sequence[Mapping], weights: Path) 
 
 
 def _isnet() -> Mapping:
-    return models.table()["models"]["isnet"]
+    return weight_files.table()["models"]["isnet"]
 
 
 def _sizes(rows: Sequence[Mapping]) -> list[tuple[int, int]]:
@@ -171,8 +174,8 @@ def keyed(dataset: Path, most: int | None) -> tuple[list[dict], dict[str, np.nda
     folder, rows, truths = peers.shared() / "media/gt/chroma_mdn_man", [], {}
     for picture in sorted((folder / "img").glob("*.jpg"))[:most]:
         name = f"keyed-f{int(picture.stem):06d}-p0"
-        rows.append(crop_row(dataset, "keyed", name, images.read(picture)))
-        mask = images.read(folder / "mask" / f"{picture.stem}.png")
+        rows.append(crop_row(dataset, "keyed", name, image_files.read(picture)))
+        mask = image_files.read(folder / "mask" / f"{picture.stem}.png")
         truths[name] = mask if mask.ndim == 2 else mask[..., 0]
     return rows, truths
 
@@ -182,14 +185,14 @@ def crop_row(dataset: Path, video: str, item: str, image_rgb: np.ndarray) -> dic
     folder = dataset / "02_yolo_crops" / video
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{item}.png"
-    digest = images.write_checked(path, images.encode_png(image_rgb), image_rgb.shape)
+    digest = image_files.write_checked(path, image_files.encode_png(image_rgb), image_rgb.shape)
     height, width = image_rgb.shape[:2]
     box = {"x1": 0, "y1": 0, "x2": width, "y2": height}
-    return ledger.row(
+    return ledger_tables.row(
         "crop",
         item=item,
         parent=item.rpartition("-")[0],
-        outcome=ledger.KEPT,
+        outcome=KEPT,
         reason="OK",
         path=path.relative_to(dataset).as_posix(),
         sha256=digest,
@@ -200,7 +203,7 @@ def crop_row(dataset: Path, video: str, item: str, image_rgb: np.ndarray) -> dic
 
 def _table(dataset: Path, name: str, rows: Sequence[Mapping]) -> Path:
     path = dataset / f"02_yolo_crops/{name}.csv"
-    ledger.write_stage(path, "crop", rows)
+    ledger_tables.write_stage(path, "crop", rows)
     return path
 
 
@@ -228,7 +231,7 @@ def _ours_or_nothing(path: Path, truth: np.ndarray) -> np.ndarray:
 
 
 def _alpha(path: Path) -> np.ndarray:
-    return images.read(path)[..., 3]
+    return image_files.read(path)[..., 3]
 
 
 def _error_rows(name: str, errors: Mapping[str, Sequence[float]]) -> list[Row]:

@@ -7,7 +7,7 @@ from bench.goals import LONG_S, SHORT_S
 from bench.measure import Cost, median, task
 from bench.prepare import Bench
 from bench.results import Part, Row
-from scripts.lib import ledger
+from ferrari.ledger import tables
 
 
 def measure(bench: Bench) -> Part:
@@ -43,6 +43,6 @@ def _extract(bench: Bench, seconds: int, part: Part) -> Cost:
         threads=prepare.threads(),
     )
     rows = prepare.frame_rows(dataset, [clip])[clip.name]
-    kept = len(ledger.kept(rows))
+    kept = len(tables.kept(rows))
     part.notes.append(f"{seconds} s of footage: {kept} frames kept, {cost.wall_s:.0f} s")
     return cost

@@ -13,7 +13,9 @@ import yaml
 from bench import peers
 from bench.measure import ROOT, run, task
 from bench.results import Part
-from scripts.lib import images, ledger, names
+from ferrari.images import image_files
+from ferrari.ledger import item_ids
+from ferrari.ledger import tables as ledger_tables
 from tests.generator.render import render_frame
 from tests.generator.spec import ClipSpec, FigureSpec
 
@@ -68,8 +70,8 @@ def probed(dataset: Path, clips: Sequence[Path]) -> None:
 def frame_rows(dataset: Path, clips: Sequence[Path]) -> dict[str, list[dict[str, str]]]:
     """Rows of stage 1's tables, by file name."""
     return {
-        clip.name: ledger.read_stage(
-            dataset / f"01_extracted_frames/{names.video_id(clip.name)}.csv", "extract"
+        clip.name: ledger_tables.read_stage(
+            dataset / f"01_extracted_frames/{item_ids.video_id(clip.name)}.csv", "extract"
         )
         for clip in clips
     }
@@ -80,7 +82,7 @@ def frames(dataset: Path, clips: Sequence[Path], fps: float, most: int) -> list[
     probed(dataset, clips)
     settings = extract_settings(fps=fps, duplicate_delta=0.0)
     task("extract", raws=list(clips), dataset=dataset, settings=settings, threads=2)
-    rows = [row for each in frame_rows(dataset, clips).values() for row in ledger.kept(each)]
+    rows = [row for each in frame_rows(dataset, clips).values() for row in ledger_tables.kept(each)]
     return spread(rows, most)
 
 
@@ -96,9 +98,9 @@ def crops(
 ) -> list[dict[str, str]]:
     """Stage 2's rows for a table of frames."""
     table = dataset / f"01_extracted_frames/{video}.csv"
-    ledger.write_stage(table, "extract", rows)
+    ledger_tables.write_stage(table, "extract", rows)
     crop_task(bench, dataset, [table], weights, size)
-    return ledger.read_stage(dataset / f"02_yolo_crops/{video}.csv", "crop")
+    return ledger_tables.read_stage(dataset / f"02_yolo_crops/{video}.csv", "crop")
 
 
 def detect_settings(weights: Path, size: int) -> dict:
@@ -134,7 +136,7 @@ def warm_rembg(bench: Bench, isnet: Path) -> None:
     figure = FigureSpec(seed=1)
     drawn = render_frame(ClipSpec(seed=1, width=160, height=120, figures=(figure,)), 0)
     (folder / "in").mkdir()
-    (folder / "in/drawn.png").write_bytes(images.encode_png(drawn.frame_rgb))
+    (folder / "in/drawn.png").write_bytes(image_files.encode_png(drawn.frame_rgb))
     env = peers.rembg_env(isnet, bench.work / "rembg_home")
     run(peers.rembg_folder(folder / "in", folder / "out", "-a"), env=env)
 

@@ -21,7 +21,9 @@ from pathlib import Path
 import yaml
 
 from bench.measure import ROOT
-from scripts.lib import environments, ledger, names
+from ferrari.backgrounds import scene_bank
+from ferrari.ledger import item_ids
+from ferrari.ledger.columns import COLUMNS
 
 #: Videos whose records Snakemake writes; more than lend their scenes to others by default (24).
 SEEDS = 30
@@ -61,7 +63,7 @@ def finished(folder: Path, count: int) -> None:
     made = list(outputs)
     if count > SEEDS:
         raw_files(folder, count)
-        lends_none = (n for n in range(SEEDS) if names.video_id(file_name(n)) not in pinned)
+        lends_none = (n for n in range(SEEDS) if item_ids.video_id(file_name(n)) not in pinned)
         made += _clone(folder, outputs, next(lends_none), range(SEEDS, count))
     now = time.time_ns()  # younger than every script, and none older than its inputs
     for path in made:
@@ -71,11 +73,11 @@ def finished(folder: Path, count: int) -> None:
 def _pin(folder: Path) -> list[str]:
     """Pin the seeds' scenes, as a run does when it starts: later videos change nothing."""
     defaults = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    seeds = sorted(names.video_id(file_name(number)) for number in range(SEEDS))
+    seeds = sorted(item_ids.video_id(file_name(number)) for number in range(SEEDS))
     table = folder / "dataset/environments_pinned.csv"
     wanted = defaults["augment"]["environment_clips"]
-    pinned = environments.pinned_clips(str(table), seeds, defaults["seed"], wanted)
-    environments.pin(str(table), pinned)
+    pinned = scene_bank.pinned_clips(str(table), seeds, defaults["seed"], wanted)
+    scene_bank.pin(str(table), pinned)
     return pinned
 
 
@@ -90,8 +92,8 @@ def _write(path: Path, rule: str) -> None:
     """An empty table of the stage that `rule` writes; an empty file where it writes none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.StringIO()
-    if path.suffix == ".csv" and ledger.COLUMNS.get(rule):
-        csv.writer(buffer, lineterminator="\n").writerow(ledger.COLUMNS[rule])
+    if path.suffix == ".csv" and COLUMNS.get(rule):
+        csv.writer(buffer, lineterminator="\n").writerow(COLUMNS[rule])
     path.write_text(buffer.getvalue())
 
 
@@ -103,8 +105,8 @@ def _clone(
     The records of jobs over all videos get the new ones among their inputs.
     """
     model_file = file_name(seed)
-    model = names.video_id(model_file)
-    videos = {number: names.video_id(file_name(number)) for number in numbers}
+    model = item_ids.video_id(model_file)
+    videos = {number: item_ids.video_id(file_name(number)) for number in numbers}
     own = {path: rule for path, rule in outputs.items() if model in path}
     made = []
     for path, rule in own.items():
@@ -115,7 +117,7 @@ def _clone(
             made.append(there)
             text = record.replace(model, video).replace(model_file, file_name(number))
             _record_file(folder, there).write_text(text)
-    seeds = [names.video_id(file_name(number)) for number in range(SEEDS)]
+    seeds = [item_ids.video_id(file_name(number)) for number in range(SEEDS)]
     for path in outputs:
         if not any(seed in path for seed in seeds):
             record = _widened(_record(folder, path), model, list(videos.values()))

@@ -38,9 +38,9 @@ def cpu_s() -> float:
 @task
 def probe(raws: list[str], dataset: str, settings: dict) -> Callable:
     """Stage 0 for each clip."""
-    from scripts.lib.names import video_id
+    from ferrari.ledger.item_ids import video_id
 
-    stage = importlib.import_module("scripts.00_probe_video").probe_video
+    stage = importlib.import_module("00_probe_video").probe_video
 
     def work() -> None:
         for raw in map(Path, raws):
@@ -60,9 +60,9 @@ def probe(raws: list[str], dataset: str, settings: dict) -> Callable:
 @task
 def extract(raws: list[str], dataset: str, settings: dict, threads: int) -> Callable:
     """Stage 1 for each clip, after `probe`."""
-    from scripts.lib.names import video_id
+    from ferrari.ledger.item_ids import video_id
 
-    stage = importlib.import_module("scripts.01_extract_frames").extract_video
+    stage = importlib.import_module("01_extract_frames").extract_video
 
     def work() -> None:
         for raw in map(Path, raws):
@@ -102,7 +102,7 @@ def crop(
     dataset: str, weights: str, settings: dict, cache: str, threads: int, tables: list[str]
 ) -> Callable:
     """Stage 2 on a table of frames, loading included; of two tables, the second less the first."""
-    stage = importlib.import_module("scripts.02_yolo_crop").crop_video
+    stage = importlib.import_module("02_yolo_crop").crop_video
 
     def work(table: str) -> None:
         video = Path(table).stem
@@ -132,7 +132,7 @@ def mask(
     tables: list[str],
 ) -> Callable:
     """Stage 3 on a table of crops, as `crop`; the cut-outs go to `out`."""
-    stage = importlib.import_module("scripts.03_mask_subject").mask_video
+    stage = importlib.import_module("03_mask_subject").mask_video
 
     def work(table: str) -> None:
         stage(
@@ -159,7 +159,7 @@ def decord_batch(
     """decord's get_batch of the very frames that we keep, sixteen at a time, encoded as ours."""
     import decord
 
-    from scripts.lib.images import encode_webp
+    from ferrari.images.image_files import encode_webp
 
     folder = Path(out)
 
@@ -180,7 +180,7 @@ def decord_batch(
 def pyav_plain(raws: list[str], out: str, settings: dict, threads: int) -> Callable:
     """PyAV, every frame decoded, the same choice of frames and the same output, one by one."""
     from bench.reference import chosen
-    from scripts.lib.images import encode_webp
+    from ferrari.images.image_files import encode_webp
 
     folder = Path(out)
 
@@ -235,7 +235,7 @@ def network_alone(
 @task
 def yolo_boxes(source: str, weights: str, settings: dict, cache: str) -> Callable:
     """Boxes by picture, as the yolo command finds them in a folder."""
-    from scripts.lib.backends.ultralytics_net import load_yolo
+    from ferrari.networks.backends.ultralytics_runtime import load_yolo
 
     def work() -> dict[str, list]:
         results = load_yolo(weights, cache=cache).predict(

@@ -3,7 +3,7 @@
 # Output:  <audit>/ledger.parquet, <dataset>/croissant.json; <audit>/runs/<time>/ is written by the
 #          Snakefile's handlers (RECORD), and no rule reads it
 
-from scripts.lib.run_record import Recorder
+from ferrari.provenance.run_record import Recorder
 
 AUDIT = config["audit"]
 LEDGER = f"{AUDIT}/ledger.parquet"

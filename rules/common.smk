@@ -9,21 +9,29 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
-from scripts.lib import (
-    advice,
-    commands,
-    environments,
-    models,
-    overrides,
-    raw_files,
-    runlock,
-    settings,
-    stages,
+# The library lies in scripts/. It comes first, so that neither an installed package of the same name
+# nor the `scripts` of a workflow that includes this one is taken for it.
+RULES_FOLDER = workflow.current_basedir.get_path_or_uri(secret_free=True)
+sys.path.insert(
+    0, os.path.join(os.path.dirname(os.path.abspath(RULES_FOLDER)), "scripts")
 )
-from scripts.lib.commands import stage_command
-from scripts.lib.devices import cuda_devices, nvdec_problem
-from scripts.lib.names import VIDEO_ID, find_videos
-from scripts.lib.provenance import code_digest
+
+from ferrari.backgrounds import scene_bank
+from ferrari.captions import overrides
+from ferrari.common import settings
+from ferrari.jobs import error_advice, run_lock
+from ferrari.jobs.stage_command import (
+    offer_warm_workers,
+    set_environment,
+    stage_command,
+    write_config,
+)
+from ferrari.ledger import stages
+from ferrari.ledger.item_ids import VIDEO_ID, find_videos
+from ferrari.networks import weight_files
+from ferrari.processes.devices import cuda_devices, nvdec_problem
+from ferrari.provenance.code_digest import code_digest
+from ferrari.video import raw_files
 
 # Building the graph makes millions of objects and hardly a cycle; looking for cycles among them, as
 # Python does, takes a sixth of the time. On again when jobs start (`collect_again`).
@@ -36,11 +44,11 @@ except settings.SettingsError as error:
 
 #: What runs the stages: this Python, or that of the environment that Snakemake deploys for them.
 PYTHON = "python" if workflow.deployment_settings.deployment_method else sys.executable
-commands.tell(PYTHON, config)
+set_environment(PYTHON, config)
 # A job that a cluster runs has a Snakemake and a node of its own, and no use for a warm worker.
-commands.offer_warm_workers(workflow.is_main_process and config["warm_workers"])
+offer_warm_workers(workflow.is_main_process and config["warm_workers"])
 if not workflow.is_main_process:
-    commands.write_config(config)
+    write_config(config)
 
 DATASET = config["dataset"]
 QC = config["qc_reports"]
@@ -63,16 +71,16 @@ if not os.path.isdir(RAW):
 
 if workflow.is_main_process:
     try:
-        advice.require_writable(".")
-        if busy := runlock.clear_stale():
+        error_advice.require_writable(".")
+        if busy := run_lock.clear_stale():
             logger.warning(busy)
     except OSError as error:
-        raise WorkflowError(str(error), advice.of_error(error)) from error
+        raise WorkflowError(str(error), error_advice.of_error(error)) from error
 
 try:
     VIDEOS = find_videos(RAW)
 except OSError as error:
-    raise WorkflowError(str(error), advice.of_error(error)) from error
+    raise WorkflowError(str(error), error_advice.of_error(error)) from error
 
 #: The reports in the order of flow; each has a CSV of checks, one of figures per clip, and a page.
 REPORTS = (
@@ -161,7 +169,7 @@ def on_gpu(section):
         return int(device.startswith("cuda"))
     if PYTHON != sys.executable or not workflow.is_main_process:
         return 1
-    from scripts.lib import detectors, segmenters
+    from ferrari.networks import detectors, segmenters
 
     weights = [str(w.path) for w in weights_of(section)]
     if section == "detect":
@@ -172,25 +180,25 @@ def on_gpu(section):
 
 
 def weights_of(section):
-    """The weights that `detect` or `mask` loads, as models.Weights."""
+    """The weights that `detect` or `mask` loads, as weight_files.Weights."""
     try:
-        found = models.wanted(config, section)
+        found = weight_files.wanted(config, section)
         for (
             weights
         ) in found:  # Snakemake takes a missing input for unchanged where the output is
-            models.require_place(weights, section)
+            weight_files.require_place(weights, section)
         return found
-    except models.ModelError as error:
+    except weight_files.ModelError as error:
         raise WorkflowError(str(error)) from error
 
 
 def weights_files(section):
     """Those of them that have to be there first; the repository's own are pinned by their entry."""
-    return [str(w.path) for w in weights_of(section) if not models.is_ours(w)]
+    return [str(w.path) for w in weights_of(section) if not weight_files.is_ours(w)]
 
 
 PINNED_CSV = f"{DATASET}/environments_pinned.csv"
-PINNED = environments.pinned_clips(
+PINNED = scene_bank.pinned_clips(
     PINNED_CSV, list(VIDEOS), config["seed"], config["augment"]["environment_clips"]
 )
 
@@ -199,11 +207,11 @@ def require_dataset():
     """Before the first job: the dataset and the reports can be written, and by this run alone."""
     try:
         for folder in (DATASET, QC):
-            advice.require_writable(folder)
-        runlock.require(DATASET)
+            error_advice.require_writable(folder)
+        run_lock.require(DATASET)
     except OSError as error:
-        raise WorkflowError(str(error), advice.of_error(error)) from error
-    except runlock.RunningError as error:
+        raise WorkflowError(str(error), error_advice.of_error(error)) from error
+    except run_lock.RunningError as error:
         raise WorkflowError(str(error)) from error
 
 
@@ -220,9 +228,9 @@ def pin_environments():
     if targets and targets <= ONLY_LOOK:
         return
     require_dataset()
-    commands.write_config(config)
+    write_config(config)
     if not config["augment"]["environment_folder"]:
-        environments.pin(PINNED_CSV, PINNED)
+        scene_bank.pin(PINNED_CSV, PINNED)
 
 
 def collect_again():
@@ -239,9 +247,7 @@ def user_pictures():
     folder = config["augment"]["environment_folder"]
     if not os.path.isdir(folder):
         raise WorkflowError(f"augment.environment_folder: there is no folder {folder}")
-    return [
-        os.path.join(folder, file) for file in environments.pictures(folder).values()
-    ]
+    return [os.path.join(folder, file) for file in scene_bank.pictures(folder).values()]
 
 
 def begin(record):
@@ -249,4 +255,4 @@ def begin(record):
     try:
         record.start()
     except OSError as error:
-        raise WorkflowError(str(error), advice.of_error(error)) from error
+        raise WorkflowError(str(error), error_advice.of_error(error)) from error

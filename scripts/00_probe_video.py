@@ -1,16 +1,20 @@
 """Stage 0: is this raw file a video that can be used? One row, one verdict, never a traceback.
 
-The file is looked at in a child process with limits (see `scripts.lib.sandbox`); what it is
-refused for is listed in `scripts.lib.verdicts.VERDICTS`. A refused file is copied, or linked where
-the file system can, to `bad_videos/<VERDICT>/`, with a line in the table that says why.
+The file is looked at in a child process with limits (see `ferrari.processes.limited_call`); what it
+is refused for is listed in `ferrari.video.clip_verdicts.VERDICTS`. A refused file is copied, or
+linked where the file system can, to `bad_videos/<VERDICT>/`, with a line in the table that says
+why.
 """
 
-from scripts.lib import ledger, probing, raw_files
-from scripts.lib.containers import is_too_large
-from scripts.lib.refusals import clear_video, refuse_video
-from scripts.lib.sandbox import Failure, run_limited
-from scripts.lib.stamps import seal
-from scripts.lib.verdicts import OF_STAGE_0, OK, TOO_LARGE
+from ferrari.ledger import tables
+from ferrari.ledger.columns import KEPT, QUARANTINED
+from ferrari.ledger.refused_files import clear_video, refuse_video
+from ferrari.processes.failures import Failure
+from ferrari.processes.limited_call import run_limited
+from ferrari.provenance.table_stamps import seal
+from ferrari.video import probing, raw_files
+from ferrari.video.clip_verdicts import OF_STAGE_0, OK, TOO_LARGE
+from ferrari.video.containers import is_too_large
 
 
 def probe_video(
@@ -26,11 +30,11 @@ def probe_video(
     fine = look.verdict == OK
     clear_video(video, OF_STAGE_0, dataset)
     refused_path = "" if fine else refuse_video(raw, file, look.verdict, dataset)
-    row = ledger.row(
+    row = tables.row(
         "probe",
         item=video,
         parent=file,
-        outcome=ledger.KEPT if fine else ledger.QUARANTINED,
+        outcome=KEPT if fine else QUARANTINED,
         reason=look.verdict,
         value=value,
         threshold=threshold,
@@ -41,7 +45,7 @@ def probe_video(
         detail=look.detail,
         **look.facts,
     )
-    ledger.write_stage(out_csv, "probe", [row])
+    tables.write_stage(out_csv, "probe", [row])
 
 
 def _read_and_look(raw: str, settings: dict) -> tuple[probing.Look, str, int | str]:
@@ -87,7 +91,7 @@ def _apply_bounds(look: probing.Look, settings: dict) -> tuple[probing.Look, obj
 
 
 def run(job) -> None:
-    """The job of the rule `probe` (see `scripts.lib.jobs`)."""
+    """The job of the rule `probe` (see `ferrari.jobs.stage_job`)."""
     probe_video(
         raw=job.params.raw,
         file=job.params.file,

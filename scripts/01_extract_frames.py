@@ -11,15 +11,19 @@ limits.
 from fractions import Fraction
 from pathlib import Path
 
-from scripts.lib import ledger, raw_files
-from scripts.lib.decoders import Decoder, DecoderUnavailableError, candidates
-from scripts.lib.extraction import QUARANTINE_REASONS, Extraction, extract, forget
-from scripts.lib.files import whole_folder
-from scripts.lib.refusals import clear_frames, clear_video, refuse_video
-from scripts.lib.sandbox import Failure, run_limited
-from scripts.lib.spool import Spool
-from scripts.lib.stamps import seal
-from scripts.lib.verdicts import REJECTED
+from ferrari.common.atomic_files import whole_folder
+from ferrari.ledger import tables
+from ferrari.ledger.columns import KEPT, QUARANTINED
+from ferrari.ledger.refused_files import clear_frames, clear_video, refuse_video
+from ferrari.ledger.spooled_rows import Spool
+from ferrari.processes.failures import Failure
+from ferrari.processes.limited_call import run_limited
+from ferrari.provenance.table_stamps import seal
+from ferrari.video import raw_files
+from ferrari.video.clip_verdicts import REJECTED
+from ferrari.video.decoding.base import Decoder, DecoderUnavailableError
+from ferrari.video.decoding.registry import candidates
+from ferrari.video.extraction import QUARANTINE_REASONS, Extraction, extract, forget
 
 NO_DECODER = "NO_DECODER"  # no decoder that the setting allows takes the clip
 
@@ -42,15 +46,15 @@ def extract_video(
     one that stage 0 looked at, before and after its frames are taken.
     """
     folder = Path(out_csv).with_suffix("")
-    probed = ledger.read_stage(probe_csv, "probe")[0]
+    probed = tables.read_stage(probe_csv, "probe")[0]
     clear_frames(video, QUARANTINE_REASONS, dataset)
     clear_video(video, (REJECTED,), dataset)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with Spool(folder.parent) as spool:
-        rejection: list[ledger.Row] = []
-        common: ledger.Row = {}
+        rejection: list[tables.Row] = []
+        common: tables.Row = {}
         with whole_folder(folder) as scratch:
-            if probed["outcome"] == ledger.KEPT:
+            if probed["outcome"] == KEPT:
                 read = _probed_file(raw, probed, probe_csv)
                 result = _extract_limited(
                     *(raw, video, scratch, dataset, settings, probed, threads, max_megapixels),
@@ -59,11 +63,11 @@ def extract_video(
                 _check_still(read, raw, video, dataset)
                 rejection = _rejection(result, raw, probed, dataset)
                 common = {} if isinstance(result, Failure) else result.common
-        with ledger.streamed_table(out_csv, "extract") as write:
+        with tables.streamed_table(out_csv, "extract") as write:
             for row in rejection:
                 write(row)
             for row in spool if common else ():
-                if row["outcome"] == ledger.KEPT:
+                if row["outcome"] == KEPT:
                     row["path"] = (folder / str(row["path"])).relative_to(dataset).as_posix()
                 write(row | common)
 
@@ -159,7 +163,7 @@ def _memory_limit(decoder: Decoder, settings: dict) -> dict[str, int | None]:
 
 def _rejection(
     result: Extraction | Failure, raw: str, probed: dict, dataset: str
-) -> list[ledger.Row]:
+) -> list[tables.Row]:
     """The row that rejects the clip as a whole if no frame of it was kept; else none."""
     decoder = ""
     if isinstance(result, Failure):
@@ -172,11 +176,11 @@ def _rejection(
         first = f"; first error: {result.first_error}" if result.first_error else ""
         detail = f"{result.frames} frames decoded, {result.errors} errors{first}"
     path = refuse_video(raw, probed["file"], REJECTED, dataset)
-    rejection = ledger.row(
+    rejection = tables.row(
         "extract",
         item=probed["item"],
         parent=probed["item"],
-        outcome=ledger.QUARANTINED,
+        outcome=QUARANTINED,
         reason=REJECTED,
         value=value,
         path=path,
@@ -188,7 +192,7 @@ def _rejection(
 
 
 def run(job) -> None:
-    """The job of the rule `extract` (see `scripts.lib.jobs`)."""
+    """The job of the rule `extract` (see `ferrari.jobs.stage_job`)."""
     extract_video(
         raw=job.params.raw,
         probe_csv=job.input.probe,

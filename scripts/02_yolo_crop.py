@@ -14,13 +14,17 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.lib import boxes, detectors, images, isolation, ledger, models, names
-from scripts.lib.batching import by_size, halving, in_flight
-from scripts.lib.files import sha256_bytes, whole_folder
-from scripts.lib.logs import Progress
-from scripts.lib.refusals import clear_frames, refuse_frame
-from scripts.lib.sandbox import Failure
-from scripts.lib.stamps import seal
+from ferrari.common.atomic_files import sha256_bytes, whole_folder
+from ferrari.common.progress import Progress
+from ferrari.images import boxes, image_files
+from ferrari.ledger import item_ids, tables
+from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
+from ferrari.ledger.refused_files import clear_frames, refuse_frame
+from ferrari.networks import detectors, weight_files
+from ferrari.processes import isolated_model
+from ferrari.processes.batching import by_size, halving, in_flight
+from ferrari.processes.failures import Failure
+from ferrari.provenance.table_stamps import seal
 
 NO_SUBJECT, NOT_TARGET, TOO_SMALL = "NO_SUBJECT", "NOT_TARGET", "TOO_SMALL"
 UNREADABLE = "UNREADABLE_FRAME"
@@ -43,17 +47,17 @@ def crop_video(
     `settings` is the `detect` section of the config, `mask_settings` the `mask` section (used by
     `detect.backend: mask`). No network is loaded if no frame was kept.
     """
-    lines = ledger.kept(ledger.read_stage(frames_csv, "extract"))
+    lines = tables.kept(tables.read_stage(frames_csv, "extract"))
     folder = Path(out_csv).with_suffix("")
     clear_frames(video, (UNREADABLE,), dataset)
-    clear_frames(video, isolation.REASONS, dataset, suffix=".webp")
-    rows: list[ledger.Row] = []
+    clear_frames(video, isolated_model.REASONS, dataset, suffix=".webp")
+    rows: list[tables.Row] = []
     with whole_folder(folder) as scratch:
         if lines:
             load = detectors.loader(settings, weights, mask_settings, threads, cache)
-            limits = isolation.Limits.of("detect", settings)
+            limits = isolated_model.Limits.of("detect", settings)
             progress = Progress(f"{video}: frames searched", len(lines))
-            with isolation.Isolated(load, detectors.HARMLESS, limits) as detector:
+            with isolated_model.Isolated(load, detectors.HARMLESS, limits) as detector:
                 stage = _Stage(detector, settings, Path(dataset), folder, scratch, video)
                 parts = by_size(lines, settings["batch"])
                 batches = in_flight(parts, stage.read, stage.search)
@@ -61,7 +65,7 @@ def crop_video(
                     for batch in batches:
                         rows.extend(stage.rows(batch))
                         progress.step(len(batch.frames))
-    ledger.write_stage(out_csv, "crop", rows)
+    tables.write_stage(out_csv, "crop", rows)
 
 
 @dataclass
@@ -97,7 +101,7 @@ class _Stage:
         for line in lines:
             try:
                 frames.append(_Frame(line, self._read(line)))
-            except (images.ImageReadError, OSError) as error:
+            except (image_files.ImageReadError, OSError) as error:
                 frames.append(_Frame(line, None, str(error)))
         return frames
 
@@ -109,7 +113,7 @@ class _Stage:
             frame.found = detections
         return _Batch(frames, self.detector.about, remark)
 
-    def rows(self, batch: _Batch) -> Iterator[ledger.Row]:
+    def rows(self, batch: _Batch) -> Iterator[tables.Row]:
         """The rows of a batch of frames, in their order; writes the crops that are kept."""
         self.about = batch.about
         for frame in batch.frames:
@@ -125,14 +129,14 @@ class _Stage:
     def _read(self, line: Mapping) -> np.ndarray:
         data = (self.dataset / line["path"]).read_bytes()
         if sha256_bytes(data) != line["sha256"]:
-            raise images.ImageReadError(
+            raise image_files.ImageReadError(
                 f"{line['path']} is not the file that stage 1 wrote (SHA-256 differs)"
             )
-        return images.decode(data, line["path"])
+        return image_files.decode(data, line["path"])
 
     def _frame_rows(
         self, line: Mapping, frame: np.ndarray, detections: list[boxes.Detection]
-    ) -> Iterator[ledger.Row]:
+    ) -> Iterator[tables.Row]:
         height, width = frame.shape[:2]
         bound = self.settings["confidence"]
         counted = boxes.in_order([d for d in detections if d.confidence >= bound])
@@ -142,7 +146,7 @@ class _Stage:
                 line["item"],
                 line,
                 frame,
-                outcome=ledger.DROPPED,
+                outcome=DROPPED,
                 reason=NO_SUBJECT,
                 value=round(best, 6),
                 threshold=bound,
@@ -151,10 +155,10 @@ class _Stage:
         chosen, figures = boxes.choose(counted, self.settings["policy"], width, height)
         best = figures[min(chosen)]
         for index, detection in enumerate(counted):
-            item = names.crop_item(line["item"], index)
+            item = item_ids.crop_item(line["item"], index)
             about = self._about(detection, frame)
             if index not in chosen:
-                about |= {"outcome": ledger.DROPPED, "reason": NOT_TARGET}
+                about |= {"outcome": DROPPED, "reason": NOT_TARGET}
                 about |= {"value": round(figures[index], 6), "threshold": round(best, 6)}
             else:
                 about |= self._cut(item, detection, frame)
@@ -180,18 +184,18 @@ class _Stage:
         short, bound = min(box[2] - box[0], box[3] - box[1]), self.settings["min_side"]
         judged = {"value": round(short, 2), "threshold": bound}
         if short < bound:
-            return {"outcome": ledger.DROPPED, "reason": TOO_SMALL, **judged}
+            return {"outcome": DROPPED, "reason": TOO_SMALL, **judged}
         x1, y1, x2, y2 = boxes.padded(box, self.settings["pad"], width, height)
         crop = frame[y1:y2, x1:x2]
         path = self.scratch / f"{item}.png"
-        digest = images.write_checked(path, images.encode_png(crop), crop.shape)
+        digest = image_files.write_checked(path, image_files.encode_png(crop), crop.shape)
         where = (self.folder / path.name).relative_to(self.dataset).as_posix()
-        judged |= {"outcome": ledger.KEPT, "reason": "OK", "path": where, "sha256": digest}
+        judged |= {"outcome": KEPT, "reason": "OK", "path": where, "sha256": digest}
         return judged
 
     def _refused(
         self, line: Mapping, frame: np.ndarray | None, reason: str, detail: str
-    ) -> ledger.Row:
+    ) -> tables.Row:
         """The row of a frame that is quarantined as a whole; its file is copied."""
         path = self.dataset / line["path"]
         data = path.read_bytes() if path.is_file() else b""
@@ -200,17 +204,17 @@ class _Stage:
             line["item"],
             line,
             frame,
-            outcome=ledger.QUARANTINED,
+            outcome=QUARANTINED,
             reason=reason,
             path=where,
             sha256=sha256_bytes(data) if where else "",
             detail=detail,
         )
 
-    def _row(self, item: str, line: Mapping, frame: np.ndarray | None, **fields) -> ledger.Row:
+    def _row(self, item: str, line: Mapping, frame: np.ndarray | None, **fields) -> tables.Row:
         if frame is not None:
             fields |= {"frame_width": frame.shape[1], "frame_height": frame.shape[0]}
-        return ledger.row(
+        return tables.row(
             "crop",
             item=item,
             parent=line["item"],
@@ -220,13 +224,13 @@ class _Stage:
 
 
 def run(job) -> None:
-    """The job of the rule `crop` (see `scripts.lib.jobs`)."""
+    """The job of the rule `crop` (see `ferrari.jobs.stage_job`)."""
     crop_video(
         frames_csv=job.input.table,
         video=job.wildcards.video,
         dataset=job.config["dataset"],
         out_csv=job.output.table,
-        weights=models.ready(job.config, "detect"),
+        weights=weight_files.ready(job.config, "detect"),
         settings=job.config["detect"],
         mask_settings=job.config["mask"],
         cache=job.config["cache"],

@@ -15,15 +15,20 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.lib import cutouts, images, isolation, ledger, mattes, models
-from scripts.lib.batching import halving, in_flight
-from scripts.lib.curation import embeddings
-from scripts.lib.cutouts import EMPTY, FULL, CutOut
-from scripts.lib.files import sha256_bytes, whole_folder
-from scripts.lib.logs import Progress
-from scripts.lib.refusals import clear_frames, refuse_frame
-from scripts.lib.sandbox import Failure
-from scripts.lib.stamps import seal
+from ferrari.common.atomic_files import sha256_bytes, whole_folder
+from ferrari.common.progress import Progress
+from ferrari.curation import embeddings
+from ferrari.images import boxes, image_files
+from ferrari.ledger import tables
+from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
+from ferrari.ledger.refused_files import clear_frames, refuse_frame
+from ferrari.matting import cutouts
+from ferrari.matting.cutouts import EMPTY, FULL, CutOut
+from ferrari.networks import weight_files
+from ferrari.processes import isolated_model
+from ferrari.processes.batching import halving, in_flight
+from ferrari.processes.failures import Failure
+from ferrari.provenance.table_stamps import seal
 
 ABSENT, UNREADABLE = "SUBJECT_CLASS_ABSENT", "UNREADABLE_CROP"
 REASONS = (EMPTY, FULL, ABSENT, UNREADABLE)
@@ -57,32 +62,32 @@ def mask_video(
 ) -> None:
     """Mask every kept crop of one video; `out_csv` is `<stage folder>/<video>.csv`.
 
-    `weights` are the files of `models.for_segmenter(settings)`, in that order; `settings` is the
-    `mask` part of the configuration; `subject_class` is what a `yolo-seg` network calls the subject
-    (`detect.class`). No network is loaded if no crop was kept.
+    `weights` are the files of `weight_files.for_segmenter(settings)`, in that order; `settings` is
+    the `mask` part of the configuration; `subject_class` is what a `yolo-seg` network calls the
+    subject (`detect.class`). No network is loaded if no crop was kept.
     """
-    crops = ledger.kept(ledger.read_stage(crops_csv, "crop"))
+    crops = tables.kept(tables.read_stage(crops_csv, "crop"))
     out_csv = Path(out_csv)
     video = out_csv.stem
     clear_frames(video, REASONS, dataset)
-    clear_frames(video, isolation.REASONS, dataset, suffix=".png")
-    rows: list[ledger.Row] = []
+    clear_frames(video, isolated_model.REASONS, dataset, suffix=".png")
+    rows: list[tables.Row] = []
     with whole_folder(out_csv.with_suffix("")) as scratch:
         if crops:
             paths = [weights] if isinstance(weights, str | os.PathLike) else list(weights)
             load = cutouts.loader(paths, settings, subject_class, cache, threads)
-            limits = isolation.Limits.of("mask", settings)
+            limits = isolated_model.Limits.of("mask", settings)
             progress = Progress(f"{video}: crops masked", len(crops))
             size = settings["batch"]
             parts = (crops[start : start + size] for start in range(0, len(crops), size))
-            with isolation.Isolated(load, cutouts.HARMLESS, limits) as segmenter:
+            with isolated_model.Isolated(load, cutouts.HARMLESS, limits) as segmenter:
                 stage = Stage(segmenter, settings, Path(dataset), video, scratch)
                 batches = in_flight(parts, stage.read, stage.cut)
                 with closing(batches):
                     for batch in batches:
                         rows.extend(stage.rows(batch))
                         progress.step(len(batch.crops))
-    ledger.write_stage(out_csv, "mask", rows)
+    tables.write_stage(out_csv, "mask", rows)
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ class Batch:
 class Stage:
     """What the rows of one video share. `read`, `cut` and `rows` run in a thread each."""
 
-    segmenter: isolation.Isolated
+    segmenter: isolated_model.Isolated
     settings: Mapping
     dataset: Path
     video: str
@@ -113,7 +118,7 @@ class Stage:
         for line in lines:
             try:
                 crops.append(read_crop(self.dataset, line))
-            except (images.ImageReadError, OSError) as error:
+            except (image_files.ImageReadError, OSError) as error:
                 crops.append((line, str(error)))
         return crops
 
@@ -126,7 +131,7 @@ class Stage:
         seen = [(crop, next(found)) if isinstance(crop, Crop) else crop for crop in crops]
         return Batch(seen, self.segmenter.about, remark)
 
-    def rows(self, batch: Batch) -> Iterator[ledger.Row]:
+    def rows(self, batch: Batch) -> Iterator[tables.Row]:
         """One row for each crop of a batch, in its order; writes the cut-outs of those kept."""
         self.about = batch.about
         for crop, result in batch.crops:
@@ -136,14 +141,14 @@ class Stage:
             else:
                 yield self._unreadable(crop, result)
 
-    def _judged(self, crop: Crop, result: CutOut | Failure) -> ledger.Row:
+    def _judged(self, crop: Crop, result: CutOut | Failure) -> tables.Row:
         if isinstance(result, Failure):
             return self._refused(crop, result.reason, detail=result.detail)
         if result.absent:
             return self._refused(
                 crop,
                 ABSENT,
-                outcome=ledger.DROPPED,
+                outcome=DROPPED,
                 value=round(result.absent.score, 6),
                 threshold=result.absent.threshold,
                 detail=f"best tag: {result.absent.tag}",
@@ -154,18 +159,20 @@ class Stage:
             return self._refused(crop, result.fault, value=share, threshold=bound)
         return self._kept(crop, result)
 
-    def _kept(self, crop: Crop, result: CutOut) -> ledger.Row:
+    def _kept(self, crop: Crop, result: CutOut) -> tables.Row:
         rgba, alpha_u8 = result.rgba, result.rgba[..., 3]
-        box = mattes.subject_box(alpha_u8)
+        box = boxes.subject_box(alpha_u8)
         if box is None:  # the refinement found nothing where the net had seen something
             share = round(float(alpha_u8.mean()) / 255, 6)
             return self._refused(crop, EMPTY, value=share, threshold=self.settings["min_subject"])
         name = f"{crop.item}.png"
-        digest = images.write_checked(self.scratch / name, images.encode_png(rgba), rgba.shape)
+        digest = image_files.write_checked(
+            self.scratch / name, image_files.encode_png(rgba), rgba.shape
+        )
         folder = f"03_masked_subjects/{self.video}"
         return self._row(
             crop.item,
-            ledger.KEPT,
+            KEPT,
             path=f"{folder}/{name}",
             sha256=digest,
             width=rgba.shape[1],
@@ -180,8 +187,8 @@ class Stage:
         )
 
     def _refused(
-        self, crop: Crop, reason: str, outcome: str = ledger.QUARANTINED, **fields: object
-    ) -> ledger.Row:
+        self, crop: Crop, reason: str, outcome: str = QUARANTINED, **fields: object
+    ) -> tables.Row:
         name = Path(crop.line["path"]).name
         path = refuse_frame(name, crop.data, self.video, reason, self.dataset)
         height, width = crop.image_rgb.shape[:2]
@@ -198,7 +205,7 @@ class Stage:
             **fields,
         )
 
-    def _unreadable(self, line: Mapping[str, str], detail: str) -> ledger.Row:
+    def _unreadable(self, line: Mapping[str, str], detail: str) -> tables.Row:
         file = self.dataset / line["path"]
         path = digest = ""
         if file.is_file():
@@ -208,15 +215,15 @@ class Stage:
         detail = detail.replace(f"{self.dataset}{os.sep}", "")
         return self._row(
             line["item"],
-            ledger.QUARANTINED,
+            QUARANTINED,
             reason=UNREADABLE,
             path=path,
             sha256=digest,
             detail=detail,
         )
 
-    def _row(self, item: str, outcome: str, **fields: object) -> ledger.Row:
-        return ledger.row(
+    def _row(self, item: str, outcome: str, **fields: object) -> tables.Row:
+        return tables.row(
             "mask",
             item=item,
             parent=item,
@@ -233,24 +240,24 @@ def read_crop(dataset: Path, line: Mapping[str, str]) -> Crop:
     """
     data = (dataset / line["path"]).read_bytes()
     if sha256_bytes(data) != line["sha256"]:
-        raise images.ImageReadError(
+        raise image_files.ImageReadError(
             f"{line['path']} is not the file that stage 2 wrote (SHA-256 differs)"
         )
-    image = images.decode(data, name=line["path"])
+    image = image_files.decode(data, name=line["path"])
     if image.ndim != 3 or image.shape[2] != 3:
-        raise images.ImageReadError(f"{line['path']} is no RGB image: shape {image.shape}")
+        raise image_files.ImageReadError(f"{line['path']} is no RGB image: shape {image.shape}")
     left, top = float(line["crop_x1"]), float(line["crop_y1"])
     x1, y1, x2, y2 = (float(line[name]) for name in ("x1", "y1", "x2", "y2"))
     return Crop(line, data, image, (x1 - left, y1 - top, x2 - left, y2 - top))
 
 
 def run(job) -> None:
-    """The job of the rule `mask` (see `scripts.lib.jobs`)."""
+    """The job of the rule `mask` (see `ferrari.jobs.stage_job`)."""
     mask_video(
         crops_csv=job.input.crops,
         dataset=job.config["dataset"],
         out_csv=job.output.table,
-        weights=models.ready(job.config, "mask"),
+        weights=weight_files.ready(job.config, "mask"),
         settings=job.config["mask"],
         subject_class=job.params.subject_class,
         cache=job.config["cache"],

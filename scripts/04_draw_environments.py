@@ -1,8 +1,8 @@
 """Draw the bank of scenes for blurred backgrounds: one plate a pinned clip, or a user's picture.
 
 Reads the probe, frame and crop tables of the pinned clips; writes `environments/<id>.png` beside
-`environments.csv` (columns: scripts.lib.environments.COLUMNS). A clip without a usable scene is a
-row with its reason: NO_FRAME, NO_TRUSTED_FRAME, SCENE_HIDDEN, UNREADABLE_FRAME; a file of the
+`environments.csv` (columns: ferrari.backgrounds.scene_bank.COLUMNS). A clip without a usable scene
+is a row with its reason: NO_FRAME, NO_TRUSTED_FRAME, SCENE_HIDDEN, UNREADABLE_FRAME; a file of the
 user's folder that is no picture is UNREADABLE_PICTURE, one that unpacks to too much TOO_LARGE.
 """
 
@@ -10,10 +10,12 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from scripts.lib import environments, images
-from scripts.lib.files import whole_folder
-from scripts.lib.ledger import DROPPED, KEPT, QUARANTINED, Row, kept, read_stage, write_table
-from scripts.lib.logs import LOGGER, Progress
+from ferrari.backgrounds import scene_bank
+from ferrari.common.atomic_files import whole_folder
+from ferrari.common.progress import LOGGER, Progress
+from ferrari.images import image_files
+from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
+from ferrari.ledger.tables import Row, kept, read_stage, write_table
 
 _TRIES = 3  # frames of a clip that may turn out unreadable before the clip is given up
 
@@ -40,20 +42,20 @@ def draw_environments(
         line["raw_sha256"] = raw.get(str(line["video"]), "")
         if line["path"]:
             line["path"] = (place / line["path"]).as_posix()
-    write_table(out_csv, environments.COLUMNS, rows)
+    write_table(out_csv, scene_bank.COLUMNS, rows)
     LOGGER.info("environments: %d of %d usable", len(kept(rows)), len(rows))
 
 
 def _from_clips(frames_csvs, crops_csvs, dataset: Path, scratch: Path) -> list[Row]:
-    frames = environments.frames_by_video(frames_csvs)
-    crops = environments.frames_by_video(crops_csvs)
+    frames = scene_bank.frames_by_video(frames_csvs)
+    crops = scene_bank.frames_by_video(crops_csvs)
     if set(frames) != set(crops):
         raise ValueError(f"frame and crop tables differ for {sorted(set(frames) ^ set(crops))}")
     progress = Progress("environments", total=len(frames))
     rows = []
     for video in frames:
         found = kept(read_stage(frames[video], "extract"))
-        boxes = environments.hidden_boxes(read_stage(crops[video], "crop"))
+        boxes = scene_bank.hidden_boxes(read_stage(crops[video], "crop"))
         rows.append(_clip_row(video, found, boxes, dataset, scratch))
         progress.step()
     return rows
@@ -63,24 +65,24 @@ def _clip_row(video: str, frames: list, boxes: dict, dataset: Path, scratch: Pat
     """Make the plate of one clip, from the best frame that can be read."""
     if not frames:
         return _row(video, video, DROPPED, reason="NO_FRAME")
-    ranked = environments.best_frames(frames, boxes)
+    ranked = scene_bank.best_frames(frames, boxes)
     if not ranked:
         return _row(video, video, DROPPED, reason="NO_TRUSTED_FRAME")
     share, _ = ranked[0]
-    measured = {"value": round(share, 4), "threshold": environments.MIN_SCENE}
-    if share < environments.MIN_SCENE:
+    measured = {"value": round(share, 4), "threshold": scene_bank.MIN_SCENE}
+    if share < scene_bank.MIN_SCENE:
         return _row(video, video, DROPPED, reason="SCENE_HIDDEN", **measured)
     faults = []
     for share, line in ranked[:_TRIES]:
-        if share < environments.MIN_SCENE:
+        if share < scene_bank.MIN_SCENE:
             break
         try:
-            frame_rgb = images.read_verified(dataset / line["path"], line["sha256"])
-        except images.ImageReadError as error:
+            frame_rgb = image_files.read_verified(dataset / line["path"], line["sha256"])
+        except image_files.ImageReadError as error:
             faults.append(str(error))
             continue
-        weight = environments.scene_weight(frame_rgb.shape[:2], boxes[line["item"]])
-        picture = environments.plate(frame_rgb, weight)
+        weight = scene_bank.scene_weight(frame_rgb.shape[:2], boxes[line["item"]])
+        picture = scene_bank.plate(frame_rgb, weight)
         measured["value"] = round(share, 4)
         return _row(
             video,
@@ -97,17 +99,17 @@ def _clip_row(video: str, frames: list, boxes: dict, dataset: Path, scratch: Pat
 
 
 def _from_folder(folder: Path, scratch: Path) -> list[Row]:
-    found = environments.pictures(folder)
+    found = scene_bank.pictures(folder)
     progress = Progress("environments", total=len(found))
     rows = []
     for name, relative in found.items():
         try:
-            picture = environments.shrink(environments.read_picture(folder / relative))
-        except environments.PictureTooLargeError as error:
-            most = environments.MAX_PICTURE_PIXELS / 1e6
+            picture = scene_bank.shrink(scene_bank.read_picture(folder / relative))
+        except scene_bank.PictureTooLargeError as error:
+            most = scene_bank.MAX_PICTURE_PIXELS / 1e6
             measured = {"value": error.megapixels, "threshold": most, "detail": relative}
             row = _row(name, "", QUARANTINED, reason="TOO_LARGE", **measured)
-        except images.ImageReadError as error:
+        except image_files.ImageReadError as error:
             LOGGER.warning("%s: %s", relative, error)
             row = _row(name, "", QUARANTINED, reason="UNREADABLE_PICTURE", detail=relative)
         else:
@@ -119,18 +121,18 @@ def _from_folder(folder: Path, scratch: Path) -> list[Row]:
 
 def _write(scratch: Path, name: str, picture) -> dict[str, str]:
     file = f"{name}.png"
-    data = images.encode_png(picture)
-    return {"path": file, "sha256": images.write_checked(scratch / file, data, picture.shape)}
+    data = image_files.encode_png(picture)
+    return {"path": file, "sha256": image_files.write_checked(scratch / file, data, picture.shape)}
 
 
 def _row(environment: str, video: str, outcome: str, **fields: object) -> Row:
-    blank = dict.fromkeys(environments.COLUMNS, "")
+    blank = dict.fromkeys(scene_bank.COLUMNS, "")
     return {**blank, "environment": environment, "video": video, "outcome": outcome, **fields}
 
 
 if __name__ == "__main__":
-    from scripts.lib.logs import send_output_to
-    from scripts.lib.stamps import seal
+    from ferrari.jobs.job_log import send_output_to
+    from ferrari.provenance.table_stamps import seal
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])

@@ -15,23 +15,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from scripts.lib import compositing, images, recipes
-from scripts.lib.environments import foreign
-from scripts.lib.files import whole_folder
-from scripts.lib.ledger import (
-    KEPT,
-    QUARANTINED,
-    Row,
-    kept,
-    read_stage,
-    read_table,
-    row,
-    write_stage,
-)
-from scripts.lib.logs import LOGGER, Progress
-from scripts.lib.names import variant_item
-from scripts.lib.recipes import Recipe
-from scripts.lib.stamps import seal
+from ferrari.backgrounds import compositing, recipes
+from ferrari.backgrounds.recipes import Recipe
+from ferrari.backgrounds.scene_bank import foreign
+from ferrari.common.atomic_files import whole_folder
+from ferrari.common.progress import LOGGER, Progress
+from ferrari.images import image_files
+from ferrari.ledger.columns import KEPT, QUARANTINED
+from ferrari.ledger.item_ids import variant_item
+from ferrari.ledger.tables import Row, kept, read_stage, read_table, row, write_stage
+from ferrari.provenance.table_stamps import seal
 
 
 def augment_video(
@@ -90,9 +83,9 @@ def _scene_loader(dataset: Path, scenes: Mapping[str, Mapping]) -> Callable[[str
     def load(environment: str) -> np.ndarray:
         line = scenes[environment]
         try:
-            return images.read_verified(dataset / line["path"], line["sha256"])
-        except images.ImageReadError as error:
-            raise images.ImageReadError(
+            return image_files.read_verified(dataset / line["path"], line["sha256"])
+        except image_files.ImageReadError as error:
+            raise image_files.ImageReadError(
                 f"the scene {environment} of the bank is damaged: {error}; delete the bank's "
                 "table (environments.csv), and the next run draws it anew"
             ) from error
@@ -112,7 +105,7 @@ def _variants(
     """Write the variants of one cut-out and give their rows, paths relative to `scratch`."""
     try:
         cutout_rgba = read_cutout(dataset / line["path"], line["sha256"])
-    except images.ImageReadError as error:
+    except image_files.ImageReadError as error:
         LOGGER.warning("%s", error)
         for recipe in drawn:
             yield _row(line["item"], recipe, QUARANTINED, reason="UNREADABLE_CUTOUT")
@@ -141,9 +134,9 @@ def _variants(
 
 def read_cutout(path: Path, sha256: str) -> np.ndarray:
     """A stage 3 cut-out, HxWx4 uint8; ImageReadError if damaged, replaced, or without alpha."""
-    cutout = images.read_verified(path, sha256)
+    cutout = image_files.read_verified(path, sha256)
     if cutout.ndim != 3 or cutout.shape[2] != 4:
-        raise images.ImageReadError(f"{path} has no alpha channel: shape {cutout.shape}")
+        raise image_files.ImageReadError(f"{path} has no alpha channel: shape {cutout.shape}")
     return cutout
 
 
@@ -163,10 +156,12 @@ def _write(scratch: Path, item: str, picture: np.ndarray, mask: np.ndarray) -> d
     path, mask_path = f"{item}.png", f"mask/{item}.png"
     return {
         "path": path,
-        "sha256": images.write_checked(scratch / path, images.encode_png(picture), picture.shape),
+        "sha256": image_files.write_checked(
+            scratch / path, image_files.encode_png(picture), picture.shape
+        ),
         "mask_path": mask_path,
-        "mask_sha256": images.write_checked(
-            scratch / mask_path, images.encode_png(mask), mask.shape
+        "mask_sha256": image_files.write_checked(
+            scratch / mask_path, image_files.encode_png(mask), mask.shape
         ),
     }
 
@@ -194,7 +189,7 @@ def _row(parent: str, recipe: Recipe, outcome: str, **fields: object) -> Row:
 
 
 def run(job) -> None:
-    """The job of the rule `augment` (see `scripts.lib.jobs`)."""
+    """The job of the rule `augment` (see `ferrari.jobs.stage_job`)."""
     augment_video(
         probe_csv=job.input.probe,
         masks_csv=job.input.masks,

@@ -19,38 +19,32 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.lib import images
-from scripts.lib.batching import halving
-from scripts.lib.captions import (
-    MAX_CLIP_TOKENS,
+from ferrari.captions.caption_rules import check_caption
+from ferrari.captions.caption_text import (
     build_caption,
-    check_caption,
     check_subject,
-    count_clip_tokens,
     fill_override,
     templates_of,
     try_template,
 )
-from scripts.lib.descriptions import clean_description, composite_on_grey, fit_description
-from scripts.lib.final_check import CAPTION_INVALID, OVERRIDE_INVALID, UNREADABLE, file_fault
-from scripts.lib.geometry import facing_of, framing_of
-from scripts.lib.isolation import Isolated, Limits
-from scripts.lib.ledger import (
-    KEPT,
-    QUARANTINED,
-    LedgerError,
-    Row,
-    iter_stage,
-    kept,
-    read_stage,
-    row,
-    write_stage,
+from ferrari.captions.clip_tokens import MAX_CLIP_TOKENS, count_clip_tokens
+from ferrari.captions.description_cleaning import (
+    clean_description,
+    composite_on_grey,
+    fit_description,
 )
-from scripts.lib.logs import Progress
-from scripts.lib.overrides import Override, of_clip
-from scripts.lib.sandbox import Failure
-from scripts.lib.seeds import ranked
-from scripts.lib.stamps import seal
+from ferrari.captions.framing import facing_of, framing_of
+from ferrari.captions.overrides import Override, of_clip
+from ferrari.common.progress import Progress
+from ferrari.common.seeds import ranked
+from ferrari.images import image_files
+from ferrari.images.image_and_mask import CAPTION_INVALID, OVERRIDE_INVALID, UNREADABLE, file_fault
+from ferrari.ledger.columns import KEPT, QUARANTINED
+from ferrari.ledger.tables import LedgerError, Row, iter_stage, kept, read_stage, row, write_stage
+from ferrari.processes.batching import halving
+from ferrari.processes.failures import Failure
+from ferrari.processes.isolated_model import Isolated, Limits
+from ferrari.provenance.table_stamps import seal
 
 #: A crop's item -> (words, words removed), or why there are none: a row's reason and detail.
 Describe = Callable[[str], tuple[str, list[str]] | Failure]
@@ -176,7 +170,7 @@ def _carried(line: Mapping[str, str]) -> dict[str, str]:
 def _serve(
     name: str, device: str
 ) -> tuple[dict[str, str], Callable[[list[np.ndarray]], list[str]]]:
-    from scripts.lib.backends.image_to_text import ImageToText
+    from ferrari.networks.backends.captioner import ImageToText
 
     model = ImageToText(name, device=device)
     return {}, lambda images_rgb: [model.describe(image) for image in images_rgb]
@@ -195,8 +189,8 @@ def model_describer(
         def describe(crop: str) -> tuple[str, list[str]] | Failure:
             line = cutouts[crop]
             try:
-                cutout_rgba = images.read_verified(dataset / line["path"], line["sha256"])
-            except images.ImageReadError:  # its message has the dataset's own place in it
+                cutout_rgba = image_files.read_verified(dataset / line["path"], line["sha256"])
+            except image_files.ImageReadError:  # its message has the dataset's own place in it
                 return Failure(UNREADABLE, f"{line['path']} is not the file that stage 3 wrote")
             (said,), _ = halving(model.run, [composite_on_grey(cutout_rgba)], "cut-outs")
             if isinstance(said, Failure):
@@ -276,7 +270,7 @@ def _refused(line: Mapping[str, str], reason: str, detail: str) -> Row:
 
 
 def run(job) -> None:
-    """The job of the rule `caption` (see `scripts.lib.jobs`)."""
+    """The job of the rule `caption` (see `ferrari.jobs.stage_job`)."""
     caption_video(
         augment_csv=job.input.augment,
         masks_csv=job.input.masks,

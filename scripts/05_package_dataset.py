@@ -9,19 +9,15 @@ enforced fails.
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from scripts.lib.files import whole_folder
-from scripts.lib.final_check import Fault
-from scripts.lib.ledger import KEPT, QUARANTINED, Row, iter_stage, row, sorted_table
-from scripts.lib.logs import LOGGER, Progress
-from scripts.lib.packaging.formats import (
-    Format,
-    PackageError,
-    make_format,
-    safe_subject,
-    sample_of,
-)
-from scripts.lib.packaging.preparing import Preparation, Sample, sources
-from scripts.lib.spool import Spool
+from ferrari.common.atomic_files import whole_folder
+from ferrari.common.progress import LOGGER, Progress
+from ferrari.images.image_and_mask import Fault
+from ferrari.ledger.columns import KEPT, QUARANTINED
+from ferrari.ledger.spooled_rows import Spool
+from ferrari.ledger.tables import Row, iter_stage, row, sorted_table
+from ferrari.packaging.base import Format, PackageError, safe_subject, sample_of
+from ferrari.packaging.image_preparation import Preparation, Sample, sources
+from ferrari.packaging.registry import make_format
 
 
 def package_dataset(
@@ -45,7 +41,7 @@ def package_dataset(
     package.
     """
     if enforce:
-        from scripts.lib.checks import enforce as hold_back
+        from ferrari.reports.checks import enforce as hold_back
 
         hold_back([gate] if isinstance(gate, (str, Path)) else gate)
     form = make_format(format, settings, safe_subject(subject))
@@ -80,7 +76,7 @@ class Told:
     """What is counted on the way, and said at the end."""
 
     def __init__(self) -> None:
-        from scripts.lib.packaging.card import Figures
+        from ferrari.packaging.dataset_card import Figures
 
         self.figures = Figures()
         self._enlarged = 0
@@ -92,7 +88,7 @@ class Told:
 
     def finish(self, folder: Path, form: Format, settings: Mapping, about: Mapping | None) -> None:
         """The card and the digests, where they are asked for; a warning of enlarged images."""
-        from scripts.lib.packaging.card import write_card, write_sums
+        from ferrari.packaging.dataset_card import write_card, write_sums
 
         if self._enlarged:
             LOGGER.warning(
@@ -156,8 +152,8 @@ def _with_digests(line: Row, root: str, digests: Mapping[str, str]) -> Row:
 
 
 if __name__ == "__main__":
-    from scripts.lib.logs import send_output_to
-    from scripts.lib.stamps import seal
+    from ferrari.jobs.job_log import send_output_to
+    from ferrari.provenance.table_stamps import seal
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])

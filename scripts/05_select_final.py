@@ -11,21 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scripts.lib.curation.planning import CutOut, Plan, light_of, make
-from scripts.lib.items import parse
-from scripts.lib.ledger import (
-    DROPPED,
-    KEPT,
-    QUARANTINED,
-    LedgerError,
-    Row,
-    iter_stage,
-    kept,
-    read_table,
-    row,
-    sorted_table,
-)
-from scripts.lib.verdicts import DUPLICATE
+from ferrari.curation.selection_plan import CutOut, Plan, light_of, make
+from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
+from ferrari.ledger.item_ids import parse
+from ferrari.ledger.tables import LedgerError, Row, iter_stage, kept, read_table, row, sorted_table
+from ferrari.video.clip_verdicts import DUPLICATE
 
 DUPLICATE_IMAGE = "DUPLICATE_IMAGE"
 UNREADABLE = "UNREADABLE_IMAGE"
@@ -164,8 +154,8 @@ def _paths(given: Iterable[str | Path] | str | Path) -> Iterable[str | Path]:
 
 
 if __name__ == "__main__":
-    from scripts.lib.logs import send_output_to
-    from scripts.lib.stamps import seal
+    from ferrari.jobs.job_log import send_output_to
+    from ferrari.provenance.table_stamps import seal
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from scripts.lib import checks, evidence, reporting
-from scripts.lib.checks import FAIL, PASS, WARN, Check, none_of
-from scripts.lib.names import find_videos
-from scripts.lib.verdicts import OK, VERDICTS
+from ferrari.ledger.item_ids import find_videos
+from ferrari.qc import stage_tables
+from ferrari.reports import checks, page
+from ferrari.reports.checks import FAIL, PASS, WARN, Check, none_of
+from ferrari.video.clip_verdicts import OK, VERDICTS
 
 _NOT_COPIED = frozenset({"UNREADABLE"})  # there is nothing that could be copied
 _METADATA = (
@@ -34,9 +35,9 @@ def analyze_failed_videos(
     out_videos_csv: str,
 ) -> None:
     """Write QC0's checks and figures per video from videos.csv and the tables of stages 0, 1."""
-    probe = evidence.load(probe_tables, "probe")
-    frames = evidence.load(extract_tables, "extract")
-    videos = figures(evidence.load([videos_table], "videos"), probe, frames)
+    probe = stage_tables.load(probe_tables, "probe")
+    frames = stage_tables.load(extract_tables, "extract")
+    videos = figures(stage_tables.load([videos_table], "videos"), probe, frames)
     raw = find_videos(raw_folder)
     found = [
         *verdict_checks(probe, videos, sorted(raw)),
@@ -45,14 +46,14 @@ def analyze_failed_videos(
         usable_check(videos),
     ]
     checks.write(out_csv, found)
-    reporting.write_videos(out_videos_csv, videos)
+    page.write_videos(out_videos_csv, videos)
 
 
 def figures(videos: pd.DataFrame, probe: pd.DataFrame, frames: pd.DataFrame) -> pd.DataFrame:
     """One row a raw file: verdict, ledger counts of stage 0, metadata, frames extracted."""
     ids = videos["item"].tolist()
-    counts = evidence.per_video(probe, ids).set_index("video")
-    extracted = evidence.kept(frames).groupby("video").size().reindex(ids, fill_value=0)
+    counts = stage_tables.per_video(probe, ids).set_index("video")
+    extracted = stage_tables.kept(frames).groupby("video").size().reindex(ids, fill_value=0)
     table = pd.DataFrame(
         {
             "video": ids,
@@ -156,7 +157,7 @@ def usable_check(videos: pd.DataFrame) -> Check:
 
 
 if __name__ == "__main__":
-    from scripts.lib.logs import send_output_to
+    from ferrari.jobs.job_log import send_output_to
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])

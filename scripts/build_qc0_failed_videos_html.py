@@ -7,10 +7,11 @@ import csv
 
 import pandas as pd
 
-from scripts.lib import charts, checks, ledger, reporting
-from scripts.lib.display import shown
-from scripts.lib.files import write_text
-from scripts.lib.verdicts import OK
+from ferrari.common.atomic_files import write_text
+from ferrari.common.visible_text import shown
+from ferrari.ledger import tables
+from ferrari.reports import charts, checks, page
+from ferrari.video.clip_verdicts import OK
 
 NAME = "qc0_failed_video_diagnostics"
 _FIGURES = (
@@ -24,7 +25,7 @@ def build_qc0_page(*, checks_csv: str, videos_csv: str, out_html: str) -> None:
     """Write the page of QC0 from its checks and its figures per video."""
     videos = read_videos(videos_csv)
     refused = videos[videos["verdict"] != OK]
-    report = reporting.Report(
+    report = page.Report(
         name=NAME,
         checks=checks.read(checks_csv),
         counts=counts(videos),
@@ -34,7 +35,7 @@ def build_qc0_page(*, checks_csv: str, videos_csv: str, out_html: str) -> None:
         refused_total=len(refused),
         refused_hint="They are listed above; refused files are not decoded again for a picture.",
     )
-    write_text(out_html, reporting.page(report))
+    write_text(out_html, page.page(report))
 
 
 def read_videos(videos_csv: str) -> pd.DataFrame:
@@ -43,7 +44,7 @@ def read_videos(videos_csv: str) -> pd.DataFrame:
         columns = next(csv.reader(stream))
     lines = [
         {key: shown(value, limit=1000) for key, value in line.items()}
-        for line in ledger.read_table(videos_csv)
+        for line in tables.read_table(videos_csv)
     ]
     videos = pd.DataFrame(lines, columns=columns, dtype="str")
     for name in _FIGURES:
@@ -110,16 +111,16 @@ def pictures(videos: pd.DataFrame) -> list[charts.Chart]:
     ]
 
 
-def refused_table(refused: pd.DataFrame) -> reporting.Table:
+def refused_table(refused: pd.DataFrame) -> page.Table:
     """Refused files with their reasons."""
     columns = ["file", "verdict", "detail", "value", "threshold", "path", "video"]
     rows = refused.sort_values(["verdict", "video"], kind="stable")[columns]
     note = "Each with its verdict, and the place of its copy below the dataset."
-    return reporting.Table("Refused files", note, rows)
+    return page.Table("Refused files", note, rows)
 
 
 if __name__ == "__main__":
-    from scripts.lib.logs import send_output_to
+    from ferrari.jobs.job_log import send_output_to
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])

@@ -6,13 +6,14 @@ Made from the reports' CSV files alone; the pages are linked by name, beside it.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scripts.lib import checks, ledger
-from scripts.lib.checks import FAIL, PASS, Check
-from scripts.lib.display import shown
-from scripts.lib.evidence import listed
-from scripts.lib.files import write_text
-from scripts.lib.report_names import FLOW, about
-from scripts.lib.reporting import check_title, index_page, summary
+from ferrari.common.atomic_files import write_text
+from ferrari.common.visible_text import shown
+from ferrari.ledger import tables
+from ferrari.qc.stage_tables import listed
+from ferrari.reports import checks
+from ferrari.reports.checks import FAIL, PASS, Check
+from ferrari.reports.page import check_title, index_page, summary
+from ferrari.reports.titles import FLOW, about
 
 _PARTS = ("kept", "dropped", "quarantined")
 _TROUBLES = 4  # checks named on a card, at most
@@ -23,7 +24,7 @@ def build_index(*, reports: Sequence[str], videos: Sequence[str], out_html: str)
     """Write the index from the reports' checks (`<name>.csv`) and `<name>_videos.csv` files."""
     found = {Path(path).stem: checks.read(path) for path in listed(reports)}
     figures = {
-        Path(path).stem.removesuffix("_videos"): ledger.read_table(path) for path in listed(videos)
+        Path(path).stem.removesuffix("_videos"): tables.read_table(path) for path in listed(videos)
     }
     cards = [card(name, found[name], figures.get(name, ())) for name in sorted(found)]
     write_text(out_html, index_page(cards, flow(found, figures)))
@@ -89,7 +90,7 @@ def flow(found: Mapping[str, Sequence[Check]], figures: Mapping[str, Lines]) -> 
 
 
 if __name__ == "__main__":
-    from scripts.lib.logs import send_output_to
+    from ferrari.jobs.job_log import send_output_to
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])

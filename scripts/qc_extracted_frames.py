@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scripts.lib import charts, evidence, reopening, thumbs
-from scripts.lib.checks import FAIL, PASS, WARN, Check, none_of
-from scripts.lib.reporting import Report, publish
+from ferrari.qc import reopened_images, stage_checks, stage_tables
+from ferrari.reports import charts, thumbnails
+from ferrari.reports.checks import FAIL, PASS, WARN, Check, none_of
+from ferrari.reports.page import Report, publish
 
 NAME = "qc3_extraction_summary"
 FOLDER = "01_extracted_frames"
@@ -34,36 +35,36 @@ def report_frames(
 ) -> None:
     """Write QC3 from the extract `tables` and the probe tables (`previous`)."""
     root = Path(dataset)
-    rows, probe = evidence.load(tables, "extract"), evidence.load(previous, "probe")
-    ids = evidence.videos_of(previous)
-    kept = evidence.kept(rows)
-    seen = reopening.inspect(
+    rows, probe = stage_tables.load(tables, "extract"), stage_tables.load(previous, "probe")
+    ids = stage_tables.videos_of(previous)
+    kept = stage_tables.kept(rows)
+    seen = reopened_images.inspect(
         root, kept, ("path", "sha256", "width", "height"), look, "frames opened again"
     )
     videos = per_clip(rows, probe, ids, extract_settings)
     found = [
         table_check(tables, ids),
-        *evidence.folder_checks(root, FOLDER, kept, ids),
-        *reopening.readable_checks("frames", kept, seen),
+        *stage_checks.folder_checks(root, FOLDER, kept, ids),
+        *reopened_images.readable_checks("frames", kept, seen),
         *frame_checks(kept, seen, qc_settings),
         *clip_checks(videos, rows, qc_settings),
         lost_check(videos, rows),
-        *evidence.ledger_checks("extract", rows, probe),
+        *stage_checks.ledger_checks("extract", rows, probe),
     ]
-    refused = evidence.refused(rows)
+    refused = stage_tables.refused(rows)
     pictured = refused[refused["path"].str.startswith("bad_frames/")]
     publish(
         Report(
             name=NAME,
             checks=found,
-            counts=evidence.counts(rows, ids, "Frames kept"),
+            counts=stage_tables.counts(rows, ids, "Frames kept"),
             videos=videos,
             charts=pictures(rows, videos, qc_settings, extract_settings),
-            refused=thumbs.of_rows(dataset, pictured, qc_settings["thumbnails"]),
+            refused=thumbnails.of_rows(dataset, pictured, qc_settings["thumbnails"]),
             refused_total=len(refused),
             refused_hint="Near-duplicates and samples past max_frames are not written to disk; "
             "quarantined frames are, under bad_frames/. A lost stretch of time has no picture.",
-            samples=thumbs.of_rows(dataset, kept.assign(reason=""), SAMPLES),
+            samples=thumbnails.of_rows(dataset, kept.assign(reason=""), SAMPLES),
         ),
         out_csv=out_csv,
         out_videos_csv=out_videos_csv,
@@ -74,7 +75,7 @@ def report_frames(
 def look(dataset: Path, cells: tuple) -> dict:
     """Open one frame: fault, sha_ok, size_ok."""
     path, sha256, width, height = cells
-    opened = reopening.reopen(dataset, path)
+    opened = reopened_images.reopen(dataset, path)
     return {
         "fault": opened.fault,
         "sha_ok": opened.sha256 == sha256,
@@ -86,7 +87,7 @@ def per_clip(
     rows: pd.DataFrame, probe: pd.DataFrame, ids: Sequence[str], settings: dict
 ) -> pd.DataFrame:
     """Counts, samples against those expected, duplicates, sharpness, loss, decoder of each clip."""
-    table = evidence.per_video(rows, ids).set_index("video")
+    table = stage_tables.per_video(rows, ids).set_index("video")
     samples = rows[rows["time_s"].notna() & ~rows["reason"].isin([MAX_FRAMES, LOST])]
     by_video = samples.groupby("video")
     table["samples"] = by_video.size().reindex(ids, fill_value=0)
@@ -97,7 +98,7 @@ def per_clip(
     duplicates = samples[samples["reason"] == DUPLICATE].groupby("video").size()
     table["duplicates"] = duplicates.reindex(ids, fill_value=0)
     table["duplicate_ratio"] = (table["duplicates"] / table["samples"]).where(table["samples"] > 0)
-    table["median_sharpness"] = evidence.kept(rows).groupby("video")["sharpness"].median()
+    table["median_sharpness"] = stage_tables.kept(rows).groupby("video")["sharpness"].median()
     table["in_order"] = by_video["time_s"].apply(lambda t: bool((t.diff().dropna() > 0).all()))
     table["in_order"] = table["in_order"].astype("boolean").fillna(True).astype(bool)
     lost = rows[rows["reason"] == LOST].groupby("video")["value"].sum()
@@ -125,13 +126,13 @@ def expected_samples(probe: pd.DataFrame, settings: dict) -> tuple[pd.Series, pd
 
 def table_check(tables: Sequence[str], ids: Sequence[str]) -> Check:
     """Every raw video has a table of this stage."""
-    missing = sorted(set(ids) - set(evidence.videos_of(tables)))
+    missing = sorted(set(ids) - set(stage_tables.videos_of(tables)))
     return none_of("table_per_video", missing, len(ids), "Each raw video has a table of frames.")
 
 
 def frame_checks(kept: pd.DataFrame, seen: pd.DataFrame, qc_settings: dict) -> list[Check]:
     """Sizes as recorded; sharpness measured on every frame."""
-    wrong = kept["item"][~reopening.flags(seen, "size_ok")]
+    wrong = kept["item"][~reopened_images.flags(seen, "size_ok")]
     sharpness = kept["sharpness"]
     unmeasured = kept["item"][~(np.isfinite(sharpness) & (sharpness >= 0))]
     floor = qc_settings["min_sharpness"]
@@ -239,14 +240,14 @@ def pictures(
     rows: pd.DataFrame, videos: pd.DataFrame, qc_settings: dict, extract_settings: dict
 ) -> list[charts.Chart]:
     """Outcomes, sharpness, luma change, duplicates, samples against the expected."""
-    kept = evidence.kept(rows)
+    kept = stage_tables.kept(rows)
     compared = rows[rows["reason"].isin(["OK", DUPLICATE])]
     judged = videos[videos["expected_max"].notna()].assign(
         expected=lambda table: (table["expected_min"] + table["expected_max"]) / 2
     )
     return [
         charts.bars(
-            evidence.reasons(rows), "Outcomes", note="Kept, or the rule that refused a sample."
+            stage_tables.reasons(rows), "Outcomes", note="Kept, or the rule that refused a sample."
         ),
         charts.histogram(
             kept["sharpness"],
@@ -290,7 +291,7 @@ def pictures(
 
 
 if __name__ == "__main__":
-    from scripts.lib.logs import send_output_to
+    from ferrari.jobs.job_log import send_output_to
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])

@@ -1,7 +1,7 @@
 """QC7: is every final image sound, and does every caption say what its picture holds, once?
 
-Opens each final image and its mask again; holds each caption to `captions.check_caption` and to
-the recipe in the augment table (`caption_checks`); says what became of a person's own captions;
+Opens each final image and its mask again; holds each caption to `caption_rules.check_caption` and
+to the recipe in the augment table (`caption_checks`); says what became of a person's own captions;
 checks that the ledger balances to the end.
 """
 
@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from scripts.lib import caption_checks, charts, evidence, reopening, thumbs
-from scripts.lib.captions import MAX_CLIP_TOKENS
-from scripts.lib.checks import FAIL, PASS, Check, none_of
-from scripts.lib.curation.coverage import coverage_table
-from scripts.lib.overrides import Override, all_of
-from scripts.lib.reporting import Report, Table, publish
+from ferrari.captions.clip_tokens import MAX_CLIP_TOKENS
+from ferrari.captions.overrides import Override, all_of
+from ferrari.qc import caption_checks, reopened_images, stage_checks, stage_tables
+from ferrari.qc.coverage_table import coverage_table
+from ferrari.reports import charts, thumbnails
+from ferrari.reports.checks import FAIL, PASS, Check, none_of
+from ferrari.reports.page import Report, Table, publish
 
 NAME = "qc7_final_summary"
 SAMPLES = 16
@@ -42,38 +43,38 @@ def report_final(
     `overrides` are the captions that a person wrote, by item.
     """
     root = Path(dataset)
-    captions = evidence.load(tables, "caption", text=("value",))
-    recipes = evidence.load(previous, "augment")
-    chosen = evidence.load([final], "final")
-    ids = evidence.videos_of(previous)
-    kept = evidence.kept(chosen)
+    captions = stage_tables.load(tables, "caption", text=("value",))
+    recipes = stage_tables.load(previous, "augment")
+    chosen = stage_tables.load([final], "final")
+    ids = stage_tables.videos_of(previous)
+    kept = stage_tables.kept(chosen)
     columns = ("path", "sha256", "mask_path", "mask_sha256", "width", "height")
-    seen = reopening.inspect(root, kept, columns, look, "final images opened again")
+    seen = reopened_images.inspect(root, kept, columns, look, "final images opened again")
     lengths = caption_checks.token_counts(kept["caption"])
     videos = per_clip(captions, chosen, ids)
-    refused = evidence.refused(chosen)
-    refused_paths = evidence.paths_of(recipes, refused["parent"])
+    refused = stage_tables.refused(chosen)
+    refused_paths = stage_tables.paths_of(recipes, refused["parent"])
     publish(
         Report(
             name=NAME,
             checks=[
                 *image_checks(kept, seen),
                 *caption_checks.checks(
-                    evidence.kept(captions), recipes, subject_settings, caption_settings
+                    stage_tables.kept(captions), recipes, subject_settings, caption_settings
                 ),
                 *caption_checks.override_checks(captions, recipes, overrides or {}),
                 *agreement_checks(captions, recipes, kept),
-                *evidence.ledger_checks("caption", captions, recipes),
-                *evidence.ledger_checks("final", chosen, captions),
+                *stage_checks.ledger_checks("caption", captions, recipes),
+                *stage_checks.ledger_checks("final", chosen, captions),
             ],
             counts=counts(captions, chosen, kept),
             videos=videos,
             charts=pictures(captions, chosen, kept, lengths, videos),
             tables=[coverage_table(chosen), repeated(kept), *by_hand(captions)],
-            refused=thumbs.of_rows(dataset, refused, qc_settings["thumbnails"], refused_paths),
+            refused=thumbnails.of_rows(dataset, refused, qc_settings["thumbnails"], refused_paths),
             refused_total=len(refused),
             refused_hint="Refused between captions and the final dataset.",
-            samples=thumbs.of_rows(dataset, with_captions(kept), SAMPLES),
+            samples=thumbnails.of_rows(dataset, with_captions(kept), SAMPLES),
         ),
         out_csv=out_csv,
         out_videos_csv=out_videos_csv,
@@ -84,7 +85,7 @@ def report_final(
 def look(dataset: Path, cells: tuple) -> dict:
     """Open one final image and its mask: fault, sha_ok, sizes_ok."""
     path, sha256, mask_path, mask_sha256, width, height = cells
-    image, mask = reopening.reopen(dataset, path), reopening.reopen(dataset, mask_path)
+    image, mask = reopened_images.reopen(dataset, path), reopened_images.reopen(dataset, mask_path)
     return {
         "fault": image.fault or mask.fault,
         "sha_ok": image.sha256 == sha256 and mask.sha256 == mask_sha256,
@@ -104,10 +105,10 @@ def image_checks(kept: pd.DataFrame, seen: pd.DataFrame) -> list[Check]:
             "at least 1",
             "A dataset without an image trains nothing; the reports before say where it got lost.",
         ),
-        *reopening.readable_checks("images", kept, seen),
+        *reopened_images.readable_checks("images", kept, seen),
         none_of(
             "images_rgb_and_masks_fit",
-            kept["item"][~reopening.flags(seen, "sizes_ok")],
+            kept["item"][~reopened_images.flags(seen, "sizes_ok")],
             len(kept),
             "Each image is RGB, its mask grey, both of the size in their row.",
         ),
@@ -118,7 +119,7 @@ def agreement_checks(
     captions: pd.DataFrame, recipes: pd.DataFrame, final: pd.DataFrame
 ) -> list[Check]:
     """Caption rows say what the recipe says, final rows what the caption rows say."""
-    written = evidence.kept(captions)
+    written = stage_tables.kept(captions)
     return [
         none_of(
             "captions_agree_with_recipes",
@@ -165,21 +166,23 @@ def with_captions(kept: pd.DataFrame) -> pd.DataFrame:
 def counts(captions: pd.DataFrame, chosen: pd.DataFrame, kept: pd.DataFrame) -> dict[str, object]:
     """The figures at the top of the page."""
     return {
-        "Images captioned": len(evidence.kept(captions)),
+        "Images captioned": len(stage_tables.kept(captions)),
         "Final images": len(kept),
         "Refused": len(chosen) - len(kept),
         "Videos with images": kept["video"].nunique(),
         "Different captions": kept["caption"].nunique(),
-        "Captions by hand": int((evidence.kept(captions)["caption_source"] == "override").sum()),
+        "Captions by hand": int(
+            (stage_tables.kept(captions)["caption_source"] == "override").sum()
+        ),
     }
 
 
 def per_clip(captions: pd.DataFrame, chosen: pd.DataFrame, ids: Sequence[str]) -> pd.DataFrame:
     """Counts of captions and, as final_..., of final rows, for each clip."""
-    table = evidence.per_video(captions, ids)
-    final = evidence.per_video(chosen, ids).drop(columns="video").add_prefix("final_")
+    table = stage_tables.per_video(captions, ids)
+    final = stage_tables.per_video(chosen, ids).drop(columns="video").add_prefix("final_")
     table = pd.concat([table, final], axis=1)
-    different = evidence.kept(chosen).groupby("video")["caption"].nunique()
+    different = stage_tables.kept(chosen).groupby("video")["caption"].nunique()
     table["different_captions"] = different.reindex(ids, fill_value=0).to_numpy()
     return table
 
@@ -192,7 +195,7 @@ def pictures(
     videos: pd.DataFrame,
 ) -> list[charts.Chart]:
     """Kinds and framings, caption lengths, images per clip, sizes, outcomes."""
-    outcomes = evidence.reasons(pd.concat([evidence.refused(captions), chosen]))
+    outcomes = stage_tables.reasons(pd.concat([stage_tables.refused(captions), chosen]))
     return [
         charts.stacked(
             pd.crosstab(kept["framing"], kept["kind"]),
@@ -224,7 +227,7 @@ def pictures(
 
 
 if __name__ == "__main__":
-    from scripts.lib.logs import send_output_to
+    from ferrari.jobs.job_log import send_output_to
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])

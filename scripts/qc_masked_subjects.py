@@ -2,7 +2,7 @@
 
 Opens each cut-out beside its crop. What lies under alpha 0 must not be the crop's own pixels: an
 image editor or a loader that drops the alpha channel would bring the scene back. In the same pass
-the silhouettes are taken by which a mask that flickers is found (see `flicker`).
+the silhouettes are taken by which a mask that flickers is found (see `mask_flicker`).
 """
 
 from collections.abc import Sequence
@@ -12,9 +12,10 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from scripts.lib import charts, evidence, flicker, reopening, thumbs
-from scripts.lib.checks import WARN, Check, none_of
-from scripts.lib.reporting import Gallery, Report, publish
+from ferrari.qc import mask_flicker, reopened_images, stage_checks, stage_tables
+from ferrari.reports import charts, thumbnails
+from ferrari.reports.checks import WARN, Check, none_of
+from ferrari.reports.page import Gallery, Report, publish
 
 NAME = "qc5_masks_summary"
 FOLDER = "03_masked_subjects"
@@ -41,41 +42,41 @@ def report_masks(
 ) -> None:
     """Write QC5 from the mask `tables` and the crop tables (`previous`)."""
     root = Path(dataset)
-    rows, crops = evidence.load(tables, "mask"), evidence.load(previous, "crop")
-    ids = evidence.videos_of(previous)
-    kept = evidence.kept(rows)
+    rows, crops = stage_tables.load(tables, "mask"), stage_tables.load(previous, "crop")
+    ids = stage_tables.videos_of(previous)
+    kept = stage_tables.kept(rows)
     facts = crops.set_index("item")[["path", *_CROP]].rename(columns={"path": "crop_path"})
     kept = kept.join(facts[~facts.index.duplicated()], on="parent")
     kept["crop_path"] = kept["crop_path"].fillna("")
-    kept["cell_px"] = flicker.cell_sizes(kept)
+    kept["cell_px"] = mask_flicker.cell_sizes(kept)
     columns = ("path", "sha256", "width", "height", "crop_path", "cell_px", *_CROP)
-    seen = reopening.inspect(root, kept, columns, look, "cut-outs opened again")
+    seen = reopened_images.inspect(root, kept, columns, look, "cut-outs opened again")
     pairs = neighbours(kept, seen)
-    found = flicker.find(
+    found = mask_flicker.find(
         kept, seen.get("silhouette", pd.Series(dtype=object)), qc_settings["max_flicker"]
     )
     videos = per_clip(rows, pairs, found, ids)
-    refused = evidence.refused(rows)
-    crop_paths = evidence.paths_of(crops, refused["parent"])
+    refused = stage_tables.refused(rows)
+    crop_paths = stage_tables.paths_of(crops, refused["parent"])
     publish(
         Report(
             name=NAME,
             checks=[
-                *evidence.folder_checks(root, FOLDER, kept, ids),
-                *reopening.readable_checks("cutouts", kept, seen),
+                *stage_checks.folder_checks(root, FOLDER, kept, ids),
+                *reopened_images.readable_checks("cutouts", kept, seen),
                 *cutout_checks(kept, seen, mask_settings),
                 *stability_checks(videos),
                 flicker_check(found, qc_settings["max_flicker"]),
-                *evidence.ledger_checks("mask", rows, crops),
+                *stage_checks.ledger_checks("mask", rows, crops),
             ],
-            counts=evidence.counts(rows, ids, "Cut-outs kept"),
+            counts=stage_tables.counts(rows, ids, "Cut-outs kept"),
             videos=videos,
             charts=pictures(rows, pairs, videos, mask_settings),
-            refused=thumbs.of_rows(dataset, refused, qc_settings["thumbnails"], crop_paths),
+            refused=thumbnails.of_rows(dataset, refused, qc_settings["thumbnails"], crop_paths),
             refused_total=len(refused),
             refused_hint="The picture is the crop, or what was made of it.",
             galleries=[flicker_gallery(root, kept, found)],
-            samples=thumbs.of_rows(dataset, kept.assign(reason=""), SAMPLES),
+            samples=thumbnails.of_rows(dataset, kept.assign(reason=""), SAMPLES),
         ),
         out_csv=out_csv,
         out_videos_csv=out_videos_csv,
@@ -90,7 +91,7 @@ def look(dataset: Path, cells: tuple) -> dict:
     `silhouette` the subject around its centroid.
     """
     path, sha256, width, height, crop_path, cell_px, *box = cells
-    opened = reopening.reopen(dataset, path)
+    opened = reopened_images.reopen(dataset, path)
     seen = {
         "fault": opened.fault,
         "sha_ok": opened.sha256 == sha256,
@@ -107,13 +108,15 @@ def look(dataset: Path, cells: tuple) -> dict:
     alpha_u8 = opened.pixels[:, :, 3]
     seen["plain_alpha"] = int(alpha_u8.max()) == 0 or int(alpha_u8.min()) == 255
     seen["grid"] = frame_grid(alpha_u8, box)
-    seen["silhouette"] = flicker.silhouette(alpha_u8, cell_px)
-    crop = reopening.reopen(dataset, crop_path)
+    seen["silhouette"] = mask_flicker.silhouette(alpha_u8, cell_px)
+    crop = reopened_images.reopen(dataset, crop_path)
     if crop.mode == "RGB":
         seen["crop_size_ok"] = crop.size == opened.size
     if seen["crop_size_ok"]:
         hidden = alpha_u8 == 0
-        seen["scene_share"] = reopening.scene_share(opened.pixels[:, :, :3], crop.pixels, hidden)
+        seen["scene_share"] = reopened_images.scene_share(
+            opened.pixels[:, :, :3], crop.pixels, hidden
+        )
     return seen
 
 
@@ -175,16 +178,16 @@ def per_clip(
     rows: pd.DataFrame, pairs: pd.DataFrame, found: pd.DataFrame, ids: Sequence[str]
 ) -> pd.DataFrame:
     """Counts, median subject share, and how steady the masks are, for each clip."""
-    table = evidence.per_video(rows, ids).set_index("video")
+    table = stage_tables.per_video(rows, ids).set_index("video")
     table["median_subject_fraction"] = (
-        evidence.kept(rows).groupby("video")["subject_fraction"].median()
+        stage_tables.kept(rows).groupby("video")["subject_fraction"].median()
     )
     by_video = pairs.groupby("video")
     table["neighbours"] = by_video.size().reindex(ids, fill_value=0).astype(int)
     table["median_neighbour_iou"] = by_video["iou"].median()
     jumps = pairs["growth"].gt(JUMP).groupby(pairs["video"]).mean()
     table["jump_ratio"] = jumps
-    for name, figures in flicker.per_clip(found).items():
+    for name, figures in mask_flicker.per_clip(found).items():
         table[name] = figures
     table["flickers"] = table["flickers"].fillna(0).astype(int)
     table["segmenter"] = rows[rows["segmenter"] != ""].groupby("video")["segmenter"].first()
@@ -201,19 +204,24 @@ def cutout_checks(kept: pd.DataFrame, seen: pd.DataFrame, mask_settings: dict) -
     return [
         none_of(
             "cutouts_rgba",
-            items[~reopening.flags(seen, "rgba")],
+            items[~reopened_images.flags(seen, "rgba")],
             total,
             "Each cut-out is RGBA, eight bits a channel.",
         ),
         none_of(
             "cutout_sizes_equal_crops",
-            items[~(reopening.flags(seen, "crop_size_ok") & reopening.flags(seen, "size_ok"))],
+            items[
+                ~(
+                    reopened_images.flags(seen, "crop_size_ok")
+                    & reopened_images.flags(seen, "size_ok")
+                )
+            ],
             total,
             "Each cut-out is as large as the crop it was made from, and as its row says.",
         ),
         none_of(
             "alpha_has_both_ends",
-            items[reopening.flags(seen, "plain_alpha")],
+            items[reopened_images.flags(seen, "plain_alpha")],
             total,
             "No cut-out is all transparent, and none is all opaque.",
         ),
@@ -276,7 +284,7 @@ def flicker_gallery(root: Path, kept: pd.DataFrame, found: pd.DataFrame) -> Gall
     """The worst flickers, each between the cut-outs before and after it."""
     flagged = found[found["flagged"]].sort_values("flicker", ascending=False, kind="stable")
     worst = flagged.head(FLICKERS)
-    paths = evidence.paths_of(kept, worst[["before", "item", "after"]].to_numpy().ravel())
+    paths = stage_tables.paths_of(kept, worst[["before", "item", "after"]].to_numpy().ravel())
     shown = []
     for line in worst.itertuples():
         change = f"{line.flicker:.1%} (bound {line.threshold:.1%}), area x {line.area_ratio:.2f}"
@@ -285,7 +293,9 @@ def flicker_gallery(root: Path, kept: pd.DataFrame, found: pd.DataFrame) -> Gall
             (line.item, "FLICKER", change),
             (line.after, "after", ""),
         ):
-            shown.append(thumbs.Thumb(item, what, detail, thumbs.data_uri(root / paths[item])))
+            shown.append(
+                thumbnails.Thumb(item, what, detail, thumbnails.data_uri(root / paths[item]))
+            )
     note = (
         f"{len(worst)} of {len(flagged):,}, worst first, each between its neighbours. "
         "Look for an arm or a head that comes and goes; a quick gesture may look alike."
@@ -297,9 +307,9 @@ def pictures(
     rows: pd.DataFrame, pairs: pd.DataFrame, videos: pd.DataFrame, mask_settings: dict
 ) -> list[charts.Chart]:
     """Outcomes, subject's share, soft edge, steadiness, clips."""
-    kept = evidence.kept(rows)
+    kept = stage_tables.kept(rows)
     return [
-        charts.bars(evidence.reasons(rows), "Outcomes", note="Kept, or why not."),
+        charts.bars(stage_tables.reasons(rows), "Outcomes", note="Kept, or why not."),
         charts.histogram(
             rows["subject_fraction"],
             "Subject's share of the crop",
@@ -339,7 +349,7 @@ def pictures(
 
 
 if __name__ == "__main__":
-    from scripts.lib.logs import send_output_to
+    from ferrari.jobs.job_log import send_output_to
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scripts.lib import charts, evidence, ledger, thumbs
-from scripts.lib.curation import claims, likeness
-from scripts.lib.curation.coverage import LEFT_OUT
-from scripts.lib.curation.likeness import CutOuts, Pairs
-from scripts.lib.curation.splits import VALIDATION
-from scripts.lib.display import shown
-from scripts.lib.reporting import Gallery, Report, Table, publish
+from ferrari.common.visible_text import shown
+from ferrari.curation.splits import VALIDATION
+from ferrari.ledger import tables
+from ferrari.qc import selection_checks, similarity, stage_tables
+from ferrari.qc.coverage_table import LEFT_OUT
+from ferrari.qc.similarity import CutOuts, Pairs
+from ferrari.reports import charts, thumbnails
+from ferrari.reports.page import Gallery, Report, Table, publish
 
 NAME = "qc8_similarity"
 CLUSTERS, PAIRS_SHOWN, CLIPS_NAMED = 12, 12, 6
@@ -33,31 +34,31 @@ def report_similarity(
     out_html: str,
 ) -> None:
     """Write QC8 from the final table and the mask tables."""
-    chosen, cut = evidence.load([final], "final"), evidence.load(masks, "mask")
-    chosen = chosen.assign(crop=likeness.crops_of(chosen["item"]))
-    kept = evidence.kept(chosen)
-    cutouts = likeness.of_items(evidence.kept(cut), kept["crop"])
-    sides = claims.side_labels(cutouts, kept)
-    pairs = likeness.pairs_across(cutouts, curate_settings["alike"], sides)
-    near = likeness.neighbour_distances(cutouts)
-    groups = likeness.clusters(cutouts, CLUSTERS) if len(cutouts) else None
+    chosen, cut = stage_tables.load([final], "final"), stage_tables.load(masks, "mask")
+    chosen = chosen.assign(crop=similarity.crops_of(chosen["item"]))
+    kept = stage_tables.kept(chosen)
+    cutouts = similarity.of_items(stage_tables.kept(cut), kept["crop"])
+    sides = selection_checks.side_labels(cutouts, kept)
+    pairs = similarity.pairs_across(cutouts, curate_settings["alike"], sides)
+    near = similarity.neighbour_distances(cutouts)
+    groups = similarity.clusters(cutouts, CLUSTERS) if len(cutouts) else None
     gone = with_neighbours(chosen[chosen["reason"].isin(LEFT_OUT)], final)
     paths = dict(zip(cut["item"], cut["path"], strict=True))
     publish(
         Report(
             name=NAME,
             checks=[
-                *claims.embedding_checks(Path(dataset), cutouts, kept),
-                *claims.likeness_checks(kept, cutouts, pairs, curate_settings),
-                *claims.split_checks(kept, pairs, curate_settings),
-                *claims.selection_checks(chosen, gone, cut, cutouts, curate_settings),
+                *selection_checks.embedding_checks(Path(dataset), cutouts, kept),
+                *selection_checks.likeness_checks(kept, cutouts, pairs, curate_settings),
+                *selection_checks.split_checks(kept, pairs, curate_settings),
+                *selection_checks.selection_checks(chosen, gone, cut, cutouts, curate_settings),
             ],
             counts=counts(chosen, kept, cutouts, pairs, near),
-            videos=per_clip(chosen, near, evidence.videos_of(masks)),
+            videos=per_clip(chosen, near, stage_tables.videos_of(masks)),
             charts=pictures(cutouts, near, curate_settings),
             tables=[pair_table(pairs)],
             galleries=galleries(Path(dataset), groups, pairs, paths),
-            refused=thumbs.of_rows(dataset, in_words(gone), qc_settings["thumbnails"]),
+            refused=thumbnails.of_rows(dataset, in_words(gone), qc_settings["thumbnails"]),
             refused_total=len(gone),
             refused_hint="Left out by selection, each with the nearest image that stayed.",
         ),
@@ -71,7 +72,7 @@ def with_neighbours(gone: pd.DataFrame, final: str) -> pd.DataFrame:
     """Left-out rows with the column `neighbour`: the cell `value`, which `load` reads as a
     figure.
     """
-    lines = ledger.iter_stage(final, "final")
+    lines = tables.iter_stage(final, "final")
     named = {line["item"]: line["value"] for line in lines if line["reason"] in LEFT_OUT}
     return gone.assign(neighbour=gone["item"].map(named).astype("str"))
 
@@ -92,8 +93,8 @@ def counts(chosen, kept, cutouts: CutOuts, pairs: Pairs, near: pd.DataFrame) -> 
 
 def per_clip(chosen: pd.DataFrame, near: pd.DataFrame, ids: Sequence[str]) -> pd.DataFrame:
     """Outcomes of the final rows of each clip, its split, and its cut-outs' distances."""
-    table = evidence.per_video(chosen, ids)
-    kept = evidence.kept(chosen)
+    table = stage_tables.per_video(chosen, ids)
+    kept = stage_tables.kept(chosen)
     table["cutouts"] = kept.groupby("video")["crop"].nunique().reindex(ids, fill_value=0).to_numpy()
     for name in ("split", "group"):
         first = kept.drop_duplicates("video").set_index("video")[name]
@@ -106,7 +107,7 @@ def per_clip(chosen: pd.DataFrame, near: pd.DataFrame, ids: Sequence[str]) -> pd
 def pictures(cutouts: CutOuts, near: pd.DataFrame, settings: Mapping) -> list[charts.Chart]:
     """Distances to the nearest neighbour, and the map of the set."""
     across = near["across"].replace(np.inf, np.nan).dropna()
-    points = likeness.map_of(cutouts, charts.MAX_POINTS)
+    points = similarity.map_of(cutouts, charts.MAX_POINTS)
     largest = cutouts.rows["video"].value_counts().sort_index()
     largest = largest.sort_values(ascending=False, kind="stable").index[:CLIPS_NAMED]
     points["clip"] = points["video"].where(points["video"].isin(largest), "other clips")
@@ -166,10 +167,10 @@ def galleries(
     return found
 
 
-def picture(root: Path, paths: Mapping[str, str], item: str, detail: str) -> thumbs.Thumb:
+def picture(root: Path, paths: Mapping[str, str], item: str, detail: str) -> thumbnails.Thumb:
     """A cut-out as a thumbnail."""
     path = paths.get(item, "")
-    return thumbs.Thumb(shown(item), detail=detail, uri=thumbs.data_uri(root / path))
+    return thumbnails.Thumb(shown(item), detail=detail, uri=thumbnails.data_uri(root / path))
 
 
 def _so_many(count: int, what: str) -> str:
@@ -190,7 +191,7 @@ def in_words(gone: pd.DataFrame) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    from scripts.lib.logs import send_output_to
+    from ferrari.jobs.job_log import send_output_to
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])

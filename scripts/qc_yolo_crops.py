@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scripts.lib import charts, evidence, reopening, thumbs
-from scripts.lib.checks import WARN, Check, none_of
-from scripts.lib.reporting import Report, publish
+from ferrari.qc import reopened_images, stage_checks, stage_tables
+from ferrari.reports import charts, thumbnails
+from ferrari.reports.checks import WARN, Check, none_of
+from ferrari.reports.page import Report, publish
 
 NAME = "qc4_yolo_crops_summary"
 FOLDER = "02_yolo_crops"
@@ -35,30 +36,32 @@ def report_crops(
 ) -> None:
     """Write QC4 from the crop `tables` and the extract tables (`previous`)."""
     root = Path(dataset)
-    rows, frames = evidence.load(tables, "crop"), evidence.load(previous, "extract")
-    ids = evidence.videos_of(previous)
-    kept = evidence.kept(rows)
-    seen = reopening.inspect(root, kept, ("path", "sha256", *_CROP), look, "crops opened again")
+    rows, frames = stage_tables.load(tables, "crop"), stage_tables.load(previous, "extract")
+    ids = stage_tables.videos_of(previous)
+    kept = stage_tables.kept(rows)
+    seen = reopened_images.inspect(
+        root, kept, ("path", "sha256", *_CROP), look, "crops opened again"
+    )
     videos = per_clip(rows, frames, ids)
-    refused = evidence.refused(rows)
-    frame_paths = evidence.paths_of(frames, refused["parent"])
+    refused = stage_tables.refused(rows)
+    frame_paths = stage_tables.paths_of(frames, refused["parent"])
     publish(
         Report(
             name=NAME,
             checks=[
-                *evidence.folder_checks(root, FOLDER, kept, ids),
-                *reopening.readable_checks("crops", kept, seen),
+                *stage_checks.folder_checks(root, FOLDER, kept, ids),
+                *reopened_images.readable_checks("crops", kept, seen),
                 *box_checks(kept, seen),
                 *detection_checks(kept, videos, qc_settings, detect_settings),
-                *evidence.ledger_checks("crop", rows, frames),
+                *stage_checks.ledger_checks("crop", rows, frames),
             ],
-            counts=evidence.counts(rows, ids, "Crops kept"),
+            counts=stage_tables.counts(rows, ids, "Crops kept"),
             videos=videos,
             charts=pictures(rows, videos, qc_settings, detect_settings),
-            refused=thumbs.of_rows(dataset, refused, qc_settings["thumbnails"], frame_paths),
+            refused=thumbnails.of_rows(dataset, refused, qc_settings["thumbnails"], frame_paths),
             refused_total=len(refused),
             refused_hint="The picture is the frame that was looked at.",
-            samples=thumbs.of_rows(dataset, kept.assign(reason=""), SAMPLES),
+            samples=thumbnails.of_rows(dataset, kept.assign(reason=""), SAMPLES),
         ),
         out_csv=out_csv,
         out_videos_csv=out_videos_csv,
@@ -69,7 +72,7 @@ def report_crops(
 def look(dataset: Path, cells: tuple) -> dict:
     """Open one crop: fault, sha_ok, size_ok (RGB and as large as its box)."""
     path, sha256, left, top, right, bottom = cells
-    opened = reopening.reopen(dataset, path)
+    opened = reopened_images.reopen(dataset, path)
     return {
         "fault": opened.fault,
         "sha_ok": opened.sha256 == sha256,
@@ -79,9 +82,9 @@ def look(dataset: Path, cells: tuple) -> dict:
 
 def per_clip(rows: pd.DataFrame, frames: pd.DataFrame, ids: Sequence[str]) -> pd.DataFrame:
     """Counts, frames looked at, frames with a subject, and their ratio, for each clip."""
-    table = evidence.per_video(rows, ids).set_index("video")
-    kept = evidence.kept(rows)
-    table["frames"] = evidence.kept(frames).groupby("video").size().reindex(ids, fill_value=0)
+    table = stage_tables.per_video(rows, ids).set_index("video")
+    kept = stage_tables.kept(rows)
+    table["frames"] = stage_tables.kept(frames).groupby("video").size().reindex(ids, fill_value=0)
     with_subject = kept.groupby("video")["parent"].nunique()
     table["frames_with_subject"] = with_subject.reindex(ids, fill_value=0)
     rate = table["frames_with_subject"] / table["frames"]
@@ -94,7 +97,7 @@ def per_clip(rows: pd.DataFrame, frames: pd.DataFrame, ids: Sequence[str]) -> pd
 
 def box_checks(kept: pd.DataFrame, seen: pd.DataFrame) -> list[Check]:
     """Sizes on the disk, boxes within frames and crops around boxes."""
-    wrong_size = kept["item"][~reopening.flags(seen, "size_ok")]
+    wrong_size = kept["item"][~reopened_images.flags(seen, "size_ok")]
     outside = kept["item"][~(_inside(kept, _CROP, 0.0) & _inside(kept, _BOX, _SLACK))]
     holds = (
         (kept["crop_x1"] <= kept["x1"].clip(lower=0) + _SLACK)
@@ -180,12 +183,12 @@ def pictures(
     rows: pd.DataFrame, videos: pd.DataFrame, qc_settings: dict, detect_settings: Mapping
 ) -> list[charts.Chart]:
     """Outcomes, detection rate, confidence, place in the frame, size, and clips."""
-    kept = evidence.kept(rows)
+    kept = stage_tables.kept(rows)
     centre_x = (kept["x1"] + kept["x2"]) / 2 / kept["frame_width"]
     centre_y = (kept["y1"] + kept["y2"]) / 2 / kept["frame_height"]
     sides = kept[["crop_x2", "crop_y2"]].to_numpy() - kept[["crop_x1", "crop_y1"]].to_numpy()
     return [
-        charts.bars(evidence.reasons(rows), "Outcomes", note="Kept, or why not."),
+        charts.bars(stage_tables.reasons(rows), "Outcomes", note="Kept, or why not."),
         charts.histogram(
             videos["detection_rate"],
             "Detection rate per clip",
@@ -230,7 +233,7 @@ def pictures(
 
 
 if __name__ == "__main__":
-    from scripts.lib.logs import send_output_to
+    from ferrari.jobs.job_log import send_output_to
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])

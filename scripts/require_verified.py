@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from scripts.lib import checks
+from ferrari.reports import checks
 
 
 class VerificationError(RuntimeError):
@@ -34,7 +34,7 @@ def _said(check: checks.Check) -> str:
 
 
 if __name__ == "__main__":
-    from scripts.lib.logs import send_output_to
+    from ferrari.jobs.job_log import send_output_to
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])

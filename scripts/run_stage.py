@@ -1,11 +1,11 @@
 """What a stage's rule calls: hands the job to the run's fork server, which has everything loaded.
 
-    python -I -S scripts/run_stage.py STAGE [what `scripts.lib.jobs` reads...]
+    python -I -S scripts/run_stage.py STAGE [what `ferrari.jobs.stage_job` reads...]
 
 FERRARI_WARM (set by the Snakefile, see rules/common.smk) says where the server's socket lies and
 which process the run is. The first job starts the server. Where there is none to be had, or
 somebody killed it, the job runs in a process of its own: the same bytes, a second later. So this
-file imports next to nothing, and speaks a protocol that `scripts.lib.fork_server` answers.
+file imports next to nothing, and speaks a protocol that `ferrari.jobs.fork_server` answers.
 """
 
 import _socket
@@ -13,17 +13,17 @@ import marshal
 import os
 import sys
 
-ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+SCRIPTS = os.path.dirname(os.path.realpath(__file__))
 HERE = "--here"
 
 
 def main() -> int:
     """The job's exit status."""
     if sys.argv[1] == HERE:
-        sys.path[0] = ROOT
-        from scripts.lib import jobs
+        sys.path[0] = SCRIPTS
+        from ferrari.jobs import stage_job
 
-        return jobs.main(sys.argv[2:])
+        return stage_job.main(sys.argv[2:])
     place = os.environ.get("FERRARI_WARM")
     if place:
         connection = _connected(place)
@@ -81,8 +81,8 @@ def _start(place: str) -> bool:
         os.dup2(log, 2)
         os.set_inheritable(writer, True)
         # Its own arithmetic is none; and the threads of a BLAS would not survive a fork.
-        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": ROOT}
-        command = [sys.executable, "-m", "scripts.lib.fork_server", place, str(_run_of(place))]
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": SCRIPTS}
+        command = [sys.executable, "-m", "ferrari.jobs.fork_server", place, str(_run_of(place))]
         os.execve(sys.executable, [*command, str(writer)], environment)
     os.close(writer)
     listens = os.read(reader, 1) == b"L"

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from scripts.lib.logs import LOGGER
-from scripts.lib.names import find_videos
-from scripts.lib.reporting import Report, Table, publish
-from scripts.lib.stages import FINAL
-from scripts.lib.verifying import Findings, Layout
-from scripts.lib.verifying_files import Hasher, pruned, sweep
-from scripts.lib.verifying_final import WholeSet
-from scripts.lib.verifying_rows import Clip
-from scripts.lib.verifying_tables import Tables
+from ferrari.common.progress import LOGGER
+from ferrari.ledger.item_ids import find_videos
+from ferrari.ledger.stages import FINAL
+from ferrari.reports.page import Report, Table, publish
+from ferrari.verification.clip import Clip
+from ferrari.verification.disk_files import Hasher, pruned, sweep
+from ferrari.verification.findings import Findings, Layout
+from ferrari.verification.tables import Tables
+from ferrari.verification.whole_set import WholeSet
 
 NAME = "verify_dataset"
 _CLIP_COLUMNS = ("video", "file", "considered", "kept", "files", "final_images", "faults")
@@ -46,7 +46,7 @@ def verify_dataset(
     out_videos_csv: str | os.PathLike,
     out_html: str | os.PathLike,
 ) -> None:
-    """Examine the dataset and write the report; see `verifying.Layout` for the first arguments."""
+    """Examine the dataset and write the report; see `findings.Layout` for the first arguments."""
     layout = Layout(
         dataset=Path(dataset),
         raw=Path(raw_folder),
@@ -141,7 +141,7 @@ def _clip_figures(layout: Layout, clip: Clip) -> dict:
 
 
 if __name__ == "__main__":
-    from scripts.lib.logs import send_output_to
+    from ferrari.jobs.job_log import send_output_to
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])

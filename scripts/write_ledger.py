@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from scripts.lib.logs import LOGGER
-from scripts.lib.parquet import Source, write_parquet
-from scripts.lib.stages import FOLDERS, ORDER
+from ferrari.common.progress import LOGGER
+from ferrari.ledger.stages import FOLDERS, ORDER
+from ferrari.provenance.ledger_parquet import Source, write_parquet
 
 
 def write_ledger(*, tables: dict[str, Iterable[str]], out_parquet: str) -> None:
@@ -23,7 +23,7 @@ def write_ledger(*, tables: dict[str, Iterable[str]], out_parquet: str) -> None:
 
 
 if __name__ == "__main__":
-    from scripts.lib.logs import send_output_to
+    from ferrari.jobs.job_log import send_output_to
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])

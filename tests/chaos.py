@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scripts.lib.files import is_leftover
+from ferrari.common.foreign_files import is_leftover
 from tests.processes import jobs_in
 from tests.workflow import small_run
 from tests.workflow.demo_run import Demo

@@ -16,6 +16,15 @@ from tests.workflow.demo_run import Demo, make_demo
 os.environ.setdefault("NUMBA_THREADING_LAYER", "workqueue")
 
 
+#: Tests that load a network's runtime into this process. A fork of it has none of the runtime's
+#: threads and may wait for them for ever, so they come after the tests that fork.
+LOADS_RUNTIMES = "tests/unit/networks/"
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.nodeid.startswith(LOADS_RUNTIMES))
+
+
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory):
     """The finished demo; FERRARI_DEMO names the folder of one that is there already."""

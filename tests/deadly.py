@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.lib.sandbox import own_memory
+from ferrari.processes.limits import own_memory
 
 
 def room(megabytes: int) -> int:

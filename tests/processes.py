@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from scripts.lib.commands import RULES
+from ferrari.jobs.stage_command import RULES
 
 
 def jobs_in(folder: Path) -> list[tuple[int, str]]:
@@ -27,7 +27,7 @@ def jobs_in(folder: Path) -> list[tuple[int, str]]:
 
 
 def _script(words: list[str], name: str) -> str:
-    if "scripts.lib.fork_server" in words:
+    if "ferrari.jobs.fork_server" in words:
         return next((stage for stage in RULES if stage[:15] == name), "")
     if "--here" in words:
         return words[words.index("--here") + 1]

@@ -1,10 +1,13 @@
 """The default configuration, with some settings changed: what the stage tests run with."""
 
+import os
 from pathlib import Path
 
 import yaml
 
 ROOT = Path(__file__).parents[1]
+#: For a program that a test starts and that imports `ferrari` or the tests' own helpers.
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT / "scripts"), str(ROOT)))}
 
 
 def section(name: str, **changed) -> dict:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.lib import images, ledger
+from ferrari.images import image_files
+from ferrari.ledger import tables
+from ferrari.ledger.columns import KEPT
 from tests.stage import final_set
 
 SIDE = 192  # px, also package.resolution: below 200 ai-toolkit draws no blur for its masks
@@ -46,10 +48,10 @@ def make(dataset: Path) -> Path:
     ]
     final_set.select(dataset, clips)
     path = dataset / "05_final_training/final.csv"
-    rows = ledger.read_stage(path, "final")
+    rows = tables.read_stage(path, "final")
     for row in rows:
         row["split"] = "val" if "gamma" in row["item"] else "train"
-    ledger.write_stage(path, "final", rows)
+    tables.write_stage(path, "final", rows)
     return dataset
 
 
@@ -62,23 +64,23 @@ def package(dataset: Path, form: str, **settings) -> Path:
 def final(dataset: Path, split: str = "train") -> dict[str, dict]:
     """By item: the caption, the RGB pixels and the mask that the final table names."""
     return _read(
-        dataset, ledger.read_stage(dataset / "05_final_training/final.csv", "final"), split
+        dataset, tables.read_stage(dataset / "05_final_training/final.csv", "final"), split
     )
 
 
 def packaged(dataset: Path, form: str) -> dict[str, dict]:
     """By item what to train on, as the package's own files have it; alpha is the mask if it is."""
     table = dataset / f"05_final_training/{form}.csv"
-    return _read(dataset, ledger.read_stage(table, "package"), "train")
+    return _read(dataset, tables.read_stage(table, "package"), "train")
 
 
 def _read(dataset: Path, lines: list[dict[str, str]], split: str) -> dict[str, dict]:
     found = {}
     for line in lines:
-        if line["outcome"] == ledger.KEPT and line["split"] == split:
+        if line["outcome"] == KEPT and line["split"] == split:
             found[line["item"]] = {
                 "caption": line["caption"],
-                "image": images.read(dataset / line["path"]),
-                "mask": images.read(dataset / line["mask_path"]),
+                "image": image_files.read(dataset / line["path"]),
+                "mask": image_files.read(dataset / line["mask_path"]),
             }
     return found

@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scripts.lint_package import lint
 from tests.conformance import made_set
 from tests.conformance.conftest import TABLE
 from tests.conformance.handed import digest
 from tests.stage.final_set import PACKAGE
+from tools.lint_package import lint
 
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv-trainers"

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.settings import ENVIRONMENT
+
 ROOT = Path(__file__).parents[2]
-LIBRARY = sorted((ROOT / "scripts/lib").rglob("*.py"))
+LIBRARY = sorted((ROOT / "scripts/ferrari").rglob("*.py"))
 STAGES = sorted((ROOT / "scripts").glob("*.py"))
 RULE_FILES = sorted((ROOT / "rules").glob("*.smk"))
 HEAVY = {"torch", "torchvision", "ultralytics", "openvino", "onnxruntime", "transformers"}
@@ -121,11 +123,11 @@ def test_functions_fit_a_screen():
 def test_stage_scripts_start_without_heavy_libraries(script):
     banned = {*HEAVY, "pandas", "scipy", "numba", "altair", "pymatting"}
     code = (
-        f"import importlib, sys; importlib.import_module('scripts.{script}'); "
+        f"import importlib, sys; importlib.import_module('{script}'); "
         f"print(sorted(set(sys.modules) & {banned!r}))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
 

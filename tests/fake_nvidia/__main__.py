@@ -11,7 +11,9 @@ import json
 import sys
 from pathlib import Path
 
-from scripts.lib import cutouts, detectors, devices, isolation, models, segmenters
+from ferrari.matting import cutouts
+from ferrari.networks import detectors, segmenters, weight_files
+from ferrari.processes import devices, isolated_model
 from tests.generator.demo import demo_specs
 from tests.generator.render import render_frame
 from tests.settings import section
@@ -30,14 +32,14 @@ def networks(cache: str) -> dict[str, object]:
     box = tuple(float(value) for value in truth.box_xyxy)
     demo = {"weights": "demo-person-seg", "image_size": 320}
     detect, mask = section("detect", **demo), section("mask", segmenter="yolo-seg", **demo)
-    weights = [str(models.resolve("demo-person-seg").path)]
+    weights = [str(weight_files.resolve("demo-person-seg").path)]
     finds = detectors.loader(detect, weights, mask, 1, cache)
     cuts = cutouts.loader(weights, mask, "person", cache, 1)
-    limits = isolation.Limits.of("mask", mask)
-    with isolation.Isolated(finds, detectors.HARMLESS, limits) as detector:
+    limits = isolated_model.Limits.of("mask", mask)
+    with isolated_model.Isolated(finds, detectors.HARMLESS, limits) as detector:
         (found,) = detector.run([truth.frame_rgb])
         detected = {"boxes": len(found), "device": detector.about["device"]}
-    with isolation.Isolated(cuts, cutouts.HARMLESS, limits) as segmenter:
+    with isolated_model.Isolated(cuts, cutouts.HARMLESS, limits) as segmenter:
         (cut,) = segmenter.run([(truth.frame_rgb, box)])
         masked = {"share": cut.share, "device": segmenter.about["device"]}
     return {"detect": detected, "mask": masked}

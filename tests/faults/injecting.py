@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.lib import stages
+from ferrari.ledger import stages
 from tests.processes import jobs_in
 from tests.workflow.demo_run import Demo
 from tests.workflow.small_run import FINAL

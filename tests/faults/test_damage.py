@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.lib import ledger
+from ferrari.ledger import tables
 from tests.faults.injecting import assert_resumes, attempt, table, undo
 
 pytestmark = pytest.mark.timeout(600)
@@ -15,14 +15,14 @@ def test_a_flipped_bit_between_stages(demo, tmp_path):
     """One bit of a cut-out flipped: its row says so, it goes no further, the rest goes on."""
     copy = demo.copy(tmp_path / "copy")
     made = table(copy, "mask", "portrait-hall")
-    struck = ledger.kept(ledger.read_stage(made, "mask"))[0]
+    struck = tables.kept(tables.read_stage(made, "mask"))[0]
     file = copy.dataset / struck["path"]
     whole = file.read_bytes()
     file.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
     undo(copy, "augment", "portrait-hall")
     target = f"dataset/04_augmented/{made.name}"
     copy.run("--cores", "1", target)
-    rows = ledger.read_stage(copy.folder / target, "augment")
+    rows = tables.read_stage(copy.folder / target, "augment")
     refused = [row for row in rows if row["parent"] == struck["item"]]
     assert {(row["outcome"], row["reason"]) for row in refused} == {
         ("quarantined", "UNREADABLE_CUTOUT")

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import pytest
 
-from scripts.lib import advice
-from scripts.lib.files import write_bytes
-from scripts.lib.sandbox import run_limited
+from ferrari.common.atomic_files import write_bytes
+from ferrari.jobs import error_advice
+from ferrari.processes.limited_call import run_limited
 from tests.faults.injecting import (
     FILLER,
     assert_resumes,
@@ -53,7 +53,7 @@ def test_a_disk_that_fills_up_in_the_decoding_process(tmp_path):
         with pytest.raises(OSError, match="No space left on device") as full:
             run.extract_probed(raw, fps=25)
         assert "/01_extracted_frames/" in str(full.value.filename)
-        assert "is full (" in unwrapped(advice.of_error(full.value))
+        assert "is full (" in unwrapped(error_advice.of_error(full.value))
         assert not list(run.dataset.glob("01_extracted_frames/*"))
         (run.dataset / FILLER).unlink()
         assert len(run.extract_probed(raw, fps=25)) > 1
@@ -98,7 +98,7 @@ def test_a_folder_of_somebody_else(tmp_path):
             folder.chmod(0o755)
     with pytest.raises(PermissionError) as refused:
         run_limited(write_as_nobody, **LIMITS)
-    text = unwrapped(advice.of_error(refused.value))
+    text = unwrapped(error_advice.of_error(refused.value))
     assert "may not use" in text and "closed/" in text and "change its owner" in text
 
 
@@ -113,7 +113,7 @@ def test_a_limit_on_the_size_of_files(tmp_path):
         run_limited(write_with_limit, **LIMITS)
     assert refused.value.errno == errno.EFBIG
     assert refused.value.filename == str(tmp_path / "frame.webp")
-    assert "frame.webp' is larger" in unwrapped(advice.of_error(refused.value))
+    assert "frame.webp' is larger" in unwrapped(error_advice.of_error(refused.value))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -126,6 +126,6 @@ def test_a_disk_without_inodes(tmp_path):
         with pytest.raises(OSError) as refused:
             for number in range(20):
                 write_bytes(small / f"{number}.png", b"x")
-        assert "no inodes left" in unwrapped(advice.of_error(refused.value))
+        assert "no inodes left" in unwrapped(error_advice.of_error(refused.value))
     finally:
         subprocess.run(["umount", "--lazy", str(small)], check=True)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.lib import advice, probing
-from scripts.lib.sandbox import KilledError
+from ferrari.jobs import error_advice
+from ferrari.processes.failures import KilledError
+from ferrari.video import probing
 from tests.faults.injecting import assert_resumes, attempt, job_of, table, undo, unwrapped
 from tests.generator import faults
 from tests.stage.clip_run import Run
@@ -47,7 +48,7 @@ def test_a_killed_job_and_a_second_run(demo, tmp_path):
     os.kill(job, signal.SIGKILL)
     output, _ = first.communicate()
     assert first.returncode != 0 and "died with <Signals.SIGKILL: 9>" in output
-    assert "the system running out of memory" in unwrapped(advice.of_run(output))
+    assert "the system running out of memory" in unwrapped(error_advice.of_run(output))
     assert not made.exists()
     assert_resumes(copy, demo)
 
@@ -74,7 +75,7 @@ def test_a_killed_decoder(tmp_path, monkeypatch):
     run = Run(tmp_path / "dataset")
     with pytest.raises(KilledError) as killed:
         run.probe(raw)
-    assert "running out of memory" in unwrapped(advice.of_error(killed.value))
+    assert "running out of memory" in unwrapped(error_advice.of_error(killed.value))
     assert not list(run.dataset.rglob("*.csv"))
 
 

@@ -9,9 +9,11 @@ import tarfile
 
 import pytest
 
-from scripts import fetch_weights as fetching
-from scripts.lib import advice, batching, models
-from scripts.lib.devices import DeviceMemoryError
+import fetch_weights as fetching
+from ferrari.jobs import error_advice
+from ferrari.networks import weight_files
+from ferrari.processes import batching
+from ferrari.processes.devices import DeviceMemoryError
 from tests.faults.injecting import assert_resumes, attempt, table, undo, unwrapped
 from tests.settings import ROOT
 
@@ -35,7 +37,7 @@ def test_weights_with_a_wrong_digest(demo, tmp_path):
         made = table(copy, stage, "portrait-hall")
         overlay = {section: {"weights": "own", "weights_sha256": "0" * 64}}
         output = attempt(copy, str(made.relative_to(copy.folder)), overlay=overlay)
-        assert f"own: its SHA-256 is {models.sha256_path(copy.folder / 'own')}" in output
+        assert f"own: its SHA-256 is {weight_files.sha256_path(copy.folder / 'own')}" in output
         assert f"expected {'0' * 64}" in output and "WHAT TO DO: see the message above" in output
     undo(copy, "crop", "portrait-hall")
     assert_resumes(copy, demo)
@@ -53,8 +55,8 @@ def test_a_pin_that_contradicts_the_list():
         "mask": {"segmenter": "yolo-seg", "weights": "demo-person-seg", "weights_sha256": "1" * 64},
     }
     for section, pin in (("detect", "0"), ("mask", "1")):
-        with pytest.raises(models.ModelError, match=f"expected {pin * 64}"):
-            models.ready(config, section)
+        with pytest.raises(weight_files.ModelError, match=f"expected {pin * 64}"):
+            weight_files.ready(config, section)
 
 
 def test_an_archive_that_wants_to_escape(tmp_path):
@@ -84,5 +86,5 @@ def test_no_gpu_memory_for_a_single_image():
 
     with pytest.raises(DeviceMemoryError) as full:
         batching.halving(run, [1, 2], "crops")
-    text = unwrapped(advice.of_error(full.value))
+    text = unwrapped(error_advice.of_error(full.value))
     assert "free the GPU" in text and "image_size" in text and "run the same command" in text

@@ -13,8 +13,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from scripts.lib import images, ledger, names
-from scripts.lib.verdicts import OK, REJECTED, VERDICTS
+from ferrari.images import image_files
+from ferrari.ledger import balance, item_ids, tables
+from ferrari.ledger.columns import KEPT, QUARANTINED
+from ferrari.video.clip_verdicts import OK, REJECTED, VERDICTS
 from tests.stage.clip_run import Run
 
 LIMITS = {"timeout_s": 20, "memory_mb": 2048}
@@ -73,9 +75,9 @@ def judge(
         result.verdict = f"{REJECTED}:{rows[0]['value']}"
     if result.seconds > 2 * limits["timeout_s"] + 5:
         result.problems.append(f"took {result.seconds:.0f} s")
-    kept = ledger.kept(rows)
+    kept = tables.kept(rows)
     result.kept = len(kept)
-    result.quarantined = sum(row["outcome"] == ledger.QUARANTINED for row in rows)
+    result.quarantined = sum(row["outcome"] == QUARANTINED for row in rows)
     result.lost_s = sum(float(row["value"]) for row in rows if row["reason"] == "LOST_SPAN")
     if len(truth_rgb):
         result.off = [(row["item"], *_off(dataset / row["path"], truth_rgb)) for row in kept]
@@ -86,11 +88,11 @@ def _faults(dataset: Path, probe: dict, rows: list[dict]) -> list[str]:
     found = []
     if probe["reason"] != OK and probe["reason"] not in VERDICTS:
         found.append(f"unknown verdict {probe['reason']}")
-    if (probe["outcome"] == ledger.KEPT) is not (probe["reason"] == OK):
+    if (probe["outcome"] == KEPT) is not (probe["reason"] == OK):
         found.append(f"outcome {probe['outcome']} with verdict {probe['reason']}")
-    if not ledger.balance("extract", rows, [probe]).balanced:
+    if not balance.balance("extract", rows, [probe]).balanced:
         found.append("the extract table does not balance")
-    if probe["outcome"] != ledger.KEPT and (rows or not probe["detail"]):
+    if probe["outcome"] != KEPT and (rows or not probe["detail"]):
         found.append("a refused clip has frames, or no detail")
     found += _file_faults(dataset, rows)
     for row in rows:
@@ -134,8 +136,8 @@ def _file_faults(dataset: Path, rows: list[dict]) -> list[str]:
             found += [] if (dataset / row["path"]).is_file() else [f"{row['path']} is missing"]
             continue
         try:
-            images.read_verified(dataset / row["path"], row["sha256"])
-        except images.ImageReadError as error:
+            image_files.read_verified(dataset / row["path"], row["sha256"])
+        except image_files.ImageReadError as error:
             found.append(str(error))
     for folder in ("01_extracted_frames", "bad_frames"):
         for path in (dataset / folder).rglob("*"):
@@ -147,7 +149,7 @@ def _file_faults(dataset: Path, rows: list[dict]) -> list[str]:
 
 def _off(path: Path, truth_rgb: Sequence[np.ndarray]) -> tuple[float, float]:
     """Mean difference of a frame from the nearest true one, and that of the worst 16x16 block."""
-    picture = images.read(path).astype(np.int16)
+    picture = image_files.read(path).astype(np.int16)
     best = (255.0, 255.0)
     for truth in truth_rgb:
         if truth.shape != picture.shape:
@@ -162,4 +164,4 @@ def _off(path: Path, truth_rgb: Sequence[np.ndarray]) -> tuple[float, float]:
 
 def video_of(raw: Path) -> str:
     """Id of the file in a dataset of its own."""
-    return names.video_id(raw.name)
+    return item_ids.video_id(raw.name)

@@ -76,14 +76,14 @@ def test_nasties_end_in_a_verdict(bases, tmp_path):
 
 def test_a_fault_of_ours_is_seen(bases, tmp_path, monkeypatch):
     """The judge itself: a frame without a row, and one that looks like none of the clip's."""
-    from scripts.lib import extraction, images
+    from ferrari.video import extraction, frame_encoding
 
     base = bases[0]
     raw = tmp_path / base.name
     raw.write_bytes(base.data)
-    encode = images.encode_webp_yuv
+    encode = frame_encoding.encode_webp_yuv
     monkeypatch.setattr(
-        images, "encode_webp_yuv", lambda i420, quality: encode(255 - i420, quality)
+        frame_encoding, "encode_webp_yuv", lambda i420, quality: encode(255 - i420, quality)
     )
     assert judge(raw, tmp_path / "data", base.frames_rgb).garbage
     monkeypatch.setattr(extraction, "luma_delta", lambda a, b: 1 / 0)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scripts.lib import detectors, devices, images, models, segmenters
+from ferrari.images import image_files
+from ferrari.networks import detectors, segmenters, weight_files
+from ferrari.processes import devices
 from tests.generator import faults
 from tests.generator.render import render_frame
 from tests.generator.spec import ClipSpec, FigureSpec
@@ -33,7 +35,7 @@ def test_nvdec_gives_the_frames_of_the_cpu(tmp_path):
     for choice in ("cpu", "nvdec"):
         run = Run(tmp_path / choice)
         rows = [row for row in run.extract(path, decoder=choice) if row["outcome"] == "kept"]
-        pictures[choice] = [images.read(run.dataset / row["path"]).astype(int) for row in rows]
+        pictures[choice] = [image_files.read(run.dataset / row["path"]).astype(int) for row in rows]
         assert {row["decoder"] for row in rows} <= (
             {"pyav-cpu"} if choice == "cpu" else {"pyav-nvdec", "decord-nvdec"}
         )
@@ -58,7 +60,7 @@ def test_a_torch_detector_finds_on_the_card_what_it_finds_on_the_cpu(tmp_path):
     frames = [render_frame(SPEC, index).frame_rgb for index in (0, 20, 40)]
     boxes = {}
     for device in ("cpu", "cuda:0"):
-        pin = models.sha256_path(weights)
+        pin = weight_files.sha256_path(weights)
         settings = section("detect", weights=weights, weights_sha256=pin, device=device)
         net = detectors.load(settings, [weights], section("mask"), 2, str(tmp_path))
         boxes[device] = [[d.box_xyxy for d in found] for found in net.detect(frames)]

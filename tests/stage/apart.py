@@ -13,7 +13,9 @@ import sys
 
 import numpy as np
 
-from scripts.lib import cutouts, detectors, isolation, mattes, models
+from ferrari.matting import alpha_refinement, cutouts
+from ferrari.networks import detectors, weight_files
+from ferrari.processes import isolated_model
 from tests.generator.demo import demo_specs
 from tests.generator.render import render_frame
 from tests.settings import section
@@ -27,7 +29,7 @@ def main(cache: str, compare: bool) -> None:
     spec = next(iter(demo_specs().values()))
     truth = render_frame(spec, 0)
     detect, mask = section("detect", **DEMO), section("mask", segmenter="yolo-seg", **DEMO)
-    weights = [str(models.resolve("demo-person-seg").path)]
+    weights = [str(weight_files.resolve("demo-person-seg").path)]
     box = tuple(float(value) for value in truth.box_xyxy)
     cuts = cutouts.loader(weights, mask, "person", cache, 1)
     finds = detectors.loader(detect, weights, mask, 1, cache)
@@ -36,15 +38,15 @@ def main(cache: str, compare: bool) -> None:
         asked.append((finds, detectors.HARMLESS, truth.frame_rgb))
     apart = []
     for load, harmless, item in asked:
-        limits = isolation.Limits.of("mask", mask)
-        with isolation.Isolated(load, harmless, limits) as model:
+        limits = isolated_model.Limits.of("mask", mask)
+        with isolated_model.Isolated(load, harmless, limits) as model:
             apart.append((dict(model.about), *model.run([harmless, item])))
-    for stage in ("scripts.02_yolo_crop", "scripts.03_mask_subject", "scripts.05_caption_images"):
+    for stage in ("02_yolo_crop", "03_mask_subject", "05_caption_images"):
         importlib.import_module(stage)
     assert not HEAVY & set(sys.modules), HEAVY & set(sys.modules)
     _, nothing, cutout = apart[0]
     assert nothing.rgba is None
-    print(mattes.iou(cutout.rgba[..., 3] / 255, truth.alpha_u8 / 255))
+    print(alpha_refinement.iou(cutout.rgba[..., 3] / 255, truth.alpha_u8 / 255))
     if compare:
         for (about, _, result), (load, _, item) in zip(apart, asked, strict=True):
             here, run = load()

@@ -3,11 +3,11 @@
 import importlib
 from pathlib import Path
 
-from scripts.lib import ledger, names
+from ferrari.ledger import item_ids, tables
 from tests.settings import section
 
-probe_video = importlib.import_module("scripts.00_probe_video").probe_video
-extract_video = importlib.import_module("scripts.01_extract_frames").extract_video
+probe_video = importlib.import_module("00_probe_video").probe_video
+extract_video = importlib.import_module("01_extract_frames").extract_video
 
 
 class Run:
@@ -18,14 +18,14 @@ class Run:
 
     def probe(self, raw: Path, **changed) -> dict[str, str]:
         """Stage 0; its row."""
-        video = names.video_id(raw.name)
+        video = item_ids.video_id(raw.name)
         out = self.dataset / f"videos/{video}.csv"
         settings = section("probe", **{"min_short_side": 64, **changed})
         probe_video(
             raw=str(raw), file=raw.name, video=video, dataset=str(self.dataset),
             out_csv=str(out), settings=settings,
         )  # fmt: skip
-        (row,) = ledger.read_stage(out, "probe")
+        (row,) = tables.read_stage(out, "probe")
         return row
 
     def extract(self, raw: Path, threads: int = 2, **changed) -> list[dict[str, str]]:
@@ -37,14 +37,14 @@ class Run:
         self, raw: Path, threads: int = 2, max_megapixels: float | None = None, **changed
     ) -> list[dict[str, str]]:
         """Stage 1 after a stage 0 that has been run; the frames' rows."""
-        video = names.video_id(raw.name)
+        video = item_ids.video_id(raw.name)
         out = self.dataset / f"01_extracted_frames/{video}.csv"
         extract_video(
             raw=str(raw), probe_csv=str(self.dataset / f"videos/{video}.csv"), video=video,
             dataset=str(self.dataset), out_csv=str(out), settings=section("extract", **changed),
             threads=threads, max_megapixels=max_megapixels or section("probe")["max_megapixels"],
         )  # fmt: skip
-        return ledger.read_stage(out, "extract")
+        return tables.read_stage(out, "extract")
 
     def both(
         self, raw: Path, probe: dict, extract: dict

@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from scripts.lib import images, ledger
-from scripts.lib.curation.embeddings import described
-from scripts.lib.files import sha256_bytes, sha256_file
-from scripts.lib.mattes import subject_box
-from scripts.lib.names import crop_item, frame_item, variant_item, video_id
+from ferrari.common.atomic_files import sha256_bytes, sha256_file
+from ferrari.curation.embeddings import described
+from ferrari.images import image_files
+from ferrari.images.boxes import subject_box
+from ferrari.ledger import tables as ledger_tables
+from ferrari.ledger.columns import COLUMNS, DROPPED, KEPT, QUARANTINED
+from ferrari.ledger.item_ids import crop_item, frame_item, variant_item, video_id
 
 FRAME_WH, CROP = (160, 120), (40, 10, 120, 118)  # crop: x1, y1, x2, y2
 FRAMES, VARIANTS = 8, 4
@@ -64,7 +66,7 @@ class Fabricated:
     def edit(self, stage: str, video: str, change) -> None:
         """Rewrite a table with `change(rows) -> rows` (rows are dictionaries of strings)."""
         path = self.final if stage == "final" else self.table(stage, video)
-        ledger.write_table(path, ledger.COLUMNS[stage], change(ledger.read_table(path)))
+        ledger_tables.write_table(path, COLUMNS[stage], change(ledger_tables.read_table(path)))
 
     def outputs(self, name: str) -> dict[str, str]:
         """The three output arguments of a report."""
@@ -90,11 +92,11 @@ def fabricate(root: Path) -> Fabricated:
     final = []
     for video, name in data.videos.items():
         final += _video(data, video, name)
-    ledger.write_stage(data.final, "final", final)
+    ledger_tables.write_stage(data.final, "final", final)
     return data
 
 
-def _video(data: Fabricated, video: str, name: str) -> list[ledger.Row]:
+def _video(data: Fabricated, video: str, name: str) -> list[ledger_tables.Row]:
     rng = np.random.default_rng(int(video[-10:], 16))
     good = name in GOOD
     probe = _probe(data, video, name, good)
@@ -116,11 +118,11 @@ def _video(data: Fabricated, video: str, name: str) -> list[ledger.Row]:
 def _write(data: Fabricated, stage: str, folder: str, video: str, rows: list) -> None:
     path = data.dataset / folder / f"{video}.csv"
     path.with_suffix("").mkdir(parents=True, exist_ok=True)
-    ledger.write_stage(path, stage, rows)
+    ledger_tables.write_stage(path, stage, rows)
     data.tables.setdefault(stage, []).append(str(path))
 
 
-def _probe(data: Fabricated, video: str, name: str, good: bool) -> ledger.Row:
+def _probe(data: Fabricated, video: str, name: str, good: bool) -> ledger_tables.Row:
     raw = data.raw / name
     reason = "OK" if good else {LOW: "LOW_RESOLUTION"}.get(name, "CORRUPT_CONTAINER")
     facts = {"container": "mp4", "codec": "h264", "width": 1280, "height": 720, "fps": 25}
@@ -134,11 +136,11 @@ def _probe(data: Fabricated, video: str, name: str, good: bool) -> ledger.Row:
         where = f"bad_videos/{reason}/{video}.mp4"
         (data.dataset / where).parent.mkdir(parents=True, exist_ok=True)
         (data.dataset / where).write_bytes(raw.read_bytes())
-    return ledger.row(
+    return ledger_tables.row(
         "probe",
         item=video,
         parent=name,
-        outcome=ledger.KEPT if good else ledger.QUARANTINED,
+        outcome=KEPT if good else QUARANTINED,
         reason=reason,
         value=144 if name == LOW else "",
         threshold=480 if name == LOW else "",
@@ -168,7 +170,7 @@ def figure(wh: tuple[int, int], centre: float) -> np.ndarray:
     return np.clip(128 - away * 90, 0, 255).astype(np.uint8)
 
 
-def _frames(data: Fabricated, video: str, rng: np.random.Generator) -> list[ledger.Row]:
+def _frames(data: Fabricated, video: str, rng: np.random.Generator) -> list[ledger_tables.Row]:
     rows = []
     backdrop = scene(rng, FRAME_WH)
     for index in range(FRAMES + 2):
@@ -178,24 +180,24 @@ def _frames(data: Fabricated, video: str, rng: np.random.Generator) -> list[ledg
         measured = {"value": round(float(rng.uniform(2, 14)), 4), "threshold": 1.5}
         if index == 3:
             measured["value"] = 0.4
-            outcome, reason, where, digest = ledger.DROPPED, "DUPLICATE_FRAME", "", ""
+            outcome, reason, where, digest = DROPPED, "DUPLICATE_FRAME", "", ""
         else:
             frame = backdrop.copy()
             alpha = figure((80, 108), 0.5 + 0.01 * index)[..., None] / 255
             skin = np.array([200, 150 + 5 * index, 110])
             window = frame[10:118, 40:120]
             window[:] = (alpha * skin + (1 - alpha) * window).astype(np.uint8)
-            encoded = images.encode_webp(frame, 92)
+            encoded = image_files.encode_webp(frame, 92)
             bad = index == 6
             folder = f"bad_frames/{video}/DECODE_DAMAGE" if bad else f"01_extracted_frames/{video}"
-            outcome = ledger.QUARANTINED if bad else ledger.KEPT
+            outcome = QUARANTINED if bad else KEPT
             reason = "DECODE_DAMAGE" if bad else "OK"
             where, digest = f"{folder}/{item}.webp", save(data, f"{folder}/{item}.webp", encoded)
             if not bad:
                 facts |= {"sharpness": round(float(rng.lognormal(5, 0.5)), 3)}
                 facts |= {"width": FRAME_WH[0], "height": FRAME_WH[1]}
         rows.append(
-            ledger.row(
+            ledger_tables.row(
                 "extract",
                 item=item,
                 parent=video,
@@ -218,17 +220,19 @@ def save(data: Fabricated, path: str, encoded: bytes) -> str:
     return sha256_bytes(encoded)
 
 
-def _crops(data: Fabricated, video: str, frames: list[ledger.Row]) -> list[ledger.Row]:
+def _crops(
+    data: Fabricated, video: str, frames: list[ledger_tables.Row]
+) -> list[ledger_tables.Row]:
     rows = []
-    for number, frame in enumerate(line for line in frames if line["outcome"] == ledger.KEPT):
+    for number, frame in enumerate(line for line in frames if line["outcome"] == KEPT):
         item = crop_item(frame["item"], 0)
         if number == 1:
             rows.append(
-                ledger.row(
+                ledger_tables.row(
                     "crop",
                     item=item,
                     parent=frame["item"],
-                    outcome=ledger.DROPPED,
+                    outcome=DROPPED,
                     reason="NO_SUBJECT",
                     value=0.12,
                     threshold=0.35,
@@ -238,18 +242,18 @@ def _crops(data: Fabricated, video: str, frames: list[ledger.Row]) -> list[ledge
             )
             continue
         left, top, right, bottom = CROP
-        pixels = images.read(data.dataset / frame["path"])[top:bottom, left:right]
+        pixels = image_files.read(data.dataset / frame["path"])[top:bottom, left:right]
         path = f"02_yolo_crops/{video}/{item}.png"
         box = {"x1": left + 6.5, "y1": top + 4.25, "x2": right - 6.5, "y2": bottom - 2.0}
         rows.append(
-            ledger.row(
+            ledger_tables.row(
                 "crop",
                 item=item,
                 parent=frame["item"],
-                outcome=ledger.KEPT,
+                outcome=KEPT,
                 reason="OK",
                 path=path,
-                sha256=save(data, path, images.encode_png(pixels)),
+                sha256=save(data, path, image_files.encode_png(pixels)),
                 confidence=round(0.6 + 0.04 * number, 4),
                 class_name="person",
                 **box,
@@ -264,15 +268,15 @@ def _crops(data: Fabricated, video: str, frames: list[ledger.Row]) -> list[ledge
     return rows
 
 
-def _cutouts(data: Fabricated, video: str, crops: list, rng) -> list[ledger.Row]:
+def _cutouts(data: Fabricated, video: str, crops: list, rng) -> list[ledger_tables.Row]:
     rows = []
-    for number, crop in enumerate(line for line in crops if line["outcome"] == ledger.KEPT):
+    for number, crop in enumerate(line for line in crops if line["outcome"] == KEPT):
         common = {"item": crop["item"], "parent": crop["item"], "segmenter": "demo"}
         if number == 2:
             rows.append(
-                ledger.row(
+                ledger_tables.row(
                     "mask",
-                    outcome=ledger.DROPPED,
+                    outcome=DROPPED,
                     reason="EMPTY_MASK",
                     value=0.004,
                     threshold=0.02,
@@ -281,7 +285,7 @@ def _cutouts(data: Fabricated, video: str, crops: list, rng) -> list[ledger.Row]
                 )
             )
             continue
-        pixels = images.read(data.dataset / crop["path"])
+        pixels = image_files.read(data.dataset / crop["path"])
         height, width = pixels.shape[:2]
         alpha = figure((width, height), 0.5 + 0.01 * number)
         # At its edge a cut-out holds the subject's own colour, not that of the scene behind it.
@@ -289,12 +293,12 @@ def _cutouts(data: Fabricated, video: str, crops: list, rng) -> list[ledger.Row]
         rgba = np.dstack([np.where(alpha[..., None] > 0, colour, 0), alpha]).astype(np.uint8)
         path = f"03_masked_subjects/{video}/{crop['item']}.png"
         rows.append(
-            ledger.row(
+            ledger_tables.row(
                 "mask",
-                outcome=ledger.KEPT,
+                outcome=KEPT,
                 reason="OK",
                 path=path,
-                sha256=save(data, path, images.encode_png(rgba)),
+                sha256=save(data, path, image_files.encode_png(rgba)),
                 width=width,
                 height=height,
                 subject_fraction=round(float(alpha.mean() / 255), 4),
@@ -308,11 +312,11 @@ def _cutouts(data: Fabricated, video: str, crops: list, rng) -> list[ledger.Row]
     return rows
 
 
-def _variants(data: Fabricated, video: str, cutouts: list, rng) -> list[ledger.Row]:
+def _variants(data: Fabricated, video: str, cutouts: list, rng) -> list[ledger_tables.Row]:
     rows = []
     other = next(one for one in data.good if one != video)
-    for number, cutout in enumerate(line for line in cutouts if line["outcome"] == ledger.KEPT):
-        rgba = images.read(data.dataset / cutout["path"])
+    for number, cutout in enumerate(line for line in cutouts if line["outcome"] == KEPT):
+        rgba = image_files.read(data.dataset / cutout["path"])
         for variant in range(VARIANTS):
             kind = KINDS[(number + variant) % 4] if variant else "flat"
             name, colour = COLOURS.get(kind, ("", ""))
@@ -326,14 +330,14 @@ def _variants(data: Fabricated, video: str, cutouts: list, rng) -> list[ledger.R
             canvas[window], mask[window] = mixed, rgba[..., 3]
             path, mask_path = (f"04_augmented/{video}/{sub}{item}.png" for sub in ("", "mask/"))
             rows.append(
-                ledger.row(
+                ledger_tables.row(
                     "augment",
                     item=item,
                     parent=cutout["item"],
-                    outcome=ledger.KEPT,
+                    outcome=KEPT,
                     reason="OK",
                     path=path,
-                    sha256=save(data, path, images.encode_png(canvas)),
+                    sha256=save(data, path, image_files.encode_png(canvas)),
                     variant=variant,
                     kind=kind,
                     wanted_kind=kind,
@@ -349,7 +353,7 @@ def _variants(data: Fabricated, video: str, cutouts: list, rng) -> list[ledger.R
                     scale=0.8,
                     background=PHRASES[kind],
                     mask_path=mask_path,
-                    mask_sha256=save(data, mask_path, images.encode_png(mask)),
+                    mask_sha256=save(data, mask_path, image_files.encode_png(mask)),
                 )
             )
     return rows
@@ -367,14 +371,14 @@ def _background(rng, kind: str, colour: str, wh: tuple[int, int]) -> np.ndarray:
     return np.clip(base, 0, 255).astype(np.uint8)
 
 
-def _caption(line: ledger.Row) -> ledger.Row:
+def _caption(line: ledger_tables.Row) -> ledger_tables.Row:
     framing = "upper body" if str(line["item"])[-1] in "01" else "full body"
     shared = ("path", "sha256", "kind", "background", "mask_path", "mask_sha256", "width", "height")
-    return ledger.row(
+    return ledger_tables.row(
         "caption",
         item=line["item"],
         parent=line["item"],
-        outcome=ledger.KEPT,
+        outcome=KEPT,
         reason="OK",
         caption=f"sks person, {framing}, {line['background']}",
         caption_source="template",
@@ -384,7 +388,7 @@ def _caption(line: ledger.Row) -> ledger.Row:
     )
 
 
-def _final(line: ledger.Row, video: str) -> ledger.Row:
-    shared = [name for name in ledger.COLUMNS["final"] if name in ledger.COLUMNS["caption"]]
+def _final(line: ledger_tables.Row, video: str) -> ledger_tables.Row:
+    shared = [name for name in COLUMNS["final"] if name in COLUMNS["caption"]]
     known = {"side": "middle", "light": "medium", "split": "train"}
-    return ledger.row("final", video=video, **{name: line[name] for name in shared}, **known)
+    return ledger_tables.row("final", video=video, **{name: line[name] for name in shared}, **known)

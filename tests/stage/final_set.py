@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.lib import images, ledger, stages
-from scripts.lib.curation.embeddings import described
-from scripts.lib.files import sha256_bytes
-from scripts.lib.names import crop_item, frame_item, variant_item, video_id
+from ferrari.common.atomic_files import sha256_bytes
+from ferrari.curation.embeddings import described
+from ferrari.images import image_files
+from ferrari.ledger import stages, tables
+from ferrari.ledger.columns import KEPT
+from ferrari.ledger.item_ids import crop_item, frame_item, variant_item, video_id
 from tests.settings import section
 
 SUBJECT = {"token": "sks", "class": "person"}
@@ -36,10 +38,10 @@ PACKAGE = {
 }
 BACKGROUNDS = ("plain olive background", "empty room with sand walls background")
 
-caption_video = importlib.import_module("scripts.05_caption_images").caption_video
-list_videos = importlib.import_module("scripts.list_videos").list_videos
-select_final = importlib.import_module("scripts.05_select_final").select_final
-package_dataset = importlib.import_module("scripts.05_package_dataset").package_dataset
+caption_video = importlib.import_module("05_caption_images").caption_video
+list_videos = importlib.import_module("list_videos").list_videos
+select_final = importlib.import_module("05_select_final").select_final
+package_dataset = importlib.import_module("05_package_dataset").package_dataset
 
 
 class Clip:
@@ -51,11 +53,11 @@ class Clip:
         self.rng = np.random.default_rng(list(name.encode()))
         self.rows = {"probe": [], "crop": [], "mask": [], "augment": []}
         self.rows["probe"].append(
-            ledger.row(
+            tables.row(
                 "probe",
                 item=self.video,
                 parent=self.video,
-                outcome=ledger.KEPT,
+                outcome=KEPT,
                 sha256=self.raw_sha256,
                 file=name,
             )
@@ -69,19 +71,19 @@ class Clip:
 
     def write(self) -> None:
         for stage, rows in self.rows.items():
-            ledger.write_stage(self.table(stage), stage, rows)
+            tables.write_stage(self.table(stage), stage, rows)
 
     def _frame(self, ordinal: int, variants: int) -> None:
         frame = frame_item(self.video, ordinal)
         crop = crop_item(frame, 0)
         box = {"x1": 397, "y1": 1, "x2": 555, "y2": 385, "frame_width": 768, "frame_height": 432}
-        kept = {"outcome": ledger.KEPT}
-        self.rows["crop"].append(ledger.row("crop", item=crop, parent=frame, **kept, **box))
+        kept = {"outcome": KEPT}
+        self.rows["crop"].append(tables.row("crop", item=crop, parent=frame, **kept, **box))
         cutout = self.rng.integers(0, 256, (*self.size, 4), dtype=np.uint8)
         file = self._save("03_masked_subjects", f"{crop}.png", cutout)
         known = described(cutout, (0, 0, cutout.shape[1], cutout.shape[0]))
         self.rows["mask"].append(
-            ledger.row("mask", item=crop, parent=crop, **kept, **file, **known)
+            tables.row("mask", item=crop, parent=crop, **kept, **file, **known)
         )
         for variant in range(variants):
             self._variant(crop, variant)
@@ -93,11 +95,11 @@ class Clip:
         mask[5:30, 4:20] = 255
         mask_file = self._save("04_augmented", f"mask/{item}.png", mask)
         self.rows["augment"].append(
-            ledger.row(
+            tables.row(
                 "augment",
                 item=item,
                 parent=crop,
-                outcome=ledger.KEPT,
+                outcome=KEPT,
                 variant=variant,
                 kind="flat",
                 background=BACKGROUNDS[variant % 2],
@@ -111,10 +113,10 @@ class Clip:
 
     def _save(self, stage: str, name: str, picture: np.ndarray) -> dict[str, str]:
         path = f"{stage}/{self.video}/{name}"
-        data = images.encode_png(picture)
+        data = image_files.encode_png(picture)
         return {
             "path": path,
-            "sha256": images.write_checked(self.dataset / path, data, picture.shape),
+            "sha256": image_files.write_checked(self.dataset / path, data, picture.shape),
         }
 
     def caption(self, subject=SUBJECT, overrides=None, **settings) -> list[dict[str, str]]:
@@ -130,7 +132,7 @@ class Clip:
             seed=7,
             overrides=overrides,
         )
-        return ledger.read_stage(self.table("caption"), "caption")
+        return tables.read_stage(self.table("caption"), "caption")
 
 
 def select(dataset: Path, clips: list[Clip], **curate) -> list[dict[str, str]]:
@@ -154,7 +156,7 @@ def select(dataset: Path, clips: list[Clip], **curate) -> list[dict[str, str]]:
         settings={**CURATE, **curate},
         seed=1,
     )
-    return ledger.read_stage(out, "final")
+    return tables.read_stage(out, "final")
 
 
 def package(dataset: Path, form: str, subject=SUBJECT, **changed) -> list[dict[str, str]]:
@@ -170,4 +172,4 @@ def package(dataset: Path, form: str, subject=SUBJECT, **changed) -> list[dict[s
         subject=subject,
         **call,
     )
-    return ledger.read_stage(out, "package")
+    return tables.read_stage(out, "package")

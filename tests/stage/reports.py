@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-from scripts.lib.checks import Check, read
+from ferrari.reports.checks import Check, read
 from tests.stage.fabricate import SUBJECT, Fabricated
 
 NAMES = (
@@ -19,7 +19,7 @@ NAMES = (
 
 
 def _call(script: str, function: str, **arguments) -> None:
-    getattr(importlib.import_module(f"scripts.{script}"), function)(**arguments)
+    getattr(importlib.import_module(script), function)(**arguments)
 
 
 def run(data: Fabricated, name: str) -> dict[str, Check]:

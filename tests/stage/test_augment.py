@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scripts.lib import environments, images, ledger, palette, recipes
-from scripts.lib.files import sha256_file
-from scripts.lib.images import ImageReadError
-from scripts.lib.names import crop_item, frame_item, variant_item
+from ferrari.backgrounds import palette, recipes, scene_bank
+from ferrari.common.atomic_files import sha256_file
+from ferrari.images import image_files
+from ferrari.images.image_files import ImageReadError
+from ferrari.ledger import balance, tables
+from ferrari.ledger.item_ids import crop_item, frame_item, variant_item
 
-augment_video = importlib.import_module("scripts.04_replace_background").augment_video
-draw_environments = importlib.import_module("scripts.04_draw_environments").draw_environments
+augment_video = importlib.import_module("04_replace_background").augment_video
+draw_environments = importlib.import_module("04_draw_environments").draw_environments
 
 MARKER = (255, 0, 255)  # the subject's colour; no scene holds any red
 SETTINGS = {
@@ -34,7 +36,7 @@ class Clip:
         self.rng = np.random.default_rng(list(video.encode()))
         self.rows = {"probe": [], "extract": [], "crop": [], "mask": []}
         about = {"item": video, "parent": f"{video}.mp4", "sha256": f"raw of {video}"}
-        self.rows["probe"].append(ledger.row("probe", outcome="kept", **about))
+        self.rows["probe"].append(tables.row("probe", outcome="kept", **about))
         for ordinal in range(frames):
             self._frame(ordinal)
         self.write()
@@ -45,12 +47,12 @@ class Clip:
 
     def write(self) -> None:
         for stage, rows in self.rows.items():
-            ledger.write_stage(self.table(stage), stage, rows)
+            tables.write_stage(self.table(stage), stage, rows)
 
     def _save(self, stage: str, item: str, data: bytes, shape) -> dict[str, str]:
         file = self.table(stage).with_suffix("") / item
         file.parent.mkdir(parents=True, exist_ok=True)
-        digest = images.write_checked(file, data, shape)
+        digest = image_files.write_checked(file, data, shape)
         return {"path": file.relative_to(self.dataset).as_posix(), "sha256": digest}
 
     def _frame(self, ordinal: int) -> None:
@@ -63,19 +65,21 @@ class Clip:
         cutout[5:-5, 5:-5] = (*MARKER, 255)
         cutout[5:-5, 5] = (*MARKER, 100)
         common = {"outcome": "kept"}
-        saved = self._save("extract", f"{frame}.png", images.encode_png(frame_rgb), frame_rgb.shape)
+        saved = self._save(
+            "extract", f"{frame}.png", image_files.encode_png(frame_rgb), frame_rgb.shape
+        )
         self.rows["extract"].append(
-            ledger.row("extract", item=frame, parent=self.video, **common, **saved)
+            tables.row("extract", item=frame, parent=self.video, **common, **saved)
             | {"width": WIDTH, "height": HEIGHT, "sharpness": 1.5}
         )
         corners = {"x1": x1, "y1": y1, "x2": x2, "y2": y2}
         self.rows["crop"].append(
-            ledger.row("crop", item=crop, parent=frame, **common, **corners)
+            tables.row("crop", item=crop, parent=frame, **common, **corners)
             | {f"crop_{key}": value for key, value in corners.items()}
             | {"frame_width": WIDTH, "frame_height": HEIGHT}
         )
-        saved = self._save("mask", f"{crop}.png", images.encode_png(cutout), cutout.shape)
-        self.rows["mask"].append(ledger.row("mask", item=crop, parent=crop, **common, **saved))
+        saved = self._save("mask", f"{crop}.png", image_files.encode_png(cutout), cutout.shape)
+        self.rows["mask"].append(tables.row("mask", item=crop, parent=crop, **common, **saved))
 
 
 def clip_id(number: int) -> str:
@@ -112,7 +116,7 @@ def augment(clip, bank_csv, seed=1, **changed):
         settings={**SETTINGS, **changed},
         seed=seed,
     )
-    return ledger.read_stage(out_csv, "augment")
+    return tables.read_stage(out_csv, "augment")
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -122,8 +126,8 @@ def digests(folder: Path) -> dict[str, str]:
 
 def test_every_cutout_gets_its_variants_and_the_ledger_balances(clips):
     rows = augment(clips[0], bank(clips))
-    cutouts = ledger.read_stage(clips[0].table("mask"), "mask")
-    assert ledger.balance("augment", rows, cutouts).balanced
+    cutouts = tables.read_stage(clips[0].table("mask"), "mask")
+    assert balance.balance("augment", rows, cutouts).balanced
     assert [line["item"] for line in rows] == [
         variant_item(line["item"], variant) for line in cutouts for variant in range(4)
     ]
@@ -134,8 +138,8 @@ def test_every_cutout_gets_its_variants_and_the_ledger_balances(clips):
 
 def test_files_are_what_their_rows_say_and_the_subject_is_untouched(clips):
     for line in augment(clips[0], bank(clips)):
-        picture = images.read_verified(clips[0].dataset / line["path"], line["sha256"])
-        mask = images.read_verified(clips[0].dataset / line["mask_path"], line["mask_sha256"])
+        picture = image_files.read_verified(clips[0].dataset / line["path"], line["sha256"])
+        mask = image_files.read_verified(clips[0].dataset / line["mask_path"], line["mask_sha256"])
         assert picture.shape == (int(line["height"]), int(line["width"]), 3)
         assert mask.shape == picture.shape[:2]
         assert (picture[mask == 255] == MARKER).all()
@@ -150,8 +154,8 @@ def test_the_background_can_be_painted_again_from_the_row(clips):
     rows = [line for line in augment(clips[0], bank(clips)) if line["kind"] == "flat"]
     assert rows
     for line in rows:
-        picture = images.read(clips[0].dataset / line["path"])
-        mask = images.read(clips[0].dataset / line["mask_path"])
+        picture = image_files.read(clips[0].dataset / line["path"])
+        mask = image_files.read(clips[0].dataset / line["mask_path"])
         colour = palette.BY_NAME[line["colour_name"]]
         assert (picture[mask == 0] == colour.rgb).all()
         assert line["colour_rgb"] == "#{:02x}{:02x}{:02x}".format(*colour.rgb)
@@ -164,7 +168,7 @@ def test_a_clip_never_stands_in_a_scene_of_its_own(clips):
         rows = augment(clip, bank_csv, weights={"environment": 1}, variants=6)
         used = {line["environment"] for line in rows}
         assert used == {other.video for other in clips} - {clip.video}
-        known = {line["environment"]: line["sha256"] for line in ledger.read_table(bank_csv)}
+        known = {line["environment"]: line["sha256"] for line in tables.read_table(bank_csv)}
         assert all(line["environment_sha256"] == known[line["environment"]] for line in rows)
         assert {line["background"] for line in rows} == {"blurred background"}
 
@@ -178,12 +182,12 @@ def test_without_a_foreign_scene_the_substitute_is_recorded(clips):
 
 def test_no_subject_is_in_any_plate_nor_in_any_background(clips):
     bank_csv = bank(clips)
-    for line in ledger.read_table(bank_csv):
-        plate = images.read_verified(clips[0].dataset / line["path"], line["sha256"])
+    for line in tables.read_table(bank_csv):
+        plate = image_files.read_verified(clips[0].dataset / line["path"], line["sha256"])
         assert plate[..., 0].max() == 0, "the marker's red leaked into the plate"
     for line in augment(clips[0], bank_csv, weights={"environment": 1}):
-        picture = images.read(clips[0].dataset / line["path"])
-        mask = images.read(clips[0].dataset / line["mask_path"])
+        picture = image_files.read(clips[0].dataset / line["path"])
+        mask = image_files.read(clips[0].dataset / line["mask_path"])
         assert picture[mask == 0][:, 0].max() == 0
 
 
@@ -193,16 +197,16 @@ def test_no_subject_is_in_any_plate_nor_in_any_background(clips):
         pytest.param(lambda path: path.write_bytes(path.read_bytes()[:-20]), id="truncated"),
         pytest.param(lambda path: path.unlink(), id="missing"),
         pytest.param(
-            lambda path: path.write_bytes(images.encode_png(np.zeros((90, 50, 4), np.uint8))),
+            lambda path: path.write_bytes(image_files.encode_png(np.zeros((90, 50, 4), np.uint8))),
             id="another picture",
         ),
     ],
 )
 def test_a_spoilt_cutout_is_quarantined_and_the_others_are_made(clips, spoil):
-    cutouts = ledger.read_stage(clips[0].table("mask"), "mask")
+    cutouts = tables.read_stage(clips[0].table("mask"), "mask")
     spoil(clips[0].dataset / cutouts[0]["path"])
     rows = augment(clips[0], bank(clips))
-    assert ledger.balance("augment", rows, cutouts).balanced
+    assert balance.balance("augment", rows, cutouts).balanced
     assert [(line["outcome"], line["reason"]) for line in rows] == [
         *[("quarantined", "UNREADABLE_CUTOUT")] * 4,
         *[("kept", "")] * 4,
@@ -214,7 +218,9 @@ def test_a_cutout_without_alpha_is_quarantined(clips):
     line = clips[0].rows["mask"][0]
     shape = (90, 50, 3)
     file = clips[0].dataset / line["path"]
-    line["sha256"] = images.write_checked(file, images.encode_png(np.zeros(shape, np.uint8)), shape)
+    line["sha256"] = image_files.write_checked(
+        file, image_files.encode_png(np.zeros(shape, np.uint8)), shape
+    )
     clips[0].write()
     rows = augment(clips[0], bank(clips))
     assert [line["reason"] for line in rows] == ["UNREADABLE_CUTOUT"] * 4 + [""] * 4
@@ -222,7 +228,7 @@ def test_a_cutout_without_alpha_is_quarantined(clips):
 
 def test_a_damaged_plate_is_our_defect_and_says_what_to_do(clips):
     bank_csv = bank(clips)
-    for line in ledger.read_table(bank_csv):
+    for line in tables.read_table(bank_csv):
         (clips[0].dataset / line["path"]).write_bytes(b"x")
     with pytest.raises(ImageReadError, match=r"environments\.csv"):
         augment(clips[0], bank_csv, weights={"environment": 1})
@@ -261,9 +267,11 @@ def test_a_severed_subject_stays_at_its_side(tmp_path):
     clip = Clip(tmp_path / "dataset", clip_id(7), box=(60, 20, 110, 120))
     for line in clip.rows["mask"]:
         file = clip.dataset / line["path"]
-        cutout = images.read(file).copy()
+        cutout = image_files.read(file).copy()
         cutout[-6:, 5:-5] = (*MARKER, 255)  # the body runs out of the frame below
-        line["sha256"] = images.write_checked(file, images.encode_png(cutout), cutout.shape)
+        line["sha256"] = image_files.write_checked(
+            file, image_files.encode_png(cutout), cutout.shape
+        )
     clip.write()
     rows = augment(clip, bank([clip]), scale=[0.5, 0.6], shift=1.0)
     assert all(int(line["offset_y"]) + 100 == int(line["height"]) > 100 for line in rows)
@@ -278,7 +286,7 @@ def test_bank_refusals_are_rows(tmp_path):
     doubtful, lost = Clip(dataset, clip_id(3), frames=1), Clip(dataset, clip_id(4))
     seen = doubtful.rows["crop"][0]
     doubtful.rows["crop"] = [
-        ledger.row(
+        tables.row(
             "crop",
             item=seen["item"],
             parent=seen["parent"],
@@ -290,8 +298,8 @@ def test_bank_refusals_are_rows(tmp_path):
     doubtful.write()
     for line in lost.rows["extract"]:
         (dataset / line["path"]).write_bytes(b"x")
-    rows = ledger.read_table(bank([good, hidden, empty, doubtful, lost]))
-    assert tuple(rows[0]) == environments.COLUMNS
+    rows = tables.read_table(bank([good, hidden, empty, doubtful, lost]))
+    assert tuple(rows[0]) == scene_bank.COLUMNS
     assert [(line["outcome"], line["reason"]) for line in rows] == [
         ("kept", ""),
         ("dropped", "SCENE_HIDDEN"),
@@ -306,7 +314,7 @@ def test_bank_refusals_are_rows(tmp_path):
 def test_an_unreadable_best_frame_gives_way_to_the_next(tmp_path):
     clip = Clip(tmp_path / "dataset", clip_id(0), frames=2)
     (clip.dataset / clip.rows["extract"][0]["path"]).unlink()
-    (line,) = ledger.read_table(bank([clip]))
+    (line,) = tables.read_table(bank([clip]))
     assert (line["outcome"], line["detail"]) == ("kept", f"frame {frame_item(clip.video, 1)}")
 
 
@@ -326,13 +334,13 @@ def test_the_users_folder_takes_the_clips_place(clips, tmp_path):
     folder = tmp_path / "my pictures"
     (folder / "more").mkdir(parents=True)
     picture = np.full((300, 1000, 3), (0, 130, 60), dtype=np.uint8)
-    (folder / "more" / "Wall, “red”.png").write_bytes(images.encode_png(picture))
+    (folder / "more" / "Wall, “red”.png").write_bytes(image_files.encode_png(picture))
     (folder / "notes.txt").write_text("no picture")
     bank_csv = bank(clips, folder=folder)
-    rows = {line["detail"]: line for line in ledger.read_table(bank_csv)}
+    rows = {line["detail"]: line for line in tables.read_table(bank_csv)}
     wall = rows["more/Wall, “red”.png"]
     assert (wall["outcome"], wall["video"]) == ("kept", "")
-    assert images.read(clips[0].dataset / wall["path"]).shape == (192, 640, 3)
+    assert image_files.read(clips[0].dataset / wall["path"]).shape == (192, 640, 3)
     assert rows["notes.txt"]["reason"] == "UNREADABLE_PICTURE"
     made = augment(clips[0], bank_csv, weights={"environment": 1})
     assert {line["environment"] for line in made} == {wall["environment"]}

@@ -10,7 +10,8 @@ import av
 import numpy as np
 import pytest
 
-from scripts.lib import environments, ledger
+from ferrari.backgrounds import scene_bank
+from ferrari.ledger import tables
 from tests.generator import faults
 from tests.generator.encode import encode, encoding_of, frames_of
 from tests.generator.spec import ClipSpec
@@ -67,7 +68,7 @@ def test_a_side_that_no_webp_can_have_is_too_large(run, tmp_path):
 
 
 def test_nothing_is_decoded_to_find_that_out(run, tmp_path, monkeypatch):
-    from scripts.lib import probing
+    from ferrari.video import probing
 
     path = faults.good(tmp_path / "a.mp4", SPEC).path
     monkeypatch.setattr(probing, "open_container", lambda *_, **__: os.abort())
@@ -84,10 +85,10 @@ def grown(path):
 
 def test_a_clip_that_grows_on_its_way_keeps_what_is_within_the_limit(run, tmp_path):
     path = grown(tmp_path / "g.ts")
-    assert {row["width"] for row in ledger.kept(run.extract(path, fps=25))} == {"160", "640"}
+    assert {row["width"] for row in tables.kept(run.extract(path, fps=25))} == {"160", "640"}
     run.probe(path)
     rows = run.extract_probed(path, fps=25, max_megapixels=0.1)
-    assert {row["width"] for row in ledger.kept(rows)} == {"160"}
+    assert {row["width"] for row in tables.kept(rows)} == {"160"}
     (span,) = [row for row in rows if row["reason"] == "LOST_SPAN"][-1:]
     assert "probe.max_megapixels" in span["detail"] or float(rows[0]["decode_errors"]) > 0
 
@@ -115,23 +116,23 @@ def test_a_picture_that_unpacks_to_too_much_is_a_row(tmp_path, width, height):
     folder = tmp_path / "mine"
     folder.mkdir()
     png_bomb(folder / "bomb.png", width, height)
-    with pytest.raises(environments.PictureTooLargeError):
-        environments.read_picture(folder / "bomb.png")
-    draw = importlib.import_module("scripts.04_draw_environments").draw_environments
+    with pytest.raises(scene_bank.PictureTooLargeError):
+        scene_bank.read_picture(folder / "bomb.png")
+    draw = importlib.import_module("04_draw_environments").draw_environments
     out = tmp_path / "dataset/environments.csv"
     draw(
         probe_csvs=[], frames_csvs=[], crops_csvs=[], folder=folder,
         dataset=tmp_path / "dataset", out_csv=out,
     )  # fmt: skip
-    (row,) = ledger.read_table(out)
+    (row,) = tables.read_table(out)
     assert (row["outcome"], row["reason"], row["path"]) == ("quarantined", "TOO_LARGE", "")
     assert row["threshold"] == "64.0" and row["value"] in ("", str(width * height / 1e6))
 
 
 def test_a_fifo_among_the_pictures_does_not_wait(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
-    with pytest.raises(environments.ImageReadError, match="no regular file"):
-        environments.read_picture(tmp_path / "pipe.png")
+    with pytest.raises(scene_bank.ImageReadError, match="no regular file"):
+        scene_bank.read_picture(tmp_path / "pipe.png")
 
 
 def test_pyav_takes_the_limit(tmp_path):

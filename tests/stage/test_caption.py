@@ -5,11 +5,15 @@ import json
 import numpy as np
 import pytest
 
-from scripts.lib import images, ledger, trace_text
-from scripts.lib.captions import CaptionSettingError
-from scripts.lib.descriptions import composite_on_grey
-from scripts.lib.files import sha256_bytes
-from scripts.lib.overrides import Override
+from ferrari.captions.caption_text import CaptionSettingError
+from ferrari.captions.description_cleaning import composite_on_grey
+from ferrari.captions.overrides import Override
+from ferrari.common.atomic_files import sha256_bytes
+from ferrari.images import image_files
+from ferrari.ledger import balance as ledger_balance
+from ferrari.ledger import tables as ledger_tables
+from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
+from ferrari.provenance import trace_text
 from tests.deadly import ENDS, room
 from tests.stage.final_set import Clip, select
 
@@ -21,7 +25,7 @@ def clip(tmp_path):
 
 def replace(clip, line, picture, column="path"):
     """Put another picture in the place of a row's file, and its digest into the row."""
-    data = images.encode_png(picture)
+    data = image_files.encode_png(picture)
     (clip.dataset / line[column]).write_bytes(data)
     digest = {"path": "sha256", "mask_path": "mask_sha256"}[column]
     line[digest] = sha256_bytes(data)
@@ -42,15 +46,15 @@ def test_captions_say_what_is_known(clip):
 
 
 def test_ledger_balances_and_a_rerun_gives_the_same_bytes(clip):
-    clip.rows["augment"][1].update(outcome=ledger.DROPPED, reason="TOO_SMALL")
+    clip.rows["augment"][1].update(outcome=DROPPED, reason="TOO_SMALL")
     clip.write()
     clip.caption()
     before = clip.table("caption").read_bytes()
     clip.caption()
     assert clip.table("caption").read_bytes() == before
-    augment = ledger.read_stage(clip.table("augment"), "augment")
-    caption = ledger.read_stage(clip.table("caption"), "caption")
-    balance = ledger.balance("caption", caption, augment)
+    augment = ledger_tables.read_stage(clip.table("augment"), "augment")
+    caption = ledger_tables.read_stage(clip.table("caption"), "caption")
+    balance = ledger_balance.balance("caption", caption, augment)
     assert balance.balanced
     assert balance.considered == 3
 
@@ -136,7 +140,7 @@ def test_settings_that_cannot_work_stop_the_job(clip):
         clip.caption(template="{token} {klass}, {background}")
     clip.rows["crop"].pop()
     clip.write()
-    with pytest.raises(ledger.LedgerError, match="parent of an image"):
+    with pytest.raises(ledger_tables.LedgerError, match="parent of an image"):
         clip.caption()
 
 
@@ -164,7 +168,7 @@ def test_duplicate_clip_keeps_the_first_id(tmp_path):
 def test_refused_copy_does_not_count_as_the_same_clip(tmp_path):
     clips = [Clip(tmp_path, name, raw=b"same") for name in ("a.mp4", "copy.mp4")]
     refused = min(clips, key=lambda clip: clip.video)
-    refused.rows["probe"][0].update(outcome=ledger.QUARANTINED, reason="CORRUPT_CONTAINER")
+    refused.rows["probe"][0].update(outcome=QUARANTINED, reason="CORRUPT_CONTAINER")
     refused.write()
     assert {line["outcome"] for line in select(tmp_path, clips)} == {"kept"}
 
@@ -188,18 +192,18 @@ def test_ids_that_begin_alike_are_still_sorted_by_item(tmp_path):
         item = f"{video}-f000001-p0-v0"
         picture = {"path": "x.png", "sha256": sha256_bytes(video.encode()), "caption": "sks"}
         path = tmp_path / f"{video}.csv"
-        row = ledger.row("caption", item=item, parent=item, outcome=ledger.KEPT, **picture)
+        row = ledger_tables.row("caption", item=item, parent=item, outcome=KEPT, **picture)
         later = {**row, "item": f"{video}-f000009-p0-v0", "sha256": sha256_bytes(item.encode())}
-        ledger.write_stage(path, "caption", [row, later])
+        ledger_tables.write_stage(path, "caption", [row, later])
         tables.append(path)
         crops = [line["item"].removesuffix("-v0") for line in (row, later)]
         masks.append(tmp_path / "masks" / f"{video}.csv")
-        rows = [ledger.row("mask", item=c, parent=c, outcome=ledger.KEPT) for c in crops]
-        ledger.write_stage(masks[-1], "mask", rows)
+        rows = [ledger_tables.row("mask", item=c, parent=c, outcome=KEPT) for c in crops]
+        ledger_tables.write_stage(masks[-1], "mask", rows)
     (tmp_path / "x.png").write_bytes(b"")
     out = tmp_path / "final.csv"
     videos_csv = tmp_path / "videos.csv"
-    ledger.write_table(videos_csv, ("item", "duplicate_of"), [])
+    ledger_tables.write_table(videos_csv, ("item", "duplicate_of"), [])
     select_final(
         caption_csvs=tables,
         mask_csvs=masks,
@@ -209,7 +213,7 @@ def test_ids_that_begin_alike_are_still_sorted_by_item(tmp_path):
         settings=CURATE,
         seed=1,
     )
-    rows = ledger.read_stage(out, "final")
+    rows = ledger_tables.read_stage(out, "final")
     assert [line["item"] for line in rows] == sorted(line["item"] for line in rows)
     assert len(rows) == 6
 
@@ -249,7 +253,7 @@ def model_folder(tmp_path_factory):
 
 
 def test_local_model_folder_describes_a_picture(model_folder):
-    from scripts.lib.backends.image_to_text import ImageToText
+    from ferrari.networks.backends.captioner import ImageToText
 
     model = ImageToText(model_folder)
     picture = np.full((40, 24, 3), 128, dtype=np.uint8)
@@ -259,9 +263,9 @@ def test_local_model_folder_describes_a_picture(model_folder):
 
 
 def test_captioner_runs_in_the_stage(clip, model_folder, monkeypatch):
-    from scripts.lib.backends import image_to_text
+    from ferrari.networks.backends import captioner
 
-    class OneThread(image_to_text.ImageToText):
+    class OneThread(captioner.ImageToText):
         """This test's process has used torch's threads; a job's never has when it forks."""
 
         def __init__(self, *arguments, **options):
@@ -270,7 +274,7 @@ def test_captioner_runs_in_the_stage(clip, model_folder, monkeypatch):
             torch.set_num_threads(1)
             super().__init__(*arguments, **options)
 
-    monkeypatch.setattr(image_to_text, "ImageToText", OneThread)
+    monkeypatch.setattr(captioner, "ImageToText", OneThread)
     rows = clip.caption(backend="transformers", model=str(model_folder))
     assert {line["outcome"] for line in rows} == {"kept"}
     for line in rows:
@@ -289,7 +293,7 @@ def test_captioner_words_are_cleaned_and_merged(clip, monkeypatch, tmp_path):
             self.seen += 1
             return "a woman in a red hat, in a living room with a couch"
 
-    monkeypatch.setattr("scripts.lib.backends.image_to_text.ImageToText", Fake)
+    monkeypatch.setattr("ferrari.networks.backends.captioner.ImageToText", Fake)
     rows = clip.caption(backend="transformers", model="some/folder")
     assert rows[0]["caption"] == (
         "sks person, full body, plain olive background, a woman in a red hat"
@@ -298,7 +302,7 @@ def test_captioner_words_are_cleaned_and_merged(clip, monkeypatch, tmp_path):
     assert rows[0]["caption_source"] == "transformers"
     seen = [np.load(path) for path in sorted(tmp_path.glob("seen*.npy"))]
     assert len(seen) == 2  # once a cut-out, not once a variant
-    cutout = images.read(clip.dataset / clip.rows["mask"][0]["path"])
+    cutout = image_files.read(clip.dataset / clip.rows["mask"][0]["path"])
     clear = cutout[..., 3] == 0
     assert clear.any()
     assert (seen[0][clear] == 128).all()
@@ -312,7 +316,7 @@ def test_words_that_do_not_fit_clip_are_cut_and_recorded(clip, monkeypatch):
         def describe(self, image_rgb):
             return "smiling " * 90
 
-    monkeypatch.setattr("scripts.lib.backends.image_to_text.ImageToText", Fake)
+    monkeypatch.setattr("ferrari.networks.backends.captioner.ImageToText", Fake)
     line = clip.caption(backend="transformers", model="x")[0]
     assert line["outcome"] == "kept"
     assert line["clip_tokens"] == "75"
@@ -324,7 +328,7 @@ def test_a_cut_out_that_ends_the_captioner_costs_its_own_images(clip, monkeypatc
     """Quarantined: a caption without the model's words would look like the others and be worse."""
     end, reason, detail = ENDS[how]
     guilty = clip.rows["mask"][1]
-    marked = composite_on_grey(images.read(clip.dataset / guilty["path"]))
+    marked = composite_on_grey(image_files.read(clip.dataset / guilty["path"]))
 
     class Fake:
         def __init__(self, folder, device):
@@ -335,7 +339,7 @@ def test_a_cut_out_that_ends_the_captioner_costs_its_own_images(clip, monkeypatc
                 end()
             return "smiling"
 
-    monkeypatch.setattr("scripts.lib.backends.image_to_text.ImageToText", Fake)
+    monkeypatch.setattr("ferrari.networks.backends.captioner.ImageToText", Fake)
     limits = {"hang": {"timeout_s": 0.7}, "memory": {"memory_mb": room(200)}}.get(how, {})
     rows = clip.caption(backend="transformers", model="x", **limits)
     assert [line["outcome"] for line in rows] == ["kept"] * 2 + ["quarantined"] * 2
@@ -354,7 +358,7 @@ def spoil_a_cut_out(clip, monkeypatch):
         def describe(self, image_rgb):
             return "smiling"
 
-    monkeypatch.setattr("scripts.lib.backends.image_to_text.ImageToText", Fake)
+    monkeypatch.setattr("ferrari.networks.backends.captioner.ImageToText", Fake)
     path = clip.dataset / clip.rows["mask"][0]["path"]
     path.write_bytes(path.read_bytes()[:-1])
 
@@ -367,28 +371,28 @@ def test_a_cut_out_that_is_not_what_stage_3_wrote_costs_its_own_images(clip, mon
 
 
 def test_the_template_needs_no_process(clip, monkeypatch):
-    monkeypatch.setattr("scripts.lib.serving.os.fork", lambda: pytest.fail("forked"))
+    monkeypatch.setattr("ferrari.processes.model_process.os.fork", lambda: pytest.fail("forked"))
     assert {line["outcome"] for line in clip.caption()} == {"kept"}
 
 
 @pytest.mark.parametrize("model", [None, "no/such/folder"])
 def test_missing_model_says_what_to_do(clip, model):
-    from scripts.lib.backends.image_to_text import CaptionerError
+    from ferrari.networks.backends.captioner import CaptionerError
 
     with pytest.raises(CaptionerError, match=r"caption\.backend: template"):
         clip.caption(backend="transformers", model=model)
 
 
 def test_missing_transformers_says_what_to_do(model_folder, monkeypatch):
-    from scripts.lib.backends import image_to_text
+    from ferrari.networks.backends import captioner
 
-    monkeypatch.setattr(image_to_text.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(image_to_text.CaptionerError, match="captioner"):
-        image_to_text.ImageToText(model_folder)
+    monkeypatch.setattr(captioner.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(captioner.CaptionerError, match="captioner"):
+        captioner.ImageToText(model_folder)
 
 
 def test_folder_that_is_no_model_says_what_to_do(tmp_path):
-    from scripts.lib.backends.image_to_text import CaptionerError, ImageToText
+    from ferrari.networks.backends.captioner import CaptionerError, ImageToText
 
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "nonesuch"}))
     with pytest.raises(CaptionerError, match="did not load"):

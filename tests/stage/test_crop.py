@@ -9,15 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scripts.lib import detectors, images, ledger, names
-from scripts.lib.boxes import Detection
-from scripts.lib.devices import DeviceMemoryError
-from scripts.lib.files import sha256_file
-from scripts.lib.isolation import IsolationError
+from ferrari.common.atomic_files import sha256_file
+from ferrari.images import image_files
+from ferrari.images.boxes import Detection
+from ferrari.ledger import balance, item_ids, tables
+from ferrari.networks import detectors
+from ferrari.processes.devices import DeviceMemoryError
+from ferrari.processes.isolated_model import IsolationError
 from tests.deadly import ENDS, Notes, room
 from tests.settings import section
 
-crop_video = importlib.import_module("scripts.02_yolo_crop").crop_video
+crop_video = importlib.import_module("02_yolo_crop").crop_video
 VIDEO = "clip-0123456789"
 LARGE = Detection((20.4, 10.2, 220.6, 230.9), 0.8, "person")
 SMALL = Detection((240.0, 50.0, 310.0, 200.0), 0.9, "person")
@@ -37,13 +39,13 @@ class Clip:
     def write(self, count: int) -> None:
         rows = []
         for ordinal in range(count):
-            item = names.frame_item(VIDEO, ordinal)
+            item = item_ids.frame_item(VIDEO, ordinal)
             frame = picture(ordinal)
             path = f"01_extracted_frames/{VIDEO}/{item}.webp"
-            data = images.encode_webp(frame, 101)
-            digest = images.write_checked(self.dataset / path, data, frame.shape)
+            data = image_files.encode_webp(frame, 101)
+            digest = image_files.write_checked(self.dataset / path, data, frame.shape)
             rows.append(
-                ledger.row(
+                tables.row(
                     "extract",
                     item=item,
                     parent=VIDEO,
@@ -55,11 +57,11 @@ class Clip:
                 )
             )
         rows.append(
-            ledger.row(
+            tables.row(
                 "extract", item=f"{VIDEO}-x", parent=VIDEO, outcome="dropped", reason="DUPLICATE"
             )
         )
-        ledger.write_stage(self.dataset / f"01_extracted_frames/{VIDEO}.csv", "extract", rows)
+        tables.write_stage(self.dataset / f"01_extracted_frames/{VIDEO}.csv", "extract", rows)
 
     def run(self, **changed) -> list[dict[str, str]]:
         out = self.dataset / f"02_yolo_crops/{VIDEO}.csv"
@@ -74,7 +76,7 @@ class Clip:
             cache="unused",
             threads=1,
         )
-        return ledger.read_stage(out, "crop")
+        return tables.read_stage(out, "crop")
 
 
 @pytest.fixture
@@ -117,8 +119,8 @@ def test_crops_are_the_frames_own_pixels_around_the_padded_box(clip, detect):
     (row,) = clip.run(pad=0.1)
     x1, y1, x2, y2 = (int(row[f"crop_{key}"]) for key in ("x1", "y1", "x2", "y2"))
     assert (x1, y1, x2, y2) == (0, 0, 243, 240)
-    frame = images.read(clip.dataset / f"01_extracted_frames/{VIDEO}/{row['parent']}.webp")
-    crop = images.read_verified(clip.dataset / row["path"], row["sha256"])
+    frame = image_files.read(clip.dataset / f"01_extracted_frames/{VIDEO}/{row['parent']}.webp")
+    crop = image_files.read_verified(clip.dataset / row["path"], row["sha256"])
     np.testing.assert_array_equal(crop, frame[y1:y2, x1:x2])
     assert (row["frame_width"], row["frame_height"]) == ("320", "240")
 
@@ -145,13 +147,13 @@ def test_every_kept_frame_is_accounted_for_and_nothing_else(clip, detect):
     clip.write(5)
     detect([[LARGE], [], [SMALL, LARGE], [], [LARGE]])
     rows = clip.run()
-    before = ledger.read_stage(clip.dataset / f"01_extracted_frames/{VIDEO}.csv", "extract")
-    assert ledger.balance("crop", rows, before).balanced
+    before = tables.read_stage(clip.dataset / f"01_extracted_frames/{VIDEO}.csv", "extract")
+    assert balance.balance("crop", rows, before).balanced
 
 
 def test_a_frame_that_is_not_what_stage_1_wrote_is_quarantined(clip, detect):
     clip.write(2)
-    broken = clip.dataset / f"01_extracted_frames/{VIDEO}/{names.frame_item(VIDEO, 0)}.webp"
+    broken = clip.dataset / f"01_extracted_frames/{VIDEO}/{item_ids.frame_item(VIDEO, 0)}.webp"
     broken.write_bytes(broken.read_bytes()[:-50])
     detect(lambda frames: [[LARGE] for _ in frames])
     rows = clip.run()
@@ -172,19 +174,21 @@ def test_a_batch_that_does_not_fit_is_halved_and_says_so(clip, detect):
 
     detect(run)
     rows = clip.run(batch=4)
-    assert sizes.read() == list("4211211") and len(ledger.kept(rows)) == 4
+    assert sizes.read() == list("4211211") and len(tables.kept(rows)) == 4
     assert "4 frames at once" in rows[0]["detail"]
 
 
 def test_no_network_is_loaded_where_there_is_nothing_to_search(clip, monkeypatch):
     clip.write(0)
-    monkeypatch.setattr("scripts.lib.isolation.Isolated", lambda *_: pytest.fail("a process"))
+    monkeypatch.setattr(
+        "ferrari.processes.isolated_model.Isolated", lambda *_: pytest.fail("a process")
+    )
     assert clip.run() == []
 
 
 def test_boxes_from_the_segmenters_view(clip, monkeypatch):
     """detect.backend: mask."""
-    from scripts.lib import segmenters
+    from ferrari.networks import segmenters
 
     clip.write(2)
 
@@ -226,10 +230,10 @@ def test_a_frame_that_ends_the_detector_is_quarantined_alone(clip, detect, how):
     row = rows.pop(1)
     assert rows == [line for line in sound if line["parent"] != row["parent"]]
     assert (row["outcome"], row["reason"]) == ("quarantined", reason) and detail in row["detail"]
-    assert row["item"] == row["parent"] == names.frame_item(VIDEO, 1)
+    assert row["item"] == row["parent"] == item_ids.frame_item(VIDEO, 1)
     assert row["path"] == f"bad_frames/{VIDEO}/{reason}/{row['item']}.webp"
     assert (row["detector"], row["device"], row["frame_width"]) == ("stand-in", "cpu", "320")
-    copy = images.read_verified(clip.dataset / row["path"], row["sha256"])
+    copy = image_files.read_verified(clip.dataset / row["path"], row["sha256"])
     np.testing.assert_array_equal(copy, picture(1))
 
 

@@ -10,14 +10,16 @@ import shutil
 import numpy as np
 import pytest
 
-from scripts.lib import ledger, reporting
-from scripts.lib.checks import read
-from scripts.lib.curation.embeddings import EmbeddingError, decode
-from scripts.lib.curation.neighbours import distance
+from ferrari.curation.embeddings import EmbeddingError, decode
+from ferrari.curation.neighbours import distance
+from ferrari.ledger import tables
+from ferrari.ledger.columns import COLUMNS
+from ferrari.reports import page
+from ferrari.reports.checks import read
 from tests.settings import section
 from tests.stage.final_set import CURATE, Clip, select, select_final
 
-qc_similarity = importlib.import_module("scripts.qc_similarity")
+qc_similarity = importlib.import_module("qc_similarity")
 PIXELS = "embeddings_follow_from_pixels"  # where a test changes embeddings
 FINAL = "05_final_training/final.csv"
 
@@ -53,12 +55,12 @@ def choose(dataset, clips, **curate):
         settings={**CURATE, **curate},
         seed=1,
     )
-    return ledger.read_stage(dataset / FINAL, "final")
+    return tables.read_stage(dataset / FINAL, "final")
 
 
 @pytest.fixture(autouse=True)
 def no_page(monkeypatch):
-    monkeypatch.setattr(reporting, "page", lambda report: "")
+    monkeypatch.setattr(page, "page", lambda report: "")
     monkeypatch.setattr(qc_similarity, "pictures", lambda *given: [])
     monkeypatch.setattr(qc_similarity, "galleries", lambda *given: [])
 
@@ -67,12 +69,12 @@ def change_masks(clip, change):
     """Rewrite a clip's mask table with `change(row)` on each row."""
     for row in clip.rows["mask"]:
         change(row)
-    ledger.write_stage(clip.table("mask"), "mask", clip.rows["mask"])
+    tables.write_stage(clip.table("mask"), "mask", clip.rows["mask"])
 
 
 def kept_by(rows, column):
     found = {}
-    for row in ledger.kept(rows):
+    for row in tables.kept(rows):
         found.setdefault(row[column], []).append(row["item"])
     return found
 
@@ -99,9 +101,9 @@ def report(dataset, clips, **curate):
 
 def edit(dataset, change):
     """Rewrite the final table with `change(rows)` done."""
-    rows = ledger.read_table(dataset / FINAL)
+    rows = tables.read_table(dataset / FINAL)
     change(rows)
-    ledger.write_table(dataset / FINAL, ledger.COLUMNS["final"], rows)
+    tables.write_table(dataset / FINAL, COLUMNS["final"], rows)
 
 
 # --- the rows ---------------------------------------------------------------------------------
@@ -118,7 +120,7 @@ def test_by_default_all_stay_and_all_are_for_training(tmp_path, clips):
 
 def test_a_budget_keeps_so_many_and_names_the_nearest_of_what_stayed(tmp_path, clips):
     rows = choose(tmp_path, clips, max_images=5)
-    stay = ledger.kept(rows)
+    stay = tables.kept(rows)
     gone = [row for row in rows if row["outcome"] != "kept"]
     assert len(rows) == 18 and len(stay) == 5 == len({crop(row["item"]) for row in stay})
     vectors = {row["item"]: decode(row["embedding"]) for clip in clips for row in clip.rows["mask"]}
@@ -152,7 +154,7 @@ def test_what_was_refused_before_takes_no_room(tmp_path, clips):
     (tmp_path / clips[0].rows["augment"][0]["path"]).unlink()
     rows = choose(tmp_path, clips, max_images=9)
     assert [row["outcome"] for row in rows].count("quarantined") == 1
-    assert len(ledger.kept(rows)) == 9
+    assert len(tables.kept(rows)) == 9
 
 
 def test_near_duplicates_across_clips_go(tmp_path, clips):
@@ -182,7 +184,7 @@ def test_clips_stay_whole_and_clips_that_are_alike_together(tmp_path, clips):
 @pytest.mark.parametrize("damaged", ["", base64.b64encode(b"short").decode()])
 def test_a_damaged_embedding_stops_selection_and_says_where(tmp_path, clips, damaged):
     change_masks(clips[1], lambda row: row.update(embedding=damaged))
-    assert len(ledger.kept(choose(tmp_path, clips))) == 18, "not needed"
+    assert len(tables.kept(choose(tmp_path, clips))) == 18, "not needed"
     with pytest.raises(EmbeddingError, match=clips[1].video):
         choose(tmp_path, clips, max_images=5)
     assert "embeddings_sound" in report(tmp_path, clips)
@@ -190,8 +192,8 @@ def test_a_damaged_embedding_stops_selection_and_says_where(tmp_path, clips, dam
 
 def test_an_image_whose_cutout_has_no_row_is_a_damaged_table(tmp_path, clips):
     clips[0].rows["mask"].pop()
-    ledger.write_stage(clips[0].table("mask"), "mask", clips[0].rows["mask"])
-    with pytest.raises(ledger.LedgerError, match="delete the table"):
+    tables.write_stage(clips[0].table("mask"), "mask", clips[0].rows["mask"])
+    with pytest.raises(tables.LedgerError, match="delete the table"):
         choose(tmp_path, clips)
 
 
@@ -241,7 +243,7 @@ FAULTS = {
         parted, {"no_clip_in_two_splits", "no_group_in_two_splits", "no_cutout_in_two_splits"}
     ),
     "same bytes": (
-        lambda rows: [row.update(sha256="0" * 64) for row in ledger.kept(rows)[:2]],
+        lambda rows: [row.update(sha256="0" * 64) for row in tables.kept(rows)[:2]],
         {"no_image_twice"},
     ),
 }  # fmt: skip

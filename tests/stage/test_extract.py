@@ -7,8 +7,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from scripts.lib import images, ledger
-from scripts.lib.raw_files import RawFileChangedError
+from ferrari.images import image_files
+from ferrari.ledger import balance
+from ferrari.video.raw_files import RawFileChangedError
 from tests.generator import faults, oddities
 from tests.generator.render import render_frame
 from tests.generator.sampling import sample_times, truth_for_sampling
@@ -31,7 +32,7 @@ def kept(rows):
 
 
 def picture(run, row):
-    return images.read(run.dataset / row["path"]).astype(int)
+    return image_files.read(run.dataset / row["path"]).astype(int)
 
 
 def off(run, row, spec=SPEC):
@@ -58,7 +59,7 @@ def test_rows_carry_what_was_done_and_files_are_what_rows_say(run, tmp_path):
         assert (row["width"], row["height"], row["decoder"]) == ("320", "240", "pyav-cpu")
         assert float(row["sharpness"]) > 0 and "no NVDEC" in row["decoder_reason"]
         path = run.dataset / row["path"]
-        assert images.read_verified(path, row["sha256"]).shape == (240, 320, 3)
+        assert image_files.read_verified(path, row["sha256"]).shape == (240, 320, 3)
     assert {row["frames_decoded"] for row in rows} == {"75"}
     folder = run.dataset / "01_extracted_frames" / rows[0]["parent"]
     assert sorted(os.listdir(folder)) == sorted(os.path.basename(r["path"]) for r in kept(rows))
@@ -163,18 +164,17 @@ def test_the_limit_on_samples_leaves_a_row(run, tmp_path):
 def test_a_gpu_decoder_that_fails_leaves_the_clip_to_the_cpu_with_the_reason(
     run, tmp_path, monkeypatch
 ):
-    from scripts.lib import decoders
-    from scripts.lib.backends import pyav_decoder
+    from ferrari.video.decoding import base, pyav_decoder
 
     def crash(path, plan, tally):
         os.abort()
         yield
 
     def refuse(path, plan, tally):
-        raise decoders.DecoderUnavailableError("NVDEC does not decode this")
+        raise base.DecoderUnavailableError("NVDEC does not decode this")
         yield
 
-    broken = [decoders.Decoder("crashing", "1", crash), decoders.Decoder("refusing", "1", refuse)]
+    broken = [base.Decoder("crashing", "1", crash), base.Decoder("refusing", "1", refuse)]
     chain = [*broken, pyav_decoder.cpu()]
     monkeypatch.setattr(
         importlib_extract(), "candidates", lambda choice: (chain, "decord: built without CUDA")
@@ -189,12 +189,12 @@ def test_a_gpu_decoder_that_fails_leaves_the_clip_to_the_cpu_with_the_reason(
 def importlib_extract():
     import importlib
 
-    return importlib.import_module("scripts.01_extract_frames")
+    return importlib.import_module("01_extract_frames")
 
 
 def test_decord_sees_the_same_frames(run, tmp_path, monkeypatch):
     pytest.importorskip("decord")
-    from scripts.lib.backends import decord_decoder
+    from ferrari.video.decoding import decord_decoder
 
     path = faults.good(tmp_path / "a.mp4", SPEC).path
     ours = run.extract(path)
@@ -218,7 +218,7 @@ def test_a_full_disk_is_an_error_not_a_row(run, tmp_path, monkeypatch):
     def full(path, data, shape):
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr(images, "write_checked", full)
+    monkeypatch.setattr(image_files, "write_checked", full)
     with pytest.raises(OSError, match="No space left"):
         run.extract(faults.good(tmp_path / "a.mp4", SPEC).path)
     assert not list((run.dataset / "01_extracted_frames").glob("*.csv"))
@@ -268,7 +268,7 @@ def test_a_file_that_changes_while_its_frames_are_taken_leaves_nothing(
 def test_tables_name_no_absolute_path(run, tmp_path):
     rows = run.extract(faults.good(tmp_path / "a.mp4", SPEC).path)
     assert not [cell for row in rows for cell in row.values() if str(tmp_path) in cell]
-    assert ledger.balance("extract", rows).balanced
+    assert balance.balance("extract", rows).balanced
 
 
 @pytest.mark.parametrize("room_mb", [0, 64, 128, 192, 256])
@@ -284,7 +284,7 @@ def test_too_little_memory_is_a_row_and_never_a_wait(run, tmp_path, room_mb):
 
 def test_a_pass_that_dies_leaves_no_file_without_a_row(run, tmp_path, monkeypatch):
     """Neither images already written nor quarantined ones: their rows died with the child."""
-    from scripts.lib import extraction
+    from ferrari.video import extraction
 
     truth = oddities.damaged(tmp_path / "a.mp4", replace(SPEC, frozen_runs=()))
     monkeypatch.setattr(extraction._Pass, "_lost", lambda self: os.abort())
@@ -311,7 +311,7 @@ def test_what_the_parent_left_behind_is_not_cleared_away_in_the_child(run, tmp_p
     """A codec with threads that waits for Python's collector would wait for them for ever."""
     import gc
 
-    from scripts.lib import extraction
+    from ferrari.video import extraction
 
     parent = os.getpid()
 
@@ -345,7 +345,7 @@ def test_pictures_do_not_pile_up(run, tmp_path, monkeypatch):
     """A frame whose `side_data` was read lived until Python's collector ran: megabytes each."""
     import gc
 
-    from scripts.lib.containers import orientation
+    from ferrari.video.containers import orientation
 
     path = faults.good(tmp_path / "a.mp4", SPEC).path
     gc.collect()

@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
-from scripts import qc_extracted_frames
-from scripts.lib import ledger
-from scripts.lib.checks import PASS, WARN
+import qc_extracted_frames
+from ferrari.ledger import tables
+from ferrari.reports.checks import PASS, WARN
 from tests.generator import faults, oddities
 from tests.generator.encode import encoding_of, write_clip
 from tests.generator.spec import ClipSpec, FigureSpec
@@ -58,7 +58,7 @@ def test_damage_in_the_middle_is_lost_from_its_first_frame_to_the_next_key(run, 
 def test_the_tail_of_a_cut_file_is_lost_by_its_own_account(run, tmp_path, name, changed, evidence):
     rows = run.extract(cut(tmp_path / name, SPEC, 0.6, **changed), fps=25)
     (span,) = spans(rows)
-    last = max(float(row["time_s"]) for row in ledger.kept(rows))
+    last = max(float(row["time_s"]) for row in tables.kept(rows))
     assert float(span["time_s"]) == pytest.approx(last + 0.04, abs=0.05)
     assert float(span["time_s"]) + float(span["value"]) == pytest.approx(3.0, abs=0.1)
     assert evidence in span["detail"]
@@ -91,7 +91,7 @@ def test_frames_lost_before_a_key_frame_are_a_span_though_none_came_out(run, tmp
     rows = run.extract(path, fps=25)
     (span,) = spans(rows)
     assert (float(span["time_s"]), float(span["value"])) == pytest.approx((0.88, 0.12), abs=0.001)
-    assert "25" in {row["frame"] for row in ledger.kept(rows)} or len(ledger.kept(rows)) >= 60
+    assert "25" in {row["frame"] for row in tables.kept(rows)} or len(tables.kept(rows)) >= 60
 
 
 def test_a_damaged_key_frame_that_is_patched_up_cleans_nothing(run, tmp_path):
@@ -108,7 +108,7 @@ def test_a_damaged_key_frame_that_is_patched_up_cleans_nothing(run, tmp_path):
     path.write_bytes(data)
     rows = run.extract(path, fps=25)
     assert spans(rows)
-    kept = [round(float(row["time_s"]) * 25) for row in ledger.kept(rows)]
+    kept = [round(float(row["time_s"]) * 25) for row in tables.kept(rows)]
     assert not [index for index in kept if 25 <= index < 50] and max(kept) >= 50
 
 
@@ -153,7 +153,7 @@ def test_frames_without_the_key_frame_that_they_build_on_are_not_kept(run, tmp_p
                 sink.mux(packet)
     rows = run.extract(path, fps=25)
     assert [row["reason"] for row in rows[:24]] == ["DECODE_DAMAGE"] * 24
-    assert len(ledger.kept(rows)) >= 45
+    assert len(tables.kept(rows)) >= 45
     (span,) = spans(rows)
     assert 0.95 < float(span["value"]) < 1.01  # AVI keeps the place of the one that is missing
 

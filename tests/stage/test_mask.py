@@ -7,14 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scripts.lib import images, ledger, mattes, segmenters
-from scripts.lib.backends import pymatting_parts
-from scripts.lib.backends.ram import Presence
-from scripts.lib.devices import DeviceMemoryError
-from scripts.lib.isolation import IsolationError
+from ferrari.images import image_files
+from ferrari.ledger import balance, tables
+from ferrari.matting import alpha_refinement, pymatting_loader
+from ferrari.networks import segmenters
+from ferrari.networks.backends.ram import Presence
+from ferrari.processes.devices import DeviceMemoryError
+from ferrari.processes.isolated_model import IsolationError
 from tests.deadly import ENDS, Notes, room
 
-stage = importlib.import_module("scripts.03_mask_subject")
+stage = importlib.import_module("03_mask_subject")
 VIDEO = "clip-0123456789"
 SETTINGS = {
     "segmenter": "isnet",
@@ -62,7 +64,7 @@ class Dataset:
         item = f"{VIDEO}-f{len(self.lines):06d}-p0"
         path = f"02_yolo_crops/{VIDEO}/{item}.png"
         if image is not None:
-            data = images.encode_png(image)
+            data = image_files.encode_png(image)
         if data is not None:
             target = self.root / path
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -70,12 +72,12 @@ class Dataset:
         box = {"x1": 110, "y1": 55, "x2": 160, "y2": 140, "crop_x1": 100, "crop_y1": 50}
         fields = {"path": path, "sha256": hashlib.sha256(data or b"").hexdigest(), **box, **fields}
         self.lines.append(
-            ledger.row("crop", item=item, parent=item[:-3], outcome=outcome, **fields)
+            tables.row("crop", item=item, parent=item[:-3], outcome=outcome, **fields)
         )
         return item
 
     def run(self, **settings):
-        ledger.write_stage(self.table, "crop", self.lines)
+        tables.write_stage(self.table, "crop", self.lines)
         stage.mask_video(
             crops_csv=self.table,
             dataset=self.root,
@@ -84,8 +86,8 @@ class Dataset:
             settings={**SETTINGS, **settings},
             subject_class="person",
         )
-        rows = ledger.read_stage(self.out, "mask")
-        assert ledger.balance("mask", rows, self.lines).balanced
+        rows = tables.read_stage(self.out, "mask")
+        assert balance.balance("mask", rows, self.lines).balanced
         return {row["item"]: row for row in rows}
 
 
@@ -94,7 +96,7 @@ def matting():
     """Loaded once, here, so that not every test's own process has to."""
     import scipy.sparse  # noqa: F401
 
-    pymatting_parts.load()
+    pymatting_loader.load()
 
 
 @pytest.fixture
@@ -124,7 +126,7 @@ def segmenter(monkeypatch, tmp_path):
 def test_a_cut_out_lies_at_crop_size_with_its_row(dataset, segmenter):
     item = dataset.add(picture())
     row = dataset.run()[item]
-    rgba = images.read(dataset.root / row["path"])
+    rgba = image_files.read(dataset.root / row["path"])
     assert row["outcome"] == "kept" and row["parent"] == item and row["reason"] == ""
     assert row["path"] == f"03_masked_subjects/{VIDEO}/{item}.png"
     assert rgba.shape == (96, 72, 4)
@@ -146,7 +148,7 @@ def test_a_cut_out_lies_at_crop_size_with_its_row(dataset, segmenter):
 
 def test_every_refusal_has_its_reason_its_figures_and_its_copy(dataset, segmenter):
     empty, full = dataset.add(picture(radius=3)), dataset.add(picture(radius=200))
-    broken = dataset.add(data=images.encode_png(picture())[:-200])
+    broken = dataset.add(data=image_files.encode_png(picture())[:-200])
     missing = dataset.add()
     grey = dataset.add(picture()[..., 0])
     good = dataset.add(picture())
@@ -254,7 +256,7 @@ def test_one_crop_that_does_not_fit_is_our_failure_not_the_crops(dataset, segmen
 
 
 def test_a_refinement_that_fails_is_told_in_the_row(dataset, segmenter, monkeypatch):
-    monkeypatch.setattr(mattes, "_MAX_ITERATIONS", 0)
+    monkeypatch.setattr(alpha_refinement, "_MAX_ITERATIONS", 0)
     item = dataset.add(picture())
     row = dataset.run()[item]
     assert (row["outcome"], row["refined"]) == ("kept", "0")
@@ -264,7 +266,7 @@ def test_a_refinement_that_fails_is_told_in_the_row(dataset, segmenter, monkeypa
 def test_refinement_and_foreground_can_be_turned_off(dataset, segmenter):
     item = dataset.add(picture())
     row = dataset.run(refine=False, foreground=False)[item]
-    rgba = images.read(dataset.root / row["path"])
+    rgba = image_files.read(dataset.root / row["path"])
     assert (row["refined"], row["foreground"], row["edge_fraction"]) == ("0", "0", "0.0")
     np.testing.assert_array_equal(rgba[..., 3] == 255, picture()[..., 0] > 100)
 
@@ -283,7 +285,7 @@ def test_the_same_crops_give_the_same_bytes_in_any_batch(dataset, segmenter):
 def test_a_crop_that_is_not_what_stage_2_wrote_is_quarantined(dataset, segmenter):
     item, other = dataset.add(picture()), dataset.add(picture())
     path = dataset.root / f"02_yolo_crops/{VIDEO}/{item}.png"
-    path.write_bytes(images.encode_png(picture(radius=20)))
+    path.write_bytes(image_files.encode_png(picture(radius=20)))
     rows = dataset.run()
     row = rows[item]
     assert (row["outcome"], row["reason"]) == ("quarantined", "UNREADABLE_CROP")
@@ -334,14 +336,14 @@ def test_a_crop_that_ends_the_segmenter_is_quarantined_alone(dataset, segmenter,
 
 def test_matting_that_crashes_costs_one_crop(dataset, segmenter, monkeypatch):
     """It is native code too, and sees what the net made of the crop."""
-    refine = mattes.refine_alpha
+    refine = alpha_refinement.refine_alpha
 
     def crashes(image_rgb, alpha, edge_px):
         if tuple(image_rgb[0, 0]) == GREEN:
             ENDS["segfault"][0]()
         return refine(image_rgb, alpha, edge_px)
 
-    monkeypatch.setattr(mattes, "refine_alpha", crashes)
+    monkeypatch.setattr(alpha_refinement, "refine_alpha", crashes)
     guilty, other = dataset.add(green_picture()), dataset.add(picture())
     rows = dataset.run()
     assert rows[guilty]["reason"] == "MODEL_CRASHED" and rows[other]["outcome"] == "kept"

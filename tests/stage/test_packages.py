@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from scripts.lib import checks, images, ledger
-from scripts.lib.files import sha256_file
-from scripts.lib.packaging.formats import PackageError
+from ferrari.common.atomic_files import sha256_file
+from ferrari.images import image_files
+from ferrari.ledger import balance, tables
+from ferrari.packaging.base import PackageError
+from ferrari.reports import checks
 from tests.stage.final_set import BACKGROUNDS, Clip, package, select
 
 FORMATS = ("kohya", "imagefolder")
@@ -28,22 +30,22 @@ def root(dataset: Path, form: str) -> Path:
 
 
 def final(dataset: Path) -> list[dict[str, str]]:
-    return ledger.read_stage(dataset / "05_final_training/final.csv", "final")
+    return tables.read_stage(dataset / "05_final_training/final.csv", "final")
 
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_manifest_agrees_with_the_folder_and_the_final_table(dataset, form):
     rows = package(dataset, form)
     chosen = final(dataset)
-    assert ledger.balance("package", rows, chosen).balanced
+    assert balance.balance("package", rows, chosen).balanced
     for line, given in zip(rows, chosen, strict=True):
         assert line["sha256"] == sha256_file(dataset / line["path"]) == given["sha256"]
         assert line["mask_sha256"] == sha256_file(dataset / line["mask_path"])
         assert (dataset / line["caption_path"]).is_file()
         assert line["caption"] == given["caption"]
         picture, mask = (
-            images.read(dataset / line["path"]),
-            images.read(dataset / line["mask_path"]),
+            image_files.read(dataset / line["path"]),
+            image_files.read(dataset / line["mask_path"]),
         )
         assert picture.shape == (*mask.shape, 3)
     text = (dataset / f"05_final_training/{form}.csv").read_text()
@@ -188,14 +190,14 @@ def test_unsound_image_is_a_row_and_not_in_the_package(dataset, form, spoil, rea
 def test_caption_that_is_not_one_line_is_refused(dataset, form, caption):
     rows = final(dataset)
     rows[0]["caption"] = caption
-    ledger.write_stage(dataset / "05_final_training/final.csv", "final", rows)
+    tables.write_stage(dataset / "05_final_training/final.csv", "final", rows)
     assert package(dataset, form)[0]["reason"] == "CAPTION_INVALID"
 
 
 def test_dropped_rows_are_not_packaged(dataset):
     rows = final(dataset)
     rows[0].update(outcome="dropped", reason="DUPLICATE_IMAGE")
-    ledger.write_stage(dataset / "05_final_training/final.csv", "final", rows)
+    tables.write_stage(dataset / "05_final_training/final.csv", "final", rows)
     assert len(package(dataset, "kohya")) == 7
 
 
@@ -267,7 +269,7 @@ def test_trainers_caches_stay_only_while_they_are_true(dataset):
     (folder / "left-over.json").write_text("{}")
     chosen = final(dataset)
     chosen[1]["caption"] = "sks person, another caption"
-    ledger.write_stage(dataset / "05_final_training/final.csv", "final", chosen)
+    tables.write_stage(dataset / "05_final_training/final.csv", "final", chosen)
     package(dataset, "kohya")
     assert [path.name for path in folder.glob("*.npz")] == [f"{rows[0]['item']}_0512x0512_sdxl.npz"]
     assert not (folder / "left-over.json").exists()

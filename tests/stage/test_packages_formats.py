@@ -12,12 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from scripts.lib import images, ledger, settings
-from scripts.lib.croissant import describe, described_package
-from scripts.lib.files import sha256_file
-from scripts.lib.packaging.formats import PackageError
-from scripts.lint_package import lint
+from ferrari.common import settings
+from ferrari.common.atomic_files import sha256_file
+from ferrari.images import image_files
+from ferrari.ledger import balance, tables
+from ferrari.packaging.base import PackageError
+from ferrari.provenance.croissant import describe, described_package
 from tests.stage.final_set import Clip, package, select
+from tools.lint_package import lint
 
 FOLDERS = {  # images, masks, how a mask is named
     "kohya": ("img/4_sks person", "mask", "{}.png"),
@@ -56,7 +58,7 @@ def root(dataset: Path, form: str) -> Path:
 
 
 def final(dataset: Path) -> list[dict[str, str]]:
-    return ledger.read_stage(dataset / "05_final_training/final.csv", "final")
+    return tables.read_stage(dataset / "05_final_training/final.csv", "final")
 
 
 def split_off(dataset: Path) -> str:
@@ -65,7 +67,7 @@ def split_off(dataset: Path) -> str:
     for line in rows:
         line["split"] = "train"
     rows[-1]["split"] = "val"
-    ledger.write_stage(dataset / "05_final_training/final.csv", "final", rows)
+    tables.write_stage(dataset / "05_final_training/final.csv", "final", rows)
     return rows[-1]["item"]
 
 
@@ -99,7 +101,7 @@ def findings(folder: Path, form: str) -> list:
 def test_a_package_holds_the_final_set_and_no_traps(dataset, form):
     rows = package(dataset, form)
     chosen = final(dataset)
-    assert ledger.balance("package", rows, chosen).balanced
+    assert balance.balance("package", rows, chosen).balanced
     assert [line["caption"] for line in rows] == [line["caption"] for line in chosen]
     assert findings(root(dataset, form), form) == []
     for line in rows:
@@ -219,13 +221,13 @@ def test_flat_folders_hold_images_alone(dataset):
     assert {path.suffix for path in (instance / "instance").iterdir()} == {".png"}
     assert (instance / "prompt.txt").read_text() == "a photo of sks person\n"
     for path in (root(dataset, "textualinversion") / "images").iterdir():
-        padded = images.read(path)
+        padded = image_files.read(path)
         assert padded.shape == (60, 60, 3)
         assert (padded[:, :6] == (1, 2, 3)).all()
-    line = ledger.read_stage(dataset / "05_final_training/textualinversion.csv", "package")[0]
-    given = images.read(dataset / final(dataset)[0]["path"])
-    assert (images.read(dataset / line["path"])[:, 6:54] == given).all()
-    assert not images.read(dataset / line["mask_path"])[:, :6].any()
+    line = tables.read_stage(dataset / "05_final_training/textualinversion.csv", "package")[0]
+    given = image_files.read(dataset / final(dataset)[0]["path"])
+    assert (image_files.read(dataset / line["path"])[:, 6:54] == given).all()
+    assert not image_files.read(dataset / line["mask_path"])[:, :6].any()
 
 
 def test_conversations_ask_once_and_answer_with_the_caption(dataset):
@@ -283,11 +285,14 @@ def test_alpha_is_the_mask_and_hides_one_colour(dataset, form):
     folder = root(dataset, form)
     assert findings(folder, form) == []
     if form in SHARDS:
-        rgba = images.decode(read_shards(folder, form)[0]["image"])
+        rgba = image_files.decode(read_shards(folder, form)[0]["image"])
     else:
-        rgba = images.read(dataset / line["path"])
+        rgba = image_files.read(dataset / line["path"])
     given = final(dataset)[0]
-    mask, rgb = images.read(dataset / given["mask_path"]), images.read(dataset / given["path"])
+    mask, rgb = (
+        image_files.read(dataset / given["mask_path"]),
+        image_files.read(dataset / given["path"]),
+    )
     assert (rgba[..., 3] == mask).all()
     assert (rgba[mask == 0][:, :3] == (9, 8, 7)).all()
     assert (rgba[mask == 255][:, :3] == rgb[mask == 255]).all()
@@ -315,15 +320,15 @@ def test_an_image_enlarged_to_a_fixed_size_is_said_to_be(dataset, caplog):
     assert "4 of 4 images" in caplog.text and "enlarged" in caplog.text
     assert float(rows[0]["scale"]) == pytest.approx(64 / 48, abs=1e-5)
     for line in rows:
-        assert images.read(dataset / line["path"]).shape == (64, 64, 3)
-        assert images.read(dataset / line["mask_path"]).shape == (64, 64)
+        assert image_files.read(dataset / line["path"]).shape == (64, 64, 3)
+        assert image_files.read(dataset / line["mask_path"]).shape == (64, 64)
 
 
 def test_a_changed_mask_leaves_the_image_as_it_is(dataset):
     line, given = package(dataset, "kohya", mask_grid=8)[0], final(dataset)[0]
     assert line["sha256"] == given["sha256"] and line["mask_sha256"] != given["mask_sha256"]
     assert (dataset / line["path"]).samefile(dataset / given["path"])
-    mask = images.read(dataset / line["mask_path"])
+    mask = image_files.read(dataset / line["mask_path"])
     assert set(np.unique(mask)) == {0, 255}
 
 

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from scripts.lib import ledger, stamps
-from scripts.lib.verifying import Findings, Layout
-from scripts.lib.verifying_files import Hasher
-from scripts.lib.verifying_final import WholeSet
-from scripts.lib.verifying_tables import Tables
+from ferrari.ledger import tables as ledger_tables
+from ferrari.provenance import table_stamps
+from ferrari.verification.disk_files import Hasher
+from ferrari.verification.findings import Findings, Layout
+from ferrari.verification.tables import Tables
+from ferrari.verification.whole_set import WholeSet
 from tests.stage.final_set import Clip, package, select
 from tests.stage.test_packages_formats import FOLDERS, FORMATS, SHARDS
 
@@ -30,7 +31,7 @@ def stamp(dataset: Path, form: str) -> None:
     table = dataset / f"05_final_training/{form}.csv"
     final = str(dataset / "05_final_training/final.csv")
     arguments = {"rule": "package", "code": "", "settings": {}, "inputs": [final]}
-    stamps.write(table=table, dataset=dataset, **arguments)
+    table_stamps.write(table=table, dataset=dataset, **arguments)
 
 
 def told(dataset: Path, form: str) -> set[tuple[str, str]]:
@@ -50,7 +51,7 @@ def told(dataset: Path, form: str) -> set[tuple[str, str]]:
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_sound_package_passes_and_a_changed_one_does_not(packaged, form):
     assert told(packaged, form) == set()
-    line = ledger.read_stage(packaged / f"05_final_training/{form}.csv", "package")[1]
+    line = ledger_tables.read_stage(packaged / f"05_final_training/{form}.csv", "package")[1]
     path = packaged / line["path"]
     data = path.read_bytes()
     path.write_bytes(data[:-1])
@@ -62,7 +63,7 @@ def test_a_sound_package_passes_and_a_changed_one_does_not(packaged, form):
 
 @pytest.mark.parametrize("form", ["imagefolder", "llava", "llamafactory", "trl"])
 def test_a_caption_changed_among_many_is_found_under_a_new_stamp(packaged, form):
-    line = ledger.read_stage(packaged / f"05_final_training/{form}.csv", "package")[1]
+    line = ledger_tables.read_stage(packaged / f"05_final_training/{form}.csv", "package")[1]
     path = packaged / line["caption_path"]
     text = path.read_text()
     path.write_text(text.replace(line["caption"], "sks person, another", 1))
@@ -76,12 +77,12 @@ def test_a_caption_changed_among_many_is_found_under_a_new_stamp(packaged, form)
 
 def test_the_manifest_says_what_a_changed_image_was_made_of(packaged):
     table = packaged / "05_final_training/kohya.csv"
-    rows = ledger.read_stage(table, "package")
-    final = ledger.read_stage(packaged / "05_final_training/final.csv", "final")
+    rows = ledger_tables.read_stage(table, "package")
+    final = ledger_tables.read_stage(packaged / "05_final_training/final.csv", "final")
     assert [row["source_sha256"] for row in rows] == [row["sha256"] for row in final]
     rows[0]["source_sha256"] = "0" * 64
     text = table.read_bytes()
-    ledger.write_stage(table, "package", rows)
+    ledger_tables.write_stage(table, "package", rows)
     stamp(packaged, "kohya")
     try:
         assert told(packaged, "kohya") == {("packages_as_final", rows[0]["item"])}
@@ -91,7 +92,7 @@ def test_the_manifest_says_what_a_changed_image_was_made_of(packaged):
 
 
 def test_every_format_is_among_these():
-    from scripts.lib.settings import DEFAULTS
+    from ferrari.common.settings import DEFAULTS
 
     schema = (DEFAULTS.parent / "config.schema.yaml").read_text()
     (line,) = (text for text in schema.splitlines() if "enum: [kohya" in text)

@@ -5,8 +5,8 @@ from fractions import Fraction
 
 import pytest
 
-from scripts.lib import ledger
-from scripts.lib.raw_files import RawFileChangedError
+from ferrari.ledger import tables
+from ferrari.video.raw_files import RawFileChangedError
 from tests.generator import faults, oddities
 from tests.generator.spec import ClipSpec
 from tests.stage.clip_run import Run
@@ -79,7 +79,7 @@ def test_a_link_out_of_the_folder_is_followed(run, tmp_path):
     raw.mkdir()
     (raw / "a.mp4").symlink_to(faults.good(tmp_path / "elsewhere.mp4", SPEC).path)
     assert run.probe(raw / "a.mp4")["reason"] == "OK"
-    assert ledger.kept(run.extract_probed(raw / "a.mp4"))
+    assert tables.kept(run.extract_probed(raw / "a.mp4"))
 
 
 def test_a_file_that_went_away_is_an_error_that_says_what_to_do(run, tmp_path):
@@ -89,7 +89,7 @@ def test_a_file_that_went_away_is_an_error_that_says_what_to_do(run, tmp_path):
 
 @pytest.mark.parametrize("how", ["grows", "goes", "becomes a FIFO"])
 def test_a_file_that_changes_while_it_is_looked_at_is_never_taken(run, tmp_path, monkeypatch, how):
-    from scripts.lib import probing
+    from ferrari.video import probing
 
     path, look = faults.good(tmp_path / "a.mp4", SPEC).path, probing.look
 
@@ -150,7 +150,7 @@ def test_refused_files_lie_under_their_verdict_and_the_raw_file_stays(run, tmp_p
 
 
 def test_a_crash_in_the_decoder_is_a_verdict(run, tmp_path, monkeypatch):
-    from scripts.lib import probing
+    from ferrari.video import probing
 
     truth = faults.good(tmp_path / "good.mp4", SPEC)
     monkeypatch.setattr(probing, "look", lambda *_: os.abort())

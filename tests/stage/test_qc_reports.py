@@ -15,8 +15,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from scripts.lib import images, ledger, reporting
-from scripts.lib.checks import FAIL, PASS, QualityGateError, enforce
+from ferrari.images import image_files
+from ferrari.ledger import tables
+from ferrari.ledger.columns import COLUMNS
+from ferrari.reports import page as report_page
+from ferrari.reports.checks import FAIL, PASS, QualityGateError, enforce
 from tests.stage import fabricate as fab
 from tests.stage import reports
 
@@ -36,7 +39,7 @@ def pristine(tmp_path_factory):
 @pytest.fixture
 def data(pristine, tmp_path, monkeypatch):
     """A copy to break. Its reports are built without pages, which these tests do not read."""
-    monkeypatch.setattr(reporting, "page", lambda report: "")
+    monkeypatch.setattr(report_page, "page", lambda report: "")
     monkeypatch.setitem(pristine.settings["qc"], "thumbnails", 0)
     for folder in (pristine.dataset, pristine.raw):
         shutil.copytree(folder, tmp_path / folder.name)
@@ -73,15 +76,15 @@ def without(data, stage, where):
 
 def file_of(data, stage, column="path"):
     """The first kept file of a stage in the first good clip."""
-    rows = ledger.read_table(data.table(stage, data.good[0]))
+    rows = tables.read_table(data.table(stage, data.good[0]))
     return data.dataset / next(row for row in rows if row["outcome"] == "kept")[column]
 
 
 def redraw(data, stage, paint, column="path", digest="sha256"):
     """Paint over an image and put its new SHA-256 into its row, as a faulty stage would."""
     path = file_of(data, stage, column)
-    pixels = images.read(path).copy()
-    encoded = images.encode_png(paint(pixels))
+    pixels = image_files.read(path).copy()
+    encoded = image_files.encode_png(paint(pixels))
     path.write_bytes(encoded)
     cells(data, stage, lambda row: {digest: fab.sha256_bytes(encoded)})
     return path
@@ -89,13 +92,13 @@ def redraw(data, stage, paint, column="path", digest="sha256"):
 
 def leak(data):
     """Bring the crop's pixels back under alpha 0."""
-    crop = images.read(file_of(data, "crop"))
+    crop = image_files.read(file_of(data, "crop"))
     redraw(data, "mask", lambda rgba: np.dstack([crop, rgba[..., 3]]))
 
 
 def leak_on_canvas(data):
     """Bring the crop's pixels back around the subject in a variant."""
-    crop = images.read(file_of(data, "crop"))
+    crop = image_files.read(file_of(data, "crop"))
 
     def paint(picture):
         picture[20 : 20 + crop.shape[0], 9 : 9 + crop.shape[1]] = crop
@@ -107,20 +110,23 @@ def leak_on_canvas(data):
 def halo(data):
     """Two pixels of the crop's scene around the mask in each variant: a hundredth of the canvas."""
     for video in data.good:
-        rows = ledger.read_table(data.table("augment", video))
+        rows = tables.read_table(data.table("augment", video))
         for row in rows:
-            path, mask = data.dataset / row["path"], images.read(data.dataset / row["mask_path"])
-            crop = images.read(data.dataset / f"02_yolo_crops/{video}/{row['parent']}.png")
+            path, mask = (
+                data.dataset / row["path"],
+                image_files.read(data.dataset / row["mask_path"]),
+            )
+            crop = image_files.read(data.dataset / f"02_yolo_crops/{video}/{row['parent']}.png")
             scene = np.zeros((*mask.shape, 3), np.uint8)
             left, top = int(row["offset_x"]), int(row["offset_y"])
             scene[top : top + crop.shape[0], left : left + crop.shape[1]] = crop
             ring = (cv2.dilate(mask, np.ones((5, 5), np.uint8)) > 0) & (mask == 0)
             ring[:top] = ring[:, :left] = False
             ring[top + crop.shape[0] :] = ring[:, left + crop.shape[1] :] = False
-            picture = np.where(ring[..., None], scene, images.read(path))
-            path.write_bytes(images.encode_png(picture))
+            picture = np.where(ring[..., None], scene, image_files.read(path))
+            path.write_bytes(image_files.encode_png(picture))
             row["sha256"] = fab.sha256_bytes(path.read_bytes())
-        ledger.write_table(data.table("augment", video), ledger.COLUMNS["augment"], rows)
+        tables.write_table(data.table("augment", video), COLUMNS["augment"], rows)
 
 
 def dot(picture):
@@ -137,13 +143,13 @@ def thicker(mask):
 
 def flicker(data):
     """Every other cut-out of a clip holds a much smaller subject."""
-    rows = ledger.read_table(data.table("mask", data.good[0]))
+    rows = tables.read_table(data.table("mask", data.good[0]))
     for number, row in enumerate(row for row in rows if row["outcome"] == "kept"):
         if number % 2:
             path = data.dataset / row["path"]
-            rgba = images.read(path).copy()
+            rgba = image_files.read(path).copy()
             rgba[50:] = 0
-            path.write_bytes(images.encode_png(rgba))
+            path.write_bytes(image_files.encode_png(rgba))
             row["sha256"] = fab.sha256_bytes(path.read_bytes())
     data.edit("mask", data.good[0], lambda _: rows)
 
@@ -183,7 +189,7 @@ def probe_reason(reason, only_first=True):
 
 
 def reject_without_copy(data):
-    row = ledger.row(
+    row = tables.row(
         "extract",
         item=data.good[0],
         parent=data.good[0],
@@ -580,7 +586,7 @@ def test_kinds_out_of_proportion_fail(data):
     [(0.5, 10_000, 0.15, 0.15), (0.5, 16, 0.15, 0.4426), (0.0, 50, 0.02, 0.02), (0.3, 0, 0.1, 1)],
 )
 def test_chance_widens_the_bound_where_images_are_few(share, images_, tolerance, bound):
-    module = importlib.import_module("scripts.qc_augmented")
+    module = importlib.import_module("qc_augmented")
     assert module.allowed_deviation(share, images_, tolerance) == pytest.approx(bound, abs=1e-3)
 
 
@@ -618,7 +624,7 @@ def pristine_fields(data):
 
 
 def test_figures_per_video_sum_to_the_ledger(pristine):
-    lines = ledger.read_table(pristine.outputs(QC4)["out_videos_csv"])
+    lines = tables.read_table(pristine.outputs(QC4)["out_videos_csv"])
     assert len(lines) == len(pristine.videos)
     assert sum(int(line["kept"]) for line in lines) == 7 * len(pristine.good)
     assert all(
@@ -654,8 +660,8 @@ def test_reports_of_an_empty_run(tmp_path):
         tmp_path / "dataset", tmp_path / "raw", tmp_path / "qc", _defaults(), {}, {}
     )
     data.raw.mkdir()
-    data.tables = {stage: [] for stage in ledger.COLUMNS}
-    ledger.write_stage(Path(data.final), "final", [])
+    data.tables = {stage: [] for stage in COLUMNS}
+    tables.write_stage(Path(data.final), "final", [])
     found = {name: reports.run(data, name) for name in reports.NAMES}
     reports.run_index(data)
     failed = {c.name for checks in found.values() for c in checks.values() if c.status == FAIL}
@@ -667,7 +673,7 @@ def _defaults():
 
 
 def test_neighbours_are_frames_apart_whichever_detection_was_the_subject():
-    module = importlib.import_module("scripts.qc_masked_subjects")
+    module = importlib.import_module("qc_masked_subjects")
     half = np.zeros((100, 50), np.uint8)
     half[:50] = 255
     whole = np.full((100, 50), 255, np.uint8)

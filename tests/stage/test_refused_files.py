@@ -4,9 +4,9 @@ import importlib
 
 import pytest
 
-from scripts.lib import ledger
-from scripts.lib.refusals import clear_video, refuse_frame
-from scripts.lib.sandbox import Failure
+from ferrari.ledger import tables
+from ferrari.ledger.refused_files import clear_video, refuse_frame
+from ferrari.processes.failures import Failure
 from tests.generator import faults
 from tests.generator.spec import ClipSpec
 from tests.stage.clip_run import Run
@@ -41,12 +41,12 @@ def test_another_clips_copy_stays(tmp_path):
 
 
 def test_frames_whose_rows_died_with_the_decoder_go_too(tmp_path):
-    module = importlib.import_module("scripts.01_extract_frames")
+    module = importlib.import_module("01_extract_frames")
     raw = tmp_path / "clip.mp4"
     raw.write_bytes(b"bits")
     dataset = tmp_path / "dataset"
     refuse_frame("v-f000000.webp", b"pixels", "v", "DECODE_DAMAGE", dataset)
-    probed = ledger.row("probe", item="v", parent="clip.mp4", outcome="kept", file="clip.mp4")
+    probed = tables.row("probe", item="v", parent="clip.mp4", outcome="kept", file="clip.mp4")
     rows = module._rejection(Failure("DECODE_TIMEOUT", "too long"), raw, probed, dataset)
     assert [row["reason"] for row in rows] == ["EXTRACTOR_REJECTED"]
     assert _files(dataset) == [rows[0]["path"]]

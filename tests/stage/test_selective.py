@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from bench.reference import chosen
-from scripts.lib import ledger
-from scripts.lib.backends import pyav_decoder
-from scripts.lib.decoders import Plan, PlanChangedError, Tally
+from ferrari.ledger import tables
+from ferrari.ledger.columns import KEPT
+from ferrari.video.decoding import pyav_decoder
+from ferrari.video.decoding.base import Plan, PlanChangedError, Tally
 from tests.generator.encode import Encoding, encode
 from tests.stage.clip_run import Run
 
@@ -119,7 +120,7 @@ def test_same_rows_and_bytes_whatever_the_codec(run, tmp_path, monkeypatch, name
     part, full = both(run, path, monkeypatch, fps=2.5)
     assert part == full
     assert decoded_in_part(path, 2.5) is in_part
-    kept = ledger.kept(part[0])
+    kept = tables.kept(part[0])
     assert len(kept) >= 5
     if in_part:
         assert [int(r["pts"]) for r in kept] == [f.pts for f in chosen(path, 2.5, 1.5, 1)]
@@ -170,9 +171,9 @@ def test_few_frames_are_decoded(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("held", [0, 1 << 30])
 def test_packets_read_twice_or_held_are_the_same(run, tmp_path, monkeypatch, held):
-    from scripts.lib.backends import pyav_selective
+    from ferrari.video.decoding import pyav_selective_reader
 
-    monkeypatch.setattr(pyav_selective, "_HELD_BYTES", held)
+    monkeypatch.setattr(pyav_selective_reader, "_HELD_BYTES", held)
     for name in ("pyramid.mp4", "stream.ts"):
         path = write(tmp_path / name, CASES[name][0])
         assert decoded_in_part(path, 2)
@@ -260,7 +261,7 @@ def test_same_rows_and_bytes_whatever_the_encoder_does(run, tmp_path, monkeypatc
     part, full = both(run, path, monkeypatch, fps=fps)
     assert part == full
     if decoded_in_part(path, fps):
-        kept = [int(r["pts"]) for r in ledger.kept(part[0])]
+        kept = [int(r["pts"]) for r in tables.kept(part[0])]
         assert kept == [frame.pts for frame in chosen(path, fps, 1.5, 1)]
 
 
@@ -273,7 +274,7 @@ def test_same_rows_and_bytes_on_real_clips(run, monkeypatch):
     for path in sorted((SHARED / "media").rglob("*.*")):
         if path.suffix in (".csv", ".png", ".jpg") or not path.is_file():
             continue
-        if run.probe(path)["outcome"] != ledger.KEPT:
+        if run.probe(path)["outcome"] != KEPT:
             continue
         part, full = both(run, path, monkeypatch)
         assert part == full, path.name

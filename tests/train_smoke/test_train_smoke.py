@@ -5,7 +5,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from scripts.lib import images
+from ferrari.images import image_files
 from tests.conformance import made_set
 from tests.train_smoke.__main__ import PYTHON, ROOT
 
@@ -32,9 +32,9 @@ def test_claims_hold_on_a_package(package):
 
 def test_white_masks_are_found_out(package):
     for path in (package / "mask").glob("*.png"):
-        white = np.full_like(images.read(path), 255)
+        white = np.full_like(image_files.read(path), 255)
         path.unlink()  # it may be a hard link
-        path.write_bytes(images.encode_png(white))
+        path.write_bytes(image_files.encode_png(white))
     done = run(package)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "FAIL  gradient under the mask is 0" in done.stdout

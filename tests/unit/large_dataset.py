@@ -6,9 +6,10 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from scripts.lib import ledger, stamps
-from scripts.lib.names import crop_item, frame_item, variant_item, video_id
-from scripts.lib.stages import FINAL_CSV, FOLDERS
+from ferrari.ledger.columns import COLUMNS
+from ferrari.ledger.item_ids import crop_item, frame_item, variant_item, video_id
+from ferrari.ledger.stages import FINAL_CSV, FOLDERS
+from ferrari.provenance import table_stamps
 
 DIGEST = "0123456789abcdef" * 4
 SETTINGS = {"settings": {"edge_px": 8}, "caption": {"template": "{token} {class}, {background}"}}
@@ -41,10 +42,10 @@ def write_tables(dataset: Path, clips: int, frames: int, variants: int = 4) -> d
 def _write(dataset: Path, table: Path, stage: str, rows: Iterator[dict], inputs: list[str]) -> None:
     table.parent.mkdir(parents=True, exist_ok=True)
     with open(table, "w", newline="") as stream:
-        writer = csv.DictWriter(stream, ledger.COLUMNS[stage], restval="", lineterminator="\n")
+        writer = csv.DictWriter(stream, COLUMNS[stage], restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    stamps.write(
+    table_stamps.write(
         table=table, dataset=dataset, rule=stage, code="c0de", settings=SETTINGS, inputs=inputs
     )
 

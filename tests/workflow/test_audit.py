@@ -13,19 +13,24 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from scripts import describe_dataset, trace_item, write_ledger
-from scripts.lib import ledger, settings, stages, stamps
-from scripts.lib.files import sha256_file
-from tests.unit.test_parquet import same, tables_of
-from tests.unit.test_run_record import validate
+import describe_dataset
+import write_ledger
+from ferrari.common import settings
+from ferrari.common.atomic_files import sha256_file
+from ferrari.ledger import stages
+from ferrari.ledger import tables as ledger_tables
+from ferrari.provenance import table_stamps
+from tests.unit.provenance.test_ledger_parquet import same, tables_of
+from tests.unit.provenance.test_run_record import validate
 from tests.workflow.demo_run import ROOT
+from tools import trace_item
 
 pytestmark = pytest.mark.timeout(300)
 SNAKEFILE = f"""
 import sys
-sys.path.insert(0, {str(ROOT)!r})
-from scripts.lib import settings
-from scripts.lib.run_record import Recorder
+sys.path.insert(0, {str(ROOT / "scripts")!r})
+from ferrari.common import settings
+from ferrari.provenance.run_record import Recorder
 
 RECORD = Recorder(settings.load(), workflow, {{"made.txt": "what the run made"}})
 
@@ -125,8 +130,8 @@ def test_croissant_is_valid_and_its_records_are_the_packaged_images(described, p
     issues = dataset.metadata.ctx.issues
     assert not issues.errors
     assert all("citeAs" in text or "datePublished" in text for text in issues.warnings)
-    rows = ledger.read_stage(path.parent / f"05_final_training/{package}.csv", "package")
-    wanted = {row["item"]: row for row in ledger.kept(rows)}
+    rows = ledger_tables.read_stage(path.parent / f"05_final_training/{package}.csv", "package")
+    wanted = {row["item"]: row for row in ledger_tables.kept(rows)}
     for records_of, content in (("images", "image"), ("masks", "mask")):
         seen = set()
         for record in dataset.records(records_of):
@@ -159,10 +164,10 @@ def test_the_description_has_the_same_bytes_every_time(described):
 def test_the_description_has_a_stamp_like_a_table(described):
     path = described("kohya")
     final = str(path.parent / "05_final_training/final.csv")
-    stamps.write(
+    table_stamps.write(
         table=path, dataset=path.parent, rule="croissant", code="c", settings={}, inputs=[final]
     )
-    stamp = stamps.read(stamps.place(path.parent, path))
+    stamp = table_stamps.read(table_stamps.place(path.parent, path))
     assert stamp["sha256"] == sha256_file(path) and stamp["rows"] == {}
     assert stamp["inputs"] == {"05_final_training/final.csv": sha256_file(final)}
 
@@ -176,7 +181,7 @@ def test_the_demos_ledger_holds_every_row(demo, tmp_path):
         row
         for stage in stages.ORDER
         for path in sorted(tables[stage])
-        for row in ledger.iter_table(path)
+        for row in ledger_tables.iter_table(path)
     ]
     assert len(rows) == len(found) > 500
     for row, got in zip(rows, found, strict=True):
@@ -185,8 +190,8 @@ def test_the_demos_ledger_holds_every_row(demo, tmp_path):
 
 def test_every_image_of_the_demo_is_traced_to_its_raw_clip(demo):
     dataset = trace_item.open_dataset(demo.folder, [demo.config])
-    raw = {row["item"]: row for row in ledger.read_table(demo.dataset / "videos.csv")}
-    final = ledger.read_stage(demo.dataset / "05_final_training/final.csv", "final")
+    raw = {row["item"]: row for row in ledger_tables.read_table(demo.dataset / "videos.csv")}
+    final = ledger_tables.read_stage(demo.dataset / "05_final_training/final.csv", "final")
     for row in final:
         trace = dataset.trace(row["item"])
         assert trace.steps[0].row["sha256"] == raw[row["video"]]["sha256"]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scripts.lib import checks, images, ledger, names
+from ferrari.images import image_files
+from ferrari.ledger import balance, item_ids, tables
+from ferrari.reports import checks
 from tests.generator.render import render_frame
 from tests.generator.sampling import truth_for_sampling
 from tests.generator.spec import ClipSpec
@@ -23,7 +25,7 @@ STAGES = {
 
 def rows(demo, stage, file):
     folder = demo.dataset / STAGES[stage]
-    return ledger.read_stage(folder / f"{names.video_id(file)}.csv", stage)
+    return tables.read_stage(folder / f"{item_ids.video_id(file)}.csv", stage)
 
 
 def subjects(demo):
@@ -36,15 +38,15 @@ def subjects(demo):
 
 
 def test_every_planted_fault_has_its_verdict(demo):
-    found = {row["file"]: row["verdict"] for row in ledger.read_table(demo.dataset / "videos.csv")}
+    found = {row["file"]: row["verdict"] for row in tables.read_table(demo.dataset / "videos.csv")}
     assert found == {file: entry["verdict"] for file, entry in demo.truth.items()}
 
 
 def test_refused_clips_are_kept_aside(demo):
-    for row in ledger.read_table(demo.dataset / "videos.csv"):
+    for row in tables.read_table(demo.dataset / "videos.csv"):
         if row["verdict"] != "OK":
             raw = demo.dataset / "00_raw_videos" / row["file"]
-            copy = demo.dataset / "bad_videos" / row["verdict"] / names.video_id(row["file"])
+            copy = demo.dataset / "bad_videos" / row["verdict"] / item_ids.video_id(row["file"])
             assert copy.with_suffix(raw.suffix).read_bytes() == raw.read_bytes()
 
 
@@ -64,8 +66,8 @@ def test_every_planted_duplicate_is_dropped_and_nothing_else(demo):
 
 def test_the_subject_is_found_in_every_frame_and_nowhere_else(demo):
     for file, spec in subjects(demo):
-        frames = {row["item"]: row for row in ledger.kept(rows(demo, "extract", file))}
-        crops = ledger.kept(rows(demo, "crop", file))
+        frames = {row["item"]: row for row in tables.kept(rows(demo, "extract", file))}
+        crops = tables.kept(rows(demo, "crop", file))
         assert {row["parent"] for row in crops} == set(frames), f"{file}: recall below 1.0"
         for row in crops:
             truth = render_frame(spec, int(frames[row["parent"]]["frame"])).box_xyxy
@@ -88,34 +90,34 @@ def test_masks_match_the_truth(demo):
     for file, spec in subjects(demo):
         frames = {row["item"]: row for row in rows(demo, "extract", file)}
         crops = {row["item"]: row for row in rows(demo, "crop", file)}
-        for row in ledger.kept(rows(demo, "mask", file)):
+        for row in tables.kept(rows(demo, "mask", file)):
             crop = crops[row["item"]]
             x1, y1, x2, y2 = (int(crop[f"crop_{k}"]) for k in ("x1", "y1", "x2", "y2"))
             frame = render_frame(spec, int(frames[crop["parent"]]["frame"]))
             truth = frame.alpha_u8[y1:y2, x1:x2] > 127
-            mask = images.read(demo.dataset / row["path"])[..., 3] > 127
+            mask = image_files.read(demo.dataset / row["path"])[..., 3] > 127
             scores.append((mask & truth).sum() / max(1, (mask | truth).sum()))
     print(f"mean mask IoU {np.mean(scores):.4f}, lowest {min(scores):.4f}, {len(scores)} cut-outs")
     assert np.mean(scores) >= 0.95
 
 
 def test_sums_balance_at_every_stage(demo):
-    videos = [row["item"] for row in ledger.read_table(demo.dataset / "videos.csv")]
-    before = [ledger.read_stage(demo.dataset / f"videos/{v}.csv", "probe")[0] for v in videos]
+    videos = [row["item"] for row in tables.read_table(demo.dataset / "videos.csv")]
+    before = [tables.read_stage(demo.dataset / f"videos/{v}.csv", "probe")[0] for v in videos]
     for stage, folder in STAGES.items():
         now = [
             row
             for video in videos
-            for row in ledger.read_stage(demo.dataset / folder / f"{video}.csv", stage)
+            for row in tables.read_stage(demo.dataset / folder / f"{video}.csv", stage)
         ]
-        sums = ledger.balance(stage, now, before)
+        sums = balance.balance(stage, now, before)
         assert sums.balanced and sums.considered, sums
         before = now
-    final = ledger.read_stage(demo.dataset / "05_final_training/final.csv", "final")
-    assert ledger.balance("final", final, before).balanced
+    final = tables.read_stage(demo.dataset / "05_final_training/final.csv", "final")
+    assert balance.balance("final", final, before).balanced
     for form in ("kohya", "imagefolder"):
-        packed = ledger.read_stage(demo.dataset / f"05_final_training/{form}.csv", "package")
-        assert ledger.balance("package", packed, final).balanced
+        packed = tables.read_stage(demo.dataset / f"05_final_training/{form}.csv", "package")
+        assert balance.balance("package", packed, final).balanced
 
 
 def test_every_report_passes(demo):
@@ -127,8 +129,8 @@ def test_every_report_passes(demo):
 
 def test_nothing_of_a_duplicate_clip_is_packaged(demo):
     copy = next(f for f, e in demo.truth.items() if e["verdict"] == "DUPLICATE_VIDEO")
-    final = ledger.read_stage(demo.dataset / "05_final_training/final.csv", "final")
-    of_copy = [row for row in final if row["video"] == names.video_id(copy)]
+    final = tables.read_stage(demo.dataset / "05_final_training/final.csv", "final")
+    of_copy = [row for row in final if row["video"] == item_ids.video_id(copy)]
     assert of_copy and {row["reason"] for row in of_copy} == {"DUPLICATE_VIDEO"}
 
 

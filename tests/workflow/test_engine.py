@@ -84,10 +84,10 @@ def test_the_order_of_settings_in_an_overlay_means_nothing(demo):
 @pytest.mark.parametrize(
     ("module", "rerun", "spared"),
     [
-        ("palette", {"augment", "caption"}, {"probe", "extract", "crop", "mask"}),
-        ("mattes", {"mask", "augment", "caption"}, {"probe", "extract", "crop"}),
-        ("hdr", {"extract", "crop"}, {"probe"}),
-        ("charts", {"qc3", "qc7"}, PER_CLIP),
+        ("backgrounds/palette", {"augment", "caption"}, {"probe", "extract", "crop", "mask"}),
+        ("matting/alpha_refinement", {"mask", "augment", "caption"}, {"probe", "extract", "crop"}),
+        ("video/hdr", {"extract", "crop"}, {"probe"}),
+        ("reports/charts", {"qc3", "qc7"}, PER_CLIP),
     ],
 )
 def test_an_edited_module_reruns_the_stages_that_import_it(demo, tmp_path, module, rerun, spared):
@@ -99,7 +99,7 @@ def test_an_edited_module_reruns_the_stages_that_import_it(demo, tmp_path, modul
     )
     copy = Demo(demo.copy(tmp_path / "copy").folder, repository)
     assert copy.planned() == {}
-    with open(repository / f"scripts/lib/{module}.py", "a") as stream:
+    with open(repository / f"scripts/ferrari/{module}.py", "a") as stream:
         stream.write("\n# edited\n")
     planned = set(copy.planned())
     assert rerun <= planned and not spared & planned

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from bench import stubs
-from scripts.lib import names, overrides, stages
+from ferrari.captions import overrides
+from ferrari.ledger import item_ids, stages
 from tests.workflow.demo_run import ROOT, Demo
 
 pytestmark = pytest.mark.timeout(300)
 CLIPS = 3
-VIDEO = names.video_id(stubs.file_name(1))
+VIDEO = item_ids.video_id(stubs.file_name(1))
 #: How many input names one more clip adds, by rule. `augment` has the bank of scenes beside it.
 NAMES_A_CLIP = {
     **{"probe": 0, "extract": 1, "crop": 1, "mask": 1, "augment": 4, "caption": 3},

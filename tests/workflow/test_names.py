@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts.lib import ledger
-from scripts.lib.files import sha256_bytes
-from scripts.lib.names import VIDEO_ID, find_videos
-from scripts.list_videos import list_videos
+from ferrari.common.atomic_files import sha256_bytes
+from ferrari.ledger import tables
+from ferrari.ledger.item_ids import VIDEO_ID, find_videos
+from list_videos import list_videos
 from tests.settings import section
 from tests.stage.clip_run import probe_video
 from tests.workflow import hostile_names
@@ -84,7 +84,7 @@ def test_every_name_is_a_row(tmp_path):
     assert set(videos.values()) == wanted
     assert all(re.fullmatch(VIDEO_ID, video) and len(video) <= 51 for video in videos)
     probes = [probe(raw, file, video, dataset) for video, file in videos.items()]
-    rows = [row for table in probes for row in ledger.read_stage(table, "probe")]
+    rows = [row for table in probes for row in tables.read_stage(table, "probe")]
     assert len(rows) == len(wanted) and {row["file"] for row in rows} == wanted
     verdicts = {row["file"]: row["reason"] for row in rows}
     assert verdicts.pop("out of the folder.mp4") == "LOW_RESOLUTION"
@@ -109,7 +109,7 @@ def test_every_name_is_a_row(tmp_path):
         dataset=str(dataset),
         out_csv=str(table),
     )
-    assert {row["file"] for row in ledger.read_table(table)} == wanted
+    assert {row["file"] for row in tables.read_table(table)} == wanted
     for path in (table, *map(Path, probes)):
         assert_guarded(path)
     assert listing(tmp_path) == {"raw", "outside", "dataset"}
@@ -143,10 +143,10 @@ def test_a_whole_run_on_hostile_names(tmp_path):
     (run.folder / "truth.json").write_text(json.dumps({"files": []}))
     before = {path for path in tmp_path.rglob("*") if run.dataset not in path.parents}
     run.run("--cores", "2")
-    videos = ledger.read_table(run.dataset / "videos.csv")
+    videos = tables.read_table(run.dataset / "videos.csv")
     assert {row["file"] for row in videos} == wanted
     assert {row["file"] for row in videos if row["verdict"] == "OK"} == set(hostile_names.GOOD)
-    final = ledger.read_table(run.dataset / "05_final_training/final.csv")
+    final = tables.read_table(run.dataset / "05_final_training/final.csv")
     assert len({row["video"] for row in final}) == 2
     for page in (run.folder / "qc_reports").glob("*.html"):
         assert_harmless(page)

@@ -8,7 +8,9 @@ import re
 
 import pytest
 
-from scripts.lib import checks, ledger, overrides
+from ferrari.captions import overrides
+from ferrari.ledger import tables
+from ferrari.reports import checks
 from tests.workflow import small_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -27,7 +29,7 @@ def done_by(run, output: str) -> dict[str, list[str]]:
 def test_one_edit_remakes_one_clips_captions_and_what_follows(tmp_path):
     run = small_run.start(tmp_path)
     run.run("--cores", "2")
-    final = ledger.read_stage(tmp_path / small_run.FINAL, "final")
+    final = tables.read_stage(tmp_path / small_run.FINAL, "final")
     line, before = final[0], run.digests()
     caption = f"sks person, laughing, {line['background']}"
     table = run.dataset / overrides.PLACE
@@ -42,7 +44,7 @@ def test_one_edit_remakes_one_clips_captions_and_what_follows(tmp_path):
     assert not {"probe", "extract", "crop", "mask", "augment"} & set(done)
     assert {"select_final", "package", "qc7", "ledger"} <= set(done)
 
-    rows = ledger.read_stage(
+    rows = tables.read_stage(
         run.dataset / f"05_final_training/captions/{line['video']}.csv", "caption"
     )
     by_hand = [row for row in rows if row["caption_source"] == "override"]

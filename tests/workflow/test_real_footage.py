@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.lib import ledger, names
-from scripts.prepare_real import prepare
+from ferrari.ledger import item_ids, tables
 from tests.workflow.demo_run import ROOT, Demo
+from tools.link_real_footage import prepare
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(3600)]
 SHARED = Path(os.environ.get("FERRARI_SHARED", ROOT.parent / "shared"))
@@ -33,7 +33,7 @@ def real(tmp_path_factory):
 
 
 def test_every_file_has_exactly_one_verdict(real):
-    rows = ledger.read_table(real.dataset / "videos.csv")
+    rows = tables.read_table(real.dataset / "videos.csv")
     files = sorted(path.name for path in (real.dataset / "00_raw_videos").iterdir())
     assert sorted(row["file"] for row in rows) == files and all(row["verdict"] for row in rows)
 
@@ -46,11 +46,11 @@ def test_no_log_holds_a_traceback(real):
 
 def test_people_are_found_in_nearly_every_frame(real):
     for file in sorted((real.dataset / "00_raw_videos").glob("asl__*")):
-        video = names.video_id(file.name)
-        frames = ledger.read_stage(real.dataset / f"01_extracted_frames/{video}.csv", "extract")
-        crops = ledger.read_stage(real.dataset / f"02_yolo_crops/{video}.csv", "crop")
-        seen = {row["parent"] for row in ledger.kept(crops)}
-        assert frames and len(seen) >= 0.95 * len(ledger.kept(frames)), file.name
+        video = item_ids.video_id(file.name)
+        frames = tables.read_stage(real.dataset / f"01_extracted_frames/{video}.csv", "extract")
+        crops = tables.read_stage(real.dataset / f"02_yolo_crops/{video}.csv", "crop")
+        seen = {row["parent"] for row in tables.kept(crops)}
+        assert frames and len(seen) >= 0.95 * len(tables.kept(frames)), file.name
 
 
 def test_the_second_run_does_nothing(real):

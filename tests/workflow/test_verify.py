@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from scripts.lib import checks, ledger, stamps
-from scripts.lib.names import find_videos
-from scripts.lib.verifying import Layout
-from scripts.require_verified import VerificationError, require_verified
-from scripts.verify_dataset import Verdict, examine, verify_dataset
+from ferrari.ledger import tables
+from ferrari.ledger.item_ids import find_videos
+from ferrari.provenance import table_stamps
+from ferrari.reports import checks
+from ferrari.verification.findings import Layout
+from require_verified import VerificationError, require_verified
 from tests.workflow.corruption import KINDS, Changes, files
 from tests.workflow.demo_run import Demo
+from verify_dataset import Verdict, examine, verify_dataset
 
 FORMATS = ("kohya", "imagefolder")
 WALK, REFUSED = "walk-room-1e6b6d7006", "voice-memo-cf7c383cdd"
@@ -58,10 +60,10 @@ def named(verdict: Verdict, check: str) -> list[tuple[str, str]]:
 def restamp(dataset: Path, table: str, rows: list) -> None:
     """Write a table anew with a stamp that fits, as somebody would who knows how it works."""
     path = dataset / table
-    old = stamps.read(stamps.place(dataset, path))
-    ledger.write_table(path, rows[0].keys(), rows)
+    old = table_stamps.read(table_stamps.place(dataset, path))
+    tables.write_table(path, rows[0].keys(), rows)
     inputs = [str(dataset / name) for name in old["inputs"]]
-    stamps.write(
+    table_stamps.write(
         table=path, dataset=dataset, rule=old["rule"], code=old["code"],
         settings=old["settings"], inputs=inputs,
     )  # fmt: skip
@@ -71,7 +73,7 @@ def forge(changes: Changes, table: str, edit) -> list[dict[str, str]]:
     """Change a table's rows by `edit` and stamp it anew; its rows."""
     dataset = changes.folder
     stamp = f"stamps/{table.removesuffix('.csv')}.json"
-    rows = ledger.read_table(dataset / table)
+    rows = tables.read_table(dataset / table)
     for path in (table, stamp):
         changes.write(path, (dataset / path).read_bytes())  # to be put back afterwards
     edit(rows)
@@ -165,11 +167,11 @@ def test_a_clip_taken_away_fails_until_the_pipeline_ran_again(changes, dataset):
 
 def test_sound_tables_of_clips_that_are_gone_are_named_only(changes, dataset):
     gone = "videos/gone-0123456789.csv"
-    row = ledger.row("probe", item="gone-0123456789", parent="g.mp4", outcome="kept", reason="OK")
-    ledger.write_stage(changes.made(gone), "probe", [row])
+    row = tables.row("probe", item="gone-0123456789", parent="g.mp4", outcome="kept", reason="OK")
+    tables.write_stage(changes.made(gone), "probe", [row])
     stamp = changes.made("stamps/videos/gone-0123456789.json")
     assert statuses(look(dataset)) == {"no_unlisted_files": "FAIL"}, "without a stamp: a stranger"
-    stamps.write(
+    table_stamps.write(
         table=dataset / gone, dataset=dataset, rule="probe", code="c", settings={}, inputs=[]
     )
     assert stamp.is_file()
@@ -183,7 +185,7 @@ def test_a_changed_raw_file_breaks_the_trace_of_each_of_its_images(changes, data
     verdict = look(dataset)
     ((where, why),) = named(verdict, "raw_files_unchanged")
     assert where == "walk_room.mp4" and "not the one that stage 0 saw" in why
-    images = [r for r in ledger.read_table(dataset / "05_final_training/final.csv")
+    images = [r for r in tables.read_table(dataset / "05_final_training/final.csv")
               if r["video"] == WALK and r["outcome"] == "kept"]  # fmt: skip
     traced = named(verdict, "final_images_trace_back")
     assert {item for item, _ in traced} == {row["item"] for row in images}
@@ -331,7 +333,7 @@ def test_the_report_says_what_was_found_and_the_gate_stops(changes, dataset, tmp
     page = outputs["out_html"].read_text()
     assert "&lt;script&gt;alert(1)" in page and "<script>alert(1)" not in page
     assert str(dataset) not in page and "stops packaging" not in page
-    assert len(ledger.read_table(outputs["out_videos_csv"])) == 13
+    assert len(tables.read_table(outputs["out_videos_csv"])) == 13
     with pytest.raises(
         VerificationError, match=r"no_unlisted_files: 1 of .*04_augmented/%3Cscript"
     ):

@@ -1,1 +1,0 @@
-"""The stages' implementation; `scripts.lib` holds what they share."""

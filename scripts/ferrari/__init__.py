@@ -1,0 +1,1 @@
+"""The library, one package a subject; imports go downwards only (see docs/architecture.md)."""

@@ -1,0 +1,1 @@
+"""Backgrounds: recipes, colours, noise, procedural scenes, the scene bank, compositing."""

@@ -1,0 +1,28 @@
+"""How far a long job is, said in the job's log; and the logger that all modules use."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+# Modules imported by name here change no output, so no digest of a stage's code follows them.
+LOGGER = logging.getLogger("ferrari")
+
+
+class Progress:
+    """Says at most every `every_s` seconds how far a long job is, in the job's log."""
+
+    def __init__(self, what: str, total: int | None = None, every_s: float = 5.0) -> None:
+        self.what, self.total, self.every_s = what, total, every_s
+        self.done = 0
+        self._started = self._told = time.monotonic()
+
+    def step(self, count: int = 1) -> None:
+        """Count `count` more units as done."""
+        self.done += count
+        now = time.monotonic()
+        if now - self._told >= self.every_s:
+            self._told = now
+            of_total = f" of {self.total}" if self.total else ""
+            rate = self.done / (now - self._started)
+            LOGGER.info("%s: %d%s done, %.1f/s", self.what, self.done, of_total, rate)

@@ -1,0 +1,66 @@
+"""The settings: checked against the schema before any job, with a hint at what was meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import yaml
+
+from ferrari.common.places import ROOT
+
+DEFAULTS = ROOT / "config" / "config.yaml"
+
+
+class SettingsError(ValueError):
+    """The merged configuration breaks the schema; the message lists every fault with its place."""
+
+
+def load(*overlays: str | Path) -> dict:
+    """The defaults with settings files laid over them, as Snakemake merges them; unchecked."""
+    merged: dict = {}
+    for path in (DEFAULTS, *overlays):
+        _lay_over(merged, yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
+    return merged
+
+
+def _lay_over(below: dict, above: Mapping) -> None:
+    for key, value in above.items():
+        if isinstance(value, Mapping) and isinstance(below.get(key), dict):
+            _lay_over(below[key], value)
+        else:
+            below[key] = value
+
+
+def check(config: Mapping, schema_path: str | Path) -> None:
+    """Raise SettingsError naming each setting that the schema refuses and the nearest valid one."""
+    from jsonschema import (
+        Draft202012Validator,  # 60 ms, and only the workflow itself checks
+    )
+
+    schema = yaml.safe_load(Path(schema_path).read_text())
+    validator = Draft202012Validator(schema)
+    faults = sorted(validator.iter_errors(dict(config)), key=lambda error: list(error.path))
+    lines = [line for fault in faults for line in _explain(fault)]
+    if lines:
+        raise SettingsError("the configuration is not valid:\n  " + "\n  ".join(lines))
+
+
+def _explain(fault) -> Iterator[str]:
+    place = ".".join(str(part) for part in fault.absolute_path)
+    if fault.validator == "additionalProperties":
+        known = list(fault.schema.get("properties", {}))
+        for name in sorted(set(fault.instance) - set(known), key=str):
+            near = difflib.get_close_matches(str(name), known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else f"; known here: {', '.join(known)}"
+            yield f"{_dotted(place, name)!r} was unexpected{hint}"
+        return
+    if fault.validator == "type" and isinstance(fault.instance, str):
+        place += " (text; nested values given to --config are text: use a --configfile)"
+    unit = fault.schema.get("description", "") if isinstance(fault.schema, Mapping) else ""
+    yield f"{place or 'config'}: {fault.message}" + (f" ({unit})" if unit else "")
+
+
+def _dotted(place: str, name: object) -> str:
+    return f"{place}.{name}" if place else str(name)

@@ -1,0 +1,53 @@
+"""Training and validation: which clips go together, and on which side they go.
+
+A group is never parted: the images of one clip, and clips that share near-duplicates. A group's
+side follows from the seed and the id of one of its clips alone, so a clip that is added moves no
+group that it does not join.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ferrari.common.seeds import ranked, seed_of
+
+TRAIN, VALIDATION = "train", "val"
+SPLITS = (TRAIN, VALIDATION)
+_WHOLE = 1 << 48  # seeds have 48 bits
+
+
+def groups(clips: Iterable[str], pairs: Iterable[tuple[str, str]], seed: int) -> dict[str, str]:
+    """The group of each clip: the id of one of the clips that `pairs` join with it.
+
+    It is that whose hash is smallest: of n clips a further one becomes it once in n + 1 times.
+    """
+    parent = {clip: clip for clip in clips}
+
+    def root(clip: str) -> str:
+        while parent[clip] != clip:
+            parent[clip] = parent[parent[clip]]
+            clip = parent[clip]
+        return clip
+
+    for one, other in pairs:
+        one, other = root(one), root(other)
+        if one != other:
+            first, second = ranked((one, other), seed, "", "group")
+            parent[second] = first
+    return {clip: root(clip) for clip in parent}
+
+
+def sides(names: Iterable[str], share: float, seed: int) -> dict[str, str]:
+    """TRAIN or VALIDATION for each group: the latter for about `share` of them.
+
+    Of two groups or more one at least is on either side, where `share` is neither 0 nor 1.
+    """
+    places = {name: seed_of(seed, name, "", "split") / _WHOLE for name in sorted(set(names))}
+    found = {name: VALIDATION if at < share else TRAIN for name, at in places.items()}
+    if len(found) > 1 and 0 < share < 1 and len(set(found.values())) == 1:
+        order = sorted(places, key=lambda name: (places[name], name))
+        if found[order[0]] == TRAIN:
+            found[order[0]] = VALIDATION
+        else:
+            found[order[-1]] = TRAIN
+    return found

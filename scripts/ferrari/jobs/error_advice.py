@@ -1,0 +1,165 @@
+"""What to do next, for each error that is the machine's and not the clip's.
+
+A full disk, a folder that may not be written, a file that went away, memory, missing weights: each
+gets a few lines that say what happened, where, and what helps. `job_log` prints them as the last
+lines of a job's log; `of_run` finds what no log can hold, such as a job that was killed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+from ferrari.common.atomic_files import clear_leftovers
+from ferrari.jobs.stage_command import RULES
+from ferrari.processes.devices import DeviceMemoryError
+from ferrari.processes.failures import ChildError, KilledError
+
+HEAD = "WHAT TO DO: "
+RESUME = (
+    "Then run the same command again: what is finished is kept, and what is half-written is made "
+    "anew, never trusted."
+)
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
+_SHAKY = {errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.ETIMEDOUT}
+_SHOWS_A_KILL = re.compile(r"died with <Signals\.SIGKILL|exit status 137")
+_KILLED = (
+    "a job, or the process that it decodes in, was killed from outside. Most often that is the "
+    "system running out of memory (`dmesg | tail` shows it) or a limit of the cluster: use a "
+    f"smaller --cores or a smaller batch, or ask for more memory. {RESUME}"
+)
+
+
+def of_error(error: BaseException) -> str | None:
+    """Advice for an error that ends a job; None where its own message is all there is to say.
+
+    What an error was raised from counts too: the innermost cause that is the machine's decides.
+    """
+    for cause in _chain(error):
+        text = _of_one(cause)
+        if text:
+            return _laid_out(text)
+    if _is_ours(error) and not isinstance(error, ChildError):
+        return _laid_out(f"see the message above. {RESUME}")
+    if isinstance(error, (KeyboardInterrupt, SystemExit)):
+        return None
+    return _laid_out(
+        "this is a defect of the pipeline, not of your clips. Please report it with this log; jobs "
+        "that do not depend on this one go on."
+    )
+
+
+def of_run(log: str) -> str | None:
+    """Advice for a whole run, from the text of Snakemake's own log; None if it shows no more."""
+    if _SHOWS_A_KILL.search(log):
+        return _laid_out(_KILLED)
+    return None
+
+
+def require_writable(folder: str | os.PathLike) -> None:
+    """Make `folder` if it is not there, and write a little into it; raises OSError with its name.
+
+    Better one error before the first job than one from each of a thousand.
+    """
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    probe = Path(folder) / f".writable.{os.getpid()}.part"
+    clear_leftovers(Path(folder) / "writable")
+    try:
+        with open(probe, "wb") as stream:
+            stream.write(bytes(1 << 16))
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        error.filename = os.fspath(folder)
+        raise
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error's causes, the innermost first, and then the error."""
+    seen: list[BaseException] = []
+    step: BaseException | None = error
+    while step is not None and step not in seen:
+        seen.append(step)
+        step = step.__cause__ or (None if step.__suppress_context__ else step.__context__)
+    return reversed(seen)
+
+
+def _is_ours(error: BaseException) -> bool:
+    """True for an error whose class is the library's or a stage's: its message says what to do."""
+    return type(error).__module__.partition(".")[0] in ("ferrari", *RULES)
+
+
+def _laid_out(text: str) -> str:
+    return textwrap.fill(HEAD + text, 100, break_long_words=False, break_on_hyphens=False)
+
+
+def _of_one(error: BaseException) -> str | None:
+    if isinstance(error, KilledError):
+        return _KILLED
+    if isinstance(error, DeviceMemoryError):
+        return (
+            "free the GPU (`nvidia-smi` shows who holds its memory), or set device: cpu, or lower "
+            f"the network's image_size. {RESUME}"
+        )
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        return f"the machine's memory ran out; use a smaller --cores or a smaller batch. {RESUME}"
+    if isinstance(error, OSError):
+        return _of_system(error)
+    return None
+
+
+def _of_system(error: OSError) -> str | None:
+    """Advice by errno; an error without one (or of the network) has none here."""
+    where = _place(error)
+    if error.errno in _FULL:
+        return f"{_fullness(error, where)}. {RESUME}"
+    if error.errno == errno.EFBIG:
+        return f"{where} is larger than a file may be here: raise `ulimit -f`. {RESUME}"
+    if error.errno == errno.EROFS:
+        return (
+            f"the disk that holds {where} is read-only: mount it writable (a disk with errors "
+            f"turns read-only; `dmesg | tail`), or point the settings elsewhere. {RESUME}"
+        )
+    if error.errno in _FORBIDDEN:
+        return (
+            f"the pipeline's user (uid {os.geteuid()}) may not use {where}: change its owner or "
+            f"its permissions, or point the setting elsewhere. {RESUME}"
+        )
+    if error.errno == errno.ENOENT:
+        return (
+            f"{where} is not there: it was removed or renamed while the pipeline ran, or its disk "
+            "is gone. Put it back, or leave it out; a table of the pipeline is made anew by a run "
+            f"without a target. {RESUME}"
+        )
+    if error.errno in _SHAKY:
+        return f"the disk or share that holds {where} fails: check it (`dmesg | tail`). {RESUME}"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return f"too many files are open: raise `ulimit -n`, or use a smaller --cores. {RESUME}"
+    return None
+
+
+def _place(error: OSError) -> str:
+    name = error.filename2 or error.filename
+    return repr(os.fsdecode(name)) if isinstance(name, (str, bytes)) else "a file (see above)"
+
+
+def _fullness(error: OSError, where: str) -> str:
+    """What is full: space or inodes, a quota, with what is free now."""
+    if error.errno == errno.EDQUOT:
+        return f"your quota on the disk that holds {where} is used up: free some space"
+    name = error.filename2 or error.filename
+    folder = Path(os.fsdecode(name) if isinstance(name, (str, bytes)) else ".").absolute()
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    disk = os.statvfs(folder)
+    if disk.f_files and not disk.f_favail:
+        return f"the disk that holds {where} has no inodes left: remove files you do not need"
+    free = disk.f_bavail * disk.f_frsize / (1 << 20)
+    return f"the disk that holds {where} is full ({free:.1f} MiB free now): free some space"

@@ -1,0 +1,48 @@
+"""A job's log: everything the process prints, native libraries and tracebacks included.
+
+Its last lines say what to do where the job ended for a reason of the machine (see `error_advice`).
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import logging
+import os
+import sys
+from pathlib import Path
+
+
+def send_output_to(path: str | os.PathLike) -> None:
+    """Point file descriptors 1 and 2 at `path`, so that native output lands there too.
+
+    An error that ends the process puts its traceback and advice there; the advice goes to what was
+    standard error before as well if the log cannot take it (its disk is full).
+    """
+    terminal = os.dup(2)
+    sys.excepthook = functools.partial(_say_what_to_do, terminal)
+    importlib.import_module("ferrari.jobs.run_lock").hold_for_job()
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+
+
+def _say_what_to_do(terminal: int, kind: type[BaseException], error: BaseException, trace) -> None:
+    """The traceback as ever, then advice; `sys.excepthook` with the terminal's descriptor."""
+    advice = importlib.import_module("ferrari.jobs.error_advice")
+    sys.__excepthook__(kind, error, trace)
+    text = advice.of_error(error)
+    if text is None:
+        return
+    data = f"\n{text}\n".encode(errors="backslashreplace")
+    try:
+        written = os.write(2, data)
+    except OSError:  # the log's disk is full, or its folder went away
+        written = 0
+    if written < len(data):
+        os.write(terminal, data)

@@ -1,0 +1,115 @@
+"""A stage's job, as its rule's command line describes it: read, run, its cost written down.
+
+The command holds everything the job depends on (see `stage` in rules/common.smk), so a printed one
+can be run by hand. The stage's module, `scripts/<stage>.py`, has `run(job)`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib
+import json
+import resource
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ferrari.common.progress import LOGGER
+from ferrari.jobs.job_log import send_output_to
+
+
+class Files:
+    """A job's inputs or outputs: by name where a name stands for one file; iterated, all paths."""
+
+    def __init__(self, named: Mapping[str, Sequence[str]]) -> None:
+        self._named = dict(named)
+
+    def __getattr__(self, name: str) -> str:
+        paths = self.__dict__["_named"].get(name, ())
+        if len(paths) != 1:
+            raise AttributeError(f"{name} stands for {len(paths)} files, not for one")
+        return paths[0]
+
+    def __iter__(self) -> Iterator[str]:
+        return (path for paths in self._named.values() for path in paths)
+
+
+class Params(dict):
+    """A job's params, by attribute too, as Snakemake's scripts have them."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError as error:
+            raise AttributeError(f"the rule gives no param {name}") from error
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a stage is told; the names are those of Snakemake's `snakemake` object."""
+
+    stage: str
+    rule: str
+    input: Files
+    output: Files
+    params: Params
+    wildcards: Params
+    threads: int
+    log: str
+    cost: str
+    config: dict
+
+
+def parse(arguments: Sequence[str]) -> Job:
+    """The job of a command line; exits as argparse does if it is none."""
+    parser = argparse.ArgumentParser(prog="run_stage.py", allow_abbrev=False)
+    parser.add_argument("stage")
+    for name in ("rule", "log", "cost", "config"):
+        parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--wildcard", nargs=2, action="append", default=[])
+    for name in ("input", "output"):
+        parser.add_argument(f"--{name}", nargs="+", action="append", default=[])
+    parser.add_argument("--param", nargs=2, action="append", default=[])
+    asked = parser.parse_args(arguments)
+    return Job(
+        stage=asked.stage,
+        rule=asked.rule,
+        input=Files({name: paths for name, *paths in asked.input}),
+        output=Files({name: paths for name, *paths in asked.output}),
+        params=Params((name, ast.literal_eval(value)) for name, value in asked.param),
+        wildcards=Params(asked.wildcard),
+        threads=asked.threads,
+        log=asked.log,
+        cost=asked.cost,
+        config=json.loads(Path(asked.config).read_text(encoding="utf-8")),
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the job of a command line; what it prints goes into its log."""
+    start = time.monotonic()
+    job = parse(arguments)
+    send_output_to(job.log)
+    importlib.import_module(job.stage).run(job)
+    _write_cost(job.cost, time.monotonic() - start)
+    return 0
+
+
+def _write_cost(path: str, wall_s: float) -> None:
+    """Write what this process and those that it waited for took, in the columns that Snakemake's
+    own benchmark files have; a model that a warm process holds is not in it.
+    """
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    cpu_s = sum(each.ru_utime + each.ru_stime for each in used)
+    peak_mb = max(each.ru_maxrss for each in used) / 1024
+    clock = time.strftime("%H:%M:%S", time.gmtime(wall_s))
+    LOGGER.info("done in %.2f s, %.2f s of CPU time, peak %.0f MB", wall_s, cpu_s, peak_mb)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(
+        f"s\th:m:s\tmax_rss\tcpu_time\n{wall_s:.4f}\t{clock}\t{peak_mb:.2f}\t{cpu_s:.2f}\n",
+        encoding="ascii",
+    )

@@ -1,0 +1,161 @@
+"""Ids of videos and items: safe in a path, a URL, a wildcard and a trainer's folder; stable.
+
+A video's id is a slug of its file name plus ten hex digits of the SHA-256 of its path relative to
+the raw folder. It depends on nothing but that path, so it stays when other clips come or go, and
+two files that share a stem, or differ in case or Unicode form, get different ids. Ids hold only
+`a-z 0-9 -`: no dot (WebDataset cuts a key at the first one), no underscore (kohya strips the last
+four of five from a name and looks there for a caption). An item's id says what it came from:
+`parse` reads it back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ferrari.ledger import item_ids
+
+VIDEO_ID = r"[a-z0-9][a-z0-9-]*-[0-9a-f]{10}"
+_SLUG_CHARS = 40
+
+_VIDEO_ENDINGS = {
+    *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"),
+    *(".mpeg", ".mpg", ".mts", ".mxf", ".ts", ".webm", ".wmv"),
+}
+
+
+class DuplicateIdError(ValueError):
+    """Two raw files got the same id (a collision of 40 bits of SHA-256)."""
+
+
+def slug(text: str) -> str:
+    """ASCII slug of at most 40 characters from `a-z 0-9 -`; 'clip' where nothing is left."""
+    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    words = re.sub(r"[^a-z0-9]+", "-", ascii_text.lower()).strip("-")
+    return words[:_SLUG_CHARS].strip("-") or "clip"
+
+
+def video_id(relative_path: str) -> str:
+    """The id of the raw file at `relative_path` (below the raw folder, `/` between parts)."""
+    digest = hashlib.sha256(os.fsencode(relative_path)).hexdigest()[:10]
+    return f"{slug(Path(relative_path).stem)}-{digest}"
+
+
+def find_videos(raw_folder: str | os.PathLike) -> dict[str, str]:
+    """Map each video id to its path relative to `raw_folder`, sorted by id.
+
+    Every entry that is not a folder counts, whatever its extension: what is no video gets its
+    verdict in stage 0. So does what would else be passed over without a word: a link to a folder
+    (not followed, it may be a loop), a folder that cannot be read, an empty one that is named like
+    a video. Hidden names (a leading dot) are left out: bookkeeping such as `.DS_Store`. Raises
+    OSError if `raw_folder` itself cannot be read.
+    """
+    raw_folder = os.fspath(raw_folder)
+    found: dict[str, str] = {}
+    for path in _entries(raw_folder):
+        relative = os.path.relpath(path, raw_folder)
+        video = video_id(relative)
+        if video in found:
+            raise DuplicateIdError(
+                f"{relative!r} and {found[video]!r} both get the id {video}; rename one of them"
+            )
+        found[video] = relative
+    return dict(sorted(found.items()))
+
+
+def _entries(raw_folder: str) -> Iterator[str]:
+    """Paths of what `find_videos` counts, in no order."""
+    closed: list[OSError] = []
+    for folder, subfolders, files in os.walk(raw_folder, onerror=closed.append):
+        entries = [os.path.join(folder, name) for name in files if not name.startswith(".")]
+        inner = [name for name in subfolders if not name.startswith(".")]
+        links = [name for name in inner if os.path.islink(os.path.join(folder, name))]
+        subfolders[:] = [name for name in inner if name not in links]
+        yield from entries
+        yield from (os.path.join(folder, name) for name in links)
+        empty = not entries and not inner and folder != raw_folder
+        if empty and os.path.splitext(folder)[1].lower() in _VIDEO_ENDINGS:
+            yield folder
+    for error in closed:
+        if error.filename == raw_folder:
+            raise error
+        yield error.filename
+
+
+def frame_item(video: str, ordinal: int) -> str:
+    """Id of the `ordinal`-th sampled frame of a video."""
+    return f"{video}-f{ordinal:06d}"
+
+
+def lost_item(video: str, ordinal: int) -> str:
+    """Id of the `ordinal`-th stretch of a video that gave no frame to trust."""
+    return f"{video}-lost{ordinal:03d}"
+
+
+def crop_item(frame: str, ordinal: int) -> str:
+    """Id of the `ordinal`-th detection in a frame."""
+    return f"{frame}-p{ordinal}"
+
+
+def variant_item(crop: str, variant: int) -> str:
+    """Id of the `variant`-th augmentation of a cut-out."""
+    return f"{crop}-v{variant}"
+
+
+_FRAME = "-(?:f[0-9]{6,}|lost[0-9]{3,})"  # a frame, or a stretch that gave none
+_ITEM = re.compile(rf"(({item_ids.VIDEO_ID}){_FRAME})(-p[0-9]+)?(-v[0-9]+)?")
+_BELOW = rf"(?:{_FRAME})?(?:-p[0-9]+)?(?:-v[0-9]+)?".encode()
+
+
+@dataclass(frozen=True)
+class Item:
+    """An id and those of its ancestors; what is below it is empty."""
+
+    video: str
+    frame: str = ""
+    crop: str = ""
+    variant: str = ""
+
+    @property
+    def id(self) -> str:
+        """The id itself: that of the last level that is set."""
+        return self.variant or self.crop or self.frame or self.video
+
+    @property
+    def kind(self) -> str:
+        """What it is: clip, frame, crop or image."""
+        level = sum(bool(part) for part in (self.frame, self.crop, self.variant))
+        return ("clip", "frame", "crop", "image")[level]
+
+    def below(self) -> bytes:
+        """Pattern of the item's own id and of the ids of all that came from it, to match in full.
+
+        One clip's id may begin like another's, so what follows must be ordinals and nothing else.
+        """
+        return re.escape(self.id.encode()) + _BELOW
+
+    def at(self, stage: str) -> str:
+        """The id under which a stage's table has it or its ancestor; empty below its own level."""
+        level = {"probe": self.video, "extract": self.frame, "crop": self.crop, "mask": self.crop}
+        return level.get(stage, self.variant)
+
+
+def parse(text: str) -> Item | None:
+    """The item that an id names, or None if it is no id of a frame, a crop or an image."""
+    found = _ITEM.fullmatch(text)
+    if not found or (found[4] and not found[3]):
+        return None
+    frame, video, crop, variant = found.groups()
+    crop = frame + crop if crop else ""
+    return Item(video, frame, crop, crop + variant if variant else "")
+
+
+def clip_of(text: str) -> str:
+    """The id of the clip that an id comes from: that of a clip is its own."""
+    item = parse(text)
+    return item.video if item else text

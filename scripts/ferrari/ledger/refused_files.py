@@ -1,0 +1,66 @@
+"""Where refused things go: bad_videos/<REASON>/ and bad_frames/<video>/<REASON>/, never away."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from ferrari.common.atomic_files import clear_leftovers, link_or_copy, write_bytes
+from ferrari.ledger.item_ids import video_id
+
+BAD_VIDEOS = "bad_videos"
+BAD_FRAMES = "bad_frames"
+
+
+def refuse_video(raw: str | os.PathLike, file: str, reason: str, dataset: str | os.PathLike) -> str:
+    """Put a link to (or a copy of) a refused raw file under its reason; the path below `dataset`.
+
+    The name is the video's id and the file's own suffix, so that no raw name has to be trusted.
+    What is no readable regular file gets no copy, and the empty string is returned.
+    """
+    if not os.path.isfile(raw) or not os.access(raw, os.R_OK):
+        return ""
+    suffix = "".join(c for c in Path(file).suffix.lower() if c.isalnum() or c == ".")[:10]
+    relative = Path(BAD_VIDEOS) / reason / f"{video_id(file)}{suffix}"
+    clear_leftovers(Path(dataset) / relative)
+    if os.path.getsize(raw):
+        link_or_copy(raw, Path(dataset) / relative)
+    else:  # files of the kernel say that they are empty, and may wait for ever when read
+        write_bytes(Path(dataset) / relative, b"")
+    return relative.as_posix()
+
+
+def clear_video(video: str, reasons: Iterable[str], dataset: str | os.PathLike) -> None:
+    """Remove a clip's copies that an earlier run put under `reasons`, whatever their suffix."""
+    for reason in reasons:
+        for file in (Path(dataset) / BAD_VIDEOS / reason).glob(f"{video}*"):
+            if file.name.partition(".")[0] == video:
+                file.unlink()
+
+
+def clear_frames(
+    video: str, reasons: tuple[str, ...], dataset: str | os.PathLike, suffix: str | None = None
+) -> None:
+    """Remove what an earlier run of one stage put under its reasons for this video.
+
+    Reasons that two stages share need `suffix`, that of the stage's own files.
+    """
+    for reason in reasons:
+        folder = Path(dataset) / BAD_FRAMES / video / reason
+        if suffix is not None:
+            for file in folder.glob(f"*{suffix}"):
+                file.unlink()
+            if any(folder.glob("*")):
+                continue
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def refuse_frame(
+    name: str, data: bytes, video: str, reason: str, dataset: str | os.PathLike
+) -> str:
+    """Write a refused frame's or crop's image file under its reason; the path below `dataset`."""
+    relative = Path(BAD_FRAMES) / video / reason / name
+    write_bytes(Path(dataset) / relative, data, durable=False)
+    return relative.as_posix()

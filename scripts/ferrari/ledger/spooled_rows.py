@@ -1,0 +1,53 @@
+"""Rows on their way from the process that makes them to the one that writes the table.
+
+A clip of two hours has 14,000 of them; as Python objects in two processes, and pickled in between,
+they would be most of the memory that a job takes.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from ferrari.common.atomic_files import naming
+from ferrari.ledger.tables import Row
+
+
+class Spool:
+    """Rows in a file without a name in `folder`; it goes when its last process does.
+
+    Made before a fork, it is filled by the child and read by the parent when the child has ended.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self._folder = folder
+        with naming(folder):
+            file = tempfile.TemporaryFile("w+", dir=folder, encoding="ascii")  # noqa: SIM115
+        self._file = file  # `__exit__` closes it
+
+    def clear(self) -> None:
+        """Forget all rows."""
+        self._file.seek(0)
+        self._file.truncate()
+
+    def add(self, row: Row) -> None:
+        """Append a row; its values are text, numbers, booleans or None."""
+        with naming(self._folder):
+            self._file.write(json.dumps(row) + "\n")
+
+    def close_writing(self) -> None:
+        """Hand over what was added; the last call of the process that fills it."""
+        with naming(self._folder):
+            self._file.flush()
+
+    def __iter__(self) -> Iterator[Row]:
+        self._file.seek(0)
+        return map(json.loads, self._file)
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._file.close()

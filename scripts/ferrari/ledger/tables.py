@@ -1,0 +1,169 @@
+"""The ledger's tables: how a stage's rows are made, written and read.
+
+Each stage writes one table a video, with one row for each thing it considered. Every row ends
+`kept`, `dropped` (by a rule, with the value and the threshold) or `quarantined` (with a reason);
+the `kept` of one stage are the parents of the next stage's rows. Tables are CSV: UTF-8, `\n`, no
+absolute path, no time of day; text that a spreadsheet would run is guarded (see `csv_cells`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from ferrari.common.atomic_files import clear_leftovers, naming, write_text
+from ferrari.ledger import csv_cells
+from ferrari.ledger.columns import COLUMNS, FILE_COLUMNS, KEPT, OUTCOMES
+
+Row = dict[str, object]
+
+
+class LedgerError(ValueError):
+    """A table is not what the ledger promises: a missing column, an unknown outcome, a lost row."""
+
+
+def row(stage: str, *, item: str, parent: str, outcome: str, **fields: object) -> Row:
+    """One row of `stage`'s table; unset columns are empty, an unknown column or outcome raises."""
+    if outcome not in OUTCOMES:
+        raise LedgerError(f"{stage} row {item}: outcome {outcome!r} is none of {OUTCOMES}")
+    unknown = set(fields) - set(COLUMNS[stage])
+    if unknown:
+        raise LedgerError(f"{stage} row {item}: unknown columns {sorted(unknown)}")
+    if outcome != KEPT and not fields.get("reason"):
+        raise LedgerError(f"{stage} row {item}: {outcome} without a reason")
+    blank = dict.fromkeys(COLUMNS[stage], "")
+    return {**blank, "item": item, "parent": parent, "outcome": outcome, **fields}
+
+
+def write_table(path: str | os.PathLike, columns: Iterable[str], rows: Iterable[Row]) -> None:
+    """Write rows as CSV, guarded and atomically; None and NaN are empty cells, booleans 0 and 1."""
+    columns = list(columns)
+    buffer = io.StringIO()
+    writer = csv_cells.Writer(buffer)
+    writer.write(columns)
+    for line in rows:
+        writer.write(_in_order(line, columns))
+    write_text(path, buffer.getvalue())
+
+
+def _in_order(line: Row, columns: Sequence[str]) -> list[object]:
+    if len(line) != len(columns):
+        raise LedgerError(f"a row has the columns {sorted(line)}, the table {sorted(columns)}")
+    return [line[name] for name in columns]
+
+
+def write_stage(path: str | os.PathLike, stage: str, rows: Iterable[Row]) -> None:
+    """Write one video's table of `stage`; two rows with one item raise LedgerError."""
+    rows = list(rows)
+    twice = [item for item, n in Counter(str(line["item"]) for line in rows).items() if n > 1]
+    if twice:
+        raise LedgerError(f"{path}: these items have more than one row: {twice[:5]}")
+    write_table(path, COLUMNS[stage], rows)
+
+
+def read_table(path: str | os.PathLike) -> list[dict[str, str]]:
+    """The rows of a CSV table as dictionaries of text, guards taken off."""
+    return list(iter_table(path))
+
+
+def read_stage(path: str | os.PathLike, stage: str) -> list[dict[str, str]]:
+    """`read_table`, after checking that the columns are those of `stage`."""
+    return list(iter_stage(path, stage))
+
+
+def iter_stage(path: str | os.PathLike, stage: str) -> Iterator[dict[str, str]]:
+    """`read_stage` row by row, for the tables over the whole set (a million rows)."""
+    return iter_table(path, COLUMNS[stage])
+
+
+def iter_table(path: str | os.PathLike, wanted: Sequence[str] = ()) -> Iterator[dict[str, str]]:
+    """`read_table` row by row; a column of `wanted` that is missing raises LedgerError."""
+    lines = iter_lines(path, wanted)
+    header = next(lines)
+    for line in lines:
+        yield dict(zip(header, line, strict=True))
+
+
+def iter_lines(
+    path: str | os.PathLike, wanted: Sequence[str] = (), errors: str = "surrogateescape"
+) -> Iterator[list[str]]:
+    """The header of a table and then its rows, as lists of text, guards taken off.
+
+    Raises LedgerError where a column of `wanted` is missing, or a row is longer or shorter than the
+    header. `errors` says what becomes of bytes that are no UTF-8 (see `open`).
+    """
+    lines = csv_cells.read(path, errors)
+    header = next(lines, [])
+    missing = set(wanted) - set(header)
+    if missing:
+        raise LedgerError(
+            f"{path} lacks the columns {sorted(missing)}: it was written by another version; "
+            "delete it, and the next run makes it anew"
+        )
+    yield header
+    for number, line in enumerate(lines, start=1):
+        if len(line) != len(header):
+            raise LedgerError(
+                f"{path}: row {number} has {len(line)} cells, the header {len(header)}: the table "
+                "is damaged; delete it, and the next run makes it anew"
+            )
+        yield line
+
+
+def files_of(line: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """(path, sha256) of each file that a row lists with its digest."""
+    for path, digest in FILE_COLUMNS:
+        if line.get(path) and line.get(digest):
+            yield line[path], line[digest]
+
+
+@contextlib.contextmanager
+def streamed_table(path: str | os.PathLike, stage: str) -> Iterator[Callable[[Row], None]]:
+    """A function that takes the rows of a table one by one; for tables larger than one likes to
+    hold. The table is there only if the block ends without an error.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    clear_leftovers(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with (
+            naming(path),
+            open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream,
+        ):
+            writer = csv_cells.Writer(stream)
+            writer.write(COLUMNS[stage])
+            yield lambda line: writer.write(_in_order(line, COLUMNS[stage]))
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def sorted_table(path: str | os.PathLike, stage: str) -> Iterator[Callable[[Row], None]]:
+    """`streamed_table` for the rows of a whole-set table, in the order of their items.
+
+    An item that does not come after the one before it (out of order, or twice) raises LedgerError.
+    """
+    last = ""
+    with streamed_table(path, stage) as write_any:
+
+        def write(line: Row) -> None:
+            nonlocal last
+            if str(line["item"]) <= last:
+                raise LedgerError(f"{path}: item {line['item']} comes after {last}")
+            last = str(line["item"])
+            write_any(line)
+
+        yield write
+
+
+def kept(rows: Iterable[Mapping[str, str]]) -> list[Mapping[str, str]]:
+    """The rows whose outcome is kept."""
+    return [line for line in rows if line["outcome"] == KEPT]

@@ -1,0 +1,90 @@
+"""The JSON of vision-language trainers (LLaVA, LLaMA-Factory, TRL), which lists images and texts.
+
+Read in the loaders' code; TRL's was run as well.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from ferrari.linting.findings import Finding, Trap
+from ferrari.linting.training_folder import json_files
+
+PLACEHOLDERS = Trap(
+    "sft/placeholders",
+    "{path} has {found} <image> in its conversation and {count} images: the loader refuses it, or "
+    "shifts pictures to other turns",
+    "write one <image> for each image",
+)
+
+IMAGE_GONE = Trap(
+    "sft/image-missing",
+    "it names {name}, which is not there: the sample is trained on without its picture",
+    "paths are relative to the folder of images; correct them",
+)
+
+NOT_REGISTERED = Trap(
+    "sft/not-in-dataset-info",
+    "dataset_info.json names {name}, which is not there",
+    "correct file_name",
+)
+
+
+class Sft:
+    """LLaVA JSON, LLaMA-Factory's sharegpt JSON with `dataset_info.json`, TRL's messages."""
+
+    NAME = "sft"
+
+    @staticmethod
+    def is_here(folder: Path) -> bool:
+        """True if a JSON file in the folder holds conversations."""
+        return any(True for _ in _conversations(folder))
+
+    @staticmethod
+    def lint(folder: Path) -> Iterator[Finding]:
+        """All findings of a folder."""
+        yield from _registered(folder)
+        for path, samples in _conversations(folder):
+            for sample in samples:
+                yield from _sample(folder, path, sample)
+
+
+def _conversations(folder: Path) -> Iterator[tuple[Path, list[Mapping]]]:
+    lines = (
+        (path, [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()])
+        for path in sorted(folder.glob("*.jsonl"))
+        if path.name != "metadata.jsonl"
+    )
+    for path, content in [*json_files(folder), *lines]:
+        if not isinstance(content, list):
+            continue
+        samples = [s for s in content if isinstance(s, Mapping)]
+        if any({"conversations", "messages"} & set(sample) for sample in samples):
+            yield path, samples
+
+
+def _registered(folder: Path) -> Iterator[Finding]:
+    info = folder / "dataset_info.json"
+    if info.is_file():
+        for told in json.loads(info.read_text(encoding="utf-8")).values():
+            name = told.get("file_name") if isinstance(told, Mapping) else None
+            if name and not (folder / name).is_file():
+                yield NOT_REGISTERED.found(info.name, name=name)
+
+
+def _sample(folder: Path, path: Path, sample: Mapping) -> Iterator[Finding]:
+    images = sample.get("images", sample.get("image", []))
+    images = [images] if isinstance(images, str) else images
+    turns = sample.get("conversations", sample.get("messages", []))
+    said = " ".join(str(turn.get("value", turn.get("content", ""))) for turn in turns)
+    where = f"{path.relative_to(folder)} ({sample.get('id', images)})"
+    found = said.count("<image>")
+    structured = any(not isinstance(turn.get("content", ""), str) for turn in turns)
+    is_trl = "messages" in sample and found == 0  # TRL puts the placeholders in itself
+    if found != len(images) and not (is_trl or structured):
+        yield PLACEHOLDERS.found(where, path=path.name, found=found, count=len(images))
+    for name in images:
+        if isinstance(name, str) and not (folder / name).is_file():
+            yield IMAGE_GONE.found(where, name=name)

@@ -1,0 +1,1 @@
+"""Cut-outs: alpha refinement and the subject's own colours at its edge."""

@@ -1,0 +1,147 @@
+"""From a crop to its cut-out: the net's alpha, its refinement, the subject's colours at the edge.
+
+All of it is native code on hostile input, so it runs in one child process (see `isolated_model`),
+and what comes out is judged and written by stage 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ferrari.common.atomic_files import file_states
+from ferrari.images import boxes
+from ferrari.matting import alpha_refinement, edge_colours
+from ferrari.networks import segmenters, weight_files
+
+if TYPE_CHECKING:
+    from ferrari.networks.backends.ram import Presence
+    from ferrari.processes.model_process import Load
+
+#: A crop's HxWx3 uint8 RGB pixels, and the subject's box x1, y1, x2, y2 in them.
+Crop = tuple[np.ndarray, tuple[float, float, float, float]]
+EMPTY, FULL = "EMPTY_MASK", "FULL_MASK"
+#: A crop that every sound segmenter survives.
+HARMLESS: Crop = (np.full((96, 96, 3), 128, np.uint8), (24.0, 24.0, 72.0, 72.0))
+
+
+@dataclass(frozen=True)
+class CutOut:
+    """What became of a crop: `rgba`, HxWx4 uint8 with straight alpha, unless one of these says no.
+
+    `absent`: the segmenter's verdict that the subject's class is not there. `fault`: EMPTY or FULL,
+    after `share`, the mean of the net's alpha. `refined` and `detail` are mattes.Refinement's.
+    """
+
+    rgba: np.ndarray | None = None
+    share: float = 0.0
+    refined: bool = False
+    detail: str = ""
+    fault: str = ""
+    absent: Presence | None = None
+
+
+def loader(
+    weights: Sequence[str],
+    settings: Mapping,
+    subject_class: str,
+    cache: str,
+    threads: int,
+) -> Load:
+    """What loads the segmenter of the `mask` settings in a process apart, to serve `cut_outs`."""
+    asked = (list(weights), dict(settings), subject_class, cache, threads)
+    return partial(_serve, *asked, states=file_states(weights))
+
+
+def _serve(
+    weights, settings, subject_class, cache, threads, states: object
+) -> tuple[dict[str, str], Callable[[Sequence[Crop]], list[CutOut]]]:
+    """`states`, what the weights look like: a model is not lent to jobs that mean other weights."""
+    # Asked once a process, in a fork of it: so before there are threads.
+    segmenters.device_of(settings["segmenter"], weights, settings["device"])
+    matting = ThreadPoolExecutor(1, "matting")
+    compiled = matting.submit(_load_matting, settings)  # beside the network's loading
+    segmenter = _segmenter(weights, settings, subject_class, cache, threads)
+    compiled.result()
+    about = {
+        "segmenter": segmenter.name,
+        "weights_sha256": segmenter.weights_sha256,
+        "device": segmenter.device,
+    }
+    return about, lambda crops: cut_outs(segmenter, crops, settings, matting)
+
+
+def _load_matting(settings: Mapping) -> None:
+    """Compiles at the first use ever, for which no call's limit is made."""
+    if settings["refine"] or settings["foreground"]:
+        from ferrari.matting import pymatting_loader
+
+        pymatting_loader.load()
+
+
+def _segmenter(
+    weights: Sequence[str], settings: Mapping, subject_class: str, cache: str, threads: int
+) -> segmenters.Segmenter:
+    chosen = weight_files.for_segmenter(settings, cache)[0]
+    return segmenters.load(
+        settings["segmenter"],
+        weights,
+        settings["device"],
+        entry=chosen.entry,
+        pins=[settings.get("weights_sha256")],
+        sha256=chosen.sha256,
+        threads=threads,
+        cache=cache,
+        class_name=subject_class,
+        image_size=settings["image_size"],
+        aspect=settings["input"] == "aspect",
+        ram_tags=settings["ram_tags"],
+        ram_threshold=settings["ram_threshold"],
+    )
+
+
+def cut_outs(
+    segmenter: segmenters.Segmenter, crops: Sequence[Crop], settings: Mapping, matting: Executor
+) -> list[CutOut]:
+    """One CutOut for each crop; raises DeviceMemoryError if the GPU's memory does not suffice.
+
+    `matting` works on a crop's alpha while the network computes the next ones.
+    """
+    absent = _absent(segmenter, [image for image, _ in crops])
+    there = [crop for crop, verdict in zip(crops, absent, strict=True) if verdict is None]
+    alphas = segmenter.alpha([c[0] for c in there], [c[1] for c in there]) if there else []
+    made = [
+        matting.submit(cut_out, image, alpha, settings)
+        for (image, _), alpha in zip(there, alphas, strict=True)
+    ]
+    cut = iter(made)
+    return [next(cut).result() if verdict is None else CutOut(absent=verdict) for verdict in absent]
+
+
+def _absent(
+    segmenter: segmenters.Segmenter, images_rgb: Sequence[np.ndarray]
+) -> list[Presence | None]:
+    """The verdict on each image that does not hold the subject's class, None for the others."""
+    if segmenter.presence is None:
+        return [None] * len(images_rgb)
+    verdicts = [verdict for image in images_rgb for verdict in segmenter.presence([image])]
+    return [None if verdict.present else verdict for verdict in verdicts]
+
+
+def cut_out(image_rgb: np.ndarray, alpha: np.ndarray, settings: Mapping) -> CutOut:
+    """The cut-out of an HxWx3 uint8 RGB image by the net's alpha (HxW float, 0..1)."""
+    share = float(alpha.mean())
+    if share < settings["min_subject"] or boxes.subject_box(alpha) is None:
+        return CutOut(share=share, fault=EMPTY)
+    if share > settings["max_subject"]:
+        return CutOut(share=share, fault=FULL)
+    refinement = alpha_refinement.Refinement(alpha, False)
+    if settings["refine"]:
+        refinement = alpha_refinement.refine_alpha(image_rgb, alpha, settings["edge_px"])
+    rgba = edge_colours.cut_out(image_rgb, refinement.alpha, settings["foreground"])
+    return CutOut(rgba, share, refinement.refined, refinement.detail)

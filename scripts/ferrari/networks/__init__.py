@@ -1,0 +1,1 @@
+"""Detectors and segmenters behind their seams, and the files of their weights."""

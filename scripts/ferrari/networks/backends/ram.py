@@ -1,0 +1,72 @@
+"""Recognize Anything (RAM): does a crop hold the subject's class? If so, SAM cuts it out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ferrari.networks.backends.alpha_net import activate, open_net, prepare
+
+
+@dataclass(frozen=True)
+class Presence:
+    """Whether the subject's class is there: its best tag's score, the threshold, and that tag."""
+
+    present: bool
+    score: float | None = None
+    threshold: float | None = None
+    tag: str = ""
+
+
+class RamTagger:
+    """RAM as an ONNX (or OpenVINO) export whose output is one score a tag of its list."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        entry: Mapping,
+        device: str,
+        *,
+        tags: Sequence[str],
+        threshold: float,
+        threads: int = 0,
+    ) -> None:
+        self._input, self._output = entry["input"], entry["output"]
+        names = read_tags(Path(path).with_name(entry["tags"]))
+        self._wanted = {tag: tag_index(names, tag) for tag in tags}
+        self._count, self._threshold, self._path = len(names), threshold, path
+        self._net = open_net(path, self._output["index"], device, threads)
+
+    def presence(self, crops_rgb: Sequence[np.ndarray]) -> list[Presence]:
+        """One verdict a crop: present if one of the subject's tags scores the threshold or more."""
+        outputs = self._net.run([prepare(crop, self._input) for crop in crops_rgb])
+        return [self._judge(output.ravel()) for output in outputs]
+
+    def _judge(self, values: np.ndarray) -> Presence:
+        if len(values) != self._count:
+            raise ValueError(
+                f"{self._path} scores {len(values)} tags, but its tag list has {self._count}: the "
+                "two do not belong together"
+            )
+        scores = activate(values, self._output["activation"])
+        tag = max(self._wanted, key=lambda name: scores[self._wanted[name]])
+        score = float(scores[self._wanted[tag]])
+        return Presence(score >= self._threshold, score, self._threshold, tag)
+
+
+def read_tags(path: Path) -> list[str]:
+    """The tag list, one tag a line; ValueError says where it must lie."""
+    if not path.is_file():
+        raise ValueError(f"RAM's tag list is not at {path}; put it there, one tag a line")
+    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def tag_index(names: Sequence[str], wanted: str) -> int:
+    """Position of a tag; ValueError for one that the list does not have."""
+    if wanted not in names:
+        raise ValueError(f"mask.ram_tags: RAM's list has no tag {wanted!r}")
+    return names.index(wanted)

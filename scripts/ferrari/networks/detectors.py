@@ -1,0 +1,162 @@
+"""The seam of stage 2: whatever finds the subject in frames, behind one small interface.
+
+    detector = load(settings, weights, mask_settings=...)
+    detections = detector.detect(frames_rgb)
+
+Detections come with every confidence from `FLOOR` on, so that a frame without a subject can say
+how near it came; the caller applies `detect.confidence`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from ferrari.common.atomic_files import file_states
+from ferrari.common.progress import LOGGER
+from ferrari.images.boxes import Detection
+from ferrari.networks import weight_files
+from ferrari.processes import devices
+
+if TYPE_CHECKING:
+    from ferrari.processes.model_process import Load
+
+#: A frame that every sound detector survives.
+HARMLESS = np.full((96, 96, 3), 128, np.uint8)
+#: Confidence below which a detector's output is noise.
+FLOOR = 0.05
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A loaded detector: `name`, `device`, `weights_sha256` and
+
+    detect(frames_rgb): for each HxWx3 uint8 RGB frame (all of one size) its Detections from FLOOR
+    on. Raises DeviceMemoryError if the GPU's memory does not suffice for the batch.
+    """
+
+    name: str
+    device: str
+    weights_sha256: str
+    detect: Callable[[Sequence[np.ndarray]], list[list[Detection]]]
+
+
+def load(
+    settings: Mapping, weights: Sequence[str], mask_settings: Mapping, threads: int, cache: str
+) -> Detector:
+    """Load what `detect.backend` names; `weights` are the files that the rule resolved.
+
+    Raises ModelError for weights that are missing, wrong, or pickled and not pinned.
+    """
+    if settings["backend"] == "mask":
+        return _from_segmenter(settings, weights, mask_settings, threads, cache)
+    digest = weight_files.require_pinned(weights[0], weight_files.pins(settings["weights_sha256"]))
+    device = device_of(settings, weights, mask_settings)
+    net = _yolo(weights[0], device, settings, threads, cache)
+    return Detector("yolo", net.device, digest, net.detect)
+
+
+def device_of(settings: Mapping, weights: Sequence[str], mask_settings: Mapping) -> str:
+    """'cpu' or 'cuda:N': where `load` runs the detector; DeviceError for one that cannot be had."""
+    if settings["backend"] == "mask":
+        from ferrari.networks import segmenters
+
+        return segmenters.device_of(mask_settings["segmenter"], weights, settings["device"])
+    from ferrari.networks.backends import ultralytics_runtime
+
+    problem = partial(ultralytics_runtime.cuda_problem, weights[0])
+    return devices.resolve(settings["device"], problem)
+
+
+def _yolo(path: str, device: str, settings: Mapping, threads: int, cache: str):
+    """Exports on the CPU through OpenVINO alone; anything else through ultralytics and torch."""
+    from ferrari.networks.backends import openvino_yolo
+
+    asked = {
+        "class_name": settings["class"],
+        "confidence": min(FLOOR, settings["confidence"]),
+        "iou": settings["iou"],
+        "image_size": settings["image_size"],
+        "threads": threads,
+    }
+    if device == "cpu" and openvino_yolo.runs(path):
+        try:
+            return openvino_yolo.OpenVinoDetector(path, **asked)
+        except openvino_yolo.UnknownExportError as error:
+            LOGGER.info("%s: ultralytics runs it", error)
+    from ferrari.networks.backends.ultralytics_runtime import YoloDetector
+
+    return YoloDetector(path, device, cache=cache, **asked)
+
+
+def loader(
+    settings: Mapping, weights: Sequence[str], mask_settings: Mapping, threads: int, cache: str
+) -> Load:
+    """What loads the detector in a process apart (see `isolated_model`), to serve `detect`."""
+    asked = (dict(settings), list(weights), dict(mask_settings), threads, cache)
+    return partial(_serve, *asked, states=file_states(weights))
+
+
+def _serve(*asked, states: object) -> tuple[dict[str, str], Callable]:
+    """`states`, what the weights look like: a model is not lent to jobs that mean other weights."""
+    detector = load(*asked)
+    about = {
+        "detector": detector.name,
+        "weights_sha256": detector.weights_sha256,
+        "device": detector.device,
+    }
+    return about, detector.detect
+
+
+def _from_segmenter(settings, weights, mask_settings, threads: int, cache: str) -> Detector:
+    """The subject's box from the segmenter's own alpha, for machines without YOLO weights."""
+    from ferrari.networks import segmenters
+
+    entry = weight_files.for_segmenter(mask_settings)[0].entry
+    segmenter = segmenters.load(
+        mask_settings["segmenter"],
+        list(weights),
+        settings["device"],
+        entry=entry,
+        pins=[mask_settings["weights_sha256"]],
+        threads=threads,
+        cache=cache,
+        class_name=settings["class"],
+        image_size=mask_settings["image_size"],
+        aspect=mask_settings["input"] == "aspect",
+    )
+
+    def detect(frames_rgb: Sequence[np.ndarray]) -> list[list[Detection]]:
+        return [regions(alpha, settings["class"]) for alpha in segmenter.alpha(frames_rgb, None)]
+
+    return Detector(f"mask:{segmenter.name}", segmenter.device, segmenter.weights_sha256, detect)
+
+
+def regions(alpha: np.ndarray, class_name: str, least: float = 0.002) -> list[Detection]:
+    """Boxes of the connected parts of an HxW alpha (0..1) that lie above one half.
+
+    A part's confidence is its mean alpha; parts below `least` of the frame's area are specks. Parts
+    are joined over gaps of 1 % of the longer side first (a strap, a thin wrist).
+    """
+    height, width = alpha.shape
+    solid = (alpha > 0.5).astype(np.uint8)
+    reach = max(1, round(max(height, width) * 0.01)) | 1
+    joined = cv2.morphologyEx(solid, cv2.MORPH_CLOSE, np.ones((reach, reach), np.uint8))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(joined)
+    found = []
+    for label in range(1, count):
+        x, y, wide, high, size = (int(v) for v in stats[label])
+        if size < least * height * width:
+            continue
+        inside = (labels[y : y + high, x : x + wide] == label) & (
+            solid[y : y + high, x : x + wide] > 0
+        )
+        confidence = float(alpha[y : y + high, x : x + wide][inside].mean())
+        box = (float(x), float(y), float(x + wide), float(y + high))
+        found.append(Detection(box, confidence, class_name))
+    return found

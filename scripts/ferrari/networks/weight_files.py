@@ -1,0 +1,228 @@
+"""Known weights: what a name means, whether a file is what its pin says, whether it may load.
+
+`config/models.yaml` lists them. A pickled file can run any program when it is loaded, so it loads
+only if its SHA-256 is one that the list, or the user's `weights_sha256`, pins.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import hashlib
+import os
+import tarfile
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ferrari.common.atomic_files import sha256_path
+from ferrari.common.places import ROOT
+
+TABLE = ROOT / "config" / "models.yaml"
+#: Endings under which a loader would unpickle, whatever the content.
+PICKLE_ENDINGS = frozenset({".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".torchscript"})
+
+
+class ModelError(ValueError):
+    """Weights are unknown, missing, not what their pin says, or must not be loaded."""
+
+
+class UnpinnedPickleError(ModelError):
+    """A pickled file whose SHA-256 nobody has pinned."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A set of weights: a file or a folder, with what the list knows of it.
+
+    `path` is where it lies, or where it will lie once fetched; `sha256` its pin, or None; `entry`
+    its entry in models.yaml, empty for a file of the user's own.
+    """
+
+    name: str
+    path: Path
+    sha256: str | None = None
+    entry: Mapping = field(default_factory=dict)
+
+
+@functools.cache
+def table(path: Path = TABLE) -> dict:
+    """The list: {'models': {name: entry}, 'segmenters': {name: {backend, weights}}}."""
+    import yaml
+
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def resolve(name_or_path: str | os.PathLike, cache: str | os.PathLike = "cache") -> Weights:
+    """The weights that a setting names: an entry of the list first, else a path.
+
+    Raises ModelError for what is neither, with the nearest names.
+    """
+    text = os.fspath(name_or_path)
+    known = table()["models"]
+    if text in known:
+        entry = known[text]
+        return Weights(text, _place(text, entry, Path(cache)), entry.get("sha256"), entry)
+    path = Path(text)
+    if path.exists() or path.suffix or path.parent != Path("."):
+        return Weights(path.stem, path)
+    near = difflib.get_close_matches(text, known, n=3) or sorted(known)
+    raise ModelError(f"no weights named {text!r} and no such file; known here: {', '.join(near)}")
+
+
+def _place(name: str, entry: Mapping, cache: Path) -> Path:
+    """Where an entry's file lies: in the repository if that is a source, else in the cache."""
+    for source in entry.get("sources") or ():
+        if "local" in source:
+            return ROOT / source["local"]
+    return cache / "weights" / name / entry["file"]
+
+
+def for_segmenter(settings: Mapping, cache: str | os.PathLike = "cache") -> list[Weights]:
+    """What the segmenter of the `mask` settings loads: its weights, and for `ram` SAM's after them.
+
+    A file of the user's own takes the input preparation of the segmenter's own weights.
+    """
+    name = settings["segmenter"]
+    known = table()["segmenters"]
+    if name not in known:
+        near = difflib.get_close_matches(str(name), known, n=1) or sorted(known)
+        raise ModelError(f"mask.segmenter {name!r} is unknown; did you mean {', '.join(near)}?")
+    own = resolve(known[name]["weights"], cache)
+    wanted = settings.get("weights")
+    chosen = resolve(wanted, cache) if wanted else own
+    if not chosen.entry:
+        prepared = {key: own.entry[key] for key in ("input", "output", "tags") if key in own.entry}
+        chosen = replace(chosen, entry=prepared)
+    chosen = _pinned(chosen, settings)
+    prompted = known[name].get("prompts")
+    return [chosen, resolve(prompted, cache)] if prompted else [chosen]
+
+
+def _pinned(weights: Weights, settings: Mapping) -> Weights:
+    """The weights under the user's own pin, if there is one: it holds for listed weights too."""
+    pin = settings.get("weights_sha256")
+    return replace(weights, sha256=pin) if pin else weights
+
+
+def require_place(weights: Weights, section: str) -> None:
+    """Raise ModelError if the user's own weights are not there; listed ones can be fetched."""
+    if not weights.entry.get("sources") and not weights.path.exists():
+        raise ModelError(
+            f"{section}.weights: there is no file or folder at {weights.path}; put it there, or "
+            f"give its path, or a name that {TABLE.name} lists"
+        )
+
+
+def wanted(config: Mapping, section: str) -> list[Weights]:
+    """What `detect` or `mask` loads under the whole configuration, in the order it is loaded.
+
+    Raises ModelError that names the setting's section.
+    """
+    try:
+        if section == "mask" or config["detect"]["backend"] == "mask":
+            return for_segmenter(config["mask"], config["cache"])
+        return [_pinned(resolve(config["detect"]["weights"], config["cache"]), config["detect"])]
+    except ModelError as error:
+        raise ModelError(f"{section}: {error}") from error
+
+
+def ready(config: Mapping, section: str) -> list[str]:
+    """Paths of what `wanted` names, each verified against its pin; raises ModelError."""
+    found = wanted(config, section)
+    for weights in found:
+        verify(weights)
+    return [str(weights.path) for weights in found]
+
+
+def is_ours(weights: Weights) -> bool:
+    """True if the weights lie in this repository: part of the code, nothing that a run fetches."""
+    return any("local" in source for source in weights.entry.get("sources") or ())
+
+
+def pins(*own: str | None) -> frozenset[str]:
+    """Every SHA-256 that the list pins, and those of `own` that are set, in lower case."""
+    listed = (entry.get("sha256") for entry in table()["models"].values())
+    return frozenset(digest.lower() for digest in (*listed, *own) if digest)
+
+
+def verify(weights: Weights) -> str:
+    """Check that the weights are there and are what their pins say; returns their SHA-256.
+
+    Raises ModelError with the expected and the found size or digest.
+    """
+    if not weights.path.exists():
+        raise ModelError(
+            f"weights {weights.name} are not at {weights.path}; run the pipeline with a network to "
+            "fetch them, or put the file there by hand"
+        )
+    check_file(weights.path, weights.entry)
+    found = sha256_path(weights.path)
+    require_digest(weights.path, found, weights.sha256)
+    return found
+
+
+def require_digest(path: Path, found: str, expected: str | None) -> None:
+    """Raise ModelError unless `expected` is None or equals `found`, the SHA-256 of `path`."""
+    if expected and found != expected.lower():
+        raise ModelError(_differs(path, "SHA-256", expected, found))
+
+
+def check_file(path: Path, entry: Mapping) -> None:
+    """Raise ModelError unless `path` has the size and the digests that its entry gives."""
+    if path.is_file() and entry.get("bytes", path.stat().st_size) != path.stat().st_size:
+        raise ModelError(_differs(path, "size", entry["bytes"], path.stat().st_size))
+    if entry.get("sha256") and (found := sha256_path(path)) != entry["sha256"]:
+        raise ModelError(_differs(path, "SHA-256", entry["sha256"], found))
+    if entry.get("md5") and not entry.get("sha256"):
+        found = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+        if found != entry["md5"]:
+            raise ModelError(_differs(path, "MD5", entry["md5"], found))
+
+
+def _differs(path: Path, what: str, expected: object, found: object) -> str:
+    return (
+        f"{path}: its {what} is {found}, expected {expected}; delete it to have it fetched anew, "
+        "or correct the pin if you trust the file"
+    )
+
+
+def is_pickle(path: str | os.PathLike) -> bool:
+    """True if loading `path` may unpickle: by its ending, or by its content.
+
+    By content: pickle's own opening byte, or a zip or tar archive that holds a pickle (torch's
+    formats). A folder is one if any file in it is; the `.bin` beside an OpenVINO `.xml` is not.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return any(is_pickle(file) for file in sorted(path.rglob("*")) if file.is_file())
+    if path.suffix.lower() == ".bin" and path.with_suffix(".xml").exists():
+        return False
+    return path.suffix.lower() in PICKLE_ENDINGS or _holds_pickle(path)
+
+
+def _holds_pickle(path: Path) -> bool:
+    with open(path, "rb") as stream:
+        head = stream.read(2)
+    if len(head) == 2 and head[0] == 0x80 and head[1] in range(2, 6):  # PROTO opcode, protocols 2-5
+        return True
+    if head == b"PK" and zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith(".pkl") for name in archive.namelist())
+    if path.stat().st_size > 1024 and tarfile.is_tarfile(path):
+        with tarfile.open(path) as archive:
+            return "pickle" in archive.getnames()
+    return False
+
+
+def require_pinned(path: str | os.PathLike, pinned: Iterable[str]) -> str:
+    """SHA-256 of `path`; raises UnpinnedPickleError if it is a pickle and not among `pinned`."""
+    digest = sha256_path(path)
+    if is_pickle(path) and digest not in set(pinned):
+        raise UnpinnedPickleError(
+            f"{path} is a pickled file, which can run any program when it is loaded, and its "
+            f"SHA-256 is not pinned. If you trust it, set weights_sha256: {digest} beside its "
+            "`weights` setting; safer: export it to ONNX or OpenVINO, which need no pin"
+        )
+    return digest

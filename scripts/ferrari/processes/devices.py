@@ -1,0 +1,104 @@
+"""Which device a network runs on, found without importing a network's runtime."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Callable
+
+from ferrari.common.progress import LOGGER
+from ferrari.processes.failures import Failure
+from ferrari.processes.limited_call import run_limited
+
+
+class DeviceError(RuntimeError):
+    """The device asked for is not there."""
+
+
+class DeviceMemoryError(RuntimeError):
+    """The device's memory does not suffice for what it was given at once."""
+
+
+@functools.cache
+def cuda_devices() -> int:
+    """Number of CUDA devices that the driver shows; 0 where there is no driver, or none answers.
+
+    The driver is asked in a child: CUDA does not survive a fork, and decoders and models run in
+    forks of this process.
+    """
+    found = run_limited(_shown_by_driver, timeout_s=60, memory_mb=None)
+    return 0 if isinstance(found, Failure) else found
+
+
+@functools.cache
+def nvdec_problem() -> str:
+    """Why no NVIDIA video engine can be had here, or "".
+
+    The library that drives it is one of the driver's, but containers without the capability `video`
+    and drivers for computing alone come without it. It is loaded in a child, as the driver is.
+    """
+    if not cuda_devices():
+        return "the NVIDIA driver shows no device"
+    found = run_limited(_nvdec_loads, timeout_s=60, memory_mb=None)
+    if found is True:
+        return ""
+    return (
+        "the driver's library libnvcuvid.so.1 cannot be loaded; install the driver whole, or let "
+        "the container have the capability `video`"
+    )
+
+
+def _nvdec_loads() -> bool:
+    try:
+        ctypes.CDLL("libnvcuvid.so.1")
+    except OSError:
+        return False
+    return True
+
+
+def _shown_by_driver() -> int:
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int(0)
+    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return 0
+    return count.value
+
+
+def asked_apart(question: Callable[..., str], *args: object) -> str:
+    """The answer of `question`, which loads a runtime and tries it on a device, from a child of its
+    own: what works has the answer "". A child that dies of the question is an answer as well.
+    """
+    found = run_limited(question, *args, timeout_s=300, memory_mb=None)
+    return f"trying it: {found.detail}" if isinstance(found, Failure) else found
+
+
+@functools.cache
+def _say_once(message: str) -> None:
+    LOGGER.warning(message)
+
+
+def resolve(device: str, problem: Callable[[str], str]) -> str:
+    """'cpu' or 'cuda:N' for the setting `auto | cpu | cuda | cuda:N`.
+
+    `problem` says why the runtime that is meant to use 'cuda:N' cannot, and what helps, or "". It
+    is asked only of devices that the driver shows. `auto` then takes the CPU, and the log says why;
+    a device that was asked for by name and is not there, or cannot be used, is a DeviceError.
+    """
+    if device == "cpu" or (device == "auto" and not cuda_devices()):
+        return "cpu"
+    index = 0 if device == "auto" else int(device.partition(":")[2] or 0)
+    if index >= cuda_devices():
+        raise DeviceError(
+            f"device {device!r} was asked for, but the NVIDIA driver shows {cuda_devices()} "
+            "device(s); set device: auto or cpu, or check nvidia-smi"
+        )
+    why = problem(f"cuda:{index}")
+    if why and device != "auto":
+        raise DeviceError(f"device {device!r} was asked for, but {why}; or set device: auto or cpu")
+    if why:
+        _say_once(f"device auto: the CPU is taken, not cuda:{index}: {why}")
+        return "cpu"
+    return f"cuda:{index}"

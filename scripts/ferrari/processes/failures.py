@@ -1,0 +1,23 @@
+"""How work in a child process failed, as errors and as a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a child gave no result: DECODER_CRASHED, DECODE_TIMEOUT or OUT_OF_MEMORY, and for a model
+    (see `isolated_model`) MODEL_CRASHED or MODEL_TIMEOUT in place of the first two.
+    """
+
+    reason: str
+    detail: str
+
+
+class KilledError(RuntimeError):
+    """The child was killed by a user, a scheduler or a kernel short of memory: no clip's doing."""
+
+
+class ChildError(RuntimeError):
+    """The child raised an ordinary exception: a defect of ours, with the child's traceback."""

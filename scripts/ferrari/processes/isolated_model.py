@@ -1,0 +1,226 @@
+"""Models in a child process of their own, which loads them once and then serves calls.
+
+Networks, their runtimes and compiled matting are native code on hostile input: a segfault, a hang
+or runaway memory ends the child, not the job, and costs the one image that did it. The parent never
+imports what the child runs, and whatever is waited for is watched: time, and memory that the child
+holds for itself (no limit on its address space: CUDA and torch reserve far more than they use).
+
+    with Isolated(load, harmless, Limits.of("mask", settings)) as model:
+        results = model.run(items)       # or batching.halving(model.run, items, "crops")
+
+`load` is called in the child; it returns `about` (what rows say of the model) and `run` (items to a
+list of as many results); items, results and `about` pickle. If `load` pickles too, the process may
+be one that has served other jobs with the same model (`model_lease`); what ends such a one is tried
+again in a fresh one before it counts, since it may be the others' doing.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ferrari.common.progress import LOGGER
+from ferrari.processes import array_messages, model_lease
+from ferrari.processes.failures import ChildError, Failure
+from ferrari.processes.limits import DIED_OF_MEMORY
+from ferrari.processes.model_process import Child, Load, OverMemoryError
+
+CRASHED, TIMEOUT, MEMORY = "MODEL_CRASHED", "MODEL_TIMEOUT", "OUT_OF_MEMORY"
+#: Reasons of a row whose image ended the model's process.
+REASONS = (CRASHED, TIMEOUT, MEMORY)
+#: Signals from outside: a user, a scheduler, the kernel short of memory. No image's doing.
+_FROM_OUTSIDE = frozenset(
+    {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
+)
+#: So many images one after the other, and never one success: that is not the images.
+_TOO_MANY = 3
+
+
+class ModelDiedError(RuntimeError):
+    """The items given ended the model's process; `failure` has the reason and the detail."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(f"{failure.reason}: {failure.detail}")
+        self.failure = failure
+
+
+class IsolationError(RuntimeError):
+    """The model's process cannot live here, whatever it is given; says what to do."""
+
+
+class _KilledError(Exception):
+    """The child was killed by somebody else, or ended after it had served somebody else."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """`section` is the part of the configuration whose settings these are, for what is said.
+
+    `timeout_s` bounds one call, `load_timeout_s` the loading (which may compile a network for the
+    first time), `memory_mb` what the child holds for itself.
+    """
+
+    section: str
+    timeout_s: float
+    memory_mb: int
+    load_timeout_s: float = 1800
+
+    @classmethod
+    def of(cls, section: str, settings: Mapping) -> Limits:
+        """The limits in a section of the configuration."""
+        return cls(section, settings["timeout_s"], settings["memory_mb"])
+
+    def advice(self, reason: str) -> str:
+        """What to do about a process that always ends for `reason`."""
+        return {
+            CRASHED: (
+                "the weights, or the runtime that reads them, are unusable on this machine: what "
+                "it printed stands above; try device: cpu or other weights"
+            ),
+            TIMEOUT: f"raise {self.section}.timeout_s, or take a smaller or faster network",
+            MEMORY: (
+                f"raise {self.section}.memory_mb if the machine has more, else take a smaller "
+                "network or a smaller image_size"
+            ),
+        }[reason]
+
+
+class Isolated:
+    """A model in a process apart, which starts at once and loads while the caller goes on.
+
+    `harmless` is an item that any sound model survives: it tells an image that ends the process
+    from a process that ends on everything.
+    """
+
+    def __init__(self, load: Load, harmless: object, limits: Limits) -> None:
+        self._load, self._harmless, self._limits = load, harmless, limits
+        self._about: Mapping[str, object] | None = None
+        self._worked, self._in_a_row = False, 0
+        self._child: Child | None = model_lease.begin(load)
+        self._loaded = False
+
+    @property
+    def about(self) -> Mapping[str, object]:
+        """What rows say of the model; waits for it. Raises what `load` raises."""
+        if self._about is None:
+            self._persistently(self._ready)
+        return self._about
+
+    def run(self, items: Sequence[Any]) -> list:
+        """One result for each item.
+
+        Raises ModelDiedError if the items ended the process; a single item of which that is said
+        is the guilty one. Raises what the model raises (ChildError with its traceback if that is
+        an exception of a library), and IsolationError if the process cannot live here at all.
+        """
+        try:
+            results = self._persistently(self._ask, items)
+        except ModelDiedError as death:
+            if len(items) == 1:
+                self._judge(death)
+            raise
+        self._worked, self._in_a_row = True, 0
+        return results
+
+    def close(self) -> None:
+        """Done with the process: a child of this one ends."""
+        if self._child is not None:
+            self._child.release()
+        self._child, self._loaded = None, False
+
+    def __enter__(self) -> Isolated:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _judge(self, death: ModelDiedError) -> None:
+        """Raise IsolationError unless the image, not the model, is to blame for its death."""
+        self._in_a_row += 1
+        reason, detail = death.failure.reason, death.failure.detail
+        if self._in_a_row >= _TOO_MANY and not self._worked:
+            raise IsolationError(
+                f"{self._limits.section}: the model's process ended on {_TOO_MANY} images one "
+                f"after the other and never gave a result ({reason}: {detail}); "
+                f"{self._limits.advice(reason)}"
+            )
+        try:
+            self._persistently(self._ask, [self._harmless])
+        except ModelDiedError as again:
+            reason, detail = again.failure.reason, again.failure.detail
+            raise IsolationError(
+                f"{self._limits.section}: the model's process ends even on a harmless picture "
+                f"({reason}: {detail}); {self._limits.advice(reason)}"
+            ) from again
+
+    def _persistently(self, work: Callable[..., Any], *arguments: object) -> Any:
+        """`work`, and once more if somebody killed the process: that must not change a result."""
+        try:
+            return work(*arguments)
+        except _KilledError as killed:
+            LOGGER.warning("the model's process was killed (%s): starting it again", killed)
+        try:
+            return work(*arguments)
+        except _KilledError as killed:
+            raise IsolationError(
+                f"{self._limits.section}: somebody killed the model's process twice ({killed}). If "
+                "that was the system, short of memory (dmesg tells), run fewer jobs at once, or "
+                f"set {self._limits.section}.memory_mb below what is free: an image that takes "
+                "more becomes a row then"
+            ) from killed
+
+    def _ready(self) -> None:
+        """Have a child that has loaded the model."""
+        if self._child is None:
+            self._child = model_lease.begin(self._load, fresh=True)
+        if self._loaded:
+            return
+        try:
+            self._about = self._answer(self._limits.load_timeout_s)
+        except ModelDiedError as death:
+            reason, detail = death.failure.reason, death.failure.detail
+            raise IsolationError(
+                f"{self._limits.section}: the model's process ended while it loaded the model "
+                f"({reason}: {detail}); {self._limits.advice(reason)}"
+            ) from death
+        self._loaded = True
+
+    def _ask(self, items: Sequence[Any]) -> list:
+        self._ready()
+        self._child.connection.settimeout(self._limits.timeout_s)
+        try:
+            array_messages.send(self._child.connection, items)
+        except OSError:  # it is gone, or does not read: the answer will tell
+            LOGGER.debug("the model's process did not take its items")
+        return self._answer(self._limits.timeout_s)
+
+    def _answer(self, timeout_s: float) -> Any:
+        """What the child answers; ModelDiedError or _KilledError if it does not, and it is gone."""
+        try:
+            kind, value = self._child.answer(timeout_s, self._limits.memory_mb << 20)
+        except (EOFError, ConnectionError, TimeoutError, OverMemoryError) as error:
+            code, used = self._child.end(), self._child.used
+            self._child, self._loaded = None, False
+            verdict = self._verdict(error, code, timeout_s)
+            raise _KilledError(f"after other jobs: {verdict}") if used else verdict from None
+        if kind == "result":
+            return value
+        raise value if kind == "raise" else ChildError(value)
+
+    def _verdict(self, error: BaseException, code: int, timeout_s: float) -> Exception:
+        """What is raised for a child that ended with `code` when `error` was seen of it."""
+        section = self._limits.section
+        if isinstance(error, TimeoutError):
+            name = f" ({section}.timeout_s)" if timeout_s == self._limits.timeout_s else ""
+            return ModelDiedError(Failure(TIMEOUT, f"no answer within {timeout_s:g} s{name}"))
+        if isinstance(error, OverMemoryError):
+            limit = f"{self._limits.memory_mb} MB of memory ({section}.memory_mb)"
+            return ModelDiedError(Failure(MEMORY, f"took more than {limit}"))
+        if code == DIED_OF_MEMORY:
+            return ModelDiedError(Failure(MEMORY, "did not get the memory that it asked for"))
+        if -code in _FROM_OUTSIDE:
+            return _KilledError(signal.Signals(-code).name)
+        how = f"died of {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
+        return ModelDiedError(Failure(CRASHED, f"the model's process {how}"))

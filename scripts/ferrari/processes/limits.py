@@ -1,0 +1,49 @@
+"""Limits that a child process puts on itself: its memory, and an end with its parent."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+
+DIED_OF_MEMORY = 97  # exit status of a child that could not get the memory it asked for
+POLL_S = 0.02  # how often a child's memory is looked at: it may grow by some 50 MB in between
+
+#: Signals from outside; our own limits end a child too, but say so before its status is looked at.
+FROM_OUTSIDE = frozenset(
+    {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
+)
+
+_PR_SET_PDEATHSIG = 1  # prctl of Linux: the signal that a process gets when its parent dies
+
+
+def end_with(parent: int) -> None:
+    """Have the kernel kill this process when the thread of `parent` that forked it is gone.
+
+    Else the child of a killed job would go on writing where the next run writes too.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it went before the line above
+        os._exit(1)
+
+
+def own_memory(pid: int) -> int:
+    """Bytes that a process holds for itself: anonymous and shared memory, 0 if it is gone.
+
+    Libraries and weights mapped from files do not count: the kernel takes those back when it
+    needs the space. With CUDA they are gigabytes, as is the address space.
+    """
+    try:
+        with open(f"/proc/{pid}/status", "rb") as stream:
+            lines = stream.read().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    held = (line.split() for line in lines if line.startswith((b"RssAnon:", b"RssShmem:")))
+    return sum(int(kilobytes) for _, kilobytes, _ in held) << 10
+
+
+def inherited_memory() -> int:
+    """Bytes of address space that this process has, as a fork of it does when it starts."""
+    with open("/proc/self/statm", "rb") as stream:
+        return int(stream.read().split()[0]) * resource.getpagesize()

@@ -1,0 +1,117 @@
+"""Models that stay loaded from job to job: both ends of a lease of one from the run's fork server.
+
+A job asks the server (see `fork_server`) for a process that has loaded the same thing from the same
+files; it gets a connection on which the protocol of `model_process` is spoken. When the job is
+done, the process waits for the next.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import pickle
+import select
+import socket
+import sys
+
+from ferrari.processes import array_messages, model_process
+
+
+class LostServerError(ConnectionError):
+    """The fork server did not answer."""
+
+
+class Lease(model_process.Child):
+    """A warm process that serves what `load` returns, for as long as this is not released.
+
+    `used` is True if it has served other jobs: then what ends it may be their doing.
+    """
+
+    def __init__(self, load: bytes, fresh: bool) -> None:
+        self._server = _ask({"kind": "model", "load": load, "fresh": fresh}, [2])
+        answer, descriptors, _, _ = socket.recv_fds(self._server, 10, 2)
+        if len(answer) != 10 or len(descriptors) != 2:
+            raise LostServerError("the fork server lent no model")
+        self.pid, self.used = int.from_bytes(answer[1:9], "little"), bool(answer[9])
+        self.connection = socket.socket(fileno=descriptors[0])
+        self._pidfd = descriptors[1]
+
+    def end(self) -> int:
+        """Kill the process unless it has ended; its exit status, or minus the signal's number."""
+        self.connection.close()
+        with _ask({"kind": "end", "pid": self.pid}, []) as answer:
+            status = answer.recv(8)
+        self.release()
+        if len(status) != 8:
+            raise LostServerError("the fork server did not end a model")
+        return int.from_bytes(status, "little", signed=True)
+
+    def release(self) -> None:
+        """Give the process back; it stays loaded."""
+        self.connection.close()
+        self._server.close()
+        os.close(self._pidfd)
+
+    def _ended(self) -> bool:
+        return bool(select.select([self._pidfd], [], [], 0)[0])
+
+
+def begin(load: model_process.Load, fresh: bool = False) -> model_process.Child:
+    """A process that serves what `load` returns: a warm one where there is a server, else a fork.
+
+    `fresh`: one that has served nobody else. What cannot be pickled (a test's function) is never
+    shared.
+    """
+    if "FERRARI_WARM" not in os.environ:
+        return model_process.Child(load)
+    try:
+        return Lease(pickle.dumps(load), fresh)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return model_process.Child(load)
+    except OSError as error:
+        print(f"no warm model ({error}): this job loads its own", file=sys.stderr)
+        return model_process.Child(load)
+
+
+def _ask(request: dict, descriptors: list[int]) -> socket.socket:
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    server.connect(f"{os.environ['FERRARI_WARM']}.sock")
+    body = marshal.dumps(request)
+    socket.send_fds(server, [len(body).to_bytes(8, "little")], descriptors)
+    server.sendall(body)
+    return server
+
+
+def live(control: socket.socket, load: bytes) -> int:
+    """The life of a model's process: one job after the other, each with its own log."""
+    model_process.prepare()
+    own_log = os.dup(2)
+    found: tuple[str, object] | None = None
+    while True:
+        sign, descriptors, _, _ = socket.recv_fds(control, 1, 2)
+        if not sign:
+            return 0
+        connection, log = socket.socket(fileno=descriptors[0]), descriptors[1]
+        _print_to(log)
+        os.close(log)
+        if found is None:
+            found = model_process.outcome(pickle.loads(load))
+        kind, value = found
+        about, run = value if kind == "result" else (value, None)
+        try:
+            array_messages.send(connection, (kind, about))
+            if run is None:
+                return 0
+            model_process.serve(connection, run)
+        except ConnectionError:  # the job is gone; the next may come
+            pass
+        connection.close()
+        _print_to(own_log)
+        control.send(b"i")
+
+
+def _print_to(descriptor: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)

@@ -1,0 +1,158 @@
+"""A child process that loads something once and serves calls: `isolated_model`'s other side."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import pickle
+import resource
+import select
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ferrari.processes import array_messages
+from ferrari.processes.limits import DIED_OF_MEMORY, POLL_S, end_with, own_memory
+
+#: Items to as many results.
+Run = Callable[[Sequence[Any]], list]
+#: Called in the child: what there is to say of the model (it pickles), and what serves the calls.
+Load = Callable[[], tuple[Mapping[str, object], Run]]
+
+#: How torch and OpenCV say that memory ran out, where Python has MemoryError.
+_NO_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "Insufficient memory", "bad_alloc")
+
+
+class OverMemoryError(Exception):
+    """The child holds more memory than it may."""
+
+
+class Child:
+    """A forked process that serves what `load` returns, and this end of the connection to it.
+
+    `used` is True for a process that has served another job before (see `model_lease`).
+    """
+
+    used = False
+
+    def __init__(self, load: Load) -> None:
+        self.connection, theirs = array_messages.pair()
+        parent = os.getpid()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            self.connection.close()
+            _live(theirs, load, parent)
+        theirs.close()
+
+    def answer(self, timeout_s: float, memory: int) -> Any:
+        """The next message.
+
+        Raises EOFError or ConnectionError if the child ends first, TimeoutError, or OverMemoryError
+        if it holds more than `memory` bytes.
+        """
+        deadline = time.monotonic() + timeout_s
+
+        def wait() -> None:
+            while not select.select([self.connection], [], [], POLL_S)[0]:
+                if time.monotonic() > deadline:
+                    raise TimeoutError
+                if own_memory(self.pid) > memory:
+                    raise OverMemoryError
+                # A process that it has started may hold the connection open after its death.
+                if self._ended() and not select.select([self.connection], [], [], 0)[0]:
+                    raise EOFError
+
+        return array_messages.receive(self.connection, wait)
+
+    def end(self) -> int:
+        """Kill the child unless it has ended; its exit status, or minus the signal's number."""
+        self.connection.close()
+        # One that has closed its end is past the point where a signal could change its status.
+        os.kill(self.pid, signal.SIGKILL)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+    def release(self) -> None:
+        """Done with it. It has nothing to save, and unloading a runtime takes a second."""
+        self.end()
+
+    def _ended(self) -> bool:
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def _live(connection: socket.socket, load: Load, parent: int) -> None:
+    """The child's life: it leaves without the parent's clean-up handlers."""
+    status = 1
+    try:
+        end_with(parent)
+        prepare()
+        kind, value = outcome(load)
+        if kind == "result":
+            about, run = value
+            array_messages.send(connection, ("result", about))
+            serve(connection, run)
+        else:
+            array_messages.send(connection, (kind, value))
+        status = 0
+    except SystemExit as error:
+        status = error.code if isinstance(error.code, int) else 1
+    except BaseException:  # noqa: BLE001 - handed on: into the log, and as the exit status
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def prepare() -> None:
+    """Make this process one whose death tells something, and is told by its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: the parent says what becomes of it
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    faulthandler.enable(2)  # the log says where the model died
+
+
+def serve(connection: socket.socket, run: Run) -> None:
+    """Answer each message (a list of items) with `run`'s results, until the other end is gone."""
+    while True:
+        try:
+            items = array_messages.receive(connection)
+        except (EOFError, ConnectionError):
+            return
+        array_messages.send(connection, outcome(run, items))
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def outcome(function: Callable[..., Any], *arguments: object) -> tuple[str, object]:
+    """What `function` returns or raises, as a message; out of memory, the process ends."""
+    try:
+        return "result", function(*arguments)
+    except MemoryError:
+        os._exit(DIED_OF_MEMORY)
+    except SystemExit:
+        raise
+    except BaseException as error:  # noqa: BLE001 - handed on, raised in the parent
+        if any(words in str(error) for words in _NO_MEMORY):
+            os._exit(DIED_OF_MEMORY)
+        return _as_message(error)
+
+
+def _as_message(error: BaseException) -> tuple[str, object]:
+    """An exception as itself if its class is Python's or ours and it pickles, else as text.
+
+    Unpickling another's would import a library into the parent that has no place there.
+    """
+    text = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
+    if type(error).__module__.partition(".")[0] in ("builtins", "ferrari"):
+        try:
+            copy = pickle.loads(pickle.dumps(error))
+        except (TypeError, AttributeError, pickle.PicklingError):
+            return "error", text
+        copy.add_note(f"In the model's process:\n{text}")
+        return "raise", copy
+    return "error", text

@@ -1,0 +1,1 @@
+"""What made each table, what happened in each run, and where each image comes from."""

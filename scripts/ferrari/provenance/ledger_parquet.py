@@ -1,0 +1,122 @@
+"""All tables of all stages as one Parquet file: one row each, text as text, numbers as numbers.
+
+Same tables, same bytes: rows come in the order of the stages, then of the clips, then as each table
+has them; row groups are of one size, and nothing in the file depends on the clock.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ferrari.common.atomic_files import clear_leftovers, naming
+from ferrari.ledger import tables
+from ferrari.ledger.columns import CORE
+from ferrari.ledger.item_ids import clip_of
+
+ROWS = 1 << 16  # a row group
+#: Columns that hold numbers in every stage that has them; what is empty is null.
+WHOLE = frozenset(
+    (
+        *("bytes", "coded_width", "coded_height", "width", "height", "rotation", "frames", "vfr"),
+        *("pts", "frame", "interlaced", "bit_depth", "frames_decoded", "decode_errors"),
+        *("crop_x1", "crop_y1", "crop_x2", "crop_y2", "frame_width", "frame_height"),
+        *("refined", "foreground", "variant", "seed", "offset_x", "offset_y", "clip_tokens"),
+        *("upscaled", "source_width", "source_height"),
+    )
+)
+REAL = frozenset(
+    (
+        *("fps", "duration_s", "declared_duration_s", "bitrate_kbps", "largest_gap_s", "start_s"),
+        *("time_s", "sharpness", "confidence", "x1", "y1", "x2", "y2"),
+        *("subject_fraction", "edge_fraction", "scale", "lightness"),
+    )
+)
+Source = tuple[str, str, str]  # stage, video (empty for a table over the whole set), path
+
+
+def write_parquet(path: str | os.PathLike, sources: Iterable[Source]) -> int:
+    """Write the rows of all `sources`, in their order, and return how many there are.
+
+    Columns: stage, table (its name, which tells packages apart), video (of every row; empty for a
+    picture of the user's own), then the union of the tables' columns. Bytes of a file name that are
+    no UTF-8 are spelled out (`\\udcff`). Raises LedgerError for a cell that is no number in a
+    column of numbers.
+    """
+    path, sources = Path(path), list(sources)
+    columns = _columns(sources)
+    schema = pa.schema([(name, _type(name)) for name in columns])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    clear_leftovers(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    count = 0
+    try:
+        with naming(path), pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+            for rows in _groups(_rows(sources)):
+                arrays = [_array(name, rows) for name in columns]
+                writer.write_table(pa.Table.from_arrays(arrays, schema=schema), row_group_size=ROWS)
+                count += len(rows)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return count
+
+
+def _columns(sources: Iterable[Source]) -> list[str]:
+    """The columns of the file: each name once, where it first comes."""
+    names = dict.fromkeys(("stage", "table", "video", *CORE))
+    for header in dict.fromkeys(tuple(next(tables.iter_lines(path))) for _, _, path in sources):
+        names |= dict.fromkeys(header)
+    return list(names)
+
+
+def _type(column: str) -> pa.DataType:
+    if column in WHOLE:
+        return pa.int64()
+    return pa.float64() if column in REAL else pa.string()
+
+
+def _rows(sources: Iterable[Source]) -> Iterator[dict[str, str]]:
+    for stage, video, path in sources:
+        name = {"stage": stage, "table": Path(path).stem}
+        for row in tables.iter_table(path):
+            own = video or row.get("video") or clip_of(row.get("item", ""))
+            yield {**row, **name, "video": own}
+
+
+def _groups(rows: Iterator[dict[str, str]]) -> Iterator[list[dict[str, str]]]:
+    group: list[dict[str, str]] = []
+    for row in rows:
+        group.append(row)
+        if len(group) == ROWS:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _array(column: str, rows: list[dict[str, str]]) -> pa.Array:
+    cells = [row.get(column) or None for row in rows]
+    if column in WHOLE:
+        return pa.array(_numbers(column, cells, int, rows), pa.int64())
+    if column in REAL:
+        return pa.array(_numbers(column, cells, float, rows), pa.float64())
+    texts = (cell and cell.encode("utf-8", "backslashreplace").decode() for cell in cells)
+    return pa.array(texts, pa.string())
+
+
+def _numbers(column: str, cells: list, kind: Callable, rows: list[dict[str, str]]) -> list:
+    numbers = []
+    for cell, row in zip(cells, rows, strict=True):
+        try:
+            numbers.append(None if cell is None else kind(cell))
+        except ValueError as error:
+            raise tables.LedgerError(
+                f"{row['stage']} row {row.get('item')}: {column} is {cell!r}, which is no number: "
+                f"the table {row['table']} is damaged; delete it, and the next run makes it anew"
+            ) from error
+    return numbers

@@ -1,0 +1,157 @@
+"""Stamps: for each table, what it was when its job wrote it, and what it was made from.
+
+`<dataset>/stamps/<table's path>.json` holds the SHA-256 of the table, how many rows it has, the
+digests of the tables it was made from, the code, the settings and the libraries that made it, and
+the digests of files beside it that no row lists. Images are pinned by their rows, rows by the
+table, the table by its stamp, and the stamp by a digest of itself: so any changed bit shows
+(`verify`), and each step's code and settings can be told years later (`trace`). Nothing in it
+depends on the machine or the clock.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from ferrari.common.atomic_files import sha256_bytes, sha256_file, write_text
+from ferrari.common.foreign_files import is_desktop_file, is_leftover, is_trainer_file
+from ferrari.ledger import tables
+
+FOLDER = "stamps"
+#: Params of a rule that say where something lies: they differ from machine to machine.
+_PLACES = frozenset({"raw", "raw_state", "raw_folder", "folder", "code"})
+_DECODING = ("av", "decord", "numpy", "opencv-python-headless", "pillow")
+_NETWORKS = ("torch", "ultralytics-opencv-headless", "openvino", "onnxruntime", "onnxruntime-gpu")
+#: Distributions that decide the bytes of a rule's output.
+LIBRARIES = {
+    "probe": ("av",),
+    "extract": _DECODING,
+    "crop": ("numpy", "opencv-python-headless", "pillow", *_NETWORKS),
+    "mask": ("numpy", "opencv-python-headless", "pillow", "pymatting", *_NETWORKS),
+    "environments": ("numpy", "opencv-python-headless", "pillow"),
+    "augment": ("numpy", "opencv-python-headless", "pillow"),
+    "caption": ("pillow", "instant-clip-tokenizer", "transformers"),
+    "package": ("numpy", "opencv-python-headless", "pillow", "pyarrow"),
+}
+
+
+class StampError(ValueError):
+    """A stamp is missing, unreadable or not what was written."""
+
+
+def place(dataset: str | os.PathLike, table: str | os.PathLike) -> Path:
+    """Where the stamp of `table` (a path at or below `dataset`) lies."""
+    relative = Path(os.path.relpath(table, dataset))
+    return Path(dataset) / FOLDER / relative.with_suffix(".json")
+
+
+def seal(job) -> None:
+    """Stamp the table of a Snakemake job (`snakemake` of a script) that has just written it."""
+    write(
+        table=job.output.table,
+        dataset=job.config["dataset"],
+        rule=job.rule,
+        code=job.params.code,
+        settings={key: value for key, value in job.params.items() if key not in _PLACES},
+        inputs=[str(path) for path in job.input],
+    )
+
+
+def write(
+    *,
+    table: str | os.PathLike,
+    dataset: str | os.PathLike,
+    rule: str,
+    code: str,
+    settings: Mapping[str, object],
+    inputs: Iterable[str],
+) -> None:
+    """Write the stamp of `table`; of `inputs`, the tables below `dataset` are recorded."""
+    table, dataset = Path(table), Path(dataset)
+    settings_text = json.dumps(settings, sort_keys=True, ensure_ascii=False, default=str)
+    made_from = {
+        name: sha256_file(path)
+        for path in sorted(set(inputs))
+        if not (name := os.path.relpath(path, dataset)).startswith("..") and path.endswith(".csv")
+    }
+    rows = tables.iter_table(table) if table.suffix == ".csv" else ()  # else: croissant.json
+    outcomes = Counter(row["outcome"] for row in rows)
+    stamp = {
+        "table": os.path.relpath(table, dataset),
+        "sha256": sha256_file(table),
+        "rows": dict(sorted(outcomes.items())),
+        "rule": rule,
+        "code": code,
+        "settings": json.loads(settings_text),
+        "settings_sha256": sha256_bytes(settings_text.encode("utf-8", "surrogateescape")),
+        "libraries": versions(rule),
+        "inputs": made_from,
+        "files": _unlisted(table, dataset, made_from),
+    }
+    stamp["stamp_sha256"] = _own_digest(stamp)
+    write_text(place(dataset, table), _text(stamp))
+
+
+def read(path: str | os.PathLike) -> dict:
+    """A stamp, after checking that it is what was written; raises StampError."""
+    try:
+        text = Path(path).read_bytes().decode("utf-8", "surrogateescape")
+        stamp = json.loads(text)
+    except OSError as error:
+        raise StampError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise StampError(f"{path} is no stamp: {error}") from error
+    as_written = isinstance(stamp, dict) and text == _text(stamp)
+    if not as_written or stamp.pop("stamp_sha256", None) != _own_digest(stamp):
+        raise StampError(f"{path} is not as it was written: its own digest differs")
+    return stamp
+
+
+def _text(stamp: Mapping) -> str:
+    return json.dumps(stamp, indent=1, ensure_ascii=False) + "\n"
+
+
+def _own_digest(stamp: Mapping) -> str:
+    text = json.dumps(stamp, sort_keys=True, ensure_ascii=False)
+    return sha256_bytes(text.encode("utf-8", "surrogateescape"))
+
+
+def versions(rule: str) -> dict[str, str]:
+    """The versions of the libraries that decide the bytes of a rule's output."""
+    found = ((name, _version(name)) for name in LIBRARIES.get(rule, ()))
+    return {name: number for name, number in found if number}
+
+
+@functools.cache
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:  # another build's name (onnxruntime-gpu), or not needed here
+        return None
+
+
+def _unlisted(table: Path, dataset: Path, known: Iterable[str]) -> dict[str, str]:
+    """Digests of files in the table's folder that no row lists with a digest, nor is `known`.
+
+    Tables with a stamp of their own (`videos/` beside `videos.csv`, with clips that are gone) and
+    what trainers, desktops and killed jobs left are no part of it.
+    """
+    folder = table.with_suffix("")
+    if not folder.is_dir():
+        return {}
+    listed = {path for row in tables.iter_table(table) for path, _ in tables.files_of(row)}
+    listed.update(known)
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name, within = os.path.relpath(path, dataset), path.relative_to(folder)
+        others = is_trainer_file(within) or is_desktop_file(path.name)
+        if others or not path.is_file() or name in listed:
+            continue
+        if not (any(map(is_leftover, within.parts)) or place(dataset, path).is_file()):
+            found[name] = sha256_file(path)
+    return found

@@ -1,0 +1,230 @@
+"""What led to an image, and what became of a clip, a frame or a crop, read off the tables.
+
+Item ids hold their ancestry (`item_ids`), so each step is one row of one table of one clip; what is
+sorted by item (the final table, the packages) is searched by byte offset. Nothing is read into
+memory whole.
+"""
+
+from __future__ import annotations
+
+import difflib
+import heapq
+import os
+import re
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ferrari.ledger import item_ids, stages
+from ferrari.ledger import tables as ledger_tables
+from ferrari.ledger.item_ids import Item, parse
+from ferrari.ledger.stages import FINAL_CSV, FOLDERS
+from ferrari.provenance import table_stamps
+from ferrari.provenance.descendants import Fate, follow
+from ferrari.provenance.row_lookup import Table
+
+#: The stage whose table has an item's own row, by its kind.
+_LEVELS = {"clip": "probe", "frame": "extract", "crop": "crop", "image": "caption"}
+
+
+class UnknownItemError(LookupError):
+    """Nothing in the dataset has this id or name; `near` are the nearest that there are."""
+
+    def __init__(self, asked: str, near: list[str]) -> None:
+        super().__init__(asked)
+        self.near = near
+
+
+@dataclass
+class Step:
+    """One stage's row of the item or its ancestor, and how its table was made."""
+
+    stage: str
+    table: str
+    row: dict[str, str]
+    made: dict = field(default_factory=dict)  # the stamp, less what says nothing here
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Trace:
+    """The answer: the steps that led to the item, and what came after it."""
+
+    asked: str
+    item: str
+    kind: str
+    steps: list[Step]
+    raw: dict[str, object]
+    packages: list[dict[str, str]]
+    fates: list[Fate]
+
+
+class Dataset:
+    """A dataset's tables; `raw` is the folder of raw clips."""
+
+    def __init__(self, root: str | os.PathLike, raw: str | os.PathLike) -> None:
+        self.root, self.raw = Path(root), Path(raw)
+        self._digests: dict[str, str] = {}
+
+    def trace(self, asked: str, limit: int | None = 40) -> Trace:
+        """Everything known of `asked`: an id, a file's name or a path; `limit` bounds each list.
+
+        Raises UnknownItemError.
+        """
+        item = self.identify(asked)
+        steps = [step for stage in FOLDERS if (step := self._step(stage, item))]
+        if not any(step.row["item"] == item.id for step in steps):
+            raise UnknownItemError(asked, self._near(asked, item))
+        steps += self._final_step(item)
+        packages = list(self._packages(item)) if item.variant else []
+        fates = [] if item.variant else self._fates(item, limit)
+        return Trace(asked, item.id, item.kind, steps, self._raw(steps[0].row), packages, fates)
+
+    def identify(self, asked: str) -> Item:
+        """The item that an id, a file name or a path stands for; raises UnknownItemError."""
+        name = Path(asked).name
+        stem = re.split(r"[._]", name)[0]  # ids hold no dot; a trainer's cache adds `_...`
+        for candidate in (asked, *self._as_raw(asked), stem):
+            if re.fullmatch(item_ids.VIDEO_ID, candidate) and self._has(candidate):
+                return Item(candidate)
+            item = parse(candidate)
+            if item and self._has(item.video):
+                return item
+        for row in self._videos():
+            if row["file"] == asked or Path(row["file"]).name == name:
+                return Item(row["item"])
+        raise UnknownItemError(asked, self._near(asked, None))
+
+    def _as_raw(self, asked: str) -> Iterator[str]:
+        """Ids that a raw file would have: by its path below the raw folder, in any spelling."""
+        raw, path = os.path.abspath(self.raw), os.path.abspath(asked)
+        if path.startswith(raw + os.sep):
+            yield item_ids.video_id(os.path.relpath(path, raw))
+        yield item_ids.video_id(asked)
+
+    def _has(self, video: str) -> bool:
+        return (self.root / stages.table("probe", video)).is_file()
+
+    def _videos(self) -> Iterator[dict[str, str]]:
+        table = self.root / "videos.csv"
+        return ledger_tables.iter_table(table) if table.is_file() else iter(())
+
+    def _step(self, stage: str, item: Item) -> Step | None:
+        """The stage's row of the item or its ancestor; None where there is none (yet)."""
+        table = stages.table(stage, item.video)
+        wanted = item.at(stage)
+        if not wanted or not (self.root / table).is_file():
+            return None
+        with Table(self.root / table) as opened:
+            row = opened.find(wanted)
+        return row and self._with_stamp(Step(stage, table, row))
+
+    def _final_step(self, item: Item) -> list[Step]:
+        if not item.variant or not (self.root / FINAL_CSV).is_file():
+            return []
+        with Table(self.root / FINAL_CSV) as opened:
+            row = opened.find_sorted(item.variant)
+        return [self._with_stamp(Step("final", FINAL_CSV, row))] if row else []
+
+    def _with_stamp(self, step: Step) -> Step:
+        """Fill in how the step's table was made, and say where that no longer holds."""
+        digest = self._digest(step.table)
+        try:
+            stamp = table_stamps.read(table_stamps.place(self.root, self.root / step.table))
+        except table_stamps.StampError as error:
+            step.warnings.append(f"{error}; run make verify")
+            return step
+        if stamp["sha256"] != digest:
+            step.warnings.append(
+                f"{step.table} is not what its job wrote (its SHA-256 differs): run make verify"
+            )
+        for name, then in stamp["inputs"].items():
+            if name in self._digests and self._digests[name] != then:
+                step.warnings.append(
+                    f"{step.table} was made from another state of {name}: run the pipeline again"
+                )
+        told = ("rule", "code", "settings", "settings_sha256", "libraries")
+        step.made = {key: stamp[key] for key in told}
+        return step
+
+    def _digest(self, table: str) -> str:
+        if table not in self._digests:
+            with Table(self.root / table) as opened:
+                self._digests[table] = opened.sha256()
+        return self._digests[table]
+
+    def _raw(self, probe: Mapping[str, str]) -> dict[str, object]:
+        """Whether the raw file is still there, with the size that was recorded."""
+        path = self.raw / probe["file"]
+        try:
+            size = path.stat().st_size
+        except OSError as error:
+            return {"path": str(path), "there": False, "fault": error.strerror}
+        same = probe["bytes"] in ("", str(size))
+        return {"path": str(path), "there": True, "bytes": size, "same_size": same}
+
+    def _manifests(self) -> Iterator[str]:
+        """The packages' manifests, relative to the dataset."""
+        for path in sorted((self.root / FINAL_CSV).parent.glob("*.csv")):
+            if path.name != Path(FINAL_CSV).name:
+                yield path.relative_to(self.root).as_posix()
+
+    def _packages(self, item: Item) -> Iterator[dict[str, str]]:
+        for manifest in self._manifests():
+            with Table(self.root / manifest) as opened:
+                row = opened.find_sorted(item.variant)
+            if row:
+                step = self._with_stamp(Step("package", manifest, row))
+                told = ("outcome", "reason", "value", "path", "mask_path", "caption_path")
+                warned = {"warning": "; ".join(step.warnings)} if step.warnings else {}
+                yield {"package": Path(manifest).stem} | {key: row[key] for key in told} | warned
+
+    def _fates(self, item: Item, limit: int | None) -> list[Fate]:
+        """One fate for each stage below the item's own, the final table and each package."""
+        below = list(FOLDERS)[list(FOLDERS).index(_LEVELS[item.kind]) + 1 :]
+        tables = {stages.table(stage, item.video): stage for stage in below} | {FINAL_CSV: "final"}
+        tables |= dict.fromkeys(self._manifests(), "package")
+        there = [table for table in tables if (self.root / table).is_file()]
+        alike = next((self.root / FOLDERS["probe"]).glob(f"{item.id}-*.csv"), None)
+        with ThreadPoolExecutor(1) as pool:
+            hashing = [pool.submit(self._digest, table) for table in there]  # beside the counting
+            fates = []
+            for table in there:
+                with Table(self.root / table) as opened:
+                    fates.append(follow(opened, tables[table], table, item, limit, alike is None))
+        for done in hashing:
+            done.result()
+        for fate in fates:
+            fate.warnings = self._with_stamp(Step(fate.stage, fate.table, {})).warnings
+        return fates
+
+    def _near(self, asked: str, item: Item | None) -> list[str]:
+        """Up to three ids, or raw files' names, that look most like what was asked for."""
+        if item is None:
+            ids = (path.stem for path in (self.root / FOLDERS["probe"]).glob("*.csv"))
+            known = sorted({*ids, *(row["file"] for row in self._videos())})
+            return difflib.get_close_matches(asked, known, n=3, cutoff=0.5)
+        parent = item.video
+        for stage, own in (("extract", item.frame), ("crop", item.crop), ("augment", item.variant)):
+            if own and not self._step(stage, item):
+                return self._nearest_below(parent, stage, own, item.video)
+            parent = own or parent
+        return [parent]
+
+    def _nearest_below(self, parent: str, stage: str, own: str, video: str) -> list[str]:
+        """Those of a stage's ids below `parent` that come nearest to `own`; else the parent."""
+        table = self.root / stages.table(stage, video)
+        if not table.is_file():
+            return [parent]
+        number = _last_number(own)
+        with Table(table) as opened:
+            heads = (record.split(b",", 1)[0] for record in opened.records())
+            ids = (head.decode("utf-8", "replace") for head in heads)
+            below = (name for name in ids if name.startswith(parent + "-"))
+            close = heapq.nsmallest(50, below, key=lambda name: abs(_last_number(name) - number))
+        return difflib.get_close_matches(own, close, n=3) or [parent]
+
+
+def _last_number(item: str) -> int:
+    return int(re.search(r"([0-9]*)$", item)[1] or 0)

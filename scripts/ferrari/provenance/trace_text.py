@@ -1,0 +1,246 @@
+"""A trace as text for people: one block a step, what is known of it, and how its table was made."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+
+from ferrari.common.visible_text import shown
+from ferrari.provenance.descendants import Fate
+from ferrari.provenance.trace import Step, Trace
+
+_WIDTH, _LABEL = 100, 14
+_LONGEST = 20_000  # characters of one fact: settings are long
+Facts = list[tuple[str, str]]
+Row = Mapping[str, str]
+
+
+def render(trace: Trace) -> str:
+    """The whole answer."""
+    lines = [f"{trace.item}: {_what(trace)}", ""]
+    for step in trace.steps:
+        lines += _step_lines(step, trace)
+    if trace.packages:
+        lines += ["packages", *_facts_lines(_package_facts(trace)), ""]
+    if trace.fates:
+        lines += [f"what became of the {trace.kind}", *_fates_lines(trace.fates)]
+    elif trace.kind == "image" and not trace.packages:
+        lines += ["packages", *_facts_lines([("", "no package holds it")]), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _what(trace: Trace) -> str:
+    if trace.kind != "image":
+        return f"a {trace.kind}" if trace.kind != "clip" else "a raw clip"
+    last = trace.steps[-1]
+    if last.stage == "final" and last.row["outcome"] == "kept":
+        return "an image of the final dataset"
+    return f"an image that ended at stage {last.stage}: {_verdict(last.row)}"
+
+
+def _step_lines(step: Step, trace: Trace) -> Iterator[str]:
+    title, facts = _STEPS[step.stage]
+    own = f"   {step.row['item']}" if step.stage != "probe" else ""
+    yield f"{title}{own}"
+    known = [("verdict", _verdict(step.row)), *facts(step.row, step.made, trace)]
+    if step.row["sha256"] and step.stage not in ("probe", "caption", "final"):
+        known += [("file", step.row["path"]), ("sha256", step.row["sha256"])]
+    yield from _facts_lines([*known, ("table", step.table), *_made(step)])
+    yield ""
+
+
+def _facts_lines(facts: Facts) -> Iterator[str]:
+    for label, text in facts:
+        if text:
+            yield textwrap.fill(
+                shown(text, _LONGEST),
+                _WIDTH,
+                initial_indent=f"  {label:<{_LABEL}}",
+                subsequent_indent=" " * (_LABEL + 2),
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+
+
+def _made(step: Step) -> Facts:
+    """How the step's table was made, and what is wrong with it."""
+    facts: Facts = []
+    if step.made:
+        made = step.made
+        rule = f"rule {made['rule']}, code {made['code']}, settings {made['settings_sha256'][:16]}"
+        facts.append(("made by", rule))
+        facts.append(("settings", json.dumps(made["settings"], sort_keys=True, ensure_ascii=False)))
+        facts.append(("libraries", ", ".join(f"{k} {v}" for k, v in made["libraries"].items())))
+    return facts + [("WARNING", warning) for warning in step.warnings]
+
+
+def _verdict(row: Row) -> str:
+    """Outcome, reason, and the value beside its threshold where there is one."""
+    text = row["outcome"] if row["reason"] in ("", "OK") else f"{row['outcome']} {row['reason']}"
+    if row["value"] and row["threshold"]:
+        return f"{text} (value {row['value']}, threshold {row['threshold']})"
+    return f"{text} ({row['value']})" if row["value"] else text
+
+
+def _probe_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
+    raw = trace.raw
+    state = f"gone ({raw.get('fault')})"
+    if raw["there"]:
+        state = (
+            "there, with the size that was recorded"
+            if raw["same_size"]
+            else (f"there, but {raw['bytes']} bytes now: it is another file")
+        )
+    shown = f"{row['width']}x{row['height']} as shown, rotation {row['rotation']}, SAR {row['sar']}"
+    rate = f"{row['fps']} fps{', variable' if row['vfr'] == '1' else ''}"
+    length = f"{row['duration_s']} s, {row['frames']} frames, {row['bitrate_kbps']} kbit/s"
+    return [
+        ("file", row["file"]),
+        ("sha256", row["sha256"]),
+        ("now", f"{raw['path']}: {state}"),
+        ("bytes", row["bytes"]),
+        ("codec", " ".join(filter(None, (row["codec"], row["pix_fmt"], row["container"])))),
+        ("picture", shown if row["width"] else ""),
+        ("time", f"{rate}; {length}" if row["fps"] else ""),
+        ("detail", row["detail"]),
+    ]
+
+
+def _extract_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
+    version = row["decoder_version"]
+    return [
+        ("moment", f"{row['time_s']} s, pts {row['pts']}, frame {row['frame']}"),
+        ("decoder", f"{row['decoder']} ({version})" if version else row["decoder"]),
+        ("why that one", row["decoder_reason"] or "the first that the settings name"),
+        ("put right", _put_right(row)),
+        ("decoded", f"{row['frames_decoded']} frames, {row['decode_errors']} errors"),
+        ("sharpness", row["sharpness"]),
+        ("detail", row["detail"]),
+    ]
+
+
+def _put_right(row: Row) -> str:
+    interlaced = "interlaced" if row["interlaced"] == "1" else "progressive"
+    light = f"{row['transfer']} {row['matrix']} {row['bit_depth']} bit".strip()
+    return f"rotation {row['rotation']}, SAR {row['sar']}, {interlaced}, {light}"
+
+
+def _crop_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
+    box = ", ".join(row[key] for key in ("x1", "y1", "x2", "y2"))
+    cut = ", ".join(row[f"crop_{key}"] for key in ("x1", "y1", "x2", "y2"))
+    of = f"{row['frame_width']}x{row['frame_height']}"
+    return [
+        ("box", f"{box} of {of} px, {row['class_name']}" if row["x1"] else ""),
+        ("confidence", row["confidence"]),
+        ("cut out", f"{cut} (the box, padded)" if row["crop_x1"] else ""),
+        ("detector", f"{row['detector']} on {row['device']}"),
+        ("weights", f"sha256 {row['weights_sha256']}" if row["weights_sha256"] else ""),
+        ("detail", row["detail"]),
+    ]
+
+
+def _mask_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
+    settings = made.get("settings", {}).get("settings", {})
+    band = f", in a band of {settings['edge_px']} px" if "edge_px" in settings else ""
+    refined = f"refined by matting{band}" if row["refined"] == "1" else "the network's own"
+    colours = "estimated at the edge" if row["foreground"] == "1" else "the crop's own"
+    return [
+        ("segmenter", f"{row['segmenter']} on {row['device']}"),
+        ("weights", f"sha256 {row['weights_sha256']}" if row["weights_sha256"] else ""),
+        ("alpha", refined),
+        ("colours", colours),
+        ("subject", f"{row['subject_fraction']} of the crop, edge {row['edge_fraction']}"),
+        ("detail", row["detail"]),
+    ]
+
+
+def _augment_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
+    colour = f", {row['colour_name']} {row['colour_rgb']}" if row["colour_rgb"] else ""
+    drawn = f" (drawn: {row['wanted_kind']})" if row["wanted_kind"] != row["kind"] else ""
+    scene = (
+        f"{row['environment']}, sha256 {row['environment_sha256']}" if row["environment"] else ""
+    )
+    place = f"scale {row['scale']}, offset {row['offset_x']}, {row['offset_y']}"
+    return [
+        ("recipe", f"{row['kind']}{drawn}{colour}: {row['background']}"),
+        ("scene of", scene),
+        ("subject", f"{place}, on {row['width']}x{row['height']} px"),
+        ("seed", row["seed"]),
+        ("mask", row["mask_path"]),
+        ("mask sha256", row["mask_sha256"]),
+        ("detail", row["detail"]),
+    ]
+
+
+def _caption_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
+    settings = made.get("settings", {}).get("caption", {})
+    why = [f"framing {row['framing']} from the box", f"background from the recipe ({row['kind']})"]
+    if row["facing"]:
+        why.insert(1, f"facing{row['facing']}")
+    return [
+        ("caption", row["caption"]),
+        ("source", f"{row['caption_source']}, {row['clip_tokens']} CLIP tokens"),
+        *([("in place of", row["replaced_caption"])] if row["replaced_caption"] else []),
+        ("template", _templates_said(settings.get("template", ""))),
+        ("because", "; ".join(why) if row["caption"] else ""),
+        ("removed words", row["removed_words"] or "none"),
+    ]
+
+
+def _templates_said(setting: str | list[str]) -> str:
+    return setting if isinstance(setting, str) else "one of: " + " | ".join(setting)
+
+
+def _final_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
+    return [("image", row["path"]), ("sha256", row["sha256"])]
+
+
+def _package_facts(trace: Trace) -> Facts:
+    facts: Facts = []
+    for held in trace.packages:
+        if held["outcome"] != "kept":
+            text = " ".join(filter(None, (held["outcome"], held["reason"], held["value"])))
+        else:
+            text = f"{held['path']}; mask {held['mask_path']}; caption {held['caption_path']}"
+        facts.append((held["package"], text))
+        facts.append(("WARNING", held.get("warning", "")))
+    return facts
+
+
+def _fates_lines(fates: list[Fate]) -> Iterator[str]:
+    for fate in fates:
+        counts = ", ".join(f"{count} {what}" for what, count in fate.counts.items())
+        yield from _facts_lines([(_label(fate), counts or "nothing came this far")])
+        yield from _facts_lines([("WARNING", warning) for warning in fate.warnings])
+    for fate in fates:
+        hidden = sum(n for what, n in fate.counts.items() if what != "kept") - len(fate.refused)
+        if fate.refused and fate.stage != "package":
+            yield f"\nrefused at {fate.stage}"
+            yield from (f"  {shown(row['item'])}   {_verdict(row)}" for row in fate.refused)
+            yield from _more(hidden)
+    for fate in fates:
+        if fate.final:
+            yield "\nin the final dataset"
+            yield from (f"  {shown(item)}" for item in fate.final)
+            yield from _more(fate.counts.get("kept", 0) - len(fate.final))
+
+
+def _more(hidden: int) -> Iterator[str]:
+    if hidden > 0:
+        yield f"  ... and {hidden} more: add --all to see them (make trace ITEM=... ALL=1)"
+
+
+def _label(fate: Fate) -> str:
+    return fate.table.rpartition("/")[2][:-4] if fate.stage == "package" else fate.stage
+
+
+_STEPS: dict[str, tuple[str, Callable[[Row, Mapping, Trace], Facts]]] = {
+    "probe": ("0 raw clip", _probe_facts),
+    "extract": ("1 frame", _extract_facts),
+    "crop": ("2 crop", _crop_facts),
+    "mask": ("3 cut-out", _mask_facts),
+    "augment": ("4 image", _augment_facts),
+    "caption": ("5 caption", _caption_facts),
+    "final": ("5 final verdict", _final_facts),
+}

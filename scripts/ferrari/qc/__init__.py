@@ -1,0 +1,1 @@
+"""Measurements and checks behind the reports."""

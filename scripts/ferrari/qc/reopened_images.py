@@ -1,0 +1,140 @@
+"""Images of a stage opened again from the disk, in a pool of threads.
+
+OpenCV, Pillow and hashlib let go of Python's lock, and only a few images are in memory at once,
+however many there are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+
+from ferrari.common.atomic_files import sha256_bytes
+from ferrari.common.progress import Progress
+from ferrari.images import image_files
+from ferrari.reports.checks import Check, none_of
+
+Item = TypeVar("Item")
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An image file opened again: `pixels` is None and `fault` says why where it could not be."""
+
+    pixels: np.ndarray | None
+    sha256: str
+    fault: str
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels; (0, 0) if unreadable."""
+        return (0, 0) if self.pixels is None else (self.pixels.shape[1], self.pixels.shape[0])
+
+    @property
+    def mode(self) -> str:
+        """'L', 'RGB', 'RGBA', or '' if unreadable."""
+        if self.pixels is None:
+            return ""
+        return {2: "L"}.get(self.pixels.ndim) or {3: "RGB", 4: "RGBA"}[self.pixels.shape[2]]
+
+
+def reopen(dataset: Path, path: str) -> Opened:
+    """Read and decode `path` (relative to the dataset) to its last pixel; never raises for it."""
+    try:
+        data = (Path(dataset) / path).read_bytes()
+    except OSError as error:
+        return Opened(None, "", f"cannot be read: {error.strerror}")
+    digest = sha256_bytes(data)
+    try:
+        return Opened(image_files.decode(data, name=path), digest, "")
+    except image_files.ImageReadError as error:
+        return Opened(None, digest, str(error))
+
+
+def in_threads(
+    work: Callable[[Item], Found],
+    items: Iterable[Item],
+    what: str,
+    total: int | None = None,
+    workers: int | None = None,
+) -> Iterator[Found]:
+    """`map(work, items)` on all cores, in order, with a bounded number of items under way."""
+    workers = workers or len(os.sched_getaffinity(0))
+    progress = Progress(what, total)
+    under_way: deque = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        for item in items:
+            under_way.append(pool.submit(work, item))
+            if len(under_way) >= 4 * workers:
+                yield under_way.popleft().result()
+                progress.step()
+        while under_way:
+            yield under_way.popleft().result()
+            progress.step()
+
+
+def inspect(
+    dataset: Path,
+    rows: pd.DataFrame,
+    columns: Sequence[str],
+    look: Callable[[Path, tuple], dict],
+    what: str,
+) -> pd.DataFrame:
+    """`look(dataset, cells)` for each row's `columns`, in threads; the answers as a frame.
+
+    The frame has the index of `rows`, so that the two can be put side by side.
+    """
+    cells = rows[list(columns)].itertuples(index=False, name=None)
+    found = list(in_threads(lambda one: look(dataset, one), cells, what, total=len(rows)))
+    if not found:
+        return pd.DataFrame({"fault": pd.Series(dtype="str"), "sha_ok": pd.Series(dtype=bool)})
+    return pd.DataFrame(found, index=rows.index)
+
+
+def readable_checks(what: str, rows: pd.DataFrame, seen: pd.DataFrame) -> list[Check]:
+    """Every file decodes, and is the very bytes that its row names (`seen`: fault, sha_ok)."""
+    broken = rows["item"][(seen["fault"] != "").to_numpy(dtype=bool)]
+    changed = rows["item"][(~seen["sha_ok"].astype(bool)).to_numpy(dtype=bool)]
+    return [
+        none_of(
+            f"{what}_readable",
+            broken,
+            len(rows),
+            "Each file was opened again from the disk and decodes to its last pixel.",
+        ),
+        none_of(
+            f"{what}_unchanged",
+            changed,
+            len(rows),
+            "The SHA-256 of each file on the disk is the one in its row.",
+        ),
+    ]
+
+
+def scene_share(picture_rgb: np.ndarray, scene_rgb: np.ndarray, where: np.ndarray) -> float:
+    """Share of the pixels `where` (HxW bool) at which a picture still shows the scene.
+
+    A pixel counts if it equals the scene's exactly and differs from its left neighbour: a flat
+    or black fill that happens to meet a flat or black scene carries nothing of it.
+    """
+    total = int(where.sum())
+    if not total:
+        return 0.0
+    same = (picture_rgb == scene_rgb).all(axis=2)
+    textured = np.zeros(where.shape, bool)
+    textured[:, 1:] = (picture_rgb[:, 1:] != picture_rgb[:, :-1]).any(axis=2)
+    return float((same & textured & where).sum() / total)
+
+
+def flags(seen: pd.DataFrame, name: str) -> np.ndarray:
+    """A column of `inspect`'s answers as booleans; empty where nothing was inspected."""
+    return seen[name].to_numpy(dtype=bool) if name in seen else np.zeros(len(seen), bool)

@@ -1,0 +1,202 @@
+"""The checks of QC8: are the embeddings those of the pixels, and do selection and splits hold?
+
+Nothing is taken from the plan: who is nearest to whom, and which clips are alike, is found out
+anew from the tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ferrari.curation.embeddings import described
+from ferrari.curation.neighbours import distance, nearest
+from ferrari.curation.splits import SPLITS, VALIDATION
+from ferrari.images import boxes, image_files
+from ferrari.qc import reopened_images, similarity, stage_tables
+from ferrari.qc.similarity import CutOuts, Pairs
+from ferrari.reports.checks import FAIL, PASS, WARN, Check, none_of
+
+#: Cut-outs computed again from their pixels, and left-out images whose neighbour is looked up.
+AGAIN, LOOKED_UP = 200, 2000
+#: Share of the cut-outs with a near-duplicate in another clip from which that is a WARN.
+MAX_ALIKE = 0.1
+_TOLERANCE = 1e-3
+
+
+def embedding_checks(root: Path, cutouts: CutOuts, kept: pd.DataFrame) -> list[Check]:
+    """Each kept image's cut-out has a sound embedding, and it is that of the pixels."""
+    some = cutouts.rows.iloc[:: max(1, -(-len(cutouts) // AGAIN))]
+    columns = ("path", "embedding", "phash", "lightness", "side")
+    seen = reopened_images.inspect(root, some, columns, look, "cut-outs described again")
+    total = kept["crop"].nunique()
+    return [
+        none_of(
+            "embeddings_sound",
+            cutouts.unsound,
+            total,
+            "The cut-out of each kept image has an embedding that can be read.",
+        ),
+        none_of(
+            "embeddings_follow_from_pixels",
+            some["item"][~reopened_images.flags(seen, "same")],
+            len(some),
+            "Computed again from the cut-outs' pixels (a sample of them), embedding, hash, "
+            "lightness and side are those of the table.",
+        ),
+    ]
+
+
+def look(dataset: Path, cells: tuple) -> dict:
+    """Describe one cut-out anew: is it `same` as its row says?"""
+    path, *said = cells
+    try:
+        rgba = image_files.read(dataset / path)
+    except (OSError, image_files.ImageReadError):
+        return {"same": False}
+    box = boxes.subject_box(rgba[..., 3]) if rgba.shape[-1] == 4 else None
+    found = described(rgba, box) if box else {}
+    names = ("embedding", "phash", "lightness", "side")
+    return {"same": [found.get(name) for name in names] == said}
+
+
+def likeness_checks(
+    kept: pd.DataFrame, cutouts: CutOuts, pairs: Pairs, settings: Mapping
+) -> list[Check]:
+    """No bytes twice; what is nearly the same across clips is counted, or gone if asked for."""
+    share = len(pairs.items) / max(1, len(cutouts))
+    found = [
+        none_of(
+            "no_image_twice",
+            kept["item"][kept["sha256"].duplicated()],
+            len(kept),
+            "No two final images have the same bytes.",
+        ),
+        Check(
+            "near_duplicates_across_clips",
+            WARN if share > MAX_ALIKE else PASS,
+            f"{len(pairs.items):,} of {len(cutouts):,} cut-outs",
+            f"at most {MAX_ALIKE:.0%}",
+            f"Cut-outs nearer than {settings['alike']:g} (curate.alike) to one of another clip. "
+            "curate.near_duplicates drops what is nearer than it.",
+            tuple(pairs.items[:20]),
+        ),
+    ]
+    if settings["near_duplicates"] is not None:
+        nobody = np.zeros(len(cutouts), int)
+        left = similarity.pairs_across(cutouts, settings["near_duplicates"], nobody)
+        found.append(
+            none_of(
+                "near_duplicates_dropped",
+                left.items,
+                len(cutouts),
+                "No cut-out is nearer than curate.near_duplicates to one of another clip.",
+            )
+        )
+    return found
+
+
+def side_labels(cutouts: CutOuts, kept: pd.DataFrame) -> np.ndarray:
+    """A number for the split of each cut-out, that of its images."""
+    split = kept.drop_duplicates("crop").set_index("crop")["split"]
+    return pd.factorize(split.reindex(cutouts.rows["item"]))[0]
+
+
+def split_checks(kept: pd.DataFrame, pairs: Pairs, settings: Mapping) -> list[Check]:
+    """Each kept image is in a split, and nothing that belongs together is in two."""
+    asked = settings["validation"]
+    found = [
+        none_of(
+            "each_image_in_a_split",
+            kept["item"][~kept["split"].isin(SPLITS)],
+            len(kept),
+            "Each kept image is in train or in val.",
+        )
+    ]
+    for name, column in (("cut-out", "crop"), ("clip", "video"), ("group", "group")):
+        named = kept[kept[column] != ""]
+        sides = named.groupby(column)["split"].nunique()
+        found.append(
+            none_of(
+                f"no_{name.replace('-', '')}_in_two_splits",
+                sides.index[sides > 1],
+                len(sides),
+                f"The images of one {name} are all in one split.",
+            )
+        )
+    share = (kept["split"] == VALIDATION).mean() if len(kept) else 0.0
+    wanted = kept["video"].nunique() > 1 and asked > 0
+    return [
+        *found,
+        none_of(
+            "no_near_duplicates_in_two_splits",
+            pairs.parted,
+            len(pairs.items),
+            "Cut-outs nearer than curate.alike are in one split, whatever clips they are from.",
+        ),
+        Check(
+            "validation_share",
+            WARN if wanted and share == 0 else PASS,
+            f"{share:.1%} of the images",
+            f"about {asked:.0%}" if asked else "none asked for",
+            "Whole groups of clips go to one side, so a small set hits the share roughly; none at "
+            "all where its clips are all one group.",
+        ),
+    ]
+
+
+def selection_checks(
+    chosen: pd.DataFrame,
+    gone: pd.DataFrame,
+    cut: pd.DataFrame,
+    cutouts: CutOuts,
+    settings: Mapping,
+) -> list[Check]:
+    """The budget holds and is used; each image left out names the nearest that stayed."""
+    budget, stay = settings["max_images"], stage_tables.kept(chosen)
+    over = int((gone["reason"] == "OVER_BUDGET").sum())
+    fits = budget is None and not over
+    fits |= budget is not None and len(stay) <= budget and (not over or len(stay) == budget)
+    looked_up = gone.iloc[:: max(1, -(-len(gone) // LOOKED_UP))]
+    return [
+        Check(
+            "budget_kept_and_used",
+            PASS if fits else FAIL,
+            f"{len(stay):,} kept, {over:,} over the budget",
+            "no limit" if budget is None else f"{budget:,}",
+            "No more images stay than curate.max_images, and none goes while there is room.",
+        ),
+        none_of(
+            "neighbours_of_left_out_stay",
+            gone["item"][~gone["neighbour"].isin(set(stay["item"]))],
+            len(gone),
+            "Each image that selection left out names an image that stayed.",
+        ),
+        none_of(
+            "neighbours_of_left_out_are_the_nearest",
+            looked_up["item"][~truly_nearest(looked_up, cut, cutouts)],
+            len(looked_up),
+            "Looked up anew (a sample of them), no image that stayed is nearer than the one named, "
+            "and that is as far as the row says.",
+        ),
+    ]
+
+
+def truly_nearest(gone: pd.DataFrame, cut: pd.DataFrame, cutouts: CutOuts) -> np.ndarray:
+    """True for each row whose named neighbour is the nearest, at the distance it says."""
+    own = similarity.of_items(stage_tables.kept(cut), gone["crop"])
+    places = own.places(gone["crop"])
+    named = cutouts.places(similarity.crops_of(gone["neighbour"]))
+    _, squares = nearest(own.vectors, cutouts.vectors)
+    true = np.zeros(len(gone), bool)
+    there = (places >= 0) & (named >= 0)
+    if not there.any():
+        return true
+    mine, theirs = own.vectors[places[there]], cutouts.vectors[named[there]]
+    to_named = distance(((mine.astype(float) - theirs) ** 2).sum(1))
+    least, said = distance(squares[places[there]]), gone["threshold"].to_numpy()[there]
+    true[there] = (to_named <= least + _TOLERANCE) & (np.abs(to_named - said) <= _TOLERANCE)
+    return true

@@ -1,0 +1,135 @@
+"""Named checks of the QC reports: what one says, its CSV, and the gate in front of packaging.
+
+A check is PASS, WARN or FAIL, with the figure that was measured beside the bound it was held to.
+A FAIL never fails the QC job, or there would be no page to look at; `enforce` is what stops
+packaging. This module is light (no pandas): the packaging stage imports it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from ferrari.ledger.tables import read_table, write_table
+
+PASS, WARN, FAIL = "PASS", "WARN", "FAIL"
+STATUSES = (PASS, WARN, FAIL)  # from best to worst
+COLUMNS = ("check", "status", "figure", "bound", "rows", "explanation")
+MAX_ROWS = 20
+
+
+class QualityGateError(RuntimeError):
+    """A report holds a FAIL while `qc.enforce` is true; names report, check and rows."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One named check: `figure` is what was measured, `bound` what it had to be.
+
+    `rows` are ids of offending items, at most MAX_ROWS of them; ids hold no white space.
+    """
+
+    name: str
+    status: str
+    figure: str
+    bound: str
+    explanation: str
+    rows: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.status not in STATUSES:
+            raise ValueError(f"check {self.name}: status {self.status!r} is none of {STATUSES}")
+
+
+def none_of(
+    name: str,
+    bad: Iterable[str],
+    total: int,
+    explanation: str,
+    *,
+    otherwise: str = FAIL,
+    bound: str = "0",
+    figure: str | None = None,
+) -> Check:
+    """PASS where nothing is in `bad`, else `otherwise`; the figure counts the bad of `total`."""
+    bad = [safe_id(item) for item in bad]
+    said = f"{len(bad):,} of {total:,}" if figure is None else figure
+    status = otherwise if bad else PASS
+    return Check(name, status, said, bound, explanation, tuple(bad[:MAX_ROWS]))
+
+
+def safe_id(item: str) -> str:
+    """`item` as it is if it could be an id or a plain path, else percent-encoded: never a space."""
+    return quote(os.fsencode(str(item)), safe="/-._~:,#()")
+
+
+def worst(statuses: Iterable[str]) -> str:
+    """The worst of some statuses; PASS where there is none."""
+    return max(statuses, key=STATUSES.index, default=PASS)
+
+
+def write(path: str | os.PathLike, checks: Iterable[Check]) -> None:
+    """Write a report's checks; two checks of one name raise ValueError."""
+    checks = list(checks)
+    names = [check.name for check in checks]
+    if len(set(names)) < len(names):
+        raise ValueError(f"{path}: a check's name is used twice among {names}")
+    lines = [
+        {
+            "check": check.name,
+            "status": check.status,
+            "figure": check.figure,
+            "bound": check.bound,
+            "rows": " ".join(check.rows[:MAX_ROWS]),
+            "explanation": check.explanation,
+        }
+        for check in checks
+    ]
+    write_table(path, COLUMNS, lines)
+
+
+def read(path: str | os.PathLike) -> list[Check]:
+    """The checks of a report's CSV, as `write` wrote them."""
+    found = []
+    for line in read_table(path):
+        rows = tuple(line["rows"].split())
+        found.append(
+            Check(
+                name=line["check"],
+                status=line["status"],
+                figure=line["figure"],
+                bound=line["bound"],
+                explanation=line["explanation"],
+                rows=rows,
+            )
+        )
+    return found
+
+
+def enforce(csv_paths: Iterable[str | os.PathLike]) -> None:
+    """Raise QualityGateError, naming report, check, figure and rows, if any check is a FAIL.
+
+    A report without a single check is refused as well: it looked at nothing.
+    """
+    faults = []
+    for path in csv_paths:
+        report, checks = Path(path).stem, read(path)
+        if not checks:
+            faults.append(f"{report}: the report holds no check; build it again")
+        for check in checks:
+            if check.status == FAIL:
+                where = f"; rows: {' '.join(check.rows)}" if check.rows else ""
+                faults.append(
+                    f"{report}: {check.name}: {check.figure} (bound: {check.bound})"
+                    f"{where}. {check.explanation}"
+                )
+    if faults:
+        raise QualityGateError(
+            f"{len(faults)} quality check(s) failed, so nothing is packaged:\n  "
+            + "\n  ".join(faults)
+            + "\nLook at the report's page beside its CSV and mend the cause, or set qc.enforce: "
+            "false to package all the same."
+        )

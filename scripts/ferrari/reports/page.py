@@ -1,0 +1,264 @@
+"""The QC pages: one self-contained HTML file a report, and the index of them all.
+
+A page opens from `file://` without any network: style, scripts (Vega), data and pictures are in it,
+and its Content-Security-Policy forbids everything else. All text from outside goes through
+`visible_text.shown` and the template's escaping; JSON through `visible_text.script_json`. No clock,
+so the same tables give the same page.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jinja2
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from ferrari.common.atomic_files import write_text
+from ferrari.common.visible_text import script_json, shown
+from ferrari.ledger.tables import write_table
+from ferrari.reports import checks as gate
+from ferrari.reports.charts import Chart
+from ferrari.reports.checks import FAIL, PASS, WARN, Check
+from ferrari.reports.thumbnails import Thumb
+from ferrari.reports.titles import about
+
+MAX_TABLE_ROWS = 300
+_TEMPLATES = Path(__file__).with_name("templates")
+_SPELT = {
+    **{"rgb": "RGB", "rgba": "RGBA", "fps": "fps", "ascii": "ASCII"},
+    **{"cutouts": "cut-outs", "cutout": "cut-out"},
+}
+_IDS = frozenset({"video", "item", "file", "name"})
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a page, the first MAX_TABLE_ROWS rows of `rows` as they stand."""
+
+    title: str
+    note: str
+    rows: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures of a page under a heading of their own."""
+
+    title: str
+    note: str
+    thumbs: list[Thumb]
+
+
+@dataclass
+class Report:
+    """All that a report says. `videos` has a row a video and goes whole into its own CSV."""
+
+    name: str
+    checks: list[Check]
+    counts: dict[str, object]
+    videos: pd.DataFrame
+    charts: list[Chart] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    galleries: list[Gallery] = field(default_factory=list)
+    refused: list[Thumb] = field(default_factory=list)
+    refused_total: int = 0
+    refused_hint: str = ""
+    samples: list[Thumb] = field(default_factory=list)
+    fail_means: str = "stops packaging while qc.enforce is true"
+
+
+def publish(
+    report: Report,
+    *,
+    out_csv: str | os.PathLike,
+    out_videos_csv: str | os.PathLike,
+    out_html: str | os.PathLike,
+) -> None:
+    """Write a report's checks, its figures per video, and last its page."""
+    gate.write(out_csv, report.checks)
+    write_videos(out_videos_csv, report.videos)
+    write_text(out_html, page(report))
+
+
+def write_videos(path: str | os.PathLike, videos: pd.DataFrame) -> None:
+    """The figures per video as CSV; floats to six digits."""
+    lines = [
+        {key: _rounded(value) for key, value in line.items()} for line in videos.to_dict("records")
+    ]
+    write_table(path, list(videos.columns), lines)
+
+
+def page(report: Report) -> str:
+    """The HTML of a report."""
+    label, heading, question = about(report.name)
+    status = gate.worst(check.status for check in report.checks)
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            title=f"{label} {heading}: {status}",
+            label=label,
+            heading=heading,
+            question=question,
+            status=status,
+            summary=summary(report.checks),
+            fail_means=report.fail_means,
+            counts=[(name, _said(value)) for name, value in report.counts.items()],
+            checks=[_check_said(check) for check in _worst_first(report.checks)],
+            charts=report.charts,
+            specs=Markup(script_json([chart.spec for chart in report.charts])),
+            bundle=_vega_bundle() if report.charts else "",
+            tables=[_table_said(table) for table in report.tables],
+            galleries=report.galleries,
+            refused=report.refused,
+            refused_note=_refused_note(report),
+            samples=report.samples,
+            samples_note=f"{len(report.samples)} of what was kept, evenly along the rows.",
+            videos=_videos_said(report),
+            footer=f"The checks are in {report.name}.csv, the figures of all videos in "
+            f"{report.name}_videos.csv, both beside this page.",
+        )
+    )
+
+
+def index_page(cards: Sequence[dict], flow: Sequence[dict]) -> str:
+    """The HTML of the index; see build_qc_index.py for what cards and flow hold."""
+    status = gate.worst([card["status"] for card in cards])
+    count = {one: sum(card["status"] == one for card in cards) for one in (PASS, WARN, FAIL)}
+    parts = [f"{n} {one}" for one, n in count.items() if n]
+    said = f"{len(cards)} reports: {', '.join(parts)}." if cards else "No report was built yet."
+    if count[FAIL]:
+        said += " A FAIL stops packaging while qc.enforce is true."
+    return (
+        _environment()
+        .get_template("index.html.j2")
+        .render(
+            title=f"Quality reports: {status}", status=status, summary=said, cards=cards, flow=flow
+        )
+    )
+
+
+def summary(checks: Sequence[Check]) -> str:
+    """'9 checks: 7 PASS, 1 WARN, 1 FAIL.'"""
+    count = {one: sum(check.status == one for check in checks) for one in (PASS, WARN, FAIL)}
+    said = ", ".join(f"{n} {one}" for one, n in count.items() if n)
+    return f"{len(checks)} checks: {said}."
+
+
+def check_title(name: str) -> str:
+    """A check's name as words: 'crops_readable' is 'Crops readable'."""
+    words = [_SPELT.get(word, word) for word in name.split("_")]
+    return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+    )
+    environment.globals["style"] = Markup((_TEMPLATES / "style.css").read_text("utf-8"))
+    environment.globals["script"] = Markup((_TEMPLATES / "page.js").read_text("utf-8"))
+    return environment
+
+
+def _vega_bundle() -> Markup:
+    """Vega, Vega-Lite and Vega-Embed as one script, of the version altair writes for."""
+    import altair
+    import vl_convert
+
+    version = re.match(r"v?(\d+\.\d+)", altair.SCHEMA_VERSION).group(1)
+    bundle = vl_convert.javascript_bundle(vl_version=version)
+    return Markup(bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--"))
+
+
+def _worst_first(checks: Sequence[Check]) -> list[Check]:
+    return sorted(checks, key=lambda check: -gate.STATUSES.index(check.status))
+
+
+def _check_said(check: Check) -> dict:
+    rows = [shown(item) for item in check.rows]
+    said = f"{len(rows)} row{'s' if len(rows) != 1 else ''}"
+    if len(rows) == gate.MAX_ROWS:
+        said = f"the first {len(rows)} rows"
+    return {
+        "status": check.status,
+        "title": check_title(check.name),
+        "figure": shown(check.figure),
+        "bound": shown(check.bound),
+        "explanation": shown(check.explanation, 2000),
+        "rows": rows,
+        "rows_said": said,
+    }
+
+
+def _refused_note(report: Report) -> str:
+    if not report.refused_total:
+        return "Nothing was refused."
+    shown_here = len(report.refused)
+    cut = f"{shown_here} of {report.refused_total:,} are shown." if shown_here else ""
+    if shown_here == report.refused_total:
+        cut = f"All {shown_here} are shown."
+    return f"{report.refused_total:,} refused. {cut} {report.refused_hint}".strip()
+
+
+def _videos_said(report: Report) -> dict:
+    videos = report.videos
+    note = f"{len(videos):,} videos. Click a heading to sort."
+    if len(videos) > MAX_TABLE_ROWS:
+        share = videos["kept"] / videos["considered"].clip(lower=1)
+        chosen = share.sort_values(kind="stable").index[:MAX_TABLE_ROWS]
+        note = (
+            f"The {MAX_TABLE_ROWS} of {len(videos):,} videos that kept the smallest share; "
+            f"all are in {report.name}_videos.csv."
+        )
+        videos = videos.loc[chosen]
+    return _table_said(Table("Videos", note, videos))
+
+
+def _table_said(table: Table) -> dict:
+    rows = table.rows.head(MAX_TABLE_ROWS)
+    numeric = {name: pd.api.types.is_numeric_dtype(rows[name]) for name in rows.columns}
+    note = table.note
+    if len(table.rows) > len(rows):
+        note += f" The first {len(rows)} of {len(table.rows):,} rows."
+    return {
+        "title": table.title,
+        "note": note,
+        "columns": [
+            {"name": name.replace("_", " "), "numeric": numeric[name]} for name in rows.columns
+        ],
+        "rows": [
+            [_cell(name, value, numeric[name]) for name, value in line.items()]
+            for line in rows.to_dict("records")
+        ],
+    }
+
+
+def _cell(name: str, value: object, numeric: bool) -> dict:
+    blank = value is None or value != value  # NaN is the one value unlike itself
+    sortable = "" if blank or not numeric else _rounded(value)
+    text = "" if blank else _said(value)
+    kind = ("id" if name in _IDS else "") + (" long" if len(text) > 30 else "")
+    return {"numeric": numeric, "value": sortable, "text": text, "kind": kind.strip()}
+
+
+def _rounded(value: object) -> object:
+    return float(f"{value:.6g}") if isinstance(value, float | np.floating) else value
+
+
+def _said(value: object) -> str:
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, int | np.integer):
+        return f"{value:,}"
+    if isinstance(value, float | np.floating):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return shown(value)

@@ -1,0 +1,1 @@
+"""Whether the dataset is what was written, to the last bit."""

@@ -1,0 +1,167 @@
+"""One clip's rows: do the stages' sums balance, and does each image lead back to the raw file?"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from ferrari.ledger import balance
+from ferrari.ledger import tables as ledger_tables
+from ferrari.ledger.columns import COLUMNS, FILE_COLUMNS, KEPT, OUTCOMES
+from ferrari.ledger.stages import FOLDERS
+from ferrari.verification.disk_files import Hasher, compare, sweep
+from ferrari.verification.findings import Findings, Layout
+from ferrari.verification.tables import Row, Tables
+
+#: Stages whose kept rows have an image, and those that have its mask beside it.
+WITH_IMAGE = frozenset({"extract", "crop", "mask", "augment", "caption", "final", "package"})
+WITH_MASK = frozenset({"augment", "caption", "final", "package"})
+#: What `caption` takes over from `augment`, and `final` from `caption`.
+CAPTIONED = (
+    *("path", "sha256", "background", "kind", "mask_path", "mask_sha256"),
+    *("width", "height"),
+)
+SELECTED = (*CAPTIONED, "caption", "framing", "facing")
+
+
+def fingerprint(cells: Iterable[str]) -> bytes:
+    """16 bytes that tell a sequence of cells from any other."""
+    digest = hashlib.blake2b(digest_size=16)
+    for cell in cells:
+        data = cell.encode("utf-8", "surrogateescape")
+        digest.update(len(data).to_bytes(8, "little") + data)
+    return digest.digest()
+
+
+def file_faults(stage: str, row: Mapping[str, str], files: Mapping[str, str]) -> Iterator[str]:
+    """What a row fails to say of its files; `files` are those with a digest in the stamp.
+
+    Only captions may lie in such a file (the metadata of all images): it has no row of its own.
+    """
+    for path, digest in FILE_COLUMNS:
+        shared = path == "caption_path" and row.get(path) in files
+        if row.get(path) and not row.get(digest) and not shared:
+            yield f"{path} without {digest}"
+    if row["outcome"] == KEPT:
+        if stage in WITH_IMAGE and not row["path"]:
+            yield "kept, but names no file"
+        if stage in WITH_MASK and not row["mask_path"]:
+            yield "kept, but names no mask"
+
+
+def broken_chains(rows: Mapping[str, Sequence[Row]]) -> Iterator[tuple[str, str]]:
+    """(item, why) of each kept caption that does not lead back to a kept probe row.
+
+    `rows` are one clip's, by stage.
+    """
+    kept = {
+        stage: {row["item"]: row for row in ledger_tables.kept(rows[stage])} for stage in FOLDERS
+    }
+    upwards = list(FOLDERS)[-2::-1]
+    for item, at in kept["caption"].items():
+        for stage in upwards:
+            parent = at["parent"]
+            if parent not in kept[stage]:
+                yield item, f"{stage} kept no {parent}"
+                break
+            at = kept[stage][parent]
+            if stage == "extract" and not at["pts"]:
+                yield item, f"the frame {parent} has no pts"
+                break
+
+
+def changed_cells(before: Mapping[str, str], after: Mapping[str, str], columns) -> list[str]:
+    """The columns in which two rows of one item differ."""
+    return [name for name in columns if before[name] != after[name]]
+
+
+class Clip:
+    """One clip: its rows of all stages, checked, and its files, read again."""
+
+    def __init__(self, layout: Layout, tables: Tables, findings: Findings, video: str) -> None:
+        self.layout, self.tables, self.findings, self.video = layout, tables, findings, video
+        names = layout.tables_of(video)
+        self.rows = {stage: list(tables.rows(names[stage], COLUMNS[stage])) for stage in FOLDERS}
+        self.files: dict[str, str] = {}
+
+    @property
+    def considered(self) -> int:
+        """Rows of all stages."""
+        return sum(map(len, self.rows.values()))
+
+    @property
+    def kept(self) -> int:
+        """Kept rows of all stages."""
+        return sum(len(ledger_tables.kept(rows)) for rows in self.rows.values())
+
+    @property
+    def raw_sha256(self) -> str:
+        """What stage 0 recorded of the raw file; empty if it could not be read."""
+        return self.rows["probe"][0]["sha256"] if self.rows["probe"] else ""
+
+    def check_rows(self) -> None:
+        """Sums from stage to stage, and cells that the captions take over."""
+        before: list[Row] | None = None
+        for stage, name in self.layout.tables_of(self.video).items():
+            if name not in self.tables.digests:  # told already; its sums would say it once more
+                before = None
+                continue
+            if stage == "probe":
+                self._check_probe()
+                before = self.rows[stage]
+                continue
+            sums = balance.balance(stage, self.rows[stage], before)
+            counts = {"kept": sums.kept, "dropped": sums.dropped, "quarantined": sums.quarantined}
+            self.findings.balance(stage).add(
+                sums.considered, counts, sums.unaccounted, sums.orphans
+            )
+            before = self.rows[stage]
+        offered = {row["item"]: row for row in self.rows["augment"]}
+        for row in self.rows["caption"]:
+            self.findings.looked("cells_carried_forward")
+            changed = changed_cells(offered.get(row["item"], row), row, CAPTIONED)
+            if changed:
+                why = f"{', '.join(changed)} in {FOLDERS['caption']} and in {FOLDERS['augment']}"
+                self.findings.add("cells_carried_forward", row["item"], why, self.video)
+
+    def _check_probe(self) -> None:
+        rows, file = self.rows["probe"], self.layout.videos[self.video]
+        outcomes = [row["outcome"] for row in rows]
+        counts = {one: outcomes.count(one) for one in OUTCOMES}
+        own = [row for row in rows if (row["item"], row["file"]) == (self.video, file)]
+        orphans = [row["item"] for row in rows if row not in own]
+        lost = [] if own else [self.video]
+        self.findings.balance("probe").add(len(rows), counts, lost, orphans)
+
+    def check_files(self, hasher: Hasher) -> None:
+        """Read again what the clip's rows list, and name what they do not."""
+        names = self.layout.tables_of(self.video)
+        for stage, rows in self.rows.items():
+            stamped = self.tables.files.get(names[stage], {})
+            for row in rows:
+                self.findings.looked("rows_name_their_files")
+                for why in file_faults(stage, row, stamped):
+                    self.findings.add("rows_name_their_files", row["item"], why, self.video)
+                self._list(row)
+            self.files.update(stamped)
+        compare(self.layout, hasher, self.findings, self.files, self.video)
+        for folder in self.own_folders():
+            sweep(self.layout, self.findings, folder, self.files, video=self.video)
+
+    def _list(self, row: Row) -> None:
+        for path, digest in ledger_tables.files_of(row):
+            if self.files.setdefault(path, digest) != digest:
+                why = f"{path} is listed twice, with different digests"
+                self.findings.add("rows_name_their_files", row["item"], why, self.video)
+
+    def own_folders(self) -> list[str]:
+        """Folders, below the dataset, that hold nothing but this clip's images."""
+        return [
+            str(Path(name).with_suffix("")) for name in self.layout.tables_of(self.video).values()
+        ]
+
+    def files_elsewhere(self) -> set[str]:
+        """Listed files that lie outside of those folders: refused clips and frames."""
+        own = tuple(f"{folder}/" for folder in self.own_folders())
+        return {path for path in self.files if not path.startswith(own)}

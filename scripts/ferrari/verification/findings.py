@@ -1,0 +1,242 @@
+"""What `verify` holds a dataset to: the checks by name, and a place to collect what breaks them.
+
+The checks are listed here with what each one means and what to do; `tables`,
+`disk_files`, `clip` and `whole_set` look, and tell `Findings`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ferrari.ledger import stages
+from ferrari.ledger.stages import ENVIRONMENTS_CSV, FINAL, FINAL_CSV, VIDEOS_CSV
+from ferrari.reports.checks import FAIL, PASS, WARN, Check, safe_id
+
+PINNED_CSV = "environments_pinned.csv"
+CROISSANT = "croissant.json"  # no table, but stamped like one
+
+_AGAIN = "delete the table that lists it, and the next run makes both anew"
+#: name: (status where something is found, what is proved and what to do where it is not).
+CHECKS = {
+    "raw_files_found": (FAIL, "There are raw files to verify; put clips into the raw folder."),
+    "raw_files_have_tables": (
+        FAIL,
+        "Each raw file went through every stage. Clips that were added and not processed yet, or "
+        "a run that did not finish: run the pipeline, then verify again.",
+    ),
+    "tables_present": (
+        FAIL,
+        "Each table of a clip that was processed, and each table over the whole set, is there; "
+        "run the pipeline to make what is missing.",
+    ),
+    "stamps_sound": (
+        FAIL,
+        "Each table has its stamp, and the stamp is what was written; delete the table, and the "
+        "next run makes both anew.",
+    ),
+    "tables_as_stamped": (
+        FAIL,
+        "Each table has the SHA-256 and the numbers of rows that its stamp says; delete the "
+        "table, and the next run makes it anew.",
+    ),
+    "inputs_as_stamped": (
+        FAIL,
+        "Each table was made from the tables that are there now: no step is stale. Run the "
+        "pipeline; if it says that nothing is to be done, delete the table first.",
+    ),
+    "pinned_clips_as_drawn": (
+        FAIL,
+        f"{PINNED_CSV} names the clips that the bank of scenes was drawn from, one a row; if not, "
+        f"delete it and {ENVIRONMENTS_CSV}, and the next run draws the scenes anew.",
+    ),
+    "rows_sound": (
+        FAIL,
+        "Each table has its stage's columns; each row a known outcome, a reason where it was not "
+        "kept, and an item of its own. Delete the table, and the next run makes it anew.",
+    ),
+    "cells_carried_forward": (
+        FAIL,
+        "What one table takes over from the one before (paths, digests, captions) is equal in "
+        "both; delete the later table, and the next run makes it anew.",
+    ),
+    "rows_name_their_files": (
+        FAIL,
+        "Each path in a row has its digest, and each kept row of a stage that writes images has "
+        f"its file; if not, {_AGAIN}.",
+    ),
+    "files_present": (FAIL, f"Each file that a row or a stamp lists is there; if not, {_AGAIN}."),
+    "files_unchanged": (
+        FAIL,
+        f"Each file has the SHA-256 that its row or its stamp lists; if not, {_AGAIN}.",
+    ),
+    "raw_files_unchanged": (
+        FAIL,
+        "Each raw file has the SHA-256 that stage 0 recorded. If you replaced the clip, run the "
+        "pipeline; if you did not, it was damaged: restore it.",
+    ),
+    "no_unlisted_files": (
+        FAIL,
+        "Each file in the dataset's folder is listed by a row or a stamp, or is one that a "
+        "trainer or a desktop leaves; the rest is not the pipeline's: move it elsewhere.",
+    ),
+    "final_images_trace_back": (
+        FAIL,
+        "Each final image leads through caption, augment, mask, crop and frame (with its pts) to "
+        "a probe row and a raw file that is unchanged.",
+    ),
+    "packages_as_final": (
+        FAIL,
+        "Each package holds the images, masks and captions of the final table, and no others; "
+        "delete the package's table, and the next run packages anew.",
+    ),
+    "nothing_of_clips_gone": (
+        WARN,
+        "Tables and stamps of clips that are no longer among the raw files, or of packages that "
+        "are no longer asked for; nothing reads them, and they may be deleted.",
+    ),
+    "no_leftovers": (
+        WARN,
+        "Unfinished files of a job that was killed; nothing reads them. The next run of that job "
+        "removes them; while no run is going on they may be deleted.",
+    ),
+    "trainer_files": (
+        PASS,
+        "Files that trainers left in the packages (latent caches, size lists); they may come and "
+        "go.",
+    ),
+    "desktop_files": (
+        PASS,
+        "Files that desktops leave in folders that they show (.DS_Store, Thumbs.db, desktop.ini); "
+        "nothing reads them, and they may be deleted.",
+    ),
+}
+FIRST = 300  # faults that are told one by one; the rest is counted
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong: `where` is a path below the dataset, an item or a raw file."""
+
+    check: str
+    where: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What is to be verified: the dataset's folder, the raw clips, what the settings ask for.
+
+    `videos` maps ids to raw files below `raw`. `not_ours` are folders that may lie inside the
+    dataset's and hold something else (reports, caches, the user's own backgrounds).
+    """
+
+    dataset: Path
+    raw: Path
+    videos: Mapping[str, str]
+    formats: tuple[str, ...]
+    clip_scenes: bool = True
+    not_ours: tuple[Path, ...] = ()
+
+    def tables_of(self, video: str) -> dict[str, str]:
+        """The tables of one clip, by stage, relative to the dataset."""
+        return {stage: stages.table(stage, video) for stage in stages.FOLDERS}
+
+    def whole_set_tables(self) -> dict[str, str]:
+        """The tables over the whole set (and what else has a stamp), by rule or format."""
+        packages = {name: f"{FINAL}/{name}.csv" for name in self.formats}
+        return {
+            "videos": VIDEOS_CSV,
+            "environments": ENVIRONMENTS_CSV,
+            "final": FINAL_CSV,
+            **packages,
+            "croissant": CROISSANT,
+        }
+
+
+@dataclass
+class Sums:
+    """One stage's sums over all clips; `lost` were kept before and are parents of nothing here."""
+
+    considered: int = 0
+    outcomes: Counter = field(default_factory=Counter)
+    lost: int = 0
+    orphans: int = 0
+    rows: list[str] = field(default_factory=list)
+
+    def add(self, considered: int, outcomes: Mapping[str, int], lost=(), orphans=()) -> None:
+        """Add one table's sums; `lost` and `orphans` are items."""
+        self.considered += considered
+        self.outcomes.update(outcomes)
+        self.lost += len(lost)
+        self.orphans += len(orphans)
+        self.rows.extend([*lost, *orphans][: FIRST - len(self.rows)])
+
+    def check(self, stage: str) -> Check:
+        """PASS if each item that was kept before has its rows, and each row its parent."""
+        known = [self.outcomes[one] for one in ("kept", "dropped", "quarantined")]
+        balanced = sum(known) == self.considered and not self.lost and not self.orphans
+        return Check(
+            f"{stage}_ledger_balances",
+            PASS if balanced else FAIL,
+            f"{self.considered:,} = {known[0]:,} kept + {known[1]:,} dropped + {known[2]:,} "
+            f"quarantined; {self.lost:,} lost, {self.orphans:,} from nowhere",
+            "sum equal, 0 lost, 0 from nowhere",
+            "Each item that the stage before kept is the parent of a row here, and no row has "
+            "another parent. Delete the table of the clip, and the next run makes it anew.",
+            tuple(safe_id(item) for item in self.rows[:20]),
+        )
+
+
+class Findings:
+    """Faults by check, the ledger's sums by stage, and how much was looked at."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.totals: Counter[str] = Counter()
+        self.by_video: Counter[str] = Counter()
+        self.faults: list[Fault] = []
+        self.sums: dict[str, Sums] = {}
+
+    def add(self, check: str, where: str, why: str, video: str = "") -> None:
+        """Count a fault of `check`; the first FIRST of each check are told."""
+        if check not in CHECKS:
+            raise KeyError(f"there is no check {check}")
+        self.counts[check] += 1
+        if video and CHECKS[check][0] == FAIL:
+            self.by_video[video] += 1
+        if self.counts[check] <= FIRST:
+            self.faults.append(Fault(check, where, why))
+
+    def looked(self, check: str, count: int = 1) -> None:
+        """Count what `check` was held against."""
+        self.totals[check] += count
+
+    def balance(self, stage: str) -> Sums:
+        """The sums of a stage, to add to."""
+        return self.sums.setdefault(stage, Sums())
+
+    def told(self) -> list[Fault]:
+        """The faults that are told, in the order of CHECKS."""
+        order = list(CHECKS)
+        return sorted(self.faults, key=lambda fault: order.index(fault.check))
+
+    def checks(self) -> list[Check]:
+        """All checks: those of CHECKS, then each stage's sums."""
+        return [self._check(name) for name in CHECKS] + [
+            sums.check(stage) for stage, sums in self.sums.items()
+        ]
+
+    def _check(self, name: str) -> Check:
+        status, explanation = CHECKS[name]
+        count, total = self.counts[name], self.totals[name]
+        where = dict.fromkeys(fault.where for fault in self.faults if fault.check == name)
+        bound, said = "0", f"{count:,} of {total:,}" if total else f"{count:,}"
+        if status == PASS:
+            bound = "any number"
+        if name == "raw_files_found":
+            bound, said = "at least 1", f"{total:,}"
+        rows = tuple(safe_id(one) for one in list(where)[:20])
+        return Check(name, status if count else PASS, said, bound, explanation, rows)

@@ -1,0 +1,197 @@
+"""The whole set: videos.csv, the bank of scenes, the final table and the packages made of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from ferrari.backgrounds import scene_bank
+from ferrari.common.atomic_files import sha256_bytes
+from ferrari.ledger import tables as ledger_tables
+from ferrari.ledger.columns import COLUMNS, FILE_COLUMNS, KEPT
+from ferrari.ledger.stages import ENVIRONMENTS_CSV, FINAL, FINAL_CSV, VIDEOS_CSV
+from ferrari.packaging.base import Format
+from ferrari.packaging.caption_lists import captions_in
+from ferrari.packaging.registry import known_formats
+from ferrari.verification.clip import SELECTED, Clip, broken_chains, file_faults, fingerprint
+from ferrari.verification.disk_files import Hasher, compare, sweep
+from ferrari.verification.findings import Findings, Layout
+from ferrari.verification.tables import Row, Tables, compare_pinned
+
+_BATCH = 4096  # rows whose files are read again at a time
+_PIXELS = ("sha256", "mask_sha256", "width", "height")
+
+
+class WholeSet:
+    """What is known of all clips: a few bytes an image, so that a million of them fit."""
+
+    def __init__(self, layout: Layout, tables: Tables, findings: Findings) -> None:
+        self.layout, self.tables, self.findings = layout, tables, findings
+        self.probes: dict[str, tuple[str, str]] = {}
+        self.captions: dict[str, bytes] = {}  # kept caption rows: what final.csv must say of them
+        self.broken: dict[str, str] = {}
+        self.bad_raw: dict[str, str] = {}
+        self.final: dict[str, bytes] = {}  # kept final rows: _PIXELS and the caption, 16 bytes each
+        self.images: Counter[str] = Counter()  # final images by clip
+        self.elsewhere: set[str] = set()  # listed files that no clip's own folder holds
+
+    def add(self, clip: Clip, raw_fault: str) -> None:
+        """Take note of a clip; `raw_fault` is what is wrong with its raw file now, if anything."""
+        for row in clip.rows["probe"]:
+            self.probes[row["item"]] = (row["file"], row["sha256"])
+        if raw_fault:
+            self.bad_raw[clip.video] = raw_fault
+        for row in ledger_tables.kept(clip.rows["caption"]):
+            self.captions[row["item"]] = _selected(clip.video, row)
+        self.broken.update(broken_chains(clip.rows))
+        self.elsewhere |= clip.files_elsewhere()
+
+    def check_videos(self, hasher: Hasher) -> None:
+        """videos.csv: one row a probe row, of the same file; and its copies of duplicates."""
+        rows = list(self.tables.rows(VIDEOS_CSV, COLUMNS["videos"]))
+        items = {row["item"] for row in rows}
+        if VIDEOS_CSV in self.tables.digests:
+            self.findings.balance("videos").add(
+                len(rows),
+                Counter(row["outcome"] for row in rows),
+                sorted(self.probes.keys() - items),
+                sorted(items - self.probes.keys()),
+            )
+        for row in rows:
+            self.findings.looked("cells_carried_forward")
+            said = (row["file"], row["sha256"])
+            if said != self.probes.get(row["item"], said):
+                why = f"file or sha256 in {VIDEOS_CSV} and in the probe's table"
+                self.findings.add("cells_carried_forward", row["item"], why, row["item"])
+        new = [row for row in rows if row["path"] not in self.elsewhere]
+        self._read_again("probe", new, hasher, self.elsewhere, VIDEOS_CSV)
+
+    def check_environments(self, hasher: Hasher) -> None:
+        """The bank of scenes, its pictures, and the clips that it is pinned to."""
+        if ENVIRONMENTS_CSV not in self.tables.digests:
+            return
+        rows = list(self.tables.rows(ENVIRONMENTS_CSV, scene_bank.COLUMNS, key="environment"))
+        named = [{**row, "item": row["environment"]} for row in rows]
+        listed: set[str] = set()
+        self._read_again("environments", named, hasher, listed, ENVIRONMENTS_CSV)
+        sweep(self.layout, self.findings, "environments", listed)
+        if self.layout.clip_scenes:
+            compare_pinned(self.tables, [row["video"] for row in rows])
+
+    def check_final(self) -> None:
+        """final.csv: each captioned image once, as its caption table has it, traced to its clip."""
+        if FINAL_CSV not in self.tables.digests:
+            return
+        sums, lost = self.findings.balance("final"), set(self.captions)
+        outcomes: Counter[str] = Counter()
+        orphans = []
+        for row in self.tables.rows(FINAL_CSV, COLUMNS["final"]):
+            outcomes[row["outcome"]] += 1
+            lost.discard(row["parent"])
+            if row["parent"] not in self.captions or row["parent"] != row["item"]:
+                orphans.append(row["item"])
+            self._check_final_row(row)
+        sums.add(sum(outcomes.values()), outcomes, sorted(lost), orphans)
+
+    def _check_final_row(self, row: Row) -> None:
+        item, video = row["item"], row["video"]
+        self.findings.looked("cells_carried_forward")
+        self.findings.looked("rows_name_their_files")
+        if self.captions.get(item, _selected(video, row)) != _selected(video, row):
+            why = f"what {FINAL_CSV} and the caption's table say of it"
+            self.findings.add("cells_carried_forward", item, why, video)
+        for why in file_faults("final", row, {}):
+            self.findings.add("rows_name_their_files", item, why, video)
+        if row["outcome"] != KEPT:
+            return
+        self.images[video] += 1
+        self.final[item] = fingerprint(row[name] for name in _PIXELS) + _text(row["caption"])
+        self.findings.looked("final_images_trace_back")
+        why = self.broken.get(item) or self.bad_raw.get(video)
+        if item not in self.captions:
+            why = "no clip's caption table kept it"
+        if why:
+            self.findings.add("final_images_trace_back", item, why, video)
+
+    def check_package(self, name: str, hasher: Hasher) -> None:
+        """One package: its rows against final.csv, its files against its rows."""
+        table, folder = f"{FINAL}/{name}.csv", f"{FINAL}/{name}"
+        if table not in self.tables.digests:
+            return
+        outcomes: Counter[str] = Counter()
+        lost, orphans, listed = set(self.final), [], set()
+        told: Counter[str] = Counter()  # images of caption files that hold more than one caption
+
+        def looked_at() -> Iterator[Row]:
+            for row in self.tables.rows(table, COLUMNS["package"]):
+                outcomes[row["outcome"]] += 1
+                lost.discard(row["parent"])
+                if row["parent"] not in self.final or row["parent"] != row["item"]:
+                    orphans.append(row["item"])
+                self._check_package_row(name, row)
+                if row["caption_path"] and not row["caption_sha256"]:
+                    told[row["caption_path"]] += 1
+                yield row
+
+        self._read_again("package", looked_at(), hasher, listed, table)
+        self.findings.balance(name).add(sum(outcomes.values()), outcomes, sorted(lost), orphans)
+        for path in sorted(told):
+            if hasher.look(self.layout.dataset / path)[1]:  # not there: told as a file already
+                continue
+            self._check_told(path, told[path])
+        sweep(self.layout, self.findings, folder, listed)
+
+    def _check_package_row(self, name: str, row: Row) -> None:
+        self.findings.looked("packages_as_final")
+        item, expected = row["item"], self.final.get(row["item"], b"")
+        final = (row[f"source_{column}"] or row[column] for column in _PIXELS)
+        found = fingerprint(final) + _text(row["caption"])
+        if expected and found != expected:
+            self.findings.add("packages_as_final", item, f"{name}.csv and final.csv differ")
+        told = row["caption_sha256"]
+        places = [row[column] for column, _ in FILE_COLUMNS if row[column]]
+        if not all(place.startswith(f"{FINAL}/{name}/") for place in places):
+            self.findings.add("packages_as_final", item, "a file of it lies outside the package")
+        text = known_formats().get(name, Format).caption_text(row["caption"])
+        if told and told != sha256_bytes(text.encode("utf-8", "surrogateescape")):
+            self.findings.add("packages_as_final", item, f"{name}.csv: not its caption's digest")
+
+    def _check_told(self, path: str, images: int) -> None:
+        """Captions of many images in one file against final.csv."""
+        count = 0
+        try:
+            for item, caption in captions_in(self.layout.dataset / path):
+                count += 1
+                if self.final.get(item, b"")[16:] != _text(caption):
+                    why = f"its caption in {path} is not that of final.csv"
+                    self.findings.add("packages_as_final", item, why)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            self.findings.add("packages_as_final", path, "cannot be read as JSON of captions")
+            return
+        if count != images:
+            why = f"has {count} captions; {images} images are packaged"
+            self.findings.add("packages_as_final", path, why)
+
+    def _read_again(self, stage: str, rows, hasher: Hasher, listed: set[str], table: str) -> None:
+        """Read the files of rows and of the table's stamp again; adds their paths to `listed`."""
+        stamped = self.tables.files.get(table, {})
+        batch: dict[str, str] = dict(stamped)
+        for row in rows:
+            self.findings.looked("rows_name_their_files")
+            for why in file_faults(stage, row, stamped):
+                self.findings.add("rows_name_their_files", row["item"], why)
+            batch.update(ledger_tables.files_of(row))
+            if len(batch) >= _BATCH:
+                listed.update(batch)
+                compare(self.layout, hasher, self.findings, batch)
+                batch = {}
+        listed.update(batch)
+        compare(self.layout, hasher, self.findings, batch)
+
+
+def _selected(video: str, row: Mapping[str, str]) -> bytes:
+    return fingerprint([video, *(row[name] for name in SELECTED)])
+
+
+def _text(caption: str) -> bytes:
+    return fingerprint([caption])

@@ -1,0 +1,1 @@
+"""Raw files, containers, timestamps and frames: stages 0 and 1."""

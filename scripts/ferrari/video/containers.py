@@ -1,0 +1,177 @@
+"""Opening hostile containers with PyAV: local files only, never a playlist, never a network.
+
+What a header says about a clip's length is believed as far as something else bears it out; FFmpeg's
+own `max_pixels` keeps a picture beyond the limit from being allocated, whatever a header says.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from fractions import Fraction
+from functools import cache
+
+import av
+import av.subtitles.codeccontext  # PyAV loads these when it meets subtitles: that is in the child,
+import av.subtitles.stream  # whose memory may be too small by then for another library
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.sidedata.sidedata import SideDataContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from ferrari.video.lost_footage import Promise
+from ferrari.video.orientation import Orientation, from_display_matrix
+
+#: Formats that name other files or addresses, or hold one still picture.
+PLAYLISTS = {"hls", "concat", "dash", "applehttp", "imf", "sdp", "rtsp", "lavfi"}
+STILLS = {"image2", "image2pipe", "ico", "webp_pipe"}
+#: px; what WebP can hold
+MAX_SIDE = 16383
+_DISPLAYMATRIX = "DISPLAYMATRIX"
+_CLOCK = re.compile(r"(\d{1,5}):([0-5]\d):([0-5]\d(?:\.\d{1,9})?)")
+
+
+class NotAVideoError(ValueError):
+    """The file opens, but as something that is not a video: a picture, a playlist."""
+
+
+def open_container(
+    path: str | os.PathLike, max_pixels: int | None = None, **kwargs
+) -> InputContainer:
+    """Open a local file; raises av.FFmpegError or NotAVideoError.
+
+    `file:` keeps names such as `-x.mp4` or `http:x.mp4` from being options or addresses; a name
+    that is not UTF-8 is reached through its descriptor. FFmpeg refuses to allocate a frame that is
+    beyond `max_pixels`, give or take its padding.
+    """
+    # FFmpeg counts a frame with its padding, so its bound is wider; `frame.width` is held to ours.
+    options = {} if max_pixels is None else {"max_pixels": str(max_pixels * 9 // 8 + (1 << 16))}
+    container = _open(path, options, **kwargs)
+    names = set(container.format.name.split(","))
+    if names & PLAYLISTS or names & STILLS or container.format.name.endswith("_pipe"):
+        container.close()
+        raise NotAVideoError(f"the content is {container.format.name}, not a video")
+    for stream in container.streams.video:
+        if stream.codec_context is not None:
+            stream.codec_context.options = options
+    return container
+
+
+def is_too_large(width: int, height: int, max_pixels: int | None) -> bool:
+    """True for a frame of more than `max_pixels`, or with a side that no WebP can have."""
+    return max(width, height) > MAX_SIDE or (max_pixels is not None and width * height > max_pixels)
+
+
+def header_size(path: str | os.PathLike) -> tuple[int, int]:
+    """Width and height of the largest video stream as headers have it; nothing is decoded.
+
+    (0, 0) where there is none. Raises av.FFmpegError.
+    """
+    with _open(path, {"codec_whitelist": "none"}) as container:
+        sizes = [(s.width or 0, s.height or 0) for s in container.streams.video if _decodes(s)]
+        return max(sizes, key=lambda size: size[0] * size[1], default=(0, 0))
+
+
+def _open(path: str | os.PathLike, options: dict[str, str], **kwargs) -> InputContainer:
+    _quieten()
+    name = os.path.abspath(os.fspath(path))
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        name = f"/dev/fd/{os.open(name, os.O_RDONLY)}"  # lives as long as this (child) process
+    return av.open(
+        f"file:{name}",
+        metadata_errors="replace",
+        options={"protocol_whitelist": "file", **options},
+        **kwargs,
+    )
+
+
+@cache
+def _quieten() -> None:
+    """Keep FFmpeg's complaints out of Python: its own callback needs no GIL.
+
+    PyAV's callback takes the GIL in decoder threads, and closing a codec holds the GIL while it
+    waits for those threads: a damaged clip left half way would hang for ever.
+    """
+    av.logging.restore_default_callback()
+    av.logging.set_libav_level(av.logging.FATAL)
+
+
+def main_video(container: InputContainer) -> VideoStream | None:
+    """The video stream to use: the largest one that is not a cover picture."""
+    streams = [s for s in container.streams.video if _decodes(s) and not _is_cover(s)]
+    return max(streams, key=lambda s: (s.width or 0) * (s.height or 0), default=None)
+
+
+def _decodes(stream: VideoStream) -> bool:
+    """Whether FFmpeg has a decoder for it; PyAV's stream has no size or codec where it has none."""
+    return stream.codec_context is not None
+
+
+def _is_cover(stream: VideoStream) -> bool:
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+def orientation(frame: VideoFrame) -> Orientation:
+    """The frame's display matrix as an Orientation; upright where there is none.
+
+    `frame.side_data` would be kept by the frame and keep the frame: pictures would pile up until
+    Python looks for cycles, a hundred of them and more.
+    """
+    try:
+        found = SideDataContainer(frame)
+    except ValueError:  # a kind of side data that PyAV does not know: it tells the angle alone
+        return Orientation(round(-frame.rotation / 90) % 4)
+    for data in found:
+        if data.type.name == _DISPLAYMATRIX:
+            return from_display_matrix(bytes(data))
+    return Orientation()
+
+
+def seconds(pts: int | None, time_base: Fraction | None) -> Fraction | None:
+    """Exact time of a pts, or None where there is none."""
+    return None if pts is None or time_base is None else pts * time_base
+
+
+def what_failed(error: FFmpegError) -> str:
+    """An error of FFmpeg in words, without the path that it may name."""
+    if error.errno == errno.EINVAL:
+        return "Invalid argument (a frame of an impossible size, or above probe.max_megapixels?)"
+    return error.strerror or type(error).__name__
+
+
+def promised_end(
+    container: InputContainer, stream: VideoStream, frame_s: Fraction, packets: int
+) -> Promise | None:
+    """Where the stream ends by the container's own account; None where it does not say.
+
+    Trusted in this order: the index's samples that lie behind the end of the file; Matroska's tag
+    of the stream's duration, where the container's agrees; the number of frames in the header; the
+    container's duration, if it holds nothing else. `packets` is how many were there to read.
+    """
+    origin = seconds(stream.start_time, stream.time_base) or Fraction(0)
+    size = container.size
+    beyond = [e.timestamp for e in stream.index_entries if e.pos + e.size > size > 0]
+    if beyond and "mov" in container.format.name:
+        first = next(iter(stream.index_entries)).timestamp
+        end = origin + (max(beyond) - first) * stream.time_base + frame_s
+        source = f"the index, which lists {len(beyond)} frames behind the end of the file"
+        return Promise(end, source, len(beyond), needs_error=False)
+    total = None if container.duration is None else Fraction(container.duration, av.time_base)
+    tag = _CLOCK.fullmatch(stream.metadata.get("DURATION", ""))
+    if tag and total:
+        hours, minutes, rest = tag.groups()
+        end = int(hours) * 3600 + int(minutes) * 60 + Fraction(rest)
+        if end <= total + Fraction(1, 10):
+            return Promise(end, "the stream's duration tag", needs_error=False)
+    if stream.frames > packets:
+        missing = stream.frames - packets
+        end = origin + stream.frames * frame_s
+        return Promise(end, f"the header, which counts {stream.frames} frames", missing)
+    if total and len(container.streams) == 1:
+        start = 0 if "flv" in container.format.name else origin  # FLV's duration is its end
+        return Promise(start + total, "the container's duration")
+    return None

@@ -1,0 +1,1 @@
+"""Decoders behind one seam: PyAV on the CPU or the GPU, Decord."""

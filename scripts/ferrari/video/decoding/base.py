@@ -1,0 +1,98 @@
+"""The decoder seam: what a decoder is told, what it yields, and what it counts on its way.
+
+A decoder yields `Picture`s in the order in which they are shown.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+
+from ferrari.video.lost_footage import Promise
+
+
+class DecoderUnavailableError(RuntimeError):
+    """A decoder cannot take this clip on this machine; the message says why."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to read one clip. A pass that finds the plan wrong starts again with a better one.
+
+    With `fps` set, a decoder need only yield the clip's samples, at most `most` of them.
+    """
+
+    threads: int = 1  # decoder threads; damaged clips are read with one, for the same bytes always
+    deinterlace: bool = False
+    max_side: int | None = None
+    max_pixels: int | None = None  # of a frame as stored; no larger one is decoded
+    frame_s: Fraction = Fraction(1, 25)  # nominal time of a frame
+    fps: float | None = None  # samples per second; None: every frame is decoded and yielded
+    most: int | None = None
+
+
+class PlanChangedError(Exception):
+    """The pass found something that its plan does not handle; start again with `plan`."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan)
+        self.plan = plan
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One decoded frame; its pixels are converted only when they are asked for."""
+
+    ordinal: int  # counts the clip's frames from 0, in the order shown
+    pts: int | None
+    time_s: Fraction | None  # exact, on the container's clock
+    is_key: bool
+    depends_on_next: bool  # a B-frame: also made from the next frame that is none
+    damaged: bool  # the decoder reported missing or concealed data
+    interlaced: bool
+    luma: Callable[[], np.ndarray]  # -> HxW uint8 as stored (not upright)
+    rgb: Callable[[], np.ndarray]  # -> HxWx3 uint8 RGB, upright, square pixels, SDR
+    facts: dict[str, object]  # rotation, sar, transfer, matrix, bit_depth: columns of the table
+    duration_s: Fraction = Fraction(0)  # 0: not known
+    fault: str = ""  # why it is `damaged`
+    lost_before: str = ""  # why frames before it did not come out, if it does not need them
+    #: -> the picture of `rgb` as H*3/2 x W uint8 (see `matrices.i420`); None: go by way of `rgb`
+    yuv: Callable[[], np.ndarray | None] = lambda: None
+
+
+@dataclass
+class Tally:
+    """What a decoder met on its way, read by the caller while it runs."""
+
+    frames: int = 0  # of the clip, up to where it was read; with Plan.fps not all were decoded
+    errors: int = 0
+    first_error: str = ""
+    packets: int = 0
+    packet_pts: array = field(default_factory=lambda: array("q"))  # of those that have one
+    time_base: Fraction | None = None  # of packet_pts
+    fault_at_end: str = ""  # an error that no frame came after
+    promise: Promise | None = None  # where the clip ends by its own account
+    #: Plan.fps alone: time of the last frame of the whole clip and how long it is shown, in seconds
+    end: tuple[Fraction, Fraction] | None = None
+
+    def add_error(self, message: str) -> None:
+        """Count an error; the first message is kept."""
+        self.errors += 1
+        self.first_error = self.first_error or message
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """A named way to decode: `open(path, plan, tally)` yields Pictures.
+
+    What one on `hardware` reports of a clip says that it cannot take the clip, and no more.
+    """
+
+    name: str
+    version: str
+    open: Callable[[str, Plan, Tally], Generator[Picture]]
+    hardware: bool = False

@@ -1,0 +1,123 @@
+"""Decord with CUDA (NVDEC), where it was compiled for it; PyPI's build decodes on the CPU only.
+
+Decord hands out RGB without flags for damage, interlacing or HDR, so clips that need any of those
+seen to are left to the other decoders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import cache, partial
+
+import cv2
+import numpy as np
+
+from ferrari.processes.devices import asked_apart
+from ferrari.video import hdr
+from ferrari.video.containers import main_video, open_container, orientation
+from ferrari.video.decoding.base import Decoder, DecoderUnavailableError, Picture, Plan, Tally
+from ferrari.video.orientation import make_upright, sane_aspect
+
+_MILLION = 1_000_000
+
+
+@cache
+def problem() -> str:
+    """Why Decord cannot decode on the GPU here, or "". Asking it initialises CUDA: in a child."""
+    return asked_apart(_problem)
+
+
+def _problem() -> str:
+    try:
+        import decord
+    except (ImportError, OSError) as error:
+        return f"Decord is not usable: {error}"
+    return "" if decord.gpu(0).exist else f"Decord {decord.__version__} was built without CUDA"
+
+
+def cuda() -> Decoder:
+    """Decord on the first CUDA device."""
+    import decord
+
+    version = f"decord {decord.__version__}"
+    return Decoder("decord-nvdec", version, partial(_frames, device="gpu"), hardware=True)
+
+
+def cpu() -> Decoder:
+    """Decord on the CPU: the GPU path's twin, for tests and comparison."""
+    import decord
+
+    return Decoder("decord-cpu", f"decord {decord.__version__}", partial(_frames, device="cpu"))
+
+
+def _frames(path: str, plan: Plan, tally: Tally, device: str) -> Iterator[Picture]:
+    import decord
+
+    first, stream_sar, turn = _first_frame(path, plan.max_pixels)
+    if first.interlaced_frame or int(first.color_trc) in hdr.HDR_TRANSFERS:
+        raise DecoderUnavailableError("Decord does not deinterlace or tone-map")
+    decord.logging.set_level(decord.logging.QUIET)
+    context = decord.gpu(0) if device == "gpu" else decord.cpu(0)
+    try:
+        reader = decord.VideoReader(path, ctx=context, num_threads=plan.threads)
+    except (decord.DECORDError, RuntimeError) as error:
+        raise DecoderUnavailableError(f"Decord could not open the clip: {error}") from error
+    facts = {
+        "rotation": turn.degrees,
+        "sar": f"{stream_sar.numerator}:{stream_sar.denominator}",
+        "transfer": "sdr",
+        "matrix": "decord",
+        "bit_depth": first.format.components[0].bits,
+    }
+    starts = reader.get_frame_timestamp(range(len(reader)))[:, 0]
+    keys = set(reader.get_key_indices())
+    for index, start in enumerate(starts):
+        time_s = Fraction(round(float(start) * _MILLION), _MILLION)
+        frame = _Frame(reader, index)
+        tally.frames += 1
+        yield Picture(
+            ordinal=index,
+            pts=int(time_s * _MILLION),
+            time_s=time_s,
+            is_key=index in keys,
+            depends_on_next=False,
+            damaged=False,
+            interlaced=False,
+            luma=frame.luma,
+            rgb=partial(frame.rgb, stream_sar, turn, plan.max_side),
+            facts=facts,
+        )
+
+
+def _first_frame(path: str, max_pixels: int | None):
+    """PyAV's view of the first frame: what Decord does not tell."""
+    with open_container(path, max_pixels) as container:
+        stream = main_video(container)
+        frame = next(container.decode(stream))
+        sar = sane_aspect(stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio)
+        return frame, sar, orientation(frame)
+
+
+class _Frame:
+    """One frame, read when its luma is asked for; the reader must not be called by two threads."""
+
+    def __init__(self, reader, index: int) -> None:
+        self._reader, self._index = reader, index
+        self._rgb: np.ndarray | None = None
+
+    def luma(self) -> np.ndarray:
+        self._rgb = self._read()
+        return cv2.cvtColor(self._rgb, cv2.COLOR_RGB2GRAY)
+
+    def rgb(self, sar: Fraction, turn, max_side: int | None) -> np.ndarray:
+        stored = self._read() if self._rgb is None else self._rgb
+        return make_upright(stored, sar, turn, max_side)
+
+    def _read(self) -> np.ndarray:
+        import decord
+
+        try:
+            return self._reader[self._index].asnumpy()
+        except decord.DECORDError as error:
+            raise DecoderUnavailableError(f"frame {self._index}: {error}") from error

@@ -1,0 +1,100 @@
+"""Which packets of a clip have to be decoded to get its samples, and no others.
+
+Between two restarts (see `packet_kinds`) that is each sample, and every frame before the last
+sample from which another may be made. The choice rests on the packets' own times, so it is made
+only where those tell the order in which frames are shown; what comes out of the decoder is then
+held against it frame by frame.
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from ferrari.video.decoding.packet_kinds import DISPOSABLE, RESTART, NotUnderstoodError
+from ferrari.video.timestamps import first_of_slots
+
+_TRIED = 4  # disposable frames that are decoded all the same, to see that they come in their turn
+_MOST_REORDERED = 16  # frames that a decoder of any codec may hold back
+
+
+@dataclass(frozen=True)
+class Selection:
+    """`decode` has a 1 for each packet to decode, in their order in the file.
+
+    `frames` are the numbers, in the order shown, of the frames that come out, with their `pts`;
+    `sampled` has a 1 for each of them that is a sample. There are as many as the clip is long, so
+    all of them are packed.
+    """
+
+    decode: bytearray
+    frames: array
+    pts: array
+    sampled: bytearray
+    total: int
+
+
+def select(
+    pts: array, kinds: bytearray, time_base: Fraction, fps: float, most: int | None = None
+) -> Selection:
+    """Choose among all packets of a clip, by their times and kinds in the order of decoding.
+
+    With `most`, no more samples than that are decoded. Raises NotUnderstoodError where the times
+    do not tell the order of the frames: one is twice there, they jump back, or a frame that
+    nothing depends on is not shown where such a frame would be.
+    """
+    times = np.frombuffer(pts, np.int64)
+    kind = np.frombuffer(kinds, np.uint8)
+    if not len(times) or not kind[0] & RESTART:
+        raise NotUnderstoodError("the clip does not start with a key frame")
+    order = np.argsort(times, kind="stable")
+    shown = times[order]
+    _check_order(times, shown, kind)
+    wanted = np.zeros(len(times), bool)
+    sampled = order[first_of_slots(array("q", shown.tobytes()), time_base, fps)][:most]
+    wanted[sampled] = True
+    free = kind & DISPOSABLE > 0
+    wanted[np.flatnonzero(free & (kind & RESTART == 0))[:_TRIED]] = True
+    decode = wanted | (~free & _before_last_wanted(wanted, kind & RESTART > 0))
+    frames = np.flatnonzero(decode[order])
+    is_sample = np.zeros(len(times), bool)
+    is_sample[sampled] = True
+    return Selection(
+        bytearray(decode.tobytes()),
+        array("I", frames.astype(np.uint32).tobytes()),
+        array("q", shown[frames].tobytes()),
+        bytearray(is_sample[order][frames].tobytes()),
+        len(times),
+    )
+
+
+def _before_last_wanted(wanted: np.ndarray, restarts: np.ndarray) -> np.ndarray:
+    """True for each packet that has a wanted one at or behind it before the next restart."""
+    group = np.cumsum(restarts) - 1
+    last = np.full(group[-1] + 1, -1)
+    places = np.flatnonzero(wanted)
+    last[group[places]] = places  # the last of each group stays
+    return np.arange(len(wanted)) <= last[group]
+
+
+def _check_order(times: np.ndarray, shown: np.ndarray, kind: np.ndarray) -> None:
+    if (np.diff(shown) == 0).any():
+        raise NotUnderstoodError("two frames have one time")
+    if shown[0] != times[0]:
+        raise NotUnderstoodError("frames are shown before the first key frame")
+    latest = np.maximum.accumulate(times)
+    restarts = np.flatnonzero(kind & RESTART)[1:]
+    if (times[restarts] <= latest[restarts - 1]).any():
+        raise NotUnderstoodError("the clock jumps back, or frames are shown across a restart")
+    reordered = times < latest
+    if reordered.any():
+        free = (kind & (DISPOSABLE | RESTART)) == DISPOSABLE
+        if (free & ~reordered).any():
+            raise NotUnderstoodError("a frame that nothing depends on is shown as if others did")
+        places = np.searchsorted(shown, times[reordered])
+        ahead = np.searchsorted(shown, latest[reordered])
+        if (ahead - places).max() > _MOST_REORDERED:
+            raise NotUnderstoodError("frames are shown too far from their place in the file")

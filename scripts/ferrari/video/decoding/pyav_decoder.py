@@ -1,0 +1,276 @@
+"""PyAV as decoder, on the CPU or with CUDA hardware acceleration (NVDEC)."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from functools import partial
+
+import av
+import numpy as np
+from av.codec.hwaccel import HWAccel, hwdevices_available
+from av.error import FFmpegError
+
+from ferrari.video import hdr
+from ferrari.video.containers import (
+    main_video,
+    open_container,
+    orientation,
+    promised_end,
+    seconds,
+    what_failed,
+)
+from ferrari.video.decoding.base import Decoder, DecoderUnavailableError, Picture, Plan, Tally
+from ferrari.video.decoding.ffmpeg_log import Complaints
+from ferrari.video.decoding.pyav_full_reader import Marks, Reader, aspect_of
+from ferrari.video.decoding.pyav_selective_reader import SelectiveReader, classifier_for
+from ferrari.video.orientation import Orientation, make_upright
+from ferrari.video.ycbcr import i420
+
+_B_FRAMES = {3, 7}  # AV_PICTURE_TYPE_B, _BI
+_UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
+_FULL_RANGE = 2  # AVCOL_RANGE_JPEG
+_SWS_MATRICES = {1: "ITU709", 5: "ITU601", 6: "ITU601", 4: "FCC", 7: "SMPTE240M"}
+_BT2020 = {9, 10}
+_SOUND = Marks(is_key=False, fault="", lost_before="")
+_LUMA_FIRST = ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "gray")
+
+
+def _version() -> str:
+    codec = ".".join(str(n) for n in av.library_versions["libavcodec"])
+    return f"av {av.__version__}, libavcodec {codec}"
+
+
+def cpu() -> Decoder:
+    """PyAV on the CPU."""
+    return Decoder("pyav-cpu", _version(), partial(_frames, hwaccel=None))
+
+
+def cuda() -> Decoder:
+    """PyAV with FFmpeg's CUDA hwaccel; frames are downloaded, so the pixels go the CPU's way."""
+    return Decoder("pyav-nvdec", _version(), partial(_frames, hwaccel="cuda"), hardware=True)
+
+
+def cuda_problem() -> str:
+    """Why this PyAV cannot decode with CUDA on any machine, or ""."""
+    if "cuda" not in hwdevices_available():
+        return f"PyAV {av.__version__} was built without CUDA"
+    return ""
+
+
+def _frames(path: str, plan: Plan, tally: Tally, hwaccel: str | None) -> Iterator[Picture]:
+    """Decode a clip; damaged packets are counted in `tally` and decoding goes on behind them.
+
+    With `plan.fps`, only the samples and what they are made from, where packets can be told apart.
+    """
+    again = partial(_opened, path, plan, hwaccel)
+    with again() as stream, Complaints() as complaints:
+        kind_of = classifier_for(stream, plan)
+        if kind_of:
+            reader = SelectiveReader(stream, kind_of, plan, tally, complaints, again)
+            for frame, number in reader.frames():
+                picture = _picture(frame, _SOUND, reader.stream, plan, number)
+                yield replace(picture, depends_on_next=False)  # it is sound, as all before it
+        else:
+            yield from _all_frames(stream.container, stream, plan, tally, complaints)
+            tally.promise = promised_end(stream.container, stream, plan.frame_s, tally.packets)
+
+
+def _all_frames(container, stream, plan: Plan, tally: Tally, complaints) -> Iterator[Picture]:
+    weave = _Deinterlacer() if plan.deinterlace else None
+    for frame, marks in Reader(container, stream, tally, complaints).frames(plan.max_pixels):
+        ready = weave.push(frame, marks) if weave else [(frame, marks)]
+        yield from _pictures(ready, stream, plan, tally)
+    if weave:
+        yield from _pictures(weave.flush(), stream, plan, tally)
+
+
+@contextlib.contextmanager
+def _opened(path: str, plan: Plan, hwaccel: str | None) -> Iterator:
+    """The clip's main video stream, ready to be decoded as the plan says."""
+    accel = HWAccel(hwaccel, allow_software_fallback=False) if hwaccel else None
+    try:
+        extra = {"hwaccel": accel} if accel else {}
+        container = open_container(path, max_pixels=plan.max_pixels, **extra)
+    except (FFmpegError, RuntimeError, NotImplementedError) as error:
+        if accel is None:
+            raise
+        raise DecoderUnavailableError(f"CUDA could not open the clip: {error}") from error
+    with container:
+        stream = main_video(container)
+        context = stream.codec_context
+        if accel is not None and not context.is_hwaccel:
+            raise DecoderUnavailableError(f"NVDEC does not decode {context.name} in this form")
+        if accel is None:
+            context.thread_type = "AUTO" if plan.threads > 1 else "NONE"
+            # Frames wait for those they are made from: a few more threads keep the cores busy.
+            context.thread_count = plan.threads + 2 if plan.threads > 1 else 1
+            # A decoder's thread would wait for the GIL to free it, and closing holds the GIL.
+            context.copy_opaque = plan.threads == 1
+        yield stream
+
+
+class _Deinterlacer:
+    """FFmpeg's bwdif on frames that are flagged interlaced; each output keeps its marks.
+
+    A clip that changes size or pixel format on its way gets a new filter from there on.
+    """
+
+    def __init__(self) -> None:
+        self._graph: av.filter.Graph | None = None
+        self._shape: tuple = ()
+        self._marks: list[Marks] = []
+
+    def push(self, frame, marks: Marks) -> list[tuple]:
+        ready = []
+        shape = (frame.width, frame.height, frame.format.name, frame.time_base)
+        if shape != self._shape:
+            ready, self._shape = self.flush(), shape
+            self._graph = self._build(*shape)
+        self._marks.append(marks)
+        with _said_plainly():
+            self._graph.push(frame)
+            return ready + self._pull()
+
+    def flush(self) -> list[tuple]:
+        if self._graph is None:
+            return []
+        with _said_plainly():
+            self._graph.push(None)
+            ready = self._pull()
+        self._marks.clear()
+        return ready
+
+    @staticmethod
+    def _build(width: int, height: int, pixels: str, time_base: Fraction) -> av.filter.Graph:
+        with _said_plainly():
+            graph = av.filter.Graph()
+            source = graph.add_buffer(
+                width=width, height=height, format=pixels, time_base=time_base
+            )
+            weaver = graph.add("bwdif", "mode=send_frame:parity=auto:deint=interlaced")
+            sink = graph.add("buffersink")
+            source.link_to(weaver)
+            weaver.link_to(sink)
+            graph.configure()
+        return graph
+
+    def _pull(self) -> list[tuple]:
+        ready = []
+        while self._marks:
+            try:
+                frame = self._graph.pull()
+            except (av.error.BlockingIOError, av.error.EOFError):
+                break
+            ready.append((frame, self._marks.pop(0)))
+        return ready
+
+
+@contextlib.contextmanager
+def _said_plainly() -> Iterator[None]:
+    """Errors of filters and converters: the memory limit as what it is, the rest as a refusal.
+
+    They start threads, and say EAGAIN where a thread's stack is more than the limit leaves.
+    """
+    try:
+        yield
+    except FFmpegError as error:
+        if error.errno in (errno.EAGAIN, errno.ENOMEM):
+            raise MemoryError("FFmpeg got no memory for a filter or a converter") from error
+        why = f"its frames cannot be converted: {what_failed(error)}"
+        raise DecoderUnavailableError(why) from error
+
+
+def _pictures(ready, stream, plan: Plan, tally: Tally) -> Iterator[Picture]:
+    for frame, marks in ready:
+        yield _picture(frame, marks, stream, plan, tally.frames - 1)
+
+
+def _picture(frame, marks: Marks, stream, plan: Plan, ordinal: int) -> Picture:
+    sar = aspect_of(stream)
+    turn = orientation(frame)
+    transfer = hdr.HDR_TRANSFERS.get(int(frame.color_trc))
+    matrix = _matrix(frame)
+    return Picture(
+        ordinal=ordinal,
+        pts=frame.pts,
+        time_s=seconds(frame.pts, frame.time_base),
+        is_key=marks.is_key,
+        depends_on_next=int(frame.pict_type) in _B_FRAMES,
+        damaged=bool(marks.fault),
+        fault=marks.fault,
+        lost_before=marks.lost_before,
+        duration_s=seconds(frame.duration, frame.time_base) or Fraction(0),
+        interlaced=bool(frame.interlaced_frame),
+        luma=partial(_luma, frame),
+        rgb=partial(_rgb, frame, sar, turn, transfer, matrix, plan.max_side),
+        yuv=partial(_yuv, frame, sar, turn, transfer, matrix, plan.max_side),
+        facts={
+            "rotation": turn.degrees,
+            "sar": f"{sar.numerator}:{sar.denominator}",
+            "transfer": transfer or "sdr",
+            "matrix": matrix,
+            "bit_depth": frame.format.components[0].bits,
+        },
+    )
+
+
+def _luma(frame) -> np.ndarray:
+    """HxW uint8 luma: the decoder's own plane where it has 8 bits, else converted."""
+    if frame.format.name not in _LUMA_FIRST:
+        with _said_plainly():
+            return frame.to_ndarray(format="gray")
+    return _plane(frame.planes[0])
+
+
+def _plane(plane) -> np.ndarray:
+    """HxW uint8 view of a plane of 8 bits."""
+    flat = np.frombuffer(plane, np.uint8)
+    return flat.reshape(-1, plane.line_size)[: plane.height, : plane.width]
+
+
+def _matrix(frame) -> str:
+    """Name of the YCbCr matrix to use; an unmarked HD frame counts as BT.709, as players do."""
+    space = int(frame.colorspace)
+    if space in _BT2020:
+        return "bt2020"
+    if space == _UNSPECIFIED:
+        return "bt709 (assumed)" if frame.height >= 720 else "bt601 (assumed)"
+    return {"ITU709": "bt709", "ITU601": "bt601"}.get(
+        _SWS_MATRICES.get(space, ""), "rgb" if space == 0 else f"code {space}"
+    )
+
+
+def _rgb(frame, sar: Fraction, turn, transfer, matrix: str, max_side) -> np.ndarray:
+    space = {"bt709": "ITU709", "bt601": "ITU601"}.get(matrix.split()[0])
+    if matrix == "bt2020":
+        space = 9
+    options = {"src_colorspace": space, "dst_colorspace": space} if space else {}
+    with _said_plainly():
+        pixels = "rgb48le" if transfer else "rgb24"
+        rgb = frame.reformat(format=pixels, **options).to_ndarray()
+    if transfer:
+        rgb = hdr.to_sdr(rgb, transfer)
+    return make_upright(rgb, sar, turn, max_side)
+
+
+def _yuv(frame, sar: Fraction, turn, transfer, matrix: str, max_side) -> np.ndarray | None:
+    """The upright picture's planes in BT.601, if the frame's own are as good as that: 8 bits,
+    4:2:0, limited range, even sides, square pixels, no larger than `max_side`.
+    """
+    plain = frame.format.name in ("yuv420p", "nv12") and frame.color_range != _FULL_RANGE
+    small = not max_side or max(frame.width, frame.height) <= max_side
+    whole = frame.width % 2 == 0 and frame.height % 2 == 0
+    known = matrix.startswith(("bt601", "bt709"))
+    if not (plain and small and whole and known) or sar != 1 or transfer:
+        return None
+    if frame.format.name == "nv12":
+        with _said_plainly():
+            frame = frame.reformat(format="yuv420p")
+    planes = [_plane(plane) for plane in frame.planes]
+    if turn != Orientation():
+        planes = [make_upright(plane, Fraction(1), turn) for plane in planes]
+    return i420(*planes, bt709=matrix.startswith("bt709"))

@@ -1,0 +1,153 @@
+"""Reads a stream with PyAV, and says of each frame what is known of its soundness."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+from av.error import FFmpegError
+
+from ferrari.video.containers import is_too_large, what_failed
+from ferrari.video.decoding.base import DecoderUnavailableError, Tally
+from ferrari.video.decoding.ffmpeg_log import Complaints
+from ferrari.video.orientation import sane_aspect, square_size
+
+_CONCEALED = "the decoder concealed lost data"
+_HEADLESS = "the first frame builds on one that is not there"
+_NOT_INTRA = {2, 3, 4, 6}  # AV_PICTURE_TYPE_P, _B, _S, _SP
+
+
+def aspect_of(stream) -> Fraction:
+    """The stream's sample aspect ratio, within reason."""
+    return sane_aspect(stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio)
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What is known of a frame beyond its pixels."""
+
+    is_key: bool
+    fault: str  # why the frame itself is damaged
+    lost_before: str  # why frames before it did not come out
+
+
+def require_software(stream, tally: Tally, complaints: Complaints, error: FFmpegError) -> None:
+    """Raise DecoderUnavailableError if it is hardware that ended a packet with an error.
+
+    It is told in the first line that FFmpeg wrote: the error's own code would be that of damage.
+    """
+    if stream.codec_context.is_hwaccel:
+        complaints.fresh()
+        why = complaints.first or what_failed(error)
+        raise DecoderUnavailableError(f"it stopped at frame {tally.frames}: {why}") from error
+
+
+class Reader:
+    """Decodes a stream and says of each frame whether data of it, or before it, was lost.
+
+    A fault belongs to a packet. The frame made from it is damaged, and so is the next frame made
+    from a later packet, unless that is a key frame: it needs nothing of what was lost.
+    """
+
+    def __init__(self, container, stream, tally: Tally, complaints: Complaints) -> None:
+        self._container, self._stream = container, stream
+        self._tally, self._complaints = tally, complaints
+        self._faults: dict[int, str] = {}  # by number of packet, in the order of decoding
+        self._pending: list[int] = []  # those whose damage no frame has shown yet
+        self._number = 0  # of the packet that was decoded last
+
+    def frames(self, max_pixels: int | None) -> Iterator[tuple[av.VideoFrame, Marks]]:
+        """Every frame that comes out, in the order shown; one beyond `max_pixels` is a fault."""
+        for frame in self._decoded():
+            self._tally.frames += 1
+            wide, high = square_size(frame.width, frame.height, aspect_of(self._stream))
+            if is_too_large(wide, high, max_pixels):
+                number = self._number if frame.opaque is None else frame.opaque
+                self._fault(number, f"a frame of {wide}x{high}: see probe.max_megapixels")
+                continue
+            frame.time_base = frame.time_base or self._stream.time_base  # unset at the very end
+            yield frame, self._marks(frame)
+        if self._pending:
+            self._tally.fault_at_end = self._faults[self._pending[0]]
+
+    def _decoded(self) -> Iterator[av.VideoFrame]:
+        self._tally.time_base = self._stream.time_base
+        last = 0
+        for number, packet in self._packets():
+            yield from self._decode(number, packet)
+            last = number + 1
+        yield from self._decode(last, None)
+
+    def _packets(self) -> Iterator[tuple[int, av.Packet]]:
+        """Numbered packets, each after the next one was read: only that tells if it ran over."""
+        packets = self._container.demux(self._stream)
+        held, number = None, 0
+        while True:
+            packet = None
+            try:
+                packet = next(packets, None)
+            except FFmpegError as error:  # the demuxer lost its way and does not find it again
+                self._fault(number, f"demuxing: {what_failed(error)}")
+            if packet is not None and not packet.size:  # PyAV's sign for the end
+                packet = None
+            self._listen(number, packet)
+            if held is not None:
+                yield number - 1, held
+            if packet is None:
+                return
+            self._count(number, packet)
+            held, number = packet, number + 1
+
+    def _listen(self, number: int, packet: av.Packet | None) -> None:
+        """Note what the demuxer said while it read packet `number` (None: it found no more)."""
+        picture, lost_thread = self._complaints.fresh()
+        if lost_thread and number:
+            self._fault(number - 1, lost_thread)
+        if picture or (lost_thread and not (packet and packet.is_keyframe)):
+            self._fault(number, picture or lost_thread)
+
+    def _count(self, number: int, packet: av.Packet) -> None:
+        self._tally.packets += 1
+        if packet.pts is not None and not packet.is_discard:
+            self._tally.packet_pts.append(packet.pts)
+        if packet.is_corrupt:
+            self._fault(number, "the container says that data of it is lost")
+
+    def _decode(self, number: int, packet: av.Packet | None) -> list[av.VideoFrame]:
+        self._number = number
+        frames = []
+        if packet is not None and self._stream.codec_context.copy_opaque:
+            packet.opaque = number
+        try:
+            frames = self._stream.decode(packet)
+        except FFmpegError as error:
+            require_software(self._stream, self._tally, self._complaints, error)
+            self._fault(number, what_failed(error))
+        picture, _ = self._complaints.fresh()
+        if picture:
+            self._fault(number, picture)
+        return frames
+
+    def _fault(self, number: int, message: str) -> None:
+        if number not in self._faults:
+            self._tally.add_error(message)
+            self._faults[number] = message
+            self._pending.append(number)
+
+    def _marks(self, frame: av.VideoFrame) -> Marks:
+        number = sys.maxsize if frame.opaque is None else frame.opaque
+        before = next((self._faults[n] for n in self._pending if n <= number), "")
+        self._pending = [n for n in self._pending if n > number]
+        own = self._faults.get(number, "")
+        if frame.interlaced_frame:  # its second field may have a packet of its own
+            own = own or self._faults.get(number + 1, "")
+        own = own or (_CONCEALED if frame.is_corrupt else "")
+        if self._tally.frames == 1 and not frame.key_frame:
+            own = own or (_HEADLESS if int(frame.pict_type) in _NOT_INTRA else "")
+        is_key = bool(frame.key_frame)
+        if is_key and frame.opaque is not None:
+            return Marks(is_key, own, "" if own else before)
+        return Marks(is_key, own or before, "")

@@ -1,0 +1,176 @@
+"""Reads a stream with PyAV and decodes of it only what its samples need.
+
+The packets are read twice: once for their times and kinds, then to be decoded. Whatever is not as
+those say, and any error at all, changes the plan: the clip is then decoded in full, as
+`pyav_full_reader` does.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import chain, compress
+from typing import NoReturn
+
+import av
+from av.error import FFmpegError
+
+from ferrari.video.containers import is_too_large, promised_end, seconds
+from ferrari.video.decoding.base import Plan, PlanChangedError, Tally
+from ferrari.video.decoding.ffmpeg_log import Complaints
+from ferrari.video.decoding.packet_kinds import Classifier, NotUnderstoodError, classifier, settled
+from ferrari.video.decoding.packet_selection import Selection, select
+from ferrari.video.decoding.pyav_full_reader import aspect_of, require_software
+from ferrari.video.orientation import square_size
+
+_HELD_BYTES = 8 << 20  # of a clip's packets that are kept instead of being read again
+_PACKET_BYTES = 512  # that a packet takes beside its data
+
+
+def classifier_for(stream, plan: Plan) -> Classifier | None:
+    """How to tell the stream's packets apart; None where it has to be decoded in full."""
+    if plan.fps is None or plan.deinterlace:
+        return None
+    try:
+        return classifier(stream.codec_context.codec.canonical_name, stream.codec_context.extradata)
+    except NotUnderstoodError:
+        return None
+
+
+@dataclass
+class _Survey:
+    """What a first reading of all packets found; `held` are the packets, if they are not too many.
+
+    `end` is the time of the frame that is shown last, and how long it is shown, in seconds.
+    """
+
+    pts: array
+    kinds: bytearray
+    held: list[av.Packet] | None
+    end: tuple[Fraction, Fraction]
+
+
+class SelectiveReader:
+    """The samples of a stream; `open_again` opens it a second time, ready to be decoded.
+
+    Attribute: `stream`, the one that is being read. The first is closed before the second is
+    opened: each holds an index that is as large as the clip is long.
+    """
+
+    def __init__(
+        self,
+        stream,
+        kind_of: Classifier,
+        plan: Plan,
+        tally: Tally,
+        complaints: Complaints,
+        open_again: Callable[[], AbstractContextManager],
+    ) -> None:
+        self.stream, self._kind_of, self._plan = stream, kind_of, plan
+        self._tally, self._complaints, self._open_again = tally, complaints, open_again
+
+    def frames(self) -> Iterator[tuple[av.VideoFrame, int]]:
+        """Each sample with its number among the clip's frames, both in the order shown.
+
+        Raises PlanChangedError where the clip has to be decoded in full after all.
+        """
+        stream, tally, plan = self.stream, self._tally, self._plan
+        try:
+            survey = self._survey(stream)
+            kinds = settled(survey.kinds)
+            chosen = select(survey.pts, kinds, stream.time_base, plan.fps, plan.most)
+        except NotUnderstoodError:
+            self._fall_back()
+        tally.packets, tally.packet_pts = len(survey.pts), survey.pts
+        tally.time_base = stream.time_base
+        promise = promised_end(stream.container, stream, plan.frame_s, tally.packets)
+        with ExitStack() as stack:
+            if survey.held is None:
+                stream.container.close()
+                self.stream = stack.enter_context(self._open_again())
+                packets = self._same_again(self.stream, survey.pts)
+            else:
+                packets, survey.held = iter(survey.held), None
+            yield from self._decoded(self.stream, compress(packets, chosen.decode), chosen)
+        tally.frames, tally.end, tally.promise = chosen.total, survey.end, promise
+
+    def _survey(self, stream) -> _Survey:
+        pts, kinds, size = array("q"), bytearray(), 0
+        held: list[av.Packet] | None = []
+        last, duration = None, 0
+        for packet in self._packets(stream):
+            if packet.pts is None or packet.is_discard or packet.is_corrupt:
+                raise NotUnderstoodError("a packet without a time, not to be shown, or corrupt")
+            pts.append(packet.pts)
+            kinds.append(self._kind_of(memoryview(packet)))
+            if last is None or packet.pts > last:
+                last, duration = packet.pts, packet.duration or 0
+            size += packet.size + _PACKET_BYTES
+            if held is not None:
+                held.append(packet)
+                held = None if size > _HELD_BYTES else held
+        self._check_complaints()
+        end = (seconds(last or 0, stream.time_base), seconds(duration, stream.time_base))
+        return _Survey(pts, kinds, held, end)
+
+    def _same_again(self, stream, pts: array) -> Iterator[av.Packet]:
+        number = 0
+        for number, packet in enumerate(self._packets(stream), start=1):
+            if number > len(pts) or packet.pts != pts[number - 1]:
+                self._fall_back()
+            yield packet
+        if number != len(pts):
+            self._fall_back()
+
+    def _packets(self, stream) -> Iterator[av.Packet]:
+        try:
+            for packet in stream.container.demux(stream):
+                if not packet.size:  # PyAV's sign for the end
+                    return
+                yield packet
+        except FFmpegError:
+            self._fall_back(threads=1)
+
+    def _decoded(
+        self, stream, packets: Iterator[av.Packet], chosen: Selection
+    ) -> Iterator[tuple[av.VideoFrame, int]]:
+        """Decode the chosen packets; what comes out must be their frames, sound, in their order."""
+        count = 0
+        for packet in chain(packets, (None,)):
+            try:
+                frames = stream.decode(packet)
+            except FFmpegError as error:
+                require_software(stream, self._tally, self._complaints, error)
+                self._fall_back(threads=1)
+            self._check_complaints()
+            for frame in frames:
+                if count == len(chosen.pts) or frame.pts != chosen.pts[count]:
+                    self._fall_back()
+                self._check_frame(frame, stream)
+                number, is_sample = chosen.frames[count], chosen.sampled[count]
+                count += 1
+                if is_sample:
+                    frame.time_base = frame.time_base or stream.time_base  # unset at the very end
+                    self._tally.frames = number + 1
+                    yield frame, number
+        if count != len(chosen.pts):
+            self._fall_back()
+
+    def _check_frame(self, frame: av.VideoFrame, stream) -> None:
+        if frame.is_corrupt or frame.interlaced_frame:
+            self._fall_back()
+        wide, high = square_size(frame.width, frame.height, aspect_of(stream))
+        if is_too_large(wide, high, self._plan.max_pixels):
+            self._fall_back()
+
+    def _check_complaints(self) -> None:
+        if any(self._complaints.fresh()):
+            self._fall_back(threads=1)
+
+    def _fall_back(self, threads: int | None = None) -> NoReturn:
+        """Have the clip decoded in full; with one thread if it is damaged."""
+        threads = threads or self._plan.threads
+        raise PlanChangedError(replace(self._plan, fps=None, threads=threads))

@@ -1,0 +1,287 @@
+"""Frames out of one clip: sample, compare, keep, encode; one row for each sample.
+
+Runs inside the child process of stage 1 (see `limited_call`). Pixels are converted and encoded only
+for frames that are kept, comparison happens on the luma that the decoder already made, and at
+most a few frames and rows are in memory at a time, whatever the clip's length.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from ferrari.common.atomic_files import sha256_bytes
+from ferrari.common.progress import Progress
+from ferrari.ledger import item_ids, tables
+from ferrari.ledger.columns import DROPPED, QUARANTINED
+from ferrari.ledger.refused_files import clear_frames, refuse_frame
+from ferrari.ledger.spooled_rows import Spool
+from ferrari.video.decoding.base import (
+    Decoder,
+    DecoderUnavailableError,
+    Picture,
+    Plan,
+    PlanChangedError,
+    Tally,
+)
+from ferrari.video.frame_encoding import encoded, reuse_memory, started, write_frame
+from ferrari.video.frame_metrics import compare_luma, luma_delta
+from ferrari.video.frame_trust import trusted
+from ferrari.video.lost_footage import Losses, LostSpan, PacketTimes
+from ferrari.video.timestamps import Sampler
+
+DUPLICATE, DAMAGED, MAX_FRAMES, HDR = "DUPLICATE_FRAME", "DECODE_DAMAGE", "MAX_FRAMES", "HDR"
+LOST = "LOST_SPAN"
+QUARANTINE_REASONS = (DAMAGED, HDR)  # of samples; each has its picture under bad_frames/
+_PENDING = 8  # frames being encoded at a time
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What became of one clip, beside its rows; `common` are cells that all of these share."""
+
+    kept: int
+    decoder: str
+    frames: int
+    errors: int
+    first_error: str
+    decoder_reason: str = ""
+
+    @property
+    def common(self) -> tables.Row:
+        """Cells of every row of the clip."""
+        return {
+            "decoder_reason": self.decoder_reason,
+            "frames_decoded": self.frames,
+            "decode_errors": self.errors,
+        }
+
+
+def extract(
+    path: str,
+    video: str,
+    folder: str,
+    dataset: str,
+    settings: dict,
+    decoder: Decoder,
+    passed_over: str,
+    frame_s: Fraction,
+    threads: int,
+    max_pixels: int | None,
+    spool: Spool,
+) -> Extraction:
+    """Extract with one decoder; `folder` gets the images, `spool` the rows, in order, without the
+    cells that they have in common.
+
+    `passed_over` says why it is not another one: each row's `decoder_reason`. No frame beyond
+    `max_pixels` is decoded. Raises DecoderUnavailableError if the decoder does not take the clip.
+    """
+    gc.freeze()  # what the parent left to be collected may wait for threads that are not here
+    reuse_memory()
+    most = settings["max_frames"] and settings["max_frames"] + 1
+    plan = Plan(
+        threads,
+        max_side=settings["max_side"],
+        max_pixels=max_pixels,
+        frame_s=frame_s,
+        fps=settings["fps"],
+        most=most,
+    )
+    while True:
+        try:
+            job = _Pass(video, folder, dataset, settings, decoder, frame_s, spool)
+            result = job.run(path, plan)
+        except PlanChangedError as change:
+            plan = change.plan
+            continue
+        spool.close_writing()
+        return replace(result, decoder_reason=passed_over)
+
+
+def forget(video: str, folder: str | Path, dataset: str | Path) -> None:
+    """Remove what a pass has written of a clip before it was given up: no row names it."""
+    for leftover in Path(folder).iterdir():
+        leftover.unlink()
+    clear_frames(video, QUARANTINE_REASONS, dataset)
+
+
+class _Pass:
+    """One pass over a clip with one decoder and one plan."""
+
+    def __init__(
+        self,
+        video: str,
+        folder: str,
+        dataset: str,
+        settings: dict,
+        decoder: Decoder,
+        frame_s: Fraction,
+        spool: Spool,
+    ) -> None:
+        self.video, self.folder, self.dataset = video, Path(folder), dataset
+        self.settings, self.decoder = settings, decoder
+        self.sampler = Sampler(settings["fps"], frame_s)
+        self.losses = Losses(frame_s)
+        self.tally = Tally()
+        self.spool = spool
+        self.last_kept: np.ndarray | None = None
+        self.samples = self.kept = self.encoding = 0
+        self.pending: deque[tuple[tables.Row, Future | None]] = deque()  # rows not yet in the spool
+
+    def run(self, path: str, plan: Plan) -> Extraction:
+        """Decode to the end (or max_frames), with the rows going to the spool."""
+        forget(self.video, self.folder, self.dataset)
+        self.spool.clear()
+        limit = self.settings["max_frames"] or float("inf")
+        seen = None
+        pictures = self._watched(path, plan)
+        with started(max(1, plan.threads)) as encoders, contextlib.closing(pictures):
+            for picture, clean in trusted(pictures):
+                time_s = self.sampler.place(picture.time_s)
+                fault = picture.fault or picture.lost_before
+                self.losses.see(time_s, picture.duration_s, clean, fault)
+                if not self.sampler.wants(time_s):
+                    continue
+                if self.samples >= limit:
+                    self.pending.append((self._limit_row(picture, time_s), None))
+                    seen = picture.ordinal + 1
+                    break
+                self._consider(picture, time_s, clean, encoders)
+                self._finish(_PENDING)
+            self._finish(0)
+        spans = self._spans(plan)
+        if self.decoder.hardware and (spans or not self.kept):
+            why = f"it lost frames: {spans[0].fault}" if spans else "it gave no frame to keep"
+            raise DecoderUnavailableError(why)
+        for number, span in enumerate(spans):
+            self.spool.add(self._lost_row(number, span))
+        tally = self.tally
+        frames = tally.frames if seen is None else seen
+        return Extraction(self.kept, self.decoder.name, frames, tally.errors, tally.first_error)
+
+    def _spans(self, plan: Plan) -> list[LostSpan]:
+        if self.tally.end:
+            self.losses.see(*self.tally.end, clean=True, fault="")
+        spans = self._lost()
+        if spans and self.tally.end:
+            raise PlanChangedError(replace(plan, fps=None, threads=1))
+        return spans
+
+    def _lost(self) -> list[LostSpan]:
+        tally = self.tally
+        packets = PacketTimes(tally.packet_pts, tally.time_base)
+        return self.losses.finish(packets, tally.fault_at_end, tally.promise)
+
+    def _watched(self, path: str, plan: Plan) -> Iterator[Picture]:
+        """The decoder's pictures; leaves the pass if they show that the plan does not fit."""
+        progress, told = Progress(f"{self.video}: frames read"), 0
+        with contextlib.closing(self.decoder.open(path, plan, self.tally)) as pictures:
+            for picture in pictures:
+                self._leave_to_the_next(picture)
+                if plan.threads > 1 and (picture.damaged or self.tally.errors):
+                    raise PlanChangedError(replace(plan, threads=1))
+                if picture.interlaced and self.settings["deinterlace"] and not plan.deinterlace:
+                    raise PlanChangedError(replace(plan, deinterlace=True))
+                progress.step(picture.ordinal + 1 - told)
+                told = picture.ordinal + 1
+                yield picture
+        self._leave_to_the_next()
+        if plan.threads > 1 and self.tally.errors:
+            raise PlanChangedError(replace(plan, threads=1))
+
+    def _leave_to_the_next(self, picture: Picture | None = None) -> None:
+        """Leave the clip to the next decoder if one on hardware met anything at all in it."""
+        fault = self.tally.first_error or (picture and picture.damaged and picture.fault)
+        if self.decoder.hardware and fault:
+            frames = self.tally.frames
+            raise DecoderUnavailableError(f"it stopped at frame {frames}: {fault}")
+
+    def _consider(self, picture: Picture, time_s: Fraction, clean: bool, encoders) -> None:
+        """Give one sample its row: quarantined, dropped as a duplicate, or on its way to kept."""
+        row, future = self._row(picture, time_s), None
+        if not clean:
+            self._quarantine(row, picture, DAMAGED, "built on data that the decoder lost")
+        elif picture.facts["transfer"] != "sdr" and self.settings["hdr"] == "refuse":
+            self._quarantine(row, picture, HDR, "extract.hdr is refuse")
+        else:
+            luma = picture.luma()
+            compared = compare_luma(luma)
+            delta = round(luma_delta(compared, self.last_kept), 4)
+            row |= {"value": delta, "threshold": self.settings["duplicate_delta"]}
+            if delta < self.settings["duplicate_delta"]:
+                row |= {"outcome": DROPPED, "reason": DUPLICATE}
+            else:
+                self.last_kept = compared
+                future = encoders.submit(
+                    write_frame,
+                    *(row["item"], picture, luma, self.folder, self.settings["webp_quality"]),
+                )
+                self.encoding += 1
+        self.pending.append((row, future))
+
+    def _finish(self, most: int) -> None:
+        """Hand rows on in order, until no more than `most` frames are being encoded, or done."""
+        while self.pending:
+            row, future = self.pending[0]
+            if future is not None:
+                if self.encoding <= most and not future.done():
+                    return
+                row |= future.result()
+                self.encoding -= 1
+                self.kept += 1
+            self.spool.add(row)
+            self.pending.popleft()
+
+    def _quarantine(self, row: tables.Row, picture: Picture, reason: str, detail: str) -> None:
+        data, _ = encoded(picture, self.settings["webp_quality"])
+        where = refuse_frame(f"{row['item']}.webp", data, self.video, reason, self.dataset)
+        row |= {"outcome": QUARANTINED, "reason": reason, "detail": detail}
+        row |= {"path": where, "sha256": sha256_bytes(data)}
+
+    def _row(self, picture: Picture, time_s: Fraction) -> tables.Row:
+        item = item_ids.frame_item(self.video, self.samples)
+        self.samples += 1
+        return tables.row(
+            "extract",
+            item=item,
+            parent=self.video,
+            outcome=QUARANTINED,  # until its file is written and read back
+            reason="NOT_WRITTEN",
+            time_s=round(float(time_s), 6),
+            pts=picture.pts,
+            frame=picture.ordinal,
+            decoder=self.decoder.name,
+            decoder_version=self.decoder.version,
+            interlaced=picture.interlaced,
+            **picture.facts,
+        )
+
+    def _limit_row(self, picture: Picture, time_s: Fraction) -> tables.Row:
+        row = self._row(picture, time_s)
+        limit = self.settings["max_frames"]
+        row |= {"outcome": DROPPED, "reason": MAX_FRAMES, "value": limit}
+        row |= {"threshold": limit, "detail": "this sample and all that follow were not looked at"}
+        return row
+
+    def _lost_row(self, number: int, span: LostSpan) -> tables.Row:
+        start, end = float(span.start_s), float(span.end_s)
+        return tables.row(
+            "extract",
+            item=item_ids.lost_item(self.video, number),
+            parent=self.video,
+            outcome=QUARANTINED,
+            reason=LOST,
+            value=round(float(span.lost_s), 6),
+            time_s=round(start, 6),
+            decoder=self.decoder.name,
+            decoder_version=self.decoder.version,
+            detail=f"from {start:.3f} s to {end:.3f} s, {span.evidence}; first error: {span.fault}",
+        )

@@ -1,0 +1,213 @@
+"""How much of a clip's time gave no frame to trust, stretch by stretch."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+
+from ferrari.video.timestamps import GAP_S
+
+#: A clip that says that more than this is missing at its end is not believed.
+MOST_MISSING_S = Fraction(24 * 3600)
+_BY_TIMES = "by the times of its frames and packets"
+
+
+class PacketTimes(Sequence[Fraction]):
+    """Times of packets in seconds, rising: a number of 8 bytes each until one is looked at."""
+
+    def __init__(self, pts: array, time_base: Fraction | None) -> None:
+        self._pts = array("q", np.sort(np.frombuffer(pts, np.int64)).tobytes())
+        self._base = time_base or Fraction(0)
+
+    def __len__(self) -> int:
+        return len(self._pts)
+
+    def __getitem__(self, place):
+        if isinstance(place, slice):
+            return [pts * self._base for pts in self._pts[place]]
+        return self._pts[place] * self._base
+
+
+@dataclass(frozen=True)
+class Promise:
+    """Where a clip ends by its own account: the time, who says so, and how far that goes.
+
+    `frames` is how many frames are missing, where that is known; a promise that `needs_error`
+    counts only for a clip that breaks off in an error.
+    """
+
+    end_s: Fraction
+    source: str
+    frames: int | None = None
+    needs_error: bool = True
+
+
+@dataclass(frozen=True)
+class LostSpan:
+    """A stretch without a frame to trust: from, to, the seconds of footage in it, and why."""
+
+    start_s: Fraction
+    end_s: Fraction
+    lost_s: Fraction
+    fault: str
+    evidence: str
+
+
+@dataclass
+class _Stretch:
+    """A run of untrusted frames; `pieces` are (first, last) times between which no step is a gap.
+
+    `after` is the time of the last clean frame, `before` that of the next one (None: the end).
+    """
+
+    after: Fraction | None
+    pieces: list[list[Fraction]] = field(default_factory=list)
+    step_s: Fraction = Fraction(0)
+    fault: str = ""
+    before: Fraction | None = None
+
+    def add(self, time_s: Fraction, step_s: Fraction) -> None:
+        self.step_s = step_s
+        if self.pieces and 0 < time_s - self.pieces[-1][1] <= GAP_S:
+            self.pieces[-1][1] = time_s
+        else:
+            self.pieces.append([time_s, time_s])
+
+
+class Losses:
+    """Adds up what is lost of one clip, from its frames in the order shown."""
+
+    def __init__(self, frame_s: Fraction) -> None:
+        self._frame_s = frame_s
+        self._clean_s: Fraction | None = None  # time of the last clean frame
+        self._clean_end_s = Fraction(0)
+        self._open: _Stretch | None = None
+        self._closed: list[_Stretch] = []
+
+    def see(self, time_s: Fraction, duration_s: Fraction, clean: bool, fault: str) -> None:
+        """Count one frame; `fault` is what befell it, or for a clean one, the frames before it."""
+        step_s = duration_s if 0 < duration_s <= GAP_S else self._frame_s
+        if clean:
+            if fault and not self._open:
+                self._open = _Stretch(self._clean_s, fault=fault)
+            if self._open:
+                self._open.before = time_s
+                self._closed.append(self._open)
+                self._open = None
+            self._clean_s, self._clean_end_s = time_s, time_s + step_s
+            return
+        self._open = self._open or _Stretch(self._clean_s)
+        self._open.add(time_s, step_s)
+        self._open.fault = self._open.fault or fault
+
+    def finish(
+        self, packets: Sequence[Fraction], fault: str, promise: Promise | None
+    ) -> list[LostSpan]:
+        """The lost spans in the order shown, after the last frame.
+
+        `packets` are the times of the clip's packets in seconds, rising; `fault` what broke the
+        clip off behind its last frame, if anything did; `promise` how long it says it is.
+        """
+        if not (self._closed or self._open or fault or promise):
+            return []
+        spans = [self._measure(stretch, packets) for stretch in self._closed]
+        spans.append(self._tail(packets, fault, promise))
+        return [span for span in spans if span]
+
+    def _measure(self, stretch: _Stretch, packets: Sequence[Fraction]) -> LostSpan | None:
+        if not stretch.pieces:
+            return self._without_frames(stretch, packets)
+        first, last = stretch.pieces[0][0], stretch.pieces[-1][1]
+        start = _first_packet(packets, stretch.after, first)
+        jumps = [(start, first)]
+        jumps += [(a[1], b[0]) for a, b in pairwise(stretch.pieces)]
+        lost = sum((b - a for a, b in stretch.pieces), Fraction(0))
+        # A clock that runs back leaves the frame before the jump its own time, no more.
+        steps = (_footage(packets, a, b) if a <= b else stretch.step_s for a, b in jumps)
+        lost += sum(steps, Fraction(0))
+        end = stretch.before
+        if end is None or end <= last:  # the clip's end, or its clock runs back
+            end = last + stretch.step_s
+        lost = max(lost + _footage(packets, last, end), stretch.step_s)
+        # A damaged clock runs to and fro: the span is all that it touches, and no more is lost.
+        start = min(start, *(piece[0] for piece in stretch.pieces))
+        end = max(end, *(piece[1] + stretch.step_s for piece in stretch.pieces[:-1]), last)
+        return LostSpan(start, end, min(lost, end - start), stretch.fault, _BY_TIMES)
+
+    def _without_frames(self, stretch: _Stretch, packets: Sequence[Fraction]) -> LostSpan | None:
+        """A stretch out of which not even damaged frames came; None if it takes no time."""
+        end = stretch.before
+        start = _first_packet(packets, stretch.after, end)
+        lost = _footage(packets, start, end)
+        return LostSpan(start, end, lost, stretch.fault, _BY_TIMES) if lost else None
+
+    def _tail(
+        self, packets: Sequence[Fraction], fault: str, promise: Promise | None
+    ) -> LostSpan | None:
+        """What is lost between the last clean frame and the end of the clip."""
+        if self._open:
+            span = self._measure(self._open, packets)
+            start, end, lost = span.start_s, span.end_s, span.lost_s
+            fault = span.fault or fault or "the frames before it"
+        else:
+            start = end = _first_packet(packets, self._clean_s, None) or self._clean_end_s
+            lost = Fraction(0)
+        evidence = _BY_TIMES
+        if fault:
+            reached = _walk(packets, end - self._frame_s) + self._frame_s
+            end, lost = max(end, reached), lost + max(Fraction(0), reached - end)
+        if promise and (fault or not promise.needs_error):
+            more, evidence = self._believed(promise, end, evidence)
+            end, lost = end + more, lost + more
+            fault = fault or ("the file is cut off" if more else "")
+        if not fault:
+            return None
+        if not lost:
+            evidence = "how much was to follow is not known"
+        return LostSpan(start, end, lost, fault, evidence)
+
+    def _believed(self, promise: Promise, end: Fraction, evidence: str) -> tuple[Fraction, str]:
+        """How much of a promise to believe, past `end`, and the evidence to name."""
+        more = promise.end_s - end
+        if more <= 2 * self._frame_s:
+            return Fraction(0), evidence
+        if promise.frames is not None and more > 10 * promise.frames * self._frame_s:
+            more = promise.frames * self._frame_s
+        if more > MOST_MISSING_S:
+            return Fraction(0), f"{promise.source} says {float(promise.end_s):.6g} s: not believed"
+        return more, f"by {promise.source}"
+
+
+def _first_packet(
+    packets: Sequence[Fraction], after: Fraction | None, last: Fraction | None
+) -> Fraction | None:
+    """Time of the first packet behind `after`, at most `last`; without one, `last` itself."""
+    place = 0 if after is None else bisect_right(packets, after)
+    if place < len(packets) and (last is None or packets[place] <= last):
+        return packets[place]
+    return last
+
+
+def _footage(packets: Sequence[Fraction], start: Fraction, end: Fraction) -> Fraction:
+    """Seconds between two times; over a step that may be a gap, only those that packets fill."""
+    if end - start <= GAP_S:
+        return max(Fraction(0), end - start)
+    inside = packets[bisect_right(packets, start) : bisect_right(packets, end)]
+    steps = (b - a for a, b in pairwise([start, *inside, end]))
+    return sum((step for step in steps if step <= GAP_S), Fraction(0))
+
+
+def _walk(packets: Sequence[Fraction], start: Fraction) -> Fraction:
+    """The time of the last packet that is reached from `start` without a step over a gap."""
+    reached = start
+    for place in range(bisect_right(packets, start), len(packets)):
+        if packets[place] - reached > GAP_S:
+            break
+        reached = packets[place]
+    return reached

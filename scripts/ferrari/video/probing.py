@@ -1,0 +1,198 @@
+"""What a raw file really is, found by demuxing all of it and decoding its first frames.
+
+Nothing is taken from the header that the data can tell: size comes from a decoded frame, time
+from the packets. Every function here may meet hostile input and is meant for `limited_call`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import av
+from av.error import FFmpegError
+
+from ferrari.video import timestamps
+from ferrari.video.clip_verdicts import OK, TOO_LARGE
+from ferrari.video.containers import (
+    MAX_SIDE,
+    NotAVideoError,
+    header_size,
+    is_too_large,
+    main_video,
+    open_container,
+    orientation,
+    seconds,
+    what_failed,
+)
+from ferrari.video.orientation import sane_aspect, shown_size
+
+_TRIES = 250  # packets in which the first frame has to decode
+_ENCRYPTED_MARKS = (b"encv", b"cenc", b"cbcs", b"\x47\xe2")  # mp4 sample entry, schemes; mkv
+
+
+@dataclass
+class Look:
+    """What was seen; `facts` are columns of the probe table."""
+
+    verdict: str
+    detail: str = ""
+    facts: dict[str, object] = field(default_factory=dict)
+
+
+def look(path: str | os.PathLike, max_megapixels: float | None = None) -> Look:
+    """Open, demux to the end and decode the first frames of a file.
+
+    One whose header says that its frames are beyond `max_megapixels` is not decoded, and a frame
+    that turns out to be is not allocated.
+    """
+    if os.path.getsize(path) == 0:
+        return Look("CORRUPT_CONTAINER", "the file has no bytes")
+    limit = None if max_megapixels is None else int(max_megapixels * 1e6)
+    try:
+        width, height = header_size(path)
+        if is_too_large(width, height, limit):
+            return too_large(width, height, max_megapixels)
+        with open_container(path, max_pixels=limit) as container:
+            return _look_inside(container, path)
+    except NotAVideoError as error:
+        return Look("NOT_A_VIDEO", str(error))
+    except FFmpegError as error:
+        encrypted = _looks_encrypted(path)
+        return Look(
+            "ENCRYPTED" if encrypted else "CORRUPT_CONTAINER",
+            f"cannot be opened: {what_failed(error)}{_guess(path)}",
+        )
+
+
+def too_large(width: int, height: int, max_megapixels: float | None) -> Look:
+    """The verdict on frames of that size."""
+    why = f"its frames are {width}x{height}"
+    if max(width, height) > MAX_SIDE:
+        why += f"; no side may be longer than {MAX_SIDE} px (WebP)"
+    else:
+        why += f"; probe.max_megapixels is {max_megapixels:g}"
+    return Look(TOO_LARGE, why, {"width": width, "height": height})
+
+
+def _look_inside(container, path) -> Look:
+    facts: dict[str, object] = {"container": container.format.name}
+    stream = main_video(container)
+    if stream is None:
+        kinds = sorted({s.type for s in container.streams}) or ["nothing"]
+        return Look("NO_VIDEO_STREAM", f"holds {', '.join(kinds)}", facts)
+    seen = _walk(container, stream)
+    facts |= _stream_facts(container, stream, seen)
+    if seen.frame is None:
+        if seen.packets and _looks_encrypted(path):
+            return Look("ENCRYPTED", f"{seen.packets} packets, none decodes", facts)
+        if not seen.packets:
+            return Look("ZERO_DURATION", "a video stream without any packet", facts)
+        reason = f"; first error: {seen.first_error}" if seen.first_error else ""
+        return Look("CORRUPT_CONTAINER", f"none of its frames decodes{reason}", facts)
+    facts |= _frame_facts(seen.frame, stream)
+    if facts["duration_s"] <= 0:
+        return Look("ZERO_DURATION", f"{seen.packets} packets at one point in time", facts)
+    return Look(OK, seen.first_error and f"first error: {seen.first_error}", facts)
+
+
+@dataclass
+class _Seen:
+    packets: int = 0
+    size: int = 0
+    times: list[Fraction] = field(default_factory=list)
+    last_duration: Fraction = Fraction(0)
+    first_error: str = ""
+    frame: av.VideoFrame | None = None
+
+
+def _walk(container, stream) -> _Seen:
+    """Demux every packet, decode until a clean frame comes out (or _TRIES packets)."""
+    seen = _Seen()
+    spoilt = None
+    try:
+        for packet in container.demux(stream):
+            if packet.size:
+                seen.packets += 1
+                seen.size += packet.size
+                if packet.pts is not None:
+                    seen.times.append(seconds(packet.pts, packet.time_base))
+                if packet.duration:
+                    seen.last_duration = packet.duration * packet.time_base
+            if seen.frame is None and seen.packets <= _TRIES:
+                frames = _decode(packet, seen)
+                clean = [frame for frame in frames if not frame.is_corrupt]
+                seen.frame = clean[0] if clean else None
+                spoilt = spoilt or (frames[0] if frames else None)
+    except FFmpegError as error:
+        seen.first_error = seen.first_error or f"demuxing: {what_failed(error)}"
+    if seen.frame is None and spoilt is not None:
+        seen.frame = spoilt
+        seen.first_error = seen.first_error or "its first frames are damaged"
+    return seen
+
+
+def _decode(packet, seen: _Seen) -> list:
+    try:
+        return packet.decode()
+    except FFmpegError as error:
+        seen.first_error = seen.first_error or what_failed(error)
+        return []
+
+
+def _stream_facts(container, stream, seen: _Seen) -> dict[str, object]:
+    span = timestamps.measure(seen.times, seen.last_duration)
+    footage = span.footage_s
+    if len(seen.times) < seen.packets and len(set(seen.times)) <= 1 and stream.average_rate:
+        footage = seen.packets / stream.average_rate  # no timestamps at all (raw streams)
+    declared = container.duration and container.duration / av.time_base
+    return {
+        "codec": stream.codec_context.name,
+        "frames": seen.packets,
+        "duration_s": round(float(footage), 3),
+        "declared_duration_s": "" if declared is None else f"{declared:.6g}",
+        "fps": round(float(span.rate_fps), 3) if span.rate_fps else "",
+        "bitrate_kbps": round(seen.size * 8 / 1000 / float(footage), 1) if footage > 0 else "",
+        "vfr": int(span.variable),
+        "largest_gap_s": round(float(span.largest_gap_s), 3),
+        "start_s": round(float(span.start_s), 3),
+    }
+
+
+def _frame_facts(frame, stream) -> dict[str, object]:
+    sar = sane_aspect(stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio)
+    turn = orientation(frame)
+    width, height = shown_size(frame.width, frame.height, sar, turn)
+    return {
+        "pix_fmt": frame.format.name,
+        "coded_width": frame.width,
+        "coded_height": frame.height,
+        "width": width,
+        "height": height,
+        "sar": f"{sar.numerator}:{sar.denominator}",
+        "rotation": turn.degrees,
+    }
+
+
+def _looks_encrypted(path) -> bool:
+    """True if the first or last MiB carries the marks of common encryption (ISO/IEC 23001-7)."""
+    with open(path, "rb") as stream:
+        head = stream.read(1 << 20)
+        stream.seek(max(0, os.path.getsize(path) - (1 << 20)))
+        ends = head + stream.read(1 << 20)
+    return b"ftyp" in head[:64] and any(mark in ends for mark in _ENCRYPTED_MARKS[:3])
+
+
+def _guess(path) -> str:
+    """A word on what a file that does not open looks like, to save its owner the search."""
+    with open(path, "rb") as stream:
+        head = stream.read(512)
+    text = head.lstrip().lower()
+    if text.startswith((b"<!doctype html", b"<html")):
+        return "; it is an HTML page (a failed download?)"
+    if head[4:8] == b"ftyp":
+        return "; it begins like an MP4 and may be cut off (no moov box): download it again"
+    if head and all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in head):
+        return "; it is plain text"
+    return ""

@@ -1,5 +1,0 @@
-"""Reads a training folder as the trainers' loaders do, and names what they would do in silence.
-
-`folders` finds images, captions and masks; each trainer's module says what its loader makes of
-them, as `Finding`s. The traps were read in the loaders' own code, or met by running them.
-"""

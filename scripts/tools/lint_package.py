@@ -1,0 +1,125 @@
+"""Lint a training folder, ours or anybody's.
+
+    python scripts/tools/lint_package.py DIR [--trainer NAME] [--all] [--json]
+
+Prints a finding for each trap: what the trainer would do without a word, and how to mend it. The
+exit status is 0 if there is nothing to say, 1 if there are findings, 2 if the folder is not one
+that can be linted.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Protocol
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
+
+from ferrari.linting import (
+    ai_toolkit,
+    diffusers_examples,
+    diffusion_pipe,
+    imagefolder,
+    kohya,
+    musubi,
+    onetrainer,
+    shard_formats,
+    simpletuner,
+    vlm_conversations,
+)
+from ferrari.linting.findings import Finding
+
+
+class Linter(Protocol):
+    """What a trainer's module or class offers."""
+
+    NAME: str
+
+    def is_here(self, folder: Path) -> bool:
+        """True if the folder looks like one for this trainer."""
+
+    def lint(self, folder: Path) -> Iterator[Finding]:
+        """All findings."""
+
+
+LINTERS: tuple[Linter, ...] = (
+    kohya,
+    musubi,
+    onetrainer,
+    ai_toolkit.AiToolkit,
+    diffusion_pipe.DiffusionPipe,
+    simpletuner.SimpleTuner,
+    diffusers_examples.DreamBooth,
+    diffusers_examples.Diffusers,
+    imagefolder.ImageFolder,
+    shard_formats.WebDataset,
+    shard_formats.Parquet,
+    vlm_conversations.Sft,
+)
+
+
+class NothingToLintError(ValueError):
+    """The folder is not there, or is no trainer's that is known; says what to do."""
+
+
+def lint(folder: Path, trainers: Sequence[str] = ()) -> tuple[list[str], list[Finding]]:
+    """The trainers whose rules were applied, and their findings in order.
+
+    Without `trainers`, those whose marks the folder bears. Raises NothingToLintError.
+    """
+    if not folder.is_dir():
+        raise NothingToLintError(f"there is no folder {folder}")
+    known = {linter.NAME: linter for linter in LINTERS}
+    names = list(trainers) or [name for name, linter in known.items() if linter.is_here(folder)]
+    if not names:
+        raise NothingToLintError(
+            f"{folder} bears no trainer's marks (no dataset.toml, no <repeats>_<words> folder, no "
+            f"metadata.jsonl, ...); say which is meant: --trainer {' | '.join(known)}"
+        )
+    return names, sorted({finding for name in names for finding in known[name].lint(folder)})
+
+
+def told(findings: Iterable[Finding], most: int) -> str:
+    """The findings as text, at most `most` of each check."""
+    lines, counts = [], {}
+    for finding in findings:
+        counts[finding.check] = counts.get(finding.check, 0) + 1
+        if counts[finding.check] <= most:
+            lines.append(str(finding))
+    more = ((check, count - most) for check, count in counts.items() if count > most)
+    lines.extend(f"{check}: {count} more (--all shows them)" for check, count in more)
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="lint_package", description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    names = [linter.NAME for linter in LINTERS]
+    parser.add_argument("--trainer", action="append", default=[], choices=names)
+    parser.add_argument("--all", action="store_true", help="every finding, not the first ten")
+    parser.add_argument("--json", action="store_true", help="findings as a JSON list")
+    asked = parser.parse_args()
+    try:
+        trainers, findings = lint(asked.folder, asked.trainer)
+    except NothingToLintError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if asked.json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=1))
+    else:
+        if findings:
+            print(told(findings, len(findings) if asked.all else 10))
+        checks = len({finding.check for finding in findings})
+        print(
+            f"{asked.folder} as {', '.join(trainers)}: {len(findings)} findings, {checks} traps"
+            if findings
+            else f"{asked.folder} as {', '.join(trainers)}: no traps"
+        )
+    return 1 if findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+"""Say where a run's dataset and dashboards lie, and how much came out of it."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
+
+from ferrari.ledger import tables
+
+
+def summary(root: Path) -> str:
+    """A few lines on the run below `root` (a folder with dataset/ and qc_reports/)."""
+    final = root / "dataset/05_final_training"
+    videos = tables.read_table(root / "dataset/videos.csv")
+    usable = sum(row["verdict"] == "OK" for row in videos)
+    images = len(tables.kept(tables.read_stage(final / "final.csv", "final")))
+    packages = sorted(path.stem for path in final.glob("*.csv") if (final / path.stem).is_dir())
+    return "\n".join(
+        [
+            "",
+            f"{len(videos)} raw files, {usable} of them usable clips, {images} captioned images.",
+            f"  dashboards   {root / 'qc_reports/index.html'}   (open it in a browser)",
+            f"  packages     {', '.join(str(final / name) for name in packages)}",
+            f"  refused      {root / 'dataset/bad_videos'}, {root / 'dataset/bad_frames'}",
+            f"  every clip   {root / 'dataset/videos.csv'}",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    print(summary(Path(sys.argv[1])))

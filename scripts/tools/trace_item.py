@@ -1,0 +1,72 @@
+"""What led to an image, and what became of a clip, a frame or a crop?
+
+    python scripts/tools/trace_item.py ITEM [--work DIR] [--config FILE ...] [--json] [--all]
+
+ITEM is an id, the name of a raw file, or the name or path of any image, mask or caption file of
+the dataset or a package. Exit status: 0 found, 1 unknown, 2 the dataset cannot be read.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
+
+from ferrari.common import settings
+from ferrari.ledger.tables import LedgerError
+from ferrari.provenance.trace import Dataset, UnknownItemError
+from ferrari.provenance.trace_text import render
+
+LINES = 40
+
+
+def open_dataset(work: str | os.PathLike, config_files: Sequence[str | os.PathLike]) -> Dataset:
+    """The dataset that a run in the folder `work` with these settings writes."""
+    config = settings.load(*config_files)
+    root = Path(work) / config["dataset"]
+    raw = config["raw_videos"]
+    return Dataset(root, Path(work) / raw if raw else root / "00_raw_videos")
+
+
+def trace_item(
+    dataset: Dataset, asked: str, everything: bool = False, as_json: bool = False
+) -> str:
+    """The answer as text, or as JSON; raises UnknownItemError."""
+    trace = dataset.trace(asked, None if everything else LINES)
+    if as_json:
+        return json.dumps(asdict(trace), indent=1, ensure_ascii=True) + "\n"
+    return render(trace)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; prints the answer and returns the exit status."""
+    parser = argparse.ArgumentParser(prog="trace_item", description=__doc__.partition("\n")[0])
+    parser.add_argument("item", help="an id, a raw file's name, or a file of the dataset")
+    parser.add_argument("--work", default=".", help="folder that the pipeline was started in")
+    parser.add_argument(
+        "--config", nargs="*", default=[], help="settings files on top of the defaults"
+    )
+    parser.add_argument("--json", action="store_true", help="for machines")
+    parser.add_argument("--all", action="store_true", help="lists are not cut short")
+    given = parser.parse_args(arguments)
+    try:
+        dataset = open_dataset(given.work, given.config)
+        text = trace_item(dataset, given.item, given.all, given.json)
+    except UnknownItemError as error:
+        near = f"; the nearest that there are: {', '.join(error.near)}" if error.near else ""
+        print(f"nothing in {dataset.root} is known as {given.item!r}{near}", file=sys.stderr)
+        return 1
+    except (LedgerError, OSError) as error:
+        print(f"the dataset cannot be read: {error}", file=sys.stderr)
+        return 2
+    sys.stdout.reconfigure(errors="backslashreplace")
+    sys.stdout.write(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

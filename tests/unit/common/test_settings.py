@@ -1,0 +1,75 @@
+"""The configuration: defaults valid, every key known, faults explained before any job."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ferrari.common import settings
+
+CONFIG = Path(__file__).parents[3] / "config"
+SCHEMA = CONFIG / "config.schema.yaml"
+DEFAULTS = yaml.safe_load((CONFIG / "config.yaml").read_text())
+
+
+def merged(overlay, base=None):
+    base = copy.deepcopy(DEFAULTS if base is None else base)
+    for key, value in overlay.items():
+        base[key] = merged(value, base.get(key, {})) if isinstance(value, dict) else value
+    return base
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "demo.yaml", "registry-only.yaml"])
+def test_what_we_ship_is_valid(name):
+    settings.check(merged(yaml.safe_load((CONFIG / name).read_text())), SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("overlay", "message"),
+    [
+        ({"detect": {"confidense": 0.5}}, r"'detect.confidense' was unexpected; did you mean conf"),
+        ({"detekt": {}}, r"'detekt' was unexpected; did you mean detect\?"),
+        ({"extract": {"fps": -1}}, r"extract\.fps: -1 is less than .*samples per second"),
+        ({"extract": {"decoder": "gpu"}}, r"extract\.decoder: 'gpu' is not one of"),
+        ({"mask": {"segmenter": "isnett"}}, r"mask\.segmenter: 'isnett' is not one of"),
+        ({"augment": {"scale": [0, 1]}}, r"augment\.scale\.0: "),
+        (
+            {"augment": {"weights": dict.fromkeys(DEFAULTS["augment"]["weights"], 0)}},
+            "at least one",
+        ),
+        ({"subject": {"token": "my token"}}, "subject.token"),
+    ],
+)
+def test_faults_name_their_place_and_what_was_meant(overlay, message):
+    with pytest.raises(settings.SettingsError, match=message):
+        settings.check(merged(overlay), SCHEMA)
+
+
+def test_every_fault_is_listed_at_once():
+    overlay = {"extract": {"fps": 0}, "mask": {"batch": 0}}
+    with pytest.raises(settings.SettingsError) as caught:
+        settings.check(merged(overlay), SCHEMA)
+    assert "extract.fps" in str(caught.value) and "mask.batch" in str(caught.value)
+
+
+def test_schema_and_defaults_name_the_same_keys():
+    schema = yaml.safe_load(SCHEMA.read_text())
+
+    def compare(defaults, properties, place):
+        assert set(defaults) == set(properties), place
+        for key, value in defaults.items():
+            if isinstance(value, dict):
+                assert set(properties[key].get("required", ())) == set(value), f"{place}.{key}"
+                compare(value, properties[key]["properties"], f"{place}.{key}")
+
+    compare(DEFAULTS, schema["properties"], "config")
+
+
+def test_every_default_has_a_comment():
+    lines = (CONFIG / "config.yaml").read_text().splitlines()
+    keys = [line for line in lines if line.strip() and not line.strip().startswith("#")]
+    bare = [line for line in keys if not line.rstrip().endswith(":") and "#" not in line]
+    obvious = {"flat", "noise", "environment", "synthetic", "batch", "device", "timeout_s"}
+    obvious |= {"formats", "crop", "mask", "augment", "extract"}
+    assert [line for line in bare if line.split(":")[0].strip() not in obvious] == []

@@ -1,0 +1,338 @@
+"""The fork server: jobs as they are without it, models that stay, nothing left behind."""
+
+import contextlib
+import functools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ferrari.jobs import fork_server
+from ferrari.jobs.stage_command import ROOT, WARM
+from ferrari.ledger import tables
+from ferrari.processes.batching import halving
+from ferrari.processes.failures import Failure
+from ferrari.processes.isolated_model import Isolated, Limits
+from tests import warm_loads
+
+LIMITS = Limits("mask", timeout_s=20, memory_mb=8192)
+CLIENT = (sys.executable, "-I", "-S", str(ROOT / "scripts/run_stage.py"))
+
+
+def wait_for(what, seconds=20.0):
+    """Wait until `what()` is true; AssertionError if it does not become so."""
+    deadline = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+    return found
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A process that stands for a run, in whose working folder the test is; ended with the test."""
+    monkeypatch.chdir(tmp_path)
+    process = subprocess.Popen(["sleep", "600"])
+    place = tmp_path / f".snakemake/ferrari/{process.pid}-test"
+    place.parent.mkdir(parents=True)
+    monkeypatch.setenv(WARM, str(place.relative_to(tmp_path)))
+    yield process
+    process.kill()
+    process.wait()
+
+
+def server_of(run: subprocess.Popen) -> int:
+    """The process id of the run's server; 0 if there is none."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            is_job = os.readlink(entry / "cwd") != str(Path.cwd())
+            if b"ferrari.jobs.fork_server" in words and str(run.pid).encode() in words:
+                parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
+                if not is_job and not _is_server(parent):
+                    return int(entry.name)
+    return 0
+
+
+def _is_server(pid: str) -> bool:
+    try:
+        return b"ferrari.jobs.fork_server" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def probe(name: str, raw: Path, **settings) -> list[str]:
+    """The words behind the client's that probe `raw`."""
+    limits = {"timeout_s": 60, "memory_mb": 4096, "max_megapixels": 50, "min_short_side": 1}
+    config = {"dataset": "dataset", "probe": limits | settings}
+    Path("config.json").write_text(json.dumps(config))
+    params = {"raw": str(raw), "raw_state": "", "file": raw.name, "settings": {}, "code": "c"}
+    words = ["00_probe_video", "--rule", "probe", "--threads", "1", "--config", "config.json"]
+    words += ["--wildcard", "video", name, "--output", "table", f"dataset/videos/{name}.csv"]
+    words += ["--log", f"logs/{name}.log", "--cost", f"costs/{name}.tsv"]
+    return [*words, *(w for key, value in params.items() for w in ("--param", key, repr(value)))]
+
+
+def client(words: list[str], **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [*CLIENT, *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+def test_a_job_leaves_the_same_with_the_server_and_without(run):
+    Path("raw.mp4").write_text("no video")
+    assert client(probe("a", Path("raw.mp4"))).returncode == 0
+    warm = {path: path.read_bytes() for path in Path("dataset").rglob("*") if path.is_file()}
+    assert server_of(run) and "done in" in Path("logs/a.log").read_text()
+    assert Path("costs/a.tsv").read_text().startswith("s\th:m:s\tmax_rss\tcpu_time\n0.")
+    assert client(probe("a", Path("raw.mp4")), **{WARM: ""}).returncode == 0
+    assert warm == {p: p.read_bytes() for p in Path("dataset").rglob("*") if p.is_file()}
+    assert [row["outcome"] for row in tables.read_table("dataset/videos/a.csv")] == ["quarantined"]
+
+
+def test_the_server_has_one_thread_or_its_forks_would_not_be_safe(run):
+    Path("raw.mp4").write_text("no video")
+    assert client(probe("a", Path("raw.mp4"))).returncode == 0
+    assert len(os.listdir(f"/proc/{server_of(run)}/task")) == 1
+
+
+def test_a_job_that_fails_says_so_through_the_server(run):
+    done = client(probe("a", Path("raw.mp4"), timeout_s="no number"))
+    assert done.returncode == 1
+    assert "Traceback" in Path("logs/a.log").read_text()
+    assert not Path("costs/a.tsv").exists()
+
+
+def hanging(run) -> tuple[subprocess.Popen, int]:
+    """A client whose job hangs, and the job's process id."""
+    os.mkfifo("log")  # opening it for writing waits for a reader
+    words = probe("a", Path("raw.mp4"))
+    words[words.index("logs/a.log")] = "log"
+    Path("raw.mp4").write_text("no video")
+    waiting = subprocess.Popen([*CLIENT, *words], stderr=subprocess.PIPE)
+    wait_for(lambda: Path(os.environ[WARM] + ".sock").exists())
+    server = server_of(run)
+    children = Path(f"/proc/{server}/task/{server}/children")
+    return waiting, int(wait_for(lambda: children.read_text().split())[0])
+
+
+def test_a_job_goes_with_whoever_wanted_it(run):
+    waiting, job = hanging(run)
+    waiting.kill()
+    waiting.wait()
+    wait_for(lambda: is_gone(job))
+    assert not is_gone(server_of(run))
+
+
+def test_a_job_is_done_all_the_same_when_somebody_kills_the_server(run):
+    waiting, job = hanging(run)
+    killed = server_of(run)
+    os.kill(killed, signal.SIGKILL)
+    wait_for(lambda: is_gone(job))
+    said = Path("log").read_text()  # the reader that the job of the client itself waits for
+    assert waiting.wait(60) == 0 and "done in" in said
+    assert b"runs in a process of its own" in waiting.stderr.read()
+    assert tables.read_table("dataset/videos/a.csv")
+    assert client(probe("b", Path("raw.mp4"))).returncode == 0
+    assert server_of(run) not in (0, killed), "the next job starts another"
+
+
+def test_the_server_and_its_jobs_end_with_the_run(run):
+    waiting, job = hanging(run)
+    server = server_of(run)
+    run.kill()
+    run.wait()
+    wait_for(lambda: is_gone(server) and is_gone(job))
+    assert waiting.wait(60) == 1
+    assert b"the run is over" in waiting.stderr.read()
+    assert not list(Path(".snakemake/ferrari").glob("*.sock"))
+
+
+def test_a_job_whose_run_is_over_does_not_begin(run):
+    run.kill()
+    run.wait()
+    done = client(probe("a", Path("raw.mp4")))
+    assert done.returncode == 1 and "the run is over" in done.stderr
+
+
+def test_without_a_place_for_the_server_a_job_runs_by_itself(run):
+    Path("raw.mp4").write_text("no video")
+    Path(os.environ[WARM] + ".sock").mkdir()  # what cannot be bound
+    done = client(probe("a", Path("raw.mp4")))
+    assert done.returncode == 0 and "runs in a process of its own" in done.stderr
+    assert tables.read_table("dataset/videos/a.csv")
+
+
+def test_what_killed_servers_left_is_cleared_away(run):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    left = Path(f".snakemake/ferrari/{gone.pid}-test.log")
+    left.write_text("of a run that is over")
+    config = Path(".snakemake/ferrari/config-0123456789abcdef.json")
+    config.write_text("{}")
+    Path("raw.mp4").write_text("no video")
+    assert client(probe("a", Path("raw.mp4"))).returncode == 0
+    assert not left.exists() and config.exists()
+
+
+# --- models ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server(run, request):
+    """A server in a fork of this process, which knows the tests' modules; its process id."""
+    for name, value in getattr(request, "param", {}).items():
+        setattr(fork_server, name, value)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            fork_server.Server(os.environ[WARM], run.pid).serve()
+        finally:
+            os._exit(0)
+    wait_for(lambda: Path(os.environ[WARM] + ".sock").exists())
+    yield pid
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
+def load_from(note: Path):
+    return functools.partial(warm_loads.telling_pid, str(note))
+
+
+def loads(note: Path) -> int:
+    return len(note.read_text().split())
+
+
+def test_a_model_is_loaded_once_for_jobs_one_after_the_other(server, tmp_path):
+    note = tmp_path / "note"
+    pids = set()
+    for item in range(3):
+        with Isolated(load_from(note), "harmless", LIMITS) as model:
+            pids.add(model.about["pid"])
+            assert model.run([item])[0][1] == item
+    assert len(pids) == 1 and loads(note) == 1
+
+
+def test_two_jobs_at_a_time_have_a_model_each(server, tmp_path):
+    note = tmp_path / "note"
+    with Isolated(load_from(note), "", LIMITS) as one, Isolated(load_from(note), "", LIMITS) as two:
+        assert one.about["pid"] != two.about["pid"]
+    with Isolated(load_from(note), "", LIMITS) as three:
+        three.run([1])
+    assert loads(note) == 2
+
+
+def test_other_weights_are_another_model(server, tmp_path):
+    pids = []
+    for name in ("one", "two"):
+        with Isolated(load_from(tmp_path / name), "", LIMITS) as model:
+            pids.append(model.about["pid"])
+    assert pids[0] != pids[1]
+
+
+def test_what_ends_a_warm_model_costs_the_one_item(server, tmp_path):
+    note = tmp_path / "note"
+    with Isolated(load_from(note), "harmless", LIMITS) as model:
+        model.run(["first"])
+    with Isolated(load_from(note), "harmless", LIMITS) as model:
+        results, _ = halving(model.run, ["a", "deadly", "b"], "items")
+    assert isinstance(results[1], Failure) and results[1].reason == "MODEL_CRASHED"
+    assert [result[1] for result in (results[0], results[2])] == ["a", "b"]
+
+
+def test_an_item_does_not_pay_for_what_other_jobs_did_to_the_model(server, tmp_path):
+    note = tmp_path / "note"
+    with Isolated(load_from(note), "harmless", LIMITS) as model:
+        model.run(["first"])
+    with Isolated(load_from(note), "harmless", LIMITS) as model:
+        results, _ = halving(model.run, ["deadly after others"], "items")
+    assert results[0][1] == "deadly after others" and loads(note) == 2
+
+
+def test_a_warm_model_that_somebody_kills_is_replaced(server, tmp_path):
+    note = tmp_path / "note"
+    with Isolated(load_from(note), "harmless", LIMITS) as model:
+        os.kill(model.about["pid"], signal.SIGKILL)
+        assert model.run(["a"])[0][1] == "a"
+        assert model.run(["killed once"])[0][1] == "killed once"
+    assert loads(note) == 3
+
+
+def test_a_warm_model_out_of_time_is_ended(server, tmp_path):
+    short = Limits("mask", timeout_s=0.5, memory_mb=8192)
+    with Isolated(load_from(tmp_path / "note"), "harmless", short) as model:
+        pid = model.about["pid"]
+        results, _ = halving(model.run, ["slow"], "items")
+    assert results[0].reason == "MODEL_TIMEOUT"
+    wait_for(lambda: is_gone(pid))
+
+
+def test_what_a_model_cannot_load_is_told_each_job(server):
+    for _ in range(2):
+        model = Isolated(warm_loads.not_to_be_loaded, "", LIMITS)
+        with model, pytest.raises(ValueError, match="wrong weights"):
+            model.run([1])
+
+
+def test_what_a_model_prints_is_in_the_log_of_the_job_that_it_serves(server, tmp_path):
+    note = tmp_path / "note"
+    for name in ("one", "two"):
+        log, before = os.open(tmp_path / name, os.O_WRONLY | os.O_CREAT), os.dup(2)
+        os.dup2(log, 2)
+        try:
+            with Isolated(load_from(note), "", LIMITS) as model:
+                model.run(["print"])
+        finally:
+            os.dup2(before, 2)
+        assert (tmp_path / name).read_text() == "said by the model\n"
+
+
+@pytest.mark.parametrize("server", [{"MODEL_IDLE_S": 0.1}], indirect=True)
+def test_a_model_that_nobody_asks_for_is_ended(server, tmp_path):
+    with Isolated(load_from(tmp_path / "note"), "", LIMITS) as model:
+        pid = model.about["pid"]
+    wait_for(lambda: is_gone(pid))
+
+
+@pytest.mark.parametrize("server", [{"GRACE_S": 0.1}], indirect=True)
+def test_a_model_that_works_for_nobody_is_ended(server, tmp_path):
+    note = tmp_path / "note"
+    worker = os.fork()
+    if worker == 0:
+        model = Isolated(load_from(note), "", LIMITS)
+        (tmp_path / "pid").write_text(str(model.about["pid"]))
+        model.run(["slow"])
+        os._exit(0)
+    pid = int(wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text()))
+    os.kill(worker, signal.SIGKILL)
+    os.waitpid(worker, 0)
+    wait_for(lambda: is_gone(pid))
+
+
+def test_models_go_with_a_server_that_is_killed_and_jobs_load_their_own(server, tmp_path, capfd):
+    note = tmp_path / "note"
+    with Isolated(load_from(note), "", LIMITS) as model:
+        pid = model.about["pid"]
+    os.kill(server, signal.SIGKILL)
+    wait_for(lambda: is_gone(pid))
+    with Isolated(load_from(note), "", LIMITS) as model:
+        assert model.run(["a"])[0][1] == "a"
+    assert "this job loads its own" in capfd.readouterr().err

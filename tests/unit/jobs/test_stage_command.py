@@ -1,0 +1,80 @@
+"""What a rule's command says is what the job is told, whatever is in the names."""
+
+import json
+import os
+import shlex
+
+import pytest
+from snakemake.iocontainers import InputFiles, Log, OutputFiles, Params, Wildcards
+from snakemake.utils import format as snakemake_format
+
+from ferrari.jobs import stage_command, stage_job
+
+ODD = "a 'b' \"c\" {d} $e\n-f\udcff=ü.mp4"
+
+
+def formatted(template: str, config_file: str, params: dict, inputs: dict) -> list[str]:
+    """The words of a command, as Snakemake and the shell make them."""
+    text = snakemake_format(
+        template,
+        threads=3,
+        wildcards=Wildcards(fromdict={"video": "clip-1"}),
+        params=Params(fromdict=params),
+        input=InputFiles(fromdict=inputs),
+        output=OutputFiles(fromdict={"table": "out/t.csv"}),
+        log=Log(fromdict={"log": "logs/a.log", "cost": "benchmarks/a.tsv"}),
+    )
+    told = {"$FERRARI_PYTHON": "python", "$FERRARI_HOME": "home", "$FERRARI_CONFIG": config_file}
+    words = shlex.split(text)
+    for name, value in told.items():
+        words = [word.replace(name, value) for word in words]
+    return words
+
+
+@pytest.fixture
+def config_file(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"dataset": "dataset"}))
+    return str(path)
+
+
+def test_a_job_is_told_what_its_rule_says(config_file):
+    settings = {"a": [1, 2.5, None, True], "b": {"c": ODD}}
+    params = {"settings": settings, "raw": ODD, "none": None, "seed": -3, "weights": [{"x": 1}]}
+    inputs = {"table": "in/t.csv", "weights": ["w 1.pt", "w2.pt"], "nothing": []}
+    template = stage_command.stage_command("02_yolo_crop", list(inputs), list(params))
+    words = formatted(template, config_file, params, inputs)
+    assert words[:4] == ["python", "-I", "-S", "home/scripts/run_stage.py"]
+    job = stage_job.parse(words[4:])
+    assert (job.stage, job.rule, job.threads) == ("02_yolo_crop", "crop", 3)
+    assert (job.log, job.cost) == ("logs/a.log", "benchmarks/a.tsv")
+    assert job.params == params and job.params.raw == ODD
+    assert job.wildcards.video == "clip-1" and job.config == {"dataset": "dataset"}
+    assert job.input.table == "in/t.csv" and job.output.table == "out/t.csv"
+    assert list(job.input) == ["in/t.csv", "w 1.pt", "w2.pt"]
+
+
+def test_a_name_that_stands_for_several_files_is_not_taken_for_one(config_file):
+    files = stage_job.Files({"weights": ["a", "b"], "none": []})
+    for name in ("weights", "none", "missing"):
+        with pytest.raises(AttributeError, match=name):
+            getattr(files, name)
+    with pytest.raises(AttributeError, match="no param missing"):
+        stage_job.Params().missing  # noqa: B018
+
+
+def test_the_configuration_is_named_after_its_content(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first, text = stage_command.config_file({"b": 1, "a": ODD})
+    assert stage_command.config_file({"a": ODD, "b": 1}) == (first, text)
+    assert stage_command.config_file({"a": ODD, "b": 2})[0] != first
+    stage_command.write_config({"b": 1, "a": ODD})
+    assert json.loads(first.read_text()) == {"a": ODD, "b": 1}
+
+
+def test_a_process_without_a_run_of_its_own_offers_no_warm_workers(monkeypatch):
+    monkeypatch.setenv(stage_command.WARM, "a parent's")
+    stage_command.offer_warm_workers(False)
+    assert stage_command.WARM not in os.environ
+    stage_command.offer_warm_workers(True)
+    assert f"{os.getpid()}-" in os.environ.pop(stage_command.WARM)

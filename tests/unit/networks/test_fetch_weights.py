@@ -1,0 +1,148 @@
+"""Fetching weights: sources in order, verified, whole or not at all."""
+
+import hashlib
+import io
+import json
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+
+import fetch_weights as fetching
+from ferrari.common.atomic_files import sha256_bytes
+from ferrari.networks import weight_files
+
+
+@pytest.fixture
+def listed(monkeypatch):
+    """Replace the list of models by one entry, `net`."""
+    monkeypatch.delenv("NPM_CONFIG_REGISTRY", raising=False)
+
+    def put(**entry):
+        entry = {"kind": "segmenter", "file": "net.onnx", "sources": [], **entry}
+        monkeypatch.setattr(weight_files, "table", lambda: {"models": {"net": entry}})
+
+    return put
+
+
+def fetch(target, registry=None):
+    fetching.fetch_weights(name="net", target=target, npm_registry=registry, timeout_s=20)
+
+
+def test_the_second_source_is_taken_when_the_first_fails(tmp_path, listed):
+    (tmp_path / "wrong").write_bytes(b"wrong")
+    (tmp_path / "right").write_bytes(b"right")
+    urls = [f"file://{tmp_path}/{name}" for name in ("missing", "wrong", "right")]
+    listed(sha256=sha256_bytes(b"right"), sources=[{"url": url} for url in urls])
+    target = tmp_path / "cache" / "net.onnx"
+    fetch(target)
+    assert target.read_bytes() == b"right"
+    assert [p.name for p in target.parent.iterdir()] == ["net.onnx"]
+
+
+def test_failure_says_what_was_tried_where_to_put_it_and_what_does_without(tmp_path, listed):
+    (tmp_path / "wrong").write_bytes(b"wrong")
+    urls = [f"file://{tmp_path}/{name}" for name in ("missing", "wrong")]
+    listed(sha256="0" * 64, sources=[{"url": url} for url in urls])
+    target = tmp_path / "cache" / "net.onnx"
+    with pytest.raises(fetching.FetchError) as failed:
+        fetch(target)
+    text = str(failed.value)
+    assert all(url in text for url in urls) and "SHA-256 is" in text
+    assert str(target) in text and "mask.weights" in text and "mask.segmenter" in text
+    assert list(target.parent.iterdir()) == []
+
+
+def test_without_a_source_the_file_is_asked_for(tmp_path, listed):
+    listed()
+    with pytest.raises(fetching.FetchError, match="no source"):
+        fetch(tmp_path / "net.onnx")
+
+
+def npm_package(folder, chunks, *, damage=False, size=None, extra=()):
+    """A package like the one that ISNet lies in; returns the archive's path."""
+    offset, listing, members = 0, [], []
+    for data in chunks:
+        name = sha256_bytes(data)
+        listing.append({"hash": name, "offsets": [offset, offset + len(data)]})
+        members.append((f"package/dist/{name}", data[:-1] + b"!" if damage else data))
+        offset += len(data)
+    index = {"/models/medium": {"chunks": listing, "size": size or offset}}
+    members.insert(1, ("package/dist/resources.json", json.dumps(index).encode()))
+    path = folder / "package.tgz"
+    with tarfile.open(path, "w:gz") as archive:
+        for name, data in [*reversed(members), *extra]:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return path
+
+
+NPM = {"npm": "@some/package", "version": "1.2.3", "index": "dist/resources.json"}
+CHUNKS = (b"first piece ", b"second piece ", b"third")
+
+
+def registry(folder, archive):
+    """A registry as a folder of files; returns its base URL."""
+    about = folder / "registry" / "@some" / "package" / "1.2.3"
+    about.parent.mkdir(parents=True)
+    shasum = hashlib.sha1(archive.read_bytes()).hexdigest()
+    about.write_text(json.dumps({"dist": {"tarball": f"file://{archive}", "shasum": shasum}}))
+    return f"file://{folder}/registry"
+
+
+def test_chunks_of_an_npm_package_are_joined_in_the_order_of_their_offsets(tmp_path, listed):
+    archive = npm_package(tmp_path, CHUNKS, extra=[("../../escaped", b"evil"), ("/abs", b"evil")])
+    listed(sha256=sha256_bytes(b"".join(CHUNKS)), sources=[{**NPM, "key": "/models/medium"}])
+    target = tmp_path / "deep" / "er" / "net.onnx"
+    fetch(target, registry(tmp_path, archive))
+    assert target.read_bytes() == b"".join(CHUNKS)
+    assert not list(tmp_path.rglob("escaped")) and not Path("/abs").exists()
+
+
+def test_the_npm_client_is_used_where_no_registry_is_set(tmp_path, listed, monkeypatch):
+    archive = npm_package(tmp_path, CHUNKS)
+    client = tmp_path / "bin" / "npm"
+    client.parent.mkdir()
+    client.write_text(f"#!/bin/sh\necho $@ > {tmp_path}/asked\ncp {archive} some-package.tgz\n")
+    client.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{client.parent}:/usr/bin:/bin")
+    listed(sha256=sha256_bytes(b"".join(CHUNKS)), sources=[{**NPM, "key": "/models/medium"}])
+    fetch(tmp_path / "net.onnx")
+    assert "@some/package@1.2.3 --ignore-scripts" in (tmp_path / "asked").read_text()
+    client.write_text("#!/bin/sh\necho 'npm error E404' >&2\nexit 1\n")
+    with pytest.raises(fetching.FetchError, match="E404"):
+        fetch(tmp_path / "net.onnx")
+
+
+@pytest.mark.parametrize(
+    ("how", "key", "said"),
+    [
+        ({"damage": True}, "/models/medium", "is damaged"),
+        ({"size": 99}, "/models/medium", "of 99 bytes"),
+        ({}, "/models/large", "no /models/large"),
+    ],
+)
+def test_a_package_that_is_not_whole_is_refused(tmp_path, listed, how, key, said):
+    archive = npm_package(tmp_path, CHUNKS, **how)
+    listed(sources=[{**NPM, "key": key}])
+    with pytest.raises(fetching.FetchError, match=said):
+        fetch(tmp_path / "net.onnx", registry(tmp_path, archive))
+
+
+def test_a_truncated_package_is_refused(tmp_path, listed):
+    archive = npm_package(tmp_path, [os.urandom(5000)])
+    archive.write_bytes(archive.read_bytes()[:-2000])
+    listed(sources=[{**NPM, "key": "/models/medium"}])
+    with pytest.raises(fetching.FetchError, match="damaged"):
+        fetch(tmp_path / "net.onnx", registry(tmp_path, archive))
+
+
+def test_a_tarball_that_the_registry_did_not_describe_is_refused(tmp_path, listed):
+    archive = npm_package(tmp_path, CHUNKS)
+    url = registry(tmp_path, archive)
+    archive.write_bytes(npm_package(tmp_path, CHUNKS[:1]).read_bytes())
+    listed(sources=[{**NPM, "key": "/models/medium"}])
+    with pytest.raises(fetching.FetchError, match="the registry says"):
+        fetch(tmp_path / "net.onnx", url)

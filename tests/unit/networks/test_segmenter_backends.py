@@ -1,0 +1,369 @@
+"""Adapters of stage 3's runtimes, with stand-ins for what a test machine does not have."""
+
+import sys
+import types
+
+import cv2
+import numpy as np
+import pytest
+
+from ferrari.common.atomic_files import sha256_path
+from ferrari.networks import segmenters, weight_files
+from ferrari.networks.backends import (
+    alpha_net,
+    ram,
+    sam,
+    ultralytics_runtime,
+    yolo_postprocessing,
+    yolo_segmenter,
+)
+from ferrari.processes.devices import DeviceError, DeviceMemoryError
+from tests.unit.networks.test_segmenters import ALPHA, UNIT, save_net
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """A file that is no pickle, for models that are not loaded."""
+    path = tmp_path / "some.onnx"
+    path.write_bytes(b"\x08\x07")
+    return path
+
+
+@pytest.fixture
+def engine(weights):
+    """The same of a kind that only ultralytics reads."""
+    return weights.rename(weights.with_suffix(".engine"))
+
+
+# --- ONNX Runtime on CUDA, with a stand-in: a GPU is not everywhere -------------------------------
+
+
+class Session:
+    """A network that doubles its input and runs out of memory above `limit` pictures."""
+
+    def __init__(self, batch, limit=99, kind="tensor(float16)"):
+        self.batch, self.limit, self.kind, self.asked = batch, limit, kind, []
+
+    def get_inputs(self):
+        return [types.SimpleNamespace(name="x", shape=[self.batch, 3, 8, 8], type=self.kind)]
+
+    def get_outputs(self):
+        return [types.SimpleNamespace(name=name, shape=[1]) for name in ("first", "second")]
+
+    def get_providers(self):
+        return ["CUDAExecutionProvider"]
+
+    def run(self, names, feeds):
+        self.asked.append((names, feeds["x"].dtype, len(feeds["x"])))
+        if len(feeds["x"]) > self.limit:
+            raise MemoryRefused("Failed to allocate memory for requested buffer of size 1")
+        return [feeds["x"] * 2]
+
+
+class MemoryRefused(Exception):
+    """Stands for ONNX Runtime's own exception."""
+
+
+@pytest.fixture
+def on_cuda(monkeypatch, weights):
+    """Open the stand-in network as if it were on a GPU."""
+
+    def open_session(session, output=1):
+        states = types.SimpleNamespace(Fail=MemoryRefused, RuntimeException=MemoryRefused)
+        runtime = types.SimpleNamespace(
+            get_available_providers=lambda: ["CUDAExecutionProvider"],
+            InferenceSession=lambda path, providers: session,
+            capi=types.SimpleNamespace(onnxruntime_pybind11_state=states),
+        )
+        monkeypatch.setitem(sys.modules, "onnxruntime", runtime)
+        return alpha_net.open_net(weights, output, "cuda:1")
+
+    return open_session
+
+
+@pytest.mark.parametrize(("batch", "calls"), [("N", [3]), (1, [1, 1, 1])])
+def test_pictures_go_together_where_the_graph_takes_them(on_cuda, batch, calls):
+    session = Session(batch)
+    net = on_cuda(session)
+    inputs = [np.full((1, 3, 8, 8), k, np.float32) for k in range(3)]
+    outputs = net.run(inputs)
+    assert [float(output.max()) for output in outputs] == [0, 2, 4]
+    assert all(output.shape == (1, 3, 8, 8) and output.dtype == np.float32 for output in outputs)
+    assert session.asked == [(["second"], np.float16, count) for count in calls]
+    assert net.device == "cuda:1 onnxruntime"
+
+
+def test_a_full_gpu_is_told_apart_from_other_errors(on_cuda):
+    net = on_cuda(Session("N", limit=1))
+    with pytest.raises(DeviceMemoryError):
+        net.run([np.zeros((1, 3, 8, 8), np.float32)] * 2)
+
+
+def test_only_onnx_files_run_on_cuda(tmp_path):
+    with pytest.raises(DeviceError, match="no ONNX file"):
+        alpha_net.open_net(tmp_path / "net.xml", 0, "cuda:0")
+
+
+# --- ultralytics: the plumbing, with stand-ins for its models ------------------------------------
+
+
+class Tensor(np.ndarray):
+    """As much of a torch tensor as the adapters use."""
+
+    def cpu(self):
+        return self
+
+    def float(self):
+        return self.astype(np.float32).view(Tensor)
+
+    def numpy(self):
+        return np.asarray(self)
+
+
+def tensor(values):
+    return np.asarray(values, np.float32).view(Tensor)
+
+
+class Boxes:
+    """As much of ultralytics' Boxes as the adapters use."""
+
+    def __init__(self, xyxy):
+        self.xyxy = xyxy
+
+    def __len__(self):
+        return len(self.xyxy)
+
+
+class StandIn:
+    """A model that notes what it is asked and gives the masks it was made with."""
+
+    def __init__(self, masks=None, boxes=None):
+        self.names = {0: "person", 1: "dog"}
+        self.masks, self.boxes, self.asked = masks, boxes, []
+
+    def predict(self, image, **options):
+        self.asked.append((image, options))
+        boxes = Boxes(tensor(self.boxes if self.boxes is not None else []))
+        masks = None if self.masks is None else types.SimpleNamespace(data=tensor(self.masks))
+
+        def logits(index):
+            return (self.masks[index] - 0.5) * 60
+
+        seen = {"masks": masks, "boxes": boxes, "mask_logits": logits, "net_hw": image.shape[:2]}
+        return [types.SimpleNamespace(**seen)]
+
+
+def halves():
+    left, right = np.zeros((20, 30)), np.zeros((20, 30))
+    left[:, :15], right[:, 15:] = 1, 1
+    return np.stack([left, right])
+
+
+def test_sam_is_asked_with_the_subjects_box_in_opencvs_colour_order(monkeypatch, weights):
+    model = StandIn(masks=halves()[1:])
+    monkeypatch.setattr(
+        sam, "ultralytics", lambda cache: types.SimpleNamespace(SAM=lambda _: model)
+    )
+    net = segmenters.load("sam", weights, "cpu")
+    crop = np.zeros((20, 30, 3), np.uint8)
+    crop[..., 0] = 255
+    (alpha,) = net.alpha([crop], [(15.5, 1, 29, 19)])
+    image, options = model.asked[0]
+    assert image[0, 0].tolist() == [0, 0, 255]
+    assert options["bboxes"] == [[15.5, 1, 29, 19]] and options["device"] == "cpu"
+    np.testing.assert_array_equal(alpha, halves()[1])
+    net.alpha([crop])
+    assert model.asked[1][1]["bboxes"] == [[0, 0, 30, 20]]
+
+
+@pytest.mark.parametrize("masks", [None, np.zeros((0, 7, 9))], ids=["none", "none left"])
+def test_no_mask_is_an_empty_alpha(monkeypatch, engine, masks):
+    model = StandIn(masks)
+    monkeypatch.setattr(sam, "ultralytics", lambda _: types.SimpleNamespace(SAM=lambda _: model))
+    monkeypatch.setattr(yolo_segmenter, "load_yolo", lambda *_: StandIn(boxes=np.zeros((0, 4))))
+    for name in ("sam", "yolo-seg"):
+        (alpha,) = segmenters.load(name, engine, "cpu").alpha([np.zeros((7, 9, 3), np.uint8)])
+        assert alpha.shape == (7, 9) and not alpha.any()
+
+
+@pytest.mark.parametrize(("box", "best"), [((0, 0, 14, 20), 0), ((16, 2, 30, 20), 1)])
+def test_yolo_gives_the_instance_that_fits_the_box(monkeypatch, engine, box, best):
+    model = StandIn(masks=halves(), boxes=[(0, 0, 15, 20), (15, 0, 30, 20)])
+    monkeypatch.setattr(yolo_segmenter, "load_yolo", lambda *_: model)
+    net = segmenters.load("yolo-seg", engine, "cpu", class_name="dog")
+    (alpha,) = net.alpha([np.zeros((20, 30, 3), np.uint8)], [box])
+    np.testing.assert_allclose(alpha, halves()[best], atol=1e-6)
+    options = model.asked[0][1]
+    assert options["classes"] == [1] and options["imgsz"] == 640
+
+
+def test_a_yolo_mask_is_cut_off_well_outside_both_boxes_only(monkeypatch, engine):
+    model = StandIn(masks=np.ones((1, 20, 100)), boxes=[(30, 5, 50, 15)])
+    monkeypatch.setattr(yolo_segmenter, "load_yolo", lambda *_: model)
+    net = segmenters.load("yolo-seg", engine, "cpu")
+    (alpha,) = net.alpha([np.zeros((20, 100, 3), np.uint8)], [(40, 0, 60, 20)])
+    assert np.flatnonzero(alpha.any(axis=0)).tolist() == list(range(28, 62))
+
+
+@pytest.mark.parametrize("image_hw", [(60, 40), (33, 100), (320, 192)])
+def test_soft_masks_land_on_the_pixels_that_the_letterbox_took_them_from(image_hw):
+    """A ramp over the image, letterboxed to 64x96 and halved as logits, comes back as that ramp."""
+    net_hw = (64, 96)
+    gain = min(net_hw[0] / image_hw[0], net_hw[1] / image_hw[1])
+    inner = [round(side * gain) for side in image_hw]
+    start = [round((net - side) / 2 - 0.1) for net, side in zip(net_hw, inner, strict=True)]
+    across = (np.arange(96) + 0.5 - start[1]) / inner[1]  # 0..1 over the image's width
+    logits = cv2.resize(np.tile(8 * across - 4, (64, 1)), (48, 32), interpolation=cv2.INTER_AREA)
+    alpha = yolo_segmenter.soft_mask(logits, net_hw, image_hw)
+    expected = 1 / (1 + np.exp(4 - 8 * (np.arange(image_hw[1]) + 0.5) / image_hw[1]))
+    inside = slice(3 * image_hw[1] // inner[1], -3 * image_hw[1] // inner[1])
+    np.testing.assert_allclose(alpha[image_hw[0] // 2, inside], expected[inside], atol=0.01)
+
+
+def test_a_class_that_the_network_does_not_know_is_named(monkeypatch, engine):
+    monkeypatch.setattr(yolo_segmenter, "load_yolo", lambda *_: StandIn())
+    with pytest.raises(ValueError, match=r"no class 'cat'.*person, dog"):
+        segmenters.load("yolo-seg", engine, "cpu", class_name="cat")
+
+
+def test_exported_weights_say_their_own_input_size(tmp_path):
+    (tmp_path / "metadata.yaml").write_text("task: segment\nimgsz: [320, 192]\n")
+    assert ultralytics_runtime.image_size_of(tmp_path) == [320, 192]
+    assert ultralytics_runtime.image_size_of(tmp_path / "a.pt", 512) == 512
+
+
+@pytest.fixture
+def tagger(tmp_path, monkeypatch, weights):
+    """RAM whose three scores are the mean red, green and blue; SAM gives a left half."""
+    tags = "dog\nman\ncat\n"
+    monkeypatch.setattr(
+        sam, "ultralytics", lambda cache: types.SimpleNamespace(SAM=lambda _: StandIn(halves()))
+    )
+
+    def mean(node, op):
+        return [op.reduce_mean(node, op.constant([2, 3]))]
+
+    path = save_net(tmp_path / "ram", mean)
+    path.with_name("tags.txt").write_text(tags)
+    entry = {"input": UNIT, "output": ALPHA, "tags": "tags.txt"}
+
+    def load(wanted=("man", "cat"), threshold=0.6):
+        return segmenters.load(
+            "ram", [path, weights], "cpu", entry=entry, ram_tags=wanted, ram_threshold=threshold
+        )
+
+    load.tags = path.with_name("tags.txt")
+    return load
+
+
+def solid(*colour):
+    return np.full((20, 30, 3), colour, np.uint8)
+
+
+def test_ram_says_whether_the_subjects_class_is_there(tagger):
+    net = tagger()
+    dog, man, cat = net.presence([solid(255, 10, 0), solid(0, 200, 20), solid(0, 20, 160)])
+    assert not dog.present and dog.score == pytest.approx(10 / 255, abs=0.004)
+    assert dog.threshold == 0.6
+    assert man.present and man.tag == "man" and man.score == pytest.approx(200 / 255, abs=0.004)
+    assert cat.present and cat.tag == "cat"
+    assert len(net.weights_sha256.split("+")) == 2
+    (alpha,) = net.alpha([solid(0, 255, 0)], [(0, 0, 15, 20)])
+    np.testing.assert_array_equal(alpha, halves()[0])
+
+
+def test_ram_refuses_tags_and_lists_that_do_not_belong_to_it(tagger):
+    with pytest.raises(ValueError, match="no tag 'woman'"):
+        tagger(wanted=("woman",))
+    tagger.tags.write_text("dog\nman\ncat\nbird\n")
+    with pytest.raises(ValueError, match="3 tags, but its tag list has 4"):
+        tagger().presence([solid(1, 2, 3)])
+    tagger.tags.unlink()
+    with pytest.raises(ValueError, match="tag list is not at"):
+        tagger()
+
+
+def test_torchs_memory_error_becomes_ours_and_no_other(monkeypatch):
+    class OutOfMemory(RuntimeError):
+        pass
+
+    cuda = types.SimpleNamespace(empty_cache=lambda: None)
+    fake = types.SimpleNamespace(OutOfMemoryError=OutOfMemory, cuda=cuda)
+    monkeypatch.setitem(ultralytics_runtime.sys.modules, "torch", fake)
+    with pytest.raises(DeviceMemoryError), ultralytics_runtime.gpu_memory_errors():
+        raise OutOfMemory("CUDA out of memory")
+    with pytest.raises(RuntimeError, match="another"), ultralytics_runtime.gpu_memory_errors():
+        raise RuntimeError("another")
+
+
+def test_the_best_box_is_the_one_that_overlaps_most():
+    boxes = np.array([[0, 0, 10, 10], [5, 5, 15, 15], [0, 0, 100, 100]], np.float32)
+    assert yolo_postprocessing.best_box(boxes, (6, 6, 15, 15)) == 1
+    assert yolo_postprocessing.best_box(boxes, (0, 0, 90, 90)) == 2
+    assert ram.tag_index(["a", "b"], "b") == 1
+
+
+@pytest.mark.slow
+def test_sams_own_code_runs_on_weights_that_know_nothing(tmp_path):
+    """MobileSAM with random weights: its mask means nothing, but the call is the real one."""
+    ultralytics_runtime.ultralytics(tmp_path)
+    import torch
+    from ultralytics.models.sam.build import build_mobile_sam
+
+    torch.manual_seed(0)
+    path = tmp_path / "mobile_sam.pt"
+    torch.save(build_mobile_sam().state_dict(), path)
+    with pytest.raises(weight_files.UnpinnedPickleError):
+        segmenters.load("sam", path, "cpu", cache=tmp_path)
+    pin = sha256_path(path)
+    net = segmenters.load("sam", path, "cpu", cache=tmp_path, pins=[pin])
+    (alpha,) = net.alpha([np.zeros((40, 60, 3), np.uint8)], [(5, 5, 50, 35)])
+    assert alpha.shape == (40, 60) and set(np.unique(alpha)) <= {0.0, 1.0}
+
+
+# --- what a runtime says of a device ----------------------------------------------------
+
+
+def onnxruntime_with(monkeypatch, providers, session):
+    from ferrari.networks.backends import onnx_runtime
+
+    class Refusal(Exception):
+        pass
+
+    states = types.SimpleNamespace(Fail=Refusal, RuntimeException=Refusal, EPFail=Refusal)
+    runtime = types.SimpleNamespace(
+        get_available_providers=lambda: providers,
+        set_default_logger_severity=lambda level: None,
+        InferenceSession=lambda graph, providers: session(Refusal),
+        capi=types.SimpleNamespace(onnxruntime_pybind11_state=states),
+    )
+    monkeypatch.setitem(sys.modules, "onnxruntime", runtime)
+    return onnx_runtime._tried(0)
+
+
+def test_onnxruntime_on_cuda_is_believed_when_a_graph_has_run(monkeypatch):
+    cuda, cpu = "CUDAExecutionProvider", "CPUExecutionProvider"
+
+    def working(refusal):
+        return types.SimpleNamespace(get_providers=lambda: [cuda], run=lambda outputs, inputs: [])
+
+    def without_libraries(refusal):
+        return types.SimpleNamespace(get_providers=lambda: [cpu])
+
+    def full(refusal):
+        raise refusal("CUDA failure 2: out of memory\n at line 1")
+
+    assert onnxruntime_with(monkeypatch, [cuda, cpu], working) == ""
+    assert "install onnxruntime-gpu" in onnxruntime_with(monkeypatch, [cpu], working)
+    assert "cuDNN libraries" in onnxruntime_with(monkeypatch, [cuda], without_libraries)
+    assert "(CUDA failure 2: out of memory)" in onnxruntime_with(monkeypatch, [cuda], full)
+
+
+def test_the_graph_that_a_device_is_tried_with_runs():
+    import onnxruntime
+
+    from ferrari.networks.backends.onnx_runtime import _TINY
+
+    session = onnxruntime.InferenceSession(_TINY, providers=["CPUExecutionProvider"])
+    (output,) = session.run(None, {"x": np.full(1, -1, np.float32)})
+    assert output.tolist() == [0]

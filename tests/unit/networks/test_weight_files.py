@@ -1,0 +1,160 @@
+"""Known weights: the list, what may load."""
+
+import hashlib
+import io
+import os
+import pickle
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from ferrari.common.atomic_files import sha256_bytes, sha256_path
+from ferrari.networks import segmenters, weight_files
+
+
+class Bomb:
+    """Unpickling it creates a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (os.mkdir, (str(self.path),))
+
+
+def test_every_entry_says_what_it_is_and_every_pickle_is_pinned():
+    table = weight_files.table()
+    for name, entry in table["models"].items():
+        assert entry["kind"] in {"detector", "segmenter", "tagger"}, name
+        assert entry["licence"], name
+        for digest, length in (("sha256", 64), ("md5", 32)):
+            if entry.get(digest) is not None:
+                assert len(entry[digest]) == length and int(entry[digest], 16) >= 0, name
+        for source in entry["sources"]:
+            assert set(source) in ({"url"}, {"local"}, {"npm", "version", "index", "key"}), name
+        if entry["file"].endswith(".pt"):
+            assert entry.get("sha256"), f"{name} is a pickle and could never load"
+
+
+def test_no_two_entries_share_a_digest():
+    """YAML anchors hand digests down: an entry that forgot its own would show up here."""
+    for key in ("sha256", "md5"):
+        digests = [e[key] for e in weight_files.table()["models"].values() if e.get(key)]
+        assert len(digests) == len(set(digests))
+
+
+def test_every_segmenter_has_weights_and_what_its_backend_needs():
+    table = weight_files.table()
+    for name, segmenter in table["segmenters"].items():
+        entry = table["models"][segmenter["weights"]]
+        if segmenter["backend"] in ("alpha_net", "ram"):
+            assert {"size", "mean", "std"} == set(entry["input"]) - {"multiple"}, name
+            assert {"index", "activation"} == set(entry["output"]), name
+
+
+def test_a_name_resolves_into_the_cache_and_a_path_to_itself(tmp_path):
+    known = weight_files.resolve("yolo11n", tmp_path)
+    assert known.path == tmp_path / "weights" / "yolo11n" / "yolo11n.pt"
+    assert known.sha256.startswith("0ebbc80d")
+    own = weight_files.resolve("my/own.onnx", tmp_path)
+    assert (own.path, own.sha256, own.entry) == (Path("my/own.onnx"), None, {})
+    demo = weight_files.resolve("demo-person-seg", tmp_path)
+    assert demo.path == weight_files.ROOT / "models/demo/person-seg_openvino_model"
+
+
+def test_an_unknown_name_says_what_was_meant():
+    with pytest.raises(weight_files.ModelError, match="yolo11s"):
+        weight_files.resolve("yolo11ss")
+    with pytest.raises(weight_files.ModelError, match="did you mean isnet"):
+        weight_files.for_segmenter({"segmenter": "isnett", "weights": None})
+
+
+def test_own_weights_take_the_segmenters_preparation_and_the_users_pin(tmp_path):
+    settings = {"segmenter": "birefnet", "weights": "a/b.onnx", "weights_sha256": "ab" * 32}
+    (chosen,) = weight_files.for_segmenter(settings, tmp_path)
+    assert chosen.sha256 == "ab" * 32
+    assert chosen.entry["output"]["activation"] == "sigmoid"
+    assert "sha256" not in chosen.entry and "bytes" not in chosen.entry
+
+
+def test_ram_needs_its_own_weights_and_sams(tmp_path):
+    pair = weight_files.for_segmenter({"segmenter": "ram", "weights": None}, tmp_path)
+    assert [weights.name for weights in pair] == ["ram", "sam2.1_b"]
+
+
+def zip_holding(path, name):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(name, b"x")
+
+
+def tar_holding(path, name):
+    with tarfile.open(path, "w") as archive:
+        archive.addfile(tarfile.TarInfo(name), io.BytesIO())
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "expected"),
+    [
+        ("a.pt", lambda p: p.write_bytes(b"harmless"), True),
+        ("a.bin", lambda p: p.write_bytes(b"harmless"), True),
+        ("a.onnx", lambda p: p.write_bytes(pickle.dumps([1])), True),
+        ("noending", lambda p: p.write_bytes(pickle.dumps([1], protocol=2)), True),
+        ("a.weights", lambda p: zip_holding(p, "archive/data.pkl"), True),
+        ("b.weights", lambda p: zip_holding(p, "archive/readme.txt"), False),
+        ("c.weights", lambda p: tar_holding(p, "pickle"), True),
+        ("d.weights", lambda p: tar_holding(p, "readme.txt"), False),
+        ("a2.onnx", lambda p: p.write_bytes(b"\x08\x07\x12\x07pytorch"), False),
+        ("empty.onnx", lambda p: p.write_bytes(b""), False),
+    ],
+)
+def test_pickles_are_known_by_ending_and_by_content(tmp_path, name, make, expected):
+    make(tmp_path / name)
+    assert weight_files.is_pickle(tmp_path / name) is expected
+
+
+def test_an_openvino_folder_is_no_pickle_but_one_with_a_pickle_in_it_is(tmp_path):
+    (tmp_path / "net.xml").write_text("<net/>")
+    (tmp_path / "net.bin").write_bytes(b"\x80\x02 weights that begin like a pickle")
+    assert not weight_files.is_pickle(tmp_path)
+    (tmp_path / "extra.pt").write_bytes(b"")
+    assert weight_files.is_pickle(tmp_path)
+
+
+@pytest.mark.parametrize("segmenter", ["yolo-seg", "sam", "isnet"])
+def test_a_pickle_that_would_create_a_file_does_not_run(tmp_path, segmenter):
+    created = tmp_path / "created"
+    weights = tmp_path / "sam2.1_t.pt"
+    weights.write_bytes(pickle.dumps(Bomb(created)))
+    with pytest.raises(weight_files.UnpinnedPickleError) as refused:
+        segmenters.load(segmenter, weights, "cpu", cache=tmp_path)
+    assert f"weights_sha256: {sha256_path(weights)}" in str(refused.value)
+    assert not created.exists()
+    pickle.loads(weights.read_bytes())  # it was armed
+    assert created.exists()
+
+
+def test_a_pinned_pickle_passes(tmp_path):
+    weights = tmp_path / "a.pt"
+    weights.write_bytes(pickle.dumps([1]))
+    digest = sha256_path(weights)
+    assert weight_files.require_pinned(weights, weight_files.pins(digest.upper())) == digest
+    assert digest not in weight_files.pins(None)
+
+
+def test_verify_names_what_differs(tmp_path):
+    path = tmp_path / "a.onnx"
+    with pytest.raises(weight_files.ModelError, match="are not at"):
+        weight_files.verify(weight_files.Weights("a", path))
+    path.write_bytes(b"abc")
+    digest = sha256_bytes(b"abc")
+    assert weight_files.verify(weight_files.Weights("a", path, digest, {"bytes": 3})) == digest
+    with pytest.raises(weight_files.ModelError, match="size is 3, expected 4"):
+        weight_files.verify(weight_files.Weights("a", path, None, {"bytes": 4}))
+    with pytest.raises(weight_files.ModelError, match="SHA-256"):
+        weight_files.verify(weight_files.Weights("a", path, "0" * 64))
+    with pytest.raises(weight_files.ModelError, match="MD5"):
+        weight_files.verify(weight_files.Weights("a", path, None, {"md5": "0" * 32}))
+    good = hashlib.md5(b"abc").hexdigest()
+    assert weight_files.verify(weight_files.Weights("a", path, None, {"md5": good})) == digest

@@ -1,0 +1,217 @@
+"""YOLO exports run through OpenVINO alone: the very boxes and masks that ultralytics gives."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from ferrari.networks import detectors, segmenters
+from ferrari.networks.backends import openvino_yolo, ultralytics_runtime, yolo_segmenter
+from ferrari.networks.backends.openvino_yolo import OpenVinoDetector, UnknownExportError
+from ferrari.networks.backends.yolo_postprocessing import (
+    Instances,
+    Letterbox,
+    rows_of_class,
+    suppress,
+)
+from tests.generator.render import render_frame
+from tests.generator.spec import ClipSpec, FigureSpec
+from tests.settings import section
+
+ROOT = Path(__file__).parents[3]
+SHARED = Path(os.environ.get("FERRARI_SHARED", ROOT.parent / "shared"))
+DEMO = ROOT / "models/demo/person-seg_openvino_model"
+ASKED = {"class_name": "person", "confidence": 0.05, "iou": 0.6, "image_size": 320, "threads": 2}
+
+
+@pytest.fixture(scope="module")
+def frames():
+    """Figures in frames of several shapes, and a picture with nothing in it."""
+    shapes = [(240, 320), (320, 180), (97, 333), (64, 64)]
+    drawn = []
+    for seed, (height, width) in enumerate(shapes):
+        figures = (FigureSpec(seed=seed), FigureSpec(seed=50 + seed))
+        spec = ClipSpec(seed=seed, width=width, height=height, figures=figures)
+        drawn.append(render_frame(spec, 3).frame_rgb)
+    return [*drawn, np.full((50, 80, 3), 114, np.uint8), np.full((1, 1, 3), (254, 0, 0), np.uint8)]
+
+
+def test_the_demos_boxes_are_those_of_ultralytics(frames, tmp_path):
+    ours = OpenVinoDetector(DEMO, **ASKED).detect(frames)
+    theirs = ultralytics_runtime.YoloDetector(DEMO, "cpu", cache=tmp_path, **ASKED)
+    assert ours == [theirs.detect([frame])[0] for frame in frames]  # to the last bit
+    assert sum(map(len, ours)) >= 4
+
+
+def test_the_demos_alphas_are_those_of_ultralytics(frames, tmp_path):
+    boxes = [(0, 0, frame.shape[1] / 2, frame.shape[0]) for frame in frames]
+    ours = yolo_segmenter.OpenVinoSegmenter(DEMO, image_size=320, threads=2)
+    theirs = yolo_segmenter.YoloSegmenter(DEMO, "cpu", image_size=320, cache=tmp_path)
+    for a, b in zip(ours.alpha(frames, boxes), theirs.alpha(frames, boxes), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_a_picture_is_seen_the_same_alone_and_among_others(frames):
+    net = OpenVinoDetector(DEMO, **ASKED)
+    together = net.detect(frames)
+    assert [net.detect([frame])[0] for frame in reversed(frames)] == together[::-1]
+    assert OpenVinoDetector(DEMO, **{**ASKED, "threads": 1}).detect(frames) == together
+
+
+@pytest.mark.real
+def test_real_boxes_are_those_of_ultralytics(tmp_path):
+    weights = SHARED / "weights/yolo11n_int8_openvino_model"
+    pictures = sorted((SHARED / "media/gt/chroma_mdn_man/img").glob("*.jpg"))[:6]
+    if not weights.exists() or not pictures:
+        pytest.skip("real weights and pictures are not here; set FERRARI_SHARED")
+    frames = [cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB) for path in pictures]
+    frames += [cv2.resize(frames[0], size) for size in ((640, 480), (1280, 720), (200, 700))]
+    ours = OpenVinoDetector(weights, **ASKED).detect(frames)
+    theirs = ultralytics_runtime.YoloDetector(weights, "cpu", cache=tmp_path, **ASKED)
+    assert ours == [theirs.detect([frame])[0] for frame in frames]
+    assert sum(map(len, ours)) >= 6
+
+
+def test_exports_on_the_cpu_need_no_torch(monkeypatch):
+    """The child that loads them imports neither: seconds a job, a gigabyte a process."""
+
+    def refuse(*_, **__):
+        raise AssertionError("ultralytics was asked")
+
+    monkeypatch.setattr(ultralytics_runtime, "ultralytics", refuse)
+    detector = detectors.load(
+        section("detect", weights_sha256=None, device="cpu"), [str(DEMO)], {}, 1, "unused"
+    )
+    assert detector.device.startswith("cpu openvino")
+    segmenter = segmenters.load("yolo-seg", DEMO, "cpu", threads=1)
+    assert segmenter.device.startswith("cpu openvino")
+
+
+# --- the parts, without a network -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("image_hw", "size", "stride", "net_hw", "inner_hw", "top_left"),
+    [
+        ((480, 640), (640, 640), None, (640, 640), (480, 640), (80, 0)),
+        ((480, 640), (640, 640), 32, (480, 640), (480, 640), (0, 0)),
+        ((1080, 1920), (640, 640), 32, (384, 640), (360, 640), (12, 0)),
+        ((100, 33), (320, 320), 32, (320, 128), (320, 106), (0, 11)),
+        ((1, 3000), (64, 64), None, (64, 64), (1, 64), (31, 0)),
+    ],
+    ids=["square", "as it is", "wide", "tall", "thin"],
+)
+def test_the_letterbox(image_hw, size, stride, net_hw, inner_hw, top_left):
+    box = Letterbox.of(image_hw, size, stride)
+    assert (box.net_hw, box.inner_hw, (box.top, box.left)) == (net_hw, inner_hw, top_left)
+    filled = box.fill(np.full((*image_hw, 3), 9, np.uint8))
+    assert filled.shape == (*net_hw, 3)
+    assert int((filled == 9).all(axis=2).sum()) == inner_hw[0] * inner_hw[1]
+    top, left = top_left
+    whole = np.array([[left, top, left + inner_hw[1], top + inner_hw[0]]], np.float32)
+    np.testing.assert_allclose(box.to_image(whole)[0], (0, 0, image_hw[1], image_hw[0]), rtol=1e-6)
+    beyond = box.to_image(np.array([[-50, -50, 9999, 9999]], np.float32))[0]
+    assert beyond.tolist() == [0, 0, image_hw[1], image_hw[0]]
+
+
+def test_boxes_are_of_the_class_that_scores_highest():
+    columns = {  # x, y, w, h, two classes
+        "person": (10, 10, 4, 4, 0.9, 0.2),
+        "dog": (20, 20, 4, 4, 0.5, 0.6),
+        "tie": (30, 30, 4, 4, 0.7, 0.7),
+        "faint": (40, 40, 4, 4, 0.3, 0.1),
+    }
+    output = np.array(list(columns.values()), np.float32).T
+    rows = rows_of_class(output, 0, 0.3, 0)
+    assert rows[:, :4].tolist() == [[8, 8, 12, 12], [28, 28, 32, 32]]
+    assert rows_of_class(output, 1, 0.3, 0)[:, 0].tolist() == [18]
+
+
+def test_a_box_that_overlaps_a_better_one_is_dropped():
+    rows = np.array(
+        [[0, 0, 10, 10, 0.5], [0, 0, 10, 8, 0.9], [0, 0, 10, 3, 0.4], [50, 0, 60, 10, 0.6]],
+        np.float32,
+    )
+    assert suppress(rows, 0.6) == [1, 3, 2]
+    assert suppress(rows, 0.9) == [1, 3, 0, 2]
+    assert suppress(np.zeros((0, 5), np.float32), 0.6) == []
+    assert suppress(np.tile(rows[:1], (400, 1)), 1.0) == list(range(300))
+
+
+def test_an_instance_without_a_pixel_in_its_box_is_none():
+    protos = np.full((1, 8, 8), -1, np.float32)
+    protos[0, :4] = 1
+    box = np.array([[0, 0, 16, 16], [0, 24, 32, 32]], np.float32)
+    weights = np.ones((2, 1), np.float32)
+    seen = Instances(box, np.ones(2, np.float32), box, (32, 32), weights, protos)
+    assert [seen.has_mask(0), seen.has_mask(1)] == [True, False]
+
+
+# --- exports that are another's business ---------------------------------------------------------
+
+
+def _varint(number: int) -> bytes:
+    low, rest = number & 127, number >> 7
+    return bytes([low | 128]) + _varint(rest) if rest else bytes([low])
+
+
+def _field(number: int, value: int | str | bytes) -> bytes:
+    """A field of a protocol buffer, which ONNX files are."""
+    if isinstance(value, int):
+        return _varint(number << 3) + _varint(value)
+    data = value.encode() if isinstance(value, str) else value
+    return _varint(number << 3 | 2) + _varint(len(data)) + data
+
+
+def save_onnx(path: Path, **noted: str) -> Path:
+    """An ONNX network of one node, 1x3x64x64 in and out, with those notes of its exporter."""
+    shape = b"".join(_field(1, _field(1, side)) for side in (1, 3, 64, 64))
+    tensor = _field(2, _field(1, _field(1, 1) + _field(2, shape)))
+    ports = [_field(1, name) + tensor for name in ("images", "output0")]
+    node = _field(1, _field(1, "images") + _field(2, "output0") + _field(4, "Relu"))
+    graph = node + _field(2, "net") + _field(11, ports[0]) + _field(12, ports[1])
+    notes = b"".join(_field(14, _field(1, key) + _field(2, said)) for key, said in noted.items())
+    opset = _field(8, _field(1, "") + _field(2, 13))
+    path.write_bytes(_field(1, 8) + opset + _field(7, graph) + notes)
+    return path
+
+
+def test_an_onnx_file_says_what_it_is(tmp_path):
+    notes = {"names": "{0: 'person', 1: 'dog'}", "task": "detect", "args": "{'nms': False}"}
+    path = save_onnx(tmp_path / "net.onnx", **notes)
+    assert openvino_yolo.runs(path)
+    net = openvino_yolo.OpenVinoYolo(path, "dog", 640, 1)
+    assert net.device == "cpu openvino f32"
+    with pytest.raises(ValueError, match=r"no class 'cat'.*person, dog"):
+        openvino_yolo.OpenVinoYolo(path, "cat", 640, 1)
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [
+        {},
+        {"names": "{0: 'person'}", "task": "classify"},
+        {"names": "{0: 'person'}", "task": "segment"},
+        {"names": "{0: 'person'}", "task": "detect", "args": "{'nms': True}"},
+    ],
+    ids=["no names", "another task", "one output", "with nms"],
+)
+def test_what_it_cannot_run_is_left_to_ultralytics(tmp_path, monkeypatch, notes):
+    path = save_onnx(tmp_path / "net.onnx", **notes)
+    with pytest.raises(UnknownExportError):
+        openvino_yolo.OpenVinoYolo(path, "person", 640, 1)
+    asked = []
+
+    def stand_in(path, *_, **__):
+        asked.append(path)
+        raise InterruptedError
+
+    monkeypatch.setattr(ultralytics_runtime, "YoloDetector", stand_in)
+    with pytest.raises(InterruptedError):
+        settings = section("detect", weights_sha256=None, device="cpu")
+        detectors.load(settings, [str(path)], {}, 1, "unused")
+    assert asked == [str(path)]

@@ -1,0 +1,97 @@
+"""Raw files are read without waiting, and known again."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from ferrari.video import raw_files
+from tests.settings import ENVIRONMENT
+
+
+def refuse(path):
+    """What `read` says of the path, within a second: opening a FIFO must not wait."""
+    said = []
+
+    def run():
+        try:
+            raw_files.read(path)
+        except raw_files.NoFileError as error:
+            said.append(str(error))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(5)
+    assert said, "it waits, or it takes this for a file"
+    return said[0]
+
+
+def test_what_is_no_file_is_said_and_nothing_waits(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    (tmp_path / "link.mp4").symlink_to("pipe.mp4")
+    (tmp_path / "nowhere.mp4").symlink_to("gone")
+    (tmp_path / "loop.mp4").symlink_to("loop.mp4")
+    (tmp_path / "folder.mp4").mkdir()
+    (tmp_path / "null.mp4").symlink_to("/dev/null")
+    for name in ("pipe", "link", "folder", "null"):
+        assert "no regular file" in refuse(tmp_path / f"{name}.mp4")
+    assert "No such file" in refuse(tmp_path / "nowhere.mp4")
+    assert "symbolic links" in refuse(tmp_path / "loop.mp4")
+
+
+def test_a_file_of_the_kernel_that_waits_is_taken_as_empty():
+    assert raw_files.read("/proc/version").size == 0
+
+
+def test_the_state_of_what_stage_0_refuses_has_no_time(tmp_path):
+    """A link to /proc/self/mem is another file to each process; a terminal changes when written."""
+    (tmp_path / "kernel.mp4").symlink_to("/proc/self/mem")
+    (tmp_path / "empty.mp4").touch()
+    os.mkfifo(tmp_path / "pipe.mp4")
+    ask = "import sys; from ferrari.video import raw_files; print(raw_files.state(sys.argv[1]))"
+    states = {}
+    for name in ("kernel", "empty", "pipe"):
+        path = tmp_path / f"{name}.mp4"
+        states[name] = raw_files.state(path)
+        if name != "kernel":
+            os.utime(path, ns=(1, 1))
+        other = subprocess.run(
+            [sys.executable, "-c", ask, path], env=ENVIRONMENT, capture_output=True, check=True
+        )
+        assert other.stdout.decode().strip() == states[name]
+    assert states == {"kernel": "0 bytes", "empty": "0 bytes", "pipe": "no regular file"}
+    (tmp_path / "nowhere.mp4").symlink_to("gone")
+    assert raw_files.state(tmp_path / "nowhere.mp4") == "No such file or directory"
+
+
+def test_the_state_of_a_clip_changes_with_its_size_and_its_time(tmp_path):
+    path = tmp_path / "a.mp4"
+    seen = []
+    for content, when_ns in ((b"one", 1), (b"one", 2), (b"other", 2)):
+        path.write_bytes(content)
+        os.utime(path, ns=(when_ns, when_ns))
+        seen.append(raw_files.state(path))
+    assert seen == ["3 bytes, 1 ns", "3 bytes, 2 ns", "5 bytes, 2 ns"]
+
+
+def test_a_file_is_known_again_until_it_is_written_to_or_replaced(tmp_path):
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"one")
+    os.utime(path, ns=(1, 1))
+    seen = raw_files.read(path)
+    seen.check_still(path)
+    assert seen.size == 3
+    path.write_bytes(b"two")
+    with pytest.raises(raw_files.NoFileError, match="changed"):
+        seen.check_still(path)
+    seen = raw_files.read(path)
+    path.rename(tmp_path / "b.mp4")
+    with pytest.raises(raw_files.RawFileChangedError, match="Put it back or leave it"):
+        seen.check_still(path)
+    with pytest.raises(raw_files.RawFileChangedError, match="is gone"):
+        raw_files.read(path)
+    os.mkfifo(path)
+    with pytest.raises(raw_files.NoFileError, match="changed"):
+        seen.check_still(path)
