@@ -55,24 +55,24 @@ def package_dataset(
         Spool(out_csv.parent) as rows,
     ):
         form.begin(folder)
-        told = Told()
+        summary = PackageSummary()
         for line, sample, fault in placed(form, folder, dataset, final_csv, preparation):
             if sample:
-                told.add(sample)
+                summary.add(sample)
             rows.add(package_row(form, root, line, sample, fault))
         rows.close_writing()
-        if not told.figures.images:
+        if not summary.figures.images:
             raise PackageError(
                 f"{final_csv} holds no image that could be packaged: the reports from QC0 on say "
                 "at which stage the material was lost"
             )
         digests = form.finish(folder, target)
-        told.finish(folder, form, settings, about)
+        summary.finish(folder, form, settings, about)
         for line in rows:
             write(_with_digests(line, root, digests))
 
 
-class Told:
+class PackageSummary:
     """What is counted on the way, and said at the end."""
 
     def __init__(self) -> None:

@@ -152,7 +152,7 @@ def galleries(
             root,
             paths,
             one.item,
-            f"{_so_many(one.cutouts, 'cut-out')} of {_so_many(one.clips, 'clip')}",
+            f"{_format_count(one.cutouts, 'cut-out')} of {_format_count(one.clips, 'clip')}",
         )
         for one in groups.itertuples()
     ]
@@ -173,7 +173,7 @@ def picture(root: Path, paths: Mapping[str, str], item: str, detail: str) -> thu
     return thumbnails.Thumb(shown(item), detail=detail, uri=thumbnails.data_uri(root / path))
 
 
-def _so_many(count: int, what: str) -> str:
+def _format_count(count: int, what: str) -> str:
     return f"{count:,} {what}" + ("" if count == 1 else "s")
 
 

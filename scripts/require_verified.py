@@ -21,14 +21,16 @@ def require_verified(*, checks_csv: str | os.PathLike) -> str:
     if failed:
         raise VerificationError(
             f"{len(failed)} of {len(found)} checks failed: the dataset is not as the pipeline "
-            "wrote it:\n  " + "\n  ".join(map(_said, failed)) + f"\nEach finding is on {page}."
+            "wrote it:\n  "
+            + "\n  ".join(map(_format_check, failed))
+            + f"\nEach finding is on {page}."
         )
     warned = [check for check in found if check.status == checks.WARN]
-    also = "".join(f"\n  {_said(check)}" for check in warned)
+    also = "".join(f"\n  {_format_check(check)}" for check in warned)
     return f"Verified: {len(found)} checks, none failed. The page is {page}.{also}"
 
 
-def _said(check: checks.Check) -> str:
+def _format_check(check: checks.Check) -> str:
     where = f"; {' '.join(check.rows)}" if check.rows else ""
     return f"{check.name}: {check.figure} (bound: {check.bound}){where}. {check.explanation}"
 

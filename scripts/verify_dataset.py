@@ -57,7 +57,7 @@ def verify_dataset(
     )
     verdict = examine(layout)
     faults = [
-        {"check": one.check, "name": one.where, "why": one.why} for one in verdict.findings.told()
+        {"check": one.check, "name": one.where, "why": one.why} for one in verdict.findings.listed()
     ]
     publish(
         Report(

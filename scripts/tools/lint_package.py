@@ -81,7 +81,7 @@ def lint(folder: Path, trainers: Sequence[str] = ()) -> tuple[list[str], list[Fi
     return names, sorted({finding for name in names for finding in known[name].lint(folder)})
 
 
-def told(findings: Iterable[Finding], most: int) -> str:
+def as_text(findings: Iterable[Finding], most: int) -> str:
     """The findings as text, at most `most` of each check."""
     lines, counts = [], {}
     for finding in findings:
@@ -111,7 +111,7 @@ def main() -> int:
         print(json.dumps([asdict(finding) for finding in findings], indent=1))
     else:
         if findings:
-            print(told(findings, len(findings) if asked.all else 10))
+            print(as_text(findings, len(findings) if asked.all else 10))
         checks = len({finding.check for finding in findings})
         print(
             f"{asked.folder} as {', '.join(trainers)}: {len(findings)} findings, {checks} traps"

@@ -166,11 +166,11 @@ def test_a_gpu_decoder_that_fails_leaves_the_clip_to_the_cpu_with_the_reason(
 ):
     from ferrari.video.decoding import base, pyav_decoder
 
-    def crash(path, plan, tally):
+    def crash(path, plan, stats):
         os.abort()
         yield
 
-    def refuse(path, plan, tally):
+    def refuse(path, plan, stats):
         raise base.DecoderUnavailableError("NVDEC does not decode this")
         yield
 

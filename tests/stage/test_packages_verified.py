@@ -45,7 +45,7 @@ def told(dataset: Path, form: str) -> set[tuple[str, str]]:
         whole.check_final()
         whole.check_package(form, hasher)
     wanted = (*CHECKS, "no_unlisted_files")
-    return {(one.check, one.where) for one in findings.told() if one.check in wanted}
+    return {(one.check, one.where) for one in findings.listed() if one.check in wanted}
 
 
 @pytest.mark.parametrize("form", FORMATS)

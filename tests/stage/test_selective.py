@@ -12,7 +12,7 @@ from bench.reference import chosen
 from ferrari.ledger import tables
 from ferrari.ledger.columns import KEPT
 from ferrari.video.decoding import pyav_decoder
-from ferrari.video.decoding.base import Plan, PlanChangedError, Tally
+from ferrari.video.decoding.base import DecodePlan, DecodeStats, PlanChangedError
 from tests.generator.encode import Encoding, encode
 from tests.stage.clip_run import Run
 
@@ -91,13 +91,13 @@ def write(path, changed, count=100, **more):
 
 def decoded_in_part(path, fps):
     """Whether the clip's packets were understood, and nothing changed the plan on the way."""
-    tally = Tally()
+    stats = DecodeStats()
     try:
-        for _ in pyav_decoder.cpu().open(str(path), Plan(threads=2, fps=fps), tally):
+        for _ in pyav_decoder.cpu().open(str(path), DecodePlan(threads=2, fps=fps), stats):
             pass
     except PlanChangedError:
         return False
-    return tally.end is not None
+    return stats.end is not None
 
 
 def both(run, path, monkeypatch, **settings):

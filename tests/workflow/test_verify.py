@@ -54,7 +54,7 @@ def statuses(verdict: Verdict) -> dict[str, str]:
 
 def named(verdict: Verdict, check: str) -> list[tuple[str, str]]:
     """(where, why) of a check's findings."""
-    return [(one.where, one.why) for one in verdict.findings.told() if one.check == check]
+    return [(one.where, one.why) for one in verdict.findings.listed() if one.check == check]
 
 
 def restamp(dataset: Path, table: str, rows: list) -> None:
@@ -99,7 +99,7 @@ def test_a_single_corruption_is_found_and_named(changes, dataset, kind, seed):
     names = {path, path.removeprefix("stamps/"), path.removeprefix("00_raw_videos/")}
     names |= {Path(name).with_suffix(".csv").as_posix() for name in names}
     clip = {Path(path).stem} if path == "environments_pinned.csv" else set()
-    assert {one.where for one in verdict.findings.told()} & (names | clip), path
+    assert {one.where for one in verdict.findings.listed()} & (names | clip), path
 
 
 def test_hard_links_are_read_once_and_found_in_both_places(changes, dataset):

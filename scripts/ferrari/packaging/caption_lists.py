@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 
-class ToldFile:
+class CaptionList:
     """One such file, as it grows; `finish` reads it back and compares."""
 
     def __init__(self, name: str) -> None:
@@ -29,7 +29,7 @@ class ToldFile:
         place.parent.mkdir(parents=True, exist_ok=True)
         with open(place, "a", encoding="utf-8") as stream:
             stream.write(first + between + text + ("" if self.is_list else "\n"))
-        self._written.update("\n".join(told_by(entry)).encode() + b"\n")
+        self._written.update("\n".join(item_and_caption(entry)).encode() + b"\n")
         self._count += 1
 
     def finish(self, folder: Path) -> bool:
@@ -52,10 +52,10 @@ def captions_in(path: Path) -> Iterator[tuple[str, str]]:
         for line in stream:
             text = line.strip()
             if text not in ("[", "]"):
-                yield told_by(json.loads(text.removesuffix(",")))
+                yield item_and_caption(json.loads(text.removesuffix(",")))
 
 
-def told_by(entry: Mapping) -> tuple[str, str]:
+def item_and_caption(entry: Mapping) -> tuple[str, str]:
     """(item, caption) of one entry: imagefolder's metadata, LLaVA, sharegpt or TRL."""
     if "file_name" in entry:
         image, caption = entry["file_name"], entry["text"]

@@ -44,7 +44,7 @@ class Figures:
         """How many images there are."""
         return self.counts["split"].total()
 
-    def told(self) -> str:
+    def as_markdown(self) -> str:
         """The figures as Markdown."""
         shortest, longest = self._sides
         lines = [
@@ -75,7 +75,7 @@ def write_card(folder: Path, form: Format, about: Mapping, figures: Figures) -> 
         f"# {about['name']}",
         str(about["description"]),
         f"Columns: {_COLUMNS}.",
-        figures.told(),
+        figures.as_markdown(),
         f"Licence: {about['licence']}. Version {about['version']}.",
         "How to load it: README.txt.",
     ]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ferrari.images.image_and_mask import Fault
 from ferrari.packaging.base import TRAIN, PackageError, Subject
-from ferrari.packaging.caption_lists import ToldFile
+from ferrari.packaging.caption_lists import CaptionList
 from ferrari.packaging.folder_formats import FolderFormat
 from ferrari.packaging.image_preparation import Sample
 
@@ -42,7 +42,7 @@ class ImageFolder(FolderFormat):
 
     def __init__(self, settings: Mapping, subject: Subject) -> None:
         super().__init__(settings, subject)
-        self._told: dict[str, ToldFile] = {}
+        self._lists: dict[str, CaptionList] = {}
 
     def images_folder(self, split: str) -> str:
         """`train/` or `validation/`."""
@@ -59,8 +59,8 @@ class ImageFolder(FolderFormat):
     def add_caption(self, folder: Path, sample: Sample) -> Fault | None:
         """One row of metadata; read back, all rows together, by `finish`."""
         line, name = sample.line, f"{sample.item}.png"
-        told = self._told.setdefault(
-            sample.split, ToldFile(self.caption_path(sample.item, sample.split))
+        captions = self._lists.setdefault(
+            sample.split, CaptionList(self.caption_path(sample.item, sample.split))
         )
         entry = {
             "file_name": name,
@@ -70,14 +70,14 @@ class ImageFolder(FolderFormat):
             "kind": line["kind"],
             "framing": line["framing"],
         }
-        told.add(folder, entry)
+        captions.add(folder, entry)
         return None
 
     def finish(self, folder: Path, old: Path) -> dict[str, str]:
         """Compare the metadata on the disk with what was given, and explain the folder."""
-        for told in self._told.values():
-            if not told.finish(folder):
-                raise PackageError(f"{told.name} does not read back as written; check the disk")
+        for captions in self._lists.values():
+            if not captions.finish(folder):
+                raise PackageError(f"{captions.name} does not read back as written; check the disk")
         return super().finish(folder, old)
 
     def described(self) -> dict[str, str]:

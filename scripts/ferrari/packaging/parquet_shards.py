@@ -40,9 +40,9 @@ class _ParquetShard(Shard):
         texts = {name: pa.string() for name in ("text", *ROW_COLUMNS)}
         features = {name: {"_type": "Image"} for name in ("image", "mask")}
         features |= {name: {"dtype": "string", "_type": "Value"} for name in texts}
-        told = json.dumps({"info": {"features": features}})
+        about = json.dumps({"info": {"features": features}})
         schema = pa.schema({"image": picture, "mask": picture, **texts})
-        self._schema = schema.with_metadata({"huggingface": told})
+        self._schema = schema.with_metadata({"huggingface": about})
         self._rows: list[dict] = []
         self._writer = pq.ParquetWriter(path, self._schema, compression="none")
 

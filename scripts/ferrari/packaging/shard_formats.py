@@ -85,8 +85,8 @@ def _parts(sample: Sample) -> dict[str, bytes | str]:
         file if isinstance(file, bytes) else file.read_bytes()
         for file in (sample.image, sample.mask)
     )
-    told = {name: sample.line[name] for name in ROW_COLUMNS}
-    return {"image": image, "mask": mask, "text": sample.line["caption"], **told}
+    about = {name: sample.line[name] for name in ROW_COLUMNS}
+    return {"image": image, "mask": mask, "text": sample.line["caption"], **about}
 
 
 class Shard:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ferrari.images.image_and_mask import Fault
 from ferrari.packaging.base import PackageError, Subject
-from ferrari.packaging.caption_lists import ToldFile
+from ferrari.packaging.caption_lists import CaptionList
 from ferrari.packaging.folder_formats import TAIL, FolderFormat
 from ferrari.packaging.image_preparation import Sample
 
@@ -24,7 +24,7 @@ class _Conversations(FolderFormat):
     def __init__(self, settings: Mapping, subject: Subject) -> None:
         super().__init__(settings, subject)
         self.question = str(settings["question"])
-        self._told: dict[str, ToldFile] = {}
+        self._lists: dict[str, CaptionList] = {}
 
     def caption_path(self, item: str, split: str) -> str:
         """One file a split; its digest is in the package's stamp."""
@@ -33,8 +33,8 @@ class _Conversations(FolderFormat):
     def add_caption(self, folder: Path, sample: Sample) -> Fault | None:
         """One conversation; read back, all together, by `finish`."""
         name = self.caption_path(sample.item, sample.split)
-        told = self._told.setdefault(sample.split, ToldFile(name))
-        told.add(folder, self.entry(sample))
+        captions = self._lists.setdefault(sample.split, CaptionList(name))
+        captions.add(folder, self.entry(sample))
         return None
 
     def entry(self, sample: Sample) -> dict[str, object]:
@@ -43,15 +43,15 @@ class _Conversations(FolderFormat):
 
     def finish(self, folder: Path, old: Path) -> dict[str, str]:
         """Compare the files with what was given, and describe the whole."""
-        for told in self._told.values():
-            if not told.finish(folder):
-                raise PackageError(f"{told.name} does not read back as written; check the disk")
+        for captions in self._lists.values():
+            if not captions.finish(folder):
+                raise PackageError(f"{captions.name} does not read back as written; check the disk")
         return super().finish(folder, old)
 
     @property
     def splits(self) -> list[str]:
         """The splits that there are."""
-        return sorted(self._told)
+        return sorted(self._lists)
 
     def _messages(self, question: str, caption: str) -> list[dict[str, str]]:
         return [

@@ -38,8 +38,8 @@ class _TarShard(Shard):
         self._tar = tarfile.open(path, "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
 
     def write(self, parts: Mapping[str, bytes | str]) -> None:
-        told = json.dumps({name: parts[name] for name in ROW_COLUMNS}, ensure_ascii=False)
-        members = {"json": told, "mask.png": parts["mask"], "png": parts["image"]}
+        about = json.dumps({name: parts[name] for name in ROW_COLUMNS}, ensure_ascii=False)
+        members = {"json": about, "mask.png": parts["mask"], "png": parts["image"]}
         for ending, data in (members | {"txt": parts["text"]}).items():
             data = data if isinstance(data, bytes) else data.encode()
             info = tarfile.TarInfo(f"{parts['item']}.{ending}")  # mode 644, time and owner 0
@@ -60,7 +60,7 @@ def _samples(members: Iterable[tuple[str, bytes]]) -> Iterator[Mapping[str, byte
     for name, data in members:
         found[name.partition(".")[2]] = data
         if len(found) == 4:
-            told = json.loads(found["json"])
+            about = json.loads(found["json"])
             text = found["txt"].decode()
-            yield {"image": found["png"], "mask": found["mask.png"], "text": text, **told}
+            yield {"image": found["png"], "mask": found["mask.png"], "text": text, **about}
             found = {}

@@ -105,7 +105,7 @@ class Isolated:
     def about(self) -> Mapping[str, object]:
         """What rows say of the model; waits for it. Raises what `load` raises."""
         if self._about is None:
-            self._persistently(self._ready)
+            self._retry_once(self._ready)
         return self._about
 
     def run(self, items: Sequence[Any]) -> list:
@@ -116,10 +116,10 @@ class Isolated:
         an exception of a library), and IsolationError if the process cannot live here at all.
         """
         try:
-            results = self._persistently(self._ask, items)
+            results = self._retry_once(self._ask, items)
         except ModelDiedError as death:
             if len(items) == 1:
-                self._judge(death)
+                self._blame(death)
             raise
         self._worked, self._in_a_row = True, 0
         return results
@@ -136,7 +136,7 @@ class Isolated:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _judge(self, death: ModelDiedError) -> None:
+    def _blame(self, death: ModelDiedError) -> None:
         """Raise IsolationError unless the image, not the model, is to blame for its death."""
         self._in_a_row += 1
         reason, detail = death.failure.reason, death.failure.detail
@@ -147,7 +147,7 @@ class Isolated:
                 f"{self._limits.advice(reason)}"
             )
         try:
-            self._persistently(self._ask, [self._harmless])
+            self._retry_once(self._ask, [self._harmless])
         except ModelDiedError as again:
             reason, detail = again.failure.reason, again.failure.detail
             raise IsolationError(
@@ -155,7 +155,7 @@ class Isolated:
                 f"({reason}: {detail}); {self._limits.advice(reason)}"
             ) from again
 
-    def _persistently(self, work: Callable[..., Any], *arguments: object) -> Any:
+    def _retry_once(self, work: Callable[..., Any], *arguments: object) -> Any:
         """`work`, and once more if somebody killed the process: that must not change a result."""
         try:
             return work(*arguments)
@@ -203,13 +203,13 @@ class Isolated:
         except (EOFError, ConnectionError, TimeoutError, OverMemoryError) as error:
             code, used = self._child.end(), self._child.used
             self._child, self._loaded = None, False
-            verdict = self._verdict(error, code, timeout_s)
+            verdict = self._classify_exit(error, code, timeout_s)
             raise _KilledError(f"after other jobs: {verdict}") if used else verdict from None
         if kind == "result":
             return value
         raise value if kind == "raise" else ChildError(value)
 
-    def _verdict(self, error: BaseException, code: int, timeout_s: float) -> Exception:
+    def _classify_exit(self, error: BaseException, code: int, timeout_s: float) -> Exception:
         """What is raised for a child that ended with `code` when `error` was seen of it."""
         section = self._limits.section
         if isinstance(error, TimeoutError):

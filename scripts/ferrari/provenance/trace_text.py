@@ -182,13 +182,13 @@ def _caption_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
         ("caption", row["caption"]),
         ("source", f"{row['caption_source']}, {row['clip_tokens']} CLIP tokens"),
         *([("in place of", row["replaced_caption"])] if row["replaced_caption"] else []),
-        ("template", _templates_said(settings.get("template", ""))),
+        ("template", _format_templates(settings.get("template", ""))),
         ("because", "; ".join(why) if row["caption"] else ""),
         ("removed words", row["removed_words"] or "none"),
     ]
 
 
-def _templates_said(setting: str | list[str]) -> str:
+def _format_templates(setting: str | list[str]) -> str:
     return setting if isinstance(setting, str) else "one of: " + " | ".join(setting)
 
 

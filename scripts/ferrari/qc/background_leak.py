@@ -33,8 +33,8 @@ _WHERE = "leak_probe"
 
 
 @dataclass(frozen=True)
-class Told:
-    """How often the clip was told: `right` of `total` answers, among `clips` clips."""
+class ProbeScore:
+    """How often the probe named the clip: `right` of `total` answers, among `clips` clips."""
 
     right: int
     total: int
@@ -151,7 +151,7 @@ def _unevenness(cells: np.ndarray, known: np.ndarray) -> np.ndarray:
     return np.array(found)
 
 
-def told(features: np.ndarray, drawn: pd.DataFrame) -> Told:
+def probe_score(features: np.ndarray, drawn: pd.DataFrame) -> ProbeScore:
     """How often a ridge classifier tells `drawn`'s video from NxD features, folds apart.
 
     Ridge regression on one column a clip (which is linear discriminant analysis with shrinkage);
@@ -176,7 +176,7 @@ def told(features: np.ndarray, drawn: pd.DataFrame) -> Told:
         # Rounded, so that ties do not hang on how a library of linear algebra sums up.
         scores = np.round(asked @ solved, 9)
         right += int((np.argmax(scores, axis=1) == wanted[test]).sum())
-    return Told(right, len(drawn), len(classes))
+    return ProbeScore(right, len(drawn), len(classes))
 
 
 def backdrop_check(
@@ -196,9 +196,9 @@ def backdrop_check(
     )
     if not len(drawn):
         return Check(name, PASS, unmeasured(), bound, explanation)
-    answer = told(np.stack(features), drawn)
+    answer = probe_score(np.stack(features), drawn)
     names = np.array(sorted({"", *scenes}))
-    by_scene = told((np.array(scenes)[:, None] == names).astype(float), drawn)
+    by_scene = probe_score((np.array(scenes)[:, None] == names).astype(float), drawn)
     low, _ = answer.interval
     status = FAIL if answer.leak(low) > max_leak else PASS
     said = f"{answer.said}; by the name of the lent scene alone {by_scene.share:.1%}"

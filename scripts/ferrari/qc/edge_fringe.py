@@ -25,7 +25,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from ferrari.qc.background_leak import CONFIDENCE, MIN_CLIPS, Told, unmeasured
+from ferrari.qc.background_leak import CONFIDENCE, MIN_CLIPS, ProbeScore, unmeasured
 from ferrari.reports.checks import FAIL, PASS, WARN, Check, safe_id
 
 FRINGE_PX = 3
@@ -162,7 +162,7 @@ def _check(side: str, clips: pd.DataFrame, max_fringe: float) -> Check:
     mean, low, high = _interval(clips["share"].to_numpy())
     beyond = clips["video"][clips["share"] > max_fringe]
     status = FAIL if low > max_fringe else WARN if len(beyond) else PASS
-    answer = Told(int(clips["match"].sum()), len(clips), len(clips))
+    answer = ProbeScore(int(clips["match"].sum()), len(clips), len(clips))
     said = f"{mean:.1%} ({CONFIDENCE:.0%} interval {low:.1%} to {high:.1%}); told: {answer.said}"
     return Check(name, status, said, bound, explanation, tuple(map(safe_id, beyond[:20])))
 

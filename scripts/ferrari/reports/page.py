@@ -109,18 +109,18 @@ def page(report: Report) -> str:
             status=status,
             summary=summary(report.checks),
             fail_means=report.fail_means,
-            counts=[(name, _said(value)) for name, value in report.counts.items()],
-            checks=[_check_said(check) for check in _worst_first(report.checks)],
+            counts=[(name, _format_value(value)) for name, value in report.counts.items()],
+            checks=[_format_check(check) for check in _worst_first(report.checks)],
             charts=report.charts,
             specs=Markup(script_json([chart.spec for chart in report.charts])),
             bundle=_vega_bundle() if report.charts else "",
-            tables=[_table_said(table) for table in report.tables],
+            tables=[_format_table(table) for table in report.tables],
             galleries=report.galleries,
             refused=report.refused,
             refused_note=_refused_note(report),
             samples=report.samples,
             samples_note=f"{len(report.samples)} of what was kept, evenly along the rows.",
-            videos=_videos_said(report),
+            videos=_format_videos(report),
             footer=f"The checks are in {report.name}.csv, the figures of all videos in "
             f"{report.name}_videos.csv, both beside this page.",
         )
@@ -183,7 +183,7 @@ def _worst_first(checks: Sequence[Check]) -> list[Check]:
     return sorted(checks, key=lambda check: -gate.STATUSES.index(check.status))
 
 
-def _check_said(check: Check) -> dict:
+def _format_check(check: Check) -> dict:
     rows = [shown(item) for item in check.rows]
     said = f"{len(rows)} row{'s' if len(rows) != 1 else ''}"
     if len(rows) == gate.MAX_ROWS:
@@ -209,7 +209,7 @@ def _refused_note(report: Report) -> str:
     return f"{report.refused_total:,} refused. {cut} {report.refused_hint}".strip()
 
 
-def _videos_said(report: Report) -> dict:
+def _format_videos(report: Report) -> dict:
     videos = report.videos
     note = f"{len(videos):,} videos. Click a heading to sort."
     if len(videos) > MAX_TABLE_ROWS:
@@ -220,10 +220,10 @@ def _videos_said(report: Report) -> dict:
             f"all are in {report.name}_videos.csv."
         )
         videos = videos.loc[chosen]
-    return _table_said(Table("Videos", note, videos))
+    return _format_table(Table("Videos", note, videos))
 
 
-def _table_said(table: Table) -> dict:
+def _format_table(table: Table) -> dict:
     rows = table.rows.head(MAX_TABLE_ROWS)
     numeric = {name: pd.api.types.is_numeric_dtype(rows[name]) for name in rows.columns}
     note = table.note
@@ -245,7 +245,7 @@ def _table_said(table: Table) -> dict:
 def _cell(name: str, value: object, numeric: bool) -> dict:
     blank = value is None or value != value  # NaN is the one value unlike itself
     sortable = "" if blank or not numeric else _rounded(value)
-    text = "" if blank else _said(value)
+    text = "" if blank else _format_value(value)
     kind = ("id" if name in _IDS else "") + (" long" if len(text) > 30 else "")
     return {"numeric": numeric, "value": sortable, "text": text, "kind": kind.strip()}
 
@@ -254,7 +254,7 @@ def _rounded(value: object) -> object:
     return float(f"{value:.6g}") if isinstance(value, float | np.floating) else value
 
 
-def _said(value: object) -> str:
+def _format_value(value: object) -> str:
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, int | np.integer):

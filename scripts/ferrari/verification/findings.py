@@ -201,7 +201,7 @@ class Findings:
         self.sums: dict[str, Sums] = {}
 
     def add(self, check: str, where: str, why: str, video: str = "") -> None:
-        """Count a fault of `check`; the first FIRST of each check are told."""
+        """Count a fault of `check`; the first FIRST of each check are listed."""
         if check not in CHECKS:
             raise KeyError(f"there is no check {check}")
         self.counts[check] += 1
@@ -218,8 +218,8 @@ class Findings:
         """The sums of a stage, to add to."""
         return self.sums.setdefault(stage, Sums())
 
-    def told(self) -> list[Fault]:
-        """The faults that are told, in the order of CHECKS."""
+    def listed(self) -> list[Fault]:
+        """The first faults of each check, in the order of CHECKS."""
         order = list(CHECKS)
         return sorted(self.faults, key=lambda fault: order.index(fault.check))
 

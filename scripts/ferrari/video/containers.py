@@ -21,7 +21,7 @@ from av.sidedata.sidedata import SideDataContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from ferrari.video.lost_footage import Promise
+from ferrari.video.lost_footage import DeclaredEnd
 from ferrari.video.orientation import Orientation, from_display_matrix
 
 #: Formats that name other files or addresses, or hold one still picture.
@@ -143,9 +143,9 @@ def what_failed(error: FFmpegError) -> str:
     return error.strerror or type(error).__name__
 
 
-def promised_end(
+def declared_end(
     container: InputContainer, stream: VideoStream, frame_s: Fraction, packets: int
-) -> Promise | None:
+) -> DeclaredEnd | None:
     """Where the stream ends by the container's own account; None where it does not say.
 
     Trusted in this order: the index's samples that lie behind the end of the file; Matroska's tag
@@ -159,19 +159,19 @@ def promised_end(
         first = next(iter(stream.index_entries)).timestamp
         end = origin + (max(beyond) - first) * stream.time_base + frame_s
         source = f"the index, which lists {len(beyond)} frames behind the end of the file"
-        return Promise(end, source, len(beyond), needs_error=False)
+        return DeclaredEnd(end, source, len(beyond), needs_error=False)
     total = None if container.duration is None else Fraction(container.duration, av.time_base)
     tag = _CLOCK.fullmatch(stream.metadata.get("DURATION", ""))
     if tag and total:
         hours, minutes, rest = tag.groups()
         end = int(hours) * 3600 + int(minutes) * 60 + Fraction(rest)
         if end <= total + Fraction(1, 10):
-            return Promise(end, "the stream's duration tag", needs_error=False)
+            return DeclaredEnd(end, "the stream's duration tag", needs_error=False)
     if stream.frames > packets:
         missing = stream.frames - packets
         end = origin + stream.frames * frame_s
-        return Promise(end, f"the header, which counts {stream.frames} frames", missing)
+        return DeclaredEnd(end, f"the header, which counts {stream.frames} frames", missing)
     if total and len(container.streams) == 1:
         start = 0 if "flv" in container.format.name else origin  # FLV's duration is its end
-        return Promise(start + total, "the container's duration")
+        return DeclaredEnd(start + total, "the container's duration")
     return None

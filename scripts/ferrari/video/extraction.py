@@ -25,12 +25,12 @@ from ferrari.ledger.columns import DROPPED, QUARANTINED
 from ferrari.ledger.refused_files import clear_frames, refuse_frame
 from ferrari.ledger.spooled_rows import Spool
 from ferrari.video.decoding.base import (
+    DecodePlan,
     Decoder,
     DecoderUnavailableError,
-    Picture,
-    Plan,
+    DecodeStats,
+    Frame,
     PlanChangedError,
-    Tally,
 )
 from ferrari.video.frame_encoding import encoded, reuse_memory, started, write_frame
 from ferrari.video.frame_metrics import compare_luma, luma_delta
@@ -40,7 +40,7 @@ from ferrari.video.timestamps import Sampler
 
 DUPLICATE, DAMAGED, MAX_FRAMES, HDR = "DUPLICATE_FRAME", "DECODE_DAMAGE", "MAX_FRAMES", "HDR"
 LOST = "LOST_SPAN"
-QUARANTINE_REASONS = (DAMAGED, HDR)  # of samples; each has its picture under bad_frames/
+QUARANTINE_REASONS = (DAMAGED, HDR)  # of samples; each has its frame under bad_frames/
 _PENDING = 8  # frames being encoded at a time
 
 
@@ -87,7 +87,7 @@ def extract(
     gc.freeze()  # what the parent left to be collected may wait for threads that are not here
     reuse_memory()
     most = settings["max_frames"] and settings["max_frames"] + 1
-    plan = Plan(
+    plan = DecodePlan(
         threads,
         max_side=settings["max_side"],
         max_pixels=max_pixels,
@@ -130,31 +130,31 @@ class _Pass:
         self.settings, self.decoder = settings, decoder
         self.sampler = Sampler(settings["fps"], frame_s)
         self.losses = Losses(frame_s)
-        self.tally = Tally()
+        self.stats = DecodeStats()
         self.spool = spool
         self.last_kept: np.ndarray | None = None
         self.samples = self.kept = self.encoding = 0
         self.pending: deque[tuple[tables.Row, Future | None]] = deque()  # rows not yet in the spool
 
-    def run(self, path: str, plan: Plan) -> Extraction:
+    def run(self, path: str, plan: DecodePlan) -> Extraction:
         """Decode to the end (or max_frames), with the rows going to the spool."""
         forget(self.video, self.folder, self.dataset)
         self.spool.clear()
         limit = self.settings["max_frames"] or float("inf")
         seen = None
-        pictures = self._watched(path, plan)
-        with started(max(1, plan.threads)) as encoders, contextlib.closing(pictures):
-            for picture, clean in trusted(pictures):
-                time_s = self.sampler.place(picture.time_s)
-                fault = picture.fault or picture.lost_before
-                self.losses.see(time_s, picture.duration_s, clean, fault)
+        frames = self._watched(path, plan)
+        with started(max(1, plan.threads)) as encoders, contextlib.closing(frames):
+            for frame, clean in trusted(frames):
+                time_s = self.sampler.place(frame.time_s)
+                fault = frame.fault or frame.lost_before
+                self.losses.see(time_s, frame.duration_s, clean, fault)
                 if not self.sampler.wants(time_s):
                     continue
                 if self.samples >= limit:
-                    self.pending.append((self._limit_row(picture, time_s), None))
-                    seen = picture.ordinal + 1
+                    self.pending.append((self._limit_row(frame, time_s), None))
+                    seen = frame.ordinal + 1
                     break
-                self._consider(picture, time_s, clean, encoders)
+                self._consider(frame, time_s, clean, encoders)
                 self._finish(_PENDING)
             self._finish(0)
         spans = self._spans(plan)
@@ -163,56 +163,56 @@ class _Pass:
             raise DecoderUnavailableError(why)
         for number, span in enumerate(spans):
             self.spool.add(self._lost_row(number, span))
-        tally = self.tally
-        frames = tally.frames if seen is None else seen
-        return Extraction(self.kept, self.decoder.name, frames, tally.errors, tally.first_error)
+        stats = self.stats
+        frames = stats.frames if seen is None else seen
+        return Extraction(self.kept, self.decoder.name, frames, stats.errors, stats.first_error)
 
-    def _spans(self, plan: Plan) -> list[LostSpan]:
-        if self.tally.end:
-            self.losses.see(*self.tally.end, clean=True, fault="")
+    def _spans(self, plan: DecodePlan) -> list[LostSpan]:
+        if self.stats.end:
+            self.losses.see(*self.stats.end, clean=True, fault="")
         spans = self._lost()
-        if spans and self.tally.end:
+        if spans and self.stats.end:
             raise PlanChangedError(replace(plan, fps=None, threads=1))
         return spans
 
     def _lost(self) -> list[LostSpan]:
-        tally = self.tally
-        packets = PacketTimes(tally.packet_pts, tally.time_base)
-        return self.losses.finish(packets, tally.fault_at_end, tally.promise)
+        stats = self.stats
+        packets = PacketTimes(stats.packet_pts, stats.time_base)
+        return self.losses.finish(packets, stats.fault_at_end, stats.declared_end)
 
-    def _watched(self, path: str, plan: Plan) -> Iterator[Picture]:
-        """The decoder's pictures; leaves the pass if they show that the plan does not fit."""
+    def _watched(self, path: str, plan: DecodePlan) -> Iterator[Frame]:
+        """The decoder's frames; leaves the pass if they show that the plan does not fit."""
         progress, told = Progress(f"{self.video}: frames read"), 0
-        with contextlib.closing(self.decoder.open(path, plan, self.tally)) as pictures:
-            for picture in pictures:
-                self._leave_to_the_next(picture)
-                if plan.threads > 1 and (picture.damaged or self.tally.errors):
+        with contextlib.closing(self.decoder.open(path, plan, self.stats)) as frames:
+            for frame in frames:
+                self._leave_to_the_next(frame)
+                if plan.threads > 1 and (frame.damaged or self.stats.errors):
                     raise PlanChangedError(replace(plan, threads=1))
-                if picture.interlaced and self.settings["deinterlace"] and not plan.deinterlace:
+                if frame.interlaced and self.settings["deinterlace"] and not plan.deinterlace:
                     raise PlanChangedError(replace(plan, deinterlace=True))
-                progress.step(picture.ordinal + 1 - told)
-                told = picture.ordinal + 1
-                yield picture
+                progress.step(frame.ordinal + 1 - told)
+                told = frame.ordinal + 1
+                yield frame
         self._leave_to_the_next()
-        if plan.threads > 1 and self.tally.errors:
+        if plan.threads > 1 and self.stats.errors:
             raise PlanChangedError(replace(plan, threads=1))
 
-    def _leave_to_the_next(self, picture: Picture | None = None) -> None:
+    def _leave_to_the_next(self, frame: Frame | None = None) -> None:
         """Leave the clip to the next decoder if one on hardware met anything at all in it."""
-        fault = self.tally.first_error or (picture and picture.damaged and picture.fault)
+        fault = self.stats.first_error or (frame and frame.damaged and frame.fault)
         if self.decoder.hardware and fault:
-            frames = self.tally.frames
+            frames = self.stats.frames
             raise DecoderUnavailableError(f"it stopped at frame {frames}: {fault}")
 
-    def _consider(self, picture: Picture, time_s: Fraction, clean: bool, encoders) -> None:
+    def _consider(self, frame: Frame, time_s: Fraction, clean: bool, encoders) -> None:
         """Give one sample its row: quarantined, dropped as a duplicate, or on its way to kept."""
-        row, future = self._row(picture, time_s), None
+        row, future = self._row(frame, time_s), None
         if not clean:
-            self._quarantine(row, picture, DAMAGED, "built on data that the decoder lost")
-        elif picture.facts["transfer"] != "sdr" and self.settings["hdr"] == "refuse":
-            self._quarantine(row, picture, HDR, "extract.hdr is refuse")
+            self._quarantine(row, frame, DAMAGED, "built on data that the decoder lost")
+        elif frame.facts["transfer"] != "sdr" and self.settings["hdr"] == "refuse":
+            self._quarantine(row, frame, HDR, "extract.hdr is refuse")
         else:
-            luma = picture.luma()
+            luma = frame.luma()
             compared = compare_luma(luma)
             delta = round(luma_delta(compared, self.last_kept), 4)
             row |= {"value": delta, "threshold": self.settings["duplicate_delta"]}
@@ -222,7 +222,7 @@ class _Pass:
                 self.last_kept = compared
                 future = encoders.submit(
                     write_frame,
-                    *(row["item"], picture, luma, self.folder, self.settings["webp_quality"]),
+                    *(row["item"], frame, luma, self.folder, self.settings["webp_quality"]),
                 )
                 self.encoding += 1
         self.pending.append((row, future))
@@ -240,13 +240,13 @@ class _Pass:
             self.spool.add(row)
             self.pending.popleft()
 
-    def _quarantine(self, row: tables.Row, picture: Picture, reason: str, detail: str) -> None:
-        data, _ = encoded(picture, self.settings["webp_quality"])
+    def _quarantine(self, row: tables.Row, frame: Frame, reason: str, detail: str) -> None:
+        data, _ = encoded(frame, self.settings["webp_quality"])
         where = refuse_frame(f"{row['item']}.webp", data, self.video, reason, self.dataset)
         row |= {"outcome": QUARANTINED, "reason": reason, "detail": detail}
         row |= {"path": where, "sha256": sha256_bytes(data)}
 
-    def _row(self, picture: Picture, time_s: Fraction) -> tables.Row:
+    def _row(self, frame: Frame, time_s: Fraction) -> tables.Row:
         item = item_ids.frame_item(self.video, self.samples)
         self.samples += 1
         return tables.row(
@@ -256,16 +256,16 @@ class _Pass:
             outcome=QUARANTINED,  # until its file is written and read back
             reason="NOT_WRITTEN",
             time_s=round(float(time_s), 6),
-            pts=picture.pts,
-            frame=picture.ordinal,
+            pts=frame.pts,
+            frame=frame.ordinal,
             decoder=self.decoder.name,
             decoder_version=self.decoder.version,
-            interlaced=picture.interlaced,
-            **picture.facts,
+            interlaced=frame.interlaced,
+            **frame.facts,
         )
 
-    def _limit_row(self, picture: Picture, time_s: Fraction) -> tables.Row:
-        row = self._row(picture, time_s)
+    def _limit_row(self, frame: Frame, time_s: Fraction) -> tables.Row:
+        row = self._row(frame, time_s)
         limit = self.settings["max_frames"]
         row |= {"outcome": DROPPED, "reason": MAX_FRAMES, "value": limit}
         row |= {"threshold": limit, "detail": "this sample and all that follow were not looked at"}

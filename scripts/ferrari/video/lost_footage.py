@@ -35,10 +35,10 @@ class PacketTimes(Sequence[Fraction]):
 
 
 @dataclass(frozen=True)
-class Promise:
+class DeclaredEnd:
     """Where a clip ends by its own account: the time, who says so, and how far that goes.
 
-    `frames` is how many frames are missing, where that is known; a promise that `needs_error`
+    `frames` is how many frames are missing, where that is known; a declared that `needs_error`
     counts only for a clip that breaks off in an error.
     """
 
@@ -107,17 +107,17 @@ class Losses:
         self._open.fault = self._open.fault or fault
 
     def finish(
-        self, packets: Sequence[Fraction], fault: str, promise: Promise | None
+        self, packets: Sequence[Fraction], fault: str, declared: DeclaredEnd | None
     ) -> list[LostSpan]:
         """The lost spans in the order shown, after the last frame.
 
         `packets` are the times of the clip's packets in seconds, rising; `fault` what broke the
-        clip off behind its last frame, if anything did; `promise` how long it says it is.
+        clip off behind its last frame, if anything did; `declared` how long it says it is.
         """
-        if not (self._closed or self._open or fault or promise):
+        if not (self._closed or self._open or fault or declared):
             return []
         spans = [self._measure(stretch, packets) for stretch in self._closed]
-        spans.append(self._tail(packets, fault, promise))
+        spans.append(self._tail(packets, fault, declared))
         return [span for span in spans if span]
 
     def _measure(self, stretch: _Stretch, packets: Sequence[Fraction]) -> LostSpan | None:
@@ -148,7 +148,7 @@ class Losses:
         return LostSpan(start, end, lost, stretch.fault, _BY_TIMES) if lost else None
 
     def _tail(
-        self, packets: Sequence[Fraction], fault: str, promise: Promise | None
+        self, packets: Sequence[Fraction], fault: str, declared: DeclaredEnd | None
     ) -> LostSpan | None:
         """What is lost between the last clean frame and the end of the clip."""
         if self._open:
@@ -162,8 +162,8 @@ class Losses:
         if fault:
             reached = _walk(packets, end - self._frame_s) + self._frame_s
             end, lost = max(end, reached), lost + max(Fraction(0), reached - end)
-        if promise and (fault or not promise.needs_error):
-            more, evidence = self._believed(promise, end, evidence)
+        if declared and (fault or not declared.needs_error):
+            more, evidence = self._believed(declared, end, evidence)
             end, lost = end + more, lost + more
             fault = fault or ("the file is cut off" if more else "")
         if not fault:
@@ -172,16 +172,20 @@ class Losses:
             evidence = "how much was to follow is not known"
         return LostSpan(start, end, lost, fault, evidence)
 
-    def _believed(self, promise: Promise, end: Fraction, evidence: str) -> tuple[Fraction, str]:
-        """How much of a promise to believe, past `end`, and the evidence to name."""
-        more = promise.end_s - end
+    def _believed(
+        self, declared: DeclaredEnd, end: Fraction, evidence: str
+    ) -> tuple[Fraction, str]:
+        """How much of a declared to believe, past `end`, and the evidence to name."""
+        more = declared.end_s - end
         if more <= 2 * self._frame_s:
             return Fraction(0), evidence
-        if promise.frames is not None and more > 10 * promise.frames * self._frame_s:
-            more = promise.frames * self._frame_s
+        if declared.frames is not None and more > 10 * declared.frames * self._frame_s:
+            more = declared.frames * self._frame_s
         if more > MOST_MISSING_S:
-            return Fraction(0), f"{promise.source} says {float(promise.end_s):.6g} s: not believed"
-        return more, f"by {promise.source}"
+            return Fraction(
+                0
+            ), f"{declared.source} says {float(declared.end_s):.6g} s: not believed"
+        return more, f"by {declared.source}"
 
 
 def _first_packet(

@@ -107,7 +107,7 @@ def test_new_backgrounds_are_at_chance(pictures, drawn):
     features = [background_leak.backdrop(ours(*one)[0], one[1]) for one in pictures]
     check = background_leak.backdrop_check(features, [""] * len(drawn), drawn, 0.1)
     assert check.status == PASS, check.figure
-    answer = background_leak.told(np.stack(features), drawn)
+    answer = background_leak.probe_score(np.stack(features), drawn)
     assert answer.interval[0] < 1 / CLIPS < answer.interval[1]
 
 
@@ -184,7 +184,7 @@ def test_variants_of_one_cutout_share_a_fold():
 
 
 def test_interval_and_leak_are_those_of_the_books():
-    answer = background_leak.Told(right=10, total=40, clips=4)
+    answer = background_leak.ProbeScore(right=10, total=40, clips=4)
     assert answer.interval == pytest.approx((0.1269, 0.4120), abs=1e-4)  # Clopper and Pearson
     assert answer.leak(answer.share) == pytest.approx(0)
     assert answer.leak(1.0) == 1

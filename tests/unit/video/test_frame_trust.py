@@ -8,7 +8,7 @@ from fractions import Fraction
 import pytest
 
 from ferrari.video.frame_trust import trusted
-from ferrari.video.lost_footage import Losses, Promise
+from ferrari.video.lost_footage import DeclaredEnd, Losses
 
 
 @dataclass
@@ -48,7 +48,7 @@ def test_order_and_number_of_frames_stay():
 STEP = Fraction(1, 25)
 
 
-def lost(shown, packets=None, fault="", promise=None):
+def lost(shown, packets=None, fault="", declared=None):
     """(from, to, lost) in frames of the spans in `shown`: (time in frames, fault or "" if clean).
 
     A clean frame's fault is given with a `*` in front: what befell the frames before it.
@@ -57,7 +57,7 @@ def lost(shown, packets=None, fault="", promise=None):
     for time, what in shown:
         losses.see(time * STEP, STEP, not what or what.startswith("*"), what.lstrip("*"))
     times = packets if packets is not None else [time for time, _ in shown]
-    spans = losses.finish(sorted(time * STEP for time in times), fault, promise)
+    spans = losses.finish(sorted(time * STEP for time in times), fault, declared)
     return [tuple(float(v / STEP) for v in (s.start_s, s.end_s, s.lost_s)) for s in spans], spans
 
 
@@ -106,16 +106,16 @@ def test_what_breaks_off_is_lost_to_the_last_packet():
 
 
 def test_promises_are_believed_as_far_as_something_bears_them_out():
-    index = Promise(10 * STEP, "the index", 8, needs_error=False)
-    spans, (span,) = lost(clean(0, 1), promise=index)
+    index = DeclaredEnd(10 * STEP, "the index", 8, needs_error=False)
+    spans, (span,) = lost(clean(0, 1), declared=index)
     assert spans == [(2, 10, 8)] and "the index" in span.evidence
-    header = Promise(10 * STEP, "the header", 8)
-    assert lost(clean(0, 1), promise=header)[0] == [], "no error: the header may be wrong"
-    assert lost(clean(0, 1), fault="cut", promise=header)[0] == [(2, 10, 8)]
-    wild = Promise(Fraction(9 * 10**15), "the header")
-    (span,) = lost(clean(0, 1), fault="cut", promise=wild)[1]
+    header = DeclaredEnd(10 * STEP, "the header", 8)
+    assert lost(clean(0, 1), declared=header)[0] == [], "no error: the header may be wrong"
+    assert lost(clean(0, 1), fault="cut", declared=header)[0] == [(2, 10, 8)]
+    wild = DeclaredEnd(Fraction(9 * 10**15), "the header")
+    (span,) = lost(clean(0, 1), fault="cut", declared=wild)[1]
     assert span.lost_s == 0
-    few = Promise(Fraction(3600), "the index", 3, needs_error=False)
-    assert lost(clean(0, 1), promise=few)[0] == [(2, 5, 3)], "three frames are no hour"
-    short = Promise(3 * STEP, "the index", 1, needs_error=False)
-    assert lost(clean(0, 1), promise=short)[0] == [], "within a frame or two: rounding"
+    few = DeclaredEnd(Fraction(3600), "the index", 3, needs_error=False)
+    assert lost(clean(0, 1), declared=few)[0] == [(2, 5, 3)], "three frames are no hour"
+    short = DeclaredEnd(3 * STEP, "the index", 1, needs_error=False)
+    assert lost(clean(0, 1), declared=short)[0] == [], "within a frame or two: rounding"

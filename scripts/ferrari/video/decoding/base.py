@@ -1,6 +1,6 @@
 """The decoder seam: what a decoder is told, what it yields, and what it counts on its way.
 
-A decoder yields `Picture`s in the order in which they are shown.
+A decoder yields `Frame`s in the order in which they are shown.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from ferrari.video.lost_footage import Promise
+from ferrari.video.lost_footage import DeclaredEnd
 
 
 class DecoderUnavailableError(RuntimeError):
@@ -20,7 +20,7 @@ class DecoderUnavailableError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Plan:
+class DecodePlan:
     """How to read one clip. A pass that finds the plan wrong starts again with a better one.
 
     With `fps` set, a decoder need only yield the clip's samples, at most `most` of them.
@@ -38,13 +38,13 @@ class Plan:
 class PlanChangedError(Exception):
     """The pass found something that its plan does not handle; start again with `plan`."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: DecodePlan) -> None:
         super().__init__(plan)
         self.plan = plan
 
 
 @dataclass(frozen=True)
-class Picture:
+class Frame:
     """One decoded frame; its pixels are converted only when they are asked for."""
 
     ordinal: int  # counts the clip's frames from 0, in the order shown
@@ -65,18 +65,20 @@ class Picture:
 
 
 @dataclass
-class Tally:
+class DecodeStats:
     """What a decoder met on its way, read by the caller while it runs."""
 
-    frames: int = 0  # of the clip, up to where it was read; with Plan.fps not all were decoded
+    frames: int = (
+        0  # of the clip, up to where it was read; with DecodePlan.fps not all were decoded
+    )
     errors: int = 0
     first_error: str = ""
     packets: int = 0
     packet_pts: array = field(default_factory=lambda: array("q"))  # of those that have one
     time_base: Fraction | None = None  # of packet_pts
     fault_at_end: str = ""  # an error that no frame came after
-    promise: Promise | None = None  # where the clip ends by its own account
-    #: Plan.fps alone: time of the last frame of the whole clip and how long it is shown, in seconds
+    declared_end: DeclaredEnd | None = None  # where the clip ends by its own account
+    #: With `DecodePlan.fps`: time of the clip's last frame, and for how long it is shown (seconds)
     end: tuple[Fraction, Fraction] | None = None
 
     def add_error(self, message: str) -> None:
@@ -87,12 +89,12 @@ class Tally:
 
 @dataclass(frozen=True)
 class Decoder:
-    """A named way to decode: `open(path, plan, tally)` yields Pictures.
+    """A named way to decode: `open(path, plan, stats)` yields Frames.
 
     What one on `hardware` reports of a clip says that it cannot take the clip, and no more.
     """
 
     name: str
     version: str
-    open: Callable[[str, Plan, Tally], Generator[Picture]]
+    open: Callable[[str, DecodePlan, DecodeStats], Generator[Frame]]
     hardware: bool = False

@@ -16,7 +16,13 @@ import numpy as np
 from ferrari.processes.devices import asked_apart
 from ferrari.video import hdr
 from ferrari.video.containers import main_video, open_container, orientation
-from ferrari.video.decoding.base import Decoder, DecoderUnavailableError, Picture, Plan, Tally
+from ferrari.video.decoding.base import (
+    DecodePlan,
+    Decoder,
+    DecoderUnavailableError,
+    DecodeStats,
+    Frame,
+)
 from ferrari.video.orientation import make_upright, sane_aspect
 
 _MILLION = 1_000_000
@@ -51,7 +57,7 @@ def cpu() -> Decoder:
     return Decoder("decord-cpu", f"decord {decord.__version__}", partial(_frames, device="cpu"))
 
 
-def _frames(path: str, plan: Plan, tally: Tally, device: str) -> Iterator[Picture]:
+def _frames(path: str, plan: DecodePlan, stats: DecodeStats, device: str) -> Iterator[Frame]:
     import decord
 
     first, stream_sar, turn = _first_frame(path, plan.max_pixels)
@@ -75,8 +81,8 @@ def _frames(path: str, plan: Plan, tally: Tally, device: str) -> Iterator[Pictur
     for index, start in enumerate(starts):
         time_s = Fraction(round(float(start) * _MILLION), _MILLION)
         frame = _Frame(reader, index)
-        tally.frames += 1
-        yield Picture(
+        stats.frames += 1
+        yield Frame(
             ordinal=index,
             pts=int(time_s * _MILLION),
             time_s=time_s,

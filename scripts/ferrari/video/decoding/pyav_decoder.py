@@ -16,16 +16,22 @@ from av.error import FFmpegError
 
 from ferrari.video import hdr
 from ferrari.video.containers import (
+    declared_end,
     main_video,
     open_container,
     orientation,
-    promised_end,
     seconds,
     what_failed,
 )
-from ferrari.video.decoding.base import Decoder, DecoderUnavailableError, Picture, Plan, Tally
+from ferrari.video.decoding.base import (
+    DecodePlan,
+    Decoder,
+    DecoderUnavailableError,
+    DecodeStats,
+    Frame,
+)
 from ferrari.video.decoding.ffmpeg_log import Complaints
-from ferrari.video.decoding.pyav_full_reader import Marks, Reader, aspect_of
+from ferrari.video.decoding.pyav_full_reader import FrameFlags, Reader, aspect_of
 from ferrari.video.decoding.pyav_selective_reader import SelectiveReader, classifier_for
 from ferrari.video.orientation import Orientation, make_upright
 from ferrari.video.ycbcr import i420
@@ -35,7 +41,7 @@ _UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 _SWS_MATRICES = {1: "ITU709", 5: "ITU601", 6: "ITU601", 4: "FCC", 7: "SMPTE240M"}
 _BT2020 = {9, 10}
-_SOUND = Marks(is_key=False, fault="", lost_before="")
+_SOUND = FrameFlags(is_key=False, fault="", lost_before="")
 _LUMA_FIRST = ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "gray")
 
 
@@ -61,8 +67,10 @@ def cuda_problem() -> str:
     return ""
 
 
-def _frames(path: str, plan: Plan, tally: Tally, hwaccel: str | None) -> Iterator[Picture]:
-    """Decode a clip; damaged packets are counted in `tally` and decoding goes on behind them.
+def _frames(
+    path: str, plan: DecodePlan, stats: DecodeStats, hwaccel: str | None
+) -> Iterator[Frame]:
+    """Decode a clip; damaged packets are counted in `stats` and decoding goes on behind them.
 
     With `plan.fps`, only the samples and what they are made from, where packets can be told apart.
     """
@@ -70,26 +78,28 @@ def _frames(path: str, plan: Plan, tally: Tally, hwaccel: str | None) -> Iterato
     with again() as stream, Complaints() as complaints:
         kind_of = classifier_for(stream, plan)
         if kind_of:
-            reader = SelectiveReader(stream, kind_of, plan, tally, complaints, again)
+            reader = SelectiveReader(stream, kind_of, plan, stats, complaints, again)
             for frame, number in reader.frames():
-                picture = _picture(frame, _SOUND, reader.stream, plan, number)
+                picture = _shown_frame(frame, _SOUND, reader.stream, plan, number)
                 yield replace(picture, depends_on_next=False)  # it is sound, as all before it
         else:
-            yield from _all_frames(stream.container, stream, plan, tally, complaints)
-            tally.promise = promised_end(stream.container, stream, plan.frame_s, tally.packets)
+            yield from _all_frames(stream.container, stream, plan, stats, complaints)
+            stats.declared_end = declared_end(stream.container, stream, plan.frame_s, stats.packets)
 
 
-def _all_frames(container, stream, plan: Plan, tally: Tally, complaints) -> Iterator[Picture]:
+def _all_frames(
+    container, stream, plan: DecodePlan, stats: DecodeStats, complaints
+) -> Iterator[Frame]:
     weave = _Deinterlacer() if plan.deinterlace else None
-    for frame, marks in Reader(container, stream, tally, complaints).frames(plan.max_pixels):
-        ready = weave.push(frame, marks) if weave else [(frame, marks)]
-        yield from _pictures(ready, stream, plan, tally)
+    for frame, flags in Reader(container, stream, stats, complaints).frames(plan.max_pixels):
+        ready = weave.push(frame, flags) if weave else [(frame, flags)]
+        yield from _shown_frames(ready, stream, plan, stats)
     if weave:
-        yield from _pictures(weave.flush(), stream, plan, tally)
+        yield from _shown_frames(weave.flush(), stream, plan, stats)
 
 
 @contextlib.contextmanager
-def _opened(path: str, plan: Plan, hwaccel: str | None) -> Iterator:
+def _opened(path: str, plan: DecodePlan, hwaccel: str | None) -> Iterator:
     """The clip's main video stream, ready to be decoded as the plan says."""
     accel = HWAccel(hwaccel, allow_software_fallback=False) if hwaccel else None
     try:
@@ -114,7 +124,7 @@ def _opened(path: str, plan: Plan, hwaccel: str | None) -> Iterator:
 
 
 class _Deinterlacer:
-    """FFmpeg's bwdif on frames that are flagged interlaced; each output keeps its marks.
+    """FFmpeg's bwdif on frames that are flagged interlaced; each output keeps its flags.
 
     A clip that changes size or pixel format on its way gets a new filter from there on.
     """
@@ -122,15 +132,15 @@ class _Deinterlacer:
     def __init__(self) -> None:
         self._graph: av.filter.Graph | None = None
         self._shape: tuple = ()
-        self._marks: list[Marks] = []
+        self._flags: list[FrameFlags] = []
 
-    def push(self, frame, marks: Marks) -> list[tuple]:
+    def push(self, frame, flags: FrameFlags) -> list[tuple]:
         ready = []
         shape = (frame.width, frame.height, frame.format.name, frame.time_base)
         if shape != self._shape:
             ready, self._shape = self.flush(), shape
             self._graph = self._build(*shape)
-        self._marks.append(marks)
+        self._flags.append(flags)
         with _said_plainly():
             self._graph.push(frame)
             return ready + self._pull()
@@ -141,7 +151,7 @@ class _Deinterlacer:
         with _said_plainly():
             self._graph.push(None)
             ready = self._pull()
-        self._marks.clear()
+        self._flags.clear()
         return ready
 
     @staticmethod
@@ -160,12 +170,12 @@ class _Deinterlacer:
 
     def _pull(self) -> list[tuple]:
         ready = []
-        while self._marks:
+        while self._flags:
             try:
                 frame = self._graph.pull()
             except (av.error.BlockingIOError, av.error.EOFError):
                 break
-            ready.append((frame, self._marks.pop(0)))
+            ready.append((frame, self._flags.pop(0)))
         return ready
 
 
@@ -184,25 +194,25 @@ def _said_plainly() -> Iterator[None]:
         raise DecoderUnavailableError(why) from error
 
 
-def _pictures(ready, stream, plan: Plan, tally: Tally) -> Iterator[Picture]:
-    for frame, marks in ready:
-        yield _picture(frame, marks, stream, plan, tally.frames - 1)
+def _shown_frames(ready, stream, plan: DecodePlan, stats: DecodeStats) -> Iterator[Frame]:
+    for frame, flags in ready:
+        yield _shown_frame(frame, flags, stream, plan, stats.frames - 1)
 
 
-def _picture(frame, marks: Marks, stream, plan: Plan, ordinal: int) -> Picture:
+def _shown_frame(frame, flags: FrameFlags, stream, plan: DecodePlan, ordinal: int) -> Frame:
     sar = aspect_of(stream)
     turn = orientation(frame)
     transfer = hdr.HDR_TRANSFERS.get(int(frame.color_trc))
     matrix = _matrix(frame)
-    return Picture(
+    return Frame(
         ordinal=ordinal,
         pts=frame.pts,
         time_s=seconds(frame.pts, frame.time_base),
-        is_key=marks.is_key,
+        is_key=flags.is_key,
         depends_on_next=int(frame.pict_type) in _B_FRAMES,
-        damaged=bool(marks.fault),
-        fault=marks.fault,
-        lost_before=marks.lost_before,
+        damaged=bool(flags.fault),
+        fault=flags.fault,
+        lost_before=flags.lost_before,
         duration_s=seconds(frame.duration, frame.time_base) or Fraction(0),
         interlaced=bool(frame.interlaced_frame),
         luma=partial(_luma, frame),

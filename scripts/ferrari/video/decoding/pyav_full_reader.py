@@ -11,7 +11,7 @@ import av
 from av.error import FFmpegError
 
 from ferrari.video.containers import is_too_large, what_failed
-from ferrari.video.decoding.base import DecoderUnavailableError, Tally
+from ferrari.video.decoding.base import DecoderUnavailableError, DecodeStats
 from ferrari.video.decoding.ffmpeg_log import Complaints
 from ferrari.video.orientation import sane_aspect, square_size
 
@@ -26,7 +26,7 @@ def aspect_of(stream) -> Fraction:
 
 
 @dataclass(frozen=True)
-class Marks:
+class FrameFlags:
     """What is known of a frame beyond its pixels."""
 
     is_key: bool
@@ -34,7 +34,9 @@ class Marks:
     lost_before: str  # why frames before it did not come out
 
 
-def require_software(stream, tally: Tally, complaints: Complaints, error: FFmpegError) -> None:
+def require_software(
+    stream, stats: DecodeStats, complaints: Complaints, error: FFmpegError
+) -> None:
     """Raise DecoderUnavailableError if it is hardware that ended a packet with an error.
 
     It is told in the first line that FFmpeg wrote: the error's own code would be that of damage.
@@ -42,7 +44,7 @@ def require_software(stream, tally: Tally, complaints: Complaints, error: FFmpeg
     if stream.codec_context.is_hwaccel:
         complaints.fresh()
         why = complaints.first or what_failed(error)
-        raise DecoderUnavailableError(f"it stopped at frame {tally.frames}: {why}") from error
+        raise DecoderUnavailableError(f"it stopped at frame {stats.frames}: {why}") from error
 
 
 class Reader:
@@ -52,29 +54,29 @@ class Reader:
     from a later packet, unless that is a key frame: it needs nothing of what was lost.
     """
 
-    def __init__(self, container, stream, tally: Tally, complaints: Complaints) -> None:
+    def __init__(self, container, stream, stats: DecodeStats, complaints: Complaints) -> None:
         self._container, self._stream = container, stream
-        self._tally, self._complaints = tally, complaints
+        self._stats, self._complaints = stats, complaints
         self._faults: dict[int, str] = {}  # by number of packet, in the order of decoding
         self._pending: list[int] = []  # those whose damage no frame has shown yet
         self._number = 0  # of the packet that was decoded last
 
-    def frames(self, max_pixels: int | None) -> Iterator[tuple[av.VideoFrame, Marks]]:
+    def frames(self, max_pixels: int | None) -> Iterator[tuple[av.VideoFrame, FrameFlags]]:
         """Every frame that comes out, in the order shown; one beyond `max_pixels` is a fault."""
         for frame in self._decoded():
-            self._tally.frames += 1
+            self._stats.frames += 1
             wide, high = square_size(frame.width, frame.height, aspect_of(self._stream))
             if is_too_large(wide, high, max_pixels):
                 number = self._number if frame.opaque is None else frame.opaque
                 self._fault(number, f"a frame of {wide}x{high}: see probe.max_megapixels")
                 continue
             frame.time_base = frame.time_base or self._stream.time_base  # unset at the very end
-            yield frame, self._marks(frame)
+            yield frame, self._flags(frame)
         if self._pending:
-            self._tally.fault_at_end = self._faults[self._pending[0]]
+            self._stats.fault_at_end = self._faults[self._pending[0]]
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
-        self._tally.time_base = self._stream.time_base
+        self._stats.time_base = self._stream.time_base
         last = 0
         for number, packet in self._packets():
             yield from self._decode(number, packet)
@@ -110,9 +112,9 @@ class Reader:
             self._fault(number, picture or lost_thread)
 
     def _count(self, number: int, packet: av.Packet) -> None:
-        self._tally.packets += 1
+        self._stats.packets += 1
         if packet.pts is not None and not packet.is_discard:
-            self._tally.packet_pts.append(packet.pts)
+            self._stats.packet_pts.append(packet.pts)
         if packet.is_corrupt:
             self._fault(number, "the container says that data of it is lost")
 
@@ -124,7 +126,7 @@ class Reader:
         try:
             frames = self._stream.decode(packet)
         except FFmpegError as error:
-            require_software(self._stream, self._tally, self._complaints, error)
+            require_software(self._stream, self._stats, self._complaints, error)
             self._fault(number, what_failed(error))
         picture, _ = self._complaints.fresh()
         if picture:
@@ -133,11 +135,11 @@ class Reader:
 
     def _fault(self, number: int, message: str) -> None:
         if number not in self._faults:
-            self._tally.add_error(message)
+            self._stats.add_error(message)
             self._faults[number] = message
             self._pending.append(number)
 
-    def _marks(self, frame: av.VideoFrame) -> Marks:
+    def _flags(self, frame: av.VideoFrame) -> FrameFlags:
         number = sys.maxsize if frame.opaque is None else frame.opaque
         before = next((self._faults[n] for n in self._pending if n <= number), "")
         self._pending = [n for n in self._pending if n > number]
@@ -145,9 +147,9 @@ class Reader:
         if frame.interlaced_frame:  # its second field may have a packet of its own
             own = own or self._faults.get(number + 1, "")
         own = own or (_CONCEALED if frame.is_corrupt else "")
-        if self._tally.frames == 1 and not frame.key_frame:
+        if self._stats.frames == 1 and not frame.key_frame:
             own = own or (_HEADLESS if int(frame.pict_type) in _NOT_INTRA else "")
         is_key = bool(frame.key_frame)
         if is_key and frame.opaque is not None:
-            return Marks(is_key, own, "" if own else before)
-        return Marks(is_key, own or before, "")
+            return FrameFlags(is_key, own, "" if own else before)
+        return FrameFlags(is_key, own or before, "")

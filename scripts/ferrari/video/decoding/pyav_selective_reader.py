@@ -18,8 +18,8 @@ from typing import NoReturn
 import av
 from av.error import FFmpegError
 
-from ferrari.video.containers import is_too_large, promised_end, seconds
-from ferrari.video.decoding.base import Plan, PlanChangedError, Tally
+from ferrari.video.containers import declared_end, is_too_large, seconds
+from ferrari.video.decoding.base import DecodePlan, DecodeStats, PlanChangedError
 from ferrari.video.decoding.ffmpeg_log import Complaints
 from ferrari.video.decoding.packet_kinds import Classifier, NotUnderstoodError, classifier, settled
 from ferrari.video.decoding.packet_selection import Selection, select
@@ -30,7 +30,7 @@ _HELD_BYTES = 8 << 20  # of a clip's packets that are kept instead of being read
 _PACKET_BYTES = 512  # that a packet takes beside its data
 
 
-def classifier_for(stream, plan: Plan) -> Classifier | None:
+def classifier_for(stream, plan: DecodePlan) -> Classifier | None:
     """How to tell the stream's packets apart; None where it has to be decoded in full."""
     if plan.fps is None or plan.deinterlace:
         return None
@@ -64,29 +64,29 @@ class SelectiveReader:
         self,
         stream,
         kind_of: Classifier,
-        plan: Plan,
-        tally: Tally,
+        plan: DecodePlan,
+        stats: DecodeStats,
         complaints: Complaints,
         open_again: Callable[[], AbstractContextManager],
     ) -> None:
         self.stream, self._kind_of, self._plan = stream, kind_of, plan
-        self._tally, self._complaints, self._open_again = tally, complaints, open_again
+        self._stats, self._complaints, self._open_again = stats, complaints, open_again
 
     def frames(self) -> Iterator[tuple[av.VideoFrame, int]]:
         """Each sample with its number among the clip's frames, both in the order shown.
 
         Raises PlanChangedError where the clip has to be decoded in full after all.
         """
-        stream, tally, plan = self.stream, self._tally, self._plan
+        stream, stats, plan = self.stream, self._stats, self._plan
         try:
             survey = self._survey(stream)
             kinds = settled(survey.kinds)
             chosen = select(survey.pts, kinds, stream.time_base, plan.fps, plan.most)
         except NotUnderstoodError:
             self._fall_back()
-        tally.packets, tally.packet_pts = len(survey.pts), survey.pts
-        tally.time_base = stream.time_base
-        promise = promised_end(stream.container, stream, plan.frame_s, tally.packets)
+        stats.packets, stats.packet_pts = len(survey.pts), survey.pts
+        stats.time_base = stream.time_base
+        declared = declared_end(stream.container, stream, plan.frame_s, stats.packets)
         with ExitStack() as stack:
             if survey.held is None:
                 stream.container.close()
@@ -95,7 +95,7 @@ class SelectiveReader:
             else:
                 packets, survey.held = iter(survey.held), None
             yield from self._decoded(self.stream, compress(packets, chosen.decode), chosen)
-        tally.frames, tally.end, tally.promise = chosen.total, survey.end, promise
+        stats.frames, stats.end, stats.declared_end = chosen.total, survey.end, declared
 
     def _survey(self, stream) -> _Survey:
         pts, kinds, size = array("q"), bytearray(), 0
@@ -143,7 +143,7 @@ class SelectiveReader:
             try:
                 frames = stream.decode(packet)
             except FFmpegError as error:
-                require_software(stream, self._tally, self._complaints, error)
+                require_software(stream, self._stats, self._complaints, error)
                 self._fall_back(threads=1)
             self._check_complaints()
             for frame in frames:
@@ -154,7 +154,7 @@ class SelectiveReader:
                 count += 1
                 if is_sample:
                     frame.time_base = frame.time_base or stream.time_base  # unset at the very end
-                    self._tally.frames = number + 1
+                    self._stats.frames = number + 1
                     yield frame, number
         if count != len(chosen.pts):
             self._fall_back()
