@@ -17,6 +17,7 @@ from typing import Protocol
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
+from ferrari.common.errors import FerrariError
 from ferrari.linting import (
     ai_toolkit,
     diffusers_examples,
@@ -60,7 +61,7 @@ LINTERS: tuple[Linter, ...] = (
 )
 
 
-class NothingToLintError(ValueError):
+class NothingToLintError(FerrariError, ValueError):
     """The folder is not there, or is no trainer's that is known; says what to do."""
 
 

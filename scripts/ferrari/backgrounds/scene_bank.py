@@ -43,8 +43,11 @@ class PictureTooLargeError(ImageReadError):
     """A picture of more than MAX_PICTURE_PIXELS; `megapixels` where its header could be read."""
 
     def __init__(self, message: str, megapixels: float | None = None) -> None:
-        super().__init__(message)
-        self.megapixels = megapixels
+        super().__init__(message, megapixels)
+        self.message, self.megapixels = message, megapixels
+
+    def __str__(self) -> str:
+        return self.message
 
 
 def pinned_clips(

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import yaml
 
+from ferrari.common.errors import FerrariError
 from ferrari.common.places import ROOT
 
 DEFAULTS = ROOT / "config" / "config.yaml"
 
 
-class SettingsError(ValueError):
+class SettingsError(FerrariError, ValueError):
     """The merged configuration breaks the schema; the message lists every fault with its place."""
 
 

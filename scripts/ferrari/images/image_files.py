@@ -15,10 +15,11 @@ import numpy as np
 from PIL import Image
 
 from ferrari.common.atomic_files import sha256_bytes, write_bytes
+from ferrari.common.errors import FerrariError
 from ferrari.images import png
 
 
-class ImageReadError(ValueError):
+class ImageReadError(FerrariError, ValueError):
     """A file is not an image that can be decoded to its last pixel."""
 
 

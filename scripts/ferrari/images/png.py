@@ -13,6 +13,8 @@ import zlib
 import deflate
 import numpy as np
 
+from ferrari.common.errors import FerrariError
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPES = {1: 0, 3: 2, 4: 6}  # channels -> grey, RGB, RGBA
 _CHANNELS = {kind: channels for channels, kind in _COLOUR_TYPES.items()}
@@ -20,7 +22,7 @@ _UP, _LAST_FILTER = 2, 4
 _FASTEST = 1
 
 
-class PngError(ValueError):
+class PngError(FerrariError, ValueError):
     """The bytes are no sound PNG; says what is wrong with them."""
 
 

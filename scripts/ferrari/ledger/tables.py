@@ -16,13 +16,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ferrari.common.atomic_files import clear_leftovers, naming, write_text
+from ferrari.common.errors import FerrariError
 from ferrari.ledger import csv_cells
 from ferrari.ledger.columns import COLUMNS, FILE_COLUMNS, KEPT, OUTCOMES
 
 Row = dict[str, object]
 
 
-class LedgerError(ValueError):
+class LedgerError(FerrariError, ValueError):
     """A table is not what the ledger promises: a missing column, an unknown outcome, a lost row."""
 
 

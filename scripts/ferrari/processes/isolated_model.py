@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ferrari.common.errors import FerrariError
 from ferrari.common.progress import LOGGER
 from ferrari.processes import array_messages, model_lease
 from ferrari.processes.failures import ChildError, Failure
@@ -38,19 +39,22 @@ _FROM_OUTSIDE = frozenset(
 _TOO_MANY = 3
 
 
-class ModelDiedError(RuntimeError):
+class ModelDiedError(FerrariError, RuntimeError):
     """The items given ended the model's process; `failure` has the reason and the detail."""
 
     def __init__(self, failure: Failure) -> None:
-        super().__init__(f"{failure.reason}: {failure.detail}")
+        super().__init__(failure)
         self.failure = failure
 
+    def __str__(self) -> str:
+        return f"{self.failure.reason}: {self.failure.detail}"
 
-class IsolationError(RuntimeError):
+
+class IsolationError(FerrariError, RuntimeError):
     """The model's process cannot live here, whatever it is given; says what to do."""
 
 
-class _KilledError(Exception):
+class _KilledError(FerrariError):
     """The child was killed by somebody else, or ended after it had served somebody else."""
 
 

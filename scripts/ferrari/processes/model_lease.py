@@ -14,10 +14,11 @@ import select
 import socket
 import sys
 
+from ferrari.common.errors import FerrariError
 from ferrari.processes import array_messages, model_process
 
 
-class LostServerError(ConnectionError):
+class LostServerError(FerrariError, ConnectionError):
     """The fork server did not answer."""
 
 

@@ -19,6 +19,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ferrari.common.atomic_files import sha256_bytes, sha256_file, write_text
+from ferrari.common.errors import FerrariError
 from ferrari.common.foreign_files import is_desktop_file, is_leftover, is_trainer_file
 from ferrari.ledger import tables
 
@@ -40,7 +41,7 @@ LIBRARIES = {
 }
 
 
-class StampError(ValueError):
+class StampError(FerrariError, ValueError):
     """A stamp is missing, unreadable or not what was written."""
 
 

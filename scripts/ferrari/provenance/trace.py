@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ferrari.common.errors import FerrariError
 from ferrari.ledger import item_ids, stages
 from ferrari.ledger import tables as ledger_tables
 from ferrari.ledger.item_ids import Item, parse
@@ -28,12 +29,15 @@ from ferrari.provenance.row_lookup import Table
 _LEVELS = {"clip": "probe", "frame": "extract", "crop": "crop", "image": "caption"}
 
 
-class UnknownItemError(LookupError):
+class UnknownItemError(FerrariError, LookupError):
     """Nothing in the dataset has this id or name; `near` are the nearest that there are."""
 
     def __init__(self, asked: str, near: list[str]) -> None:
-        super().__init__(asked)
-        self.near = near
+        super().__init__(asked, near)
+        self.asked, self.near = asked, near
+
+    def __str__(self) -> str:
+        return self.asked
 
 
 @dataclass

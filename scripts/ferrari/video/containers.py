@@ -21,6 +21,7 @@ from av.sidedata.sidedata import SideDataContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from ferrari.common.errors import FerrariError
 from ferrari.video.lost_footage import DeclaredEnd
 from ferrari.video.orientation import Orientation, from_display_matrix
 
@@ -33,7 +34,7 @@ _DISPLAYMATRIX = "DISPLAYMATRIX"
 _CLOCK = re.compile(r"(\d{1,5}):([0-5]\d):([0-5]\d(?:\.\d{1,9})?)")
 
 
-class NotAVideoError(ValueError):
+class NotAVideoError(FerrariError, ValueError):
     """The file opens, but as something that is not a video: a picture, a playlist."""
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ferrari.common.errors import FerrariError
+
 MAX_NEW_TOKENS = 40
 PROMPT = (
     "Describe only the person: clothing, hair, pose and expression, in one short sentence. "
@@ -18,7 +20,7 @@ PROMPT = (
 )
 
 
-class CaptionerError(RuntimeError):
+class CaptionerError(FerrariError, RuntimeError):
     """The captioner cannot be loaded; the message says what is missing and what to do."""
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ferrari.common.errors import FerrariError
 from ferrari.images.boxes import Detection
 from ferrari.networks.backends.openvino_runtime import Compiled, read_graph
 from ferrari.networks.backends.yolo_postprocessing import (
@@ -27,7 +28,7 @@ from ferrari.networks.backends.yolo_postprocessing import (
 from ferrari.networks.input_tensors import planes, scale_table
 
 
-class UnknownExportError(ValueError):
+class UnknownExportError(FerrariError, ValueError):
     """An export that is none of ultralytics', or that is made for something else."""
 
 

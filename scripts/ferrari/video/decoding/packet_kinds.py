@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from ferrari.common.errors import FerrariError
+
 #: Bits of a packet's kind. Nothing at or behind a RESTART (in the order of decoding) depends on
 #: anything before it; no frame is made from a DISPOSABLE one.
 RESTART, DISPOSABLE = 1, 2
@@ -19,7 +21,7 @@ _ALONE = {"prores", "dnxhd", "png", "rawvideo", "v210", "jpeg2000", "huffyuv"}
 Classifier = Callable[[bytes], int]
 
 
-class NotUnderstoodError(ValueError):
+class NotUnderstoodError(FerrariError, ValueError):
     """The stream is not one whose packets can be told apart; the message says why."""
 
 
