@@ -43,7 +43,7 @@ def encode(image: np.ndarray) -> bytes:
     return SIGNATURE + b"".join(_part(kind, body) for kind, body in parts)
 
 
-def _part(kind: bytes, body: bytes) -> bytes:
+def _part(kind: bytes, body: bytes | bytearray) -> bytes:
     crc = zlib.crc32(body, zlib.crc32(kind))
     return b"".join((struct.pack(">I", len(body)), kind, body, struct.pack(">I", crc)))
 
@@ -57,7 +57,9 @@ def shape_of(data: bytes) -> tuple[int, ...] | None:
     """
     if data[:8] != SIGNATURE:
         return None
-    header, packed, kind, at = b"", [], b"", 8
+    header: bytes | memoryview = b""
+    packed: list[memoryview] = []
+    kind, at = b"", 8
     while kind != b"IEND":
         body, kind, at = _read_part(data, at)
         header = body if kind == b"IHDR" else header

@@ -16,9 +16,9 @@ from ferrari.linting.training_folder import (
     hidden_colours,
     images_in,
     is_blank_mask,
-    size_of,
     toml_files,
     twins,
+    unequal_sizes,
 )
 
 NAME = "kohya"
@@ -128,11 +128,11 @@ def lint(folder: Path) -> Iterator[Finding]:
         for root in sorted({path.parent for path in _numbered(folder)}):
             yield from _unnumbered(folder, root)
         for path in _numbered(folder):
-            words = _FOLDER.fullmatch(path.name)[2]
+            words = path.name.partition("_")[2]
             yield from _lint_subset(folder, _Subset(path, ".txt", words))
 
 
-def _configs(folder: Path) -> list[tuple[Path, Mapping]]:
+def _configs(folder: Path) -> list[tuple[Path, dict]]:
     """TOML files that describe datasets of sd-scripts: their subsets have `image_dir`."""
     found = []
     for path, content in toml_files(folder):
@@ -206,7 +206,7 @@ def _lint_subset(folder: Path, subset: _Subset) -> Iterator[Finding]:
         if not subset.alpha and hidden_colours(image):
             yield UNDER_ALPHA.found(place)
     if subset.masks is not None:
-        yield from _masks(folder, subset, images)
+        yield from _masks(folder, subset.masks, images)
 
 
 def _captions(folder: Path, subset: _Subset, images: Sequence[Path]) -> Iterator[Finding]:
@@ -250,19 +250,18 @@ def _text(folder: Path, caption: Path) -> Iterator[Finding]:
         yield SECOND_LINE.found(place, lost=rest.strip()[:60])
 
 
-def _masks(folder: Path, subset: _Subset, images: Sequence[Path]) -> Iterator[Finding]:
-    masks = {m.stem: m for m in images_in(subset.masks, IMAGES)} if subset.masks.is_dir() else {}
-    at = subset.masks.relative_to(folder)
+def _masks(folder: Path, mask_folder: Path, images: Sequence[Path]) -> Iterator[Finding]:
+    masks = {m.stem: m for m in images_in(mask_folder, IMAGES)} if mask_folder.is_dir() else {}
+    at = mask_folder.relative_to(folder)
     for image in images:
         mask = masks.pop(image.stem, None)
         place = image.relative_to(folder)
         if mask is None:
             yield MASK_MISSING.found(place, folder=at, name=f"{image.stem}.png")
             continue
-        sizes = size_of(mask), size_of(image)
-        if None not in sizes and sizes[0] != sizes[1]:
-            mask_size, image_size = (f"{wide}x{high}" for wide, high in sizes)
-            yield MASK_SIZE.found(mask.relative_to(folder), mask=mask_size, image=image_size)
+        sizes = unequal_sizes(mask, image)
+        if sizes:
+            yield MASK_SIZE.found(mask.relative_to(folder), mask=sizes[0], image=sizes[1])
         if is_blank_mask(mask) == "black":
             yield MASK_BLACK.found(mask.relative_to(folder))
     for mask in masks.values():

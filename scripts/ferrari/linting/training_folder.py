@@ -75,6 +75,14 @@ def size_of(path: Path) -> tuple[int, int] | None:
         return None
 
 
+def unequal_sizes(first: Path, second: Path) -> tuple[str, str] | None:
+    """Both images' sizes as `WxH`; None if they are equal, or if one cannot be opened."""
+    sizes = size_of(first), size_of(second)
+    if sizes[0] is None or sizes[1] is None or sizes[0] == sizes[1]:
+        return None
+    return "x".join(map(str, sizes[0])), "x".join(map(str, sizes[1]))
+
+
 def hidden_colours(path: Path) -> bool:
     """True if an image has transparent pixels with more than one colour under them."""
     try:

@@ -129,7 +129,7 @@ def serve(connection: socket.socket, run: Run) -> None:
         sys.stderr.flush()
 
 
-def outcome(function: Callable[..., Any], *arguments: object) -> tuple[str, object]:
+def outcome(function: Callable[..., Any], *arguments: object) -> tuple[str, Any]:
     """What `function` returns or raises, as a message; out of memory, the process ends."""
     try:
         return "result", function(*arguments)
