@@ -4,10 +4,10 @@ A class is named with when it is raised; then what to do.
 
 FerrariError
   What a person mends. It ends the run, and its message says where and how.
-  · SettingsError            the settings break the schema: correct each one that it lists
+  · SettingsError            settings break the schema or lead nowhere: correct those it names
   · CaptionSettingError      a caption setting gives no good caption: change the one named
   · OverridesError           captions/overrides.csv cannot be used: correct the line named
-  · ModelError               weights are unknown, missing or altered: fetch or pin them
+  · ModelError               weights are missing, altered or unfit: fetch, pin or change them
     · UnpinnedPickleError    a pickle of weights without a pin: pin it if you trust its source
   · CaptionerError           the captioner does not load: install or name what the message says
   · FetchError               no source gave the weights: check the network, or put the file there

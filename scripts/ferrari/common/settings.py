@@ -19,7 +19,9 @@ DEFAULTS = ROOT / "config" / "config.yaml"
 
 
 class SettingsError(FerrariError, ValueError):
-    """The merged configuration breaks the schema; the message lists every fault with its place."""
+    """The merged configuration breaks the schema, or a setting asks for what is not there; the
+    message names every setting at fault.
+    """
 
 
 def load(*overlays: str | Path) -> dict:

@@ -26,7 +26,9 @@ PICKLE_ENDINGS = frozenset({".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", "
 
 
 class ModelError(FerrariError, ValueError):
-    """Weights are unknown, missing, not what their pin says, or must not be loaded."""
+    """Weights are unknown, missing, not what their pin says, must not be loaded, or are no use for
+    what is asked of them.
+    """
 
 
 class UnpinnedPickleError(ModelError):
