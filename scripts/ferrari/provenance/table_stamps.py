@@ -22,6 +22,7 @@ from ferrari.common.atomic_files import sha256_bytes, sha256_file, write_text
 from ferrari.common.errors import FerrariError
 from ferrari.common.foreign_files import is_desktop_file, is_leftover, is_trainer_file
 from ferrari.ledger import tables
+from ferrari.provenance.job import Job
 
 FOLDER = "stamps"
 #: Params of a rule that say where something lies: they differ from machine to machine.
@@ -51,7 +52,7 @@ def place(dataset: str | os.PathLike, table: str | os.PathLike) -> Path:
     return Path(dataset) / FOLDER / relative.with_suffix(".json")
 
 
-def seal(job) -> None:
+def seal(job: Job) -> None:
     """Stamp the table of a Snakemake job (`snakemake` of a script) that has just written it."""
     write(
         table=job.output.table,

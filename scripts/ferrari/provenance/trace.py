@@ -122,7 +122,7 @@ class Dataset:
             return None
         with Table(self.root / table) as opened:
             row = opened.find(wanted)
-        return row and self._with_stamp(Step(stage, table, row))
+        return self._with_stamp(Step(stage, table, row)) if row else None
 
     def _final_step(self, item: Item) -> list[Step]:
         if not item.variant or not (self.root / FINAL_CSV).is_file():
@@ -231,4 +231,4 @@ class Dataset:
 
 
 def _last_number(item: str) -> int:
-    return int(re.search(r"([0-9]*)$", item)[1] or 0)
+    return int(item[len(item.rstrip("0123456789")) :] or 0)
