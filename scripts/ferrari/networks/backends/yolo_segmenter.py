@@ -128,7 +128,7 @@ def _predictor() -> type:
     from ultralytics.models.yolo.segment import SegmentationPredictor
     from ultralytics.utils import ops
 
-    class LogitsPredictor(SegmentationPredictor):
+    class LogitsPredictor(SegmentationPredictor):  # type: ignore[misc]  # not followed: see pyproject
         def construct_result(
             self, pred: Any, img: Any, orig_img: np.ndarray, img_path: str, proto: Any
         ) -> Any:
