@@ -13,6 +13,7 @@ from pathlib import Path
 from ferrari.linting.findings import Finding, Trap
 from ferrari.linting.training_folder import (
     caption_text,
+    from_folder,
     hidden_colours,
     images_in,
     is_blank_mask,
@@ -160,11 +161,11 @@ def _unnumbered(folder: Path, root: Path) -> Iterator[Finding]:
     if root != folder.parent:
         for path in sorted(root.iterdir()):
             if path.is_dir() and _repeats(path) < 1 and (images := images_in(path, IMAGES)):
-                yield NO_REPEATS.found(path.relative_to(folder), count=len(images))
+                yield NO_REPEATS.found(from_folder(folder, path), count=len(images))
 
 
 def _keys(folder: Path, config: Path, content: Mapping) -> Iterator[Finding]:
-    place = config.relative_to(folder)
+    place = from_folder(folder, config)
     for dataset in content.get("datasets", []):
         subsets = dataset.get("subsets", [])
         masked = [s for s in subsets if "conditioning_data_dir" in s]
@@ -197,10 +198,10 @@ def _lint_subset(folder: Path, subset: _Subset) -> Iterator[Finding]:
     images = images_in(subset.images, IMAGES)
     for names in twins(images):
         together = ", ".join(path.name for path in names)
-        yield TWINS.found(names[0].relative_to(folder), names=together)
+        yield TWINS.found(from_folder(folder, names[0]), names=together)
     yield from _captions(folder, subset, images)
     for image in images:
-        place = image.relative_to(folder)
+        place = from_folder(folder, image)
         if image.stem.endswith(("-masklabel", "-condlabel", "_mask")):
             yield MASK_AS_IMAGE.found(place)
         if not subset.alpha and hidden_colours(image):
@@ -216,17 +217,17 @@ def _captions(folder: Path, subset: _Subset, images: Sequence[Path]) -> Iterator
         and subset.extension != ".txt"
         and not any(image.with_suffix(subset.extension).is_file() for image in images)
     ):
-        yield EXTENSION.found(subset.images.relative_to(folder), wanted=subset.extension)
+        yield EXTENSION.found(from_folder(folder, subset.images), wanted=subset.extension)
         return
     for image in images:
         caption = image.with_suffix(subset.extension)
         if caption.is_file():
             yield from _text(folder, caption)
         elif other := _lender(image, subset.extension):
-            yield BORROWED.found(image.relative_to(folder), other=other.name, name=caption.name)
+            yield BORROWED.found(from_folder(folder, image), other=other.name, name=caption.name)
         else:
             instead = f'"{subset.words}"' if subset.words else "nothing"
-            yield MISSING.found(image.relative_to(folder), instead=instead, name=caption.name)
+            yield MISSING.found(from_folder(folder, image), instead=instead, name=caption.name)
 
 
 def _lender(image: Path, extension: str) -> Path | None:
@@ -239,7 +240,7 @@ def _lender(image: Path, extension: str) -> Path | None:
 
 
 def _text(folder: Path, caption: Path) -> Iterator[Finding]:
-    place, text = caption.relative_to(folder), caption_text(caption)
+    place, text = from_folder(folder, caption), caption_text(caption)
     if text is None:
         yield NOT_UTF8.found(place)
         return
@@ -252,17 +253,17 @@ def _text(folder: Path, caption: Path) -> Iterator[Finding]:
 
 def _masks(folder: Path, mask_folder: Path, images: Sequence[Path]) -> Iterator[Finding]:
     masks = {m.stem: m for m in images_in(mask_folder, IMAGES)} if mask_folder.is_dir() else {}
-    at = mask_folder.relative_to(folder)
+    at = from_folder(folder, mask_folder)
     for image in images:
         mask = masks.pop(image.stem, None)
-        place = image.relative_to(folder)
+        place = from_folder(folder, image)
         if mask is None:
             yield MASK_MISSING.found(place, folder=at, name=f"{image.stem}.png")
             continue
         sizes = unequal_sizes(mask, image)
         if sizes:
-            yield MASK_SIZE.found(mask.relative_to(folder), mask=sizes[0], image=sizes[1])
+            yield MASK_SIZE.found(from_folder(folder, mask), mask=sizes[0], image=sizes[1])
         if is_blank_mask(mask) == "black":
-            yield MASK_BLACK.found(mask.relative_to(folder))
+            yield MASK_BLACK.found(from_folder(folder, mask))
     for mask in masks.values():
-        yield MASK_EXTRA.found(mask.relative_to(folder))
+        yield MASK_EXTRA.found(from_folder(folder, mask))

@@ -18,8 +18,15 @@ _LEAST_TRANSPARENT = 0.001  # share of an image's pixels
 _UNIFORM = 2  # of 255: what is painted under alpha 0 may differ by so much and be one colour
 
 
+def from_folder(folder: Path, path: Path) -> Path:
+    """`path` as seen from `folder`; a trainer's own file may name places outside of it."""
+    return Path(os.path.relpath(path, folder))
+
+
 def images_in(folder: Path, suffixes: frozenset[str] = IMAGES) -> list[Path]:
-    """Images lying directly in a folder, sorted by name."""
+    """Images lying directly in a folder, sorted by name; none if it is not there."""
+    if not folder.is_dir():
+        return []
     return sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes and p.is_file())
 
 
