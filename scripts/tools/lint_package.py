@@ -84,7 +84,8 @@ def lint(folder: Path, trainers: Sequence[str] = ()) -> tuple[list[str], list[Fi
 
 def as_text(findings: Iterable[Finding], most: int) -> str:
     """The findings as text, at most `most` of each check."""
-    lines, counts = [], {}
+    lines: list[str] = []
+    counts: dict[str, int] = {}
     for finding in findings:
         counts[finding.check] = counts.get(finding.check, 0) + 1
         if counts[finding.check] <= most:

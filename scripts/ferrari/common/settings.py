@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ class SettingsError(FerrariError, ValueError):
     """
 
 
-def load(*overlays: str | Path) -> dict:
+def load(*overlays: str | os.PathLike) -> dict:
     """The defaults with settings files laid over them, as Snakemake merges them; unchecked."""
     merged: dict = {}
     for path in (DEFAULTS, *overlays):
