@@ -85,7 +85,7 @@ def iter_table(path: str | os.PathLike, wanted: Sequence[str] = ()) -> Iterator[
     lines = iter_lines(path, wanted)
     header = next(lines)
     for line in lines:
-        yield dict(zip(header, line, strict=True))
+        yield dict(zip(header, line, strict=False))  # of one length: `iter_lines` has counted
 
 
 def iter_lines(
