@@ -1,8 +1,7 @@
 """What led to an image, and what became of a clip, a frame or a crop, read off the tables.
 
-Item ids hold their ancestry (`item_ids`), so each step is one row of one table of one clip; what is
-sorted by item (the final table, the packages) is searched by byte offset. Nothing is read into
-memory whole.
+Item ids hold their ancestry (`item_ids`), so each step is one row of one table. Tables are read
+from top to bottom as bytes, and only the rows wanted are parsed; none is held in memory whole.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ferrari.common.atomic_files import sha256_file
 from ferrari.ledger import item_ids, stages
 from ferrari.ledger import tables as ledger_tables
 from ferrari.ledger.item_ids import Item, parse
@@ -116,15 +116,13 @@ class Dataset:
         wanted = item.at(stage)
         if not wanted or not (self.root / table).is_file():
             return None
-        with Table(self.root / table) as opened:
-            row = opened.find(wanted)
+        row = Table(self.root / table).find(wanted)
         return row and self._with_stamp(Step(stage, table, row))
 
     def _final_step(self, item: Item) -> list[Step]:
         if not item.variant or not (self.root / FINAL_CSV).is_file():
             return []
-        with Table(self.root / FINAL_CSV) as opened:
-            row = opened.find_sorted(item.variant)
+        row = Table(self.root / FINAL_CSV).find(item.variant)
         return [self._with_stamp(Step("final", FINAL_CSV, row))] if row else []
 
     def _with_stamp(self, step: Step) -> Step:
@@ -150,8 +148,7 @@ class Dataset:
 
     def _digest(self, table: str) -> str:
         if table not in self._digests:
-            with Table(self.root / table) as opened:
-                self._digests[table] = opened.sha256()
+            self._digests[table] = sha256_file(self.root / table)
         return self._digests[table]
 
     def _raw(self, probe: Mapping[str, str]) -> dict[str, object]:
@@ -172,8 +169,7 @@ class Dataset:
 
     def _packages(self, item: Item) -> Iterator[dict[str, str]]:
         for manifest in self._manifests():
-            with Table(self.root / manifest) as opened:
-                row = opened.find_sorted(item.variant)
+            row = Table(self.root / manifest).find(item.variant)
             if row:
                 step = self._with_stamp(Step("package", manifest, row))
                 told = ("outcome", "reason", "value", "path", "mask_path", "caption_path")
@@ -186,13 +182,12 @@ class Dataset:
         tables = {stages.table(stage, item.video): stage for stage in below} | {FINAL_CSV: "final"}
         tables |= dict.fromkeys(self._manifests(), "package")
         there = [table for table in tables if (self.root / table).is_file()]
-        alike = next((self.root / FOLDERS["probe"]).glob(f"{item.id}-*.csv"), None)
         with ThreadPoolExecutor(1) as pool:
             hashing = [pool.submit(self._digest, table) for table in there]  # beside the counting
-            fates = []
-            for table in there:
-                with Table(self.root / table) as opened:
-                    fates.append(follow(opened, tables[table], table, item, limit, alike is None))
+            fates = [
+                follow(Table(self.root / table), tables[table], table, item, limit)
+                for table in there
+            ]
         for done in hashing:
             done.result()
         for fate in fates:
@@ -218,11 +213,10 @@ class Dataset:
         if not table.is_file():
             return [parent]
         number = _last_number(own)
-        with Table(table) as opened:
-            heads = (record.split(b",", 1)[0] for record in opened.records())
-            ids = (head.decode("utf-8", "replace") for head in heads)
-            below = (name for name in ids if name.startswith(parent + "-"))
-            close = heapq.nsmallest(50, below, key=lambda name: abs(_last_number(name) - number))
+        heads = (record.split(b",", 1)[0] for record in Table(table).records())
+        ids = (head.decode("utf-8", "replace") for head in heads)
+        below = (name for name in ids if name.startswith(parent + "-"))
+        close = heapq.nsmallest(50, below, key=lambda name: abs(_last_number(name) - number))
         return difflib.get_close_matches(own, close, n=3) or [parent]
 
 
