@@ -1,6 +1,6 @@
 """A stage's job, as its rule's command line describes it: read, run, its cost written down.
 
-The command holds everything the job depends on (see `stage` in rules/common.smk), so a printed one
+The command holds everything the job depends on (see `jobs.stage_command`), so a printed one
 can be run by hand. The stage's module, `scripts/<stage>.py`, has `run(job)`.
 """
 
