@@ -1,8 +1,8 @@
-"""Cells of a CSV that a spreadsheet shows as they are: no text of ours becomes a formula there.
+"""CSV cells that no spreadsheet runs as a formula.
 
-File names, container messages and captions come from outside; `=HYPERLINK(...)` as a clip's name
-would be run by the program that opens the table. What `guard` adds, `unguard` takes off, so a table
-read back holds what was written.
+File names, container messages and captions come from outside: a clip named `=HYPERLINK(...)` would
+be run by the program that opens the table. `guard` puts a `'` in front of such text and `unguard`
+takes it off again, so a table that is read back holds what was written.
 """
 
 from __future__ import annotations

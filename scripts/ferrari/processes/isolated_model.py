@@ -1,17 +1,18 @@
 """Models in a child process of their own, which loads them once and then serves calls.
 
-Networks, their runtimes and compiled matting are native code on hostile input: a segfault, a hang
-or runaway memory ends the child, not the job, and costs the one image that did it. The parent never
-imports what the child runs, and whatever is waited for is watched: time, and memory that the child
-holds for itself (no limit on its address space: CUDA and torch reserve far more than they use).
+Networks, their runtimes and compiled matting are native code that runs on hostile input. A
+segfault, a hang or runaway memory ends the child, not the job, and costs the one image that caused
+it. The parent never imports what the child runs. While it waits for the child, it watches the time
+and the memory that the child holds for itself. (The child's address space is not limited: CUDA and
+torch reserve far more than they use.)
 
     with Isolated(load, harmless, Limits.of("mask", settings)) as model:
         results = model.run(items)       # or batching.halving(model.run, items, "crops")
 
-`load` is called in the child; it returns `about` (what rows say of the model) and `run` (items to a
-list of as many results); items, results and `about` pickle. If `load` pickles too, the process may
-be one that has served other jobs with the same model (`model_lease`); what ends such a one is tried
-again in a fresh one before it counts, since it may be the others' doing.
+`load` is called in the child. It returns `about` (what rows say of the model) and `run` (which
+turns items into a list of as many results). Items, results and `about` must pickle. If `load`
+pickles too, the process may be one that has served other jobs with the same model (`model_lease`).
+When such a process dies, the items are tried again in a fresh one before they are blamed.
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ from ferrari.processes.model_process import Child, Load, OverMemoryError
 CRASHED, TIMEOUT, MEMORY = "MODEL_CRASHED", "MODEL_TIMEOUT", "OUT_OF_MEMORY"
 #: Reasons of a row whose image ended the model's process.
 REASONS = (CRASHED, TIMEOUT, MEMORY)
-#: Signals from outside: a user, a scheduler, the kernel short of memory. No image's doing.
+#: Signals from outside (a user, a scheduler, a kernel short of memory): no image is to blame.
 _FROM_OUTSIDE = frozenset(
     {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
 )
-#: So many images one after the other, and never one success: that is not the images.
+#: If so many images fail one after the other, without a success, the images are not to blame.
 _TOO_MANY = 3
 
 
@@ -47,19 +48,19 @@ class ModelDiedError(RuntimeError):
 
 
 class IsolationError(RuntimeError):
-    """The model's process cannot live here, whatever it is given; says what to do."""
+    """The model's process dies here on any input; the message says what to do."""
 
 
 class _KilledError(Exception):
-    """The child was killed by somebody else, or ended after it had served somebody else."""
+    """The child was killed from outside, or died after it had served another job."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """`section` is the part of the configuration whose settings these are, for what is said.
+    """Limits on a model's process; `section` is the part of the configuration to name in messages.
 
     `timeout_s` bounds one call, `load_timeout_s` the loading (which may compile a network for the
-    first time), `memory_mb` what the child holds for itself.
+    first time), `memory_mb` the memory that the child holds for itself.
     """
 
     section: str
@@ -88,10 +89,10 @@ class Limits:
 
 
 class Isolated:
-    """A model in a process apart, which starts at once and loads while the caller goes on.
+    """A model in a process of its own, which starts at once and loads while the caller goes on.
 
-    `harmless` is an item that any sound model survives: it tells an image that ends the process
-    from a process that ends on everything.
+    `harmless` is an item that any sound model survives. When an image ends the process, `harmless`
+    is tried: if it ends the process too, the image is not to blame.
     """
 
     def __init__(self, load: Load, harmless: object, limits: Limits) -> None:
@@ -111,9 +112,9 @@ class Isolated:
     def run(self, items: Sequence[Any]) -> list:
         """One result for each item.
 
-        Raises ModelDiedError if the items ended the process; a single item of which that is said
-        is the guilty one. Raises what the model raises (ChildError with its traceback if that is
-        an exception of a library), and IsolationError if the process cannot live here at all.
+        Raises ModelDiedError if the items ended the process; if there was only one, it is to blame.
+        Raises what the model raises (an exception of a library as ChildError, with its traceback),
+        and IsolationError if the process dies here on any input.
         """
         try:
             results = self._retry_once(self._ask, items)
@@ -125,7 +126,7 @@ class Isolated:
         return results
 
     def close(self) -> None:
-        """Done with the process: a child of this one ends."""
+        """Give the process up: a warm one goes back to its server, a child of this process ends."""
         if self._child is not None:
             self._child.release()
         self._child, self._loaded = None, False
@@ -156,7 +157,7 @@ class Isolated:
             ) from again
 
     def _retry_once(self, work: Callable[..., Any], *arguments: object) -> Any:
-        """`work`, and once more if somebody killed the process: that must not change a result."""
+        """`work`, and again if the process was killed from outside: no result may depend on that."""
         try:
             return work(*arguments)
         except _KilledError as killed:
@@ -172,7 +173,7 @@ class Isolated:
             ) from killed
 
     def _ready(self) -> None:
-        """Have a child that has loaded the model."""
+        """Wait until a child has loaded the model; start one if there is none."""
         if self._child is None:
             self._child = model_lease.begin(self._load, fresh=True)
         if self._loaded:
@@ -192,12 +193,12 @@ class Isolated:
         self._child.connection.settimeout(self._limits.timeout_s)
         try:
             array_messages.send(self._child.connection, items)
-        except OSError:  # it is gone, or does not read: the answer will tell
+        except OSError:  # it is gone, or does not read: `_answer` finds out which
             LOGGER.debug("the model's process did not take its items")
         return self._answer(self._limits.timeout_s)
 
     def _answer(self, timeout_s: float) -> Any:
-        """What the child answers; ModelDiedError or _KilledError if it does not, and it is gone."""
+        """The child's answer; without one, the child is ended: ModelDiedError or _KilledError."""
         try:
             kind, value = self._child.answer(timeout_s, self._limits.memory_mb << 20)
         except (EOFError, ConnectionError, TimeoutError, OverMemoryError) as error:
@@ -210,7 +211,7 @@ class Isolated:
         raise value if kind == "raise" else ChildError(value)
 
     def _classify_exit(self, error: BaseException, code: int, timeout_s: float) -> Exception:
-        """What is raised for a child that ended with `code` when `error` was seen of it."""
+        """The exception for a child that ended with `code`, after `error` was raised here."""
         section = self._limits.section
         if isinstance(error, TimeoutError):
             name = f" ({section}.timeout_s)" if timeout_s == self._limits.timeout_s else ""
