@@ -157,7 +157,7 @@ class Isolated:
             ) from again
 
     def _retry_once(self, work: Callable[..., Any], *arguments: object) -> Any:
-        """`work`, and again if the process was killed from outside: no result may depend on that."""
+        """`work`, and again if the process was killed from outside, which must change no result."""
         try:
             return work(*arguments)
         except _KilledError as killed:

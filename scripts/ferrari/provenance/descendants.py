@@ -1,4 +1,4 @@
-"""What became, in one table, of everything that came from an item: counts, and who was refused.
+"""What became, in one table, of everything that came from an item: counts, and refused items.
 
 A long clip has half a million rows, so outcomes are read off the beginnings of records; only the
 rows that are listed are parsed.

@@ -62,7 +62,7 @@ class Table:
                 yield line + self._rest_of_record(stream) if goes_on else line
 
     def _rest_of_record(self, stream: BinaryIO) -> bytes:
-        """The lines up to the one whose quote closes a cell that an earlier line opened."""
+        """The lines that follow, up to the one that closes the open quote."""
         lines = []
         for line in stream:
             lines.append(line)

@@ -29,7 +29,7 @@ _LEVELS = {"clip": "probe", "frame": "extract", "crop": "crop", "image": "captio
 
 
 class UnknownItemError(LookupError):
-    """Nothing in the dataset has this id or name; `near` are the nearest that there are."""
+    """Nothing in the dataset has this id or name; `near` lists the most similar ones."""
 
     def __init__(self, asked: str, near: list[str]) -> None:
         super().__init__(asked)
@@ -43,7 +43,7 @@ class Step:
     stage: str
     table: str
     row: dict[str, str]
-    made: dict = field(default_factory=dict)  # the stamp, less what says nothing here
+    made: dict = field(default_factory=dict)  # parts of the table's stamp
     warnings: list[str] = field(default_factory=list)
 
 
@@ -68,7 +68,7 @@ class Dataset:
         self._digests: dict[str, str] = {}
 
     def trace(self, asked: str, limit: int | None = 40) -> Trace:
-        """Everything known of `asked`: an id, a file's name or a path; `limit` bounds each list.
+        """All that is known of `asked` (an id, a file's name or a path); `limit` bounds each list.
 
         Raises UnknownItemError.
         """
@@ -97,7 +97,7 @@ class Dataset:
         raise UnknownItemError(asked, self._near(asked, None))
 
     def _as_raw(self, asked: str) -> Iterator[str]:
-        """Ids that a raw file would have: by its path below the raw folder, in any spelling."""
+        """The ids that `asked` would have if it were a raw file's path."""
         raw, path = os.path.abspath(self.raw), os.path.abspath(asked)
         if path.startswith(raw + os.sep):
             yield item_ids.video_id(os.path.relpath(path, raw))
@@ -126,7 +126,7 @@ class Dataset:
         return [self._with_stamp(Step("final", FINAL_CSV, row))] if row else []
 
     def _with_stamp(self, step: Step) -> Step:
-        """Fill in how the step's table was made, and say where that no longer holds."""
+        """Fill in how the step's table was made, and warn where its stamp no longer matches."""
         digest = self._digest(step.table)
         try:
             stamp = table_stamps.read(table_stamps.place(self.root, self.root / step.table))
@@ -195,7 +195,7 @@ class Dataset:
         return fates
 
     def _near(self, asked: str, item: Item | None) -> list[str]:
-        """Up to three ids, or raw files' names, that look most like what was asked for."""
+        """Up to three ids, or names of raw files, that are most like `asked`."""
         if item is None:
             ids = (path.stem for path in (self.root / FOLDERS["probe"]).glob("*.csv"))
             known = sorted({*ids, *(row["file"] for row in self._videos())})
@@ -208,7 +208,7 @@ class Dataset:
         return [parent]
 
     def _nearest_below(self, parent: str, stage: str, own: str, video: str) -> list[str]:
-        """Those of a stage's ids below `parent` that come nearest to `own`; else the parent."""
+        """A stage's ids below `parent` that are most like `own`; the parent if there are none."""
         table = self.root / stages.table(stage, video)
         if not table.is_file():
             return [parent]
