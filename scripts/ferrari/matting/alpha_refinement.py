@@ -1,4 +1,4 @@
-"""The band of a matte that is refined, and its alpha by closed-form matting.
+"""Refinement of a matte: closed-form matting of the band around the subject's edge.
 
 Pure arrays. Alpha is straight (not premultiplied): float 0..1 while it is worked on, uint8 in a
 cut-out. Images are HxWx3 uint8 RGB.
@@ -13,12 +13,14 @@ import numpy as np
 
 from ferrari.images.boxes import bounds
 
-#: Cells of the solved picture at most; a larger one is refined at a smaller size. It is what the
-#: nets see (1024 x 1024), so no detail of theirs is lost, and it bounds time and memory (0.5 GB).
+#: Pixels of the solved picture at most; a larger one is refined at a smaller size. This is the size
+#: that the nets see (1024 x 1024), so none of their detail is lost; time and memory (0.5 GB) are
+#: bounded by it.
 MAX_PIXELS = 1 << 20
 
-#: Weight of the net's own alpha in the band; the Laplacian's entries are about 1. Of 0 ... 0.2 it
-#: was the best on hair and on plain edges; without any, wide bands did not always converge.
+#: Weight of the net's own alpha in the band; the Laplacian's entries are about 1. Of the values
+#: tried, from 0 to 0.2, it was the best on hair and on plain edges; with 0, wide bands did not
+#: always converge.
 PRIOR_WEIGHT = 1e-3
 
 #: Regularisation of colour covariances. Smaller follows the blocks that video compression leaves
@@ -48,7 +50,7 @@ def trimap_from_alpha(alpha: np.ndarray, edge_px: int) -> np.ndarray:
     inside = (alpha >= 0.5).astype(np.uint8)
     size = 2 * edge_px + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-    # Beyond the border nothing changes: what leaves the picture has no edge there.
+    # A subject that leaves the picture has no edge at the border, so the border is replicated.
     grown = cv2.dilate(inside, kernel, borderType=cv2.BORDER_REPLICATE)
     shrunk = cv2.erode(inside, kernel, borderType=cv2.BORDER_REPLICATE)
     trimap = np.where(inside > 0, 255, 0).astype(np.uint8)
@@ -103,7 +105,7 @@ def refine_alpha(
 def _solve_window(
     image_rgb: np.ndarray, alpha: np.ndarray, trimap: np.ndarray, max_pixels: int
 ) -> tuple[np.ndarray | None, str]:
-    """The window's alpha, or None, with what there is to say about it."""
+    """The window's alpha, or None, and a remark."""
     height, width = trimap.shape
     if min(height, width) < 3:
         return alpha, "the edge is too thin to refine"  # the Laplacian's windows are 3x3
