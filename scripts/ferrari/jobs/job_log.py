@@ -33,7 +33,7 @@ def send_output_to(path: str | os.PathLike) -> None:
 
 
 def _say_what_to_do(terminal: int, kind: type[BaseException], error: BaseException, trace) -> None:
-    """Print the traceback, then advice: a `sys.excepthook` that knows the terminal's descriptor."""
+    """The traceback as ever, then advice; `sys.excepthook` with the terminal's descriptor."""
     advice = importlib.import_module("ferrari.jobs.error_advice")
     sys.__excepthook__(kind, error, trace)
     text = advice.of_error(error)

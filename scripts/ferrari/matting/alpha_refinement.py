@@ -13,9 +13,8 @@ import numpy as np
 
 from ferrari.images.boxes import bounds
 
-#: Pixels of the solved picture at most; a larger one is refined at a smaller size. This is the size
-#: that the nets see (1024 x 1024), so none of their detail is lost; time and memory (0.5 GB) are
-#: bounded by it.
+#: Cells of the solved picture at most; a larger one is refined at a smaller size. It is what the
+#: nets see (1024 x 1024), so no detail of theirs is lost, and it bounds time and memory (0.5 GB).
 MAX_PIXELS = 1 << 20
 
 #: Weight of the net's own alpha in the band; the Laplacian's entries are about 1. Of the values

@@ -50,7 +50,7 @@ def receive(connection: socket.socket, wait: Callable[[], None] = lambda: None) 
 
 
 def _exactly(connection: socket.socket, length: int, wait: Callable[[], None]) -> np.ndarray:
-    """The next `length` bytes, as uint8; the array is not filled with zeros first."""
+    """The next `length` bytes, as uint8 that nobody has filled with zeros first."""
     data = np.empty(length, np.uint8)
     view, done = memoryview(data), 0
     while done < length:

@@ -16,7 +16,7 @@ class DeviceError(RuntimeError):
 
 
 class DeviceMemoryError(RuntimeError):
-    """The device has too little memory for the batch that it was given."""
+    """The device's memory does not suffice for what it was given at once."""
 
 
 @functools.cache

@@ -16,8 +16,8 @@ class Failure:
 
 
 class KilledError(RuntimeError):
-    """Killed by a user, a scheduler or a kernel short of memory: not the fault of a clip."""
+    """The child was killed by a user, a scheduler or a kernel short of memory: no clip's doing."""
 
 
 class ChildError(RuntimeError):
-    """The child raised an exception: a defect of the pipeline; the message has its traceback."""
+    """The child raised an ordinary exception: a defect of ours, with the child's traceback."""

@@ -31,7 +31,7 @@ from ferrari.processes.model_process import Child, Load, OverMemoryError
 CRASHED, TIMEOUT, MEMORY = "MODEL_CRASHED", "MODEL_TIMEOUT", "OUT_OF_MEMORY"
 #: Reasons of a row whose image ended the model's process.
 REASONS = (CRASHED, TIMEOUT, MEMORY)
-#: Signals from outside (a user, a scheduler, a kernel short of memory): no image is to blame.
+#: Signals from outside: a user, a scheduler, the kernel short of memory. No image's doing.
 _FROM_OUTSIDE = frozenset(
     {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
 )
@@ -48,11 +48,11 @@ class ModelDiedError(RuntimeError):
 
 
 class IsolationError(RuntimeError):
-    """The model's process dies here on any input; the message says what to do."""
+    """The model's process cannot live here, whatever it is given; says what to do."""
 
 
 class _KilledError(Exception):
-    """The child was killed from outside, or died after it had served another job."""
+    """The child was killed by somebody else, or ended after it had served somebody else."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class Isolated:
             ) from killed
 
     def _ready(self) -> None:
-        """Wait until a child has loaded the model; start one if there is none."""
+        """Have a child that has loaded the model."""
         if self._child is None:
             self._child = model_lease.begin(self._load, fresh=True)
         if self._loaded:
@@ -193,12 +193,12 @@ class Isolated:
         self._child.connection.settimeout(self._limits.timeout_s)
         try:
             array_messages.send(self._child.connection, items)
-        except OSError:  # it is gone, or does not read: `_answer` finds out which
+        except OSError:  # it is gone, or does not read: the answer will tell
             LOGGER.debug("the model's process did not take its items")
         return self._answer(self._limits.timeout_s)
 
     def _answer(self, timeout_s: float) -> Any:
-        """The child's answer; without one, the child is ended: ModelDiedError or _KilledError."""
+        """What the child answers; ModelDiedError or _KilledError if it does not, and it is gone."""
         try:
             kind, value = self._child.answer(timeout_s, self._limits.memory_mb << 20)
         except (EOFError, ConnectionError, TimeoutError, OverMemoryError) as error:

@@ -129,7 +129,7 @@ def serve(connection: socket.socket, run: Run) -> None:
 
 
 def outcome(function: Callable[..., Any], *arguments: object) -> tuple[str, object]:
-    """What `function` returns or raises, as a message; when memory runs out, the process exits."""
+    """What `function` returns or raises, as a message; out of memory, the process ends."""
     try:
         return "result", function(*arguments)
     except MemoryError:

@@ -29,7 +29,7 @@ _LEVELS = {"clip": "probe", "frame": "extract", "crop": "crop", "image": "captio
 
 
 class UnknownItemError(LookupError):
-    """Nothing in the dataset has this id or name; `near` lists the most similar ones."""
+    """Nothing in the dataset has this id or name; `near` are the nearest that there are."""
 
     def __init__(self, asked: str, near: list[str]) -> None:
         super().__init__(asked)

@@ -120,7 +120,7 @@ class WholeSet:
             return
         outcomes: Counter[str] = Counter()
         lost, orphans, listed = set(self.final), [], set()
-        told: Counter[str] = Counter()  # number of images, by caption file with several captions
+        told: Counter[str] = Counter()  # images of caption files that hold more than one caption
 
         def looked_at() -> Iterator[Row]:
             for row in self.tables.rows(table, COLUMNS["package"]):
@@ -173,7 +173,7 @@ class WholeSet:
             self.findings.add("packages_as_final", path, why)
 
     def _read_again(self, stage: str, rows, hasher: Hasher, listed: set[str], table: str) -> None:
-        """Read the files of `rows` and of the table's stamp again; adds their paths to `listed`."""
+        """Read the files of rows and of the table's stamp again; adds their paths to `listed`."""
         stamped = self.tables.files.get(table, {})
         batch: dict[str, str] = dict(stamped)
         for row in rows:
