@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 import subprocess
@@ -47,6 +48,9 @@ _TEST = re.compile(r"\b(?:\w+/)*(test_[a-z0-9_]+)(?:\.py)?\b")
 _MEMBER = re.compile(r"`([a-z]\w*)\.([A-Za-z_]\w*)(?:\(\))?`")
 
 
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
+
+
 def prose(name: str) -> str:
     """A document's text; of code, the docstrings and comments."""
     text = (ROOT / name).read_text()
@@ -54,13 +58,10 @@ def prose(name: str) -> str:
         return text
     if name.endswith(".py"):
         tokens = tokenize.generate_tokens(io.StringIO(text).readline)
-        return "\n".join(token.string for token in tokens if _is_prose(token))
+        comments = [token.string for token in tokens if token.type == tokenize.COMMENT]
+        nodes = (node for node in ast.walk(ast.parse(text)) if isinstance(node, _DOCUMENTED))
+        return "\n".join([*comments, *(ast.get_docstring(node) or "" for node in nodes)])
     return "\n".join(re.findall(r"#.*|\"\"\"(?s:.*?)\"\"\"", text))
-
-
-def _is_prose(token: tokenize.TokenInfo) -> bool:
-    docstring = token.type == tokenize.STRING and token.string.startswith('"""')
-    return docstring or token.type == tokenize.COMMENT
 
 
 def stale(text: str) -> Iterator[str]:
