@@ -12,7 +12,7 @@ rule environments:
         crops=[f"{CROPS}/{v}.csv" for v in PINNED] if USES_CLIP_SCENES else [],
         pictures=[] if USES_CLIP_SCENES else user_pictures(),
     output:
-        table=f"{DATASET}/environments.csv",
+        table=update(f"{DATASET}/environments.csv"),
     log:
         "logs/environments.log",
     benchmark:
@@ -34,7 +34,7 @@ rule augment:
         crops=rules.crop.output.table,
         bank=rules.environments.output.table,
     output:
-        table=f"{AUGMENTED}/{{video}}.csv",
+        table=update(f"{AUGMENTED}/{{video}}.csv"),
     log:
         log="logs/augment/{video}.log",
         cost="benchmarks/augment/{video}.tsv",

@@ -17,7 +17,7 @@ rule caption:
         masks=rules.mask.output.table,
         crops=rules.crop.output.table,
     output:
-        table=f"{FINAL}/captions/{{video}}.csv",
+        table=update(f"{FINAL}/captions/{{video}}.csv"),
     log:
         log="logs/caption/{video}.log",
         cost="benchmarks/caption/{video}.tsv",
@@ -25,6 +25,7 @@ rule caption:
         "../envs/captioner.yaml"
     params:
         caption=what_matters("caption", but=("overrides",)),
+        limits=limits("caption"),
         subject=settled(config["subject"]),
         seed=config["seed"],
         overrides=lambda wildcards: BY_HAND.of(wildcards.video),
@@ -33,7 +34,7 @@ rule caption:
         stage_command(
             "05_caption_images",
             ["augment", "masks", "crops"],
-            ["caption", "subject", "seed", "overrides", "code"],
+            ["caption", "limits", "subject", "seed", "overrides", "code"],
         )
 
 

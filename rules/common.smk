@@ -152,10 +152,21 @@ def settled(value):
     return value
 
 
+#: Keys of a section that are limits: they decide about rows that reach them, and no others.
+LIMITS = ("timeout_s", "memory_mb")
+#: Keys that decide only how fast a result is reached. They are resources of a rule, not params.
+MEANS = ("batch", "device")
+
+
 def what_matters(section, but=()):
-    """A section of the config without the keys that change only how fast its result is reached."""
-    left_out = {"batch", "device", "timeout_s", "memory_mb", *but}
+    """A section of the config without its limits and what changes only how fast it goes."""
+    left_out = {*LIMITS, *MEANS, *but}
     return settled({k: v for k, v in config[section].items() if k not in left_out})
+
+
+def limits(section):
+    """The limits of a section: jobs look for themselves which rows a raised one opens again."""
+    return {key: config[section][key] for key in LIMITS}
 
 
 def on_gpu(section):

@@ -9,7 +9,7 @@ rule crop:
         table=rules.extract.output.table,
         weights=weights_files("detect"),
     output:
-        table=f"{CROPS}/{{video}}.csv",
+        table=update(f"{CROPS}/{{video}}.csv"),
     log:
         log="logs/crop/{video}.log",
         cost="benchmarks/crop/{video}.tsv",
@@ -18,14 +18,18 @@ rule crop:
     threads: config["threads"]["crop"]
     resources:
         gpu=on_gpu("detect"),
+        batch=config["detect"]["batch"],
+        device=config["detect"]["device"],
     params:
         settings=what_matters("detect"),
         mask=what_matters("mask") if config["detect"]["backend"] == "mask" else None,
+        limits=limits("detect"),
         weights=[weights.entry for weights in weights_of("detect")],
         code=code_digest("scripts/02_yolo_crop.py"),
     shell:
         stage_command(
             "02_yolo_crop",
             ["table", "weights"],
-            ["settings", "mask", "weights", "code"],
+            ["settings", "mask", "limits", "weights", "code"],
+            ["batch", "device"],
         )

@@ -8,7 +8,7 @@ rule extract:
     input:
         probe=rules.probe.output.table,
     output:
-        table=f"{FRAMES}/{{video}}.csv",
+        table=update(f"{FRAMES}/{{video}}.csv"),
     log:
         log="logs/extract/{video}.log",
         cost="benchmarks/extract/{video}.tsv",
@@ -21,10 +21,11 @@ rule extract:
         raw=raw_file,
         max_megapixels=config["probe"]["max_megapixels"],
         settings=what_matters("extract"),
+        limits=limits("extract"),
         code=code_digest("scripts/01_extract_frames.py"),
     shell:
         stage_command(
             "01_extract_frames",
             ["probe"],
-            ["raw", "max_megapixels", "settings", "code"],
+            ["raw", "max_megapixels", "settings", "limits", "code"],
         )

@@ -9,7 +9,7 @@ rule mask:
         crops=rules.crop.output.table,
         weights=weights_files("mask"),
     output:
-        table=f"{MASKS}/{{video}}.csv",
+        table=update(f"{MASKS}/{{video}}.csv"),
     log:
         log="logs/mask/{video}.log",
         cost="benchmarks/mask/{video}.tsv",
@@ -18,14 +18,18 @@ rule mask:
     threads: config["threads"]["mask"]
     resources:
         gpu=on_gpu("mask"),
+        batch=config["mask"]["batch"],
+        device=config["mask"]["device"],
     params:
         settings=what_matters("mask"),
         subject_class=lookup(dpath="detect/class", within=config),
+        limits=limits("mask"),
         weights=[weights.entry for weights in weights_of("mask")],
         code=code_digest("scripts/03_mask_subject.py"),
     shell:
         stage_command(
             "03_mask_subject",
             ["crops", "weights"],
-            ["settings", "subject_class", "weights", "code"],
+            ["settings", "subject_class", "limits", "weights", "code"],
+            ["batch", "device"],
         )

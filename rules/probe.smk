@@ -6,7 +6,7 @@
 rule probe:
     """Look at one raw file, without trusting its header; one row with its verdict."""
     output:
-        table=f"{DATASET}/videos/{{video}}.csv",
+        table=update(f"{DATASET}/videos/{{video}}.csv"),
     log:
         log="logs/probe/{video}.log",
         cost="benchmarks/probe/{video}.tsv",
@@ -17,10 +17,13 @@ rule probe:
         raw_state=raw_state,
         file=lambda wildcards: VIDEOS[wildcards.video],
         settings=what_matters("probe"),
+        limits=limits("probe"),
         code=code_digest("scripts/00_probe_video.py"),
     shell:
         stage_command(
-            "00_probe_video", [], ["raw", "raw_state", "file", "settings", "code"]
+            "00_probe_video",
+            [],
+            ["raw", "raw_state", "file", "settings", "limits", "code"],
         )
 
 

@@ -31,6 +31,8 @@ rule verify:
             )
             if folder
         ],
+        formats=config["package"]["formats"],
+        clip_scenes=USES_CLIP_SCENES,
         code=code_digest("scripts/verify_dataset.py"),
     script:
         "../scripts/verify_dataset.py"

@@ -90,6 +90,19 @@ def _apply_bounds(look: probing.Look, settings: dict) -> tuple[probing.Look, obj
     return look, short, bound
 
 
+def still_holds(job) -> bool:
+    """True if the raw file is the one that the table tells of.
+
+    Its time of change alone is no reason to look at it again. A file that could not be read to its
+    end is looked at again.
+    """
+    (row,) = tables.read_stage(job.output.table, "probe")
+    try:
+        return row["sha256"] == raw_files.read(job.params.raw).sha256
+    except raw_files.NoFileError:
+        return False
+
+
 def run(job) -> None:
     """The job of the rule `probe` (see `ferrari.jobs.stage_job`)."""
     probe_video(
@@ -98,6 +111,6 @@ def run(job) -> None:
         video=job.wildcards.video,
         dataset=job.config["dataset"],
         out_csv=job.output.table,
-        settings=job.config["probe"],
+        settings=job.settings("settings"),
     )
     seal(job)

@@ -199,7 +199,7 @@ def run(job) -> None:
         video=job.wildcards.video,
         dataset=job.config["dataset"],
         out_csv=job.output.table,
-        settings=job.config["extract"],
+        settings=job.settings("settings"),
         threads=job.threads,
         max_megapixels=job.params.max_megapixels,
     )

@@ -24,8 +24,11 @@ from ferrari.networks import detectors, weight_files
 from ferrari.processes import isolated_model
 from ferrari.processes.batching import by_size, halving, in_flight
 from ferrari.processes.failures import Failure
+from ferrari.provenance.reuse import NOTHING, Earlier, item_digest, narrowed, refused_files
 from ferrari.provenance.table_stamps import seal
 
+#: What this stage looks at in a frame's row: a frame is searched again when one of these changes.
+READS = ("item", "path", "sha256", "width", "height")
 NO_SUBJECT, NOT_TARGET, TOO_SMALL = "NO_SUBJECT", "NOT_TARGET", "TOO_SMALL"
 UNREADABLE = "UNREADABLE_FRAME"
 
@@ -41,31 +44,38 @@ def crop_video(
     mask_settings: Mapping,
     cache: str,
     threads: int,
-) -> None:
-    """Write the crops and the table of one clip.
+    earlier: Earlier = NOTHING,
+) -> dict[str, str]:
+    """Write the crops and the table of one clip; returns the digests of its frames' rows.
 
     `settings` is the `detect` section of the config, `mask_settings` the `mask` section (used by
-    `detect.backend: mask`). No network is loaded if no frame was kept.
+    `detect.backend: mask`). Frames whose rows `earlier` has are not searched again, and no network
+    is loaded if there are no others.
     """
-    lines = tables.kept(tables.read_stage(frames_csv, "extract"))
+    kept = tables.kept(tables.read_stage(frames_csv, "extract"))
+    lines = [narrowed(line, READS) for line in kept]
+    digests = {line["item"]: item_digest(line) for line in lines}
     folder = Path(out_csv).with_suffix("")
-    clear_frames(video, (UNREADABLE,), dataset)
-    clear_frames(video, isolated_model.REASONS, dataset, suffix=".webp")
-    rows: list[tables.Row] = []
     with whole_folder(folder) as scratch:
-        if lines:
+        rows: dict[str, list[tables.Row]] = earlier.take_all(digests, scratch)
+        clear_frames(video, (UNREADABLE,), dataset, keep=refused_files(rows))
+        clear_frames(video, isolated_model.REASONS, dataset, ".webp", refused_files(rows))
+        left = [line for line in lines if line["item"] not in rows]
+        if left:
             load = detectors.loader(settings, weights, mask_settings, threads, cache)
             limits = isolated_model.Limits.of("detect", settings)
-            progress = Progress(f"{video}: frames searched", len(lines))
+            progress = Progress(f"{video}: frames searched", len(left))
             with isolated_model.Isolated(load, detectors.HARMLESS, limits) as detector:
                 stage = _Stage(detector, settings, Path(dataset), folder, scratch, video)
-                parts = by_size(lines, settings["batch"])
+                parts = by_size(left, settings["batch"])
                 batches = in_flight(parts, stage.read, stage.search)
                 with closing(batches):
                     for batch in batches:
-                        rows.extend(stage.rows(batch))
+                        for row in stage.rows(batch):
+                            rows.setdefault(row["parent"], []).append(row)
                         progress.step(len(batch.frames))
-    tables.write_stage(out_csv, "crop", rows)
+    tables.write_stage(out_csv, "crop", [row for item in digests for row in rows[item]])
+    return digests
 
 
 @dataclass
@@ -225,15 +235,19 @@ class _Stage:
 
 def run(job) -> None:
     """The job of the rule `crop` (see `ferrari.jobs.stage_job`)."""
-    crop_video(
+    settings, mask_settings = job.settings("settings"), job.params.mask or {}
+    digests = crop_video(
         frames_csv=job.input.table,
         video=job.wildcards.video,
         dataset=job.config["dataset"],
         out_csv=job.output.table,
-        weights=weight_files.ready(job.config, "detect"),
-        settings=job.config["detect"],
-        mask_settings=job.config["mask"],
+        weights=weight_files.ready(
+            {"detect": settings, "mask": mask_settings, "cache": job.config["cache"]}, "detect"
+        ),
+        settings=settings,
+        mask_settings=mask_settings,
         cache=job.config["cache"],
         threads=job.threads,
+        earlier=job.earlier,
     )
-    seal(job)
+    seal(job, digests)

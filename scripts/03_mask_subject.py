@@ -28,8 +28,11 @@ from ferrari.networks import weight_files
 from ferrari.processes import isolated_model
 from ferrari.processes.batching import halving, in_flight
 from ferrari.processes.failures import Failure
+from ferrari.provenance.reuse import NOTHING, Earlier, item_digest, narrowed, refused_files
 from ferrari.provenance.table_stamps import seal
 
+#: What this stage looks at in a crop's row: a crop is masked again when one of these changes.
+READS = ("item", "path", "sha256", "x1", "y1", "x2", "y2", "crop_x1", "crop_y1")
 ABSENT, UNREADABLE = "SUBJECT_CLASS_ABSENT", "UNREADABLE_CROP"
 REASONS = (EMPTY, FULL, ABSENT, UNREADABLE)
 
@@ -59,20 +62,26 @@ def mask_video(
     subject_class: str,
     cache: str | os.PathLike = "cache",
     threads: int = 0,
-) -> None:
-    """Mask every kept crop of one video; `out_csv` is `<stage folder>/<video>.csv`.
+    earlier: Earlier = NOTHING,
+) -> dict[str, str]:
+    """Mask every kept crop of one video; `out_csv` is `<stage folder>/<video>.csv`. Returns the
+    digests of the crops' rows.
 
     `weights` are the files of `weight_files.for_segmenter(settings)`, in that order; `settings` is
     the `mask` part of the configuration; `subject_class` is what a `yolo-seg` network calls the
-    subject (`detect.class`). No network is loaded if no crop was kept.
+    subject (`detect.class`). Crops whose rows `earlier` has are not masked again, and no network is
+    loaded if there are no others.
     """
-    crops = tables.kept(tables.read_stage(crops_csv, "crop"))
+    kept = tables.kept(tables.read_stage(crops_csv, "crop"))
+    lines = [narrowed(line, READS) for line in kept]
+    digests = {line["item"]: item_digest(line) for line in lines}
     out_csv = Path(out_csv)
     video = out_csv.stem
-    clear_frames(video, REASONS, dataset)
-    clear_frames(video, isolated_model.REASONS, dataset, suffix=".png")
-    rows: list[tables.Row] = []
     with whole_folder(out_csv.with_suffix("")) as scratch:
+        rows: dict[str, list[tables.Row]] = earlier.take_all(digests, scratch)
+        clear_frames(video, REASONS, dataset, keep=refused_files(rows))
+        clear_frames(video, isolated_model.REASONS, dataset, ".png", refused_files(rows))
+        crops = [line for line in lines if line["item"] not in rows]
         if crops:
             paths = [weights] if isinstance(weights, str | os.PathLike) else list(weights)
             load = cutouts.loader(paths, settings, subject_class, cache, threads)
@@ -85,9 +94,10 @@ def mask_video(
                 batches = in_flight(parts, stage.read, stage.cut)
                 with closing(batches):
                     for batch in batches:
-                        rows.extend(stage.rows(batch))
+                        rows |= {str(row["parent"]): [row] for row in stage.rows(batch)}
                         progress.step(len(batch.crops))
-    tables.write_stage(out_csv, "mask", rows)
+    tables.write_stage(out_csv, "mask", [row for item in digests for row in rows[item]])
+    return digests
 
 
 @dataclass(frozen=True)
@@ -253,14 +263,16 @@ def read_crop(dataset: Path, line: Mapping[str, str]) -> Crop:
 
 def run(job) -> None:
     """The job of the rule `mask` (see `ferrari.jobs.stage_job`)."""
-    mask_video(
+    settings = job.settings("settings")
+    digests = mask_video(
         crops_csv=job.input.crops,
         dataset=job.config["dataset"],
         out_csv=job.output.table,
-        weights=weight_files.ready(job.config, "mask"),
-        settings=job.config["mask"],
+        weights=weight_files.ready({"mask": settings, "cache": job.config["cache"]}, "mask"),
+        settings=settings,
         subject_class=job.params.subject_class,
         cache=job.config["cache"],
         threads=job.threads,
+        earlier=job.earlier,
     )
-    seal(job)
+    seal(job, digests)

@@ -132,16 +132,18 @@ def _row(environment: str, video: str, outcome: str, **fields: object) -> Row:
 
 if __name__ == "__main__":
     from ferrari.jobs.job_log import send_output_to
+    from ferrari.provenance.reuse import left_alone, stamp_of
     from ferrari.provenance.table_stamps import seal
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])
-    draw_environments(
-        probe_csvs=job.input.probes,
-        frames_csvs=job.input.frames,
-        crops_csvs=job.input.crops,
-        folder=job.params.folder,
-        dataset=job.config["dataset"],
-        out_csv=job.output.table,
-    )
-    seal(job)
+    if not left_alone(job, stamp_of(job)):
+        draw_environments(
+            probe_csvs=job.input.probes,
+            frames_csvs=job.input.frames,
+            crops_csvs=job.input.crops,
+            folder=job.params.folder,
+            dataset=job.config["dataset"],
+            out_csv=job.output.table,
+        )
+        seal(job)

@@ -24,7 +24,14 @@ from ferrari.images import image_files
 from ferrari.ledger.columns import KEPT, QUARANTINED
 from ferrari.ledger.item_ids import variant_item
 from ferrari.ledger.tables import Row, kept, read_stage, read_table, row, write_stage
+from ferrari.provenance.reuse import NOTHING, Earlier, item_digest, narrowed
 from ferrari.provenance.table_stamps import seal
+
+#: What this stage looks at in the rows of a cut-out, its crop and a scene: variants are made again
+#: when one of these changes.
+READS = ("item", "path", "sha256")
+CROP_READS = ("crop_x1", "crop_y1", "crop_x2", "crop_y2", "frame_width", "frame_height")
+SCENE_READS = ("path", "sha256")
 
 
 def augment_video(
@@ -38,21 +45,32 @@ def augment_video(
     settings: Mapping,
     seed: int,
     threads: int = 1,
-) -> None:
-    """Write one clip's variants, masks and table; `settings` is the config's `augment` section."""
+    earlier: Earlier = NOTHING,
+) -> dict[str, str]:
+    """Write one clip's variants, masks and table; returns the digests of the cut-outs' rows.
+
+    `settings` is the config's `augment` section. Variants that `earlier` has are not made again.
+    """
     cv2.setNumThreads(threads)
     dataset, out_csv = Path(dataset), Path(out_csv)
     video = out_csv.stem
-    cutouts = kept(read_stage(masks_csv, "mask"))
-    crops = {line["item"]: line for line in read_stage(crops_csv, "crop")}
+    cutouts = [narrowed(line, READS) for line in kept(read_stage(masks_csv, "mask"))]
+    crops = {line["item"]: narrowed(line, CROP_READS) for line in read_stage(crops_csv, "crop")}
     raw = read_stage(probe_csv, "probe")[0]["sha256"]
-    scenes = {line["environment"]: line for line in foreign(read_table(bank_csv), video, raw)}
+    scenes = {
+        line["environment"]: narrowed(line, SCENE_READS)
+        for line in foreign(read_table(bank_csv), video, raw)
+    }
     load_scene = _scene_loader(dataset, scenes)
-    progress = Progress(f"{video}: variants", total=len(cutouts) * settings["variants"])
-    rows = []
+    bank = item_digest(scenes)
+    digests = {line["item"]: item_digest(line, crops[line["item"]], bank) for line in cutouts}
     with whole_folder(out_csv.with_suffix("")) as scratch:
         (scratch / "mask").mkdir()
-        for line in cutouts:
+        rows: dict[str, list[Row]] = earlier.take_all(digests, scratch)
+        left = [line for line in cutouts if line["item"] not in rows]
+        progress = Progress(f"{video}: variants", total=len(left) * settings["variants"])
+        for line in left:
+            made_now = rows.setdefault(line["item"], [])
             drawn = recipes.draw(
                 seed=seed,
                 video=video,
@@ -65,15 +83,20 @@ def augment_video(
             )
             blur = settings["environment_blur"]
             for made in _variants(line, crops, drawn, dataset, scratch, load_scene, blur):
-                rows.append(made)
+                made_now.append(_placed(made, out_csv, dataset, scenes))
                 progress.step()
-    place = Path(os.path.relpath(out_csv.with_suffix(""), dataset))
-    for made in rows:
-        if made["outcome"] == KEPT:
-            made["path"] = (place / made["path"]).as_posix()
-            made["mask_path"] = (place / made["mask_path"]).as_posix()
-            made["environment_sha256"] = scenes.get(made["environment"], {}).get("sha256", "")
-    write_stage(out_csv, "augment", rows)
+    write_stage(out_csv, "augment", [row for item in digests for row in rows[item]])
+    return digests
+
+
+def _placed(made: Row, out_csv: Path, dataset: Path, scenes: Mapping[str, Mapping]) -> Row:
+    """A row with its files where they will lie, and its scene's digest."""
+    if made["outcome"] == KEPT:
+        place = Path(os.path.relpath(out_csv.with_suffix(""), dataset))
+        made["path"] = (place / made["path"]).as_posix()
+        made["mask_path"] = (place / made["mask_path"]).as_posix()
+        made["environment_sha256"] = scenes.get(made["environment"], {}).get("sha256", "")
+    return made
 
 
 def _scene_loader(dataset: Path, scenes: Mapping[str, Mapping]) -> Callable[[str], np.ndarray]:
@@ -190,7 +213,7 @@ def _row(parent: str, recipe: Recipe, outcome: str, **fields: object) -> Row:
 
 def run(job) -> None:
     """The job of the rule `augment` (see `ferrari.jobs.stage_job`)."""
-    augment_video(
+    digests = augment_video(
         probe_csv=job.input.probe,
         masks_csv=job.input.masks,
         crops_csv=job.input.crops,
@@ -200,5 +223,6 @@ def run(job) -> None:
         settings=job.params.augment,
         seed=job.params.seed,
         threads=job.threads,
+        earlier=job.earlier,
     )
-    seal(job)
+    seal(job, digests)

@@ -44,8 +44,16 @@ from ferrari.ledger.tables import LedgerError, Row, iter_stage, kept, read_stage
 from ferrari.processes.batching import halving
 from ferrari.processes.failures import Failure
 from ferrari.processes.isolated_model import Isolated, Limits
+from ferrari.provenance.reuse import NOTHING, Earlier, item_digest, narrowed
 from ferrari.provenance.table_stamps import seal
 
+#: What this stage looks at in the rows of an image and its crop: the image is captioned again when
+#: one of these changes.
+READS = (
+    *("item", "parent", "path", "sha256", "mask_path", "mask_sha256"),
+    *("background", "kind", "width", "height"),
+)
+CROP_READS = ("item", "x1", "y1", "x2", "y2", "frame_width", "frame_height")
 #: A crop's item -> (words, words removed), or why there are none: a row's reason and detail.
 Describe = Callable[[str], tuple[str, list[str]] | Failure]
 #: A picture that every sound captioner survives.
@@ -178,10 +186,9 @@ def _serve(
 
 @contextlib.contextmanager
 def model_describer(
-    masks_csv: Path, dataset: Path, settings: Mapping, style: Style
+    cutouts: Mapping[str, Mapping[str, str]], dataset: Path, settings: Mapping, style: Style
 ) -> Iterator[Describe]:
     """A function from a crop's item to what the captioner says of its cut-out, asked once each."""
-    cutouts = {line["item"]: line for line in kept(read_stage(masks_csv, "mask"))}
     load = functools.partial(_serve, settings["model"], settings.get("device", "cpu"))
     with Isolated(load, HARMLESS, Limits.of("caption", settings)) as model:
 
@@ -211,40 +218,89 @@ def caption_video(
     subject: Mapping[str, str],
     seed: int,
     overrides: Mapping[str, Override] | None = None,
-) -> None:
-    """Write the caption table of one video: one row for each image that stage 4 kept.
+    earlier: Earlier = NOTHING,
+) -> dict[str, str]:
+    """Write the caption table of one video: one row for each image that stage 4 kept. Returns the
+    digests of the images' rows.
 
     `settings` is the configuration's `caption` section, `subject` its `subject` section; `seed`
     draws each image's template where there are several. `overrides` are a person's captions by
     item: an image's own line counts before that of its cut-out. Raises CaptionSettingError for a
     template or a subject that cannot make a caption, CaptionerError for a captioner that cannot be
-    loaded, LedgerError if an image's crop has no row.
+    loaded, LedgerError if an image's crop has no row. Images whose rows `earlier` has keep them.
     """
     style = _style(settings, subject, seed)
     overrides = overrides or {}
     dataset = Path(dataset)
-    offered = kept(read_stage(augment_csv, "augment"))
-    crops = {line["item"]: line for line in iter_stage(crops_csv, "crop")}
+    images = _images(augment_csv, crops_csv, overrides)
+    by_model = settings["backend"] == "transformers"
+    cutouts = _cutouts(masks_csv) if by_model else {}
+    digests = {image.item: image.digest(cutouts) for image in images}
+    rows: dict[str, list[Row]] = earlier.take_all(digests)
+    left = [image for image in images if image.item not in rows]
     describer: contextlib.AbstractContextManager = contextlib.nullcontext()
-    if settings["backend"] == "transformers" and offered:
-        describer = model_describer(Path(masks_csv), dataset, settings, style)
-    rows, progress = [], Progress("images captioned", len(offered))
+    if by_model and left:
+        describer = model_describer(cutouts, dataset, settings, style)
+    progress = Progress("images captioned", len(left))
     with describer as describe:
-        for line in offered:
-            fault = file_fault(dataset / line["path"], dataset / line["mask_path"], line)
-            parent = line["parent"]
-            if parent not in crops:
-                raise LedgerError(f"{crops_csv} has no row for {parent}, parent of an image")
-            if fault:
-                rows.append(_refused(line, *fault))
-            else:
-                written = caption_row(line, crops[parent], style, describe)
-                by_hand = overrides.get(line["item"]) or overrides.get(parent)
-                rows.append(
-                    overridden(line, written, by_hand, crops[parent], style) if by_hand else written
-                )
+        for image in left:
+            rows[image.item] = [image.row(dataset, style, describe)]
             progress.step()
-    write_stage(out_csv, "caption", rows)
+    write_stage(out_csv, "caption", [row for item in digests for row in rows[item]])
+    return digests
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image that stage 4 kept, its crop, and what a person wrote for it."""
+
+    line: Mapping[str, str]
+    crop: Mapping[str, str]
+    by_hand: Override | None
+
+    @property
+    def item(self) -> str:
+        """The image's id."""
+        return self.line["item"]
+
+    def digest(self, cutouts: Mapping[str, Mapping[str, str]]) -> str:
+        """Over all that the row is made from; of the cut-out only where a captioner sees it."""
+        seen = cutouts[self.line["parent"]] if cutouts else ""
+        return item_digest(self.line, self.crop, self.by_hand, seen)
+
+    def row(self, dataset: Path, style: Style, describe: Describe | None) -> Row:
+        """The image's row, after its files have been opened again."""
+        line = self.line
+        fault = file_fault(dataset / line["path"], dataset / line["mask_path"], line)
+        if fault:
+            return _refused(line, *fault)
+        written = caption_row(line, self.crop, style, describe)
+        if self.by_hand is None:
+            return written
+        return overridden(line, written, self.by_hand, self.crop, style)
+
+
+def _images(
+    augment_csv: str | Path, crops_csv: str | Path, overrides: Mapping[str, Override]
+) -> list[Image]:
+    crops = {
+        line["item"]: narrowed(line, CROP_READS) | {"facing": line.get("facing", "")}
+        for line in iter_stage(crops_csv, "crop")
+    }
+    images = []
+    for line in kept(read_stage(augment_csv, "augment")):
+        parent = line["parent"]
+        if parent not in crops:
+            raise LedgerError(f"{crops_csv} has no row for {parent}, parent of an image")
+        by_hand = overrides.get(line["item"]) or overrides.get(parent)
+        images.append(Image(narrowed(line, READS), crops[parent], by_hand))
+    return images
+
+
+def _cutouts(masks_csv: str | Path) -> dict[str, dict[str, str]]:
+    """Where the cut-outs lie, by item, with their digests."""
+    rows = kept(read_stage(masks_csv, "mask"))
+    return {line["item"]: narrowed(line, ("path", "sha256")) for line in rows}
 
 
 def _style(settings: Mapping, subject: Mapping[str, str], seed: int) -> Style:
@@ -271,15 +327,16 @@ def _refused(line: Mapping[str, str], reason: str, detail: str) -> Row:
 
 def run(job) -> None:
     """The job of the rule `caption` (see `ferrari.jobs.stage_job`)."""
-    caption_video(
+    digests = caption_video(
         augment_csv=job.input.augment,
         masks_csv=job.input.masks,
         crops_csv=job.input.crops,
         dataset=job.config["dataset"],
         out_csv=job.output.table,
-        settings=job.config["caption"],
+        settings=job.settings("caption"),
         subject=job.params.subject,
         seed=job.params.seed,
         overrides=of_clip(job.config, job.wildcards.video, job.params.overrides),
+        earlier=job.earlier,
     )
-    seal(job)
+    seal(job, digests)

@@ -148,8 +148,8 @@ if __name__ == "__main__":
     verify_dataset(
         dataset=job.config["dataset"],
         raw_folder=job.params.raw_folder,
-        formats=job.config["package"]["formats"],
-        clip_scenes=not job.config["augment"]["environment_folder"],
+        formats=job.params.formats,
+        clip_scenes=job.params.clip_scenes,
         not_ours=job.params.not_ours,
         out_csv=job.output.csv,
         out_videos_csv=job.output.videos_csv,

@@ -90,11 +90,12 @@ def test_a_stage_is_told_all_that_its_rule_has(path):
         if "    shell:" not in rule:
             continue
         told = ast.literal_eval(rule.split("stage_command", 1)[1].strip())
-        has = [
+        inputs, params, resources = (
             re.findall(r"^        (\w+)=", _section(rule, part), flags=re.M)
-            for part in ("input", "params")
-        ]
-        assert [list(names) for names in told[1:]] == has, rule.split(":")[0]
+            for part in ("input", "params", "resources")
+        )
+        means = [name for name in resources if name not in ("gpu", "nvdec")]  # tokens, not settings
+        assert told[1:] == (inputs, params, *([means] if means else [])), rule.split(":")[0]
         assert f'code_digest("scripts/{told[0]}.py")' in rule
 
 
@@ -137,3 +138,10 @@ def test_each_command_of_the_makefile_is_there_once():
     named = re.search(r"^\.PHONY: (.*)$", text, re.M)[1].split()
     rules = re.findall(r"^([a-z-]+):.*##", text, re.M)
     assert sorted(rules) == sorted(named)
+
+
+@pytest.mark.parametrize("path", STAGES, ids=relative)
+def test_a_stages_settings_come_by_its_rule_alone(path):
+    """The configuration tells a job where things lie; what decides its output is a param."""
+    used = set(re.findall(r'\bjob\.config\["(\w+)"\]', path.read_text()))
+    assert used <= {"dataset", "cache", "audit"}, "give it by the rule, as a param or a resource"

@@ -29,12 +29,15 @@ STATE = Path(".snakemake/ferrari")
 WARM = "FERRARI_WARM"
 
 
-def stage_command(stage: str, inputs: Sequence[str], params: Sequence[str]) -> str:
+def stage_command(
+    stage: str, inputs: Sequence[str], params: Sequence[str], resources: Sequence[str] = ()
+) -> str:
     """The `shell:` of a rule whose job is `scripts/<stage>.py`.
 
-    `inputs` and `params` name all that the rule has. Snakemake fills in the braces. What is no part
-    of a job, and must not make it run again when it changes, comes from the environment
-    (`set_environment`).
+    `inputs` and `params` name all that the rule has, `resources` those that the stage is told: they
+    decide how fast its result is reached, and Snakemake runs nothing anew when they change.
+    Snakemake fills in the braces. What is no part of a job, and must not make it run again when it
+    changes, comes from the environment (`set_environment`).
     """
     parts = [
         '"$FERRARI_PYTHON" -I -S "$FERRARI_HOME/scripts/run_stage.py"',
@@ -46,6 +49,7 @@ def stage_command(stage: str, inputs: Sequence[str], params: Sequence[str]) -> s
         "--output table {output.table:q}",
         *(f"--input {name} {{input.{name}:q}}" for name in inputs),
         *(f"--param {name} {{params.{name}!r:q}}" for name in params),
+        *(f"--resource {name} {{resources.{name}!r:q}}" for name in resources),
     ]
     return " ".join(parts)
 

@@ -1,7 +1,8 @@
 """A stage's job, as its rule's command line describes it: read, run, its cost written down.
 
-The command holds everything the job depends on (see `stage` in rules/common.smk), so a printed one
-can be run by hand. The stage's module, `scripts/<stage>.py`, has `run(job)`.
+The command holds everything the job depends on (see `stage_command`), so a printed one can be run
+by hand. The stage's module, `scripts/<stage>.py`, has `run(job)`, and where its output depends on
+more than tables, `still_holds(job)`. A job whose table is still what it would make leaves it alone.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import json
 import resource
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ferrari.common.progress import LOGGER
 from ferrari.jobs.job_log import send_output_to
+from ferrari.provenance import reuse, table_stamps
+from ferrari.provenance.reuse import NOTHING, Earlier
 
 
 class Files:
@@ -56,11 +59,19 @@ class Job:
     input: Files
     output: Files
     params: Params
+    resources: Params
     wildcards: Params
     threads: int
     log: str
     cost: str
     config: dict
+    earlier: Earlier = NOTHING  # what its last run left that it may take over
+
+    def settings(self, param: str) -> dict:
+        """A section of the settings as the stage takes it: what decides its result (a param of the
+        rule), its limits, and what it runs on (resources).
+        """
+        return {**self.params[param], **self.params.get("limits", {}), **self.resources}
 
 
 def parse(arguments: Sequence[str]) -> Job:
@@ -73,7 +84,8 @@ def parse(arguments: Sequence[str]) -> Job:
     parser.add_argument("--wildcard", nargs=2, action="append", default=[])
     for name in ("input", "output"):
         parser.add_argument(f"--{name}", nargs="+", action="append", default=[])
-    parser.add_argument("--param", nargs=2, action="append", default=[])
+    for name in ("param", "resource"):
+        parser.add_argument(f"--{name}", nargs=2, action="append", default=[])
     asked = parser.parse_args(arguments)
     return Job(
         stage=asked.stage,
@@ -81,6 +93,7 @@ def parse(arguments: Sequence[str]) -> Job:
         input=Files({name: paths for name, *paths in asked.input}),
         output=Files({name: paths for name, *paths in asked.output}),
         params=Params((name, ast.literal_eval(value)) for name, value in asked.param),
+        resources=Params((name, ast.literal_eval(value)) for name, value in asked.resource),
         wildcards=Params(asked.wildcard),
         threads=asked.threads,
         log=asked.log,
@@ -94,9 +107,19 @@ def main(arguments: Sequence[str]) -> int:
     start = time.monotonic()
     job = parse(arguments)
     send_output_to(job.log)
-    importlib.import_module(job.stage).run(job)
+    stage = importlib.import_module(job.stage)
+    stamp = reuse.stamp_of(job)
+    same_sources = stamp is not None and getattr(stage, "still_holds", _always)(job)
+    if not (same_sources and reuse.left_alone(job, stamp)):
+        earlier = reuse.Earlier.of(stamp, job)
+        table_stamps.withdraw(job)
+        stage.run(replace(job, earlier=earlier))
     _write_cost(job.cost, time.monotonic() - start)
     return 0
+
+
+def _always(job: Job) -> bool:
+    return True
 
 
 def _write_cost(path: str, wall_s: float) -> None:

@@ -41,20 +41,24 @@ def clear_video(video: str, reasons: Iterable[str], dataset: str | os.PathLike) 
 
 
 def clear_frames(
-    video: str, reasons: tuple[str, ...], dataset: str | os.PathLike, suffix: str | None = None
+    video: str,
+    reasons: tuple[str, ...],
+    dataset: str | os.PathLike,
+    suffix: str = "",
+    keep: frozenset[str] = frozenset(),
 ) -> None:
     """Remove what an earlier run of one stage put under its reasons for this video.
 
-    Reasons that two stages share need `suffix`, that of the stage's own files.
+    Reasons that two stages share need `suffix`, that of the stage's own files. Files named in
+    `keep` (paths below the dataset) stay.
     """
     for reason in reasons:
         folder = Path(dataset) / BAD_FRAMES / video / reason
-        if suffix is not None:
-            for file in folder.glob(f"*{suffix}"):
+        for file in folder.glob(f"*{suffix}"):
+            if file.is_file() and file.relative_to(dataset).as_posix() not in keep:
                 file.unlink()
-            if any(folder.glob("*")):
-                continue
-        shutil.rmtree(folder, ignore_errors=True)
+        if not any(folder.glob("*")):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def refuse_frame(

@@ -18,13 +18,15 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from ferrari.common.atomic_files import sha256_bytes, sha256_file, write_text
+from ferrari.common.atomic_files import sha256_bytes, sha256_file, sha256_path, write_text
 from ferrari.common.foreign_files import is_desktop_file, is_leftover, is_trainer_file
 from ferrari.ledger import tables
+from ferrari.ledger.limited_rows import limit_that_ended
 
 FOLDER = "stamps"
-#: Params of a rule that say where something lies: they differ from machine to machine.
-_PLACES = frozenset({"raw", "raw_state", "raw_folder", "folder", "code"})
+#: Params of a rule that say where something lies, which differs from machine to machine, and what
+#: stands elsewhere in the stamp.
+_NO_SETTINGS = frozenset({"raw", "raw_state", "raw_folder", "folder", "code", "limits"})
 _DECODING = ("av", "decord", "numpy", "opencv-python-headless", "pillow")
 _NETWORKS = ("torch", "ultralytics-opencv-headless", "openvino", "onnxruntime", "onnxruntime-gpu")
 #: Distributions that decide the bytes of a rule's output.
@@ -50,16 +52,47 @@ def place(dataset: str | os.PathLike, table: str | os.PathLike) -> Path:
     return Path(dataset) / FOLDER / relative.with_suffix(".json")
 
 
-def seal(job) -> None:
-    """Stamp the table of a Snakemake job (`snakemake` of a script) that has just written it."""
+def seal(job, items: Mapping[str, str] | None = None) -> None:
+    """Stamp the table of a job (or `snakemake` of a script) that has just written it.
+
+    `items`: of each parent of its rows a digest of what they were made from (see `reuse`).
+    """
     write(
         table=job.output.table,
         dataset=job.config["dataset"],
         rule=job.rule,
         code=job.params.code,
-        settings={key: value for key, value in job.params.items() if key not in _PLACES},
+        settings=settings_of(job),
         inputs=[str(path) for path in job.input],
+        limits=job.params.get("limits", {}),
+        items=items,
     )
+
+
+def withdraw(job) -> None:
+    """Take the stamp of a job's table away before it is made anew: images come before their table,
+    and a job that is killed in between must leave no stamp that fits the old table.
+    """
+    place(job.config["dataset"], job.output.table).unlink(missing_ok=True)
+
+
+def settings_of(job) -> dict[str, object]:
+    """The params of a job that decide what it makes."""
+    return {key: value for key, value in job.params.items() if key not in _NO_SETTINGS}
+
+
+def made_by(job) -> dict[str, object]:
+    """What a stamp says of the maker of its table, for a job that is about to make it."""
+    return _maker(job.rule, job.params.code, settings_of(job), job.input)
+
+
+def made_from(inputs: Iterable[str], dataset: Path) -> dict[str, str]:
+    """The digests of those inputs that are tables below the dataset, by path."""
+    return {
+        name: sha256_file(path)
+        for path in sorted({str(path) for path in inputs})
+        if not (name := os.path.relpath(path, dataset)).startswith("..") and path.endswith(".csv")
+    }
 
 
 def write(
@@ -70,31 +103,51 @@ def write(
     code: str,
     settings: Mapping[str, object],
     inputs: Iterable[str],
+    limits: Mapping[str, object] | None = None,
+    items: Mapping[str, str] | None = None,
 ) -> None:
-    """Write the stamp of `table`; of `inputs`, the tables below `dataset` are recorded."""
-    table, dataset = Path(table), Path(dataset)
-    settings_text = json.dumps(settings, sort_keys=True, ensure_ascii=False, default=str)
-    made_from = {
-        name: sha256_file(path)
-        for path in sorted(set(inputs))
-        if not (name := os.path.relpath(path, dataset)).startswith("..") and path.endswith(".csv")
-    }
-    rows = tables.iter_table(table) if table.suffix == ".csv" else ()  # else: croissant.json
-    outcomes = Counter(row["outcome"] for row in rows)
+    """Write the stamp of `table`; of `inputs`, the tables below `dataset` are recorded.
+
+    `limits` are recorded where a row failed by one: else they left no trace in the table.
+    """
+    table, dataset, inputs = Path(table), Path(dataset), [str(path) for path in inputs]
+    outcomes, limited = Counter(), False
+    for row in tables.iter_table(table) if table.suffix == ".csv" else ():  # else: croissant.json
+        outcomes[row["outcome"]] += 1
+        limited = limited or bool(limits and limit_that_ended(row))
+    sources = made_from(inputs, dataset)
     stamp = {
         "table": os.path.relpath(table, dataset),
         "sha256": sha256_file(table),
         "rows": dict(sorted(outcomes.items())),
-        "rule": rule,
-        "code": code,
-        "settings": json.loads(settings_text),
-        "settings_sha256": sha256_bytes(settings_text.encode("utf-8", "surrogateescape")),
-        "libraries": versions(rule),
-        "inputs": made_from,
-        "files": _unlisted(table, dataset, made_from),
+        **_maker(rule, code, settings, inputs),
+        "inputs": sources,
+        "files": _unlisted(table, dataset, sources),
     }
+    if limited:
+        stamp["limits"] = dict(limits)
+    if items is not None:
+        stamp["items"] = dict(items)
     stamp["stamp_sha256"] = _own_digest(stamp)
     write_text(place(dataset, table), _text(stamp))
+
+
+def _maker(rule: str, code: str, settings: Mapping, inputs: Iterable[str]) -> dict[str, object]:
+    """The part of a stamp that says what made the table, and with which files that are no tables.
+
+    Weights whose digest the settings hold need no other one, which would take a second a job.
+    """
+    text = json.dumps(settings, sort_keys=True, ensure_ascii=False, default=str)
+    pinned = settings.get("weights") and all(one.get("sha256") for one in settings["weights"])
+    others = () if pinned else [str(path) for path in inputs if not str(path).endswith(".csv")]
+    return {
+        "rule": rule,
+        "code": code,
+        "settings": json.loads(text),
+        "settings_sha256": sha256_bytes(text.encode("utf-8", "surrogateescape")),
+        "libraries": versions(rule),
+        "other_inputs": sorted(map(sha256_path, others)),
+    }
 
 
 def read(path: str | os.PathLike) -> dict:

@@ -75,10 +75,10 @@ def _is_server(pid: str) -> bool:
 
 def probe(name: str, raw: Path, **settings) -> list[str]:
     """The words behind the client's that probe `raw`."""
-    limits = {"timeout_s": 60, "memory_mb": 4096, "max_megapixels": 50, "min_short_side": 1}
-    config = {"dataset": "dataset", "probe": limits | settings}
-    Path("config.json").write_text(json.dumps(config))
-    params = {"raw": str(raw), "raw_state": "", "file": raw.name, "settings": {}, "code": "c"}
+    Path("config.json").write_text(json.dumps({"dataset": "dataset"}))
+    params = {"raw": str(raw), "raw_state": "", "file": raw.name, "code": "c"}
+    params["settings"] = {"max_megapixels": 50, "min_short_side": 1, **settings}
+    params["limits"] = {"timeout_s": 60, "memory_mb": 4096}
     words = ["00_probe_video", "--rule", "probe", "--threads", "1", "--config", "config.json"]
     words += ["--wildcard", "video", name, "--output", "table", f"dataset/videos/{name}.csv"]
     words += ["--log", f"logs/{name}.log", "--cost", f"costs/{name}.tsv"]

@@ -5,7 +5,7 @@ import os
 import shlex
 
 import pytest
-from snakemake.iocontainers import InputFiles, Log, OutputFiles, Params, Wildcards
+from snakemake.iocontainers import InputFiles, Log, OutputFiles, Params, ResourceList, Wildcards
 from snakemake.utils import format as snakemake_format
 
 from ferrari.jobs import stage_command, stage_job
@@ -18,6 +18,7 @@ def formatted(template: str, config_file: str, params: dict, inputs: dict) -> li
     text = snakemake_format(
         template,
         threads=3,
+        resources=ResourceList(fromdict={"batch": 4, "device": "auto"}),
         wildcards=Wildcards(fromdict={"video": "clip-1"}),
         params=Params(fromdict=params),
         input=InputFiles(fromdict=inputs),
@@ -42,13 +43,15 @@ def test_a_job_is_told_what_its_rule_says(config_file):
     settings = {"a": [1, 2.5, None, True], "b": {"c": ODD}}
     params = {"settings": settings, "raw": ODD, "none": None, "seed": -3, "weights": [{"x": 1}]}
     inputs = {"table": "in/t.csv", "weights": ["w 1.pt", "w2.pt"], "nothing": []}
-    template = stage_command.stage_command("02_yolo_crop", list(inputs), list(params))
+    means = ["batch", "device"]
+    template = stage_command.stage_command("02_yolo_crop", list(inputs), list(params), means)
     words = formatted(template, config_file, params, inputs)
     assert words[:4] == ["python", "-I", "-S", "home/scripts/run_stage.py"]
     job = stage_job.parse(words[4:])
     assert (job.stage, job.rule, job.threads) == ("02_yolo_crop", "crop", 3)
     assert (job.log, job.cost) == ("logs/a.log", "benchmarks/a.tsv")
     assert job.params == params and job.params.raw == ODD
+    assert job.settings("settings") == {**settings, "batch": 4, "device": "auto"}
     assert job.wildcards.video == "clip-1" and job.config == {"dataset": "dataset"}
     assert job.input.table == "in/t.csv" and job.output.table == "out/t.csv"
     assert list(job.input) == ["in/t.csv", "w 1.pt", "w2.pt"]

@@ -1,0 +1,154 @@
+"""What a job's last run left that still holds, so that only what changed is worked on.
+
+Snakemake runs a job when anything that it might depend on was touched, and then all jobs that
+depend on it, whatever comes out. So each job looks for itself, at what its table's stamp holds: the
+digests of the table and of the tables it was made from, settings, code, libraries, and for each
+item (a frame, a crop, a cut-out, an image) a digest of what its rows were made from.
+
+- `holds`: nothing changed, and the table stays as it is.
+- `Earlier`: something changed; rows of items for which nothing did are taken over, and their files
+  are hard-linked into the new folder, after their digests have been checked.
+
+A row that a limit ended (memory, time) is open again once that limit is higher.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ferrari.common.atomic_files import link_or_copy, sha256_bytes, sha256_file
+from ferrari.common.progress import LOGGER
+from ferrari.ledger import tables
+from ferrari.ledger.columns import KEPT
+from ferrari.ledger.limited_rows import is_open
+from ferrari.provenance import table_stamps
+
+
+def item_digest(*parts: object) -> str:
+    """16 hex digits over what an item's rows are made from: rows, settings of its own, digests."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
+    return sha256_bytes(text.encode("utf-8", "surrogateescape"))[:16]
+
+
+def narrowed(row: Mapping[str, str], columns: Sequence[str]) -> dict[str, str]:
+    """The part of a row that a stage may look at: what is in no digest must not be within reach."""
+    return {name: row[name] for name in columns}
+
+
+def stamp_of(job) -> dict | None:
+    """The stamp of a job's table, if both are there and as they were written; else None."""
+    table = Path(job.output.table)
+    try:
+        stamp = table_stamps.read(table_stamps.place(job.config["dataset"], table))
+    except table_stamps.StampError:
+        return None
+    if not table.is_file() or sha256_file(table) != stamp["sha256"]:
+        return None
+    return stamp
+
+
+def same_maker(stamp: Mapping, job) -> bool:
+    """True if the job's code, settings, weights and libraries are those of the stamp."""
+    now = table_stamps.made_by(job)
+    return all(stamp.get(name) == now[name] for name in now)
+
+
+def holds(stamp: Mapping | None, job) -> bool:
+    """True if the job would make its table as it is: it need not run.
+
+    Its files have to be there; that they are what the rows say is for `verify` to prove.
+    """
+    if stamp is None or not same_maker(stamp, job):
+        return False
+    dataset = Path(job.config["dataset"])
+    if table_stamps.made_from(job.input, dataset) != stamp["inputs"]:
+        return False
+    before, now = stamp.get("limits", {}), job.params.get("limits", {})
+    for row in tables.iter_table(job.output.table):
+        files = [path for path, _ in tables.files_of(row)]
+        if is_open(row, before, now) or not all((dataset / path).is_file() for path in files):
+            return False
+    return all((dataset / path).is_file() for path in stamp["files"])
+
+
+def left_alone(job, stamp: Mapping | None) -> bool:
+    """`holds`; if so the table gets the time of now, which is what Snakemake goes by."""
+    if not holds(stamp, job):
+        return False
+    LOGGER.info("nothing to do: the table is what this job would make")
+    os.utime(job.output.table)
+    return True
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """The rows of a table's last state by parent, as far as they may be taken over.
+
+    `digests` has of each parent what its rows were made from. One without content stands for a
+    table that is made for the first time.
+    """
+
+    dataset: Path = Path()
+    folder: Path = Path()  # the images beside the table, which the new ones will take the place of
+    digests: Mapping[str, str] = field(default_factory=dict)
+    rows: Mapping[str, list[dict[str, str]]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, stamp: Mapping | None, job) -> Earlier:
+        """What a job may take over, whose stamp does not hold as a whole."""
+        if stamp is None or not same_maker(stamp, job):
+            return cls()
+        before, now = stamp.get("limits", {}), job.params.get("limits", {})
+        rows, opened = defaultdict(list), set()
+        for row in tables.iter_table(job.output.table):
+            rows[row["parent"]].append(row)
+            if is_open(row, before, now):
+                opened.add(row["parent"])
+        closed = {parent: found for parent, found in rows.items() if parent not in opened}
+        folder = Path(job.output.table).with_suffix("")
+        return cls(Path(job.config["dataset"]), folder, stamp.get("items", {}), closed)
+
+    def take(self, parent: str, digest: str, scratch: Path | None = None) -> list[dict[str, str]]:
+        """The rows of a parent that still hold, or none; their files are linked into `scratch`.
+
+        Files that lie elsewhere (in another stage's folder, among the refused) stay where they are.
+        """
+        rows = self.rows.get(parent, [])
+        if self.digests.get(parent) != digest or not rows:
+            return []
+        files = [file for row in rows for file in tables.files_of(row)]
+        if not all(self._is_as_written(path, sha256) for path, sha256 in files):
+            return []
+        for path, _ in files:
+            within = Path(os.path.relpath(self.dataset / path, self.folder))
+            if scratch is not None and within.parts[0] != os.pardir:
+                link_or_copy(self.dataset / path, scratch / within)
+        return rows
+
+    def take_all(
+        self, digests: Mapping[str, str], scratch: Path | None = None
+    ) -> dict[str, list[dict[str, str]]]:
+        """`take` for each parent and its digest; those whose rows have to be made are left out."""
+        taken = {parent: self.take(parent, digest, scratch) for parent, digest in digests.items()}
+        found = {parent: rows for parent, rows in taken.items() if rows}
+        LOGGER.info("%d of %d items to work on", len(digests) - len(found), len(digests))
+        return found
+
+    def _is_as_written(self, path: str, sha256: str) -> bool:
+        file = self.dataset / path
+        return file.is_file() and sha256_file(file) == sha256
+
+
+NOTHING = Earlier()
+
+
+def refused_files(taken: Mapping[str, Iterable[Mapping[str, str]]]) -> frozenset[str]:
+    """Paths of the files of rows that are not kept: they lie among the refused, and stay there."""
+    return frozenset(
+        row["path"] for rows in taken.values() for row in rows if row["outcome"] != KEPT
+    )

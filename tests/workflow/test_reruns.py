@@ -1,0 +1,229 @@
+"""What runs again after a change: jobs planned, and items that are really worked on.
+
+These are the lines of the table in docs/reruns.md.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import dataclass
+
+import pytest
+
+from ferrari.captions import overrides
+from ferrari.ledger import tables
+from ferrari.ledger.refused_files import refuse_frame
+from ferrari.provenance import table_stamps
+from tests.generator import faults
+from tests.generator.spec import ClipSpec, FigureSpec
+from tests.workflow import small_run
+
+pytestmark = pytest.mark.timeout(300)
+#: Stages with a job a clip, in the order of flow.
+STAGES = ("probe", "extract", "crop", "mask", "augment", "caption")
+CLIPS = 3
+FRESH = r"(\d+) of (\d+) items to work on"
+
+
+@dataclass
+class Rerun:
+    """A run after a change: for each stage its jobs, those with nothing to do, and items."""
+
+    jobs: dict[str, int]
+    idle: dict[str, int]
+    items: dict[str, int]
+
+
+def rerun(run, **overlay) -> Rerun:
+    """Run up to the final table; the run after it has nothing to do."""
+    shutil.rmtree(run.folder / "logs")
+    run.run("--cores", "2", small_run.FINAL, overlay=overlay)
+    found = Rerun({}, {}, {})
+    for stage in STAGES:
+        texts = [path.read_text() for path in (run.folder / "logs" / stage).glob("*.log")]
+        found.jobs[stage] = len(texts)
+        found.idle[stage] = sum("nothing to do" in text for text in texts)
+        found.items[stage] = sum(int(n) for text in texts for n, _ in re.findall(FRESH, text))
+    assert run.planned(small_run.FINAL, overlay=overlay) == {}
+    return found
+
+
+@pytest.fixture
+def run(small, tmp_path):
+    return small.copy(tmp_path / "copy")
+
+
+def clip_of(run, start: str) -> str:
+    (table,) = (run.dataset / "videos").glob(f"{start}*.csv")
+    return table.stem
+
+
+def outputs(run) -> dict[str, str]:
+    """Digests of what the stages wrote; of stamps only those of per-clip tables."""
+    return {
+        name: digest
+        for name, digest in run.digests().items()
+        if name.startswith(("videos/", "0", "bad_", "stamps/0", "stamps/videos/"))
+    }
+
+
+def test_a_touched_file_is_read_and_nothing_is_made(run):
+    before = outputs(run)
+    os.utime(run.dataset / "00_raw_videos/walk one.mp4")
+    found = rerun(run)
+    assert found.jobs["probe"] == found.jobs["mask"] == 1
+    assert found.idle == found.jobs and not any(found.items.values())
+    assert outputs(run) == before
+
+
+@pytest.mark.slow
+def test_a_copied_project_is_looked_at_and_worked_on_nowhere(small, tmp_path):
+    shutil.copytree(small.folder, tmp_path / "copy", copy_function=shutil.copyfile)
+    run = type(small)(tmp_path / "copy", small.repository, small.config)
+    before = outputs(run)
+    found = rerun(run)
+    assert found.jobs == dict.fromkeys(STAGES, CLIPS) == found.idle
+    assert not any(found.items.values()) and outputs(run) == before
+
+
+def test_a_raised_limit_opens_the_rows_that_it_had_ended_and_no_others(run):
+    before = outputs(run)
+    video, item = ended_by_memory(run)
+    found = rerun(run)  # the table of masks has changed, and with it what is made of it
+    assert (found.jobs["mask"], found.items["augment"], found.items["caption"]) == (0, 0, 0)
+    assert outputs(run) != before
+
+    found = rerun(run, mask={"memory_mb": 9000})
+    assert found.jobs == {**dict.fromkeys(STAGES, CLIPS), "probe": 0, "extract": 0, "crop": 0}
+    assert (found.items["mask"], found.items["augment"]) == (1, 1)
+    assert found.items["caption"] == images_of(run, video, item) > 0
+    assert found.idle["mask"] == CLIPS - 1
+    assert outputs(run) == before
+
+
+def ended_by_memory(run) -> tuple[str, str]:
+    """Make one cut-out's row what it is where the network ran out of memory on that crop."""
+    video = clip_of(run, "walk")
+    table = run.dataset / f"03_masked_subjects/{video}.csv"
+    rows = tables.read_stage(table, "mask")
+    lost = next(row for row in rows if row["outcome"] == "kept")
+    crop = next(
+        row
+        for row in tables.read_stage(run.dataset / f"02_yolo_crops/{video}.csv", "crop")
+        if row["item"] == lost["item"]
+    )
+    (run.dataset / lost["path"]).unlink()
+    blank = dict.fromkeys(lost, "")
+    about = {name: lost[name] for name in ("segmenter", "weights_sha256", "device")}
+    data = (run.dataset / crop["path"]).read_bytes()
+    path = refuse_frame(f"{lost['item']}.png", data, video, "OUT_OF_MEMORY", run.dataset)
+    refused = {
+        **blank,
+        **about,
+        "item": lost["item"],
+        "parent": lost["parent"],
+        "outcome": "quarantined",
+        "reason": "OUT_OF_MEMORY",
+        "path": path,
+        "sha256": crop["sha256"],
+    }
+    tables.write_stage(table, "mask", [refused if row is lost else row for row in rows])
+    place = table_stamps.place(run.dataset, table)
+    stamp = table_stamps.read(place)
+    table_stamps.write(
+        table=table,
+        dataset=run.dataset,
+        rule="mask",
+        code=stamp["code"],
+        settings=stamp["settings"],
+        inputs=[str(run.dataset / name) for name in stamp["inputs"]],
+        limits={"memory_mb": 8192, "timeout_s": 120},
+        items=stamp["items"],
+    )
+    return video, lost["item"]
+
+
+def images_of(run, video: str, cutout: str) -> int:
+    rows = tables.read_stage(run.dataset / f"04_augmented/{video}.csv", "augment")
+    return sum(row["parent"] == cutout for row in rows)
+
+
+@pytest.mark.slow
+def test_a_raised_limit_that_ended_nothing_works_on_nothing(run):
+    before = outputs(run)
+    found = rerun(run, detect={"timeout_s": 999})
+    assert found.jobs == {**dict.fromkeys(STAGES, CLIPS), "probe": 0, "extract": 0}
+    assert found.idle == found.jobs and outputs(run) == before
+
+
+@pytest.mark.slow
+def test_a_clip_that_ran_out_of_time_is_tried_again_with_more(run):
+    table = run.dataset / f"01_extracted_frames/{clip_of(run, 'walk')}.csv"
+    rerun(run, extract={"fps": 3, "timeout_s": 0.001})
+    (row,) = tables.read_stage(table, "extract")
+    assert (row["reason"], row["value"]) == ("EXTRACTOR_REJECTED", "DECODE_TIMEOUT")
+    assert rerun(run, extract={"fps": 3, "timeout_s": 0.0005}).idle["extract"] == CLIPS
+    found = rerun(run, extract={"fps": 3})
+    assert (found.jobs["extract"], found.idle["extract"]) == (CLIPS, 1), "all but the thumbnail"
+    assert len(tables.kept(tables.read_stage(table, "extract"))) > 1
+
+
+@pytest.mark.slow
+def test_a_threshold_is_applied_anew_and_only_what_it_changed_is_made(run):
+    video = clip_of(run, "walk")
+    crops = tables.read_stage(run.dataset / f"02_yolo_crops/{video}.csv", "crop")
+    sides = sorted(float(row["value"]) for row in crops if row["outcome"] == "kept")
+    found = rerun(run, detect={"min_side": int(sides[0]) + 1})
+    frames = found.items["crop"]
+    assert frames > 2 and found.items["mask"] == 0, "crops that stay are not masked again"
+    assert found.items["augment"] == found.items["caption"] == 0
+    back = rerun(run)
+    assert back.items["crop"] == frames
+    assert 0 < back.items["mask"] == back.items["augment"] < frames
+
+
+@pytest.mark.slow
+def test_one_clip_more_is_worked_on_alone(run):
+    spec = ClipSpec(
+        seed=34, n_frames=20, scenes=("room",), figures=(FigureSpec(seed=134, framing="full"),)
+    )
+    faults.good(run.dataset / "00_raw_videos/third.mp4", spec)
+    found = rerun(run)
+    assert found.jobs == dict.fromkeys(STAGES, 1)
+    assert not any(found.idle.values()) and found.items["crop"] > 0
+
+
+def test_a_caption_by_hand_is_one_items_work(run):
+    before = outputs(run)
+    video = clip_of(run, "walk")
+    captions = run.dataset / f"05_final_training/captions/{video}.csv"
+    row = tables.read_stage(captions, "caption")[0]
+    table = run.dataset / overrides.PLACE
+    table.parent.mkdir()
+    table.write_text(f'item,caption\n{row["item"]},"sks person, {row["background"]}"\n')
+    found = rerun(run)
+    assert {s: n for s, n in found.jobs.items() if n} == {"caption": 1}
+    assert found.items["caption"] == 1
+    assert tables.read_stage(captions, "caption")[0]["caption_source"] == "override"
+    table.unlink()
+    assert rerun(run).items["caption"] == 1 and outputs(run) == before
+
+
+@pytest.mark.slow
+def test_what_was_damaged_since_is_made_again(run):
+    """A file that is not as its row says is never linked into the new folder."""
+    video = clip_of(run, "walk")
+    before = outputs(run)
+    table = run.dataset / f"03_masked_subjects/{video}.csv"
+    row = next(r for r in tables.read_stage(table, "mask") if r["outcome"] == "kept")
+    (run.dataset / row["path"]).write_bytes(b"not a picture")
+    stamp = table_stamps.place(run.dataset, run.dataset / f"02_yolo_crops/{video}.csv")
+    stamp.unlink()
+    os.utime(run.dataset / "00_raw_videos/walk one.mp4")
+    found = rerun(run)
+    assert found.idle["mask"] == 1, "the crops came out the same; `verify` finds the damage"
+    (run.dataset / row["path"]).unlink()
+    os.utime(run.dataset / "00_raw_videos/walk one.mp4")
+    assert rerun(run).items["mask"] == 1 and outputs(run) == before
