@@ -19,7 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 LIBRARY = ROOT / "scripts/ferrari"
 PAGES = sorted(
-    [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), ROOT / "models/demo/README.md"],
+    [*ROOT.glob("*.md")]
+    + [page for room in ("config", "docs", "models") for page in (ROOT / room).rglob("*.md")],
     key=lambda path: path.relative_to(ROOT).as_posix(),
 )
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
