@@ -28,6 +28,9 @@ from ferrari.ledger.columns import KEPT
 from ferrari.ledger.limited_rows import is_open
 from ferrari.provenance import table_stamps
 
+#: Params that stand for what a person said of single items: each item's digest has its own part.
+OF_ITEMS = frozenset({"overrides"})
+
 
 def item_digest(*parts: object) -> str:
     """16 hex digits over what an item's rows are made from: rows, settings of its own, digests."""
@@ -52,10 +55,19 @@ def stamp_of(job) -> dict | None:
     return stamp
 
 
-def same_maker(stamp: Mapping, job) -> bool:
-    """True if the job's code, settings, weights and libraries are those of the stamp."""
+def same_maker(stamp: Mapping, job, but: frozenset[str] = frozenset()) -> bool:
+    """True if the job's code, settings, weights and libraries are those of the stamp.
+
+    Settings named in `but` may differ.
+    """
     now = table_stamps.made_by(job)
-    return all(stamp.get(name) == now[name] for name in now)
+    then = {name: stamp.get(name) for name in now}
+    return _without(then, but) == _without(now, but)
+
+
+def _without(maker: Mapping, names: frozenset[str]) -> dict:
+    left = {name: value for name, value in maker.items() if name != "settings_sha256"}
+    return left | {"settings": {k: v for k, v in maker["settings"].items() if k not in names}}
 
 
 def holds(stamp: Mapping | None, job) -> bool:
@@ -101,7 +113,7 @@ class Earlier:
     @classmethod
     def of(cls, stamp: Mapping | None, job) -> Earlier:
         """What a job may take over, whose stamp does not hold as a whole."""
-        if stamp is None or not same_maker(stamp, job):
+        if stamp is None or not same_maker(stamp, job, OF_ITEMS):
             return cls()
         before, now = stamp.get("limits", {}), job.params.get("limits", {})
         rows, opened = defaultdict(list), set()
