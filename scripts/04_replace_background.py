@@ -23,6 +23,7 @@ from ferrari.common.progress import LOGGER, Progress
 from ferrari.images import image_files
 from ferrari.ledger.columns import KEPT, QUARANTINED
 from ferrari.ledger.item_ids import variant_item
+from ferrari.ledger.reasons import UNREADABLE_CUTOUT
 from ferrari.ledger.tables import Row, kept, read_stage, read_table, row, write_stage
 from ferrari.provenance.reuse import NOTHING, Earlier, item_digest, narrowed
 from ferrari.provenance.table_stamps import seal
@@ -131,7 +132,7 @@ def _variants(
     except image_files.ImageReadError as error:
         LOGGER.warning("%s", error)
         for recipe in drawn:
-            yield _row(line["item"], recipe, QUARANTINED, reason="UNREADABLE_CUTOUT")
+            yield _row(line["item"], recipe, QUARANTINED, reason=UNREADABLE_CUTOUT)
         return
     cut = compositing.cut_sides(cutout_rgba[..., 3], frame_sides(crops[line["item"]]))
     for recipe in drawn:

@@ -12,12 +12,13 @@ from pathlib import Path
 import pandas as pd
 
 from ferrari.ledger.item_ids import find_videos
+from ferrari.ledger.reasons import OK, UNREADABLE
 from ferrari.qc import stage_tables
 from ferrari.reports import checks, page
 from ferrari.reports.checks import FAIL, PASS, WARN, Check, none_of
-from ferrari.video.clip_verdicts import OK, VERDICTS
+from ferrari.video.clip_verdicts import VERDICTS
 
-_NOT_COPIED = frozenset({"UNREADABLE"})  # there is nothing that could be copied
+_NOT_COPIED = frozenset({UNREADABLE})  # there is nothing that could be copied
 _METADATA = (
     *("bytes", "container", "codec", "pix_fmt", "width", "height", "sar", "rotation", "fps"),
     *("duration_s", "declared_duration_s", "frames", "bitrate_kbps", "vfr", "largest_gap_s"),

@@ -10,8 +10,9 @@ import pandas as pd
 from ferrari.common.atomic_files import write_text
 from ferrari.common.visible_text import shown
 from ferrari.ledger import tables
+from ferrari.ledger.reason_words import advice, sentence
+from ferrari.ledger.reasons import OK
 from ferrari.reports import charts, checks, page
-from ferrari.video.clip_verdicts import OK
 
 NAME = "qc0_failed_video_diagnostics"
 _FIGURES = (
@@ -112,8 +113,12 @@ def pictures(videos: pd.DataFrame) -> list[charts.Chart]:
 
 
 def refused_table(refused: pd.DataFrame) -> page.Table:
-    """Refused files with their reasons."""
-    columns = ["file", "verdict", "detail", "value", "threshold", "path", "video"]
+    """Refused files with their reasons, what these mean, and what to do."""
+    refused = refused.assign(
+        meaning=refused["verdict"].map(sentence), what_to_do=refused["verdict"].map(advice)
+    )
+    columns = ["file", "verdict", "meaning", "what_to_do", "detail", "value", "threshold", "path"]
+    columns.append("video")
     rows = refused.sort_values(["verdict", "video"], kind="stable")[columns]
     note = "Each with its verdict, and the place of its copy below the dataset."
     return page.Table("Refused files", note, rows)

@@ -6,13 +6,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
 from ferrari.ledger import tables
+from ferrari.ledger.reasons import OK
 
 
 def summary(root: Path) -> str:
     """A few lines on the run below `root` (a folder with dataset/ and qc_reports/)."""
     final = root / "dataset/05_final_training"
     videos = tables.read_table(root / "dataset/videos.csv")
-    usable = sum(row["verdict"] == "OK" for row in videos)
+    usable = sum(row["verdict"] == OK for row in videos)
     images = len(tables.kept(tables.read_stage(final / "final.csv", "final")))
     packages = sorted(path.stem for path in final.glob("*.csv") if (final / path.stem).is_dir())
     return "\n".join(

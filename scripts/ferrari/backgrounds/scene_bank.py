@@ -23,6 +23,7 @@ from PIL import Image, ImageOps
 from ferrari.common.seeds import ranked
 from ferrari.images.image_files import ImageReadError
 from ferrari.ledger.item_ids import find_videos
+from ferrari.ledger.reasons import NO_SUBJECT
 from ferrari.ledger.tables import read_table, write_table
 
 #: One row a pinned clip or picture; `video` is empty for pictures of the user's folder.
@@ -138,7 +139,7 @@ def hidden_boxes(rows: Iterable[Mapping[str, str]]) -> dict[str, list[Box] | Non
         corners = [line[key] for key in ("x1", "y1", "x2", "y2")]
         if all(corners):
             known.append(tuple(float(value) for value in corners))
-        elif line["reason"] != "NO_SUBJECT" or not _nothing_near(line["value"]):
+        elif line["reason"] != NO_SUBJECT or not _nothing_near(line["value"]):
             boxes[frame] = None
     return boxes
 

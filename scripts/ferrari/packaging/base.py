@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ferrari.images.image_and_mask import CAPTION_INVALID, Fault
+from ferrari.images.image_and_mask import Fault
+from ferrari.ledger.reasons import CAPTION_INVALID
 from ferrari.packaging.image_preparation import Preparation, Sample
 
 TRAIN, VAL = "train", "val"
