@@ -1,7 +1,7 @@
 """Draw the bank of scenes for blurred backgrounds: one plate a pinned clip, or a user's picture.
 
 Reads the probe, frame and crop tables of the pinned clips; writes `environments/<id>.png` beside
-`environments.csv` (columns: ferrari.backgrounds.scene_bank.COLUMNS). A clip without a usable scene
+`environments.csv` (columns: ferrari.ledger.columns). A clip without a usable scene
 is a row with its reason: NO_FRAME, NO_TRUSTED_FRAME, SCENE_HIDDEN, UNREADABLE_FRAME; a file of the
 user's folder that is no picture is UNREADABLE_PICTURE, one that unpacks to too much TOO_LARGE.
 """
@@ -14,7 +14,7 @@ from ferrari.backgrounds import scene_bank
 from ferrari.common.atomic_files import whole_folder
 from ferrari.common.progress import LOGGER, Progress
 from ferrari.images import image_files
-from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
+from ferrari.ledger.columns import COLUMNS, DROPPED, KEPT, QUARANTINED
 from ferrari.ledger.reasons import (
     NO_FRAME,
     NO_TRUSTED_FRAME,
@@ -51,7 +51,7 @@ def draw_environments(
         line["raw_sha256"] = raw.get(str(line["video"]), "")
         if line["path"]:
             line["path"] = (place / line["path"]).as_posix()
-    write_table(out_csv, scene_bank.COLUMNS, rows)
+    write_table(out_csv, COLUMNS["environments"], rows)
     LOGGER.info("environments: %d of %d usable", len(kept(rows)), len(rows))
 
 
@@ -133,7 +133,7 @@ def _write(scratch: Path, name: str, picture) -> dict[str, str]:
 
 
 def _row(environment: str, video: str, outcome: str, **fields: object) -> Row:
-    blank = dict.fromkeys(scene_bank.COLUMNS, "")
+    blank = dict.fromkeys(COLUMNS["environments"], "")
     return {**blank, "environment": environment, "video": video, "outcome": outcome, **fields}
 
 

@@ -12,14 +12,11 @@ from ferrari.common.visible_text import shown
 from ferrari.ledger import tables
 from ferrari.ledger.reason_words import advice, sentence
 from ferrari.ledger.reasons import OK
+from ferrari.qc.stage_tables import NUMERIC
 from ferrari.reports import charts, checks, page
 
 NAME = "qc0_failed_video_diagnostics"
-_FIGURES = (
-    *("considered", "kept", "dropped", "quarantined", "frames_extracted", "value", "threshold"),
-    *("bytes", "width", "height", "rotation", "fps", "duration_s", "declared_duration_s"),
-    *("frames", "bitrate_kbps", "largest_gap_s"),
-)
+_COUNTS = ("considered", "kept", "dropped", "quarantined", "frames_extracted")
 
 
 def build_qc0_page(*, checks_csv: str, videos_csv: str, out_html: str) -> None:
@@ -48,7 +45,7 @@ def read_videos(videos_csv: str) -> pd.DataFrame:
         for line in tables.read_table(videos_csv)
     ]
     videos = pd.DataFrame(lines, columns=columns, dtype="str")
-    for name in _FIGURES:
+    for name in [name for name in columns if name in NUMERIC or name in _COUNTS]:
         videos[name] = pd.to_numeric(videos[name], errors="coerce")
     return videos
 

@@ -58,7 +58,11 @@ class Clip:
             )
         rows.append(
             tables.row(
-                "extract", item=f"{VIDEO}-x", parent=VIDEO, outcome="dropped", reason="DUPLICATE_FRAME"
+                "extract",
+                item=f"{VIDEO}-x",
+                parent=VIDEO,
+                outcome="dropped",
+                reason="DUPLICATE_FRAME",
             )
         )
         tables.write_stage(self.dataset / f"01_extracted_frames/{VIDEO}.csv", "extract", rows)

@@ -26,11 +26,6 @@ from ferrari.ledger.item_ids import find_videos
 from ferrari.ledger.reasons import NO_SUBJECT
 from ferrari.ledger.tables import read_table, write_table
 
-#: One row a pinned clip or picture; `video` is empty for pictures of the user's folder.
-COLUMNS = (
-    *("environment", "video", "raw_sha256", "outcome", "reason", "value", "threshold"),
-    *("path", "sha256", "detail"),
-)
 PLATE_SIDE = 640  # px; longer side of a plate, enough for something that will be blurred
 MIN_SCENE = 0.25  # share of the frame that must be scene
 BOX_MARGIN = 0.15  # of the box's longer side, on each side: hair, hands, shadow, codec ringing

@@ -12,18 +12,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from ferrari.ledger.columns import KINDS, WHOLE
+
 VERSION = "http://mlcommons.org/croissant/1.1"
-#: Columns of the final table that are fields, and what they are; the rest is the pipeline's own.
+#: Columns of the final table that are fields, and what they hold; the rest is the pipeline's own.
+_MEANINGS = {
+    "caption": "caption: subject token, class, framing, background",
+    "video": "id of the clip; keep the images of one clip on one side of a split",
+    "kind": "kind of background: flat, noise, environment or synthetic",
+    "framing": "close-up, half body or full body",
+    "background": "the background in words, as in the caption",
+    "width": "px, of the final image",
+    "height": "px, of the final image",
+    "sha256": "SHA-256 of the final image's file",
+    "mask_sha256": "SHA-256 of the final mask's file",
+}
+#: The data type and the meaning of each field.
 FIELDS = {
-    "caption": ("sc:Text", "caption: subject token, class, framing, background"),
-    "video": ("sc:Text", "id of the clip; keep the images of one clip on one side of a split"),
-    "kind": ("sc:Text", "kind of background: flat, noise, environment or synthetic"),
-    "framing": ("sc:Text", "close-up, half body or full body"),
-    "background": ("sc:Text", "the background in words, as in the caption"),
-    "width": ("sc:Integer", "px, of the final image"),
-    "height": ("sc:Integer", "px, of the final image"),
-    "sha256": ("sc:Text", "SHA-256 of the final image's file"),
-    "mask_sha256": ("sc:Text", "SHA-256 of the final mask's file"),
+    name: ("sc:Integer" if KINDS[name] == WHOLE else "sc:Text", meaning)
+    for name, meaning in _MEANINGS.items()
 }
 _FINAL = "05_final_training"
 #: Patterns of a package's images and of its masks, by format; the first that is made is described.

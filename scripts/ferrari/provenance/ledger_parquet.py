@@ -15,27 +15,15 @@ import pyarrow.parquet as pq
 
 from ferrari.common.atomic_files import clear_leftovers, naming
 from ferrari.ledger import tables
-from ferrari.ledger.columns import CORE
+from ferrari.ledger.columns import CORE, EXACT, FLAG, KINDS, REAL, TEXT, WHOLE
 from ferrari.ledger.item_ids import clip_of
 
 ROWS = 1 << 16  # a row group
-#: Columns that hold numbers in every stage that has them; what is empty is null.
-WHOLE = frozenset(
-    (
-        *("bytes", "coded_width", "coded_height", "width", "height", "rotation", "frames", "vfr"),
-        *("pts", "frame", "interlaced", "bit_depth", "frames_decoded", "decode_errors"),
-        *("crop_x1", "crop_y1", "crop_x2", "crop_y2", "frame_width", "frame_height"),
-        *("refined", "foreground", "variant", "seed", "offset_x", "offset_y", "clip_tokens"),
-        *("upscaled", "source_width", "source_height"),
-    )
-)
-REAL = frozenset(
-    (
-        *("fps", "duration_s", "declared_duration_s", "bitrate_kbps", "largest_gap_s", "start_s"),
-        *("time_s", "sharpness", "confidence", "x1", "y1", "x2", "y2"),
-        *("subject_fraction", "edge_fraction", "scale", "lightness"),
-    )
-)
+#: How cells of a kind are read, and their type in the file; other kinds are text.
+_NUMBERS = {
+    **dict.fromkeys((WHOLE, EXACT, FLAG), (int, pa.int64())),
+    REAL: (float, pa.float64()),
+}
 Source = tuple[str, str, str]  # stage, video (empty for a table over the whole set), path
 
 
@@ -75,9 +63,7 @@ def _columns(sources: Iterable[Source]) -> list[str]:
 
 
 def _type(column: str) -> pa.DataType:
-    if column in WHOLE:
-        return pa.int64()
-    return pa.float64() if column in REAL else pa.string()
+    return _NUMBERS.get(KINDS.get(column, TEXT), (str, pa.string()))[1]
 
 
 def _rows(sources: Iterable[Source]) -> Iterator[dict[str, str]]:
@@ -101,10 +87,9 @@ def _groups(rows: Iterator[dict[str, str]]) -> Iterator[list[dict[str, str]]]:
 
 def _array(column: str, rows: list[dict[str, str]]) -> pa.Array:
     cells = [row.get(column) or None for row in rows]
-    if column in WHOLE:
-        return pa.array(_numbers(column, cells, int, rows), pa.int64())
-    if column in REAL:
-        return pa.array(_numbers(column, cells, float, rows), pa.float64())
+    if number := _NUMBERS.get(KINDS.get(column, TEXT)):
+        kind, type_ = number
+        return pa.array(_numbers(column, cells, kind, rows), type_)
     texts = (cell and cell.encode("utf-8", "backslashreplace").decode() for cell in cells)
     return pa.array(texts, pa.string())
 

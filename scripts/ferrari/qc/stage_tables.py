@@ -11,21 +11,21 @@ from pathlib import Path
 import pandas as pd
 
 from ferrari.ledger.balance import Balance
-from ferrari.ledger.columns import COLUMNS, DROPPED, KEPT, OUTCOMES, QUARANTINED
+from ferrari.ledger.columns import (
+    COLUMNS,
+    DROPPED,
+    KEPT,
+    KINDS,
+    MEASURE,
+    OUTCOMES,
+    QUARANTINED,
+    REAL,
+    WHOLE,
+)
 from ferrari.ledger.tables import iter_lines
 
-#: Cells that are figures, whatever the stage; all others are text.
-NUMERIC = frozenset(
-    {
-        *("value", "threshold", "bytes", "coded_width", "coded_height", "width", "height"),
-        *("rotation", "fps", "duration_s", "declared_duration_s", "frames", "bitrate_kbps"),
-        *("largest_gap_s", "start_s", "time_s", "frame", "sharpness", "bit_depth"),
-        *("frames_decoded", "decode_errors", "confidence", "x1", "y1", "x2", "y2"),
-        *("crop_x1", "crop_y1", "crop_x2", "crop_y2", "frame_width", "frame_height"),
-        *("subject_fraction", "edge_fraction", "variant", "offset_x", "offset_y", "scale"),
-        *("clip_tokens", "lightness"),
-    }
-)
+#: Columns that are read as figures; all others are text.
+NUMERIC = frozenset(name for name, kind in KINDS.items() if kind in (WHOLE, REAL, MEASURE))
 
 _FLUSH_ROWS = 50_000
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from ferrari.backgrounds import scene_bank
 from ferrari.common.atomic_files import sha256_bytes
 from ferrari.ledger import tables as ledger_tables
 from ferrari.ledger.columns import COLUMNS, FILE_COLUMNS, KEPT
@@ -70,7 +69,7 @@ class WholeSet:
         """The bank of scenes, its pictures, and the clips that it is pinned to."""
         if ENVIRONMENTS_CSV not in self.tables.digests:
             return
-        rows = list(self.tables.rows(ENVIRONMENTS_CSV, scene_bank.COLUMNS, key="environment"))
+        rows = list(self.tables.rows(ENVIRONMENTS_CSV, COLUMNS["environments"], key="environment"))
         named = [{**row, "item": row["environment"]} for row in rows]
         listed: set[str] = set()
         self._read_again("environments", named, hasher, listed, ENVIRONMENTS_CSV)
