@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ferrari.ledger.balance import Balance
+from ferrari.ledger.balance import Balance, summed
 from ferrari.ledger.columns import (
     COLUMNS,
     DROPPED,
@@ -109,17 +109,9 @@ def per_video(rows: pd.DataFrame, videos: Sequence[str]) -> pd.DataFrame:
 
 def balance(stage: str, rows: pd.DataFrame, before: pd.DataFrame) -> Balance:
     """`balance.balance` for frames of millions of rows."""
-    counts = rows["outcome"].value_counts()
+    outcomes = rows["outcome"].value_counts().to_dict()
     parents, offered = set(rows["parent"]), set(kept(before)["item"])
-    return Balance(
-        stage=stage,
-        considered=len(rows),
-        kept=int(counts.get(KEPT, 0)),
-        dropped=int(counts.get(DROPPED, 0)),
-        quarantined=int(counts.get(QUARANTINED, 0)),
-        unaccounted=tuple(sorted(offered - parents)),
-        orphans=tuple(sorted(parents - offered)),
-    )
+    return summed(stage, outcomes, offered - parents, parents - offered)
 
 
 def reasons(rows: pd.DataFrame) -> pd.Series:
