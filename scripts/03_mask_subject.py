@@ -29,6 +29,7 @@ from ferrari.ledger.reasons import (
     UNREADABLE_CROP,
 )
 from ferrari.ledger.refused_files import clear_frames, refuse_frame
+from ferrari.ledger.stages import FOLDERS
 from ferrari.matting import cutouts
 from ferrari.matting.cutouts import CutOut
 from ferrari.networks import weight_files
@@ -187,7 +188,7 @@ class Stage:
         digest = image_files.write_checked(
             self.scratch / name, image_files.encode_png(rgba), rgba.shape
         )
-        folder = f"03_masked_subjects/{self.video}"
+        folder = f"{FOLDERS['mask']}/{self.video}"
         return self._row(
             crop.item,
             KEPT,

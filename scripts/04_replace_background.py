@@ -24,6 +24,7 @@ from ferrari.images import image_files
 from ferrari.ledger.columns import KEPT, QUARANTINED
 from ferrari.ledger.item_ids import variant_item
 from ferrari.ledger.reasons import UNREADABLE_CUTOUT
+from ferrari.ledger.stages import ENVIRONMENTS_CSV
 from ferrari.ledger.tables import Row, kept, read_stage, read_table, row, write_stage
 from ferrari.provenance.reuse import NOTHING, Earlier, item_digest, narrowed
 from ferrari.provenance.table_stamps import seal
@@ -111,7 +112,7 @@ def _scene_loader(dataset: Path, scenes: Mapping[str, Mapping]) -> Callable[[str
         except image_files.ImageReadError as error:
             raise image_files.ImageReadError(
                 f"the scene {environment} of the bank is damaged: {error}; delete the bank's "
-                "table (environments.csv), and the next run draws it anew"
+                f"table ({ENVIRONMENTS_CSV}), and the next run draws it anew"
             ) from error
 
     return load

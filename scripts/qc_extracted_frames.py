@@ -11,13 +11,15 @@ import numpy as np
 import pandas as pd
 
 from ferrari.ledger.reasons import DUPLICATE_FRAME, LOST_SPAN, MAX_FRAMES, OK
+from ferrari.ledger.refused_files import BAD_FRAMES
+from ferrari.ledger.stages import FOLDERS
 from ferrari.qc import reopened_images, stage_checks, stage_tables
 from ferrari.reports import charts, thumbnails
 from ferrari.reports.checks import FAIL, PASS, WARN, Check, none_of
 from ferrari.reports.page import Report, publish
 
 NAME = "qc3_extraction_summary"
-FOLDER = "01_extracted_frames"
+FOLDER = FOLDERS["extract"]
 FPS_TOLERANCE = 0.1  # share of the expected samples, on top of two samples at the ends
 SAMPLES = 12
 
@@ -52,7 +54,7 @@ def report_frames(
         *stage_checks.ledger_checks("extract", rows, probe),
     ]
     refused = stage_tables.refused(rows)
-    pictured = refused[refused["path"].str.startswith("bad_frames/")]
+    pictured = refused[refused["path"].str.startswith(f"{BAD_FRAMES}/")]
     publish(
         Report(
             name=NAME,

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from ferrari.ledger.columns import KINDS, WHOLE
+from ferrari.ledger.stages import FINAL
 
 VERSION = "http://mlcommons.org/croissant/1.1"
 #: Columns of the final table that are fields, and what they hold; the rest is the pipeline's own.
@@ -32,31 +33,30 @@ FIELDS = {
     name: ("sc:Integer" if KINDS[name] == WHOLE else "sc:Text", meaning)
     for name, meaning in _MEANINGS.items()
 }
-_FINAL = "05_final_training"
 #: Patterns of a package's images and of its masks, by format; the first that is made is described.
 #: In some readers `*` runs across folders, so images that lie above their masks are told by how
 #: their names do not begin.
 LAYOUTS = {
     "kohya": (
-        [f"{_FINAL}/kohya/img/*/*.png", f"{_FINAL}/kohya/val/img/*.png"],
-        [f"{_FINAL}/kohya/mask/*.png", f"{_FINAL}/kohya/val/mask/*.png"],
+        [f"{FINAL}/kohya/img/*/*.png", f"{FINAL}/kohya/val/img/*.png"],
+        [f"{FINAL}/kohya/mask/*.png", f"{FINAL}/kohya/val/mask/*.png"],
     ),
     "imagefolder": (
         [
-            f"{_FINAL}/imagefolder/{split}/{'masks/'[:n]}[!{'masks/'[n]}]*.png"
+            f"{FINAL}/imagefolder/{split}/{'masks/'[:n]}[!{'masks/'[n]}]*.png"
             for split in ("train", "validation")
             for n in range(len("masks/"))
         ],
-        [f"{_FINAL}/imagefolder/{split}/masks/*.png" for split in ("train", "validation")],
+        [f"{FINAL}/imagefolder/{split}/masks/*.png" for split in ("train", "validation")],
     ),
     "dreambooth": (
-        [f"{_FINAL}/dreambooth/instance/*.png", f"{_FINAL}/dreambooth/val/images/*.png"],
-        [f"{_FINAL}/dreambooth/masks/*.png", f"{_FINAL}/dreambooth/val/masks/*.png"],
+        [f"{FINAL}/dreambooth/instance/*.png", f"{FINAL}/dreambooth/val/images/*.png"],
+        [f"{FINAL}/dreambooth/masks/*.png", f"{FINAL}/dreambooth/val/masks/*.png"],
     ),
     **{
         name: (
-            [f"{_FINAL}/{name}/images/*.png", f"{_FINAL}/{name}/val/images/*.png"],
-            [f"{_FINAL}/{name}/masks/*.png", f"{_FINAL}/{name}/val/masks/*.png"],
+            [f"{FINAL}/{name}/images/*.png", f"{FINAL}/{name}/val/images/*.png"],
+            [f"{FINAL}/{name}/masks/*.png", f"{FINAL}/{name}/val/masks/*.png"],
         )
         for name in (
             *("aitoolkit", "simpletuner", "diffusionpipe", "musubi"),

@@ -12,8 +12,8 @@ from pathlib import Path, PurePath
 from ferrari.captions.overrides import PLACE as OVERRIDES_CSV
 from ferrari.common.foreign_files import is_desktop_file, is_leftover, is_trainer_file
 from ferrari.common.progress import Progress
-from ferrari.ledger.stages import FINAL
-from ferrari.verification.findings import PINNED_CSV, Findings, Layout
+from ferrari.ledger.stages import FINAL, PINNED_CSV, RAW
+from ferrari.verification.findings import Findings, Layout
 
 _PIECE = 1 << 20
 _CHUNK = 64  # files a task: small ones cost less than handing one over to a thread
@@ -169,4 +169,4 @@ def _is_trainers(layout: Layout, parts: Sequence[str]) -> bool:
 def pruned(layout: Layout, swept: Iterable[str]) -> set[str]:
     """Folders that the sweep of the whole dataset leaves out."""
     outside = {os.path.relpath(path, layout.dataset) for path in layout.not_ours}
-    return {*swept, *outside, "00_raw_videos", ".snakemake"}
+    return {*swept, *outside, RAW, ".snakemake"}

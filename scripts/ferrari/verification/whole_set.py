@@ -9,7 +9,7 @@ from ferrari.common.atomic_files import sha256_bytes
 from ferrari.ledger import tables as ledger_tables
 from ferrari.ledger.balance import summed
 from ferrari.ledger.columns import COLUMNS, FILE_COLUMNS, KEPT
-from ferrari.ledger.stages import ENVIRONMENTS_CSV, FINAL, FINAL_CSV, VIDEOS_CSV
+from ferrari.ledger.stages import ENVIRONMENTS, ENVIRONMENTS_CSV, FINAL, FINAL_CSV, VIDEOS_CSV
 from ferrari.packaging.base import Format
 from ferrari.packaging.caption_lists import captions_in
 from ferrari.packaging.registry import known_formats
@@ -71,7 +71,7 @@ class WholeSet:
         named = [{**row, "item": row["environment"]} for row in rows]
         listed: set[str] = set()
         self._read_again("environments", named, hasher, listed, ENVIRONMENTS_CSV)
-        sweep(self.layout, self.findings, "environments", listed)
+        sweep(self.layout, self.findings, ENVIRONMENTS, listed)
         if self.layout.clip_scenes:
             compare_pinned(self.tables, [row["video"] for row in rows])
 
