@@ -117,7 +117,7 @@ class _Stage:
         for line in lines:
             try:
                 frames.append(_Frame(line, self._read(line)))
-            except (image_files.ImageReadError, OSError) as error:
+            except image_files.ImageReadError as error:
                 frames.append(_Frame(line, None, str(error)))
         return frames
 
@@ -143,12 +143,8 @@ class _Stage:
                     yield row | {"detail": batch.remark}
 
     def _read(self, line: Mapping) -> np.ndarray:
-        data = (self.dataset / line["path"]).read_bytes()
-        if sha256_bytes(data) != line["sha256"]:
-            raise image_files.ImageReadError(
-                f"{line['path']} is not the file that stage 1 wrote (SHA-256 differs)"
-            )
-        return image_files.decode(data, line["path"])
+        path = line["path"]
+        return image_files.read_verified(self.dataset / path, line["sha256"], path)
 
     def _frame_rows(
         self, line: Mapping, frame: np.ndarray, detections: list[boxes.Detection]

@@ -135,7 +135,7 @@ class Stage:
         for line in lines:
             try:
                 crops.append(read_crop(self.dataset, line))
-            except (image_files.ImageReadError, OSError) as error:
+            except image_files.ImageReadError as error:
                 crops.append((line, str(error)))
         return crops
 
@@ -231,7 +231,6 @@ class Stage:
             data = file.read_bytes()
             path = refuse_frame(file.name, data, self.video, UNREADABLE_CROP, self.dataset)
             digest = sha256_bytes(data)
-        detail = detail.replace(f"{self.dataset}{os.sep}", "")
         return self._row(
             line["item"],
             QUARANTINED,
@@ -255,13 +254,9 @@ class Stage:
 def read_crop(dataset: Path, line: Mapping[str, str]) -> Crop:
     """A crop's bytes, its RGB pixels and its subject's box in its own pixels.
 
-    Raises ImageReadError or OSError if the file cannot be read or is not what its row says.
+    Raises ImageReadError if the file cannot be read or is not what its row says.
     """
-    data = (dataset / line["path"]).read_bytes()
-    if sha256_bytes(data) != line["sha256"]:
-        raise image_files.ImageReadError(
-            f"{line['path']} is not the file that stage 2 wrote (SHA-256 differs)"
-        )
+    data = image_files.verified_bytes(dataset / line["path"], line["sha256"], line["path"])
     image = image_files.decode(data, name=line["path"])
     if image.ndim != 3 or image.shape[2] != 3:
         raise image_files.ImageReadError(f"{line['path']} is no RGB image: shape {image.shape}")

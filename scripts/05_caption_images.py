@@ -196,12 +196,11 @@ def model_describer(
         @functools.cache
         def describe(crop: str) -> tuple[str, list[str]] | Failure:
             line = cutouts[crop]
+            path = line["path"]
             try:
-                cutout_rgba = image_files.read_verified(dataset / line["path"], line["sha256"])
-            except image_files.ImageReadError:  # its message has the dataset's own place in it
-                return Failure(
-                    UNREADABLE_IMAGE, f"{line['path']} is not the file that stage 3 wrote"
-                )
+                cutout_rgba = image_files.read_verified(dataset / path, line["sha256"], path)
+            except image_files.ImageReadError as error:
+                return Failure(UNREADABLE_IMAGE, str(error))
             (said,), _ = halving(model.run, [composite_on_grey(cutout_rgba)], "cut-outs")
             if isinstance(said, Failure):
                 return said

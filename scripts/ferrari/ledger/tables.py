@@ -13,9 +13,8 @@ import io
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 
-from ferrari.common.atomic_files import clear_leftovers, naming, write_text
+from ferrari.common.atomic_files import write_text, written_beside
 from ferrari.ledger import csv_cells, reasons
 from ferrari.ledger.columns import COLUMNS, FILE_COLUMNS, KEPT, OUTCOMES
 
@@ -144,28 +143,20 @@ def streamed_table(path: str | os.PathLike, stage: str) -> Iterator[Callable[[Ro
     hold. The table is there only if the block ends without an error. Raises LedgerError for a
     reason that is not the stage's.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    clear_leftovers(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with (
-            naming(path),
-            open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream,
-        ):
-            writer = csv_cells.Writer(stream)
-            writer.write(COLUMNS[stage])
+    with (
+        written_beside(path) as temporary,
+        open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream,
+    ):
+        writer = csv_cells.Writer(stream)
+        writer.write(COLUMNS[stage])
 
-            def write(line: Row) -> None:
-                check_verdict(stage, line)
-                writer.write(_in_order(line, COLUMNS[stage]))
+        def write(line: Row) -> None:
+            check_verdict(stage, line)
+            writer.write(_in_order(line, COLUMNS[stage]))
 
-            yield write
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield write
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ferrari.common.atomic_files import clear_leftovers, naming
+from ferrari.common.atomic_files import written_beside
 from ferrari.ledger import tables
 from ferrari.ledger.columns import CORE, EXACT, FLAG, KINDS, REAL, TEXT, WHOLE
 from ferrari.ledger.item_ids import clip_of
@@ -35,22 +35,18 @@ def write_parquet(path: str | os.PathLike, sources: Iterable[Source]) -> int:
     no UTF-8 are spelled out (`\\udcff`). Raises LedgerError for a cell that is no number in a
     column of numbers.
     """
-    path, sources = Path(path), list(sources)
+    sources = list(sources)
     columns = _columns(sources)
     schema = pa.schema([(name, _type(name)) for name in columns])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    clear_leftovers(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     count = 0
-    try:
-        with naming(path), pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-            for rows in _groups(_rows(sources)):
-                arrays = [_array(name, rows) for name in columns]
-                writer.write_table(pa.Table.from_arrays(arrays, schema=schema), row_group_size=ROWS)
-                count += len(rows)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        written_beside(path) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
+    ):
+        for rows in _groups(_rows(sources)):
+            arrays = [_array(name, rows) for name in columns]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema), row_group_size=ROWS)
+            count += len(rows)
     return count
 
 
