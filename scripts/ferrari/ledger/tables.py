@@ -15,13 +15,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ferrari.common.atomic_files import write_text, written_beside
+from ferrari.common.errors import FerrariError
 from ferrari.ledger import csv_cells, reasons
 from ferrari.ledger.columns import COLUMNS, FILE_COLUMNS, KEPT, OUTCOMES
 
 Row = dict[str, object]
 
 
-class LedgerError(ValueError):
+class LedgerError(FerrariError, ValueError):
     """A table is not what the ledger promises: a missing column, an unknown outcome, a lost row."""
 
 
@@ -52,7 +53,9 @@ def check_verdict(stage: str, line: Mapping[str, object]) -> None:
         )
 
 
-def write_table(path: str | os.PathLike, columns: Iterable[str], rows: Iterable[Row]) -> None:
+def write_table(
+    path: str | os.PathLike, columns: Iterable[str], rows: Iterable[Mapping[str, object]]
+) -> None:
     """Write rows as CSV, guarded and atomically; None and NaN are empty cells, booleans 0 and 1."""
     columns = list(columns)
     buffer = io.StringIO()
@@ -63,7 +66,7 @@ def write_table(path: str | os.PathLike, columns: Iterable[str], rows: Iterable[
     write_text(path, buffer.getvalue())
 
 
-def _in_order(line: Row, columns: Sequence[str]) -> list[object]:
+def _in_order(line: Mapping[str, object], columns: Sequence[str]) -> list[object]:
     if len(line) != len(columns):
         raise LedgerError(f"a row has the columns {sorted(line)}, the table {sorted(columns)}")
     return [line[name] for name in columns]
