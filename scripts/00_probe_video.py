@@ -1,19 +1,19 @@
 """Stage 0: is this raw file a video that can be used? One row, one verdict, never a traceback.
 
 The file is looked at in a child process with limits (see `ferrari.processes.limited_call`); what it
-is refused for is listed in `ferrari.video.clip_verdicts.VERDICTS`. A refused file is copied, or
+is refused for is listed in `ferrari.ledger.reasons`. A refused file is copied, or
 linked where the file system can, to `bad_videos/<VERDICT>/`, with a line in the table that says
 why.
 """
 
 from ferrari.ledger import tables
 from ferrari.ledger.columns import KEPT, QUARANTINED
+from ferrari.ledger.reasons import LOW_RESOLUTION, OK, TOO_LARGE, UNREADABLE, of_stage
 from ferrari.ledger.refused_files import clear_video, refuse_video
 from ferrari.processes.failures import Failure
 from ferrari.processes.limited_call import run_limited
 from ferrari.provenance.table_stamps import seal
 from ferrari.video import probing, raw_files
-from ferrari.video.clip_verdicts import OF_STAGE_0, OK, TOO_LARGE
 from ferrari.video.containers import is_too_large
 
 
@@ -28,7 +28,7 @@ def probe_video(
     look, digest, size = _read_and_look(raw, settings)
     look, value, threshold = _apply_bounds(look, settings)
     fine = look.verdict == OK
-    clear_video(video, OF_STAGE_0, dataset)
+    clear_video(video, of_stage("probe"), dataset)
     refused_path = "" if fine else refuse_video(raw, file, look.verdict, dataset)
     row = tables.row(
         "probe",
@@ -55,7 +55,7 @@ def _read_and_look(raw: str, settings: dict) -> tuple[probing.Look, str, int | s
         look = _look_limited(raw, settings)
         read.check_still(raw)
     except raw_files.NoFileError as error:
-        return probing.Look("UNREADABLE", f"the file {error}"), "", ""
+        return probing.Look(UNREADABLE, f"the file {error}"), "", ""
     return look, read.sha256, read.size
 
 
@@ -86,7 +86,7 @@ def _apply_bounds(look: probing.Look, settings: dict) -> tuple[probing.Look, obj
     short = min(width, height)
     if short < bound:
         why = f"its short side is {short} px as shown; probe.min_short_side is {bound}"
-        return probing.Look("LOW_RESOLUTION", why, look.facts), short, bound
+        return probing.Look(LOW_RESOLUTION, why, look.facts), short, bound
     return look, short, bound
 
 

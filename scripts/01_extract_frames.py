@@ -14,18 +14,16 @@ from pathlib import Path
 from ferrari.common.atomic_files import whole_folder
 from ferrari.ledger import tables
 from ferrari.ledger.columns import KEPT, QUARANTINED
+from ferrari.ledger.reasons import EXTRACTOR_REJECTED, NO_CLEAN_FRAME, NO_DECODER
 from ferrari.ledger.refused_files import clear_frames, clear_video, refuse_video
 from ferrari.ledger.spooled_rows import Spool
 from ferrari.processes.failures import Failure
 from ferrari.processes.limited_call import run_limited
 from ferrari.provenance.table_stamps import seal
 from ferrari.video import raw_files
-from ferrari.video.clip_verdicts import REJECTED
 from ferrari.video.decoding.base import Decoder, DecoderUnavailableError
 from ferrari.video.decoding.registry import candidates
 from ferrari.video.extraction import QUARANTINE_REASONS, Extraction, extract, forget
-
-NO_DECODER = "NO_DECODER"  # no decoder that the setting allows takes the clip
 
 
 def extract_video(
@@ -48,7 +46,7 @@ def extract_video(
     folder = Path(out_csv).with_suffix("")
     probed = tables.read_stage(probe_csv, "probe")[0]
     clear_frames(video, QUARANTINE_REASONS, dataset)
-    clear_video(video, (REJECTED,), dataset)
+    clear_video(video, (EXTRACTOR_REJECTED,), dataset)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with Spool(folder.parent) as spool:
         rejection: list[tables.Row] = []
@@ -172,16 +170,16 @@ def _rejection(
     elif result.kept:
         return []
     else:
-        value, decoder = "NO_CLEAN_FRAME", result.decoder
+        value, decoder = NO_CLEAN_FRAME, result.decoder
         first = f"; first error: {result.first_error}" if result.first_error else ""
         detail = f"{result.frames} frames decoded, {result.errors} errors{first}"
-    path = refuse_video(raw, probed["file"], REJECTED, dataset)
+    path = refuse_video(raw, probed["file"], EXTRACTOR_REJECTED, dataset)
     rejection = tables.row(
         "extract",
         item=probed["item"],
         parent=probed["item"],
         outcome=QUARANTINED,
-        reason=REJECTED,
+        reason=EXTRACTOR_REJECTED,
         value=value,
         path=path,
         sha256=probed["sha256"],

@@ -19,6 +19,14 @@ from ferrari.common.progress import Progress
 from ferrari.images import boxes, image_files
 from ferrari.ledger import item_ids, tables
 from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
+from ferrari.ledger.reasons import (
+    MODEL_FAILURES,
+    NO_SUBJECT,
+    NOT_TARGET,
+    OK,
+    TOO_SMALL,
+    UNREADABLE_FRAME,
+)
 from ferrari.ledger.refused_files import clear_frames, refuse_frame
 from ferrari.networks import detectors, weight_files
 from ferrari.processes import isolated_model
@@ -29,8 +37,6 @@ from ferrari.provenance.table_stamps import seal
 
 #: What this stage looks at in a frame's row: a frame is searched again when one of these changes.
 READS = ("item", "path", "sha256", "width", "height")
-NO_SUBJECT, NOT_TARGET, TOO_SMALL = "NO_SUBJECT", "NOT_TARGET", "TOO_SMALL"
-UNREADABLE = "UNREADABLE_FRAME"
 
 
 def crop_video(
@@ -58,8 +64,8 @@ def crop_video(
     folder = Path(out_csv).with_suffix("")
     with whole_folder(folder) as scratch:
         rows: dict[str, list[tables.Row]] = earlier.take_all(digests, scratch)
-        clear_frames(video, (UNREADABLE,), dataset, keep=refused_files(rows))
-        clear_frames(video, isolated_model.REASONS, dataset, ".webp", refused_files(rows))
+        clear_frames(video, (UNREADABLE_FRAME,), dataset, keep=refused_files(rows))
+        clear_frames(video, MODEL_FAILURES, dataset, ".webp", refused_files(rows))
         left = [line for line in lines if line["item"] not in rows]
         if left:
             load = detectors.loader(settings, weights, mask_settings, threads, cache)
@@ -111,7 +117,7 @@ class _Stage:
         for line in lines:
             try:
                 frames.append(_Frame(line, self._read(line)))
-            except (image_files.ImageReadError, OSError) as error:
+            except image_files.ImageReadError as error:
                 frames.append(_Frame(line, None, str(error)))
         return frames
 
@@ -128,7 +134,7 @@ class _Stage:
         self.about = batch.about
         for frame in batch.frames:
             if frame.frame_rgb is None:
-                yield self._refused(frame.line, None, UNREADABLE, frame.fault)
+                yield self._refused(frame.line, None, UNREADABLE_FRAME, frame.fault)
             elif isinstance(frame.found, Failure):
                 reason, detail = frame.found.reason, frame.found.detail
                 yield self._refused(frame.line, frame.frame_rgb, reason, detail)
@@ -137,12 +143,8 @@ class _Stage:
                     yield row | {"detail": batch.remark}
 
     def _read(self, line: Mapping) -> np.ndarray:
-        data = (self.dataset / line["path"]).read_bytes()
-        if sha256_bytes(data) != line["sha256"]:
-            raise image_files.ImageReadError(
-                f"{line['path']} is not the file that stage 1 wrote (SHA-256 differs)"
-            )
-        return image_files.decode(data, line["path"])
+        path = line["path"]
+        return image_files.read_verified(self.dataset / path, line["sha256"], path)
 
     def _frame_rows(
         self, line: Mapping, frame: np.ndarray, detections: list[boxes.Detection]
@@ -200,7 +202,7 @@ class _Stage:
         path = self.scratch / f"{item}.png"
         digest = image_files.write_checked(path, image_files.encode_png(crop), crop.shape)
         where = (self.folder / path.name).relative_to(self.dataset).as_posix()
-        judged |= {"outcome": KEPT, "reason": "OK", "path": where, "sha256": digest}
+        judged |= {"outcome": KEPT, "reason": OK, "path": where, "sha256": digest}
         return judged
 
     def _refused(

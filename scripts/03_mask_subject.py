@@ -21,9 +21,17 @@ from ferrari.curation import embeddings
 from ferrari.images import boxes, image_files
 from ferrari.ledger import tables
 from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
+from ferrari.ledger.reasons import (
+    EMPTY_MASK,
+    FULL_MASK,
+    MODEL_FAILURES,
+    SUBJECT_CLASS_ABSENT,
+    UNREADABLE_CROP,
+)
 from ferrari.ledger.refused_files import clear_frames, refuse_frame
+from ferrari.ledger.stages import FOLDERS
 from ferrari.matting import cutouts
-from ferrari.matting.cutouts import EMPTY, FULL, CutOut
+from ferrari.matting.cutouts import CutOut
 from ferrari.networks import weight_files
 from ferrari.processes import isolated_model
 from ferrari.processes.batching import halving, in_flight
@@ -33,8 +41,7 @@ from ferrari.provenance.table_stamps import seal
 
 #: What this stage looks at in a crop's row: a crop is masked again when one of these changes.
 READS = ("item", "path", "sha256", "x1", "y1", "x2", "y2", "crop_x1", "crop_y1")
-ABSENT, UNREADABLE = "SUBJECT_CLASS_ABSENT", "UNREADABLE_CROP"
-REASONS = (EMPTY, FULL, ABSENT, UNREADABLE)
+REASONS = (EMPTY_MASK, FULL_MASK, SUBJECT_CLASS_ABSENT, UNREADABLE_CROP)
 
 
 @dataclass
@@ -80,7 +87,7 @@ def mask_video(
     with whole_folder(out_csv.with_suffix("")) as scratch:
         rows: dict[str, list[tables.Row]] = earlier.take_all(digests, scratch)
         clear_frames(video, REASONS, dataset, keep=refused_files(rows))
-        clear_frames(video, isolated_model.REASONS, dataset, ".png", refused_files(rows))
+        clear_frames(video, MODEL_FAILURES, dataset, ".png", refused_files(rows))
         crops = [line for line in lines if line["item"] not in rows]
         if crops:
             paths = [weights] if isinstance(weights, str | os.PathLike) else list(weights)
@@ -128,7 +135,7 @@ class Stage:
         for line in lines:
             try:
                 crops.append(read_crop(self.dataset, line))
-            except (image_files.ImageReadError, OSError) as error:
+            except image_files.ImageReadError as error:
                 crops.append((line, str(error)))
         return crops
 
@@ -157,14 +164,14 @@ class Stage:
         if result.absent:
             return self._refused(
                 crop,
-                ABSENT,
+                SUBJECT_CLASS_ABSENT,
                 outcome=DROPPED,
                 value=round(result.absent.score, 6),
                 threshold=result.absent.threshold,
                 detail=f"best tag: {result.absent.tag}",
             )
         if result.fault:
-            bound = self.settings["min_subject" if result.fault == EMPTY else "max_subject"]
+            bound = self.settings["min_subject" if result.fault == EMPTY_MASK else "max_subject"]
             share = round(result.share, 6)
             return self._refused(crop, result.fault, value=share, threshold=bound)
         return self._kept(crop, result)
@@ -174,12 +181,14 @@ class Stage:
         box = boxes.subject_box(alpha_u8)
         if box is None:  # the refinement found nothing where the net had seen something
             share = round(float(alpha_u8.mean()) / 255, 6)
-            return self._refused(crop, EMPTY, value=share, threshold=self.settings["min_subject"])
+            return self._refused(
+                crop, EMPTY_MASK, value=share, threshold=self.settings["min_subject"]
+            )
         name = f"{crop.item}.png"
         digest = image_files.write_checked(
             self.scratch / name, image_files.encode_png(rgba), rgba.shape
         )
-        folder = f"03_masked_subjects/{self.video}"
+        folder = f"{FOLDERS['mask']}/{self.video}"
         return self._row(
             crop.item,
             KEPT,
@@ -220,13 +229,12 @@ class Stage:
         path = digest = ""
         if file.is_file():
             data = file.read_bytes()
-            path = refuse_frame(file.name, data, self.video, UNREADABLE, self.dataset)
+            path = refuse_frame(file.name, data, self.video, UNREADABLE_CROP, self.dataset)
             digest = sha256_bytes(data)
-        detail = detail.replace(f"{self.dataset}{os.sep}", "")
         return self._row(
             line["item"],
             QUARANTINED,
-            reason=UNREADABLE,
+            reason=UNREADABLE_CROP,
             path=path,
             sha256=digest,
             detail=detail,
@@ -246,13 +254,9 @@ class Stage:
 def read_crop(dataset: Path, line: Mapping[str, str]) -> Crop:
     """A crop's bytes, its RGB pixels and its subject's box in its own pixels.
 
-    Raises ImageReadError or OSError if the file cannot be read or is not what its row says.
+    Raises ImageReadError if the file cannot be read or is not what its row says.
     """
-    data = (dataset / line["path"]).read_bytes()
-    if sha256_bytes(data) != line["sha256"]:
-        raise image_files.ImageReadError(
-            f"{line['path']} is not the file that stage 2 wrote (SHA-256 differs)"
-        )
+    data = image_files.verified_bytes(dataset / line["path"], line["sha256"], line["path"])
     image = image_files.decode(data, name=line["path"])
     if image.ndim != 3 or image.shape[2] != 3:
         raise image_files.ImageReadError(f"{line['path']} is no RGB image: shape {image.shape}")

@@ -1,7 +1,7 @@
 """Draw the bank of scenes for blurred backgrounds: one plate a pinned clip, or a user's picture.
 
 Reads the probe, frame and crop tables of the pinned clips; writes `environments/<id>.png` beside
-`environments.csv` (columns: ferrari.backgrounds.scene_bank.COLUMNS). A clip without a usable scene
+`environments.csv` (columns: ferrari.ledger.columns). A clip without a usable scene
 is a row with its reason: NO_FRAME, NO_TRUSTED_FRAME, SCENE_HIDDEN, UNREADABLE_FRAME; a file of the
 user's folder that is no picture is UNREADABLE_PICTURE, one that unpacks to too much TOO_LARGE.
 """
@@ -14,8 +14,16 @@ from ferrari.backgrounds import scene_bank
 from ferrari.common.atomic_files import whole_folder
 from ferrari.common.progress import LOGGER, Progress
 from ferrari.images import image_files
-from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
-from ferrari.ledger.tables import Row, kept, read_stage, write_table
+from ferrari.ledger.columns import COLUMNS, DROPPED, KEPT, QUARANTINED
+from ferrari.ledger.reasons import (
+    NO_FRAME,
+    NO_TRUSTED_FRAME,
+    SCENE_HIDDEN,
+    TOO_LARGE,
+    UNREADABLE_FRAME,
+    UNREADABLE_PICTURE,
+)
+from ferrari.ledger.tables import Row, check_verdict, kept, read_stage, write_table
 
 _TRIES = 3  # frames of a clip that may turn out unreadable before the clip is given up
 
@@ -39,10 +47,11 @@ def draw_environments(
     place = Path(os.path.relpath(out_csv.with_suffix(""), dataset))
     raw = {Path(path).stem: read_stage(path, "probe")[0]["sha256"] for path in probe_csvs}
     for line in rows:
+        check_verdict("environments", line)
         line["raw_sha256"] = raw.get(str(line["video"]), "")
         if line["path"]:
             line["path"] = (place / line["path"]).as_posix()
-    write_table(out_csv, scene_bank.COLUMNS, rows)
+    write_table(out_csv, COLUMNS["environments"], rows)
     LOGGER.info("environments: %d of %d usable", len(kept(rows)), len(rows))
 
 
@@ -64,14 +73,14 @@ def _from_clips(frames_csvs, crops_csvs, dataset: Path, scratch: Path) -> list[R
 def _clip_row(video: str, frames: list, boxes: dict, dataset: Path, scratch: Path) -> Row:
     """Make the plate of one clip, from the best frame that can be read."""
     if not frames:
-        return _row(video, video, DROPPED, reason="NO_FRAME")
+        return _row(video, video, DROPPED, reason=NO_FRAME)
     ranked = scene_bank.best_frames(frames, boxes)
     if not ranked:
-        return _row(video, video, DROPPED, reason="NO_TRUSTED_FRAME")
+        return _row(video, video, DROPPED, reason=NO_TRUSTED_FRAME)
     share, _ = ranked[0]
     measured = {"value": round(share, 4), "threshold": scene_bank.MIN_SCENE}
     if share < scene_bank.MIN_SCENE:
-        return _row(video, video, DROPPED, reason="SCENE_HIDDEN", **measured)
+        return _row(video, video, DROPPED, reason=SCENE_HIDDEN, **measured)
     faults = []
     for share, line in ranked[:_TRIES]:
         if share < scene_bank.MIN_SCENE:
@@ -93,9 +102,7 @@ def _clip_row(video: str, frames: list, boxes: dict, dataset: Path, scratch: Pat
             detail=f"frame {line['item']}",
         )
     LOGGER.warning("%s: %s", video, "; ".join(faults))
-    return _row(
-        video, video, QUARANTINED, reason="UNREADABLE_FRAME", detail=f"{len(faults)} frames"
-    )
+    return _row(video, video, QUARANTINED, reason=UNREADABLE_FRAME, detail=f"{len(faults)} frames")
 
 
 def _from_folder(folder: Path, scratch: Path) -> list[Row]:
@@ -108,10 +115,10 @@ def _from_folder(folder: Path, scratch: Path) -> list[Row]:
         except scene_bank.PictureTooLargeError as error:
             most = scene_bank.MAX_PICTURE_PIXELS / 1e6
             measured = {"value": error.megapixels, "threshold": most, "detail": relative}
-            row = _row(name, "", QUARANTINED, reason="TOO_LARGE", **measured)
+            row = _row(name, "", QUARANTINED, reason=TOO_LARGE, **measured)
         except image_files.ImageReadError as error:
             LOGGER.warning("%s: %s", relative, error)
-            row = _row(name, "", QUARANTINED, reason="UNREADABLE_PICTURE", detail=relative)
+            row = _row(name, "", QUARANTINED, reason=UNREADABLE_PICTURE, detail=relative)
         else:
             row = _row(name, "", KEPT, **_write(scratch, name, picture), detail=relative)
         rows.append(row)
@@ -126,7 +133,7 @@ def _write(scratch: Path, name: str, picture) -> dict[str, str]:
 
 
 def _row(environment: str, video: str, outcome: str, **fields: object) -> Row:
-    blank = dict.fromkeys(scene_bank.COLUMNS, "")
+    blank = dict.fromkeys(COLUMNS["environments"], "")
     return {**blank, "environment": environment, "video": video, "outcome": outcome, **fields}
 
 

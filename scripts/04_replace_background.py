@@ -23,6 +23,8 @@ from ferrari.common.progress import LOGGER, Progress
 from ferrari.images import image_files
 from ferrari.ledger.columns import KEPT, QUARANTINED
 from ferrari.ledger.item_ids import variant_item
+from ferrari.ledger.reasons import UNREADABLE_CUTOUT
+from ferrari.ledger.stages import ENVIRONMENTS_CSV
 from ferrari.ledger.tables import Row, kept, read_stage, read_table, row, write_stage
 from ferrari.provenance.reuse import NOTHING, Earlier, item_digest, narrowed
 from ferrari.provenance.table_stamps import seal
@@ -110,7 +112,7 @@ def _scene_loader(dataset: Path, scenes: Mapping[str, Mapping]) -> Callable[[str
         except image_files.ImageReadError as error:
             raise image_files.ImageReadError(
                 f"the scene {environment} of the bank is damaged: {error}; delete the bank's "
-                "table (environments.csv), and the next run draws it anew"
+                f"table ({ENVIRONMENTS_CSV}), and the next run draws it anew"
             ) from error
 
     return load
@@ -131,7 +133,7 @@ def _variants(
     except image_files.ImageReadError as error:
         LOGGER.warning("%s", error)
         for recipe in drawn:
-            yield _row(line["item"], recipe, QUARANTINED, reason="UNREADABLE_CUTOUT")
+            yield _row(line["item"], recipe, QUARANTINED, reason=UNREADABLE_CUTOUT)
         return
     cut = compositing.cut_sides(cutout_rgba[..., 3], frame_sides(crops[line["item"]]))
     for recipe in drawn:

@@ -38,8 +38,9 @@ from ferrari.captions.overrides import Override, of_clip
 from ferrari.common.progress import Progress
 from ferrari.common.seeds import ranked
 from ferrari.images import image_files
-from ferrari.images.image_and_mask import CAPTION_INVALID, OVERRIDE_INVALID, UNREADABLE, file_fault
+from ferrari.images.image_and_mask import file_fault
 from ferrari.ledger.columns import KEPT, QUARANTINED
+from ferrari.ledger.reasons import CAPTION_INVALID, OVERRIDE_INVALID, UNREADABLE_IMAGE
 from ferrari.ledger.tables import LedgerError, Row, iter_stage, kept, read_stage, row, write_stage
 from ferrari.processes.batching import halving
 from ferrari.processes.failures import Failure
@@ -195,10 +196,11 @@ def model_describer(
         @functools.cache
         def describe(crop: str) -> tuple[str, list[str]] | Failure:
             line = cutouts[crop]
+            path = line["path"]
             try:
-                cutout_rgba = image_files.read_verified(dataset / line["path"], line["sha256"])
-            except image_files.ImageReadError:  # its message has the dataset's own place in it
-                return Failure(UNREADABLE, f"{line['path']} is not the file that stage 3 wrote")
+                cutout_rgba = image_files.read_verified(dataset / path, line["sha256"], path)
+            except image_files.ImageReadError as error:
+                return Failure(UNREADABLE_IMAGE, str(error))
             (said,), _ = halving(model.run, [composite_on_grey(cutout_rgba)], "cut-outs")
             if isinstance(said, Failure):
                 return said

@@ -14,11 +14,9 @@ from pathlib import Path
 from ferrari.curation.selection_plan import CutOut, Plan, light_of, make
 from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
 from ferrari.ledger.item_ids import parse
+from ferrari.ledger.reasons import DUPLICATE_IMAGE, DUPLICATE_VIDEO, UNREADABLE_IMAGE
 from ferrari.ledger.tables import LedgerError, Row, iter_stage, kept, read_table, row, sorted_table
-from ferrari.video.clip_verdicts import DUPLICATE
 
-DUPLICATE_IMAGE = "DUPLICATE_IMAGE"
-UNREADABLE = "UNREADABLE_IMAGE"
 CARRIED = (
     *("path", "sha256", "caption", "framing", "facing", "background", "kind"),
     *("mask_path", "mask_sha256", "width", "height"),
@@ -89,9 +87,9 @@ class Candidates:
 
     def _refusal(self, video: str, line: Mapping[str, str]) -> Verdict:
         if self.repeats.get(video):
-            return {"outcome": DROPPED, "reason": DUPLICATE, "value": self.repeats[video]}
+            return {"outcome": DROPPED, "reason": DUPLICATE_VIDEO, "value": self.repeats[video]}
         if not (self.dataset / line["path"]).is_file():
-            return {"outcome": QUARANTINED, "reason": UNREADABLE, "value": "the file is gone"}
+            return {"outcome": QUARANTINED, "reason": UNREADABLE_IMAGE, "value": "the file is gone"}
         if same := self._seen.get(bytes.fromhex(line["sha256"])):
             return {"outcome": DROPPED, "reason": DUPLICATE_IMAGE, "value": same}
         return {}

@@ -12,12 +12,14 @@ from pathlib import Path
 import pandas as pd
 
 from ferrari.ledger.item_ids import find_videos
+from ferrari.ledger.reasons import OK, UNREADABLE
+from ferrari.ledger.refused_files import BAD_VIDEOS
 from ferrari.qc import stage_tables
 from ferrari.reports import checks, page
 from ferrari.reports.checks import FAIL, PASS, WARN, Check, none_of
-from ferrari.video.clip_verdicts import OK, VERDICTS
+from ferrari.video.clip_verdicts import VERDICTS
 
-_NOT_COPIED = frozenset({"UNREADABLE"})  # there is nothing that could be copied
+_NOT_COPIED = frozenset({UNREADABLE})  # there is nothing that could be copied
 _METADATA = (
     *("bytes", "container", "codec", "pix_fmt", "width", "height", "sar", "rotation", "fps"),
     *("duration_s", "declared_duration_s", "frames", "bitrate_kbps", "vfr", "largest_gap_s"),
@@ -103,7 +105,7 @@ def copy_checks(videos: pd.DataFrame, dataset: Path) -> list[Check]:
     missing, partial = [], []
     for row in refused.to_dict("records"):
         path = dataset / row["path"] if row["path"] else None
-        if not str(row["path"]).startswith(f"bad_videos/{row['verdict']}/") or not path.is_file():
+        if not str(row["path"]).startswith(f"{BAD_VIDEOS}/{row['verdict']}/") or not path.is_file():
             missing.append(row["video"])
         elif row["bytes"] == row["bytes"] and path.stat().st_size != int(row["bytes"]):
             partial.append(row["video"])

@@ -10,15 +10,13 @@ import pandas as pd
 from ferrari.common.atomic_files import write_text
 from ferrari.common.visible_text import shown
 from ferrari.ledger import tables
+from ferrari.ledger.reason_words import advice, sentence
+from ferrari.ledger.reasons import OK
+from ferrari.qc.stage_tables import NUMERIC
 from ferrari.reports import charts, checks, page
-from ferrari.video.clip_verdicts import OK
 
 NAME = "qc0_failed_video_diagnostics"
-_FIGURES = (
-    *("considered", "kept", "dropped", "quarantined", "frames_extracted", "value", "threshold"),
-    *("bytes", "width", "height", "rotation", "fps", "duration_s", "declared_duration_s"),
-    *("frames", "bitrate_kbps", "largest_gap_s"),
-)
+_COUNTS = ("considered", "kept", "dropped", "quarantined", "frames_extracted")
 
 
 def build_qc0_page(*, checks_csv: str, videos_csv: str, out_html: str) -> None:
@@ -47,7 +45,7 @@ def read_videos(videos_csv: str) -> pd.DataFrame:
         for line in tables.read_table(videos_csv)
     ]
     videos = pd.DataFrame(lines, columns=columns, dtype="str")
-    for name in _FIGURES:
+    for name in [name for name in columns if name in NUMERIC or name in _COUNTS]:
         videos[name] = pd.to_numeric(videos[name], errors="coerce")
     return videos
 
@@ -112,8 +110,12 @@ def pictures(videos: pd.DataFrame) -> list[charts.Chart]:
 
 
 def refused_table(refused: pd.DataFrame) -> page.Table:
-    """Refused files with their reasons."""
-    columns = ["file", "verdict", "detail", "value", "threshold", "path", "video"]
+    """Refused files with their reasons, what these mean, and what to do."""
+    refused = refused.assign(
+        meaning=refused["verdict"].map(sentence), what_to_do=refused["verdict"].map(advice)
+    )
+    columns = ["file", "verdict", "meaning", "what_to_do", "detail", "value", "threshold", "path"]
+    columns.append("video")
     rows = refused.sort_values(["verdict", "video"], kind="stable")[columns]
     note = "Each with its verdict, and the place of its copy below the dataset."
     return page.Table("Refused files", note, rows)

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from ferrari.ledger import tables
 from ferrari.ledger.columns import COLUMNS
+from ferrari.ledger.reasons import DUPLICATE_VIDEO, EXTRACTOR_REJECTED
 from ferrari.ledger.refused_files import BAD_VIDEOS, refuse_video
-from ferrari.video.clip_verdicts import DUPLICATE, REJECTED, final_verdicts
+from ferrari.video.clip_verdicts import final_verdicts
 
 
 def list_videos(
@@ -28,17 +29,17 @@ def list_videos(
     probes = [row for path in probe_csvs for row in tables.read_stage(path, "probe")]
     rejections = _rejections(frames_csvs)
     verdicts = final_verdicts(probes, rejections)
-    shutil.rmtree(Path(dataset) / BAD_VIDEOS / DUPLICATE, ignore_errors=True)
+    shutil.rmtree(Path(dataset) / BAD_VIDEOS / DUPLICATE_VIDEO, ignore_errors=True)
     rows: list[tables.Row] = []
     for probe in sorted(probes, key=lambda row: row["item"]):
         end = verdicts[probe["item"]]
         row: tables.Row = {**probe, "verdict": end.verdict, "duplicate_of": end.duplicate_of}
         row["detail"] = end.detail
-        if end.verdict == REJECTED:
+        if end.verdict == EXTRACTOR_REJECTED:
             row["path"] = rejections[probe["item"]]["path"]
-        if end.verdict == DUPLICATE:
+        if end.verdict == DUPLICATE_VIDEO:
             raw = os.path.join(raw_folder, probe["file"])
-            row["path"] = refuse_video(raw, probe["file"], DUPLICATE, dataset)
+            row["path"] = refuse_video(raw, probe["file"], DUPLICATE_VIDEO, dataset)
         rows.append(row)
     tables.write_table(out_csv, COLUMNS["videos"], rows)
 
@@ -48,7 +49,7 @@ def _rejections(frames_csvs: Iterable[str]) -> dict[str, dict[str, str]]:
     found = {}
     for path in frames_csvs:
         first = next(iter(tables.read_stage(path, "extract")), None)
-        if first and first["reason"] == REJECTED:
+        if first and first["reason"] == EXTRACTOR_REJECTED:
             found[first["parent"]] = first
     return found
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ferrari.ledger.stages import FOLDERS
 from ferrari.qc import background_leak, leak_checks, reopened_images, stage_checks, stage_tables
 from ferrari.qc.reopened_images import Opened
 from ferrari.reports import charts, thumbnails
@@ -20,7 +21,7 @@ from ferrari.reports.checks import WARN, Check, none_of
 from ferrari.reports.page import Report, publish
 
 NAME = "qc6_augmentation_summary"
-FOLDER, CROPS, MASKS = "04_augmented", "02_yolo_crops", "mask"
+FOLDER, CROPS, MASKS = FOLDERS["augment"], FOLDERS["crop"], "mask"
 SAMPLES = 16
 MAX_SCENE_SHARE = 0.02  # see QC5
 CONFIDENCE = 0.999  # of the interval around a share asked for, where images are few

@@ -10,14 +10,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ferrari.ledger.reasons import DUPLICATE_FRAME, LOST_SPAN, MAX_FRAMES, OK
+from ferrari.ledger.refused_files import BAD_FRAMES
+from ferrari.ledger.stages import FOLDERS
 from ferrari.qc import reopened_images, stage_checks, stage_tables
 from ferrari.reports import charts, thumbnails
 from ferrari.reports.checks import FAIL, PASS, WARN, Check, none_of
 from ferrari.reports.page import Report, publish
 
 NAME = "qc3_extraction_summary"
-FOLDER = "01_extracted_frames"
-DUPLICATE, MAX_FRAMES, LOST = "DUPLICATE_FRAME", "MAX_FRAMES", "LOST_SPAN"
+FOLDER = FOLDERS["extract"]
 FPS_TOLERANCE = 0.1  # share of the expected samples, on top of two samples at the ends
 SAMPLES = 12
 
@@ -52,7 +54,7 @@ def report_frames(
         *stage_checks.ledger_checks("extract", rows, probe),
     ]
     refused = stage_tables.refused(rows)
-    pictured = refused[refused["path"].str.startswith("bad_frames/")]
+    pictured = refused[refused["path"].str.startswith(f"{BAD_FRAMES}/")]
     publish(
         Report(
             name=NAME,
@@ -88,20 +90,20 @@ def per_clip(
 ) -> pd.DataFrame:
     """Counts, samples against those expected, duplicates, sharpness, loss, decoder of each clip."""
     table = stage_tables.per_video(rows, ids).set_index("video")
-    samples = rows[rows["time_s"].notna() & ~rows["reason"].isin([MAX_FRAMES, LOST])]
+    samples = rows[rows["time_s"].notna() & ~rows["reason"].isin([MAX_FRAMES, LOST_SPAN])]
     by_video = samples.groupby("video")
     table["samples"] = by_video.size().reindex(ids, fill_value=0)
     low, high = expected_samples(probe.drop_duplicates("video").set_index("video"), settings)
     usable = table["considered"] > 0
     table["expected_min"] = low.reindex(ids).where(usable)
     table["expected_max"] = high.reindex(ids).where(usable)
-    duplicates = samples[samples["reason"] == DUPLICATE].groupby("video").size()
+    duplicates = samples[samples["reason"] == DUPLICATE_FRAME].groupby("video").size()
     table["duplicates"] = duplicates.reindex(ids, fill_value=0)
     table["duplicate_ratio"] = (table["duplicates"] / table["samples"]).where(table["samples"] > 0)
     table["median_sharpness"] = stage_tables.kept(rows).groupby("video")["sharpness"].median()
     table["in_order"] = by_video["time_s"].apply(lambda t: bool((t.diff().dropna() > 0).all()))
     table["in_order"] = table["in_order"].astype("boolean").fillna(True).astype(bool)
-    lost = rows[rows["reason"] == LOST].groupby("video")["value"].sum()
+    lost = rows[rows["reason"] == LOST_SPAN].groupby("video")["value"].sum()
     table["lost_s"] = lost.reindex(ids, fill_value=0.0).fillna(0.0).round(3)
     table["decode_errors"] = rows.groupby("video")["decode_errors"].max()
     table["decoder"] = rows[rows["decoder"] != ""].groupby("video")["decoder"].first()
@@ -220,7 +222,7 @@ def clip_checks(videos: pd.DataFrame, rows: pd.DataFrame, qc_settings: dict) -> 
 
 def lost_check(videos: pd.DataFrame, rows: pd.DataFrame) -> Check:
     """Seconds of footage that gave nothing to trust, in total and by clip."""
-    spans = rows[rows["reason"] == LOST]
+    spans = rows[rows["reason"] == LOST_SPAN]
     losing = videos[videos["video"].isin(spans["video"])].sort_values("lost_s", ascending=False)
     return none_of(
         "no_footage_lost",
@@ -241,7 +243,7 @@ def pictures(
 ) -> list[charts.Chart]:
     """Outcomes, sharpness, luma change, duplicates, samples against the expected."""
     kept = stage_tables.kept(rows)
-    compared = rows[rows["reason"].isin(["OK", DUPLICATE])]
+    compared = rows[rows["reason"].isin([OK, DUPLICATE_FRAME])]
     judged = videos[videos["expected_max"].notna()].assign(
         expected=lambda table: (table["expected_min"] + table["expected_max"]) / 2
     )

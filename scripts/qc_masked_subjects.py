@@ -12,13 +12,14 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from ferrari.ledger.stages import FOLDERS
 from ferrari.qc import mask_flicker, reopened_images, stage_checks, stage_tables
 from ferrari.reports import charts, thumbnails
 from ferrari.reports.checks import WARN, Check, none_of
 from ferrari.reports.page import Gallery, Report, publish
 
 NAME = "qc5_masks_summary"
-FOLDER = "03_masked_subjects"
+FOLDER = FOLDERS["mask"]
 SAMPLES = 12
 FLICKERS = 8  # shown, each between its neighbours
 MAX_SCENE_SHARE = 0.02  # of the hidden pixels; a leak shows nearly all, chance next to none

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ferrari.ledger.stages import FOLDERS
 from ferrari.qc import reopened_images, stage_checks, stage_tables
 from ferrari.reports import charts, thumbnails
 from ferrari.reports.checks import WARN, Check, none_of
 from ferrari.reports.page import Report, publish
 
 NAME = "qc4_yolo_crops_summary"
-FOLDER = "02_yolo_crops"
+FOLDER = FOLDERS["crop"]
 SAMPLES = 12
 _BOX = ("x1", "y1", "x2", "y2")
 _CROP = ("crop_x1", "crop_y1", "crop_x2", "crop_y2")

@@ -14,7 +14,7 @@ import pandas as pd
 
 from ferrari.common.progress import LOGGER
 from ferrari.ledger.item_ids import find_videos
-from ferrari.ledger.stages import FINAL
+from ferrari.ledger.stages import ENVIRONMENTS, FINAL
 from ferrari.reports.page import Report, Table, publish
 from ferrari.verification.clip import Clip
 from ferrari.verification.disk_files import Hasher, pruned, sweep
@@ -84,7 +84,7 @@ def examine(layout: Layout) -> Verdict:
         tables = Tables(layout, hasher, findings)
         tables.look()
         whole = WholeSet(layout, tables, findings)
-        clips, swept = [], {"environments", *(f"{FINAL}/{name}" for name in layout.formats)}
+        clips, swept = [], {ENVIRONMENTS, *(f"{FINAL}/{name}" for name in layout.formats)}
         raw = _raw_digests(layout, hasher)
         for video in layout.videos:
             clip = Clip(layout, tables, findings, video)

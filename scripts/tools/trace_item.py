@@ -18,6 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
 from ferrari.common import settings
+from ferrari.ledger.stages import RAW
 from ferrari.ledger.tables import LedgerError
 from ferrari.provenance.trace import Dataset, UnknownItemError
 from ferrari.provenance.trace_text import render
@@ -30,7 +31,7 @@ def open_dataset(work: str | os.PathLike, config_files: Sequence[str | os.PathLi
     config = settings.load(*config_files)
     root = Path(work) / config["dataset"]
     raw = config["raw_videos"]
-    return Dataset(root, Path(work) / raw if raw else root / "00_raw_videos")
+    return Dataset(root, Path(work) / raw if raw else root / RAW)
 
 
 def trace_item(

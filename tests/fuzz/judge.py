@@ -16,7 +16,8 @@ import numpy as np
 from ferrari.images import image_files
 from ferrari.ledger import balance, item_ids, tables
 from ferrari.ledger.columns import KEPT, QUARANTINED
-from ferrari.video.clip_verdicts import OK, REJECTED, VERDICTS
+from ferrari.ledger.reasons import EXTRACTOR_REJECTED, OK
+from ferrari.video.clip_verdicts import VERDICTS
 from tests.stage.clip_run import Run
 
 LIMITS = {"timeout_s": 20, "memory_mb": 2048}
@@ -71,8 +72,8 @@ def judge(
         result.problems.append(traceback.format_exc())
         return result
     result.verdict = probe["reason"]
-    if rows and rows[0]["reason"] == REJECTED:
-        result.verdict = f"{REJECTED}:{rows[0]['value']}"
+    if rows and rows[0]["reason"] == EXTRACTOR_REJECTED:
+        result.verdict = f"{EXTRACTOR_REJECTED}:{rows[0]['value']}"
     if result.seconds > 2 * limits["timeout_s"] + 5:
         result.problems.append(f"took {result.seconds:.0f} s")
     kept = tables.kept(rows)

@@ -276,7 +276,7 @@ def _cutouts(data: Fabricated, video: str, crops: list, rng) -> list[ledger_tabl
             rows.append(
                 ledger_tables.row(
                     "mask",
-                    outcome=DROPPED,
+                    outcome=QUARANTINED,
                     reason="EMPTY_MASK",
                     value=0.004,
                     threshold=0.02,

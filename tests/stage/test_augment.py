@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ferrari.backgrounds import palette, recipes, scene_bank
+from ferrari.backgrounds import palette, recipes
 from ferrari.common.atomic_files import sha256_file
 from ferrari.images import image_files
 from ferrari.images.image_files import ImageReadError
 from ferrari.ledger import balance, tables
+from ferrari.ledger.columns import COLUMNS
 from ferrari.ledger.item_ids import crop_item, frame_item, variant_item
 
 augment_video = importlib.import_module("04_replace_background").augment_video
@@ -299,7 +300,7 @@ def test_bank_refusals_are_rows(tmp_path):
     for line in lost.rows["extract"]:
         (dataset / line["path"]).write_bytes(b"x")
     rows = tables.read_table(bank([good, hidden, empty, doubtful, lost]))
-    assert tuple(rows[0]) == scene_bank.COLUMNS
+    assert tuple(rows[0]) == COLUMNS["environments"]
     assert [(line["outcome"], line["reason"]) for line in rows] == [
         ("kept", ""),
         ("dropped", "SCENE_HIDDEN"),

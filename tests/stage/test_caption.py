@@ -12,7 +12,7 @@ from ferrari.common.atomic_files import sha256_bytes
 from ferrari.images import image_files
 from ferrari.ledger import balance as ledger_balance
 from ferrari.ledger import tables as ledger_tables
-from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
+from ferrari.ledger.columns import KEPT, QUARANTINED
 from ferrari.provenance import trace_text
 from tests.deadly import ENDS, room
 from tests.stage.final_set import Clip, select
@@ -46,7 +46,7 @@ def test_captions_say_what_is_known(clip):
 
 
 def test_ledger_balances_and_a_rerun_gives_the_same_bytes(clip):
-    clip.rows["augment"][1].update(outcome=DROPPED, reason="TOO_SMALL")
+    clip.rows["augment"][1].update(outcome=QUARANTINED, reason="UNREADABLE_CUTOUT")
     clip.write()
     clip.caption()
     before = clip.table("caption").read_bytes()

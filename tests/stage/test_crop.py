@@ -58,7 +58,11 @@ class Clip:
             )
         rows.append(
             tables.row(
-                "extract", item=f"{VIDEO}-x", parent=VIDEO, outcome="dropped", reason="DUPLICATE"
+                "extract",
+                item=f"{VIDEO}-x",
+                parent=VIDEO,
+                outcome="dropped",
+                reason="DUPLICATE_FRAME",
             )
         )
         tables.write_stage(self.dataset / f"01_extracted_frames/{VIDEO}.csv", "extract", rows)
@@ -160,6 +164,16 @@ def test_a_frame_that_is_not_what_stage_1_wrote_is_quarantined(clip, detect):
     assert [row["reason"] for row in rows] == ["UNREADABLE_FRAME", "OK"]
     assert (clip.dataset / rows[0]["path"]).read_bytes() == broken.read_bytes()
     assert rows[0]["sha256"] == sha256_file(broken), "of the copy: no file without its digest"
+
+
+def test_a_frame_that_is_gone_is_named_below_the_dataset(clip, detect):
+    clip.write(2)
+    gone = f"01_extracted_frames/{VIDEO}/{item_ids.frame_item(VIDEO, 0)}.webp"
+    (clip.dataset / gone).unlink()
+    detect(lambda frames: [[LARGE] for _ in frames])
+    row = clip.run()[0]
+    assert row["reason"] == "UNREADABLE_FRAME"
+    assert row["detail"].startswith(f"{gone} cannot be read") and row["path"] == ""
 
 
 def test_a_batch_that_does_not_fit_is_halved_and_says_so(clip, detect):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import importlib
 import io
 import re
@@ -18,6 +19,7 @@ from PIL import Image
 from ferrari.images import image_files
 from ferrari.ledger import tables
 from ferrari.ledger.columns import COLUMNS
+from ferrari.ledger.reason_words import sentence
 from ferrari.reports import page as report_page
 from ferrari.reports.checks import FAIL, PASS, QualityGateError, enforce
 from tests.stage import fabricate as fab
@@ -652,6 +654,7 @@ def test_refused_pictures_are_embedded(pristine):
     refused = text[text.index('id="refused"') : text.index('id="samples"')]
     uris = re.findall(r'src="data:image/webp;base64,([^"]+)"', refused)
     assert len(uris) == 3 and refused.count("EMPTY_MASK") >= 3
+    assert html.unescape(refused).count(sentence("EMPTY_MASK")) == 3
     assert Image.open(io.BytesIO(base64.b64decode(uris[0]))).size == (80, 108)
 
 

@@ -24,13 +24,9 @@ from ferrari.common.seeds import ranked
 from ferrari.common.settings import SettingsError
 from ferrari.images.image_files import ImageReadError
 from ferrari.ledger.item_ids import find_videos
+from ferrari.ledger.reasons import NO_SUBJECT
 from ferrari.ledger.tables import read_table, write_table
 
-#: One row a pinned clip or picture; `video` is empty for pictures of the user's folder.
-COLUMNS = (
-    *("environment", "video", "raw_sha256", "outcome", "reason", "value", "threshold"),
-    *("path", "sha256", "detail"),
-)
 PLATE_SIDE = 640  # px; longer side of a plate, enough for something that will be blurred
 MIN_SCENE = 0.25  # share of the frame that must be scene
 BOX_MARGIN = 0.15  # of the box's longer side, on each side: hair, hands, shadow, codec ringing
@@ -143,7 +139,7 @@ def hidden_boxes(rows: Iterable[Mapping[str, str]]) -> dict[str, list[Box] | Non
         if all(corners):
             x1, y1, x2, y2 = map(float, corners)
             known.append((x1, y1, x2, y2))
-        elif line["reason"] != "NO_SUBJECT" or not _nothing_near(line["value"]):
+        elif line["reason"] != NO_SUBJECT or not _nothing_near(line["value"]):
             boxes[frame] = None
     return boxes
 

@@ -71,26 +71,37 @@ def naming(path: str | os.PathLike) -> Iterator[None]:
         raise
 
 
+@contextlib.contextmanager
+def written_beside(path: str | os.PathLike, clear: bool = True) -> Iterator[Path]:
+    """A path beside `path` for its new content, which takes its place if the block ends without an
+    error: a reader sees the old content or the new, never a part.
+
+    The block makes the file. `clear` removes first what killed processes left of their attempts.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if clear:
+        clear_leftovers(path)
+    temporary = path.with_name(f".{path.name[-150:]}.{os.getpid()}.part")
+    try:
+        with naming(path):
+            yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def write_bytes(path: str | os.PathLike, data: bytes, durable: bool = True) -> None:
     """Write `data` to `path` so that a reader sees the old content or the new, never a part.
 
     `durable` waits until the data is on the disk. Images in a scratch folder do without: they count
     only once their table is written, and that comes last.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if durable:
-        clear_leftovers(path)
-    temporary = path.with_name(f".{path.name[-150:]}.{os.getpid()}.part")
-    try:
-        with naming(path), open(temporary, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            if durable:
-                os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with written_beside(path, clear=durable) as temporary, open(temporary, "wb") as stream:
+        stream.write(data)
+        stream.flush()
+        if durable:
+            os.fsync(stream.fileno())
 
 
 def clear_leftovers(path: str | os.PathLike) -> None:
@@ -135,18 +146,15 @@ def whole_folder(target: str | os.PathLike) -> Iterator[Path]:
 
 def clone_or_copy(source: str | os.PathLike, target: str | os.PathLike) -> None:
     """Copy a file's content; shares the blocks (reflink) where the file system can."""
-    target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name[-150:]}.{os.getpid()}.part")
-    try:
-        with naming(target), open(source, "rb") as reader, open(temporary, "wb") as writer:
-            try:
-                fcntl.ioctl(writer.fileno(), _FICLONE, reader.fileno())
-            except OSError:  # no reflinks on this file system: an ordinary copy is as good
-                shutil.copyfileobj(reader, writer, _CHUNK)
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        written_beside(target, clear=False) as temporary,
+        open(source, "rb") as reader,
+        open(temporary, "wb") as writer,
+    ):
+        try:
+            fcntl.ioctl(writer.fileno(), _FICLONE, reader.fileno())
+        except OSError:  # this file system has no reflink: an ordinary copy is as good
+            shutil.copyfileobj(reader, writer, _CHUNK)
 
 
 def link_or_copy(source: str | os.PathLike, target: str | os.PathLike) -> None:

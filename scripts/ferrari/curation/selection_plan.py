@@ -16,8 +16,8 @@ from ferrari.curation import embeddings, splits
 from ferrari.curation.coverage_selection import Chosen, choose
 from ferrari.curation.neighbours import close_pairs, distance, nearest
 from ferrari.ledger.item_ids import parse
+from ferrari.ledger.reasons import NEAR_DUPLICATE, OVER_BUDGET
 
-OVER_BUDGET, NEAR_DUPLICATE = "OVER_BUDGET", "NEAR_DUPLICATE"
 DARK, MEDIUM, BRIGHT = "dark", "medium", "bright"
 _LIGHTS = ((35.0, DARK), (65.0, MEDIUM), (float("inf"), BRIGHT))  # mean L* of the subject, below
 

@@ -9,9 +9,8 @@ import numpy as np
 
 from ferrari.common.atomic_files import sha256_bytes
 from ferrari.images import image_files
+from ferrari.ledger.reasons import MASK_MISMATCH, SHA_MISMATCH, UNREADABLE_IMAGE
 
-UNREADABLE, SHA_MISMATCH, MASK_MISMATCH = "UNREADABLE_IMAGE", "SHA_MISMATCH", "MASK_MISMATCH"
-CAPTION_INVALID, OVERRIDE_INVALID = "CAPTION_INVALID", "OVERRIDE_INVALID"
 Fault = tuple[str, str]  # reason and detail, as a row's `reason` and `value`
 
 
@@ -25,14 +24,14 @@ def file_fault(image_path: Path, mask_path: Path, line: Mapping[str, str]) -> Fa
     if fault:
         return fault
     if image.ndim != 3 or image.shape[2] != 3:
-        return UNREADABLE, f"shape {image.shape} is not RGB"
+        return UNREADABLE_IMAGE, f"shape {image.shape} is not RGB"
     size = (int(line["height"]), int(line["width"]))
     if image.shape[:2] != size:
-        return UNREADABLE, f"size {image.shape[:2]}, the row says {size}"
+        return UNREADABLE_IMAGE, f"size {image.shape[:2]}, the row says {size}"
     mask, fault = _opened(mask_path, line["mask_sha256"], "mask")
     if fault:
         reason, detail = fault
-        return (MASK_MISMATCH if reason == UNREADABLE else reason), detail
+        return (MASK_MISMATCH if reason == UNREADABLE_IMAGE else reason), detail
     if mask.ndim != 2:
         return MASK_MISMATCH, "the mask is not grey"
     if mask.shape != size:
@@ -46,10 +45,10 @@ def _opened(path: Path, sha256: str, what: str) -> tuple[np.ndarray, Fault | Non
     try:
         data = path.read_bytes()
     except OSError as error:
-        return nothing, (UNREADABLE, f"{what}: {type(error).__name__}")
+        return nothing, (UNREADABLE_IMAGE, f"{what}: {type(error).__name__}")
     if sha256_bytes(data) != sha256:
         return nothing, (SHA_MISMATCH, what)
     try:
         return image_files.decode(data, what), None
     except image_files.ImageReadError as error:
-        return nothing, (UNREADABLE, f"{what}: {type(error.__cause__ or error).__name__}")
+        return nothing, (UNREADABLE_IMAGE, f"{what}: {type(error.__cause__ or error).__name__}")

@@ -61,18 +61,25 @@ def read(path: str | os.PathLike) -> np.ndarray:
     return decode(Path(path).read_bytes(), name=str(path))
 
 
-def read_verified(path: str | os.PathLike, sha256: str) -> np.ndarray:
-    """`read`, after comparing the file's digest with the `sha256` of its row.
+def verified_bytes(path: str | os.PathLike, sha256: str, name: str = "") -> bytes:
+    """A file's content, after checking it against its row.
 
-    Raises ImageReadError if the file is missing, has another digest, or cannot be decoded.
+    Raises ImageReadError, which calls the file `name` (its path by default), if it is missing or is
+    not what the row's SHA-256 says.
     """
+    name = name or str(path)
     try:
         data = Path(path).read_bytes()
     except OSError as error:
-        raise ImageReadError(f"{path} cannot be read: {error.strerror}") from error
+        raise ImageReadError(f"{name} cannot be read: {error.strerror}") from error
     if sha256_bytes(data) != sha256:
-        raise ImageReadError(f"{path} is not the file that its row describes (SHA-256 differs)")
-    return decode(data, name=str(path))
+        raise ImageReadError(f"{name} is not the file that its row describes (SHA-256 differs)")
+    return data
+
+
+def read_verified(path: str | os.PathLike, sha256: str, name: str = "") -> np.ndarray:
+    """`decode` of `verified_bytes`; raises ImageReadError also if it cannot be decoded."""
+    return decode(verified_bytes(path, sha256, name), name or str(path))
 
 
 def write_checked(path: str | os.PathLike, data: bytes, shape: tuple[int, ...]) -> str:

@@ -1,4 +1,4 @@
-"""The columns of every stage's table, and the three outcomes that a row may have."""
+"""The columns of every table and their kinds, and the three outcomes that a row may have."""
 
 from __future__ import annotations
 
@@ -34,6 +34,11 @@ COLUMNS = {
         *("segmenter", "weights_sha256", "device", "refined", "foreground", "detail"),
         *("lightness", "side", "phash", "embedding"),
     ),
+    # One row a pinned clip or picture; `video` is empty for pictures of the user's folder.
+    "environments": (
+        *("environment", "video", "raw_sha256", "outcome", "reason", "value", "threshold"),
+        *("path", "sha256", "detail"),
+    ),
     "augment": (
         *CORE,
         *("variant", "kind", "wanted_kind", "colour_name", "colour_rgb", "seed"),
@@ -68,3 +73,46 @@ FILE_COLUMNS = (
     ("mask_path", "mask_sha256"),
     ("caption_path", "caption_sha256"),
 )
+
+#: Kinds of cells. A flag is 0 or 1; an exact number is a whole one that a float may round; a
+#: measure is a number or a text, as the row's reason has it. Empty cells are of every kind.
+TEXT, FLAG, WHOLE, EXACT, REAL, MEASURE = "text", "flag", "whole", "exact", "real", "measure"
+
+#: The kind of each column: a name means the same in every table.
+KINDS = {
+    **dict.fromkeys(("value", "threshold"), MEASURE),
+    **dict.fromkeys(("vfr", "interlaced", "refined", "foreground", "upscaled"), FLAG),
+    **dict.fromkeys(("pts", "seed"), EXACT),
+    **dict.fromkeys(
+        (
+            *("bytes", "coded_width", "coded_height", "width", "height", "rotation", "frames"),
+            *("frame", "bit_depth", "frames_decoded", "decode_errors"),
+            *("crop_x1", "crop_y1", "crop_x2", "crop_y2", "frame_width", "frame_height"),
+            *("variant", "offset_x", "offset_y", "clip_tokens", "source_width", "source_height"),
+        ),
+        WHOLE,
+    ),
+    **dict.fromkeys(
+        (
+            *("fps", "duration_s", "declared_duration_s", "bitrate_kbps", "largest_gap_s"),
+            *("start_s", "time_s", "sharpness", "confidence", "x1", "y1", "x2", "y2"),
+            *("subject_fraction", "edge_fraction", "scale", "lightness"),
+        ),
+        REAL,
+    ),
+    **dict.fromkeys(
+        (
+            *("item", "parent", "outcome", "reason", "path", "sha256", "detail"),
+            *("file", "container", "codec", "pix_fmt", "sar", "verdict", "duplicate_of"),
+            *("decoder", "decoder_reason", "decoder_version", "transfer", "matrix"),
+            *("class_name", "detector", "segmenter", "weights_sha256", "device"),
+            *("phash", "embedding", "side", "light", "video", "raw_sha256"),
+            *("environment", "environment_sha256", "kind", "wanted_kind", "colour_name"),
+            *("colour_rgb", "background", "mask_path", "mask_sha256"),
+            *("caption", "caption_source", "framing", "facing", "removed_words"),
+            *("replaced_caption", "allowed_problems", "split", "group"),
+            *("caption_path", "caption_sha256", "source_sha256", "source_mask_sha256"),
+        ),
+        TEXT,
+    ),
+}

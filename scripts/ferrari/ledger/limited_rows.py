@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ferrari.ledger.reasons import DECODE_TIMEOUT, MODEL_TIMEOUT, OUT_OF_MEMORY
+
 #: Reasons that a limit gives, and the setting that is the limit.
 LIMIT_OF = {
-    "OUT_OF_MEMORY": "memory_mb",
-    "MODEL_TIMEOUT": "timeout_s",
-    "DECODE_TIMEOUT": "timeout_s",
+    OUT_OF_MEMORY: "memory_mb",
+    MODEL_TIMEOUT: "timeout_s",
+    DECODE_TIMEOUT: "timeout_s",
 }
 
 

@@ -1,8 +1,8 @@
-"""The stages in the order of flow, and where their tables lie below the dataset's folder."""
+"""The stages in the order of flow, and where things lie below the dataset's folder."""
 
 from __future__ import annotations
 
-FINAL = "05_final_training"
+RAW, FINAL = "00_raw_videos", "05_final_training"
 #: Stages with one table a clip, and the folder of those tables.
 FOLDERS = {
     "probe": "videos",
@@ -17,7 +17,10 @@ ORDER = (
     *("probe", "videos", "extract", "crop", "mask", "environments", "augment", "caption"),
     *("final", "package"),
 )
-VIDEOS_CSV, ENVIRONMENTS_CSV, FINAL_CSV = "videos.csv", "environments.csv", f"{FINAL}/final.csv"
+VIDEOS_CSV, FINAL_CSV = "videos.csv", f"{FINAL}/final.csv"
+#: The bank of scenes: its table, its plates, and the clips that it was drawn from.
+ENVIRONMENTS_CSV, ENVIRONMENTS = "environments.csv", "environments"
+PINNED_CSV = "environments_pinned.csv"
 
 
 def table(stage: str, video: str) -> str:

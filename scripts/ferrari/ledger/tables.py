@@ -13,11 +13,10 @@ import io
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 
-from ferrari.common.atomic_files import clear_leftovers, naming, write_text
+from ferrari.common.atomic_files import write_text, written_beside
 from ferrari.common.errors import FerrariError
-from ferrari.ledger import csv_cells
+from ferrari.ledger import csv_cells, reasons
 from ferrari.ledger.columns import COLUMNS, FILE_COLUMNS, KEPT, OUTCOMES
 
 Row = dict[str, object]
@@ -40,6 +39,20 @@ def row(stage: str, *, item: str, parent: str, outcome: str, **fields: object) -
     return {**blank, "item": item, "parent": parent, "outcome": outcome, **fields}
 
 
+def check_verdict(stage: str, line: Mapping[str, object]) -> None:
+    """Raise LedgerError unless a row's outcome and reason are ones that `stage` may give.
+
+    What is kept gives no reason, or OK; anything else one that the registry has for the stage.
+    """
+    outcome, reason = str(line["outcome"]), str(line["reason"])
+    kept_without = outcome == KEPT and reason in ("", reasons.OK)
+    if not kept_without and not reasons.is_known(stage, outcome, reason):
+        raise LedgerError(
+            f"{stage}: a row is {outcome!r} for {reason!r}, which ferrari.ledger.reasons does not "
+            "have for this stage; register the reason there"
+        )
+
+
 def write_table(
     path: str | os.PathLike, columns: Iterable[str], rows: Iterable[Mapping[str, object]]
 ) -> None:
@@ -60,11 +73,14 @@ def _in_order(line: Mapping[str, object], columns: Sequence[str]) -> list[object
 
 
 def write_stage(path: str | os.PathLike, stage: str, rows: Iterable[Row]) -> None:
-    """Write one video's table of `stage`; two rows with one item raise LedgerError."""
+    """Write one video's table of `stage`; LedgerError for two rows with one item, and
+    for a reason that is not the stage's."""
     rows = list(rows)
     twice = [item for item, n in Counter(str(line["item"]) for line in rows).items() if n > 1]
     if twice:
         raise LedgerError(f"{path}: these items have more than one row: {twice[:5]}")
+    for line in rows:
+        check_verdict(stage, line)
     write_table(path, COLUMNS[stage], rows)
 
 
@@ -127,25 +143,23 @@ def files_of(line: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 @contextlib.contextmanager
 def streamed_table(path: str | os.PathLike, stage: str) -> Iterator[Callable[[Row], None]]:
     """A function that takes the rows of a table one by one; for tables larger than one likes to
-    hold. The table is there only if the block ends without an error.
+    hold. The table is there only if the block ends without an error. Raises LedgerError for a
+    reason that is not the stage's.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    clear_leftovers(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with (
-            naming(path),
-            open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream,
-        ):
-            writer = csv_cells.Writer(stream)
-            writer.write(COLUMNS[stage])
-            yield lambda line: writer.write(_in_order(line, COLUMNS[stage]))
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        written_beside(path) as temporary,
+        open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream,
+    ):
+        writer = csv_cells.Writer(stream)
+        writer.write(COLUMNS[stage])
+
+        def write(line: Row) -> None:
+            check_verdict(stage, line)
+            writer.write(_in_order(line, COLUMNS[stage]))
+
+        yield write
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 @contextlib.contextmanager

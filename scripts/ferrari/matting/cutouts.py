@@ -16,6 +16,7 @@ import numpy as np
 
 from ferrari.common.atomic_files import file_states
 from ferrari.images import boxes
+from ferrari.ledger.reasons import EMPTY_MASK, FULL_MASK
 from ferrari.matting import alpha_refinement, edge_colours
 from ferrari.networks import segmenters, weight_files
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 #: A crop's HxWx3 uint8 RGB pixels, and the subject's box x1, y1, x2, y2 in them.
 Crop = tuple[np.ndarray, tuple[float, float, float, float]]
-EMPTY, FULL = "EMPTY_MASK", "FULL_MASK"
 #: A crop that every sound segmenter survives.
 HARMLESS: Crop = (np.full((96, 96, 3), 128, np.uint8), (24.0, 24.0, 72.0, 72.0))
 
@@ -34,8 +34,9 @@ HARMLESS: Crop = (np.full((96, 96, 3), 128, np.uint8), (24.0, 24.0, 72.0, 72.0))
 class CutOut:
     """What became of a crop: `rgba` (HxWx4 uint8, straight alpha), or else `absent` or `fault`.
 
-    `absent`: the segmenter's verdict that the subject's class is not there. `fault`: EMPTY or FULL,
-    after `share`, the mean of the net's alpha. `refined` and `detail` are mattes.Refinement's.
+    `absent`: the segmenter's verdict that the subject's class is not there. `fault`: EMPTY_MASK or
+    FULL_MASK, after `share`, the mean of the net's alpha. `refined` and `detail` are those of
+    mattes.Refinement.
     """
 
     rgba: np.ndarray | None = None
@@ -142,9 +143,9 @@ def cut_out(image_rgb: np.ndarray, alpha: np.ndarray, settings: Mapping) -> CutO
     """The cut-out of an HxWx3 uint8 RGB image by the net's alpha (HxW float, 0..1)."""
     share = float(alpha.mean())
     if share < settings["min_subject"] or boxes.subject_box(alpha) is None:
-        return CutOut(share=share, fault=EMPTY)
+        return CutOut(share=share, fault=EMPTY_MASK)
     if share > settings["max_subject"]:
-        return CutOut(share=share, fault=FULL)
+        return CutOut(share=share, fault=FULL_MASK)
     refinement = alpha_refinement.Refinement(alpha, False)
     if settings["refine"]:
         refinement = alpha_refinement.refine_alpha(image_rgb, alpha, settings["edge_px"])

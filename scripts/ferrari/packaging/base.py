@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ferrari.common.errors import FerrariError
-from ferrari.images.image_and_mask import CAPTION_INVALID, Fault
+from ferrari.images.image_and_mask import Fault
+from ferrari.ledger.reasons import CAPTION_INVALID
 from ferrari.packaging.image_preparation import Preparation, Sample
 
 TRAIN, VAL = "train", "val"

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ferrari.common.atomic_files import clone_or_copy, link_or_copy, sha256_bytes
 from ferrari.images import image_files
-from ferrari.images.image_and_mask import CAPTION_INVALID, Fault
+from ferrari.images.image_and_mask import Fault
+from ferrari.ledger.reasons import CAPTION_INVALID
 from ferrari.packaging.base import TRAIN, Format
 from ferrari.packaging.image_preparation import Sample
 

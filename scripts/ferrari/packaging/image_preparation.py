@@ -15,7 +15,8 @@ from PIL import Image
 
 from ferrari.common.atomic_files import sha256_bytes
 from ferrari.images import image_files
-from ferrari.images.image_and_mask import MASK_MISMATCH, Fault, file_fault
+from ferrari.images.image_and_mask import Fault, file_fault
+from ferrari.ledger.reasons import MASK_MISMATCH
 
 _STEP = 64  # px; sides of buckets are multiples of it
 _SUBJECT = 128  # of 255: from here on a pixel of a mask counts as subject

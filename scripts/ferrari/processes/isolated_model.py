@@ -24,14 +24,12 @@ from typing import Any
 
 from ferrari.common.errors import FerrariError
 from ferrari.common.progress import LOGGER
+from ferrari.ledger.reasons import MODEL_CRASHED, MODEL_TIMEOUT, OUT_OF_MEMORY
 from ferrari.processes import array_messages, model_lease
 from ferrari.processes.failures import ChildError, Failure
 from ferrari.processes.limits import DIED_OF_MEMORY
 from ferrari.processes.model_process import Child, Load, OverMemoryError
 
-CRASHED, TIMEOUT, MEMORY = "MODEL_CRASHED", "MODEL_TIMEOUT", "OUT_OF_MEMORY"
-#: Reasons of a row whose image ended the model's process.
-REASONS = (CRASHED, TIMEOUT, MEMORY)
 #: Signals from outside: a user, a scheduler, the kernel short of memory. No image's doing.
 _FROM_OUTSIDE = frozenset(
     {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
@@ -80,12 +78,12 @@ class Limits:
     def advice(self, reason: str) -> str:
         """What to do about a process that always ends for `reason`."""
         return {
-            CRASHED: (
+            MODEL_CRASHED: (
                 "the weights, or the runtime that reads them, are unusable on this machine: what "
                 "it printed stands above; try device: cpu or other weights"
             ),
-            TIMEOUT: f"raise {self.section}.timeout_s, or take a smaller or faster network",
-            MEMORY: (
+            MODEL_TIMEOUT: f"raise {self.section}.timeout_s, or take a smaller or faster network",
+            OUT_OF_MEMORY: (
                 f"raise {self.section}.memory_mb if the machine has more, else take a smaller "
                 "network or a smaller image_size"
             ),
@@ -220,13 +218,15 @@ class Isolated:
         section = self._limits.section
         if isinstance(error, TimeoutError):
             name = f" ({section}.timeout_s)" if timeout_s == self._limits.timeout_s else ""
-            return ModelDiedError(Failure(TIMEOUT, f"no answer within {timeout_s:g} s{name}"))
+            return ModelDiedError(Failure(MODEL_TIMEOUT, f"no answer within {timeout_s:g} s{name}"))
         if isinstance(error, OverMemoryError):
             limit = f"{self._limits.memory_mb} MB of memory ({section}.memory_mb)"
-            return ModelDiedError(Failure(MEMORY, f"took more than {limit}"))
+            return ModelDiedError(Failure(OUT_OF_MEMORY, f"took more than {limit}"))
         if code == DIED_OF_MEMORY:
-            return ModelDiedError(Failure(MEMORY, "did not get the memory that it asked for"))
+            return ModelDiedError(
+                Failure(OUT_OF_MEMORY, "did not get the memory that it asked for")
+            )
         if -code in _FROM_OUTSIDE:
             return _KilledError(signal.Signals(-code).name)
         how = f"died of {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
-        return ModelDiedError(Failure(CRASHED, f"the model's process {how}"))
+        return ModelDiedError(Failure(MODEL_CRASHED, f"the model's process {how}"))

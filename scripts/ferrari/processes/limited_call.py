@@ -19,6 +19,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from ferrari.ledger.reasons import DECODE_TIMEOUT, DECODER_CRASHED, OUT_OF_MEMORY
 from ferrari.processes.failures import ChildError, Failure, KilledError
 from ferrari.processes.limits import (
     DIED_OF_MEMORY,
@@ -111,10 +112,10 @@ def _read_all(
     while True:
         left = deadline - time.monotonic()
         if left <= 0:
-            return b"", Failure("DECODE_TIMEOUT", f"stopped after {timeout_s:g} s")
+            return b"", Failure(DECODE_TIMEOUT, f"stopped after {timeout_s:g} s")
         if not select.select([reader], [], [], min(left, POLL_S) if resident_mb else left)[0]:
             if resident_mb and own_memory(child) > resident_mb << 20:
-                return b"", Failure("OUT_OF_MEMORY", f"took more than {resident_mb} MB of memory")
+                return b"", Failure(OUT_OF_MEMORY, f"took more than {resident_mb} MB of memory")
             continue
         piece = os.read(reader, 1 << 20)
         if not piece:
@@ -134,14 +135,14 @@ def _unpack(payload: bytes, status: int, memory_mb: int | None) -> Any:
     """What the child returned, or a Failure; raises what it raised."""
     code = os.waitstatus_to_exitcode(status)
     if code == DIED_OF_MEMORY:
-        return Failure("OUT_OF_MEMORY", f"needed more than {memory_mb} MB of its own address space")
+        return Failure(OUT_OF_MEMORY, f"needed more than {memory_mb} MB of its own address space")
     try:
         kind, value = pickle.loads(payload)
     except (EOFError, pickle.UnpicklingError):
         name = signal.Signals(-code).name if code < 0 else f"exit status {code}"
         if -code in FROM_OUTSIDE:
             raise KilledError(f"the decoding process was killed from outside ({name})") from None
-        return Failure("DECODER_CRASHED", f"the decoding process died of {name}")
+        return Failure(DECODER_CRASHED, f"the decoding process died of {name}")
     if kind == "raise":
         raise value
     if kind == "error":

@@ -12,44 +12,51 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from ferrari.ledger.columns import KINDS, WHOLE
+from ferrari.ledger.stages import FINAL
+
 VERSION = "http://mlcommons.org/croissant/1.1"
-#: Columns of the final table that become fields, with their description.
-FIELDS = {
-    "caption": ("sc:Text", "caption: subject token, class, framing, background"),
-    "video": ("sc:Text", "id of the clip; keep the images of one clip on one side of a split"),
-    "kind": ("sc:Text", "kind of background: flat, noise, environment or synthetic"),
-    "framing": ("sc:Text", "close-up, half body or full body"),
-    "background": ("sc:Text", "the background in words, as in the caption"),
-    "width": ("sc:Integer", "px, of the final image"),
-    "height": ("sc:Integer", "px, of the final image"),
-    "sha256": ("sc:Text", "SHA-256 of the final image's file"),
-    "mask_sha256": ("sc:Text", "SHA-256 of the final mask's file"),
+#: Columns of the final table that are fields, and what they hold; the rest is the pipeline's own.
+_MEANINGS = {
+    "caption": "caption: subject token, class, framing, background",
+    "video": "id of the clip; keep the images of one clip on one side of a split",
+    "kind": "kind of background: flat, noise, environment or synthetic",
+    "framing": "close-up, half body or full body",
+    "background": "the background in words, as in the caption",
+    "width": "px, of the final image",
+    "height": "px, of the final image",
+    "sha256": "SHA-256 of the final image's file",
+    "mask_sha256": "SHA-256 of the final mask's file",
 }
-_FINAL = "05_final_training"
+#: The data type and the meaning of each field.
+FIELDS = {
+    name: ("sc:Integer" if KINDS[name] == WHOLE else "sc:Text", meaning)
+    for name, meaning in _MEANINGS.items()
+}
 #: Patterns of a package's images and of its masks, by format; the first that is made is described.
 #: Some readers let `*` match `/` too. So where masks lie in a folder below the images, the pattern
 #: of the images excludes names that begin like that folder's.
 LAYOUTS = {
     "kohya": (
-        [f"{_FINAL}/kohya/img/*/*.png", f"{_FINAL}/kohya/val/img/*.png"],
-        [f"{_FINAL}/kohya/mask/*.png", f"{_FINAL}/kohya/val/mask/*.png"],
+        [f"{FINAL}/kohya/img/*/*.png", f"{FINAL}/kohya/val/img/*.png"],
+        [f"{FINAL}/kohya/mask/*.png", f"{FINAL}/kohya/val/mask/*.png"],
     ),
     "imagefolder": (
         [
-            f"{_FINAL}/imagefolder/{split}/{'masks/'[:n]}[!{'masks/'[n]}]*.png"
+            f"{FINAL}/imagefolder/{split}/{'masks/'[:n]}[!{'masks/'[n]}]*.png"
             for split in ("train", "validation")
             for n in range(len("masks/"))
         ],
-        [f"{_FINAL}/imagefolder/{split}/masks/*.png" for split in ("train", "validation")],
+        [f"{FINAL}/imagefolder/{split}/masks/*.png" for split in ("train", "validation")],
     ),
     "dreambooth": (
-        [f"{_FINAL}/dreambooth/instance/*.png", f"{_FINAL}/dreambooth/val/images/*.png"],
-        [f"{_FINAL}/dreambooth/masks/*.png", f"{_FINAL}/dreambooth/val/masks/*.png"],
+        [f"{FINAL}/dreambooth/instance/*.png", f"{FINAL}/dreambooth/val/images/*.png"],
+        [f"{FINAL}/dreambooth/masks/*.png", f"{FINAL}/dreambooth/val/masks/*.png"],
     ),
     **{
         name: (
-            [f"{_FINAL}/{name}/images/*.png", f"{_FINAL}/{name}/val/images/*.png"],
-            [f"{_FINAL}/{name}/masks/*.png", f"{_FINAL}/{name}/val/masks/*.png"],
+            [f"{FINAL}/{name}/images/*.png", f"{FINAL}/{name}/val/images/*.png"],
+            [f"{FINAL}/{name}/masks/*.png", f"{FINAL}/{name}/val/masks/*.png"],
         )
         for name in (
             *("aitoolkit", "simpletuner", "diffusionpipe", "musubi"),

@@ -13,29 +13,17 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ferrari.common.atomic_files import clear_leftovers, naming
+from ferrari.common.atomic_files import written_beside
 from ferrari.ledger import tables
-from ferrari.ledger.columns import CORE
+from ferrari.ledger.columns import CORE, EXACT, FLAG, KINDS, REAL, TEXT, WHOLE
 from ferrari.ledger.item_ids import clip_of
 
 ROWS = 1 << 16  # a row group
-#: Columns that hold numbers in every stage that has them; what is empty is null.
-WHOLE = frozenset(
-    (
-        *("bytes", "coded_width", "coded_height", "width", "height", "rotation", "frames", "vfr"),
-        *("pts", "frame", "interlaced", "bit_depth", "frames_decoded", "decode_errors"),
-        *("crop_x1", "crop_y1", "crop_x2", "crop_y2", "frame_width", "frame_height"),
-        *("refined", "foreground", "variant", "seed", "offset_x", "offset_y", "clip_tokens"),
-        *("upscaled", "source_width", "source_height"),
-    )
-)
-REAL = frozenset(
-    (
-        *("fps", "duration_s", "declared_duration_s", "bitrate_kbps", "largest_gap_s", "start_s"),
-        *("time_s", "sharpness", "confidence", "x1", "y1", "x2", "y2"),
-        *("subject_fraction", "edge_fraction", "scale", "lightness"),
-    )
-)
+#: How cells of a kind are read, and their type in the file; other kinds are text.
+_NUMBERS = {
+    **dict.fromkeys((WHOLE, EXACT, FLAG), (int, pa.int64())),
+    REAL: (float, pa.float64()),
+}
 Source = tuple[str, str, str]  # stage, video (empty for a table over the whole set), path
 
 
@@ -46,22 +34,18 @@ def write_parquet(path: str | os.PathLike, sources: Iterable[Source]) -> int:
     the user's own picture), then all columns of the tables. Bytes of a file name that are not UTF-8
     are spelled out (`\\udcff`). Raises LedgerError where a column of numbers holds something else.
     """
-    path, sources = Path(path), list(sources)
+    sources = list(sources)
     columns = _columns(sources)
     schema = pa.schema([(name, _type(name)) for name in columns])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    clear_leftovers(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     count = 0
-    try:
-        with naming(path), pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-            for rows in _groups(_rows(sources)):
-                arrays = [_array(name, rows) for name in columns]
-                writer.write_table(pa.Table.from_arrays(arrays, schema=schema), row_group_size=ROWS)
-                count += len(rows)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        written_beside(path) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
+    ):
+        for rows in _groups(_rows(sources)):
+            arrays = [_array(name, rows) for name in columns]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema), row_group_size=ROWS)
+            count += len(rows)
     return count
 
 
@@ -74,9 +58,7 @@ def _columns(sources: Iterable[Source]) -> list[str]:
 
 
 def _type(column: str) -> pa.DataType:
-    if column in WHOLE:
-        return pa.int64()
-    return pa.float64() if column in REAL else pa.string()
+    return _NUMBERS.get(KINDS.get(column, TEXT), (str, pa.string()))[1]
 
 
 def _rows(sources: Iterable[Source]) -> Iterator[dict[str, str]]:
@@ -100,10 +82,9 @@ def _groups(rows: Iterator[dict[str, str]]) -> Iterator[list[dict[str, str]]]:
 
 def _array(column: str, rows: list[dict[str, str]]) -> pa.Array:
     cells = [row.get(column) or None for row in rows]
-    if column in WHOLE:
-        return pa.array(_numbers(column, cells, int, rows), pa.int64())
-    if column in REAL:
-        return pa.array(_numbers(column, cells, float, rows), pa.float64())
+    if number := _NUMBERS.get(KINDS.get(column, TEXT)):
+        kind, type_ = number
+        return pa.array(_numbers(column, cells, kind, rows), type_)
     texts = (cell and cell.encode("utf-8", "backslashreplace").decode() for cell in cells)
     return pa.array(texts, pa.string())
 

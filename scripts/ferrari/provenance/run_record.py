@@ -25,6 +25,7 @@ import yaml
 from ferrari.common.atomic_files import sha256_bytes, sha256_file, sha256_path, write_text
 from ferrari.common.places import ROOT
 from ferrari.common.progress import LOGGER
+from ferrari.ledger.stages import VIDEOS_CSV
 from ferrari.networks import weight_files
 from ferrari.provenance import run_crate
 from ferrari.provenance.code_digest import code_digest
@@ -95,7 +96,7 @@ class Recorder:
             for path, text in self._results.items()
             if Path(path).is_file() and Path(path).stat().st_mtime >= began
         }
-        videos = Path(self._config["dataset"]) / "videos.csv"
+        videos = Path(self._config["dataset"]) / VIDEOS_CSV
         run_crate.write(folder, self._record, self._config["about"], videos, made)
 
     def _write(self, folder: Path) -> None:

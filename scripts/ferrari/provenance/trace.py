@@ -111,7 +111,7 @@ class Dataset:
         return (self.root / stages.table("probe", video)).is_file()
 
     def _videos(self) -> Iterator[dict[str, str]]:
-        table = self.root / "videos.csv"
+        table = self.root / stages.VIDEOS_CSV
         return ledger_tables.iter_table(table) if table.is_file() else iter(())
 
     def _step(self, stage: str, item: Item) -> Step | None:

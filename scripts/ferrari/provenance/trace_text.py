@@ -7,6 +7,8 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping
 
 from ferrari.common.visible_text import shown
+from ferrari.ledger.reason_words import advice, sentence
+from ferrari.ledger.reasons import OK
 from ferrari.provenance.descendants import Fate
 from ferrari.provenance.trace import Step, Trace
 
@@ -43,7 +45,11 @@ def _step_lines(step: Step, trace: Trace) -> Iterator[str]:
     title, facts = _STEPS[step.stage]
     own = f"   {step.row['item']}" if step.stage != "probe" else ""
     yield f"{title}{own}"
-    known = [("verdict", _verdict(step.row)), *facts(step.row, step.made, trace)]
+    known = [
+        ("verdict", _verdict(step.row)),
+        *_meaning(step.row),
+        *facts(step.row, step.made, trace),
+    ]
     if step.row["sha256"] and step.stage not in ("probe", "caption", "final"):
         known += [("file", step.row["path"]), ("sha256", step.row["sha256"])]
     yield from _facts_lines([*known, ("table", step.table), *_made(step)])
@@ -77,10 +83,15 @@ def _made(step: Step) -> Facts:
 
 def _verdict(row: Row) -> str:
     """Outcome, reason, and the value beside its threshold where there is one."""
-    text = row["outcome"] if row["reason"] in ("", "OK") else f"{row['outcome']} {row['reason']}"
+    text = row["outcome"] if row["reason"] in ("", OK) else f"{row['outcome']} {row['reason']}"
     if row["value"] and row["threshold"]:
         return f"{text} (value {row['value']}, threshold {row['threshold']})"
     return f"{text} ({row['value']})" if row["value"] else text
+
+
+def _meaning(row: Row) -> Facts:
+    """What a refusal's reason means, and what to do about it."""
+    return [("which means", sentence(row["reason"])), ("what to do", advice(row["reason"]))]
 
 
 def _probe_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
@@ -217,6 +228,8 @@ def _fates_lines(fates: list[Fate]) -> Iterator[str]:
         hidden = sum(n for what, n in fate.counts.items() if what != "kept") - len(fate.refused)
         if fate.refused and fate.stage != "package":
             yield f"\nrefused at {fate.stage}"
+            for reason in dict.fromkeys(row["reason"] for row in fate.refused):
+                yield from _facts_lines([(reason, f"{sentence(reason)} {advice(reason)}".strip())])
             yield from (f"  {shown(row['item'])}   {_verdict(row)}" for row in fate.refused)
             yield from _more(hidden)
     for fate in fates:

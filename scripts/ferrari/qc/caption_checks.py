@@ -18,7 +18,7 @@ from ferrari.captions.caption_text import templates_of
 from ferrari.captions.clip_tokens import MAX_CLIP_TOKENS, clip_pieces, count_clip_tokens
 from ferrari.captions.overrides import Override
 from ferrari.captions.phrases import without_phrases
-from ferrari.images.image_and_mask import OVERRIDE_INVALID
+from ferrari.ledger.reasons import OVERRIDE_INVALID
 from ferrari.qc import stage_tables
 from ferrari.reports.checks import PASS, WARN, Check, none_of
 

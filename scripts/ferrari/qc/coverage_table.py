@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ferrari.curation.selection_plan import NEAR_DUPLICATE, OVER_BUDGET
 from ferrari.ledger.columns import KEPT
+from ferrari.ledger.reasons import NEAR_DUPLICATE, OVER_BUDGET
 from ferrari.reports.page import Table
 
 CELL = ["framing", "facing", "side", "light"]

@@ -16,6 +16,7 @@ from ferrari.curation.embeddings import described
 from ferrari.curation.neighbours import distance, nearest
 from ferrari.curation.splits import SPLITS, VALIDATION
 from ferrari.images import boxes, image_files
+from ferrari.ledger.reasons import OVER_BUDGET
 from ferrari.qc import reopened_images, similarity, stage_tables
 from ferrari.qc.similarity import CutOuts, Pairs
 from ferrari.reports.checks import FAIL, PASS, WARN, Check, none_of
@@ -157,7 +158,7 @@ def selection_checks(
 ) -> list[Check]:
     """The budget holds and is used; each image left out names the nearest that stayed."""
     budget, stay = settings["max_images"], stage_tables.kept(chosen)
-    over = int((gone["reason"] == "OVER_BUDGET").sum())
+    over = int((gone["reason"] == OVER_BUDGET).sum())
     fits = budget is None and not over
     fits |= budget is not None and len(stay) <= budget and (not over or len(stay) == budget)
     looked_up = gone.iloc[:: max(1, -(-len(gone) // LOOKED_UP))]

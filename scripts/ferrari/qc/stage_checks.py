@@ -23,9 +23,7 @@ def ledger_checks(stage: str, rows: pd.DataFrame, before: pd.DataFrame) -> list[
         Check(
             f"{stage}_ledger_balances",
             PASS if sums.balanced else FAIL,
-            f"{sums.considered:,} = {sums.kept:,} kept + {sums.dropped:,} dropped + "
-            f"{sums.quarantined:,} quarantined; {len(sums.unaccounted):,} lost, "
-            f"{len(sums.orphans):,} from nowhere",
+            sums.figure,
             "sum equal, 0 lost, 0 from nowhere",
             "Each item that the stage before kept is the parent of at least one row here, and "
             "no row has another parent.",

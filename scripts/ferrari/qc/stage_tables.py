@@ -11,22 +11,22 @@ from pathlib import Path
 
 import pandas as pd
 
-from ferrari.ledger.balance import Balance
-from ferrari.ledger.columns import COLUMNS, DROPPED, KEPT, OUTCOMES, QUARANTINED
+from ferrari.ledger.balance import Balance, summed
+from ferrari.ledger.columns import (
+    COLUMNS,
+    DROPPED,
+    KEPT,
+    KINDS,
+    MEASURE,
+    OUTCOMES,
+    QUARANTINED,
+    REAL,
+    WHOLE,
+)
 from ferrari.ledger.tables import iter_lines
 
-#: Cells that are figures, whatever the stage; all others are text.
-NUMERIC = frozenset(
-    {
-        *("value", "threshold", "bytes", "coded_width", "coded_height", "width", "height"),
-        *("rotation", "fps", "duration_s", "declared_duration_s", "frames", "bitrate_kbps"),
-        *("largest_gap_s", "start_s", "time_s", "frame", "sharpness", "bit_depth"),
-        *("frames_decoded", "decode_errors", "confidence", "x1", "y1", "x2", "y2"),
-        *("crop_x1", "crop_y1", "crop_x2", "crop_y2", "frame_width", "frame_height"),
-        *("subject_fraction", "edge_fraction", "variant", "offset_x", "offset_y", "scale"),
-        *("clip_tokens", "lightness"),
-    }
-)
+#: Columns that are read as figures; all others are text.
+NUMERIC = frozenset(name for name, kind in KINDS.items() if kind in (WHOLE, REAL, MEASURE))
 
 _FLUSH_ROWS = 50_000
 
@@ -110,17 +110,9 @@ def per_video(rows: pd.DataFrame, videos: Sequence[str]) -> pd.DataFrame:
 
 def balance(stage: str, rows: pd.DataFrame, before: pd.DataFrame) -> Balance:
     """`balance.balance` for frames of millions of rows."""
-    counts = rows["outcome"].value_counts()
+    outcomes = {str(name): int(n) for name, n in rows["outcome"].value_counts().items()}
     parents, offered = set(rows["parent"]), set(kept(before)["item"])
-    return Balance(
-        stage=stage,
-        considered=len(rows),
-        kept=int(counts.get(KEPT, 0)),
-        dropped=int(counts.get(DROPPED, 0)),
-        quarantined=int(counts.get(QUARANTINED, 0)),
-        unaccounted=tuple(sorted(offered - parents)),
-        orphans=tuple(sorted(parents - offered)),
-    )
+    return summed(stage, outcomes, offered - parents, parents - offered)
 
 
 def reasons(rows: pd.DataFrame) -> pd.Series:

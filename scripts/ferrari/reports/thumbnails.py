@@ -15,6 +15,8 @@ from PIL import Image, ImageDraw
 
 from ferrari.common.visible_text import shown
 from ferrari.images import image_files
+from ferrari.ledger.columns import KEPT
+from ferrari.ledger.reason_words import sentence
 
 SIDE = 192
 _CHECKER = 12
@@ -26,6 +28,7 @@ class Thumb:
 
     item: str
     reason: str = ""
+    meaning: str = ""  # of the reason, one sentence
     detail: str = ""
     uri: str = ""
 
@@ -56,10 +59,12 @@ def of_rows(
     thumbs = []
     for row in spread(rows, limit).to_dict("records"):
         own = row["path"] or (fallback or {}).get(row["parent"], "")
+        reason = "" if row["outcome"] == KEPT else row["reason"]
         thumbs.append(
             Thumb(
                 item=shown(row["item"]),
-                reason="" if row["outcome"] == "kept" else shown(row["reason"]),
+                reason=shown(reason),
+                meaning=sentence(reason),
                 detail=_detail(row),
                 uri=data_uri(Path(dataset) / own) if own else "",
             )
@@ -69,7 +74,7 @@ def of_rows(
 
 def _detail(row: dict) -> str:
     said = []
-    if np.isfinite(row["value"]) and row["outcome"] != "kept":
+    if np.isfinite(row["value"]) and row["outcome"] != KEPT:
         bound = f" (bound {row['threshold']:.4g})" if np.isfinite(row["threshold"]) else ""
         said.append(f"{row['value']:.4g}{bound}")
     if row.get("detail"):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ferrari.ledger import balance
 from ferrari.ledger import tables as ledger_tables
-from ferrari.ledger.columns import COLUMNS, FILE_COLUMNS, KEPT, OUTCOMES
+from ferrari.ledger.columns import COLUMNS, FILE_COLUMNS, KEPT
 from ferrari.ledger.stages import FOLDERS
 from ferrari.verification.disk_files import Hasher, compare, sweep
 from ferrari.verification.findings import Findings, Layout
@@ -113,11 +114,7 @@ class Clip:
                 self._check_probe()
                 before = self.rows[stage]
                 continue
-            sums = balance.balance(stage, self.rows[stage], before)
-            counts = {"kept": sums.kept, "dropped": sums.dropped, "quarantined": sums.quarantined}
-            self.findings.balance(stage).add(
-                sums.considered, counts, sums.unaccounted, sums.orphans
-            )
+            self.findings.add_balance(balance.balance(stage, self.rows[stage], before))
             before = self.rows[stage]
         offered = {row["item"]: row for row in self.rows["augment"]}
         for row in self.rows["caption"]:
@@ -129,12 +126,11 @@ class Clip:
 
     def _check_probe(self) -> None:
         rows, file = self.rows["probe"], self.layout.videos[self.video]
-        outcomes = [row["outcome"] for row in rows]
-        counts = {one: outcomes.count(one) for one in OUTCOMES}
+        outcomes = Counter(row["outcome"] for row in rows)
         own = [row for row in rows if (row["item"], row["file"]) == (self.video, file)]
         orphans = [row["item"] for row in rows if row not in own]
         lost = [] if own else [self.video]
-        self.findings.balance("probe").add(len(rows), counts, lost, orphans)
+        self.findings.add_balance(balance.summed("probe", outcomes, lost, orphans))
 
     def check_files(self, hasher: Hasher) -> None:
         """Read the files again that the clip's rows list, and report files that no row lists."""

@@ -12,8 +12,8 @@ from pathlib import Path, PurePath
 from ferrari.captions.overrides import PLACE as OVERRIDES_CSV
 from ferrari.common.foreign_files import is_desktop_file, is_leftover, is_trainer_file
 from ferrari.common.progress import Progress
-from ferrari.ledger.stages import FINAL
-from ferrari.verification.findings import PINNED_CSV, Findings, Layout
+from ferrari.ledger.stages import FINAL, PINNED_CSV, RAW
+from ferrari.verification.findings import Findings, Layout
 
 _PIECE = 1 << 20
 _CHUNK = 64  # files in a task: hashing a small one costs less than handing it to a thread
@@ -174,4 +174,4 @@ def _is_trainers(layout: Layout, parts: Sequence[str]) -> bool:
 def pruned(layout: Layout, swept: Iterable[str]) -> set[str]:
     """Folders to leave out of the sweep over the whole dataset."""
     outside = {os.path.relpath(path, layout.dataset) for path in layout.not_ours}
-    return {*swept, *outside, "00_raw_videos", ".snakemake"}
+    return {*swept, *outside, RAW, ".snakemake"}

@@ -7,15 +7,15 @@ Each check has its meaning and what to do about a fault. `tables`, `disk_files`,
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from ferrari.ledger import stages
-from ferrari.ledger.stages import ENVIRONMENTS_CSV, FINAL, FINAL_CSV, VIDEOS_CSV
+from ferrari.ledger.balance import Balance, total
+from ferrari.ledger.stages import ENVIRONMENTS_CSV, FINAL, FINAL_CSV, PINNED_CSV, VIDEOS_CSV
 from ferrari.reports.checks import FAIL, PASS, WARN, Check, safe_id
 
-PINNED_CSV = "environments_pinned.csv"
 CROISSANT = "croissant.json"  # no table, but stamped like one
 
 _AGAIN = "delete the table that lists it, and the next run makes both anew"
@@ -156,44 +156,17 @@ class Layout:
         }
 
 
-@dataclass
-class Sums:
-    """One stage's sums over all clips; `lost` items were kept before, but no row here has them."""
-
-    considered: int = 0
-    outcomes: Counter = field(default_factory=Counter)
-    lost: int = 0
-    orphans: int = 0
-    rows: list[str] = field(default_factory=list)
-
-    def add(
-        self,
-        considered: int,
-        outcomes: Mapping[str, int],
-        lost: Sequence[str] = (),
-        orphans: Sequence[str] = (),
-    ) -> None:
-        """Add one table's sums; `lost` and `orphans` are items."""
-        self.considered += considered
-        self.outcomes.update(outcomes)
-        self.lost += len(lost)
-        self.orphans += len(orphans)
-        self.rows.extend([*lost, *orphans][: FIRST - len(self.rows)])
-
-    def check(self, stage: str) -> Check:
-        """PASS if each item that was kept before has its rows, and each row its parent."""
-        known = [self.outcomes[one] for one in ("kept", "dropped", "quarantined")]
-        balanced = sum(known) == self.considered and not self.lost and not self.orphans
-        return Check(
-            f"{stage}_ledger_balances",
-            PASS if balanced else FAIL,
-            f"{self.considered:,} = {known[0]:,} kept + {known[1]:,} dropped + {known[2]:,} "
-            f"quarantined; {self.lost:,} lost, {self.orphans:,} from nowhere",
-            "sum equal, 0 lost, 0 from nowhere",
-            "Each item that the stage before kept is the parent of a row here, and no row has "
-            "another parent. Delete the table of the clip, and the next run makes it anew.",
-            tuple(safe_id(item) for item in self.rows[:20]),
-        )
+def _balance_check(sums: Balance) -> Check:
+    """PASS if each item that was kept before has its rows, and each row its parent."""
+    return Check(
+        f"{sums.stage}_ledger_balances",
+        PASS if sums.balanced else FAIL,
+        sums.figure,
+        "sum equal, 0 lost, 0 from nowhere",
+        "Each item that the stage before kept is the parent of a row here, and no row has "
+        "another parent. Delete the table of the clip, and the next run makes it anew.",
+        tuple(safe_id(item) for item in (*sums.unaccounted, *sums.orphans)[:20]),
+    )
 
 
 class Findings:
@@ -204,7 +177,7 @@ class Findings:
         self.totals: Counter[str] = Counter()
         self.by_video: Counter[str] = Counter()
         self.faults: list[Fault] = []
-        self.sums: dict[str, Sums] = {}
+        self.sums: dict[str, list[Balance]] = {}
 
     def add(self, check: str, where: str, why: str, video: str = "") -> None:
         """Count a fault of `check`; the first FIRST of each check are listed."""
@@ -220,9 +193,9 @@ class Findings:
         """Add to the number of things that `check` has looked at."""
         self.totals[check] += count
 
-    def balance(self, stage: str) -> Sums:
-        """The sums of a stage, to add to."""
-        return self.sums.setdefault(stage, Sums())
+    def add_balance(self, sums: Balance) -> None:
+        """Add the sums of one table of a stage."""
+        self.sums.setdefault(sums.stage, []).append(sums)
 
     def listed(self) -> list[Fault]:
         """The first faults of each check, in the order of CHECKS."""
@@ -232,7 +205,7 @@ class Findings:
     def checks(self) -> list[Check]:
         """All checks: those of CHECKS, then each stage's sums."""
         return [self._check(name) for name in CHECKS] + [
-            sums.check(stage) for stage, sums in self.sums.items()
+            _balance_check(total(stage, parts)) for stage, parts in self.sums.items()
         ]
 
     def _check(self, name: str) -> Check:

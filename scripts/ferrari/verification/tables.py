@@ -11,10 +11,10 @@ from pathlib import Path
 from ferrari.ledger import tables as ledger_tables
 from ferrari.ledger.columns import KEPT, OUTCOMES
 from ferrari.ledger.item_ids import VIDEO_ID
-from ferrari.ledger.stages import FINAL, FINAL_CSV, FOLDERS
+from ferrari.ledger.stages import FINAL, FINAL_CSV, FOLDERS, PINNED_CSV
 from ferrari.provenance import table_stamps
 from ferrari.verification.disk_files import Hasher
-from ferrari.verification.findings import PINNED_CSV, Findings, Layout
+from ferrari.verification.findings import Findings, Layout
 
 Row = dict[str, str]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from ferrari.backgrounds import scene_bank
 from ferrari.common.atomic_files import sha256_bytes
 from ferrari.ledger import tables as ledger_tables
+from ferrari.ledger.balance import summed
 from ferrari.ledger.columns import COLUMNS, FILE_COLUMNS, KEPT
-from ferrari.ledger.stages import ENVIRONMENTS_CSV, FINAL, FINAL_CSV, VIDEOS_CSV
+from ferrari.ledger.stages import ENVIRONMENTS, ENVIRONMENTS_CSV, FINAL, FINAL_CSV, VIDEOS_CSV
 from ferrari.packaging.base import Format
 from ferrari.packaging.caption_lists import captions_in
 from ferrari.packaging.registry import known_formats
@@ -51,12 +51,9 @@ class WholeSet:
         rows = list(self.tables.rows(VIDEOS_CSV, COLUMNS["videos"]))
         items = {row["item"] for row in rows}
         if VIDEOS_CSV in self.tables.digests:
-            self.findings.balance("videos").add(
-                len(rows),
-                Counter(row["outcome"] for row in rows),
-                sorted(self.probes.keys() - items),
-                sorted(items - self.probes.keys()),
-            )
+            lost, orphans = self.probes.keys() - items, items - self.probes.keys()
+            outcomes = Counter(row["outcome"] for row in rows)
+            self.findings.add_balance(summed("videos", outcomes, lost, orphans))
         for row in rows:
             self.findings.looked("cells_carried_forward")
             said = (row["file"], row["sha256"])
@@ -70,11 +67,11 @@ class WholeSet:
         """The bank of scenes, its pictures, and the clips that it is pinned to."""
         if ENVIRONMENTS_CSV not in self.tables.digests:
             return
-        rows = list(self.tables.rows(ENVIRONMENTS_CSV, scene_bank.COLUMNS, key="environment"))
+        rows = list(self.tables.rows(ENVIRONMENTS_CSV, COLUMNS["environments"], key="environment"))
         named = [{**row, "item": row["environment"]} for row in rows]
         listed: set[str] = set()
         self._read_again("environments", named, hasher, listed, ENVIRONMENTS_CSV)
-        sweep(self.layout, self.findings, "environments", listed)
+        sweep(self.layout, self.findings, ENVIRONMENTS, listed)
         if self.layout.clip_scenes:
             compare_pinned(self.tables, [row["video"] for row in rows])
 
@@ -82,7 +79,7 @@ class WholeSet:
         """final.csv: each captioned image once, with the cells of its caption table."""
         if FINAL_CSV not in self.tables.digests:
             return
-        sums, lost = self.findings.balance("final"), set(self.captions)
+        lost = set(self.captions)
         outcomes: Counter[str] = Counter()
         orphans = []
         for row in self.tables.rows(FINAL_CSV, COLUMNS["final"]):
@@ -91,7 +88,7 @@ class WholeSet:
             if row["parent"] not in self.captions or row["parent"] != row["item"]:
                 orphans.append(row["item"])
             self._check_final_row(row)
-        sums.add(sum(outcomes.values()), outcomes, sorted(lost), orphans)
+        self.findings.add_balance(summed("final", outcomes, lost, orphans))
 
     def _check_final_row(self, row: Row) -> None:
         item, video = row["item"], row["video"]
@@ -136,7 +133,7 @@ class WholeSet:
                 yield row
 
         self._read_again("package", looked_at(), hasher, listed, table)
-        self.findings.balance(name).add(sum(outcomes.values()), outcomes, sorted(lost), orphans)
+        self.findings.add_balance(summed(name, outcomes, lost, orphans))
         for path in sorted(told):
             if hasher.look(self.layout.dataset / path)[1]:  # missing: reported already
                 continue

@@ -6,27 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ferrari.ledger.columns import KEPT
+from ferrari.ledger.reasons import DUPLICATE_VIDEO, EXTRACTOR_REJECTED, OK, of_stage
 
-REJECTED, DUPLICATE = "EXTRACTOR_REJECTED", "DUPLICATE_VIDEO"
-OK, TOO_LARGE = "OK", "TOO_LARGE"
-#: Why a raw file is refused; the rule that decides is in `probing`, stage 0 and here.
-VERDICTS = {
-    "CORRUPT_CONTAINER": "cannot be opened, or none of its frames decodes",
-    "NO_VIDEO_STREAM": "opens, but holds no video (audio, subtitles or nothing)",
-    "NOT_A_VIDEO": "is a picture or a playlist under a video's name",
-    "ENCRYPTED": "its video is encrypted and there is no key",
-    "ZERO_DURATION": "its frames span no time",
-    "LOW_RESOLUTION": "its short side, as shown, is below probe.min_short_side",
-    TOO_LARGE: "its frames have more pixels than probe.max_megapixels allows",
-    "UNREADABLE": "the file system refuses to read it, or it is no regular file",
-    "DECODER_CRASHED": "looking at it killed the decoder",
-    "DECODE_TIMEOUT": "looking at it took longer than probe.timeout_s",
-    "OUT_OF_MEMORY": "looking at it took more than probe.memory_mb",
-    REJECTED: "it opened, but stage 1 got no clean frame out of it",
-    DUPLICATE: "is byte for byte another clip of the set",
-}
-#: Those that stage 0 gives.
-OF_STAGE_0 = tuple(name for name in VERDICTS if name not in (REJECTED, DUPLICATE))
+#: What a raw file may end as, beside OK: what stage 0 refuses, what stage 1 does, and repeats.
+VERDICTS = (*of_stage("probe"), EXTRACTOR_REJECTED, DUPLICATE_VIDEO)
 
 
 @dataclass(frozen=True)
@@ -54,9 +37,9 @@ def final_verdicts(
             verdicts[video] = Verdict(probe["reason"], probe["detail"])
         elif video in rejections:
             row = rejections[video]
-            verdicts[video] = Verdict(REJECTED, f"{row['value']}: {row['detail']}")
+            verdicts[video] = Verdict(EXTRACTOR_REJECTED, f"{row['value']}: {row['detail']}")
         elif (original := first_with.setdefault(probe["sha256"], video)) != video:
-            verdicts[video] = Verdict(DUPLICATE, f"same bytes as {original}", original)
+            verdicts[video] = Verdict(DUPLICATE_VIDEO, f"same bytes as {original}", original)
         else:
             verdicts[video] = Verdict(OK, probe["detail"])
     return verdicts

@@ -22,6 +22,13 @@ from ferrari.common.atomic_files import sha256_bytes
 from ferrari.common.progress import Progress
 from ferrari.ledger import item_ids, tables
 from ferrari.ledger.columns import DROPPED, QUARANTINED
+from ferrari.ledger.reasons import (
+    DECODE_DAMAGE,
+    DUPLICATE_FRAME,
+    HDR,
+    LOST_SPAN,
+    MAX_FRAMES,
+)
 from ferrari.ledger.refused_files import clear_frames, refuse_frame
 from ferrari.ledger.spooled_rows import Spool
 from ferrari.video.decoding.base import (
@@ -38,9 +45,7 @@ from ferrari.video.frame_trust import trusted
 from ferrari.video.lost_footage import Losses, LostSpan, PacketTimes
 from ferrari.video.timestamps import Sampler
 
-DUPLICATE, DAMAGED, MAX_FRAMES, HDR = "DUPLICATE_FRAME", "DECODE_DAMAGE", "MAX_FRAMES", "HDR"
-LOST = "LOST_SPAN"
-QUARANTINE_REASONS = (DAMAGED, HDR)  # of samples; each has its frame under bad_frames/
+QUARANTINE_REASONS = (DECODE_DAMAGE, HDR)  # of samples; each has its frame under bad_frames/
 _PENDING = 8  # frames being encoded at a time
 
 
@@ -208,7 +213,7 @@ class _Pass:
         """Give one sample its row: quarantined, dropped as a duplicate, or on its way to kept."""
         row, future = self._row(frame, time_s), None
         if not clean:
-            self._quarantine(row, frame, DAMAGED, "built on data that the decoder lost")
+            self._quarantine(row, frame, DECODE_DAMAGE, "built on data that the decoder lost")
         elif frame.facts["transfer"] != "sdr" and self.settings["hdr"] == "refuse":
             self._quarantine(row, frame, HDR, "extract.hdr is refuse")
         else:
@@ -217,7 +222,7 @@ class _Pass:
             delta = round(luma_delta(compared, self.last_kept), 4)
             row |= {"value": delta, "threshold": self.settings["duplicate_delta"]}
             if delta < self.settings["duplicate_delta"]:
-                row |= {"outcome": DROPPED, "reason": DUPLICATE}
+                row |= {"outcome": DROPPED, "reason": DUPLICATE_FRAME}
             else:
                 self.last_kept = compared
                 future = encoders.submit(
@@ -282,7 +287,7 @@ class _Pass:
             item=item_ids.lost_item(self.video, number),
             parent=self.video,
             outcome=QUARANTINED,
-            reason=LOST,
+            reason=LOST_SPAN,
             value=round(float(span.lost_s), 6),
             time_s=round(start, 6),
             decoder=self.decoder.name,

@@ -17,6 +17,7 @@ import PIL.WebPImagePlugin  # noqa: F401 - else Pillow loads it in the child, sh
 from ferrari.images import image_files
 from ferrari.ledger import tables
 from ferrari.ledger.columns import KEPT
+from ferrari.ledger.reasons import OK
 from ferrari.video import frame_encoding
 from ferrari.video.decoding.base import Frame
 from ferrari.video.frame_metrics import sharpness
@@ -61,7 +62,7 @@ def write_frame(
     digest = image_files.write_checked(folder / name, data, shape)
     height, width = shape[:2]
     return {
-        **{"outcome": KEPT, "reason": "OK", "path": name, "sha256": digest},
+        **{"outcome": KEPT, "reason": OK, "path": name, "sha256": digest},
         **{"width": width, "height": height, "sharpness": round(sharpness(luma), 3)},
     }
 

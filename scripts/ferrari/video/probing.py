@@ -16,8 +16,16 @@ from av import VideoStream
 from av.container import InputContainer
 from av.error import FFmpegError
 
+from ferrari.ledger.reasons import (
+    CORRUPT_CONTAINER,
+    ENCRYPTED,
+    NO_VIDEO_STREAM,
+    NOT_A_VIDEO,
+    OK,
+    TOO_LARGE,
+    ZERO_DURATION,
+)
 from ferrari.video import timestamps
-from ferrari.video.clip_verdicts import OK, TOO_LARGE
 from ferrari.video.containers import (
     MAX_SIDE,
     NotAVideoError,
@@ -51,7 +59,7 @@ def look(path: str | os.PathLike, max_megapixels: float | None = None) -> Look:
     that turns out to be is not allocated.
     """
     if os.path.getsize(path) == 0:
-        return Look("CORRUPT_CONTAINER", "the file has no bytes")
+        return Look(CORRUPT_CONTAINER, "the file has no bytes")
     limit = None if max_megapixels is None else int(max_megapixels * 1e6)
     try:
         width, height = header_size(path)
@@ -60,11 +68,11 @@ def look(path: str | os.PathLike, max_megapixels: float | None = None) -> Look:
         with open_container(path, max_pixels=limit) as container:
             return _look_inside(container, path)
     except NotAVideoError as error:
-        return Look("NOT_A_VIDEO", str(error))
+        return Look(NOT_A_VIDEO, str(error))
     except FFmpegError as error:
         encrypted = _looks_encrypted(path)
         return Look(
-            "ENCRYPTED" if encrypted else "CORRUPT_CONTAINER",
+            ENCRYPTED if encrypted else CORRUPT_CONTAINER,
             f"cannot be opened: {what_failed(error)}{_guess(path)}",
         )
 
@@ -84,19 +92,19 @@ def _look_inside(container: InputContainer, path: str | os.PathLike) -> Look:
     stream = main_video(container)
     if stream is None:
         kinds = sorted({str(s.type) for s in container.streams}) or ["nothing"]
-        return Look("NO_VIDEO_STREAM", f"holds {', '.join(kinds)}", facts)
+        return Look(NO_VIDEO_STREAM, f"holds {', '.join(kinds)}", facts)
     seen = _walk(container, stream)
     facts |= _stream_facts(container, stream, seen)
     if seen.frame is None:
         if seen.packets and _looks_encrypted(path):
-            return Look("ENCRYPTED", f"{seen.packets} packets, none decodes", facts)
+            return Look(ENCRYPTED, f"{seen.packets} packets, none decodes", facts)
         if not seen.packets:
-            return Look("ZERO_DURATION", "a video stream without any packet", facts)
+            return Look(ZERO_DURATION, "a video stream without any packet", facts)
         reason = f"; first error: {seen.first_error}" if seen.first_error else ""
-        return Look("CORRUPT_CONTAINER", f"none of its frames decodes{reason}", facts)
+        return Look(CORRUPT_CONTAINER, f"none of its frames decodes{reason}", facts)
     facts |= _frame_facts(seen.frame, stream)
     if facts["duration_s"] <= 0:
-        return Look("ZERO_DURATION", f"{seen.packets} packets at one point in time", facts)
+        return Look(ZERO_DURATION, f"{seen.packets} packets at one point in time", facts)
     return Look(OK, seen.first_error and f"first error: {seen.first_error}", facts)
 
 

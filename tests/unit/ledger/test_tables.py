@@ -7,11 +7,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ferrari.ledger import balance, tables
-from ferrari.ledger.columns import DROPPED, KEPT, OUTCOMES
+from ferrari.ledger.columns import DROPPED, KEPT, OUTCOMES, QUARANTINED
 
 
 def _row(item, parent, outcome):
-    return tables.row("crop", item=item, parent=parent, outcome=outcome, reason="R")
+    reason = {DROPPED: "NOT_TARGET", QUARANTINED: "UNREADABLE_FRAME"}.get(outcome, "")
+    return tables.row("crop", item=item, parent=parent, outcome=outcome, reason=reason)
 
 
 def test_a_row_without_reason_or_with_unknown_column_or_outcome_is_refused():
@@ -20,7 +21,7 @@ def test_a_row_without_reason_or_with_unknown_column_or_outcome_is_refused():
     with pytest.raises(tables.LedgerError, match="unknown columns"):
         tables.row("crop", item="a", parent="b", outcome=KEPT, colour="red")
     with pytest.raises(tables.LedgerError, match="none of"):
-        tables.row("crop", item="a", parent="b", outcome="gone", reason="R")
+        tables.row("crop", item="a", parent="b", outcome="gone", reason="NOT_TARGET")
 
 
 def test_tables_read_back_with_blanks_for_none_and_nan(tmp_path):

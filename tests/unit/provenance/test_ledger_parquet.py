@@ -7,7 +7,6 @@ import pytest
 
 from ferrari.common.atomic_files import sha256_file
 from ferrari.ledger import tables as ledger_tables
-from ferrari.ledger.columns import COLUMNS
 from ferrari.provenance import ledger_parquet
 from tests.unit.large_dataset import write_tables
 from write_ledger import write_ledger
@@ -88,11 +87,3 @@ def test_text_where_a_number_belongs_is_an_error_that_names_the_row(tmp_path):
     with pytest.raises(ledger_tables.LedgerError, match="probe row v: fps is 'fast'"):
         write_ledger(tables={"probe": [str(table)]}, out_parquet=str(tmp_path / "l.parquet"))
     assert not (tmp_path / "l.parquet").exists()
-
-
-def test_numbers_are_named_by_columns_that_there_are():
-    known = {column for columns in COLUMNS.values() for column in columns}
-    assert (
-        known >= ledger_parquet.WHOLE | ledger_parquet.REAL
-        and not ledger_parquet.WHOLE & ledger_parquet.REAL
-    )

@@ -15,6 +15,7 @@ from ferrari.common import settings
 from ferrari.ledger import tables
 from ferrari.ledger.columns import COLUMNS
 from ferrari.ledger.item_ids import Item, parse, video_id
+from ferrari.ledger.reason_words import advice, sentence
 from ferrari.ledger.stages import FINAL_CSV
 from ferrari.provenance.trace import Dataset, UnknownItemError
 from ferrari.provenance.trace_text import render
@@ -223,6 +224,8 @@ def test_a_refused_image_says_where_it_ended(changed):
     tables.write_table(dataset / FINAL_CSV, COLUMNS["final"], rows)
     text = render(Dataset(dataset, dataset).trace(image))
     assert "ended at stage final: dropped DUPLICATE_IMAGE (another)" in text
+    assert f"which means   {sentence('DUPLICATE_IMAGE')}" in text
+    assert f"what to do    {advice('DUPLICATE_IMAGE')}" in text
 
 
 def test_the_dataset_is_found_by_the_runs_own_settings(tmp_path):
