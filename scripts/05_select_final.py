@@ -4,7 +4,7 @@ Clips that are byte for byte the same file would weigh twice: videos.csv says wh
 and the images of the others go. Images with the same bytes stay once too. What is left is held to
 the `curate` settings: near-duplicates across clips go (NEAR_DUPLICATE), a budget keeps the images
 that cover the set (OVER_BUDGET), and the images are split into train and val. Reads the captions
-twice; the memory it takes is that of the digests, and of the plan (see `curation.planning`).
+twice; the memory it takes is that of the digests, and of the plan (see `curation.selection_plan`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -92,7 +92,7 @@ def verdict_checks(probe: pd.DataFrame, videos: pd.DataFrame, raw: Sequence[str]
             "verdicts_known",
             unknown,
             len(videos),
-            "Each verdict is OK or one of those that stage 0 and 1 promise.",
+            "Each verdict is OK or one that stage 0 or stage 1 can give.",
         ),
     ]
 
@@ -118,7 +118,7 @@ def copy_checks(videos: pd.DataFrame, dataset: Path) -> list[Check]:
             "refused_files_whole",
             partial,
             len(refused),
-            "Each of them has as many bytes as the raw file had.",
+            "The copy of each refused file has as many bytes as the raw file.",
         ),
     ]
 

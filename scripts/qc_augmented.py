@@ -1,9 +1,9 @@
 """QC6: are all variants there, in the proportions asked for, the subject's pixels untouched?
 
-Opens each variant with its mask beside the cut-out and the crop that it came from. Where the
-cut-out is opaque the variant must hold exactly its pixels; the mask must be its alpha; and where
-it is transparent nothing of the clip's own scene may be seen. A balanced sample of them is probed
-for what tells the clip apart (see `leak_checks`) in the same pass.
+Opens each variant and its mask, and the cut-out and the crop that it came from. Where the cut-out
+is opaque the variant must hold exactly its pixels; the mask must be the cut-out's alpha; where the
+cut-out is transparent nothing of the clip's own scene may show. In the same pass a balanced sample
+of the variants is probed for what gives the clip away (see `leak_checks`).
 """
 
 import itertools
@@ -220,9 +220,9 @@ def kind_checks(rows: pd.DataFrame, weights: Mapping[str, float], tolerance: flo
             "kinds_in_proportion",
             off,
             len(asked),
-            "The share of each kind of background, as drawn, against augment.weights. With few "
-            f"images chance alone goes further than qc.kind_tolerance ({tolerance:.0%}); then "
-            f"the bound is a {CONFIDENCE:.1%} interval.",
+            "The drawn share of each kind of background is near its share of augment.weights. In a "
+            f"small set chance alone exceeds qc.kind_tolerance ({tolerance:.0%}); there the bound "
+            f"is the {CONFIDENCE:.1%} interval of chance.",
             bound=f"within {widest:.1%}",
             figure=f"{kind} {had:.1%} of {share:.1%} asked" if images else "no image",
         ),
@@ -236,8 +236,8 @@ def kind_checks(rows: pd.DataFrame, weights: Mapping[str, float], tolerance: flo
             "kinds_replaced",
             replaced,
             images,
-            "Images that got another kind than the one drawn, since no other clip lends a scene; "
-            "more clips, or augment.environment_folder, would mend it.",
+            "Images that got another kind of background than the one drawn, because no other clip "
+            "has a scene to lend. More clips, or pictures in augment.environment_folder, help.",
             otherwise=WARN,
         ),
     ]
@@ -279,7 +279,7 @@ def pixel_checks(kept: pd.DataFrame, seen: pd.DataFrame) -> list[Check]:
             "no_scene_pixels",
             items[shows],
             total,
-            "Images that show the crop's own texture where the cut-out is transparent.",
+            "Images that show the texture of their own crop where the cut-out is transparent.",
             bound=f"at most {MAX_SCENE_SHARE:.0%} of those pixels",
             figure=f"highest {share.max():.2%}" if share.notna().any() else "no image",
         ),

@@ -1,7 +1,7 @@
 """QC3: has every raw video its folder and table, does every frame decode, are the counts sane?
 
-Opens each kept frame again from the disk and holds it against its row; holds each clip's number
-of samples against its length; draws sharpness and luma change. It never judges a picture.
+Opens each kept frame again from the disk and compares it with its row, compares each clip's number
+of samples with its length, and draws sharpness and luma change. It never judges a picture.
 """
 
 from collections.abc import Sequence
@@ -62,8 +62,8 @@ def report_frames(
             charts=pictures(rows, videos, qc_settings, extract_settings),
             refused=thumbnails.of_rows(dataset, pictured, qc_settings["thumbnails"]),
             refused_total=len(refused),
-            refused_hint="Near-duplicates and samples past max_frames are not written to disk; "
-            "quarantined frames are, under bad_frames/. A lost stretch of time has no picture.",
+            refused_hint="Duplicates and samples beyond max_frames are not written to disk; "
+            "quarantined frames are, in bad_frames/. A lost stretch of time has no picture.",
             samples=thumbnails.of_rows(dataset, kept.assign(reason=""), SAMPLES),
         ),
         out_csv=out_csv,
@@ -154,7 +154,7 @@ def frame_checks(kept: pd.DataFrame, seen: pd.DataFrame, qc_settings: dict) -> l
             "sharpness_above_floor",
             soft,
             len(kept),
-            f"Frames below qc.min_sharpness ({floor:g}); they are counted, never dropped.",
+            f"Frames less sharp than qc.min_sharpness ({floor:g}); they are not dropped.",
             otherwise=WARN,
         ),
     ]
@@ -176,8 +176,8 @@ def clip_checks(videos: pd.DataFrame, rows: pd.DataFrame, qc_settings: dict) -> 
             "fps_sane",
             odd["video"],
             len(judged),
-            "Clips with more or fewer samples than their length, less its longest gap, gives at "
-            "extract.fps (see expected_min and expected_max in the table of videos).",
+            "Clips with more or fewer samples than expected: extract.fps times the clip's length, "
+            "less its longest gap (expected_min and expected_max in the table of videos).",
             otherwise=WARN,
             bound=f"within {FPS_TOLERANCE:.0%} and 2 samples",
         ),
@@ -185,16 +185,16 @@ def clip_checks(videos: pd.DataFrame, rows: pd.DataFrame, qc_settings: dict) -> 
             "times_in_order",
             videos["video"][~videos["in_order"]],
             len(videos),
-            "Within a clip each sample lies later than the one before. A clip joined from parts, "
-            "or with damaged timestamps, may run back: its samples start a new grid there.",
+            "Within a clip each sample is later than the one before. In a clip joined from parts, "
+            "or with damaged timestamps, time may jump back; sampling starts anew there.",
             otherwise=WARN,
         ),
         none_of(
             "duplicate_ratio_within_bounds",
             still["video"],
             int((videos["samples"] > 0).sum()),
-            "Clips of which more samples repeat the last kept one than "
-            "qc.max_duplicate_ratio allows: a still picture, or a threshold too high.",
+            "Clips with a larger share of duplicate samples than qc.max_duplicate_ratio: the "
+            "picture stands still, or extract.duplicate_delta is too high.",
             otherwise=WARN,
             bound=f"at most {ratio:.0%}",
             figure=f"highest {highest:.1%}" if highest == highest else "no sample",
@@ -213,7 +213,7 @@ def clip_checks(videos: pd.DataFrame, rows: pd.DataFrame, qc_settings: dict) -> 
             PASS if videos["kept"].sum() else FAIL,
             f"{int(videos['kept'].sum()):,}",
             "at least 1",
-            "Without a frame the stages behind have nothing to do.",
+            "Without a frame the later stages have nothing to do.",
         ),
     ]
 
@@ -226,9 +226,9 @@ def lost_check(videos: pd.DataFrame, rows: pd.DataFrame) -> Check:
         "no_footage_lost",
         losing["video"],
         len(videos),
-        "Clips with stretches that gave no frame to trust, because of errors in the file; each is "
-        "a row LOST_SPAN with from, to and the first error, and lost_s in the table of videos is "
-        "their sum. Copy the clip from its source again if there is one.",
+        "Clips with stretches of time without a usable frame, because of errors in the file. Each "
+        "stretch is a row LOST_SPAN with its begin, end and first error; lost_s in the table of "
+        "videos is their sum. If there is a better copy of the clip, replace it.",
         otherwise=WARN,
         bound="0 s",
         figure=f"{videos['lost_s'].sum():,.1f} s in {len(spans):,} stretches of "

@@ -103,7 +103,7 @@ def image_checks(kept: pd.DataFrame, seen: pd.DataFrame) -> list[Check]:
             PASS if len(kept) else FAIL,
             f"{len(kept):,}",
             "at least 1",
-            "A dataset without an image trains nothing; the reports before say where it got lost.",
+            "The dataset has images. If not, the earlier reports say where they were lost.",
         ),
         *reopened_images.readable_checks("images", kept, seen),
         none_of(
@@ -125,13 +125,13 @@ def agreement_checks(
             "captions_agree_with_recipes",
             _differing(written, recipes, (*_RECIPE, "mask_sha256", "sha256")),
             len(written),
-            "Kind, words for the background and files are those of the augmented image's row.",
+            "Each caption row has the kind, background words and files of its augmented image.",
         ),
         none_of(
             "final_agrees_with_captions",
             _differing(final, captions, ("caption", *_RECIPE, "framing", "mask_sha256", "sha256")),
             len(final),
-            "Each final row holds the caption, and the files, of its caption row.",
+            "Each final row has the caption and the files of its caption row.",
         ),
     ]
 
@@ -148,13 +148,13 @@ def repeated(kept: pd.DataFrame) -> Table:
     """The captions that most images share."""
     counts = kept["caption"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
     rows = counts.head(REPEATS_SHOWN).rename_axis("caption").rename("images").reset_index()
-    return Table("Captions", f"The {len(rows)} that most images share.", rows)
+    return Table("Captions", f"The {len(rows)} captions with the most images.", rows)
 
 
 def by_hand(captions: pd.DataFrame) -> list[Table]:
     """The captions that a person wrote, if there are any."""
     rows = caption_checks.by_hand(captions)
-    note = "What captions/overrides.csv put in the place of what was made; refused ones first."
+    note = "Captions that captions/overrides.csv replaced; refused ones first."
     return [Table("Captions by hand", note, rows)] if len(rows) else []
 
 

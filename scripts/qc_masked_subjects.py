@@ -1,8 +1,8 @@
 """QC5: is each cut-out whole, as large as its crop, neither empty nor full, and free of its scene?
 
-Opens each cut-out beside its crop. What lies under alpha 0 must not be the crop's own pixels: an
-image editor or a loader that drops the alpha channel would bring the scene back. In the same pass
-the silhouettes are taken by which a mask that flickers is found (see `mask_flicker`).
+Opens each cut-out and its crop. Under alpha 0 there must be no pixels of the crop: an image editor
+or a loader that drops the alpha channel would bring the scene back. In the same pass silhouettes
+are taken, by which flickering masks are found (see `mask_flicker`).
 """
 
 from collections.abc import Sequence
@@ -223,7 +223,7 @@ def cutout_checks(kept: pd.DataFrame, seen: pd.DataFrame, mask_settings: dict) -
             "alpha_has_both_ends",
             items[reopened_images.flags(seen, "plain_alpha")],
             total,
-            "No cut-out is all transparent, and none is all opaque.",
+            "No cut-out is fully transparent, and none is fully opaque.",
         ),
         none_of(
             "subject_share_within_bounds",
@@ -253,7 +253,7 @@ def stability_checks(videos: pd.DataFrame) -> list[Check]:
             judged["video"][judged["jump_ratio"] > MAX_JUMP_RATIO],
             len(judged),
             f"Clips in which the subject's area often changes more than {JUMP:g} times from one "
-            "cut-out to the next: the segmenter may lose it now and then.",
+            "cut-out to the next: the segmenter may lose the subject in some frames.",
             otherwise=WARN,
             bound=f"at most {MAX_JUMP_RATIO:.0%} of a clip's neighbours",
             figure=f"highest {highest:.1%}" if highest == highest else "no clip is long enough",
@@ -269,9 +269,10 @@ def flicker_check(found: pd.DataFrame, max_flicker: float) -> Check:
         "masks_do_not_flicker",
         flagged["item"],
         len(found),
-        "Cut-outs that lack, or gain, what the one before and the one after agree upon, laid over "
-        "one another by their centroids. In a restless clip the bound is the clip's own median "
-        "and six robust standard deviations, up to three times qc.max_flicker.",
+        "Cut-outs that lack something that both the cut-out before and the one after have, or have "
+        "something that both lack; the three are compared with their centroids on one spot. In a "
+        "clip with much motion the bound is higher (the clip's median and six robust standard "
+        "deviations), but at most three times qc.max_flicker.",
         otherwise=WARN,
         bound=f"at most {max_flicker:.0%} of the overlap",
         figure=f"{len(flagged):,} of {len(found):,}; largest {max(worst, 0):.1%}"
@@ -298,7 +299,7 @@ def flicker_gallery(root: Path, kept: pd.DataFrame, found: pd.DataFrame) -> Gall
             )
     note = (
         f"{len(worst)} of {len(flagged):,}, worst first, each between its neighbours. "
-        "Look for an arm or a head that comes and goes; a quick gesture may look alike."
+        "Look for an arm or a head that comes and goes; a quick gesture may look the same."
     )
     return Gallery("Flicker", note if len(flagged) else "No cut-out flickers.", shown)
 

@@ -1,7 +1,7 @@
 """QC4: is there one sound crop on the disk for each detection kept, with complete figures?
 
-Opens each crop again, holds its size against its box and its box against its frame, and counts
-in how many of a clip's frames a subject was found.
+Opens each crop again, compares its size with its box and its box with its frame, and counts in
+how many of a clip's frames a subject was found.
 """
 
 from collections.abc import Mapping, Sequence
@@ -170,8 +170,8 @@ def detection_checks(
             "detection_rate_per_video",
             poor["video"],
             int((videos["frames"] > 0).sum()),
-            "Clips in which a subject was found in fewer frames than qc.min_detection_rate asks: "
-            "the class or the confidence may not fit, or nobody is there.",
+            "Clips with a subject in a smaller share of frames than qc.min_detection_rate: "
+            "detect.class or detect.confidence may not suit them, or nobody is in the picture.",
             otherwise=WARN,
             bound=f"at least {floor:.0%}",
             figure=f"lowest {lowest:.1%}" if lowest == lowest else "no frame",

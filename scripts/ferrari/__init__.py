@@ -1,1 +1,4 @@
-"""The library, one package a subject; imports go downwards only (see docs/architecture.md)."""
+"""The library: one package a subject, which imports only from packages on floors below its own.
+
+Why: docs/decisions/0022-rooms-by-subject.md. The floors: `tool.importlinter` in pyproject.toml.
+"""

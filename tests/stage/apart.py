@@ -13,7 +13,8 @@ import sys
 
 import numpy as np
 
-from ferrari.matting import alpha_refinement, cutouts
+from bench import matte_metrics
+from ferrari.matting import cutouts
 from ferrari.networks import detectors, weight_files
 from ferrari.processes import isolated_model
 from tests.generator.demo import demo_specs
@@ -46,7 +47,7 @@ def main(cache: str, compare: bool) -> None:
     assert not HEAVY & set(sys.modules), HEAVY & set(sys.modules)
     _, nothing, cutout = apart[0]
     assert nothing.rgba is None
-    print(alpha_refinement.iou(cutout.rgba[..., 3] / 255, truth.alpha_u8 / 255))
+    print(matte_metrics.iou(cutout.rgba[..., 3] / 255, truth.alpha_u8 / 255))
     if compare:
         for (about, _, result), (load, _, item) in zip(apart, asked, strict=True):
             here, run = load()

@@ -1,7 +1,7 @@
-"""Colours with plain names, far enough apart that a caption's word for one is true of it alone.
+"""Colours with plain names, so far apart that the name of one fits no other.
 
-A name that is first of all a thing has the colour's own word behind it: "plain sand background"
-would be read as a beach, "sand beige" is not.
+A name that is also a thing is followed by a word for the colour: "plain sand background" would be
+read as a beach, "sand beige" is not.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The bank of scenes: which clips lend one, and how a clip's scene is got without its subject.
+"""The bank of scenes: which clips lend one, and how the subject is removed from a clip's scene.
 
-Which clips lend a scene is drawn once and written down (pinned), so that a clip added later
-changes no picture made before. Taking the subject out: every detection's box, widened, counts as
-unknown, and the unknown is filled from the rest by push-pull. A pixel inside a box never takes
-part in any sum, so nothing of a subject can be in the plate.
+The clips that lend a scene are drawn once and written down (pinned), so that a clip added later
+changes no picture made before. To remove the subject, the box of every detection is widened and
+counts as unknown; it is then filled from the rest by push-pull. No pixel inside a box takes part in
+any sum, so nothing of a subject can be in the plate.
 """
 
 from __future__ import annotations

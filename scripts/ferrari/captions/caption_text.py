@@ -2,8 +2,8 @@
 
 A caption names the subject (token and class), how much of it shows, and the background that the
 recipe painted; never the scene that was removed, or the trainer would tie that scene to the token.
-The template's slots are filled here; `caption_rules.check_caption` is what the stage and QC7 hold a
-caption to.
+The template's slots are filled here; the stage and QC7 check the result with
+`caption_rules.check_caption`.
 """
 
 from __future__ import annotations

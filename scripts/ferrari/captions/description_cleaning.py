@@ -1,8 +1,8 @@
-"""What an image-to-text model said about a cut-out, freed from everything that names a scene.
+"""An image-to-text model's description of a cut-out, without the parts that name a scene.
 
-Only the cut-out is shown to the model, on neutral grey; what it says of a place is invented or
-read off the grey. So a piece of the sentence that holds a context word goes as a whole, from its
-preposition on ("standing in a living room" becomes "standing"), and the words are recorded.
+The model sees only the cut-out, on neutral grey, so whatever it says of a place is invented. A part
+of the sentence with a context word is removed as a whole, from its preposition on ("standing in a
+living room" becomes "standing"), and the removed words are recorded.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Captions that a person wrote: `captions/overrides.csv`, a line for an image or for a cut-out.
 
-The file is read once while the graph is built. What a clip's caption job depends on is the digest
-of that clip's lines, so an edit reruns the jobs of the clips whose lines it changed. Nothing of
-the file is passed over: what cannot be a line of it raises OverridesError with the line's number,
-what breaks the rules of captions is refused with a row, what names no image is listed by QC7.
+The file is read once while the graph is built. A clip's caption job depends on the digest of that
+clip's lines, so an edit reruns only the jobs of the clips whose lines changed. No line is ignored
+in silence: one that cannot be parsed raises OverridesError with its number, one that breaks the
+rules of captions is refused with a row, and one that names no image is listed by QC7.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ALLOWABLE = ("CONTEXT_WORD", "BACKGROUND_COLOUR")
 
 _ITEM = re.compile(rf"({VIDEO_ID})-f\d+-p\d+(?:-v\d+)?")
 _ALLOWED = re.compile(rf"(?:{'|'.join(ALLOWABLE)}):[a-z0-9'-]+")
-_DELIMITERS = (",", ";", "\t")  # spreadsheets write what their country writes
+_DELIMITERS = (",", ";", "\t")  # which one a spreadsheet writes depends on its country
 
 
 class OverridesError(FerrariError, ValueError):

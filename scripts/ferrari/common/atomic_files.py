@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all: digests, atomic writes, whole-folder swaps, links."""
+"""Files that exist whole or not at all: digests, atomic writes, whole-folder swaps, links."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def file_states(paths: Iterable[str | os.PathLike]) -> list[tuple[str, int, int]
 
 @contextlib.contextmanager
 def naming(path: str | os.PathLike) -> Iterator[None]:
-    """Put `path` into an error of the disk in the block that names no file (`write` gives none)."""
+    """Add `path` to an OSError of the block that names no file (one raised by `write` does not)."""
     try:
         yield
     except OSError as error:
@@ -74,8 +74,8 @@ def naming(path: str | os.PathLike) -> Iterator[None]:
 def write_bytes(path: str | os.PathLike, data: bytes, durable: bool = True) -> None:
     """Write `data` to `path` so that a reader sees the old content or the new, never a part.
 
-    `durable` waits until the disk has it; images in a scratch folder go without, since their
-    table, written last, is what makes them count.
+    `durable` waits until the data is on the disk. Images in a scratch folder do without: they count
+    only once their table is written, and that comes last.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +94,7 @@ def write_bytes(path: str | os.PathLike, data: bytes, durable: bool = True) -> N
 
 
 def clear_leftovers(path: str | os.PathLike) -> None:
-    """Remove what killed processes left of their attempts to write `path`."""
+    """Remove the temporary files of processes that were killed while they wrote `path`."""
     path = Path(path)
     for leftover in path.parent.glob(f".{glob.escape(path.name[-150:])}.*.part"):
         leftover.unlink(missing_ok=True)
@@ -109,8 +109,8 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 def whole_folder(target: str | os.PathLike) -> Iterator[Path]:
     """A scratch folder that takes the place of `target` only if the block ends without an error.
 
-    The old folder, if there is one, is gone as a whole; what a killed run left beside it is
-    removed first, so nothing half-written is ever found under the final name.
+    An old folder is replaced as a whole. What a killed run left beside it is removed first. So
+    nothing half-written is ever found under the final name.
     """
     target = Path(target)
     scratch = target.with_name(f".{target.name}.part")
@@ -142,7 +142,7 @@ def clone_or_copy(source: str | os.PathLike, target: str | os.PathLike) -> None:
         with naming(target), open(source, "rb") as reader, open(temporary, "wb") as writer:
             try:
                 fcntl.ioctl(writer.fileno(), _FICLONE, reader.fileno())
-            except OSError:  # this file system has no reflink: an ordinary copy is as good
+            except OSError:  # no reflinks on this file system: an ordinary copy is as good
                 shutil.copyfileobj(reader, writer, _CHUNK)
         os.replace(temporary, target)
     finally:
@@ -150,7 +150,7 @@ def clone_or_copy(source: str | os.PathLike, target: str | os.PathLike) -> None:
 
 
 def link_or_copy(source: str | os.PathLike, target: str | os.PathLike) -> None:
-    """Hard-link `source` to `target` (no second copy on disk), or copy where links cannot go."""
+    """Hard-link `source` to `target` (no second copy on disk), or copy where it cannot."""
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)

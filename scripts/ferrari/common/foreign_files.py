@@ -1,7 +1,7 @@
-"""Files that are none of ours: what trainers and desktops leave in our folders, and leftovers.
+"""Files in our folders that the dataset does not hold: those of trainers and desktops, leftovers.
 
-Files of trainers (latent and text caches, size lists) may come and go at any time, and are no
-fault: `verify` names them, stamps leave them out. Sources: sd-scripts and musubi-tuner (`*.npz`,
+Trainers write caches and size lists beside the images. These may come and go at any time and are
+no fault: `verify` names them, stamps leave them out. Sources: sd-scripts and musubi-tuner (`*.npz`,
 `*.safetensors` caches), ai-toolkit (`_latent_cache/`, `_t_e_cache/`, `.aitk_size.json`),
 SimpleTuner and diffusion-pipe (`cache/`), OneTrainer (`*.pt` caches), Hugging Face `datasets`
 (`.cache/`).
@@ -15,12 +15,12 @@ _DESKTOP = {".ds_store", ".directory", "thumbs.db", "ehthumbs.db", "desktop.ini"
 
 
 def is_leftover(name: str) -> bool:
-    """True for a name under which this module writes what is not finished, or retires what was."""
+    """True for a temporary name of `atomic_files`: of something unfinished, or replaced."""
     return name.startswith(".") and name.endswith((".part", ".old"))
 
 
 def is_desktop_file(name: str) -> bool:
-    """True for a name under which file managers leave something in a folder that they show."""
+    """True for the name of a file that file managers leave in folders, such as `.DS_Store`."""
     return name.startswith("._") or name.lower() in _DESKTOP
 
 

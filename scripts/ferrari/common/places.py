@@ -1,4 +1,4 @@
-"""Where the project's own files lie: the one place that counts folders upwards."""
+"""Where the project's own files lie: no other module counts folders upwards from its own."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from pathlib import Path
 
 #: The folder that holds the Snakefile.
 ROOT = Path(__file__).resolve().parents[3]
-#: What goes on the path so that `ferrari` and the stages are found.
+#: The folder to put on Python's path, so that `ferrari` and the stages are found.
 SCRIPTS = ROOT / "scripts"

@@ -1,4 +1,4 @@
-"""How far a long job is, said in the job's log; and the logger that all modules use."""
+"""The progress of a long job, reported in its log; and the logger that all modules use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LOGGER = logging.getLogger("ferrari")
 
 
 class Progress:
-    """Says at most every `every_s` seconds how far a long job is, in the job's log."""
+    """Reports in the job's log how far a long job is, at most once in `every_s` seconds."""
 
     def __init__(self, what: str, total: int | None = None, every_s: float = 5.0) -> None:
         self.what, self.total, self.every_s = what, total, every_s

@@ -1,7 +1,7 @@
-"""Random choices that depend on what they are for, never on order, cores or platform.
+"""Random choices that depend on the item they are made for, never on order, cores or platform.
 
-Each choice gets a generator of its own, seeded from SHA-256 of (seed, video, item, variant); the
-tuple is encoded as JSON, so that no two different tuples share a text ("a", "bc" / "ab", "c").
+Each choice gets a generator of its own, seeded from the SHA-256 of (seed, video, item, variant).
+The tuple is encoded as JSON: joined as plain text, ("a", "bc") and ("ab", "c") would be the same.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-_BITS = 48  # exact in a double, in int64 and in a spreadsheet's 15 digits
+_BITS = 48  # exact in a double, in int64 and in the 15 digits of a spreadsheet
 
 
 def seed_of(seed: int, video: str, item: str, variant: int | str) -> int:
@@ -27,7 +27,7 @@ def generator(seed: int, video: str, item: str, variant: int | str) -> np.random
 
 
 def from_seed(recorded: int, stream: int = 0) -> np.random.Generator:
-    """The generator of a seed read back from a table; another `stream` is independent of it."""
+    """The generator of a seed read back from a table; streams are independent."""
     sequence = np.random.SeedSequence(recorded, spawn_key=(stream,))
     return np.random.Generator(np.random.PCG64(sequence))
 
@@ -35,7 +35,7 @@ def from_seed(recorded: int, stream: int = 0) -> np.random.Generator:
 def ranked(names: Iterable[str], seed: int, video: str, item: str) -> list[str]:
     """`names` in an order of this item's own (rendezvous hashing).
 
-    Taking one name away, or adding one, leaves the order of the others as it was; the order in
-    which the names are given does not matter.
+    When a name is added or taken away, the others keep their order. The order in which the names
+    are given does not matter.
     """
     return sorted(set(names), key=lambda name: (seed_of(seed, video, item, name), name))

@@ -1,4 +1,4 @@
-"""The settings: checked against the schema before any job, with a hint at what was meant."""
+"""The settings, checked against the schema before any job; errors name the nearest valid key."""
 
 from __future__ import annotations
 

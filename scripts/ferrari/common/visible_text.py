@@ -12,7 +12,7 @@ def shown(value: object, limit: int = 400) -> str:
     """`value` as one line of visible text of at most `limit` characters.
 
     Undecodable bytes (lone surrogates), control characters, line breaks and marks that turn the
-    direction of writing are spelled out as `\\xff`, `\\n`, `\\u202e`. It is text, not HTML yet.
+    direction of writing are spelled out as `\\xff`, `\\n`, `\\u202e`. HTML is not escaped here.
     """
     text = "" if value is None or value != value else str(value)
     if len(text) > limit:

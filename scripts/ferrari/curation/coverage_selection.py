@@ -1,10 +1,10 @@
 """Which cut-outs to keep where the budget is smaller than the set: those that cover it.
 
-Cut-outs are parted into cells (framing, facing, side, light); the budget is shared out over them by
-the roots of their sizes, so that a rare one is not drowned; within a cell the next one taken is the
-farthest from those already taken, on the embedding, less so the more its clip has given already.
-Time: the sum over the cells of candidates x taken; memory 640 bytes a cut-out. Nothing is drawn by
-chance.
+Cut-outs are sorted into cells (framing, facing, side, light). The budget is shared out over the
+cells by the square roots of their sizes, so that rare cells keep their part. Within a cell, the
+next cut-out taken is the one whose embedding is farthest from those already taken; the more its
+clip has given already, the less its distance counts. Nothing is random. Time: the sum over the
+cells of candidates x taken; memory: 640 bytes a cut-out.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def near_duplicates(vectors: np.ndarray, clips: np.ndarray, bound: float) -> np.
 
 
 def spread_in_time(places: np.ndarray, clips: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """`places` so ordered that each beginning is spread over every clip's time: first one of each
-    clip, then its middle, then the quarters.
+    """`places` in an order that is spread over the time of every clip, wherever it is cut off:
+    first one of each clip, then its middle, then the quarters.
     """
     order = np.lexsort((times[places], clips[places]))
     ordered = places[order]
@@ -124,8 +124,8 @@ def farthest_first(
 ) -> np.ndarray:
     """`count` of `places`: the one nearest to their mean, then always the farthest from all taken.
 
-    A squared distance counts divided by one more than its clip has given. Ties go to the first of
-    `places`. Time len(places) x count.
+    A candidate's squared distance is divided by 1 + the number already taken from its clip. Ties go
+    to the first of `places`. Time len(places) x count.
     """
     if count >= len(places):
         return places

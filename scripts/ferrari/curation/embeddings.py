@@ -2,8 +2,8 @@
 
 The subject, in its own box on neutral grey at 48 x 48 px, is described by the directions of its
 edges (4 x 4 cells, 4 directions), its colour (4 x 4 cells of CIE Lab) and its outline (4 x 4 cells
-of alpha). From the small picture on all is whole numbers, so the same pixels give the same
-embedding on every machine. The scene behind the subject cannot show: it is not in a cut-out.
+of alpha). All arithmetic on the small picture is in whole numbers, so the same pixels give the same
+embedding on every machine. The scene behind the subject has no part in it: a cut-out has none.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""The plan of the final set: which images stay, which go for which neighbour, and their split.
+"""The plan of the final set: which images stay and in which split, and which are left out, and why.
 
-Images are gathered by their cut-outs; what is chosen are cut-outs, and then their variants: one of
-each cut-out that is kept before any has a second one. Takes some 1.5 kB a cut-out and 300 bytes
-an image, whatever the images' size.
+Cut-outs are chosen first, then their variants: each chosen cut-out gets a first image before any
+gets a second one. Memory: some 1.5 kB a cut-out and 300 bytes an image, whatever the images' size.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Training and validation: which clips go together, and on which side they go.
 
-A group is never parted: the images of one clip, and clips that share near-duplicates. A group's
-side follows from the seed and the id of one of its clips alone, so a clip that is added moves no
-group that it does not join.
+The images of one clip, and clips that share near-duplicates, form a group, which is never split. A
+group's side depends only on the seed and on the id of one of its clips, so a clip that is added
+moves no group that it does not join.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ _WHOLE = 1 << 48  # seeds have 48 bits
 def groups(clips: Iterable[str], pairs: Iterable[tuple[str, str]], seed: int) -> dict[str, str]:
     """The group of each clip: the id of one of the clips that `pairs` join with it.
 
-    It is that whose hash is smallest: of n clips a further one becomes it once in n + 1 times.
+    It is the clip with the smallest hash, so a clip that joins a group of n clips changes it only
+    once in n + 1 times.
     """
     parent = {clip: clip for clip in clips}
 
@@ -40,7 +41,7 @@ def groups(clips: Iterable[str], pairs: Iterable[tuple[str, str]], seed: int) ->
 def sides(names: Iterable[str], share: float, seed: int) -> dict[str, str]:
     """TRAIN or VALIDATION for each group: the latter for about `share` of them.
 
-    Of two groups or more one at least is on either side, where `share` is neither 0 nor 1.
+    With two groups or more, each side has at least one, unless `share` is 0 or 1.
     """
     places = {name: seed_of(seed, name, "", "split") / _WHOLE for name in sorted(set(names))}
     found = {name: VALIDATION if at < share else TRAIN for name, at in places.items()}

@@ -1,4 +1,4 @@
-"""The last look at an image and its mask before they are trained on: re-opened, not believed."""
+"""The last check of an image and its mask: both files are read again, against their row."""
 
 from __future__ import annotations
 

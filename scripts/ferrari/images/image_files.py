@@ -1,4 +1,4 @@
-"""Image files: written once, read back before anything says that they are there.
+"""Image files: each is read back after it is written, before a row says that it exists.
 
 Arrays are uint8 in RGB or RGBA order throughout the project.
 """
@@ -62,8 +62,9 @@ def read(path: str | os.PathLike) -> np.ndarray:
 
 
 def read_verified(path: str | os.PathLike, sha256: str) -> np.ndarray:
-    """`read`, after checking the file against its row; raises ImageReadError if it is missing,
-    is not what the row's SHA-256 says, or cannot be decoded.
+    """`read`, after comparing the file's digest with the `sha256` of its row.
+
+    Raises ImageReadError if the file is missing, has another digest, or cannot be decoded.
     """
     try:
         data = Path(path).read_bytes()
@@ -77,10 +78,10 @@ def read_verified(path: str | os.PathLike, sha256: str) -> np.ndarray:
 def write_checked(path: str | os.PathLike, data: bytes, shape: tuple[int, ...]) -> str:
     """Write an encoded image, read it back from the disk and return its SHA-256.
 
-    Raises ImageReadError if what is on the disk is not the bytes given, or is no image of `shape`
-    (HxW or HxWxC): then the row must not say kept. Of a lossy WebP the structure is checked, to
-    the size of each part; of a PNG all that could keep a decoder from its last pixel; other images
-    are decoded.
+    Raises ImageReadError if the file on the disk differs from `data`, or is no image of `shape`
+    (HxW or HxWxC): then the row must not say kept. A lossy WebP is checked by its structure, down
+    to the size of each part; a PNG by its checksums and sizes (`png.shape_of`); other images are
+    decoded.
     """
     write_bytes(path, data, durable=False)
     on_disk = Path(path).read_bytes()

@@ -1,8 +1,9 @@
-"""What to do next, for each error that is the machine's and not the clip's.
+"""What to do next, for each error where the machine is to blame and not the clip.
 
-A full disk, a folder that may not be written, a file that went away, memory, missing weights: each
-gets a few lines that say what happened, where, and what helps. `job_log` prints them as the last
-lines of a job's log; `of_run` finds what no log can hold, such as a job that was killed.
+A full disk, a folder without write permission, a file that vanished, too little memory, missing
+weights: each gets a few lines that say what happened, where, and what helps. `job_log` prints them
+as the last lines of a job's log. `of_run` finds errors that leave no trace in a job's log, such as
+a job that was killed.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ _KILLED = (
 
 
 def of_error(error: BaseException) -> str | None:
-    """Advice for an error that ends a job; None where its own message is all there is to say.
+    """Advice for an error that ends a job; None where the error's own message says it all.
 
-    What an error was raised from counts too: the innermost cause that is the machine's decides.
+    The errors that it was raised from count too: advice is for the innermost one that has some.
     """
     for cause in _chain(error):
         text = _of_one(cause)
@@ -55,16 +56,16 @@ def of_error(error: BaseException) -> str | None:
 
 
 def of_run(log: str) -> str | None:
-    """Advice for a whole run, from the text of Snakemake's own log; None if it shows no more."""
+    """Advice for a whole run, from the text of Snakemake's log; None if that shows no kill."""
     if _SHOWS_A_KILL.search(log):
         return _laid_out(_KILLED)
     return None
 
 
 def require_writable(folder: str | os.PathLike) -> None:
-    """Make `folder` if it is not there, and write a little into it; raises OSError with its name.
+    """Make `folder` if it is missing, and try to write into it; raises OSError with its name.
 
-    Better one error before the first job than one from each of a thousand.
+    One error before the first job is better than one from each of a thousand jobs.
     """
     Path(folder).mkdir(parents=True, exist_ok=True)
     probe = Path(folder) / f".writable.{os.getpid()}.part"
@@ -111,7 +112,7 @@ def _of_one(error: BaseException) -> str | None:
 
 
 def _of_system(error: OSError) -> str | None:
-    """Advice by errno; an error without one (or of the network) has none here."""
+    """Advice by errno; None for other errors (those without an errno, those of the network)."""
     where = _place(error)
     if error.errno in _FULL:
         return f"{_fullness(error, where)}. {RESUME}"
@@ -146,7 +147,7 @@ def _place(error: OSError) -> str:
 
 
 def _fullness(error: OSError, where: str) -> str:
-    """What is full: space or inodes, a quota, with what is free now."""
+    """What is full (the disk, its inodes or a quota), and how much is free now."""
     if error.errno == errno.EDQUOT:
         return f"your quota on the disk that holds {where} is used up: free some space"
     name = error.filename2 or error.filename

@@ -1,14 +1,14 @@
-"""The fork server of a run: what stages import is loaded once, and each job is a fork of it.
+"""The fork server of a run: it imports what the stages need once, and each job is a fork of it.
 
     python -m ferrari.jobs.fork_server PLACE RUN_PID READY_FD       (started by
     scripts/run_stage.py)
 
-A job still has a process, memory and a log of its own; what it saves is a second of imports. The
-models that jobs ask for (`model_lease`) live in forks too, which serve one job after the other.
+A job still has a process, memory and a log of its own; it saves a second of imports. The models
+that jobs ask for (`model_lease`) live in forks too, which serve one job after the other.
 
-The server has one thread and computes nothing, or its forks would not be safe. A client that goes
-away takes its job with it; the server ends with its run, when it has been idle for long, or when
-somebody kills it, and all its forks end with it (see `limits.end_with`).
+The server has one thread and computes nothing: only so are its forks safe. When a client goes away,
+its job is ended. The server ends when its run ends, when it has been idle for `IDLE_S`, or when it
+is killed; all its forks end with it (see `limits.end_with`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ferrari.jobs.stage_command import RULES
 from ferrari.processes import array_messages, model_lease
 from ferrari.processes.limits import end_with
 
-#: What jobs import only where they need it; it is loaded before the first fork, as all else is.
+#: Modules that jobs import inside functions; the server loads them before the first fork too.
 LATE = (
     "numpy.random",
     "ferrari.jobs.error_advice",
@@ -42,8 +42,8 @@ LATE = (
     "ferrari.jobs.run_lock",
 )
 IDLE_S = 600  # the server ends after so long without a job
-MODEL_IDLE_S = 60  # a model that nobody asks for gives its memory back
-#: How long a model may work on for a job that is gone before it is ended.
+MODEL_IDLE_S = 60  # a model that no job has asked for so long is ended, for its memory
+#: How long a model may go on working for a job that is gone before it is ended.
 GRACE_S = 5
 _READ_S = 5
 
@@ -88,8 +88,8 @@ class Server:
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         _clear_dead(Path(place).parent)
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._path)  # a killed server's: whoever starts one holds the place's lock
-        before = os.umask(0o177)  # nobody else's processes
+            os.unlink(self._path)  # a killed server's: run_stage.py starts one at a time
+        before = os.umask(0o177)  # no other user may connect
         self._listener.bind(self._path)
         os.umask(before)
         self._listener.listen(256)
@@ -103,9 +103,9 @@ class Server:
         last = time.monotonic()
         while not self._over:
             events = [key for key, _ in self._poller.select(timeout=1.0)]
-            # New ones last: who asks for a model may just have given one back.
+            # New connections last: a job that asks for a model may just have given one back.
             for key in sorted(events, key=lambda key: key.fileobj is self._listener):
-                if self._poller.get_map().get(key.fileobj) == key:  # else it was just closed
+                if self._poller.get_map().get(key.fileobj) == key:  # not closed meanwhile
                     key.data()
             if self._jobs:
                 last = time.monotonic()
@@ -116,7 +116,7 @@ class Server:
         left: list[_Work | _Model] = [*self._jobs.values(), *self._models.values()]
         for process in left:
             _kill(process.pid, process in self._jobs.values())
-            with contextlib.suppress(ChildProcessError):  # waited for: their time counts as ours
+            with contextlib.suppress(ChildProcessError):  # adds their CPU time to this process's
                 os.waitpid(process.pid, 0)
 
     def _stop(self) -> None:
@@ -152,7 +152,7 @@ class Server:
         _say(client, b"S" + pid.to_bytes(8, "little", signed=True))
 
     def _client_gone(self, work: _Work) -> None:
-        """Whoever wanted the job is gone (Ctrl-C, a kill): so it goes."""
+        """The client that wanted the job is gone (Ctrl-C, a kill): end the job."""
         self._poller.unregister(work.client)
         _kill(work.pid, group=True)
 
@@ -166,7 +166,7 @@ class Server:
     # --- models ---------------------------------------------------------------------------------
 
     def _lend(self, client: socket.socket, request: dict) -> None:
-        """Give a job a model that has loaded what it asks for, or one that is about to."""
+        """Give a job a model of the kind that it asks for: a free one, or a new fork."""
         key = hashlib.sha256(request["load"]).digest()
         same = [m for m in self._models.values() if m.key == key and m.status is None]
         free = [m for m in same if m.free]
@@ -188,7 +188,7 @@ class Server:
             socket.send_fds(model.control, [b"s"], [theirs.fileno(), *request["descriptors"][:1]])
             answer = b"M" + model.pid.to_bytes(8, "little") + bytes([model.served > 0])
             socket.send_fds(client, [answer], [ours.fileno(), model.pidfd])
-        except OSError:  # one of them has just ended: the job sees its model's death, or is gone
+        except OSError:  # the model or the job has just ended; a job then sees its model's death
             client.close()
             return
         finally:
@@ -210,9 +210,9 @@ class Server:
         return model
 
     def _idle(self, model: _Model) -> None:
-        """The model says that it has served a job to its end."""
+        """The model reports that it has finished with a job."""
         if not model.control.recv(1):
-            self._forget(model.control)  # it has ended: its pidfd tells
+            self._forget(model.control)  # the model has ended; its pidfd reports that
             return
         model.busy, model.since = False, time.monotonic()
         self._offer()
@@ -247,7 +247,7 @@ class Server:
         return model.status
 
     def _end_model(self, client: socket.socket, request: dict) -> None:
-        """A job wants its model ended, and to know how it ended."""
+        """A job asks to end its model, and for the model's exit status."""
         model = self._models.get(request["pid"])
         if model is not None:
             status = model.status
@@ -269,12 +269,12 @@ class Server:
     # --- processes ------------------------------------------------------------------------------
 
     def _fork(self, life: Callable[[], int]) -> int:
-        """A fork that lives `life`, and holds nothing of the server's open."""
+        """Fork a process that calls `life`, with the server's own sockets closed; gives its id."""
         sys.stdout.flush()
         sys.stderr.flush()
         parent, pid = os.getpid(), os.fork()
         if pid:
-            with contextlib.suppress(OSError):  # whichever of the two comes first
+            with contextlib.suppress(OSError):  # parent and child both try it
                 os.setpgid(pid, pid)
             return pid
         status = 1
@@ -291,18 +291,18 @@ class Server:
             sys.excepthook(*sys.exc_info())
         finally:
             for stream in (sys.stdout, sys.stderr):
-                with contextlib.suppress(OSError):  # the log's disk is full: the status tells
+                with contextlib.suppress(OSError):  # the log's disk is full: the status says enough
                     stream.flush()
             os._exit(status)
 
     def _forget(self, *what: socket.socket | int) -> None:
         for each in what:
-            with contextlib.suppress(KeyError, ValueError):  # it was not watched any more
+            with contextlib.suppress(KeyError, ValueError):  # it was no longer registered
                 self._poller.unregister(each)
 
 
 def _be_job(request: dict) -> int:
-    """The life of a job's process: what `run_stage.py --here` would do."""
+    """What a job's process does: the same as `run_stage.py --here`."""
     from ferrari.jobs import stage_job
 
     out, error = request["descriptors"]
@@ -315,13 +315,13 @@ def _be_job(request: dict) -> int:
 
 
 def _be_model(control: socket.socket, load: bytes) -> int:
-    """The life of a model's process."""
+    """What a model's process does."""
     _name("model")
     return model_lease.live(control, load)
 
 
 def _name(what: str) -> None:
-    """Have `ps` and `top` show what this fork does."""
+    """Set the name that `ps` and `top` show for this fork."""
     Path("/proc/self/comm").write_bytes(what.encode()[:15])
 
 
@@ -346,7 +346,7 @@ def _exactly(client: socket.socket, length: int) -> bytes:
 
 
 def _clear_dead(folder: Path) -> None:
-    """Remove what servers of runs that are over left in `folder` when they were killed."""
+    """Remove the files in `folder` of killed servers whose runs are over."""
     for path in folder.glob("*-*"):
         run = path.name.partition("-")[0]
         if run.isdigit() and not Path("/proc", run).exists():
@@ -371,11 +371,11 @@ def _load() -> None:
     clip_tokens.count_clip_tokens("")
     devices.nvdec_problem()
     gc.collect()
-    gc.freeze()  # what is loaded stays: no fork has to copy it because of a collection
+    gc.freeze()  # else a garbage collection in a fork would copy all that is loaded
 
 
 def main(place: str, run: str, ready: str) -> None:
-    """Serve; `ready` is a descriptor that gets a byte as soon as jobs can be taken."""
+    """Serve; the file descriptor `ready` gets a byte as soon as the server takes jobs."""
     os.environ["FERRARI_WARM"] = place
     _load()
     server = Server(place, int(run))

@@ -1,6 +1,6 @@
-"""A job's log: everything the process prints, native libraries and tracebacks included.
+"""A job's log: everything that the process prints, native libraries and tracebacks included.
 
-Its last lines say what to do where the job ended for a reason of the machine (see `error_advice`).
+If the job failed, the last lines say what to do (see `error_advice`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from types import TracebackType
 def send_output_to(path: str | os.PathLike) -> None:
     """Point file descriptors 1 and 2 at `path`, so that native output lands there too.
 
-    An error that ends the process puts its traceback and advice there; the advice goes to what was
-    standard error before as well if the log cannot take it (its disk is full).
+    An error that ends the process is written there, with its traceback and advice. If the log's
+    disk is full, the advice goes to the former standard error.
     """
     terminal = os.dup(2)
     sys.excepthook = functools.partial(_say_what_to_do, terminal)
@@ -48,7 +48,7 @@ def _say_what_to_do(
     data = f"\n{text}\n".encode(errors="backslashreplace")
     try:
         written = os.write(2, data)
-    except OSError:  # the log's disk is full, or its folder went away
+    except OSError:  # the log's disk is full, or its folder is gone
         written = 0
     if written < len(data):
         os.write(terminal, data)

@@ -1,8 +1,8 @@
-"""Cells of a CSV that a spreadsheet shows as they are: no text of ours becomes a formula there.
+"""CSV cells that no spreadsheet runs as a formula.
 
-File names, container messages and captions come from outside; `=HYPERLINK(...)` as a clip's name
-would be run by the program that opens the table. What `guard` adds, `unguard` takes off, so a table
-read back holds what was written.
+File names, container messages and captions come from outside: a clip named `=HYPERLINK(...)` would
+be run by the program that opens the table. `guard` puts a `'` in front of such text and `unguard`
+takes it off again, so a table that is read back holds what was written.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ def guard(value: object) -> str:
     Text that begins with `'` gets one more, so that `unguard` gives back what was there. Numbers,
     negative ones too, stay as they are; None and NaN are empty, booleans 0 and 1.
     """
-    if value is None or value != value:  # NaN is the one value unlike itself
+    if isinstance(value, str):
+        text = value
+    elif value is None or value != value:  # NaN is the one value unlike itself
         return ""
-    if isinstance(value, bool):
-        return str(int(value))
-    text = str(value)
+    else:
+        text = str(int(value)) if isinstance(value, bool) else str(value)
     if text.startswith(_FORMULA_START) and not _is_number(text):
         return "'" + text
     return text
@@ -43,7 +44,8 @@ def read(path: str | os.PathLike, errors: str = "surrogateescape") -> Iterator[l
     """
     with open(path, encoding="utf-8", errors=errors, newline="") as stream:
         for line in csv.reader(stream):
-            yield [unguard(cell) for cell in line]
+            # Hardly a line holds a `'`: one look at the whole line spares a look at each cell.
+            yield [unguard(cell) for cell in line] if "'" in "".join(line) else line
 
 
 class Writer:
@@ -56,7 +58,7 @@ class Writer:
     def write(self, line: Iterable[object]) -> None:
         """Write one line; a carriage return, which Python 3.11 leaves bare, is quoted as well."""
         guarded = [guard(value) for value in line]
-        writer = self._quoted if any("\r" in cell for cell in guarded) else self._plain
+        writer = self._quoted if "\r" in "".join(guarded) else self._plain
         writer.writerow(guarded)
 
 

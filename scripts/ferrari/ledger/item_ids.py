@@ -50,11 +50,11 @@ def video_id(relative_path: str) -> str:
 def find_videos(raw_folder: str | os.PathLike) -> dict[str, str]:
     """Map each video id to its path relative to `raw_folder`, sorted by id.
 
-    Every entry that is not a folder counts, whatever its extension: what is no video gets its
-    verdict in stage 0. So does what would else be passed over without a word: a link to a folder
-    (not followed, it may be a loop), a folder that cannot be read, an empty one that is named like
-    a video. Hidden names (a leading dot) are left out: bookkeeping such as `.DS_Store`. Raises
-    OSError if `raw_folder` itself cannot be read.
+    Every entry that is not a folder counts, whatever its extension: stage 0 gives its verdict on
+    what is no video. Three kinds of folder count too, since they would else be passed over in
+    silence: a link to a folder (not followed, it may be a loop), a folder that cannot be read, and
+    an empty folder that is named like a video. Hidden names (a leading dot, such as `.DS_Store`)
+    are left out. Raises OSError if `raw_folder` itself cannot be read.
     """
     raw_folder = os.fspath(raw_folder)
     found: dict[str, str] = {}
@@ -115,7 +115,7 @@ _BELOW = rf"(?:{_FRAME})?(?:-p[0-9]+)?(?:-v[0-9]+)?".encode()
 
 @dataclass(frozen=True)
 class Item:
-    """An id and those of its ancestors; what is below it is empty."""
+    """An id, taken apart: its own and its ancestors' ids; levels below its own are empty."""
 
     video: str
     frame: str = ""
@@ -124,7 +124,7 @@ class Item:
 
     @property
     def id(self) -> str:
-        """The id itself: that of the last level that is set."""
+        """The item's own id: that of the lowest level that is set."""
         return self.variant or self.crop or self.frame or self.video
 
     @property
@@ -134,14 +134,14 @@ class Item:
         return ("clip", "frame", "crop", "image")[level]
 
     def below(self) -> bytes:
-        """Pattern of the item's own id and of the ids of all that came from it, to match in full.
+        """Pattern (for a full match) of the item's id and of the ids of all that came from it.
 
-        One clip's id may begin like another's, so what follows must be ordinals and nothing else.
+        One clip's id may be the beginning of another's, so only ordinals may follow.
         """
         return re.escape(self.id.encode()) + _BELOW
 
     def at(self, stage: str) -> str:
-        """The id under which a stage's table has it or its ancestor; empty below its own level."""
+        """The id of the item's row, or its ancestor's, in a stage's table; else empty."""
         level = {"probe": self.video, "extract": self.frame, "crop": self.crop, "mask": self.crop}
         return level.get(stage, self.variant)
 
@@ -157,6 +157,6 @@ def parse(text: str) -> Item | None:
 
 
 def clip_of(text: str) -> str:
-    """The id of the clip that an id comes from: that of a clip is its own."""
+    """The id of the clip that an item comes from; a clip's own id is given back."""
     item = parse(text)
     return item.video if item else text

@@ -1,4 +1,4 @@
-"""Where refused things go: bad_videos/<REASON>/ and bad_frames/<video>/<REASON>/, never away."""
+"""Refused files are kept: in bad_videos/<REASON>/ and bad_frames/<video>/<REASON>/."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def refuse_video(raw: str | os.PathLike, file: str, reason: str, dataset: str | 
     """Put a link to (or a copy of) a refused raw file under its reason; the path below `dataset`.
 
     The name is the video's id and the file's own suffix, so that no raw name has to be trusted.
-    What is no readable regular file gets no copy, and the empty string is returned.
+    For anything but a readable regular file nothing is copied, and the empty string is returned.
     """
     if not os.path.isfile(raw) or not os.access(raw, os.R_OK):
         return ""
@@ -27,7 +27,7 @@ def refuse_video(raw: str | os.PathLike, file: str, reason: str, dataset: str | 
     clear_leftovers(Path(dataset) / relative)
     if os.path.getsize(raw):
         link_or_copy(raw, Path(dataset) / relative)
-    else:  # files of the kernel say that they are empty, and may wait for ever when read
+    else:  # files of /proc and the like have size 0, and reading one may never end
         write_bytes(Path(dataset) / relative, b"")
     return relative.as_posix()
 
@@ -49,8 +49,8 @@ def clear_frames(
 ) -> None:
     """Remove what an earlier run of one stage put under its reasons for this video.
 
-    Reasons that two stages share need `suffix`, that of the stage's own files. Files named in
-    `keep` (paths below the dataset) stay.
+    Where two stages share a reason, `suffix` (of the stage's own files) tells theirs apart.
+    Files named in `keep` (paths below the dataset) stay.
     """
     for reason in reasons:
         folder = Path(dataset) / BAD_FRAMES / video / reason

@@ -1,7 +1,7 @@
 """Rows on their way from the process that makes them to the one that writes the table.
 
-A clip of two hours has 14,000 of them; as Python objects in two processes, and pickled in between,
-they would be most of the memory that a job takes.
+A clip of two hours has 14,000 rows. Held as Python objects in both processes, and pickled in
+between, they would take most of a job's memory; here they wait in a file.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from ferrari.ledger.tables import Row
 
 
 class Spool:
-    """Rows in a file without a name in `folder`; it goes when its last process does.
+    """Rows in an unnamed file in `folder`, which vanishes when no process holds it open any more.
 
-    Made before a fork, it is filled by the child and read by the parent when the child has ended.
+    Make it before a fork: the child fills it, and the parent reads it when the child has ended.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -38,7 +38,7 @@ class Spool:
             self._file.write(json.dumps(row) + "\n")
 
     def close_writing(self) -> None:
-        """Hand over what was added; the last call of the process that fills it."""
+        """Flush the rows for the reader; the last call of the process that fills the spool."""
         with naming(self._folder):
             self._file.flush()
 

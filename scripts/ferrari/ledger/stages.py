@@ -12,7 +12,7 @@ FOLDERS = {
     "augment": "04_augmented",
     "caption": f"{FINAL}/captions",
 }
-#: All that write tables; those that are no key of FOLDERS write them over the whole set.
+#: All that write tables; those without a folder in FOLDERS write one over the whole set.
 ORDER = (
     *("probe", "videos", "extract", "crop", "mask", "environments", "augment", "caption"),
     *("final", "package"),
@@ -21,5 +21,5 @@ VIDEOS_CSV, ENVIRONMENTS_CSV, FINAL_CSV = "videos.csv", "environments.csv", f"{F
 
 
 def table(stage: str, video: str) -> str:
-    """Path of the table that a stage writes of one clip, relative to the dataset."""
+    """Path, relative to the dataset, of the table that a stage writes for one clip."""
     return f"{FOLDERS[stage]}/{video}.csv"

@@ -88,7 +88,7 @@ def iter_table(path: str | os.PathLike, wanted: Sequence[str] = ()) -> Iterator[
     lines = iter_lines(path, wanted)
     header = next(lines)
     for line in lines:
-        yield dict(zip(header, line, strict=True))
+        yield dict(zip(header, line, strict=False))  # `iter_lines` has checked the length
 
 
 def iter_lines(

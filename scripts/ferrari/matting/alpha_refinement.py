@@ -1,4 +1,4 @@
-"""The band of a matte that is refined, and its alpha by closed-form matting.
+"""Refinement of a matte: closed-form matting of the band around the subject's edge.
 
 Pure arrays. Alpha is straight (not premultiplied): float 0..1 while it is worked on, uint8 in a
 cut-out. Images are HxWx3 uint8 RGB.
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 #: nets see (1024 x 1024), so no detail of theirs is lost, and it bounds time and memory (0.5 GB).
 MAX_PIXELS = 1 << 20
 
-#: Weight of the net's own alpha in the band; the Laplacian's entries are about 1. Of 0 ... 0.2 it
-#: was the best on hair and on plain edges; without any, wide bands did not always converge.
+#: Weight of the net's own alpha in the band; the Laplacian's entries are about 1. Of the values
+#: tried, from 0 to 0.2, it was the best on hair and on plain edges; with 0, wide bands did not
+#: always converge.
 PRIOR_WEIGHT = 1e-3
 
 #: Regularisation of colour covariances. Smaller follows the blocks that video compression leaves
@@ -52,7 +53,7 @@ def trimap_from_alpha(alpha: np.ndarray, edge_px: int) -> np.ndarray:
     inside = (alpha >= 0.5).astype(np.uint8)
     size = 2 * edge_px + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-    # Beyond the border nothing changes: what leaves the picture has no edge there.
+    # A subject that leaves the picture has no edge at the border, so the border is replicated.
     grown = cv2.dilate(inside, kernel, borderType=cv2.BORDER_REPLICATE)
     shrunk = cv2.erode(inside, kernel, borderType=cv2.BORDER_REPLICATE)
     trimap = np.where(inside > 0, 255, 0).astype(np.uint8)
@@ -107,7 +108,7 @@ def refine_alpha(
 def _solve_window(
     image_rgb: np.ndarray, alpha: np.ndarray, trimap: np.ndarray, max_pixels: int
 ) -> tuple[np.ndarray | None, str]:
-    """The window's alpha, or None, with what there is to say about it."""
+    """The window's alpha, or None, and a remark."""
     height, width = trimap.shape
     if min(height, width) < 3:
         return alpha, "the edge is too thin to refine"  # the Laplacian's windows are 3x3
@@ -179,42 +180,3 @@ def _conjugate_gradient(
         previous, energy = energy, float(np.sum(residual * scaled))
         direction = scaled + (energy / previous) * direction
     return None, _MAX_ITERATIONS
-
-
-def iou(alpha: np.ndarray, truth: np.ndarray) -> float:
-    """Intersection over union of alpha >= 0.5; 1 where both are empty."""
-    a, b = alpha >= 0.5, truth >= 0.5
-    union = int((a | b).sum())
-    return int((a & b).sum()) / union if union else 1.0
-
-
-def sad(alpha: np.ndarray, truth: np.ndarray) -> float:
-    """Sum of absolute differences, in thousands (Rhemann et al. 2009, alphamatting.com)."""
-    return float(np.abs(alpha.astype(np.float64) - truth).sum()) / 1000
-
-
-def mse(alpha: np.ndarray, truth: np.ndarray) -> float:
-    """Mean squared error (Rhemann et al. 2009)."""
-    return float(np.mean((alpha.astype(np.float64) - truth) ** 2))
-
-
-def gradient_error(alpha: np.ndarray, truth: np.ndarray, sigma: float = 1.4) -> float:
-    """Sum of squared differences of gradient magnitudes, in thousands.
-
-    Gradients are of the first derivative of a Gaussian, sigma 1.4, exponent 2 (Rhemann et al.
-    2009, "A Perceptually Motivated Online Benchmark for Image Matting", section 4).
-    """
-    difference = _gradient_magnitude(alpha, sigma) - _gradient_magnitude(truth, sigma)
-    return float((difference**2).sum()) / 1000
-
-
-def _gradient_magnitude(alpha: np.ndarray, sigma: float) -> np.ndarray:
-    radius = int(np.ceil(3 * sigma))
-    at = np.arange(-radius, radius + 1, dtype=np.float64)
-    smooth = np.exp(-(at**2) / (2 * sigma**2))
-    smooth /= smooth.sum()
-    slope = -at / sigma**2 * smooth
-    alpha = alpha.astype(np.float64)
-    along_x = cv2.sepFilter2D(alpha, cv2.CV_64F, slope, smooth, borderType=cv2.BORDER_REPLICATE)
-    along_y = cv2.sepFilter2D(alpha, cv2.CV_64F, smooth, slope, borderType=cv2.BORDER_REPLICATE)
-    return np.hypot(along_x, along_y)

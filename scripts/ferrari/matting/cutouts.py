@@ -1,7 +1,7 @@
 """From a crop to its cut-out: the net's alpha, its refinement, the subject's colours at the edge.
 
-All of it is native code on hostile input, so it runs in one child process (see `isolated_model`),
-and what comes out is judged and written by stage 3.
+All of this is native code that runs on hostile input, so it runs in one child process (see
+`isolated_model`). Stage 3 judges the results and writes them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ HARMLESS: Crop = (np.full((96, 96, 3), 128, np.uint8), (24.0, 24.0, 72.0, 72.0))
 
 @dataclass(frozen=True)
 class CutOut:
-    """What became of a crop: `rgba`, HxWx4 uint8 with straight alpha, unless one of these says no.
+    """What became of a crop: `rgba` (HxWx4 uint8, straight alpha), or else `absent` or `fault`.
 
     `absent`: the segmenter's verdict that the subject's class is not there. `fault`: EMPTY or FULL,
     after `share`, the mean of the net's alpha. `refined` and `detail` are mattes.Refinement's.
@@ -53,7 +53,7 @@ def loader(
     cache: str,
     threads: int,
 ) -> Load:
-    """What loads the segmenter of the `mask` settings in a process apart, to serve `cut_outs`."""
+    """What a child process loads to serve `cut_outs`: the segmenter of the `mask` settings."""
     asked = (list(weights), dict(settings), subject_class, cache, threads)
     return partial(_serve, *asked, states=file_states(weights))
 
@@ -82,7 +82,7 @@ def _serve(
 
 
 def _load_matting(settings: Mapping) -> None:
-    """Compiles at the first use ever, for which no call's limit is made."""
+    """Load now, not in a call: the first use ever compiles, which takes longer than a call may."""
     if settings["refine"] or settings["foreground"]:
         from ferrari.matting import pymatting_loader
 

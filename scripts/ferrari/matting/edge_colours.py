@@ -10,8 +10,8 @@ import numpy as np
 
 from ferrari.images.boxes import bounds
 
-#: Subject colour goes this far beyond the last pixel with alpha, for those who resample; beyond
-#: it RGB is 0. No pixel with alpha 0 holds a colour of the scene.
+#: The subject's colour is continued this far beyond the last pixel with alpha, for programs that
+#: resample; farther out RGB is 0. No pixel with alpha 0 holds a colour of the scene.
 BLEED_PX = 16
 
 
@@ -53,7 +53,7 @@ def _foreground(image_rgb: np.ndarray, alpha_u8: np.ndarray) -> np.ndarray:
 
 
 def _nearest(image_rgb: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Every pixel's colour from the nearest pixel that is seen."""
+    """Each pixel's colour, taken from the nearest pixel in `seen`."""
     hidden = (~seen).astype(np.uint8)
     _, labels = cv2.distanceTransformWithLabels(
         hidden, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL

@@ -2,8 +2,8 @@
 
 `import pymatting` compiles every function of the package: about a minute the first time, four
 seconds from its cache. Its closed-form Laplacian and its multi-level foreground estimation need
-nothing of the rest, so they are imported under their own names below empty stand-ins of their
-parent packages, which are taken away again. The names matter: numba's cache is keyed by them.
+none of the others. They are imported under their own names, since numba's cache is keyed by these;
+empty stand-ins take the place of their parent packages meanwhile.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _PARENTS = ("pymatting", "pymatting.laplacian", "pymatting.foreground")
 def load() -> tuple[Callable, Callable]:
     """(`cf_laplacian`, `estimate_foreground_ml`) of pymatting; compiles them on first use ever.
 
-    They run in one thread each: its own threads wait for each other spinning, and beside a network
-    that keeps the cores busy they took ten times as long. The result is the same.
+    Each runs in one thread. Pymatting's threads spin while they wait for each other: beside a
+    network that keeps the cores busy they took ten times as long. The result is the same.
     """
     os.environ.setdefault("NUMBA_NUM_THREADS", "1")  # read when numba is imported
     missing = [name for name in _PARENTS if name not in sys.modules]

@@ -3,8 +3,8 @@
     detector = load(settings, weights, mask_settings=...)
     detections = detector.detect(frames_rgb)
 
-Detections come with every confidence from `FLOOR` on, so that a frame without a subject can say
-how near it came; the caller applies `detect.confidence`.
+Detections are given from a confidence of `FLOOR` on, so that the row of a frame without a subject
+can tell the best confidence; the caller applies `detect.confidence`.
 """
 
 from __future__ import annotations

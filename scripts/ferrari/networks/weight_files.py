@@ -1,4 +1,4 @@
-"""Known weights: what a name means, whether a file is what its pin says, whether it may load.
+"""Known weights: which file a name means, whether it matches its pin, and whether it may load.
 
 `config/models.yaml` lists them. A pickled file can run any program when it is loaded, so it loads
 only if its SHA-256 is one that the list, or the user's `weights_sha256`, pins.

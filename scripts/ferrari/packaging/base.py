@@ -1,7 +1,7 @@
-"""What every package format shares: names that no trainer trips over, and what it is handed.
+"""What every package format shares: its interface, and names that are safe for all trainers.
 
-Items as file stems hold only `a-z 0-9 -`: one dot or five underscores would make some trainer take
-another image's caption.
+Items, which are the stems of files, hold only `a-z 0-9 -`: with a dot or five underscores, some
+trainer would take another image's caption.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Subject:
 class Format:
     """One package format; all paths are relative to the package's folder, with `/`.
 
-    `settings` is the configuration's `package` section. Of what is below, a format has at least
+    `settings` is the configuration's `package` section. A format has to define at least
     `image_path`, `mask_path`, `begin`, `add` and `finish`.
     """
 
@@ -87,7 +87,7 @@ class Format:
         raise NotImplementedError
 
     def add(self, folder: Path, sample: Sample) -> Fault | None:
-        """Write one sample and read it back; what is unsound is taken out again, and told."""
+        """Write one sample and read it back; an unsound one is removed, and its fault returned."""
         raise NotImplementedError
 
     def finish(self, folder: Path, old: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What a package can be given on top: a dataset card, and digests that `sha256sum -c` reads."""
+"""Optional parts of a package: a dataset card, and digests that `sha256sum -c` reads."""
 
 from __future__ import annotations
 

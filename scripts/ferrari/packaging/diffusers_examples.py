@@ -1,5 +1,6 @@
-"""Formats for diffusers' examples: a flat folder of images alone, since they open all that is in it
-as an image. Masks, the prompt and what is for validation lie outside of it.
+"""Formats for diffusers' example scripts: a flat folder of images and nothing else.
+
+The scripts open every file in that folder as an image. So masks, prompt and validation lie outside.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What is done to an image and its mask on their way into a package: nothing, unless it is asked.
+"""Changes to an image and its mask on their way into a package; without settings, none.
 
-In this order: fit (crop and scale, both alike), squares, the mask's latent grid, alpha.
+In this order: fit (the same crop and scale for both), squares, the mask's latent grid, alpha.
 """
 
 from __future__ import annotations
@@ -93,8 +93,7 @@ class Preparation:
     def sample(self, dataset: Path, line: Mapping[str, str], split: str) -> Sample | Fault:
         """The sample of a row of the final table, or what is wrong with its files.
 
-        Where nothing is to be done the files are not opened: the package's are, when they lie
-        there.
+        If there is nothing to change, the files are not opened here; those in the package will be.
         """
         image, mask = dataset / line["path"], dataset / line["mask_path"]
         size = int(line["width"]), int(line["height"])
@@ -196,8 +195,8 @@ def padded(
 def aligned(mask: np.ndarray, cell: int) -> np.ndarray:
     """A mask of 0 and 255 whose cells of `cell` x `cell` px count in full or not at all.
 
-    A cell counts if any pixel of it is at least half subject: scaled down to the latent's size, no
-    part of the subject is lost or counts in part.
+    A cell counts if at least one of its pixels is half subject or more. So when the mask is scaled
+    down to the latent's size, no part of the subject is lost or has a weight between 0 and 1.
     """
     high, wide = mask.shape
     whole = np.pad(mask, ((0, -high % cell), (0, -wide % cell)))
@@ -209,7 +208,7 @@ def aligned(mask: np.ndarray, cell: int) -> np.ndarray:
 def with_alpha(image: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
     """HxWx4 RGBA with the mask for alpha; RGB is the image laid over `colour` by it.
 
-    So what a trainer sees that throws alpha away is that colour, where alpha is 0.
+    A trainer that throws alpha away then sees `colour` where alpha is 0.
     """
     alpha = mask[..., None].astype(np.uint16)
     under = np.array(colour, np.uint16)

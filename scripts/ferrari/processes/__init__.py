@@ -1,1 +1,1 @@
-"""Child processes: limits, models that live in a process of their own, batches, devices."""
+"""Child processes: limits, models in a process of their own, batches, devices."""

@@ -1,9 +1,9 @@
-"""Messages between two processes over a stream socket, with arrays beside the pickle, uncopied.
+"""Messages between two processes over a stream socket; arrays travel uncopied beside the pickle.
 
 A message is a count, that many lengths (little-endian, 8 bytes each), then the parts: a pickle of
-protocol 5 and the buffers that it left out of band. A 1080p frame takes about a millisecond.
-Both ends are ours: whoever can write to the socket can run code in the reader, so a socket that
-strangers can open must never be read with this.
+protocol 5 and its out-of-band buffers. A 1080p frame takes about a millisecond. Whoever can write
+to the socket can run code in the reader, so only the pipeline's own processes may have the other
+end.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-_BUFFER = 1 << 20  # of the socket; the usual 200 kB double the time a frame takes
+_BUFFER = 1 << 20  # of the socket; with the usual 200 kB a frame takes twice the time
 _PIECE = 1 << 20
 
 

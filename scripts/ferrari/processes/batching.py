@@ -1,5 +1,6 @@
-"""Batches for a model: on their way while others are read and written, and made smaller where they
-end the model or do not fit, and said so.
+"""Batches for a model: one is computed while others are read and written.
+
+A batch that does not fit into memory, or that ends the model's process, is taken in smaller pieces.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ T = TypeVar("T")
 R = TypeVar("R")
 S = TypeVar("S")
 
-#: Batches beyond the one that the caller has: one that is computed, one that is read.
+#: Batches under way beside the caller's own: one being computed, one being read.
 _AHEAD = 2
-#: Pixels of a batch of frames: 64 MB of RGB, of which a job holds a few.
+#: Pixels of a batch of frames: 64 MB of RGB. A job holds a few batches.
 _PIXELS = (64 << 20) // 3
 #: Held by the thread that reads, and by the one that writes. A model's process that has died is
 #: forked anew by the thread that calls it, which waits for the others to be out of native code: a
@@ -55,8 +56,8 @@ def by_size(
 ) -> Iterator[list[Mapping[str, str]]]:
     """Consecutive rows of images (`width`, `height`): up to `most`, and up to `pixels` together.
 
-    A model idles while one batch is exchanged for the next, so small images come in large batches;
-    an image larger than `pixels` comes by itself.
+    A model idles while one batch is exchanged for the next, so small images make large batches. An
+    image larger than `pixels` is a batch of its own.
     """
     batch: list[Mapping[str, str]] = []
     held = 0
@@ -74,9 +75,9 @@ def by_size(
 def in_flight(batches: Iterable[T], read: Callable[[T], S], run: Callable[[S], R]) -> Iterator[R]:
     """`run(read(batch))` of each batch, in their order.
 
-    The caller has one while the next is run in a thread and the one after it is read in another, so
-    whatever `run` calls is called from one thread alone. Close the iterator (contextlib.closing) if
-    it may not be used up: what is under way is waited for.
+    While the caller works on one result, one thread runs the next batch and another reads the batch
+    after that; `run` is always called from the same thread. If the caller may stop early, it must
+    close the iterator (contextlib.closing), which waits for the two threads.
     """
 
     def reads(batch: T) -> S:
@@ -107,12 +108,12 @@ def halving(
 ) -> tuple[list[R | Failure], str]:
     """`run(items)`, in halves (of halves) where the device's memory does not suffice.
 
-    Where the items end the model's process (ModelDiedError), they go on one by one: each death
-    costs a new load of the model, so the guilty one is found with two deaths rather than with one
-    for each halving. It has a Failure in place of a result; the others lose nothing.
+    Where the items end the model's process (ModelDiedError), they are run again one by one. Each
+    death costs a new load of the model, and this way there are two, not one for each halving. The
+    item that is to blame gets a Failure in place of a result; the others lose nothing.
 
     Returns the results in order, and a remark for the row: empty, or that the batch did not fit
-    into the GPU's memory. Raises DeviceMemoryError if a single item does not.
+    into the GPU's memory. Raises DeviceMemoryError if a single item does not fit.
     """
     if not items:
         return [], ""

@@ -22,9 +22,9 @@ class DeviceMemoryError(FerrariError, RuntimeError):
 
 @functools.cache
 def cuda_devices() -> int:
-    """Number of CUDA devices that the driver shows; 0 where there is no driver, or none answers.
+    """Number of CUDA devices that the driver shows; 0 without a driver, or if it does not answer.
 
-    The driver is asked in a child: CUDA does not survive a fork, and decoders and models run in
+    A child process asks the driver: CUDA does not survive a fork, and decoders and models run in
     forks of this process.
     """
     found = run_limited(_shown_by_driver, timeout_s=60, memory_mb=None)
@@ -33,10 +33,10 @@ def cuda_devices() -> int:
 
 @functools.cache
 def nvdec_problem() -> str:
-    """Why no NVIDIA video engine can be had here, or "".
+    """Why NVIDIA's video decoder cannot be used here, or "".
 
-    The library that drives it is one of the driver's, but containers without the capability `video`
-    and drivers for computing alone come without it. It is loaded in a child, as the driver is.
+    Its library comes with the driver, but is missing in containers without the capability `video`
+    and in drivers for computing alone. A child process loads it, as it does the driver.
     """
     if not cuda_devices():
         return "the NVIDIA driver shows no device"
@@ -69,8 +69,9 @@ def _shown_by_driver() -> int:
 
 
 def asked_apart(question: Callable[..., str], *args: object) -> str:
-    """The answer of `question`, which loads a runtime and tries it on a device, from a child of its
-    own: what works has the answer "". A child that dies of the question is an answer as well.
+    """Call `question` in a child process; it tries a runtime on a device and says what failed.
+
+    The answer is "" where all works. If the child dies of the question, that is said instead.
     """
     found = run_limited(question, *args, timeout_s=300, memory_mb=None)
     return f"trying it: {found.detail}" if isinstance(found, Failure) else found
@@ -84,9 +85,9 @@ def _say_once(message: str) -> None:
 def resolve(device: str, problem: Callable[[str], str]) -> str:
     """'cpu' or 'cuda:N' for the setting `auto | cpu | cuda | cuda:N`.
 
-    `problem` says why the runtime that is meant to use 'cuda:N' cannot, and what helps, or "". It
-    is asked only of devices that the driver shows. `auto` then takes the CPU, and the log says why;
-    a device that was asked for by name and is not there, or cannot be used, is a DeviceError.
+    `problem` says why the runtime cannot use 'cuda:N', and what helps, or "". It is called only for
+    devices that the driver shows. Where there is a problem, `auto` takes the CPU and the log says
+    why. A device that was named and is missing, or cannot be used, raises DeviceError.
     """
     if device == "cpu" or (device == "auto" and not cuda_devices()):
         return "cpu"

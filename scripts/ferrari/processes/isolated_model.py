@@ -1,17 +1,18 @@
 """Models in a child process of their own, which loads them once and then serves calls.
 
-Networks, their runtimes and compiled matting are native code on hostile input: a segfault, a hang
-or runaway memory ends the child, not the job, and costs the one image that did it. The parent never
-imports what the child runs, and whatever is waited for is watched: time, and memory that the child
-holds for itself (no limit on its address space: CUDA and torch reserve far more than they use).
+Networks, their runtimes and compiled matting are native code that runs on hostile input. A
+segfault, a hang or runaway memory ends the child, not the job, and costs the one image that caused
+it. The parent never imports what the child runs. While it waits for the child, it watches the time
+and the memory that the child holds for itself. (The child's address space is not limited: CUDA and
+torch reserve far more than they use.)
 
     with Isolated(load, harmless, Limits.of("mask", settings)) as model:
         results = model.run(items)       # or batching.halving(model.run, items, "crops")
 
-`load` is called in the child; it returns `about` (what rows say of the model) and `run` (items to a
-list of as many results); items, results and `about` pickle. If `load` pickles too, the process may
-be one that has served other jobs with the same model (`model_lease`); what ends such a one is tried
-again in a fresh one before it counts, since it may be the others' doing.
+`load` is called in the child. It returns `about` (what rows say of the model) and `run` (which
+turns items into a list of as many results). Items, results and `about` must pickle. If `load`
+pickles too, the process may be one that has served other jobs with the same model (`model_lease`).
+When such a process dies, the items are tried again in a fresh one before they are blamed.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ REASONS = (CRASHED, TIMEOUT, MEMORY)
 _FROM_OUTSIDE = frozenset(
     {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
 )
-#: So many images one after the other, and never one success: that is not the images.
+#: If so many images fail one after the other, without a success, the images are not to blame.
 _TOO_MANY = 3
 
 
@@ -60,10 +61,10 @@ class _KilledError(FerrariError):
 
 @dataclass(frozen=True)
 class Limits:
-    """`section` is the part of the configuration whose settings these are, for what is said.
+    """Limits on a model's process; `section` is the part of the configuration to name in messages.
 
     `timeout_s` bounds one call, `load_timeout_s` the loading (which may compile a network for the
-    first time), `memory_mb` what the child holds for itself.
+    first time), `memory_mb` the memory that the child holds for itself.
     """
 
     section: str
@@ -92,10 +93,10 @@ class Limits:
 
 
 class Isolated:
-    """A model in a process apart, which starts at once and loads while the caller goes on.
+    """A model in a process of its own, which starts at once and loads while the caller goes on.
 
-    `harmless` is an item that any sound model survives: it tells an image that ends the process
-    from a process that ends on everything.
+    `harmless` is an item that any sound model survives. When an image ends the process, `harmless`
+    is tried: if it ends the process too, the image is not to blame.
     """
 
     def __init__(self, load: Load, harmless: object, limits: Limits) -> None:
@@ -115,9 +116,9 @@ class Isolated:
     def run(self, items: Sequence[Any]) -> list:
         """One result for each item.
 
-        Raises ModelDiedError if the items ended the process; a single item of which that is said
-        is the guilty one. Raises what the model raises (ChildError with its traceback if that is
-        an exception of a library), and IsolationError if the process cannot live here at all.
+        Raises ModelDiedError if the items ended the process; if there was only one, it is to blame.
+        Raises what the model raises (an exception of a library as ChildError, with its traceback),
+        and IsolationError if the process dies here on any input.
         """
         try:
             results = self._retry_once(self._ask, items)
@@ -129,7 +130,7 @@ class Isolated:
         return results
 
     def close(self) -> None:
-        """Done with the process: a child of this one ends."""
+        """Give the process up: a warm one goes back to its server, a child of this process ends."""
         if self._child is not None:
             self._child.release()
         self._child, self._loaded = None, False
@@ -160,7 +161,7 @@ class Isolated:
             ) from again
 
     def _retry_once(self, work: Callable[..., Any], *arguments: object) -> Any:
-        """`work`, and once more if somebody killed the process: that must not change a result."""
+        """`work`, and again if the process was killed from outside, which must change no result."""
         try:
             return work(*arguments)
         except _KilledError as killed:
@@ -215,7 +216,7 @@ class Isolated:
         raise value if kind == "raise" else ChildError(value)
 
     def _classify_exit(self, error: BaseException, code: int, timeout_s: float) -> Exception:
-        """What is raised for a child that ended with `code` when `error` was seen of it."""
+        """The exception for a child that ended with `code`, after `error` was raised here."""
         section = self._limits.section
         if isinstance(error, TimeoutError):
             name = f" ({section}.timeout_s)" if timeout_s == self._limits.timeout_s else ""

@@ -1,8 +1,8 @@
 """One call that touches hostile input, in a child process with limits on time and memory.
 
 A crash, a hang or runaway memory in a decoder ends the child, not the job; the caller gets a
-`failures.Failure` with the reason for the table. The child is a fork, so it costs a few
-milliseconds; call it before threads or CUDA are started in the parent.
+`failures.Failure` with the reason for the table. The child is a fork, which costs a few
+milliseconds. It must be made before the parent starts threads or CUDA.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ def run_limited(
 ) -> T | Failure:
     """Call `function` in a forked child; its result, or a Failure if a limit or a signal ended it.
 
-    Its result must pickle. An exception of the child is raised here: as itself if it is an
-    OSError (a full disk keeps its name) or one of `passing`, else as ChildError with the child's
-    traceback. A signal from outside raises KilledError. `memory_mb` limits the address space that
-    the child adds to what it inherits, so that a verdict does not depend on what this process has
-    loaded; None leaves it alone (CUDA needs that). `resident_mb` limits what the child really holds
-    (`own_memory`): it is looked at every 20 ms.
+    The result must pickle. An exception of the child is raised here: an OSError (a full disk keeps
+    its name) or one of `passing` as itself, any other as ChildError with the child's traceback. A
+    signal from outside raises KilledError. `memory_mb` limits the address space that the child
+    adds to what it inherits, so that a verdict does not depend on what this process has loaded;
+    None sets no limit (CUDA needs that). `resident_mb` limits the memory that the child really
+    holds (`own_memory`), which is measured every 20 ms.
     """
     parent = os.getpid()
     reader, writer = os.pipe()
@@ -105,7 +105,7 @@ def _run_child(
 def _read_all(
     reader: int, child: int, timeout_s: float, resident_mb: int | None
 ) -> tuple[bytes, Failure | None]:
-    """All that the child writes, or the Failure of the limit that it went over."""
+    """All that the child writes; if it goes over a limit, the Failure for that."""
     deadline = time.monotonic() + timeout_s
     pieces: list[bytes] = []
     while True:
@@ -123,7 +123,7 @@ def _read_all(
 
 
 def _kill(child: int) -> None:
-    """End the child if it still runs; one that ended by itself stays as it is until waited for."""
+    """End the child if it still runs; the exit status of one that has ended stays as it is."""
     process = os.pidfd_open(child)
     if not select.select([process], [], [], 0.01)[0]:  # else it was on its way out
         os.kill(child, signal.SIGKILL)

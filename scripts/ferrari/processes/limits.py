@@ -1,4 +1,4 @@
-"""Limits that a child process puts on itself: its memory, and an end with its parent."""
+"""Limits for a child process: how much memory it holds, and that it ends with its parent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import signal
 DIED_OF_MEMORY = 97  # exit status of a child that could not get the memory it asked for
 POLL_S = 0.02  # how often a child's memory is looked at: it may grow by some 50 MB in between
 
-#: Signals from outside; our own limits end a child too, but say so before its status is looked at.
+#: Signals from outside. Our own limits end a child by a signal too, but are recorded before.
 FROM_OUTSIDE = frozenset(
     {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
 )
@@ -21,18 +21,18 @@ _PR_SET_PDEATHSIG = 1  # prctl of Linux: the signal that a process gets when its
 def end_with(parent: int) -> None:
     """Have the kernel kill this process when the thread of `parent` that forked it is gone.
 
-    Else the child of a killed job would go on writing where the next run writes too.
+    Without it, the child of a killed job would go on writing into the folders of the next run.
     """
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it went before the line above
+    if os.getppid() != parent:  # it was gone before the line above
         os._exit(1)
 
 
 def own_memory(pid: int) -> int:
     """Bytes that a process holds for itself: anonymous and shared memory, 0 if it is gone.
 
-    Libraries and weights mapped from files do not count: the kernel takes those back when it
-    needs the space. With CUDA they are gigabytes, as is the address space.
+    Libraries and weights that are mapped from files do not count: the kernel drops them when it
+    needs the space. With CUDA they are gigabytes, and so is the address space.
     """
     try:
         with open(f"/proc/{pid}/status", "rb") as stream:

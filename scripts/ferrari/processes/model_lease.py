@@ -1,8 +1,8 @@
-"""Models that stay loaded from job to job: both ends of a lease of one from the run's fork server.
+"""Models that stay loaded from job to job: a job leases one from the run's fork server.
 
-A job asks the server (see `fork_server`) for a process that has loaded the same thing from the same
-files; it gets a connection on which the protocol of `model_process` is spoken. When the job is
-done, the process waits for the next.
+A job asks the server (see `fork_server`) for a process that has loaded the same model from the same
+files. It gets a connection to it, with the protocol of `model_process`. When the job is done, the
+process waits for the next one. Both ends of a lease are here.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class LostServerError(FerrariError, ConnectionError):
 
 
 class Lease(model_process.Child):
-    """A warm process that serves what `load` returns, for as long as this is not released.
+    """A warm process that serves what `load` returns, until it is released.
 
-    `used` is True if it has served other jobs: then what ends it may be their doing.
+    `used` is True if it has served other jobs: if it dies, they may be to blame.
     """
 
     def __init__(self, load: bytes, fresh: bool) -> None:
@@ -61,8 +61,8 @@ class Lease(model_process.Child):
 def begin(load: model_process.Load, fresh: bool = False) -> model_process.Child:
     """A process that serves what `load` returns: a warm one where there is a server, else a fork.
 
-    `fresh`: one that has served nobody else. What cannot be pickled (a test's function) is never
-    shared.
+    `fresh` asks for a process that has served no other job. Where `load` cannot be pickled (a
+    test's function), the process is always a fork.
     """
     if "FERRARI_WARM" not in os.environ:
         return model_process.Child(load)
@@ -85,7 +85,7 @@ def _ask(request: dict, descriptors: list[int]) -> socket.socket:
 
 
 def live(control: socket.socket, load: bytes) -> int:
-    """The life of a model's process: one job after the other, each with its own log."""
+    """What a model's process does: it serves one job after the other, each with its own log."""
     model_process.prepare()
     own_log = os.dup(2)
     found: tuple[str, Any] | None = None

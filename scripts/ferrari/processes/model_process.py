@@ -1,4 +1,4 @@
-"""A child process that loads something once and serves calls: `isolated_model`'s other side."""
+"""A child process that loads a model once and serves calls: the other side of `isolated_model`."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from ferrari.common.errors import FerrariError
 from ferrari.processes import array_messages
 from ferrari.processes.limits import DIED_OF_MEMORY, POLL_S, end_with, own_memory
 
-#: Items to as many results.
+#: Turns items into as many results.
 Run = Callable[[Sequence[Any]], list]
-#: Called in the child: what there is to say of the model (it pickles), and what serves the calls.
+#: Called in the child; returns what rows say of the model (it must pickle), and what serves calls.
 Load = Callable[[], tuple[Mapping[str, object], Run]]
 
-#: How torch and OpenCV say that memory ran out, where Python has MemoryError.
+#: What torch and OpenCV write when memory runs out; they do not raise MemoryError.
 _NO_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "Insufficient memory", "bad_alloc")
 
 
@@ -65,7 +65,7 @@ class Child:
                     raise TimeoutError
                 if own_memory(self.pid) > memory:
                     raise OverMemoryError
-                # A process that it has started may hold the connection open after its death.
+                # A process that the child has started may keep the connection open after its death.
                 if self._ended() and not select.select([self.connection], [], [], 0)[0]:
                     raise EOFError
 
@@ -74,12 +74,12 @@ class Child:
     def end(self) -> int:
         """Kill the child unless it has ended; its exit status, or minus the signal's number."""
         self.connection.close()
-        # One that has closed its end is past the point where a signal could change its status.
+        # A child that has closed its end is about to exit: a signal would not change its status.
         os.kill(self.pid, signal.SIGKILL)
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
     def release(self) -> None:
-        """Done with it. It has nothing to save, and unloading a runtime takes a second."""
+        """Kill it: it has nothing to save, and unloading a runtime in order would take a second."""
         self.end()
 
     def _ended(self) -> bool:
@@ -87,7 +87,7 @@ class Child:
 
 
 def _live(connection: socket.socket, load: Load, parent: int) -> None:
-    """The child's life: it leaves without the parent's clean-up handlers."""
+    """What the child does; it exits without running the parent's clean-up handlers."""
     status = 1
     try:
         end_with(parent)
@@ -111,8 +111,8 @@ def _live(connection: socket.socket, load: Load, parent: int) -> None:
 
 
 def prepare() -> None:
-    """Make this process one whose death tells something, and is told by its parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: the parent says what becomes of it
+    """Ignore Ctrl-C, write no core dump, and have a crash write its traceback into the log."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     faulthandler.enable(2)  # the log says where the model died
 
@@ -144,9 +144,9 @@ def outcome(function: Callable[..., Any], *arguments: object) -> tuple[str, Any]
 
 
 def _as_message(error: BaseException) -> tuple[str, object]:
-    """An exception as itself if its class is Python's or ours and it pickles, else as text.
+    """An exception as itself if it pickles and its class is Python's or ours, else as text.
 
-    Unpickling another's would import a library into the parent that has no place there.
+    Unpickling the exception of a library would import that library into the parent.
     """
     text = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
     if type(error).__module__ == "builtins" or isinstance(error, FerrariError):

@@ -1,7 +1,7 @@
-"""Which code made an output: a digest over a script and every project module it imports.
+"""Which code made an output: a digest over a script and every project module that it imports.
 
-Snakemake notices an edited script, not an edited library module; as a param of the rule, this
-digest makes it rerun exactly the stages that import what was edited.
+Snakemake notices an edited script, but not an edited library module. With this digest among the
+rule's params, it reruns exactly the stages that import what was edited.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def code_digest(script: str) -> str:
 
 
 def source_files(script: Path) -> set[Path]:
-    """The script and the project's modules that it imports, directly or not, lazily or not."""
+    """The script and the project's modules that it imports, at any depth, inside functions too."""
     found: set[Path] = set()
     waiting = [script.resolve()]
     while waiting:
@@ -47,8 +47,7 @@ def _content(path: Path) -> bytes:
 def _imports(path: Path) -> tuple[Path, ...]:
     """Files that one file needs: `import ferrari.x`, `from ferrari.x import y`, its templates.
 
-    A module that names "templates" as a string needs all files of the folder of that name beside
-    it.
+    A module with the string "templates" needs all files of the folder `templates` beside it.
     """
     if path.suffix != ".py":
         return ()

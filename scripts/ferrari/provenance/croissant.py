@@ -3,9 +3,9 @@
 https://docs.mlcommons.org/croissant/docs/croissant-spec-1.1.html
 
 All paths are relative to the description, which lies in the dataset's folder. The images and masks
-are those of a package, so what was refused is not among them; their facts are joined from the final
-table by the item in the file's name. `mlcroissant` carries out one join a record set, so images and
-masks are a set each; both have all columns.
+described are those of one package, so refused ones are not among them. Their columns are joined
+from the final table by the item in the file's name. `mlcroissant` carries out one join in a record
+set, so images and masks are two sets, each with all columns.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 VERSION = "http://mlcommons.org/croissant/1.1"
-#: Columns of the final table that are fields, and what they are; the rest is the pipeline's own.
+#: Columns of the final table that become fields, with their description.
 FIELDS = {
     "caption": ("sc:Text", "caption: subject token, class, framing, background"),
     "video": ("sc:Text", "id of the clip; keep the images of one clip on one side of a split"),
@@ -27,8 +27,8 @@ FIELDS = {
 }
 _FINAL = "05_final_training"
 #: Patterns of a package's images and of its masks, by format; the first that is made is described.
-#: In some readers `*` runs across folders, so images that lie above their masks are told by how
-#: their names do not begin.
+#: Some readers let `*` match `/` too. So where masks lie in a folder below the images, the pattern
+#: of the images excludes names that begin like that folder's.
 LAYOUTS = {
     "kohya": (
         [f"{_FINAL}/kohya/img/*/*.png", f"{_FINAL}/kohya/val/img/*.png"],
@@ -66,9 +66,9 @@ _TERMS = (
 
 
 def described_package(formats: Iterable[str]) -> str | None:
-    """Which of the packages that are made is described; None where none has a known layout.
+    """The package to describe, of those that are made; None where none has a known layout.
 
-    Those without one hold many images a file, or masks under names that no join can tell apart.
+    Packages without one hold many images in a file, or masks whose names no join can tell apart.
     """
     formats = list(formats)
     return next((name for name in LAYOUTS if name in formats), None)
@@ -143,7 +143,7 @@ def _files(name: str, patterns: list[str], text: str) -> dict:
 
 
 def _records(name: str, content: str, files: str, text: str) -> dict:
-    """A record set of files: each one's item, its pixels, and its columns of the final table."""
+    """A record set of files: for each its item, its pixels and its columns of the final table."""
     source = {"fileSet": {"@id": files}}
     item = _field(name, "item", "sc:Text", "id of the image; names its clip, frame, crop, variant")
     item["source"] = {

@@ -1,7 +1,7 @@
-"""All tables of all stages as one Parquet file: one row each, text as text, numbers as numbers.
+"""All rows of all stages' tables in one Parquet file, text as text and numbers as numbers.
 
-Same tables, same bytes: rows come in the order of the stages, then of the clips, then as each table
-has them; row groups are of one size, and nothing in the file depends on the clock.
+The same tables give the same bytes: rows are ordered by stage, then by clip, then as in their
+table; row groups have one size, and nothing in the file depends on the clock.
 """
 
 from __future__ import annotations
@@ -42,10 +42,9 @@ Source = tuple[str, str, str]  # stage, video (empty for a table over the whole 
 def write_parquet(path: str | os.PathLike, sources: Iterable[Source]) -> int:
     """Write the rows of all `sources`, in their order, and return how many there are.
 
-    Columns: stage, table (its name, which tells packages apart), video (of every row; empty for a
-    picture of the user's own), then the union of the tables' columns. Bytes of a file name that are
-    no UTF-8 are spelled out (`\\udcff`). Raises LedgerError for a cell that is no number in a
-    column of numbers.
+    Columns: stage, table (its name, which tells packages apart), video (empty for a scene that is
+    the user's own picture), then all columns of the tables. Bytes of a file name that are not UTF-8
+    are spelled out (`\\udcff`). Raises LedgerError where a column of numbers holds something else.
     """
     path, sources = Path(path), list(sources)
     columns = _columns(sources)
@@ -67,7 +66,7 @@ def write_parquet(path: str | os.PathLike, sources: Iterable[Source]) -> int:
 
 
 def _columns(sources: Iterable[Source]) -> list[str]:
-    """The columns of the file: each name once, where it first comes."""
+    """The columns of the file, in the order in which the tables bring them; each name once."""
     names = dict.fromkeys(("stage", "table", "video", *CORE))
     for header in dict.fromkeys(tuple(next(tables.iter_lines(path))) for _, _, path in sources):
         names |= dict.fromkeys(header)

@@ -1,9 +1,9 @@
-"""A run's record as Workflow Run RO-Crate 0.5: JSON-LD that says what ran, from what, to what.
+"""A run's record as Workflow Run RO-Crate 0.5: JSON-LD of what ran, its inputs and its results.
 
 https://w3id.org/ro/wfrun/workflow/0.5, on RO-Crate 1.1 and Workflow RO-Crate 1.0.
 
 The run's folder is the crate: a snapshot of the workflow, the settings, the table of the raw clips
-as the run left it, and what it made (hard links where they can be).
+as the run left it, and the run's results (as hard links where possible).
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ def _action(record: Mapping, agent: Mapping | None, inputs: Mapping, outputs: Ma
 
 
 def _links(ids: Iterable[str]) -> dict | list[dict]:
-    """References; a single one is no list, as RO-Crate has it."""
+    """References to `ids`; RO-Crate writes a single one without a list."""
     links = [{"@id": name} for name in ids]
     return links[0] if len(links) == 1 else links
 

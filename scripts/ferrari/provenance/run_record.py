@@ -2,7 +2,7 @@
 
 `<audit>/runs/<UTC time>-<pid>/` gets run.json and config.yaml when a run starts, and its RO-Crate
 when it ends. A run that was killed keeps `"end": null`. A dry run, and a run with nothing to do,
-leave no record. No rule reads what is written here, so it never makes anything stale.
+leave no record. No rule reads these files, so they never make an output stale.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ferrari.provenance import run_crate
 from ferrari.provenance.code_digest import code_digest
 
 LOCK = "envs/requirements.lock"
-_PATIENCE_S = 20  # for git and nvidia-smi, which a broken disk or driver can hang
+_PATIENCE_S = 20  # for git and nvidia-smi, which may hang on a broken disk or driver
 _PACKAGES = (
     *("snakemake", "av", "decord", "numpy", "opencv-python-headless", "pillow", "pymatting"),
     *("torch", "torchvision", "ultralytics-opencv-headless", "openvino", "onnxruntime"),
@@ -69,9 +69,9 @@ class Recorder:
     def end(self, status: str, logs: Sequence[str] = ()) -> None:
         """Complete the record: `status` is success or failed, `logs` Snakemake's logs of the run.
 
-        By now the run is what it is: a full disk is told, loudly, and changes nothing else.
+        A disk that is full by now is reported in the log; the run's result stays as it is.
         """
-        if self._folder is None:  # hooks of a run that never started
+        if self._folder is None:  # the run never started
             return
         try:
             self._complete(self._folder, status, logs)
@@ -115,7 +115,7 @@ def _told(moment: datetime) -> str:
 
 
 def _facts(config: Mapping, scripts: Mapping[str, str]) -> dict:
-    """What a run is made with, as far as it is known before it starts."""
+    """What is known of a run before it starts: software, machine, weights, code."""
     lock = ROOT / LOCK
     return {
         "command": shlex.join(sys.argv),
@@ -161,7 +161,7 @@ def _cpu_name() -> str:
 
 
 def _gpus() -> list[dict[str, str]]:
-    """Name and driver of each NVIDIA GPU, as nvidia-smi tells them; empty where there is none."""
+    """Name and driver of each NVIDIA GPU, from nvidia-smi; empty where there is none."""
     told = _ask(
         "nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"
     )
@@ -191,7 +191,7 @@ def _ask(*command: str) -> str | None:
 
 
 def _weights(config: Mapping) -> list[dict]:
-    """Name and SHA-256 of each set of weights: its pin, or what the file has; null if not there."""
+    """Name and SHA-256 of each set of weights: pinned, or else the file's; null without a file."""
     found: dict[str, dict] = {}
     for section in ("detect", "mask"):
         for weights in weight_files.wanted(config, section):

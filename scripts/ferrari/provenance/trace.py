@@ -1,8 +1,7 @@
 """What led to an image, and what became of a clip, a frame or a crop, read off the tables.
 
-Item ids hold their ancestry (`item_ids`), so each step is one row of one table of one clip; what is
-sorted by item (the final table, the packages) is searched by byte offset. Nothing is read into
-memory whole.
+Item ids hold their ancestry (`item_ids`), so each step is one row of one table. Tables are read
+from top to bottom as bytes, and only the rows wanted are parsed; none is held in memory whole.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ferrari.common.atomic_files import sha256_file
 from ferrari.common.errors import FerrariError
 from ferrari.ledger import item_ids, stages
 from ferrari.ledger import tables as ledger_tables
@@ -47,7 +47,7 @@ class Step:
     stage: str
     table: str
     row: dict[str, str]
-    made: dict = field(default_factory=dict)  # the stamp, less what says nothing here
+    made: dict = field(default_factory=dict)  # parts of the table's stamp
     warnings: list[str] = field(default_factory=list)
 
 
@@ -72,7 +72,7 @@ class Dataset:
         self._digests: dict[str, str] = {}
 
     def trace(self, asked: str, limit: int | None = 40) -> Trace:
-        """Everything known of `asked`: an id, a file's name or a path; `limit` bounds each list.
+        """All that is known of `asked` (an id, a file's name or a path); `limit` bounds each list.
 
         Raises UnknownItemError.
         """
@@ -101,7 +101,7 @@ class Dataset:
         raise UnknownItemError(asked, self._near(asked, None))
 
     def _as_raw(self, asked: str) -> Iterator[str]:
-        """Ids that a raw file would have: by its path below the raw folder, in any spelling."""
+        """The ids that `asked` would have if it were a raw file's path."""
         raw, path = os.path.abspath(self.raw), os.path.abspath(asked)
         if path.startswith(raw + os.sep):
             yield item_ids.video_id(os.path.relpath(path, raw))
@@ -120,19 +120,17 @@ class Dataset:
         wanted = item.at(stage)
         if not wanted or not (self.root / table).is_file():
             return None
-        with Table(self.root / table) as opened:
-            row = opened.find(wanted)
+        row = Table(self.root / table).find(wanted)
         return self._with_stamp(Step(stage, table, row)) if row else None
 
     def _final_step(self, item: Item) -> list[Step]:
         if not item.variant or not (self.root / FINAL_CSV).is_file():
             return []
-        with Table(self.root / FINAL_CSV) as opened:
-            row = opened.find_sorted(item.variant)
+        row = Table(self.root / FINAL_CSV).find(item.variant)
         return [self._with_stamp(Step("final", FINAL_CSV, row))] if row else []
 
     def _with_stamp(self, step: Step) -> Step:
-        """Fill in how the step's table was made, and say where that no longer holds."""
+        """Fill in how the step's table was made, and warn where its stamp no longer matches."""
         digest = self._digest(step.table)
         try:
             stamp = table_stamps.read(table_stamps.place(self.root, self.root / step.table))
@@ -154,8 +152,7 @@ class Dataset:
 
     def _digest(self, table: str) -> str:
         if table not in self._digests:
-            with Table(self.root / table) as opened:
-                self._digests[table] = opened.sha256()
+            self._digests[table] = sha256_file(self.root / table)
         return self._digests[table]
 
     def _raw(self, probe: Mapping[str, str]) -> dict[str, object]:
@@ -176,8 +173,7 @@ class Dataset:
 
     def _packages(self, item: Item) -> Iterator[dict[str, str]]:
         for manifest in self._manifests():
-            with Table(self.root / manifest) as opened:
-                row = opened.find_sorted(item.variant)
+            row = Table(self.root / manifest).find(item.variant)
             if row:
                 step = self._with_stamp(Step("package", manifest, row))
                 told = ("outcome", "reason", "value", "path", "mask_path", "caption_path")
@@ -190,13 +186,12 @@ class Dataset:
         tables = {stages.table(stage, item.video): stage for stage in below} | {FINAL_CSV: "final"}
         tables |= dict.fromkeys(self._manifests(), "package")
         there = [table for table in tables if (self.root / table).is_file()]
-        alike = next((self.root / FOLDERS["probe"]).glob(f"{item.id}-*.csv"), None)
         with ThreadPoolExecutor(1) as pool:
             hashing = [pool.submit(self._digest, table) for table in there]  # beside the counting
-            fates = []
-            for table in there:
-                with Table(self.root / table) as opened:
-                    fates.append(follow(opened, tables[table], table, item, limit, alike is None))
+            fates = [
+                follow(Table(self.root / table), tables[table], table, item, limit)
+                for table in there
+            ]
         for done in hashing:
             done.result()
         for fate in fates:
@@ -204,7 +199,7 @@ class Dataset:
         return fates
 
     def _near(self, asked: str, item: Item | None) -> list[str]:
-        """Up to three ids, or raw files' names, that look most like what was asked for."""
+        """Up to three ids, or names of raw files, that are most like `asked`."""
         if item is None:
             ids = (path.stem for path in (self.root / FOLDERS["probe"]).glob("*.csv"))
             known = sorted({*ids, *(row["file"] for row in self._videos())})
@@ -217,16 +212,15 @@ class Dataset:
         return [parent]
 
     def _nearest_below(self, parent: str, stage: str, own: str, video: str) -> list[str]:
-        """Those of a stage's ids below `parent` that come nearest to `own`; else the parent."""
+        """A stage's ids below `parent` that are most like `own`; the parent if there are none."""
         table = self.root / stages.table(stage, video)
         if not table.is_file():
             return [parent]
         number = _last_number(own)
-        with Table(table) as opened:
-            heads = (record.split(b",", 1)[0] for record in opened.records())
-            ids = (head.decode("utf-8", "replace") for head in heads)
-            below = (name for name in ids if name.startswith(parent + "-"))
-            close = heapq.nsmallest(50, below, key=lambda name: abs(_last_number(name) - number))
+        heads = (record.split(b",", 1)[0] for record in Table(table).records())
+        ids = (head.decode("utf-8", "replace") for head in heads)
+        below = (name for name in ids if name.startswith(parent + "-"))
+        close = heapq.nsmallest(50, below, key=lambda name: abs(_last_number(name) - number))
         return difflib.get_close_matches(own, close, n=3) or [parent]
 
 

@@ -1,4 +1,4 @@
-"""A trace as text for people: one block a step, what is known of it, and how its table was made."""
+"""A trace as text: for each step a block with what is known of it and how its table was made."""
 
 from __future__ import annotations
 

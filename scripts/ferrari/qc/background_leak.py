@@ -1,11 +1,12 @@
 """Leak probe: can a small classifier tell the source clip from what is not the subject?
 
-Two questions of one sample. `backdrop`: what lies where the mask is 0. `fringes` (module of that
-name): what lies at its edge. The sample is balanced over the clips and bounded, however large the
-set; all choices come from `seeds`.
+Two probes work on one sample: `backdrop`, here, looks at the pixels where the mask is 0;
+`edge_fringe` at those along its edge. The sample has the same number of images of each clip, and
+its size is bounded, however large the set. All random choices come from `seeds`.
 
-An answer is held against chance (1 / clips). A leak is what was told of all that could be told:
-(share right - chance) / (1 - chance), with the Clopper-Pearson interval of the share carried over.
+The classifier's share of right answers is compared with chance (1 / clips). The leak is
+(share right - chance) / (1 - chance): 0 is chance, 1 is always right. The ends of the share's
+Clopper-Pearson interval are converted in the same way.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ferrari.common.seeds import seed_of
 from ferrari.reports.checks import FAIL, PASS, Check
 
 MAX_CLIPS, MIN_CLIPS = 24, 3
-IMAGES = (16, 8)  # a clip; the smaller number where too few clips have the larger
+IMAGES = (16, 8)  # of each clip; the smaller number where too few clips have the larger
 FOLDS = 4
 CONFIDENCE = 0.95
 _CELLS, _BLOCKS = 16, 4  # cells a side that colours are averaged over; blocks a side for layout
@@ -182,17 +183,18 @@ def probe_score(features: np.ndarray, drawn: pd.DataFrame) -> ProbeScore:
 def backdrop_check(
     features: Sequence[np.ndarray], scenes: Sequence[str], drawn: pd.DataFrame, max_leak: float
 ) -> Check:
-    """FAIL where the backdrop tells the clip.
+    """FAIL where the backdrop gives the clip away.
 
     `features` and `scenes` (the environment's id, or '') are in the order of `drawn`'s rows.
     """
     name, bound = "background_does_not_tell_the_clip", f"a leak of at most {max_leak:.0%}"
     explanation = (
         f"A linear classifier, trained on {FOLDS - 1} of {FOLDS} parts and asked about the rest, "
-        "guesses the source clip from what lies where the mask is 0; variants of one cut-out are "
-        f"in one part. At most {MAX_CLIPS} clips with {IMAGES[0]} images each. The leak is how far "
-        "from chance to always right it comes; FAIL where even the interval's low end is beyond "
-        "the bound. In few clips a lent scene tells a little, since no clip gets its own."
+        "guesses the source clip from the pixels where the mask is 0. Variants of one cut-out are "
+        f"in one part. At most {MAX_CLIPS} clips with {IMAGES[0]} images each. The leak is 0% for "
+        "guessing by chance and 100% for always right; FAIL if even the low end of its interval "
+        "exceeds the bound. With few clips a lent scene says a little about the clip, since no "
+        "clip gets its own."
     )
     if not len(drawn):
         return Check(name, PASS, unmeasured(), bound, explanation)
@@ -206,7 +208,7 @@ def backdrop_check(
 
 
 def unmeasured() -> str:
-    """What stands in place of a figure where the set is too small."""
+    """The text in place of a figure where the set is too small."""
     return (
         f"not measurable: fewer than {MIN_CLIPS} clips have {IMAGES[-1]} images of {FOLDS} cut-outs"
     )

@@ -51,14 +51,14 @@ RULES = (
     (
         "captions_one_line",
         ("EMPTY", "MULTI_LINE", "UNTRIMMED"),
-        "Each caption is one line, not empty, without space around it.",
+        "Each caption is one line, not empty, without spaces at its ends.",
         "0",
     ),
     (
         "captions_plain_ascii",
         ("NON_ASCII", "CONTROL_CHARACTER"),
-        "Each caption is of printable ASCII: a letter that only looks like another, a curly quote "
-        "or a character that is not seen is another token to the trainer.",
+        "Each caption is printable ASCII. Look-alike letters, curly quotes and invisible "
+        "characters would be other tokens to the trainer.",
         "0",
     ),
     (
@@ -170,15 +170,14 @@ def token_checks(rows: pd.DataFrame, subject: Mapping) -> list[Check]:
             PASS if len(pieces) == 1 else WARN,
             " + ".join(pieces),
             "1 piece",
-            "CLIP's encoding cuts a word that it does not know into pieces, each of which means "
-            "something already; a rare word of one piece binds best. Other text encoders cut "
-            "otherwise.",
+            "CLIP cuts a word that it does not know into pieces that have a meaning already. A "
+            "rare word of one piece is the best token. Other text encoders cut differently.",
         ),
         none_of(
             "token_in_no_other_word",
             rows["item"][rows["caption"].map(hides).str.len() > 0],
             len(rows),
-            "Trainers that look for the token as text find it in longer words too."
+            "The token is part of longer words; trainers that search for its text find it there."
             + (f" Found: {', '.join(words[:10])}." if words else ""),
             otherwise=WARN,
         ),
@@ -204,9 +203,9 @@ def emptiness_check(rows: pd.DataFrame, subject: Mapping, settings: Mapping) -> 
         "captions_say_something",
         rows["item"][empty],
         len(rows),
-        "A caption of token and background alone ties all else in the picture to the token; so "
-        f"does a captioner of whose words nothing is left on more than {WORDLESS:.0%} of the "
-        "images.",
+        "Captions that say nothing but token and background: training then ties all else in the "
+        "picture to the token. Images to which the captioner added no word count too, where they "
+        f"are more than {WORDLESS:.0%}.",
         otherwise=WARN,
     )
 
@@ -222,9 +221,9 @@ def repeats_check(rows: pd.DataFrame, recipes: pd.DataFrame, templates: Sequence
         WARN if most else PASS,
         f"{len(counts):,} different in {len(rows):,}, the most common on {share:.0%}",
         f"at most {MOST:.0%} share one",
-        "Images with the same framing, facing and background share a caption; that is as it "
-        "should be. One on most of them teaches the trainer one sentence: more kinds of "
-        f"background (augment.weights) or templates (there are {len(templates)}) help.",
+        "Images with the same framing, facing and background share a caption, as they should. But "
+        "if most images share one, the model learns little more than that sentence. More kinds of "
+        f"background (augment.weights) help, or more templates (there are {len(templates)}).",
     )
 
 
@@ -242,8 +241,8 @@ def override_checks(
             "overrides_within_the_rules",
             refused["item"],
             len(by_hand),
-            "A caption of captions/overrides.csv that breaks the rules is refused with its image; "
-            "mend it there, or allow what is meant."
+            "A caption of captions/overrides.csv that breaks a rule is refused, and its image too. "
+            "Correct it there, or allow the problem in its row."
             + (f" Found: {', '.join(said[:10])}." if said else ""),
             otherwise=WARN,
         ),
@@ -251,8 +250,8 @@ def override_checks(
             "overrides_have_images",
             sorted(set(overrides) - reached),
             len(overrides),
-            "Each line of captions/overrides.csv names an image, or a cut-out with images, that "
-            "was offered a caption; these do not, and changed nothing.",
+            "Lines of captions/overrides.csv that changed nothing: they name no image that gets a "
+            "caption, nor a cut-out of one.",
             otherwise=WARN,
         ),
     ]

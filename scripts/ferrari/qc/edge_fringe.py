@@ -1,20 +1,20 @@
 """Fringe probe: is the colour of the clip's own scene left in a 3-pixel fringe at the mask's edge?
 
-A subject's edge differs from clip to clip, as clothes and hair do, so a classifier of the
-fringe's colours would tell clips apart in a set without fault. Asked is therefore: of the scenes
-of all clips in the sample, whose explains best what the fringe shows beyond its subject and its
-new background? In a clean fringe the own scene is as good as any other.
+Clothes and hair differ from clip to clip, so the colours at the edge of a subject do too: a
+classifier of these colours would tell clips apart even in a flawless set. So the probe asks another
+question. Part of the fringe's colour is neither the subject's nor the new background's; which
+clip's scene explains that part best? In a clean fringe the own scene does no better than others.
 
-- Inside the edge: the picture less the recipe's background by alpha, against the subject farther
-  in. Outside: the picture against the background farther out.
-- What is left over is held against (scene - expected colour), cell by cell of an 8 x 8 grid over
-  the crop. The scene is the crop's own around the subject, of this clip or of another one.
-- `share`: the least-squares share of the own scene in the fringe's colour, 0 to 1. It is what the
-  check is held to. Shading at an edge moves it by a few hundredths either way.
-- `match`: whether, of all clips' scenes, the own one explains most. It says how surely the clip
-  can be told, however little is left.
+- Inside the edge, the picture (less the recipe's background, by alpha) is compared with the subject
+  farther in; outside, it is compared with the background farther out.
+- The difference is compared with (scene - expected colour), for each cell of an 8 x 8 grid over the
+  crop. The scene is what crops show around the subject, of this clip or of another one.
+- `share` is the least-squares share of the own scene in the fringe's colour, 0 to 1. The check's
+  bound is on this. Shading at an edge moves it by a few hundredths either way.
+- `match` says whether the own scene explains more than any other clip's: how surely the clip can be
+  told, however faint the trace.
 
-Images of one clip have clothes and scene in common, so a clip is one observation, not each image.
+Images of one clip have clothes and scene in common, so a clip counts as one observation.
 """
 
 from __future__ import annotations
@@ -154,10 +154,10 @@ def fringe_checks(clips: pd.DataFrame, max_fringe: float) -> list[Check]:
 def _check(side: str, clips: pd.DataFrame, max_fringe: float) -> Check:
     name, bound = f"fringe_{side}_holds_no_scene", f"at most {max_fringe:.0%} of its colour"
     explanation = (
-        f"How much of the clip's own scene is in the {FRINGE_PX} px {side} the mask's edge, after "
-        "what the subject farther in and the new background explain. FAIL where even the low end "
-        "of the mean's interval, with clips as the observations, is beyond the bound; WARN where "
-        "a clip is. Told: clips whose own scene explains the fringe better than any other's."
+        f"How much of the clip's own scene is in the colour of the {FRINGE_PX} px {side} the "
+        "mask's edge, beyond what subject and new background explain. FAIL if even the low end of "
+        "the mean's interval over the clips exceeds the bound; WARN if a single clip does. Told: "
+        "clips whose own scene explains the fringe better than any other clip's."
     )
     if len(clips) < MIN_CLIPS:
         return Check(name, PASS, unmeasured(), bound, explanation)

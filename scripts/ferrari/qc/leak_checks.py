@@ -1,7 +1,7 @@
-"""What QC6 asks of its sample: does the backdrop, or the fringe of the mask, tell the source clip?
+"""QC6's leak checks: does the backdrop, or the mask's fringe, give the source clip away?
 
-`background_leak.sample` draws the sample, QC6's one pass over the images calls `measure` for those
-in it, and the rest is arithmetic on what that found.
+`background_leak.sample` draws the sample. QC6 passes over the images once and calls `measure` for
+those in the sample; the rest is arithmetic on the results.
 """
 
 from __future__ import annotations

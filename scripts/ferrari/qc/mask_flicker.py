@@ -1,17 +1,17 @@
-"""Flicker: a cut-out that lacks, or gains, what both its neighbours in the clip agree upon.
+"""Flicker: a cut-out lacks what both its neighbours in the clip have, or has what both lack.
 
-Silhouettes are laid over one another by their centroids, in cells of one size for the whole clip,
-so that neither the subject's path nor a moved crop counts. With cut-outs a, b, c of one subject in
+Silhouettes are compared with their centroids on one spot, in cells of one size for the whole clip,
+so that motion of the subject or of the crop does not count. With cut-outs a, b, c of one subject in
 a row, b's flicker is
 
     min(IoU(a, c) - max(IoU(a, b), IoU(b, c)), |lost - gained|)
 
-where lost is the share of what a and c have in common that b lacks, and gained the share of b that
-neither has. In steady motion a and c are farther apart than either is from b, so the first is 0 or
-less, however fast the subject moves; in a stride that falls back (a step, a wave) what a limb
-leaves it covers elsewhere, so the second is small. An arm lost for one frame gives about the arm's
-share of the figure. The first and the last cut-out have one neighbour and are not judged; a lasting
-change of size is left to the check of areas.
+where `lost` is the share of the part common to a and c that b lacks, and `gained` the share of b
+that neither a nor c has. In steady motion a and c differ more from each other than from b, so the
+first term is 0 or less, however fast the subject moves. In a movement that returns (a step, a wave)
+a limb covers as much new area as it leaves, so the second term is small. An arm that is lost for
+one frame gives about the arm's share of the figure. The first and the last cut-out have only one
+neighbour and are not judged. A lasting change of size is for the check of areas to find.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import pandas as pd
 GRID = 48  # cells a side
 _EXTENT = 1.6  # side of the grid, in longer sides of the clip's median crop
 _MADS = 6.0  # robust standard deviations beyond the clip's median
-_RESTLESS = 3.0  # times max_flicker, at which a restless clip no longer excuses
+_RESTLESS = 3.0  # times max_flicker: the highest bound, that of a clip with much motion
 _CONSISTENT = 1.4826  # of the median absolute deviation, for a normal distribution
 _CHUNK = 4096
 COLUMNS = ("video", "item", "before", "after", "flicker", "threshold", "area_ratio", "iou")
@@ -40,7 +40,7 @@ def cell_sizes(kept: pd.DataFrame) -> pd.Series:
 def silhouette(alpha_u8: np.ndarray, cell_px: float) -> bytes:
     """The subject (alpha over half) around its centroid, in GRID x GRID packed bits; b'' if none.
 
-    Laid on the grid to a fraction of a cell: whole cells alone would make an IoU of 1 one of 0.9.
+    It is placed on the grid to a fraction of a cell: by whole cells, an IoU of 1 would become 0.9.
     """
     inside = (alpha_u8 > 127).astype(np.uint8)
     moments = cv2.moments(inside, binaryImage=True)
@@ -67,10 +67,10 @@ def silhouette(alpha_u8: np.ndarray, cell_px: float) -> bytes:
 def find(kept: pd.DataFrame, silhouettes: pd.Series, max_flicker: float) -> pd.DataFrame:
     """COLUMNS of each cut-out that has two neighbours in its clip; `flagged` where it flickers.
 
-    `kept` has video and item, `silhouettes` the same index. The n-th subject of a frame is held
-    against the n-th of the frames around it. Flagged is what lies beyond `max_flicker` and beyond
-    the clip's own median by six robust standard deviations, but for a clip so restless that it
-    would excuse anything: at three times `max_flicker` there is no excuse.
+    `kept` has video and item, `silhouettes` the same index. The n-th subject of a frame is compared
+    with the n-th of the frames around it. A cut-out is flagged if its flicker exceeds `max_flicker`
+    and also the clip's median by six robust standard deviations; or if it exceeds three times
+    `max_flicker`, in whatever clip.
     """
     rows = kept[silhouettes.map(len).to_numpy() > 0]
     order = _in_order(rows)

@@ -1,6 +1,6 @@
 """Images of a stage opened again from the disk, in a pool of threads.
 
-OpenCV, Pillow and hashlib let go of Python's lock, and only a few images are in memory at once,
+OpenCV, Pillow and hashlib release Python's global lock. Only a few images are in memory at once,
 however many there are.
 """
 
@@ -48,7 +48,7 @@ class Opened:
 
 
 def reopen(dataset: Path, path: str) -> Opened:
-    """Read and decode `path` (relative to the dataset) to its last pixel; never raises for it."""
+    """Read and decode `path` (relative to the dataset); a file with a fault raises nothing."""
     try:
         data = (Path(dataset) / path).read_bytes()
     except OSError as error:
@@ -123,8 +123,8 @@ def readable_checks(what: str, rows: pd.DataFrame, seen: pd.DataFrame) -> list[C
 def scene_share(picture_rgb: np.ndarray, scene_rgb: np.ndarray, where: np.ndarray) -> float:
     """Share of the pixels `where` (HxW bool) at which a picture still shows the scene.
 
-    A pixel counts if it equals the scene's exactly and differs from its left neighbour: a flat
-    or black fill that happens to meet a flat or black scene carries nothing of it.
+    A pixel counts if it equals the scene's exactly and differs from its left neighbour: where a
+    flat or black fill happens to equal a flat or black scene, nothing of the scene is shown.
     """
     total = int(where.sum())
     if not total:

@@ -1,7 +1,7 @@
 """The checks of QC8: are the embeddings those of the pixels, and do selection and splits hold?
 
-Nothing is taken from the plan: who is nearest to whom, and which clips are alike, is found out
-anew from the tables.
+Nothing is taken from the selection's own plan: nearest neighbours and similar clips are computed
+again from the tables.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ferrari.reports.checks import FAIL, PASS, WARN, Check, none_of
 
 #: Cut-outs computed again from their pixels, and left-out images whose neighbour is looked up.
 AGAIN, LOOKED_UP = 200, 2000
-#: Share of the cut-outs with a near-duplicate in another clip from which that is a WARN.
+#: WARN if a larger share of the cut-outs has a near-duplicate in another clip.
 MAX_ALIKE = 0.1
 _TOLERANCE = 1e-3
 
@@ -44,8 +44,8 @@ def embedding_checks(root: Path, cutouts: CutOuts, kept: pd.DataFrame) -> list[C
             "embeddings_follow_from_pixels",
             some["item"][~reopened_images.flags(seen, "same")],
             len(some),
-            "Computed again from the cut-outs' pixels (a sample of them), embedding, hash, "
-            "lightness and side are those of the table.",
+            "Computed again from the pixels of a sample of cut-outs: embedding, hash, lightness "
+            "and side are those of the table.",
         ),
     ]
 
@@ -66,7 +66,7 @@ def look(dataset: Path, cells: tuple) -> dict:
 def likeness_checks(
     kept: pd.DataFrame, cutouts: CutOuts, pairs: Pairs, settings: Mapping
 ) -> list[Check]:
-    """No bytes twice; what is nearly the same across clips is counted, or gone if asked for."""
+    """No bytes twice; near-duplicates across clips are counted, or gone if that was asked for."""
     share = len(pairs.items) / max(1, len(cutouts))
     found = [
         none_of(
@@ -81,7 +81,7 @@ def likeness_checks(
             f"{len(pairs.items):,} of {len(cutouts):,} cut-outs",
             f"at most {MAX_ALIKE:.0%}",
             f"Cut-outs nearer than {settings['alike']:g} (curate.alike) to one of another clip. "
-            "curate.near_duplicates drops what is nearer than it.",
+            "If curate.near_duplicates is set, those nearer than its value are dropped.",
             tuple(pairs.items[:20]),
         ),
     ]
@@ -142,8 +142,8 @@ def split_checks(kept: pd.DataFrame, pairs: Pairs, settings: Mapping) -> list[Ch
             WARN if wanted and share == 0 else PASS,
             f"{share:.1%} of the images",
             f"about {asked:.0%}" if asked else "none asked for",
-            "Whole groups of clips go to one side, so a small set hits the share roughly; none at "
-            "all where its clips are all one group.",
+            "A group of clips goes to one split as a whole, so a small set meets the share only "
+            "roughly, and not at all if its clips form a single group.",
         ),
     ]
 
@@ -167,7 +167,7 @@ def selection_checks(
             PASS if fits else FAIL,
             f"{len(stay):,} kept, {over:,} over the budget",
             "no limit" if budget is None else f"{budget:,}",
-            "No more images stay than curate.max_images, and none goes while there is room.",
+            "No more images stay than curate.max_images, and none is left out while there is room.",
         ),
         none_of(
             "neighbours_of_left_out_stay",
@@ -179,8 +179,8 @@ def selection_checks(
             "neighbours_of_left_out_are_the_nearest",
             looked_up["item"][~truly_nearest(looked_up, cut, cutouts)],
             len(looked_up),
-            "Looked up anew (a sample of them), no image that stayed is nearer than the one named, "
-            "and that is as far as the row says.",
+            "Computed again for a sample: of the images that stayed, none is nearer than the named "
+            "one, and the distance is that of the row.",
         ),
     ]
 

@@ -1,7 +1,7 @@
-"""The cut-outs of the final set and what is alike among them, for the report on it.
+"""The cut-outs of the final set, and which of them are alike, for QC8.
 
-What grows with the square of the set is bounded: nearest neighbours are looked up for at most
-QUERIES cut-outs, evenly taken, against all.
+Nearest neighbours are looked up for at most QUERIES cut-outs, taken evenly, among all: for every
+cut-out, the time would grow with the square of the set.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def of_items(masks: pd.DataFrame, items: pd.Series) -> CutOuts:
 
 
 def neighbour_distances(cutouts: CutOuts) -> pd.DataFrame:
-    """Columns item, video, near, across: how far the nearest cut-out is, and of other clips."""
+    """Columns item, video, near, across: distance to the nearest cut-out, and of other clips."""
     asked = np.arange(0, len(cutouts), max(1, -(-len(cutouts) // QUERIES)))
     queries, clips = cutouts.vectors[asked], cutouts.clips
     _, near = nearest(queries, cutouts.vectors, own=asked)

@@ -32,7 +32,10 @@ def ledger_checks(stage: str, rows: pd.DataFrame, before: pd.DataFrame) -> list[
             (*sums.unaccounted, *sums.orphans, *unknown)[:20],
         ),
         none_of(
-            f"{stage}_one_row_an_item", twice, len(rows), "No item stands in two rows of the stage."
+            f"{stage}_one_row_an_item",
+            twice,
+            len(rows),
+            "No item has two rows in the stage's tables.",
         ),
         none_of(
             f"{stage}_refusals_have_reasons",
@@ -78,7 +81,7 @@ def folder_checks(
             figure=f"{len(without_folder):,} of {len(videos):,} lack it",
         ),
         none_of(
-            "kept_files_exist", missing, len(expected), "Each file that a kept row names is there."
+            "kept_files_exist", missing, len(expected), "Each file that a kept row names exists."
         ),
         none_of("no_empty_files", empty, len(expected), "No file has zero bytes."),
         none_of(

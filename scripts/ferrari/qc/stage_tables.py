@@ -6,6 +6,7 @@ Tables are read as pandas frames (text cells `str`, figures float), with a colum
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 
 import pandas as pd
@@ -57,9 +58,9 @@ def _cells(path: str, stage: str) -> Iterator[tuple[str, ...]]:
     video = Path(path).stem
     lines = iter_lines(path, COLUMNS[stage], errors="backslashreplace")
     header = next(lines)
-    places = [header.index(name) for name in COLUMNS[stage]]
+    in_order = itemgetter(*map(header.index, COLUMNS[stage]))
     for line in lines:
-        yield (video, *(line[place] for place in places))
+        yield (video, *in_order(line))
 
 
 def _frame(

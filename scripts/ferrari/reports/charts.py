@@ -1,7 +1,7 @@
 """Charts of the QC pages: Vega-Lite through altair, the data binned before it is embedded.
 
-Every chart is small whatever the dataset's size: values are binned here, points are thinned into
-cells. Colours are set by the page, so that one chart serves light and dark.
+A chart stays small whatever the dataset's size: values are binned here, and many points become a
+heat map. The page sets the colours, so one chart serves light and dark.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Named checks of the QC reports: what one says, its CSV, and the gate in front of packaging.
 
-A check is PASS, WARN or FAIL, with the figure that was measured beside the bound it was held to.
-A FAIL never fails the QC job, or there would be no page to look at; `enforce` is what stops
-packaging. This module is light (no pandas): the packaging stage imports it.
+A check is PASS, WARN or FAIL, with the measured figure and its bound. A FAIL does not fail the QC
+job, or there would be no page to look at; `enforce` stops packaging. This module imports nothing
+heavy (no pandas), since the packaging stage imports it.
 """
 
 from __future__ import annotations

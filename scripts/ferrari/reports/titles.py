@@ -6,7 +6,7 @@ REPORTS = {
     "qc0_failed_video_diagnostics": (
         "QC0",
         "Raw videos",
-        "Did every raw file get one verdict, and was what was refused set aside with its reason?",
+        "Did every raw file get one verdict, and was each refused file set aside with its reason?",
     ),
     "qc3_extraction_summary": (
         "QC3",
@@ -40,7 +40,7 @@ REPORTS = {
         "QC8",
         "Similarity",
         "How alike are the images of the final dataset, within a clip and across clips, and does "
-        "what was left out have a neighbour that stayed?",
+        "each image left out have a neighbour that stayed?",
     ),
     "verify_dataset": (
         "Verify",

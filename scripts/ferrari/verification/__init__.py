@@ -1,1 +1,1 @@
-"""Whether the dataset is what was written, to the last bit."""
+"""Checks that the dataset is still what the pipeline wrote, to the last bit."""

@@ -17,7 +17,7 @@ from ferrari.verification.tables import Row, Tables
 #: Stages whose kept rows have an image, and those that have its mask beside it.
 WITH_IMAGE = frozenset({"extract", "crop", "mask", "augment", "caption", "final", "package"})
 WITH_MASK = frozenset({"augment", "caption", "final", "package"})
-#: What `caption` takes over from `augment`, and `final` from `caption`.
+#: Columns that `caption` copies from `augment`, and `final` from `caption`.
 CAPTIONED = (
     *("path", "sha256", "background", "kind", "mask_path", "mask_sha256"),
     *("width", "height"),
@@ -26,7 +26,7 @@ SELECTED = (*CAPTIONED, "caption", "framing", "facing")
 
 
 def fingerprint(cells: Iterable[str]) -> bytes:
-    """16 bytes that tell a sequence of cells from any other."""
+    """A 16-byte digest of a sequence of cells."""
     digest = hashlib.blake2b(digest_size=16)
     for cell in cells:
         data = cell.encode("utf-8", "surrogateescape")
@@ -35,9 +35,9 @@ def fingerprint(cells: Iterable[str]) -> bytes:
 
 
 def file_faults(stage: str, row: Mapping[str, str], files: Mapping[str, str]) -> Iterator[str]:
-    """What a row fails to say of its files; `files` are those with a digest in the stamp.
+    """What a row lacks about its files; `files` are those whose digest is in the table's stamp.
 
-    Only captions may lie in such a file (the metadata of all images): it has no row of its own.
+    Only captions may lie in such a file (one with the metadata of all images has no row).
     """
     for path, digest in FILE_COLUMNS:
         shared = path == "caption_path" and row.get(path) in files
@@ -103,10 +103,10 @@ class Clip:
         return self.rows["probe"][0]["sha256"] if self.rows["probe"] else ""
 
     def check_rows(self) -> None:
-        """Sums from stage to stage, and cells that the captions take over."""
+        """Check the sums from stage to stage, and the cells copied into the caption table."""
         before: list[Row] | None = None
         for stage, name in self.layout.tables_of(self.video).items():
-            if name not in self.tables.digests:  # told already; its sums would say it once more
+            if name not in self.tables.digests:  # reported already; its sums would only repeat it
                 before = None
                 continue
             if stage == "probe":
@@ -137,7 +137,7 @@ class Clip:
         self.findings.balance("probe").add(len(rows), counts, lost, orphans)
 
     def check_files(self, hasher: Hasher) -> None:
-        """Read again what the clip's rows list, and name what they do not."""
+        """Read the files again that the clip's rows list, and report files that no row lists."""
         names = self.layout.tables_of(self.video)
         for stage, rows in self.rows.items():
             stamped = self.tables.files.get(names[stage], {})
@@ -164,6 +164,6 @@ class Clip:
         ]
 
     def files_elsewhere(self) -> set[str]:
-        """Listed files that lie outside of those folders: refused clips and frames."""
+        """Listed files outside of `own_folders`: refused clips and frames."""
         own = tuple(f"{folder}/" for folder in self.own_folders())
         return {path for path in self.files if not path.startswith(own)}

@@ -1,4 +1,4 @@
-"""Files as they are on the disk: hashed in threads, each inode once; and what nothing lists."""
+"""Files on the disk: hashed in threads, each inode once; and files that nothing lists."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ferrari.ledger.stages import FINAL
 from ferrari.verification.findings import PINNED_CSV, Findings, Layout
 
 _PIECE = 1 << 20
-_CHUNK = 64  # files a task: small ones cost less than handing one over to a thread
+_CHUNK = 64  # files in a task: hashing a small one costs less than handing it to a thread
 _KNOWN = frozenset({PINNED_CSV, OVERRIDES_CSV, "sample_test.mp4"})
-Look = tuple[str, str]  # SHA-256, or the empty string and why there is none
+Look = tuple[str, str]  # (SHA-256, "") or ("", why there is none)
 
 
 class Hasher:
@@ -57,7 +57,7 @@ class Hasher:
         return [self._look(path) for path in paths]
 
     def _look(self, path: str | os.PathLike) -> tuple[Look, int]:
-        """A file's look and how many bytes were read; never blocks on a FIFO."""
+        """A file's `Look` and how many bytes were read; never blocks on a FIFO."""
         try:
             with open(path, "rb", buffering=0, opener=_opener) as stream:
                 seen = os.fstat(stream.fileno())
@@ -91,7 +91,7 @@ def is_below(path: str) -> bool:
 def compare(
     layout: Layout, hasher: Hasher, findings: Findings, listed: Mapping[str, str], video: str = ""
 ) -> None:
-    """Tell which of the `listed` files (path below the dataset: SHA-256) are missing or differ."""
+    """Report which `listed` files (path below the dataset: SHA-256) are missing or differ."""
     inside = [path for path in listed if is_below(path)]
     for path in listed.keys() - set(inside):
         findings.add("files_present", path, "leads out of the dataset's folder", video)
@@ -109,10 +109,10 @@ def compare(
 
 
 def walk(root: Path, folder: str, prune: Collection[str] = ()) -> Iterator[str]:
-    """Paths below `root` of everything in `folder` that is no folder, in a fixed order.
+    """Paths below `root` of all files in `folder`, at any depth, in a fixed order.
 
-    Folders of `prune` are left out; a killed job's folder is given as one path, and not entered.
-    Links to folders are followed at the top (a stage moved to another disk), nowhere else.
+    Folders of `prune` are left out. The folder of a killed job counts as one path and is not
+    entered. A link to a folder is followed only at the top (a stage moved to another disk).
     """
     waiting = [folder]
     while waiting:
@@ -121,7 +121,7 @@ def walk(root: Path, folder: str, prune: Collection[str] = ()) -> Iterator[str]:
             entries = sorted(os.scandir(root / here), key=lambda entry: entry.name)
         except (FileNotFoundError, NotADirectoryError):
             continue
-        except OSError:  # a folder that may not be read: it is named itself
+        except OSError:  # a folder that cannot be read: yield the folder itself
             yield here
             continue
         folders = []
@@ -144,7 +144,7 @@ def sweep(
     prune: Collection[str] = (),
     video: str = "",
 ) -> None:
-    """Tell what lies in `folder` (below the dataset) and is not `listed`."""
+    """Report the files in `folder` (below the dataset) that are not `listed`."""
     total = 0
     for path in walk(layout.dataset, folder, prune):
         total += 1
@@ -172,6 +172,6 @@ def _is_trainers(layout: Layout, parts: Sequence[str]) -> bool:
 
 
 def pruned(layout: Layout, swept: Iterable[str]) -> set[str]:
-    """Folders that the sweep of the whole dataset leaves out."""
+    """Folders to leave out of the sweep over the whole dataset."""
     outside = {os.path.relpath(path, layout.dataset) for path in layout.not_ours}
     return {*swept, *outside, "00_raw_videos", ".snakemake"}

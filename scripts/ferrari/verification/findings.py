@@ -1,7 +1,7 @@
-"""What `verify` holds a dataset to: the checks by name, and a place to collect what breaks them.
+"""The checks of `verify`, by name, and `Findings`, which collects the faults.
 
-The checks are listed here with what each one means and what to do; `tables`,
-`disk_files`, `clip` and `whole_set` look, and tell `Findings`.
+Each check has its meaning and what to do about a fault. `tables`, `disk_files`, `clip` and
+`whole_set` do the looking, and add what they find to `Findings`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PINNED_CSV = "environments_pinned.csv"
 CROISSANT = "croissant.json"  # no table, but stamped like one
 
 _AGAIN = "delete the table that lists it, and the next run makes both anew"
-#: name: (status where something is found, what is proved and what to do where it is not).
+#: name: (status if there are faults, what the check proves and what to do about a fault).
 CHECKS = {
     "raw_files_found": (FAIL, "There are raw files to verify; put clips into the raw folder."),
     "raw_files_have_tables": (
@@ -113,7 +113,7 @@ CHECKS = {
         "nothing reads them, and they may be deleted.",
     ),
 }
-FIRST = 300  # faults that are told one by one; the rest is counted
+FIRST = 300  # so many faults of a check are listed; the rest is only counted
 
 
 @dataclass(frozen=True)
@@ -127,10 +127,10 @@ class Fault:
 
 @dataclass(frozen=True)
 class Layout:
-    """What is to be verified: the dataset's folder, the raw clips, what the settings ask for.
+    """What is verified: the dataset's folder, the raw clips, and what the settings ask for.
 
     `videos` maps ids to raw files below `raw`. `not_ours` are folders that may lie inside the
-    dataset's and hold something else (reports, caches, the user's own backgrounds).
+    dataset's but are no part of it (reports, caches, the user's own backgrounds).
     """
 
     dataset: Path
@@ -145,7 +145,7 @@ class Layout:
         return {stage: stages.table(stage, video) for stage in stages.FOLDERS}
 
     def whole_set_tables(self) -> dict[str, str]:
-        """The tables over the whole set (and what else has a stamp), by rule or format."""
+        """The tables over the whole set (and other files with a stamp), by rule or format."""
         packages = {name: f"{FINAL}/{name}.csv" for name in self.formats}
         return {
             "videos": VIDEOS_CSV,
@@ -158,7 +158,7 @@ class Layout:
 
 @dataclass
 class Sums:
-    """One stage's sums over all clips; `lost` were kept before and are parents of nothing here."""
+    """One stage's sums over all clips; `lost` items were kept before, but no row here has them."""
 
     considered: int = 0
     outcomes: Counter = field(default_factory=Counter)
@@ -217,7 +217,7 @@ class Findings:
             self.faults.append(Fault(check, where, why))
 
     def looked(self, check: str, count: int = 1) -> None:
-        """Count what `check` was held against."""
+        """Add to the number of things that `check` has looked at."""
         self.totals[check] += count
 
     def balance(self, stage: str) -> Sums:

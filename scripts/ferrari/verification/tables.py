@@ -1,4 +1,4 @@
-"""Tables and their stamps: all there, unchanged, made from one another, with sound rows."""
+"""Tables and stamps: is each there and unchanged, made from today's inputs, with sound rows?"""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ Row = dict[str, str]
 
 
 class Tables:
-    """The tables that should be there: which are, their digests and their stamps."""
+    """The tables that the dataset should have; digests and stamps of those that are there."""
 
     def __init__(self, layout: Layout, hasher: Hasher, findings: Findings) -> None:
         self.layout, self.hasher, self.findings = layout, hasher, findings
         self.digests: dict[str, str] = {}
         self.stamps: dict[str, dict] = {}
-        #: Paths of tables and stamps, of what stamps list, and of all that belongs to stale ones.
+        #: Paths of tables and stamps, of files that stamps list, and of all that stale tables list.
         self.known: set[str] = set()
         #: Files (path: SHA-256) that a table's stamp lists.
         self.files: dict[str, dict[str, str]] = {}
 
     def look(self) -> None:
-        """Read all tables and stamps once; tell what is missing, changed or stale."""
+        """Read all tables and stamps once; report what is missing, changed or stale."""
         for video in self.layout.videos:
             self._look_at_clip(video)
         for table in self.layout.whole_set_tables().values():
@@ -73,7 +73,7 @@ class Tables:
         return True
 
     def _stamp(self, table: str, video: str) -> dict | None:
-        """The sound stamp of a table, kept in `stamps`; else the fault is told."""
+        """The stamp of a table, kept in `stamps`; if it is not sound, the fault is reported."""
         path = self.layout.dataset / _stamp_of(table)
         if not path.is_file():
             self.findings.add("stamps_sound", table, "has no stamp", video)
@@ -102,13 +102,13 @@ class Tables:
                 self.findings.add("inputs_as_stamped", table, f"{name}, which it read, {found}")
 
     def _look_at_stale(self) -> None:
-        """Take what belongs to clips that are gone and is sound, so that it counts as known."""
+        """Add sound tables and files of clips that are gone to `known`: stale, but ours."""
         for table in sorted(_candidates(self.layout) - self.known):
             stamp_path = _stamp_of(table)
             try:
                 stamp = table_stamps.read(self.layout.dataset / stamp_path)
             except table_stamps.StampError:
-                continue  # whatever it is, it is not ours: the sweep will tell
+                continue  # not the pipeline's: the sweep reports it
             digest, why = self.hasher.look(self.layout.dataset / table)
             if why != "is not there" and stamp.get("sha256") != digest:
                 continue
@@ -120,8 +120,8 @@ class Tables:
                     self.known.update(path for path, _ in ledger_tables.files_of(row))
 
     def rows(self, table: str, columns: Sequence[str], key: str = "item") -> Iterator[Row]:
-        """The rows of a table that can be read; what is wrong with them is told on the way."""
-        if not self.digests.get(table):  # not there, or nothing that can be read: told already
+        """The rows of a table that can be read; what is wrong with them is reported on the way."""
+        if not self.digests.get(table):  # missing or not readable: reported already
             return
         video = Path(table).stem
         outcomes: Counter[str] = Counter()
@@ -165,7 +165,7 @@ def _stamp_of(table: str) -> str:
 
 
 def _candidates(layout: Layout) -> set[str]:
-    """Tables, there or known by their stamp, in the places where clips and packages have theirs."""
+    """Tables of clips and packages that exist, or whose stamp exists, whether expected or not."""
     found = set()
     for folder in (*FOLDERS.values(), FINAL):
         stem = re.compile("[a-z]+" if folder == FINAL else VIDEO_ID)
@@ -178,8 +178,8 @@ def _candidates(layout: Layout) -> set[str]:
 def compare_pinned(tables: Tables, drawn: Sequence[str]) -> None:
     """`environments_pinned.csv` against the clips (`drawn`) that the bank has a row of.
 
-    The file has no stamp (it is written before any job). Its bytes must be the one list that
-    names the drawn clips, sorted; clips that are no longer among the raw files stay in it.
+    The file has no stamp, since it is written before any job. It must name exactly the drawn clips,
+    sorted; clips that are no longer among the raw files stay in it.
     """
     layout, findings = tables.layout, tables.findings
     path = layout.dataset / PINNED_CSV

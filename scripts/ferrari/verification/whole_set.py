@@ -18,12 +18,12 @@ from ferrari.verification.disk_files import Hasher, compare, sweep
 from ferrari.verification.findings import Findings, Layout
 from ferrari.verification.tables import Row, Tables, compare_pinned
 
-_BATCH = 4096  # rows whose files are read again at a time
+_BATCH = 4096  # rows whose files are read again together
 _PIXELS = ("sha256", "mask_sha256", "width", "height")
 
 
 class WholeSet:
-    """What is known of all clips: a few bytes an image, so that a million of them fit."""
+    """What is known of all clips: a few bytes an image, so that a million images fit."""
 
     def __init__(self, layout: Layout, tables: Tables, findings: Findings) -> None:
         self.layout, self.tables, self.findings = layout, tables, findings
@@ -36,7 +36,7 @@ class WholeSet:
         self.elsewhere: set[str] = set()  # listed files that no clip's own folder holds
 
     def add(self, clip: Clip, raw_fault: str) -> None:
-        """Take note of a clip; `raw_fault` is what is wrong with its raw file now, if anything."""
+        """Add a clip; `raw_fault` says what is wrong with its raw file now, or is empty."""
         for row in clip.rows["probe"]:
             self.probes[row["item"]] = (row["file"], row["sha256"])
         if raw_fault:
@@ -47,7 +47,7 @@ class WholeSet:
         self.elsewhere |= clip.files_elsewhere()
 
     def check_videos(self, hasher: Hasher) -> None:
-        """videos.csv: one row a probe row, of the same file; and its copies of duplicates."""
+        """videos.csv: one row for each probe row, of the same file; copies of duplicates."""
         rows = list(self.tables.rows(VIDEOS_CSV, COLUMNS["videos"]))
         items = {row["item"] for row in rows}
         if VIDEOS_CSV in self.tables.digests:
@@ -79,7 +79,7 @@ class WholeSet:
             compare_pinned(self.tables, [row["video"] for row in rows])
 
     def check_final(self) -> None:
-        """final.csv: each captioned image once, as its caption table has it, traced to its clip."""
+        """final.csv: each captioned image once, with the cells of its caption table."""
         if FINAL_CSV not in self.tables.digests:
             return
         sums, lost = self.findings.balance("final"), set(self.captions)
@@ -138,7 +138,7 @@ class WholeSet:
         self._read_again("package", looked_at(), hasher, listed, table)
         self.findings.balance(name).add(sum(outcomes.values()), outcomes, sorted(lost), orphans)
         for path in sorted(told):
-            if hasher.look(self.layout.dataset / path)[1]:  # not there: told as a file already
+            if hasher.look(self.layout.dataset / path)[1]:  # missing: reported already
                 continue
             self._check_told(path, told[path])
         sweep(self.layout, self.findings, folder, listed)
@@ -159,7 +159,7 @@ class WholeSet:
             self.findings.add("packages_as_final", item, f"{name}.csv: not its caption's digest")
 
     def _check_told(self, path: str, images: int) -> None:
-        """Captions of many images in one file against final.csv."""
+        """Compare a file with the captions of many images with final.csv."""
         count = 0
         try:
             for item, caption in captions_in(self.layout.dataset / path):

@@ -1,7 +1,7 @@
 """Opening hostile containers with PyAV: local files only, never a playlist, never a network.
 
-What a header says about a clip's length is believed as far as something else bears it out; FFmpeg's
-own `max_pixels` keeps a picture beyond the limit from being allocated, whatever a header says.
+A clip's length in a header is believed only where something else confirms it. FFmpeg's own
+`max_pixels` prevents the allocation of a picture beyond the limit, whatever the header says.
 """
 
 from __future__ import annotations

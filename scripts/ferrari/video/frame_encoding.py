@@ -23,7 +23,7 @@ from ferrari.video.frame_metrics import sharpness
 
 
 def encode_webp_yuv(i420: np.ndarray, quality: int, method: int = 0) -> bytes:
-    """Lossy WebP, quality 1..100, of H*3/2 x W uint8: the planes that it holds (`matrices.i420`).
+    """Lossy WebP, quality 1..100, of H*3/2 x W uint8: the planes that it holds (`ycbcr.i420`).
 
     Nothing is lost on the way over RGB: the picture comes out 1.5 to 3 dB closer to the video's
     own at the same size. `method` 0 takes 0.65 times as long as 2, is as close and 3 % larger.
@@ -70,8 +70,8 @@ def write_frame(
 def started(count: int) -> Iterator[ThreadPoolExecutor]:
     """`count` threads, all running, or MemoryError.
 
-    A thread that is refused memory while it starts is waited for for ever (CPython), so they start
-    before a decoder has taken what the limit leaves, and only if there is room.
+    CPython waits for ever for a thread that gets no memory while it starts. So the threads start
+    before a decoder has taken the memory that the limit leaves, and only if there is room.
     """
     try:
         mmap.mmap(-1, (_THREAD_MB * (count + 2)) << 20).close()  # asked for, never touched

@@ -44,8 +44,8 @@ class PacketTimes(Sequence[Fraction]):
 class DeclaredEnd:
     """Where a clip ends by its own account: the time, who says so, and how far that goes.
 
-    `frames` is how many frames are missing, where that is known; a declared that `needs_error`
-    counts only for a clip that breaks off in an error.
+    `frames` is how many frames are missing, where that is known. With `needs_error`, the end counts
+    only for a clip that breaks off in an error.
     """
 
     end_s: Fraction
@@ -184,7 +184,7 @@ class Losses:
     def _believed(
         self, declared: DeclaredEnd, end: Fraction, evidence: str
     ) -> tuple[Fraction, str]:
-        """How much of a declared to believe, past `end`, and the evidence to name."""
+        """How far past `end` a declared end is believed, and the evidence to name."""
         more = declared.end_s - end
         if more <= 2 * self._frame_s:
             return Fraction(0), evidence

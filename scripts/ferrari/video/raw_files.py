@@ -1,8 +1,8 @@
 """Raw files as they lie on the disk: read without ever blocking, and known again later.
 
-A folder of raw clips holds FIFOs, links to nowhere and files that are still being copied; and
-between two stages a clip may go away or become another one. No frame may carry the digest of a file
-that it was not made from.
+A folder of raw clips may hold FIFOs, broken links and files that are still being copied. Between
+two stages a clip may vanish or be replaced. Yet no frame may carry the digest of a file that it was
+not made from.
 """
 
 from __future__ import annotations

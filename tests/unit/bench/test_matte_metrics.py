@@ -1,10 +1,11 @@
-"""Connectivity and colour error against answers known beforehand."""
+"""Matte metrics against answers known beforehand."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from bench import matte_metrics
 from bench.matte_metrics import composite_error, connectivity_error, errors
 
 
@@ -50,3 +51,25 @@ def test_errors_are_named_and_in_units_of_the_paper():
     found = errors(full, blank)
     assert found["SAD"] == pytest.approx(1.0) and found["MSE"] == 1
     assert list(found) == ["SAD", "MSE", "Grad", "Conn"]
+
+
+def test_metrics_have_known_values():
+    a, b = np.zeros((10, 10)), np.zeros((10, 10))
+    a[:5], b[:, :5] = 1, 1
+    assert matte_metrics.iou(a, b) == pytest.approx(25 / 75)
+    assert matte_metrics.sad(a, b) == pytest.approx(0.05)
+    assert matte_metrics.mse(a, b * 0.5) == pytest.approx((25 * 0.25 + 25 * 1 + 25 * 0.25) / 100)
+    assert matte_metrics.iou(a * 0, b * 0) == 1.0
+    assert matte_metrics.gradient_error(a, a) == 0.0
+
+
+def test_the_gradient_of_a_ramp_is_its_slope():
+    ramp = np.tile(np.arange(64) / 64, (64, 1))
+    flat = np.full((64, 64), 0.5)
+    inner = np.s_[10:-10, 10:-10]
+    np.testing.assert_allclose(
+        matte_metrics._gradient_magnitude(ramp, 1.4)[inner], 1 / 64, rtol=0.02
+    )
+    assert matte_metrics.gradient_error(ramp, flat) == pytest.approx(
+        64 * 64 / 64**2 / 1000, rel=0.1
+    )

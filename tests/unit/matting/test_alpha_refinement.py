@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from bench import matte_metrics
 from ferrari.images import boxes
 from ferrari.matting import alpha_refinement, edge_colours
 
@@ -67,8 +68,8 @@ def test_refinement_moves_a_wrong_edge_towards_the_truth(offset):
     net = disc(radius=28 + offset, softness=1.0)
     refined = alpha_refinement.refine_alpha(composite(truth), net, edge_px=8)
     assert refined.refined and refined.detail == ""
-    assert alpha_refinement.mse(refined.alpha, truth) < 0.1 * alpha_refinement.mse(net, truth)
-    assert alpha_refinement.gradient_error(refined.alpha, truth) < alpha_refinement.gradient_error(
+    assert matte_metrics.mse(refined.alpha, truth) < 0.1 * matte_metrics.mse(net, truth)
+    assert matte_metrics.gradient_error(refined.alpha, truth) < matte_metrics.gradient_error(
         net, truth
     )
 
@@ -78,7 +79,7 @@ def test_where_colours_cannot_tell_the_net_decides():
     grey = np.full((96, 96, 3), 128, np.uint8)
     refined = alpha_refinement.refine_alpha(grey, net, edge_px=4)
     assert refined.refined
-    assert alpha_refinement.iou(refined.alpha, net) > 0.97
+    assert matte_metrics.iou(refined.alpha, net) > 0.97
 
 
 def test_a_large_crop_is_solved_at_a_bounded_size_and_says_so():
@@ -90,7 +91,7 @@ def test_a_large_crop_is_solved_at_a_bounded_size_and_says_so():
     wide, high = map(int, refined.detail.split()[-1].split("x"))
     assert wide * high <= 80 * 80 * 1.05
     assert refined.alpha.shape == truth.shape
-    assert alpha_refinement.iou(refined.alpha, truth) > 0.97
+    assert matte_metrics.iou(refined.alpha, truth) > 0.97
 
 
 def test_a_solver_that_fails_keeps_the_nets_alpha_and_says_so(monkeypatch):
@@ -162,25 +163,3 @@ def test_the_subjects_box():
     assert boxes.subject_box(alpha) == (7, 5, 21, 10)
     assert boxes.subject_box((alpha * 255).astype(np.uint8)) is None  # 127 is less than half
     assert boxes.subject_box(np.zeros((3, 3))) is None
-
-
-def test_metrics_have_known_values():
-    a, b = np.zeros((10, 10)), np.zeros((10, 10))
-    a[:5], b[:, :5] = 1, 1
-    assert alpha_refinement.iou(a, b) == pytest.approx(25 / 75)
-    assert alpha_refinement.sad(a, b) == pytest.approx(0.05)
-    assert alpha_refinement.mse(a, b * 0.5) == pytest.approx((25 * 0.25 + 25 * 1 + 25 * 0.25) / 100)
-    assert alpha_refinement.iou(a * 0, b * 0) == 1.0
-    assert alpha_refinement.gradient_error(a, a) == 0.0
-
-
-def test_the_gradient_of_a_ramp_is_its_slope():
-    ramp = np.tile(np.arange(64) / 64, (64, 1))
-    flat = np.full((64, 64), 0.5)
-    inner = np.s_[10:-10, 10:-10]
-    np.testing.assert_allclose(
-        alpha_refinement._gradient_magnitude(ramp, 1.4)[inner], 1 / 64, rtol=0.02
-    )
-    assert alpha_refinement.gradient_error(ramp, flat) == pytest.approx(
-        64 * 64 / 64**2 / 1000, rel=0.1
-    )

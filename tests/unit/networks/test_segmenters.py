@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from bench import matte_metrics
 from ferrari.networks import segmenters, weight_files
 from ferrari.networks.backends import alpha_net
 
@@ -232,7 +233,7 @@ def test_isnet_cuts_a_real_person_out():
     net = segmenters.load("isnet", weights, "cpu", threads=2)
     assert net.weights_sha256 == weight_files.table()["models"]["isnet"]["sha256"]
     for crop, mask, alpha in zip(crops, masks, net.alpha(crops), strict=True):
-        assert alpha_refinement.iou(alpha, mask) > 0.94
+        assert matte_metrics.iou(alpha, mask) > 0.94
         refined = alpha_refinement.refine_alpha(crop, alpha, 8)
         assert refined.refined
-        assert alpha_refinement.mse(refined.alpha, mask) < alpha_refinement.mse(alpha, mask)
+        assert matte_metrics.mse(refined.alpha, mask) < matte_metrics.mse(alpha, mask)

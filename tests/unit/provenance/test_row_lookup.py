@@ -1,8 +1,6 @@
-"""Rows found by byte offset are those that reading the table gives, whatever its cells hold."""
+"""Rows looked up are those that reading the table gives, whatever its cells hold."""
 
 from __future__ import annotations
-
-import bisect
 
 import pytest
 from hypothesis import given, settings
@@ -28,15 +26,12 @@ def test_every_row_is_found_and_no_other(tmp_path_factory, numbers, cells):
         for number, (detail, more) in zip(sorted(numbers), cells, strict=False)
     ]
     _write(path, rows)
-    with Table(path) as table:
-        for row in rows:
-            assert table.find_sorted(row["item"]) == row == table.find(row["item"])
-        for number in set(range(-1, 402, 7)) - set(numbers):
-            assert table.find_sorted(f"v-f{number:06d}") is None is table.find(f"v-f{number:06d}")
-        assert [table.row(record) for record in table.records()] == rows
-        for prefix in ("v-f0000", "v-f00012", "v", "w", "a"):
-            found = [table.row(record) for record in table.sorted_from(prefix)]
-            assert found == [row for row in rows if row["item"].startswith(prefix)]
+    table = Table(path)
+    for row in rows:
+        assert table.find(row["item"]) == row
+    for number in set(range(-1, 402, 7)) - set(numbers):
+        assert table.find(f"v-f{number:06d}") is None
+    assert [table.row(record) for record in table.records()] == rows
 
 
 def test_a_row_that_stands_inside_a_cell_is_not_taken_for_one(tmp_path):
@@ -47,21 +42,9 @@ def test_a_row_that_stands_inside_a_cell_is_not_taken_for_one(tmp_path):
         for n in range(0, 20, 2)
     ]
     _write(tmp_path / "t.csv", rows)
-    with Table(tmp_path / "t.csv") as table:
-        assert table.find("v-f000005") is None and table.find_sorted("v-f000005") is None
-        assert all(table.find_sorted(row["item"]) == row for row in rows)
-
-
-def test_binary_search_looks_at_few_records(tmp_path, monkeypatch):
-    blank = {"outcome": "kept", "detail": "x, y", "more": ""}
-    rows = [{"item": f"v-f{n:06d}", **blank} for n in range(20_000)]
-    _write(tmp_path / "t.csv", rows)
-    looked = []
-    with Table(tmp_path / "t.csv") as table:
-        real = table._item
-        monkeypatch.setattr(table, "_item", lambda start: looked.append(start) or real(start))
-        assert table.find_sorted("v-f012345")["item"] == "v-f012345"
-    assert len(looked) < 2 * bisect.bisect([2**n for n in range(40)], len(rows)) + 4
+    table = Table(tmp_path / "t.csv")
+    assert table.find("v-f000005") is None
+    assert all(table.find(row["item"]) == row for row in rows)
 
 
 @pytest.mark.parametrize(
@@ -70,11 +53,12 @@ def test_binary_search_looks_at_few_records(tmp_path, monkeypatch):
 )
 def test_a_damaged_table_is_an_error_that_says_so(tmp_path, content, message):
     (tmp_path / "t.csv").write_text(content)
-    with pytest.raises(tables.LedgerError, match=message), Table(tmp_path / "t.csv") as table:
+    with pytest.raises(tables.LedgerError, match=message):
+        table = Table(tmp_path / "t.csv")
         [table.row(record) for record in table.records()]
 
 
 def test_a_table_that_ends_inside_a_cell_is_an_error(tmp_path):
     (tmp_path / "t.csv").write_text('item,outcome\nv-f000001,"kept\n')
-    with pytest.raises(tables.LedgerError, match="ends inside"), Table(tmp_path / "t.csv") as table:
-        list(table.records())
+    with pytest.raises(tables.LedgerError, match="ends inside"):
+        list(Table(tmp_path / "t.csv").records())

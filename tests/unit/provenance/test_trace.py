@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -250,13 +250,18 @@ def test_it_starts_without_heavy_libraries():
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("clips", "frames"), [(1000, 25), (1, 25_000)], ids=["many", "one_huge"])
 def test_a_hundred_thousand_images_take_about_a_second(tmp_path, clips, frames):
-    """The bound is generous, for busy machines; docs/audit.md has what was measured."""
+    """CPU time, which a busy machine does not stretch; docs/audit.md has what was measured."""
     video = list(write_tables(tmp_path / "dataset", clips, frames))[clips // 2]
     image = f"{video}-f{frames // 2:06d}-p0-v1"
     for item in (image, image.rpartition("-p")[0], video):
-        began = time.monotonic()
+        began = _cpu_s_of_children()
         command = [sys.executable, "scripts/tools/trace_item.py", item, "--work", str(tmp_path)]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-        took = time.monotonic() - began
+        took = _cpu_s_of_children() - began
         print(f"{item}: {took:.2f} s")
         assert done.returncode == 0 and took < 5, done.stderr
+
+
+def _cpu_s_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

@@ -1,7 +1,7 @@
 """What is done around a YOLO network, in the way that ultralytics does it, without its imports.
 
 The letterbox, the choice of boxes by class and confidence, and non-maximum suppression. Boxes are
-the very ones of ultralytics 8.4 (tests/unit/test_openvino_yolo.py).
+as ultralytics 8.4 gives them (tests/unit/networks/test_yolo_exports.py).
 """
 
 from __future__ import annotations

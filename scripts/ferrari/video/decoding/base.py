@@ -61,7 +61,7 @@ class Frame:
     duration_s: Fraction = Fraction(0)  # 0: not known
     fault: str = ""  # why it is `damaged`
     lost_before: str = ""  # why frames before it did not come out, if it does not need them
-    #: -> the picture of `rgb` as H*3/2 x W uint8 (see `matrices.i420`); None: go by way of `rgb`
+    #: -> the picture of `rgb` as H*3/2 x W uint8 (see `ycbcr.i420`); None: go by way of `rgb`
     yuv: Callable[[], np.ndarray | None] = lambda: None
 
 
