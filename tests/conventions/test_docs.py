@@ -1,9 +1,11 @@
-"""The documentation, held to the code: links, names, and tables that repeat what code says."""
+"""The documentation, held to the code: links, functions, and tables that repeat what code says.
+
+That files and tests exist which it names is `test_stale_names`' to hold.
+"""
 
 from __future__ import annotations
 
 import ast
-import functools
 import re
 import tomllib
 from pathlib import Path
@@ -71,39 +73,6 @@ def test_links_lead_somewhere(page):
 
 
 # --- names --------------------------------------------------------------------------------------
-
-#: Pages about the past, and files that only a command makes.
-_HISTORY = ("CHANGELOG.md", "docs/decisions/")
-_MADE = {"bench/results.json"}
-_PLACES = ("scripts", "rules", "config", "tests", "envs", "profiles", "docs", "models", "bench")
-
-
-@pytest.mark.parametrize(
-    "page", [page for page in PAGES if not relative(page).startswith(_HISTORY)], ids=relative
-)
-def test_files_that_are_named_exist(page):
-    for span in code_spans(page.read_text()):
-        name = span.split("::")[0].rstrip("/")
-        if re.fullmatch(rf"(?:{'|'.join(_PLACES)})/[\w./-]+", name) and name not in _MADE:
-            assert (ROOT / name).exists(), span
-
-
-@functools.cache
-def names_of_tests() -> frozenset[str]:
-    """The names of all test functions."""
-    text = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
-    return frozenset(re.findall(r"^def (test_\w+)", text, re.MULTILINE))
-
-
-@pytest.mark.parametrize("page", PAGES, ids=relative)
-def test_tests_that_are_named_exist(page):
-    for span in code_spans(page.read_text()):
-        found = re.fullmatch(r"(?:tests/)?((?:\w+/)+test_\w+\.py)?(?:::)?(test_\w+)?", span)
-        if not found:
-            continue
-        file, test = found.groups()
-        assert file is None or (ROOT / "tests" / file).is_file(), span
-        assert test is None or test in names_of_tests(), span
 
 
 def is_setting(name: str) -> bool:
