@@ -103,10 +103,11 @@ $(BENCH_VENV)/.ready: $(BENCH_LOCK) | $(VENV)/.ready
 	  $$UV pip sync --quiet --require-hashes --python $(BENCH_VENV)/bin/python $(BENCH_LOCK)
 	@touch $@
 
-lint: $(VENV)/.ready ## ruff, import-linter, snakefmt, snakemake --lint
+lint: $(VENV)/.ready ## ruff, import-linter, mypy, snakefmt, snakemake --lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	PYTHONPATH=scripts $(BIN)/lint-imports
+	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/python -m tests.lint_workflow
 
@@ -121,4 +122,4 @@ lock: ## resolve the lock anew (needs uv)
 	uv pip compile envs/trainers.in --override envs/trainers.overrides --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -o $(TRAINERS_LOCK)
 
 clean: ## remove caches; datasets and reports stay
-	rm -rf .snakemake .pytest_cache .ruff_cache cache
+	rm -rf .snakemake .pytest_cache .ruff_cache .mypy_cache cache

@@ -16,13 +16,14 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from ferrari.common.errors import FerrariError
 from ferrari.common.progress import LOGGER, Progress
 from ferrari.networks import weight_files
 
 _CHUNK = 1 << 20
 
 
-class FetchError(RuntimeError):
+class FetchError(FerrariError, RuntimeError):
     """A source did not give the file; the message says why."""
 
 

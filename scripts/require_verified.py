@@ -4,10 +4,11 @@ import os
 import sys
 from pathlib import Path
 
+from ferrari.common.errors import FerrariError
 from ferrari.reports import checks
 
 
-class VerificationError(RuntimeError):
+class VerificationError(FerrariError, RuntimeError):
     """The dataset is not what the pipeline wrote; names check, figure and rows."""
 
 

@@ -17,6 +17,7 @@ from typing import Protocol
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
+from ferrari.common.errors import FerrariError
 from ferrari.linting import (
     ai_toolkit,
     diffusers_examples,
@@ -60,7 +61,7 @@ LINTERS: tuple[Linter, ...] = (
 )
 
 
-class NothingToLintError(ValueError):
+class NothingToLintError(FerrariError, ValueError):
     """The folder is not there, or is no trainer's that is known; says what to do."""
 
 
@@ -83,7 +84,8 @@ def lint(folder: Path, trainers: Sequence[str] = ()) -> tuple[list[str], list[Fi
 
 def as_text(findings: Iterable[Finding], most: int) -> str:
     """The findings as text, at most `most` of each check."""
-    lines, counts = [], {}
+    lines: list[str] = []
+    counts: dict[str, int] = {}
     for finding in findings:
         counts[finding.check] = counts.get(finding.check, 0) + 1
         if counts[finding.check] <= most:

@@ -7,6 +7,7 @@ the dataset or a package. Exit status: 0 found, 1 unknown, 2 the dataset cannot 
 """
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -58,12 +59,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text = trace_item(dataset, given.item, given.all, given.json)
     except UnknownItemError as error:
         near = f"; the nearest that there are: {', '.join(error.near)}" if error.near else ""
-        print(f"nothing in {dataset.root} is known as {given.item!r}{near}", file=sys.stderr)
+        print(f"nothing in {given.work} is known as {given.item!r}{near}", file=sys.stderr)
         return 1
     except (LedgerError, OSError) as error:
         print(f"the dataset cannot be read: {error}", file=sys.stderr)
         return 2
-    sys.stdout.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.stdout.write(text)
     return 0
 

@@ -2,6 +2,7 @@
 
 import os
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -12,8 +13,15 @@ from bench.reference import chosen
 from ferrari.ledger import tables
 from ferrari.ledger.columns import KEPT
 from ferrari.video.decoding import pyav_decoder
-from ferrari.video.decoding.base import DecodePlan, DecodeStats, PlanChangedError
+from ferrari.video.decoding.base import (
+    DecodePlan,
+    DecoderUnavailableError,
+    DecodeStats,
+    PlanChangedError,
+)
+from ferrari.video.extraction import LOST
 from tests.generator.encode import Encoding, encode
+from tests.generator.faults import audio_only
 from tests.stage.clip_run import Run
 
 SHARED = Path(os.environ.get("FERRARI_SHARED", Path(__file__).parents[2] / "../shared"))
@@ -151,6 +159,30 @@ def test_same_choice_on_any_clock(run, tmp_path, monkeypatch, fps, pts, base):
     path = write(tmp_path / "c.mkv", h264(gop=30), pts=made, time_base=base)
     part, full = both(run, path, monkeypatch, fps=fps)
     assert part == full and decoded_in_part(path, fps)
+
+
+def test_a_clip_that_begins_long_before_its_parameters(run, tmp_path):
+    """A recording that somebody joined half way: FFmpeg has no extradata when it has opened it."""
+    whole = write(tmp_path / "whole.ts", h264(gop=240), count=300)
+    cut = tmp_path / "cut.ts"
+    with av.open(str(whole)) as read, av.open(str(cut), "w") as out:
+        stream = out.add_stream_from_template(read.streams.video[0])
+        for packet in islice(read.demux(video=0), 1, None):
+            if packet.dts is not None:
+                packet.stream = stream
+                out.mux(packet)
+    with av.open(str(cut)) as opened:
+        assert opened.streams.video[0].codec_context.extradata is None
+    rows = run.extract(cut, fps=2.5)
+    assert tables.kept(rows)
+    assert any(row["reason"] == LOST for row in rows)
+
+
+def test_a_file_without_a_video_stream_is_left_alone(tmp_path):
+    audio_only(tmp_path / "memo.mp4")
+    frames = pyav_decoder.cpu().open(str(tmp_path / "memo.mp4"), DecodePlan(), DecodeStats())
+    with pytest.raises(DecoderUnavailableError, match="no video stream"):
+        next(frames)
 
 
 def test_few_frames_are_decoded(tmp_path, monkeypatch):

@@ -67,14 +67,14 @@ def octaves(
 
 def mix(field: np.ndarray, first: np.ndarray | Rgb, second: np.ndarray | Rgb) -> np.ndarray:
     """HxWx3 float32 from `first` (field 0) to `second` (field 1), field HxW float32 in 0..1."""
-    first, second = np.float32(first), np.float32(second)
-    return first + field[..., None] * (second - first)
+    start, end = np.asarray(first, np.float32), np.asarray(second, np.float32)
+    return start + field[..., None] * (end - start)
 
 
 def shade(colour: Rgb, amount: float) -> np.ndarray:
     """`colour` moved towards black (amount < 0) or white (> 0) by that share, float32."""
-    target = np.float32(255 if amount > 0 else 0)
-    return np.float32(colour) + abs(amount) * (target - np.float32(colour))
+    target, start = np.float32(255 if amount > 0 else 0), np.asarray(colour, np.float32)
+    return start + abs(amount) * (target - start)
 
 
 def contrast_room(colour: Rgb) -> float:
@@ -99,8 +99,8 @@ def grain(rng: np.random.Generator, size_hw: tuple[int, int], colour: Rgb) -> np
     luma = noise[: height_px * width_px].reshape(size_hw)
     tint = noise[height_px * width_px :].reshape(height_px, width_px, 3)
     # Blurred uniform noise is close to normal; OpenCV's 8-bit blur and sums are exact everywhere.
-    luma = cv2.cvtColor(cv2.GaussianBlur(luma, (5, 5), width), cv2.COLOR_GRAY2RGB)
-    sums = cv2.addWeighted(luma, strength, tint, 0.12 * strength, 128 - 127.5 * 1.12 * strength)
+    grey = cv2.cvtColor(cv2.GaussianBlur(luma, (5, 5), width), cv2.COLOR_GRAY2RGB)
+    sums = cv2.addWeighted(grey, strength, tint, 0.12 * strength, 128 - 127.5 * 1.12 * strength)
     steps = np.arange(256)[:, None] - 128
     table = np.clip(steps + np.array(colour), 0, 255).astype(np.uint8)
     return cv2.LUT(sums, table.reshape(256, 1, 3))

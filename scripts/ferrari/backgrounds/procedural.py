@@ -19,7 +19,7 @@ from ferrari.backgrounds.plain_and_noise import (
     small_size,
 )
 
-_LIGHT_COLOURS = np.float32(
+_LIGHT_COLOURS = np.array(
     [
         (255, 214, 150),
         (255, 170, 90),
@@ -27,7 +27,8 @@ _LIGHT_COLOURS = np.float32(
         (150, 200, 255),
         (255, 120, 130),
         (170, 255, 190),
-    ]
+    ],
+    np.float32,
 )
 
 
@@ -151,7 +152,7 @@ def room(rng: np.random.Generator, size_hw: tuple[int, int], wall: Rgb, floor: R
         darker = columns > np.float32(corner) if light < corner else columns < np.float32(corner)
         depth = np.float32(0.06 + 0.06 * rng.random())
         tone = tone - depth * darker - 0.06 * np.exp(-np.abs(columns - np.float32(corner)) / 0.03)
-    walls = np.float32(wall) * tone[..., None]
+    walls = np.asarray(wall, np.float32) * tone[..., None]
     board = np.float32(0.018 + 0.02 * rng.random()) * (rng.random() < 0.6)
     skirting = shade(wall, 0.45 if min(wall) < 215 else -0.12)
     walls = np.where(((above >= 0) & (above < board))[..., None], skirting, walls)
@@ -178,4 +179,4 @@ def _floor(
         tone = tone + steps[plank.astype(np.int32) % 64]
     else:
         tone = tone + np.zeros_like(across)
-    return np.float32(colour) * tone[..., None]
+    return np.asarray(colour, np.float32) * tone[..., None]

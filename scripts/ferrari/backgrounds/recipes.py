@@ -15,6 +15,7 @@ import numpy as np
 from ferrari.backgrounds import palette, plain_and_noise, procedural
 from ferrari.backgrounds.palette import Colour
 from ferrari.common.seeds import from_seed, generator, ranked, seed_of
+from ferrari.common.settings import SettingsError
 
 KINDS = ("flat", "noise", "environment", "synthetic")
 NO_ENVIRONMENT = "NO_ENVIRONMENT"
@@ -91,8 +92,13 @@ def draw_kind(rng: np.random.Generator, weights: Mapping[str, float]) -> str:
         raise ValueError(f"augment.weights: {sorted(unknown)} are none of {KINDS}")
     sums = np.cumsum([float(weights.get(kind, 0)) for kind in KINDS])
     if not sums[-1] > 0:
-        raise ValueError("augment.weights: at least one kind needs a weight above 0")
+        raise SettingsError("augment.weights: at least one kind needs a weight above 0")
     return KINDS[int(np.searchsorted(sums, rng.random() * sums[-1], side="right"))]
+
+
+def _draw_shift(rng: np.random.Generator, most: float) -> tuple[float, float]:
+    x, y = rng.random(2)
+    return float(most * (2 * x - 1)), float(most * (2 * y - 1))
 
 
 def draw(
@@ -134,7 +140,7 @@ def draw(
                 colours=_deal_colours(decks["colours"], style),
                 scene=decks["environment"].deal() if kind == "environment" else None,
                 scale=round(low + (high - low) * float(rng.random()), 4),
-                shift=tuple(float(shift * (2 * u - 1)) for u in rng.random(2)),
+                shift=_draw_shift(rng, shift),
                 detail=NO_ENVIRONMENT if kind != wanted else "",
             )
         )
@@ -181,10 +187,12 @@ def paint(
     rng = from_seed(recipe.seed, stream=1)
     rgb = [colour.rgb for colour in recipe.colours]
     if recipe.style == "environment":
+        if scene_rgb is None:
+            raise ValueError(f"the recipe stands in the scene {recipe.scene}, which was not given")
         return plain_and_noise.blurred_scene(rng, size_hw, scene_rgb, blur)
     if recipe.style == "flat":
         return plain_and_noise.flat(size_hw, *rgb)
-    painter = {
+    painters: dict[str, Callable[..., np.ndarray]] = {
         "soft": plain_and_noise.soft_noise,
         "grain": plain_and_noise.grain,
         "colourful": plain_and_noise.colourful_noise,
@@ -193,5 +201,5 @@ def paint(
         "marble": procedural.marble,
         "bokeh": procedural.bokeh,
         "room": procedural.room,
-    }[recipe.style]
-    return painter(rng, size_hw, *rgb)
+    }
+    return painters[recipe.style](rng, size_hw, *rgb)

@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ferrari.common.seeds import ranked
+from ferrari.common.settings import SettingsError
 from ferrari.images.image_files import ImageReadError
 from ferrari.ledger.item_ids import find_videos
 from ferrari.ledger.tables import read_table, write_table
@@ -43,8 +44,11 @@ class PictureTooLargeError(ImageReadError):
     """A picture of more than MAX_PICTURE_PIXELS; `megapixels` where its header could be read."""
 
     def __init__(self, message: str, megapixels: float | None = None) -> None:
-        super().__init__(message)
-        self.megapixels = megapixels
+        super().__init__(message, megapixels)
+        self.message, self.megapixels = message, megapixels
+
+    def __str__(self) -> str:
+        return self.message
 
 
 def pinned_clips(
@@ -70,7 +74,7 @@ def pin(pinned_csv: str | os.PathLike, clips: Iterable[str]) -> None:
 def pictures(folder: str | os.PathLike) -> dict[str, str]:
     """Ids and relative paths of the files in the user's folder of backgrounds, sorted by id."""
     if not Path(folder).is_dir():
-        raise FileNotFoundError(
+        raise SettingsError(
             f"augment.environment_folder: {os.fspath(folder)!r} is not a folder; "
             "correct the path, or set it to null to use scenes of other clips"
         )
@@ -137,7 +141,8 @@ def hidden_boxes(rows: Iterable[Mapping[str, str]]) -> dict[str, list[Box] | Non
             continue
         corners = [line[key] for key in ("x1", "y1", "x2", "y2")]
         if all(corners):
-            known.append(tuple(float(value) for value in corners))
+            x1, y1, x2, y2 = map(float, corners)
+            known.append((x1, y1, x2, y2))
         elif line["reason"] != "NO_SUBJECT" or not _nothing_near(line["value"]):
             boxes[frame] = None
     return boxes

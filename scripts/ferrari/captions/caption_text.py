@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ferrari.captions.caption_rules import check_caption
 from ferrari.captions.phrases import count_phrase, tidy
 from ferrari.captions.scene_words import find_context_words
+from ferrari.common.errors import FerrariError
 
 SLOTS = ("token", "class", "framing", "facing", "background", "description")
 REQUIRED_SLOTS = ("token", "background")
@@ -23,7 +24,7 @@ REQUIRED_SLOTS = ("token", "background")
 _TRIAL = "blurred background"
 
 
-class CaptionSettingError(ValueError):
+class CaptionSettingError(FerrariError, ValueError):
     """A setting that captions are made from cannot give a good one; names the setting."""
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import functools
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from instant_clip_tokenizer import Tokenizer
 
 MAX_CLIP_TOKENS = 75  # CLIP's context of 77 less its start and end tokens
 
 
 @functools.cache
-def _clip():
+def _clip() -> Tokenizer:
     from instant_clip_tokenizer import Tokenizer  # 0.1 s, and QC pages import this module too
 
     return Tokenizer()

@@ -67,7 +67,8 @@ def clean_description(
 
 def fit_description(text: str, fits: Callable[[str], bool]) -> tuple[str, list[str]]:
     """`text` shortened word by word from its end until `fits` says yes, and the words cut off."""
-    words, cut = text.split(), []
+    words = text.split()
+    cut: list[str] = []
     while words and not fits(tidy(" ".join(words))):
         cut.insert(0, words.pop())
     return tidy(" ".join(words)).rstrip(","), [word.strip(",") for word in cut]

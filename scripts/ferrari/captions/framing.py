@@ -44,8 +44,8 @@ def framing(box_xyxy: tuple[float, float, float, float], frame_wh: tuple[float, 
 
 def framing_of(crop: Mapping[str, str]) -> str:
     """`framing` of a row of the crop table."""
-    box = tuple(float(crop[key]) for key in ("x1", "y1", "x2", "y2"))
-    return framing(box, (float(crop["frame_width"]), float(crop["frame_height"])))
+    x1, y1, x2, y2 = (float(crop[key]) for key in ("x1", "y1", "x2", "y2"))
+    return framing((x1, y1, x2, y2), (float(crop["frame_width"]), float(crop["frame_height"])))
 
 
 def facing_of(crop: Mapping[str, str]) -> str:

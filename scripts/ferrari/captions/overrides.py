@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ferrari.common.atomic_files import sha256_bytes
+from ferrari.common.errors import FerrariError
 from ferrari.ledger.csv_cells import unguard
 from ferrari.ledger.item_ids import VIDEO_ID
 
@@ -34,7 +35,7 @@ _ALLOWED = re.compile(rf"(?:{'|'.join(ALLOWABLE)}):[a-z0-9'-]+")
 _DELIMITERS = (",", ";", "\t")  # which one a spreadsheet writes depends on its country
 
 
-class OverridesError(ValueError):
+class OverridesError(FerrariError, ValueError):
     """The table of overrides cannot be used as it is; names the file, the line and the remedy."""
 
 

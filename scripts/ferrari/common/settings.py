@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from ferrari.common.errors import FerrariError
 from ferrari.common.places import ROOT
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
 
 DEFAULTS = ROOT / "config" / "config.yaml"
 
 
-class SettingsError(ValueError):
-    """The merged configuration breaks the schema; the message lists every fault with its place."""
+class SettingsError(FerrariError, ValueError):
+    """The merged configuration breaks the schema, or a setting asks for what is not there; the
+    message names every setting at fault.
+    """
 
 
-def load(*overlays: str | Path) -> dict:
+def load(*overlays: str | os.PathLike) -> dict:
     """The defaults with settings files laid over them, as Snakemake merges them; unchecked."""
     merged: dict = {}
     for path in (DEFAULTS, *overlays):
@@ -47,18 +55,20 @@ def check(config: Mapping, schema_path: str | Path) -> None:
         raise SettingsError("the configuration is not valid:\n  " + "\n  ".join(lines))
 
 
-def _explain(fault) -> Iterator[str]:
+def _explain(fault: ValidationError) -> Iterator[str]:
     place = ".".join(str(part) for part in fault.absolute_path)
+    schema = fault.schema if isinstance(fault.schema, Mapping) else {}
+    instance: Any = fault.instance
     if fault.validator == "additionalProperties":
-        known = list(fault.schema.get("properties", {}))
-        for name in sorted(set(fault.instance) - set(known), key=str):
+        known = list(schema.get("properties", {}))
+        for name in sorted(set(instance) - set(known), key=str):
             near = difflib.get_close_matches(str(name), known, n=1)
             hint = f"; did you mean {near[0]}?" if near else f"; known here: {', '.join(known)}"
             yield f"{_dotted(place, name)!r} was unexpected{hint}"
         return
-    if fault.validator == "type" and isinstance(fault.instance, str):
+    if fault.validator == "type" and isinstance(instance, str):
         place += " (text; nested values given to --config are text: use a --configfile)"
-    unit = fault.schema.get("description", "") if isinstance(fault.schema, Mapping) else ""
+    unit = schema.get("description", "")
     yield f"{place or 'config'}: {fault.message}" + (f" ({unit})" if unit else "")
 
 

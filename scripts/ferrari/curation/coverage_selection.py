@@ -66,7 +66,9 @@ def spread_in_time(places: np.ndarray, clips: np.ndarray, times: np.ndarray) -> 
     """
     order = np.lexsort((times[places], clips[places]))
     ordered = places[order]
-    starts = np.flatnonzero(np.r_[True, np.diff(clips[ordered]) != 0]) if len(ordered) else []
+    starts: list[int] = []
+    if len(ordered):
+        starts = np.flatnonzero(np.r_[True, np.diff(clips[ordered]) != 0]).tolist()
     ranks = np.zeros(len(ordered), np.int64)
     for start, stop in zip(starts, [*starts[1:], len(ordered)], strict=True):
         ranks[start:stop] = halving_ranks(stop - start)
@@ -85,7 +87,9 @@ def halving_ranks(count: int) -> np.ndarray:
     return ranks
 
 
-def _cover(vectors, clips, cells, there: np.ndarray, budget: int) -> np.ndarray:
+def _cover(
+    vectors: np.ndarray, clips: np.ndarray, cells: np.ndarray, there: np.ndarray, budget: int
+) -> np.ndarray:
     """`budget` of the places `there`, the cells by turns."""
     labels, counts = np.unique(cells[there], return_counts=True)
     if budget < len(labels):  # not one for each cell: the farthest from one another, whatever cell

@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 import cv2
 import numpy as np
 
+from ferrari.common.errors import FerrariError
+
 SIDE = 48  # px of the small picture
 CELLS = 4  # a side
 LENGTH = CELLS * CELLS * (4 + 3 + 1)
@@ -27,7 +29,7 @@ _MIDDLE = 0.1
 LEFT, MIDDLE, RIGHT = "left", "middle", "right"
 
 
-class EmbeddingError(ValueError):
+class EmbeddingError(FerrariError, ValueError):
     """A cell of a table is no embedding; the message says what is wrong with it."""
 
 

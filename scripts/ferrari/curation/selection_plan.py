@@ -13,7 +13,7 @@ import numpy as np
 
 from ferrari.common.seeds import ranked
 from ferrari.curation import embeddings, splits
-from ferrari.curation.coverage_selection import choose
+from ferrari.curation.coverage_selection import Chosen, choose
 from ferrari.curation.neighbours import close_pairs, distance, nearest
 from ferrari.ledger.item_ids import parse
 
@@ -128,7 +128,13 @@ def shares(sizes: np.ndarray, budget: int) -> np.ndarray:
     return stays
 
 
-def _name_neighbours(plan: Plan, cutouts, vectors: np.ndarray, chosen, first: dict) -> None:
+def _name_neighbours(
+    plan: Plan,
+    cutouts: Sequence[CutOut],
+    vectors: np.ndarray,
+    chosen: Chosen,
+    first: Mapping[int, str],
+) -> None:
     """Each image of a cut-out that was not taken, with the nearest that was."""
     gone = np.setdiff1d(np.arange(len(cutouts)), chosen.taken)
     kept = np.sort(chosen.taken)

@@ -53,10 +53,10 @@ def choose(
         return set(range(len(detections))), [d.confidence for d in detections]
     if policy == "largest":
         figures = [area(d.box_xyxy) for d in detections]
-        best = max(figures, default=None)
+        best = max(figures, default=0.0)
     elif policy == "most_central":
         figures = [off_centre(d.box_xyxy, width, height) for d in detections]
-        best = min(figures, default=None)
+        best = min(figures, default=0.0)
     else:
         raise ValueError(f"detect.policy {policy!r} is none of {POLICIES}")
     return ({figures.index(best)} if detections else set()), figures

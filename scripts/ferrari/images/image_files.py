@@ -15,10 +15,11 @@ import numpy as np
 from PIL import Image
 
 from ferrari.common.atomic_files import sha256_bytes, write_bytes
+from ferrari.common.errors import FerrariError
 from ferrari.images import png
 
 
-class ImageReadError(ValueError):
+class ImageReadError(FerrariError, ValueError):
     """A file is not an image that can be decoded to its last pixel."""
 
 
@@ -43,9 +44,9 @@ def encode_webp(frame_rgb: np.ndarray, quality: int, method: int = 2) -> bytes:
 def decode(data: bytes, name: str = "image") -> np.ndarray:
     """HxW, HxWx3 (RGB) or HxWx4 (RGBA) uint8 from an encoded image; raises ImageReadError."""
     if _webp_shape(data, name):  # the same pixels as Pillow's in three quarters of its time
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
-        if picture is not None:
-            return picture
+        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+        if decoded is not None:
+            return decoded
     try:
         with Image.open(io.BytesIO(data)) as picture:
             picture.load()

@@ -13,6 +13,8 @@ import zlib
 import deflate
 import numpy as np
 
+from ferrari.common.errors import FerrariError
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPES = {1: 0, 3: 2, 4: 6}  # channels -> grey, RGB, RGBA
 _CHANNELS = {kind: channels for channels, kind in _COLOUR_TYPES.items()}
@@ -20,7 +22,7 @@ _UP, _LAST_FILTER = 2, 4
 _FASTEST = 1
 
 
-class PngError(ValueError):
+class PngError(FerrariError, ValueError):
     """The bytes are no sound PNG; says what is wrong with them."""
 
 
@@ -41,7 +43,7 @@ def encode(image: np.ndarray) -> bytes:
     return SIGNATURE + b"".join(_part(kind, body) for kind, body in parts)
 
 
-def _part(kind: bytes, body: bytes) -> bytes:
+def _part(kind: bytes, body: bytes | bytearray) -> bytes:
     crc = zlib.crc32(body, zlib.crc32(kind))
     return b"".join((struct.pack(">I", len(body)), kind, body, struct.pack(">I", crc)))
 
@@ -55,7 +57,9 @@ def shape_of(data: bytes) -> tuple[int, ...] | None:
     """
     if data[:8] != SIGNATURE:
         return None
-    header, packed, kind, at = b"", [], b"", 8
+    header: bytes | memoryview = b""
+    packed: list[memoryview] = []
+    kind, at = b"", 8
     while kind != b"IEND":
         body, kind, at = _read_part(data, at)
         header = body if kind == b"IHDR" else header

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ferrari.common.atomic_files import clear_leftovers
-from ferrari.jobs.stage_command import RULES
+from ferrari.common.errors import FerrariError
 from ferrari.processes.devices import DeviceMemoryError
 from ferrari.processes.failures import ChildError, KilledError
 
@@ -45,7 +45,7 @@ def of_error(error: BaseException) -> str | None:
         text = _of_one(cause)
         if text:
             return _laid_out(text)
-    if _is_ours(error) and not isinstance(error, ChildError):
+    if isinstance(error, FerrariError) and not isinstance(error, ChildError):
         return _laid_out(f"see the message above. {RESUME}")
     if isinstance(error, (KeyboardInterrupt, SystemExit)):
         return None
@@ -90,11 +90,6 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         seen.append(step)
         step = step.__cause__ or (None if step.__suppress_context__ else step.__context__)
     return reversed(seen)
-
-
-def _is_ours(error: BaseException) -> bool:
-    """True for an error whose class is the library's or a stage's: its message says what to do."""
-    return type(error).__module__.partition(".")[0] in ("ferrari", *RULES)
 
 
 def _laid_out(text: str) -> str:

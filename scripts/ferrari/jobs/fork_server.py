@@ -113,7 +113,8 @@ class Server:
             self._end_idle_models()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._path)
-        for process in [*self._jobs.values(), *self._models.values()]:
+        left: list[_Work | _Model] = [*self._jobs.values(), *self._models.values()]
+        for process in left:
             _kill(process.pid, process in self._jobs.values())
             with contextlib.suppress(ChildProcessError):  # adds their CPU time to this process's
                 os.waitpid(process.pid, 0)
@@ -218,8 +219,9 @@ class Server:
 
     def _released(self, model: _Model) -> None:
         """The job has no more use for the model, or is gone."""
-        self._forget(model.lease)
-        model.lease.close()
+        if model.lease is not None:
+            self._forget(model.lease)
+            model.lease.close()
         model.lease, model.since = None, time.monotonic()
         if model.status is not None:
             self._models.pop(model.pid, None)
@@ -232,7 +234,8 @@ class Server:
             for descriptor in request["descriptors"]:
                 os.close(descriptor)
 
-    def _model_ended(self, model: _Model) -> None:
+    def _model_ended(self, model: _Model) -> int:
+        """Forget a model's process that has ended; its status, or minus the signal's number."""
         if model.status is None:
             model.status = os.waitstatus_to_exitcode(os.waitpid(model.pid, 0)[1])
         self._forget(model.pidfd, model.control)
@@ -241,15 +244,17 @@ class Server:
         if model.lease is None:
             self._models.pop(model.pid, None)
         self._offer()
+        return model.status
 
     def _end_model(self, client: socket.socket, request: dict) -> None:
         """A job asks to end its model, and for the model's exit status."""
         model = self._models.get(request["pid"])
         if model is not None:
-            if model.status is None:
+            status = model.status
+            if status is None:
                 _kill(model.pid)
-                self._model_ended(model)
-            _say(client, model.status.to_bytes(8, "little", signed=True))
+                status = self._model_ended(model)
+            _say(client, status.to_bytes(8, "little", signed=True))
         client.close()
 
     def _end_idle_models(self) -> None:

@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 from pathlib import Path
+from types import TracebackType
 
 
 def send_output_to(path: str | os.PathLike) -> None:
@@ -32,7 +33,12 @@ def send_output_to(path: str | os.PathLike) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
 
 
-def _say_what_to_do(terminal: int, kind: type[BaseException], error: BaseException, trace) -> None:
+def _say_what_to_do(
+    terminal: int,
+    kind: type[BaseException],
+    error: BaseException,
+    trace: TracebackType | None,
+) -> None:
     """The traceback as ever, then advice; `sys.excepthook` with the terminal's descriptor."""
     advice = importlib.import_module("ferrari.jobs.error_advice")
     sys.__excepthook__(kind, error, trace)

@@ -14,6 +14,8 @@ import os
 import time
 from pathlib import Path
 
+from ferrari.common.errors import FerrariError
+
 #: What file systems without (such) locks answer; there, Snakemake's own lock has to do.
 _UNSUPPORTED = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EBADF}
 _ORPHANS = (
@@ -23,7 +25,7 @@ _ORPHANS = (
 _held: dict[Path, int] = {}  # open descriptors; closed, and so released, when the process ends
 
 
-class RunningError(RuntimeError):
+class RunningError(FerrariError, RuntimeError):
     """Another run, or a job of a run that was killed, is at work on these files."""
 
 

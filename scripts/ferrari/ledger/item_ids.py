@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ferrari.common.errors import FerrariError
 from ferrari.ledger import item_ids
 
 VIDEO_ID = r"[a-z0-9][a-z0-9-]*-[0-9a-f]{10}"
@@ -29,7 +30,7 @@ _VIDEO_ENDINGS = {
 }
 
 
-class DuplicateIdError(ValueError):
+class DuplicateIdError(FerrariError, ValueError):
     """Two raw files got the same id (a collision of 40 bits of SHA-256)."""
 
 

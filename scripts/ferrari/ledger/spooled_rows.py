@@ -49,5 +49,5 @@ class Spool:
     def __enter__(self) -> Spool:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self._file.close()

@@ -16,13 +16,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ferrari.common.atomic_files import clear_leftovers, naming, write_text
+from ferrari.common.errors import FerrariError
 from ferrari.ledger import csv_cells
 from ferrari.ledger.columns import COLUMNS, FILE_COLUMNS, KEPT, OUTCOMES
 
 Row = dict[str, object]
 
 
-class LedgerError(ValueError):
+class LedgerError(FerrariError, ValueError):
     """A table is not what the ledger promises: a missing column, an unknown outcome, a lost row."""
 
 
@@ -39,7 +40,9 @@ def row(stage: str, *, item: str, parent: str, outcome: str, **fields: object) -
     return {**blank, "item": item, "parent": parent, "outcome": outcome, **fields}
 
 
-def write_table(path: str | os.PathLike, columns: Iterable[str], rows: Iterable[Row]) -> None:
+def write_table(
+    path: str | os.PathLike, columns: Iterable[str], rows: Iterable[Mapping[str, object]]
+) -> None:
     """Write rows as CSV, guarded and atomically; None and NaN are empty cells, booleans 0 and 1."""
     columns = list(columns)
     buffer = io.StringIO()
@@ -50,7 +53,7 @@ def write_table(path: str | os.PathLike, columns: Iterable[str], rows: Iterable[
     write_text(path, buffer.getvalue())
 
 
-def _in_order(line: Row, columns: Sequence[str]) -> list[object]:
+def _in_order(line: Mapping[str, object], columns: Sequence[str]) -> list[object]:
     if len(line) != len(columns):
         raise LedgerError(f"a row has the columns {sorted(line)}, the table {sorted(columns)}")
     return [line[name] for name in columns]

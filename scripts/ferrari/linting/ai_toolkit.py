@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ferrari.linting.findings import Finding, Trap
-from ferrari.linting.training_folder import images_below, images_in
+from ferrari.linting.training_folder import from_folder, images_below, images_in
 
 _IMAGES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 _MASK_WORDS = ("mask", "alpha", "label", "cond")
@@ -95,7 +95,7 @@ def _ai_toolkit(folder: Path, images: Path, told: Mapping) -> Iterator[Finding]:
         if image.parent == masks or any(word in str(inside).lower() for word in _MASK_WORDS):
             mask_folders.add(image.parent)
             continue
-        place = image.relative_to(folder)
+        place = from_folder(folder, image)
         if masks is not None and not any(
             (masks / f"{image.stem}{suffix}").is_file() for suffix in _IMAGES
         ):
@@ -108,5 +108,5 @@ def _ai_toolkit(folder: Path, images: Path, told: Mapping) -> Iterator[Finding]:
             yield AI_CAPTION_MISSING.found(place, name=image.with_suffix(extension).name)
     for masks_here in sorted(mask_folders):
         count = len(images_in(masks_here, _IMAGES))
-        place = masks_here.relative_to(folder)
-        yield NESTED.found(place, count=count, images=images.relative_to(folder).as_posix())
+        place = from_folder(folder, masks_here)
+        yield NESTED.found(place, count=count, images=from_folder(folder, images).as_posix())

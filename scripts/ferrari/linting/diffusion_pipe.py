@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ferrari.linting.findings import Finding, Trap
-from ferrari.linting.training_folder import images_in, toml_files
+from ferrari.linting.training_folder import from_folder, images_in, toml_files
 
 PIPE_MASK_MISSING = Trap(
     "diffusion-pipe/mask-missing",
@@ -35,7 +35,7 @@ class DiffusionPipe:
         for path, told in _directories(folder):
             images = folder / str(told["path"])
             if not images.is_dir():
-                yield PIPE_NO_FOLDER.found(path.relative_to(folder), path=told["path"])
+                yield PIPE_NO_FOLDER.found(from_folder(folder, path), path=told["path"])
                 continue
             if not told.get("mask_path"):
                 continue
@@ -43,7 +43,7 @@ class DiffusionPipe:
             for image in images_in(images):
                 if image.stem not in masks:
                     yield PIPE_MASK_MISSING.found(
-                        image.relative_to(folder),
+                        from_folder(folder, image),
                         folder=told["mask_path"],
                         name=f"{image.stem}.png",
                     )

@@ -13,12 +13,13 @@ from pathlib import Path
 from ferrari.linting.findings import Finding, Trap
 from ferrari.linting.training_folder import (
     caption_text,
+    from_folder,
     hidden_colours,
     images_in,
     is_blank_mask,
-    size_of,
     toml_files,
     twins,
+    unequal_sizes,
 )
 
 NAME = "kohya"
@@ -128,11 +129,11 @@ def lint(folder: Path) -> Iterator[Finding]:
         for root in sorted({path.parent for path in _numbered(folder)}):
             yield from _unnumbered(folder, root)
         for path in _numbered(folder):
-            words = _FOLDER.fullmatch(path.name)[2]
+            words = path.name.partition("_")[2]
             yield from _lint_subset(folder, _Subset(path, ".txt", words))
 
 
-def _configs(folder: Path) -> list[tuple[Path, Mapping]]:
+def _configs(folder: Path) -> list[tuple[Path, dict]]:
     """TOML files that describe datasets of sd-scripts: their subsets have `image_dir`."""
     found = []
     for path, content in toml_files(folder):
@@ -160,11 +161,11 @@ def _unnumbered(folder: Path, root: Path) -> Iterator[Finding]:
     if root != folder.parent:
         for path in sorted(root.iterdir()):
             if path.is_dir() and _repeats(path) < 1 and (images := images_in(path, IMAGES)):
-                yield NO_REPEATS.found(path.relative_to(folder), count=len(images))
+                yield NO_REPEATS.found(from_folder(folder, path), count=len(images))
 
 
 def _keys(folder: Path, config: Path, content: Mapping) -> Iterator[Finding]:
-    place = config.relative_to(folder)
+    place = from_folder(folder, config)
     for dataset in content.get("datasets", []):
         subsets = dataset.get("subsets", [])
         masked = [s for s in subsets if "conditioning_data_dir" in s]
@@ -197,16 +198,16 @@ def _lint_subset(folder: Path, subset: _Subset) -> Iterator[Finding]:
     images = images_in(subset.images, IMAGES)
     for names in twins(images):
         together = ", ".join(path.name for path in names)
-        yield TWINS.found(names[0].relative_to(folder), names=together)
+        yield TWINS.found(from_folder(folder, names[0]), names=together)
     yield from _captions(folder, subset, images)
     for image in images:
-        place = image.relative_to(folder)
+        place = from_folder(folder, image)
         if image.stem.endswith(("-masklabel", "-condlabel", "_mask")):
             yield MASK_AS_IMAGE.found(place)
         if not subset.alpha and hidden_colours(image):
             yield UNDER_ALPHA.found(place)
     if subset.masks is not None:
-        yield from _masks(folder, subset, images)
+        yield from _masks(folder, subset.masks, images)
 
 
 def _captions(folder: Path, subset: _Subset, images: Sequence[Path]) -> Iterator[Finding]:
@@ -216,17 +217,17 @@ def _captions(folder: Path, subset: _Subset, images: Sequence[Path]) -> Iterator
         and subset.extension != ".txt"
         and not any(image.with_suffix(subset.extension).is_file() for image in images)
     ):
-        yield EXTENSION.found(subset.images.relative_to(folder), wanted=subset.extension)
+        yield EXTENSION.found(from_folder(folder, subset.images), wanted=subset.extension)
         return
     for image in images:
         caption = image.with_suffix(subset.extension)
         if caption.is_file():
             yield from _text(folder, caption)
         elif other := _lender(image, subset.extension):
-            yield BORROWED.found(image.relative_to(folder), other=other.name, name=caption.name)
+            yield BORROWED.found(from_folder(folder, image), other=other.name, name=caption.name)
         else:
             instead = f'"{subset.words}"' if subset.words else "nothing"
-            yield MISSING.found(image.relative_to(folder), instead=instead, name=caption.name)
+            yield MISSING.found(from_folder(folder, image), instead=instead, name=caption.name)
 
 
 def _lender(image: Path, extension: str) -> Path | None:
@@ -239,7 +240,7 @@ def _lender(image: Path, extension: str) -> Path | None:
 
 
 def _text(folder: Path, caption: Path) -> Iterator[Finding]:
-    place, text = caption.relative_to(folder), caption_text(caption)
+    place, text = from_folder(folder, caption), caption_text(caption)
     if text is None:
         yield NOT_UTF8.found(place)
         return
@@ -250,20 +251,19 @@ def _text(folder: Path, caption: Path) -> Iterator[Finding]:
         yield SECOND_LINE.found(place, lost=rest.strip()[:60])
 
 
-def _masks(folder: Path, subset: _Subset, images: Sequence[Path]) -> Iterator[Finding]:
-    masks = {m.stem: m for m in images_in(subset.masks, IMAGES)} if subset.masks.is_dir() else {}
-    at = subset.masks.relative_to(folder)
+def _masks(folder: Path, mask_folder: Path, images: Sequence[Path]) -> Iterator[Finding]:
+    masks = {m.stem: m for m in images_in(mask_folder, IMAGES)} if mask_folder.is_dir() else {}
+    at = from_folder(folder, mask_folder)
     for image in images:
         mask = masks.pop(image.stem, None)
-        place = image.relative_to(folder)
+        place = from_folder(folder, image)
         if mask is None:
             yield MASK_MISSING.found(place, folder=at, name=f"{image.stem}.png")
             continue
-        sizes = size_of(mask), size_of(image)
-        if None not in sizes and sizes[0] != sizes[1]:
-            mask_size, image_size = (f"{wide}x{high}" for wide, high in sizes)
-            yield MASK_SIZE.found(mask.relative_to(folder), mask=mask_size, image=image_size)
+        sizes = unequal_sizes(mask, image)
+        if sizes:
+            yield MASK_SIZE.found(from_folder(folder, mask), mask=sizes[0], image=sizes[1])
         if is_blank_mask(mask) == "black":
-            yield MASK_BLACK.found(mask.relative_to(folder))
+            yield MASK_BLACK.found(from_folder(folder, mask))
     for mask in masks.values():
-        yield MASK_EXTRA.found(mask.relative_to(folder))
+        yield MASK_EXTRA.found(from_folder(folder, mask))

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ferrari.linting.findings import Finding, Trap
-from ferrari.linting.training_folder import images_in, toml_files, twins
+from ferrari.linting.training_folder import from_folder, images_in, toml_files, twins
 
 NAME = "musubi"
 _MASK_KEYS = frozenset({"mask_directory", "mask_path", "conditioning_data_dir", "alpha_mask"})
@@ -43,7 +43,7 @@ def is_here(folder: Path) -> bool:
 def lint(folder: Path) -> Iterator[Finding]:
     """All findings of a folder."""
     for config, general, dataset in _datasets(folder):
-        place = config.relative_to(folder)
+        place = from_folder(folder, config)
         known = {**general, **dataset}
         if wrong := sorted(_MASK_KEYS & known.keys()):
             yield MASKS.found(place, keys=", ".join(wrong))
@@ -61,11 +61,11 @@ def _images(folder: Path, images: Path, extension: str) -> Iterator[Finding]:
     found = images_in(images)
     for names in twins(found):
         together = ", ".join(path.name for path in names)
-        yield TWINS.found(names[0].relative_to(folder), names=together)
+        yield TWINS.found(from_folder(folder, names[0]), names=together)
     for image in found:
         if not image.with_suffix(extension).is_file():
             name = image.with_suffix(extension).name
-            yield CAPTION_MISSING.found(image.relative_to(folder), name=name)
+            yield CAPTION_MISSING.found(from_folder(folder, image), name=name)
 
 
 def _datasets(folder: Path) -> Iterator[tuple[Path, Mapping, Mapping]]:

@@ -14,7 +14,7 @@ from ferrari.linting.training_folder import (
     images_below,
     images_in,
     json_files,
-    size_of,
+    unequal_sizes,
 )
 
 NAME = "onetrainer"
@@ -79,8 +79,9 @@ def lint(folder: Path) -> Iterator[Finding]:
 def _concepts(folder: Path) -> list[tuple[Path, list]]:
     found = []
     for path, content in json_files(folder):
-        is_list = isinstance(content, list) and content and isinstance(content[0], Mapping)
-        if is_list and "path" in content[0] and {"text", "balancing", "image"} & set(content[0]):
+        if not (isinstance(content, list) and content and isinstance(content[0], Mapping)):
+            continue
+        if "path" in content[0] and {"text", "balancing", "image"} & set(content[0]):
             found.append((path, content))
     return found
 
@@ -104,10 +105,9 @@ def _lint_images(folder: Path, place: Path) -> Iterator[Finding]:
         mask = image.with_name(f"{image.stem}{_LABELS[0]}.png")
         if labels and not mask.is_file():
             yield MASK_MISSING.found(image.relative_to(folder), name=mask.name)
-        sizes = (size_of(mask), size_of(image)) if mask.is_file() else (None, None)
-        if None not in sizes and sizes[0] != sizes[1]:
-            mask_size, image_size = (f"{wide}x{high}" for wide, high in sizes)
-            yield MASK_SIZE.found(mask.relative_to(folder), mask=mask_size, image=image_size)
+        sizes = unequal_sizes(mask, image) if mask.is_file() else None
+        if sizes:
+            yield MASK_SIZE.found(mask.relative_to(folder), mask=sizes[0], image=sizes[1])
         caption = image.with_suffix(".txt")
         text = caption_text(caption) if caption.is_file() else None
         lines = [line for line in (text or "").splitlines() if line.strip()]

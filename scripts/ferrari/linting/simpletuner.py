@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ferrari.linting.findings import Finding, Trap
-from ferrari.linting.training_folder import caption_text, json_files
+from ferrari.linting.training_folder import caption_text, from_folder, json_files
 
 _TIMES = re.compile(r"-(\d+)x$")
 
@@ -59,7 +59,7 @@ class SimpleTuner:
     def lint(folder: Path) -> Iterator[Finding]:
         """All findings of a folder."""
         for path, backends in _backends(folder):
-            place = path.relative_to(folder)
+            place = from_folder(folder, path)
             joined = {b.get("conditioning_data") for b in backends}
             joined |= {b.get("id") for b in backends if b.get("source_dataset_id")}
             if not any(b.get("dataset_type") == "text_embeds" for b in backends):
@@ -91,7 +91,7 @@ def _caption_lines(folder: Path, images: Path) -> Iterator[Finding]:
     for path in sorted(images.glob("*.txt")) if images != folder and images.is_dir() else ():
         lines = [line for line in (caption_text(path) or "").splitlines() if line.strip()]
         if len(lines) > 1:
-            yield SPLIT.found(path.relative_to(folder), count=len(lines))
+            yield SPLIT.found(from_folder(folder, path), count=len(lines))
 
 
 def _backends(folder: Path) -> Iterator[tuple[Path, list[Mapping]]]:

@@ -18,8 +18,15 @@ _LEAST_TRANSPARENT = 0.001  # share of an image's pixels
 _UNIFORM = 2  # of 255: what is painted under alpha 0 may differ by so much and be one colour
 
 
+def from_folder(folder: Path, path: Path) -> Path:
+    """`path` as seen from `folder`; a trainer's own file may name places outside of it."""
+    return Path(os.path.relpath(path, folder))
+
+
 def images_in(folder: Path, suffixes: frozenset[str] = IMAGES) -> list[Path]:
-    """Images lying directly in a folder, sorted by name."""
+    """Images lying directly in a folder, sorted by name; none if it is not there."""
+    if not folder.is_dir():
+        return []
     return sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes and p.is_file())
 
 
@@ -73,6 +80,14 @@ def size_of(path: Path) -> tuple[int, int] | None:
             return image.size
     except (OSError, ValueError, Image.DecompressionBombError):
         return None
+
+
+def unequal_sizes(first: Path, second: Path) -> tuple[str, str] | None:
+    """Both images' sizes as `WxH`; None if they are equal, or if one cannot be opened."""
+    sizes = size_of(first), size_of(second)
+    if sizes[0] is None or sizes[1] is None or sizes[0] == sizes[1]:
+        return None
+    return "x".join(map(str, sizes[0])), "x".join(map(str, sizes[1]))
 
 
 def hidden_colours(path: Path) -> bool:

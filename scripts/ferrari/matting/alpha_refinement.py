@@ -7,11 +7,15 @@ cut-out. Images are HxWx3 uint8 RGB.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from ferrari.images.boxes import bounds
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 #: Cells of the solved picture at most; a larger one is refined at a smaller size. It is what the
 #: nets see (1024 x 1024), so no detail of theirs is lost, and it bounds time and memory (0.5 GB).
@@ -151,7 +155,7 @@ def _solve(
 
 
 def _conjugate_gradient(
-    matrix, wanted: np.ndarray, start: np.ndarray
+    matrix: csr_matrix, wanted: np.ndarray, start: np.ndarray
 ) -> tuple[np.ndarray | None, int]:
     """Solve matrix x = wanted by conjugate gradients with Jacobi's preconditioner.
 

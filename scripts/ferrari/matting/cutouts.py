@@ -59,7 +59,12 @@ def loader(
 
 
 def _serve(
-    weights, settings, subject_class, cache, threads, states: object
+    weights: Sequence[str],
+    settings: Mapping,
+    subject_class: str,
+    cache: str,
+    threads: int,
+    states: object,
 ) -> tuple[dict[str, str], Callable[[Sequence[Crop]], list[CutOut]]]:
     """`states`, what the weights look like: a model is not lent to jobs that mean other weights."""
     # Asked once a process, in a fork of it: so before there are threads.

@@ -31,6 +31,8 @@ def load() -> tuple[Callable, Callable]:
     missing = [name for name in _PARENTS if name not in sys.modules]
     if "pymatting" in missing:
         spec = importlib.util.find_spec("pymatting")
+        if spec is None or not spec.submodule_search_locations:
+            raise ModuleNotFoundError("No module named 'pymatting'", name="pymatting")
         root = Path(spec.submodule_search_locations[0])
         for name in missing:
             stand_in = types.ModuleType(name)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import cv2
 import numpy as np
@@ -46,6 +46,14 @@ class Detector:
     detect: Callable[[Sequence[np.ndarray]], list[list[Detection]]]
 
 
+class _Network(Protocol):
+    """What a backend's detectors have in common."""
+
+    device: str
+
+    def detect(self, frames_rgb: Sequence[np.ndarray]) -> list[list[Detection]]: ...
+
+
 def load(
     settings: Mapping, weights: Sequence[str], mask_settings: Mapping, threads: int, cache: str
 ) -> Detector:
@@ -73,11 +81,11 @@ def device_of(settings: Mapping, weights: Sequence[str], mask_settings: Mapping)
     return devices.resolve(settings["device"], problem)
 
 
-def _yolo(path: str, device: str, settings: Mapping, threads: int, cache: str):
+def _yolo(path: str, device: str, settings: Mapping, threads: int, cache: str) -> _Network:
     """Exports on the CPU through OpenVINO alone; anything else through ultralytics and torch."""
     from ferrari.networks.backends import openvino_yolo
 
-    asked = {
+    asked: dict[str, Any] = {
         "class_name": settings["class"],
         "confidence": min(FLOOR, settings["confidence"]),
         "iou": settings["iou"],
@@ -102,7 +110,7 @@ def loader(
     return partial(_serve, *asked, states=file_states(weights))
 
 
-def _serve(*asked, states: object) -> tuple[dict[str, str], Callable]:
+def _serve(*asked: Any, states: object) -> tuple[dict[str, str], Callable]:
     """`states`, what the weights look like: a model is not lent to jobs that mean other weights."""
     detector = load(*asked)
     about = {
@@ -113,7 +121,9 @@ def _serve(*asked, states: object) -> tuple[dict[str, str], Callable]:
     return about, detector.detect
 
 
-def _from_segmenter(settings, weights, mask_settings, threads: int, cache: str) -> Detector:
+def _from_segmenter(
+    settings: Mapping, weights: Sequence[str], mask_settings: Mapping, threads: int, cache: str
+) -> Detector:
     """The subject's box from the segmenter's own alpha, for machines without YOLO weights."""
     from ferrari.networks import segmenters
 

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ferrari.common.progress import LOGGER
 from ferrari.networks import weight_files
@@ -22,6 +22,21 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ferrari.networks.backends.ram import Presence
+
+    #: Whether each crop (HxWx3 uint8 RGB) holds the subject's class.
+    Judge = Callable[[Sequence[np.ndarray]], list[Presence]]
+    #: A backend's segmenter, and what judges whether the subject is there, if anything does.
+    _Loaded = tuple["_Network", Judge | None]
+
+
+class _Network(Protocol):
+    """What a backend's segmenters have in common."""
+
+    device: str
+
+    def alpha(
+        self, crops_rgb: Sequence[np.ndarray], boxes_xyxy: Sequence | None = None
+    ) -> Iterable[np.ndarray]: ...
 
 
 @dataclass(frozen=True)
@@ -41,7 +56,7 @@ class Segmenter:
     device: str
     weights_sha256: str
     alpha: Callable[[Sequence[np.ndarray], Sequence | None], Iterable[np.ndarray]]
-    presence: Callable[[Sequence[np.ndarray]], list[Presence]] | None = None
+    presence: Judge | None = None
 
 
 def load(
@@ -68,8 +83,8 @@ def load(
     threads (0: all). `aspect`: see `alpha_net.AlphaNet`. Raises ModelError for weights that are
     missing, wrong, or pickled and not pinned; DeviceError for a device that is not there.
     """
-    single = isinstance(weights_path, str | os.PathLike)
-    paths = [Path(weights_path)] if single else [Path(path) for path in weights_path]
+    given = [weights_path] if isinstance(weights_path, str | os.PathLike) else weights_path
+    paths = [Path(path) for path in given]
     known = weight_files.table()["segmenters"].get(name)
     if known is None:
         raise weight_files.ModelError(
@@ -85,7 +100,7 @@ def load(
     entry = entry or weight_files.table()["models"][known["weights"]]
     where = device_of(name, paths, device)
     backend = _BACKENDS[known["backend"]]
-    runs = backend(
+    network, presence = backend(
         paths,
         entry,
         where,
@@ -99,7 +114,7 @@ def load(
             "ram_threshold": ram_threshold,
         },
     )
-    return Segmenter(name, runs[0].device, "+".join(digests), runs[0].alpha, *runs[1:])
+    return Segmenter(name, network.device, "+".join(digests), network.alpha, presence)
 
 
 def device_of(name: str, paths: Sequence[str | os.PathLike], device: str) -> str:
@@ -126,33 +141,32 @@ def _checked(path: Path, pinned: Iterable[str]) -> str:
     return weight_files.require_pinned(path, pinned)
 
 
-def _alpha_net(paths: list[Path], entry: Mapping, device: str, options: Mapping) -> tuple:
+def _alpha_net(paths: list[Path], entry: Mapping, device: str, options: Mapping) -> _Loaded:
     from ferrari.networks.backends.alpha_net import AlphaNet
 
-    return (AlphaNet(paths[0], entry, device, options["threads"], options["aspect"]),)
+    return AlphaNet(paths[0], entry, device, options["threads"], options["aspect"]), None
 
 
-def _yolo_seg(paths: list[Path], entry: Mapping, device: str, options: Mapping) -> tuple:
+def _yolo_seg(paths: list[Path], entry: Mapping, device: str, options: Mapping) -> _Loaded:
     from ferrari.networks.backends import openvino_yolo, yolo_segmenter
 
     asked = {name: options[name] for name in ("class_name", "image_size")}
     if device == "cpu" and openvino_yolo.runs(paths[0]):
         try:
-            return (
-                yolo_segmenter.OpenVinoSegmenter(paths[0], **asked, threads=options["threads"]),
-            )
+            threads = options["threads"]
+            return yolo_segmenter.OpenVinoSegmenter(paths[0], **asked, threads=threads), None
         except openvino_yolo.UnknownExportError as error:
             LOGGER.info("%s: ultralytics runs it", error)
-    return (yolo_segmenter.YoloSegmenter(paths[0], device, **asked, cache=options["cache"]),)
+    return yolo_segmenter.YoloSegmenter(paths[0], device, **asked, cache=options["cache"]), None
 
 
-def _sam(paths: list[Path], entry: Mapping, device: str, options: Mapping) -> tuple:
+def _sam(paths: list[Path], entry: Mapping, device: str, options: Mapping) -> _Loaded:
     from ferrari.networks.backends.sam import SamSegmenter
 
-    return (SamSegmenter(paths[0], device, cache=options["cache"]),)
+    return SamSegmenter(paths[0], device, cache=options["cache"]), None
 
 
-def _ram(paths: list[Path], entry: Mapping, device: str, options: Mapping) -> tuple:
+def _ram(paths: list[Path], entry: Mapping, device: str, options: Mapping) -> _Loaded:
     from ferrari.networks.backends.ram import RamTagger
     from ferrari.networks.backends.sam import SamSegmenter
 

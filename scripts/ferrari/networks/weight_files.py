@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ferrari.common.atomic_files import sha256_path
+from ferrari.common.errors import FerrariError
 from ferrari.common.places import ROOT
 
 TABLE = ROOT / "config" / "models.yaml"
@@ -24,8 +25,10 @@ TABLE = ROOT / "config" / "models.yaml"
 PICKLE_ENDINGS = frozenset({".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".torchscript"})
 
 
-class ModelError(ValueError):
-    """Weights are unknown, missing, not what their pin says, or must not be loaded."""
+class ModelError(FerrariError, ValueError):
+    """Weights are unknown, missing, not what their pin says, must not be loaded, or are no use for
+    what is asked of them.
+    """
 
 
 class UnpinnedPickleError(ModelError):

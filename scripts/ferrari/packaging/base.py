@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ferrari.common.errors import FerrariError
 from ferrari.images.image_and_mask import CAPTION_INVALID, Fault
 from ferrari.packaging.image_preparation import Preparation, Sample
 
@@ -19,7 +20,7 @@ _STEM = re.compile(r"[a-z0-9][a-z0-9-]*")
 _FOLDER_WORD = r"[A-Za-z][A-Za-z0-9-]*"
 
 
-class PackageError(ValueError):
+class PackageError(FerrariError, ValueError):
     """The package cannot be written as asked; the message names the setting or the cause."""
 
 

@@ -48,12 +48,14 @@ class Sample:
 
     def fault(self) -> Fault | None:
         """What is wrong with the final set's files; those that were changed were looked at."""
-        return file_fault(self.image, self.mask, self.line) if self.is_unchanged else None
+        if isinstance(self.image, Path) and isinstance(self.mask, Path):
+            return file_fault(self.image, self.mask, self.line)
+        return None
 
     def facts(self) -> dict[str, object]:
         """The columns of the manifest that say what the package holds, and what it is made of."""
         digests = {"sha256": self.image, "mask_sha256": self.mask}
-        known = {
+        known: dict[str, object] = {
             name: self.line[name] if isinstance(file, Path) else sha256_bytes(file)
             for name, file in digests.items()
         }

@@ -47,7 +47,7 @@ class _ParquetShard(Shard):
         self._writer = pq.ParquetWriter(path, self._schema, compression="none")
 
     def write(self, parts: Mapping[str, bytes | str]) -> None:
-        item = parts["item"]
+        item = str(parts["item"])
         pictures = {
             "image": {"bytes": parts["image"], "path": f"{item}.png"},
             "mask": {"bytes": parts["mask"], "path": f"{item}-mask.png"},

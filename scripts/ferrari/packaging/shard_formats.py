@@ -120,7 +120,8 @@ class Shard:
         return sha256_file(self.path)
 
 
-def _take(digest, parts: Mapping[str, bytes | str]) -> None:
+def _take(digest: hashlib._Hash, parts: Mapping[str, bytes | str]) -> None:
     for name in ("image", "mask", "text", *ROW_COLUMNS):
-        data = parts[name] if isinstance(parts[name], bytes) else parts[name].encode()
+        part = parts[name]
+        data = part if isinstance(part, bytes) else part.encode()
         digest.update(len(data).to_bytes(8, "little") + data)

@@ -40,9 +40,10 @@ class _TarShard(Shard):
     def write(self, parts: Mapping[str, bytes | str]) -> None:
         about = json.dumps({name: parts[name] for name in ROW_COLUMNS}, ensure_ascii=False)
         members = {"json": about, "mask.png": parts["mask"], "png": parts["image"]}
+        item = str(parts["item"])
         for ending, data in (members | {"txt": parts["text"]}).items():
             data = data if isinstance(data, bytes) else data.encode()
-            info = tarfile.TarInfo(f"{parts['item']}.{ending}")  # mode 644, time and owner 0
+            info = tarfile.TarInfo(f"{item}.{ending}")  # mode 644, time and owner 0
             info.size = len(data)
             self._tar.addfile(info, io.BytesIO(data))
 
@@ -51,7 +52,8 @@ class _TarShard(Shard):
 
     def read(self) -> Iterator[Mapping[str, bytes | str]]:
         with tarfile.open(self.path) as tar:
-            yield from _samples((info.name, tar.extractfile(info).read()) for info in tar)
+            files = ((info.name, tar.extractfile(info)) for info in tar)
+            yield from _samples((name, file.read()) for name, file in files if file)
 
 
 def _samples(members: Iterable[tuple[str, bytes]]) -> Iterator[Mapping[str, bytes | str]]:

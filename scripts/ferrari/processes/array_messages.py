@@ -12,6 +12,7 @@ import pickle
 import socket
 import struct
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ def send(connection: socket.socket, message: object) -> None:
         connection.sendall(part)
 
 
-def receive(connection: socket.socket, wait: Callable[[], None] = lambda: None) -> object:
+def receive(connection: socket.socket, wait: Callable[[], None] = lambda: None) -> Any:
     """The next message; `wait` is called before each read, and may raise to give up.
 
     Raises EOFError (or ConnectionError) if the other end is gone. Arrays come back writable.
@@ -49,14 +50,13 @@ def receive(connection: socket.socket, wait: Callable[[], None] = lambda: None) 
     return pickle.loads(body, buffers=buffers)
 
 
-def _exactly(connection: socket.socket, length: int, wait: Callable[[], None]) -> np.ndarray:
-    """The next `length` bytes, as uint8 that nobody has filled with zeros first."""
-    data = np.empty(length, np.uint8)
-    view, done = memoryview(data), 0
+def _exactly(connection: socket.socket, length: int, wait: Callable[[], None]) -> memoryview:
+    """The next `length` bytes, in memory that nobody has filled with zeros first."""
+    view, done = np.empty(length, np.uint8).data, 0
     while done < length:
         wait()
         got = connection.recv_into(view[done : done + _PIECE])
         if not got:
             raise EOFError("the other end has closed the connection")
         done += got
-    return data
+    return view

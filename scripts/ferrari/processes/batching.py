@@ -89,7 +89,7 @@ def in_flight(batches: Iterable[T], read: Callable[[T], S], run: Callable[[S], R
     try:
         for batch in batches:
             ready = reader.submit(reads, batch)
-            ahead.append(runner.submit(lambda ready=ready: run(ready.result())))
+            ahead.append(runner.submit(lambda ready: run(ready.result()), ready))
             if len(ahead) > _AHEAD:
                 result = ahead.popleft().result()
                 with _writing:
@@ -118,13 +118,14 @@ def halving(
     if not items:
         return [], ""
     try:
-        return run(items), ""
+        return [*run(items)], ""
     except ModelDiedError as death:
         if len(items) == 1:
             LOGGER.warning("one of the %s is quarantined: %s", what, death)
             return [death.failure], ""
         LOGGER.warning("with %d %s at once: %s; going on one by one", len(items), what, death)
-        parts, remark = [[item] for item in items], ""
+        parts: list[Sequence[T]] = [[item] for item in items]
+        remark = ""
     except DeviceMemoryError as error:
         if len(items) == 1:
             raise DeviceMemoryError(

@@ -6,16 +6,17 @@ import ctypes
 import functools
 from collections.abc import Callable
 
+from ferrari.common.errors import FerrariError
 from ferrari.common.progress import LOGGER
 from ferrari.processes.failures import Failure
 from ferrari.processes.limited_call import run_limited
 
 
-class DeviceError(RuntimeError):
+class DeviceError(FerrariError, RuntimeError):
     """The device asked for is not there."""
 
 
-class DeviceMemoryError(RuntimeError):
+class DeviceMemoryError(FerrariError, RuntimeError):
     """The device's memory does not suffice for what it was given at once."""
 
 

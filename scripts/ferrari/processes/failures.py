@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ferrari.common.errors import FerrariError
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -15,9 +17,9 @@ class Failure:
     detail: str
 
 
-class KilledError(RuntimeError):
+class KilledError(FerrariError, RuntimeError):
     """The child was killed by a user, a scheduler or a kernel short of memory: no clip's doing."""
 
 
-class ChildError(RuntimeError):
+class ChildError(FerrariError, RuntimeError):
     """The child raised an ordinary exception: a defect of ours, with the child's traceback."""

@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ferrari.common.errors import FerrariError
 from ferrari.common.progress import LOGGER
 from ferrari.processes import array_messages, model_lease
 from ferrari.processes.failures import ChildError, Failure
@@ -39,19 +40,22 @@ _FROM_OUTSIDE = frozenset(
 _TOO_MANY = 3
 
 
-class ModelDiedError(RuntimeError):
+class ModelDiedError(FerrariError, RuntimeError):
     """The items given ended the model's process; `failure` has the reason and the detail."""
 
     def __init__(self, failure: Failure) -> None:
-        super().__init__(f"{failure.reason}: {failure.detail}")
+        super().__init__(failure)
         self.failure = failure
 
+    def __str__(self) -> str:
+        return f"{self.failure.reason}: {self.failure.detail}"
 
-class IsolationError(RuntimeError):
+
+class IsolationError(FerrariError, RuntimeError):
     """The model's process cannot live here, whatever it is given; says what to do."""
 
 
-class _KilledError(Exception):
+class _KilledError(FerrariError):
     """The child was killed by somebody else, or ended after it had served somebody else."""
 
 
@@ -105,7 +109,7 @@ class Isolated:
     @property
     def about(self) -> Mapping[str, object]:
         """What rows say of the model; waits for it. Raises what `load` raises."""
-        if self._about is None:
+        while self._about is None:
             self._retry_once(self._ready)
         return self._about
 
@@ -172,14 +176,14 @@ class Isolated:
                 "more becomes a row then"
             ) from killed
 
-    def _ready(self) -> None:
-        """Have a child that has loaded the model."""
+    def _ready(self) -> Child:
+        """A child that has loaded the model."""
         if self._child is None:
             self._child = model_lease.begin(self._load, fresh=True)
         if self._loaded:
-            return
+            return self._child
         try:
-            self._about = self._answer(self._limits.load_timeout_s)
+            self._about = self._answer(self._child, self._limits.load_timeout_s)
         except ModelDiedError as death:
             reason, detail = death.failure.reason, death.failure.detail
             raise IsolationError(
@@ -187,22 +191,23 @@ class Isolated:
                 f"({reason}: {detail}); {self._limits.advice(reason)}"
             ) from death
         self._loaded = True
+        return self._child
 
     def _ask(self, items: Sequence[Any]) -> list:
-        self._ready()
-        self._child.connection.settimeout(self._limits.timeout_s)
+        child = self._ready()
+        child.connection.settimeout(self._limits.timeout_s)
         try:
-            array_messages.send(self._child.connection, items)
+            array_messages.send(child.connection, items)
         except OSError:  # it is gone, or does not read: the answer will tell
             LOGGER.debug("the model's process did not take its items")
-        return self._answer(self._limits.timeout_s)
+        return self._answer(child, self._limits.timeout_s)
 
-    def _answer(self, timeout_s: float) -> Any:
+    def _answer(self, child: Child, timeout_s: float) -> Any:
         """What the child answers; ModelDiedError or _KilledError if it does not, and it is gone."""
         try:
-            kind, value = self._child.answer(timeout_s, self._limits.memory_mb << 20)
+            kind, value = child.answer(timeout_s, self._limits.memory_mb << 20)
         except (EOFError, ConnectionError, TimeoutError, OverMemoryError) as error:
-            code, used = self._child.end(), self._child.used
+            code, used = child.end(), child.used
             self._child, self._loaded = None, False
             verdict = self._classify_exit(error, code, timeout_s)
             raise _KilledError(f"after other jobs: {verdict}") if used else verdict from None

@@ -17,7 +17,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ferrari.processes.failures import ChildError, Failure, KilledError
 from ferrari.processes.limits import (
@@ -34,12 +34,12 @@ T = TypeVar("T")
 
 def run_limited(
     function: Callable[..., T],
-    *args,
+    *args: object,
     timeout_s: float,
     memory_mb: int | None,
     resident_mb: int | None = None,
     passing: tuple[type[Exception], ...] = (),
-    **kwargs,
+    **kwargs: object,
 ) -> T | Failure:
     """Call `function` in a forked child; its result, or a Failure if a limit or a signal ended it.
 
@@ -69,7 +69,14 @@ def run_limited(
     return stopped or _unpack(payload, status, memory_mb)
 
 
-def _run_child(writer: int, function, args, kwargs, memory_mb: int | None, passing) -> None:
+def _run_child(
+    writer: int,
+    function: Callable[..., object],
+    args: tuple[object, ...],
+    kwargs: dict[str, object],
+    memory_mb: int | None,
+    passing: tuple[type[Exception], ...],
+) -> None:
     """Run in the child and leave it without the parent's clean-up handlers."""
     status = 1
     faulthandler.disable()  # the parent says how the child died
@@ -100,7 +107,7 @@ def _read_all(
 ) -> tuple[bytes, Failure | None]:
     """All that the child writes; if it goes over a limit, the Failure for that."""
     deadline = time.monotonic() + timeout_s
-    pieces = []
+    pieces: list[bytes] = []
     while True:
         left = deadline - time.monotonic()
         if left <= 0:
@@ -123,7 +130,8 @@ def _kill(child: int) -> None:
     os.close(process)
 
 
-def _unpack(payload: bytes, status: int, memory_mb: int | None):
+def _unpack(payload: bytes, status: int, memory_mb: int | None) -> Any:
+    """What the child returned, or a Failure; raises what it raised."""
     code = os.waitstatus_to_exitcode(status)
     if code == DIED_OF_MEMORY:
         return Failure("OUT_OF_MEMORY", f"needed more than {memory_mb} MB of its own address space")

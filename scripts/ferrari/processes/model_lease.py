@@ -13,11 +13,13 @@ import pickle
 import select
 import socket
 import sys
+from typing import Any
 
+from ferrari.common.errors import FerrariError
 from ferrari.processes import array_messages, model_process
 
 
-class LostServerError(ConnectionError):
+class LostServerError(FerrariError, ConnectionError):
     """The fork server did not answer."""
 
 
@@ -86,7 +88,7 @@ def live(control: socket.socket, load: bytes) -> int:
     """What a model's process does: it serves one job after the other, each with its own log."""
     model_process.prepare()
     own_log = os.dup(2)
-    found: tuple[str, object] | None = None
+    found: tuple[str, Any] | None = None
     while True:
         sign, descriptors, _, _ = socket.recv_fds(control, 1, 2)
         if not sign:

@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ferrari.common.errors import FerrariError
 from ferrari.processes import array_messages
 from ferrari.processes.limits import DIED_OF_MEMORY, POLL_S, end_with, own_memory
 
@@ -27,7 +28,7 @@ Load = Callable[[], tuple[Mapping[str, object], Run]]
 _NO_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "Insufficient memory", "bad_alloc")
 
 
-class OverMemoryError(Exception):
+class OverMemoryError(FerrariError):
     """The child holds more memory than it may."""
 
 
@@ -128,7 +129,7 @@ def serve(connection: socket.socket, run: Run) -> None:
         sys.stderr.flush()
 
 
-def outcome(function: Callable[..., Any], *arguments: object) -> tuple[str, object]:
+def outcome(function: Callable[..., Any], *arguments: object) -> tuple[str, Any]:
     """What `function` returns or raises, as a message; out of memory, the process ends."""
     try:
         return "result", function(*arguments)
@@ -148,7 +149,7 @@ def _as_message(error: BaseException) -> tuple[str, object]:
     Unpickling the exception of a library would import that library into the parent.
     """
     text = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
-    if type(error).__module__.partition(".")[0] in ("builtins", "ferrari"):
+    if type(error).__module__ == "builtins" or isinstance(error, FerrariError):
         try:
             copy = pickle.loads(pickle.dumps(error))
         except (TypeError, AttributeError, pickle.PicklingError):

@@ -27,6 +27,10 @@ from ferrari.ledger import tables
 from ferrari.ledger.columns import KEPT
 from ferrari.ledger.limited_rows import is_open
 from ferrari.provenance import table_stamps
+from ferrari.provenance.job import Job
+
+#: Params that stand for what a person said of single items: each item's digest has its own part.
+OF_ITEMS = frozenset({"overrides"})
 
 
 def item_digest(*parts: object) -> str:
@@ -40,7 +44,7 @@ def narrowed(row: Mapping[str, str], columns: Sequence[str]) -> dict[str, str]:
     return {name: row[name] for name in columns}
 
 
-def stamp_of(job) -> dict | None:
+def stamp_of(job: Job) -> dict | None:
     """The stamp of a job's table, if both are there and as they were written; else None."""
     table = Path(job.output.table)
     try:
@@ -52,13 +56,22 @@ def stamp_of(job) -> dict | None:
     return stamp
 
 
-def same_maker(stamp: Mapping, job) -> bool:
-    """True if the job's code, settings, weights and libraries are those of the stamp."""
+def same_maker(stamp: Mapping, job: Job, but: frozenset[str] = frozenset()) -> bool:
+    """True if the job's code, settings, weights and libraries are those of the stamp.
+
+    Settings named in `but` may differ.
+    """
     now = table_stamps.made_by(job)
-    return all(stamp.get(name) == now[name] for name in now)
+    then = {name: stamp.get(name) for name in now}
+    return _without(then, but) == _without(now, but)
 
 
-def holds(stamp: Mapping | None, job) -> bool:
+def _without(maker: Mapping, names: frozenset[str]) -> dict:
+    left = {name: value for name, value in maker.items() if name != "settings_sha256"}
+    return left | {"settings": {k: v for k, v in maker["settings"].items() if k not in names}}
+
+
+def holds(stamp: Mapping | None, job: Job) -> bool:
     """True if the job would make its table as it is: it need not run.
 
     Its files have to be there; that they are what the rows say is for `verify` to prove.
@@ -76,7 +89,7 @@ def holds(stamp: Mapping | None, job) -> bool:
     return all((dataset / path).is_file() for path in stamp["files"])
 
 
-def left_alone(job, stamp: Mapping | None) -> bool:
+def left_alone(job: Job, stamp: Mapping | None) -> bool:
     """`holds`; if so the table gets the time of now, which is what Snakemake goes by."""
     if not holds(stamp, job):
         return False
@@ -99,9 +112,9 @@ class Earlier:
     rows: Mapping[str, list[dict[str, str]]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, stamp: Mapping | None, job) -> Earlier:
+    def of(cls, stamp: Mapping | None, job: Job) -> Earlier:
         """What a job may take over, whose stamp does not hold as a whole."""
-        if stamp is None or not same_maker(stamp, job):
+        if stamp is None or not same_maker(stamp, job, OF_ITEMS):
             return cls()
         before, now = stamp.get("limits", {}), job.params.get("limits", {})
         rows, opened = defaultdict(list), set()

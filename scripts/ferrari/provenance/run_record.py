@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -44,7 +45,7 @@ class Recorder:
     that a whole run makes: {path: what it is}.
     """
 
-    def __init__(self, config: Mapping, workflow, results: Mapping[str, str]) -> None:
+    def __init__(self, config: Mapping, workflow: Any, results: Mapping[str, str]) -> None:
         self._config, self._workflow, self._results = config, workflow, results
         self._folder: Path | None = None
         self._record: dict = {}
@@ -103,7 +104,7 @@ class Recorder:
         )
 
 
-def _scripts(workflow) -> dict[str, str]:
+def _scripts(workflow: Any) -> dict[str, str]:
     """The script of each rule, as a path below the repository."""
     given = ((rule.name, rule.script) for rule in workflow.rules if rule.script)
     return {name: os.path.normpath(f"rules/{script}") for name, script in given}
@@ -197,6 +198,6 @@ def _weights(config: Mapping) -> list[dict]:
             digest = weights.sha256
             if digest is None and weights.path.exists():
                 digest = sha256_path(weights.path)
-            known = {"name": weights.name, "sha256": digest, "for": []}
+            known: dict = {"name": weights.name, "sha256": digest, "for": []}
             found.setdefault(str(weights.path), known)["for"].append(section)
     return list(found.values())

@@ -19,9 +19,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ferrari.common.atomic_files import sha256_bytes, sha256_file, sha256_path, write_text
+from ferrari.common.errors import FerrariError
 from ferrari.common.foreign_files import is_desktop_file, is_leftover, is_trainer_file
 from ferrari.ledger import tables
 from ferrari.ledger.limited_rows import limit_that_ended
+from ferrari.provenance.job import Job
 
 FOLDER = "stamps"
 #: Params of a rule that say where something lies, which differs from machine to machine, and what
@@ -42,7 +44,7 @@ LIBRARIES = {
 }
 
 
-class StampError(ValueError):
+class StampError(FerrariError, ValueError):
     """A stamp is missing, unreadable or not what was written."""
 
 
@@ -52,7 +54,7 @@ def place(dataset: str | os.PathLike, table: str | os.PathLike) -> Path:
     return Path(dataset) / FOLDER / relative.with_suffix(".json")
 
 
-def seal(job, items: Mapping[str, str] | None = None) -> None:
+def seal(job: Job, items: Mapping[str, str] | None = None) -> None:
     """Stamp the table of a job (or `snakemake` of a script) that has just written it.
 
     `items`: of each parent of its rows a digest of what they were made from (see `reuse`).
@@ -69,19 +71,19 @@ def seal(job, items: Mapping[str, str] | None = None) -> None:
     )
 
 
-def withdraw(job) -> None:
+def withdraw(job: Job) -> None:
     """Take the stamp of a job's table away before it is made anew: images come before their table,
     and a job that is killed in between must leave no stamp that fits the old table.
     """
     place(job.config["dataset"], job.output.table).unlink(missing_ok=True)
 
 
-def settings_of(job) -> dict[str, object]:
+def settings_of(job: Job) -> dict[str, object]:
     """The params of a job that decide what it makes."""
     return {key: value for key, value in job.params.items() if key not in _NO_SETTINGS}
 
 
-def made_by(job) -> dict[str, object]:
+def made_by(job: Job) -> dict[str, object]:
     """What a stamp says of the maker of its table, for a job that is about to make it."""
     return _maker(job.rule, job.params.code, settings_of(job), job.input)
 
@@ -111,7 +113,8 @@ def write(
     `limits` are recorded where a row failed by one: else they left no trace in the table.
     """
     table, dataset, inputs = Path(table), Path(dataset), [str(path) for path in inputs]
-    outcomes, limited = Counter(), False
+    outcomes: Counter[str] = Counter()
+    limited = False
     for row in tables.iter_table(table) if table.suffix == ".csv" else ():  # else: croissant.json
         outcomes[row["outcome"]] += 1
         limited = limited or bool(limits and limit_that_ended(row))
@@ -124,7 +127,7 @@ def write(
         "inputs": sources,
         "files": _unlisted(table, dataset, sources),
     }
-    if limited:
+    if limits and limited:
         stamp["limits"] = dict(limits)
     if items is not None:
         stamp["items"] = dict(items)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ferrari.common.atomic_files import sha256_file
+from ferrari.common.errors import FerrariError
 from ferrari.ledger import item_ids, stages
 from ferrari.ledger import tables as ledger_tables
 from ferrari.ledger.item_ids import Item, parse
@@ -28,12 +29,15 @@ from ferrari.provenance.row_lookup import Table
 _LEVELS = {"clip": "probe", "frame": "extract", "crop": "crop", "image": "caption"}
 
 
-class UnknownItemError(LookupError):
+class UnknownItemError(FerrariError, LookupError):
     """Nothing in the dataset has this id or name; `near` are the nearest that there are."""
 
     def __init__(self, asked: str, near: list[str]) -> None:
-        super().__init__(asked)
-        self.near = near
+        super().__init__(asked, near)
+        self.asked, self.near = asked, near
+
+    def __str__(self) -> str:
+        return self.asked
 
 
 @dataclass
@@ -117,7 +121,7 @@ class Dataset:
         if not wanted or not (self.root / table).is_file():
             return None
         row = Table(self.root / table).find(wanted)
-        return row and self._with_stamp(Step(stage, table, row))
+        return self._with_stamp(Step(stage, table, row)) if row else None
 
     def _final_step(self, item: Item) -> list[Step]:
         if not item.variant or not (self.root / FINAL_CSV).is_file():
@@ -221,4 +225,4 @@ class Dataset:
 
 
 def _last_number(item: str) -> int:
-    return int(re.search(r"([0-9]*)$", item)[1] or 0)
+    return int(item[len(item.rstrip("0123456789")) :] or 0)

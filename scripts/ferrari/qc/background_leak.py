@@ -89,7 +89,7 @@ def sample(kept: pd.DataFrame) -> pd.DataFrame:
 def _of_clip(rows: pd.DataFrame, count: int) -> pd.DataFrame:
     """`count` images of one clip: a first one of each cut-out, then a second, and so on."""
     order = {parent: seed_of(0, str(parent), _WHERE, 1) for parent in rows["parent"].unique()}
-    place = {parent: n for n, parent in enumerate(sorted(order, key=order.get))}
+    place = {parent: n for n, parent in enumerate(sorted(order, key=order.__getitem__))}
     drawn = pd.DataFrame(
         {
             "video": rows["video"],

@@ -108,13 +108,14 @@ def caption_problems(rows: pd.DataFrame, subject: Mapping, settings: Mapping) ->
             context_words=words,
         )
         said.append(" ".join(one for one in found if one not in allowed.split()))
-    found = different.assign(problems=pd.Series(said, index=different.index, dtype="str"))
-    return rows.merge(found, how="left", on=asked)["problems"].set_axis(rows.index)
+    judged = different.assign(problems=pd.Series(said, index=different.index, dtype="str"))
+    return rows.merge(judged, how="left", on=asked)["problems"].set_axis(rows.index)
 
 
 def rule_checks(rows: pd.DataFrame, problems: pd.Series, lengths: pd.Series) -> list[Check]:
     """One check for each group of problems, and one for any that has no group."""
-    found, known = [], []
+    found: list[Check] = []
+    known: list[str] = []
     for name, codes, explanation, bound in RULES:
         known += codes
         has = problems.str.contains("|".join(codes), regex=True)

@@ -102,10 +102,12 @@ def of_clips(fringes: Sequence[Fringe], drawn: pd.DataFrame) -> pd.DataFrame:
     names = np.unique(videos)
     if not len(names):
         return pd.DataFrame({"video": [], "side": [], "share": [], "match": []})
-    scenes = np.stack([_scene([fringes[n][1] for n in np.flatnonzero(videos == v)]) for v in names])
+    scenes = np.stack(
+        [_scene([fringes[n][1] for n in np.flatnonzero(videos == v).tolist()]) for v in names]
+    )
     lines = []
     for own, video in enumerate(names):
-        of_one = [fringes[n][0] for n in np.flatnonzero(videos == video)]
+        of_one = [fringes[n][0] for n in np.flatnonzero(videos == video).tolist()]
         for at, side in enumerate(SIDES):
             shares, fits = _explained(np.concatenate([one[at] for one in of_one]), scenes)
             known = np.isfinite(fits[own])

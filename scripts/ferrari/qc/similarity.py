@@ -6,7 +6,7 @@ cut-out, the time would grow with the square of the set.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +35,7 @@ class CutOuts:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def places(self, items: Sequence[str]) -> np.ndarray:
+    def places(self, items: Iterable[str]) -> np.ndarray:
         """Where `items` lie; -1 for those that are not there."""
         return pd.Index(self.rows["item"]).get_indexer(list(items))
 

@@ -45,9 +45,9 @@ def histogram(
     count_title: str = "count",
 ) -> Chart:
     """Counts of `values` in equal bins (equal on a log10 scale with `log`), with bound lines."""
-    values = np.asarray(values, dtype=float)
-    values = values[np.isfinite(values) & ((values > 0) if log else True)]
-    rows = _binned(values, bins, log, limits, bounds)
+    known = np.asarray(values, dtype=float)
+    known = known[np.isfinite(known) & ((known > 0) if log else True)]
+    rows = _binned(known, bins, log, limits, bounds)
     scale = alt.Scale(type="log", nice=False) if log else alt.Scale(zero=False, nice=False)
     x = alt.X("low:Q", title=x_title, scale=scale, axis=alt.Axis(tickCount=6, grid=False))
     brush = alt.selection_interval(encodings=["x"], name="brush")
@@ -73,7 +73,13 @@ def histogram(
     return _chart(title, note, alt.layer(bars, *_rules(bounds)))
 
 
-def _binned(values: np.ndarray, bins: int, log: bool, limits, bounds) -> list[dict]:
+def _binned(
+    values: np.ndarray,
+    bins: int,
+    log: bool,
+    limits: tuple[float, float] | None,
+    bounds: Sequence[float],
+) -> list[dict]:
     if not len(values):
         return []
     axis = np.log10(values) if log else values
@@ -191,8 +197,8 @@ def asked_and_got(
         }
         for name in sorted(set(asked) | set(got))
     ]
-    tip = ["name:N", *(alt.Tooltip(f"{k}:Q", format=".1%") for k in ("asked", "got", "low"))]
-    tip.append(alt.Tooltip("high:Q", format=".1%"))
+    shares = ("asked", "got", "low", "high")
+    tip = [alt.Tooltip("name:N"), *(alt.Tooltip(f"{k}:Q", format=".1%") for k in shares)]
     base = alt.Chart(alt.Data(values=rows)).encode(
         y=alt.Y("name:N", title=None, axis=alt.Axis(ticks=False)), tooltip=tip
     )
@@ -260,11 +266,11 @@ def density(
     y_down: bool = False,
 ) -> Chart:
     """Heat map of how many points fall into each of `cells` x `cells`; `y_down` as in images."""
-    x, y = np.asarray(x, float), np.asarray(y, float)
-    fine = np.isfinite(x) & np.isfinite(y)
-    x, y = x[fine], y[fine]
-    span = limits or (_span(x), _span(y))
-    counts, x_edges, y_edges = np.histogram2d(x, y, bins=cells, range=span)
+    across, along = np.asarray(x, float), np.asarray(y, float)
+    fine = np.isfinite(across) & np.isfinite(along)
+    across, along = across[fine], along[fine]
+    span = limits or (_span(across), _span(along))
+    counts, x_edges, y_edges = np.histogram2d(across, along, bins=cells, range=span)
     rows = [
         {
             "x": _short(x_edges[i]),
@@ -305,7 +311,9 @@ def _short(value: float) -> float:
     return float(f"{float(value):.5g}")
 
 
-def _chart(title: str, note: str, chart: alt.Chart | alt.LayerChart, height: int = 0) -> Chart:
+def _chart(
+    title: str, note: str, chart: alt.Chart | alt.LayerChart | alt.FacetChart, height: int = 0
+) -> Chart:
     said = " ".join(textwrap.wrap(f"{title}. {note}"))
     sized = chart.properties(width="container", height=height or _HEIGHT, description=said)
     spec = sized.to_dict()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from ferrari.common.errors import FerrariError
 from ferrari.ledger.tables import read_table, write_table
 
 PASS, WARN, FAIL = "PASS", "WARN", "FAIL"
@@ -21,7 +22,7 @@ COLUMNS = ("check", "status", "figure", "bound", "rows", "explanation")
 MAX_ROWS = 20
 
 
-class QualityGateError(RuntimeError):
+class QualityGateError(FerrariError, RuntimeError):
     """A report holds a FAIL while `qc.enforce` is true; names report, check and rows."""
 
 

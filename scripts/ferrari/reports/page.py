@@ -9,7 +9,6 @@ so the same tables give the same page.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,7 +88,8 @@ def publish(
 def write_videos(path: str | os.PathLike, videos: pd.DataFrame) -> None:
     """The figures per video as CSV; floats to six digits."""
     lines = [
-        {key: _rounded(value) for key, value in line.items()} for line in videos.to_dict("records")
+        {str(key): _rounded(value) for key, value in line.items()}
+        for line in videos.to_dict("records")
     ]
     write_table(path, list(videos.columns), lines)
 
@@ -174,8 +174,9 @@ def _vega_bundle() -> Markup:
     import altair
     import vl_convert
 
-    version = re.match(r"v?(\d+\.\d+)", altair.SCHEMA_VERSION).group(1)
-    bundle = vl_convert.javascript_bundle(vl_version=version)
+    version = ".".join(altair.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
+    # The stub gives `snippet` no default, as the function has
+    bundle = vl_convert.javascript_bundle(vl_version=version)  # type: ignore[call-arg]
     return Markup(bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--"))
 
 
@@ -236,7 +237,7 @@ def _format_table(table: Table) -> dict:
             {"name": name.replace("_", " "), "numeric": numeric[name]} for name in rows.columns
         ],
         "rows": [
-            [_cell(name, value, numeric[name]) for name, value in line.items()]
+            [_cell(str(name), value, numeric[str(name)]) for name, value in line.items()]
             for line in rows.to_dict("records")
         ],
     }
@@ -260,5 +261,6 @@ def _format_value(value: object) -> str:
     if isinstance(value, int | np.integer):
         return f"{value:,}"
     if isinstance(value, float | np.floating):
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+        number = float(value)
+        return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.4g}"
     return shown(value)

@@ -71,7 +71,9 @@ def broken_chains(rows: Mapping[str, Sequence[Row]]) -> Iterator[tuple[str, str]
                 break
 
 
-def changed_cells(before: Mapping[str, str], after: Mapping[str, str], columns) -> list[str]:
+def changed_cells(
+    before: Mapping[str, str], after: Mapping[str, str], columns: Iterable[str]
+) -> list[str]:
     """The columns in which two rows of one item differ."""
     return [name for name in columns if before[name] != after[name]]
 

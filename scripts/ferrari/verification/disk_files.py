@@ -137,7 +137,12 @@ def walk(root: Path, folder: str, prune: Collection[str] = ()) -> Iterator[str]:
 
 
 def sweep(
-    layout: Layout, findings: Findings, folder: str, listed: Collection[str], prune=(), video=""
+    layout: Layout,
+    findings: Findings,
+    folder: str,
+    listed: Collection[str],
+    prune: Collection[str] = (),
+    video: str = "",
 ) -> None:
     """Report the files in `folder` (below the dataset) that are not `listed`."""
     total = 0

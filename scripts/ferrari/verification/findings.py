@@ -7,7 +7,7 @@ Each check has its meaning and what to do about a fault. `tables`, `disk_files`,
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -166,7 +166,13 @@ class Sums:
     orphans: int = 0
     rows: list[str] = field(default_factory=list)
 
-    def add(self, considered: int, outcomes: Mapping[str, int], lost=(), orphans=()) -> None:
+    def add(
+        self,
+        considered: int,
+        outcomes: Mapping[str, int],
+        lost: Sequence[str] = (),
+        orphans: Sequence[str] = (),
+    ) -> None:
         """Add one table's sums; `lost` and `orphans` are items."""
         self.considered += considered
         self.outcomes.update(outcomes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ferrari.backgrounds import scene_bank
 from ferrari.common.atomic_files import sha256_bytes
@@ -41,8 +41,8 @@ class WholeSet:
             self.probes[row["item"]] = (row["file"], row["sha256"])
         if raw_fault:
             self.bad_raw[clip.video] = raw_fault
-        for row in ledger_tables.kept(clip.rows["caption"]):
-            self.captions[row["item"]] = _selected(clip.video, row)
+        for caption in ledger_tables.kept(clip.rows["caption"]):
+            self.captions[caption["item"]] = _selected(clip.video, caption)
         self.broken.update(broken_chains(clip.rows))
         self.elsewhere |= clip.files_elsewhere()
 
@@ -107,11 +107,11 @@ class WholeSet:
         self.images[video] += 1
         self.final[item] = fingerprint(row[name] for name in _PIXELS) + _text(row["caption"])
         self.findings.looked("final_images_trace_back")
-        why = self.broken.get(item) or self.bad_raw.get(video)
+        fault = self.broken.get(item) or self.bad_raw.get(video)
         if item not in self.captions:
-            why = "no clip's caption table kept it"
-        if why:
-            self.findings.add("final_images_trace_back", item, why, video)
+            fault = "no clip's caption table kept it"
+        if fault:
+            self.findings.add("final_images_trace_back", item, fault, video)
 
     def check_package(self, name: str, hasher: Hasher) -> None:
         """One package: its rows against final.csv, its files against its rows."""
@@ -119,7 +119,9 @@ class WholeSet:
         if table not in self.tables.digests:
             return
         outcomes: Counter[str] = Counter()
-        lost, orphans, listed = set(self.final), [], set()
+        lost = set(self.final)
+        orphans: list[str] = []
+        listed: set[str] = set()
         told: Counter[str] = Counter()  # images of caption files that hold more than one caption
 
         def looked_at() -> Iterator[Row]:
@@ -172,7 +174,9 @@ class WholeSet:
             why = f"has {count} captions; {images} images are packaged"
             self.findings.add("packages_as_final", path, why)
 
-    def _read_again(self, stage: str, rows, hasher: Hasher, listed: set[str], table: str) -> None:
+    def _read_again(
+        self, stage: str, rows: Iterable[Row], hasher: Hasher, listed: set[str], table: str
+    ) -> None:
         """Read the files of rows and of the table's stamp again; adds their paths to `listed`."""
         stamped = self.tables.files.get(table, {})
         batch: dict[str, str] = dict(stamped)

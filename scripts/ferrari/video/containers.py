@@ -11,6 +11,7 @@ import os
 import re
 from fractions import Fraction
 from functools import cache
+from typing import Any, cast
 
 import av
 import av.subtitles.codeccontext  # PyAV loads these when it meets subtitles: that is in the child,
@@ -21,6 +22,7 @@ from av.sidedata.sidedata import SideDataContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from ferrari.common.errors import FerrariError
 from ferrari.video.lost_footage import DeclaredEnd
 from ferrari.video.orientation import Orientation, from_display_matrix
 
@@ -33,12 +35,12 @@ _DISPLAYMATRIX = "DISPLAYMATRIX"
 _CLOCK = re.compile(r"(\d{1,5}):([0-5]\d):([0-5]\d(?:\.\d{1,9})?)")
 
 
-class NotAVideoError(ValueError):
+class NotAVideoError(FerrariError, ValueError):
     """The file opens, but as something that is not a video: a picture, a playlist."""
 
 
 def open_container(
-    path: str | os.PathLike, max_pixels: int | None = None, **kwargs
+    path: str | os.PathLike, max_pixels: int | None = None, **kwargs: Any
 ) -> InputContainer:
     """Open a local file; raises av.FFmpegError or NotAVideoError.
 
@@ -74,7 +76,7 @@ def header_size(path: str | os.PathLike) -> tuple[int, int]:
         return max(sizes, key=lambda size: size[0] * size[1], default=(0, 0))
 
 
-def _open(path: str | os.PathLike, options: dict[str, str], **kwargs) -> InputContainer:
+def _open(path: str | os.PathLike, options: dict[str, str], **kwargs: Any) -> InputContainer:
     _quieten()
     name = os.path.abspath(os.fspath(path))
     try:
@@ -106,6 +108,11 @@ def main_video(container: InputContainer) -> VideoStream | None:
     return max(streams, key=lambda s: (s.width or 0) * (s.height or 0), default=None)
 
 
+def container_of(stream: VideoStream) -> InputContainer:
+    """The container that a stream is read from."""
+    return cast(InputContainer, stream.container)
+
+
 def _decodes(stream: VideoStream) -> bool:
     """Whether FFmpeg has a decoder for it; PyAV's stream has no size or codec where it has none."""
     return stream.codec_context is not None
@@ -122,7 +129,7 @@ def orientation(frame: VideoFrame) -> Orientation:
     Python looks for cycles, a hundred of them and more.
     """
     try:
-        found = SideDataContainer(frame)
+        found = SideDataContainer(frame)  # type: ignore[call-arg]  # the stub has no __init__
     except ValueError:  # a kind of side data that PyAV does not know: it tells the angle alone
         return Orientation(round(-frame.rotation / 90) % 4)
     for data in found:
@@ -152,12 +159,13 @@ def declared_end(
     of the stream's duration, where the container's agrees; the number of frames in the header; the
     container's duration, if it holds nothing else. `packets` is how many were there to read.
     """
-    origin = seconds(stream.start_time, stream.time_base) or Fraction(0)
+    time_base = stream.time_base or Fraction(0)
+    origin = seconds(stream.start_time, time_base) or Fraction(0)
     size = container.size
     beyond = [e.timestamp for e in stream.index_entries if e.pos + e.size > size > 0]
     if beyond and "mov" in container.format.name:
         first = next(iter(stream.index_entries)).timestamp
-        end = origin + (max(beyond) - first) * stream.time_base + frame_s
+        end = origin + (max(beyond) - first) * time_base + frame_s
         source = f"the index, which lists {len(beyond)} frames behind the end of the file"
         return DeclaredEnd(end, source, len(beyond), needs_error=False)
     total = None if container.duration is None else Fraction(container.duration, av.time_base)

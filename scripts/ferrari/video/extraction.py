@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 import gc
 from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future
+from collections.abc import Generator
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -164,8 +164,8 @@ class _Pass:
         for number, span in enumerate(spans):
             self.spool.add(self._lost_row(number, span))
         stats = self.stats
-        frames = stats.frames if seen is None else seen
-        return Extraction(self.kept, self.decoder.name, frames, stats.errors, stats.first_error)
+        count = stats.frames if seen is None else seen
+        return Extraction(self.kept, self.decoder.name, count, stats.errors, stats.first_error)
 
     def _spans(self, plan: DecodePlan) -> list[LostSpan]:
         if self.stats.end:
@@ -180,7 +180,7 @@ class _Pass:
         packets = PacketTimes(stats.packet_pts, stats.time_base)
         return self.losses.finish(packets, stats.fault_at_end, stats.declared_end)
 
-    def _watched(self, path: str, plan: DecodePlan) -> Iterator[Frame]:
+    def _watched(self, path: str, plan: DecodePlan) -> Generator[Frame]:
         """The decoder's frames; leaves the pass if they show that the plan does not fit."""
         progress, told = Progress(f"{self.video}: frames read"), 0
         with contextlib.closing(self.decoder.open(path, plan, self.stats)) as frames:
@@ -204,7 +204,7 @@ class _Pass:
             frames = self.stats.frames
             raise DecoderUnavailableError(f"it stopped at frame {frames}: {fault}")
 
-    def _consider(self, frame: Frame, time_s: Fraction, clean: bool, encoders) -> None:
+    def _consider(self, frame: Frame, time_s: Fraction, clean: bool, encoders: Executor) -> None:
         """Give one sample its row: quarantined, dropped as a duplicate, or on its way to kept."""
         row, future = self._row(frame, time_s), None
         if not clean:
@@ -222,7 +222,11 @@ class _Pass:
                 self.last_kept = compared
                 future = encoders.submit(
                     write_frame,
-                    *(row["item"], frame, luma, self.folder, self.settings["webp_quality"]),
+                    str(row["item"]),
+                    frame,
+                    luma,
+                    self.folder,
+                    self.settings["webp_quality"],
                 )
                 self.encoding += 1
         self.pending.append((row, future))

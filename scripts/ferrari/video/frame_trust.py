@@ -15,9 +15,12 @@ from typing import Protocol, TypeVar
 class Marked(Protocol):
     """What the rule needs of a frame, in the order shown."""
 
-    is_key: bool
-    depends_on_next: bool
-    damaged: bool
+    @property
+    def is_key(self) -> bool: ...
+    @property
+    def depends_on_next(self) -> bool: ...
+    @property
+    def damaged(self) -> bool: ...
 
 
 F = TypeVar("F", bound=Marked)

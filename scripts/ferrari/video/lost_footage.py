@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
+from typing import TypeVar, overload
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from ferrari.video.timestamps import GAP_S
 
 #: A clip that says that more than this is missing at its end is not believed.
 MOST_MISSING_S = Fraction(24 * 3600)
+Last = TypeVar("Last", Fraction, None)
 _BY_TIMES = "by the times of its frames and packets"
 
 
@@ -28,7 +30,11 @@ class PacketTimes(Sequence[Fraction]):
     def __len__(self) -> int:
         return len(self._pts)
 
-    def __getitem__(self, place):
+    @overload
+    def __getitem__(self, place: int) -> Fraction: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Fraction]: ...
+    def __getitem__(self, place: int | slice) -> Fraction | list[Fraction]:
         if isinstance(place, slice):
             return [pts * self._base for pts in self._pts[place]]
         return self._pts[place] * self._base
@@ -143,6 +149,8 @@ class Losses:
     def _without_frames(self, stretch: _Stretch, packets: Sequence[Fraction]) -> LostSpan | None:
         """A stretch out of which not even damaged frames came; None if it takes no time."""
         end = stretch.before
+        if end is None:
+            return None
         start = _first_packet(packets, stretch.after, end)
         lost = _footage(packets, start, end)
         return LostSpan(start, end, lost, stretch.fault, _BY_TIMES) if lost else None
@@ -151,12 +159,13 @@ class Losses:
         self, packets: Sequence[Fraction], fault: str, declared: DeclaredEnd | None
     ) -> LostSpan | None:
         """What is lost between the last clean frame and the end of the clip."""
-        if self._open:
-            span = self._measure(self._open, packets)
+        span = self._measure(self._open, packets) if self._open else None
+        if span:
             start, end, lost = span.start_s, span.end_s, span.lost_s
             fault = span.fault or fault or "the frames before it"
         else:
-            start = end = _first_packet(packets, self._clean_s, None) or self._clean_end_s
+            first = _first_packet(packets, self._clean_s, None)
+            start = end = first or self._clean_end_s
             lost = Fraction(0)
         evidence = _BY_TIMES
         if fault:
@@ -189,8 +198,8 @@ class Losses:
 
 
 def _first_packet(
-    packets: Sequence[Fraction], after: Fraction | None, last: Fraction | None
-) -> Fraction | None:
+    packets: Sequence[Fraction], after: Fraction | None, last: Last
+) -> Fraction | Last:
     """Time of the first packet behind `after`, at most `last`; without one, `last` itself."""
     place = 0 if after is None else bisect_right(packets, after)
     if place < len(packets) and (last is None or packets[place] <= last):

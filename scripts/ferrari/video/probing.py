@@ -9,8 +9,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any
 
 import av
+from av import VideoStream
+from av.container import InputContainer
 from av.error import FFmpegError
 
 from ferrari.video import timestamps
@@ -76,11 +79,11 @@ def too_large(width: int, height: int, max_megapixels: float | None) -> Look:
     return Look(TOO_LARGE, why, {"width": width, "height": height})
 
 
-def _look_inside(container, path) -> Look:
-    facts: dict[str, object] = {"container": container.format.name}
+def _look_inside(container: InputContainer, path: str | os.PathLike) -> Look:
+    facts: dict[str, Any] = {"container": container.format.name}
     stream = main_video(container)
     if stream is None:
-        kinds = sorted({s.type for s in container.streams}) or ["nothing"]
+        kinds = sorted({str(s.type) for s in container.streams}) or ["nothing"]
         return Look("NO_VIDEO_STREAM", f"holds {', '.join(kinds)}", facts)
     seen = _walk(container, stream)
     facts |= _stream_facts(container, stream, seen)
@@ -107,7 +110,7 @@ class _Seen:
     frame: av.VideoFrame | None = None
 
 
-def _walk(container, stream) -> _Seen:
+def _walk(container: InputContainer, stream: VideoStream) -> _Seen:
     """Demux every packet, decode until a clean frame comes out (or _TRIES packets)."""
     seen = _Seen()
     spoilt = None
@@ -116,8 +119,9 @@ def _walk(container, stream) -> _Seen:
             if packet.size:
                 seen.packets += 1
                 seen.size += packet.size
-                if packet.pts is not None:
-                    seen.times.append(seconds(packet.pts, packet.time_base))
+                time_s = seconds(packet.pts, packet.time_base)
+                if time_s is not None:
+                    seen.times.append(time_s)
                 if packet.duration:
                     seen.last_duration = packet.duration * packet.time_base
             if seen.frame is None and seen.packets <= _TRIES:
@@ -133,7 +137,7 @@ def _walk(container, stream) -> _Seen:
     return seen
 
 
-def _decode(packet, seen: _Seen) -> list:
+def _decode(packet: av.Packet[VideoStream], seen: _Seen) -> list[av.VideoFrame]:
     try:
         return packet.decode()
     except FFmpegError as error:
@@ -141,7 +145,7 @@ def _decode(packet, seen: _Seen) -> list:
         return []
 
 
-def _stream_facts(container, stream, seen: _Seen) -> dict[str, object]:
+def _stream_facts(container: InputContainer, stream: VideoStream, seen: _Seen) -> dict[str, object]:
     span = timestamps.measure(seen.times, seen.last_duration)
     footage = span.footage_s
     if len(seen.times) < seen.packets and len(set(seen.times)) <= 1 and stream.average_rate:
@@ -160,7 +164,7 @@ def _stream_facts(container, stream, seen: _Seen) -> dict[str, object]:
     }
 
 
-def _frame_facts(frame, stream) -> dict[str, object]:
+def _frame_facts(frame: av.VideoFrame, stream: VideoStream) -> dict[str, object]:
     sar = sane_aspect(stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio)
     turn = orientation(frame)
     width, height = shown_size(frame.width, frame.height, sar, turn)
@@ -175,7 +179,7 @@ def _frame_facts(frame, stream) -> dict[str, object]:
     }
 
 
-def _looks_encrypted(path) -> bool:
+def _looks_encrypted(path: str | os.PathLike) -> bool:
     """True if the first or last MiB carries the marks of common encryption (ISO/IEC 23001-7)."""
     with open(path, "rb") as stream:
         head = stream.read(1 << 20)
@@ -184,7 +188,7 @@ def _looks_encrypted(path) -> bool:
     return b"ftyp" in head[:64] and any(mark in ends for mark in _ENCRYPTED_MARKS[:3])
 
 
-def _guess(path) -> str:
+def _guess(path: str | os.PathLike) -> str:
     """A word on what a file that does not open looks like, to save its owner the search."""
     with open(path, "rb") as stream:
         head = stream.read(512)

@@ -12,15 +12,16 @@ import stat
 from dataclasses import dataclass
 
 from ferrari.common.atomic_files import sha256_bytes, sha256_file
+from ferrari.common.errors import FerrariError
 
 _CHANGED = "changed while it was looked at (is it still being copied?)"
 
 
-class NoFileError(ValueError):
+class NoFileError(FerrariError, ValueError):
     """The path cannot be read as a regular file; the message says why."""
 
 
-class RawFileChangedError(RuntimeError):
+class RawFileChangedError(FerrariError, RuntimeError):
     """A raw file went away or changed while the pipeline ran."""
 
 

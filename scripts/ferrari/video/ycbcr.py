@@ -34,7 +34,7 @@ def i420(luma: np.ndarray, cb: np.ndarray, cr: np.ndarray, bt709: bool = False) 
     more = _levels(cv2.resize(more, (width, height), interpolation=cv2.INTER_LINEAR))
     cv2.addWeighted(luma, 1, more, 1, -128, dst=stacked[:height])
     for place, plane in zip(rest, chroma, strict=True):
-        _levels(cv2.max(plane, -128 * _UNIT), place)
+        _levels(np.maximum(plane, -128 * _UNIT), place)
     return stacked
 
 

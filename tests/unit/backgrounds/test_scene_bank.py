@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from ferrari.backgrounds import scene_bank as env
+from ferrari.common.settings import SettingsError
 from ferrari.images.image_files import ImageReadError
 from ferrari.ledger import tables
 
@@ -168,7 +169,7 @@ def test_pictures_names_every_file_and_says_what_to_do_without_a_folder(tmp_path
     for name in ("Wall 1.jpg", "sub/Wall 1.jpg", ".hidden"):
         (tmp_path / name).write_bytes(b"x")
     assert sorted(env.pictures(tmp_path).values()) == ["Wall 1.jpg", "sub/Wall 1.jpg"]
-    with pytest.raises(FileNotFoundError, match="environment_folder"):
+    with pytest.raises(SettingsError, match="environment_folder"):
         env.pictures(tmp_path / "absent")
 
 

@@ -1,6 +1,7 @@
 """Errors of the machine say what, where and what to do next, as the last lines of a job's log."""
 
 import errno
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ferrari.common import atomic_files
+from ferrari.common.places import SCRIPTS
 from ferrari.jobs import error_advice
 from ferrari.ledger import tables
 from ferrari.networks import weight_files
@@ -51,6 +53,17 @@ def test_errors_that_say_it_themselves_are_pointed_at_and_the_rest_are_defects()
     for defect in (KeyError("x"), ChildError("ZeroDivisionError"), OSError("no number")):
         assert "a defect of the pipeline" in said(defect)
     assert error_advice.of_error(KeyboardInterrupt()) is None
+
+
+@pytest.mark.parametrize(
+    ("script", "name"),
+    [("fetch_weights", "FetchError"), ("require_verified", "VerificationError")],
+)
+def test_a_script_s_own_error_is_no_defect_though_its_module_is_main(script, name):
+    """Snakemake runs a `script:` as a program of its own."""
+    error = runpy.run_path(str(SCRIPTS / f"{script}.py"), run_name="a program")[name]("mend it")
+    assert type(error).__module__ == "a program"
+    assert "see the message above" in said(error)
 
 
 def test_what_an_error_came_from_counts():

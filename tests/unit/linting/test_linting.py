@@ -196,6 +196,26 @@ def test_diffusion_pipe(tmp_path):
     assert checks(tmp_path) == {"diffusion-pipe/mask-missing", "diffusion-pipe/no-folder"}
 
 
+def test_folders_that_lie_elsewhere_are_linted_too(tmp_path):
+    """Trainers' files mostly name their folders in full, wherever these lie."""
+    data, asked = tmp_path / "data", tmp_path / "asked"
+    image(data / "images/a.png")
+    write(data / "images/b.txt", "one\ntwo")
+    images, masks = json.dumps(str(data / "images")), json.dumps(str(data / "masks"))
+    subset = f"image_dir = {images}\nconditioning_data_dir = {masks}\n"
+    write(asked / "kohya.toml", f"[[datasets]]\n[[datasets.subsets]]\n{subset}")
+    write(asked / "musubi.toml", f"[[datasets]]\nimage_directory = {images}\n")
+    write(asked / "pipe.toml", f"[[directory]]\npath = {images}\nmask_path = {masks}\n")
+    job = f"config:\n process:\n - datasets:\n   - folder_path: {images}\n"
+    write(asked / "train.yaml", job)
+    backend = {"id": "images", "instance_data_dir": str(data / "images")}
+    write(asked / "multidatabackend.json", json.dumps([backend]))
+    trainers = ("kohya", "musubi", "diffusion-pipe", "ai-toolkit", "simpletuner")
+    found = lint(asked, trainers)[1]
+    outside = {f.check.split("/")[0] for f in found if f.path.startswith("../data/images/")}
+    assert outside == set(trainers)
+
+
 def test_simpletuner(tmp_path):
     cache = {"id": "text", "dataset_type": "text_embeds", "default": True}
     images = {"id": "images", "instance_data_dir": "images", "repeats": 0}

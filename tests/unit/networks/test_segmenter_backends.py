@@ -222,7 +222,7 @@ def test_soft_masks_land_on_the_pixels_that_the_letterbox_took_them_from(image_h
 
 def test_a_class_that_the_network_does_not_know_is_named(monkeypatch, engine):
     monkeypatch.setattr(yolo_segmenter, "load_yolo", lambda *_: StandIn())
-    with pytest.raises(ValueError, match=r"no class 'cat'.*person, dog"):
+    with pytest.raises(weight_files.ModelError, match=r"no class 'cat'.*person, dog"):
         segmenters.load("yolo-seg", engine, "cpu", class_name="cat")
 
 
@@ -273,13 +273,13 @@ def test_ram_says_whether_the_subjects_class_is_there(tagger):
 
 
 def test_ram_refuses_tags_and_lists_that_do_not_belong_to_it(tagger):
-    with pytest.raises(ValueError, match="no tag 'woman'"):
+    with pytest.raises(weight_files.ModelError, match="no tag 'woman'"):
         tagger(wanted=("woman",))
     tagger.tags.write_text("dog\nman\ncat\nbird\n")
-    with pytest.raises(ValueError, match="3 tags, but its tag list has 4"):
+    with pytest.raises(weight_files.ModelError, match="3 tags, but its tag list has 4"):
         tagger().presence([solid(1, 2, 3)])
     tagger.tags.unlink()
-    with pytest.raises(ValueError, match="tag list is not at"):
+    with pytest.raises(weight_files.ModelError, match="tag list is not at"):
         tagger()
 
 

@@ -18,6 +18,7 @@ from ferrari.networks.backends.yolo_postprocessing import (
     rows_of_class,
     suppress,
 )
+from ferrari.networks.weight_files import ModelError
 from tests.generator.render import render_frame
 from tests.generator.spec import ClipSpec, FigureSpec
 from tests.settings import section
@@ -186,8 +187,10 @@ def test_an_onnx_file_says_what_it_is(tmp_path):
     assert openvino_yolo.runs(path)
     net = openvino_yolo.OpenVinoYolo(path, "dog", 640, 1)
     assert net.device == "cpu openvino f32"
-    with pytest.raises(ValueError, match=r"no class 'cat'.*person, dog"):
+    with pytest.raises(ModelError, match=r"no class 'cat'.*person, dog"):
         openvino_yolo.OpenVinoYolo(path, "cat", 640, 1)
+    with pytest.raises(ModelError, match="boxes and no masks"):
+        yolo_segmenter.OpenVinoSegmenter(path)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A model may do to its process what it likes: the image pays, the others and the job do not."""
 
+import importlib
 import json
 import os
 import signal
@@ -167,6 +168,7 @@ def test_a_process_killed_again_and_again_is_the_machines_defect():
     [
         weight_files.ModelError("weights are missing"),
         devices.DeviceMemoryError("CUDA out of memory"),
+        importlib.import_module("fetch_weights").FetchError("a stage's own"),
         OSError(28, "No space left on device"),
         KeyError("mine"),
     ],

@@ -122,6 +122,14 @@ def test_rows_are_taken_over_with_their_files_and_open_ones_are_not(made, scratc
     assert made.taken(scratch, pad=0.2) == set()
 
 
+def test_a_digest_over_single_items_runs_the_job_and_opens_none_of_the_others(made, scratch):
+    job = made.job()
+    job.params["overrides"] = "0123456789abcdef"
+    stamp = reuse.stamp_of(job)
+    assert not reuse.holds(stamp, job)
+    assert set(Earlier.of(stamp, job).take_all(made.digests, scratch)) == {"a", "b", "c"}
+
+
 def test_a_file_that_is_not_as_its_row_says_is_made_again(made, scratch):
     (made.folder / "a.png").write_bytes(b"picture A")
     (made.folder / "b.png").unlink()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -14,9 +15,23 @@ from ferrari.networks.input_tensors import planes, scale_table
 _NARROWEST = 4
 
 
+class Net(Protocol):
+    """One output of a loaded network: what the runtimes have in common."""
+
+    device: str
+
+    def run(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The output of each input (1xCxHxW float32), in their order, float32."""
+        ...
+
+    def stream(self, inputs: Iterable[np.ndarray]) -> Iterable[np.ndarray]:
+        """As `run`, of inputs that come one by one."""
+        ...
+
+
 def open_net(
     path: str | os.PathLike, output: int, device: str, threads: int = 0, any_size: bool = False
-):
+) -> Net:
     """The network's `output` on `device`: OpenVINO on the CPU, ONNX Runtime on CUDA.
 
     `any_size` (CPU alone): it shall take inputs of other sizes than it was exported for.
@@ -58,8 +73,9 @@ def network_size(spec: Mapping, height: int, width: int, aspect: bool = False) -
 
 def prepare(image_rgb: np.ndarray, spec: Mapping, aspect: bool = False) -> np.ndarray:
     """1x3xHxW float32 input from an HxWx3 uint8 RGB image, as an entry's `input` says."""
-    high, wide = network_size(spec, *image_rgb.shape[:2], aspect)
-    shrinks = high * wide < image_rgb.shape[0] * image_rgb.shape[1]
+    height, width = image_rgb.shape[:2]
+    high, wide = network_size(spec, height, width, aspect)
+    shrinks = high * wide < height * width
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     resized = cv2.resize(image_rgb, (wide, high), interpolation=how)
     return planes(resized, scale_table(spec["mean"], spec["std"]))

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from ferrari.common.errors import FerrariError
 
 MAX_NEW_TOKENS = 40
 PROMPT = (
@@ -18,7 +21,7 @@ PROMPT = (
 )
 
 
-class CaptionerError(RuntimeError):
+class CaptionerError(FerrariError, RuntimeError):
     """The captioner cannot be loaded; the message says what is missing and what to do."""
 
 
@@ -46,7 +49,7 @@ class ImageToText:
         tokens = tokens[:, prompt_length:] if prompted else tokens
         return self._tokenizer.decode(tokens[0], skip_special_tokens=True).strip()
 
-    def _inputs(self, image_rgb: np.ndarray):
+    def _inputs(self, image_rgb: np.ndarray) -> Any:
         from PIL import Image
 
         image = Image.fromarray(image_rgb)
@@ -58,7 +61,7 @@ class ImageToText:
         )
         return self._processor(images=image, text=text, return_tensors="pt")
 
-    def _load_processor(self):
+    def _load_processor(self) -> tuple[Any, Any]:
         from transformers import AutoImageProcessor, AutoProcessor, AutoTokenizer
 
         local = {"local_files_only": True, "trust_remote_code": False}
@@ -69,7 +72,7 @@ class ImageToText:
             images = AutoImageProcessor.from_pretrained(self._folder, **local)
             return images, AutoTokenizer.from_pretrained(self._folder, **local)
 
-    def _load_model(self):
+    def _load_model(self) -> Any:
         from transformers import AutoModelForImageTextToText
 
         with _explained(self._folder):
@@ -87,7 +90,7 @@ class _explained:
     def __enter__(self) -> None:
         return None
 
-    def __exit__(self, kind, error, traceback) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, (OSError, ValueError, KeyError, ImportError)):
             raise CaptionerError(
                 f"caption.model {self._folder} did not load as an image-to-text model: {error}\n"

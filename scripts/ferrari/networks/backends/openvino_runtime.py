@@ -6,12 +6,18 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ferrari.networks.weight_files import ModelError
 
-def read_graph(path: str | os.PathLike):
-    """The `openvino.Model` in an ONNX file, an `.xml`, or the folder that holds one `.xml`."""
+if TYPE_CHECKING:
+    from openvino import Model
+
+
+def read_graph(path: str | os.PathLike) -> Model:
+    """What is in an ONNX file, an `.xml`, or the folder that holds one `.xml`."""
     import openvino as ov
 
     return ov.Core().read_model(_graph_file(Path(path)))
@@ -22,7 +28,7 @@ def _graph_file(path: Path) -> Path:
         return path
     graphs = sorted(path.glob("*.xml"))
     if len(graphs) != 1:
-        raise ValueError(f"{path} holds {len(graphs)} .xml files, expected one OpenVINO model")
+        raise ModelError(f"{path} holds {len(graphs)} .xml files, expected one OpenVINO model")
     return graphs[0]
 
 
@@ -33,7 +39,7 @@ class Compiled:
     CPU has it: twice as fast, alpha differs by less than 0.01).
     """
 
-    def __init__(self, model, threads: int = 0, exact: bool = False) -> None:
+    def __init__(self, model: Model, threads: int = 0, exact: bool = False) -> None:
         """`threads` 0: as many as there are cores; `exact`: full precision on any CPU."""
         import openvino as ov
 
@@ -109,7 +115,7 @@ class OpenVinoNet:
             yield outputs[0].astype(np.float32)  # a copy
 
 
-def free_size(model) -> None:
+def free_size(model: Model) -> None:
     """Make a convolutional graph that was exported for one input size take any (in place).
 
     Such an export has the sizes to which it enlarges its feature maps as constants; here they

@@ -11,9 +11,11 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ferrari.common.errors import FerrariError
 from ferrari.images.boxes import Detection
 from ferrari.networks.backends.openvino_runtime import Compiled, read_graph
 from ferrari.networks.backends.yolo_postprocessing import (
@@ -26,8 +28,11 @@ from ferrari.networks.backends.yolo_postprocessing import (
 )
 from ferrari.networks.input_tensors import planes, scale_table
 
+if TYPE_CHECKING:
+    from openvino import Model
 
-class UnknownExportError(ValueError):
+
+class UnknownExportError(FerrariError, ValueError):
     """An export that is none of ultralytics', or that is made for something else."""
 
 
@@ -41,23 +46,25 @@ def runs(path: str | os.PathLike) -> bool:
 
 
 class OpenVinoYolo:
-    """Instances of one class from a detection or segmentation export. Attribute: `device`."""
+    """Instances of one class from a detection or segmentation export.
+
+    Attributes: `device`; `has_masks`, True for a segmentation network.
+    """
 
     def __init__(
         self, path: str | os.PathLike, class_name: str, image_size: int, threads: int = 0
     ) -> None:
         """`image_size` is for networks that take any. Raises UnknownExportError for what this
-        cannot run, and ValueError for a class that the network does not know.
+        cannot run, and ModelError for a class that the network does not know.
         """
         model = read_graph(path)
         about = _metadata(path, model)
         _require_known(path, model, about)
         self._class = class_index(about["names"], class_name, path)
         self._stride = int(about.get("stride", 32))
-        self._size = _fixed_size(model)
-        self._any_size = self._size is None
-        if self._any_size:
-            self._size = (math.ceil(image_size / self._stride) * self._stride,) * 2
+        fixed, side = _fixed_size(model), math.ceil(image_size / self._stride) * self._stride
+        self._any_size = fixed is None
+        self._size = fixed or (side, side)
         self._chosen_in_graph = bool(about.get("end2end"))
         self._mask_weights = 0
         if len(model.outputs) == 2:
@@ -65,6 +72,7 @@ class OpenVinoYolo:
         self._table = None if _is_quantized(model) else scale_table([0.0] * 3, [255.0] * 3)
         # ONNX files run in the precision that they have in ONNX Runtime, which ultralytics uses.
         exact = Path(path).suffix == ".onnx"
+        self.has_masks = self._mask_weights > 0
         self._net = Compiled(
             model if self._table is not None else _fed_bytes(model), threads, exact
         )
@@ -142,7 +150,7 @@ class OpenVinoDetector:
         ]
 
 
-def _metadata(path: str | os.PathLike, model) -> dict:
+def _metadata(path: str | os.PathLike, model: Model) -> dict:
     """What ultralytics wrote into an export: beside an OpenVINO graph, within an ONNX file."""
     file = Path(path) / "metadata.yaml"
     if file.is_file():
@@ -162,7 +170,7 @@ def _metadata(path: str | os.PathLike, model) -> dict:
     return about
 
 
-def _require_known(path: str | os.PathLike, model, about: Mapping) -> None:
+def _require_known(path: str | os.PathLike, model: Model, about: Mapping) -> None:
     task, count = about.get("task", "detect"), len(model.outputs)
     if _OUTPUTS.get(task) != count or (about.get("args") or {}).get("nms"):
         raise UnknownExportError(
@@ -173,7 +181,7 @@ def _require_known(path: str | os.PathLike, model, about: Mapping) -> None:
         raise UnknownExportError(f"{path} takes {batch.get_length()} pictures at once")
 
 
-def _fixed_size(model) -> tuple[int, int] | None:
+def _fixed_size(model: Model) -> tuple[int, int] | None:
     """(height, width) of the input, None for a graph that takes any."""
     shape = model.input(0).get_partial_shape()
     if shape[2].is_dynamic or shape[3].is_dynamic:
@@ -181,13 +189,13 @@ def _fixed_size(model) -> tuple[int, int] | None:
     return shape[2].get_length(), shape[3].get_length()
 
 
-def _is_quantized(model) -> bool:
+def _is_quantized(model: Model) -> bool:
     """True if all that reads the input first makes steps of it, as int8 exports do."""
     reads = model.input(0).get_target_inputs()
     return all(port.get_node().get_type_name() == "FakeQuantize" for port in reads)
 
 
-def _fed_bytes(model):
+def _fed_bytes(model: Model) -> Model:
     """The graph, fed 1xHxWx3 uint8 RGB: scaling to 0..1 and the planes' order become part of it.
 
     For int8 graphs, where it changes no bit; others may do their scaling in bfloat16.

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ferrari.networks.backends.alpha_net import activate, open_net, prepare
+from ferrari.networks.weight_files import ModelError
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class RamTagger:
 
     def _judge(self, values: np.ndarray) -> Presence:
         if len(values) != self._count:
-            raise ValueError(
+            raise ModelError(
                 f"{self._path} scores {len(values)} tags, but its tag list has {self._count}: the "
                 "two do not belong together"
             )
@@ -59,14 +60,14 @@ class RamTagger:
 
 
 def read_tags(path: Path) -> list[str]:
-    """The tag list, one tag a line; ValueError says where it must lie."""
+    """The tag list, one tag a line; ModelError says where it must lie."""
     if not path.is_file():
-        raise ValueError(f"RAM's tag list is not at {path}; put it there, one tag a line")
+        raise ModelError(f"RAM's tag list is not at {path}; put it there, one tag a line")
     return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
 def tag_index(names: Sequence[str], wanted: str) -> int:
-    """Position of a tag; ValueError for one that the list does not have."""
+    """Position of a tag; ModelError for one that the list does not have."""
     if wanted not in names:
-        raise ValueError(f"mask.ram_tags: RAM's list has no tag {wanted!r}")
+        raise ModelError(f"mask.ram_tags: RAM's list has no tag {wanted!r}")
     return names.index(wanted)

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import cv2
 import numpy as np
@@ -79,7 +80,9 @@ def _tried(index: int) -> str:
     return ""
 
 
-def load_yolo(path: str | os.PathLike, task: str | None = None, cache: str | os.PathLike = "cache"):
+def load_yolo(
+    path: str | os.PathLike, task: str | None = None, cache: str | os.PathLike = "cache"
+) -> Any:
     """`ultralytics.YOLO` of any weights it reads; `weight_files` must have checked `path` first.
 
     `task` ('detect', 'segment') is needed for exported weights that do not say it themselves.
@@ -167,7 +170,7 @@ class YoloDetector:
     def detect(self, frames_rgb: Sequence[np.ndarray]) -> list[list[Detection]]:
         """Detections of each HxWx3 uint8 RGB frame; exported networks take their own batch."""
         step = self._at_once or len(frames_rgb)
-        found = []
+        found: list[list[Detection]] = []
         for start in range(0, len(frames_rgb), step):
             batch = [to_bgr(frame) for frame in frames_rgb[start : start + step]]
             with gpu_memory_errors():
@@ -175,10 +178,10 @@ class YoloDetector:
             found.extend(self._detections(result.boxes) for result in results)
         return found
 
-    def _detections(self, boxes) -> list[Detection]:
-        corners = boxes.xyxy.float().cpu().numpy()
-        confidences = boxes.conf.float().cpu().numpy()
+    def _detections(self, boxes: Any) -> list[Detection]:
+        corners = boxes.xyxy.float().cpu().tolist()
+        confidences = boxes.conf.float().cpu().tolist()
         return [
-            Detection(tuple(float(v) for v in box), float(confidence), self._class_name)
+            Detection(tuple(box), confidence, self._class_name)
             for box, confidence in zip(corners, confidences, strict=True)
         ]

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ferrari.networks.weight_files import ModelError
+
 _GREY = (114, 114, 114)
 MOST = 300  # detections a picture, as ultralytics' max_det
 
@@ -36,13 +38,12 @@ class Letterbox:
         each side to a multiple of it, which suits networks that take any size.
         """
         gain = min(size[0] / image_hw[0], size[1] / image_hw[1])
-        inner = tuple(max(round(side * gain), 1) for side in image_hw)
-        grey = [whole - part for whole, part in zip(size, inner, strict=True)]
+        high, wide = (max(round(side * gain), 1) for side in image_hw)
+        below, beside = size[0] - high, size[1] - wide
         if stride:
-            grey = [side % stride for side in grey]
-        net = tuple(part + side for part, side in zip(inner, grey, strict=True))
-        top, left = (round(side / 2 - 0.1) for side in grey)
-        return cls(tuple(image_hw), net, inner, top, left)
+            below, beside = below % stride, beside % stride
+        top, left = (round(side / 2 - 0.1) for side in (below, beside))
+        return cls(image_hw, (high + below, wide + beside), (high, wide), top, left)
 
     def fill(self, image_rgb: np.ndarray) -> np.ndarray:
         """HxWx3 uint8: the whole input."""
@@ -81,7 +82,9 @@ class Instances:
     protos: np.ndarray | None = None
 
     def mask_logits(self, index: int) -> np.ndarray:
-        """HxW float32 logits of one instance's mask."""
+        """HxW float32 logits of one instance's mask, of a segmentation network."""
+        if self.protos is None:
+            raise ValueError("a network that gives no masks was asked for one")
         shape = self.protos.shape
         return (self.weights[index] @ self.protos.reshape(shape[0], -1)).reshape(shape[1:])
 
@@ -143,9 +146,9 @@ def best_box(boxes_xyxy: np.ndarray, wanted_xyxy: Sequence[float]) -> int:
 
 
 def class_index(names: Mapping[int, str], wanted: str, path: str | os.PathLike) -> int:
-    """The network's number for a class name; ValueError lists the names there are."""
+    """The network's number for a class name; ModelError lists the names there are."""
     for index, name in names.items():
         if name == wanted:
             return index
     known = ", ".join(list(names.values())[:20])
-    raise ValueError(f"{path} knows no class {wanted!r}; it knows {known}; set detect.class to one")
+    raise ModelError(f"{path} knows no class {wanted!r}; it knows {known}; set detect.class to one")

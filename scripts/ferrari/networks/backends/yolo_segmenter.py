@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,6 +23,7 @@ from ferrari.networks.backends.ultralytics_runtime import (
     to_bgr,
 )
 from ferrari.networks.backends.yolo_postprocessing import best_box, class_index
+from ferrari.networks.weight_files import ModelError
 
 #: Low: stage 2 has said that the subject is here.
 _CONFIDENCE = 0.05
@@ -41,6 +43,11 @@ class OpenVinoSegmenter:
         threads: int = 0,
     ) -> None:
         self._yolo = OpenVinoYolo(path, class_name, image_size, threads)
+        if not self._yolo.has_masks:
+            raise ModelError(
+                f"{path} gives boxes and no masks; give mask.weights a segmentation network, such "
+                "as yolo11n-seg, or choose another mask.segmenter"
+            )
         self.device = self._yolo.device
 
     def alpha(
@@ -93,7 +100,7 @@ class YoloSegmenter:
                 classes=[self._class],
                 **self._options,
             )
-        found = result.boxes.xyxy.float().cpu().numpy() if len(result.boxes) else []
+        found = result.boxes.xyxy.float().cpu().numpy()
         return _alpha(found, result.mask_logits, result.net_hw, box_xyxy, crop_rgb.shape[:2])
 
 
@@ -121,8 +128,10 @@ def _predictor() -> type:
     from ultralytics.models.yolo.segment import SegmentationPredictor
     from ultralytics.utils import ops
 
-    class LogitsPredictor(SegmentationPredictor):
-        def construct_result(self, pred, img, orig_img, img_path, proto):
+    class LogitsPredictor(SegmentationPredictor):  # type: ignore[misc]  # not followed: see pyproject
+        def construct_result(
+            self, pred: Any, img: Any, orig_img: np.ndarray, img_path: str, proto: Any
+        ) -> Any:
             net_hw = tuple(img.shape[2:])
             pred[:, :4] = ops.scale_boxes(net_hw, pred[:, :4], orig_img.shape)
             result = Results(orig_img, path=img_path, names=self.model.names, boxes=pred[:, :6])

@@ -12,10 +12,11 @@ from fractions import Fraction
 
 import numpy as np
 
+from ferrari.common.errors import FerrariError
 from ferrari.video.lost_footage import DeclaredEnd
 
 
-class DecoderUnavailableError(RuntimeError):
+class DecoderUnavailableError(FerrariError, RuntimeError):
     """A decoder cannot take this clip on this machine; the message says why."""
 
 
@@ -35,7 +36,7 @@ class DecodePlan:
     most: int | None = None
 
 
-class PlanChangedError(Exception):
+class PlanChangedError(FerrariError):
     """The pass found something that its plan does not handle; start again with `plan`."""
 
     def __init__(self, plan: DecodePlan) -> None:

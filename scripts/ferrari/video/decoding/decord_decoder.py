@@ -6,16 +6,18 @@ seen to are left to the other decoders.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from fractions import Fraction
 from functools import cache, partial
+from typing import Any
 
 import cv2
 import numpy as np
+from av import VideoFrame
 
 from ferrari.processes.devices import asked_apart
 from ferrari.video import hdr
-from ferrari.video.containers import main_video, open_container, orientation
+from ferrari.video.containers import open_container, orientation
 from ferrari.video.decoding.base import (
     DecodePlan,
     Decoder,
@@ -23,7 +25,8 @@ from ferrari.video.decoding.base import (
     DecodeStats,
     Frame,
 )
-from ferrari.video.orientation import make_upright, sane_aspect
+from ferrari.video.decoding.pyav_full_reader import aspect_of, require_video
+from ferrari.video.orientation import Orientation, make_upright
 
 _MILLION = 1_000_000
 
@@ -57,7 +60,7 @@ def cpu() -> Decoder:
     return Decoder("decord-cpu", f"decord {decord.__version__}", partial(_frames, device="cpu"))
 
 
-def _frames(path: str, plan: DecodePlan, stats: DecodeStats, device: str) -> Iterator[Frame]:
+def _frames(path: str, plan: DecodePlan, stats: DecodeStats, device: str) -> Generator[Frame]:
     import decord
 
     first, stream_sar, turn = _first_frame(path, plan.max_pixels)
@@ -96,19 +99,18 @@ def _frames(path: str, plan: DecodePlan, stats: DecodeStats, device: str) -> Ite
         )
 
 
-def _first_frame(path: str, max_pixels: int | None):
+def _first_frame(path: str, max_pixels: int | None) -> tuple[VideoFrame, Fraction, Orientation]:
     """PyAV's view of the first frame: what Decord does not tell."""
     with open_container(path, max_pixels) as container:
-        stream = main_video(container)
+        stream = require_video(container)
         frame = next(container.decode(stream))
-        sar = sane_aspect(stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio)
-        return frame, sar, orientation(frame)
+        return frame, aspect_of(stream), orientation(frame)
 
 
 class _Frame:
     """One frame, read when its luma is asked for; the reader must not be called by two threads."""
 
-    def __init__(self, reader, index: int) -> None:
+    def __init__(self, reader: Any, index: int) -> None:
         self._reader, self._index = reader, index
         self._rgb: np.ndarray | None = None
 
@@ -116,7 +118,7 @@ class _Frame:
         self._rgb = self._read()
         return cv2.cvtColor(self._rgb, cv2.COLOR_RGB2GRAY)
 
-    def rgb(self, sar: Fraction, turn, max_side: int | None) -> np.ndarray:
+    def rgb(self, sar: Fraction, turn: Orientation, max_side: int | None) -> np.ndarray:
         stored = self._read() if self._rgb is None else self._rgb
         return make_upright(stored, sar, turn, max_side)
 

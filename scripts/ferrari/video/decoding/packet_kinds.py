@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from ferrari.common.errors import FerrariError
+
 #: Bits of a packet's kind. Nothing at or behind a RESTART (in the order of decoding) depends on
 #: anything before it; no frame is made from a DISPOSABLE one.
 RESTART, DISPOSABLE = 1, 2
@@ -16,27 +18,28 @@ _LAYER_SHIFT = 2  # HEVC: the temporal layer lies in the bits above
 #: Codecs whose packets each hold one whole frame.
 _ALONE = {"prores", "dnxhd", "png", "rawvideo", "v210", "jpeg2000", "huffyuv"}
 
-Classifier = Callable[[bytes], int]
+#: A packet's bytes to its kind.
+Classifier = Callable[[bytes | memoryview], int]
 
 
-class NotUnderstoodError(ValueError):
+class NotUnderstoodError(FerrariError, ValueError):
     """The stream is not one whose packets can be told apart; the message says why."""
 
 
-def classifier(codec: str, extradata: bytes) -> Classifier:
+def classifier(codec: str, extradata: bytes | None) -> Classifier:
     """A function from a packet's bytes to its kind, for one clip; call it for every packet.
 
-    `extradata` is the stream's, as the container has it. Raises NotUnderstoodError, as the function
-    does.
+    `extradata` is the stream's, as the container has it, None if it has none. Raises
+    NotUnderstoodError, as the function does.
     """
     if codec in _ALONE:
         return lambda data: RESTART | DISPOSABLE
     if codec == "mjpeg":
         return _Mjpeg()
     if codec == "h264":
-        return _H264(extradata)
+        return _H264(extradata or b"")
     if codec == "hevc":
-        return _Hevc(extradata)
+        return _Hevc(extradata or b"")
     raise NotUnderstoodError(f"packets of {codec} are not looked into")
 
 
@@ -59,7 +62,7 @@ class _Mjpeg:
     def __init__(self) -> None:
         self._own_codes: bool | None = None
 
-    def __call__(self, data: bytes) -> int:
+    def __call__(self, data: bytes | memoryview) -> int:
         head = bytes(data[:4096])
         scan = head.find(b"\xff\xda")
         own_codes = 0 <= head.find(b"\xff\xc4") < scan
@@ -87,7 +90,7 @@ class _H264:
             if len(unit) and unit[0] & 31 == 7:
                 _only_frames(unit)
 
-    def __call__(self, data: bytes) -> int:
+    def __call__(self, data: bytes | memoryview) -> int:
         pictures, kinds, references = 0, set(), set()
         for unit in _units(data, self._length_bytes):
             kind = unit[0] & 0x9F  # with the bit that has to be 0
@@ -117,7 +120,7 @@ class _Hevc:
         if extradata[:1] == b"\x01" and len(extradata) > 22:
             self._length_bytes = (extradata[21] & 3) + 1
 
-    def __call__(self, data: bytes) -> int:
+    def __call__(self, data: bytes | memoryview) -> int:
         pictures, kinds = 0, set()
         for unit in _units(data, self._length_bytes):
             kind, layer = unit[0] >> 1 & 63, (unit[0] & 1) << 5 | unit[1] >> 3
@@ -138,7 +141,7 @@ class _Hevc:
         return temporal << _LAYER_SHIFT | (DISPOSABLE if kind in self._FREE else 0)
 
 
-def _units(data: bytes, length_bytes: int) -> Iterator[bytes]:
+def _units(data: bytes | memoryview, length_bytes: int) -> Iterator[bytes | memoryview]:
     """The NAL units of a packet, each of three bytes or more; they must fill it to its end."""
     units = _by_lengths(data, length_bytes) if length_bytes else _by_start_codes(data)
     for unit in units:
@@ -149,7 +152,7 @@ def _units(data: bytes, length_bytes: int) -> Iterator[bytes]:
         yield unit
 
 
-def _by_lengths(data: bytes, length_bytes: int) -> Iterator[bytes]:
+def _by_lengths(data: bytes | memoryview, length_bytes: int) -> Iterator[bytes | memoryview]:
     place, end = 0, len(data)
     while place < end:
         start = place + length_bytes
@@ -159,7 +162,7 @@ def _by_lengths(data: bytes, length_bytes: int) -> Iterator[bytes]:
         yield data[start:place]
 
 
-def _by_start_codes(data: bytes) -> Iterator[bytes]:
+def _by_start_codes(data: bytes | memoryview) -> Iterator[bytes]:
     data = bytes(data)
     place = data.find(b"\x00\x00\x01")
     if place < 0 and data:
@@ -183,7 +186,7 @@ def _avcc_parameters(extradata: bytes) -> list[bytes]:
 class _Bits:
     """Bits of a NAL unit's payload, emulation prevention taken out."""
 
-    def __init__(self, unit: bytes) -> None:
+    def __init__(self, unit: bytes | memoryview) -> None:
         payload = bytes(unit).replace(b"\x00\x00\x03", b"\x00\x00")
         self._bits = int.from_bytes(payload, "big")
         self._left = 8 * len(payload)
@@ -208,7 +211,7 @@ class _Bits:
 _WITH_CHROMA = {100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135}
 
 
-def _only_frames(unit: bytes) -> None:
+def _only_frames(unit: bytes | memoryview) -> None:
     """Raise unless an H.264 sequence (7.3.2.1.1) has frames alone: no fields, none left out."""
     bits = _Bits(unit[1:])
     profile = bits.take(8)

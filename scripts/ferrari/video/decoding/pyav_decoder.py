@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 
 import av
 import numpy as np
+from av import VideoFormat, VideoFrame, VideoStream
 from av.codec.hwaccel import HWAccel, hwdevices_available
+from av.container import InputContainer
 from av.error import FFmpegError
+from av.filter import Graph
+from av.video.plane import VideoPlane
 
 from ferrari.video import hdr
 from ferrari.video.containers import (
+    container_of,
     declared_end,
-    main_video,
     open_container,
     orientation,
     seconds,
@@ -31,7 +35,7 @@ from ferrari.video.decoding.base import (
     Frame,
 )
 from ferrari.video.decoding.ffmpeg_log import Complaints
-from ferrari.video.decoding.pyav_full_reader import FrameFlags, Reader, aspect_of
+from ferrari.video.decoding.pyav_full_reader import FrameFlags, Reader, aspect_of, require_video
 from ferrari.video.decoding.pyav_selective_reader import SelectiveReader, classifier_for
 from ferrari.video.orientation import Orientation, make_upright
 from ferrari.video.ycbcr import i420
@@ -41,6 +45,8 @@ _UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 _SWS_MATRICES = {1: "ITU709", 5: "ITU601", 6: "ITU601", 4: "FCC", 7: "SMPTE240M"}
 _BT2020 = {9, 10}
+#: A decoded frame, and what is known of it.
+_Flagged = tuple[VideoFrame, FrameFlags]
 _SOUND = FrameFlags(is_key=False, fault="", lost_before="")
 _LUMA_FIRST = ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "gray")
 
@@ -69,7 +75,7 @@ def cuda_problem() -> str:
 
 def _frames(
     path: str, plan: DecodePlan, stats: DecodeStats, hwaccel: str | None
-) -> Iterator[Frame]:
+) -> Generator[Frame]:
     """Decode a clip; damaged packets are counted in `stats` and decoding goes on behind them.
 
     With `plan.fps`, only the samples and what they are made from, where packets can be told apart.
@@ -83,12 +89,17 @@ def _frames(
                 picture = _shown_frame(frame, _SOUND, reader.stream, plan, number)
                 yield replace(picture, depends_on_next=False)  # it is sound, as all before it
         else:
-            yield from _all_frames(stream.container, stream, plan, stats, complaints)
-            stats.declared_end = declared_end(stream.container, stream, plan.frame_s, stats.packets)
+            container = container_of(stream)
+            yield from _all_frames(container, stream, plan, stats, complaints)
+            stats.declared_end = declared_end(container, stream, plan.frame_s, stats.packets)
 
 
 def _all_frames(
-    container, stream, plan: DecodePlan, stats: DecodeStats, complaints
+    container: InputContainer,
+    stream: VideoStream,
+    plan: DecodePlan,
+    stats: DecodeStats,
+    complaints: Complaints,
 ) -> Iterator[Frame]:
     weave = _Deinterlacer() if plan.deinterlace else None
     for frame, flags in Reader(container, stream, stats, complaints).frames(plan.max_pixels):
@@ -99,7 +110,7 @@ def _all_frames(
 
 
 @contextlib.contextmanager
-def _opened(path: str, plan: DecodePlan, hwaccel: str | None) -> Iterator:
+def _opened(path: str, plan: DecodePlan, hwaccel: str | None) -> Iterator[VideoStream]:
     """The clip's main video stream, ready to be decoded as the plan says."""
     accel = HWAccel(hwaccel, allow_software_fallback=False) if hwaccel else None
     try:
@@ -110,7 +121,7 @@ def _opened(path: str, plan: DecodePlan, hwaccel: str | None) -> Iterator:
             raise
         raise DecoderUnavailableError(f"CUDA could not open the clip: {error}") from error
     with container:
-        stream = main_video(container)
+        stream = require_video(container)
         context = stream.codec_context
         if accel is not None and not context.is_hwaccel:
             raise DecoderUnavailableError(f"NVDEC does not decode {context.name} in this form")
@@ -130,36 +141,36 @@ class _Deinterlacer:
     """
 
     def __init__(self) -> None:
-        self._graph: av.filter.Graph | None = None
+        self._graph: Graph | None = None
         self._shape: tuple = ()
         self._flags: list[FrameFlags] = []
 
-    def push(self, frame, flags: FrameFlags) -> list[tuple]:
-        ready = []
+    def push(self, frame: VideoFrame, flags: FrameFlags) -> list[_Flagged]:
+        ready: list[_Flagged] = []
         shape = (frame.width, frame.height, frame.format.name, frame.time_base)
-        if shape != self._shape:
+        if self._graph is None or shape != self._shape:
             ready, self._shape = self.flush(), shape
             self._graph = self._build(*shape)
         self._flags.append(flags)
         with _said_plainly():
             self._graph.push(frame)
-            return ready + self._pull()
+            return ready + self._pull(self._graph)
 
-    def flush(self) -> list[tuple]:
+    def flush(self) -> list[_Flagged]:
         if self._graph is None:
             return []
         with _said_plainly():
             self._graph.push(None)
-            ready = self._pull()
+            ready = self._pull(self._graph)
         self._flags.clear()
         return ready
 
     @staticmethod
-    def _build(width: int, height: int, pixels: str, time_base: Fraction) -> av.filter.Graph:
+    def _build(width: int, height: int, pixels: str, time_base: Fraction | None) -> Graph:
         with _said_plainly():
-            graph = av.filter.Graph()
+            graph = Graph()
             source = graph.add_buffer(
-                width=width, height=height, format=pixels, time_base=time_base
+                width=width, height=height, format=VideoFormat(pixels), time_base=time_base
             )
             weaver = graph.add("bwdif", "mode=send_frame:parity=auto:deint=interlaced")
             sink = graph.add("buffersink")
@@ -168,11 +179,11 @@ class _Deinterlacer:
             graph.configure()
         return graph
 
-    def _pull(self) -> list[tuple]:
-        ready = []
+    def _pull(self, graph: Graph) -> list[_Flagged]:
+        ready: list[_Flagged] = []
         while self._flags:
             try:
-                frame = self._graph.pull()
+                frame = graph.vpull()
             except (av.error.BlockingIOError, av.error.EOFError):
                 break
             ready.append((frame, self._flags.pop(0)))
@@ -194,12 +205,16 @@ def _said_plainly() -> Iterator[None]:
         raise DecoderUnavailableError(why) from error
 
 
-def _shown_frames(ready, stream, plan: DecodePlan, stats: DecodeStats) -> Iterator[Frame]:
+def _shown_frames(
+    ready: Iterable[_Flagged], stream: VideoStream, plan: DecodePlan, stats: DecodeStats
+) -> Iterator[Frame]:
     for frame, flags in ready:
         yield _shown_frame(frame, flags, stream, plan, stats.frames - 1)
 
 
-def _shown_frame(frame, flags: FrameFlags, stream, plan: DecodePlan, ordinal: int) -> Frame:
+def _shown_frame(
+    frame: VideoFrame, flags: FrameFlags, stream: VideoStream, plan: DecodePlan, ordinal: int
+) -> Frame:
     sar = aspect_of(stream)
     turn = orientation(frame)
     transfer = hdr.HDR_TRANSFERS.get(int(frame.color_trc))
@@ -228,7 +243,7 @@ def _shown_frame(frame, flags: FrameFlags, stream, plan: DecodePlan, ordinal: in
     )
 
 
-def _luma(frame) -> np.ndarray:
+def _luma(frame: VideoFrame) -> np.ndarray:
     """HxW uint8 luma: the decoder's own plane where it has 8 bits, else converted."""
     if frame.format.name not in _LUMA_FIRST:
         with _said_plainly():
@@ -236,13 +251,13 @@ def _luma(frame) -> np.ndarray:
     return _plane(frame.planes[0])
 
 
-def _plane(plane) -> np.ndarray:
+def _plane(plane: VideoPlane) -> np.ndarray:
     """HxW uint8 view of a plane of 8 bits."""
-    flat = np.frombuffer(plane, np.uint8)
+    flat = np.frombuffer(memoryview(plane), np.uint8)
     return flat.reshape(-1, plane.line_size)[: plane.height, : plane.width]
 
 
-def _matrix(frame) -> str:
+def _matrix(frame: VideoFrame) -> str:
     """Name of the YCbCr matrix to use; an unmarked HD frame counts as BT.709, as players do."""
     space = int(frame.colorspace)
     if space in _BT2020:
@@ -254,20 +269,32 @@ def _matrix(frame) -> str:
     )
 
 
-def _rgb(frame, sar: Fraction, turn, transfer, matrix: str, max_side) -> np.ndarray:
-    space = {"bt709": "ITU709", "bt601": "ITU601"}.get(matrix.split()[0])
-    if matrix == "bt2020":
-        space = 9
-    options = {"src_colorspace": space, "dst_colorspace": space} if space else {}
+def _rgb(
+    frame: VideoFrame,
+    sar: Fraction,
+    turn: Orientation,
+    transfer: str | None,
+    matrix: str,
+    max_side: int | None,
+) -> np.ndarray:
+    spaces: dict[str, str | int] = {"bt709": "ITU709", "bt601": "ITU601", "bt2020": 9}
+    space = spaces.get(matrix.split()[0])
     with _said_plainly():
         pixels = "rgb48le" if transfer else "rgb24"
-        rgb = frame.reformat(format=pixels, **options).to_ndarray()
+        rgb = frame.reformat(format=pixels, src_colorspace=space, dst_colorspace=space).to_ndarray()
     if transfer:
         rgb = hdr.to_sdr(rgb, transfer)
     return make_upright(rgb, sar, turn, max_side)
 
 
-def _yuv(frame, sar: Fraction, turn, transfer, matrix: str, max_side) -> np.ndarray | None:
+def _yuv(
+    frame: VideoFrame,
+    sar: Fraction,
+    turn: Orientation,
+    transfer: str | None,
+    matrix: str,
+    max_side: int | None,
+) -> np.ndarray | None:
     """The upright picture's planes in BT.601, if the frame's own are as good as that: 8 bits,
     4:2:0, limited range, even sides, square pixels, no larger than `max_side`.
     """
@@ -283,4 +310,5 @@ def _yuv(frame, sar: Fraction, turn, transfer, matrix: str, max_side) -> np.ndar
     planes = [_plane(plane) for plane in frame.planes]
     if turn != Orientation():
         planes = [make_upright(plane, Fraction(1), turn) for plane in planes]
-    return i420(*planes, bt709=matrix.startswith("bt709"))
+    luma, cb, cr = planes
+    return i420(luma, cb, cr, bt709=matrix.startswith("bt709"))

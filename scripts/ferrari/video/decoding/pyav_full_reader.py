@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import av
+from av import VideoStream
+from av.container import InputContainer
 from av.error import FFmpegError
 
-from ferrari.video.containers import is_too_large, what_failed
+from ferrari.video.containers import is_too_large, main_video, what_failed
 from ferrari.video.decoding.base import DecoderUnavailableError, DecodeStats
 from ferrari.video.decoding.ffmpeg_log import Complaints
 from ferrari.video.orientation import sane_aspect, square_size
@@ -20,7 +22,15 @@ _HEADLESS = "the first frame builds on one that is not there"
 _NOT_INTRA = {2, 3, 4, 6}  # AV_PICTURE_TYPE_P, _B, _S, _SP
 
 
-def aspect_of(stream) -> Fraction:
+def require_video(container: InputContainer) -> VideoStream:
+    """The video stream to use; raises DecoderUnavailableError where there is none."""
+    stream = main_video(container)
+    if stream is None:
+        raise DecoderUnavailableError("the file has no video stream that can be decoded")
+    return stream
+
+
+def aspect_of(stream: VideoStream) -> Fraction:
     """The stream's sample aspect ratio, within reason."""
     return sane_aspect(stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio)
 
@@ -35,7 +45,7 @@ class FrameFlags:
 
 
 def require_software(
-    stream, stats: DecodeStats, complaints: Complaints, error: FFmpegError
+    stream: VideoStream, stats: DecodeStats, complaints: Complaints, error: FFmpegError
 ) -> None:
     """Raise DecoderUnavailableError if it is hardware that ended a packet with an error.
 
@@ -54,7 +64,13 @@ class Reader:
     from a later packet, unless that is a key frame: it needs nothing of what was lost.
     """
 
-    def __init__(self, container, stream, stats: DecodeStats, complaints: Complaints) -> None:
+    def __init__(
+        self,
+        container: InputContainer,
+        stream: VideoStream,
+        stats: DecodeStats,
+        complaints: Complaints,
+    ) -> None:
         self._container, self._stream = container, stream
         self._stats, self._complaints = stats, complaints
         self._faults: dict[int, str] = {}  # by number of packet, in the order of decoding
@@ -67,7 +83,8 @@ class Reader:
             self._stats.frames += 1
             wide, high = square_size(frame.width, frame.height, aspect_of(self._stream))
             if is_too_large(wide, high, max_pixels):
-                number = self._number if frame.opaque is None else frame.opaque
+                number = _packet_number(frame)
+                number = self._number if number is None else number
                 self._fault(number, f"a frame of {wide}x{high}: see probe.max_megapixels")
                 continue
             frame.time_base = frame.time_base or self._stream.time_base  # unset at the very end
@@ -140,7 +157,8 @@ class Reader:
             self._pending.append(number)
 
     def _flags(self, frame: av.VideoFrame) -> FrameFlags:
-        number = sys.maxsize if frame.opaque is None else frame.opaque
+        known = _packet_number(frame)
+        number = sys.maxsize if known is None else known
         before = next((self._faults[n] for n in self._pending if n <= number), "")
         self._pending = [n for n in self._pending if n > number]
         own = self._faults.get(number, "")
@@ -150,6 +168,11 @@ class Reader:
         if self._stats.frames == 1 and not frame.key_frame:
             own = own or (_HEADLESS if int(frame.pict_type) in _NOT_INTRA else "")
         is_key = bool(frame.key_frame)
-        if is_key and frame.opaque is not None:
+        if is_key and known is not None:
             return FrameFlags(is_key, own, "" if own else before)
         return FrameFlags(is_key, own or before, "")
+
+
+def _packet_number(frame: av.VideoFrame) -> int | None:
+    """Number of the packet that the frame was made from, where the decoder hands it on."""
+    return frame.opaque if isinstance(frame.opaque, int) else None

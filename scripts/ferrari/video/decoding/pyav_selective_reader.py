@@ -16,9 +16,10 @@ from itertools import chain, compress
 from typing import NoReturn
 
 import av
+from av import VideoStream
 from av.error import FFmpegError
 
-from ferrari.video.containers import declared_end, is_too_large, seconds
+from ferrari.video.containers import container_of, declared_end, is_too_large
 from ferrari.video.decoding.base import DecodePlan, DecodeStats, PlanChangedError
 from ferrari.video.decoding.ffmpeg_log import Complaints
 from ferrari.video.decoding.packet_kinds import Classifier, NotUnderstoodError, classifier, settled
@@ -30,7 +31,7 @@ _HELD_BYTES = 8 << 20  # of a clip's packets that are kept instead of being read
 _PACKET_BYTES = 512  # that a packet takes beside its data
 
 
-def classifier_for(stream, plan: DecodePlan) -> Classifier | None:
+def classifier_for(stream: VideoStream, plan: DecodePlan) -> Classifier | None:
     """How to tell the stream's packets apart; None where it has to be decoded in full."""
     if plan.fps is None or plan.deinterlace:
         return None
@@ -62,12 +63,12 @@ class SelectiveReader:
 
     def __init__(
         self,
-        stream,
+        stream: VideoStream,
         kind_of: Classifier,
         plan: DecodePlan,
         stats: DecodeStats,
         complaints: Complaints,
-        open_again: Callable[[], AbstractContextManager],
+        open_again: Callable[[], AbstractContextManager[VideoStream]],
     ) -> None:
         self.stream, self._kind_of, self._plan = stream, kind_of, plan
         self._stats, self._complaints, self._open_again = stats, complaints, open_again
@@ -78,18 +79,21 @@ class SelectiveReader:
         Raises PlanChangedError where the clip has to be decoded in full after all.
         """
         stream, stats, plan = self.stream, self._stats, self._plan
+        time_base, container = stream.time_base, container_of(stream)
+        if plan.fps is None or time_base is None:
+            self._fall_back()
         try:
-            survey = self._survey(stream)
+            survey = self._survey(stream, time_base)
             kinds = settled(survey.kinds)
-            chosen = select(survey.pts, kinds, stream.time_base, plan.fps, plan.most)
+            chosen = select(survey.pts, kinds, time_base, plan.fps, plan.most)
         except NotUnderstoodError:
             self._fall_back()
         stats.packets, stats.packet_pts = len(survey.pts), survey.pts
-        stats.time_base = stream.time_base
-        declared = declared_end(stream.container, stream, plan.frame_s, stats.packets)
+        stats.time_base = time_base
+        declared = declared_end(container, stream, plan.frame_s, stats.packets)
         with ExitStack() as stack:
             if survey.held is None:
-                stream.container.close()
+                container.close()
                 self.stream = stack.enter_context(self._open_again())
                 packets = self._same_again(self.stream, survey.pts)
             else:
@@ -97,10 +101,11 @@ class SelectiveReader:
             yield from self._decoded(self.stream, compress(packets, chosen.decode), chosen)
         stats.frames, stats.end, stats.declared_end = chosen.total, survey.end, declared
 
-    def _survey(self, stream) -> _Survey:
+    def _survey(self, stream: VideoStream, time_base: Fraction) -> _Survey:
         pts, kinds, size = array("q"), bytearray(), 0
         held: list[av.Packet] | None = []
-        last, duration = None, 0
+        last: int | None = None
+        duration = 0
         for packet in self._packets(stream):
             if packet.pts is None or packet.is_discard or packet.is_corrupt:
                 raise NotUnderstoodError("a packet without a time, not to be shown, or corrupt")
@@ -113,10 +118,9 @@ class SelectiveReader:
                 held.append(packet)
                 held = None if size > _HELD_BYTES else held
         self._check_complaints()
-        end = (seconds(last or 0, stream.time_base), seconds(duration, stream.time_base))
-        return _Survey(pts, kinds, held, end)
+        return _Survey(pts, kinds, held, ((last or 0) * time_base, duration * time_base))
 
-    def _same_again(self, stream, pts: array) -> Iterator[av.Packet]:
+    def _same_again(self, stream: VideoStream, pts: array) -> Iterator[av.Packet]:
         number = 0
         for number, packet in enumerate(self._packets(stream), start=1):
             if number > len(pts) or packet.pts != pts[number - 1]:
@@ -125,9 +129,9 @@ class SelectiveReader:
         if number != len(pts):
             self._fall_back()
 
-    def _packets(self, stream) -> Iterator[av.Packet]:
+    def _packets(self, stream: VideoStream) -> Iterator[av.Packet]:
         try:
-            for packet in stream.container.demux(stream):
+            for packet in container_of(stream).demux(stream):
                 if not packet.size:  # PyAV's sign for the end
                     return
                 yield packet
@@ -135,7 +139,7 @@ class SelectiveReader:
             self._fall_back(threads=1)
 
     def _decoded(
-        self, stream, packets: Iterator[av.Packet], chosen: Selection
+        self, stream: VideoStream, packets: Iterator[av.Packet], chosen: Selection
     ) -> Iterator[tuple[av.VideoFrame, int]]:
         """Decode the chosen packets; what comes out must be their frames, sound, in their order."""
         count = 0
@@ -159,7 +163,7 @@ class SelectiveReader:
         if count != len(chosen.pts):
             self._fall_back()
 
-    def _check_frame(self, frame: av.VideoFrame, stream) -> None:
+    def _check_frame(self, frame: av.VideoFrame, stream: VideoStream) -> None:
         if frame.is_corrupt or frame.interlaced_frame:
             self._fall_back()
         wide, high = square_size(frame.width, frame.height, aspect_of(stream))

@@ -1,0 +1,58 @@
+"""The tree of the pipeline's exceptions. Each class stands in the module that raises it.
+
+A class is named with when it is raised; then what to do.
+
+FerrariError
+  What a person mends. It ends the run, and its message says where and how.
+  · SettingsError            settings break the schema or lead nowhere: correct those it names
+  · CaptionSettingError      a caption setting gives no good caption: change the one named
+  · OverridesError           captions/overrides.csv cannot be used: correct the line named
+  · ModelError               weights are missing, altered or unfit: fetch, pin or change them
+    · UnpinnedPickleError    a pickle of weights without a pin: pin it if you trust its source
+  · CaptionerError           the captioner does not load: install or name what the message says
+  · FetchError               no source gave the weights: check the network, or put the file there
+  · DeviceError              the device asked for is not there: set another, or `auto`
+  · DeviceMemoryError        the GPU's memory ran out: free it, or use the CPU
+  · IsolationError           a model's process cannot live here: the limit to raise is named
+  · KilledError              somebody killed a job's process: give it more memory, fewer jobs
+  · RawFileChangedError      a raw file changed during the run: run again when it is at rest
+  · RunningError             another run works on these files: wait for it, or end it
+  · LedgerError              a table is damaged: delete it, and the next run makes it anew
+  · DuplicateIdError         two raw files got one id: rename one of them
+  · PackageError             a package cannot be written as asked: change the setting named
+  · QualityGateError         a report holds a FAIL: look at the report, or set qc.enforce: false
+  · VerificationError        the dataset is not as written: restore or remake what is named
+  · UnknownItemError         `make trace` knows no such item: ask for one of the nearest named
+  · NothingToLintError       `make lint-package` sees no training folder: name its trainer
+  A fault of ours.
+  · ChildError               a child process raised: report it, with the traceback it holds
+  What becomes a row of a table or a choice of another way. Nobody has to do anything.
+  · NoFileError              a raw file cannot be read: the clip is quarantined
+  · NotAVideoError           a raw file is a picture or a playlist: the clip is quarantined
+  · ImageReadError           an image cannot be decoded: its row says so
+    · PictureTooLargeError   a background picture has too many pixels: it is left out
+  · PngError                 bytes are no sound PNG: the image's row says so
+  · EmbeddingError           a table's cell is no embedding: the report's check counts it
+  · StampError               a table's stamp is missing or altered: `make verify` lists it
+  · ModelDiedError           images ended the model's process: they are tried one by one
+  · OverMemoryError          the model's process took too much memory: it is ended
+  · _KilledError             somebody killed the model's process: it is started again
+  · LostServerError          the fork server is gone: the job loads its own model
+  · UnknownExportError       a YOLO export that OpenVINO is not run on: ultralytics runs it
+  · DecoderUnavailableError  a decoder cannot take the clip here: the next one does
+  · PlanChangedError         a clip is not as its plan took it: it is read with another plan
+  · NotUnderstoodError       packets cannot be told apart: the clip is decoded in full
+
+Most are a ValueError, a RuntimeError, a LookupError or an OSError as well. All of them pickle,
+since they cross from one process to another.
+"""
+
+from __future__ import annotations
+
+
+class FerrariError(Exception):
+    """The base of all; an exception without it that ends a job is a defect of the pipeline.
+
+    A subclass whose `__init__` takes more than a message passes all of it to `super().__init__`:
+    that is how exceptions pickle.
+    """
