@@ -218,7 +218,7 @@ class Server:
         self._offer()
 
     def _released(self, model: _Model) -> None:
-        """The job has no more use for the model, or is gone."""
+        """The job has released the model, or is gone."""
         if model.lease is not None:
             self._forget(model.lease)
             model.lease.close()
@@ -354,7 +354,7 @@ def _clear_dead(folder: Path) -> None:
 
 
 def _load() -> None:
-    """Import what jobs import, and ask once what each of them would ask."""
+    """Import what jobs import, and fill the caches that each of them would fill."""
     import PIL.Image
 
     from ferrari.captions import clip_tokens

@@ -24,7 +24,7 @@ Row = dict[str, object]
 
 
 class LedgerError(FerrariError, ValueError):
-    """A table is not what the ledger promises: a missing column, an unknown outcome, a lost row."""
+    """A table breaks the ledger's rules: a missing column, an unknown outcome, a lost row."""
 
 
 def row(stage: str, *, item: str, parent: str, outcome: str, **fields: object) -> Row:
@@ -126,8 +126,9 @@ def files_of(line: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 @contextlib.contextmanager
 def streamed_table(path: str | os.PathLike, stage: str) -> Iterator[Callable[[Row], None]]:
-    """A function that takes the rows of a table one by one; for tables larger than one likes to
-    hold. The table is there only if the block ends without an error.
+    """A function that writes one row; for tables that are too large to hold in memory.
+
+    The table exists only if the block ends without an error.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
