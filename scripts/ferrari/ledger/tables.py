@@ -126,9 +126,8 @@ def files_of(line: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 @contextlib.contextmanager
 def streamed_table(path: str | os.PathLike, stage: str) -> Iterator[Callable[[Row], None]]:
-    """A function that writes one row; for tables that are too large to hold in memory.
-
-    The table exists only if the block ends without an error.
+    """A function that takes the rows of a table one by one; for tables larger than one likes to
+    hold. The table is there only if the block ends without an error.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

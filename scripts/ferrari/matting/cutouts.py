@@ -34,9 +34,8 @@ HARMLESS: Crop = (np.full((96, 96, 3), 128, np.uint8), (24.0, 24.0, 72.0, 72.0))
 class CutOut:
     """What became of a crop: `rgba` (HxWx4 uint8, straight alpha), or else `absent` or `fault`.
 
-    `absent` is the segmenter's verdict that the subject's class is not in the crop. `fault` is
-    EMPTY or FULL, by `share`, the mean of the net's alpha. `refined` and `detail` are those of
-    `alpha_refinement.Refinement`.
+    `absent`: the segmenter's verdict that the subject's class is not there. `fault`: EMPTY or FULL,
+    after `share`, the mean of the net's alpha. `refined` and `detail` are mattes.Refinement's.
     """
 
     rgba: np.ndarray | None = None

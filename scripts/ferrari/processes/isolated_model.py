@@ -32,7 +32,7 @@ from ferrari.processes.model_process import Child, Load, OverMemoryError
 CRASHED, TIMEOUT, MEMORY = "MODEL_CRASHED", "MODEL_TIMEOUT", "OUT_OF_MEMORY"
 #: Reasons of a row whose image ended the model's process.
 REASONS = (CRASHED, TIMEOUT, MEMORY)
-#: Signals from outside (a user, a scheduler, a kernel short of memory): no image is to blame.
+#: Signals from outside: a user, a scheduler, the kernel short of memory. No image's doing.
 _FROM_OUTSIDE = frozenset(
     {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
 )
