@@ -128,13 +128,14 @@ def test_there_is_a_conda_file_a_capability():
     assert [path.stem for path in CONDA] == ["captioner", "detect", "extract", "mask", "report"]
 
 
-def test_the_readme_names_the_locked_versions():
-    readme = ROOT / "README.md"
-    if not readme.exists():
-        pytest.skip("there is no README.md yet")
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda path: path.stem
+)
+def test_the_documentation_names_the_locked_versions(page):
+    text = page.read_text()
     for name in NAMED:
         pattern = rf"(?<![\w-]){name}(?:==| v?)(\d+\.\d+[\d.]*\d)"
-        for version in re.findall(pattern, readme.read_text(), re.IGNORECASE):
+        for version in re.findall(pattern, text, re.IGNORECASE):
             known = {LOCKED[name], pins(CUDA_LOCK).get(name, LOCKED[name])}
             assert any(f"{full}.".startswith(f"{version}.") for full in known), (name, version)
 

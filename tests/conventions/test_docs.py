@@ -1,0 +1,233 @@
+"""The documentation, held to the code: links, names, and tables that repeat what code says."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from ferrari.ledger import stages
+from ferrari.reports.titles import REPORTS
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+LIBRARY = ROOT / "scripts/ferrari"
+PAGES = sorted(
+    [*ROOT.glob("*.md")]
+    + [page for room in ("config", "docs", "models") for page in (ROOT / room).rglob("*.md")],
+    key=lambda path: path.relative_to(ROOT).as_posix(),
+)
+CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_CODE = re.compile(r"`([^`\n]+)`")
+_BLOCK = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def code_spans(text: str) -> list[str]:
+    """What stands in backticks on one line, outside code blocks."""
+    return _CODE.findall(_BLOCK.sub("", text))
+
+
+def first_cells(page: str, heading: str) -> list[str]:
+    """The first cells of the first table below a heading of a page."""
+    section = (DOCS / page).read_text().split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    return [row.split(" | ")[0].strip("| ") for row in rows_of(section)]
+
+
+def rows_of(text: str) -> list[str]:
+    """The lines of all tables in a text, without their heads and rulers."""
+    lines = text.splitlines()
+    heads = {n for n, line in enumerate(lines[1:]) if re.fullmatch(r"[|\s:-]+-[|\s:-]+", line)}
+    table = [n for n, line in enumerate(lines) if line.startswith("|")]
+    return [lines[n] for n in table if n not in heads and n - 1 not in heads]
+
+
+def anchors(path: Path) -> set[str]:
+    """The anchors that GitHub gives a page's headings."""
+    titles = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_links_lead_somewhere(page):
+    for link in _LINK.findall(page.read_text()):
+        if "://" in link or link.startswith("mailto:"):
+            continue
+        file, _, anchor = link.partition("#")
+        target = page.parent / file if file else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+# --- names --------------------------------------------------------------------------------------
+
+#: Pages about the past, and files that only a command makes.
+_HISTORY = ("CHANGELOG.md", "docs/decisions/")
+_MADE = {"bench/results.json"}
+_PLACES = ("scripts", "rules", "config", "tests", "envs", "profiles", "docs", "models", "bench")
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if not relative(page).startswith(_HISTORY)], ids=relative
+)
+def test_files_that_are_named_exist(page):
+    for span in code_spans(page.read_text()):
+        name = span.split("::")[0].rstrip("/")
+        if re.fullmatch(rf"(?:{'|'.join(_PLACES)})/[\w./-]+", name) and name not in _MADE:
+            assert (ROOT / name).exists(), span
+
+
+@functools.cache
+def names_of_tests() -> frozenset[str]:
+    """The names of all test functions."""
+    text = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    return frozenset(re.findall(r"^def (test_\w+)", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_tests_that_are_named_exist(page):
+    for span in code_spans(page.read_text()):
+        found = re.fullmatch(r"(?:tests/)?((?:\w+/)+test_\w+\.py)?(?:::)?(test_\w+)?", span)
+        if not found:
+            continue
+        file, test = found.groups()
+        assert file is None or (ROOT / "tests" / file).is_file(), span
+        assert test is None or test in names_of_tests(), span
+
+
+def is_setting(name: str) -> bool:
+    """True for a dotted name of config.yaml."""
+    value = CONFIG
+    for key in name.split("."):
+        if not isinstance(value, dict) or key not in value:
+            return False
+        value = value[key]
+    return True
+
+
+def defined(body: list[ast.stmt]) -> dict[str, ast.stmt]:
+    """What a module or a class defines by name."""
+    found: dict[str, ast.stmt] = {}
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found[node.name] = node
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            found[node.target.id] = node
+        elif isinstance(node, ast.Assign):
+            names = [name for target in node.targets for name in ast.walk(target)]
+            found |= {name.id: node for name in names if isinstance(name, ast.Name)}
+    return found
+
+
+def fault_of_name(dotted: str) -> str:
+    """What is wrong with a name such as `video.probing.look` or `02_yolo_crop.crop_video`."""
+    parts = dotted.split(".")
+    path = ROOT / "scripts" if (ROOT / f"scripts/{parts[0]}.py").exists() else LIBRARY
+    while parts and (path / parts[0]).is_dir():
+        path /= parts.pop(0)
+    if not parts:
+        return ""  # a package
+    path /= f"{parts.pop(0)}.py"
+    if not path.is_file():
+        return f"{dotted}: there is no {relative(path)}"
+    body = ast.parse(path.read_text()).body
+    for name in parts:
+        if name not in defined(body):
+            return f"{dotted}: {relative(path)} defines no {name}"
+        body = getattr(defined(body)[name], "body", [])
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("name", "sound"),
+    [
+        ("video.probing.look", True),
+        ("processes.isolated_model.Isolated.run", True),
+        ("02_yolo_crop.crop_video", True),
+        ("ledger.columns.COLUMNS", True),
+        ("video.probing.gaze", False),
+        ("video.staring.look", False),
+        ("processes.isolated_model.Isolated.jog", False),
+    ],
+)
+def test_the_judge_of_names(name, sound):
+    assert (fault_of_name(name) == "") is sound
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_functions_that_are_named_exist(page):
+    rooms = [path.name for path in LIBRARY.iterdir() if path.is_dir()]
+    scripts = [path.stem for path in (ROOT / "scripts").glob("*.py")]
+    starts = "|".join([*rooms, *scripts])
+    for span in code_spans(page.read_text()):
+        dotted = re.fullmatch(rf"(?:ferrari\.)?(?:{starts})(?:\.\w+)+(?:\(\))?", span)
+        is_file = span.endswith((".csv", ".json", ".parquet", ".md", ".py"))
+        if dotted and not is_file and not is_setting(span):
+            assert not fault_of_name(span.removeprefix("ferrari.").removesuffix("()"))
+
+
+# --- tables that repeat code --------------------------------------------------------------------
+
+
+def test_the_settings_page_has_the_defaults():
+    rows = rows_of((DOCS / "settings.md").read_text())
+    for row in rows:
+        name, default = (cell.strip(" `|") for cell in row.split(" | ")[:2])
+        value = CONFIG
+        for key in name.split("."):
+            value = value[key]
+        assert yaml.safe_load(default) == value, name
+    assert len(rows) > 10
+
+
+def test_the_stages_page_has_every_stage_and_its_folder():
+    rows = "\n".join(rows_of((DOCS / "stages.md").read_text()))
+    for stage, folder in stages.FOLDERS.items():
+        assert re.search(rf"^\|[^|]+\| `{stage}` \| `{re.escape(folder)}/` \|", rows, re.MULTILINE)
+
+
+def test_the_stages_page_has_every_report():
+    assert first_cells("stages.md", "Reports") == [f"`{name}`" for name in REPORTS]
+
+
+def backticked_in_first_cells(page: str) -> set[str]:
+    """The names in backticks in the first cells of a page's tables."""
+    rows = rows_of((DOCS / page).read_text())
+    return {name for row in rows for name in _CODE.findall(row.split(" | ")[0])}
+
+
+def test_the_licences_page_has_every_direct_dependency():
+    project = PYPROJECT["project"]
+    extras = [line for lines in project["optional-dependencies"].values() for line in lines]
+    lines = [*project["dependencies"], *extras]
+    asked = {Requirement(line).name.lower() for line in lines} - {project["name"]}
+    assert asked - backticked_in_first_cells("licences.md") == set()
+
+
+def test_the_licences_page_has_all_weights():
+    models = yaml.safe_load((ROOT / "config/models.yaml").read_text())["models"]
+    assert models.keys() - backticked_in_first_cells("licences.md") == set()
+
+
+def test_the_architecture_page_has_the_floors_that_import_linter_holds():
+    rows = rows_of((DOCS / "architecture.md").read_text())
+    shown: dict[int, list[str]] = {}
+    for row in rows:
+        if found := re.match(r"\| (\d) \| `(\w+)` \|", row):
+            shown.setdefault(int(found[1]), []).append(found[2])
+    (contract,) = PYPROJECT["tool"]["importlinter"]["contracts"]
+    held = {floor: line.split(" | ") for floor, line in enumerate(contract["layers"][::-1], 1)}
+    assert {floor: sorted(names) for floor, names in shown.items()} == {
+        floor: sorted(names) for floor, names in held.items()
+    }
