@@ -218,7 +218,7 @@ class Server:
         self._offer()
 
     def _released(self, model: _Model) -> None:
-        """The job has no more use for the model, or is gone."""
+        """The job has released the model, or is gone."""
         if model.lease is not None:
             self._forget(model.lease)
             model.lease.close()

@@ -39,7 +39,7 @@ def _say_what_to_do(
     error: BaseException,
     trace: TracebackType | None,
 ) -> None:
-    """The traceback as ever, then advice; `sys.excepthook` with the terminal's descriptor."""
+    """Print the traceback, then advice: a `sys.excepthook` that knows the terminal's descriptor."""
     advice = importlib.import_module("ferrari.jobs.error_advice")
     sys.__excepthook__(kind, error, trace)
     text = advice.of_error(error)

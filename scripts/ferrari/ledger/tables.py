@@ -23,7 +23,7 @@ Row = dict[str, object]
 
 
 class LedgerError(FerrariError, ValueError):
-    """A table is not what the ledger promises: a missing column, an unknown outcome, a lost row."""
+    """A table breaks the ledger's rules: a missing column, an unknown outcome, a lost row."""
 
 
 def row(stage: str, *, item: str, parent: str, outcome: str, **fields: object) -> Row:

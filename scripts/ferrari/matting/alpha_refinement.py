@@ -17,8 +17,9 @@ from ferrari.images.boxes import bounds
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-#: Cells of the solved picture at most; a larger one is refined at a smaller size. It is what the
-#: nets see (1024 x 1024), so no detail of theirs is lost, and it bounds time and memory (0.5 GB).
+#: Pixels of the solved picture at most; a larger one is refined at a smaller size. This is the size
+#: that the nets see (1024 x 1024), so none of their detail is lost; time and memory (0.5 GB) are
+#: bounded by it.
 MAX_PIXELS = 1 << 20
 
 #: Weight of the net's own alpha in the band; the Laplacian's entries are about 1. Of the values

@@ -17,7 +17,7 @@ class DeviceError(FerrariError, RuntimeError):
 
 
 class DeviceMemoryError(FerrariError, RuntimeError):
-    """The device's memory does not suffice for what it was given at once."""
+    """The device has too little memory for the batch that it was given."""
 
 
 @functools.cache

@@ -18,8 +18,8 @@ class Failure:
 
 
 class KilledError(FerrariError, RuntimeError):
-    """The child was killed by a user, a scheduler or a kernel short of memory: no clip's doing."""
+    """Killed by a user, a scheduler or a kernel short of memory: not the fault of a clip."""
 
 
 class ChildError(FerrariError, RuntimeError):
-    """The child raised an ordinary exception: a defect of ours, with the child's traceback."""
+    """The child raised an exception: a defect of the pipeline; the message has its traceback."""

@@ -50,11 +50,11 @@ class ModelDiedError(FerrariError, RuntimeError):
 
 
 class IsolationError(FerrariError, RuntimeError):
-    """The model's process cannot live here, whatever it is given; says what to do."""
+    """The model's process dies here on any input; the message says what to do."""
 
 
 class _KilledError(FerrariError):
-    """The child was killed by somebody else, or ended after it had served somebody else."""
+    """The child was killed from outside, or died after it had served another job."""
 
 
 @dataclass(frozen=True)
@@ -196,12 +196,12 @@ class Isolated:
         child.connection.settimeout(self._limits.timeout_s)
         try:
             array_messages.send(child.connection, items)
-        except OSError:  # it is gone, or does not read: the answer will tell
+        except OSError:  # it is gone, or does not read: `_answer` finds out which
             LOGGER.debug("the model's process did not take its items")
         return self._answer(child, self._limits.timeout_s)
 
     def _answer(self, child: Child, timeout_s: float) -> Any:
-        """What the child answers; ModelDiedError or _KilledError if it does not, and it is gone."""
+        """The child's answer; without one, the child is ended: ModelDiedError or _KilledError."""
         try:
             kind, value = child.answer(timeout_s, self._limits.memory_mb << 20)
         except (EOFError, ConnectionError, TimeoutError, OverMemoryError) as error:

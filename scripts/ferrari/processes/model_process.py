@@ -130,7 +130,7 @@ def serve(connection: socket.socket, run: Run) -> None:
 
 
 def outcome(function: Callable[..., Any], *arguments: object) -> tuple[str, Any]:
-    """What `function` returns or raises, as a message; out of memory, the process ends."""
+    """What `function` returns or raises, as a message; when memory runs out, the process exits."""
     try:
         return "result", function(*arguments)
     except MemoryError:

@@ -30,7 +30,7 @@ _LEVELS = {"clip": "probe", "frame": "extract", "crop": "crop", "image": "captio
 
 
 class UnknownItemError(FerrariError, LookupError):
-    """Nothing in the dataset has this id or name; `near` are the nearest that there are."""
+    """Nothing in the dataset has this id or name; `near` lists the most similar ones."""
 
     def __init__(self, asked: str, near: list[str]) -> None:
         super().__init__(asked, near)

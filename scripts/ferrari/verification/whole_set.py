@@ -119,7 +119,7 @@ class WholeSet:
         lost = set(self.final)
         orphans: list[str] = []
         listed: set[str] = set()
-        told: Counter[str] = Counter()  # images of caption files that hold more than one caption
+        told: Counter[str] = Counter()  # number of images, by caption file with several captions
 
         def looked_at() -> Iterator[Row]:
             for row in self.tables.rows(table, COLUMNS["package"]):
@@ -174,7 +174,7 @@ class WholeSet:
     def _read_again(
         self, stage: str, rows: Iterable[Row], hasher: Hasher, listed: set[str], table: str
     ) -> None:
-        """Read the files of rows and of the table's stamp again; adds their paths to `listed`."""
+        """Read the files of `rows` and of the table's stamp again; adds their paths to `listed`."""
         stamped = self.tables.files.get(table, {})
         batch: dict[str, str] = dict(stamped)
         for row in rows:
