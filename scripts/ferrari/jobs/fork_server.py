@@ -354,7 +354,7 @@ def _clear_dead(folder: Path) -> None:
 
 
 def _load() -> None:
-    """Import what jobs import, and ask once what each of them would ask."""
+    """Import what jobs import, and fill the caches that each of them would fill."""
     import PIL.Image
 
     from ferrari.captions import clip_tokens

@@ -30,7 +30,7 @@ from ferrari.processes.failures import ChildError, Failure
 from ferrari.processes.limits import DIED_OF_MEMORY
 from ferrari.processes.model_process import Child, Load, OverMemoryError
 
-#: Signals from outside: a user, a scheduler, the kernel short of memory. No image's doing.
+#: Signals from outside (a user, a scheduler, a kernel short of memory): no image is to blame.
 _FROM_OUTSIDE = frozenset(
     {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
 )

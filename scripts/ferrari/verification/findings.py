@@ -16,7 +16,7 @@ from ferrari.ledger.balance import Balance, total
 from ferrari.ledger.stages import ENVIRONMENTS_CSV, FINAL, FINAL_CSV, PINNED_CSV, VIDEOS_CSV
 from ferrari.reports.checks import FAIL, PASS, WARN, Check, safe_id
 
-CROISSANT = "croissant.json"  # no table, but stamped like one
+CROISSANT = "croissant.json"  # not a table, but it has a stamp too
 
 _AGAIN = "delete the table that lists it, and the next run makes both anew"
 #: name: (status if there are faults, what the check proves and what to do about a fault).
