@@ -15,6 +15,9 @@ min_version("9.27")
 configfile: workflow.source_path("config/config.yaml")
 
 
+report: "report/workflow.rst"
+
+
 include: "rules/common.smk"
 include: "rules/models.smk"
 include: "rules/probe.smk"
@@ -47,9 +50,7 @@ rule all:
 
 
 onstart:
-    collect_again()
-    pin_environments()
-    begin(RECORD)
+    begin()
 
 
 onsuccess:

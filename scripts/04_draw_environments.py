@@ -15,6 +15,7 @@ from ferrari.common.atomic_files import whole_folder
 from ferrari.common.progress import LOGGER, Progress
 from ferrari.images import image_files
 from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
+from ferrari.ledger.stages import PINNED_CSV
 from ferrari.ledger.tables import Row, kept, read_stage, write_table
 
 _TRIES = 3  # frames of a clip that may turn out unreadable before the clip is given up
@@ -29,7 +30,10 @@ def draw_environments(
     dataset: str | os.PathLike,
     out_csv: str | os.PathLike,
 ) -> None:
-    """Write the plates and their table; `folder` (the user's pictures) takes the clips' place."""
+    """Write the plates and their table; `folder` (the user's pictures) takes the clips' place.
+
+    Which clips lend their scenes is written down once: clips that come later change nothing.
+    """
     out_csv = Path(out_csv)
     with whole_folder(out_csv.with_suffix("")) as scratch:
         if folder is None:
@@ -42,6 +46,8 @@ def draw_environments(
         line["raw_sha256"] = raw.get(str(line["video"]), "")
         if line["path"]:
             line["path"] = (place / line["path"]).as_posix()
+    if folder is None:
+        scene_bank.pin(Path(dataset) / PINNED_CSV, sorted(Path(p).stem for p in frames_csvs))
     write_table(out_csv, scene_bank.COLUMNS, rows)
     LOGGER.info("environments: %d of %d usable", len(kept(rows)), len(rows))
 
@@ -144,4 +150,4 @@ if __name__ == "__main__":
         dataset=job.config["dataset"],
         out_csv=job.output.table,
     )
-    seal(job)
+    seal(job, "environments")

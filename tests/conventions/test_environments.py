@@ -1,9 +1,13 @@
-"""Each conda environment holds what the scripts of its rules import, lazily or not."""
+"""Each conda environment holds what the scripts of its rules import, lazily or not.
+
+And the fork server of a run starts in each of them.
+"""
 
 from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,7 +15,9 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+from ferrari.jobs.stage_command import RULES
 from ferrari.provenance.code_digest import source_files
+from tests.settings import ENVIRONMENT
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = {"ferrari"}
@@ -78,3 +84,57 @@ def test_what_an_environment_lacks_is_found(tmp_path):
     assert {"onnxruntime", "openvino", "pillow", "pymatting", "scipy", "torch"} <= lacks.keys()
     assert not {"numpy", "pyyaml"} & lacks.keys()
     assert lacks["pymatting"] == ["scripts/ferrari/matting/pymatting_loader.py"]
+
+
+# --- the fork server in them ----------------------------------------------------------------------
+
+LOAD = """
+import importlib.abc, sys
+
+class Hidden(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {hidden!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Hidden())
+from ferrari.jobs import fork_server
+fork_server._load()
+print(*sorted(set(sys.modules) & set(fork_server.RULES)))
+"""
+
+
+def stages() -> dict[str, set[str]]:
+    """Modules of the stages that a fork server serves, by environment."""
+    found: dict[str, set[str]] = {}
+    for conda, script in rules().values():
+        if Path(script).stem in RULES:
+            found.setdefault(conda, set()).add(Path(script).stem)
+    return found
+
+
+def hidden_in(conda: Path) -> set[str]:
+    """Modules that some rule imports and an environment does not hold."""
+    sources = {source for _, script in rules().values() for source in source_files(ROOT / script)}
+    names = {name for source in sources if source.suffix == ".py" for name in imports(source)}
+    listed = yaml.safe_load(conda.read_text())["dependencies"][-1]["pip"]
+    held = {Requirement(line).name for line in listed}
+    return {name for name in names if DISTRIBUTIONS.get(name, name) not in held}
+
+
+def load(hidden: set[str]) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-c", LOAD.format(hidden=hidden)]
+    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("conda", stages())
+def test_the_fork_server_starts_in_each_environment_with_the_stages_of_its_rules(conda):
+    hidden = hidden_in(ROOT / conda)
+    assert hidden
+    done = load(hidden)
+    assert done.returncode == 0, done.stderr
+    assert stages()[conda] <= set(done.stdout.split())
+
+
+def test_the_fork_server_does_not_start_without_a_module_of_ours():
+    done = load({"03_mask_subject"})
+    assert done.returncode and "03_mask_subject" in done.stderr

@@ -18,6 +18,7 @@ ORDER = (
     *("final", "package"),
 )
 VIDEOS_CSV, ENVIRONMENTS_CSV, FINAL_CSV = "videos.csv", "environments.csv", f"{FINAL}/final.csv"
+PINNED_CSV = "environments_pinned.csv"  # the clips that the bank of scenes is drawn from
 
 
 def table(stage: str, video: str) -> str:

@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ferrari.ledger import stages
-from ferrari.ledger.stages import ENVIRONMENTS_CSV, FINAL, FINAL_CSV, VIDEOS_CSV
+from ferrari.ledger.stages import ENVIRONMENTS_CSV, FINAL, FINAL_CSV, PINNED_CSV, VIDEOS_CSV
 from ferrari.reports.checks import FAIL, PASS, WARN, Check, safe_id
 
-PINNED_CSV = "environments_pinned.csv"
 CROISSANT = "croissant.json"  # no table, but stamped like one
 
 _AGAIN = "delete the table that lists it, and the next run makes both anew"
