@@ -168,4 +168,4 @@ if __name__ == "__main__":
         settings=job.params.curate,
         seed=job.params.seed,
     )
-    seal(job)
+    seal(job, "select_final")

@@ -50,12 +50,16 @@ def place(dataset: str | os.PathLike, table: str | os.PathLike) -> Path:
     return Path(dataset) / FOLDER / relative.with_suffix(".json")
 
 
-def seal(job) -> None:
-    """Stamp the table of a Snakemake job (`snakemake` of a script) that has just written it."""
+def seal(job, rule: str | None = None) -> None:
+    """Stamp the table of a Snakemake job (`snakemake` of a script) that has just written it.
+
+    A script names its `rule`: where the workflow is a module of another, Snakemake's own name for
+    it has a prefix.
+    """
     write(
         table=job.output.table,
         dataset=job.config["dataset"],
-        rule=job.rule,
+        rule=rule or job.rule,
         code=job.params.code,
         settings={key: value for key, value in job.params.items() if key not in _PLACES},
         inputs=[str(path) for path in job.input],
