@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -143,3 +144,14 @@ use rule * from second as second_*
     edit(other, "\nrule count:", f"{again}\nrule count:")
     status, output = snakemake(other, "-n")
     assert status and "used twice in one run" in output
+
+
+def test_rules_without_the_scripts_beside_them_are_refused(other, tmp_path):
+    """As `github(...)` fetches them."""
+    fetched = tmp_path / "fetched"
+    for folder in ("rules", "config"):
+        shutil.copytree(ROOT / folder, fetched / folder)
+    shutil.copy(ROOT / "Snakefile", fetched)
+    edit(other, f'"{ROOT}/Snakefile"', f'"{fetched}/Snakefile"')
+    status, output = snakemake(other, "-n")
+    assert status and "clone the repository" in output
