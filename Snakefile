@@ -15,9 +15,6 @@ min_version("9.27")
 configfile: workflow.source_path("config/config.yaml")
 
 
-report: "report/workflow.rst"
-
-
 include: "rules/common.smk"
 include: "rules/models.smk"
 include: "rules/probe.smk"

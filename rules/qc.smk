@@ -4,6 +4,9 @@
 # A FAIL never fails the report; it stops `package` while qc.enforce is true.
 
 
+report: "../report/workflow.rst"
+
+
 rule qc0:
     """QC0, figures: what became of every raw file."""
     input:
