@@ -96,6 +96,7 @@ COPY Snakefile pyproject.toml /opt/ferrari/
 COPY config /opt/ferrari/config
 COPY models /opt/ferrari/models
 COPY profiles /opt/ferrari/profiles
+COPY report /opt/ferrari/report
 COPY rules /opt/ferrari/rules
 COPY scripts /opt/ferrari/scripts
 COPY tests /opt/ferrari/tests

@@ -47,9 +47,7 @@ rule all:
 
 
 onstart:
-    collect_again()
-    pin_environments()
-    begin(RECORD)
+    begin()
 
 
 onsuccess:

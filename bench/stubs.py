@@ -59,7 +59,7 @@ def finished(folder: Path, count: int) -> None:
     for path, rule in outputs.items():
         _write(folder / path, rule)
     _quiet(snakemake("--cores", "1", "--touch", "--forceall"), folder)
-    pinned = _pin(folder)
+    pinned = _pin(folder, min(count, SEEDS))
     made = list(outputs)
     if count > SEEDS:
         raw_files(folder, count)
@@ -70,10 +70,10 @@ def finished(folder: Path, count: int) -> None:
         os.utime(folder / path, ns=(now, now))
 
 
-def _pin(folder: Path) -> list[str]:
-    """Pin the seeds' scenes, as a run does when it starts: later videos change nothing."""
+def _pin(folder: Path, seeds_there: int) -> list[str]:
+    """Pin the seeds' scenes, as the job does that draws them: later videos change nothing."""
     defaults = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    seeds = sorted(item_ids.video_id(file_name(number)) for number in range(SEEDS))
+    seeds = sorted(item_ids.video_id(file_name(number)) for number in range(seeds_there))
     table = folder / "dataset/environments_pinned.csv"
     wanted = defaults["augment"]["environment_clips"]
     pinned = scene_bank.pinned_clips(str(table), seeds, defaults["seed"], wanted)

@@ -1,5 +1,6 @@
 # Helpers only: where things lie, which clips there are, what a rule's params are made of.
-# Contract: `config` is checked before anything else happens; no rule is defined here.
+# Contract: `config` is checked before anything else happens; no rule is defined here, and nothing is
+# written: parsing is all that `-n`, `--lint`, `--dag` and `--report` do.
 
 import gc
 import os
@@ -12,9 +13,13 @@ from snakemake.logging import logger
 # The library lies in scripts/. It comes first, so that neither an installed package of the same name
 # nor the `scripts` of a workflow that includes this one is taken for it.
 RULES_FOLDER = workflow.current_basedir.get_path_or_uri(secret_free=True)
-sys.path.insert(
-    0, os.path.join(os.path.dirname(os.path.abspath(RULES_FOLDER)), "scripts")
-)
+SCRIPTS = os.path.join(os.path.dirname(os.path.abspath(RULES_FOLDER)), "scripts")
+if not os.path.isdir(SCRIPTS):
+    raise WorkflowError(
+        f"the rules come from {RULES_FOLDER}, which is no folder on this machine: the jobs need the "
+        "scripts beside them, so clone the repository and name the Snakefile of the clone"
+    )
+sys.path.insert(0, SCRIPTS)
 
 from ferrari.backgrounds import scene_bank
 from ferrari.captions import overrides
@@ -24,7 +29,6 @@ from ferrari.jobs.stage_command import (
     offer_warm_workers,
     set_environment,
     stage_command,
-    write_config,
 )
 from ferrari.ledger import stages
 from ferrari.ledger.item_ids import VIDEO_ID, find_videos
@@ -33,9 +37,21 @@ from ferrari.processes.devices import cuda_devices, nvdec_problem
 from ferrari.provenance.code_digest import code_digest
 from ferrari.video import raw_files
 
-# Building the graph makes millions of objects and hardly a cycle; looking for cycles among them, as
-# Python does, takes a sixth of the time. On again when jobs start (`collect_again`).
-gc.disable()
+#: Another workflow uses the rules: its handlers run, those of our Snakefile do not.
+IS_MODULE = not workflow.modifier.is_main_snakefile()
+
+if IS_MODULE:
+    # Snakemake reads no `configfile:` of a module that is given a config.
+    config = settings.completed(config)
+    if workflow.modifier.modify_path("dataset") != "dataset":
+        raise WorkflowError(
+            "the module has a prefix, of which its jobs would know nothing; leave it out, and set "
+            "dataset, qc_reports, audit and cache in the module's config"
+        )
+else:
+    # Building the graph makes millions of objects and hardly a cycle; looking for cycles among them,
+    # as Python does, takes a sixth of the time. On again when jobs start (`collect_again`).
+    gc.disable()
 
 try:
     settings.check(config, workflow.source_path("../config/config.schema.yaml"))
@@ -44,11 +60,14 @@ except settings.SettingsError as error:
 
 #: What runs the stages: this Python, or that of the environment that Snakemake deploys for them.
 PYTHON = "python" if workflow.deployment_settings.deployment_method else sys.executable
-set_environment(PYTHON, config)
+CONFIG_FILE = set_environment(PYTHON, config)
+if vars(workflow).setdefault("ferrari_config_file", CONFIG_FILE) != CONFIG_FILE:
+    raise WorkflowError(
+        "the workflow is used twice in one run, with different settings: jobs get them from the "
+        "environment of the run, and logs/ is one folder; start a run for each"
+    )
 # A job that a cluster runs has a Snakemake and a node of its own, and no use for a warm worker.
 offer_warm_workers(workflow.is_main_process and config["warm_workers"])
-if not workflow.is_main_process:
-    write_config(config)
 
 DATASET = config["dataset"]
 QC = config["qc_reports"]
@@ -63,22 +82,8 @@ TABLES = {
     stage: f"{DATASET}/{stages.table(stage, '{video}')}" for stage in stages.FOLDERS
 }
 
-if not os.path.isdir(RAW):
-    raise WorkflowError(
-        f"there is no folder of raw clips at {RAW}; create it and put your clips there, "
-        "or point the setting raw_videos at the folder that has them"
-    )
-
-if workflow.is_main_process:
-    try:
-        error_advice.require_writable(".")
-        if busy := run_lock.clear_stale():
-            logger.warning(busy)
-    except OSError as error:
-        raise WorkflowError(str(error), error_advice.of_error(error)) from error
-
 try:
-    VIDEOS = find_videos(RAW)
+    VIDEOS = find_videos(RAW) if os.path.isdir(RAW) else {}
 except OSError as error:
     raise WorkflowError(str(error), error_advice.of_error(error)) from error
 
@@ -93,8 +98,24 @@ REPORTS = (
     "qc8_similarity",
 )
 
-if not VIDEOS:
-    raise WorkflowError(f"the folder {RAW} holds no files; put your clips there")
+
+def require_clips():
+    """While a graph is built: without clips a run ends before its first job, a dry run warns.
+
+    Other commands (--lint, --dag, --report) execute nothing, and have nothing to say.
+    """
+    if VIDEOS or workflow.executor_plugin is None:
+        return
+    state = "holds no files" if os.path.isdir(RAW) else "does not exist"
+    text = (
+        f"the folder of raw clips {RAW} {state}: put your clips there, or point the setting "
+        "raw_videos at the folder that has them"
+    )
+    if not workflow.dryrun:
+        raise WorkflowError(text)
+    if not vars(workflow).setdefault("ferrari_warned", False):
+        workflow.ferrari_warned = True
+        logger.warning(text)
 
 
 def raw_file(wildcards):
@@ -117,7 +138,12 @@ def every(pattern):
     A function, since of a list Snakemake hashes the whole for each of its items where some other
     input stands for the output of a rule. That is the square of the number of clips.
     """
-    return lambda wildcards: [pattern.replace("{video}", video) for video in VIDEOS]
+
+    def tables(wildcards):
+        require_clips()
+        return [pattern.replace("{video}", video) for video in VIDEOS]
+
+    return tables
 
 
 def upstream(pattern):
@@ -203,21 +229,35 @@ def weights_of(section):
         raise WorkflowError(str(error)) from error
 
 
+#: What an entry of models.yaml says of a set of weights without changing what comes out of it.
+REMARKS = {"licence", "sources", "note"}
+
+
+def weights_entries(section):
+    """The param that stands for the weights of a section: digests, and how pictures are prepared."""
+    return [
+        {key: value for key, value in weights.entry.items() if key not in REMARKS}
+        for weights in weights_of(section)
+    ]
+
+
 def weights_files(section):
     """Those of them that have to be there first; the repository's own are pinned by their entry."""
     return [str(w.path) for w in weights_of(section) if not weight_files.is_ours(w)]
 
 
-PINNED_CSV = f"{DATASET}/environments_pinned.csv"
 PINNED = scene_bank.pinned_clips(
-    PINNED_CSV, list(VIDEOS), config["seed"], config["augment"]["environment_clips"]
+    f"{DATASET}/{stages.PINNED_CSV}",
+    list(VIDEOS),
+    config["seed"],
+    config["augment"]["environment_clips"],
 )
 
 
 def require_dataset():
     """Before the first job: the dataset and the reports can be written, and by this run alone."""
     try:
-        for folder in (DATASET, QC):
+        for folder in (".", DATASET, QC):
             error_advice.require_writable(folder)
         run_lock.require(DATASET)
     except OSError as error:
@@ -230,18 +270,19 @@ def require_dataset():
 ONLY_LOOK = {"verify", "verified"}
 
 
-def pin_environments():
-    """Write down which clips lend their scenes, once: clips that come later change nothing.
+def begin():
+    """Before the first job: the run has the dataset to itself, and its record is begun.
 
-    A run that only verifies writes nothing into the dataset.
+    What jobs need comes from elsewhere: a module's handlers do not run, nor do any with --no-hooks.
     """
+    collect_again()
     targets = set(workflow.dag_settings.targets)
-    if targets and targets <= ONLY_LOOK:
-        return
-    require_dataset()
-    write_config(config)
-    if not config["augment"]["environment_folder"]:
-        scene_bank.pin(PINNED_CSV, PINNED)
+    if not targets or not targets <= ONLY_LOOK:
+        require_dataset()
+    try:
+        RECORD.start()
+    except OSError as error:
+        raise WorkflowError(str(error), error_advice.of_error(error)) from error
 
 
 def collect_again():
@@ -259,11 +300,3 @@ def user_pictures():
     if not os.path.isdir(folder):
         raise WorkflowError(f"augment.environment_folder: there is no folder {folder}")
     return [os.path.join(folder, file) for file in scene_bank.pictures(folder).values()]
-
-
-def begin(record):
-    """Begin the record of this run; a run that cannot be recorded does not start."""
-    try:
-        record.start()
-    except OSError as error:
-        raise WorkflowError(str(error), error_advice.of_error(error)) from error

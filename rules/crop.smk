@@ -24,7 +24,7 @@ rule crop:
         settings=what_matters("detect"),
         mask=what_matters("mask") if config["detect"]["backend"] == "mask" else None,
         limits=limits("detect"),
-        weights=[weights.entry for weights in weights_of("detect")],
+        weights=weights_entries("detect"),
         code=code_digest("scripts/02_yolo_crop.py"),
     shell:
         stage_command(

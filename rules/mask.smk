@@ -24,7 +24,7 @@ rule mask:
         settings=what_matters("mask"),
         subject_class=lookup(dpath="detect/class", within=config),
         limits=limits("mask"),
-        weights=[weights.entry for weights in weights_of("mask")],
+        weights=weights_entries("mask"),
         code=code_digest("scripts/03_mask_subject.py"),
     shell:
         stage_command(

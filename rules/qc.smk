@@ -4,6 +4,9 @@
 # A FAIL never fails the report; it stops `package` while qc.enforce is true.
 
 
+report: "../report/workflow.rst"
+
+
 rule qc0:
     """QC0, figures: what became of every raw file."""
     input:
@@ -34,8 +37,10 @@ rule qc0_page:
     output:
         html=report(
             f"{QC}/qc0_failed_video_diagnostics.html",
-            category="QC",
-            labels={"report": "QC0"},
+            caption="../report/qc0_failed_video_diagnostics.rst",
+            category="Quality control",
+            subcategory="Stages",
+            labels={"report": "QC0", "of": "Raw videos"},
         ),
     log:
         "logs/qc/qc0_page.log",
@@ -58,8 +63,10 @@ rule qc3:
         videos_csv=f"{QC}/qc3_extraction_summary_videos.csv",
         html=report(
             f"{QC}/qc3_extraction_summary.html",
-            category="QC",
-            labels={"report": "QC3"},
+            caption="../report/qc3_extraction_summary.rst",
+            category="Quality control",
+            subcategory="Stages",
+            labels={"report": "QC3", "of": "Extracted frames"},
         ),
     log:
         "logs/qc/qc3_extraction_summary.log",
@@ -85,8 +92,10 @@ rule qc4:
         videos_csv=f"{QC}/qc4_yolo_crops_summary_videos.csv",
         html=report(
             f"{QC}/qc4_yolo_crops_summary.html",
-            category="QC",
-            labels={"report": "QC4"},
+            caption="../report/qc4_yolo_crops_summary.rst",
+            category="Quality control",
+            subcategory="Stages",
+            labels={"report": "QC4", "of": "Crops"},
         ),
     log:
         "logs/qc/qc4_yolo_crops_summary.log",
@@ -111,7 +120,11 @@ rule qc5:
         csv=f"{QC}/qc5_masks_summary.csv",
         videos_csv=f"{QC}/qc5_masks_summary_videos.csv",
         html=report(
-            f"{QC}/qc5_masks_summary.html", category="QC", labels={"report": "QC5"}
+            f"{QC}/qc5_masks_summary.html",
+            caption="../report/qc5_masks_summary.rst",
+            category="Quality control",
+            subcategory="Stages",
+            labels={"report": "QC5", "of": "Cut-outs"},
         ),
     log:
         "logs/qc/qc5_masks_summary.log",
@@ -138,8 +151,10 @@ rule qc6:
         videos_csv=f"{QC}/qc6_augmentation_summary_videos.csv",
         html=report(
             f"{QC}/qc6_augmentation_summary.html",
-            category="QC",
-            labels={"report": "QC6"},
+            caption="../report/qc6_augmentation_summary.rst",
+            category="Quality control",
+            subcategory="Stages",
+            labels={"report": "QC6", "of": "Augmented images"},
         ),
     log:
         "logs/qc/qc6_augmentation_summary.log",
@@ -165,7 +180,11 @@ rule qc7:
         csv=f"{QC}/qc7_final_summary.csv",
         videos_csv=f"{QC}/qc7_final_summary_videos.csv",
         html=report(
-            f"{QC}/qc7_final_summary.html", category="QC", labels={"report": "QC7"}
+            f"{QC}/qc7_final_summary.html",
+            caption="../report/qc7_final_summary.rst",
+            category="Quality control",
+            subcategory="Final dataset",
+            labels={"report": "QC7", "of": "Final dataset"},
         ),
     log:
         "logs/qc/qc7_final_summary.log",
@@ -192,7 +211,11 @@ rule qc8:
         csv=f"{QC}/qc8_similarity.csv",
         videos_csv=f"{QC}/qc8_similarity_videos.csv",
         html=report(
-            f"{QC}/qc8_similarity.html", category="QC", labels={"report": "QC8"}
+            f"{QC}/qc8_similarity.html",
+            caption="../report/qc8_similarity.rst",
+            category="Quality control",
+            subcategory="Final dataset",
+            labels={"report": "QC8", "of": "Similarity"},
         ),
     log:
         "logs/qc/qc8_similarity.log",
@@ -216,7 +239,7 @@ rule qc_index:
         videos_csv=[f"{QC}/{name}_videos.csv" for name in REPORTS],
         pages=[f"{QC}/{name}.html" for name in REPORTS],
     output:
-        html=report(f"{QC}/index.html", category="QC", labels={"report": "index"}),
+        html=f"{QC}/index.html",  # no part of --report, where its links would lead nowhere
     log:
         "logs/qc/index.log",
     benchmark:

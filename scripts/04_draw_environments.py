@@ -23,6 +23,7 @@ from ferrari.ledger.reasons import (
     UNREADABLE_FRAME,
     UNREADABLE_PICTURE,
 )
+from ferrari.ledger.stages import PINNED_CSV
 from ferrari.ledger.tables import Row, check_verdict, kept, read_stage, write_table
 
 _TRIES = 3  # frames of a clip that may turn out unreadable before the clip is given up
@@ -37,7 +38,10 @@ def draw_environments(
     dataset: str | os.PathLike,
     out_csv: str | os.PathLike,
 ) -> None:
-    """Write the plates and their table; `folder` (the user's pictures) takes the clips' place."""
+    """Write the plates and their table; `folder` (the user's pictures) takes the clips' place.
+
+    Which clips lend their scenes is written down once: clips that come later change nothing.
+    """
     out_csv = Path(out_csv)
     with whole_folder(out_csv.with_suffix("")) as scratch:
         if folder is None:
@@ -51,6 +55,8 @@ def draw_environments(
         line["raw_sha256"] = raw.get(str(line["video"]), "")
         if line["path"]:
             line["path"] = (place / line["path"]).as_posix()
+    if folder is None:
+        scene_bank.pin(Path(dataset) / PINNED_CSV, sorted(Path(p).stem for p in frames_csvs))
     write_table(out_csv, COLUMNS["environments"], rows)
     LOGGER.info("environments: %d of %d usable", len(kept(rows)), len(rows))
 
@@ -144,7 +150,8 @@ if __name__ == "__main__":
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])
-    if not left_alone(job, stamp_of(job)):
+    settled = job.params.folder or (Path(job.config["dataset"]) / PINNED_CSV).is_file()
+    if not (settled and left_alone(job, stamp_of(job))):
         draw_environments(
             probe_csvs=job.input.probes,
             frames_csvs=job.input.frames,
@@ -153,4 +160,4 @@ if __name__ == "__main__":
             dataset=job.config["dataset"],
             out_csv=job.output.table,
         )
-        seal(job)
+        seal(job, rule="environments")

@@ -168,4 +168,4 @@ if __name__ == "__main__":
         gate=job.input.gate,
         enforce=job.params.enforce,
     )
-    seal(job)
+    seal(job, rule="package")

@@ -166,4 +166,4 @@ if __name__ == "__main__":
         settings=job.params.curate,
         seed=job.params.seed,
     )
-    seal(job)
+    seal(job, rule="select_final")

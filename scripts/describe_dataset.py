@@ -38,4 +38,4 @@ if __name__ == "__main__":
         formats=job.params.formats,
         out_json=job.output.table,
     )
-    seal(job)
+    seal(job, rule="croissant")

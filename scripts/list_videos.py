@@ -67,4 +67,4 @@ if __name__ == "__main__":
         dataset=job.config["dataset"],
         out_csv=job.output.table,
     )
-    seal(job)
+    seal(job, rule="videos")

@@ -2,16 +2,17 @@
 
     python -I -S scripts/run_stage.py STAGE [what `ferrari.jobs.stage_job` reads...]
 
-FERRARI_WARM (set by the Snakefile, see rules/common.smk) says where the server's socket lies and
-which process the run is. The first job starts the server. Where there is none to be had, or
-somebody killed it, the job runs in a process of its own: the same bytes, a second later. So this
-file imports next to nothing, and speaks a protocol that `ferrari.jobs.fork_server` answers.
+FERRARI_WARM (set by the Snakefile, see rules/common.smk) says where the servers' sockets lie, one a
+Python, and which process the run is. The first job starts its server. Where there is none to be
+had, or somebody killed it, the job runs in a process of its own: the same bytes, a second later. So
+this file imports next to nothing, and speaks a protocol that `ferrari.jobs.fork_server` answers.
 """
 
 import _socket
 import marshal
 import os
 import sys
+import zlib
 
 SCRIPTS = os.path.dirname(os.path.realpath(__file__))
 HERE = "--here"
@@ -24,8 +25,8 @@ def main() -> int:
         from ferrari.jobs import stage_job
 
         return stage_job.main(sys.argv[2:])
-    place = os.environ.get("FERRARI_WARM")
-    if place:
+    if os.environ.get("FERRARI_WARM"):
+        place = os.environ["FERRARI_WARM"] = _of_this_python(os.environ["FERRARI_WARM"])
         connection = _connected(place)
         status = _hand_over(connection) if connection is not None else None
         if status is not None:
@@ -38,6 +39,11 @@ def main() -> int:
     sys.stderr.flush()
     arguments = [sys.executable, __file__, HERE, *sys.argv[1:]]
     os.execv(sys.executable, arguments)
+
+
+def _of_this_python(place: str) -> str:
+    """Where the server lies that has this Python's packages: rules may have an environment each."""
+    return f"{place}-{zlib.crc32(os.fsencode(sys.executable)):08x}"
 
 
 def _connected(place: str) -> _socket.socket | None:

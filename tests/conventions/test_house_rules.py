@@ -36,9 +36,23 @@ def imports(tree: ast.AST) -> set[str]:
 
 @pytest.mark.parametrize("path", [*LIBRARY, *STAGES], ids=relative)
 def test_networks_runtimes_are_imported_by_backends_alone(path):
-    if "backends" in path.parts:
+    if path.is_relative_to(ROOT / "scripts/ferrari/networks/backends"):
         return
     assert not imports(ast.parse(path.read_text())) & HEAVY
+
+
+@pytest.mark.parametrize("path", [p for p in LIBRARY if p.name == "__init__.py"], ids=relative)
+def test_a_package_is_a_docstring_and_nothing_else(path):
+    (only,) = ast.parse(path.read_text()).body
+    assert isinstance(only, ast.Expr) and isinstance(only.value.value, str)
+
+
+def test_packages_import_downwards_only():
+    command = [Path(sys.executable).with_name("lint-imports"), "--no-cache"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("path", [*LIBRARY, *STAGES], ids=relative)

@@ -33,6 +33,13 @@ def load(*overlays: str | os.PathLike) -> dict:
     return merged
 
 
+def completed(config: Mapping) -> dict:
+    """The defaults with `config` laid over them; unchecked."""
+    merged = load()
+    _lay_over(merged, config)
+    return merged
+
+
 def _lay_over(below: dict, above: Mapping) -> None:
     for key, value in above.items():
         if isinstance(value, Mapping) and isinstance(below.get(key), dict):

@@ -24,7 +24,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -354,7 +354,11 @@ def _clear_dead(folder: Path) -> None:
 
 
 def _load() -> None:
-    """Import what jobs import, and fill the caches that each of them would fill."""
+    """Import what jobs import, and fill the caches that each of them would fill.
+
+    An environment that was made for some stages lacks what the others import: a stage that cannot
+    be imported is none of its jobs.
+    """
     import PIL.Image
 
     from ferrari.captions import clip_tokens
@@ -364,14 +368,27 @@ def _load() -> None:
 
     PIL.Image.init()
     for module in (*LATE, *RULES):
-        importlib.import_module(module)
+        with _unless_not_installed(module):
+            importlib.import_module(module)
     for rule in table_stamps.LIBRARIES:
         table_stamps.versions(rule)
     weight_files.table()
-    clip_tokens.count_clip_tokens("")
+    with _unless_not_installed("the captions' tokenizer"):
+        clip_tokens.count_clip_tokens("")
     devices.nvdec_problem()
     gc.collect()
     gc.freeze()  # else a garbage collection in a fork would copy all that is loaded
+
+
+@contextlib.contextmanager
+def _unless_not_installed(what: str) -> Iterator[None]:
+    """Go on where a module of others is not there; one of ours is an error."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("", "ferrari", *RULES):
+            raise
+        print(f"{what} is not loaded: there is no {error.name} here", file=sys.stderr)
 
 
 def main(place: str, run: str, ready: str) -> None:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ferrari.common.atomic_files import sha256_bytes, write_text
+from ferrari.common.atomic_files import sha256_bytes
 from ferrari.common.places import ROOT, SCRIPTS
 
 #: The scripts that are called so, and their rules.
@@ -27,6 +26,7 @@ RULES = {
 #: Where a run keeps what only its jobs read, below the working folder.
 STATE = Path(".snakemake/ferrari")
 WARM = "FERRARI_WARM"
+SETTINGS = "FERRARI_SETTINGS"
 
 
 def stage_command(
@@ -54,17 +54,21 @@ def stage_command(
     return " ".join(parts)
 
 
-def set_environment(python: str, config: Mapping) -> None:
-    """Tell this process's jobs what runs them, where the configuration lies, and where `ferrari`.
+def set_environment(python: str, config: Mapping) -> str:
+    """Tell this process's jobs what runs them, what the configuration is, and where `ferrari` lies.
 
-    Snakemake puts the folder of a `script:` last on its path: an installed package of the library's
-    name would come before it.
+    Returns the path of the configuration's file, which the first job writes (`place_config`):
+    nothing is written here, since a process that only shows the graph gets here too. Snakemake puts
+    the folder of a `script:` last on its path: an installed package of the library's name would
+    come before it.
     """
     os.environ["FERRARI_PYTHON"], os.environ["FERRARI_HOME"] = python, str(ROOT)
     others = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     paths = dict.fromkeys((str(SCRIPTS), *filter(None, others)))
     os.environ["PYTHONPATH"] = os.pathsep.join(paths)
-    os.environ["FERRARI_CONFIG"] = str(config_file(config)[0])
+    path, text = config_file(config)
+    os.environ["FERRARI_CONFIG"], os.environ[SETTINGS] = str(path), text
+    return str(path)
 
 
 def config_file(config: Mapping) -> tuple[Path, str]:
@@ -73,20 +77,26 @@ def config_file(config: Mapping) -> tuple[Path, str]:
     return STATE / f"config-{sha256_bytes(text.encode())[:16]}.json", text
 
 
-def write_config(config: Mapping) -> None:
-    """Write the configuration for the jobs, unless it is there."""
-    path, text = config_file(config)
-    if not path.is_file():
-        write_text(path, text)
+def place_config() -> None:
+    """Write the configuration that `set_environment` told where it said, unless it is there.
+
+    Jobs call this, those of a module too, whose workflow has no handler that could; several at a
+    time, so each writes a file of its own first (`write_text` would remove the others').
+    """
+    path = Path(os.environ.get("FERRARI_CONFIG", ""))
+    if SETTINGS in os.environ and not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        own = path.with_suffix(f".{os.getpid()}")
+        own.write_text(os.environ[SETTINGS], encoding="ascii")
+        os.replace(own, path)
 
 
 def offer_warm_workers(offered: bool) -> None:
-    """Tell the jobs of this process's run where their fork server is to be, or that there is none.
+    """Tell this process's jobs where their fork servers are to be, or that there is none.
 
-    Its files are named after the run, and after the Python that the jobs run on.
+    Their files are named after the run, and after the Python that a job runs on (`run_stage.py`).
     """
     if offered:
-        where = sha256_bytes(os.fsencode(sys.prefix))[:8]
-        os.environ[WARM] = str(STATE / f"{os.getpid()}-{where}")
+        os.environ[WARM] = str(STATE / f"{os.getpid()}-warm")
     else:
         os.environ.pop(WARM, None)

@@ -20,6 +20,7 @@ from typing import Any
 
 from ferrari.common.progress import LOGGER
 from ferrari.jobs.job_log import send_output_to
+from ferrari.jobs.stage_command import place_config
 from ferrari.provenance import reuse, table_stamps
 from ferrari.provenance.reuse import NOTHING, Earlier
 
@@ -105,6 +106,7 @@ def parse(arguments: Sequence[str]) -> Job:
 def main(arguments: Sequence[str]) -> int:
     """Run the job of a command line; what it prints goes into its log."""
     start = time.monotonic()
+    place_config()
     job = parse(arguments)
     send_output_to(job.log)
     stage = importlib.import_module(job.stage)

@@ -54,15 +54,16 @@ def place(dataset: str | os.PathLike, table: str | os.PathLike) -> Path:
     return Path(dataset) / FOLDER / relative.with_suffix(".json")
 
 
-def seal(job: Job, items: Mapping[str, str] | None = None) -> None:
+def seal(job: Job, items: Mapping[str, str] | None = None, rule: str | None = None) -> None:
     """Stamp the table of a job (or `snakemake` of a script) that has just written it.
 
-    `items`: of each parent of its rows a digest of what they were made from (see `reuse`).
+    `items`: of each parent of its rows a digest of what they were made from (see `reuse`). A script
+    names its `rule`: where the workflow is a module of another, Snakemake's own name has a prefix.
     """
     write(
         table=job.output.table,
         dataset=job.config["dataset"],
-        rule=job.rule,
+        rule=rule or job.rule,
         code=job.params.code,
         settings=settings_of(job),
         inputs=[str(path) for path in job.input],

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,11 @@ def _is_server(pid: str) -> bool:
         return False
 
 
+def socket_of(python: str = sys.executable) -> Path:
+    """Where the server listens that has the packages of `python`."""
+    return Path(f"{os.environ[WARM]}-{zlib.crc32(os.fsencode(python)):08x}.sock")
+
+
 def probe(name: str, raw: Path, **settings) -> list[str]:
     """The words behind the client's that probe `raw`."""
     Path("config.json").write_text(json.dumps({"dataset": "dataset"}))
@@ -107,6 +113,22 @@ def test_a_job_leaves_the_same_with_the_server_and_without(run):
     assert [row["outcome"] for row in tables.read_table("dataset/videos/a.csv")] == ["quarantined"]
 
 
+def test_an_environment_has_a_server_of_its_own(run, tmp_path):
+    """A job must not run on another rule's packages."""
+    own = tmp_path / "environment"
+    prefix = Path(sys.prefix)
+    (own / "bin").mkdir(parents=True)
+    (own / "bin/python").symlink_to(Path(sys.executable).resolve())
+    (own / "lib").symlink_to(prefix / "lib")
+    if (prefix / "pyvenv.cfg").exists():
+        (own / "pyvenv.cfg").symlink_to(prefix / "pyvenv.cfg")
+    Path("raw.mp4").write_text("no video")
+    for python in (sys.executable, str(own / "bin/python")):
+        words = [python, *CLIENT[1:], *probe("a", Path("raw.mp4"))]
+        assert subprocess.run(words, check=False).returncode == 0
+        assert socket_of(python).exists()
+
+
 def test_the_server_has_one_thread_or_its_forks_would_not_be_safe(run):
     Path("raw.mp4").write_text("no video")
     assert client(probe("a", Path("raw.mp4"))).returncode == 0
@@ -127,7 +149,7 @@ def hanging(run) -> tuple[subprocess.Popen, int]:
     words[words.index("logs/a.log")] = "log"
     Path("raw.mp4").write_text("no video")
     waiting = subprocess.Popen([*CLIENT, *words], stderr=subprocess.PIPE)
-    wait_for(lambda: Path(os.environ[WARM] + ".sock").exists())
+    wait_for(lambda: socket_of().exists())
     server = server_of(run)
     children = Path(f"/proc/{server}/task/{server}/children")
     return waiting, int(wait_for(lambda: children.read_text().split())[0])
@@ -174,7 +196,7 @@ def test_a_job_whose_run_is_over_does_not_begin(run):
 
 def test_without_a_place_for_the_server_a_job_runs_by_itself(run):
     Path("raw.mp4").write_text("no video")
-    Path(os.environ[WARM] + ".sock").mkdir()  # what cannot be bound
+    socket_of().mkdir()  # what cannot be bound
     done = client(probe("a", Path("raw.mp4")))
     assert done.returncode == 0 and "runs in a process of its own" in done.stderr
     assert tables.read_table("dataset/videos/a.csv")

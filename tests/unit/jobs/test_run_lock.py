@@ -4,8 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
 
@@ -20,9 +18,8 @@ HOLD = (
 
 @pytest.fixture
 def working(tmp_path, monkeypatch):
-    """A working folder with a dataset and a lock of Snakemake's, as a killed run leaves it."""
-    (tmp_path / ".snakemake/locks").mkdir(parents=True)
-    (tmp_path / ".snakemake/locks/0.input.lock").write_text("a\n")
+    """A working folder with a dataset."""
+    (tmp_path / ".snakemake").mkdir()
     (tmp_path / "dataset").mkdir()
     monkeypatch.setattr(run_lock, "_held", {})
     yield tmp_path
@@ -54,63 +51,44 @@ def other(working):
         process.stdout.close()
 
 
-def locks(working: Path) -> list[Path]:
-    return list((working / ".snakemake/locks").iterdir())
-
-
-def test_a_dead_runs_lock_is_removed(working):
-    assert run_lock.clear_stale(working) is None
-    assert locks(working) == []
-    run_lock.require(working / "dataset", working)
-
-
 def test_a_living_run_keeps_its_lock_until_it_is_killed(working, other):
     process = other("run_lock.require('dataset')")
-    assert "another run is at work" in run_lock.clear_stale(working)
-    assert locks(working)
     with pytest.raises(run_lock.RunningError, match="another run"):
-        run_lock.require(working / "dataset", working, patience_s=0.2)
+        run_lock.require(working / "dataset", working)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert run_lock.clear_stale(working) is None and locks(working) == []
+    run_lock.require(working / "dataset", working)
 
 
 def test_one_dataset_in_two_working_folders(working, other, tmp_path_factory):
     other("run_lock.require('dataset')")
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    assert run_lock.clear_stale(elsewhere) is None
     with pytest.raises(run_lock.RunningError, match="another run"):
-        run_lock.require(working / "dataset", elsewhere, patience_s=0.2)
+        run_lock.require(working / "dataset", elsewhere)
+
+
+def test_two_datasets_in_one_working_folder(working, other):
+    other("run_lock.require('dataset')")
+    (working / "second").mkdir()
+    with pytest.raises(run_lock.RunningError, match="another run"):
+        run_lock.require(working / "second", working)
 
 
 def test_jobs_that_outlive_their_run_keep_the_next_one_out(working, other):
     jobs = [other("run_lock.hold_for_job()") for _ in range(2)]
-    assert "jobs of a run that was killed" in run_lock.clear_stale(working)
-    assert locks(working)
     with pytest.raises(run_lock.RunningError, match="still at work"):
         run_lock.require(working / "dataset", working)
     for job in jobs:
         job.kill()
         job.wait()
-    assert run_lock.clear_stale(working) is None
-
-
-def test_a_dry_run_that_ends_soon_is_waited_for(working, other):
-    process = other("run_lock.clear_stale()")
-    started = time.monotonic()
-    with pytest.raises(run_lock.RunningError):
-        run_lock.require(working / "dataset", working, patience_s=0.3)
-    assert time.monotonic() - started >= 0.3
-    process.kill()
     run_lock.require(working / "dataset", working)
 
 
-def test_a_file_system_without_such_locks_leaves_it_to_snakemake(working, monkeypatch):
+def test_a_file_system_without_such_locks_keeps_nobody_out(working, monkeypatch):
     def refuse(*_):
         raise OSError(37, "No locks available")
 
     monkeypatch.setattr(run_lock.fcntl, "flock", refuse)
-    assert run_lock.clear_stale(working) is None and locks(working)
     run_lock.require(working / "dataset", working)
 
 

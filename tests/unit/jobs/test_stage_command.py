@@ -3,6 +3,9 @@
 import json
 import os
 import shlex
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from snakemake.iocontainers import InputFiles, Log, OutputFiles, Params, ResourceList, Wildcards
@@ -71,8 +74,39 @@ def test_the_configuration_is_named_after_its_content(tmp_path, monkeypatch):
     first, text = stage_command.config_file({"b": 1, "a": ODD})
     assert stage_command.config_file({"a": ODD, "b": 1}) == (first, text)
     assert stage_command.config_file({"a": ODD, "b": 2})[0] != first
-    stage_command.write_config({"b": 1, "a": ODD})
-    assert json.loads(first.read_text()) == {"a": ODD, "b": 1}
+
+
+@pytest.fixture
+def told(tmp_path, monkeypatch):
+    """The configuration's file, as a process has told its jobs."""
+    monkeypatch.chdir(tmp_path)
+    for name in (
+        "FERRARI_PYTHON",
+        "FERRARI_HOME",
+        "FERRARI_CONFIG",
+        "PYTHONPATH",
+        "FERRARI_SETTINGS",
+    ):
+        monkeypatch.setenv(name, "")
+    return Path(stage_command.set_environment("python", {"b": 1, "a": ODD}))
+
+
+def test_telling_the_jobs_writes_nothing_and_the_first_job_writes_the_configuration(told):
+    assert list(Path.cwd().iterdir()) == []
+    stage_command.place_config()
+    assert json.loads(told.read_text()) == {"a": ODD, "b": 1}
+
+
+def test_jobs_that_begin_together_do_not_take_the_configuration_from_each_other(told):
+    code = "from ferrari.jobs import stage_command as s; s.place_config()"
+    jobs = [subprocess.Popen([sys.executable, "-c", code], env=job_environment()) for _ in range(6)]
+    assert [job.wait() for job in jobs] == [0] * 6
+    assert list(told.parent.iterdir()) == [told]
+    assert json.loads(told.read_text()) == {"a": ODD, "b": 1}
+
+
+def job_environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(stage_command.SCRIPTS)}
 
 
 def test_a_process_without_a_run_of_its_own_offers_no_warm_workers(monkeypatch):

@@ -70,6 +70,16 @@
 
   applyTheme(chosen());
   drawCharts();
+  // In a report of Snakemake's (data: and blob: pages, or data/raw/ of its archive) no index is beside
+  // the page, and a link to it would lead nowhere: so the page itself holds none.
+  const alone = !/^(https?|file):$/.test(location.protocol) || location.pathname.includes("/data/raw/");
+  const home = document.getElementById("home");
+  if (home && !alone) {
+    const link = document.createElement("a");
+    link.href = "index.html";
+    link.textContent = "← All reports";
+    home.replaceChildren(link);
+  }
   const themeButton = document.getElementById("theme");
   themeButton.addEventListener("click", () => {
     const next = themes[(themes.indexOf(themeButton.dataset.theme) + 1) % themes.length];
