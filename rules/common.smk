@@ -230,7 +230,7 @@ def weights_of(section):
 
 
 #: What an entry of models.yaml says of a set of weights without changing what comes out of it.
-REMARKS = {"licence", "sources", "note"}
+REMARKS = {"licence", "sources"}
 
 
 def weights_entries(section):
