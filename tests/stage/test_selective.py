@@ -12,6 +12,7 @@ import pytest
 from bench.reference import chosen
 from ferrari.ledger import tables
 from ferrari.ledger.columns import KEPT
+from ferrari.ledger.reasons import LOST_SPAN
 from ferrari.video.decoding import pyav_decoder
 from ferrari.video.decoding.base import (
     DecodePlan,
@@ -19,7 +20,6 @@ from ferrari.video.decoding.base import (
     DecodeStats,
     PlanChangedError,
 )
-from ferrari.video.extraction import LOST
 from tests.generator.encode import Encoding, encode
 from tests.generator.faults import audio_only
 from tests.stage.clip_run import Run
@@ -175,7 +175,7 @@ def test_a_clip_that_begins_long_before_its_parameters(run, tmp_path):
         assert opened.streams.video[0].codec_context.extradata is None
     rows = run.extract(cut, fps=2.5)
     assert tables.kept(rows)
-    assert any(row["reason"] == LOST for row in rows)
+    assert any(row["reason"] == LOST_SPAN for row in rows)
 
 
 def test_a_file_without_a_video_stream_is_left_alone(tmp_path):
