@@ -1,10 +1,10 @@
 """Stage 2: where is the subject? One row for each detection, one for each frame without any.
 
-The target policy decides which detections are the subject; the others are rows too (NOT_TARGET),
-as are boxes too small to be of use (TOO_SMALL) and frames where nothing reached
-`detect.confidence` (NO_SUBJECT, with the highest confidence that was seen). Crops are lossless.
-The detector runs in a child process with limits: a frame that ends it is quarantined
-(MODEL_CRASHED, MODEL_TIMEOUT, OUT_OF_MEMORY), and the others go on.
+The target policy (`subject_choice`) decides which detections are the subject; the others are rows
+too (NOT_TARGET), as are boxes too small to be of use (TOO_SMALL) and frames where nothing reached
+`detect.confidence` (NO_SUBJECT, with the highest confidence that was seen). Crops are lossless. The
+detector runs in a child process with limits: a frame that ends it is quarantined (MODEL_CRASHED,
+MODEL_TIMEOUT, OUT_OF_MEMORY), and the others go on.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ import numpy as np
 
 from ferrari.common.atomic_files import sha256_bytes, whole_folder
 from ferrari.common.progress import Progress
-from ferrari.images import boxes, image_files
+from ferrari.images import boxes, image_files, subject_choice
 from ferrari.ledger import item_ids, tables
 from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
 from ferrari.ledger.reasons import (
@@ -151,7 +151,7 @@ class _Stage:
     ) -> Iterator[tables.Row]:
         height, width = frame.shape[:2]
         bound = self.settings["confidence"]
-        counted = boxes.in_order([d for d in detections if d.confidence >= bound])
+        counted = subject_choice.in_order([d for d in detections if d.confidence >= bound])
         if not counted:
             best = max((d.confidence for d in detections), default=0.0)
             yield self._row(
@@ -164,7 +164,7 @@ class _Stage:
                 threshold=bound,
             )
             return
-        chosen, figures = boxes.choose(counted, self.settings["policy"], width, height)
+        chosen, figures = subject_choice.choose(counted, self.settings["policy"], width, height)
         best = figures[min(chosen)]
         for index, detection in enumerate(counted):
             item = item_ids.crop_item(line["item"], index)

@@ -38,7 +38,7 @@ def run(work: Demo, environment: dict[str, str], *arguments: str, **overlay) -> 
     return done.stdout
 
 
-@pytest.mark.parametrize("warm_workers", [True, False])
+@pytest.mark.parametrize("warm_workers", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_the_main_process_a_script_and_a_stage_import_ours(tmp_path, decoy, warm_workers):
     work = Demo(tmp_path / "run")
     raw = work.dataset / "00_raw_videos"

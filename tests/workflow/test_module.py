@@ -90,6 +90,7 @@ def digests(dataset: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_another_workflow_runs_the_small_set_to_its_packages(other, small):
     """To the same bytes as a run of its own, but for Croissant, which is not asked for."""
     small_run.write_clips(other / "dataset/00_raw_videos")

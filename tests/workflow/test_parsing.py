@@ -21,7 +21,13 @@ from tests.workflow.demo_run import ROOT, Demo
 pytestmark = pytest.mark.timeout(600)
 #: Python keeps its own cache of what it imports beside it, whoever imports.
 ENVIRONMENT = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-SHOWING = (["-n"], ["--lint"], ["--dag"], ["--rulegraph"], ["--summary"], ["--list-rules"])
+SHOWING = (
+    *(["-n"], ["--lint"], ["--dag"]),
+    *(
+        pytest.param([w], marks=pytest.mark.slow)
+        for w in ("--rulegraph", "--summary", "--list-rules")
+    ),
+)
 BARE = 'rule all:\n    """Nothing."""\n    input: []\n'
 
 
@@ -64,7 +70,9 @@ def show(snakefile: Path, folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("arguments", SHOWING, ids=lambda words: words[0])
+@pytest.mark.parametrize(
+    "arguments", SHOWING, ids=lambda words: words[0] if isinstance(words, list) else None
+)
 def test_what_only_shows_the_workflow_writes_nothing(checkout, tmp_path, arguments):
     run, bare = tmp_path / "run", tmp_path / "bare"
     small_run.start(run)

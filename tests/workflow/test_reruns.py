@@ -195,6 +195,7 @@ def test_one_clip_more_is_worked_on_alone(run):
     assert not any(found.idle.values()) and found.items["crop"] > 0
 
 
+@pytest.mark.slow
 def test_a_caption_by_hand_is_one_items_work(run):
     before = outputs(run)
     video = clip_of(run, "walk")

@@ -27,13 +27,9 @@ from ferrari.common.progress import LOGGER
 from ferrari.ledger.reasons import MODEL_CRASHED, MODEL_TIMEOUT, OUT_OF_MEMORY
 from ferrari.processes import array_messages, model_lease
 from ferrari.processes.failures import ChildError, Failure
-from ferrari.processes.limits import DIED_OF_MEMORY
+from ferrari.processes.limits import DIED_OF_MEMORY, FROM_OUTSIDE
 from ferrari.processes.model_process import Child, Load, OverMemoryError
 
-#: Signals from outside (a user, a scheduler, a kernel short of memory): no image is to blame.
-_FROM_OUTSIDE = frozenset(
-    {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
-)
 #: If so many images fail one after the other, without a success, the images are not to blame.
 _TOO_MANY = 3
 
@@ -226,7 +222,7 @@ class Isolated:
             return ModelDiedError(
                 Failure(OUT_OF_MEMORY, "did not get the memory that it asked for")
             )
-        if -code in _FROM_OUTSIDE:
+        if -code in FROM_OUTSIDE:
             return _KilledError(signal.Signals(-code).name)
         how = f"died of {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
         return ModelDiedError(Failure(MODEL_CRASHED, f"the model's process {how}"))

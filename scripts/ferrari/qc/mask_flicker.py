@@ -11,7 +11,7 @@ that neither a nor c has. In steady motion a and c differ more from each other t
 first term is 0 or less, however fast the subject moves. In a movement that returns (a step, a wave)
 a limb covers as much new area as it leaves, so the second term is small. An arm that is lost for
 one frame gives about the arm's share of the figure. The first and the last cut-out have only one
-neighbour and are not judged. A lasting change of size is for the check of areas to find.
+neighbour and are not judged. `qc_masked_subjects.stability_checks` finds lasting changes of size.
 """
 
 from __future__ import annotations

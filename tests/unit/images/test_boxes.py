@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ferrari.images import boxes
+from ferrari.images import boxes, subject_choice
 from ferrari.images.boxes import Detection
 from ferrari.networks.detectors import regions
 
@@ -15,20 +15,20 @@ LARGE = Detection((0, 0, 200, 400), 0.8, "person")
     ("policy", "chosen"), [("largest", {1}), ("most_central", {0}), ("all", {0, 1})]
 )
 def test_policies(policy, chosen):
-    assert boxes.choose([SMALL, LARGE], policy, 640, 480)[0] == chosen
+    assert subject_choice.choose([SMALL, LARGE], policy, 640, 480)[0] == chosen
 
 
 def test_no_detections_and_unknown_policies():
-    assert boxes.choose([], "largest", 640, 480) == (set(), [])
+    assert subject_choice.choose([], "largest", 640, 480) == (set(), [])
     with pytest.raises(ValueError, match="none of"):
-        boxes.choose([SMALL], "nicest", 640, 480)
+        subject_choice.choose([SMALL], "nicest", 640, 480)
 
 
 def test_ties_go_to_the_first_and_numbering_is_stable():
     twins = [Detection((x, 0, x + 100, 100), 0.5, "person") for x in (300, 100)]
-    ordered = boxes.in_order(twins)
+    ordered = subject_choice.in_order(twins)
     assert [d.box_xyxy[0] for d in ordered] == [100, 300]
-    assert boxes.choose(ordered, "largest", 640, 480)[0] == {0}
+    assert subject_choice.choose(ordered, "largest", 640, 480)[0] == {0}
 
 
 def test_padding_is_whole_pixels_inside_the_frame():

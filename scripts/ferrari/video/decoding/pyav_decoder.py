@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -11,11 +10,10 @@ from functools import partial
 
 import av
 import numpy as np
-from av import VideoFormat, VideoFrame, VideoStream
+from av import VideoFrame, VideoStream
 from av.codec.hwaccel import HWAccel, hwdevices_available
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.filter import Graph
 from av.video.plane import VideoPlane
 
 from ferrari.video import hdr
@@ -25,7 +23,6 @@ from ferrari.video.containers import (
     open_container,
     orientation,
     seconds,
-    what_failed,
 )
 from ferrari.video.decoding.base import (
     DecodePlan,
@@ -34,6 +31,7 @@ from ferrari.video.decoding.base import (
     DecodeStats,
     Frame,
 )
+from ferrari.video.decoding.deinterlacing import Deinterlacer, Flagged, filter_errors
 from ferrari.video.decoding.ffmpeg_log import Complaints
 from ferrari.video.decoding.pyav_full_reader import FrameFlags, Reader, aspect_of, require_video
 from ferrari.video.decoding.pyav_selective_reader import SelectiveReader, classifier_for
@@ -45,8 +43,6 @@ _UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 _SWS_MATRICES = {1: "ITU709", 5: "ITU601", 6: "ITU601", 4: "FCC", 7: "SMPTE240M"}
 _BT2020 = {9, 10}
-#: A decoded frame, and what is known of it.
-_Flagged = tuple[VideoFrame, FrameFlags]
 _SOUND = FrameFlags(is_key=False, fault="", lost_before="")
 _LUMA_FIRST = ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "gray")
 
@@ -101,7 +97,7 @@ def _all_frames(
     stats: DecodeStats,
     complaints: Complaints,
 ) -> Iterator[Frame]:
-    weave = _Deinterlacer() if plan.deinterlace else None
+    weave = Deinterlacer() if plan.deinterlace else None
     for frame, flags in Reader(container, stream, stats, complaints).frames(plan.max_pixels):
         ready = weave.push(frame, flags) if weave else [(frame, flags)]
         yield from _shown_frames(ready, stream, plan, stats)
@@ -134,79 +130,8 @@ def _opened(path: str, plan: DecodePlan, hwaccel: str | None) -> Iterator[VideoS
         yield stream
 
 
-class _Deinterlacer:
-    """FFmpeg's bwdif on frames that are flagged interlaced; each output keeps its flags.
-
-    A clip that changes size or pixel format on its way gets a new filter from there on.
-    """
-
-    def __init__(self) -> None:
-        self._graph: Graph | None = None
-        self._shape: tuple = ()
-        self._flags: list[FrameFlags] = []
-
-    def push(self, frame: VideoFrame, flags: FrameFlags) -> list[_Flagged]:
-        ready: list[_Flagged] = []
-        shape = (frame.width, frame.height, frame.format.name, frame.time_base)
-        if self._graph is None or shape != self._shape:
-            ready, self._shape = self.flush(), shape
-            self._graph = self._build(*shape)
-        self._flags.append(flags)
-        with _said_plainly():
-            self._graph.push(frame)
-            return ready + self._pull(self._graph)
-
-    def flush(self) -> list[_Flagged]:
-        if self._graph is None:
-            return []
-        with _said_plainly():
-            self._graph.push(None)
-            ready = self._pull(self._graph)
-        self._flags.clear()
-        return ready
-
-    @staticmethod
-    def _build(width: int, height: int, pixels: str, time_base: Fraction | None) -> Graph:
-        with _said_plainly():
-            graph = Graph()
-            source = graph.add_buffer(
-                width=width, height=height, format=VideoFormat(pixels), time_base=time_base
-            )
-            weaver = graph.add("bwdif", "mode=send_frame:parity=auto:deint=interlaced")
-            sink = graph.add("buffersink")
-            source.link_to(weaver)
-            weaver.link_to(sink)
-            graph.configure()
-        return graph
-
-    def _pull(self, graph: Graph) -> list[_Flagged]:
-        ready: list[_Flagged] = []
-        while self._flags:
-            try:
-                frame = graph.vpull()
-            except (av.error.BlockingIOError, av.error.EOFError):
-                break
-            ready.append((frame, self._flags.pop(0)))
-        return ready
-
-
-@contextlib.contextmanager
-def _said_plainly() -> Iterator[None]:
-    """Errors of filters and converters: the memory limit as what it is, the rest as a refusal.
-
-    They start threads, and say EAGAIN where a thread's stack is more than the limit leaves.
-    """
-    try:
-        yield
-    except FFmpegError as error:
-        if error.errno in (errno.EAGAIN, errno.ENOMEM):
-            raise MemoryError("FFmpeg got no memory for a filter or a converter") from error
-        why = f"its frames cannot be converted: {what_failed(error)}"
-        raise DecoderUnavailableError(why) from error
-
-
 def _shown_frames(
-    ready: Iterable[_Flagged], stream: VideoStream, plan: DecodePlan, stats: DecodeStats
+    ready: Iterable[Flagged], stream: VideoStream, plan: DecodePlan, stats: DecodeStats
 ) -> Iterator[Frame]:
     for frame, flags in ready:
         yield _shown_frame(frame, flags, stream, plan, stats.frames - 1)
@@ -246,7 +171,7 @@ def _shown_frame(
 def _luma(frame: VideoFrame) -> np.ndarray:
     """HxW uint8 luma: the decoder's own plane where it has 8 bits, else converted."""
     if frame.format.name not in _LUMA_FIRST:
-        with _said_plainly():
+        with filter_errors():
             return frame.to_ndarray(format="gray")
     return _plane(frame.planes[0])
 
@@ -279,7 +204,7 @@ def _rgb(
 ) -> np.ndarray:
     spaces: dict[str, str | int] = {"bt709": "ITU709", "bt601": "ITU601", "bt2020": 9}
     space = spaces.get(matrix.split()[0])
-    with _said_plainly():
+    with filter_errors():
         pixels = "rgb48le" if transfer else "rgb24"
         rgb = frame.reformat(format=pixels, src_colorspace=space, dst_colorspace=space).to_ndarray()
     if transfer:
@@ -305,7 +230,7 @@ def _yuv(
     if not (plain and small and whole and known) or sar != 1 or transfer:
         return None
     if frame.format.name == "nv12":
-        with _said_plainly():
+        with filter_errors():
             frame = frame.reformat(format="yuv420p")
     planes = [_plane(plane) for plane in frame.planes]
     if turn != Orientation():

@@ -1,0 +1,93 @@
+"""Interlaced frames made whole: FFmpeg's bwdif, and how its errors are told."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from collections.abc import Iterator
+from fractions import Fraction
+
+import av
+from av import VideoFormat, VideoFrame
+from av.error import FFmpegError
+from av.filter import Graph
+
+from ferrari.video.containers import what_failed
+from ferrari.video.decoding.base import DecoderUnavailableError
+from ferrari.video.decoding.pyav_full_reader import FrameFlags
+
+#: A decoded frame, and what is known of it.
+Flagged = tuple[VideoFrame, FrameFlags]
+
+
+@contextlib.contextmanager
+def filter_errors() -> Iterator[None]:
+    """Errors of filters and converters: the memory limit as what it is, the rest as a refusal.
+
+    They start threads, and say EAGAIN where a thread's stack is more than the limit leaves.
+    """
+    try:
+        yield
+    except FFmpegError as error:
+        if error.errno in (errno.EAGAIN, errno.ENOMEM):
+            raise MemoryError("FFmpeg got no memory for a filter or a converter") from error
+        why = f"its frames cannot be converted: {what_failed(error)}"
+        raise DecoderUnavailableError(why) from error
+
+
+class Deinterlacer:
+    """FFmpeg's bwdif on frames that are flagged interlaced; each output keeps its flags.
+
+    A clip that changes size or pixel format on its way gets a new filter from there on.
+    """
+
+    def __init__(self) -> None:
+        self._graph: Graph | None = None
+        self._shape: tuple = ()
+        self._flags: list[FrameFlags] = []
+
+    def push(self, frame: VideoFrame, flags: FrameFlags) -> list[Flagged]:
+        """Take a frame; the frames that are ready."""
+        ready: list[Flagged] = []
+        shape = (frame.width, frame.height, frame.format.name, frame.time_base)
+        if self._graph is None or shape != self._shape:
+            ready, self._shape = self.flush(), shape
+            self._graph = self._build(*shape)
+        self._flags.append(flags)
+        with filter_errors():
+            self._graph.push(frame)
+            return ready + self._pull(self._graph)
+
+    def flush(self) -> list[Flagged]:
+        """The frames that the filter still holds."""
+        if self._graph is None:
+            return []
+        with filter_errors():
+            self._graph.push(None)
+            ready = self._pull(self._graph)
+        self._flags.clear()
+        return ready
+
+    @staticmethod
+    def _build(width: int, height: int, pixels: str, time_base: Fraction | None) -> Graph:
+        with filter_errors():
+            graph = Graph()
+            source = graph.add_buffer(
+                width=width, height=height, format=VideoFormat(pixels), time_base=time_base
+            )
+            weaver = graph.add("bwdif", "mode=send_frame:parity=auto:deint=interlaced")
+            sink = graph.add("buffersink")
+            source.link_to(weaver)
+            weaver.link_to(sink)
+            graph.configure()
+        return graph
+
+    def _pull(self, graph: Graph) -> list[Flagged]:
+        ready: list[Flagged] = []
+        while self._flags:
+            try:
+                frame = graph.vpull()
+            except (av.error.BlockingIOError, av.error.EOFError):
+                break
+            ready.append((frame, self._flags.pop(0)))
+        return ready
