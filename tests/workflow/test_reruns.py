@@ -228,3 +228,13 @@ def test_what_was_damaged_since_is_made_again(run):
     (run.dataset / row["path"]).unlink()
     os.utime(run.dataset / "00_raw_videos/walk one.mp4")
     assert rerun(run).items["mask"] == 1 and outputs(run) == before
+
+
+def test_a_job_that_failed_is_done_again(run):
+    """Snakemake takes a failed job for done where it has put the output's old state back."""
+    bad = {"caption": {"template": "{nothing} here"}}
+    for _ in range(2):
+        output = run.run("--cores", "2", check=False, overlay=bad)
+        assert "Error in rule caption" in output
+    assert not list((run.dataset / "05_final_training/captions").glob("*.csv"))
+    assert run.planned()["caption"] == CLIPS

@@ -165,7 +165,8 @@ WORDS = {
     ),
     reasons.MODEL_CRASHED: Words(
         "The network's process crashed on this picture.",
-        "Nothing to do for single pictures; if there are many, try `device: cpu`.",
+        "Nothing to do for single pictures; if there are many, "
+        "try `device: cpu`, and delete the clip's table so that it is made anew.",
     ),
     reasons.MODEL_TIMEOUT: Words(
         "The network took longer on this picture than the stage's `timeout_s` allows.",

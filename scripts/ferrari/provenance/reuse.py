@@ -25,7 +25,7 @@ from ferrari.common.atomic_files import link_or_copy, sha256_bytes, sha256_file
 from ferrari.common.progress import LOGGER
 from ferrari.ledger import tables
 from ferrari.ledger.columns import KEPT
-from ferrari.ledger.limited_rows import is_open
+from ferrari.ledger.open_rows import is_open
 from ferrari.provenance import table_stamps
 from ferrari.provenance.job import Job
 

@@ -22,7 +22,7 @@ from ferrari.common.atomic_files import sha256_bytes, sha256_file, sha256_path, 
 from ferrari.common.errors import FerrariError
 from ferrari.common.foreign_files import is_desktop_file, is_leftover, is_trainer_file
 from ferrari.ledger import tables
-from ferrari.ledger.limited_rows import limit_that_ended
+from ferrari.ledger.open_rows import limit_that_ended
 from ferrari.provenance.job import Job
 
 FOLDER = "stamps"
@@ -42,6 +42,10 @@ LIBRARIES = {
     "caption": ("pillow", "instant-clip-tokenizer", "transformers"),
     "package": ("numpy", "opencv-python-headless", "pillow", "pyarrow"),
 }
+
+
+#: Where Snakemake keeps what it puts back, below the working folder that jobs run in.
+_SNAKEMAKES_COPIES = Path(".snakemake/backups")
 
 
 class StampError(FerrariError, ValueError):
@@ -69,14 +73,22 @@ def seal(job: Job, items: Mapping[str, str] | None = None, rule: str | None = No
         inputs=[str(path) for path in job.input],
         limits=job.params.get("limits", {}),
         items=items,
+        folder=job.params.get("folder"),
     )
 
 
 def withdraw(job: Job) -> None:
-    """Take the stamp of a job's table away before it is made anew: images come before their table,
-    and a job that is killed in between must leave no stamp that fits the old table.
+    """Take a job's table and its stamp away before they are made anew.
+
+    Images come before their table: a job that fails or is killed in between must leave neither an
+    old table nor a stamp that fits it. The table is flagged `update`, of which Snakemake keeps a
+    copy, puts it back when the job fails, and takes the job for done. So that copy goes as well.
     """
-    place(job.config["dataset"], job.output.table).unlink(missing_ok=True)
+    table = Path(job.output.table)
+    place(job.config["dataset"], table).unlink(missing_ok=True)
+    table.unlink(missing_ok=True)
+    within = table.relative_to(table.anchor) if table.is_absolute() else table
+    (_SNAKEMAKES_COPIES / within).unlink(missing_ok=True)
 
 
 def settings_of(job: Job) -> dict[str, object]:
@@ -86,7 +98,8 @@ def settings_of(job: Job) -> dict[str, object]:
 
 def made_by(job: Job) -> dict[str, object]:
     """What a stamp says of the maker of its table, for a job that is about to make it."""
-    return _maker(job.rule, job.params.code, settings_of(job), job.input)
+    folder = job.params.get("folder")
+    return _maker(job.rule, job.params.code, settings_of(job), job.input, folder)
 
 
 def made_from(inputs: Iterable[str], dataset: Path) -> dict[str, str]:
@@ -108,6 +121,7 @@ def write(
     inputs: Iterable[str],
     limits: Mapping[str, object] | None = None,
     items: Mapping[str, str] | None = None,
+    folder: str | None = None,
 ) -> None:
     """Write the stamp of `table`; of `inputs`, the tables below `dataset` are recorded.
 
@@ -124,7 +138,7 @@ def write(
         "table": os.path.relpath(table, dataset),
         "sha256": sha256_file(table),
         "rows": dict(sorted(outcomes.items())),
-        **_maker(rule, code, settings, inputs),
+        **_maker(rule, code, settings, inputs, folder),
         "inputs": sources,
         "files": _unlisted(table, dataset, sources),
     }
@@ -136,10 +150,13 @@ def write(
     write_text(place(dataset, table), _text(stamp))
 
 
-def _maker(rule: str, code: str, settings: Mapping, inputs: Iterable[str]) -> dict[str, object]:
+def _maker(
+    rule: str, code: str, settings: Mapping, inputs: Iterable[str], folder: str | None
+) -> dict[str, object]:
     """The part of a stamp that says what made the table, and with which files that are no tables.
 
-    Weights whose digest the settings hold need no other one, which would take a second a job.
+    Those count by content and by name, below `folder` if they are a person's pictures. Weights
+    whose digest the settings hold need no other one, which would take a second a job.
     """
     text = json.dumps(settings, sort_keys=True, ensure_ascii=False, default=str)
     pinned = settings.get("weights") and all(one.get("sha256") for one in settings["weights"])
@@ -150,8 +167,12 @@ def _maker(rule: str, code: str, settings: Mapping, inputs: Iterable[str]) -> di
         "settings": json.loads(text),
         "settings_sha256": sha256_bytes(text.encode("utf-8", "surrogateescape")),
         "libraries": versions(rule),
-        "other_inputs": sorted(map(sha256_path, others)),
+        "other_inputs": {_name_of(path, folder): sha256_path(path) for path in sorted(others)},
     }
+
+
+def _name_of(path: str, folder: str | None) -> str:
+    return os.path.relpath(path, folder) if folder else Path(path).name
 
 
 def read(path: str | os.PathLike) -> dict:

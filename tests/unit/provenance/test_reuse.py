@@ -9,7 +9,7 @@ import pytest
 from ferrari.common.atomic_files import sha256_bytes
 from ferrari.jobs.stage_job import Files, Params
 from ferrari.ledger import tables
-from ferrari.ledger.limited_rows import is_open, limit_that_ended
+from ferrari.ledger.open_rows import is_open, limit_that_ended
 from ferrari.provenance import reuse, table_stamps
 from ferrari.provenance.reuse import Earlier, item_digest, narrowed
 
@@ -136,10 +136,42 @@ def test_a_file_that_is_not_as_its_row_says_is_made_again(made, scratch):
     assert made.taken(scratch) == {"c"} and list(scratch.iterdir()) == []
 
 
-def test_a_killed_job_leaves_no_stamp_for_the_table_before_it(made):
+def test_a_job_that_works_leaves_nothing_of_before_to_be_believed(made, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    copy = tmp_path / ".snakemake/backups" / made.table.relative_to("/")
+    copy.parent.mkdir(parents=True)
+    copy.write_text("what Snakemake would put back")
     table_stamps.withdraw(made.job())
-    assert not made.holds() and reuse.stamp_of(made.job()) is None
-    table_stamps.withdraw(made.job())  # of a table that never had one
+    assert not made.table.exists() and not copy.exists()
+    assert reuse.stamp_of(made.job()) is None
+    table_stamps.withdraw(made.job())  # of a table that never was
+
+
+def test_a_row_that_blames_a_file_is_open_whenever_its_job_runs(made, scratch):
+    rows = tables.read_stage(made.table, "crop")
+    rows[2]["reason"] = "UNREADABLE_FRAME"
+    tables.write_stage(made.table, "crop", rows)
+    table_stamps.seal(made.job(), made.digests)
+    assert not made.holds() and made.taken(scratch) == {"a", "b"}
+
+
+def test_pictures_count_by_their_names_too(made, tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(b"one")
+    (folder / "b.png").write_bytes(b"two")
+
+    def inputs():
+        job = made.job()
+        job.params["folder"] = str(folder)
+        job.input = Files({"pictures": [str(path) for path in folder.iterdir()]})
+        return table_stamps.made_by(job)["other_inputs"]
+
+    before = inputs()
+    (folder / "a.png").rename(folder / "c.png")
+    (folder / "b.png").rename(folder / "a.png")
+    (folder / "c.png").rename(folder / "b.png")
+    assert inputs().keys() == before.keys() and inputs() != before
 
 
 def test_what_a_stage_does_not_name_is_out_of_its_reach():
@@ -161,7 +193,7 @@ def test_weights_without_a_pin_count_by_their_content(made, tmp_path):
         return table_stamps.made_by(job)
 
     before = maker({})
-    assert maker({"sha256": "a pin"})["other_inputs"] == []
+    assert maker({"sha256": "a pin"})["other_inputs"] == {}
     weights.write_bytes(b"two")
     assert maker({})["other_inputs"] != before["other_inputs"]
 
