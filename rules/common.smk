@@ -71,7 +71,7 @@ offer_warm_workers(workflow.is_main_process and config["warm_workers"])
 
 DATASET = config["dataset"]
 QC = config["qc_reports"]
-RAW = config["raw_videos"] or f"{DATASET}/00_raw_videos"
+RAW = config["raw_videos"] or f"{DATASET}/{stages.RAW}"
 FRAMES, CROPS, MASKS, AUGMENTED = (
     f"{DATASET}/{stages.FOLDERS[stage]}"
     for stage in ("extract", "crop", "mask", "augment")

@@ -145,13 +145,15 @@ def _row(environment: str, video: str, outcome: str, **fields: object) -> Row:
 
 if __name__ == "__main__":
     from ferrari.jobs.job_log import send_output_to
-    from ferrari.provenance.reuse import left_alone, stamp_of
+    from ferrari.provenance.reuse import holds, leave_alone, stamp_of
     from ferrari.provenance.table_stamps import seal, withdraw
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])
     settled = job.params.folder or (Path(job.config["dataset"]) / PINNED_CSV).is_file()
-    if not (settled and left_alone(job, stamp_of(job))):
+    if settled and holds(stamp_of(job), job):
+        leave_alone(job)
+    else:
         withdraw(job)
         draw_environments(
             probe_csvs=job.input.probes,

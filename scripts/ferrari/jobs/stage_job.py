@@ -67,6 +67,7 @@ class Job:
     cost: str
     config: dict
     earlier: Earlier = NOTHING  # what its last run left that it may take over
+    maker: Mapping[str, Any] | None = None  # what its stamp is to say of it (`made_by`), if known
 
     def settings(self, param: str) -> dict:
         """A section of the settings as the stage takes it: what decides its result (a param of the
@@ -109,10 +110,12 @@ def main(arguments: Sequence[str]) -> int:
     place_config()
     job = parse(arguments)
     send_output_to(job.log)
+    job = replace(job, maker=table_stamps.made_by(job))
     stage = importlib.import_module(job.stage)
     stamp = reuse.stamp_of(job)
-    same_sources = stamp is not None and getattr(stage, "still_holds", _always)(job)
-    if not (same_sources and reuse.left_alone(job, stamp)):
+    if reuse.holds(stamp, job) and getattr(stage, "still_holds", _always)(job):
+        reuse.leave_alone(job)
+    else:
         earlier = reuse.Earlier.of(stamp, job)
         table_stamps.withdraw(job)
         stage.run(replace(job, earlier=earlier))

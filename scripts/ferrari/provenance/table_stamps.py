@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from ferrari.common.atomic_files import sha256_bytes, sha256_file, sha256_path, write_text
 from ferrari.common.errors import FerrariError
@@ -73,7 +74,7 @@ def seal(job: Job, items: Mapping[str, str] | None = None, rule: str | None = No
         inputs=[str(path) for path in job.input],
         limits=job.params.get("limits", {}),
         items=items,
-        folder=job.params.get("folder"),
+        other_inputs=made_by(job)["other_inputs"],
     )
 
 
@@ -96,10 +97,16 @@ def settings_of(job: Job) -> dict[str, object]:
     return {key: value for key, value in job.params.items() if key not in _NO_SETTINGS}
 
 
-def made_by(job: Job) -> dict[str, object]:
-    """What a stamp says of the maker of its table, for a job that is about to make it."""
-    folder = job.params.get("folder")
-    return _maker(job.rule, job.params.code, settings_of(job), job.input, folder)
+def made_by(job: Job) -> dict[str, Any]:
+    """What a stamp says of the maker of its table, for a job that is about to make it.
+
+    A stage's job carries it from its start on, so that weights without a pin are read once.
+    """
+    if known := getattr(job, "maker", None):
+        return known
+    settings = settings_of(job)
+    others = _digests_of_others(settings, job.input, job.params.get("folder"))
+    return _maker(job.rule, job.params.code, settings, others)
 
 
 def made_from(inputs: Iterable[str], dataset: Path) -> dict[str, str]:
@@ -121,11 +128,12 @@ def write(
     inputs: Iterable[str],
     limits: Mapping[str, object] | None = None,
     items: Mapping[str, str] | None = None,
-    folder: str | None = None,
+    other_inputs: Mapping[str, str] | None = None,
 ) -> None:
     """Write the stamp of `table`; of `inputs`, the tables below `dataset` are recorded.
 
     `limits` are recorded where a row failed by one: else they left no trace in the table.
+    `other_inputs` are the digests of files that are no tables (weights, a person's pictures).
     """
     table, dataset, inputs = Path(table), Path(dataset), [str(path) for path in inputs]
     outcomes: Counter[str] = Counter()
@@ -138,7 +146,7 @@ def write(
         "table": os.path.relpath(table, dataset),
         "sha256": sha256_file(table),
         "rows": dict(sorted(outcomes.items())),
-        **_maker(rule, code, settings, inputs, folder),
+        **_maker(rule, code, settings, other_inputs or {}),
         "inputs": sources,
         "files": _unlisted(table, dataset, sources),
     }
@@ -150,25 +158,30 @@ def write(
     write_text(place(dataset, table), _text(stamp))
 
 
-def _maker(
-    rule: str, code: str, settings: Mapping, inputs: Iterable[str], folder: str | None
-) -> dict[str, object]:
-    """The part of a stamp that says what made the table, and with which files that are no tables.
-
-    Those count by content and by name, below `folder` if they are a person's pictures. Weights
-    whose digest the settings hold need no other one, which would take a second a job.
-    """
+def _maker(rule: str, code: str, settings: Mapping, others: Mapping) -> dict[str, object]:
+    """The part of a stamp that says what made the table; `others` are files that are no tables."""
     text = json.dumps(settings, sort_keys=True, ensure_ascii=False, default=str)
-    pinned = settings.get("weights") and all(one.get("sha256") for one in settings["weights"])
-    others = () if pinned else [str(path) for path in inputs if not str(path).endswith(".csv")]
     return {
         "rule": rule,
         "code": code,
         "settings": json.loads(text),
         "settings_sha256": sha256_bytes(text.encode("utf-8", "surrogateescape")),
         "libraries": versions(rule),
-        "other_inputs": {_name_of(path, folder): sha256_path(path) for path in sorted(others)},
+        "other_inputs": dict(others),
     }
+
+
+def _digests_of_others(
+    settings: Mapping, inputs: Iterable[str], folder: str | None
+) -> dict[str, str]:
+    """Digests of the inputs that are no tables, by name: below `folder`, a person's pictures.
+
+    Weights whose digest the settings hold need no other one, which would take a second a job.
+    """
+    if settings.get("weights") and all(one.get("sha256") for one in settings["weights"]):
+        return {}
+    others = sorted(str(path) for path in inputs if not str(path).endswith(".csv"))
+    return {_name_of(path, folder): sha256_path(path) for path in others}
 
 
 def _name_of(path: str, folder: str | None) -> str:

@@ -76,7 +76,8 @@ def scratch(tmp_path):
 def test_a_job_that_would_make_the_same_leaves_its_table_and_shows_that_it_looked(made):
     before, content = made.table.stat().st_mtime_ns, made.table.read_bytes()
     job = made.job()
-    assert reuse.left_alone(job, reuse.stamp_of(job))
+    assert reuse.holds(reuse.stamp_of(job), job)
+    reuse.leave_alone(job)
     assert made.table.stat().st_mtime_ns > before and made.table.read_bytes() == content
 
 
@@ -196,6 +197,18 @@ def test_weights_without_a_pin_count_by_their_content(made, tmp_path):
     assert maker({"sha256": "a pin"})["other_inputs"] == {}
     weights.write_bytes(b"two")
     assert maker({})["other_inputs"] != before["other_inputs"]
+
+
+def test_the_stamp_of_a_job_that_knows_its_maker_reads_no_weights_again(made, tmp_path):
+    weights = tmp_path / "own.onnx"
+    weights.write_bytes(b"one")
+    job = made.job()
+    job.input = Files({"table": [str(made.source)], "weights": [str(weights)]})
+    job.maker = table_stamps.made_by(job)
+    weights.unlink()
+    table_stamps.seal(job, made.digests)
+    stamp = reuse.stamp_of(job)
+    assert list(stamp["other_inputs"]) == ["own.onnx"] and reuse.holds(stamp, job)
 
 
 @pytest.mark.parametrize(
