@@ -31,11 +31,12 @@ from ferrari.jobs.stage_command import (
     stage_command,
 )
 from ferrari.ledger import stages
-from ferrari.ledger.item_ids import VIDEO_ID, find_videos
+from ferrari.ledger.item_ids import VIDEO_ID, RawFolder, look_through
 from ferrari.networks import weight_files
 from ferrari.processes.devices import cuda_devices, nvdec_problem
 from ferrari.provenance.code_digest import code_digest
-from ferrari.video import raw_files
+from ferrari.provenance.reuse import item_digest
+from ferrari.video import raw_files, twins
 
 #: Another workflow uses the rules: its handlers run, those of our Snakefile do not.
 IS_MODULE = not workflow.modifier.is_main_snakefile()
@@ -82,10 +83,16 @@ TABLES = {
     stage: f"{DATASET}/{stages.table(stage, '{video}')}" for stage in stages.FOLDERS
 }
 
+IGNORE = config["intake"]["ignore"]
 try:
-    VIDEOS = find_videos(RAW) if os.path.isdir(RAW) else {}
+    RAW_FOLDER = look_through(RAW, IGNORE) if os.path.isdir(RAW) else RawFolder()
 except OSError as error:
     raise WorkflowError(str(error), error_advice.of_error(error)) from error
+VIDEOS = RAW_FOLDER.videos
+#: Of each clip that is named as a low-resolution copy, the clips that it may be one of.
+NAMED_TWINS = twins.named_twins(VIDEOS)
+#: Stands for the names of all that is no clip by its name: the table of clips has a row for each.
+LEFT_OUT = item_digest(sorted(RAW_FOLDER.left_out))
 
 #: The reports in the order of flow; each has a CSV of checks, one of figures per clip, and a page.
 REPORTS = (
@@ -107,6 +114,8 @@ def require_clips():
     if VIDEOS or workflow.executor_plugin is None:
         return
     state = "holds no files" if os.path.isdir(RAW) else "does not exist"
+    if RAW_FOLDER.left_out:
+        state = "holds no clip: all in it are files of the system, or match intake.ignore"
     text = (
         f"the folder of raw clips {RAW} {state}: put your clips there, or point the setting "
         "raw_videos at the folder that has them"
@@ -130,6 +139,13 @@ def raw_state(wildcards):
     a dangling link or a FIFO has to become a row, not an error.
     """
     return raw_files.state(raw_file(wildcards))
+
+
+def of_named_twins(pattern):
+    """An input function: `pattern` for each clip that a clip may be a low-resolution copy of."""
+    return lambda wildcards: [
+        pattern.replace("{video}", video) for video in NAMED_TWINS.get(wildcards.video, ())
+    ]
 
 
 def every(pattern):

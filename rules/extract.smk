@@ -1,5 +1,6 @@
 # Stage 1: frames of one clip.
-# Input:   the probe table (the raw file is read, see raw_state in common.smk)
+# Input:   the probe table (the raw file is read, see raw_state in common.smk); of a clip that is
+#          named as a camera's small copy, the tables of the clip that it may be a copy of
 # Output:  <dataset>/01_extracted_frames/<video>.csv and the images beside it in <video>/
 
 
@@ -7,6 +8,8 @@ rule extract:
     """Sample a clip on its own clock; drop repeats; quarantine what is built on lost data."""
     input:
         probe=rules.probe.output.table,
+        full_probes=of_named_twins(f"{DATASET}/videos/{{video}}.csv"),
+        full_frames=of_named_twins(f"{FRAMES}/{{video}}.csv"),
     output:
         table=update(f"{FRAMES}/{{video}}.csv"),
     log:
@@ -26,6 +29,6 @@ rule extract:
     shell:
         stage_command(
             "01_extract_frames",
-            ["probe"],
+            ["probe", "full_probes", "full_frames"],
             ["raw", "max_megapixels", "settings", "limits", "code"],
         )

@@ -42,6 +42,8 @@ rule videos:
         "../envs/extract.yaml"
     params:
         raw=RAW,
+        ignore=IGNORE,
+        left_out=LEFT_OUT,
         code=code_digest("scripts/list_videos.py"),
     script:
         "../scripts/list_videos.py"

@@ -24,6 +24,7 @@ rule qc0:
         probe=upstream(f"{DATASET}/videos/{{video}}.csv"),
         extract=upstream(f"{FRAMES}/{{video}}.csv"),
         raw_folder=RAW,
+        ignore=IGNORE,
         code=code_digest("scripts/analyze_failed_videos.py"),
     script:
         "../scripts/analyze_failed_videos.py"

@@ -19,6 +19,7 @@ rule verify:
     threads: 4
     params:
         raw_folder=RAW,
+        ignore=IGNORE,
         not_ours=[
             folder
             for folder in (

@@ -6,21 +6,31 @@ on, hangs on or gets no clean frame out of is one more row, EXTRACTOR_REJECTED, 
 `bad_videos/EXTRACTOR_REJECTED/`. Each stretch of time out of which nothing trustworthy came,
 because of errors, is a row LOST_SPAN with the seconds lost. Decoding runs in a child process with
 limits.
+
+A clip that a camera made as a small copy of another (`ferrari.video.twins`) is one row,
+LOW_RESOLUTION_TWIN, and is not decoded. Whether it is one hangs on the tables of that other clip,
+which alone this job takes besides its own: any other clip may come and go.
 """
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
 from ferrari.common.atomic_files import whole_folder
 from ferrari.ledger import tables
-from ferrari.ledger.columns import KEPT, QUARANTINED
-from ferrari.ledger.reasons import EXTRACTOR_REJECTED, NO_CLEAN_FRAME, NO_DECODER
+from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
+from ferrari.ledger.reasons import (
+    EXTRACTOR_REJECTED,
+    LOW_RESOLUTION_TWIN,
+    NO_CLEAN_FRAME,
+    NO_DECODER,
+)
 from ferrari.ledger.refused_files import clear_frames, clear_video, refuse_video
 from ferrari.ledger.spooled_rows import Spool
 from ferrari.processes.failures import Failure
 from ferrari.processes.limited_call import run_limited
 from ferrari.provenance.table_stamps import seal
-from ferrari.video import raw_files
+from ferrari.video import raw_files, twins
 from ferrari.video.decoding.base import Decoder, DecoderUnavailableError
 from ferrari.video.decoding.registry import candidates
 from ferrari.video.extraction import QUARANTINE_REASONS, Extraction, extract, forget
@@ -36,9 +46,11 @@ def extract_video(
     settings: dict,
     threads: int,
     max_megapixels: float | None = None,
+    named_after: Sequence[tuple[str, str]] = (),
 ) -> None:
     """Write the frames and the table of one clip; a clip that stage 0 refused gets an empty table.
 
+    `named_after`: tables (of stages 0 and 1) of the clips that it may be a small copy of.
     `settings` is the `extract` section of the config; `out_csv` lies beside the frames' folder. No
     frame beyond `max_megapixels` is decoded. Raises RawFileChangedError if the raw file is not the
     one that stage 0 looked at, before and after its frames are taken.
@@ -52,7 +64,9 @@ def extract_video(
         rejection: list[tables.Row] = []
         common: tables.Row = {}
         with whole_folder(folder) as scratch:
-            if probed["outcome"] == KEPT:
+            if twin := _twin(probed, named_after):
+                rejection = [twin]
+            elif probed["outcome"] == KEPT:
                 read = _probed_file(raw, probed, probe_csv)
                 result = _extract_limited(
                     *(raw, video, scratch, dataset, settings, probed, threads, max_megapixels),
@@ -68,6 +82,28 @@ def extract_video(
                 if row["outcome"] == KEPT:
                     row["path"] = (folder / str(row["path"])).relative_to(dataset).as_posix()
                 write(row | common)
+
+
+def _twin(probed: dict, named_after: Sequence[tuple[str, str]]) -> tables.Row | None:
+    """The row of a clip that is a small copy of one that gave frames; else None."""
+    others = {}
+    for probe_csv, frames_csv in named_after:
+        frames = tables.iter_stage(frames_csv, "extract")
+        if next(frames, {}).get("reason") != EXTRACTOR_REJECTED:
+            (row,) = tables.read_stage(probe_csv, "probe")
+            others[row["item"]] = row
+    full = twins.full_clip(probed, others.values()) if probed["outcome"] == KEPT else ""
+    if not full:
+        return None
+    return tables.row(
+        "extract",
+        item=probed["item"],
+        parent=probed["item"],
+        outcome=DROPPED,
+        reason=LOW_RESOLUTION_TWIN,
+        value=full,
+        detail=twins.described(probed, others[full]),
+    )
 
 
 def _probed_file(raw: str, probed: dict, probe_csv: str) -> raw_files.RawFile:
@@ -200,5 +236,8 @@ def run(job) -> None:
         settings=job.settings("settings"),
         threads=job.threads,
         max_megapixels=job.params.max_megapixels,
+        named_after=list(
+            zip(job.input.all("full_probes"), job.input.all("full_frames"), strict=True)
+        ),
     )
     seal(job)

@@ -1,10 +1,11 @@
 """Stage 5, whole set: which captioned images make the dataset, once each?
 
-Clips that are byte for byte the same file would weigh twice: videos.csv says which of them stays,
-and the images of the others go. Images with the same bytes stay once too. What is left is held to
-the `curate` settings: near-duplicates across clips go (NEAR_DUPLICATE), a budget keeps the images
-that cover the set (OVER_BUDGET), and the images are split into train and val. Reads the captions
-twice; the memory it takes is that of the digests, and of the plan (see `curation.selection_plan`).
+Clips that are byte for byte the same file, or a smaller copy of another, would weigh twice:
+videos.csv says which of them stays, and the images of the others go. Images with the same bytes
+stay once too. What is left is held to the `curate` settings: near-duplicates across clips go
+(NEAR_DUPLICATE), a budget keeps the images that cover the set (OVER_BUDGET), and the images are
+split into train and val. Reads the captions twice; the memory it takes is that of the digests,
+and of the plan (see `curation.selection_plan`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,7 +15,7 @@ from pathlib import Path
 from ferrari.curation.selection_plan import CutOut, Plan, light_of, make
 from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
 from ferrari.ledger.item_ids import parse
-from ferrari.ledger.reasons import DUPLICATE_IMAGE, DUPLICATE_VIDEO, UNREADABLE_IMAGE
+from ferrari.ledger.reasons import DUPLICATE_IMAGE, UNREADABLE_IMAGE
 from ferrari.ledger.tables import LedgerError, Row, iter_stage, kept, read_table, row, sorted_table
 
 CARRIED = (
@@ -52,7 +53,7 @@ class Candidates:
 
     masks: Mapping[str, Path]
     dataset: Path
-    repeats: Mapping[str, str]  # by clip, the clip that it repeats byte for byte
+    copies: Mapping[str, tuple[str, str]]  # by clip that is a copy: why, and of which clip
     cutouts: dict[str, CutOut] = field(default_factory=dict)
     looks: dict[str, tuple[str, str]] = field(default_factory=dict)
     refused: dict[str, Verdict] = field(default_factory=dict)
@@ -86,8 +87,9 @@ class Candidates:
             self._embeddings[line["item"]] = line["embedding"]
 
     def _refusal(self, video: str, line: Mapping[str, str]) -> Verdict:
-        if self.repeats.get(video):
-            return {"outcome": DROPPED, "reason": DUPLICATE_VIDEO, "value": self.repeats[video]}
+        if video in self.copies:
+            why, original = self.copies[video]
+            return {"outcome": DROPPED, "reason": why, "value": original}
         if not (self.dataset / line["path"]).is_file():
             return {"outcome": QUARANTINED, "reason": UNREADABLE_IMAGE, "value": "the file is gone"}
         if same := self._seen.get(bytes.fromhex(line["sha256"])):
@@ -129,14 +131,18 @@ def select_final(
 ) -> None:
     """Write the final table: one row for each captioned image of every video, sorted by item.
 
-    Tables are named after their video; `videos_csv` says which videos repeat another's bytes;
+    Tables are named after their video; `videos_csv` says which videos are copies of others;
     `settings` is the configuration's `curate` section. Raises LedgerError if two rows have the
     same item or an image's cut-out has no row, EmbeddingError for one without a sound embedding.
     """
     tables = {Path(path).stem: Path(path) for path in _paths(caption_csvs)}
     masks = {Path(path).stem: Path(path) for path in _paths(mask_csvs)}
-    repeats = {line["item"]: line["duplicate_of"] for line in read_table(videos_csv)}
-    found = Candidates(masks, Path(dataset), repeats)
+    copies = {
+        line["item"]: (line["verdict"], line["duplicate_of"])
+        for line in read_table(videos_csv)
+        if line["duplicate_of"]
+    }
+    found = Candidates(masks, Path(dataset), copies)
     for video, line in in_order(tables):
         found.add(video, line)
     plan = make([found.cutouts[crop] for crop in sorted(found.cutouts)], settings, seed)

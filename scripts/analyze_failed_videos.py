@@ -12,14 +12,15 @@ from pathlib import Path
 import pandas as pd
 
 from ferrari.ledger.item_ids import find_videos
-from ferrari.ledger.reasons import OK, UNREADABLE
+from ferrari.ledger.reasons import LOW_RESOLUTION_TWIN, OK, UNREADABLE, of_stage
 from ferrari.ledger.refused_files import BAD_VIDEOS
 from ferrari.qc import stage_tables
 from ferrari.reports import checks, page
 from ferrari.reports.checks import FAIL, PASS, WARN, Check, none_of
 from ferrari.video.clip_verdicts import VERDICTS
 
-_NOT_COPIED = frozenset({UNREADABLE})  # there is nothing that could be copied
+#: There is nothing that could be copied, or nothing wrong with it but that nobody wants it.
+_NOT_COPIED = frozenset({UNREADABLE, LOW_RESOLUTION_TWIN, *of_stage("videos")})
 _METADATA = (
     *("bytes", "container", "codec", "pix_fmt", "width", "height", "sar", "rotation", "fps"),
     *("duration_s", "declared_duration_s", "frames", "bitrate_kbps", "vfr", "largest_gap_s"),
@@ -35,12 +36,13 @@ def analyze_failed_videos(
     dataset: str,
     out_csv: str,
     out_videos_csv: str,
+    ignore: Sequence[str] = (),
 ) -> None:
     """Write QC0's checks and figures per video from videos.csv and the tables of stages 0, 1."""
     probe = stage_tables.load(probe_tables, "probe")
     frames = stage_tables.load(extract_tables, "extract")
     videos = figures(stage_tables.load([videos_table], "videos"), probe, frames)
-    raw = find_videos(raw_folder)
+    raw = find_videos(raw_folder, ignore)
     found = [
         *verdict_checks(probe, videos, sorted(raw)),
         *copy_checks(videos, Path(dataset)),
@@ -148,11 +150,12 @@ def changed_check(probe: pd.DataFrame, raw: dict[str, str], raw_folder: Path) ->
 
 def usable_check(videos: pd.DataFrame) -> Check:
     """At least one clip gave frames."""
-    usable = int((videos["verdict"] == OK).sum())
+    clips = videos[~videos["verdict"].isin(of_stage("videos"))]
+    usable = int((clips["verdict"] == OK).sum())
     return Check(
         "some_video_is_usable",
         PASS if usable else FAIL,
-        f"{usable:,} of {len(videos):,}",
+        f"{usable:,} of {len(clips):,}",
         "at least 1",
         "Without a usable video there is no dataset; the verdicts below say why.",
     )
@@ -171,4 +174,5 @@ if __name__ == "__main__":
         dataset=job.config["dataset"],
         out_csv=job.output.csv,
         out_videos_csv=job.output.videos_csv,
+        ignore=job.params.ignore,
     )

@@ -11,7 +11,7 @@ from ferrari.common.atomic_files import write_text
 from ferrari.common.visible_text import shown
 from ferrari.ledger import tables
 from ferrari.ledger.reason_words import advice, sentence
-from ferrari.ledger.reasons import OK
+from ferrari.ledger.reasons import OK, of_stage
 from ferrari.qc.stage_tables import NUMERIC
 from ferrari.reports import charts, checks, page
 
@@ -53,9 +53,11 @@ def read_videos(videos_csv: str) -> pd.DataFrame:
 def counts(videos: pd.DataFrame) -> dict[str, object]:
     """The figures at the top of the page."""
     usable = videos[videos["verdict"] == OK]
+    left_out = videos["verdict"].isin(of_stage("videos"))
     return {
         "Raw files": len(videos),
-        "Failed": len(videos) - len(usable),
+        "Left out": int(left_out.sum()),
+        "Failed": len(videos) - len(usable) - int(left_out.sum()),
         "Extracted": int((usable["frames_extracted"] > 0).sum()),
         "Frames": int(usable["frames_extracted"].sum()),
         "Footage": _hours(usable["duration_s"].sum()),

@@ -2,16 +2,19 @@
 
 The one place that sees all raw files, so exact duplicates are found here; a duplicate is linked or
 copied to `bad_videos/DUPLICATE_VIDEO/` like any other refused clip, and its images stay out of the
-final set.
+final set. So do those of low-resolution twins, of which no copy is made: they are in order.
+Files that are no clips by their name (`ferrari.ledger.left_out`) have their only row here.
 """
 
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ferrari.ledger import tables
-from ferrari.ledger.columns import COLUMNS
+from ferrari.ledger import left_out, tables
+from ferrari.ledger.columns import COLUMNS, DROPPED
+from ferrari.ledger.item_ids import look_through, video_id
+from ferrari.ledger.left_out import LeftOut
 from ferrari.ledger.reasons import DUPLICATE_VIDEO, EXTRACTOR_REJECTED
 from ferrari.ledger.refused_files import BAD_VIDEOS, refuse_video
 from ferrari.video.clip_verdicts import final_verdicts
@@ -24,8 +27,11 @@ def list_videos(
     raw_folder: str,
     dataset: str,
     out_csv: str,
+    not_clips: Mapping[str, LeftOut] | None = None,
 ) -> None:
-    """Write videos.csv: the probe rows, with `verdict` and `duplicate_of` behind them."""
+    """Write videos.csv: the probe rows, with `verdict` and `duplicate_of` behind them, and one row
+    for each file that is left out by its name (`not_clips`).
+    """
     probes = [row for path in probe_csvs for row in tables.read_stage(path, "probe")]
     rejections = _rejections(frames_csvs)
     verdicts = final_verdicts(probes, rejections)
@@ -41,7 +47,26 @@ def list_videos(
             raw = os.path.join(raw_folder, probe["file"])
             row["path"] = refuse_video(raw, probe["file"], DUPLICATE_VIDEO, dataset)
         rows.append(row)
+    rows += _left_out_rows(raw_folder, not_clips or {})
     tables.write_table(out_csv, COLUMNS["videos"], rows)
+
+
+def _left_out_rows(raw_folder: str, not_clips: Mapping[str, LeftOut]) -> Iterator[tables.Row]:
+    """A row for each file that is no clip by its name, sorted by path; see `left_out.listed`."""
+    for file, why, detail, size in left_out.listed(raw_folder, not_clips):
+        item = video_id(file)
+        yield tables.row(
+            "videos",
+            item=item,
+            parent=file,
+            outcome=DROPPED,
+            reason=why.reason,
+            value=why.pattern,
+            file=file,
+            bytes=size,
+            detail=detail,
+            verdict=why.reason,
+        )
 
 
 def _rejections(frames_csvs: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -66,5 +91,6 @@ if __name__ == "__main__":
         raw_folder=job.params.raw,
         dataset=job.config["dataset"],
         out_csv=job.output.table,
+        not_clips=look_through(job.params.raw, job.params.ignore).left_out,
     )
     seal(job, rule="videos")

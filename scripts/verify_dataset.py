@@ -45,12 +45,13 @@ def verify_dataset(
     out_csv: str | os.PathLike,
     out_videos_csv: str | os.PathLike,
     out_html: str | os.PathLike,
+    ignore: Sequence[str] = (),
 ) -> None:
     """Examine the dataset and write the report; see `findings.Layout` for the first arguments."""
     layout = Layout(
         dataset=Path(dataset),
         raw=Path(raw_folder),
-        videos=find_videos(raw_folder),
+        videos=find_videos(raw_folder, ignore),
         formats=tuple(formats),
         clip_scenes=clip_scenes,
         not_ours=tuple(Path(path) for path in not_ours),
@@ -154,4 +155,5 @@ if __name__ == "__main__":
         out_csv=job.output.csv,
         out_videos_csv=job.output.videos_csv,
         out_html=job.output.html,
+        ignore=job.params.ignore,
     )

@@ -37,6 +37,10 @@ class Files:
             raise AttributeError(f"{name} stands for {len(paths)} files, not for one")
         return paths[0]
 
+    def all(self, name: str) -> Sequence[str]:
+        """The paths that a name stands for, be they none or many."""
+        return self._named.get(name, ())
+
     def __iter__(self) -> Iterator[str]:
         return (path for paths in self._named.values() for path in paths)
 

@@ -14,12 +14,13 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ferrari.common.errors import FerrariError
 from ferrari.ledger import item_ids
+from ferrari.ledger.left_out import LeftOut, why_left_out
 
 VIDEO_ID = r"[a-z0-9][a-z0-9-]*-[0-9a-f]{10}"
 _SLUG_CHARS = 40
@@ -47,18 +48,37 @@ def video_id(relative_path: str) -> str:
     return f"{slug(Path(relative_path).stem)}-{digest}"
 
 
-def find_videos(raw_folder: str | os.PathLike) -> dict[str, str]:
-    """Map each video id to its path relative to `raw_folder`, sorted by id.
+@dataclass
+class RawFolder:
+    """What lies in the folder of raw clips; all paths are relative to it.
 
-    Every entry that is not a folder counts, whatever its extension: stage 0 gives its verdict on
-    what is no video. Three kinds of folder count too, since they would else be passed over in
-    silence: a link to a folder (not followed, it may be a loop), a folder that cannot be read, and
-    an empty folder that is named like a video. Hidden names (a leading dot, such as `.DS_Store`)
-    are left out. Raises OSError if `raw_folder` itself cannot be read.
+    `videos` maps ids to paths, sorted by id. A folder that is `left_out` was not looked into: a
+    NAS's snapshots may hold a hundred times the clips.
+    """
+
+    videos: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, LeftOut] = field(default_factory=dict)
+
+
+def find_videos(raw_folder: str | os.PathLike, ignore: Sequence[str] = ()) -> dict[str, str]:
+    """The `videos` of `look_through`."""
+    return look_through(raw_folder, ignore).videos
+
+
+def look_through(raw_folder: str | os.PathLike, ignore: Sequence[str] = ()) -> RawFolder:
+    """The clips of the raw folder, and what is left out of them by its name.
+
+    Every entry that is not a folder counts as a clip, whatever its extension: stage 0 gives its
+    verdict on what is no video. Three kinds of folder count too, since they would else be passed
+    over in silence: a link to a folder (not followed, it may be a loop), a folder that cannot be
+    read, and an empty folder that is named like a video. Left out are the files and folders of
+    systems (`foreign_files.system_pattern`) and what matches a pattern of `ignore`
+    (`left_out.matching_pattern`). Raises OSError if `raw_folder` itself cannot be read.
     """
     raw_folder = os.fspath(raw_folder)
+    seen = RawFolder()
     found: dict[str, str] = {}
-    for path in _entries(raw_folder):
+    for path in _entries(raw_folder, ignore, seen.left_out):
         relative = os.path.relpath(path, raw_folder)
         video = video_id(relative)
         if video in found:
@@ -66,15 +86,30 @@ def find_videos(raw_folder: str | os.PathLike) -> dict[str, str]:
                 f"{relative!r} and {found[video]!r} both get the id {video}; rename one of them"
             )
         found[video] = relative
-    return dict(sorted(found.items()))
+    seen.videos = dict(sorted(found.items()))
+    seen.left_out = dict(sorted(seen.left_out.items()))
+    return seen
 
 
-def _entries(raw_folder: str) -> Iterator[str]:
-    """Paths of what `find_videos` counts, in no order."""
+def _entries(raw_folder: str, ignore: Sequence[str], left_out: dict[str, LeftOut]) -> Iterator[str]:
+    """Paths of what counts as a clip, in no order; adds the rest to `left_out`."""
     closed: list[OSError] = []
+
+    def clips_of(folder: str, names: list[str], are_folders: bool) -> list[str]:
+        within = os.path.relpath(folder, raw_folder)
+        prefix = "" if within == os.curdir else f"{within}/"
+        clips = []
+        for name in names:
+            why = why_left_out(prefix + name, are_folders, ignore)
+            if why:
+                left_out[prefix + name] = why
+            else:
+                clips.append(name)
+        return clips
+
     for folder, subfolders, files in os.walk(raw_folder, onerror=closed.append):
-        entries = [os.path.join(folder, name) for name in files if not name.startswith(".")]
-        inner = [name for name in subfolders if not name.startswith(".")]
+        entries = [os.path.join(folder, name) for name in clips_of(folder, files, False)]
+        inner = clips_of(folder, subfolders, True)
         links = [name for name in inner if os.path.islink(os.path.join(folder, name))]
         subfolders[:] = [name for name in inner if name not in links]
         yield from entries

@@ -67,6 +67,19 @@ WORDS = {
         "Decoding the file took longer than the stage's `timeout_s` allows.",
         "Raise `timeout_s` of that stage (`probe` or `extract`) if the machine is slow.",
     ),
+    reasons.SYSTEM_FILE: Words(
+        "A file that the system, a NAS or a desktop keeps: deleted files, previews, snapshots.",
+        "Nothing to do; move it to another folder if it is a clip that you want.",
+    ),
+    reasons.IGNORED: Words(
+        "The name of the file, or of its folder, matches a pattern of `intake.ignore`.",
+        "Nothing to do; take the pattern out of `intake.ignore` to use the file.",
+    ),
+    reasons.LOW_RESOLUTION_TWIN: Words(
+        "The clip is a smaller copy that a camera or an editor made of another clip of the set.",
+        "Nothing to do: the other clip is used. If that one is damaged, take it out of the raw "
+        "folder, and this one is used.",
+    ),
     reasons.DUPLICATE_FRAME: Words(
         "The frame differs too little from the last one that was kept.",
         "Nothing to do; lower `extract.duplicate_delta` to keep more of such frames.",

@@ -6,15 +6,30 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ferrari.ledger.columns import KEPT
-from ferrari.ledger.reasons import DUPLICATE_VIDEO, EXTRACTOR_REJECTED, OK, of_stage
+from ferrari.ledger.reasons import (
+    DUPLICATE_VIDEO,
+    EXTRACTOR_REJECTED,
+    LOW_RESOLUTION_TWIN,
+    OK,
+    of_stage,
+)
+from ferrari.video import twins
 
-#: What a raw file may end as, beside OK: what stage 0 refuses, what stage 1 does, and repeats.
-VERDICTS = (*of_stage("probe"), EXTRACTOR_REJECTED, DUPLICATE_VIDEO)
+#: What a raw file may end as, beside OK: what is left out by its name, what stage 0 refuses, what
+#: stage 1 does, and copies.
+VERDICTS = (
+    *of_stage("videos"),
+    *of_stage("probe"),
+    *(EXTRACTOR_REJECTED, LOW_RESOLUTION_TWIN, DUPLICATE_VIDEO),
+)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One raw file's end: `verdict` (OK or why not), `detail`, and the clip it repeats, if any."""
+    """One raw file's end: `verdict` (OK or why not) and `detail`.
+
+    `duplicate_of` is the clip that it is a copy of, if any: of the same bytes, or smaller.
+    """
 
     verdict: str
     detail: str
@@ -29,11 +44,17 @@ def final_verdicts(
     Of clips with the same bytes the one with the shortest name (then the first by name) stays:
     `walk.mp4`, not `walk (copy).mp4`.
     """
+    probes = list(probes)
+    full = _full_clips(probes, rejections)
+    by_id = {row["item"]: row for row in probes}
     first_with: dict[str, str] = {}
     verdicts = {}
     for probe in sorted(probes, key=lambda row: (len(row["file"]), row["file"])):
         video = probe["item"]
-        if probe["outcome"] != KEPT:
+        if video in full:
+            why = twins.described(probe, by_id[full[video]])
+            verdicts[video] = Verdict(LOW_RESOLUTION_TWIN, why, full[video])
+        elif probe["outcome"] != KEPT:
             verdicts[video] = Verdict(probe["reason"], probe["detail"])
         elif video in rejections:
             row = rejections[video]
@@ -43,3 +64,17 @@ def final_verdicts(
         else:
             verdicts[video] = Verdict(OK, probe["detail"])
     return verdicts
+
+
+def _full_clips(
+    probes: Iterable[Mapping[str, str]], rejections: Mapping[str, Mapping[str, str]]
+) -> dict[str, str]:
+    """By clip that is a smaller copy of another: that other one, which must have given frames."""
+    usable = {row["item"]: row for row in probes if row["item"] not in rejections}
+    files = {video: row["file"] for video, row in usable.items()}
+    candidates = twins.same_stem(files) | twins.named_twins(files)
+    found = {
+        video: twins.full_clip(usable[video], [usable[other] for other in others])
+        for video, others in candidates.items()
+    }
+    return {video: full for video, full in found.items() if full}

@@ -1,0 +1,105 @@
+"""Files of the raw folder that are no clips by their name: those of systems, and those that the
+user's patterns (`intake.ignore`) leave out. Each has a row of videos.csv with its reason.
+
+A deleted file in a NAS's recycle bin, or its preview of a clip, decodes like any clip: nothing but
+its place tells that nobody put it there. They get no job, and no copy in `bad_videos/`, which a
+full bin would double; nothing of them is read but their names and sizes.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from ferrari.common.foreign_files import system_pattern
+from ferrari.ledger.reasons import IGNORED, SYSTEM_FILE
+
+#: Files of one folder that get a row each; a fuller folder gets one for the whole of it.
+MOST_LISTED = 1000
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Why a file or folder of the raw folder is no clip: a reason of the ledger, and what says so.
+
+    `pattern` is the system's name for it, or the pattern of the user's that it matches.
+    """
+
+    reason: str
+    pattern: str
+    folder: bool
+
+
+def matching_pattern(relative: str, patterns: Iterable[str]) -> str:
+    """The first of the user's patterns that a path below the raw folder matches; else empty.
+
+    A pattern with a slash is held to the whole path, one without to the last name alone: `*.lrv`,
+    `Proxy`, `2019/*/rushes`. `*` stands for any characters (slashes too), `?` for one, `[ab]` for
+    one of several; capital and small letters are alike, since cameras write capitals.
+    """
+    path = relative.lower()
+    name = path.rpartition("/")[2]
+    for pattern in patterns:
+        wanted = pattern.lower().strip("/")
+        if fnmatch.fnmatchcase(path if "/" in wanted else name, wanted):
+            return pattern
+    return ""
+
+
+def why_left_out(relative: str, folder: bool, ignore: Sequence[str]) -> LeftOut | None:
+    """Why a path below the raw folder is no clip, by its name; None if it may be one."""
+    if pattern := system_pattern(relative.rpartition("/")[2], folder):
+        return LeftOut(SYSTEM_FILE, pattern, folder)
+    if ignore and (pattern := matching_pattern(relative, ignore)):
+        return LeftOut(IGNORED, pattern, folder)
+    return None
+
+
+def listed(
+    raw_folder: str | os.PathLike, left_out: Mapping[str, LeftOut]
+) -> Iterator[tuple[str, LeftOut, str, int | str]]:
+    """(path, why, detail, bytes) of each file that is left out; paths below the raw folder.
+
+    The files of a folder come one by one. One with more than MOST_LISTED is a single entry, whose
+    path ends in a slash: bytes are empty then, and no more than those are counted, since snapshots
+    may hold millions.
+    """
+    for path, why in left_out.items():
+        if not why.folder:
+            yield path, why, _detail(why, path), _size(raw_folder, path)
+            continue
+        files = list(islice(_files_below(raw_folder, path), MOST_LISTED + 1))
+        if len(files) > MOST_LISTED:
+            yield f"{path}/", why, f"{_detail(why, path)}; more than {MOST_LISTED:,} files", ""
+        else:
+            for file in sorted(files):
+                yield file, why, _detail(why, path), _size(raw_folder, file)
+
+
+def _detail(why: LeftOut, path: str) -> str:
+    if why.reason == IGNORED:
+        return f"matches the pattern {why.pattern!r} of intake.ignore"
+    if why.folder:
+        return f"lies in {path}, a folder of the system or of a NAS by its name"
+    return "a file of the system by its name"
+
+
+def _files_below(raw_folder: str | os.PathLike, path: str) -> Iterator[str]:
+    """Paths (below the raw folder) of the files in a folder; links to folders are not followed."""
+    top = os.path.join(raw_folder, path)
+    if os.path.islink(top):
+        yield path
+        return
+    for folder, _, names in os.walk(top):
+        for name in names:
+            yield os.path.relpath(os.path.join(folder, name), raw_folder)
+
+
+def _size(raw_folder: str | os.PathLike, path: str) -> int | str:
+    try:
+        return os.lstat(os.path.join(raw_folder, path)).st_size
+    except OSError:
+        return ""
