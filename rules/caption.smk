@@ -44,7 +44,7 @@ rule select_final:
         captions=every(f"{FINAL}/captions/{{video}}.csv"),
         videos=rules.videos.output.table,
     output:
-        table=f"{FINAL}/final.csv",
+        table=update(f"{FINAL}/final.csv"),
     log:
         "logs/select_final.log",
     benchmark:

@@ -115,7 +115,9 @@ def require_clips():
         return
     state = "holds no files" if os.path.isdir(RAW) else "does not exist"
     if RAW_FOLDER.left_out:
-        state = "holds no clip: all in it are files of the system, or match intake.ignore"
+        state = (
+            "holds no clip: all in it are files of the system, or match intake.ignore"
+        )
     text = (
         f"the folder of raw clips {RAW} {state}: put your clips there, or point the setting "
         "raw_videos at the folder that has them"
@@ -144,7 +146,8 @@ def raw_state(wildcards):
 def of_named_twins(pattern):
     """An input function: `pattern` for each clip that a clip may be a low-resolution copy of."""
     return lambda wildcards: [
-        pattern.replace("{video}", video) for video in NAMED_TWINS.get(wildcards.video, ())
+        pattern.replace("{video}", video)
+        for video in NAMED_TWINS.get(wildcards.video, ())
     ]
 
 

@@ -9,7 +9,7 @@ rule package:
         final=rules.select_final.output.table,
         gate=[f"{QC}/{name}.csv" for name in REPORTS],
     output:
-        table=f"{FINAL}/{{format}}.csv",
+        table=update(f"{FINAL}/{{format}}.csv"),
     log:
         "logs/package/{format}.log",
     benchmark:

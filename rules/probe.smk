@@ -33,7 +33,7 @@ rule videos:
         probes=every(f"{DATASET}/videos/{{video}}.csv"),
         frames=every(f"{FRAMES}/{{video}}.csv"),
     output:
-        table=f"{DATASET}/videos.csv",
+        table=update(f"{DATASET}/videos.csv"),
     log:
         "logs/videos.log",
     benchmark:

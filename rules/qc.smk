@@ -1,6 +1,7 @@
 # Reports: did each stage run correctly? A CSV of checks, a CSV of figures per clip, one HTML page.
 # Input:   the tables of a stage and of the one before; the images are opened anew
 # Output:  <qc_reports>/<report>.csv, <report>_videos.csv, <report>.html, and index.html
+# Outputs are flagged `update`: a report that would come out the same is left (report_stamps).
 # A FAIL never fails the report; it stops `package` while qc.enforce is true.
 
 
@@ -12,8 +13,8 @@ rule qc0:
     input:
         videos=rules.videos.output.table,
     output:
-        csv=f"{QC}/qc0_failed_video_diagnostics.csv",
-        videos_csv=f"{QC}/qc0_failed_video_diagnostics_videos.csv",
+        csv=update(f"{QC}/qc0_failed_video_diagnostics.csv"),
+        videos_csv=update(f"{QC}/qc0_failed_video_diagnostics_videos.csv"),
     log:
         "logs/qc/qc0_failed_video_diagnostics.log",
     benchmark:
@@ -25,9 +26,10 @@ rule qc0:
         extract=upstream(f"{FRAMES}/{{video}}.csv"),
         raw_folder=RAW,
         ignore=IGNORE,
+        made_by="analyze_failed_videos",
         code=code_digest("scripts/analyze_failed_videos.py"),
     script:
-        "../scripts/analyze_failed_videos.py"
+        "../scripts/make_report.py"
 
 
 rule qc0_page:
@@ -37,7 +39,7 @@ rule qc0_page:
         videos_csv=rules.qc0.output.videos_csv,
     output:
         html=report(
-            f"{QC}/qc0_failed_video_diagnostics.html",
+            update(f"{QC}/qc0_failed_video_diagnostics.html"),
             caption="../report/qc0_failed_video_diagnostics.rst",
             category="Quality control",
             subcategory="Stages",
@@ -50,9 +52,10 @@ rule qc0_page:
     conda:
         "../envs/report.yaml"
     params:
+        made_by="build_qc0_failed_videos_html",
         code=code_digest("scripts/build_qc0_failed_videos_html.py"),
     script:
-        "../scripts/build_qc0_failed_videos_html.py"
+        "../scripts/make_report.py"
 
 
 rule qc3:
@@ -60,10 +63,10 @@ rule qc3:
     input:
         tables=every(f"{FRAMES}/{{video}}.csv"),
     output:
-        csv=f"{QC}/qc3_extraction_summary.csv",
-        videos_csv=f"{QC}/qc3_extraction_summary_videos.csv",
+        csv=update(f"{QC}/qc3_extraction_summary.csv"),
+        videos_csv=update(f"{QC}/qc3_extraction_summary_videos.csv"),
         html=report(
-            f"{QC}/qc3_extraction_summary.html",
+            update(f"{QC}/qc3_extraction_summary.html"),
             caption="../report/qc3_extraction_summary.rst",
             category="Quality control",
             subcategory="Stages",
@@ -79,9 +82,10 @@ rule qc3:
         previous=upstream(f"{DATASET}/videos/{{video}}.csv"),
         qc_settings=what_matters("qc", but=["enforce"]),
         extract_settings=settled(config["extract"]),
+        made_by="qc_extracted_frames",
         code=code_digest("scripts/qc_extracted_frames.py"),
     script:
-        "../scripts/qc_extracted_frames.py"
+        "../scripts/make_report.py"
 
 
 rule qc4:
@@ -89,10 +93,10 @@ rule qc4:
     input:
         tables=every(f"{CROPS}/{{video}}.csv"),
     output:
-        csv=f"{QC}/qc4_yolo_crops_summary.csv",
-        videos_csv=f"{QC}/qc4_yolo_crops_summary_videos.csv",
+        csv=update(f"{QC}/qc4_yolo_crops_summary.csv"),
+        videos_csv=update(f"{QC}/qc4_yolo_crops_summary_videos.csv"),
         html=report(
-            f"{QC}/qc4_yolo_crops_summary.html",
+            update(f"{QC}/qc4_yolo_crops_summary.html"),
             caption="../report/qc4_yolo_crops_summary.rst",
             category="Quality control",
             subcategory="Stages",
@@ -108,9 +112,10 @@ rule qc4:
         previous=upstream(f"{FRAMES}/{{video}}.csv"),
         qc_settings=what_matters("qc", but=["enforce"]),
         detect_settings=settled(config["detect"]),
+        made_by="qc_yolo_crops",
         code=code_digest("scripts/qc_yolo_crops.py"),
     script:
-        "../scripts/qc_yolo_crops.py"
+        "../scripts/make_report.py"
 
 
 rule qc5:
@@ -118,10 +123,10 @@ rule qc5:
     input:
         tables=every(f"{MASKS}/{{video}}.csv"),
     output:
-        csv=f"{QC}/qc5_masks_summary.csv",
-        videos_csv=f"{QC}/qc5_masks_summary_videos.csv",
+        csv=update(f"{QC}/qc5_masks_summary.csv"),
+        videos_csv=update(f"{QC}/qc5_masks_summary_videos.csv"),
         html=report(
-            f"{QC}/qc5_masks_summary.html",
+            update(f"{QC}/qc5_masks_summary.html"),
             caption="../report/qc5_masks_summary.rst",
             category="Quality control",
             subcategory="Stages",
@@ -137,9 +142,10 @@ rule qc5:
         previous=upstream(f"{CROPS}/{{video}}.csv"),
         qc_settings=what_matters("qc", but=["enforce"]),
         mask_settings=settled(config["mask"]),
+        made_by="qc_masked_subjects",
         code=code_digest("scripts/qc_masked_subjects.py"),
     script:
-        "../scripts/qc_masked_subjects.py"
+        "../scripts/make_report.py"
 
 
 rule qc6:
@@ -148,10 +154,10 @@ rule qc6:
         tables=every(f"{AUGMENTED}/{{video}}.csv"),
         bank=rules.environments.output.table,
     output:
-        csv=f"{QC}/qc6_augmentation_summary.csv",
-        videos_csv=f"{QC}/qc6_augmentation_summary_videos.csv",
+        csv=update(f"{QC}/qc6_augmentation_summary.csv"),
+        videos_csv=update(f"{QC}/qc6_augmentation_summary_videos.csv"),
         html=report(
-            f"{QC}/qc6_augmentation_summary.html",
+            update(f"{QC}/qc6_augmentation_summary.html"),
             caption="../report/qc6_augmentation_summary.rst",
             category="Quality control",
             subcategory="Stages",
@@ -167,9 +173,10 @@ rule qc6:
         previous=upstream(f"{MASKS}/{{video}}.csv"),
         qc_settings=what_matters("qc", but=["enforce"]),
         augment_settings=settled(config["augment"]),
+        made_by="qc_augmented",
         code=code_digest("scripts/qc_augmented.py"),
     script:
-        "../scripts/qc_augmented.py"
+        "../scripts/make_report.py"
 
 
 rule qc7:
@@ -178,10 +185,10 @@ rule qc7:
         tables=every(f"{FINAL}/captions/{{video}}.csv"),
         final=rules.select_final.output.table,
     output:
-        csv=f"{QC}/qc7_final_summary.csv",
-        videos_csv=f"{QC}/qc7_final_summary_videos.csv",
+        csv=update(f"{QC}/qc7_final_summary.csv"),
+        videos_csv=update(f"{QC}/qc7_final_summary_videos.csv"),
         html=report(
-            f"{QC}/qc7_final_summary.html",
+            update(f"{QC}/qc7_final_summary.html"),
             caption="../report/qc7_final_summary.rst",
             category="Quality control",
             subcategory="Final dataset",
@@ -199,9 +206,10 @@ rule qc7:
         subject_settings=settled(config["subject"]),
         caption_settings=what_matters("caption", but=("overrides",)),
         overrides=BY_HAND.whole,
+        made_by="qc_final_training",
         code=code_digest("scripts/qc_final_training.py"),
     script:
-        "../scripts/qc_final_training.py"
+        "../scripts/make_report.py"
 
 
 rule qc8:
@@ -209,10 +217,10 @@ rule qc8:
     input:
         final=rules.select_final.output.table,
     output:
-        csv=f"{QC}/qc8_similarity.csv",
-        videos_csv=f"{QC}/qc8_similarity_videos.csv",
+        csv=update(f"{QC}/qc8_similarity.csv"),
+        videos_csv=update(f"{QC}/qc8_similarity_videos.csv"),
         html=report(
-            f"{QC}/qc8_similarity.html",
+            update(f"{QC}/qc8_similarity.html"),
             caption="../report/qc8_similarity.rst",
             category="Quality control",
             subcategory="Final dataset",
@@ -228,9 +236,10 @@ rule qc8:
         masks=upstream(f"{MASKS}/{{video}}.csv"),
         qc_settings=what_matters("qc", but=["enforce"]),
         curate_settings=settled(config["curate"]),
+        made_by="qc_similarity",
         code=code_digest("scripts/qc_similarity.py"),
     script:
-        "../scripts/qc_similarity.py"
+        "../scripts/make_report.py"
 
 
 rule qc_index:
@@ -240,7 +249,7 @@ rule qc_index:
         videos_csv=[f"{QC}/{name}_videos.csv" for name in REPORTS],
         pages=[f"{QC}/{name}.html" for name in REPORTS],
     output:
-        html=f"{QC}/index.html",  # no part of --report, where its links would lead nowhere
+        html=update(f"{QC}/index.html"),  # no part of --report, where its links would lead nowhere
     log:
         "logs/qc/index.log",
     benchmark:
@@ -248,6 +257,7 @@ rule qc_index:
     conda:
         "../envs/report.yaml"
     params:
+        made_by="build_qc_index",
         code=code_digest("scripts/build_qc_index.py"),
     script:
-        "../scripts/build_qc_index.py"
+        "../scripts/make_report.py"

@@ -145,16 +145,15 @@ def _row(environment: str, video: str, outcome: str, **fields: object) -> Row:
 
 if __name__ == "__main__":
     from ferrari.jobs.job_log import send_output_to
-    from ferrari.provenance.reuse import holds, leave_alone, stamp_of
-    from ferrari.provenance.table_stamps import seal, withdraw
+    from ferrari.provenance.job import ScriptJob
+    from ferrari.provenance.reuse import has_work
+    from ferrari.provenance.table_stamps import seal
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])
+    this = ScriptJob.of(job, "environments")
     settled = job.params.folder or (Path(job.config["dataset"]) / PINNED_CSV).is_file()
-    if settled and holds(stamp_of(job), job):
-        leave_alone(job)
-    else:
-        withdraw(job)
+    if has_work(this, always=not settled):
         draw_environments(
             probe_csvs=job.input.probes,
             frames_csvs=job.input.frames,
@@ -163,4 +162,4 @@ if __name__ == "__main__":
             dataset=job.config["dataset"],
             out_csv=job.output.table,
         )
-        seal(job, rule="environments")
+        seal(this)

@@ -18,6 +18,8 @@ from ferrari.ledger.tables import Row, iter_stage, row, sorted_table
 from ferrari.packaging.base import Format, PackageError, safe_subject, sample_of
 from ferrari.packaging.image_preparation import Preparation, Sample, sources
 from ferrari.packaging.registry import make_format
+from ferrari.reports.checks import enforce as hold_back
+from ferrari.reports.checks import faults_of
 
 
 def package_dataset(
@@ -41,8 +43,6 @@ def package_dataset(
     package.
     """
     if enforce:
-        from ferrari.reports.checks import enforce as hold_back
-
         hold_back([gate] if isinstance(gate, (str, Path)) else gate)
     form = make_format(format, settings, safe_subject(subject))
     preparation = Preparation.of(settings, form.alpha, form.needs_squares)
@@ -153,19 +153,23 @@ def _with_digests(line: Row, root: str, digests: Mapping[str, str]) -> Row:
 
 if __name__ == "__main__":
     from ferrari.jobs.job_log import send_output_to
+    from ferrari.provenance.job import ScriptJob
+    from ferrari.provenance.reuse import has_work
     from ferrari.provenance.table_stamps import seal
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])
-    package_dataset(
-        final_csv=job.input.final,
-        dataset=job.config["dataset"],
-        out_csv=job.output.table,
-        format=job.wildcards.format,
-        settings=job.params.package,
-        subject=job.params.subject,
-        about=job.params.about,
-        gate=job.input.gate,
-        enforce=job.params.enforce,
-    )
-    seal(job, rule="package")
+    this = ScriptJob.of(job, "package")
+    if has_work(this, always=bool(job.params.enforce and faults_of(job.input.gate))):
+        package_dataset(
+            final_csv=job.input.final,
+            dataset=job.config["dataset"],
+            out_csv=job.output.table,
+            format=job.wildcards.format,
+            settings=job.params.package,
+            subject=job.params.subject,
+            about=job.params.about,
+            gate=job.input.gate,
+            enforce=job.params.enforce,
+        )
+        seal(this)

@@ -159,17 +159,21 @@ def _paths(given: Iterable[str | Path] | str | Path) -> Iterable[str | Path]:
 
 if __name__ == "__main__":
     from ferrari.jobs.job_log import send_output_to
+    from ferrari.provenance.job import ScriptJob
+    from ferrari.provenance.reuse import has_work
     from ferrari.provenance.table_stamps import seal
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])
-    select_final(
-        caption_csvs=job.input.captions,
-        mask_csvs=job.params.masks,
-        videos_csv=job.input.videos,
-        dataset=job.config["dataset"],
-        out_csv=job.output.table,
-        settings=job.params.curate,
-        seed=job.params.seed,
-    )
-    seal(job, rule="select_final")
+    this = ScriptJob.of(job, "select_final", ["masks"])
+    if has_work(this):
+        select_final(
+            caption_csvs=job.input.captions,
+            mask_csvs=job.params.masks,
+            videos_csv=job.input.videos,
+            dataset=job.config["dataset"],
+            out_csv=job.output.table,
+            settings=job.params.curate,
+            seed=job.params.seed,
+        )
+        seal(this)

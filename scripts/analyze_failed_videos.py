@@ -5,7 +5,6 @@ metadata, and how many frames were got out of it. `build_qc0_failed_videos_html.
 the page from these two files.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from ferrari.ledger.refused_files import BAD_VIDEOS
 from ferrari.qc import stage_tables
 from ferrari.reports import checks, page
 from ferrari.reports.checks import FAIL, PASS, WARN, Check, none_of
+from ferrari.video import raw_files
 from ferrari.video.clip_verdicts import VERDICTS
 
 #: There is nothing that could be copied, or nothing wrong with it but that nobody wants it.
@@ -131,14 +131,11 @@ def changed_check(probe: pd.DataFrame, raw: dict[str, str], raw_folder: Path) ->
     """Raw files are still as large as when they were looked at."""
     sizes = dict(zip(probe["video"], probe["bytes"], strict=True))
     changed = []
-    for video, file in raw.items():
+    for video, now in raw_files.sizes(raw, raw_folder).items():
         size = sizes.get(video)
         if size is None or size != size:  # no row, or nothing could be read: other checks' subject
             continue
-        try:
-            changed += [video] if os.stat(raw_folder / file).st_size != int(size) else []
-        except OSError:
-            changed.append(video)
+        changed += [video] if now != int(size) else []
     return none_of(
         "raw_files_unchanged",
         changed,
@@ -161,11 +158,8 @@ def usable_check(videos: pd.DataFrame) -> Check:
     )
 
 
-if __name__ == "__main__":
-    from ferrari.jobs.job_log import send_output_to
-
-    job = snakemake  # noqa: F821
-    send_output_to(job.log[0])
+def run(job) -> None:
+    """The job of the report (see `make_report`)."""
     analyze_failed_videos(
         videos_table=job.input.videos,
         probe_tables=job.params.probe,

@@ -123,11 +123,8 @@ def refused_table(refused: pd.DataFrame) -> page.Table:
     return page.Table("Refused files", note, rows)
 
 
-if __name__ == "__main__":
-    from ferrari.jobs.job_log import send_output_to
-
-    job = snakemake  # noqa: F821
-    send_output_to(job.log[0])
+def run(job) -> None:
+    """The job of the report (see `make_report`)."""
     build_qc0_page(
         checks_csv=job.input.csv, videos_csv=job.input.videos_csv, out_html=job.output.html
     )

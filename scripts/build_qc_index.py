@@ -89,9 +89,6 @@ def flow(found: Mapping[str, Sequence[Check]], figures: Mapping[str, Lines]) -> 
     return steps
 
 
-if __name__ == "__main__":
-    from ferrari.jobs.job_log import send_output_to
-
-    job = snakemake  # noqa: F821
-    send_output_to(job.log[0])
+def run(job) -> None:
+    """The job of the report (see `make_report`)."""
     build_index(reports=job.input.csv, videos=job.input.videos_csv, out_html=job.output.html)

@@ -27,6 +27,7 @@ def describe_dataset(
 
 if __name__ == "__main__":
     from ferrari.jobs.job_log import send_output_to
+    from ferrari.provenance.job import ScriptJob
     from ferrari.provenance.table_stamps import seal
 
     job = snakemake  # noqa: F821
@@ -38,4 +39,4 @@ if __name__ == "__main__":
         formats=job.params.formats,
         out_json=job.output.table,
     )
-    seal(job, rule="croissant")
+    seal(ScriptJob.of(job, "croissant"))

@@ -81,16 +81,20 @@ def _rejections(frames_csvs: Iterable[str]) -> dict[str, dict[str, str]]:
 
 if __name__ == "__main__":
     from ferrari.jobs.job_log import send_output_to
+    from ferrari.provenance.job import ScriptJob
+    from ferrari.provenance.reuse import has_work
     from ferrari.provenance.table_stamps import seal
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])
-    list_videos(
-        probe_csvs=job.input.probes,
-        frames_csvs=job.input.frames,
-        raw_folder=job.params.raw,
-        dataset=job.config["dataset"],
-        out_csv=job.output.table,
-        not_clips=look_through(job.params.raw, job.params.ignore).left_out,
-    )
-    seal(job, rule="videos")
+    this = ScriptJob.of(job, "videos")
+    if has_work(this):
+        list_videos(
+            probe_csvs=job.input.probes,
+            frames_csvs=job.input.frames,
+            raw_folder=job.params.raw,
+            dataset=job.config["dataset"],
+            out_csv=job.output.table,
+            not_clips=look_through(job.params.raw, job.params.ignore).left_out,
+        )
+        seal(this)

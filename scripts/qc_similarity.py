@@ -190,11 +190,8 @@ def in_words(gone: pd.DataFrame) -> pd.DataFrame:
     return gone.assign(detail=pd.Series(said, index=gone.index, dtype="str"))
 
 
-if __name__ == "__main__":
-    from ferrari.jobs.job_log import send_output_to
-
-    job = snakemake  # noqa: F821
-    send_output_to(job.log[0])
+def run(job) -> None:
+    """The job of the report (see `make_report`)."""
     report_similarity(
         final=job.input.final,
         masks=job.params.masks,

@@ -233,11 +233,8 @@ def pictures(
     ]
 
 
-if __name__ == "__main__":
-    from ferrari.jobs.job_log import send_output_to
-
-    job = snakemake  # noqa: F821
-    send_output_to(job.log[0])
+def run(job) -> None:
+    """The job of the report (see `make_report`)."""
     names = ("qc_settings", "detect_settings")
     report_crops(
         tables=job.input.tables,

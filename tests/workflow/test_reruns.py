@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import pytest
 
 from ferrari.captions import overrides
+from ferrari.common.atomic_files import sha256_file
 from ferrari.ledger import tables
 from ferrari.ledger.refused_files import refuse_frame
 from ferrari.provenance import table_stamps
@@ -24,6 +25,12 @@ pytestmark = pytest.mark.timeout(300)
 #: Stages with a job a clip, in the order of flow.
 STAGES = ("probe", "extract", "crop", "mask", "augment", "caption")
 CLIPS = 3
+#: Jobs over the whole set that have a log: tables, reports and pages, packages, what others read.
+WHOLE_SET = (
+    *("videos", "environments", "select_final", "qc0", "qc0_page", "qc3", "qc4", "qc5", "qc6"),
+    *("qc7", "qc8", "index", "kohya", "imagefolder", "croissant", "ledger"),
+)
+IDLE = "nothing to do"
 FRESH = r"(\d+) of (\d+) items to work on"
 
 
@@ -78,14 +85,35 @@ def test_a_touched_file_is_read_and_nothing_is_made(run):
     assert outputs(run) == before
 
 
-@pytest.mark.slow
 def test_a_copied_project_is_looked_at_and_worked_on_nowhere(small, tmp_path):
+    """Times of change are all new: each job runs, reports and packages too, and makes nothing."""
     shutil.copytree(small.folder, tmp_path / "copy", copy_function=shutil.copyfile)
     run = type(small)(tmp_path / "copy", small.repository, small.config)
-    before = outputs(run)
-    found = rerun(run)
-    assert found.jobs == dict.fromkeys(STAGES, CLIPS) == found.idle
-    assert not any(found.items.values()) and outputs(run) == before
+    shutil.rmtree(run.folder / "logs")
+    before, reports = run.digests(), report_digests(run)
+    run.run("--cores", "2")
+    logs = {
+        path.relative_to(run.folder / "logs"): path for path in run.folder.rglob("logs/**/*.log")
+    }
+    worked = {str(name) for name, log in logs.items() if IDLE not in log.read_text()}
+    assert worked == {"croissant.log", "ledger.log"}
+    assert len(logs) == len(STAGES) * CLIPS + len(WHOLE_SET)
+    assert run.digests() == before and report_digests(run) == reports
+
+
+def test_a_touched_clip_of_a_whole_project_works_on_nothing(small, tmp_path):
+    run = small.copy(tmp_path / "copy")
+    shutil.rmtree(run.folder / "logs")
+    before, reports = run.digests(), report_digests(run)
+    os.utime(run.dataset / "00_raw_videos/wave_two.mp4")
+    run.run("--cores", "2")
+    worked = [log for log in run.folder.rglob("logs/**/*.log") if IDLE not in log.read_text()]
+    assert {log.name for log in worked} == {"croissant.log", "ledger.log"}
+    assert run.digests() == before and report_digests(run) == reports
+
+
+def report_digests(run) -> dict[str, str]:
+    return {path.name: sha256_file(path) for path in (run.folder / "qc_reports").glob("*.*")}
 
 
 def test_a_raised_limit_opens_the_rows_that_it_had_ended_and_no_others(run):

@@ -22,6 +22,7 @@ from ferrari.common.progress import LOGGER
 from ferrari.jobs.job_log import send_output_to
 from ferrari.jobs.stage_command import place_config
 from ferrari.provenance import reuse, table_stamps
+from ferrari.provenance.job import Params
 from ferrari.provenance.reuse import NOTHING, Earlier
 
 
@@ -43,16 +44,6 @@ class Files:
 
     def __iter__(self) -> Iterator[str]:
         return (path for paths in self._named.values() for path in paths)
-
-
-class Params(dict):
-    """A job's params, by attribute too, as Snakemake's scripts have them."""
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self[name]
-        except KeyError as error:
-            raise AttributeError(f"the rule gives no param {name}") from error
 
 
 @dataclass(frozen=True)

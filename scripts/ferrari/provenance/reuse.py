@@ -95,6 +95,19 @@ def leave_alone(job: Job) -> None:
     os.utime(job.output.table)
 
 
+def has_work(job: Job, always: bool = False) -> bool:
+    """False for a job over the whole set whose table `holds`, which is then left alone.
+
+    Else, and `always` where the caller has a reason, the table and its stamp are taken away, for
+    the job to make both anew.
+    """
+    if not always and holds(stamp_of(job), job):
+        leave_alone(job)
+        return False
+    table_stamps.withdraw(job)
+    return True
+
+
 @dataclass(frozen=True)
 class Earlier:
     """The rows of a table's last state by parent, as far as they may be taken over.

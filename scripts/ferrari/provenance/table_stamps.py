@@ -42,6 +42,10 @@ LIBRARIES = {
     "augment": ("numpy", "opencv-python-headless", "pillow"),
     "caption": ("pillow", "instant-clip-tokenizer", "transformers"),
     "package": ("numpy", "opencv-python-headless", "pillow", "pyarrow"),
+    "report": (
+        *("numpy", "opencv-python-headless", "pandas", "pillow", "scipy", "jinja2"),
+        "vl-convert-python",
+    ),
 }
 
 
@@ -59,16 +63,15 @@ def place(dataset: str | os.PathLike, table: str | os.PathLike) -> Path:
     return Path(dataset) / FOLDER / relative.with_suffix(".json")
 
 
-def seal(job: Job, items: Mapping[str, str] | None = None, rule: str | None = None) -> None:
-    """Stamp the table of a job (or `snakemake` of a script) that has just written it.
+def seal(job: Job, items: Mapping[str, str] | None = None) -> None:
+    """Stamp the table of a job that has just written it; a script's is a `ScriptJob`.
 
-    `items`: of each parent of its rows a digest of what they were made from (see `reuse`). A script
-    names its `rule`: where the workflow is a module of another, Snakemake's own name has a prefix.
+    `items`: of each parent of its rows a digest of what they were made from (see `reuse`).
     """
     write(
         table=job.output.table,
         dataset=job.config["dataset"],
-        rule=rule or job.rule,
+        rule=job.rule,
         code=job.params.code,
         settings=settings_of(job),
         inputs=[str(path) for path in job.input],
@@ -87,8 +90,13 @@ def withdraw(job: Job) -> None:
     """
     table = Path(job.output.table)
     place(job.config["dataset"], table).unlink(missing_ok=True)
-    table.unlink(missing_ok=True)
-    within = table.relative_to(table.anchor) if table.is_absolute() else table
+    take_away(table)
+
+
+def take_away(output: Path) -> None:
+    """Remove an output that is flagged `update`, and the copy that Snakemake would put back."""
+    output.unlink(missing_ok=True)
+    within = output.relative_to(output.anchor) if output.is_absolute() else output
     (_SNAKEMAKES_COPIES / within).unlink(missing_ok=True)
 
 

@@ -115,6 +115,18 @@ def enforce(csv_paths: Iterable[str | os.PathLike]) -> None:
 
     A report without a single check is refused as well: it looked at nothing.
     """
+    faults = faults_of(csv_paths)
+    if faults:
+        raise QualityGateError(
+            f"{len(faults)} quality check(s) failed, so nothing is packaged:\n  "
+            + "\n  ".join(faults)
+            + "\nLook at the report's page beside its CSV and mend the cause, or set qc.enforce: "
+            "false to package all the same."
+        )
+
+
+def faults_of(csv_paths: Iterable[str | os.PathLike]) -> list[str]:
+    """What `enforce` raises for, a line each."""
     faults = []
     for path in csv_paths:
         report, checks = Path(path).stem, read(path)
@@ -127,10 +139,4 @@ def enforce(csv_paths: Iterable[str | os.PathLike]) -> None:
                     f"{report}: {check.name}: {check.figure} (bound: {check.bound})"
                     f"{where}. {check.explanation}"
                 )
-    if faults:
-        raise QualityGateError(
-            f"{len(faults)} quality check(s) failed, so nothing is packaged:\n  "
-            + "\n  ".join(faults)
-            + "\nLook at the report's page beside its CSV and mend the cause, or set qc.enforce: "
-            "false to package all the same."
-        )
+    return faults

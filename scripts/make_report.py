@@ -1,0 +1,24 @@
+"""The job of a report: left as it is if it would come out the same, else made by its own script.
+
+The scripts of the reports load pandas and what draws charts, which takes two seconds. Whether there
+is anything to do is asked first, without them.
+"""
+
+import importlib
+
+from ferrari.jobs.job_log import send_output_to
+from ferrari.provenance.report_stamps import ReportStamp
+
+
+def make_report(job) -> None:
+    """Make a report with `run(job)` of the script that the param `made_by` names, if need be."""
+    stamp = ReportStamp(job)
+    if not stamp.left_alone():
+        stamp.withdraw()
+        importlib.import_module(job.params.made_by).run(job)
+        stamp.seal()
+
+
+if __name__ == "__main__":
+    send_output_to(snakemake.log[0])  # noqa: F821
+    make_report(snakemake)  # noqa: F821
