@@ -136,9 +136,24 @@ def test_a_clock_that_starts_anew_counts_all_footage(run, tmp_path):
 @pytest.mark.parametrize(
     ("sizes", "flags", "chosen", "why"),
     [
-        ([(160, 120), (320, 240)], [DEFAULT, NOTHING], "160", "not the default track"),
-        ([(160, 120), (320, 240)], [NOTHING, DEFAULT], "320", "not the default track"),
-        ([(320, 240), (160, 120)], [NOTHING, DEFAULT], "160", "not the default track"),
+        (
+            [(160, 120), (320, 240)],
+            [DEFAULT, NOTHING],
+            "160",
+            "another film track, not the default one",
+        ),
+        (
+            [(160, 120), (320, 240)],
+            [NOTHING, DEFAULT],
+            "320",
+            "another film track, not the default one",
+        ),
+        (
+            [(320, 240), (160, 120)],
+            [NOTHING, DEFAULT],
+            "160",
+            "another film track, not the default one",
+        ),
     ],
 )
 def test_the_track_is_the_one_that_players_show(run, tmp_path, sizes, flags, chosen, why):

@@ -9,6 +9,8 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from ferrari.video.clip_verdicts import OTHER_FILM
+
 #: Tracks that go with a film and are none, by what the file says of them.
 _NO_FILM = {
     Disposition.attached_pic: "a cover picture",
@@ -66,11 +68,11 @@ def _passed_for(stream: VideoStream, chosen: VideoStream | None) -> str:
     why = why_not(stream)
     if why or chosen is None:
         return why
-    if _is_default(chosen) and not _is_default(stream):
-        return "not the default track"
     if stream.frames == 1 != chosen.frames:
         return "a still picture"
-    return f"players show track {chosen.index}"
+    if _is_default(chosen) and not _is_default(stream):
+        return f"{OTHER_FILM}, not the default one"
+    return f"{OTHER_FILM}; players show track {chosen.index}"
 
 
 def _named(stream: VideoStream, letters: dict[int, str]) -> str:
