@@ -13,7 +13,6 @@ which alone this job takes besides its own: any other clip may come and go.
 """
 
 from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
 
 from ferrari.common.atomic_files import whole_folder
@@ -34,6 +33,7 @@ from ferrari.video import raw_files, twins
 from ferrari.video.decoding.base import Decoder, DecoderUnavailableError
 from ferrari.video.decoding.registry import candidates
 from ferrari.video.extraction import QUARANTINE_REASONS, Extraction, extract, forget
+from ferrari.video.timestamps import frame_time
 
 
 def extract_video(
@@ -152,8 +152,7 @@ def _extract_limited(
 
     Each has a child of its own: what one that dies or refuses leaves behind harms no other.
     """
-    fps = float(probed["fps"] or 25)
-    frame_s = Fraction(1) / Fraction(fps).limit_denominator(1000)
+    frame_s = frame_time(float(probed["fps"] or 25))
     decoders, passed_over = candidates(settings["decoder"])
     for decoder in decoders:
         try:

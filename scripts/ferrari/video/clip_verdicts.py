@@ -22,6 +22,8 @@ VERDICTS = (
     *of_stage("probe"),
     *(EXTRACTOR_REJECTED, LOW_RESOLUTION_TWIN, DUPLICATE_VIDEO),
 )
+#: What the cell `other_tracks` calls a track that could have been the film as well.
+OTHER_FILM = "another film track"
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from av.video.plane import VideoPlane
 
 from ferrari.video import hdr
 from ferrari.video.containers import (
+    aspect_of,
     container_of,
     declared_end,
     open_container,
@@ -31,19 +32,17 @@ from ferrari.video.decoding.base import (
     DecodeStats,
     Frame,
 )
-from ferrari.video.decoding.deinterlacing import Deinterlacer, Flagged, filter_errors
+from ferrari.video.decoding.deinterlacing import Deinterlacer, Sourced, filter_errors
 from ferrari.video.decoding.ffmpeg_log import Complaints
-from ferrari.video.decoding.pyav_full_reader import FrameFlags, Reader, aspect_of, require_video
+from ferrari.video.decoding.pyav_full_reader import Reader, SourceFrame, require_video, source_of
 from ferrari.video.decoding.pyav_selective_reader import SelectiveReader, classifier_for
 from ferrari.video.orientation import Orientation, make_upright
 from ferrari.video.ycbcr import i420
 
-_B_FRAMES = {3, 7}  # AV_PICTURE_TYPE_B, _BI
 _UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 _SWS_MATRICES = {1: "ITU709", 5: "ITU601", 6: "ITU601", 4: "FCC", 7: "SMPTE240M"}
 _BT2020 = {9, 10}
-_SOUND = FrameFlags(is_key=False, fault="", lost_before="")
 _LUMA_FIRST = ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "gray")
 
 
@@ -82,8 +81,9 @@ def _frames(
         if kind_of:
             reader = SelectiveReader(stream, kind_of, plan, stats, complaints, again)
             for frame, number in reader.frames():
-                picture = _shown_frame(frame, _SOUND, reader.stream, plan, number)
-                yield replace(picture, depends_on_next=False)  # it is sound, as all before it
+                source = source_of(frame, number, aspect_of(reader.stream))
+                # It is sound, as all before it: nothing has to wait for it.
+                yield _shown_frame(frame, replace(source, depends_on_next=False), plan)
         else:
             container = container_of(stream)
             yield from _all_frames(container, stream, plan, stats, complaints)
@@ -98,11 +98,11 @@ def _all_frames(
     complaints: Complaints,
 ) -> Iterator[Frame]:
     weave = Deinterlacer() if plan.deinterlace else None
-    for frame, flags in Reader(container, stream, stats, complaints).frames(plan.max_pixels):
-        ready = weave.push(frame, flags) if weave else [(frame, flags)]
-        yield from _shown_frames(ready, stream, plan, stats)
+    for frame, source in Reader(container, stream, plan, stats, complaints).frames():
+        ready = weave.push(frame, source) if weave else [(frame, source)]
+        yield from _shown_frames(ready, plan)
     if weave:
-        yield from _shown_frames(weave.flush(), stream, plan, stats)
+        yield from _shown_frames(weave.flush(), plan)
 
 
 @contextlib.contextmanager
@@ -130,31 +130,27 @@ def _opened(path: str, plan: DecodePlan, hwaccel: str | None) -> Iterator[VideoS
         yield stream
 
 
-def _shown_frames(
-    ready: Iterable[Flagged], stream: VideoStream, plan: DecodePlan, stats: DecodeStats
-) -> Iterator[Frame]:
-    for frame, flags in ready:
-        yield _shown_frame(frame, flags, stream, plan, stats.frames - 1)
+def _shown_frames(ready: Iterable[Sourced], plan: DecodePlan) -> Iterator[Frame]:
+    for frame, source in ready:
+        yield _shown_frame(frame, source, plan)
 
 
-def _shown_frame(
-    frame: VideoFrame, flags: FrameFlags, stream: VideoStream, plan: DecodePlan, ordinal: int
-) -> Frame:
-    sar = aspect_of(stream)
+def _shown_frame(frame: VideoFrame, source: SourceFrame, plan: DecodePlan) -> Frame:
+    sar = source.sar
     turn = orientation(frame)
     transfer = hdr.HDR_TRANSFERS.get(int(frame.color_trc))
     matrix = _matrix(frame)
     return Frame(
-        ordinal=ordinal,
-        pts=frame.pts,
-        time_s=seconds(frame.pts, frame.time_base),
-        is_key=flags.is_key,
-        depends_on_next=int(frame.pict_type) in _B_FRAMES,
-        damaged=bool(flags.fault),
-        fault=flags.fault,
-        lost_before=flags.lost_before,
-        duration_s=seconds(frame.duration, frame.time_base) or Fraction(0),
-        interlaced=bool(frame.interlaced_frame),
+        ordinal=source.ordinal,
+        pts=source.pts,
+        time_base=source.time_base,
+        is_key=source.is_key,
+        depends_on_next=source.depends_on_next,
+        damaged=bool(source.fault),
+        fault=source.fault,
+        lost_before=source.lost_before,
+        duration_s=seconds(source.duration, source.time_base) or Fraction(0),
+        interlaced=source.interlaced,
         luma=partial(_luma, frame),
         rgb=partial(_rgb, frame, sar, turn, transfer, matrix, plan.max_side),
         yuv=partial(_yuv, frame, sar, turn, transfer, matrix, plan.max_side),
