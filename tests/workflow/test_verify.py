@@ -223,6 +223,16 @@ def test_a_caption_changed_under_a_stamp_that_fits_is_found_in_final_and_package
     ]
 
 
+def test_a_frames_time_and_timestamp_agree(changes, dataset):
+    def edit(rows):
+        rows[1]["pts"] = str(2 * int(rows[1]["pts"]))  # as behind a filter that halves the units
+        rows[2]["pts"] = rows[2]["time_base"] = ""
+
+    rows = forge(changes, f"01_extracted_frames/{WALK}.csv", edit)
+    ((where, why),) = named(look(dataset), "times_as_timestamps")
+    assert where == rows[1]["item"] and f"time_s says {rows[1]['time_s']}" in why
+
+
 def test_rows_say_where_their_files_are_and_what_they_hold(changes, dataset):
     def edit(rows):
         rows[0]["sha256"] = ""

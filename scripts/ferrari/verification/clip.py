@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 from ferrari.ledger import balance
@@ -24,6 +25,7 @@ CAPTIONED = (
     *("width", "height"),
 )
 SELECTED = (*CAPTIONED, "caption", "framing", "facing")
+_ROUNDED_S = Fraction(1, 10**6)  # `time_s` has six digits behind the point
 
 
 def fingerprint(cells: Iterable[str]) -> bytes:
@@ -67,9 +69,34 @@ def broken_chains(rows: Mapping[str, Sequence[Row]]) -> Iterator[tuple[str, str]
                 yield item, f"{stage} kept no {parent}"
                 break
             at = kept[stage][parent]
-            if stage == "extract" and not at["pts"]:
-                yield item, f"the frame {parent} has no pts"
+            if stage == "extract" and not _names_its_moment(at):
+                yield item, f"the frame {parent} says neither its number nor its time in the clip"
                 break
+
+
+def _names_its_moment(frame: Mapping[str, str]) -> bool:
+    """True if the frame can be found again in its clip.
+
+    A stream without timestamps (an elementary one, say) gives no pts; its frames are counted.
+    """
+    return bool(frame["time_s"] and (frame["pts"] or frame["frame"]))
+
+
+def time_fault(frame: Mapping[str, str]) -> str:
+    """What is wrong with a frame's time; empty if `pts` times `time_base` is its `time_s`.
+
+    A row that lacks one of the three (a lost span, a frame without a timestamp) cannot disagree.
+    """
+    pts, unit, time_s = (frame[name] for name in ("pts", "time_base", "time_s"))
+    if not (pts and unit and time_s):
+        return ""
+    try:
+        exact, told = int(pts) * Fraction(unit), Fraction(time_s)
+    except (ValueError, ZeroDivisionError):
+        return f"pts {pts}, time_base {unit} and time_s {time_s} are no times"
+    if abs(exact - told) <= _ROUNDED_S:
+        return ""
+    return f"pts {pts} in units of {unit} s is {float(exact):.6f} s; time_s says {time_s}"
 
 
 def changed_cells(
@@ -116,6 +143,10 @@ class Clip:
                 continue
             self.findings.add_balance(balance.balance(stage, self.rows[stage], before))
             before = self.rows[stage]
+        for row in self.rows["extract"]:
+            self.findings.looked("times_as_timestamps")
+            if fault := time_fault(row):
+                self.findings.add("times_as_timestamps", row["item"], fault, self.video)
         offered = {row["item"]: row for row in self.rows["augment"]}
         for row in self.rows["caption"]:
             self.findings.looked("cells_carried_forward")

@@ -82,10 +82,16 @@ CHECKS = {
         "Each file in the dataset's folder is listed by a row or a stamp, or is one that a "
         "trainer or a desktop leaves; the rest is not the pipeline's: move it elsewhere.",
     ),
+    "times_as_timestamps": (
+        FAIL,
+        "The time of each frame in seconds is its timestamp (pts) in the units of its clip "
+        "(time_base), where the clip has timestamps; delete the table, and the next run makes it "
+        "anew.",
+    ),
     "final_images_trace_back": (
         FAIL,
-        "Each final image leads through caption, augment, mask, crop and frame (with its pts) to "
-        "a probe row and a raw file that is unchanged.",
+        "Each final image leads through caption, augment, mask, crop and frame (with its place in "
+        "the clip) to a probe row and a raw file that is unchanged.",
     ),
     "packages_as_final": (
         FAIL,
