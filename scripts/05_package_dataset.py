@@ -167,9 +167,7 @@ if __name__ == "__main__":
             out_csv=job.output.table,
             format=job.wildcards.format,
             settings=job.params.package,
-            subject=job.params.subject,
-            about=job.params.about,
             gate=job.input.gate,
-            enforce=job.params.enforce,
+            **{name: job.params[name] for name in ("subject", "about", "enforce")},
         )
         seal(this)

@@ -202,7 +202,11 @@ def test_a_lost_row_under_a_stamp_that_fits_is_found_by_the_sums(changes, datase
     assert "1 lost" in found["mask_ledger_balances"].figure
     assert found["tables_as_stamped"].status == "PASS"
     reads = [where for where, _ in named(verdict, "inputs_as_stamped")]
-    assert reads == [f"04_augmented/{WALK}.csv", f"05_final_training/captions/{WALK}.csv"]
+    assert reads == [
+        f"04_augmented/{WALK}.csv",
+        f"05_final_training/captions/{WALK}.csv",
+        "05_final_training/final.csv",  # its rows have the side and the light of each cut-out
+    ]
     assert found["final_images_trace_back"].status == "FAIL"
 
 
@@ -350,7 +354,7 @@ def test_the_report_says_what_was_found_and_the_gate_stops(changes, dataset, tmp
         require_verified(checks_csv=outputs["out_csv"])
     changes.undo()
     verify_dataset(**arguments, **outputs)
-    assert require_verified(checks_csv=outputs["out_csv"]).startswith("Verified: 30 checks")
+    assert require_verified(checks_csv=outputs["out_csv"]).startswith("Verified: 31 checks")
 
 
 def test_a_report_without_checks_verifies_nothing(tmp_path):

@@ -45,11 +45,14 @@ _SYSTEM_FILE = re.compile(
 def system_pattern(name: str, folder: bool) -> str:
     """What says that a system, a NAS or a tool keeps a file or folder of this name; else empty.
 
-    The name itself where it is a known one, and `.*` for all others that a dot hides.
+    The name itself, or a pattern for files that a dot hides: `._*` is what macOS keeps of a file on
+    other file systems.
     """
     known = _SYSTEM_FOLDER if folder else _SYSTEM_FILE
-    if known.fullmatch(name.lower()):
+    if known.fullmatch(name.lower()) or (folder and name.startswith(".")):
         return name
+    if name.startswith("._"):
+        return "._*"
     return ".*" if name.startswith(".") else ""
 
 

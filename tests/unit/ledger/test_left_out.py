@@ -41,6 +41,7 @@ def test_files_of_systems_are_no_clips_and_each_is_named(tmp_path):
         4,
     )
     assert found["card/Thumbs.db"][1] == "Thumbs.db" and found["card/.hidden.mp4"][1] == ".*"
+    assert found["card/._a.mp4"][1] == "._*" and found[".Trashes/501/a.mp4"][1] == ".Trashes"
 
 
 @pytest.mark.parametrize(
