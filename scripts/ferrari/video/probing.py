@@ -168,6 +168,7 @@ class _Seen:
     size: int = 0
     parts: list[list[Fraction]] = field(default_factory=lambda: [[]])  # times; a clock each
     latest_dts: int | None = None
+    first_s: Fraction | None = None  # when the first frame that the decoder gives is shown
     last_duration: Fraction = Fraction(0)
     first_error: str = ""
     frame: av.VideoFrame | None = None
@@ -185,6 +186,8 @@ def _walk(container: InputContainer, stream: VideoStream) -> _Seen:
                     _measure(packet, seen)
             if seen.frame is None and seen.packets <= _TRIES:
                 frames = _decode(packet, seen)
+                if frames and seen.first_s is None:
+                    seen.first_s = seconds(frames[0].pts, stream.time_base)
                 clean = [frame for frame in frames if not frame.is_corrupt]
                 seen.frame = clean[0] if clean else None
                 spoilt = spoilt or (frames[0] if frames else None)
@@ -193,7 +196,19 @@ def _walk(container: InputContainer, stream: VideoStream) -> _Seen:
     if seen.frame is None and spoilt is not None:
         seen.frame = spoilt
         seen.first_error = seen.first_error or "its first frames are damaged"
+    _forget_headless(seen)
     return seen
+
+
+def _forget_headless(seen: _Seen) -> None:
+    """Count no packets that are shown before the first frame: what they build on is not there.
+
+    So begin clips that were cut between key frames, or at one whose leading frames look back.
+    """
+    if seen.first_s is not None:
+        before = len(seen.parts[0])
+        seen.parts[0] = [time_s for time_s in seen.parts[0] if time_s >= seen.first_s]
+        seen.shown -= before - len(seen.parts[0])
 
 
 def _measure(packet: av.Packet[VideoStream], seen: _Seen) -> None:
@@ -222,8 +237,9 @@ def _stream_facts(container: InputContainer, stream: VideoStream, seen: _Seen) -
     spans = [timestamps.measure(part, seen.last_duration) for part in seen.parts if part]
     span = timestamps.joined(spans or [timestamps.measure([])])
     footage, timed = span.footage_s, sum(map(len, seen.parts))
-    if timed < seen.shown and stream.average_rate:  # raw streams, and damaged clocks
-        footage = max(footage, seen.shown / max(stream.average_rate, span.rate_fps))
+    rate = span.rate_fps or (stream.guessed_rate if not timed else None) or Fraction(0)
+    if timed < seen.shown and (rate or stream.average_rate):  # raw streams, and damaged clocks
+        footage = max(footage, seen.shown / max(rate, stream.average_rate or rate))
     declared = container.duration and container.duration / av.time_base
     return {
         "codec": stream.codec_context.name,
@@ -231,7 +247,7 @@ def _stream_facts(container: InputContainer, stream: VideoStream, seen: _Seen) -
         "hidden_frames": seen.packets - seen.shown,
         "duration_s": round(float(footage), 3),
         "declared_duration_s": "" if declared is None else f"{declared:.6g}",
-        "fps": _rate(span.rate_fps),
+        "fps": _rate(rate),
         "bitrate_kbps": round(seen.size * 8 / 1000 / float(footage), 1) if footage > 0 else "",
         "vfr": int(span.variable),
         "largest_gap_s": round(float(span.largest_gap_s), 3),
