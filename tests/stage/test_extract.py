@@ -95,7 +95,7 @@ def test_unusual_pictures_look_as_they_should(run, tmp_path, write, bound):
     truth = write(tmp_path / "clip.mp4", spec)
     rows = run.extract(truth.path)
     assert off(run, rows[0], truth.spec) < bound
-    assert rows[0]["transfer"] == ("pq" if write is oddities.hdr_pq else "sdr")
+    assert rows[0]["transfer"] == ("pq" if write is oddities.hdr_pq else "bt709")
 
 
 def test_hdr_can_be_refused_instead(run, tmp_path):

@@ -83,6 +83,10 @@ WORDS = {
         "The frame has a high dynamic range, and `extract.hdr` is `refuse`.",
         "Set `extract.hdr: tonemap` to convert such clips.",
     ),
+    reasons.UNKNOWN_COLOURS: Words(
+        "The frame says that its colours are of a kind that is not converted to sRGB.",
+        "Convert the clip to BT.709 with another program; the row's detail names what it has.",
+    ),
     reasons.MAX_FRAMES: Words(
         "The clip reached `extract.max_frames`; the rest of it was not looked at.",
         "Raise `extract.max_frames` to use more of the clip.",

@@ -16,6 +16,7 @@ from typing import Any, cast
 import av
 import av.subtitles.codeccontext  # PyAV loads these when it meets subtitles: that is in the child,
 import av.subtitles.stream  # whose memory may be too small by then for another library
+from av.codec.context import Flags
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.sidedata.sidedata import SideDataContainer
@@ -58,6 +59,7 @@ def open_container(
     for stream in container.streams.video:
         if stream.codec_context is not None:
             stream.codec_context.options = options
+            stream.codec_context.flags |= Flags.unaligned  # else the left crop is rounded down
     return container
 
 
@@ -111,6 +113,11 @@ def main_video(container: InputContainer) -> VideoStream | None:
 def container_of(stream: VideoStream) -> InputContainer:
     """The container that a stream is read from."""
     return cast(InputContainer, stream.container)
+
+
+def all_metadata(stream: VideoStream) -> dict[str, str]:
+    """The tags of a stream and of the container around it; the stream's own come first."""
+    return {**container_of(stream).metadata, **stream.metadata}
 
 
 def _decodes(stream: VideoStream) -> bool:

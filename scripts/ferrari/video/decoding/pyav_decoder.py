@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 
 import av
-import numpy as np
 from av import VideoFrame, VideoStream
 from av.codec.hwaccel import HWAccel, hwdevices_available
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.video.plane import VideoPlane
 
-from ferrari.video import hdr
+from ferrari.video import colours, cropping
 from ferrari.video.containers import (
+    all_metadata,
     container_of,
     declared_end,
     open_container,
@@ -31,20 +30,14 @@ from ferrari.video.decoding.base import (
     DecodeStats,
     Frame,
 )
-from ferrari.video.decoding.deinterlacing import Deinterlacer, Flagged, filter_errors
+from ferrari.video.decoding.deinterlacing import Deinterlacer, Flagged
 from ferrari.video.decoding.ffmpeg_log import Complaints
 from ferrari.video.decoding.pyav_full_reader import FrameFlags, Reader, aspect_of, require_video
+from ferrari.video.decoding.pyav_pixels import Pixels
 from ferrari.video.decoding.pyav_selective_reader import SelectiveReader, classifier_for
-from ferrari.video.orientation import Orientation, make_upright
-from ferrari.video.ycbcr import i420
 
 _B_FRAMES = {3, 7}  # AV_PICTURE_TYPE_B, _BI
-_UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
-_FULL_RANGE = 2  # AVCOL_RANGE_JPEG
-_SWS_MATRICES = {1: "ITU709", 5: "ITU601", 6: "ITU601", 4: "FCC", 7: "SMPTE240M"}
-_BT2020 = {9, 10}
 _SOUND = FrameFlags(is_key=False, fault="", lost_before="")
-_LUMA_FIRST = ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "gray")
 
 
 def _version() -> str:
@@ -78,21 +71,35 @@ def _frames(
     """
     again = partial(_opened, path, plan, hwaccel)
     with again() as stream, Complaints() as complaints:
+        told = _told_by(stream)
         kind_of = classifier_for(stream, plan)
         if kind_of:
             reader = SelectiveReader(stream, kind_of, plan, stats, complaints, again)
             for frame, number in reader.frames():
-                picture = _shown_frame(frame, _SOUND, reader.stream, plan, number)
+                picture = _shown_frame(frame, _SOUND, reader.stream, told, plan, number)
                 yield replace(picture, depends_on_next=False)  # it is sound, as all before it
         else:
             container = container_of(stream)
-            yield from _all_frames(container, stream, plan, stats, complaints)
+            yield from _all_frames(container, stream, told, plan, stats, complaints)
             stats.declared_end = declared_end(container, stream, plan.frame_s, stats.packets)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What the container tells of all frames of a stream."""
+
+    cropping: cropping.Cropping
+    log_tag: str
+
+
+def _told_by(stream: VideoStream) -> _Told:
+    return _Told(cropping.of_container(stream), colours.log_tag(all_metadata(stream)))
 
 
 def _all_frames(
     container: InputContainer,
     stream: VideoStream,
+    told: _Told,
     plan: DecodePlan,
     stats: DecodeStats,
     complaints: Complaints,
@@ -100,9 +107,9 @@ def _all_frames(
     weave = Deinterlacer() if plan.deinterlace else None
     for frame, flags in Reader(container, stream, stats, complaints).frames(plan.max_pixels):
         ready = weave.push(frame, flags) if weave else [(frame, flags)]
-        yield from _shown_frames(ready, stream, plan, stats)
+        yield from _shown_frames(ready, stream, told, plan, stats)
     if weave:
-        yield from _shown_frames(weave.flush(), stream, plan, stats)
+        yield from _shown_frames(weave.flush(), stream, told, plan, stats)
 
 
 @contextlib.contextmanager
@@ -130,20 +137,38 @@ def _opened(path: str, plan: DecodePlan, hwaccel: str | None) -> Iterator[VideoS
         yield stream
 
 
+def _require_cropped(frame: VideoFrame, stream: VideoStream) -> None:
+    """Raise DecoderUnavailableError where hardware keeps what the codec crops at left or top."""
+    context = stream.codec_context
+    if context.is_hwaccel and (frame.width > context.width or frame.height > context.height):
+        raise DecoderUnavailableError("NVDEC does not apply the codec's cropping at left and top")
+
+
 def _shown_frames(
-    ready: Iterable[Flagged], stream: VideoStream, plan: DecodePlan, stats: DecodeStats
+    ready: Iterable[Flagged],
+    stream: VideoStream,
+    told: _Told,
+    plan: DecodePlan,
+    stats: DecodeStats,
 ) -> Iterator[Frame]:
     for frame, flags in ready:
-        yield _shown_frame(frame, flags, stream, plan, stats.frames - 1)
+        yield _shown_frame(frame, flags, stream, told, plan, stats.frames - 1)
 
 
 def _shown_frame(
-    frame: VideoFrame, flags: FrameFlags, stream: VideoStream, plan: DecodePlan, ordinal: int
+    frame: VideoFrame,
+    flags: FrameFlags,
+    stream: VideoStream,
+    told: _Told,
+    plan: DecodePlan,
+    ordinal: int,
 ) -> Frame:
+    _require_cropped(frame, stream)
     sar = aspect_of(stream)
     turn = orientation(frame)
-    transfer = hdr.HDR_TRANSFERS.get(int(frame.color_trc))
-    matrix = _matrix(frame)
+    light = colours.read(frame, stream.codec_context.name, plan.untagged)
+    left_out = told.cropping.within(frame.width, frame.height, frame.format)
+    pixels = Pixels(frame, light, left_out, sar, turn, plan.max_side)
     return Frame(
         ordinal=ordinal,
         pts=frame.pts,
@@ -155,85 +180,16 @@ def _shown_frame(
         lost_before=flags.lost_before,
         duration_s=seconds(frame.duration, frame.time_base) or Fraction(0),
         interlaced=bool(frame.interlaced_frame),
-        luma=partial(_luma, frame),
-        rgb=partial(_rgb, frame, sar, turn, transfer, matrix, plan.max_side),
-        yuv=partial(_yuv, frame, sar, turn, transfer, matrix, plan.max_side),
+        luma=pixels.luma,
+        rgb=pixels.rgb,
+        yuv=pixels.yuv,
+        unknown_colours=light.unknown,
         facts={
             "rotation": turn.degrees,
             "sar": f"{sar.numerator}:{sar.denominator}",
-            "transfer": transfer or "sdr",
-            "matrix": matrix,
+            "cropped": str(left_out),
             "bit_depth": frame.format.components[0].bits,
+            "log_footage": colours.log_sign(light) or told.log_tag,
+            **light.cells,
         },
     )
-
-
-def _luma(frame: VideoFrame) -> np.ndarray:
-    """HxW uint8 luma: the decoder's own plane where it has 8 bits, else converted."""
-    if frame.format.name not in _LUMA_FIRST:
-        with filter_errors():
-            return frame.to_ndarray(format="gray")
-    return _plane(frame.planes[0])
-
-
-def _plane(plane: VideoPlane) -> np.ndarray:
-    """HxW uint8 view of a plane of 8 bits."""
-    flat = np.frombuffer(memoryview(plane), np.uint8)
-    return flat.reshape(-1, plane.line_size)[: plane.height, : plane.width]
-
-
-def _matrix(frame: VideoFrame) -> str:
-    """Name of the YCbCr matrix to use; an unmarked HD frame counts as BT.709, as players do."""
-    space = int(frame.colorspace)
-    if space in _BT2020:
-        return "bt2020"
-    if space == _UNSPECIFIED:
-        return "bt709 (assumed)" if frame.height >= 720 else "bt601 (assumed)"
-    return {"ITU709": "bt709", "ITU601": "bt601"}.get(
-        _SWS_MATRICES.get(space, ""), "rgb" if space == 0 else f"code {space}"
-    )
-
-
-def _rgb(
-    frame: VideoFrame,
-    sar: Fraction,
-    turn: Orientation,
-    transfer: str | None,
-    matrix: str,
-    max_side: int | None,
-) -> np.ndarray:
-    spaces: dict[str, str | int] = {"bt709": "ITU709", "bt601": "ITU601", "bt2020": 9}
-    space = spaces.get(matrix.split()[0])
-    with filter_errors():
-        pixels = "rgb48le" if transfer else "rgb24"
-        rgb = frame.reformat(format=pixels, src_colorspace=space, dst_colorspace=space).to_ndarray()
-    if transfer:
-        rgb = hdr.to_sdr(rgb, transfer)
-    return make_upright(rgb, sar, turn, max_side)
-
-
-def _yuv(
-    frame: VideoFrame,
-    sar: Fraction,
-    turn: Orientation,
-    transfer: str | None,
-    matrix: str,
-    max_side: int | None,
-) -> np.ndarray | None:
-    """The upright picture's planes in BT.601, if the frame's own are as good as that: 8 bits,
-    4:2:0, limited range, even sides, square pixels, no larger than `max_side`.
-    """
-    plain = frame.format.name in ("yuv420p", "nv12") and frame.color_range != _FULL_RANGE
-    small = not max_side or max(frame.width, frame.height) <= max_side
-    whole = frame.width % 2 == 0 and frame.height % 2 == 0
-    known = matrix.startswith(("bt601", "bt709"))
-    if not (plain and small and whole and known) or sar != 1 or transfer:
-        return None
-    if frame.format.name == "nv12":
-        with filter_errors():
-            frame = frame.reformat(format="yuv420p")
-    planes = [_plane(plane) for plane in frame.planes]
-    if turn != Orientation():
-        planes = [make_upright(plane, Fraction(1), turn) for plane in planes]
-    luma, cb, cr = planes
-    return i420(luma, cb, cr, bt709=matrix.startswith("bt709"))
