@@ -3,14 +3,17 @@
 The codec's part (H.264 and HEVC's conformance window and the like) is applied by FFmpeg's decoders,
 to the pixel with `Flags.unaligned`. The container's part (QuickTime's clean aperture `clap`,
 Matroska's PixelCrop) FFmpeg reads, but leaves to its caller; PyAV does not show it. So FFmpeg is
-asked to write the header of a Matroska file for the stream, and what it writes there is read.
+asked to write the header of a file of the same kind for the stream, and what it writes is read:
+that is FFmpeg's own reading of the clip, and none of its hostile bytes is parsed here.
 """
 
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -20,10 +23,13 @@ from av.video.format import VideoFormat
 
 from ferrari.video.containers import container_of
 
-_CONTAINERS = ("mov", "matroska")  # FFmpeg's names of those that can tell a cropping
 #: Matroska's elements (RFC 9559, section 5.1): those that hold others, on the way to the four.
 _SEGMENT, _TRACKS, _TRACK_ENTRY, _VIDEO = 0x18538067, 0x1654AE6B, 0xAE, 0xE0
 _BOTTOM, _TOP, _LEFT, _RIGHT = 0x54AA, 0x54BB, 0x54CC, 0x54DD
+#: QuickTime's boxes on the way to the clean aperture, with the bytes before the boxes in each.
+_BOXES = {b"moov": 0, b"trak": 0, b"mdia": 0, b"minf": 0, b"stbl": 0, b"stsd": 8}
+_SAMPLE_ENTRY = 78  # bytes of a video track's entry before its boxes
+_GRID = 16  # px; no format of FFmpeg has chroma samples that are farther apart
 
 
 @dataclass(frozen=True)
@@ -65,27 +71,64 @@ class Cropping:
         return image[top:bottom, self.left // shrunk : width - self.right // shrunk]
 
 
-_GRID = 16  # px; no format of FFmpeg has chroma samples that are farther apart
-
-
 def of_container(stream: VideoStream) -> Cropping:
     """The container's cropping of a stream, in stored pixels; none where it tells of none."""
-    if not any(name in container_of(stream).format.name for name in _CONTAINERS):
+    kind = container_of(stream).format.name
+    if "mov" in kind:
+        header = _header(stream, "mov", {"movflags": "empty_moov"})
+        if header:
+            context = stream.codec_context
+            return _from_aperture(_aperture(header), context.width, context.height)
+    elif "matroska" not in kind:
         return Cropping()
-    header = io.BytesIO()
-    try:
-        with av.open(header, "w", format="matroska") as copy:
-            copy.add_stream_from_template(stream, opaque=True)
-            copy.start_encoding()
-    except (FFmpegError, ValueError):  # Matroska cannot hold this codec, or not in this form
-        return Cropping()
-    found = dict(_elements(header.getvalue()))
+    found = dict(_elements(_header(stream, "matroska", {})))
     edges = (found.get(edge, b"") for edge in (_TOP, _BOTTOM, _LEFT, _RIGHT))
     return Cropping(*(int.from_bytes(edge, "big") for edge in edges))
 
 
+def _header(stream: VideoStream, kind: str, options: dict[str, str]) -> bytes:
+    """The header of a file of the stream alone; empty if that kind cannot hold it as it is."""
+    written = io.BytesIO()
+    try:
+        with av.open(written, "w", format=kind, options=options) as copy:
+            copy.add_stream_from_template(stream, opaque=True)
+            copy.start_encoding()
+            return written.getvalue()
+    except (FFmpegError, ValueError):
+        return b""
+
+
 def _step(samples: int) -> int:
     return _GRID // samples if samples else 1
+
+
+def _aperture(data: bytes) -> tuple[int, ...]:
+    """The eight numbers of the first `clap` within boxes of a .mov; empty where there is none."""
+    at = 0
+    while at + 8 <= len(data):
+        size, name = struct.unpack_from(">I4s", data, at)
+        content = data[at + 8 : at + max(8, size)]
+        if name == b"clap":
+            return struct.unpack(">8i", content)
+        if name in _BOXES:
+            inside = content[_BOXES[name] :]
+            return _aperture(inside[8 + _SAMPLE_ENTRY :] if name == b"stsd" else inside)
+        at += max(8, size)
+    return ()
+
+
+def _from_aperture(numbers: tuple[int, ...], width: int, height: int) -> Cropping:
+    """The edges of width x height px that a clean aperture leaves out (ISO/IEC 14496-12, 12.1.4).
+
+    FFmpeg has written whole numbers of pixels, and offsets of the middle in halves.
+    """
+    if not numbers:
+        return Cropping()
+    pairs = zip(numbers[::2], numbers[1::2], strict=True)
+    wide, high, right_of_middle, below_middle = (Fraction(*pair) for pair in pairs)
+    left = int((width - wide) / 2 + right_of_middle)
+    top = int((height - high) / 2 + below_middle)
+    return Cropping(top, int(height - high) - top, left, int(width - wide) - left)
 
 
 def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:

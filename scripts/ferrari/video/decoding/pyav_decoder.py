@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
@@ -70,8 +71,8 @@ def _frames(
     With `plan.fps`, only the samples and what they are made from, where packets can be told apart.
     """
     again = partial(_opened, path, plan, hwaccel)
-    with again() as stream, Complaints() as complaints:
-        told = _told_by(stream)
+    # `told` comes first: what FFmpeg has to say while it is asked is no complaint about the clip.
+    with again() as stream, nullcontext(_told_by(stream)) as told, Complaints() as complaints:
         kind_of = classifier_for(stream, plan)
         if kind_of:
             reader = SelectiveReader(stream, kind_of, plan, stats, complaints, again)
