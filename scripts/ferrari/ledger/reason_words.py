@@ -197,7 +197,7 @@ WORDS = {
         "Nothing to do; raise `curate.max_images` to keep more.",
     ),
     reasons.NO_CLEAN_FRAME: Words(
-        "The clip was decoded to its end, but none of its frames could be kept; their rows say why.",
+        "The clip was decoded to its end, but no frame could be kept; their rows say why.",
         "Copy or download the clip again if they are damaged.",
     ),
     reasons.NO_DECODER: Words(
