@@ -1,6 +1,7 @@
 """One known picture under many colour tags: each patch within 3 of 255 of what it is."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,9 +10,16 @@ from ferrari.images import image_files
 from ferrari.video.colours import Untagged
 from ferrari.video.decoding import pyav_decoder
 from ferrari.video.decoding.base import DecodePlan, DecodeStats
+from tests.generator import oddities
 from tests.generator.colour_patches import PATCHES, Tags, measured, write_patches
+from tests.generator.encode import encode, encoding_of, frames_of
+from tests.generator.spec import ClipSpec, FigureSpec
 from tests.stage.clip_run import Run
 
+SPEC = ClipSpec(
+    seed=3, width=320, height=240, fps="25", n_frames=8, gop=4,
+    figures=(FigureSpec(seed=5, framing="half", motion="wave"),),
+)  # fmt: skip
 WITHIN = 3
 GREY = np.repeat((PATCHES @ [0.2126, 0.7152, 0.0722])[:, None], 3, axis=1)
 SIGNAL = PATCHES / 255
@@ -147,6 +155,27 @@ def test_what_a_clip_does_not_tell_is_assumed_told_and_settable(tmp_path, code, 
         frame, picture, _ = first(clip, untagged=Untagged(names[matrix], levels))
         assert frame.facts["matrix"] == f"{names[matrix]} (assumed)"
         assert (worst(picture) <= WITHIN) == (matrix != 9)  # 9: and BT.2020 primaries with it
+
+
+def test_each_frame_is_taken_at_its_own_word(tmp_path):
+    """Two recordings in one file: each part has the colours that it says."""
+    parts = b""
+    for name, colours in (("a.ts", (1, 1, 1)), ("b.ts", (5, 6, 5))):
+        encoding = replace(encoding_of(SPEC), colours=colours)
+        parts += encode(tmp_path / name, frames_of(SPEC), encoding).read_bytes()
+    clip = tmp_path / "both.ts"
+    clip.write_bytes(parts)
+    rows = Run(tmp_path / "dataset").extract(clip, fps=25)
+    told = [(row["matrix"], row["transfer"], row["primaries"]) for row in rows if row["frame"]]
+    assert set(told) == {("bt709",) * 3, ("bt601", "bt601", "bt470bg")}
+    assert told[0] != told[-1]
+
+
+def test_a_rebuilt_frame_has_the_colours_of_its_fields(tmp_path):
+    clip = oddities.interlaced(tmp_path / "a.mp4", SPEC).path
+    row = Run(tmp_path / "dataset").extract(clip)[0]
+    facts = ("matrix", "range", "transfer", "primaries")
+    assert [row[fact] for fact in facts] == ["bt709", "limited", "bt709", "bt709"]
 
 
 def test_settings_of_untagged_clips_reach_the_frames(tmp_path):

@@ -36,8 +36,13 @@ WORDS = {
         "Take the file out of the raw folder.",
     ),
     reasons.NOT_A_VIDEO: Words(
-        "The file is a picture or a playlist under the name of a video.",
-        "Take the file out of the raw folder; of a playlist, add the clips that it names.",
+        "The file is no film: a picture, an animation, a text, an archive or a playlist.",
+        "Take the file out of the raw folder; of a playlist, add the clips that it names. "
+        "For animations there is `probe.animations`.",
+    ),
+    reasons.UNSUPPORTED_CODEC: Words(
+        "FFmpeg has no decoder for the file's video, often a camera's own raw format.",
+        "Export the clip from the camera's program, for example as ProRes or H.264.",
     ),
     reasons.ENCRYPTED: Words(
         "The video is encrypted, and there is no key.",

@@ -17,6 +17,7 @@ OK = "OK"  # of a kept row, at the stages that say so: the file was written and 
 CORRUPT_CONTAINER = "CORRUPT_CONTAINER"
 NO_VIDEO_STREAM = "NO_VIDEO_STREAM"
 NOT_A_VIDEO = "NOT_A_VIDEO"
+UNSUPPORTED_CODEC = "UNSUPPORTED_CODEC"
 ENCRYPTED = "ENCRYPTED"
 ZERO_DURATION = "ZERO_DURATION"
 LOW_RESOLUTION = "LOW_RESOLUTION"
@@ -84,6 +85,7 @@ REASONS = {
     CORRUPT_CONTAINER: Reason(("probe",), QUARANTINED),
     NO_VIDEO_STREAM: Reason(("probe",), QUARANTINED),
     NOT_A_VIDEO: Reason(("probe",), QUARANTINED),
+    UNSUPPORTED_CODEC: Reason(("probe",), QUARANTINED),
     ENCRYPTED: Reason(("probe",), QUARANTINED),
     ZERO_DURATION: Reason(("probe",), QUARANTINED),
     LOW_RESOLUTION: Reason(("probe",), QUARANTINED),

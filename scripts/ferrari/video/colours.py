@@ -36,7 +36,8 @@ NOT_CONVERTED = {
 }
 
 _LIMITED, _FULL = 1, 2  # AVCOL_RANGE_MPEG, AVCOL_RANGE_JPEG
-_RGB_FORMATS = ("rgb", "bgr", "gbr", "argb", "abgr", "0rgb", "0bgr", "pal8", "xyz", "mono", "x2")
+_RGB_FORMATS = ("rgb", "bgr", "gbr", "argb", "abgr", "0rgb", "0bgr", "x2rgb", "x2bgr")
+_RGB_FORMATS += ("pal8", "mono", "xyz", "bayer")
 #: Codecs whose standard infers limited range where nothing is told, for grey too.
 _LIMITED_BY_STANDARD = {
     *("h264", "hevc", "vvc", "av1", "vp8", "vp9", "mpeg1video", "mpeg2video", "mpeg4", "vc1"),
@@ -96,9 +97,11 @@ class Colours:
 
 def read(frame: VideoFrame, codec: str, untagged: Untagged) -> Colours:
     """The colours of a decoded frame; `codec` is FFmpeg's name of its decoder."""
+    pixels = frame.format.name
     primaries = PRIMARIES.get(int(frame.color_primaries))
     transfer = TRANSFERS.get(int(frame.color_trc))
-    pixels = frame.format.name
+    if pixels.startswith("xyz"):  # of a digital cinema package: swscale makes sRGB of it
+        primaries = transfer = None
     if pixels.startswith(_RGB_FORMATS):
         matrix: str | None = "rgb"
     else:

@@ -273,6 +273,7 @@ class _Pass:
             reason="NOT_WRITTEN",
             time_s=round(float(time_s), 6),
             pts=frame.pts,
+            time_base=str(frame.time_base or ""),
             frame=frame.ordinal,
             decoder=self.decoder.name,
             decoder_version=self.decoder.version,

@@ -57,6 +57,11 @@ def test_untagged_levels(pixels, codec, full):
     assert told(640, 480, pixels, codec, color_range=1).full_range is (pixels == "yuvj420p")
 
 
+def test_what_swscale_makes_srgb_of_by_itself_is_not_converted_again():
+    seen = told(640, 480, "xyz12le", "jpeg2000", color_trc=17, color_primaries=10)
+    assert (seen.matrix, seen.transfer, seen.primaries) == ("rgb", "srgb", "bt709")
+
+
 def test_a_frame_says_it_all_in_its_row():
     cells = told(640, 480, colorspace=1, color_range=2).cells
     assert cells == {

@@ -51,8 +51,8 @@ class Frame:
     """One decoded frame; its pixels are converted only when they are asked for."""
 
     ordinal: int  # counts the clip's frames from 0, in the order shown
-    pts: int | None
-    time_s: Fraction | None  # exact, on the container's clock
+    pts: int | None  # in units of `time_base`, on the container's clock
+    time_base: Fraction | None  # seconds
     is_key: bool
     depends_on_next: bool  # a B-frame: also made from the next frame that is none
     damaged: bool  # the decoder reported missing or concealed data
@@ -66,6 +66,11 @@ class Frame:
     lost_before: str = ""  # why frames before it did not come out, if it does not need them
     #: -> the picture of `rgb` as H*3/2 x W uint8 (see `ycbcr.i420`); None: go by way of `rgb`
     yuv: Callable[[], np.ndarray | None] = lambda: None
+
+    @property
+    def time_s(self) -> Fraction | None:
+        """When the frame is shown, exactly; None where the file does not say."""
+        return None if self.pts is None or self.time_base is None else self.pts * self.time_base
 
 
 @dataclass

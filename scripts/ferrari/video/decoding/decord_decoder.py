@@ -18,7 +18,7 @@ from av import VideoFrame
 from ferrari.processes.devices import asked_apart
 from ferrari.video.colour_conversion import is_shown_unchanged
 from ferrari.video.colours import Colours, read
-from ferrari.video.containers import open_container, orientation
+from ferrari.video.containers import aspect_of, open_container, orientation
 from ferrari.video.cropping import of_container
 from ferrari.video.decoding.base import (
     DecodePlan,
@@ -27,7 +27,7 @@ from ferrari.video.decoding.base import (
     DecodeStats,
     Frame,
 )
-from ferrari.video.decoding.pyav_full_reader import aspect_of, require_video
+from ferrari.video.decoding.pyav_full_reader import require_video
 from ferrari.video.orientation import Orientation, make_upright
 
 _MILLION = 1_000_000
@@ -92,7 +92,7 @@ def _frames(path: str, plan: DecodePlan, stats: DecodeStats, device: str) -> Gen
         yield Frame(
             ordinal=index,
             pts=int(time_s * _MILLION),
-            time_s=time_s,
+            time_base=Fraction(1, _MILLION),
             is_key=index in keys,
             depends_on_next=False,
             damaged=False,

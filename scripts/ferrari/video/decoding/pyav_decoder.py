@@ -18,6 +18,7 @@ from av.error import FFmpegError
 from ferrari.video import colours, cropping
 from ferrari.video.containers import (
     all_metadata,
+    aspect_of,
     container_of,
     declared_end,
     open_container,
@@ -31,14 +32,11 @@ from ferrari.video.decoding.base import (
     DecodeStats,
     Frame,
 )
-from ferrari.video.decoding.deinterlacing import Deinterlacer, Flagged
+from ferrari.video.decoding.deinterlacing import Deinterlacer, Sourced
 from ferrari.video.decoding.ffmpeg_log import Complaints
-from ferrari.video.decoding.pyav_full_reader import FrameFlags, Reader, aspect_of, require_video
+from ferrari.video.decoding.pyav_full_reader import Reader, SourceFrame, require_video, source_of
 from ferrari.video.decoding.pyav_pixels import Pixels
 from ferrari.video.decoding.pyav_selective_reader import SelectiveReader, classifier_for
-
-_B_FRAMES = {3, 7}  # AV_PICTURE_TYPE_B, _BI
-_SOUND = FrameFlags(is_key=False, fault="", lost_before="")
 
 
 def _version() -> str:
@@ -77,8 +75,10 @@ def _frames(
         if kind_of:
             reader = SelectiveReader(stream, kind_of, plan, stats, complaints, again)
             for frame, number in reader.frames():
-                picture = _shown_frame(frame, _SOUND, reader.stream, told, plan, number)
-                yield replace(picture, depends_on_next=False)  # it is sound, as all before it
+                _require_cropped(frame, reader.stream)
+                source = source_of(frame, number, aspect_of(reader.stream))
+                # It is sound, as all before it: nothing has to wait for it.
+                yield _shown_frame(frame, replace(source, depends_on_next=False), told, plan)
         else:
             container = container_of(stream)
             yield from _all_frames(container, stream, told, plan, stats, complaints)
@@ -87,14 +87,16 @@ def _frames(
 
 @dataclass(frozen=True)
 class _Told:
-    """What the container tells of all frames of a stream."""
+    """What the container tells of all frames of a stream; `codec` is the decoder's name."""
 
+    codec: str
     cropping: cropping.Cropping
     log_tag: str
 
 
 def _told_by(stream: VideoStream) -> _Told:
-    return _Told(cropping.of_container(stream), colours.log_tag(all_metadata(stream)))
+    left_out, log_tag = cropping.of_container(stream), colours.log_tag(all_metadata(stream))
+    return _Told(stream.codec_context.name, left_out, log_tag)
 
 
 def _all_frames(
@@ -106,11 +108,12 @@ def _all_frames(
     complaints: Complaints,
 ) -> Iterator[Frame]:
     weave = Deinterlacer() if plan.deinterlace else None
-    for frame, flags in Reader(container, stream, stats, complaints).frames(plan.max_pixels):
-        ready = weave.push(frame, flags) if weave else [(frame, flags)]
-        yield from _shown_frames(ready, stream, told, plan, stats)
+    for frame, source in Reader(container, stream, plan, stats, complaints).frames():
+        _require_cropped(frame, stream)
+        ready = weave.push(frame, source) if weave else [(frame, source)]
+        yield from _shown_frames(ready, told, plan)
     if weave:
-        yield from _shown_frames(weave.flush(), stream, told, plan, stats)
+        yield from _shown_frames(weave.flush(), told, plan)
 
 
 @contextlib.contextmanager
@@ -145,42 +148,28 @@ def _require_cropped(frame: VideoFrame, stream: VideoStream) -> None:
         raise DecoderUnavailableError("NVDEC does not apply the codec's cropping at left and top")
 
 
-def _shown_frames(
-    ready: Iterable[Flagged],
-    stream: VideoStream,
-    told: _Told,
-    plan: DecodePlan,
-    stats: DecodeStats,
-) -> Iterator[Frame]:
-    for frame, flags in ready:
-        yield _shown_frame(frame, flags, stream, told, plan, stats.frames - 1)
+def _shown_frames(ready: Iterable[Sourced], told: _Told, plan: DecodePlan) -> Iterator[Frame]:
+    for frame, source in ready:
+        yield _shown_frame(frame, source, told, plan)
 
 
-def _shown_frame(
-    frame: VideoFrame,
-    flags: FrameFlags,
-    stream: VideoStream,
-    told: _Told,
-    plan: DecodePlan,
-    ordinal: int,
-) -> Frame:
-    _require_cropped(frame, stream)
-    sar = aspect_of(stream)
+def _shown_frame(frame: VideoFrame, source: SourceFrame, told: _Told, plan: DecodePlan) -> Frame:
+    sar = source.sar
     turn = orientation(frame)
-    light = colours.read(frame, stream.codec_context.name, plan.untagged)
+    light = colours.read(frame, told.codec, plan.untagged)
     left_out = told.cropping.within(frame.width, frame.height, frame.format)
     pixels = Pixels(frame, light, left_out, sar, turn, plan.max_side)
     return Frame(
-        ordinal=ordinal,
-        pts=frame.pts,
-        time_s=seconds(frame.pts, frame.time_base),
-        is_key=flags.is_key,
-        depends_on_next=int(frame.pict_type) in _B_FRAMES,
-        damaged=bool(flags.fault),
-        fault=flags.fault,
-        lost_before=flags.lost_before,
-        duration_s=seconds(frame.duration, frame.time_base) or Fraction(0),
-        interlaced=bool(frame.interlaced_frame),
+        ordinal=source.ordinal,
+        pts=source.pts,
+        time_base=source.time_base,
+        is_key=source.is_key,
+        depends_on_next=source.depends_on_next,
+        damaged=bool(source.fault),
+        fault=source.fault,
+        lost_before=source.lost_before,
+        duration_s=seconds(source.duration, source.time_base) or Fraction(0),
+        interlaced=source.interlaced,
         luma=pixels.luma,
         rgb=pixels.rgb,
         yuv=pixels.yuv,
