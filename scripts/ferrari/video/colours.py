@@ -36,8 +36,10 @@ NOT_CONVERTED = {
 }
 
 _LIMITED, _FULL = 1, 2  # AVCOL_RANGE_MPEG, AVCOL_RANGE_JPEG
-_RGB_FORMATS = ("rgb", "bgr", "gbr", "argb", "abgr", "0rgb", "0bgr", "x2rgb", "x2bgr")
-_RGB_FORMATS += ("pal8", "mono", "xyz", "bayer")
+_RGB_FORMATS = (
+    *("rgb", "bgr", "gbr", "argb", "abgr", "0rgb", "0bgr", "x2rgb", "x2bgr"),
+    *("pal8", "mono", "xyz", "bayer"),
+)
 #: Codecs whose standard infers limited range where nothing is told, for grey too.
 _LIMITED_BY_STANDARD = {
     *("h264", "hevc", "vvc", "av1", "vp8", "vp9", "mpeg1video", "mpeg2video", "mpeg4", "vc1"),

@@ -75,7 +75,7 @@ def _frames(path: str, plan: DecodePlan, stats: DecodeStats, device: str) -> Gen
         reader = decord.VideoReader(path, ctx=context, num_threads=plan.threads)
     except (decord.DECORDError, RuntimeError) as error:
         raise DecoderUnavailableError(f"Decord could not open the clip: {error}") from error
-    if reader[0].shape[:2] != (first.height, first.width):
+    if _Frame(reader, 0).luma().shape != (first.height, first.width):
         raise DecoderUnavailableError("Decord crops the picture otherwise")
     facts = {
         "rotation": turn.degrees,
@@ -121,8 +121,9 @@ def _require_its_colours(light: Colours, device: str) -> None:
     FFmpeg's filter on the CPU what is tagged; neither knows other primaries or curves.
     """
     on_gpu = device == "gpu" and (light.matrix != "bt601" or light.full_range)
-    untold = "matrix" in light.assumed and light.matrix != "bt601"
-    if on_gpu or untold or not is_shown_unchanged(light.transfer, light.primaries):
+    known = {"bt601"} if "matrix" in light.assumed else {"bt601", "bt709", "rgb"}
+    unchanged = is_shown_unchanged(light.transfer, light.primaries)
+    if on_gpu or light.matrix not in known or not unchanged:
         cells = light.cells
         names = ", ".join(cells[fact] for fact in ("matrix", "range", "transfer", "primaries"))
         raise DecoderUnavailableError(f"Decord does not convert colours of {names}")
