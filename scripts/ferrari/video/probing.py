@@ -38,6 +38,7 @@ from ferrari.video.containers import (
     seconds,
     what_failed,
 )
+from ferrari.video.cropping import of_container
 from ferrari.video.orientation import shown_size
 
 _TRIES = 250  # packets in which the first frame has to decode
@@ -297,11 +298,13 @@ def _rate(fps: Fraction) -> float | str:
 
 def _frame_facts(frame: av.VideoFrame, stream: VideoStream) -> dict[str, object]:
     sar, turn = aspect_of(stream), orientation(frame)
-    width, height = shown_size(frame.width, frame.height, sar, turn)
+    left_out = of_container(stream).within(frame.width, frame.height, frame.format)
+    width, height = shown_size(*left_out.size(frame.width, frame.height), sar, turn)
     return {
         "pix_fmt": frame.format.name,
         "coded_width": frame.width,
         "coded_height": frame.height,
+        "cropped": str(left_out),
         "width": width,
         "height": height,
         "sar": f"{sar.numerator}:{sar.denominator}",
