@@ -271,8 +271,9 @@ def _stream_facts(container: InputContainer, stream: VideoStream, seen: _Seen) -
     spans = [timestamps.measure(part, seen.last_duration) for part in seen.parts if part]
     span = timestamps.joined(spans or [timestamps.measure([])])
     footage, timed = span.footage_s, sum(map(len, seen.parts))
-    rate = span.rate_fps or (stream.guessed_rate if not timed else None) or Fraction(0)
-    if timed < seen.shown and (rate or stream.average_rate):  # raw streams, and damaged clocks
+    untold = seen.shown and not timed  # raw streams: their rate is in the coded data, or guessed
+    rate = span.rate_fps or (stream.guessed_rate if untold else None) or Fraction(0)
+    if timed < seen.shown and (rate or stream.average_rate):  # these, and damaged clocks
         footage = max(footage, seen.shown / max(rate, stream.average_rate or rate))
     declared = container.duration and container.duration / av.time_base
     return {
