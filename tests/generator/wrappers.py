@@ -103,3 +103,14 @@ def picture(path: Path, spec: ClipSpec, codec: str, pix_fmt: str, n_frames: int 
     spec = replace(spec, n_frames=n_frames, cuts=(), frozen_runs=())
     encoding = replace(encoding_of(spec), codec=codec, pix_fmt=pix_fmt, b_frames=0, options={})
     return encode(path, frames_of(spec), encoding)
+
+
+def cut_packets(path: Path, whole: Path, first: int) -> Path:
+    """A copy of a clip from its packet number `first` on, whatever that one builds on."""
+    with av.open(str(whole)) as source, av.open(str(path), "w") as sink:
+        stream = sink.add_stream_from_template(source.streams.video[0])
+        for number, packet in enumerate(source.demux(video=0)):
+            if packet.size and number >= first:
+                packet.stream = stream
+                sink.mux(packet)
+    return path

@@ -66,6 +66,37 @@ def test_a_clip_that_starts_without_its_key_frame_is_still_damaged(run, tmp_path
     assert "OK" not in {row["reason"] for row in rows}
 
 
+def whole(path, params, **changed):
+    options = {"preset": "veryfast", "crf": "20", "x264-params": params}
+    spec = replace(SPEC, n_frames=60, gop=20)
+    return encode(path, frames_of(spec), replace(encoding_of(spec), options=options, **changed))
+
+
+@pytest.mark.parametrize("ending", ["mkv", "mp4"])
+def test_a_cut_at_an_open_key_frame_loses_no_frame_that_players_show(run, tmp_path, ending):
+    clip = whole(tmp_path / "whole.ts", "open-gop=1:scenecut=0:bframes=3:b-adapt=0", b_frames=3)
+    with av.open(str(clip)) as container:
+        keys = [n for n, p in enumerate(container.demux(video=0)) if p.size and p.is_keyframe]
+    cut = wrappers.cut_packets(tmp_path / f"cut.{ending}", clip, keys[1])
+    row, rows = run.probe(cut), run.extract(cut, fps=25, duplicate_delta=0)
+    kept = [r for r in rows if r["outcome"] == "kept"]
+    assert {r["reason"] for r in rows} == {"OK"} and rows[0]["decode_errors"] == "0"
+    assert row["frames"] == rows[0]["frames_decoded"] == str(len(kept))
+    originals = {r["time_s"]: r for r in run.extract(clip, fps=25, duplicate_delta=0)}
+    ends = list(originals.values())[-len(kept) :]
+    for mine, theirs in zip(kept, ends, strict=True):
+        assert np.abs(picture(run, mine) - picture(run, theirs)).max() == 0
+
+
+def test_a_recording_that_recovers_step_by_step_is_kept_from_there_on(run, tmp_path):
+    clip = whole(tmp_path / "whole.ts", "intra-refresh=1:keyint=20:bframes=0")
+    cut = wrappers.cut_packets(tmp_path / "cut.ts", clip, 7)
+    row, rows = run.probe(cut), run.extract(cut, fps=25, duplicate_delta=0)
+    kept = [r for r in rows if r["outcome"] == "kept"]
+    assert len(kept) >= 20 and row["frames"] == rows[0]["frames_decoded"] == str(len(kept))
+    assert {r["reason"] for r in rows} <= {"OK", "LOST_SPAN"}
+
+
 @pytest.mark.parametrize("seconds", [11, 15, 600])
 def test_a_slow_clip_is_as_long_as_its_frames_are_shown(run, tmp_path, seconds):
     spec = replace(SPEC, n_frames=6)

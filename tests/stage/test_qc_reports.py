@@ -317,6 +317,11 @@ FAULTS = {
         lambda d: cells(d, "extract", lambda row: {"time_s": 3.2}),
         {"times_in_order"},
     ),
+    "log footage": (
+        QC3,
+        lambda d: cells(d, "extract", lambda row: {"log_footage": "its transfer is V-Log"}),
+        {"no_log_footage"},
+    ),
     "nothing but duplicates": (
         QC3,
         lambda d: (

@@ -12,6 +12,7 @@ COLUMNS = {
         *CORE,
         *("file", "bytes", "container", "codec", "pix_fmt", "coded_width", "coded_height"),
         *("width", "height", "sar", "rotation", "fps", "duration_s", "declared_duration_s"),
+        "cropped",
         *("frames", "hidden_frames", "other_tracks"),
         *("bitrate_kbps", "vfr", "largest_gap_s", "start_s", "detail"),
     ),
@@ -21,6 +22,7 @@ COLUMNS = {
         *("time_s", "pts", "time_base", "frame", "width", "height", "sharpness"),
         *("decoder", "decoder_reason", "decoder_version"),
         *("rotation", "sar", "interlaced", "transfer", "matrix", "bit_depth"),
+        *("range", "primaries", "cropped", "log_footage"),
         *("frames_decoded", "decode_errors", "detail"),
     ),
     "crop": (
@@ -107,6 +109,7 @@ KINDS = {
             *("file", "container", "codec", "pix_fmt", "sar", "verdict", "duplicate_of"),
             *("other_tracks", "time_base"),
             *("decoder", "decoder_reason", "decoder_version", "transfer", "matrix"),
+            *("range", "primaries", "cropped", "log_footage"),
             *("class_name", "detector", "segmenter", "weights_sha256", "device"),
             *("phash", "embedding", "side", "light", "video", "raw_sha256"),
             *("environment", "environment_sha256", "kind", "wanted_kind", "colour_name"),

@@ -101,6 +101,10 @@ WORDS = {
         "The frame has a high dynamic range, and `extract.hdr` is `refuse`.",
         "Set `extract.hdr: tonemap` to convert such clips.",
     ),
+    reasons.UNKNOWN_COLOURS: Words(
+        "The frame says that its colours are of a kind that is not converted to sRGB.",
+        "Convert the clip to BT.709 with another program; the row's detail names what it has.",
+    ),
     reasons.MAX_FRAMES: Words(
         "The clip reached `extract.max_frames`; the rest of it was not looked at.",
         "Raise `extract.max_frames` to use more of the clip.",
@@ -211,8 +215,8 @@ WORDS = {
         "Nothing to do; raise `curate.max_images` to keep more.",
     ),
     reasons.NO_CLEAN_FRAME: Words(
-        "The clip was decoded to its end, but no frame came out undamaged.",
-        "Copy or download the clip again.",
+        "The clip was decoded to its end, but no frame could be kept; their rows say why.",
+        "Copy or download the clip again if they are damaged.",
     ),
     reasons.NO_DECODER: Words(
         "No decoder that `extract.decoder` allows takes the clip.",

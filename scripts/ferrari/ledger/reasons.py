@@ -35,6 +35,7 @@ DUPLICATE_FRAME = "DUPLICATE_FRAME"
 DECODE_DAMAGE = "DECODE_DAMAGE"
 LOST_SPAN = "LOST_SPAN"
 HDR = "HDR"
+UNKNOWN_COLOURS = "UNKNOWN_COLOURS"
 MAX_FRAMES = "MAX_FRAMES"
 EXTRACTOR_REJECTED = "EXTRACTOR_REJECTED"
 #: Of a row EXTRACTOR_REJECTED, in the column `value`: why no frame came out.
@@ -103,6 +104,7 @@ REASONS = {
     DECODE_DAMAGE: Reason(("extract",), QUARANTINED),
     LOST_SPAN: Reason(("extract",), QUARANTINED),
     HDR: Reason(("extract",), QUARANTINED),
+    UNKNOWN_COLOURS: Reason(("extract",), QUARANTINED),
     MAX_FRAMES: Reason(("extract",), DROPPED),
     EXTRACTOR_REJECTED: Reason(("extract",), QUARANTINED),
     NO_SUBJECT: Reason(("crop",), DROPPED),

@@ -16,6 +16,7 @@ from typing import Any, cast
 import av
 import av.subtitles.codeccontext  # PyAV loads these when it meets subtitles: that is in the child,
 import av.subtitles.stream  # whose memory may be too small by then for another library
+from av.codec.context import Flags as CodecFlags
 from av.container import Flags, InputContainer
 from av.error import FFmpegError
 from av.sidedata.sidedata import SideDataContainer
@@ -57,6 +58,7 @@ def open_container(
     for stream in container.streams.video:
         if stream.codec_context is not None:
             stream.codec_context.options = options
+            stream.codec_context.flags |= CodecFlags.unaligned  # else the left crop is rounded down
     return container
 
 
@@ -113,6 +115,11 @@ def container_of(stream: VideoStream) -> InputContainer:
 def aspect_of(stream: VideoStream) -> Fraction:
     """The stream's sample aspect ratio, within reason."""
     return sane_aspect(stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio)
+
+
+def all_metadata(stream: VideoStream) -> dict[str, str]:
+    """The tags of a stream and of the container around it; the stream's own come first."""
+    return {**container_of(stream).metadata, **stream.metadata}
 
 
 def declared_aspect(stream: VideoStream) -> Fraction | None:

@@ -38,9 +38,11 @@ from ferrari.video.containers import (
     seconds,
     what_failed,
 )
+from ferrari.video.cropping import of_container
 from ferrari.video.orientation import shown_size
 
 _TRIES = 250  # packets in which the first frame has to decode
+_REORDERED = 16  # packets that a decoder of any codec may hold back
 _ENCRYPTED_MARKS = (b"encv", b"cenc", b"cbcs", b"\x47\xe2")  # mp4 sample entry, schemes; mkv
 
 
@@ -162,9 +164,44 @@ def _no_time(seen: _Seen) -> str:
 
 
 @dataclass
+class _Start:
+    """The packets that a clip begins with and the frames that came out of them, by their pts."""
+
+    starts_whole: bool = True
+    fed: list[int | None] = field(default_factory=list)
+    out: list[int | None] = field(default_factory=list)
+
+    def feed(self, packet: av.Packet[VideoStream]) -> None:
+        """Note a packet that the decoder gets, unless it is one that is never shown."""
+        if not self.fed:
+            self.starts_whole = packet.is_keyframe
+        if packet.size and not packet.is_discard:
+            self.fed.append(packet.pts)
+
+    @property
+    def cut(self) -> bool:
+        """Whether the clip was cut between key frames, or at one that others look back across."""
+        first = self.fed[0] if self.fed else None
+        before = any(pts is None or pts < first for pts in self.fed) if first is not None else False
+        return before or not self.starts_whole
+
+    def baseless(self) -> list[int | None]:
+        """The packets, by pts, whose frames no decoder shows: what they build on was cut off."""
+        given = {pts for pts in self.out if pts is not None}
+        if not self.cut or not given:
+            return []
+        latest, untimed = max(given), None in self.out
+        return [
+            pts
+            for pts in self.fed
+            if (not untimed if pts is None else pts <= latest and pts not in given)
+        ]
+
+
+@dataclass
 class _Seen:
     packets: int = 0
-    shown: int = 0  # of these; the others are decoded for the frames behind them (edit lists)
+    shown: int = 0  # of these; the others are decoded for the frames behind them, or cannot be
     size: int = 0
     parts: list[list[Fraction]] = field(default_factory=lambda: [[]])  # times; a clock each
     latest_dts: int | None = None
@@ -174,8 +211,8 @@ class _Seen:
 
 
 def _walk(container: InputContainer, stream: VideoStream) -> _Seen:
-    """Demux every packet, decode until a clean frame comes out (or _TRIES packets)."""
-    seen = _Seen()
+    """Demux every packet; decode until a clean frame comes out (or _TRIES packets)."""
+    seen, start, last = _Seen(), _Start(), _TRIES
     spoilt = None
     try:
         for packet in container.demux(stream):
@@ -183,17 +220,29 @@ def _walk(container: InputContainer, stream: VideoStream) -> _Seen:
                 seen.packets += 1
                 if not packet.is_discard:
                     _measure(packet, seen)
-            if seen.frame is None and seen.packets <= _TRIES:
+            if seen.packets <= last:
+                start.feed(packet)
                 frames = _decode(packet, seen)
-                clean = [frame for frame in frames if not frame.is_corrupt]
-                seen.frame = clean[0] if clean else None
+                start.out += [frame.pts for frame in frames]
                 spoilt = spoilt or (frames[0] if frames else None)
+                clean = [frame for frame in frames if not frame.is_corrupt]
+                if clean and seen.frame is None:
+                    seen.frame = clean[0]
+                    last = seen.packets + (_REORDERED if start.cut else 0)
     except FFmpegError as error:
         seen.first_error = seen.first_error or f"demuxing: {what_failed(error)}"
     if seen.frame is None and spoilt is not None:
         seen.frame = spoilt
         seen.first_error = seen.first_error or "its first frames are damaged"
+    _leave_out(start.baseless(), seen, stream)
     return seen
+
+
+def _leave_out(pts: list[int | None], seen: _Seen, stream: VideoStream) -> None:
+    """Count no packets that no frame comes of, and measure no times of theirs."""
+    seen.shown -= len(pts)
+    times = {seconds(value, stream.time_base) for value in pts}
+    seen.parts[0] = [time_s for time_s in seen.parts[0] if time_s not in times]
 
 
 def _measure(packet: av.Packet[VideoStream], seen: _Seen) -> None:
@@ -222,8 +271,10 @@ def _stream_facts(container: InputContainer, stream: VideoStream, seen: _Seen) -
     spans = [timestamps.measure(part, seen.last_duration) for part in seen.parts if part]
     span = timestamps.joined(spans or [timestamps.measure([])])
     footage, timed = span.footage_s, sum(map(len, seen.parts))
-    if timed < seen.shown and stream.average_rate:  # raw streams, and damaged clocks
-        footage = max(footage, seen.shown / max(stream.average_rate, span.rate_fps))
+    untold = seen.shown and not timed  # raw streams: their rate is in the coded data, or guessed
+    rate = span.rate_fps or (stream.guessed_rate if untold else None) or Fraction(0)
+    if timed < seen.shown and (rate or stream.average_rate):  # these, and damaged clocks
+        footage = max(footage, seen.shown / max(rate, stream.average_rate or rate))
     declared = container.duration and container.duration / av.time_base
     return {
         "codec": stream.codec_context.name,
@@ -231,7 +282,7 @@ def _stream_facts(container: InputContainer, stream: VideoStream, seen: _Seen) -
         "hidden_frames": seen.packets - seen.shown,
         "duration_s": round(float(footage), 3),
         "declared_duration_s": "" if declared is None else f"{declared:.6g}",
-        "fps": _rate(span.rate_fps),
+        "fps": _rate(rate),
         "bitrate_kbps": round(seen.size * 8 / 1000 / float(footage), 1) if footage > 0 else "",
         "vfr": int(span.variable),
         "largest_gap_s": round(float(span.largest_gap_s), 3),
@@ -248,11 +299,13 @@ def _rate(fps: Fraction) -> float | str:
 
 def _frame_facts(frame: av.VideoFrame, stream: VideoStream) -> dict[str, object]:
     sar, turn = aspect_of(stream), orientation(frame)
-    width, height = shown_size(frame.width, frame.height, sar, turn)
+    left_out = of_container(stream).within(frame.width, frame.height, frame.format)
+    width, height = shown_size(*left_out.size(frame.width, frame.height), sar, turn)
     return {
         "pix_fmt": frame.format.name,
         "coded_width": frame.width,
         "coded_height": frame.height,
+        "cropped": str(left_out),
         "width": width,
         "height": height,
         "sar": f"{sar.numerator}:{sar.denominator}",

@@ -13,6 +13,7 @@ from fractions import Fraction
 import numpy as np
 
 from ferrari.common.errors import FerrariError
+from ferrari.video.colours import Untagged
 from ferrari.video.lost_footage import DeclaredEnd
 
 
@@ -34,6 +35,7 @@ class DecodePlan:
     frame_s: Fraction = Fraction(1, 25)  # nominal time of a frame
     fps: float | None = None  # samples per second; None: every frame is decoded and yielded
     most: int | None = None
+    untagged: Untagged = field(default_factory=Untagged)  # what frames do not say of their colours
 
 
 class PlanChangedError(FerrariError):
@@ -57,9 +59,10 @@ class Frame:
     interlaced: bool
     luma: Callable[[], np.ndarray]  # -> HxW uint8 as stored (not upright)
     rgb: Callable[[], np.ndarray]  # -> HxWx3 uint8 RGB, upright, square pixels, SDR
-    facts: dict[str, object]  # rotation, sar, transfer, matrix, bit_depth: columns of the table
+    facts: dict[str, object]  # rotation, sar, matrix, bit_depth and so on: columns of the table
     duration_s: Fraction = Fraction(0)  # 0: not known
     fault: str = ""  # why it is `damaged`
+    unknown_colours: str = ""  # why `rgb` cannot have the right colours
     lost_before: str = ""  # why frames before it did not come out, if it does not need them
     #: -> the picture of `rgb` as H*3/2 x W uint8 (see `ycbcr.i420`); None: go by way of `rgb`
     yuv: Callable[[], np.ndarray | None] = lambda: None

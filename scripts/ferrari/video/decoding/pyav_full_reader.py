@@ -28,6 +28,7 @@ from ferrari.video.streams import main_video
 _CONCEALED = "the decoder concealed lost data"
 _HEADLESS = "the first frame builds on one that is not there"
 _NOT_INTRA = {2, 3, 4, 6}  # AV_PICTURE_TYPE_P, _B, _S, _SP
+_WAIT_FOR_A_BASE = {"h264", "hevc"}  # decoders that hold back what has none
 _B_FRAMES = {3, 7}  # AV_PICTURE_TYPE_B, _BI
 
 
@@ -105,6 +106,7 @@ class Reader:
         self._stats, self._complaints = stats, complaints
         self._aspects, self._times = Aspects(stream), FrameTimes()
         self._hidden_key = False  # a key frame that is decoded for those behind it, and not shown
+        self._leading = Leading()
         self._faults: dict[int, str] = {}  # by number of packet, in the order of decoding
         self._pending: list[int] = []  # those whose damage no frame has shown yet
         self._number = 0  # of the packet that was decoded last
@@ -172,6 +174,7 @@ class Reader:
             self._stats.packet_pts.append(pts)
         if packet.is_discard and packet.is_keyframe:
             self._hidden_key = True
+        self._leading.see(number, pts, bool(packet.is_keyframe))
         if packet.is_corrupt:
             self._fault(number, "the container says that data of it is lost")
 
@@ -202,9 +205,10 @@ class Reader:
 
     def _fault(self, number: int, message: str) -> None:
         if number not in self._faults:
-            self._stats.add_error(message)
             self._faults[number] = message
-            self._pending.append(number)
+            if number not in self._leading:
+                self._stats.add_error(message)
+                self._pending.append(number)
 
     def _judged(self, frame: av.VideoFrame, source: SourceFrame) -> SourceFrame:
         known = _packet_number(frame)
@@ -215,11 +219,48 @@ class Reader:
         if source.interlaced:  # its second field may have a packet of its own
             own = own or self._faults.get(number + 1, "")
         own = own or (_CONCEALED if frame.is_corrupt else "")
-        if source.ordinal == 0 and not (source.is_key or self._hidden_key):
-            own = own or (_HEADLESS if int(frame.pict_type) in _NOT_INTRA else "")
-        if source.is_key and known is not None:
+        base = source.is_key
+        if source.ordinal == 0:
+            own = own or self._headless(frame)
+            base = base or not (own or self._hidden_key)
+        if base and known is not None:
             return replace(source, fault=own, lost_before="" if own else before)
         return replace(source, fault=own or before)
+
+    def _headless(self, frame: av.VideoFrame) -> str:
+        """What is wrong with the first frame if it was made from one that is not there."""
+        if frame.key_frame or self._hidden_key or int(frame.pict_type) not in _NOT_INTRA:
+            return ""
+        waits = self._stream.codec_context.codec.canonical_name in _WAIT_FOR_A_BASE
+        return "" if waits else _HEADLESS
+
+
+class Leading:
+    """Numbers of the packets behind a clip's first key frame that are shown before it.
+
+    They build on what was before the key frame, and where that was cut off no decoder shows them:
+    that is no damage.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: set[int] = set()
+        self._key_pts: int | None = None
+        self._open = True
+
+    def see(self, number: int, pts: int | None, is_key: bool) -> None:
+        """Take the next packet, in the order of decoding."""
+        if not self._open:
+            return
+        if self._key_pts is None:
+            self._key_pts = pts if is_key else None
+            self._open = pts is not None or not is_key
+        elif pts is None or pts > self._key_pts:
+            self._open = False
+        else:
+            self._numbers.add(number)
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._numbers
 
 
 def _packet_number(frame: av.VideoFrame) -> int | None:
