@@ -68,8 +68,9 @@ WORDS = {
         "Raise `timeout_s` of that stage (`probe` or `extract`) if the machine is slow.",
     ),
     reasons.DUPLICATE_FRAME: Words(
-        "The frame differs too little from the last one that was kept.",
-        "Nothing to do; lower `extract.duplicate_delta` to keep more of such frames.",
+        "Nothing moves in the frame that the last one kept did not show: its most changed block is "
+        "below the threshold.",
+        "Nothing to do; lower `extract.duplicate_block` if something did move.",
     ),
     reasons.DECODE_DAMAGE: Words(
         "The frame was decoded from damaged data, so its pixels cannot be trusted.",
