@@ -28,7 +28,7 @@ COLUMNS = {
         *("confidence", "class_name", "x1", "y1", "x2", "y2"),
         *("crop_x1", "crop_y1", "crop_x2", "crop_y2", "frame_width", "frame_height"),
         *("detector", "weights_sha256", "device", "detail"),
-        *("compared_with", "block_change", "mean_change", "noise_change"),  # with a kept crop
+        *("compared_with", "mean_change", "noise_change"),  # of what repeats a crop
     ),
     "mask": (
         *CORE,
@@ -99,7 +99,7 @@ KINDS = {
             *("fps", "duration_s", "declared_duration_s", "bitrate_kbps", "largest_gap_s"),
             *("start_s", "time_s", "sharpness", "confidence", "x1", "y1", "x2", "y2"),
             *("subject_fraction", "edge_fraction", "scale", "lightness"),
-            *("block_change", "mean_change", "noise_change"),
+            *("mean_change", "noise_change"),
         ),
         REAL,
     ),

@@ -104,6 +104,11 @@ WORDS = {
         "The subject's box is smaller than `detect.min_side`.",
         "Nothing to do; lower `detect.min_side` to keep smaller subjects.",
     ),
+    reasons.DUPLICATE_SUBJECT: Words(
+        "Nothing has moved in the subject's box since the crop that `compared_with` names; what "
+        "moves is elsewhere in the frame.",
+        "Nothing to do; lower `detect.duplicate_block` if the subject did move.",
+    ),
     reasons.UNREADABLE_FRAME: Words(
         "The frame's file is missing, damaged or not the one that stage 1 wrote.",
         _made_anew("extract"),
