@@ -622,6 +622,12 @@ def test_somebody_who_sits_still_is_no_poster(data):
     assert reports.run(data, QC4)["subject_moves_if_others_do"].status == PASS
 
 
+def test_somebody_who_fills_the_frame_is_no_poster(data):
+    """Sides on the frame's edge cannot move."""
+    walker(data, step=6, boxes=lambda number: {"x1": 0.5, "x2": 159.5, "y2": 120})
+    assert reports.run(data, QC4)["subject_moves_if_others_do"].status == PASS
+
+
 def test_a_still_subject_beside_still_ones_says_nothing(data):
     walker(data, step=0)
     assert reports.run(data, QC4)["subject_moves_if_others_do"].status == PASS

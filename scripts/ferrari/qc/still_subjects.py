@@ -20,6 +20,8 @@ MIN_FRAMES, MIN_SPAN_S = 4, 1.5  # fewer or shorter, and a person may well stand
 #: Measured: a poster 0.007, behind a detector of 8 bits; people who sit or stand 0.023 and more.
 STILL = 0.01
 MOVES = 0.03  # the same of a box that moves
+FREE_SIDES = 3  # of its box, within the frame: one who fills the frame cannot be told by the box
+_EDGE = 0.01  # shares of the frame
 _SAME = 0.3  # overlap of the boxes of one person in two frames, at least
 _CORNERS = ["x1", "y1", "x2", "y2"]
 
@@ -54,7 +56,14 @@ def _stands_still(boxes: pd.DataFrame, times: pd.Series) -> bool:
     seen = times.reindex(boxes["parent"])
     if not seen.max() - seen.min() >= MIN_SPAN_S:
         return False
-    return _wander(boxes[_CORNERS].to_numpy()) <= STILL
+    return _free_sides(boxes) >= FREE_SIDES and _wander(boxes[_CORNERS].to_numpy()) <= STILL
+
+
+def _free_sides(boxes: pd.DataFrame) -> int:
+    """How many of a box's sides do not lie on the frame's edge, where a side cannot move."""
+    x1, y1, x2, y2, width, height = boxes[[*_CORNERS, "frame_width", "frame_height"]].median()
+    gaps = (x1 / width, y1 / height, 1 - x2 / width, 1 - y2 / height)
+    return sum(gap > _EDGE for gap in gaps)
 
 
 def _moves(boxes: pd.DataFrame) -> bool:
