@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 
+from ferrari.images.repeats import compare_luma, luma_delta
 
-def chosen(path: str | Path, fps: float, duplicate_delta: float, threads: int) -> Iterator:
+
+def chosen(path: str | Path, settings: Mapping, threads: int) -> Iterator:
     """The PyAV frames that sampling and the drop of repeats leave, every frame being decoded.
 
-    The first frame of each 1/`fps` slot after the first frame; of those, each whose luma, averaged
-    down to 256 px width, differs by `duplicate_delta` or more in the mean from the last one kept.
+    The first frame of each 1/`fps` slot after the first frame; of those, each that does not repeat
+    the last one kept, by the stage's own judgement and bounds. `settings` is the `extract` section.
     """
+    fps = settings["fps"]
     rate, slot, start, last = Fraction(fps).limit_denominator(10_000), -1, None, None
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
@@ -27,28 +29,19 @@ def chosen(path: str | Path, fps: float, duplicate_delta: float, threads: int) -
             if int((time_s - start) * rate) <= slot:
                 continue
             slot = int((time_s - start) * rate)
-            small = _small_luma(frame)
-            if last is not None and round(_mean_change(small, last), 4) < duplicate_delta:
+            small = compare_luma(_luma(frame))
+            if luma_delta(small, last).is_repeat(settings):
                 continue
             last = small
             yield frame
 
 
-def _small_luma(frame) -> np.ndarray:
+def _luma(frame) -> np.ndarray:
     if frame.format.name.startswith("yuv") and frame.format.components[0].bits == 8:
         plane = frame.planes[0]
         luma = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-        luma = luma[: frame.height, : frame.width]
-    else:
-        luma = frame.to_ndarray(format="gray")
-    if frame.width <= 256:
-        return luma.copy()
-    size = (256, max(1, round(frame.height * 256 / frame.width)))
-    return cv2.resize(luma, size, interpolation=cv2.INTER_AREA)
-
-
-def _mean_change(a: np.ndarray, b: np.ndarray) -> float:
-    return float(np.abs(a.astype(np.int16) - b.astype(np.int16)).sum()) / a.size
+        return luma[: frame.height, : frame.width]
+    return frame.to_ndarray(format="gray")
 
 
 def iou(a: Sequence[float], b: Sequence[float]) -> float:

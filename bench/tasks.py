@@ -186,7 +186,7 @@ def pyav_plain(raws: list[str], out: str, settings: dict, threads: int) -> Calla
 
     def work() -> None:
         for raw in raws:
-            for frame in chosen(raw, settings["fps"], settings["duplicate_delta"], threads):
+            for frame in chosen(raw, settings, threads):
                 data = encode_webp(frame.to_ndarray(format="rgb24"), settings["webp_quality"])
                 (folder / f"{Path(raw).stem}-{frame.pts:09d}.webp").write_bytes(data)
 
@@ -218,8 +218,9 @@ def reference_frames(raws: list[str], settings: dict) -> Callable:
     """The pts that a plain reading keeps, by file name."""
     from bench.reference import chosen
 
-    how = (settings["fps"], settings["duplicate_delta"], 1)
-    return lambda: {Path(raw).name: [frame.pts for frame in chosen(raw, *how)] for raw in raws}
+    return lambda: {
+        Path(raw).name: [frame.pts for frame in chosen(raw, settings, threads=1)] for raw in raws
+    }
 
 
 @task

@@ -1,10 +1,11 @@
 """Stage 2: where is the subject? One row for each detection, one for each frame without any.
 
 The target policy (`subject_choice`) decides which detections are the subject; the others are rows
-too (NOT_TARGET), as are boxes too small to be of use (TOO_SMALL) and frames where nothing reached
-`detect.confidence` (NO_SUBJECT, with the highest confidence that was seen). Crops are lossless. The
-detector runs in a child process with limits: a frame that ends it is quarantined (MODEL_CRASHED,
-MODEL_TIMEOUT, OUT_OF_MEMORY), and the others go on.
+too (NOT_TARGET), as are boxes too small to be of use (TOO_SMALL), subjects that have not moved
+since their last crop (DUPLICATE_SUBJECT), and frames where nothing reached `detect.confidence`
+(NO_SUBJECT, with the highest confidence that was seen). Crops are lossless. The detector runs in a
+child process with limits: a frame that ends it is quarantined (MODEL_CRASHED, MODEL_TIMEOUT,
+OUT_OF_MEMORY), and the others go on.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,10 +17,11 @@ import numpy as np
 
 from ferrari.common.atomic_files import sha256_bytes, whole_folder
 from ferrari.common.progress import Progress
-from ferrari.images import boxes, image_files, subject_choice
+from ferrari.images import boxes, image_files, subject_choice, subject_repeats
 from ferrari.ledger import item_ids, tables
 from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
 from ferrari.ledger.reasons import (
+    DUPLICATE_SUBJECT,
     MODEL_FAILURES,
     NO_SUBJECT,
     NOT_TARGET,
@@ -32,10 +34,11 @@ from ferrari.networks import detectors, weight_files
 from ferrari.processes import isolated_model
 from ferrari.processes.batching import by_size, halving, in_flight
 from ferrari.processes.failures import Failure
-from ferrari.provenance.reuse import NOTHING, Earlier, item_digest, narrowed, refused_files
+from ferrari.provenance.reuse import NOTHING, Earlier, chained_digests, narrowed, refused_files
 from ferrari.provenance.table_stamps import seal
 
-#: What this stage looks at in a frame's row: a frame is searched again when one of these changes.
+#: What this stage looks at in a frame's row: a frame is searched again, and with it those after it
+#: (whose subjects are compared with it), when one of these changes.
 READS = ("item", "path", "sha256", "width", "height")
 
 
@@ -55,15 +58,15 @@ def crop_video(
     """Write the crops and the table of one clip; returns the digests of its frames' rows.
 
     `settings` is the `detect` section of the config, `mask_settings` the `mask` section (used by
-    `detect.backend: mask`). Frames whose rows `earlier` has are not searched again, and no network
-    is loaded if there are no others.
+    `detect.backend: mask`). Frames whose rows `earlier` has are not searched again, up to the first
+    that it has not; no network is loaded if it has all.
     """
     kept = tables.kept(tables.read_stage(frames_csv, "extract"))
     lines = [narrowed(line, READS) for line in kept]
-    digests = {line["item"]: item_digest(line) for line in lines}
+    digests = chained_digests(lines)
     folder = Path(out_csv).with_suffix("")
     with whole_folder(folder) as scratch:
-        rows: dict[str, list[tables.Row]] = earlier.take_all(digests, scratch)
+        rows: dict[str, list[tables.Row]] = earlier.take_first(digests, scratch)
         clear_frames(video, (UNREADABLE_FRAME,), dataset, keep=refused_files(rows))
         clear_frames(video, MODEL_FAILURES, dataset, ".webp", refused_files(rows))
         left = [line for line in lines if line["item"] not in rows]
@@ -73,6 +76,7 @@ def crop_video(
             progress = Progress(f"{video}: frames searched", len(left))
             with isolated_model.Isolated(load, detectors.HARMLESS, limits) as detector:
                 stage = _Stage(detector, settings, Path(dataset), folder, scratch, video)
+                stage.resume(lines, rows)
                 parts = by_size(left, settings["batch"])
                 batches = in_flight(parts, stage.read, stage.search)
                 with closing(batches):
@@ -110,6 +114,19 @@ class _Stage:
         self.detector, self.settings, self.video = detector, settings, video
         self.dataset, self.folder, self.scratch = dataset, folder, scratch
         self.about: Mapping = {}
+        self.last = subject_repeats.LastSubjects()
+
+    def resume(self, lines: Sequence[Mapping], taken: Mapping[str, Sequence[Mapping]]) -> None:
+        """Go on behind the frames whose rows were taken over."""
+        frames = {line["item"]: line for line in lines}
+
+        def picture(parent: str) -> np.ndarray | None:
+            try:
+                return subject_repeats.picture_of(self._read(frames[parent]))
+            except image_files.ImageReadError:
+                return None
+
+        self.last.resume(taken.values(), picture)
 
     def read(self, lines: Sequence[Mapping]) -> list[_Frame]:
         """The frames of a batch."""
@@ -166,6 +183,7 @@ class _Stage:
             return
         chosen, figures = subject_choice.choose(counted, self.settings["policy"], width, height)
         best = figures[min(chosen)]
+        picture = subject_repeats.picture_of(frame)
         for index, detection in enumerate(counted):
             item = item_ids.crop_item(line["item"], index)
             about = self._about(detection, frame)
@@ -173,8 +191,9 @@ class _Stage:
                 about |= {"outcome": DROPPED, "reason": NOT_TARGET}
                 about |= {"value": round(figures[index], 6), "threshold": round(best, 6)}
             else:
-                about |= self._cut(item, detection, frame)
+                about |= self._judged(item, detection, frame, picture, about)
             yield self._row(item, line, frame, **about)
+        self.last.next_frame()
 
     def _about(self, detection: boxes.Detection, frame: np.ndarray) -> dict[str, object]:
         height, width = frame.shape[:2]
@@ -185,19 +204,31 @@ class _Stage:
         return {
             "confidence": round(detection.confidence, 6),
             "class_name": detection.class_name,
+            "frame_width": width,
+            "frame_height": height,
             **corners,
             **cut,
         }
 
-    def _cut(self, item: str, detection: boxes.Detection, frame: np.ndarray) -> dict[str, object]:
-        """Cut and write the subject's crop, unless its box is too small to be of use."""
+    def _judged(
+        self,
+        item: str,
+        detection: boxes.Detection,
+        frame: np.ndarray,
+        picture: np.ndarray,
+        about: Mapping,
+    ) -> dict[str, object]:
+        """Cut and write the subject's crop, unless it is too small to be of use, or a repeat."""
         height, width = frame.shape[:2]
         box = boxes.clip(detection.box_xyxy, width, height)
         short, bound = min(box[2] - box[0], box[3] - box[1]), self.settings["min_side"]
         judged = {"value": round(short, 2), "threshold": bound}
         if short < bound:
             return {"outcome": DROPPED, "reason": TOO_SMALL, **judged}
-        x1, y1, x2, y2 = boxes.padded(box, self.settings["pad"], width, height)
+        repeat = self.last.repeated(item, subject_repeats.box_of(about), picture, self.settings)
+        if repeat:
+            return {"outcome": DROPPED, "reason": DUPLICATE_SUBJECT, **repeat}
+        x1, y1, x2, y2 = (int(about[f"crop_{corner}"]) for corner in ("x1", "y1", "x2", "y2"))
         crop = frame[y1:y2, x1:x2]
         path = self.scratch / f"{item}.png"
         digest = image_files.write_checked(path, image_files.encode_png(crop), crop.shape)

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ferrari.ledger.reasons import DUPLICATE_SUBJECT
 from ferrari.ledger.stages import FOLDERS
-from ferrari.qc import reopened_images, stage_checks, stage_tables
+from ferrari.qc import reopened_images, stage_checks, stage_tables, still_subjects
 from ferrari.reports import charts, thumbnails
 from ferrari.reports.checks import WARN, Check, none_of
 from ferrari.reports.page import Report, publish
@@ -54,6 +55,7 @@ def report_crops(
                 *reopened_images.readable_checks("crops", kept, seen),
                 *box_checks(kept, seen),
                 *detection_checks(kept, videos, qc_settings, detect_settings),
+                still_subjects.check(rows, frames),
                 *stage_checks.ledger_checks("crop", rows, frames),
             ],
             counts=stage_tables.counts(rows, ids, "Crops kept"),
@@ -86,8 +88,11 @@ def per_clip(rows: pd.DataFrame, frames: pd.DataFrame, ids: Sequence[str]) -> pd
     table = stage_tables.per_video(rows, ids).set_index("video")
     kept = stage_tables.kept(rows)
     table["frames"] = stage_tables.kept(frames).groupby("video").size().reindex(ids, fill_value=0)
-    with_subject = kept.groupby("video")["parent"].nunique()
+    found = rows[rows["item"].isin(kept["item"]) | (rows["reason"] == DUPLICATE_SUBJECT)]
+    with_subject = found.groupby("video")["parent"].nunique()
     table["frames_with_subject"] = with_subject.reindex(ids, fill_value=0)
+    repeats = rows[rows["reason"] == DUPLICATE_SUBJECT].groupby("video").size()
+    table["repeats"] = repeats.reindex(ids, fill_value=0)
     rate = table["frames_with_subject"] / table["frames"]
     table["detection_rate"] = rate.where(table["frames"] > 0)
     table["median_confidence"] = kept.groupby("video")["confidence"].median()

@@ -16,6 +16,7 @@ from ferrari.ledger import balance, item_ids, tables
 from ferrari.networks import detectors
 from ferrari.processes.devices import DeviceMemoryError
 from ferrari.processes.isolated_model import IsolationError
+from ferrari.provenance.reuse import NOTHING, Earlier
 from tests.deadly import ENDS, Notes, room
 from tests.settings import section
 
@@ -23,6 +24,7 @@ crop_video = importlib.import_module("02_yolo_crop").crop_video
 VIDEO = "clip-0123456789"
 LARGE = Detection((20.4, 10.2, 220.6, 230.9), 0.8, "person")
 SMALL = Detection((240.0, 50.0, 310.0, 200.0), 0.9, "person")
+BESIDE = (slice(20, 60), slice(260, 310))  # beside LARGE, where leaves or a clock may move
 
 
 def picture(ordinal: int) -> np.ndarray:
@@ -36,11 +38,11 @@ class Clip:
 
     dataset: Path
 
-    def write(self, count: int) -> None:
+    def write(self, count: int, draw=picture) -> None:
         rows = []
         for ordinal in range(count):
             item = item_ids.frame_item(VIDEO, ordinal)
-            frame = picture(ordinal)
+            frame = draw(ordinal)
             path = f"01_extracted_frames/{VIDEO}/{item}.webp"
             data = image_files.encode_webp(frame, 101)
             digest = image_files.write_checked(self.dataset / path, data, frame.shape)
@@ -67,9 +69,9 @@ class Clip:
         )
         tables.write_stage(self.dataset / f"01_extracted_frames/{VIDEO}.csv", "extract", rows)
 
-    def run(self, **changed) -> list[dict[str, str]]:
+    def run(self, earlier=NOTHING, **changed) -> list[dict[str, str]]:
         out = self.dataset / f"02_yolo_crops/{VIDEO}.csv"
-        crop_video(
+        self.digests = crop_video(
             frames_csv=str(self.dataset / f"01_extracted_frames/{VIDEO}.csv"),
             video=VIDEO,
             dataset=str(self.dataset),
@@ -79,8 +81,17 @@ class Clip:
             mask_settings=section("mask"),
             cache="unused",
             threads=1,
+            earlier=earlier,
         )
         return tables.read_stage(out, "crop")
+
+    def earlier(self, rows, but: tuple[str, ...] = ()) -> Earlier:
+        """What a job may take over of a run's rows, less those of the frames `but`."""
+        by_parent: dict[str, list] = {}
+        for row in rows:
+            by_parent.setdefault(row["parent"], []).append(row)
+        left = {parent: found for parent, found in by_parent.items() if parent not in but}
+        return Earlier(self.dataset, self.dataset / f"02_yolo_crops/{VIDEO}", self.digests, left)
 
 
 @pytest.fixture
@@ -275,3 +286,128 @@ def test_a_detector_that_ends_on_everything_fails_the_job_and_leaves_nothing(cli
     with pytest.raises(IsolationError, match=r"detect: .*harmless picture.*SIGSEGV"):
         clip.run()
     assert sorted(p.name for p in (clip.dataset / "02_yolo_crops").iterdir()) == []
+
+
+def scene(subject: int, beside: int) -> np.ndarray:
+    """A still picture with a sensor's noise, whose subject and surroundings are in given states."""
+    frame = (
+        np.full((240, 320, 3), 90, np.int16) + np.arange(240, dtype=np.int16)[:, None, None] // 4
+    )
+    frame[100:140, 60 + 10 * subject : 90 + 10 * subject] = 200  # a hand, in LARGE
+    frame[BESIDE] = 40 + 50 * (beside % 4)
+    seed = 100 * subject + beside
+    return (frame + np.random.default_rng(seed).integers(-3, 4, frame.shape)).astype(np.uint8)
+
+
+def everywhere(*detections):
+    return lambda frames: [list(detections) for _ in frames]
+
+
+def test_where_only_leaves_move_one_crop_is_kept_and_the_others_say_what_they_repeat(clip, detect):
+    clip.write(5, lambda ordinal: scene(subject=0, beside=ordinal))
+    detect(everywhere(LARGE))
+    first, *others = clip.run(min_side=50)
+    assert (first["outcome"], first["compared_with"]) == ("kept", "")
+    for row in others:
+        assert (row["outcome"], row["reason"], row["path"]) == ("dropped", "DUPLICATE_SUBJECT", "")
+        assert float(row["value"]) < float(row["threshold"]) == section("detect")["duplicate_block"]
+        assert row["compared_with"] == first["item"] and float(row["noise_change"]) > 0
+    assert len(list((clip.dataset / f"02_yolo_crops/{VIDEO}").iterdir())) == 1
+    before = tables.read_stage(clip.dataset / f"01_extracted_frames/{VIDEO}.csv", "extract")
+    assert balance.balance("crop", [first, *others], before).balanced
+
+
+def test_a_subject_that_moves_a_hand_is_kept_each_time(clip, detect):
+    clip.write(4, lambda ordinal: scene(subject=ordinal, beside=0))
+    detect(everywhere(LARGE))
+    assert [row["reason"] for row in clip.run(min_side=50)] == ["OK"] * 4
+
+
+def test_a_box_at_another_place_is_no_repeat(clip, detect):
+    clip.write(3, lambda ordinal: scene(subject=0, beside=0))
+    moved = Detection((60.4, 10.2, 260.6, 230.9), 0.8, "person")
+    nearly = Detection((22.4, 11.2, 221.6, 230.9), 0.8, "person")
+    detect([[LARGE], [moved], [nearly]])
+    reasons = [row["reason"] for row in clip.run(min_side=50)]
+    assert reasons == ["OK", "OK", "OK"], "the last crop kept is the one at the other place"
+    detect([[LARGE], [nearly], [moved]])
+    assert [row["reason"] for row in clip.run(min_side=50)] == ["OK", "DUPLICATE_SUBJECT", "OK"]
+
+
+def test_each_of_several_subjects_has_its_own_last_crop(clip, detect):
+    clip.write(4, lambda ordinal: scene(subject=ordinal, beside=0))
+    still = Detection((240.0, 150.0, 310.0, 235.0), 0.9, "person")
+    detect(everywhere(LARGE, still))
+    rows = clip.run(min_side=50, policy="all")
+    reasons = {row["item"][-16:]: row["reason"] for row in rows}
+    assert [reason for item, reason in reasons.items() if item.endswith("p1")] == ["OK"] * 4
+    assert [reason for item, reason in reasons.items() if item.endswith("p0")] == [
+        "OK", *["DUPLICATE_SUBJECT"] * 3
+    ]  # fmt: skip
+    assert {row["compared_with"] for row in rows} == {"", rows[0]["item"]}
+
+
+def test_a_frame_without_a_subject_changes_nothing(clip, detect):
+    clip.write(3, lambda ordinal: scene(subject=0, beside=ordinal))
+    detect([[LARGE], [], [LARGE]])
+    assert [row["reason"] for row in clip.run(min_side=50)] == [
+        "OK", "NO_SUBJECT", "DUPLICATE_SUBJECT"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("setting", ["duplicate_delta", "duplicate_block"])
+def test_repeats_of_a_subject_can_be_kept(clip, detect, setting):
+    clip.write(3, lambda ordinal: scene(subject=0, beside=ordinal))
+    detect(everywhere(LARGE))
+    rows = clip.run(min_side=50, **{setting: 0})
+    assert [row["reason"] for row in rows] == ["OK"] * 3
+
+
+@pytest.mark.parametrize("gone", range(6))
+def test_what_is_taken_over_and_what_is_made_come_to_the_same_rows(clip, detect, gone):
+    """Whichever frame is worked on again: later ones are compared with what it leaves."""
+    states = (0, 0, 1, 1, 2, 2)
+    clip.write(6, lambda ordinal: scene(states[ordinal], beside=ordinal))
+    detect(everywhere(LARGE))
+    whole = clip.run(min_side=50)
+    assert [row["outcome"] for row in whole] == ["kept", "dropped"] * 3
+    again = clip.run(clip.earlier(whole, but=(item_ids.frame_item(VIDEO, gone),)), min_side=50)
+    assert again == whole
+    for row in tables.kept(again):
+        assert sha256_file(clip.dataset / row["path"]) == row["sha256"]
+
+
+def test_frames_behind_one_that_was_opened_again_are_compared_with_it(clip, detect):
+    """A frame that had run out of memory shows a new pose: the one after it now repeats it."""
+    states = (0, 1, 1, 1)
+    clip.write(4, lambda ordinal: scene(states[ordinal], beside=ordinal))
+    lost = item_ids.frame_item(VIDEO, 1)
+    detect(everywhere(LARGE))
+    whole = clip.run(min_side=50)
+    dead = scene(1, 1)[0, 0].tolist()
+
+    def out_of_memory(frames):
+        if any(frame[0, 0].tolist() == dead for frame in frames):
+            ENDS["exit"][0]()
+        return [[LARGE] for _ in frames]
+
+    detect(out_of_memory)
+    without = clip.run(min_side=50, batch=1)
+    assert [row["reason"] for row in without] == [
+        "OK", "MODEL_CRASHED", "OK", "DUPLICATE_SUBJECT"
+    ]  # fmt: skip
+    detect(everywhere(LARGE))
+    assert clip.run(clip.earlier(without, but=(lost,)), min_side=50) == whole
+
+
+def test_a_frame_that_is_left_out_later_changes_the_digests_of_those_behind_it(clip, detect):
+    clip.write(3, lambda ordinal: scene(subject=0, beside=ordinal))
+    detect(everywhere(LARGE))
+    clip.run(min_side=50)
+    before = clip.digests
+    table = clip.dataset / f"01_extracted_frames/{VIDEO}.csv"
+    rows = tables.read_stage(table, "extract")
+    tables.write_stage(table, "extract", rows[:1] + rows[2:])
+    clip.run(min_side=50)
+    first, _, third = before
+    assert clip.digests[first] == before[first] and clip.digests[third] != before[third]

@@ -4,6 +4,7 @@ import os
 from dataclasses import replace
 from fractions import Fraction
 
+import cv2
 import numpy as np
 import pytest
 
@@ -12,6 +13,7 @@ from ferrari.ledger import balance
 from ferrari.video.raw_files import RawFileChangedError
 from tests.generator import faults, oddities
 from tests.generator.colour_patches import PATCHES, Tags, measured, write_patches
+from tests.generator.encode import Encoding, encode, frames_of
 from tests.generator.render import render_frame
 from tests.generator.sampling import sample_times, truth_for_sampling
 from tests.generator.spec import ClipSpec, FigureSpec
@@ -52,6 +54,46 @@ def test_samples_and_planted_duplicates_are_those_of_the_truth(run, tmp_path):
     for row in rows:
         below = float(row["value"]) < float(row["threshold"])
         assert below is (row["reason"] == "DUPLICATE_FRAME")
+
+
+STILL = ClipSpec(seed=8, width=960, height=540, fps="4", n_frames=12, pan_px_s=0, light=0)
+WAVING = FigureSpec(seed=5, framing="half", motion="wave", sway=0)
+
+
+def far_away():
+    """A still picture with a subject a fifth as high as it, who waves all the while."""
+    pictures = list(frames_of(replace(STILL, figures=(WAVING,))))
+    for picture in pictures:
+        clip = pictures[0].copy()
+        clip[400:508, 600:792] = cv2.resize(picture, (192, 108), interpolation=cv2.INTER_AREA)
+        yield clip
+
+
+def in_dim_light():
+    """A large subject who waves in a sixth of the light."""
+    for picture in frames_of(replace(STILL, figures=(WAVING,))):
+        yield (picture * 0.16 + 16).astype(np.uint8)
+
+
+def frozen(pictures):
+    """The first picture of a clip again and again, under a sensor's noise."""
+    rng = np.random.default_rng(1)
+    for _ in pictures:
+        grain = rng.normal(0.5, 6, pictures[0].shape)
+        yield np.clip(pictures[0] + grain, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("pictures", [far_away, in_dim_light])
+def test_a_small_or_dim_subject_is_kept_and_its_frozen_twin_dropped(run, tmp_path, pictures):
+    pictures = list(pictures())
+    rows = run.extract(encode(tmp_path / "moves.mp4", pictures, Encoding(fps="4")), fps=4)
+    assert len(kept(rows)) >= len(rows) - 1 == 11
+    assert sorted(float(row["mean_change"]) for row in rows)[5] < 1.5, "the mean does not see it"
+    short = Encoding(fps="4", gop=4)  # key frames look a little other than those between
+    rows = run.extract(encode(tmp_path / "frozen.mp4", frozen(pictures), short), fps=4)
+    assert len(kept(rows)) == 1 and len(rows) == 12
+    for row in rows[1:]:
+        assert float(row["value"]) < float(row["threshold"]) and float(row["noise_change"]) > 0
 
 
 def test_rows_carry_what_was_done_and_files_are_what_rows_say(run, tmp_path):

@@ -92,6 +92,38 @@ def redraw(data, stage, paint, column="path", digest="sha256"):
     return path
 
 
+def drop_frames(data, count, **figures):
+    """Drop the last frames of a clip as duplicates, with these figures of their comparison."""
+    path = Path(data.table("extract", data.good[0]))
+    items = [row["item"] for row in tables.read_table(path) if row["outcome"] == "kept"][-count:]
+    change = {
+        "outcome": "dropped",
+        "reason": "DUPLICATE_FRAME",
+        "path": "",
+        "threshold": 4,
+        **figures,
+    }
+    cells(data, "extract", lambda row: change, lambda row: row["item"] in items, only_first=False)
+    for item in items:
+        next(data.dataset.glob(f"01_extracted_frames/*/{item}.webp")).unlink()
+
+
+def walker(data, step, boxes=None):
+    """Add a person beside the subject of a clip, who goes so many pixels between two frames."""
+
+    def change(rows):
+        walking = []
+        for number, row in enumerate(row for row in rows if row["outcome"] == "kept"):
+            left = 4 + step * number
+            box = dict(zip(("x1", "y1", "x2", "y2"), (left, 20, left + 20, 80), strict=True))
+            extra = {"outcome": "dropped", "reason": "NOT_TARGET", "path": "", "sha256": ""}
+            walking.append({**row, **extra, **box, "item": f"{row['parent']}-p1"})
+            row.update(boxes(number) if boxes else {})
+        return rows + walking
+
+    data.edit("crop", data.good[0], change)
+
+
 def leak(data):
     """Bring the crop's pixels back under alpha 0."""
     crop = image_files.read(file_of(data, "crop"))
@@ -336,6 +368,16 @@ FAULTS = {
         ),
         {"duplicate_ratio_within_bounds"},
     ),
+    "a third dropped though it moves": (
+        QC3,
+        lambda d: drop_frames(d, 4, value=3.1),
+        {"duplicate_ratio_within_bounds"},
+    ),
+    "a subject that stands still beside somebody who walks": (
+        QC4,
+        lambda d: walker(d, step=6),
+        {"subject_moves_if_others_do"},
+    ),
     "crop of another size": (
         QC4,
         lambda d: redraw(d, "crop", lambda crop: crop[:-1]),
@@ -574,6 +616,48 @@ def test_quarantine_and_odd_rates_only_warn(data):
         "frames_quarantined",
     }
     enforce([data.outputs(QC3)["out_csv"]])
+
+
+def test_repeats_of_a_still_picture_are_no_reason_to_warn(data):
+    drop_frames(data, 5, value=1.4, noise_change=0.9)
+    assert reports.run(data, QC3)["duplicate_ratio_within_bounds"].status == PASS
+
+
+def test_repeats_in_strong_noise_are_no_reason_to_warn(data):
+    drop_frames(data, 4, value=4.9, noise_change=6.3)
+    assert reports.run(data, QC3)["duplicate_ratio_within_bounds"].status == PASS
+
+
+def test_somebody_who_sits_still_is_no_poster(data):
+    """Who breathes has a box that wanders by a few pixels."""
+    walker(data, step=6, boxes=lambda number: {"y1": 14.25 + 1.5 * (number % 3)})
+    assert reports.run(data, QC4)["subject_moves_if_others_do"].status == PASS
+
+
+def test_somebody_who_fills_the_frame_is_no_poster(data):
+    """Sides on the frame's edge cannot move."""
+    walker(data, step=6, boxes=lambda number: {"x1": 0.5, "x2": 159.5, "y2": 120})
+    assert reports.run(data, QC4)["subject_moves_if_others_do"].status == PASS
+
+
+def test_a_still_subject_beside_still_ones_says_nothing(data):
+    walker(data, step=0)
+    assert reports.run(data, QC4)["subject_moves_if_others_do"].status == PASS
+
+
+def test_a_crop_that_repeats_another_still_shows_that_there_is_a_subject(data):
+    repeat = {"outcome": "dropped", "reason": "DUPLICATE_SUBJECT", "path": "", "compared_with": "x"}
+    first = data.good[0]
+    cells(
+        data, "crop", lambda row: repeat,
+        where=lambda row: row["outcome"] == "kept" and not row["parent"].endswith("00"),
+        only_first=False,
+    )  # fmt: skip
+    for path in data.dataset.glob(f"02_yolo_crops/{first}/*[1-9]-p0.png"):
+        path.unlink()
+    found = reports.run(data, QC4)
+    assert found["detection_rate_per_video"].status == PASS
+    assert found["crop_ledger_balances"].status == PASS
 
 
 def test_a_refused_caption_by_hand_is_named_with_its_problems(data):

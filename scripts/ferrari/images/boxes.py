@@ -27,6 +27,14 @@ def area(box: Box) -> float:
     return max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1])
 
 
+def overlap(one: Box, other: Box) -> float:
+    """Intersection over union of two boxes, 0 to 1; 0 if both are empty."""
+    left, top = max(one[0], other[0]), max(one[1], other[1])
+    shared = area((left, top, min(one[2], other[2]), min(one[3], other[3])))
+    union = area(one) + area(other) - shared
+    return shared / union if union else 0.0
+
+
 def clip(box: Box, width: int, height: int) -> Box:
     """The part of a box that lies in the frame."""
     x1, x2 = (min(max(x, 0.0), float(width)) for x in (box[0], box[2]))

@@ -24,12 +24,14 @@ COLUMNS = {
         *("rotation", "sar", "interlaced", "transfer", "matrix", "bit_depth"),
         *("range", "primaries", "cropped", "log_footage"),
         *("frames_decoded", "decode_errors", "detail"),
+        *("mean_change", "noise_change"),  # against the last kept frame; `value` is the block's
     ),
     "crop": (
         *CORE,
         *("confidence", "class_name", "x1", "y1", "x2", "y2"),
         *("crop_x1", "crop_y1", "crop_x2", "crop_y2", "frame_width", "frame_height"),
         *("detector", "weights_sha256", "device", "detail"),
+        *("compared_with", "mean_change", "noise_change"),  # of what repeats a crop
     ),
     "mask": (
         *CORE,
@@ -100,6 +102,7 @@ KINDS = {
             *("fps", "duration_s", "declared_duration_s", "bitrate_kbps", "largest_gap_s"),
             *("start_s", "time_s", "sharpness", "confidence", "x1", "y1", "x2", "y2"),
             *("subject_fraction", "edge_fraction", "scale", "lightness"),
+            *("mean_change", "noise_change"),
         ),
         REAL,
     ),
@@ -117,6 +120,7 @@ KINDS = {
             *("caption", "caption_source", "framing", "facing", "removed_words"),
             *("replaced_caption", "allowed_problems", "split", "group"),
             *("caption_path", "caption_sha256", "source_sha256", "source_mask_sha256"),
+            "compared_with",
         ),
         TEXT,
     ),

@@ -86,8 +86,9 @@ WORDS = {
         "folder, and this one is used.",
     ),
     reasons.DUPLICATE_FRAME: Words(
-        "The frame differs too little from the last one that was kept.",
-        "Nothing to do; lower `extract.duplicate_delta` to keep more of such frames.",
+        "Nothing moves in the frame that the last one kept did not show: its most changed block is "
+        "below the threshold.",
+        "Nothing to do; lower `extract.duplicate_block` if something did move.",
     ),
     reasons.DECODE_DAMAGE: Words(
         "The frame was decoded from damaged data, so its pixels cannot be trusted.",
@@ -124,6 +125,11 @@ WORDS = {
     reasons.TOO_SMALL: Words(
         "The subject's box is smaller than `detect.min_side`.",
         "Nothing to do; lower `detect.min_side` to keep smaller subjects.",
+    ),
+    reasons.DUPLICATE_SUBJECT: Words(
+        "Nothing has moved in the subject's box since the crop that `compared_with` names; what "
+        "moves is elsewhere in the frame.",
+        "Nothing to do; lower `detect.duplicate_block` if the subject did move.",
     ),
     reasons.UNREADABLE_FRAME: Words(
         "The frame's file is missing, damaged or not the one that stage 1 wrote.",

@@ -33,6 +33,15 @@ from ferrari.provenance.job import Job
 OF_ITEMS = frozenset({"overrides"})
 
 
+def chained_digests(lines: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """By item, the digest of its row and of all rows before it."""
+    digests: dict[str, str] = {}
+    before = ""
+    for line in lines:
+        before = digests[line["item"]] = item_digest(line, before)
+    return digests
+
+
 def item_digest(*parts: object) -> str:
     """16 hex digits over what an item's rows are made from: rows, settings of its own, digests."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
@@ -158,13 +167,32 @@ class Earlier:
     ) -> dict[str, list[dict[str, str]]]:
         """`take` for each parent and its digest; those whose rows have to be made are left out."""
         taken = {parent: self.take(parent, digest, scratch) for parent, digest in digests.items()}
-        found = {parent: rows for parent, rows in taken.items() if rows}
-        LOGGER.info("%d of %d items to work on", len(digests) - len(found), len(digests))
-        return found
+        return _told({parent: rows for parent, rows in taken.items() if rows}, digests)
+
+    def take_first(
+        self, digests: Mapping[str, str], scratch: Path | None = None
+    ) -> dict[str, list[dict[str, str]]]:
+        """`take` for each parent in order, up to the first whose rows have to be made.
+
+        For a stage that compares each item with those before it: what the first one comes to may
+        change all that follow.
+        """
+        found: dict[str, list[dict[str, str]]] = {}
+        for parent, digest in digests.items():
+            rows = self.take(parent, digest, scratch)
+            if not rows:
+                break
+            found[parent] = rows
+        return _told(found, digests)
 
     def _is_as_written(self, path: str, sha256: str) -> bool:
         file = self.dataset / path
         return file.is_file() and sha256_file(file) == sha256
+
+
+def _told(found: dict[str, list[dict[str, str]]], digests: Mapping[str, str]) -> dict:
+    LOGGER.info("%d of %d items to work on", len(digests) - len(found), len(digests))
+    return found
 
 
 NOTHING = Earlier()

@@ -153,6 +153,7 @@ def _crop_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
         ("box", f"{box} of {of} px, {row['class_name']}" if row["x1"] else ""),
         ("confidence", row["confidence"]),
         ("cut out", f"{cut} (the box, padded)" if row["crop_x1"] else ""),
+        ("repeats", row["compared_with"]),
         ("detector", f"{row['detector']} on {row['device']}"),
         ("weights", f"sha256 {row['weights_sha256']}" if row["weights_sha256"] else ""),
         ("detail", row["detail"]),

@@ -20,6 +20,7 @@ import numpy as np
 
 from ferrari.common.atomic_files import sha256_bytes
 from ferrari.common.progress import Progress
+from ferrari.images.repeats import compare_luma, luma_delta
 from ferrari.ledger import item_ids, tables
 from ferrari.ledger.columns import DROPPED, QUARANTINED
 from ferrari.ledger.reasons import (
@@ -42,7 +43,6 @@ from ferrari.video.decoding.base import (
     PlanChangedError,
 )
 from ferrari.video.frame_encoding import encoded, reuse_memory, started, write_frame
-from ferrari.video.frame_metrics import compare_luma, luma_delta
 from ferrari.video.frame_trust import trusted
 from ferrari.video.hdr import HDR_TRANSFERS
 from ferrari.video.lost_footage import Losses, LostSpan, PacketTimes
@@ -226,9 +226,10 @@ class _Pass:
         else:
             luma = frame.luma()
             compared = compare_luma(luma)
-            delta = round(luma_delta(compared, self.last_kept), 4)
-            row |= {"value": delta, "threshold": self.settings["duplicate_delta"]}
-            if delta < self.settings["duplicate_delta"]:
+            delta = luma_delta(compared, self.last_kept)
+            row |= {"value": delta.block, "threshold": delta.bound(self.settings)}
+            row |= {"mean_change": delta.mean, "noise_change": delta.noise}
+            if delta.is_repeat(self.settings):
                 row |= {"outcome": DROPPED, "reason": DUPLICATE_FRAME}
             else:
                 self.last_kept = compared

@@ -1,27 +1,9 @@
-"""Frames told apart, and sharp ones from blurred ones, by their luma."""
+"""How sharp a frame is, by its luma."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
-
-_COMPARE_WIDTH = 256  # px; luma is area-averaged to it before frames are compared
-
-
-def compare_luma(luma: np.ndarray) -> np.ndarray:
-    """HxW uint8 luma, area-averaged to 256 px width (never enlarged), to compare frames by."""
-    height, width = luma.shape
-    if width <= _COMPARE_WIDTH:
-        return luma.copy()
-    size = (_COMPARE_WIDTH, max(1, round(height * _COMPARE_WIDTH / width)))
-    return cv2.resize(luma, size, interpolation=cv2.INTER_AREA)
-
-
-def luma_delta(a: np.ndarray, b: np.ndarray | None) -> float:
-    """Mean absolute difference (0-255) of two compare images; 255 if there is no second."""
-    if b is None or a.shape != b.shape:
-        return 255.0
-    return float(cv2.norm(a, b, cv2.NORM_L1)) / a.size
 
 
 def sharpness(luma: np.ndarray) -> float:

@@ -11,7 +11,7 @@ from ferrari.jobs.stage_job import Files, Params
 from ferrari.ledger import tables
 from ferrari.ledger.open_rows import is_open, limit_that_ended
 from ferrari.provenance import reuse, table_stamps
-from ferrari.provenance.reuse import Earlier, item_digest, narrowed
+from ferrari.provenance.reuse import Earlier, chained_digests, item_digest, narrowed
 
 LIMITS = {"memory_mb": 100, "timeout_s": 10}
 VIDEO = "walk-0123456789"
@@ -60,6 +60,28 @@ class Made:
     def taken(self, scratch, digests=None, **changed) -> set[str]:
         job = self.job(**changed)
         return set(Earlier.of(reuse.stamp_of(job), job).take_all(digests or self.digests, scratch))
+
+
+def test_rows_are_taken_in_order_up_to_the_first_that_has_to_be_made(made, scratch):
+    job = made.job()
+    earlier = Earlier.of(reuse.stamp_of(job), job)
+    assert set(earlier.take_first(made.digests, scratch)) == {"a", "b", "c"}
+    changed = {**made.digests, "b": "other"}
+    assert set(earlier.take_first(changed)) == {"a"} and set(earlier.take_all(changed)) == {
+        "a",
+        "c",
+    }
+
+
+def test_a_chained_digest_covers_the_rows_before():
+    lines = [{"item": item, "sha256": item * 4} for item in "abc"]
+    whole = chained_digests(lines)
+    assert list(whole) == ["a", "b", "c"] and chained_digests(lines[:2]) == {
+        item: whole[item] for item in "ab"
+    }
+    other = chained_digests([lines[0], {**lines[1], "sha256": "x"}, lines[2]])
+    assert other["a"] == whole["a"] and other["b"] != whole["b"] and other["c"] != whole["c"]
+    assert chained_digests(lines[1:])["c"] != whole["c"]
 
 
 @pytest.fixture
