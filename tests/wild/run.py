@@ -1,0 +1,117 @@
+"""Holds each file of a folder against ffmpeg: `python -m tests.wild FOLDER...`.
+
+Status 0 only if no difference is unexplained; also, with the reason, if there is no ffmpeg to ask.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import shutil
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from tests.wild import our_view, report
+from tests.wild.causes import explain
+from tests.wild.comparing import Clip, differences
+from tests.wild.ffmpeg_view import OLDEST, Ffmpeg, NoFfmpegError, Source
+from tests.wild.report import Result
+
+_FORK = multiprocessing.get_context("fork")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run from the command line; 1 if anything is unexplained or failed."""
+    given = _parser().parse_args(arguments)
+    try:
+        ffmpeg = Ffmpeg()
+    except NoFfmpegError as error:
+        print(f"skipped: {error}. Install ffmpeg {'.'.join(map(str, OLDEST))} or later to compare.")
+        return 0
+    print(ffmpeg.named, flush=True)
+    files = list(_files(given.folders, given.only))
+    shutil.rmtree(given.work / "pictures", ignore_errors=True)
+    given.work.mkdir(parents=True, exist_ok=True)
+    task = partial(judge, ffmpeg=ffmpeg, work=given.work, longest_s=given.longest)
+    with _FORK.Pool(given.jobs, initializer=_silence) as pool:
+        results = pool.starmap(task, files, chunksize=1)
+    report.write_tables(results, given.work)
+    text = report.as_text(results, ffmpeg.named, given.work)
+    (given.work / "report.txt").write_text(f"{text}\n")
+    print(text)
+    return int(any(result.unexplained or result.fault for result in results))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folders", type=Path, nargs="+", help="searched with all folders in them")
+    parser.add_argument("--only", default="", help="files alone whose path holds this")
+    parser.add_argument("--work", type=Path, default=Path("wild"), help="for tables and pictures")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument(
+        "--longest", type=float, default=900, help="clips of more seconds are not looked at"
+    )
+    return parser
+
+
+def _files(folders: Sequence[Path], only: str) -> list[tuple[str, Path]]:
+    """Each file's name, beginning with that of the folder given, and its path."""
+    found = []
+    for folder in folders:
+        if not folder.is_dir():
+            raise SystemExit(f"{folder} is no folder; name the folder that holds the clips")
+        root = folder.resolve()
+        for path in sorted(root.rglob("*")):
+            name = path.relative_to(root.parent).as_posix()
+            if path.is_file() and only in name:
+                found.append((name, path))
+    return found
+
+
+def _silence() -> None:
+    """FFmpeg's complaints would be all that is to be seen."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+def judge(name: str, path: Path, ffmpeg: Ffmpeg, work: Path, longest_s: float) -> Result:
+    """Both views of one file, and what differs between them."""
+    started, result = time.monotonic(), Result(name)
+    scratch = work / f"scratch-{os.getpid()}"
+    shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        if too_long := _too_long(ffmpeg, path, longest_s):
+            result.skipped = too_long
+            return result
+        _compare(result, path, ffmpeg, scratch, work / "pictures" / report.folder_of(name))
+    except Exception:  # noqa: BLE001 - handed on: reported as failed, and the status is 1
+        result.fault = traceback.format_exc(limit=-4)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        result.seconds = time.monotonic() - started
+    return result
+
+
+def _compare(result: Result, path: Path, ffmpeg: Ffmpeg, scratch: Path, pictures: Path) -> None:
+    ours, theirs = our_view.look(path, scratch), ffmpeg.look(path)
+    clip = Clip(result.clip, ours, theirs, Source(ffmpeg, path, theirs.start_s))
+    found = differences(clip)
+    explain(clip, found)
+    report.save_pictures(clip, found, pictures)
+    result.verdict, result.frames = ours.refused or "OK", len(ours.frames)
+    result.findings = report.findings(result.clip, found)
+
+
+def _too_long(ffmpeg: Ffmpeg, path: Path, longest_s: float) -> str:
+    seconds = ffmpeg.declared_s(path)
+    return (
+        f"not looked at: {seconds:.0f} s, --longest is {longest_s:g}" if seconds > longest_s else ""
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
