@@ -36,14 +36,11 @@ from tests.wild.comparing import (
     steps_of,
     usual_step,
 )
+from tests.wild.ffmpeg_view import TEXT_DEMUXER
 from tests.wild.our_view import damaged
 
 UNEXPLAINED = "unexplained"
 
-_PICTURE_DEMUXERS = ("image2", "ico", "_pipe")
-_ANIMATIONS = ("gif", "apng", "webp", "jpegxl_anim", "flic", "mng")
-_PICTURE_BRANDS = ("avif", "heic", "heix", "mif1", "msf1", "heim", "heis")
-_ANIMATED_BRANDS = ("avis", "hevc", "hevx", "msf1")
 _CROPS_SINCE = (7, 1)
 _TONES_AGREE = 0.9
 
@@ -63,30 +60,17 @@ class Cause:
 
 
 def _one_picture(clip: Clip, difference: Difference) -> str:
-    if clip.ours.refused != reasons.NOT_A_VIDEO or len(clip.theirs.frames) != 1:
-        return ""
-    if clip.theirs.format.endswith(_PICTURE_DEMUXERS) or _brand(clip) in _PICTURE_BRANDS:
-        return f"{clip.theirs.format} {_brand(clip)}: 1 frame".replace(" :", ":")
-    return ""
+    wrong = clip.ours.refused != reasons.NOT_A_VIDEO or clip.theirs.format == TEXT_DEMUXER
+    return "" if wrong else clip.theirs.picture
 
 
 def _animation(clip: Clip, difference: Difference) -> str:
-    if clip.ours.refused != reasons.NOT_A_VIDEO:
-        return ""
-    if clip.theirs.format.startswith(_ANIMATIONS) or _brand(clip) in _ANIMATED_BRANDS:
-        return f"{clip.theirs.format} {_brand(clip)}".strip()
-    return ""
-
-
-def _brand(clip: Clip) -> str:
-    """The major brand of an MP4-like file as ffmpeg prints it."""
-    lines = (line.split(":", 1) for line in clip.theirs.header.splitlines() if ":" in line)
-    return next((value.strip() for key, value in lines if key.strip() == "major_brand"), "")
+    return clip.theirs.animation if clip.ours.refused == reasons.NOT_A_VIDEO else ""
 
 
 def _text(clip: Clip, difference: Difference) -> str:
-    wrong = clip.ours.refused != reasons.NOT_A_VIDEO or clip.theirs.format != "tty"
-    return "" if wrong else "ffmpeg's demuxer is tty: it draws letters"
+    wrong = clip.ours.refused != reasons.NOT_A_VIDEO or clip.theirs.format != TEXT_DEMUXER
+    return "" if wrong else clip.theirs.picture
 
 
 def _cover(clip: Clip, difference: Difference) -> str:

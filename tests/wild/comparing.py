@@ -14,12 +14,14 @@ from typing import Protocol
 
 import numpy as np
 
+from tests.settings import section
 from tests.wild import colours, pictures
 from tests.wild.ffmpeg_view import FfmpegView, ShownFrame
 from tests.wild.our_view import OurPicture, OurView, damaged
 
 REFUSED = "refused"
 TAKEN = "taken"
+NOT_FILM = "not film"
 FRAMES = "frames"
 COUNT = "count"
 DISTRUST = "distrust"
@@ -36,6 +38,7 @@ LOSS = "loss"
 KINDS = {
     REFUSED: "ffmpeg shows frames of a file that is refused",
     TAKEN: "a file is taken of which ffmpeg shows nothing",
+    NOT_FILM: "a file is taken that is a picture or a text by ffmpeg's demuxer or the file's brand",
     FRAMES: "frames that only one of both has, by their times",
     COUNT: "`frames` of the probe row, and how many ffmpeg shows",
     DISTRUST: "rows DECODE_DAMAGE or LOST_SPAN of a clip of which ffmpeg has no complaint",
@@ -178,6 +181,13 @@ def _frames(clip: Clip) -> Iterator[Difference]:
         yield Difference(FRAMES, "", told, them, missing, extra)
     if clip.ours.probe["frames"] != str(len(theirs)):
         yield Difference(COUNT, "", clip.ours.probe["frames"], str(len(theirs)))
+
+
+def _not_film(clip: Clip) -> Iterator[Difference]:
+    animations = section("probe").get("animations") == "refuse"
+    what = clip.theirs.picture or (clip.theirs.animation if animations else "")
+    if what:
+        yield Difference(NOT_FILM, "", "a clip", what)
 
 
 def _distrust(clip: Clip) -> Iterator[Difference]:

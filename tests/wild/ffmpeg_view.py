@@ -17,8 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
+TEXT_DEMUXER = "tty"  # draws the letters of a text
+_PICTURE_DEMUXERS = ("image2", "ico", "_pipe")
+_PICTURE_BRANDS = ("avif", "heic", "heix", "heim", "heis", "mif1")
+_ANIMATIONS = ("gif", "apng", "webp_anim", "jpegxl_anim")
+_ANIMATED_BRANDS = ("avis", "hevc", "hevx", "msf1")  # ISO/IEC 23008-12 and AVIF: image sequences
 OLDEST = (5, 1)  # has `-fps_mode`
-_TIMEOUT_S = 120  # of one call
+_TIMEOUT_S = 600  # of one call
 _MOST_BYTES = 1 << 30  # of one picture; beyond it a size was misread
 #: Loglevel with its level before each line: `[error]` parts complaints from what ffmpeg tells.
 _QUIET = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+info")
@@ -96,6 +101,26 @@ class FfmpegView:
         return Fraction(found[1]) if found else Fraction(0)
 
     @property
+    def brand(self) -> str:
+        """The major brand of a file like MP4; "" of others."""
+        found = re.search(r"major_brand *: (\S+)", self.header)
+        return found[1] if found else ""
+
+    @property
+    def picture(self) -> str:
+        """What the file is if it is one picture, or a text; "" if it may be film."""
+        if self.format == TEXT_DEMUXER:
+            return f"demuxer {self.format}"
+        still = self.format.endswith(_PICTURE_DEMUXERS) or self.brand in _PICTURE_BRANDS
+        return f"{self.format} {self.brand}".strip() * (still and len(self.frames) == 1)
+
+    @property
+    def animation(self) -> str:
+        """What the file is if it is an animated picture; "" if it may be film."""
+        moves = self.format in _ANIMATIONS or self.brand in _ANIMATED_BRANDS
+        return f"{self.format} {self.brand}".strip() * moves
+
+    @property
     def turned(self) -> bool:
         """True if frames are turned by a quarter before they are shown."""
         found = re.search(r"displaymatrix: rotation of (-?[\d.]+) degrees", self.header)
@@ -120,12 +145,6 @@ class Ffmpeg:
         self.version = version_of(self.named)
         if self.version and self.version < OLDEST:
             raise NoFfmpegError(f"{self.named} is too old")
-
-    def declared_s(self, path: Path) -> float:
-        """The file's length in seconds by its header; 0 where it does not say."""
-        told = self._call("-hide_banner", *_input(path)).stderr.decode(errors="replace")
-        found = re.search(r"Duration: (\d+):(\d+):([\d.]+),", told)
-        return int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3]) if found else 0.0
 
     def look(self, path: Path) -> FfmpegView:
         """Decode the whole file as ffmpeg's command line does by default."""

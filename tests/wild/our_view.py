@@ -17,7 +17,7 @@ _ALL_REPEAT = 255  # mean luma change; of a frame beside itself and any other it
 _LOSSLESS = 101
 #: Nothing is refused for its size alone; a clip may take long, but not for ever.
 _PROBE = {"min_short_side": 1, "timeout_s": 60}
-_EXTRACT = {"decoder": "cpu", "timeout_s": 120}
+_EXTRACT = {"decoder": "cpu", "timeout_s": 600}
 _PICTURES = 3
 
 
@@ -50,13 +50,14 @@ class OurView:
     rejection: dict[str, str] | None = None
     pictures: list[OurPicture] = field(default_factory=list)
     lossy: OurPicture | None = None
+    too_long: bool = False
 
     @property
     def refused(self) -> str:
         """The code of the stage that refused the clip, or ""."""
         if self.probe["outcome"] != KEPT:
             return self.probe["reason"]
-        return f"{EXTRACTOR_REJECTED}" if self.rejection else ""
+        return EXTRACTOR_REJECTED if self.rejection else ""
 
     @property
     def refusal(self) -> str:
@@ -65,11 +66,15 @@ class OurView:
         return f"{row['value']}: {row['detail']}" if self.rejection else row["detail"]
 
 
-def look(raw: Path, work: Path, threads: int = 1) -> OurView:
-    """Run stages 0 and 1 on `raw`, with a dataset of their own in the folder `work`."""
+def look(raw: Path, work: Path, most_frames: int = 20_000, threads: int = 1) -> OurView:
+    """Run stages 0 and 1 on `raw`, with a dataset of their own in the folder `work`.
+
+    A clip of more than `most_frames` is not decoded, and the view is `too_long`.
+    """
     run = Run(work)
     view = OurView(run.probe(raw, **_PROBE))
-    if view.refused:
+    view.too_long = int(view.probe["frames"] or 0) > most_frames
+    if view.refused or view.too_long:
         return view
     rows = run.extract_probed(
         raw, threads, **_EXTRACT,

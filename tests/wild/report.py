@@ -108,15 +108,15 @@ def write_tables(results: Sequence[Result], folder: Path) -> None:
         rows.writerows(vars(finding).values() for r in results for finding in r.findings)
 
 
-def as_text(results: Sequence[Result], ffmpeg: str, folder: Path) -> str:
-    """Every difference, clip by clip, and the counts."""
-    lines = [ffmpeg, ""]
+def as_text(results: Sequence[Result], folder: Path, in_full: bool = False) -> str:
+    """Every difference, clip by clip, and the counts; explained ones in a line unless `in_full`."""
+    lines: list[str] = []
     for result in results:
         if result.findings or result.fault or result.skipped:
             lines.append(f"{result.clip}  [{result.verdict or 'not looked at'}]")
             lines += [f"    {result.skipped}"] if result.skipped else []
             lines += [f"    FAILED {result.fault}"] if result.fault else []
-            lines += [_line(finding) for finding in result.findings]
+            lines += [_line(finding, in_full) for finding in result.findings]
     every = [finding for result in results for finding in result.findings]
     open_ones = [finding for finding in every if finding.cause == UNEXPLAINED]
     lines += ["", "differences by cause:"]
@@ -138,17 +138,13 @@ def as_text(results: Sequence[Result], ffmpeg: str, folder: Path) -> str:
     return "\n".join(lines)
 
 
-def _line(finding: Finding) -> str:
+def _line(finding: Finding, in_full: bool) -> str:
     where = f" ({finding.where})" if finding.where else ""
-    told = (
-        f"    {finding.kind}{where}: ours {_short(finding.ours)}; ffmpeg {_short(finding.theirs)}"
-    )
-    cause = (
-        finding.cause.upper()
-        if finding.cause == UNEXPLAINED
-        else f"{finding.cause}: {_short(finding.evidence)}"
-    )
-    return f"{told}\n        {cause}"
+    views = f"ours {_short(finding.ours)}; ffmpeg {_short(finding.theirs)}"
+    if finding.cause == UNEXPLAINED:
+        return f"    UNEXPLAINED {finding.kind}{where}: {views}"
+    told = f"    {finding.kind}{where}: {finding.cause}: {_short(finding.evidence)}"
+    return f"{told}\n        {views}" if in_full else told
 
 
 def _short(text: str) -> str:

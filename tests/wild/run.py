@@ -37,12 +37,12 @@ def main(arguments: list[str] | None = None) -> int:
     files = list(_files(given.folders, given.only))
     shutil.rmtree(given.work / "pictures", ignore_errors=True)
     given.work.mkdir(parents=True, exist_ok=True)
-    task = partial(judge, ffmpeg=ffmpeg, work=given.work, longest_s=given.longest)
+    task = partial(judge, ffmpeg=ffmpeg, work=given.work, most_frames=given.most_frames)
     with _FORK.Pool(given.jobs, initializer=_silence) as pool:
         results = pool.starmap(task, files, chunksize=1)
     report.write_tables(results, given.work)
-    text = report.as_text(results, ffmpeg.named, given.work)
-    (given.work / "report.txt").write_text(f"{text}\n")
+    text = report.as_text(results, given.work, given.all)
+    (given.work / "report.txt").write_text(f"{ffmpeg.named}\n\n{text}\n")
     print(text)
     return int(any(result.unexplained or result.fault for result in results))
 
@@ -54,7 +54,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--work", type=Path, default=Path("wild"), help="for tables and pictures")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument(
-        "--longest", type=float, default=900, help="clips of more seconds are not looked at"
+        "--most-frames", type=int, default=20_000, help="clips of more frames are not looked at"
+    )
+    parser.add_argument(
+        "--all", action="store_true", help="tell explained differences in full, too"
     )
     return parser
 
@@ -78,16 +81,13 @@ def _silence() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
-def judge(name: str, path: Path, ffmpeg: Ffmpeg, work: Path, longest_s: float) -> Result:
+def judge(name: str, path: Path, ffmpeg: Ffmpeg, work: Path, most_frames: int) -> Result:
     """Both views of one file, and what differs between them."""
     started, result = time.monotonic(), Result(name)
     scratch = work / f"scratch-{os.getpid()}"
     shutil.rmtree(scratch, ignore_errors=True)
     try:
-        if too_long := _too_long(ffmpeg, path, longest_s):
-            result.skipped = too_long
-            return result
-        _compare(result, path, ffmpeg, scratch, work / "pictures" / report.folder_of(name))
+        _compare(result, path, ffmpeg, scratch, most_frames, work / "pictures")
     except Exception:  # noqa: BLE001 - handed on: reported as failed, and the status is 1
         result.fault = traceback.format_exc(limit=-4)
     finally:
@@ -96,21 +96,20 @@ def judge(name: str, path: Path, ffmpeg: Ffmpeg, work: Path, longest_s: float) -
     return result
 
 
-def _compare(result: Result, path: Path, ffmpeg: Ffmpeg, scratch: Path, pictures: Path) -> None:
-    ours, theirs = our_view.look(path, scratch), ffmpeg.look(path)
+def _compare(
+    result: Result, path: Path, ffmpeg: Ffmpeg, scratch: Path, most_frames: int, pictures: Path
+) -> None:
+    ours = our_view.look(path, scratch, most_frames)
+    result.verdict, result.frames = ours.refused or "OK", len(ours.frames)
+    if ours.too_long:
+        result.skipped = f"{ours.probe['frames']} frames, --most-frames is {most_frames}"
+        return
+    theirs = ffmpeg.look(path)
     clip = Clip(result.clip, ours, theirs, Source(ffmpeg, path, theirs.start_s))
     found = differences(clip)
     explain(clip, found)
-    report.save_pictures(clip, found, pictures)
-    result.verdict, result.frames = ours.refused or "OK", len(ours.frames)
+    report.save_pictures(clip, found, pictures / report.folder_of(result.clip))
     result.findings = report.findings(result.clip, found)
-
-
-def _too_long(ffmpeg: Ffmpeg, path: Path, longest_s: float) -> str:
-    seconds = ffmpeg.declared_s(path)
-    return (
-        f"not looked at: {seconds:.0f} s, --longest is {longest_s:g}" if seconds > longest_s else ""
-    )
 
 
 if __name__ == "__main__":
