@@ -33,6 +33,7 @@ from tests.wild.comparing import (
     Difference,
     meaning_of,
     shown_duration,
+    size_of,
     steps_of,
     usual_step,
 )
@@ -238,7 +239,10 @@ def _not_cropped_there(clip: Clip, difference: Difference) -> str:
     pair, version = difference.pair, clip.theirs.version
     if not version or version >= _CROPS_SINCE or not pair or pair.raw is None:
         return ""
-    place = pictures.place_within(pair.ours.rgb, pair.squared(pair.raw))
+    ours, theirs = pair.ours.rgb, pair.squared(pair.raw)
+    if ours.shape == theirs.shape or difference.ours != size_of(ours):
+        return ""
+    place = pictures.place_within(ours, theirs)
     return "" if place is None else f"ours lies at {place} of its picture"
 
 
@@ -246,8 +250,8 @@ def _implausible_aspect(clip: Clip, difference: Difference) -> str:
     pair = difference.pair
     if not pair or Fraction(1, 4) <= pair.frame.sar <= 4:
         return ""
-    same = pair.ours.rgb.shape[1::-1] == (pair.frame.width, pair.frame.height)
-    return f"its sample aspect is {pair.frame.sar}" if same else ""
+    coded = difference.ours == f"{pair.frame.width}x{pair.frame.height}"
+    return f"its sample aspect is {pair.frame.sar}" if coded else ""
 
 
 # --- colours --------------------------------------------------------------------------------------

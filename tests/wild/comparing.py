@@ -291,11 +291,13 @@ def _probed_size(clip: Clip) -> Iterator[Difference]:
     ours = int(probe["width"]), int(probe["height"])
     if ours != shown:
         pair = next(iter(clip.pairs), None)
-        yield Difference(SIZE, "probe row", _size(ours), _size(shown), pair=pair)
+        told = f"{ours[0]}x{ours[1]}", f"{shown[0]}x{shown[1]}"
+        yield Difference(SIZE, "probe row", *told, pair=pair)
 
 
-def _size(wide_high: Sequence[int]) -> str:
-    return f"{wide_high[0]}x{wide_high[1]}"
+def size_of(picture_rgb: np.ndarray) -> str:
+    """Width and height as differences tell them."""
+    return f"{picture_rgb.shape[1]}x{picture_rgb.shape[0]}"
 
 
 def _unpaired(clip: Clip) -> Iterator[Difference]:
@@ -316,7 +318,7 @@ def _of_picture(clip: Clip, pair: Pair) -> Iterator[Difference]:
     turn = pictures.turn_between(ours, theirs)
     if turn:
         yield Difference(ORIENTATION, pair.place, turn, "as it is", pair=pair)
-    sizes = [_size(picture.shape[1::-1]) for picture in (ours, theirs)]
+    sizes = [size_of(picture) for picture in (ours, theirs)]
     if sizes[0] != sizes[1]:
         yield Difference(SIZE, pair.place, *sizes, pair=pair)
         return
@@ -365,7 +367,7 @@ def _loss(clip: Clip) -> Iterator[Difference]:
     if not lossy or not plain or lossy.row["frame"] != plain.row["frame"]:
         return
     if lossy.rgb.shape != plain.rgb.shape:
-        sizes = (_size(picture.rgb.shape[1::-1]) for picture in (lossy, plain))
+        sizes = (size_of(picture.rgb) for picture in (lossy, plain))
         yield Difference(LOSS, FIRST, *sizes)
     elif not (gap := pictures.apart(lossy.rgb, plain.rgb)).alike:
         yield Difference(LOSS, FIRST, str(gap), "without loss")

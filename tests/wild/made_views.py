@@ -24,7 +24,7 @@ Draw = Callable[[ShownFrame, str, str], np.ndarray | None]
 
 def scene(seed: int = 1, width: int = 96, height: int = 64) -> np.ndarray:
     """HxWx3 uint8 RGB with areas and edges of many colours."""
-    small = np.random.default_rng(seed).integers(30, 225, (height // 8, width // 8, 3), np.uint8)
+    small = np.random.default_rng(seed).integers(70, 180, (height // 8, width // 8, 3), np.uint8)
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
 
 

@@ -33,7 +33,7 @@ def apart(ours_rgb: np.ndarray, theirs_rgb: np.ndarray) -> Apart:
     counts = np.bincount(cv2.absdiff(ours_rgb, theirs_rgb).ravel(), minlength=256)
     total = counts.sum()
     p99 = int(np.searchsorted(np.cumsum(counts), 0.99 * total))
-    return Apart(float(counts @ np.arange(256)) / total, p99)
+    return Apart(float(counts @ np.arange(256) / total), p99)
 
 
 def shown_size(width: int, height: int, sar: Fraction) -> tuple[int, int]:

@@ -22,6 +22,7 @@ from tests.wild.comparing import Clip, differences
 from tests.wild.ffmpeg_view import OLDEST, Ffmpeg, NoFfmpegError, Source
 from tests.wild.report import Result
 
+_TOLD_EACH = 25  # files
 _FORK = multiprocessing.get_context("fork")
 
 
@@ -38,8 +39,12 @@ def main(arguments: list[str] | None = None) -> int:
     shutil.rmtree(given.work / "pictures", ignore_errors=True)
     given.work.mkdir(parents=True, exist_ok=True)
     task = partial(judge, ffmpeg=ffmpeg, work=given.work, most_frames=given.most_frames)
+    results = []
     with _FORK.Pool(given.jobs, initializer=_silence) as pool:
-        results = pool.starmap(task, files, chunksize=1)
+        for result in pool.imap(task, files):
+            results.append(result)
+            if len(results) % _TOLD_EACH == 0:
+                print(f"{len(results)} of {len(files)} files", flush=True)
     report.write_tables(results, given.work)
     text = report.as_text(results, given.work, given.all)
     (given.work / "report.txt").write_text(f"{ffmpeg.named}\n\n{text}\n")
@@ -81,8 +86,9 @@ def _silence() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
-def judge(name: str, path: Path, ffmpeg: Ffmpeg, work: Path, most_frames: int) -> Result:
-    """Both views of one file, and what differs between them."""
+def judge(file: tuple[str, Path], ffmpeg: Ffmpeg, work: Path, most_frames: int) -> Result:
+    """Both views of one file, given by name and path, and what differs between them."""
+    name, path = file
     started, result = time.monotonic(), Result(name)
     scratch = work / f"scratch-{os.getpid()}"
     shutil.rmtree(scratch, ignore_errors=True)
