@@ -37,11 +37,12 @@ from tests.wild.comparing import (
     steps_of,
     usual_step,
 )
-from tests.wild.ffmpeg_view import TEXT_DEMUXER
+from tests.wild.ffmpeg_view import TEXT_DEMUXER, ShownFrame
 from tests.wild.our_view import damaged
 
 UNEXPLAINED = "unexplained"
 
+_HELD_BACK = 16  # frames that a decoder of any codec may hold back
 _CROPS_SINCE = (7, 1)
 _TONES_AGREE = 0.9
 
@@ -207,11 +208,37 @@ def _same_moment(clip: Clip, difference: Difference) -> str:
     return f"{len(difference.missing)} frames at a time that is there already" if again else ""
 
 
+def _before_a_key_frame(clip: Clip, difference: Difference) -> str:
+    """Frames of which decoders show some or none, as nothing is there that they build on."""
+    known = {id(frame) for _, frame in clip.same}
+    missing = [frame for frame in clip.theirs.frames if id(frame) not in known]
+    packets = clip.asked.packets()
+    place = next((n for n, packet in enumerate(packets) if packet.is_key), len(packets))
+    key_s = packets[place].time_s if place < len(packets) else None
+    early = place and all(key_s is None or (f.time_s or 0) < key_s for f in missing)
+    if not early or (difference.kind == FRAMES and (difference.extra or not missing)):
+        return ""
+    if difference.kind == NUMBERS and not _counted_with(missing, difference):
+        return ""
+    apart = abs(int(clip.ours.probe["frames"] or 0) - len(clip.theirs.frames))
+    if difference.kind == COUNT and apart > min(place, _HELD_BACK):
+        return ""
+    return f"{place} packets before a key frame" + " (there is none)" * (place == len(packets))
+
+
+def _counted_with(missing: Sequence[ShownFrame], difference: Difference) -> bool:
+    """Whether each number differs by the frames of `missing` that lie before it."""
+    return all(
+        frame.number - int(row["frame"]) == sum(other.number < frame.number for other in missing)
+        for row, frame in zip(difference.extra, difference.missing, strict=True)
+    )
+
+
 def _no_timestamps(clip: Clip, difference: Difference) -> str:
     """The rows that differ have no pts, and so many packets have none."""
     if any(row["pts"] for row in difference.extra):
         return ""
-    without = clip.asked.packets_without_pts()
+    without = sum(packet.time_s is None for packet in clip.asked.packets())
     return f"{without} packets without a pts" if without >= len(difference.extra) else ""
 
 
@@ -417,6 +444,12 @@ CAUSES = (
         "Two frames have one time, and one of them is sampled.",
         "ffmpeg alone has the frame, at a time at which both have one",
         _same_moment,
+    ),
+    Cause(
+        "before a key frame", (FRAMES, NUMBERS, COUNT),
+        "The clip begins within a group of pictures. Old versions of ffmpeg show such frames.",
+        "ffmpeg alone has the frames, and the container has no key frame up to them",
+        _before_a_key_frame,
     ),
     Cause(
         "no timestamps", (TIMES,),

@@ -16,7 +16,7 @@ import numpy as np
 
 from tests.settings import section
 from tests.wild import colours, pictures
-from tests.wild.ffmpeg_view import FfmpegView, ShownFrame
+from tests.wild.ffmpeg_view import FfmpegView, Packet, ShownFrame
 from tests.wild.our_view import OurPicture, OurView, damaged
 
 REFUSED = "refused"
@@ -70,8 +70,8 @@ class Asked(Protocol):
     def aspect(self, frame: ShownFrame) -> Fraction | None:
         """The sample aspect ratio of the stream where the frame is."""
 
-    def packets_without_pts(self) -> int:
-        """How many packets have no time to be shown at."""
+    def packets(self) -> list[Packet]:
+        """The packets of the video, in their order in the file."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +156,7 @@ def differences(clip: Clip) -> list[Difference]:
     if not shown:
         return [Difference(TAKEN, "", f"{len(clip.ours.frames)} frames", "none")]
     found = [
+        *_not_film(clip),
         *_frames(clip),
         *_distrust(clip),
         *_rows(clip),

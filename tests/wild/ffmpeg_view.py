@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -72,6 +72,14 @@ class ShownFrame:
     transfer: str = "unknown"
 
 
+@dataclass(frozen=True)
+class Packet:
+    """A packet of the video; `time_s` is when it is shown, None if the container does not say."""
+
+    time_s: Fraction | None
+    is_key: bool
+
+
 @dataclass
 class FfmpegView:
     """What ffmpeg makes of one file; without frames where it shows nothing.
@@ -123,7 +131,7 @@ class FfmpegView:
     @property
     def turned(self) -> bool:
         """True if frames are turned by a quarter before they are shown."""
-        found = re.search(r"displaymatrix: rotation of (-?[\d.]+) degrees", self.header)
+        found = re.search(r"display ?matrix: rotation of (-?[\d.]+) degrees", self.header, re.I)
         return bool(found) and round(float(found[1]) / 90) % 2 == 1
 
     @property
@@ -194,14 +202,13 @@ class Ffmpeg:
                 return Fraction(int(found[1]), int(found[2]) or 1)
         return None
 
-    def packets_without_pts(self, path: Path) -> int:
-        """How many packets of the video come out of the container without a time to be shown at."""
+    def packets(self, path: Path) -> list[Packet]:
+        """The packets of the video as they come out of the container, in order."""
         told = self._call(
             "-loglevel", "error", "-copyts", *_input(path), *_VIDEO_ALONE,
-            "-c", "copy", "-f", "framecrc", "-",
+            "-c", "copy", "-copyinkf", "-f", "framecrc", "-",
         ).stdout.decode(errors="replace")  # fmt: skip
-        rows = (line.split(",") for line in told.splitlines() if not line.startswith("#"))
-        return sum(len(row) > 2 and int(row[2]) == _NO_PTS for row in rows)
+        return list(read_packets(told))
 
     def _call(self, *arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         try:
@@ -231,9 +238,9 @@ class Source:
         """`Ffmpeg.aspect_from` of this file."""
         return self.ffmpeg.aspect_from(self.path, frame, self.start_s)
 
-    def packets_without_pts(self) -> int:
-        """`Ffmpeg.packets_without_pts` of this file."""
-        return self.ffmpeg.packets_without_pts(self.path)
+    def packets(self) -> list[Packet]:
+        """`Ffmpeg.packets` of this file."""
+        return self.ffmpeg.packets(self.path)
 
 
 _VIDEO_ALONE = ("-an", "-sn", "-dn")
@@ -284,6 +291,18 @@ def read_told(told: str, version: tuple[int, ...] = ()) -> FfmpegView:
             view.frames[-1] = _tagged(view.frames[-1], found)
     view.header = "\n".join(header)
     return view
+
+
+def read_packets(told: str) -> Iterator[Packet]:
+    """The packets in what ffmpeg's muxer `framecrc` writes."""
+    time_base = Fraction(0)
+    for line in told.splitlines():
+        if found := re.match(r"#tb 0: (\d+)/(\d+)", line):
+            time_base = Fraction(int(found[1]), int(found[2]))
+        elif not line.startswith("#") and line.count(",") >= 5:
+            pts = int(line.split(",")[2])
+            is_key = re.search(r", F=0x", line) is None  # flags are told where they are not "key"
+            yield Packet(None if pts == _NO_PTS else pts * time_base, is_key)
 
 
 def _read_header(line: str, view: FfmpegView, header: list[str]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from ferrari.ledger.columns import KEPT, QUARANTINED
 from ferrari.ledger.reasons import OK
 from tests.wild.comparing import Clip
-from tests.wild.ffmpeg_view import FfmpegView, ShownFrame
+from tests.wild.ffmpeg_view import FfmpegView, Packet, ShownFrame
 from tests.wild.our_view import OurPicture, OurView
 
 FPS = 25
@@ -34,7 +34,7 @@ class Answers:
 
     draw: Draw
     sar: Fraction | None = None
-    without_pts: int = 0
+    told: Sequence[Packet] = ()
 
     def picture(self, frame: ShownFrame, scale: str = "", first: str = "") -> np.ndarray | None:
         """See `comparing.Asked`."""
@@ -44,9 +44,9 @@ class Answers:
         """See `comparing.Asked`."""
         return self.sar
 
-    def packets_without_pts(self) -> int:
+    def packets(self) -> list[Packet]:
         """See `comparing.Asked`."""
-        return self.without_pts
+        return list(self.told)
 
 
 def shown(number: int, picture_rgb: np.ndarray, **changed) -> ShownFrame:
@@ -105,7 +105,7 @@ class Made:
     complaints: Sequence[str] = ()
     draw: Draw | None = None
     sar: Fraction | None = None
-    without_pts: int = 0
+    packets: Sequence[Packet] = ()
     lossy_rgb: np.ndarray | None = None
 
     def clip(self) -> Clip:
@@ -125,7 +125,7 @@ class Made:
             list(self.complaints),
         )
         draw = self.draw or (lambda frame, scale, first: theirs_rgb)
-        return Clip("clip", self._ours(rows), theirs, Answers(draw, self.sar, self.without_pts))
+        return Clip("clip", self._ours(rows), theirs, Answers(draw, self.sar, self.packets))
 
     def _ours(self, rows: Sequence[dict[str, str]]) -> OurView:
         high, wide = self.ours_rgb.shape[:2]

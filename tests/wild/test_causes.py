@@ -14,6 +14,7 @@ from tests.conventions.test_docs import DOCS
 from tests.wild import causes, colours
 from tests.wild.causes import CAUSES, UNEXPLAINED, explain
 from tests.wild.comparing import MEANING, Clip, differences
+from tests.wild.ffmpeg_view import Packet
 from tests.wild.made_views import OLD, Made, lost_span, refused, row, scene, shown
 
 PICTURE = scene()
@@ -99,7 +100,15 @@ def same_moment(proved):
 
 def no_timestamps(proved):
     rows = [row(number, pts="", time_s=str(number / 24)) for number in range(10)]
-    return Made(rows=rows, without_pts=10 if proved else 0).clip()
+    packets = [Packet(None if proved else Fraction(n, 25), n == 0) for n in range(10)]
+    return Made(rows=rows, packets=packets).clip()
+
+
+def before_a_key_frame(proved):
+    """Of ten frames, ours begin with the fourth; the fifth (or the third) is a key frame."""
+    packets = [Packet(Fraction(n, 25), n == (4 if proved else 2)) for n in range(10)]
+    rows = [row(n - 3, pts=str(n * 512), time_s=str(n / 25)) for n in range(3, 10)]
+    return Made(rows=rows, packets=packets, probe={"frames": "7"}).clip()
 
 
 def gaps(proved):
@@ -198,6 +207,7 @@ CASES = {
     "damage": damage,
     "lost time": lost_time,
     "same moment": same_moment,
+    "before a key frame": before_a_key_frame,
     "no timestamps": no_timestamps,
     "gaps": gaps,
     "cropping before 7.1": cropping_before_7_1,

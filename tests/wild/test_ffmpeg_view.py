@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from tests.wild.ffmpeg_view import read_told, version_of
+from tests.wild.ffmpeg_view import Packet, read_packets, read_told, version_of
 
 OLD = """\
 [info] Input #0, mov,mp4,m4a,3gp,3g2,mj2, from 'file:/clips/one.mp4':
@@ -62,6 +62,11 @@ def test_what_old_versions_tell():
     ]
 
 
+def test_a_turn_under_its_new_name():
+    new = OLD.replace("displaymatrix:", "Display Matrix:")
+    assert read_told(new).turned and not read_told(NEW).turned
+
+
 def test_what_new_versions_tell():
     view = read_told(NEW, (9, 0, 2))
     (frame,) = view.frames
@@ -79,3 +84,16 @@ def test_what_new_versions_tell():
 )
 def test_versions(told, version):
     assert version_of(told) == version
+
+
+def test_packets():
+    told = """\
+#software: Lavf59.27.100
+#tb 0: 1/1000
+0,        -67, -9223372036854775808,       33,    33010, 0x451e0339
+0,        -34,         40,       33,    12703, 0x98b9bb19, F=0x0
+0,         80,         80,       33,     5621, 0xa9cb128c, S=1,        8
+"""
+    assert list(read_packets(told)) == [
+        *(Packet(None, True), Packet(Fraction(1, 25), False), Packet(Fraction(2, 25), True)),
+    ]
