@@ -10,10 +10,13 @@ import numpy as np
 from ferrari.images import image_files
 from ferrari.ledger.columns import KEPT
 from ferrari.ledger.reasons import DECODE_DAMAGE, EXTRACTOR_REJECTED, LOST_SPAN
+from tests.settings import section
 from tests.stage.clip_run import Run
 
 _EVERY_FRAME = 90_000  # samples a second: the time base of MPEG, the finest in common use
-_ALL_REPEAT = 255  # mean luma change; of a frame beside itself and any other it is less
+#: Bounds of luma changes: below the greatest one every frame repeats the first, below 0 none does.
+_REPEATS = [name for name in section("extract") if name.startswith("duplicate_")]
+_ALL_REPEAT, _NONE_REPEATS = dict.fromkeys(_REPEATS, 255), dict.fromkeys(_REPEATS, 0)
 _LOSSLESS = 101
 #: Nothing is refused for its size alone; a clip may take long, but not for ever.
 _PROBE = {"min_short_side": 1, "timeout_s": 60}
@@ -78,7 +81,7 @@ def look(raw: Path, work: Path, most_frames: int = 20_000, threads: int = 1) -> 
         return view
     rows = run.extract_probed(
         raw, threads, **_EXTRACT,
-        fps=_EVERY_FRAME, duplicate_delta=_ALL_REPEAT, webp_quality=100,
+        fps=_EVERY_FRAME, **_ALL_REPEAT, webp_quality=100,
     )  # fmt: skip
     view.lost = [row for row in rows if row["reason"] == LOST_SPAN]
     view.rejection = next((row for row in rows if row["reason"] == EXTRACTOR_REJECTED), None)
@@ -87,7 +90,7 @@ def look(raw: Path, work: Path, most_frames: int = 20_000, threads: int = 1) -> 
     if view.rejection is None and view.frames:
         samples = run.extract_probed(
             raw, threads, **_EXTRACT,
-            fps=_thirds(view.frames), duplicate_delta=0, webp_quality=_LOSSLESS,
+            fps=_thirds(view.frames), **_NONE_REPEATS, webp_quality=_LOSSLESS,
         )  # fmt: skip
         view.pictures = _three(_written(samples, work, most=None))
     return view
