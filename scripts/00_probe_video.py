@@ -65,6 +65,7 @@ def _look_limited(raw: str, settings: dict) -> probing.Look:
         probing.look,
         raw,
         settings["max_megapixels"],
+        settings["animations"],
         timeout_s=settings["timeout_s"],
         memory_mb=settings["memory_mb"],
     )

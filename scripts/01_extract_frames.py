@@ -8,7 +8,6 @@ because of errors, is a row LOST_SPAN with the seconds lost. Decoding runs in a 
 limits.
 """
 
-from fractions import Fraction
 from pathlib import Path
 
 from ferrari.common.atomic_files import whole_folder
@@ -24,6 +23,7 @@ from ferrari.video import raw_files
 from ferrari.video.decoding.base import Decoder, DecoderUnavailableError
 from ferrari.video.decoding.registry import candidates
 from ferrari.video.extraction import QUARANTINE_REASONS, Extraction, extract, forget
+from ferrari.video.timestamps import frame_time
 
 
 def extract_video(
@@ -116,8 +116,7 @@ def _extract_limited(
 
     Each has a child of its own: what one that dies or refuses leaves behind harms no other.
     """
-    fps = float(probed["fps"] or 25)
-    frame_s = Fraction(1) / Fraction(fps).limit_denominator(1000)
+    frame_s = frame_time(float(probed["fps"] or 25))
     decoders, passed_over = candidates(settings["decoder"])
     for decoder in decoders:
         try:

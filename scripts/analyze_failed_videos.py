@@ -17,7 +17,7 @@ from ferrari.ledger.refused_files import BAD_VIDEOS
 from ferrari.qc import stage_tables
 from ferrari.reports import checks, page
 from ferrari.reports.checks import FAIL, PASS, WARN, Check, none_of
-from ferrari.video.clip_verdicts import VERDICTS
+from ferrari.video.clip_verdicts import OTHER_FILM, VERDICTS
 
 _NOT_COPIED = frozenset({UNREADABLE})  # there is nothing that could be copied
 _METADATA = (
@@ -46,6 +46,7 @@ def analyze_failed_videos(
         *copy_checks(videos, Path(dataset)),
         changed_check(probe, raw, Path(raw_folder)),
         usable_check(videos),
+        tracks_check(videos),
     ]
     checks.write(out_csv, found)
     page.write_videos(out_videos_csv, videos)
@@ -63,7 +64,7 @@ def figures(videos: pd.DataFrame, probe: pd.DataFrame, frames: pd.DataFrame) -> 
             **{name: counts[name].to_numpy() for name in counts.columns},
             "frames_extracted": extracted.to_numpy(),
             **{name: videos[name].to_numpy() for name in ("value", "threshold", *_METADATA)},
-            "path": videos["path"].to_numpy(),
+            **{name: videos[name].to_numpy() for name in ("other_tracks", "path")},
             "detail": videos["detail"].to_numpy(),
         }
     )
@@ -155,6 +156,20 @@ def usable_check(videos: pd.DataFrame) -> Check:
         f"{usable:,} of {len(videos):,}",
         "at least 1",
         "Without a usable video there is no dataset; the verdicts below say why.",
+    )
+
+
+def tracks_check(videos: pd.DataFrame) -> Check:
+    """A second film in a file (another camera, another angle) is not left out without a word."""
+    usable = videos[videos["verdict"] == OK]
+    several = usable["video"][usable["other_tracks"].str.contains(OTHER_FILM, regex=False)]
+    return none_of(
+        "one_film_a_file",
+        several,
+        len(usable),
+        "Files with more than one film: only the track that players show is used. To use another, "
+        "copy it into a file of its own (ffmpeg -i IN -map 0:v:1 -c copy OUT).",
+        otherwise=WARN,
     )
 
 

@@ -51,6 +51,7 @@ def report_frames(
         *frame_checks(kept, seen, qc_settings),
         *clip_checks(videos, rows, qc_settings),
         lost_check(videos, rows),
+        log_check(rows, len(videos)),
         *stage_checks.ledger_checks("extract", rows, probe),
     ]
     refused = stage_tables.refused(rows)
@@ -235,6 +236,21 @@ def lost_check(videos: pd.DataFrame, rows: pd.DataFrame) -> Check:
         bound="0 s",
         figure=f"{videos['lost_s'].sum():,.1f} s in {len(spans):,} stretches of "
         f"{len(losing):,} clips",
+    )
+
+
+def log_check(rows: pd.DataFrame, clips: int) -> Check:
+    """Clips that look like a camera's log profile, which nobody has graded."""
+    flat = rows[rows["log_footage"] != ""].drop_duplicates("video")
+    signs = sorted(set(flat["log_footage"]))
+    return none_of(
+        "no_log_footage",
+        flat["video"],
+        clips,
+        "Clips that a camera may have recorded in a log profile: they look flat and grey until "
+        "they are graded, and a dataset wants graded footage. Nothing was changed for it. What "
+        f"speaks for it: {'; '.join(signs) or 'nothing'}.",
+        otherwise=WARN,
     )
 
 

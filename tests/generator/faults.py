@@ -69,9 +69,9 @@ def garbage(path: Path, seed: int, size: int = 65536) -> FileTruth:
 
 
 def html(path: Path) -> FileTruth:
-    """An error page saved under a video's name: CORRUPT_CONTAINER."""
+    """An error page saved under a video's name: NOT_A_VIDEO."""
     path.write_text(HTML, encoding="utf-8")
-    return FileTruth(path, "CORRUPT_CONTAINER")
+    return FileTruth(path, "NOT_A_VIDEO")
 
 
 def zero_duration(path: Path, spec: ClipSpec) -> FileTruth:

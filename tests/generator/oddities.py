@@ -64,6 +64,55 @@ def rotated(path: Path, spec: ClipSpec, degrees: int) -> FileTruth:
     return _truth(path, spec, clockwise_degrees=degrees)
 
 
+def cropped_by_container(path: Path, spec: ClipSpec, top: int, left: int) -> FileTruth:
+    """A .mov whose clean aperture leaves out `top` rows and `left` columns of white at either side
+    of the picture; any other ending gets the same stream, cropped as that container says it.
+    """
+    edges = ((top, top), (left, left), (0, 0))
+    frames = (np.pad(frame, edges, constant_values=255) for frame in frames_of(spec))
+    film = path.with_suffix(".mov")
+    encode(film, frames, encoding_of(spec))
+    add_clean_aperture(film, (spec.width, 1, spec.height, 1, 0, 1, 0, 1))
+    if film != path:
+        with av.open(str(film)) as source, av.open(str(path), "w") as copy:
+            stream = copy.add_stream_from_template(source.streams.video[0], opaque=True)
+            for packet in source.demux(video=0):
+                if packet.size:
+                    packet.stream = stream
+                    copy.mux(packet)
+    return _truth(path, spec, cropped=f"{top}:{top}:{left}:{left}")
+
+
+def cropped_by_codec(path: Path, spec: ClipSpec, left: int, top: int) -> FileTruth:
+    """A clip with white at its left and top, which H.264's own cropping leaves out."""
+    edges = ((top, 0), (left, 0), (0, 0))
+    frames = (np.pad(frame, edges, constant_values=255) for frame in frames_of(spec))
+    options = {"crf": "20", "preset": "veryfast", "x264-params": f"crop-rect={left},{top},0,0"}
+    encode(path, frames, replace(encoding_of(spec), options=options))
+    return _truth(path, spec)
+
+
+def add_clean_aperture(path: Path, numbers: Sequence[int], codec: bytes = b"avc1") -> None:
+    """Put a box `clap` into the sample entry `codec` of a .mov of one track that PyAV has written.
+
+    `numbers` are the fractions of ISO/IEC 14496-12, 12.1.4: width, height, and how far the middle
+    lies to the right and below that of the stored picture.
+    """
+    data = bytearray(path.read_bytes())
+    entry = data.index(codec, data.index(b"stsd")) - 4
+    holders = [data.rindex(name, 0, entry) - 4 for name in _HOLDERS] + [entry]
+    box = struct.pack(">I4s8i", 40, b"clap", *numbers)
+    end = entry + struct.unpack_from(">I", data, entry)[0]
+    data[end:end] = box
+    for start in holders:
+        size = struct.unpack_from(">I", data, start)[0]
+        struct.pack_into(">I", data, start, size + len(box))
+    path.write_bytes(data)
+
+
+_HOLDERS = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")
+
+
 def anamorphic(path: Path, spec: ClipSpec) -> FileTruth:
     """A clip stored at half its width with a sample aspect ratio of 2:1."""
     half = (spec.width // 4 * 2, spec.height)

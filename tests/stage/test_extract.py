@@ -11,6 +11,7 @@ from ferrari.images import image_files
 from ferrari.ledger import balance
 from ferrari.video.raw_files import RawFileChangedError
 from tests.generator import faults, oddities
+from tests.generator.colour_patches import PATCHES, Tags, measured, write_patches
 from tests.generator.render import render_frame
 from tests.generator.sampling import sample_times, truth_for_sampling
 from tests.generator.spec import ClipSpec, FigureSpec
@@ -95,7 +96,7 @@ def test_unusual_pictures_look_as_they_should(run, tmp_path, write, bound):
     truth = write(tmp_path / "clip.mp4", spec)
     rows = run.extract(truth.path)
     assert off(run, rows[0], truth.spec) < bound
-    assert rows[0]["transfer"] == ("pq" if write is oddities.hdr_pq else "sdr")
+    assert rows[0]["transfer"] == ("pq" if write is oddities.hdr_pq else "bt709")
 
 
 def test_hdr_can_be_refused_instead(run, tmp_path):
@@ -204,6 +205,29 @@ def test_decord_sees_the_same_frames(run, tmp_path, monkeypatch):
     theirs = run.extract(path)
     assert [r["frame"] for r in kept(theirs)] == [r["frame"] for r in kept(ours)]
     assert all(off(run, row) < 8 for row in kept(theirs))
+
+
+@pytest.mark.parametrize(
+    ("tags", "device", "why"),
+    [
+        (Tags(2, 1, 2, 2), "cpu", ""),
+        (Tags(9, 1, 1, 9), "cpu", "primaries|bt2020"),
+        (Tags(1, 1, 16, 9), "cpu", "pq"),
+        (Tags(1, 1, 1, 1), "gpu", "bt709"),
+        (Tags(6, 2, 1, 1), "gpu", "full"),
+    ],
+)
+def test_decord_is_given_no_clip_whose_colours_it_gets_wrong(tmp_path, tags, device, why):
+    pytest.importorskip("decord")
+    from ferrari.video.decoding import base, decord_decoder
+
+    path = write_patches(tmp_path / "a.mkv", PATCHES / 255, tags, matrix=6)
+    frames = decord_decoder._frames(str(path), base.DecodePlan(), base.DecodeStats(), device)
+    if why:
+        with pytest.raises(base.DecoderUnavailableError, match=why):
+            next(frames)
+    else:
+        assert np.abs(measured(next(frames).rgb()) - PATCHES).max() <= 3
 
 
 def test_nothing_is_left_of_an_earlier_run(run, tmp_path):

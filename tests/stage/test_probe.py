@@ -47,7 +47,7 @@ def test_verdict_is_the_planted_one(run, tmp_path, write):
 def test_files_that_are_no_clips(run, tmp_path):
     assert run.probe(faults.garbage(tmp_path / "g.mp4", 1).path)["reason"] == "CORRUPT_CONTAINER"
     page = run.probe(faults.html(tmp_path / "page.mp4").path)
-    assert page["reason"] == "CORRUPT_CONTAINER" and "HTML" in page["detail"]
+    assert page["reason"] == "NOT_A_VIDEO" and "HTML" in page["detail"]
     assert run.probe(faults.audio_only(tmp_path / "a.mp4", 0.2).path)["reason"] == "NO_VIDEO_STREAM"
     (tmp_path / "empty.mp4").touch()
     assert run.probe(tmp_path / "empty.mp4")["reason"] == "CORRUPT_CONTAINER"

@@ -228,6 +228,13 @@ FAULTS = {
         lambda d: (d.raw / fab.GOOD[0]).write_bytes(b"other"),
         {"raw_files_unchanged"},
     ),
+    "a second film in a file": (
+        QC0,
+        lambda d: cells(
+            d, "probe", lambda row: {"other_tracks": "track 1 (h264 64x48): another film track"}
+        ),
+        {"one_film_a_file"},
+    ),
     "unknown verdict": (QC0, probe_reason("UGLY"), {"verdicts_known"}),
     "copy missing": (QC0, lambda d: bad_copy(d).unlink(), {"refused_files_copied"}),
     "copy cut short": (QC0, lambda d: bad_copy(d).write_bytes(b"x"), {"refused_files_whole"}),
@@ -309,6 +316,11 @@ FAULTS = {
         QC3,
         lambda d: cells(d, "extract", lambda row: {"time_s": 3.2}),
         {"times_in_order"},
+    ),
+    "log footage": (
+        QC3,
+        lambda d: cells(d, "extract", lambda row: {"log_footage": "its transfer is V-Log"}),
+        {"no_log_footage"},
     ),
     "nothing but duplicates": (
         QC3,

@@ -12,14 +12,17 @@ COLUMNS = {
         *CORE,
         *("file", "bytes", "container", "codec", "pix_fmt", "coded_width", "coded_height"),
         *("width", "height", "sar", "rotation", "fps", "duration_s", "declared_duration_s"),
-        *("frames", "bitrate_kbps", "vfr", "largest_gap_s", "start_s", "detail"),
+        "cropped",
+        *("frames", "hidden_frames", "other_tracks"),
+        *("bitrate_kbps", "vfr", "largest_gap_s", "start_s", "detail"),
     ),
     "videos": (),  # videos.csv: the probe's columns and two more, filled in below
     "extract": (
         *CORE,
-        *("time_s", "pts", "frame", "width", "height", "sharpness"),
+        *("time_s", "pts", "time_base", "frame", "width", "height", "sharpness"),
         *("decoder", "decoder_reason", "decoder_version"),
         *("rotation", "sar", "interlaced", "transfer", "matrix", "bit_depth"),
+        *("range", "primaries", "cropped", "log_footage"),
         *("frames_decoded", "decode_errors", "detail"),
     ),
     "crop": (
@@ -86,7 +89,7 @@ KINDS = {
     **dict.fromkeys(
         (
             *("bytes", "coded_width", "coded_height", "width", "height", "rotation", "frames"),
-            *("frame", "bit_depth", "frames_decoded", "decode_errors"),
+            *("hidden_frames", "frame", "bit_depth", "frames_decoded", "decode_errors"),
             *("crop_x1", "crop_y1", "crop_x2", "crop_y2", "frame_width", "frame_height"),
             *("variant", "offset_x", "offset_y", "clip_tokens", "source_width", "source_height"),
         ),
@@ -104,7 +107,9 @@ KINDS = {
         (
             *("item", "parent", "outcome", "reason", "path", "sha256", "detail"),
             *("file", "container", "codec", "pix_fmt", "sar", "verdict", "duplicate_of"),
+            *("other_tracks", "time_base"),
             *("decoder", "decoder_reason", "decoder_version", "transfer", "matrix"),
+            *("range", "primaries", "cropped", "log_footage"),
             *("class_name", "detector", "segmenter", "weights_sha256", "device"),
             *("phash", "embedding", "side", "light", "video", "raw_sha256"),
             *("environment", "environment_sha256", "kind", "wanted_kind", "colour_name"),

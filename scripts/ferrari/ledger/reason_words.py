@@ -36,8 +36,13 @@ WORDS = {
         "Take the file out of the raw folder.",
     ),
     reasons.NOT_A_VIDEO: Words(
-        "The file is a picture or a playlist under the name of a video.",
-        "Take the file out of the raw folder; of a playlist, add the clips that it names.",
+        "The file is no film: a picture, an animation, a text, an archive or a playlist.",
+        "Take the file out of the raw folder; of a playlist, add the clips that it names. "
+        "For animations there is `probe.animations`.",
+    ),
+    reasons.UNSUPPORTED_CODEC: Words(
+        "FFmpeg has no decoder for the file's video, often a camera's own raw format.",
+        "Export the clip from the camera's program, for example as ProRes or H.264.",
     ),
     reasons.ENCRYPTED: Words(
         "The video is encrypted, and there is no key.",
@@ -82,6 +87,10 @@ WORDS = {
     reasons.HDR: Words(
         "The frame has a high dynamic range, and `extract.hdr` is `refuse`.",
         "Set `extract.hdr: tonemap` to convert such clips.",
+    ),
+    reasons.UNKNOWN_COLOURS: Words(
+        "The frame says that its colours are of a kind that is not converted to sRGB.",
+        "Convert the clip to BT.709 with another program; the row's detail names what it has.",
     ),
     reasons.MAX_FRAMES: Words(
         "The clip reached `extract.max_frames`; the rest of it was not looked at.",
@@ -193,8 +202,8 @@ WORDS = {
         "Nothing to do; raise `curate.max_images` to keep more.",
     ),
     reasons.NO_CLEAN_FRAME: Words(
-        "The clip was decoded to its end, but no frame came out undamaged.",
-        "Copy or download the clip again.",
+        "The clip was decoded to its end, but no frame could be kept; their rows say why.",
+        "Copy or download the clip again if they are damaged.",
     ),
     reasons.NO_DECODER: Words(
         "No decoder that `extract.decoder` allows takes the clip.",

@@ -17,6 +17,7 @@ OK = "OK"  # of a kept row, at the stages that say so: the file was written and 
 CORRUPT_CONTAINER = "CORRUPT_CONTAINER"
 NO_VIDEO_STREAM = "NO_VIDEO_STREAM"
 NOT_A_VIDEO = "NOT_A_VIDEO"
+UNSUPPORTED_CODEC = "UNSUPPORTED_CODEC"
 ENCRYPTED = "ENCRYPTED"
 ZERO_DURATION = "ZERO_DURATION"
 LOW_RESOLUTION = "LOW_RESOLUTION"
@@ -30,6 +31,7 @@ DUPLICATE_FRAME = "DUPLICATE_FRAME"
 DECODE_DAMAGE = "DECODE_DAMAGE"
 LOST_SPAN = "LOST_SPAN"
 HDR = "HDR"
+UNKNOWN_COLOURS = "UNKNOWN_COLOURS"
 MAX_FRAMES = "MAX_FRAMES"
 EXTRACTOR_REJECTED = "EXTRACTOR_REJECTED"
 #: Of a row EXTRACTOR_REJECTED, in the column `value`: why no frame came out.
@@ -83,6 +85,7 @@ REASONS = {
     CORRUPT_CONTAINER: Reason(("probe",), QUARANTINED),
     NO_VIDEO_STREAM: Reason(("probe",), QUARANTINED),
     NOT_A_VIDEO: Reason(("probe",), QUARANTINED),
+    UNSUPPORTED_CODEC: Reason(("probe",), QUARANTINED),
     ENCRYPTED: Reason(("probe",), QUARANTINED),
     ZERO_DURATION: Reason(("probe",), QUARANTINED),
     LOW_RESOLUTION: Reason(("probe",), QUARANTINED),
@@ -94,6 +97,7 @@ REASONS = {
     DECODE_DAMAGE: Reason(("extract",), QUARANTINED),
     LOST_SPAN: Reason(("extract",), QUARANTINED),
     HDR: Reason(("extract",), QUARANTINED),
+    UNKNOWN_COLOURS: Reason(("extract",), QUARANTINED),
     MAX_FRAMES: Reason(("extract",), DROPPED),
     EXTRACTOR_REJECTED: Reason(("extract",), QUARANTINED),
     NO_SUBJECT: Reason(("crop",), DROPPED),

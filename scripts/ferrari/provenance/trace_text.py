@@ -125,6 +125,7 @@ def _extract_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
         ("decoder", f"{row['decoder']} ({version})" if version else row["decoder"]),
         ("why that one", row["decoder_reason"] or "the first that the settings name"),
         ("put right", _put_right(row)),
+        ("colours", _colours(row)),
         ("decoded", f"{row['frames_decoded']} frames, {row['decode_errors']} errors"),
         ("sharpness", row["sharpness"]),
         ("detail", row["detail"]),
@@ -133,8 +134,15 @@ def _extract_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
 
 def _put_right(row: Row) -> str:
     interlaced = "interlaced" if row["interlaced"] == "1" else "progressive"
-    light = f"{row['transfer']} {row['matrix']} {row['bit_depth']} bit".strip()
-    return f"rotation {row['rotation']}, SAR {row['sar']}, {interlaced}, {light}"
+    cropped = f", cropped {row['cropped']}" if row["cropped"] else ""
+    return f"rotation {row['rotation']}, SAR {row['sar']}{cropped}, {interlaced}"
+
+
+def _colours(row: Row) -> str:
+    facts = ("matrix", "range", "transfer", "primaries")
+    told = ", ".join(f"{fact} {row[fact]}" for fact in facts if row[fact])
+    log = f"; may be log footage: {row['log_footage']}" if row["log_footage"] else ""
+    return f"{told}, {row['bit_depth']} bit{log}" if told else ""
 
 
 def _crop_facts(row: Row, made: Mapping, trace: Trace) -> Facts:

@@ -10,6 +10,8 @@ from ferrari.ledger.reasons import DUPLICATE_VIDEO, EXTRACTOR_REJECTED, OK, of_s
 
 #: What a raw file may end as, beside OK: what stage 0 refuses, what stage 1 does, and repeats.
 VERDICTS = (*of_stage("probe"), EXTRACTOR_REJECTED, DUPLICATE_VIDEO)
+#: What the cell `other_tracks` calls a track that could have been the film as well.
+OTHER_FILM = "another film track"
 
 
 @dataclass(frozen=True)

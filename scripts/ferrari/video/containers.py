@@ -16,19 +16,19 @@ from typing import Any, cast
 import av
 import av.subtitles.codeccontext  # PyAV loads these when it meets subtitles: that is in the child,
 import av.subtitles.stream  # whose memory may be too small by then for another library
-from av.container import InputContainer
+from av.codec.context import Flags as CodecFlags
+from av.container import Flags, InputContainer
 from av.error import FFmpegError
 from av.sidedata.sidedata import SideDataContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from ferrari.common.errors import FerrariError
+from ferrari.video import film
 from ferrari.video.lost_footage import DeclaredEnd
-from ferrari.video.orientation import Orientation, from_display_matrix
+from ferrari.video.orientation import Orientation, from_display_matrix, sane_aspect
+from ferrari.video.streams import why_not
 
-#: Formats that name other files or addresses, or hold one still picture.
-PLAYLISTS = {"hls", "concat", "dash", "applehttp", "imf", "sdp", "rtsp", "lavfi"}
-STILLS = {"image2", "image2pipe", "ico", "webp_pipe"}
 #: px; what WebP can hold
 MAX_SIDE = 16383
 _DISPLAYMATRIX = "DISPLAYMATRIX"
@@ -36,7 +36,7 @@ _CLOCK = re.compile(r"(\d{1,5}):([0-5]\d):([0-5]\d(?:\.\d{1,9})?)")
 
 
 class NotAVideoError(FerrariError, ValueError):
-    """The file opens, but as something that is not a video: a picture, a playlist."""
+    """The file opens, but as something that is no film: a picture, a text, a playlist."""
 
 
 def open_container(
@@ -51,13 +51,14 @@ def open_container(
     # FFmpeg counts a frame with its padding, so its bound is wider; `frame.width` is held to ours.
     options = {} if max_pixels is None else {"max_pixels": str(max_pixels * 9 // 8 + (1 << 16))}
     container = _open(path, options, **kwargs)
-    names = set(container.format.name.split(","))
-    if names & PLAYLISTS or names & STILLS or container.format.name.endswith("_pipe"):
+    what = film.refusal(container, path)
+    if what:
         container.close()
-        raise NotAVideoError(f"the content is {container.format.name}, not a video")
+        raise NotAVideoError(f"it is {what}")
     for stream in container.streams.video:
         if stream.codec_context is not None:
             stream.codec_context.options = options
+            stream.codec_context.flags |= CodecFlags.unaligned  # else the left crop is rounded down
     return container
 
 
@@ -67,12 +68,13 @@ def is_too_large(width: int, height: int, max_pixels: int | None) -> bool:
 
 
 def header_size(path: str | os.PathLike) -> tuple[int, int]:
-    """Width and height of the largest video stream as headers have it; nothing is decoded.
+    """Width and height of the largest track that may be film, by the headers; nothing is decoded.
 
     (0, 0) where there is none. Raises av.FFmpegError.
     """
     with _open(path, {"codec_whitelist": "none"}) as container:
-        sizes = [(s.width or 0, s.height or 0) for s in container.streams.video if _decodes(s)]
+        tracks = [stream for stream in container.streams.video if not why_not(stream)]
+        sizes = [(stream.width or 0, stream.height or 0) for stream in tracks]
         return max(sizes, key=lambda size: size[0] * size[1], default=(0, 0))
 
 
@@ -83,12 +85,15 @@ def _open(path: str | os.PathLike, options: dict[str, str], **kwargs: Any) -> In
         name.encode()
     except UnicodeEncodeError:
         name = f"/dev/fd/{os.open(name, os.O_RDONLY)}"  # lives as long as this (child) process
-    return av.open(
+    container = av.open(
         f"file:{name}",
         metadata_errors="replace",
         options={"protocol_whitelist": "file", **options},
         **kwargs,
     )
+    # PyAV has FFmpeg make up missing presentation times, in the order of decoding.
+    container.flags = container.flags & ~Flags.gen_pts.value
+    return container
 
 
 @cache
@@ -102,24 +107,30 @@ def _quieten() -> None:
     av.logging.set_libav_level(av.logging.FATAL)
 
 
-def main_video(container: InputContainer) -> VideoStream | None:
-    """The video stream to use: the largest one that is not a cover picture."""
-    streams = [s for s in container.streams.video if _decodes(s) and not _is_cover(s)]
-    return max(streams, key=lambda s: (s.width or 0) * (s.height or 0), default=None)
-
-
 def container_of(stream: VideoStream) -> InputContainer:
     """The container that a stream is read from."""
     return cast(InputContainer, stream.container)
 
 
-def _decodes(stream: VideoStream) -> bool:
-    """Whether FFmpeg has a decoder for it; PyAV's stream has no size or codec where it has none."""
-    return stream.codec_context is not None
+def aspect_of(stream: VideoStream) -> Fraction:
+    """The stream's sample aspect ratio, within reason."""
+    return sane_aspect(stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio)
 
 
-def _is_cover(stream: VideoStream) -> bool:
-    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+def all_metadata(stream: VideoStream) -> dict[str, str]:
+    """The tags of a stream and of the container around it; the stream's own come first."""
+    return {**container_of(stream).metadata, **stream.metadata}
+
+
+def declared_aspect(stream: VideoStream) -> Fraction | None:
+    """The sample aspect ratio that the container itself declares for a stream; None without one.
+
+    The file is opened again without decoders: FFmpeg then tells no other.
+    """
+    path = container_of(stream).name.removeprefix("file:")
+    with _open(path, {"codec_whitelist": "none"}) as container:
+        same = next(other for other in container.streams.video if other.index == stream.index)
+        return same.sample_aspect_ratio
 
 
 def orientation(frame: VideoFrame) -> Orientation:

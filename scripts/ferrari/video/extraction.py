@@ -28,9 +28,11 @@ from ferrari.ledger.reasons import (
     HDR,
     LOST_SPAN,
     MAX_FRAMES,
+    UNKNOWN_COLOURS,
 )
 from ferrari.ledger.refused_files import clear_frames, refuse_frame
 from ferrari.ledger.spooled_rows import Spool
+from ferrari.video.colours import Untagged
 from ferrari.video.decoding.base import (
     DecodePlan,
     Decoder,
@@ -42,10 +44,12 @@ from ferrari.video.decoding.base import (
 from ferrari.video.frame_encoding import encoded, reuse_memory, started, write_frame
 from ferrari.video.frame_metrics import compare_luma, luma_delta
 from ferrari.video.frame_trust import trusted
+from ferrari.video.hdr import HDR_TRANSFERS
 from ferrari.video.lost_footage import Losses, LostSpan, PacketTimes
 from ferrari.video.timestamps import Sampler
 
-QUARANTINE_REASONS = (DECODE_DAMAGE, HDR)  # of samples; each has its frame under bad_frames/
+#: Of samples; each has its frame under bad_frames/.
+QUARANTINE_REASONS = (DECODE_DAMAGE, HDR, UNKNOWN_COLOURS)
 _PENDING = 8  # frames being encoded at a time
 
 
@@ -99,6 +103,7 @@ def extract(
         frame_s=frame_s,
         fps=settings["fps"],
         most=most,
+        untagged=Untagged(settings["untagged_colours"], settings["untagged_range"]),
     )
     while True:
         try:
@@ -214,8 +219,10 @@ class _Pass:
         row, future = self._row(frame, time_s), None
         if not clean:
             self._quarantine(row, frame, DECODE_DAMAGE, "built on data that the decoder lost")
-        elif frame.facts["transfer"] != "sdr" and self.settings["hdr"] == "refuse":
+        elif frame.facts["transfer"] in HDR_TRANSFERS.values() and self.settings["hdr"] == "refuse":
             self._quarantine(row, frame, HDR, "extract.hdr is refuse")
+        elif frame.unknown_colours:
+            self._quarantine(row, frame, UNKNOWN_COLOURS, frame.unknown_colours)
         else:
             luma = frame.luma()
             compared = compare_luma(luma)
@@ -266,6 +273,7 @@ class _Pass:
             reason="NOT_WRITTEN",
             time_s=round(float(time_s), 6),
             pts=frame.pts,
+            time_base=str(frame.time_base or ""),
             frame=frame.ordinal,
             decoder=self.decoder.name,
             decoder_version=self.decoder.version,

@@ -1,7 +1,7 @@
-"""HDR to SDR: PQ and HLG in BT.2020 become the sRGB pictures that an ordinary screen shows.
+"""HDR to SDR: PQ and HLG become the sRGB pictures that an ordinary screen shows.
 
-Formulae: ITU-R BT.2100-2 (PQ EOTF, HLG inverse OETF and OOTF), BT.2087 (primaries), sRGB's
-transfer function, and the tone curve of Reinhard et al. 2002, eq. 4, on the brightest channel.
+Formulae: ITU-R BT.2100-2 (PQ EOTF, HLG inverse OETF and OOTF), sRGB's transfer function, and the
+tone curve of Reinhard et al. 2002, eq. 4, on the brightest channel.
 """
 
 from __future__ import annotations
@@ -10,19 +10,13 @@ import functools
 
 import numpy as np
 
+from ferrari.video.colour_conversion import to_bt709
+
 #: AVColorTransferCharacteristic -> name, of the two HDR transfers.
 HDR_TRANSFERS = {16: "pq", 18: "hlg"}
 
 _WHITE_NITS = 203.0  # BT.2408: HDR reference white
 _PEAK_NITS = 1000.0
-_BT2020_TO_BT709 = np.array(
-    [
-        [1.660491, -0.587641, -0.072850],
-        [-0.124550, 1.132900, -0.008349],
-        [-0.018151, -0.100579, 1.118730],
-    ],
-    np.float32,
-)
 
 
 def pq_to_nits(signal: np.ndarray) -> np.ndarray:
@@ -40,8 +34,8 @@ def hlg_to_scene(signal: np.ndarray) -> np.ndarray:
 
 
 @functools.cache
-def _to_linear_table(transfer: str) -> np.ndarray:
-    signal = np.linspace(0, 1, 65536)
+def _to_linear_table(transfer: str, white: int) -> np.ndarray:
+    signal = np.minimum(np.arange(1 << 16) / white, 1)
     light = pq_to_nits(signal) / _WHITE_NITS if transfer == "pq" else hlg_to_scene(signal)
     return light.astype(np.float32)
 
@@ -53,9 +47,12 @@ def _srgb_table() -> np.ndarray:
     return np.rint(255 * curve).astype(np.uint8)
 
 
-def to_sdr(frame_rgb48: np.ndarray, transfer: str) -> np.ndarray:
-    """HxWx3 uint16 full-range RGB (BT.2020, `transfer` pq or hlg) to HxWx3 uint8 sRGB."""
-    light = _to_linear_table(transfer)[frame_rgb48]
+def to_sdr(frame_rgb48: np.ndarray, white: int, transfer: str, primaries: str) -> np.ndarray:
+    """HxWx3 uint16 R'G'B' (`transfer` pq or hlg) to HxWx3 uint8 sRGB.
+
+    `white` is the level of a signal of 1, and 0 that of black.
+    """
+    light = _to_linear_table(transfer, white)[frame_rgb48]
     if transfer == "hlg":
         luma = light @ np.array([0.2627, 0.6780, 0.0593], np.float32)
         gain = np.power(np.maximum(luma, 1e-6), 0.2) * (_PEAK_NITS / _WHITE_NITS)
@@ -64,5 +61,5 @@ def to_sdr(frame_rgb48: np.ndarray, transfer: str) -> np.ndarray:
     brightest = np.maximum(light.max(axis=2), 1e-6)
     mapped = brightest * (1 + brightest / peak**2) / (1 + brightest)
     light *= (np.minimum(mapped * 1.35, 1.0) / brightest)[..., None]
-    light = np.clip(light @ _BT2020_TO_BT709.T, 0, 1)
+    light = np.clip(light @ to_bt709(primaries).T.astype(np.float32), 0, 1)
     return _srgb_table()[np.rint(light * 16383).astype(np.uint16)]

@@ -12,7 +12,7 @@ from typing import TypeVar, overload
 
 import numpy as np
 
-from ferrari.video.timestamps import GAP_S
+from ferrari.video.timestamps import longest_step
 
 #: A clip that says that more than this is missing at its end is not believed.
 MOST_MISSING_S = Fraction(24 * 3600)
@@ -69,10 +69,12 @@ class LostSpan:
 class _Stretch:
     """A run of untrusted frames; `pieces` are (first, last) times between which no step is a gap.
 
-    `after` is the time of the last clean frame, `before` that of the next one (None: the end).
+    `after` is the time of the last clean frame, `before` that of the next one (None: the end). A
+    step of more than `most_s` is a gap.
     """
 
     after: Fraction | None
+    most_s: Fraction
     pieces: list[list[Fraction]] = field(default_factory=list)
     step_s: Fraction = Fraction(0)
     fault: str = ""
@@ -80,7 +82,7 @@ class _Stretch:
 
     def add(self, time_s: Fraction, step_s: Fraction) -> None:
         self.step_s = step_s
-        if self.pieces and 0 < time_s - self.pieces[-1][1] <= GAP_S:
+        if self.pieces and 0 < time_s - self.pieces[-1][1] <= self.most_s:
             self.pieces[-1][1] = time_s
         else:
             self.pieces.append([time_s, time_s])
@@ -90,7 +92,7 @@ class Losses:
     """Adds up what is lost of one clip, from its frames in the order shown."""
 
     def __init__(self, frame_s: Fraction) -> None:
-        self._frame_s = frame_s
+        self._frame_s, self._most_s = frame_s, longest_step(frame_s)
         self._clean_s: Fraction | None = None  # time of the last clean frame
         self._clean_end_s = Fraction(0)
         self._open: _Stretch | None = None
@@ -98,17 +100,17 @@ class Losses:
 
     def see(self, time_s: Fraction, duration_s: Fraction, clean: bool, fault: str) -> None:
         """Count one frame; `fault` is what befell it, or for a clean one, the frames before it."""
-        step_s = duration_s if 0 < duration_s <= GAP_S else self._frame_s
+        step_s = duration_s if 0 < duration_s <= self._most_s else self._frame_s
         if clean:
             if fault and not self._open:
-                self._open = _Stretch(self._clean_s, fault=fault)
+                self._open = _Stretch(self._clean_s, self._most_s, fault=fault)
             if self._open:
                 self._open.before = time_s
                 self._closed.append(self._open)
                 self._open = None
             self._clean_s, self._clean_end_s = time_s, time_s + step_s
             return
-        self._open = self._open or _Stretch(self._clean_s)
+        self._open = self._open or _Stretch(self._clean_s, self._most_s)
         self._open.add(time_s, step_s)
         self._open.fault = self._open.fault or fault
 
@@ -135,12 +137,12 @@ class Losses:
         jumps += [(a[1], b[0]) for a, b in pairwise(stretch.pieces)]
         lost = sum((b - a for a, b in stretch.pieces), Fraction(0))
         # A clock that runs back leaves the frame before the jump its own time, no more.
-        steps = (_footage(packets, a, b) if a <= b else stretch.step_s for a, b in jumps)
-        lost += sum(steps, Fraction(0))
+        for a, b in jumps:
+            lost += _footage(packets, a, b, self._most_s) if a <= b else stretch.step_s
         end = stretch.before
         if end is None or end <= last:  # the clip's end, or its clock runs back
             end = last + stretch.step_s
-        lost = max(lost + _footage(packets, last, end), stretch.step_s)
+        lost = max(lost + _footage(packets, last, end, self._most_s), stretch.step_s)
         # A damaged clock runs to and fro: the span is all that it touches, and no more is lost.
         start = min(start, *(piece[0] for piece in stretch.pieces))
         end = max(end, *(piece[1] + stretch.step_s for piece in stretch.pieces[:-1]), last)
@@ -152,7 +154,7 @@ class Losses:
         if end is None:
             return None
         start = _first_packet(packets, stretch.after, end)
-        lost = _footage(packets, start, end)
+        lost = _footage(packets, start, end, self._most_s)
         return LostSpan(start, end, lost, stretch.fault, _BY_TIMES) if lost else None
 
     def _tail(
@@ -169,7 +171,7 @@ class Losses:
             lost = Fraction(0)
         evidence = _BY_TIMES
         if fault:
-            reached = _walk(packets, end - self._frame_s) + self._frame_s
+            reached = _walk(packets, end - self._frame_s, self._most_s) + self._frame_s
             end, lost = max(end, reached), lost + max(Fraction(0), reached - end)
         if declared and (fault or not declared.needs_error):
             more, evidence = self._believed(declared, end, evidence)
@@ -207,20 +209,22 @@ def _first_packet(
     return last
 
 
-def _footage(packets: Sequence[Fraction], start: Fraction, end: Fraction) -> Fraction:
+def _footage(
+    packets: Sequence[Fraction], start: Fraction, end: Fraction, most_s: Fraction
+) -> Fraction:
     """Seconds between two times; over a step that may be a gap, only those that packets fill."""
-    if end - start <= GAP_S:
+    if end - start <= most_s:
         return max(Fraction(0), end - start)
     inside = packets[bisect_right(packets, start) : bisect_right(packets, end)]
     steps = (b - a for a, b in pairwise([start, *inside, end]))
-    return sum((step for step in steps if step <= GAP_S), Fraction(0))
+    return sum((step for step in steps if step <= most_s), Fraction(0))
 
 
-def _walk(packets: Sequence[Fraction], start: Fraction) -> Fraction:
+def _walk(packets: Sequence[Fraction], start: Fraction, most_s: Fraction) -> Fraction:
     """The time of the last packet that is reached from `start` without a step over a gap."""
     reached = start
     for place in range(bisect_right(packets, start), len(packets)):
-        if packets[place] - reached > GAP_S:
+        if packets[place] - reached > most_s:
             break
         reached = packets[place]
     return reached

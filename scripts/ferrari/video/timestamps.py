@@ -8,14 +8,31 @@ from __future__ import annotations
 
 import itertools
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-#: A step between two frames that is longer than this is a gap in the footage, not footage.
-GAP_S = Fraction(10)
+_GAP_S = Fraction(10)
+_GAP_STEPS = 4
+_DAY_S = Fraction(24 * 3600)
 _FINEST_FPS = 10_000  # a rate of samples is taken as a fraction with at most this below its line
+
+
+def longest_step(usual_s: Fraction) -> Fraction:
+    """The longest step in seconds between two frames that is footage; a longer one is a gap in it.
+
+    `usual_s` is how far apart the clip's frames usually are: a gap is longer than ten seconds, and
+    than four such steps. A step of more than a day is a damaged clock in any clip.
+    """
+    return max(_GAP_S, min(_GAP_STEPS * usual_s, _DAY_S))
+
+
+def frame_time(fps: float) -> Fraction:
+    """The nominal time of a frame in seconds at a rate that a table tells, as a short fraction."""
+    if fps >= 1:
+        return 1 / Fraction(fps).limit_denominator(1000)
+    return (1 / Fraction(fps)).limit_denominator(1000)
 
 
 class Sampler:
@@ -75,8 +92,21 @@ class Span:
     variable: bool
 
 
+def joined(spans: Sequence[Span]) -> Span:
+    """The measure of a clip whose clock starts anew on its way, from those of its parts."""
+    footage = sum((span.footage_s for span in spans), Fraction(0))
+    shown = sum((span.footage_s * span.rate_fps for span in spans), Fraction(0))
+    return Span(
+        footage_s=footage,
+        start_s=spans[0].start_s,
+        largest_gap_s=max(span.largest_gap_s for span in spans),
+        rate_fps=shown / footage if footage else Fraction(0),
+        variable=any(span.variable for span in spans),
+    )
+
+
 def measure(times_s: Iterable[Fraction], last_duration_s: Fraction = Fraction(0)) -> Span:
-    """Measure timestamps in any order; steps over GAP_S count as gaps, not as footage.
+    """Measure timestamps in any order; steps over `longest_step` are gaps, not footage.
 
     `variable` is true if a tenth of the steps or more differ from the median step by over a half.
     """
@@ -85,14 +115,16 @@ def measure(times_s: Iterable[Fraction], last_duration_s: Fraction = Fraction(0)
         zero = Fraction(0)
         return Span(zero, zero, zero, zero, False)
     steps = sorted(b - a for a, b in itertools.pairwise(times))
-    plain = [step for step in steps if 0 < step <= GAP_S]
+    forward = steps[bisect_right(steps, 0) :]
+    most = longest_step(forward[(len(forward) - 1) // 2] if forward else Fraction(0))
+    plain = forward[: bisect_right(forward, most)]
     median = plain[len(plain) // 2] if plain else Fraction(0)
     uneven = sum(abs(step - median) > median / 2 for step in plain)
-    tail = last_duration_s if 0 < last_duration_s <= GAP_S else median
+    tail = last_duration_s if 0 < last_duration_s <= most else median
     return Span(
         footage_s=sum(plain, Fraction(0)) + tail,
         start_s=times[0],
-        largest_gap_s=steps[-1] if steps and steps[-1] > GAP_S else Fraction(0),
+        largest_gap_s=steps[-1] if steps and steps[-1] > most else Fraction(0),
         rate_fps=len(plain) / sum(plain, Fraction(0)) if plain else Fraction(0),
         variable=bool(plain) and uneven * 10 >= len(plain),
     )

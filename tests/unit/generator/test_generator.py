@@ -140,7 +140,8 @@ def digest(path) -> str:
 )
 def test_corrupt_containers_do_not_open(tmp_path, write):
     truth = write(tmp_path / "x.mp4", SMALL)
-    assert truth.verdict == "CORRUPT_CONTAINER" and truth.path.stat().st_size > 0
+    assert truth.verdict in ("CORRUPT_CONTAINER", "NOT_A_VIDEO")
+    assert truth.path.stat().st_size > 0
     with pytest.raises(av.FFmpegError):
         av.open(str(truth.path))
 

@@ -83,7 +83,11 @@ def probe(name: str, raw: Path, **settings) -> list[str]:
     """The words behind the client's that probe `raw`."""
     Path("config.json").write_text(json.dumps({"dataset": "dataset"}))
     params = {"raw": str(raw), "raw_state": "", "file": raw.name, "code": "c"}
-    params["settings"] = {"max_megapixels": 50, "min_short_side": 1, **settings}
+    params["settings"] = {
+        "max_megapixels": 50,
+        "min_short_side": 1,
+        "animations": "refuse",
+    } | settings
     params["limits"] = {"timeout_s": 60, "memory_mb": 4096}
     words = ["00_probe_video", "--rule", "probe", "--threads", "1", "--config", "config.json"]
     words += ["--wildcard", "video", name, "--output", "table", f"dataset/videos/{name}.csv"]

@@ -4,7 +4,7 @@ from fractions import Fraction as F
 
 import pytest
 
-from ferrari.video.timestamps import Sampler, measure
+from ferrari.video.timestamps import Sampler, frame_time, joined, longest_step, measure
 
 
 def chosen(times, fps, frame_s=F(1, 30)):
@@ -45,3 +45,30 @@ def test_variable_rate_is_noticed_and_one_frame_spans_its_duration():
     assert measure([F(n, 30) for n in (0, 1, 2, 9, 10, 17, 18)]).variable
     assert measure([F(3)], F(1, 30)).footage_s == F(1, 30)
     assert measure([F(3)]).footage_s == 0 and measure([]).footage_s == 0
+
+
+def test_slow_clips_are_measured_by_their_own_rate():
+    span = measure([F(15 * n) for n in range(12)], F(15))
+    assert (span.footage_s, span.largest_gap_s, span.rate_fps) == (180, 0, F(1, 15))
+    last_short = measure([F(15 * n) for n in range(12)], F(1, 30))
+    assert last_short.footage_s == 165 + F(1, 30)
+    gap = measure([F(15 * n) for n in range(6)] + [F(3600 + 15 * n) for n in range(6)], F(15))
+    assert (gap.footage_s, gap.largest_gap_s) == (165, 3525)
+    assert measure([F(0), F(9_000_000_000_000_000)]).footage_s == 0  # no clip has such a rate
+
+
+def test_what_is_a_gap_depends_on_the_rate_and_never_falls_below_ten_seconds():
+    assert longest_step(F(1, 30)) == 10 and longest_step(F(5)) == 20
+    assert longest_step(F(100_000)) == 86_400
+
+
+def test_parts_with_a_clock_each_add_up():
+    part = measure([F(n, 25) for n in range(50)], F(1, 25))
+    both = joined([part, part])
+    assert (both.footage_s, both.rate_fps, both.start_s) == (4, 25, 0) and not both.variable
+    assert joined([part]) == part
+
+
+@pytest.mark.parametrize("fps", [29.97, 25.0, 1.0, 0.0666667, 0.00166667])
+def test_the_time_of_a_frame_is_what_the_rate_says(fps):
+    assert float(frame_time(fps)) == pytest.approx(1 / fps, rel=1e-4)

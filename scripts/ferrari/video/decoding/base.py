@@ -13,6 +13,7 @@ from fractions import Fraction
 import numpy as np
 
 from ferrari.common.errors import FerrariError
+from ferrari.video.colours import Untagged
 from ferrari.video.lost_footage import DeclaredEnd
 
 
@@ -34,6 +35,7 @@ class DecodePlan:
     frame_s: Fraction = Fraction(1, 25)  # nominal time of a frame
     fps: float | None = None  # samples per second; None: every frame is decoded and yielded
     most: int | None = None
+    untagged: Untagged = field(default_factory=Untagged)  # what frames do not say of their colours
 
 
 class PlanChangedError(FerrariError):
@@ -49,20 +51,26 @@ class Frame:
     """One decoded frame; its pixels are converted only when they are asked for."""
 
     ordinal: int  # counts the clip's frames from 0, in the order shown
-    pts: int | None
-    time_s: Fraction | None  # exact, on the container's clock
+    pts: int | None  # in units of `time_base`, on the container's clock
+    time_base: Fraction | None  # seconds
     is_key: bool
     depends_on_next: bool  # a B-frame: also made from the next frame that is none
     damaged: bool  # the decoder reported missing or concealed data
     interlaced: bool
     luma: Callable[[], np.ndarray]  # -> HxW uint8 as stored (not upright)
     rgb: Callable[[], np.ndarray]  # -> HxWx3 uint8 RGB, upright, square pixels, SDR
-    facts: dict[str, object]  # rotation, sar, transfer, matrix, bit_depth: columns of the table
+    facts: dict[str, object]  # rotation, sar, matrix, bit_depth and so on: columns of the table
     duration_s: Fraction = Fraction(0)  # 0: not known
     fault: str = ""  # why it is `damaged`
+    unknown_colours: str = ""  # why `rgb` cannot have the right colours
     lost_before: str = ""  # why frames before it did not come out, if it does not need them
     #: -> the picture of `rgb` as H*3/2 x W uint8 (see `ycbcr.i420`); None: go by way of `rgb`
     yuv: Callable[[], np.ndarray | None] = lambda: None
+
+    @property
+    def time_s(self) -> Fraction | None:
+        """When the frame is shown, exactly; None where the file does not say."""
+        return None if self.pts is None or self.time_base is None else self.pts * self.time_base
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """Decord with CUDA (NVDEC), where it was compiled for it; PyPI's build decodes on the CPU only.
 
-Decord hands out RGB without flags for damage, interlacing or HDR, so clips that need any of those
-seen to are left to the other decoders.
+Decord hands out RGB without flags for damage or interlacing, cropped and converted in its own way,
+so clips that need any of those seen to are left to the other decoders.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ import numpy as np
 from av import VideoFrame
 
 from ferrari.processes.devices import asked_apart
-from ferrari.video import hdr
-from ferrari.video.containers import open_container, orientation
+from ferrari.video.colour_conversion import is_shown_unchanged
+from ferrari.video.colours import Colours, read
+from ferrari.video.containers import aspect_of, open_container, orientation
+from ferrari.video.cropping import of_container
 from ferrari.video.decoding.base import (
     DecodePlan,
     Decoder,
@@ -25,7 +27,7 @@ from ferrari.video.decoding.base import (
     DecodeStats,
     Frame,
 )
-from ferrari.video.decoding.pyav_full_reader import aspect_of, require_video
+from ferrari.video.decoding.pyav_full_reader import require_video
 from ferrari.video.orientation import Orientation, make_upright
 
 _MILLION = 1_000_000
@@ -63,21 +65,23 @@ def cpu() -> Decoder:
 def _frames(path: str, plan: DecodePlan, stats: DecodeStats, device: str) -> Generator[Frame]:
     import decord
 
-    first, stream_sar, turn = _first_frame(path, plan.max_pixels)
-    if first.interlaced_frame or int(first.color_trc) in hdr.HDR_TRANSFERS:
-        raise DecoderUnavailableError("Decord does not deinterlace or tone-map")
+    first, stream_sar, turn, light = _first_frame(path, plan)
+    if first.interlaced_frame:
+        raise DecoderUnavailableError("Decord does not deinterlace")
+    _require_its_colours(light, device)
     decord.logging.set_level(decord.logging.QUIET)
     context = decord.gpu(0) if device == "gpu" else decord.cpu(0)
     try:
         reader = decord.VideoReader(path, ctx=context, num_threads=plan.threads)
     except (decord.DECORDError, RuntimeError) as error:
         raise DecoderUnavailableError(f"Decord could not open the clip: {error}") from error
+    if _Frame(reader, 0).luma().shape != (first.height, first.width):
+        raise DecoderUnavailableError("Decord crops the picture otherwise")
     facts = {
         "rotation": turn.degrees,
         "sar": f"{stream_sar.numerator}:{stream_sar.denominator}",
-        "transfer": "sdr",
-        "matrix": "decord",
         "bit_depth": first.format.components[0].bits,
+        **light.cells,
     }
     starts = reader.get_frame_timestamp(range(len(reader)))[:, 0]
     keys = set(reader.get_key_indices())
@@ -88,7 +92,7 @@ def _frames(path: str, plan: DecodePlan, stats: DecodeStats, device: str) -> Gen
         yield Frame(
             ordinal=index,
             pts=int(time_s * _MILLION),
-            time_s=time_s,
+            time_base=Fraction(1, _MILLION),
             is_key=index in keys,
             depends_on_next=False,
             damaged=False,
@@ -99,12 +103,30 @@ def _frames(path: str, plan: DecodePlan, stats: DecodeStats, device: str) -> Gen
         )
 
 
-def _first_frame(path: str, max_pixels: int | None) -> tuple[VideoFrame, Fraction, Orientation]:
+def _first_frame(path: str, plan: DecodePlan) -> tuple[VideoFrame, Fraction, Orientation, Colours]:
     """PyAV's view of the first frame: what Decord does not tell."""
-    with open_container(path, max_pixels) as container:
+    with open_container(path, plan.max_pixels) as container:
         stream = require_video(container)
+        if str(of_container(stream)):
+            raise DecoderUnavailableError("Decord does not apply the container's cropping")
         frame = next(container.decode(stream))
-        return frame, aspect_of(stream), orientation(frame)
+        light = read(frame, stream.codec_context.name, plan.untagged)
+        return frame, aspect_of(stream), orientation(frame), light
+
+
+def _require_its_colours(light: Colours, device: str) -> None:
+    """Raise DecoderUnavailableError where Decord's own conversion gives other colours.
+
+    Its kernel for GPUs knows BT.601 of limited range (dmlc/decord, src/improc/improc.cu), and
+    FFmpeg's filter on the CPU what is tagged; neither knows other primaries or curves.
+    """
+    on_gpu = device == "gpu" and (light.matrix != "bt601" or light.full_range)
+    known = {"bt601"} if "matrix" in light.assumed else {"bt601", "bt709", "rgb"}
+    unchanged = is_shown_unchanged(light.transfer, light.primaries)
+    if on_gpu or light.matrix not in known or not unchanged:
+        cells = light.cells
+        names = ", ".join(cells[fact] for fact in ("matrix", "range", "transfer", "primaries"))
+        raise DecoderUnavailableError(f"Decord does not convert colours of {names}")
 
 
 class _Frame:

@@ -14,10 +14,10 @@ from av.filter import Graph
 
 from ferrari.video.containers import what_failed
 from ferrari.video.decoding.base import DecoderUnavailableError
-from ferrari.video.decoding.pyav_full_reader import FrameFlags
+from ferrari.video.decoding.pyav_full_reader import SourceFrame
 
-#: A decoded frame, and what is known of it.
-Flagged = tuple[VideoFrame, FrameFlags]
+#: A frame's picture, and what is known of the frame that the decoder gave for it.
+Sourced = tuple[VideoFrame, SourceFrame]
 
 
 @contextlib.contextmanager
@@ -36,7 +36,9 @@ def filter_errors() -> Iterator[None]:
 
 
 class Deinterlacer:
-    """FFmpeg's bwdif on frames that are flagged interlaced; each output keeps its flags.
+    """FFmpeg's bwdif on frames that are flagged interlaced; each output keeps its source.
+
+    What a rebuilt frame says of itself is the filter's (another clock, no longer interlaced).
 
     A clip that changes size or pixel format on its way gets a new filter from there on.
     """
@@ -44,28 +46,28 @@ class Deinterlacer:
     def __init__(self) -> None:
         self._graph: Graph | None = None
         self._shape: tuple = ()
-        self._flags: list[FrameFlags] = []
+        self._sources: list[SourceFrame] = []
 
-    def push(self, frame: VideoFrame, flags: FrameFlags) -> list[Flagged]:
+    def push(self, frame: VideoFrame, source: SourceFrame) -> list[Sourced]:
         """Take a frame; the frames that are ready."""
-        ready: list[Flagged] = []
+        ready: list[Sourced] = []
         shape = (frame.width, frame.height, frame.format.name, frame.time_base)
         if self._graph is None or shape != self._shape:
             ready, self._shape = self.flush(), shape
             self._graph = self._build(*shape)
-        self._flags.append(flags)
+        self._sources.append(source)
         with filter_errors():
             self._graph.push(frame)
             return ready + self._pull(self._graph)
 
-    def flush(self) -> list[Flagged]:
+    def flush(self) -> list[Sourced]:
         """The frames that the filter still holds."""
         if self._graph is None:
             return []
         with filter_errors():
             self._graph.push(None)
             ready = self._pull(self._graph)
-        self._flags.clear()
+        self._sources.clear()
         return ready
 
     @staticmethod
@@ -82,12 +84,12 @@ class Deinterlacer:
             graph.configure()
         return graph
 
-    def _pull(self, graph: Graph) -> list[Flagged]:
-        ready: list[Flagged] = []
-        while self._flags:
+    def _pull(self, graph: Graph) -> list[Sourced]:
+        ready: list[Sourced] = []
+        while self._sources:
             try:
                 frame = graph.vpull()
             except (av.error.BlockingIOError, av.error.EOFError):
                 break
-            ready.append((frame, self._flags.pop(0)))
+            ready.append((frame, self._sources.pop(0)))
         return ready

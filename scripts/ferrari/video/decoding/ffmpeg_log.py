@@ -7,10 +7,12 @@ would need the GIL in decoder threads (see `containers`).
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import logging
 import os
 import re
+from collections.abc import Iterator
 from types import TracebackType
 
 import av
@@ -97,6 +99,16 @@ class Complaints:
         picture = next((line for line in said if _PICTURE.search(line)), "")
         container = next((line for line in said if _CONTAINER.search(line)), "")
         return picture, container
+
+
+@contextlib.contextmanager
+def unheard() -> Iterator[None]:
+    """Within `Complaints`: what FFmpeg says in this block is no complaint about the clip."""
+    av.logging.set_libav_level(av.logging.FATAL)
+    try:
+        yield
+    finally:
+        av.logging.set_libav_level(av.logging.ERROR)
 
 
 def _plain(line: bytes) -> str:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import replace
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 
 import av
-import numpy as np
 from av import VideoFrame, VideoStream
 from av.codec.hwaccel import HWAccel, hwdevices_available
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.video.plane import VideoPlane
 
-from ferrari.video import hdr
+from ferrari.video import colours, cropping
 from ferrari.video.containers import (
+    all_metadata,
+    aspect_of,
     container_of,
     declared_end,
     open_container,
@@ -31,20 +32,11 @@ from ferrari.video.decoding.base import (
     DecodeStats,
     Frame,
 )
-from ferrari.video.decoding.deinterlacing import Deinterlacer, Flagged, filter_errors
+from ferrari.video.decoding.deinterlacing import Deinterlacer, Sourced
 from ferrari.video.decoding.ffmpeg_log import Complaints
-from ferrari.video.decoding.pyav_full_reader import FrameFlags, Reader, aspect_of, require_video
+from ferrari.video.decoding.pyav_full_reader import Reader, SourceFrame, require_video, source_of
+from ferrari.video.decoding.pyav_pixels import Pixels
 from ferrari.video.decoding.pyav_selective_reader import SelectiveReader, classifier_for
-from ferrari.video.orientation import Orientation, make_upright
-from ferrari.video.ycbcr import i420
-
-_B_FRAMES = {3, 7}  # AV_PICTURE_TYPE_B, _BI
-_UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
-_FULL_RANGE = 2  # AVCOL_RANGE_JPEG
-_SWS_MATRICES = {1: "ITU709", 5: "ITU601", 6: "ITU601", 4: "FCC", 7: "SMPTE240M"}
-_BT2020 = {9, 10}
-_SOUND = FrameFlags(is_key=False, fault="", lost_before="")
-_LUMA_FIRST = ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "gray")
 
 
 def _version() -> str:
@@ -77,32 +69,51 @@ def _frames(
     With `plan.fps`, only the samples and what they are made from, where packets can be told apart.
     """
     again = partial(_opened, path, plan, hwaccel)
-    with again() as stream, Complaints() as complaints:
+    # `told` comes first: what FFmpeg has to say while it is asked is no complaint about the clip.
+    with again() as stream, nullcontext(_told_by(stream)) as told, Complaints() as complaints:
         kind_of = classifier_for(stream, plan)
         if kind_of:
             reader = SelectiveReader(stream, kind_of, plan, stats, complaints, again)
             for frame, number in reader.frames():
-                picture = _shown_frame(frame, _SOUND, reader.stream, plan, number)
-                yield replace(picture, depends_on_next=False)  # it is sound, as all before it
+                _require_cropped(frame, reader.stream)
+                source = source_of(frame, number, aspect_of(reader.stream))
+                # It is sound, as all before it: nothing has to wait for it.
+                yield _shown_frame(frame, replace(source, depends_on_next=False), told, plan)
         else:
             container = container_of(stream)
-            yield from _all_frames(container, stream, plan, stats, complaints)
+            yield from _all_frames(container, stream, told, plan, stats, complaints)
             stats.declared_end = declared_end(container, stream, plan.frame_s, stats.packets)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What the container tells of all frames of a stream; `codec` is the decoder's name."""
+
+    codec: str
+    cropping: cropping.Cropping
+    log_tag: str
+
+
+def _told_by(stream: VideoStream) -> _Told:
+    left_out, log_tag = cropping.of_container(stream), colours.log_tag(all_metadata(stream))
+    return _Told(stream.codec_context.name, left_out, log_tag)
 
 
 def _all_frames(
     container: InputContainer,
     stream: VideoStream,
+    told: _Told,
     plan: DecodePlan,
     stats: DecodeStats,
     complaints: Complaints,
 ) -> Iterator[Frame]:
     weave = Deinterlacer() if plan.deinterlace else None
-    for frame, flags in Reader(container, stream, stats, complaints).frames(plan.max_pixels):
-        ready = weave.push(frame, flags) if weave else [(frame, flags)]
-        yield from _shown_frames(ready, stream, plan, stats)
+    for frame, source in Reader(container, stream, plan, stats, complaints).frames():
+        _require_cropped(frame, stream)
+        ready = weave.push(frame, source) if weave else [(frame, source)]
+        yield from _shown_frames(ready, told, plan)
     if weave:
-        yield from _shown_frames(weave.flush(), stream, plan, stats)
+        yield from _shown_frames(weave.flush(), told, plan)
 
 
 @contextlib.contextmanager
@@ -130,110 +141,45 @@ def _opened(path: str, plan: DecodePlan, hwaccel: str | None) -> Iterator[VideoS
         yield stream
 
 
-def _shown_frames(
-    ready: Iterable[Flagged], stream: VideoStream, plan: DecodePlan, stats: DecodeStats
-) -> Iterator[Frame]:
-    for frame, flags in ready:
-        yield _shown_frame(frame, flags, stream, plan, stats.frames - 1)
+def _require_cropped(frame: VideoFrame, stream: VideoStream) -> None:
+    """Raise DecoderUnavailableError where hardware keeps what the codec crops at left or top."""
+    context = stream.codec_context
+    if context.is_hwaccel and (frame.width > context.width or frame.height > context.height):
+        raise DecoderUnavailableError("NVDEC does not apply the codec's cropping at left and top")
 
 
-def _shown_frame(
-    frame: VideoFrame, flags: FrameFlags, stream: VideoStream, plan: DecodePlan, ordinal: int
-) -> Frame:
-    sar = aspect_of(stream)
+def _shown_frames(ready: Iterable[Sourced], told: _Told, plan: DecodePlan) -> Iterator[Frame]:
+    for frame, source in ready:
+        yield _shown_frame(frame, source, told, plan)
+
+
+def _shown_frame(frame: VideoFrame, source: SourceFrame, told: _Told, plan: DecodePlan) -> Frame:
+    sar = source.sar
     turn = orientation(frame)
-    transfer = hdr.HDR_TRANSFERS.get(int(frame.color_trc))
-    matrix = _matrix(frame)
+    light = colours.read(frame, told.codec, plan.untagged)
+    left_out = told.cropping.within(frame.width, frame.height, frame.format)
+    pixels = Pixels(frame, light, left_out, sar, turn, plan.max_side)
     return Frame(
-        ordinal=ordinal,
-        pts=frame.pts,
-        time_s=seconds(frame.pts, frame.time_base),
-        is_key=flags.is_key,
-        depends_on_next=int(frame.pict_type) in _B_FRAMES,
-        damaged=bool(flags.fault),
-        fault=flags.fault,
-        lost_before=flags.lost_before,
-        duration_s=seconds(frame.duration, frame.time_base) or Fraction(0),
-        interlaced=bool(frame.interlaced_frame),
-        luma=partial(_luma, frame),
-        rgb=partial(_rgb, frame, sar, turn, transfer, matrix, plan.max_side),
-        yuv=partial(_yuv, frame, sar, turn, transfer, matrix, plan.max_side),
+        ordinal=source.ordinal,
+        pts=source.pts,
+        time_base=source.time_base,
+        is_key=source.is_key,
+        depends_on_next=source.depends_on_next,
+        damaged=bool(source.fault),
+        fault=source.fault,
+        lost_before=source.lost_before,
+        duration_s=seconds(source.duration, source.time_base) or Fraction(0),
+        interlaced=source.interlaced,
+        luma=pixels.luma,
+        rgb=pixels.rgb,
+        yuv=pixels.yuv,
+        unknown_colours=light.unknown,
         facts={
             "rotation": turn.degrees,
             "sar": f"{sar.numerator}:{sar.denominator}",
-            "transfer": transfer or "sdr",
-            "matrix": matrix,
+            "cropped": str(left_out),
             "bit_depth": frame.format.components[0].bits,
+            "log_footage": colours.log_sign(light) or told.log_tag,
+            **light.cells,
         },
     )
-
-
-def _luma(frame: VideoFrame) -> np.ndarray:
-    """HxW uint8 luma: the decoder's own plane where it has 8 bits, else converted."""
-    if frame.format.name not in _LUMA_FIRST:
-        with filter_errors():
-            return frame.to_ndarray(format="gray")
-    return _plane(frame.planes[0])
-
-
-def _plane(plane: VideoPlane) -> np.ndarray:
-    """HxW uint8 view of a plane of 8 bits."""
-    flat = np.frombuffer(memoryview(plane), np.uint8)
-    return flat.reshape(-1, plane.line_size)[: plane.height, : plane.width]
-
-
-def _matrix(frame: VideoFrame) -> str:
-    """Name of the YCbCr matrix to use; an unmarked HD frame counts as BT.709, as players do."""
-    space = int(frame.colorspace)
-    if space in _BT2020:
-        return "bt2020"
-    if space == _UNSPECIFIED:
-        return "bt709 (assumed)" if frame.height >= 720 else "bt601 (assumed)"
-    return {"ITU709": "bt709", "ITU601": "bt601"}.get(
-        _SWS_MATRICES.get(space, ""), "rgb" if space == 0 else f"code {space}"
-    )
-
-
-def _rgb(
-    frame: VideoFrame,
-    sar: Fraction,
-    turn: Orientation,
-    transfer: str | None,
-    matrix: str,
-    max_side: int | None,
-) -> np.ndarray:
-    spaces: dict[str, str | int] = {"bt709": "ITU709", "bt601": "ITU601", "bt2020": 9}
-    space = spaces.get(matrix.split()[0])
-    with filter_errors():
-        pixels = "rgb48le" if transfer else "rgb24"
-        rgb = frame.reformat(format=pixels, src_colorspace=space, dst_colorspace=space).to_ndarray()
-    if transfer:
-        rgb = hdr.to_sdr(rgb, transfer)
-    return make_upright(rgb, sar, turn, max_side)
-
-
-def _yuv(
-    frame: VideoFrame,
-    sar: Fraction,
-    turn: Orientation,
-    transfer: str | None,
-    matrix: str,
-    max_side: int | None,
-) -> np.ndarray | None:
-    """The upright picture's planes in BT.601, if the frame's own are as good as that: 8 bits,
-    4:2:0, limited range, even sides, square pixels, no larger than `max_side`.
-    """
-    plain = frame.format.name in ("yuv420p", "nv12") and frame.color_range != _FULL_RANGE
-    small = not max_side or max(frame.width, frame.height) <= max_side
-    whole = frame.width % 2 == 0 and frame.height % 2 == 0
-    known = matrix.startswith(("bt601", "bt709"))
-    if not (plain and small and whole and known) or sar != 1 or transfer:
-        return None
-    if frame.format.name == "nv12":
-        with filter_errors():
-            frame = frame.reformat(format="yuv420p")
-    planes = [_plane(plane) for plane in frame.planes]
-    if turn != Orientation():
-        planes = [make_upright(plane, Fraction(1), turn) for plane in planes]
-    luma, cb, cr = planes
-    return i420(luma, cb, cr, bt709=matrix.startswith("bt709"))

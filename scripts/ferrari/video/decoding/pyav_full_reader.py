@@ -1,10 +1,10 @@
-"""Reads a stream with PyAV, and says of each frame what is known of its soundness."""
+"""Reads a stream with PyAV, and says of each frame where it comes from and how sound it is."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import av
@@ -12,14 +12,24 @@ from av import VideoStream
 from av.container import InputContainer
 from av.error import FFmpegError
 
-from ferrari.video.containers import is_too_large, main_video, what_failed
-from ferrari.video.decoding.base import DecoderUnavailableError, DecodeStats
+from ferrari.video.containers import is_too_large, what_failed
+from ferrari.video.decoding.aspects import Aspects
+from ferrari.video.decoding.base import (
+    DecodePlan,
+    DecoderUnavailableError,
+    DecodeStats,
+    PlanChangedError,
+)
 from ferrari.video.decoding.ffmpeg_log import Complaints
-from ferrari.video.orientation import sane_aspect, square_size
+from ferrari.video.decoding.frame_times import FrameTimes
+from ferrari.video.orientation import square_size
+from ferrari.video.streams import main_video
 
 _CONCEALED = "the decoder concealed lost data"
 _HEADLESS = "the first frame builds on one that is not there"
 _NOT_INTRA = {2, 3, 4, 6}  # AV_PICTURE_TYPE_P, _B, _S, _SP
+_WAIT_FOR_A_BASE = {"h264", "hevc"}  # decoders that hold back what has none
+_B_FRAMES = {3, 7}  # AV_PICTURE_TYPE_B, _BI
 
 
 def require_video(container: InputContainer) -> VideoStream:
@@ -30,18 +40,38 @@ def require_video(container: InputContainer) -> VideoStream:
     return stream
 
 
-def aspect_of(stream: VideoStream) -> Fraction:
-    """The stream's sample aspect ratio, within reason."""
-    return sane_aspect(stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio)
-
-
 @dataclass(frozen=True)
-class FrameFlags:
-    """What is known of a frame beyond its pixels."""
+class SourceFrame:
+    """What a frame says of itself as it comes out of the decoder: filters make other frames of it.
 
+    `ordinal` counts the frames from 0, in the order shown; `pts` and `duration` are in units of
+    `time_base` (seconds); `sar` is the sample aspect ratio it is shown with.
+    """
+
+    ordinal: int
+    pts: int | None
+    duration: int
+    time_base: Fraction | None
     is_key: bool
-    fault: str  # why the frame itself is damaged
-    lost_before: str  # why frames before it did not come out
+    depends_on_next: bool  # a B-frame: also made from the next frame that is none
+    interlaced: bool
+    sar: Fraction
+    fault: str = ""  # why the frame itself is damaged
+    lost_before: str = ""  # why frames before it did not come out
+
+
+def source_of(frame: av.VideoFrame, ordinal: int, sar: Fraction) -> SourceFrame:
+    """A decoded frame's own facts; sound, until more is known."""
+    return SourceFrame(
+        ordinal=ordinal,
+        pts=frame.pts,
+        duration=frame.duration or 0,
+        time_base=frame.time_base,
+        is_key=bool(frame.key_frame),
+        depends_on_next=int(frame.pict_type) in _B_FRAMES,
+        interlaced=bool(frame.interlaced_frame),
+        sar=sar,
+    )
 
 
 def require_software(
@@ -68,27 +98,36 @@ class Reader:
         self,
         container: InputContainer,
         stream: VideoStream,
+        plan: DecodePlan,
         stats: DecodeStats,
         complaints: Complaints,
     ) -> None:
-        self._container, self._stream = container, stream
+        self._container, self._stream, self._plan = container, stream, plan
         self._stats, self._complaints = stats, complaints
+        self._aspects, self._times = Aspects(stream), FrameTimes()
+        self._hidden_key = False  # a key frame that is decoded for those behind it, and not shown
+        self._leading = Leading()
         self._faults: dict[int, str] = {}  # by number of packet, in the order of decoding
         self._pending: list[int] = []  # those whose damage no frame has shown yet
         self._number = 0  # of the packet that was decoded last
 
-    def frames(self, max_pixels: int | None) -> Iterator[tuple[av.VideoFrame, FrameFlags]]:
-        """Every frame that comes out, in the order shown; one beyond `max_pixels` is a fault."""
+    def frames(self) -> Iterator[tuple[av.VideoFrame, SourceFrame]]:
+        """Every frame that is shown, in that order; one beyond the plan's `max_pixels` is a fault.
+
+        Raises PlanChangedError where only a plan with one thread tells a frame's aspect.
+        """
         for frame in self._decoded():
             self._stats.frames += 1
-            wide, high = square_size(frame.width, frame.height, aspect_of(self._stream))
-            if is_too_large(wide, high, max_pixels):
-                number = _packet_number(frame)
+            frame.pts = self._times.of(frame.pts, frame.dts)
+            number = _packet_number(frame)
+            sar = self._aspects.of(number)
+            wide, high = square_size(frame.width, frame.height, sar)
+            if is_too_large(wide, high, self._plan.max_pixels):
                 number = self._number if number is None else number
                 self._fault(number, f"a frame of {wide}x{high}: see probe.max_megapixels")
                 continue
             frame.time_base = frame.time_base or self._stream.time_base  # unset at the very end
-            yield frame, self._flags(frame)
+            yield frame, self._judged(frame, source_of(frame, self._stats.frames - 1, sar))
         if self._pending:
             self._stats.fault_at_end = self._faults[self._pending[0]]
 
@@ -130,8 +169,12 @@ class Reader:
 
     def _count(self, number: int, packet: av.Packet) -> None:
         self._stats.packets += 1
-        if packet.pts is not None and not packet.is_discard:
-            self._stats.packet_pts.append(packet.pts)
+        pts = packet.dts if packet.pts is None else packet.pts
+        if pts is not None and not packet.is_discard:
+            self._stats.packet_pts.append(pts)
+        if packet.is_discard and packet.is_keyframe:
+            self._hidden_key = True
+        self._leading.see(number, pts, bool(packet.is_keyframe))
         if packet.is_corrupt:
             self._fault(number, "the container says that data of it is lost")
 
@@ -148,29 +191,76 @@ class Reader:
         picture, _ = self._complaints.fresh()
         if picture:
             self._fault(number, picture)
+        if self._aspects.changed(number):
+            self._require_numbers()
         return frames
+
+    def _require_numbers(self) -> None:
+        """Have the clip read again if its frames do not say from which packet they come."""
+        context = self._stream.codec_context
+        if context.is_hwaccel:
+            raise DecoderUnavailableError("the clip's sample aspect ratio changes on the way")
+        if not context.copy_opaque:
+            raise PlanChangedError(replace(self._plan, threads=1))
 
     def _fault(self, number: int, message: str) -> None:
         if number not in self._faults:
-            self._stats.add_error(message)
             self._faults[number] = message
-            self._pending.append(number)
+            if number not in self._leading:
+                self._stats.add_error(message)
+                self._pending.append(number)
 
-    def _flags(self, frame: av.VideoFrame) -> FrameFlags:
+    def _judged(self, frame: av.VideoFrame, source: SourceFrame) -> SourceFrame:
         known = _packet_number(frame)
         number = sys.maxsize if known is None else known
         before = next((self._faults[n] for n in self._pending if n <= number), "")
         self._pending = [n for n in self._pending if n > number]
         own = self._faults.get(number, "")
-        if frame.interlaced_frame:  # its second field may have a packet of its own
+        if source.interlaced:  # its second field may have a packet of its own
             own = own or self._faults.get(number + 1, "")
         own = own or (_CONCEALED if frame.is_corrupt else "")
-        if self._stats.frames == 1 and not frame.key_frame:
-            own = own or (_HEADLESS if int(frame.pict_type) in _NOT_INTRA else "")
-        is_key = bool(frame.key_frame)
-        if is_key and known is not None:
-            return FrameFlags(is_key, own, "" if own else before)
-        return FrameFlags(is_key, own or before, "")
+        base = source.is_key
+        if source.ordinal == 0:
+            own = own or self._headless(frame)
+            base = base or not (own or self._hidden_key)
+        if base and known is not None:
+            return replace(source, fault=own, lost_before="" if own else before)
+        return replace(source, fault=own or before)
+
+    def _headless(self, frame: av.VideoFrame) -> str:
+        """What is wrong with the first frame if it was made from one that is not there."""
+        if frame.key_frame or self._hidden_key or int(frame.pict_type) not in _NOT_INTRA:
+            return ""
+        waits = self._stream.codec_context.codec.canonical_name in _WAIT_FOR_A_BASE
+        return "" if waits else _HEADLESS
+
+
+class Leading:
+    """Numbers of the packets behind a clip's first key frame that are shown before it.
+
+    They build on what was before the key frame, and where that was cut off no decoder shows them:
+    that is no damage.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: set[int] = set()
+        self._key_pts: int | None = None
+        self._open = True
+
+    def see(self, number: int, pts: int | None, is_key: bool) -> None:
+        """Take the next packet, in the order of decoding."""
+        if not self._open:
+            return
+        if self._key_pts is None:
+            self._key_pts = pts if is_key else None
+            self._open = pts is not None or not is_key
+        elif pts is None or pts > self._key_pts:
+            self._open = False
+        else:
+            self._numbers.add(number)
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._numbers
 
 
 def _packet_number(frame: av.VideoFrame) -> int | None:

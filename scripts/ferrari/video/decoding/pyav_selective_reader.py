@@ -19,12 +19,12 @@ import av
 from av import VideoStream
 from av.error import FFmpegError
 
-from ferrari.video.containers import container_of, declared_end, is_too_large
+from ferrari.video.containers import aspect_of, container_of, declared_end, is_too_large
 from ferrari.video.decoding.base import DecodePlan, DecodeStats, PlanChangedError
 from ferrari.video.decoding.ffmpeg_log import Complaints
 from ferrari.video.decoding.packet_kinds import Classifier, NotUnderstoodError, classifier, settled
 from ferrari.video.decoding.packet_selection import Selection, select
-from ferrari.video.decoding.pyav_full_reader import aspect_of, require_software
+from ferrari.video.decoding.pyav_full_reader import require_software
 from ferrari.video.orientation import square_size
 
 _HELD_BYTES = 8 << 20  # of a clip's packets that are kept instead of being read again
@@ -142,7 +142,7 @@ class SelectiveReader:
         self, stream: VideoStream, packets: Iterator[av.Packet], chosen: Selection
     ) -> Iterator[tuple[av.VideoFrame, int]]:
         """Decode the chosen packets; what comes out must be their frames, sound, in their order."""
-        count = 0
+        count, aspect = 0, stream.codec_context.sample_aspect_ratio
         for packet in chain(packets, (None,)):
             try:
                 frames = stream.decode(packet)
@@ -150,6 +150,8 @@ class SelectiveReader:
                 require_software(stream, self._stats, self._complaints, error)
                 self._fall_back(threads=1)
             self._check_complaints()
+            if stream.codec_context.sample_aspect_ratio != aspect:
+                self._fall_back()
             for frame in frames:
                 if count == len(chosen.pts) or frame.pts != chosen.pts[count]:
                     self._fall_back()

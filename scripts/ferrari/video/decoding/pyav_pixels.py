@@ -1,0 +1,186 @@
+"""The pixels of a frame that PyAV decoded: its luma, its picture in sRGB, its planes for WebP.
+
+swscale converts YCbCr to R'G'B' by the common matrices. It takes grey and RGB for full range
+whatever they say, and does not know the other matrices: that is done here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import cv2
+import numpy as np
+from av import VideoFrame
+from av.video.plane import VideoPlane
+from av.video.reformatter import ColorRange, Colorspace
+
+from ferrari.video import hdr
+from ferrari.video.colour_conversion import is_shown_unchanged, to_srgb, to_xyz
+from ferrari.video.colours import Colours
+from ferrari.video.cropping import Cropping
+from ferrari.video.decoding.deinterlacing import filter_errors
+from ferrari.video.orientation import Orientation, make_upright
+from ferrari.video.ycbcr import i420
+
+_LUMA_FIRST = ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "gray")
+_SWS_MATRICES = {
+    "bt709": Colorspace.ITU709,
+    "bt601": Colorspace.ITU601,
+    "fcc": Colorspace.FCC,
+    "smpte240m": Colorspace.SMPTE240M,
+    "bt2020": Colorspace.BT2020,
+}
+_WHITE = 255 << 8  # white in 16 bits, as swscale makes it of YCbCr
+_FULL_WHITE = (1 << 16) - 1  # and of RGB and grey, which it takes for full range
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """What can be made of a frame; nothing is converted before it is asked for."""
+
+    frame: VideoFrame
+    colours: Colours
+    cropping: Cropping  # of this frame (see `Cropping.within`)
+    sar: Fraction
+    turn: Orientation
+    max_side: int | None
+
+    def luma(self) -> np.ndarray:
+        """HxW uint8 luma, cropped: the decoder's own plane where it has 8 bits, else converted."""
+        if self.frame.format.name not in _LUMA_FIRST:
+            with filter_errors():
+                return self.cropping.of(self._converted("gray"))
+        return self.cropping.of(_plane(self.frame.planes[0]))
+
+    def rgb(self) -> np.ndarray:
+        """HxWx3 uint8 sRGB, cropped, upright, with square pixels."""
+        with filter_errors():
+            picture = self._srgb()
+        return make_upright(self.cropping.of(picture), self.sar, self.turn, self.max_side)
+
+    def yuv(self) -> np.ndarray | None:
+        """The upright picture's planes in BT.601, if the frame's own are as good as that: 8 bits,
+        4:2:0, limited range, even sides, square pixels, no larger than `max_side`.
+        """
+        frame, colours = self.frame, self.colours
+        width, height = self.cropping.size(frame.width, frame.height)
+        plain = frame.format.name in ("yuv420p", "nv12") and not colours.full_range
+        small = not self.max_side or max(width, height) <= self.max_side
+        whole = frame.width % 2 == 0 and frame.height % 2 == 0
+        known = colours.matrix in ("bt601", "bt709")
+        if not (plain and small and whole and known and self.sar == 1 and self._shown_unchanged):
+            return None
+        if frame.format.name == "nv12":
+            with filter_errors():
+                frame = frame.reformat(format="yuv420p")
+        planes = [
+            self.cropping.of(_plane(plane), shrunk)
+            for plane, shrunk in zip(frame.planes, (1, 2, 2), strict=True)
+        ]
+        if self.turn != Orientation():
+            planes = [make_upright(plane, Fraction(1), self.turn) for plane in planes]
+        luma, cb, cr = planes
+        return i420(luma, cb, cr, bt709=colours.matrix == "bt709")
+
+    @property
+    def _shown_unchanged(self) -> bool:
+        return is_shown_unchanged(self.colours.transfer, self.colours.primaries)
+
+    def _srgb(self) -> np.ndarray:
+        """HxWx3 uint8 sRGB of the whole frame, as stored."""
+        colours = self.colours
+        if self._shown_unchanged and self._is_ordinary:
+            return self._by_swscale("rgb24")
+        rgb, white = self._rgb48()
+        if colours.transfer in hdr.HDR_TRANSFERS.values():
+            return hdr.to_sdr(rgb, white, colours.transfer, colours.primaries)
+        if self._shown_unchanged:
+            return cv2.convertScaleAbs(rgb, alpha=255 / white)
+        return to_srgb(rgb, white, colours.transfer, colours.primaries)
+
+    @property
+    def _is_grey(self) -> bool:
+        return self.frame.format.name.startswith(("gray", "ya"))
+
+    @property
+    def _is_ordinary(self) -> bool:
+        """Whether swscale's fast conversions to 8 bits, which lose a level or two, will do."""
+        if self._is_grey or self.colours.matrix == "rgb":
+            return self.colours.full_range
+        return self.colours.matrix in ("bt709", "bt601") or bool(self.colours.unknown)
+
+    def _rgb48(self) -> tuple[np.ndarray, int]:
+        """HxWx3 uint16 R'G'B' of the whole frame, full range, and its level of white."""
+        colours = self.colours
+        if self._is_grey:
+            grey = self._by_swscale("gray16le")
+            return cv2.merge([self._stretched(grey)] * 3), _FULL_WHITE
+        if colours.matrix == "rgb":
+            return self._stretched(self._by_swscale("gbrp16le")), _FULL_WHITE
+        if colours.matrix in _SWS_MATRICES or colours.unknown:
+            return self._by_swscale("gbrp16le"), _WHITE
+        return self._by_own_matrix(), _FULL_WHITE
+
+    def _stretched(self, levels: np.ndarray) -> np.ndarray:
+        """uint16 levels of the frame's own range in those of full range (H.273, 8.3)."""
+        if self.colours.full_range:
+            return levels
+        depth = self.frame.format.components[0].bits
+        most = (1 << depth) - 1
+        black, white = (level * _FULL_WHITE / most for level in _limited(16, 235, depth))
+        signal = (np.arange(1 << 16) - black) / (white - black)
+        return np.rint(np.clip(signal, 0, 1) * _FULL_WHITE).astype(np.uint16)[levels]
+
+    def _by_swscale(self, pixels: str) -> np.ndarray:
+        full = self.colours.full_range
+        return self._converted(pixels, ColorRange.JPEG if full else ColorRange.MPEG)
+
+    def _converted(self, pixels: str, levels: ColorRange | None = None) -> np.ndarray:
+        """The whole frame in a format of swscale; a matrix that it lacks counts as BT.709."""
+        matrix = None
+        if self.colours.matrix != "rgb":
+            matrix = _SWS_MATRICES.get(self.colours.matrix, Colorspace.ITU709)
+        frame = self.frame.reformat(
+            format=pixels, src_colorspace=matrix, dst_colorspace=matrix, src_color_range=levels
+        )
+        return frame.to_ndarray()
+
+    def _by_own_matrix(self) -> np.ndarray:
+        """HxWx3 uint16 R'G'B' of YCgCo, or of YCbCr whose matrix follows from its primaries."""
+        same = ColorRange.JPEG if self.colours.full_range else ColorRange.MPEG
+        bt709 = Colorspace.ITU709  # of both sides: the planes stay what they are
+        frame = self.frame.reformat(
+            format="yuv444p16le",
+            src_colorspace=bt709,
+            dst_colorspace=bt709,
+            src_color_range=same,
+            dst_color_range=same,
+        )
+        planes = np.moveaxis(frame.to_ndarray(channel_last=True), -1, 0).astype(np.float32)
+        low, high = (0, _FULL_WHITE) if self.colours.full_range else _limited(16, 235, 16)
+        span = high if self.colours.full_range else 224 << 8
+        signals = [(planes[0] - low) / (high - low)]
+        signals += [(plane - (1 << 15)) / span for plane in planes[1:]]
+        rgb = cv2.transform(cv2.merge(signals), self._from_differences())
+        return np.rint(np.clip(rgb, 0, 1) * _FULL_WHITE).astype(np.uint16)
+
+    def _from_differences(self) -> np.ndarray:
+        """3x3 float32 from Y' of 0..1, and differences of -0.5..0.5, to R'G'B' (H.273, 8.3)."""
+        if self.colours.matrix == "ycgco":
+            return np.array([[1, -1, 1], [1, 1, 0], [1, -1, -1]], np.float32)
+        red, green, blue = to_xyz(self.colours.primaries)[1]
+        wide_cb, wide_cr = 2 * (1 - blue), 2 * (1 - red)
+        middle = [1, -blue * wide_cb / green, -red * wide_cr / green]
+        return np.array([[1, 0, wide_cr], middle, [1, wide_cb, 0]], np.float32)
+
+
+def _limited(black: int, white: int, depth: int) -> tuple[int, int]:
+    """Levels of black and white in limited range of `depth` bits, from those in 8 bits."""
+    return black << (depth - 8), white << (depth - 8)
+
+
+def _plane(plane: VideoPlane) -> np.ndarray:
+    """HxW uint8 view of a plane of 8 bits."""
+    flat = np.frombuffer(memoryview(plane), np.uint8)
+    return flat.reshape(-1, plane.line_size)[: plane.height, : plane.width]

@@ -1,0 +1,116 @@
+"""Writes files whose container decides what is shown: edit lists, several tracks, pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+from av.stream import Disposition
+
+from tests.generator.encode import encode, encoding_of, frames_of, write_clip
+from tests.generator.faults import FileTruth
+from tests.generator.spec import ClipSpec
+
+
+def cut_without_encoding(path: Path, spec: ClipSpec, start: int) -> FileTruth:
+    """A clip cut at frame `start` by copying packets: the key frames before it are there, hidden.
+
+    Frame k of what is shown is frame `start + k` of the spec.
+    """
+    whole = path.with_name(path.name + ".whole.mp4")
+    write_clip(spec, whole)
+    with av.open(str(whole)) as source, av.open(str(path), "w") as sink:
+        stream = source.streams.video[0]
+        copy = sink.add_stream_from_template(stream)
+        hidden = round(start / stream.average_rate / stream.time_base)
+        for packet in source.demux(stream):
+            if packet.size:
+                packet.pts, packet.dts = packet.pts - hidden, packet.dts - hidden
+                packet.stream = copy
+                sink.mux(packet)
+    whole.unlink()
+    shown = spec.n_frames - start
+    return FileTruth(path, "OK", shown, spec.fps, spec, bool(spec.figures), {"hidden": start})
+
+
+def slideshow(path: Path, spec: ClipSpec, seconds: int) -> FileTruth:
+    """A clip each of whose frames is shown for many seconds."""
+    fps = f"1/{seconds}"
+    write_clip(spec, path, replace(encoding_of(spec), fps=fps))
+    return FileTruth(path, "OK", spec.n_frames, fps, spec, bool(spec.figures))
+
+
+def aspect_switch(path: Path, spec: ClipSpec, aspects: Sequence[str]) -> FileTruth:
+    """A transport stream of parts, one after the other, each with a sample aspect of its own."""
+    path.write_bytes(b"")
+    for number, sar in enumerate(aspects):
+        part = path.with_name(f"{path.name}.{number}.ts")
+        encoding = replace(
+            encoding_of(spec), sar=sar, b_frames=0,
+            pts=range(number * spec.n_frames, (number + 1) * spec.n_frames),
+        )  # fmt: skip
+        encode(part, frames_of(spec), encoding)
+        with open(path, "ab") as whole:
+            whole.write(part.read_bytes())
+        part.unlink()
+    facts = {"aspects": list(aspects)}
+    return FileTruth(path, "OK", spec.n_frames * len(aspects), spec.fps, spec, True, facts)
+
+
+def tracks(
+    path: Path,
+    sizes: Sequence[tuple[int, int]],
+    dispositions: Sequence[Disposition],
+    codecs: Sequence[str] = (),
+    n_frames: int = 10,
+) -> Path:
+    """A file with a video track of each size, flagged as said; track k is of grey k * 60."""
+    with av.open(str(path), "w") as sink:
+        streams = []
+        for number, (width, height) in enumerate(sizes):
+            codec = codecs[number] if codecs else "libx264"
+            stream = sink.add_stream(codec, rate=25)
+            stream.width, stream.height = width, height
+            stream.pix_fmt = {"png": "rgb24", "mjpeg": "yuvj420p"}.get(codec, "yuv420p")
+            stream.disposition = dispositions[number]
+            streams.append(stream)
+        for index in range(n_frames):
+            for number, stream in enumerate(streams):
+                if index and dispositions[number] & Disposition.attached_pic:
+                    continue
+                grey = np.full((stream.height, stream.width, 3), number * 60, np.uint8)
+                frame = av.VideoFrame.from_ndarray(grey)
+                frame.pts = index
+                sink.mux(stream.encode(frame))
+        for stream in streams:
+            sink.mux(stream.encode(None))
+    return path
+
+
+def unknown_codec(path: Path, spec: ClipSpec, letters: bytes = b"CRAW") -> Path:
+    """A clip whose index names a codec, by four letters, that nobody has a decoder for."""
+    write_clip(spec, path)
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"avc1", letters).replace(b"avcC", b"xxxx"))
+    return path
+
+
+def picture(path: Path, spec: ClipSpec, codec: str, pix_fmt: str, n_frames: int = 1) -> Path:
+    """Pictures of a picture codec in whatever container the name asks for."""
+    spec = replace(spec, n_frames=n_frames, cuts=(), frozen_runs=())
+    encoding = replace(encoding_of(spec), codec=codec, pix_fmt=pix_fmt, b_frames=0, options={})
+    return encode(path, frames_of(spec), encoding)
+
+
+def cut_packets(path: Path, whole: Path, first: int) -> Path:
+    """A copy of a clip from its packet number `first` on, whatever that one builds on."""
+    with av.open(str(whole)) as source, av.open(str(path), "w") as sink:
+        stream = sink.add_stream_from_template(source.streams.video[0])
+        for number, packet in enumerate(source.demux(video=0)):
+            if packet.size and number >= first:
+                packet.stream = stream
+                sink.mux(packet)
+    return path
