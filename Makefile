@@ -14,7 +14,7 @@ FERRARI_SHARED ?= ../shared
 export FERRARI_SHARED
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-clean test test-slow test-real test-gpu test-trainers train-smoke fuzz chaos verify trace lint-package real bench mattes lint format lock clean
+.PHONY: help setup demo demo-clean test test-slow test-real test-gpu test-trainers train-smoke fuzz chaos wild verify trace lint-package real bench mattes lint format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -69,6 +69,11 @@ chaos: $(VENV)/.ready ## the small workflow killed N times (50) at random instan
 
 fuzz: $(VENV)/.ready ## N damaged clips (default 500) of SEED through stages 0 and 1
 	$(BIN)/python -m tests.fuzz $(or $(N),500) --seed $(or $(SEED),0) --jobs $(CORES)
+
+wild: $(VENV)/.ready ## clips of the folders DIR held against what ffmpeg makes of them; ONLY=name, ALL=1, WORK=wild
+	@$(if $(DIR),,echo 'Name the folders that hold the clips: make wild DIR="folder other_folder"' >&2; exit 2;) \
+	  PYTHONPATH=scripts $(BIN)/python -m tests.wild $(DIR) --work "$(or $(WORK),wild)" --jobs $(CORES) \
+	  $(if $(ONLY),--only "$(ONLY)") $(if $(ALL),--all)
 
 verify: $(VENV)/.ready ## prove the dataset in WORK (default: here), run with CONFIG, to the last bit
 	@cd "$(or $(WORK),.)" && rm -f logs/verified.log && $(abspath $(SNAKEMAKE)) --snakefile $(CURDIR)/Snakefile \

@@ -1,0 +1,7 @@
+"""`python -m tests.wild`."""
+
+import sys
+
+from tests.wild.run import main
+
+sys.exit(main())
