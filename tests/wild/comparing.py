@@ -276,14 +276,18 @@ def steps_of(frames: Sequence[ShownFrame]) -> list[Fraction]:
 def shown_duration(frames: Sequence[ShownFrame]) -> Fraction | None:
     """From the first frame to the end of the last one; None where ffmpeg does not tell.
 
-    Before version 6 it does not tell how long a frame lasts: then it is as long as others.
+    Where the clock jumps back, as in clips joined byte by byte, another part begins; the parts add
+    up. Before version 6 ffmpeg does not tell how long a frame lasts: then it is as long as others.
     """
     times = [frame.time_s for frame in frames if frame.time_s is not None]
-    if len(times) < len(frames):
+    lasts = (frames[-1].duration_s or usual_step(frames)) if frames else None
+    if len(times) < len(frames) or not lasts:
         return None
-    last = max(frames, key=lambda frame: frame.time_s or Fraction(0))
-    lasts = last.duration_s or usual_step(frames)
-    return max(times) - min(times) + lasts if lasts else None
+    starts = [0, *(n for n in range(1, len(times)) if times[n] < times[n - 1]), len(times)]
+    return sum(
+        (times[end - 1] - times[start] + lasts for start, end in itertools.pairwise(starts)),
+        Fraction(0),
+    )
 
 
 def _probed_size(clip: Clip) -> Iterator[Difference]:

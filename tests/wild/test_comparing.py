@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ferrari.ledger.columns import QUARANTINED
-from tests.wild.comparing import KINDS, differences
+from tests.wild.comparing import KINDS, differences, shown_duration
 from tests.wild.made_views import Made, lost_span, refused, row, scene, shown
 
 PICTURE = scene()
@@ -96,3 +96,9 @@ def test_differences_come_in_the_order_of_the_kinds():
     made = Made(probe={"frames": "11", "width": "90"}, theirs_rgb=PICTURE + np.uint8(3))
     order = list(KINDS)
     assert kinds(made) == sorted(kinds(made), key=order.index) and len(kinds(made)) == 5
+
+
+def test_parts_with_a_clock_each_add_up():
+    once = frames()
+    assert shown_duration([*once, *once]) == 2 * shown_duration(once)
+    assert shown_duration([]) is None
