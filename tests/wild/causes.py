@@ -299,7 +299,7 @@ def _alike(difference: Difference, candidates: Sequence[np.ndarray | None]) -> s
 
 
 def _meant(step: str) -> Callable[[Clip, Difference], str]:
-    """The cause that one step of `colours.meaning` was added, and nothing else."""
+    """The cause that one step of `meaning` was added, and nothing else."""
 
     def find(clip: Clip, difference: Difference) -> str:
         meant = meaning_of(clip, difference.pair) if difference.pair else None

@@ -351,7 +351,7 @@ def _of_meaning(clip: Clip, pair: Pair) -> Iterator[Difference]:
 
 
 def meaning_of(clip: Clip, pair: Pair, first: str = "") -> colours.Meaning | None:
-    """`colours.meaning` of the pair's frame, behind the filter `first` if there is one."""
+    """`meaning` of the pair's frame, behind the filter `first` if there is one."""
 
     def ask(scale: str, before: str) -> np.ndarray | None:
         filters = ",".join(part for part in (first, before) if part)
