@@ -122,7 +122,7 @@ def test_qc3_adds_up_what_is_lost_and_names_the_clips(run, tmp_path):
     sound = run.extract(faults.good(tmp_path / "s.mp4", SPEC).path)
     rows = pd.DataFrame([*damaged, *sound])
     rows["video"] = rows["parent"]
-    for name in ("value", "time_s", "sharpness", "decode_errors"):
+    for name in ("value", "noise_change", "time_s", "sharpness", "decode_errors"):
         rows[name] = pd.to_numeric(rows[name])
     ids = sorted(set(rows["parent"]))
     probe = pd.DataFrame({"video": ids, "fps": 25.0, "duration_s": 3.0, "largest_gap_s": 0.0})

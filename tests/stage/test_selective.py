@@ -22,6 +22,7 @@ from ferrari.video.decoding.base import (
 )
 from tests.generator.encode import Encoding, encode
 from tests.generator.faults import audio_only
+from tests.settings import section
 from tests.stage.clip_run import Run
 
 SHARED = Path(os.environ.get("FERRARI_SHARED", Path(__file__).parents[2] / "../shared"))
@@ -131,7 +132,9 @@ def test_same_rows_and_bytes_whatever_the_codec(run, tmp_path, monkeypatch, name
     kept = tables.kept(part[0])
     assert len(kept) >= 5
     if in_part:
-        assert [int(r["pts"]) for r in kept] == [f.pts for f in chosen(path, 2.5, 1.5, 1)]
+        assert [int(r["pts"]) for r in kept] == [
+            f.pts for f in chosen(path, section("extract", fps=2.5), 1)
+        ]
         assert {row["frames_decoded"] for row in part[0]} == {"100"}
 
 
@@ -294,7 +297,7 @@ def test_same_rows_and_bytes_whatever_the_encoder_does(run, tmp_path, monkeypatc
     assert part == full
     if decoded_in_part(path, fps):
         kept = [int(r["pts"]) for r in tables.kept(part[0])]
-        assert kept == [frame.pts for frame in chosen(path, fps, 1.5, 1)]
+        assert kept == [frame.pts for frame in chosen(path, section("extract", fps=fps), 1)]
 
 
 @pytest.mark.real
