@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from ferrari.ledger import item_ids, tables
 from tests.workflow.demo_run import ROOT, Demo
+from tests.workflow.test_verify import look
 from tools.link_real_footage import prepare
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(3600)]
@@ -55,3 +57,18 @@ def test_people_are_found_in_nearly_every_frame(real):
 
 def test_the_second_run_does_nothing(real):
     assert "Nothing to be done" in real.run("--cores", "1")
+
+
+def test_verify_finds_nothing_wrong_with_what_became_of_every_shared_file(tmp_path):
+    folders = [SHARED / name for name in ("media", "wild") if (SHARED / name).is_dir()]
+    if not folders:
+        pytest.skip(f"no footage at {SHARED}; set FERRARI_SHARED")
+    run = Demo(tmp_path)
+    for folder in folders:
+        raw = run.dataset / "00_raw_videos" / folder.name
+        shutil.copytree(folder, raw, copy_function=os.symlink)
+    few = {"extract": {"fps": 1.0, "max_frames": 8}, "qc": {"enforce": False}}
+    run.run("--cores", str(os.cpu_count()), overlay=few)
+    found = [(one.check, one.where, one.why) for one in look(run.dataset).findings.listed()]
+    assert found == []
+    assert len(tables.read_table(run.dataset / "videos.csv")) >= 150
