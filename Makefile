@@ -40,8 +40,11 @@ demo: $(VENV)/.ready ## synthetic clips through the whole pipeline, under demo/
 demo-clean: ## remove the demo's clips, dataset and reports
 	rm -rf demo
 
+# pytest-timeout ends a test by an exception, which code in C may never let through. After that the
+# run ends, and every thread's traceback says where it stood.
 test: $(VENV)/.ready ## the tests (minutes)
-	$(BIN)/python -m pytest -m "not slow and not real and not gpu and not trainers"
+	$(BIN)/python -m pytest -m "not slow and not real and not gpu and not trainers" \
+	  -o faulthandler_timeout=1000 -o faulthandler_exit_on_timeout=true
 
 test-slow: $(VENV)/.ready ## the tests that take longer
 	$(BIN)/python -m pytest -m slow

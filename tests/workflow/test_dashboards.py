@@ -12,7 +12,7 @@ import pytest
 
 from tests.stage import reports
 from tests.stage.fabricate import fabricate
-from tests.workflow.browser import browser, faults_of
+from tests.workflow.browser import HungError, browser, faults_of
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +78,23 @@ def test_a_broken_page_is_seen_to_be_broken(opened, pages, tmp_path):
 
 
 def test_sorting_filter_theme_and_tooltip_work(opened, pages):
-    page = opened.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
-    page.goto((pages / f"{reports.NAMES[2]}.html").as_uri())
+    with opened.watched() as chromium:
+        page = chromium.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
+        _use(page, (pages / f"{reports.NAMES[2]}.html").as_uri())
+        page.close()
+
+
+def test_a_browser_that_hangs_is_ended_and_another_started(opened):
+    with pytest.raises(HungError), opened.watched(2) as chromium:
+        chromium.new_page().evaluate("while (true) {}")
+    with opened.watched() as chromium:
+        page = chromium.new_page()
+        assert page.evaluate("1 + 1") == 2
+        page.close()
+
+
+def _use(page, url):
+    page.goto(url)
     page.wait_for_function("document.documentElement.dataset.charts === 'drawn'")
     first = page.locator("#video-table tbody tr:visible td").first
     heading = page.locator("#video-table th", has_text="kept")
@@ -98,4 +113,3 @@ def test_sorting_filter_theme_and_tooltip_work(opened, pages):
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     page.locator("#chart-0 .mark-rect path").first.hover()
     page.locator("#vg-tooltip-element.visible").wait_for(timeout=5_000)
-    page.close()

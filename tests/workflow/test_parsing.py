@@ -133,8 +133,8 @@ def test_a_page_holds_no_link_but_to_itself(pages):
 
 
 def test_the_index_is_linked_where_it_lies_beside_a_page_alone(reported, pages):
-    with browser() as opened:
-        page = opened.new_page()
+    with browser() as opened, opened.watched() as chromium:
+        page = chromium.new_page()
         for path in pages:
             page.goto(path.as_uri())
             hrefs = page.eval_on_selector_all(
