@@ -269,7 +269,7 @@ def test_decord_is_given_no_clip_whose_colours_it_gets_wrong(tmp_path, tags, dev
         with pytest.raises(base.DecoderUnavailableError, match=why):
             next(frames)
     else:
-        assert np.abs(measured(next(frames).rgb()) - PATCHES).max() <= 3
+        assert np.abs(measured(next(frames).picture.rgb()) - PATCHES).max() <= 3
 
 
 def test_nothing_is_left_of_an_earlier_run(run, tmp_path):

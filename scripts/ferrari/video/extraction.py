@@ -219,12 +219,12 @@ class _Pass:
         row, future = self._row(frame, time_s), None
         if not clean:
             self._quarantine(row, frame, DECODE_DAMAGE, "built on data that the decoder lost")
-        elif frame.facts["transfer"] in HDR_TRANSFERS.values() and self.settings["hdr"] == "refuse":
+        elif row["transfer"] in HDR_TRANSFERS.values() and self.settings["hdr"] == "refuse":
             self._quarantine(row, frame, HDR, "extract.hdr is refuse")
-        elif frame.unknown_colours:
-            self._quarantine(row, frame, UNKNOWN_COLOURS, frame.unknown_colours)
+        elif frame.picture.unknown_colours:
+            self._quarantine(row, frame, UNKNOWN_COLOURS, frame.picture.unknown_colours)
         else:
-            luma = frame.luma()
+            luma = frame.picture.luma()
             compared = compare_luma(luma)
             delta = luma_delta(compared, self.last_kept)
             row |= {"value": delta.block, "threshold": delta.bound(self.settings)}
@@ -236,7 +236,7 @@ class _Pass:
                 future = encoders.submit(
                     write_frame,
                     str(row["item"]),
-                    frame,
+                    frame.picture,
                     luma,
                     self.folder,
                     self.settings["webp_quality"],
@@ -258,7 +258,7 @@ class _Pass:
             self.pending.popleft()
 
     def _quarantine(self, row: tables.Row, frame: Frame, reason: str, detail: str) -> None:
-        data, _ = encoded(frame, self.settings["webp_quality"])
+        data, _ = encoded(frame.picture, self.settings["webp_quality"])
         where = refuse_frame(f"{row['item']}.webp", data, self.video, reason, self.dataset)
         row |= {"outcome": QUARANTINED, "reason": reason, "detail": detail}
         row |= {"path": where, "sha256": sha256_bytes(data)}
@@ -279,7 +279,7 @@ class _Pass:
             decoder=self.decoder.name,
             decoder_version=self.decoder.version,
             interlaced=frame.interlaced,
-            **frame.facts,
+            **frame.picture.facts,
         )
 
     def _limit_row(self, frame: Frame, time_s: Fraction) -> tables.Row:

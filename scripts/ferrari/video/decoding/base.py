@@ -9,6 +9,8 @@ from array import array
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
@@ -46,9 +48,30 @@ class PlanChangedError(FerrariError):
         self.plan = plan
 
 
+class Picture(Protocol):
+    """What can be made of a decoded frame; pixels are converted only when they are asked for."""
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """Rotation, sar, matrix, bit depth and so on: columns of the table."""
+
+    @property
+    def unknown_colours(self) -> str:
+        """Why `rgb` cannot have the right colours, or ""."""
+
+    def luma(self) -> np.ndarray:
+        """HxW uint8 as stored (not upright)."""
+
+    def rgb(self) -> np.ndarray:
+        """HxWx3 uint8 RGB, upright, square pixels, SDR."""
+
+    def yuv(self) -> np.ndarray | None:
+        """The picture of `rgb` as H*3/2 x W uint8 (see `ycbcr.i420`); None: go by way of `rgb`."""
+
+
 @dataclass(frozen=True)
 class Frame:
-    """One decoded frame; its pixels are converted only when they are asked for."""
+    """One decoded frame; `fetch` brings its picture, of a card from there, and is called once."""
 
     ordinal: int  # counts the clip's frames from 0, in the order shown
     pts: int | None  # in units of `time_base`, on the container's clock
@@ -57,20 +80,20 @@ class Frame:
     depends_on_next: bool  # a B-frame: also made from the next frame that is none
     damaged: bool  # the decoder reported missing or concealed data
     interlaced: bool
-    luma: Callable[[], np.ndarray]  # -> HxW uint8 as stored (not upright)
-    rgb: Callable[[], np.ndarray]  # -> HxWx3 uint8 RGB, upright, square pixels, SDR
-    facts: dict[str, object]  # rotation, sar, matrix, bit_depth and so on: columns of the table
+    fetch: Callable[[], Picture]
     duration_s: Fraction = Fraction(0)  # 0: not known
     fault: str = ""  # why it is `damaged`
-    unknown_colours: str = ""  # why `rgb` cannot have the right colours
     lost_before: str = ""  # why frames before it did not come out, if it does not need them
-    #: -> the picture of `rgb` as H*3/2 x W uint8 (see `ycbcr.i420`); None: go by way of `rgb`
-    yuv: Callable[[], np.ndarray | None] = lambda: None
 
     @property
     def time_s(self) -> Fraction | None:
         """When the frame is shown, exactly; None where the file does not say."""
         return None if self.pts is None or self.time_base is None else self.pts * self.time_base
+
+    @cached_property
+    def picture(self) -> Picture:
+        """The frame's picture, kept from the first call on."""
+        return self.fetch()
 
 
 @dataclass

@@ -7,6 +7,7 @@ so clips that need any of those seen to are left to the other decoders.
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import InitVar, dataclass
 from fractions import Fraction
 from functools import cache, partial
 from typing import Any
@@ -75,7 +76,7 @@ def _frames(path: str, plan: DecodePlan, stats: DecodeStats, device: str) -> Gen
         reader = decord.VideoReader(path, ctx=context, num_threads=plan.threads)
     except (decord.DECORDError, RuntimeError) as error:
         raise DecoderUnavailableError(f"Decord could not open the clip: {error}") from error
-    if _Frame(reader, 0).luma().shape != (first.height, first.width):
+    if reader[0].shape[:2] != (first.height, first.width):
         raise DecoderUnavailableError("Decord crops the picture otherwise")
     facts = {
         "rotation": turn.degrees,
@@ -87,7 +88,7 @@ def _frames(path: str, plan: DecodePlan, stats: DecodeStats, device: str) -> Gen
     keys = set(reader.get_key_indices())
     for index, start in enumerate(starts):
         time_s = Fraction(round(float(start) * _MILLION), _MILLION)
-        frame = _Frame(reader, index)
+        fetch = partial(_Picture, reader, index, stream_sar, turn, plan.max_side, facts)
         stats.frames += 1
         yield Frame(
             ordinal=index,
@@ -97,9 +98,7 @@ def _frames(path: str, plan: DecodePlan, stats: DecodeStats, device: str) -> Gen
             depends_on_next=False,
             damaged=False,
             interlaced=False,
-            luma=frame.luma,
-            rgb=partial(frame.rgb, stream_sar, turn, plan.max_side),
-            facts=facts,
+            fetch=fetch,
         )
 
 
@@ -129,25 +128,31 @@ def _require_its_colours(light: Colours, device: str) -> None:
         raise DecoderUnavailableError(f"Decord does not convert colours of {names}")
 
 
-class _Frame:
-    """One frame, read when its luma is asked for; the reader must not be called by two threads."""
+@dataclass
+class _Picture:
+    """One frame, read when its picture is fetched; the reader must not be called by two threads."""
 
-    def __init__(self, reader: Any, index: int) -> None:
-        self._reader, self._index = reader, index
-        self._rgb: np.ndarray | None = None
+    reader: InitVar[Any]
+    index: InitVar[int]
+    sar: Fraction
+    turn: Orientation
+    max_side: int | None
+    facts: dict[str, object]
+    unknown_colours: str = ""
 
-    def luma(self) -> np.ndarray:
-        self._rgb = self._read()
-        return cv2.cvtColor(self._rgb, cv2.COLOR_RGB2GRAY)
-
-    def rgb(self, sar: Fraction, turn: Orientation, max_side: int | None) -> np.ndarray:
-        stored = self._read() if self._rgb is None else self._rgb
-        return make_upright(stored, sar, turn, max_side)
-
-    def _read(self) -> np.ndarray:
+    def __post_init__(self, reader: Any, index: int) -> None:
         import decord
 
         try:
-            return self._reader[self._index].asnumpy()
+            self._stored = reader[index].asnumpy()
         except decord.DECORDError as error:
-            raise DecoderUnavailableError(f"frame {self._index}: {error}") from error
+            raise DecoderUnavailableError(f"frame {index}: {error}") from error
+
+    def luma(self) -> np.ndarray:
+        return cv2.cvtColor(self._stored, cv2.COLOR_RGB2GRAY)
+
+    def rgb(self) -> np.ndarray:
+        return make_upright(self._stored, self.sar, self.turn, self.max_side)
+
+    def yuv(self) -> None:
+        return None

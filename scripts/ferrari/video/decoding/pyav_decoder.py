@@ -32,6 +32,7 @@ from ferrari.video.decoding.base import (
     DecodeStats,
     Frame,
 )
+from ferrari.video.decoding.card_frames import on_host
 from ferrari.video.decoding.deinterlacing import Deinterlacer, Sourced
 from ferrari.video.decoding.ffmpeg_log import Complaints
 from ferrari.video.decoding.pyav_full_reader import Reader, SourceFrame, require_video, source_of
@@ -46,12 +47,13 @@ def _version() -> str:
 
 def cpu() -> Decoder:
     """PyAV on the CPU."""
-    return Decoder("pyav-cpu", _version(), partial(_frames, hwaccel=None))
+    return Decoder("pyav-cpu", _version(), partial(_frames, device=None))
 
 
-def cuda() -> Decoder:
-    """PyAV with FFmpeg's CUDA hwaccel; frames are downloaded, so the pixels go the CPU's way."""
-    return Decoder("pyav-nvdec", _version(), partial(_frames, hwaccel="cuda"), hardware=True)
+def cuda(device: int = 0) -> Decoder:
+    """PyAV with FFmpeg's CUDA hwaccel; the frames that are wanted leave the card, no others."""
+    opens = partial(_frames, device=device)
+    return Decoder("pyav-nvdec", _version(), opens, hardware=True)
 
 
 def cuda_problem() -> str:
@@ -62,27 +64,48 @@ def cuda_problem() -> str:
 
 
 def _frames(
-    path: str, plan: DecodePlan, stats: DecodeStats, hwaccel: str | None
+    path: str, plan: DecodePlan, stats: DecodeStats, device: int | None
 ) -> Generator[Frame]:
     """Decode a clip; damaged packets are counted in `stats` and decoding goes on behind them.
 
     With `plan.fps`, only the samples and what they are made from, where packets can be told apart.
+    With a `device` NVDEC decodes, and is opened when it is known what it has to decode.
     """
-    again = partial(_opened, path, plan, hwaccel)
+    decoding = partial(_opened, path, plan, device)
     # `told` comes first: what FFmpeg has to say while it is asked is no complaint about the clip.
-    with again() as stream, nullcontext(_told_by(stream)) as told, Complaints() as complaints:
+    with (
+        _opened(path, plan) as stream,
+        nullcontext(_told_by(stream)) as told,
+        Complaints() as complaints,
+    ):
         kind_of = classifier_for(stream, plan)
         if kind_of:
-            reader = SelectiveReader(stream, kind_of, plan, stats, complaints, again)
+            reader = SelectiveReader(
+                stream, kind_of, plan, stats, complaints, decoding, again=device is not None
+            )
             for frame, number in reader.frames():
                 _require_cropped(frame, reader.stream)
                 source = source_of(frame, number, aspect_of(reader.stream))
                 # It is sound, as all before it: nothing has to wait for it.
                 yield _shown_frame(frame, replace(source, depends_on_next=False), told, plan)
         else:
-            container = container_of(stream)
-            yield from _all_frames(container, stream, told, plan, stats, complaints)
-            stats.declared_end = declared_end(container, stream, plan.frame_s, stats.packets)
+            with nullcontext(stream) if device is None else decoding() as stream:
+                container = container_of(stream)
+                yield from _all_frames(container, stream, told, plan, stats, complaints)
+                end = declared_end(container, stream, plan.frame_s, stats.packets)
+                stats.declared_end = end
+        if device is not None:
+            _require_silence(complaints)
+
+
+def _require_silence(complaints: Complaints) -> None:
+    """Raise DecoderUnavailableError if FFmpeg said anything of a clip that NVDEC decoded.
+
+    What a line means for the pixels is known of FFmpeg's own decoders only.
+    """
+    complaints.fresh()
+    if complaints.first:
+        raise DecoderUnavailableError(f"FFmpeg complains of the clip: {complaints.first}")
 
 
 @dataclass(frozen=True)
@@ -90,13 +113,15 @@ class _Told:
     """What the container tells of all frames of a stream; `codec` is the decoder's name."""
 
     codec: str
+    pix_fmt: str
     cropping: cropping.Cropping
     log_tag: str
 
 
 def _told_by(stream: VideoStream) -> _Told:
     left_out, log_tag = cropping.of_container(stream), colours.log_tag(all_metadata(stream))
-    return _Told(stream.codec_context.name, left_out, log_tag)
+    context = stream.codec_context
+    return _Told(context.name, context.pix_fmt or "", left_out, log_tag)
 
 
 def _all_frames(
@@ -110,35 +135,40 @@ def _all_frames(
     weave = Deinterlacer() if plan.deinterlace else None
     for frame, source in Reader(container, stream, plan, stats, complaints).frames():
         _require_cropped(frame, stream)
-        ready = weave.push(frame, source) if weave else [(frame, source)]
+        ready = [(frame, source)]
+        if weave:
+            ready = weave.push(on_host(frame, told.pix_fmt), source)
         yield from _shown_frames(ready, told, plan)
     if weave:
         yield from _shown_frames(weave.flush(), told, plan)
 
 
 @contextlib.contextmanager
-def _opened(path: str, plan: DecodePlan, hwaccel: str | None) -> Iterator[VideoStream]:
-    """The clip's main video stream, ready to be decoded as the plan says."""
-    accel = HWAccel(hwaccel, allow_software_fallback=False) if hwaccel else None
-    try:
-        extra = {"hwaccel": accel} if accel else {}
-        container = open_container(path, max_pixels=plan.max_pixels, **extra)
-    except (FFmpegError, RuntimeError, NotImplementedError) as error:
-        if accel is None:
-            raise
-        raise DecoderUnavailableError(f"CUDA could not open the clip: {error}") from error
-    with container:
+def _opened(path: str, plan: DecodePlan, device: int | None = None) -> Iterator[VideoStream]:
+    """The clip's main video stream, ready to be decoded as the plan says, by NVDEC of a device."""
+    with _container(path, plan, device) as container:
         stream = require_video(container)
         context = stream.codec_context
-        if accel is not None and not context.is_hwaccel:
+        if device is not None and not context.is_hwaccel:
             raise DecoderUnavailableError(f"NVDEC does not decode {context.name} in this form")
-        if accel is None:
+        if device is None:
             context.thread_type = "AUTO" if plan.threads > 1 else "NONE"
             # Frames wait for those they are made from: a few more threads keep the cores busy.
             context.thread_count = plan.threads + 2 if plan.threads > 1 else 1
             # A decoder's thread would wait for the GIL to free it, and closing holds the GIL.
             context.copy_opaque = plan.threads == 1
         yield stream
+
+
+def _container(path: str, plan: DecodePlan, device: int | None) -> InputContainer:
+    if device is None:
+        return open_container(path, max_pixels=plan.max_pixels)
+    # Frames that the card owns bring its primary context with them: one a process, not one a track.
+    accel = HWAccel("cuda", str(device), allow_software_fallback=False, is_hw_owned=True)
+    try:
+        return open_container(path, max_pixels=plan.max_pixels, hwaccel=accel)
+    except (FFmpegError, RuntimeError, NotImplementedError) as error:
+        raise DecoderUnavailableError(f"CUDA could not open the clip: {error}") from error
 
 
 def _require_cropped(frame: VideoFrame, stream: VideoStream) -> None:
@@ -154,11 +184,6 @@ def _shown_frames(ready: Iterable[Sourced], told: _Told, plan: DecodePlan) -> It
 
 
 def _shown_frame(frame: VideoFrame, source: SourceFrame, told: _Told, plan: DecodePlan) -> Frame:
-    sar = source.sar
-    turn = orientation(frame)
-    light = colours.read(frame, told.codec, plan.untagged)
-    left_out = told.cropping.within(frame.width, frame.height, frame.format)
-    pixels = Pixels(frame, light, left_out, sar, turn, plan.max_side)
     return Frame(
         ordinal=source.ordinal,
         pts=source.pts,
@@ -170,16 +195,12 @@ def _shown_frame(frame: VideoFrame, source: SourceFrame, told: _Told, plan: Deco
         lost_before=source.lost_before,
         duration_s=seconds(source.duration, source.time_base) or Fraction(0),
         interlaced=source.interlaced,
-        luma=pixels.luma,
-        rgb=pixels.rgb,
-        yuv=pixels.yuv,
-        unknown_colours=light.unknown,
-        facts={
-            "rotation": turn.degrees,
-            "sar": f"{sar.numerator}:{sar.denominator}",
-            "cropped": str(left_out),
-            "bit_depth": frame.format.components[0].bits,
-            "log_footage": colours.log_sign(light) or told.log_tag,
-            **light.cells,
-        },
+        fetch=partial(_picture, frame, source.sar, told, plan),
     )
+
+
+def _picture(frame: VideoFrame, sar: Fraction, told: _Told, plan: DecodePlan) -> Pixels:
+    frame = on_host(frame, told.pix_fmt)
+    light = colours.read(frame, told.codec, plan.untagged)
+    left_out = told.cropping.within(frame.width, frame.height, frame.format)
+    return Pixels(frame, light, left_out, sar, orientation(frame), plan.max_side, told.log_tag)

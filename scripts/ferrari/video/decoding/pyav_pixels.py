@@ -17,7 +17,7 @@ from av.video.reformatter import ColorRange, Colorspace
 
 from ferrari.video import hdr
 from ferrari.video.colour_conversion import is_shown_unchanged, to_srgb, to_xyz
-from ferrari.video.colours import Colours
+from ferrari.video.colours import Colours, log_sign
 from ferrari.video.cropping import Cropping
 from ferrari.video.decoding.deinterlacing import filter_errors
 from ferrari.video.orientation import Orientation, make_upright
@@ -45,6 +45,24 @@ class Pixels:
     sar: Fraction
     turn: Orientation
     max_side: int | None
+    log_tag: str = ""  # what the container says of a camera's log profile
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """The columns of the table that a frame's picture fills."""
+        return {
+            "rotation": self.turn.degrees,
+            "sar": f"{self.sar.numerator}:{self.sar.denominator}",
+            "cropped": str(self.cropping),
+            "bit_depth": self.frame.format.components[0].bits,
+            "log_footage": log_sign(self.colours) or self.log_tag,
+            **self.colours.cells,
+        }
+
+    @property
+    def unknown_colours(self) -> str:
+        """Why `rgb` cannot have the right colours, or ""."""
+        return self.colours.unknown
 
     def luma(self) -> np.ndarray:
         """HxW uint8 luma, cropped: the decoder's own plane where it has 8 bits, else converted."""
