@@ -13,6 +13,7 @@ which alone this job takes besides its own: any other clip may come and go.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ferrari.common.atomic_files import whole_folder
@@ -154,6 +155,7 @@ def _extract_limited(
     """
     frame_s = frame_time(float(probed["fps"] or 25))
     decoders, passed_over = candidates(settings["decoder"])
+    proof = None
     for decoder in decoders:
         try:
             result = run_limited(
@@ -174,12 +176,12 @@ def _extract_limited(
                 passing=(DecoderUnavailableError,),
             )
         except DecoderUnavailableError as error:
-            result = Failure(NO_DECODER, str(error))
+            result, proof = Failure(NO_DECODER, str(error)), error.proof or proof
         if not isinstance(result, Failure):
-            return result
+            return replace(result, proof=result.proof or proof)
         forget(video, scratch, dataset)
         passed_over = f"{passed_over}; {decoder.name}: {result.detail}".strip("; ")
-    if decoder.hardware:
+    if decoder.prove:
         return Failure(NO_DECODER, f"{passed_over}; with extract.decoder: auto the CPU decodes it")
     return result if result.reason != NO_DECODER else Failure(NO_DECODER, passed_over)
 

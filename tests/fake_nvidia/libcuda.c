@@ -77,6 +77,14 @@ Result cuCtxCreate_v2(void **context, unsigned flags, int device) {
 }
 
 static int primary; /* how often the device's own context is in use */
+static unsigned primary_flags;
+
+Result cuDevicePrimaryCtxSetFlags_v2(int device, unsigned flags) {
+    primary_flags = flags;
+    return SUCCESS;
+}
+
+Result cuDevicePrimaryCtxSetFlags(int device, unsigned flags) { return cuDevicePrimaryCtxSetFlags_v2(device, flags); }
 
 Result cuDevicePrimaryCtxRetain(void **context, int device) {
     char what[40];
@@ -93,7 +101,7 @@ Result cuDevicePrimaryCtxRelease(int device) {
 }
 
 Result cuDevicePrimaryCtxGetState(int device, unsigned *flags, int *active) {
-    *flags = 0;
+    *flags = primary_flags;
     *active = primary > 0;
     return SUCCESS;
 }
@@ -177,7 +185,7 @@ DONE(cuCtxDestroy_v2) DONE(cuCtxGetDevice) DONE(cuCtxSetLimit)
 DONE(cuDestroyExternalMemory) DONE(cuDestroyExternalSemaphore) DONE(cuDeviceGetByPCIBusId)
 DONE(cuDeviceGetLuid) DONE(cuDeviceGetPCIBusId) DONE(cuDeviceGetUuid)
 DONE(cuDeviceGetUuid_v2)
-DONE(cuDevicePrimaryCtxReset) DONE(cuDevicePrimaryCtxSetFlags)
+DONE(cuDevicePrimaryCtxReset)
 DONE(cuEGLStreamConsumerDisconnect) DONE(cuEGLStreamProducerConnect) DONE(cuEGLStreamProducerDisconnect)
 DONE(cuEGLStreamProducerPresentFrame) DONE(cuEGLStreamProducerReturnFrame) DONE(cuEventCreate)
 DONE(cuEventDestroy_v2) DONE(cuEventQuery) DONE(cuEventRecord)

@@ -19,8 +19,26 @@ from ferrari.video.colours import Untagged
 from ferrari.video.lost_footage import DeclaredEnd
 
 
+@dataclass(frozen=True)
+class Proof:
+    """How a decoder's frames compared with those of PyAV on the CPU, on samples of a clip.
+
+    `difference` is the largest of any value of any pixel, in levels of 255.
+    """
+
+    frames: int
+    difference: float
+
+
 class DecoderUnavailableError(FerrariError, RuntimeError):
-    """A decoder cannot take this clip on this machine; the message says why."""
+    """A decoder cannot take this clip on this machine; the message says why.
+
+    `proof` is how far its frames are off, if that is what is wrong.
+    """
+
+    def __init__(self, message: str, proof: Proof | None = None) -> None:
+        super().__init__(message)
+        self.proof = proof
 
 
 @dataclass(frozen=True)
@@ -119,14 +137,33 @@ class DecodeStats:
         self.first_error = self.first_error or message
 
 
+@dataclass
+class Changes:
+    """When a clip's samples are shown, and how far each differs from the last one kept."""
+
+    times_s: array = field(default_factory=lambda: array("d"))
+    changes: array = field(default_factory=lambda: array("d"))
+
+    def add(self, time_s: float, change: float) -> None:
+        """Note the next sample."""
+        self.times_s.append(time_s)
+        self.changes.append(change)
+
+
+#: Raises DecoderUnavailableError where the decoder's frames are not those of PyAV on the CPU.
+Prove = Callable[[str, DecodePlan, Changes], Proof]
+
+
 @dataclass(frozen=True)
 class Decoder:
     """A named way to decode: `open(path, plan, stats)` yields Frames.
 
-    What one on `hardware` reports of a clip says that it cannot take the clip, and no more.
+    One that has to `prove` what it gives is no judge of a clip: whatever it reports says that it
+    cannot take the clip, and no more. One on `hardware` maps the memory of a card.
     """
 
     name: str
     version: str
     open: Callable[[str, DecodePlan, DecodeStats], Generator[Frame]]
     hardware: bool = False
+    prove: Prove | None = None

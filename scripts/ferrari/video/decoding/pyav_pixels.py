@@ -64,6 +64,16 @@ class Pixels:
         """Why `rgb` cannot have the right colours, or ""."""
         return self.colours.unknown
 
+    def has_planes_of(self, other: Pixels) -> bool:
+        """Whether both frames have the same format and the same numbers, up to their margins."""
+        ours, theirs = self.frame, other.frame
+        shapes = [(frame.width, frame.height, len(frame.planes)) for frame in (ours, theirs)]
+        if shapes[0] != shapes[1] or _plain_name(ours) != _plain_name(theirs):
+            return False
+        wide = 1 if ours.format.components[0].bits <= 8 else 2
+        pairs = zip(ours.planes, theirs.planes, strict=True)
+        return all(np.array_equal(_bytes(a, wide), _bytes(b, wide)) for a, b in pairs)
+
     def luma(self) -> np.ndarray:
         """HxW uint8 luma, cropped: the decoder's own plane where it has 8 bits, else converted."""
         if self.frame.format.name not in _LUMA_FIRST:
@@ -202,3 +212,14 @@ def _plane(plane: VideoPlane) -> np.ndarray:
     """HxW uint8 view of a plane of 8 bits."""
     flat = np.frombuffer(memoryview(plane), np.uint8)
     return flat.reshape(-1, plane.line_size)[: plane.height, : plane.width]
+
+
+def _bytes(plane: VideoPlane, wide: int) -> np.ndarray:
+    """HxB uint8 view of a planar plane whose levels take `wide` bytes."""
+    flat = np.frombuffer(memoryview(plane), np.uint8)
+    return flat.reshape(-1, plane.line_size)[: plane.height, : plane.width * wide]
+
+
+def _plain_name(frame: VideoFrame) -> str:
+    """The format's name without the J that old FFmpeg names have for full range."""
+    return frame.format.name.replace("yuvj", "yuv")
