@@ -32,6 +32,7 @@ from ferrari.processes.limited_call import run_limited
 from ferrari.provenance.table_stamps import seal
 from ferrari.video import raw_files, twins
 from ferrari.video.decoding.base import Decoder, DecoderUnavailableError
+from ferrari.video.decoding.card_pays import CodedClip
 from ferrari.video.decoding.registry import candidates
 from ferrari.video.extraction import QUARANTINE_REASONS, Extraction, extract, forget
 from ferrari.video.timestamps import frame_time
@@ -154,7 +155,8 @@ def _extract_limited(
     Each has a child of its own: what one that dies or refuses leaves behind harms no other.
     """
     frame_s = frame_time(float(probed["fps"] or 25))
-    decoders, passed_over = candidates(settings["decoder"])
+    clip = CodedClip.of(probed)
+    decoders, passed_over = candidates(settings["decoder"], clip, settings["fps"], video)
     proof = None
     for decoder in decoders:
         try:

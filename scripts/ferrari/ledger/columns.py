@@ -13,7 +13,7 @@ COLUMNS = {
         *("file", "bytes", "container", "codec", "pix_fmt", "coded_width", "coded_height"),
         *("width", "height", "sar", "rotation", "fps", "duration_s", "declared_duration_s"),
         "cropped",
-        *("frames", "hidden_frames", "other_tracks"),
+        *("frames", "hidden_frames", "key_frames", "other_tracks"),
         *("bitrate_kbps", "vfr", "largest_gap_s", "start_s", "detail"),
     ),
     "videos": (),  # videos.csv: the probe's columns and two more, filled in below
@@ -92,7 +92,7 @@ KINDS = {
     **dict.fromkeys(
         (
             *("bytes", "coded_width", "coded_height", "width", "height", "rotation", "frames"),
-            "proof_frames",
+            *("proof_frames", "key_frames"),
             *("hidden_frames", "frame", "bit_depth", "frames_decoded", "decode_errors"),
             *("crop_x1", "crop_y1", "crop_x2", "crop_y2", "frame_width", "frame_height"),
             *("variant", "offset_x", "offset_y", "clip_tokens", "source_width", "source_height"),
