@@ -184,7 +184,9 @@ def _extract_limited(
         forget(video, scratch, dataset)
         passed_over = f"{passed_over}; {decoder.name}: {result.detail}".strip("; ")
     if decoder.prove:
-        return Failure(NO_DECODER, f"{passed_over}; with extract.decoder: auto the CPU decodes it")
+        return Failure(
+            NO_DECODER, f"{passed_over}; with extract.decoder: nvdec_first the CPU decodes it"
+        )
     return result if result.reason != NO_DECODER else Failure(NO_DECODER, passed_over)
 
 
@@ -193,7 +195,7 @@ def _memory_limit(decoder: Decoder, settings: dict) -> dict[str, int | None]:
     memory into that, by what the child really holds.
     """
     limit = settings["memory_mb"]
-    if decoder.hardware:
+    if decoder.device is not None:
         return {"memory_mb": None, "resident_mb": limit}
     return {"memory_mb": limit}
 

@@ -44,7 +44,10 @@ class Machine:
             self.environment["LD_LIBRARY_PATH"] = ":".join(found)
 
     def learn(self, *clips: Path) -> None:
-        """Have the video engine give of these clips the pictures that the CPU's decoder gives."""
+        """Have the video engine give of these clips the pictures that the CPU's decoder gives.
+
+        What it once learned, other machines may be told: `pictures`, given to them at the start.
+        """
         folder = self._log.parent / "pictures"
         folder.mkdir(exist_ok=True)
         teacher = dict(self.environment, FAKE_NVDEC_KEYS=str(folder / "keys"), FAKE_CUDA_LOG="")
@@ -52,6 +55,11 @@ class Machine:
             teacher.pop(f"FAKE_NVDEC_{trouble}", None)
         self._answer(teacher, "pictures", folder, *clips)
         self.environment["FAKE_NVDEC_PICTURES"] = str(folder)
+
+    @property
+    def pictures(self) -> dict[str, str]:
+        """The part of the environment that says where the pictures are."""
+        return {"FAKE_NVDEC_PICTURES": self.environment["FAKE_NVDEC_PICTURES"]}
 
     @property
     def log(self) -> str:

@@ -159,11 +159,11 @@ class Decoder:
     """A named way to decode: `open(path, plan, stats)` yields Frames.
 
     One that has to `prove` what it gives is no judge of a clip: whatever it reports says that it
-    cannot take the clip, and no more. One on `hardware` maps the memory of a card.
+    cannot take the clip, and no more. One with a CUDA `device` maps the memory of that card.
     """
 
     name: str
     version: str
     open: Callable[[str, DecodePlan, DecodeStats], Generator[Frame]]
-    hardware: bool = False
+    device: int | None = None
     prove: Prove | None = None

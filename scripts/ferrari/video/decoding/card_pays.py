@@ -14,7 +14,7 @@ from dataclasses import dataclass
 #: one thread on 1080p and 2160p at 7 to 35 Mbit/s. A card has one video engine or a few, and
 #: its time is best spent where it spares the cores most. So H.264 (3.8 ms) and older codecs stay on
 #: the CPU. So does AV1, which FFmpeg gives to libdav1d.
-CORE_MS = {"hevc": 4.9, "vp9": 5.0}
+CORE_MS = {"hevc": 4.9, "vp9": 4.4}
 _DEEP = 1.25
 #: Estimates, for no card was at hand: a CUDA context, a packet, a million pixels downloaded.
 _START_S, _PACKET_MS, _DOWNLOAD_MS = 0.6, 0.05, 1.0

@@ -83,8 +83,8 @@ def _decoder(name: str, device: int | None) -> Decoder:
         name,
         f"decord {decord.__version__}",
         partial(_frames, device=device),
-        hardware=device is not None,
-        prove=partial(_prove, device=device),
+        device,
+        partial(_prove, device=device),
     )
 
 

@@ -48,7 +48,7 @@ def cpu() -> Decoder:
 def cuda(device: int = 0) -> Decoder:
     """PyAV with FFmpeg's CUDA hwaccel; the frames that are wanted leave the card, no others."""
     opens, proves = partial(_frames, device=device), partial(proof.of_card, device=device)
-    return Decoder("pyav-nvdec", _version(), opens, hardware=True, prove=proves)
+    return Decoder("pyav-nvdec", _version(), opens, device, proves)
 
 
 def cuda_problem() -> str:
