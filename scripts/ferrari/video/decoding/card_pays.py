@@ -41,7 +41,8 @@ class CodedClip:
         size = int(probed["coded_width"] or 0) * int(probed["coded_height"] or 0)
         groups = max(1, int(probed["key_frames"] or 0))
         fps = float(probed["fps"] or 25)
-        return cls(probed["codec"], probed["pix_fmt"], size / 1e6, frames, frames / groups, fps)
+        group = max(1.0, frames / groups)
+        return cls(probed["codec"], probed["pix_fmt"], size / 1e6, frames, group, fps)
 
 
 def why_not(clip: CodedClip, samples_fps: float) -> str:

@@ -113,20 +113,23 @@ def groups(stream: VideoStream) -> Iterator[Group]:
 
 def chosen(found: Iterator[Group], drifts: Drifts) -> Iterator[Group]:
     """The first group, and those behind it in which a suspect lies, at least two."""
-    first = next(found, None)
-    held = [group for group in (next(found, None),) if group]
+    first, held = next(found, None), next(found, None)
     if first:
         yield first
-    times = suspects(drifts, held[0].start_s) if held else []
+    if held is None:
+        return
+    times = suspects(drifts, held.start_s)
+    few = (
+        len(times) < _LEAST_SUSPECTS
+    )  # then the last group is one of them: it has no key behind it
     for group in found:
-        last = held[-1]
-        if any(last.start_s <= time_s < group.start_s for time_s in times):
-            yield held.pop()
+        if any(held.start_s <= time_s < group.start_s for time_s in times):
+            yield held
             times = [time_s for time_s in times if time_s >= group.start_s]
-            if not times:
+            if not (times or few):
                 return
-        held = [group] if times else [*held[-1:], group]
-    yield from held
+        held = group
+    yield held
 
 
 def suspects(drifts: Drifts, since_s: float) -> list[float]:
@@ -192,14 +195,13 @@ class _Comparison:
 
     def end_group(self) -> None:
         """Nothing may be left that only one side has given."""
-        if self.ours or self.theirs:
-            more = len(self.theirs) - len(self.ours)
-            missing = (
-                f"{abs(more)} frames {'more' if more > 0 else 'fewer'} than"
-                if more
-                else ("frames at other times than")
-            )
-            raise DecoderUnavailableError(f"it gives {missing} the CPU does", self.proof())
+        if not (self.ours or self.theirs):
+            return
+        theirs, ours = self.frames + len(self.theirs), self.frames + len(self.ours)
+        why = f"it gives {theirs} frames where the CPU gives {ours}"
+        if theirs == ours:
+            why = "it gives frames at other times than the CPU"
+        raise DecoderUnavailableError(why, self.proof())
 
     def proof(self) -> Proof:
         return Proof(self.frames, round(self.difference, 3))
