@@ -27,13 +27,12 @@ sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "envs")]
 
 import derive_cuda_lock  # noqa: E402
 
-from ferrari.processes.nvidia_driver import Driver, look  # noqa: E402
+from ferrari.processes.nvidia_driver import NEEDED_CUDA, NEEDED_RELEASE, Driver, look  # noqa: E402
 
 #: The oldest Python that the packages take, and the first that is too new: CLIP's tokenizer has no
 #: build for it.
 OLDEST, TOO_NEW = (3, 11), (3, 13)
-CUDA = (12, 4)
-DRIVER = "550"
+CUDA = ".".join(map(str, NEEDED_CUDA))
 #: An environment for CUDA takes 7.3 GB, and what is downloaded for it 3.9 GB before it is unpacked.
 NEEDED_GB = 12
 #: In an environment: the locks that it was made from, a digest and a name a line.
@@ -154,7 +153,7 @@ def install_cuda(venv: Path, lock: Path, cuda_lock: Path) -> None:
     """Make `venv` an environment for CUDA; where that fails, it is left as it was."""
     locks = [lock, cuda_lock]
     if locks_of(venv) == digests(locks) and suits(python_of(venv)):
-        print(f"{venv} is what the locks for CUDA {CUDA[0]}.{CUDA[1]} say")
+        print(f"{venv} is what the locks for CUDA {CUDA} say")
         return
     try:
         print(require_driver(), flush=True)
@@ -191,17 +190,15 @@ def require_driver() -> str:
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         raise SetupError("the locked packages for CUDA are for Linux on x86-64")
     found = look()
-    ask = f"install NVIDIA driver {DRIVER} or newer, or stay with `make setup`, which runs on CPUs"
+    ask = f"install NVIDIA driver {NEEDED_RELEASE} or newer, or stay with `make setup`, which runs on CPUs"
     if not isinstance(found, Driver):
         raise SetupError(f"{found}; {ask}")
-    if found.cuda < CUDA:
-        raise SetupError(
-            f"the {found.named} is too old: the packages need CUDA {CUDA[0]}.{CUDA[1]}; {ask}"
-        )
+    if found.cuda < NEEDED_CUDA:
+        raise SetupError(f"the {found.named} is too old: the packages need CUDA {CUDA}; {ask}")
     if not found.cards:
         raise SetupError(f"the {found.named} shows no card; nvidia-smi says why")
     cards = ", ".join(card.name for card in found.cards)
-    return f"{cards}: {found.named}; installing the packages for CUDA {CUDA[0]}.{CUDA[1]}"
+    return f"{cards}: {found.named}; installing the packages for CUDA {CUDA}"
 
 
 def require_disk(venv: Path) -> None:

@@ -10,6 +10,8 @@ import ctypes
 from dataclasses import dataclass
 from typing import Union
 
+#: What the packages of `make setup-gpu` need: a driver that runs this CUDA, and the first that does.
+NEEDED_CUDA, NEEDED_RELEASE = (12, 4), "550"
 _MB = 1 << 20
 _NAME_BYTES = 96
 _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR
