@@ -18,7 +18,7 @@ FERRARI_SHARED ?= ../shared
 export FERRARI_SHARED
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-gpu image weights doctor demo demo-clean test test-slow test-real test-gpu test-trainers train-smoke fuzz chaos wild verify trace lint-package real bench mattes lint format lock clean
+.PHONY: help setup setup-gpu image weights doctor smoke demo demo-clean test test-slow test-real test-gpu test-trainers train-smoke fuzz chaos wild verify trace lint-package real bench mattes lint format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,9 @@ weights: $(VENV)/.ready ## fetch the networks' weights for CONFIG into the cache
 
 doctor: $(VENV)/.ready ## what this machine has, what a run with CONFIG would use of it, what to install to get more
 	@$(BIN)/python scripts/tools/doctor.py --work "$(or $(WORK),.)" $(if $(CONFIG),--config $(CONFIG))
+
+smoke: $(VENV)/.ready ## one short clip (dataset/sample_test.mp4, if there) through all stages with CONFIG, into smoke/
+	@$(BIN)/python scripts/tools/smoke.py --work "$(or $(WORK),.)" --cores $(CORES) $(if $(CONFIG),--config $(CONFIG))
 
 demo: $(VENV)/.ready ## synthetic clips through the whole pipeline, under demo/
 	@mkdir -p demo

@@ -190,7 +190,10 @@ def require_driver() -> str:
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         raise SetupError("the locked packages for CUDA are for Linux on x86-64")
     found = look()
-    ask = f"install NVIDIA driver {NEEDED_RELEASE} or newer, or stay with `make setup`, which runs on CPUs"
+    ask = (
+        f"install NVIDIA driver {NEEDED_RELEASE} or newer, or stay with `make setup`, which runs "
+        "on CPUs"
+    )
     if not isinstance(found, Driver):
         raise SetupError(f"{found}; {ask}")
     if found.cuda < NEEDED_CUDA:

@@ -203,8 +203,8 @@ def _to_use_the_card(driver: Driver, idle: Sequence[str]) -> str:
     names = " and ".join(idle)
     if driver.cuda < NEEDED_CUDA:
         return (
-            f"{names} on the card: install NVIDIA driver {NEEDED_RELEASE} or newer (this one runs CUDA "
-            f"{_dotted(driver.cuda)}), then `make setup-gpu`"
+            f"{names} on the card: install NVIDIA driver {NEEDED_RELEASE} or newer (this one runs "
+            f"CUDA {_dotted(driver.cuda)}), then `make setup-gpu`"
         )
     return f"{names} on the card: `make setup-gpu` installs what works with this driver"
 

@@ -10,7 +10,7 @@ import ctypes
 from dataclasses import dataclass
 from typing import Union
 
-#: What the packages of `make setup-gpu` need: a driver that runs this CUDA, and the first that does.
+#: What the packages of `make setup-gpu` need: the CUDA, and the first driver that runs it.
 NEEDED_CUDA, NEEDED_RELEASE = (12, 4), "550"
 _MB = 1 << 20
 _NAME_BYTES = 96
