@@ -19,7 +19,8 @@ rule extract:
         "../envs/extract.yaml"
     threads: config["threads"]["extract"]
     resources:
-        nvdec=int(config["extract"]["decoder"] != "cpu" and not nvdec_problem()),
+        # Of the other decoders only a few clips need the card: those jobs take their turns at it.
+        nvdec=int(config["extract"]["decoder"] in ("nvdec", "nvdec_first") and not nvdec_problem()),
     params:
         raw=raw_file,
         max_megapixels=config["probe"]["max_megapixels"],

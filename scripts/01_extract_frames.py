@@ -13,6 +13,7 @@ which alone this job takes besides its own: any other clip may come and go.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ferrari.common.atomic_files import whole_folder
@@ -31,6 +32,7 @@ from ferrari.processes.limited_call import run_limited
 from ferrari.provenance.table_stamps import seal
 from ferrari.video import raw_files, twins
 from ferrari.video.decoding.base import Decoder, DecoderUnavailableError
+from ferrari.video.decoding.card_pays import CodedClip
 from ferrari.video.decoding.registry import candidates
 from ferrari.video.extraction import QUARANTINE_REASONS, Extraction, extract, forget
 from ferrari.video.timestamps import frame_time
@@ -153,7 +155,9 @@ def _extract_limited(
     Each has a child of its own: what one that dies or refuses leaves behind harms no other.
     """
     frame_s = frame_time(float(probed["fps"] or 25))
-    decoders, passed_over = candidates(settings["decoder"])
+    clip = CodedClip.of(probed)
+    decoders, passed_over = candidates(settings["decoder"], clip, settings["fps"], video)
+    proof = None
     for decoder in decoders:
         try:
             result = run_limited(
@@ -174,13 +178,15 @@ def _extract_limited(
                 passing=(DecoderUnavailableError,),
             )
         except DecoderUnavailableError as error:
-            result = Failure(NO_DECODER, str(error))
+            result, proof = Failure(NO_DECODER, str(error)), error.proof or proof
         if not isinstance(result, Failure):
-            return result
+            return replace(result, proof=result.proof or proof)
         forget(video, scratch, dataset)
         passed_over = f"{passed_over}; {decoder.name}: {result.detail}".strip("; ")
-    if decoder.hardware:
-        return Failure(NO_DECODER, f"{passed_over}; with extract.decoder: auto the CPU decodes it")
+    if decoder.prove:
+        return Failure(
+            NO_DECODER, f"{passed_over}; with extract.decoder: nvdec_first the CPU decodes it"
+        )
     return result if result.reason != NO_DECODER else Failure(NO_DECODER, passed_over)
 
 
@@ -189,7 +195,7 @@ def _memory_limit(decoder: Decoder, settings: dict) -> dict[str, int | None]:
     memory into that, by what the child really holds.
     """
     limit = settings["memory_mb"]
-    if decoder.hardware:
+    if decoder.device is not None:
         return {"memory_mb": None, "resident_mb": limit}
     return {"memory_mb": limit}
 

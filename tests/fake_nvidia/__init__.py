@@ -2,7 +2,8 @@
 
 It is found through LD_LIBRARY_PATH, which a process reads when it starts: so what is to meet it
 runs as a program of its own (`python -m tests.fake_nvidia`). It proves what is asked of a driver
-and what becomes of the answers; its pictures are made up, and nothing can be computed with it.
+and what becomes of the answers; nothing can be computed with it. Its video engine gives the
+pictures that the CPU's decoder made of a clip (`Machine.learn`), or makes some up.
 """
 
 from __future__ import annotations
@@ -42,6 +43,24 @@ class Machine:
             found = filter(None, (str(folder), os.environ.get("LD_LIBRARY_PATH")))
             self.environment["LD_LIBRARY_PATH"] = ":".join(found)
 
+    def learn(self, *clips: Path) -> None:
+        """Have the video engine give of these clips the pictures that the CPU's decoder gives.
+
+        What it once learned, other machines may be told: `pictures`, given to them at the start.
+        """
+        folder = self._log.parent / "pictures"
+        folder.mkdir(exist_ok=True)
+        teacher = dict(self.environment, FAKE_NVDEC_KEYS=str(folder / "keys"), FAKE_CUDA_LOG="")
+        for trouble in ("MEMORY", "REFUSES", "OFF", "DROPS"):
+            teacher.pop(f"FAKE_NVDEC_{trouble}", None)
+        self._answer(teacher, "pictures", folder, *clips)
+        self.environment["FAKE_NVDEC_PICTURES"] = str(folder)
+
+    @property
+    def pictures(self) -> dict[str, str]:
+        """The part of the environment that says where the pictures are."""
+        return {"FAKE_NVDEC_PICTURES": self.environment["FAKE_NVDEC_PICTURES"]}
+
     @property
     def log(self) -> str:
         """A line for each thing that the driver was asked for."""
@@ -49,13 +68,19 @@ class Machine:
 
     def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         """Python with arguments, in the project's folder; its output is taken."""
-        command = [sys.executable, *map(str, arguments)]
-        return subprocess.run(
-            command, cwd=ROOT, env=self.environment, capture_output=True, text=True
-        )
+        return _run(self.environment, *arguments)
 
     def answer(self, *arguments: str | Path):
         """What `python -m tests.fake_nvidia` prints as JSON."""
-        done = self.run("-m", "tests.fake_nvidia", *arguments)
+        return self._answer(self.environment, *arguments)
+
+    @staticmethod
+    def _answer(environment, *arguments: str | Path):
+        done = _run(environment, "-m", "tests.fake_nvidia", *arguments)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
+
+
+def _run(environment: dict[str, str], *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)

@@ -1,6 +1,7 @@
 """What a machine with its driver makes of clips and networks; see the package's docstring.
 
 python -m tests.fake_nvidia extract DECODER DATASET CLIP...   the rows of each clip
+python -m tests.fake_nvidia pictures FOLDER CLIP...           teaches the video engine (see there)
 python -m tests.fake_nvidia networks CACHE                    what the demo's networks run on
 python -m tests.fake_nvidia devices DEVICE                    where networks would run, or why not
 """
@@ -14,6 +15,7 @@ from pathlib import Path
 from ferrari.matting import cutouts
 from ferrari.networks import detectors, segmenters, weight_files
 from ferrari.processes import devices, isolated_model
+from tests.fake_nvidia import pictures
 from tests.generator.demo import demo_specs
 from tests.generator.render import render_frame
 from tests.settings import section
@@ -59,5 +61,10 @@ def where(device: str) -> dict[str, str]:
 
 if __name__ == "__main__":
     asked, *arguments = sys.argv[1:]
-    answers = {"extract": extract, "networks": networks, "devices": where}
+    answers = {
+        "extract": extract,
+        "pictures": pictures.teach,
+        "networks": networks,
+        "devices": where,
+    }
     print(json.dumps(answers[asked](*arguments)))

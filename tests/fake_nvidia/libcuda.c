@@ -2,6 +2,7 @@
 
    FAKE_CUDA_LOG      a file that gets a line for each thing that is worth a test
    FAKE_CUDA_DEVICES  how many cards there are (default 1)
+   FAKE_CUDA_INIT     what cuInit answers, as a number (a driver that is too old: 803)
    FAKE_CUDA_VERSION  the newest CUDA that the driver runs (default 12040, which is 12.4)
 
    As with CUDA, a process whose parent has called cuInit cannot use it: "cuInit AFTER FORK". */
@@ -31,6 +32,7 @@ Result cuInit(unsigned flags) {
         return NOT_INITIALIZED;
     }
     if (!ready) say("cuInit");
+    if (getenv("FAKE_CUDA_INIT")) return atoi(getenv("FAKE_CUDA_INIT"));
     ready = getpid();
     return SUCCESS;
 }
@@ -86,6 +88,36 @@ Result cuCtxCreate_v2(void **context, unsigned flags, int device) {
     return SUCCESS;
 }
 
+static int primary; /* how often the device's own context is in use */
+static unsigned primary_flags;
+
+Result cuDevicePrimaryCtxSetFlags_v2(int device, unsigned flags) {
+    primary_flags = flags;
+    return SUCCESS;
+}
+
+Result cuDevicePrimaryCtxSetFlags(int device, unsigned flags) { return cuDevicePrimaryCtxSetFlags_v2(device, flags); }
+
+Result cuDevicePrimaryCtxRetain(void **context, int device) {
+    char what[40];
+    if (ready != getpid()) return NOT_INITIALIZED;
+    *context = &primary;
+    snprintf(what, sizeof what, "context of device %d", device);
+    if (!primary++) say(what);
+    return SUCCESS;
+}
+
+Result cuDevicePrimaryCtxRelease(int device) {
+    primary--;
+    return SUCCESS;
+}
+
+Result cuDevicePrimaryCtxGetState(int device, unsigned *flags, int *active) {
+    *flags = primary_flags;
+    *active = primary > 0;
+    return SUCCESS;
+}
+
 Result cuCtxPushCurrent_v2(void *context) {
     current = context;
     return SUCCESS;
@@ -136,6 +168,7 @@ static char *start(const End *end) {
 }
 
 Result cuMemcpy2DAsync_v2(const Copy *copy, void *stream) {
+    if (copy->to.kind == 1) say("download");
     for (size_t row = 0; row < copy->height; row++)
         memcpy(start(&copy->to) + row * copy->to.pitch, start(&copy->from) + row * copy->from.pitch, copy->width);
     return SUCCESS;
@@ -163,8 +196,8 @@ DONE(cuArray3DCreate_v2) DONE(cuArrayCreate_v2) DONE(cuArrayDestroy)
 DONE(cuCtxDestroy_v2) DONE(cuCtxGetDevice) DONE(cuCtxSetLimit)
 DONE(cuDestroyExternalMemory) DONE(cuDestroyExternalSemaphore) DONE(cuDeviceGetByPCIBusId)
 DONE(cuDeviceGetLuid) DONE(cuDeviceGetUuid)
-DONE(cuDeviceGetUuid_v2) DONE(cuDevicePrimaryCtxGetState) DONE(cuDevicePrimaryCtxRelease)
-DONE(cuDevicePrimaryCtxReset) DONE(cuDevicePrimaryCtxRetain) DONE(cuDevicePrimaryCtxSetFlags)
+DONE(cuDeviceGetUuid_v2)
+DONE(cuDevicePrimaryCtxReset)
 DONE(cuEGLStreamConsumerDisconnect) DONE(cuEGLStreamProducerConnect) DONE(cuEGLStreamProducerDisconnect)
 DONE(cuEGLStreamProducerPresentFrame) DONE(cuEGLStreamProducerReturnFrame) DONE(cuEventCreate)
 DONE(cuEventDestroy_v2) DONE(cuEventQuery) DONE(cuEventRecord)

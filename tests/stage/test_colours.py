@@ -38,7 +38,7 @@ def first(path, **plan):
     """The first frame, and its picture and luma."""
     frames = pyav_decoder.cpu().open(str(path), DecodePlan(**plan), DecodeStats())
     frame = next(frames)
-    picture, luma = frame.rgb(), frame.luma()
+    picture, luma = frame.picture.rgb(), frame.picture.luma()
     frames.close()
     return frame, picture, luma
 
@@ -54,7 +54,7 @@ def test_matrix_and_range_are_read(tmp_path, matrix, pixels):
         clip = write_patches(tmp_path / "a.mkv", SIGNAL, Tags(matrix, levels, 1, 1), pixels)
         frame, picture, luma = first(clip)
         assert worst(picture) <= WITHIN
-        assert frame.facts["range"] == ("limited", "full")[levels - 1]
+        assert frame.picture.facts["range"] == ("limited", "full")[levels - 1]
         assert luma.shape == picture.shape[:2]
 
 
@@ -87,14 +87,14 @@ def test_other_primaries_become_those_of_srgb(tmp_path, primaries, transfer, pix
 def test_primaries_that_players_leave_alone_are_left_alone(tmp_path, primaries):
     clip = write_patches(tmp_path / "a.mkv", SIGNAL, Tags(6, 1, 6, primaries))
     frame, picture, _ = first(clip)
-    assert worst(picture) <= WITHIN and frame.yuv() is not None
+    assert worst(picture) <= WITHIN and frame.picture.yuv() is not None
 
 
 @pytest.mark.parametrize("transfer", [1, 4, 5, 6, 7, 11, 12, 13, 14, 15])
 def test_ordinary_curves_are_shown_as_they_are(tmp_path, transfer):
     clip = write_patches(tmp_path / "a.mkv", SIGNAL, Tags(1, 1, transfer, 1))
     frame, picture, _ = first(clip)
-    assert worst(picture) <= WITHIN and frame.yuv() is not None
+    assert worst(picture) <= WITHIN and frame.picture.yuv() is not None
 
 
 @pytest.mark.parametrize(
@@ -112,14 +112,14 @@ def test_curves_that_no_screen_has_become_srgbs(tmp_path, transfer, signal):
     dark = 5  # a step of 10 bits of linear light is more than 3 levels there
     bright = [i for i in range(8) if i != dark]
     assert np.abs(measured(picture) - PATCHES)[bright].max() <= WITHIN
-    assert frame.yuv() is None
+    assert frame.picture.yuv() is None
 
 
 @pytest.mark.parametrize("pixels", ["yuv420p10le", "gray10le"])
 def test_hdr_is_told_from_sdr_in_any_format(tmp_path, pixels):
     clip = write_patches(tmp_path / "a.mkv", SIGNAL, Tags(9, 1, 16, 9), pixels)
     frame, picture, _ = first(clip)
-    assert frame.facts["transfer"] == "pq" and measured(picture)[4].min() > 240
+    assert frame.picture.facts["transfer"] == "pq" and measured(picture)[4].min() > 240
 
 
 @pytest.mark.parametrize("code", [10, 11, 13, 14])
@@ -135,7 +135,7 @@ def test_matrices_that_are_not_converted_are_refused_with_a_row_and_the_frame(tm
 def test_a_matrix_that_follows_from_the_primaries_is_derived(tmp_path):
     clip = write_patches(tmp_path / "a.mkv", SIGNAL, Tags(12, 1, 1, 1), "yuv444p", matrix=1)
     frame, picture, _ = first(clip)
-    assert worst(picture) <= WITHIN and frame.facts["matrix"] == "chroma-derived"
+    assert worst(picture) <= WITHIN and frame.picture.facts["matrix"] == "chroma-derived"
 
 
 @pytest.mark.parametrize(("code", "pixels"), [(0, "yuv420p"), (3, "yuv420p"), (2, "yuv420p")])
@@ -145,15 +145,15 @@ def test_what_a_clip_does_not_tell_is_assumed_told_and_settable(tmp_path, code, 
     clip = write_patches(tmp_path / "a.mkv", SIGNAL, tags, pixels, matrix=6, full=False)
     frame, picture, _ = first(clip)
     assert worst(picture) <= WITHIN
-    assert frame.facts["matrix"] == "bt601 (assumed)"
-    assert frame.facts["range"] == "limited (assumed)"
-    assert frame.facts["primaries"] == frame.facts["transfer"] == "bt709 (assumed)"
+    assert frame.picture.facts["matrix"] == "bt601 (assumed)"
+    assert frame.picture.facts["range"] == "limited (assumed)"
+    assert frame.picture.facts["primaries"] == frame.picture.facts["transfer"] == "bt709 (assumed)"
     for matrix, full in itertools.product((1, 6, 9), (False, True)):
         clip = write_patches(tmp_path / "a.mkv", SIGNAL, tags, pixels, matrix=matrix, full=full)
         names = {1: "bt709", 6: "bt601", 9: "bt2020"}
         levels = "full" if full else "limited"
         frame, picture, _ = first(clip, untagged=Untagged(names[matrix], levels))
-        assert frame.facts["matrix"] == f"{names[matrix]} (assumed)"
+        assert frame.picture.facts["matrix"] == f"{names[matrix]} (assumed)"
         assert (worst(picture) <= WITHIN) == (matrix != 9)  # 9: and BT.2020 primaries with it
 
 
@@ -189,7 +189,7 @@ def test_settings_of_untagged_clips_reach_the_frames(tmp_path):
 def test_log_footage_by_its_tags_is_told(tmp_path):
     tags = Tags(9, 1, 2, 9)
     frame, _, _ = first(write_patches(tmp_path / "a.mkv", SIGNAL, tags, "yuv420p10le"))
-    assert "Log" in frame.facts["log_footage"]
+    assert "Log" in frame.picture.facts["log_footage"]
 
 
 @pytest.mark.parametrize(
@@ -211,5 +211,5 @@ def test_log_footage_by_its_metadata_is_told_and_nothing_is_changed(tmp_path, va
     tags = Tags(1, 1, 1, 1)
     clip = write_patches(tmp_path / "a.mkv", SIGNAL, tags, metadata={"comment": value})
     frame, picture, _ = first(clip)
-    assert bool(frame.facts["log_footage"]) is is_log
+    assert bool(frame.picture.facts["log_footage"]) is is_log
     assert worst(picture) <= WITHIN

@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 
 import cv2
 import numpy as np
@@ -220,7 +221,7 @@ def test_a_gpu_decoder_that_fails_leaves_the_clip_to_the_cpu_with_the_reason(
     broken = [base.Decoder("crashing", "1", crash), base.Decoder("refusing", "1", refuse)]
     chain = [*broken, pyav_decoder.cpu()]
     monkeypatch.setattr(
-        importlib_extract(), "candidates", lambda choice: (chain, "decord: built without CUDA")
+        importlib_extract(), "candidates", lambda *of_clip: (chain, "decord: built without CUDA")
     )
     rows = run.extract(faults.good(tmp_path / "a.mp4", SPEC).path)
     assert {row["decoder"] for row in rows} == {"pyav-cpu"}
@@ -235,32 +236,55 @@ def importlib_extract():
     return importlib.import_module("01_extract_frames")
 
 
-def test_decord_sees_the_same_frames(run, tmp_path, monkeypatch):
-    pytest.importorskip("decord")
-    from ferrari.video.decoding import decord_decoder
+@pytest.fixture
+def decord():
+    return pytest.importorskip("decord")
 
+
+def test_decord_by_name_gives_the_frames_of_pyav(run, decord, tmp_path):
     path = faults.good(tmp_path / "a.mp4", SPEC).path
     ours = run.extract(path)
-    monkeypatch.setattr(
-        importlib_extract(), "candidates", lambda choice: ([decord_decoder.cpu()], "")
-    )
-    theirs = run.extract(path)
-    assert [r["frame"] for r in kept(theirs)] == [r["frame"] for r in kept(ours)]
-    assert all(off(run, row) < 8 for row in kept(theirs))
+    digests = [image_files.read(run.dataset / row["path"]) for row in kept(ours)]
+    theirs = run.extract(path, decoder="decord")
+    assert {row["decoder"] for row in theirs} == {"decord-cpu"}, theirs[0]["decoder_reason"]
+    for column in ("frame", "time_s", "outcome", "matrix", "width", "cropped", "frames_decoded"):
+        assert [row[column] for row in theirs] == [row[column] for row in ours], column
+    assert {row["proof_difference"] for row in theirs} == {"0.0"}
+    assert all(int(row["proof_frames"]) > SPEC.gop for row in theirs)
+    for row, picture in zip(kept(theirs), digests, strict=True):
+        assert np.abs(image_files.read(run.dataset / row["path"]) - picture.astype(int)).mean() < 2
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (partial(oddities.rotated, degrees=180), "turns the picture in its own way"),
+        (oddities.interlaced, "does not deinterlace"),
+        (partial(oddities.cropped_by_container, top=16, left=32), "the container's cropping"),
+        (oddities.damaged, "Error sending packet"),
+    ],
+)
+def test_a_clip_that_decord_gets_wrong_goes_to_the_cpu(run, decord, tmp_path, make, why):
+    path = make(tmp_path / "a.mp4", SPEC).path
+    ours = run.extract(path)
+    theirs = run.extract(path, decoder="decord")
+    assert why in theirs[0]["decoder_reason"]
+    for row in (*ours, *theirs):
+        del row["decoder_reason"]
+    assert theirs == ours
 
 
 @pytest.mark.parametrize(
     ("tags", "device", "why"),
     [
-        (Tags(2, 1, 2, 2), "cpu", ""),
-        (Tags(9, 1, 1, 9), "cpu", "primaries|bt2020"),
-        (Tags(1, 1, 16, 9), "cpu", "pq"),
-        (Tags(1, 1, 1, 1), "gpu", "bt709"),
-        (Tags(6, 2, 1, 1), "gpu", "full"),
+        (Tags(2, 1, 2, 2), None, ""),
+        (Tags(9, 1, 1, 9), None, "primaries|bt2020"),
+        (Tags(1, 1, 16, 9), None, "pq"),
+        (Tags(9, 1, 1, 9), 0, "bt2020"),
+        (Tags(6, 2, 1, 1), 0, "full"),
     ],
 )
-def test_decord_is_given_no_clip_whose_colours_it_gets_wrong(tmp_path, tags, device, why):
-    pytest.importorskip("decord")
+def test_decord_is_given_no_clip_whose_colours_it_gets_wrong(decord, tmp_path, tags, device, why):
     from ferrari.video.decoding import base, decord_decoder
 
     path = write_patches(tmp_path / "a.mkv", PATCHES / 255, tags, matrix=6)
@@ -269,7 +293,7 @@ def test_decord_is_given_no_clip_whose_colours_it_gets_wrong(tmp_path, tags, dev
         with pytest.raises(base.DecoderUnavailableError, match=why):
             next(frames)
     else:
-        assert np.abs(measured(next(frames).rgb()) - PATCHES).max() <= 3
+        assert np.abs(measured(next(frames).picture.rgb()) - PATCHES).max() <= 3
 
 
 def test_nothing_is_left_of_an_earlier_run(run, tmp_path):

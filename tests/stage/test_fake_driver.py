@@ -1,174 +1,156 @@
-"""A machine whose NVIDIA driver shows a card: whatever the card cannot do, the CPU does.
+"""A machine whose NVIDIA driver shows a card: every clip ends as it does where there is none.
 
-The driver is a fake (tests/fake_nvidia) whose pictures are made up, so what is compared of a clip
-that it decodes is everything but pixels and what is measured on them.
+The driver is a fake (tests/fake_nvidia) whose video engine gives the pictures that the CPU's
+decoder makes of a clip, so all of a row is compared, the bytes of its image included.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 
-import av
-import numpy as np
 import pytest
 
-from tests.fake_nvidia import DRIVER, VIDEO, Machine
-from tests.generator.encode import Encoding, encode
+from tests.fake_nvidia import DRIVER, VIDEO, Machine, clips, outcomes
 from tests.settings import ROOT
 
-X264, X265 = {"preset": "ultrafast"}, {"preset": "ultrafast", "x265-params": "bframes=2"}
-MOTION = {"codec": "mjpeg", "options": {}, "b_frames": 0}
-#: name -> encoding, and whether the card decodes it
-KINDS = {
-    "h264.mp4": ({"options": X264}, True),
-    "h264_10.mp4": ({"options": X264, "pix_fmt": "yuv420p10le"}, False),
-    "h264_422.mp4": ({"options": X264, "pix_fmt": "yuv422p"}, False),
-    "h264_444.mp4": ({"options": X264, "pix_fmt": "yuv444p"}, False),
-    "h264_wide.mp4": ({"options": X264}, False),
-    "hevc.mp4": ({"codec": "libx265", "options": X265}, True),
-    "hevc_10.mp4": ({"codec": "libx265", "options": X265, "pix_fmt": "yuv420p10le"}, True),
-    "hevc_422.mp4": ({"codec": "libx265", "options": X265, "pix_fmt": "yuv422p10le"}, False),
-    "motion_420.avi": ({**MOTION, "pix_fmt": "yuvj420p"}, True),
-    "motion_422.avi": ({**MOTION, "pix_fmt": "yuvj422p"}, False),
-    "mpeg4.avi": ({"codec": "mpeg4", "options": {}}, True),
-    "vp9.webm": ({"codec": "libvpx-vp9", "options": {"cpu-used": "8"}, "b_frames": 0}, True),
-    "prores.mov": ({"codec": "prores_ks", "options": {}, "pix_fmt": "yuv422p10le", "b_frames": 0},
-                   False),
-}  # fmt: skip
-CUT_OFF, WIPED = "cut_off.mkv", "wiped.mp4"
-#: What a decoder has no say in, with what it says of itself left out.
-FACTS = ("item", "outcome", "reason", "time_s", "pts", "frame", "frames_decoded", "decode_errors",
-         "width", "height", "rotation", "sar", "transfer", "bit_depth", "interlaced")  # fmt: skip
+FEW = (
+    *("h264.mp4", "h264_422.mp4", "hevc_10.mp4", "mpeg4.avi", "h264_interlaced.mp4"),
+    *("cropped_by_codec.mp4", "one_frame.mp4", "damaged_inside_late.mp4", "cut_off.mkv"),
+)
+SOUND = ("h264.mp4", "hevc_10.mp4")  # the card decodes them, in two groups of pictures and more
 
 
-def pictures(count, height, width):
-    """Each unlike the last, so that no sample is a duplicate, of the clip or of the fake's own."""
-    rng = np.random.default_rng(1)
-    for _ in range(count):
-        small = rng.integers(0, 255, (height // 16, width // 16, 3), np.uint8)
-        yield np.kron(small, np.ones((16, 16, 1), np.uint8))
+class Clips:
+    """Some kinds of clip, and the rows that the CPU's decoder gives of them."""
 
+    def __init__(self, folder, names):
+        self.paths = clips.write(folder, *names)
+        self.taught = outcomes.teacher(folder / "teacher", self.paths)
+        self.on_the_cpu = Machine(folder / "cpu").answer(
+            "extract", "cpu", folder / "cpu/dataset", *self.paths
+        )
 
-def wipe(path):
-    """Leave of a clip's pictures the first bytes of the first."""
-    with av.open(str(path)) as container:
-        packets = [packet for packet in container.demux(video=0) if packet.size]
-        start = packets[0].pos + 900
-        end = max(packet.pos + packet.size for packet in packets)
-    data = bytearray(path.read_bytes())
-    data[start:end] = bytes(end - start)
-    path.write_bytes(data)
+    def named(self, *names):
+        return [path for path in self.paths if path.name in names]
+
+    def on(self, folder, state, names=None, decoder="nvdec_first"):
+        paths = self.paths if names is None else self.named(*names)
+        return outcomes.of_machine(folder, state, paths, self.taught, decoder)
+
+    def require_equal(self, machine, found):
+        assert "AFTER FORK" not in machine.log
+        for name, rows in found.items():
+            assert not outcomes.differences(rows, self.on_the_cpu[name]), name
 
 
 @pytest.fixture(scope="module")
-def clips(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("clips")
-    for name, (changed, _) in KINDS.items():
-        size = (96, 4160) if "wide" in name else (192, 256)
-        encode(folder / name, pictures(40, *size), Encoding(**{"gop": 10, **changed}))
-    whole = (folder / "h264.mp4").with_suffix(".mkv")
-    encode(whole, pictures(100, 192, 256), Encoding(gop=10, options=X264))
-    data = whole.read_bytes()
-    (folder / CUT_OFF).write_bytes(data[: len(data) * 6 // 10])
-    encode(folder / WIPED, pictures(20, 192, 256), Encoding(gop=50, options=X264))
-    wipe(folder / WIPED)
-    return [folder / name for name in (*KINDS, CUT_OFF, WIPED)]
+def few(tmp_path_factory):
+    return Clips(tmp_path_factory.mktemp("few"), FEW)
 
 
 @pytest.fixture(scope="module")
-def on_the_cpu(clips, tmp_path_factory):
-    """The rows that the CPU's decoder gives."""
-    folder = tmp_path_factory.mktemp("cpu")
-    return Machine(folder).answer("extract", "cpu", folder / "dataset", *clips)
+def with_a_card(few, tmp_path_factory):
+    """The machine, and the rows, where the card is tried first for every clip."""
+    return few.on(tmp_path_factory.mktemp("card"), "a card that works")
 
 
-def rows_of(machine, clips, tmp_path, choice="auto"):
-    rows = machine.answer("extract", choice, tmp_path / "dataset", *clips)
-    assert "AFTER FORK" not in machine.log
-    return rows
+def test_a_card_changes_no_row_of_any_clip(few, with_a_card):
+    machine, found = with_a_card
+    few.require_equal(machine, found)
+    for name, rows in found.items():
+        by_card = clips.KINDS[name][1]
+        assert {row["decoder"] for row in rows} == {"pyav-nvdec" if by_card else "pyav-cpu"}, name
+        assert rows[0]["decoder_reason"].startswith("pyav-nvdec: ") is not by_card, name
+        assert {row["proof_difference"] for row in rows} == {"0.0" if by_card else ""}, name
 
 
-def facts(rows):
-    return [{name: row[name] for name in FACTS} for row in rows]
+def test_the_reason_is_what_the_card_lacks_or_what_was_found(with_a_card):
+    _, found = with_a_card
+    reasons = {name: rows[0]["decoder_reason"] for name, rows in found.items()}
+    assert "Hardware is lacking required capabilities" in reasons["h264_422.mp4"]
+    assert "cropping at left and top" in reasons["cropped_by_codec.mp4"]
+    assert "File ended prematurely" in reasons["cut_off.mkv"]
 
 
-def same_to_the_byte(rows, cpu):
-    """All but the words for why this decoder."""
-    for row in (*rows, *cpu):
-        row.pop("decoder_reason", None)
-    return rows == cpu
+def test_damage_that_the_card_does_not_report_is_found_where_a_sample_stands_out(with_a_card):
+    _, found = with_a_card
+    rows = found["damaged_inside_late.mp4"]
+    assert "DECODE_DAMAGE" in {row["reason"] for row in rows}
+    assert "pyav-nvdec: FFmpeg complains of the clip" in rows[0]["decoder_reason"]
 
 
-def test_a_card_changes_no_outcome_of_any_kind_of_clip(clips, on_the_cpu, tmp_path):
-    machine = Machine(tmp_path / "driver", DRIVER, VIDEO)
-    rows = rows_of(machine, clips, tmp_path)
-    for name, (_, by_card) in KINDS.items():
-        assert {row["outcome"] for row in rows[name]} == {"kept"}, name
-        assert facts(rows[name]) == facts(on_the_cpu[name]), name
-        used = {row["decoder"] for row in rows[name]}
-        assert used == {"pyav-nvdec" if by_card else "pyav-cpu"}, name
-        if not by_card:
-            assert rows[name][0]["decoder_reason"].startswith("pyav-nvdec: "), name
-            assert same_to_the_byte(rows[name], on_the_cpu[name]), name
-    assert "context" in machine.log and "decoder" in machine.log
+def test_two_groups_of_pictures_are_compared_and_all_of_a_short_clip(with_a_card):
+    _, found = with_a_card
+    assert {row["proof_frames"] for row in found["h264.mp4"]} == {"20"}  # of 40, groups of 10
+    assert {row["proof_frames"] for row in found["one_frame.mp4"]} == {"1"}
 
 
-def test_the_reason_is_what_the_card_lacks(clips, tmp_path):
-    clip = [path for path in clips if path.name == "h264_422.mp4"]
-    rows = rows_of(Machine(tmp_path / "driver", DRIVER, VIDEO), clip, tmp_path)["h264_422.mp4"]
-    assert "Hardware is lacking required capabilities" in rows[0]["decoder_reason"]
+def test_a_clip_opens_one_context_and_downloads_samples_and_what_is_compared(few, tmp_path):
+    machine, found = few.on(tmp_path, "a card that works", ["h264.mp4"])
+    said = Counter(line.split(" ", 1)[1] for line in machine.log.splitlines())
+    rows = found["h264.mp4"]
+    assert said["context of device 0"] == 1
+    assert said["download"] == 2 * (len(rows) + int(rows[0]["proof_frames"]))  # planes
+    assert not said["made up"], "the engine was asked for pictures that it was not taught"
 
 
-@pytest.mark.parametrize(
-    ("name", "reason"), [(CUT_OFF, "LOST_SPAN"), (WIPED, "EXTRACTOR_REJECTED")]
-)
-def test_only_the_cpu_calls_a_clip_damaged(clips, on_the_cpu, tmp_path, name, reason):
-    clip = [path for path in clips if path.name == name]
-    rows = rows_of(Machine(tmp_path / "driver", DRIVER, VIDEO), clip, tmp_path)[name]
-    assert reason in {row["reason"] for row in rows}
-    assert {row["decoder"] for row in rows} == {"pyav-cpu"}
-    assert same_to_the_byte(rows, on_the_cpu[name])
+@pytest.mark.parametrize("name", [n for n in outcomes.STATES if n != "a card that works"])
+def test_what_the_card_does_not_do_the_cpu_does(few, tmp_path, name):
+    machine, found = few.on(tmp_path, name, SOUND)
+    few.require_equal(machine, found)
+    for rows in found.values():
+        assert {row["decoder"] for row in rows} == {"pyav-cpu"}
+        assert outcomes.STATES[name].blamed in rows[0]["decoder_reason"]
+        if "off" in name:
+            assert all(4 < float(row["proof_difference"]) < 7 for row in rows)
+    assert machine.log.count("refused") <= len(found), "it is not asked again once it has refused"
 
 
-@pytest.mark.parametrize(
-    ("libraries", "environment", "reason"),
-    [
-        ((DRIVER,), {}, "no NVDEC: the driver's library libnvcuvid.so.1 cannot be loaded"),
-        ((DRIVER, VIDEO), {"FAKE_NVDEC_MEMORY": "full"}, "pyav-nvdec: it stopped at frame 0"),
-        ((DRIVER, VIDEO), {"FAKE_NVDEC_REFUSES": "15"}, "pyav-nvdec: it stopped at frame"),
-        ((DRIVER, VIDEO), {"FAKE_CUDA_DEVICES": "0"}, "no NVDEC: the NVIDIA driver shows no dev"),
-    ],
-    ids=["no libnvcuvid", "memory full", "refused half way", "no device"],
-)
-def test_what_the_card_does_not_do_the_cpu_does(
-    clips, on_the_cpu, tmp_path, libraries, environment, reason
-):
-    machine = Machine(tmp_path / "driver", *libraries, **environment)
-    some = [path for path in clips if path.name in ("h264.mp4", "hevc.mp4", "mpeg4.avi", CUT_OFF)]
-    for name, rows in rows_of(machine, some, tmp_path).items():
-        assert name == CUT_OFF or reason in rows[0]["decoder_reason"], name
-        assert same_to_the_byte(rows, on_the_cpu[name]), name
-    assert machine.log.count("refused") <= len(some), "it is not asked again once it has refused"
+def test_several_cards_share_the_clips(few, tmp_path):
+    two = {"FAKE_CUDA_DEVICES": "2", **few.taught.pictures}
+    machine = Machine(tmp_path / "driver", DRIVER, VIDEO, **two)
+    paths = few.named("h264.mp4", "hevc_10.mp4", "mpeg4.avi", "one_frame.mp4")
+    machine.answer("extract", "nvdec_first", tmp_path / "dataset", *paths)
+    assert "context of device 0" in machine.log and "context of device 1" in machine.log
 
 
-def test_nvdec_by_name_says_that_it_cannot_and_what_can(clips, tmp_path):
-    machine = Machine(tmp_path / "driver", DRIVER, VIDEO)
-    some = [path for path in clips if path.name in ("h264.mp4", "h264_10.mp4")]
-    rows = rows_of(machine, some, tmp_path, "nvdec")
+def test_auto_leaves_a_short_clip_to_the_cpu_and_says_why(few, tmp_path):
+    machine, found = few.on(tmp_path, "a card that works", SOUND, "auto")
+    assert "context" not in machine.log
+    assert "not NVDEC: of h264 it would spare" in found["h264.mp4"][0]["decoder_reason"]
+    assert "not NVDEC: decoding takes a core" in found["hevc_10.mp4"][0]["decoder_reason"]
+
+
+def test_nvdec_by_name_says_that_it_cannot_and_what_can(few, tmp_path):
+    _, rows = few.on(tmp_path, "a card that works", ("h264.mp4", "h264_422.mp4"), "nvdec")
     assert {row["decoder"] for row in rows["h264.mp4"]} == {"pyav-nvdec"}
-    (row,) = rows["h264_10.mp4"]
+    (row,) = rows["h264_422.mp4"]
     assert (row["reason"], row["value"]) == ("EXTRACTOR_REJECTED", "NO_DECODER")
     assert "pyav-nvdec: it stopped at frame 0: Hardware is lacking" in row["detail"]
-    assert "with extract.decoder: auto the CPU decodes it" in row["detail"]
+    assert "with extract.decoder: nvdec_first the CPU decodes it" in row["detail"]
     assert (tmp_path / "dataset" / row["path"]).is_file()
 
 
-def test_nvdec_by_name_without_its_library_is_an_error_that_says_what_helps(clips, tmp_path):
+def test_nvdec_by_name_without_its_library_is_an_error_that_says_what_helps(few, tmp_path):
     machine = Machine(tmp_path / "driver", DRIVER)
     done = machine.run(
-        "-m", "tests.fake_nvidia", "extract", "nvdec", tmp_path / "dataset", clips[0]
+        *("-m", "tests.fake_nvidia", "extract", "nvdec", tmp_path / "dataset", few.paths[0])
     )
     assert done.returncode != 0 and "libnvcuvid.so.1 cannot be loaded" in done.stderr
+
+
+@pytest.mark.slow
+def test_every_kind_of_clip_ends_the_same_on_every_machine(tmp_path):
+    """`python -m tests.fake_nvidia.outcomes` prints the table."""
+    every = Clips(tmp_path, clips.KINDS)
+    assert len(every.paths) >= 24
+    for number, name in enumerate(outcomes.STATES):
+        machine, found = every.on(tmp_path / str(number), name)
+        every.require_equal(machine, found)
+        if name == "a card that works":
+            by_card = {clip for clip, rows in found.items() if rows[0]["decoder"] == "pyav-nvdec"}
+            assert by_card == {clip for clip, (_, decodes) in clips.KINDS.items() if decodes}
 
 
 def test_networks_run_on_the_cpu_where_their_runtime_cannot_use_the_card(tmp_path):
@@ -215,4 +197,4 @@ def test_the_gpu_token_is_for_jobs_that_use_the_card(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "rule crop" in done.stdout + done.stderr
     assert "gpu=1" not in done.stdout + done.stderr
-    assert "nvdec=1" in done.stdout + done.stderr
+    assert "nvdec=1" not in done.stdout + done.stderr

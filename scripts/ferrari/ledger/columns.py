@@ -13,7 +13,7 @@ COLUMNS = {
         *("file", "bytes", "container", "codec", "pix_fmt", "coded_width", "coded_height"),
         *("width", "height", "sar", "rotation", "fps", "duration_s", "declared_duration_s"),
         "cropped",
-        *("frames", "hidden_frames", "other_tracks"),
+        *("frames", "hidden_frames", "key_frames", "other_tracks"),
         *("bitrate_kbps", "vfr", "largest_gap_s", "start_s", "detail"),
     ),
     "videos": (),  # videos.csv: the probe's columns and two more, filled in below
@@ -25,6 +25,7 @@ COLUMNS = {
         *("range", "primaries", "cropped", "log_footage"),
         *("frames_decoded", "decode_errors", "detail"),
         *("mean_change", "noise_change"),  # against the last kept frame; `value` is the block's
+        *("proof_frames", "proof_difference"),  # compared with the CPU's decoder; levels of 255
     ),
     "crop": (
         *CORE,
@@ -91,6 +92,7 @@ KINDS = {
     **dict.fromkeys(
         (
             *("bytes", "coded_width", "coded_height", "width", "height", "rotation", "frames"),
+            *("proof_frames", "key_frames"),
             *("hidden_frames", "frame", "bit_depth", "frames_decoded", "decode_errors"),
             *("crop_x1", "crop_y1", "crop_x2", "crop_y2", "frame_width", "frame_height"),
             *("variant", "offset_x", "offset_y", "clip_tokens", "source_width", "source_height"),
@@ -100,6 +102,7 @@ KINDS = {
     **dict.fromkeys(
         (
             *("fps", "duration_s", "declared_duration_s", "bitrate_kbps", "largest_gap_s"),
+            "proof_difference",
             *("start_s", "time_s", "sharpness", "confidence", "x1", "y1", "x2", "y2"),
             *("subject_fraction", "edge_fraction", "scale", "lightness"),
             *("mean_change", "noise_change"),

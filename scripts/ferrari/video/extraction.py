@@ -35,12 +35,14 @@ from ferrari.ledger.refused_files import clear_frames, refuse_frame
 from ferrari.ledger.spooled_rows import Spool
 from ferrari.video.colours import Untagged
 from ferrari.video.decoding.base import (
+    Changes,
     DecodePlan,
     Decoder,
     DecoderUnavailableError,
     DecodeStats,
     Frame,
     PlanChangedError,
+    Proof,
 )
 from ferrari.video.frame_encoding import encoded, reuse_memory, started, write_frame
 from ferrari.video.frame_trust import trusted
@@ -63,6 +65,7 @@ class Extraction:
     errors: int
     first_error: str
     decoder_reason: str = ""
+    proof: Proof | None = None
 
     @property
     def common(self) -> tables.Row:
@@ -71,6 +74,8 @@ class Extraction:
             "decoder_reason": self.decoder_reason,
             "frames_decoded": self.frames,
             "decode_errors": self.errors,
+            "proof_frames": self.proof.frames if self.proof else "",
+            "proof_difference": self.proof.difference if self.proof else "",
         }
 
 
@@ -143,6 +148,7 @@ class _Pass:
         self.stats = DecodeStats()
         self.spool = spool
         self.last_kept: np.ndarray | None = None
+        self.changes = Changes()
         self.samples = self.kept = self.encoding = 0
         self.pending: deque[tuple[tables.Row, Future | None]] = deque()  # rows not yet in the spool
 
@@ -168,14 +174,17 @@ class _Pass:
                 self._finish(_PENDING)
             self._finish(0)
         spans = self._spans(plan)
-        if self.decoder.hardware and (spans or not self.kept):
+        if self.decoder.prove and (spans or not self.kept):
             why = f"it lost frames: {spans[0].fault}" if spans else "it gave no frame to keep"
             raise DecoderUnavailableError(why)
         for number, span in enumerate(spans):
             self.spool.add(self._lost_row(number, span))
         stats = self.stats
         count = stats.frames if seen is None else seen
-        return Extraction(self.kept, self.decoder.name, count, stats.errors, stats.first_error)
+        proof = self.decoder.prove(path, plan, self.changes) if self.decoder.prove else None
+        return Extraction(
+            *(self.kept, self.decoder.name, count, stats.errors, stats.first_error), proof=proof
+        )
 
     def _spans(self, plan: DecodePlan) -> list[LostSpan]:
         if self.stats.end:
@@ -208,9 +217,9 @@ class _Pass:
             raise PlanChangedError(replace(plan, threads=1))
 
     def _leave_to_the_next(self, frame: Frame | None = None) -> None:
-        """Leave the clip to the next decoder if one on hardware met anything at all in it."""
+        """Leave the clip to the next decoder if one that is no judge met anything at all in it."""
         fault = self.stats.first_error or (frame and frame.damaged and frame.fault)
-        if self.decoder.hardware and fault:
+        if self.decoder.prove and fault:
             frames = self.stats.frames
             raise DecoderUnavailableError(f"it stopped at frame {frames}: {fault}")
 
@@ -219,14 +228,16 @@ class _Pass:
         row, future = self._row(frame, time_s), None
         if not clean:
             self._quarantine(row, frame, DECODE_DAMAGE, "built on data that the decoder lost")
-        elif frame.facts["transfer"] in HDR_TRANSFERS.values() and self.settings["hdr"] == "refuse":
+        elif row["transfer"] in HDR_TRANSFERS.values() and self.settings["hdr"] == "refuse":
             self._quarantine(row, frame, HDR, "extract.hdr is refuse")
-        elif frame.unknown_colours:
-            self._quarantine(row, frame, UNKNOWN_COLOURS, frame.unknown_colours)
+        elif frame.picture.unknown_colours:
+            self._quarantine(row, frame, UNKNOWN_COLOURS, frame.picture.unknown_colours)
         else:
-            luma = frame.luma()
+            luma = frame.picture.luma()
             compared = compare_luma(luma)
             delta = luma_delta(compared, self.last_kept)
+            if self.decoder.prove:
+                self.changes.add(float(frame.time_s or 0), delta.block)
             row |= {"value": delta.block, "threshold": delta.bound(self.settings)}
             row |= {"mean_change": delta.mean, "noise_change": delta.noise}
             if delta.is_repeat(self.settings):
@@ -236,7 +247,7 @@ class _Pass:
                 future = encoders.submit(
                     write_frame,
                     str(row["item"]),
-                    frame,
+                    frame.picture,
                     luma,
                     self.folder,
                     self.settings["webp_quality"],
@@ -258,7 +269,7 @@ class _Pass:
             self.pending.popleft()
 
     def _quarantine(self, row: tables.Row, frame: Frame, reason: str, detail: str) -> None:
-        data, _ = encoded(frame, self.settings["webp_quality"])
+        data, _ = encoded(frame.picture, self.settings["webp_quality"])
         where = refuse_frame(f"{row['item']}.webp", data, self.video, reason, self.dataset)
         row |= {"outcome": QUARANTINED, "reason": reason, "detail": detail}
         row |= {"path": where, "sha256": sha256_bytes(data)}
@@ -279,7 +290,7 @@ class _Pass:
             decoder=self.decoder.name,
             decoder_version=self.decoder.version,
             interlaced=frame.interlaced,
-            **frame.facts,
+            **frame.picture.facts,
         )
 
     def _limit_row(self, frame: Frame, time_s: Fraction) -> tables.Row:

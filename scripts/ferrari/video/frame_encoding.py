@@ -19,7 +19,7 @@ from ferrari.ledger import tables
 from ferrari.ledger.columns import KEPT
 from ferrari.ledger.reasons import OK
 from ferrari.video import frame_encoding
-from ferrari.video.decoding.base import Frame
+from ferrari.video.decoding.base import Picture
 from ferrari.video.frame_metrics import sharpness
 
 
@@ -43,7 +43,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # of mallopt(3)
 _LARGEST_MB = 32  # glibc's own upper bound for the second
 
 
-def encoded(picture: Frame, quality: int) -> tuple[bytes, tuple[int, int, int]]:
+def encoded(picture: Picture, quality: int) -> tuple[bytes, tuple[int, int, int]]:
     """The WebP of a picture and its shape; `quality` 1..100, or 101 for lossless."""
     i420 = picture.yuv() if quality <= 100 else None
     if i420 is None:
@@ -54,7 +54,7 @@ def encoded(picture: Frame, quality: int) -> tuple[bytes, tuple[int, int, int]]:
 
 
 def write_frame(
-    item: str, picture: Frame, luma: np.ndarray, folder: Path, quality: int
+    item: str, picture: Picture, luma: np.ndarray, folder: Path, quality: int
 ) -> tables.Row:
     """Encode, write and read back one frame: its cells."""
     data, shape = encoded(picture, quality)

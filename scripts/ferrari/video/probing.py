@@ -203,6 +203,7 @@ class _Seen:
     packets: int = 0
     shown: int = 0  # of these; the others are decoded for the frames behind them, or cannot be
     size: int = 0
+    key_frames: int = 0
     parts: list[list[Fraction]] = field(default_factory=lambda: [[]])  # times; a clock each
     latest_dts: int | None = None
     last_duration: Fraction = Fraction(0)
@@ -248,6 +249,7 @@ def _leave_out(pts: list[int | None], seen: _Seen, stream: VideoStream) -> None:
 def _measure(packet: av.Packet[VideoStream], seen: _Seen) -> None:
     seen.shown += 1
     seen.size += packet.size
+    seen.key_frames += bool(packet.is_keyframe)
     if packet.dts is not None:
         if seen.latest_dts is not None and packet.dts < seen.latest_dts:
             seen.parts.append([])
@@ -280,6 +282,7 @@ def _stream_facts(container: InputContainer, stream: VideoStream, seen: _Seen) -
         "codec": stream.codec_context.name,
         "frames": seen.shown,
         "hidden_frames": seen.packets - seen.shown,
+        "key_frames": seen.key_frames,
         "duration_s": round(float(footage), 3),
         "declared_duration_s": "" if declared is None else f"{declared:.6g}",
         "fps": _rate(rate),

@@ -11,6 +11,8 @@ import numpy as np
 
 #: What Cb and Cr of BT.709 add to Y, Cb and Cr of BT.601; Y keeps itself.
 CHROMA_PARTS = ((0.09931, 0.19170), (0.98985, -0.11065), (-0.07245, 0.98340))
+#: Weights of red and blue in luma.
+_WEIGHTS = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722)}
 _UNIT = 64  # parts of a level that tables count in: their sums are exact in int16
 _TABLES = [
     [np.rint((np.arange(256) - 128) * part * _UNIT).astype(np.int16) for part in parts]
@@ -36,6 +38,26 @@ def i420(luma: np.ndarray, cb: np.ndarray, cr: np.ndarray, bt709: bool = False) 
     for place, plane in zip(rest, chroma, strict=True):
         _levels(np.maximum(plane, -128 * _UNIT), place)
     return stacked
+
+
+def between_matrices(taken: str, own: str) -> np.ndarray | None:
+    """3x3 float32 for R'G'B' that was made of YCbCr by the matrix `taken`, and should be by `own`.
+
+    For `cv2.transform`; None where they are one. What was out of range in the first R'G'B' was cut
+    off there, and stays lost.
+    """
+    if taken == own:
+        return None
+    return (_to_rgb(own) @ np.linalg.inv(_to_rgb(taken))).astype(np.float32)
+
+
+def _to_rgb(matrix: str) -> np.ndarray:
+    """3x3 from Y' of 0..1, and differences of -0.5..0.5, to R'G'B' (H.273, 8.3)."""
+    red, blue = _WEIGHTS[matrix]
+    green = 1 - red - blue
+    of_cb, of_cr = 2 * (1 - blue), 2 * (1 - red)
+    middle = [1, -blue * of_cb / green, -red * of_cr / green]
+    return np.array([[1, 0, of_cr], middle, [1, of_cb, 0]])
 
 
 def _levels(parts: np.ndarray, into: np.ndarray | None = None) -> np.ndarray:

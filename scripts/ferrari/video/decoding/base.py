@@ -9,6 +9,8 @@ from array import array
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
@@ -17,8 +19,26 @@ from ferrari.video.colours import Untagged
 from ferrari.video.lost_footage import DeclaredEnd
 
 
+@dataclass(frozen=True)
+class Proof:
+    """How a decoder's frames compared with those of PyAV on the CPU, on samples of a clip.
+
+    `difference` is the largest of any value of any pixel, in levels of 255.
+    """
+
+    frames: int
+    difference: float
+
+
 class DecoderUnavailableError(FerrariError, RuntimeError):
-    """A decoder cannot take this clip on this machine; the message says why."""
+    """A decoder cannot take this clip on this machine; the message says why.
+
+    `proof` is how far its frames are off, if that is what is wrong.
+    """
+
+    def __init__(self, message: str, proof: Proof | None = None) -> None:
+        super().__init__(message)
+        self.proof = proof
 
 
 @dataclass(frozen=True)
@@ -46,9 +66,30 @@ class PlanChangedError(FerrariError):
         self.plan = plan
 
 
+class Picture(Protocol):
+    """What can be made of a decoded frame; pixels are converted only when they are asked for."""
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """Rotation, sar, matrix, bit depth and so on: columns of the table."""
+
+    @property
+    def unknown_colours(self) -> str:
+        """Why `rgb` cannot have the right colours, or ""."""
+
+    def luma(self) -> np.ndarray:
+        """HxW uint8 as stored (not upright)."""
+
+    def rgb(self) -> np.ndarray:
+        """HxWx3 uint8 RGB, upright, square pixels, SDR."""
+
+    def yuv(self) -> np.ndarray | None:
+        """The picture of `rgb` as H*3/2 x W uint8 (see `ycbcr.i420`); None: go by way of `rgb`."""
+
+
 @dataclass(frozen=True)
 class Frame:
-    """One decoded frame; its pixels are converted only when they are asked for."""
+    """One decoded frame; `fetch` brings its picture, of a card from there, and is called once."""
 
     ordinal: int  # counts the clip's frames from 0, in the order shown
     pts: int | None  # in units of `time_base`, on the container's clock
@@ -57,20 +98,20 @@ class Frame:
     depends_on_next: bool  # a B-frame: also made from the next frame that is none
     damaged: bool  # the decoder reported missing or concealed data
     interlaced: bool
-    luma: Callable[[], np.ndarray]  # -> HxW uint8 as stored (not upright)
-    rgb: Callable[[], np.ndarray]  # -> HxWx3 uint8 RGB, upright, square pixels, SDR
-    facts: dict[str, object]  # rotation, sar, matrix, bit_depth and so on: columns of the table
+    fetch: Callable[[], Picture]
     duration_s: Fraction = Fraction(0)  # 0: not known
     fault: str = ""  # why it is `damaged`
-    unknown_colours: str = ""  # why `rgb` cannot have the right colours
     lost_before: str = ""  # why frames before it did not come out, if it does not need them
-    #: -> the picture of `rgb` as H*3/2 x W uint8 (see `ycbcr.i420`); None: go by way of `rgb`
-    yuv: Callable[[], np.ndarray | None] = lambda: None
 
     @property
     def time_s(self) -> Fraction | None:
         """When the frame is shown, exactly; None where the file does not say."""
         return None if self.pts is None or self.time_base is None else self.pts * self.time_base
+
+    @cached_property
+    def picture(self) -> Picture:
+        """The frame's picture, kept from the first call on."""
+        return self.fetch()
 
 
 @dataclass
@@ -96,14 +137,33 @@ class DecodeStats:
         self.first_error = self.first_error or message
 
 
+@dataclass
+class Changes:
+    """When a clip's samples are shown, and how far each differs from the last one kept."""
+
+    times_s: array = field(default_factory=lambda: array("d"))
+    changes: array = field(default_factory=lambda: array("d"))
+
+    def add(self, time_s: float, change: float) -> None:
+        """Note the next sample."""
+        self.times_s.append(time_s)
+        self.changes.append(change)
+
+
+#: Raises DecoderUnavailableError where the decoder's frames are not those of PyAV on the CPU.
+Prove = Callable[[str, DecodePlan, Changes], Proof]
+
+
 @dataclass(frozen=True)
 class Decoder:
     """A named way to decode: `open(path, plan, stats)` yields Frames.
 
-    What one on `hardware` reports of a clip says that it cannot take the clip, and no more.
+    One that has to `prove` what it gives is no judge of a clip: whatever it reports says that it
+    cannot take the clip, and no more. One with a CUDA `device` maps the memory of that card.
     """
 
     name: str
     version: str
     open: Callable[[str, DecodePlan, DecodeStats], Generator[Frame]]
-    hardware: bool = False
+    device: int | None = None
+    prove: Prove | None = None

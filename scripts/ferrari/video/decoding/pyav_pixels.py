@@ -17,7 +17,7 @@ from av.video.reformatter import ColorRange, Colorspace
 
 from ferrari.video import hdr
 from ferrari.video.colour_conversion import is_shown_unchanged, to_srgb, to_xyz
-from ferrari.video.colours import Colours
+from ferrari.video.colours import Colours, log_sign
 from ferrari.video.cropping import Cropping
 from ferrari.video.decoding.deinterlacing import filter_errors
 from ferrari.video.orientation import Orientation, make_upright
@@ -45,6 +45,34 @@ class Pixels:
     sar: Fraction
     turn: Orientation
     max_side: int | None
+    log_tag: str = ""  # what the container says of a camera's log profile
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """The columns of the table that a frame's picture fills."""
+        return {
+            "rotation": self.turn.degrees,
+            "sar": f"{self.sar.numerator}:{self.sar.denominator}",
+            "cropped": str(self.cropping),
+            "bit_depth": self.frame.format.components[0].bits,
+            "log_footage": log_sign(self.colours) or self.log_tag,
+            **self.colours.cells,
+        }
+
+    @property
+    def unknown_colours(self) -> str:
+        """Why `rgb` cannot have the right colours, or ""."""
+        return self.colours.unknown
+
+    def has_planes_of(self, other: Pixels) -> bool:
+        """Whether both frames have the same format and the same numbers, up to their margins."""
+        ours, theirs = self.frame, other.frame
+        shapes = [(frame.width, frame.height, len(frame.planes)) for frame in (ours, theirs)]
+        if shapes[0] != shapes[1] or _plain_name(ours) != _plain_name(theirs):
+            return False
+        wide = 1 if ours.format.components[0].bits <= 8 else 2
+        pairs = zip(ours.planes, theirs.planes, strict=True)
+        return all(np.array_equal(_bytes(a, wide), _bytes(b, wide)) for a, b in pairs)
 
     def luma(self) -> np.ndarray:
         """HxW uint8 luma, cropped: the decoder's own plane where it has 8 bits, else converted."""
@@ -184,3 +212,14 @@ def _plane(plane: VideoPlane) -> np.ndarray:
     """HxW uint8 view of a plane of 8 bits."""
     flat = np.frombuffer(memoryview(plane), np.uint8)
     return flat.reshape(-1, plane.line_size)[: plane.height, : plane.width]
+
+
+def _bytes(plane: VideoPlane, wide: int) -> np.ndarray:
+    """HxB uint8 view of a planar plane whose levels take `wide` bytes."""
+    flat = np.frombuffer(memoryview(plane), np.uint8)
+    return flat.reshape(-1, plane.line_size)[: plane.height, : plane.width * wide]
+
+
+def _plain_name(frame: VideoFrame) -> str:
+    """The format's name without the J that old FFmpeg names have for full range."""
+    return frame.format.name.replace("yuvj", "yuv")

@@ -57,6 +57,9 @@ class _Survey:
 class SelectiveReader:
     """The samples of a stream; `open_again` opens it a second time, ready to be decoded.
 
+    That is done for a long clip, whose packets are not kept, and with `again` for any: the stream
+    that the packets are first read from need not be one that decodes.
+
     Attribute: `stream`, the one that is being read. The first is closed before the second is
     opened: each holds an index that is as large as the clip is long.
     """
@@ -69,8 +72,10 @@ class SelectiveReader:
         stats: DecodeStats,
         complaints: Complaints,
         open_again: Callable[[], AbstractContextManager[VideoStream]],
+        again: bool = False,
     ) -> None:
         self.stream, self._kind_of, self._plan = stream, kind_of, plan
+        self._most_held = 0 if again else _HELD_BYTES
         self._stats, self._complaints, self._open_again = stats, complaints, open_again
 
     def frames(self) -> Iterator[tuple[av.VideoFrame, int]]:
@@ -103,7 +108,7 @@ class SelectiveReader:
 
     def _survey(self, stream: VideoStream, time_base: Fraction) -> _Survey:
         pts, kinds, size = array("q"), bytearray(), 0
-        held: list[av.Packet] | None = []
+        held: list[av.Packet] | None = [] if self._most_held else None
         last: int | None = None
         duration = 0
         for packet in self._packets(stream):
@@ -116,7 +121,7 @@ class SelectiveReader:
             size += packet.size + _PACKET_BYTES
             if held is not None:
                 held.append(packet)
-                held = None if size > _HELD_BYTES else held
+                held = None if size > self._most_held else held
         self._check_complaints()
         return _Survey(pts, kinds, held, ((last or 0) * time_base, duration * time_base))
 

@@ -2,29 +2,58 @@
 
 from __future__ import annotations
 
-from ferrari.processes.devices import nvdec_problem
+import zlib
+
+from ferrari.processes.devices import cuda_devices, nvdec_problem
+from ferrari.video.decoding import card_pays
 from ferrari.video.decoding.base import Decoder, DecoderUnavailableError
 
 
-def candidates(choice: str) -> tuple[list[Decoder], str]:
-    """Decoders to try in order for the setting auto | nvdec | cpu, and why others are left out.
+def candidates(
+    choice: str, clip: card_pays.CodedClip, samples_fps: float, video: str = ""
+) -> tuple[list[Decoder], str]:
+    """Decoders to try in order for the setting `extract.decoder`, and why others are left out.
 
-    Raises DecoderUnavailableError for `nvdec` where no GPU decoder can work.
+    `auto` asks the card for clips with which that pays, `nvdec_first` for any; the CPU takes what
+    it does not. `decord` comes before the CPU, `nvdec` alone. Raises DecoderUnavailableError where
+    a decoder that was named cannot work here.
     """
     from ferrari.video.decoding import decord_decoder, pyav_decoder
 
+    cpu = pyav_decoder.cpu()
     if choice == "cpu":
-        return [pyav_decoder.cpu()], "decoder: cpu was asked for"
+        return [cpu], "decoder: cpu was asked for"
+    if choice == "decord":
+        return [_decord(), cpu], "decoder: decord was asked for"
     reason = nvdec_problem() or pyav_decoder.cuda_problem()
-    gpu = [] if reason else [pyav_decoder.cuda()]
+    gpu = [] if reason else [pyav_decoder.cuda(device_of(video))]
     if choice == "nvdec":
         if not gpu and not nvdec_problem():
-            problem = decord_decoder.problem()
+            problem = decord_decoder.cuda_problem()
             reason = "; ".join(filter(None, (reason, problem)))
-            gpu = [] if problem else [decord_decoder.cuda()]
+            gpu = [] if problem else [decord_decoder.cuda(device_of(video))]
         if not gpu:
             raise DecoderUnavailableError(
                 f"extract.decoder is nvdec, but {reason}; set extract.decoder: auto or cpu"
             )
         return gpu, "decoder: nvdec was asked for"
-    return [*gpu, pyav_decoder.cpu()], f"no NVDEC: {reason}" if reason else ""
+    if reason:
+        return [cpu], f"no NVDEC: {reason}"
+    why_not = card_pays.why_not(clip, samples_fps) if choice == "auto" else ""
+    return ([cpu], f"not NVDEC: {why_not}") if why_not else ([*gpu, cpu], "")
+
+
+def device_of(video: str) -> int:
+    """The device that decodes a clip: of several each gets its share, the same clips every run."""
+    return zlib.crc32(video.encode()) % max(1, cuda_devices())
+
+
+def _decord() -> Decoder:
+    from ferrari.video.decoding import decord_decoder
+
+    problem = decord_decoder.problem()
+    if problem:
+        raise DecoderUnavailableError(
+            f"extract.decoder is decord, but {problem}; set extract.decoder: auto or cpu"
+        )
+    return decord_decoder.cpu() if decord_decoder.cuda_problem() else decord_decoder.cuda()

@@ -1,0 +1,228 @@
+"""Are a decoder's frames those of PyAV on the CPU? Asked of samples of a clip, frame by frame.
+
+Compared are two groups of pictures, each from a key frame to the next: the first of the clip, and
+the one whose samples stand out most from those around them, as they do where a decoder goes astray.
+Of a clip with no more than two, that is all of it. A card's decoder says nothing of damaged data,
+so damage in the other groups can stay unseen.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import chain
+from typing import Protocol
+
+import av
+import numpy as np
+from av import VideoStream
+from av.error import FFmpegError
+
+from ferrari.video.containers import aspect_of, container_of, what_failed
+from ferrari.video.decoding.base import (
+    Changes,
+    DecodePlan,
+    DecoderUnavailableError,
+    Picture,
+    Proof,
+)
+from ferrari.video.decoding.ffmpeg_log import Complaints
+from ferrari.video.decoding.pyav_pixels import Pixels
+from ferrari.video.decoding.pyav_streams import Told, opened, picture_of, require_cropped, told_by
+
+#: Levels of 255 by which a value of a pixel may differ: codecs whose standards leave the last bit
+#: to the decoder (MPEG-2, MPEG-4, JPEG) differ by one or two.
+MOST_LEVELS = 2.0
+_LEAST_FRAMES = 8  # of a group: key frames that follow sooner do not end it
+_MOST_FRAMES = 600  # of a group that are looked at
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A frame of one of the two: `when` it is shown, in units of its stream's clock, if it says."""
+
+    when: int | None
+    picture: Picture
+
+
+class Side(Protocol):
+    """A decoder that is given a group's packets one by one, None behind the last."""
+
+    def decode(self, packet: av.Packet | None) -> list[Shown]: ...
+
+
+@dataclass
+class Group:
+    """The packets from a key frame to the next, and when the key frame is shown (seconds)."""
+
+    start_s: float
+    packets: list[av.Packet]
+
+
+def of_card(path: str, plan: DecodePlan, changes: Changes, device: int) -> Proof:
+    """The proof of NVDEC on a device; see `against`."""
+    with opened(path, plan, device) as stream, opened(path, plan) as told:
+        return against(path, plan, changes, _Stream(stream, told_by(told), plan))
+
+
+def against(path: str, plan: DecodePlan, changes: Changes, theirs: Side) -> Proof:
+    """Compare another decoder's frames with those of PyAV on the CPU.
+
+    Raises DecoderUnavailableError where they differ by more than MOST_LEVELS, in their times, their
+    number or what they say of themselves, and where FFmpeg complains of the clip.
+    """
+    with opened(path, plan) as stream, nullcontext(told_by(stream)) as told, Complaints() as log:
+        ours, found = _Stream(stream, told, plan), _Comparison()
+        try:
+            for group in chosen(groups(stream), changes):
+                for packet in chain(group.packets, (None,)):
+                    found.take(ours.decode(packet), theirs.decode(packet))
+                    _require_silence(log)
+                found.end_group()
+        except FFmpegError as error:
+            raise DecoderUnavailableError(f"the CPU finds damage: {what_failed(error)}") from error
+        return found.proof()
+
+
+def _require_silence(log: Complaints) -> None:
+    log.fresh()
+    if log.first:
+        raise DecoderUnavailableError(f"FFmpeg complains of the clip: {log.first}")
+
+
+def groups(stream: VideoStream) -> Iterator[Group]:
+    """The groups of a stream, each without what is shown before its key frame."""
+    group: Group | None = None
+    for packet in container_of(stream).demux(stream):
+        when = packet.dts if packet.pts is None else packet.pts
+        if not packet.size or when is None:
+            continue
+        time_s = float(when * (stream.time_base or Fraction(0)))
+        if group and packet.is_keyframe and len(group.packets) >= _LEAST_FRAMES:
+            yield group
+            group = None
+        group = group or Group(time_s, [])
+        if time_s >= group.start_s and len(group.packets) < _MOST_FRAMES:
+            group.packets.append(packet)
+    if group:
+        yield group
+
+
+def chosen(found: Iterator[Group], changes: Changes) -> Iterator[Group]:
+    """The first group, and the one in which the most suspicious sample behind it lies."""
+    first = next(found, None)
+    held = next(found, None)
+    if first:
+        yield first
+    if held is None:
+        return
+    suspect_s = most_suspect(changes, held.start_s)
+    for group in found:
+        if suspect_s is not None and group.start_s > suspect_s:
+            break
+        held = group
+    yield held
+
+
+def most_suspect(changes: Changes, since_s: float) -> float | None:
+    """The time of the sample, from `since_s` on, that is least like its neighbours on both sides.
+
+    The first of equals; None if there is no sample.
+    """
+    times, change = np.frombuffer(changes.times_s), np.frombuffer(changes.changes)
+    late = np.flatnonzero(times >= since_s)
+    if not len(late):
+        return None
+    alone = change + np.append(change[1:], 0)
+    return float(times[late[np.argmax(alone[late])]])
+
+
+class _Stream:
+    """A stream of PyAV as one of the two sides, on the CPU or on a card."""
+
+    def __init__(self, stream: VideoStream, told: Told, plan: DecodePlan) -> None:
+        self._stream, self._told, self._plan = stream, told, plan
+
+    def decode(self, packet: av.Packet | None) -> list[Shown]:
+        stream = self._stream
+        try:
+            frames = stream.decode(packet)
+        except FFmpegError as error:
+            if stream.codec_context.is_hwaccel:
+                raise DecoderUnavailableError(f"the proof stopped: {what_failed(error)}") from error
+            raise
+        if packet is None:
+            stream.codec_context.flush_buffers()  # ready for the next group
+        return [self._shown(frame) for frame in frames]
+
+    def _shown(self, frame: av.VideoFrame) -> Shown:
+        require_cropped(frame, self._stream)
+        if frame.is_corrupt:
+            raise DecoderUnavailableError("the CPU finds a damaged frame")
+        when = frame.dts if frame.pts is None else frame.pts
+        return Shown(when, picture_of(frame, aspect_of(self._stream), self._told, self._plan))
+
+
+@dataclass
+class _Comparison:
+    """Pairs the frames of both sides by their times, those without by their order."""
+
+    frames: int = 0
+    difference: float = 0.0
+    ours: dict[int | str, Picture] = field(default_factory=dict)
+    theirs: dict[int | str, Picture] = field(default_factory=dict)
+    _untimed: Counter[bool] = field(default_factory=Counter)
+
+    def take(self, ours: list[Shown], theirs: list[Shown]) -> None:
+        """Frames as they come; those that both sides have given are compared."""
+        for side, frames in ((self.ours, ours), (self.theirs, theirs)):
+            for frame in frames:
+                when: int | str | None = frame.when
+                if when is None:
+                    self._untimed[side is self.ours] += 1
+                    when = f"without a time, {self._untimed[side is self.ours]}"
+                if when in side:
+                    raise DecoderUnavailableError("two frames have one time")
+                side[when] = frame.picture
+        for when in [when for when in self.ours if when in self.theirs]:
+            self._compare(self.ours.pop(when), self.theirs.pop(when))
+
+    def end_group(self) -> None:
+        """Nothing may be left that only one side has given."""
+        if self.ours or self.theirs:
+            more = len(self.theirs) - len(self.ours)
+            missing = (
+                f"{abs(more)} frames {'more' if more > 0 else 'fewer'} than"
+                if more
+                else ("frames at other times than")
+            )
+            raise DecoderUnavailableError(f"it gives {missing} the CPU does", self.proof())
+
+    def proof(self) -> Proof:
+        return Proof(self.frames, round(self.difference, 3))
+
+    def _compare(self, ours: Picture, theirs: Picture) -> None:
+        self.frames += 1
+        other = [f"{k} {v!r}" for k, v in theirs.facts.items() if ours.facts[k] != v]
+        if other:
+            raise DecoderUnavailableError(f"it says {', '.join(other)} of a frame")
+        self.difference = max(self.difference, difference(ours, theirs))
+        if self.difference > MOST_LEVELS:
+            raise DecoderUnavailableError(
+                f"frame {self.frames} of those compared differs from the CPU's by "
+                f"{self.difference:g} of 255 levels",
+                self.proof(),
+            )
+
+
+def difference(ours: Picture, theirs: Picture) -> float:
+    """The largest difference of any value of the two pictures' RGB, in levels of 255."""
+    if isinstance(ours, Pixels) and isinstance(theirs, Pixels) and ours.has_planes_of(theirs):
+        return 0.0
+    one, other = ours.rgb(), theirs.rgb()
+    if one.shape != other.shape:
+        raise DecoderUnavailableError(f"its frames are {other.shape[1]}x{other.shape[0]}")
+    return float(np.max(np.abs(one.astype(np.int16) - other)))
