@@ -18,7 +18,7 @@ FERRARI_SHARED ?= ../shared
 export FERRARI_SHARED
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-gpu image weights doctor smoke demo demo-clean test test-slow test-real test-gpu test-trainers train-smoke fuzz chaos wild verify trace lint-package real bench mattes lint format lock clean
+.PHONY: help setup setup-gpu image weights doctor smoke demo demo-clean test test-slow test-real test-gpu test-trainers train-smoke fuzz chaos wild verify trace lint-package real check-gpu bench mattes lint format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -111,6 +111,9 @@ real: $(VENV)/.ready ## the pipeline on the real footage under FERRARI_SHARED, i
 	$(BIN)/python scripts/tools/link_real_footage.py $(FERRARI_SHARED) real
 	cd real && ../$(SNAKEMAKE) --snakefile ../Snakefile --configfile real.yaml --cores $(CORES) --resources gpu=1 --quiet rules host
 	@$(BIN)/python scripts/tools/run_summary.py real
+
+check-gpu: $(VENV)/.ready ## ten minutes on a card, with CONFIG: does it give what the CPU gives, how fast, how busy; goes on where it was
+	@$(BIN)/python -m bench.gpu_check $(if $(CONFIG),--config $(CONFIG)) $(CHECK)
 
 bench: $(VENV)/.ready $(BENCH_VENV)/.ready ## against what one would chain by hand (an hour or two); BENCH="--quick --only masks"
 	$(BIN)/python -m bench $(BENCH)

@@ -36,6 +36,7 @@ from ferrari.processes.limited_call import run_limited
 from ferrari.processes.nvidia_driver import NEEDED_CUDA, NEEDED_RELEASE, Driver, look
 from ferrari.video.decoding import registry
 from ferrari.video.decoding.base import DecoderUnavailableError
+from ferrari.video.decoding.card_pays import CodedClip
 
 WIDTH = 110
 #: Free memory of a card, in MB, below which networks may not fit beside what is there.
@@ -45,6 +46,11 @@ DISK_GB = 20
 #: Below this much memory for each core, in GB, as many jobs as cores may not fit.
 CORE_GB = 1.5
 RUNTIMES = ("torch", "onnxruntime", "openvino")
+#: Clips for which it is said what would decode them: as phones film, a minute at 30 fps.
+EXAMPLES = {
+    "H.264, 1080p": CodedClip("h264", "yuv420p", 2.07, frames=1800, group=30, fps=30),
+    "HEVC 10 bit, 2160p": CodedClip("hevc", "yuv420p10le", 8.29, frames=1800, group=30, fps=30),
+}
 
 
 @dataclass
@@ -63,18 +69,22 @@ class Page:
 
     def text(self) -> str:
         """The page."""
-        found = [("can a run work?", [("", line) for line in self.blocking or ["yes"]])]
-        if self.advice:
-            found.append(("to get more", [("", line) for line in self.advice]))
         lines: list[str] = []
-        for title, rows in self.parts + found:
+        for title, rows in self.parts:
             lines += ["", title]
-            for name, text in rows:
-                head = f"  {name:<15} " if name else "  - "
-                wrapped = textwrap.wrap(text, WIDTH - len(head), break_on_hyphens=False) or [""]
-                lines.append(head + wrapped[0])
-                lines += [" " * len(head) + line for line in wrapped[1:]]
+            lines += [line for name, text in rows for line in _wrapped(f"  {name:<15} ", text)]
+        for title, found in (
+            ("can a run work?", self.blocking or ["yes"]),
+            ("to get more", self.advice),
+        ):
+            lines += ["", title] if found else []
+            lines += [line for text in found for line in _wrapped("  - ", text)]
         return "\n".join(lines[1:]) + "\n"
+
+
+def _wrapped(head: str, text: str) -> list[str]:
+    below = " " * len(head)
+    return textwrap.wrap(text, WIDTH, initial_indent=head, subsequent_indent=below)
 
 
 def examine(work: Path, config: Mapping) -> Page:
@@ -216,13 +226,7 @@ def _run(page: Page, work: Path, config: Mapping) -> None:
     line = page.part("a run with these settings")
     _clips(page, line, work, config)
     _require_writable(page, work, config)
-    try:
-        decoders, reason = registry.candidates(config["extract"]["decoder"])
-        names = ", then ".join(decoder.name for decoder in decoders)
-        line("1 extract", f"{names}{f' ({reason})' if reason else ''}")
-    except DecoderUnavailableError as error:
-        line("1 extract", "cannot work")
-        page.blocking.append(str(error))
+    _decoders(page, line, config["extract"])
     for name, section in (("2 crop", "detect"), ("3 mask", "mask")):
         with _heard() as told:
             try:
@@ -238,6 +242,19 @@ def _run(page: Page, work: Path, config: Mapping) -> None:
         f"{caption['model']} on the CPU" if caption["backend"] == "transformers" else "no network"
     )
     line("5 caption", model)
+
+
+def _decoders(page: Page, line: Callable[[str, str], None], extract: Mapping) -> None:
+    name = "1 extract"
+    try:
+        for what, clip in EXAMPLES.items():
+            decoders, reason = registry.candidates(extract["decoder"], clip, extract["fps"])
+            names = ", then ".join(decoder.name for decoder in decoders)
+            line(name, f"{what}: {names}{f' ({reason})' if reason else ''}")
+            name = ""
+    except DecoderUnavailableError as error:
+        line(name, "cannot work")
+        page.blocking.append(str(error))
 
 
 def _clips(page: Page, line: Callable[[str, str], None], work: Path, config: Mapping) -> None:

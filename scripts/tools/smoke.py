@@ -226,13 +226,13 @@ def _seconds(cost: Path) -> float | None:
 
 def text(found: Sequence[Result]) -> str:
     """The results as a table."""
-    lines = [f"{'stage':<15}{'worked':<8}{'time':>8}  {'kept':<10}on"]
+    lines = [f"{'stage':<15}{'worked':<8}{'time':>8}  {'kept':<12}on"]
     for result in found:
         time = "" if result.seconds is None else f"{result.seconds:.1f} s"
         kept = f"{result.kept} of {result.rows}" if result.rows else ""
         worked = "NO" if result.fault else "yes"
         lines.append(
-            f"{result.stage:<15}{worked:<8}{time:>8}  {kept:<10}{result.fault or result.where}"
+            f"{result.stage:<15}{worked:<8}{time:>8}  {kept:<12}{result.fault or result.where}"
         )
     return "\n".join(lines)
 

@@ -42,7 +42,10 @@ def test_a_driver_for_cuda_12_4_and_packages_for_another(visit):
     assert "driver 550.54.14, runs CUDA 12.4" in page
     assert "cuda:0 No card 0, 24.0 GB, 19.5 free, compute 8.6" in page
     assert re.search(r"torch \S+, runs on the CPU: .*driver on your system is too old", page)
-    assert "NVDEC its library loads" in page and "1 extract pyav-nvdec, then pyav-cpu" in page
+    assert (
+        "NVDEC its library loads" in page and "1 extract H.264, 1080p: pyav-cpu (not NVDEC" in page
+    )
+    assert "HEVC 10 bit, 2160p: pyav-nvdec, then pyav-cpu" in page
     assert "2 crop yolo with the weights demo-person-seg, on cpu why device auto: the CPU" in page
     assert re.search(r"openvino 20\S+, loads", page)
     assert "torch and onnxruntime on the card: `make setup-gpu`" in page
@@ -53,7 +56,7 @@ def test_without_a_driver(visit, tmp_path):
     page, status = visit()
     assert status == 0
     assert "driver there is no NVIDIA driver: libcuda.so.1 cannot be loaded" in page
-    assert "1 extract pyav-cpu (no NVDEC" in page and "setup-gpu" not in page
+    assert "1 extract H.264, 1080p: pyav-cpu (no NVDEC" in page and "setup-gpu" not in page
     assert f"put clips into {tmp_path}/dataset/00_raw_videos" in page
     assert [path.name for path in tmp_path.iterdir()] == ["machine"]  # nothing is written
 

@@ -84,7 +84,9 @@ def _bus_id(cuda: ctypes.CDLL, device: ctypes.c_int) -> str:
     return text.value.decode("ascii", "replace").lower()[-12:]
 
 
-class _Memory(ctypes.Structure):
+class MemoryInfo(ctypes.Structure):
+    """nvmlMemory_t, in bytes."""
+
     _fields_ = [(name, ctypes.c_ulonglong) for name in ("total", "free", "used")]
 
 
@@ -115,7 +117,7 @@ def _of_nvml() -> tuple[str, dict[str, int]]:
     nvml.nvmlDeviceGetCount_v2(ctypes.byref(count))
     free = {}
     for index in range(count.value):
-        handle, memory, bus = ctypes.c_void_p(), _Memory(), _Bus()
+        handle, memory, bus = ctypes.c_void_p(), MemoryInfo(), _Bus()
         nvml.nvmlDeviceGetHandleByIndex_v2(index, ctypes.byref(handle))
         nvml.nvmlDeviceGetPciInfo_v3(handle, ctypes.byref(bus))
         if nvml.nvmlDeviceGetMemoryInfo(handle, ctypes.byref(memory)) == 0:
