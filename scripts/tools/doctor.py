@@ -39,6 +39,8 @@ from ferrari.video.decoding.base import DecoderUnavailableError
 from ferrari.video.decoding.card_pays import CodedClip
 
 WIDTH = 110
+#: In an environment, what it was made from (envs/install.py), and the lock that is for a card.
+LOCKS, CUDA_LOCK = "locks.txt", "cuda124.lock"
 #: Free memory of a card, in MB, below which networks may not fit beside what is there.
 CARD_MB = 4000
 #: Free space on a disk, in GB, below which a night's run may fill it.
@@ -211,6 +213,12 @@ def _loaded(name: str) -> tuple[str, str]:
 
 def _to_use_the_card(driver: Driver, idle: Sequence[str]) -> str:
     names = " and ".join(idle)
+    locks = Path(sys.prefix) / LOCKS
+    if locks.is_file() and CUDA_LOCK in locks.read_text():
+        return (
+            f"{names} on the card: the packages for it are installed already, so what is said above "
+            "is for the driver: see nvidia-smi, and whether another program holds the card"
+        )
     if driver.cuda < NEEDED_CUDA:
         return (
             f"{names} on the card: install NVIDIA driver {NEEDED_RELEASE} or newer (this one runs "

@@ -7,7 +7,9 @@ import re
 import pytest
 import yaml
 
+from ferrari.processes.nvidia_driver import Driver
 from scripts.tools import doctor
+from tests.conventions.test_versions import install
 from tests.fake_nvidia import DRIVER, MANAGEMENT, VIDEO, Machine
 
 DEMO = "config/demo.yaml"
@@ -123,3 +125,11 @@ def test_a_small_machine_is_told_how_many_jobs_it_holds(monkeypatch, tmp_path):
     page = doctor.Page()
     doctor._machine(page, tmp_path, {"dataset": "dataset", "cache": "cache"})
     assert any("use --cores 5" in line for line in page.advice)
+
+
+def test_what_setup_gpu_has_installed_is_not_advised_again(monkeypatch, tmp_path):
+    driver = Driver("550.54.14", (12, 4), ())
+    assert "`make setup-gpu`" in doctor._to_use_the_card(driver, ["torch"])
+    (tmp_path / install.LOCKS).write_text("0  requirements.lock\n0  cuda124.lock\n")
+    monkeypatch.setattr(doctor.sys, "prefix", str(tmp_path))
+    assert "see nvidia-smi" in doctor._to_use_the_card(driver, ["torch"])
