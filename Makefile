@@ -1,35 +1,53 @@
-# One command a habit. `make demo` and `make test` need nothing but Python 3.11+ with pip.
+# One command a habit. `make demo` and `make test` need nothing but a Python with pip: where it is not
+# one that the packages are for (3.11, 3.12), uv brings another (envs/install.py).
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOCK := envs/requirements.lock
+CUDA_LOCK := envs/cuda124.lock
 BENCH_VENV := .venv-bench
 BENCH_LOCK := envs/bench.lock
 TRAINERS_VENV := .venv-trainers
 TRAINERS_LOCK := envs/trainers.lock
 SNAKEMAKE := $(BIN)/snakemake
+# Of pymatting, once: the first job would take a minute longer.
+COMPILE = PYTHONPATH=scripts $(BIN)/python -c "from ferrari.matting.pymatting_loader import load; load()"
 CORES ?= $(shell nproc)
 FERRARI_SHARED ?= ../shared
 export FERRARI_SHARED
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-clean test test-slow test-real test-gpu test-trainers train-smoke fuzz chaos wild verify trace lint-package real bench mattes lint format lock clean
+.PHONY: help setup setup-gpu image weights doctor smoke demo demo-clean test test-slow test-real test-gpu test-trainers train-smoke fuzz chaos wild verify trace lint-package real check-gpu bench mattes lint format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(VENV)/.ready ## set up .venv from the lock
 
-$(VENV)/.ready: $(LOCK)
-	@command -v uv >/dev/null || $(PYTHON) -m uv --version >/dev/null 2>&1 \
-	  || $(PYTHON) -m pip install --quiet uv \
-	  || $(PYTHON) -m pip install --quiet --user --break-system-packages uv
-	@UV="$$(command -v uv || echo "$(PYTHON) -m uv")"; \
-	  test -x $(BIN)/python || $$UV venv --quiet --python $(PYTHON) $(VENV); \
-	  $$UV pip sync --quiet --require-hashes --python $(BIN)/python $(LOCK)
-	@PYTHONPATH=scripts $(BIN)/python -c "from ferrari.matting.pymatting_loader import load; load()"  # compiles once
+$(VENV)/.ready: $(LOCK) $(CUDA_LOCK) envs/install.py envs/derive_cuda_lock.py
+	@$(PYTHON) envs/install.py $(VENV) $(LOCK)
+	@$(COMPILE)
 	@touch $@
+
+setup-gpu: ## set up .venv for an NVIDIA card: the same versions, with torch and ONNX Runtime for CUDA 12.4
+	@$(PYTHON) envs/install.py $(VENV) $(LOCK) --cuda $(CUDA_LOCK)
+	@$(COMPILE)
+	@touch $(VENV)/.ready
+
+image: ## the Docker image of this commit; TARGET=dev: with the tests, WEIGHTS=1: with the default networks' weights
+	docker build --target $(or $(TARGET),lean) --build-arg WEIGHTS=$(or $(WEIGHTS),0) \
+	  --build-arg COMMIT="$$(git describe --always --dirty --abbrev=40 --exclude '*')" \
+	  --tag ferrari-pipeline$(if $(filter dev,$(TARGET)),:dev) .
+
+weights: $(VENV)/.ready ## fetch the networks' weights for CONFIG into the cache, ahead of a run
+	@$(BIN)/python scripts/tools/get_weights.py $(if $(CONFIG),--config $(CONFIG))
+
+doctor: $(VENV)/.ready ## what this machine has, what a run with CONFIG would use of it, what to install to get more
+	@$(BIN)/python scripts/tools/doctor.py --work "$(or $(WORK),.)" $(if $(CONFIG),--config $(CONFIG))
+
+smoke: $(VENV)/.ready ## one short clip (dataset/sample_test.mp4, if there) through all stages with CONFIG, into smoke/
+	@$(BIN)/python scripts/tools/smoke.py --work "$(or $(WORK),.)" --cores $(CORES) $(if $(CONFIG),--config $(CONFIG))
 
 demo: $(VENV)/.ready ## synthetic clips through the whole pipeline, under demo/
 	@mkdir -p demo
@@ -62,9 +80,7 @@ train-smoke: $(VENV)/.ready $(TRAINERS_VENV)/.ready ## a LoRA trained with maske
 	@$(BIN)/python -m tests.train_smoke $(if $(PACKAGE),"$(PACKAGE)")
 
 $(TRAINERS_VENV)/.ready: $(TRAINERS_LOCK) | $(VENV)/.ready
-	@UV="$$(command -v uv || echo "$(PYTHON) -m uv")"; \
-	  test -x $(TRAINERS_VENV)/bin/python || $$UV venv --quiet --python $(PYTHON) $(TRAINERS_VENV); \
-	  $$UV pip sync --quiet --require-hashes --python $(TRAINERS_VENV)/bin/python $(TRAINERS_LOCK)
+	@$(PYTHON) envs/install.py $(TRAINERS_VENV) $(TRAINERS_LOCK)
 	@touch $@
 
 chaos: $(VENV)/.ready ## the small workflow killed N times (50) at random instants, and resumed
@@ -99,6 +115,9 @@ real: $(VENV)/.ready ## the pipeline on the real footage under FERRARI_SHARED, i
 	cd real && ../$(SNAKEMAKE) --snakefile ../Snakefile --configfile real.yaml --cores $(CORES) --resources gpu=1 --quiet rules host
 	@$(BIN)/python scripts/tools/run_summary.py real
 
+check-gpu: $(VENV)/.ready ## ten minutes on a card, with CONFIG: does it give what the CPU gives, how fast, how busy; goes on where it was
+	@$(BIN)/python -m bench.gpu_check $(if $(CONFIG),--config $(CONFIG)) $(CHECK)
+
 bench: $(VENV)/.ready $(BENCH_VENV)/.ready ## against what one would chain by hand (an hour or two); BENCH="--quick --only masks"
 	$(BIN)/python -m bench $(BENCH)
 
@@ -106,9 +125,7 @@ mattes: $(VENV)/.ready $(BENCH_VENV)/.ready ## how good the cut-outs are, beside
 	$(BIN)/python -m bench.mattes $(MATTES)
 
 $(BENCH_VENV)/.ready: $(BENCH_LOCK) | $(VENV)/.ready
-	@UV="$$(command -v uv || echo "$(PYTHON) -m uv")"; \
-	  test -x $(BENCH_VENV)/bin/python || $$UV venv --quiet --python $(PYTHON) $(BENCH_VENV); \
-	  $$UV pip sync --quiet --require-hashes --python $(BENCH_VENV)/bin/python $(BENCH_LOCK)
+	@$(PYTHON) envs/install.py $(BENCH_VENV) $(BENCH_LOCK)
 	@touch $@
 
 lint: $(VENV)/.ready ## ruff, import-linter, mypy, snakefmt, snakemake --lint

@@ -1,6 +1,5 @@
 """One version a package, wherever one is named; and what no file of the repository may hold."""
 
-import importlib.metadata
 import importlib.util
 import re
 import subprocess
@@ -36,15 +35,15 @@ NAMED = (
 _PIN = re.compile(r"^([a-z0-9][a-z0-9-]*)==(\S+?)(?: ; (.+?))? \\$", re.MULTILINE)
 
 
-def load_script():
-    """envs/derive_docker_lock.py as a module: `envs` is no package."""
-    spec = importlib.util.spec_from_file_location("derive", ROOT / "envs/derive_docker_lock.py")
+def load_script(name: str):
+    """envs/<name>.py as a module: `envs` is no package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"envs/{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-derive = load_script()
+derive, install = load_script("derive_cuda_lock"), load_script("install")
 
 
 def pins(lock: str) -> dict[str, str]:
@@ -66,8 +65,9 @@ def test_the_lock_holds_what_pyproject_asks_for(requirement):
     assert requirement.specifier.contains(LOCKED[requirement.name])
 
 
-def test_python_is_3_11_or_newer_everywhere():
-    assert PROJECT["requires-python"] == ">=3.11"
+def test_python_is_3_11_or_3_12_everywhere():
+    first, after = (".".join(map(str, version)) for version in (install.OLDEST, install.TOO_NEW))
+    assert PROJECT["requires-python"] == f">={first},<{after}" == ">=3.11,<3.13"
     assert re.search(r"^ARG PYTHON=3\.11\.\d+$", DOCKERFILE, re.MULTILINE)
     for path in CONDA:
         assert "python=3.11" in yaml.safe_load(path.read_text())["dependencies"], path.name
@@ -138,92 +138,6 @@ def test_the_documentation_names_the_locked_versions(page):
         for version in re.findall(pattern, text, re.IGNORECASE):
             known = {LOCKED[name], pins(CUDA_LOCK).get(name, LOCKED[name])}
             assert any(f"{full}.".startswith(f"{version}.") for full in known), (name, version)
-
-
-# --- the Docker image ---------------------------------------------------------------------------
-
-
-def test_derive_leaves_out_torch_and_what_belongs_to_it():
-    lock = (
-        "numpy==2.4.6 \\\n    --hash=sha256:aa\n    # via\n    #   torch\n"
-        "nvidia-cublas==13.4 ; sys_platform == 'linux' \\\n    --hash=sha256:bb\n    # via torch\n"
-        "nvidia-ml-py==13.615 \\\n    --hash=sha256:cc\n"
-        "cuda-toolkit==13.2 \\\n    --hash=sha256:dd\n"
-        "decord==0.6.0 \\\n    --hash=sha256:dd\n"
-        "onnxruntime==1.32.0 \\\n    --hash=sha256:dd\n"
-        "sympy==1.14.0 \\\n    --hash=sha256:ee\n"
-        "torch==2.15.0 \\\n    --hash=sha256:ff\n"
-        "torchvision==0.29.2 \\\n    --hash=sha256:ff\n"
-        "triton==3.9.0 \\\n    --hash=sha256:ff\n"
-        "tzdata==2026.6 \\\n    --hash=sha256:11\n"
-    )
-    cuda = "# why\ntorch==2.6.0 \\\n    --hash=sha256:22\nsympy==1.13.1 \\\n    --hash=sha256:33\n"
-    left = derive.derive(lock, cuda)
-    assert list(derive.blocks(left)) == ["numpy", "nvidia-ml-py", "tzdata"]
-    assert left.startswith(lock[: lock.index("nvidia-cublas")])
-
-
-def test_derive_refuses_a_lock_that_it_does_not_know():
-    with pytest.raises(ValueError, match="onnxruntime"):
-        derive.derive("torch==2.15.0 \\\ntorchvision==0.29.2 \\\ndecord==0.6.0 \\\n", CUDA_LOCK)
-
-
-def test_the_image_installs_each_package_once_and_loses_none():
-    rest, cuda = pins(derive.derive(LOCK, CUDA_LOCK)), pins(CUDA_LOCK)
-    assert not rest.keys() & cuda.keys()
-    lost = LOCKED.keys() - rest.keys() - cuda.keys()
-    foreign = {name for name in lost if name.startswith(("nvidia-", "cuda-"))}
-    assert lost - foreign == {"onnxruntime", "decord"}  # onnxruntime-gpu; built with CUDA
-    assert all(rest[name] == LOCKED[name] for name in rest)
-
-
-def test_the_image_is_for_cuda_12_4_throughout():
-    assert re.search(r"^ARG CUDA=12\.4\.\d+$", DOCKERFILE, re.MULTILINE)
-    cuda = pins(CUDA_LOCK)
-    assert cuda["nvidia-cuda-runtime-cu12"].startswith("12.4.")
-    assert not [name for name in cuda if name.endswith("-cu13")]
-    assert "torch.version.cuda == '12.4'" in DOCKERFILE
-    assert "-DUSE_CUDA=ON" in DOCKERFILE
-    assert "NVIDIA_DRIVER_CAPABILITIES=compute,video,utility" in DOCKERFILE
-
-
-def test_the_image_s_torch_suits_every_locked_package():
-    """The requirements of all that is installed, against the versions that the image has."""
-    cuda, wrong = pins(CUDA_LOCK), []
-    for name in pins(derive.derive(LOCK, CUDA_LOCK)):
-        try:
-            lines = importlib.metadata.requires(name) or []
-        except importlib.metadata.PackageNotFoundError:
-            continue  # a package for another platform
-        for line in map(Requirement, lines):
-            wanted = line.name in cuda and (not line.marker or line.marker.evaluate({"extra": ""}))
-            if wanted and not line.specifier.contains(cuda[line.name]):
-                wrong.append(f"{name} needs {line}, the image has {cuda[line.name]}")
-    assert wrong == []
-
-
-def copied() -> list[str]:
-    lines = re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE)
-    return [source for line in lines for source in line.split()[:-1]]
-
-
-@pytest.mark.parametrize("source", copied())
-def test_what_the_image_copies_exists_and_is_sent_to_the_builder(source):
-    assert (ROOT / source).exists()
-    assert f"!{source.split('/')[0]}" in (ROOT / ".dockerignore").read_text().splitlines()
-
-
-def test_compose_runs_the_pipeline_with_and_without_a_gpu():
-    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-    assert services.keys() == {"gpu", "cpu", "dashboards"}
-    assert services["gpu"]["command"][:4] == ["--cores", "24", "--resources", "gpu=1"]
-    device = services["gpu"]["deploy"]["resources"]["reservations"]["devices"][0]
-    assert device["driver"] == "nvidia" and "video" in device["capabilities"]
-    assert "deploy" not in services["cpu"]
-    assert services["dashboards"]["entrypoint"][:4] == ["python", "-m", "http.server", "8000"]
-    targets = [volume.split(":")[1] for volume in services["gpu"]["volumes"]]
-    assert {"/srv/ferrari/dataset", "/srv/ferrari/qc_reports", "/srv/ferrari/cache"} <= set(targets)
-    assert "WORKDIR /srv/ferrari\n" in DOCKERFILE
 
 
 # --- every file ---------------------------------------------------------------------------------

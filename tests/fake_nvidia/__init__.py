@@ -20,7 +20,7 @@ import pytest
 
 from tests.settings import ROOT
 
-DRIVER, VIDEO = "libcuda", "libnvcuvid"
+DRIVER, VIDEO, MANAGEMENT = "libcuda", "libnvcuvid", "libnvidia-ml"
 
 
 class Machine:

@@ -3,6 +3,7 @@
    FAKE_CUDA_LOG      a file that gets a line for each thing that is worth a test
    FAKE_CUDA_DEVICES  how many cards there are (default 1)
    FAKE_CUDA_INIT     what cuInit answers, as a number (a driver that is too old: 803)
+   FAKE_CUDA_VERSION  the newest CUDA that the driver runs (default 12040, which is 12.4)
 
    As with CUDA, a process whose parent has called cuInit cannot use it: "cuInit AFTER FORK". */
 #include <stdio.h>
@@ -60,12 +61,23 @@ Result cuDeviceComputeCapability(int *major, int *minor, int device) {
 }
 
 Result cuDeviceGetAttribute(int *value, int attribute, int device) {
-    *value = 512;
+    *value = attribute == 75 ? 8 : attribute == 76 ? 6 : 512; /* compute capability */
+    return SUCCESS;
+}
+
+Result cuDeviceTotalMem_v2(size_t *bytes, int device) {
+    *bytes = (size_t)24 << 30;
+    return SUCCESS;
+}
+
+Result cuDeviceGetPCIBusId(char *text, int length, int device) {
+    snprintf(text, length, "0000:%02x:00.0", device + 1);
     return SUCCESS;
 }
 
 Result cuDriverGetVersion(int *version) {
-    *version = 12040;
+    const char *asked = getenv("FAKE_CUDA_VERSION");
+    *version = asked ? atoi(asked) : 12040;
     return SUCCESS;
 }
 
@@ -183,7 +195,7 @@ Result cuGetErrorString(Result error, const char **text) { return cuGetErrorName
 DONE(cuArray3DCreate_v2) DONE(cuArrayCreate_v2) DONE(cuArrayDestroy)
 DONE(cuCtxDestroy_v2) DONE(cuCtxGetDevice) DONE(cuCtxSetLimit)
 DONE(cuDestroyExternalMemory) DONE(cuDestroyExternalSemaphore) DONE(cuDeviceGetByPCIBusId)
-DONE(cuDeviceGetLuid) DONE(cuDeviceGetPCIBusId) DONE(cuDeviceGetUuid)
+DONE(cuDeviceGetLuid) DONE(cuDeviceGetUuid)
 DONE(cuDeviceGetUuid_v2)
 DONE(cuDevicePrimaryCtxReset)
 DONE(cuEGLStreamConsumerDisconnect) DONE(cuEGLStreamProducerConnect) DONE(cuEGLStreamProducerDisconnect)

@@ -21,6 +21,9 @@ from ferrari.common.errors import FerrariError
 from ferrari.common.places import ROOT
 
 TABLE = ROOT / "config" / "models.yaml"
+#: In the environment: a folder of weights that are only read, laid out as <cache>/weights is. A
+#: container image brings them so; what is mounted over its cache would hide them there.
+GIVEN = "FERRARI_WEIGHTS"
 #: Endings under which a loader would unpickle, whatever the content.
 PICKLE_ENDINGS = frozenset({".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".torchscript"})
 
@@ -75,11 +78,17 @@ def resolve(name_or_path: str | os.PathLike, cache: str | os.PathLike = "cache")
 
 
 def _place(name: str, entry: Mapping, cache: Path) -> Path:
-    """Where an entry's file lies: in the repository if that is a source, else in the cache."""
+    """Where an entry's file lies: in the repository if that is a source, in the folder of weights
+    that the environment names if it is there, else in the cache.
+    """
     for source in entry.get("sources") or ():
         if "local" in source:
             return ROOT / source["local"]
-    return cache / "weights" / name / entry["file"]
+    below = Path(name) / entry["file"]
+    given = os.environ.get(GIVEN)
+    if given and (Path(given) / below).exists():
+        return Path(given) / below
+    return cache / "weights" / below
 
 
 def for_segmenter(settings: Mapping, cache: str | os.PathLike = "cache") -> list[Weights]:

@@ -31,6 +31,8 @@ from ferrari.provenance import run_crate
 from ferrari.provenance.code_digest import code_digest
 
 LOCK = "envs/requirements.lock"
+#: In an image, what `git describe --always --dirty` said when it was built.
+BUILT_FROM = "FERRARI_COMMIT"
 _PATIENCE_S = 20  # for git and nvidia-smi, which may hang on a broken disk or driver
 _PACKAGES = (
     *("snakemake", "av", "decord", "numpy", "opencv-python-headless", "pillow", "pymatting"),
@@ -172,7 +174,14 @@ def _gpus() -> list[dict[str, str]]:
 
 
 def _git() -> dict | None:
-    """Commit of the workflow, and whether files differ from it; None outside a repository."""
+    """Commit of the workflow, and whether files differ from it; None outside a repository.
+
+    A container image has no repository; what it was built from is told by its environment.
+    """
+    built_from = os.environ.get(BUILT_FROM)
+    if built_from:
+        built, _, changed_since = built_from.partition("-")
+        return {"commit": built, "dirty": bool(changed_since)}
     commit = _ask("git", "-C", str(ROOT), "rev-parse", "HEAD")
     if commit is None:
         return None

@@ -54,6 +54,19 @@ def test_every_segmenter_has_weights_and_what_its_backend_needs():
             assert {"index", "activation"} == set(entry["output"]), name
 
 
+def test_weights_that_an_image_brings_come_before_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv(weight_files.GIVEN, str(tmp_path))
+    cached = Path("cache/weights/isnet/isnet-general-use.fp16.onnx")
+    assert weight_files.resolve("isnet").path == cached
+    brought = tmp_path / "isnet/isnet-general-use.fp16.onnx"
+    brought.parent.mkdir()
+    brought.touch()
+    assert weight_files.resolve("isnet").path == brought
+    assert weight_files.is_ours(weight_files.resolve("demo-person-seg"))  # in the repository anyway
+    with pytest.raises(weight_files.ModelError, match="size"):
+        weight_files.verify(weight_files.resolve("isnet"))
+
+
 def test_a_name_resolves_into_the_cache_and_a_path_to_itself(tmp_path):
     known = weight_files.resolve("yolo11n", tmp_path)
     assert known.path == tmp_path / "weights" / "yolo11n" / "yolo11n.pt"

@@ -164,3 +164,13 @@ def validate(folder: Path, scratch: Path) -> subprocess.CompletedProcess[str]:
         *("--profile-identifier", "workflow-run-crate", str(folder)),
     ]
     return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("told", "git"),
+    [("a" * 40, {"commit": "a" * 40, "dirty": False}),
+     ("a" * 40 + "-dirty", {"commit": "a" * 40, "dirty": True})],
+)  # fmt: skip
+def test_in_an_image_the_commit_is_what_it_was_built_from(config, monkeypatch, told, git):
+    monkeypatch.setenv(run_record.BUILT_FROM, told)
+    assert read(run(config, "success"))["git"] == git

@@ -1,0 +1,348 @@
+"""What has this machine, what would a run use of it, and what has to be installed to get more?
+
+    python scripts/tools/doctor.py [--work DIR] [--config FILE ...]
+
+One page of text. Each question about a card is put to a child process, and what a run would use is
+told by the functions that a run asks. Nothing is written. Exit status 1 if a run with these
+settings cannot work.
+"""
+
+import argparse
+import importlib
+import logging
+import os
+import platform
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
+
+from ferrari.common import settings
+from ferrari.common.errors import FerrariError
+from ferrari.common.places import ROOT
+from ferrari.common.progress import LOGGER
+from ferrari.ledger import item_ids, stages
+from ferrari.networks import detectors, segmenters, weight_files
+from ferrari.networks.backends import onnx_runtime, ultralytics_runtime
+from ferrari.processes import devices
+from ferrari.processes.failures import Failure
+from ferrari.processes.limited_call import run_limited
+from ferrari.processes.nvidia_driver import NEEDED_CUDA, NEEDED_RELEASE, Driver, look
+from ferrari.video.decoding import registry
+from ferrari.video.decoding.base import DecoderUnavailableError
+from ferrari.video.decoding.card_pays import CodedClip
+
+WIDTH = 110
+#: In an environment, what it was made from (envs/install.py), and the lock that is for a card.
+LOCKS, CUDA_LOCK = "locks.txt", "cuda124.lock"
+#: Free memory of a card, in MB, below which networks may not fit beside what is there.
+CARD_MB = 4000
+#: Free space on a disk, in GB, below which a night's run may fill it.
+DISK_GB = 20
+#: Below this much memory for each core, in GB, as many jobs as cores may not fit.
+CORE_GB = 1.5
+RUNTIMES = ("torch", "onnxruntime", "openvino")
+#: Clips for which it is said what would decode them: as phones film, a minute at 30 fps.
+EXAMPLES = {
+    "H.264, 1080p": CodedClip("h264", "yuv420p", 2.07, frames=1800, group=30, fps=30),
+    "HEVC 10 bit, 2160p": CodedClip("hevc", "yuv420p10le", 8.29, frames=1800, group=30, fps=30),
+}
+
+
+@dataclass
+class Page:
+    """What is found: headings with their lines, what stands in a run's way, and what would help."""
+
+    parts: list[tuple[str, list[tuple[str, str]]]] = field(default_factory=list)
+    blocking: list[str] = field(default_factory=list)
+    advice: list[str] = field(default_factory=list)
+
+    def part(self, title: str) -> Callable[[str, str], None]:
+        """Begin a part; what is returned adds a line to it: a name, and what there is."""
+        lines: list[tuple[str, str]] = []
+        self.parts.append((title, lines))
+        return lambda name, text: lines.append((name, text))
+
+    def text(self) -> str:
+        """The page."""
+        lines: list[str] = []
+        for title, rows in self.parts:
+            lines += ["", title]
+            lines += [line for name, text in rows for line in _wrapped(f"  {name:<15} ", text)]
+        for title, found in (
+            ("can a run work?", self.blocking or ["yes"]),
+            ("to get more", self.advice),
+        ):
+            lines += ["", title] if found else []
+            lines += [line for text in found for line in _wrapped("  - ", text)]
+        return "\n".join(lines[1:]) + "\n"
+
+
+def _wrapped(head: str, text: str) -> list[str]:
+    below = " " * len(head)
+    return textwrap.wrap(text, WIDTH, initial_indent=head, subsequent_indent=below)
+
+
+def examine(work: Path, config: Mapping) -> Page:
+    """Look at the machine, and at what a run in `work` with this configuration would use of it."""
+    page = Page()
+    _machine(page, work, config)
+    driver = _card(page)
+    _runtimes(page, driver)
+    _run(page, work, config)
+    return page
+
+
+# --- the machine ----------------------------------------------------------------------------------
+
+
+def _machine(page: Page, work: Path, config: Mapping) -> None:
+    line = page.part("machine")
+    cores, memory = len(os.sched_getaffinity(0)), _memory_gb()
+    line("cores", f"{cores} usable of {os.cpu_count()}")
+    line("memory", f"{memory:.0f} GB")
+    if memory < cores * CORE_GB:
+        fit = max(1, int(memory / CORE_GB))
+        page.advice.append(
+            f"{memory:.0f} GB of memory are little for {cores} jobs with a network each: use "
+            f"--cores {fit} if jobs are killed"
+        )
+    line("/dev/shm", _room(Path("/dev/shm")))
+    for name in ("dataset", "cache"):
+        folder = work / config[name]
+        line(f"{name}'s disk", f"{_room(_existing(folder))}, {folder}")
+        if shutil.disk_usage(_existing(folder)).free < DISK_GB * 1e9:
+            page.advice.append(f"the disk of {folder} has less than {DISK_GB} GB left: make room")
+    versions = (f"{name} {metadata.version(name)}" for name in ("snakemake", "av", "numpy"))
+    line("python", f"{platform.python_version()} in {sys.prefix}; {', '.join(versions)}")
+
+
+def _memory_gb() -> float:
+    """Memory of the machine, or what its container may take of it if that is less."""
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = Path("/sys/fs/cgroup/memory.max")
+    told = limit.read_text().strip() if limit.is_file() else ""
+    return min(whole, int(told) if told.isdigit() else whole) / 1e9
+
+
+def _room(folder: Path) -> str:
+    if not folder.is_dir():
+        return "there is none"
+    usage = shutil.disk_usage(folder)
+    return f"{usage.free / 1e9:.1f} GB free of {usage.total / 1e9:.1f}"
+
+
+def _existing(folder: Path) -> Path:
+    """The nearest folder above that is there already."""
+    return next(path for path in (folder, *folder.resolve().parents) if path.is_dir())
+
+
+# --- the card -------------------------------------------------------------------------------------
+
+
+def _card(page: Page) -> Driver | None:
+    line = page.part("card")
+    found = run_limited(look, timeout_s=60, memory_mb=None)
+    if isinstance(found, Failure):
+        found = f"asking the NVIDIA driver failed: {found.detail}"
+    if not isinstance(found, Driver):
+        line("driver", found)
+        return None
+    line("driver", f"{found.release or 'release not told'}, runs CUDA {_dotted(found.cuda)}")
+    for number, card in enumerate(found.cards):
+        free = "" if card.free_mb is None else f", {card.free_mb / 1024:.1f} free"
+        memory = f"{card.memory_mb / 1024:.1f} GB{free}" if card.memory_mb else "memory not told"
+        line(f"cuda:{number}", f"{card.name}, {memory}, compute {_dotted(card.capability)}")
+        if card.free_mb is not None and card.free_mb < CARD_MB:
+            page.advice.append(
+                f"only {card.free_mb} MB of the memory of cuda:{number} are free: end what else "
+                "uses it (nvidia-smi lists it)"
+            )
+    if not found.cards:
+        line("cards", "none shown; nvidia-smi, or CUDA_VISIBLE_DEVICES, may say why")
+        return None
+    problem = devices.nvdec_problem()
+    line("NVDEC", problem or "its library loads; each clip then shows whether it is decoded")
+    if problem:
+        page.advice.append(f"decoding on the card: {problem}")
+    return found
+
+
+def _dotted(version: Sequence[int]) -> str:
+    return ".".join(map(str, version))
+
+
+# --- runtimes -------------------------------------------------------------------------------------
+
+
+def _runtimes(page: Page, driver: Driver | None) -> None:
+    """Each runtime of networks, tried in a child: does it load, does it use the card?"""
+    line = page.part("runtimes, each tried in a process of its own")
+    asks = {"torch": ultralytics_runtime.torch_problem, "onnxruntime": onnx_runtime.runtime_problem}
+    idle = []
+    for name in RUNTIMES:
+        found = run_limited(_loaded, name, timeout_s=300, memory_mb=None)
+        version, problem = ("", found.detail) if isinstance(found, Failure) else found
+        if problem:
+            line(name, f"does not load: {problem}")
+            page.blocking.append(f"{name} does not load; `make setup` installs what is locked")
+            continue
+        if name not in asks or driver is None:
+            line(name, f"{version}, loads; runs on the CPU")
+            continue
+        problem = asks[name](0)
+        line(name, f"{version}, {f'runs on the CPU: {problem}' if problem else 'runs on cuda:0'}")
+        idle += [name] if problem else []
+    if idle and driver:
+        page.advice.append(_to_use_the_card(driver, idle))
+
+
+def _loaded(name: str) -> tuple[str, str]:
+    """A module's version, and why it cannot be imported, or ""."""
+    try:
+        return importlib.import_module(name).__version__.partition("-")[0], ""
+    except (ImportError, OSError) as error:
+        return "", str(error)
+
+
+def _to_use_the_card(driver: Driver, idle: Sequence[str]) -> str:
+    names = " and ".join(idle)
+    locks = Path(sys.prefix) / LOCKS
+    if locks.is_file() and CUDA_LOCK in locks.read_text():
+        return (
+            f"{names} on the card: the packages for it are installed already, so what is said above "
+            "is for the driver: see nvidia-smi, and whether another program holds the card"
+        )
+    if driver.cuda < NEEDED_CUDA:
+        return (
+            f"{names} on the card: install NVIDIA driver {NEEDED_RELEASE} or newer (this one runs "
+            f"CUDA {_dotted(driver.cuda)}), then `make setup-gpu`"
+        )
+    return f"{names} on the card: `make setup-gpu` installs what works with this driver"
+
+
+# --- a run ----------------------------------------------------------------------------------------
+
+
+def _run(page: Page, work: Path, config: Mapping) -> None:
+    line = page.part("a run with these settings")
+    _clips(page, line, work, config)
+    _require_writable(page, work, config)
+    _decoders(page, line, config["extract"])
+    for name, section in (("2 crop", "detect"), ("3 mask", "mask")):
+        with _heard() as told:
+            try:
+                line(name, _network(page, work, config, section))
+            except (weight_files.ModelError, devices.DeviceError) as error:
+                line(name, "cannot work")
+                page.blocking.append(f"{section}: {error}")
+        for text in told:
+            line("  why", text)
+    line("4 augment", "CPU")
+    caption = config["caption"]
+    model = (
+        f"{caption['model']} on the CPU" if caption["backend"] == "transformers" else "no network"
+    )
+    line("5 caption", model)
+
+
+def _decoders(page: Page, line: Callable[[str, str], None], extract: Mapping) -> None:
+    name = "1 extract"
+    try:
+        for what, clip in EXAMPLES.items():
+            decoders, reason = registry.candidates(extract["decoder"], clip, extract["fps"])
+            names = ", then ".join(decoder.name for decoder in decoders)
+            line(name, f"{what}: {names}{f' ({reason})' if reason else ''}")
+            name = ""
+    except DecoderUnavailableError as error:
+        line(name, "cannot work")
+        page.blocking.append(str(error))
+
+
+def _clips(page: Page, line: Callable[[str, str], None], work: Path, config: Mapping) -> None:
+    raw = work / (config["raw_videos"] or Path(config["dataset"]) / stages.RAW)
+    try:
+        count = len(item_ids.look_through(raw, config["intake"]["ignore"]).videos)
+        line("raw clips", f"{count} in {raw}")
+    except FileNotFoundError:
+        line("raw clips", f"there is no folder {raw}")
+        count = 0
+    except (OSError, FerrariError) as error:
+        line("raw clips", "cannot be listed")
+        page.blocking.append(str(error))
+        return
+    if not count:
+        page.advice.append(f"put clips into {raw}, or set raw_videos to the folder that has them")
+
+
+def _require_writable(page: Page, work: Path, config: Mapping) -> None:
+    for name in ("dataset", "qc_reports", "audit", "cache"):
+        place = _existing(work / config[name])
+        if not os.access(place, os.W_OK | os.X_OK):
+            page.blocking.append(f"{name}: {place} cannot be written to")
+
+
+def _network(page: Page, work: Path, config: Mapping, section: str) -> str:
+    """What `detect` or `mask` runs, and where; raises what would end the run."""
+    placed = {**config, "cache": str(work / config["cache"])}
+    wanted = weight_files.wanted(placed, section)
+    paths = [str(weights.path) for weights in wanted]
+    for weights in wanted:
+        weight_files.require_place(weights, section)
+    if section == "detect":
+        backend = config["detect"]["backend"]
+        device = detectors.device_of(config["detect"], paths, config["mask"])
+    else:
+        backend = config["mask"]["segmenter"]
+        device = segmenters.device_of(backend, paths, config["mask"]["device"])
+    absent = [weights.name for weights in wanted if not weights.path.exists()]
+    if absent:
+        text = "the first run fetches weights, which needs the internet; `make weights` does so now"
+        page.advice += [text] if text not in page.advice else []
+    names = ", ".join(weights.name for weights in wanted)
+    fetched = f" ({', '.join(absent)}: not fetched yet)" if absent else ""
+    return f"{backend} with the weights {names}, on {device}{fetched}"
+
+
+@contextmanager
+def _heard() -> Iterator[list[str]]:
+    """What the library logs meanwhile: a run would say it too."""
+    told: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
+    LOGGER.addHandler(handler)
+    propagate, LOGGER.propagate = LOGGER.propagate, False
+    try:
+        yield told
+    finally:
+        LOGGER.removeHandler(handler)
+        LOGGER.propagate = propagate
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; prints the page and returns the exit status."""
+    parser = argparse.ArgumentParser(prog="doctor", description=__doc__.partition("\n")[0])
+    parser.add_argument("--work", default=".", type=Path, help="folder that a run is started in")
+    parser.add_argument(
+        "--config", nargs="*", default=[], help="settings files on top of the defaults"
+    )
+    given = parser.parse_args(arguments)
+    try:
+        config = settings.load(*given.config)
+        settings.check(config, ROOT / "config/config.schema.yaml")
+    except (settings.SettingsError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    page = examine(given.work, config)
+    print(page.text(), end="")
+    return int(bool(page.blocking))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""Fetch the weights that a run with these settings loads, ahead of the run.
+
+    python scripts/tools/get_weights.py [FOLDER] [--config FILE ...]
+
+They go to FOLDER/<name>/<file>, by default to <cache>/weights, where a run looks. Exit status 1
+where one cannot be had; the message says what was tried, and where to put the file by hand.
+"""
+
+import argparse
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
+
+from ferrari.common import settings
+from ferrari.networks import weight_files
+
+fetch_weights = importlib.import_module("fetch_weights")  # a script beside the library
+
+
+def missing(config: dict, folder: Path) -> dict[str, Path]:
+    """Listed weights that the settings name and `folder` lacks: where each goes, by its name."""
+    wanted = [w for section in ("detect", "mask") for w in weight_files.wanted(config, section)]
+    listed = [w for w in wanted if w.entry.get("sources") and not weight_files.is_ours(w)]
+    places = {w.name: folder / w.name / w.entry["file"] for w in listed}
+    return {name: place for name, place in places.items() if not place.exists()}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; the exit status."""
+    parser = argparse.ArgumentParser(prog="get_weights", description=__doc__.partition("\n")[0])
+    parser.add_argument("folder", type=Path, nargs="?", help="default: <cache>/weights")
+    parser.add_argument("--config", nargs="*", default=[], help="settings on top of the defaults")
+    given = parser.parse_args(arguments)
+    config = settings.load(*given.config)
+    folder = given.folder or Path(config["cache"]) / "weights"
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        for name, place in missing(config, folder).items():
+            fetch_weights.fetch_weights(name=name, target=place, **config["models"])
+    except (fetch_weights.FetchError, weight_files.ModelError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

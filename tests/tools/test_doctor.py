@@ -1,0 +1,135 @@
+"""`make doctor` on machines of several kinds; their NVIDIA drivers are fakes."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import yaml
+
+from ferrari.processes.nvidia_driver import Driver
+from scripts.tools import doctor
+from tests.conventions.test_versions import install
+from tests.fake_nvidia import DRIVER, MANAGEMENT, VIDEO, Machine
+
+DEMO = "config/demo.yaml"
+#: Torch takes seconds to load, so most tests do without trying it.
+QUICK = """import sys
+from scripts.tools import doctor
+doctor.RUNTIMES = ("onnxruntime",)
+sys.exit(doctor.main(sys.argv[1:]))"""
+
+
+@pytest.fixture
+def visit(tmp_path):
+    """The doctor's page (spaces made single) and status on a machine of these libraries."""
+
+    def page(*libraries, configs=(DEMO,), settings=None, quick=True, **said):
+        machine = Machine(tmp_path / "machine", *libraries, **said)
+        if settings:
+            (tmp_path / "my.yaml").write_text(yaml.safe_dump(settings))
+            configs = (*configs, str(tmp_path / "my.yaml"))
+        script = ("-c", QUICK) if quick else ("scripts/tools/doctor.py",)
+        done = machine.run(*script, "--work", tmp_path, "--config", *configs)
+        assert "AFTER FORK" not in machine.log and "Traceback" not in done.stderr, done.stderr
+        return re.sub(r"\s+", " ", done.stdout + done.stderr), done.returncode
+
+    return page
+
+
+def test_a_driver_for_cuda_12_4_and_packages_for_another(visit):
+    """What the first user has after `make setup`."""
+    page, status = visit(DRIVER, VIDEO, MANAGEMENT, quick=False)
+    assert status == 0
+    assert "driver 550.54.14, runs CUDA 12.4" in page
+    assert "cuda:0 No card 0, 24.0 GB, 19.5 free, compute 8.6" in page
+    assert re.search(r"torch \S+, runs on the CPU: .*driver on your system is too old", page)
+    assert (
+        "NVDEC its library loads" in page and "1 extract H.264, 1080p: pyav-cpu (not NVDEC" in page
+    )
+    assert "HEVC 10 bit, 2160p: pyav-nvdec, then pyav-cpu" in page
+    assert "2 crop yolo with the weights demo-person-seg, on cpu why device auto: the CPU" in page
+    assert re.search(r"openvino 20\S+, loads", page)
+    assert "torch and onnxruntime on the card: `make setup-gpu`" in page
+    assert "can a run work? - yes" in page
+
+
+def test_without_a_driver(visit, tmp_path):
+    page, status = visit()
+    assert status == 0
+    assert "driver there is no NVIDIA driver: libcuda.so.1 cannot be loaded" in page
+    assert "1 extract H.264, 1080p: pyav-cpu (no NVDEC" in page and "setup-gpu" not in page
+    assert f"put clips into {tmp_path}/dataset/00_raw_videos" in page
+    assert [path.name for path in tmp_path.iterdir()] == ["machine"]  # nothing is written
+
+
+def test_an_old_driver_has_to_be_replaced_first(visit):
+    page, _ = visit(DRIVER, VIDEO, FAKE_CUDA_VERSION="12020", FAKE_CUDA_DEVICES="2")
+    assert "cuda:1 No card 1, 24.0 GB, compute 8.6" in page
+    assert "onnxruntime on the card: install NVIDIA driver 550 or newer (this one" in page
+    assert "runs CUDA 12.2), then `make setup-gpu`" in page
+    assert "driver release not told, runs CUDA 12.2" in page  # without libnvidia-ml
+
+
+@pytest.mark.parametrize(
+    ("libraries", "said", "found"),
+    [
+        ((DRIVER,), {}, "to get more - decoding on the card: the driver's library libnvcuvid"),
+        ((DRIVER, VIDEO), {"FAKE_CUDA_DEVICES": "0"}, "cards none shown"),
+        ((DRIVER, VIDEO, MANAGEMENT), {"FAKE_NVML_FREE": "900"}, "only 900 MB of the memory of"),
+    ],
+    ids=["no libnvcuvid", "no card", "memory full"],
+)
+def test_what_a_card_has_and_lacks(visit, libraries, said, found):
+    page, status = visit(*libraries, **said)
+    assert found in page and status == 0
+
+
+@pytest.mark.parametrize(
+    ("libraries", "settings", "found"),
+    [
+        ((DRIVER,), {"extract": {"decoder": "nvdec"}}, "extract.decoder is nvdec, but"),
+        ((), {"detect": {"device": "cuda"}}, "detect: device 'cuda' was asked for, but"),
+        ((DRIVER, VIDEO), {"mask": {"segmenter": "isnet", "weights": "isnet", "device": "cuda:0"}},
+         "onnxruntime-gpu"),
+        ((), {"detect": {"weights": "lost/own.onnx"}}, "no file or folder at lost/own.onnx"),
+    ],
+    ids=["no NVDEC", "no card", "no runtime", "no weights"],
+)  # fmt: skip
+def test_a_run_that_cannot_work_is_the_exit_status(visit, libraries, settings, found):
+    page, status = visit(*libraries, settings=settings)
+    assert status == 1 and "cannot work" in page
+    assert found in page.split("can a run work?")[1]
+
+
+def test_settings_that_are_wrong_are_told_as_a_run_tells_them(visit):
+    page, status = visit(settings={"detect": {"confidense": 1}})
+    assert status == 1 and "did you mean confidence?" in page
+
+
+def test_a_runtime_that_does_not_load_stops_a_run():
+    page = doctor.Page()
+    version, problem = doctor._loaded("no_such_runtime")
+    assert not version and "no_such_runtime" in problem
+    doctor.RUNTIMES, kept = ("no_such_runtime",), doctor.RUNTIMES
+    try:
+        doctor._runtimes(page, None)
+    finally:
+        doctor.RUNTIMES = kept
+    assert page.blocking == ["no_such_runtime does not load; `make setup` installs what is locked"]
+
+
+def test_a_small_machine_is_told_how_many_jobs_it_holds(monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor, "_memory_gb", lambda: 8.0)
+    monkeypatch.setattr(doctor.os, "sched_getaffinity", lambda _: range(24))
+    page = doctor.Page()
+    doctor._machine(page, tmp_path, {"dataset": "dataset", "cache": "cache"})
+    assert any("use --cores 5" in line for line in page.advice)
+
+
+def test_what_setup_gpu_has_installed_is_not_advised_again(monkeypatch, tmp_path):
+    driver = Driver("550.54.14", (12, 4), ())
+    assert "`make setup-gpu`" in doctor._to_use_the_card(driver, ["torch"])
+    (tmp_path / install.LOCKS).write_text("0  requirements.lock\n0  cuda124.lock\n")
+    monkeypatch.setattr(doctor.sys, "prefix", str(tmp_path))
+    assert "see nvidia-smi" in doctor._to_use_the_card(driver, ["torch"])

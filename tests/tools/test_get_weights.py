@@ -1,0 +1,49 @@
+"""Weights ahead of a run."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from scripts.tools import get_weights
+
+
+@pytest.fixture
+def fetched(monkeypatch):
+    """What was fetched, in place of fetching it."""
+    calls = []
+
+    def fetch(**asked):
+        calls.append(asked)
+        asked["target"].parent.mkdir(parents=True)
+        asked["target"].touch()
+
+    monkeypatch.setattr(get_weights.fetch_weights, "fetch_weights", fetch)
+    return calls
+
+
+def overlay(folder, **sections):
+    file = folder / "my.yaml"
+    file.write_text(yaml.safe_dump({"cache": str(folder / "kept"), **sections}))
+    return str(file)
+
+
+def test_what_the_settings_name_and_is_not_there_is_fetched_once(tmp_path, fetched):
+    asked = ["--config", overlay(tmp_path, models={"timeout_s": 7})]
+    assert get_weights.main(asked) == 0
+    assert [call["name"] for call in fetched] == ["yolo11s", "isnet"]
+    assert {call["timeout_s"] for call in fetched} == {7}
+    assert fetched[0]["target"].parent == tmp_path / "kept/weights/yolo11s"
+    assert get_weights.main(asked) == 0
+    assert len(fetched) == 2
+
+
+def test_what_lies_in_the_repository_is_not_fetched(tmp_path, fetched):
+    assert get_weights.main([str(tmp_path), "--config", "config/demo.yaml"]) == 0
+    assert fetched == []
+
+
+def test_weights_that_cannot_be_had_are_an_error(tmp_path, capsys):
+    named = overlay(tmp_path, detect={"weights": "yolo11m-nonsense"})
+    assert get_weights.main([str(tmp_path), "--config", named]) == 1
+    assert "yolo11m-nonsense" in capsys.readouterr().err

@@ -1,0 +1,181 @@
+"""`make check-gpu` without a card, and on a fake one; its comparisons, with known answers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from bench import gpu_check, gpu_steps
+from bench.gpu_steps import DIFFERS, LACKING, OK
+from ferrari.images.boxes import Detection
+from tests.fake_nvidia import DRIVER, MANAGEMENT, VIDEO, Machine
+from tests.settings import ROOT
+
+DEMO = str(ROOT / "config/demo.yaml")
+#: Takes a step with the CPU in the place of the card, and again after a change.
+BY_CPU = """import json, sys
+from pathlib import Path
+from dataclasses import asdict
+from bench import gpu_steps
+from ferrari.common import settings
+gpu_steps.DEVICE, gpu_steps._MEASURED_S, gpu_steps._CLIPS, gpu_steps._FPS = "cpu", 0.1, 2, 2
+asked = gpu_steps.Asked(settings.load("config/demo.yaml"), Path(sys.argv[2]))
+for change in sys.argv[3:]:
+    exec(change)
+    print(json.dumps(asdict(gpu_steps.take(sys.argv[1], asked))))"""
+
+
+def by_cpu(step, folder, *changes):
+    """What a step finds that compares the CPU with itself, after each of the changes."""
+    command = [sys.executable, "-c", BY_CPU, step, str(folder), *changes]
+    environment = gpu_check._environment()
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"status"')]
+
+
+# --- the whole command ----------------------------------------------------------------------------
+
+
+def test_without_a_card_each_step_says_what_it_lacks(tmp_path):
+    work = str(tmp_path)
+    machine = Machine(tmp_path / "machine")
+    done = machine.run("-m", "bench.gpu_check", "--work", work, "--config", DEMO)
+    assert done.returncode == 0, done.stderr
+    begun = [line.split()[0] for line in done.stdout.splitlines() if " ..." in line]
+    assert begun == list(gpu_steps.STEPS)
+    found = json.loads((tmp_path / "gpu.json").read_text())
+    assert {step["status"] for step in found.values()} == {LACKING}
+    assert "no NVIDIA driver" in found["machine"]["says"]
+    assert "<h2>machine: lacking</h2>" in (tmp_path / "gpu.html").read_text()
+    assert not list(tmp_path.glob("tmp*"))
+
+
+@pytest.mark.slow
+def test_on_a_fake_card_it_goes_on_where_it_was(tmp_path):
+    machine = Machine(tmp_path / "machine", DRIVER, VIDEO, MANAGEMENT)
+    call = ("-m", "bench.gpu_check", "--work", tmp_path, "--out", tmp_path, "--config", DEMO,
+            "--kinds", "h264.mp4,wiped.mp4")  # fmt: skip
+    first, second = machine.run(*call), machine.run(*call)
+    assert (first.returncode, second.returncode) == (0, 0), first.stdout + first.stderr
+    assert "AFTER FORK" not in machine.log
+    begun = [line.split()[0] for line in second.stdout.splitlines() if " ..." in line]
+    assert begun == ["detect", "mask", "run"]  # they lack something; the others are known
+    found = json.loads((tmp_path / "gpu.json").read_text())
+    assert "550.54.14" in found["machine"]["rows"][0]["answer"]
+    rows = {row["clip"]: row for row in found["clips"]["rows"]}
+    assert {row["equal"] for row in rows.values()} == {"yes"}
+    assert rows["wiped.mp4"]["decoder"] == "pyav-cpu" and rows["h264.mp4"]["why"]
+    assert "OpenVINO export" in found["mask"]["says"]
+
+
+def test_a_step_that_ends_its_process_loses_nobody_elses_result(tmp_path, monkeypatch):
+    options = gpu_check.arguments(["--work", str(tmp_path), "--config", str(tmp_path / "no.yaml")])
+    failed = gpu_check.take_apart("machine", options, 60)
+    assert failed["status"] == gpu_check.FAILED and "no.yaml" in failed["says"]
+    assert gpu_check.take_apart("machine", options, 1)["status"] == gpu_check.NOT_REACHED
+    answers = {name: {"status": OK, "says": "", "rows": []} for name in gpu_steps.STEPS}
+    answers["detect"]["status"] = gpu_check.FAILED
+    asked = []
+    monkeypatch.setattr(gpu_check, "key_of", lambda options: "key")
+    monkeypatch.setattr(
+        gpu_check, "take_apart", lambda name, *_: asked.append(name) or answers[name]
+    )
+    call = ["--work", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert gpu_check.main(call) == 1
+    answers["detect"]["status"] = OK
+    assert gpu_check.main(call) == 0
+    assert asked == [*gpu_steps.STEPS, "detect"]
+    monkeypatch.setattr(gpu_check, "key_of", lambda options: "other code")
+    assert gpu_check.main([*call, "--only", "machine"]) == 0
+    assert asked[-1] == "machine"
+
+
+def test_a_difference_is_the_exit_status_and_is_kept(tmp_path, monkeypatch):
+    found = {"status": DIFFERS, "says": "4 levels apart", "rows": [{"clip": "<a>"}]}
+    monkeypatch.setattr(gpu_check, "take_apart", lambda *_: found)
+    call = ["--work", str(tmp_path), "--out", str(tmp_path), "--only", "clips"]
+    assert gpu_check.main(call) == gpu_check.main(call) == 1
+    assert "<td>&lt;a&gt;</td>" in (tmp_path / "gpu.html").read_text()
+
+
+# --- the comparisons ------------------------------------------------------------------------------
+
+
+def box(*corners):
+    return Detection(tuple(map(float, corners)), 0.9, "person")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "unmatched", "apart"),
+    [
+        ([box(0, 0, 100, 200), box(300, 0, 400, 200)], 0, 0),
+        ([box(301, 0, 402, 200), box(0, 0, 100, 200)], 0, 2),
+        ([box(0, 0, 100, 200)], 1, 0),
+        ([box(0, 0, 100, 200), box(300, 0, 400, 200), box(500, 0, 600, 9)], 1, 0),
+        ([box(60, 0, 160, 200), box(300, 0, 400, 200)], 2, 0),
+    ],
+)
+def test_boxes_are_compared_with_their_partners(theirs, unmatched, apart):
+    ours = [box(0, 0, 100, 200), box(300, 0, 400, 200)]
+    found = gpu_steps.compare_boxes(ours, theirs)
+    assert found == {"boxes": 2, "unmatched": unmatched, "corner_px": apart}
+
+
+MOVED = """
+from dataclasses import replace
+from ferrari.networks import detectors
+load, loaded = detectors.load, []
+def second_differs(*asked):
+    net = load(*asked)
+    loaded.append(net)
+    moved = lambda d: replace(d, box_xyxy=tuple(x + 5 for x in d.box_xyxy))
+    change = lambda frames: [[moved(d) for d in one] for one in net.detect(frames)]
+    return net if len(loaded) == 1 else replace(net, detect=change)
+detectors.load = second_differs"""
+FAINT = """
+from dataclasses import replace
+from ferrari.networks import segmenters
+load, loaded = segmenters.load, []
+def second_differs(*asked, **options):
+    net = load(*asked, **options)
+    loaded.append(net)
+    faint = lambda *asked: [alpha * 0.9 for alpha in net.alpha(*asked)]
+    return net if len(loaded) == 1 else replace(net, alpha=faint)
+segmenters.load = second_differs"""
+
+
+@pytest.mark.parametrize(
+    ("step", "said", "change"),
+    [("detect", "boxes, 0 on one device alone", MOVED), ("mask", "alpha 0.0000 apart", FAINT)],
+)
+def test_what_a_network_gives_is_compared_and_its_rate_measured(tmp_path, step, said, change):
+    same, other = by_cpu(step, tmp_path, "pass", change)
+    assert same["status"] == OK and said in same["says"]
+    assert same["rows"][-1]["per_s"] > 0 and same["rows"][-1]["busy"] is None
+    assert other["status"] == DIFFERS
+
+
+def test_a_python_package_that_is_missing_is_named(tmp_path):
+    (found,) = by_cpu("clips", tmp_path, "sys.modules['av'] = None")
+    assert (found["status"], found["says"]) == (LACKING, "the Python package av")
+
+
+def test_the_meter_reads_the_card(tmp_path):
+    machine = Machine(tmp_path, MANAGEMENT, FAKE_NVML_BUSY="85", FAKE_NVML_FREE="4576")
+    code = (
+        "import time; from bench.gpu_meter import Meter\n"
+        "with Meter() as meter: time.sleep(.3)\nprint(meter.busy, meter.peak_mb)"
+    )
+    assert machine.run("-c", code).stdout.split() == ["0.85", "20000"]
+
+
+@pytest.mark.slow
+def test_the_run_goes_through_the_workflow(tmp_path):
+    (found,) = by_cpu("run", tmp_path, "pass")
+    assert found["status"] == OK and "crops of 2 clips" in found["says"]
