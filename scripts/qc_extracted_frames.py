@@ -17,6 +17,7 @@ from ferrari.qc import reopened_images, stage_checks, stage_tables
 from ferrari.reports import charts, thumbnails
 from ferrari.reports.checks import FAIL, PASS, WARN, Check, none_of
 from ferrari.reports.page import Report, publish
+from ferrari.video.decoding.trust import JUDGE, MOST_LEVELS
 
 NAME = "qc3_extraction_summary"
 FOLDER = FOLDERS["extract"]
@@ -56,6 +57,7 @@ def report_frames(
         *clip_checks(videos, rows, qc_settings),
         lost_check(videos, rows),
         log_check(rows, len(videos)),
+        *decoder_checks(rows),
         *stage_checks.ledger_checks("extract", rows, probe),
     ]
     refused = stage_tables.refused(rows)
@@ -273,6 +275,43 @@ def log_check(rows: pd.DataFrame, clips: int) -> Check:
         f"speaks for it: {'; '.join(signs) or 'nothing'}.",
         otherwise=WARN,
     )
+
+
+def decoder_checks(rows: pd.DataFrame) -> list[Check]:
+    """Are the frames of other decoders those of PyAV on the CPU, and which clips were handed on?"""
+    clips = rows[rows["decoder"] != ""].drop_duplicates("video")
+    others = clips[clips["decoder"] != JUDGE]
+    far = ~(others["proof_difference"] <= MOST_LEVELS) | ~(others["proof_frames"] > 0)
+    handed_on = clips[(clips["decoder"] == JUDGE) & clips["proof_difference"].notna()]
+    compared = int(others["proof_frames"].fillna(0).sum())
+    off, worst = others["proof_difference"].max(), handed_on["proof_difference"].max()
+    return [
+        none_of(
+            "decoders_proved",
+            others["video"][far],
+            len(others),
+            "Of each clip that another decoder than PyAV on the CPU decoded, both decoded some "
+            "groups of pictures: same times, number and pixels. Damage inside a frame that lies in "
+            "none of them is not seen.",
+            bound=f"at most {MOST_LEVELS:g} of 255 levels",
+            figure=f"{len(others):,} clips, {compared:,} frames, at most {off:g} levels"
+            if len(others)
+            else "no such clip",
+        ),
+        none_of(
+            "decoders_agree",
+            handed_on["video"],
+            len(others) + len(handed_on),
+            "Clips of which another decoder gave other pixels, or another number of frames, than "
+            "PyAV on the CPU, which then decoded them; decoder_reason in their rows says what "
+            "differed. One clip may be odd. If there are many, the card, its driver or the other "
+            "decoder is not to be trusted: set extract.decoder: cpu.",
+            otherwise=WARN,
+            figure=f"{len(handed_on):,} clips, by up to {worst:g} levels"
+            if len(handed_on)
+            else f"0 of {len(others):,}",
+        ),
+    ]
 
 
 def pictures(

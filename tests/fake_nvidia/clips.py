@@ -21,7 +21,9 @@ SPEC = ClipSpec(
     seed=3, width=256, height=192, fps="25", n_frames=40, gop=10,
     figures=(FigureSpec(seed=5, framing="half", motion="wave"),),
 )  # fmt: skip
-LONG = replace(SPEC, n_frames=120)
+#: Twelve groups, of pictures that change from one to the next as those of people do: the drawn
+#: figure waves six times as fast as it is encoded here.
+LONG = replace(SPEC, n_frames=120, fps="150")
 X264 = {"preset": "ultrafast"}
 #: From a path to the clip there.
 Make = Callable[[Path], object]
@@ -92,8 +94,11 @@ def damage_inside(path: Path, pictures: Sequence[int]) -> None:
     path.write_bytes(data)
 
 
-def _damaged_inside(path: Path, pictures: Sequence[int], spec: ClipSpec = SPEC) -> None:
-    _encoded(path, spec, b_frames=0)
+def damaged_inside(
+    path: Path, pictures: Sequence[int], spec: ClipSpec = SPEC, preset: str = "ultrafast"
+) -> None:
+    """A clip of H.264 in which some pictures have changed data, and nothing else has."""
+    _encoded(path, spec, b_frames=0, options={"preset": preset})
     damage_inside(path, pictures)
 
 
@@ -146,10 +151,10 @@ KINDS: dict[str, tuple[Make, bool]] = {
     "begins_between_key_frames.mp4": (_begins_between_key_frames, True),
     "cut_off.mkv": (_cut_off, False),
     "wiped.mp4": (_wiped, False),
-    "damaged_start.mp4": (partial(_damaged_inside, pictures=[0]), False),
+    "damaged_start.mp4": (partial(damaged_inside, pictures=[0]), False),
     "damaged_packets.mp4": (_of(oddities.damaged), False),
-    "damaged_inside.mp4": (partial(_damaged_inside, pictures=[3, 4]), False),
-    "damaged_inside_late.mp4": (partial(_damaged_inside, pictures=[71, 72], spec=LONG), False),
+    "damaged_inside.mp4": (partial(damaged_inside, pictures=[3, 4]), False),
+    "damaged_inside_late.mp4": (partial(damaged_inside, pictures=[71, 72], spec=LONG), False),
 }
 
 

@@ -73,16 +73,16 @@ def test_the_reason_is_what_the_card_lacks_or_what_was_found(with_a_card):
     assert "File ended prematurely" in reasons["cut_off.mkv"]
 
 
-def test_damage_that_the_card_does_not_report_is_found_where_a_sample_stands_out(with_a_card):
+def test_damage_that_the_card_does_not_report_is_found_where_a_group_ends(with_a_card):
     _, found = with_a_card
     rows = found["damaged_inside_late.mp4"]
     assert "DECODE_DAMAGE" in {row["reason"] for row in rows}
     assert "pyav-nvdec: FFmpeg complains of the clip" in rows[0]["decoder_reason"]
 
 
-def test_two_groups_of_pictures_are_compared_and_all_of_a_short_clip(with_a_card):
+def test_three_groups_of_pictures_are_compared_and_all_of_a_short_clip(with_a_card):
     _, found = with_a_card
-    assert {row["proof_frames"] for row in found["h264.mp4"]} == {"20"}  # of 40, groups of 10
+    assert {row["proof_frames"] for row in found["h264.mp4"]} == {"30"}  # of 40, groups of 10
     assert {row["proof_frames"] for row in found["one_frame.mp4"]} == {"1"}
 
 
@@ -91,7 +91,9 @@ def test_a_clip_opens_one_context_and_downloads_samples_and_what_is_compared(few
     said = Counter(line.split(" ", 1)[1] for line in machine.log.splitlines())
     rows = found["h264.mp4"]
     assert said["context of device 0"] == 1
-    assert said["download"] == 2 * (len(rows) + int(rows[0]["proof_frames"]))  # planes
+    boundaries = 2 * 3  # of four groups: the last picture of each, and the key frame behind it
+    frames = len(rows) + boundaries + int(rows[0]["proof_frames"])
+    assert said["download"] == 2 * frames  # planes
     assert not said["made up"], "the engine was asked for pictures that it was not taught"
 
 

@@ -354,6 +354,31 @@ FAULTS = {
         lambda d: cells(d, "extract", lambda row: {"log_footage": "its transfer is V-Log"}),
         {"no_log_footage"},
     ),
+    "a card that was not held against the CPU": (
+        QC3,
+        lambda d: cells(d, "extract", lambda row: {"decoder": "pyav-nvdec"}, only_first=False),
+        {"decoders_proved"},
+    ),
+    "a card whose pixels are not the CPU's": (
+        QC3,
+        lambda d: cells(
+            d,
+            "extract",
+            lambda row: {"decoder": "pyav-nvdec", "proof_frames": 20, "proof_difference": 2.5},
+            only_first=False,
+        ),
+        {"decoders_proved"},
+    ),
+    "clips that the CPU took over because pixels differed": (
+        QC3,
+        lambda d: cells(
+            d,
+            "extract",
+            lambda row: {"proof_frames": 20, "proof_difference": 9.0},
+            only_first=False,
+        ),
+        {"decoders_agree"},
+    ),
     "nothing but duplicates": (
         QC3,
         lambda d: (

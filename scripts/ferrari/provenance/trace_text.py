@@ -124,12 +124,21 @@ def _extract_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
         ("moment", f"{row['time_s']} s, pts {row['pts']}, frame {row['frame']}"),
         ("decoder", f"{row['decoder']} ({version})" if version else row["decoder"]),
         ("why that one", row["decoder_reason"] or "the first that the settings name"),
+        ("compared", _compared(row)),
         ("put right", _put_right(row)),
         ("colours", _colours(row)),
         ("decoded", f"{row['frames_decoded']} frames, {row['decode_errors']} errors"),
         ("sharpness", row["sharpness"]),
         ("detail", row["detail"]),
     ]
+
+
+def _compared(row: Row) -> str:
+    """How another decoder's frames compared with those of the CPU's."""
+    if not row["proof_frames"]:
+        return ""
+    off = f"at most {row['proof_difference']} of 255 levels apart"
+    return f"{row['proof_frames']} frames by another decoder and by the CPU's, {off}"
 
 
 def _put_right(row: Row) -> str:

@@ -35,7 +35,6 @@ from ferrari.ledger.refused_files import clear_frames, refuse_frame
 from ferrari.ledger.spooled_rows import Spool
 from ferrari.video.colours import Untagged
 from ferrari.video.decoding.base import (
-    Changes,
     DecodePlan,
     Decoder,
     DecoderUnavailableError,
@@ -148,7 +147,6 @@ class _Pass:
         self.stats = DecodeStats()
         self.spool = spool
         self.last_kept: np.ndarray | None = None
-        self.changes = Changes()
         self.samples = self.kept = self.encoding = 0
         self.pending: deque[tuple[tables.Row, Future | None]] = deque()  # rows not yet in the spool
 
@@ -181,7 +179,7 @@ class _Pass:
             self.spool.add(self._lost_row(number, span))
         stats = self.stats
         count = stats.frames if seen is None else seen
-        proof = self.decoder.prove(path, plan, self.changes) if self.decoder.prove else None
+        proof = self.decoder.prove(path, plan, stats.drifts) if self.decoder.prove else None
         return Extraction(
             *(self.kept, self.decoder.name, count, stats.errors, stats.first_error), proof=proof
         )
@@ -236,8 +234,6 @@ class _Pass:
             luma = frame.picture.luma()
             compared = compare_luma(luma)
             delta = luma_delta(compared, self.last_kept)
-            if self.decoder.prove:
-                self.changes.add(float(frame.time_s or 0), delta.block)
             row |= {"value": delta.block, "threshold": delta.bound(self.settings)}
             row |= {"mean_change": delta.mean, "noise_change": delta.noise}
             if delta.is_repeat(self.settings):

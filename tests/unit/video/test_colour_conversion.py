@@ -1,5 +1,6 @@
 """Matrices and curves against the standards' own numbers."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -16,6 +17,7 @@ from ferrari.video.colour_conversion import (
 )
 from ferrari.video.colours import PRIMARIES, TRANSFERS
 from ferrari.video.hdr import HDR_TRANSFERS
+from ferrari.video.ycbcr import between_matrices
 
 GREY_LEVELS = np.arange(256)
 
@@ -92,3 +94,23 @@ def test_what_players_leave_alone_is_left_alone():
     assert is_shown_unchanged("bt709", "smpte170m") and is_shown_unchanged("gamma28", "bt470bg")
     assert not is_shown_unchanged("bt709", "bt2020") and not is_shown_unchanged("linear", "bt709")
     assert not is_shown_unchanged("pq", "bt709")
+
+
+def test_rgb_of_the_wrong_matrix_is_taken_back_and_made_by_the_right_one():
+    """As Decord's kernel for GPUs has it: BT.601 whatever the clip says, in 8 bits."""
+    ycbcr = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722)}
+
+    def decoded(signals, matrix):
+        red, blue = ycbcr[matrix]
+        luma, cb, cr = signals
+        r, b = luma + 2 * (1 - red) * cr, luma + 2 * (1 - blue) * cb
+        return np.stack([r, (luma - red * r - blue * b) / (1 - red - blue), b], -1)
+
+    rng = np.random.default_rng(7)
+    signals = np.array([rng.uniform(0.3, 0.7, 4000), *rng.uniform(-0.15, 0.15, (2, 4000))])
+    taken = np.rint(255 * decoded(signals, "bt601")).astype(np.uint8)[None]
+    right = 255 * decoded(signals, "bt709")[None]
+    assert np.abs(taken - right).max() > 15
+    put_right = cv2.transform(taken, between_matrices("bt601", "bt709"))
+    assert np.abs(put_right - right).max() <= 2
+    assert between_matrices("bt709", "bt709") is None

@@ -160,6 +160,20 @@ def test_samples_and_what_they_are_made_from():
     assert list(chosen(packets, fps=0.4, most=1).sampled) == [1, *[0] * 7]
 
 
+def test_a_group_is_decoded_to_its_end_and_the_next_key_frame_where_that_is_asked_for():
+    packets = [(4 * k + p, kind) for k in range(5) for p, kind in IBBP[:4]]
+    plain, watched = (chosen(packets, fps=0.4, to_the_end=asked) for asked in (False, True))
+    assert [p for p, ends in zip(watched.pts, watched.ending, strict=True) if ends] == [3, 11]
+    assert set(watched.pts) - set(plain.pts) == {4, 12} - set(plain.pts)
+    samples = [p for p, wanted in zip(watched.pts, watched.sampled, strict=True) if wanted]
+    assert samples == [0, 10] and not any(plain.ending)
+
+
+def test_of_single_frames_there_is_no_end_to_watch():
+    single = [(k, RESTART | DISPOSABLE) for k in range(20)]
+    assert chosen(single, to_the_end=True) == chosen(single)
+
+
 def test_of_single_frames_the_samples_alone_are_decoded():
     selection = chosen([(k, RESTART | DISPOSABLE) for k in range(20)])
     assert list(np.flatnonzero(selection.decode)) == [0, 4, 8, 12, 16]

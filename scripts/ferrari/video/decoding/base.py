@@ -115,6 +115,24 @@ class Frame:
 
 
 @dataclass
+class Drifts:
+    """How far the picture jumps where a group of pictures ends and the next key frame stands.
+
+    What went wrong in a group stays to its end, and a key frame puts it right: there it shows.
+    `ends_s` are the times of groups' last pictures, `levels` the change of luma (0-255) to the key
+    frame behind it, in the block that changes most.
+    """
+
+    ends_s: array = field(default_factory=lambda: array("d"))
+    levels: array = field(default_factory=lambda: array("d"))
+
+    def add(self, end_s: float, level: float) -> None:
+        """Note the next group's."""
+        self.ends_s.append(end_s)
+        self.levels.append(level)
+
+
+@dataclass
 class DecodeStats:
     """What a decoder met on its way, read by the caller while it runs."""
 
@@ -130,6 +148,7 @@ class DecodeStats:
     declared_end: DeclaredEnd | None = None  # where the clip ends by its own account
     #: With `DecodePlan.fps`: time of the clip's last frame, and for how long it is shown (seconds)
     end: tuple[Fraction, Fraction] | None = None
+    drifts: Drifts = field(default_factory=Drifts)  # where a card decodes
 
     def add_error(self, message: str) -> None:
         """Count an error; the first message is kept."""
@@ -137,21 +156,8 @@ class DecodeStats:
         self.first_error = self.first_error or message
 
 
-@dataclass
-class Changes:
-    """When a clip's samples are shown, and how far each differs from the last one kept."""
-
-    times_s: array = field(default_factory=lambda: array("d"))
-    changes: array = field(default_factory=lambda: array("d"))
-
-    def add(self, time_s: float, change: float) -> None:
-        """Note the next sample."""
-        self.times_s.append(time_s)
-        self.changes.append(change)
-
-
 #: Raises DecoderUnavailableError where the decoder's frames are not those of PyAV on the CPU.
-Prove = Callable[[str, DecodePlan, Changes], Proof]
+Prove = Callable[[str, DecodePlan, Drifts], Proof]
 
 
 @dataclass(frozen=True)

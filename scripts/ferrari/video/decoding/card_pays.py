@@ -2,7 +2,7 @@
 
 What counts is the time of a CPU core, for the cores are what all other stages wait for. The CPU
 decodes what samples need. The card costs a core the start of a context, the packets, the frames
-that are downloaded, and the proof: two groups of pictures, decoded by both.
+that are downloaded, and the proof: three groups of pictures or more, decoded by both.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ CORE_MS = {"hevc": 4.9, "vp9": 4.4}
 _DEEP = 1.25
 #: Estimates, for no card was at hand: a CUDA context, a packet, a million pixels downloaded.
 _START_S, _PACKET_MS, _DOWNLOAD_MS = 0.6, 0.05, 1.0
-_GROUPS_PROVED = 2
+_GROUPS_PROVED, _SHARE_PROVED = 3, 0.05  # as `proof` chooses them
 _AT_LEAST = 2  # times what the card costs has to be what it saves
 
 
@@ -41,7 +41,8 @@ class CodedClip:
         size = int(probed["coded_width"] or 0) * int(probed["coded_height"] or 0)
         groups = max(1, int(probed["key_frames"] or 0))
         fps = float(probed["fps"] or 25)
-        return cls(probed["codec"], probed["pix_fmt"], size / 1e6, frames, frames / groups, fps)
+        group = max(1.0, frames / groups)
+        return cls(probed["codec"], probed["pix_fmt"], size / 1e6, frames, group, fps)
 
 
 def why_not(clip: CodedClip, samples_fps: float) -> str:
@@ -62,8 +63,9 @@ def core_seconds(clip: CodedClip, samples_fps: float) -> tuple[float, float]:
     step = max(1.0, clip.fps / samples_fps)  # frames from sample to sample
     samples = clip.frames / step
     cpu_ms = clip.frames * _share_decoded(step, clip.group) * frame_ms
-    proved = min(clip.frames, _GROUPS_PROVED * clip.group)
-    downloads_ms = (samples + proved) * clip.megapixels * _DOWNLOAD_MS
+    proved = min(clip.frames, max(_GROUPS_PROVED * clip.group, _SHARE_PROVED * clip.frames))
+    boundaries = 2 * clip.frames / clip.group  # each group's last picture and the key frame behind
+    downloads_ms = (samples + proved + boundaries) * clip.megapixels * _DOWNLOAD_MS
     card_ms = _START_S * 1000 + clip.frames * _PACKET_MS + downloads_ms + proved * frame_ms
     return cpu_ms / 1000, card_ms / 1000
 

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from av import VideoFrame
 
+from ferrari.images.repeats import compare_luma, luma_delta
 from ferrari.processes.devices import asked_apart
 from ferrari.video.colour_conversion import is_shown_unchanged
 from ferrari.video.colours import Colours, log_sign, log_tag, read
@@ -24,11 +25,11 @@ from ferrari.video.containers import all_metadata, aspect_of, open_container, or
 from ferrari.video.cropping import of_container
 from ferrari.video.decoding import proof
 from ferrari.video.decoding.base import (
-    Changes,
     DecodePlan,
     Decoder,
     DecoderUnavailableError,
     DecodeStats,
+    Drifts,
     Frame,
     Proof,
 )
@@ -106,8 +107,9 @@ def _frames(
         )
 
 
-def _prove(path: str, plan: DecodePlan, changes: Changes, device: int | None) -> Proof:
-    return proof.against(path, plan, changes, _Clip(path, plan, device))
+def _prove(path: str, plan: DecodePlan, _: Drifts, device: int | None) -> Proof:
+    clip = _Clip(path, plan, device)
+    return proof.against(path, plan, clip.drifts(), clip)
 
 
 class _Clip:
@@ -163,6 +165,17 @@ class _Clip:
         if self._colours is not None:
             stored = cv2.transform(stored, self._colours)
         return _Picture(stored, self._sar, self._max_side, self._facts)
+
+    def drifts(self) -> Drifts:
+        """Of all groups; Decord decodes the whole clip for it once more."""
+        found = Drifts()
+        for key in sorted(self.keys - {0}):
+            if key - 1 not in self.keys:
+                end_luma, key_luma = (
+                    compare_luma(self.picture(index).luma()) for index in (key - 1, key)
+                )
+                found.add(float(self.times_s[key - 1]), luma_delta(key_luma, end_luma).block)
+        return found
 
     def decode(self, packet: av.Packet | None) -> list[proof.Shown]:
         if packet is None or packet.is_discard:

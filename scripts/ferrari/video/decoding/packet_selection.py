@@ -26,25 +26,32 @@ class Selection:
     """`decode` has a 1 for each packet to decode, in their order in the file.
 
     `frames` are the numbers, in the order shown, of the frames that come out, with their `pts`;
-    `sampled` has a 1 for each of them that is a sample. There are as many as the clip is long, so
-    all of them are packed.
+    `sampled` has a 1 for each of them that is a sample, `ending` for each that ends a group and has
+    the next key frame behind it. There are as many as the clip is long, so all are packed.
     """
 
     decode: bytearray
     frames: array
     pts: array
     sampled: bytearray
+    ending: bytearray
     total: int
 
 
 def select(
-    pts: array, kinds: bytearray, time_base: Fraction, fps: float, most: int | None = None
+    pts: array,
+    kinds: bytearray,
+    time_base: Fraction,
+    fps: float,
+    most: int | None = None,
+    to_the_end: bool = False,
 ) -> Selection:
     """Choose among all packets of a clip, by their times and kinds in the order of decoding.
 
-    With `most`, no more samples than that are decoded. Raises NotUnderstoodError where the times
-    do not tell the order of the frames: one is twice there, they jump back, or a frame that
-    nothing depends on is not shown where such a frame would be.
+    With `most`, no more samples than that are decoded; with `to_the_end`, also the last picture
+    of each group with a sample that others may be made from, and the key frame behind it. Raises
+    NotUnderstoodError where the times do not tell the order of the frames: one is twice there,
+    they jump back, or a frame that nothing depends on is not shown where such a frame would be.
     """
     times = np.frombuffer(pts, np.int64)
     kind = np.frombuffer(kinds, np.uint8)
@@ -58,6 +65,10 @@ def select(
     wanted[sampled] = True
     free = kind & DISPOSABLE > 0
     wanted[np.flatnonzero(free & (kind & RESTART == 0))[:_TRIED]] = True
+    ends = np.zeros(len(times), bool)
+    if to_the_end:
+        last, behind = _boundaries(sampled, kind)
+        ends[last] = wanted[last] = wanted[behind] = True
     decode = wanted | (~free & _before_last_wanted(wanted, kind & RESTART > 0))
     frames = np.flatnonzero(decode[order])
     is_sample = np.zeros(len(times), bool)
@@ -67,8 +78,23 @@ def select(
         array("I", frames.astype(np.uint32).tobytes()),
         array("q", shown[frames].tobytes()),
         bytearray(is_sample[order][frames].tobytes()),
+        bytearray(ends[order][frames].tobytes()),
         len(times),
     )
+
+
+def _boundaries(sampled: np.ndarray, kind: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Places of the last picture that others may be made from in each group with a sample, and of
+    the key frames behind those groups. Of a single picture, and of the last group, there is none.
+    """
+    restarts = np.flatnonzero(kind & RESTART)
+    group = np.cumsum(kind & RESTART > 0) - 1
+    last = np.zeros(len(restarts), int)
+    built_on = np.flatnonzero((kind & DISPOSABLE == 0) | (kind & RESTART > 0))
+    last[group[built_on]] = built_on
+    watched = np.unique(group[sampled])
+    watched = watched[(watched < len(restarts) - 1) & (last[watched] > restarts[watched])]
+    return last[watched], restarts[watched + 1]
 
 
 def _before_last_wanted(wanted: np.ndarray, restarts: np.ndarray) -> np.ndarray:

@@ -1,13 +1,14 @@
 """Are a decoder's frames those of PyAV on the CPU? Asked of samples of a clip, frame by frame.
 
-Compared are two groups of pictures, each from a key frame to the next: the first of the clip, and
-the one whose samples stand out most from those around them, as they do where a decoder goes astray.
-Of a clip with no more than two, that is all of it. A card's decoder says nothing of damaged data,
+Compared are groups of pictures, each from a key frame to the next: the first of the clip, and those
+at whose end the picture jumps most, as it does where something went wrong in the group (`Drifts`).
+Of a clip with no more than three, that is all of it. A card's decoder says nothing of damaged data,
 so damage in the other groups can stay unseen.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -23,19 +24,18 @@ from av.error import FFmpegError
 
 from ferrari.video.containers import aspect_of, container_of, what_failed
 from ferrari.video.decoding.base import (
-    Changes,
     DecodePlan,
     DecoderUnavailableError,
+    Drifts,
     Picture,
     Proof,
 )
 from ferrari.video.decoding.ffmpeg_log import Complaints
 from ferrari.video.decoding.pyav_pixels import Pixels
 from ferrari.video.decoding.pyav_streams import Told, opened, picture_of, require_cropped, told_by
+from ferrari.video.decoding.trust import MOST_LEVELS
 
-#: Levels of 255 by which a value of a pixel may differ: codecs whose standards leave the last bit
-#: to the decoder (MPEG-2, MPEG-4, JPEG) differ by one or two.
-MOST_LEVELS = 2.0
+_LEAST_SUSPECTS, _SUSPECT_SHARE = 2, 0.05  # groups that are compared beside the first
 _LEAST_FRAMES = 8  # of a group: key frames that follow sooner do not end it
 _MOST_FRAMES = 600  # of a group that are looked at
 
@@ -62,13 +62,13 @@ class Group:
     packets: list[av.Packet]
 
 
-def of_card(path: str, plan: DecodePlan, changes: Changes, device: int) -> Proof:
+def of_card(path: str, plan: DecodePlan, drifts: Drifts, device: int) -> Proof:
     """The proof of NVDEC on a device; see `against`."""
     with opened(path, plan, device) as stream, opened(path, plan) as told:
-        return against(path, plan, changes, _Stream(stream, told_by(told), plan))
+        return against(path, plan, drifts, _Stream(stream, told_by(told), plan))
 
 
-def against(path: str, plan: DecodePlan, changes: Changes, theirs: Side) -> Proof:
+def against(path: str, plan: DecodePlan, drifts: Drifts, theirs: Side) -> Proof:
     """Compare another decoder's frames with those of PyAV on the CPU.
 
     Raises DecoderUnavailableError where they differ by more than MOST_LEVELS, in their times, their
@@ -77,7 +77,7 @@ def against(path: str, plan: DecodePlan, changes: Changes, theirs: Side) -> Proo
     with opened(path, plan) as stream, nullcontext(told_by(stream)) as told, Complaints() as log:
         ours, found = _Stream(stream, told, plan), _Comparison()
         try:
-            for group in chosen(groups(stream), changes):
+            for group in chosen(groups(stream), drifts):
                 for packet in chain(group.packets, (None,)):
                     found.take(ours.decode(packet), theirs.decode(packet))
                     _require_silence(log)
@@ -111,33 +111,36 @@ def groups(stream: VideoStream) -> Iterator[Group]:
         yield group
 
 
-def chosen(found: Iterator[Group], changes: Changes) -> Iterator[Group]:
-    """The first group, and the one in which the most suspicious sample behind it lies."""
-    first = next(found, None)
-    held = next(found, None)
+def chosen(found: Iterator[Group], drifts: Drifts) -> Iterator[Group]:
+    """The first group, and those behind it in which a suspect lies, at least two."""
+    first, held = next(found, None), next(found, None)
     if first:
         yield first
     if held is None:
         return
-    suspect_s = most_suspect(changes, held.start_s)
+    times = suspects(drifts, held.start_s)
+    few = (
+        len(times) < _LEAST_SUSPECTS
+    )  # then the last group is one of them: it has no key behind it
     for group in found:
-        if suspect_s is not None and group.start_s > suspect_s:
-            break
+        if any(held.start_s <= time_s < group.start_s for time_s in times):
+            yield held
+            times = [time_s for time_s in times if time_s >= group.start_s]
+            if not (times or few):
+                return
         held = group
     yield held
 
 
-def most_suspect(changes: Changes, since_s: float) -> float | None:
-    """The time of the sample, from `since_s` on, that is least like its neighbours on both sides.
-
-    The first of equals; None if there is no sample.
+def suspects(drifts: Drifts, since_s: float) -> list[float]:
+    """When the groups end, from `since_s` on, at whose end the picture jumps most: a twentieth of
+    them, at least two; the earlier one of equals.
     """
-    times, change = np.frombuffer(changes.times_s), np.frombuffer(changes.changes)
-    late = np.flatnonzero(times >= since_s)
-    if not len(late):
-        return None
-    alone = change + np.append(change[1:], 0)
-    return float(times[late[np.argmax(alone[late])]])
+    ends, levels = np.frombuffer(drifts.ends_s), np.frombuffer(drifts.levels)
+    late = np.flatnonzero(ends >= since_s)
+    count = max(_LEAST_SUSPECTS, math.ceil(len(late) * _SUSPECT_SHARE))
+    worst = late[np.argsort(-levels[late], kind="stable")[:count]]
+    return sorted(ends[worst].tolist())
 
 
 class _Stream:
@@ -192,14 +195,13 @@ class _Comparison:
 
     def end_group(self) -> None:
         """Nothing may be left that only one side has given."""
-        if self.ours or self.theirs:
-            more = len(self.theirs) - len(self.ours)
-            missing = (
-                f"{abs(more)} frames {'more' if more > 0 else 'fewer'} than"
-                if more
-                else ("frames at other times than")
-            )
-            raise DecoderUnavailableError(f"it gives {missing} the CPU does", self.proof())
+        if not (self.ours or self.theirs):
+            return
+        theirs, ours = self.frames + len(self.theirs), self.frames + len(self.ours)
+        why = f"it gives {theirs} frames where the CPU gives {ours}"
+        if theirs == ours:
+            why = "it gives frames at other times than the CPU"
+        raise DecoderUnavailableError(why, self.proof())
 
     def proof(self) -> Proof:
         return Proof(self.frames, round(self.difference, 3))

@@ -11,8 +11,8 @@ from functools import partial
 import av
 from av import VideoFrame, VideoStream
 from av.codec.hwaccel import hwdevices_available
-from av.container import InputContainer
 
+from ferrari.images.repeats import compare_luma, luma_delta
 from ferrari.video.containers import (
     aspect_of,
     container_of,
@@ -31,8 +31,9 @@ from ferrari.video.decoding.card_frames import on_host
 from ferrari.video.decoding.deinterlacing import Deinterlacer, Sourced
 from ferrari.video.decoding.ffmpeg_log import Complaints
 from ferrari.video.decoding.pyav_full_reader import Reader, SourceFrame, source_of
-from ferrari.video.decoding.pyav_selective_reader import SelectiveReader, classifier_for
+from ferrari.video.decoding.pyav_selective_reader import SelectiveReader, Watch, classifier_for
 from ferrari.video.decoding.pyav_streams import Told, opened, picture_of, require_cropped, told_by
+from ferrari.video.decoding.trust import JUDGE
 
 
 def _version() -> str:
@@ -42,7 +43,7 @@ def _version() -> str:
 
 def cpu() -> Decoder:
     """PyAV on the CPU."""
-    return Decoder("pyav-cpu", _version(), partial(_frames, device=None))
+    return Decoder(JUDGE, _version(), partial(_frames, device=None))
 
 
 def cuda(device: int = 0) -> Decoder:
@@ -68,16 +69,17 @@ def _frames(
     """
     decoding = partial(opened, path, plan, device)
     # `told` comes first: what FFmpeg has to say while it is asked is no complaint about the clip.
+    watch = None
     with (
         opened(path, plan) as stream,
         nullcontext(told_by(stream)) as told,
         Complaints() as complaints,
     ):
+        if device is not None:
+            watch = partial(_note_drift, stats, told, plan)
         kind_of = classifier_for(stream, plan)
         if kind_of:
-            reader = SelectiveReader(
-                stream, kind_of, plan, stats, complaints, decoding, again=device is not None
-            )
+            reader = SelectiveReader(stream, kind_of, plan, stats, complaints, decoding, watch)
             for frame, number in reader.frames():
                 require_cropped(frame, reader.stream)
                 source = source_of(frame, number, aspect_of(reader.stream))
@@ -86,7 +88,9 @@ def _frames(
         else:
             with nullcontext(stream) if device is None else decoding() as stream:
                 container = container_of(stream)
-                yield from _all_frames(container, stream, told, plan, stats, complaints)
+                reading = Reader(container, stream, plan, stats, complaints).frames()
+                watched = _watched(reading, watch) if watch else reading
+                yield from _all_frames(watched, stream, told, plan)
                 end = declared_end(container, stream, plan.frame_s, stats.packets)
                 stats.declared_end = end
         if device is not None:
@@ -103,16 +107,37 @@ def _require_silence(complaints: Complaints) -> None:
         raise DecoderUnavailableError(f"FFmpeg complains of the clip: {complaints.first}")
 
 
+def _note_drift(
+    stats: DecodeStats, told: Told, plan: DecodePlan, end: VideoFrame, key: VideoFrame
+) -> None:
+    """Note how far the picture jumps from the end of a group to the key frame behind it."""
+    before, behind = (
+        compare_luma(picture_of(frame, Fraction(1), told, plan).luma()) for frame in (end, key)
+    )
+    end_s = float((end.pts or 0) * (end.time_base or 0))
+    stats.drifts.add(end_s, luma_delta(behind, before).block)
+
+
+def _watched(
+    frames: Iterator[tuple[VideoFrame, SourceFrame]], watch: Watch
+) -> Iterator[tuple[VideoFrame, SourceFrame]]:
+    """All frames; `watch` is called for each key frame that other frames come before."""
+    last: VideoFrame | None = None
+    for frame, source in frames:
+        if last is not None and source.is_key and not last.key_frame:
+            watch(last, frame)
+        last = frame
+        yield frame, source
+
+
 def _all_frames(
-    container: InputContainer,
+    frames: Iterator[tuple[VideoFrame, SourceFrame]],
     stream: VideoStream,
     told: Told,
     plan: DecodePlan,
-    stats: DecodeStats,
-    complaints: Complaints,
 ) -> Iterator[Frame]:
     weave = Deinterlacer() if plan.deinterlace else None
-    for frame, source in Reader(container, stream, plan, stats, complaints).frames():
+    for frame, source in frames:
         require_cropped(frame, stream)
         ready = [(frame, source)]
         if weave:

@@ -30,6 +30,9 @@ from ferrari.video.orientation import square_size
 _HELD_BYTES = 8 << 20  # of a clip's packets that are kept instead of being read again
 _PACKET_BYTES = 512  # that a packet takes beside its data
 
+#: Is called with the last picture of a group and with the key frame behind it.
+Watch = Callable[[av.VideoFrame, av.VideoFrame], None]
+
 
 def classifier_for(stream: VideoStream, plan: DecodePlan) -> Classifier | None:
     """How to tell the stream's packets apart; None where it has to be decoded in full."""
@@ -57,8 +60,9 @@ class _Survey:
 class SelectiveReader:
     """The samples of a stream; `open_again` opens it a second time, ready to be decoded.
 
-    That is done for a long clip, whose packets are not kept, and with `again` for any: the stream
-    that the packets are first read from need not be one that decodes.
+    That is done for a long clip, whose packets are not kept, and with `watch` for any: the stream
+    that the packets are first read from need not be one that decodes. `watch` is given the last
+    picture of each group that is decoded, and the key frame behind it.
 
     Attribute: `stream`, the one that is being read. The first is closed before the second is
     opened: each holds an index that is as large as the clip is long.
@@ -72,10 +76,10 @@ class SelectiveReader:
         stats: DecodeStats,
         complaints: Complaints,
         open_again: Callable[[], AbstractContextManager[VideoStream]],
-        again: bool = False,
+        watch: Watch | None = None,
     ) -> None:
         self.stream, self._kind_of, self._plan = stream, kind_of, plan
-        self._most_held = 0 if again else _HELD_BYTES
+        self._watch, self._most_held = watch, 0 if watch else _HELD_BYTES
         self._stats, self._complaints, self._open_again = stats, complaints, open_again
 
     def frames(self) -> Iterator[tuple[av.VideoFrame, int]]:
@@ -90,7 +94,8 @@ class SelectiveReader:
         try:
             survey = self._survey(stream, time_base)
             kinds = settled(survey.kinds)
-            chosen = select(survey.pts, kinds, time_base, plan.fps, plan.most)
+            watched = self._watch is not None
+            chosen = select(survey.pts, kinds, time_base, plan.fps, plan.most, watched)
         except NotUnderstoodError:
             self._fall_back()
         stats.packets, stats.packet_pts = len(survey.pts), survey.pts
@@ -148,6 +153,7 @@ class SelectiveReader:
     ) -> Iterator[tuple[av.VideoFrame, int]]:
         """Decode the chosen packets; what comes out must be their frames, sound, in their order."""
         count, aspect = 0, stream.codec_context.sample_aspect_ratio
+        ending: av.VideoFrame | None = None
         for packet in chain(packets, (None,)):
             try:
                 frames = stream.decode(packet)
@@ -162,9 +168,12 @@ class SelectiveReader:
                     self._fall_back()
                 self._check_frame(frame, stream)
                 number, is_sample = chosen.frames[count], chosen.sampled[count]
+                frame.time_base = frame.time_base or stream.time_base  # unset at the very end
+                if self._watch and ending is not None:
+                    self._watch(ending, frame)
+                ending = frame if chosen.ending[count] else None
                 count += 1
                 if is_sample:
-                    frame.time_base = frame.time_base or stream.time_base  # unset at the very end
                     self._stats.frames = number + 1
                     yield frame, number
         if count != len(chosen.pts):
