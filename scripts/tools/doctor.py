@@ -86,7 +86,14 @@ class Page:
 
 def _wrapped(head: str, text: str) -> list[str]:
     below = " " * len(head)
-    return textwrap.wrap(text, WIDTH, initial_indent=head, subsequent_indent=below)
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=head,
+        subsequent_indent=below,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
 
 
 def examine(work: Path, config: Mapping) -> Page:
@@ -216,8 +223,8 @@ def _to_use_the_card(driver: Driver, idle: Sequence[str]) -> str:
     locks = Path(sys.prefix) / LOCKS
     if locks.is_file() and CUDA_LOCK in locks.read_text():
         return (
-            f"{names} on the card: the packages for it are installed already, so what is said above "
-            "is for the driver: see nvidia-smi, and whether another program holds the card"
+            f"{names} on the card: the packages for it are installed already, so what stands above "
+            "is the driver's to answer: see nvidia-smi, and whether another program holds the card"
         )
     if driver.cuda < NEEDED_CUDA:
         return (

@@ -1,4 +1,7 @@
-"""The CUDA paths against their CPU twins; `make test-gpu` on a machine with an NVIDIA GPU."""
+"""The CUDA paths against their CPU twins; `make test-gpu` on a machine with an NVIDIA GPU.
+
+`make check-gpu` takes the networks of the settings, and measures rates.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ import pytest
 from ferrari.images import image_files
 from ferrari.networks import detectors, segmenters, weight_files
 from ferrari.processes import devices
+from ferrari.video.decoding.trust import MOST_LEVELS
+from tests.fake_nvidia import clips, outcomes
 from tests.generator import faults
 from tests.generator.render import render_frame
 from tests.generator.spec import ClipSpec, FigureSpec
@@ -44,10 +49,19 @@ def test_nvdec_gives_the_frames_of_the_cpu(tmp_path):
         assert np.abs(ours - theirs).mean() < 2
 
 
-def test_auto_takes_the_card(tmp_path):
-    path = faults.good(tmp_path / "clip.mp4", SPEC).path
-    rows = Run(tmp_path / "auto").extract(path, decoder="auto")
-    assert {row["decoder"] for row in rows} <= {"pyav-nvdec", "decord-nvdec"}
+@pytest.mark.parametrize("name", clips.KINDS)
+def test_each_kind_of_clip_ends_as_on_the_cpu_with_the_pixels_compared(tmp_path, name):
+    """Which of them this card decodes is its own affair; what comes of them is not."""
+    (path,) = clips.write(tmp_path, name)
+    rows = Run(tmp_path / "card").extract(path, decoder="nvdec_first")
+    cpu = Run(tmp_path / "cpu").extract(path, decoder="cpu")
+    assert [(row["item"], row["outcome"], row["reason"]) for row in rows] == [
+        (row["item"], row["outcome"], row["reason"]) for row in cpu
+    ]
+    print(name, outcomes.words(rows), outcomes.differences(rows, cpu))
+    for row in rows:
+        if row["decoder"] == "pyav-nvdec":
+            assert float(row["proof_difference"]) <= MOST_LEVELS and int(row["proof_frames"])
 
 
 def test_a_torch_detector_finds_on_the_card_what_it_finds_on_the_cpu(tmp_path):

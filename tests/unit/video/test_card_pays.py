@@ -38,6 +38,24 @@ def test_what_the_cpu_need_not_decode_is_no_gain():
     assert cpu_s < whole_s / 10
 
 
+@pytest.mark.parametrize(
+    ("pix_fmt", "megapixels", "seconds", "expected", "card"),
+    [
+        ("yuv420p10le", 8.3, 120, (137.3, 15.4), True),
+        ("yuv420p10le", 8.3, 20, (22.9, 6.6), True),
+        ("yuv420p10le", 8.3, 10, (11.4, 6.3), False),
+        ("yuv420p", 2.07, 60, (13.7, 2.3), True),
+        ("yuv420p", 2.07, 30, (6.8, 2.0), True),
+        ("yuv420p", 2.07, 10, (2.3, 1.8), False),
+    ],
+)
+def test_the_figures_of_the_documentation(pix_fmt, megapixels, seconds, expected, card):
+    clip = CodedClip("hevc", pix_fmt, megapixels, 30 * seconds, group=30, fps=30)
+    found = card_pays.core_seconds(clip, samples_fps=2)
+    assert tuple(round(value, 1) for value in found) == expected
+    assert (card_pays.why_not(clip, samples_fps=2) == "") is card
+
+
 def test_a_clip_is_known_by_its_row():
     row = {"codec": "hevc", "pix_fmt": "yuv420p", "coded_width": "1920", "coded_height": "1080"}
     clip = CodedClip.of({**row, "frames": "300", "key_frames": "10", "fps": "29.97"})
