@@ -89,7 +89,7 @@ ENV PATH=/opt/venv/bin:$PATH \
 # Only the driver's own libraries may be missing; they come from the host.
 RUN ldd "$(find /opt/venv -name libdecord.so)" > /tmp/needed \
     && ! grep 'not found' /tmp/needed | grep -vE 'lib(cuda|nvcuvid|nvidia-ml)\.so\.1' \
-    && YOLO_CONFIG_DIR=/tmp python -c "import av, cv2, numba, openvino, pymatting, snakemake, ultralytics" \
+    && YOLO_CONFIG_DIR=/tmp python -c "import av, cv2, numba, openvino, snakemake, ultralytics" \
     && rm -rf /tmp/*
 
 COPY Snakefile pyproject.toml /opt/ferrari/

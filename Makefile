@@ -28,7 +28,7 @@ $(VENV)/.ready: $(LOCK)
 	@UV="$$(command -v uv || echo "$(PYTHON) -m uv")"; \
 	  test -x $(BIN)/python || $$UV venv --quiet --python $(PYTHON) $(VENV); \
 	  $$UV pip sync --quiet --require-hashes --python $(BIN)/python $(LOCK)
-	@PYTHONPATH=scripts $(BIN)/python -c "from ferrari.matting.pymatting_loader import load; load()"  # compiles once
+	@PYTHONPATH=scripts $(BIN)/python -c "import ferrari.matting.closed_form, ferrari.matting.foreground"  # compiles once
 	@touch $@
 
 demo: $(VENV)/.ready ## synthetic clips through the whole pipeline, under demo/
