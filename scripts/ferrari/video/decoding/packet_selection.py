@@ -54,7 +54,7 @@ def select(
     shown = times[order]
     _check_order(times, shown, kind)
     wanted = np.zeros(len(times), bool)
-    sampled = order[first_of_slots(memoryview(shown), time_base, fps)][:most]
+    sampled = order[first_of_slots(shown.data, time_base, fps)][:most]
     wanted[sampled] = True
     free = kind & DISPOSABLE > 0
     wanted[np.flatnonzero(free & (kind & RESTART == 0))[:_TRIED]] = True
