@@ -11,8 +11,8 @@ BENCH_LOCK := envs/bench.lock
 TRAINERS_VENV := .venv-trainers
 TRAINERS_LOCK := envs/trainers.lock
 SNAKEMAKE := $(BIN)/snakemake
-# Of pymatting, once: the first job would take a minute longer.
-COMPILE = PYTHONPATH=scripts $(BIN)/python -c "from ferrari.matting.pymatting_loader import load; load()"
+# Once: the first job would take ten seconds longer.
+COMPILE = PYTHONPATH=scripts $(BIN)/python -c "import ferrari.matting.closed_form, ferrari.matting.foreground"
 CORES ?= $(shell nproc)
 FERRARI_SHARED ?= ../shared
 export FERRARI_SHARED

@@ -14,7 +14,7 @@ from pathlib import Path
 from bench.peers import BENCH_PYTHON
 
 _OURS = ("snakemake", "av", "decord", "numpy", "opencv-python-headless", "pillow")
-_NETS = ("torch", "ultralytics-opencv-headless", "openvino", "onnxruntime", "pymatting")
+_NETS = ("torch", "ultralytics-opencv-headless", "openvino", "onnxruntime", "numba")
 _PEERS = ("imageio-ffmpeg", "rembg", "onnxruntime", "pymatting")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from ferrari.images import image_files
 from ferrari.ledger import balance, tables
-from ferrari.matting import alpha_refinement, pymatting_loader
+from ferrari.matting import alpha_refinement, closed_form
 from ferrari.networks import segmenters
 from ferrari.networks.backends.ram import Presence
 from ferrari.processes.devices import DeviceMemoryError
@@ -94,9 +94,7 @@ class Dataset:
 @pytest.fixture(scope="module", autouse=True)
 def matting():
     """Loaded once, here, so that not every test's own process has to."""
-    import scipy.sparse  # noqa: F401
-
-    pymatting_loader.load()
+    from ferrari.matting import foreground  # noqa: F401
 
 
 @pytest.fixture
@@ -256,7 +254,7 @@ def test_one_crop_that_does_not_fit_is_our_failure_not_the_crops(dataset, segmen
 
 
 def test_a_refinement_that_fails_is_told_in_the_row(dataset, segmenter, monkeypatch):
-    monkeypatch.setattr(alpha_refinement, "_MAX_ITERATIONS", 0)
+    monkeypatch.setattr(closed_form, "_MAX_ITERATIONS", 0)
     item = dataset.add(picture())
     row = dataset.run()[item]
     assert (row["outcome"], row["refined"]) == ("kept", "0")

@@ -34,6 +34,7 @@ from ferrari.processes.limits import end_with
 
 #: Modules that jobs import inside functions; the server loads them before the first fork too.
 LATE = (
+    "numpy.ma",  # by numpy itself, for the first median or quantile
     "numpy.random",
     "ferrari.jobs.error_advice",
     "ferrari.video.decoding.decord_decoder",

@@ -7,18 +7,14 @@ cut-out. Images are HxWx3 uint8 RGB.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from ferrari.images.boxes import bounds
 
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
-
 #: Pixels of the solved picture at most; a larger one is refined at a smaller size. This is the size
-#: that the nets see (1024 x 1024), so none of their detail is lost; time and memory (0.5 GB) are
+#: that the nets see (1024 x 1024), so none of their detail is lost; time and memory (0.25 GB) are
 #: bounded by it.
 MAX_PIXELS = 1 << 20
 
@@ -27,12 +23,7 @@ MAX_PIXELS = 1 << 20
 #: always converge.
 PRIOR_WEIGHT = 1e-3
 
-#: Regularisation of colour covariances. Smaller follows the blocks that video compression leaves
-#: around an edge; larger smears plain edges.
-_EPSILON = 1e-4
 _SURE = 0.02  # alpha nearer than this to 0 or 1 is 0 or 1: no faint veil over the scene
-_TOLERANCE = 1e-4
-_MAX_ITERATIONS = 500
 UNKNOWN = 128
 
 
@@ -74,7 +65,9 @@ def fill_islands(alpha: np.ndarray) -> tuple[np.ndarray, int]:
     open_ones = np.zeros(count, bool)
     open_ones[0] = True  # label 0 is everything else
     open_ones[border] = True
-    open_ones[labels[alpha < 0.1]] = True
+    open_ones |= np.bincount(labels[alpha < 0.1], minlength=count) > 0
+    if open_ones.all():
+        return alpha.astype(np.float32), 0
     islands = ~open_ones[labels]
     return np.where(islands, 1, alpha).astype(np.float32), int(islands.sum())
 
@@ -85,7 +78,7 @@ def refine_alpha(
     """Closed-form matting of the band around the net's edge (Levin, Lischinski, Weiss 2008).
 
     Outside the band alpha becomes 0 or 1. Inside it solves (L + w I) a = w a_net with the known
-    pixels fixed, where L is pymatting's matting Laplacian and a_net the net's alpha: colours decide
+    pixels fixed, where L is the matting Laplacian and a_net the net's alpha: colours decide
     where they can tell, the net where they cannot. `fill_islands` comes first. If the solver does
     not converge, the net's own alpha comes back, and `refined` is false.
     """
@@ -132,52 +125,13 @@ def _solve(
     image_rgb: np.ndarray, alpha: np.ndarray, trimap: np.ndarray
 ) -> tuple[np.ndarray | None, str]:
     """Solve the matting equation on the unknown pixels; None if it does not converge."""
-    from scipy.sparse import identity
+    from ferrari.matting import closed_form
 
-    from ferrari.matting.pymatting_loader import load
-
-    cf_laplacian, _ = load()
-    unknown = (trimap == UNKNOWN).ravel()
-    subject = (trimap == 255).ravel().astype(np.float64)
-    laplacian = cf_laplacian(
-        image_rgb.astype(np.float64) / 255, epsilon=_EPSILON, is_known=~unknown
-    )
-    rows = laplacian[unknown]
-    prior = alpha.ravel()[unknown].astype(np.float64)
-    matrix = rows[:, unknown] + PRIOR_WEIGHT * identity(len(prior), format="csr")
-    wanted = PRIOR_WEIGHT * prior - rows[:, ~unknown] @ subject[~unknown]
-    solved, iterations = _conjugate_gradient(matrix, wanted, prior)
+    unknown, subject = trimap == UNKNOWN, trimap == 255
+    solved, iterations = closed_form.solve(image_rgb, unknown, subject, alpha, PRIOR_WEIGHT)
     if solved is None:
         return None, f"refinement did not converge in {iterations} iterations; net's own alpha kept"
-    result = subject.astype(np.float32)
     solved[solved < _SURE], solved[solved > 1 - _SURE] = 0, 1
+    result = subject.astype(np.float32)
     result[unknown] = solved
-    return result.reshape(trimap.shape), ""
-
-
-def _conjugate_gradient(
-    matrix: csr_matrix, wanted: np.ndarray, start: np.ndarray
-) -> tuple[np.ndarray | None, int]:
-    """Solve matrix x = wanted by conjugate gradients with Jacobi's preconditioner.
-
-    Sums are numpy's own rather than BLAS's, whose result depends on the number of threads: the
-    same crop gives the same bytes on any number of cores.
-    """
-    inverse = 1 / matrix.diagonal()
-    x = start.copy()
-    residual = wanted - matrix @ x
-    limit = _TOLERANCE * max(float(np.sum(wanted * wanted)) ** 0.5, 1e-12)
-    scaled = inverse * residual
-    direction = scaled.copy()
-    energy = float(np.sum(residual * scaled))
-    for iteration in range(_MAX_ITERATIONS):
-        if float(np.sum(residual * residual)) ** 0.5 <= limit:
-            return x, iteration
-        image = matrix @ direction
-        step = energy / float(np.sum(direction * image))
-        x += step * direction
-        residual -= step * image
-        scaled = inverse * residual
-        previous, energy = energy, float(np.sum(residual * scaled))
-        direction = scaled + (energy / previous) * direction
-    return None, _MAX_ITERATIONS
+    return result, ""

@@ -84,10 +84,10 @@ def _serve(
 
 def _load_matting(settings: Mapping) -> None:
     """Load now, not in a call: the first use ever compiles, which takes longer than a call may."""
-    if settings["refine"] or settings["foreground"]:
-        from ferrari.matting import pymatting_loader
-
-        pymatting_loader.load()
+    if settings["refine"]:
+        from ferrari.matting import closed_form  # noqa: F401
+    if settings["foreground"]:
+        from ferrari.matting import foreground  # noqa: F401
 
 
 def _segmenter(

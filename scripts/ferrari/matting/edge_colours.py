@@ -25,31 +25,25 @@ def cut_out(image_rgb: np.ndarray, alpha: np.ndarray, foreground: bool = True) -
     """
     alpha_u8 = np.rint(np.clip(alpha, 0, 1) * 255).astype(np.uint8)
     rgba = np.zeros((*alpha_u8.shape, 4), np.uint8)
-    rgba[..., 3] = alpha_u8
     seen = alpha_u8 > 0
     if not seen.any():
         return rgba
     top, bottom, left, right = bounds(seen, margin=BLEED_PX)
     window = np.s_[top:bottom, left:right]
-    if foreground:
-        colours = _foreground(image_rgb[window], alpha_u8[window])
-    else:
-        colours = _nearest(image_rgb[window], seen[window])
-    keeps = alpha_u8[window] == 255 if foreground else seen[window]
+    image_rgb, alpha_u8, seen = image_rgb[window], alpha_u8[window], seen[window]
     reach = 2 * BLEED_PX + 1
-    near = cv2.dilate(seen[window].astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
-    rgba[window][..., :3] = np.where(keeps[..., None], image_rgb[window], colours * near[..., None])
+    near = cv2.dilate(seen.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
+    keeps = alpha_u8 == 255 if foreground else seen
+    if foreground:
+        from ferrari.matting.foreground import estimate
+
+        colours = estimate(image_rgb, alpha_u8, near & ~keeps)
+    else:
+        colours = _nearest(image_rgb, seen) * near[..., None]
+    cv2.copyTo(image_rgb, keeps.astype(np.uint8), colours)
+    rgba[window] = cv2.cvtColor(colours, cv2.COLOR_RGB2RGBA)
+    rgba[window][..., 3] = alpha_u8
     return rgba
-
-
-def _foreground(image_rgb: np.ndarray, alpha_u8: np.ndarray) -> np.ndarray:
-    from ferrari.matting.pymatting_loader import load
-
-    _, estimate_foreground_ml = load()
-    colours = estimate_foreground_ml(
-        image_rgb.astype(np.float32) / 255, alpha_u8.astype(np.float32) / 255
-    )
-    return np.rint(np.clip(colours, 0, 1) * 255).astype(np.uint8)
 
 
 def _nearest(image_rgb: np.ndarray, seen: np.ndarray) -> np.ndarray:

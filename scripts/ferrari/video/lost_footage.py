@@ -24,7 +24,7 @@ class PacketTimes(Sequence[Fraction]):
     """Times of packets in seconds, rising: a number of 8 bytes each until one is looked at."""
 
     def __init__(self, pts: array, time_base: Fraction | None) -> None:
-        self._pts = array("q", np.sort(np.frombuffer(pts, np.int64)).tobytes())
+        self._pts = np.sort(np.frombuffer(pts, np.int64)).data
         self._base = time_base or Fraction(0)
 
     def __len__(self) -> int:

@@ -5,7 +5,7 @@ import pytest
 
 from bench import matte_metrics
 from ferrari.images import boxes
-from ferrari.matting import alpha_refinement, edge_colours
+from ferrari.matting import alpha_refinement, closed_form, edge_colours
 
 SUBJECT, SCENE = (200, 60, 40), (30, 160, 220)
 
@@ -95,7 +95,7 @@ def test_a_large_crop_is_solved_at_a_bounded_size_and_says_so():
 
 
 def test_a_solver_that_fails_keeps_the_nets_alpha_and_says_so(monkeypatch):
-    monkeypatch.setattr(alpha_refinement, "_MAX_ITERATIONS", 1)
+    monkeypatch.setattr(closed_form, "_MAX_ITERATIONS", 1)
     net = disc(radius=25, softness=1.0)
     refined = alpha_refinement.refine_alpha(composite(disc()), net, edge_px=8)
     assert not refined.refined

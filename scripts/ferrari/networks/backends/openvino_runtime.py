@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,11 +18,31 @@ if TYPE_CHECKING:
     from openvino import Model
 
 
+#: Of OpenVINO, what converts models of other frameworks.
+_CONVERTER = "openvino.tools.ovc"
+
+
 def read_graph(path: str | os.PathLike) -> Model:
     """What is in an ONNX file, an `.xml`, or the folder that holds one `.xml`."""
-    import openvino as ov
+    with _without_converter():
+        import openvino as ov
 
     return ov.Core().read_model(_graph_file(Path(path)))
+
+
+@contextlib.contextmanager
+def _without_converter() -> Iterator[None]:
+    """OpenVINO imports its converter if it is there, which takes two thirds of the whole import,
+    and brings a client for telemetry. Who wants it can import it by its own name afterwards.
+    """
+    if _CONVERTER in sys.modules or "openvino" in sys.modules:
+        yield
+        return
+    sys.modules[_CONVERTER] = None  # type: ignore[assignment] # Python's way to hide a module
+    try:
+        yield
+    finally:
+        del sys.modules[_CONVERTER]
 
 
 def _graph_file(path: Path) -> Path:

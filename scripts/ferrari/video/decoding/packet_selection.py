@@ -61,7 +61,7 @@ def select(
     shown = times[order]
     _check_order(times, shown, kind)
     wanted = np.zeros(len(times), bool)
-    sampled = order[first_of_slots(array("q", shown.tobytes()), time_base, fps)][:most]
+    sampled = order[first_of_slots(shown.data, time_base, fps)][:most]
     wanted[sampled] = True
     free = kind & DISPOSABLE > 0
     wanted[np.flatnonzero(free & (kind & RESTART == 0))[:_TRIED]] = True
@@ -99,15 +99,14 @@ def _boundaries(sampled: np.ndarray, kind: np.ndarray) -> tuple[np.ndarray, np.n
 
 def _before_last_wanted(wanted: np.ndarray, restarts: np.ndarray) -> np.ndarray:
     """True for each packet that has a wanted one at or behind it before the next restart."""
-    group = np.cumsum(restarts) - 1
-    last = np.full(group[-1] + 1, -1)
-    places = np.flatnonzero(wanted)
-    last[group[places]] = places  # the last of each group stays
-    return np.arange(len(wanted)) <= last[group]
+    begins = np.flatnonzero(restarts)
+    lengths = np.diff(begins, append=len(wanted))
+    so_far = np.cumsum(wanted, dtype=np.int32)
+    return so_far - wanted < np.repeat(so_far[begins + lengths - 1], lengths)
 
 
 def _check_order(times: np.ndarray, shown: np.ndarray, kind: np.ndarray) -> None:
-    if (np.diff(shown) == 0).any():
+    if (shown[1:] == shown[:-1]).any():
         raise NotUnderstoodError("two frames have one time")
     if shown[0] != times[0]:
         raise NotUnderstoodError("frames are shown before the first key frame")
