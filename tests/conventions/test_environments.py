@@ -81,8 +81,9 @@ def test_what_an_environment_lacks_is_found(tmp_path):
     poor = tmp_path / "poor.yaml"
     poor.write_text(yaml.safe_dump({"dependencies": [{"pip": ["numpy==2", "pyyaml==6"]}]}))
     lacks = missing(poor, ROOT / "scripts/03_mask_subject.py")
-    assert {"onnxruntime", "openvino", "pillow", "torch"} <= lacks.keys()
+    assert {"onnxruntime", "openvino", "pillow", "pymatting", "scipy", "torch"} <= lacks.keys()
     assert not {"numpy", "pyyaml"} & lacks.keys()
+    assert lacks["pymatting"] == ["scripts/ferrari/matting/pymatting_loader.py"]
     compiled = ("closed_form", "foreground")
     assert lacks["numba"] == [f"scripts/ferrari/matting/{name}.py" for name in compiled]
 

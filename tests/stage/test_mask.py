@@ -254,7 +254,7 @@ def test_one_crop_that_does_not_fit_is_our_failure_not_the_crops(dataset, segmen
 
 
 def test_a_refinement_that_fails_is_told_in_the_row(dataset, segmenter, monkeypatch):
-    monkeypatch.setattr(closed_form, "_MAX_ITERATIONS", 0)
+    monkeypatch.setattr(closed_form, "MAX_ITERATIONS", 0)
     item = dataset.add(picture())
     row = dataset.run()[item]
     assert (row["outcome"], row["refined"]) == ("kept", "0")

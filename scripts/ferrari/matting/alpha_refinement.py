@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from ferrari.images.boxes import bounds
+from ferrari.matting import engines
 
 #: Pixels of the solved picture at most; a larger one is refined at a smaller size. This is the size
 #: that the nets see (1024 x 1024), so none of their detail is lost; time and memory (0.25 GB) are
@@ -73,14 +74,18 @@ def fill_islands(alpha: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def refine_alpha(
-    image_rgb: np.ndarray, alpha: np.ndarray, edge_px: int, max_pixels: int = MAX_PIXELS
+    image_rgb: np.ndarray,
+    alpha: np.ndarray,
+    edge_px: int,
+    max_pixels: int = MAX_PIXELS,
+    matting: str = "closed_form",
 ) -> Refinement:
     """Closed-form matting of the band around the net's edge (Levin, Lischinski, Weiss 2008).
 
     Outside the band alpha becomes 0 or 1. Inside it solves (L + w I) a = w a_net with the known
     pixels fixed, where L is the matting Laplacian and a_net the net's alpha: colours decide
     where they can tell, the net where they cannot. `fill_islands` comes first. If the solver does
-    not converge, the net's own alpha comes back, and `refined` is false.
+    not converge, the net's own alpha comes back, and `refined` is false. `matting`: see `engines`.
     """
     net, (alpha, filled) = alpha, fill_islands(alpha)
     note = f"filled {filled} px inside the subject" if filled else ""
@@ -91,7 +96,10 @@ def refine_alpha(
         return Refinement((trimap > 0).astype(np.float32), True, note)
     top, bottom, left, right = bounds(unknown, margin=2)
     window = np.s_[top:bottom, left:right]
-    solved, detail = _solve_window(image_rgb[window], alpha[window], trimap[window], max_pixels)
+    engine = engines.load(matting)
+    solved, detail = _solve_window(
+        engine, image_rgb[window], alpha[window], trimap[window], max_pixels
+    )
     if solved is None:
         return Refinement(net.astype(np.float32), False, detail)
     result = (trimap == 255).astype(np.float32)
@@ -100,7 +108,11 @@ def refine_alpha(
 
 
 def _solve_window(
-    image_rgb: np.ndarray, alpha: np.ndarray, trimap: np.ndarray, max_pixels: int
+    engine: engines.Engine,
+    image_rgb: np.ndarray,
+    alpha: np.ndarray,
+    trimap: np.ndarray,
+    max_pixels: int,
 ) -> tuple[np.ndarray | None, str]:
     """The window's alpha, or None, and a remark."""
     height, width = trimap.shape
@@ -108,9 +120,10 @@ def _solve_window(
         return alpha, "the edge is too thin to refine"  # the Laplacian's windows are 3x3
     scale = (max_pixels / (height * width)) ** 0.5
     if scale >= 1:
-        return _solve(image_rgb, alpha, trimap)
+        return _solve(engine, image_rgb, alpha, trimap)
     size = (max(3, round(width * scale)), max(3, round(height * scale)))
     solved, detail = _solve(
+        engine,
         cv2.resize(image_rgb, size, interpolation=cv2.INTER_AREA),
         cv2.resize(alpha.astype(np.float32), size, interpolation=cv2.INTER_AREA),
         cv2.resize(trimap, size, interpolation=cv2.INTER_NEAREST),
@@ -122,13 +135,11 @@ def _solve_window(
 
 
 def _solve(
-    image_rgb: np.ndarray, alpha: np.ndarray, trimap: np.ndarray
+    engine: engines.Engine, image_rgb: np.ndarray, alpha: np.ndarray, trimap: np.ndarray
 ) -> tuple[np.ndarray | None, str]:
     """Solve the matting equation on the unknown pixels; None if it does not converge."""
-    from ferrari.matting import closed_form
-
     unknown, subject = trimap == UNKNOWN, trimap == 255
-    solved, iterations = closed_form.solve(image_rgb, unknown, subject, alpha, PRIOR_WEIGHT)
+    solved, iterations = engine.solve(image_rgb, unknown, subject, alpha, PRIOR_WEIGHT)
     if solved is None:
         return None, f"refinement did not converge in {iterations} iterations; net's own alpha kept"
     solved[solved < _SURE], solved[solved > 1 - _SURE] = 0, 1

@@ -24,8 +24,8 @@ from numba import njit, types
 EPSILON = 1e-4
 
 _SUBJECT, _UNKNOWN = 1, 2  # 0: scene
-_TOLERANCE = 1e-4
-_MAX_ITERATIONS = 500
+TOLERANCE = 1e-4
+MAX_ITERATIONS = 500
 _REACH = 2  # px from a pixel to the farthest that shares a window with it
 _LATER = 13  # the pixel itself, and its neighbours that come after it: the matrix is symmetric
 _CHUNK = 1024  # numbers of a vector that are worked on together, while they are in the CPU's cache
@@ -62,9 +62,9 @@ def solve(
     inverse[own] = 1 / later[own, 0]
     matrix = later.T.astype(np.float32, order="C")
     iterations = _conjugate_gradient(
-        _table(runs, places), matrix, inverse, right, alpha, _TOLERANCE, _MAX_ITERATIONS
+        _table(runs, places), matrix, inverse, right, alpha, TOLERANCE, MAX_ITERATIONS
     )
-    return (None, _MAX_ITERATIONS) if iterations < 0 else (alpha[own], iterations)
+    return (None, MAX_ITERATIONS) if iterations < 0 else (alpha[own], iterations)
 
 
 def _stored(kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:

@@ -17,7 +17,7 @@ import numpy as np
 from ferrari.common.atomic_files import file_states
 from ferrari.images import boxes
 from ferrari.ledger.reasons import EMPTY_MASK, FULL_MASK
-from ferrari.matting import alpha_refinement, edge_colours
+from ferrari.matting import alpha_refinement, edge_colours, engines
 from ferrari.networks import segmenters, weight_files
 
 if TYPE_CHECKING:
@@ -84,10 +84,8 @@ def _serve(
 
 def _load_matting(settings: Mapping) -> None:
     """Load now, not in a call: the first use ever compiles, which takes longer than a call may."""
-    if settings["refine"]:
-        from ferrari.matting import closed_form  # noqa: F401
-    if settings["foreground"]:
-        from ferrari.matting import foreground  # noqa: F401
+    if settings["refine"] or settings["foreground"]:
+        engines.load(settings["matting"])
 
 
 def _segmenter(
@@ -148,6 +146,10 @@ def cut_out(image_rgb: np.ndarray, alpha: np.ndarray, settings: Mapping) -> CutO
         return CutOut(share=share, fault=FULL_MASK)
     refinement = alpha_refinement.Refinement(alpha, False)
     if settings["refine"]:
-        refinement = alpha_refinement.refine_alpha(image_rgb, alpha, settings["edge_px"])
-    rgba = edge_colours.cut_out(image_rgb, refinement.alpha, settings["foreground"])
+        refinement = alpha_refinement.refine_alpha(
+            image_rgb, alpha, settings["edge_px"], matting=settings["matting"]
+        )
+    rgba = edge_colours.cut_out(
+        image_rgb, refinement.alpha, settings["foreground"], settings["matting"]
+    )
     return CutOut(rgba, share, refinement.refined, refinement.detail)

@@ -9,13 +9,19 @@ import cv2
 import numpy as np
 
 from ferrari.images.boxes import bounds
+from ferrari.matting import engines
 
 #: The subject's colour is continued this far beyond the last pixel with alpha, for programs that
 #: resample; farther out RGB is 0. No pixel with alpha 0 holds a colour of the scene.
 BLEED_PX = 16
 
 
-def cut_out(image_rgb: np.ndarray, alpha: np.ndarray, foreground: bool = True) -> np.ndarray:
+def cut_out(
+    image_rgb: np.ndarray,
+    alpha: np.ndarray,
+    foreground: bool = True,
+    matting: str = "closed_form",
+) -> np.ndarray:
     """HxWx4 uint8 RGBA cut-out, straight alpha, from an image and its alpha (float 0..1).
 
     Where alpha is 255 the image's own pixels stay. With `foreground`, RGB at the edge is the
@@ -35,9 +41,7 @@ def cut_out(image_rgb: np.ndarray, alpha: np.ndarray, foreground: bool = True) -
     near = cv2.dilate(seen.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
     keeps = alpha_u8 == 255 if foreground else seen
     if foreground:
-        from ferrari.matting.foreground import estimate
-
-        colours = estimate(image_rgb, alpha_u8, near & ~keeps)
+        colours = engines.load(matting).estimate(image_rgb, alpha_u8, near & ~keeps)
     else:
         colours = _nearest(image_rgb, seen) * near[..., None]
     cv2.copyTo(image_rgb, keeps.astype(np.uint8), colours)

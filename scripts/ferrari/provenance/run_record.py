@@ -35,7 +35,8 @@ LOCK = "envs/requirements.lock"
 BUILT_FROM = "FERRARI_COMMIT"
 _PATIENCE_S = 20  # for git and nvidia-smi, which may hang on a broken disk or driver
 _PACKAGES = (
-    *("snakemake", "av", "decord", "numpy", "opencv-python-headless", "pillow", "numba"),
+    *("snakemake", "av", "decord", "numpy", "opencv-python-headless", "pillow"),
+    *("numba", "pymatting"),
     *("torch", "torchvision", "ultralytics-opencv-headless", "openvino", "onnxruntime"),
     *("onnxruntime-gpu", "instant-clip-tokenizer", "transformers", "pandas", "pyarrow"),
 )

@@ -37,7 +37,7 @@ LIBRARIES = {
     "probe": ("av",),
     "extract": _DECODING,
     "crop": ("numpy", "opencv-python-headless", "pillow", *_NETWORKS),
-    "mask": ("numpy", "numba", "opencv-python-headless", "pillow", *_NETWORKS),
+    "mask": ("numpy", "numba", "pymatting", "opencv-python-headless", "pillow", *_NETWORKS),
     "environments": ("numpy", "opencv-python-headless", "pillow"),
     "augment": ("numpy", "opencv-python-headless", "pillow"),
     "caption": ("pillow", "instant-clip-tokenizer", "transformers"),

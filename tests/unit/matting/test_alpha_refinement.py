@@ -95,7 +95,7 @@ def test_a_large_crop_is_solved_at_a_bounded_size_and_says_so():
 
 
 def test_a_solver_that_fails_keeps_the_nets_alpha_and_says_so(monkeypatch):
-    monkeypatch.setattr(closed_form, "_MAX_ITERATIONS", 1)
+    monkeypatch.setattr(closed_form, "MAX_ITERATIONS", 1)
     net = disc(radius=25, softness=1.0)
     refined = alpha_refinement.refine_alpha(composite(disc()), net, edge_px=8)
     assert not refined.refined
@@ -163,3 +163,21 @@ def test_the_subjects_box():
     assert boxes.subject_box(alpha) == (7, 5, 21, 10)
     assert boxes.subject_box((alpha * 255).astype(np.uint8)) is None  # 127 is less than half
     assert boxes.subject_box(np.zeros((3, 3))) is None
+
+
+def test_pymatting_makes_the_same_cut_out():
+    net, scene = disc(radius=25, softness=1.0), composite(disc())
+    made = {}
+    for name in ("closed_form", "pymatting"):
+        refined = alpha_refinement.refine_alpha(scene, net, edge_px=8, matting=name)
+        assert refined.refined, refined.detail
+        made[name] = edge_colours.cut_out(scene, refined.alpha, matting=name).astype(int)
+    assert np.abs(made["closed_form"] - made["pymatting"]).max() <= 2
+
+
+def test_pymattings_solver_that_fails_keeps_the_nets_alpha_too(monkeypatch):
+    monkeypatch.setattr(closed_form, "MAX_ITERATIONS", 1)
+    refined = alpha_refinement.refine_alpha(
+        composite(disc()), disc(radius=25, softness=1.0), edge_px=8, matting="pymatting"
+    )
+    assert not refined.refined and "1 iterations" in refined.detail

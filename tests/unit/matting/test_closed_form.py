@@ -6,45 +6,16 @@ import cv2
 import numpy as np
 import pytest
 
-from ferrari.matting import alpha_refinement, closed_form
-from tests import pymatting_parts
+from ferrari.matting import alpha_refinement, closed_form, with_pymatting
 from tests.generator.render import render_frame
 from tests.generator.spec import ClipSpec, FigureSpec
 
 UNKNOWN, WEIGHT = alpha_refinement.UNKNOWN, alpha_refinement.PRIOR_WEIGHT
 
 
-def with_sparse_matrices(image_rgb, trimap, prior):
-    """Alpha of the unknown pixels from the whole picture's Laplacian, by the same rule."""
-    from scipy.sparse import identity
-
-    cf_laplacian, _ = pymatting_parts.load()
-    unknown, subject = (trimap == UNKNOWN).ravel(), (trimap == 255).ravel().astype(float)
-    epsilon = closed_form.EPSILON
-    rows = cf_laplacian(image_rgb / 255, epsilon=epsilon, is_known=~unknown)[unknown]
-    start = prior.ravel()[unknown].astype(float)
-    matrix = rows[:, unknown] + WEIGHT * identity(len(start), format="csr")
-    right = WEIGHT * start - rows[:, ~unknown] @ subject[~unknown]
-    return conjugate_gradients(matrix, right, start)
-
-
-def conjugate_gradients(matrix, right, x):
-    inverse, residual = 1 / matrix.diagonal(), right - matrix @ x
-    limit = 1e-4 * max(np.linalg.norm(right), 1e-12)
-    direction, energy = inverse * residual, residual @ (inverse * residual)
-    while np.linalg.norm(residual) > limit:
-        image = matrix @ direction
-        step = energy / (direction @ image)
-        x = x + step * direction
-        residual = residual - step * image
-        before, energy = energy, residual @ (inverse * residual)
-        direction = inverse * residual + energy / before * direction
-    return x
-
-
-def solve(image_rgb, trimap, prior):
+def solve(image_rgb, trimap, prior, engine=closed_form):
     unknown, subject = trimap == UNKNOWN, trimap == 255
-    return closed_form.solve(image_rgb, unknown, subject, prior, WEIGHT)
+    return engine.solve(image_rgb, unknown, subject, prior, WEIGHT)
 
 
 def figure(framing, edge_px, scene="street"):
@@ -112,9 +83,8 @@ def test_alpha_is_that_of_the_whole_pictures_laplacian(case):
     image, trimap, prior = CASES[case]()
     solved, iterations = solve(image, trimap, prior)
     assert 0 < iterations < 500 and solved.shape == (int((trimap == UNKNOWN).sum()),)
-    np.testing.assert_allclose(
-        solved, with_sparse_matrices(image, trimap, prior), rtol=0, atol=0.5 / 255
-    )
+    theirs, _ = solve(image, trimap, prior, with_pymatting)
+    np.testing.assert_allclose(solved, theirs, rtol=0, atol=0.5 / 255)
 
 
 def test_nothing_unknown_is_nothing_to_solve():

@@ -4,17 +4,12 @@ import cv2
 import numpy as np
 import pytest
 
-from ferrari.matting import edge_colours, foreground
-from tests import pymatting_parts
+from ferrari.matting import edge_colours, foreground, with_pymatting
 from tests.unit.matting.test_closed_form import figure, hair
 
 
 def everywhere(image_rgb, alpha_u8):
-    """HxWx3 float, 0..255."""
-    _, estimate_foreground_ml = pymatting_parts.load()
-    return 255 * estimate_foreground_ml(
-        image_rgb.astype(np.float32) / 255, alpha_u8.astype(np.float32) / 255
-    )
+    return with_pymatting.estimate(image_rgb, alpha_u8, np.ones(alpha_u8.shape, bool)).astype(int)
 
 
 def person(framing):
