@@ -25,6 +25,7 @@ SETTINGS = {
     "image_size": 640,
     "input": "square",
     "refine": True,
+    "matting": "closed_form",
     "foreground": True,
     "edge_px": 4,
     "min_subject": 0.02,
