@@ -20,7 +20,10 @@ rule extract:
     threads: config["threads"]["extract"]
     resources:
         # Of the other decoders only a few clips need the card: those jobs take their turns at it.
-        nvdec=int(config["extract"]["decoder"] in ("nvdec", "nvdec_first") and not nvdec_problem()),
+        nvdec=int(
+            config["extract"]["decoder"] in ("nvdec", "nvdec_first")
+            and not nvdec_problem()
+        ),
     params:
         raw=raw_file,
         max_megapixels=config["probe"]["max_megapixels"],
