@@ -111,7 +111,7 @@ def test_where_no_python_can_be_had_one_line_says_what_to_install(desk):
     assert done.returncode
     (line,) = [line for line in done.stderr.splitlines() if not line.startswith("make")]
     assert line.startswith("Python 3.11 or 3.12 is needed: python3 is 3.10, and uv could not bring")
-    assert "cause: no route" in line and "make setup PYTHON=python3.12" in line
+    assert "cause: no route" in line and "make setup PYTHON=python3.11" in line
     assert not (desk.venv / ".ready").exists()
 
 
