@@ -85,8 +85,9 @@ def make_empty(uv: list[str], venv: Path, *options: str) -> None:
         raise SetupError(
             f"Python {OLDEST[0]}.{OLDEST[1]} or {newest} is needed: python3 is "
             f"{sys.version_info[0]}.{sys.version_info[1]}, and uv could not bring another "
-            f"({last_line(done.stderr)}); install one, say with `uv python install {newest}` where "
-            f"the internet can be reached, and name it: make setup PYTHON=python{newest}"
+            f"({last_line(done.stderr)}); install one (Ubuntu 22.04: sudo apt install python3.11; "
+            f"where the internet can be reached: uv python install {newest}) and name it, as in "
+            "`make setup PYTHON=python3.11`"
         )
 
 

@@ -23,6 +23,12 @@ from tests.settings import ROOT
 DRIVER, VIDEO, MANAGEMENT = "libcuda", "libnvcuvid", "libnvidia-ml"
 
 
+def require_no_driver() -> None:
+    """Skip a test of a machine without a driver where there is one: it would be found."""
+    if find_library("cuda"):
+        pytest.skip("this machine has a driver of its own, whose libcuda would be found")
+
+
 class Machine:
     """A machine with the libraries named; `log` is what its driver was asked, by all processes."""
 

@@ -10,7 +10,7 @@ import yaml
 from ferrari.processes.nvidia_driver import Driver
 from scripts.tools import doctor
 from tests.conventions.test_versions import install
-from tests.fake_nvidia import DRIVER, MANAGEMENT, VIDEO, Machine
+from tests.fake_nvidia import DRIVER, MANAGEMENT, VIDEO, Machine, require_no_driver
 
 DEMO = "config/demo.yaml"
 #: Torch takes seconds to load, so most tests do without trying it.
@@ -25,6 +25,8 @@ def visit(tmp_path):
     """The doctor's page (spaces made single) and status on a machine of these libraries."""
 
     def page(*libraries, configs=(DEMO,), settings=None, quick=True, **said):
+        if not libraries:
+            require_no_driver()
         machine = Machine(tmp_path / "machine", *libraries, **said)
         if settings:
             (tmp_path / "my.yaml").write_text(yaml.safe_dump(settings))

@@ -11,7 +11,7 @@ import pytest
 from bench import gpu_check, gpu_steps
 from bench.gpu_steps import DIFFERS, LACKING, OK
 from ferrari.images.boxes import Detection
-from tests.fake_nvidia import DRIVER, MANAGEMENT, VIDEO, Machine
+from tests.fake_nvidia import DRIVER, MANAGEMENT, VIDEO, Machine, require_no_driver
 from tests.settings import ROOT
 
 DEMO = str(ROOT / "config/demo.yaml")
@@ -43,6 +43,7 @@ def by_cpu(step, folder, *changes):
 
 
 def test_without_a_card_each_step_says_what_it_lacks(tmp_path):
+    require_no_driver()
     work = str(tmp_path)
     machine = Machine(tmp_path / "machine")
     done = machine.run("-m", "bench.gpu_check", "--work", work, "--config", DEMO)
