@@ -337,10 +337,10 @@ def test_matting_that_crashes_costs_one_crop(dataset, segmenter, monkeypatch):
     """It is native code too, and sees what the net made of the crop."""
     refine = alpha_refinement.refine_alpha
 
-    def crashes(image_rgb, alpha, edge_px):
+    def crashes(image_rgb, alpha, edge_px, **engine):
         if tuple(image_rgb[0, 0]) == GREEN:
             ENDS["segfault"][0]()
-        return refine(image_rgb, alpha, edge_px)
+        return refine(image_rgb, alpha, edge_px, **engine)
 
     monkeypatch.setattr(alpha_refinement, "refine_alpha", crashes)
     guilty, other = dataset.add(green_picture()), dataset.add(picture())
