@@ -1,7 +1,8 @@
 /* The video engine of a card of the GA102 kind, as FFmpeg asks libnvcuvid.so.1 for it: what it takes
    and what it refuses is from public tables. It decodes nothing: a picture is known by a key, made of
-   its coded data and the key of the last picture that others are made from, and is read from a file
-   of that name. One that no file holds is made up; each of those differs from the last.
+   its coded data and the key of the last picture that others are made from (of HEVC, the last intra
+   picture), and is read from a file of that name. One that no file holds is made up; each of those
+   differs from the last.
 
    FAKE_NVDEC_PICTURES=FOLDER  the pictures (see pictures.py)
    FAKE_NVDEC_KEYS=FILE        gets the key of each picture that is asked for
@@ -40,7 +41,7 @@ typedef struct {
 typedef struct {
     unsigned char *surface[SURFACES];
     size_t pitch, height, bytes; /* bytes of a level */
-    int count;
+    int count, codec;
     unsigned long long base; /* the key of the last picture that others are made from */
 } Decoder;
 
@@ -90,6 +91,7 @@ int cuvidCreateDecoder(void **made, Wanted *wanted) {
         return OUT_OF_MEMORY;
     }
     Decoder *decoder = calloc(1, sizeof *decoder);
+    decoder->codec = wanted->codec;
     decoder->bytes = wanted->bits ? 2 : 1;
     decoder->pitch = (wanted->target_width * decoder->bytes + 255) & ~(size_t)255;
     decoder->height = wanted->target_height;
@@ -101,7 +103,8 @@ int cuvidCreateDecoder(void **made, Wanted *wanted) {
 static unsigned long long key_of(Decoder *decoder, const Picture *picture) {
     unsigned long long key = 14695981039346656037ull ^ (picture->is_intra ? 0 : decoder->base);
     for (unsigned i = 0; i < picture->length; i++) key = (key ^ picture->data[i]) * 1099511628211ull;
-    if (picture->is_intra || picture->is_reference) decoder->base = key;
+    /* Of HEVC, FFmpeg calls every picture one that others are made from. */
+    if (picture->is_intra || (picture->is_reference && decoder->codec != HEVC)) decoder->base = key;
     return key;
 }
 

@@ -68,6 +68,11 @@ def compare_luma(luma: np.ndarray) -> np.ndarray:
     return cv2.resize(luma, size, interpolation=cv2.INTER_AREA)
 
 
+def glimpse(compared: np.ndarray) -> bytes:
+    """The means of 8x8 parts of a compare image (uint8): enough to know a picture again by."""
+    return cv2.resize(compared, (8, 8), interpolation=cv2.INTER_AREA).tobytes()
+
+
 def luma_delta(a: np.ndarray, b: np.ndarray | None, part: Box | None = None) -> LumaDelta:
     """How far two compare images (HxW uint8) differ; UNLIKE if there is no second of that size.
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from ferrari.common.atomic_files import sha256_bytes
 from ferrari.common.progress import Progress
-from ferrari.images.repeats import compare_luma, luma_delta
+from ferrari.images.repeats import compare_luma, glimpse, luma_delta
 from ferrari.ledger import item_ids, tables
 from ferrari.ledger.columns import DROPPED, QUARANTINED
 from ferrari.ledger.reasons import (
@@ -179,7 +179,7 @@ class _Pass:
             self.spool.add(self._lost_row(number, span))
         stats = self.stats
         count = stats.frames if seen is None else seen
-        proof = self.decoder.prove(path, plan, stats.drifts) if self.decoder.prove else None
+        proof = self.decoder.prove(path, plan, stats) if self.decoder.prove else None
         return Extraction(
             *(self.kept, self.decoder.name, count, stats.errors, stats.first_error), proof=proof
         )
@@ -233,6 +233,8 @@ class _Pass:
         else:
             luma = frame.picture.luma()
             compared = compare_luma(luma)
+            if self.decoder.prove:
+                self.stats.glimpses[float(frame.time_s or 0)] = glimpse(compared)
             delta = luma_delta(compared, self.last_kept)
             row |= {"value": delta.block, "threshold": delta.bound(self.settings)}
             row |= {"mean_change": delta.mean, "noise_change": delta.noise}

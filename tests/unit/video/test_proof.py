@@ -113,6 +113,26 @@ def test_what_differs_is_said_with_the_figure(ours, theirs, why, known):
     assert (caught.value.proof and caught.value.proof.difference) == known
 
 
+def test_a_sample_that_the_pass_got_otherwise_is_found():
+    from ferrari.images.repeats import glimpse
+
+    class Grey(Picture):
+        def luma(self):
+            return np.full((16, 16), self.level, np.uint8)
+
+    def recognised(level):
+        glimpses = {0.5: glimpse(np.full((16, 16), level, np.uint8))}
+        found = proof._Comparison(glimpses, Fraction(1, 2))
+        for when in (0, 1, 2):
+            found.take([Shown(when, Grey(90))], [Shown(when, Grey(90))])
+        return found.proof()
+
+    assert recognised(91).difference == 0
+    with pytest.raises(DecoderUnavailableError, match=r"its sample at 0\.500 s differs") as caught:
+        recognised(99)
+    assert caught.value.proof.difference == 9
+
+
 def test_a_difference_crosses_from_the_child_with_its_figure():
     import pickle
 

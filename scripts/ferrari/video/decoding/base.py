@@ -149,6 +149,8 @@ class DecodeStats:
     #: With `DecodePlan.fps`: time of the clip's last frame, and for how long it is shown (seconds)
     end: tuple[Fraction, Fraction] | None = None
     drifts: Drifts = field(default_factory=Drifts)  # where a card decodes
+    #: Of a decoder that has to prove what it gives: 8x8 uint8 luma of each sample, by its time (s)
+    glimpses: dict[float, bytes] = field(default_factory=dict)
 
     def add_error(self, message: str) -> None:
         """Count an error; the first message is kept."""
@@ -157,7 +159,7 @@ class DecodeStats:
 
 
 #: Raises DecoderUnavailableError where the decoder's frames are not those of PyAV on the CPU.
-Prove = Callable[[str, DecodePlan, Drifts], Proof]
+Prove = Callable[[str, DecodePlan, DecodeStats], Proof]
 
 
 @dataclass(frozen=True)

@@ -107,9 +107,10 @@ def _frames(
         )
 
 
-def _prove(path: str, plan: DecodePlan, _: Drifts, device: int | None) -> Proof:
+def _prove(path: str, plan: DecodePlan, stats: DecodeStats, device: int | None) -> Proof:
     clip = _Clip(path, plan, device)
-    return proof.against(path, plan, clip.drifts(), clip)
+    stats.drifts = clip.drifts()
+    return proof.against(path, plan, stats, clip)
 
 
 class _Clip:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -22,10 +22,12 @@ import numpy as np
 from av import VideoStream
 from av.error import FFmpegError
 
+from ferrari.images.repeats import compare_luma, glimpse
 from ferrari.video.containers import aspect_of, container_of, what_failed
 from ferrari.video.decoding.base import (
     DecodePlan,
     DecoderUnavailableError,
+    DecodeStats,
     Drifts,
     Picture,
     Proof,
@@ -62,22 +64,27 @@ class Group:
     packets: list[av.Packet]
 
 
-def of_card(path: str, plan: DecodePlan, drifts: Drifts, device: int) -> Proof:
+def of_card(path: str, plan: DecodePlan, stats: DecodeStats, device: int) -> Proof:
     """The proof of NVDEC on a device; see `against`."""
     with opened(path, plan, device) as stream, opened(path, plan) as told:
-        return against(path, plan, drifts, _Stream(stream, told_by(told), plan))
+        return against(path, plan, stats, _Stream(stream, told_by(told), plan))
 
 
-def against(path: str, plan: DecodePlan, drifts: Drifts, theirs: Side) -> Proof:
+def against(path: str, plan: DecodePlan, stats: DecodeStats, theirs: Side) -> Proof:
     """Compare another decoder's frames with those of PyAV on the CPU.
+
+    `stats` are of its pass over the clip: they say which groups to compare, and what its samples
+    looked like, which a pass that decodes less than all may have got otherwise than `theirs` does.
 
     Raises DecoderUnavailableError where they differ by more than MOST_LEVELS, in their times, their
     number or what they say of themselves, and where FFmpeg complains of the clip.
     """
     with opened(path, plan) as stream, nullcontext(told_by(stream)) as told, Complaints() as log:
-        ours, found = _Stream(stream, told, plan), _Comparison()
+        ours = _Stream(stream, told, plan)
+        glimpses = {} if plan.deinterlace else stats.glimpses  # woven frames look otherwise
+        found = _Comparison(glimpses, stream.time_base or Fraction(0))
         try:
-            for group in chosen(groups(stream), drifts):
+            for group in chosen(groups(stream), stats.drifts):
                 for packet in chain(group.packets, (None,)):
                     found.take(ours.decode(packet), theirs.decode(packet))
                     _require_silence(log)
@@ -173,6 +180,8 @@ class _Stream:
 class _Comparison:
     """Pairs the frames of both sides by their times, those without by their order."""
 
+    glimpses: Mapping[float, bytes] = field(default_factory=dict)
+    time_base: Fraction = Fraction(1)
     frames: int = 0
     difference: float = 0.0
     ours: dict[int | str, Picture] = field(default_factory=dict)
@@ -191,7 +200,10 @@ class _Comparison:
                     raise DecoderUnavailableError("two frames have one time")
                 side[when] = frame.picture
         for when in [when for when in self.ours if when in self.theirs]:
-            self._compare(self.ours.pop(when), self.theirs.pop(when))
+            other = self.theirs.pop(when)
+            self._compare(self.ours.pop(when), other)
+            if isinstance(when, int) and self.glimpses:
+                self._recognise(other, float(when * self.time_base))
 
     def end_group(self) -> None:
         """Nothing may be left that only one side has given."""
@@ -206,6 +218,20 @@ class _Comparison:
     def proof(self) -> Proof:
         return Proof(self.frames, round(self.difference, 3))
 
+    def _recognise(self, theirs: Picture, time_s: float) -> None:
+        """The sample of that time, if there is one, must look like what was just compared."""
+        taken = self.glimpses.get(time_s)
+        if taken is None:
+            return
+        pair = [np.frombuffer(taken, np.uint8), np.frombuffer(_glimpse_of(theirs), np.uint8)]
+        off = float(np.max(np.abs(pair[0].astype(np.int16) - pair[1])))
+        if off > MOST_LEVELS:
+            self.difference = max(self.difference, off)
+            raise DecoderUnavailableError(
+                f"its sample at {time_s:.3f} s differs from the CPU's by {off:g} of 255 levels",
+                self.proof(),
+            )
+
     def _compare(self, ours: Picture, theirs: Picture) -> None:
         self.frames += 1
         other = [f"{k} {v!r}" for k, v in theirs.facts.items() if ours.facts[k] != v]
@@ -218,6 +244,10 @@ class _Comparison:
                 f"{self.difference:g} of 255 levels",
                 self.proof(),
             )
+
+
+def _glimpse_of(picture: Picture) -> bytes:
+    return glimpse(compare_luma(picture.luma()))
 
 
 def difference(ours: Picture, theirs: Picture) -> float:
