@@ -10,13 +10,13 @@ import pytest
 from ferrari.common.atomic_files import sha256_path
 from ferrari.networks import segmenters, weight_files
 from ferrari.networks.backends import (
-    alpha_net,
     ram,
     sam,
     ultralytics_runtime,
     yolo_postprocessing,
     yolo_segmenter,
 )
+from ferrari.networks.network import NetworkRequest, open_here
 from ferrari.processes.devices import DeviceError, DeviceMemoryError
 from tests.unit.networks.test_segmenters import ALPHA, UNIT, save_net
 
@@ -68,7 +68,7 @@ class MemoryRefused(Exception):
 def on_cuda(monkeypatch, weights):
     """Open the stand-in network as if it were on a GPU."""
 
-    def open_session(session, output=1):
+    def open_session(session, batch=4):
         states = types.SimpleNamespace(Fail=MemoryRefused, RuntimeException=MemoryRefused)
         runtime = types.SimpleNamespace(
             get_available_providers=lambda: ["CUDAExecutionProvider"],
@@ -76,7 +76,10 @@ def on_cuda(monkeypatch, weights):
             capi=types.SimpleNamespace(onnxruntime_pybind11_state=states),
         )
         monkeypatch.setitem(sys.modules, "onnxruntime", runtime)
-        return alpha_net.open_net(weights, output, "cuda:1")
+        digest = sha256_path(weights)
+        return open_here(
+            NetworkRequest.of(weights, "onnxruntime", "cuda:1", digest, outputs=(1,), batch=batch)
+        )
 
     return open_session
 
@@ -85,23 +88,23 @@ def on_cuda(monkeypatch, weights):
 def test_pictures_go_together_where_the_graph_takes_them(on_cuda, batch, calls):
     session = Session(batch)
     net = on_cuda(session)
-    inputs = [np.full((1, 3, 8, 8), k, np.float32) for k in range(3)]
-    outputs = net.run(inputs)
-    assert [float(output.max()) for output in outputs] == [0, 2, 4]
-    assert all(output.shape == (1, 3, 8, 8) and output.dtype == np.float32 for output in outputs)
+    inputs = [np.full((8, 8, 3), 51 * k, np.uint8) for k in range(3)]
+    outputs = [output for (output,) in net.stream(inputs)]
+    np.testing.assert_allclose([output.max() for output in outputs], [0, 0.4, 0.8], atol=1e-3)
+    assert all(output.shape == (3, 8, 8) for output in outputs)
     assert session.asked == [(["second"], np.float16, count) for count in calls]
-    assert net.device == "cuda:1 onnxruntime"
+    assert net.about["device"] == "cuda:1 onnxruntime"
 
 
 def test_a_full_gpu_is_told_apart_from_other_errors(on_cuda):
     net = on_cuda(Session("N", limit=1))
     with pytest.raises(DeviceMemoryError):
-        net.run([np.zeros((1, 3, 8, 8), np.float32)] * 2)
+        list(net.stream([np.zeros((8, 8, 3), np.uint8)] * 2))
 
 
-def test_only_onnx_files_run_on_cuda(tmp_path):
+def test_only_onnx_files_run_on_cuda(engine):
     with pytest.raises(DeviceError, match="no ONNX file"):
-        alpha_net.open_net(tmp_path / "net.xml", 0, "cuda:0")
+        open_here(NetworkRequest.of(engine, "onnxruntime", "cuda:0", sha256_path(engine)))
 
 
 # --- ultralytics: the plumbing, with stand-ins for its models ------------------------------------
@@ -124,33 +127,16 @@ def tensor(values):
     return np.asarray(values, np.float32).view(Tensor)
 
 
-class Boxes:
-    """As much of ultralytics' Boxes as the adapters use."""
-
-    def __init__(self, xyxy):
-        self.xyxy = xyxy
-
-    def __len__(self):
-        return len(self.xyxy)
-
-
 class StandIn:
-    """A model that notes what it is asked and gives the masks it was made with."""
+    """A SAM that notes what it is asked and gives the masks it was made with."""
 
-    def __init__(self, masks=None, boxes=None):
-        self.names = {0: "person", 1: "dog"}
-        self.masks, self.boxes, self.asked = masks, boxes, []
+    def __init__(self, masks=None):
+        self.masks, self.asked = masks, []
 
     def predict(self, image, **options):
         self.asked.append((image, options))
-        boxes = Boxes(tensor(self.boxes if self.boxes is not None else []))
         masks = None if self.masks is None else types.SimpleNamespace(data=tensor(self.masks))
-
-        def logits(index):
-            return (self.masks[index] - 0.5) * 60
-
-        seen = {"masks": masks, "boxes": boxes, "mask_logits": logits, "net_hw": image.shape[:2]}
-        return [types.SimpleNamespace(**seen)]
+        return [types.SimpleNamespace(masks=masks)]
 
 
 def halves():
@@ -176,31 +162,57 @@ def test_sam_is_asked_with_the_subjects_box_in_opencvs_colour_order(monkeypatch,
     assert model.asked[1][1]["bboxes"] == [[0, 0, 30, 20]]
 
 
+class StandInYolo:
+    """A segmentation network that gives these boxes and masks (0..1) of its second class."""
+
+    def __init__(self, boxes=(), masks=None, size=(20, 30)):
+        how = {"names": {0: "person", 1: "dog"}, "stride": 1, "size": size}
+        self.about = {
+            "device": "cuda:0 stand-in",
+            "yolo": {**how, "end2end": True, "masks": masks is not None},
+        }
+        count = len(boxes)
+        rows = np.hstack([np.reshape(boxes, (count, 4)), np.tile([0.9, 1.0], (count, 1))])
+        self._outputs = (np.hstack([rows, np.eye(count)]).astype(np.float32),)
+        if masks is not None:
+            self._outputs += (np.asarray((masks - 0.5) * 60, np.float32),)
+
+    def stream(self, images_rgb):
+        for _ in images_rgb:
+            yield self._outputs
+
+    def segmenter(self, weights, class_name="dog"):
+        return segmenters.load(
+            "yolo-seg", weights, "cpu", class_name=class_name, opener=lambda request: self
+        )
+
+
 @pytest.mark.parametrize("masks", [None, np.zeros((0, 7, 9))], ids=["none", "none left"])
-def test_no_mask_is_an_empty_alpha(monkeypatch, engine, masks):
+def test_no_mask_of_sam_is_an_empty_alpha(monkeypatch, engine, masks):
     model = StandIn(masks)
     monkeypatch.setattr(sam, "ultralytics", lambda _: types.SimpleNamespace(SAM=lambda _: model))
-    monkeypatch.setattr(yolo_segmenter, "load_yolo", lambda *_: StandIn(boxes=np.zeros((0, 4))))
-    for name in ("sam", "yolo-seg"):
-        (alpha,) = segmenters.load(name, engine, "cpu").alpha([np.zeros((7, 9, 3), np.uint8)])
-        assert alpha.shape == (7, 9) and not alpha.any()
+    (alpha,) = segmenters.load("sam", engine, "cpu").alpha([np.zeros((7, 9, 3), np.uint8)])
+    assert alpha.shape == (7, 9) and not alpha.any()
+
+
+@pytest.mark.parametrize("class_name", ["dog", "person"], ids=["no box", "none of the class"])
+def test_no_instance_is_an_empty_alpha(engine, class_name):
+    boxes = [(0, 0, 9, 7)] if class_name == "person" else []
+    net = StandInYolo(boxes, np.ones((len(boxes), 7, 9)), (7, 9))
+    (alpha,) = net.segmenter(engine, class_name).alpha([np.zeros((7, 9, 3), np.uint8)])
+    assert alpha.shape == (7, 9) and not alpha.any()
 
 
 @pytest.mark.parametrize(("box", "best"), [((0, 0, 14, 20), 0), ((16, 2, 30, 20), 1)])
-def test_yolo_gives_the_instance_that_fits_the_box(monkeypatch, engine, box, best):
-    model = StandIn(masks=halves(), boxes=[(0, 0, 15, 20), (15, 0, 30, 20)])
-    monkeypatch.setattr(yolo_segmenter, "load_yolo", lambda *_: model)
-    net = segmenters.load("yolo-seg", engine, "cpu", class_name="dog")
+def test_yolo_gives_the_instance_that_fits_the_box(engine, box, best):
+    net = StandInYolo([(0, 0, 15, 20), (15, 0, 30, 20)], halves()).segmenter(engine)
     (alpha,) = net.alpha([np.zeros((20, 30, 3), np.uint8)], [box])
     np.testing.assert_allclose(alpha, halves()[best], atol=1e-6)
-    options = model.asked[0][1]
-    assert options["classes"] == [1] and options["imgsz"] == 640
+    assert net.device == "cuda:0 stand-in", "rows say what the network really ran on"
 
 
-def test_a_yolo_mask_is_cut_off_well_outside_both_boxes_only(monkeypatch, engine):
-    model = StandIn(masks=np.ones((1, 20, 100)), boxes=[(30, 5, 50, 15)])
-    monkeypatch.setattr(yolo_segmenter, "load_yolo", lambda *_: model)
-    net = segmenters.load("yolo-seg", engine, "cpu")
+def test_a_yolo_mask_is_cut_off_well_outside_both_boxes_only(engine):
+    net = StandInYolo([(30, 5, 50, 15)], np.ones((1, 20, 100)), (20, 100)).segmenter(engine)
     (alpha,) = net.alpha([np.zeros((20, 100, 3), np.uint8)], [(40, 0, 60, 20)])
     assert np.flatnonzero(alpha.any(axis=0)).tolist() == list(range(28, 62))
 
@@ -220,16 +232,9 @@ def test_soft_masks_land_on_the_pixels_that_the_letterbox_took_them_from(image_h
     np.testing.assert_allclose(alpha[image_hw[0] // 2, inside], expected[inside], atol=0.01)
 
 
-def test_a_class_that_the_network_does_not_know_is_named(monkeypatch, engine):
-    monkeypatch.setattr(yolo_segmenter, "load_yolo", lambda *_: StandIn())
+def test_a_class_that_the_network_does_not_know_is_named(engine):
     with pytest.raises(weight_files.ModelError, match=r"no class 'cat'.*person, dog"):
-        segmenters.load("yolo-seg", engine, "cpu", class_name="cat")
-
-
-def test_exported_weights_say_their_own_input_size(tmp_path):
-    (tmp_path / "metadata.yaml").write_text("task: segment\nimgsz: [320, 192]\n")
-    assert ultralytics_runtime.image_size_of(tmp_path) == [320, 192]
-    assert ultralytics_runtime.image_size_of(tmp_path / "a.pt", 512) == 512
+        StandInYolo().segmenter(engine, "cat")
 
 
 @pytest.fixture

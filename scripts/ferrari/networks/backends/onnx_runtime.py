@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from ferrari.networks import network
+from ferrari.networks.input_tensors import planes, scale_table
+from ferrari.networks.network import Batched, Network, NetworkRequest, Outputs
 from ferrari.processes.devices import DeviceError, DeviceMemoryError, asked_apart
 
 #: An ONNX graph of one Relu from x to y, both float[1], opset 13: what a device is tried with.
@@ -57,15 +60,21 @@ def _tried(index: int) -> str:
     return ""
 
 
-class OnnxNet:
-    """One output of one ONNX network on `device` ('cuda:N'); batches where the graph takes them."""
+def load(request: NetworkRequest) -> Network:
+    """The ONNX network asked for."""
+    net = OnnxNetwork(request)
+    return Batched(net.about, net.run)
 
-    def __init__(self, path: str | os.PathLike, output: int = 0, device: str = "cuda:0") -> None:
+
+class OnnxNetwork:
+    """An ONNX network on a CUDA device. `about` as a `network.Network`'s."""
+
+    def __init__(self, request: NetworkRequest) -> None:
         import onnxruntime as ort
 
-        if Path(path).suffix != ".onnx":
+        if Path(request.path).suffix != ".onnx":
             raise DeviceError(
-                f"{path} is no ONNX file, and only those run on {device}; give the "
+                f"{request.path} is no ONNX file, and only those run on {request.device}; give the "
                 "ONNX file, or set mask.device: cpu"
             )
         if "CUDAExecutionProvider" not in ort.get_available_providers():
@@ -73,43 +82,30 @@ class OnnxNet:
                 "this onnxruntime has no CUDA provider; install onnxruntime-gpu in its place, or "
                 "set mask.device: cpu"
             )
-        index = int(device.partition(":")[2] or 0)
+        index = int(request.device.partition(":")[2] or 0)
         provider = ("CUDAExecutionProvider", {"device_id": index})
         states = ort.capi.onnxruntime_pybind11_state
         self._errors = (states.Fail, states.RuntimeException)
-        self._session = ort.InferenceSession(os.fspath(path), providers=[provider])
+        self._session = ort.InferenceSession(request.path, providers=[provider])
         if "CUDAExecutionProvider" not in self._session.get_providers():
             raise DeviceError(
-                f"ONNX Runtime could not use {device}; its CUDA libraries are missing"
+                f"ONNX Runtime could not use {request.device}; its CUDA libraries are missing"
             )
         self._input = self._session.get_inputs()[0]
-        self._output = self._session.get_outputs()[output].name
-        self.device = f"{device} onnxruntime"
-        self.output_shape = self._session.get_outputs()[output].shape
+        outputs = self._session.get_outputs()
+        self._outputs = [outputs[i].name for i in request.outputs or range(len(outputs))]
+        self._table = scale_table(request.mean, request.std)
+        batch = request.batch if isinstance(self._input.shape[0], str) else 1
+        self.about = network.about(request, f"{request.device} onnxruntime", batch)
 
-    def stream(self, inputs: Iterable[np.ndarray]) -> list[np.ndarray]:
-        """`run`, for inputs that come one by one: the GPU takes them together."""
-        return self.run(list(inputs))
-
-    def run(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The output of each input (1xCxHxW float32), in their order, float32.
-
-        Raises DeviceMemoryError if the GPU's memory does not suffice.
-        """
-        together = isinstance(self._input.shape[0], str) and len({x.shape for x in inputs}) == 1
-        batches = [np.concatenate(inputs)] if together and len(inputs) > 1 else list(inputs)
+    def run(self, images_rgb: Sequence[np.ndarray]) -> list[Outputs]:
+        """As `network.Run`. Raises DeviceMemoryError if the GPU's memory does not suffice."""
         dtype = np.float16 if self._input.type == "tensor(float16)" else np.float32
-        outputs: list[np.ndarray] = []
-        for batch in batches:
-            result = self._call(batch.astype(dtype, copy=False))
-            outputs.extend(result[i : i + 1] for i in range(len(result)))
-        return outputs
-
-    def _call(self, batch: np.ndarray) -> np.ndarray:
+        batch = np.concatenate([planes(image, self._table) for image in images_rgb])
         try:
-            result = self._session.run([self._output], {self._input.name: batch})[0]
+            found = self._session.run(self._outputs, {self._input.name: batch.astype(dtype)})
         except self._errors as error:
             if any(word in str(error).lower() for word in _OUT_OF_MEMORY):
                 raise DeviceMemoryError(str(error)) from error
             raise
-        return result.astype(np.float32)
+        return [tuple(output[index] for output in found) for index in range(len(images_rgb))]

@@ -19,9 +19,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from ferrari.images.boxes import Detection
+from ferrari.networks import network
 from ferrari.networks.backends import onnx_runtime
-from ferrari.networks.backends.yolo_postprocessing import class_index
+from ferrari.networks.network import Batched, Network, NetworkRequest, Outputs
 from ferrari.processes.devices import DeviceMemoryError, asked_apart
 
 
@@ -80,39 +80,71 @@ def _tried(index: int) -> str:
     return ""
 
 
-def load_yolo(
-    path: str | os.PathLike, task: str | None = None, cache: str | os.PathLike = "cache"
-) -> Any:
-    """`ultralytics.YOLO` of any weights it reads; `weight_files` must have checked `path` first.
+def load(request: NetworkRequest) -> Network:
+    """The YOLO weights asked for, through ultralytics' loader and torch: the bare network."""
+    yolo = TorchYolo(request)
+    return Batched(yolo.about, yolo.run)
 
-    `task` ('detect', 'segment') is needed for exported weights that do not say it themselves.
+
+class TorchYolo:
+    """Any YOLO weights that ultralytics loads. `about` as a `network.Network`'s.
+
+    On CUDA in half precision, `request.batch` pictures a call, always as many: what is missing is
+    filled up, so that a picture's outputs do not depend on how many came with it. On the CPU one by
+    one, for the same reason. Exports take their own batch.
     """
-    return ultralytics(cache).YOLO(os.fspath(path), task=task or _metadata(path).get("task"))
+
+    def __init__(self, request: NetworkRequest) -> None:
+        ultralytics(request.cache)
+        import torch
+        from ultralytics.nn.autobackend import AutoBackend
+
+        self._torch, self._device = torch, torch.device(request.device)
+        on_cuda = self._device.type == "cuda"
+        if not on_cuda:
+            torch.set_num_threads(max(1, request.threads))
+        self._network = AutoBackend(
+            request.path, device=self._device, fp16=on_cuda, verbose=False
+        ).eval()
+        task = self._network.task or getattr(self._network.model, "task", None)
+        self._masks = task == "segment"
+        about, batch = self._network.metadata, request.batch if on_cuda else 1
+        how = {
+            "names": self._network.names,
+            "stride": int(self._network.stride),
+            "size": None,
+            "end2end": bool(self._network.end2end),
+            "masks": self._masks,
+        }
+        if self._network.format != "pt" and not self._network.dynamic:
+            how["size"] = _height_and_width(about.get("imgsz", 640))
+            batch = int(self._network.batch)
+        self._batch = batch
+        where = self._network.device
+        self.about = network.about(request, f"{where} ultralytics", batch, yolo=how)
+
+    def run(self, images_rgb: Sequence[np.ndarray]) -> list[Outputs]:
+        """As `network.Run`. Raises DeviceMemoryError if the GPU's memory does not suffice."""
+        filled = np.zeros((self._batch, *images_rgb[0].shape), np.uint8)
+        filled[: len(images_rgb)] = images_rgb
+        torch = self._torch
+        with gpu_memory_errors(), torch.inference_mode():
+            pictures = torch.from_numpy(filled).to(self._device).permute(0, 3, 1, 2).contiguous()
+            kind = torch.half if self._network.fp16 else torch.float
+            outputs = self._bare(self._network(pictures.to(kind).div_(255)))
+            arrays = [output.cpu().numpy() for output in outputs]
+        return [tuple(array[index] for array in arrays) for index in range(len(images_rgb))]
+
+    def _bare(self, outputs: Any) -> tuple:
+        """The boxes, and the masks' planes, of what the different loaders nest differently."""
+        first = outputs[0] if isinstance(outputs, list | tuple) else outputs
+        if isinstance(first, list | tuple):
+            return tuple(first[: 1 + self._masks])
+        return (first, outputs[1]) if self._masks else (first,)
 
 
-def image_size_of(path: str | os.PathLike, otherwise: int = 640) -> list[int] | int:
-    """The input size of weights exported for one size; `otherwise` for those that take any."""
-    about = _metadata(path)
-    return otherwise if about.get("args", {}).get("dynamic") else about.get("imgsz", otherwise)
-
-
-def frames_at_once(path: str | os.PathLike) -> int | None:
-    """How many pictures a network takes at a time: its export's own batch, or None for any.
-
-    A single exported file (ONNX, TensorRT) says so only inside; one at a time suits all of them.
-    """
-    if Path(path).suffix == ".pt":
-        return None
-    return int(_metadata(path).get("batch", 1))
-
-
-def _metadata(path: str | os.PathLike) -> dict:
-    file = Path(path) / "metadata.yaml"
-    if not file.is_file():
-        return {}
-    import yaml
-
-    return yaml.safe_load(file.read_text(encoding="utf-8"))
+def _height_and_width(size: int | Sequence[int]) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
 
 
 @contextlib.contextmanager
@@ -131,57 +163,3 @@ def gpu_memory_errors() -> Iterator[None]:
 def to_bgr(image_rgb: np.ndarray) -> np.ndarray:
     """ultralytics takes arrays in OpenCV's order."""
     return cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
-
-
-class YoloDetector:
-    """Boxes of one class from any detection or segmentation network that ultralytics loads."""
-
-    def __init__(
-        self,
-        path: str | os.PathLike,
-        device: str,
-        *,
-        class_name: str,
-        confidence: float,
-        iou: float,
-        image_size: int,
-        threads: int,
-        cache: str | os.PathLike = "cache",
-    ) -> None:
-        self.device = f"{device} ultralytics"
-        self._model = load_yolo(path, cache=cache)
-        self._class = class_index(self._model.names, class_name, path)
-        self._at_once = frames_at_once(path)
-        self._class_name = class_name
-        self._options = {
-            "device": device,
-            "conf": confidence,
-            "iou": iou,
-            "imgsz": image_size_of(path, image_size),
-            "verbose": False,
-        }
-        if device.startswith("cuda"):
-            self._options["quantize"] = 16  # half precision
-        if device == "cpu":
-            import torch
-
-            torch.set_num_threads(max(1, threads))
-
-    def detect(self, frames_rgb: Sequence[np.ndarray]) -> list[list[Detection]]:
-        """Detections of each HxWx3 uint8 RGB frame; exported networks take their own batch."""
-        step = self._at_once or len(frames_rgb)
-        found: list[list[Detection]] = []
-        for start in range(0, len(frames_rgb), step):
-            batch = [to_bgr(frame) for frame in frames_rgb[start : start + step]]
-            with gpu_memory_errors():
-                results = self._model.predict(batch, classes=[self._class], **self._options)
-            found.extend(self._detections(result.boxes) for result in results)
-        return found
-
-    def _detections(self, boxes: Any) -> list[Detection]:
-        corners = boxes.xyxy.float().cpu().tolist()
-        confidences = boxes.conf.float().cpu().tolist()
-        return [
-            Detection(tuple(box), confidence, self._class_name)
-            for box, confidence in zip(corners, confidences, strict=True)
-        ]

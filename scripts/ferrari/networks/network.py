@@ -1,0 +1,144 @@
+"""A network apart from what is done around it, so that it may run in another process.
+
+A detector or segmenter has three parts. What prepares pictures and what reads a network's outputs
+runs on the CPU, in the job; the network between them runs where its device is:
+
+    net = open_here(request)                 # or in the process that has the card
+    for outputs in net.stream(images): ...   # HxWx3 uint8 RGB in, the network's outputs out
+
+A `NetworkRequest` says all there is to know to load a network, and pickles. Calling it is a `Load`
+as `processes.model_process` has it, whose `run` takes pictures of one shape.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from ferrari.common.atomic_files import file_states
+from ferrari.networks import weight_files
+
+#: What a network makes of one picture: an array for each of its outputs, without the batch's axis.
+Outputs = tuple[np.ndarray, ...]
+#: Turns HxWx3 uint8 RGB pictures of one shape, at most `about["batch"]`, into as many Outputs.
+Run = Callable[[Sequence[np.ndarray]], list[Outputs]]
+
+#: By runtime: the module of `backends` whose `load` answers requests for it.
+_RUNTIMES = {
+    "openvino": "openvino_runtime",
+    "openvino-yolo": "openvino_yolo",
+    "onnxruntime": "onnx_runtime",
+    "ultralytics": "ultralytics_runtime",
+}
+
+
+class Network(Protocol):
+    """A loaded network. `about` has at least
+
+    `device`: where it really runs, with its runtime, as rows give it; `weights_sha256`; `batch`;
+    of a YOLO network also `yolo` (see `yolo_finder`).
+    """
+
+    about: Mapping
+
+    def stream(self, images_rgb: Iterable[np.ndarray]) -> Iterator[Outputs]:
+        """The outputs of each HxWx3 uint8 RGB picture, in their order. They may be memory of the
+        network's own: what is to outlive the next step must be copied.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class NetworkRequest:
+    """A network to be loaded: `path` by `runtime` (a key of this module's table) on `device`.
+
+    `states` are what the weights' files looked like (`file_states`): a network is not lent to jobs
+    that mean other weights. `sha256` is what the weights must have: it was asked for by whoever
+    made sure that they may be loaded. The network is fed (rgb - mean) / std. `outputs` are the
+    indices of those that are wanted, () for all. `any_size`: it shall take other sizes than the one
+    that it was exported for. `batch`: pictures at once, where the network allows it.
+    """
+
+    path: str
+    runtime: str
+    device: str
+    sha256: str
+    states: tuple[tuple[str, int, int], ...] = ()
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (255.0, 255.0, 255.0)
+    outputs: tuple[int, ...] = ()
+    any_size: bool = False
+    batch: int = 1
+    threads: int = 0
+    cache: str = "cache"
+
+    @classmethod
+    def of(
+        cls, path: str | os.PathLike, runtime: str, device: str, sha256: str, **more: object
+    ) -> NetworkRequest:
+        """A request for weights as they lie there now."""
+        states = tuple(file_states([path]))
+        return cls(os.fspath(path), runtime, device, sha256, states, **more)  # type: ignore[arg-type]
+
+    def __call__(self) -> tuple[Mapping, Run]:
+        """Load it in this process: what rows say of it, and what serves calls.
+
+        Raises ModelError for weights that are not the ones meant, DeviceError for a device or a
+        runtime that is not there.
+        """
+        net = open_here(self)
+        return net.about, lambda images: [_owned(outputs) for outputs in net.stream(images)]
+
+
+#: Whoever opens networks: this process (`open_here`), or a client of the one that has the card.
+Opener = Callable[[NetworkRequest], Network]
+
+
+def open_here(request: NetworkRequest) -> Network:
+    """The network, loaded in this process."""
+    weight_files.require_digest(
+        Path(request.path), weight_files.digest(request.path), request.sha256
+    )
+    module = importlib.import_module(f"ferrari.networks.backends.{_RUNTIMES[request.runtime]}")
+    return module.load(request)
+
+
+def about(request: NetworkRequest, device: str, batch: int, **more: object) -> dict[str, object]:
+    """What a loaded network says of itself: see `Network`."""
+    return {"device": device, "weights_sha256": request.sha256, "batch": batch, **more}
+
+
+def _owned(outputs: Outputs) -> Outputs:
+    return tuple(output.copy() for output in outputs)
+
+
+class Batched:
+    """A network whose `run` takes pictures of one shape: pictures that come are taken together."""
+
+    def __init__(self, about: Mapping, run: Run) -> None:
+        self.about, self._run = about, run
+
+    def stream(self, images_rgb: Iterable[np.ndarray]) -> Iterator[Outputs]:
+        """As Network's; neighbours of one shape go together, up to the network's batch."""
+        for batch in runs_of_one_shape(images_rgb, int(self.about["batch"])):
+            yield from self._run(batch)
+
+
+def runs_of_one_shape(images_rgb: Iterable[np.ndarray], most: int) -> Iterator[list[np.ndarray]]:
+    """Pictures in their order, in lists of at most `most` that follow each other in one shape."""
+    pictures = iter(images_rgb)
+    batch: list[np.ndarray] = list(islice(pictures, 1))
+    for image in pictures:
+        if len(batch) == most or image.shape != batch[0].shape:
+            yield batch
+            batch = []
+        batch.append(image)
+    if batch:
+        yield batch
