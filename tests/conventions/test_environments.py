@@ -25,6 +25,7 @@ OURS = {"ferrari"}
 DISTRIBUTIONS = {
     "PIL": "pillow",
     "cv2": "opencv-python-headless",
+    "google": "protobuf",
     "instant_clip_tokenizer": "instant-clip-tokenizer",
     "markupsafe": "jinja2",  # which is built on it
     "ultralytics": "ultralytics-opencv-headless",

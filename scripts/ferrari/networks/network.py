@@ -12,7 +12,6 @@ as `processes.model_process` has it, whose `run` takes pictures of one shape.
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,14 +28,6 @@ from ferrari.networks import weight_files
 Outputs = tuple[np.ndarray, ...]
 #: Turns HxWx3 uint8 RGB pictures of one shape, at most `about["batch"]`, into as many Outputs.
 Run = Callable[[Sequence[np.ndarray]], list[Outputs]]
-
-#: By runtime: the module of `backends` whose `load` answers requests for it.
-_RUNTIMES = {
-    "openvino": "openvino_runtime",
-    "openvino-yolo": "openvino_yolo",
-    "onnxruntime": "onnx_runtime",
-    "ultralytics": "ultralytics_runtime",
-}
 
 
 class Network(Protocol):
@@ -57,7 +48,7 @@ class Network(Protocol):
 
 @dataclass(frozen=True)
 class NetworkRequest:
-    """A network to be loaded: `path` by `runtime` (a key of this module's table) on `device`.
+    """A network to be loaded: `path` by `runtime` (a key of _RUNTIMES) on `device`.
 
     `states` are what the weights' files looked like (`file_states`): a network is not lent to jobs
     that mean other weights. `sha256` is what the weights must have: it was asked for by whoever
@@ -106,11 +97,43 @@ def open_here(request: NetworkRequest) -> Network:
     weight_files.require_digest(
         Path(request.path), weight_files.digest(request.path), request.sha256
     )
-    module = importlib.import_module(f"ferrari.networks.backends.{_RUNTIMES[request.runtime]}")
-    return module.load(request)
+    return _RUNTIMES[request.runtime](request)
 
 
-def about(request: NetworkRequest, device: str, batch: int, **more: object) -> dict[str, object]:
+def _openvino(request: NetworkRequest) -> Network:
+    from ferrari.networks.backends import openvino_runtime
+
+    return openvino_runtime.load(request)
+
+
+def _openvino_yolo(request: NetworkRequest) -> Network:
+    from ferrari.networks.backends import openvino_yolo
+
+    return openvino_yolo.load(request)
+
+
+def _onnxruntime(request: NetworkRequest) -> Network:
+    from ferrari.networks.backends import onnx_runtime
+
+    return onnx_runtime.load(request)
+
+
+def _ultralytics(request: NetworkRequest) -> Network:
+    from ferrari.networks.backends import ultralytics_runtime
+
+    return ultralytics_runtime.load(request)
+
+
+#: What loads a network, by runtime; nothing is imported before it is used.
+_RUNTIMES: Mapping[str, Callable[[NetworkRequest], Network]] = {
+    "openvino": _openvino,
+    "openvino-yolo": _openvino_yolo,
+    "onnxruntime": _onnxruntime,
+    "ultralytics": _ultralytics,
+}
+
+
+def about(request: NetworkRequest, device: str, batch: int, **more: object) -> Mapping:
     """What a loaded network says of itself: see `Network`."""
     return {"device": device, "weights_sha256": request.sha256, "batch": batch, **more}
 

@@ -5,11 +5,14 @@ import types
 
 import cv2
 import numpy as np
+import onnxruntime
 import pytest
 
 from ferrari.common.atomic_files import sha256_path
 from ferrari.networks import segmenters, weight_files
 from ferrari.networks.backends import (
+    device_memory,
+    onnx_runtime,
     ram,
     sam,
     ultralytics_runtime,
@@ -18,6 +21,7 @@ from ferrari.networks.backends import (
 )
 from ferrari.networks.network import NetworkRequest, open_here
 from ferrari.processes.devices import DeviceError, DeviceMemoryError
+from tests.unit.networks import onnx_files
 from tests.unit.networks.test_segmenters import ALPHA, UNIT, save_net
 
 
@@ -35,76 +39,83 @@ def engine(weights):
     return weights.rename(weights.with_suffix(".engine"))
 
 
-# --- ONNX Runtime on CUDA, with a stand-in: a GPU is not everywhere -------------------------------
-
-
-class Session:
-    """A network that doubles its input and runs out of memory above `limit` pictures."""
-
-    def __init__(self, batch, limit=99, kind="tensor(float16)"):
-        self.batch, self.limit, self.kind, self.asked = batch, limit, kind, []
-
-    def get_inputs(self):
-        return [types.SimpleNamespace(name="x", shape=[self.batch, 3, 8, 8], type=self.kind)]
-
-    def get_outputs(self):
-        return [types.SimpleNamespace(name=name, shape=[1]) for name in ("first", "second")]
-
-    def get_providers(self):
-        return ["CUDAExecutionProvider"]
-
-    def run(self, names, feeds):
-        self.asked.append((names, feeds["x"].dtype, len(feeds["x"])))
-        if len(feeds["x"]) > self.limit:
-            raise MemoryRefused("Failed to allocate memory for requested buffer of size 1")
-        return [feeds["x"] * 2]
-
-
-class MemoryRefused(Exception):
-    """Stands for ONNX Runtime's own exception."""
+# --- ONNX Runtime on CUDA, as far as it can be tried without a card ------------------------------
 
 
 @pytest.fixture
-def on_cuda(monkeypatch, weights):
-    """Open the stand-in network as if it were on a GPU."""
+def on_cuda(monkeypatch, tmp_path):
+    """Open a network as if onnxruntime had CUDA, which is its CPU here; `asked` of each session."""
+    path = onnx_files.u_net(tmp_path / "net.onnx")
+    start, asked = onnxruntime.InferenceSession, []
 
-    def open_session(session, batch=4):
-        states = types.SimpleNamespace(Fail=MemoryRefused, RuntimeException=MemoryRefused)
-        runtime = types.SimpleNamespace(
-            get_available_providers=lambda: ["CUDAExecutionProvider"],
-            InferenceSession=lambda path, providers: session,
-            capi=types.SimpleNamespace(onnxruntime_pybind11_state=states),
-        )
-        monkeypatch.setitem(sys.modules, "onnxruntime", runtime)
-        digest = sha256_path(weights)
-        return open_here(
-            NetworkRequest.of(weights, "onnxruntime", "cuda:1", digest, outputs=(1,), batch=batch)
-        )
+    def session(graph, options=None, providers=()):
+        made = start(graph, options, providers=["CPUExecutionProvider"])
+        if providers[0] != "CPUExecutionProvider":
+            asked.append((options, providers))
+            monkeypatch.setattr(made, "get_providers", lambda: [providers[0][0]])
+        return made
 
-    return open_session
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    monkeypatch.setattr(device_memory, "_total", lambda index: 24 << 30)
 
+    def load(batch=4):
+        request = NetworkRequest.of(path, "onnxruntime", "cuda:1", "", outputs=(0,), batch=batch)
+        return onnx_runtime.load(request)
 
-@pytest.mark.parametrize(("batch", "calls"), [("N", [3]), (1, [1, 1, 1])])
-def test_pictures_go_together_where_the_graph_takes_them(on_cuda, batch, calls):
-    session = Session(batch)
-    net = on_cuda(session)
-    inputs = [np.full((8, 8, 3), 51 * k, np.uint8) for k in range(3)]
-    outputs = [output for (output,) in net.stream(inputs)]
-    np.testing.assert_allclose([output.max() for output in outputs], [0, 0.4, 0.8], atol=1e-3)
-    assert all(output.shape == (3, 8, 8) for output in outputs)
-    assert session.asked == [(["second"], np.float16, count) for count in calls]
-    assert net.about["device"] == "cuda:1 onnxruntime"
+    load.asked = asked
+    return load
 
 
-def test_a_full_gpu_is_told_apart_from_other_errors(on_cuda):
-    net = on_cuda(Session("N", limit=1))
+def test_a_session_on_cuda_gives_the_same_bytes_in_each_process_and_keeps_to_its_share(on_cuda):
+    net = on_cuda()
+    (((options, providers)),) = on_cuda.asked
+    ((name, asked),) = providers
+    assert name == "CUDAExecutionProvider" and asked["device_id"] == 1
+    assert asked["cudnn_conv_algo_search"] == "HEURISTIC" and asked["use_tf32"] == 0
+    assert asked["arena_extend_strategy"] == "kSameAsRequested"
+    assert asked["gpu_mem_limit"] == 2560 << 20 and options.use_deterministic_compute
+    assert net.about["device"] == "cuda:1 onnxruntime" and net.about["batch"] == 4
+    pictures = [np.full((64, 64, 3), 51 * k, np.uint8) for k in range(6)]
+    assert [outputs[0].shape for outputs in net.stream(pictures)] == [(1, 64, 64)] * 6
+
+
+def test_a_full_gpu_is_told_apart_from_other_errors(on_cuda, monkeypatch):
+    states = onnxruntime.capi.onnxruntime_pybind11_state
+    texts = iter(["Failed to allocate memory for requested buffer of size 1", "CUDA failure 700"])
+
+    def fail(*_):
+        raise states.RuntimeException(next(texts))
+
+    net = on_cuda(batch=1)._run.__self__
+    monkeypatch.setattr(net, "_session", types.SimpleNamespace(**{
+        "run": fail, "get_inputs": net._session.get_inputs}))  # fmt: skip
+    picture = np.zeros((64, 64, 3), np.uint8)
     with pytest.raises(DeviceMemoryError):
-        list(net.stream([np.zeros((8, 8, 3), np.uint8)] * 2))
+        net._call([picture])
+    with pytest.raises(states.RuntimeException, match="700"):
+        net._call([picture])
 
 
 def test_only_onnx_files_run_on_cuda(engine):
     with pytest.raises(DeviceError, match="no ONNX file"):
         open_here(NetworkRequest.of(engine, "onnxruntime", "cuda:0", sha256_path(engine)))
+
+
+def test_without_its_libraries_cuda_is_an_error_and_never_the_cpu(on_cuda, monkeypatch):
+    opened = onnxruntime.InferenceSession
+
+    def without(*args, **kwargs):
+        made = opened(*args, **kwargs)
+        monkeypatch.setattr(made, "get_providers", lambda: ["CPUExecutionProvider"])
+        return made
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", without)
+    with pytest.raises(DeviceError, match="CUDA libraries are missing"):
+        on_cuda()
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(DeviceError, match="install onnxruntime-gpu"):
+        on_cuda()
 
 
 # --- ultralytics: the plumbing, with stand-ins for its models ------------------------------------
@@ -330,7 +341,7 @@ def test_sams_own_code_runs_on_weights_that_know_nothing(tmp_path):
 
 
 def onnxruntime_with(monkeypatch, providers, session):
-    from ferrari.networks.backends import onnx_runtime
+    preloaded = []
 
     class Refusal(Exception):
         pass
@@ -339,11 +350,14 @@ def onnxruntime_with(monkeypatch, providers, session):
     runtime = types.SimpleNamespace(
         get_available_providers=lambda: providers,
         set_default_logger_severity=lambda level: None,
+        preload_dlls=lambda: preloaded.append(providers),
         InferenceSession=lambda graph, providers: session(Refusal),
         capi=types.SimpleNamespace(onnxruntime_pybind11_state=states),
     )
     monkeypatch.setitem(sys.modules, "onnxruntime", runtime)
-    return onnx_runtime._tried(0)
+    answer = onnx_runtime._tried(0)
+    assert preloaded, "the libraries that are Python packages are found by nobody else"
+    return answer
 
 
 def test_onnxruntime_on_cuda_is_believed_when_a_graph_has_run(monkeypatch):
@@ -365,10 +379,7 @@ def test_onnxruntime_on_cuda_is_believed_when_a_graph_has_run(monkeypatch):
 
 
 def test_the_graph_that_a_device_is_tried_with_runs():
-    import onnxruntime
-
-    from ferrari.networks.backends.onnx_runtime import _TINY
-
-    session = onnxruntime.InferenceSession(_TINY, providers=["CPUExecutionProvider"])
+    providers = ["CPUExecutionProvider"]
+    session = onnxruntime.InferenceSession(onnx_runtime._TINY, providers=providers)
     (output,) = session.run(None, {"x": np.full(1, -1, np.float32)})
     assert output.tolist() == [0]

@@ -25,6 +25,7 @@ from ferrari.networks.weight_files import ModelError
 from tests.generator.render import render_frame
 from tests.generator.spec import ClipSpec, FigureSpec
 from tests.settings import section
+from tests.unit.networks import onnx_files
 
 ROOT = Path(__file__).parents[3]
 SHARED = Path(os.environ.get("FERRARI_SHARED", ROOT.parent / "shared"))
@@ -187,30 +188,9 @@ def test_an_instance_without_a_pixel_in_its_box_is_none():
 # --- exports that are another's business ---------------------------------------------------------
 
 
-def _varint(number: int) -> bytes:
-    low, rest = number & 127, number >> 7
-    return bytes([low | 128]) + _varint(rest) if rest else bytes([low])
-
-
-def _field(number: int, value: int | str | bytes) -> bytes:
-    """A field of a protocol buffer, which ONNX files are."""
-    if isinstance(value, int):
-        return _varint(number << 3) + _varint(value)
-    data = value.encode() if isinstance(value, str) else value
-    return _varint(number << 3 | 2) + _varint(len(data)) + data
-
-
 def save_onnx(path: Path, **noted: str) -> Path:
-    """An ONNX network of one node, 1x3x64x64 in and out, with those notes of its exporter."""
-    shape = b"".join(_field(1, _field(1, side)) for side in (1, 3, 64, 64))
-    tensor = _field(2, _field(1, _field(1, 1) + _field(2, shape)))
-    ports = [_field(1, name) + tensor for name in ("images", "output0")]
-    node = _field(1, _field(1, "images") + _field(2, "output0") + _field(4, "Relu"))
-    graph = node + _field(2, "net") + _field(11, ports[0]) + _field(12, ports[1])
-    notes = b"".join(_field(14, _field(1, key) + _field(2, said)) for key, said in noted.items())
-    opset = _field(8, _field(1, "") + _field(2, 13))
-    path.write_bytes(_field(1, 8) + opset + _field(7, graph) + notes)
-    return path
+    """An ONNX network of one node, with those notes of its exporter."""
+    return onnx_files.save(path, [("Relu", ["x"], "y", {})], {}, ["y"], **noted)
 
 
 def test_an_onnx_file_says_what_it_is(tmp_path):

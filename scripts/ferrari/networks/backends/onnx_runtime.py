@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import io
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
+from ferrari.common.progress import LOGGER
 from ferrari.networks import network
-from ferrari.networks.input_tensors import planes, scale_table
+from ferrari.networks.backends import device_memory, onnx_graph
 from ferrari.networks.network import Batched, Network, NetworkRequest, Outputs
-from ferrari.processes.devices import DeviceError, DeviceMemoryError, asked_apart
+from ferrari.networks.weight_files import ModelError
+from ferrari.processes.devices import DeviceError, DeviceMemoryError, asked_apart, device_errors
 
 #: An ONNX graph of one Relu from x to y, both float[1], opset 13: what a device is tried with.
 _TINY = bytes.fromhex(
     "08083a360a0c0a0178120179220452656c75120474696e795a0f0a0178120a0a08080112040a0208"
     "01620f0a0179120a0a08080112040a02080142040a00100d"
 )
-_OUT_OF_MEMORY = ("failed to allocate memory", "out of memory", "alloc_failed")
 
 
 def cuda_problem(path: str | os.PathLike, device: str) -> str:
@@ -37,9 +43,24 @@ def runtime_problem(index: int) -> str:
     return asked_apart(_tried, index)
 
 
+def _runtime() -> ModuleType:
+    """onnxruntime, with the libraries of CUDA and cuDNN that are installed as Python packages."""
+    import onnxruntime as ort
+
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints what it misses; a session tells too
+        ort.preload_dlls()
+    return ort
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """What ONNX Runtime raises when a device fails."""
+    states = sys.modules["onnxruntime"].capi.onnxruntime_pybind11_state
+    return states.Fail, states.RuntimeException, states.EPFail
+
+
 def _tried(index: int) -> str:
     try:
-        import onnxruntime as ort
+        ort = _runtime()
     except ImportError as error:
         return f"onnxruntime cannot be imported ({error}); install onnxruntime-gpu"
     if "CUDAExecutionProvider" not in ort.get_available_providers():
@@ -67,45 +88,147 @@ def load(request: NetworkRequest) -> Network:
 
 
 class OnnxNetwork:
-    """An ONNX network on a CUDA device. `about` as a `network.Network`'s."""
+    """An ONNX network on a CUDA device (or, for tests, on the CPU). `about` as `Network.about`.
+
+    Always the same number of pictures a call: what is missing is filled up, so that a picture's
+    outputs do not depend on how many came with it. Algorithms are chosen by rule, not by timing.
+    Where the device's memory does not suffice, half as many go on (`_smaller`).
+    """
 
     def __init__(self, request: NetworkRequest) -> None:
-        import onnxruntime as ort
-
-        if Path(request.path).suffix != ".onnx":
-            raise DeviceError(
-                f"{request.path} is no ONNX file, and only those run on {request.device}; give the "
-                "ONNX file, or set mask.device: cpu"
-            )
-        if "CUDAExecutionProvider" not in ort.get_available_providers():
-            raise DeviceError(
-                "this onnxruntime has no CUDA provider; install onnxruntime-gpu in its place, or "
-                "set mask.device: cpu"
-            )
-        index = int(request.device.partition(":")[2] or 0)
-        provider = ("CUDAExecutionProvider", {"device_id": index})
-        states = ort.capi.onnxruntime_pybind11_state
-        self._errors = (states.Fail, states.RuntimeException)
-        self._session = ort.InferenceSession(request.path, providers=[provider])
-        if "CUDAExecutionProvider" not in self._session.get_providers():
-            raise DeviceError(
-                f"ONNX Runtime could not use {request.device}; its CUDA libraries are missing"
-            )
-        self._input = self._session.get_inputs()[0]
-        outputs = self._session.get_outputs()
-        self._outputs = [outputs[i].name for i in request.outputs or range(len(outputs))]
-        self._table = scale_table(request.mean, request.std)
-        batch = request.batch if isinstance(self._input.shape[0], str) else 1
-        self.about = network.about(request, f"{request.device} onnxruntime", batch)
+        self._request = request
+        self._graph, self._outputs, how, batch = _graph(request)
+        card = device_memory.of(request.device)
+        self._batch, self._limit = card.batch(batch), card.share
+        self._session = self._started()
+        about: dict = {"yolo": how} if how else {}
+        self.about = network.about(request, f"{request.device} onnxruntime", self._batch, **about)
 
     def run(self, images_rgb: Sequence[np.ndarray]) -> list[Outputs]:
-        """As `network.Run`. Raises DeviceMemoryError if the GPU's memory does not suffice."""
-        dtype = np.float16 if self._input.type == "tensor(float16)" else np.float32
-        batch = np.concatenate([planes(image, self._table) for image in images_rgb])
-        try:
-            found = self._session.run(self._outputs, {self._input.name: batch.astype(dtype)})
-        except self._errors as error:
-            if any(word in str(error).lower() for word in _OUT_OF_MEMORY):
-                raise DeviceMemoryError(str(error)) from error
-            raise
+        """As `network.Run`. Raises DeviceMemoryError if one picture is more than the GPU holds."""
+        while True:
+            try:
+                parts = range(0, len(images_rgb), self._batch)
+                return [
+                    one for at in parts for one in self._call(images_rgb[at : at + self._batch])
+                ]
+            except DeviceMemoryError as error:
+                self._smaller(error)
+
+    def _call(self, images_rgb: Sequence[np.ndarray]) -> list[Outputs]:
+        filled = np.zeros((self._batch, *images_rgb[0].shape), np.uint8)
+        filled[: len(images_rgb)] = images_rgb
+        name = self._session.get_inputs()[0].name
+        with device_errors(*_errors()):
+            found = self._session.run(self._outputs, {name: filled})
         return [tuple(output[index] for output in found) for index in range(len(images_rgb))]
+
+    def _smaller(self, error: DeviceMemoryError) -> None:
+        """Go on with half the batch and fresh memory; a single picture may have all of the card."""
+        if self._batch == 1 and not self._limit:
+            raise error
+        if self._batch == 1:
+            self._limit = 0
+        self._batch = max(1, self._batch // 2)
+        LOGGER.warning("%s: the GPU's memory ran out: %d at once", self._request.path, self._batch)
+        del self._session
+        self._session = self._started()
+
+    def _started(self) -> Any:
+        import onnxruntime as ort
+
+        options = ort.SessionOptions()
+        options.use_deterministic_compute = True
+        options.log_severity_level = 3
+        if self._request.threads:
+            options.intra_op_num_threads = self._request.threads
+        providers = _providers(self._request.device, self._limit)
+        with device_errors(*_errors()):
+            session = ort.InferenceSession(self._graph, options, providers=providers)
+        if session.get_providers()[0] != providers[0][0]:
+            raise DeviceError(
+                f"ONNX Runtime could not use {self._request.device}; its CUDA libraries are missing"
+            )
+        return session
+
+
+def _providers(device: str, limit: int) -> list[tuple[str, dict]]:
+    """What runs a session: CUDA with the same results in each process, in `limit` bytes (0: any).
+
+    Searching by timing would choose other algorithms in another process, and so other bytes.
+    """
+    if device == "cpu":
+        return [("CPUExecutionProvider", {})]
+    ort = _runtime()
+    if "CUDAExecutionProvider" not in ort.get_available_providers():
+        raise DeviceError(
+            "this onnxruntime has no CUDA provider; install onnxruntime-gpu in its place, or set "
+            "mask.device: cpu"
+        )
+    options = {
+        "device_id": int(device.partition(":")[2] or 0),
+        "cudnn_conv_algo_search": "HEURISTIC",
+        "use_tf32": 0,
+        "arena_extend_strategy": "kSameAsRequested",
+    }
+    return [("CUDAExecutionProvider", options | ({"gpu_mem_limit": limit} if limit else {}))]
+
+
+def _graph(request: NetworkRequest) -> tuple[bytes, list[str], dict, int]:
+    """The graph to run, its outputs' names, what `about` says of a YOLO network, and its batch."""
+    path = Path(request.path)
+    if path.suffix != ".onnx":
+        raise DeviceError(
+            f"{path} is no ONNX file, and only those run on {request.device}; give the ONNX file, "
+            "or set mask.device: cpu"
+        )
+    model = onnx_graph.read(path)
+    how = _yolo_notes(model)
+    onnx_graph.keep_outputs(model, request.outputs)
+    problem = onnx_graph.free(model, _shapes, request.any_size)
+    if problem and request.any_size:
+        raise ModelError(
+            f"{path} takes pictures of one size only: {problem}; set mask.input: square"
+        )
+    if problem and request.batch > 1:
+        LOGGER.info("%s takes one picture at a time: %s", path, problem)
+    fixed = onnx_graph.input_shape(model)[0]
+    onnx_graph.feed_pictures(model, request.mean, request.std)
+    outputs = [value.name for value in model.graph.output]
+    return model.SerializeToString(), outputs, how, fixed or request.batch
+
+
+def _yolo_notes(model: onnx_graph.Message) -> dict[str, object]:
+    """What `yolo_finder` needs to know of an export of ultralytics; {} for other networks."""
+    noted = onnx_graph.notes(model)
+    if "names" not in noted:
+        return {}
+    size = onnx_graph.input_shape(model)[2:]
+    return {
+        "names": noted["names"],
+        "stride": int(noted.get("stride", 32)),
+        "size": None if None in size else tuple(size),
+        "end2end": bool(noted.get("end2end") or (noted.get("args") or {}).get("nms")),
+        "masks": noted.get("task") == "segment",
+    }
+
+
+def _shapes(model: onnx_graph.Message, names: Sequence[str]) -> onnx_graph.Shapes:
+    """Shapes of a graph's tensors, as ONNX Runtime infers them."""
+    import onnxruntime as ort
+
+    asked = type(model)()
+    asked.CopyFrom(model)
+    listed = {value.name for value in asked.graph.output}
+    for name in dict.fromkeys(names):
+        if name not in listed:
+            asked.graph.output.add(name=name)
+    options = ort.SessionOptions()
+    # Sizes are computed in the graph from shapes that are known: they are constants once folded.
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.log_severity_level = 3
+    session = ort.InferenceSession(
+        asked.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    found = {value.name: value.shape for value in session.get_outputs()}
+    return {n: s for n, s in found.items() if all(isinstance(size, int) for size in s)}
