@@ -64,9 +64,8 @@ def load(
         return _from_segmenter(settings, weights, mask_settings, threads, cache, opener)
     digest = weight_files.require_pinned(weights[0], weight_files.pins(settings["weights_sha256"]))
     device = device_of(settings, weights, mask_settings)
-    net = yolo_finder.open_yolo(
-        weights[0], device, digest, opener, batch=settings["batch"], threads=threads, cache=cache
-    )
+    means = {"batch": settings["batch"], "threads": threads, "cache": cache}
+    net = yolo_finder.open_yolo(weights[0], device, digest, opener, settings["class"], **means)
     finder = yolo_finder.YoloFinder(net, weights[0], settings["class"], settings["image_size"])
     confidence = min(FLOOR, settings["confidence"])
     detector = yolo_finder.YoloDetector(finder, settings["class"], confidence, settings["iou"])

@@ -54,7 +54,8 @@ class NetworkRequest:
     that mean other weights. `sha256` is what the weights must have: it was asked for by whoever
     made sure that they may be loaded. The network is fed (rgb - mean) / std. `outputs` are the
     indices of those that are wanted, () for all. `any_size`: it shall take other sizes than the one
-    that it was exported for. `batch`: pictures at once, where the network allows it.
+    that it was exported for. `batch`: pictures at once, where the network allows it. `class_name`:
+    the only class that is asked of a YOLO network, "" for all.
     """
 
     path: str
@@ -67,6 +68,7 @@ class NetworkRequest:
     outputs: tuple[int, ...] = ()
     any_size: bool = False
     batch: int = 1
+    class_name: str = ""
     threads: int = 0
     cache: str = "cache"
 
@@ -118,6 +120,12 @@ def _onnxruntime(request: NetworkRequest) -> Network:
     return onnx_runtime.load(request)
 
 
+def _torch(request: NetworkRequest) -> Network:
+    from ferrari.networks.backends import torch_onnx
+
+    return torch_onnx.load(request)
+
+
 def _ultralytics(request: NetworkRequest) -> Network:
     from ferrari.networks.backends import ultralytics_runtime
 
@@ -129,6 +137,7 @@ _RUNTIMES: Mapping[str, Callable[[NetworkRequest], Network]] = {
     "openvino": _openvino,
     "openvino-yolo": _openvino_yolo,
     "onnxruntime": _onnxruntime,
+    "torch": _torch,
     "ultralytics": _ultralytics,
 }
 

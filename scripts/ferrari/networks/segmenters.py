@@ -162,7 +162,7 @@ def _checked(path: Path, pinned: Iterable[str]) -> str:
 def _alpha_net(asked: _Asked) -> _Loaded:
     from ferrari.networks.backends.alpha_net import AlphaNet
 
-    aspect = asked.aspect and asked.device == "cpu" and "multiple" in asked.entry["input"]
+    aspect = asked.aspect and "multiple" in asked.entry["input"]
     return AlphaNet(_entrys_net(asked, aspect), asked.entry, aspect), None
 
 
@@ -179,7 +179,9 @@ def _yolo_seg(asked: _Asked) -> _Loaded:
     from ferrari.networks.backends import yolo_finder, yolo_segmenter
 
     path, digest = asked.paths[0], asked.digests[0]
-    net = yolo_finder.open_yolo(path, asked.device, digest, asked.opener, **asked.means)
+    net = yolo_finder.open_yolo(
+        path, asked.device, digest, asked.opener, asked.class_name, **asked.means
+    )
     finder = yolo_finder.YoloFinder(net, path, asked.class_name, asked.image_size)
     return yolo_segmenter.YoloSegmenter(finder, path), None
 

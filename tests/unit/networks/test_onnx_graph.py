@@ -188,7 +188,10 @@ def test_a_card_that_is_full_gets_half_as_many_then_all_the_room_there_is(tmp_pa
     assert network.about["batch"] == 4
     pictures = pictures_of(*[(64, 64)] * 4)
     wanted = network.run(pictures)
-    real, asked = network._call, []
+    real, asked = network._compute, []
+
+    def full(images):
+        raise DeviceMemoryError("full")
 
     def short(images):
         asked.append((network._batch, network._limit))
@@ -196,12 +199,13 @@ def test_a_card_that_is_full_gets_half_as_many_then_all_the_room_there_is(tmp_pa
             raise DeviceMemoryError("full")
         return real(images)
 
-    monkeypatch.setattr(network, "_call", short)
+    monkeypatch.setattr(network, "_compute", short)
     for ours, theirs in zip(network.run(pictures), wanted, strict=True):
         np.testing.assert_array_equal(ours[0], theirs[0])
     assert asked[:3] == [(4, 1 << 30), (2, 1 << 30), (1, 1 << 30)]
     assert set(asked[3:]) == {(1, 0)} and limits == [1 << 30, 1 << 30, 1 << 30, 0]
-    monkeypatch.setattr(network, "_call", lambda images: (_ for _ in ()).throw(DeviceMemoryError))
+    network._batch = 4
+    monkeypatch.setattr(network, "_compute", full)
     with pytest.raises(DeviceMemoryError):
         network.run(pictures)
 

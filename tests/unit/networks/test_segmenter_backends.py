@@ -15,6 +15,7 @@ from ferrari.networks.backends import (
     onnx_runtime,
     ram,
     sam,
+    torch_runtime,
     ultralytics_runtime,
     yolo_postprocessing,
     yolo_segmenter,
@@ -88,13 +89,14 @@ def test_a_full_gpu_is_told_apart_from_other_errors(on_cuda, monkeypatch):
         raise states.RuntimeException(next(texts))
 
     net = on_cuda(batch=1)._run.__self__
-    monkeypatch.setattr(net, "_session", types.SimpleNamespace(**{
-        "run": fail, "get_inputs": net._session.get_inputs}))  # fmt: skip
+    monkeypatch.setattr(net, "_share", 0)
+    broken = types.SimpleNamespace(run=fail, get_inputs=net._session.get_inputs)
+    monkeypatch.setattr(net, "_session", broken)
     picture = np.zeros((64, 64, 3), np.uint8)
     with pytest.raises(DeviceMemoryError):
-        net._call([picture])
+        net.run([picture])
     with pytest.raises(states.RuntimeException, match="700"):
-        net._call([picture])
+        net.run([picture])
 
 
 def test_only_onnx_files_run_on_cuda(engine):
@@ -300,16 +302,55 @@ def test_ram_refuses_tags_and_lists_that_do_not_belong_to_it(tagger):
 
 
 def test_torchs_memory_error_becomes_ours_and_no_other(monkeypatch):
-    class OutOfMemory(RuntimeError):
-        pass
-
-    cuda = types.SimpleNamespace(empty_cache=lambda: None)
-    fake = types.SimpleNamespace(OutOfMemoryError=OutOfMemory, cuda=cuda)
-    monkeypatch.setitem(ultralytics_runtime.sys.modules, "torch", fake)
-    with pytest.raises(DeviceMemoryError), ultralytics_runtime.gpu_memory_errors():
-        raise OutOfMemory("CUDA out of memory")
-    with pytest.raises(RuntimeError, match="another"), ultralytics_runtime.gpu_memory_errors():
+    emptied = []
+    cuda = types.SimpleNamespace(empty_cache=lambda: emptied.append(True))
+    monkeypatch.setitem(sys.modules, "torch", types.SimpleNamespace(cuda=cuda))
+    with pytest.raises(DeviceMemoryError), torch_runtime.memory_errors():
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total")
+    assert emptied
+    with pytest.raises(RuntimeError, match="another"), torch_runtime.memory_errors():
         raise RuntimeError("another")
+
+
+def test_a_card_gives_the_boxes_of_the_class_that_score_highest():
+    """Of 6 boxes, 3 classes and 2 mask weights: those whose best class it is, in order, then 0."""
+    import torch
+
+    scores = np.array([[0.2, 0.9, 0.4, 0.9, 0.3, 0.5], [0.1, 0.1, 0.6, 0.1, 0.1, 0.5], [0.3] * 6])
+    rest = np.arange(36).reshape(6, 6)
+    output = np.vstack([rest[:4], scores, rest[4:]])[None].astype(np.float32)
+    found = ultralytics_runtime.candidates(torch.from_numpy(output), 0, 3).numpy()[0]
+    assert found[4].tolist() == [np.float32(0.9), np.float32(0.9), 0.5, np.float32(0.3), 0, 0]
+    assert found[0].tolist() == [1, 3, 5, 4, 0, 2], "equals stay in order"
+    assert found[5:].tolist() == [
+        [24 + i for i in (1, 3, 5, 4, 0, 2)],
+        [30 + i for i in (1, 3, 5, 4, 0, 2)],
+    ]
+    rows = yolo_postprocessing.rows_of_class(found, 0, 0.05, 2)
+    wanted = yolo_postprocessing.rows_of_class(output[0], 0, 0.05, 2)
+    assert sorted(rows.tolist()) == sorted(wanted.tolist())
+    crowd = torch.rand(2, 7, 3000)
+    assert ultralytics_runtime.candidates(crowd, 1, 3).shape == (2, 5, 1024)
+
+
+def test_boxes_of_a_network_in_half_precision_are_not_rounded_to_half_pixels(tmp_path):
+    """Beyond 512 px a half has steps of half a pixel."""
+    ultralytics_runtime.ultralytics(tmp_path)
+    import torch
+    from ultralytics.nn.modules.head import Detect
+
+    torch.manual_seed(0)
+    head = Detect(1, ch=(4, 4, 4)).eval()
+    head.stride = torch.tensor([8.0, 16.0, 32.0])
+    features = [torch.rand(1, 4, 640 // stride, 640 // stride) for stride in (8, 16, 32)]
+    head.requires_grad_(False)
+    exact = head([feature.clone() for feature in features])[0][:, :4]
+    ultralytics_runtime.decode_boxes_in_full_precision(types.SimpleNamespace(model=[head.half()]))
+    found = head([feature.half() for feature in features])[0][:, :4]
+    assert found.dtype == torch.float32
+    assert float((found - exact).abs().max()) < 0.2
+    steps = found[0, :2].flatten() * 2
+    assert float((steps - steps.round()).abs().max()) > 0.1
 
 
 def test_the_best_box_is_the_one_that_overlaps_most():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -88,6 +89,60 @@ def test_another_runtime_sees_the_same(frames, tmp_path):
     ]
     for ours, theirs in zip(*alphas, strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.fixture(scope="module")
+def weights_of(tmp_path_factory):
+    """A .pt of a YOLO that knows nothing: its boxes mean nothing, but the code is the real one."""
+    folder = tmp_path_factory.mktemp("weights")
+
+    def make(name):
+        package = ultralytics_runtime.ultralytics(folder)
+        import torch
+
+        torch.manual_seed(0)
+        net = package.YOLO(f"{name}.yaml")
+        for module in net.model.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.momentum = 1.0  # what one pass over noise shows
+        net.model.train()(torch.rand(2, 3, 192, 192))
+        for branch in (net.model.model[-1].cv3, getattr(net.model.model[-1], "one2one_cv3", ())):
+            for layers in branch:
+                torch.nn.init.normal_(layers[-1].weight, 0, 0.2)
+                torch.nn.init.normal_(layers[-1].bias, -4, 1)
+                layers[-1].bias.data[0] = 0
+        net.model.names = {i: "person" if i == 0 else f"class {i}" for i in range(80)}
+        net.save(folder / f"{name}.pt")
+        return folder / f"{name}.pt"
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "yolo11n-seg",
+        pytest.param("yolo11n", marks=pytest.mark.slow),
+        pytest.param("yolo26n", marks=pytest.mark.slow),
+    ],
+)
+def test_torchs_boxes_are_those_of_ultralytics(weights_of, tmp_path, name):
+    """Within a hundredth of a pixel: the project's own letterbox and suppression, on the CPU."""
+    path, rng = weights_of(name), np.random.default_rng(0)
+    frames = [rng.integers(0, 256, (*shape, 3), np.uint8) for shape in ((90, 160), (200, 120))]
+    theirs = of_ultralytics(path, frames, tmp_path)
+    for only in ("", "person"):
+        digest = weight_files.digest(path)
+        request = NetworkRequest.of(
+            path, "ultralytics", "cpu", digest, cache=str(tmp_path), class_name=only, threads=2
+        )
+        net = YoloFinder(open_here(request), path, "person", 320)
+        ours = YoloDetector(net, "person", CONFIDENCE, IOU).detect(frames)
+        assert list(map(len, ours)) == list(map(len, theirs))
+        for one, other in zip(chain(*ours), chain(*theirs), strict=True):
+            np.testing.assert_allclose(one.box_xyxy, other.box_xyxy, atol=0.01)
+            assert one.confidence == pytest.approx(other.confidence, abs=1e-5)
+    assert sum(map(len, theirs)) > 20
 
 
 def test_a_picture_is_seen_the_same_alone_and_among_others(frames):

@@ -11,6 +11,7 @@ import ast
 import functools
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,16 @@ def input_shape(model: Message) -> list[int | None]:
     return [dim.dim_value if dim.HasField("dim_value") else None for dim in dims]
 
 
+def input_name(model: Message) -> str:
+    """The name of the first input."""
+    return _input(model).name
+
+
+def input_kind(model: Message) -> int:
+    """The element type of the first input."""
+    return _input(model).type.tensor_type.elem_type
+
+
 def _input(model: Message) -> Message:
     """The first input that is no weight (old files list those too)."""
     weights = {tensor.name for tensor in model.graph.initializer}
@@ -138,6 +149,16 @@ def constants(model: Message) -> dict[str, np.ndarray]:
             if tensor.data_type in _DTYPES:
                 found[node.output[0]] = array(tensor)
     return found
+
+
+def in_order(model: Message) -> list[Message]:
+    """The nodes, each behind those whose outputs it takes: not every converter leaves them so."""
+    makes = {name: i for i, node in enumerate(model.graph.node) for name in node.output}
+    needs = {
+        i: [makes[name] for name in node.input if name in makes]
+        for i, node in enumerate(model.graph.node)
+    }
+    return [model.graph.node[i] for i in TopologicalSorter(needs).static_order()]
 
 
 def attributes(node: Message) -> dict[str, Any]:

@@ -16,10 +16,11 @@ import numpy as np
 
 from ferrari.common.progress import LOGGER
 from ferrari.networks import network
-from ferrari.networks.backends import device_memory, onnx_graph
-from ferrari.networks.network import Batched, Network, NetworkRequest, Outputs
+from ferrari.networks.backends import onnx_graph
+from ferrari.networks.backends.fixed_batches import FixedBatches
+from ferrari.networks.network import Batched, Network, NetworkRequest
 from ferrari.networks.weight_files import ModelError
-from ferrari.processes.devices import DeviceError, DeviceMemoryError, asked_apart, device_errors
+from ferrari.processes.devices import DeviceError, asked_apart, device_errors
 
 #: An ONNX graph of one Relu from x to y, both float[1], opset 13: what a device is tried with.
 _TINY = bytes.fromhex(
@@ -87,50 +88,23 @@ def load(request: NetworkRequest) -> Network:
     return Batched(net.about, net.run)
 
 
-class OnnxNetwork:
-    """An ONNX network on a CUDA device (or, for tests, on the CPU). `about` as `Network.about`.
-
-    Always the same number of pictures a call: what is missing is filled up, so that a picture's
-    outputs do not depend on how many came with it. Algorithms are chosen by rule, not by timing.
-    Where the device's memory does not suffice, half as many go on (`_smaller`).
-    """
+class OnnxNetwork(FixedBatches):
+    """An ONNX network on a CUDA device (or, for tests, on the CPU). `about` as `Network.about`."""
 
     def __init__(self, request: NetworkRequest) -> None:
-        self._request = request
         self._graph, self._outputs, how, batch = _graph(request)
-        card = device_memory.of(request.device)
-        self._batch, self._limit = card.batch(batch), card.share
+        super().__init__(request, batch or request.batch, fixed=batch is not None)
+        self._device, self._threads = request.device, request.threads
         self._session = self._started()
         about: dict = {"yolo": how} if how else {}
         self.about = network.about(request, f"{request.device} onnxruntime", self._batch, **about)
 
-    def run(self, images_rgb: Sequence[np.ndarray]) -> list[Outputs]:
-        """As `network.Run`. Raises DeviceMemoryError if one picture is more than the GPU holds."""
-        while True:
-            try:
-                parts = range(0, len(images_rgb), self._batch)
-                return [
-                    one for at in parts for one in self._call(images_rgb[at : at + self._batch])
-                ]
-            except DeviceMemoryError as error:
-                self._smaller(error)
-
-    def _call(self, images_rgb: Sequence[np.ndarray]) -> list[Outputs]:
-        filled = np.zeros((self._batch, *images_rgb[0].shape), np.uint8)
-        filled[: len(images_rgb)] = images_rgb
+    def _compute(self, pictures: np.ndarray) -> list[np.ndarray]:
         name = self._session.get_inputs()[0].name
         with device_errors(*_errors()):
-            found = self._session.run(self._outputs, {name: filled})
-        return [tuple(output[index] for output in found) for index in range(len(images_rgb))]
+            return self._session.run(self._outputs, {name: pictures})
 
-    def _smaller(self, error: DeviceMemoryError) -> None:
-        """Go on with half the batch and fresh memory; a single picture may have all of the card."""
-        if self._batch == 1 and not self._limit:
-            raise error
-        if self._batch == 1:
-            self._limit = 0
-        self._batch = max(1, self._batch // 2)
-        LOGGER.warning("%s: the GPU's memory ran out: %d at once", self._request.path, self._batch)
+    def _restart(self) -> None:
         del self._session
         self._session = self._started()
 
@@ -140,14 +114,14 @@ class OnnxNetwork:
         options = ort.SessionOptions()
         options.use_deterministic_compute = True
         options.log_severity_level = 3
-        if self._request.threads:
-            options.intra_op_num_threads = self._request.threads
-        providers = _providers(self._request.device, self._limit)
+        if self._threads:
+            options.intra_op_num_threads = self._threads
+        providers = _providers(self._device, self._share)
         with device_errors(*_errors()):
             session = ort.InferenceSession(self._graph, options, providers=providers)
         if session.get_providers()[0] != providers[0][0]:
             raise DeviceError(
-                f"ONNX Runtime could not use {self._request.device}; its CUDA libraries are missing"
+                f"ONNX Runtime could not use {self._device}; its CUDA libraries are missing"
             )
         return session
 
@@ -174,8 +148,10 @@ def _providers(device: str, limit: int) -> list[tuple[str, dict]]:
     return [("CUDAExecutionProvider", options | ({"gpu_mem_limit": limit} if limit else {}))]
 
 
-def _graph(request: NetworkRequest) -> tuple[bytes, list[str], dict, int]:
-    """The graph to run, its outputs' names, what `about` says of a YOLO network, and its batch."""
+def _graph(request: NetworkRequest) -> tuple[bytes, list[str], dict, int | None]:
+    """The graph to run, its outputs' names, what `about` says of a YOLO network, and the batch that
+    it was exported for, None for any.
+    """
     path = Path(request.path)
     if path.suffix != ".onnx":
         raise DeviceError(
@@ -195,7 +171,7 @@ def _graph(request: NetworkRequest) -> tuple[bytes, list[str], dict, int]:
     fixed = onnx_graph.input_shape(model)[0]
     onnx_graph.feed_pictures(model, request.mean, request.std)
     outputs = [value.name for value in model.graph.output]
-    return model.SerializeToString(), outputs, how, fixed or request.batch
+    return model.SerializeToString(), outputs, how, fixed
 
 
 def _yolo_notes(model: onnx_graph.Message) -> dict[str, object]:

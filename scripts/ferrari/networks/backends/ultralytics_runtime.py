@@ -5,24 +5,32 @@ ultralytics reads its environment when it is imported, so it must be imported by
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 from PIL import Image
 
 from ferrari.networks import network
-from ferrari.networks.backends import onnx_runtime
-from ferrari.networks.network import Batched, Network, NetworkRequest, Outputs
-from ferrari.processes.devices import DeviceMemoryError, asked_apart
+from ferrari.networks.backends import onnx_runtime, torch_runtime
+from ferrari.networks.backends.fixed_batches import FixedBatches
+from ferrari.networks.backends.yolo_postprocessing import class_index
+from ferrari.networks.network import Batched, Network, NetworkRequest
+from ferrari.processes.devices import asked_apart
+
+if TYPE_CHECKING:
+    import torch
+
+#: Boxes of the class in a picture, before those that overlap are dropped. Of a person there are
+#: tens, so this is a crowd.
+_CANDIDATES = 1024
 
 
 def ultralytics(cache: str | os.PathLike = "cache") -> ModuleType:
@@ -86,54 +94,59 @@ def load(request: NetworkRequest) -> Network:
     return Batched(yolo.about, yolo.run)
 
 
-class TorchYolo:
+class TorchYolo(FixedBatches):
     """Any YOLO weights that ultralytics loads. `about` as a `network.Network`'s.
 
-    On CUDA in half precision, `request.batch` pictures a call, always as many: what is missing is
-    filled up, so that a picture's outputs do not depend on how many came with it. On the CPU one by
-    one, for the same reason. Exports take their own batch.
+    In half precision on CUDA, but for the boxes: half has steps of half a pixel beyond 512. On the
+    CPU pictures go one by one, so that none depends on the others; exports take their own batch.
     """
 
     def __init__(self, request: NetworkRequest) -> None:
         ultralytics(request.cache)
-        import torch
+        self._torch = torch_runtime.start(request.device, request.threads)
         from ultralytics.nn.autobackend import AutoBackend
 
-        self._torch, self._device = torch, torch.device(request.device)
+        self._device = self._torch.device(request.device)
         on_cuda = self._device.type == "cuda"
-        if not on_cuda:
-            torch.set_num_threads(max(1, request.threads))
-        self._network = AutoBackend(
-            request.path, device=self._device, fp16=on_cuda, verbose=False
-        ).eval()
-        task = self._network.task or getattr(self._network.model, "task", None)
-        self._masks = task == "segment"
-        about, batch = self._network.metadata, request.batch if on_cuda else 1
-        how = {
-            "names": self._network.names,
-            "stride": int(self._network.stride),
-            "size": None,
-            "end2end": bool(self._network.end2end),
-            "masks": self._masks,
-        }
-        if self._network.format != "pt" and not self._network.dynamic:
-            how["size"] = _height_and_width(about.get("imgsz", 640))
-            batch = int(self._network.batch)
-        self._batch = batch
-        where = self._network.device
-        self.about = network.about(request, f"{where} ultralytics", batch, yolo=how)
+        with torch_runtime.memory_errors():
+            self._network = AutoBackend(
+                request.path, device=self._device, fp16=on_cuda, verbose=False, end2end=False
+            ).eval()
+        if on_cuda and self._network.format == "pt":
+            decode_boxes_in_full_precision(self._network.model)
+        how = self._how()
+        own = None if how["size"] is None else int(self._network.batch)
+        super().__init__(request, own or (request.batch if on_cuda else 1), fixed=own is not None)
+        torch_runtime.take(request.device, self, self._share)
+        self._masks, self._chosen = how["masks"], how["end2end"]
+        if request.class_name and not self._chosen:
+            how["only"] = class_index(how["names"], request.class_name, request.path)
+        self._only = how.get("only")
+        self._classes = len(how["names"])
+        where = f"{self._network.device} ultralytics"
+        self.about = network.about(request, where, self._batch, yolo=how)
 
-    def run(self, images_rgb: Sequence[np.ndarray]) -> list[Outputs]:
-        """As `network.Run`. Raises DeviceMemoryError if the GPU's memory does not suffice."""
-        filled = np.zeros((self._batch, *images_rgb[0].shape), np.uint8)
-        filled[: len(images_rgb)] = images_rgb
+    def _how(self) -> dict:
+        net = self._network
+        exported = net.format != "pt" and not net.dynamic
+        size = net.metadata.get("imgsz", 640) if exported else None
+        return {
+            "names": net.names,
+            "stride": int(net.stride),
+            "size": None if size is None else _height_and_width(size),
+            "end2end": bool(net.end2end),
+            "masks": (net.task or getattr(net.model, "task", None)) == "segment",
+        }
+
+    def _compute(self, pictures: np.ndarray) -> list[np.ndarray]:
         torch = self._torch
-        with gpu_memory_errors(), torch.inference_mode():
-            pictures = torch.from_numpy(filled).to(self._device).permute(0, 3, 1, 2).contiguous()
+        with torch_runtime.memory_errors(), torch.inference_mode():
+            planes = torch.from_numpy(pictures).to(self._device).permute(0, 3, 1, 2).contiguous()
             kind = torch.half if self._network.fp16 else torch.float
-            outputs = self._bare(self._network(pictures.to(kind).div_(255)))
-            arrays = [output.cpu().numpy() for output in outputs]
-        return [tuple(array[index] for array in arrays) for index in range(len(images_rgb))]
+            boxes, *masks = self._bare(self._network(planes.to(kind).div_(255)))
+            if self._only is not None:
+                boxes = candidates(boxes, self._only, self._classes)
+            return [output.cpu().numpy() for output in (boxes, *masks)]
 
     def _bare(self, outputs: Any) -> tuple:
         """The boxes, and the masks' planes, of what the different loaders nest differently."""
@@ -142,22 +155,35 @@ class TorchYolo:
             return tuple(first[: 1 + self._masks])
         return (first, outputs[1]) if self._masks else (first,)
 
+    def _restart(self) -> None:
+        torch_runtime.take(str(self._device), self, self._share)
+
+
+def decode_boxes_in_full_precision(model: Any) -> None:
+    """Have a YOLO model's head compute boxes from its outputs in full precision (in place)."""
+    head = model.model[-1]
+    head.dfl = torch_runtime.in_full_precision(head.dfl)
+
+
+def candidates(output: torch.Tensor, wanted: int, classes: int) -> torch.Tensor:
+    """B x (5 + C) x N of B x (4 + classes + C) x M: the N boxes that score highest in one class.
+
+    Only a box that scores highest in that class has its score, others 0. A card sends a tenth of
+    a megabyte a picture in place of three.
+    """
+    scores = output[:, 4 : 4 + classes]
+    own = scores[:, wanted]
+    best = scores.argmax(1) == wanted
+    own, order = (own * best).sort(dim=1, descending=True, stable=True)
+    order = order[:, None, :_CANDIDATES]
+    parts = [output[:, :4], output[:, 4 + classes :]]
+    boxes, weights = (part.gather(2, order.expand(-1, part.shape[1], -1)) for part in parts)
+    torch = sys.modules["torch"]
+    return torch.cat([boxes, own[:, None, :_CANDIDATES], weights], 1)
+
 
 def _height_and_width(size: int | Sequence[int]) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
-
-
-@contextlib.contextmanager
-def gpu_memory_errors() -> Iterator[None]:
-    """Turn torch's out-of-memory error into DeviceMemoryError."""
-    try:
-        yield
-    except RuntimeError as error:
-        torch = sys.modules.get("torch")
-        if torch is None or not isinstance(error, torch.OutOfMemoryError):
-            raise
-        torch.cuda.empty_cache()
-        raise DeviceMemoryError(str(error)) from error
 
 
 def to_bgr(image_rgb: np.ndarray) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 A YOLO network's `about["yolo"]` says how to feed and read it: `names` (class names by number),
 `stride`, `size` ((height, width) that it was exported for, None if it takes any), `end2end` (it
-chooses its boxes itself) and `masks` (it gives masks too).
+chooses its boxes itself), `masks` (it gives masks too), and, of a network that was asked for one
+class alone, `only`, that class's number: its outputs know no other.
 """
 
 from __future__ import annotations
@@ -28,14 +29,15 @@ from ferrari.networks.network import Network, NetworkRequest, Opener, Outputs
 
 
 def open_yolo(
-    path: str | os.PathLike, device: str, sha256: str, opener: Opener, **more: Any
+    path: str | os.PathLike, device: str, sha256: str, opener: Opener, class_name: str, **more: Any
 ) -> Network:
-    """The network of YOLO weights on `device`; `more` as NetworkRequest's.
+    """The network of YOLO weights on `device`, for one class; `more` as NetworkRequest's.
 
     Exports on the CPU run through OpenVINO alone, anything else through ultralytics and torch.
     """
     from ferrari.networks.backends import openvino_yolo
 
+    more["class_name"] = class_name
     if device == "cpu" and openvino_yolo.runs(path):
         try:
             return opener(NetworkRequest.of(path, "openvino-yolo", device, sha256, **more))
@@ -59,6 +61,10 @@ class YoloFinder:
         self._net, self.about = net, net.about
         how: Mapping = net.about["yolo"]
         self._class = class_index(how["names"], class_name, path)
+        if "only" in how:
+            if how["only"] != self._class:
+                raise ValueError(f"the network gives class {how['only']}, asked is {class_name}")
+            self._class = 0
         self._stride = int(how["stride"])
         side = math.ceil(image_size / self._stride) * self._stride
         self._any_size = how["size"] is None
