@@ -49,7 +49,8 @@ def where(device: str) -> dict[str, str]:
     """By segmenter and kind of weights: the device, or the text of the error."""
     found = {}
     for name, file in (("isnet", "a.onnx"), ("isnet", "a.xml"), ("sam", "a.pt"),
-                       ("yolo-seg", "a.onnx"), ("yolo-seg", "a_openvino_model")):  # fmt: skip
+                       ("yolo-seg", "a.onnx"), ("yolo-seg", "a.engine"),
+                       ("yolo-seg", "a_openvino_model")):  # fmt: skip
         try:
             found[f"{name} {file}"] = segmenters.device_of(name, [file], device)
         except devices.DeviceError as error:

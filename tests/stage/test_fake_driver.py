@@ -183,12 +183,16 @@ def test_networks_run_on_the_cpu_where_their_runtime_cannot_use_the_card(tmp_pat
 def test_auto_says_why_it_takes_the_cpu_and_a_device_by_name_what_to_install(tmp_path):
     machine = Machine(tmp_path / "driver", DRIVER, VIDEO)
     done = machine.run("-m", "tests.fake_nvidia", "devices", "auto")
-    assert set(json.loads(done.stdout).values()) == {"cpu"}, done.stderr
+    answers = json.loads(done.stdout)
+    engine = answers.pop("yolo-seg a.engine")
+    assert "TensorRT is not installed" in engine and "give the .pt or .onnx" in engine
+    assert set(answers.values()) == {"cpu"}, done.stderr
     said = done.stderr.splitlines()
     assert len(said) == len(set(said)) and all("device auto: the CPU is taken" in s for s in said)
     assert any("no CUDA provider" in line for line in said)
     by_name = machine.answer("devices", "cuda")
     assert "install onnxruntime-gpu" in by_name["isnet a.onnx"]
+    assert "install a driver for that CUDA" in by_name["isnet a.onnx"], "torch would do, too"
     assert "give the ONNX file" in by_name["isnet a.xml"]
     for weights in ("sam a.pt", "yolo-seg a.onnx"):
         assert "DeviceError" in by_name[weights] and "install" in by_name[weights]

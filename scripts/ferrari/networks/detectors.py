@@ -19,10 +19,9 @@ import numpy as np
 
 from ferrari.common.atomic_files import file_states
 from ferrari.images.boxes import Detection
-from ferrari.networks import weight_files
+from ferrari.networks import placement, weight_files
 from ferrari.networks.backends import yolo_finder
 from ferrari.networks.network import Opener, open_here
-from ferrari.processes import devices
 
 if TYPE_CHECKING:
     from ferrari.processes.model_process import Load
@@ -63,9 +62,9 @@ def load(
     if settings["backend"] == "mask":
         return _from_segmenter(settings, weights, mask_settings, threads, cache, opener)
     digest = weight_files.require_pinned(weights[0], weight_files.pins(settings["weights_sha256"]))
-    device = device_of(settings, weights, mask_settings)
+    place = placement.of_yolo(weights[0], settings["device"])
     means = {"batch": settings["batch"], "threads": threads, "cache": cache}
-    net = yolo_finder.open_yolo(weights[0], device, digest, opener, settings["class"], **means)
+    net = yolo_finder.open_yolo(weights[0], place, digest, opener, settings["class"], **means)
     finder = yolo_finder.YoloFinder(net, weights[0], settings["class"], settings["image_size"])
     confidence = min(FLOOR, settings["confidence"])
     detector = yolo_finder.YoloDetector(finder, settings["class"], confidence, settings["iou"])
@@ -78,10 +77,7 @@ def device_of(settings: Mapping, weights: Sequence[str], mask_settings: Mapping)
         from ferrari.networks import segmenters
 
         return segmenters.device_of(mask_settings["segmenter"], weights, settings["device"])
-    from ferrari.networks.backends import ultralytics_runtime
-
-    problem = partial(ultralytics_runtime.cuda_problem, weights[0])
-    return devices.resolve(settings["device"], problem)
+    return placement.of_yolo(weights[0], settings["device"]).device
 
 
 def loader(

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from ferrari.networks import weight_files
+from ferrari.networks import placement, weight_files
 from ferrari.networks.network import Network, Opener, open_here
-from ferrari.processes import devices
+from ferrari.networks.placement import Place
 
 if TYPE_CHECKING:
     import numpy as np
@@ -105,7 +105,7 @@ def load(
         paths,
         digests,
         entry or weight_files.table()["models"][known["weights"]],
-        device_of(name, paths, device),
+        _places(name, paths, device),
         opener,
         {"threads": threads, "cache": os.fspath(cache), "batch": batch},
         class_name,
@@ -125,7 +125,7 @@ class _Asked:
     paths: list[Path]
     digests: list[str]
     entry: Mapping
-    device: str
+    places: list[Place]
     opener: Opener
     means: Mapping
     class_name: str
@@ -140,17 +140,26 @@ def device_of(name: str, paths: Sequence[str | os.PathLike], device: str) -> str
 
     All of it runs on one device. Raises DeviceError for a device that cannot be had.
     """
-    from ferrari.networks.backends import onnx_runtime, ultralytics_runtime
+    return _places(name, [Path(path) for path in paths], device)[0].device
 
-    onnx, torch = onnx_runtime.cuda_problem, ultralytics_runtime.cuda_problem
-    asked = {"alpha_net": [onnx], "yolo_seg": [torch], "sam": [torch], "ram": [onnx, torch]}
-    questions = asked[weight_files.table()["segmenters"][name]["backend"]]
 
-    def problem(cuda: str) -> str:
-        answers = (ask(path, cuda) for ask, path in zip(questions, paths, strict=True))
-        return next(filter(None, answers), "")
+def _places(name: str, paths: Sequence[Path], device: str) -> list[Place]:
+    """Where each of a segmenter's networks runs: those of a pair on the same device."""
+    kinds: dict[str, list[Callable[[Path, str], Place]]] = {
+        "alpha_net": [placement.of_alpha_net],
+        "yolo_seg": [placement.of_yolo],
+        "sam": [_of_sam],
+        "ram": [placement.of_alpha_net, _of_sam],
+    }
+    asked = kinds[weight_files.table()["segmenters"][name]["backend"]]
+    places = [ask(path, device) for ask, path in zip(asked, paths, strict=True)]
+    if len({place.device for place in places}) > 1:
+        return [ask(path, "cpu") for ask, path in zip(asked, paths, strict=True)]
+    return places
 
-    return devices.resolve(device, problem)
+
+def _of_sam(path: Path, device: str) -> Place:
+    return placement.of_torch(device)
 
 
 def _checked(path: Path, pinned: Iterable[str]) -> str:
@@ -171,7 +180,7 @@ def _entrys_net(asked: _Asked, any_size: bool) -> Network:
 
     path, digest = asked.paths[0], asked.digests[0]
     return asked.opener(
-        alpha_net.request(path, asked.entry, asked.device, digest, any_size, **asked.means)
+        alpha_net.request(path, asked.entry, asked.places[0], digest, any_size, **asked.means)
     )
 
 
@@ -180,7 +189,7 @@ def _yolo_seg(asked: _Asked) -> _Loaded:
 
     path, digest = asked.paths[0], asked.digests[0]
     net = yolo_finder.open_yolo(
-        path, asked.device, digest, asked.opener, asked.class_name, **asked.means
+        path, asked.places[0], digest, asked.opener, asked.class_name, **asked.means
     )
     finder = yolo_finder.YoloFinder(net, path, asked.class_name, asked.image_size)
     return yolo_segmenter.YoloSegmenter(finder, path), None
@@ -189,7 +198,7 @@ def _yolo_seg(asked: _Asked) -> _Loaded:
 def _sam(asked: _Asked) -> _Loaded:
     from ferrari.networks.backends.sam import SamSegmenter
 
-    return SamSegmenter(asked.paths[-1], asked.device, cache=asked.means["cache"]), None
+    return SamSegmenter(asked.paths[-1], asked.places[-1].device, cache=asked.means["cache"]), None
 
 
 def _ram(asked: _Asked) -> _Loaded:

@@ -194,8 +194,8 @@ def test_a_card_that_is_full_gets_half_as_many_then_all_the_room_there_is(tmp_pa
         raise DeviceMemoryError("full")
 
     def short(images):
-        asked.append((network._batch, network._limit))
-        if network._batch > 1 or network._limit:
+        asked.append((network._batch, network._share))
+        if network._batch > 1 or network._share:
             raise DeviceMemoryError("full")
         return real(images)
 

@@ -209,23 +209,23 @@ def test_no_mask_of_sam_is_an_empty_alpha(monkeypatch, engine, masks):
 
 
 @pytest.mark.parametrize("class_name", ["dog", "person"], ids=["no box", "none of the class"])
-def test_no_instance_is_an_empty_alpha(engine, class_name):
+def test_no_instance_is_an_empty_alpha(weights, class_name):
     boxes = [(0, 0, 9, 7)] if class_name == "person" else []
     net = StandInYolo(boxes, np.ones((len(boxes), 7, 9)), (7, 9))
-    (alpha,) = net.segmenter(engine, class_name).alpha([np.zeros((7, 9, 3), np.uint8)])
+    (alpha,) = net.segmenter(weights, class_name).alpha([np.zeros((7, 9, 3), np.uint8)])
     assert alpha.shape == (7, 9) and not alpha.any()
 
 
 @pytest.mark.parametrize(("box", "best"), [((0, 0, 14, 20), 0), ((16, 2, 30, 20), 1)])
-def test_yolo_gives_the_instance_that_fits_the_box(engine, box, best):
-    net = StandInYolo([(0, 0, 15, 20), (15, 0, 30, 20)], halves()).segmenter(engine)
+def test_yolo_gives_the_instance_that_fits_the_box(weights, box, best):
+    net = StandInYolo([(0, 0, 15, 20), (15, 0, 30, 20)], halves()).segmenter(weights)
     (alpha,) = net.alpha([np.zeros((20, 30, 3), np.uint8)], [box])
     np.testing.assert_allclose(alpha, halves()[best], atol=1e-6)
     assert net.device == "cuda:0 stand-in", "rows say what the network really ran on"
 
 
-def test_a_yolo_mask_is_cut_off_well_outside_both_boxes_only(engine):
-    net = StandInYolo([(30, 5, 50, 15)], np.ones((1, 20, 100)), (20, 100)).segmenter(engine)
+def test_a_yolo_mask_is_cut_off_well_outside_both_boxes_only(weights):
+    net = StandInYolo([(30, 5, 50, 15)], np.ones((1, 20, 100)), (20, 100)).segmenter(weights)
     (alpha,) = net.alpha([np.zeros((20, 100, 3), np.uint8)], [(40, 0, 60, 20)])
     assert np.flatnonzero(alpha.any(axis=0)).tolist() == list(range(28, 62))
 
@@ -245,9 +245,14 @@ def test_soft_masks_land_on_the_pixels_that_the_letterbox_took_them_from(image_h
     np.testing.assert_allclose(alpha[image_hw[0] // 2, inside], expected[inside], atol=0.01)
 
 
-def test_a_class_that_the_network_does_not_know_is_named(engine):
+def test_an_engine_of_tensorrt_is_refused_with_what_helps(engine):
+    with pytest.raises(DeviceError, match=r"NVIDIA GPU alone.*TensorRT is not installed.*\.onnx"):
+        segmenters.load("yolo-seg", engine, "cpu")
+
+
+def test_a_class_that_the_network_does_not_know_is_named(weights):
     with pytest.raises(weight_files.ModelError, match=r"no class 'cat'.*person, dog"):
-        StandInYolo().segmenter(engine, "cat")
+        StandInYolo().segmenter(weights, "cat")
 
 
 @pytest.fixture

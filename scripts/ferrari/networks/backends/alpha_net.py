@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from ferrari.networks.network import Network, NetworkRequest
+from ferrari.networks.placement import Place
 
 #: A side of a network's input is never less than this share of its own.
 _NARROWEST = 4
@@ -51,17 +52,17 @@ def prepare(image_rgb: np.ndarray, spec: Mapping, aspect: bool = False) -> np.nd
 
 
 def request(
-    path: Path, entry: Mapping, device: str, sha256: str, any_size: bool, **means: Any
+    path: Path, entry: Mapping, place: Place, sha256: str, any_size: bool, **means: Any
 ) -> NetworkRequest:
-    """What loads the network of an entry: OpenVINO on the CPU, ONNX Runtime on CUDA.
+    """What loads the network of an entry at `place`.
 
     `any_size`: it shall take pictures of their own shape; `means` are NetworkRequest's threads,
     cache and batch.
     """
     return NetworkRequest.of(
         path,
-        "onnxruntime" if device.startswith("cuda") else "openvino",
-        device,
+        place.runtime,
+        place.device,
         sha256,
         mean=tuple(entry["input"]["mean"]),
         std=tuple(entry["input"]["std"]),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,15 +26,6 @@ _TINY = bytes.fromhex(
     "08083a360a0c0a0178120179220452656c75120474696e795a0f0a0178120a0a08080112040a0208"
     "01620f0a0179120a0a08080112040a02080142040a00100d"
 )
-
-
-def cuda_problem(path: str | os.PathLike, device: str) -> str:
-    """Why ONNX Runtime cannot run the network at `path` on `device` ('cuda:N') and what helps, or
-    "". The device is tried once a process, in a child of it.
-    """
-    if Path(path).suffix != ".onnx":
-        return f"{Path(path).name} is no ONNX file, and only those run there; give the ONNX file"
-    return runtime_problem(int(device.partition(":")[2] or 0))
 
 
 @functools.cache
@@ -95,18 +85,18 @@ class OnnxNetwork(FixedBatches):
         self._graph, self._outputs, how, batch = _graph(request)
         super().__init__(request, batch or request.batch, fixed=batch is not None)
         self._device, self._threads = request.device, request.threads
-        self._session = self._started()
+        self._session: Any = self._started()
         about: dict = {"yolo": how} if how else {}
         self.about = network.about(request, f"{request.device} onnxruntime", self._batch, **about)
 
     def _compute(self, pictures: np.ndarray) -> list[np.ndarray]:
+        self._session = self._session or self._started()
         name = self._session.get_inputs()[0].name
         with device_errors(*_errors()):
             return self._session.run(self._outputs, {name: pictures})
 
     def _restart(self) -> None:
-        del self._session
-        self._session = self._started()
+        self._session = None
 
     def _started(self) -> Any:
         import onnxruntime as ort

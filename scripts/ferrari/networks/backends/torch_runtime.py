@@ -3,19 +3,48 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
+import warnings
 from collections.abc import Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from ferrari.networks.backends import device_memory
-from ferrari.processes.devices import DeviceMemoryError, device_errors
+from ferrari.processes.devices import DeviceMemoryError, asked_apart, device_errors
 
 if TYPE_CHECKING:
     import torch
 
 #: Bytes of each device that the networks of this process may take, by the networks' own names.
 _shares: dict[str, dict[object, int]] = {}
+
+
+@functools.cache
+def problem(index: int) -> str:
+    """Why torch cannot use CUDA device `index`, and what helps, or ""."""
+    return asked_apart(_tried, index)
+
+
+def _tried(index: int) -> str:
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        return f"torch cannot be imported ({error}); install torch built for CUDA"
+    build = torch.version.cuda
+    if build is None:
+        return f"torch {torch.__version__} is built for the CPU; install one that is built for CUDA"
+    try:
+        with warnings.catch_warnings(record=True):  # the error says it again
+            torch.cuda.init()
+        torch.ones(2, device=f"cuda:{index}").sum().item()
+    except (RuntimeError, torch.cuda.DeferredCudaCallError) as error:
+        why = str(error).partition("\n")[0].partition(" Please update your GPU driver")[0]
+        return (
+            f"torch {torch.__version__}, built for CUDA {build}, cannot use it ({why}); install a "
+            "driver for that CUDA, or torch built for the driver's"
+        )
+    return ""
 
 
 def start(device: str, threads: int) -> ModuleType:

@@ -5,10 +5,8 @@ ultralytics reads its environment when it is imported, so it must be imported by
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -19,11 +17,10 @@ import numpy as np
 from PIL import Image
 
 from ferrari.networks import network
-from ferrari.networks.backends import onnx_runtime, torch_runtime
+from ferrari.networks.backends import torch_runtime
 from ferrari.networks.backends.fixed_batches import FixedBatches
 from ferrari.networks.backends.yolo_postprocessing import class_index
 from ferrari.networks.network import Batched, Network, NetworkRequest
-from ferrari.processes.devices import asked_apart
 
 if TYPE_CHECKING:
     import torch
@@ -46,46 +43,6 @@ def ultralytics(cache: str | os.PathLike = "cache") -> ModuleType:
     if package.settings["sync"]:
         package.settings.update(sync=False)
     return package
-
-
-def cuda_problem(path: str | os.PathLike, device: str) -> str:
-    """Why ultralytics cannot run the weights at `path` on `device` ('cuda:N') and what helps, or
-    "". The device is tried once a process and runtime, in a child of it.
-    """
-    path, index = Path(path), int(device.partition(":")[2] or 0)
-    if path.name.endswith("_openvino_model") or (path.is_dir() and any(path.glob("*.xml"))):
-        return f"{path.name} is an OpenVINO export, and those run on the CPU; give a .pt file"
-    problem = torch_problem(index)
-    if not problem and path.suffix == ".onnx":
-        problem = onnx_runtime.runtime_problem(index)
-    return problem
-
-
-@functools.cache
-def torch_problem(index: int) -> str:
-    """Why torch cannot use CUDA device `index`, and what helps, or ""."""
-    return asked_apart(_tried, index)
-
-
-def _tried(index: int) -> str:
-    try:
-        import torch
-    except (ImportError, OSError) as error:
-        return f"torch cannot be imported ({error}); install torch built for CUDA"
-    build = torch.version.cuda
-    if build is None:
-        return f"torch {torch.__version__} is built for the CPU; install one that is built for CUDA"
-    try:
-        with warnings.catch_warnings(record=True):  # the error says it again
-            torch.cuda.init()
-        torch.ones(2, device=f"cuda:{index}").sum().item()
-    except (RuntimeError, torch.cuda.DeferredCudaCallError) as error:
-        why = str(error).partition("\n")[0].partition(" Please update your GPU driver")[0]
-        return (
-            f"torch {torch.__version__}, built for CUDA {build}, cannot use it ({why}); install a "
-            "driver for that CUDA, or torch built for the driver's"
-        )
-    return ""
 
 
 def load(request: NetworkRequest) -> Network:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,24 +27,29 @@ from ferrari.networks.backends.yolo_postprocessing import (
     suppress,
 )
 from ferrari.networks.network import Network, NetworkRequest, Opener, Outputs
+from ferrari.networks.placement import Place
+from ferrari.networks.weight_files import ModelError
 
 
 def open_yolo(
-    path: str | os.PathLike, device: str, sha256: str, opener: Opener, class_name: str, **more: Any
+    path: str | os.PathLike, place: Place, sha256: str, opener: Opener, class_name: str, **more: Any
 ) -> Network:
-    """The network of YOLO weights on `device`, for one class; `more` as NetworkRequest's.
+    """The network of YOLO weights at `place`, for one class; `more` as NetworkRequest's.
 
-    Exports on the CPU run through OpenVINO alone, anything else through ultralytics and torch.
+    Exports that OpenVINO cannot be given run on the CPU through ultralytics. Raises ModelError for
+    a network that does not say which classes it knows.
     """
     from ferrari.networks.backends import openvino_yolo
 
-    more["class_name"] = class_name
-    if device == "cpu" and openvino_yolo.runs(path):
-        try:
-            return opener(NetworkRequest.of(path, "openvino-yolo", device, sha256, **more))
-        except openvino_yolo.UnknownExportError as error:
-            LOGGER.info("%s: ultralytics runs it", error)
-    return opener(NetworkRequest.of(path, "ultralytics", device, sha256, **more))
+    asked = partial(NetworkRequest.of, path, class_name=class_name, sha256=sha256, **more)
+    try:
+        net = opener(asked(runtime=place.runtime, device=place.device))
+    except openvino_yolo.UnknownExportError as error:
+        LOGGER.info("%s: ultralytics runs it", error)
+        net = opener(asked(runtime="ultralytics", device=place.device))
+    if "yolo" not in net.about:
+        raise ModelError(f"{path} does not say which classes it knows: no export of ultralytics")
+    return net
 
 
 class YoloFinder:
