@@ -52,7 +52,7 @@ def where(device: str) -> dict[str, str]:
                        ("yolo-seg", "a.onnx"), ("yolo-seg", "a.engine"),
                        ("yolo-seg", "a_openvino_model")):  # fmt: skip
         try:
-            found[f"{name} {file}"] = segmenters.device_of(name, [file], device)
+            found[f"{name} {file}"] = segmenters.place_of(name, [file], device).device
         except devices.DeviceError as error:
             found[f"{name} {file}"] = f"DeviceError: {error}"
     return found

@@ -74,7 +74,7 @@ def _serve(
 ) -> tuple[dict[str, str], Callable[[Sequence[Crop]], list[CutOut]]]:
     """`states`, what the weights look like: a model is not lent to jobs that mean other weights."""
     # Asked once a process, in a fork of it: so before there are threads.
-    segmenters.device_of(settings["segmenter"], weights, settings["device"])
+    segmenters.place_of(settings["segmenter"], weights, settings["device"])
     matting = ThreadPoolExecutor(1, "matting")
     compiled = matting.submit(_load_matting, settings)  # beside the network's loading
     segmenter = _segmenter(weights, settings, subject_class, cache, threads, opener)

@@ -22,6 +22,7 @@ from ferrari.images.boxes import Detection
 from ferrari.networks import placement, weight_files
 from ferrari.networks.backends import yolo_finder
 from ferrari.networks.network import Opener, open_here
+from ferrari.networks.placement import Place
 
 if TYPE_CHECKING:
     from ferrari.processes.model_process import Load
@@ -62,7 +63,7 @@ def load(
     if settings["backend"] == "mask":
         return _from_segmenter(settings, weights, mask_settings, threads, cache, opener)
     digest = weight_files.require_pinned(weights[0], weight_files.pins(settings["weights_sha256"]))
-    place = placement.of_yolo(weights[0], settings["device"])
+    place = place_of(settings, weights, mask_settings)
     means = {"batch": settings["batch"], "threads": threads, "cache": cache}
     net = yolo_finder.open_yolo(weights[0], place, digest, opener, settings["class"], **means)
     finder = yolo_finder.YoloFinder(net, weights[0], settings["class"], settings["image_size"])
@@ -71,13 +72,13 @@ def load(
     return Detector("yolo", str(net.about["device"]), digest, detector.detect)
 
 
-def device_of(settings: Mapping, weights: Sequence[str], mask_settings: Mapping) -> str:
-    """'cpu' or 'cuda:N': where `load` runs the detector; DeviceError for one that cannot be had."""
+def place_of(settings: Mapping, weights: Sequence[str], mask_settings: Mapping) -> Place:
+    """Where `load` runs the detector; DeviceError for a device that cannot be had."""
     if settings["backend"] == "mask":
         from ferrari.networks import segmenters
 
-        return segmenters.device_of(mask_settings["segmenter"], weights, settings["device"])
-    return placement.of_yolo(weights[0], settings["device"]).device
+        return segmenters.place_of(mask_settings["segmenter"], weights, settings["device"])
+    return placement.of_yolo(weights[0], settings["device"])
 
 
 def loader(

@@ -51,11 +51,11 @@ class NetworkRequest:
     """A network to be loaded: `path` by `runtime` (a key of _RUNTIMES) on `device`.
 
     `states` are what the weights' files looked like (`file_states`): a network is not lent to jobs
-    that mean other weights. `sha256` is what the weights must have: it was asked for by whoever
-    made sure that they may be loaded. The network is fed (rgb - mean) / std. `outputs` are the
-    indices of those that are wanted, () for all. `any_size`: it shall take other sizes than the one
-    that it was exported for. `batch`: pictures at once, where the network allows it. `class_name`:
-    the only class that is asked of a YOLO network, "" for all.
+    that mean other weights. `sha256` is what the weights must have ("": anything): it was asked for
+    by whoever made sure that they may be loaded. The network is fed (rgb - mean) / std. `outputs`
+    are the indices of those that are wanted, () for all. `any_size`: it shall take other sizes than
+    the one that it was exported for. `batch`: pictures at once, where the network allows it.
+    `class_name`: the only class that is asked of a YOLO network, "" for all.
     """
 
     path: str
@@ -96,9 +96,9 @@ Opener = Callable[[NetworkRequest], Network]
 
 def open_here(request: NetworkRequest) -> Network:
     """The network, loaded in this process."""
-    weight_files.require_digest(
-        Path(request.path), weight_files.digest(request.path), request.sha256
-    )
+    if request.sha256:
+        found = weight_files.digest(request.path)
+        weight_files.require_digest(Path(request.path), found, request.sha256)
     return _RUNTIMES[request.runtime](request)
 
 

@@ -135,12 +135,12 @@ class _Asked:
     ram_threshold: float
 
 
-def device_of(name: str, paths: Sequence[str | os.PathLike], device: str) -> str:
-    """'cpu' or 'cuda:N': where `load` runs segmenter `name` with the weights at `paths`.
+def place_of(name: str, paths: Sequence[str | os.PathLike], device: str) -> Place:
+    """Where `load` runs segmenter `name` with the weights at `paths` (of a pair the first).
 
     All of it runs on one device. Raises DeviceError for a device that cannot be had.
     """
-    return _places(name, [Path(path) for path in paths], device)[0].device
+    return _places(name, [Path(path) for path in paths], device)[0]
 
 
 def _places(name: str, paths: Sequence[Path], device: str) -> list[Place]:
