@@ -220,3 +220,19 @@ def test_the_gpu_token_is_for_jobs_that_use_the_card(tmp_path):
     assert "rule crop" in done.stdout + done.stderr
     assert "gpu=1" not in done.stdout + done.stderr
     assert "nvdec=1" in done.stdout + done.stderr
+
+
+def test_a_device_by_name_that_cannot_be_had_ends_the_run_before_its_first_job(tmp_path):
+    """And not in each job; the log says of a device that was not named which it is, and why."""
+    (tmp_path / "dataset/00_raw_videos").mkdir(parents=True)
+    (tmp_path / "dataset/00_raw_videos/a.mp4").write_bytes(b"a")
+    (tmp_path / "named.yaml").write_text("mask: {device: cuda}")
+    machine = Machine(tmp_path / "driver", DRIVER, VIDEO)
+    run = ("-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", tmp_path)
+    settings = ("--configfile", ROOT / "config/demo.yaml", tmp_path / "named.yaml")
+    done = machine.run(*run, *settings, "--cores", "1")
+    assert done.returncode != 0
+    assert "mask.device: device 'cuda' was asked for" in done.stderr
+    assert "OpenVINO export, and those run on the CPU; give a .pt file" in done.stderr
+    assert "detect: its network runs on cpu (openvino-yolo)" in done.stderr
+    assert not list((tmp_path / "dataset").glob("*/*.csv")), "no job has run"
