@@ -72,7 +72,8 @@ class TorchYolo(FixedBatches):
         if on_cuda and self._network.format == "pt":
             decode_boxes_in_full_precision(self._network.model)
         how = self._how()
-        own = None if how["size"] is None else int(self._network.batch)
+        any_batch = how["size"] is None and self._network.format != "engine"
+        own = None if any_batch else int(self._network.batch)
         super().__init__(request, own or (request.batch if on_cuda else 1), fixed=own is not None)
         torch_runtime.take(request.device, self, self._share)
         self._masks, self._chosen = how["masks"], how["end2end"]
