@@ -15,7 +15,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -152,25 +151,21 @@ def _owned(outputs: Outputs) -> Outputs:
 
 
 class Batched:
-    """A network whose `run` takes pictures of one shape: pictures that come are taken together."""
+    """A network whose `run` takes pictures of one shape: those of one shape are taken together."""
 
     def __init__(self, about: Mapping, run: Run) -> None:
         self.about, self._run = about, run
 
     def stream(self, images_rgb: Iterable[np.ndarray]) -> Iterator[Outputs]:
-        """As Network's; neighbours of one shape go together, up to the network's batch."""
-        for batch in runs_of_one_shape(images_rgb, int(self.about["batch"])):
-            yield from self._run(batch)
-
-
-def runs_of_one_shape(images_rgb: Iterable[np.ndarray], most: int) -> Iterator[list[np.ndarray]]:
-    """Pictures in their order, in lists of at most `most` that follow each other in one shape."""
-    pictures = iter(images_rgb)
-    batch: list[np.ndarray] = list(islice(pictures, 1))
-    for image in pictures:
-        if len(batch) == most or image.shape != batch[0].shape:
-            yield batch
-            batch = []
-        batch.append(image)
-    if batch:
-        yield batch
+        """As Network's. All pictures are drawn first: a batch costs the same if it is not full."""
+        images, most = list(images_rgb), int(self.about["batch"])
+        alike: dict[tuple[int, ...], list[int]] = {}
+        for index, image in enumerate(images):
+            alike.setdefault(image.shape, []).append(index)
+        found: dict[int, Outputs] = {}
+        for indices in alike.values():
+            for start in range(0, len(indices), most):
+                part = indices[start : start + most]
+                outputs = self._run([images[index] for index in part])
+                found.update(zip(part, outputs, strict=True))
+        yield from (found[index] for index in range(len(images)))

@@ -13,7 +13,7 @@ import pytest
 from ferrari.networks import weight_files
 from ferrari.networks.backends import device_memory, onnx_graph, onnx_runtime
 from ferrari.networks.input_tensors import planes, scale_table
-from ferrari.networks.network import NetworkRequest, open_here
+from ferrari.networks.network import Batched, NetworkRequest, open_here
 from ferrari.networks.weight_files import ModelError
 from ferrari.processes.devices import DeviceMemoryError
 from tests.unit.networks import onnx_files
@@ -100,7 +100,6 @@ def test_a_pictures_outputs_do_not_depend_on_what_comes_with_it(tmp_path):
 
 
 def test_pictures_of_other_shapes_are_seen_as_by_a_graph_made_for_them(tmp_path):
-    """And each call has as many pictures as the batch, whatever shapes come one after the other."""
     net = opened(onnx_files.u_net(tmp_path / "net.onnx"), batch=2, any_size=True)
     shapes = [(64, 64), (128, 128), (128, 128), (128, 128), (32, 32), (64, 64)]
     pictures = pictures_of(*shapes)
@@ -168,6 +167,21 @@ def test_what_an_export_of_ultralytics_says_of_itself(tmp_path):
     assert "yolo" not in opened(onnx_files.u_net(tmp_path / "other.onnx")).about
 
 
+def test_pictures_of_one_shape_go_together_and_come_back_in_their_order():
+    asked = []
+
+    def run(images):
+        asked.append([int(image[0, 0, 0]) for image in images])
+        return [(image[:1, :1, 0] * 2,) for image in images]
+
+    net = Batched({"batch": 2}, run)
+    shapes = [(4, 4), (8, 4), (4, 4), (8, 4), (4, 4), (2, 2)]
+    pictures = [np.full((*shape, 3), index, np.uint8) for index, shape in enumerate(shapes)]
+    assert [int(output[0, 0]) for (output,) in net.stream(iter(pictures))] == [0, 2, 4, 6, 8, 10]
+    assert asked == [[0, 2], [4], [1, 3], [5]]
+    assert list(net.stream([])) == []
+
+
 # --- memory ----------------------------------------------------------------------------------
 
 
@@ -203,7 +217,7 @@ def test_a_card_that_is_full_gets_half_as_many_then_all_the_room_there_is(tmp_pa
     for ours, theirs in zip(network.run(pictures), wanted, strict=True):
         np.testing.assert_array_equal(ours[0], theirs[0])
     assert asked[:3] == [(4, 1 << 30), (2, 1 << 30), (1, 1 << 30)]
-    assert set(asked[3:]) == {(1, 0)} and limits == [1 << 30, 1 << 30, 1 << 30, 0]
+    assert set(asked[3:]) == {(1, 0)} and limits == [1 << 30, 0]
     network._batch = 4
     monkeypatch.setattr(network, "_compute", full)
     with pytest.raises(DeviceMemoryError):
