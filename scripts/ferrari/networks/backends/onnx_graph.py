@@ -13,16 +13,23 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ferrari.common.progress import LOGGER
 from ferrari.networks.weight_files import ModelError
+
+if TYPE_CHECKING:
+    from ferrari.networks.network import NetworkRequest
 
 #: An ONNX ModelProto, or a part of one.
 Message = Any
 #: The shapes of tensors by their names, of those whose shape is known.
 Shapes = Mapping[str, Sequence[int]]
+
+#: Gives those of a graph's tensors that are named.
+ShapesOf = Callable[[Message, Sequence[str]], Shapes]
 
 #: Element types of ONNX's tensors.
 FLOAT, UINT8, INT64, HALF = 1, 2, 7, 10
@@ -260,9 +267,25 @@ def _set_shape(value: Message, dims: Iterable[int | None]) -> None:
             shape.dim.add(dim_value=size)
 
 
-def free(
-    model: Message, shapes_of: Callable[[Message, Sequence[str]], Shapes], any_size: bool
-) -> str:
+def prepare(request: NetworkRequest, shapes_of: ShapesOf) -> tuple[Message, int | None]:
+    """The graph that a request asks for, and the batch that it is made for, None for any.
+
+    Raises ModelError for a graph of one size that has to take others.
+    """
+    model = read(request.path)
+    keep_outputs(model, request.outputs)
+    problem = free(model, shapes_of, request.any_size)
+    if problem and request.any_size:
+        raise ModelError(
+            f"{request.path} takes pictures of one size only: {problem}; set mask.input: square"
+        )
+    fixed = input_shape(model)[0]
+    if problem and fixed == 1 and request.batch > 1:
+        LOGGER.info("%s takes one picture at a time: %s", request.path, problem)
+    return model, fixed
+
+
+def free(model: Message, shapes_of: ShapesOf, any_size: bool) -> str:
     """Let a graph that was exported for one picture take any number, and with `any_size` pictures
     of any size that its strides divide (in place). Returns why it cannot, or "".
 
@@ -282,9 +305,7 @@ def free(
     return ""
 
 
-def _enlarge_by_factors(
-    model: Message, shapes_of: Callable[[Message, Sequence[str]], Shapes]
-) -> str:
+def _enlarge_by_factors(model: Message, shapes_of: ShapesOf) -> str:
     resizes = [n for n in model.graph.node if n.op_type == "Resize" and len(n.input) == 4]
     names = [name for node in resizes for name in (node.input[0], node.output[0])]
     shapes = shapes_of(model, names) if names else {}

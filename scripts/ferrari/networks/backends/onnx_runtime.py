@@ -13,12 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from ferrari.common.progress import LOGGER
 from ferrari.networks import network
 from ferrari.networks.backends import onnx_graph
 from ferrari.networks.backends.fixed_batches import FixedBatches
 from ferrari.networks.network import Batched, Network, NetworkRequest
-from ferrari.networks.weight_files import ModelError
 from ferrari.processes.devices import DeviceError, asked_apart, device_errors
 
 #: An ONNX graph of one Relu from x to y, both float[1], opset 13: what a device is tried with.
@@ -148,17 +146,8 @@ def _graph(request: NetworkRequest) -> tuple[bytes, list[str], dict, int | None]
             f"{path} is no ONNX file, and only those run on {request.device}; give the ONNX file, "
             "or set mask.device: cpu"
         )
-    model = onnx_graph.read(path)
+    model, fixed = onnx_graph.prepare(request, _shapes)
     how = _yolo_notes(model)
-    onnx_graph.keep_outputs(model, request.outputs)
-    problem = onnx_graph.free(model, _shapes, request.any_size)
-    if problem and request.any_size:
-        raise ModelError(
-            f"{path} takes pictures of one size only: {problem}; set mask.input: square"
-        )
-    if problem and request.batch > 1:
-        LOGGER.info("%s takes one picture at a time: %s", path, problem)
-    fixed = onnx_graph.input_shape(model)[0]
     onnx_graph.feed_pictures(model, request.mean, request.std)
     outputs = [value.name for value in model.graph.output]
     return model.SerializeToString(), outputs, how, fixed

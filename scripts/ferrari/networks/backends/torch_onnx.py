@@ -47,15 +47,7 @@ class TorchOnnx(FixedBatches):
 
     def __init__(self, request: NetworkRequest) -> None:
         self._torch = torch_runtime.start(request.device, request.threads)
-        model = onnx_graph.read(request.path)
-        onnx_graph.keep_outputs(model, request.outputs)
-        self._run = Graph(model, request.device)
-        why = onnx_graph.free(model, self._run.shapes, request.any_size)
-        if why and request.any_size:
-            raise ModelError(
-                f"{request.path} takes pictures of one size only: {why}; set mask.input: square"
-            )
-        fixed = onnx_graph.input_shape(model)[0]
+        model, fixed = onnx_graph.prepare(request, shapes)
         super().__init__(request, fixed or request.batch, fixed=fixed is not None)
         torch_runtime.take(request.device, self, self._share)
         with torch_runtime.memory_errors():
@@ -126,14 +118,15 @@ class Graph:
                     values.pop(name, None)
         return [values[name] for name in self._outputs]
 
-    def shapes(self, model: onnx_graph.Message, names: Sequence[str]) -> onnx_graph.Shapes:
-        """The shapes of tensors, found without computing any."""
-        import torch
 
-        seen: dict[str, tuple[int, ...]] = {}
-        size = [size or 1 for size in onnx_graph.input_shape(model)]
-        Graph(model, "meta")(torch.empty(size, device="meta"), seen)
-        return {name: seen[name] for name in names if name in seen}
+def shapes(model: onnx_graph.Message, names: Sequence[str]) -> onnx_graph.Shapes:
+    """The shapes of a graph's tensors, found without computing any."""
+    import torch
+
+    seen: dict[str, tuple[int, ...]] = {}
+    size = [size or 1 for size in onnx_graph.input_shape(model)]
+    Graph(model, "meta")(torch.empty(size, device="meta"), seen)
+    return {name: seen[name] for name in names if name in seen}
 
 
 # --- operations ------------------------------------------------------------------------------
