@@ -236,18 +236,22 @@ def network_alone(
 @task
 def yolo_boxes(source: str, weights: str, settings: dict, cache: str) -> Callable:
     """Boxes by picture, as the yolo command finds them in a folder."""
-    from ferrari.networks.backends.ultralytics_runtime import load_yolo
+    from ferrari.networks.backends.ultralytics_runtime import ultralytics
 
     def work() -> dict[str, list]:
-        results = load_yolo(weights, cache=cache).predict(
-            source,
-            classes=[0],
-            conf=settings["confidence"],
-            iou=settings["iou"],
-            imgsz=settings["image_size"],
-            device="cpu",
-            verbose=False,
-            stream=True,
+        results = (
+            ultralytics(cache)
+            .YOLO(weights)
+            .predict(
+                source,
+                classes=[0],
+                conf=settings["confidence"],
+                iou=settings["iou"],
+                imgsz=settings["image_size"],
+                device="cpu",
+                verbose=False,
+                stream=True,
+            )
         )
         return {Path(r.path).name: r.boxes.xyxy.cpu().numpy().tolist() for r in results}
 

@@ -23,6 +23,9 @@ rule caption:
         cost="benchmarks/caption/{video}.tsv",
     conda:
         "../envs/captioner.yaml"
+    resources:
+        gpu=on_gpu("caption") if config["caption"]["backend"] == "transformers" else 0,
+        device=config["caption"]["device"],
     params:
         caption=what_matters("caption", but=("overrides",)),
         limits=limits("caption"),
@@ -35,6 +38,7 @@ rule caption:
             "05_caption_images",
             ["augment", "masks", "crops"],
             ["caption", "limits", "subject", "seed", "overrides", "code"],
+            ["device"],
         )
 
 

@@ -33,7 +33,7 @@ from ferrari.jobs.stage_command import (
 from ferrari.ledger import stages
 from ferrari.ledger.item_ids import VIDEO_ID, RawFolder, look_through
 from ferrari.networks import weight_files
-from ferrari.processes.devices import cuda_devices, nvdec_problem
+from ferrari.processes.devices import DeviceError, cuda_devices, nvdec_problem
 from ferrari.provenance.code_digest import code_digest
 from ferrari.provenance.reuse import item_digest
 from ferrari.video import raw_files, twins
@@ -214,6 +214,19 @@ def limits(section):
     return {key: config[section][key] for key in LIMITS}
 
 
+def place(section):
+    """Where the network of `detect`, `mask` or `caption` runs, as what is installed here can."""
+    from ferrari.networks import detectors, placement, segmenters
+
+    settings = config[section]
+    if section == "caption":
+        return placement.of_torch(settings["device"])
+    weights = [str(w.path) for w in weights_of(section)]
+    if section == "detect":
+        return detectors.place_of(settings, weights, config["mask"])
+    return segmenters.place_of(settings["segmenter"], weights, settings["device"])
+
+
 def on_gpu(section):
     """1 if the jobs of a section take the GPU (the token `gpu`), else 0.
 
@@ -225,14 +238,31 @@ def on_gpu(section):
         return int(device.startswith("cuda"))
     if PYTHON != sys.executable or not workflow.is_main_process:
         return 1
-    from ferrari.networks import detectors, segmenters
+    return int(place(section).device != "cpu")
 
-    weights = [str(w.path) for w in weights_of(section)]
-    if section == "detect":
-        found = detectors.device_of(config["detect"], weights, config["mask"])
-    else:
-        found = segmenters.device_of(config["mask"]["segmenter"], weights, device)
-    return int(found != "cpu")
+
+def say_devices():
+    """Before the first job: what each network runs on, once. A device that was named and cannot be
+    had ends the run here, with what to install, and not in every job.
+
+    Only where the jobs run on this machine, on this Python.
+    """
+    if PYTHON != sys.executable or not workflow.local_exec or not cuda_or_named():
+        return
+    sections = ["detect", "mask"]
+    sections += ["caption"] if config["caption"]["backend"] == "transformers" else []
+    for section in sections:
+        try:
+            found = place(section)
+        except DeviceError as error:
+            raise WorkflowError(f"{section}.device: {error}") from error
+        logger.info(f"{section}: its network runs on {found.device} ({found.runtime})")
+
+
+def cuda_or_named():
+    """Whether there is anything to say of devices: a card, or a setting that names one."""
+    named = (config[section]["device"] for section in ("detect", "mask", "caption"))
+    return cuda_devices() or any(device.startswith("cuda") for device in named)
 
 
 def weights_of(section):
@@ -295,6 +325,7 @@ def begin():
     What jobs need comes from elsewhere: a module's handlers do not run, nor do any with --no-hooks.
     """
     collect_again()
+    say_devices()
     targets = set(workflow.dag_settings.targets)
     if not targets or not targets <= ONLY_LOOK:
         require_dataset()

@@ -42,6 +42,7 @@ from ferrari.images.image_and_mask import file_fault
 from ferrari.ledger.columns import KEPT, QUARANTINED
 from ferrari.ledger.reasons import CAPTION_INVALID, OVERRIDE_INVALID, UNREADABLE_IMAGE
 from ferrari.ledger.tables import LedgerError, Row, iter_stage, kept, read_stage, row, write_stage
+from ferrari.networks.backends import captioner
 from ferrari.processes.batching import halving
 from ferrari.processes.failures import Failure
 from ferrari.processes.isolated_model import Isolated, Limits
@@ -177,12 +178,11 @@ def _carried(line: Mapping[str, str]) -> dict[str, str]:
 
 
 def _serve(
-    name: str, device: str
+    request: captioner.CaptionerRequest,
 ) -> tuple[dict[str, str], Callable[[list[np.ndarray]], list[str]]]:
-    from ferrari.networks.backends.captioner import ImageToText
-
-    model = ImageToText(name, device=device)
-    return {}, lambda images_rgb: [model.describe(image) for image in images_rgb]
+    about, run = request()
+    said = {"device": str(about["device"])}
+    return said, lambda images_rgb: [captioner.words(outputs) for outputs in run(images_rgb)]
 
 
 @contextlib.contextmanager
@@ -190,7 +190,8 @@ def model_describer(
     cutouts: Mapping[str, Mapping[str, str]], dataset: Path, settings: Mapping, style: Style
 ) -> Iterator[Describe]:
     """A function from a crop's item to what the captioner says of its cut-out, asked once each."""
-    load = functools.partial(_serve, settings["model"], settings.get("device", "cpu"))
+    request = captioner.CaptionerRequest.of(settings["model"], settings["device"])
+    load = functools.partial(_serve, request)
     with Isolated(load, HARMLESS, Limits.of("caption", settings)) as model:
 
         @functools.cache

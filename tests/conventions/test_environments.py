@@ -25,12 +25,15 @@ OURS = {"ferrari"}
 DISTRIBUTIONS = {
     "PIL": "pillow",
     "cv2": "opencv-python-headless",
+    "google": "protobuf",
     "instant_clip_tokenizer": "instant-clip-tokenizer",
     "markupsafe": "jinja2",  # which is built on it
     "ultralytics": "ultralytics-opencv-headless",
     "vl_convert": "vl-convert-python",
     "yaml": "pyyaml",
 }
+#: Used where it is there; nothing of ours installs it.
+OPTIONAL = {"tensorrt"}
 _BY_NAME = {"import_module", "find_spec"}
 
 
@@ -55,7 +58,7 @@ def imports(source: Path) -> set[str]:
             names.add(node.module)
         elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") in _BY_NAME:
             names |= {word.value for word in node.args if isinstance(word, ast.Constant)}
-    return {name.partition(".")[0] for name in names} - sys.stdlib_module_names - OURS
+    return {name.partition(".")[0] for name in names} - sys.stdlib_module_names - OURS - OPTIONAL
 
 
 def missing(conda: Path, script: Path) -> dict[str, list[str]]:

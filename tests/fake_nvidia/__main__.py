@@ -51,9 +51,10 @@ def where(device: str) -> dict[str, str]:
     """By segmenter and kind of weights: the device, or the text of the error."""
     found = {}
     for name, file in (("isnet", "a.onnx"), ("isnet", "a.xml"), ("sam", "a.pt"),
-                       ("yolo-seg", "a.onnx"), ("yolo-seg", "a_openvino_model")):  # fmt: skip
+                       ("yolo-seg", "a.onnx"), ("yolo-seg", "a.engine"),
+                       ("yolo-seg", "a_openvino_model")):  # fmt: skip
         try:
-            found[f"{name} {file}"] = segmenters.device_of(name, [file], device)
+            found[f"{name} {file}"] = segmenters.place_of(name, [file], device).device
         except devices.DeviceError as error:
             found[f"{name} {file}"] = f"DeviceError: {error}"
     return found

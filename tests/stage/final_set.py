@@ -18,6 +18,7 @@ CAPTION = {
     "template": "{token} {class}, {framing}{facing}, {background}",
     "backend": "template",
     "model": None,
+    "device": "cpu",
     "timeout_s": 60,
     "memory_mb": 8192,
     "context_words": [],

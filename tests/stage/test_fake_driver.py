@@ -167,12 +167,16 @@ def test_networks_run_on_the_cpu_where_their_runtime_cannot_use_the_card(tmp_pat
 def test_auto_says_why_it_takes_the_cpu_and_a_device_by_name_what_to_install(tmp_path):
     machine = Machine(tmp_path / "driver", DRIVER, VIDEO)
     done = machine.run("-m", "tests.fake_nvidia", "devices", "auto")
-    assert set(json.loads(done.stdout).values()) == {"cpu"}, done.stderr
+    answers = json.loads(done.stdout)
+    engine = answers.pop("yolo-seg a.engine")
+    assert "TensorRT is not installed" in engine and "give the .pt or .onnx" in engine
+    assert set(answers.values()) == {"cpu"}, done.stderr
     said = done.stderr.splitlines()
     assert len(said) == len(set(said)) and all("device auto: the CPU is taken" in s for s in said)
     assert any("no CUDA provider" in line for line in said)
     by_name = machine.answer("devices", "cuda")
     assert "install onnxruntime-gpu" in by_name["isnet a.onnx"]
+    assert "install a driver for that CUDA" in by_name["isnet a.onnx"], "torch would do, too"
     assert "give the ONNX file" in by_name["isnet a.xml"]
     for weights in ("sam a.pt", "yolo-seg a.onnx"):
         assert "DeviceError" in by_name[weights] and "install" in by_name[weights]
@@ -200,3 +204,19 @@ def test_the_gpu_token_is_for_jobs_that_use_the_card(tmp_path):
     assert "rule crop" in done.stdout + done.stderr
     assert "gpu=1" not in done.stdout + done.stderr
     assert "nvdec=1" not in done.stdout + done.stderr
+
+
+def test_a_device_by_name_that_cannot_be_had_ends_the_run_before_its_first_job(tmp_path):
+    """And not in each job; the log says of a device that was not named which it is, and why."""
+    (tmp_path / "dataset/00_raw_videos").mkdir(parents=True)
+    (tmp_path / "dataset/00_raw_videos/a.mp4").write_bytes(b"a")
+    (tmp_path / "named.yaml").write_text("mask: {device: cuda}")
+    machine = Machine(tmp_path / "driver", DRIVER, VIDEO)
+    run = ("-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", tmp_path)
+    settings = ("--configfile", ROOT / "config/demo.yaml", tmp_path / "named.yaml")
+    done = machine.run(*run, *settings, "--cores", "1")
+    assert done.returncode != 0
+    assert "mask.device: device 'cuda' was asked for" in done.stderr
+    assert "OpenVINO export, and those run on the CPU; give a .pt file" in done.stderr
+    assert "detect: its network runs on cpu (openvino-yolo)" in done.stderr
+    assert not list((tmp_path / "dataset").glob("*/*.csv")), "no job has run"

@@ -19,6 +19,7 @@ from ferrari.images import boxes
 from ferrari.ledger.reasons import EMPTY_MASK, FULL_MASK
 from ferrari.matting import alpha_refinement, edge_colours, engines
 from ferrari.networks import segmenters, weight_files
+from ferrari.networks.network import Opener, open_here
 
 if TYPE_CHECKING:
     from ferrari.networks.backends.ram import Presence
@@ -53,9 +54,12 @@ def loader(
     subject_class: str,
     cache: str,
     threads: int,
+    opener: Opener = open_here,
 ) -> Load:
-    """What a child process loads to serve `cut_outs`: the segmenter of the `mask` settings."""
-    asked = (list(weights), dict(settings), subject_class, cache, threads)
+    """What a child process loads to serve `cut_outs`: the segmenter of the `mask` settings, whose
+    network `opener` has loaded where it is to run.
+    """
+    asked = (list(weights), dict(settings), subject_class, cache, threads, opener)
     return partial(_serve, *asked, states=file_states(weights))
 
 
@@ -65,14 +69,15 @@ def _serve(
     subject_class: str,
     cache: str,
     threads: int,
+    opener: Opener,
     states: object,
 ) -> tuple[dict[str, str], Callable[[Sequence[Crop]], list[CutOut]]]:
     """`states`, what the weights look like: a model is not lent to jobs that mean other weights."""
     # Asked once a process, in a fork of it: so before there are threads.
-    segmenters.device_of(settings["segmenter"], weights, settings["device"])
+    segmenters.place_of(settings["segmenter"], weights, settings["device"])
     matting = ThreadPoolExecutor(1, "matting")
     compiled = matting.submit(_load_matting, settings)  # beside the network's loading
-    segmenter = _segmenter(weights, settings, subject_class, cache, threads)
+    segmenter = _segmenter(weights, settings, subject_class, cache, threads, opener)
     compiled.result()
     about = {
         "segmenter": segmenter.name,
@@ -89,7 +94,12 @@ def _load_matting(settings: Mapping) -> None:
 
 
 def _segmenter(
-    weights: Sequence[str], settings: Mapping, subject_class: str, cache: str, threads: int
+    weights: Sequence[str],
+    settings: Mapping,
+    subject_class: str,
+    cache: str,
+    threads: int,
+    opener: Opener,
 ) -> segmenters.Segmenter:
     chosen = weight_files.for_segmenter(settings, cache)[0]
     return segmenters.load(
@@ -106,6 +116,8 @@ def _segmenter(
         aspect=settings["input"] == "aspect",
         ram_tags=settings["ram_tags"],
         ram_threshold=settings["ram_threshold"],
+        batch=settings["batch"],
+        opener=opener,
     )
 
 

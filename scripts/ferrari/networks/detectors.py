@@ -12,16 +12,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
 from ferrari.common.atomic_files import file_states
-from ferrari.common.progress import LOGGER
 from ferrari.images.boxes import Detection
-from ferrari.networks import weight_files
-from ferrari.processes import devices
+from ferrari.networks import placement, weight_files
+from ferrari.networks.backends import yolo_finder
+from ferrari.networks.network import Opener, open_here
+from ferrari.networks.placement import Place
 
 if TYPE_CHECKING:
     from ferrari.processes.model_process import Load
@@ -46,67 +47,50 @@ class Detector:
     detect: Callable[[Sequence[np.ndarray]], list[list[Detection]]]
 
 
-class _Network(Protocol):
-    """What a backend's detectors have in common."""
-
-    device: str
-
-    def detect(self, frames_rgb: Sequence[np.ndarray]) -> list[list[Detection]]: ...
-
-
 def load(
-    settings: Mapping, weights: Sequence[str], mask_settings: Mapping, threads: int, cache: str
+    settings: Mapping,
+    weights: Sequence[str],
+    mask_settings: Mapping,
+    threads: int,
+    cache: str,
+    opener: Opener = open_here,
 ) -> Detector:
-    """Load what `detect.backend` names; `weights` are the files that the rule resolved.
+    """Load what `detect.backend` names; `weights` are the files that the rule resolved, `opener`
+    has the network loaded where it is to run.
 
     Raises ModelError for weights that are missing, wrong, or pickled and not pinned.
     """
     if settings["backend"] == "mask":
-        return _from_segmenter(settings, weights, mask_settings, threads, cache)
+        return _from_segmenter(settings, weights, mask_settings, threads, cache, opener)
     digest = weight_files.require_pinned(weights[0], weight_files.pins(settings["weights_sha256"]))
-    device = device_of(settings, weights, mask_settings)
-    net = _yolo(weights[0], device, settings, threads, cache)
-    return Detector("yolo", net.device, digest, net.detect)
+    place = place_of(settings, weights, mask_settings)
+    means = {"batch": settings["batch"], "threads": threads, "cache": cache}
+    net = yolo_finder.open_yolo(weights[0], place, digest, opener, settings["class"], **means)
+    finder = yolo_finder.YoloFinder(net, weights[0], settings["class"], settings["image_size"])
+    confidence = min(FLOOR, settings["confidence"])
+    detector = yolo_finder.YoloDetector(finder, settings["class"], confidence, settings["iou"])
+    return Detector("yolo", str(net.about["device"]), digest, detector.detect)
 
 
-def device_of(settings: Mapping, weights: Sequence[str], mask_settings: Mapping) -> str:
-    """'cpu' or 'cuda:N': where `load` runs the detector; DeviceError for one that cannot be had."""
+def place_of(settings: Mapping, weights: Sequence[str], mask_settings: Mapping) -> Place:
+    """Where `load` runs the detector; DeviceError for a device that cannot be had."""
     if settings["backend"] == "mask":
         from ferrari.networks import segmenters
 
-        return segmenters.device_of(mask_settings["segmenter"], weights, settings["device"])
-    from ferrari.networks.backends import ultralytics_runtime
-
-    problem = partial(ultralytics_runtime.cuda_problem, weights[0])
-    return devices.resolve(settings["device"], problem)
-
-
-def _yolo(path: str, device: str, settings: Mapping, threads: int, cache: str) -> _Network:
-    """Exports on the CPU through OpenVINO alone; anything else through ultralytics and torch."""
-    from ferrari.networks.backends import openvino_yolo
-
-    asked: dict[str, Any] = {
-        "class_name": settings["class"],
-        "confidence": min(FLOOR, settings["confidence"]),
-        "iou": settings["iou"],
-        "image_size": settings["image_size"],
-        "threads": threads,
-    }
-    if device == "cpu" and openvino_yolo.runs(path):
-        try:
-            return openvino_yolo.OpenVinoDetector(path, **asked)
-        except openvino_yolo.UnknownExportError as error:
-            LOGGER.info("%s: ultralytics runs it", error)
-    from ferrari.networks.backends.ultralytics_runtime import YoloDetector
-
-    return YoloDetector(path, device, cache=cache, **asked)
+        return segmenters.place_of(mask_settings["segmenter"], weights, settings["device"])
+    return placement.of_yolo(weights[0], settings["device"])
 
 
 def loader(
-    settings: Mapping, weights: Sequence[str], mask_settings: Mapping, threads: int, cache: str
+    settings: Mapping,
+    weights: Sequence[str],
+    mask_settings: Mapping,
+    threads: int,
+    cache: str,
+    opener: Opener = open_here,
 ) -> Load:
     """What loads the detector in a process apart (see `isolated_model`), to serve `detect`."""
-    asked = (dict(settings), list(weights), dict(mask_settings), threads, cache)
+    asked = (dict(settings), list(weights), dict(mask_settings), threads, cache, opener)
     return partial(_serve, *asked, states=file_states(weights))
 
 
@@ -122,7 +106,12 @@ def _serve(*asked: Any, states: object) -> tuple[dict[str, str], Callable]:
 
 
 def _from_segmenter(
-    settings: Mapping, weights: Sequence[str], mask_settings: Mapping, threads: int, cache: str
+    settings: Mapping,
+    weights: Sequence[str],
+    mask_settings: Mapping,
+    threads: int,
+    cache: str,
+    opener: Opener,
 ) -> Detector:
     """The subject's box from the segmenter's own alpha, for machines without YOLO weights."""
     from ferrari.networks import segmenters
@@ -139,6 +128,8 @@ def _from_segmenter(
         class_name=settings["class"],
         image_size=mask_settings["image_size"],
         aspect=mask_settings["input"] == "aspect",
+        batch=settings["batch"],
+        opener=opener,
     )
 
     def detect(frames_rgb: Sequence[np.ndarray]) -> list[list[Detection]]:

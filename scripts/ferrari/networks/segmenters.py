@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from ferrari.common.progress import LOGGER
-from ferrari.networks import weight_files
-from ferrari.processes import devices
+from ferrari.networks import placement, weight_files
+from ferrari.networks.network import Network, Opener, open_here
+from ferrari.networks.placement import Place
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     #: Whether each crop (HxWx3 uint8 RGB) holds the subject's class.
     Judge = Callable[[Sequence[np.ndarray]], list[Presence]]
     #: A backend's segmenter, and what judges whether the subject is there, if anything does.
-    _Loaded = tuple["_Network", Judge | None]
+    _Loaded = tuple["_Segmenting", Judge | None]
 
 
-class _Network(Protocol):
+class _Segmenting(Protocol):
     """What a backend's segmenters have in common."""
 
     device: str
@@ -74,14 +74,18 @@ def load(
     aspect: bool = False,
     ram_tags: Sequence[str] = ("person",),
     ram_threshold: float = 0.68,
+    batch: int = 1,
+    opener: Opener = open_here,
 ) -> Segmenter:
     """Load segmenter `name` (a key of models.yaml's `segmenters`) on `device`.
 
     `weights_path` is its weights, and for `ram` a pair: RAM's and SAM's. `entry` says how input is
     prepared (default: as for the segmenter's own weights). `pins` are SHA-256 of pickles to trust
     beside the listed ones; `sha256` is what the (first) weights must have. `threads` limits CPU
-    threads (0: all). `aspect`: see `alpha_net.AlphaNet`. Raises ModelError for weights that are
-    missing, wrong, or pickled and not pinned; DeviceError for a device that is not there.
+    threads (0: all), `batch` the crops that a GPU takes at once. `aspect`: see
+    `alpha_net.AlphaNet`. `opener` has the network loaded where it is to run. Raises ModelError for
+    weights that are missing, wrong, or pickled and not pinned; DeviceError for a device that is not
+    there.
     """
     given = [weights_path] if isinstance(weights_path, str | os.PathLike) else weights_path
     paths = [Path(path) for path in given]
@@ -97,42 +101,65 @@ def load(
         )
     digests = [_checked(path, weight_files.pins(*pins)) for path in paths]
     weight_files.require_digest(paths[0], digests[0], sha256)
-    entry = entry or weight_files.table()["models"][known["weights"]]
-    where = device_of(name, paths, device)
-    backend = _BACKENDS[known["backend"]]
-    network, presence = backend(
+    asked = _Asked(
         paths,
-        entry,
-        where,
-        {
-            "threads": threads,
-            "cache": cache,
-            "class_name": class_name,
-            "image_size": image_size,
-            "aspect": aspect,
-            "ram_tags": ram_tags,
-            "ram_threshold": ram_threshold,
-        },
+        digests,
+        entry or weight_files.table()["models"][known["weights"]],
+        _places(name, paths, device),
+        opener,
+        {"threads": threads, "cache": os.fspath(cache), "batch": batch},
+        class_name,
+        image_size,
+        aspect,
+        ram_tags,
+        ram_threshold,
     )
+    network, presence = _BACKENDS[known["backend"]](asked)
     return Segmenter(name, network.device, "+".join(digests), network.alpha, presence)
 
 
-def device_of(name: str, paths: Sequence[str | os.PathLike], device: str) -> str:
-    """'cpu' or 'cuda:N': where `load` runs segmenter `name` with the weights at `paths`.
+@dataclass(frozen=True)
+class _Asked:
+    """What `load` was asked for; `means` are NetworkRequest's threads, cache and batch."""
+
+    paths: list[Path]
+    digests: list[str]
+    entry: Mapping
+    places: list[Place]
+    opener: Opener
+    means: Mapping
+    class_name: str
+    image_size: int
+    aspect: bool
+    ram_tags: Sequence[str]
+    ram_threshold: float
+
+
+def place_of(name: str, paths: Sequence[str | os.PathLike], device: str) -> Place:
+    """Where `load` runs segmenter `name` with the weights at `paths` (of a pair the first).
 
     All of it runs on one device. Raises DeviceError for a device that cannot be had.
     """
-    from ferrari.networks.backends import onnx_runtime, ultralytics_runtime
+    return _places(name, [Path(path) for path in paths], device)[0]
 
-    onnx, torch = onnx_runtime.cuda_problem, ultralytics_runtime.cuda_problem
-    asked = {"alpha_net": [onnx], "yolo_seg": [torch], "sam": [torch], "ram": [onnx, torch]}
-    questions = asked[weight_files.table()["segmenters"][name]["backend"]]
 
-    def problem(cuda: str) -> str:
-        answers = (ask(path, cuda) for ask, path in zip(questions, paths, strict=True))
-        return next(filter(None, answers), "")
+def _places(name: str, paths: Sequence[Path], device: str) -> list[Place]:
+    """Where each of a segmenter's networks runs: those of a pair on the same device."""
+    kinds: dict[str, list[Callable[[Path, str], Place]]] = {
+        "alpha_net": [placement.of_alpha_net],
+        "yolo_seg": [placement.of_yolo],
+        "sam": [_of_sam],
+        "ram": [placement.of_alpha_net, _of_sam],
+    }
+    asked = kinds[weight_files.table()["segmenters"][name]["backend"]]
+    places = [ask(path, device) for ask, path in zip(asked, paths, strict=True)]
+    if len({place.device for place in places}) > 1:
+        return [ask(path, "cpu") for ask, path in zip(asked, paths, strict=True)]
+    return places
 
-    return devices.resolve(device, problem)
+
+def _of_sam(path: Path, device: str) -> Place:
+    return placement.of_torch(device)
 
 
 def _checked(path: Path, pinned: Iterable[str]) -> str:
@@ -141,44 +168,56 @@ def _checked(path: Path, pinned: Iterable[str]) -> str:
     return weight_files.require_pinned(path, pinned)
 
 
-def _alpha_net(paths: list[Path], entry: Mapping, device: str, options: Mapping) -> _Loaded:
+def _alpha_net(asked: _Asked) -> _Loaded:
     from ferrari.networks.backends.alpha_net import AlphaNet
 
-    return AlphaNet(paths[0], entry, device, options["threads"], options["aspect"]), None
+    aspect = asked.aspect and "multiple" in asked.entry["input"]
+    return AlphaNet(_entrys_net(asked, aspect), asked.entry, aspect), None
 
 
-def _yolo_seg(paths: list[Path], entry: Mapping, device: str, options: Mapping) -> _Loaded:
-    from ferrari.networks.backends import openvino_yolo, yolo_segmenter
+def _entrys_net(asked: _Asked, any_size: bool) -> Network:
+    from ferrari.networks.backends import alpha_net
 
-    asked = {name: options[name] for name in ("class_name", "image_size")}
-    if device == "cpu" and openvino_yolo.runs(paths[0]):
-        try:
-            threads = options["threads"]
-            return yolo_segmenter.OpenVinoSegmenter(paths[0], **asked, threads=threads), None
-        except openvino_yolo.UnknownExportError as error:
-            LOGGER.info("%s: ultralytics runs it", error)
-    return yolo_segmenter.YoloSegmenter(paths[0], device, **asked, cache=options["cache"]), None
+    path, digest = asked.paths[0], asked.digests[0]
+    return asked.opener(
+        alpha_net.request(path, asked.entry, asked.places[0], digest, any_size, **asked.means)
+    )
 
 
-def _sam(paths: list[Path], entry: Mapping, device: str, options: Mapping) -> _Loaded:
+def _yolo_seg(asked: _Asked) -> _Loaded:
+    from ferrari.networks.backends import yolo_finder, yolo_segmenter
+
+    path, digest = asked.paths[0], asked.digests[0]
+    net = yolo_finder.open_yolo(
+        path, asked.places[0], digest, asked.opener, asked.class_name, **asked.means
+    )
+    finder = yolo_finder.YoloFinder(net, path, asked.class_name, asked.image_size)
+    return yolo_segmenter.YoloSegmenter(finder, path), None
+
+
+def _sam(asked: _Asked) -> _Loaded:
     from ferrari.networks.backends.sam import SamSegmenter
 
-    return SamSegmenter(paths[0], device, cache=options["cache"]), None
+    return SamSegmenter(asked.paths[-1], asked.places[-1].device, cache=asked.means["cache"]), None
 
 
-def _ram(paths: list[Path], entry: Mapping, device: str, options: Mapping) -> _Loaded:
+def _ram(asked: _Asked) -> _Loaded:
     from ferrari.networks.backends.ram import RamTagger
-    from ferrari.networks.backends.sam import SamSegmenter
 
     tagger = RamTagger(
-        paths[0],
-        entry,
-        device,
-        tags=options["ram_tags"],
-        threshold=options["ram_threshold"],
-        threads=options["threads"],
+        _entrys_net(asked, any_size=False),
+        asked.paths[0],
+        asked.entry,
+        tags=asked.ram_tags,
+        threshold=asked.ram_threshold,
     )
-    return SamSegmenter(paths[1], device, cache=options["cache"]), tagger.presence
+    segmenter, _ = _sam(asked)
+    return segmenter, tagger.presence
 
 
-_BACKENDS = {"alpha_net": _alpha_net, "yolo_seg": _yolo_seg, "sam": _sam, "ram": _ram}
+_BACKENDS: Mapping[str, Callable[[_Asked], _Loaded]] = {
+    "alpha_net": _alpha_net,
+    "yolo_seg": _yolo_seg,
+    "sam": _sam,
+    "ram": _ram,
+}

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ferrari.common.atomic_files import sha256_path
+from ferrari.common.atomic_files import file_states, sha256_path
 from ferrari.common.errors import FerrariError
 from ferrari.common.places import ROOT
 
@@ -156,7 +156,7 @@ def is_ours(weights: Weights) -> bool:
 def pins(*own: str | None) -> frozenset[str]:
     """Every SHA-256 that the list pins, and those of `own` that are set, in lower case."""
     listed = (entry.get("sha256") for entry in table()["models"].values())
-    return frozenset(digest.lower() for digest in (*listed, *own) if digest)
+    return frozenset(pin.lower() for pin in (*listed, *own) if pin)
 
 
 def verify(weights: Weights) -> str:
@@ -170,7 +170,7 @@ def verify(weights: Weights) -> str:
             "fetch them, or put the file there by hand"
         )
     check_file(weights.path, weights.entry)
-    found = sha256_path(weights.path)
+    found = digest(weights.path)
     require_digest(weights.path, found, weights.sha256)
     return found
 
@@ -185,7 +185,7 @@ def check_file(path: Path, entry: Mapping) -> None:
     """Raise ModelError unless `path` has the size and the digests that its entry gives."""
     if path.is_file() and entry.get("bytes", path.stat().st_size) != path.stat().st_size:
         raise ModelError(_differs(path, "size", entry["bytes"], path.stat().st_size))
-    if entry.get("sha256") and (found := sha256_path(path)) != entry["sha256"]:
+    if entry.get("sha256") and (found := digest(path)) != entry["sha256"]:
         raise ModelError(_differs(path, "SHA-256", entry["sha256"], found))
     if entry.get("md5") and not entry.get("sha256"):
         found = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
@@ -198,6 +198,18 @@ def _differs(path: Path, what: str, expected: object, found: object) -> str:
         f"{path}: its {what} is {found}, expected {expected}; delete it to have it fetched anew, "
         "or correct the pin if you trust the file"
     )
+
+
+def digest(path: str | os.PathLike) -> str:
+    """SHA-256 of a file or folder of weights. It is read once a process, and again if it changes:
+    a job asks for it several times, and large weights take a second each time.
+    """
+    return _digest(os.fspath(path), tuple(file_states([path])))
+
+
+@functools.lru_cache(maxsize=64)
+def _digest(path: str, states: tuple) -> str:
+    return sha256_path(path)
 
 
 def is_pickle(path: str | os.PathLike) -> bool:
@@ -230,11 +242,11 @@ def _holds_pickle(path: Path) -> bool:
 
 def require_pinned(path: str | os.PathLike, pinned: Iterable[str]) -> str:
     """SHA-256 of `path`; raises UnpinnedPickleError if it is a pickle and not among `pinned`."""
-    digest = sha256_path(path)
-    if is_pickle(path) and digest not in set(pinned):
+    found = digest(path)
+    if is_pickle(path) and found not in set(pinned):
         raise UnpinnedPickleError(
             f"{path} is a pickled file, which can run any program when it is loaded, and its "
-            f"SHA-256 is not pinned. If you trust it, set weights_sha256: {digest} beside its "
+            f"SHA-256 is not pinned. If you trust it, set weights_sha256: {found} beside its "
             "`weights` setting; safer: export it to ONNX or OpenVINO, which need no pin"
         )
-    return digest
+    return found

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from ferrari.common.errors import FerrariError
 from ferrari.common.progress import LOGGER
@@ -18,6 +19,43 @@ class DeviceError(FerrariError, RuntimeError):
 
 class DeviceMemoryError(FerrariError, RuntimeError):
     """The device has too little memory for the batch that it was given."""
+
+
+#: What the errors of CUDA's libraries say when memory ran out, which leaves a context usable: the
+#: runtime and torch, cuBLAS and cuDNN, and ONNX Runtime, of the card's memory and its own limit.
+_NO_MEMORY = ("out of memory", "alloc_failed", "allocation_failed", "failed to allocate",
+              "smaller than requested bytes")  # fmt: skip
+#: What they say otherwise: torch, ONNX Runtime, cuDNN and cuBLAS each in their way.
+_CUDA_FAILED = ("cuda error", "cuda failure", "cudnn_status", "cudnn error", "cublas")
+
+
+def device_is_full(text: str) -> bool:
+    """Whether an error of this text says that the device's memory did not suffice."""
+    words = text.lower()
+    return any(said in words for said in _NO_MEMORY)
+
+
+def context_is_lost(text: str) -> bool:
+    """Whether an error of this text leaves the process's CUDA context unusable.
+
+    After an illegal access or a card that is gone, each later call fails too, whoever makes it.
+    """
+    words = text.lower()
+    return not device_is_full(text) and any(said in words for said in _CUDA_FAILED)
+
+
+@contextlib.contextmanager
+def device_errors(*kinds: type[Exception]) -> Iterator[None]:
+    """Turn what a library raises (RuntimeError, or one of `kinds`) where the device's memory did
+    not suffice into DeviceMemoryError; other errors pass.
+    """
+    expected: tuple[type[Exception], ...] = (RuntimeError, *kinds)
+    try:
+        yield
+    except expected as error:
+        if isinstance(error, FerrariError) or not device_is_full(str(error)):
+            raise
+        raise DeviceMemoryError(str(error).partition("\n")[0]) from error
 
 
 @functools.cache

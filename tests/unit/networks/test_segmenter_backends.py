@@ -5,19 +5,24 @@ import types
 
 import cv2
 import numpy as np
+import onnxruntime
 import pytest
 
 from ferrari.common.atomic_files import sha256_path
 from ferrari.networks import segmenters, weight_files
 from ferrari.networks.backends import (
-    alpha_net,
+    device_memory,
+    onnx_runtime,
     ram,
     sam,
+    torch_runtime,
     ultralytics_runtime,
     yolo_postprocessing,
     yolo_segmenter,
 )
+from ferrari.networks.network import NetworkRequest, open_here
 from ferrari.processes.devices import DeviceError, DeviceMemoryError
+from tests.unit.networks import onnx_files
 from tests.unit.networks.test_segmenters import ALPHA, UNIT, save_net
 
 
@@ -35,73 +40,84 @@ def engine(weights):
     return weights.rename(weights.with_suffix(".engine"))
 
 
-# --- ONNX Runtime on CUDA, with a stand-in: a GPU is not everywhere -------------------------------
-
-
-class Session:
-    """A network that doubles its input and runs out of memory above `limit` pictures."""
-
-    def __init__(self, batch, limit=99, kind="tensor(float16)"):
-        self.batch, self.limit, self.kind, self.asked = batch, limit, kind, []
-
-    def get_inputs(self):
-        return [types.SimpleNamespace(name="x", shape=[self.batch, 3, 8, 8], type=self.kind)]
-
-    def get_outputs(self):
-        return [types.SimpleNamespace(name=name, shape=[1]) for name in ("first", "second")]
-
-    def get_providers(self):
-        return ["CUDAExecutionProvider"]
-
-    def run(self, names, feeds):
-        self.asked.append((names, feeds["x"].dtype, len(feeds["x"])))
-        if len(feeds["x"]) > self.limit:
-            raise MemoryRefused("Failed to allocate memory for requested buffer of size 1")
-        return [feeds["x"] * 2]
-
-
-class MemoryRefused(Exception):
-    """Stands for ONNX Runtime's own exception."""
+# --- ONNX Runtime on CUDA, as far as it can be tried without a card ------------------------------
 
 
 @pytest.fixture
-def on_cuda(monkeypatch, weights):
-    """Open the stand-in network as if it were on a GPU."""
+def on_cuda(monkeypatch, tmp_path):
+    """Open a network as if onnxruntime had CUDA, which is its CPU here; `asked` of each session."""
+    path = onnx_files.u_net(tmp_path / "net.onnx")
+    start, asked = onnxruntime.InferenceSession, []
 
-    def open_session(session, output=1):
-        states = types.SimpleNamespace(Fail=MemoryRefused, RuntimeException=MemoryRefused)
-        runtime = types.SimpleNamespace(
-            get_available_providers=lambda: ["CUDAExecutionProvider"],
-            InferenceSession=lambda path, providers: session,
-            capi=types.SimpleNamespace(onnxruntime_pybind11_state=states),
-        )
-        monkeypatch.setitem(sys.modules, "onnxruntime", runtime)
-        return alpha_net.open_net(weights, output, "cuda:1")
+    def session(graph, options=None, providers=()):
+        made = start(graph, options, providers=["CPUExecutionProvider"])
+        if providers[0] != "CPUExecutionProvider":
+            asked.append((options, providers))
+            monkeypatch.setattr(made, "get_providers", lambda: [providers[0][0]])
+        return made
 
-    return open_session
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    monkeypatch.setattr(device_memory, "_total", lambda index: 24 << 30)
 
+    def load(batch=4):
+        request = NetworkRequest.of(path, "onnxruntime", "cuda:1", "", outputs=(0,), batch=batch)
+        return onnx_runtime.load(request)
 
-@pytest.mark.parametrize(("batch", "calls"), [("N", [3]), (1, [1, 1, 1])])
-def test_pictures_go_together_where_the_graph_takes_them(on_cuda, batch, calls):
-    session = Session(batch)
-    net = on_cuda(session)
-    inputs = [np.full((1, 3, 8, 8), k, np.float32) for k in range(3)]
-    outputs = net.run(inputs)
-    assert [float(output.max()) for output in outputs] == [0, 2, 4]
-    assert all(output.shape == (1, 3, 8, 8) and output.dtype == np.float32 for output in outputs)
-    assert session.asked == [(["second"], np.float16, count) for count in calls]
-    assert net.device == "cuda:1 onnxruntime"
+    load.asked = asked
+    return load
 
 
-def test_a_full_gpu_is_told_apart_from_other_errors(on_cuda):
-    net = on_cuda(Session("N", limit=1))
+def test_a_session_on_cuda_gives_the_same_bytes_in_each_process_and_keeps_to_its_share(on_cuda):
+    net = on_cuda()
+    (((options, providers)),) = on_cuda.asked
+    ((name, asked),) = providers
+    assert name == "CUDAExecutionProvider" and asked["device_id"] == 1
+    assert asked["cudnn_conv_algo_search"] == "HEURISTIC" and asked["use_tf32"] == 0
+    assert asked["arena_extend_strategy"] == "kSameAsRequested"
+    assert asked["gpu_mem_limit"] == 2560 << 20 and options.use_deterministic_compute
+    assert net.about["device"] == "cuda:1 onnxruntime" and net.about["batch"] == 4
+    pictures = [np.full((64, 64, 3), 51 * k, np.uint8) for k in range(6)]
+    assert [outputs[0].shape for outputs in net.stream(pictures)] == [(1, 64, 64)] * 6
+
+
+def test_a_full_gpu_is_told_apart_from_other_errors(on_cuda, monkeypatch):
+    states = onnxruntime.capi.onnxruntime_pybind11_state
+    texts = iter(["Failed to allocate memory for requested buffer of size 1", "CUDA failure 700"])
+
+    def fail(*_):
+        raise states.RuntimeException(next(texts))
+
+    net = on_cuda(batch=1)._run.__self__
+    monkeypatch.setattr(net, "_share", 0)
+    broken = types.SimpleNamespace(run=fail, get_inputs=net._session.get_inputs)
+    monkeypatch.setattr(net, "_session", broken)
+    picture = np.zeros((64, 64, 3), np.uint8)
     with pytest.raises(DeviceMemoryError):
-        net.run([np.zeros((1, 3, 8, 8), np.float32)] * 2)
+        net.run([picture])
+    with pytest.raises(states.RuntimeException, match="700"):
+        net.run([picture])
 
 
-def test_only_onnx_files_run_on_cuda(tmp_path):
+def test_only_onnx_files_run_on_cuda(engine):
     with pytest.raises(DeviceError, match="no ONNX file"):
-        alpha_net.open_net(tmp_path / "net.xml", 0, "cuda:0")
+        open_here(NetworkRequest.of(engine, "onnxruntime", "cuda:0", sha256_path(engine)))
+
+
+def test_without_its_libraries_cuda_is_an_error_and_never_the_cpu(on_cuda, monkeypatch):
+    opened = onnxruntime.InferenceSession
+
+    def without(*args, **kwargs):
+        made = opened(*args, **kwargs)
+        monkeypatch.setattr(made, "get_providers", lambda: ["CPUExecutionProvider"])
+        return made
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", without)
+    with pytest.raises(DeviceError, match="CUDA libraries are missing"):
+        on_cuda()
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(DeviceError, match="install onnxruntime-gpu"):
+        on_cuda()
 
 
 # --- ultralytics: the plumbing, with stand-ins for its models ------------------------------------
@@ -124,33 +140,16 @@ def tensor(values):
     return np.asarray(values, np.float32).view(Tensor)
 
 
-class Boxes:
-    """As much of ultralytics' Boxes as the adapters use."""
-
-    def __init__(self, xyxy):
-        self.xyxy = xyxy
-
-    def __len__(self):
-        return len(self.xyxy)
-
-
 class StandIn:
-    """A model that notes what it is asked and gives the masks it was made with."""
+    """A SAM that notes what it is asked and gives the masks it was made with."""
 
-    def __init__(self, masks=None, boxes=None):
-        self.names = {0: "person", 1: "dog"}
-        self.masks, self.boxes, self.asked = masks, boxes, []
+    def __init__(self, masks=None):
+        self.masks, self.asked = masks, []
 
     def predict(self, image, **options):
         self.asked.append((image, options))
-        boxes = Boxes(tensor(self.boxes if self.boxes is not None else []))
         masks = None if self.masks is None else types.SimpleNamespace(data=tensor(self.masks))
-
-        def logits(index):
-            return (self.masks[index] - 0.5) * 60
-
-        seen = {"masks": masks, "boxes": boxes, "mask_logits": logits, "net_hw": image.shape[:2]}
-        return [types.SimpleNamespace(**seen)]
+        return [types.SimpleNamespace(masks=masks)]
 
 
 def halves():
@@ -176,31 +175,57 @@ def test_sam_is_asked_with_the_subjects_box_in_opencvs_colour_order(monkeypatch,
     assert model.asked[1][1]["bboxes"] == [[0, 0, 30, 20]]
 
 
+class StandInYolo:
+    """A segmentation network that gives these boxes and masks (0..1) of its second class."""
+
+    def __init__(self, boxes=(), masks=None, size=(20, 30)):
+        how = {"names": {0: "person", 1: "dog"}, "stride": 1, "size": size}
+        self.about = {
+            "device": "cuda:0 stand-in",
+            "yolo": {**how, "end2end": True, "masks": masks is not None},
+        }
+        count = len(boxes)
+        rows = np.hstack([np.reshape(boxes, (count, 4)), np.tile([0.9, 1.0], (count, 1))])
+        self._outputs = (np.hstack([rows, np.eye(count)]).astype(np.float32),)
+        if masks is not None:
+            self._outputs += (np.asarray((masks - 0.5) * 60, np.float32),)
+
+    def stream(self, images_rgb):
+        for _ in images_rgb:
+            yield self._outputs
+
+    def segmenter(self, weights, class_name="dog"):
+        return segmenters.load(
+            "yolo-seg", weights, "cpu", class_name=class_name, opener=lambda request: self
+        )
+
+
 @pytest.mark.parametrize("masks", [None, np.zeros((0, 7, 9))], ids=["none", "none left"])
-def test_no_mask_is_an_empty_alpha(monkeypatch, engine, masks):
+def test_no_mask_of_sam_is_an_empty_alpha(monkeypatch, engine, masks):
     model = StandIn(masks)
     monkeypatch.setattr(sam, "ultralytics", lambda _: types.SimpleNamespace(SAM=lambda _: model))
-    monkeypatch.setattr(yolo_segmenter, "load_yolo", lambda *_: StandIn(boxes=np.zeros((0, 4))))
-    for name in ("sam", "yolo-seg"):
-        (alpha,) = segmenters.load(name, engine, "cpu").alpha([np.zeros((7, 9, 3), np.uint8)])
-        assert alpha.shape == (7, 9) and not alpha.any()
+    (alpha,) = segmenters.load("sam", engine, "cpu").alpha([np.zeros((7, 9, 3), np.uint8)])
+    assert alpha.shape == (7, 9) and not alpha.any()
+
+
+@pytest.mark.parametrize("class_name", ["dog", "person"], ids=["no box", "none of the class"])
+def test_no_instance_is_an_empty_alpha(weights, class_name):
+    boxes = [(0, 0, 9, 7)] if class_name == "person" else []
+    net = StandInYolo(boxes, np.ones((len(boxes), 7, 9)), (7, 9))
+    (alpha,) = net.segmenter(weights, class_name).alpha([np.zeros((7, 9, 3), np.uint8)])
+    assert alpha.shape == (7, 9) and not alpha.any()
 
 
 @pytest.mark.parametrize(("box", "best"), [((0, 0, 14, 20), 0), ((16, 2, 30, 20), 1)])
-def test_yolo_gives_the_instance_that_fits_the_box(monkeypatch, engine, box, best):
-    model = StandIn(masks=halves(), boxes=[(0, 0, 15, 20), (15, 0, 30, 20)])
-    monkeypatch.setattr(yolo_segmenter, "load_yolo", lambda *_: model)
-    net = segmenters.load("yolo-seg", engine, "cpu", class_name="dog")
+def test_yolo_gives_the_instance_that_fits_the_box(weights, box, best):
+    net = StandInYolo([(0, 0, 15, 20), (15, 0, 30, 20)], halves()).segmenter(weights)
     (alpha,) = net.alpha([np.zeros((20, 30, 3), np.uint8)], [box])
     np.testing.assert_allclose(alpha, halves()[best], atol=1e-6)
-    options = model.asked[0][1]
-    assert options["classes"] == [1] and options["imgsz"] == 640
+    assert net.device == "cuda:0 stand-in", "rows say what the network really ran on"
 
 
-def test_a_yolo_mask_is_cut_off_well_outside_both_boxes_only(monkeypatch, engine):
-    model = StandIn(masks=np.ones((1, 20, 100)), boxes=[(30, 5, 50, 15)])
-    monkeypatch.setattr(yolo_segmenter, "load_yolo", lambda *_: model)
-    net = segmenters.load("yolo-seg", engine, "cpu")
+def test_a_yolo_mask_is_cut_off_well_outside_both_boxes_only(weights):
+    net = StandInYolo([(30, 5, 50, 15)], np.ones((1, 20, 100)), (20, 100)).segmenter(weights)
     (alpha,) = net.alpha([np.zeros((20, 100, 3), np.uint8)], [(40, 0, 60, 20)])
     assert np.flatnonzero(alpha.any(axis=0)).tolist() == list(range(28, 62))
 
@@ -220,16 +245,14 @@ def test_soft_masks_land_on_the_pixels_that_the_letterbox_took_them_from(image_h
     np.testing.assert_allclose(alpha[image_hw[0] // 2, inside], expected[inside], atol=0.01)
 
 
-def test_a_class_that_the_network_does_not_know_is_named(monkeypatch, engine):
-    monkeypatch.setattr(yolo_segmenter, "load_yolo", lambda *_: StandIn())
+def test_an_engine_of_tensorrt_is_refused_with_what_helps(engine):
+    with pytest.raises(DeviceError, match=r"NVIDIA GPU alone.*TensorRT is not installed.*\.onnx"):
+        segmenters.load("yolo-seg", engine, "cpu")
+
+
+def test_a_class_that_the_network_does_not_know_is_named(weights):
     with pytest.raises(weight_files.ModelError, match=r"no class 'cat'.*person, dog"):
-        segmenters.load("yolo-seg", engine, "cpu", class_name="cat")
-
-
-def test_exported_weights_say_their_own_input_size(tmp_path):
-    (tmp_path / "metadata.yaml").write_text("task: segment\nimgsz: [320, 192]\n")
-    assert ultralytics_runtime.image_size_of(tmp_path) == [320, 192]
-    assert ultralytics_runtime.image_size_of(tmp_path / "a.pt", 512) == 512
+        StandInYolo().segmenter(weights, "cat")
 
 
 @pytest.fixture
@@ -284,16 +307,55 @@ def test_ram_refuses_tags_and_lists_that_do_not_belong_to_it(tagger):
 
 
 def test_torchs_memory_error_becomes_ours_and_no_other(monkeypatch):
-    class OutOfMemory(RuntimeError):
-        pass
-
-    cuda = types.SimpleNamespace(empty_cache=lambda: None)
-    fake = types.SimpleNamespace(OutOfMemoryError=OutOfMemory, cuda=cuda)
-    monkeypatch.setitem(ultralytics_runtime.sys.modules, "torch", fake)
-    with pytest.raises(DeviceMemoryError), ultralytics_runtime.gpu_memory_errors():
-        raise OutOfMemory("CUDA out of memory")
-    with pytest.raises(RuntimeError, match="another"), ultralytics_runtime.gpu_memory_errors():
+    emptied = []
+    cuda = types.SimpleNamespace(empty_cache=lambda: emptied.append(True))
+    monkeypatch.setitem(sys.modules, "torch", types.SimpleNamespace(cuda=cuda))
+    with pytest.raises(DeviceMemoryError), torch_runtime.memory_errors():
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total")
+    assert emptied
+    with pytest.raises(RuntimeError, match="another"), torch_runtime.memory_errors():
         raise RuntimeError("another")
+
+
+def test_a_card_gives_the_boxes_of_the_class_that_score_highest():
+    """Of 6 boxes, 3 classes and 2 mask weights: those whose best class it is, in order, then 0."""
+    import torch
+
+    scores = np.array([[0.2, 0.9, 0.4, 0.9, 0.3, 0.5], [0.1, 0.1, 0.6, 0.1, 0.1, 0.5], [0.3] * 6])
+    rest = np.arange(36).reshape(6, 6)
+    output = np.vstack([rest[:4], scores, rest[4:]])[None].astype(np.float32)
+    found = ultralytics_runtime.candidates(torch.from_numpy(output), 0, 3).numpy()[0]
+    assert found[4].tolist() == [np.float32(0.9), np.float32(0.9), 0.5, np.float32(0.3), 0, 0]
+    assert found[0].tolist() == [1, 3, 5, 4, 0, 2], "equals stay in order"
+    assert found[5:].tolist() == [
+        [24 + i for i in (1, 3, 5, 4, 0, 2)],
+        [30 + i for i in (1, 3, 5, 4, 0, 2)],
+    ]
+    rows = yolo_postprocessing.rows_of_class(found, 0, 0.05, 2)
+    wanted = yolo_postprocessing.rows_of_class(output[0], 0, 0.05, 2)
+    assert sorted(rows.tolist()) == sorted(wanted.tolist())
+    crowd = torch.rand(2, 7, 3000)
+    assert ultralytics_runtime.candidates(crowd, 1, 3).shape == (2, 5, 1024)
+
+
+def test_boxes_of_a_network_in_half_precision_are_not_rounded_to_half_pixels(tmp_path):
+    """Beyond 512 px a half has steps of half a pixel."""
+    ultralytics_runtime.ultralytics(tmp_path)
+    import torch
+    from ultralytics.nn.modules.head import Detect
+
+    torch.manual_seed(0)
+    head = Detect(1, ch=(4, 4, 4)).eval()
+    head.stride = torch.tensor([8.0, 16.0, 32.0])
+    features = [torch.rand(1, 4, 640 // stride, 640 // stride) for stride in (8, 16, 32)]
+    head.requires_grad_(False)
+    exact = head([feature.clone() for feature in features])[0][:, :4]
+    ultralytics_runtime.decode_boxes_in_full_precision(types.SimpleNamespace(model=[head.half()]))
+    found = head([feature.half() for feature in features])[0][:, :4]
+    assert found.dtype == torch.float32
+    assert float((found - exact).abs().max()) < 0.2
+    steps = found[0, :2].flatten() * 2
+    assert float((steps - steps.round()).abs().max()) > 0.1
 
 
 def test_the_best_box_is_the_one_that_overlaps_most():
@@ -325,7 +387,7 @@ def test_sams_own_code_runs_on_weights_that_know_nothing(tmp_path):
 
 
 def onnxruntime_with(monkeypatch, providers, session):
-    from ferrari.networks.backends import onnx_runtime
+    preloaded = []
 
     class Refusal(Exception):
         pass
@@ -334,11 +396,14 @@ def onnxruntime_with(monkeypatch, providers, session):
     runtime = types.SimpleNamespace(
         get_available_providers=lambda: providers,
         set_default_logger_severity=lambda level: None,
+        preload_dlls=lambda: preloaded.append(providers),
         InferenceSession=lambda graph, providers: session(Refusal),
         capi=types.SimpleNamespace(onnxruntime_pybind11_state=states),
     )
     monkeypatch.setitem(sys.modules, "onnxruntime", runtime)
-    return onnx_runtime._tried(0)
+    answer = onnx_runtime._tried(0)
+    assert preloaded, "the libraries that are Python packages are found by nobody else"
+    return answer
 
 
 def test_onnxruntime_on_cuda_is_believed_when_a_graph_has_run(monkeypatch):
@@ -360,10 +425,7 @@ def test_onnxruntime_on_cuda_is_believed_when_a_graph_has_run(monkeypatch):
 
 
 def test_the_graph_that_a_device_is_tried_with_runs():
-    import onnxruntime
-
-    from ferrari.networks.backends.onnx_runtime import _TINY
-
-    session = onnxruntime.InferenceSession(_TINY, providers=["CPUExecutionProvider"])
+    providers = ["CPUExecutionProvider"]
+    session = onnxruntime.InferenceSession(onnx_runtime._TINY, providers=providers)
     (output,) = session.run(None, {"x": np.full(1, -1, np.float32)})
     assert output.tolist() == [0]

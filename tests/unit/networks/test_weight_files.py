@@ -171,3 +171,24 @@ def test_verify_names_what_differs(tmp_path):
         weight_files.verify(weight_files.Weights("a", path, None, {"md5": "0" * 32}))
     good = hashlib.md5(b"abc").hexdigest()
     assert weight_files.verify(weight_files.Weights("a", path, None, {"md5": good})) == digest
+
+
+def test_weights_are_read_once_a_process_and_again_when_they_change(tmp_path, monkeypatch):
+    """A job asks four times: to verify them twice, to let them load, and for the row."""
+    path = tmp_path / "net.onnx"
+    path.write_bytes(b"one")
+    reads = []
+
+    def sha256_path(file):
+        reads.append(Path(file).name)
+        return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+
+    monkeypatch.setattr(weight_files, "sha256_path", sha256_path)
+    digest = hashlib.sha256(b"one").hexdigest()
+    weights = weight_files.Weights("net", path, digest, {"sha256": digest})
+    assert weight_files.verify(weights) == weight_files.require_pinned(path, []) == digest
+    assert weight_files.digest(path) == digest and reads == ["net.onnx"]
+    path.write_bytes(b"other")
+    with pytest.raises(weight_files.ModelError, match="SHA-256"):
+        weight_files.verify(weights)
+    assert reads == ["net.onnx"] * 2

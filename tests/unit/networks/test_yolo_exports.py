@@ -3,30 +3,59 @@
 from __future__ import annotations
 
 import os
+from itertools import chain
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from ferrari.networks import detectors, segmenters
+from ferrari.images.boxes import Detection
+from ferrari.networks import detectors, segmenters, weight_files
 from ferrari.networks.backends import openvino_yolo, ultralytics_runtime, yolo_segmenter
-from ferrari.networks.backends.openvino_yolo import OpenVinoDetector, UnknownExportError
+from ferrari.networks.backends.openvino_yolo import UnknownExportError
+from ferrari.networks.backends.yolo_finder import YoloDetector, YoloFinder
 from ferrari.networks.backends.yolo_postprocessing import (
     Instances,
     Letterbox,
     rows_of_class,
     suppress,
 )
+from ferrari.networks.network import NetworkRequest, open_here
 from ferrari.networks.weight_files import ModelError
 from tests.generator.render import render_frame
 from tests.generator.spec import ClipSpec, FigureSpec
 from tests.settings import section
+from tests.unit.networks import onnx_files
 
 ROOT = Path(__file__).parents[3]
 SHARED = Path(os.environ.get("FERRARI_SHARED", ROOT.parent / "shared"))
 DEMO = ROOT / "models/demo/person-seg_openvino_model"
-ASKED = {"class_name": "person", "confidence": 0.05, "iou": 0.6, "image_size": 320, "threads": 2}
+CONFIDENCE, IOU = 0.05, 0.6
+
+
+def finder(runtime, path=DEMO, *, class_name="person", image_size=320, threads=2, **more):
+    """What is done around the network of `path`, which `runtime` runs on the CPU."""
+    digest = weight_files.digest(path)
+    request = NetworkRequest.of(path, runtime, "cpu", digest, threads=threads, **more)
+    return YoloFinder(open_here(request), path, class_name, image_size)
+
+
+def boxes(runtime, frames, path=DEMO, **more):
+    """The detections in frames."""
+    return YoloDetector(finder(runtime, path, **more), "person", CONFIDENCE, IOU).detect(frames)
+
+
+def of_ultralytics(path, frames, cache, image_size=320):
+    """The detections that ultralytics itself finds, frame by frame."""
+    net = ultralytics_runtime.ultralytics(cache).YOLO(os.fspath(path))
+    asked = {"classes": [0], "conf": CONFIDENCE, "iou": IOU, "device": "cpu", "verbose": False}
+    found = []
+    for frame in frames:
+        (seen,) = net.predict(frame[..., ::-1].copy(), imgsz=image_size, **asked)
+        both = zip(seen.boxes.xyxy.tolist(), seen.boxes.conf.tolist(), strict=True)
+        found.append([Detection(tuple(box), confidence, "person") for box, confidence in both])
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -42,25 +71,85 @@ def frames():
 
 
 def test_the_demos_boxes_are_those_of_ultralytics(frames, tmp_path):
-    ours = OpenVinoDetector(DEMO, **ASKED).detect(frames)
-    theirs = ultralytics_runtime.YoloDetector(DEMO, "cpu", cache=tmp_path, **ASKED)
-    assert ours == [theirs.detect([frame])[0] for frame in frames]  # to the last bit
+    ours = boxes("openvino-yolo", frames)
+    size = [320, 320]
+    assert ours == of_ultralytics(DEMO, frames, tmp_path, size)  # to the last bit
     assert sum(map(len, ours)) >= 4
 
 
-def test_the_demos_alphas_are_those_of_ultralytics(frames, tmp_path):
-    boxes = [(0, 0, frame.shape[1] / 2, frame.shape[0]) for frame in frames]
-    ours = yolo_segmenter.OpenVinoSegmenter(DEMO, image_size=320, threads=2)
-    theirs = yolo_segmenter.YoloSegmenter(DEMO, "cpu", image_size=320, cache=tmp_path)
-    for a, b in zip(ours.alpha(frames, boxes), theirs.alpha(frames, boxes), strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-6)
+def test_another_runtime_sees_the_same(frames, tmp_path):
+    """Of the export through ultralytics' loader: what is done around the network is the same."""
+    assert boxes("ultralytics", frames, cache=str(tmp_path)) == boxes("openvino-yolo", frames)
+    areas = [(0, 0, frame.shape[1] / 2, frame.shape[0]) for frame in frames]
+    alphas = [
+        yolo_segmenter.YoloSegmenter(finder(runtime, cache=str(tmp_path)), DEMO).alpha(
+            frames, areas
+        )
+        for runtime in ("openvino-yolo", "ultralytics")
+    ]
+    for ours, theirs in zip(*alphas, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.fixture(scope="module")
+def weights_of(tmp_path_factory):
+    """A .pt of a YOLO that knows nothing: its boxes mean nothing, but the code is the real one."""
+    folder = tmp_path_factory.mktemp("weights")
+
+    def make(name):
+        package = ultralytics_runtime.ultralytics(folder)
+        import torch
+
+        torch.manual_seed(0)
+        net = package.YOLO(f"{name}.yaml")
+        for module in net.model.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.momentum = 1.0  # what one pass over noise shows
+        net.model.train()(torch.rand(2, 3, 192, 192))
+        for branch in (net.model.model[-1].cv3, getattr(net.model.model[-1], "one2one_cv3", ())):
+            for layers in branch:
+                torch.nn.init.normal_(layers[-1].weight, 0, 0.2)
+                torch.nn.init.normal_(layers[-1].bias, -4, 1)
+                layers[-1].bias.data[0] = 0
+        net.model.names = {i: "person" if i == 0 else f"class {i}" for i in range(80)}
+        net.save(folder / f"{name}.pt")
+        return folder / f"{name}.pt"
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "yolo11n-seg",
+        pytest.param("yolo11n", marks=pytest.mark.slow),
+        pytest.param("yolo26n", marks=pytest.mark.slow),
+    ],
+)
+def test_torchs_boxes_are_those_of_ultralytics(weights_of, tmp_path, name):
+    """Within a hundredth of a pixel: the project's own letterbox and suppression, on the CPU."""
+    path, rng = weights_of(name), np.random.default_rng(0)
+    frames = [rng.integers(0, 256, (*shape, 3), np.uint8) for shape in ((90, 160), (200, 120))]
+    theirs = of_ultralytics(path, frames, tmp_path)
+    for only in ("", "person"):
+        digest = weight_files.digest(path)
+        request = NetworkRequest.of(
+            path, "ultralytics", "cpu", digest, cache=str(tmp_path), class_name=only, threads=2
+        )
+        net = YoloFinder(open_here(request), path, "person", 320)
+        ours = YoloDetector(net, "person", CONFIDENCE, IOU).detect(frames)
+        assert list(map(len, ours)) == list(map(len, theirs))
+        for one, other in zip(chain(*ours), chain(*theirs), strict=True):
+            np.testing.assert_allclose(one.box_xyxy, other.box_xyxy, atol=0.01)
+            assert one.confidence == pytest.approx(other.confidence, abs=1e-5)
+    assert sum(map(len, theirs)) > 20
 
 
 def test_a_picture_is_seen_the_same_alone_and_among_others(frames):
-    net = OpenVinoDetector(DEMO, **ASKED)
+    net = YoloDetector(finder("openvino-yolo"), "person", CONFIDENCE, IOU)
     together = net.detect(frames)
     assert [net.detect([frame])[0] for frame in reversed(frames)] == together[::-1]
-    assert OpenVinoDetector(DEMO, **{**ASKED, "threads": 1}).detect(frames) == together
+    assert boxes("openvino-yolo", frames, threads=1) == together
 
 
 @pytest.mark.real
@@ -71,9 +160,8 @@ def test_real_boxes_are_those_of_ultralytics(tmp_path):
         pytest.skip("real weights and pictures are not here; set FERRARI_SHARED")
     frames = [cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB) for path in pictures]
     frames += [cv2.resize(frames[0], size) for size in ((640, 480), (1280, 720), (200, 700))]
-    ours = OpenVinoDetector(weights, **ASKED).detect(frames)
-    theirs = ultralytics_runtime.YoloDetector(weights, "cpu", cache=tmp_path, **ASKED)
-    assert ours == [theirs.detect([frame])[0] for frame in frames]
+    ours = boxes("openvino-yolo", frames, weights)
+    assert ours == of_ultralytics(weights, frames, tmp_path, [640, 640])
     assert sum(map(len, ours)) >= 6
 
 
@@ -155,42 +243,21 @@ def test_an_instance_without_a_pixel_in_its_box_is_none():
 # --- exports that are another's business ---------------------------------------------------------
 
 
-def _varint(number: int) -> bytes:
-    low, rest = number & 127, number >> 7
-    return bytes([low | 128]) + _varint(rest) if rest else bytes([low])
-
-
-def _field(number: int, value: int | str | bytes) -> bytes:
-    """A field of a protocol buffer, which ONNX files are."""
-    if isinstance(value, int):
-        return _varint(number << 3) + _varint(value)
-    data = value.encode() if isinstance(value, str) else value
-    return _varint(number << 3 | 2) + _varint(len(data)) + data
-
-
 def save_onnx(path: Path, **noted: str) -> Path:
-    """An ONNX network of one node, 1x3x64x64 in and out, with those notes of its exporter."""
-    shape = b"".join(_field(1, _field(1, side)) for side in (1, 3, 64, 64))
-    tensor = _field(2, _field(1, _field(1, 1) + _field(2, shape)))
-    ports = [_field(1, name) + tensor for name in ("images", "output0")]
-    node = _field(1, _field(1, "images") + _field(2, "output0") + _field(4, "Relu"))
-    graph = node + _field(2, "net") + _field(11, ports[0]) + _field(12, ports[1])
-    notes = b"".join(_field(14, _field(1, key) + _field(2, said)) for key, said in noted.items())
-    opset = _field(8, _field(1, "") + _field(2, 13))
-    path.write_bytes(_field(1, 8) + opset + _field(7, graph) + notes)
-    return path
+    """An ONNX network of one node, with those notes of its exporter."""
+    return onnx_files.save(path, [("Relu", ["x"], "y", {})], {}, ["y"], **noted)
 
 
 def test_an_onnx_file_says_what_it_is(tmp_path):
     notes = {"names": "{0: 'person', 1: 'dog'}", "task": "detect", "args": "{'nms': False}"}
     path = save_onnx(tmp_path / "net.onnx", **notes)
     assert openvino_yolo.runs(path)
-    net = openvino_yolo.OpenVinoYolo(path, "dog", 640, 1)
-    assert net.device == "cpu openvino f32"
+    net = finder("openvino-yolo", path, class_name="dog")
+    assert net.about["device"] == "cpu openvino f32"
     with pytest.raises(ModelError, match=r"no class 'cat'.*person, dog"):
-        openvino_yolo.OpenVinoYolo(path, "cat", 640, 1)
+        finder("openvino-yolo", path, class_name="cat")
     with pytest.raises(ModelError, match="boxes and no masks"):
-        yolo_segmenter.OpenVinoSegmenter(path)
+        yolo_segmenter.YoloSegmenter(net, path)
 
 
 @pytest.mark.parametrize(
@@ -206,14 +273,14 @@ def test_an_onnx_file_says_what_it_is(tmp_path):
 def test_what_it_cannot_run_is_left_to_ultralytics(tmp_path, monkeypatch, notes):
     path = save_onnx(tmp_path / "net.onnx", **notes)
     with pytest.raises(UnknownExportError):
-        openvino_yolo.OpenVinoYolo(path, "person", 640, 1)
+        finder("openvino-yolo", path)
     asked = []
 
-    def stand_in(path, *_, **__):
-        asked.append(path)
+    def stand_in(request):
+        asked.append(request.path)
         raise InterruptedError
 
-    monkeypatch.setattr(ultralytics_runtime, "YoloDetector", stand_in)
+    monkeypatch.setattr(ultralytics_runtime, "load", stand_in)
     with pytest.raises(InterruptedError):
         settings = section("detect", weights_sha256=None, device="cpu")
         detectors.load(settings, [str(path)], {}, 1, "unused")

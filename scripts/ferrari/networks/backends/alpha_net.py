@@ -2,47 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
-from ferrari.networks.input_tensors import planes, scale_table
+from ferrari.networks.network import Network, NetworkRequest
+from ferrari.networks.placement import Place
 
 #: A side of a network's input is never less than this share of its own.
 _NARROWEST = 4
-
-
-class Net(Protocol):
-    """One output of a loaded network: what the runtimes have in common."""
-
-    device: str
-
-    def run(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The output of each input (1xCxHxW float32), in their order, float32."""
-        ...
-
-    def stream(self, inputs: Iterable[np.ndarray]) -> Iterable[np.ndarray]:
-        """As `run`, of inputs that come one by one."""
-        ...
-
-
-def open_net(
-    path: str | os.PathLike, output: int, device: str, threads: int = 0, any_size: bool = False
-) -> Net:
-    """The network's `output` on `device`: OpenVINO on the CPU, ONNX Runtime on CUDA.
-
-    `any_size` (CPU alone): it shall take inputs of other sizes than it was exported for.
-    """
-    if device.startswith("cuda"):
-        from ferrari.networks.backends.onnx_runtime import OnnxNet
-
-        return OnnxNet(path, output, device)
-    from ferrari.networks.backends.openvino_runtime import OpenVinoNet
-
-    return OpenVinoNet(path, output, threads, any_size)
 
 
 def network_size(spec: Mapping, height: int, width: int, aspect: bool = False) -> tuple[int, int]:
@@ -72,13 +43,33 @@ def network_size(spec: Mapping, height: int, width: int, aspect: bool = False) -
 
 
 def prepare(image_rgb: np.ndarray, spec: Mapping, aspect: bool = False) -> np.ndarray:
-    """1x3xHxW float32 input from an HxWx3 uint8 RGB image, as an entry's `input` says."""
+    """HxWx3 uint8 RGB at the size that an entry's `input` says, from an image of any size."""
     height, width = image_rgb.shape[:2]
     high, wide = network_size(spec, height, width, aspect)
     shrinks = high * wide < height * width
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    resized = cv2.resize(image_rgb, (wide, high), interpolation=how)
-    return planes(resized, scale_table(spec["mean"], spec["std"]))
+    return cv2.resize(image_rgb, (wide, high), interpolation=how)
+
+
+def request(
+    path: Path, entry: Mapping, place: Place, sha256: str, any_size: bool, **means: Any
+) -> NetworkRequest:
+    """What loads the network of an entry at `place`.
+
+    `any_size`: it shall take pictures of their own shape; `means` are NetworkRequest's threads,
+    cache and batch.
+    """
+    return NetworkRequest.of(
+        path,
+        place.runtime,
+        place.device,
+        sha256,
+        mean=tuple(entry["input"]["mean"]),
+        std=tuple(entry["input"]["std"]),
+        outputs=(entry["output"]["index"],),
+        any_size=any_size,
+        **means,
+    )
 
 
 def activate(values: np.ndarray, activation: str) -> np.ndarray:
@@ -94,29 +85,21 @@ class AlphaNet:
     """A salient-subject network as a segmenter; boxes are not used.
 
     `aspect`: feed pictures at their own shape where the entry's `input.multiple` says that the
-    network can take them so, and it runs on the CPU.
+    network can take them so.
     """
 
-    def __init__(
-        self,
-        path: str | os.PathLike,
-        entry: Mapping,
-        device: str,
-        threads: int,
-        aspect: bool = False,
-    ) -> None:
-        self._input, self._output = entry["input"], entry["output"]
-        self._aspect = aspect and device == "cpu" and "multiple" in self._input
-        self._net = open_net(path, self._output["index"], device, threads, self._aspect)
-        self.device = self._net.device
+    def __init__(self, net: Network, entry: Mapping, aspect: bool = False) -> None:
+        self._net, self._input, self._output = net, entry["input"], entry["output"]
+        self._aspect = aspect
+        self.device = str(net.about["device"])
 
     def alpha(
         self, crops_rgb: Sequence[np.ndarray], boxes_xyxy: Sequence | None = None
     ) -> Iterator[np.ndarray]:
         """HxW float32 alpha of each crop, at its size."""
         inputs = (prepare(crop, self._input, self._aspect) for crop in crops_rgb)
-        for crop, output in zip(crops_rgb, self._net.stream(inputs), strict=True):
-            yield self._at_size(output, crop)
+        for crop, (output,) in zip(crops_rgb, self._net.stream(inputs), strict=True):
+            yield self._at_size(output.astype(np.float32), crop)
 
     def _at_size(self, output: np.ndarray, crop_rgb: np.ndarray) -> np.ndarray:
         small = activate(output.reshape(output.shape[-2:]), self._output["activation"])

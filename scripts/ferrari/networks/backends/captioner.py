@@ -7,12 +7,17 @@ is greedy, so that the same picture gives the same words.
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ferrari.common.atomic_files import file_states
 from ferrari.common.errors import FerrariError
+from ferrari.networks.backends import torch_runtime
+from ferrari.processes import devices
 
 MAX_NEW_TOKENS = 40
 PROMPT = (
@@ -23,6 +28,51 @@ PROMPT = (
 
 class CaptionerError(FerrariError, RuntimeError):
     """The captioner cannot be loaded; the message says what is missing and what to do."""
+
+
+#: Turns HxWx3 uint8 RGB pictures into a tuple of one array each: what is said, as UTF-8.
+Run = Callable[[Sequence[np.ndarray]], list[tuple[np.ndarray]]]
+
+
+@dataclass(frozen=True)
+class CaptionerRequest:
+    """A model to be loaded from a folder on a device ('cpu', 'cuda:N'); pickles, as a
+    `network.NetworkRequest` does, and like it may be called in the process that has the card.
+
+    `states` are what the folder's files looked like: gigabytes are not read to tell them apart.
+    """
+
+    path: str
+    device: str
+    states: tuple[tuple[str, int, int], ...] = ()
+
+    @classmethod
+    def of(cls, folder: str | Path | None, device: str) -> CaptionerRequest:
+        """The model in `folder` for a setting `device`; DeviceError for one that is not there."""
+        where = devices.resolve(device, lambda cuda: torch_runtime.problem(_index(cuda)))
+        states = tuple(file_states([folder])) if folder else ()
+        return cls(str(folder or ""), where, states)
+
+    def __call__(self) -> tuple[Mapping, Run]:
+        """Load it in this process: its device and batch, and what serves calls."""
+        with torch_runtime.memory_errors():
+            model = ImageToText(self.path, device=self.device)
+
+        def run(images_rgb: Sequence[np.ndarray]) -> list[tuple[np.ndarray]]:
+            with torch_runtime.memory_errors():
+                said = [model.describe(image) for image in images_rgb]
+            return [(np.frombuffer(text.encode(), np.uint8),) for text in said]
+
+        return {"device": f"{self.device} transformers", "batch": 1}, run
+
+
+def _index(cuda: str) -> int:
+    return int(cuda.partition(":")[2] or 0)
+
+
+def words(outputs: tuple[np.ndarray, ...]) -> str:
+    """What is said of a picture, out of the model's outputs for it."""
+    return outputs[0].tobytes().decode()
 
 
 class ImageToText:

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import os
-from collections.abc import Iterable, Sequence
+import io
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
-from ferrari.processes.devices import DeviceError, DeviceMemoryError, asked_apart
+from ferrari.networks import network
+from ferrari.networks.backends import onnx_graph
+from ferrari.networks.backends.fixed_batches import FixedBatches
+from ferrari.networks.network import Batched, Network, NetworkRequest
+from ferrari.processes.devices import DeviceError, asked_apart, device_errors
 
 #: An ONNX graph of one Relu from x to y, both float[1], opset 13: what a device is tried with.
 _TINY = bytes.fromhex(
     "08083a360a0c0a0178120179220452656c75120474696e795a0f0a0178120a0a08080112040a0208"
     "01620f0a0179120a0a08080112040a02080142040a00100d"
 )
-_OUT_OF_MEMORY = ("failed to allocate memory", "out of memory", "alloc_failed")
-
-
-def cuda_problem(path: str | os.PathLike, device: str) -> str:
-    """Why ONNX Runtime cannot run the network at `path` on `device` ('cuda:N') and what helps, or
-    "". The device is tried once a process, in a child of it.
-    """
-    if Path(path).suffix != ".onnx":
-        return f"{Path(path).name} is no ONNX file, and only those run there; give the ONNX file"
-    return runtime_problem(int(device.partition(":")[2] or 0))
 
 
 @functools.cache
@@ -34,9 +32,24 @@ def runtime_problem(index: int) -> str:
     return asked_apart(_tried, index)
 
 
+def _runtime() -> ModuleType:
+    """onnxruntime, with the libraries of CUDA and cuDNN that are installed as Python packages."""
+    import onnxruntime as ort
+
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints what it misses; a session tells too
+        ort.preload_dlls()
+    return ort
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """What ONNX Runtime raises when a device fails."""
+    states = sys.modules["onnxruntime"].capi.onnxruntime_pybind11_state
+    return states.Fail, states.RuntimeException, states.EPFail
+
+
 def _tried(index: int) -> str:
     try:
-        import onnxruntime as ort
+        ort = _runtime()
     except ImportError as error:
         return f"onnxruntime cannot be imported ({error}); install onnxruntime-gpu"
     if "CUDAExecutionProvider" not in ort.get_available_providers():
@@ -57,59 +70,120 @@ def _tried(index: int) -> str:
     return ""
 
 
-class OnnxNet:
-    """One output of one ONNX network on `device` ('cuda:N'); batches where the graph takes them."""
+def load(request: NetworkRequest) -> Network:
+    """The ONNX network asked for."""
+    net = OnnxNetwork(request)
+    return Batched(net.about, net.run)
 
-    def __init__(self, path: str | os.PathLike, output: int = 0, device: str = "cuda:0") -> None:
+
+class OnnxNetwork(FixedBatches):
+    """An ONNX network on a CUDA device (or, for tests, on the CPU). `about` as `Network.about`."""
+
+    def __init__(self, request: NetworkRequest) -> None:
+        self._graph, self._outputs, how, batch = _graph(request)
+        super().__init__(request, batch or request.batch, fixed=batch is not None)
+        self._device, self._threads = request.device, request.threads
+        self._session: Any = self._started()
+        about: dict = {"yolo": how} if how else {}
+        self.about = network.about(request, f"{request.device} onnxruntime", self._batch, **about)
+
+    def _compute(self, pictures: np.ndarray) -> list[np.ndarray]:
+        self._session = self._session or self._started()
+        name = self._session.get_inputs()[0].name
+        with device_errors(*_errors()):
+            return self._session.run(self._outputs, {name: pictures})
+
+    def _restart(self) -> None:
+        self._session = None
+
+    def _started(self) -> Any:
         import onnxruntime as ort
 
-        if Path(path).suffix != ".onnx":
+        options = ort.SessionOptions()
+        options.use_deterministic_compute = True
+        options.log_severity_level = 3
+        if self._threads:
+            options.intra_op_num_threads = self._threads
+        providers = _providers(self._device, self._share)
+        with device_errors(*_errors()):
+            session = ort.InferenceSession(self._graph, options, providers=providers)
+        if session.get_providers()[0] != providers[0][0]:
             raise DeviceError(
-                f"{path} is no ONNX file, and only those run on {device}; give the "
-                "ONNX file, or set mask.device: cpu"
+                f"ONNX Runtime could not use {self._device}; its CUDA libraries are missing"
             )
-        if "CUDAExecutionProvider" not in ort.get_available_providers():
-            raise DeviceError(
-                "this onnxruntime has no CUDA provider; install onnxruntime-gpu in its place, or "
-                "set mask.device: cpu"
-            )
-        index = int(device.partition(":")[2] or 0)
-        provider = ("CUDAExecutionProvider", {"device_id": index})
-        states = ort.capi.onnxruntime_pybind11_state
-        self._errors = (states.Fail, states.RuntimeException)
-        self._session = ort.InferenceSession(os.fspath(path), providers=[provider])
-        if "CUDAExecutionProvider" not in self._session.get_providers():
-            raise DeviceError(
-                f"ONNX Runtime could not use {device}; its CUDA libraries are missing"
-            )
-        self._input = self._session.get_inputs()[0]
-        self._output = self._session.get_outputs()[output].name
-        self.device = f"{device} onnxruntime"
-        self.output_shape = self._session.get_outputs()[output].shape
+        return session
 
-    def stream(self, inputs: Iterable[np.ndarray]) -> list[np.ndarray]:
-        """`run`, for inputs that come one by one: the GPU takes them together."""
-        return self.run(list(inputs))
 
-    def run(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The output of each input (1xCxHxW float32), in their order, float32.
+def _providers(device: str, limit: int) -> list[tuple[str, dict]]:
+    """What runs a session: CUDA with the same results in each process, in `limit` bytes (0: any).
 
-        Raises DeviceMemoryError if the GPU's memory does not suffice.
-        """
-        together = isinstance(self._input.shape[0], str) and len({x.shape for x in inputs}) == 1
-        batches = [np.concatenate(inputs)] if together and len(inputs) > 1 else list(inputs)
-        dtype = np.float16 if self._input.type == "tensor(float16)" else np.float32
-        outputs: list[np.ndarray] = []
-        for batch in batches:
-            result = self._call(batch.astype(dtype, copy=False))
-            outputs.extend(result[i : i + 1] for i in range(len(result)))
-        return outputs
+    Searching by timing would choose other algorithms in another process, and so other bytes.
+    """
+    if device == "cpu":
+        return [("CPUExecutionProvider", {})]
+    ort = _runtime()
+    if "CUDAExecutionProvider" not in ort.get_available_providers():
+        raise DeviceError(
+            "this onnxruntime has no CUDA provider; install onnxruntime-gpu in its place, or set "
+            "mask.device: cpu"
+        )
+    options = {
+        "device_id": int(device.partition(":")[2] or 0),
+        "cudnn_conv_algo_search": "HEURISTIC",
+        "use_tf32": 0,
+        "arena_extend_strategy": "kSameAsRequested",
+    }
+    return [("CUDAExecutionProvider", options | ({"gpu_mem_limit": limit} if limit else {}))]
 
-    def _call(self, batch: np.ndarray) -> np.ndarray:
-        try:
-            result = self._session.run([self._output], {self._input.name: batch})[0]
-        except self._errors as error:
-            if any(word in str(error).lower() for word in _OUT_OF_MEMORY):
-                raise DeviceMemoryError(str(error)) from error
-            raise
-        return result.astype(np.float32)
+
+def _graph(request: NetworkRequest) -> tuple[bytes, list[str], dict, int | None]:
+    """The graph to run, its outputs' names, what `about` says of a YOLO network, and the batch that
+    it was exported for, None for any.
+    """
+    path = Path(request.path)
+    if path.suffix != ".onnx":
+        raise DeviceError(
+            f"{path} is no ONNX file, and only those run on {request.device}; give the ONNX file, "
+            "or set mask.device: cpu"
+        )
+    model, fixed = onnx_graph.prepare(request, _shapes)
+    how = _yolo_notes(model)
+    onnx_graph.feed_pictures(model, request.mean, request.std)
+    outputs = [value.name for value in model.graph.output]
+    return model.SerializeToString(), outputs, how, fixed
+
+
+def _yolo_notes(model: onnx_graph.Message) -> dict[str, object]:
+    """What `yolo_finder` needs to know of an export of ultralytics; {} for other networks."""
+    noted = onnx_graph.notes(model)
+    if "names" not in noted:
+        return {}
+    size = onnx_graph.input_shape(model)[2:]
+    return {
+        "names": noted["names"],
+        "stride": int(noted.get("stride", 32)),
+        "size": None if None in size else tuple(size),
+        "end2end": bool(noted.get("end2end") or (noted.get("args") or {}).get("nms")),
+        "masks": noted.get("task") == "segment",
+    }
+
+
+def _shapes(model: onnx_graph.Message, names: Sequence[str]) -> onnx_graph.Shapes:
+    """Shapes of a graph's tensors, as ONNX Runtime infers them."""
+    import onnxruntime as ort
+
+    asked = type(model)()
+    asked.CopyFrom(model)
+    listed = {value.name for value in asked.graph.output}
+    for name in dict.fromkeys(names):
+        if name not in listed:
+            asked.graph.output.add(name=name)
+    options = ort.SessionOptions()
+    # Sizes are computed in the graph from shapes that are known: they are constants once folded.
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.log_severity_level = 3
+    session = ort.InferenceSession(
+        asked.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    found = {value.name: value.shape for value in session.get_outputs()}
+    return {n: s for n, s in found.items() if all(isinstance(size, int) for size in s)}

@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ferrari.networks import network
+from ferrari.networks.input_tensors import planes, scale_table
 from ferrari.networks.weight_files import ModelError
 
 if TYPE_CHECKING:
     from openvino import Model
+
+    from ferrari.networks.network import NetworkRequest, Outputs
 
 
 #: Of OpenVINO, what converts models of other frameworks.
@@ -135,6 +139,28 @@ class OpenVinoNet:
         """As `run`, one by one; an input is asked for while the network computes the last ones."""
         for outputs in self._net.in_order(inputs):
             yield outputs[0].astype(np.float32)  # a copy
+
+
+class OpenVinoNetwork:
+    """One output of a network that takes floats, as a `network.Network`; pictures of any sizes may
+    come together.
+    """
+
+    def __init__(self, request: NetworkRequest) -> None:
+        (output,) = request.outputs
+        self._net = OpenVinoNet(request.path, output, request.threads, request.any_size)
+        self._table = scale_table(request.mean, request.std)
+        self.about = network.about(request, self._net.device, request.batch)
+
+    def stream(self, images_rgb: Iterable[np.ndarray]) -> Iterator[Outputs]:
+        """As Network's."""
+        for output in self._net.stream(planes(image, self._table) for image in images_rgb):
+            yield (output[0],)
+
+
+def load(request: NetworkRequest) -> OpenVinoNetwork:
+    """The network asked for."""
+    return OpenVinoNetwork(request)
 
 
 def free_size(model: Model) -> None:

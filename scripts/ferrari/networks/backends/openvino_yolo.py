@@ -1,35 +1,28 @@
 """YOLO exports on the CPU through OpenVINO, without ultralytics and torch.
 
 Those two take five seconds to import, and then run such an export through OpenVINO too, one picture
-at a time. What they do around it is in `yolo_postprocessing`.
+at a time. What they do around it is in `yolo_finder`.
 """
 
 from __future__ import annotations
 
 import ast
-import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ferrari.common.errors import FerrariError
-from ferrari.images.boxes import Detection
+from ferrari.networks import network
 from ferrari.networks.backends.openvino_runtime import Compiled, read_graph
-from ferrari.networks.backends.yolo_postprocessing import (
-    MOST,
-    Instances,
-    Letterbox,
-    class_index,
-    rows_of_class,
-    suppress,
-)
 from ferrari.networks.input_tensors import planes, scale_table
 
 if TYPE_CHECKING:
     from openvino import Model
+
+    from ferrari.networks.network import NetworkRequest, Outputs
 
 
 class UnknownExportError(FerrariError, ValueError):
@@ -46,108 +39,39 @@ def runs(path: str | os.PathLike) -> bool:
 
 
 class OpenVinoYolo:
-    """Instances of one class from a detection or segmentation export.
+    """A detection or segmentation export as a `network.Network`, pictures of any sizes together."""
 
-    Attributes: `device`; `has_masks`, True for a segmentation network.
-    """
-
-    def __init__(
-        self, path: str | os.PathLike, class_name: str, image_size: int, threads: int = 0
-    ) -> None:
-        """`image_size` is for networks that take any. Raises UnknownExportError for what this
-        cannot run, and ModelError for a class that the network does not know.
-        """
+    def __init__(self, request: NetworkRequest) -> None:
+        """Raises UnknownExportError for what this cannot run."""
+        path = request.path
         model = read_graph(path)
         about = _metadata(path, model)
         _require_known(path, model, about)
-        self._class = class_index(about["names"], class_name, path)
-        self._stride = int(about.get("stride", 32))
-        fixed, side = _fixed_size(model), math.ceil(image_size / self._stride) * self._stride
-        self._any_size = fixed is None
-        self._size = fixed or (side, side)
-        self._chosen_in_graph = bool(about.get("end2end"))
-        self._mask_weights = 0
-        if len(model.outputs) == 2:
-            self._mask_weights = model.output(1).get_partial_shape()[1].get_length()
-        self._table = None if _is_quantized(model) else scale_table([0.0] * 3, [255.0] * 3)
+        self._table = None if _is_quantized(model) else scale_table(request.mean, request.std)
+        how = {
+            "names": about["names"],
+            "stride": int(about.get("stride", 32)),
+            "size": _fixed_size(model),
+            "end2end": bool(about.get("end2end")),
+            "masks": len(model.outputs) == 2,
+        }
         # ONNX files run in the precision that they have in ONNX Runtime, which ultralytics uses.
         exact = Path(path).suffix == ".onnx"
-        self.has_masks = self._mask_weights > 0
-        self._net = Compiled(
-            model if self._table is not None else _fed_bytes(model), threads, exact
-        )
-        self.device = self._net.device
+        fed = model if self._table is not None else _fed_bytes(model)
+        self._net = Compiled(fed, request.threads, exact)
+        self.about = network.about(request, self._net.device, request.batch, yolo=how)
 
-    def find(
-        self, images_rgb: Iterable[np.ndarray], confidence: float, iou: float
-    ) -> Iterator[Instances]:
-        """Those in each HxWx3 uint8 RGB picture, one by one, each picture by itself.
-
-        `confidence` and `iou` are what ultralytics calls `conf` and `iou`.
-        """
-        letterboxes: list[Letterbox] = []
-
-        def inputs() -> Iterator[np.ndarray]:
-            for image in images_rgb:
-                stride = self._stride if self._any_size else None
-                letterboxes.append(Letterbox.of(image.shape[:2], self._size, stride))
-                filled = letterboxes[-1].fill(image)
-                yield filled[None] if self._table is None else planes(filled, self._table)
-
-        for index, outputs in enumerate(self._net.in_order(inputs())):
-            yield self._instances(outputs, letterboxes[index], confidence, iou)
-
-    def _instances(
-        self, outputs: Sequence[np.ndarray], letterbox: Letterbox, confidence: float, iou: float
-    ) -> Instances:
-        output = outputs[0][0]
-        if self._chosen_in_graph:  # N x (x1, y1, x2, y2, confidence, class, weights)
-            chosen = (output[:, 4] > confidence) & (output[:, 5] == self._class)
-            kept = np.delete(output[chosen][:MOST], 5, axis=1)
-        else:
-            rows = rows_of_class(output, self._class, confidence, self._mask_weights)
-            kept = rows[suppress(rows, iou)]
-        masks = self._mask_weights and len(kept)
-        return Instances(
-            letterbox.to_image(kept[:, :4]),
-            kept[:, 4],
-            kept[:, :4],
-            letterbox.net_hw,
-            kept[:, 5:],
-            outputs[1][0].astype(np.float32) if masks else None,  # a copy
-        )
+    def stream(self, images_rgb: Iterable[np.ndarray]) -> Iterator[Outputs]:
+        """As Network's."""
+        table = self._table
+        inputs = (image[None] if table is None else planes(image, table) for image in images_rgb)
+        for outputs in self._net.in_order(inputs):
+            yield tuple(output[0] for output in outputs)
 
 
-class OpenVinoDetector:
-    """Boxes of one class, as `ultralytics_runtime.YoloDetector` gives them."""
-
-    def __init__(
-        self,
-        path: str | os.PathLike,
-        *,
-        class_name: str,
-        confidence: float,
-        iou: float,
-        image_size: int,
-        threads: int,
-    ) -> None:
-        self._yolo = OpenVinoYolo(path, class_name, image_size, threads)
-        self._class_name, self._confidence, self._iou = class_name, confidence, iou
-        self.device = self._yolo.device
-
-    def detect(self, frames_rgb: Sequence[np.ndarray]) -> list[list[Detection]]:
-        """Detections of each HxWx3 uint8 RGB frame."""
-        found = self._yolo.find(frames_rgb, self._confidence, self._iou)
-        return [self._detections(instances) for instances in found]
-
-    def _detections(self, found: Instances) -> list[Detection]:
-        return [
-            Detection(tuple(box), confidence, self._class_name)
-            for index, (box, confidence) in enumerate(
-                zip(found.boxes_xyxy.tolist(), found.confidences.tolist(), strict=True)
-            )
-            if found.has_mask(index)
-        ]
+def load(request: NetworkRequest) -> OpenVinoYolo:
+    """The export asked for."""
+    return OpenVinoYolo(request)
 
 
 def _metadata(path: str | os.PathLike, model: Model) -> dict:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ferrari.networks.backends.alpha_net import activate, open_net, prepare
+from ferrari.networks.backends.alpha_net import activate, prepare
+from ferrari.networks.network import Network
 from ferrari.networks.weight_files import ModelError
 
 
@@ -28,24 +29,22 @@ class RamTagger:
 
     def __init__(
         self,
+        net: Network,
         path: str | os.PathLike,
         entry: Mapping,
-        device: str,
         *,
         tags: Sequence[str],
         threshold: float,
-        threads: int = 0,
     ) -> None:
-        self._input, self._output = entry["input"], entry["output"]
+        self._net, self._input, self._output = net, entry["input"], entry["output"]
         names = read_tags(Path(path).with_name(entry["tags"]))
         self._wanted = {tag: tag_index(names, tag) for tag in tags}
         self._count, self._threshold, self._path = len(names), threshold, path
-        self._net = open_net(path, self._output["index"], device, threads)
 
     def presence(self, crops_rgb: Sequence[np.ndarray]) -> list[Presence]:
         """One verdict a crop: present if one of the subject's tags scores the threshold or more."""
-        outputs = self._net.run([prepare(crop, self._input) for crop in crops_rgb])
-        return [self._judge(output.ravel()) for output in outputs]
+        inputs = (prepare(crop, self._input) for crop in crops_rgb)
+        return [self._judge(output.ravel()) for (output,) in self._net.stream(inputs)]
 
     def _judge(self, values: np.ndarray) -> Presence:
         if len(values) != self._count:

@@ -1,4 +1,8 @@
-"""Segment Anything through ultralytics, prompted with the subject's box."""
+"""Segment Anything through ultralytics, prompted with the subject's box.
+
+A crop at a time: its predictor encodes one picture, and the prompt goes with it. So it is no
+`network.Network`: the process that asks has the card itself.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ferrari.networks.backends.ultralytics_runtime import gpu_memory_errors, to_bgr, ultralytics
+from ferrari.networks.backends import torch_runtime
+from ferrari.networks.backends.ultralytics_runtime import to_bgr, ultralytics
 
 
 class SamSegmenter:
@@ -17,7 +22,9 @@ class SamSegmenter:
         self, path: str | os.PathLike, device: str, *, cache: str | os.PathLike = "cache"
     ) -> None:
         self.device = f"{device} ultralytics"
-        self._torch_device = device
+        self._options = {"device": device, "verbose": False}
+        if device.startswith("cuda"):
+            self._options["quantize"] = 16  # half precision
         self._model = ultralytics(cache).SAM(os.fspath(path))
 
     def alpha(
@@ -30,10 +37,8 @@ class SamSegmenter:
     def _one(self, crop_rgb: np.ndarray, box_xyxy: Sequence[float] | None) -> np.ndarray:
         height, width = crop_rgb.shape[:2]
         box = list(box_xyxy) if box_xyxy is not None else [0, 0, width, height]
-        with gpu_memory_errors():
-            (result,) = self._model.predict(
-                to_bgr(crop_rgb), bboxes=[box], device=self._torch_device, verbose=False
-            )
+        with torch_runtime.memory_errors():
+            (result,) = self._model.predict(to_bgr(crop_rgb), bboxes=[box], **self._options)
         if result.masks is None or not len(result.masks.data):  # scored below its confidence
             return np.zeros((height, width), np.float32)
         return result.masks.data[0].float().cpu().numpy().astype(np.float32)

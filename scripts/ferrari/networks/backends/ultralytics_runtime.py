@@ -5,24 +5,29 @@ ultralytics reads its environment when it is imported, so it must be imported by
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import os
 import sys
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 from PIL import Image
 
-from ferrari.images.boxes import Detection
-from ferrari.networks.backends import onnx_runtime
+from ferrari.networks import network
+from ferrari.networks.backends import torch_runtime
+from ferrari.networks.backends.fixed_batches import FixedBatches
 from ferrari.networks.backends.yolo_postprocessing import class_index
-from ferrari.processes.devices import DeviceMemoryError, asked_apart
+from ferrari.networks.network import Batched, Network, NetworkRequest
+
+if TYPE_CHECKING:
+    import torch
+
+#: Boxes of the class in a picture, before those that overlap are dropped. Of a person there are
+#: tens, so this is a crowd.
+_CANDIDATES = 1024
 
 
 def ultralytics(cache: str | os.PathLike = "cache") -> ModuleType:
@@ -40,148 +45,105 @@ def ultralytics(cache: str | os.PathLike = "cache") -> ModuleType:
     return package
 
 
-def cuda_problem(path: str | os.PathLike, device: str) -> str:
-    """Why ultralytics cannot run the weights at `path` on `device` ('cuda:N') and what helps, or
-    "". The device is tried once a process and runtime, in a child of it.
+def load(request: NetworkRequest) -> Network:
+    """The YOLO weights asked for, through ultralytics' loader and torch: the bare network."""
+    yolo = TorchYolo(request)
+    return Batched(yolo.about, yolo.run)
+
+
+class TorchYolo(FixedBatches):
+    """Any YOLO weights that ultralytics loads. `about` as a `network.Network`'s.
+
+    In half precision on CUDA, but for the boxes: half has steps of half a pixel beyond 512. On the
+    CPU pictures go one by one, so that none depends on the others; exports take their own batch.
     """
-    path, index = Path(path), int(device.partition(":")[2] or 0)
-    if path.name.endswith("_openvino_model") or (path.is_dir() and any(path.glob("*.xml"))):
-        return f"{path.name} is an OpenVINO export, and those run on the CPU; give a .pt file"
-    problem = torch_problem(index)
-    if not problem and path.suffix == ".onnx":
-        problem = onnx_runtime.runtime_problem(index)
-    return problem
+
+    def __init__(self, request: NetworkRequest) -> None:
+        ultralytics(request.cache)
+        self._torch = torch_runtime.start(request.device, request.threads)
+        from ultralytics.nn.autobackend import AutoBackend
+
+        self._device = self._torch.device(request.device)
+        on_cuda = self._device.type == "cuda"
+        with torch_runtime.memory_errors():
+            self._network = AutoBackend(
+                request.path, device=self._device, fp16=on_cuda, verbose=False, end2end=False
+            ).eval()
+        if on_cuda and self._network.format == "pt":
+            decode_boxes_in_full_precision(self._network.model)
+        how = self._how()
+        any_batch = how["size"] is None and self._network.format != "engine"
+        own = None if any_batch else int(self._network.batch)
+        super().__init__(request, own or (request.batch if on_cuda else 1), fixed=own is not None)
+        torch_runtime.take(request.device, self, self._share)
+        self._masks, self._chosen = how["masks"], how["end2end"]
+        if request.class_name and not self._chosen:
+            how["only"] = class_index(how["names"], request.class_name, request.path)
+        self._only = how.get("only")
+        self._classes = len(how["names"])
+        where = f"{self._network.device} ultralytics"
+        self.about = network.about(request, where, self._batch, yolo=how)
+
+    def _how(self) -> dict:
+        net = self._network
+        exported = net.format != "pt" and not net.dynamic
+        size = net.metadata.get("imgsz", 640) if exported else None
+        return {
+            "names": net.names,
+            "stride": int(net.stride),
+            "size": None if size is None else _height_and_width(size),
+            "end2end": bool(net.end2end),
+            "masks": (net.task or getattr(net.model, "task", None)) == "segment",
+        }
+
+    def _compute(self, pictures: np.ndarray) -> list[np.ndarray]:
+        torch = self._torch
+        with torch_runtime.memory_errors(), torch.inference_mode():
+            planes = torch.from_numpy(pictures).to(self._device).permute(0, 3, 1, 2).contiguous()
+            kind = torch.half if self._network.fp16 else torch.float
+            boxes, *masks = self._bare(self._network(planes.to(kind).div_(255)))
+            if self._only is not None:
+                boxes = candidates(boxes, self._only, self._classes)
+            return [output.cpu().numpy() for output in (boxes, *masks)]
+
+    def _bare(self, outputs: Any) -> tuple:
+        """The boxes, and the masks' planes, of what the different loaders nest differently."""
+        first = outputs[0] if isinstance(outputs, list | tuple) else outputs
+        if isinstance(first, list | tuple):
+            return tuple(first[: 1 + self._masks])
+        return (first, outputs[1]) if self._masks else (first,)
+
+    def _restart(self) -> None:
+        torch_runtime.take(str(self._device), self, self._share)
 
 
-@functools.cache
-def torch_problem(index: int) -> str:
-    """Why torch cannot use CUDA device `index`, and what helps, or ""."""
-    return asked_apart(_tried, index)
+def decode_boxes_in_full_precision(model: Any) -> None:
+    """Have a YOLO model's head compute boxes from its outputs in full precision (in place)."""
+    head = model.model[-1]
+    head.dfl = torch_runtime.in_full_precision(head.dfl)
 
 
-def _tried(index: int) -> str:
-    try:
-        import torch
-    except (ImportError, OSError) as error:
-        return f"torch cannot be imported ({error}); install torch built for CUDA"
-    build = torch.version.cuda
-    if build is None:
-        return f"torch {torch.__version__} is built for the CPU; install one that is built for CUDA"
-    try:
-        with warnings.catch_warnings(record=True):  # the error says it again
-            torch.cuda.init()
-        torch.ones(2, device=f"cuda:{index}").sum().item()
-    except (RuntimeError, torch.cuda.DeferredCudaCallError) as error:
-        why = str(error).partition("\n")[0].partition(" Please update your GPU driver")[0]
-        return (
-            f"torch {torch.__version__}, built for CUDA {build}, cannot use it ({why}); install a "
-            "driver for that CUDA, or torch built for the driver's"
-        )
-    return ""
+def candidates(output: torch.Tensor, wanted: int, classes: int) -> torch.Tensor:
+    """B x (5 + C) x N of B x (4 + classes + C) x M: the N boxes that score highest in one class.
 
-
-def load_yolo(
-    path: str | os.PathLike, task: str | None = None, cache: str | os.PathLike = "cache"
-) -> Any:
-    """`ultralytics.YOLO` of any weights it reads; `weight_files` must have checked `path` first.
-
-    `task` ('detect', 'segment') is needed for exported weights that do not say it themselves.
+    Only a box that scores highest in that class has its score, others 0. A card sends a tenth of
+    a megabyte a picture in place of three.
     """
-    return ultralytics(cache).YOLO(os.fspath(path), task=task or _metadata(path).get("task"))
+    scores = output[:, 4 : 4 + classes]
+    own = scores[:, wanted]
+    best = scores.argmax(1) == wanted
+    own, order = (own * best).sort(dim=1, descending=True, stable=True)
+    order = order[:, None, :_CANDIDATES]
+    parts = [output[:, :4], output[:, 4 + classes :]]
+    boxes, weights = (part.gather(2, order.expand(-1, part.shape[1], -1)) for part in parts)
+    torch = sys.modules["torch"]
+    return torch.cat([boxes, own[:, None, :_CANDIDATES], weights], 1)
 
 
-def image_size_of(path: str | os.PathLike, otherwise: int = 640) -> list[int] | int:
-    """The input size of weights exported for one size; `otherwise` for those that take any."""
-    about = _metadata(path)
-    return otherwise if about.get("args", {}).get("dynamic") else about.get("imgsz", otherwise)
-
-
-def frames_at_once(path: str | os.PathLike) -> int | None:
-    """How many pictures a network takes at a time: its export's own batch, or None for any.
-
-    A single exported file (ONNX, TensorRT) says so only inside; one at a time suits all of them.
-    """
-    if Path(path).suffix == ".pt":
-        return None
-    return int(_metadata(path).get("batch", 1))
-
-
-def _metadata(path: str | os.PathLike) -> dict:
-    file = Path(path) / "metadata.yaml"
-    if not file.is_file():
-        return {}
-    import yaml
-
-    return yaml.safe_load(file.read_text(encoding="utf-8"))
-
-
-@contextlib.contextmanager
-def gpu_memory_errors() -> Iterator[None]:
-    """Turn torch's out-of-memory error into DeviceMemoryError."""
-    try:
-        yield
-    except RuntimeError as error:
-        torch = sys.modules.get("torch")
-        if torch is None or not isinstance(error, torch.OutOfMemoryError):
-            raise
-        torch.cuda.empty_cache()
-        raise DeviceMemoryError(str(error)) from error
+def _height_and_width(size: int | Sequence[int]) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
 
 
 def to_bgr(image_rgb: np.ndarray) -> np.ndarray:
     """ultralytics takes arrays in OpenCV's order."""
     return cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
-
-
-class YoloDetector:
-    """Boxes of one class from any detection or segmentation network that ultralytics loads."""
-
-    def __init__(
-        self,
-        path: str | os.PathLike,
-        device: str,
-        *,
-        class_name: str,
-        confidence: float,
-        iou: float,
-        image_size: int,
-        threads: int,
-        cache: str | os.PathLike = "cache",
-    ) -> None:
-        self.device = f"{device} ultralytics"
-        self._model = load_yolo(path, cache=cache)
-        self._class = class_index(self._model.names, class_name, path)
-        self._at_once = frames_at_once(path)
-        self._class_name = class_name
-        self._options = {
-            "device": device,
-            "conf": confidence,
-            "iou": iou,
-            "imgsz": image_size_of(path, image_size),
-            "verbose": False,
-        }
-        if device.startswith("cuda"):
-            self._options["quantize"] = 16  # half precision
-        if device == "cpu":
-            import torch
-
-            torch.set_num_threads(max(1, threads))
-
-    def detect(self, frames_rgb: Sequence[np.ndarray]) -> list[list[Detection]]:
-        """Detections of each HxWx3 uint8 RGB frame; exported networks take their own batch."""
-        step = self._at_once or len(frames_rgb)
-        found: list[list[Detection]] = []
-        for start in range(0, len(frames_rgb), step):
-            batch = [to_bgr(frame) for frame in frames_rgb[start : start + step]]
-            with gpu_memory_errors():
-                results = self._model.predict(batch, classes=[self._class], **self._options)
-            found.extend(self._detections(result.boxes) for result in results)
-        return found
-
-    def _detections(self, boxes: Any) -> list[Detection]:
-        corners = boxes.xyxy.float().cpu().tolist()
-        confidences = boxes.conf.float().cpu().tolist()
-        return [
-            Detection(tuple(box), confidence, self._class_name)
-            for box, confidence in zip(corners, confidences, strict=True)
-        ]
