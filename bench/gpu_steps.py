@@ -145,7 +145,7 @@ def detect(asked: Asked) -> Found:
 
     paths = _weights(asked, "detect")
     settings, mask = dict(asked.config["detect"]), dict(asked.config["mask"])
-    _require_card(partial(detectors.device_of, {**settings, "device": DEVICE}, paths, mask))
+    _require_card(partial(detectors.place_of, {**settings, "device": DEVICE}, paths, mask))
     frames, cache, found = pictures(), str(asked.config["cache"]), []
     for device in ("cpu", DEVICE):
         net = detectors.load({**settings, "device": device}, paths, mask, 0, cache)
@@ -199,7 +199,7 @@ def mask(asked: Asked) -> Found:
 
     settings, paths = asked.config["mask"], _weights(asked, "mask")
     name = settings["segmenter"]
-    _require_card(partial(segmenters.device_of, name, paths, DEVICE))
+    _require_card(partial(segmenters.place_of, name, paths, DEVICE))
     options = {
         "entry": weight_files.for_segmenter(settings)[0].entry,
         "pins": [settings["weights_sha256"]],
@@ -207,6 +207,7 @@ def mask(asked: Asked) -> Found:
         "class_name": asked.config["detect"]["class"],
         "image_size": settings["image_size"],
         "aspect": settings["input"] == "aspect",
+        "batch": settings["batch"],
     }
     crops, alphas = pictures(), []
     whole = [(0.0, 0.0, float(crop.shape[1]), float(crop.shape[0])) for crop in crops]
@@ -235,12 +236,12 @@ def _weights(asked: Asked, section: str) -> list[str]:
         raise Lacking(f"{error} (`make weights` fetches listed ones)") from error
 
 
-def _require_card(device_of: Callable[[], str]) -> None:
+def _require_card(place_of: Callable[[], object]) -> None:
     """Raise Lacking with what the library says where the network does not run on the card."""
     from ferrari.processes.devices import DeviceError
 
     try:
-        device_of()
+        place_of()
     except DeviceError as error:
         raise Lacking(str(error)) from error
 
@@ -310,7 +311,7 @@ def run(asked: Asked) -> Found:
     if importlib.util.find_spec("snakemake") is None:
         raise Lacking("the Python package snakemake")
     where = partial(
-        segmenters.device_of, asked.config["mask"]["segmenter"], _weights(asked, "mask")
+        segmenters.place_of, asked.config["mask"]["segmenter"], _weights(asked, "mask")
     )
     _require_card(partial(where, DEVICE))
     folder = asked.work / "run"

@@ -304,17 +304,17 @@ def _network(page: Page, work: Path, config: Mapping, section: str) -> str:
         weight_files.require_place(weights, section)
     if section == "detect":
         backend = config["detect"]["backend"]
-        device = detectors.device_of(config["detect"], paths, config["mask"])
+        place = detectors.place_of(config["detect"], paths, config["mask"])
     else:
         backend = config["mask"]["segmenter"]
-        device = segmenters.device_of(backend, paths, config["mask"]["device"])
+        place = segmenters.place_of(backend, paths, config["mask"]["device"])
     absent = [weights.name for weights in wanted if not weights.path.exists()]
     if absent:
         text = "the first run fetches weights, which needs the internet; `make weights` does so now"
         page.advice += [text] if text not in page.advice else []
     names = ", ".join(weights.name for weights in wanted)
     fetched = f" ({', '.join(absent)}: not fetched yet)" if absent else ""
-    return f"{backend} with the weights {names}, on {device}{fetched}"
+    return f"{backend} with the weights {names}, on {place.device} ({place.runtime}){fetched}"
 
 
 @contextmanager
