@@ -29,7 +29,7 @@ from ferrari.common.places import ROOT
 from ferrari.common.progress import LOGGER
 from ferrari.ledger import item_ids, stages
 from ferrari.networks import detectors, segmenters, weight_files
-from ferrari.networks.backends import onnx_runtime, ultralytics_runtime
+from ferrari.networks.backends import onnx_runtime, torch_runtime
 from ferrari.processes import devices
 from ferrari.processes.failures import Failure
 from ferrari.processes.limited_call import run_limited
@@ -191,7 +191,7 @@ def _dotted(version: Sequence[int]) -> str:
 def _runtimes(page: Page, driver: Driver | None) -> None:
     """Each runtime of networks, tried in a child: does it load, does it use the card?"""
     line = page.part("runtimes, each tried in a process of its own")
-    asks = {"torch": ultralytics_runtime.torch_problem, "onnxruntime": onnx_runtime.runtime_problem}
+    asks = {"torch": torch_runtime.problem, "onnxruntime": onnx_runtime.runtime_problem}
     idle = []
     for name in RUNTIMES:
         found = run_limited(_loaded, name, timeout_s=300, memory_mb=None)
