@@ -50,7 +50,8 @@ def test_a_driver_for_cuda_12_4_and_packages_for_another(visit):
         "NVDEC its library loads" in page and "1 extract H.264, 1080p: pyav-cpu (not NVDEC" in page
     )
     assert "HEVC 10 bit, 2160p: pyav-nvdec, then pyav-cpu" in page
-    assert "2 crop yolo with the weights demo-person-seg, on cpu (openvino-yolo) why device auto: the CPU" in page
+    where = "demo-person-seg, on cpu (openvino-yolo) why device auto: the CPU"
+    assert f"2 crop yolo with the weights {where}" in page
     assert re.search(r"openvino 20\S+, loads", page)
     assert "torch and onnxruntime on the card: `make setup-gpu`" in page
     assert "can a run work? - yes" in page
