@@ -58,7 +58,7 @@ class Found:
 
 def machine(asked: Asked) -> Found:
     """The driver, the card, NVDEC, and which runtimes work on the card."""
-    from ferrari.networks.backends import onnx_runtime, ultralytics_runtime
+    from ferrari.networks.backends import onnx_runtime, torch_runtime
     from ferrari.processes import devices
     from ferrari.processes.limited_call import run_limited
     from ferrari.processes.nvidia_driver import Driver, look
@@ -72,7 +72,7 @@ def machine(asked: Asked) -> Found:
     rows += [{"what": "card", "answer": f"{c.name}, {c.memory_mb} MB"} for c in driver.cards]
     questions = {
         "NVDEC": devices.nvdec_problem,
-        "torch": partial(ultralytics_runtime.torch_problem, 0),
+        "torch": partial(torch_runtime.problem, 0),
         "onnxruntime": partial(onnx_runtime.runtime_problem, 0),
     }
     answers = {name: question() for name, question in questions.items()}
