@@ -14,8 +14,9 @@ import pytest
 
 from ferrari.backgrounds.scene_bank import PictureTooLargeError
 from ferrari.common import errors
+from ferrari.processes.device_client import _Died
 from ferrari.processes.failures import Failure
-from ferrari.processes.isolated_model import ModelDiedError
+from ferrari.processes.model_verdicts import ModelDiedError
 from ferrari.provenance.trace import UnknownItemError
 from ferrari.video.decoding.base import DecodePlan, PlanChangedError
 from tests.conventions.test_house_rules import HEAVY
@@ -45,6 +46,7 @@ EXCEPTIONS = exceptions()
 #: What the classes are made with whose `__init__` takes more than a message.
 ARGUMENTS = {
     ModelDiedError: (Failure("MODEL_CRASHED", "died"),),
+    _Died: ("killed", frozenset({1})),
     PictureTooLargeError: ("too large", 300.5),
     PlanChangedError: (DecodePlan(threads=2),),
     UnknownItemError: ("clip_1", ["clip_2"]),

@@ -13,6 +13,7 @@ FerrariError
   · FetchError               no source gave the weights: check the network, or put the file there
   · DeviceError              the device asked for is not there: set another, or `auto`
   · DeviceMemoryError        the GPU's memory ran out: free it, or use the CPU
+  · SlotFolderError          the folder of the card's locks is somebody else's: remove it
   · IsolationError           a model's process cannot live here: the limit to raise is named
   · KilledError              somebody killed a job's process: give it more memory, fewer jobs
   · RawFileChangedError      a raw file changed during the run: run again when it is at rest
@@ -37,7 +38,8 @@ FerrariError
   · StampError               a table's stamp is missing or altered: `make verify` lists it
   · ModelDiedError           images ended the model's process: they are tried one by one
   · OverMemoryError          the model's process took too much memory: it is ended
-  · _KilledError             somebody killed the model's process: it is started again
+  · KilledModelError         somebody killed the model's process: it is started again
+  · _Died                    a device's process ended on a job's items: they are sent again
   · LostServerError          the fork server is gone: the job loads its own model
   · UnknownExportError       a YOLO export that OpenVINO is not run on: ultralytics runs it
   · DecoderUnavailableError  a decoder cannot take the clip here: the next one does

@@ -4,7 +4,8 @@
     scripts/run_stage.py)
 
 A job still has a process, memory and a log of its own; it saves a second of imports. The models
-that jobs ask for (`model_lease`) live in forks too, which serve one job after the other.
+that jobs ask for (`model_lease`) live in forks too, which serve one job after the other, and so do
+the networks on a device (`device_pool`), in one process that serves all jobs at once.
 
 The server has one thread and computes nothing: only so are its forks safe. When a client goes away,
 its job is ended. The server ends when its run ends, when it has been idle for `IDLE_S`, or when it
@@ -28,6 +29,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ferrari.jobs.device_pool import DevicePool
 from ferrari.jobs.stage_command import RULES
 from ferrari.processes import array_messages, model_lease
 from ferrari.processes.limits import end_with
@@ -85,6 +87,7 @@ class Server:
         self._poller = selectors.DefaultSelector()
         self._jobs: dict[int, _Work] = {}  # by process id
         self._models: dict[int, _Model] = {}
+        self._devices = DevicePool(self._fork, self._poller)
         self._waiting: list[tuple[socket.socket, dict]] = []  # for a model that is about to be free
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         _clear_dead(Path(place).parent)
@@ -112,8 +115,10 @@ class Server:
                 last = time.monotonic()
             self._over = self._over or time.monotonic() - last > IDLE_S
             self._end_idle_models()
+            self._devices.end_idle(MODEL_IDLE_S)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._path)
+        self._devices.end_all()
         left: list[_Work | _Model] = [*self._jobs.values(), *self._models.values()]
         for process in left:
             _kill(process.pid, process in self._jobs.values())
@@ -136,9 +141,13 @@ class Server:
             body = b""
         if body:
             request = marshal.loads(body)
-            {"job": self._start_job, "model": self._lend, "end": self._end_model}[request["kind"]](
-                client, request | {"descriptors": descriptors}
-            )
+            answer = {
+                "job": self._start_job,
+                "model": self._lend,
+                "device": self._join_device,
+                "end": self._end_model,
+            }
+            answer[request["kind"]](client, request | {"descriptors": descriptors})
         for descriptor in descriptors:
             os.close(descriptor)
 
@@ -247,14 +256,20 @@ class Server:
         self._offer()
         return model.status
 
+    def _join_device(self, client: socket.socket, request: dict) -> None:
+        self._devices.join(client, request["slots"])
+
     def _end_model(self, client: socket.socket, request: dict) -> None:
-        """A job asks to end its model, and for the model's exit status."""
+        """A job asks to end its model, or its device's process, and for its exit status."""
         model = self._models.get(request["pid"])
-        if model is not None:
+        if model is None:
+            status = self._devices.end(request["pid"])
+        elif model.status is None:
+            _kill(model.pid)
+            status = self._model_ended(model)
+        else:
             status = model.status
-            if status is None:
-                _kill(model.pid)
-                status = self._model_ended(model)
+        if status is not None:
             _say(client, status.to_bytes(8, "little", signed=True))
         client.close()
 
@@ -363,6 +378,7 @@ def _load() -> None:
     import PIL.Image
 
     from ferrari.captions import clip_tokens
+    from ferrari.jobs import stage_job
     from ferrari.networks import weight_files
     from ferrari.processes import devices
     from ferrari.provenance import table_stamps
@@ -377,6 +393,9 @@ def _load() -> None:
     with _unless_not_installed("the captions' tokenizer"):
         clip_tokens.count_clip_tokens("")
     devices.nvdec_problem()
+    # A job that has more threads raises it (`stage_job`); the models' processes keep to one. Not to
+    # be called in a fork of a process whose OpenCV has started threads: it would wait for them.
+    stage_job.limit_opencv(1)
     gc.collect()
     gc.freeze()  # else a garbage collection in a fork would copy all that is loaded
 
@@ -394,7 +413,10 @@ def _unless_not_installed(what: str) -> Iterator[None]:
 
 def main(place: str, run: str, ready: str) -> None:
     """Serve; the file descriptor `ready` gets a byte as soon as the server takes jobs."""
+    from ferrari.processes import devices
+
     os.environ["FERRARI_WARM"] = place
+    devices.remember_in(place)
     _load()
     server = Server(place, int(run))
     os.write(int(ready), b"L")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ferrari.common.atomic_files import sha256_bytes
 from ferrari.common.places import ROOT, SCRIPTS
+from ferrari.processes import device_slots
 
 #: The scripts that are called so, and their rules.
 RULES = {
@@ -100,3 +101,12 @@ def offer_warm_workers(offered: bool) -> None:
         os.environ[WARM] = str(STATE / f"{os.getpid()}-warm")
     else:
         os.environ.pop(WARM, None)
+
+
+def tell_tokens(gpu: int | None, nvdec: int | None) -> None:
+    """Tell this process's jobs how many tokens the run was given of each kind, if anybody said."""
+    for kind, count in ((device_slots.CUDA, gpu), (device_slots.NVDEC, nvdec)):
+        if count is None:
+            os.environ.pop(device_slots.GIVEN[kind], None)
+        else:
+            os.environ[device_slots.GIVEN[kind]] = str(count)

@@ -12,6 +12,7 @@ import ast
 import importlib
 import json
 import resource
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -107,6 +108,7 @@ def main(arguments: Sequence[str]) -> int:
     send_output_to(job.log)
     job = replace(job, maker=table_stamps.made_by(job))
     stage = importlib.import_module(job.stage)
+    limit_opencv(job.threads)
     stamp = reuse.stamp_of(job)
     if reuse.holds(stamp, job) and getattr(stage, "still_holds", _always)(job):
         reuse.leave_alone(job)
@@ -116,6 +118,12 @@ def main(arguments: Sequence[str]) -> int:
         stage.run(replace(job, earlier=earlier))
     _write_cost(job.cost, time.monotonic() - start)
     return 0
+
+
+def limit_opencv(threads: int) -> None:
+    """Keep OpenCV, if it is loaded, to so many threads: by itself it takes every core."""
+    if "cv2" in sys.modules:
+        sys.modules["cv2"].setNumThreads(threads)
 
 
 def _always(job: Job) -> bool:

@@ -15,7 +15,7 @@ from typing import TypeVar
 from ferrari.common.progress import LOGGER
 from ferrari.processes.devices import DeviceMemoryError
 from ferrari.processes.failures import Failure
-from ferrari.processes.isolated_model import ModelDiedError
+from ferrari.processes.model_verdicts import ModelDiedError
 
 T = TypeVar("T")
 R = TypeVar("R")

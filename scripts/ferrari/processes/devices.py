@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import functools
+import json
+import zlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from ferrari.common.errors import FerrariError
 from ferrari.common.progress import LOGGER
+from ferrari.processes import device_slots
+from ferrari.processes.device_slots import Cards
 from ferrari.processes.failures import Failure
 from ferrari.processes.limited_call import run_limited
 
@@ -109,10 +115,97 @@ def _shown_by_driver() -> int:
 def asked_apart(question: Callable[..., str], *args: object) -> str:
     """Call `question` in a child process; it tries a runtime on a device and says what failed.
 
-    The answer is "" where all works. If the child dies of the question, that is said instead.
+    The answer is "" where all works. If the child dies of the question, that is said instead. Jobs
+    of a run ask once: to load a runtime takes seconds (`remember_in`).
     """
+    if _memory is None:
+        return _asked(question, *args)
+    text = f"{question.__module__}.{question.__qualname__}{args!r}"
+    answer = Path(f"{_memory}-asked-{zlib.crc32(text.encode()):08x}")
+    with open(answer, "a+", encoding="utf-8") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)  # whoever asks while another tries waits for it
+        stream.seek(0)
+        told = stream.read()
+        if not told:
+            told = json.dumps(_asked(question, *args))
+            stream.write(told)
+    return json.loads(told)
+
+
+def _asked(question: Callable[..., str], *args: object) -> str:
     found = run_limited(question, *args, timeout_s=300, memory_mb=None)
     return f"trying it: {found.detail}" if isinstance(found, Failure) else found
+
+
+def remember_in(place: str) -> None:
+    """From now on, this process and its forks keep answers in files whose names begin so."""
+    global _memory
+    _memory = place
+
+
+_memory: str | None = None
+
+
+def cards_of(device: str) -> Cards:
+    """The cards of the setting `auto | cuda | cuda:N`, and how many processes may open each.
+
+    As many as the run was given tokens, else one on each. Where there is no card, the first all the
+    same: what asks for it then finds out.
+    """
+    shown = [0] if device == "cuda" else list(range(max(1, cuda_devices())))
+    if device.startswith("cuda:"):
+        shown = [int(device.partition(":")[2])]
+    return Cards.spread(shown, device_slots.given(device_slots.CUDA) or len(shown))
+
+
+def nvdec_slots(device: int) -> int:
+    """How many clips may be decoded at once on a card: its share of the run's tokens, and at least
+    one; without tokens, as many as it has engines.
+    """
+    tokens = device_slots.given(device_slots.NVDEC)
+    if tokens is None:
+        return nvdec_engines(device)
+    shares = Cards.spread(range(max(1, cuda_devices())), max(1, tokens))
+    return dict(shares.slots).get(device, 1)
+
+
+@functools.cache
+def nvdec_engines(device: int) -> int:
+    """How many NVDEC engines a card has, asked of the driver in a child process; 1 if it does not
+    say (drivers from 2019 on do).
+    """
+    found = run_limited(_engines, device, timeout_s=60, memory_mb=None)
+    return 1 if isinstance(found, Failure) else max(1, found)
+
+
+class _DecoderCaps(ctypes.Structure):
+    """CUVIDDECODECAPS of NVIDIA's Video Codec SDK: what is asked, then what is answered."""
+
+    _fields_ = (
+        ("codec", ctypes.c_int),
+        ("chroma", ctypes.c_int),
+        ("bits_over_8", ctypes.c_uint),
+        ("reserved", ctypes.c_uint * 3),
+        ("is_supported", ctypes.c_ubyte),
+        ("engines", ctypes.c_ubyte),
+        ("answers", ctypes.c_ubyte * 62),
+    )
+
+
+_H264, _CHROMA_420 = 4, 1
+
+
+def _engines(device: int) -> int:
+    driver, decoder = ctypes.CDLL("libcuda.so.1"), ctypes.CDLL("libnvcuvid.so.1")
+    handle, context = ctypes.c_int(), ctypes.c_void_p()
+    caps = _DecoderCaps(_H264, _CHROMA_420)
+    fine = (
+        driver.cuInit(0) == 0
+        and driver.cuDeviceGet(ctypes.byref(handle), device) == 0
+        and driver.cuCtxCreate_v2(ctypes.byref(context), 0, handle) == 0
+        and decoder.cuvidGetDecoderCaps(ctypes.byref(caps)) == 0
+    )
+    return caps.engines if fine else 0
 
 
 @functools.cache

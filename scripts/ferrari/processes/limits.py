@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 
+DIED_OF_DEVICE = 96  # exit status of a child whose GPU context has become unusable
 DIED_OF_MEMORY = 97  # exit status of a child that could not get the memory it asked for
 POLL_S = 0.02  # how often a child's memory is looked at: it may grow by some 50 MB in between
 

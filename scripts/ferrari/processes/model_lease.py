@@ -16,7 +16,8 @@ import sys
 from typing import Any
 
 from ferrari.common.errors import FerrariError
-from ferrari.processes import array_messages, model_process
+from ferrari.processes import model_process
+from ferrari.processes.array_messages import Channel
 
 
 class LostServerError(FerrariError, ConnectionError):
@@ -30,27 +31,24 @@ class Lease(model_process.Child):
     """
 
     def __init__(self, load: bytes, fresh: bool) -> None:
-        self._server = _ask({"kind": "model", "load": load, "fresh": fresh}, [2])
+        self._server = ask({"kind": "model", "load": load, "fresh": fresh}, [2])
         answer, descriptors, _, _ = socket.recv_fds(self._server, 10, 2)
         if len(answer) != 10 or len(descriptors) != 2:
             raise LostServerError("the fork server lent no model")
         self.pid, self.used = int.from_bytes(answer[1:9], "little"), bool(answer[9])
-        self.connection = socket.socket(fileno=descriptors[0])
+        self.channel = Channel(socket.socket(fileno=descriptors[0]))
         self._pidfd = descriptors[1]
 
     def end(self) -> int:
         """Kill the process unless it has ended; its exit status, or minus the signal's number."""
-        self.connection.close()
-        with _ask({"kind": "end", "pid": self.pid}, []) as answer:
-            status = answer.recv(8)
+        self.channel.close()
+        status = ended(self.pid)
         self.release()
-        if len(status) != 8:
-            raise LostServerError("the fork server did not end a model")
-        return int.from_bytes(status, "little", signed=True)
+        return status
 
     def release(self) -> None:
         """Give the process back; it stays loaded."""
-        self.connection.close()
+        self.channel.close()
         self._server.close()
         os.close(self._pidfd)
 
@@ -75,7 +73,19 @@ def begin(load: model_process.Load, fresh: bool = False) -> model_process.Child:
         return model_process.Child(load)
 
 
-def _ask(request: dict, descriptors: list[int]) -> socket.socket:
+def ended(pid: int) -> int:
+    """Have the server kill one of its forks unless it has ended; its exit status, or minus the
+    signal's number. Raises LostServerError if there is no answer.
+    """
+    with ask({"kind": "end", "pid": pid}, []) as answer:
+        status = answer.recv(8)
+    if len(status) != 8:
+        raise LostServerError("the fork server did not end a model")
+    return int.from_bytes(status, "little", signed=True)
+
+
+def ask(request: dict, descriptors: list[int]) -> socket.socket:
+    """A connection to the run's fork server on which it answers `request`."""
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     server.connect(f"{os.environ['FERRARI_WARM']}.sock")
     body = marshal.dumps(request)
@@ -93,21 +103,22 @@ def live(control: socket.socket, load: bytes) -> int:
         sign, descriptors, _, _ = socket.recv_fds(control, 1, 2)
         if not sign:
             return 0
-        connection, log = socket.socket(fileno=descriptors[0]), descriptors[1]
+        channel, log = Channel(socket.socket(fileno=descriptors[0])), descriptors[1]
         _print_to(log)
         os.close(log)
+        model_process.call_by(channel)
         if found is None:
             found = model_process.outcome(pickle.loads(load))
         kind, value = found
         about, run = value if kind == "result" else (value, None)
         try:
-            array_messages.send(connection, (kind, about))
+            channel.send((kind, about))
             if run is None:
                 return 0
-            model_process.serve(connection, run)
+            model_process.serve(channel, run)
         except ConnectionError:  # the job is gone; the next may come
             pass
-        connection.close()
+        channel.close()
         _print_to(own_log)
         control.send(b"i")
 

@@ -8,7 +8,6 @@ import pickle
 import resource
 import select
 import signal
-import socket
 import sys
 import time
 import traceback
@@ -17,7 +16,9 @@ from typing import Any
 
 from ferrari.common.errors import FerrariError
 from ferrari.processes import array_messages
-from ferrari.processes.limits import DIED_OF_MEMORY, POLL_S, end_with, own_memory
+from ferrari.processes.array_messages import Channel
+from ferrari.processes.devices import context_is_lost
+from ferrari.processes.limits import DIED_OF_DEVICE, DIED_OF_MEMORY, POLL_S, end_with, own_memory
 
 #: Turns items into as many results.
 Run = Callable[[Sequence[Any]], list]
@@ -26,6 +27,11 @@ Load = Callable[[], tuple[Mapping[str, object], Run]]
 
 #: What torch and OpenCV write when memory runs out; they do not raise MemoryError.
 _NO_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "Insufficient memory", "bad_alloc")
+
+
+#: What a child says that waits for another process (`device_client`): it does not hang.
+_WAITS = ("waits", None)
+_caller: Channel | None = None  # of this process, if it is such a child and is being called
 
 
 class OverMemoryError(FerrariError):
@@ -41,39 +47,44 @@ class Child:
     used = False
 
     def __init__(self, load: Load) -> None:
-        self.connection, theirs = array_messages.pair()
+        self.channel, theirs = array_messages.pair()
         parent = os.getpid()
         sys.stdout.flush()
         sys.stderr.flush()
         self.pid = os.fork()
         if self.pid == 0:
-            self.connection.close()
+            self.channel.close()
             _live(theirs, load, parent)
         theirs.close()
 
     def answer(self, timeout_s: float, memory: int) -> Any:
-        """The next message.
+        """The next message. The clock begins anew whenever the child says that it waits itself.
 
         Raises EOFError or ConnectionError if the child ends first, TimeoutError, or OverMemoryError
         if it holds more than `memory` bytes.
         """
+        while (message := self._message(timeout_s, memory)) == _WAITS:
+            continue
+        return message
+
+    def _message(self, timeout_s: float, memory: int) -> Any:
         deadline = time.monotonic() + timeout_s
 
         def wait() -> None:
-            while not select.select([self.connection], [], [], POLL_S)[0]:
+            while not select.select([self.channel], [], [], POLL_S)[0]:
                 if time.monotonic() > deadline:
                     raise TimeoutError
                 if own_memory(self.pid) > memory:
                     raise OverMemoryError
                 # A process that the child has started may keep the connection open after its death.
-                if self._ended() and not select.select([self.connection], [], [], 0)[0]:
+                if self._ended() and not select.select([self.channel], [], [], 0)[0]:
                     raise EOFError
 
-        return array_messages.receive(self.connection, wait)
+        return self.channel.receive(wait)
 
     def end(self) -> int:
         """Kill the child unless it has ended; its exit status, or minus the signal's number."""
-        self.connection.close()
+        self.channel.close()
         # A child that has closed its end is about to exit: a signal would not change its status.
         os.kill(self.pid, signal.SIGKILL)
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
@@ -86,19 +97,20 @@ class Child:
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
-def _live(connection: socket.socket, load: Load, parent: int) -> None:
+def _live(channel: Channel, load: Load, parent: int) -> None:
     """What the child does; it exits without running the parent's clean-up handlers."""
     status = 1
     try:
         end_with(parent)
         prepare()
+        call_by(channel)
         kind, value = outcome(load)
         if kind == "result":
             about, run = value
-            array_messages.send(connection, ("result", about))
-            serve(connection, run)
+            channel.send(("result", about))
+            serve(channel, run)
         else:
-            array_messages.send(connection, (kind, value))
+            channel.send((kind, value))
         status = 0
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1
@@ -117,20 +129,43 @@ def prepare() -> None:
     faulthandler.enable(2)  # the log says where the model died
 
 
-def serve(connection: socket.socket, run: Run) -> None:
+def call_by(channel: Channel) -> None:
+    """From now on, this process works for whoever has the other end."""
+    global _caller
+    _caller = channel
+
+
+def say_it_waits() -> None:
+    """Tell whoever has called this process that it waits for another, and does not hang."""
+    if _caller is not None:
+        _caller.send(_WAITS)
+
+
+def serve(channel: Channel, run: Run) -> None:
     """Answer each message (a list of items) with `run`'s results, until the other end is gone."""
     while True:
         try:
-            items = array_messages.receive(connection)
+            items = channel.receive()
         except (EOFError, ConnectionError):
             return
-        array_messages.send(connection, outcome(run, items))
+        answer = outcome(run, items)
+        del items  # the answer says that their memory is free for the next ones
+        channel.send(answer)
+        del answer
         sys.stdout.flush()
         sys.stderr.flush()
 
 
-def outcome(function: Callable[..., Any], *arguments: object) -> tuple[str, Any]:
-    """What `function` returns or raises, as a message; when memory runs out, the process exits."""
+def outcome(
+    function: Callable[..., Any],
+    *arguments: object,
+    last_words: Callable[[str], None] = lambda text: None,
+) -> tuple[str, Any]:
+    """What `function` returns or raises, as a message.
+
+    When memory runs out, the process exits, and so it does after an error that leaves its CUDA
+    context unusable: whatever came next would fail too. `last_words` is told of that error first.
+    """
     try:
         return "result", function(*arguments)
     except MemoryError:
@@ -140,6 +175,11 @@ def outcome(function: Callable[..., Any], *arguments: object) -> tuple[str, Any]
     except BaseException as error:  # noqa: BLE001 - handed on, raised in the parent
         if any(words in str(error) for words in _NO_MEMORY):
             os._exit(DIED_OF_MEMORY)
+        if not isinstance(error, FerrariError) and context_is_lost(str(error)):
+            traceback.print_exc()
+            last_words(str(error).partition("\n")[0])
+            sys.stderr.flush()
+            os._exit(DIED_OF_DEVICE)
         return _as_message(error)
 
 

@@ -18,7 +18,8 @@ from ferrari.jobs.stage_command import ROOT, WARM
 from ferrari.ledger import tables
 from ferrari.processes.batching import halving
 from ferrari.processes.failures import Failure
-from ferrari.processes.isolated_model import Isolated, Limits
+from ferrari.processes.isolated_model import Isolated
+from ferrari.processes.model_verdicts import Limits
 from tests import warm_loads
 
 LIMITS = Limits("mask", timeout_s=20, memory_mb=8192)
@@ -300,6 +301,15 @@ def test_a_warm_model_that_somebody_kills_is_replaced(server, tmp_path):
         assert model.run(["a"])[0][1] == "a"
         assert model.run(["killed once"])[0][1] == "killed once"
     assert loads(note) == 3
+
+
+def test_a_model_whose_cuda_context_is_broken_serves_nobody_else(server, tmp_path):
+    """Each later call of such a process fails, whoever makes it."""
+    note = tmp_path / "note"
+    for item in ("first", "breaks the context", "third"):
+        with Isolated(load_from(note), "harmless", LIMITS) as model:
+            assert model.outcomes([item], "items")[0][0][1] == item
+    assert loads(note) == 2
 
 
 def test_a_warm_model_out_of_time_is_ended(server, tmp_path):

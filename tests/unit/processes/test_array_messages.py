@@ -1,22 +1,21 @@
 """Messages between processes: what goes in comes out, arrays included."""
 
-import threading
+import os
+import signal
 
 import numpy as np
 import pytest
 
 from ferrari.processes import array_messages
+from ferrari.processes.limits import own_memory
 
 
 def over(message):
-    """The message at the other end; a thread sends, as a socket holds only so much."""
+    """The message at the other end; it is sent before anybody reads."""
     ours, theirs = array_messages.pair()
     with ours, theirs:
-        sender = threading.Thread(target=array_messages.send, args=(ours, message))
-        sender.start()
-        received = array_messages.receive(theirs)
-        sender.join()
-    return received
+        ours.send(message)
+        return theirs.receive()
 
 
 def test_arrays_arrive_as_they_were_and_can_be_written():
@@ -37,13 +36,70 @@ def test_arrays_arrive_as_they_were_and_can_be_written():
         assert got[name].flags.writeable
 
 
+@pytest.mark.parametrize("size", [0, 1, 1 << 12, (1 << 15) - 700, 1 << 15, 1 << 22])
+def test_messages_of_every_size_arrive(size):
+    """In the packet up to a size, in memory beside it above."""
+    text, array = "x" * size, np.arange(size, dtype=np.uint8)
+    got_text, got_array = over((text, array))
+    assert got_text == text
+    np.testing.assert_array_equal(got_array, array)
+    got_array[:] = 7  # it is the receiver's own
+
+
+def test_many_small_arrays_arrive():
+    sent = [np.full(3, number) for number in range(5000)]
+    for one, other in zip(over(sent), sent, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_memory_goes_with_the_last_array_of_a_message():
+    before = own_memory(os.getpid())
+    for _ in range(8):
+        over(np.ones((64 << 20,), np.uint8))
+    assert own_memory(os.getpid()) - before < 32 << 20
+    descriptors = len(os.listdir("/proc/self/fd"))
+    over(np.ones((64 << 20,), np.uint8))
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
+def test_memory_is_written_again_as_soon_as_the_receiver_has_let_go_of_it():
+    ours, theirs = array_messages.pair()
+    with ours, theirs:
+        kept = []
+        for number in range(12):
+            ours.send(np.full(1 << 20, number, np.uint8))
+            got = theirs.receive()
+            if number % 4 == 0:
+                kept.append(got)
+            del got
+            theirs.send("done")
+            assert ours.receive() == "done"
+        assert [int(array[-1]) for array in kept] == [0, 4, 8], "what is in use stays as it is"
+        assert len(ours._memory) <= 1 + len(kept)
+
+
 def test_an_end_that_closes_is_told_from_an_empty_message():
     assert over([]) == []
     ours, theirs = array_messages.pair()
-    ours.sendall(b"\x02\0\0")
     ours.close()
     with theirs, pytest.raises(EOFError):
-        array_messages.receive(theirs)
+        theirs.receive()
+
+
+def test_a_sender_that_is_killed_leaves_whole_messages_alone():
+    ours, theirs = array_messages.pair()
+    child = os.fork()
+    if child == 0:
+        while True:
+            theirs.send(np.ones(1 << 20, np.uint8))
+    theirs.close()
+    for _ in range(20):
+        ours.receive()
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    with ours, pytest.raises((EOFError, ConnectionError)):
+        while True:
+            assert ours.receive().sum() == 1 << 20
 
 
 def test_waiting_can_be_given_up():
@@ -55,4 +111,4 @@ def test_waiting_can_be_given_up():
 
     ours, theirs = array_messages.pair()
     with ours, theirs, pytest.raises(Enough):
-        array_messages.receive(theirs, give_up)
+        theirs.receive(give_up)

@@ -6,16 +6,18 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import cv2
 import numpy as np
 import pytest
 
 from ferrari.networks import weight_files
-from ferrari.processes import devices
+from ferrari.processes import devices, model_process
 from ferrari.processes.batching import halving
 from ferrari.processes.failures import ChildError, Failure
-from ferrari.processes.isolated_model import Isolated, IsolationError, Limits, ModelDiedError
+from ferrari.processes.isolated_model import Isolated
+from ferrari.processes.model_verdicts import IsolationError, Limits, ModelDiedError
 from tests.deadly import ENDS, Notes, is_gone, room
 from tests.settings import ENVIRONMENT
 
@@ -155,11 +157,25 @@ def test_a_process_killed_from_outside_changes_no_result(tmp_path, name):
         assert halving(model.run, [1, 2], "items") == ([2, 4], "")
 
 
+def test_the_clock_stands_still_while_a_model_waits_for_another_process():
+    def run(items):
+        for _ in range(8):
+            time.sleep(0.2)
+            model_process.say_it_waits()
+        return items
+
+    with isolated(run, SHORT) as model:
+        assert model.run([1]) == [1]
+
+
 def test_a_process_killed_again_and_again_is_the_machines_defect():
     def run(items):
         os.kill(os.getpid(), signal.SIGKILL)
 
-    with isolated(run) as model, pytest.raises(IsolationError, match=r"twice \(SIGKILL\).*dmesg"):
+    with (
+        isolated(run) as model,
+        pytest.raises(IsolationError, match=r"keeps killing.*dmesg"),
+    ):
         halving(model.run, [1, 2], "items")
 
 
@@ -256,7 +272,8 @@ def test_closing_ends_a_busy_child_at_once():
 
 PARENT = """
 import os, sys, time
-from ferrari.processes.isolated_model import Isolated, Limits
+from ferrari.processes.isolated_model import Isolated
+from ferrari.processes.model_verdicts import Limits
 model = Isolated(lambda: ({"pid": os.getpid()}, lambda items: time.sleep(100)), 0,
                  Limits("mask", 100, 2048))
 print(model.about["pid"], flush=True)

@@ -1,0 +1,322 @@
+"""One process serves many jobs: batches, the same bytes, and whom a death costs something."""
+
+import functools
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ferrari.processes import array_messages, device_process
+from ferrari.processes.batching import halving
+from ferrari.processes.device_client import DeviceModel
+from ferrari.processes.device_page import Page
+from ferrari.processes.device_process import Network, Queue, Request
+from ferrari.processes.device_slots import Cards
+from ferrari.processes.devices import DeviceMemoryError, context_is_lost
+from ferrari.processes.failures import Failure
+from ferrari.processes.isolated_model import Isolated
+from ferrari.processes.model_verdicts import IsolationError, Limits
+from tests import device_loads
+from tests.device_loads import item, result
+
+LIMITS = Limits("mask", timeout_s=20, memory_mb=8192)
+ONE = Cards(((0, 1),))
+
+
+@pytest.fixture(autouse=True)
+def own_locks(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.delenv("FERRARI_WARM", raising=False)
+
+
+def load_in(folder: Path, **options):
+    return functools.partial(device_loads.doubling, str(folder), **options)
+
+
+def model(folder: Path, limits=LIMITS, **options) -> DeviceModel:
+    return DeviceModel(load_in(folder, **options), limits, ONE)
+
+
+def values(results) -> list:
+    return [r.reason if isinstance(r, Failure) else int(r[0][0]) for r in results]
+
+
+def notes(folder: Path, name: str) -> list[str]:
+    return (folder / name).read_text().splitlines()
+
+
+# --- what comes together --------------------------------------------------------------------------
+
+
+def request(value=0, client="a", size=8, alone=False):
+    return Request(client, 1, b"net", item(value, size), alone, time.monotonic())
+
+
+def test_requests_of_one_shape_share_a_batch_whoever_sends_them():
+    queue = Queue()
+    for one in (request(1), request(2, "b"), request(3, "b", size=4), request(4, "c")):
+        queue.put(one)
+    batches = [queue.take(lambda kind: 4)[0] for _ in range(2)]
+    assert [[int(r.item[0]) for r in batch] for batch in batches] == [[1, 2, 4], [3]]
+
+
+def test_a_batch_holds_no_more_than_its_network_takes():
+    queue = Queue()
+    for number in range(5):
+        queue.put(request(number))
+    assert [len(queue.take(lambda kind: 2)[0]) for _ in range(3)] == [2, 2, 1]
+
+
+def test_who_asks_to_be_alone_is_alone():
+    queue = Queue()
+    for one in (request(1), request(2, alone=True), request(3)):
+        queue.put(one)
+    batches = [queue.take(lambda kind: 4)[0] for _ in range(3)]
+    assert [[int(r.item[0]) for r in batch] for batch in batches] == [[1], [2], [3]]
+
+
+def test_what_a_client_asked_for_goes_with_it():
+    queue = Queue()
+    for one in (request(1), request(2, "b"), request(3, "b", size=4)):
+        queue.put(one)
+    queue.drop("b")
+    queue.put(request(4))
+    assert [int(r.item[0]) for r in queue.take(lambda kind: 4)[0]] == [1, 4]
+
+
+# --- the same bytes -------------------------------------------------------------------------------
+
+
+def alone_and_together(load, batch=4):
+    """An item's bytes by itself, and in each place of a batch."""
+    about, run = load(batch)
+    network, kind = Network(about, run), ("net",)
+    items = [np.random.default_rng(k).random(16).astype(np.float32) for k in range(batch)]
+    alone = network.run(kind, items[:1])[0][0].tobytes()
+    for place in range(batch):
+        others = items[1:]
+        others.insert(place, items[0])
+        yield alone, network.run(kind, others)[place][0].tobytes(), network.batch_of(kind)
+
+
+@pytest.mark.parametrize("load", [device_loads.of_the_whole_batch, device_loads.of_the_place])
+def test_a_network_whose_results_depend_on_the_batch_is_run_item_by_item(load, caplog):
+    for alone, together, batch in alone_and_together(load):
+        assert alone == together and batch == 1
+    assert "run one by one" in caplog.text
+
+
+def test_a_sound_network_is_run_in_whole_batches_of_one_size():
+    sizes = []
+
+    def run(items):
+        sizes.append(len(items))
+        return [(one * 3,) for one in items]
+
+    network = Network({"batch": 4}, run)
+    for count in (1, 3, 4, 6):
+        got = network.run(("net",), [item(k) for k in range(count)])
+        assert [int(one[0][0]) for one in got] == [3 * k for k in range(count)]
+    assert set(sizes) == {4} and network.padding(("net",), 6) == 2
+
+
+def test_a_network_that_gives_too_little_is_an_error():
+    with pytest.raises(RuntimeError, match="1 results for 2 items"):
+        Network({"batch": 2}, lambda items: [(items[0],)]).run(("net",), [item(1)])
+
+
+def test_batches_halve_where_memory_runs_out_and_say_so():
+    holds = []
+
+    def run(items):
+        holds.append(len(items))
+        if len(items) > 3:
+            raise DeviceMemoryError("CUDA out of memory")
+        return [(one,) for one in items]
+
+    network = Network({"batch": 16}, run)
+    assert len(network.run(("net",), [item(1)] * 5)) == 5
+    assert network.batch_of(("net",)) == 2 and "batches of 2" in network.remark
+    holds.clear()
+    network.run(("net",), [item(1)] * 5)
+    assert set(holds) == {2}, "what did not fit is not tried again"
+
+
+def test_a_single_item_that_does_not_fit_is_an_error_with_advice(tmp_path):
+    with (
+        model(tmp_path, batch=4, holds=0) as network,
+        pytest.raises(DeviceMemoryError, match="free the GPU"),
+    ):
+        halving(network.run, [item(1), item(2)], "crops")
+
+
+# --- jobs and the process -------------------------------------------------------------------------
+
+
+def test_a_job_without_a_server_has_a_process_of_its_own(tmp_path):
+    with model(tmp_path) as network:
+        assert network.about["batch"] == 4 and network.about["device"] == "cuda:0 nothing"
+        results = network.run(item(k) for k in range(10))
+        pid = int(results[0][0][1])
+    assert values(results) == [result(k) for k in range(10)]
+    assert pid != os.getpid() and not Path(f"/proc/{pid}").exists()
+
+
+def test_memory_that_ran_out_is_said_in_the_jobs_log(tmp_path, caplog):
+    with model(tmp_path, batch=4, holds=2) as network:
+        results = network.run([item(k) for k in range(4)])
+    assert values(results) == [result(k) for k in range(4)]
+    assert caplog.text.count("batches of 2") == 1
+
+
+def test_items_are_taken_as_they_are_needed_and_no_more_than_a_few_ahead(tmp_path):
+    taken = []
+
+    def coming():
+        for k in range(40):
+            taken.append(k)
+            yield item(k)
+
+    with model(tmp_path, batch=4) as network:
+        for k, (values_,) in enumerate(network.stream(coming())):
+            assert values_[0] == result(k) and len(taken) <= k + 1 + 4
+    assert len(taken) == 40
+
+
+@pytest.mark.parametrize(
+    "what, reason, said",
+    [
+        (device_loads.ABORT, "MODEL_CRASHED", "SIGABRT"),
+        (device_loads.SEGFAULT, "MODEL_CRASHED", "SIGSEGV"),
+        (device_loads.LOST, "MODEL_CRASHED", "illegal memory access"),
+        (device_loads.EXIT, "MODEL_CRASHED", "status 3"),
+        (device_loads.HANG, "MODEL_TIMEOUT", "no answer within 0.7 s (mask.timeout_s)"),
+    ],
+)
+def test_an_item_that_ends_the_process_costs_itself_alone(tmp_path, what, reason, said):
+    seconds = 0.7 if what == device_loads.HANG else 20
+    with model(tmp_path, Limits("mask", timeout_s=seconds, memory_mb=8192)) as network:
+        results, _ = halving(network.run, [item(1), item(what), item(3)], "items")
+    assert values(results) == [result(1), reason, result(3)]
+    assert said in results[1].detail and "\n" not in results[1].detail
+    assert str(os.getpid()) not in results[1].detail, "a row must not differ between runs"
+    assert len(notes(tmp_path, "loads")) == 4, "it is not tried again when it is asked for again"
+
+
+def test_an_item_that_raises_costs_its_job_the_error_and_other_jobs_nothing(tmp_path):
+    with model(tmp_path) as network:
+        with pytest.raises(ValueError, match="cannot be run"):
+            network.run([item(1), item(device_loads.RAISE), item(3)])
+        assert values(network.run([item(1), item(3)])) == [result(1), result(3)]
+    assert len(notes(tmp_path, "loads")) == 1
+
+
+def test_a_process_that_somebody_kills_is_replaced_and_nobody_pays(tmp_path):
+    with model(tmp_path) as network:
+        pid = int(network.run([item(1)])[0][0][1])
+        os.kill(pid, signal.SIGKILL)
+        found = network.run([item(2), item(device_loads.KILL_ONCE), item(3)])
+    assert values(found) == [result(2), result(device_loads.KILL_ONCE), result(3)]
+    assert len(notes(tmp_path, "loads")) == 3
+
+
+@pytest.mark.parametrize("how, error", [("raise", ValueError), ("abort", IsolationError)])
+def test_what_cannot_be_loaded_is_an_error_each_time(how, error):
+    load = functools.partial(device_loads.never_loads, how)
+    with DeviceModel(load, LIMITS, ONE) as network:
+        for _ in range(2):
+            with pytest.raises(error, match=r"wrong weights|while it loaded"):
+                network.run([item(1)])
+
+
+def test_a_job_waits_for_a_device_that_another_process_holds(tmp_path):
+    first = model(tmp_path)
+    assert values(first.run([item(1)])) == [result(1)]
+    second, done = model(tmp_path), []
+    waiting = threading.Thread(target=lambda: done.extend(second.run([item(2)])))
+    waiting.start()
+    time.sleep(0.3)
+    assert not done
+    first.close()
+    waiting.join(20)
+    second.close()
+    assert values(done) == [result(2)]
+
+
+def test_two_cards_share_the_processes():
+    assert Cards.spread([0, 1], 3).slots == ((0, 2), (1, 1))
+    assert Cards.spread([0, 1], 1).slots == ((0, 1),)
+    assert Cards.spread([1], 2).slots == ((1, 2),)
+
+
+def test_the_page_outlives_its_writer():
+    page = Page.new()
+    child = os.fork()
+    if child == 0:
+        page.begin([7])
+        page.end(items=3, padding=1)
+        page.begin([5, 6])
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert page.running == {5, 6} and page.running_s > 0
+    assert (page.done.batches, page.done.items, page.done.padding) == (1, 3, 1)
+
+
+# --- errors that leave a context unusable ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text, lost",
+    [
+        ("CUDA error: an illegal memory access was encountered", True),
+        ("CUDA failure 700: an illegal memory access was encountered ; GPU=0", True),
+        ("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED", True),
+        ("CUBLAS_STATUS_EXECUTION_FAILED when calling cublasGemmEx", True),
+        ("CUDNN_STATUS_ALLOC_FAILED", False),
+        ("CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)", False),
+        ("CUDA error: out of memory", False),
+        ("CUDA failure 2: out of memory ; GPU=0", False),
+        ("Failed to allocate memory for requested buffer of size 1024", False),
+        ("Got invalid dimensions for input: images", False),
+    ],
+)
+def test_which_errors_leave_a_context_unusable(text, lost):
+    assert context_is_lost(text) is lost
+
+
+def lost_context(folder: str):
+    """A model of one job at a time whose context breaks on one item, and stays so."""
+    broken = []
+
+    def run(items):
+        if "bad" in items and not Path(folder, "once").exists():
+            Path(folder, "once").touch()
+            broken.append(True)
+        if broken:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+        return items
+
+    return {}, run
+
+
+def test_a_model_of_one_job_does_not_go_on_with_a_broken_context(tmp_path):
+    with Isolated(functools.partial(lost_context, str(tmp_path)), "ok", LIMITS) as network:
+        found, _ = network.outcomes(["ok", "bad", "fine"], "items")
+        assert found == ["ok", "bad", "fine"], "the fresh process has another context"
+        assert network.run(["ok"]) == ["ok"]
+
+
+def test_an_answer_does_not_wait_for_a_client_that_is_stopped(monkeypatch):
+    """Its buffer fills; the others get theirs all the same."""
+    monkeypatch.setattr(device_process, "_FULL_S", 0.2)
+    ours, theirs = array_messages.pair()
+    ours.connection.setblocking(False)
+    for _ in range(100):
+        device_process._send(ours, ("result", 1, np.zeros(20_000, np.uint8), ""))
+    with pytest.raises(BrokenPipeError):
+        ours.send("it was let go of")
+    theirs.close()

@@ -1,0 +1,121 @@
+"""Slots of a device: so many holders at a time and no more, however they end."""
+
+import logging
+import os
+import signal
+import threading
+
+import pytest
+
+from ferrari.processes import device_slots
+from ferrari.processes.device_slots import hold
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
+def holder(kind="cuda", device=0, slots=1) -> int:
+    """Another process that holds a slot when this returns."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        with hold(kind, device, slots):
+            os.write(writer, b"!")
+            signal.pause()
+    os.close(writer)
+    assert os.read(reader, 1) == b"!"
+    os.close(reader)
+    return pid
+
+
+def end(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
+def is_free(*slots) -> bool:
+    """Whether a slot can be had at once."""
+    got = threading.Event()
+
+    def take():
+        with hold(*slots):
+            got.set()
+
+    thread = threading.Thread(target=take, daemon=True)
+    thread.start()
+    return got.wait(0.3)
+
+
+def test_a_slot_is_free_again_however_its_holder_ends():
+    pid = holder()
+    assert not is_free("cuda", 0, 1)
+    end(pid)
+    with hold("cuda", 0, 1) as slot:
+        assert slot == 0
+    assert is_free("cuda", 0, 1)
+
+
+def test_there_are_as_many_as_asked_for_of_each_kind_and_device():
+    pids = [holder(slots=2), holder(slots=2)]
+    try:
+        assert not is_free("cuda", 0, 2)
+        assert is_free("cuda", 0, 3) and is_free("cuda", 1, 1) and is_free("nvdec", 0, 1)
+        assert not is_free("cuda", 0, 1), "a run with fewer slots counts those of the others"
+    finally:
+        for pid in pids:
+            end(pid)
+
+
+def test_children_that_outlive_the_holder_do_not_keep_its_slot():
+    with hold("cuda", 0, 1):
+        child = os.fork()
+        if child == 0:
+            signal.pause()
+    try:
+        assert is_free("cuda", 0, 1)
+    finally:
+        end(child)
+
+
+def test_runs_that_see_different_cards_as_their_first_do_not_wait_for_each_other(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,GPU-8f/..x")
+    pid = holder(device=0)
+    try:
+        assert device_slots.physical(1) == "GPU-8f..x"
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+        assert is_free("cuda", 0, 1) and not is_free("cuda", 2, 1)
+    finally:
+        end(pid)
+
+
+def test_the_log_says_who_is_waited_for(monkeypatch, caplog):
+    monkeypatch.setattr(device_slots, "_SAID_AFTER_S", 0.0)
+    caplog.set_level(logging.INFO)
+    pid = holder()
+    threading.Timer(0.2, end, [pid]).start()
+    with hold("cuda", 0, 1):
+        pass
+    assert f"waiting for cuda-0: it is in use by process {pid}" in caplog.text
+    assert "cuda-0 is free" in caplog.text
+
+
+def test_a_folder_that_is_no_folder_of_ours_is_refused(tmp_path):
+    (tmp_path / "ferrari").symlink_to(tmp_path)
+    with pytest.raises(device_slots.SlotFolderError, match="somebody else"), hold("cuda", 0, 1):
+        pass
+
+
+def test_without_a_run_time_folder_the_locks_lie_among_temporary_files(tmp_path, monkeypatch):
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    monkeypatch.setattr(device_slots.tempfile, "tempdir", str(tmp_path))
+    with hold("nvdec", 0, 1):
+        assert list(tmp_path.glob("ferrari-*/nvdec-0-0.lock"))
+    assert device_slots.folder().stat().st_mode & 0o77 == 0
+
+
+def test_no_slots_at_all_are_a_mistake_of_the_caller():
+    with pytest.raises(ValueError, match="0 slots"), hold("cuda", 0, 0):
+        pass
