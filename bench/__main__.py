@@ -23,7 +23,10 @@ from bench import machine, results
 from bench.measure import PeerMissingError
 from bench.prepare import Bench
 
-PARTS = ("extraction", "detection", "masks", "end_to_end", "orchestration", "memory")
+PARTS = (
+    *("extraction", "detection", "masks", "end_to_end", "orchestration", "memory"),
+    "gpu-simulated",
+)
 HERE = Path(__file__).parent
 _PART_LIMIT_S = 4 * 3600
 
@@ -121,7 +124,7 @@ def save_part(options: argparse.Namespace) -> None:
     def keep(part: results.Part) -> None:
         file.write_text(json.dumps(results.part_json(part), ensure_ascii=False), encoding="utf-8")
 
-    module = importlib.import_module(f"bench.part_{options.part}")
+    module = importlib.import_module(f"bench.part_{options.part.replace('-', '_')}")
     log = functools.partial(print, flush=True)
     bench = Bench(options.work, options.repeats, options.quick, log, keep)
     try:

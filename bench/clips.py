@@ -88,6 +88,17 @@ def short_clips(work: Path, count: int) -> list[Path]:
     return made
 
 
+def large_clips(work: Path, count: int, seconds: int) -> list[Path]:
+    """`count` clips, 1920x1080, of an even number of seconds: by turns of two drawn ones."""
+    folder, made = _folder(work) / "large", []
+    sources = [_drawn(_folder(work), number, 1920, 1080, 2) for number in (4, 5)]
+    for number in range(count):
+        source = sources[number % len(sources)]
+        path = folder / f"large_{seconds}s_{number:02d}.mp4"
+        made.append(_once(path, lambda to, s=source: _repeat(s, to, seconds // 2)))
+    return made
+
+
 def long_clip(work: Path, seconds: int) -> Path:
     """A 480p clip of `seconds` (a multiple of ten) at a low rate of bits."""
     folder = _folder(work)

@@ -40,6 +40,10 @@ GOALS = {
     "no_op_s": Goal("no-op run at 10,000 videos, seconds", AT_MOST, 60.0, "60 s"),
     "no_op_gb": Goal("no-op run at 10,000 videos, GB", AT_MOST, 1.5, "1.5 GB"),
     "schedule_ms": Goal("scheduling one job of 60,000, ms", AT_MOST, 30.0, "30 ms"),
+    "device_busy": Goal("busy share of a simulated RTX 3090", AT_LEAST, 0.85, "85 %"),
+    "device_ratio": Goal(
+        "stages 2 and 3 on it vs one job at a time that holds the card", AT_LEAST, 10.0, "10x"
+    ),
     "memory_flat": Goal("peak on a 2 h clip over a 1 min clip", AT_MOST, 1.1, "1.1x"),
 }
 

@@ -310,9 +310,7 @@ def run(asked: Asked) -> Found:
 
     if importlib.util.find_spec("snakemake") is None:
         raise Lacking("the Python package snakemake")
-    where = partial(
-        segmenters.place_of, asked.config["mask"]["segmenter"], _weights(asked, "mask")
-    )
+    where = partial(segmenters.place_of, asked.config["mask"]["segmenter"], _weights(asked, "mask"))
     _require_card(partial(where, DEVICE))
     folder = asked.work / "run"
     raw = folder / "dataset" / stages.RAW

@@ -56,6 +56,12 @@ def threads() -> int:
     return len(os.sched_getaffinity(0))
 
 
+def bench_environment() -> dict[str, str]:
+    """The environment of a process of ours that is to find `bench` and `ferrari`."""
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "scripts")])
+    return {**os.environ, "PYTHONPATH": paths}
+
+
 def extract_settings(**changed: object) -> dict:
     """The `extract` section for the CPU decoder."""
     return section("extract", decoder="cpu", **changed)

@@ -1,0 +1,150 @@
+"""A card that is not there, to see how busy the workflow would keep one.
+
+    python -m bench.simulated_card CARD.json [what snakemake takes...]
+
+Its networks sleep for the card's time (a sleep takes no core, as a card takes none) and answer with
+a box and a matte in the middle of the picture; whatever else the workflow does is the real thing.
+It runs Snakemake in this process, with a fork server that has been told of the card: no setting of
+the workflow leads here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+#: Beside each other: what `about` of a network says of its device, and what rows say then.
+RUNTIME = "simulated"
+
+
+@dataclass(frozen=True)
+class Card:
+    """A card's times for a picture and for the start of a process, in seconds; how many there are;
+    whether jobs share them (False: each job has its own networks, as before there was a process for
+    a card); and the folder where it notes when it was busy.
+    """
+
+    yolo_s: float
+    isnet_s: float
+    start_s: float
+    devices: int
+    shared: bool
+    notes: str
+
+
+class SimulatedNetwork:
+    """A network on the card; see `networks.network.Network`."""
+
+    def __init__(self, card: Card, request) -> None:
+        self._finds = request.runtime != "onnxruntime"
+        self._each_s = card.yolo_s if self._finds else card.isnet_s
+        self._notes = Path(card.notes) / f"busy-{os.getpid()}"
+        self.about = {
+            "device": f"{request.device} {RUNTIME}",
+            "weights_sha256": request.sha256,
+            "batch": request.batch if self._finds else 1,  # the ONNX file is exported for one
+        }
+        if self._finds:
+            self.about["yolo"] = {
+                "names": {0: "person"}, "stride": 32, "size": None, "end2end": True, "masks": False
+            }  # fmt: skip
+        time.sleep(card.start_s)
+
+    def stream(self, images_rgb) -> Iterator[tuple[np.ndarray, ...]]:
+        """The outputs of pictures; as many as a batch holds together."""
+        images, most = list(images_rgb), int(self.about["batch"])
+        for start in range(0, len(images), most):
+            part = images[start : start + most]
+            began = time.time()
+            time.sleep(self._each_s * (most if self._finds else 1))
+            with open(self._notes, "a") as notes:
+                notes.write(f"{began} {time.time()} {len(part)}\n")
+            yield from ((_box(image),) if self._finds else (_matte(image),) for image in part)
+
+
+def _box(image: np.ndarray) -> np.ndarray:
+    """One sure person in the middle of a network's input: as large as people often are."""
+    height, width = image.shape[:2]
+    box = (0.34 * width, 0.16 * height, 0.66 * width, 0.84 * height)
+    return np.array([[*box, 0.9, 0]], np.float32)
+
+
+def _matte(image: np.ndarray) -> np.ndarray:
+    """An ellipse with an edge as soft as hair."""
+    height, width = image.shape[:2]
+    y, x = np.ogrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    return np.clip((0.8 - np.hypot(x, y)) * 24 + 0.5, 0, 1).astype(np.float32)[None]
+
+
+def install(card: Card) -> None:
+    """Have this process, and its forks, take the card for real."""
+    from ferrari.networks import network, on_device
+    from ferrari.networks.backends import onnx_runtime, torch_runtime
+    from ferrari.processes import devices
+
+    devices.cuda_devices = lambda: card.devices
+    devices.nvdec_problem = lambda: "the card is simulated"
+    onnx_runtime.runtime_problem = lambda *_: ""
+    torch_runtime.problem = lambda *_: ""
+    for runtime in ("onnxruntime", "torch", "ultralytics"):
+        network._RUNTIMES[runtime] = lambda request: SimulatedNetwork(card, request)
+    if not card.shared:
+        on_device.OnDevice.__call__ = lambda self, request: network.open_here(request)
+
+
+def main(card: Card, arguments: Sequence[str]) -> int:
+    """Run Snakemake, with a fork server of our own where its jobs look for one."""
+    install(card)
+    place = f".snakemake/ferrari/{os.getpid()}-warm-{zlib.crc32(os.fsencode(sys.executable)):08x}"
+    Path(place).parent.mkdir(parents=True, exist_ok=True)
+    reader, writer = os.pipe()
+    run = os.getpid()
+    if os.fork() == 0:
+        os.setsid()
+        log = os.open(f"{place}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        from ferrari.jobs import fork_server
+
+        fork_server.main(place, str(run), str(writer))
+        os._exit(0)
+    os.close(writer)
+    if os.read(reader, 1) != b"L":
+        raise RuntimeError(f"the fork server did not start: {place}.log")
+    from snakemake.cli import main as snakemake
+
+    return snakemake(list(arguments)) or 0
+
+
+def busy(folder: Path) -> Mapping[str, float]:
+    """What the cards noted: seconds that they were busy, pictures, and the seconds between the
+    first picture and the last.
+    """
+    lines = [
+        [float(word) for word in line.split()]
+        for file in folder.glob("busy-*")
+        for line in file.read_text().splitlines()
+    ]
+    return {
+        "busy_s": sum(end - began for began, end, _ in lines),
+        "pictures": sum(count for *_, count in lines),
+        "span_s": max(end for _, end, _ in lines) - min(began for began, *_ in lines),
+    }
+
+
+def to_file(card: Card, path: Path) -> Path:
+    """Write the card down for `main`."""
+    path.write_text(json.dumps(asdict(card)))
+    return path
+
+
+if __name__ == "__main__":
+    sys.exit(main(Card(**json.loads(Path(sys.argv[1]).read_text())), sys.argv[2:]))

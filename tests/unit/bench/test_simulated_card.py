@@ -1,0 +1,50 @@
+"""The simulated card: what it says of its time, and that nothing of the product leads to it."""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from bench import simulated_card
+from bench.simulated_card import Card, SimulatedNetwork
+from ferrari.networks.backends.yolo_finder import YoloFinder
+from tests.settings import ROOT
+
+
+def network(folder, runtime="ultralytics", batch=4):
+    card = Card(0.01, 0.03, 0.0, 1, True, str(folder))
+    asked = SimpleNamespace(runtime=runtime, device="cuda:0", sha256="", batch=batch)
+    return SimulatedNetwork(card, asked)
+
+
+def test_it_is_busy_for_whole_batches_and_says_so(tmp_path):
+    pictures = [np.zeros((64, 64, 3), np.uint8)] * 6
+    start = time.time()
+    assert len(list(network(tmp_path).stream(pictures))) == 6
+    noted = simulated_card.busy(tmp_path)
+    assert noted["pictures"] == 6
+    assert 2 * 4 * 0.01 <= noted["busy_s"] <= noted["span_s"] <= time.time() - start
+
+
+def test_a_network_that_takes_one_at_a_time_sleeps_for_each(tmp_path):
+    mattes = list(network(tmp_path, "onnxruntime").stream([np.zeros((64, 32, 3), np.uint8)] * 3))
+    assert [matte.shape for (matte,) in mattes] == [(1, 64, 32)] * 3
+    assert simulated_card.busy(tmp_path)["busy_s"] >= 3 * 0.03
+    assert 0.2 < float(mattes[0][0].mean()) < 0.8
+
+
+def test_it_sees_a_person_in_the_middle(tmp_path):
+    finder = YoloFinder(network(tmp_path), "simulated.pt", "person", 640)
+    (found,) = finder.find([np.zeros((1080, 1920, 3), np.uint8)], 0.05, 0.5)
+    (box,) = found.boxes_xyxy
+    assert box == pytest.approx((0.34 * 1920, 130, 0.66 * 1920, 950), abs=40)
+
+
+def test_nothing_of_the_product_leads_to_it():
+    for folder in ("scripts", "rules", "config", "profiles"):
+        for path in (ROOT / folder).rglob("*"):
+            if path.suffix in (".py", ".smk", ".yaml"):
+                assert "simulated" not in path.read_text(encoding="utf-8"), path
