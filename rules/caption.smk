@@ -25,7 +25,7 @@ rule caption:
         "../envs/captioner.yaml"
     resources:
         gpu=on_gpu("caption") if config["caption"]["backend"] == "transformers" else 0,
-        device=config["caption"]["device"],
+        device=device("caption"),
     params:
         caption=what_matters("caption", but=("overrides",)),
         limits=limits("caption"),

@@ -29,11 +29,17 @@ from ferrari.jobs.stage_command import (
     offer_warm_workers,
     set_environment,
     stage_command,
+    tell_tokens,
 )
 from ferrari.ledger import stages
 from ferrari.ledger.item_ids import VIDEO_ID, RawFolder, look_through
 from ferrari.networks import weight_files
-from ferrari.processes.devices import DeviceError, cuda_devices, nvdec_problem
+from ferrari.processes.devices import (
+    DeviceError,
+    cuda_devices,
+    nvdec_engines,
+    nvdec_problem,
+)
 from ferrari.provenance.code_digest import code_digest
 from ferrari.provenance.reuse import item_digest
 from ferrari.video import raw_files, twins
@@ -214,6 +220,21 @@ def limits(section):
     return {key: config[section][key] for key in LIMITS}
 
 
+def tokens(name):
+    """How many tokens of a kind the run was given (`--resources`, a profile); None: nobody said."""
+    given = workflow.global_resources.get(name)
+    return None if given is None or given.value is None else int(given.value)
+
+
+tell_tokens(tokens("gpu"), tokens("nvdec"))
+if tokens("gpu") is None and cuda_devices():
+    # Of jobs that hold the card themselves, one on each: networks beside each other gain little.
+    workflow.register_resource("gpu", cuda_devices())
+if tokens("nvdec") is None and config["extract"]["decoder"] != "cpu":
+    if not nvdec_problem():
+        workflow.register_resource("nvdec", cuda_devices() * nvdec_engines(0))
+
+
 def place(section):
     """Where the network of `detect`, `mask` or `caption` runs, as what is installed here can."""
     from ferrari.networks import detectors, placement, segmenters
@@ -227,18 +248,45 @@ def place(section):
     return segmenters.place_of(settings["segmenter"], weights, settings["device"])
 
 
-def on_gpu(section):
-    """1 if the jobs of a section take the GPU (the token `gpu`), else 0.
+def device(section):
+    """Where the jobs of a section are told to run their network: the setting, or `cpu` where
+    nothing else can come of it (gpu=0; a card that nothing installed can use).
 
-    Whether what is installed works on a device is asked only where the driver shows one, once a run,
-    of the Python that runs the jobs too: an environment that Snakemake deploys is taken to fit.
+    Whether what is installed works is asked where the driver shows a card, of the Python that runs
+    the jobs too: an environment that Snakemake deploys is taken to fit.
     """
-    device = config[section]["device"]
-    if device != "auto" or not cuda_devices():
-        return int(device.startswith("cuda"))
-    if PYTHON != sys.executable or not workflow.is_main_process:
-        return 1
-    return int(place(section).device != "cpu")
+    wanted = config[section]["device"]
+    if tokens("gpu") == 0 and wanted.startswith("cuda"):
+        raise WorkflowError(
+            f"{section}.device is {wanted}, but the run is given no GPU (gpu=0): leave gpu=0 out, or "
+            f"set {section}.device: auto or cpu"
+        )
+    if tokens("gpu") == 0 or not cuda_devices():
+        return "cpu" if wanted == "auto" and workflow.local_exec else wanted
+    if wanted != "auto" or PYTHON != sys.executable or not workflow.is_main_process:
+        return wanted
+    return "cpu" if place(section).device == "cpu" else wanted
+
+
+def on_gpu(section):
+    """How many tokens `gpu` a job of a section takes: 1 if it opens the card itself, else 0.
+
+    Where the run's fork server serves the jobs, its one process a card has it open, and so many
+    jobs at once as there are cores are what keeps it busy.
+    """
+    wanted = device(section)
+    if wanted == "cpu" or (wanted == "auto" and not cuda_devices()):
+        return 0
+    served = workflow.is_main_process and workflow.local_exec and config["warm_workers"]
+    return 0 if served and shares_card(section) else 1
+
+
+def shares_card(section):
+    """Whether the network of a section can run in a card's process; captioners and SAM cannot."""
+    if section == "caption":
+        return False
+    uses_yolo = section == "detect" and config["detect"]["backend"] != "mask"
+    return uses_yolo or weight_files.shares_card(config["mask"]["segmenter"])
 
 
 def say_devices():
@@ -252,6 +300,9 @@ def say_devices():
     sections = ["detect", "mask"]
     sections += ["caption"] if config["caption"]["backend"] == "transformers" else []
     for section in sections:
+        if tokens("gpu") == 0 and config[section]["device"] == "auto":
+            logger.info(f"{section}: its network runs on the CPU (gpu=0)")
+            continue
         try:
             found = place(section)
         except DeviceError as error:

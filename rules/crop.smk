@@ -19,7 +19,7 @@ rule crop:
     resources:
         gpu=on_gpu("detect"),
         batch=config["detect"]["batch"],
-        device=config["detect"]["device"],
+        device=device("detect"),
     params:
         settings=what_matters("detect"),
         mask=what_matters("mask") if config["detect"]["backend"] == "mask" else None,

@@ -19,7 +19,7 @@ rule mask:
     resources:
         gpu=on_gpu("mask"),
         batch=config["mask"]["batch"],
-        device=config["mask"]["device"],
+        device=device("mask"),
     params:
         settings=what_matters("mask"),
         subject_class=lookup(dpath="detect/class", within=config),

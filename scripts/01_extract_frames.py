@@ -13,6 +13,7 @@ which alone this job takes besides its own: any other clip may come and go.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +28,8 @@ from ferrari.ledger.reasons import (
 )
 from ferrari.ledger.refused_files import clear_frames, clear_video, refuse_video
 from ferrari.ledger.spooled_rows import Spool
+from ferrari.processes import device_slots
+from ferrari.processes.devices import nvdec_slots
 from ferrari.processes.failures import Failure
 from ferrari.processes.limited_call import run_limited
 from ferrari.provenance.table_stamps import seal
@@ -160,23 +163,24 @@ def _extract_limited(
     proof = None
     for decoder in decoders:
         try:
-            result = run_limited(
-                extract,
-                raw,
-                video,
-                str(scratch),
-                dataset,
-                settings,
-                decoder,
-                passed_over,
-                frame_s,
-                threads,
-                None if max_megapixels is None else int(max_megapixels * 1e6),
-                spool,
-                timeout_s=settings["timeout_s"],
-                **_memory_limit(decoder, settings),
-                passing=(DecoderUnavailableError,),
-            )
+            with _slot(decoder):
+                result = run_limited(
+                    extract,
+                    raw,
+                    video,
+                    str(scratch),
+                    dataset,
+                    settings,
+                    decoder,
+                    passed_over,
+                    frame_s,
+                    threads,
+                    None if max_megapixels is None else int(max_megapixels * 1e6),
+                    spool,
+                    timeout_s=settings["timeout_s"],
+                    **_memory_limit(decoder, settings),
+                    passing=(DecoderUnavailableError,),
+                )
         except DecoderUnavailableError as error:
             result, proof = Failure(NO_DECODER, str(error)), error.proof or proof
         if not isinstance(result, Failure):
@@ -188,6 +192,17 @@ def _extract_limited(
             NO_DECODER, f"{passed_over}; with extract.decoder: nvdec_first the CPU decodes it"
         )
     return result if result.reason != NO_DECODER else Failure(NO_DECODER, passed_over)
+
+
+def _slot(decoder: Decoder) -> AbstractContextManager[object]:
+    """One of the decodes at a time on the card that the decoder uses; nothing for the CPU.
+
+    Held here, where no limit's clock runs yet, and not in the child that opens the card.
+    """
+    if decoder.device is None:
+        return nullcontext()
+    slots = nvdec_slots(decoder.device)
+    return device_slots.hold(device_slots.NVDEC, decoder.device, slots)
 
 
 def _memory_limit(decoder: Decoder, settings: dict) -> dict[str, int | None]:

@@ -31,9 +31,11 @@ from ferrari.ledger.reasons import (
 )
 from ferrari.ledger.refused_files import clear_frames, refuse_frame
 from ferrari.networks import detectors, weight_files
-from ferrari.processes import isolated_model
-from ferrari.processes.batching import by_size, halving, in_flight
+from ferrari.networks.on_device import OnDevice
+from ferrari.processes.batching import by_size, in_flight
 from ferrari.processes.failures import Failure
+from ferrari.processes.isolated_model import Isolated
+from ferrari.processes.model_verdicts import Limits
 from ferrari.provenance.reuse import NOTHING, Earlier, chained_digests, narrowed, refused_files
 from ferrari.provenance.table_stamps import seal
 
@@ -71,10 +73,11 @@ def crop_video(
         clear_frames(video, MODEL_FAILURES, dataset, ".webp", refused_files(rows))
         left = [line for line in lines if line["item"] not in rows]
         if left:
-            load = detectors.loader(settings, weights, mask_settings, threads, cache)
-            limits = isolated_model.Limits.of("detect", settings)
+            limits = Limits.of("detect", settings)
+            opener = OnDevice(settings["device"], limits)
+            load = detectors.loader(settings, weights, mask_settings, threads, cache, opener)
             progress = Progress(f"{video}: frames searched", len(left))
-            with isolated_model.Isolated(load, detectors.HARMLESS, limits) as detector:
+            with Isolated(load, detectors.HARMLESS, limits) as detector:
                 stage = _Stage(detector, settings, Path(dataset), folder, scratch, video)
                 stage.resume(lines, rows)
                 parts = by_size(left, settings["batch"])
@@ -141,7 +144,7 @@ class _Stage:
     def search(self, frames: list[_Frame]) -> _Batch:
         """Have the detector look at those that could be read."""
         seen = [frame for frame in frames if frame.frame_rgb is not None]
-        found, remark = halving(self.detector.run, [frame.frame_rgb for frame in seen], "frames")
+        found, remark = self.detector.outcomes([frame.frame_rgb for frame in seen], "frames")
         for frame, detections in zip(seen, found, strict=True):
             frame.found = detections
         return _Batch(frames, self.detector.about, remark)

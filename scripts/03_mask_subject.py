@@ -33,9 +33,11 @@ from ferrari.ledger.stages import FOLDERS
 from ferrari.matting import cutouts
 from ferrari.matting.cutouts import CutOut
 from ferrari.networks import weight_files
-from ferrari.processes import isolated_model
-from ferrari.processes.batching import halving, in_flight
+from ferrari.networks.on_device import OnDevice
+from ferrari.processes.batching import in_flight
 from ferrari.processes.failures import Failure
+from ferrari.processes.isolated_model import Isolated
+from ferrari.processes.model_verdicts import Limits
 from ferrari.provenance.reuse import NOTHING, Earlier, item_digest, narrowed, refused_files
 from ferrari.provenance.table_stamps import seal
 
@@ -91,12 +93,13 @@ def mask_video(
         crops = [line for line in lines if line["item"] not in rows]
         if crops:
             paths = [weights] if isinstance(weights, str | os.PathLike) else list(weights)
-            load = cutouts.loader(paths, settings, subject_class, cache, threads)
-            limits = isolated_model.Limits.of("mask", settings)
+            limits = Limits.of("mask", settings)
+            opener = OnDevice(settings["device"], limits)
+            load = cutouts.loader(paths, settings, subject_class, cache, threads, opener)
             progress = Progress(f"{video}: crops masked", len(crops))
             size = settings["batch"]
             parts = (crops[start : start + size] for start in range(0, len(crops), size))
-            with isolated_model.Isolated(load, cutouts.HARMLESS, limits) as segmenter:
+            with Isolated(load, cutouts.HARMLESS, limits) as segmenter:
                 stage = Stage(segmenter, settings, Path(dataset), video, scratch)
                 batches = in_flight(parts, stage.read, stage.cut)
                 with closing(batches):
@@ -122,7 +125,7 @@ class Batch:
 class Stage:
     """What the rows of one video share. `read`, `cut` and `rows` run in a thread each."""
 
-    segmenter: isolated_model.Isolated
+    segmenter: Isolated
     settings: Mapping
     dataset: Path
     video: str
@@ -143,7 +146,7 @@ class Stage:
         """Have the segmenter cut out those that could be read."""
         there = [crop for crop in crops if isinstance(crop, Crop)]
         offered = [(crop.image_rgb, crop.box_xyxy) for crop in there]
-        results, remark = halving(self.segmenter.run, offered, "crops")
+        results, remark = self.segmenter.outcomes(offered, "crops")
         found = iter(results)
         seen = [(crop, next(found)) if isinstance(crop, Crop) else crop for crop in crops]
         return Batch(seen, self.segmenter.about, remark)

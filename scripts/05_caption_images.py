@@ -45,7 +45,8 @@ from ferrari.ledger.tables import LedgerError, Row, iter_stage, kept, read_stage
 from ferrari.networks.backends import captioner
 from ferrari.processes.batching import halving
 from ferrari.processes.failures import Failure
-from ferrari.processes.isolated_model import Isolated, Limits
+from ferrari.processes.isolated_model import Isolated
+from ferrari.processes.model_verdicts import Limits
 from ferrari.provenance.reuse import NOTHING, Earlier, item_digest, narrowed
 from ferrari.provenance.table_stamps import seal
 

@@ -49,7 +49,7 @@ def parse(profile: dict, folder: Path):
 def test_snakemake_takes_every_key(name, tmp_path):
     profile = load(name)
     options = parse(profile, tmp_path)
-    assert options.resources == profile["resources"]
+    assert (options.resources or {}) == profile.get("resources", {})
     assert options.rerun_incomplete and options.keep_going
     assert set(options.set_resources or {}) == set(profile.get("set-resources", {}))
 
@@ -66,10 +66,10 @@ def test_rules_that_are_named_exist(name):
     assert load(name).get("set-resources", {}).keys() <= RULE_NAMES
 
 
-@pytest.mark.parametrize("name", PROFILES)
-def test_every_token_of_the_rules_has_a_limit(name):
+def test_the_tokens_have_a_limit_where_the_workflow_cannot_know_one():
+    """On one machine it asks the driver; a cluster's cards are not those of its login node."""
     assert {"gpu", "nvdec"} == TOKENS
-    assert all(load(name)["resources"][token] >= 1 for token in TOKENS)
+    assert all(load("slurm")["resources"][token] >= 1 for token in TOKENS)
 
 
 def test_slurm_gives_gpus_to_the_rules_that_use_them():

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ferrari.matting import cutouts
 from ferrari.networks import detectors, segmenters, weight_files
-from ferrari.processes import devices, isolated_model
+from ferrari.processes import devices, isolated_model, model_verdicts
 from tests.fake_nvidia import pictures
 from tests.generator.demo import demo_specs
 from tests.generator.render import render_frame
@@ -37,7 +37,7 @@ def networks(cache: str) -> dict[str, object]:
     weights = [str(weight_files.resolve("demo-person-seg").path)]
     finds = detectors.loader(detect, weights, mask, 1, cache)
     cuts = cutouts.loader(weights, mask, "person", cache, 1)
-    limits = isolated_model.Limits.of("mask", mask)
+    limits = model_verdicts.Limits.of("mask", mask)
     with isolated_model.Isolated(finds, detectors.HARMLESS, limits) as detector:
         (found,) = detector.run([truth.frame_rgb])
         detected = {"boxes": len(found), "device": detector.about["device"]}

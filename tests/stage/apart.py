@@ -16,7 +16,7 @@ import numpy as np
 from bench import matte_metrics
 from ferrari.matting import cutouts
 from ferrari.networks import detectors, weight_files
-from ferrari.processes import isolated_model
+from ferrari.processes import isolated_model, model_verdicts
 from tests.generator.demo import demo_specs
 from tests.generator.render import render_frame
 from tests.settings import section
@@ -39,7 +39,7 @@ def main(cache: str, compare: bool) -> None:
         asked.append((finds, detectors.HARMLESS, truth.frame_rgb))
     apart = []
     for load, harmless, item in asked:
-        limits = isolated_model.Limits.of("mask", mask)
+        limits = model_verdicts.Limits.of("mask", mask)
         with isolated_model.Isolated(load, harmless, limits) as model:
             apart.append((dict(model.about), *model.run([harmless, item])))
     for stage in ("02_yolo_crop", "03_mask_subject", "05_caption_images"):

@@ -15,7 +15,7 @@ from ferrari.images.boxes import Detection
 from ferrari.ledger import balance, item_ids, tables
 from ferrari.networks import detectors
 from ferrari.processes.devices import DeviceMemoryError
-from ferrari.processes.isolated_model import IsolationError
+from ferrari.processes.model_verdicts import IsolationError
 from ferrari.provenance.reuse import NOTHING, Earlier
 from tests.deadly import ENDS, Notes, room
 from tests.settings import section
@@ -206,7 +206,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_says_so(clip, detect):
 def test_no_network_is_loaded_where_there_is_nothing_to_search(clip, monkeypatch):
     clip.write(0)
     monkeypatch.setattr(
-        "ferrari.processes.isolated_model.Isolated", lambda *_: pytest.fail("a process")
+        "ferrari.processes.isolated_model.Isolated.__init__", lambda *_: pytest.fail("a process")
     )
     assert clip.run() == []
 

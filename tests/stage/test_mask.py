@@ -13,7 +13,7 @@ from ferrari.matting import alpha_refinement, closed_form
 from ferrari.networks import segmenters
 from ferrari.networks.backends.ram import Presence
 from ferrari.processes.devices import DeviceMemoryError
-from ferrari.processes.isolated_model import IsolationError
+from ferrari.processes.model_verdicts import IsolationError
 from tests.deadly import ENDS, Notes, room
 
 stage = importlib.import_module("03_mask_subject")

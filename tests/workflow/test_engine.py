@@ -114,14 +114,34 @@ def test_one_report_is_rebuilt_alone(demo, tmp_path):
     assert (copy.folder / target).read_bytes() == (demo.folder / target).read_bytes()
 
 
-def test_gpu_jobs_hold_the_token_and_the_cpu_needs_none(demo, tmp_path):
-    fresh = Demo(tmp_path / "fresh")
+def plans(folder, *arguments, **overlay) -> dict[str, str]:
+    """What a dry run says of each rule's job for one clip."""
+    fresh = Demo(folder)
     raw = fresh.dataset / "00_raw_videos"
-    raw.mkdir(parents=True)
+    raw.mkdir(parents=True, exist_ok=True)
     (raw / "a.mp4").touch()
-    output = fresh.run("-n", overlay={"detect": {"device": "cuda:0"}, "mask": {"device": "cpu"}})
-    blocks = dict(re.findall(r"rule (\w+):\n((?:    .*\n)+)", output))
-    assert "gpu=1" in blocks["crop"] and "gpu=1" not in blocks["mask"]
+    output = fresh.run("-n", *arguments, overlay=overlay)
+    return dict(re.findall(r"rule (\w+):\n((?:    .*\n)+)", output))
+
+
+def test_jobs_take_the_gpu_token_where_they_open_the_card_themselves(tmp_path):
+    """Where the fork server's process of the card serves them, as many run as there are cores."""
+    on_card = {"detect": {"device": "cuda:0"}, "mask": {"device": "cpu"}}
+    served = plans(tmp_path, **on_card)
+    assert "device=cuda:0" in served["crop"] and "gpu=1" not in served["crop"]
+    alone = plans(tmp_path, warm_workers=False, **on_card)
+    assert "gpu=1" in alone["crop"] and "gpu=1" not in alone["mask"]
+    sam = {"segmenter": "sam", "device": "cuda:0"}
+    assert "gpu=1" in plans(tmp_path, mask=sam)["mask"], "SAM has a process of its own"
+
+
+def test_without_gpu_tokens_no_job_uses_cuda(tmp_path):
+    jobs = plans(tmp_path, "--resources", "gpu=0")
+    assert all("device=cpu" in jobs[rule] for rule in ("crop", "mask"))
+    asked = {"detect": {"device": "cuda:0"}}
+    output = Demo(tmp_path).run("-n", "--resources", "gpu=0", overlay=asked, check=False)
+    assert "detect.device is cuda:0, but the run is given no GPU (gpu=0)" in output
+    assert "Job stats" not in output
 
 
 def test_a_fault_in_the_settings_stops_before_any_job(demo):

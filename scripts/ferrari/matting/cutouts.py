@@ -74,11 +74,12 @@ def _serve(
 ) -> tuple[dict[str, str], Callable[[Sequence[Crop]], list[CutOut]]]:
     """`states`, what the weights look like: a model is not lent to jobs that mean other weights."""
     # Asked once a process, in a fork of it: so before there are threads.
-    segmenters.place_of(settings["segmenter"], weights, settings["device"])
+    place = segmenters.place_of(settings["segmenter"], weights, settings["device"])
     matting = ThreadPoolExecutor(1, "matting")
-    compiled = matting.submit(_load_matting, settings)  # beside the network's loading
+    # On the CPU beside the network's loading. For a card, a process may be forked: not beside that.
+    compiled = matting.submit(_load_matting, settings) if place.device == "cpu" else None
     segmenter = _segmenter(weights, settings, subject_class, cache, threads, opener)
-    compiled.result()
+    (compiled or matting.submit(_load_matting, settings)).result()
     about = {
         "segmenter": segmenter.name,
         "weights_sha256": segmenter.weights_sha256,

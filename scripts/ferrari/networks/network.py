@@ -36,7 +36,8 @@ class Network(Protocol):
     of a YOLO network also `yolo` (see `yolo_finder`).
     """
 
-    about: Mapping
+    @property
+    def about(self) -> Mapping: ...
 
     def stream(self, images_rgb: Iterable[np.ndarray]) -> Iterator[Outputs]:
         """The outputs of each HxWx3 uint8 RGB picture, in their order. They may be memory of the

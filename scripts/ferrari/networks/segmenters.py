@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from ferrari.networks import placement, weight_files
+from ferrari.networks import on_device, placement, weight_files
 from ferrari.networks.network import Network, Opener, open_here
 from ferrari.networks.placement import Place
 
@@ -198,7 +198,9 @@ def _yolo_seg(asked: _Asked) -> _Loaded:
 def _sam(asked: _Asked) -> _Loaded:
     from ferrari.networks.backends.sam import SamSegmenter
 
-    return SamSegmenter(asked.paths[-1], asked.places[-1].device, cache=asked.means["cache"]), None
+    device = asked.places[-1].device
+    on_device.keep_card(device)
+    return SamSegmenter(asked.paths[-1], device, cache=asked.means["cache"]), None
 
 
 def _ram(asked: _Asked) -> _Loaded:
