@@ -74,7 +74,7 @@ int cuvidGetDecoderCaps(Caps *caps) {
     if (codec == HEVC)
         caps->supported = caps->bits <= 4 && (caps->chroma == CHROMA_420 || caps->chroma == CHROMA_444);
     if (codec == VP9 || codec == AV1) caps->supported = caps->bits <= 4 && caps->chroma == CHROMA_420;
-    caps->engines = 1;
+    caps->engines = getenv("FAKE_NVDEC_ENGINES") ? atoi(getenv("FAKE_NVDEC_ENGINES")) : 1;
     caps->outputs = 0xffff;
     caps->max_width = large ? 8192 : small ? 2048 : 4096;
     caps->max_height = large ? 8192 : small ? 1024 : 4096;

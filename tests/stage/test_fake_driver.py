@@ -220,3 +220,16 @@ def test_a_device_by_name_that_cannot_be_had_ends_the_run_before_its_first_job(t
     assert "OpenVINO export, and those run on the CPU; give a .pt file" in done.stderr
     assert "detect: its network runs on cpu (openvino-yolo)" in done.stderr
     assert not list((tmp_path / "dataset").glob("*/*.csv")), "no job has run"
+
+
+@pytest.mark.parametrize(
+    ("environment", "at_a_time"),
+    [({}, 1), ({"FAKE_NVDEC_ENGINES": "3"}, 3), ({"FERRARI_NVDEC": "2"}, 2)],
+)
+def test_as_many_clips_are_decoded_at_a_time_as_a_card_has_engines(
+    tmp_path, environment, at_a_time
+):
+    """The driver says how many; the run's token `nvdec` another number."""
+    machine = Machine(tmp_path / "driver", DRIVER, VIDEO, **environment)
+    assert machine.answer("engines") == at_a_time
+    assert "AFTER FORK" not in machine.log
