@@ -18,7 +18,7 @@ FERRARI_SHARED ?= ../shared
 export FERRARI_SHARED
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-gpu image weights doctor smoke demo demo-clean test test-slow test-real test-gpu test-trainers train-smoke fuzz chaos wild verify trace lint-package real check-gpu bench mattes lint format lock clean
+.PHONY: help setup setup-gpu image weights doctor smoke demo demo-clean test test-slow test-real test-gpu test-trainers train-smoke fuzz chaos wild verify trace lint-package real check-gpu outcomes bench mattes lint format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -114,6 +114,9 @@ real: $(VENV)/.ready ## the pipeline on the real footage under FERRARI_SHARED, i
 	$(BIN)/python scripts/tools/link_real_footage.py $(FERRARI_SHARED) real
 	cd real && ../$(SNAKEMAKE) --snakefile ../Snakefile --configfile real.yaml --cores $(CORES) --resources gpu=1 --quiet rules host
 	@$(BIN)/python scripts/tools/run_summary.py real
+
+outcomes: $(VENV)/.ready ## each kind of clip with a fake NVIDIA card in each state: does it end as without one?
+	$(BIN)/python -m tests.fake_nvidia.outcomes
 
 check-gpu: $(VENV)/.ready ## ten minutes on a card, with CONFIG: does it give what the CPU gives, how fast, how busy; goes on where it was
 	@$(BIN)/python -m bench.gpu_check $(if $(CONFIG),--config $(CONFIG)) $(CHECK)
