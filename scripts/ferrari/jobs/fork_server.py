@@ -169,6 +169,7 @@ class Server:
     def _job_ended(self, work: _Work) -> None:
         status = os.waitstatus_to_exitcode(os.waitpid(work.pid, 0)[1])
         self._forget(work.pidfd, work.client)
+        os.close(work.pidfd)
         del self._jobs[work.pid]
         _say(work.client, b"E" + status.to_bytes(8, "little", signed=True))
         work.client.close()
