@@ -32,7 +32,7 @@ from pathlib import Path
 from ferrari.jobs.device_pool import DevicePool
 from ferrari.jobs.stage_command import RULES
 from ferrari.processes import array_messages, model_lease
-from ferrari.processes.limits import end_with
+from ferrari.processes.limits import end_with, open_as_many_as_may_be
 
 #: Modules that jobs import inside functions; the server loads them before the first fork too.
 LATE = (
@@ -418,6 +418,7 @@ def main(place: str, run: str, ready: str) -> None:
 
     os.environ["FERRARI_WARM"] = place
     devices.remember_in(place)
+    open_as_many_as_may_be()
     _load()
     server = Server(place, int(run))
     os.write(int(ready), b"L")

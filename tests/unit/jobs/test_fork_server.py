@@ -4,6 +4,7 @@ import contextlib
 import functools
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -383,3 +384,15 @@ def test_the_server_keeps_no_descriptor_of_a_job_that_has_ended(run):
     for name in "bcd":
         assert client(probe(name, Path("raw.mp4"))).returncode == 0
     wait_for(lambda: len(os.listdir(held)) <= before)
+
+
+def test_the_server_and_its_forks_may_open_as_many_files_as_the_system_allows(run):
+    """The process of a card has a piece of memory open for each answer that a job still uses."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    Path("raw.mp4").write_text("no video")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(512, hard), hard))
+    try:
+        assert client(probe("a", Path("raw.mp4"))).returncode == 0
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert resource.prlimit(server_of(run), resource.RLIMIT_NOFILE) == (hard, hard)
