@@ -310,6 +310,21 @@ def say_devices():
         logger.info(f"{section}: its network runs on {found.device} ({found.runtime})")
 
 
+def require_decoder():
+    """Before the first job: a decoder that was named and cannot be had ends the run here."""
+    choice = config["extract"]["decoder"]
+    named = choice in ("nvdec", "decord")
+    if not named or PYTHON != sys.executable or not workflow.local_exec:
+        return
+    from ferrari.video.decoding import registry
+    from ferrari.video.decoding.base import DecoderUnavailableError
+
+    try:
+        registry.require(choice)
+    except DecoderUnavailableError as error:
+        raise WorkflowError(str(error)) from error
+
+
 def cuda_or_named():
     """Whether there is anything to say of devices: a card, or a setting that names one."""
     named = (config[section]["device"] for section in ("detect", "mask", "caption"))
@@ -377,6 +392,7 @@ def begin():
     """
     collect_again()
     say_devices()
+    require_decoder()
     targets = set(workflow.dag_settings.targets)
     if not targets or not targets <= ONLY_LOOK:
         require_dataset()

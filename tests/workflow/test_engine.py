@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from tests.fake_nvidia import require_no_driver
 from tests.generator import faults
 from tests.generator.demo import demo_specs
 from tests.workflow.demo_run import ROOT, Demo
@@ -142,6 +143,17 @@ def test_without_gpu_tokens_no_job_uses_cuda(tmp_path):
     output = Demo(tmp_path).run("-n", "--resources", "gpu=0", overlay=asked, check=False)
     assert "detect.device is cuda:0, but the run is given no GPU (gpu=0)" in output
     assert "Job stats" not in output
+
+
+def test_a_decoder_by_name_that_cannot_be_had_ends_the_run_before_its_first_job(tmp_path):
+    require_no_driver()
+    fresh = Demo(tmp_path)
+    (fresh.dataset / "00_raw_videos").mkdir(parents=True)
+    (fresh.dataset / "00_raw_videos/a.mp4").touch()
+    asked = {"extract": {"decoder": "nvdec"}}
+    output = fresh.run("--cores", "1", overlay=asked, check=False)
+    assert "extract.decoder is nvdec, but the NVIDIA driver shows no device; set" in output
+    assert not (fresh.dataset / "videos").exists()
 
 
 def test_a_fault_in_the_settings_stops_before_any_job(demo):

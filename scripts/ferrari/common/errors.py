@@ -13,7 +13,7 @@ FerrariError
   · FetchError               no source gave the weights: check the network, or put the file there
   · DeviceError              the device asked for is not there: set another, or `auto`
   · DeviceMemoryError        the GPU's memory ran out: free it, or use the CPU
-  · SlotFolderError          the folder of the card's locks is somebody else's: remove it
+  · SlotFolderError          the folder of the card's locks cannot be used: remove it
   · IsolationError           a model's process cannot live here: the limit to raise is named
   · KilledError              somebody killed a job's process: give it more memory, fewer jobs
   · RawFileChangedError      a raw file changed during the run: run again when it is at rest

@@ -32,7 +32,7 @@ from pathlib import Path
 from ferrari.jobs.device_pool import DevicePool
 from ferrari.jobs.stage_command import RULES
 from ferrari.processes import array_messages, model_lease
-from ferrari.processes.limits import end_with
+from ferrari.processes.limits import end_with, open_as_many_as_may_be
 
 #: Modules that jobs import inside functions; the server loads them before the first fork too.
 LATE = (
@@ -169,6 +169,7 @@ class Server:
     def _job_ended(self, work: _Work) -> None:
         status = os.waitstatus_to_exitcode(os.waitpid(work.pid, 0)[1])
         self._forget(work.pidfd, work.client)
+        os.close(work.pidfd)
         del self._jobs[work.pid]
         _say(work.client, b"E" + status.to_bytes(8, "little", signed=True))
         work.client.close()
@@ -417,6 +418,7 @@ def main(place: str, run: str, ready: str) -> None:
 
     os.environ["FERRARI_WARM"] = place
     devices.remember_in(place)
+    open_as_many_as_may_be()
     _load()
     server = Server(place, int(run))
     os.write(int(ready), b"L")

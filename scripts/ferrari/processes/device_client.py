@@ -30,7 +30,7 @@ import numpy as np
 from ferrari.common.errors import FerrariError
 from ferrari.common.progress import LOGGER
 from ferrari.ledger.reasons import MODEL_CRASHED
-from ferrari.processes import device_process, model_lease, model_process
+from ferrari.processes import device_process, device_slots, model_lease, model_process
 from ferrari.processes.array_messages import Channel, pair
 from ferrari.processes.device_page import Page
 from ferrari.processes.device_process import DIED, LOAD, RESULT, RUN, Arrays
@@ -49,6 +49,9 @@ from ferrari.processes.model_verdicts import (
 #: How often a job that waits looks whether the process still works.
 _POLL_S = 0.1
 _SAID_AFTER_S = 2.0
+#: Work that takes longer than it may is ended by the job that asked for it, which then knows which
+#: item it was; so much later by any other: that job may be gone, or stopped.
+_GRACE_S = 10.0
 #: How often whoever waits for this process is told that it waits itself.
 _TELL_S = 0.5
 #: Deaths that others caused, one after the other, until something else must be wrong.
@@ -146,7 +149,11 @@ class _Own:
 
 
 def _linked(cards: Cards) -> _Link:
-    """A connection to a process for one of the cards: the run's, or our own without a server."""
+    """A connection to a process for one of the cards: the run's, or our own without a server.
+
+    Raises SlotFolderError where the process could not take a slot, of which it would die.
+    """
+    device_slots.folder()
     if "FERRARI_WARM" in os.environ:
         try:
             return _Joined(cards)
@@ -320,7 +327,8 @@ class DeviceModel:
         on_the_way = set(flow.asked.values())
         for place, item in flow.held.items():
             if place not in on_the_way:
-                flow.asked[self._ask(RUN, item, alone)] = place
+                ticket = self._ask(RUN, item, self._limits.timeout_s, alone)
+                flow.asked[ticket] = place
 
     def _hear(self, flow: _Flow) -> None:
         """Wait for an answer, and note it if it is to one of the flow's requests."""
@@ -331,9 +339,9 @@ class DeviceModel:
             self._end(frozenset(flow.asked), ModelDiedError(Failure(MODEL_CRASHED, value)))
         if kind != RESULT:
             raise value if kind == "raise" else ChildError(value)
-        if remark != self._remark:
+        if remark and remark != self._remark:  # a new process has none yet
             LOGGER.warning("%s", remark)
-            self._remark = remark
+        self._remark = remark
         place = flow.asked.pop(ticket)
         del flow.held[place]
         flow.found[place] = value
@@ -386,16 +394,18 @@ class DeviceModel:
     def _connect(self) -> None:
         self._link = _linked(self._cards)
         self._link.channel.connection.settimeout(self._limits.timeout_s)
-        self._loading = self._ask(LOAD, self._load, False)
+        self._loading = self._ask(LOAD, self._load, self._limits.load_timeout_s)
 
-    def _ask(self, what: str, item: object, alone: bool) -> int:
+    def _ask(self, what: str, item: object, limit_s: float, alone: bool = False) -> int:
         """Send a request; its ticket."""
         ticket = int.from_bytes(os.urandom(8), "little") | 1
         assert self._link is not None
         try:
-            self._link.channel.send((what, ticket, self._name, item, alone))
-        except OSError:  # it is gone, or does not read: `_receive` finds out which
+            self._link.channel.send((what, ticket, self._name, item, limit_s, alone))
+        except ConnectionError:  # it is gone, as `_receive` finds out
             LOGGER.debug("the device's process did not take a request")
+        except TimeoutError:  # it does not read: what is not sent would be waited for in vain
+            self._link.channel.connection.shutdown(socket.SHUT_RDWR)
         return ticket
 
     def _receive(self, asked: Iterable[int], timeout_s: float) -> tuple[str, int, Any, str]:
@@ -411,6 +421,8 @@ class DeviceModel:
             if link.page.running_s > timeout_s and link.page.running & set(asked):
                 error = self._verdicts.of_exit(TimeoutError(), 0, timeout_s)
                 self._end(link.page.running, error)
+            if link.page.running_s > link.page.limit_s + _GRACE_S:
+                self._end(link.page.running, KilledModelError("its work took too long"))
             if time.monotonic() - told > _TELL_S:
                 told = time.monotonic()
                 model_process.say_it_waits()

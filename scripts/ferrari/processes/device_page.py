@@ -1,11 +1,13 @@
 """What the process of a device is at, in memory that its clients can read even when it is dead.
 
 A client whose process has died reads here whether its own request was being run just then, and one
-that waits, for how long. The figures are what the process has done so far.
+that waits, for how long, and how long that may take. The figures are what the process has done so
+far.
 """
 
 from __future__ import annotations
 
+import math
 import mmap
 import os
 import struct
@@ -16,7 +18,7 @@ from dataclasses import dataclass
 #: What it does: it waits for a slot of the device, or serves.
 WAITING, SERVING = 0, 1
 _SIZE = 4096
-_NOW = struct.Struct("<QdQ")  # state, since when (0: idle), how many tickets
+_NOW = struct.Struct("<QdQd")  # state, since when (0: idle), how many tickets, seconds that it may
 _DONE = struct.Struct("<dQQQ")  # seconds, batches, items, items run for padding alone
 _DONE_AT, _TICKETS_AT = 32, 128
 #: A batch has at most so many items.
@@ -52,14 +54,14 @@ class Page:
         self._memory.close()
         os.close(self.descriptor)
 
-    def begin(self, tickets: Sequence[int]) -> None:
-        """Work for the requests with these tickets begins."""
+    def begin(self, tickets: Sequence[int], limit_s: float = math.inf) -> None:
+        """Work for the requests with these tickets begins, which may take so long."""
         struct.pack_into(f"<{len(tickets)}Q", self._memory, _TICKETS_AT, *tickets)
-        _NOW.pack_into(self._memory, 0, SERVING, time.monotonic(), len(tickets))
+        _NOW.pack_into(self._memory, 0, SERVING, time.monotonic(), len(tickets), limit_s)
 
     def end(self, items: int = 0, padding: int = 0) -> None:
         """The work is done; it counts if it was for items."""
-        _, began, _ = _NOW.unpack_from(self._memory)
+        _, began, _, _ = _NOW.unpack_from(self._memory)
         done = self.done
         if items:
             busy_s = done.busy_s + time.monotonic() - began
@@ -69,7 +71,7 @@ class Page:
 
     def idle(self) -> None:
         """It serves, and nothing is being run."""
-        _NOW.pack_into(self._memory, 0, SERVING, 0.0, 0)
+        _NOW.pack_into(self._memory, 0, SERVING, 0.0, 0, math.inf)
 
     @property
     def waits(self) -> bool:
@@ -87,6 +89,11 @@ class Page:
         """For how long it has been run; 0 if nothing is."""
         began = _NOW.unpack_from(self._memory)[1]
         return time.monotonic() - began if began else 0.0
+
+    @property
+    def limit_s(self) -> float:
+        """For how long it may be run."""
+        return _NOW.unpack_from(self._memory)[3]
 
     @property
     def done(self) -> Done:

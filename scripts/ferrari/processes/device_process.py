@@ -28,6 +28,7 @@ import socket
 import sys
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -63,12 +64,16 @@ def name_of(load: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Request:
-    """What a client asks for: a load (`item` is the pickled function), or a run of one item."""
+    """What a client asks for: a load (`item` is the pickled function), or a run of one item.
+
+    `limit_s` is how long it may take.
+    """
 
     client: Channel
     ticket: int
     network: bytes
     item: Any
+    limit_s: float
     alone: bool = False
     since: float = field(default_factory=time.monotonic)
 
@@ -204,7 +209,7 @@ def _batch_of_the_same_bytes(
     """`size` if an item's results do not depend on its place in a batch and on its neighbours.
 
     1 otherwise. An item of noise is run in the first place with nothing beside it, in the last one
-    and in the middle among others, and in the first one again.
+    and in the middle among others, in the first one again, and in all places at once.
     """
     if size == 1:
         return 1
@@ -217,6 +222,8 @@ def _batch_of_the_same_bytes(
         (padded([*others[:middle], item, *others[middle:]], size), middle),
         (padded([item, *others], size), 0),
     ]
+    everywhere = padded([item] * size, size)
+    tries += [(everywhere, place) for place in range(size)]
     seen = {tuple(array.tobytes() for array in results[place]) for results, place in tries}
     return size if len(seen) == 1 else 1
 
@@ -270,20 +277,21 @@ class _Serving:
 
     def _hear(self, client: Channel) -> None:
         try:
-            what, ticket, network, item, alone = client.receive()
+            what, ticket, network, item, limit_s, alone = client.receive()
         except (EOFError, ConnectionError):
             self._poller.unregister(client)
             self._queue.drop(client)
             self._answers.submit(client.close)  # after what is on its way to it
             return
-        self._queue.put(Request(client, ticket, network, item, alone), load=what == LOAD)
+        request = Request(client, ticket, network, item, limit_s, alone)
+        self._queue.put(request, load=what == LOAD)
 
     def _work(self) -> None:
         """Run requests for ever; whatever ends this thread ends the process."""
         try:
             while True:
                 requests, load = self._queue.take(self._most)
-                self._page.begin([request.ticket for request in requests])
+                self._begin(requests)
                 if load:
                     self._load(requests[0])
                 else:
@@ -293,6 +301,10 @@ class _Serving:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(1)
+
+    def _begin(self, requests: Sequence[Request]) -> None:
+        limit_s = max(request.limit_s for request in requests)
+        self._page.begin([request.ticket for request in requests], limit_s)
 
     def _most(self, kind: tuple) -> int:
         network = self._networks.get(kind[0])
@@ -329,11 +341,14 @@ class _Serving:
             self._answer(requests[0], what, value)
         else:
             for request in requests:
-                self._page.begin([request.ticket])
+                self._begin([request])
                 self._run([request])
 
     def _answer(self, request: Request, what: str, value: object, remark: str = "") -> Future:
-        return self._answers.submit(_send, request.client, (what, request.ticket, value, remark))
+        message = (what, request.ticket, value, remark)
+        answer = self._answers.submit(_send, request.client, message)
+        answer.add_done_callback(_require_sent)
+        return answer
 
     def _farewell(self, requests: Sequence[Request], text: str) -> None:
         """Tell whose items were being run of what the process is about to end."""
@@ -342,12 +357,28 @@ class _Serving:
 
 
 def _send(client: Channel, message: tuple) -> None:
-    """Send a client its answer; one that is stopped and has its buffer full is let go of."""
-    with contextlib.suppress(OSError):  # it is gone
+    """Send a client its answer. One that cannot be given it, since it is stopped and has its buffer
+    full, or no memory for it is to be had, is let go of: it asks again, and must not wait in vain.
+    """
+    try:
         try:
             client.send(message)
         except BlockingIOError:
-            if select.select([], [client], [], _FULL_S)[1]:
-                client.send(message)
-            else:
-                client.connection.shutdown(socket.SHUT_RDWR)
+            room = select.poll()  # `select` takes no descriptors beyond 1023
+            room.register(client, select.POLLOUT)
+            room.poll(_FULL_S * 1000)
+            client.send(message)
+    except OSError as error:
+        if not isinstance(error, ConnectionError):
+            LOGGER.warning("a job is let go of, which could not be answered: %s", error)
+        with contextlib.suppress(OSError):  # it is gone
+            client.connection.shutdown(socket.SHUT_RDWR)
+
+
+def _require_sent(answer: Future) -> None:
+    """An answer that could not even be tried ends the process, or its job would wait for ever."""
+    error = answer.exception()
+    if error is not None:
+        traceback.print_exception(error)
+        sys.stderr.flush()
+        os._exit(1)

@@ -33,7 +33,7 @@ _SAID_AFTER_S = 1.0  # a wait that is shorter is nobody's business
 
 
 class SlotFolderError(FerrariError, OSError):
-    """The folder of the locks is not this user's own."""
+    """The folder of the locks is not this user's own, or cannot be written to."""
 
 
 @dataclass(frozen=True)
@@ -119,21 +119,34 @@ def shown_as(device: int) -> str:
 def folder() -> Path:
     """Where the locks lie: a folder that belongs to this user alone, made if need be.
 
-    Raises SlotFolderError for one that somebody else has made under our name.
+    Raises SlotFolderError for one that somebody else has made under our name, and where there is no
+    place for one.
     """
     run_time = os.environ.get("XDG_RUNTIME_DIR", "")
-    if run_time and os.access(run_time, os.W_OK):
+    if run_time and os.access(run_time, os.W_OK | os.X_OK):
         place = Path(run_time) / "ferrari"
     else:
         place = Path(tempfile.gettempdir()) / f"ferrari-{os.getuid()}"
-    place.mkdir(mode=0o700, exist_ok=True)
-    found = os.lstat(place)
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        raise SlotFolderError(
-            f"{place} should be this user's own folder, for the locks that keep runs from crowding "
-            "a card, but somebody else made it; remove it, or set TMPDIR to a folder of your own"
-        )
+    try:
+        with contextlib.suppress(FileExistsError):
+            place.mkdir(mode=0o700)
+        found = os.lstat(place)
+    except OSError as error:
+        raise _folder_error(place, str(error)) from error
+    if not stat.S_ISDIR(found.st_mode):
+        raise _folder_error(place, "it is no folder")
+    if found.st_uid != os.getuid():
+        raise _folder_error(place, "somebody else made it")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise _folder_error(place, "it cannot be written to")
     return place
+
+
+def _folder_error(place: Path, why: str) -> SlotFolderError:
+    return SlotFolderError(
+        f"{place} should be this user's own folder, for the locks that keep runs from crowding a "
+        f"card, but {why}; remove it, or set XDG_RUNTIME_DIR to a folder of your own"
+    )
 
 
 def _locked(name: str, slot: int) -> int | None:

@@ -1,4 +1,4 @@
-"""Limits for a child process: how much memory it holds, and that it ends with its parent."""
+"""Limits for a process: how much memory it holds, that it ends with its parent, open files."""
 
 from __future__ import annotations
 
@@ -27,6 +27,15 @@ def end_with(parent: int) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it was gone before the line above
         os._exit(1)
+
+
+def open_as_many_as_may_be() -> None:
+    """Raise how many files this process and its children may have open to what the system allows.
+
+    Usual are 1024, and the process of a card holds dozens a job: a piece of memory for each answer.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def own_memory(pid: int) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ferrari.processes import device_client
 from ferrari.processes.batching import halving
 from ferrari.processes.device_client import DeviceModel
 from ferrari.processes.device_slots import Cards
@@ -149,6 +150,26 @@ def test_jobs_go_on_by_themselves_when_somebody_kills_the_server(server, tmp_pat
         one.close()  # its own process held the one slot of the device
         assert values(two.run([item(3)])) == [result(3)]
     assert len(shared) == 1 and "this job has its own" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_work_that_hangs_is_ended_though_its_job_is_gone(server, tmp_path, monkeypatch, how):  # noqa: F811
+    """The others would wait for it, each knowing that it is not theirs."""
+    monkeypatch.setattr(device_client, "_GRACE_S", 0.2)
+    load, hangs = load_in(tmp_path), str(device_loads.HANG)
+    child = os.fork()
+    if child == 0:
+        job(load, [item(device_loads.HANG)], limits=Limits("mask", 0.5, 8192))
+        os._exit(0)
+    wait_for(lambda: any(line.startswith(hangs) for line in lines(tmp_path / "batches")))
+    os.kill(child, how)
+    try:
+        started = time.monotonic()
+        assert values(job(load, [item(1)])) == [result(1)]
+        assert time.monotonic() - started < 30, "the item hangs for a minute"
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
 
 
 def test_two_networks_are_in_one_process(server, tmp_path):  # noqa: F811

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -372,3 +373,26 @@ def test_models_go_with_a_server_that_is_killed_and_jobs_load_their_own(server, 
     with Isolated(load_from(note), "", LIMITS) as model:
         assert model.run(["a"])[0][1] == "a"
     assert "this job loads its own" in capfd.readouterr().err
+
+
+def test_the_server_keeps_no_descriptor_of_a_job_that_has_ended(run):
+    """Of 10,000 clips with six jobs each, one of each would be too many."""
+    Path("raw.mp4").write_text("no video")
+    assert client(probe("a", Path("raw.mp4"))).returncode == 0
+    held = Path(f"/proc/{server_of(run)}/fd")
+    before = len(os.listdir(held))
+    for name in "bcd":
+        assert client(probe(name, Path("raw.mp4"))).returncode == 0
+    wait_for(lambda: len(os.listdir(held)) <= before)
+
+
+def test_the_server_and_its_forks_may_open_as_many_files_as_the_system_allows(run):
+    """The process of a card has a piece of memory open for each answer that a job still uses."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    Path("raw.mp4").write_text("no video")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(512, hard), hard))
+    try:
+        assert client(probe("a", Path("raw.mp4"))).returncode == 0
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert resource.prlimit(server_of(run), resource.RLIMIT_NOFILE) == (hard, hard)

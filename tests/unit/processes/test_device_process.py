@@ -1,10 +1,12 @@
 """One process serves many jobs: batches, the same bytes, and whom a death costs something."""
 
+import errno
 import functools
 import os
 import signal
 import threading
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +55,7 @@ def notes(folder: Path, name: str) -> list[str]:
 
 
 def request(value=0, client="a", size=8, alone=False):
-    return Request(client, 1, b"net", item(value, size), alone, time.monotonic())
+    return Request(client, 1, b"net", item(value, size), 20.0, alone)
 
 
 def test_requests_of_one_shape_share_a_batch_whoever_sends_them():
@@ -103,7 +105,12 @@ def alone_and_together(load, batch=4):
         yield alone, network.run(kind, others)[place][0].tobytes(), network.batch_of(kind)
 
 
-@pytest.mark.parametrize("load", [device_loads.of_the_whole_batch, device_loads.of_the_place])
+SECOND = functools.partial(device_loads.of_the_place, place=1)
+
+
+@pytest.mark.parametrize(
+    "load", [device_loads.of_the_whole_batch, device_loads.of_the_place, SECOND]
+)
 def test_a_network_whose_results_depend_on_the_batch_is_run_item_by_item(load, caplog):
     for alone, together, batch in alone_and_together(load):
         assert alone == together and batch == 1
@@ -224,6 +231,26 @@ def test_a_process_that_somebody_kills_is_replaced_and_nobody_pays(tmp_path):
     assert len(notes(tmp_path, "loads")) == 3
 
 
+def test_a_process_that_does_not_read_is_left_and_no_request_is_lost(tmp_path):
+    """It is stopped until the buffer is full; what is not sent would be waited for in vain."""
+    items = [item(k, 30_000) for k in range(16)]
+    with model(tmp_path, Limits("mask", timeout_s=0.5, memory_mb=8192), batch=16) as network:
+        pid = int(network.run(items[:1])[0][0][1])
+        os.kill(pid, signal.SIGSTOP)
+        found = network.run(items)
+    assert values(found) == [result(k, 30_000) for k in range(16)]
+    assert {int(r[0][1]) for r in found} != {pid}
+
+
+def test_a_fresh_process_with_room_is_no_reason_for_a_warning(tmp_path, caplog):
+    with DeviceModel(functools.partial(device_loads.short_once, str(tmp_path)), LIMITS, ONE) as net:
+        pid = int(net.run([item(1)])[0][0][1])
+        os.kill(pid, signal.SIGKILL)
+        net.run([item(1)])
+    assert caplog.text.count("batches of 2") == 1
+    assert all(record.getMessage() for record in caplog.records)
+
+
 @pytest.mark.parametrize("how, error", [("raise", ValueError), ("abort", IsolationError)])
 def test_what_cannot_be_loaded_is_an_error_each_time(how, error):
     load = functools.partial(device_loads.never_loads, how)
@@ -257,7 +284,7 @@ def test_the_page_outlives_its_writer():
     page = Page.new()
     child = os.fork()
     if child == 0:
-        page.begin([7])
+        page.begin([7], 20.0)
         page.end(items=3, padding=1)
         page.begin([5, 6])
         os.kill(os.getpid(), signal.SIGKILL)
@@ -320,3 +347,30 @@ def test_an_answer_does_not_wait_for_a_client_that_is_stopped(monkeypatch):
     with pytest.raises(BrokenPipeError):
         ours.send("it was let go of")
     theirs.close()
+
+
+@pytest.mark.parametrize("error", [errno.EMFILE, errno.ENOMEM, errno.ETOOMANYREFS])
+def test_a_client_that_cannot_be_answered_is_let_go_of_and_asks_again(monkeypatch, error, caplog):
+    """It would wait for ever for an answer that was lost."""
+
+    def no_more(*_):
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(array_messages.os, "memfd_create", no_more)
+    ours, theirs = array_messages.pair()
+    device_process._send(ours, ("result", 1, np.zeros(100_000, np.uint8), ""))
+    with pytest.raises(EOFError):
+        theirs.receive()
+    assert os.strerror(error) in caplog.text
+
+
+def test_an_answer_that_cannot_be_made_ends_the_process():
+    child = os.fork()
+    if child == 0:
+        try:
+            answer = Future()
+            answer.add_done_callback(device_process._require_sent)
+            answer.set_exception(MemoryError())
+        finally:
+            os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1

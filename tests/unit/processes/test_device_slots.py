@@ -4,11 +4,14 @@ import logging
 import os
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 
-from ferrari.processes import device_slots
+from ferrari.processes import device_client, device_slots
 from ferrari.processes.device_slots import hold
+from ferrari.processes.model_verdicts import Limits
+from tests import device_loads
 
 
 @pytest.fixture(autouse=True)
@@ -102,10 +105,38 @@ def test_the_log_says_who_is_waited_for(monkeypatch, caplog):
     assert "cuda-0 is free" in caplog.text
 
 
-def test_a_folder_that_is_no_folder_of_ours_is_refused(tmp_path):
-    (tmp_path / "ferrari").symlink_to(tmp_path)
-    with pytest.raises(device_slots.SlotFolderError, match="somebody else"), hold("cuda", 0, 1):
+def linked(place):
+    place.symlink_to(place.parent)
+
+
+def locked(place):
+    place.mkdir(mode=0o500)
+
+
+@pytest.mark.parametrize("make, why", [(linked, "no folder"), (Path.touch, "no folder"),
+                                       (locked, "written to")])  # fmt: skip
+def test_a_folder_that_cannot_be_ours_is_refused(tmp_path, monkeypatch, make, why):
+    make(tmp_path / "ferrari")
+    as_if_not_root(monkeypatch)
+    with (
+        pytest.raises(device_slots.SlotFolderError, match=f"{why}.*set XDG_RUNTIME_DIR"),
+        hold("cuda", 0, 1),
+    ):
         pass
+
+
+def as_if_not_root(monkeypatch):
+    """Root may write anywhere: permissions alone say what others may."""
+    monkeypatch.setattr(
+        device_slots.os, "access", lambda path, how: (Path(path).stat().st_mode >> 6) & how == how
+    )
+
+
+def test_a_job_says_what_is_wrong_with_the_folder_and_starts_no_process_in_vain(tmp_path):
+    (tmp_path / "ferrari").touch()
+    cards = device_slots.Cards(((0, 1),))
+    with pytest.raises(device_slots.SlotFolderError, match="no folder"):
+        device_client.DeviceModel(device_loads.sound, Limits("mask", 20, 8192), cards)
 
 
 def test_without_a_run_time_folder_the_locks_lie_among_temporary_files(tmp_path, monkeypatch):

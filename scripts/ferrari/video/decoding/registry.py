@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 
+from ferrari.processes import device_slots
 from ferrari.processes.devices import cuda_devices, nvdec_problem
 from ferrari.video.decoding import card_pays
 from ferrari.video.decoding.base import Decoder, DecoderUnavailableError
@@ -25,10 +26,11 @@ def candidates(
         return [cpu], "decoder: cpu was asked for"
     if choice == "decord":
         return [_decord(), cpu], "decoder: decord was asked for"
-    reason = nvdec_problem() or pyav_decoder.cuda_problem()
+    withheld = _withheld() or nvdec_problem()
+    reason = withheld or pyav_decoder.cuda_problem()
     gpu = [] if reason else [pyav_decoder.cuda(device_of(video))]
     if choice == "nvdec":
-        if not gpu and not nvdec_problem():
+        if not gpu and not withheld:
             problem = decord_decoder.cuda_problem()
             reason = "; ".join(filter(None, (reason, problem)))
             gpu = [] if problem else [decord_decoder.cuda(device_of(video))]
@@ -41,6 +43,19 @@ def candidates(
         return [cpu], f"no NVDEC: {reason}"
     why_not = card_pays.why_not(clip, samples_fps) if choice == "auto" else ""
     return ([cpu], f"not NVDEC: {why_not}") if why_not else ([*gpu, cpu], "")
+
+
+def require(choice: str) -> None:
+    """Raise DecoderUnavailableError where `nvdec` or `decord` cannot work here for any clip."""
+    candidates(choice, card_pays.CodedClip("", "", 0.0, 0, 1.0, 25.0), 1.0)
+
+
+def _withheld() -> str:
+    """Why the run may not decode on a card though there is one, or "": its tokens say so."""
+    nvdec, gpu = (device_slots.given(kind) for kind in (device_slots.NVDEC, device_slots.CUDA))
+    if nvdec == 0 or (nvdec is None and gpu == 0):
+        return f"the run is given none ({'gpu' if nvdec is None else 'nvdec'}=0)"
+    return ""
 
 
 def device_of(video: str) -> int:
@@ -56,4 +71,6 @@ def _decord() -> Decoder:
         raise DecoderUnavailableError(
             f"extract.decoder is decord, but {problem}; set extract.decoder: auto or cpu"
         )
-    return decord_decoder.cpu() if decord_decoder.cuda_problem() else decord_decoder.cuda()
+    if _withheld() or decord_decoder.cuda_problem():
+        return decord_decoder.cpu()
+    return decord_decoder.cuda()
