@@ -2,7 +2,9 @@
 
 import functools
 import os
+import selectors
 import signal
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ferrari.jobs.device_pool import DevicePool
 from ferrari.processes import device_client
 from ferrari.processes.batching import halving
 from ferrari.processes.device_client import DeviceModel
@@ -170,6 +173,31 @@ def test_work_that_hangs_is_ended_though_its_job_is_gone(server, tmp_path, monke
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+
+
+def test_a_job_that_comes_while_the_process_ends_is_given_the_next_one():
+    """With a card open, it has let go of its connections long before it is gone."""
+    begun = []
+
+    def fork(live) -> int:
+        pid = os.fork()
+        if pid == 0:
+            if not begun:
+                os.closerange(3, 1024)
+            time.sleep(30)
+            os._exit(0)
+        begun.append(pid)
+        return pid
+
+    with selectors.DefaultSelector() as poller:
+        pool = DevicePool(fork, poller)
+        jobs = [socket.socketpair() for _ in range(2)]
+        for client, _ in jobs:
+            pool.join(client, [(0, 1)])
+            time.sleep(0.2)
+        told = [int.from_bytes(theirs.recv(16)[:8], "little") for _, theirs in jobs]
+        pool.end_all()
+    assert told == begun and len(begun) == 2
 
 
 def test_two_networks_are_in_one_process(server, tmp_path):  # noqa: F811
