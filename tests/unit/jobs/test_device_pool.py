@@ -162,8 +162,10 @@ def test_work_that_hangs_is_ended_though_its_job_is_gone(server, tmp_path, monke
     load, hangs = load_in(tmp_path), str(device_loads.HANG)
     child = os.fork()
     if child == 0:
-        job(load, [item(device_loads.HANG)], limits=Limits("mask", 0.5, 8192))
-        os._exit(0)
+        try:
+            job(load, [item(device_loads.HANG)], limits=Limits("mask", 0.5, 8192))
+        finally:
+            os._exit(0)
     wait_for(lambda: any(line.startswith(hangs) for line in lines(tmp_path / "batches")))
     os.kill(child, how)
     try:
