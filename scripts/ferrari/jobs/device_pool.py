@@ -10,6 +10,7 @@ import contextlib
 import os
 import select
 import selectors
+import signal
 import socket
 import sys
 import time
@@ -21,6 +22,9 @@ from ferrari.processes.array_messages import Channel
 from ferrari.processes.device_page import Page
 
 _TRIES = 3  # processes that a job is introduced to, if each ends just then
+#: How long the server waits for a process that it has killed. All jobs wait with it, those without
+#: a card too, and a card that hangs keeps its process for minutes, or for ever.
+_END_S = 5.0
 #: Forks a process that calls what it is given; its id.
 Fork = Callable[[Callable[[], int]], int]
 
@@ -156,7 +160,7 @@ class DevicePool:
         """A process has ended, or is about to: remember of what, for its jobs."""
         if process.status is not None:
             return
-        process.status = os.waitstatus_to_exitcode(os.waitpid(process.pid, 0)[1])
+        process.status = _status(process)
         self._poller.unregister(process.pidfd)
         self._say(process)
         os.close(process.pidfd)
@@ -179,3 +183,18 @@ class DevicePool:
     def __iter__(self) -> Iterator[int]:
         """Process ids of those that run."""
         return (process.pid for process in self._running.values())
+
+
+def _status(process: _Process) -> int:
+    """The exit status of a process, or minus the signal's number. One that was killed and does not
+    end is left behind; it keeps its slot of the device, for which the next one waits.
+    """
+    if select.select([process.pidfd], [], [], _END_S)[0]:
+        return os.waitstatus_to_exitcode(os.waitpid(process.pid, 0)[1])
+    print(
+        f"process {process.pid} was killed and does not end: cuda:{process.place[0]} may hang "
+        "(dmesg tells); its jobs wait, the others go on",
+        file=sys.stderr,
+        flush=True,
+    )
+    return -signal.SIGKILL
