@@ -10,6 +10,7 @@ import contextlib
 import os
 import select
 import selectors
+import signal
 import socket
 import sys
 import time
@@ -17,8 +18,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ferrari.processes import array_messages, device_process
+from ferrari.processes.array_messages import Channel
 from ferrari.processes.device_page import Page
 
+_TRIES = 3  # processes that a job is introduced to, if each ends just then
+#: How long the server waits for a process that it has killed. All jobs wait with it, those without
+#: a card too, and a card that hangs keeps its process for minutes, or for ever.
+_END_S = 5.0
 #: Forks a process that calls what it is given; its id.
 Fork = Callable[[Callable[[], int]], int]
 
@@ -47,24 +53,37 @@ class DevicePool:
 
     def join(self, client: socket.socket, slots: Sequence[tuple[int, int]]) -> None:
         """Introduce a job to one of the processes of devices; `slots`: (device, how many) pairs."""
-        places = [(device, slot) for device, count in slots for slot in range(count)]
-        counts = dict(slots)
-        for place in places:
-            self._notice_end(place)
-        place = min(places, key=lambda p: len(self._running[p].jobs) if p in self._running else 0)
-        process = self._running.get(place) or self._start(place, counts[place[0]])
+        for _ in range(_TRIES):
+            process = self._for_next(slots)
+            ours = self._connected(process)
+            if ours is not None:
+                with ours:
+                    self._introduce(client, process, ours)
+                return
+        client.close()
+
+    def _connected(self, process: _Process) -> Channel | None:
+        """A connection to a process, for a job; None if it is about to end, which takes a process
+        that has a card open a while. Nobody can join it any more, so its end is waited for.
+        """
         ours, theirs = array_messages.pair()
-        answer = process.pid.to_bytes(8, "little") + place[0].to_bytes(8, "little")
+        with theirs:
+            try:
+                socket.send_fds(process.control, [b"c"], [theirs.fileno()])
+            except ConnectionError:
+                ours.close()
+                self._kill(process)
+                return None
+        return ours
+
+    def _introduce(self, client: socket.socket, process: _Process, ours: Channel) -> None:
+        answer = process.pid.to_bytes(8, "little") + process.place[0].to_bytes(8, "little")
         given = [ours.fileno(), process.pidfd, process.page.descriptor]
         try:
-            socket.send_fds(process.control, [b"c"], [theirs.fileno()])
             socket.send_fds(client, [answer], given)
-        except OSError:  # one of the two has just ended; the job then tries again
+        except OSError:  # the job is gone
             client.close()
             return
-        finally:
-            ours.close()
-            theirs.close()
         process.jobs.add(client)
         process.since = time.monotonic()
         leave = lambda: self._leave(process, client)  # noqa: E731
@@ -93,6 +112,14 @@ class DevicePool:
         self.end_idle(-1.0)
         for process in list(self._running.values()):
             self._kill(process)
+
+    def _for_next(self, slots: Sequence[tuple[int, int]]) -> _Process:
+        """The process that has the fewest jobs, started if need be."""
+        places = [(device, slot) for device, count in slots for slot in range(count)]
+        for place in places:
+            self._notice_end(place)
+        place = min(places, key=lambda p: len(self._running[p].jobs) if p in self._running else 0)
+        return self._running.get(place) or self._start(place, dict(slots)[place[0]])
 
     def _start(self, place: tuple[int, int], slots: int) -> _Process:
         page = Page.new()
@@ -133,7 +160,7 @@ class DevicePool:
         """A process has ended, or is about to: remember of what, for its jobs."""
         if process.status is not None:
             return
-        process.status = os.waitstatus_to_exitcode(os.waitpid(process.pid, 0)[1])
+        process.status = _status(process)
         self._poller.unregister(process.pidfd)
         self._say(process)
         os.close(process.pidfd)
@@ -156,3 +183,18 @@ class DevicePool:
     def __iter__(self) -> Iterator[int]:
         """Process ids of those that run."""
         return (process.pid for process in self._running.values())
+
+
+def _status(process: _Process) -> int:
+    """The exit status of a process, or minus the signal's number. One that was killed and does not
+    end is left behind; it keeps its slot of the device, for which the next one waits.
+    """
+    if select.select([process.pidfd], [], [], _END_S)[0]:
+        return os.waitstatus_to_exitcode(os.waitpid(process.pid, 0)[1])
+    print(
+        f"process {process.pid} was killed and does not end: cuda:{process.place[0]} may hang "
+        "(dmesg tells); its jobs wait, the others go on",
+        file=sys.stderr,
+        flush=True,
+    )
+    return -signal.SIGKILL

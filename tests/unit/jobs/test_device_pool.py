@@ -2,7 +2,9 @@
 
 import functools
 import os
+import selectors
 import signal
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ferrari.jobs import device_pool
+from ferrari.jobs.device_pool import DevicePool
 from ferrari.processes import device_client
 from ferrari.processes.batching import halving
 from ferrari.processes.device_client import DeviceModel
@@ -159,8 +163,10 @@ def test_work_that_hangs_is_ended_though_its_job_is_gone(server, tmp_path, monke
     load, hangs = load_in(tmp_path), str(device_loads.HANG)
     child = os.fork()
     if child == 0:
-        job(load, [item(device_loads.HANG)], limits=Limits("mask", 0.5, 8192))
-        os._exit(0)
+        try:
+            job(load, [item(device_loads.HANG)], limits=Limits("mask", 0.5, 8192))
+        finally:
+            os._exit(0)
     wait_for(lambda: any(line.startswith(hangs) for line in lines(tmp_path / "batches")))
     os.kill(child, how)
     try:
@@ -170,6 +176,59 @@ def test_work_that_hangs_is_ended_though_its_job_is_gone(server, tmp_path, monke
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+
+
+def test_a_job_that_comes_while_the_process_ends_is_given_the_next_one():
+    """With a card open, it has let go of its connections long before it is gone."""
+    begun = []
+
+    def fork(live) -> int:
+        pid = os.fork()
+        if pid == 0:
+            if not begun:
+                os.closerange(3, 1024)
+            time.sleep(30)
+            os._exit(0)
+        begun.append(pid)
+        return pid
+
+    with selectors.DefaultSelector() as poller:
+        pool = DevicePool(fork, poller)
+        jobs = [socket.socketpair() for _ in range(2)]
+        for client, _ in jobs:
+            pool.join(client, [(0, 1)])
+            time.sleep(0.2)
+        told = [int.from_bytes(theirs.recv(16)[:8], "little") for _, theirs in jobs]
+        pool.end_all()
+    assert told == begun and len(begun) == 2
+
+
+def test_the_server_does_not_wait_for_a_process_that_a_hanging_card_keeps(monkeypatch, capfd):
+    """A kill does not end it; the server goes on, and the next job has another process."""
+    begun = []
+
+    def fork(_) -> int:
+        pid = os.fork()
+        if pid == 0:
+            time.sleep(30)
+            os._exit(0)
+        begun.append(pid)
+        return pid
+
+    monkeypatch.setattr(device_pool, "_END_S", 0.1)
+    with selectors.DefaultSelector() as poller:
+        pool = DevicePool(fork, poller)
+        jobs = [socket.socketpair() for _ in range(2)]
+        pool.join(jobs[0][0], [(0, 1)])
+        with monkeypatch.context() as patched:
+            patched.setattr(device_pool.os, "kill", lambda pid, number: None)
+            assert pool.end(begun[0]) == -signal.SIGKILL
+        assert "may hang" in capfd.readouterr().err
+        pool.join(jobs[1][0], [(0, 1)])
+        pool.end_all()
+    os.kill(begun[0], signal.SIGKILL)
+    os.waitpid(begun[0], 0)
+    assert len(begun) == 2
 
 
 def test_two_networks_are_in_one_process(server, tmp_path):  # noqa: F811
