@@ -2,6 +2,7 @@
 
 import functools
 import os
+import select
 import selectors
 import signal
 import socket
@@ -149,7 +150,10 @@ def test_jobs_go_on_by_themselves_when_somebody_kills_the_server(server, tmp_pat
         DeviceModel(load, LIMITS, ONE) as two,
     ):
         shared = {int(model.run([item(1)])[0][0][1]) for model in (one, two)}
+        process = os.pidfd_open(next(iter(shared)))
         os.kill(server, signal.SIGKILL)
+        assert select.select([process], [], [], 30)[0]  # it goes with the server, but not at once
+        os.close(process)
         assert values(one.run([item(2)])) == [result(2)]
         one.close()  # its own process held the one slot of the device
         assert values(two.run([item(3)])) == [result(3)]
