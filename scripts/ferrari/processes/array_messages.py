@@ -86,8 +86,10 @@ class Channel:
 
     def send(self, message: object) -> None:
         """Send whatever pickles; raises OSError if the other end is gone or does not read in time
-        (`connection.settimeout`).
+        (`connection.settimeout`), or this one is closed.
         """
+        if self.connection.fileno() < 0:  # memory that is made now would never be closed
+            raise BrokenPipeError("the connection is closed")
         buffers: list[pickle.PickleBuffer] = []
         body = pickle.dumps(message, protocol=5, buffer_callback=buffers.append)
         parts = [memoryview(body), *(buffer.raw() for buffer in buffers)]
@@ -107,7 +109,11 @@ class Channel:
         for start, piece in pieces:
             _write(memory.descriptor, piece, start)
         head = _HEAD.pack(len(parts), length, number, len(gone))
-        socket.send_fds(self.connection, [head + back], [memory.descriptor])
+        try:
+            socket.send_fds(self.connection, [head + back], [memory.descriptor])
+        except OSError:  # nobody has it, and nobody will give it back
+            self._free([number])
+            raise
 
     def receive(self, wait: Callable[[], None] = lambda: None) -> Any:
         """The next message; `wait` is called before it is read, and may raise to give up.

@@ -112,3 +112,30 @@ def test_waiting_can_be_given_up():
     ours, theirs = array_messages.pair()
     with ours, theirs, pytest.raises(Enough):
         theirs.receive(give_up)
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_what_cannot_be_sent_leaves_no_memory_behind():
+    """A job is killed while its answers are made: they are sent to a connection that is closed."""
+    before = descriptors()
+    ours, theirs = array_messages.pair()
+    with theirs:
+        ours.connection.setblocking(False)
+        for _ in range(2000):
+            try:
+                ours.send(np.zeros(100_000, np.uint8))
+            except BlockingIOError:
+                break
+        full = descriptors()
+        for _ in range(20):
+            with pytest.raises(BlockingIOError):
+                ours.send(np.zeros(100_000, np.uint8))
+        assert descriptors() <= full + 1
+        ours.close()
+        for _ in range(20):
+            with pytest.raises(BrokenPipeError):
+                ours.send(np.zeros(100_000, np.uint8))
+    assert descriptors() == before
