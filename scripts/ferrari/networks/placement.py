@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from ferrari.processes import devices
-from ferrari.processes.devices import DeviceError
+from ferrari.processes.devices import DeviceError, index_of
 
 #: Why a runtime cannot use a device ('cuda:N') and what helps, or "".
 _Problem = Callable[[str], str]
@@ -78,7 +78,7 @@ def _alpha_runtimes(path: Path) -> list[tuple[str, _Problem]]:
         why = f"{path.name} is no ONNX file, and only those run there; give the ONNX file"
         return [("onnxruntime", lambda cuda: why)]
     return [
-        ("onnxruntime", lambda cuda: onnx_runtime.runtime_problem(_index(cuda))),
+        ("onnxruntime", lambda cuda: onnx_runtime.runtime_problem(index_of(cuda))),
         ("torch", partial(_torch_onnx, path)),
     ]
 
@@ -90,20 +90,16 @@ def _yolo_runtimes(path: Path) -> list[tuple[str, _Problem]]:
         why = f"{path.name} is an OpenVINO export, and those run on the CPU; give a .pt file"
         return [("ultralytics", lambda cuda: why)]
     if path.suffix == ".onnx":
-        return [("onnxruntime", lambda cuda: onnx_runtime.runtime_problem(_index(cuda)))]
+        return [("onnxruntime", lambda cuda: onnx_runtime.runtime_problem(index_of(cuda)))]
     if path.suffix == ".engine" and (why := _engine_problem()):
         return [("ultralytics", lambda cuda: why)]
     return [("ultralytics", _torch)]
 
 
-def _index(cuda: str) -> int:
-    return int(cuda.partition(":")[2] or 0)
-
-
 def _torch(cuda: str) -> str:
     from ferrari.networks.backends import torch_runtime
 
-    return torch_runtime.problem(_index(cuda))
+    return torch_runtime.problem(index_of(cuda))
 
 
 def _torch_onnx(path: Path, cuda: str) -> str:

@@ -146,6 +146,11 @@ def remember_in(place: str) -> None:
 _memory: str | None = None
 
 
+def index_of(device: str) -> int:
+    """N of 'cuda:N'; 0 for a setting that gives no number."""
+    return int(device.partition(":")[2] or 0)
+
+
 def cards_of(device: str) -> Cards:
     """The cards of the setting `auto | cuda | cuda:N`, and how many processes may open each.
 
@@ -154,7 +159,7 @@ def cards_of(device: str) -> Cards:
     """
     shown = [0] if device == "cuda" else list(range(max(1, cuda_devices())))
     if device.startswith("cuda:"):
-        shown = [int(device.partition(":")[2])]
+        shown = [index_of(device)]
     return Cards.spread(shown, device_slots.given(device_slots.CUDA) or len(shown))
 
 
@@ -222,7 +227,7 @@ def resolve(device: str, problem: Callable[[str], str]) -> str:
     """
     if device == "cpu" or (device == "auto" and not cuda_devices()):
         return "cpu"
-    index = 0 if device == "auto" else int(device.partition(":")[2] or 0)
+    index = index_of(device)
     if index >= cuda_devices():
         raise DeviceError(
             f"device {device!r} was asked for, but the NVIDIA driver shows {cuda_devices()} "

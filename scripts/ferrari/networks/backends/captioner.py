@@ -18,6 +18,7 @@ from ferrari.common.atomic_files import file_states
 from ferrari.common.errors import FerrariError
 from ferrari.networks.backends import torch_runtime
 from ferrari.processes import devices
+from ferrari.processes.devices import index_of
 
 MAX_NEW_TOKENS = 40
 PROMPT = (
@@ -49,7 +50,7 @@ class CaptionerRequest:
     @classmethod
     def of(cls, folder: str | Path | None, device: str) -> CaptionerRequest:
         """The model in `folder` for a setting `device`; DeviceError for one that is not there."""
-        where = devices.resolve(device, lambda cuda: torch_runtime.problem(_index(cuda)))
+        where = devices.resolve(device, lambda cuda: torch_runtime.problem(index_of(cuda)))
         states = tuple(file_states([folder])) if folder else ()
         return cls(str(folder or ""), where, states)
 
@@ -64,10 +65,6 @@ class CaptionerRequest:
             return [(np.frombuffer(text.encode(), np.uint8),) for text in said]
 
         return {"device": f"{self.device} transformers", "batch": 1}, run
-
-
-def _index(cuda: str) -> int:
-    return int(cuda.partition(":")[2] or 0)
 
 
 def words(outputs: tuple[np.ndarray, ...]) -> str:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import ctypes
 from dataclasses import dataclass
 
+from ferrari.processes.devices import index_of
+
 _LARGE = 10 << 30  # bytes: cards with less are called 8 GB cards
 _SHARE = 5 << 29
 
@@ -34,7 +36,7 @@ def of(device: str) -> Card:
     """
     if device == "cpu":
         return Card(0, 0)
-    total = _total(int(device.partition(":")[2] or 0))
+    total = _total(index_of(device))
     return Card(total, _SHARE if total >= _LARGE else _SHARE // 2)
 
 

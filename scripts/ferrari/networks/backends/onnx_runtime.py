@@ -17,7 +17,7 @@ from ferrari.networks import network
 from ferrari.networks.backends import onnx_graph
 from ferrari.networks.backends.fixed_batches import FixedBatches
 from ferrari.networks.network import Batched, Network, NetworkRequest
-from ferrari.processes.devices import DeviceError, asked_apart, device_errors
+from ferrari.processes.devices import DeviceError, asked_apart, device_errors, index_of
 
 #: An ONNX graph of one Relu from x to y, both float[1], opset 13: what a device is tried with.
 _TINY = bytes.fromhex(
@@ -128,7 +128,7 @@ def _providers(device: str, limit: int) -> list[tuple[str, dict]]:
             "mask.device: cpu"
         )
     options = {
-        "device_id": int(device.partition(":")[2] or 0),
+        "device_id": index_of(device),
         "cudnn_conv_algo_search": "HEURISTIC",
         "use_tf32": 0,
         "arena_extend_strategy": "kSameAsRequested",
