@@ -185,12 +185,14 @@ def test_work_that_hangs_is_ended_though_its_job_is_gone(server, tmp_path, monke
 def test_a_job_that_comes_while_the_process_ends_is_given_the_next_one():
     """With a card open, it has let go of its connections long before it is gone."""
     begun = []
+    told_to_end, end = os.pipe()
 
     def fork(live) -> int:
         pid = os.fork()
         if pid == 0:
             if not begun:
-                os.closerange(3, 1024)
+                os.read(told_to_end, 1)
+                os.closerange(3, os.sysconf("SC_OPEN_MAX"))
             time.sleep(30)
             os._exit(0)
         begun.append(pid)
@@ -199,9 +201,10 @@ def test_a_job_that_comes_while_the_process_ends_is_given_the_next_one():
     with selectors.DefaultSelector() as poller:
         pool = DevicePool(fork, poller)
         jobs = [socket.socketpair() for _ in range(2)]
-        for client, _ in jobs:
-            pool.join(client, [(0, 1)])
-            time.sleep(0.2)
+        pool.join(jobs[0][0], [(0, 1)])
+        os.write(end, b"e")
+        wait_for(lambda: len(os.listdir(f"/proc/{begun[0]}/fd")) <= 3)
+        pool.join(jobs[1][0], [(0, 1)])
         told = [int.from_bytes(theirs.recv(16)[:8], "little") for _, theirs in jobs]
         pool.end_all()
     assert told == begun and len(begun) == 2
