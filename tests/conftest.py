@@ -25,6 +25,23 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.nodeid.startswith(LOADS_RUNTIMES))
 
 
+_SCHEDULING = os.sched_getscheduler(0)
+
+
+@pytest.fixture(autouse=True)
+def same_scheduling():
+    """Fails the test after which this process has another priority: the rest would starve others.
+
+    A library may take real-time priority where it can, and every process that later tests start
+    inherits it. On two cores two such processes that wait for a third one wait for ever.
+    """
+    yield
+    found = os.sched_getscheduler(0)
+    if found != _SCHEDULING:
+        os.sched_setscheduler(0, _SCHEDULING, os.sched_param(0))
+        pytest.fail(f"this process is scheduled by policy {found} now, not by {_SCHEDULING}")
+
+
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory):
     """The finished demo; FERRARI_DEMO names the folder of one that is there already."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -63,7 +65,8 @@ def encode(path: Path, frames_rgb: Iterable[np.ndarray], encoding: Encoding) -> 
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     options = encoding.container_options
-    with av.open(str(path), "w", format=encoding.container, options=options) as container:
+    opened = av.open(str(path), "w", format=encoding.container, options=options)
+    with _same_scheduling(), opened as container:
         stream = None
         for index, frame_rgb in enumerate(frames_rgb):
             stream = stream or _open_stream(container, encoding, frame_rgb.shape)
@@ -74,6 +77,20 @@ def encode(path: Path, frames_rgb: Iterable[np.ndarray], encoding: Encoding) -> 
         if stream is not None:
             container.mux(stream.encode(None))
     return path
+
+
+@contextmanager
+def _same_scheduling() -> Iterator[None]:
+    """Scheduled afterwards as before.
+
+    SVT-AV1 gives the thread that opens it real-time priority where it may (as root). Whatever this
+    process did later, and its children, would then take the cores from everything else.
+    """
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
 
 
 def _open_stream(container, encoding: Encoding, shape: tuple[int, ...]):

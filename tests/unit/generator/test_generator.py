@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import replace
 from fractions import Fraction
 
@@ -13,7 +14,7 @@ import pytest
 
 from tests.generator import ClipSpec, FigureSpec, faults, oddities, render_frame, tight_box
 from tests.generator.demo import demo_specs, no_subject_spec
-from tests.generator.encode import write_clip
+from tests.generator.encode import Encoding, encode, write_clip
 from tests.generator.sampling import least_move, luma_delta, sample_times, truth_for_sampling
 
 SMALL = ClipSpec(seed=5, width=160, height=120, n_frames=12, figures=(FigureSpec(seed=8),))
@@ -243,3 +244,10 @@ def test_damage_spoils_the_stated_frames_alone(tmp_path):
     for k in [*range(first), *range(last, spec.n_frames)]:
         drawn = render_frame(spec, k).frame_rgb
         assert np.abs(kept[k].astype(int) - drawn).mean() < 6, k
+
+
+def test_encoding_leaves_this_process_scheduled_as_it_was(tmp_path):
+    before = os.sched_getscheduler(0)
+    grey = np.full((64, 64, 3), 90, np.uint8)
+    encode(tmp_path / "a.mkv", [grey] * 3, Encoding(codec="libsvtav1", b_frames=0, options={}))
+    assert os.sched_getscheduler(0) == before
