@@ -1,30 +1,32 @@
 """How the person in a box looks: colours by body part. Pure arrays.
 
 A descriptor holds STRIPES colour histograms, from the head down. The box is brought to one small
-size, so that neither its size nor a pixel more or less counts; colours are Lab, and fall to the
-nearest bins of each axis by their distance, so that a little more light moves a little weight. What
-is near the box's middle counts more than its corners, where the background is, and what a nearer
-person's box covers counts nothing if enough is left without it. Square roots of shares are kept,
-so that a product of two descriptors is their Bhattacharyya coefficient (A. Bhattacharyya 1943).
+size, so that neither its size nor a pixel more or less counts; colours are CIE L*a*b*, finer near
+grey, and fall to the nearest bins of each axis by their distance, so that a little more light moves
+a little weight. What is near the box's middle counts more than its sides, where the background is,
+and what a nearer person's box covers counts nothing if enough is left without it.
 
 Clothes are the signal: it tells people of one clip and one outfit apart, and nothing else.
 """
 
 from __future__ import annotations
 
+from itertools import product
+
 import cv2
 import numpy as np
 
-#: Body parts from the head down, which overlap a little.
-STRIPES = 4
-#: Bins of lightness and of each colour axis.
-LIGHTNESS_BINS, COLOUR_BINS = 6, 5
+#: Body parts from the head down, which overlap.
+STRIPES = 3
+#: Bins of lightness and of each of the two colour axes.
+LIGHTNESS_BINS, COLOUR_BINS = 8, 9
 #: Numbers in a descriptor.
 LENGTH = STRIPES * LIGHTNESS_BINS * COLOUR_BINS**2
 
 _PATCH_WH = (16, 40)
-_COLOUR_REACH = 8.0  # square root of the distance from grey (0-128) at the outermost bin
-_WIDTH = 0.28  # standard deviation of the weight across the box, in its widths
+_GREY = 4.0  # a*, b*: up to here bins are narrow, beyond they widen with the distance from grey
+_MOST = 49.0  # a*, b* of the outermost bins
+_WIDTH = 0.24  # standard deviation of the weight across the box, in its widths
 _ENOUGH = 0.3  # of a box's weight must be left for what covers it to be left out
 
 
@@ -52,11 +54,11 @@ def descriptors(picture_rgb: np.ndarray, boxes_xyxy: np.ndarray) -> np.ndarray:
 def similarity(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """(N, M) float64 0..1 of descriptors (N, LENGTH) and (M, LENGTH); 1 is the same colours.
 
-    Summed in one order whatever N and M are: how two people compare does not depend on who else is
-    in the picture.
+    It is 1 less the Hellinger distance of the histograms. Summed in one order whatever N and M are:
+    how two people compare does not depend on who else is in the picture.
     """
     products = np.einsum("nd,md->nm", one.astype(np.float64), other.astype(np.float64))
-    return np.clip(products, 0.0, 1.0)
+    return 1 - np.sqrt(1 - np.clip(products, 0.0, 1.0))
 
 
 def _inside(boxes: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -99,21 +101,29 @@ def _uncovered(inside: np.ndarray, at: int) -> np.ndarray:
 
 def _histograms(patch_rgb: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(STRIPES, bins) shares that sum to 1 in all."""
-    lab = cv2.cvtColor(patch_rgb, cv2.COLOR_RGB2LAB).astype(np.float64)
-    colours = lab[..., 1:] - 128.0
-    bent = np.sign(colours) * np.sqrt(np.abs(colours)) / _COLOUR_REACH  # finer near grey
-    levels = (
-        lab[..., 0] / 255 * (LIGHTNESS_BINS - 1),
-        *((np.clip(bent[..., axis], -1, 1) + 1) / 2 * (COLOUR_BINS - 1) for axis in (0, 1)),
+    lab = cv2.cvtColor(patch_rgb.astype(np.float32) / 255, cv2.COLOR_RGB2LAB).astype(np.float64)
+    light = lab[..., 0] / 100 * (LIGHTNESS_BINS - 1)
+    bent = np.arcsinh(lab[..., 1:] / _GREY) / np.arcsinh(_MOST / _GREY)
+    colours = (np.clip(bent, -1, 1) + 1) / 2 * (COLOUR_BINS - 1)
+    axes = (
+        _two_bins(light, LIGHTNESS_BINS),
+        _two_bins(colours[..., 0], COLOUR_BINS),
+        _two_bins(colours[..., 1], COLOUR_BINS),
     )
-    bins = (LIGHTNESS_BINS, COLOUR_BINS, COLOUR_BINS)
-    near = [_weights_of_bins(level, count) for level, count in zip(levels, bins, strict=True)]
-    joint = np.einsum("pl,pr,py->plry", *near).reshape(len(near[0]), -1)
-    weighted = (_STRIPES[:, :, None] * weights).reshape(STRIPES, -1)
-    shares = np.einsum("sp,pb->sb", weighted, joint)  # in one order, as no BLAS promises
-    return shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12) / STRIPES
+    bins, shares = [], []
+    for (l_bin, l_share), (a_bin, a_share), (b_bin, b_share) in product(*axes):
+        bins.append((l_bin * COLOUR_BINS + a_bin) * COLOUR_BINS + b_bin)
+        shares.append(l_share * a_share * b_share * weights)
+    flat, length = np.stack(bins).ravel(), LENGTH // STRIPES
+    counted = [
+        np.bincount(flat, (np.stack(shares) * rows[:, None]).ravel(), length) for rows in _STRIPES
+    ]
+    found = np.stack(counted)
+    return found / np.maximum(found.sum(axis=1, keepdims=True), 1e-12) / STRIPES
 
 
-def _weights_of_bins(levels: np.ndarray, bins: int) -> np.ndarray:
-    """(pixels, bins): what each pixel gives to the two bins around its level."""
-    return np.clip(1 - np.abs(levels.reshape(-1, 1) - np.arange(bins)), 0, 1)
+def _two_bins(levels: np.ndarray, bins: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The two bins around each level, each with its share of a pixel."""
+    lower = np.clip(np.floor(levels), 0, bins - 2).astype(int)
+    upper_share = np.clip(levels - lower, 0, 1)
+    return [(lower, 1 - upper_share), (lower + 1, upper_share)]

@@ -18,6 +18,8 @@ from ferrari.subject.appearance import similarity
 _FORESIGHT_S = 0.5
 _WIDEN_MOST = 0.6
 _SPEED_OVER_S = 0.5
+#: Similarity of a person's looks from moment to moment, before anything is known of a track.
+USUAL = 0.85
 _LOOKS_RATE = 0.25  # weight of the newest detection in what a track remembers
 _USUAL_RATE = 0.2
 
@@ -34,8 +36,8 @@ class Linking:
     widen: float = 0.1
     widen_per_s: float = 0.6
     #: Similarity of looks below which it is somebody else, and the same as a fall from the usual.
-    least_looks: float = 0.5
-    looks_fall: float = 0.3
+    least_looks: float = 0.45
+    looks_fall: float = 0.25
     #: A track that nothing goes on for longer than this ends, seconds.
     gap_s: float = 0.7
     #: By how much a link must be better than its alternative, in sums of overlap and looks.
@@ -59,7 +61,7 @@ class Follower:
     alone: bool
     #: Of the last moment: whether it touched somebody.
     touching: bool
-    usual: float = 1.0
+    usual: float = USUAL
     #: Looks of the people who went out of sight in touch with this one.
     hidden: list[np.ndarray] = field(default_factory=list)
 
