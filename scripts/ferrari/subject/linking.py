@@ -101,7 +101,7 @@ class Follower:
 class Evidence:
     """For T tracks and D detections, each (T, D)."""
 
-    #: What a link gains if people stand still, and if they go on as they went; 0: it cannot be.
+    #: What a link gains if people stand still, and if they go on as they went; 0 if not near.
     still: np.ndarray
     moved: np.ndarray
     #: Near enough to be the same person, whatever the looks.
@@ -125,7 +125,7 @@ def gather(
     usual = np.array([one.usual for one in tracks])[:, None]
     least = np.maximum(settings.least_looks, usual - settings.looks_fall)
     possible = near & (alike >= least)
-    gains = (np.where(possible, place + alike, 0.0) for place in (still, moved))
+    gains = (np.where(near, place + alike, 0.0) for place in (still, moved))
     return Evidence(*gains, near, possible)
 
 

@@ -170,7 +170,7 @@ def assign(evidence: Evidence, confidences: np.ndarray, sure: float) -> dict[int
     for columns in (np.flatnonzero(confidences >= sure), np.flatnonzero(confidences < sure)):
         rows = np.array([at for at in range(len(gains)) if at not in links], int)
         possible = evidence.possible[np.ix_(rows, columns)]
-        found = linear_sum_assignment(gains[np.ix_(rows, columns)], maximize=True)
+        found = linear_sum_assignment(possible * gains[np.ix_(rows, columns)], maximize=True)
         for row, column in zip(*found, strict=True):
             if possible[row, column]:
                 links[int(rows[row])] = int(columns[column])
