@@ -6,6 +6,7 @@ The card is a stand-in (`bench.simulated_card`, without its sleeps); its process
 from __future__ import annotations
 
 import fcntl
+import functools
 import importlib
 import os
 from types import SimpleNamespace
@@ -19,7 +20,9 @@ from ferrari.images import image_files
 from ferrari.ledger import tables
 from ferrari.networks import network, on_device
 from ferrari.networks.backends import onnx_runtime, torch_runtime
+from ferrari.networks.backends.fixed_batches import FixedBatches
 from ferrari.processes import device_slots, devices
+from ferrari.processes.devices import DeviceMemoryError
 from ferrari.processes.failures import Failure
 from ferrari.video.decoding import pyav_decoder
 from tests.settings import section
@@ -141,6 +144,46 @@ def test_a_crop_that_ends_the_process_of_the_card_is_quarantined(tmp_path, card,
     masks = tables.read_stage(clip.dataset / f"03_masked/{VIDEO}.csv", "mask")
     assert [row["outcome"] for row in masks] == ["kept", "quarantined", "kept"]
     assert masks[1]["reason"] == "MODEL_CRASHED"
+
+
+class ShortNetwork(FixedBatches, SimulatedNetwork):
+    """On a card that holds one picture at a time, and takes two as long as nobody tries."""
+
+    def __init__(self, card, request):
+        FixedBatches.__init__(self, request, 2)
+        self._batch = 2  # whatever the machine has
+        SimulatedNetwork.__init__(self, card, request)
+
+    def stream(self, images_rgb):
+        yield from self.run(list(images_rgb))
+
+    def _compute(self, pictures):
+        if len(pictures) > 1:
+            raise DeviceMemoryError("CUDA out of memory")
+        outputs = list(SimulatedNetwork.stream(self, pictures))
+        return [np.stack(each) for each in zip(*outputs, strict=True)]
+
+    def _restart(self):
+        pass
+
+
+def test_rows_say_alike_where_memory_ran_out_whoever_has_the_network(
+    tmp_path, card, weights, monkeypatch
+):
+    made = Card(0.0, 0.0, 0.0, 1, True, str(tmp_path / "notes"))
+    for runtime in ("ultralytics", "onnxruntime"):
+        short = functools.partial(ShortNetwork, made)
+        monkeypatch.setitem(network._RUNTIMES, runtime, short)
+    found = []
+    for name, where in (("shared", SHARED), ("own", OWN)):
+        card(where)
+        clip = Clip(tmp_path / name)
+        clip.write(5)
+        found.append(run(clip, weights))
+    assert found[0] == found[1]
+    crops, masks, _ = found[0]
+    said = {row["detail"] for row in crops + masks}
+    assert said == {"GPU memory ran out with 2 at once: batches halved"}
 
 
 def test_a_clip_is_decoded_on_a_card_under_one_of_its_slots(tmp_path, monkeypatch):

@@ -30,7 +30,7 @@ import numpy as np
 from ferrari.common.errors import FerrariError
 from ferrari.common.progress import LOGGER
 from ferrari.ledger.reasons import MODEL_CRASHED
-from ferrari.processes import device_process, device_slots, model_lease, model_process
+from ferrari.processes import device_process, device_slots, model_lease, model_process, remarks
 from ferrari.processes.array_messages import Channel, pair
 from ferrari.processes.device_page import Page
 from ferrari.processes.device_process import DIED, LOAD, RESULT, RUN, Arrays
@@ -342,6 +342,7 @@ class DeviceModel:
         if remark and remark != self._remark:  # a new process has none yet
             LOGGER.warning("%s", remark)
         self._remark = remark
+        remarks.add(remark)
         place = flow.asked.pop(ticket)
         del flow.held[place]
         flow.found[place] = value

@@ -38,10 +38,10 @@ from typing import Any
 import numpy as np
 
 from ferrari.common.progress import LOGGER
-from ferrari.processes import device_slots, model_process
+from ferrari.processes import device_slots, model_process, remarks
 from ferrari.processes.array_messages import Channel
 from ferrari.processes.device_page import MOST, Page
-from ferrari.processes.devices import DeviceMemoryError
+from ferrari.processes.devices import DeviceMemoryError, halved
 
 #: An item's results: arrays.
 Arrays = tuple[np.ndarray, ...]
@@ -152,7 +152,7 @@ class Network:
 
     def __init__(self, about: Mapping[str, object], run: Run) -> None:
         self.about = about
-        self.remark = ""
+        self._remark = ""
         self._run = run
         self._batch = max(1, min(MOST, int(str(about.get("batch", 1)))))
         self._batches: dict[tuple, int] = {}  # of each kind that was seen
@@ -163,21 +163,24 @@ class Network:
 
     def run(self, kind: tuple, items: Sequence[np.ndarray]) -> list[Arrays]:
         """The results of items of one kind; in smaller batches from now on if the device's memory
-        does not suffice. Raises DeviceMemoryError if it does not suffice for one item.
+        does not suffice, which is a remark on all that follow. Raises DeviceMemoryError if it does
+        not suffice for one item.
         """
         while True:
             try:
                 size = self._size_for(kind, items[0])
                 parts = [items[start : start + size] for start in range(0, len(items), size)]
-                return [result for part in parts for result in self._padded(part, size)]
+                results = [result for part in parts for result in self._padded(part, size)]
+                remarks.add(self._remark)
+                return results
             except DeviceMemoryError:
                 size = self.batch_of(kind)
                 if size == 1:
                     raise
                 self._batch = size // 2
                 self._batches.pop(kind, None)
-                self.remark = f"GPU memory ran out with {size} at once: batches of {size // 2}"
-                LOGGER.warning("%s", self.remark)
+                self._remark = halved(size)
+                LOGGER.warning("%s", self._remark)
 
     def padding(self, kind: tuple, items: int) -> int:
         """How many places of the batches of so many items are empty."""
@@ -334,9 +337,10 @@ class _Serving:
             last_words=lambda text: self._farewell(requests, text),
         )
         self._page.end(len(requests), network.padding(kind, len(requests)))
+        remark = remarks.taken()
         if what == RESULT:
             for request, result in zip(requests, value, strict=True):
-                self._answer(request, RESULT, result, network.remark)
+                self._answer(request, RESULT, result, remark)
         elif len(requests) == 1:
             self._answer(requests[0], what, value)
         else:

@@ -50,6 +50,11 @@ def context_is_lost(text: str) -> bool:
     return not device_is_full(text) and any(said in words for said in _CUDA_FAILED)
 
 
+def halved(at_once: int) -> str:
+    """What rows say of items that were computed in smaller batches: so many were too many."""
+    return f"GPU memory ran out with {at_once} at once: batches halved"
+
+
 @contextlib.contextmanager
 def device_errors(*kinds: type[Exception]) -> Iterator[None]:
     """Turn what a library raises (RuntimeError, or one of `kinds`) where the device's memory did

@@ -112,7 +112,7 @@ def live(control: socket.socket, load: bytes) -> int:
         kind, value = found
         about, run = value if kind == "result" else (value, None)
         try:
-            channel.send((kind, about))
+            channel.send((kind, about, ""))
             if run is None:
                 return 0
             model_process.serve(channel, run)
