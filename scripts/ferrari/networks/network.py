@@ -32,7 +32,7 @@ Run = Callable[[Sequence[np.ndarray]], list[Outputs]]
 class Network(Protocol):
     """A loaded network. `about` has at least
 
-    `device`: where it really runs, with its runtime, as rows give it; `weights_sha256`; `batch`;
+    `device`: where it really runs, as rows give it (`ran_on`); `weights_sha256`; `batch`;
     of a YOLO network also `yolo` (see `yolo_finder`).
     """
 
@@ -140,6 +140,13 @@ _RUNTIMES: Mapping[str, Callable[[NetworkRequest], Network]] = {
     "torch": _torch,
     "ultralytics": _ultralytics,
 }
+
+
+def ran_on(device: str, runtime: str) -> str:
+    """What rows say of where a network ran ('cpu', 'cuda:N'). Which of the cards it was, and so
+    which had less to do, is for the log: the same clips give the same rows.
+    """
+    return f"{device.partition(':')[0]} {runtime}"
 
 
 def about(request: NetworkRequest, device: str, batch: int, **more: object) -> Mapping:

@@ -366,7 +366,7 @@ class DeviceModel:
                 if kind != RESULT:
                     self.close()
                     raise value if kind == "raise" else ChildError(value)
-                self._loading, self._about = 0, self._said(value)
+                self._loading, self._about = 0, value
             except _Died as death:
                 if self._loading not in death.tickets:
                     self._note_others(death)
@@ -385,15 +385,9 @@ class DeviceModel:
             "fewer jobs at once"
         ) from verdict
 
-    def _said(self, about: Mapping[str, object]) -> Mapping[str, object]:
-        """What the process says of the network, which knows its device as the only one."""
-        device = str(about.get("device", ""))
-        if self._link is None or not device.startswith("cuda:0"):
-            return about
-        return {**about, "device": device.replace("cuda:0", f"cuda:{self._link.device}", 1)}
-
     def _connect(self) -> None:
         self._link = _linked(self._cards)
+        LOGGER.info("the network runs on cuda:%d", self._link.device)
         self._link.channel.connection.settimeout(self._limits.timeout_s)
         self._loading = self._ask(LOAD, self._load, self._limits.load_timeout_s)
 

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import logging
 import os
 import pickle
 import select
@@ -37,7 +36,7 @@ from typing import Any
 
 import numpy as np
 
-from ferrari.common.progress import LOGGER
+from ferrari.common.progress import LOGGER, log_to_stderr
 from ferrari.processes import device_slots, model_process, remarks
 from ferrari.processes.array_messages import Channel
 from ferrari.processes.device_page import MOST, Page
@@ -243,7 +242,7 @@ def live(control: socket.socket, page: Page, device: int, slots: int) -> int:
     `device` is one of those that this process sees, of which `slots` processes may use it at once.
     """
     model_process.prepare()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    log_to_stderr()
     with device_slots.hold(device_slots.CUDA, device, slots):
         os.environ["CUDA_VISIBLE_DEVICES"] = device_slots.shown_as(device)
         page.idle()

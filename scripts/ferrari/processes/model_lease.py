@@ -16,6 +16,7 @@ import sys
 from typing import Any
 
 from ferrari.common.errors import FerrariError
+from ferrari.common.progress import log_to_stderr
 from ferrari.processes import model_process
 from ferrari.processes.array_messages import Channel
 
@@ -97,6 +98,7 @@ def ask(request: dict, descriptors: list[int]) -> socket.socket:
 def live(control: socket.socket, load: bytes) -> int:
     """What a model's process does: it serves one job after the other, each with its own log."""
     model_process.prepare()
+    log_to_stderr()
     own_log = os.dup(2)
     found: tuple[str, Any] | None = None
     while True:

@@ -1,6 +1,7 @@
 """The process of a device serves the jobs of a run together, and each death costs one image."""
 
 import functools
+import logging
 import os
 import select
 import selectors
@@ -125,11 +126,15 @@ def test_killing_a_job_costs_the_others_nothing(server, tmp_path):  # noqa: F811
     assert len(lines(tmp_path / "loads")) == 1
 
 
-def test_jobs_are_spread_over_the_cards_and_each_process_sees_its_own(server, monkeypatch):  # noqa: F811
+def test_jobs_are_spread_over_the_cards_and_each_process_sees_its_own(server, caplog):  # noqa: F811
+    """Which card it was is for the log: rows, and so tables, are the same."""
+    caplog.set_level(logging.INFO)
     models = [DeviceModel(device_loads.seeing, LIMITS, TWO) for _ in range(4)]
     seen = [int(model.run([item(1)])[0][0][0]) for model in models]
     assert sorted(seen) == [0, 0, 1, 1]
-    assert [model.about["device"] for model in models] == [f"cuda:{n} nothing" for n in seen]
+    assert {model.about["device"] for model in models} == {"cuda nothing"}
+    said = [line for line in caplog.messages if "runs on" in line]
+    assert said == [f"the network runs on cuda:{card}" for card in seen]
     for model in models:
         model.close()
 

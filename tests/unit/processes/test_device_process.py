@@ -168,7 +168,7 @@ def test_a_single_item_that_does_not_fit_is_an_error_with_advice(tmp_path):
 
 def test_a_job_without_a_server_has_a_process_of_its_own(tmp_path):
     with model(tmp_path) as network:
-        assert network.about["batch"] == 4 and network.about["device"] == "cuda:0 nothing"
+        assert network.about["batch"] == 4 and network.about["device"] == "cuda nothing"
         results = network.run(item(k) for k in range(10))
         pid = int(results[0][0][1])
     assert values(results) == [result(k) for k in range(10)]

@@ -85,7 +85,8 @@ class OnnxNetwork(FixedBatches):
         self._device, self._threads = request.device, request.threads
         self._session: Any = self._started()
         about: dict = {"yolo": how} if how else {}
-        self.about = network.about(request, f"{request.device} onnxruntime", self._batch, **about)
+        where = network.ran_on(request.device, "onnxruntime")
+        self.about = network.about(request, where, self._batch, **about)
 
     def _compute(self, pictures: np.ndarray) -> list[np.ndarray]:
         self._session = self._session or self._started()

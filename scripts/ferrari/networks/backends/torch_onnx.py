@@ -53,7 +53,7 @@ class TorchOnnx(FixedBatches):
         with torch_runtime.memory_errors():
             self._run = Graph(model, request.device)
             self._scale = [self._on_device(values) for values in (request.mean, request.std)]
-        self.about = network.about(request, f"{request.device} torch", self._batch)
+        self.about = network.about(request, network.ran_on(request.device, "torch"), self._batch)
 
     def _on_device(self, values: Sequence[float]) -> torch.Tensor:
         made = self._torch.tensor(values, dtype=self._torch.float32, device=self._run.device)

@@ -81,7 +81,7 @@ class TorchYolo(FixedBatches):
             how["only"] = class_index(how["names"], request.class_name, request.path)
         self._only = how.get("only")
         self._classes = len(how["names"])
-        where = f"{self._network.device} ultralytics"
+        where = network.ran_on(str(self._network.device), "ultralytics")
         self.about = network.about(request, where, self._batch, yolo=how)
 
     def _how(self) -> dict:
