@@ -278,15 +278,7 @@ def on_gpu(section):
     if wanted == "cpu" or (wanted == "auto" and not cuda_devices()):
         return 0
     served = workflow.is_main_process and workflow.local_exec and config["warm_workers"]
-    return 0 if served and shares_card(section) else 1
-
-
-def shares_card(section):
-    """Whether the network of a section can run in a card's process; captioners and SAM cannot."""
-    if section == "caption":
-        return False
-    uses_yolo = section == "detect" and config["detect"]["backend"] != "mask"
-    return uses_yolo or weight_files.shares_card(config["mask"]["segmenter"])
+    return 0 if served else 1
 
 
 def say_devices():

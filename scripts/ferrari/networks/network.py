@@ -7,7 +7,8 @@ runs on the CPU, in the job; the network between them runs where its device is:
     for outputs in net.stream(images): ...   # HxWx3 uint8 RGB in, the network's outputs out
 
 A `NetworkRequest` says all there is to know to load a network, and pickles. Calling it is a `Load`
-as `processes.model_process` has it, whose `run` takes pictures of one shape.
+as `processes.model_process` has it, whose `run` takes pictures of one shape. (SAM's pictures come
+with what is asked of them, in one array: `backends.sam`.)
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ Run = Callable[[Sequence[np.ndarray]], list[Outputs]]
 class Network(Protocol):
     """A loaded network. `about` has at least
 
-    `device`: where it really runs, as rows give it (`ran_on`); `weights_sha256`; `batch`;
+    `device`: where it really runs, as rows give it (`devices.ran_on`); `weights_sha256`; `batch`;
     of a YOLO network also `yolo` (see `yolo_finder`).
     """
 
@@ -126,6 +127,12 @@ def _torch(request: NetworkRequest) -> Network:
     return torch_onnx.load(request)
 
 
+def _sam(request: NetworkRequest) -> Network:
+    from ferrari.networks.backends import sam
+
+    return sam.load(request)
+
+
 def _ultralytics(request: NetworkRequest) -> Network:
     from ferrari.networks.backends import ultralytics_runtime
 
@@ -136,17 +143,11 @@ def _ultralytics(request: NetworkRequest) -> Network:
 _RUNTIMES: Mapping[str, Callable[[NetworkRequest], Network]] = {
     "openvino": _openvino,
     "openvino-yolo": _openvino_yolo,
+    "sam": _sam,
     "onnxruntime": _onnxruntime,
     "torch": _torch,
     "ultralytics": _ultralytics,
 }
-
-
-def ran_on(device: str, runtime: str) -> str:
-    """What rows say of where a network ran ('cpu', 'cuda:N'). Which of the cards it was, and so
-    which had less to do, is for the log: the same clips give the same rows.
-    """
-    return f"{device.partition(':')[0]} {runtime}"
 
 
 def about(request: NetworkRequest, device: str, batch: int, **more: object) -> Mapping:

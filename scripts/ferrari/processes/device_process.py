@@ -3,7 +3,7 @@
 Many jobs are connected at once (see `device_client`). What they send for the same network, of the
 same shape, is gathered into batches, so one CUDA context keeps the card busy with what comes in
 small portions. It is forked before anything has touched CUDA, takes one of the device's slots
-(`device_slots`), and sees that device alone, as `cuda:0`.
+(`device_slots`), and sees that device alone.
 
 A network is what a load gives: a pickled function without arguments that returns `about` and `run`.
 `run` takes a list of arrays of one shape and dtype, always `about["batch"]` of them, and returns as
@@ -47,6 +47,8 @@ Arrays = tuple[np.ndarray, ...]
 #: What a load gives; see above.
 Run = Callable[[Sequence[np.ndarray]], Sequence[Arrays]]
 
+#: What the device is called in its process, which sees no other.
+DEVICE = "cuda:0"
 #: What clients ask for, and what they are answered.
 LOAD, RUN = "load", "run"
 RESULT, DIED = "result", "died"

@@ -17,7 +17,7 @@ import pytest
 
 from ferrari.jobs import device_pool
 from ferrari.jobs.device_pool import DevicePool
-from ferrari.processes import device_client
+from ferrari.processes import device_client, device_slots
 from ferrari.processes.batching import halving
 from ferrari.processes.device_client import DeviceModel
 from ferrari.processes.device_slots import Cards
@@ -33,7 +33,7 @@ ONE, TWO = Cards(((0, 1),)), Cards(((0, 1), (1, 1)))
 
 @pytest.fixture(autouse=True)
 def own_locks(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("FERRARI_LOCKS", str(tmp_path / "ferrari"))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
 
@@ -146,6 +146,49 @@ def test_a_process_that_no_job_uses_is_ended_and_the_next_job_has_another(server
         pid = int(job(load, [item(1)])[0][0][1])
         wait_for(lambda pid=pid: is_gone(pid))
     assert len(lines(tmp_path / "loads")) == 2
+
+
+@pytest.fixture
+def idle_process(monkeypatch):
+    """A pool with one process, which has the card and no job any more."""
+    monkeypatch.setattr(device_pool, "_YIELDS_S", 0.0)
+    reader, writer = os.pipe()
+
+    def fork(_) -> int:
+        pid = os.fork()
+        if pid == 0:
+            with device_slots.hold("cuda", 0, 1):
+                os.write(writer, b"!")
+                signal.pause()
+        return pid
+
+    with selectors.DefaultSelector() as poller:
+        pool = DevicePool(fork, poller)
+        try:
+            ours, theirs = socket.socketpair()
+            pool.join(ours, [(0, 1)])
+            assert os.read(reader, 1) == b"!"
+            theirs.shutdown(socket.SHUT_RDWR)
+            for key, _ in poller.select(20):
+                key.data()
+            yield pool
+        finally:
+            pool.end_all()
+
+
+def test_a_process_without_jobs_gives_its_card_to_another_run(idle_process):
+    """Soon, and not when its minute is over."""
+    other_run = threading.Thread(target=lambda: device_slots.hold("cuda", 0, 1).__enter__())
+    other_run.start()
+    wait_for(lambda: device_slots.wanted("cuda", 0))
+    idle_process.end_idle(60.0)
+    other_run.join(20)
+    assert not other_run.is_alive()
+
+
+def test_a_process_without_jobs_stays_for_the_next_one_where_nobody_waits(idle_process):
+    idle_process.end_idle(60.0)
+    assert len(list(idle_process)) == 1
 
 
 def test_jobs_go_on_by_themselves_when_somebody_kills_the_server(server, tmp_path, capfd):  # noqa: F811

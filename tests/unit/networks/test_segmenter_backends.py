@@ -171,7 +171,7 @@ def test_sam_is_asked_with_the_subjects_box_in_opencvs_colour_order(monkeypatch,
     assert image[0, 0].tolist() == [0, 0, 255]
     assert options["bboxes"] == [[15.5, 1, 29, 19]] and options["device"] == "cpu"
     np.testing.assert_array_equal(alpha, halves()[1])
-    net.alpha([crop])
+    list(net.alpha([crop]))
     assert model.asked[1][1]["bboxes"] == [[0, 0, 30, 20]]
 
 

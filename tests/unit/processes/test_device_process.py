@@ -32,7 +32,7 @@ HALVED = "GPU memory ran out with 4 at once: batches halved"
 
 @pytest.fixture(autouse=True)
 def own_locks(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("FERRARI_LOCKS", str(tmp_path / "ferrari"))
     monkeypatch.delenv("FERRARI_WARM", raising=False)
 
 

@@ -17,7 +17,7 @@ from ferrari.networks import network
 from ferrari.networks.backends import onnx_graph
 from ferrari.networks.backends.fixed_batches import FixedBatches
 from ferrari.networks.network import Batched, Network, NetworkRequest
-from ferrari.processes.devices import DeviceError, asked_apart, device_errors, index_of
+from ferrari.processes.devices import DeviceError, asked_apart, device_errors, index_of, ran_on
 
 #: An ONNX graph of one Relu from x to y, both float[1], opset 13: what a device is tried with.
 _TINY = bytes.fromhex(
@@ -85,7 +85,7 @@ class OnnxNetwork(FixedBatches):
         self._device, self._threads = request.device, request.threads
         self._session: Any = self._started()
         about: dict = {"yolo": how} if how else {}
-        where = network.ran_on(request.device, "onnxruntime")
+        where = ran_on(request.device, "onnxruntime")
         self.about = network.about(request, where, self._batch, **about)
 
     def _compute(self, pictures: np.ndarray) -> list[np.ndarray]:
