@@ -60,8 +60,10 @@ else:
     # as Python does, takes a sixth of the time. On again when jobs start (`collect_again`).
     gc.disable()
 
+SCHEMA = workflow.source_path("../config/config.schema.yaml")
+settings.read_text(config, SCHEMA)
 try:
-    settings.check(config, workflow.source_path("../config/config.schema.yaml"))
+    settings.check(config, SCHEMA)
 except settings.SettingsError as error:
     raise WorkflowError(str(error)) from error
 
