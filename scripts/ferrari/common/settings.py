@@ -61,12 +61,7 @@ def read_text(config: dict, schema_path: str | Path) -> None:
             meant = yaml.safe_load(fault.instance)
         except yaml.YAMLError:  # it is what `check` will say of it
             continue
-        wanted = (
-            [fault.validator_value]
-            if isinstance(fault.validator_value, str)
-            else fault.validator_value
-        )
-        if any(validator.is_type(meant, kind) for kind in wanted):
+        if validator.evolve(schema={"type": fault.validator_value}).is_valid(meant):
             *above, name = fault.absolute_path
             functools.reduce(lambda part, key: part[key], above, config)[name] = meant
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import functools
+from importlib import metadata
 from pathlib import Path
 
 from ferrari.common.atomic_files import sha256_bytes, write_bytes
@@ -25,12 +26,11 @@ def keep_in(folder: Path) -> None:
 def bundle() -> str:
     """The script, of the version that altair writes for."""
     import altair
-    import vl_convert
 
     version = ".".join(altair.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
     if _folder is None:
         return _made(version)
-    place = _folder / f"vega-{version}-{vl_convert.__version__}.js"
+    place = _folder / f"vega-{version}-{metadata.version('vl-convert-python')}.js"
     try:
         return _kept(place, version)
     except OSError as error:

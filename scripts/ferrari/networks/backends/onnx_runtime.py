@@ -68,10 +68,11 @@ def _device_errors() -> Iterator[None]:
     """As `devices.device_errors`; errors of CUDA's libraries become RuntimeError, and say no more
     than what it is: a row may hold it.
     """
+    kinds: tuple[type[Exception], ...] = (*_errors(), RuntimeError)
     with device_errors(*_errors()):
         try:
             yield
-        except (*_errors(), RuntimeError) as error:
+        except kinds as error:
             if isinstance(error, FerrariError) or not _FAILURE.search(str(error)):
                 raise
             raise RuntimeError(f"ONNX Runtime: {reason(str(error))}") from error
