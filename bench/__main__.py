@@ -21,6 +21,7 @@ from pathlib import Path
 
 from bench import machine, results
 from bench.measure import PeerMissingError
+from bench.only import some_of
 from bench.prepare import Bench
 
 PARTS = (
@@ -35,16 +36,13 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line; `--only` must name parts that exist."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
     env = os.environ.get
-    parser.add_argument("--only", default=env("BENCH_ONLY") or ",".join(PARTS))
+    parser.add_argument("--only", type=some_of(PARTS), default=env("BENCH_ONLY") or ",".join(PARTS))
     parser.add_argument("--repeats", type=int, default=int(env("BENCH_REPEATS") or 3))
     parser.add_argument("--quick", action="store_true", default=bool(env("BENCH_QUICK")))
     parser.add_argument("--work", type=Path, default=HERE / "work", help="clips and scratch files")
     parser.add_argument("--out", type=Path, help="where results.json and .html go")
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
     options = parser.parse_args(given)
-    options.only = [name for name in PARTS if name in options.only.split(",")]
-    if not options.only:
-        parser.error(f"--only takes some of {','.join(PARTS)}")
     # A part or a quick look must not take the place of the figures of a run in full.
     whole = not options.quick and tuple(options.only) == PARTS
     options.out = (options.out or (HERE if whole else options.work)).resolve()

@@ -27,6 +27,7 @@ from pathlib import Path
 
 from bench import gpu_steps
 from bench.gpu_steps import DIFFERS, LACKING, OK, STEPS, Asked
+from bench.only import some_of
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -43,17 +44,14 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--config", nargs="*", default=[], help="settings on top of the defaults")
     parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--only", default=",".join(STEPS), help=f"some of {','.join(STEPS)}")
+    names = ",".join(STEPS)
+    parser.add_argument("--only", type=some_of(tuple(STEPS)), default=names, help=names)
     parser.add_argument("--again", action="store_true", help="forget what earlier calls found")
     parser.add_argument("--kinds", default="", help="only these kinds of clip, by name")
     parser.add_argument("--work", type=Path, default=HERE / "work", help="kept steps, scratch")
     parser.add_argument("--out", type=Path, help="where gpu.json and gpu.html go")
     parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
-    options = parser.parse_args(given)
-    options.only = [name for name in STEPS if name in options.only.split(",")]
-    if not options.only:
-        parser.error(f"--only takes some of {','.join(STEPS)}")
-    return options
+    return parser.parse_args(given)
 
 
 def main(given: Sequence[str] | None = None) -> int:

@@ -48,7 +48,7 @@ class SimulatedNetwork:
         self._each_s = card.yolo_s if self._finds else card.isnet_s
         self._notes = Path(card.notes) / f"busy-{os.getpid()}"
         self.about = {
-            "device": f"{request.device} {RUNTIME}",
+            "device": f"{request.device.partition(':')[0]} {RUNTIME}",
             "weights_sha256": request.sha256,
             "batch": request.batch if self._finds else 1,  # the ONNX file is exported for one
         }

@@ -60,8 +60,10 @@ else:
     # as Python does, takes a sixth of the time. On again when jobs start (`collect_again`).
     gc.disable()
 
+SCHEMA = workflow.source_path("../config/config.schema.yaml")
+settings.read_text(config, SCHEMA)
 try:
-    settings.check(config, workflow.source_path("../config/config.schema.yaml"))
+    settings.check(config, SCHEMA)
 except settings.SettingsError as error:
     raise WorkflowError(str(error)) from error
 
@@ -278,15 +280,7 @@ def on_gpu(section):
     if wanted == "cpu" or (wanted == "auto" and not cuda_devices()):
         return 0
     served = workflow.is_main_process and workflow.local_exec and config["warm_workers"]
-    return 0 if served and shares_card(section) else 1
-
-
-def shares_card(section):
-    """Whether the network of a section can run in a card's process; captioners and SAM cannot."""
-    if section == "caption":
-        return False
-    uses_yolo = section == "detect" and config["detect"]["backend"] != "mask"
-    return uses_yolo or weight_files.shares_card(config["mask"]["segmenter"])
+    return 0 if served else 1
 
 
 def say_devices():

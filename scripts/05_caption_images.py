@@ -14,7 +14,7 @@ worse one that nobody asked for, and looks like the others.
 import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +44,9 @@ from ferrari.ledger.reasons import CAPTION_INVALID, OVERRIDE_INVALID, UNREADABLE
 from ferrari.ledger.tables import LedgerError, Row, iter_stage, kept, read_stage, row, write_stage
 from ferrari.networks.backends import captioner
 from ferrari.processes.batching import halving
+from ferrari.processes.device_client import DeviceModel
+from ferrari.processes.device_process import DEVICE
+from ferrari.processes.devices import cards_of
 from ferrari.processes.failures import Failure
 from ferrari.processes.isolated_model import Isolated
 from ferrari.processes.model_verdicts import Limits
@@ -179,9 +182,14 @@ def _carried(line: Mapping[str, str]) -> dict[str, str]:
 
 
 def _serve(
-    request: captioner.CaptionerRequest,
+    request: captioner.CaptionerRequest, setting: str, limits: Limits
 ) -> tuple[dict[str, str], Callable[[list[np.ndarray]], list[str]]]:
-    about, run = request()
+    """The captioner, in this process, or in that of one of the cards that the setting allows."""
+    if request.device == "cpu":
+        about, run = request()
+    else:
+        model = DeviceModel(replace(request, device=DEVICE), limits, cards_of(setting))
+        about, run = model.about, model.run
     said = {"device": str(about["device"])}
     return said, lambda images_rgb: [captioner.words(outputs) for outputs in run(images_rgb)]
 
@@ -192,8 +200,9 @@ def model_describer(
 ) -> Iterator[Describe]:
     """A function from a crop's item to what the captioner says of its cut-out, asked once each."""
     request = captioner.CaptionerRequest.of(settings["model"], settings["device"])
-    load = functools.partial(_serve, request)
-    with Isolated(load, HARMLESS, Limits.of("caption", settings)) as model:
+    limits = Limits.of("caption", settings)
+    load = functools.partial(_serve, request, settings["device"], limits)
+    with Isolated(load, HARMLESS, limits) as model:
 
         @functools.cache
         def describe(crop: str) -> tuple[str, list[str]] | Failure:

@@ -5,9 +5,11 @@ is anything to do is asked first, without them.
 """
 
 import importlib
+from pathlib import Path
 
 from ferrari.jobs.job_log import send_output_to
 from ferrari.provenance.report_stamps import ReportStamp
+from ferrari.reports import vega
 
 
 def make_report(job) -> None:
@@ -15,6 +17,7 @@ def make_report(job) -> None:
     stamp = ReportStamp(job)
     if not stamp.left_alone():
         stamp.withdraw()
+        vega.keep_in(Path(job.config["cache"]))
         importlib.import_module(job.params.made_by).run(job)
         stamp.seal()
 

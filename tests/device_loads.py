@@ -47,7 +47,7 @@ def doubling(folder: str, batch: int = 4, seconds: float = 0.0, holds: int = 100
         time.sleep(seconds)
         return [(np.array([2 * int(one.sum()), os.getpid()]),) for one in items]
 
-    return {"batch": batch, "device": "cuda:0 nothing"}, run
+    return {"batch": batch, "device": "cuda nothing"}, run
 
 
 def _behave(what: int, notes: Path) -> None:
@@ -91,7 +91,7 @@ def short_once(folder: str):
 
 def seeing():
     """Gives what CUDA_VISIBLE_DEVICES is in the process."""
-    return {"batch": 1, "device": "cuda:0 nothing"}, lambda items: [
+    return {"batch": 1, "device": "cuda nothing"}, lambda items: [
         (np.array([int(os.environ["CUDA_VISIBLE_DEVICES"])]),) for _ in items
     ]
 

@@ -7,6 +7,8 @@ import signal
 import time
 from pathlib import Path
 
+from ferrari.common.progress import LOGGER
+
 
 def telling_pid(note: str):
     """Serves (its process id, item); notes each load in the file `note`; some items end it."""
@@ -33,6 +35,7 @@ def telling_pid(note: str):
                 time.sleep(60)
             if item == "print":
                 os.write(1, b"said by the model\n")
+                LOGGER.info("logged by the model")
         served.extend(items)
         return [(os.getpid(), item) for item in items]
 

@@ -45,6 +45,7 @@ class Machine:
             subprocess.run(command, check=True)
         self._log = folder / "log"
         self.environment = dict(os.environ, FAKE_CUDA_LOG=str(self._log), **environment)
+        self.environment["FERRARI_LOCKS"] = str(folder / "locks")
         if libraries:
             found = filter(None, (str(folder), os.environ.get("LD_LIBRARY_PATH")))
             self.environment["LD_LIBRARY_PATH"] = ":".join(found)

@@ -1,7 +1,9 @@
 /* A driver without a card: what FFmpeg asks of libcuda.so.1. "Device" memory is ordinary memory.
 
    FAKE_CUDA_LOG      a file that gets a line for each thing that is worth a test
-   FAKE_CUDA_DEVICES  how many cards there are (default 1)
+   FAKE_CUDA_DEVICES  how many cards there are (default 1); CUDA_VISIBLE_DEVICES chooses and numbers
+                      them, by number or UUID (GPU-00000000-0000-0000-0000-00000000000N, N from 1)
+   FAKE_CUDA_UUID     "none": they have no UUID, as with a driver that is too old for that
    FAKE_CUDA_INIT     what cuInit answers, as a number (a driver that is too old: 803)
    FAKE_CUDA_VERSION  the newest CUDA that the driver runs (default 12040, which is 12.4)
 
@@ -37,10 +39,29 @@ Result cuInit(unsigned flags) {
     return SUCCESS;
 }
 
+/* Which card of the machine a process sees as its `device`; -1 behind the last one. */
+static int seen(int device) {
+    const char *count = getenv("FAKE_CUDA_DEVICES"), *shown = getenv("CUDA_VISIBLE_DEVICES");
+    int cards = count ? atoi(count) : 1, card = device;
+    if (shown) {
+        for (; device > 0 && shown; device--) shown = (shown = strchr(shown, ',')) ? shown + 1 : NULL;
+        if (!shown || !*shown) return -1;
+        card = strncmp(shown, "GPU-", 4) ? atoi(shown) : (int)strtol(shown + 4 + 24, NULL, 16) - 1;
+    }
+    return card < cards ? card : -1;
+}
+
 Result cuDeviceGetCount(int *count) {
-    const char *asked = getenv("FAKE_CUDA_DEVICES");
     if (ready != getpid()) return NOT_INITIALIZED;
-    *count = asked ? atoi(asked) : 1;
+    for (*count = 0; seen(*count) >= 0; ++*count);
+    return SUCCESS;
+}
+
+Result cuDeviceGetUuid_v2(char *uuid, int device) {
+    const char *asked = getenv("FAKE_CUDA_UUID");
+    memset(uuid, 0, 16);
+    if (asked && !strcmp(asked, "none")) return NOT_INITIALIZED;
+    uuid[15] = (char)(seen(device) + 1);
     return SUCCESS;
 }
 
@@ -71,7 +92,7 @@ Result cuDeviceTotalMem_v2(size_t *bytes, int device) {
 }
 
 Result cuDeviceGetPCIBusId(char *text, int length, int device) {
-    snprintf(text, length, "0000:%02x:00.0", device + 1);
+    snprintf(text, length, "0000:%02x:00.0", seen(device) + 1);
     return SUCCESS;
 }
 
@@ -196,7 +217,6 @@ DONE(cuArray3DCreate_v2) DONE(cuArrayCreate_v2) DONE(cuArrayDestroy)
 DONE(cuCtxDestroy_v2) DONE(cuCtxGetDevice) DONE(cuCtxSetLimit)
 DONE(cuDestroyExternalMemory) DONE(cuDestroyExternalSemaphore) DONE(cuDeviceGetByPCIBusId)
 DONE(cuDeviceGetLuid) DONE(cuDeviceGetUuid)
-DONE(cuDeviceGetUuid_v2)
 DONE(cuDevicePrimaryCtxReset)
 DONE(cuEGLStreamConsumerDisconnect) DONE(cuEGLStreamProducerConnect) DONE(cuEGLStreamProducerDisconnect)
 DONE(cuEGLStreamProducerPresentFrame) DONE(cuEGLStreamProducerReturnFrame) DONE(cuEventCreate)

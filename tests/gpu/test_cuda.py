@@ -150,7 +150,7 @@ def test_yolos_boxes_on_the_card_are_those_of_the_cpu(tmp_path):
         pin = weight_files.digest(path)
         settings = section("detect", weights=path, weights_sha256=pin, device=device)
         net = detectors.load(settings, [path], section("mask"), 2, str(tmp_path))
-        assert net.device.startswith(device)
+        assert net.device.startswith(device.partition(":")[0])
         found = net.detect(frames)
         boxes[device] = [[d.box_xyxy for d in one if d.confidence > 0.35] for one in found]
         alone = net.detect(frames[:1])
@@ -171,7 +171,7 @@ def test_what_the_default_networks_hold_is_below_six_gigabytes(isnet, runtime):
 def test_an_alpha_by_name_says_what_it_ran_on(isnet, runtime):
     net = segmenters.load("isnet", isnet, "cuda:0", aspect=True, batch=4)
     (alpha,) = net.alpha([render_frame(SPEC, 0).frame_rgb])
-    assert net.device in ("cuda:0 onnxruntime", "cuda:0 torch")
+    assert net.device in ("cuda onnxruntime", "cuda torch")
     assert alpha.shape == (480, 854) and alpha.max() > 0.5
 
 

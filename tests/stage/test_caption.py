@@ -1,6 +1,7 @@
 """Stage 5 up to the final table: every image gets one outcome, whatever happened to its files."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -306,6 +307,26 @@ def test_captioner_words_are_cleaned_and_merged(clip, monkeypatch, tmp_path):
     clear = cutout[..., 3] == 0
     assert clear.any()
     assert (seen[0][clear] == 128).all()
+
+
+def test_a_captioner_on_a_card_is_in_the_process_that_has_its_slot(clip, monkeypatch, tmp_path):
+    class Fake:
+        def __init__(self, folder, device):
+            assert device == "cuda:0"
+
+        def describe(self, image_rgb):
+            (slot,) = (tmp_path / "locks").glob("cuda-*.lock")
+            return "smiling" if slot.read_text() == str(os.getpid()) else "elsewhere"
+
+    monkeypatch.setenv("FERRARI_LOCKS", str(tmp_path / "locks"))
+    monkeypatch.setattr("ferrari.processes.devices.cuda_devices", lambda: 2)
+    for name, answer in (("problem", ""), ("start", None), ("take", None)):
+        known = f"ferrari.networks.backends.torch_runtime.{name}"
+        monkeypatch.setattr(known, lambda *_, answer=answer, **__: answer)
+    monkeypatch.setattr("ferrari.networks.backends.captioner.ImageToText", Fake)
+    rows = clip.caption(backend="transformers", model="x", device="cuda:1")
+    assert {line["outcome"] for line in rows} == {"kept"}
+    assert all("smiling" in line["caption"] for line in rows)
 
 
 def test_words_that_do_not_fit_clip_are_cut_and_recorded(clip, monkeypatch):

@@ -239,7 +239,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_says_so(dataset, segmenter, cap
     rows = dataset.run(batch=3)
     assert sizes.read()[1:] == list("31211")
     assert [rows[item]["outcome"] for item in items] == ["kept"] * 3
-    assert "3 crops at once" in rows[items[0]]["detail"]
+    assert "2 at once" in rows[items[0]]["detail"]
     assert "memory ran out" in caplog.text
 
 

@@ -6,20 +6,24 @@ The card is a stand-in (`bench.simulated_card`, without its sleeps); its process
 from __future__ import annotations
 
 import fcntl
+import functools
 import importlib
 import os
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from bench.simulated_card import Card, SimulatedNetwork
 from ferrari.common.atomic_files import sha256_file
 from ferrari.images import image_files
 from ferrari.ledger import tables
 from ferrari.networks import network, on_device
-from ferrari.networks.backends import onnx_runtime, torch_runtime
+from ferrari.networks.backends import onnx_runtime, sam, torch_runtime
+from ferrari.networks.backends.fixed_batches import FixedBatches
 from ferrari.processes import device_slots, devices
+from ferrari.processes.devices import DeviceMemoryError
 from ferrari.processes.failures import Failure
 from ferrari.video.decoding import pyav_decoder
 from tests.settings import section
@@ -49,7 +53,7 @@ def card(tmp_path, monkeypatch):
     """Sets where networks run."""
     notes = tmp_path / "notes"
     notes.mkdir()
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("FERRARI_LOCKS", str(tmp_path / "ferrari"))
     monkeypatch.setattr(devices, "cuda_devices", lambda: 1)
     monkeypatch.setattr(torch_runtime, "problem", lambda *_: "")
     monkeypatch.setattr(onnx_runtime, "runtime_problem", lambda *_: "")
@@ -67,7 +71,7 @@ def weights(tmp_path):
     return paths
 
 
-def run(clip: Clip, weights) -> tuple[list[dict], list[dict], dict[str, bytes]]:
+def run(clip: Clip, weights, **changed) -> tuple[list[dict], list[dict], dict[str, bytes]]:
     """The rows of both stages, and the files that they wrote."""
     yolo, isnet = weights
     dataset = clip.dataset
@@ -89,7 +93,9 @@ def run(clip: Clip, weights) -> tuple[list[dict], list[dict], dict[str, bytes]]:
         dataset=dataset,
         out_csv=masks,
         weights=isnet,
-        settings=section("mask", segmenter="isnet", weights=str(isnet), batch=2),
+        settings=section(
+            "mask", **{"segmenter": "isnet", "weights": str(isnet), "batch": 2} | changed
+        ),
         subject_class="person",
     )
     files = {p.name: p.read_bytes() for p in sorted((dataset / "03_masked").rglob("*.png"))}
@@ -105,7 +111,7 @@ def test_the_process_of_a_card_changes_no_row_and_no_byte(tmp_path, card, weight
         found.append(run(clip, weights))
     assert found[0] == found[1]
     crops, masks, files = found[0]
-    assert len(files) == 5 and {row["device"] for row in crops + masks} == {"cuda:0 simulated"}
+    assert len(files) == 5 and {row["device"] for row in crops + masks} == {"cuda simulated"}
 
 
 def test_what_ends_the_process_of_the_card_costs_its_own_rows_alone(tmp_path, card, weights):
@@ -143,10 +149,85 @@ def test_a_crop_that_ends_the_process_of_the_card_is_quarantined(tmp_path, card,
     assert masks[1]["reason"] == "MODEL_CRASHED"
 
 
+class StandInSam:
+    """Gives the middle of the box, and notes which process it was asked in."""
+
+    def __init__(self, notes):
+        self._notes = notes
+
+    def predict(self, image_bgr, bboxes, **options):
+        slots = [file.read_text() for file in (self._notes.parent / "ferrari").glob("cuda-*.lock")]
+        with open(self._notes / "sam", "a") as stream:
+            stream.write(f"{slots == [str(os.getpid())]} {options['device']}\n")
+        mask = np.zeros((1, *image_bgr.shape[:2]), np.float32)
+        x1, y1, x2, y2 = (round(side) for side in bboxes[0])
+        mask[:, y1 + 9 : y2 - 9, x1 + 9 : x2 - 9] = 1
+        return [SimpleNamespace(masks=SimpleNamespace(data=torch.from_numpy(mask)))]
+
+
+def test_sam_is_one_of_the_networks_of_the_cards_process(tmp_path, card, weights, monkeypatch):
+    notes = tmp_path / "notes"
+    package = SimpleNamespace(SAM=lambda path: StandInSam(notes))
+    monkeypatch.setattr(sam, "ultralytics", lambda cache: package)
+    monkeypatch.setattr(torch_runtime, "take", lambda *_: None)
+    pinned = {"segmenter": "sam", "weights_sha256": sha256_file(weights[0]), "batch": 2}
+    found = []
+    for name, where in (("shared", SHARED), ("own", OWN)):
+        card(where)
+        clip = Clip(tmp_path / name)
+        clip.write(3)
+        found.append(run(clip, [weights[0], weights[0]], **pinned))
+    assert found[0] == found[1]
+    _, masks, files = found[0]
+    assert len(files) == 3 and {row["device"] for row in masks} == {"cuda ultralytics"}
+    asked = (notes / "sam").read_text().splitlines()
+    assert asked == ["True cuda:0"] * 3 + ["False cuda:0"] * 3, "the process that has the slot"
+
+
+class ShortNetwork(FixedBatches, SimulatedNetwork):
+    """On a card that holds one picture at a time, and takes two as long as nobody tries."""
+
+    def __init__(self, card, request):
+        FixedBatches.__init__(self, request, 2)
+        self._batch = 2  # whatever the machine has
+        SimulatedNetwork.__init__(self, card, request)
+
+    def stream(self, images_rgb):
+        yield from self.run(list(images_rgb))
+
+    def _compute(self, pictures):
+        if len(pictures) > 1:
+            raise DeviceMemoryError("CUDA out of memory")
+        outputs = list(SimulatedNetwork.stream(self, pictures))
+        return [np.stack(each) for each in zip(*outputs, strict=True)]
+
+    def _restart(self):
+        pass
+
+
+def test_rows_say_alike_where_memory_ran_out_whoever_has_the_network(
+    tmp_path, card, weights, monkeypatch
+):
+    made = Card(0.0, 0.0, 0.0, 1, True, str(tmp_path / "notes"))
+    for runtime in ("ultralytics", "onnxruntime"):
+        short = functools.partial(ShortNetwork, made)
+        monkeypatch.setitem(network._RUNTIMES, runtime, short)
+    found = []
+    for name, where in (("shared", SHARED), ("own", OWN)):
+        card(where)
+        clip = Clip(tmp_path / name)
+        clip.write(5)
+        found.append(run(clip, weights))
+    assert found[0] == found[1]
+    crops, masks, _ = found[0]
+    said = {row["detail"] for row in crops + masks}
+    assert said == {"GPU memory ran out with 2 at once: batches halved"}
+
+
 def test_a_clip_is_decoded_on_a_card_under_one_of_its_slots(tmp_path, monkeypatch):
     """For as long as the decoding child runs: so many clips at a time, over all runs."""
     stage = importlib.import_module("01_extract_frames")
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("FERRARI_LOCKS", str(tmp_path / "ferrari"))
     monkeypatch.setenv("FERRARI_NVDEC", "1")
     taken = []
 

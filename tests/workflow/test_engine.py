@@ -130,10 +130,14 @@ def test_jobs_take_the_gpu_token_where_they_open_the_card_themselves(tmp_path):
     on_card = {"detect": {"device": "cuda:0"}, "mask": {"device": "cpu"}}
     served = plans(tmp_path, **on_card)
     assert "device=cuda:0" in served["crop"] and "gpu=1" not in served["crop"]
-    alone = plans(tmp_path, warm_workers=False, **on_card)
+    alone = plans(tmp_path, "--config", "warm_workers=false", **on_card)
     assert "gpu=1" in alone["crop"] and "gpu=1" not in alone["mask"]
     sam = {"segmenter": "sam", "device": "cuda:0"}
-    assert "gpu=1" in plans(tmp_path, mask=sam)["mask"], "SAM has a process of its own"
+    said = {"backend": "transformers", "model": "m", "device": "cuda:0"}
+    served = plans(tmp_path, mask=sam, caption=said)
+    assert "gpu=1" not in served["mask"] and "gpu=1" not in served["caption"]
+    alone = plans(tmp_path, warm_workers=False, mask=sam, caption=said)
+    assert "gpu=1" in alone["mask"] and "gpu=1" in alone["caption"]
 
 
 def test_without_gpu_tokens_no_job_uses_cuda(tmp_path):

@@ -9,6 +9,14 @@ import time
 LOGGER = logging.getLogger("ferrari")
 
 
+def log_to_stderr() -> None:
+    """Have this process print what is logged, with the time: its standard error is a log. What
+    it was forked from may have logged elsewhere.
+    """
+    form = "%(asctime)s %(levelname)s %(message)s"
+    logging.basicConfig(level=logging.INFO, format=form, force=True)
+
+
 class Progress:
     """Reports in the job's log how far a long job is, at most once in `every_s` seconds."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from ferrari.common.errors import FerrariError
 from ferrari.common.places import ROOT
 
 if TYPE_CHECKING:
-    from jsonschema import ValidationError
+    from jsonschema import Draft202012Validator, ValidationError
 
 DEFAULTS = ROOT / "config" / "config.yaml"
 
@@ -48,14 +49,32 @@ def _lay_over(below: dict, above: Mapping) -> None:
             below[key] = value
 
 
+def read_text(config: dict, schema_path: str | Path) -> None:
+    """Make what came as text what the schema wants, in place: `--config warm_workers=false` and all
+    that is nested in a `--config` value reach the workflow as text, which a file says as YAML.
+    """
+    validator = _validator(schema_path)
+    for fault in list(validator.iter_errors(config)):
+        if fault.validator != "type" or not isinstance(fault.instance, str):
+            continue
+        try:
+            meant = yaml.safe_load(fault.instance)
+        except yaml.YAMLError:  # it is what `check` will say of it
+            continue
+        if validator.evolve(schema={"type": fault.validator_value}).is_valid(meant):
+            *above, name = fault.absolute_path
+            functools.reduce(lambda part, key: part[key], above, config)[name] = meant
+
+
+def _validator(schema_path: str | Path) -> Draft202012Validator:
+    from jsonschema import Draft202012Validator  # 60 ms, and only the workflow itself checks
+
+    return Draft202012Validator(yaml.safe_load(Path(schema_path).read_text()))
+
+
 def check(config: Mapping, schema_path: str | Path) -> None:
     """Raise SettingsError naming each setting that the schema refuses and the nearest valid one."""
-    from jsonschema import (
-        Draft202012Validator,  # 60 ms, and only the workflow itself checks
-    )
-
-    schema = yaml.safe_load(Path(schema_path).read_text())
-    validator = Draft202012Validator(schema)
+    validator = _validator(schema_path)
     faults = sorted(validator.iter_errors(dict(config)), key=lambda error: list(error.path))
     lines = [line for fault in faults for line in _explain(fault)]
     if lines:
@@ -73,8 +92,6 @@ def _explain(fault: ValidationError) -> Iterator[str]:
             hint = f"; did you mean {near[0]}?" if near else f"; known here: {', '.join(known)}"
             yield f"{_dotted(place, name)!r} was unexpected{hint}"
         return
-    if fault.validator == "type" and isinstance(instance, str):
-        place += " (text; nested values given to --config are text: use a --configfile)"
     unit = schema.get("description", "")
     yield f"{place or 'config'}: {fault.message}" + (f" ({unit})" if unit else "")
 

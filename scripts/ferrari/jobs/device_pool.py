@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ferrari.processes import array_messages, device_process
+from ferrari.processes import array_messages, device_process, device_slots
 from ferrari.processes.array_messages import Channel
 from ferrari.processes.device_page import Page
 
@@ -25,6 +25,8 @@ _TRIES = 3  # processes that a job is introduced to, if each ends just then
 #: How long the server waits for a process that it has killed. All jobs wait with it, those without
 #: a card too, and a card that hangs keeps its process for minutes, or for ever.
 _END_S = 5.0
+#: How long a process without jobs keeps a device that others wait for: the next job may be close.
+_YIELDS_S = 2.0
 #: Forks a process that calls what it is given; its id.
 Fork = Callable[[Callable[[], int]], int]
 
@@ -102,9 +104,12 @@ class DevicePool:
         return process.status if process else None
 
     def end_idle(self, idle_s: float) -> None:
-        """End the processes that no job has used for so long."""
+        """End the processes that no job has used for so long; sooner where another run waits for
+        the device.
+        """
         for process in list(self._running.values()):
-            if not process.jobs and time.monotonic() - process.since > idle_s:
+            rested = 0.0 if process.jobs else time.monotonic() - process.since
+            if rested > idle_s or (rested > _YIELDS_S and _is_wanted(process.place[0])):
                 self._kill(process)
 
     def end_all(self) -> None:
@@ -183,6 +188,12 @@ class DevicePool:
     def __iter__(self) -> Iterator[int]:
         """Process ids of those that run."""
         return (process.pid for process in self._running.values())
+
+
+def _is_wanted(device: int) -> bool:
+    with contextlib.suppress(OSError):  # no folder for locks any more: the server goes on
+        return device_slots.wanted(device_slots.CUDA, device)
+    return False
 
 
 def _status(process: _Process) -> int:

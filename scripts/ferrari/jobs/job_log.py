@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import functools
 import importlib
-import logging
 import os
 import sys
 from pathlib import Path
 from types import TracebackType
+
+from ferrari.common.progress import log_to_stderr
 
 
 def send_output_to(path: str | os.PathLike) -> None:
@@ -30,7 +31,7 @@ def send_output_to(path: str | os.PathLike) -> None:
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    log_to_stderr()
 
 
 def _say_what_to_do(

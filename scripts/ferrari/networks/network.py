@@ -7,7 +7,8 @@ runs on the CPU, in the job; the network between them runs where its device is:
     for outputs in net.stream(images): ...   # HxWx3 uint8 RGB in, the network's outputs out
 
 A `NetworkRequest` says all there is to know to load a network, and pickles. Calling it is a `Load`
-as `processes.model_process` has it, whose `run` takes pictures of one shape.
+as `processes.model_process` has it, whose `run` takes pictures of one shape. (SAM's pictures come
+with what is asked of them, in one array: `backends.sam`.)
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ Run = Callable[[Sequence[np.ndarray]], list[Outputs]]
 class Network(Protocol):
     """A loaded network. `about` has at least
 
-    `device`: where it really runs, with its runtime, as rows give it; `weights_sha256`; `batch`;
+    `device`: where it really runs, as rows give it (`devices.ran_on`); `weights_sha256`; `batch`;
     of a YOLO network also `yolo` (see `yolo_finder`).
     """
 
@@ -126,6 +127,12 @@ def _torch(request: NetworkRequest) -> Network:
     return torch_onnx.load(request)
 
 
+def _sam(request: NetworkRequest) -> Network:
+    from ferrari.networks.backends import sam
+
+    return sam.load(request)
+
+
 def _ultralytics(request: NetworkRequest) -> Network:
     from ferrari.networks.backends import ultralytics_runtime
 
@@ -136,6 +143,7 @@ def _ultralytics(request: NetworkRequest) -> Network:
 _RUNTIMES: Mapping[str, Callable[[NetworkRequest], Network]] = {
     "openvino": _openvino,
     "openvino-yolo": _openvino_yolo,
+    "sam": _sam,
     "onnxruntime": _onnxruntime,
     "torch": _torch,
     "ultralytics": _ultralytics,

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from ferrari.networks import on_device, placement, weight_files
-from ferrari.networks.network import Network, Opener, open_here
+from ferrari.networks import placement, weight_files
+from ferrari.networks.network import Network, NetworkRequest, Opener, open_here
 from ferrari.networks.placement import Place
 
 if TYPE_CHECKING:
@@ -198,9 +198,9 @@ def _yolo_seg(asked: _Asked) -> _Loaded:
 def _sam(asked: _Asked) -> _Loaded:
     from ferrari.networks.backends.sam import SamSegmenter
 
-    device = asked.places[-1].device
-    on_device.keep_card(device)
-    return SamSegmenter(asked.paths[-1], device, cache=asked.means["cache"]), None
+    path, place, digest = asked.paths[-1], asked.places[-1], asked.digests[-1]
+    request = NetworkRequest.of(path, "sam", place.device, digest, **asked.means)
+    return SamSegmenter(asked.opener(request)), None
 
 
 def _ram(asked: _Asked) -> _Loaded:

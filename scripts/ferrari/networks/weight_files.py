@@ -60,14 +60,6 @@ def table(path: Path = TABLE) -> dict:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
-def shares_card(segmenter: str) -> bool:
-    """Whether a segmenter's network can run in a card's process, which serves many jobs.
-
-    SAM takes a picture with its prompt, so the process that asks has the card itself.
-    """
-    return table()["segmenters"][segmenter]["backend"] not in ("sam", "ram")
-
-
 def resolve(name_or_path: str | os.PathLike, cache: str | os.PathLike = "cache") -> Weights:
     """The weights that a setting names: an entry of the list first, else a path.
 

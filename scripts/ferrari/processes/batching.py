@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from ferrari.common.progress import LOGGER
-from ferrari.processes.devices import DeviceMemoryError
+from ferrari.processes.devices import DeviceMemoryError, halved
 from ferrari.processes.failures import Failure
 from ferrari.processes.model_verdicts import ModelDiedError
 
@@ -134,7 +134,8 @@ def halving(
             ) from error
         middle = len(items) // 2
         parts = [items[:middle], items[middle:]]
-        remark = f"GPU memory ran out with {len(items)} {what} at once: batch halved"
+        remark = halved(len(items))
         LOGGER.warning("%s", remark)
-    results = [result for part in parts for result in halving(run, part, what)[0]]
-    return results, remark
+    found = [halving(run, part, what) for part in parts]
+    results = [result for results, _ in found for result in results]
+    return results, next((smaller for _, smaller in found if smaller), remark)

@@ -30,7 +30,7 @@ import numpy as np
 from ferrari.common.errors import FerrariError
 from ferrari.common.progress import LOGGER
 from ferrari.ledger.reasons import MODEL_CRASHED
-from ferrari.processes import device_process, device_slots, model_lease, model_process
+from ferrari.processes import device_process, device_slots, model_lease, model_process, remarks
 from ferrari.processes.array_messages import Channel, pair
 from ferrari.processes.device_page import Page
 from ferrari.processes.device_process import DIED, LOAD, RESULT, RUN, Arrays
@@ -342,6 +342,7 @@ class DeviceModel:
         if remark and remark != self._remark:  # a new process has none yet
             LOGGER.warning("%s", remark)
         self._remark = remark
+        remarks.add(remark)
         place = flow.asked.pop(ticket)
         del flow.held[place]
         flow.found[place] = value
@@ -365,7 +366,7 @@ class DeviceModel:
                 if kind != RESULT:
                     self.close()
                     raise value if kind == "raise" else ChildError(value)
-                self._loading, self._about = 0, self._said(value)
+                self._loading, self._about = 0, value
             except _Died as death:
                 if self._loading not in death.tickets:
                     self._note_others(death)
@@ -384,15 +385,9 @@ class DeviceModel:
             "fewer jobs at once"
         ) from verdict
 
-    def _said(self, about: Mapping[str, object]) -> Mapping[str, object]:
-        """What the process says of the network, which knows its device as the only one."""
-        device = str(about.get("device", ""))
-        if self._link is None or not device.startswith("cuda:0"):
-            return about
-        return {**about, "device": device.replace("cuda:0", f"cuda:{self._link.device}", 1)}
-
     def _connect(self) -> None:
         self._link = _linked(self._cards)
+        LOGGER.info("the network runs on cuda:%d", self._link.device)
         self._link.channel.connection.settimeout(self._limits.timeout_s)
         self._loading = self._ask(LOAD, self._load, self._limits.load_timeout_s)
 

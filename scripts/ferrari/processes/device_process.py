@@ -3,7 +3,7 @@
 Many jobs are connected at once (see `device_client`). What they send for the same network, of the
 same shape, is gathered into batches, so one CUDA context keeps the card busy with what comes in
 small portions. It is forked before anything has touched CUDA, takes one of the device's slots
-(`device_slots`), and sees that device alone, as `cuda:0`.
+(`device_slots`), and sees that device alone.
 
 A network is what a load gives: a pickled function without arguments that returns `about` and `run`.
 `run` takes a list of arrays of one shape and dtype, always `about["batch"]` of them, and returns as
@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import logging
 import os
 import pickle
 import select
@@ -37,17 +36,19 @@ from typing import Any
 
 import numpy as np
 
-from ferrari.common.progress import LOGGER
-from ferrari.processes import device_slots, model_process
+from ferrari.common.progress import LOGGER, log_to_stderr
+from ferrari.processes import device_slots, model_process, remarks
 from ferrari.processes.array_messages import Channel
 from ferrari.processes.device_page import MOST, Page
-from ferrari.processes.devices import DeviceMemoryError
+from ferrari.processes.devices import DeviceMemoryError, halved
 
 #: An item's results: arrays.
 Arrays = tuple[np.ndarray, ...]
 #: What a load gives; see above.
 Run = Callable[[Sequence[np.ndarray]], Sequence[Arrays]]
 
+#: What the device is called in its process, which sees no other.
+DEVICE = "cuda:0"
 #: What clients ask for, and what they are answered.
 LOAD, RUN = "load", "run"
 RESULT, DIED = "result", "died"
@@ -152,7 +153,7 @@ class Network:
 
     def __init__(self, about: Mapping[str, object], run: Run) -> None:
         self.about = about
-        self.remark = ""
+        self._remark = ""
         self._run = run
         self._batch = max(1, min(MOST, int(str(about.get("batch", 1)))))
         self._batches: dict[tuple, int] = {}  # of each kind that was seen
@@ -163,21 +164,24 @@ class Network:
 
     def run(self, kind: tuple, items: Sequence[np.ndarray]) -> list[Arrays]:
         """The results of items of one kind; in smaller batches from now on if the device's memory
-        does not suffice. Raises DeviceMemoryError if it does not suffice for one item.
+        does not suffice, which is a remark on all that follow. Raises DeviceMemoryError if it does
+        not suffice for one item.
         """
         while True:
             try:
                 size = self._size_for(kind, items[0])
                 parts = [items[start : start + size] for start in range(0, len(items), size)]
-                return [result for part in parts for result in self._padded(part, size)]
+                results = [result for part in parts for result in self._padded(part, size)]
+                remarks.add(self._remark)
+                return results
             except DeviceMemoryError:
                 size = self.batch_of(kind)
                 if size == 1:
                     raise
                 self._batch = size // 2
                 self._batches.pop(kind, None)
-                self.remark = f"GPU memory ran out with {size} at once: batches of {size // 2}"
-                LOGGER.warning("%s", self.remark)
+                self._remark = halved(size)
+                LOGGER.warning("%s", self._remark)
 
     def padding(self, kind: tuple, items: int) -> int:
         """How many places of the batches of so many items are empty."""
@@ -240,7 +244,7 @@ def live(control: socket.socket, page: Page, device: int, slots: int) -> int:
     `device` is one of those that this process sees, of which `slots` processes may use it at once.
     """
     model_process.prepare()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    log_to_stderr()
     with device_slots.hold(device_slots.CUDA, device, slots):
         os.environ["CUDA_VISIBLE_DEVICES"] = device_slots.shown_as(device)
         page.idle()
@@ -334,9 +338,10 @@ class _Serving:
             last_words=lambda text: self._farewell(requests, text),
         )
         self._page.end(len(requests), network.padding(kind, len(requests)))
+        remark = remarks.taken()
         if what == RESULT:
             for request, result in zip(requests, value, strict=True):
-                self._answer(request, RESULT, result, network.remark)
+                self._answer(request, RESULT, result, remark)
         elif len(requests) == 1:
             self._answer(requests[0], what, value)
         else:

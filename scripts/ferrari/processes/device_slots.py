@@ -5,29 +5,36 @@ that device: a lock of the kernel on a file, which is free again however its hol
 that runs by itself and a second run keep to the number too. Runs with different numbers agree on
 the smaller slots: the first of three is the first of one.
 
-Containers, other users, and jobs to which SLURM has given cards, have locks of their own.
+Other users and containers have locks of their own.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import os
 import stat
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ferrari.common.errors import FerrariError
 from ferrari.common.progress import LOGGER
+from ferrari.processes import nvidia_driver
+from ferrari.processes.failures import Failure
+from ferrari.processes.limited_call import run_limited
 
-#: What a slot is of: contexts of networks that many jobs share, those that a job has for itself
-#: beside them, and sessions of the video decoder.
-CUDA, OWN, NVDEC = "cuda", "own", "nvdec"
+#: What a slot is of: contexts of networks, and sessions of the video decoder.
+CUDA, NVDEC = "cuda", "nvdec"
 #: How many processes may have devices open at once in all, by kind: the run's tokens, for its jobs.
 GIVEN = {CUDA: "FERRARI_GPU", NVDEC: "FERRARI_NVDEC"}
+#: The folder of the locks, for whoever wants another; and where it is made otherwise: the first
+#: place that may be written to. Neither goes with a session, as $XDG_RUNTIME_DIR does.
+PLACE = "FERRARI_LOCKS"
+_PLACES = (Path("/run/lock"), Path("/tmp"))
+_WANTED = "-wanted"
 _POLL_S = 0.02
 _SAID_AFTER_S = 1.0  # a wait that is shorter is nobody's business
 
@@ -57,33 +64,17 @@ def given(kind: str) -> int | None:
 
 
 @contextlib.contextmanager
-def hold(
-    kind: str, device: int, slots: int, waits: Callable[[], None] = lambda: None
-) -> Iterator[int]:
+def hold(kind: str, device: int, slots: int) -> Iterator[int]:
     """Hold one of the `slots` of `device` (0 is the first that this process sees) for the block.
 
-    Waits for one as long as it takes, and calls `waits` now and then; the log says for whom. Gives
-    the slot's number. Children that are forked meanwhile do not keep it.
+    Waits for one as long as it takes; the log says for whom. Gives the slot's number. Children that
+    are forked meanwhile do not keep it.
     """
     if slots < 1:
         raise ValueError(f"{kind} of device {device}: {slots} slots are none")
-    name = f"{kind}-{physical(device)}"
-    start, said = time.monotonic(), False
-    while True:
-        for slot in range(slots):
-            lock = _locked(name, slot)
-            if lock is not None:
-                break
-        else:
-            if not said and time.monotonic() - start > _SAID_AFTER_S:
-                said = True
-                LOGGER.info("waiting for %s: %s", name, _holders(name, slots))
-            waits()
-            time.sleep(_POLL_S)
-            continue
-        break
-    if said:
-        LOGGER.info("%s is free after %.0f s", name, time.monotonic() - start)
+    place, name = folder(), _name(kind, device)
+    files = [place / f"{name}-{slot}.lock" for slot in range(slots)]
+    slot, lock = _taken(files) or _waited_for(name, files, place / f"{name}{_WANTED}")
     try:
         yield slot
     finally:
@@ -91,23 +82,47 @@ def hold(
         os.close(lock)
 
 
-def keep(kind: str, device: int, slots: int, waits: Callable[[], None]) -> None:
-    """`hold` until this process ends."""
-    _kept.enter_context(hold(kind, device, slots, waits))
+def wanted(kind: str, device: int) -> bool:
+    """Whether somebody waits for a slot of `device`."""
+    descriptor = _opened(folder() / f"{_name(kind, device)}{_WANTED}")
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
-_kept = contextlib.ExitStack()
+def _name(kind: str, device: int) -> str:
+    return f"{kind}-{physical(device)}"
 
 
 def physical(device: int) -> str:
-    """What names the device on this machine: runs that see different cards must not share a lock.
+    """What names the device on this machine: runs that see different cards must not share a lock,
+    and those that number one card differently must.
 
-    An index, unless CUDA_VISIBLE_DEVICES names it in another way. Characters that a file's name
-    cannot have are left out.
+    Its UUID, else where it sits; where the driver tells neither, the number that it has before
+    CUDA_VISIBLE_DEVICES gives it another. Characters that a file's name cannot have are left out.
     """
-    job = os.environ.get("SLURM_JOB_ID", "")  # it numbers the cards of each of its jobs from 0
-    name = f"{job}-{shown_as(device)}" if job else shown_as(device)
+    shown = cards_shown()
+    name = shown[device] if device < len(shown) else ""
+    if not name:
+        job = os.environ.get("SLURM_JOB_ID", "")  # it numbers the cards of each of its jobs from 0
+        name = f"{job}-{shown_as(device)}" if job else shown_as(device)
     return "".join(c for c in name if c.isalnum() or c in "-_.")
+
+
+@functools.cache
+def cards_shown() -> tuple[str, ...]:
+    """What names each of the CUDA devices that the driver shows this process, "" if nothing does;
+    () without a driver, or if it does not answer.
+
+    A child process asks the driver: CUDA does not survive a fork, and decoders and models run in
+    forks of this process.
+    """
+    found = run_limited(nvidia_driver.names, timeout_s=60, memory_mb=None)
+    return () if isinstance(found, Failure) else found
 
 
 def shown_as(device: int) -> str:
@@ -119,14 +134,13 @@ def shown_as(device: int) -> str:
 def folder() -> Path:
     """Where the locks lie: a folder that belongs to this user alone, made if need be.
 
-    Raises SlotFolderError for one that somebody else has made under our name, and where there is no
-    place for one.
+    All processes of the user must agree on it, so no variable that a session or a job sets for its
+    own purposes decides, but FERRARI_LOCKS, which is for nothing else. Raises SlotFolderError for a
+    folder that somebody else has made under our name, and where there is no place for one.
     """
-    run_time = os.environ.get("XDG_RUNTIME_DIR", "")
-    if run_time and os.access(run_time, os.W_OK | os.X_OK):
-        place = Path(run_time) / "ferrari"
-    else:
-        place = Path(tempfile.gettempdir()) / f"ferrari-{os.getuid()}"
+    given = os.environ.get(PLACE, "")
+    base = next((place for place in _PLACES if os.access(place, os.W_OK | os.X_OK)), _PLACES[-1])
+    place = Path(given) if given else base / f"ferrari-{os.getuid()}"
     try:
         with contextlib.suppress(FileExistsError):
             place.mkdir(mode=0o700)
@@ -145,27 +159,47 @@ def folder() -> Path:
 def _folder_error(place: Path, why: str) -> SlotFolderError:
     return SlotFolderError(
         f"{place} should be this user's own folder, for the locks that keep runs from crowding a "
-        f"card, but {why}; remove it, or set XDG_RUNTIME_DIR to a folder of your own"
+        f"card, but {why}; remove it, or set {PLACE} to a folder of your own, the same for all runs"
     )
 
 
-def _locked(name: str, slot: int) -> int | None:
-    """The open file of a slot's lock, with our process id in it; None if it is taken."""
-    descriptor = os.open(_file(name, slot), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _taken(files: Sequence[Path]) -> tuple[int, int] | None:
+    """The number of a slot that was free, and its open file with our process id in it."""
+    for slot, file in enumerate(files):
+        descriptor = _opened(file)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            continue
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, str(os.getpid()).encode())
+        return slot, descriptor
+    return None
+
+
+def _waited_for(name: str, files: Sequence[Path], sign: Path) -> tuple[int, int]:
+    """As _taken, when one is free; until then, `sign` says that somebody waits."""
+    start, said = time.monotonic(), False
+    waits = _opened(sign)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, str(os.getpid()).encode())
-    return descriptor
+        fcntl.flock(waits, fcntl.LOCK_SH)
+        while (found := _taken(files)) is None:
+            if not said and time.monotonic() - start > _SAID_AFTER_S:
+                said = True
+                LOGGER.info("waiting for %s: %s", name, _holders(files))
+            time.sleep(_POLL_S)
+    finally:
+        os.close(waits)
+    if said:
+        LOGGER.info("%s is free after %.0f s", name, time.monotonic() - start)
+    return found
 
 
-def _holders(name: str, slots: int) -> str:
-    found = [_file(name, slot).read_text(encoding="ascii") or "?" for slot in range(slots)]
+def _opened(file: Path) -> int:
+    return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _holders(files: Sequence[Path]) -> str:
+    found = [file.read_text(encoding="ascii") or "?" for file in files]
     return f"it is in use by process {', '.join(found)}"
-
-
-def _file(name: str, slot: int) -> Path:
-    return folder() / f"{name}-{slot}.lock"

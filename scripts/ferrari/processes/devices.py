@@ -50,6 +50,11 @@ def context_is_lost(text: str) -> bool:
     return not device_is_full(text) and any(said in words for said in _CUDA_FAILED)
 
 
+def halved(at_once: int) -> str:
+    """What rows say of items that were computed in smaller batches: so many were too many."""
+    return f"GPU memory ran out with {at_once} at once: batches halved"
+
+
 @contextlib.contextmanager
 def device_errors(*kinds: type[Exception]) -> Iterator[None]:
     """Turn what a library raises (RuntimeError, or one of `kinds`) where the device's memory did
@@ -64,15 +69,9 @@ def device_errors(*kinds: type[Exception]) -> Iterator[None]:
         raise DeviceMemoryError(str(error).partition("\n")[0]) from error
 
 
-@functools.cache
 def cuda_devices() -> int:
-    """Number of CUDA devices that the driver shows; 0 without a driver, or if it does not answer.
-
-    A child process asks the driver: CUDA does not survive a fork, and decoders and models run in
-    forks of this process.
-    """
-    found = run_limited(_shown_by_driver, timeout_s=60, memory_mb=None)
-    return 0 if isinstance(found, Failure) else found
+    """Number of CUDA devices that the driver shows; 0 without one, or if it does not answer."""
+    return len(device_slots.cards_shown())
 
 
 @functools.cache
@@ -99,17 +98,6 @@ def _nvdec_loads() -> bool:
     except OSError:
         return False
     return True
-
-
-def _shown_by_driver() -> int:
-    try:
-        driver = ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return 0
-    count = ctypes.c_int(0)
-    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
-        return 0
-    return count.value
 
 
 def asked_apart(question: Callable[..., str], *args: object) -> str:
@@ -149,6 +137,13 @@ _memory: str | None = None
 def index_of(device: str) -> int:
     """N of 'cuda:N'; 0 for a setting that gives no number."""
     return int(device.partition(":")[2] or 0)
+
+
+def ran_on(device: str, runtime: str) -> str:
+    """What rows say of where a network ran ('cpu', 'cuda:N'). Which of the cards it was, and so
+    which had less to do, is for the log: the same clips give the same rows.
+    """
+    return f"{device.partition(':')[0]} {runtime}"
 
 
 def cards_of(device: str) -> Cards:

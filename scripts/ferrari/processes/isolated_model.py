@@ -41,6 +41,7 @@ class Isolated:
         self._verdicts = Verdicts(limits)
         self._child: Child | None = model_lease.begin(load)
         self._loaded = False
+        self._remarks: dict[str, None] = {}  # on the results since the last `outcomes`
 
     @property
     def about(self) -> Mapping[str, object]:
@@ -66,10 +67,12 @@ class Isolated:
         return results
 
     def outcomes(self, items: Sequence[Any], what: str) -> tuple[list, str]:
-        """`run` in smaller pieces where need be: results and Failures, and a remark for the rows
-        (see `batching.halving`).
+        """`run` in smaller pieces where need be: results and Failures, and a remark for the rows:
+        that of `batching.halving`, and what the model's process had to say (`remarks`).
         """
-        return halving(self.run, items, what)
+        self._remarks.clear()
+        results, remark = halving(self.run, items, what)
+        return results, "; ".join(dict.fromkeys(filter(None, [remark, *self._remarks])))
 
     def close(self) -> None:
         """Give the process up: a warm one goes back to its server, a child of this process ends."""
@@ -111,12 +114,13 @@ class Isolated:
     def _answer(self, child: Child, timeout_s: float) -> Any:
         """The child's answer; ModelDiedError or KilledModelError without one, and it is ended."""
         try:
-            kind, value = child.answer(timeout_s, self._limits.memory_mb << 20)
+            kind, value, remark = child.answer(timeout_s, self._limits.memory_mb << 20)
         except (EOFError, ConnectionError, TimeoutError, OverMemoryError) as error:
             code, used = child.end(), child.used
             self._child, self._loaded = None, False
             verdict = self._verdicts.of_exit(error, code, timeout_s)
             raise KilledModelError(f"after other jobs: {verdict}") if used else verdict from None
         if kind == "result":
+            self._remarks |= {remark: None} if remark else {}
             return value
         raise value if kind == "raise" else ChildError(value)

@@ -16,6 +16,7 @@ import sys
 from typing import Any
 
 from ferrari.common.errors import FerrariError
+from ferrari.common.progress import log_to_stderr
 from ferrari.processes import model_process
 from ferrari.processes.array_messages import Channel
 
@@ -97,6 +98,7 @@ def ask(request: dict, descriptors: list[int]) -> socket.socket:
 def live(control: socket.socket, load: bytes) -> int:
     """What a model's process does: it serves one job after the other, each with its own log."""
     model_process.prepare()
+    log_to_stderr()
     own_log = os.dup(2)
     found: tuple[str, Any] | None = None
     while True:
@@ -112,7 +114,7 @@ def live(control: socket.socket, load: bytes) -> int:
         kind, value = found
         about, run = value if kind == "result" else (value, None)
         try:
-            channel.send((kind, about))
+            channel.send((kind, about, ""))
             if run is None:
                 return 0
             model_process.serve(channel, run)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ferrari.common.errors import FerrariError
-from ferrari.processes import array_messages
+from ferrari.processes import array_messages, remarks
 from ferrari.processes.array_messages import Channel
 from ferrari.processes.devices import context_is_lost
 from ferrari.processes.limits import DIED_OF_DEVICE, DIED_OF_MEMORY, POLL_S, end_with, own_memory
@@ -30,7 +30,7 @@ _NO_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "Insufficient memory
 
 
 #: What a child says that waits for another process (`device_client`): it does not hang.
-_WAITS = ("waits", None)
+_WAITS = ("waits", None, "")
 _caller: Channel | None = None  # of this process, if it is such a child and is being called
 
 
@@ -58,7 +58,8 @@ class Child:
         theirs.close()
 
     def answer(self, timeout_s: float, memory: int) -> Any:
-        """The next message. The clock begins anew whenever the child says that it waits itself.
+        """The next message: its kind, a value, and a remark on results. The clock begins anew
+        whenever the child says that it waits itself.
 
         Raises EOFError or ConnectionError if the child ends first, TimeoutError, or OverMemoryError
         if it holds more than `memory` bytes.
@@ -107,10 +108,10 @@ def _live(channel: Channel, load: Load, parent: int) -> None:
         kind, value = outcome(load)
         if kind == "result":
             about, run = value
-            channel.send(("result", about))
+            channel.send(("result", about, ""))
             serve(channel, run)
         else:
-            channel.send((kind, value))
+            channel.send((kind, value, ""))
         status = 0
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1
@@ -142,13 +143,15 @@ def say_it_waits() -> None:
 
 
 def serve(channel: Channel, run: Run) -> None:
-    """Answer each message (a list of items) with `run`'s results, until the other end is gone."""
+    """Answer each message (a list of items) with `run`'s results and a remark on them, until the
+    other end is gone.
+    """
     while True:
         try:
             items = channel.receive()
         except (EOFError, ConnectionError):
             return
-        answer = outcome(run, items)
+        answer = (*outcome(run, items), remarks.taken())
         del items  # the answer says that their memory is free for the next ones
         channel.send(answer)
         del answer

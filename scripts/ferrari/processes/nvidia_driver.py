@@ -1,12 +1,13 @@
 """What the NVIDIA driver says of itself and of its cards, asked of its own libraries.
 
 Standard library only, and no syntax of a newer Python: `envs/install.py` asks before anything is
-installed. `look` initialises CUDA, so it belongs into a process that forks nothing afterwards.
+installed. `look` and `names` initialise CUDA: for a process that forks nothing afterwards.
 """
 
 from __future__ import annotations
 
 import ctypes
+import uuid
 from dataclasses import dataclass
 from typing import Union
 
@@ -14,6 +15,7 @@ from typing import Union
 NEEDED_CUDA, NEEDED_RELEASE = (12, 4), "550"
 _MB = 1 << 20
 _NAME_BYTES = 96
+_UUID_BYTES = 16
 _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR
 
 
@@ -55,6 +57,36 @@ def look() -> Union[Driver, str]:  # noqa: UP007 - evaluated nowhere, but read b
     release, free = _of_nvml()
     cards = [] if failed else [_card(cuda, index, free) for index in range(count.value)]
     return Driver(release, divmod(version.value // 10, 100), tuple(cards))
+
+
+def names() -> tuple[str, ...]:
+    """What names each card that the driver shows, however CUDA_VISIBLE_DEVICES numbers them: its
+    UUID, else where it sits; "" for one of which the driver tells neither. () without a driver.
+    """
+    try:
+        cuda = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return ()
+    count = ctypes.c_int(0)
+    if cuda.cuInit(0) != 0 or cuda.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return ()
+    return tuple(_uuid(cuda, index) or _sits(cuda, index) for index in range(count.value))
+
+
+def _uuid(cuda: ctypes.CDLL, index: int) -> str:
+    """The UUID as NVIDIA's tools write it. Of a part of a card (MIG) it is the part's."""
+    ask = getattr(cuda, "cuDeviceGetUuid_v2", None) or getattr(cuda, "cuDeviceGetUuid", None)
+    device, found = ctypes.c_int(0), ctypes.create_string_buffer(_UUID_BYTES)
+    cuda.cuDeviceGet(ctypes.byref(device), index)
+    if ask is None or ask(found, device) != 0 or not any(found.raw):
+        return ""
+    return f"GPU-{uuid.UUID(bytes=found.raw)}"
+
+
+def _sits(cuda: ctypes.CDLL, index: int) -> str:
+    device = ctypes.c_int(0)
+    cuda.cuDeviceGet(ctypes.byref(device), index)
+    return _bus_id(cuda, device)
 
 
 def _card(cuda: ctypes.CDLL, index: int, free: dict[str, int]) -> Card:

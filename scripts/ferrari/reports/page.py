@@ -12,6 +12,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jinja2
 import numpy as np
@@ -22,10 +23,13 @@ from ferrari.common.atomic_files import write_text
 from ferrari.common.visible_text import script_json, shown
 from ferrari.ledger.tables import write_table
 from ferrari.reports import checks as gate
-from ferrari.reports.charts import Chart
+from ferrari.reports import vega
 from ferrari.reports.checks import FAIL, PASS, WARN, Check
 from ferrari.reports.thumbnails import Thumb
 from ferrari.reports.titles import about
+
+if TYPE_CHECKING:  # it loads altair, of which the index has no need
+    from ferrari.reports.charts import Chart
 
 MAX_TABLE_ROWS = 300
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -170,13 +174,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _vega_bundle() -> Markup:
-    """Vega, Vega-Lite and Vega-Embed as one script, of the version altair writes for."""
-    import altair
-    import vl_convert
-
-    version = ".".join(altair.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
-    # The stub gives `snippet` no default, as the function has
-    bundle = vl_convert.javascript_bundle(vl_version=version)  # type: ignore[call-arg]
+    bundle = vega.bundle()
     return Markup(bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--"))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from bench import __main__ as bench_main
-from bench import clips, measure, page, reference, results, stubs
+from bench import clips, gpu_check, measure, page, reference, results, stubs
 from bench.__main__ import PARTS, arguments, part_file, reason_of, run_part
 from bench.goals import GOALS, Goal
 from bench.measure import Cost
@@ -218,8 +218,15 @@ def test_a_job_over_all_videos_gets_the_new_ones_as_inputs():
 def test_only_takes_parts_in_their_order():
     assert arguments(["--only", "masks,extraction"]).only == ["extraction", "masks"]
     assert arguments([]).only == list(PARTS)
+
+
+@pytest.mark.parametrize("parse, known", [(arguments, "masks"), (gpu_check.arguments, "clips")])
+@pytest.mark.parametrize("asked", ["{},speed", "speed", "", ","])
+def test_only_refuses_what_it_does_not_know_and_says_what_there_is(parse, known, asked, capsys):
     with pytest.raises(SystemExit):
-        arguments(["--only", "speed"])
+        parse(["--only", asked.format(known)])
+    said = capsys.readouterr().err
+    assert "argument --only: takes some of" in said and known in said
 
 
 def test_a_quick_look_leaves_the_figures_of_a_full_run_alone():

@@ -46,6 +46,24 @@ def test_faults_name_their_place_and_what_was_meant(overlay, message):
         settings.check(merged(overlay), SCHEMA)
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ({"warm_workers": "false"}, {"warm_workers": False}),
+        ({"warm_workers": "maybe"}, {"warm_workers": "maybe"}),
+        ({"warm_workers": "[unfinished"}, {"warm_workers": "[unfinished"}),
+        ({"mask": {"refine": "no", "batch": "8"}}, {"mask": {"refine": False, "batch": 8}}),
+        ({"detect": {"confidence": "0.5"}}, {"detect": {"confidence": 0.5}}),
+        ({"extract": {"max_frames": "null"}}, {"extract": {"max_frames": None}}),
+        ({"subject": {"token": "12"}}, {"subject": {"token": "12"}}),
+    ],
+)
+def test_text_from_the_command_line_is_read_as_in_a_file(text, meant):
+    config = merged(text)
+    settings.read_text(config, SCHEMA)
+    assert config == merged(meant)
+
+
 def test_every_fault_is_listed_at_once():
     overlay = {"extract": {"fps": 0}, "mask": {"batch": 0}}
     with pytest.raises(settings.SettingsError) as caught:

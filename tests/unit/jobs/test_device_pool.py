@@ -1,6 +1,7 @@
 """The process of a device serves the jobs of a run together, and each death costs one image."""
 
 import functools
+import logging
 import os
 import select
 import selectors
@@ -16,7 +17,7 @@ import pytest
 
 from ferrari.jobs import device_pool
 from ferrari.jobs.device_pool import DevicePool
-from ferrari.processes import device_client
+from ferrari.processes import device_client, device_slots
 from ferrari.processes.batching import halving
 from ferrari.processes.device_client import DeviceModel
 from ferrari.processes.device_slots import Cards
@@ -32,7 +33,7 @@ ONE, TWO = Cards(((0, 1),)), Cards(((0, 1), (1, 1)))
 
 @pytest.fixture(autouse=True)
 def own_locks(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("FERRARI_LOCKS", str(tmp_path / "ferrari"))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
 
@@ -125,11 +126,15 @@ def test_killing_a_job_costs_the_others_nothing(server, tmp_path):  # noqa: F811
     assert len(lines(tmp_path / "loads")) == 1
 
 
-def test_jobs_are_spread_over_the_cards_and_each_process_sees_its_own(server, monkeypatch):  # noqa: F811
+def test_jobs_are_spread_over_the_cards_and_each_process_sees_its_own(server, caplog):  # noqa: F811
+    """Which card it was is for the log: rows, and so tables, are the same."""
+    caplog.set_level(logging.INFO)
     models = [DeviceModel(device_loads.seeing, LIMITS, TWO) for _ in range(4)]
     seen = [int(model.run([item(1)])[0][0][0]) for model in models]
     assert sorted(seen) == [0, 0, 1, 1]
-    assert [model.about["device"] for model in models] == [f"cuda:{n} nothing" for n in seen]
+    assert {model.about["device"] for model in models} == {"cuda nothing"}
+    said = [line for line in caplog.messages if "runs on" in line]
+    assert said == [f"the network runs on cuda:{card}" for card in seen]
     for model in models:
         model.close()
 
@@ -141,6 +146,49 @@ def test_a_process_that_no_job_uses_is_ended_and_the_next_job_has_another(server
         pid = int(job(load, [item(1)])[0][0][1])
         wait_for(lambda pid=pid: is_gone(pid))
     assert len(lines(tmp_path / "loads")) == 2
+
+
+@pytest.fixture
+def idle_process(monkeypatch):
+    """A pool with one process, which has the card and no job any more."""
+    monkeypatch.setattr(device_pool, "_YIELDS_S", 0.0)
+    reader, writer = os.pipe()
+
+    def fork(_) -> int:
+        pid = os.fork()
+        if pid == 0:
+            with device_slots.hold("cuda", 0, 1):
+                os.write(writer, b"!")
+                signal.pause()
+        return pid
+
+    with selectors.DefaultSelector() as poller:
+        pool = DevicePool(fork, poller)
+        try:
+            ours, theirs = socket.socketpair()
+            pool.join(ours, [(0, 1)])
+            assert os.read(reader, 1) == b"!"
+            theirs.shutdown(socket.SHUT_RDWR)
+            for key, _ in poller.select(20):
+                key.data()
+            yield pool
+        finally:
+            pool.end_all()
+
+
+def test_a_process_without_jobs_gives_its_card_to_another_run(idle_process):
+    """Soon, and not when its minute is over."""
+    other_run = threading.Thread(target=lambda: device_slots.hold("cuda", 0, 1).__enter__())
+    other_run.start()
+    wait_for(lambda: device_slots.wanted("cuda", 0))
+    idle_process.end_idle(60.0)
+    other_run.join(20)
+    assert not other_run.is_alive()
+
+
+def test_a_process_without_jobs_stays_for_the_next_one_where_nobody_waits(idle_process):
+    idle_process.end_idle(60.0)
+    assert len(list(idle_process)) == 1
 
 
 def test_jobs_go_on_by_themselves_when_somebody_kills_the_server(server, tmp_path, capfd):  # noqa: F811

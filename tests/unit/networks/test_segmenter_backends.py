@@ -1,5 +1,6 @@
 """Adapters of stage 3's runtimes, with stand-ins for what a test machine does not have."""
 
+import os
 import sys
 import types
 
@@ -49,8 +50,9 @@ def on_cuda(monkeypatch, tmp_path):
     path = onnx_files.u_net(tmp_path / "net.onnx")
     start, asked = onnxruntime.InferenceSession, []
 
-    def session(graph, options=None, providers=()):
-        made = start(graph, options, providers=["CPUExecutionProvider"])
+    def session(graph, sess_options=None, providers=(), **more):
+        options = sess_options
+        made = start(graph, options, providers=["CPUExecutionProvider"], **more)
         if providers[0] != "CPUExecutionProvider":
             asked.append((options, providers))
             monkeypatch.setattr(made, "get_providers", lambda: [providers[0][0]])
@@ -76,14 +78,14 @@ def test_a_session_on_cuda_gives_the_same_bytes_in_each_process_and_keeps_to_its
     assert asked["cudnn_conv_algo_search"] == "HEURISTIC" and asked["use_tf32"] == 0
     assert asked["arena_extend_strategy"] == "kSameAsRequested"
     assert asked["gpu_mem_limit"] == 2560 << 20 and options.use_deterministic_compute
-    assert net.about["device"] == "cuda:1 onnxruntime" and net.about["batch"] == 4
+    assert net.about["device"] == "cuda onnxruntime" and net.about["batch"] == 4
     pictures = [np.full((64, 64, 3), 51 * k, np.uint8) for k in range(6)]
     assert [outputs[0].shape for outputs in net.stream(pictures)] == [(1, 64, 64)] * 6
 
 
 def test_a_full_gpu_is_told_apart_from_other_errors(on_cuda, monkeypatch):
     states = onnxruntime.capi.onnxruntime_pybind11_state
-    texts = iter(["Failed to allocate memory for requested buffer of size 1", "CUDA failure 700"])
+    texts = iter(["Failed to allocate memory for requested buffer of size 1", "Bad dimensions 700"])
 
     def fail(*_):
         raise states.RuntimeException(next(texts))
@@ -171,7 +173,7 @@ def test_sam_is_asked_with_the_subjects_box_in_opencvs_colour_order(monkeypatch,
     assert image[0, 0].tolist() == [0, 0, 255]
     assert options["bboxes"] == [[15.5, 1, 29, 19]] and options["device"] == "cpu"
     np.testing.assert_array_equal(alpha, halves()[1])
-    net.alpha([crop])
+    list(net.alpha([crop]))
     assert model.asked[1][1]["bboxes"] == [[0, 0, 30, 20]]
 
 
@@ -181,7 +183,7 @@ class StandInYolo:
     def __init__(self, boxes=(), masks=None, size=(20, 30)):
         how = {"names": {0: "person", 1: "dog"}, "stride": 1, "size": size}
         self.about = {
-            "device": "cuda:0 stand-in",
+            "device": "cuda stand-in",
             "yolo": {**how, "end2end": True, "masks": masks is not None},
         }
         count = len(boxes)
@@ -221,7 +223,7 @@ def test_yolo_gives_the_instance_that_fits_the_box(weights, box, best):
     net = StandInYolo([(0, 0, 15, 20), (15, 0, 30, 20)], halves()).segmenter(weights)
     (alpha,) = net.alpha([np.zeros((20, 30, 3), np.uint8)], [box])
     np.testing.assert_allclose(alpha, halves()[best], atol=1e-6)
-    assert net.device == "cuda:0 stand-in", "rows say what the network really ran on"
+    assert net.device == "cuda stand-in", "rows say what the network really ran on"
 
 
 def test_a_yolo_mask_is_cut_off_well_outside_both_boxes_only(weights):
@@ -397,7 +399,7 @@ def onnxruntime_with(monkeypatch, providers, session):
         get_available_providers=lambda: providers,
         set_default_logger_severity=lambda level: None,
         preload_dlls=lambda: preloaded.append(providers),
-        InferenceSession=lambda graph, providers: session(Refusal),
+        InferenceSession=lambda graph, providers, enable_fallback: session(Refusal),
         capi=types.SimpleNamespace(onnxruntime_pybind11_state=states),
     )
     monkeypatch.setitem(sys.modules, "onnxruntime", runtime)
@@ -422,6 +424,114 @@ def test_onnxruntime_on_cuda_is_believed_when_a_graph_has_run(monkeypatch):
     assert "install onnxruntime-gpu" in onnxruntime_with(monkeypatch, [cpu], working)
     assert "cuDNN libraries" in onnxruntime_with(monkeypatch, [cuda], without_libraries)
     assert "(CUDA failure 2: out of memory)" in onnxruntime_with(monkeypatch, [cuda], full)
+
+
+#: As ONNX Runtime 1.2x prints them, after "EP Error" or in its log.
+IN_SOURCE = (
+    "/onnxruntime_src/onnxruntime/core/providers/cuda/cuda_call.cc:{} std::conditional_t<THRW, "
+    "void, onnxruntime::common::Status> onnxruntime::CudaCall(ERRTYPE, const char*, SUCCTYPE, int) "
+    "[with ERRTYPE = cudaError; bool THRW = true; std::conditional_t<THRW, void, Status> = void] "
+)
+TOO_NEW = (
+    f"{IN_SOURCE.format(129)}{IN_SOURCE.format(121)}CUDA failure 36: API call is not supported in "
+    "the installed CUDA driver ; GPU=-1 ; hostname=there ; file=/onnxruntime_src/onnxruntime/core/"
+    "providers/cuda/cuda_execution_provider.cc ; line=336 ; expr=cudaSetDevice(info_.device_id); "
+    "\n\n"
+)
+BROKEN = (
+    "[ONNXRuntimeError] : 1 : FAIL : Non-zero status code returned while running Conv node. "
+    "Name:'c1' Status Message: CUDA failure 700: an illegal memory access was encountered ; GPU=0 "
+    "; hostname=there ; file=/onnxruntime_src/onnxruntime/core/providers/cuda/x.h ; line=12"
+)
+NO_CUDNN = (
+    "2026-05-01 10:00:00.1 [E:onnxruntime:Default, provider_bridge_ort.cc:2195 "
+    "TryGetProviderInfo_CUDA] /onnxruntime_src/onnxruntime/core/session/provider_bridge_ort.cc:17 "
+    "onnxruntime::Provider& onnxruntime::ProviderLibrary::Get() [ONNXRuntimeError] : 1 : FAIL : "
+    "Failed to load library libonnxruntime_providers_cuda.so with error: libcudnn.so.9: cannot "
+    "open shared object file: No such file or directory\n"
+)
+NOT_LOADED = (
+    "/onnxruntime_src/onnxruntime/python/onnxruntime_pybind_state.cc:866 "
+    "onnxruntime::python::CreateExecutionProviderInstance CUDA_PATH is set but CUDA wasnt able to "
+    "be loaded.\n"
+)
+
+
+@pytest.mark.parametrize(
+    "text, reason",
+    [
+        (TOO_NEW, "CUDA failure 36: API call is not supported in the installed CUDA driver"),
+        (BROKEN, "CUDA failure 700: an illegal memory access was encountered"),
+        ("CUDNN failure 4: CUDNN_STATUS_INTERNAL_ERROR ; GPU=0 ; hostname=there",
+         "CUDNN failure 4: CUDNN_STATUS_INTERNAL_ERROR"),
+        (NO_CUDNN, "libcudnn.so.9: cannot open shared object file: No such file or directory"),
+        (NOT_LOADED, "CUDA_PATH is set but CUDA wasnt able to be loaded."),
+        ("Got invalid dimensions for input: x\nexpected 3", "Got invalid dimensions for input: x"),
+    ],
+)  # fmt: skip
+def test_the_reason_is_found_in_what_onnxruntime_says(text, reason):
+    assert onnx_runtime.reason(text) == reason
+
+
+@pytest.fixture
+def real_onnxruntime(monkeypatch):
+    """onnxruntime's own code, with a CUDA provider that `fails` as it does: here it has none."""
+    session = onnxruntime.InferenceSession
+    create = session._create_inference_session
+    cuda = "CUDAExecutionProvider"
+
+    def fails(with_cuda):
+        def created(self, providers, *more):
+            if providers[0] != "CPUExecutionProvider" and providers[0][0] == cuda:
+                with_cuda()
+            self._fallback_providers = ["CPUExecutionProvider"]
+            create(self, ["CPUExecutionProvider"], *more)
+
+        monkeypatch.setattr(session, "_create_inference_session", created)
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [cuda])
+    monkeypatch.setattr(device_memory, "_total", lambda index: 24 << 30)
+    return fails
+
+
+def raises(error):
+    raise error
+
+
+def test_what_hides_behind_ep_error_is_what_the_user_is_told(real_onnxruntime, tmp_path):
+    real_onnxruntime(lambda: raises(RuntimeError(TOO_NEW)))
+    answer = onnx_runtime._tried(0)
+    assert answer == (
+        "ONNX Runtime cannot use it (CUDA failure 36: API call is not supported in the installed "
+        "CUDA driver); see nvidia-smi"
+    )
+    path = onnx_files.u_net(tmp_path / "net.onnx")
+    with pytest.raises(RuntimeError, match=r"^ONNX Runtime: CUDA failure 36: .* driver$"):
+        onnx_runtime.load(NetworkRequest.of(path, "onnxruntime", "cuda:0", ""))
+
+
+def test_a_library_that_is_missing_is_named(real_onnxruntime, capfd):
+    real_onnxruntime(lambda: os.write(2, NO_CUDNN.encode()))
+    answer = onnx_runtime._tried(0)
+    assert "CUDA provider (libcudnn.so.9: cannot open shared object file: No such" in answer
+    assert "libcudnn" not in capfd.readouterr().err
+
+
+def test_a_card_that_fails_in_a_run_is_an_error_and_never_the_cpu(on_cuda, monkeypatch):
+    """Left to itself, onnxruntime goes on on the CPU, and rows would say that it was the card."""
+    net = on_cuda(batch=1)._run.__self__
+    started = net._session._sess
+
+    class Broken:
+        def run(self, *_):
+            raise onnxruntime.capi.onnxruntime_pybind11_state.EPFail(BROKEN)
+
+        def __getattr__(self, name):
+            return getattr(started, name)
+
+    monkeypatch.setattr(net._session, "_sess", Broken())
+    with pytest.raises(RuntimeError, match=r"^ONNX Runtime: CUDA failure 700: .* encountered$"):
+        net.run([np.zeros((64, 64, 3), np.uint8)])
 
 
 def test_the_graph_that_a_device_is_tried_with_runs():

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ferrari.processes import array_messages, device_process
+from ferrari.processes import array_messages, device_process, remarks
 from ferrari.processes.batching import halving
 from ferrari.processes.device_client import DeviceModel
 from ferrari.processes.device_page import Page
@@ -27,11 +27,12 @@ from tests.device_loads import item, result
 
 LIMITS = Limits("mask", timeout_s=20, memory_mb=8192)
 ONE = Cards(((0, 1),))
+HALVED = "GPU memory ran out with 4 at once: batches halved"
 
 
 @pytest.fixture(autouse=True)
 def own_locks(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("FERRARI_LOCKS", str(tmp_path / "ferrari"))
     monkeypatch.delenv("FERRARI_WARM", raising=False)
 
 
@@ -147,10 +148,11 @@ def test_batches_halve_where_memory_runs_out_and_say_so():
 
     network = Network({"batch": 16}, run)
     assert len(network.run(("net",), [item(1)] * 5)) == 5
-    assert network.batch_of(("net",)) == 2 and "batches of 2" in network.remark
+    assert network.batch_of(("net",)) == 2 and remarks.taken() == HALVED
     holds.clear()
     network.run(("net",), [item(1)] * 5)
     assert set(holds) == {2}, "what did not fit is not tried again"
+    assert remarks.taken() == HALVED, "and what comes later was computed so too"
 
 
 def test_a_single_item_that_does_not_fit_is_an_error_with_advice(tmp_path):
@@ -166,7 +168,7 @@ def test_a_single_item_that_does_not_fit_is_an_error_with_advice(tmp_path):
 
 def test_a_job_without_a_server_has_a_process_of_its_own(tmp_path):
     with model(tmp_path) as network:
-        assert network.about["batch"] == 4 and network.about["device"] == "cuda:0 nothing"
+        assert network.about["batch"] == 4 and network.about["device"] == "cuda nothing"
         results = network.run(item(k) for k in range(10))
         pid = int(results[0][0][1])
     assert values(results) == [result(k) for k in range(10)]
@@ -177,7 +179,7 @@ def test_memory_that_ran_out_is_said_in_the_jobs_log(tmp_path, caplog):
     with model(tmp_path, batch=4, holds=2) as network:
         results = network.run([item(k) for k in range(4)])
     assert values(results) == [result(k) for k in range(4)]
-    assert caplog.text.count("batches of 2") == 1
+    assert caplog.text.count(HALVED) == 1
 
 
 def test_items_are_taken_as_they_are_needed_and_no_more_than_a_few_ahead(tmp_path):
@@ -247,7 +249,7 @@ def test_a_fresh_process_with_room_is_no_reason_for_a_warning(tmp_path, caplog):
         pid = int(net.run([item(1)])[0][0][1])
         os.kill(pid, signal.SIGKILL)
         net.run([item(1)])
-    assert caplog.text.count("batches of 2") == 1
+    assert caplog.text.count(HALVED) == 1
     assert all(record.getMessage() for record in caplog.records)
 
 

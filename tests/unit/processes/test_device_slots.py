@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,12 @@ from ferrari.processes import device_client, device_slots
 from ferrari.processes.device_slots import hold
 from ferrari.processes.model_verdicts import Limits
 from tests import device_loads
+from tests.fake_nvidia import DRIVER, Machine
 
 
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("FERRARI_LOCKS", str(tmp_path / "ferrari"))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
 
@@ -119,7 +121,7 @@ def test_a_folder_that_cannot_be_ours_is_refused(tmp_path, monkeypatch, make, wh
     make(tmp_path / "ferrari")
     as_if_not_root(monkeypatch)
     with (
-        pytest.raises(device_slots.SlotFolderError, match=f"{why}.*set XDG_RUNTIME_DIR"),
+        pytest.raises(device_slots.SlotFolderError, match=f"{why}.*set FERRARI_LOCKS"),
         hold("cuda", 0, 1),
     ):
         pass
@@ -139,12 +141,57 @@ def test_a_job_says_what_is_wrong_with_the_folder_and_starts_no_process_in_vain(
         device_client.DeviceModel(device_loads.sound, Limits("mask", 20, 8192), cards)
 
 
-def test_without_a_run_time_folder_the_locks_lie_among_temporary_files(tmp_path, monkeypatch):
-    monkeypatch.delenv("XDG_RUNTIME_DIR")
-    monkeypatch.setattr(device_slots.tempfile, "tempdir", str(tmp_path))
+def test_processes_of_other_sessions_agree_on_the_folder(tmp_path, monkeypatch):
+    """A login has a run-time folder, a cron job has none, and a cluster's job other temporaries."""
+    monkeypatch.delenv("FERRARI_LOCKS")
+    monkeypatch.setattr(device_slots, "_PLACES", (tmp_path / "none", tmp_path))
+    for name in ("XDG_RUNTIME_DIR", "TMPDIR"):
+        (tmp_path / name).mkdir()
+        monkeypatch.setenv(name, str(tmp_path / name))
     with hold("nvdec", 0, 1):
         assert list(tmp_path.glob("ferrari-*/nvdec-0-0.lock"))
     assert device_slots.folder().stat().st_mode & 0o77 == 0
+    assert device_slots.folder().parent == tmp_path
+
+
+def test_the_folder_is_looked_up_once_however_long_the_wait(monkeypatch):
+    looked, real = [], device_slots.folder
+    monkeypatch.setattr(device_slots, "folder", lambda: looked.append(1) or real())
+    pid = holder()
+    threading.Timer(0.2, end, [pid]).start()
+    with hold("cuda", 0, 1):
+        assert len(looked) == 1
+
+
+def test_it_shows_whether_somebody_waits():
+    pid = holder()
+    waiting = threading.Thread(target=lambda: is_free("cuda", 0, 1))
+    assert not device_slots.wanted("cuda", 0)
+    waiting.start()
+    while not device_slots.wanted("cuda", 0):
+        time.sleep(0.01)
+    end(pid)
+    waiting.join()
+    assert not device_slots.wanted("cuda", 0)
+
+
+@pytest.mark.parametrize(
+    "uuid, name",
+    [("", "GPU-00000000-0000-0000-0000-000000000002"), ("none", "00000200.0")],
+    ids=["by its UUID", "by where it sits"],
+)
+def test_a_card_has_one_name_however_it_is_numbered(tmp_path, uuid, name):
+    uuids = {"FAKE_CUDA_UUID": uuid, "FAKE_CUDA_DEVICES": "2"}
+    ask = "from ferrari.processes import device_slots as d\n"
+    ask += "print(*map(d.physical, range(len(d.cards_shown()))))"
+    names = []
+    for shown in (None, "1", "1,0", "GPU-00000000-0000-0000-0000-000000000002"):
+        machine = Machine(tmp_path / f"as {shown}", DRIVER, **uuids)
+        machine.environment["PYTHONPATH"] = "scripts"
+        machine.environment |= {} if shown is None else {"CUDA_VISIBLE_DEVICES": shown}
+        names.append(machine.run("-c", ask).stdout.split())
+    first = name.replace("2", "1")
+    assert names == [[first, name], [name], [name, first], [name]]
 
 
 def test_no_slots_at_all_are_a_mistake_of_the_caller():

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from ferrari.processes import devices
+from ferrari.processes import device_slots, devices, nvidia_driver
 
 
 class _Driver:
@@ -23,9 +23,12 @@ class _Driver:
         count._obj.value = 2
         return 0
 
+    def cuDeviceGet(self, device, index):
+        return 0
+
 
 def forget():
-    for answer in (devices.cuda_devices, devices.nvdec_problem, devices._say_once):
+    for answer in (device_slots.cards_shown, devices.nvdec_problem, devices._say_once):
         answer.cache_clear()
 
 
@@ -76,7 +79,7 @@ def test_a_runtime_is_not_asked_where_it_is_not_needed(driver, monkeypatch):
 
     assert devices.resolve("cpu", ask) == "cpu"
     forget()
-    monkeypatch.setattr(devices, "_shown_by_driver", lambda: 0)
+    monkeypatch.setattr(nvidia_driver, "names", lambda: ())
     assert devices.resolve("auto", ask) == "cpu"
     assert devices.nvdec_problem() == "the NVIDIA driver shows no device"
 
@@ -87,6 +90,6 @@ def test_a_runtime_that_dies_of_the_question_has_answered_it():
 
 def test_a_driver_that_crashes_shows_no_device(monkeypatch):
     forget()
-    monkeypatch.setattr(devices, "_shown_by_driver", lambda: ctypes.string_at(0))
+    monkeypatch.setattr(nvidia_driver, "names", lambda: ctypes.string_at(0))
     assert devices.cuda_devices() == 0
     forget()

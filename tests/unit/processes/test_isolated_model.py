@@ -245,7 +245,7 @@ def test_gpu_memory_that_runs_out_halves_the_batch_and_says_so(tmp_path):
         results, remark = halving(model.run, list(range(5)), "crops")
     assert results == list(range(5))
     assert notes.read() == ["5", "2", "3", "1", "2"]
-    assert remark == "GPU memory ran out with 5 crops at once: batch halved"
+    assert remark == "GPU memory ran out with 3 at once: batches halved"
 
 
 def test_one_item_that_does_not_fit_into_the_gpu_says_what_to_do():

@@ -18,7 +18,7 @@ from ferrari.common.atomic_files import file_states
 from ferrari.common.errors import FerrariError
 from ferrari.networks.backends import torch_runtime
 from ferrari.processes import devices
-from ferrari.processes.devices import index_of
+from ferrari.processes.devices import index_of, ran_on
 
 MAX_NEW_TOKENS = 40
 PROMPT = (
@@ -31,8 +31,8 @@ class CaptionerError(FerrariError, RuntimeError):
     """The captioner cannot be loaded; the message says what is missing and what to do."""
 
 
-#: Turns HxWx3 uint8 RGB pictures into a tuple of one array each: what is said, as UTF-8.
-Run = Callable[[Sequence[np.ndarray]], list[tuple[np.ndarray]]]
+#: What is said of a picture, as UTF-8 in an array: what a card's process sends back.
+Outputs = tuple[np.ndarray, ...]
 
 
 @dataclass(frozen=True)
@@ -54,20 +54,25 @@ class CaptionerRequest:
         states = tuple(file_states([folder])) if folder else ()
         return cls(str(folder or ""), where, states)
 
-    def __call__(self) -> tuple[Mapping, Run]:
-        """Load it in this process: its device and batch, and what serves calls."""
+    def __call__(self) -> tuple[Mapping, Callable[[Sequence[np.ndarray]], list[Outputs]]]:
+        """Load it in this process: its device and batch, and what it makes of HxWx3 uint8 RGB
+        pictures.
+        """
+        if self.device != "cpu":
+            torch_runtime.start(self.device, threads=0)
+            torch_runtime.take(self.device, self, 0)
         with torch_runtime.memory_errors():
             model = ImageToText(self.path, device=self.device)
 
-        def run(images_rgb: Sequence[np.ndarray]) -> list[tuple[np.ndarray]]:
+        def run(images_rgb: Sequence[np.ndarray]) -> list[Outputs]:
             with torch_runtime.memory_errors():
                 said = [model.describe(image) for image in images_rgb]
             return [(np.frombuffer(text.encode(), np.uint8),) for text in said]
 
-        return {"device": f"{self.device} transformers", "batch": 1}, run
+        return {"device": ran_on(self.device, "transformers"), "batch": 1}, run
 
 
-def words(outputs: tuple[np.ndarray, ...]) -> str:
+def words(outputs: Outputs) -> str:
     """What is said of a picture, out of the model's outputs for it."""
     return outputs[0].tobytes().decode()
 

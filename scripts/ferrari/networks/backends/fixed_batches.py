@@ -9,15 +9,16 @@ import numpy as np
 from ferrari.common.progress import LOGGER
 from ferrari.networks.backends import device_memory
 from ferrari.networks.network import NetworkRequest, Outputs
-from ferrari.processes.devices import DeviceMemoryError
+from ferrari.processes import remarks
+from ferrari.processes.devices import DeviceMemoryError, halved
 
 
 class FixedBatches:
     """A network that computes the same number of pictures in each call.
 
     What is missing is filled up, so that a picture's outputs do not depend on how many came with
-    it. Where the device's memory does not suffice, half as many go on; a picture that is alone may
-    take all there is.
+    it. Where the device's memory does not suffice, half as many go on, which is a remark on all
+    that follow; a picture that is alone may take all there is.
     """
 
     def __init__(self, request: NetworkRequest, batch: int, fixed: bool = False) -> None:
@@ -26,6 +27,7 @@ class FixedBatches:
         self._path, self._fixed = request.path, fixed
         self._batch = batch if fixed else card.batch(batch)
         self._share = card.share
+        self._remark = ""
 
     def run(self, images_rgb: Sequence[np.ndarray]) -> list[Outputs]:
         """As `network.Run`. Raises DeviceMemoryError if one picture is more than the GPU holds."""
@@ -34,6 +36,7 @@ class FixedBatches:
                 found: list[Outputs] = []
                 for at in range(0, len(images_rgb), self._batch):
                     found += self._part(images_rgb[at : at + self._batch])
+                remarks.add(self._remark)
                 return found
             except DeviceMemoryError as error:
                 self._smaller(error)
@@ -51,6 +54,7 @@ class FixedBatches:
         if last:
             self._share = 0
         else:
+            self._remark = halved(self._batch)
             self._batch //= 2
         LOGGER.warning("%s: the GPU's memory ran out: %d at once", self._path, self._batch)
         self._restart()

@@ -5,25 +5,41 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import os
+import re
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from ferrari.common.errors import FerrariError
 from ferrari.networks import network
 from ferrari.networks.backends import onnx_graph
 from ferrari.networks.backends.fixed_batches import FixedBatches
 from ferrari.networks.network import Batched, Network, NetworkRequest
-from ferrari.processes.devices import DeviceError, asked_apart, device_errors, index_of
+from ferrari.processes.devices import DeviceError, asked_apart, device_errors, index_of, ran_on
 
 #: An ONNX graph of one Relu from x to y, both float[1], opset 13: what a device is tried with.
 _TINY = bytes.fromhex(
     "08083a360a0c0a0178120179220452656c75120474696e795a0f0a0178120a0a08080112040a0208"
     "01620f0a0179120a0a08080112040a02080142040a00100d"
 )
+
+#: In what ONNX Runtime says of a failure, which begins with places in its source and ends with the
+#: host's name: the error of a library of CUDA's, and a library that is missing.
+_FAILURE = re.compile(r"\b(?:CUDA|CUDNN|CUBLAS|CUFFT) failure \d+:.*?(?= ; |$)", re.MULTILINE)
+_MISSING = re.compile(r"(?<=with error: ).*")
+_PLACE = re.compile(r"^(?:\S+\.(?:cc|cu|h):\d+\s+)?(?:onnxruntime::\S+\s+)?")
+
+
+def reason(text: str) -> str:
+    """Why something failed, of all that ONNX Runtime says of it."""
+    found = _FAILURE.search(text) or _MISSING.search(text)
+    return found[0].strip() if found else _PLACE.sub("", text.strip()).partition("\n")[0]
 
 
 @functools.cache
@@ -47,6 +63,45 @@ def _errors() -> tuple[type[Exception], ...]:
     return states.Fail, states.RuntimeException, states.EPFail
 
 
+@contextlib.contextmanager
+def _device_errors() -> Iterator[None]:
+    """As `devices.device_errors`; errors of CUDA's libraries become RuntimeError, and say no more
+    than what it is: a row may hold it.
+    """
+    kinds: tuple[type[Exception], ...] = (*_errors(), RuntimeError)
+    with device_errors(*_errors()):
+        try:
+            yield
+        except kinds as error:
+            if isinstance(error, FerrariError) or not _FAILURE.search(str(error)):
+                raise
+            raise RuntimeError(f"ONNX Runtime: {reason(str(error))}") from error
+
+
+def _opened(ort: ModuleType, graph: bytes, provider: tuple[str, dict], **more: object) -> Any:
+    """A session on a provider that raises what fails there. Left to itself, ONNX Runtime prints it
+    as "EP Error" and takes the CPU, also for a run, and nobody would know.
+    """
+    return ort.InferenceSession(graph, providers=[provider], enable_fallback=0, **more)
+
+
+@contextlib.contextmanager
+def _printed() -> Iterator[list[str]]:
+    """Takes what is printed to standard error meanwhile, by native libraries too."""
+    said: list[str] = []
+    sys.stderr.flush()
+    before = os.dup(2)
+    with tempfile.TemporaryFile() as taken:
+        os.dup2(taken.fileno(), 2)
+        try:
+            yield said
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+            taken.seek(0)
+            said += taken.read().decode(errors="replace").splitlines()
+
+
 def _tried(index: int) -> str:
     try:
         ort = _runtime()
@@ -54,19 +109,21 @@ def _tried(index: int) -> str:
         return f"onnxruntime cannot be imported ({error}); install onnxruntime-gpu"
     if "CUDAExecutionProvider" not in ort.get_available_providers():
         return "this onnxruntime has no CUDA provider; install onnxruntime-gpu in its place"
-    ort.set_default_logger_severity(4)  # what it would print is told by the answer
+    ort.set_default_logger_severity(3)  # what it prints then is told by the answer
     states = ort.capi.onnxruntime_pybind11_state
     try:
         provider = ("CUDAExecutionProvider", {"device_id": index})
-        session = ort.InferenceSession(_TINY, providers=[provider])
+        with _printed() as said:
+            session = _opened(ort, _TINY, provider)
         if "CUDAExecutionProvider" not in session.get_providers():
+            why = next((f" ({reason(line)})" for line in said if _MISSING.search(line)), "")
             return (
-                "ONNX Runtime cannot load its CUDA provider; install the CUDA and cuDNN libraries "
-                "of the version that this onnxruntime-gpu was built for"
+                f"ONNX Runtime cannot load its CUDA provider{why}; install the CUDA and cuDNN "
+                "libraries of the version that this onnxruntime-gpu was built for"
             )
         session.run(None, {"x": np.ones(1, np.float32)})
     except (states.Fail, states.RuntimeException, states.EPFail, RuntimeError) as error:
-        return f"ONNX Runtime cannot use it ({str(error).splitlines()[0]}); see nvidia-smi"
+        return f"ONNX Runtime cannot use it ({reason(str(error))}); see nvidia-smi"
     return ""
 
 
@@ -85,12 +142,13 @@ class OnnxNetwork(FixedBatches):
         self._device, self._threads = request.device, request.threads
         self._session: Any = self._started()
         about: dict = {"yolo": how} if how else {}
-        self.about = network.about(request, f"{request.device} onnxruntime", self._batch, **about)
+        where = ran_on(request.device, "onnxruntime")
+        self.about = network.about(request, where, self._batch, **about)
 
     def _compute(self, pictures: np.ndarray) -> list[np.ndarray]:
         self._session = self._session or self._started()
         name = self._session.get_inputs()[0].name
-        with device_errors(*_errors()):
+        with _device_errors():
             return self._session.run(self._outputs, {name: pictures})
 
     def _restart(self) -> None:
@@ -104,23 +162,23 @@ class OnnxNetwork(FixedBatches):
         options.log_severity_level = 3
         if self._threads:
             options.intra_op_num_threads = self._threads
-        providers = _providers(self._device, self._share)
-        with device_errors(*_errors()):
-            session = ort.InferenceSession(self._graph, options, providers=providers)
-        if session.get_providers()[0] != providers[0][0]:
+        provider = _provider(self._device, self._share)
+        with _device_errors():
+            session = _opened(ort, self._graph, provider, sess_options=options)
+        if session.get_providers()[0] != provider[0]:
             raise DeviceError(
                 f"ONNX Runtime could not use {self._device}; its CUDA libraries are missing"
             )
         return session
 
 
-def _providers(device: str, limit: int) -> list[tuple[str, dict]]:
+def _provider(device: str, limit: int) -> tuple[str, dict]:
     """What runs a session: CUDA with the same results in each process, in `limit` bytes (0: any).
 
     Searching by timing would choose other algorithms in another process, and so other bytes.
     """
     if device == "cpu":
-        return [("CPUExecutionProvider", {})]
+        return "CPUExecutionProvider", {}
     ort = _runtime()
     if "CUDAExecutionProvider" not in ort.get_available_providers():
         raise DeviceError(
@@ -133,7 +191,7 @@ def _providers(device: str, limit: int) -> list[tuple[str, dict]]:
         "use_tf32": 0,
         "arena_extend_strategy": "kSameAsRequested",
     }
-    return [("CUDAExecutionProvider", options | ({"gpu_mem_limit": limit} if limit else {}))]
+    return "CUDAExecutionProvider", options | ({"gpu_mem_limit": limit} if limit else {})
 
 
 def _graph(request: NetworkRequest) -> tuple[bytes, list[str], dict, int | None]:

@@ -18,6 +18,7 @@ from ferrari.networks.backends import onnx_graph, torch_runtime
 from ferrari.networks.backends.fixed_batches import FixedBatches
 from ferrari.networks.network import Batched, Network, NetworkRequest
 from ferrari.networks.weight_files import ModelError
+from ferrari.processes.devices import ran_on
 
 if TYPE_CHECKING:
     import torch
@@ -53,7 +54,7 @@ class TorchOnnx(FixedBatches):
         with torch_runtime.memory_errors():
             self._run = Graph(model, request.device)
             self._scale = [self._on_device(values) for values in (request.mean, request.std)]
-        self.about = network.about(request, f"{request.device} torch", self._batch)
+        self.about = network.about(request, ran_on(request.device, "torch"), self._batch)
 
     def _on_device(self, values: Sequence[float]) -> torch.Tensor:
         made = self._torch.tensor(values, dtype=self._torch.float32, device=self._run.device)

@@ -21,6 +21,7 @@ from ferrari.networks.backends import torch_runtime
 from ferrari.networks.backends.fixed_batches import FixedBatches
 from ferrari.networks.backends.yolo_postprocessing import class_index
 from ferrari.networks.network import Batched, Network, NetworkRequest
+from ferrari.processes.devices import ran_on
 
 if TYPE_CHECKING:
     import torch
@@ -81,7 +82,7 @@ class TorchYolo(FixedBatches):
             how["only"] = class_index(how["names"], request.class_name, request.path)
         self._only = how.get("only")
         self._classes = len(how["names"])
-        where = f"{self._network.device} ultralytics"
+        where = ran_on(str(self._network.device), "ultralytics")
         self.about = network.about(request, where, self._batch, yolo=how)
 
     def _how(self) -> dict:
