@@ -115,7 +115,11 @@ def test_pictures_of_other_shapes_are_seen_as_by_a_graph_made_for_them(tmp_path)
 @pytest.mark.parametrize(
     ("nodes", "constants", "why"),
     [
-        ([("Reshape", ["x", "to"], "y", {})], {"to": np.array([1, 3, -1])}, "it has a Reshape"),
+        (
+            [("Reshape", ["x", "to"], "y", {})],
+            {"to": np.array([1, 3, 64 * 64])},
+            "it has a Reshape",
+        ),
         ([("Concat", ["x", "x"], "y", {"axis": 0})], {}, "works along the batch"),
         ([("Softmax", ["x"], "y", {"axis": 0})], {}, "works along the batch"),
         (
@@ -146,7 +150,8 @@ def test_a_graph_that_takes_any_batch_stays_as_it_is(tmp_path):
     net = opened(path, batch=3, any_size=True)
     assert net.about["batch"] == 3
     assert first_of(net, pictures_of((5, 7)))[0].shape == (5, 7, 3)
-    path = onnx_files.save(tmp_path / "b.onnx", nodes, {}, ["y"], (2, 3, 8, 8))
+    unknown = [("Softplus", ["x"], "y", {})]
+    path = onnx_files.save(tmp_path / "b.onnx", unknown, {}, ["y"], (2, 3, 8, 8))
     assert opened(path, batch=3).about["batch"] == 2
 
 
@@ -237,6 +242,91 @@ def test_small_cards_take_half(monkeypatch, total, asked, batch, share):
 
 
 # --- real weights ----------------------------------------------------------------------------
+
+
+def in_blocks(path, rows=4):
+    """A network that gives a number for each of `rows` rows of weights (over three colours), whose
+    weights are integers in blocks: (integer - zero point) * scale. Returns those floats too.
+    """
+    integers = np.arange(-6, 6, dtype=np.int8).reshape(rows, 3)
+    scales, zeros = np.array([[0.5, 2], [1, 3], [4, 0.25], [1, 1]], np.float32), [[1, 0]] * rows
+    floats = (integers - np.repeat(zeros, 2, 1)[:, :3]) * np.repeat(scales, 2, 1)[:, :3]
+    nodes = [
+        ("DequantizeLinear", ["integers", "scales", "zeros"], "flat", {"axis": 1, "block_size": 2}),
+        ("Reshape", ["flat", "shape"], "weights", {}),
+        ("GlobalAveragePool", ["x"], "mean", {}),
+        ("Conv", ["mean", "weights"], "z", {}),
+        ("Flatten", ["z"], "y", {"axis": 1}),
+    ]
+    constants = {
+        "integers": integers, "scales": scales, "zeros": np.array(zeros, np.int8),
+        "shape": np.array([rows, 3, 1, 1]),
+    }  # fmt: skip
+    return onnx_files.save(path, nodes, constants, ["y"]), floats
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "onnxruntime", "torch"])
+def test_weights_that_are_integers_in_blocks_are_what_they_stand_for(tmp_path, runtime):
+    path, floats = in_blocks(tmp_path / "net.onnx")
+    assert onnx_graph.needs_floats(path)
+    picture = np.full((64, 64, 3), (10, 20, 40), np.uint8)
+    digest = weight_files.digest(path)
+    asked = {"std": (1.0,) * 3, "threads": 1, "exact": True, "batch": 3}
+    net = open_here(NetworkRequest.of(path, runtime, "cpu", digest, **asked))
+    for (found,) in net.stream([picture] * 2):
+        np.testing.assert_allclose(found.ravel(), floats @ (10, 20, 40), rtol=1e-6)
+    assert net.about["batch"] == 3
+
+
+def test_old_files_list_weights_as_inputs_which_nobody_feeds(tmp_path):
+    path, _ = in_blocks(tmp_path / "net.onnx")
+    model = onnx_graph._messages()["Model"].FromString(path.read_bytes())
+    model.graph.input.add(name="weights").type.tensor_type.elem_type = onnx_graph.FLOAT
+    path.write_bytes(model.SerializeToString())
+    read = onnx_graph.read(path)
+    assert [value.name for value in read.graph.input] == ["x"]
+    assert {node.op_type for node in read.graph.node} == {"GlobalAveragePool", "Conv", "Flatten"}
+
+
+def test_other_files_are_left_as_they_are(tmp_path):
+    path = onnx_files.u_net(tmp_path / "net.onnx")
+    assert not onnx_graph.needs_floats(path)
+    (tmp_path / "empty.onnx").touch()
+    assert not onnx_graph.needs_floats(tmp_path / "empty.onnx")
+    as_it_is = onnx_graph._messages()["Model"].FromString(path.read_bytes())
+    assert onnx_graph.read(path).SerializeToString() == as_it_is.SerializeToString()
+
+
+def rows_of_cells(path, shape=(1, -1, 3), perm=(0, 2, 3, 1)):
+    """A row of three numbers for each pixel, as detectors give them."""
+    nodes = [
+        ("Transpose", ["x"], "z", {"perm": list(perm)}),
+        ("Reshape", ["z", "shape"], "y", {}),
+    ]
+    return onnx_files.save(path, nodes, {"shape": np.array(shape)}, ["y"])
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "onnxruntime", "torch"])
+def test_rows_that_were_exported_for_one_picture_are_those_of_each(tmp_path, runtime):
+    path = rows_of_cells(tmp_path / "net.onnx")
+    digest = weight_files.digest(path)
+    asked = {"std": (1.0,) * 3, "any_size": True, "batch": 2, "threads": 1}
+    net = open_here(NetworkRequest.of(path, runtime, "cpu", digest, **asked))
+    pictures = pictures_of((64, 64), (64, 64), (32, 96), (64, 64))
+    for picture, (found,) in zip(pictures, net.stream(pictures), strict=True):
+        np.testing.assert_array_equal(found, picture.reshape(-1, 3))
+    assert net.about["batch"] == 2
+
+
+@pytest.mark.parametrize(
+    ("shape", "perm"),
+    [((1, 64 * 64, 3), (0, 2, 3, 1)), ((2, -1, 3), (0, 2, 3, 1)), ((1, -1, 3), (1, 2, 3, 0))],
+    ids=["of one size", "of two pictures", "across pictures"],
+)
+def test_rows_that_are_not_those_of_each_picture_are_told(tmp_path, shape, perm):
+    path = rows_of_cells(tmp_path / "net.onnx", shape, perm)
+    with pytest.raises(ModelError, match="takes pictures of one size only: it has a"):
+        opened(path, any_size=True)
 
 
 @pytest.mark.real

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import mmap
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from graphlib import TopologicalSorter
@@ -32,8 +33,10 @@ Shapes = Mapping[str, Sequence[int]]
 ShapesOf = Callable[[Message, Sequence[str]], Shapes]
 
 #: Element types of ONNX's tensors.
-FLOAT, UINT8, INT64, HALF = 1, 2, 7, 10
-_DTYPES = {FLOAT: np.float32, UINT8: np.uint8, INT64: np.int64, HALF: np.float16}
+FLOAT, UINT8, INT8, INT64, HALF = 1, 2, 3, 7, 10
+_DTYPES = {
+    FLOAT: np.float32, UINT8: np.uint8, INT8: np.int8, INT64: np.int64, HALF: np.float16,
+}  # fmt: skip
 #: Of each message: its fields with their number and type, and * where there are several.
 _FIELDS = {
     "Model": "graph 7 Graph, opset_import 8 Opset*, metadata_props 14 Entry*",
@@ -57,14 +60,19 @@ _FIELDS = {
 #: run along the batch (Concat and Softmax: if their axis is another).
 _ANY_PICTURES = frozenset(
     ("Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "Constant", "Conv",
-     "ConvTranspose", "Div", "GlobalAveragePool", "HardSigmoid", "HardSwish", "Identity",
+     "ConvTranspose", "Div", "Dropout", "GlobalAveragePool", "HardSigmoid", "HardSwish", "Identity",
      "InstanceNormalization", "LeakyRelu", "MaxPool", "Mul", "PRelu", "Relu", "Resize", "Sigmoid",
      "Softmax", "Sub", "Tanh")
 )  # fmt: skip
+#: What makes a row of values of each picture: by itself, if it leaves the batch's axis in front.
+_ROWS_OF_PICTURES = frozenset(("Flatten", "Gemm", "Reshape", "Transpose"))
 
 
 def read(path: str | os.PathLike) -> Message:
-    """The graph in an ONNX file; ModelError for a file that is none, or has its weights beside."""
+    """The graph in an ONNX file, with weights that are kept in blocks as floats (`needs_floats`).
+
+    Raises ModelError for a file that is none, or has its weights beside it.
+    """
     from google.protobuf.message import DecodeError
 
     try:
@@ -75,7 +83,58 @@ def read(path: str | os.PathLike) -> Message:
         raise ModelError(f"{path} is no ONNX file: there is no network in it")
     if any(tensor.data_location for tensor in model.graph.initializer):
         raise ModelError(f"{path} has its weights in files beside it; save it as one file")
+    _weights_to_floats(model)
     return model
+
+
+def needs_floats(path: str | os.PathLike) -> bool:
+    """True for an ONNX file that may keep its weights as integers in blocks, each block with a
+    scale of its own. That is new in ONNX, and no runtime here takes all such files as they are.
+    """
+    if not Path(path).stat().st_size:
+        return False
+    with open(path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return data.find(b"block_size") >= 0
+
+
+def _weights_to_floats(model: Message) -> None:
+    """Put the floats that they stand for in the place of weights that are integers in blocks."""
+    values = {t.name: t for t in model.graph.initializer}
+    floats: dict[str, np.ndarray] = {}
+    for node in in_order(model):
+        about = attributes(node)
+        if node.op_type == "DequantizeLinear" and about.get("block_size"):
+            if set(node.input) <= values.keys():
+                floats[node.output[0]] = _dequantized(node, values)
+        elif node.op_type == "Reshape" and node.input[0] in floats and node.input[1] in values:
+            shape = array(values[node.input[1]]).tolist()
+            floats[node.output[0]] = floats[node.input[0]].reshape(shape)
+    if not floats:
+        return
+    nodes = [_copy(node) for node in model.graph.node if node.output[0] not in floats]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    used = {name for node in nodes for name in node.input}
+    for name in floats.keys() & used:
+        _add_constant(model, name, floats[name])
+    fed = _input(model).name
+    for index in reversed(range(len(model.graph.input))):
+        if model.graph.input[index].name != fed:  # old files list weights too, under names that go
+            del model.graph.input[index]
+    _prune(model)
+
+
+def _dequantized(node: Message, values: Mapping[str, Message]) -> np.ndarray:
+    """(integer - zero point) * scale: https://onnx.ai/onnx/operators/onnx__DequantizeLinear.html"""
+    about = attributes(node)
+    integers, scales, *zeros = (array(values[name]).astype(np.float32) for name in node.input)
+    axis, size = about.get("axis", 1), about["block_size"]
+
+    def spread(of_blocks: np.ndarray) -> np.ndarray:
+        kept = np.arange(integers.shape[axis])
+        return np.repeat(of_blocks, size, axis=axis).take(kept, axis=axis)
+
+    return (integers - (spread(zeros[0]) if zeros else 0)) * spread(scales)
 
 
 @functools.cache
@@ -298,6 +357,7 @@ def free(model: Message, shapes_of: ShapesOf, any_size: bool) -> str:
     problem = _enlarge_by_factors(model, shapes_of) or _unfit(model, any_size)
     if problem:
         return problem
+    _free_reshapes(model)
     _set_shape(_input(model), wanted)
     for value in model.graph.output:
         value.type.tensor_type.ClearField("shape")
@@ -331,8 +391,10 @@ def _unfit(model: Message, any_size: bool) -> str:
         for node in model.graph.node
         if node.op_type == "Constant" and "value" in attributes(node)
     }
+    numbers = constants(model)
     for node in model.graph.node:
-        if node.op_type not in _ANY_PICTURES:
+        rows = node.op_type in _ROWS_OF_PICTURES and _leaves_batch(node, numbers, any_size)
+        if node.op_type not in _ANY_PICTURES and not rows:
             return f"it has a {node.op_type} ({node.name})"
         axis = attributes(node).get("axis", 1 if node.op_type == "Concat" else -1)
         if node.op_type in ("Concat", "Softmax") and axis in (0, -4):
@@ -343,3 +405,30 @@ def _unfit(model: Message, any_size: bool) -> str:
                 if any(size != 1 for size in fixed):
                     return f"{node.name} has a constant of {dims}"
     return ""
+
+
+def _leaves_batch(node: Message, numbers: Mapping[str, np.ndarray], any_size: bool) -> bool:
+    """Whether one of _ROWS_OF_PICTURES treats each picture by itself (and those of any size)."""
+    about = attributes(node)
+    if node.op_type == "Transpose":
+        return list(about.get("perm", ()))[:1] == [0]
+    if node.op_type == "Reshape":
+        shape = numbers.get(node.input[1], np.array([])).tolist()
+        return node.input[0] not in numbers and shape[:1] in ([0], [1]) and -1 in shape
+    if any_size:
+        return False
+    if node.op_type == "Flatten":
+        return about.get("axis", 1) == 1
+    return not about.get("transA") and all(name in numbers for name in node.input[1:])
+
+
+def _free_reshapes(model: Message) -> None:
+    """Reshapes that were exported for one picture keep as many as there are."""
+    numbers = constants(model)
+    for node in model.graph.node:
+        if node.op_type == "Reshape" and numbers[node.input[1]][0] == 1:
+            shape = numbers[node.input[1]].copy()
+            shape[0] = 0  # as many as the input has
+            name = f"{node.output[0]}_shape_of_any"
+            _add_constant(model, name, shape)
+            node.input[1] = name

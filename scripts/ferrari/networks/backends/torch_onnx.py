@@ -167,15 +167,24 @@ def _max_pool(x: Sequence[Any], about: Mapping[str, Any]) -> Any:
     )
 
 
+#: Modes of ONNX's Resize that are torch's "bilinear" without aligned corners.
+_BILINEAR = ((b"linear", b"half_pixel"), (b"linear", b"pytorch_half_pixel"))
+
+
 def _resize(x: Sequence[Any], about: Mapping[str, Any]) -> Any:
     mode, how = about.get("mode", b"nearest"), about.get("coordinate_transformation_mode")
-    if (mode, how) not in ((b"linear", b"half_pixel"), (b"linear", b"pytorch_half_pixel")):
+    to_nearest = (mode, how) == (b"nearest", b"asymmetric")
+    if to_nearest and about.get("nearest_mode") != b"floor":
+        raise ModelError("torch does not run a Resize to the nearest that is not rounded down")
+    if not to_nearest and (mode, how) not in _BILINEAR:
         raise ModelError(f"torch does not run a Resize of {mode!r}, {how!r}")
     given = list(x) + [None] * (4 - len(x))
     if given[3] is not None:
         size = list(given[3])[2:]
     else:
         size = [int(side * scale) for side, scale in zip(x[0].shape[2:], given[2][2:], strict=True)]
+    if to_nearest:
+        return _functional().interpolate(x[0], size=size, mode="nearest")
     return _functional().interpolate(x[0], size=size, mode="bilinear", align_corners=False)
 
 
@@ -200,20 +209,54 @@ def _slice(x: Sequence[Any], about: Mapping[str, Any]) -> Any:
     return x[0][start:end]
 
 
+def _batch_normalization(x: Sequence[Any], about: Mapping[str, Any]) -> Any:
+    values, weight, bias, mean, variance = x
+    if about.get("training_mode"):
+        raise ModelError("torch does not run a BatchNormalization that is still in training")
+    return _functional().batch_norm(
+        values, mean, variance, weight, bias, eps=about.get("epsilon", 1e-5)
+    )
+
+
+def _gemm(x: Sequence[Any], about: Mapping[str, Any]) -> Any:
+    one, other = (
+        matrix.T if about.get(key) else matrix
+        for matrix, key in zip(x[:2], ("transA", "transB"), strict=True)
+    )
+    product = about.get("alpha", 1.0) * (one @ other)
+    return product + about.get("beta", 1.0) * x[2] if len(x) > 2 else product
+
+
+def _prelu(x: Sequence[Any], about: Mapping[str, Any]) -> Any:
+    return x[0].clamp(min=0) + x[1] * x[0].clamp(max=0)
+
+
+def _reshape(x: Sequence[Any], about: Mapping[str, Any]) -> Any:
+    return x[0].reshape([size or x[0].shape[axis] for axis, size in enumerate(x[1])])
+
+
 _OPERATIONS: Mapping[str, _Operation] = {
     "Add": lambda x, about: x[0] + x[1],
+    "BatchNormalization": _batch_normalization,
     "Cast": _cast,
     "Concat": _concat,
     "Constant": lambda x, about: None,
     "Conv": _conv,
     "Div": lambda x, about: x[0] / x[1],
+    "Dropout": lambda x, about: x[0],
+    "Flatten": lambda x, about: x[0].flatten(about.get("axis", 1)),
+    "Gemm": _gemm,
+    "GlobalAveragePool": lambda x, about: x[0].mean((2, 3), keepdim=True),
     "Identity": lambda x, about: x[0],
     "MaxPool": _max_pool,
     "Mul": lambda x, about: x[0] * x[1],
+    "PRelu": _prelu,
     "Relu": lambda x, about: x[0].relu(),
+    "Reshape": _reshape,
     "Resize": _resize,
     "Shape": lambda x, about: list(x[0].shape),
     "Sigmoid": lambda x, about: x[0].sigmoid(),
     "Slice": _slice,
     "Sub": lambda x, about: x[0] - x[1],
+    "Transpose": lambda x, about: x[0].permute(list(about["perm"])),
 }
