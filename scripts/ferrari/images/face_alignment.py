@@ -21,7 +21,9 @@ def similarity(points_xy: np.ndarray, places_xy: np.ndarray) -> np.ndarray:
     Umeyama's solution (IEEE TPAMI 13(4), 1991), which in a plane is a division of complex numbers.
     Raises ValueError for points that all lie at one place.
     """
-    ours, theirs = (points @ (1, 1j) for points in (np.float64(points_xy), np.float64(places_xy)))
+    ours, theirs = (
+        points.astype(np.float64) @ np.array([1, 1j]) for points in (points_xy, places_xy)
+    )
     centre, there = ours.mean(), theirs.mean()
     ours, theirs = ours - centre, theirs - there
     spread = float((np.abs(ours) ** 2).sum())

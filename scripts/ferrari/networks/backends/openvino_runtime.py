@@ -155,7 +155,7 @@ class OpenVinoNet:
 
 
 class OpenVinoNetwork:
-    """A network that takes floats, as a `network.Network`; pictures of any sizes may come together."""
+    """A network that takes floats, as a `network.Network`, pictures of any sizes together."""
 
     def __init__(self, request: NetworkRequest) -> None:
         self._net = OpenVinoNet(
