@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 #: A picture with one person, which every sound model survives.
 HARMLESS = (np.full((96, 96, 3), 128, np.uint8), ((0.0, 0.0, 96.0, 96.0),))
-#: Longer sides in pixels at which a picture, and the part of it that a head may be in, are searched;
+#: Longer sides in pixels at which a picture, and its part that a head may be in, are searched;
 #: a part that nothing was found in once more, larger. Parts are enlarged this many times at most.
 _PICTURE_SIDE, _HEAD_SIDES, _MOST_ENLARGED = 640, (320, 640), 4.0
 #: Room around the part of a box that a head may be in, in widths of the box.
