@@ -34,9 +34,10 @@ if TYPE_CHECKING:
 
 #: A picture with one person, which every sound model survives.
 HARMLESS = (np.full((96, 96, 3), 128, np.uint8), ((0.0, 0.0, 96.0, 96.0),))
-#: Longer sides in pixels at which a picture, and its part that a head may be in, are searched;
-#: a part that nothing was found in once more, larger. Parts are enlarged this many times at most.
-_PICTURE_SIDE, _HEAD_SIDES, _MOST_ENLARGED = 640, (320, 640), 4.0
+#: Longer sides in pixels at which a picture, and its part that a head may be in, are searched; how
+#: many times such a part is enlarged at most. A second search of it at twice the size found no more
+#: faces of 16 pixels and up, and some in necks.
+_PICTURE_SIDE, _HEAD_SIDE, _MOST_ENLARGED = 640, 320, 4.0
 #: Room around the part of a box that a head may be in, in widths of the box.
 _MARGIN = 0.15
 
@@ -114,19 +115,16 @@ def faces_of_people(
     Each is searched in the part of the box in which a head may be, at a size that the detector
     likes, whatever the picture's; each face is given to one person.
     """
-    found: list[list[Face]] = [[] for _ in pictures]
-    wanted = [(at, box) for at, (_, people) in enumerate(pictures) for box in people]
-    for side in _HEAD_SIDES:
-        parts = [_head_part(pictures[at][0], box, side) for at, box in wanted]
-        faces = model.find_in([(part, scale) for part, scale, _ in parts])
-        for (at, _), (_, _, corner), seen in zip(wanted, parts, faces, strict=True):
-            found[at] += [face.placed(1.0, *corner) for face in seen]
-        wanted = [
-            (at, box)
-            for at, box in wanted
-            if not any(faces_of.belongs(face.box_xyxy, box) for face in found[at])
-        ]
-    return [_given_out(faces, people) for faces, (_, people) in zip(found, pictures, strict=True)]
+    parts = [_head_part(picture, box) for picture, people in pictures for box in people]
+    found = model.find_in([(part, scale) for part, scale, _ in parts])
+    placed = iter(
+        [face.placed(1.0, *corner) for face in faces]
+        for faces, (_, _, corner) in zip(found, parts, strict=True)
+    )
+    return [
+        _given_out([face for _ in people for face in next(placed)], people)
+        for _, people in pictures
+    ]
 
 
 def _given_out(faces: Sequence[Face], people: Sequence[Box]) -> list[list[Face]]:
@@ -138,19 +136,18 @@ def _given_out(faces: Sequence[Face], people: Sequence[Box]) -> list[list[Face]]
     return given
 
 
-def _head_part(
-    picture: np.ndarray, person: Box, side: int
-) -> tuple[np.ndarray, float, tuple[int, int]]:
-    """The part of a picture that a person's head may be in, the scale at which its longer side is
-    `side` pixels, and its upper left corner.
+def _head_part(picture: np.ndarray, person: Box) -> tuple[np.ndarray, float, tuple[int, int]]:
+    """The part of a picture that a person's head may be in, the scale at which it is searched, and
+    its upper left corner.
     """
     x1, y1, x2, y2 = faces_of.head_zone(person)
     margin = _MARGIN * (x2 - x1)
     height, width = picture.shape[:2]
     around = (x1 - margin, y1 - margin, x2 + margin, y2 + margin)
     left, top, right, bottom = boxes_of.padded(around, 0.0, width, height)
+    left, top = min(left, width - 1), min(top, height - 1)
     part = picture[top : max(bottom, top + 1), left : max(right, left + 1)]
-    return part, _scale(part, side, _MOST_ENLARGED), (left, top)
+    return part, _scale(part, _HEAD_SIDE, _MOST_ENLARGED), (left, top)
 
 
 def _scale(picture: np.ndarray, side: int, most: float) -> float:
