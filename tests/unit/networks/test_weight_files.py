@@ -29,6 +29,7 @@ SOURCES = (
     {"url"},
     {"local"},
     {"npm", "version", "index", "key"},
+    {"npm", "version", "tfjs", "output"},
     {"pypi", "version", "wheel_sha256", "folder"},
 )
 

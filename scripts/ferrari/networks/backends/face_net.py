@@ -35,6 +35,7 @@ class FaceNet:
 
     def __init__(self, net: Network, entry: Mapping) -> None:
         self._net, self._side = net, int(entry["input"]["size"][0])
+        self._bgr = entry["input"].get("channels") == "bgr"
         self.dimensions = int(entry["dimensions"])
 
     def embed(self, faces: Iterable[tuple[np.ndarray, Face]]) -> Iterator[np.ndarray]:
@@ -43,7 +44,7 @@ class FaceNet:
         Raises ModelError for a network that gives other than `dimensions` numbers, or none at all.
         """
         upright = (
-            face_alignment.aligned(picture, face.landmarks_xy, self._side)
+            self._ordered(face_alignment.aligned(picture, face.landmarks_xy, self._side))
             for picture, face in faces
         )
         for (output,) in self._net.stream(upright):
@@ -55,3 +56,6 @@ class FaceNet:
                     f"expected {self.dimensions}: these are other weights than models.yaml says"
                 )
             yield embedding / length
+
+    def _ordered(self, face_rgb: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(face_rgb[..., ::-1]) if self._bgr else face_rgb

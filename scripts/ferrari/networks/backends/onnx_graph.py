@@ -39,7 +39,7 @@ _DTYPES = {
 }  # fmt: skip
 #: Of each message: its fields with their number and type, and * where there are several.
 _FIELDS = {
-    "Model": "graph 7 Graph, opset_import 8 Opset*, metadata_props 14 Entry*",
+    "Model": "ir_version 1 int64, graph 7 Graph, opset_import 8 Opset*, metadata_props 14 Entry*",
     "Opset": "domain 1 string, version 2 int64",
     "Entry": "key 1 string, value 2 string",
     "Graph": "node 1 Node*, name 2 string, initializer 5 Tensor*, input 11 Value*, "
@@ -99,12 +99,14 @@ def needs_floats(path: str | os.PathLike) -> bool:
 
 def _weights_to_floats(model: Message) -> None:
     """Put the floats that they stand for in the place of weights that are integers in blocks."""
+    if all(node.op_type != "DequantizeLinear" for node in model.graph.node):
+        return
     values = {t.name: t for t in model.graph.initializer}
     floats: dict[str, np.ndarray] = {}
     for node in in_order(model):
         about = attributes(node)
         if node.op_type == "DequantizeLinear" and about.get("block_size"):
-            if set(node.input) <= values.keys():
+            if all(name in values for name in node.input if name):
                 floats[node.output[0]] = _dequantized(node, values)
         elif node.op_type == "Reshape" and node.input[0] in floats and node.input[1] in values:
             shape = array(values[node.input[1]]).tolist()
@@ -116,7 +118,7 @@ def _weights_to_floats(model: Message) -> None:
     model.graph.node.extend(nodes)
     used = {name for node in nodes for name in node.input}
     for name in floats.keys() & used:
-        _add_constant(model, name, floats[name])
+        add_constant(model, name, floats[name])
     fed = _input(model).name
     for index in reversed(range(len(model.graph.input))):
         if model.graph.input[index].name != fed:  # old files list weights too, under names that go
@@ -127,7 +129,9 @@ def _weights_to_floats(model: Message) -> None:
 def _dequantized(node: Message, values: Mapping[str, Message]) -> np.ndarray:
     """(integer - zero point) * scale: https://onnx.ai/onnx/operators/onnx__DequantizeLinear.html"""
     about = attributes(node)
-    integers, scales, *zeros = (array(values[name]).astype(np.float32) for name in node.input)
+    integers, scales, *zeros = (
+        array(values[name]).astype(np.float32) for name in node.input if name
+    )
     axis, size = about.get("axis", 1), about["block_size"]
 
     def spread(of_blocks: np.ndarray) -> np.ndarray:
@@ -290,7 +294,7 @@ def feed_pictures(model: Message, mean: Sequence[float], std: Sequence[float]) -
         node = messages["Node"](op_type=op, input=[last], output=[made], name=f"{made}_{op}")
         for values in operands:
             node.input.append(f"{made}_values")
-            _add_constant(model, node.input[-1], np.array(values, np.float32).reshape(1, 3, 1, 1))
+            add_constant(model, node.input[-1], np.array(values, np.float32).reshape(1, 3, 1, 1))
         for key, number in about.items():
             _set_attribute(node, key, number)
         nodes.append(node)
@@ -302,7 +306,31 @@ def feed_pictures(model: Message, mean: Sequence[float], std: Sequence[float]) -
     _set_shape(value, [dims[0], dims[2], dims[3], 3])
 
 
-def _add_constant(model: Message, name: str, values: np.ndarray) -> None:
+def empty(operators: int, version: int) -> Message:
+    """A graph of nothing, in that version of ONNX's operators and of its format."""
+    model = _messages()["Model"](ir_version=version)
+    model.opset_import.add(domain="", version=operators)
+    return model
+
+
+def add_input(model: Message, name: str, shape: Sequence[int]) -> None:
+    """Feed a graph floats of that shape."""
+    value = model.graph.input.add(name=name)
+    value.type.tensor_type.elem_type = FLOAT
+    _set_shape(value, shape)
+
+
+def add_node(
+    model: Message, kind: str, inputs: Sequence[str], output: str, about: Mapping[str, Any]
+) -> None:
+    """Have a graph compute one tensor more; `about` are the node's attributes, whole numbers."""
+    node = model.graph.node.add(op_type=kind, name=output, input=inputs, output=[output])
+    for name, value in about.items():
+        _set_attribute(node, name, value)
+
+
+def add_constant(model: Message, name: str, values: np.ndarray) -> None:
+    """Give a graph a tensor of weights."""
     kind = next(number for number, dtype in _DTYPES.items() if dtype == values.dtype)
     model.graph.initializer.add(
         name=name, data_type=kind, dims=list(values.shape), raw_data=values.tobytes()
@@ -376,7 +404,7 @@ def _enlarge_by_factors(model: Message, shapes_of: ShapesOf) -> str:
         factors = np.array(after, np.float32) / np.array(before, np.float32)
         if (np.floor(np.array(before, np.float32) * factors) != after).any():
             return f"{node.name} enlarges by {factors.tolist()}, which rounds to another size"
-        _add_constant(model, f"{node.output[0]}_factors", factors)
+        add_constant(model, f"{node.output[0]}_factors", factors)
         node.input[2] = f"{node.output[0]}_factors"
         del node.input[3]
     _prune(model)
@@ -430,5 +458,5 @@ def _free_reshapes(model: Message) -> None:
             shape = numbers[node.input[1]].copy()
             shape[0] = 0  # as many as the input has
             name = f"{node.output[0]}_shape_of_any"
-            _add_constant(model, name, shape)
+            add_constant(model, name, shape)
             node.input[1] = name

@@ -147,6 +147,10 @@ def _same_pads(about: Mapping[str, Any], op: str) -> list[int]:
 
 
 def _conv(x: Sequence[Any], about: Mapping[str, Any]) -> Any:
+    top, left, bottom, right = about.get("pads", [0, 0, 0, 0])
+    if (top, left) != (bottom, right):
+        x = [_functional().pad(x[0], [left, right, top, bottom]), *x[1:]]
+        about = {**about, "pads": [0, 0, 0, 0]}
     return _functional().conv2d(
         *x,
         stride=list(about.get("strides", [1, 1])),
@@ -194,6 +198,11 @@ def _cast(x: Sequence[Any], about: Mapping[str, Any]) -> Any:
     return x[0].half() if about["to"] == onnx_graph.HALF else x[0].float()
 
 
+def _clip(x: Sequence[Any], about: Mapping[str, Any]) -> Any:
+    low, high = [*x[1:], None, None][:2]
+    return x[0].clamp(min=about.get("min", low), max=about.get("max", high))
+
+
 def _concat(x: Sequence[Any], about: Mapping[str, Any]) -> Any:
     import torch
 
@@ -239,6 +248,7 @@ _OPERATIONS: Mapping[str, _Operation] = {
     "Add": lambda x, about: x[0] + x[1],
     "BatchNormalization": _batch_normalization,
     "Cast": _cast,
+    "Clip": _clip,
     "Concat": _concat,
     "Constant": lambda x, about: None,
     "Conv": _conv,
