@@ -15,7 +15,7 @@ from ferrari.images import face_alignment, head_pose
 from ferrari.images.boxes import clip, overlap
 from ferrari.networks import detectors, weight_files
 from ferrari.networks import faces as face_models
-from ferrari.networks.backends import onnx_graph, tfjs_graph
+from ferrari.networks.backends import onnx_file, tfjs_graph
 from tests.settings import ROOT
 
 pytestmark = pytest.mark.real
@@ -150,8 +150,8 @@ def test_faces_of_one_person_are_nearer_than_those_of_two(models, people, name, 
 
 def test_faces_are_those_of_opencv(weights, model, people):
     """Boxes and landmarks of FaceDetectorYN, and the picture that FaceRecognizerSF embeds."""
-    graph = np.frombuffer(onnx_graph.read(weights[0]).SerializeToString(), np.uint8)
-    net = np.frombuffer(onnx_graph.read(weights[1]).SerializeToString(), np.uint8)
+    graph = np.frombuffer(onnx_file.read(weights[0]).SerializeToString(), np.uint8)
+    net = np.frombuffer(onnx_file.read(weights[1]).SerializeToString(), np.uint8)
     none = np.zeros(0, np.uint8)
     recogniser = cv2.FaceRecognizerSF.create("onnx", net, none)
     for frame in flat(people)[::19]:

@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 
 from ferrari.networks import weight_files
-from ferrari.networks.backends import device_memory, onnx_graph, onnx_runtime
+from ferrari.networks.backends import device_memory, onnx_file, onnx_graph, onnx_runtime
 from ferrari.networks.input_tensors import planes, scale_table
 from ferrari.networks.network import Batched, NetworkRequest, open_here
 from ferrari.networks.weight_files import ModelError
@@ -48,20 +48,20 @@ def pictures_of(*shapes):
     return [rng.integers(0, 256, (*shape, 3), np.uint8) for shape in shapes]
 
 
-@pytest.mark.parametrize("kind", [onnx_graph.FLOAT, onnx_graph.HALF], ids=["float", "half"])
+@pytest.mark.parametrize("kind", [onnx_file.FLOAT, onnx_file.HALF], ids=["float", "half"])
 def test_pictures_are_scaled_in_the_graph_as_beside_it(tmp_path, kind):
     path = onnx_files.u_net(tmp_path / "net.onnx", kind=kind)
-    dtype = np.float16 if kind == onnx_graph.HALF else np.float32
+    dtype = np.float16 if kind == onnx_file.HALF else np.float32
     pictures = pictures_of(*[(64, 64)] * 3)
     table = scale_table(MEAN, STD)
     tensors = [planes(picture, table).astype(dtype) for picture in pictures]
     wanted = plainly(path, *tensors)
-    model = onnx_graph.read(path)
+    model = onnx_file.read(path)
     onnx_graph.feed_pictures(model, MEAN, STD)
     graph, fed = model.SerializeToString(), [picture[None] for picture in pictures]
     found = plainly(graph, *fed)
     # ONNX Runtime's CPU has no half precision: it leaves out that the input is rounded to it.
-    allowed = 1e-3 if kind == onnx_graph.HALF else 0
+    allowed = 1e-3 if kind == onnx_file.HALF else 0
     for ours, theirs in zip(found, wanted, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=allowed, rtol=0)
 
@@ -268,7 +268,7 @@ def in_blocks(path, rows=4):
 @pytest.mark.parametrize("runtime", ["openvino", "onnxruntime", "torch"])
 def test_weights_that_are_integers_in_blocks_are_what_they_stand_for(tmp_path, runtime):
     path, floats = in_blocks(tmp_path / "net.onnx")
-    assert onnx_graph.needs_floats(path)
+    assert onnx_file.needs_floats(path)
     picture = np.full((64, 64, 3), (10, 20, 40), np.uint8)
     digest = weight_files.digest(path)
     asked = {"std": (1.0,) * 3, "threads": 1, "exact": True, "batch": 3}
@@ -280,21 +280,21 @@ def test_weights_that_are_integers_in_blocks_are_what_they_stand_for(tmp_path, r
 
 def test_old_files_list_weights_as_inputs_which_nobody_feeds(tmp_path):
     path, _ = in_blocks(tmp_path / "net.onnx")
-    model = onnx_graph._messages()["Model"].FromString(path.read_bytes())
-    model.graph.input.add(name="weights").type.tensor_type.elem_type = onnx_graph.FLOAT
+    model = onnx_file.messages()["Model"].FromString(path.read_bytes())
+    model.graph.input.add(name="weights").type.tensor_type.elem_type = onnx_file.FLOAT
     path.write_bytes(model.SerializeToString())
-    read = onnx_graph.read(path)
+    read = onnx_file.read(path)
     assert [value.name for value in read.graph.input] == ["x"]
     assert {node.op_type for node in read.graph.node} == {"GlobalAveragePool", "Conv", "Flatten"}
 
 
 def test_other_files_are_left_as_they_are(tmp_path):
     path = onnx_files.u_net(tmp_path / "net.onnx")
-    assert not onnx_graph.needs_floats(path)
+    assert not onnx_file.needs_floats(path)
     (tmp_path / "empty.onnx").touch()
-    assert not onnx_graph.needs_floats(tmp_path / "empty.onnx")
-    as_it_is = onnx_graph._messages()["Model"].FromString(path.read_bytes())
-    assert onnx_graph.read(path).SerializeToString() == as_it_is.SerializeToString()
+    assert not onnx_file.needs_floats(tmp_path / "empty.onnx")
+    as_it_is = onnx_file.messages()["Model"].FromString(path.read_bytes())
+    assert onnx_file.read(path).SerializeToString() == as_it_is.SerializeToString()
 
 
 def rows_of_cells(path, shape=(1, -1, 3), perm=(0, 2, 3, 1)):
@@ -343,7 +343,7 @@ def test_isnet_changed_is_isnet(tmp_path):
     image = cv2.imread(str(picture))[..., ::-1]
     square, own = cv2.resize(image, (1024, 1024)), cv2.resize(image, (512, 320))
     net = opened(weights, batch=2, any_size=True, **scale)
-    model = onnx_graph.read(weights)
+    model = onnx_file.read(weights)
     onnx_graph.keep_outputs(model, (0,))
     tensor = planes(square, scale_table(scale["mean"], scale["std"]))
     (wanted,) = plainly(model.SerializeToString(), tensor)

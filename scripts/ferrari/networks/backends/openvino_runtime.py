@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ferrari.networks import network
-from ferrari.networks.backends import onnx_graph
+from ferrari.networks.backends import onnx_file
 from ferrari.networks.input_tensors import planes, scale_table
 from ferrari.networks.weight_files import ModelError
 
@@ -34,8 +34,8 @@ def read_graph(path: str | os.PathLike) -> Model:
         import openvino as ov
 
     file = _graph_file(Path(path))
-    if file.suffix == ".onnx" and onnx_graph.needs_floats(file):
-        return ov.Core().read_model(io.BytesIO(onnx_graph.read(file).SerializeToString()))
+    if file.suffix == ".onnx" and onnx_file.needs_floats(file):
+        return ov.Core().read_model(io.BytesIO(onnx_file.read(file).SerializeToString()))
     return ov.Core().read_model(file)
 
 

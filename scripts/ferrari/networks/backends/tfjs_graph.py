@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ferrari.networks.backends import onnx_graph
+from ferrari.networks.backends import onnx_file
 from ferrari.networks.weight_files import ModelError
 
 #: Version of ONNX's operators that the result is written for, and of its format.
@@ -70,7 +70,7 @@ class _Converter:
     def __init__(self, nodes: Mapping[str, Mapping], weights: Mapping[str, np.ndarray]) -> None:
         self._nodes, self._weights = nodes, weights
         self._sizes: dict[str, tuple[int, int]] = {}
-        self._model = onnx_graph.empty(_OPERATORS, _FORMAT)
+        self._model = onnx_file.empty(_OPERATORS, _FORMAT)
 
     def written(self, output: str) -> bytes:
         """The file for what `output` needs."""
@@ -83,7 +83,7 @@ class _Converter:
             if node["op"] not in _OPERATIONS:
                 raise ModelError(f"a {node['op']} of TensorFlow.js is not read here ({name})")
             _OPERATIONS[node["op"]](self, node)
-        graph.output.add(name=output).type.tensor_type.elem_type = onnx_graph.FLOAT
+        graph.output.add(name=output).type.tensor_type.elem_type = onnx_file.FLOAT
         return self._model.SerializeToString(deterministic=True)
 
     def _needed(self, output: str) -> list[str]:
@@ -101,20 +101,20 @@ class _Converter:
 
     def _add(self, kind: str, node: Mapping, inputs: list[str], **attributes: Any) -> None:
         name = node["name"]
-        onnx_graph.add_node(self._model, kind, inputs, name, attributes)
+        onnx_file.add_node(self._model, kind, inputs, name, attributes)
         self._sizes[name] = self._sizes[node["input"][0]]
 
     def _constant(self, node: Mapping, name: str, values: np.ndarray) -> str:
         """The name under which `node` gets a weight in the shape that ONNX has it in."""
         made = f"{node['name']}:{name}"
-        onnx_graph.add_constant(self._model, made, np.ascontiguousarray(values, np.float32))
+        onnx_file.add_constant(self._model, made, np.ascontiguousarray(values, np.float32))
         return made
 
     def placeholder(self, node: Mapping) -> None:
         """The input: one picture."""
         shape = [int(dim["size"]) for dim in node["attr"]["shape"]["shape"]["dim"]]
         _, high, wide, colours = shape
-        onnx_graph.add_input(self._model, node["name"], [1, colours, high, wide])
+        onnx_file.add_input(self._model, node["name"], [1, colours, high, wide])
         self._sizes[node["name"]] = high, wide
 
     def convolution(self, node: Mapping) -> None:
@@ -155,7 +155,7 @@ class _Converter:
         if sorted(self._weights[axes].reshape(-1).tolist()) != [1, 2]:
             raise ModelError(f"{node['name']} is a mean of other axes than height and width")
         pooled = f"{node['name']}:pooled"
-        onnx_graph.add_node(self._model, "GlobalAveragePool", [source], pooled, {})
+        onnx_file.add_node(self._model, "GlobalAveragePool", [source], pooled, {})
         self._add("Flatten", node, [pooled], axis=1)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ferrari.networks import network
-from ferrari.networks.backends import onnx_graph, torch_runtime
+from ferrari.networks.backends import onnx_file, onnx_graph, torch_runtime
 from ferrari.networks.backends.fixed_batches import FixedBatches
 from ferrari.networks.network import Batched, Network, NetworkRequest
 from ferrari.networks.weight_files import ModelError
@@ -30,7 +30,7 @@ def problem(path: str | os.PathLike) -> str:
     """Why torch cannot run the network at `path`, or ""."""
     if Path(path).suffix != ".onnx":
         return f"{Path(path).name} is no ONNX file"
-    unknown = {node.op_type for node in onnx_graph.read(path).graph.node} - _OPERATIONS.keys()
+    unknown = {node.op_type for node in onnx_file.read(path).graph.node} - _OPERATIONS.keys()
     return f"it has a {min(unknown)}" if unknown else ""
 
 
@@ -73,7 +73,7 @@ class TorchOnnx(FixedBatches):
 class Graph:
     """The operations of a graph, with its weights on a device."""
 
-    def __init__(self, model: onnx_graph.Message, device: str) -> None:
+    def __init__(self, model: onnx_file.Message, device: str) -> None:
         import torch
 
         unknown = {node.op_type for node in model.graph.node} - _OPERATIONS.keys()
@@ -81,16 +81,16 @@ class Graph:
             raise ModelError(f"torch does not run a {min(unknown)}; install onnxruntime-gpu")
         self.device = torch.device(device)
         self._half = self.device.type == "cuda"
-        self._input = onnx_graph.input_name(model)
+        self._input = onnx_file.input_name(model)
         self._outputs = [value.name for value in model.graph.output]
         self._nodes = [
-            (node.op_type, list(node.input), node.output[0], onnx_graph.attributes(node))
-            for node in onnx_graph.in_order(model)
+            (node.op_type, list(node.input), node.output[0], onnx_file.attributes(node))
+            for node in onnx_file.in_order(model)
             if node.op_type != "Constant"
         ]
-        self._takes_half = onnx_graph.input_kind(model) == onnx_graph.HALF
+        self._takes_half = onnx_file.input_kind(model) == onnx_file.HALF
         self._factors = {used[2] for op, used, _, _ in self._nodes if op == "Resize" and used[2:]}
-        values = onnx_graph.constants(model)
+        values = onnx_file.constants(model)
         self._constants = {name: self._constant(name, array) for name, array in values.items()}
         self._last_use = {name: i for i, (_, used, _, _) in enumerate(self._nodes) for name in used}
 
@@ -109,7 +109,7 @@ class Graph:
         values[self._input] = tensor.half() if self._takes_half and self._half else tensor
         for index, (kind, inputs, output, about) in enumerate(self._nodes):
             if kind == "Cast" and not self._half:
-                about = {"to": onnx_graph.FLOAT}
+                about = {"to": onnx_file.FLOAT}
             values[output] = _OPERATIONS[kind]([values.get(name) for name in inputs], about)
             if seen is not None and hasattr(values[output], "shape"):
                 seen[output] = tuple(values[output].shape)
@@ -119,12 +119,12 @@ class Graph:
         return [values[name] for name in self._outputs]
 
 
-def shapes(model: onnx_graph.Message, names: Sequence[str]) -> onnx_graph.Shapes:
+def shapes(model: onnx_file.Message, names: Sequence[str]) -> onnx_graph.Shapes:
     """The shapes of a graph's tensors, found without computing any."""
     import torch
 
     seen: dict[str, tuple[int, ...]] = {}
-    size = [size or 1 for size in onnx_graph.input_shape(model)]
+    size = [size or 1 for size in onnx_file.input_shape(model)]
     Graph(model, "meta")(torch.empty(size, device="meta"), seen)
     return {name: seen[name] for name in names if name in seen}
 
@@ -193,9 +193,9 @@ def _resize(x: Sequence[Any], about: Mapping[str, Any]) -> Any:
 
 
 def _cast(x: Sequence[Any], about: Mapping[str, Any]) -> Any:
-    if about["to"] not in (onnx_graph.FLOAT, onnx_graph.HALF) or isinstance(x[0], list):
+    if about["to"] not in (onnx_file.FLOAT, onnx_file.HALF) or isinstance(x[0], list):
         return x[0]
-    return x[0].half() if about["to"] == onnx_graph.HALF else x[0].float()
+    return x[0].half() if about["to"] == onnx_file.HALF else x[0].float()
 
 
 def _clip(x: Sequence[Any], about: Mapping[str, Any]) -> Any:
