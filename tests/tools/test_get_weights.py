@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
+from ferrari.networks import weight_files
 from scripts.tools import get_weights
 
 
@@ -47,3 +48,14 @@ def test_weights_that_cannot_be_had_are_an_error(tmp_path, capsys):
     named = overlay(tmp_path, detect={"weights": "yolo11m-nonsense"})
     assert get_weights.main([str(tmp_path), "--config", named]) == 1
     assert "yolo11m-nonsense" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+def test_weights_that_are_not_for_commercial_use_are_fetched_on_request(
+    tmp_path, fetched, monkeypatch, capsys, accepted
+):
+    monkeypatch.setitem(weight_files.table()["models"]["isnet"], "noncommercial", True)
+    models = overlay(tmp_path, models={"accept_noncommercial": accepted})
+    assert get_weights.main(["--config", models]) == (0 if accepted else 1)
+    assert len(fetched) == (2 if accepted else 0)
+    assert ("accept_noncommercial: true" in capsys.readouterr().err) is not accepted

@@ -56,7 +56,8 @@ class NetworkRequest:
     by whoever made sure that they may be loaded. The network is fed (rgb - mean) / std. `outputs`
     are the indices of those that are wanted, () for all. `any_size`: it shall take other sizes than
     the one that it was exported for. `batch`: pictures at once, where the network allows it.
-    `class_name`: the only class that is asked of a YOLO network, "" for all.
+    `class_name`: the only class that is asked of a YOLO network, "" for all. `exact`: in full
+    precision on any CPU (on a card it is the weights' own).
     """
 
     path: str
@@ -70,6 +71,7 @@ class NetworkRequest:
     any_size: bool = False
     batch: int = 1
     class_name: str = ""
+    exact: bool = False
     threads: int = 0
     cache: str = "cache"
 

@@ -29,7 +29,7 @@ class Place:
 
 
 def of_alpha_net(path: str | os.PathLike, device: str) -> Place:
-    """Of a network that gives an alpha or scores; DeviceError for a device that cannot be had."""
+    """Of a network that gives an alpha, scores or faces; DeviceError if `device` cannot be had."""
     return _place(device, "openvino", _alpha_runtimes(Path(path)))
 
 

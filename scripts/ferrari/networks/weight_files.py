@@ -54,7 +54,9 @@ class Weights:
 
 @functools.cache
 def table(path: Path = TABLE) -> dict:
-    """The list: {'models': {name: entry}, 'segmenters': {name: {backend, weights}}}."""
+    """The list: {'models': {name: entry}, 'segmenters': {name: {backend, weights}}}, and
+    'face_detectors' and 'face_embeddings' as 'segmenters'.
+    """
     import yaml
 
     return yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -110,6 +112,42 @@ def for_segmenter(settings: Mapping, cache: str | os.PathLike = "cache") -> list
     chosen = _pinned(chosen, settings)
     prompted = known[name].get("prompts")
     return [chosen, resolve(prompted, cache)] if prompted else [chosen]
+
+
+#: For each setting that names a part of a model of faces: the section of the list it is from.
+_FACE_PARTS = {"detector": "face_detectors", "embedding": "face_embeddings"}
+
+
+def for_faces(settings: Mapping, cache: str | os.PathLike = "cache") -> list[Weights]:
+    """What a model of faces loads: the weights of its `detector`, then those of its `embedding`.
+
+    Raises ModelError for a name that the list does not have.
+    """
+    return [resolve(entry["weights"], cache) for entry in _face_entries(settings)]
+
+
+def face_backends(settings: Mapping) -> list[str]:
+    """What runs a model's `detector`, and what runs its `embedding`."""
+    return [entry["backend"] for entry in _face_entries(settings)]
+
+
+def _face_entries(settings: Mapping) -> list[Mapping]:
+    found = []
+    for key, section in _FACE_PARTS.items():
+        known = table()[section]
+        if settings[key] not in known:
+            raise ModelError(f"{key} {settings[key]!r} of faces is none of {', '.join(known)}")
+        found.append(known[settings[key]])
+    return found
+
+
+def require_terms(weights: Weights, accept_noncommercial: bool) -> None:
+    """Raise ModelError for weights that may not be used commercially, unless that is accepted."""
+    if weights.entry.get("noncommercial") and not accept_noncommercial:
+        raise ModelError(
+            f"the weights {weights.name} are not for commercial use ({weights.entry['licence']}): "
+            "set models.accept_noncommercial: true if yours is none, or name other weights"
+        )
 
 
 def _pinned(weights: Weights, settings: Mapping) -> Weights:

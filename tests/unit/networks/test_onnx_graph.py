@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 
 from ferrari.networks import weight_files
-from ferrari.networks.backends import device_memory, onnx_graph, onnx_runtime
+from ferrari.networks.backends import device_memory, onnx_file, onnx_graph, onnx_runtime
 from ferrari.networks.input_tensors import planes, scale_table
 from ferrari.networks.network import Batched, NetworkRequest, open_here
 from ferrari.networks.weight_files import ModelError
@@ -48,20 +48,20 @@ def pictures_of(*shapes):
     return [rng.integers(0, 256, (*shape, 3), np.uint8) for shape in shapes]
 
 
-@pytest.mark.parametrize("kind", [onnx_graph.FLOAT, onnx_graph.HALF], ids=["float", "half"])
+@pytest.mark.parametrize("kind", [onnx_file.FLOAT, onnx_file.HALF], ids=["float", "half"])
 def test_pictures_are_scaled_in_the_graph_as_beside_it(tmp_path, kind):
     path = onnx_files.u_net(tmp_path / "net.onnx", kind=kind)
-    dtype = np.float16 if kind == onnx_graph.HALF else np.float32
+    dtype = np.float16 if kind == onnx_file.HALF else np.float32
     pictures = pictures_of(*[(64, 64)] * 3)
     table = scale_table(MEAN, STD)
     tensors = [planes(picture, table).astype(dtype) for picture in pictures]
     wanted = plainly(path, *tensors)
-    model = onnx_graph.read(path)
+    model = onnx_file.read(path)
     onnx_graph.feed_pictures(model, MEAN, STD)
     graph, fed = model.SerializeToString(), [picture[None] for picture in pictures]
     found = plainly(graph, *fed)
     # ONNX Runtime's CPU has no half precision: it leaves out that the input is rounded to it.
-    allowed = 1e-3 if kind == onnx_graph.HALF else 0
+    allowed = 1e-3 if kind == onnx_file.HALF else 0
     for ours, theirs in zip(found, wanted, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=allowed, rtol=0)
 
@@ -115,7 +115,11 @@ def test_pictures_of_other_shapes_are_seen_as_by_a_graph_made_for_them(tmp_path)
 @pytest.mark.parametrize(
     ("nodes", "constants", "why"),
     [
-        ([("Reshape", ["x", "to"], "y", {})], {"to": np.array([1, 3, -1])}, "it has a Reshape"),
+        (
+            [("Reshape", ["x", "to"], "y", {})],
+            {"to": np.array([1, 3, 64 * 64])},
+            "it has a Reshape",
+        ),
         ([("Concat", ["x", "x"], "y", {"axis": 0})], {}, "works along the batch"),
         ([("Softmax", ["x"], "y", {"axis": 0})], {}, "works along the batch"),
         (
@@ -146,7 +150,8 @@ def test_a_graph_that_takes_any_batch_stays_as_it_is(tmp_path):
     net = opened(path, batch=3, any_size=True)
     assert net.about["batch"] == 3
     assert first_of(net, pictures_of((5, 7)))[0].shape == (5, 7, 3)
-    path = onnx_files.save(tmp_path / "b.onnx", nodes, {}, ["y"], (2, 3, 8, 8))
+    unknown = [("Softplus", ["x"], "y", {})]
+    path = onnx_files.save(tmp_path / "b.onnx", unknown, {}, ["y"], (2, 3, 8, 8))
     assert opened(path, batch=3).about["batch"] == 2
 
 
@@ -239,6 +244,91 @@ def test_small_cards_take_half(monkeypatch, total, asked, batch, share):
 # --- real weights ----------------------------------------------------------------------------
 
 
+def in_blocks(path, rows=4):
+    """A network that gives a number for each of `rows` rows of weights (over three colours), whose
+    weights are integers in blocks: (integer - zero point) * scale. Returns those floats too.
+    """
+    integers = np.arange(-6, 6, dtype=np.int8).reshape(rows, 3)
+    scales, zeros = np.array([[0.5, 2], [1, 3], [4, 0.25], [1, 1]], np.float32), [[1, 0]] * rows
+    floats = (integers - np.repeat(zeros, 2, 1)[:, :3]) * np.repeat(scales, 2, 1)[:, :3]
+    nodes = [
+        ("DequantizeLinear", ["integers", "scales", "zeros"], "flat", {"axis": 1, "block_size": 2}),
+        ("Reshape", ["flat", "shape"], "weights", {}),
+        ("GlobalAveragePool", ["x"], "mean", {}),
+        ("Conv", ["mean", "weights"], "z", {}),
+        ("Flatten", ["z"], "y", {"axis": 1}),
+    ]
+    constants = {
+        "integers": integers, "scales": scales, "zeros": np.array(zeros, np.int8),
+        "shape": np.array([rows, 3, 1, 1]),
+    }  # fmt: skip
+    return onnx_files.save(path, nodes, constants, ["y"]), floats
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "onnxruntime", "torch"])
+def test_weights_that_are_integers_in_blocks_are_what_they_stand_for(tmp_path, runtime):
+    path, floats = in_blocks(tmp_path / "net.onnx")
+    assert onnx_file.needs_floats(path)
+    picture = np.full((64, 64, 3), (10, 20, 40), np.uint8)
+    digest = weight_files.digest(path)
+    asked = {"std": (1.0,) * 3, "threads": 1, "exact": True, "batch": 3}
+    net = open_here(NetworkRequest.of(path, runtime, "cpu", digest, **asked))
+    for (found,) in net.stream([picture] * 2):
+        np.testing.assert_allclose(found.ravel(), floats @ (10, 20, 40), rtol=1e-6)
+    assert net.about["batch"] == 3
+
+
+def test_old_files_list_weights_as_inputs_which_nobody_feeds(tmp_path):
+    path, _ = in_blocks(tmp_path / "net.onnx")
+    model = onnx_file.messages()["Model"].FromString(path.read_bytes())
+    model.graph.input.add(name="weights").type.tensor_type.elem_type = onnx_file.FLOAT
+    path.write_bytes(model.SerializeToString())
+    read = onnx_file.read(path)
+    assert [value.name for value in read.graph.input] == ["x"]
+    assert {node.op_type for node in read.graph.node} == {"GlobalAveragePool", "Conv", "Flatten"}
+
+
+def test_other_files_are_left_as_they_are(tmp_path):
+    path = onnx_files.u_net(tmp_path / "net.onnx")
+    assert not onnx_file.needs_floats(path)
+    (tmp_path / "empty.onnx").touch()
+    assert not onnx_file.needs_floats(tmp_path / "empty.onnx")
+    as_it_is = onnx_file.messages()["Model"].FromString(path.read_bytes())
+    assert onnx_file.read(path).SerializeToString() == as_it_is.SerializeToString()
+
+
+def rows_of_cells(path, shape=(1, -1, 3), perm=(0, 2, 3, 1)):
+    """A row of three numbers for each pixel, as detectors give them."""
+    nodes = [
+        ("Transpose", ["x"], "z", {"perm": list(perm)}),
+        ("Reshape", ["z", "shape"], "y", {}),
+    ]
+    return onnx_files.save(path, nodes, {"shape": np.array(shape)}, ["y"])
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "onnxruntime", "torch"])
+def test_rows_that_were_exported_for_one_picture_are_those_of_each(tmp_path, runtime):
+    path = rows_of_cells(tmp_path / "net.onnx")
+    digest = weight_files.digest(path)
+    asked = {"std": (1.0,) * 3, "any_size": True, "batch": 2, "threads": 1}
+    net = open_here(NetworkRequest.of(path, runtime, "cpu", digest, **asked))
+    pictures = pictures_of((64, 64), (64, 64), (32, 96), (64, 64))
+    for picture, (found,) in zip(pictures, net.stream(pictures), strict=True):
+        np.testing.assert_array_equal(found, picture.reshape(-1, 3))
+    assert net.about["batch"] == 2
+
+
+@pytest.mark.parametrize(
+    ("shape", "perm"),
+    [((1, 64 * 64, 3), (0, 2, 3, 1)), ((2, -1, 3), (0, 2, 3, 1)), ((1, -1, 3), (1, 2, 3, 0))],
+    ids=["of one size", "of two pictures", "across pictures"],
+)
+def test_rows_that_are_not_those_of_each_picture_are_told(tmp_path, shape, perm):
+    path = rows_of_cells(tmp_path / "net.onnx", shape, perm)
+    with pytest.raises(ModelError, match="takes pictures of one size only: it has a"):
+        opened(path, any_size=True)
+
+
 @pytest.mark.real
 def test_isnet_changed_is_isnet(tmp_path):
     """At its own size the very bits of the file's own graph, padded or not; at others the alpha
@@ -253,7 +343,7 @@ def test_isnet_changed_is_isnet(tmp_path):
     image = cv2.imread(str(picture))[..., ::-1]
     square, own = cv2.resize(image, (1024, 1024)), cv2.resize(image, (512, 320))
     net = opened(weights, batch=2, any_size=True, **scale)
-    model = onnx_graph.read(weights)
+    model = onnx_file.read(weights)
     onnx_graph.keep_outputs(model, (0,))
     tensor = planes(square, scale_table(scale["mean"], scale["std"]))
     (wanted,) = plainly(model.SerializeToString(), tensor)

@@ -169,7 +169,7 @@ def test_what_is_asked_for_ends_where_the_asker_does(tmp_path):
     inputs = [np.full((1, 3, 16, 16), k, np.float32) for k in range(9)]
     for _ in range(5):
         first = net.stream(inputs)
-        assert float(next(first).max()) == 0
+        assert float(next(first)[0].max()) == 0
         first.close()
     assert [float(output.max()) for output in net.run(inputs)] == list(range(9))
 

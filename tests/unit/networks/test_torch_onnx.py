@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ferrari.networks import weight_files
-from ferrari.networks.backends import onnx_graph, torch_onnx
+from ferrari.networks.backends import onnx_file, torch_onnx
 from ferrari.networks.network import NetworkRequest, open_here
 from ferrari.networks.weight_files import ModelError
 from tests.unit.networks import onnx_files
@@ -27,14 +27,14 @@ def alphas(runtime, path, pictures, **more):
     return [outputs[0].copy() for outputs in net.stream(pictures)]
 
 
-@pytest.mark.parametrize("kind", [onnx_graph.FLOAT, onnx_graph.HALF], ids=["float", "half"])
+@pytest.mark.parametrize("kind", [onnx_file.FLOAT, onnx_file.HALF], ids=["float", "half"])
 def test_torch_gives_what_onnxruntime_gives_at_any_size(tmp_path, kind):
     path = onnx_files.u_net(tmp_path / "net.onnx", kind=kind)
     rng = np.random.default_rng(0)
     pictures = [rng.integers(0, 256, (*s, 3), np.uint8) for s in ((64, 64), (64, 64), (32, 96))]
     scale = {"mean": (128.0,) * 3, "std": (256.0,) * 3}
     ours, theirs = (alphas(r, path, pictures, **scale) for r in ("torch", "onnxruntime"))
-    allowed = 2e-3 if kind == onnx_graph.HALF else 1e-5
+    allowed = 2e-3 if kind == onnx_file.HALF else 1e-5
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(one, other, atol=allowed, rtol=0)
     assert torch_onnx.problem(path) == ""
@@ -53,8 +53,8 @@ def test_nodes_may_stand_in_any_order(tmp_path):
     path = onnx_files.u_net(tmp_path / "net.onnx")
     picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     (wanted,) = alphas("torch", path, [picture])
-    model = onnx_graph.read(path)
-    nodes = list(reversed(onnx_graph.in_order(model)))
+    model = onnx_file.read(path)
+    nodes = list(reversed(onnx_file.in_order(model)))
     kept = [type(node).FromString(node.SerializeToString()) for node in nodes]
     del model.graph.node[:]
     model.graph.node.extend(kept)

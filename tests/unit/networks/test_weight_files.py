@@ -24,16 +24,26 @@ class Bomb:
         return (os.mkdir, (str(self.path),))
 
 
+KINDS = {"detector", "segmenter", "tagger", "face_detector", "face_embedding"}
+SOURCES = (
+    {"url"},
+    {"local"},
+    {"npm", "version", "index", "key"},
+    {"npm", "version", "tfjs", "output"},
+    {"pypi", "version", "wheel_sha256", "folder"},
+)
+
+
 def test_every_entry_says_what_it_is_and_every_pickle_is_pinned():
     table = weight_files.table()
     for name, entry in table["models"].items():
-        assert entry["kind"] in {"detector", "segmenter", "tagger"}, name
+        assert entry["kind"] in KINDS, name
         assert entry["licence"], name
         for digest, length in (("sha256", 64), ("md5", 32)):
             if entry.get(digest) is not None:
                 assert len(entry[digest]) == length and int(entry[digest], 16) >= 0, name
         for source in entry["sources"]:
-            assert set(source) in ({"url"}, {"local"}, {"npm", "version", "index", "key"}), name
+            assert set(source) in SOURCES, name
         if entry["file"].endswith(".pt"):
             assert entry.get("sha256"), f"{name} is a pickle and could never load"
 
@@ -52,6 +62,29 @@ def test_every_segmenter_has_weights_and_what_its_backend_needs():
         if segmenter["backend"] in ("alpha_net", "ram"):
             assert {"size", "mean", "std"} == set(entry["input"]) - {"multiple"}, name
             assert {"index", "activation"} == set(entry["output"]), name
+
+
+def test_every_network_for_faces_says_what_is_needed_to_use_it():
+    table = weight_files.table()
+    for section, backend in (("face_detectors", "yunet"), ("face_embeddings", "face_net")):
+        for name, network in table[section].items():
+            entry = table["models"][network["weights"]]
+            assert network["backend"] == backend and 0 < entry["threshold"] < 1, name
+            assert entry["sha256"] and entry["licence"], name
+            if section == "face_embeddings":
+                assert entry["input"]["alignment"] == "five_points" and entry["dimensions"], name
+    chosen = weight_files.for_faces({"detector": "yunet", "embedding": "sface"})
+    assert [weights.name for weights in chosen] == ["yunet", "sface"]
+
+
+def test_weights_that_are_not_for_commercial_use_are_asked_for_first():
+    ours = weight_files.Weights("ours", Path("a"), entry={"licence": "MIT"})
+    weight_files.require_terms(ours, accept_noncommercial=False)
+    entry = {"licence": "research only", "noncommercial": True}
+    theirs = weight_files.Weights("theirs", Path("a"), entry=entry)
+    with pytest.raises(weight_files.ModelError, match=r"research only.*accept_noncommercial: true"):
+        weight_files.require_terms(theirs, accept_noncommercial=False)
+    weight_files.require_terms(theirs, accept_noncommercial=True)
 
 
 def test_weights_that_an_image_brings_come_before_the_cache(tmp_path, monkeypatch):

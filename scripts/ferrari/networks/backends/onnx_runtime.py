@@ -18,7 +18,7 @@ import numpy as np
 
 from ferrari.common.errors import FerrariError
 from ferrari.networks import network
-from ferrari.networks.backends import onnx_graph
+from ferrari.networks.backends import onnx_file, onnx_graph
 from ferrari.networks.backends.fixed_batches import FixedBatches
 from ferrari.networks.network import Batched, Network, NetworkRequest
 from ferrari.processes.devices import DeviceError, asked_apart, device_errors, index_of, ran_on
@@ -211,12 +211,12 @@ def _graph(request: NetworkRequest) -> tuple[bytes, list[str], dict, int | None]
     return model.SerializeToString(), outputs, how, fixed
 
 
-def _yolo_notes(model: onnx_graph.Message) -> dict[str, object]:
+def _yolo_notes(model: onnx_file.Message) -> dict[str, object]:
     """What `yolo_finder` needs to know of an export of ultralytics; {} for other networks."""
-    noted = onnx_graph.notes(model)
+    noted = onnx_file.notes(model)
     if "names" not in noted:
         return {}
-    size = onnx_graph.input_shape(model)[2:]
+    size = onnx_file.input_shape(model)[2:]
     return {
         "names": noted["names"],
         "stride": int(noted.get("stride", 32)),
@@ -226,7 +226,7 @@ def _yolo_notes(model: onnx_graph.Message) -> dict[str, object]:
     }
 
 
-def _shapes(model: onnx_graph.Message, names: Sequence[str]) -> onnx_graph.Shapes:
+def _shapes(model: onnx_file.Message, names: Sequence[str]) -> onnx_graph.Shapes:
     """Shapes of a graph's tensors, as ONNX Runtime infers them."""
     import onnxruntime as ort
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 from collections import deque
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ferrari.networks import network
+from ferrari.networks.backends import onnx_file
 from ferrari.networks.input_tensors import planes, scale_table
 from ferrari.networks.weight_files import ModelError
 
@@ -31,7 +33,10 @@ def read_graph(path: str | os.PathLike) -> Model:
     with _without_converter():
         import openvino as ov
 
-    return ov.Core().read_model(_graph_file(Path(path)))
+    file = _graph_file(Path(path))
+    if file.suffix == ".onnx" and onnx_file.needs_floats(file):
+        return ov.Core().read_model(io.BytesIO(onnx_file.read(file).SerializeToString()))
+    return ov.Core().read_model(file)
 
 
 @contextlib.contextmanager
@@ -111,51 +116,58 @@ class Compiled:
 
 
 class OpenVinoNet:
-    """One output of one network. Attributes: `device`, as Compiled's; `output_shape`.
+    """Some outputs of one network. Attributes: `device`, as Compiled's.
 
-    The other outputs of these nets are training aids: without them nothing computes them. With
-    `any_size` the network takes inputs of any height and width that its strides divide, though it
-    was exported for one.
+    The other outputs of nets for an alpha are training aids: without them nothing computes them.
+    With `any_size` the network takes inputs of any height and width that its strides divide, though
+    it was exported for one.
     """
 
     def __init__(
-        self, path: str | os.PathLike, output: int = 0, threads: int = 0, any_size: bool = False
+        self,
+        path: str | os.PathLike,
+        outputs: Sequence[int] = (0,),
+        threads: int = 0,
+        any_size: bool = False,
+        exact: bool = False,
     ) -> None:
+        """`outputs` are indices, () for all; `exact` as Compiled's."""
         import openvino as ov
 
         model = read_graph(path)
-        model = ov.Model([model.outputs[output]], model.get_parameters(), "net")
+        wanted = [model.outputs[index] for index in outputs] or model.outputs
+        model = ov.Model(wanted, model.get_parameters(), "net")
         if any_size:
             free_size(model)
-        self._net = Compiled(model, threads)
+        self._net = Compiled(model, threads, exact)
         self.device = self._net.device
-        self.output_shape = model.output(0).get_partial_shape()
 
     def run(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The output of each input (1xCxHxW float32), in their order, float32."""
-        return list(self.stream(inputs))
+        """The first output of each input (1xCxHxW float32), in their order, float32."""
+        return [outputs[0] for outputs in self.stream(inputs)]
 
-    def stream(self, inputs: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """As `run`, one by one; an input is asked for while the network computes the last ones."""
+    def stream(self, inputs: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
+        """All outputs, float32, one input after the other; an input is asked for while the network
+        computes the last ones.
+        """
         for outputs in self._net.in_order(inputs):
-            yield outputs[0].astype(np.float32)  # a copy
+            yield [output.astype(np.float32) for output in outputs]  # copies
 
 
 class OpenVinoNetwork:
-    """One output of a network that takes floats, as a `network.Network`; pictures of any sizes may
-    come together.
-    """
+    """A network that takes floats, as a `network.Network`, pictures of any sizes together."""
 
     def __init__(self, request: NetworkRequest) -> None:
-        (output,) = request.outputs
-        self._net = OpenVinoNet(request.path, output, request.threads, request.any_size)
+        self._net = OpenVinoNet(
+            request.path, request.outputs, request.threads, request.any_size, request.exact
+        )
         self._table = scale_table(request.mean, request.std)
         self.about = network.about(request, self._net.device, request.batch)
 
     def stream(self, images_rgb: Iterable[np.ndarray]) -> Iterator[Outputs]:
         """As Network's."""
-        for output in self._net.stream(planes(image, self._table) for image in images_rgb):
-            yield (output[0],)
+        for outputs in self._net.stream(planes(image, self._table) for image in images_rgb):
+            yield tuple(output[0] for output in outputs)
 
 
 def load(request: NetworkRequest) -> OpenVinoNetwork:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ferrari.networks import network
-from ferrari.networks.backends import onnx_graph, torch_runtime
+from ferrari.networks.backends import onnx_file, onnx_graph, torch_runtime
 from ferrari.networks.backends.fixed_batches import FixedBatches
 from ferrari.networks.network import Batched, Network, NetworkRequest
 from ferrari.networks.weight_files import ModelError
@@ -31,7 +31,7 @@ def problem(path: str | os.PathLike) -> str:
     """Why torch cannot run the network at `path`, or ""."""
     if Path(path).suffix != ".onnx":
         return f"{Path(path).name} is no ONNX file"
-    unknown = {node.op_type for node in onnx_graph.read(path).graph.node} - _OPERATIONS.keys()
+    unknown = {node.op_type for node in onnx_file.read(path).graph.node} - _OPERATIONS.keys()
     return f"it has a {min(unknown)}" if unknown else ""
 
 
@@ -74,7 +74,7 @@ class TorchOnnx(FixedBatches):
 class Graph:
     """The operations of a graph, with its weights on a device."""
 
-    def __init__(self, model: onnx_graph.Message, device: str) -> None:
+    def __init__(self, model: onnx_file.Message, device: str) -> None:
         import torch
 
         unknown = {node.op_type for node in model.graph.node} - _OPERATIONS.keys()
@@ -82,16 +82,16 @@ class Graph:
             raise ModelError(f"torch does not run a {min(unknown)}; install onnxruntime-gpu")
         self.device = torch.device(device)
         self._half = self.device.type == "cuda"
-        self._input = onnx_graph.input_name(model)
+        self._input = onnx_file.input_name(model)
         self._outputs = [value.name for value in model.graph.output]
         self._nodes = [
-            (node.op_type, list(node.input), node.output[0], onnx_graph.attributes(node))
-            for node in onnx_graph.in_order(model)
+            (node.op_type, list(node.input), node.output[0], onnx_file.attributes(node))
+            for node in onnx_file.in_order(model)
             if node.op_type != "Constant"
         ]
-        self._takes_half = onnx_graph.input_kind(model) == onnx_graph.HALF
+        self._takes_half = onnx_file.input_kind(model) == onnx_file.HALF
         self._factors = {used[2] for op, used, _, _ in self._nodes if op == "Resize" and used[2:]}
-        values = onnx_graph.constants(model)
+        values = onnx_file.constants(model)
         self._constants = {name: self._constant(name, array) for name, array in values.items()}
         self._last_use = {name: i for i, (_, used, _, _) in enumerate(self._nodes) for name in used}
 
@@ -110,7 +110,7 @@ class Graph:
         values[self._input] = tensor.half() if self._takes_half and self._half else tensor
         for index, (kind, inputs, output, about) in enumerate(self._nodes):
             if kind == "Cast" and not self._half:
-                about = {"to": onnx_graph.FLOAT}
+                about = {"to": onnx_file.FLOAT}
             values[output] = _OPERATIONS[kind]([values.get(name) for name in inputs], about)
             if seen is not None and hasattr(values[output], "shape"):
                 seen[output] = tuple(values[output].shape)
@@ -120,12 +120,12 @@ class Graph:
         return [values[name] for name in self._outputs]
 
 
-def shapes(model: onnx_graph.Message, names: Sequence[str]) -> onnx_graph.Shapes:
+def shapes(model: onnx_file.Message, names: Sequence[str]) -> onnx_graph.Shapes:
     """The shapes of a graph's tensors, found without computing any."""
     import torch
 
     seen: dict[str, tuple[int, ...]] = {}
-    size = [size or 1 for size in onnx_graph.input_shape(model)]
+    size = [size or 1 for size in onnx_file.input_shape(model)]
     Graph(model, "meta")(torch.empty(size, device="meta"), seen)
     return {name: seen[name] for name in names if name in seen}
 
@@ -148,6 +148,10 @@ def _same_pads(about: Mapping[str, Any], op: str) -> list[int]:
 
 
 def _conv(x: Sequence[Any], about: Mapping[str, Any]) -> Any:
+    top, left, bottom, right = about.get("pads", [0, 0, 0, 0])
+    if (top, left) != (bottom, right):
+        x = [_functional().pad(x[0], [left, right, top, bottom]), *x[1:]]
+        about = {**about, "pads": [0, 0, 0, 0]}
     return _functional().conv2d(
         *x,
         stride=list(about.get("strides", [1, 1])),
@@ -168,22 +172,36 @@ def _max_pool(x: Sequence[Any], about: Mapping[str, Any]) -> Any:
     )
 
 
+#: Modes of ONNX's Resize that are torch's "bilinear" without aligned corners.
+_BILINEAR = ((b"linear", b"half_pixel"), (b"linear", b"pytorch_half_pixel"))
+
+
 def _resize(x: Sequence[Any], about: Mapping[str, Any]) -> Any:
     mode, how = about.get("mode", b"nearest"), about.get("coordinate_transformation_mode")
-    if (mode, how) not in ((b"linear", b"half_pixel"), (b"linear", b"pytorch_half_pixel")):
+    to_nearest = (mode, how) == (b"nearest", b"asymmetric")
+    if to_nearest and about.get("nearest_mode") != b"floor":
+        raise ModelError("torch does not run a Resize to the nearest that is not rounded down")
+    if not to_nearest and (mode, how) not in _BILINEAR:
         raise ModelError(f"torch does not run a Resize of {mode!r}, {how!r}")
     given = list(x) + [None] * (4 - len(x))
     if given[3] is not None:
         size = list(given[3])[2:]
     else:
         size = [int(side * scale) for side, scale in zip(x[0].shape[2:], given[2][2:], strict=True)]
+    if to_nearest:
+        return _functional().interpolate(x[0], size=size, mode="nearest")
     return _functional().interpolate(x[0], size=size, mode="bilinear", align_corners=False)
 
 
 def _cast(x: Sequence[Any], about: Mapping[str, Any]) -> Any:
-    if about["to"] not in (onnx_graph.FLOAT, onnx_graph.HALF) or isinstance(x[0], list):
+    if about["to"] not in (onnx_file.FLOAT, onnx_file.HALF) or isinstance(x[0], list):
         return x[0]
-    return x[0].half() if about["to"] == onnx_graph.HALF else x[0].float()
+    return x[0].half() if about["to"] == onnx_file.HALF else x[0].float()
+
+
+def _clip(x: Sequence[Any], about: Mapping[str, Any]) -> Any:
+    low, high = [*x[1:], None, None][:2]
+    return x[0].clamp(min=about.get("min", low), max=about.get("max", high))
 
 
 def _concat(x: Sequence[Any], about: Mapping[str, Any]) -> Any:
@@ -201,20 +219,55 @@ def _slice(x: Sequence[Any], about: Mapping[str, Any]) -> Any:
     return x[0][start:end]
 
 
+def _batch_normalization(x: Sequence[Any], about: Mapping[str, Any]) -> Any:
+    values, weight, bias, mean, variance = x
+    if about.get("training_mode"):
+        raise ModelError("torch does not run a BatchNormalization that is still in training")
+    return _functional().batch_norm(
+        values, mean, variance, weight, bias, eps=about.get("epsilon", 1e-5)
+    )
+
+
+def _gemm(x: Sequence[Any], about: Mapping[str, Any]) -> Any:
+    one, other = (
+        matrix.T if about.get(key) else matrix
+        for matrix, key in zip(x[:2], ("transA", "transB"), strict=True)
+    )
+    product = about.get("alpha", 1.0) * (one @ other)
+    return product + about.get("beta", 1.0) * x[2] if len(x) > 2 else product
+
+
+def _prelu(x: Sequence[Any], about: Mapping[str, Any]) -> Any:
+    return x[0].clamp(min=0) + x[1] * x[0].clamp(max=0)
+
+
+def _reshape(x: Sequence[Any], about: Mapping[str, Any]) -> Any:
+    return x[0].reshape([size or x[0].shape[axis] for axis, size in enumerate(x[1])])
+
+
 _OPERATIONS: Mapping[str, _Operation] = {
     "Add": lambda x, about: x[0] + x[1],
+    "BatchNormalization": _batch_normalization,
     "Cast": _cast,
+    "Clip": _clip,
     "Concat": _concat,
     "Constant": lambda x, about: None,
     "Conv": _conv,
     "Div": lambda x, about: x[0] / x[1],
+    "Dropout": lambda x, about: x[0],
+    "Flatten": lambda x, about: x[0].flatten(about.get("axis", 1)),
+    "Gemm": _gemm,
+    "GlobalAveragePool": lambda x, about: x[0].mean((2, 3), keepdim=True),
     "Identity": lambda x, about: x[0],
     "MaxPool": _max_pool,
     "Mul": lambda x, about: x[0] * x[1],
+    "PRelu": _prelu,
     "Relu": lambda x, about: x[0].relu(),
+    "Reshape": _reshape,
     "Resize": _resize,
     "Shape": lambda x, about: list(x[0].shape),
     "Sigmoid": lambda x, about: x[0].sigmoid(),
     "Slice": _slice,
     "Sub": lambda x, about: x[0] - x[1],
+    "Transpose": lambda x, about: x[0].permute(list(about["perm"])),
 }

@@ -1,0 +1,90 @@
+"""Faces in pictures, and whose they are. Pure arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ferrari.images.boxes import Box, area, overlap
+
+#: Shorter sides in pixels of the picture: from the first on, a face tells who somebody is; from the
+#: second on, it does so as well as it ever will.
+USABLE_SIDE, GOOD_SIDE = 64, 96
+#: This share of a face lies on the upper half of the body that it belongs to, or more.
+LEAST_SHARE = 0.7
+#: Overlap (intersection over union) from which two faces are the same, found twice.
+SAME_FACE = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """A face in a picture, in its pixels.
+
+    `landmarks_xy` (5, 2) float32: the person's right eye, left eye, tip of the nose, right and left
+    corner of the mouth; `score` 0 to 1.
+    """
+
+    box_xyxy: Box
+    landmarks_xy: np.ndarray
+    score: float
+
+    @property
+    def short_side(self) -> float:
+        """The shorter side of its box in pixels: what USABLE_SIDE and GOOD_SIDE are about."""
+        x1, y1, x2, y2 = self.box_xyxy
+        return min(x2 - x1, y2 - y1)
+
+    def placed(self, scale: float, x: float, y: float) -> Face:
+        """The face in a picture of which its own is a part, cut out at (x, y) and scaled then."""
+        origin = np.array([x, y])
+        x1, y1, x2, y2 = (np.array(self.box_xyxy).reshape(2, 2) / scale + origin).ravel().tolist()
+        landmarks = (self.landmarks_xy / scale + origin).astype(np.float32)
+        return Face((x1, y1, x2, y2), landmarks, self.score)
+
+
+def head_zone(person: Box) -> Box:
+    """The part of a person's box in which the face is: the upper half of the body.
+
+    A box less than twice as high as wide holds no whole upright body: the picture ends at the chest
+    or the hips, or the person sits or lies. Half of a body that was twice as high as the box is
+    wide counts there.
+    """
+    x1, y1, x2, y2 = person
+    body = max(y2 - y1, 2 * (x2 - x1))
+    return x1, y1, x2, min(y2, y1 + body / 2)
+
+
+def belongs(face: Box, person: Box) -> bool:
+    """Whether a face may be that of the person in a box."""
+    x1, y1, x2, y2 = head_zone(person)
+    shared = (max(x1, face[0]), max(y1, face[1]), min(x2, face[2]), min(y2, face[3]))
+    return area(face) > 0 and area(shared) >= LEAST_SHARE * area(face)
+
+
+def owner(face: Box, people: Sequence[Box]) -> int | None:
+    """Which of the people a face belongs to, None for none of them.
+
+    Of several, the one at the top of whose box the face is: somebody in front of another person
+    has the face on the other's chest.
+    """
+    may = [index for index, person in enumerate(people) if belongs(face, person)]
+    return min(may, key=lambda index: _from_top(face, people[index]), default=None)
+
+
+def _from_top(face: Box, person: Box) -> float:
+    """How far a face is from the middle of a box's upper edge, in heights of a face and widths of
+    the box.
+    """
+    aside = abs((face[0] + face[2]) - (person[0] + person[2])) / 2
+    return abs(face[1] - person[1]) / (face[3] - face[1]) + aside / (person[2] - person[0])
+
+
+def distinct(found: Sequence[Face]) -> list[Face]:
+    """Faces, the best first, without those that were found before with a higher score."""
+    kept: list[Face] = []
+    for face in sorted(found, key=lambda face: (-face.score, face.box_xyxy)):
+        if all(overlap(face.box_xyxy, other.box_xyxy) < SAME_FACE for other in kept):
+            kept.append(face)
+    return kept
