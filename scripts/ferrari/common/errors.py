@@ -32,7 +32,7 @@ FerrariError
   · NoFileError              a raw file cannot be read: the clip is quarantined
   · NotAVideoError           a raw file is a picture or a playlist: the clip is quarantined
   · ImageReadError           an image cannot be decoded: its row says so
-    · PictureTooLargeError   a background picture has too many pixels: it is left out
+    · PictureTooLargeError   a picture of the user's has too many pixels: it is left out
   · PngError                 bytes are no sound PNG: the image's row says so
   · EmbeddingError           a table's cell is no embedding: the report's check counts it
   · StampError               a table's stamp is missing or altered: `make verify` lists it
