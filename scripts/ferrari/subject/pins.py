@@ -50,7 +50,7 @@ def voters(pinned_csv: str | os.PathLike, videos: Iterable[str], seed: int, coun
     """
     known = set(videos)
     pinned = _pinned(pinned_csv)
-    if pinned is None or pinned[1]:
+    if pinned is None or pinned[1] or not pinned[0]:
         return Voters(tuple(draw(known, seed, count, "subject")))
     clips, gone = sorted(pinned[0] & known), sorted(pinned[0] - known)
     if gone and not clips:
