@@ -35,15 +35,15 @@ SMALL_FACE = "SMALL_FACE"
 DUPLICATE_PICTURE = "DUPLICATE_PICTURE"
 STRANGER = "STRANGER"
 
-#: What each says of a number of pictures, and what a person can do about it.
+#: What each says of pictures.
 WORDS = {
-    UNREADABLE_PICTURE: "cannot be read as pictures",
-    TOO_LARGE: "have too many pixels",
-    NO_REFERENCE_FACE: "show no face",
-    SEVERAL_FACES: "show more than one face; cut one person out of each",
-    SMALL_FACE: f"show a face of less than {USABLE_SIDE:g} px",
-    DUPLICATE_PICTURE: "are another of them again",
-    STRANGER: "show somebody else than the others do",
+    UNREADABLE_PICTURE: "no pictures that can be read",
+    TOO_LARGE: "too many pixels",
+    NO_REFERENCE_FACE: "no face",
+    SEVERAL_FACES: "more than one face",
+    SMALL_FACE: f"a face of less than {USABLE_SIDE:g} px",
+    DUPLICATE_PICTURE: "there twice",
+    STRANGER: "somebody else than most of the others",
 }
 
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
@@ -221,12 +221,13 @@ def _checked(row: Reference, kind: str, score: float, thresholds: Thresholds) ->
 
 
 def tally(rows: Iterable[Reference]) -> str:
-    """How many of the pictures count, and why the others do not, in one line."""
+    """How many of the pictures count, and why the others do not, in one sentence."""
     rows = list(rows)
     counts = Counter(row.reason for row in rows if row.outcome != KEPT)
     kept = len(rows) - counts.total()
-    refused = "; ".join(f"{counts[code]} {WORDS[code]}" for code in WORDS if counts[code])
-    return f"{kept} of {len(rows)} pictures can be used" + (f"; {refused}" if refused else "")
+    refused = ", ".join(f"{WORDS[code]} ({counts[code]})" for code in WORDS if counts[code])
+    used = f"{kept} of {len(rows)} pictures can be used"
+    return f"{used}; refused: {refused}" if refused else used
 
 
 def digest(references: Iterable[Reference], negatives: Iterable[Reference]) -> str:
