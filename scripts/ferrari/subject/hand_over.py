@@ -42,25 +42,25 @@ def handed_over(
     """
     at_once = seen.at_once()
     times = [seen.times(track) for track in range(len(tracks))]
+    sources = [
+        i
+        for i, t in enumerate(tracks)
+        if t.by in (FACE, REVIEW) and t.who != UNSURE and times[i].size
+    ]
     found = list(tracks)
     for track, judged in enumerate(tracks):
-        if judged.why in (NO_FACE, FACES_TOO_SMALL) and len(times[track]):
-            near = [
-                (other, float(gaps(times[track], times[other]).min()))
-                for other, source in enumerate(tracks)
-                if source.by in (FACE, REVIEW)
-                and source.who != UNSURE
-                and len(times[other])
-                and not at_once[track, other]
-            ]
-            within = [(other, gap) for other, gap in near if gap <= rules.body_gap_s]
-            beside = _beside_subject(at_once[track], tracks)
-            found[track] = _dressed(judged, tracks, body_similarity[track], within, beside, rules)
+        if judged.why not in (NO_FACE, FACES_TOO_SMALL) or not times[track].size:
+            continue
+        apart = [i for i in sources if not at_once[track, i]]
+        seconds = [(i, float(gaps(times[track], times[i]).min())) for i in apart]
+        within = [(i, gap) for i, gap in seconds if gap <= rules.body_gap_s]
+        beside = _beside_subject(at_once[track], tracks)
+        found[track] = _dressed(judged, tracks, body_similarity[track], within, beside, rules)
     return _one_of_a_kind(found, at_once)
 
 
 def _beside_subject(at_once: np.ndarray, tracks: Sequence[Judgement]) -> bool:
-    return any(tracks[other].who == SUBJECT for other in np.flatnonzero(at_once))
+    return any(tracks[other].who == SUBJECT for other in np.flatnonzero(at_once).tolist())
 
 
 def _dressed(

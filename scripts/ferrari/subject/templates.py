@@ -171,7 +171,9 @@ def _who_is_who(check: SelfCheck, names: Sequence[str], thresholds: Thresholds) 
 
 
 def _refuse_own_negatives(scores: np.ndarray, names: Sequence[str], thresholds: Thresholds) -> None:
-    own = [f"{names[i]} ({scores[i]:.3f})" for i in np.flatnonzero(scores >= thresholds.above)]
+    own = [
+        f"{names[i]} ({scores[i]:.3f})" for i in np.flatnonzero(scores >= thresholds.above).tolist()
+    ]
     if own:
         raise ReferencesError(
             f"subject.not holds pictures that the references take for the subject (similarity "

@@ -174,7 +174,7 @@ def _judge_detections(
     seen: Sightings, tracks: Sequence[Judgement], own: Sequence[Judgement], rules: Rules
 ) -> list[Judgement]:
     deciding = seen.deciding()
-    face_of = {int(seen.faces.detection[i]): own[i] for i in np.flatnonzero(deciding)}
+    face_of = {int(seen.faces.detection[i]): own[i] for i in np.flatnonzero(deciding).tolist()}
     near = _near_a_face(seen, tracks, own, deciding, rules)
     crowded = seen.crowded()
     return [
@@ -211,7 +211,7 @@ def _near_a_face(
     near = np.zeros(len(seen.track))
     track_of = seen.track[seen.faces.detection]
     for track, judged in enumerate(tracks):
-        members = np.flatnonzero(deciding & (track_of == track))
+        members = np.flatnonzero(deciding & (track_of == track)).tolist()
         saying = [i for i in members if own[i].who == judged.who]
         times = np.sort(seen.time_s[seen.faces.detection[saying or members]])
         if len(times):
