@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ferrari.subject.sightings import at_once
-from ferrari.subject.similarity import similarities
+from ferrari.subject.sightings import Sightings, at_once
+from ferrari.subject.similarity import pooled, similarities
 
 #: The subject leads by one clip in so many of its own: one clip must not decide between two people.
 LEAD = 5
@@ -72,6 +72,20 @@ class VotingTrack:
     number: int
     times_s: frozenset[float]
     mean: np.ndarray
+
+
+def voting_tracks(clip: str, seen: Sightings) -> list[VotingTrack]:
+    """The tracks of a clip that show a face which can be judged, by number."""
+    deciding = seen.deciding()
+    track_of = seen.track[seen.faces.detection]
+    found = []
+    for number in range(seen.tracks):
+        own = deciding & (track_of == number)
+        if own.any():
+            mean = pooled(seen.faces.embeddings[own], seen.faces.weights[own])
+            times = frozenset(seen.times(number).tolist())
+            found.append(VotingTrack(clip, number, times, mean))
+    return found
 
 
 @dataclass(frozen=True)

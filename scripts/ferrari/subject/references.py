@@ -23,11 +23,13 @@ from ferrari.images.image_files import ImageReadError
 from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
 from ferrari.ledger.reasons import TOO_LARGE, UNREADABLE_PICTURE
 from ferrari.subject import templates
-from ferrari.subject.face_weights import LEAST, USABLE_SIDE
+from ferrari.subject.face_weights import LEAST
 from ferrari.subject.templates import ReferencesError, Template, Thresholds
 
-#: px; longer side at which a reference is looked at. A face of 3 % of it is still usable.
-SIDE = 2048
+SIDE = 2048  # px; longer side at which a reference is looked at
+#: px; the shorter side that the face of a reference has at least. All else is held against it, so
+#: it has to be better than a face in a clip (`face_weights`).
+REFERENCE_FACE = 64.0
 
 NO_REFERENCE_FACE = "NO_REFERENCE_FACE"
 SEVERAL_FACES = "SEVERAL_FACES"
@@ -41,7 +43,7 @@ WORDS = {
     TOO_LARGE: "too many pixels",
     NO_REFERENCE_FACE: "no face",
     SEVERAL_FACES: "more than one face",
-    SMALL_FACE: f"a face of less than {USABLE_SIDE:g} px",
+    SMALL_FACE: f"a face of less than {REFERENCE_FACE:g} px",
     DUPLICATE_PICTURE: "there twice",
     STRANGER: "somebody else than most of the others",
 }
@@ -154,8 +156,8 @@ def _one_face(file: str, digest: str, picture: np.ndarray, finder: FaceFinder) -
     face = max(range(len(faces)), key=lambda i: (sides[i], faces[i].score))
     side = round(sides[face], 1)
     # How surely it is a face does not count here: somebody chose the picture.
-    if side < USABLE_SIDE:
-        return Reference(file, digest, DROPPED, SMALL_FACE, side, USABLE_SIDE)
+    if side < REFERENCE_FACE:
+        return Reference(file, digest, DROPPED, SMALL_FACE, side, REFERENCE_FACE)
     embedding = finder.embed(picture, [faces[face]])[0]
     return Reference(file, digest, KEPT, value=side, embedding=embedding)
 
@@ -172,7 +174,7 @@ def settle(
     if not places:
         raise ReferencesError(
             f"subject.references: {tally(references)}; none can be used. Put pictures there that "
-            f"show the subject alone, with a face of {USABLE_SIDE:g} px and more"
+            f"show the subject alone, with a face of {REFERENCE_FACE:g} px and more"
         )
     others = [row for row in negatives if row.embedding is not None]
     template, check = templates.build(

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from ferrari.common.errors import FerrariError
-from ferrari.subject.clusters import average_link
+from ferrari.subject.clusters import Vote, VotingTrack, average_link
 from ferrari.subject.similarity import similarities
 
 #: Two pictures at least as similar are one picture, sent twice: they do not confirm each other.
@@ -185,3 +185,10 @@ def _refuse_own_negatives(scores: np.ndarray, names: Sequence[str], thresholds: 
 def _listed(names: Sequence[str], most: int = 5) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def of_vote(tracks: Sequence[VotingTrack], found: Vote, negatives: np.ndarray) -> Template | None:
+    """The template of whom a vote on `tracks` named, a member a track; None if it named nobody."""
+    if found.subject is None:
+        return None
+    return Template(np.stack([tracks[place].mean for place in found.members()]), negatives)

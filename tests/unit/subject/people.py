@@ -30,12 +30,15 @@ NETWORKS = (FACERES, SFACE)
 
 
 class People:
-    """Any number of people, each the same whenever asked for; faces are drawn one after another."""
+    """Any number of people, each the same whenever asked for; faces are drawn one after another.
 
-    def __init__(self, network: Network, seed: int = 0) -> None:
+    `take` is another series of faces of the same people.
+    """
+
+    def __init__(self, network: Network, seed: int = 0, take: int = 0) -> None:
         self.network, self.seed = network, seed
         self.common = unit(np.random.default_rng([seed, 10**6]).normal(size=network.length))
-        self.noise = np.random.default_rng([seed, 10**6 + 1])
+        self.noise = np.random.default_rng([seed, 10**6 + 1, take])
 
     def person(self, number: int) -> np.ndarray:
         own = unit(np.random.default_rng([self.seed, number]).normal(size=self.network.length))

@@ -82,7 +82,7 @@ def test_a_folder_of_everything_has_a_row_for_each_file(tmp_path):
     photo(tmp_path / "none.webp")
     photo(tmp_path / "small.png", 0, side=50)
     (tmp_path / "sub").mkdir()
-    photo(tmp_path / "sub/far.png", 0, side=20)
+    photo(tmp_path / "sub/far.png", 0, side=12)
     shutil.copy(tmp_path / "good.png", tmp_path / "more.png")
     (tmp_path / "notes.txt").write_text("whose is this?")
     (tmp_path / "empty.png").touch()
@@ -148,7 +148,7 @@ def test_a_turned_picture_is_looked_at_upright(tmp_path, orientation):
 def test_a_small_face_far_behind_is_not_a_second_one(tmp_path):
     pixels = np.zeros((600, 800, 3), np.uint8)
     pixels[30:180, 20:170] = (100, 200, 200)
-    pixels[30:60, 700:730] = (150, 200, 200)
+    pixels[30:48, 700:718] = (150, 200, 200)
     Image.fromarray(pixels).save(tmp_path / "a.png")
     assert look(tmp_path)["a.png"].outcome == KEPT
 

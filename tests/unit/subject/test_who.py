@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ferrari.subject import judgements as j
-from ferrari.subject.face_weights import USABLE, USABLE_SIDE, face_weight
+from ferrari.subject.face_weights import USABLE, face_weight
 from ferrari.subject.judgements import NOT_SUBJECT, SUBJECT, UNSURE, Rules
 from ferrari.subject.sightings import Faces, Sightings
 from ferrari.subject.templates import Template, Thresholds
@@ -24,6 +24,7 @@ class Scene:
 
     network: Network = SFACE
     seed: int = 0
+    take: int = 0
     track: list[int] = field(default_factory=list)
     time: list[float] = field(default_factory=list)
     faces: list[np.ndarray] = field(default_factory=list)
@@ -31,7 +32,7 @@ class Scene:
     weights: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.people = People(self.network, self.seed)
+        self.people = People(self.network, self.seed, self.take)
         self.negatives = np.zeros((0, self.network.length), np.float32)
         self.rules = Rules(self.network.thresholds)
         self.members = self.people.faces(0, 6)
@@ -306,17 +307,13 @@ def test_the_order_of_detections_and_faces_changes_nothing(random):
 @pytest.mark.parametrize(
     ("side", "score", "yaw", "expected"),
     [
-        (96, 1, 0, 1), (300, 0.9, 10, 1), (64, 1, 0, USABLE), (32, 1, 0, 0), (20, 1, 0, 0),
+        (60, 1, 0, 1), (300, 0.9, 10, 1), (40, 1, 0, USABLE), (20, 1, 0, 0), (9, 1, 0, 0),
         (96, 0.5, 0, 0), (96, 0.65, 0, 0.5), (96, 1, 55, 0.5), (96, 1, -55, 0.5), (96, 1, 90, 0),
-        (64, 1, 55, 0.25),
+        (40, 1, 55, 0.25),
     ],
 )  # fmt: skip
 def test_face_weights(side, score, yaw, expected):
     assert face_weight(side, score, yaw) == pytest.approx(expected)
-
-
-def test_the_least_side_of_a_usable_face():
-    assert USABLE_SIDE == 64 and face_weight(USABLE_SIDE) == USABLE
 
 
 def test_every_why_has_words():
