@@ -93,6 +93,12 @@ def test_one_good_face_names_the_whole_track_back_views_too():
     assert all(each.score >= each.threshold for each in found)
 
 
+def test_sureness_is_counted_from_a_face_that_says_so():
+    found = Scene().see(0, range(3), 0).see(0, [10], 1).see(0, [11], None).decide()
+    assert said(found.detections[4]) == (SUBJECT, j.TRACK, j.LIKE_SUBJECT)
+    assert found.detections[4].sureness == pytest.approx(0.95**9, abs=1e-4)
+
+
 @pytest.mark.parametrize("network", NETWORKS)
 def test_profiles_do_not_outvote_the_third_of_faces_that_look_ahead(network):
     scene = Scene(network)
@@ -232,6 +238,17 @@ def test_who_is_seen_beside_the_subject_is_not_the_subject_whatever_the_clothes(
     scene = Scene().see(0, range(5), 0).see(1, range(3, 9), None)
     found = scene.decide({(0, 1): 1.0}).tracks[1]
     assert said(found) == (UNSURE, j.NOTHING, j.BESIDE_SUBJECT)
+
+
+def test_not_even_by_the_clothes_that_the_subject_wears_later():
+    scene = Scene().see(0, range(5), 0).see(1, range(3, 9), None).see(2, range(12, 15), 0)
+    found = scene.decide({(0, 1): 0.2, (1, 2): 1.0, (0, 2): 1.0}).tracks[1]
+    assert said(found) == (UNSURE, j.NOTHING, j.BESIDE_SUBJECT)
+
+
+def test_who_is_seen_beside_somebody_is_not_that_person_whatever_the_clothes():
+    scene = Scene().see(0, range(5), 1).see(1, range(3, 9), None)
+    assert said(scene.decide({(0, 1): 1.0}).tracks[1]) == (UNSURE, j.NOTHING, j.NO_FACE)
 
 
 def test_a_person_s_word_stands_and_is_handed_over():
