@@ -8,7 +8,7 @@ from __future__ import annotations
 
 #: px, short side: nothing can be told below LEAST; from GOOD on more pixels say nothing more. SFace
 #: on real faces made smaller: the likeness to the same person (median 0.83 at 80 px) is 0.82 at 40,
-#: 0.78 at 32 and 0.73 at 24, and the greatest to a stranger goes from 0.36 to 0.42.
+#: 0.78 at 32 and 0.73 at 24, and that to strangers is 0.42 at most.
 LEAST, GOOD = 20.0, 60.0
 #: Score of the detector: a face is doubtful below UNSEEN, certain from CERTAIN on.
 UNSEEN, CERTAIN = 0.5, 0.8

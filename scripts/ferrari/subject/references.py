@@ -1,4 +1,4 @@
-"""Reference pictures: a folder of the subject (`subject.references`) or of others (`subject.not`).
+"""Reference pictures: a folder of the subject (subject.references) or of others (subject.not).
 
 Each file has its row, whatever it is. A picture counts only if it shows one face that is large
 enough: of two faces nobody can say whose the picture is meant to be.
@@ -165,10 +165,10 @@ def _one_face(file: str, digest: str, picture: np.ndarray, finder: FaceFinder) -
 def settle(
     references: Sequence[Reference], negatives: Sequence[Reference], thresholds: Thresholds
 ) -> tuple[list[Reference], Template]:
-    """The rows of `subject.references` after they were held against each other, and the template.
+    """The rows of subject.references after they were held against each other, and the template.
 
     Raises ReferencesError where no picture counts, where they do not say who the subject is, or
-    where one of `negatives` (rows of `subject.not`) is the subject.
+    where one of `negatives` (rows of subject.not) is the subject.
     """
     places = [i for i, row in enumerate(references) if row.embedding is not None]
     if not places:
