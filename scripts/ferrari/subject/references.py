@@ -61,7 +61,7 @@ class FoundFace(Protocol):
 
 
 class FaceFinder(Protocol):
-    """A network that finds faces and embeds them; `networks.faces` has them."""
+    """What finds faces and embeds them: a network, which is given, since none is loaded here."""
 
     def find(self, picture_rgb: np.ndarray) -> Sequence[FoundFace]:
         """The faces in an HxWx3 uint8 RGB picture."""
