@@ -31,7 +31,7 @@ from ferrari.jobs.stage_command import (
     stage_command,
     tell_tokens,
 )
-from ferrari.ledger import stages
+from ferrari.ledger import pinned_clips, stages
 from ferrari.ledger.item_ids import VIDEO_ID, RawFolder, look_through
 from ferrari.networks import weight_files
 from ferrari.processes.devices import (
@@ -358,11 +358,12 @@ def weights_files(section):
     return [str(w.path) for w in weights_of(section) if not weight_files.is_ours(w)]
 
 
-PINNED = scene_bank.pinned_clips(
+PINNED = pinned_clips.pinned_or_drawn(
     f"{DATASET}/{stages.PINNED_CSV}",
     list(VIDEOS),
     config["seed"],
     config["augment"]["environment_clips"],
+    "environments",
 )
 
 

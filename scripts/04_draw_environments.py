@@ -13,8 +13,9 @@ from pathlib import Path
 from ferrari.backgrounds import scene_bank
 from ferrari.common.atomic_files import whole_folder
 from ferrari.common.progress import LOGGER, Progress
-from ferrari.images import image_files
+from ferrari.images import image_files, user_pictures
 from ferrari.ledger.columns import COLUMNS, DROPPED, KEPT, QUARANTINED
+from ferrari.ledger.pinned_clips import pin
 from ferrari.ledger.reasons import (
     NO_FRAME,
     NO_TRUSTED_FRAME,
@@ -56,7 +57,7 @@ def draw_environments(
         if line["path"]:
             line["path"] = (place / line["path"]).as_posix()
     if folder is None:
-        scene_bank.pin(Path(dataset) / PINNED_CSV, sorted(Path(p).stem for p in frames_csvs))
+        pin(Path(dataset) / PINNED_CSV, sorted(Path(p).stem for p in frames_csvs))
     write_table(out_csv, COLUMNS["environments"], rows)
     LOGGER.info("environments: %d of %d usable", len(kept(rows)), len(rows))
 
@@ -117,9 +118,9 @@ def _from_folder(folder: Path, scratch: Path) -> list[Row]:
     rows = []
     for name, relative in found.items():
         try:
-            picture = scene_bank.shrink(scene_bank.read_picture(folder / relative))
-        except scene_bank.PictureTooLargeError as error:
-            most = scene_bank.MAX_PICTURE_PIXELS / 1e6
+            picture = scene_bank.read_picture(folder / relative)
+        except user_pictures.PictureTooLargeError as error:
+            most = user_pictures.MAX_PICTURE_PIXELS / 1e6
             measured = {"value": error.megapixels, "threshold": most, "detail": relative}
             row = _row(name, "", QUARANTINED, reason=TOO_LARGE, **measured)
         except image_files.ImageReadError as error:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from ferrari.backgrounds.scene_bank import PictureTooLargeError
 from ferrari.common import errors
+from ferrari.images.user_pictures import PictureTooLargeError
 from ferrari.processes.device_client import _Died
 from ferrari.processes.failures import Failure
 from ferrari.processes.model_verdicts import ModelDiedError

@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from ferrari.backgrounds import scene_bank
+from ferrari.images import user_pictures
 from ferrari.ledger import tables
 from tests.generator import faults
 from tests.generator.encode import encode, encoding_of, frames_of
@@ -116,8 +116,8 @@ def test_a_picture_that_unpacks_to_too_much_is_a_row(tmp_path, width, height):
     folder = tmp_path / "mine"
     folder.mkdir()
     png_bomb(folder / "bomb.png", width, height)
-    with pytest.raises(scene_bank.PictureTooLargeError):
-        scene_bank.read_picture(folder / "bomb.png")
+    with pytest.raises(user_pictures.PictureTooLargeError):
+        user_pictures.read(folder / "bomb.png", 640)
     draw = importlib.import_module("04_draw_environments").draw_environments
     out = tmp_path / "dataset/environments.csv"
     draw(
@@ -131,8 +131,8 @@ def test_a_picture_that_unpacks_to_too_much_is_a_row(tmp_path, width, height):
 
 def test_a_fifo_among_the_pictures_does_not_wait(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
-    with pytest.raises(scene_bank.ImageReadError, match="no regular file"):
-        scene_bank.read_picture(tmp_path / "pipe.png")
+    with pytest.raises(user_pictures.ImageReadError, match="no regular file"):
+        user_pictures.read(tmp_path / "pipe.png", 640)
 
 
 def test_pyav_takes_the_limit(tmp_path):

@@ -1,126 +1,41 @@
-"""The bank of scenes: which clips lend one, and how the subject is removed from a clip's scene.
+"""The bank of scenes: how the subject is removed from a clip's scene, and who may stand in which.
 
-The clips that lend a scene are drawn once and written down (pinned), so that a clip added later
-changes no picture made before. To remove the subject, the box of every detection is widened and
-counts as unknown; it is then filled from the rest by push-pull. No pixel inside a box takes part in
-any sum, so nothing of a subject can be in the plate.
+Which clips lend a scene is drawn once (`ledger.pinned_clips`). To remove the subject, the box of
+every detection is widened and counts as unknown; it is then filled from the rest by push-pull. No
+pixel inside a box takes part in any sum, so nothing of a subject can be in the plate.
 """
 
 from __future__ import annotations
 
 import os
-import stat
-import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
 
-from ferrari.common.seeds import ranked
-from ferrari.common.settings import SettingsError
-from ferrari.images.image_files import ImageReadError
-from ferrari.ledger.item_ids import find_videos
+from ferrari.images import user_pictures
+from ferrari.images.user_pictures import fitted_size, resized
 from ferrari.ledger.reasons import NO_SUBJECT
-from ferrari.ledger.tables import read_table, write_table
 
 PLATE_SIDE = 640  # px; longer side of a plate, enough for something that will be blurred
 MIN_SCENE = 0.25  # share of the frame that must be scene
 BOX_MARGIN = 0.15  # of the box's longer side, on each side: hair, hands, shadow, codec ringing
 MAX_CONFIDENCE = 0.1  # a frame without a detection is empty only if nothing came near one
-#: Pixels of the largest picture of a user's that is decoded; some files unpack to gigabytes.
-MAX_PICTURE_PIXELS = 64_000_000
 Box = tuple[float, float, float, float]
-
-
-class PictureTooLargeError(ImageReadError):
-    """A picture of more than MAX_PICTURE_PIXELS; `megapixels` where its header could be read."""
-
-    def __init__(self, message: str, megapixels: float | None = None) -> None:
-        super().__init__(message, megapixels)
-        self.message, self.megapixels = message, megapixels
-
-    def __str__(self) -> str:
-        return self.message
-
-
-def pinned_clips(
-    pinned_csv: str | os.PathLike, videos: Iterable[str], seed: int, count: int
-) -> list[str]:
-    """Ids of the clips that lend a scene, sorted; writes nothing.
-
-    The list in `pinned_csv` if there is one, less the clips that are gone; else the first
-    `count` of `videos` in an order of their hashes.
-    """
-    videos = set(videos)
-    if Path(pinned_csv).exists():
-        return sorted(videos & {line["video"] for line in read_table(pinned_csv)})
-    return sorted(ranked(videos, seed, "", "environments")[:count])
-
-
-def pin(pinned_csv: str | os.PathLike, clips: Iterable[str]) -> None:
-    """Write the drawn clips down, unless that was done before."""
-    if not Path(pinned_csv).exists():
-        write_table(pinned_csv, ["video"], [{"video": clip} for clip in clips])
 
 
 def pictures(folder: str | os.PathLike) -> dict[str, str]:
     """Ids and relative paths of the files in the user's folder of backgrounds, sorted by id."""
-    if not Path(folder).is_dir():
-        raise SettingsError(
-            f"augment.environment_folder: {os.fspath(folder)!r} is not a folder; "
-            "correct the path, or set it to null to use scenes of other clips"
-        )
-    return find_videos(folder)
+    return user_pictures.find(
+        folder, "augment.environment_folder", "set it to null to use scenes of other clips"
+    )
 
 
 def read_picture(path: str | os.PathLike) -> np.ndarray:
-    """HxWx3 uint8 RGB of a user's picture, upright (EXIF), transparency on mid grey.
-
-    Raises PictureTooLargeError by the size in its header, before it is unpacked, and
-    ImageReadError for anything else that cannot be read.
-    """
-    try:
-        with _regular(path) as stream, _opened(stream) as picture:
-            _refuse_bomb(path, picture.size)
-            picture.draft("RGB", (2 * PLATE_SIDE, 2 * PLATE_SIDE))
-            upright = ImageOps.exif_transpose(picture).convert("RGBA")
-            plain = Image.new("RGBA", upright.size, (128, 128, 128, 255))
-            return np.asarray(Image.alpha_composite(plain, upright).convert("RGB"))
-    except Image.DecompressionBombError as error:
-        raise PictureTooLargeError(f"{path} is too large to be unpacked: {error}") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        if isinstance(error, ImageReadError):
-            raise
-        raise ImageReadError(f"{path} is no picture that can be read: {error}") from error
-
-
-def _opened(stream: BinaryIO) -> Image.Image:
-    """Pillow only warns of a picture below twice its own limit; the bound that counts is ours."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(stream)
-
-
-def _regular(path: str | os.PathLike) -> BinaryIO:
-    """Open a file without ever waiting for one (a FIFO waits for its writer)."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise ValueError("it is no regular file")
-    return os.fdopen(descriptor, "rb")
-
-
-def _refuse_bomb(path: str | os.PathLike, size_wh: tuple[int, int]) -> None:
-    width, height = size_wh
-    if width * height > MAX_PICTURE_PIXELS:
-        raise PictureTooLargeError(
-            f"{path} is {width}x{height}: more than {MAX_PICTURE_PIXELS / 1e6:g} million pixels",
-            width * height / 1e6,
-        )
+    """A user's picture at the size of a plate: HxWx3 uint8 RGB, see `user_pictures.read`."""
+    return user_pictures.shrink(user_pictures.read(path, 2 * PLATE_SIDE), PLATE_SIDE)
 
 
 def hidden_boxes(rows: Iterable[Mapping[str, str]]) -> dict[str, list[Box] | None]:
@@ -177,15 +92,10 @@ def best_frames(
 
 def _scene_share(size_hw: tuple[int, int], boxes: Sequence[Box]) -> float:
     """Mean of `scene_weight`, taken at the size of a plate."""
-    small = _plate_size(size_hw, PLATE_SIDE)
+    small = fitted_size(size_hw, PLATE_SIDE)
     scale_x, scale_y = small[1] / size_hw[1], small[0] / size_hw[0]
     scaled = [(x1 * scale_x, y1 * scale_y, x2 * scale_x, y2 * scale_y) for x1, y1, x2, y2 in boxes]
     return float(scene_weight(small, scaled).mean())
-
-
-def shrink(image_rgb: np.ndarray, side: int = PLATE_SIDE) -> np.ndarray:
-    """HxWx3 uint8, made smaller so that the longer side is at most `side` px."""
-    return _resize(image_rgb, _plate_size(image_rgb.shape[:2], side))
 
 
 def plate(frame_rgb: np.ndarray, weight: np.ndarray, side: int = PLATE_SIDE) -> np.ndarray:
@@ -197,13 +107,13 @@ def plate(frame_rgb: np.ndarray, weight: np.ndarray, side: int = PLATE_SIDE) -> 
     """
     if not weight.any():
         raise ValueError("the whole frame is hidden, there is no scene to fill from")
-    size_hw = _plate_size(frame_rgb.shape[:2], side)
-    summed = _resize(frame_rgb * weight[..., None], size_hw)
-    known = _resize(weight, size_hw)
+    size_hw = fitted_size(frame_rgb.shape[:2], side)
+    summed = resized(frame_rgb * weight[..., None], size_hw)
+    known = resized(weight, size_hw)
     pyramid = [(summed, known)]
     while max(known.shape) > 1:
         half = tuple((length + 1) // 2 for length in known.shape)
-        summed, known = _resize(summed, half), _resize(known, half)
+        summed, known = resized(summed, half), resized(known, half)
         pyramid.append((summed, known))
     filled = summed / np.maximum(known, 1e-20)[..., None]
     for summed, known in reversed(pyramid[:-1]):
@@ -213,15 +123,6 @@ def plate(frame_rgb: np.ndarray, weight: np.ndarray, side: int = PLATE_SIDE) -> 
         trust = np.minimum(known, 1)[..., None]
         filled = np.where(trust > 0, trust * own + (1 - trust) * coarse, coarse)
     return np.clip(filled + 0.5, 0, 255).astype(np.uint8)
-
-
-def _plate_size(size_hw: tuple[int, int], side: int) -> tuple[int, int]:
-    factor = min(1.0, side / max(size_hw))
-    return max(1, round(size_hw[0] * factor)), max(1, round(size_hw[1] * factor))
-
-
-def _resize(image: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
-    return cv2.resize(image, size_hw[::-1], interpolation=cv2.INTER_AREA)
 
 
 def foreign(

@@ -19,6 +19,8 @@ FerrariError
   · RawFileChangedError      a raw file changed during the run: run again when it is at rest
   · RunningError             another run works on these files: wait for it, or end it
   · LedgerError              a table is damaged: delete it, and the next run makes it anew
+  · ReferencesError          reference pictures do not say who the subject is: change those named
+  · PinError                 the clips that voted on the subject are gone: restore them, or unpin
   · DuplicateIdError         two raw files got one id: rename one of them
   · PackageError             a package cannot be written as asked: change the setting named
   · QualityGateError         a report holds a FAIL: look at the report, or set qc.enforce: false
@@ -32,7 +34,7 @@ FerrariError
   · NoFileError              a raw file cannot be read: the clip is quarantined
   · NotAVideoError           a raw file is a picture or a playlist: the clip is quarantined
   · ImageReadError           an image cannot be decoded: its row says so
-    · PictureTooLargeError   a background picture has too many pixels: it is left out
+    · PictureTooLargeError   a picture of the user's has too many pixels: it is left out
   · PngError                 bytes are no sound PNG: the image's row says so
   · EmbeddingError           a table's cell is no embedding: the report's check counts it
   · StampError               a table's stamp is missing or altered: `make verify` lists it

@@ -1,4 +1,4 @@
-"""The bank of scenes: pinned draw, and plates that hold no pixel of a subject."""
+"""The bank of scenes: plates that hold no pixel of a subject."""
 
 import cv2
 import numpy as np
@@ -7,10 +7,7 @@ from PIL import Image
 
 from ferrari.backgrounds import scene_bank as env
 from ferrari.common.settings import SettingsError
-from ferrari.images.image_files import ImageReadError
 from ferrari.ledger import tables
-
-VIDEOS = [f"clip{i}-{i:010x}" for i in range(40)]
 
 
 def crop_row(frame: str, box=None, **fields):
@@ -19,29 +16,6 @@ def crop_row(frame: str, box=None, **fields):
         "crop", item=f"{frame}-p0", parent=frame, outcome="dropped", **fields, **corners
     )
     return {key: str(value) for key, value in made.items()}
-
-
-def test_pinning_is_a_drawn_subset_that_no_order_changes(tmp_path):
-    pinned = env.pinned_clips(tmp_path / "none.csv", VIDEOS, 1, 10)
-    assert len(pinned) == 10 and set(pinned) < set(VIDEOS)
-    assert pinned == env.pinned_clips(tmp_path / "none.csv", reversed(VIDEOS), 1, 10)
-    assert pinned != env.pinned_clips(tmp_path / "none.csv", VIDEOS, 2, 10)
-    assert not list(tmp_path.iterdir())
-
-
-def test_pinned_clips_stay_when_clips_come_and_the_gone_are_left_out(tmp_path):
-    path = tmp_path / "environments_pinned.csv"
-    drawn = env.pinned_clips(path, VIDEOS[:5], 1, 24)
-    env.pin(path, drawn)
-    assert env.pinned_clips(path, VIDEOS, 1, 24) == drawn == sorted(VIDEOS[:5])
-    assert env.pinned_clips(path, VIDEOS[1:], 9, 24) == sorted(VIDEOS[1:5])
-
-
-def test_pin_writes_once(tmp_path):
-    path = tmp_path / "environments_pinned.csv"
-    env.pin(path, ["a"])
-    env.pin(path, ["b"])
-    assert tables.read_table(path) == [{"video": "a"}]
 
 
 def test_hidden_boxes_takes_every_detection_and_trusts_no_doubtful_frame():
@@ -173,30 +147,9 @@ def test_pictures_names_every_file_and_says_what_to_do_without_a_folder(tmp_path
         env.pictures(tmp_path / "absent")
 
 
-def test_read_picture_is_upright_and_opaque(tmp_path):
-    pixels = np.zeros((20, 40, 3), dtype=np.uint8)
-    pixels[:, :20] = 250
-    exif = Image.Exif()
-    exif[0x0112] = 6  # shown turned by 90 degrees clockwise
-    Image.fromarray(pixels).save(tmp_path / "turned.png", exif=exif)
-    turned = env.read_picture(tmp_path / "turned.png")
-    assert turned.shape == (40, 20, 3)
-    assert turned[5].mean() == 250 and turned[-5].mean() == 0
-
-    Image.new("RGBA", (4, 4), (255, 0, 0, 0)).save(tmp_path / "clear.png")
-    assert (env.read_picture(tmp_path / "clear.png") == 128).all()
-
-
-@pytest.mark.parametrize("content", [b"", b"<html>not a picture</html>", b"\x89PNG\r\n\x1a\n12"])
-def test_what_is_no_picture_is_said_to_be_none(tmp_path, content):
-    (tmp_path / "x.png").write_bytes(content)
-    with pytest.raises(ImageReadError, match="no picture"):
-        env.read_picture(tmp_path / "x.png")
-
-
-def test_shrink_keeps_the_aspect_and_enlarges_nothing():
-    assert env.shrink(np.zeros((1000, 2000, 3), np.uint8)).shape == (320, 640, 3)
-    assert env.shrink(np.zeros((30, 20, 3), np.uint8)).shape == (30, 20, 3)
+def test_a_picture_has_the_size_of_a_plate(tmp_path):
+    Image.new("RGB", (1500, 1000)).save(tmp_path / "wide.png")
+    assert env.read_picture(tmp_path / "wide.png").shape == (427, 640, 3)
 
 
 def test_plate_does_not_depend_on_the_threads():

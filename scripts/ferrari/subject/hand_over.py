@@ -1,0 +1,107 @@
+"""Identity handed over by clothes, between tracks of one clip, where one of them shows no face.
+
+Clothes are what a body is known by, so this holds for one outfit and for a while only. Identity is
+handed over once: a track that got it so does not pass it on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ferrari.subject.judgements import (
+    BESIDE_SUBJECT,
+    BODY,
+    CLOTHES_MATCH,
+    CLOTHES_OF_TWO,
+    FACE,
+    FACES_TOO_SMALL,
+    NO_FACE,
+    NOT_SUBJECT,
+    REVIEW,
+    SUBJECT,
+    UNSURE,
+    Judgement,
+    Rules,
+)
+from ferrari.subject.sightings import Sightings, gaps
+
+#: By how much more alike clothes must be to one person than to another.
+CLOTHES_MARGIN = 0.10
+
+
+def handed_over(
+    tracks: Sequence[Judgement], seen: Sightings, body_similarity: np.ndarray, rules: Rules
+) -> list[Judgement]:
+    """The judgements, with those that no face decided filled in where clothes say who it is.
+
+    `body_similarity`: (T, T), 0 to 1. Tracks that share a moment are two people, whatever they
+    wear, and of two that are dressed alike in one frame neither is taken.
+    """
+    at_once = seen.at_once()
+    times = [seen.times(track) for track in range(len(tracks))]
+    sources = [
+        i
+        for i, t in enumerate(tracks)
+        if t.by in (FACE, REVIEW) and t.who != UNSURE and times[i].size
+    ]
+    found = list(tracks)
+    for track, judged in enumerate(tracks):
+        if judged.why not in (NO_FACE, FACES_TOO_SMALL) or not times[track].size:
+            continue
+        apart = [i for i in sources if not at_once[track, i]]
+        seconds = [(i, float(gaps(times[track], times[i]).min())) for i in apart]
+        within = [(i, gap) for i, gap in seconds if gap <= rules.body_gap_s]
+        beside = _beside_subject(at_once[track], tracks)
+        found[track] = _dressed(judged, tracks, body_similarity[track], within, beside, rules)
+    return _one_of_a_kind(found, at_once)
+
+
+def _beside_subject(at_once: np.ndarray, tracks: Sequence[Judgement]) -> bool:
+    return any(tracks[other].who == SUBJECT for other in np.flatnonzero(at_once).tolist())
+
+
+def _dressed(
+    judged: Judgement,
+    tracks: Sequence[Judgement],
+    similarity: np.ndarray,
+    within: Iterable[tuple[int, float]],
+    beside: bool,
+    rules: Rules,
+) -> Judgement:
+    """Who a track is by clothes. `within`: tracks that may hand over, and seconds to them."""
+    best: dict[str, Judgement] = {}
+    for other, gap in within:
+        alike = round(float(similarity[other]), 6)
+        who = tracks[other].who
+        if alike < rules.body_similarity or (beside and who == SUBJECT):
+            continue
+        sureness = round(alike * rules.decay**gap, 4)
+        one = Judgement(who, BODY, CLOTHES_MATCH, alike, rules.body_similarity, sureness)
+        if who not in best or (alike, sureness) > (best[who].score, best[who].sureness):
+            best[who] = one
+    if SUBJECT in best and NOT_SUBJECT in best:
+        return _better(best[SUBJECT], best[NOT_SUBJECT])
+    for one in best.values():
+        return one
+    return replace(judged, why=BESIDE_SUBJECT) if beside else judged
+
+
+def _better(one: Judgement, other: Judgement) -> Judgement:
+    first, second = sorted((one, other), key=lambda j: -(j.score or 0))
+    if (first.score or 0) - (second.score or 0) >= CLOTHES_MARGIN:
+        return first
+    return replace(first, who=UNSURE, why=CLOTHES_OF_TWO, sureness=0.0)
+
+
+def _one_of_a_kind(tracks: Sequence[Judgement], at_once: np.ndarray) -> list[Judgement]:
+    """Of tracks in one frame that clothes made the subject, the clearly best alone stays so."""
+    by_body = [i for i, t in enumerate(tracks) if t.who == SUBJECT and t.by == BODY]
+    found = list(tracks)
+    for one in by_body:
+        rivals = [tracks[i].score or 0 for i in by_body if at_once[one, i]]
+        if rivals and (tracks[one].score or 0) - max(rivals) < CLOTHES_MARGIN:
+            found[one] = replace(tracks[one], who=UNSURE, why=CLOTHES_OF_TWO, sureness=0.0)
+    return found

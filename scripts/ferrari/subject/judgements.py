@@ -1,0 +1,79 @@
+"""A judgement of who a track or a detection is, its evidence and reasons, and the rules for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ferrari.subject.templates import Thresholds
+
+#: Who it is. UNSURE is quarantined, for somebody to look at.
+SUBJECT, NOT_SUBJECT, UNSURE = "subject", "not_subject", "unsure"
+
+#: On what evidence: its own face, a face elsewhere in its track, clothes, a person's word, nothing.
+FACE, TRACK, BODY, REVIEW, NOTHING = "face", "track", "body", "review", ""
+
+#: Why.
+LIKE_SUBJECT = "like_subject"
+UNLIKE = "unlike"
+BETWEEN = "between"
+LIKE_NEGATIVE = "like_negative"
+LIKE_BOTH = "like_both"
+FACES_DISAGREE = "faces_disagree"
+FACE_DIFFERS = "face_differs"
+TWO_FACES = "two_faces"
+TWO_AT_ONCE = "two_at_once"
+BESIDE_SUBJECT = "beside_subject"
+NO_FACE = "no_face"
+FACES_TOO_SMALL = "faces_too_small"
+CLOTHES_MATCH = "clothes_match"
+CLOTHES_OF_TWO = "clothes_of_two"
+NOBODY_NAMED = "nobody_named"
+REVIEWED = "reviewed"
+
+#: What each means, for pages.
+WORDS = {
+    LIKE_SUBJECT: "the face is the subject's",
+    UNLIKE: "the face is not the subject's",
+    BETWEEN: "the face is neither clearly the subject's nor clearly another's",
+    LIKE_NEGATIVE: "the face is that of somebody in subject.not",
+    LIKE_BOTH: "the face is like the subject's and like one in subject.not",
+    FACES_DISAGREE: "some of the track's faces are the subject's and others are not",
+    FACE_DIFFERS: "the track is the subject, but the face here is not the subject's",
+    TWO_FACES: "two faces in one body's box",
+    TWO_AT_ONCE: "two tracks in one frame are both like the subject: a mirror or a picture?",
+    BESIDE_SUBJECT: "shows no face to judge, and another track is the subject at the same time",
+    NO_FACE: "no face is seen, and no clothes of anybody known",
+    FACES_TOO_SMALL: "the faces are too small, too turned or too blurred to be judged",
+    CLOTHES_MATCH: "the clothes are those of a track whose face was judged",
+    CLOTHES_OF_TWO: "the clothes fit the subject and somebody else",
+    NOBODY_NAMED: "it is not known who the subject is",
+    REVIEWED: "a person said so",
+}
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Who it is (`who`), on what evidence (`by`), and `why`.
+
+    `score` is the figure that was held against `threshold`, a similarity of faces or of clothes;
+    both are None where there was nothing to measure. `sureness` is 0 for what is unsure, 1 at a
+    face that says so, and less with the seconds to it and with the likeness of the clothes.
+    """
+
+    who: str
+    by: str
+    why: str
+    score: float | None = None
+    threshold: float | None = None
+    sureness: float = 0.0
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What decides. `body_similarity` and `body_gap_s` bound the handing over by clothes; `decay`
+    is what a second's distance from a face leaves of sureness."""
+
+    thresholds: Thresholds
+    body_similarity: float = 0.70
+    body_gap_s: float = 30.0
+    decay: float = 0.95

@@ -1,0 +1,77 @@
+"""What is seen of people in one clip: detections with their tracks and faces, as arrays."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ferrari.subject.face_weights import USABLE
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Faces that are bound to a detection, in any order.
+
+    `embeddings`: (F, D) float32, unit length. `detection`: (F,) int, the place of each one's
+    detection. `weights`: (F,) from `face_weights.face_weight`.
+    """
+
+    embeddings: np.ndarray
+    detection: np.ndarray
+    weights: np.ndarray
+
+
+@dataclass(frozen=True)
+class Sightings:
+    """All detections of people in a clip, in any order, those of the linking pictures too.
+
+    `track`: (N,) int, 0 to T - 1. `time_s`: (N,) float; detections of one frame have one time.
+    """
+
+    track: np.ndarray
+    time_s: np.ndarray
+    faces: Faces
+
+    @property
+    def tracks(self) -> int:
+        """How many tracks there are."""
+        return int(self.track.max()) + 1 if len(self.track) else 0
+
+    def times(self, track: int) -> np.ndarray:
+        """When a track is seen, ascending (s)."""
+        return np.sort(self.time_s[self.track == track])
+
+    def at_once(self) -> np.ndarray:
+        """(T, T) bool: tracks that share a moment: two people, or a person and a mirror."""
+        return at_once(self.track.tolist(), self.time_s.tolist(), self.tracks)
+
+    def crowded(self) -> np.ndarray:
+        """(N,) bool: detections with two faces or more that can be judged."""
+        judged = self.faces.detection[self.faces.weights >= USABLE]
+        return np.bincount(judged, minlength=len(self.track)) > 1
+
+    def deciding(self) -> np.ndarray:
+        """(F,) bool: faces that can be judged and have their detection to themselves."""
+        return (self.faces.weights >= USABLE) & ~self.crowded()[self.faces.detection]
+
+
+def at_once(tracks: Iterable[int], moments: Iterable[Hashable], count: int) -> np.ndarray:
+    """(count, count) bool: which of `count` tracks share a moment; no track does with itself."""
+    together: dict[Hashable, set[int]] = defaultdict(set)
+    for track, moment in zip(tracks, moments, strict=True):
+        together[moment].add(track)
+    found = np.zeros((count, count), bool)
+    for group in {tuple(sorted(group)) for group in together.values() if len(group) > 1}:
+        found[np.ix_(group, group)] = True
+    np.fill_diagonal(found, False)
+    return found
+
+
+def gaps(times_s: np.ndarray, to_s: np.ndarray) -> np.ndarray:
+    """(N,) seconds from each time to the nearest of `to_s` (ascending, not empty)."""
+    right = np.searchsorted(to_s, times_s).clip(0, len(to_s) - 1)
+    left = (right - 1).clip(0)
+    return np.minimum(np.abs(to_s[right] - times_s), np.abs(to_s[left] - times_s))
