@@ -102,21 +102,16 @@ def crop(
     dataset: str, weights: str, settings: dict, cache: str, threads: int, tables: list[str]
 ) -> Callable:
     """Stage 2 on a table of frames, loading included; of two tables, the second less the first."""
-    stage = importlib.import_module("02_yolo_crop").crop_video
+    find = importlib.import_module("02_detect_people").detect_video
+    cut = importlib.import_module("02_yolo_crop").crop_video
 
     def work(table: str) -> None:
         video = Path(table).stem
-        stage(
-            frames_csv=table,
-            video=video,
-            dataset=dataset,
-            out_csv=f"{dataset}/02_yolo_crops/{video}.csv",
-            weights=[weights],
-            settings=settings,
-            mask_settings={},
-            cache=cache,
-            threads=threads,
-        )
+        found = f"{dataset}/subject/detections/{video}.csv"
+        common = {"frames_csv": table, "video": video, "dataset": dataset, "settings": settings}
+        means = {"weights": [weights], "mask_settings": {}, "cache": cache, "threads": threads}
+        find(out_csv=found, **common, **means)
+        cut(detections_csv=found, out_csv=f"{dataset}/02_yolo_crops/{video}.csv", **common)
 
     return beyond_first(work, *tables) if len(tables) > 1 else lambda: work(tables[0])
 

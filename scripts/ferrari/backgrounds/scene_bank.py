@@ -124,9 +124,9 @@ def _refuse_bomb(path: str | os.PathLike, size_wh: tuple[int, int]) -> None:
 
 
 def hidden_boxes(rows: Iterable[Mapping[str, str]]) -> dict[str, list[Box] | None]:
-    """For each frame of a clip's crop table, the boxes that hide its scene (frame px).
+    """For each frame of a clip's table of detections, the boxes that hide its scene (frame px).
 
-    Every detection counts, the dropped ones too. None where the frame cannot be trusted: the
+    Every detection counts, whoever it shows. None where the frame cannot be trusted: the
     detector saw no subject but came near one (best confidence >= 0.1, or unknown), or failed.
     """
     boxes: dict[str, list[Box] | None] = {}

@@ -27,11 +27,15 @@ COLUMNS = {
         *("mean_change", "noise_change"),  # against the last kept frame; `value` is the block's
         *("proof_frames", "proof_difference"),  # compared with the CPU's decoder; levels of 255
     ),
+    "detect": (
+        *CORE,
+        *("confidence", "class_name", "x1", "y1", "x2", "y2", "frame_width", "frame_height"),
+        *("detector", "weights_sha256", "device", "detail"),
+    ),
     "crop": (
         *CORE,
         *("confidence", "class_name", "x1", "y1", "x2", "y2"),
-        *("crop_x1", "crop_y1", "crop_x2", "crop_y2", "frame_width", "frame_height"),
-        *("detector", "weights_sha256", "device", "detail"),
+        *("crop_x1", "crop_y1", "crop_x2", "crop_y2", "frame_width", "frame_height", "detail"),
         *("compared_with", "mean_change", "noise_change"),  # of what repeats a crop
     ),
     "mask": (
