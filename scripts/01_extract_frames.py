@@ -169,7 +169,8 @@ def _extract_limited(
     """
     frame_s = frame_time(float(probed["fps"] or 25))
     clip = CodedClip.of(probed)
-    decoders, passed_over = candidates(settings["decoder"], clip, settings["fps"], video)
+    pictures_fps = max(settings["fps"], settings["linking_fps"])
+    decoders, passed_over = candidates(settings["decoder"], clip, pictures_fps, video)
     proof = None
     for decoder in decoders:
         try:
