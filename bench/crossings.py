@@ -20,12 +20,13 @@ from ferrari.subject.tracks import Moment
 from tests.generator.figure import draw_figure, place
 from tests.generator.spec import FigureSpec
 
-WIDTH, HEIGHT, FPS = 640, 360, 6.0
+WIDTH, HEIGHT, FPS = 480, 270, 6.0
 _TALL = 0.62 * HEIGHT
 _SEEN = 0.25  # share of a person that must be visible for a detection
 _JITTER = 0.02  # standard deviation of a box's corners, in sides
 _LAPSE = 0.03  # of the detections are missing
 _ONE_BOX = 0.5  # overlap from which the detector gives one box for two in every second moment
+_SUPPRESSED = 0.6  # overlap from which of two boxes the less sure one is left out (`detect.iou`)
 _NOISE = 4.0
 
 Way = Callable[[float], float]
@@ -103,7 +104,7 @@ def _draw(scene: Scene, time_s: float, rng) -> tuple[np.ndarray, list[tuple[np.n
         own = layer[..., 3] > 127
         masks = {other: mask & ~own for other, mask in masks.items()}
         masks[number], areas[number] = own, int(own.sum())
-    noisy = picture + rng.normal(0, _NOISE, picture.shape)
+    noisy = picture + _NOISE * rng.standard_normal(picture.shape, np.float32)
     visible = [(masks[n], masks[n].sum() / max(areas[n], 1)) for n in range(len(scene.people))]
     return np.clip(np.rint(noisy), 0, 255).astype(np.uint8), visible
 
@@ -136,7 +137,11 @@ def _detect(visible, rng) -> list[tuple[np.ndarray, float]]:
                 both = np.array(boxes)
                 joint = np.concatenate([both[:, :2].min(0), both[:, 2:].max(0)])
                 found[one], found[other] = (joint, 0.8), (joint, 0.0)
-    kept = [(_jittered(box, rng), float(sure)) for box, sure in found if sure]
+    kept: list[tuple[np.ndarray, float]] = []
+    for box, sure in sorted(found, key=lambda one: -one[1]):
+        moved = _jittered(box, rng)
+        if sure and all(overlap(tuple(moved), tuple(one)) < _SUPPRESSED for one, _ in kept):
+            kept.append((moved, float(sure)))
     return [kept[at] for at in rng.permutation(len(kept))]
 
 

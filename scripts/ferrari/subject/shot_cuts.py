@@ -26,17 +26,19 @@ _SIDE = 64  # px, the longer side of what is compared
 _BLOCK = 8  # px, side of a block
 _REACH_XY = (20, 10)  # px, how far a block is looked for
 _FLAT = 3.0  # standard deviation of lightness (0-255) below which a block says nothing
-_FOUND = 0.9  # correlation from which a block is there
-_NEW = 0.22  # newness of a cut
+_FOUND = 0.93  # correlation from which a block is there
+_NEW = 0.105  # newness of a cut; moving cameras reach 0.07, a cut within one studio has 0.13
 _FLASH_PICTURES = 2  # at six a second, a third of a second
-_FLASH_LIGHT = 20.0  # by which mean lightness (0-255) differs in a flash from both sides
+_MOST_GAIN = 2.0  # of the light between two pictures of a shot
+_FLASH_LIGHT = 20.0  # by which the mean of a picture (0-255) differs in a flash from both sides
 _COLOUR_BINS = 32  # of a* and b* from -32 to 32, what is beyond in the outermost
+_SMOOTHING = np.exp(-0.5 * (np.arange(-9, 10) / 3.0) ** 2)  # of histograms, in bins
 
 
 def cuts(pictures_rgb: Iterable[np.ndarray]) -> list[bool]:
     """For each HxWx3 uint8 RGB picture of a clip, whether a cut lies before it; the first: False.
 
-    The pictures are of one size, or are brought to the first one's shape. Only a few are held.
+    Only a few are held at a time. A picture of another shape begins a shot.
     """
     small = map(_small, pictures_rgb)
     ahead = deque(islice(small, 1 + _FLASH_PICTURES))
@@ -58,20 +60,31 @@ def cuts(pictures_rgb: Iterable[np.ndarray]) -> list[bool]:
 
 
 def newness(one: np.ndarray, other: np.ndarray) -> float:
-    """0 to 3, of two small pictures (uint8 L*a*b*): how little of either is in the other."""
+    """0 to 3, of two small pictures (RGB): how little of either is in the other."""
     if one.shape != other.shape:
         return 3.0
-    kept = min(_kept(one[..., 0], other[..., 0]), _kept(other[..., 0], one[..., 0]))
-    return (1 - kept) * _colour_difference(one, other)
+    a, b = _in_one_light(one, other)
+    kept = min(_kept(a[..., 0], b[..., 0]), _kept(b[..., 0], a[..., 0]))
+    return (1 - kept) * _colour_difference(a, b)
 
 
 def _small(picture_rgb: np.ndarray) -> np.ndarray:
-    """uint8 L*a*b* with a longer side of _SIDE, a little blurred."""
+    """uint8 RGB with a longer side of _SIDE, a little blurred."""
     height, width = picture_rgb.shape[:2]
     scale = _SIDE / max(height, width)
     size = max(_BLOCK, round(width * scale)), max(_BLOCK, round(height * scale))
     small = cv2.resize(picture_rgb, size, interpolation=cv2.INTER_AREA)
-    return cv2.cvtColor(cv2.GaussianBlur(small, (3, 3), 0.8), cv2.COLOR_RGB2LAB)
+    return cv2.GaussianBlur(small, (3, 3), 0.8)
+
+
+def _in_one_light(one: np.ndarray, other: np.ndarray) -> list[np.ndarray]:
+    """Both as uint8 L*a*b*, the darker one made as bright as the other, up to _MOST_GAIN."""
+    means = [max(float(picture.mean()), 1.0) for picture in (one, other)]
+    gains = [min(max(means) / mean, _MOST_GAIN) for mean in means]
+    lit = [
+        np.clip(p * np.float32(gain), 0, 255) for p, gain in zip((one, other), gains, strict=True)
+    ]
+    return [cv2.cvtColor(np.rint(picture).astype(np.uint8), cv2.COLOR_RGB2LAB) for picture in lit]
 
 
 def _kept(there: np.ndarray, light: np.ndarray) -> float:
@@ -107,15 +120,16 @@ def _histograms(lab: np.ndarray) -> list[np.ndarray]:
         np.clip((lab[..., axis].astype(int) - 96) // 2, 0, _COLOUR_BINS - 1) for axis in (1, 2)
     ]
     counts = [np.bincount(one.astype(int).ravel(), minlength=_COLOUR_BINS) for one in bins]
-    return [count / count.sum() for count in counts]
+    smooth = [np.convolve(count, _SMOOTHING) for count in counts]
+    return [count / count.sum() for count in smooth]
 
 
 def _flash(before: np.ndarray, ahead: list[np.ndarray]) -> int:
     """How many pictures a flash takes that begins at ahead[0]; 0 if it is none."""
     for after in range(1, len(ahead)):
         if newness(before, ahead[after]) < _NEW:
-            sides = before[..., 0].mean(), ahead[after][..., 0].mean()
-            light = [float(one[..., 0].mean()) for one in ahead[:after]]
+            sides = before.mean(), ahead[after].mean()
+            light = [float(one.mean()) for one in ahead[:after]]
             brighter = min(light) > max(sides) + _FLASH_LIGHT
             darker = max(light) < min(sides) - _FLASH_LIGHT
             return after if brighter or darker else 0
