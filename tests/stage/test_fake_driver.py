@@ -11,6 +11,7 @@ from collections import Counter
 
 import pytest
 
+from ferrari.video import linking_film
 from tests.fake_nvidia import DRIVER, VIDEO, Machine, clips, outcomes
 from tests.settings import ROOT
 
@@ -100,13 +101,14 @@ def test_three_groups_of_pictures_are_compared_and_all_of_a_short_clip(with_a_ca
     assert {row["proof_frames"] for row in found["one_frame.mp4"]} == {"1"}
 
 
-def test_a_clip_opens_one_context_and_downloads_samples_and_what_is_compared(few, tmp_path):
+def test_a_clip_opens_one_context_and_downloads_what_is_wanted_and_what_is_compared(few, tmp_path):
     machine, found = few.on(tmp_path, "a card that works", ["h264.mp4"])
     said = Counter(line.split(" ", 1)[1] for line in machine.log.splitlines())
     rows = found["h264.mp4"]
     assert said["context of device 0"] == 1
     boundaries = 2 * 3  # of four groups: the last picture of each, and the key frame behind it
-    frames = len(rows) + boundaries + int(rows[0]["proof_frames"])
+    film = list(linking_film.read(next((tmp_path / "dataset").rglob("*.linking.mkv"))))
+    frames = len(rows) + len(film) + boundaries + int(rows[0]["proof_frames"])
     assert said["download"] == 2 * frames  # planes
     assert not said["made up"], "the engine was asked for pictures that it was not taught"
 

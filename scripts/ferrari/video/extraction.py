@@ -153,6 +153,7 @@ class _Pass:
         self.spool = spool
         self.last_kept: np.ndarray | None = None
         self.samples = self.kept = self.encoding = 0
+        self.latest: Frame | None = None  # one of a card keeps its context open for the proof
         self.pending: deque[tuple[tables.Row, Future | None]] = deque()  # rows not yet in the spool
 
     def run(self, path: str, plan: DecodePlan) -> Extraction:
@@ -186,6 +187,7 @@ class _Pass:
         ):
             recorder = self._recorder(film, encoders)
             for frame, clean in trusted(frames):
+                self.latest = frame
                 time_s = self.sampler.place(frame.time_s)
                 fault = frame.fault or frame.lost_before
                 self.losses.see(time_s, frame.duration_s, clean, fault)
