@@ -1,10 +1,11 @@
 """Stage 2, second half: which detection is the subject? One row for each, with its fate.
 
-The target policy (`subject_choice`) decides which detections of a frame are the subject; the others
-are rows too (NOT_TARGET), as are boxes too small to be of use (TOO_SMALL) and subjects that have
-not moved since their last crop (DUPLICATE_SUBJECT). The rest is cut out with a margin; crops are
-lossless. No network is asked: a threshold that changes searches no frame again. A frame that is not
-what stage 1 wrote any more quarantines its subjects (UNREADABLE_FRAME).
+The target policy (`subject_choice`) decides which of the tracks in a frame is the subject, by what
+is known of them over the whole clip. The others' detections are rows too (NOT_TARGET), as are boxes
+too small to be of use (TOO_SMALL) and subjects that have not moved since their last crop
+(DUPLICATE_SUBJECT). The rest is cut out with a margin; crops are lossless. No network is asked: a
+threshold that changes searches no frame again. A frame that is not what stage 1 wrote any more
+quarantines its subjects (UNREADABLE_FRAME).
 """
 
 import functools
@@ -29,20 +30,23 @@ from ferrari.ledger.reasons import (
 from ferrari.ledger.refused_files import clear_frames, refuse_frame
 from ferrari.provenance.reuse import NOTHING, Earlier, chained_digests, narrowed, refused_files
 from ferrari.provenance.table_stamps import seal
+from ferrari.subject import track_table
 
 #: What this stage looks at in the rows of a frame and its detections: a frame is judged again, and
 #: with it those after it (whose subjects are compared with its), when one of these changes.
 FRAME_READS = ("item", "path", "sha256")
 READS = (
     *("item", "confidence", "class_name", "x1", "y1", "x2", "y2"),
-    *("frame_width", "frame_height"),
+    *("frame_width", "frame_height", "track"),
 )
+TRACK_READS = ("area", "off_centre")
 
 
 def crop_video(
     *,
     frames_csv: str,
     detections_csv: str,
+    tracks_csv: str,
     video: str,
     dataset: str,
     out_csv: str,
@@ -54,7 +58,7 @@ def crop_video(
     `settings` has the keys of the config's `detect` section that choose and cut. Frames whose rows
     `earlier` has are not judged again, up to the first that it has not.
     """
-    seen = _seen(frames_csv, detections_csv)
+    seen = _seen(frames_csv, detections_csv, tracks_csv)
     digests = chained_digests(
         {"item": item, "frame": one.line, "detections": one.detections}
         for item, one in seen.items()
@@ -78,14 +82,17 @@ def crop_video(
 
 @dataclass(frozen=True)
 class _Seen:
-    """A frame that shows somebody: its row, and those of its detections, most confident first."""
+    """A frame that shows somebody: its row, and those of its detections, most confident first, with
+    what is known of their tracks (TRACK_READS).
+    """
 
     line: Mapping[str, str]
     detections: list[Mapping[str, str]] = field(default_factory=list)
 
 
-def _seen(frames_csv: str, detections_csv: str) -> dict[str, _Seen]:
+def _seen(frames_csv: str, detections_csv: str, tracks_csv: str) -> dict[str, _Seen]:
     """The frames with kept detections, by item, in the order of the clip."""
+    tracks = track_table.read(tracks_csv)
     frames = {
         line["item"]: narrowed(line, FRAME_READS)
         for line in tables.kept(tables.read_stage(frames_csv, "extract"))
@@ -95,7 +102,10 @@ def _seen(frames_csv: str, detections_csv: str) -> dict[str, _Seen]:
         parent = line["parent"]
         if parent not in frames:
             raise tables.LedgerError(f"{detections_csv}: {frames_csv} kept no frame {parent}")
-        seen.setdefault(parent, _Seen(frames[parent])).detections.append(narrowed(line, READS))
+        if line["track"] not in tracks:
+            raise tables.LedgerError(f"{tracks_csv} has no track of {line['item']}")
+        told = narrowed(line, READS) | narrowed(tracks[line["track"]], TRACK_READS)
+        seen.setdefault(parent, _Seen(frames[parent])).detections.append(told)
     return seen
 
 
@@ -138,26 +148,24 @@ class _Stage:
 
     def rows(self, seen: _Seen) -> Iterator[tables.Row]:
         """The rows of a frame's detections, in their order; writes the crops that are kept."""
-        found = [_detection(line) for line in seen.detections]
-        width, height = (int(seen.detections[0][f"frame_{side}"]) for side in ("width", "height"))
-        chosen, figures = subject_choice.choose(found, self.settings["policy"], width, height)
+        figures = subject_choice.figures(seen.detections, self.settings["policy"])
+        chosen = subject_choice.choose(figures, self.settings["policy"])
         best = figures[min(chosen)]
         frame = _Pixels(seen.line, self._read)
-        for ordinal, (line, detection) in enumerate(zip(seen.detections, found, strict=True)):
+        for ordinal, line in enumerate(seen.detections):
             item = item_ids.crop_item(seen.line["item"], ordinal)
-            about = self._about(line, detection, width, height)
+            box = _box(line)
+            about = self._about(line, box)
             if ordinal not in chosen:
                 about |= {"outcome": DROPPED, "reason": NOT_TARGET}
                 about |= {"value": round(figures[ordinal], 6), "threshold": round(best, 6)}
             else:
-                about |= self._judged(item, detection.box_xyxy, frame, about)
+                about |= self._judged(item, box, frame, about)
             yield tables.row("crop", item=item, parent=line["item"], **about)
         self.last.next_frame()
 
-    def _about(
-        self, line: Mapping, detection: boxes.Detection, width: int, height: int
-    ) -> dict[str, object]:
-        box = detection.box_xyxy
+    def _about(self, line: Mapping, box: boxes.Box) -> dict[str, object]:
+        width, height = int(line["frame_width"]), int(line["frame_height"])
         crop = boxes.padded(box, self.settings["pad"], width, height)
         corners = dict(zip(("x1", "y1", "x2", "y2"), (round(v, 2) for v in box), strict=True))
         cut = dict(zip(("crop_x1", "crop_y1", "crop_x2", "crop_y2"), crop, strict=True))
@@ -202,10 +210,9 @@ class _Stage:
         return image_files.read_verified(self.dataset / path, line["sha256"], path)
 
 
-def _detection(line: Mapping[str, str]) -> boxes.Detection:
-    """The detection that a row tells of."""
+def _box(line: Mapping[str, str]) -> boxes.Box:
     x1, y1, x2, y2 = (float(line[name]) for name in ("x1", "y1", "x2", "y2"))
-    return boxes.Detection((x1, y1, x2, y2), float(line["confidence"]), line["class_name"])
+    return x1, y1, x2, y2
 
 
 def run(job) -> None:
@@ -213,6 +220,7 @@ def run(job) -> None:
     digests = crop_video(
         frames_csv=job.input.frames,
         detections_csv=job.input.detections,
+        tracks_csv=job.input.tracks,
         video=job.wildcards.video,
         dataset=job.config["dataset"],
         out_csv=job.output.table,

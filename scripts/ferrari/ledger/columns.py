@@ -31,6 +31,7 @@ COLUMNS = {
         *CORE,
         *("confidence", "class_name", "x1", "y1", "x2", "y2", "frame_width", "frame_height"),
         *("detector", "weights_sha256", "device", "detail"),
+        "track",  # number of its row in the clip's table of tracks
     ),
     "crop": (
         *CORE,
@@ -100,6 +101,7 @@ KINDS = {
             *("hidden_frames", "frame", "bit_depth", "frames_decoded", "decode_errors"),
             *("crop_x1", "crop_y1", "crop_x2", "crop_y2", "frame_width", "frame_height"),
             *("variant", "offset_x", "offset_y", "clip_tokens", "source_width", "source_height"),
+            "track",
         ),
         WHOLE,
     ),
