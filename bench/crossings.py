@@ -1,8 +1,8 @@
 """Clips of people who cross, touch and hide, drawn with known truth, and a detector that errs.
 
 The detector gives a box around what is visible of each person, a little off; it has lapses, and
-often gives one box for two who stand in one place. Which person a detection shows is known: the one
-of whom the most is visible in it. Twins wear the same, but they do not stride in step.
+often gives one box for two who stand in one place. Who each detection shows is known; a box for two
+shows the one of whom more is visible. Twins wear the same, but they do not stride in step.
 """
 
 from __future__ import annotations
@@ -60,28 +60,25 @@ class Clip:
     moments: list[Moment]
     shows: list[list[int]]
     truth: list[Labelled]
-    pictures: list[np.ndarray]
 
 
 def film(scene: Scene) -> Clip:
     """Draw a scene, and look at it with the detector."""
     rng = np.random.default_rng([scene.seed, 7])
     times = [number / FPS for number in range(round(scene.seconds * FPS))]
-    pictures, seen = [], []
-    for time_s in times:
-        picture, visible = _draw(scene, time_s, rng)
-        pictures.append(picture)
-        seen.append((visible, _detect(visible, rng)))
-    moments, shows = [], []
-    cuts = shot_cuts.cuts(pictures)
-    for time_s, picture, cut, (visible, boxes) in zip(times, pictures, cuts, seen, strict=True):
-        at = np.array([box for box, _ in boxes], np.float32).reshape(-1, 4)
-        sure = np.array([confidence for _, confidence in boxes], np.float32)
-        looks = appearance.descriptors(picture, at)
-        moments.append(Moment(time_s, at, sure, looks, cut))
-        shows.append([_shown(box, visible) for box in at])
-    truth = [_truth(visible) for visible, _ in seen]
-    return Clip(moments, shows, truth, pictures)
+    drawn = [_draw(scene, time_s, rng) for time_s in times]
+    pictures = [picture for picture, _ in drawn]
+    found = [_detect(visible, rng) for _, visible in drawn]
+    moments = []
+    for time_s, picture, cut, some in zip(
+        times, pictures, shot_cuts.cuts(pictures), found, strict=True
+    ):
+        boxes = np.array([box for box, _, _ in some], np.float32).reshape(-1, 4)
+        sure = np.array([confidence for _, confidence, _ in some], np.float32)
+        looks = appearance.descriptors(picture, boxes)
+        moments.append(Moment(time_s, boxes, sure, looks, cut))
+    shows = [[number for _, _, number in some] for some in found]
+    return Clip(moments, shows, [_truth(visible) for _, visible in drawn])
 
 
 def _draw(scene: Scene, time_s: float, rng) -> tuple[np.ndarray, list[tuple[np.ndarray, float]]]:
@@ -124,24 +121,24 @@ def _extent(mask: np.ndarray) -> np.ndarray:
     return np.array([x, y, x + width, y + height], float)
 
 
-def _detect(visible, rng) -> list[tuple[np.ndarray, float]]:
-    """Boxes and confidences, in an order of chance."""
+def _detect(visible, rng) -> list[tuple[np.ndarray, float, int]]:
+    """Boxes, confidences and who is meant, in an order of chance."""
     found = []
-    for mask, share in visible:
+    for number, (mask, share) in enumerate(visible):
         if share >= _SEEN and mask.sum() > 60 and rng.uniform() >= _LAPSE:
-            found.append((_extent(mask), 0.35 + 0.55 * share))
+            found.append((_extent(mask), 0.35 + 0.55 * share, number))
     for one in range(len(found)):
         for other in range(one):
-            boxes = tuple(found[one][0]), tuple(found[other][0])
-            if overlap(*boxes) >= _ONE_BOX and rng.uniform() < 0.5:
-                both = np.array(boxes)
-                joint = np.concatenate([both[:, :2].min(0), both[:, 2:].max(0)])
-                found[one], found[other] = (joint, 0.8), (joint, 0.0)
-    kept: list[tuple[np.ndarray, float]] = []
-    for box, sure in sorted(found, key=lambda one: -one[1]):
+            boxes = np.array([found[one][0], found[other][0]])
+            if overlap(*map(tuple, boxes)) >= _ONE_BOX and rng.uniform() < 0.5:
+                joint = np.concatenate([boxes[:, :2].min(0), boxes[:, 2:].max(0)])
+                front = max(found[one], found[other], key=lambda some: some[1])
+                found[one], found[other] = (joint, front[1], front[2]), (joint, 0.0, front[2])
+    kept: list[tuple[np.ndarray, float, int]] = []
+    for box, sure, number in sorted(found, key=lambda some: -some[1]):
         moved = _jittered(box, rng)
-        if sure and all(overlap(tuple(moved), tuple(one)) < _SUPPRESSED for one, _ in kept):
-            kept.append((moved, float(sure)))
+        if sure and all(overlap(tuple(moved), tuple(one)) < _SUPPRESSED for one, _, _ in kept):
+            kept.append((moved, float(sure), number))
     return [kept[at] for at in rng.permutation(len(kept))]
 
 
@@ -149,11 +146,6 @@ def _jittered(box: np.ndarray, rng) -> np.ndarray:
     sides = np.tile(box[2:] - box[:2], 2)
     moved = box + rng.normal(0, _JITTER, 4) * sides
     return np.clip(moved, 0, [WIDTH, HEIGHT, WIDTH, HEIGHT])
-
-
-def _shown(box: np.ndarray, visible) -> int:
-    x1, y1, x2, y2 = np.rint(box).astype(int)
-    return int(np.argmax([mask[y1:y2, x1:x2].sum() for mask, _ in visible]))
 
 
 def _truth(visible) -> Labelled:

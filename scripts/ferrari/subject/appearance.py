@@ -3,8 +3,7 @@
 A descriptor holds STRIPES colour histograms, from the head down. The box is brought to one small
 size, so that neither its size nor a pixel more or less counts; colours are CIE L*a*b*, finer near
 grey, and fall to the nearest bins of each axis by their distance, so that a little more light moves
-a little weight. What is near the box's middle counts more than its sides, where the background is,
-and what a nearer person's box covers counts nothing if enough is left without it.
+a little weight. What is near the box's middle counts more than its sides, where the background is.
 
 Clothes are the signal: it tells people of one clip and one outfit apart, and nothing else.
 """
@@ -26,8 +25,7 @@ LENGTH = STRIPES * LIGHTNESS_BINS * COLOUR_BINS**2
 _PATCH_WH = (16, 40)
 _GREY = 4.0  # a*, b*: up to here bins are narrow, beyond they widen with the distance from grey
 _MOST = 49.0  # a*, b* of the outermost bins
-_WIDTH = 0.24  # standard deviation of the weight across the box, in its widths
-_ENOUGH = 0.3  # of a box's weight must be left for what covers it to be left out
+_WIDTH = 0.2  # standard deviation of the weight across the box, in its widths
 
 
 def descriptors(picture_rgb: np.ndarray, boxes_xyxy: np.ndarray) -> np.ndarray:
@@ -44,10 +42,7 @@ def descriptors(picture_rgb: np.ndarray, boxes_xyxy: np.ndarray) -> np.ndarray:
         if x2 <= x1 or y2 <= y1:
             continue
         patch = cv2.resize(picture_rgb[y1:y2, x1:x2], _PATCH_WH, interpolation=cv2.INTER_AREA)
-        weights = _PRIOR * _uncovered(inside, at)
-        if weights.sum() < _ENOUGH * _PRIOR.sum():
-            weights = _PRIOR
-        found[at] = np.sqrt(_histograms(patch, weights)).ravel()
+        found[at] = np.sqrt(_histograms(patch)).ravel()
     return found
 
 
@@ -83,23 +78,7 @@ def _stripes() -> np.ndarray:
 _PRIOR, _STRIPES = _prior(), _stripes()
 
 
-def _uncovered(inside: np.ndarray, at: int) -> np.ndarray:
-    """1 in the cells of a box's patch that no nearer person's box covers, else 0.
-
-    Who stands lower in the picture is nearer.
-    """
-    x1, y1, x2, y2 = inside[at]
-    width, height = _PATCH_WH
-    across = x1 + (np.arange(width) + 0.5) / width * (x2 - x1)
-    down = y1 + (np.arange(height) + 0.5) / height * (y2 - y1)
-    free = np.ones((height, width))
-    for other in inside[inside[:, 3] > y2]:
-        rows = (down > other[1]) & (down < other[3])
-        free[np.ix_(rows, (across > other[0]) & (across < other[2]))] = 0
-    return free
-
-
-def _histograms(patch_rgb: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _histograms(patch_rgb: np.ndarray) -> np.ndarray:
     """(STRIPES, bins) shares that sum to 1 in all."""
     lab = cv2.cvtColor(patch_rgb.astype(np.float32) / 255, cv2.COLOR_RGB2LAB).astype(np.float64)
     light = lab[..., 0] / 100 * (LIGHTNESS_BINS - 1)
@@ -113,7 +92,7 @@ def _histograms(patch_rgb: np.ndarray, weights: np.ndarray) -> np.ndarray:
     bins, shares = [], []
     for (l_bin, l_share), (a_bin, a_share), (b_bin, b_share) in product(*axes):
         bins.append((l_bin * COLOUR_BINS + a_bin) * COLOUR_BINS + b_bin)
-        shares.append(l_share * a_share * b_share * weights)
+        shares.append(l_share * a_share * b_share * _PRIOR)
     flat, length = np.stack(bins).ravel(), LENGTH // STRIPES
     counted = [
         np.bincount(flat, (np.stack(shares) * rows[:, None]).ravel(), length) for rows in _STRIPES

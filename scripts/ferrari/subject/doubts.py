@@ -23,7 +23,8 @@ def nearly_as_good(evidence: Evidence, links: Mapping[int, int], clear_by: float
 
     Alternatives are: two tracks change their detections; one of them takes the other's, which takes
     none; a track takes a detection that is left. Each is asked twice, with people who stand still
-    and who go on as they went: both must speak for the link.
+    and who go on as they went: both must speak for the link. Looks that changed rule no alternative
+    out, for whoever is half hidden looks like the one in front.
     """
     left = np.ones(evidence.possible.shape[1], bool)
     left[list(links.values())] = False
@@ -31,9 +32,9 @@ def nearly_as_good(evidence: Evidence, links: Mapping[int, int], clear_by: float
     for gains in (evidence.still, evidence.moved):
         for track, detection in links.items():
             own = gains[track, detection]
-            if (own - gains[track, left & evidence.possible[track]] < clear_by).any():
+            if (own - gains[track, left & evidence.near[track]] < clear_by).any():
                 found.add(track)
-            for other in np.flatnonzero(evidence.possible[:, detection]).tolist():
+            for other in np.flatnonzero(evidence.near[:, detection]).tolist():
                 theirs = links.get(other)
                 both, swapped = own, gains[other, detection]
                 if theirs is not None:

@@ -16,6 +16,7 @@ from ferrari.subject.appearance import similarity
 
 #: Times between moments at which a box is expected are not longer than this, seconds.
 _FORESIGHT_S = 0.5
+_MOMENT_S = 1 / 6
 _WIDEN_MOST = 0.6
 _SPEED_OVER_S = 0.5
 #: Similarity of a person's looks from moment to moment, before anything is known of a track.
@@ -38,6 +39,9 @@ class Linking:
     #: Similarity of looks below which it is somebody else, and the same as a fall from the usual.
     least_looks: float = 0.45
     looks_fall: float = 0.25
+    #: By how much a box may grow or shrink, either way, in a sixth of a second: 0.4 is 1.4 times.
+    #: More is a box that begins or ceases to hold somebody else as well.
+    growth: float = 0.38
     #: A track that nothing goes on for longer than this ends, seconds.
     gap_s: float = 0.7
     #: By how much a link must be better than its alternative, in sums of overlap and looks.
@@ -101,12 +105,14 @@ class Follower:
 class Evidence:
     """For T tracks and D detections, each (T, D)."""
 
-    #: What a link gains if people stand still, and if they go on as they went; 0: it cannot be.
+    #: What a link gains if people stand still, and if they go on as they went; 0 if not near.
     still: np.ndarray
     moved: np.ndarray
     #: Near enough to be the same person, whatever the looks.
     near: np.ndarray
-    #: Near enough, and not too different.
+    #: Of those, neither larger nor smaller than people become.
+    same_size: np.ndarray
+    #: Of those, not too different: a detection that may go on the track.
     possible: np.ndarray
 
 
@@ -124,9 +130,10 @@ def gather(
     near = np.maximum(still, moved) >= settings.least_overlap
     usual = np.array([one.usual for one in tracks])[:, None]
     least = np.maximum(settings.least_looks, usual - settings.looks_fall)
-    possible = near & (alike >= least)
-    gains = (np.where(possible, place + alike, 0.0) for place in (still, moved))
-    return Evidence(*gains, near, possible)
+    most = 1 + settings.growth * np.maximum(waited / _MOMENT_S, 1)[:, None]
+    same_size = near & (_growth(last, boxes) <= most)
+    gains = (np.where(near, place + alike, 0.0) for place in (still, moved))
+    return Evidence(*gains, near, same_size, same_size & (alike >= least))
 
 
 def overlaps(some: np.ndarray, others: np.ndarray, wider: np.ndarray | float = 0.0) -> np.ndarray:
@@ -141,6 +148,13 @@ def cover(some: np.ndarray, others: np.ndarray, wider: float = 0.0) -> np.ndarra
     """(N, M) share of the smaller of two boxes that lies in the other, all widened by `wider`."""
     a, b = _widened(some[:, None, :], wider), _widened(others[None, :, :], wider)
     return _shared(a, b) / np.maximum(np.minimum(_area(a), _area(b)), 1e-9)
+
+
+def _growth(some: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """(N, M) by how much the larger of two boxes is wider or higher than the smaller one."""
+    a, b = (np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-9) for boxes in (some, others))
+    ratios = a[:, None, :] / b[None, :, :]
+    return np.maximum(ratios, 1 / ratios).max(axis=-1, initial=1.0)
 
 
 def _widened(boxes: np.ndarray, wider: np.ndarray | float) -> np.ndarray:

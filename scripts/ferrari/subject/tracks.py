@@ -4,7 +4,8 @@ Cut, never stretch: a track that mixes two people is the worst fault, a person i
 costs little. So a track ends, and what comes after it is a new one, where
 
 - the shot changes, or nobody is found at its place for longer than `gap_s`;
-- the looks change from one moment to the next (`looks`);
+- the looks change from one moment to the next (`looks`), or the box grows or shrinks at once: a
+  detector that gives one box for two people, or ceases to (`size`);
 - another link would be nearly as good, whether people go on as they went or stand still: two who
   cross may as well have turned round (`overlap`);
 - somebody went out of sight in touch with the person, or came out from behind, and looks do not say
@@ -25,9 +26,9 @@ import numpy as np
 from ferrari.subject import doubts
 from ferrari.subject.linking import Evidence, Follower, Linking, cover, gather
 
-CUT, OVERLAP, LOOKS, GAP, END = "cut", "overlap", "looks", "gap", "end"
+CUT, OVERLAP, SIZE, LOOKS, GAP, END = "cut", "overlap", "size", "looks", "gap", "end"
 #: Why tracks end: the first word is the shot's change, the last the clip's end.
-ENDS = (CUT, OVERLAP, LOOKS, GAP, END)
+ENDS = (CUT, OVERLAP, SIZE, LOOKS, GAP, END)
 
 
 @dataclass(frozen=True)
@@ -122,9 +123,7 @@ class _Linker:
         )
         doubtful |= gone | doubts.nearly_as_good(evidence, links, settings.clear_by)
         doubtful |= doubts.come_out(self.open, links, seen.boxes, seen.looks, settings)
-        ends = {at: LOOKS for at, near in enumerate(evidence.near) if near.any()}
-        ends = {at: why for at, why in ends.items() if at not in links}
-        ends |= dict.fromkeys(doubtful, OVERLAP)
+        ends = _changed(evidence, links) | dict.fromkeys(doubtful, OVERLAP)
         self._go_on(seen, {at: one for at, one in links.items() if at not in ends})
         self._end(ends)
 
@@ -159,6 +158,12 @@ class _Linker:
         return [Track(n, tuple(places), why) for n, places, why in sorted(self.ended)]
 
 
+def _changed(evidence: Evidence, links: dict[int, int]) -> dict[int, str]:
+    """The tracks at whose place is somebody, but nobody who can go on it; and why not."""
+    left = [at for at, near in enumerate(evidence.near) if near.any() and at not in links]
+    return {at: LOOKS if evidence.same_size[at].any() else SIZE for at in left}
+
+
 def assign(evidence: Evidence, confidences: np.ndarray, sure: float) -> dict[int, int]:
     """A detection for each track that one goes on: the best sum of place and looks.
 
@@ -171,7 +176,7 @@ def assign(evidence: Evidence, confidences: np.ndarray, sure: float) -> dict[int
     for columns in (np.flatnonzero(confidences >= sure), np.flatnonzero(confidences < sure)):
         rows = np.array([at for at in range(len(gains)) if at not in links], int)
         possible = evidence.possible[np.ix_(rows, columns)]
-        found = linear_sum_assignment(gains[np.ix_(rows, columns)], maximize=True)
+        found = linear_sum_assignment(possible * gains[np.ix_(rows, columns)], maximize=True)
         for row, column in zip(*found, strict=True):
             if possible[row, column]:
                 links[int(rows[row])] = int(columns[column])

@@ -89,15 +89,6 @@ def test_grey_pictures_still_tell_dark_from_light():
     assert likeness(dark, again) > 0.7 > 0.2 > likeness(dark, light)
 
 
-def test_a_nearer_person_in_the_box_counts_nothing():
-    """The other stands lower in the picture and covers the left half."""
-    picture = dressed(RED, RED)
-    whole = look(picture, BOX)
-    picture[30:150, 50:80] = BLUE
-    apart = look(picture, BOX, (50, 30, 80, 150))[:1]
-    assert likeness(whole, apart) > 0.95 > likeness(whole, look(picture, BOX))
-
-
 def test_who_else_is_compared_changes_no_bit():
     rng = np.random.default_rng(0)
     some = rng.uniform(0, 0.03, (30, appearance.LENGTH)).astype(np.float32)
