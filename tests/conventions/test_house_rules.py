@@ -126,6 +126,17 @@ def test_the_snakefile_is_a_table_of_contents():
     assert len((ROOT / "Snakefile").read_text().splitlines()) <= 60
 
 
+def test_frames_are_converted_in_one_place_on_one_thread():
+    """With several threads swscale makes other bytes from call to call (see `converted`)."""
+    calls = {}
+    for path in [*LIBRARY, *STAGES]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "reformat":
+                threads = [one.value for one in node.keywords if one.arg == "threads"]
+                calls[path.name] = [ast.literal_eval(value) for value in threads]
+    assert calls == {"conversion.py": [1]}
+
+
 def test_functions_fit_a_screen():
     long = []
     for path in [*LIBRARY, *STAGES]:

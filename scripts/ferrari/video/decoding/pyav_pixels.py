@@ -20,7 +20,7 @@ from ferrari.video import hdr
 from ferrari.video.colour_conversion import is_shown_unchanged, to_srgb, to_xyz
 from ferrari.video.colours import Colours, log_sign
 from ferrari.video.cropping import Cropping
-from ferrari.video.decoding.deinterlacing import filter_errors
+from ferrari.video.decoding.conversion import converted
 from ferrari.video.orientation import Orientation, limited_size, make_upright
 from ferrari.video.ycbcr import i420
 
@@ -80,24 +80,19 @@ class Pixels:
     def luma(self) -> np.ndarray:
         """HxW uint8 luma, cropped: the decoder's own plane where it has 8 bits, else converted."""
         if self.frame.format.name not in _LUMA_FIRST:
-            with filter_errors():
-                return self.cropping.of(self._converted("gray"))
+            return self.cropping.of(self._converted("gray"))
         return self.cropping.of(_plane(self.frame.planes[0]))
 
     def rgb(self) -> np.ndarray:
         """HxWx3 uint8 sRGB, cropped, upright, with square pixels."""
-        with filter_errors():
-            picture = self._srgb()
-        return make_upright(self.cropping.of(picture), self.sar, self.turn, self.max_side)
+        return make_upright(self.cropping.of(self._srgb()), self.sar, self.turn, self.max_side)
 
     def small(self, side: int) -> np.ndarray:
         """What `rgb` shows, its longer side at most `side` px: HxWx3 uint8.
 
         Shrunk before it is converted, which takes a fifth of the time and differs by a level.
         """
-        with filter_errors():
-            shrunk = self._shrunk(side)
-        return replace(shrunk, max_side=side).rgb()
+        return replace(self._shrunk(side), max_side=side).rgb()
 
     def _shrunk(self, side: int) -> Pixels:
         """With a frame that has the small picture's size as stored, and square pixels.
@@ -111,8 +106,10 @@ class Pixels:
         if not (plain and smaller) or size == (frame.width, frame.height):
             return self
         levels = ColorRange.JPEG if self.colours.full_range else ColorRange.MPEG
-        shrunk = frame.reformat(
-            *size,
+        shrunk = converted(
+            frame,
+            frame.format.name,
+            size,
             src_colorspace=Colorspace.ITU709,  # of both sides: the numbers stay what they are
             dst_colorspace=Colorspace.ITU709,
             src_color_range=levels,
@@ -134,8 +131,7 @@ class Pixels:
         if not (plain and small and whole and known and self.sar == 1 and self._shown_unchanged):
             return None
         if frame.format.name == "nv12":
-            with filter_errors():
-                frame = frame.reformat(format="yuv420p")
+            frame = converted(frame, "yuv420p")
         planes = [
             self.cropping.of(_plane(plane), shrunk)
             for plane, shrunk in zip(frame.planes, (1, 2, 2), strict=True)
@@ -203,17 +199,21 @@ class Pixels:
         matrix = None
         if self.colours.matrix != "rgb":
             matrix = _SWS_MATRICES.get(self.colours.matrix, Colorspace.ITU709)
-        frame = self.frame.reformat(
-            format=pixels, src_colorspace=matrix, dst_colorspace=matrix, src_color_range=levels
-        )
-        return frame.to_ndarray()
+        return converted(
+            self.frame,
+            pixels,
+            src_colorspace=matrix,
+            dst_colorspace=matrix,
+            src_color_range=levels,
+        ).to_ndarray()
 
     def _by_own_matrix(self) -> np.ndarray:
         """HxWx3 uint16 R'G'B' of YCgCo, or of YCbCr whose matrix follows from its primaries."""
         same = ColorRange.JPEG if self.colours.full_range else ColorRange.MPEG
         bt709 = Colorspace.ITU709  # of both sides: the planes stay what they are
-        frame = self.frame.reformat(
-            format="yuv444p16le",
+        frame = converted(
+            self.frame,
+            "yuv444p16le",
             src_colorspace=bt709,
             dst_colorspace=bt709,
             src_color_range=same,
