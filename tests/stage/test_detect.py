@@ -123,10 +123,10 @@ def test_no_network_is_loaded_where_there_is_nothing_to_search(clip, monkeypatch
 
 
 def test_boxes_from_the_segmenters_view(clip, monkeypatch):
-    """detect.backend: mask."""
+    """detect.backend: mask, which leaves the linking film alone."""
     from ferrari.networks import segmenters
 
-    clip.write(2)
+    clip.write(2, between=picture)
 
     def alpha(frames, boxes):
         assert boxes is None
@@ -140,6 +140,7 @@ def test_boxes_from_the_segmenters_view(clip, monkeypatch):
     assert [row["reason"] for row in rows] == ["", "NO_SUBJECT"]
     assert [float(rows[0][key]) for key in ("x1", "y1", "x2", "y2")] == [60, 30, 200, 200]
     assert rows[0]["detector"] == "mask:isnet" and rows[0]["weights_sha256"] == "1" * 64
+    assert track_table.read_all(clip.tracks)[0]["moments"] == "2"
 
 
 def deadly(guilty: tuple[int, ...], end):
