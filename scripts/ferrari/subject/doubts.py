@@ -61,7 +61,7 @@ def gone_behind(
         if at in links:
             continue
         where = np.stack([track.boxes[-1], track.expected(time_s)])
-        met = (cover(where, boxes) >= settings.touch).any(axis=0)
+        met = cover(where, boxes).max(axis=0) >= settings.touch
         near = {t for t, detection in links.items() if met[detection]}
         if near or track.touching:
             gone.add(at)
@@ -98,6 +98,30 @@ def come_out(
         if own - max(others) < settings.looks_apart:
             doubtful.add(at)
     return doubtful
+
+
+def may_be_others(
+    evidence: Evidence, links: Mapping[int, int], hidden: Evidence, clear_by: float
+) -> set[int]:
+    """The tracks whose detection is nearly as good for one of those who are `hidden`."""
+    found = set()
+    for own, others in ((evidence.still, hidden.still), (evidence.moved, hidden.moved)):
+        for track, detection in links.items():
+            near = others[hidden.near[:, detection], detection]
+            if (own[track, detection] - near < clear_by).any():
+                found.add(track)
+    return found
+
+
+def back(hidden: Evidence, new: Sequence[int]) -> set[int]:
+    """Of those who are hidden, the likeliest one for each new detection that is near any."""
+    gains = hidden.still + hidden.moved
+    found: set[int] = set()
+    for detection in new:
+        near = [at for at in np.flatnonzero(hidden.near[:, detection]) if at not in found]
+        if near:
+            found.add(int(max(near, key=lambda at: gains[at, detection])))
+    return found
 
 
 def _like(one: np.ndarray, other: np.ndarray) -> float:

@@ -39,11 +39,13 @@ class Linking:
     #: Similarity of looks below which it is somebody else, and the same as a fall from the usual.
     least_looks: float = 0.45
     looks_fall: float = 0.25
-    #: By how much a box may grow or shrink, either way, in a sixth of a second: 0.4 is 1.4 times.
-    #: More is a box that begins or ceases to hold somebody else as well.
+    #: By how much a box may become higher or lower in a sixth of a second: 0.4 is 1.4 times. More
+    #: is a box that begins or ceases to hold somebody else as well. Widths change with each stride.
     growth: float = 0.38
     #: A track that nothing goes on for longer than this ends, seconds.
     gap_s: float = 0.7
+    #: For so long somebody who went out of sight beside a person may be in that person's place.
+    hidden_s: float = 2.5
     #: By how much a link must be better than its alternative, in sums of overlap and looks.
     clear_by: float = 0.3
     #: Share of the smaller of two boxes in the other from which the people touch.
@@ -132,8 +134,8 @@ def gather(
     least = np.maximum(settings.least_looks, usual - settings.looks_fall)
     most = 1 + settings.growth * np.maximum(waited / _MOMENT_S, 1)[:, None]
     same_size = near & (_growth(last, boxes) <= most)
-    gains = (np.where(near, place + alike, 0.0) for place in (still, moved))
-    return Evidence(*gains, near, same_size, same_size & (alike >= least))
+    gains = [np.where(near, place + alike, 0.0) for place in (still, moved)]
+    return Evidence(gains[0], gains[1], near, same_size, same_size & (alike >= least))
 
 
 def overlaps(some: np.ndarray, others: np.ndarray, wider: np.ndarray | float = 0.0) -> np.ndarray:
@@ -151,10 +153,10 @@ def cover(some: np.ndarray, others: np.ndarray, wider: float = 0.0) -> np.ndarra
 
 
 def _growth(some: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """(N, M) by how much the larger of two boxes is wider or higher than the smaller one."""
-    a, b = (np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-9) for boxes in (some, others))
-    ratios = a[:, None, :] / b[None, :, :]
-    return np.maximum(ratios, 1 / ratios).max(axis=-1, initial=1.0)
+    """(N, M) how many times as high the higher of two boxes is."""
+    a, b = (np.maximum(boxes[:, 3] - boxes[:, 1], 1e-9) for boxes in (some, others))
+    ratios = a[:, None] / b[None, :]
+    return np.maximum(ratios, 1 / ratios)
 
 
 def _widened(boxes: np.ndarray, wider: np.ndarray | float) -> np.ndarray:

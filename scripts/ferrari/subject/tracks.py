@@ -102,6 +102,8 @@ class _Linker:
     def __init__(self, settings: Linking) -> None:
         self.settings = settings
         self.open: list[Follower] = []
+        #: Who went out of sight in touch with somebody, not long ago.
+        self.gone: list[Follower] = []
         self.ended: list[tuple[int, list[tuple[int, int]], str]] = []
         self.begun = 0
         self.time_s = -np.inf
@@ -114,6 +116,7 @@ class _Linker:
         seen = _Seen(number, moment)
         if moment.cut:
             self._end({at: CUT for at in range(len(self.open))})
+            self.gone = []
         waited = [moment.time_s - one.times[-1] for one in self.open]
         self._end({at: GAP for at, wait in enumerate(waited) if wait > settings.gap_s})
         evidence = gather(self.open, moment.time_s, seen.boxes, seen.looks, settings)
@@ -123,9 +126,24 @@ class _Linker:
         )
         doubtful |= gone | doubts.nearly_as_good(evidence, links, settings.clear_by)
         doubtful |= doubts.come_out(self.open, links, seen.boxes, seen.looks, settings)
+        doubtful |= self._may_be_back(seen, evidence, links)
         ends = _changed(evidence, links) | dict.fromkeys(doubtful, OVERLAP)
+        self.gone += [self.open[at] for at in sorted(gone)]
         self._go_on(seen, {at: one for at, one in links.items() if at not in ends})
         self._end(ends)
+
+    def _may_be_back(self, seen: _Seen, evidence: Evidence, links: dict[int, int]) -> set[int]:
+        """The tracks whose detection may as well be somebody who went out of sight.
+
+        Whoever begins a track beside them is back.
+        """
+        since = self.time_s - self.settings.hidden_s
+        self.gone = [one for one in self.gone if one.times[-1] >= since]
+        hidden = gather(self.gone, self.time_s, seen.boxes, seen.looks, self.settings)
+        new = sorted(set(range(len(seen.places))) - set(links.values()))
+        back = doubts.back(hidden, new)
+        self.gone = [one for at, one in enumerate(self.gone) if at not in back]
+        return doubts.may_be_others(evidence, links, hidden, self.settings.clear_by)
 
     def _go_on(self, seen: _Seen, links: dict[int, int]) -> None:
         """Take the linked detections in, and begin a track with each of the others."""
