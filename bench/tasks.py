@@ -117,7 +117,7 @@ def crop(
         means = {"weights": [weights], "mask_settings": {}, "cache": cache, "threads": threads}
         find(film=str(film), out_csv=found, out_tracks=tracks, **common, **means)
         out = f"{dataset}/02_yolo_crops/{video}.csv"
-        cut(detections_csv=found, tracks_csv=tracks, out_csv=out, **common)
+        cut(detections_csv=found, out_csv=out, **common)
 
     return beyond_first(work, *tables) if len(tables) > 1 else lambda: work(tables[0])
 

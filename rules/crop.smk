@@ -1,5 +1,5 @@
 # Stage 2, second half: who of them is the subject?
-# Input:   the tables of the frames, of the detections in them, and of their tracks
+# Input:   the tables of the frames and of the detections in them
 # Output:  <dataset>/02_yolo_crops/<video>.csv and the crops beside it in <video>/
 
 
@@ -8,7 +8,6 @@ rule crop:
     input:
         frames=rules.extract.output.table,
         detections=rules.detect.output.table,
-        tracks=rules.detect.output.tracks,
     output:
         table=update(f"{CROPS}/{{video}}.csv"),
     log:
@@ -22,6 +21,6 @@ rule crop:
     shell:
         stage_command(
             "02_yolo_crop",
-            ["frames", "detections", "tracks"],
+            ["frames", "detections"],
             ["settings", "code"],
         )

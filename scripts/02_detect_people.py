@@ -85,11 +85,7 @@ def detect_video(
         searched = in_flight(batches, stage.read, stage.search)
         with closing(searched):
             followed = follow(stage.sights(searched))
-    rows = [
-        row | {"track": followed.track_of.get(str(row["item"]), "")}
-        for item in digests
-        for row in stage.rows[item]
-    ]
+    rows = [row | followed.cells_of(row) for item in digests for row in stage.rows[item]]
     clip = replace(followed.clip, unsearched=stage.unsearched)
     track_table.write(out_tracks, clip, followed.tracks)
     tables.write_stage(out_csv, "detect", rows)

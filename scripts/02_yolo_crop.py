@@ -30,23 +30,20 @@ from ferrari.ledger.reasons import (
 from ferrari.ledger.refused_files import clear_frames, refuse_frame
 from ferrari.provenance.reuse import NOTHING, Earlier, chained_digests, narrowed, refused_files
 from ferrari.provenance.table_stamps import seal
-from ferrari.subject import track_table
 
 #: What this stage looks at in the rows of a frame and its detections: a frame is judged again, and
 #: with it those after it (whose subjects are compared with its), when one of these changes.
 FRAME_READS = ("item", "path", "sha256")
 READS = (
     *("item", "confidence", "class_name", "x1", "y1", "x2", "y2"),
-    *("frame_width", "frame_height", "track"),
+    *("frame_width", "frame_height", "track_area", "track_off_centre"),
 )
-TRACK_READS = ("area", "off_centre")
 
 
 def crop_video(
     *,
     frames_csv: str,
     detections_csv: str,
-    tracks_csv: str,
     video: str,
     dataset: str,
     out_csv: str,
@@ -58,7 +55,7 @@ def crop_video(
     `settings` has the keys of the config's `detect` section that choose and cut. Frames whose rows
     `earlier` has are not judged again, up to the first that it has not.
     """
-    seen = _seen(frames_csv, detections_csv, tracks_csv)
+    seen = _seen(frames_csv, detections_csv)
     digests = chained_digests(
         {"item": item, "frame": one.line, "detections": one.detections}
         for item, one in seen.items()
@@ -82,17 +79,14 @@ def crop_video(
 
 @dataclass(frozen=True)
 class _Seen:
-    """A frame that shows somebody: its row, and those of its detections, most confident first, with
-    what is known of their tracks (TRACK_READS).
-    """
+    """A frame that shows somebody: its row, and those of its detections, most confident first."""
 
     line: Mapping[str, str]
     detections: list[Mapping[str, str]] = field(default_factory=list)
 
 
-def _seen(frames_csv: str, detections_csv: str, tracks_csv: str) -> dict[str, _Seen]:
+def _seen(frames_csv: str, detections_csv: str) -> dict[str, _Seen]:
     """The frames with kept detections, by item, in the order of the clip."""
-    tracks = track_table.read(tracks_csv)
     frames = {
         line["item"]: narrowed(line, FRAME_READS)
         for line in tables.kept(tables.read_stage(frames_csv, "extract"))
@@ -102,10 +96,7 @@ def _seen(frames_csv: str, detections_csv: str, tracks_csv: str) -> dict[str, _S
         parent = line["parent"]
         if parent not in frames:
             raise tables.LedgerError(f"{detections_csv}: {frames_csv} kept no frame {parent}")
-        if line["track"] not in tracks:
-            raise tables.LedgerError(f"{tracks_csv} has no track of {line['item']}")
-        told = narrowed(line, READS) | narrowed(tracks[line["track"]], TRACK_READS)
-        seen.setdefault(parent, _Seen(frames[parent])).detections.append(told)
+        seen.setdefault(parent, _Seen(frames[parent])).detections.append(narrowed(line, READS))
     return seen
 
 
@@ -220,7 +211,6 @@ def run(job) -> None:
     digests = crop_video(
         frames_csv=job.input.frames,
         detections_csv=job.input.detections,
-        tracks_csv=job.input.tracks,
         video=job.wildcards.video,
         dataset=job.config["dataset"],
         out_csv=job.output.table,

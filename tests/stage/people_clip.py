@@ -15,8 +15,6 @@ from ferrari.images.boxes import Detection, area
 from ferrari.images.subject_choice import off_centre
 from ferrari.ledger import item_ids, stages, tables
 from ferrari.provenance.reuse import NOTHING, Earlier
-from ferrari.subject import track_table
-from ferrari.subject.track_table import TrackRow
 from ferrari.video import linking_film
 from ferrari.video.linking_film import LinkingPicture
 from tests.settings import section
@@ -121,7 +119,7 @@ class Clip:
         return self.rows("detect")
 
     def found(self, *frames: Sequence[Detection]) -> None:
-        """Write the tables of detections and tracks: what is found in the first frames, in order.
+        """Write the table of detections: what is found in the first frames, in order.
 
         The n-th detection of each frame is one person, of whom is known what the first frame with
         so many shows.
@@ -134,22 +132,21 @@ class Clip:
                 about = {"outcome": "kept", "confidence": one.confidence, "class_name": "person"}
                 about |= dict(zip(("x1", "y1", "x2", "y2"), one.box_xyxy, strict=True))
                 about |= {"frame_width": WIDTH, "frame_height": HEIGHT, "track": number}
-                rows.append(tables.row("detect", item=item, parent=frame, **about))
                 box = one.box_xyxy
-                share, off = area(box) / (WIDTH * HEIGHT), off_centre(box, WIDTH, HEIGHT)
-                tracks.setdefault(number, TrackRow(number, 0, 0, 1, 1, "end", share, off, 1, 1))
+                told = {"track_area": round(area(box) / (WIDTH * HEIGHT), 6)}
+                told |= {"track_off_centre": round(off_centre(box, WIDTH, HEIGHT), 6)}
+                about |= tracks.setdefault(number, told)
+                rows.append(tables.row("detect", item=item, parent=frame, **about))
             if not detections:
                 about = {"outcome": "dropped", "reason": "NO_SUBJECT"}
                 rows.append(tables.row("detect", item=frame, parent=frame, **about))
         tables.write_stage(self.table("detect"), "detect", rows)
-        track_table.write(self.tracks, TrackRow(None, 0, 0, len(frames), 1), tracks.values())
 
     def crop(self, earlier=NOTHING, **changed) -> list[dict[str, str]]:
         """Choose and cut; the rows."""
         self.digests["crop"] = crop_video(
             frames_csv=str(self.table("extract")),
             detections_csv=str(self.table("detect")),
-            tracks_csv=str(self.tracks),
             video=VIDEO,
             dataset=str(self.dataset),
             out_csv=str(self.table("crop")),

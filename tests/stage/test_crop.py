@@ -213,11 +213,3 @@ def test_the_subject_is_one_track_whoever_is_larger_in_a_frame(clip):
     rows = clip.crop(min_side=50)
     assert [row["reason"] for row in rows] == ["OK", "NOT_TARGET", "OK", "NOT_TARGET", "OK"]
     assert float(rows[1]["value"]) < float(rows[1]["threshold"])
-
-
-def test_a_detection_without_a_track_is_an_error(clip):
-    clip.write(1)
-    clip.found([LARGE, SMALL])
-    clip.tracks.write_text(clip.tracks.read_text().rsplit("\n", 2)[0] + "\n")
-    with pytest.raises(tables.LedgerError, match=rf"no track of {VIDEO}-f000000-d1"):
-        clip.crop()

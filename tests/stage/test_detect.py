@@ -140,7 +140,7 @@ def test_boxes_from_the_segmenters_view(clip, monkeypatch):
     assert [row["reason"] for row in rows] == ["", "NO_SUBJECT"]
     assert [float(rows[0][key]) for key in ("x1", "y1", "x2", "y2")] == [60, 30, 200, 200]
     assert rows[0]["detector"] == "mask:isnet" and rows[0]["weights_sha256"] == "1" * 64
-    assert track_table.read_all(clip.tracks)[0]["moments"] == "2"
+    assert track_table.read(clip.tracks)[0]["moments"] == "2"
 
 
 def deadly(guilty: tuple[int, ...], end):
@@ -167,7 +167,8 @@ def test_a_frame_that_ends_the_detector_is_quarantined_alone(clip, detect, how):
     row = rows.pop(1)
     left = [line for line in sound if line["parent"] != row["parent"]]
     for line in rows + left:  # people are followed otherwise where a frame is not known
-        line.pop("track")
+        for name in ("track", "track_area", "track_off_centre"):
+            line.pop(name)
     assert rows == left
     assert (row["outcome"], row["reason"]) == ("quarantined", reason) and detail in row["detail"]
     assert row["item"] == row["parent"] == item_ids.frame_item(VIDEO, 1)
@@ -268,7 +269,7 @@ def test_people_are_followed_over_the_frames_and_the_film_between(clip, detect):
     detect(sees_walkers)
     rows = clip.detect()
     assert [row["track"] for row in rows] == ["0", "1"] * 4, "the standing one is more confident"
-    whole, stands, walks = track_table.read_all(clip.tracks)
+    whole, stands, walks = track_table.read(clip.tracks)
     assert (whole["track"], whole["moments"], whole["frames"]) == ("", "12", "4")
     assert (walks["moments"], walks["frames"], walks["ended_by"]) == ("12", "4", "end")
     assert float(walks["to_s"]) == pytest.approx(11 / 6, abs=1e-5)
@@ -281,7 +282,7 @@ def test_without_a_film_the_frames_alone_are_linked(clip, detect):
     clip.write(3, walkers)
     detect(sees_walkers)
     clip.detect()
-    whole, *tracks = track_table.read_all(clip.tracks)
+    whole, *tracks = track_table.read(clip.tracks)
     assert whole["moments"] == whole["frames"] == "3"
     assert sum(int(row["frames"]) for row in tracks) == 6
 
@@ -305,7 +306,7 @@ def test_a_picture_of_the_film_that_ends_the_detector_is_counted(clip, detect):
     detect(run)
     rows = clip.detect()
     assert {row["outcome"] for row in rows} == {"kept"}
-    whole = track_table.read_all(clip.tracks)[0]
+    whole = track_table.read(clip.tracks)[0]
     assert (whole["moments"], whole["unsearched"]) == ("8", "1")
 
 
@@ -317,5 +318,5 @@ def test_a_clock_that_runs_back_ends_all_tracks(clip, detect):
     tables.write_stage(clip.table("extract"), "extract", rows)
     detect(sees_walkers)
     clip.detect()
-    tracks = track_table.read_all(clip.tracks)[1:]
+    tracks = track_table.read(clip.tracks)[1:]
     assert [row["ended_by"] for row in tracks] == ["cut"] * 2 + ["end"] * 2

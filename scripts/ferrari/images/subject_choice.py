@@ -25,12 +25,12 @@ def in_order(detections: Sequence[Detection]) -> list[Detection]:
 def figures(rows: Sequence[Mapping[str, str]], policy: str) -> list[float]:
     """What each detection of a frame is judged by under a policy.
 
-    For `largest` and `most_central` it is what is known of its track over the whole clip (`area`,
-    `off_centre`), so that the subject is not another one from frame to frame; else its confidence.
+    For `largest` and `most_central` it is what its row tells of its track over the whole clip, so
+    that the subject is not another one from frame to frame; else its confidence.
     """
     if policy not in POLICIES:
         raise ValueError(f"detect.policy {policy!r} is none of {POLICIES}")
-    column = {"largest": "area", "most_central": "off_centre"}.get(policy, "confidence")
+    column = {"largest": "track_area", "most_central": "track_off_centre"}.get(policy, "confidence")
     return [float(row[column]) for row in rows]
 
 

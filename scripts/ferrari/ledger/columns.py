@@ -31,7 +31,8 @@ COLUMNS = {
         *CORE,
         *("confidence", "class_name", "x1", "y1", "x2", "y2", "frame_width", "frame_height"),
         *("detector", "weights_sha256", "device", "detail"),
-        "track",  # number of its row in the clip's table of tracks
+        # Number of its row in the clip's table of tracks, and what that says for `detect.policy`.
+        *("track", "track_area", "track_off_centre"),
     ),
     "crop": (
         *CORE,
@@ -111,7 +112,7 @@ KINDS = {
             "proof_difference",
             *("start_s", "time_s", "sharpness", "confidence", "x1", "y1", "x2", "y2"),
             *("subject_fraction", "edge_fraction", "scale", "lightness"),
-            *("mean_change", "noise_change"),
+            *("mean_change", "noise_change", "track_area", "track_off_centre"),
         ),
         REAL,
     ),

@@ -26,7 +26,7 @@ def load(paths: Sequence[str]) -> pd.DataFrame:
     """
     parts = []
     for path in paths:
-        rows = pd.DataFrame(track_table.read_all(path), columns=list(track_table.COLUMNS))
+        rows = pd.DataFrame(track_table.read(path), columns=list(track_table.COLUMNS))
         parts.append(rows.assign(video=Path(path).stem))
     columns = [*track_table.COLUMNS, "video"]
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)

@@ -14,7 +14,7 @@ import numpy as np
 
 from ferrari.images import boxes, subject_choice
 from ferrari.images.boxes import Detection
-from ferrari.subject import appearance, consistency, shot_cuts
+from ferrari.subject import appearance, consistency, shot_cuts, track_table
 from ferrari.subject.consistency import Consistency
 from ferrari.subject.track_table import TrackRow
 from ferrari.subject.tracks import Moment, Track, link
@@ -45,6 +45,15 @@ class Followed:
     track_of: Mapping[str, int]
     clip: TrackRow
     tracks: Sequence[TrackRow]
+
+    def cells_of(self, row: Mapping) -> dict[str, object]:
+        """What the row of a detection, by its `item`, says of its track; empty cells of none."""
+        number = self.track_of.get(str(row["item"]))
+        if number is None:
+            return dict.fromkeys(("track", "track_area", "track_off_centre"), "")
+        known = track_table.cells(self.tracks[number])
+        told = {"track_area": known["area"], "track_off_centre": known["off_centre"]}
+        return {"track": number, **told}
 
 
 def follow(sights: Iterable[Sight]) -> Followed:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass, fields
+from dataclasses import asdict, dataclass, fields
 
 from ferrari.ledger import tables
 
@@ -42,21 +42,17 @@ class TrackRow:
 COLUMNS = tuple(field.name for field in fields(TrackRow))
 
 
+def cells(row: TrackRow) -> dict[str, object]:
+    """A row as its table has it; figures have six digits behind the point."""
+    given = asdict(row).items()
+    return {name: round(one, 6) if isinstance(one, float) else one for name, one in given}
+
+
 def write(path: str | os.PathLike, clip: TrackRow, tracks: Iterable[TrackRow]) -> None:
-    """Write the table; figures have six digits behind the point."""
-    rows = (dict(zip(COLUMNS, map(_cell, astuple(row)), strict=True)) for row in (clip, *tracks))
-    tables.write_table(path, COLUMNS, rows)
+    """Write the table."""
+    tables.write_table(path, COLUMNS, map(cells, (clip, *tracks)))
 
 
-def read_all(path: str | os.PathLike) -> list[dict[str, str]]:
+def read(path: str | os.PathLike) -> list[dict[str, str]]:
     """All rows, as text, that of the clip first; LedgerError where a column is missing."""
     return list(tables.iter_table(path, COLUMNS))
-
-
-def read(path: str | os.PathLike) -> dict[str, dict[str, str]]:
-    """The rows of the tracks, by number, as text; LedgerError where a column is missing."""
-    return {row["track"]: row for row in read_all(path) if row["track"]}
-
-
-def _cell(value: object) -> object:
-    return round(value, 6) if isinstance(value, float) else value

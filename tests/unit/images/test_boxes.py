@@ -7,8 +7,8 @@ from ferrari.images import boxes, subject_choice
 from ferrari.images.boxes import Detection
 from ferrari.networks.detectors import regions
 
-SMALL = {"confidence": "0.9", "area": "0.1", "off_centre": "0.05"}
-LARGE = {"confidence": "0.8", "area": "2.5", "off_centre": "0.4"}
+SMALL = {"confidence": "0.9", "track_area": "0.1", "track_off_centre": "0.05"}
+LARGE = {"confidence": "0.8", "track_area": "2.5", "track_off_centre": "0.4"}
 
 
 @pytest.mark.parametrize(
