@@ -1,6 +1,6 @@
 """Ferrari Pipeline: raw clips of a person in, a subject-only captioned image dataset out.
 
-    00_raw_videos > probe > 01_extracted_frames > 02_yolo_crops > 03_masked_subjects
+    00_raw_videos > probe > 01_extracted_frames > detect > 02_yolo_crops > 03_masked_subjects
                   > 04_augmented > 05_final_training           QC0, QC3 ... QC8 on the way
 
 Every stage has one table a clip; each row ends kept, dropped or quarantined, with the reason.
@@ -19,6 +19,7 @@ include: "rules/common.smk"
 include: "rules/models.smk"
 include: "rules/probe.smk"
 include: "rules/extract.smk"
+include: "rules/detect.smk"
 include: "rules/crop.smk"
 include: "rules/mask.smk"
 include: "rules/augment.smk"

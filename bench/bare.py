@@ -1,6 +1,6 @@
 """A graph of the workflow's shape and nothing else: what Snakemake itself costs at a size.
 
-Six rules in a chain for each video, each a command that takes no time; nine rules over all videos.
+Seven rules in a chain for each video, each a command of no time; nine rules over all videos.
 No params, no logs, no records of how something was made.
 """
 
@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-STAGES = range(1, 7)
+STAGES = range(1, 8)
 WHOLE_SET = range(9)
 
 _HEAD = """
@@ -44,11 +44,13 @@ rule a{number}:
 def write(folder: Path, videos: int, *, whole_set: bool = True) -> None:
     """Write the Snakefile; without the rules over all videos, it asks for the chains' ends."""
     targets = [f"a{number}" for number in WHOLE_SET]
-    asked = repr(targets) if whole_set else 'expand("s6/{video}", video=VIDEOS)'
+    asked = repr(targets) if whole_set else f'expand("s{STAGES[-1]}/{{video}}", video=VIDEOS)'
     text = _HEAD.format(videos=videos, targets=asked)
     text += "".join(_LINK.format(number=k, before=k - 1) for k in STAGES[1:])
     if whole_set:
-        text += "".join(_OVER_ALL.format(number=k, stage=STAGES[k % 6]) for k in WHOLE_SET)
+        text += "".join(
+            _OVER_ALL.format(number=k, stage=STAGES[k % len(STAGES)]) for k in WHOLE_SET
+        )
     (folder / "Snakefile").write_text(text)
 
 

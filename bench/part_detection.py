@@ -92,7 +92,7 @@ def _same(bench: Bench, dataset: Path, rows, weights: Path, size: int) -> float:
     """Share of the frames with the boxes that the yolo command finds."""
     prepare.crop_task(bench, dataset, [dataset / "01_extracted_frames/all.csv"], weights, size)
     ours = defaultdict(list)
-    for row in tables.read_stage(dataset / "02_yolo_crops/all.csv", "crop"):
+    for row in tables.read_stage(dataset / "subject/detections/all.csv", "detect"):
         if row["x1"]:
             ours[row["parent"]].append([float(row[k]) for k in ("x1", "y1", "x2", "y2")])
     settings = prepare.detect_settings(weights, size)

@@ -171,7 +171,7 @@ def _measured(bench: Bench, base: Path, card: Card, last: str = "mask") -> dict[
     Path(card.notes).mkdir()
     described = simulated_card.to_file(card, place / "card.json")
     videos = (place / "targets").read_text().split()
-    one = ["--set-resources", "crop:gpu=1", "mask:gpu=1", "--resources", f"gpu={card.devices}"]
+    one = ["--set-resources", "detect:gpu=1", "mask:gpu=1", "--resources", f"gpu={card.devices}"]
     command = [sys.executable, "-m", "bench.simulated_card", str(described)]
     command += [*([] if card.shared else one), *_options(2 * prepare.threads())]
     command += [f"dataset/{stages.table(last, video)}" for video in videos]

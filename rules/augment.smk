@@ -9,7 +9,7 @@ rule environments:
     input:
         probes=[f"{DATASET}/videos/{v}.csv" for v in PINNED] if USES_CLIP_SCENES else [],
         frames=[f"{FRAMES}/{v}.csv" for v in PINNED] if USES_CLIP_SCENES else [],
-        crops=[f"{CROPS}/{v}.csv" for v in PINNED] if USES_CLIP_SCENES else [],
+        detections=[f"{DETECTIONS}/{v}.csv" for v in PINNED] if USES_CLIP_SCENES else [],
         pictures=[] if USES_CLIP_SCENES else user_pictures(),
     output:
         table=update(f"{DATASET}/environments.csv"),

@@ -81,10 +81,11 @@ offer_warm_workers(workflow.is_main_process and config["warm_workers"])
 DATASET = config["dataset"]
 QC = config["qc_reports"]
 RAW = config["raw_videos"] or f"{DATASET}/{stages.RAW}"
-FRAMES, CROPS, MASKS, AUGMENTED = (
+FRAMES, DETECTIONS, CROPS, MASKS, AUGMENTED = (
     f"{DATASET}/{stages.FOLDERS[stage]}"
-    for stage in ("extract", "crop", "mask", "augment")
+    for stage in ("extract", "detect", "crop", "mask", "augment")
 )
+TRACKS = f"{DATASET}/{stages.TRACKS}"
 FINAL = f"{DATASET}/{stages.FINAL}"
 #: The table of a clip, by stage, in the order of flow.
 TABLES = {
@@ -187,11 +188,12 @@ def lost_tables(wildcards):
     """Tables of clips that are gone, though others of the clip, or the final table, are there.
 
     Snakemake by itself takes a missing file for one that is not needed where what was made of it
-    is there. What nothing was made of yet needs no naming, and would be 60,000 names.
+    is there. What nothing was made of yet needs no naming, and would be 70,000 names.
     """
     finished = os.path.exists(f"{FINAL}/final.csv")
     lost = []
-    for tables in zip(*(every(pattern)(wildcards) for pattern in TABLES.values())):
+    patterns = (*TABLES.values(), f"{TRACKS}/{{video}}.csv")
+    for tables in zip(*(every(pattern)(wildcards) for pattern in patterns)):
         missing = [table for table in tables if not os.path.exists(table)]
         if finished or len(missing) < len(tables):
             lost += missing
@@ -209,6 +211,8 @@ def settled(value):
 LIMITS = ("timeout_s", "memory_mb")
 #: Keys that decide only how fast a result is reached. They are resources of a rule, not params.
 MEANS = ("batch", "device")
+#: Keys of `detect` that choose among what was found, and cut: no frame is searched again for them.
+CHOICE = ("policy", "pad", "min_side", "duplicate_delta", "duplicate_block")
 
 
 def what_matters(section, but=()):

@@ -1,35 +1,26 @@
-# Stage 2: where is the subject?
-# Input:   the frames' table; the detector's weights
+# Stage 2, second half: who of them is the subject?
+# Input:   the tables of the frames and of the detections in them
 # Output:  <dataset>/02_yolo_crops/<video>.csv and the crops beside it in <video>/
 
 
 rule crop:
-    """Detect the subject in each frame, choose by policy, cut a padded crop."""
+    """Choose the subject by policy, and cut a padded crop; no network is asked."""
     input:
-        table=rules.extract.output.table,
-        weights=weights_files("detect"),
+        frames=rules.extract.output.table,
+        detections=rules.detect.output.table,
     output:
         table=update(f"{CROPS}/{{video}}.csv"),
     log:
         log="logs/crop/{video}.log",
         cost="benchmarks/crop/{video}.tsv",
     conda:
-        "../envs/detect.yaml"
-    threads: config["threads"]["crop"]
-    resources:
-        gpu=on_gpu("detect"),
-        batch=config["detect"]["batch"],
-        device=device("detect"),
+        "../envs/extract.yaml"
     params:
-        settings=what_matters("detect"),
-        mask=what_matters("mask") if config["detect"]["backend"] == "mask" else None,
-        limits=limits("detect"),
-        weights=weights_entries("detect"),
+        settings=settled({key: config["detect"][key] for key in CHOICE}),
         code=code_digest("scripts/02_yolo_crop.py"),
     shell:
         stage_command(
             "02_yolo_crop",
-            ["table", "weights"],
-            ["settings", "mask", "limits", "weights", "code"],
-            ["batch", "device"],
+            ["frames", "detections"],
+            ["settings", "code"],
         )

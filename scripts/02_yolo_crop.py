@@ -1,16 +1,16 @@
-"""Stage 2: where is the subject? One row for each detection, one for each frame without any.
+"""Stage 2, second half: which detection is the subject? One row for each, with its fate.
 
-The target policy (`subject_choice`) decides which detections are the subject; the others are rows
-too (NOT_TARGET), as are boxes too small to be of use (TOO_SMALL), subjects that have not moved
-since their last crop (DUPLICATE_SUBJECT), and frames where nothing reached `detect.confidence`
-(NO_SUBJECT, with the highest confidence that was seen). Crops are lossless. The detector runs in a
-child process with limits: a frame that ends it is quarantined (MODEL_CRASHED, MODEL_TIMEOUT,
-OUT_OF_MEMORY), and the others go on.
+The target policy (`subject_choice`) decides which of the tracks in a frame is the subject, by what
+is known of them over the whole clip. The others' detections are rows too (NOT_TARGET), as are boxes
+too small to be of use (TOO_SMALL) and subjects that have not moved since their last crop
+(DUPLICATE_SUBJECT). The rest is cut out with a margin; crops are lossless. No network is asked: a
+threshold that changes searches no frame again. A frame that is not what stage 1 wrote any more
+quarantines its subjects (UNREADABLE_FRAME).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -22,268 +22,199 @@ from ferrari.ledger import item_ids, tables
 from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
 from ferrari.ledger.reasons import (
     DUPLICATE_SUBJECT,
-    MODEL_FAILURES,
-    NO_SUBJECT,
     NOT_TARGET,
     OK,
     TOO_SMALL,
     UNREADABLE_FRAME,
 )
 from ferrari.ledger.refused_files import clear_frames, refuse_frame
-from ferrari.networks import detectors, weight_files
-from ferrari.networks.on_device import OnDevice
-from ferrari.processes.batching import by_size, in_flight
-from ferrari.processes.failures import Failure
-from ferrari.processes.isolated_model import Isolated
-from ferrari.processes.model_verdicts import Limits
 from ferrari.provenance.reuse import NOTHING, Earlier, chained_digests, narrowed, refused_files
 from ferrari.provenance.table_stamps import seal
 
-#: What this stage looks at in a frame's row: a frame is searched again, and with it those after it
-#: (whose subjects are compared with it), when one of these changes.
-READS = ("item", "path", "sha256", "width", "height")
+#: What this stage looks at in the rows of a frame and its detections: a frame is judged again, and
+#: with it those after it (whose subjects are compared with its), when one of these changes.
+FRAME_READS = ("item", "path", "sha256")
+READS = (
+    *("item", "confidence", "class_name", "x1", "y1", "x2", "y2"),
+    *("frame_width", "frame_height", "track_area", "track_off_centre"),
+)
 
 
 def crop_video(
     *,
     frames_csv: str,
+    detections_csv: str,
     video: str,
     dataset: str,
     out_csv: str,
-    weights: Sequence[str],
     settings: Mapping,
-    mask_settings: Mapping,
-    cache: str,
-    threads: int,
     earlier: Earlier = NOTHING,
 ) -> dict[str, str]:
     """Write the crops and the table of one clip; returns the digests of its frames' rows.
 
-    `settings` is the `detect` section of the config, `mask_settings` the `mask` section (used by
-    `detect.backend: mask`). Frames whose rows `earlier` has are not searched again, up to the first
-    that it has not; no network is loaded if it has all.
+    `settings` has the keys of the config's `detect` section that choose and cut. Frames whose rows
+    `earlier` has are not judged again, up to the first that it has not.
     """
-    kept = tables.kept(tables.read_stage(frames_csv, "extract"))
-    lines = [narrowed(line, READS) for line in kept]
-    digests = chained_digests(lines)
+    seen = _seen(frames_csv, detections_csv)
+    digests = chained_digests(
+        {"item": item, "frame": one.line, "detections": one.detections}
+        for item, one in seen.items()
+    )
     folder = Path(out_csv).with_suffix("")
     with whole_folder(folder) as scratch:
-        rows: dict[str, list[tables.Row]] = earlier.take_first(digests, scratch)
-        clear_frames(video, (UNREADABLE_FRAME,), dataset, keep=refused_files(rows))
-        clear_frames(video, MODEL_FAILURES, dataset, ".webp", refused_files(rows))
-        left = [line for line in lines if line["item"] not in rows]
+        taken = earlier.grouped(item_ids.frame_of).take_first(digests, scratch)
+        rows: dict[str, list[tables.Row]] = dict(taken)
+        clear_frames(video, (UNREADABLE_FRAME,), dataset, "crop", refused_files(rows))
+        left = [one for item, one in seen.items() if item not in rows]
+        stage = _Stage(settings, video, Path(dataset), folder, scratch)
         if left:
-            limits = Limits.of("detect", settings)
-            opener = OnDevice(settings["device"], limits)
-            load = detectors.loader(settings, weights, mask_settings, threads, cache, opener)
-            progress = Progress(f"{video}: frames searched", len(left))
-            with Isolated(load, detectors.HARMLESS, limits) as detector:
-                stage = _Stage(detector, settings, Path(dataset), folder, scratch, video)
-                stage.resume(lines, rows)
-                parts = by_size(left, settings["batch"])
-                batches = in_flight(parts, stage.read, stage.search)
-                with closing(batches):
-                    for batch in batches:
-                        for row in stage.rows(batch):
-                            rows.setdefault(row["parent"], []).append(row)
-                        progress.step(len(batch.frames))
+            stage.resume(seen, taken)
+        progress = Progress(f"{video}: frames cut", len(left))
+        for one in left:
+            rows[one.line["item"]] = list(stage.rows(one))
+            progress.step()
     tables.write_stage(out_csv, "crop", [row for item in digests for row in rows[item]])
     return digests
 
 
-@dataclass
-class _Frame:
-    """A frame on its way through the stage: its row, its pixels, or what is wrong with the file."""
-
-    line: Mapping
-    frame_rgb: np.ndarray | None
-    fault: str = ""
-    found: list[boxes.Detection] | Failure | None = None
-
-
 @dataclass(frozen=True)
-class _Batch:
-    """Frames that the detector has seen, what rows say of it, and a remark for them."""
+class _Seen:
+    """A frame that shows somebody: its row, and those of its detections, most confident first."""
 
-    frames: list[_Frame]
-    about: Mapping
-    remark: str
+    line: Mapping[str, str]
+    detections: list[Mapping[str, str]] = field(default_factory=list)
 
 
+def _seen(frames_csv: str, detections_csv: str) -> dict[str, _Seen]:
+    """The frames with kept detections, by item, in the order of the clip."""
+    frames = {
+        line["item"]: narrowed(line, FRAME_READS)
+        for line in tables.kept(tables.read_stage(frames_csv, "extract"))
+    }
+    seen: dict[str, _Seen] = {}
+    for line in tables.kept(tables.read_stage(detections_csv, "detect")):
+        parent = line["parent"]
+        if parent not in frames:
+            raise tables.LedgerError(f"{detections_csv}: {frames_csv} kept no frame {parent}")
+        seen.setdefault(parent, _Seen(frames[parent])).detections.append(narrowed(line, READS))
+    return seen
+
+
+class _Pixels:
+    """A frame's pixels (HxWx3 uint8 RGB) and its compare image, read when they are asked for."""
+
+    def __init__(self, line: Mapping[str, str], read: Callable[[Mapping], np.ndarray]) -> None:
+        self.line, self._read = line, read
+
+    @functools.cached_property
+    def rgb(self) -> np.ndarray:
+        return self._read(self.line)
+
+    @functools.cached_property
+    def picture(self) -> np.ndarray:
+        return subject_repeats.picture_of(self.rgb)
+
+
+@dataclass
 class _Stage:
-    """What the rows of one clip share. `read`, `search` and `rows` run in a thread each."""
+    """What the rows of one clip share."""
 
-    def __init__(self, detector, settings, dataset: Path, folder, scratch, video: str) -> None:
-        self.detector, self.settings, self.video = detector, settings, video
-        self.dataset, self.folder, self.scratch = dataset, folder, scratch
-        self.about: Mapping = {}
-        self.last = subject_repeats.LastSubjects()
+    settings: Mapping
+    video: str
+    dataset: Path
+    folder: Path
+    scratch: Path
+    last: subject_repeats.LastSubjects = field(default_factory=subject_repeats.LastSubjects)
 
-    def resume(self, lines: Sequence[Mapping], taken: Mapping[str, Sequence[Mapping]]) -> None:
+    def resume(self, seen: Mapping[str, _Seen], taken: Mapping[str, Sequence[Mapping]]) -> None:
         """Go on behind the frames whose rows were taken over."""
-        frames = {line["item"]: line for line in lines}
 
-        def picture(parent: str) -> np.ndarray | None:
+        def picture(detection: str) -> np.ndarray | None:
             try:
-                return subject_repeats.picture_of(self._read(frames[parent]))
+                return _Pixels(seen[item_ids.frame_of(detection)].line, self._read).picture
             except image_files.ImageReadError:
                 return None
 
         self.last.resume(taken.values(), picture)
 
-    def read(self, lines: Sequence[Mapping]) -> list[_Frame]:
-        """The frames of a batch."""
-        frames = []
-        for line in lines:
-            try:
-                frames.append(_Frame(line, self._read(line)))
-            except image_files.ImageReadError as error:
-                frames.append(_Frame(line, None, str(error)))
-        return frames
-
-    def search(self, frames: list[_Frame]) -> _Batch:
-        """Have the detector look at those that could be read."""
-        seen = [frame for frame in frames if frame.frame_rgb is not None]
-        found, remark = self.detector.outcomes([frame.frame_rgb for frame in seen], "frames")
-        for frame, detections in zip(seen, found, strict=True):
-            frame.found = detections
-        return _Batch(frames, self.detector.about, remark)
-
-    def rows(self, batch: _Batch) -> Iterator[tables.Row]:
-        """The rows of a batch of frames, in their order; writes the crops that are kept."""
-        self.about = batch.about
-        for frame in batch.frames:
-            if frame.frame_rgb is None:
-                yield self._refused(frame.line, None, UNREADABLE_FRAME, frame.fault)
-            elif isinstance(frame.found, Failure):
-                reason, detail = frame.found.reason, frame.found.detail
-                yield self._refused(frame.line, frame.frame_rgb, reason, detail)
+    def rows(self, seen: _Seen) -> Iterator[tables.Row]:
+        """The rows of a frame's detections, in their order; writes the crops that are kept."""
+        figures = subject_choice.figures(seen.detections, self.settings["policy"])
+        chosen = subject_choice.choose(figures, self.settings["policy"])
+        best = figures[min(chosen)]
+        frame = _Pixels(seen.line, self._read)
+        for ordinal, line in enumerate(seen.detections):
+            item = item_ids.crop_item(seen.line["item"], ordinal)
+            box = _box(line)
+            about = self._about(line, box)
+            if ordinal not in chosen:
+                about |= {"outcome": DROPPED, "reason": NOT_TARGET}
+                about |= {"value": round(figures[ordinal], 6), "threshold": round(best, 6)}
             else:
-                for row in self._frame_rows(frame.line, frame.frame_rgb, frame.found):
-                    yield row | {"detail": batch.remark}
+                about |= self._judged(item, box, frame, about)
+            yield tables.row("crop", item=item, parent=line["item"], **about)
+        self.last.next_frame()
+
+    def _about(self, line: Mapping, box: boxes.Box) -> dict[str, object]:
+        width, height = int(line["frame_width"]), int(line["frame_height"])
+        crop = boxes.padded(box, self.settings["pad"], width, height)
+        corners = dict(zip(("x1", "y1", "x2", "y2"), (round(v, 2) for v in box), strict=True))
+        cut = dict(zip(("crop_x1", "crop_y1", "crop_x2", "crop_y2"), crop, strict=True))
+        told = narrowed(line, ("confidence", "class_name", "frame_width", "frame_height"))
+        return {**told, **corners, **cut}
+
+    def _judged(
+        self, item: str, box: boxes.Box, frame: _Pixels, about: Mapping
+    ) -> dict[str, object]:
+        """Cut and write the subject's crop, unless it is too small to be of use, or a repeat."""
+        short, bound = min(box[2] - box[0], box[3] - box[1]), self.settings["min_side"]
+        judged = {"value": round(short, 2), "threshold": bound}
+        if short < bound:
+            return {"outcome": DROPPED, "reason": TOO_SMALL, **judged}
+        try:
+            picture = frame.picture
+        except image_files.ImageReadError as error:
+            return self._refused(item, frame.line, str(error))
+        repeat = self.last.repeated(item, subject_repeats.box_of(about), picture, self.settings)
+        if repeat:
+            return {"outcome": DROPPED, "reason": DUPLICATE_SUBJECT, **repeat}
+        x1, y1, x2, y2 = (int(about[f"crop_{corner}"]) for corner in ("x1", "y1", "x2", "y2"))
+        crop = frame.rgb[y1:y2, x1:x2]
+        path = self.scratch / f"{item}.png"
+        digest = image_files.write_checked(path, image_files.encode_png(crop), crop.shape)
+        where = (self.folder / path.name).relative_to(self.dataset).as_posix()
+        return {"outcome": KEPT, "reason": OK, "path": where, "sha256": digest, **judged}
+
+    def _refused(self, item: str, line: Mapping, detail: str) -> dict[str, object]:
+        """A subject whose frame cannot be read any more; a copy of the frame's file is kept."""
+        path = self.dataset / line["path"]
+        data = path.read_bytes() if path.is_file() else b""
+        verdict = {"outcome": QUARANTINED, "reason": UNREADABLE_FRAME, "detail": detail}
+        if not data:
+            return verdict
+        name = f"{item}{path.suffix}"
+        where = refuse_frame(name, data, self.video, UNREADABLE_FRAME, self.dataset)
+        return verdict | {"path": where, "sha256": sha256_bytes(data)}
 
     def _read(self, line: Mapping) -> np.ndarray:
         path = line["path"]
         return image_files.read_verified(self.dataset / path, line["sha256"], path)
 
-    def _frame_rows(
-        self, line: Mapping, frame: np.ndarray, detections: list[boxes.Detection]
-    ) -> Iterator[tables.Row]:
-        height, width = frame.shape[:2]
-        bound = self.settings["confidence"]
-        counted = subject_choice.in_order([d for d in detections if d.confidence >= bound])
-        if not counted:
-            best = max((d.confidence for d in detections), default=0.0)
-            yield self._row(
-                line["item"],
-                line,
-                frame,
-                outcome=DROPPED,
-                reason=NO_SUBJECT,
-                value=round(best, 6),
-                threshold=bound,
-            )
-            return
-        chosen, figures = subject_choice.choose(counted, self.settings["policy"], width, height)
-        best = figures[min(chosen)]
-        picture = subject_repeats.picture_of(frame)
-        for index, detection in enumerate(counted):
-            item = item_ids.crop_item(line["item"], index)
-            about = self._about(detection, frame)
-            if index not in chosen:
-                about |= {"outcome": DROPPED, "reason": NOT_TARGET}
-                about |= {"value": round(figures[index], 6), "threshold": round(best, 6)}
-            else:
-                about |= self._judged(item, detection, frame, picture, about)
-            yield self._row(item, line, frame, **about)
-        self.last.next_frame()
 
-    def _about(self, detection: boxes.Detection, frame: np.ndarray) -> dict[str, object]:
-        height, width = frame.shape[:2]
-        box = boxes.clip(detection.box_xyxy, width, height)
-        crop = boxes.padded(box, self.settings["pad"], width, height)
-        corners = dict(zip(("x1", "y1", "x2", "y2"), (round(v, 2) for v in box), strict=True))
-        cut = dict(zip(("crop_x1", "crop_y1", "crop_x2", "crop_y2"), crop, strict=True))
-        return {
-            "confidence": round(detection.confidence, 6),
-            "class_name": detection.class_name,
-            "frame_width": width,
-            "frame_height": height,
-            **corners,
-            **cut,
-        }
-
-    def _judged(
-        self,
-        item: str,
-        detection: boxes.Detection,
-        frame: np.ndarray,
-        picture: np.ndarray,
-        about: Mapping,
-    ) -> dict[str, object]:
-        """Cut and write the subject's crop, unless it is too small to be of use, or a repeat."""
-        height, width = frame.shape[:2]
-        box = boxes.clip(detection.box_xyxy, width, height)
-        short, bound = min(box[2] - box[0], box[3] - box[1]), self.settings["min_side"]
-        judged = {"value": round(short, 2), "threshold": bound}
-        if short < bound:
-            return {"outcome": DROPPED, "reason": TOO_SMALL, **judged}
-        repeat = self.last.repeated(item, subject_repeats.box_of(about), picture, self.settings)
-        if repeat:
-            return {"outcome": DROPPED, "reason": DUPLICATE_SUBJECT, **repeat}
-        x1, y1, x2, y2 = (int(about[f"crop_{corner}"]) for corner in ("x1", "y1", "x2", "y2"))
-        crop = frame[y1:y2, x1:x2]
-        path = self.scratch / f"{item}.png"
-        digest = image_files.write_checked(path, image_files.encode_png(crop), crop.shape)
-        where = (self.folder / path.name).relative_to(self.dataset).as_posix()
-        judged |= {"outcome": KEPT, "reason": OK, "path": where, "sha256": digest}
-        return judged
-
-    def _refused(
-        self, line: Mapping, frame: np.ndarray | None, reason: str, detail: str
-    ) -> tables.Row:
-        """The row of a frame that is quarantined as a whole; its file is copied."""
-        path = self.dataset / line["path"]
-        data = path.read_bytes() if path.is_file() else b""
-        where = refuse_frame(path.name, data, self.video, reason, self.dataset) if data else ""
-        return self._row(
-            line["item"],
-            line,
-            frame,
-            outcome=QUARANTINED,
-            reason=reason,
-            path=where,
-            sha256=sha256_bytes(data) if where else "",
-            detail=detail,
-        )
-
-    def _row(self, item: str, line: Mapping, frame: np.ndarray | None, **fields) -> tables.Row:
-        if frame is not None:
-            fields |= {"frame_width": frame.shape[1], "frame_height": frame.shape[0]}
-        return tables.row(
-            "crop",
-            item=item,
-            parent=line["item"],
-            **self.about,
-            **fields,
-        )
+def _box(line: Mapping[str, str]) -> boxes.Box:
+    x1, y1, x2, y2 = (float(line[name]) for name in ("x1", "y1", "x2", "y2"))
+    return x1, y1, x2, y2
 
 
 def run(job) -> None:
     """The job of the rule `crop` (see `ferrari.jobs.stage_job`)."""
-    settings, mask_settings = job.settings("settings"), job.params.mask or {}
     digests = crop_video(
-        frames_csv=job.input.table,
+        frames_csv=job.input.frames,
+        detections_csv=job.input.detections,
         video=job.wildcards.video,
         dataset=job.config["dataset"],
         out_csv=job.output.table,
-        weights=weight_files.ready(
-            {"detect": settings, "mask": mask_settings, "cache": job.config["cache"]}, "detect"
-        ),
-        settings=settings,
-        mask_settings=mask_settings,
-        cache=job.config["cache"],
-        threads=job.threads,
+        settings=job.settings("settings"),
         earlier=job.earlier,
     )
     seal(job, digests)

@@ -89,7 +89,7 @@ def mask_video(
     with whole_folder(out_csv.with_suffix("")) as scratch:
         rows: dict[str, list[tables.Row]] = earlier.take_all(digests, scratch)
         clear_frames(video, REASONS, dataset, keep=refused_files(rows))
-        clear_frames(video, MODEL_FAILURES, dataset, ".png", refused_files(rows))
+        clear_frames(video, MODEL_FAILURES, dataset, "crop", refused_files(rows))
         crops = [line for line in lines if line["item"] not in rows]
         if crops:
             paths = [weights] if isinstance(weights, str | os.PathLike) else list(weights)

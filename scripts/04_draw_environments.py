@@ -1,8 +1,8 @@
 """Draw the bank of scenes for blurred backgrounds: one plate a pinned clip, or a user's picture.
 
-Reads the probe, frame and crop tables of the pinned clips; writes `environments/<id>.png` beside
-`environments.csv` (columns: ferrari.ledger.columns). A clip without a usable scene
-is a row with its reason: NO_FRAME, NO_TRUSTED_FRAME, SCENE_HIDDEN, UNREADABLE_FRAME; a file of the
+Reads the probe, frame and detection tables of the pinned clips; writes `environments/<id>.png`
+beside `environments.csv` (columns: ferrari.ledger.columns). A clip without a usable scene is a
+row with its reason: NO_FRAME, NO_TRUSTED_FRAME, SCENE_HIDDEN, UNREADABLE_FRAME; a file of the
 user's folder that is no picture is UNREADABLE_PICTURE, one that unpacks to too much TOO_LARGE.
 """
 
@@ -34,7 +34,7 @@ def draw_environments(
     *,
     probe_csvs: Iterable[str | os.PathLike],
     frames_csvs: Iterable[str | os.PathLike],
-    crops_csvs: Iterable[str | os.PathLike],
+    detections_csvs: Iterable[str | os.PathLike],
     folder: str | os.PathLike | None,
     dataset: str | os.PathLike,
     out_csv: str | os.PathLike,
@@ -46,7 +46,7 @@ def draw_environments(
     out_csv = Path(out_csv)
     with whole_folder(out_csv.with_suffix("")) as scratch:
         if folder is None:
-            rows = _from_clips(frames_csvs, crops_csvs, Path(dataset), scratch)
+            rows = _from_clips(frames_csvs, detections_csvs, Path(dataset), scratch)
         else:
             rows = _from_folder(Path(folder), scratch)
     place = Path(os.path.relpath(out_csv.with_suffix(""), dataset))
@@ -62,16 +62,16 @@ def draw_environments(
     LOGGER.info("environments: %d of %d usable", len(kept(rows)), len(rows))
 
 
-def _from_clips(frames_csvs, crops_csvs, dataset: Path, scratch: Path) -> list[Row]:
+def _from_clips(frames_csvs, detections_csvs, dataset: Path, scratch: Path) -> list[Row]:
     frames = scene_bank.frames_by_video(frames_csvs)
-    crops = scene_bank.frames_by_video(crops_csvs)
-    if set(frames) != set(crops):
-        raise ValueError(f"frame and crop tables differ for {sorted(set(frames) ^ set(crops))}")
+    found_in = scene_bank.frames_by_video(detections_csvs)
+    if differ := sorted(set(frames) ^ set(found_in)):
+        raise ValueError(f"the tables of frames and of detections differ for {differ}")
     progress = Progress("environments", total=len(frames))
     rows = []
     for video in frames:
         found = kept(read_stage(frames[video], "extract"))
-        boxes = scene_bank.hidden_boxes(read_stage(crops[video], "crop"))
+        boxes = scene_bank.hidden_boxes(read_stage(found_in[video], "detect"))
         rows.append(_clip_row(video, found, boxes, dataset, scratch))
         progress.step()
     return rows
@@ -158,7 +158,7 @@ if __name__ == "__main__":
         draw_environments(
             probe_csvs=job.input.probes,
             frames_csvs=job.input.frames,
-            crops_csvs=job.input.crops,
+            detections_csvs=job.input.detections,
             folder=job.params.folder,
             dataset=job.config["dataset"],
             out_csv=job.output.table,

@@ -1,7 +1,7 @@
-"""QC4: is there one sound crop on the disk for each detection kept, with complete figures?
+"""QC4: was each frame searched, and is there one sound crop on the disk for each subject kept?
 
-Opens each crop again, compares its size with its box and its box with its frame, and counts in
-how many of a clip's frames a subject was found.
+Opens each crop again, compares its size with its box and its box with its frame, counts in how many
+of a clip's frames a subject was found, and looks whether people were followed (`qc.track_checks`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ import pandas as pd
 
 from ferrari.ledger.reasons import DUPLICATE_SUBJECT
 from ferrari.ledger.stages import FOLDERS
-from ferrari.qc import reopened_images, stage_checks, stage_tables, still_subjects
+from ferrari.qc import reopened_images, stage_checks, stage_tables, still_subjects, track_checks
 from ferrari.reports import charts, thumbnails
 from ferrari.reports.checks import WARN, Check, none_of
 from ferrari.reports.page import Report, publish
@@ -28,6 +28,8 @@ _SLACK = 1.0  # px; boxes are rounded to three or so digits, crops to whole pixe
 def report_crops(
     *,
     tables: Sequence[str],
+    detections: Sequence[str],
+    tracks: Sequence[str],
     previous: Sequence[str],
     dataset: str,
     qc_settings: dict,
@@ -36,16 +38,21 @@ def report_crops(
     out_videos_csv: str,
     out_html: str,
 ) -> None:
-    """Write QC4 from the crop `tables` and the extract tables (`previous`)."""
+    """Write QC4 from the tables of crops, `detections`, `tracks` and frames (`previous`)."""
     root = Path(dataset)
-    rows, frames = stage_tables.load(tables, "crop"), stage_tables.load(previous, "extract")
+    found, frames = stage_tables.load(detections, "detect"), stage_tables.load(previous, "extract")
+    rows = with_detections(stage_tables.load(tables, "crop"), found)
     ids = stage_tables.videos_of(previous)
     kept = stage_tables.kept(rows)
     seen = reopened_images.inspect(
         root, kept, ("path", "sha256", *_CROP), look, "crops opened again"
     )
-    videos = per_clip(rows, frames, ids)
-    refused = stage_tables.refused(rows)
+    followed = track_checks.load(tracks)
+    videos = per_clip(rows, found, frames, ids).join(
+        track_checks.per_clip(followed, found, rows), on="video"
+    )
+    refused = pd.concat([stage_tables.refused(found), stage_tables.refused(rows)])
+    refused = refused.assign(parent=refused["frame"].fillna(refused["parent"]))
     frame_paths = stage_tables.paths_of(frames, refused["parent"])
     publish(
         Report(
@@ -56,11 +63,17 @@ def report_crops(
                 *box_checks(kept, seen),
                 *detection_checks(kept, videos, qc_settings, detect_settings),
                 still_subjects.check(rows, frames),
-                *stage_checks.ledger_checks("crop", rows, frames),
+                *track_checks.checks(followed, found, frames),
+                *stage_checks.ledger_checks("detect", found, frames),
+                *stage_checks.ledger_checks("crop", rows, found),
             ],
-            counts=stage_tables.counts(rows, ids, "Crops kept"),
+            counts={"Frames": len(stage_tables.kept(frames))}
+            | stage_tables.counts(rows, ids, "Crops kept"),
             videos=videos,
-            charts=pictures(rows, videos, qc_settings, detect_settings),
+            charts=[
+                *pictures(rows, found, videos, qc_settings, detect_settings),
+                *track_checks.pictures(followed),
+            ],
             refused=thumbnails.of_rows(dataset, refused, qc_settings["thumbnails"], frame_paths),
             refused_total=len(refused),
             refused_hint="The picture is the frame that was looked at.",
@@ -83,20 +96,32 @@ def look(dataset: Path, cells: tuple) -> dict:
     }
 
 
-def per_clip(rows: pd.DataFrame, frames: pd.DataFrame, ids: Sequence[str]) -> pd.DataFrame:
-    """Counts, frames looked at, frames with a subject, and their ratio, for each clip."""
-    table = stage_tables.per_video(rows, ids).set_index("video")
+def with_detections(rows: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+    """The rows of crops with the frame of each and what found it; empty where no detection is."""
+    known = found.drop_duplicates("item").set_index("item")[["parent", "detector", "device"]]
+    joined = rows.join(known.rename(columns={"parent": "frame"}), on="parent")
+    return joined.fillna({"frame": "", "detector": "", "device": ""})
+
+
+def per_clip(
+    rows: pd.DataFrame, found: pd.DataFrame, frames: pd.DataFrame, ids: Sequence[str]
+) -> pd.DataFrame:
+    """Counts of crops and, as detect_..., of detections; frames looked at, frames with a subject,
+    and their ratio, for each clip.
+    """
+    searched = stage_tables.per_video(found, ids).set_index("video").add_prefix("detect_")
+    table = stage_tables.per_video(rows, ids).set_index("video").join(searched)
     kept = stage_tables.kept(rows)
     table["frames"] = stage_tables.kept(frames).groupby("video").size().reindex(ids, fill_value=0)
-    found = rows[rows["item"].isin(kept["item"]) | (rows["reason"] == DUPLICATE_SUBJECT)]
-    with_subject = found.groupby("video")["parent"].nunique()
+    subjects = rows[rows["item"].isin(kept["item"]) | (rows["reason"] == DUPLICATE_SUBJECT)]
+    with_subject = subjects.groupby("video")["frame"].nunique()
     table["frames_with_subject"] = with_subject.reindex(ids, fill_value=0)
     repeats = rows[rows["reason"] == DUPLICATE_SUBJECT].groupby("video").size()
     table["repeats"] = repeats.reindex(ids, fill_value=0)
     rate = table["frames_with_subject"] / table["frames"]
     table["detection_rate"] = rate.where(table["frames"] > 0)
     table["median_confidence"] = kept.groupby("video")["confidence"].median()
-    table["detector"] = rows[rows["detector"] != ""].groupby("video")["detector"].first()
+    table["detector"] = found[found["detector"] != ""].groupby("video")["detector"].first()
     table["detector"] = table["detector"].fillna("")
     return table.rename_axis("video").reset_index()
 
@@ -170,7 +195,7 @@ def detection_checks(
             "metadata_complete",
             kept["item"][nameless | figures],
             len(kept),
-            "Each kept row names class, detector, device, its box, its crop and its frame's size.",
+            "Each kept row has class, detector, device, its box, its crop and its frame's size.",
         ),
         none_of(
             "detection_rate_per_video",
@@ -186,15 +211,20 @@ def detection_checks(
 
 
 def pictures(
-    rows: pd.DataFrame, videos: pd.DataFrame, qc_settings: dict, detect_settings: Mapping
+    rows: pd.DataFrame,
+    found: pd.DataFrame,
+    videos: pd.DataFrame,
+    qc_settings: dict,
+    detect_settings: Mapping,
 ) -> list[charts.Chart]:
     """Outcomes, detection rate, confidence, place in the frame, size, and clips."""
     kept = stage_tables.kept(rows)
     centre_x = (kept["x1"] + kept["x2"]) / 2 / kept["frame_width"]
     centre_y = (kept["y1"] + kept["y2"]) / 2 / kept["frame_height"]
+    outcomes = stage_tables.reasons(pd.concat([stage_tables.refused(found), rows]))
     sides = kept[["crop_x2", "crop_y2"]].to_numpy() - kept[["crop_x1", "crop_y1"]].to_numpy()
     return [
-        charts.bars(stage_tables.reasons(rows), "Outcomes", note="Kept, or why not."),
+        charts.bars(outcomes, "Outcomes", note="Crops kept, or why not; frames without any."),
         charts.histogram(
             videos["detection_rate"],
             "Detection rate per clip",
@@ -243,6 +273,8 @@ def run(job) -> None:
     names = ("qc_settings", "detect_settings")
     report_crops(
         tables=job.input.tables,
+        detections=job.params.detections,
+        tracks=job.params.tracks,
         previous=job.params.previous,
         dataset=job.config["dataset"],
         **{name: job.params[name] for name in names},

@@ -242,7 +242,7 @@ def _run(page: Page, work: Path, config: Mapping) -> None:
     _clips(page, line, work, config)
     _require_writable(page, work, config)
     _decoders(page, line, config["extract"])
-    for name, section in (("2 crop", "detect"), ("3 mask", "mask")):
+    for name, section in (("2 detect", "detect"), ("3 mask", "mask")):
         with _heard() as told:
             try:
                 line(name, _network(page, work, config, section))

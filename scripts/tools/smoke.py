@@ -168,7 +168,7 @@ def results(folder: Path, formats: Sequence[str], clip: str = SAMPLE) -> list[Re
     video = video_id(clip)
     found = [
         _result(folder, f"{number} {stage}", stages.table(stage, video), f"{stage}/{video}", stage)
-        for number, stage in enumerate(stages.FOLDERS)
+        for stage, number in stages.NUMBERS.items()
     ]
     final = _result(folder, "5 select", stages.FINAL_CSV, "select_final", "final")
     packed = [

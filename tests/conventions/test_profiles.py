@@ -62,7 +62,7 @@ def test_a_key_that_snakemake_does_not_know_is_found(tmp_path, capsys):
 
 @pytest.mark.parametrize("name", PROFILES)
 def test_rules_that_are_named_exist(name):
-    assert {"probe", "extract", "crop", "mask", "package"} <= RULE_NAMES
+    assert {"probe", "extract", "detect", "crop", "mask", "package"} <= RULE_NAMES
     assert load(name).get("set-resources", {}).keys() <= RULE_NAMES
 
 

@@ -33,7 +33,7 @@ def test_weights_with_a_wrong_digest(demo, tmp_path):
     """Weights that are not what `weights_sha256` pins: nothing is loaded, both digests named."""
     copy = demo.copy(tmp_path / "copy")
     shutil.copytree(ROOT / "models/demo/person-seg_openvino_model", copy.folder / "own")
-    for section, stage in (("detect", "crop"), ("mask", "mask")):
+    for section, stage in (("detect", "detect"), ("mask", "mask")):
         made = table(copy, stage, "portrait-hall")
         overlay = {section: {"weights": "own", "weights_sha256": "0" * 64}}
         output = attempt(copy, str(made.relative_to(copy.folder)), overlay=overlay)

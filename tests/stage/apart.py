@@ -42,7 +42,7 @@ def main(cache: str, compare: bool) -> None:
         limits = model_verdicts.Limits.of("mask", mask)
         with isolated_model.Isolated(load, harmless, limits) as model:
             apart.append((dict(model.about), *model.run([harmless, item])))
-    for stage in ("02_yolo_crop", "03_mask_subject", "05_caption_images"):
+    for stage in ("02_detect_people", "02_yolo_crop", "03_mask_subject", "05_caption_images"):
         importlib.import_module(stage)
     assert not HEAVY & set(sys.modules), HEAVY & set(sys.modules)
     _, nothing, cutout = apart[0]

@@ -18,7 +18,15 @@ from ferrari.images import image_files
 from ferrari.images.boxes import subject_box
 from ferrari.ledger import tables as ledger_tables
 from ferrari.ledger.columns import COLUMNS, DROPPED, KEPT, QUARANTINED
-from ferrari.ledger.item_ids import crop_item, frame_item, variant_item, video_id
+from ferrari.ledger.item_ids import (
+    crop_item,
+    detection_item,
+    frame_item,
+    variant_item,
+    video_id,
+)
+from ferrari.subject import track_table
+from ferrari.subject.track_table import TrackRow
 
 FRAME_WH, CROP = (160, 120), (40, 10, 120, 118)  # crop: x1, y1, x2, y2
 FRAMES, VARIANTS = 8, 4
@@ -103,7 +111,10 @@ def _video(data: Fabricated, video: str, name: str) -> list[ledger_tables.Row]:
     _write(data, "probe", "videos", video, [probe])
     frames = _frames(data, video, rng) if good else []
     _write(data, "extract", "01_extracted_frames", video, frames)
-    crops = _crops(data, video, frames)
+    detections = _detections(frames)
+    _write(data, "detect", "subject/detections", video, detections)
+    _write_tracks(data, video, frames, detections)
+    crops = _crops(data, video, frames, detections)
     _write(data, "crop", "02_yolo_crops", video, crops)
     cutouts = _cutouts(data, video, crops, rng)
     _write(data, "mask", "03_masked_subjects", video, cutouts)
@@ -117,7 +128,8 @@ def _video(data: Fabricated, video: str, name: str) -> list[ledger_tables.Row]:
 
 def _write(data: Fabricated, stage: str, folder: str, video: str, rows: list) -> None:
     path = data.dataset / folder / f"{video}.csv"
-    path.with_suffix("").mkdir(parents=True, exist_ok=True)
+    images = path.parent if stage == "detect" else path.with_suffix("")
+    images.mkdir(parents=True, exist_ok=True)
     ledger_tables.write_stage(path, stage, rows)
     data.tables.setdefault(stage, []).append(str(path))
 
@@ -220,49 +232,58 @@ def save(data: Fabricated, path: str, encoded: bytes) -> str:
     return sha256_bytes(encoded)
 
 
-def _crops(
-    data: Fabricated, video: str, frames: list[ledger_tables.Row]
-) -> list[ledger_tables.Row]:
+def _write_tracks(data: Fabricated, video: str, frames: list, detections: list) -> None:
+    """One person, who is there from the first frame to the last."""
+    path = data.dataset / f"subject/tracks/{video}.csv"
+    times = [line["time_s"] for line in frames if line["outcome"] == KEPT]
+    kept = sum(line["outcome"] == KEPT for line in detections)
+    known = ("end", 2.4, 0.1, 0.7, 0.95)
+    track = TrackRow(0, times[0], times[-1], kept, kept, *known) if kept else None
+    span = (times[0], times[-1]) if times else (None, None)
+    clip = TrackRow(None, *span, len(times), len(times), consistency=0.95, unsearched=0)
+    track_table.write(path, clip, [track] if track else [])
+    data.tables.setdefault("tracks", []).append(str(path))
+
+
+def _detections(frames: list[ledger_tables.Row]) -> list[ledger_tables.Row]:
+    left, top, right, bottom = CROP
+    box = {"x1": left + 6.5, "y1": top + 4.25, "x2": right - 6.5, "y2": bottom - 2.0}
+    size = {"frame_width": FRAME_WH[0], "frame_height": FRAME_WH[1]}
+    about = {"detector": "demo", "weights_sha256": "0" * 64, "device": "cpu", **size}
     rows = []
     for number, frame in enumerate(line for line in frames if line["outcome"] == KEPT):
-        item = crop_item(frame["item"], 0)
+        item, fields = (
+            detection_item(frame["item"], 0),
+            {"outcome": KEPT, "class_name": "person", "track": 0},
+        )
+        fields |= {"confidence": round(0.6 + 0.04 * number, 4), **box}
         if number == 1:
-            rows.append(
-                ledger_tables.row(
-                    "crop",
-                    item=item,
-                    parent=frame["item"],
-                    outcome=DROPPED,
-                    reason="NO_SUBJECT",
-                    value=0.12,
-                    threshold=0.35,
-                    detector="demo",
-                    device="cpu",
-                )
-            )
-            continue
+            item, fields = frame["item"], {"outcome": DROPPED, "reason": "NO_SUBJECT"}
+            fields |= {"value": 0.12, "threshold": 0.35}
+        rows.append(ledger_tables.row("detect", item=item, parent=frame["item"], **fields, **about))
+    return rows
+
+
+def _crops(data: Fabricated, video: str, frames: list, detections: list) -> list[ledger_tables.Row]:
+    paths = {frame["item"]: frame["path"] for frame in frames}
+    rows = []
+    for found in (line for line in detections if line["outcome"] == KEPT):
+        item = crop_item(found["parent"], 0)
         left, top, right, bottom = CROP
-        pixels = image_files.read(data.dataset / frame["path"])[top:bottom, left:right]
+        pixels = image_files.read(data.dataset / paths[found["parent"]])[top:bottom, left:right]
         path = f"02_yolo_crops/{video}/{item}.png"
-        box = {"x1": left + 6.5, "y1": top + 4.25, "x2": right - 6.5, "y2": bottom - 2.0}
+        told = ("confidence", "class_name", "x1", "y1", "x2", "y2", "frame_width", "frame_height")
         rows.append(
             ledger_tables.row(
                 "crop",
                 item=item,
-                parent=frame["item"],
+                parent=found["item"],
                 outcome=KEPT,
                 reason="OK",
                 path=path,
                 sha256=save(data, path, image_files.encode_png(pixels)),
-                confidence=round(0.6 + 0.04 * number, 4),
-                class_name="person",
-                **box,
+                **{name: found[name] for name in told},
                 **dict(zip(("crop_x1", "crop_y1", "crop_x2", "crop_y2"), CROP, strict=True)),
-                frame_width=FRAME_WH[0],
-                frame_height=FRAME_WH[1],
-                detector="demo",
-                weights_sha256="0" * 64,
-                device="cpu",
             )
         )
     return rows

@@ -10,7 +10,7 @@ from ferrari.curation.embeddings import described
 from ferrari.images import image_files
 from ferrari.ledger import stages, tables
 from ferrari.ledger.columns import KEPT
-from ferrari.ledger.item_ids import crop_item, frame_item, variant_item, video_id
+from ferrari.ledger.item_ids import crop_item, detection_item, frame_item, variant_item, video_id
 from tests.settings import section
 
 SUBJECT = {"token": "sks", "class": "person"}
@@ -79,7 +79,9 @@ class Clip:
         crop = crop_item(frame, 0)
         box = {"x1": 397, "y1": 1, "x2": 555, "y2": 385, "frame_width": 768, "frame_height": 432}
         kept = {"outcome": KEPT}
-        self.rows["crop"].append(tables.row("crop", item=crop, parent=frame, **kept, **box))
+        self.rows["crop"].append(
+            tables.row("crop", item=crop, parent=detection_item(frame, 0), **kept, **box)
+        )
         cutout = self.rng.integers(0, 256, (*self.size, 4), dtype=np.uint8)
         file = self._save("03_masked_subjects", f"{crop}.png", cutout)
         known = described(cutout, (0, 0, cutout.shape[1], cutout.shape[0]))

@@ -11,9 +11,9 @@ from ferrari.backgrounds import palette, recipes
 from ferrari.common.atomic_files import sha256_file
 from ferrari.images import image_files
 from ferrari.images.image_files import ImageReadError
-from ferrari.ledger import balance, tables
+from ferrari.ledger import balance, stages, tables
 from ferrari.ledger.columns import COLUMNS
-from ferrari.ledger.item_ids import crop_item, frame_item, variant_item
+from ferrari.ledger.item_ids import crop_item, detection_item, frame_item, variant_item
 
 augment_video = importlib.import_module("04_replace_background").augment_video
 draw_environments = importlib.import_module("04_draw_environments").draw_environments
@@ -35,7 +35,7 @@ class Clip:
     def __init__(self, dataset: Path, video: str, frames: int = 2, box=(60, 20, 110, 110)) -> None:
         self.dataset, self.video, self.box = dataset, video, box
         self.rng = np.random.default_rng(list(video.encode()))
-        self.rows = {"probe": [], "extract": [], "crop": [], "mask": []}
+        self.rows = {"probe": [], "extract": [], "detect": [], "crop": [], "mask": []}
         about = {"item": video, "parent": f"{video}.mp4", "sha256": f"raw of {video}"}
         self.rows["probe"].append(tables.row("probe", outcome="kept", **about))
         for ordinal in range(frames):
@@ -43,8 +43,7 @@ class Clip:
         self.write()
 
     def table(self, stage: str) -> Path:
-        folder = {"probe": "videos", "extract": "01_extracted_frames", "crop": "02_yolo_crops"}
-        return self.dataset / folder.get(stage, "03_masked_subjects") / f"{self.video}.csv"
+        return self.dataset / stages.table(stage, self.video)
 
     def write(self) -> None:
         for stage, rows in self.rows.items():
@@ -74,8 +73,12 @@ class Clip:
             | {"width": WIDTH, "height": HEIGHT, "sharpness": 1.5}
         )
         corners = {"x1": x1, "y1": y1, "x2": x2, "y2": y2}
+        found = detection_item(frame, 0)
+        self.rows["detect"].append(
+            tables.row("detect", item=found, parent=frame, **common, **corners)
+        )
         self.rows["crop"].append(
-            tables.row("crop", item=crop, parent=frame, **common, **corners)
+            tables.row("crop", item=crop, parent=found, **common, **corners)
             | {f"crop_{key}": value for key, value in corners.items()}
             | {"frame_width": WIDTH, "frame_height": HEIGHT}
         )
@@ -97,7 +100,7 @@ def bank(clips, folder=None) -> Path:
     draw_environments(
         probe_csvs=[clip.table("probe") for clip in clips],
         frames_csvs=[clip.table("extract") for clip in clips],
-        crops_csvs=[clip.table("crop") for clip in clips],
+        detections_csvs=[clip.table("detect") for clip in clips],
         folder=folder,
         dataset=clips[0].dataset,
         out_csv=out_csv,
@@ -285,11 +288,11 @@ def test_bank_refusals_are_rows(tmp_path):
     hidden = Clip(dataset, clip_id(1), box=(2, 2, 198, 118))
     empty = Clip(dataset, clip_id(2), frames=0)
     doubtful, lost = Clip(dataset, clip_id(3), frames=1), Clip(dataset, clip_id(4))
-    seen = doubtful.rows["crop"][0]
-    doubtful.rows["crop"] = [
+    seen = doubtful.rows["detect"][0]
+    doubtful.rows["detect"] = [
         tables.row(
-            "crop",
-            item=seen["item"],
+            "detect",
+            item=seen["parent"],
             parent=seen["parent"],
             outcome="dropped",
             reason="NO_SUBJECT",
@@ -324,7 +327,7 @@ def test_tables_that_do_not_belong_together_are_refused(clips):
         draw_environments(
             probe_csvs=[],
             frames_csvs=[clip.table("extract") for clip in clips],
-            crops_csvs=[clip.table("crop") for clip in clips[:2]],
+            detections_csvs=[clip.table("detect") for clip in clips[:2]],
             folder=None,
             dataset=clips[0].dataset,
             out_csv=clips[0].dataset / "environments.csv",

@@ -121,7 +121,7 @@ def test_a_picture_that_unpacks_to_too_much_is_a_row(tmp_path, width, height):
     draw = importlib.import_module("04_draw_environments").draw_environments
     out = tmp_path / "dataset/environments.csv"
     draw(
-        probe_csvs=[], frames_csvs=[], crops_csvs=[], folder=folder,
+        probe_csvs=[], frames_csvs=[], detections_csvs=[], folder=folder,
         dataset=tmp_path / "dataset", out_csv=out,
     )  # fmt: skip
     (row,) = tables.read_table(out)

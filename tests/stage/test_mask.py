@@ -206,7 +206,7 @@ def test_a_second_run_leaves_no_refusal_of_the_first(dataset, segmenter):
 
 def test_nothing_kept_loads_no_network(dataset, segmenter):
     loaded = segmenter()
-    dataset.add(outcome="dropped", reason="NO_SUBJECT", path="")
+    dataset.add(outcome="dropped", reason="NOT_TARGET", path="")
     assert dataset.run() == {}
     assert loaded.read() == [] and dataset.out.with_suffix("").is_dir()
 

@@ -27,9 +27,8 @@ from ferrari.processes.devices import DeviceMemoryError
 from ferrari.processes.failures import Failure
 from ferrari.video.decoding import pyav_decoder
 from tests.settings import section
-from tests.stage.test_crop import VIDEO, Clip, picture
+from tests.stage.people_clip import VIDEO, Clip, picture
 
-crop_video = importlib.import_module("02_yolo_crop").crop_video
 mask_video = importlib.import_module("03_mask_subject").mask_video
 HOSTILE = np.full((240, 320, 3), (250, 0, 0), np.uint8)
 #: Where the networks run: in the card's process, or in that of the job.
@@ -72,24 +71,14 @@ def weights(tmp_path):
 
 
 def run(clip: Clip, weights, **changed) -> tuple[list[dict], list[dict], dict[str, bytes]]:
-    """The rows of both stages, and the files that they wrote."""
+    """The rows of both networks' stages, and the files that the second wrote."""
     yolo, isnet = weights
     dataset = clip.dataset
-    crops, masks = dataset / f"02_yolo_crops/{VIDEO}.csv", dataset / f"03_masked/{VIDEO}.csv"
-    pinned = {"weights_sha256": sha256_file(yolo), "batch": 2, "duplicate_block": 0}
-    crop_video(
-        frames_csv=str(dataset / f"01_extracted_frames/{VIDEO}.csv"),
-        video=VIDEO,
-        dataset=str(dataset),
-        out_csv=str(crops),
-        weights=[str(yolo)],
-        settings=section("detect", **pinned),
-        mask_settings=section("mask"),
-        cache="unused",
-        threads=1,
-    )
+    masks = dataset / f"03_masked/{VIDEO}.csv"
+    found = clip.detect(weights=yolo, weights_sha256=sha256_file(yolo), batch=2)
+    clip.crop(duplicate_block=0)
     mask_video(
-        crops_csv=crops,
+        crops_csv=clip.table("crop"),
         dataset=dataset,
         out_csv=masks,
         weights=isnet,
@@ -99,7 +88,7 @@ def run(clip: Clip, weights, **changed) -> tuple[list[dict], list[dict], dict[st
         subject_class="person",
     )
     files = {p.name: p.read_bytes() for p in sorted((dataset / "03_masked").rglob("*.png"))}
-    return tables.read_stage(crops, "crop"), tables.read_stage(masks, "mask"), files
+    return found, tables.read_stage(masks, "mask"), files
 
 
 def test_the_process_of_a_card_changes_no_row_and_no_byte(tmp_path, card, weights):
@@ -110,17 +99,18 @@ def test_the_process_of_a_card_changes_no_row_and_no_byte(tmp_path, card, weight
         clip.write(5)
         found.append(run(clip, weights))
     assert found[0] == found[1]
-    crops, masks, files = found[0]
-    assert len(files) == 5 and {row["device"] for row in crops + masks} == {"cuda simulated"}
+    detections, masks, files = found[0]
+    used = {row["device"] for row in detections + masks}
+    assert len(files) == 5 and used == {"cuda simulated"}
 
 
 def test_what_ends_the_process_of_the_card_costs_its_own_rows_alone(tmp_path, card, weights):
     card(SHARED)
     clip = Clip(tmp_path / "clip")
     clip.write(4, lambda ordinal: HOSTILE if ordinal == 2 else picture(ordinal))
-    crops, masks, _ = run(clip, weights)
-    assert [row["reason"] for row in crops] == ["OK", "OK", "MODEL_CRASHED", "OK"]
-    assert "SIGABRT" in crops[2]["detail"] and crops[2]["outcome"] == "quarantined"
+    found, masks, _ = run(clip, weights)
+    assert [row["reason"] for row in found] == ["", "", "MODEL_CRASHED", ""]
+    assert "SIGABRT" in found[2]["detail"] and found[2]["outcome"] == "quarantined"
     assert [row["outcome"] for row in masks] == ["kept"] * 3
 
 
@@ -129,15 +119,16 @@ def test_a_crop_that_ends_the_process_of_the_card_is_quarantined(tmp_path, card,
     card(OWN)
     clip = Clip(tmp_path / "clip")
     clip.write(3)
-    crops, *_ = run(clip, weights)
+    run(clip, weights)
+    crops = clip.rows("crop")
     path = clip.dataset / crops[1]["path"]
     deadly = np.full_like(image_files.read(path), (250, 0, 0))
     path.write_bytes(image_files.encode_png(deadly))
     crops[1]["sha256"] = sha256_file(path)
-    tables.write_stage(clip.dataset / f"02_yolo_crops/{VIDEO}.csv", "crop", crops)
+    tables.write_stage(clip.table("crop"), "crop", crops)
     card(SHARED)
     mask_video(
-        crops_csv=clip.dataset / f"02_yolo_crops/{VIDEO}.csv",
+        crops_csv=clip.table("crop"),
         dataset=clip.dataset,
         out_csv=clip.dataset / f"03_masked/{VIDEO}.csv",
         weights=weights[1],

@@ -19,6 +19,7 @@ from PIL import Image
 from ferrari.images import image_files
 from ferrari.ledger import tables
 from ferrari.ledger.columns import COLUMNS
+from ferrari.ledger.item_ids import frame_of
 from ferrari.ledger.reason_words import sentence
 from ferrari.reports import page as report_page
 from ferrari.reports.checks import FAIL, PASS, QualityGateError, enforce
@@ -111,17 +112,32 @@ def drop_frames(data, count, **figures):
 def walker(data, step, boxes=None):
     """Add a person beside the subject of a clip, who goes so many pixels between two frames."""
 
-    def change(rows):
+    def change(rows, extra, ids):
         walking = []
         for number, row in enumerate(row for row in rows if row["outcome"] == "kept"):
             left = 4 + step * number
             box = dict(zip(("x1", "y1", "x2", "y2"), (left, 20, left + 20, 80), strict=True))
-            extra = {"outcome": "dropped", "reason": "NOT_TARGET", "path": "", "sha256": ""}
-            walking.append({**row, **extra, **box, "item": f"{row['parent']}-p1"})
+            walking.append({**row, **extra, **box, **ids(frame_of(row["item"]))})
             row.update(boxes(number) if boxes else {})
         return rows + walking
 
-    data.edit("crop", data.good[0], change)
+    clip, other = data.good[0], {"outcome": "dropped", "reason": "NOT_TARGET"}
+    other |= {"path": "", "sha256": ""}
+    found = {"track": "1"}
+    data.edit("detect", clip, lambda rows: change(rows, found, lambda f: {"item": f"{f}-d1"}))
+    path = data.table("tracks", clip)
+    rows = tables.read_table(path)
+    tables.write_table(path, list(rows[0]), [*rows, rows[-1] | found])
+    ids = lambda f: {"item": f"{f}-p1", "parent": f"{f}-d1"}  # noqa: E731
+    data.edit("crop", clip, lambda rows: change(rows, other, ids))
+
+
+def track_cells(data, track, change):
+    """Change cells of one row of the first clip's table of tracks."""
+    path = data.table("tracks", data.good[0])
+    rows = tables.read_table(path)
+    rows = [row | change if row["track"] == track else row for row in rows]
+    tables.write_table(path, list(rows[0]), rows)
 
 
 def leak(data):
@@ -440,8 +456,43 @@ FAULTS = {
     ),
     "frame without a row": (
         QC4,
-        lambda d: without(d, "crop", lambda row: row["reason"] == "NO_SUBJECT"),
-        {"crop_ledger_balances"},
+        lambda d: without(d, "detect", lambda row: row["reason"] == "NO_SUBJECT"),
+        {"detect_ledger_balances"},
+    ),
+    "detection without a row": (
+        QC4,
+        lambda d: without(d, "crop", lambda row: row["parent"].endswith("00-d0")),
+        {"crop_ledger_balances", "no_files_without_row"},
+    ),
+    "crop of no detection": (
+        QC4,
+        lambda d: cells(d, "crop", lambda row: {"parent": f"{row['parent']}7"}),
+        {"crop_ledger_balances", "metadata_complete"},
+    ),
+    "detection of no track": (
+        QC4,
+        lambda d: cells(d, "detect", lambda row: {"track": "3"}),
+        {"detections_have_tracks", "tracks_count_their_detections"},
+    ),
+    "track that begins too late": (
+        QC4,
+        lambda d: track_cells(d, "0", {"from_s": "0.4"}),
+        {"tracks_hold_their_detections"},
+    ),
+    "frame that nobody was followed in": (
+        QC4,
+        lambda d: track_cells(d, "", {"frames": "5"}),
+        {"frames_followed"},
+    ),
+    "film that ended the detector": (
+        QC4,
+        lambda d: track_cells(d, "", {"unsearched": "2"}),
+        {"films_searched"},
+    ),
+    "detector not named": (
+        QC4,
+        lambda d: cells(d, "detect", lambda row: {"detector": ""}),
+        {"metadata_complete"},
     ),
     "hardly a subject": (
         QC4,
@@ -449,8 +500,8 @@ FAULTS = {
             cells(
                 d,
                 "crop",
-                lambda row: {"outcome": "dropped", "reason": "NO_SUBJECT", "path": ""},
-                where=lambda row: not row["parent"].endswith("00"),
+                lambda row: {"outcome": "dropped", "reason": "TOO_SMALL", "path": ""},
+                where=lambda row: not row["parent"].endswith("00-d0"),
                 only_first=False,
             ),
             [f.unlink() for f in d.dataset.glob(f"02_yolo_crops/{d.good[0]}/*[1-9]-p0.png")],
@@ -675,7 +726,7 @@ def test_a_crop_that_repeats_another_still_shows_that_there_is_a_subject(data):
     first = data.good[0]
     cells(
         data, "crop", lambda row: repeat,
-        where=lambda row: row["outcome"] == "kept" and not row["parent"].endswith("00"),
+        where=lambda row: row["outcome"] == "kept" and not row["parent"].endswith("00-d0"),
         only_first=False,
     )  # fmt: skip
     for path in data.dataset.glob(f"02_yolo_crops/{first}/*[1-9]-p0.png"):
@@ -763,7 +814,7 @@ def test_index_says_each_status_and_the_flow(pristine):
     ledger_table = re.search(r'<table id="ledger">(.*?)</table>', text, re.S).group(1)
     rows = re.findall(r"<tr><td>(.*?)</td>(.*?)</tr>", ledger_table, re.S)
     assert [title for title, _ in rows] == [
-        *("Raw videos", "Frames", "Crops", "Cut-outs", "Augmented images"),
+        *("Raw videos", "Frames", "Detections", "Crops", "Cut-outs", "Augmented images"),
         *("Captions", "Final images"),
     ]
     frames = re.findall(r'<td class="num">([\d,]+)</td>', rows[1][1])

@@ -30,10 +30,10 @@ def test_what_a_run_left_is_told_stage_by_stage(small):
     assert [result.fault for result in found] == [""] * len(found)
     by_name = dict(zip(names(found), found, strict=True))
     assert by_name["extract"].where.startswith("pyav-cpu")
-    assert re.match(r"yolo on cpu", by_name["crop"].where)
+    assert re.match(r"yolo on cpu", by_name["detect"].where) and by_name["crop"].where == "CPU"
     assert by_name["mask"].seconds > 0 and by_name["mask"].kept <= by_name["mask"].rows
     assert by_name["reports"].kept > 50
-    assert re.search(r"^2 crop +yes +\d+\.\d s +\d+ of \d+ +yolo on cpu", smoke.text(found), re.M)
+    assert re.search(r"^2 detect +yes +\d+\.\d s +\d+ of \d+ +yolo on cpu", smoke.text(found), re.M)
 
 
 def test_a_stage_that_did_not_work_is_named_with_its_reason(small, tmp_path):

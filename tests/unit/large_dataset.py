@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ferrari.ledger.columns import COLUMNS
-from ferrari.ledger.item_ids import crop_item, frame_item, variant_item, video_id
+from ferrari.ledger.item_ids import crop_item, detection_item, frame_item, variant_item, video_id
 from ferrari.ledger.stages import FINAL_CSV, FOLDERS
 from ferrari.provenance import table_stamps
 
@@ -62,8 +62,10 @@ def _rows(stage: str, video: str, file: str, frames: int, variants: int) -> Iter
             path = f"{FOLDERS[stage]}/{video}/{frame}.webp"
             known = {"decoder": "pyav-cpu", "decoder_version": "av 18.1.0, libavcodec 62.28.102"}
             yield {"item": frame, "parent": video, "path": path, **known, **width}
+        elif stage == "detect":
+            yield {"item": detection_item(frame, 0), "parent": frame, "outcome": "kept"}
         elif stage in ("crop", "mask"):
-            parent = frame if stage == "crop" else crop
+            parent = detection_item(frame, 0) if stage == "crop" else crop
             columns = {key: width[key] for key in ("sha256", "outcome")}
             columns |= {"refined": 1, "foreground": 1} if stage == "mask" else {}
             path = f"{FOLDERS[stage]}/{video}/{crop}.png"

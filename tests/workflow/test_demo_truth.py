@@ -16,6 +16,7 @@ from tests.settings import section
 pytestmark = pytest.mark.timeout(900)
 STAGES = {
     "extract": "01_extracted_frames",
+    "detect": "subject/detections",
     "crop": "02_yolo_crops",
     "mask": "03_masked_subjects",
     "augment": "04_augmented",
@@ -68,13 +69,15 @@ def test_the_subject_is_found_in_every_frame_and_nowhere_else(demo):
     for file, spec in subjects(demo):
         frames = {row["item"]: row for row in tables.kept(rows(demo, "extract", file))}
         crops = tables.kept(rows(demo, "crop", file))
-        assert {row["parent"] for row in crops} == set(frames), f"{file}: recall below 1.0"
+        assert {item_ids.frame_of(row["item"]) for row in crops} == set(frames), f"{file}: recall"
         for row in crops:
-            truth = render_frame(spec, int(frames[row["parent"]]["frame"])).box_xyxy
+            frame = frames[item_ids.frame_of(row["item"])]
+            truth = render_frame(spec, int(frame["frame"])).box_xyxy
             box = [float(row[key]) for key in ("x1", "y1", "x2", "y2")]
             assert box_iou(box, truth) > 0.7, (file, row["item"], box, truth)
     empty = next(f for f, e in demo.truth.items() if e["verdict"] == "OK" and not e["subject"])
-    assert {row["reason"] for row in rows(demo, "crop", empty)} == {"NO_SUBJECT"}
+    assert {row["reason"] for row in rows(demo, "detect", empty)} == {"NO_SUBJECT"}
+    assert rows(demo, "crop", empty) == []
 
 
 def box_iou(a, b):
@@ -93,7 +96,7 @@ def test_masks_match_the_truth(demo):
         for row in tables.kept(rows(demo, "mask", file)):
             crop = crops[row["item"]]
             x1, y1, x2, y2 = (int(crop[f"crop_{k}"]) for k in ("x1", "y1", "x2", "y2"))
-            frame = render_frame(spec, int(frames[crop["parent"]]["frame"]))
+            frame = render_frame(spec, int(frames[item_ids.frame_of(crop["item"])]["frame"]))
             truth = frame.alpha_u8[y1:y2, x1:x2] > 127
             mask = image_files.read(demo.dataset / row["path"])[..., 3] > 127
             scores.append((mask & truth).sum() / max(1, (mask | truth).sum()))

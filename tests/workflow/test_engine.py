@@ -17,7 +17,7 @@ from tests.generator.demo import demo_specs
 from tests.workflow.demo_run import ROOT, Demo
 
 pytestmark = pytest.mark.timeout(900)
-PER_CLIP = {"probe", "extract", "crop", "mask", "augment", "caption"}
+PER_CLIP = {"probe", "extract", "detect", "crop", "mask", "augment", "caption"}
 REPORTS = {"qc0", "qc0_page", "qc3", "qc4", "qc5", "qc6", "qc7", "qc8", "qc_index"}
 
 
@@ -42,7 +42,7 @@ def test_deleted_tables_are_made_anew(demo, tmp_path):
         (lost,) = copy.dataset.glob(f"{table}.csv")
         lost.unlink()
     planned = copy.planned()
-    assert (planned["extract"], planned["crop"], planned["mask"]) == (1, 1, 2)
+    assert [planned[rule] for rule in ("extract", "detect", "crop", "mask")] == [1, 1, 1, 2]
     assert planned["videos"] == planned["select_final"] == planned["ledger"] == 1
 
 
@@ -65,8 +65,17 @@ def test_a_new_clip_runs_its_own_jobs_and_what_sees_the_whole_set(demo, tmp_path
 def test_a_changed_confidence_reruns_from_stage_2(demo):
     planned = demo.planned(overlay={"detect": {"confidence": 0.5}})
     clips = len(demo.truth)
-    assert {planned.get(rule) for rule in ("crop", "mask", "augment", "caption")} == {clips}
+    assert {planned.get(rule) for rule in PER_CLIP - {"probe", "extract"}} == {clips}
     assert not {"probe", "extract", "videos", "qc0", "qc3"} & set(planned)
+
+
+def test_a_changed_choice_searches_no_frame_again(demo):
+    changed = {"policy": "all", "pad": 0.1, "min_side": 50}
+    changed |= {"duplicate_delta": 0, "duplicate_block": 0}
+    planned = demo.planned(overlay={"detect": changed})
+    clips = len(demo.truth)
+    assert {planned.get(rule) for rule in ("crop", "mask", "augment", "caption")} == {clips}
+    assert not {"probe", "extract", "detect", "environments"} & set(planned)
 
 
 def test_a_changed_batch_size_reruns_no_stage(demo):
@@ -85,9 +94,14 @@ def test_the_order_of_settings_in_an_overlay_means_nothing(demo):
 @pytest.mark.parametrize(
     ("module", "rerun", "spared"),
     [
-        ("backgrounds/palette", {"augment", "caption"}, {"probe", "extract", "crop", "mask"}),
-        ("matting/alpha_refinement", {"mask", "augment", "caption"}, {"probe", "extract", "crop"}),
-        ("video/hdr", {"extract", "crop"}, {"probe"}),
+        (
+            "backgrounds/palette",
+            {"augment", "caption"},
+            {"probe", "extract", "detect", "crop", "mask"},
+        ),
+        ("matting/alpha_refinement", {"mask", "augment", "caption"}, {"extract", "detect", "crop"}),
+        ("images/subject_repeats", {"crop", "mask"}, {"probe", "extract", "detect"}),
+        ("video/hdr", {"extract", "detect", "crop"}, {"probe"}),
         ("reports/charts", {"qc3", "qc7"}, PER_CLIP),
     ],
 )
@@ -129,9 +143,10 @@ def test_jobs_take_the_gpu_token_where_they_open_the_card_themselves(tmp_path):
     """Where the fork server's process of the card serves them, as many run as there are cores."""
     on_card = {"detect": {"device": "cuda:0"}, "mask": {"device": "cpu"}}
     served = plans(tmp_path, **on_card)
-    assert "device=cuda:0" in served["crop"] and "gpu=1" not in served["crop"]
+    assert "device=cuda:0" in served["detect"] and "gpu=1" not in served["detect"]
     alone = plans(tmp_path, "--config", "warm_workers=false", **on_card)
-    assert "gpu=1" in alone["crop"] and "gpu=1" not in alone["mask"]
+    assert "gpu=1" in alone["detect"] and "gpu=1" not in alone["mask"]
+    assert "device=" not in alone["crop"] and "gpu=" not in alone["crop"]
     sam = {"segmenter": "sam", "device": "cuda:0"}
     said = {"backend": "transformers", "model": "m", "device": "cuda:0"}
     served = plans(tmp_path, mask=sam, caption=said)
@@ -142,7 +157,7 @@ def test_jobs_take_the_gpu_token_where_they_open_the_card_themselves(tmp_path):
 
 def test_without_gpu_tokens_no_job_uses_cuda(tmp_path):
     jobs = plans(tmp_path, "--resources", "gpu=0")
-    assert all("device=cpu" in jobs[rule] for rule in ("crop", "mask"))
+    assert all("device=cpu" in jobs[rule] for rule in ("detect", "mask"))
     asked = {"detect": {"device": "cuda:0"}}
     output = Demo(tmp_path).run("-n", "--resources", "gpu=0", overlay=asked, check=False)
     assert "detect.device is cuda:0, but the run is given no GPU (gpu=0)" in output

@@ -23,13 +23,16 @@ from tests.workflow import small_run
 
 pytestmark = pytest.mark.timeout(300)
 #: Stages with a job a clip, in the order of flow.
-STAGES = ("probe", "extract", "crop", "mask", "augment", "caption")
+STAGES = ("probe", "extract", "detect", "crop", "mask", "augment", "caption")
 CLIPS = 3
 #: Jobs over the whole set that have a log: tables, reports and pages, packages, what others read.
 WHOLE_SET = (
     *("videos", "environments", "select_final", "qc0", "qc0_page", "qc3", "qc4", "qc5", "qc6"),
     *("qc7", "qc8", "index", "kohya", "imagefolder", "croissant", "ledger"),
 )
+#: What per-clip stages write, below the dataset.
+OF_STAGES = ("videos/", "0", "bad_", "subject/")
+OF_STAGES += ("stamps/0", "stamps/videos/", "stamps/subject/")
 IDLE = "nothing to do"
 FRESH = r"(\d+) of (\d+) items to work on"
 
@@ -69,11 +72,7 @@ def clip_of(run, start: str) -> str:
 
 def outputs(run) -> dict[str, str]:
     """Digests of what the stages wrote; of stamps only those of per-clip tables."""
-    return {
-        name: digest
-        for name, digest in run.digests().items()
-        if name.startswith(("videos/", "0", "bad_", "stamps/0", "stamps/videos/"))
-    }
+    return {name: digest for name, digest in run.digests().items() if name.startswith(OF_STAGES)}
 
 
 def test_a_touched_file_is_read_and_nothing_is_made(run):
@@ -124,7 +123,8 @@ def test_a_raised_limit_opens_the_rows_that_it_had_ended_and_no_others(run):
     assert outputs(run) != before
 
     found = rerun(run, mask={"memory_mb": 9000})
-    assert found.jobs == {**dict.fromkeys(STAGES, CLIPS), "probe": 0, "extract": 0, "crop": 0}
+    spared = dict.fromkeys(("probe", "extract", "detect", "crop"), 0)
+    assert found.jobs == dict.fromkeys(STAGES, CLIPS) | spared
     assert (found.items["mask"], found.items["augment"]) == (1, 1)
     assert found.items["caption"] == images_of(run, video, item) > 0
     assert found.idle["mask"] == CLIPS - 1
@@ -206,6 +206,7 @@ def test_a_threshold_is_applied_anew_and_only_what_it_changed_is_made(run):
     found = rerun(run, detect={"min_side": int(sides[0]) + 1})
     frames = found.items["crop"]
     assert frames > 2 and found.items["mask"] == 0, "crops that stay are not masked again"
+    assert found.jobs["detect"] == 0, "and no frame is searched"
     assert found.items["augment"] == found.items["caption"] == 0
     back = rerun(run)
     assert back.items["crop"] == frames

@@ -39,9 +39,9 @@ def read_picture(path: str | os.PathLike) -> np.ndarray:
 
 
 def hidden_boxes(rows: Iterable[Mapping[str, str]]) -> dict[str, list[Box] | None]:
-    """For each frame of a clip's crop table, the boxes that hide its scene (frame px).
+    """For each frame of a clip's table of detections, the boxes that hide its scene (frame px).
 
-    Every detection counts, the dropped ones too. None where the frame cannot be trusted: the
+    Every detection counts, whoever it shows. None where the frame cannot be trusted: the
     detector saw no subject but came near one (best confidence >= 0.1, or unknown), or failed.
     """
     boxes: dict[str, list[Box] | None] = {}
@@ -52,7 +52,7 @@ def hidden_boxes(rows: Iterable[Mapping[str, str]]) -> dict[str, list[Box] | Non
             continue
         corners = [line[key] for key in ("x1", "y1", "x2", "y2")]
         if all(corners):
-            x1, y1, x2, y2 = map(float, corners)
+            x1, y1, x2, y2 = (round(float(corner), 2) for corner in corners)  # as boxes of crops
             known.append((x1, y1, x2, y2))
         elif line["reason"] != NO_SUBJECT or not _nothing_near(line["value"]):
             boxes[frame] = None

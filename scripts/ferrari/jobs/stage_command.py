@@ -19,6 +19,7 @@ from ferrari.processes import device_slots
 RULES = {
     "00_probe_video": "probe",
     "01_extract_frames": "extract",
+    "02_detect_people": "detect",
     "02_yolo_crop": "crop",
     "03_mask_subject": "mask",
     "04_replace_background": "augment",

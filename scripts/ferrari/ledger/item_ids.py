@@ -133,8 +133,13 @@ def lost_item(video: str, ordinal: int) -> str:
     return f"{video}-lost{ordinal:03d}"
 
 
-def crop_item(frame: str, ordinal: int) -> str:
+def detection_item(frame: str, ordinal: int) -> str:
     """Id of the `ordinal`-th detection in a frame."""
+    return f"{frame}-d{ordinal}"
+
+
+def crop_item(frame: str, ordinal: int) -> str:
+    """Id of the crop of the `ordinal`-th detection in a frame."""
     return f"{frame}-p{ordinal}"
 
 
@@ -144,8 +149,8 @@ def variant_item(crop: str, variant: int) -> str:
 
 
 _FRAME = "-(?:f[0-9]{6,}|lost[0-9]{3,})"  # a frame, or a stretch that gave none
-_ITEM = re.compile(rf"(({item_ids.VIDEO_ID}){_FRAME})(-p[0-9]+)?(-v[0-9]+)?")
-_BELOW = rf"(?:{_FRAME})?(?:-p[0-9]+)?(?:-v[0-9]+)?".encode()
+_ITEM = re.compile(rf"(({item_ids.VIDEO_ID}){_FRAME})(?:-([dp])([0-9]+))?(-v[0-9]+)?")
+_BELOW = rf"(?:{_FRAME})?(?:-[dp][0-9]+)?(?:-v[0-9]+)?".encode()
 
 
 @dataclass(frozen=True)
@@ -154,41 +159,61 @@ class Item:
 
     video: str
     frame: str = ""
+    detection: str = ""
     crop: str = ""
     variant: str = ""
 
     @property
     def id(self) -> str:
         """The item's own id: that of the lowest level that is set."""
-        return self.variant or self.crop or self.frame or self.video
+        return self.variant or self.crop or self.detection or self.frame or self.video
 
     @property
     def kind(self) -> str:
-        """What it is: clip, frame, crop or image."""
-        level = sum(bool(part) for part in (self.frame, self.crop, self.variant))
-        return ("clip", "frame", "crop", "image")[level]
+        """What it is: clip, frame, detection, crop or image."""
+        level = sum(bool(part) for part in (self.frame, self.detection, self.crop, self.variant))
+        return ("clip", "frame", "detection", "crop", "image")[level]
 
     def below(self) -> bytes:
         """Pattern (for a full match) of the item's id and of the ids of all that came from it.
 
-        One clip's id may be the beginning of another's, so only ordinals may follow.
+        One clip's id may be the beginning of another's, so only ordinals may follow. A detection's
+        crop has its number, and not its id before its own.
         """
-        return re.escape(self.id.encode()) + _BELOW
+        own = re.escape(self.id.encode())
+        if self.kind != "detection":
+            return own + _BELOW
+        frame, _, ordinal = self.detection.rpartition("-d")
+        crop = re.escape(crop_item(frame, int(ordinal)).encode())
+        return b"(?:%s|%s(?:-v[0-9]+)?)" % (own, crop)
 
     def at(self, stage: str) -> str:
         """The id of the item's row, or its ancestor's, in a stage's table; else empty."""
-        level = {"probe": self.video, "extract": self.frame, "crop": self.crop, "mask": self.crop}
+        level = {"probe": self.video, "extract": self.frame, "detect": self.detection}
+        level |= {"crop": self.crop, "mask": self.crop}
         return level.get(stage, self.variant)
 
 
 def parse(text: str) -> Item | None:
-    """The item that an id names, or None if it is no id of a frame, a crop or an image."""
+    """The item that an id names, or None if it is none of a frame, a detection, a crop or an image.
+
+    A crop is that of the detection of its number.
+    """
     found = _ITEM.fullmatch(text)
-    if not found or (found[4] and not found[3]):
+    if not found:
         return None
-    frame, video, crop, variant = found.groups()
-    crop = frame + crop if crop else ""
-    return Item(video, frame, crop, crop + variant if variant else "")
+    frame, video, kind, ordinal, variant = found.groups()
+    if variant and kind != "p":
+        return None
+    detection = f"{frame}-d{ordinal}" if kind else ""
+    crop = f"{frame}-p{ordinal}" if kind == "p" else ""
+    return Item(video, frame, detection, crop, crop + variant if variant else "")
+
+
+def frame_of(text: str) -> str:
+    """The id of the frame that an item comes from; empty for a clip, or what is no item."""
+    item = parse(text)
+    return item.frame if item else ""
 
 
 def clip_of(text: str) -> str:

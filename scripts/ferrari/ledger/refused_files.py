@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ferrari.common.atomic_files import clear_leftovers, link_or_copy, write_bytes
-from ferrari.ledger.item_ids import video_id
+from ferrari.ledger.item_ids import parse, video_id
 
 BAD_VIDEOS = "bad_videos"
 BAD_FRAMES = "bad_frames"
@@ -44,18 +44,20 @@ def clear_frames(
     video: str,
     reasons: tuple[str, ...],
     dataset: str | os.PathLike,
-    suffix: str = "",
+    kind: str = "",
     keep: frozenset[str] = frozenset(),
 ) -> None:
     """Remove what an earlier run of one stage put under its reasons for this video.
 
-    Where two stages share a reason, `suffix` (of the stage's own files) tells theirs apart.
-    Files named in `keep` (paths below the dataset) stay.
+    Where two stages share a reason, `kind` (of the items that the stage's files are named after,
+    see `item_ids.Item`) tells theirs apart. Files named in `keep` (paths below the dataset) stay.
     """
     for reason in reasons:
         folder = Path(dataset) / BAD_FRAMES / video / reason
-        for file in folder.glob(f"*{suffix}"):
-            if file.is_file() and file.relative_to(dataset).as_posix() not in keep:
+        for file in folder.glob("*"):
+            item = parse(file.stem)
+            ours = not kind or (item is not None and item.kind == kind)
+            if ours and file.is_file() and file.relative_to(dataset).as_posix() not in keep:
                 file.unlink()
         if not any(folder.glob("*")):
             shutil.rmtree(folder, ignore_errors=True)

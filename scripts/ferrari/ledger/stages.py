@@ -7,16 +7,21 @@ RAW, FINAL = "00_raw_videos", "05_final_training"
 FOLDERS = {
     "probe": "videos",
     "extract": "01_extracted_frames",
+    "detect": "subject/detections",
     "crop": "02_yolo_crops",
     "mask": "03_masked_subjects",
     "augment": "04_augmented",
     "caption": f"{FINAL}/captions",
 }
+#: The number that people know a stage by; finding people and cutting one out are its halves.
+NUMBERS = {"probe": 0, "extract": 1, "detect": 2, "crop": 2, "mask": 3, "augment": 4, "caption": 5}
 #: All that write tables; those without a folder in FOLDERS write one over the whole set.
 ORDER = (
-    *("probe", "videos", "extract", "crop", "mask", "environments", "augment", "caption"),
-    *("final", "package"),
+    *("probe", "videos", "extract", "detect", "crop", "mask", "environments", "augment"),
+    *("caption", "final", "package"),
 )
+#: Where the tables of tracks lie, beside those of detections.
+TRACKS = "subject/tracks"
 VIDEOS_CSV, FINAL_CSV = "videos.csv", f"{FINAL}/final.csv"
 #: The bank of scenes: its table, its plates, and the clips that it was drawn from.
 ENVIRONMENTS_CSV, ENVIRONMENTS = "environments.csv", "environments"

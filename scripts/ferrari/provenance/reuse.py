@@ -17,8 +17,8 @@ from __future__ import annotations
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ferrari.common.atomic_files import link_or_copy, sha256_bytes, sha256_file
@@ -130,6 +130,7 @@ class Earlier:
     folder: Path = Path()  # the images beside the table, which the new ones will take the place of
     digests: Mapping[str, str] = field(default_factory=dict)
     rows: Mapping[str, list[dict[str, str]]] = field(default_factory=dict)
+    opened: frozenset[str] = frozenset()  # parents one of whose rows may end otherwise now
 
     @classmethod
     def of(cls, stamp: Mapping | None, job: Job) -> Earlier:
@@ -142,9 +143,18 @@ class Earlier:
             rows[row["parent"]].append(row)
             if is_open(row, before, now):
                 opened.add(row["parent"])
-        closed = {parent: found for parent, found in rows.items() if parent not in opened}
         folder = Path(job.output.table).with_suffix("")
-        return cls(Path(job.config["dataset"]), folder, stamp.get("items", {}), closed)
+        items = stamp.get("items", {})
+        return cls(Path(job.config["dataset"]), folder, items, rows, frozenset(opened))
+
+    def grouped(self, group_of: Callable[[str], str]) -> Earlier:
+        """The same rows by a group of their parents, for a stage that judges several parents at
+        once: where one of them is open, all are. `digests` are then those of groups.
+        """
+        rows: dict[str, list[dict[str, str]]] = defaultdict(list)
+        for parent, found in self.rows.items():
+            rows[group_of(parent)] += found
+        return replace(self, rows=rows, opened=frozenset(map(group_of, self.opened)))
 
     def take(self, parent: str, digest: str, scratch: Path | None = None) -> list[dict[str, str]]:
         """The rows of a parent that still hold, or none; their files are linked into `scratch`.
@@ -152,7 +162,7 @@ class Earlier:
         Files that lie elsewhere (in another stage's folder, among the refused) stay where they are.
         """
         rows = self.rows.get(parent, [])
-        if self.digests.get(parent) != digest or not rows:
+        if self.digests.get(parent) != digest or not rows or parent in self.opened:
             return []
         files = [file for row in rows for file in tables.files_of(row)]
         if not all(self._is_as_written(path, sha256) for path, sha256 in files):

@@ -26,7 +26,9 @@ from ferrari.provenance.descendants import Fate, follow
 from ferrari.provenance.row_lookup import Table
 
 #: The stage whose table has an item's own row, by its kind.
-_LEVELS = {"clip": "probe", "frame": "extract", "crop": "crop", "image": "caption"}
+_LEVELS = {"clip": "probe", "frame": "extract", "detection": "detect", "crop": "crop"} | {
+    "image": "caption"
+}
 
 
 class UnknownItemError(FerrariError, LookupError):
@@ -205,7 +207,8 @@ class Dataset:
             known = sorted({*ids, *(row["file"] for row in self._videos())})
             return difflib.get_close_matches(asked, known, n=3, cutoff=0.5)
         parent = item.video
-        for stage, own in (("extract", item.frame), ("crop", item.crop), ("augment", item.variant)):
+        found = ("crop", item.crop) if item.crop else ("detect", item.detection)
+        for stage, own in (("extract", item.frame), found, ("augment", item.variant)):
             if own and not self._step(stage, item):
                 return self._nearest_below(parent, stage, own, item.video)
             parent = own or parent

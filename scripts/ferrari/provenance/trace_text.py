@@ -154,17 +154,24 @@ def _colours(row: Row) -> str:
     return f"{told}, {row['bit_depth']} bit{log}" if told else ""
 
 
-def _crop_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
+def _detect_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
     box = ", ".join(row[key] for key in ("x1", "y1", "x2", "y2"))
-    cut = ", ".join(row[f"crop_{key}"] for key in ("x1", "y1", "x2", "y2"))
     of = f"{row['frame_width']}x{row['frame_height']}"
     return [
         ("box", f"{box} of {of} px, {row['class_name']}" if row["x1"] else ""),
         ("confidence", row["confidence"]),
-        ("cut out", f"{cut} (the box, padded)" if row["crop_x1"] else ""),
-        ("repeats", row["compared_with"]),
+        ("track", row["track"]),
         ("detector", f"{row['detector']} on {row['device']}"),
         ("weights", f"sha256 {row['weights_sha256']}" if row["weights_sha256"] else ""),
+        ("detail", row["detail"]),
+    ]
+
+
+def _crop_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
+    cut = ", ".join(row[f"crop_{key}"] for key in ("x1", "y1", "x2", "y2"))
+    return [
+        ("cut out", f"{cut} (the box, padded)" if row["crop_x1"] else ""),
+        ("repeats", row["compared_with"]),
         ("detail", row["detail"]),
     ]
 
@@ -269,6 +276,7 @@ def _label(fate: Fate) -> str:
 _STEPS: dict[str, tuple[str, Callable[[Row, Mapping, Trace], Facts]]] = {
     "probe": ("0 raw clip", _probe_facts),
     "extract": ("1 frame", _extract_facts),
+    "detect": ("2 detection", _detect_facts),
     "crop": ("2 crop", _crop_facts),
     "mask": ("3 cut-out", _mask_facts),
     "augment": ("4 image", _augment_facts),

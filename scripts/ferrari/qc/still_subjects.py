@@ -1,7 +1,7 @@
 """A clip whose subject never moves while somebody else does: a picture, a mirror or a mannequin?
 
-`detect.policy` looks at one frame at a time and takes the largest or most central person. A poster
-is a person to a detector. What gives it away is that its box stands still to about a pixel, which
+`detect.policy` takes the largest or most central person of a clip. A poster is a person to a
+detector. What gives it away is that its box stands still to about a pixel, which
 nobody manages who breathes, while the box of another person in the clip moves.
 """
 
@@ -27,7 +27,7 @@ _CORNERS = ["x1", "y1", "x2", "y2"]
 
 
 def check(rows: pd.DataFrame, frames: pd.DataFrame) -> Check:
-    """The check, from all rows of crops and all rows of frames (for their times)."""
+    """The check, from all rows of crops (with `frame`) and all rows of frames (for their times)."""
     times = frames.set_index("item")["time_s"]
     subjects = rows[(rows["outcome"] == KEPT) | (rows["reason"] == DUPLICATE_SUBJECT)]
     others = rows[rows["reason"] == NOT_TARGET]
@@ -51,9 +51,9 @@ def check(rows: pd.DataFrame, frames: pd.DataFrame) -> Check:
 
 def _stands_still(boxes: pd.DataFrame, times: pd.Series) -> bool:
     """True if a clip's subject keeps its box, in enough frames and for long enough."""
-    if boxes["parent"].nunique() < max(MIN_FRAMES, len(boxes)):  # several subjects: no one's place
+    if boxes["frame"].nunique() < max(MIN_FRAMES, len(boxes)):  # several subjects: no one's place
         return False
-    seen = times.reindex(boxes["parent"])
+    seen = times.reindex(boxes["frame"])
     if not seen.max() - seen.min() >= MIN_SPAN_S:
         return False
     return _free_sides(boxes) >= FREE_SIDES and _wander(boxes[_CORNERS].to_numpy()) <= STILL
@@ -69,7 +69,7 @@ def _free_sides(boxes: pd.DataFrame) -> int:
 def _moves(boxes: pd.DataFrame) -> bool:
     """True if one of a clip's other persons moves, as far as boxes of one person can be linked."""
     tracks: list[list[Box]] = []
-    for _, found in boxes.groupby("parent", sort=False):
+    for _, found in boxes.groupby("frame", sort=False):
         for box in map(tuple, found[_CORNERS].to_numpy()):
             nearest = max(tracks, key=lambda track: overlap(track[-1], box), default=[])
             if nearest and overlap(nearest[-1], box) >= _SAME:

@@ -17,7 +17,8 @@ REPORTS = {
     "qc4_yolo_crops_summary": (
         "QC4",
         "Crops",
-        "Is there one crop on the disk for each detection kept, with sound boxes and figures?",
+        "Was each frame searched, and is there one crop on the disk for each subject kept, with "
+        "sound boxes and figures?",
     ),
     "qc5_masks_summary": (
         "QC5",
@@ -53,6 +54,7 @@ REPORTS = {
 FLOW = (
     ("probe", "Raw videos", "qc0_failed_video_diagnostics", ""),
     ("extract", "Frames", "qc3_extraction_summary", ""),
+    ("detect", "Detections", "qc4_yolo_crops_summary", "detect_"),
     ("crop", "Crops", "qc4_yolo_crops_summary", ""),
     ("mask", "Cut-outs", "qc5_masks_summary", ""),
     ("augment", "Augmented images", "qc6_augmentation_summary", ""),

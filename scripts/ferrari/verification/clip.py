@@ -19,7 +19,9 @@ from ferrari.verification.tables import Row, Tables
 #: Stages whose kept rows have an image, and those that have its mask beside it.
 WITH_IMAGE = frozenset({"extract", "crop", "mask", "augment", "caption", "final", "package"})
 WITH_MASK = frozenset({"augment", "caption", "final", "package"})
-#: Columns that `caption` copies from `augment`, and `final` from `caption`.
+#: Columns that `crop` copies from `detect` as they are, `caption` from `augment`, and `final` from
+#: `caption`.
+CUT = ("confidence", "class_name", "frame_width", "frame_height")
 CAPTIONED = (
     *("path", "sha256", "background", "kind", "mask_path", "mask_sha256"),
     *("width", "height"),
@@ -131,7 +133,7 @@ class Clip:
         return self.rows["probe"][0]["sha256"] if self.rows["probe"] else ""
 
     def check_rows(self) -> None:
-        """Check the sums from stage to stage, and the cells copied into the caption table."""
+        """Check the sums from stage to stage, and the cells copied from one table into another."""
         before: list[Row] | None = None
         for stage, name in self.layout.tables_of(self.video).items():
             if name not in self.tables.digests:  # reported already; its sums would only repeat it
@@ -147,12 +149,17 @@ class Clip:
             self.findings.looked("times_as_timestamps")
             if fault := time_fault(row):
                 self.findings.add("times_as_timestamps", row["item"], fault, self.video)
-        offered = {row["item"]: row for row in self.rows["augment"]}
-        for row in self.rows["caption"]:
+        self._check_carried("detect", "crop", CUT)
+        self._check_carried("augment", "caption", CAPTIONED)
+
+    def _check_carried(self, stage: str, into: str, columns: Sequence[str]) -> None:
+        """Compare the cells that one stage's table takes over from another's."""
+        offered = {row["item"]: row for row in self.rows[stage]}
+        for row in self.rows[into]:
             self.findings.looked("cells_carried_forward")
-            changed = changed_cells(offered.get(row["item"], row), row, CAPTIONED)
+            changed = changed_cells(offered.get(row["parent"], row), row, columns)
             if changed:
-                why = f"{', '.join(changed)} in {FOLDERS['caption']} and in {FOLDERS['augment']}"
+                why = f"{', '.join(changed)} in {FOLDERS[into]} and in {FOLDERS[stage]}"
                 self.findings.add("cells_carried_forward", row["item"], why, self.video)
 
     def _check_probe(self) -> None:

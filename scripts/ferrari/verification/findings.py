@@ -90,8 +90,8 @@ CHECKS = {
     ),
     "final_images_trace_back": (
         FAIL,
-        "Each final image leads through caption, augment, mask, crop and frame (with its place in "
-        "the clip) to a probe row and a raw file that is unchanged.",
+        "Each final image leads through caption, augment, mask, crop, detection and frame (with "
+        "its place in the clip) to a probe row and a raw file that is unchanged.",
     ),
     "packages_as_final": (
         FAIL,

@@ -10,24 +10,23 @@ from ferrari.common.settings import SettingsError
 from ferrari.ledger import tables
 
 
-def crop_row(frame: str, box=None, **fields):
+def detect_row(frame: str, box=None, **fields):
     corners = dict(zip(("x1", "y1", "x2", "y2"), box or (), strict=False))
-    made = tables.row(
-        "crop", item=f"{frame}-p0", parent=frame, outcome="dropped", **fields, **corners
-    )
+    about = {"outcome": "dropped" if fields else "kept", **fields, **corners}
+    made = tables.row("detect", item=f"{frame}-d0", parent=frame, **about)
     return {key: str(value) for key, value in made.items()}
 
 
 def test_hidden_boxes_takes_every_detection_and_trusts_no_doubtful_frame():
     rows = [
-        crop_row("two", (1, 2, 3, 4), reason="NOT_TARGET"),
-        crop_row("two", (5, 6, 7, 8), reason="TOO_SMALL"),
-        crop_row("empty", reason="NO_SUBJECT", value=0.05),
-        crop_row("doubtful", reason="NO_SUBJECT", value=0.1),
-        crop_row("unmeasured", reason="NO_SUBJECT"),
-        crop_row("failed", reason="UNREADABLE_FRAME"),
-        crop_row("mixed", reason="UNREADABLE_FRAME"),
-        crop_row("mixed", (1, 2, 3, 4), reason="NOT_TARGET"),
+        detect_row("two", (1, 2, 3, 4)),
+        detect_row("two", (5, 6, 7, 8)),
+        detect_row("empty", reason="NO_SUBJECT", value=0.05),
+        detect_row("doubtful", reason="NO_SUBJECT", value=0.1),
+        detect_row("unmeasured", reason="NO_SUBJECT"),
+        detect_row("failed", reason="UNREADABLE_FRAME"),
+        detect_row("mixed", reason="UNREADABLE_FRAME"),
+        detect_row("mixed", (1, 2, 3, 4)),
     ]
     assert env.hidden_boxes(rows) == {
         "two": [(1, 2, 3, 4), (5, 6, 7, 8)],

@@ -89,5 +89,5 @@ def test_every_default_has_a_comment():
     keys = [line for line in lines if line.strip() and not line.strip().startswith("#")]
     bare = [line for line in keys if not line.rstrip().endswith(":") and "#" not in line]
     obvious = {"flat", "noise", "environment", "synthetic", "batch", "device", "timeout_s"}
-    obvious |= {"formats", "crop", "mask", "augment", "extract"}
+    obvious |= {"formats", "detect", "mask", "augment", "extract"}
     assert [line for line in bare if line.split(":")[0].strip() not in obvious] == []

@@ -47,11 +47,11 @@ def test_a_job_is_told_what_its_rule_says(config_file):
     params = {"settings": settings, "raw": ODD, "none": None, "seed": -3, "weights": [{"x": 1}]}
     inputs = {"table": "in/t.csv", "weights": ["w 1.pt", "w2.pt"], "nothing": []}
     means = ["batch", "device"]
-    template = stage_command.stage_command("02_yolo_crop", list(inputs), list(params), means)
+    template = stage_command.stage_command("02_detect_people", list(inputs), list(params), means)
     words = formatted(template, config_file, params, inputs)
     assert words[:4] == ["python", "-I", "-S", "home/scripts/run_stage.py"]
     job = stage_job.parse(words[4:])
-    assert (job.stage, job.rule, job.threads) == ("02_yolo_crop", "crop", 3)
+    assert (job.stage, job.rule, job.threads) == ("02_detect_people", "detect", 3)
     assert (job.log, job.cost) == ("logs/a.log", "benchmarks/a.tsv")
     assert job.params == params and job.params.raw == ODD
     assert job.settings("settings") == {**settings, "batch": 4, "device": "auto"}

@@ -24,7 +24,7 @@ def test_a_clips_table_is_named_after_it():
 
 def test_no_other_module_says_where_things_lie():
     names = "00_raw_videos|01_extracted_frames|02_yolo_crops|03_masked_subjects|04_augmented"
-    names += "|05_final_training|bad_videos|bad_frames"
+    names += "|05_final_training|bad_videos|bad_frames|subject/detections"
     said = re.compile(rf"(?:(?:{names})(?:/.*)?|environments(_pinned)?\\.csv)", re.S)
     places = {"stages.py", "refused_files.py"}
     found = [

@@ -19,6 +19,7 @@ def tables_of(dataset) -> dict[str, list[str]]:
         "probe": dataset.glob("videos/*.csv"),
         "videos": dataset.glob("videos.csv"),
         "extract": dataset.glob("01_extracted_frames/*.csv"),
+        "detect": dataset.glob("subject/detections/*.csv"),
         "crop": dataset.glob("02_yolo_crops/*.csv"),
         "mask": dataset.glob("03_masked_subjects/*.csv"),
         "environments": dataset.glob("environments.csv"),

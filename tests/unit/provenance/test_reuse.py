@@ -18,17 +18,17 @@ LIMITS = {"memory_mb": 100, "timeout_s": 10}
 VIDEO = "walk-0123456789"
 
 
-def crop_row(item: str, data: bytes = b"", **fields: object) -> tables.Row:
-    kept = {"path": f"02_yolo_crops/{VIDEO}/{item}.png", "sha256": sha256_bytes(data)}
+def mask_row(item: str, data: bytes = b"", **fields: object) -> tables.Row:
+    kept = {"path": f"03_masked_subjects/{VIDEO}/{item}.png", "sha256": sha256_bytes(data)}
     given = (kept if data else {}) | {"outcome": "kept", "reason": "OK"} | fields
-    return tables.row("crop", item=f"{item}-p0", parent=item, **given)
+    return tables.row("mask", item=f"{item}-p0", parent=item, **given)
 
 
 class Made:
-    """A dataset with one table of crops, its images and its stamp, as a job has left them."""
+    """A dataset with one table of cut-outs, its images and its stamp, as a job has left them."""
 
     def __init__(self, root) -> None:
-        self.root, self.table = root, root / f"02_yolo_crops/{VIDEO}.csv"
+        self.root, self.table = root, root / f"03_masked_subjects/{VIDEO}.csv"
         self.source = root / f"01_extracted_frames/{VIDEO}.csv"
         self.folder = self.table.with_suffix("")
         self.folder.mkdir(parents=True)
@@ -38,16 +38,16 @@ class Made:
         for item in ("a", "b"):
             data = f"picture {item}".encode()
             (self.folder / f"{item}.png").write_bytes(data)
-            rows.append(crop_row(item, data))
+            rows.append(mask_row(item, data))
         lost = {"outcome": "quarantined", "reason": "OUT_OF_MEMORY"}
-        rows.append(crop_row("c", **lost))
-        tables.write_stage(self.table, "crop", rows)
+        rows.append(mask_row("c", **lost))
+        tables.write_stage(self.table, "mask", rows)
         self.digests = {item: item_digest(item) for item in ("a", "b", "c")}
         table_stamps.seal(self.job(), self.digests)
 
     def job(self, code="1", limits=LIMITS, **settings) -> SimpleNamespace:
         return SimpleNamespace(
-            rule="crop",
+            rule="mask",
             input=Files({"table": [str(self.source)]}),
             output=Files({"table": [str(self.table)]}),
             params=Params(code=code, limits=limits, settings={"pad": 0.1, **settings}),
@@ -191,9 +191,9 @@ def test_all_outputs_of_a_job_are_left_alone_or_taken_away_together(made):
 
 
 def test_a_row_that_blames_a_file_is_open_whenever_its_job_runs(made, scratch):
-    rows = tables.read_stage(made.table, "crop")
-    rows[2]["reason"] = "UNREADABLE_FRAME"
-    tables.write_stage(made.table, "crop", rows)
+    rows = tables.read_stage(made.table, "mask")
+    rows[2]["reason"] = "UNREADABLE_CROP"
+    tables.write_stage(made.table, "mask", rows)
     table_stamps.seal(made.job(), made.digests)
     assert not made.holds() and made.taken(scratch) == {"a", "b"}
 

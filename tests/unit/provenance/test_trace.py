@@ -44,7 +44,7 @@ def dataset(work):
 
 
 VIDEO = video_id("clip 0001.mp4")
-FRAME, CROP = f"{VIDEO}-f000003", f"{VIDEO}-f000003-p0"
+FRAME, FOUND, CROP = (f"{VIDEO}-f000003{end}" for end in ("", "-d0", "-p0"))
 IMAGE = f"{CROP}-v2"
 
 
@@ -52,15 +52,17 @@ IMAGE = f"{CROP}-v2"
     ("text", "item"),
     [
         (FRAME, Item(VIDEO, FRAME)),
-        (CROP, Item(VIDEO, FRAME, CROP)),
-        (IMAGE, Item(VIDEO, FRAME, CROP, IMAGE)),
+        (FOUND, Item(VIDEO, FRAME, FOUND)),
+        (CROP, Item(VIDEO, FRAME, FOUND, CROP)),
+        (IMAGE, Item(VIDEO, FRAME, FOUND, CROP, IMAGE)),
         (
             f"{VIDEO}-f1234567-p10-v11",
-            Item(VIDEO, f"{VIDEO}-f1234567", f"{VIDEO}-f1234567-p10", f"{VIDEO}-f1234567-p10-v11"),
+            Item(VIDEO, *(f"{VIDEO}-f1234567{end}" for end in ("", "-d10", "-p10", "-p10-v11"))),
         ),
         (f"{VIDEO}-lost002", Item(VIDEO, f"{VIDEO}-lost002")),
         (VIDEO, None),
         (f"{FRAME}-v1", None),
+        (f"{FOUND}-v1", None),
         ("../../etc/passwd", None),
     ],
 )
@@ -73,6 +75,7 @@ def test_ids_tell_their_ancestry(text, item):
     [
         (IMAGE, IMAGE),
         (CROP, CROP),
+        (FOUND, FOUND),
         (FRAME, FRAME),
         (VIDEO, VIDEO),
         ("clip 0001.mp4", VIDEO),
@@ -91,9 +94,10 @@ def test_an_item_goes_by_its_id_and_by_its_files_names(work, dataset, asked, ite
 def test_an_image_is_walked_back_to_its_raw_file(dataset):
     trace = dataset.trace(IMAGE)
     assert [step.stage for step in trace.steps] == [
-        *("probe", "extract", "crop", "mask", "augment", "caption", "final"),
+        *("probe", "extract", "detect", "crop", "mask", "augment", "caption", "final"),
     ]
-    assert [step.row["item"] for step in trace.steps] == [VIDEO, FRAME, CROP, CROP, *[IMAGE] * 3]
+    walked = [VIDEO, FRAME, FOUND, CROP, CROP, *[IMAGE] * 3]
+    assert [step.row["item"] for step in trace.steps] == walked
     assert trace.raw["there"] and trace.raw["same_size"] and not trace.fates
     assert {held["package"] for held in trace.packages} == {"kohya", "imagefolder"}
     assert all(step.made["code"] == "c0de" and not step.warnings for step in trace.steps)
@@ -136,6 +140,7 @@ def test_lists_are_cut_with_a_word_on_how_to_see_the_rest(dataset):
         ("clip 0O01.mp4", "clip 0001.mp4"),
         (f"{VIDEO}-f000090-p0-v0", f"{VIDEO}-f{FRAMES:06d}"),
         (f"{FRAME}-p4", CROP),
+        (f"{FRAME}-d4", FOUND),
         (f"{CROP}-v9", IMAGE),
     ],
 )
@@ -149,6 +154,14 @@ def test_nothing_alike_is_no_error_of_its_own(dataset):
     with pytest.raises(UnknownItemError) as caught:
         dataset.trace("???")
     assert caught.value.near == []
+
+
+def test_a_detection_is_followed_to_its_crop_and_to_no_others():
+    below = re.compile(parse(f"{FRAME}-d1").below()).fullmatch
+    own = [f"{FRAME}-{end}" for end in ("d1", "p1", "p1-v0", "p1-v12")]
+    others = [FRAME, *(f"{FRAME}-{end}" for end in ("d0", "d12", "p0", "p0-v1", "p11", "p12-v1"))]
+    assert all(below(item.encode()) for item in own)
+    assert not any(below(item.encode()) for item in others)
 
 
 def test_json_holds_the_same(work, capsys):
@@ -203,7 +216,7 @@ def test_quoted_rows_are_counted_and_told_like_others(changed):
     assert fates["augment"].counts == {"kept": 6, "quarantined UNREADABLE_CUTOUT": 2}
     assert [row["value"] for row in fates["augment"].refused] == ['a, "b"'] * 2
     assert [row["item"] for row in fates["augment"].refused] == [row["item"] for row in rows[:2]]
-    assert Dataset(dataset, dataset).trace(rows[0]["item"]).steps[4].row["value"] == 'a, "b"'
+    assert Dataset(dataset, dataset).trace(rows[0]["item"]).steps[5].row["value"] == 'a, "b"'
 
 
 def test_a_missing_stamp_and_a_missing_raw_file_are_told(changed):

@@ -1,0 +1,39 @@
+# Stage 2, first half: who is where?
+# Input:   the frames' table and the film between them; the detector's weights
+# Output:  <dataset>/subject/detections/<video>.csv, and the tracks that they belong to,
+#          <dataset>/subject/tracks/<video>.csv
+
+
+rule detect:
+    """Find people (or what detect.class names) in each frame, and follow them; a row each."""
+    input:
+        table=rules.extract.output.table,
+        film=rules.extract.output.film,
+        weights=weights_files("detect"),
+    output:
+        table=update(f"{DETECTIONS}/{{video}}.csv"),
+        tracks=update(f"{TRACKS}/{{video}}.csv"),
+    log:
+        log="logs/detect/{video}.log",
+        cost="benchmarks/detect/{video}.tsv",
+    conda:
+        "../envs/detect.yaml"
+    threads: config["threads"]["detect"]
+    resources:
+        gpu=on_gpu("detect"),
+        batch=config["detect"]["batch"],
+        device=device("detect"),
+    params:
+        settings=what_matters("detect", but=CHOICE),
+        mask=what_matters("mask") if config["detect"]["backend"] == "mask" else None,
+        limits=limits("detect"),
+        weights=weights_entries("detect"),
+        code=code_digest("scripts/02_detect_people.py"),
+    shell:
+        stage_command(
+            "02_detect_people",
+            ["table", "film", "weights"],
+            ["settings", "mask", "limits", "weights", "code"],
+            ["batch", "device"],
+            outputs=["table", "tracks"],
+        )
