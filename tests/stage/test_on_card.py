@@ -227,7 +227,7 @@ def test_a_clip_is_decoded_on_a_card_under_one_of_its_slots(tmp_path, monkeypatc
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                taken.append(arguments[6].name)
+                taken.append(arguments[7].name)
         return Failure("DECODER_CRASHED", "it is no decoder")
 
     monkeypatch.setattr(stage, "run_limited", child)
@@ -236,8 +236,9 @@ def test_a_clip_is_decoded_on_a_card_under_one_of_its_slots(tmp_path, monkeypatc
     with device_slots.hold("nvdec", 0, 1):
         pass  # the lock's file is there
     monkeypatch.setattr(stage, "CodedClip", SimpleNamespace(of=lambda probed: None))
-    settings = {"decoder": "nvdec_first", "fps": 2, "timeout_s": 1, "memory_mb": 1}
+    settings = {"decoder": "nvdec_first", "fps": 2, "linking_fps": 0}
+    settings |= {"timeout_s": 1, "memory_mb": 1}
     (tmp_path / "scratch").mkdir()
-    where = ("raw", VIDEO, tmp_path / "scratch", str(tmp_path))
+    where = ("raw", VIDEO, tmp_path / "scratch", tmp_path / "film.mkv", str(tmp_path))
     stage._extract_limited(*where, settings, {"fps": "25"}, 1, None, None)
     assert taken == [decoders[0].name]
