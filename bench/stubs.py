@@ -21,8 +21,7 @@ from pathlib import Path
 import yaml
 
 from bench.measure import ROOT
-from ferrari.backgrounds import scene_bank
-from ferrari.ledger import item_ids
+from ferrari.ledger import item_ids, pinned_clips
 from ferrari.ledger.columns import COLUMNS
 
 #: Videos whose records Snakemake writes; more than lend their scenes to others by default (24).
@@ -76,8 +75,8 @@ def _pin(folder: Path, seeds_there: int) -> list[str]:
     seeds = sorted(item_ids.video_id(file_name(number)) for number in range(seeds_there))
     table = folder / "dataset/environments_pinned.csv"
     wanted = defaults["augment"]["environment_clips"]
-    pinned = scene_bank.pinned_clips(str(table), seeds, defaults["seed"], wanted)
-    scene_bank.pin(str(table), pinned)
+    pinned = pinned_clips.draw(seeds, defaults["seed"], wanted, "environments")
+    pinned_clips.pin(table, pinned)
     return pinned
 
 
