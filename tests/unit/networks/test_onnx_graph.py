@@ -194,13 +194,13 @@ def test_a_card_that_is_full_gets_half_as_many_then_all_the_room_there_is(tmp_pa
     path = onnx_files.u_net(tmp_path / "net.onnx")
     monkeypatch.setattr(device_memory, "of", lambda device: device_memory.Card(24 << 30, 1 << 30))
     limits = []
-    providers = onnx_runtime._providers
+    provider = onnx_runtime._provider
 
     def noting(device, limit):
         limits.append(limit)
-        return providers(device, limit)
+        return provider(device, limit)
 
-    monkeypatch.setattr(onnx_runtime, "_providers", noting)
+    monkeypatch.setattr(onnx_runtime, "_provider", noting)
     network = onnx_runtime.OnnxNetwork(
         NetworkRequest.of(path, "onnxruntime", "cpu", "", outputs=(0,), batch=4)
     )
