@@ -1,7 +1,8 @@
 # Stage 1: frames of one clip.
 # Input:   the probe table (the raw file is read, see raw_state in common.smk); of a clip that is
 #          named as a camera's small copy, the tables of the clip that it may be a copy of
-# Output:  <dataset>/01_extracted_frames/<video>.csv and the images beside it in <video>/
+# Output:  <dataset>/01_extracted_frames/<video>.csv and the images beside it in <video>/; the film of
+#          small pictures by which people are followed, <video>.linking.mkv (empty if there are none)
 
 
 rule extract:
@@ -12,6 +13,7 @@ rule extract:
         full_frames=of_named_twins(f"{FRAMES}/{{video}}.csv"),
     output:
         table=update(f"{FRAMES}/{{video}}.csv"),
+        film=update(f"{FRAMES}/{{video}}.linking.mkv"),
     log:
         log="logs/extract/{video}.log",
         cost="benchmarks/extract/{video}.tsv",
@@ -35,4 +37,5 @@ rule extract:
             "01_extract_frames",
             ["probe", "full_probes", "full_frames"],
             ["raw", "max_megapixels", "settings", "limits", "code"],
+            outputs=["table", "film"],
         )

@@ -7,6 +7,10 @@ on, hangs on or gets no clean frame out of is one more row, EXTRACTOR_REJECTED, 
 because of errors, is a row LOST_SPAN with the seconds lost. Decoding runs in a child process with
 limits.
 
+The same pass writes the linking film: small pictures of moments between the samples, by which
+people are followed from one to the next (`ferrari.video.linking_film`). A clip that gives no frame
+has one of zero bytes.
+
 A clip that a camera made as a small copy of another (`ferrari.video.twins`) is one row,
 LOW_RESOLUTION_TWIN, and is not decoded. Whether it is one hangs on the tables of that other clip,
 which alone this job takes besides its own: any other clip may come and go.
@@ -17,7 +21,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-from ferrari.common.atomic_files import whole_folder
+from ferrari.common.atomic_files import whole_folder, written_beside
 from ferrari.ledger import tables
 from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
 from ferrari.ledger.reasons import (
@@ -33,7 +37,7 @@ from ferrari.processes.devices import nvdec_slots
 from ferrari.processes.failures import Failure
 from ferrari.processes.limited_call import run_limited
 from ferrari.provenance.table_stamps import seal
-from ferrari.video import raw_files, twins
+from ferrari.video import linking_film, raw_files, twins
 from ferrari.video.decoding.base import Decoder, DecoderUnavailableError
 from ferrari.video.decoding.card_pays import CodedClip
 from ferrari.video.decoding.registry import candidates
@@ -53,7 +57,7 @@ def extract_video(
     max_megapixels: float | None = None,
     named_after: Sequence[tuple[str, str]] = (),
 ) -> None:
-    """Write the frames and the table of one clip; a clip that stage 0 refused gets an empty table.
+    """Write frames, linking film and table of one clip; one that stage 0 refused has empty ones.
 
     `named_after`: tables (of stages 0 and 1) of the clips that it may be a small copy of.
     `settings` is the `extract` section of the config; `out_csv` lies beside the frames' folder. No
@@ -68,18 +72,23 @@ def extract_video(
     with Spool(folder.parent) as spool:
         rejection: list[tables.Row] = []
         common: tables.Row = {}
-        with whole_folder(folder) as scratch:
+        with (
+            written_beside(linking_film.path_of(out_csv)) as film,
+            whole_folder(folder) as scratch,
+        ):
             if twin := _twin(probed, named_after):
                 rejection = [twin]
             elif probed["outcome"] == KEPT:
                 read = _probed_file(raw, probed, probe_csv)
                 result = _extract_limited(
-                    *(raw, video, scratch, dataset, settings, probed, threads, max_megapixels),
-                    spool,
+                    *(raw, video, scratch, film, dataset, settings, probed, threads),
+                    *(max_megapixels, spool),
                 )
                 _check_still(read, raw, video, dataset)
                 rejection = _rejection(result, raw, probed, dataset)
                 common = {} if isinstance(result, Failure) else result.common
+            if rejection or not film.exists():
+                film.write_bytes(b"")
         with tables.streamed_table(out_csv, "extract") as write:
             for row in rejection:
                 write(row)
@@ -146,6 +155,7 @@ def _extract_limited(
     raw: str,
     video: str,
     scratch: Path,
+    film: Path,
     dataset: str,
     settings: dict,
     probed: dict,
@@ -159,7 +169,8 @@ def _extract_limited(
     """
     frame_s = frame_time(float(probed["fps"] or 25))
     clip = CodedClip.of(probed)
-    decoders, passed_over = candidates(settings["decoder"], clip, settings["fps"], video)
+    pictures_fps = max(settings["fps"], settings["linking_fps"])
+    decoders, passed_over = candidates(settings["decoder"], clip, pictures_fps, video)
     proof = None
     for decoder in decoders:
         try:
@@ -169,6 +180,7 @@ def _extract_limited(
                     raw,
                     video,
                     str(scratch),
+                    str(film),
                     dataset,
                     settings,
                     decoder,

@@ -103,14 +103,17 @@ def test_a_stage_is_told_all_that_its_rule_has(path):
     for rule in re.split(r"^rule ", path.read_text(), flags=re.M)[1:]:
         if "    shell:" not in rule:
             continue
-        told = ast.literal_eval(rule.split("stage_command", 1)[1].strip())
-        inputs, params, resources = (
+        call = ast.parse("stage_command" + rule.split("stage_command", 1)[1].strip()).body[0].value
+        stage, *told = map(ast.literal_eval, call.args)
+        named = {one.arg: ast.literal_eval(one.value) for one in call.keywords}
+        inputs, params, resources, outputs = (
             re.findall(r"^        (\w+)=", _section(rule, part), flags=re.M)
-            for part in ("input", "params", "resources")
+            for part in ("input", "params", "resources", "output")
         )
         means = [name for name in resources if name not in ("gpu", "nvdec")]  # tokens, not settings
-        assert told[1:] == (inputs, params, *([means] if means else [])), rule.split(":")[0]
-        assert f'code_digest("scripts/{told[0]}.py")' in rule
+        assert told == [inputs, params, *([means] if means else [])], rule.split(":")[0]
+        assert named.get("outputs", ["table"]) == outputs, rule.split(":")[0]
+        assert f'code_digest("scripts/{stage}.py")' in rule
 
 
 def _section(rule: str, name: str) -> str:
@@ -121,6 +124,17 @@ def _section(rule: str, name: str) -> str:
 
 def test_the_snakefile_is_a_table_of_contents():
     assert len((ROOT / "Snakefile").read_text().splitlines()) <= 60
+
+
+def test_frames_are_converted_in_one_place_on_one_thread():
+    """With several threads swscale makes other bytes from call to call (see `converted`)."""
+    calls = {}
+    for path in [*LIBRARY, *STAGES]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "reformat":
+                threads = [one.value for one in node.keywords if one.arg == "threads"]
+                calls[path.name] = [ast.literal_eval(value) for value in threads]
+    assert calls == {"conversion.py": [1]}
 
 
 def test_functions_fit_a_screen():

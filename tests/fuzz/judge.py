@@ -17,6 +17,7 @@ from ferrari.images import image_files
 from ferrari.ledger import balance, item_ids, tables
 from ferrari.ledger.columns import KEPT, QUARANTINED
 from ferrari.ledger.reasons import EXTRACTOR_REJECTED, OK
+from ferrari.video import linking_film
 from ferrari.video.clip_verdicts import VERDICTS
 from tests.stage.clip_run import Run
 
@@ -143,8 +144,16 @@ def _file_faults(dataset: Path, rows: list[dict]) -> list[str]:
     for folder in ("01_extracted_frames", "bad_frames"):
         for path in (dataset / folder).rglob("*"):
             inside = path.relative_to(dataset).as_posix()
-            if path.is_file() and path.suffix != ".csv" and inside not in listed:
+            if path.is_file() and path.suffix not in (".csv", ".mkv") and inside not in listed:
                 found.append(f"{inside} has no row")
+    for film in (dataset / "01_extracted_frames").glob("*.linking.mkv"):
+        try:
+            frames = [picture.frame for picture in linking_film.read(film)]
+        except image_files.ImageReadError as error:
+            found.append(str(error))
+            continue
+        if frames != sorted(set(frames)) or (frames and not tables.kept(rows)):
+            found.append(f"{film.name} has pictures twice, or of a clip without frames")
     return found
 
 

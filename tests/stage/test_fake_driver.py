@@ -11,6 +11,7 @@ from collections import Counter
 
 import pytest
 
+from ferrari.video import linking_film
 from tests.fake_nvidia import DRIVER, VIDEO, Machine, clips, outcomes
 from tests.settings import ROOT
 
@@ -25,6 +26,7 @@ class Clips:
     """Some kinds of clip, and the rows that the CPU's decoder gives of them."""
 
     def __init__(self, folder, names):
+        self.folder = folder
         self.paths = clips.write(folder, *names)
         self.taught = outcomes.teacher(folder / "teacher", self.paths)
         self.on_the_cpu = Machine(folder / "cpu").answer(
@@ -50,9 +52,14 @@ def few(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def with_a_card(few, tmp_path_factory):
+def card_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("card")
+
+
+@pytest.fixture(scope="module")
+def with_a_card(few, card_folder):
     """The machine, and the rows, where the card is tried first for every clip."""
-    return few.on(tmp_path_factory.mktemp("card"), "a card that works")
+    return few.on(card_folder, "a card that works")
 
 
 def test_a_card_changes_no_row_of_any_clip(few, with_a_card):
@@ -63,6 +70,14 @@ def test_a_card_changes_no_row_of_any_clip(few, with_a_card):
         assert {row["decoder"] for row in rows} == {"pyav-nvdec" if by_card else "pyav-cpu"}, name
         assert rows[0]["decoder_reason"].startswith("pyav-nvdec: ") is not by_card, name
         assert {row["proof_difference"] for row in rows} == {"0.0" if by_card else ""}, name
+
+
+def test_a_card_gives_the_same_linking_film_of_any_clip(few, card_folder, with_a_card):
+    by_cpu, by_card = (
+        {film.name: film.read_bytes() for film in folder.rglob("dataset/**/*.linking.mkv")}
+        for folder in (few.folder / "cpu", card_folder)
+    )
+    assert by_card == by_cpu and len(by_cpu) == len(FEW) and any(by_cpu.values())
 
 
 def test_the_reason_is_what_the_card_lacks_or_what_was_found(with_a_card):
@@ -86,13 +101,14 @@ def test_three_groups_of_pictures_are_compared_and_all_of_a_short_clip(with_a_ca
     assert {row["proof_frames"] for row in found["one_frame.mp4"]} == {"1"}
 
 
-def test_a_clip_opens_one_context_and_downloads_samples_and_what_is_compared(few, tmp_path):
+def test_a_clip_opens_one_context_and_downloads_what_is_wanted_and_what_is_compared(few, tmp_path):
     machine, found = few.on(tmp_path, "a card that works", ["h264.mp4"])
     said = Counter(line.split(" ", 1)[1] for line in machine.log.splitlines())
     rows = found["h264.mp4"]
     assert said["context of device 0"] == 1
     boundaries = 2 * 3  # of four groups: the last picture of each, and the key frame behind it
-    frames = len(rows) + boundaries + int(rows[0]["proof_frames"])
+    film = list(linking_film.read(next((tmp_path / "dataset").rglob("*.linking.mkv"))))
+    frames = len(rows) + len(film) + boundaries + int(rows[0]["proof_frames"])
     assert said["download"] == 2 * frames  # planes
     assert not said["made up"], "the engine was asked for pictures that it was not taught"
 

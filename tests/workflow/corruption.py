@@ -59,7 +59,8 @@ def flip(*patterns: str) -> Callable[[Changes, random.Random], str]:
     """One bit of one of the files that match a pattern."""
 
     def corrupt(changes: Changes, draw: random.Random) -> str:
-        path = draw.choice([f for pattern in patterns for f in files(changes.folder, pattern)])
+        found = [f for pattern in patterns for f in files(changes.folder, pattern)]
+        path = draw.choice([f for f in found if (changes.folder / f).stat().st_size])
         data = bytearray((changes.folder / path).read_bytes())
         data[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
         changes.write(path, bytes(data))
@@ -137,9 +138,10 @@ def _text(rows: list[list[str]]) -> bytes:
     return stream.getvalue().encode()
 
 
-#: Twenty kinds; with five seeds each, a hundred corruptions.
+#: Twenty-one kinds; with five seeds each, more than a hundred corruptions.
 KINDS = {
     "bit-frame": flip("01_extracted_frames/*/*.webp"),
+    "bit-film": flip("01_extracted_frames/*.mkv"),
     "bit-crop": flip("02_yolo_crops/*/*.png"),
     "bit-cutout": flip("03_masked_subjects/*/*.png"),
     "bit-image": flip("04_augmented/*/*.png"),

@@ -32,14 +32,18 @@ SETTINGS = "FERRARI_SETTINGS"
 
 
 def stage_command(
-    stage: str, inputs: Sequence[str], params: Sequence[str], resources: Sequence[str] = ()
+    stage: str,
+    inputs: Sequence[str],
+    params: Sequence[str],
+    resources: Sequence[str] = (),
+    outputs: Sequence[str] = ("table",),
 ) -> str:
     """The `shell:` of a rule whose job is `scripts/<stage>.py`.
 
-    `inputs` and `params` name all that the rule has, `resources` those that the stage is told: they
-    decide how fast its result is reached, and Snakemake runs nothing anew when they change.
-    Snakemake fills in the braces. What is no part of a job, and must not make it run again when it
-    changes, comes from the environment (`set_environment`).
+    `inputs`, `outputs` and `params` name all that the rule has, `resources` those that the stage is
+    told: they decide how fast its result is reached, and Snakemake runs nothing anew when they
+    change. Snakemake fills in the braces. What is no part of a job, and must not make it run again
+    when it changes, comes from the environment (`set_environment`).
     """
     parts = [
         '"$FERRARI_PYTHON" -I -S "$FERRARI_HOME/scripts/run_stage.py"',
@@ -48,7 +52,7 @@ def stage_command(
         "--log {log.log:q} --cost {log.cost:q}",
         '--config "$FERRARI_CONFIG"',
         "--wildcard video {wildcards.video:q}",
-        "--output table {output.table:q}",
+        *(f"--output {name} {{output.{name}:q}}" for name in outputs),
         *(f"--input {name} {{input.{name}:q}}" for name in inputs),
         *(f"--param {name} {{params.{name}!r:q}}" for name in params),
         *(f"--resource {name} {{resources.{name}!r:q}}" for name in resources),

@@ -2,10 +2,10 @@
 
 `<dataset>/stamps/<table's path>.json` holds the SHA-256 of the table, how many rows it has, the
 digests of the tables it was made from, the code, the settings and the libraries that made it, and
-the digests of files beside it that no row lists. Images are pinned by their rows, rows by the
-table, the table by its stamp, and the stamp by a digest of itself: so any changed bit shows
-(`verify`), and each step's code and settings can be told years later (`trace`). Nothing in it
-depends on the machine or the clock.
+the digests of files beside it that no row lists (a clip's linking film, say). Images are pinned by
+their rows, rows by the table, the table by its stamp, and the stamp by a digest of itself: so any
+changed bit shows (`verify`), and each step's code and settings can be told years later (`trace`).
+Nothing in it depends on the machine or the clock.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from ferrari.ledger.open_rows import limit_that_ended
 from ferrari.provenance.job import Job
 
 FOLDER = "stamps"
+#: How the names of files end that jobs hand on to jobs: tables, and films of linking pictures.
+_HANDED_ON = (".csv", ".mkv")
 #: Params of a rule that say where something lies, which differs from machine to machine, and what
 #: stands elsewhere in the stamp.
 _NO_SETTINGS = frozenset({"raw", "raw_state", "raw_folder", "folder", "code", "limits"})
@@ -71,6 +73,7 @@ def seal(job: Job, items: Mapping[str, str] | None = None) -> None:
     """
     write(
         table=job.output.table,
+        others=[path for path in job.output if path != job.output.table],
         dataset=job.config["dataset"],
         rule=job.rule,
         code=job.params.code,
@@ -83,15 +86,15 @@ def seal(job: Job, items: Mapping[str, str] | None = None) -> None:
 
 
 def withdraw(job: Job) -> None:
-    """Take a job's table and its stamp away before they are made anew.
+    """Take a job's outputs and the stamp of its table away before they are made anew.
 
     Images come before their table: a job that fails or is killed in between must leave neither an
-    old table nor a stamp that fits it. The table is flagged `update`, of which Snakemake keeps a
+    old table nor a stamp that fits it. Outputs are flagged `update`, of which Snakemake keeps a
     copy, puts it back when the job fails, and takes the job for done. So that copy goes as well.
     """
-    table = Path(job.output.table)
-    place(job.config["dataset"], table).unlink(missing_ok=True)
-    take_away(table)
+    place(job.config["dataset"], job.output.table).unlink(missing_ok=True)
+    for output in job.output:
+        take_away(Path(output))
 
 
 def take_away(output: Path) -> None:
@@ -119,11 +122,11 @@ def made_by(job: Job) -> dict[str, Any]:
 
 
 def made_from(inputs: Iterable[str], dataset: Path) -> dict[str, str]:
-    """The digests of those inputs that are tables below the dataset, by path."""
+    """The digests of those inputs that are tables or films below the dataset, by path."""
     return {
         name: sha256_file(path)
-        for path in sorted({str(path) for path in inputs})
-        if not (name := os.path.relpath(path, dataset)).startswith("..") and path.endswith(".csv")
+        for path in sorted({str(path) for path in inputs if str(path).endswith(_HANDED_ON)})
+        if not (name := os.path.relpath(path, dataset)).startswith("..")
     }
 
 
@@ -138,11 +141,14 @@ def write(
     limits: Mapping[str, object] | None = None,
     items: Mapping[str, str] | None = None,
     other_inputs: Mapping[str, str] | None = None,
+    others: Iterable[str] = (),
 ) -> None:
-    """Write the stamp of `table`; of `inputs`, the tables below `dataset` are recorded.
+    """Write the stamp of `table`; of `inputs`, those are recorded that lie below `dataset`
+    and were written by jobs.
 
     `limits` are recorded where a row failed by one: else they left no trace in the table.
-    `other_inputs` are the digests of files that are no tables (weights, a person's pictures).
+    `other_inputs` are the digests of files that are no tables (weights, a person's pictures);
+    `others` are files that the job wrote beside the table.
     """
     table, dataset, inputs = Path(table), Path(dataset), [str(path) for path in inputs]
     outcomes: Counter[str] = Counter()
@@ -157,7 +163,8 @@ def write(
         "rows": dict(sorted(outcomes.items())),
         **_maker(rule, code, settings, other_inputs or {}),
         "inputs": sources,
-        "files": _unlisted(table, dataset, sources),
+        "files": _unlisted(table, dataset, sources)
+        | {os.path.relpath(path, dataset): sha256_file(path) for path in others},
     }
     if limits and limited:
         stamp["limits"] = dict(limits)
@@ -189,7 +196,7 @@ def _digests_of_others(
     """
     if settings.get("weights") and all(one.get("sha256") for one in settings["weights"]):
         return {}
-    others = sorted(str(path) for path in inputs if not str(path).endswith(".csv"))
+    others = sorted(str(path) for path in inputs if not str(path).endswith(_HANDED_ON))
     return {_name_of(path, folder): sha256_path(path) for path in others}
 
 

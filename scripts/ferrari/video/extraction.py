@@ -1,4 +1,5 @@
-"""Frames out of one clip: sample, compare, keep, encode; one row for each sample.
+"""Frames out of one clip: sample, compare, keep, encode; one row for each sample; and its linking
+film, of frames between the samples.
 
 Runs inside the child process of stage 1 (see `limited_call`). Pixels are converted and encoded only
 for frames that are kept, comparison happens on the luma that the decoder already made, and at
@@ -33,6 +34,7 @@ from ferrari.ledger.reasons import (
 )
 from ferrari.ledger.refused_files import clear_frames, refuse_frame
 from ferrari.ledger.spooled_rows import Spool
+from ferrari.video import linking_film
 from ferrari.video.colours import Untagged
 from ferrari.video.decoding.base import (
     DecodePlan,
@@ -82,6 +84,7 @@ def extract(
     path: str,
     video: str,
     folder: str,
+    film: str,
     dataset: str,
     settings: dict,
     decoder: Decoder,
@@ -91,8 +94,8 @@ def extract(
     max_pixels: int | None,
     spool: Spool,
 ) -> Extraction:
-    """Extract with one decoder; `folder` gets the images, `spool` the rows, in order, without the
-    cells that they have in common.
+    """Extract with one decoder; `folder` gets the images, `film` becomes the linking film, `spool`
+    gets the rows, in order, without the cells that they have in common.
 
     `passed_over` says why it is not another one: each row's `decoder_reason`. No frame beyond
     `max_pixels` is decoded. Raises DecoderUnavailableError if the decoder does not take the clip.
@@ -107,11 +110,12 @@ def extract(
         frame_s=frame_s,
         fps=settings["fps"],
         most=most,
+        linking_fps=settings["linking_fps"],
         untagged=Untagged(settings["untagged_colours"], settings["untagged_range"]),
     )
     while True:
         try:
-            job = _Pass(video, folder, dataset, settings, decoder, frame_s, spool)
+            job = _Pass(video, folder, film, dataset, settings, decoder, frame_s, spool)
             result = job.run(path, plan)
         except PlanChangedError as change:
             plan = change.plan
@@ -134,43 +138,29 @@ class _Pass:
         self,
         video: str,
         folder: str,
+        film: str,
         dataset: str,
         settings: dict,
         decoder: Decoder,
         frame_s: Fraction,
         spool: Spool,
     ) -> None:
-        self.video, self.folder, self.dataset = video, Path(folder), dataset
-        self.settings, self.decoder = settings, decoder
+        self.video, self.folder, self.film, self.dataset = video, Path(folder), film, dataset
+        self.settings, self.decoder, self.frame_s = settings, decoder, frame_s
         self.sampler = Sampler(settings["fps"], frame_s)
         self.losses = Losses(frame_s)
         self.stats = DecodeStats()
         self.spool = spool
         self.last_kept: np.ndarray | None = None
         self.samples = self.kept = self.encoding = 0
+        self.latest: Frame | None = None  # one of a card keeps its context open for the proof
         self.pending: deque[tuple[tables.Row, Future | None]] = deque()  # rows not yet in the spool
 
     def run(self, path: str, plan: DecodePlan) -> Extraction:
         """Decode to the end (or max_frames), with the rows going to the spool."""
         forget(self.video, self.folder, self.dataset)
         self.spool.clear()
-        limit = self.settings["max_frames"] or float("inf")
-        seen = None
-        frames = self._watched(path, plan)
-        with started(max(1, plan.threads)) as encoders, contextlib.closing(frames):
-            for frame, clean in trusted(frames):
-                time_s = self.sampler.place(frame.time_s)
-                fault = frame.fault or frame.lost_before
-                self.losses.see(time_s, frame.duration_s, clean, fault)
-                if not self.sampler.wants(time_s):
-                    continue
-                if self.samples >= limit:
-                    self.pending.append((self._limit_row(frame, time_s), None))
-                    seen = frame.ordinal + 1
-                    break
-                self._consider(frame, time_s, clean, encoders)
-                self._finish(_PENDING)
-            self._finish(0)
+        seen = self._take(path, plan)
         spans = self._spans(plan)
         if self.decoder.prove and (spans or not self.kept):
             why = f"it lost frames: {spans[0].fault}" if spans else "it gave no frame to keep"
@@ -183,6 +173,42 @@ class _Pass:
         return Extraction(
             *(self.kept, self.decoder.name, count, stats.errors, stats.first_error), proof=proof
         )
+
+    def _take(self, path: str, plan: DecodePlan) -> int | None:
+        """Give every sample its row, and film what lies between; how many frames were seen, where
+        that is not to the end.
+        """
+        limit = self.settings["max_frames"] or float("inf")
+        frames = self._watched(path, plan)
+        with (
+            started(max(1, plan.threads)) as encoders,
+            contextlib.closing(frames),
+            linking_film.written(self.film) as film,
+        ):
+            recorder = self._recorder(film, encoders)
+            for frame, clean in trusted(frames):
+                self.latest = frame
+                time_s = self.sampler.place(frame.time_s)
+                fault = frame.fault or frame.lost_before
+                self.losses.see(time_s, frame.duration_s, clean, fault)
+                kept = False
+                if self.sampler.wants(time_s):
+                    if self.samples >= limit:
+                        self.pending.append((self._limit_row(frame, time_s), None))
+                        self._finish(0)
+                        recorder.finish()
+                        return frame.ordinal + 1
+                    kept = self._consider(frame, time_s, clean, encoders)
+                    self._finish(_PENDING)
+                if clean and recorder.wants(time_s) and not (kept or self._refusal(frame)[0]):
+                    recorder.add(frame, time_s)
+            self._finish(0)
+            recorder.finish()
+        return None
+
+    def _recorder(self, film: linking_film.Writer, pool: Executor) -> linking_film.Recorder:
+        side = min(linking_film.SIDE, self.settings["max_side"] or linking_film.SIDE)
+        return linking_film.Recorder(film, self.settings["linking_fps"], self.frame_s, side, pool)
 
     def _spans(self, plan: DecodePlan) -> list[LostSpan]:
         if self.stats.end:
@@ -221,15 +247,14 @@ class _Pass:
             frames = self.stats.frames
             raise DecoderUnavailableError(f"it stopped at frame {frames}: {fault}")
 
-    def _consider(self, frame: Frame, time_s: Fraction, clean: bool, encoders: Executor) -> None:
-        """Give one sample its row: quarantined, dropped as a duplicate, or on its way to kept."""
+    def _consider(self, frame: Frame, time_s: Fraction, clean: bool, encoders: Executor) -> bool:
+        """Give one sample its row: quarantined, dropped as a duplicate, or (True) soon kept."""
         row, future = self._row(frame, time_s), None
+        reason, detail = self._refusal(frame)
         if not clean:
             self._quarantine(row, frame, DECODE_DAMAGE, "built on data that the decoder lost")
-        elif row["transfer"] in HDR_TRANSFERS.values() and self.settings["hdr"] == "refuse":
-            self._quarantine(row, frame, HDR, "extract.hdr is refuse")
-        elif frame.picture.unknown_colours:
-            self._quarantine(row, frame, UNKNOWN_COLOURS, frame.picture.unknown_colours)
+        elif reason:
+            self._quarantine(row, frame, reason, detail)
         else:
             luma = frame.picture.luma()
             compared = compare_luma(luma)
@@ -252,6 +277,14 @@ class _Pass:
                 )
                 self.encoding += 1
         self.pending.append((row, future))
+        return future is not None
+
+    def _refusal(self, frame: Frame) -> tuple[str, str]:
+        """Why the colours of a frame are not to be had, and in detail; or ("", "")."""
+        picture, refused = frame.picture, self.settings["hdr"] == "refuse"
+        if refused and picture.facts["transfer"] in HDR_TRANSFERS.values():
+            return HDR, "extract.hdr is refuse"
+        return (UNKNOWN_COLOURS if picture.unknown_colours else ""), picture.unknown_colours
 
     def _finish(self, most: int) -> None:
         """Hand rows on in order, until no more than `most` frames are being encoded, or done."""

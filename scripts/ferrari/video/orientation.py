@@ -65,6 +65,15 @@ def square_size(width: int, height: int, sar: Fraction) -> tuple[int, int]:
     return width, min(_MAX_SIDE, round(height / sar))
 
 
+def limited_size(width: int, height: int, sar: Fraction, max_side: int | None) -> tuple[int, int]:
+    """`square_size`, both sides made smaller by the same where one would be beyond `max_side`."""
+    wide, high = square_size(width, height, sar)
+    if max_side and max(wide, high) > max_side:
+        factor = max_side / max(wide, high)
+        return max(1, round(wide * factor)), max(1, round(high * factor))
+    return wide, high
+
+
 def shown_size(width: int, height: int, sar: Fraction, turn: Orientation) -> tuple[int, int]:
     """(width, height) as a player shows them: after aspect, then rotation."""
     wide, high = square_size(width, height, sar)
@@ -79,10 +88,7 @@ def make_upright(
     `frame` is HxW or HxWxC uint8 as stored; the result is C-contiguous.
     """
     height, width = frame.shape[:2]
-    wide, high = square_size(width, height, sar)
-    if max_side and max(wide, high) > max_side:
-        factor = max_side / max(wide, high)
-        wide, high = max(1, round(wide * factor)), max(1, round(high * factor))
+    wide, high = limited_size(width, height, sar, max_side)
     if (wide, high) != (width, height):
         shrinks = wide * high < width * height
         method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC

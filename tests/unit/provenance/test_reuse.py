@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -168,6 +169,25 @@ def test_a_job_that_works_leaves_nothing_of_before_to_be_believed(made, monkeypa
     assert not made.table.exists() and not copy.exists()
     assert reuse.stamp_of(made.job()) is None
     table_stamps.withdraw(made.job())  # of a table that never was
+
+
+def test_all_outputs_of_a_job_are_left_alone_or_taken_away_together(made):
+    film = made.table.with_suffix(".linking.mkv")
+    film.write_bytes(b"pictures")
+    job = made.job()
+    job.output = Files({"table": [str(made.table)], "film": [str(film)]})
+    table_stamps.seal(job, made.digests)
+    stamp = reuse.stamp_of(job)
+    os.utime(film, (1, 1))
+    os.utime(made.table, (1, 1))
+    assert reuse.holds(stamp, job)
+    reuse.leave_alone(job)
+    assert film.stat().st_mtime > 1 and made.table.stat().st_mtime > 1
+    film.unlink()
+    assert not reuse.holds(stamp, job)
+    film.write_bytes(b"pictures")
+    table_stamps.withdraw(job)
+    assert not film.exists() and not made.table.exists()
 
 
 def test_a_row_that_blames_a_file_is_open_whenever_its_job_runs(made, scratch):

@@ -64,6 +64,15 @@ def test_files_that_no_row_lists_are_pinned_but_not_a_trainers_nor_a_desktops(ta
     assert list(stamp["files"]) == ["01_extracted_frames/v/dataset.toml"]
 
 
+def test_what_a_job_writes_beside_its_table_is_pinned_by_whoever_made_and_whoever_reads_it(table):
+    film = table.with_suffix(".linking.mkv")
+    film.write_bytes(b"pictures")
+    name, digest = f"01_extracted_frames/{film.name}", sha256_file(film)
+    assert table_stamps.read(_write(table, others=[str(film)]))["files"] == {name: digest}
+    reader = table_stamps.read(_write(table, inputs=[str(film)]))
+    assert reader["inputs"] == {name: digest} and reader["other_inputs"] == {}
+
+
 def test_any_flipped_bit_of_a_stamp_shows(table):
     path = _write(table)
     sound = path.read_bytes()

@@ -25,35 +25,35 @@ MINUTES = CodedClip("hevc", "yuv420p10le", 8.3, frames=30 * 120, group=30, fps=3
     ],
 )
 def test_the_card_is_for_long_clips_of_codecs_that_cost_the_cores_much(changed, why):
-    found = card_pays.why_not(replace(MINUTES, **changed), samples_fps=2)
+    found = card_pays.why_not(replace(MINUTES, **changed), pictures_fps=2)
     assert (why in found) if why else found == ""
 
 
 def test_what_the_cpu_need_not_decode_is_no_gain():
     """Of key frames alone it decodes the samples, and the card is not worth its start."""
     alone = replace(MINUTES, group=1.0, megapixels=2.1)
-    assert "a core" in card_pays.why_not(replace(alone, frames=600), samples_fps=2)
-    cpu_s, _ = card_pays.core_seconds(alone, samples_fps=2)
-    whole_s, _ = card_pays.core_seconds(replace(alone, group=30), samples_fps=2)
+    assert "a core" in card_pays.why_not(replace(alone, frames=600), pictures_fps=2)
+    cpu_s, _ = card_pays.core_seconds(alone, pictures_fps=2)
+    whole_s, _ = card_pays.core_seconds(replace(alone, group=30), pictures_fps=2)
     assert cpu_s < whole_s / 10
 
 
 @pytest.mark.parametrize(
     ("pix_fmt", "megapixels", "seconds", "expected", "card"),
     [
-        ("yuv420p10le", 8.3, 120, (137.3, 15.4), True),
-        ("yuv420p10le", 8.3, 20, (22.9, 6.6), True),
-        ("yuv420p10le", 8.3, 10, (11.4, 6.3), False),
-        ("yuv420p", 2.07, 60, (13.7, 2.3), True),
-        ("yuv420p", 2.07, 30, (6.8, 2.0), True),
-        ("yuv420p", 2.07, 10, (2.3, 1.8), False),
+        ("yuv420p10le", 8.3, 120, (167.8, 19.4), True),
+        ("yuv420p10le", 8.3, 20, (28.0, 7.3), True),
+        ("yuv420p10le", 8.3, 5, (7.0, 6.3), False),
+        ("yuv420p", 2.07, 60, (16.7, 2.8), True),
+        ("yuv420p", 2.07, 20, (5.6, 2.1), True),
+        ("yuv420p", 2.07, 10, (2.8, 1.9), False),
     ],
 )
 def test_the_figures_of_the_documentation(pix_fmt, megapixels, seconds, expected, card):
     clip = CodedClip("hevc", pix_fmt, megapixels, 30 * seconds, group=30, fps=30)
-    found = card_pays.core_seconds(clip, samples_fps=2)
+    found = card_pays.core_seconds(clip, pictures_fps=6)
     assert tuple(round(value, 1) for value in found) == expected
-    assert (card_pays.why_not(clip, samples_fps=2) == "") is card
+    assert (card_pays.why_not(clip, pictures_fps=6) == "") is card
 
 
 def test_a_clip_is_known_by_its_row():
@@ -61,7 +61,7 @@ def test_a_clip_is_known_by_its_row():
     clip = CodedClip.of({**row, "frames": "300", "key_frames": "10", "fps": "29.97"})
     assert (clip.megapixels, clip.group, clip.fps) == (2.0736, 30, 29.97)
     untold = CodedClip.of({**row, "frames": "", "key_frames": "", "fps": ""})
-    assert card_pays.why_not(untold, samples_fps=2)
+    assert card_pays.why_not(untold, pictures_fps=2)
 
 
 @pytest.fixture

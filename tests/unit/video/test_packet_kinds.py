@@ -179,6 +179,63 @@ def test_of_single_frames_the_samples_alone_are_decoded():
     assert list(np.flatnonzero(selection.decode)) == [0, 4, 8, 12, 16]
 
 
+def marked(selection, which):
+    return [p for p, one in zip(selection.pts, getattr(selection, which), strict=True) if one]
+
+
+def test_the_linking_film_takes_what_is_decoded_anyway_and_asks_for_no_more_than_it_must():
+    packets = [(4 * k + p, kind) for k in range(5) for p, kind in IBBP[:4]]
+    plain = chosen(packets, fps=0.4)
+    linked = chosen(packets, fps=0.4, linking_fps=2)  # slots of two frames
+    assert marked(linked, "sampled") == marked(plain, "sampled") == [0, 10]
+    # 8, not 9: decoded for 10. 14 rests on 15, and 15 alone is in the slot too; so is 19.
+    assert marked(linked, "linking") == [0, 2, 4, 6, 8, 10, 12, 15, 16, 19]
+    assert set(linked.pts) - set(plain.pts) == {12, 15, 16, 19}
+    assert marked(chosen(packets, fps=0.4, linking_fps=0.9), "linking") == [0, 5, 10, 15, 19]
+    assert list(chosen(packets, fps=0.4, linking_fps=0.4).decode) == list(plain.decode)
+
+
+def test_the_linking_film_ends_with_the_last_sample_that_is_wanted():
+    single = [(k, RESTART | DISPOSABLE) for k in range(20)]
+    linked = chosen(single, linking_fps=2, most=3)
+    assert marked(linked, "sampled") == [0, 4, 8]
+    assert list(np.flatnonzero(linked.decode)) == [0, 2, 4, 6, 8]
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(st.lists(st.integers(0, 3), max_size=6), min_size=1, max_size=6),
+    st.randoms(use_true_random=False),
+    st.floats(0.05, 5),
+    st.floats(0.05, 5),
+)
+def test_of_each_slot_the_first_frame_that_is_decoded_is_filmed(groups, draw, fps, linking_fps):
+    """`groups`: of each group of pictures, how many B-frames come before each P-frame."""
+    places, kinds = [], []
+    for group in groups:
+        places, kinds = [*places, len(places)], [*kinds, RESTART]
+        for free in group:
+            places += [len(places) + free, *range(len(places), len(places) + free)]
+            kinds += [0, *[DISPOSABLE] * free]
+    steps = [draw.randint(1, 9) for _ in places]
+    times = [sum(steps[: place + 1]) for place in places]
+    packets = list(zip(times, kinds, strict=True))
+    plain = chosen(packets, fps)
+    linked = chosen(packets, fps, linking_fps=linking_fps)
+    watched = chosen(packets, fps, linking_fps=linking_fps, to_the_end=True)
+    assert marked(linked, "sampled") == marked(plain, "sampled")
+    assert set(plain.pts) <= set(linked.pts) <= set(watched.pts)
+    assert marked(linked, "linking") == marked(watched, "linking")
+    every, some = (Sampler(linking_fps, Fraction(1)) for _ in range(2))
+    slots = [k for k in sorted(times) if every.wants(k * Fraction(1, 4))]
+    filmed = marked(linked, "linking")
+    assert len(filmed) == len(slots)
+    for begin, end, taken in zip(slots, [*slots[1:], max(times) + 1], filmed, strict=True):
+        assert taken == min(p for p in linked.pts if begin <= p < end)
+    out = sorted({*filmed, *marked(linked, "sampled")})  # of which a Sampler takes the same
+    assert [p for p in out if some.wants(p * Fraction(1, 4))] == filmed
+
+
 @pytest.mark.parametrize(
     ("packets", "why"),
     [

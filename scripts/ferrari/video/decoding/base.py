@@ -45,7 +45,8 @@ class DecoderUnavailableError(FerrariError, RuntimeError):
 class DecodePlan:
     """How to read one clip. A pass that finds the plan wrong starts again with a better one.
 
-    With `fps` set, a decoder need only yield the clip's samples, at most `most` of them.
+    With `fps` set, a decoder need only yield the clip's samples, at most `most` of them, and
+    between these a frame for each slot of 1/`linking_fps` s in which there is one.
     """
 
     threads: int = 1  # decoder threads; damaged clips are read with one, for the same bytes always
@@ -55,6 +56,7 @@ class DecodePlan:
     frame_s: Fraction = Fraction(1, 25)  # nominal time of a frame
     fps: float | None = None  # samples per second; None: every frame is decoded and yielded
     most: int | None = None
+    linking_fps: float = 0.0  # of the linking film; 0: none
     untagged: Untagged = field(default_factory=Untagged)  # what frames do not say of their colours
 
 
@@ -82,6 +84,9 @@ class Picture(Protocol):
 
     def rgb(self) -> np.ndarray:
         """HxWx3 uint8 RGB, upright, square pixels, SDR."""
+
+    def small(self, side: int) -> np.ndarray:
+        """What `rgb` shows, its longer side at most `side` px, converted after it was shrunk."""
 
     def yuv(self) -> np.ndarray | None:
         """The picture of `rgb` as H*3/2 x W uint8 (see `ycbcr.i420`); None: go by way of `rgb`."""

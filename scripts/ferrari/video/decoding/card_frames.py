@@ -5,7 +5,7 @@ from __future__ import annotations
 from av import VideoFormat, VideoFrame
 
 from ferrari.video.decoding.base import DecoderUnavailableError
-from ferrari.video.decoding.deinterlacing import filter_errors
+from ferrari.video.decoding.conversion import converted
 
 #: What NVDEC writes -> the planes in which FFmpeg's own decoders give the same picture. Both hold
 #: the same numbers: chroma is taken apart, and levels that lie in the high bits are moved down.
@@ -32,5 +32,4 @@ def on_host(frame: VideoFrame, coded: str) -> VideoFrame:
         wanted = _BY_DEPTH[name].format(VideoFormat(coded).components[0].bits)
     if wanted is None:
         raise DecoderUnavailableError(f"the card gives its frames as {name}")
-    with filter_errors():
-        return frame.reformat(format=wanted)
+    return converted(frame, wanted)

@@ -1,8 +1,9 @@
 """Does it pay to decode a clip on the card? A rule of the clip's facts alone: the same every run.
 
 What counts is the time of a CPU core, for the cores are what all other stages wait for. The CPU
-decodes what samples need. The card costs a core the start of a context, the packets, the frames
-that are downloaded, and the proof: three groups of pictures or more, decoded by both.
+decodes what samples and the linking film need. The card costs a core the start of a context, the
+packets, the frames that are downloaded, and the proof: three groups of pictures or more, decoded by
+both.
 """
 
 from __future__ import annotations
@@ -45,11 +46,11 @@ class CodedClip:
         return cls(probed["codec"], probed["pix_fmt"], size / 1e6, frames, group, fps)
 
 
-def why_not(clip: CodedClip, samples_fps: float) -> str:
-    """Why the CPU had better decode the clip for so many samples a second, or ""."""
+def why_not(clip: CodedClip, pictures_fps: float) -> str:
+    """Why the CPU had better decode the clip for so many pictures a second, or ""."""
     if clip.codec not in CORE_MS:
         return f"of {clip.codec} it would spare the CPU too little"
-    cpu_s, card_s = core_seconds(clip, samples_fps)
+    cpu_s, card_s = core_seconds(clip, pictures_fps)
     if cpu_s < _AT_LEAST * card_s:
         return (
             f"decoding takes a core {cpu_s:.1f} s, and starting and proving the card {card_s:.1f} s"
@@ -57,21 +58,21 @@ def why_not(clip: CodedClip, samples_fps: float) -> str:
     return ""
 
 
-def core_seconds(clip: CodedClip, samples_fps: float) -> tuple[float, float]:
+def core_seconds(clip: CodedClip, pictures_fps: float) -> tuple[float, float]:
     """What a core spends on the clip where the CPU decodes it, and where the card does."""
     frame_ms = CORE_MS[clip.codec] * (_DEEP if "10" in clip.pix_fmt else 1) * clip.megapixels
-    step = max(1.0, clip.fps / samples_fps)  # frames from sample to sample
-    samples = clip.frames / step
+    step = max(1.0, clip.fps / pictures_fps)  # frames from picture to picture
+    pictures = clip.frames / step
     cpu_ms = clip.frames * _share_decoded(step, clip.group) * frame_ms
     proved = min(clip.frames, max(_GROUPS_PROVED * clip.group, _SHARE_PROVED * clip.frames))
     boundaries = 2 * clip.frames / clip.group  # each group's last picture and the key frame behind
-    downloads_ms = (samples + proved + boundaries) * clip.megapixels * _DOWNLOAD_MS
+    downloads_ms = (pictures + proved + boundaries) * clip.megapixels * _DOWNLOAD_MS
     card_ms = _START_S * 1000 + clip.frames * _PACKET_MS + downloads_ms + proved * frame_ms
     return cpu_ms / 1000, card_ms / 1000
 
 
 def _share_decoded(step: float, group: float) -> float:
-    """The share of a clip's frames that has to be decoded: of each group, up to its last sample."""
+    """The share of a clip's frames that has to be decoded: up to the last of each group."""
     if step < group:
         return 1 - step / (2 * group)
     return (group + 1) / (2 * step)

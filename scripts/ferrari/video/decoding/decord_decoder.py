@@ -236,5 +236,8 @@ class _Picture:
     def rgb(self) -> np.ndarray:
         return make_upright(self.stored, self.sar, Orientation(), self.max_side)
 
+    def small(self, side: int) -> np.ndarray:
+        return make_upright(self.stored, self.sar, Orientation(), side)
+
     def yuv(self) -> None:
         return None

@@ -1,38 +1,18 @@
-"""Interlaced frames made whole: FFmpeg's bwdif, and how its errors are told."""
+"""Interlaced frames made whole by FFmpeg's bwdif."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
-from collections.abc import Iterator
 from fractions import Fraction
 
 import av
 from av import VideoFormat, VideoFrame
-from av.error import FFmpegError
 from av.filter import Graph
 
-from ferrari.video.containers import what_failed
-from ferrari.video.decoding.base import DecoderUnavailableError
+from ferrari.video.decoding.conversion import filter_errors
 from ferrari.video.decoding.pyav_full_reader import SourceFrame
 
 #: A frame's picture, and what is known of the frame that the decoder gave for it.
 Sourced = tuple[VideoFrame, SourceFrame]
-
-
-@contextlib.contextmanager
-def filter_errors() -> Iterator[None]:
-    """Errors of filters and converters: the memory limit as what it is, the rest as a refusal.
-
-    They start threads, and say EAGAIN where a thread's stack is more than the limit leaves.
-    """
-    try:
-        yield
-    except FFmpegError as error:
-        if error.errno in (errno.EAGAIN, errno.ENOMEM):
-            raise MemoryError("FFmpeg got no memory for a filter or a converter") from error
-        why = f"its frames cannot be converted: {what_failed(error)}"
-        raise DecoderUnavailableError(why) from error
 
 
 class Deinterlacer:

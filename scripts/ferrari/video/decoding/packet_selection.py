@@ -1,9 +1,10 @@
 """Which packets of a clip have to be decoded to get its samples, and no others.
 
 Between two restarts (see `packet_kinds`) that is each sample, and every frame before the last
-sample from which another may be made. The choice rests on the packets' own times, so it is made
-only where those tell the order in which frames are shown; what comes out of the decoder is then
-held against it frame by frame.
+sample from which another may be made. Of these frames, the first of each slot of the linking film
+(see `linking_film`) is given out too; more are decoded only where a slot would stay empty. The
+choice rests on the packets' own times, so it is made only where those tell the order in which
+frames are shown; what comes out of the decoder is then held against it frame by frame.
 """
 
 from __future__ import annotations
@@ -26,14 +27,16 @@ class Selection:
     """`decode` has a 1 for each packet to decode, in their order in the file.
 
     `frames` are the numbers, in the order shown, of the frames that come out, with their `pts`;
-    `sampled` has a 1 for each of them that is a sample, `ending` for each that ends a group and has
-    the next key frame behind it. There are as many as the clip is long, so all are packed.
+    `sampled` has a 1 for each of them that is a sample, `linking` for each that is for the linking
+    film, `ending` for each that ends a group and has the next key frame behind it. There are as
+    many as the clip is long, so all are packed.
     """
 
     decode: bytearray
     frames: array
     pts: array
     sampled: bytearray
+    linking: bytearray
     ending: bytearray
     total: int
 
@@ -45,11 +48,13 @@ def select(
     fps: float,
     most: int | None = None,
     to_the_end: bool = False,
+    linking_fps: float = 0.0,
 ) -> Selection:
     """Choose among all packets of a clip, by their times and kinds in the order of decoding.
 
-    With `most`, no more samples than that are decoded; with `to_the_end`, also the last picture
-    of each group with a sample that others may be made from, and the key frame behind it. Raises
+    With `most`, no more samples than that are decoded, and nothing behind them; with `to_the_end`,
+    also the last picture of each group with a sample that others may be made from, and the key
+    frame behind it: they change nothing else of the choice. Raises
     NotUnderstoodError where the times do not tell the order of the frames: one is twice there,
     they jump back, or a frame that nothing depends on is not shown where such a frame would be.
     """
@@ -61,15 +66,21 @@ def select(
     shown = times[order]
     _check_order(times, shown, kind)
     wanted = np.zeros(len(times), bool)
-    sampled = order[first_of_slots(shown.data, time_base, fps)][:most]
+    samples = first_of_slots(shown.data, time_base, fps)[:most]
+    sampled = order[samples]
     wanted[sampled] = True
-    free = kind & DISPOSABLE > 0
-    wanted[np.flatnonzero(free & (kind & RESTART == 0))[:_TRIED]] = True
+    free, restarts = kind & DISPOSABLE > 0, kind & RESTART > 0
+    wanted[np.flatnonzero(free & ~restarts)[:_TRIED]] = True
+    linking = np.zeros(len(times), bool)
+    if linking_fps:
+        end = samples[-1] + 1 if len(samples) == most else len(shown)
+        begins = first_of_slots(shown.data[:end], time_base, linking_fps)
+        linking = _link(wanted, free, restarts, order, np.array([*begins, end]))
     ends = np.zeros(len(times), bool)
     if to_the_end:
         last, behind = _boundaries(sampled, kind)
         ends[last] = wanted[last] = wanted[behind] = True
-    decode = wanted | (~free & _before_last_wanted(wanted, kind & RESTART > 0))
+    decode = _needed(wanted, free, restarts)
     frames = np.flatnonzero(decode[order])
     is_sample = np.zeros(len(times), bool)
     is_sample[sampled] = True
@@ -78,6 +89,7 @@ def select(
         array("I", frames.astype(np.uint32).tobytes()),
         array("q", shown[frames].tobytes()),
         bytearray(is_sample[order][frames].tobytes()),
+        bytearray(linking[order][frames].tobytes()),
         bytearray(ends[order][frames].tobytes()),
         len(times),
     )
@@ -95,6 +107,35 @@ def _boundaries(sampled: np.ndarray, kind: np.ndarray) -> tuple[np.ndarray, np.n
     watched = np.unique(group[sampled])
     watched = watched[(watched < len(restarts) - 1) & (last[watched] > restarts[watched])]
     return last[watched], restarts[watched + 1]
+
+
+def _link(
+    wanted: np.ndarray, free: np.ndarray, restarts: np.ndarray, order: np.ndarray, slots: np.ndarray
+) -> np.ndarray:
+    """True for the first frame of each slot that is decoded; marks one as wanted where none is.
+
+    `slots` are the places in the order shown where slots begin, and where the last one ends. The
+    frame that is added is one that others may be made from, if there is any: it needs no more of
+    the frames before it than they do, and serves the slots behind it.
+    """
+    begins, ends = slots[:-1], slots[1:]
+    empty = _next(_needed(wanted, free, restarts)[order], begins) >= ends
+    added = _next(~free[order], begins[empty])
+    wanted[order[np.where(added < ends[empty], added, begins[empty])]] = True
+    linking = np.zeros(len(wanted), bool)
+    linking[order[_next(_needed(wanted, free, restarts)[order], begins)]] = True
+    return linking
+
+
+def _next(marked: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """The first marked place at or behind each of `places`; behind the last one, the length."""
+    found = np.append(np.flatnonzero(marked), len(marked))
+    return found[np.searchsorted(found, places)]
+
+
+def _needed(wanted: np.ndarray, free: np.ndarray, restarts: np.ndarray) -> np.ndarray:
+    """True for each packet to decode, so that the wanted ones come out."""
+    return wanted | (~free & _before_last_wanted(wanted, restarts))
 
 
 def _before_last_wanted(wanted: np.ndarray, restarts: np.ndarray) -> np.ndarray:

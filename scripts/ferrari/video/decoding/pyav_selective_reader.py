@@ -1,4 +1,4 @@
-"""Reads a stream with PyAV and decodes of it only what its samples need.
+"""Reads a stream with PyAV and decodes of it only what its samples and its linking film need.
 
 The packets are read twice: once for their times and kinds, then to be decoded. Whatever is not as
 those say, and any error at all, changes the plan: the clip is then decoded in full, as
@@ -58,7 +58,8 @@ class _Survey:
 
 
 class SelectiveReader:
-    """The samples of a stream; `open_again` opens it a second time, ready to be decoded.
+    """The samples of a stream, and frames between them; `open_again` opens it a second time, ready
+    to be decoded.
 
     That is done for a long clip, whose packets are not kept, and with `watch` for any: the stream
     that the packets are first read from need not be one that decodes. `watch` is given the last
@@ -83,7 +84,8 @@ class SelectiveReader:
         self._stats, self._complaints, self._open_again = stats, complaints, open_again
 
     def frames(self) -> Iterator[tuple[av.VideoFrame, int]]:
-        """Each sample with its number among the clip's frames, both in the order shown.
+        """Each sample, and each frame for the linking film, with its number among the clip's
+        frames, both in the order shown.
 
         Raises PlanChangedError where the clip has to be decoded in full after all.
         """
@@ -94,8 +96,8 @@ class SelectiveReader:
         try:
             survey = self._survey(stream, time_base)
             kinds = settled(survey.kinds)
-            watched = self._watch is not None
-            chosen = select(survey.pts, kinds, time_base, plan.fps, plan.most, watched)
+            watched, linking = self._watch is not None, plan.linking_fps
+            chosen = select(survey.pts, kinds, time_base, plan.fps, plan.most, watched, linking)
         except NotUnderstoodError:
             self._fall_back()
         stats.packets, stats.packet_pts = len(survey.pts), survey.pts
@@ -167,13 +169,14 @@ class SelectiveReader:
                 if count == len(chosen.pts) or frame.pts != chosen.pts[count]:
                     self._fall_back()
                 self._check_frame(frame, stream)
-                number, is_sample = chosen.frames[count], chosen.sampled[count]
+                number, asked_for = chosen.frames[count], chosen.sampled[count]
+                asked_for = asked_for or chosen.linking[count]
                 frame.time_base = frame.time_base or stream.time_base  # unset at the very end
                 if self._watch and ending is not None:
                     self._watch(ending, frame)
                 ending = frame if chosen.ending[count] else None
                 count += 1
-                if is_sample:
+                if asked_for:
                     self._stats.frames = number + 1
                     yield frame, number
         if count != len(chosen.pts):

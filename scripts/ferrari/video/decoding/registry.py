@@ -11,7 +11,7 @@ from ferrari.video.decoding.base import Decoder, DecoderUnavailableError
 
 
 def candidates(
-    choice: str, clip: card_pays.CodedClip, samples_fps: float, video: str = ""
+    choice: str, clip: card_pays.CodedClip, pictures_fps: float, video: str = ""
 ) -> tuple[list[Decoder], str]:
     """Decoders to try in order for the setting `extract.decoder`, and why others are left out.
 
@@ -41,7 +41,7 @@ def candidates(
         return gpu, "decoder: nvdec was asked for"
     if reason:
         return [cpu], f"no NVDEC: {reason}"
-    why_not = card_pays.why_not(clip, samples_fps) if choice == "auto" else ""
+    why_not = card_pays.why_not(clip, pictures_fps) if choice == "auto" else ""
     return ([cpu], f"not NVDEC: {why_not}") if why_not else ([*gpu, cpu], "")
 
 

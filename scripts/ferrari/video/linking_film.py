@@ -1,0 +1,183 @@
+"""The linking film of a clip: small pictures, by which people are followed from sample to sample.
+
+Matroska with one track of Motion JPEG, which players show. Of each slot of 1/`extract.linking_fps`
+seconds it holds one frame that can be trusted, but for frames that are kept as samples: their
+pictures are at hand. A film without a picture is a file of zero bytes.
+
+Which frame a picture shows is told by the picture itself, in a JPEG comment such as `{"picture": 7,
+"frame": 45, "time_s": 1.501}`: the picture's number in the film, and the frame's number and time as
+in the table of frames. The track's own times are for players, and only rise.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import BinaryIO
+
+import av
+import numpy as np
+import PIL.JpegImagePlugin  # noqa: F401 - else Pillow loads it in the child, short of memory
+from av.error import FFmpegError
+from PIL import Image
+
+from ferrari.images.image_files import ImageReadError
+from ferrari.video.decoding.base import Frame
+from ferrari.video.timestamps import Sampler
+
+SIDE = 640  # px, the longer one; smaller pictures are not enlarged
+_QUALITY = 85  # of JPEG, with 4:2:0
+_MS = Fraction(1, 1000)
+_LONGEST_STEP_S = 24 * 3600  # a longer one is a damaged clock, and not what players should wait
+_PENDING = 4  # pictures being encoded at a time
+_KIND = "matroska"
+_BIT_EXACT = {"fflags": "+bitexact"}  # no dates, random ids or versions in the file
+
+
+@dataclass(frozen=True)
+class LinkingPicture:
+    """A picture of the film, HxWx3 uint8 RGB, upright, with square pixels.
+
+    `frame` and `time_s` (seconds) are those that a sample of that moment would have in its row. By
+    `frame` both are in the order shown, also where the clip's clock runs back.
+    """
+
+    frame: int
+    time_s: float
+    picture_rgb: np.ndarray
+
+
+def path_of(table: str | os.PathLike) -> Path:
+    """Where the film of a clip lies, whose table of frames is `table`."""
+    return Path(table).with_suffix(".linking.mkv")
+
+
+def encoded(picture: LinkingPicture, number: int) -> bytes:
+    """A picture of the film as JPEG; `number` counts them from 0."""
+    stream = io.BytesIO()
+    note = json.dumps({"picture": number, "frame": picture.frame, "time_s": picture.time_s})
+    Image.fromarray(picture.picture_rgb).save(
+        stream, "JPEG", quality=_QUALITY, subsampling="4:2:0", comment=note
+    )
+    return stream.getvalue()
+
+
+class Writer:
+    """A film that is being written, picture by picture: none of them stays in memory."""
+
+    def __init__(self, stream: BinaryIO, closing: contextlib.ExitStack) -> None:
+        self._stream, self._closing = stream, closing
+        self._container: av.container.OutputContainer | None = None
+        self._last_s = self._shown_s = Fraction(0)
+        self._pts = -1
+
+    def add(self, jpeg: bytes, size: tuple[int, int], time_s: Fraction) -> None:
+        """Append an encoded picture of (width, height) px, in the order shown."""
+        container = self._container or self._started(size, time_s)
+        step = time_s - self._last_s
+        self._shown_s += step if 0 < step <= _LONGEST_STEP_S else 0
+        self._last_s = time_s
+        self._pts = max(round(self._shown_s / _MS), self._pts + 1)
+        packet = av.Packet(jpeg)
+        packet.stream, packet.time_base = container.streams[0], _MS
+        packet.pts = packet.dts = self._pts
+        packet.duration, packet.is_keyframe = 1, True
+        container.mux(packet)
+
+    def _started(self, size: tuple[int, int], time_s: Fraction) -> av.container.OutputContainer:
+        self._container = self._closing.enter_context(
+            av.open(self._stream, "w", format=_KIND, options=_BIT_EXACT)
+        )
+        track = self._container.add_mux_stream("mjpeg", width=size[0], height=size[1])
+        track.time_base, self._last_s = _MS, time_s
+        # Else PyAV tries a filter first, of which FFmpeg complains, as if it were of the clip.
+        self._container.start_encoding()
+        return self._container
+
+
+@contextlib.contextmanager
+def written(path: str | os.PathLike) -> Iterator[Writer]:
+    """A new film at `path`, whole when the block has ended."""
+    with open(path, "wb") as stream, contextlib.ExitStack() as closing:
+        yield Writer(stream, closing)
+
+
+class Recorder:
+    """Takes a clip's frames in the order shown, and films one of each slot, in threads of `pool`.
+
+    `side` is the most px of a picture's longer side; `fps` of 0 films nothing.
+    """
+
+    def __init__(
+        self, writer: Writer, fps: float, frame_s: Fraction, side: int, pool: Executor
+    ) -> None:
+        self._sampler = Sampler(fps, frame_s) if fps else None
+        self._writer, self._side, self._pool = writer, side, pool
+        self._number = 0
+        self._pending: deque[tuple[Future[bytes], tuple[int, int], Fraction]] = deque()
+
+    def wants(self, time_s: Fraction) -> bool:
+        """True if a frame is the first of its slot; call it for each frame that can be trusted."""
+        return self._sampler is not None and self._sampler.wants(time_s)
+
+    def add(self, frame: Frame, time_s: Fraction) -> None:
+        """Film a frame."""
+        picture_rgb = frame.picture.small(self._side)
+        height, width = picture_rgb.shape[:2]
+        picture = LinkingPicture(frame.ordinal, round(float(time_s), 6), picture_rgb)
+        future = self._pool.submit(encoded, picture, self._number)
+        self._number += 1
+        self._pending.append((future, (width, height), time_s))
+        self.finish(_PENDING)
+
+    def finish(self, most: int = 0) -> None:
+        """Write pictures until no more than `most` are being encoded."""
+        while len(self._pending) > most:
+            future, size, time_s = self._pending.popleft()
+            self._writer.add(future.result(), size, time_s)
+
+
+def read(path: str | os.PathLike) -> Iterator[LinkingPicture]:
+    """The pictures of a film, one by one, in the order shown.
+
+    Raises ImageReadError if one is damaged or missing, or the film ends before its end.
+    """
+    if not os.path.getsize(path):
+        return
+    try:
+        with av.open(os.fspath(path), format=_KIND) as container:
+            end_ms = 0
+            for number, packet in enumerate(p for p in container.demux(video=0) if p.size):
+                yield _decoded(bytes(packet), number, path)
+                end_ms = (packet.pts or 0) + 1
+            whole = container.duration == end_ms * 1000
+    except FFmpegError as error:
+        raise ImageReadError(f"{_named(path)} cannot be read: {error.strerror}") from error
+    if not whole:
+        raise ImageReadError(f"{_named(path)} is cut off")
+
+
+def _decoded(jpeg: bytes, number: int, path: str | os.PathLike) -> LinkingPicture:
+    try:
+        with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as picture:
+            note = json.loads(picture.info["comment"])
+            if note["picture"] != number:
+                raise ImageReadError(f"{_named(path)} lacks picture {number}")
+            return LinkingPicture(note["frame"], note["time_s"], np.asarray(picture))
+    except (OSError, SyntaxError, ValueError, KeyError) as error:
+        if isinstance(error, ImageReadError):
+            raise
+        raise ImageReadError(f"picture {number} of {_named(path)} is damaged: {error}") from error
+
+
+def _named(path: str | os.PathLike) -> str:
+    table = Path(path).name.replace(".linking.mkv", ".csv")
+    return f"{path} (delete {table} beside it, and the next run makes both anew)"
