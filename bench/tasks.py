@@ -102,16 +102,22 @@ def crop(
     dataset: str, weights: str, settings: dict, cache: str, threads: int, tables: list[str]
 ) -> Callable:
     """Stage 2 on a table of frames, loading included; of two tables, the second less the first."""
+    from ferrari.video import linking_film
+
     find = importlib.import_module("02_detect_people").detect_video
     cut = importlib.import_module("02_yolo_crop").crop_video
 
     def work(table: str) -> None:
         video = Path(table).stem
         found = f"{dataset}/subject/detections/{video}.csv"
+        tracks = f"{dataset}/subject/tracks/{video}.csv"
+        film = linking_film.path_of(table)
+        film.touch()  # the table may be of many clips: their frames alone are searched
         common = {"frames_csv": table, "video": video, "dataset": dataset, "settings": settings}
         means = {"weights": [weights], "mask_settings": {}, "cache": cache, "threads": threads}
-        find(out_csv=found, **common, **means)
-        cut(detections_csv=found, out_csv=f"{dataset}/02_yolo_crops/{video}.csv", **common)
+        find(film=str(film), out_csv=found, out_tracks=tracks, **common, **means)
+        out = f"{dataset}/02_yolo_crops/{video}.csv"
+        cut(detections_csv=found, out_csv=out, **common)
 
     return beyond_first(work, *tables) if len(tables) > 1 else lambda: work(tables[0])
 

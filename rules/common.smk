@@ -83,6 +83,7 @@ FRAMES, DETECTIONS, CROPS, MASKS, AUGMENTED = (
     f"{DATASET}/{stages.FOLDERS[stage]}"
     for stage in ("extract", "detect", "crop", "mask", "augment")
 )
+TRACKS = f"{DATASET}/{stages.TRACKS}"
 FINAL = f"{DATASET}/{stages.FINAL}"
 #: The table of a clip, by stage, in the order of flow.
 TABLES = {
@@ -189,7 +190,8 @@ def lost_tables(wildcards):
     """
     finished = os.path.exists(f"{FINAL}/final.csv")
     lost = []
-    for tables in zip(*(every(pattern)(wildcards) for pattern in TABLES.values())):
+    patterns = (*TABLES.values(), f"{TRACKS}/{{video}}.csv")
+    for tables in zip(*(every(pattern)(wildcards) for pattern in patterns)):
         missing = [table for table in tables if not os.path.exists(table)]
         if finished or len(missing) < len(tables):
             lost += missing

@@ -1,15 +1,18 @@
 # Stage 2, first half: who is where?
-# Input:   the frames' table; the detector's weights
-# Output:  <dataset>/subject/detections/<video>.csv
+# Input:   the frames' table and the film between them; the detector's weights
+# Output:  <dataset>/subject/detections/<video>.csv, and the tracks that they belong to,
+#          <dataset>/subject/tracks/<video>.csv
 
 
 rule detect:
-    """Find people (or what detect.class names) in each frame; a row each."""
+    """Find people (or what detect.class names) in each frame, and follow them; a row each."""
     input:
         table=rules.extract.output.table,
+        film=rules.extract.output.film,
         weights=weights_files("detect"),
     output:
         table=update(f"{DETECTIONS}/{{video}}.csv"),
+        tracks=update(f"{TRACKS}/{{video}}.csv"),
     log:
         log="logs/detect/{video}.log",
         cost="benchmarks/detect/{video}.tsv",
@@ -29,7 +32,8 @@ rule detect:
     shell:
         stage_command(
             "02_detect_people",
-            ["table", "weights"],
+            ["table", "film", "weights"],
             ["settings", "mask", "limits", "weights", "code"],
             ["batch", "device"],
+            outputs=["table", "tracks"],
         )

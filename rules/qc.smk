@@ -110,6 +110,7 @@ rule qc4:
         "../envs/report.yaml"
     params:
         detections=upstream(f"{DETECTIONS}/{{video}}.csv"),
+        tracks=upstream(f"{TRACKS}/{{video}}.csv"),
         previous=upstream(f"{FRAMES}/{{video}}.csv"),
         qc_settings=what_matters("qc", but=["enforce"]),
         detect_settings=settled(config["detect"]),

@@ -4,17 +4,23 @@ Every detection that reaches `detect.confidence` is kept: which of them is the s
 `02_yolo_crop` to say. A frame where nothing reaches it is dropped (NO_SUBJECT, with the highest
 confidence that was seen). The detector runs in a child process with limits: a frame that ends it is
 quarantined (MODEL_CRASHED, MODEL_TIMEOUT, OUT_OF_MEMORY), and the others go on.
+
+The pictures of the linking film are searched too, and what is found in both is linked to tracks
+(`ferrari.subject.following`): each detection's row has its track, and a table beside it tells of
+the tracks. Of what is found in the film, only these sums remain.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+import heapq
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from ferrari.common.atomic_files import sha256_bytes
-from ferrari.common.progress import Progress
+from ferrari.common.progress import LOGGER, Progress
 from ferrari.images import boxes, image_files, subject_choice
 from ferrari.ledger import item_ids, tables
 from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
@@ -28,17 +34,23 @@ from ferrari.processes.isolated_model import Isolated
 from ferrari.processes.model_verdicts import Limits
 from ferrari.provenance.reuse import NOTHING, Earlier, item_digest, narrowed, refused_files
 from ferrari.provenance.table_stamps import seal
+from ferrari.subject import track_table
+from ferrari.subject.following import Sight, follow
+from ferrari.video import linking_film
+from ferrari.video.linking_film import LinkingPicture
 
 #: What this stage looks at in a frame's row: a frame is searched again when one of these changes.
-READS = ("item", "path", "sha256", "width", "height")
+READS = ("item", "path", "sha256", "width", "height", "frame", "time_s")
 
 
 def detect_video(
     *,
     frames_csv: str,
+    film: str,
     video: str,
     dataset: str,
     out_csv: str,
+    out_tracks: str,
     weights: Sequence[str],
     settings: Mapping,
     mask_settings: Mapping,
@@ -46,113 +58,195 @@ def detect_video(
     threads: int,
     earlier: Earlier = NOTHING,
 ) -> dict[str, str]:
-    """Write the table of one clip's detections; returns the digests of its frames' rows.
+    """Write one clip's tables of detections and tracks; returns the digests of its frames' rows.
 
     `settings` is the `detect` section of the config, `mask_settings` the `mask` section (used by
-    `detect.backend: mask`). Frames whose rows `earlier` has are not searched again; no network is
-    loaded if it has all.
+    `detect.backend: mask`). Frames whose rows `earlier` has are not searched again. The `film` is,
+    whenever a job has anything to do: people are linked over the clip as a whole. For `mask` it is
+    left alone: three times as many pictures would go through a segmenter.
     """
     kept = tables.kept(tables.read_stage(frames_csv, "extract"))
     lines = [narrowed(line, READS) for line in kept]
     digests = {line["item"]: item_digest(line) for line in lines}
-    rows: dict[str, list[tables.Row]] = earlier.take_all(digests)
+    taken = earlier.take_all(digests)
     refusals = (UNREADABLE_FRAME, *MODEL_FAILURES)
-    clear_frames(video, refusals, dataset, "frame", refused_files(rows))
-    left = [line for line in lines if line["item"] not in rows]
-    if left:
-        limits = Limits.of("detect", settings)
+    clear_frames(video, refusals, dataset, "frame", refused_files(taken))
+    pictures = linking_film.read(film) if settings["backend"] != "mask" else ()
+    views = _in_order(lines, pictures)
+    limits = Limits.of("detect", settings)
+    network: AbstractContextManager[Isolated | None] = nullcontext()
+    if len(taken) < len(lines) or (pictures and os.path.getsize(film)):
         opener = OnDevice(settings["device"], limits)
         load = detectors.loader(settings, weights, mask_settings, threads, cache, opener)
-        progress = Progress(f"{video}: frames searched", len(left))
-        with Isolated(load, detectors.HARMLESS, limits) as detector:
-            stage = _Stage(detector, settings["confidence"], Path(dataset), video)
-            batches = in_flight(by_size(left, settings["batch"]), stage.read, stage.search)
-            with closing(batches):
-                for batch in batches:
-                    for row in stage.rows(batch):
-                        rows.setdefault(row["parent"], []).append(row)
-                    progress.step(len(batch.frames))
-    tables.write_stage(out_csv, "detect", [row for item in digests for row in rows[item]])
+        network = Isolated(load, detectors.HARMLESS, limits)
+    with network as detector:
+        stage = _Stage(detector, settings["confidence"], Path(dataset), video, taken)
+        batches = by_size(views, _View.pixels, settings["batch"])
+        searched = in_flight(batches, stage.read, stage.search)
+        with closing(searched):
+            followed = follow(stage.sights(searched))
+    rows = [row | followed.cells_of(row) for item in digests for row in stage.rows[item]]
+    clip = replace(followed.clip, unsearched=stage.unsearched)
+    track_table.write(out_tracks, clip, followed.tracks)
+    tables.write_stage(out_csv, "detect", rows)
     return digests
 
 
 @dataclass
-class _Frame:
-    """A frame on its way through the stage: its row, its pixels, or what is wrong with the file."""
+class _View:
+    """A picture on its way through the stage: a kept frame with its row, or one of the film.
 
-    line: Mapping
-    frame_rgb: np.ndarray | None
+    `picture_rgb` of a frame is read on the way; `fault` is what is wrong with its file.
+    """
+
+    frame: int
+    time_s: float
+    line: Mapping | None = None
+    picture_rgb: np.ndarray | None = None
     fault: str = ""
-    found: list[boxes.Detection] | Failure | None = None
+    found: Sequence[boxes.Detection] | Failure | None = None
+
+    def pixels(self) -> int:
+        """How many pixels it has, or will have."""
+        if self.line is not None:
+            return int(self.line["width"]) * int(self.line["height"])
+        assert self.picture_rgb is not None
+        return self.picture_rgb.shape[0] * self.picture_rgb.shape[1]
+
+
+def _in_order(lines: Iterable[Mapping], film: Iterable[LinkingPicture]) -> Iterator[_View]:
+    """The kept frames and the film's pictures, which are of others, in the order shown."""
+    kept = (_View(int(line["frame"]), float(line["time_s"]), line) for line in lines)
+    filmed = (_View(one.frame, one.time_s, None, one.picture_rgb) for one in film)
+    return heapq.merge(kept, filmed, key=lambda view: view.frame)
 
 
 @dataclass(frozen=True)
 class _Batch:
-    """Frames that the detector has seen, what rows say of it, and a remark for them."""
+    """Pictures that the detector has seen, what rows say of it, and a remark for them."""
 
-    frames: list[_Frame]
+    views: list[_View]
     about: Mapping
     remark: str
 
 
 @dataclass
 class _Stage:
-    """What the rows of one clip share. `read`, `search` and `rows` run in a thread each."""
+    """What the rows of one clip share. `read`, `search` and `sights` run in a thread each."""
 
-    detector: Isolated
+    detector: Isolated | None
     confidence: float
     dataset: Path
     video: str
+    taken: Mapping[str, list[dict[str, str]]]  # rows of frames that are not searched again
+    rows: dict[str, list[tables.Row]] = field(default_factory=dict)  # by frame
+    unsearched: int = 0  # pictures of the film
 
-    def read(self, lines: Sequence[Mapping]) -> list[_Frame]:
-        """The frames of a batch."""
-        frames = []
-        for line in lines:
-            path = line["path"]
+    def read(self, views: list[_View]) -> list[_View]:
+        """A batch with the pictures of its frames."""
+        for view in views:
+            if view.line is None:
+                continue
+            path = view.line["path"]
             try:
-                pixels = image_files.read_verified(self.dataset / path, line["sha256"], path)
-                frames.append(_Frame(line, pixels))
+                where = self.dataset / path
+                view.picture_rgb = image_files.read_verified(where, view.line["sha256"], path)
             except image_files.ImageReadError as error:
-                frames.append(_Frame(line, None, str(error)))
-        return frames
+                view.fault = str(error)
+        return views
 
-    def search(self, frames: list[_Frame]) -> _Batch:
-        """Have the detector look at those that could be read."""
-        seen = [frame for frame in frames if frame.frame_rgb is not None]
-        found, remark = self.detector.outcomes([frame.frame_rgb for frame in seen], "frames")
-        for frame, detections in zip(seen, found, strict=True):
-            frame.found = detections
-        return _Batch(frames, self.detector.about, remark)
+    def search(self, views: list[_View]) -> _Batch:
+        """Have the detector look at what could be read and is not known yet."""
+        unknown = [view for view in views if view.picture_rgb is not None and not self._known(view)]
+        frames = [view for view in unknown if view.line is not None]
+        filmed = [view for view in unknown if view.line is None]
+        remark = self._look(frames, "frames")
+        self._look(filmed, "pictures of the linking film")
+        return _Batch(views, self.detector.about if self.detector else {}, remark)
 
-    def rows(self, batch: _Batch) -> Iterator[tables.Row]:
-        """The rows of a batch of frames, in their order."""
-        for frame in batch.frames:
-            size = {}
-            if frame.frame_rgb is not None:
-                height, width = frame.frame_rgb.shape[:2]
-                size = {"frame_width": width, "frame_height": height}
-            for row in self._frame_rows(frame, batch.remark):
-                item = row.pop("item", frame.line["item"])
-                about = {"parent": frame.line["item"], **batch.about, **size}
-                yield tables.row("detect", item=item, **about, **row)
+    def _known(self, view: _View) -> bool:
+        return view.line is not None and view.line["item"] in self.taken
 
-    def _frame_rows(self, frame: _Frame, remark: str) -> Iterator[dict]:
+    def _look(self, views: list[_View], what: str) -> str:
+        """Search pictures of one size; a remark for their rows."""
+        if not views:
+            return ""
+        assert self.detector is not None
+        found, remark = self.detector.outcomes([view.picture_rgb for view in views], what)
+        for view, detections in zip(views, found, strict=True):
+            view.found = detections
+        return remark
+
+    def sights(self, batches: Iterable[_Batch]) -> Iterator[Sight]:
+        """What is found, picture by picture; keeps the rows of frames on the way."""
+        progress = Progress(f"{self.video}: pictures searched")
+        for batch in batches:
+            for view in batch.views:
+                if view.line is not None:
+                    self.rows[view.line["item"]] = self._rows(view, batch)
+                    sight = self._frame_sight(view)
+                else:
+                    sight = self._film_sight(view)
+                    self.unsearched += sight is None
+                if sight is not None:
+                    yield sight
+            progress.step(len(batch.views))
+        if self.unsearched:
+            LOGGER.warning("%d pictures of the linking film ended the detector", self.unsearched)
+
+    def _frame_sight(self, view: _View) -> Sight | None:
+        """What a frame's rows tell; None of one that could not be searched."""
+        assert view.line is not None
+        rows = self.rows[view.line["item"]]
+        if view.picture_rgb is None or any(row["outcome"] == QUARANTINED for row in rows):
+            return None
+        kept = [row for row in rows if row["outcome"] == KEPT]
+        items = [str(row["item"]) for row in kept]
+        return Sight(view.time_s, view.picture_rgb, list(map(_detection, kept)), items)
+
+    def _film_sight(self, view: _View) -> Sight | None:
+        """What is found in a picture of the film; None if it ended the detector."""
+        if view.picture_rgb is None or view.found is None or isinstance(view.found, Failure):
+            return None
+        return Sight(view.time_s, view.picture_rgb, self._counted(view.found))
+
+    def _counted(self, found: Iterable[boxes.Detection]) -> list[boxes.Detection]:
+        """What reaches the bound, in the order in which detections are numbered."""
+        return subject_choice.in_order([d for d in found if d.confidence >= self.confidence])
+
+    def _rows(self, view: _View, batch: _Batch) -> list[tables.Row]:
+        """The rows of a frame."""
+        assert view.line is not None
+        frame, size = view.line["item"], {}
+        if view.picture_rgb is not None:
+            if self._known(view):
+                return [dict(row) for row in self.taken[frame]]
+            height, width = view.picture_rgb.shape[:2]
+            size = {"frame_width": width, "frame_height": height}
+        rows = []
+        for row in self._verdicts(view, batch.remark):
+            item = row.pop("item", frame)
+            about = {"parent": frame, **batch.about, **size}
+            rows.append(tables.row("detect", item=item, **about, **row))
+        return rows
+
+    def _verdicts(self, view: _View, remark: str) -> Iterator[dict]:
         """What is found in a frame, or that nothing is, or why nobody knows."""
-        if frame.frame_rgb is None:
-            yield self._refused(frame.line, UNREADABLE_FRAME, frame.fault)
-        elif isinstance(frame.found, Failure):
-            yield self._refused(frame.line, frame.found.reason, frame.found.detail)
+        assert view.line is not None
+        if view.picture_rgb is None:
+            yield self._refused(view.line, UNREADABLE_FRAME, view.fault)
+        elif isinstance(view.found, Failure):
+            yield self._refused(view.line, view.found.reason, view.found.detail)
         else:
-            bound = self.confidence
-            found = frame.found or []
-            counted = subject_choice.in_order([d for d in found if d.confidence >= bound])
+            found = view.found or ()
+            counted = self._counted(found)
             for ordinal, detection in enumerate(counted):
-                item = item_ids.detection_item(frame.line["item"], ordinal)
-                yield {"item": item, **_about(detection, frame.frame_rgb), "detail": remark}
+                item = item_ids.detection_item(view.line["item"], ordinal)
+                yield {"item": item, **_about(detection, view.picture_rgb), "detail": remark}
             if not counted:
                 best = max((d.confidence for d in found), default=0.0)
                 verdict = {"outcome": DROPPED, "reason": NO_SUBJECT, "detail": remark}
-                yield verdict | {"value": round(best, 6), "threshold": bound}
+                yield verdict | {"value": round(best, 6), "threshold": self.confidence}
 
     def _refused(self, line: Mapping, reason: str, detail: str) -> dict:
         """A frame that is quarantined as a whole; its file is copied."""
@@ -162,6 +256,12 @@ class _Stage:
         digest = sha256_bytes(data) if where else ""
         verdict = {"outcome": QUARANTINED, "reason": reason, "detail": detail}
         return verdict | {"path": where, "sha256": digest}
+
+
+def _detection(row: Mapping) -> boxes.Detection:
+    """The detection that a row tells of."""
+    x1, y1, x2, y2 = (float(row[name]) for name in ("x1", "y1", "x2", "y2"))
+    return boxes.Detection((x1, y1, x2, y2), float(row["confidence"]), str(row["class_name"]))
 
 
 def _about(detection: boxes.Detection, frame_rgb: np.ndarray) -> dict:
@@ -181,9 +281,11 @@ def run(job) -> None:
     settings, mask_settings = job.settings("settings"), job.params.mask or {}
     digests = detect_video(
         frames_csv=job.input.table,
+        film=job.input.film,
         video=job.wildcards.video,
         dataset=job.config["dataset"],
         out_csv=job.output.table,
+        out_tracks=job.output.tracks,
         weights=weight_files.ready(
             {"detect": settings, "mask": mask_settings, "cache": job.config["cache"]}, "detect"
         ),

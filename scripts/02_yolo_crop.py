@@ -1,10 +1,11 @@
 """Stage 2, second half: which detection is the subject? One row for each, with its fate.
 
-The target policy (`subject_choice`) decides which detections of a frame are the subject; the others
-are rows too (NOT_TARGET), as are boxes too small to be of use (TOO_SMALL) and subjects that have
-not moved since their last crop (DUPLICATE_SUBJECT). The rest is cut out with a margin; crops are
-lossless. No network is asked: a threshold that changes searches no frame again. A frame that is not
-what stage 1 wrote any more quarantines its subjects (UNREADABLE_FRAME).
+The target policy (`subject_choice`) decides which of the tracks in a frame is the subject, by what
+is known of them over the whole clip. The others' detections are rows too (NOT_TARGET), as are boxes
+too small to be of use (TOO_SMALL) and subjects that have not moved since their last crop
+(DUPLICATE_SUBJECT). The rest is cut out with a margin; crops are lossless. No network is asked: a
+threshold that changes searches no frame again. A frame that is not what stage 1 wrote any more
+quarantines its subjects (UNREADABLE_FRAME).
 """
 
 import functools
@@ -35,7 +36,7 @@ from ferrari.provenance.table_stamps import seal
 FRAME_READS = ("item", "path", "sha256")
 READS = (
     *("item", "confidence", "class_name", "x1", "y1", "x2", "y2"),
-    *("frame_width", "frame_height"),
+    *("frame_width", "frame_height", "track_area", "track_off_centre"),
 )
 
 
@@ -138,26 +139,24 @@ class _Stage:
 
     def rows(self, seen: _Seen) -> Iterator[tables.Row]:
         """The rows of a frame's detections, in their order; writes the crops that are kept."""
-        found = [_detection(line) for line in seen.detections]
-        width, height = (int(seen.detections[0][f"frame_{side}"]) for side in ("width", "height"))
-        chosen, figures = subject_choice.choose(found, self.settings["policy"], width, height)
+        figures = subject_choice.figures(seen.detections, self.settings["policy"])
+        chosen = subject_choice.choose(figures, self.settings["policy"])
         best = figures[min(chosen)]
         frame = _Pixels(seen.line, self._read)
-        for ordinal, (line, detection) in enumerate(zip(seen.detections, found, strict=True)):
+        for ordinal, line in enumerate(seen.detections):
             item = item_ids.crop_item(seen.line["item"], ordinal)
-            about = self._about(line, detection, width, height)
+            box = _box(line)
+            about = self._about(line, box)
             if ordinal not in chosen:
                 about |= {"outcome": DROPPED, "reason": NOT_TARGET}
                 about |= {"value": round(figures[ordinal], 6), "threshold": round(best, 6)}
             else:
-                about |= self._judged(item, detection.box_xyxy, frame, about)
+                about |= self._judged(item, box, frame, about)
             yield tables.row("crop", item=item, parent=line["item"], **about)
         self.last.next_frame()
 
-    def _about(
-        self, line: Mapping, detection: boxes.Detection, width: int, height: int
-    ) -> dict[str, object]:
-        box = detection.box_xyxy
+    def _about(self, line: Mapping, box: boxes.Box) -> dict[str, object]:
+        width, height = int(line["frame_width"]), int(line["frame_height"])
         crop = boxes.padded(box, self.settings["pad"], width, height)
         corners = dict(zip(("x1", "y1", "x2", "y2"), (round(v, 2) for v in box), strict=True))
         cut = dict(zip(("crop_x1", "crop_y1", "crop_x2", "crop_y2"), crop, strict=True))
@@ -202,10 +201,9 @@ class _Stage:
         return image_files.read_verified(self.dataset / path, line["sha256"], path)
 
 
-def _detection(line: Mapping[str, str]) -> boxes.Detection:
-    """The detection that a row tells of."""
+def _box(line: Mapping[str, str]) -> boxes.Box:
     x1, y1, x2, y2 = (float(line[name]) for name in ("x1", "y1", "x2", "y2"))
-    return boxes.Detection((x1, y1, x2, y2), float(line["confidence"]), line["class_name"])
+    return x1, y1, x2, y2
 
 
 def run(job) -> None:

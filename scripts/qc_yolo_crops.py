@@ -1,7 +1,7 @@
 """QC4: was each frame searched, and is there one sound crop on the disk for each subject kept?
 
-Opens each crop again, compares its size with its box and its box with its frame, and counts in
-how many of a clip's frames a subject was found.
+Opens each crop again, compares its size with its box and its box with its frame, counts in how many
+of a clip's frames a subject was found, and looks whether people were followed (`qc.track_checks`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ import pandas as pd
 
 from ferrari.ledger.reasons import DUPLICATE_SUBJECT
 from ferrari.ledger.stages import FOLDERS
-from ferrari.qc import reopened_images, stage_checks, stage_tables, still_subjects
+from ferrari.qc import reopened_images, stage_checks, stage_tables, still_subjects, track_checks
 from ferrari.reports import charts, thumbnails
 from ferrari.reports.checks import WARN, Check, none_of
 from ferrari.reports.page import Report, publish
@@ -29,6 +29,7 @@ def report_crops(
     *,
     tables: Sequence[str],
     detections: Sequence[str],
+    tracks: Sequence[str],
     previous: Sequence[str],
     dataset: str,
     qc_settings: dict,
@@ -37,7 +38,7 @@ def report_crops(
     out_videos_csv: str,
     out_html: str,
 ) -> None:
-    """Write QC4 from the tables of crops, of `detections`, and of frames (`previous`)."""
+    """Write QC4 from the tables of crops, `detections`, `tracks` and frames (`previous`)."""
     root = Path(dataset)
     found, frames = stage_tables.load(detections, "detect"), stage_tables.load(previous, "extract")
     rows = with_detections(stage_tables.load(tables, "crop"), found)
@@ -46,7 +47,10 @@ def report_crops(
     seen = reopened_images.inspect(
         root, kept, ("path", "sha256", *_CROP), look, "crops opened again"
     )
-    videos = per_clip(rows, found, frames, ids)
+    followed = track_checks.load(tracks)
+    videos = per_clip(rows, found, frames, ids).join(
+        track_checks.per_clip(followed, found, rows), on="video"
+    )
     refused = pd.concat([stage_tables.refused(found), stage_tables.refused(rows)])
     refused = refused.assign(parent=refused["frame"].fillna(refused["parent"]))
     frame_paths = stage_tables.paths_of(frames, refused["parent"])
@@ -59,13 +63,17 @@ def report_crops(
                 *box_checks(kept, seen),
                 *detection_checks(kept, videos, qc_settings, detect_settings),
                 still_subjects.check(rows, frames),
+                *track_checks.checks(followed, found, frames),
                 *stage_checks.ledger_checks("detect", found, frames),
                 *stage_checks.ledger_checks("crop", rows, found),
             ],
             counts={"Frames": len(stage_tables.kept(frames))}
             | stage_tables.counts(rows, ids, "Crops kept"),
             videos=videos,
-            charts=pictures(rows, found, videos, qc_settings, detect_settings),
+            charts=[
+                *pictures(rows, found, videos, qc_settings, detect_settings),
+                *track_checks.pictures(followed),
+            ],
             refused=thumbnails.of_rows(dataset, refused, qc_settings["thumbnails"], frame_paths),
             refused_total=len(refused),
             refused_hint="The picture is the frame that was looked at.",
@@ -266,6 +274,7 @@ def run(job) -> None:
     report_crops(
         tables=job.input.tables,
         detections=job.params.detections,
+        tracks=job.params.tracks,
         previous=job.params.previous,
         dataset=job.config["dataset"],
         **{name: job.params[name] for name in names},

@@ -25,6 +25,8 @@ from ferrari.ledger.item_ids import (
     variant_item,
     video_id,
 )
+from ferrari.subject import track_table
+from ferrari.subject.track_table import TrackRow
 
 FRAME_WH, CROP = (160, 120), (40, 10, 120, 118)  # crop: x1, y1, x2, y2
 FRAMES, VARIANTS = 8, 4
@@ -111,6 +113,7 @@ def _video(data: Fabricated, video: str, name: str) -> list[ledger_tables.Row]:
     _write(data, "extract", "01_extracted_frames", video, frames)
     detections = _detections(frames)
     _write(data, "detect", "subject/detections", video, detections)
+    _write_tracks(data, video, frames, detections)
     crops = _crops(data, video, frames, detections)
     _write(data, "crop", "02_yolo_crops", video, crops)
     cutouts = _cutouts(data, video, crops, rng)
@@ -229,6 +232,19 @@ def save(data: Fabricated, path: str, encoded: bytes) -> str:
     return sha256_bytes(encoded)
 
 
+def _write_tracks(data: Fabricated, video: str, frames: list, detections: list) -> None:
+    """One person, who is there from the first frame to the last."""
+    path = data.dataset / f"subject/tracks/{video}.csv"
+    times = [line["time_s"] for line in frames if line["outcome"] == KEPT]
+    kept = sum(line["outcome"] == KEPT for line in detections)
+    known = ("end", 2.4, 0.1, 0.7, 0.95)
+    track = TrackRow(0, times[0], times[-1], kept, kept, *known) if kept else None
+    span = (times[0], times[-1]) if times else (None, None)
+    clip = TrackRow(None, *span, len(times), len(times), consistency=0.95, unsearched=0)
+    track_table.write(path, clip, [track] if track else [])
+    data.tables.setdefault("tracks", []).append(str(path))
+
+
 def _detections(frames: list[ledger_tables.Row]) -> list[ledger_tables.Row]:
     left, top, right, bottom = CROP
     box = {"x1": left + 6.5, "y1": top + 4.25, "x2": right - 6.5, "y2": bottom - 2.0}
@@ -236,7 +252,10 @@ def _detections(frames: list[ledger_tables.Row]) -> list[ledger_tables.Row]:
     about = {"detector": "demo", "weights_sha256": "0" * 64, "device": "cpu", **size}
     rows = []
     for number, frame in enumerate(line for line in frames if line["outcome"] == KEPT):
-        item, fields = detection_item(frame["item"], 0), {"outcome": KEPT, "class_name": "person"}
+        item, fields = (
+            detection_item(frame["item"], 0),
+            {"outcome": KEPT, "class_name": "person", "track": 0},
+        )
         fields |= {"confidence": round(0.6 + 0.04 * number, 4), **box}
         if number == 1:
             item, fields = frame["item"], {"outcome": DROPPED, "reason": "NO_SUBJECT"}

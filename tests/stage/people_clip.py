@@ -5,20 +5,26 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from ferrari.images import image_files
-from ferrari.images.boxes import Detection
+from ferrari.images.boxes import Detection, area
+from ferrari.images.subject_choice import off_centre
 from ferrari.ledger import item_ids, stages, tables
 from ferrari.provenance.reuse import NOTHING, Earlier
+from ferrari.video import linking_film
+from ferrari.video.linking_film import LinkingPicture
 from tests.settings import section
 
 detect_video = importlib.import_module("02_detect_people").detect_video
 crop_video = importlib.import_module("02_yolo_crop").crop_video
 VIDEO = "clip-0123456789"
 WIDTH, HEIGHT = 320, 240
+FPS = 2  # samples; a film has so many pictures between two of them:
+BETWEEN = 2
 LARGE = Detection((20.4, 10.2, 220.6, 230.9), 0.8, "person")
 SMALL = Detection((240.0, 50.0, 310.0, 200.0), 0.9, "person")
 
@@ -41,9 +47,31 @@ class Clip:
     def rows(self, stage: str) -> list[dict[str, str]]:
         return tables.read_stage(self.table(stage), stage)
 
-    def write(self, count: int, draw=picture) -> None:
-        """Write the frames and their table; one frame more was dropped."""
+    @property
+    def film(self) -> Path:
+        return linking_film.path_of(self.table("extract"))
+
+    @property
+    def tracks(self) -> Path:
+        return self.dataset / stages.TRACKS / f"{VIDEO}.csv"
+
+    def write(self, count: int, draw=picture, between=None) -> None:
+        """Write the frames, their table and the film; one frame more was dropped.
+
+        `between(ordinal)` draws the film's pictures, numbered on from the frame before them.
+        """
         rows = []
+        self.write_film(
+            [
+                LinkingPicture(
+                    ordinal * (BETWEEN + 1) + step + 1,
+                    (ordinal + (step + 1) / (BETWEEN + 1)) / FPS,
+                    between(ordinal * (BETWEEN + 1) + step + 1),
+                )
+                for ordinal in range(count if between else 0)
+                for step in range(BETWEEN)
+            ]
+        )
         for ordinal in range(count):
             item = item_ids.frame_item(VIDEO, ordinal)
             frame = draw(ordinal)
@@ -52,10 +80,20 @@ class Clip:
             digest = image_files.write_checked(self.dataset / path, data, frame.shape)
             about = {"outcome": "kept", "path": path, "sha256": digest}
             about |= {"width": WIDTH, "height": HEIGHT}
+            about |= {"frame": ordinal * (BETWEEN + 1), "time_s": ordinal / FPS}
             rows.append(tables.row("extract", item=item, parent=VIDEO, **about))
         repeat = {"outcome": "dropped", "reason": "DUPLICATE_FRAME"}
         rows.append(tables.row("extract", item=f"{VIDEO}-x", parent=VIDEO, **repeat))
         tables.write_stage(self.table("extract"), "extract", rows)
+
+    def write_film(self, pictures: Sequence[LinkingPicture]) -> None:
+        """Write the linking film; without a picture it has zero bytes."""
+        self.film.parent.mkdir(parents=True, exist_ok=True)
+        with linking_film.written(self.film) as writer:
+            for number, one in enumerate(pictures):
+                height, width = one.picture_rgb.shape[:2]
+                jpeg = linking_film.encoded(one, number)
+                writer.add(jpeg, (width, height), Fraction(one.time_s).limit_denominator(1000))
 
     def file(self, ordinal: int) -> Path:
         """A frame's file."""
@@ -66,9 +104,11 @@ class Clip:
         """Search the frames; the rows."""
         self.digests["detect"] = detect_video(
             frames_csv=str(self.table("extract")),
+            film=str(self.film),
             video=VIDEO,
             dataset=str(self.dataset),
             out_csv=str(self.table("detect")),
+            out_tracks=str(self.tracks),
             weights=[str(weights)],
             settings=section("detect", **changed),
             mask_settings=section("mask"),
@@ -79,17 +119,23 @@ class Clip:
         return self.rows("detect")
 
     def found(self, *frames: Sequence[Detection]) -> None:
-        """Write the table of detections: those of the first frames, in order; None of a frame that
-        is not in the table at all.
+        """Write the table of detections: what is found in the first frames, in order.
+
+        The n-th detection of each frame is one person, of whom is known what the first frame with
+        so many shows.
         """
-        rows = []
+        rows, tracks = [], {}
         for ordinal, detections in enumerate(frames):
             frame = item_ids.frame_item(VIDEO, ordinal)
             for number, one in enumerate(detections):
                 item = item_ids.detection_item(frame, number)
                 about = {"outcome": "kept", "confidence": one.confidence, "class_name": "person"}
                 about |= dict(zip(("x1", "y1", "x2", "y2"), one.box_xyxy, strict=True))
-                about |= {"frame_width": WIDTH, "frame_height": HEIGHT}
+                about |= {"frame_width": WIDTH, "frame_height": HEIGHT, "track": number}
+                box = one.box_xyxy
+                told = {"track_area": round(area(box) / (WIDTH * HEIGHT), 6)}
+                told |= {"track_off_centre": round(off_centre(box, WIDTH, HEIGHT), 6)}
+                about |= tracks.setdefault(number, told)
                 rows.append(tables.row("detect", item=item, parent=frame, **about))
             if not detections:
                 about = {"outcome": "dropped", "reason": "NO_SUBJECT"}

@@ -77,7 +77,8 @@ def run(data: Fabricated, name: str) -> dict[str, Check]:
             **common,
         )
     else:
-        more = {"detections": tables["detect"]} if name.startswith("qc4") else {}
+        more = {"detections": tables["detect"], "tracks": tables["tracks"]}
+        more = more if name.startswith("qc4") else {}
         script, function, stage, before, section = {
             "qc3": ("qc_extracted_frames", "report_frames", "extract", "probe", "extract"),
             "qc4": ("qc_yolo_crops", "report_crops", "crop", "extract", "detect"),

@@ -203,3 +203,13 @@ def test_a_frame_whose_other_detection_changed_is_judged_again_as_a_whole(clip):
     clip.found([SMALL, Detection((0, 0, 50, 50), 0.7, "person")], [LARGE])
     assert [float(row["x2"]) for row in after] == [310, 310, 220.6]
     assert clip.crop(clip.earlier("crop"), min_side=50)[0]["outcome"] == "kept"
+
+
+def test_the_subject_is_one_track_whoever_is_larger_in_a_frame(clip):
+    """The track with the largest sum over the clip, also where another person is nearer."""
+    clip.write(3)
+    near = Detection((150.0, 0.0, 319.0, 239.0), 0.9, "person")
+    clip.found([LARGE, SMALL], [LARGE, near], [SMALL])
+    rows = clip.crop(min_side=50)
+    assert [row["reason"] for row in rows] == ["OK", "NOT_TARGET", "OK", "NOT_TARGET", "OK"]
+    assert float(rows[1]["value"]) < float(rows[1]["threshold"])

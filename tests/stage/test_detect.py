@@ -12,6 +12,7 @@ from ferrari.ledger import balance, item_ids, tables
 from ferrari.networks import detectors
 from ferrari.processes.devices import DeviceMemoryError
 from ferrari.processes.model_verdicts import IsolationError
+from ferrari.subject import track_table
 from tests.deadly import ENDS, Notes, room
 from tests.stage.people_clip import LARGE, SMALL, VIDEO, Clip, picture
 
@@ -122,10 +123,10 @@ def test_no_network_is_loaded_where_there_is_nothing_to_search(clip, monkeypatch
 
 
 def test_boxes_from_the_segmenters_view(clip, monkeypatch):
-    """detect.backend: mask."""
+    """detect.backend: mask, which leaves the linking film alone."""
     from ferrari.networks import segmenters
 
-    clip.write(2)
+    clip.write(2, between=picture)
 
     def alpha(frames, boxes):
         assert boxes is None
@@ -139,6 +140,7 @@ def test_boxes_from_the_segmenters_view(clip, monkeypatch):
     assert [row["reason"] for row in rows] == ["", "NO_SUBJECT"]
     assert [float(rows[0][key]) for key in ("x1", "y1", "x2", "y2")] == [60, 30, 200, 200]
     assert rows[0]["detector"] == "mask:isnet" and rows[0]["weights_sha256"] == "1" * 64
+    assert track_table.read(clip.tracks)[0]["moments"] == "2"
 
 
 def deadly(guilty: tuple[int, ...], end):
@@ -163,7 +165,11 @@ def test_a_frame_that_ends_the_detector_is_quarantined_alone(clip, detect, how):
     limits = {"hang": {"timeout_s": 0.7}, "memory": {"memory_mb": room(200)}}.get(how, {})
     rows = clip.detect(batch=4, **limits)
     row = rows.pop(1)
-    assert rows == [line for line in sound if line["parent"] != row["parent"]]
+    left = [line for line in sound if line["parent"] != row["parent"]]
+    for line in rows + left:  # people are followed otherwise where a frame is not known
+        for name in ("track", "track_area", "track_off_centre"):
+            line.pop(name)
+    assert rows == left
     assert (row["outcome"], row["reason"]) == ("quarantined", reason) and detail in row["detail"]
     assert row["item"] == row["parent"] == item_ids.frame_item(VIDEO, 1)
     assert row["path"] == f"bad_frames/{VIDEO}/{reason}/{row['item']}.webp"
@@ -225,3 +231,92 @@ def test_a_frame_that_is_left_out_later_changes_no_others_digest(clip, detect):
     clip.detect(clip.earlier("detect"))
     first, _, third = before
     assert clip.digests["detect"] == {first: before[first], third: before[third]}
+
+
+STEP = 4  # px, from picture to picture
+
+
+def walkers(number: int) -> np.ndarray:
+    """A red person who walks to the right and a blue one who stands, each in a box of its own."""
+    frame = (
+        np.full((240, 320, 3), 90, np.uint8) + np.arange(240, dtype=np.uint8)[:, None, None] // 4
+    )
+    for (x1, y1, x2, y2), colour in ((walker(number), (200, 40, 40)), (STANDS, (40, 60, 200))):
+        frame[y1:y2, x1:x2] = colour
+    frame[0, :number] = 255  # tells the detector which picture it is
+    return frame
+
+
+def walker(number: int) -> tuple[int, int, int, int]:
+    return 10 + STEP * number, 60, 60 + STEP * number, 220
+
+
+STANDS = (250, 80, 310, 220)
+
+
+def sees_walkers(frames):
+    """A detector that knows where the two are."""
+    found = []
+    for frame in frames:
+        number = int((frame[0, :, 0] > 200).sum())
+        boxes = (tuple(map(float, walker(number))), tuple(map(float, STANDS)))
+        found.append([Detection(boxes[0], 0.8, "person"), Detection(boxes[1], 0.9, "person")])
+    return found
+
+
+def test_people_are_followed_over_the_frames_and_the_film_between(clip, detect):
+    clip.write(4, walkers, between=walkers)
+    detect(sees_walkers)
+    rows = clip.detect()
+    assert [row["track"] for row in rows] == ["0", "1"] * 4, "the standing one is more confident"
+    whole, stands, walks = track_table.read(clip.tracks)
+    assert (whole["track"], whole["moments"], whole["frames"]) == ("", "12", "4")
+    assert (walks["moments"], walks["frames"], walks["ended_by"]) == ("12", "4", "end")
+    assert float(walks["to_s"]) == pytest.approx(11 / 6, abs=1e-5)
+    share = 50 * 160 / (320 * 240)
+    assert float(walks["area"]) == pytest.approx(12 * share, rel=1e-3)
+    assert float(stands["consistency"]) > 0.9 and whole["unsearched"] == "0"
+
+
+def test_without_a_film_the_frames_alone_are_linked(clip, detect):
+    clip.write(3, walkers)
+    detect(sees_walkers)
+    clip.detect()
+    whole, *tracks = track_table.read(clip.tracks)
+    assert whole["moments"] == whole["frames"] == "3"
+    assert sum(int(row["frames"]) for row in tracks) == 6
+
+
+def test_what_is_taken_over_is_followed_as_if_it_were_searched(clip, detect):
+    clip.write(3, walkers, between=walkers)
+    detect(sees_walkers)
+    whole, tracks = clip.detect(), clip.tracks.read_bytes()
+    again = clip.detect(clip.earlier("detect", but=(item_ids.frame_item(VIDEO, 1),)))
+    assert again == whole and clip.tracks.read_bytes() == tracks
+
+
+def test_a_picture_of_the_film_that_ends_the_detector_is_counted(clip, detect):
+    clip.write(3, walkers, between=walkers)
+
+    def run(frames):
+        if any((frame[0, :, 0] > 200).sum() == 4 for frame in frames):
+            ENDS["exit"][0]()
+        return sees_walkers(frames)
+
+    detect(run)
+    rows = clip.detect()
+    assert {row["outcome"] for row in rows} == {"kept"}
+    whole = track_table.read(clip.tracks)[0]
+    assert (whole["moments"], whole["unsearched"]) == ("8", "1")
+
+
+def test_a_clock_that_runs_back_ends_all_tracks(clip, detect):
+    clip.write(4, walkers)
+    rows = clip.rows("extract")
+    for row, time_s in zip(rows, ("5.0", "5.5", "0.0", "0.5"), strict=False):
+        row["time_s"] = time_s
+    tables.write_stage(clip.table("extract"), "extract", rows)
+    detect(sees_walkers)
+    clip.detect()
+    tracks = track_table.read(clip.tracks)[1:]
+    assert [row["ended_by"] for row in tracks] == ["cut"] * 2 + ["end"] * 2

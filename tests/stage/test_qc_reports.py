@@ -123,9 +123,21 @@ def walker(data, step, boxes=None):
 
     clip, other = data.good[0], {"outcome": "dropped", "reason": "NOT_TARGET"}
     other |= {"path": "", "sha256": ""}
-    data.edit("detect", clip, lambda rows: change(rows, {}, lambda f: {"item": f"{f}-d1"}))
+    found = {"track": "1"}
+    data.edit("detect", clip, lambda rows: change(rows, found, lambda f: {"item": f"{f}-d1"}))
+    path = data.table("tracks", clip)
+    rows = tables.read_table(path)
+    tables.write_table(path, list(rows[0]), [*rows, rows[-1] | found])
     ids = lambda f: {"item": f"{f}-p1", "parent": f"{f}-d1"}  # noqa: E731
     data.edit("crop", clip, lambda rows: change(rows, other, ids))
+
+
+def track_cells(data, track, change):
+    """Change cells of one row of the first clip's table of tracks."""
+    path = data.table("tracks", data.good[0])
+    rows = tables.read_table(path)
+    rows = [row | change if row["track"] == track else row for row in rows]
+    tables.write_table(path, list(rows[0]), rows)
 
 
 def leak(data):
@@ -457,6 +469,26 @@ FAULTS = {
         lambda d: cells(d, "crop", lambda row: {"parent": f"{row['parent']}7"}),
         {"crop_ledger_balances", "metadata_complete"},
     ),
+    "detection of no track": (
+        QC4,
+        lambda d: cells(d, "detect", lambda row: {"track": "3"}),
+        {"detections_have_tracks", "tracks_count_their_detections"},
+    ),
+    "track that begins too late": (
+        QC4,
+        lambda d: track_cells(d, "0", {"from_s": "0.4"}),
+        {"tracks_hold_their_detections"},
+    ),
+    "frame that nobody was followed in": (
+        QC4,
+        lambda d: track_cells(d, "", {"frames": "5"}),
+        {"frames_followed"},
+    ),
+    "film that ended the detector": (
+        QC4,
+        lambda d: track_cells(d, "", {"unsearched": "2"}),
+        {"films_searched"},
+    ),
     "detector not named": (
         QC4,
         lambda d: cells(d, "detect", lambda row: {"detector": ""}),
@@ -782,7 +814,7 @@ def test_index_says_each_status_and_the_flow(pristine):
     ledger_table = re.search(r'<table id="ledger">(.*?)</table>', text, re.S).group(1)
     rows = re.findall(r"<tr><td>(.*?)</td>(.*?)</tr>", ledger_table, re.S)
     assert [title for title, _ in rows] == [
-        *("Raw videos", "Frames", "Crops", "Cut-outs", "Augmented images"),
+        *("Raw videos", "Frames", "Detections", "Crops", "Cut-outs", "Augmented images"),
         *("Captions", "Final images"),
     ]
     frames = re.findall(r'<td class="num">([\d,]+)</td>', rows[1][1])

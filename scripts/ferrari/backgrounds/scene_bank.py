@@ -137,7 +137,7 @@ def hidden_boxes(rows: Iterable[Mapping[str, str]]) -> dict[str, list[Box] | Non
             continue
         corners = [line[key] for key in ("x1", "y1", "x2", "y2")]
         if all(corners):
-            x1, y1, x2, y2 = map(float, corners)
+            x1, y1, x2, y2 = (round(float(corner), 2) for corner in corners)  # as boxes of crops
             known.append((x1, y1, x2, y2))
         elif line["reason"] != NO_SUBJECT or not _nothing_near(line["value"]):
             boxes[frame] = None

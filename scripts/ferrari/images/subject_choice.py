@@ -1,11 +1,11 @@
-"""Which of a frame's detections is the subject (`detect.policy`), and in which order they count."""
+"""Which of a frame's people is the subject (`detect.policy`), and in which order they count."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from ferrari.images.boxes import Box, Detection, area
+from ferrari.images.boxes import Box, Detection
 
 POLICIES = ("largest", "most_central", "all")
 
@@ -22,22 +22,23 @@ def in_order(detections: Sequence[Detection]) -> list[Detection]:
     return sorted(detections, key=lambda d: (-round(d.confidence, 6), d.box_xyxy))
 
 
-def choose(
-    detections: Sequence[Detection], policy: str, width: int, height: int
-) -> tuple[set[int], list[float]]:
-    """Indices of the subject(s) under a policy, and the figure by which each was judged.
+def figures(rows: Sequence[Mapping[str, str]], policy: str) -> list[float]:
+    """What each detection of a frame is judged by under a policy.
 
-    The figure is the box's area in px2 for `largest`, its distance from the centre for
-    `most_central` (smaller is better) and the confidence for `all`.
+    For `largest` and `most_central` it is what its row tells of its track over the whole clip, so
+    that the subject is not another one from frame to frame; else its confidence.
     """
-    if policy == "all":
-        return set(range(len(detections))), [d.confidence for d in detections]
-    if policy == "largest":
-        figures = [area(d.box_xyxy) for d in detections]
-        best = max(figures, default=0.0)
-    elif policy == "most_central":
-        figures = [off_centre(d.box_xyxy, width, height) for d in detections]
-        best = min(figures, default=0.0)
-    else:
+    if policy not in POLICIES:
         raise ValueError(f"detect.policy {policy!r} is none of {POLICIES}")
-    return ({figures.index(best)} if detections else set()), figures
+    column = {"largest": "track_area", "most_central": "track_off_centre"}.get(policy, "confidence")
+    return [float(row[column]) for row in rows]
+
+
+def choose(found: Sequence[float], policy: str) -> set[int]:
+    """Indices of the subject(s) among the `figures` of a frame's detections; a tie goes to the
+    first.
+    """
+    if policy == "all" or not found:
+        return set(range(len(found)))
+    best = min(found) if policy == "most_central" else max(found)
+    return {list(found).index(best)}

@@ -38,6 +38,7 @@ from ferrari.processes.limits import end_with, open_as_many_as_may_be
 LATE = (
     "numpy.ma",  # by numpy itself, for the first median or quantile
     "numpy.random",
+    "scipy.optimize",
     "ferrari.jobs.error_advice",
     "ferrari.video.decoding.decord_decoder",
     "ferrari.video.decoding.pyav_decoder",

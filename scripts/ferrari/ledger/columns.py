@@ -31,6 +31,8 @@ COLUMNS = {
         *CORE,
         *("confidence", "class_name", "x1", "y1", "x2", "y2", "frame_width", "frame_height"),
         *("detector", "weights_sha256", "device", "detail"),
+        # Number of its row in the clip's table of tracks, and what that says for `detect.policy`.
+        *("track", "track_area", "track_off_centre"),
     ),
     "crop": (
         *CORE,
@@ -100,6 +102,7 @@ KINDS = {
             *("hidden_frames", "frame", "bit_depth", "frames_decoded", "decode_errors"),
             *("crop_x1", "crop_y1", "crop_x2", "crop_y2", "frame_width", "frame_height"),
             *("variant", "offset_x", "offset_y", "clip_tokens", "source_width", "source_height"),
+            "track",
         ),
         WHOLE,
     ),
@@ -109,7 +112,7 @@ KINDS = {
             "proof_difference",
             *("start_s", "time_s", "sharpness", "confidence", "x1", "y1", "x2", "y2"),
             *("subject_fraction", "edge_fraction", "scale", "lightness"),
-            *("mean_change", "noise_change"),
+            *("mean_change", "noise_change", "track_area", "track_off_centre"),
         ),
         REAL,
     ),

@@ -20,6 +20,8 @@ ORDER = (
     *("probe", "videos", "extract", "detect", "crop", "mask", "environments", "augment"),
     *("caption", "final", "package"),
 )
+#: Where the tables of tracks lie, beside those of detections.
+TRACKS = "subject/tracks"
 VIDEOS_CSV, FINAL_CSV = "videos.csv", f"{FINAL}/final.csv"
 #: The bank of scenes: its table, its plates, and the clips that it was drawn from.
 ENVIRONMENTS_CSV, ENVIRONMENTS = "environments.csv", "environments"

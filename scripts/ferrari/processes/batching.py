@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -52,21 +52,21 @@ os.register_at_fork(
 
 
 def by_size(
-    lines: Iterable[Mapping[str, str]], most: int, pixels: int = _PIXELS
-) -> Iterator[list[Mapping[str, str]]]:
-    """Consecutive rows of images (`width`, `height`): up to `most`, and up to `pixels` together.
+    images: Iterable[T], size_of: Callable[[T], int], most: int, pixels: int = _PIXELS
+) -> Iterator[list[T]]:
+    """Consecutive images, of `size_of` pixels each: up to `most`, and up to `pixels` together.
 
     A model idles while one batch is exchanged for the next, so small images make large batches. An
     image larger than `pixels` is a batch of its own.
     """
-    batch: list[Mapping[str, str]] = []
+    batch: list[T] = []
     held = 0
-    for line in lines:
-        size = int(line["width"]) * int(line["height"])
+    for image in images:
+        size = size_of(image)
         if batch and (len(batch) == most or held + size > pixels):
             yield batch
             batch, held = [], 0
-        batch.append(line)
+        batch.append(image)
         held += size
     if batch:
         yield batch

@@ -31,7 +31,7 @@ FOLDER = "stamps"
 
 
 #: Params of the reports' rules that are paths of tables, beside their inputs.
-_TABLES = ("probe", "extract", "detections", "previous", "masks")
+_TABLES = ("probe", "extract", "detections", "tracks", "previous", "masks")
 
 
 class ReportStamp:

@@ -38,7 +38,7 @@ _NETWORKS = ("torch", "ultralytics-opencv-headless", "openvino", "onnxruntime", 
 LIBRARIES = {
     "probe": ("av",),
     "extract": _DECODING,
-    "detect": ("numpy", "opencv-python-headless", "pillow", *_NETWORKS),
+    "detect": ("av", "numpy", "opencv-python-headless", "pillow", "scipy", *_NETWORKS),
     "crop": ("numpy", "opencv-python-headless", "pillow"),
     "mask": ("numpy", "numba", "pymatting", "opencv-python-headless", "pillow", *_NETWORKS),
     "environments": ("numpy", "opencv-python-headless", "pillow"),

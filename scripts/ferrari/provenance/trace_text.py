@@ -160,6 +160,7 @@ def _detect_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
     return [
         ("box", f"{box} of {of} px, {row['class_name']}" if row["x1"] else ""),
         ("confidence", row["confidence"]),
+        ("track", row["track"]),
         ("detector", f"{row['detector']} on {row['device']}"),
         ("weights", f"sha256 {row['weights_sha256']}" if row["weights_sha256"] else ""),
         ("detail", row["detail"]),

@@ -1,7 +1,7 @@
 """A clip whose subject never moves while somebody else does: a picture, a mirror or a mannequin?
 
-`detect.policy` looks at one frame at a time and takes the largest or most central person. A poster
-is a person to a detector. What gives it away is that its box stands still to about a pixel, which
+`detect.policy` takes the largest or most central person of a clip. A poster is a person to a
+detector. What gives it away is that its box stands still to about a pixel, which
 nobody manages who breathes, while the box of another person in the clip moves.
 """
 

@@ -22,7 +22,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from ferrari.subject import doubts
 from ferrari.subject.linking import Evidence, Follower, Linking, cover, gather
@@ -188,6 +187,8 @@ def assign(evidence: Evidence, confidences: np.ndarray, sure: float) -> dict[int
 
     First among detections from `sure` confidence on, then the rest for the tracks that are left.
     """
+    from scipy.optimize import linear_sum_assignment  # SciPy takes a quarter of a second to import
+
     gains = evidence.still + evidence.moved
     links: dict[int, int] = {}
     for columns in (np.flatnonzero(confidences >= sure), np.flatnonzero(confidences < sure)):

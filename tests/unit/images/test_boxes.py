@@ -7,28 +7,30 @@ from ferrari.images import boxes, subject_choice
 from ferrari.images.boxes import Detection
 from ferrari.networks.detectors import regions
 
-SMALL = Detection((290, 200, 350, 280), 0.9, "person")  # central
-LARGE = Detection((0, 0, 200, 400), 0.8, "person")
+SMALL = {"confidence": "0.9", "track_area": "0.1", "track_off_centre": "0.05"}
+LARGE = {"confidence": "0.8", "track_area": "2.5", "track_off_centre": "0.4"}
 
 
 @pytest.mark.parametrize(
     ("policy", "chosen"), [("largest", {1}), ("most_central", {0}), ("all", {0, 1})]
 )
 def test_policies(policy, chosen):
-    assert subject_choice.choose([SMALL, LARGE], policy, 640, 480)[0] == chosen
+    figures = subject_choice.figures([SMALL, LARGE], policy)
+    assert subject_choice.choose(figures, policy) == chosen
 
 
 def test_no_detections_and_unknown_policies():
-    assert subject_choice.choose([], "largest", 640, 480) == (set(), [])
+    assert subject_choice.figures([], "largest") == []
+    assert subject_choice.choose([], "largest") == set()
     with pytest.raises(ValueError, match="none of"):
-        subject_choice.choose([SMALL], "nicest", 640, 480)
+        subject_choice.figures([SMALL], "nicest")
 
 
 def test_ties_go_to_the_first_and_numbering_is_stable():
     twins = [Detection((x, 0, x + 100, 100), 0.5, "person") for x in (300, 100)]
     ordered = subject_choice.in_order(twins)
     assert [d.box_xyxy[0] for d in ordered] == [100, 300]
-    assert subject_choice.choose(ordered, "largest", 640, 480)[0] == {0}
+    assert subject_choice.choose([3.0, 3.0], "largest") == {0}
 
 
 def test_padding_is_whole_pixels_inside_the_frame():

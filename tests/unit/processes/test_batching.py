@@ -35,8 +35,11 @@ def test_small_images_come_in_larger_batches_than_large_ones():
             {"width": str(side), "height": "10", "item": index} for index, side in enumerate(sides)
         ]
 
+    def pixels_of(line):
+        return int(line["width"]) * int(line["height"])
+
     def sizes(sides, most=4, pixels=100):
-        batches = list(batching.by_size(lines(*sides), most, pixels))
+        batches = list(batching.by_size(lines(*sides), pixels_of, most, pixels))
         assert [line["item"] for batch in batches for line in batch] == list(range(len(sides)))
         return [len(batch) for batch in batches]
 

@@ -1,0 +1,185 @@
+"""Who is who over a clip: what is found in its pictures, one after the other, linked to tracks.
+
+The pictures are the kept frames and those of the linking film, in the order shown; to tracks both
+are moments. Only boxes, looks and times are held of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ferrari.images import boxes, subject_choice
+from ferrari.images.boxes import Detection
+from ferrari.subject import appearance, consistency, shot_cuts, track_table
+from ferrari.subject.consistency import Consistency
+from ferrari.subject.track_table import TrackRow
+from ferrari.subject.tracks import Moment, Track, link
+
+#: Longer side of what people are compared in, px, as in the linking film.
+SIDE = 640
+#: Between two pictures of which the second is not later: the clip's clock runs back there, seconds.
+_AFTER_S = 0.001
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What is found in a picture (HxWx3 uint8 RGB, of any size) of a clip, in its pixels.
+
+    `items` are the detections' ids in the same order; None for a picture of the linking film.
+    """
+
+    time_s: float
+    picture_rgb: np.ndarray
+    found: Sequence[Detection]
+    items: Sequence[str] | None = None
+
+
+@dataclass(frozen=True)
+class Followed:
+    """The tracks of a clip: each kept detection's by its item, and the rows of their table."""
+
+    track_of: Mapping[str, int]
+    clip: TrackRow
+    tracks: Sequence[TrackRow]
+
+    def cells_of(self, row: Mapping) -> dict[str, object]:
+        """What the row of a detection, by its `item`, says of its track; empty cells of none."""
+        number = self.track_of.get(str(row["item"]))
+        if number is None:
+            return dict.fromkeys(("track", "track_area", "track_off_centre"), "")
+        known = track_table.cells(self.tracks[number])
+        told = {"track_area": known["area"], "track_off_centre": known["off_centre"]}
+        return {"track": number, **told}
+
+
+def follow(sights: Iterable[Sight]) -> Followed:
+    """Link what is found, in the order shown."""
+    seen = _Seen()
+    cuts = shot_cuts.cuts(seen.pictures(sights))
+    moments = seen.moments(cuts)
+    tracks = link(moments)
+    scores = [_score(track, moments) for track in tracks]
+    rows = [seen.row(track, score) for track, score in zip(tracks, scores, strict=True)]
+    return Followed(seen.track_of(tracks), seen.clip_row(consistency.of_clip(scores)), rows)
+
+
+class _Seen:
+    """The sights so far, without their pictures."""
+
+    def __init__(self) -> None:
+        self.sights: list[_Kept] = []
+        self._size_wh = (0, 0)  # px, that all boxes are brought to: of the first small picture
+
+    def pictures(self, sights: Iterable[Sight]) -> Iterator[np.ndarray]:
+        """The sights' pictures, made small; takes in what else is to be known of each."""
+        for sight in sights:
+            small = _small(sight.picture_rgb)
+            height, width = small.shape[:2]
+            self._size_wh = self._size_wh if self.sights else (width, height)
+            full_height, full_width = sight.picture_rgb.shape[:2]
+            found = np.array([one.box_xyxy for one in sight.found], np.float64).reshape(-1, 4)
+            shares = found / np.tile([full_width, full_height], 2)
+            looks = appearance.descriptors(small, shares * np.tile([width, height], 2))
+            self.sights.append(
+                _Kept(
+                    sight.time_s,
+                    (shares * np.tile(self._size_wh, 2)).astype(np.float32),
+                    np.array([one.confidence for one in sight.found], np.float32),
+                    looks,
+                    sight.items,
+                )
+            )
+            yield small
+
+    def moments(self, cuts: Sequence[bool]) -> list[Moment]:
+        """The sights as `tracks.link` takes them; a clock that runs back is a cut."""
+        moments: list[Moment] = []
+        at_s = before_s = 0.0
+        for sight, cut in zip(self.sights, cuts, strict=True):
+            step = sight.time_s - before_s
+            back = bool(moments) and step <= 0
+            at_s += _AFTER_S if back else step
+            before_s = sight.time_s
+            moments.append(
+                Moment(at_s, sight.boxes_xyxy, sight.confidences, sight.looks, cut or back)
+            )
+        return moments
+
+    def track_of(self, tracks: Iterable[Track]) -> dict[str, int]:
+        """The track of each kept detection, by item."""
+        found = {}
+        for track in tracks:
+            for moment, at in track.places:
+                items = self.sights[moment].items
+                if items is not None:
+                    found[items[at]] = track.number
+        return found
+
+    def row(self, track: Track, score: Consistency) -> TrackRow:
+        """A track's row."""
+        width, height = self._size_wh
+        sights = [self.sights[moment] for moment, _ in track.places]
+        found = [_box(self.sights[moment].boxes_xyxy[at]) for moment, at in track.places]
+        confidences = [self.sights[moment].confidences[at] for moment, at in track.places]
+        return TrackRow(
+            track=track.number,
+            from_s=sights[0].time_s,
+            to_s=sights[-1].time_s,
+            moments=len(sights),
+            frames=sum(sight.items is not None for sight in sights),
+            ended_by=track.ended_by,
+            area=sum(boxes.area(box) for box in found) / (width * height),
+            off_centre=sum(subject_choice.off_centre(box, width, height) for box in found)
+            / len(found),
+            confidence=float(np.mean(confidences, dtype=np.float64)),
+            consistency=score.score,
+        )
+
+    def clip_row(self, score: float) -> TrackRow:
+        """The row of the clip as a whole."""
+        times = [sight.time_s for sight in self.sights]
+        return TrackRow(
+            track=None,
+            from_s=times[0] if times else None,
+            to_s=times[-1] if times else None,
+            moments=len(times),
+            frames=sum(sight.items is not None for sight in self.sights),
+            consistency=score if any(len(sight.confidences) for sight in self.sights) else None,
+        )
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What is held of a sight; boxes are in px of one size for the whole clip."""
+
+    time_s: float
+    boxes_xyxy: np.ndarray
+    confidences: np.ndarray
+    looks: np.ndarray
+    items: Sequence[str] | None
+
+
+def _score(track: Track, moments: Sequence[Moment]) -> Consistency:
+    times = np.array([moments[moment].time_s for moment, _ in track.places])
+    found = np.array([moments[moment].boxes_xyxy[at] for moment, at in track.places])
+    looks = np.array([moments[moment].looks[at] for moment, at in track.places])
+    return consistency.of_track(times, found, looks)
+
+
+def _box(xyxy: np.ndarray) -> boxes.Box:
+    x1, y1, x2, y2 = map(float, xyxy)
+    return x1, y1, x2, y2
+
+
+def _small(picture_rgb: np.ndarray) -> np.ndarray:
+    """The picture with a longer side of at most SIDE."""
+    height, width = picture_rgb.shape[:2]
+    scale = SIDE / max(height, width)
+    if scale >= 1:
+        return picture_rgb
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return cv2.resize(picture_rgb, size, interpolation=cv2.INTER_AREA)

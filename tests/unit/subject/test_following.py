@@ -1,0 +1,61 @@
+"""People over a clip's pictures: what is told of their tracks, in any size of picture."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from ferrari.images.boxes import Detection
+from ferrari.subject import track_table
+from ferrari.subject.following import Sight, follow
+
+WIDTH, HEIGHT = 640, 360
+BOX = (200.0, 60.0, 300.0, 300.0)
+
+
+def picture(offset: int, scale: float = 1.0) -> np.ndarray:
+    """Somebody in red before a grey wall, `offset` px further to the right."""
+    drawn = np.full((HEIGHT, WIDTH, 3), 120, np.uint8)
+    drawn[60:300, 200 + offset : 300 + offset] = (190, 40, 30)
+    return cv2.resize(drawn, None, fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST)
+
+
+def sight(step: int, scale: float = 1.0, items=None, seen: bool = True) -> Sight:
+    box = tuple((side + (5 * step if at % 2 == 0 else 0)) * scale for at, side in enumerate(BOX))
+    found = [Detection(box, 0.8, "person")] if seen else []
+    return Sight(step / 6, picture(5 * step, scale), found, items)
+
+
+def test_frames_are_linked_with_smaller_pictures_between_them():
+    sights = [sight(n, 3.0 if n % 3 == 0 else 1.0, [f"f{n}-d0"] if n % 3 == 0 else None)
+              for n in range(7)]  # fmt: skip
+    followed = follow(sights)
+    assert followed.track_of == {"f0-d0": 0, "f3-d0": 0, "f6-d0": 0}
+    (track,) = followed.tracks
+    assert (track.moments, track.frames, track.ended_by) == (7, 3, "end")
+    assert track.area == pytest.approx(7 * 100 * 240 / (WIDTH * HEIGHT), rel=1e-4)
+    assert track.confidence == pytest.approx(0.8)
+    assert track.consistency > 0.95
+    assert (followed.clip.moments, followed.clip.frames) == (7, 3)
+    assert followed.clip.consistency == pytest.approx(track.consistency)
+
+
+def test_who_comes_back_after_a_while_is_a_new_track():
+    there = {0, 1, 9, 10}
+    sights = [
+        sight(n, items=[f"f{n}-d0"] if n in there else [], seen=n in there) for n in range(11)
+    ]
+    followed = follow(sights)
+    assert [row.ended_by for row in followed.tracks] == ["gap", "end"]
+    assert followed.track_of == {"f0-d0": 0, "f1-d0": 0, "f9-d0": 1, "f10-d0": 1}
+
+
+def test_a_clip_that_shows_nobody_has_a_row_and_no_track(tmp_path):
+    for sights in ([], [sight(n, seen=False) for n in range(3)]):
+        followed = follow(sights)
+        assert followed.track_of == {} and followed.tracks == []
+        assert followed.clip.moments == len(sights) and followed.clip.consistency is None
+        track_table.write(tmp_path / "t.csv", followed.clip, followed.tracks)
+        (row,) = track_table.read(tmp_path / "t.csv")
+        assert (row["track"], row["consistency"]) == ("", "")
