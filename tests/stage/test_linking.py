@@ -64,8 +64,9 @@ def require_no_hole(times_s, moments, fps):
         assert any(begin <= frame < end for frame in moments), (begin, end)
 
 
-@pytest.mark.parametrize("name", KINDS)
-@pytest.mark.parametrize("fps", [2.5, 0.4])
+@pytest.mark.parametrize(
+    ("name", "fps"), [*((kind, 2.5) for kind in KINDS), ("pyramid.mp4", 0.4), ("motion.avi", 0.4)]
+)
 def test_each_slot_has_a_picture_or_a_kept_sample(run, tmp_path, name, fps):
     path = write(tmp_path / name, CASES[name][0])
     rows = run.extract(path, fps=fps)
@@ -80,17 +81,16 @@ def test_each_slot_has_a_picture_or_a_kept_sample(run, tmp_path, name, fps):
         assert np.abs(grey(picture.picture_rgb) - grey(truth)).mean() < 5
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", ("pyramid.mp4", "short_gop.mp4", "motion.avi", "vp8.webm"))
 def test_the_film_changes_no_row_and_no_frame(run, tmp_path, name):
     path = write(tmp_path / name, CASES[name][0])
     found = []
-    for fps in (0, 6, 6, 11.3):
+    for fps in (0, 6, 11.3):
         rows = run.extract(path, linking_fps=fps)
         files = {r["path"]: (run.dataset / r["path"]).read_bytes() for r in rows if r["path"]}
         found.append((rows, files, film_path(run, path).read_bytes()))
     assert all(one[:2] == found[0][:2] for one in found)
-    assert found[0][2] == b"" and found[1][2] == found[2][2]
-    assert 0 < len(found[1][2]) < len(found[3][2])
+    assert 0 == len(found[0][2]) < len(found[1][2]) < len(found[2][2])
 
 
 def test_the_film_is_the_same_whatever_the_number_of_threads(run, tmp_path):
@@ -119,7 +119,7 @@ def test_it_ends_with_the_last_sample_that_was_looked_at(run, tmp_path):
         assert frames and int(rows[1]["frame"]) < max(frames) < int(rows[-1]["frame"])
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_what_is_built_on_lost_data_is_not_in_it(run, tmp_path, seed):
     truth = oddities.damaged(tmp_path / "a.mp4", replace(SPEC, n_frames=75), seed)
     rows = run.extract(truth.path, fps=5)
@@ -172,13 +172,15 @@ def first_picture(path, **plan):
     return frames, picture
 
 
-LARGE = replace(SPEC, width=1280, height=720, n_frames=2)
-
-
-@pytest.mark.parametrize("size", [(1280, 720), (1080, 1918), (320, 240), (853, 481)])
-@pytest.mark.parametrize("sar", ["1", "4/3", "1/2"])
+@pytest.mark.parametrize(
+    ("size", "sar"),
+    [
+        *(((1280, 720), sar) for sar in ("1", "4/3", "1/2")),
+        *(((852, 480), "1"), ((466, 838), "4/3"), ((320, 240), "1")),
+    ],
+)
 def test_a_small_picture_is_the_picture_made_smaller(tmp_path, size, sar):
-    spec = replace(SPEC, width=size[0] // 2 * 2, height=size[1] // 2 * 2, n_frames=1)
+    spec = replace(SPEC, width=size[0], height=size[1], n_frames=1)
     path = tmp_path / "a.mp4"
     encode(path, frames_of(spec), replace(encoding_of(spec), sar=sar))
     require_smaller(path)
