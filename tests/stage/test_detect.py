@@ -274,8 +274,37 @@ def test_people_are_followed_over_the_frames_and_the_film_between(clip, detect):
     assert (walks["moments"], walks["frames"], walks["ended_by"]) == ("12", "4", "end")
     assert float(walks["to_s"]) == pytest.approx(11 / 6, abs=1e-5)
     share = 50 * 160 / (320 * 240)
-    assert float(walks["area"]) == pytest.approx(12 * share, rel=1e-3)
+    assert float(walks["area"]) == pytest.approx(share, rel=1e-3)
     assert float(stands["consistency"]) > 0.9 and whole["unsearched"] == "0"
+
+
+def test_a_subject_whose_track_is_cut_stays_the_subject(clip, detect):
+    """Somebody small is followed longer than the large one, whose looks change at every third."""
+    near, small = (20, 80, 80, 200), (270, 90, 300, 160)
+
+    def draw(number):
+        frame = walkers(number)
+        frame[60:220] = 90
+        for (x1, y1, x2, y2), colour in (
+            (near, ((200, 40, 40), (40, 200, 40))[number // 3 % 2]),
+            (small, (40, 60, 200)),
+        ):
+            frame[y1:y2, x1:x2] = colour
+        return frame
+
+    def sees(frames):
+        boxes = [tuple(map(float, box)) for box in (near, small)]
+        return [[Detection(boxes[0], 0.8, "person"), Detection(boxes[1], 0.9, "person")]] * len(
+            frames
+        )
+
+    clip.write(4, draw, between=draw)
+    detect(sees)
+    clip.detect()
+    tracks = track_table.read(clip.tracks)[1:]
+    assert max(int(row["moments"]) for row in tracks if row["track"] != "0") < 12
+    kept = tables.kept(clip.crop(policy="largest", min_side=50, duplicate_block=0))
+    assert [float(row["x1"]) for row in kept] == [near[0]] * 4
 
 
 def test_without_a_film_the_frames_alone_are_linked(clip, detect):

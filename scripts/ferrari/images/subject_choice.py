@@ -25,8 +25,9 @@ def in_order(detections: Sequence[Detection]) -> list[Detection]:
 def figures(rows: Sequence[Mapping[str, str]], policy: str) -> list[float]:
     """What each detection of a frame is judged by under a policy.
 
-    For `largest` and `most_central` it is what its row tells of its track over the whole clip, so
-    that the subject is not another one from frame to frame; else its confidence.
+    For `largest` and `most_central` it is the mean over its track, so that the subject is not
+    another one from frame to frame; else its confidence. A mean, and no sum: a track that was cut
+    where it was in doubt would lose against that of a small bystander who was followed longer.
     """
     if policy not in POLICIES:
         raise ValueError(f"detect.policy {policy!r} is none of {POLICIES}")

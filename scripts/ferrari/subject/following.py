@@ -132,7 +132,7 @@ class _Seen:
             moments=len(sights),
             frames=sum(sight.items is not None for sight in sights),
             ended_by=track.ended_by,
-            area=sum(boxes.area(box) for box in found) / (width * height),
+            area=sum(boxes.area(box) for box in found) / (width * height) / len(found),
             off_centre=sum(subject_choice.off_centre(box, width, height) for box in found)
             / len(found),
             confidence=float(np.mean(confidences, dtype=np.float64)),

@@ -20,8 +20,8 @@ class TrackRow:
     """A track, or (`track` is None) the clip: what was searched, and whether people stay.
 
     `moments` are those in which it was found, kept frames and pictures of the linking film alike;
-    `frames` the kept frames among them. `area` is the sum over the moments of its box as a share of
-    the picture, `off_centre` the mean of how far its box is from the middle (0 to 1, see
+    `frames` the kept frames among them. `area` is the mean of its box as a share of the picture,
+    `off_centre` the mean of how far its box is from the middle (0 to 1, see
     `subject_choice.off_centre`), `consistency` 0 to 1 (see `subject.consistency`). `unsearched`, of
     a clip alone, is how many pictures of its film the detector could not search.
     """

@@ -34,7 +34,7 @@ def test_frames_are_linked_with_smaller_pictures_between_them():
     assert followed.track_of == {"f0-d0": 0, "f3-d0": 0, "f6-d0": 0}
     (track,) = followed.tracks
     assert (track.moments, track.frames, track.ended_by) == (7, 3, "end")
-    assert track.area == pytest.approx(7 * 100 * 240 / (WIDTH * HEIGHT), rel=1e-4)
+    assert track.area == pytest.approx(100 * 240 / (WIDTH * HEIGHT), rel=1e-4)
     assert track.confidence == pytest.approx(0.8)
     assert track.consistency > 0.95
     assert (followed.clip.moments, followed.clip.frames) == (7, 3)
