@@ -457,7 +457,7 @@ FAULTS = {
     "frame without a row": (
         QC4,
         lambda d: without(d, "detect", lambda row: row["reason"] == "NO_SUBJECT"),
-        {"detect_ledger_balances"},
+        {"detect_ledger_balances", "frames_followed"},
     ),
     "detection without a row": (
         QC4,
@@ -835,7 +835,7 @@ def test_reports_of_an_empty_run(tmp_path):
         tmp_path / "dataset", tmp_path / "raw", tmp_path / "qc", _defaults(), {}, {}
     )
     data.raw.mkdir()
-    data.tables = {stage: [] for stage in COLUMNS}
+    data.tables = {stage: [] for stage in (*COLUMNS, "tracks")}
     tables.write_stage(Path(data.final), "final", [])
     found = {name: reports.run(data, name) for name in reports.NAMES}
     reports.run_index(data)

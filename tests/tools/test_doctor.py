@@ -51,7 +51,7 @@ def test_a_driver_for_cuda_12_4_and_packages_for_another(visit):
     )
     assert "HEVC 10 bit, 2160p: pyav-nvdec, then pyav-cpu" in page
     where = "demo-person-seg, on cpu (openvino-yolo) why device auto: the CPU"
-    assert f"2 crop yolo with the weights {where}" in page
+    assert f"2 detect yolo with the weights {where}" in page
     assert re.search(r"openvino 20\S+, loads", page)
     assert "torch and onnxruntime on the card: `make setup-gpu`" in page
     assert "can a run work? - yes" in page

@@ -195,7 +195,7 @@ def test_every_image_of_the_demo_is_traced_to_its_raw_clip(demo):
     for row in final:
         trace = dataset.trace(row["item"])
         assert trace.steps[0].row["sha256"] == raw[row["video"]]["sha256"]
-        assert trace.raw["same_size"] and len(trace.steps) == 7
+        assert trace.raw["same_size"] and len(trace.steps) == 8
         assert len(trace.packages) == (2 if row["outcome"] == "kept" else 0)
         assert not any(step.warnings for step in trace.steps)
     for video, row in raw.items():

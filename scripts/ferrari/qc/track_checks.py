@@ -56,7 +56,8 @@ def checks(followed: pd.DataFrame, found: pd.DataFrame, frames: pd.DataFrame) ->
     tracks = followed[followed["track"].notna()]
     spans = tracks.set_index(["video", "track"])[["from_s", "to_s", "frames"]]
     times = stage_tables.kept(frames).drop_duplicates("item").set_index("item")["time_s"]
-    placed = kept.assign(time_s=kept["parent"].map(times)).join(spans, on=["video", "track"])
+    time_s = pd.to_numeric(kept["parent"].map(times)).astype(float)  # text where no clip is there
+    placed = kept.assign(time_s=time_s).join(spans, on=["video", "track"])
     outside = (placed["time_s"] < placed["from_s"] - _SLACK_S) | (
         placed["time_s"] > placed["to_s"] + _SLACK_S
     )

@@ -55,7 +55,7 @@ class Report:
             input=[],
             output=self.outputs,
             params=Params(params | given | changed),
-            config={"dataset": str(self.dataset)},
+            config={"dataset": str(self.dataset), "cache": str(self.dataset.parent / "cache")},
         )
 
     def run(self, job) -> None:
