@@ -19,13 +19,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ferrari.common.atomic_files import sha256_bytes
 from ferrari.common.progress import LOGGER, Progress
 from ferrari.images import boxes, image_files, subject_choice
 from ferrari.ledger import item_ids, tables
 from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
 from ferrari.ledger.reasons import MODEL_FAILURES, NO_SUBJECT, UNREADABLE_FRAME
-from ferrari.ledger.refused_files import clear_frames, refuse_frame
+from ferrari.ledger.refused_files import clear_frames, refuse_frame_file
 from ferrari.networks import detectors, weight_files
 from ferrari.networks.on_device import OnDevice
 from ferrari.processes.batching import by_size, in_flight
@@ -251,11 +250,8 @@ class _Stage:
     def _refused(self, line: Mapping, reason: str, detail: str) -> dict:
         """A frame that is quarantined as a whole; its file is copied."""
         path = self.dataset / line["path"]
-        data = path.read_bytes() if path.is_file() else b""
-        where = refuse_frame(path.name, data, self.video, reason, self.dataset) if data else ""
-        digest = sha256_bytes(data) if where else ""
-        verdict = {"outcome": QUARANTINED, "reason": reason, "detail": detail}
-        return verdict | {"path": where, "sha256": digest}
+        copy = refuse_frame_file(path, path.name, self.video, reason, self.dataset)
+        return {"outcome": QUARANTINED, "reason": reason, "detail": detail, **copy}
 
 
 def _detection(row: Mapping) -> boxes.Detection:

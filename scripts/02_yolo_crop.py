@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ferrari.common.atomic_files import sha256_bytes, whole_folder
+from ferrari.common.atomic_files import whole_folder
 from ferrari.common.progress import Progress
 from ferrari.images import boxes, image_files, subject_choice, subject_repeats
 from ferrari.ledger import item_ids, tables
@@ -27,7 +27,7 @@ from ferrari.ledger.reasons import (
     TOO_SMALL,
     UNREADABLE_FRAME,
 )
-from ferrari.ledger.refused_files import clear_frames, refuse_frame
+from ferrari.ledger.refused_files import clear_frames, refuse_frame_file
 from ferrari.provenance.reuse import NOTHING, Earlier, chained_digests, narrowed, refused_files
 from ferrari.provenance.table_stamps import seal
 
@@ -188,13 +188,9 @@ class _Stage:
     def _refused(self, item: str, line: Mapping, detail: str) -> dict[str, object]:
         """A subject whose frame cannot be read any more; a copy of the frame's file is kept."""
         path = self.dataset / line["path"]
-        data = path.read_bytes() if path.is_file() else b""
-        verdict = {"outcome": QUARANTINED, "reason": UNREADABLE_FRAME, "detail": detail}
-        if not data:
-            return verdict
         name = f"{item}{path.suffix}"
-        where = refuse_frame(name, data, self.video, UNREADABLE_FRAME, self.dataset)
-        return verdict | {"path": where, "sha256": sha256_bytes(data)}
+        copy = refuse_frame_file(path, name, self.video, UNREADABLE_FRAME, self.dataset)
+        return {"outcome": QUARANTINED, "reason": UNREADABLE_FRAME, "detail": detail, **copy}
 
     def _read(self, line: Mapping) -> np.ndarray:
         path = line["path"]

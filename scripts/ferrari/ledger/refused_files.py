@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from ferrari.common.atomic_files import clear_leftovers, link_or_copy, write_bytes
+from ferrari.common.atomic_files import clear_leftovers, link_or_copy, sha256_bytes, write_bytes
 from ferrari.ledger.item_ids import parse, video_id
 
 BAD_VIDEOS = "bad_videos"
@@ -70,3 +70,17 @@ def refuse_frame(
     relative = Path(BAD_FRAMES) / video / reason / name
     write_bytes(Path(dataset) / relative, data, durable=False)
     return relative.as_posix()
+
+
+def refuse_frame_file(
+    path: Path, name: str, video: str, reason: str, dataset: str | os.PathLike
+) -> dict[str, str]:
+    """Copy the file of a frame that is refused; the row's `path` and `sha256`, of the copy.
+
+    Both are empty where the file is gone or empty: there is nothing to keep.
+    """
+    data = path.read_bytes() if path.is_file() else b""
+    if not data:
+        return {"path": "", "sha256": ""}
+    where = refuse_frame(name, data, video, reason, dataset)
+    return {"path": where, "sha256": sha256_bytes(data)}
