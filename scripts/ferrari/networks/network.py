@@ -23,6 +23,7 @@ import numpy as np
 
 from ferrari.common.atomic_files import file_states
 from ferrari.networks import weight_files
+from ferrari.networks.placement import Place
 
 #: What a network makes of one picture: an array for each of its outputs, without the batch's axis.
 Outputs = tuple[np.ndarray, ...]
@@ -82,6 +83,15 @@ class NetworkRequest:
         """A request for weights as they lie there now."""
         states = tuple(file_states([path]))
         return cls(os.fspath(path), runtime, device, sha256, states, **more)  # type: ignore[arg-type]
+
+    @classmethod
+    def of_entry(
+        cls, path: str | os.PathLike, entry: Mapping, place: Place, sha256: str, **more: object
+    ) -> NetworkRequest:
+        """A request for weights whose input and output an entry of models.yaml describes."""
+        given, index = entry["input"], entry["output"]["index"]
+        scale = {"mean": tuple(given["mean"]), "std": tuple(given["std"])}
+        return cls.of(path, place.runtime, place.device, sha256, **scale, outputs=(index,), **more)
 
     def __call__(self) -> tuple[Mapping, Run]:
         """Load it in this process: what rows say of it, and what serves calls.

@@ -59,17 +59,7 @@ def request(
     `any_size`: it shall take pictures of their own shape; `means` are NetworkRequest's threads,
     cache and batch.
     """
-    return NetworkRequest.of(
-        path,
-        place.runtime,
-        place.device,
-        sha256,
-        mean=tuple(entry["input"]["mean"]),
-        std=tuple(entry["input"]["std"]),
-        outputs=(entry["output"]["index"],),
-        any_size=any_size,
-        **means,
-    )
+    return NetworkRequest.of_entry(path, entry, place, sha256, any_size=any_size, **means)
 
 
 def activate(values: np.ndarray, activation: str) -> np.ndarray:

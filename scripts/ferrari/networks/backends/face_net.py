@@ -17,17 +17,7 @@ from ferrari.networks.weight_files import ModelError
 
 def request(path: Path, entry: Mapping, place: Place, sha256: str, **means: Any) -> NetworkRequest:
     """What loads the network at `place`; `means` are NetworkRequest's threads, cache and batch."""
-    return NetworkRequest.of(
-        path,
-        place.runtime,
-        place.device,
-        sha256,
-        mean=tuple(entry["input"]["mean"]),
-        std=tuple(entry["input"]["std"]),
-        outputs=(entry["output"]["index"],),
-        exact=True,
-        **means,
-    )
+    return NetworkRequest.of_entry(path, entry, place, sha256, exact=True, **means)
 
 
 class FaceNet:
