@@ -9,9 +9,6 @@ import numpy as np
 
 from ferrari.images.boxes import Box, area, overlap
 
-#: Shorter sides in pixels of the picture: from the first on, a face tells who somebody is; from the
-#: second on, it does so as well as it ever will.
-USABLE_SIDE, GOOD_SIDE = 64, 96
 #: This share of a face lies on the upper half of the body that it belongs to, or more.
 LEAST_SHARE = 0.7
 #: Overlap (intersection over union) from which two faces are the same, found twice.
@@ -32,7 +29,7 @@ class Face:
 
     @property
     def short_side(self) -> float:
-        """The shorter side of its box in pixels: what USABLE_SIDE and GOOD_SIDE are about."""
+        """The shorter side of its box in pixels."""
         x1, y1, x2, y2 = self.box_xyxy
         return min(x2 - x1, y2 - y1)
 
