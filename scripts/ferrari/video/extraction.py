@@ -179,6 +179,7 @@ class _Pass:
         that is not to the end.
         """
         limit = self.settings["max_frames"] or float("inf")
+        seen = None
         frames = self._watched(path, plan)
         with (
             started(max(1, plan.threads)) as encoders,
@@ -195,16 +196,15 @@ class _Pass:
                 if self.sampler.wants(time_s):
                     if self.samples >= limit:
                         self.pending.append((self._limit_row(frame, time_s), None))
-                        self._finish(0)
-                        recorder.finish()
-                        return frame.ordinal + 1
+                        seen = frame.ordinal + 1
+                        break
                     kept = self._consider(frame, time_s, clean, encoders)
                     self._finish(_PENDING)
                 if clean and recorder.wants(time_s) and not (kept or self._refusal(frame)[0]):
                     recorder.add(frame, time_s)
             self._finish(0)
             recorder.finish()
-        return None
+        return seen
 
     def _recorder(self, film: linking_film.Writer, pool: Executor) -> linking_film.Recorder:
         side = min(linking_film.SIDE, self.settings["max_side"] or linking_film.SIDE)
