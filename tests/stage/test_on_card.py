@@ -91,15 +91,20 @@ def run(clip: Clip, weights, **changed) -> tuple[list[dict], list[dict], dict[st
     return found, tables.read_stage(masks, "mask"), files
 
 
-def test_the_process_of_a_card_changes_no_row_and_no_byte(tmp_path, card, weights):
+def same_both_ways(tmp_path, card, count: int, weights, **changed):
+    """What `run` gives for `count` frames, in the card's process and in the job's own alike."""
     found = []
     for name, where in (("shared", SHARED), ("own", OWN)):
         card(where)
         clip = Clip(tmp_path / name)
-        clip.write(5)
-        found.append(run(clip, weights))
+        clip.write(count)
+        found.append(run(clip, weights, **changed))
     assert found[0] == found[1]
-    detections, masks, files = found[0]
+    return found[0]
+
+
+def test_the_process_of_a_card_changes_no_row_and_no_byte(tmp_path, card, weights):
+    detections, masks, files = same_both_ways(tmp_path, card, 5, weights)
     used = {row["device"] for row in detections + masks}
     assert len(files) == 5 and used == {"cuda simulated"}
 
@@ -162,14 +167,7 @@ def test_sam_is_one_of_the_networks_of_the_cards_process(tmp_path, card, weights
     monkeypatch.setattr(sam, "ultralytics", lambda cache: package)
     monkeypatch.setattr(torch_runtime, "take", lambda *_: None)
     pinned = {"segmenter": "sam", "weights_sha256": sha256_file(weights[0]), "batch": 2}
-    found = []
-    for name, where in (("shared", SHARED), ("own", OWN)):
-        card(where)
-        clip = Clip(tmp_path / name)
-        clip.write(3)
-        found.append(run(clip, [weights[0], weights[0]], **pinned))
-    assert found[0] == found[1]
-    _, masks, files = found[0]
+    _, masks, files = same_both_ways(tmp_path, card, 3, [weights[0], weights[0]], **pinned)
     assert len(files) == 3 and {row["device"] for row in masks} == {"cuda ultralytics"}
     asked = (notes / "sam").read_text().splitlines()
     assert asked == ["True cuda:0"] * 3 + ["False cuda:0"] * 3, "the process that has the slot"
@@ -203,14 +201,7 @@ def test_rows_say_alike_where_memory_ran_out_whoever_has_the_network(
     for runtime in ("ultralytics", "onnxruntime"):
         short = functools.partial(ShortNetwork, made)
         monkeypatch.setitem(network._RUNTIMES, runtime, short)
-    found = []
-    for name, where in (("shared", SHARED), ("own", OWN)):
-        card(where)
-        clip = Clip(tmp_path / name)
-        clip.write(5)
-        found.append(run(clip, weights))
-    assert found[0] == found[1]
-    crops, masks, _ = found[0]
+    crops, masks, _ = same_both_ways(tmp_path, card, 5, weights)
     said = {row["detail"] for row in crops + masks}
     assert said == {"GPU memory ran out with 2 at once: batches halved"}
 
