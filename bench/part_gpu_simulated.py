@@ -69,12 +69,16 @@ def measure(bench: Bench) -> Part:
 
 
 def _groups(bench: Bench) -> dict[str, list[Path]]:
-    """Clips of one length by name. All are large: as many crops a core as the card would get."""
+    """Clips of one length by name. All are large: as many crops a core as the card would get.
+
+    There are more clips than jobs at a time (`_options`): with as many, all go in step, and the
+    card idles while each is cut.
+    """
     if bench.quick:
         return {"short clips": clips.large_clips(bench.work, 3, 2)}
     return {
         "short clips": clips.large_clips(bench.work, 24, 2),
-        "long clips": clips.large_clips(bench.work, 4, 20),
+        "long clips": clips.large_clips(bench.work, 6 * prepare.threads(), 10),
     }
 
 

@@ -17,6 +17,7 @@ rule environments:
         "logs/environments.log",
     benchmark:
         "benchmarks/environments.tsv"
+    priority: FIRST
     conda:
         "../envs/extract.yaml"
     params:
@@ -38,6 +39,7 @@ rule augment:
     log:
         log="logs/augment/{video}.log",
         cost="benchmarks/augment/{video}.tsv",
+    priority: soon("augment")
     conda:
         "../envs/extract.yaml"
     threads: config["threads"]["augment"]

@@ -21,6 +21,7 @@ rule caption:
     log:
         log="logs/caption/{video}.log",
         cost="benchmarks/caption/{video}.tsv",
+    priority: soon("caption")
     conda:
         "../envs/captioner.yaml"
     resources:

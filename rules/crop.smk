@@ -13,6 +13,7 @@ rule crop:
     log:
         log="logs/crop/{video}.log",
         cost="benchmarks/crop/{video}.tsv",
+    priority: soon("crop")
     conda:
         "../envs/extract.yaml"
     params:

@@ -16,6 +16,7 @@ rule detect:
     log:
         log="logs/detect/{video}.log",
         cost="benchmarks/detect/{video}.tsv",
+    priority: soon("detect")
     conda:
         "../envs/detect.yaml"
     threads: config["threads"]["detect"]

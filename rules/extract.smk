@@ -17,6 +17,7 @@ rule extract:
     log:
         log="logs/extract/{video}.log",
         cost="benchmarks/extract/{video}.tsv",
+    priority: soon("extract")
     conda:
         "../envs/extract.yaml"
     threads: config["threads"]["extract"]

@@ -13,6 +13,7 @@ rule mask:
     log:
         log="logs/mask/{video}.log",
         cost="benchmarks/mask/{video}.tsv",
+    priority: soon("mask")
     conda:
         "../envs/mask.yaml"
     threads: config["threads"]["mask"]

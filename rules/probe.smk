@@ -10,6 +10,7 @@ rule probe:
     log:
         log="logs/probe/{video}.log",
         cost="benchmarks/probe/{video}.tsv",
+    priority: soon("probe")
     conda:
         "../envs/extract.yaml"
     params:

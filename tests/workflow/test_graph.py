@@ -5,6 +5,7 @@ What a run costs at 10,000 clips is measured (`make bench`); here is what must n
 
 from __future__ import annotations
 
+import csv
 import re
 from pathlib import Path
 
@@ -95,6 +96,22 @@ def test_a_line_of_the_overrides_reruns_its_clips_captions_and_no_others(copy):
     jobs = {stage: planned.get(stage, 0) for stage in stages.FOLDERS}
     assert jobs == {**dict.fromkeys(stages.FOLDERS, 0), "caption": 1}
     assert planned["qc7"] == planned["select_final"] == 1
+
+
+def test_a_clip_goes_on_before_others_begin_and_those_that_are_waited_for_come_first(tmp_path):
+    """Else all clips are searched before one is cut, and a card waits for the cores, or they for it."""
+    run = Demo(tmp_path / "run")
+    stubs.raw_files(run.folder, CLIPS + 3)
+    overlay = {"augment": {"environment_clips": 1}}
+    output = run.run("--cores", "1", "dataset/05_final_training/final.csv", overlay=overlay)
+    done = re.findall(r"^localrule (\w+):\n(?:    .*\n)*?    wildcards: video=(\S+)$", output, re.M)
+    with open(run.dataset / "environments_pinned.csv", newline="") as table:
+        (pinned,) = (line["video"] for line in csv.DictReader(table))
+    assert done[:3] == [(stage, pinned) for stage in ("probe", "extract", "detect")]
+    stages_of = {clip: [stage for stage, of in done if of == clip] for _, clip in done}
+    assert set(map(tuple, stages_of.values())) == {tuple(stages.FOLDERS)}
+    begun = [place for place, (stage, clip) in enumerate(done) if stage == "probe"]
+    assert all(done[place - 1][0] == "caption" for place in begun[1:])
 
 
 def test_no_rule_lists_the_clips_by_itself():
