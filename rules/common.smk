@@ -207,6 +207,8 @@ def settled(value):
     return value
 
 
+#: What captions and packages call the subject; who it is, is no matter of theirs.
+SUBJECT_WORDS = settled({key: config["subject"][key] for key in ("token", "class")})
 #: Keys of a section that are limits: they decide about rows that reach them, and no others.
 LIMITS = ("timeout_s", "memory_mb")
 #: Keys that decide only how fast a result is reached. They are resources of a rule, not params.
