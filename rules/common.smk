@@ -306,16 +306,17 @@ def say_devices():
     """
     if PYTHON != sys.executable or not workflow.local_exec or not cuda_or_named():
         return
-    sections = ["detect", "mask"]
+    sections = ["detect", *(["subject"] if FACED else []), "mask"]
     sections += ["caption"] if config["caption"]["backend"] == "transformers" else []
     for section in sections:
-        if tokens("gpu") == 0 and config[section]["device"] == "auto":
+        device_of = "detect" if section == "subject" else section
+        if tokens("gpu") == 0 and config[device_of]["device"] == "auto":
             logger.info(f"{section}: its network runs on the CPU (gpu=0)")
             continue
         try:
             found = place(section)
         except DeviceError as error:
-            raise WorkflowError(f"{section}.device: {error}") from error
+            raise WorkflowError(f"{device_of}.device: {error}") from error
         logger.info(f"{section}: its network runs on {found.device} ({found.runtime})")
 
 

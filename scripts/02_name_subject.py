@@ -11,8 +11,6 @@ That nobody could be named is an answer too, and is said loudly. The thresholds 
 not asked here, but those of the network: who is who must not change with them.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections import Counter
