@@ -18,7 +18,7 @@ rule package:
         "../envs/report.yaml"
     params:
         package=what_matters("package", but=["formats"]),
-        subject=settled(config["subject"]),
+        subject=SUBJECT_WORDS,
         about=settled(config["about"]) if config["package"]["card"] else None,
         enforce=lookup(dpath="qc/enforce", within=config),
         code=code_digest("scripts/05_package_dataset.py"),
