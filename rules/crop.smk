@@ -17,10 +17,11 @@ rule crop:
         "../envs/extract.yaml"
     params:
         settings=settled({key: config["detect"][key] for key in CHOICE}),
+        review=lambda wildcards: REVIEW.digest("crop", wildcards.video),
         code=code_digest("scripts/02_yolo_crop.py"),
     shell:
         stage_command(
             "02_yolo_crop",
             ["frames", "detections"],
-            ["settings", "code"],
+            ["settings", "review", "code"],
         )

@@ -5,7 +5,7 @@ is known of them over the whole clip. The others' detections are rows too (NOT_T
 too small to be of use (TOO_SMALL) and subjects that have not moved since their last crop
 (DUPLICATE_SUBJECT). The rest is cut out with a margin; crops are lossless. No network is asked: a
 threshold that changes searches no frame again. A frame that is not what stage 1 wrote any more
-quarantines its subjects (UNREADABLE_FRAME).
+quarantines its subjects (UNREADABLE_FRAME). What a person decided of a crop changes its row alone.
 """
 
 import functools
@@ -30,6 +30,8 @@ from ferrari.ledger.reasons import (
 from ferrari.ledger.refused_files import clear_frames, refuse_frame_file
 from ferrari.provenance.reuse import NOTHING, Earlier, chained_digests, narrowed, refused_files
 from ferrari.provenance.table_stamps import seal
+from ferrari.review import decisions
+from ferrari.review.applying import TAKEN_BACK, Verdicts, as_made, cells_of_keep, crop_digest
 
 #: What this stage looks at in the rows of a frame and its detections: a frame is judged again, and
 #: with it those after it (whose subjects are compared with its), when one of these changes.
@@ -48,16 +50,19 @@ def crop_video(
     dataset: str,
     out_csv: str,
     settings: Mapping,
+    review: Sequence[decisions.Decision] = (),
     earlier: Earlier = NOTHING,
 ) -> dict[str, str]:
     """Write the crops and the table of one clip; returns the digests of its frames' rows.
 
-    `settings` has the keys of the config's `detect` section that choose and cut. Frames whose rows
-    `earlier` has are not judged again, up to the first that it has not.
+    `settings` has the keys of the config's `detect` section that choose and cut; `review` is what
+    a person decided of the clip's crops. Frames whose rows `earlier` has are not judged again, up
+    to the first that it has not.
     """
-    seen = _seen(frames_csv, detections_csv)
+    seen, verdicts = _seen(frames_csv, detections_csv), Verdicts(review, OK)
+    kept = _kept_by_hand(verdicts)
     digests = chained_digests(
-        {"item": item, "frame": one.line, "detections": one.detections}
+        {"item": item, "frame": one.line, "detections": one.detections, "kept": kept.get(item)}
         for item, one in seen.items()
     )
     folder = Path(out_csv).with_suffix("")
@@ -66,15 +71,28 @@ def crop_video(
         rows: dict[str, list[tables.Row]] = dict(taken)
         clear_frames(video, (UNREADABLE_FRAME,), dataset, "crop", refused_files(rows))
         left = [one for item, one in seen.items() if item not in rows]
-        stage = _Stage(settings, video, Path(dataset), folder, scratch)
+        stage = _Stage(settings, video, Path(dataset), folder, scratch, verdicts)
         if left:
-            stage.resume(seen, taken)
+            stage.resume(seen, {item: list(map(as_made, own)) for item, own in taken.items()})
         progress = Progress(f"{video}: frames cut", len(left))
         for one in left:
             rows[one.line["item"]] = list(stage.rows(one))
             progress.step()
-    tables.write_stage(out_csv, "crop", [row for item in digests for row in rows[item]])
+    applied = [
+        verdicts.applied(row, crop_digest(seen[item].line["sha256"], row))
+        for item in digests
+        for row in rows[item]
+    ]
+    tables.write_stage(out_csv, "crop", applied)
     return digests
+
+
+def _kept_by_hand(verdicts: Verdicts) -> dict[str, list[decisions.Decision]]:
+    """What a person kept, by the frame that it is in."""
+    found: dict[str, list[decisions.Decision]] = {}
+    for row in verdicts.keeps():
+        found.setdefault(item_ids.frame_of(row.target), []).append(row)
+    return found
 
 
 @dataclass(frozen=True)
@@ -124,6 +142,7 @@ class _Stage:
     dataset: Path
     folder: Path
     scratch: Path
+    verdicts: Verdicts
     last: subject_repeats.LastSubjects = field(default_factory=subject_repeats.LastSubjects)
 
     def resume(self, seen: Mapping[str, _Seen], taken: Mapping[str, Sequence[Mapping]]) -> None:
@@ -152,6 +171,8 @@ class _Stage:
                 about |= {"value": round(figures[ordinal], 6), "threshold": round(best, 6)}
             else:
                 about |= self._judged(item, box, frame, about)
+            if about["reason"] in TAKEN_BACK:
+                about |= self._taken_back(item, frame, about)
             yield tables.row("crop", item=item, parent=line["item"], **about)
         self.last.next_frame()
 
@@ -178,12 +199,30 @@ class _Stage:
         repeat = self.last.repeated(item, subject_repeats.box_of(about), picture, self.settings)
         if repeat:
             return {"outcome": DROPPED, "reason": DUPLICATE_SUBJECT, **repeat}
+        return {"outcome": KEPT, "reason": OK, **self._cut(item, frame, about), **judged}
+
+    def _taken_back(self, item: str, frame: _Pixels, about: Mapping) -> dict[str, object]:
+        """The cells of a crop that a rule refused and a person kept; empty if nobody did.
+
+        What comes after is still compared with the crops that the rules kept.
+        """
+        keep = self.verdicts.kept(item, crop_digest(frame.line["sha256"], about))
+        if not keep:
+            return {}
+        try:
+            cut = self._cut(item, frame, about)
+        except image_files.ImageReadError as error:
+            return self._refused(item, frame.line, str(error))
+        return {"reason": OK, **cut, **cells_of_keep(keep, str(about["reason"]))}
+
+    def _cut(self, item: str, frame: _Pixels, about: Mapping) -> dict[str, object]:
+        """Write a crop, and read it back; its row's `path` and `sha256`."""
         x1, y1, x2, y2 = (int(about[f"crop_{corner}"]) for corner in ("x1", "y1", "x2", "y2"))
         crop = frame.rgb[y1:y2, x1:x2]
         path = self.scratch / f"{item}.png"
         digest = image_files.write_checked(path, image_files.encode_png(crop), crop.shape)
         where = (self.folder / path.name).relative_to(self.dataset).as_posix()
-        return {"outcome": KEPT, "reason": OK, "path": where, "sha256": digest, **judged}
+        return {"path": where, "sha256": digest}
 
     def _refused(self, item: str, line: Mapping, detail: str) -> dict[str, object]:
         """A subject whose frame cannot be read any more; a copy of the frame's file is kept."""
@@ -211,6 +250,9 @@ def run(job) -> None:
         dataset=job.config["dataset"],
         out_csv=job.output.table,
         settings=job.settings("settings"),
+        review=decisions.of_job(
+            job.config["dataset"], job.params.review, "crop", job.wildcards.video
+        ),
         earlier=job.earlier,
     )
     seal(job, digests)

@@ -7,6 +7,7 @@ FerrariError
   · SettingsError            settings break the schema or lead nowhere: correct those it names
   · CaptionSettingError      a caption setting gives no good caption: change the one named
   · OverridesError           captions/overrides.csv cannot be used: correct the line named
+  · DecisionsError           review/decisions.csv cannot be used: correct the line named
   · ModelError               weights are missing, altered or unfit: fetch, pin or change them
     · UnpinnedPickleError    a pickle of weights without a pin: pin it if you trust its source
   · CaptionerError           the captioner does not load: install or name what the message says

@@ -6,7 +6,8 @@ KEPT, DROPPED, QUARANTINED = "kept", "dropped", "quarantined"
 OUTCOMES = (KEPT, DROPPED, QUARANTINED)
 CORE = ("item", "parent", "outcome", "reason", "value", "threshold", "path", "sha256")
 
-#: The stage's own columns, behind CORE. `path` is relative to the dataset folder throughout.
+#: The stage's own columns, behind CORE. `path` is relative to the dataset folder throughout;
+#: `decision` is the id of the row of review/decisions.csv that made this row what it is.
 COLUMNS = {
     "probe": (
         *CORE,
@@ -39,12 +40,14 @@ COLUMNS = {
         *("confidence", "class_name", "x1", "y1", "x2", "y2"),
         *("crop_x1", "crop_y1", "crop_x2", "crop_y2", "frame_width", "frame_height", "detail"),
         *("compared_with", "mean_change", "noise_change"),  # of what repeats a crop
+        "decision",
     ),
     "mask": (
         *CORE,
         *("width", "height", "subject_fraction", "edge_fraction", "x1", "y1", "x2", "y2"),
         *("segmenter", "weights_sha256", "device", "refined", "foreground", "detail"),
         *("lightness", "side", "phash", "embedding"),
+        "decision",
     ),
     # One row a pinned clip or picture; `video` is empty for pictures of the user's folder.
     "environments": (
@@ -61,13 +64,13 @@ COLUMNS = {
         *CORE,
         *("caption", "caption_source", "framing", "facing", "background", "kind", "clip_tokens"),
         *("mask_path", "mask_sha256", "width", "height", "removed_words"),
-        *("replaced_caption", "allowed_problems"),
+        *("replaced_caption", "allowed_problems", "decision"),
     ),
     "final": (
         *CORE,
         *("video", "caption", "framing", "facing", "background", "kind"),
         *("mask_path", "mask_sha256", "width", "height"),
-        *("side", "light", "split", "group"),
+        *("side", "light", "split", "group", "detail", "decision"),
     ),
     "package": (
         *CORE,
@@ -77,7 +80,7 @@ COLUMNS = {
     ),
 }
 
-COLUMNS["videos"] = (*COLUMNS["probe"], "verdict", "duplicate_of")
+COLUMNS["videos"] = (*COLUMNS["probe"], "verdict", "duplicate_of", "decision")
 
 #: Pairs of columns that name a file and its digest, in any table.
 FILE_COLUMNS = (
@@ -130,7 +133,7 @@ KINDS = {
             *("caption", "caption_source", "framing", "facing", "removed_words"),
             *("replaced_caption", "allowed_problems", "split", "group"),
             *("caption_path", "caption_sha256", "source_sha256", "source_mask_sha256"),
-            "compared_with",
+            *("compared_with", "decision"),
         ),
         TEXT,
     ),

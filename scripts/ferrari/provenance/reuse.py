@@ -30,7 +30,7 @@ from ferrari.provenance import table_stamps
 from ferrari.provenance.job import Job
 
 #: Params that stand for what a person said of single items: each item's digest has its own part.
-OF_ITEMS = frozenset({"overrides"})
+OF_ITEMS = frozenset({"overrides", "review"})
 
 
 def chained_digests(lines: Iterable[Mapping[str, str]]) -> dict[str, str]:
