@@ -33,11 +33,12 @@ def package_dataset(
     about: Mapping | None = None,
     gate: Iterable[str | Path] = (),
     enforce: bool = True,
+    reviewed: str = "",
 ) -> None:
     """Write `<folder of out_csv>/<format>/` and its manifest `out_csv` from the final table.
 
     `settings` is the configuration's `package` section, `subject` and `about` are its others;
-    `gate` are the CSV files of the quality reports. Raises QualityGateError if one of them holds a
+    `reviewed` says in the card what a person decided; `gate` are the CSV files of the quality reports. Raises QualityGateError if one of them holds a
     FAIL while `enforce` is true, and PackageError for a subject that cannot name a folder, an
     unknown format, settings that a format cannot keep, or a final table without a single image to
     package.
@@ -67,7 +68,7 @@ def package_dataset(
                 "at which stage the material was lost"
             )
         digests = form.finish(folder, target)
-        summary.finish(folder, form, settings, about)
+        summary.finish(folder, form, settings, about, reviewed)
         for line in rows:
             write(_with_digests(line, root, digests))
 
@@ -86,7 +87,14 @@ class PackageSummary:
         self.figures.add(sample)
         self._enlarged += sample.scale > 1
 
-    def finish(self, folder: Path, form: Format, settings: Mapping, about: Mapping | None) -> None:
+    def finish(
+        self,
+        folder: Path,
+        form: Format,
+        settings: Mapping,
+        about: Mapping | None,
+        reviewed: str = "",
+    ) -> None:
         """The card and the digests, where they are asked for; a warning of enlarged images."""
         from ferrari.packaging.dataset_card import write_card, write_sums
 
@@ -97,7 +105,7 @@ class PackageSummary:
                 *(form.name, self._enlarged, self.figures.images),
             )
         if settings["card"] and form.is_hugging_face and about:
-            write_card(folder, form, about, self.figures)
+            write_card(folder, form, about, self.figures, reviewed)
         if settings["checksums"]:
             write_sums(folder)
 
@@ -156,6 +164,7 @@ if __name__ == "__main__":
     from ferrari.provenance.job import ScriptJob
     from ferrari.provenance.reuse import has_work
     from ferrari.provenance.table_stamps import seal
+    from ferrari.review import effects
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])
@@ -168,6 +177,7 @@ if __name__ == "__main__":
             format=job.wildcards.format,
             settings=job.params.package,
             gate=job.input.gate,
+            reviewed=effects.sentence(job.config["dataset"], job.params.review),
             **{name: job.params[name] for name in ("subject", "about", "enforce")},
         )
         seal(this)

@@ -22,7 +22,7 @@ from ferrari.review.applying import Verdicts, cells_of_drop, cells_of_keep
 
 CARRIED = (
     *("path", "sha256", "caption", "framing", "facing", "background", "kind"),
-    *("mask_path", "mask_sha256", "width", "height"),
+    *("mask_path", "mask_sha256", "width", "height", "caption_source"),
 )
 Verdict = dict[str, object]
 
@@ -144,8 +144,9 @@ def select_final(
 
     Tables are named after their video; `videos_csv` says which videos are copies of others;
     `settings` is the configuration's `curate` section, `review` what a person decided of images:
-    one that is kept against the settings comes on top of those that they choose. Raises LedgerError if two rows have the
-    same item or an image's cut-out has no row, EmbeddingError for one without a sound embedding.
+    one that is kept against the settings comes on top of those that they choose. Raises
+    LedgerError if two rows have the same item or an image's cut-out has no row, EmbeddingError for
+    one without a sound embedding.
     """
     tables = {Path(path).stem: Path(path) for path in _paths(caption_csvs)}
     masks = {Path(path).stem: Path(path) for path in _paths(mask_csvs)}

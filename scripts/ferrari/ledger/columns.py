@@ -70,7 +70,7 @@ COLUMNS = {
         *CORE,
         *("video", "caption", "framing", "facing", "background", "kind"),
         *("mask_path", "mask_sha256", "width", "height"),
-        *("side", "light", "split", "group", "detail", "decision"),
+        *("side", "light", "split", "group", "caption_source", "detail", "decision"),
     ),
     "package": (
         *CORE,

@@ -1,1 +1,1 @@
-"""What a person decides about clips, crops, cut-outs, images and captions: `review/decisions.csv`."""
+"""What a person decides of clips, crops, cut-outs, images and captions: `review/decisions.csv`."""

@@ -1,0 +1,192 @@
+"""What became of each decision in force, read off the tables of the clips that it names.
+
+Reports, `verify` and the dataset's description ask here. A row that changes nothing is never lost:
+it has a state that says why.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ferrari.ledger import stages, tables
+from ferrari.ledger.columns import KEPT
+from ferrari.ledger.item_ids import parse
+from ferrari.ledger.reasons import OK
+from ferrari.review import decisions
+from ferrari.review.applying import TAKEN_BACK, crop_digest
+from ferrari.review.contract import CAPTION, CLIP, CUTOUT, DROP, IMAGE, ITEM, KEEP, Decision
+
+#: The states of a decision in force.
+APPLIED, AGREES, STALE, ABSENT, CANNOT, PENDING = (
+    *("applied", "agrees", "stale", "absent", "cannot", "pending"),
+)
+#: What each means, for pages.
+WORDS = {
+    APPLIED: "the row is what the decision makes of it",
+    AGREES: "the row had that outcome already",
+    STALE: "it was made about something else than what is there now: look again",
+    ABSENT: "there is nothing of this id",
+    CANNOT: "keep cannot take this refusal back",
+    PENDING: "the table does not show it yet: run the pipeline",
+}
+#: States of decisions that somebody should look at again.
+IN_VAIN = (STALE, ABSENT, CANNOT)
+Row = Mapping[str, str]
+#: The rows of a stage's table of a clip; of one over the whole set the clip is empty.
+RowsOf = Callable[[str, str], Iterable[Row]]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A decision in force, its state, and the reason that its target's row gives, if any."""
+
+    row: Decision
+    state: str
+    reason: str = ""
+
+
+def of_dataset(dataset: str | os.PathLike, review: decisions.Review) -> list[Effect]:
+    """The effects of all decisions in force, in their order."""
+    paths = {"videos": stages.VIDEOS_CSV, "final": stages.FINAL_CSV}
+
+    def rows_of(stage: str, video: str) -> Iterable[Row]:
+        path = Path(dataset) / (paths.get(stage) or stages.table(stage, video))
+        return tables.iter_table(path) if path.is_file() else ()
+
+    return effects(review.rows, rows_of)
+
+
+def sentence(dataset: str | os.PathLike, expected: str) -> str:
+    """`in_words` of a dataset's decisions, for a job that was given their digest.
+
+    The table is not opened where `expected` is empty.
+    """
+    return in_words(counted(of_dataset(dataset, decisions.load(dataset)))) if expected else ""
+
+
+def effects(decided: Iterable[Decision], rows_of: RowsOf) -> list[Effect]:
+    """The effects of decisions, in their order; each table is read once."""
+    decided = list(decided)
+    found: dict[str, Effect] = {}
+    jobs: dict[tuple[str, str], list[Decision]] = {}
+    for row in decided:
+        whole = row.scope == CLIP or row.stage == "final"
+        jobs.setdefault((row.stage, "" if whole else row.video), []).append(row)
+    for (stage, video), rows in jobs.items():
+        look = _captions if stage == CAPTION else _verdicts
+        found |= {effect.row.id: effect for effect in look(stage, video, rows, rows_of)}
+    return [found[row.id] for row in decided]
+
+
+def counted(found: Iterable[Effect]) -> dict[str, int]:
+    """How many decisions of each kind hold: `drop`, `keep` and `caption`; only what there is."""
+    counts: dict[str, int] = {}
+    for effect in found:
+        if effect.state in (APPLIED, AGREES):
+            counts[effect.row.decision] = counts.get(effect.row.decision, 0) + 1
+    return counts
+
+
+def in_words(counts: Mapping[str, int]) -> str:
+    """What `counted` found, as a sentence; empty for nothing."""
+    said = [
+        f"{verb} {counts[kind]:,} {'thing' if counts[kind] == 1 else 'things'} (clips, crops, "
+        "cut-outs or images)"
+        for kind, verb in ((DROP, "dropped"), (KEEP, "kept"))
+        if counts.get(kind)
+    ]
+    if number := counts.get(CAPTION):
+        said.append(f"wrote {number:,} {'caption' if number == 1 else 'captions'}")
+    return f"A person looked and {', '.join(said)}." if said else ""
+
+
+def _verdicts(stage: str, video: str, decided: list[Decision], rows_of: RowsOf) -> Iterable[Effect]:
+    """The effects of `keep` and `drop` at one stage."""
+    wanted = {row.target for row in decided}
+    there = {line["item"]: line for line in rows_of(stage, video) if line["item"] in wanted}
+    frames = _frames(there.values(), rows_of, video) if stage == "crop" else {}
+    for row in decided:
+        if line := there.get(row.target):
+            yield Effect(row, _state(row, line, _digest(line, stage, frames)), _reason(line))
+        else:
+            yield Effect(row, ABSENT)
+
+
+def _frames(lines: Iterable[Row], rows_of: RowsOf, video: str) -> dict[str, str]:
+    """The digests of the frames that crops were cut from."""
+    wanted = {item.frame for line in lines if (item := parse(line["item"]))}
+    rows = rows_of("extract", video)
+    return {line["item"]: line["sha256"] for line in rows if line["item"] in wanted}
+
+
+def _digest(line: Row, stage: str, frames: Mapping[str, str]) -> str:
+    if stage != "crop":
+        return line["sha256"]
+    item = parse(line["item"])
+    return crop_digest(frames.get(item.frame, ""), line) if item else ""
+
+
+def _state(row: Decision, line: Row, sha256: str) -> str:
+    if row.is_stale(sha256):
+        return PENDING if line["decision"] == row.id else STALE
+    if line["decision"] == row.id:
+        return APPLIED
+    stays = not _reason(line) if row.scope == CLIP else line["outcome"] == KEPT
+    if row.decision == DROP:
+        return PENDING if stays else AGREES
+    if stays:
+        return AGREES
+    return PENDING if line["reason"] in TAKEN_BACK else CANNOT
+
+
+def _reason(line: Row) -> str:
+    """Why a row is not kept; of a clip, its verdict."""
+    said = line.get("verdict") or line["reason"]
+    return "" if said == OK else said
+
+
+def _captions(stage: str, video: str, decided: list[Decision], rows_of: RowsOf) -> Iterable[Effect]:
+    """The effects of captions of images, and of cut-outs, whose images have them."""
+    images: dict[str, list[Row]] = {}
+    for line in rows_of(stage, video):
+        item = parse(line["item"])
+        for name in (line["item"], item.crop if item else ""):
+            images.setdefault(name, []).append(line)
+    about = any(row.scope == CUTOUT and row.target_sha256 for row in decided)
+    cutouts = {line["item"]: line["sha256"] for line in rows_of("mask", video)} if about else {}
+    for row in decided:
+        lines = images.get(row.target, [])
+        now = cutouts.get(row.target, "") if row.scope == CUTOUT else ""
+        sha256 = lines[0]["sha256"] if lines and row.scope == IMAGE else now
+        said = any(line["decision"] == row.id for line in lines)
+        if not lines:
+            yield Effect(row, ABSENT)
+        elif row.is_stale(sha256):
+            yield Effect(row, PENDING if said else STALE)
+        else:
+            refused = next((line["reason"] for line in lines if line["reason"]), "")
+            own = all(line["decision"] or line["reason"] for line in lines)
+            yield Effect(row, APPLIED if said else AGREES if own else PENDING, refused)
+
+
+def target_digest(dataset: str | os.PathLike, scope: str, target: str) -> str:
+    """What `target_sha256` is to be in a decision about something as it is now; empty where it is
+    not there, or has no file (a clip that cannot be read, a cut-out that was refused).
+    """
+    asked = Decision("", "", "", scope, target, "", KEEP)
+    table = {CLIP: "probe", ITEM: "crop", CUTOUT: "mask", IMAGE: "augment"}[scope]
+    path = Path(dataset) / stages.table(table, asked.video)
+    if not path.is_file():
+        return ""
+    for line in tables.iter_table(path):
+        if line["item"] != target:
+            continue
+        if scope != ITEM:
+            return line["sha256"]
+        extract = Path(dataset) / stages.table("extract", asked.video)
+        (frame,) = _frames([line], lambda *_: tables.iter_table(extract), asked.video).values()
+        return crop_digest(frame, line)
+    return ""
