@@ -32,6 +32,7 @@ from ferrari.provenance.reuse import NOTHING, Earlier, chained_digests, narrowed
 from ferrari.provenance.table_stamps import seal
 from ferrari.review import decisions
 from ferrari.review.applying import TAKEN_BACK, Verdicts, as_made, cells_of_keep, crop_digest
+from ferrari.review.contract import Decision
 
 #: What this stage looks at in the rows of a frame and its detections: a frame is judged again, and
 #: with it those after it (whose subjects are compared with its), when one of these changes.
@@ -50,7 +51,7 @@ def crop_video(
     dataset: str,
     out_csv: str,
     settings: Mapping,
-    review: Sequence[decisions.Decision] = (),
+    review: Sequence[Decision] = (),
     earlier: Earlier = NOTHING,
 ) -> dict[str, str]:
     """Write the crops and the table of one clip; returns the digests of its frames' rows.
@@ -87,9 +88,9 @@ def crop_video(
     return digests
 
 
-def _kept_by_hand(verdicts: Verdicts) -> dict[str, list[decisions.Decision]]:
+def _kept_by_hand(verdicts: Verdicts) -> dict[str, list[Decision]]:
     """What a person kept, by the frame that it is in."""
-    found: dict[str, list[decisions.Decision]] = {}
+    found: dict[str, list[Decision]] = {}
     for row in verdicts.keeps():
         found.setdefault(item_ids.frame_of(row.target), []).append(row)
     return found

@@ -42,6 +42,7 @@ from ferrari.provenance.reuse import NOTHING, Earlier, item_digest, narrowed, re
 from ferrari.provenance.table_stamps import seal
 from ferrari.review import decisions
 from ferrari.review.applying import Verdicts
+from ferrari.review.contract import Decision
 
 #: What this stage looks at in a crop's row: a crop is masked again when one of these changes.
 READS = ("item", "path", "sha256", "x1", "y1", "x2", "y2", "crop_x1", "crop_y1")
@@ -73,7 +74,7 @@ def mask_video(
     subject_class: str,
     cache: str | os.PathLike = "cache",
     threads: int = 0,
-    review: Sequence[decisions.Decision] = (),
+    review: Sequence[Decision] = (),
     earlier: Earlier = NOTHING,
 ) -> dict[str, str]:
     """Mask every kept crop of one video; `out_csv` is `<stage folder>/<video>.csv`. Returns the

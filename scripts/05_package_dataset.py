@@ -38,10 +38,10 @@ def package_dataset(
     """Write `<folder of out_csv>/<format>/` and its manifest `out_csv` from the final table.
 
     `settings` is the configuration's `package` section, `subject` and `about` are its others;
-    `reviewed` says in the card what a person decided; `gate` are the CSV files of the quality reports. Raises QualityGateError if one of them holds a
-    FAIL while `enforce` is true, and PackageError for a subject that cannot name a folder, an
-    unknown format, settings that a format cannot keep, or a final table without a single image to
-    package.
+    `reviewed` says in the card what a person decided; `gate` are the CSV files of the quality
+    reports. Raises QualityGateError if one of them holds a FAIL while `enforce` is true, and
+    PackageError for a subject that cannot name a folder, an unknown format, settings that a format
+    cannot keep, or a final table without a single image to package.
     """
     if enforce:
         hold_back([gate] if isinstance(gate, (str, Path)) else gate)

@@ -19,6 +19,7 @@ from ferrari.ledger.reasons import DROPPED_BY_REVIEW, DUPLICATE_IMAGE, UNREADABL
 from ferrari.ledger.tables import LedgerError, Row, iter_stage, kept, read_table, row, sorted_table
 from ferrari.review import decisions
 from ferrari.review.applying import Verdicts, cells_of_drop, cells_of_keep
+from ferrari.review.contract import Decision
 
 CARRIED = (
     *("path", "sha256", "caption", "framing", "facing", "background", "kind"),
@@ -60,7 +61,7 @@ class Candidates:
     cutouts: dict[str, CutOut] = field(default_factory=dict)
     looks: dict[str, tuple[str, str]] = field(default_factory=dict)
     refused: dict[str, Verdict] = field(default_factory=dict)
-    kept_by_hand: dict[str, decisions.Decision] = field(default_factory=dict)
+    kept_by_hand: dict[str, Decision] = field(default_factory=dict)
     _seen: dict[bytes, str] = field(default_factory=dict)
     _embeddings: dict[str, str] = field(default_factory=dict)
     _read: set[str] = field(default_factory=set)
@@ -138,7 +139,7 @@ def select_final(
     out_csv: str | Path,
     settings: Mapping,
     seed: int,
-    review: Iterable[decisions.Decision] = (),
+    review: Iterable[Decision] = (),
 ) -> None:
     """Write the final table: one row for each captioned image of every video, sorted by item.
 

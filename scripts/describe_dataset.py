@@ -19,8 +19,8 @@ def describe_dataset(
 ) -> None:
     """Write the Croissant description `out_json` of one of the packages of these `formats`.
 
-    `about` is the configuration's section of that name; `reviewed` says what a person decided. It must lie in the dataset's folder: its
-    paths are relative to it.
+    `about` is the configuration's section of that name; `reviewed` says what a person decided.
+    `out_json` must lie in the dataset's folder: its paths are relative to it.
     """
     final = {
         "path": Path(final_csv).relative_to(dataset).as_posix(),

@@ -20,6 +20,7 @@ from ferrari.ledger.reasons import DROPPED_BY_REVIEW, DUPLICATE_VIDEO, EXTRACTOR
 from ferrari.ledger.refused_files import BAD_VIDEOS, refuse_video
 from ferrari.review import decisions
 from ferrari.review.applying import Verdicts
+from ferrari.review.contract import Decision
 from ferrari.video.clip_verdicts import final_verdicts
 
 
@@ -31,7 +32,7 @@ def list_videos(
     dataset: str,
     out_csv: str,
     not_clips: Mapping[str, LeftOut] | None = None,
-    review: Sequence[decisions.Decision] = (),
+    review: Sequence[Decision] = (),
 ) -> None:
     """Write videos.csv: the probe rows, with `verdict` and `duplicate_of` behind them, and one row
     for each file that is left out by its name (`not_clips`). `review` is what a person decided of

@@ -50,13 +50,18 @@ class Effect:
 
 def of_dataset(dataset: str | os.PathLike, review: decisions.Review) -> list[Effect]:
     """The effects of all decisions in force, in their order."""
+    return effects(review.rows, tables_of(dataset))
+
+
+def tables_of(dataset: str | os.PathLike) -> RowsOf:
+    """The rows of the dataset's tables; none of a table that is not there."""
     paths = {"videos": stages.VIDEOS_CSV, "final": stages.FINAL_CSV}
 
     def rows_of(stage: str, video: str) -> Iterable[Row]:
         path = Path(dataset) / (paths.get(stage) or stages.table(stage, video))
         return tables.iter_table(path) if path.is_file() else ()
 
-    return effects(review.rows, rows_of)
+    return rows_of
 
 
 def sentence(dataset: str | os.PathLike, expected: str) -> str:
@@ -178,15 +183,9 @@ def target_digest(dataset: str | os.PathLike, scope: str, target: str) -> str:
     """
     asked = Decision("", "", "", scope, target, "", KEEP)
     table = {CLIP: "probe", ITEM: "crop", CUTOUT: "mask", IMAGE: "augment"}[scope]
-    path = Path(dataset) / stages.table(table, asked.video)
-    if not path.is_file():
+    rows_of = tables_of(dataset)
+    line = next((row for row in rows_of(table, asked.video) if row["item"] == target), None)
+    if line is None:
         return ""
-    for line in tables.iter_table(path):
-        if line["item"] != target:
-            continue
-        if scope != ITEM:
-            return line["sha256"]
-        extract = Path(dataset) / stages.table("extract", asked.video)
-        (frame,) = _frames([line], lambda *_: tables.iter_table(extract), asked.video).values()
-        return crop_digest(frame, line)
-    return ""
+    frames = _frames([line], rows_of, asked.video) if scope == ITEM else {}
+    return _digest(line, table, frames)

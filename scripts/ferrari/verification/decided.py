@@ -8,6 +8,7 @@ from ferrari.ledger.columns import COLUMNS
 from ferrari.ledger.item_ids import parse
 from ferrari.ledger.stages import FINAL_CSV, VIDEOS_CSV
 from ferrari.review import decisions, effects
+from ferrari.review.contract import Decision
 from ferrari.verification.clip import Clip
 from ferrari.verification.findings import Findings, Layout
 from ferrari.verification.tables import Row, Tables
@@ -48,7 +49,7 @@ class Decided:
     def _rows(self, stage: str) -> Iterable[Row]:
         return self.tables.rows_again(_WHOLE[stage], COLUMNS[stage])
 
-    def _look(self, decided: list[decisions.Decision], rows_of: effects.RowsOf) -> None:
+    def _look(self, decided: list[Decision], rows_of: effects.RowsOf) -> None:
         for effect in effects.effects(decided, rows_of):
             row, state = effect.row, effect.state
             self._states[row.id] = state
