@@ -30,7 +30,7 @@ from ferrari.provenance.trace import UnknownItemError
 from ferrari.review import contract, decisions, effects, writing
 from ferrari.review.contract import CAPTION, CLIP, CUTOUT, DROP, IMAGE, ITEM, KEEP, UNDO, Decision
 from ferrari.review.decisions import DecisionsError, Line
-from scripts.tools.trace_item import open_dataset
+from tools.trace_item import open_dataset
 
 LAST = "last"
 _OPTIONS = ("drop", "keep", "caption", "text", "undo", "redo", "why", "who", "note")

@@ -27,6 +27,7 @@ FerrariError
   · QualityGateError         a report holds a FAIL: look at the report, or set qc.enforce: false
   · VerificationError        the dataset is not as written: restore or remake what is named
   · UnknownItemError         `make trace` knows no such item: ask for one of the nearest named
+  · DecideError              `make decide` is asked for what cannot be: decide what it names
   · NothingToLintError       `make lint-package` sees no training folder: name its trainer
   · SmokeError               `make smoke` has no clip or no place: give the one, free the other
   A fault of ours.
