@@ -28,6 +28,7 @@ from ferrari.ledger.item_ids import Item
 from ferrari.ledger.tables import LedgerError
 from ferrari.provenance.trace import UnknownItemError
 from ferrari.review import contract, decisions, effects, writing
+from ferrari.review.applying import TAKEN_BACK
 from ferrari.review.contract import CAPTION, CLIP, CUTOUT, DROP, IMAGE, ITEM, KEEP, UNDO, Decision
 from ferrari.review.decisions import DecisionsError, Line
 from tools.trace_item import open_dataset
@@ -98,7 +99,7 @@ def _require_sense(dataset: Path, row: Decision) -> str:
     if found.state == effects.CANNOT:
         raise DecideError(
             f"{row.target} was refused for {found.reason}, which keep cannot take back; it takes "
-            f"back {', '.join(sorted(effects.TAKEN_BACK))}"
+            f"back {', '.join(sorted(TAKEN_BACK))}"
         )
     return found.state
 
