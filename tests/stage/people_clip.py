@@ -142,7 +142,7 @@ class Clip:
                 rows.append(tables.row("detect", item=frame, parent=frame, **about))
         tables.write_stage(self.table("detect"), "detect", rows)
 
-    def crop(self, earlier=NOTHING, **changed) -> list[dict[str, str]]:
+    def crop(self, earlier=NOTHING, review=(), **changed) -> list[dict[str, str]]:
         """Choose and cut; the rows."""
         self.digests["crop"] = crop_video(
             frames_csv=str(self.table("extract")),
@@ -151,6 +151,7 @@ class Clip:
             dataset=str(self.dataset),
             out_csv=str(self.table("crop")),
             settings=section("detect", **changed),
+            review=review,
             earlier=earlier,
         )
         return self.rows("crop")
