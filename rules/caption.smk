@@ -29,7 +29,7 @@ rule caption:
     params:
         caption=what_matters("caption", but=("overrides",)),
         limits=limits("caption"),
-        subject=settled(config["subject"]),
+        subject=SUBJECT_WORDS,
         seed=config["seed"],
         overrides=lambda wildcards: BY_HAND.of(wildcards.video),
         code=code_digest("scripts/05_caption_images.py"),

@@ -18,7 +18,7 @@ rule package:
         "../envs/report.yaml"
     params:
         package=what_matters("package", but=["formats"]),
-        subject=settled(config["subject"]),
+        subject=SUBJECT_WORDS,
         about=settled(config["about"]) if config["package"]["card"] else None,
         review=REVIEW.whole if config["package"]["card"] else "",  # the card tells of it
         enforce=lookup(dpath="qc/enforce", within=config),

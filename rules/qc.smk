@@ -205,7 +205,7 @@ rule qc7:
     params:
         previous=upstream(f"{AUGMENTED}/{{video}}.csv"),
         qc_settings=what_matters("qc", but=["enforce"]),
-        subject_settings=settled(config["subject"]),
+        subject_settings=SUBJECT_WORDS,
         caption_settings=what_matters("caption", but=("overrides",)),
         overrides=BY_HAND.whole,
         review=REVIEW.whole,

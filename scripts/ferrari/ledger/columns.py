@@ -40,6 +40,8 @@ COLUMNS = {
         *("confidence", "class_name", "x1", "y1", "x2", "y2"),
         *("crop_x1", "crop_y1", "crop_x2", "crop_y2", "frame_width", "frame_height", "detail"),
         *("compared_with", "mean_change", "noise_change"),  # of what repeats a crop
+        # Number of its row in the clip's table of identities, and why it is the subject or is not.
+        *("track", "identity_by", "identity_why", "identity_score", "sureness"),
         "decision",
     ),
     "mask": (
@@ -116,6 +118,7 @@ KINDS = {
             *("start_s", "time_s", "sharpness", "confidence", "x1", "y1", "x2", "y2"),
             *("subject_fraction", "edge_fraction", "scale", "lightness"),
             *("mean_change", "noise_change", "track_area", "track_off_centre"),
+            *("identity_score", "sureness"),
         ),
         REAL,
     ),
@@ -133,7 +136,7 @@ KINDS = {
             *("caption", "caption_source", "framing", "facing", "removed_words"),
             *("replaced_caption", "allowed_problems", "split", "group"),
             *("caption_path", "caption_sha256", "source_sha256", "source_mask_sha256"),
-            *("compared_with", "decision"),
+            *("compared_with", "decision", "identity_by", "identity_why"),
         ),
         TEXT,
     ),

@@ -122,6 +122,16 @@ WORDS = {
         "The detection is not the one that `detect.policy` chooses.",
         "Nothing to do; set `detect.policy: all` to keep every detection.",
     ),
+    reasons.NOT_SUBJECT: Words(
+        "The person is somebody else than the subject.",
+        "Nothing to do; if it is the subject, add references that show it as it is seen here, or "
+        "lower `subject.below`.",
+    ),
+    reasons.UNSURE_WHO: Words(
+        "Nothing says clearly enough whether the person is the subject.",
+        "Look at the picture in `bad_frames/`; more references, or a lower `subject.above`, make "
+        "more of them sure.",
+    ),
     reasons.TOO_SMALL: Words(
         "The subject's box is smaller than `detect.min_side`.",
         "Nothing to do; lower `detect.min_side` to keep smaller subjects.",

@@ -44,9 +44,11 @@ REJECTION_VALUES = (NO_CLEAN_FRAME, NO_DECODER, DECODER_CRASHED, DECODE_TIMEOUT,
 
 DUPLICATE_SUBJECT = "DUPLICATE_SUBJECT"
 NO_SUBJECT = "NO_SUBJECT"
+NOT_SUBJECT = "NOT_SUBJECT"
 NOT_TARGET = "NOT_TARGET"
 TOO_SMALL = "TOO_SMALL"
 UNREADABLE_FRAME = "UNREADABLE_FRAME"
+UNSURE_WHO = "UNSURE_WHO"
 MODEL_CRASHED = "MODEL_CRASHED"
 MODEL_TIMEOUT = "MODEL_TIMEOUT"
 
@@ -75,6 +77,8 @@ DUPLICATE_IMAGE = "DUPLICATE_IMAGE"
 NEAR_DUPLICATE = "NEAR_DUPLICATE"
 OVER_BUDGET = "OVER_BUDGET"
 
+#: Of detections that are not, or may not be, the subject. Nobody is cut out of them.
+NOT_THE_SUBJECTS = (NOT_TARGET, NOT_SUBJECT, UNSURE_WHO)
 #: What a model that is served in a process of its own can end with (see `isolated_model`).
 MODEL_FAILURES = (MODEL_CRASHED, MODEL_TIMEOUT, OUT_OF_MEMORY)
 
@@ -112,6 +116,8 @@ REASONS = {
     EXTRACTOR_REJECTED: Reason(("extract",), QUARANTINED),
     NO_SUBJECT: Reason(("detect",), DROPPED),
     NOT_TARGET: Reason(("crop",), DROPPED),
+    NOT_SUBJECT: Reason(("crop",), DROPPED),
+    UNSURE_WHO: Reason(("crop",), QUARANTINED),
     TOO_SMALL: Reason(("crop",), DROPPED),
     DUPLICATE_SUBJECT: Reason(("crop",), DROPPED),
     UNREADABLE_FRAME: Reason(("detect", "crop", "environments"), QUARANTINED),

@@ -16,15 +16,22 @@ from ferrari.ledger.reasons import (
     DROPPED_BY_REVIEW,
     DUPLICATE_SUBJECT,
     NEAR_DUPLICATE,
+    NOT_SUBJECT,
     NOT_TARGET,
     OVER_BUDGET,
     TOO_SMALL,
+    UNSURE_WHO,
 )
 from ferrari.review.contract import DROP, KEEP, Decision
 
 #: Refusals that `keep` takes back: a rule's, which a person may know better about. What is damaged,
 #: what no network found, and the same bytes twice stay refused.
-TAKEN_BACK = frozenset({NOT_TARGET, TOO_SMALL, DUPLICATE_SUBJECT, NEAR_DUPLICATE, OVER_BUDGET})
+TAKEN_BACK = frozenset(
+    {
+        *(NOT_TARGET, NOT_SUBJECT, UNSURE_WHO, TOO_SMALL, DUPLICATE_SUBJECT),
+        *(NEAR_DUPLICATE, OVER_BUDGET),
+    }
+)
 #: What the cell `detail` holds behind its own text, where a person decided.
 _MARK = "by review: "
 _KEPT_FROM = re.compile(rf"{_MARK}kept from ([A-Z_]+) by ")
@@ -34,6 +41,11 @@ def crop_digest(frame_sha256: str, row: Mapping[str, object]) -> str:
     """The digest of a crop as a target, whether it was cut or not: its frame, and where in it."""
     box = (str(row[f"crop_{corner}"]) for corner in ("x1", "y1", "x2", "y2"))
     return sha256_bytes(" ".join((frame_sha256, *box)).encode("ascii"))
+
+
+def track_digest(items: Iterable[str]) -> str:
+    """The digest of a track as a target: over the ids of its detections in kept frames."""
+    return sha256_bytes("\n".join(sorted(filter(None, items))).encode("ascii"))
 
 
 class Verdicts:
@@ -99,6 +111,11 @@ def cells_of_keep(decision: Decision, refused_for: str, detail: str = "") -> dic
     """The cells, but for the reason, of a row that a person kept, which the rule refused."""
     told = _told(detail, f"kept from {refused_for} by {decision.said()}")
     return {"outcome": KEPT, "detail": told, "decision": decision.id}
+
+
+def is_by_review(row: Mapping) -> bool:
+    """True if a person's decision about the row's own item made it what it is."""
+    return _MARK in str(row["detail"])
 
 
 def as_made(row: Mapping[str, str]) -> dict[str, str]:

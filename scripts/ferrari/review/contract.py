@@ -38,9 +38,7 @@ MAY_SAY = {
 WITH_VALUE = frozenset({CAPTION, SPLIT_TRACK, "merge_tracks", "mask", "duplicate_of"})
 #: Decisions and scopes that the workflow does not carry out yet. A row in force that says one ends
 #: the run before its first job: to pass it over in silence would be a promise that nobody keeps.
-NOT_YET = frozenset(
-    {IS_SUBJECT, NOT_SUBJECT, SPLIT_TRACK, "merge_tracks", "mask", "duplicate_of", REFERENCE}
-)
+NOT_YET = frozenset({"merge_tracks", "mask", "duplicate_of", REFERENCE})
 #: Decisions that answer one question about a target: the last of them in force is the answer.
 _QUESTIONS = {KEEP: "stays", DROP: "stays", IS_SUBJECT: "who", NOT_SUBJECT: "who"}
 #: The stage whose table shows a decision.
@@ -118,6 +116,8 @@ def fault_of(row: Decision) -> str:
         return f"{row.target!r} is no id of a thing of scope {row.scope}"
     if row.target_sha256 and not _SHA256.fullmatch(row.target_sha256):
         return "target_sha256 is 64 hex digits in small letters, or empty"
+    if row.scope == TRACK and not row.target_sha256:
+        return "of a track target_sha256 is needed: its number changes when another one is cut"
     return _fault_of_value(row)
 
 

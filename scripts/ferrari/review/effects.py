@@ -16,8 +16,19 @@ from ferrari.ledger.columns import KEPT
 from ferrari.ledger.item_ids import parse
 from ferrari.ledger.reasons import OK
 from ferrari.review import decisions
-from ferrari.review.applying import TAKEN_BACK, crop_digest
-from ferrari.review.contract import CAPTION, CLIP, CUTOUT, DROP, IMAGE, ITEM, KEEP, Decision
+from ferrari.review.applying import TAKEN_BACK, crop_digest, track_digest
+from ferrari.review.contract import (
+    CAPTION,
+    CLIP,
+    CUTOUT,
+    DROP,
+    IMAGE,
+    ITEM,
+    KEEP,
+    SPLIT_TRACK,
+    TRACK,
+    Decision,
+)
 
 #: The states of a decision in force.
 APPLIED, AGREES, STALE, ABSENT, CANNOT, PENDING = (
@@ -29,9 +40,11 @@ WORDS = {
     AGREES: "the row had that outcome already",
     STALE: "it was made about something else than what is there now: look again",
     ABSENT: "there is nothing of this id",
-    CANNOT: "keep cannot take this refusal back",
+    CANNOT: "keep cannot take this refusal back, or the frame does not cut the track",
     PENDING: "the table does not show it yet: run the pipeline",
 }
+#: Not a stage: the table of who is who in a clip.
+IDENTITY = "identity"
 #: States of decisions that somebody should look at again.
 IN_VAIN = (STALE, ABSENT, CANNOT)
 Row = Mapping[str, str]
@@ -55,13 +68,19 @@ def of_dataset(dataset: str | os.PathLike, review: decisions.Review) -> list[Eff
 
 def tables_of(dataset: str | os.PathLike) -> RowsOf:
     """The rows of the dataset's tables; none of a table that is not there."""
-    paths = {"videos": stages.VIDEOS_CSV, "final": stages.FINAL_CSV}
 
     def rows_of(stage: str, video: str) -> Iterable[Row]:
-        path = Path(dataset) / (paths.get(stage) or stages.table(stage, video))
+        path = Path(dataset) / _place_of(stage, video)
         return tables.iter_table(path) if path.is_file() else ()
 
     return rows_of
+
+
+def _place_of(stage: str, video: str) -> str:
+    whole = {"videos": stages.VIDEOS_CSV, "final": stages.FINAL_CSV}
+    if stage == IDENTITY:
+        return f"{stages.IDENTITY}/{video}.csv"
+    return whole.get(stage) or stages.table(stage, video)
 
 
 def sentence(dataset: str | os.PathLike, expected: str) -> str:
@@ -81,8 +100,11 @@ def effects(decided: Iterable[Decision], rows_of: RowsOf) -> list[Effect]:
         whole = row.scope == CLIP or row.stage == "final"
         jobs.setdefault((row.stage, "" if whole else row.video), []).append(row)
     for (stage, video), rows in jobs.items():
+        of_tracks = [row for row in rows if row.scope == TRACK]
+        others = [row for row in rows if row.scope != TRACK]
         look = _captions if stage == CAPTION else _verdicts
-        found |= {effect.row.id: effect for effect in look(stage, video, rows, rows_of)}
+        here = [*look(stage, video, others, rows_of), *_tracks(video, of_tracks, rows_of)]
+        found |= {effect.row.id: effect for effect in here}
     return [found[row.id] for row in decided]
 
 
@@ -151,6 +173,32 @@ def _reason(line: Row) -> str:
     """Why a row is not kept; of a clip, its verdict."""
     said = line.get("verdict") or line["reason"]
     return "" if said == OK else said
+
+
+def _tracks(video: str, decided: list[Decision], rows_of: RowsOf) -> Iterable[Effect]:
+    """The effects of decisions about tracks: their ids stand in the table of who is who."""
+    if not decided:
+        return
+    tracks: dict[str, list[str]] = {}
+    for line in rows_of("crop", video):
+        tracks.setdefault(line["track"], []).append(line["parent"])
+    tracks.pop("", None)  # nobody is told from anybody
+    known = {track_digest(items): items for items in tracks.values()}
+    applied = {name for line in rows_of(IDENTITY, video) for name in line["decision"].split()}
+    for row in decided:
+        items = known.get(row.target_sha256, [])
+        if row.id in applied:
+            yield Effect(row, APPLIED)
+        elif not items:
+            yield Effect(row, STALE)
+        else:
+            yield Effect(row, PENDING if _can_be(row, items) else CANNOT)
+
+
+def _can_be(row: Decision, items: Iterable[str]) -> bool:
+    """True unless it is to cut a track at a frame behind which nothing or all of it lies."""
+    frames = {item.frame for name in items if (item := parse(name))}
+    return row.decision != SPLIT_TRACK or (row.value in frames and row.value != min(frames))
 
 
 def _captions(stage: str, video: str, decided: list[Decision], rows_of: RowsOf) -> Iterable[Effect]:

@@ -48,11 +48,13 @@ class Template:
     """Faces of the subject (N, D), and of people who are not (M, D; M may be 0).
 
     A row is an embedding, or the plain mean of several: its dot product with a face is then the
-    mean of their similarities.
+    mean of their similarities. `alone`: the vote saw one person, in nearly all clips, and never two
+    at once.
     """
 
     members: np.ndarray
     negatives: np.ndarray
+    alone: bool = False
 
     def scores(self, faces: np.ndarray) -> np.ndarray:
         """(F,) float64: the (1 + N // 3)th highest of a face's similarities to the N members.
@@ -178,7 +180,7 @@ def _refuse_own_negatives(scores: np.ndarray, names: Sequence[str], thresholds: 
         raise ReferencesError(
             f"subject.not holds pictures that the references take for the subject (similarity "
             f"{thresholds.above:g} and more): {_listed(own)}. Take them out if they show the "
-            "subject; if they show somebody who looks like the subject, raise subject.above"
+            "subject; somebody who looks so much like the subject cannot be told apart by a face"
         )
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable, Mapping
 
+from ferrari.ledger import stages
 from ferrari.ledger.columns import COLUMNS
 from ferrari.ledger.item_ids import parse
 from ferrari.ledger.stages import FINAL_CSV, VIDEOS_CSV
+from ferrari.ledger.tables import LedgerError
 from ferrari.review import decisions, effects
-from ferrari.review.contract import Decision
+from ferrari.review.contract import TRACK, Decision
+from ferrari.subject import identity_table
 from ferrari.verification.clip import Clip
 from ferrari.verification.findings import Findings, Layout
 from ferrari.verification.tables import Row, Tables
@@ -35,7 +39,7 @@ class Decided:
     def add(self, clip: Clip) -> None:
         """Check what was decided of one clip's crops, cut-outs and captions."""
         mine = [row for stage in _OF_CLIPS for row in self.review.of(stage, clip.video)]
-        self._look(mine, lambda stage, video: clip.rows[stage])
+        self._look(mine, lambda stage, video: self._rows_of(clip, stage))
         for stage in _OF_CLIPS:
             self._check_rows(clip.rows[stage], clip.video)
 
@@ -45,6 +49,15 @@ class Decided:
         self._look(mine, lambda stage, video: self._rows(stage))
         for stage in _WHOLE:
             self._check_rows(self._rows(stage), "")
+
+    def _rows_of(self, clip: Clip, stage: str) -> list[Row]:
+        if stage != effects.IDENTITY:
+            return clip.rows[stage]
+        path = self.tables.layout.dataset / stages.IDENTITY / f"{clip.video}.csv"
+        try:
+            return identity_table.read(path)
+        except (LedgerError, csv.Error, OSError):  # told where identities are verified
+            return []
 
     def _rows(self, stage: str) -> Iterable[Row]:
         return self.tables.rows_again(_WHOLE[stage], COLUMNS[stage])
@@ -64,13 +77,13 @@ class Decided:
 
     def _check_rows(self, rows: Iterable[Row], video: str) -> None:
         """Rows that name a decision which does not make them what they are."""
-        targets = {row.id: row.target for row in self.review.rows}
+        known = {row.id: row for row in self.review.rows}
         for row in rows:
             if not row["decision"]:
                 continue
             self.findings.looked("effects_have_their_decision")
-            target = targets.get(row["decision"])
-            if target is None or target not in _ancestry(row):
+            decision = known.get(row["decision"])
+            if decision is None or not _is_about(decision, row):
                 why = f"no decision in force about it has the id {row['decision']}"
                 self.findings.add("effects_have_their_decision", row["item"], why, video)
             elif self._states.get(row["decision"]) != effects.APPLIED:
@@ -78,7 +91,11 @@ class Decided:
                 self.findings.add("effects_have_their_decision", row["item"], why, video)
 
 
-def _ancestry(row: Mapping[str, str]) -> tuple[str, ...]:
-    """What a row's decision may be about: the item, its cut-out, its clip."""
+def _is_about(decision: Decision, row: Mapping[str, str]) -> bool:
+    """True if a row may be what a decision made it: about it, its track or its clip."""
     item = parse(row["item"])
-    return (row["item"], item.crop, item.video) if item else (row["item"],)
+    if item is None:
+        return decision.target == row["item"]
+    if decision.scope == TRACK:
+        return decision.video == item.video
+    return decision.target in (row["item"], item.crop, item.video)

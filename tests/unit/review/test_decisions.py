@@ -126,6 +126,10 @@ NONSENSE = {
     "sha": (HEADER + LINE.replace(",,drop", ",ABC,drop"), "target_sha256 is 64 hex digits"),
     "value": (HEADER + LINE.replace("drop,", "drop,x"), "drop has no value"),
     "no value": (HEADER + LINE.replace("item", "cutout").replace("drop", "caption"), "a value"),
+    "track": (
+        HEADER + LINE.replace(f"item,{CROP}", f"track,{WALK}-t3").replace("drop", "is_subject"),
+        "of a track target_sha256 is needed",
+    ),
     "undoes": (HEADER + LINE.replace("blurred,", "blurred,other"), "only undo takes a row back"),
     "undo of nothing": (HEADER + f"aaaa1,{WHEN},ana,,,,undo,,,,\n", "undo needs in `undoes`"),
     "undo of later": (
@@ -148,9 +152,7 @@ def test_nonsense_is_an_error_with_its_line(tmp_path, table, text, said):
 
 
 NOT_YET = [
-    decided("is_subject", f"{WALK}-t3", "track"),
-    decided("split_track", f"{WALK}-t3", "track", value=f"{WALK}-f000003"),
-    decided("merge_tracks", f"{WALK}-t3", "track", value=f"{WALK}-t4"),
+    decided("merge_tracks", f"{WALK}-t3", "track", value="t4", target_sha256="0" * 64),
     decided("mask", CROP, "cutout", value="review/masks/one.png"),
     decided("duplicate_of", CROP, "item", value=CROP),
     decided("drop", "her.jpg", "reference"),

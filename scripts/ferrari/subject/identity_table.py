@@ -1,0 +1,64 @@
+"""The table of who is who in a clip: a row of the clip as a whole, then one of each track.
+
+`<dataset>/subject/identity/<video>.csv` says of each track whether it is the subject, on what
+evidence and how surely, after tracks that pass from one person to another were cut. Its rows are no
+items with a fate (those of the crops' table are), so it is no part of the ledger; the stamp of the
+crops' table has its digest. It holds no embedding.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+
+from ferrari.ledger import tables
+
+
+@dataclass(frozen=True)
+class IdentityRow:
+    """A track, or (`track` is None) the clip: `mode`, and what was seen of faces in it.
+
+    `linked_track` is the number that the track, before it was cut, has in the table of tracks.
+    `who`, `by`, `why`, `score`, `threshold` and `sureness` are those of its judgement (see
+    `judgements.Judgement`). `faces` are those that could be judged, `faces_seen` all; `face_px` is
+    the median of the short side of the judged ones, or where there are none of all. `frames` are
+    the kept frames in which it is seen; the clip's are those that show anybody. `decision` holds
+    the ids of the rows of a person's decisions that made it what it is, parted by spaces.
+    """
+
+    track: int | None
+    mode: str = ""
+    linked_track: int | None = None
+    who: str = ""
+    by: str = ""
+    why: str = ""
+    score: float | None = None
+    threshold: float | None = None
+    sureness: float | None = None
+    faces: int | None = None
+    faces_seen: int | None = None
+    face_px: float | None = None
+    frames: int | None = None
+    from_s: float | None = None
+    to_s: float | None = None
+    decision: str = ""
+
+
+COLUMNS = tuple(field.name for field in fields(IdentityRow))
+
+
+def cells(row: IdentityRow) -> dict[str, object]:
+    """A row as its table has it; figures have six digits behind the point."""
+    given = asdict(row).items()
+    return {name: round(one, 6) if isinstance(one, float) else one for name, one in given}
+
+
+def write(path: str | os.PathLike, clip: IdentityRow, tracks: Iterable[IdentityRow] = ()) -> None:
+    """Write the table."""
+    tables.write_table(path, COLUMNS, map(cells, (clip, *tracks)))
+
+
+def read(path: str | os.PathLike) -> list[dict[str, str]]:
+    """All rows, as text, that of the clip first; LedgerError where a column is missing."""
+    return list(tables.iter_table(path, COLUMNS))
