@@ -24,8 +24,8 @@ rule mask:
         settings=what_matters("mask"),
         subject_class=lookup(dpath="detect/class", within=config),
         limits=limits("mask"),
-        review=lambda wildcards: REVIEW.digest("mask", wildcards.video),
         weights=weights_entries("mask"),
+        review=lambda wildcards: REVIEW.digest("mask", wildcards.video),
         code=code_digest("scripts/03_mask_subject.py"),
     shell:
         stage_command(

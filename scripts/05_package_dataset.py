@@ -20,6 +20,7 @@ from ferrari.packaging.image_preparation import Preparation, Sample, sources
 from ferrari.packaging.registry import make_format
 from ferrari.reports.checks import enforce as hold_back
 from ferrari.reports.checks import faults_of
+from ferrari.review.effects import sentence
 
 
 def package_dataset(
@@ -33,13 +34,13 @@ def package_dataset(
     about: Mapping | None = None,
     gate: Iterable[str | Path] = (),
     enforce: bool = True,
-    reviewed: str = "",
+    review: str = "",
 ) -> None:
     """Write `<folder of out_csv>/<format>/` and its manifest `out_csv` from the final table.
 
     `settings` is the configuration's `package` section, `subject` and `about` are its others;
-    `reviewed` says in the card what a person decided; `gate` are the CSV files of the quality
-    reports. Raises QualityGateError if one of them holds a FAIL while `enforce` is true, and
+    `review` is the digest of a person's decisions, of which the card tells; `gate` are the CSV
+    files of the quality reports. Raises QualityGateError if one of them holds a FAIL while `enforce` is true, and
     PackageError for a subject that cannot name a folder, an unknown format, settings that a format
     cannot keep, or a final table without a single image to package.
     """
@@ -68,7 +69,7 @@ def package_dataset(
                 "at which stage the material was lost"
             )
         digests = form.finish(folder, target)
-        summary.finish(folder, form, settings, about, reviewed)
+        summary.finish(folder, form, settings, about, sentence(dataset, review))
         for line in rows:
             write(_with_digests(line, root, digests))
 
@@ -164,7 +165,6 @@ if __name__ == "__main__":
     from ferrari.provenance.job import ScriptJob
     from ferrari.provenance.reuse import has_work
     from ferrari.provenance.table_stamps import seal
-    from ferrari.review import effects
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])
@@ -177,7 +177,6 @@ if __name__ == "__main__":
             format=job.wildcards.format,
             settings=job.params.package,
             gate=job.input.gate,
-            reviewed=effects.sentence(job.config["dataset"], job.params.review),
-            **{name: job.params[name] for name in ("subject", "about", "enforce")},
+            **{name: job.params[name] for name in ("subject", "about", "enforce", "review")},
         )
         seal(this)

@@ -75,12 +75,7 @@ def report_final(
             counts=counts(captions, chosen, kept) | decision_checks.counts(decided),
             videos=videos,
             charts=pictures(captions, chosen, kept, lengths, videos),
-            tables=[
-                coverage_table(chosen),
-                repeated(kept),
-                *by_hand(captions),
-                *decision_checks.listed(decided),
-            ],
+            tables=[*described(captions, chosen, kept), *decision_checks.listed(decided)],
             refused=thumbnails.of_rows(dataset, refused, qc_settings["thumbnails"], refused_paths),
             refused_total=len(refused),
             refused_hint="Refused between captions and the final dataset.",
@@ -152,6 +147,11 @@ def _differing(rows: pd.DataFrame, source: pd.DataFrame, columns: Sequence[str])
     there = facts.reindex(rows["parent"])
     differs = (there.to_numpy() != rows[list(columns)].to_numpy()).any(axis=1)
     return rows["item"][differs]
+
+
+def described(captions: pd.DataFrame, chosen: pd.DataFrame, kept: pd.DataFrame) -> list[Table]:
+    """What the set covers, its captions, and those that a person wrote."""
+    return [coverage_table(chosen), repeated(kept), *by_hand(captions)]
 
 
 def repeated(kept: pd.DataFrame) -> Table:
