@@ -40,9 +40,9 @@ def package_dataset(
 
     `settings` is the configuration's `package` section, `subject` and `about` are its others;
     `review` is the digest of a person's decisions, of which the card tells; `gate` are the CSV
-    files of the quality reports. Raises QualityGateError if one of them holds a FAIL while `enforce` is true, and
-    PackageError for a subject that cannot name a folder, an unknown format, settings that a format
-    cannot keep, or a final table without a single image to package.
+    files of the quality reports. Raises QualityGateError if one of them holds a FAIL while
+    `enforce` is true, and PackageError for a subject that cannot name a folder, an unknown format,
+    settings that a format cannot keep, or a final table without a single image to package.
     """
     if enforce:
         hold_back([gate] if isinstance(gate, (str, Path)) else gate)
