@@ -18,7 +18,7 @@ FERRARI_SHARED ?= ../shared
 export FERRARI_SHARED
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-gpu image weights doctor smoke demo demo-clean test test-slow test-real test-gpu test-trainers train-smoke fuzz chaos wild verify trace lint-package real check-gpu outcomes bench mattes lint format lock clean
+.PHONY: help setup setup-gpu image weights doctor smoke demo demo-clean test test-slow test-real test-gpu test-trainers train-smoke fuzz chaos wild verify trace decide lint-package real check-gpu outcomes bench mattes lint format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -100,11 +100,24 @@ verify: $(VENV)/.ready ## prove the dataset in WORK (default: here), run with CO
 	  --quiet rules host progress --forcerun verify -- verified; \
 	  found=$$?; test ! -e logs/verified.log || cat logs/verified.log; exit $$found
 
-unexport ITEM
+unexport ITEM DROP KEEP CAPTION TEXT UNDO REDO WHY WHO NOTE
 trace: export ASKED := $(value ITEM)
 trace: $(VENV)/.ready ## what led to ITEM (an id or a file's name), and what became of it; WORK, CONFIG as for verify
 	@$(BIN)/python scripts/tools/trace_item.py --work "$(or $(WORK),.)" $(if $(CONFIG),--config $(CONFIG)) \
 	  $(if $(ALL),--all) $(if $(JSON),--json) -- "$$ASKED"
+
+decide: export DECIDE_DROP := $(value DROP)
+decide: export DECIDE_KEEP := $(value KEEP)
+decide: export DECIDE_CAPTION := $(value CAPTION)
+decide: export DECIDE_TEXT := $(value TEXT)
+decide: export DECIDE_UNDO := $(value UNDO)
+decide: export DECIDE_REDO := $(value REDO)
+decide: export DECIDE_WHY := $(value WHY)
+decide: export DECIDE_WHO := $(value WHO)
+decide: export DECIDE_NOTE := $(value NOTE)
+decide: $(VENV)/.ready ## DROP=id, KEEP=id, CAPTION=id TEXT="...", UNDO=id or last, REDO; WHY, WHO; none of them: what is in force
+	@$(BIN)/python scripts/tools/decide.py --work "$(or $(WORK),.)" $(if $(CONFIG),--config $(CONFIG)) \
+	  $(if $(SCOPE),--scope $(SCOPE))
 
 lint-package: $(VENV)/.ready ## what trainers would do in silence with the folder DIR, ours or anybody's; TRAINER=kohya, ALL=1, JSON=1
 	@$(BIN)/python scripts/tools/lint_package.py "$(DIR)" $(if $(TRAINER),--trainer $(TRAINER)) \

@@ -55,6 +55,7 @@ rule croissant:
     params:
         about=settled(config["about"]),
         formats=lookup(dpath="package/formats", within=config),
+        review=REVIEW.whole,
         code=code_digest("scripts/describe_dataset.py"),
     script:
         "../scripts/describe_dataset.py"

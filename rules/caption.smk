@@ -60,6 +60,7 @@ rule select_final:
         masks=upstream(f"{MASKS}/{{video}}.csv"),
         curate=settled(config["curate"]),
         seed=config["seed"],
+        review=REVIEW.digest("final"),
         code=code_digest("scripts/05_select_final.py"),
     script:
         "../scripts/05_select_final.py"

@@ -43,6 +43,7 @@ from ferrari.processes.devices import (
 )
 from ferrari.provenance.code_digest import code_digest
 from ferrari.provenance.reuse import item_digest
+from ferrari.review import decisions
 from ferrari.subject import modes, pins, sightings_file
 from ferrari.video import raw_files, twins
 
@@ -119,6 +120,14 @@ REPORTS = (
     "qc7_final_summary",
     "qc8_similarity",
 )
+
+
+#: What a person decided (review/decisions.csv). No input of a rule: one row would rerun every clip.
+#: Each job has as a param the digest of the rows in force that concern its stage and its clip.
+try:
+    REVIEW = decisions.load(DATASET)
+except decisions.DecisionsError as error:
+    raise WorkflowError(str(error)) from error
 
 
 def require_clips():

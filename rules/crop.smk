@@ -30,11 +30,12 @@ rule crop:
             }
         ),
         identity=JUDGING,
+        review=lambda wildcards: REVIEW.digest("crop", wildcards.video),
         code=code_digest("scripts/02_yolo_crop.py"),
     shell:
         stage_command(
             "02_yolo_crop",
             ["frames", "detections", "sightings", "who"],
-            ["settings", "identity", "code"],
+            ["settings", "identity", "review", "code"],
             outputs=["table", "identity"],
         )

@@ -26,11 +26,12 @@ rule mask:
         subject_class=lookup(dpath="detect/class", within=config),
         limits=limits("mask"),
         weights=weights_entries("mask"),
+        review=lambda wildcards: REVIEW.digest("mask", wildcards.video),
         code=code_digest("scripts/03_mask_subject.py"),
     shell:
         stage_command(
             "03_mask_subject",
             ["crops", "weights"],
-            ["settings", "subject_class", "limits", "weights", "code"],
+            ["settings", "subject_class", "limits", "weights", "review", "code"],
             ["batch", "device"],
         )

@@ -20,6 +20,7 @@ rule package:
         package=what_matters("package", but=["formats"]),
         subject=SUBJECT_WORDS,
         about=settled(config["about"]) if config["package"]["card"] else None,
+        review=REVIEW.whole if config["package"]["card"] else "",  # the card tells of it
         enforce=lookup(dpath="qc/enforce", within=config),
         code=code_digest("scripts/05_package_dataset.py"),
     script:

@@ -45,6 +45,7 @@ rule videos:
         raw=RAW,
         ignore=IGNORE,
         left_out=LEFT_OUT,
+        review=REVIEW.digest("videos"),
         code=code_digest("scripts/list_videos.py"),
     script:
         "../scripts/list_videos.py"

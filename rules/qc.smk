@@ -208,6 +208,7 @@ rule qc7:
         subject_settings=SUBJECT_WORDS,
         caption_settings=what_matters("caption", but=("overrides",)),
         overrides=BY_HAND.whole,
+        review=REVIEW.whole,
         made_by="qc_final_training",
         code=code_digest("scripts/qc_final_training.py"),
     script:

@@ -10,7 +10,7 @@ Boxes too small to be of use (TOO_SMALL) and subjects that have not moved since 
 (DUPLICATE_SUBJECT) are rows too. The rest is cut out with a margin; crops are lossless. No network
 is asked: a threshold that changes searches no frame again, and works only on frames of which
 somebody is judged otherwise, and those behind them. A frame that is not what stage 1 wrote any more
-quarantines its subjects (UNREADABLE_FRAME).
+quarantines its subjects (UNREADABLE_FRAME). What a person decided of a crop changes its row alone.
 """
 
 import functools
@@ -37,6 +37,16 @@ from ferrari.ledger.reasons import (
 from ferrari.ledger.refused_files import clear_frames, refuse_frame, refuse_frame_file
 from ferrari.provenance.reuse import NOTHING, Earlier, chained_digests, narrowed, refused_files
 from ferrari.provenance.table_stamps import seal
+from ferrari.review import decisions
+from ferrari.review.applying import (
+    TAKEN_BACK,
+    Verdicts,
+    as_made,
+    cells_of_keep,
+    crop_digest,
+    is_by_review,
+)
+from ferrari.review.contract import TRACK, Decision
 from ferrari.subject import identities, identity_table, judgements, sightings_file, template_file
 from ferrari.subject.identities import Identities, Identity
 from ferrari.subject.identity_table import IdentityRow
@@ -63,18 +73,23 @@ def crop_video(
     sightings: str = "",
     who: str = "",
     identity: Mapping | None = None,
+    review: Sequence[Decision] = (),
     earlier: Earlier = NOTHING,
 ) -> dict[str, str]:
     """Write the crops and the tables of one clip; returns the digests of its frames' rows.
 
     `settings` has the keys of the config's `detect` section that choose and cut. `identity` has the
     mode and the rules by which the people in `sightings` are held against `who`; without it nobody
-    is judged. Frames whose rows `earlier` has are not cut again, up to the first that it has not.
+    is judged. `review` is what a person decided of the clip's crops. Frames whose rows `earlier`
+    has are not cut again, up to the first that it has not.
     """
-    seen = _seen(frames_csv, detections_csv)
-    known = _identities(sightings, who, identity) if identity else None
+    seen, verdicts = _seen(frames_csv, detections_csv), Verdicts(review, OK)
+    tracks = [row for row in review if row.scope == TRACK]
+    known = _identities(sightings, who, identity, tracks) if identity else None
+    kept = _kept_by_hand(verdicts)
     digests = chained_digests(
-        {"item": item, "frame": one.line, "detections": one.detections, "who": _who(one, known)}
+        {"item": item, "frame": one.line, "detections": one.detections}
+        | {"who": _who(one, known), "kept": kept.get(item)}
         for item, one in seen.items()
     )
     folder = Path(out_csv).with_suffix("")
@@ -86,17 +101,40 @@ def crop_video(
         refusals = (UNREADABLE_FRAME, UNSURE_WHO)
         clear_frames(video, refusals, dataset, "crop", refused_files(taken))
         left = [one for item, one in seen.items() if item not in rows]
-        stage = _Stage(settings, video, Path(dataset), folder, scratch, known)
+        stage = _Stage(settings, video, Path(dataset), folder, scratch, verdicts, known)
         if left:
-            stage.resume(seen, taken)
+            stage.resume(seen, {item: list(map(as_made, own)) for item, own in taken.items()})
         progress = Progress(f"{video}: frames cut", len(left))
         for one in left:
             rows[one.line["item"]] = list(stage.rows(one))
             progress.step()
     clip = known.clip if known else IdentityRow(None, SINGLE, frames=len(seen))
     identity_table.write(out_identity, clip, known.tracks if known else ())
-    tables.write_stage(out_csv, "crop", [row for item in digests for row in rows[item]])
+    decided = [
+        _decided(row, seen[item].line["sha256"], verdicts, known)
+        for item in digests
+        for row in rows[item]
+    ]
+    tables.write_stage(out_csv, "crop", decided)
     return digests
+
+
+def _decided(
+    row: tables.Row, frame_sha256: str, verdicts: Verdicts, known: Identities | None
+) -> tables.Row:
+    """A row with what a person decided: of its track, unless it was of the crop itself."""
+    made = verdicts.without_drop(row)
+    if known is not None and not is_by_review(made):
+        made["decision"] = _of(str(made["parent"]), known).decision
+    return verdicts.applied(made, crop_digest(frame_sha256, made))
+
+
+def _kept_by_hand(verdicts: Verdicts) -> dict[str, list[Decision]]:
+    """What a person kept, by the frame that it is in."""
+    found: dict[str, list[Decision]] = {}
+    for row in verdicts.keeps():
+        found.setdefault(item_ids.frame_of(row.target), []).append(row)
+    return found
 
 
 @dataclass(frozen=True)
@@ -122,10 +160,12 @@ def _seen(frames_csv: str, detections_csv: str) -> dict[str, _Seen]:
     return seen
 
 
-def _identities(sightings: str, who: str, identity: Mapping) -> Identities:
+def _identities(
+    sightings: str, who: str, identity: Mapping, review: Sequence[Decision]
+) -> Identities:
     seen, template = sightings_file.read(sightings), template_file.read(who)
     rules = identities.rules_of(identity)
-    return identities.identify(seen, template, rules, identity["mode"])
+    return identities.identify(seen, template, rules, identity["mode"], review)
 
 
 def _of(detection: str, known: Identities) -> Identity:
@@ -208,6 +248,7 @@ class _Stage:
     dataset: Path
     folder: Path
     scratch: Path
+    verdicts: Verdicts
     known: Identities | None = None
     last: subject_repeats.LastSubjects = field(default_factory=subject_repeats.LastSubjects)
 
@@ -234,6 +275,8 @@ class _Stage:
                 about |= self._by_identity(item, box, frame, about, _of(line["item"], self.known))
             else:
                 about |= targets[ordinal] or self._judged(item, box, frame, about)
+            if about["reason"] in TAKEN_BACK:
+                about |= self._taken_back(item, frame, about)
             yield tables.row("crop", item=item, parent=line["item"], **about)
         self.last.next_frame()
 
@@ -295,12 +338,37 @@ class _Stage:
         repeat = self.last.repeated(item, subject_repeats.box_of(about), picture, self.settings)
         if repeat:
             return {"outcome": DROPPED, "reason": DUPLICATE_SUBJECT, **repeat}
+        return {
+            "outcome": KEPT,
+            "reason": OK,
+            **self._written(item, frame, about),
+            **self._side(box),
+        }
+
+    def _taken_back(self, item: str, frame: _Pixels, about: Mapping) -> dict[str, object]:
+        """The cells of a crop that a rule refused and a person kept; empty if nobody did.
+
+        What comes after is still compared with the crops that the rules kept.
+        """
+        keep = self.verdicts.kept(item, crop_digest(frame.line["sha256"], about))
+        if not keep:
+            return {}
+        try:
+            cut = self._written(item, frame, about)
+        except image_files.ImageReadError as error:
+            return self._refused(item, frame.line, str(error))
+        if about.get("path"):  # the copy for somebody to look at, who has looked
+            (self.dataset / str(about["path"])).unlink(missing_ok=True)
+        told = cells_of_keep(keep, str(about["reason"]), str(about.get("detail", "")))
+        return {"reason": OK, **cut, **told}
+
+    def _written(self, item: str, frame: _Pixels, about: Mapping) -> dict[str, object]:
+        """Write a crop, and read it back; its row's `path` and `sha256`."""
         crop = _cut(frame.rgb, about)
         path = self.scratch / f"{item}.png"
         digest = image_files.write_checked(path, image_files.encode_png(crop), crop.shape)
         where = (self.folder / path.name).relative_to(self.dataset).as_posix()
-        side = self._side(box)
-        return {"outcome": KEPT, "reason": OK, "path": where, "sha256": digest, **side}
+        return {"path": where, "sha256": digest}
 
     def _unsure(self, item: str, frame: _Pixels, about: Mapping, why: str) -> dict[str, object]:
         """Somebody who may be the subject; the picture is put where a person can look at it."""
@@ -347,6 +415,9 @@ def run(job) -> None:
         sightings=next(iter(job.input.all("sightings")), ""),
         who=next(iter(job.input.all("who")), ""),
         identity=job.params.identity,
+        review=decisions.of_job(
+            job.config["dataset"], job.params.review, "crop", job.wildcards.video
+        ),
         earlier=job.earlier,
     )
     seal(job, digests)

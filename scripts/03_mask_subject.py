@@ -40,6 +40,9 @@ from ferrari.processes.isolated_model import Isolated
 from ferrari.processes.model_verdicts import Limits
 from ferrari.provenance.reuse import NOTHING, Earlier, item_digest, narrowed, refused_files
 from ferrari.provenance.table_stamps import seal
+from ferrari.review import decisions
+from ferrari.review.applying import Verdicts
+from ferrari.review.contract import Decision
 
 #: What this stage looks at in a crop's row: a crop is masked again when one of these changes.
 READS = ("item", "path", "sha256", "x1", "y1", "x2", "y2", "crop_x1", "crop_y1")
@@ -71,6 +74,7 @@ def mask_video(
     subject_class: str,
     cache: str | os.PathLike = "cache",
     threads: int = 0,
+    review: Sequence[Decision] = (),
     earlier: Earlier = NOTHING,
 ) -> dict[str, str]:
     """Mask every kept crop of one video; `out_csv` is `<stage folder>/<video>.csv`. Returns the
@@ -79,7 +83,8 @@ def mask_video(
     `weights` are the files of `weight_files.for_segmenter(settings)`, in that order; `settings` is
     the `mask` part of the configuration; `subject_class` is what a `yolo-seg` network calls the
     subject (`detect.class`). Crops whose rows `earlier` has are not masked again, and no network is
-    loaded if there are no others.
+    loaded if there are no others: `review`, what a person decided of the clip's cut-outs, needs
+    none.
     """
     kept = tables.kept(tables.read_stage(crops_csv, "crop"))
     lines = [narrowed(line, READS) for line in kept]
@@ -106,7 +111,9 @@ def mask_video(
                     for batch in batches:
                         rows |= {str(row["parent"]): [row] for row in stage.rows(batch)}
                         progress.step(len(batch.crops))
-    tables.write_stage(out_csv, "mask", [row for item in digests for row in rows[item]])
+    verdicts = Verdicts(review)
+    applied = [verdicts.applied(row, str(row["sha256"])) for item in digests for row in rows[item]]
+    tables.write_stage(out_csv, "mask", applied)
     return digests
 
 
@@ -280,6 +287,9 @@ def run(job) -> None:
         subject_class=job.params.subject_class,
         cache=job.config["cache"],
         threads=job.threads,
+        review=decisions.of_job(
+            job.config["dataset"], job.params.review, "mask", job.wildcards.video
+        ),
         earlier=job.earlier,
     )
     seal(job, digests)

@@ -148,6 +148,7 @@ def overridden(
         [problem for problem in problems if problem not in override.allow],
         OVERRIDE_INVALID,
         caption_source="override",
+        decision=override.decision,
         replaced_caption=written["caption"],
         allowed_problems=" ".join(problem for problem in problems if problem in override.allow),
         **facts,
@@ -245,7 +246,7 @@ def caption_video(
     style = _style(settings, subject, seed)
     overrides = overrides or {}
     dataset = Path(dataset)
-    images = _images(augment_csv, crops_csv, overrides)
+    images = _images(augment_csv, crops_csv, masks_csv, overrides)
     by_model = settings["backend"] == "transformers"
     cutouts = _cutouts(masks_csv) if by_model else {}
     digests = {image.item: image.digest(cutouts) for image in images}
@@ -294,20 +295,33 @@ class Image:
 
 
 def _images(
-    augment_csv: str | Path, crops_csv: str | Path, overrides: Mapping[str, Override]
+    augment_csv: str | Path,
+    crops_csv: str | Path,
+    masks_csv: str | Path,
+    overrides: Mapping[str, Override],
 ) -> list[Image]:
     crops = {
         line["item"]: narrowed(line, CROP_READS) | {"facing": line.get("facing", "")}
         for line in iter_stage(crops_csv, "crop")
     }
+    about_cutouts = any(one.sha256 for item, one in overrides.items() if item in crops)
+    cutouts = _cutouts(masks_csv) if about_cutouts else {}
     images = []
     for line in kept(read_stage(augment_csv, "augment")):
         parent = line["parent"]
         if parent not in crops:
             raise LedgerError(f"{crops_csv} has no row for {parent}, parent of an image")
-        by_hand = overrides.get(line["item"]) or overrides.get(parent)
+        of_image = _written_about(overrides, line["item"], line["sha256"])
+        of_cutout = _written_about(overrides, parent, cutouts.get(parent, {}).get("sha256", ""))
+        by_hand = of_image or of_cutout
         images.append(Image(narrowed(line, READS), crops[parent], by_hand))
     return images
+
+
+def _written_about(overrides: Mapping[str, Override], item: str, sha256: str) -> Override | None:
+    """The caption by hand of an image or a cut-out, if it was written about the file it is now."""
+    found = overrides.get(item)
+    return found if found and found.sha256 in ("", sha256) else None
 
 
 def _cutouts(masks_csv: str | Path) -> dict[str, dict[str, str]]:

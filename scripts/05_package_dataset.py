@@ -20,6 +20,7 @@ from ferrari.packaging.image_preparation import Preparation, Sample, sources
 from ferrari.packaging.registry import make_format
 from ferrari.reports.checks import enforce as hold_back
 from ferrari.reports.checks import faults_of
+from ferrari.review.effects import sentence
 
 
 def package_dataset(
@@ -33,14 +34,15 @@ def package_dataset(
     about: Mapping | None = None,
     gate: Iterable[str | Path] = (),
     enforce: bool = True,
+    review: str = "",
 ) -> None:
     """Write `<folder of out_csv>/<format>/` and its manifest `out_csv` from the final table.
 
     `settings` is the configuration's `package` section, `subject` and `about` are its others;
-    `gate` are the CSV files of the quality reports. Raises QualityGateError if one of them holds a
-    FAIL while `enforce` is true, and PackageError for a subject that cannot name a folder, an
-    unknown format, settings that a format cannot keep, or a final table without a single image to
-    package.
+    `review` is the digest of a person's decisions, of which the card tells; `gate` are the CSV
+    files of the quality reports. Raises QualityGateError if one of them holds a FAIL while
+    `enforce` is true, and PackageError for a subject that cannot name a folder, an unknown format,
+    settings that a format cannot keep, or a final table without a single image to package.
     """
     if enforce:
         hold_back([gate] if isinstance(gate, (str, Path)) else gate)
@@ -67,7 +69,7 @@ def package_dataset(
                 "at which stage the material was lost"
             )
         digests = form.finish(folder, target)
-        summary.finish(folder, form, settings, about)
+        summary.finish(folder, form, settings, about, sentence(dataset, review))
         for line in rows:
             write(_with_digests(line, root, digests))
 
@@ -86,7 +88,14 @@ class PackageSummary:
         self.figures.add(sample)
         self._enlarged += sample.scale > 1
 
-    def finish(self, folder: Path, form: Format, settings: Mapping, about: Mapping | None) -> None:
+    def finish(
+        self,
+        folder: Path,
+        form: Format,
+        settings: Mapping,
+        about: Mapping | None,
+        reviewed: str = "",
+    ) -> None:
         """The card and the digests, where they are asked for; a warning of enlarged images."""
         from ferrari.packaging.dataset_card import write_card, write_sums
 
@@ -97,7 +106,7 @@ class PackageSummary:
                 *(form.name, self._enlarged, self.figures.images),
             )
         if settings["card"] and form.is_hugging_face and about:
-            write_card(folder, form, about, self.figures)
+            write_card(folder, form, about, self.figures, reviewed)
         if settings["checksums"]:
             write_sums(folder)
 
@@ -168,6 +177,6 @@ if __name__ == "__main__":
             format=job.wildcards.format,
             settings=job.params.package,
             gate=job.input.gate,
-            **{name: job.params[name] for name in ("subject", "about", "enforce")},
+            **{name: job.params[name] for name in ("subject", "about", "enforce", "review")},
         )
         seal(this)

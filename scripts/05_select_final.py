@@ -15,12 +15,15 @@ from pathlib import Path
 from ferrari.curation.selection_plan import CutOut, Plan, light_of, make
 from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
 from ferrari.ledger.item_ids import parse
-from ferrari.ledger.reasons import DUPLICATE_IMAGE, UNREADABLE_IMAGE
+from ferrari.ledger.reasons import DROPPED_BY_REVIEW, DUPLICATE_IMAGE, UNREADABLE_IMAGE
 from ferrari.ledger.tables import LedgerError, Row, iter_stage, kept, read_table, row, sorted_table
+from ferrari.review import decisions
+from ferrari.review.applying import Verdicts, cells_of_drop, cells_of_keep
+from ferrari.review.contract import Decision
 
 CARRIED = (
     *("path", "sha256", "caption", "framing", "facing", "background", "kind"),
-    *("mask_path", "mask_sha256", "width", "height"),
+    *("mask_path", "mask_sha256", "width", "height", "caption_source"),
 )
 Verdict = dict[str, object]
 
@@ -53,10 +56,12 @@ class Candidates:
 
     masks: Mapping[str, Path]
     dataset: Path
-    copies: Mapping[str, tuple[str, str]]  # by clip that is a copy: why, and of which clip
+    clips: Mapping[str, Verdict]  # by clip whose images go, as a copy's do: their verdict
+    verdicts: Verdicts
     cutouts: dict[str, CutOut] = field(default_factory=dict)
     looks: dict[str, tuple[str, str]] = field(default_factory=dict)
     refused: dict[str, Verdict] = field(default_factory=dict)
+    kept_by_hand: dict[str, Decision] = field(default_factory=dict)
     _seen: dict[bytes, str] = field(default_factory=dict)
     _embeddings: dict[str, str] = field(default_factory=dict)
     _read: set[str] = field(default_factory=set)
@@ -74,11 +79,12 @@ class Candidates:
         if refusal := self._refusal(video, line):
             self.refused[line["item"]] = refusal
             return
-        self._seen[bytes.fromhex(line["sha256"])] = line["item"]
         if crop not in self.cutouts:
             cell = (line["framing"], line["facing"], *self.looks[crop])
             self.cutouts[crop] = CutOut(crop, video, cell, self._embeddings[crop])
         self.cutouts[crop].images.append(line["item"])
+        if keep := self.verdicts.kept(line["item"], line["sha256"]):
+            self.kept_by_hand[line["item"]] = keep
 
     def _read_masks(self, video: str) -> None:
         self._read.add(video)
@@ -87,13 +93,15 @@ class Candidates:
             self._embeddings[line["item"]] = line["embedding"]
 
     def _refusal(self, video: str, line: Mapping[str, str]) -> Verdict:
-        if video in self.copies:
-            why, original = self.copies[video]
-            return {"outcome": DROPPED, "reason": why, "value": original}
+        if video in self.clips:
+            return self.clips[video]
         if not (self.dataset / line["path"]).is_file():
             return {"outcome": QUARANTINED, "reason": UNREADABLE_IMAGE, "value": "the file is gone"}
-        if same := self._seen.get(bytes.fromhex(line["sha256"])):
+        same = self._seen.setdefault(bytes.fromhex(line["sha256"]), line["item"])
+        if same != line["item"]:  # of an image that a person dropped too: it is not to come back
             return {"outcome": DROPPED, "reason": DUPLICATE_IMAGE, "value": same}
+        if drop := self.verdicts.dropped(line["item"], line["sha256"]):
+            return dict(cells_of_drop(drop))
         return {}
 
 
@@ -103,17 +111,20 @@ def crop_of(item: str) -> str:
     return found.crop if found else item
 
 
-def final_row(
-    video: str, line: Mapping[str, str], looks: tuple[str, str], refusal: Verdict, plan: Plan
-) -> Row:
+def final_row(video: str, line: Mapping[str, str], found: Candidates, plan: Plan) -> Row:
     """The final row of a captioned image: refused already, left out by the plan, or kept."""
-    item, known = line["item"], dict(refusal)
+    item = line["item"]
+    looks, keep = found.looks[crop_of(item)], found.kept_by_hand.get(item)
+    refusal = found.refused.get(item, {})
+    known = dict(refusal)
     if not refusal and item in plan.left_out:
         reason, neighbour, away = plan.left_out[item]
         known = {"outcome": DROPPED, "reason": reason, "value": neighbour, "threshold": away}
     elif not refusal:
         split, group = plan.split_of(video)
         known = {"outcome": KEPT, "split": split, "group": group}
+        if keep and item in plan.taken_back:
+            known |= cells_of_keep(keep, plan.taken_back[item])
     carried = {key: line[key] for key in CARRIED}
     known |= {"side": looks[0], "light": looks[1]}
     return row("final", item=item, parent=item, video=video, **carried, **known)
@@ -128,28 +139,39 @@ def select_final(
     out_csv: str | Path,
     settings: Mapping,
     seed: int,
+    review: Iterable[Decision] = (),
 ) -> None:
     """Write the final table: one row for each captioned image of every video, sorted by item.
 
     Tables are named after their video; `videos_csv` says which videos are copies of others;
-    `settings` is the configuration's `curate` section. Raises LedgerError if two rows have the
-    same item or an image's cut-out has no row, EmbeddingError for one without a sound embedding.
+    `settings` is the configuration's `curate` section, `review` what a person decided of images:
+    one that is kept against the settings comes on top of those that they choose. Raises
+    LedgerError if two rows have the same item or an image's cut-out has no row, EmbeddingError for
+    one without a sound embedding.
     """
     tables = {Path(path).stem: Path(path) for path in _paths(caption_csvs)}
     masks = {Path(path).stem: Path(path) for path in _paths(mask_csvs)}
-    copies = {
-        line["item"]: (line["verdict"], line["duplicate_of"])
-        for line in read_table(videos_csv)
-        if line["duplicate_of"]
-    }
-    found = Candidates(masks, Path(dataset), copies)
+    found = Candidates(masks, Path(dataset), _clips_that_go(videos_csv), Verdicts(review))
     for video, line in in_order(tables):
         found.add(video, line)
-    plan = make([found.cutouts[crop] for crop in sorted(found.cutouts)], settings, seed)
+    cutouts = [found.cutouts[crop] for crop in sorted(found.cutouts)]
+    plan = make(cutouts, settings, seed, frozenset(found.kept_by_hand))
     with sorted_table(out_csv, "final") as write:
         for video, line in in_order(tables):
-            refusal = found.refused.get(line["item"], {})
-            write(final_row(video, line, found.looks[crop_of(line["item"])], refusal, plan))
+            write(final_row(video, line, found, plan))
+
+
+def _clips_that_go(videos_csv: str | Path) -> dict[str, Verdict]:
+    """By clip of which no image stays: their verdict. Copies name the clip that they are of."""
+    found: dict[str, Verdict] = {}
+    for line in read_table(videos_csv):
+        known = {"outcome": DROPPED, "reason": line["verdict"]}
+        if line["verdict"] == DROPPED_BY_REVIEW:
+            told = f"by review: its clip dropped by {line['detail']}"
+            found[line["item"]] = {**known, "detail": told, "decision": line["decision"]}
+        elif line["duplicate_of"]:
+            found[line["item"]] = {**known, "value": line["duplicate_of"]}
+    return found
 
 
 def _paths(given: Iterable[str | Path] | str | Path) -> Iterable[str | Path]:
@@ -175,5 +197,6 @@ if __name__ == "__main__":
             out_csv=job.output.table,
             settings=job.params.curate,
             seed=job.params.seed,
+            review=decisions.of_job(job.config["dataset"], job.params.review, "final"),
         )
         seal(this)

@@ -11,7 +11,13 @@ from pathlib import Path
 import pandas as pd
 
 from ferrari.ledger.item_ids import find_videos
-from ferrari.ledger.reasons import LOW_RESOLUTION_TWIN, OK, UNREADABLE, of_stage
+from ferrari.ledger.reasons import (
+    DROPPED_BY_REVIEW,
+    LOW_RESOLUTION_TWIN,
+    OK,
+    UNREADABLE,
+    of_stage,
+)
 from ferrari.ledger.refused_files import BAD_VIDEOS
 from ferrari.qc import stage_tables
 from ferrari.reports import checks, page
@@ -20,7 +26,7 @@ from ferrari.video import raw_files
 from ferrari.video.clip_verdicts import OTHER_FILM, VERDICTS
 
 #: There is nothing that could be copied, or nothing wrong with it but that nobody wants it.
-_NOT_COPIED = frozenset({UNREADABLE, LOW_RESOLUTION_TWIN, *of_stage("videos")})
+_NOT_COPIED = frozenset({UNREADABLE, LOW_RESOLUTION_TWIN, DROPPED_BY_REVIEW, *of_stage("videos")})
 _METADATA = (
     *("bytes", "container", "codec", "pix_fmt", "width", "height", "sar", "rotation", "fps"),
     *("duration_s", "declared_duration_s", "frames", "bitrate_kbps", "vfr", "largest_gap_s"),

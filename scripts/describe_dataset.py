@@ -9,19 +9,25 @@ from ferrari.provenance.croissant import describe, described_package
 
 
 def describe_dataset(
-    *, final_csv: str, dataset: str, about: Mapping, formats: Iterable[str], out_json: str
+    *,
+    final_csv: str,
+    dataset: str,
+    about: Mapping,
+    formats: Iterable[str],
+    out_json: str,
+    reviewed: str = "",
 ) -> None:
     """Write the Croissant description `out_json` of one of the packages of these `formats`.
 
-    `about` is the configuration's section of that name. It must lie in the dataset's folder: its
-    paths are relative to it.
+    `about` is the configuration's section of that name; `reviewed` says what a person decided.
+    `out_json` must lie in the dataset's folder: its paths are relative to it.
     """
     final = {
         "path": Path(final_csv).relative_to(dataset).as_posix(),
         "sha256": sha256_file(final_csv),
         "bytes": Path(final_csv).stat().st_size,
     }
-    description = describe(about, described_package(formats), final)
+    description = describe(about, described_package(formats), final, reviewed)
     write_text(out_json, json.dumps(description, indent=1, ensure_ascii=False) + "\n")
 
 
@@ -29,6 +35,7 @@ if __name__ == "__main__":
     from ferrari.jobs.job_log import send_output_to
     from ferrari.provenance.job import ScriptJob
     from ferrari.provenance.table_stamps import seal
+    from ferrari.review import effects
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])
@@ -38,5 +45,6 @@ if __name__ == "__main__":
         about=job.params.about,
         formats=job.params.formats,
         out_json=job.output.table,
+        reviewed=effects.sentence(job.config["dataset"], job.params.review),
     )
     seal(ScriptJob.of(job, "croissant"))

@@ -2,7 +2,8 @@
 
 The one place that sees all raw files, so exact duplicates are found here; a duplicate is linked or
 copied to `bad_videos/DUPLICATE_VIDEO/` like any other refused clip, and its images stay out of the
-final set. So do those of low-resolution twins, of which no copy is made: they are in order.
+final set. So do those of low-resolution twins, of which no copy is made: they are in order; and
+those of clips that a person dropped (DROPPED_BY_REVIEW).
 Files that are no clips by their name (`ferrari.ledger.left_out`) have their only row here.
 """
 
@@ -15,8 +16,11 @@ from ferrari.ledger import left_out, tables
 from ferrari.ledger.columns import COLUMNS, DROPPED
 from ferrari.ledger.item_ids import look_through, video_id
 from ferrari.ledger.left_out import LeftOut
-from ferrari.ledger.reasons import DUPLICATE_VIDEO, EXTRACTOR_REJECTED
+from ferrari.ledger.reasons import DROPPED_BY_REVIEW, DUPLICATE_VIDEO, EXTRACTOR_REJECTED, OK
 from ferrari.ledger.refused_files import BAD_VIDEOS, refuse_video
+from ferrari.review import decisions
+from ferrari.review.applying import Verdicts
+from ferrari.review.contract import Decision
 from ferrari.video.clip_verdicts import final_verdicts
 
 
@@ -28,10 +32,13 @@ def list_videos(
     dataset: str,
     out_csv: str,
     not_clips: Mapping[str, LeftOut] | None = None,
+    review: Sequence[Decision] = (),
 ) -> None:
     """Write videos.csv: the probe rows, with `verdict` and `duplicate_of` behind them, and one row
-    for each file that is left out by its name (`not_clips`).
+    for each file that is left out by its name (`not_clips`). `review` is what a person decided of
+    clips.
     """
+    verdicts_by_hand = Verdicts(review)
     probes = [row for path in probe_csvs for row in tables.read_stage(path, "probe")]
     rejections = _rejections(frames_csvs)
     verdicts = final_verdicts(probes, rejections)
@@ -41,6 +48,10 @@ def list_videos(
         end = verdicts[probe["item"]]
         row: tables.Row = {**probe, "verdict": end.verdict, "duplicate_of": end.duplicate_of}
         row["detail"] = end.detail
+        row["decision"] = ""
+        drop = verdicts_by_hand.dropped(probe["item"], probe["sha256"])
+        if drop and end.verdict == OK:
+            row |= {"verdict": DROPPED_BY_REVIEW, "detail": drop.said(), "decision": drop.id}
         if end.verdict == EXTRACTOR_REJECTED:
             row["path"] = rejections[probe["item"]]["path"]
         if end.verdict == DUPLICATE_VIDEO:
@@ -96,5 +107,6 @@ if __name__ == "__main__":
             dataset=job.config["dataset"],
             out_csv=job.output.table,
             not_clips=look_through(job.params.raw, job.params.ignore).left_out,
+            review=decisions.of_job(job.config["dataset"], job.params.review, "videos"),
         )
         seal(this)

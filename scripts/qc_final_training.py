@@ -12,15 +12,17 @@ import pandas as pd
 
 from ferrari.captions.clip_tokens import MAX_CLIP_TOKENS
 from ferrari.captions.overrides import Override, all_of
-from ferrari.qc import caption_checks, reopened_images, stage_checks, stage_tables
+from ferrari.qc import caption_checks, decision_checks, reopened_images, stage_checks, stage_tables
 from ferrari.qc.coverage_table import coverage_table
 from ferrari.reports import charts, thumbnails
 from ferrari.reports.checks import FAIL, PASS, Check, none_of
 from ferrari.reports.page import Report, Table, publish
+from ferrari.review import decisions, effects
 
 NAME = "qc7_final_summary"
 SAMPLES = 16
 REPEATS_SHOWN = 25
+NOBODY = decisions.Review()
 _RECIPE = ("kind", "background")
 
 
@@ -34,13 +36,14 @@ def report_final(
     subject_settings: dict,
     caption_settings: dict,
     overrides: Mapping[str, Override] | None = None,
+    review: decisions.Review = NOBODY,
     out_csv: str,
     out_videos_csv: str,
     out_html: str,
 ) -> None:
     """Write QC7 from the caption `tables`, the augment tables (`previous`) and `final`.csv.
 
-    `overrides` are the captions that a person wrote, by item.
+    `overrides` are the captions that a person wrote, by item; `review` is what one decided.
     """
     root = Path(dataset)
     captions = stage_tables.load(tables, "caption", text=("value",))
@@ -53,6 +56,7 @@ def report_final(
     lengths = caption_checks.token_counts(kept["caption"])
     videos = per_clip(captions, chosen, ids)
     refused = stage_tables.refused(chosen)
+    decided = effects.of_dataset(dataset, review)
     refused_paths = stage_tables.paths_of(recipes, refused["parent"])
     publish(
         Report(
@@ -63,14 +67,15 @@ def report_final(
                     stage_tables.kept(captions), recipes, subject_settings, caption_settings
                 ),
                 *caption_checks.override_checks(captions, recipes, overrides or {}),
+                *decision_checks.checks(decided),
                 *agreement_checks(captions, recipes, kept),
                 *stage_checks.ledger_checks("caption", captions, recipes),
                 *stage_checks.ledger_checks("final", chosen, captions),
             ],
-            counts=counts(captions, chosen, kept),
+            counts=counts(captions, chosen, kept) | decision_checks.counts(decided),
             videos=videos,
             charts=pictures(captions, chosen, kept, lengths, videos),
-            tables=[coverage_table(chosen), repeated(kept), *by_hand(captions)],
+            tables=[*described(captions, chosen, kept), *decision_checks.listed(decided)],
             refused=thumbnails.of_rows(dataset, refused, qc_settings["thumbnails"], refused_paths),
             refused_total=len(refused),
             refused_hint="Refused between captions and the final dataset.",
@@ -144,6 +149,11 @@ def _differing(rows: pd.DataFrame, source: pd.DataFrame, columns: Sequence[str])
     return rows["item"][differs]
 
 
+def described(captions: pd.DataFrame, chosen: pd.DataFrame, kept: pd.DataFrame) -> list[Table]:
+    """What the set covers, its captions, and those that a person wrote."""
+    return [coverage_table(chosen), repeated(kept), *by_hand(captions)]
+
+
 def repeated(kept: pd.DataFrame) -> Table:
     """The captions that most images share."""
     counts = kept["caption"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
@@ -154,7 +164,7 @@ def repeated(kept: pd.DataFrame) -> Table:
 def by_hand(captions: pd.DataFrame) -> list[Table]:
     """The captions that a person wrote, if there are any."""
     rows = caption_checks.by_hand(captions)
-    note = "Captions that captions/overrides.csv replaced; refused ones first."
+    note = "Captions that a person's took the place of; refused ones first."
     return [Table("Captions by hand", note, rows)] if len(rows) else []
 
 
@@ -236,6 +246,7 @@ def run(job) -> None:
         dataset=job.config["dataset"],
         **{name: job.params[name] for name in names},
         overrides=all_of(job.config, job.params.overrides),
+        review=decisions.load(job.config["dataset"]) if job.params.review else NOBODY,
         out_csv=job.output.csv,
         out_videos_csv=job.output.videos_csv,
         out_html=job.output.html,

@@ -63,7 +63,7 @@ def report_masks(
         Report(
             name=NAME,
             checks=[
-                *stage_checks.folder_checks(root, FOLDER, kept, ids),
+                *stage_checks.folder_checks(root, FOLDER, stage_tables.with_files(rows), ids),
                 *reopened_images.readable_checks("cutouts", kept, seen),
                 *cutout_checks(kept, seen, mask_settings),
                 *stability_checks(videos),

@@ -58,7 +58,7 @@ def report_crops(
         Report(
             name=NAME,
             checks=[
-                *stage_checks.folder_checks(root, FOLDER, kept, ids),
+                *stage_checks.folder_checks(root, FOLDER, stage_tables.with_files(rows), ids),
                 *reopened_images.readable_checks("crops", kept, seen),
                 *box_checks(kept, seen),
                 *detection_checks(kept, videos, qc_settings, detect_settings),

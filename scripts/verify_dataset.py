@@ -17,6 +17,7 @@ from ferrari.ledger.item_ids import find_videos
 from ferrari.ledger.stages import ENVIRONMENTS, FINAL
 from ferrari.reports.page import Report, Table, publish
 from ferrari.verification.clip import Clip
+from ferrari.verification.decided import Decided
 from ferrari.verification.disk_files import Hasher, pruned, sweep
 from ferrari.verification.findings import Findings, Layout
 from ferrari.verification.tables import Tables
@@ -86,11 +87,13 @@ def examine(layout: Layout) -> Verdict:
         tables.look()
         whole = WholeSet(layout, tables, findings)
         clips, swept = [], {ENVIRONMENTS, *(f"{FINAL}/{name}" for name in layout.formats)}
+        decided = Decided(layout, tables, findings)
         raw = _raw_digests(layout, hasher)
         for video in layout.videos:
             clip = Clip(layout, tables, findings, video)
             clip.check_rows()
             clip.check_files(hasher)
+            decided.add(clip)
             whole.add(clip, _raw_fault(layout, findings, clip, *raw[video]))
             swept.update(clip.own_folders())
             clips.append(_clip_figures(layout, clip))
@@ -98,6 +101,7 @@ def examine(layout: Layout) -> Verdict:
         whole.check_environments(hasher)
         whole.check_who(hasher)
         whole.check_final()
+        decided.check_whole_set()
         for name in layout.formats:
             whole.check_package(name, hasher)
         known = tables.known | whole.elsewhere

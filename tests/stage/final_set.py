@@ -138,8 +138,11 @@ class Clip:
         return tables.read_stage(self.table("caption"), "caption")
 
 
-def select(dataset: Path, clips: list[Clip], **curate) -> list[dict[str, str]]:
-    """Caption the clips, choose the final set (`curate` settings changed); its rows."""
+def select(dataset: Path, clips: list[Clip], review=(), **curate) -> list[dict[str, str]]:
+    """Caption the clips, choose the final set (`curate` settings changed); its rows.
+
+    `review` are decisions of a person about clips and images.
+    """
     for clip in clips:
         clip.caption()
     out = dataset / "05_final_training/final.csv"
@@ -149,6 +152,7 @@ def select(dataset: Path, clips: list[Clip], **curate) -> list[dict[str, str]]:
         raw_folder=str(dataset / "00_raw_videos"),
         dataset=str(dataset),
         out_csv=str(dataset / "videos.csv"),
+        review=[row for row in review if row.stage == "videos"],
     )
     select_final(
         caption_csvs=[str(clip.table("caption")) for clip in clips],
@@ -158,6 +162,7 @@ def select(dataset: Path, clips: list[Clip], **curate) -> list[dict[str, str]]:
         out_csv=out,
         settings={**CURATE, **curate},
         seed=1,
+        review=[row for row in review if row.stage == "final"],
     )
     return tables.read_stage(out, "final")
 

@@ -185,7 +185,7 @@ class Clip:
         named = None if subject is None else Template(subject[None], np.zeros((0, len(subject))))
         template_file.write(self.who, named)
 
-    def crop(self, earlier=NOTHING, identity=None, **changed) -> list[dict[str, str]]:
+    def crop(self, earlier=NOTHING, identity=None, review=(), **changed) -> list[dict[str, str]]:
         """Choose and cut, by who is `seen` where there are rules of `identity`; the rows."""
         self.digests["crop"] = crop_video(
             frames_csv=str(self.table("extract")),
@@ -198,6 +198,7 @@ class Clip:
             who=str(self.who),
             identity=identity,
             settings=section("detect", **changed),
+            review=review,
             earlier=earlier,
         )
         return self.rows("crop")

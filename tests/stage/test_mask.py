@@ -14,6 +14,7 @@ from ferrari.networks import segmenters
 from ferrari.networks.backends.ram import Presence
 from ferrari.processes.devices import DeviceMemoryError
 from ferrari.processes.model_verdicts import IsolationError
+from ferrari.provenance.reuse import NOTHING, Earlier
 from tests.deadly import ENDS, Notes, room
 
 stage = importlib.import_module("03_mask_subject")
@@ -77,19 +78,26 @@ class Dataset:
         )
         return item
 
-    def run(self, **settings):
+    def run(self, review=(), earlier=NOTHING, **settings):
         tables.write_stage(self.table, "crop", self.lines)
-        stage.mask_video(
+        self.digests = stage.mask_video(
             crops_csv=self.table,
             dataset=self.root,
             out_csv=self.out,
             weights="weights.onnx",
             settings={**SETTINGS, **settings},
             subject_class="person",
+            review=review,
+            earlier=earlier,
         )
         rows = tables.read_stage(self.out, "mask")
         assert balance.balance("mask", rows, self.lines).balanced
         return {row["item"]: row for row in rows}
+
+    def earlier(self):
+        """What the next run may take over."""
+        rows = {row["parent"]: [row] for row in tables.read_stage(self.out, "mask")}
+        return Earlier(self.root, self.out.with_suffix(""), self.digests, rows)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -14,6 +14,8 @@ import pytest
 from bench import stubs
 from ferrari.captions import overrides
 from ferrari.ledger import item_ids, stages
+from ferrari.review import decisions, writing
+from tests.unit.review.rows import decided, undone
 from tests.workflow.demo_run import ROOT, Demo
 
 pytestmark = pytest.mark.timeout(300)
@@ -112,6 +114,43 @@ def test_a_clip_goes_on_before_others_begin_and_those_that_are_waited_for_come_f
     assert set(map(tuple, stages_of.values())) == {tuple(stages.FOLDERS)}
     begun = [place for place, (stage, clip) in enumerate(done) if stage == "probe"]
     assert all(done[place - 1][0] == "caption" for place in begun[1:])
+
+
+DECIDED = {
+    "crop": decided("drop", f"{VIDEO}-f000001-p0", "item"),
+    "mask": decided("drop", f"{VIDEO}-f000001-p0", "cutout"),
+    "caption": decided("caption", f"{VIDEO}-f000001-p0", "cutout", value="sks person"),
+    "final": decided("drop", f"{VIDEO}-f000001-p0-v0", "image"),
+    "videos": decided("drop", VIDEO, "clip"),
+}
+
+
+@pytest.mark.parametrize("stage", DECIDED)
+def test_a_decision_reruns_its_clips_jobs_from_its_stage_on_and_no_others(copy, stage):
+    row = DECIDED[stage]
+    writing.append(copy.dataset, [row])
+    planned = copy.planned()
+    order = list(stages.FOLDERS)
+    after = order[order.index(stage) :] if stage in order else []
+    assert {name: planned.get(name, 0) for name in order} == {n: int(n in after) for n in order}
+    assert planned["select_final"] == planned["qc7"] == planned["croissant"] == 1
+    assert planned.get("videos", 0) == (stage == "videos")
+    writing.append(copy.dataset, [undone(row)])
+    assert copy.planned() == {}
+
+
+def test_decisions_that_cannot_be_used_end_the_run_before_its_first_job(copy):
+    row = DECIDED["caption"]
+    writing.append(copy.dataset, [row])
+    table = copy.dataset / overrides.PLACE
+    table.parent.mkdir()
+    table.write_text(f"item,caption\n\n{row.target},sks person\n")
+    said = copy.run("-n", check=False)
+    assert f"{row.target} has two captions" in said
+    assert "overrides.csv, line 3" in said and "decisions.csv, line 2" in said
+    with open(copy.dataset / decisions.PLACE, "a") as stream:
+        stream.write("torn")
+    assert "decisions.csv, line 3 is cut off" in copy.run("-n", check=False)
 
 
 def test_no_rule_lists_the_clips_by_itself():

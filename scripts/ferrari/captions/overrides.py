@@ -1,9 +1,12 @@
-"""Captions that a person wrote: `captions/overrides.csv`, a line for an image or for a cut-out.
+"""Captions that a person wrote, for an image or for a cut-out: the rows `caption` in force of
+`review/decisions.csv`, and the lines of `captions/overrides.csv`, which is the user's own file.
 
-The file is read once while the graph is built. A clip's caption job depends on the digest of that
-clip's lines, so an edit reruns only the jobs of the clips whose lines changed. No line is ignored
-in silence: one that cannot be parsed raises OverridesError with its number, one that breaks the
-rules of captions is refused with a row, and one that names no image is listed by QC7.
+From here on both are one thing, an Override. An item that both name has two captions, and nobody
+could say which counts: OverridesError names both lines. The files are read once while the graph is
+built. A clip's caption job depends on the digest of that clip's captions, so an edit reruns only
+the jobs of the clips whose captions changed. None is ignored in silence: a line that cannot be
+parsed raises OverridesError with its number, one that breaks the rules of captions is refused with
+a row, and one that names no image, or was written about another, is listed by QC7.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ from ferrari.common.atomic_files import sha256_bytes
 from ferrari.common.errors import FerrariError
 from ferrari.ledger.csv_cells import unguard
 from ferrari.ledger.item_ids import VIDEO_ID
+from ferrari.review import decisions
+from ferrari.review.contract import CAPTION, Decision
 
 PLACE = "captions/overrides.csv"
 REQUIRED = ("item", "caption")
@@ -40,11 +45,17 @@ class OverridesError(FerrariError, ValueError):
 
 
 class Override(NamedTuple):
-    """A caption for `item`; `allow` are problems (CONTEXT_WORD:chair) that its author accepts."""
+    """A caption for `item`; `allow` are problems (CONTEXT_WORD:chair) that its author accepts.
+
+    `decision` is the id of the row that says it, `sha256` the digest of the file that it was
+    written about; both are empty for a line of the user's own file.
+    """
 
     item: str
     caption: str
     allow: tuple[str, ...] = ()
+    decision: str = ""
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,11 +76,43 @@ def place(config: Mapping) -> Path:
 
 
 def load(config: Mapping, video: str = "") -> dict[str, Override]:
-    """All lines by item, or a clip's; none where there is no file and the setting names none."""
+    """All captions by item, or a clip's; no lines of a file that is not there, unless the setting
+    names it. Raises OverridesError, DecisionsError.
+    """
+    path, review = place(config), decisions.load(config["dataset"])
+    known = path.exists() or config["caption"]["overrides"]
+    lines = read(path, video) if known else {}
+    said = {row.target: _of(config, row) for row in review.of(CAPTION, video)}
+    for item in sorted(lines.keys() & said.keys()):
+        raise _twice(config, item, said[item].decision)
+    return lines | said
+
+
+def _of(config: Mapping, row: Decision) -> Override:
+    """A row `caption` as an Override; its `reason` holds what `allow` does in the other file."""
+    if wrong := next((name for name in row.allowed if not _ALLOWED.fullmatch(name)), ""):
+        raise OverridesError(
+            f"{_place_of(config, row.id)}: its reason holds {wrong!r}; a caption's reason takes "
+            f"problems that it may have, such as CONTEXT_WORD:chair, of the kinds "
+            f"{' and '.join(ALLOWABLE)}. Take the row back: make decide UNDO={row.id}"
+        )
+    return Override(row.target, row.value, row.allowed, row.id, row.target_sha256)
+
+
+def _twice(config: Mapping, item: str, decision: str) -> OverridesError:
     path = place(config)
-    if not path.exists() and not config["caption"]["overrides"]:
-        return {}
-    return read(path, video)
+    number = next(number for number, cells in _lines(path, item) if cells["item"] == item)
+    return OverridesError(
+        f"{item} has two captions: {path}, line {number}, and {_place_of(config, decision)}; take "
+        f"the line out, or take the row back (make decide UNDO={decision})"
+    )
+
+
+def _place_of(config: Mapping, decision: str) -> str:
+    """The file and the line of a row of the decisions."""
+    path = decisions.place(config["dataset"])
+    number = next(line.number for line in decisions.read(path) if line.row.id == decision)
+    return f"{path}, line {number}"
 
 
 def read(path: str | os.PathLike, video: str = "") -> dict[str, Override]:
@@ -127,14 +170,17 @@ def all_of(config: Mapping, expected: str) -> dict[str, Override]:
 def _require(config: Mapping, found: str, expected: str) -> None:
     if found != expected:
         raise OverridesError(
-            f"{place(config)} was changed while this run was under way; run again, and what the "
-            "change asks for is made"
+            f"{place(config)} or {decisions.place(config['dataset'])} was changed while this run "
+            "was under way; run again, and what the change asks for is made"
         )
 
 
 def digest(lines: Iterable[Override]) -> str:
     """16 hex digits over lines in any order; empty for none."""
-    texts = sorted("\0".join((line.item, line.caption, *line.allow)) for line in lines)
+    texts = sorted(
+        "\0".join((line.item, line.caption, *line.allow, line.decision, line.sha256))
+        for line in lines
+    )
     text = "\n\0".join(texts)
     return sha256_bytes(text.encode("utf-8", "surrogatepass"))[:16] if texts else ""
 

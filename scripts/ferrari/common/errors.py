@@ -7,6 +7,7 @@ FerrariError
   · SettingsError            settings break the schema or lead nowhere: correct those it names
   · CaptionSettingError      a caption setting gives no good caption: change the one named
   · OverridesError           captions/overrides.csv cannot be used: correct the line named
+  · DecisionsError           review/decisions.csv cannot be used: correct the line named
   · ModelError               weights are missing, altered or unfit: fetch, pin or change them
     · UnpinnedPickleError    a pickle of weights without a pin: pin it if you trust its source
   · CaptionerError           the captioner does not load: install or name what the message says
@@ -26,6 +27,7 @@ FerrariError
   · QualityGateError         a report holds a FAIL: look at the report, or set qc.enforce: false
   · VerificationError        the dataset is not as written: restore or remake what is named
   · UnknownItemError         `make trace` knows no such item: ask for one of the nearest named
+  · DecideError              `make decide` is asked for what cannot be: decide what it names
   · NothingToLintError       `make lint-package` sees no training folder: name its trainer
   · SmokeError               `make smoke` has no clip or no place: give the one, free the other
   A fault of ours.

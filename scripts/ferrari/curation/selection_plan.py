@@ -7,7 +7,7 @@ gets a second one. Memory: some 1.5 kB a cut-out and 300 bytes an image, whateve
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -42,11 +42,14 @@ class CutOut:
 
 @dataclass
 class Plan:
-    """`left_out`: by image, the reason, its nearest kept neighbour and how far that is. `groups`:
-    by clip, the group that no split parts ('' where there is none); `sides`: by group, its split.
+    """`left_out`: by image, the reason, its nearest kept neighbour and how far that is.
+    `taken_back`: by image that stays against the settings, the reason that it would have gone for.
+    `groups`: by clip, the group that no split parts ('' where there is none). `sides`: by group,
+    its split.
     """
 
     left_out: dict[str, tuple[str, str, float]] = field(default_factory=dict)
+    taken_back: dict[str, str] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
     sides: dict[str, str] = field(default_factory=dict)
 
@@ -62,9 +65,12 @@ def active(settings: Mapping) -> bool:
     return any(one is not None for one in wanted) or settings["validation"] > 0
 
 
-def make(cutouts: Sequence[CutOut], settings: Mapping, seed: int) -> Plan:
+def make(
+    cutouts: Sequence[CutOut], settings: Mapping, seed: int, staying: frozenset[str] = frozenset()
+) -> Plan:
     """The plan for `cutouts`, sorted by item, under the `curate` settings.
 
+    Images that are `staying` do so on top of those that are chosen: no other image gives way.
     Raises EmbeddingError for a cut-out whose embedding is missing or damaged.
     """
     plan = Plan()
@@ -79,6 +85,7 @@ def make(cutouts: Sequence[CutOut], settings: Mapping, seed: int) -> Plan:
         vectors, clips, cells, times, settings["max_images"], settings["near_duplicates"]
     )
     first = _keep_images(plan, cutouts, chosen.taken, settings["max_images"], seed)
+    chosen = _take_back(plan, cutouts, chosen, first, staying)
     _name_neighbours(plan, cutouts, vectors, chosen, first)
     if settings["validation"] > 0:
         kept = np.sort(chosen.taken)
@@ -115,6 +122,32 @@ def _keep_images(
         for image in order[stays:]:
             plan.left_out[image] = (OVER_BUDGET, first[place], 0.0)
     return first
+
+
+def _take_back(
+    plan: Plan,
+    cutouts: Sequence[CutOut],
+    chosen: Chosen,
+    first: dict[int, str],
+    staying: frozenset[str],
+) -> Chosen:
+    """Put images back that are to stay; a cut-out that was not taken is, for them alone."""
+    more = []
+    for place, one in enumerate(cutouts):
+        wanted = sorted(staying.intersection(one.images))
+        if not wanted:
+            continue
+        if place in first:
+            wanted = [image for image in wanted if plan.left_out.pop(image, None)]
+            reason = OVER_BUDGET
+        else:
+            reason = NEAR_DUPLICATE if chosen.near_duplicate[place] else OVER_BUDGET
+            more.append(place)
+            first[place] = wanted[0]
+            others = [image for image in one.images if image not in staying]
+            plan.left_out |= {image: (reason, wanted[0], 0.0) for image in others}
+        plan.taken_back |= dict.fromkeys(wanted, reason)
+    return replace(chosen, taken=np.append(chosen.taken, np.array(more, chosen.taken.dtype)))
 
 
 def shares(sizes: np.ndarray, budget: int) -> np.ndarray:

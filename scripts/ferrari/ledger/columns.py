@@ -6,7 +6,8 @@ KEPT, DROPPED, QUARANTINED = "kept", "dropped", "quarantined"
 OUTCOMES = (KEPT, DROPPED, QUARANTINED)
 CORE = ("item", "parent", "outcome", "reason", "value", "threshold", "path", "sha256")
 
-#: The stage's own columns, behind CORE. `path` is relative to the dataset folder throughout.
+#: The stage's own columns, behind CORE. `path` is relative to the dataset folder throughout;
+#: `decision` is the id of the row of review/decisions.csv that made this row what it is.
 COLUMNS = {
     "probe": (
         *CORE,
@@ -41,12 +42,14 @@ COLUMNS = {
         *("compared_with", "mean_change", "noise_change"),  # of what repeats a crop
         # Number of its row in the clip's table of identities, and why it is the subject or is not.
         *("track", "identity_by", "identity_why", "identity_score", "sureness"),
+        "decision",
     ),
     "mask": (
         *CORE,
         *("width", "height", "subject_fraction", "edge_fraction", "x1", "y1", "x2", "y2"),
         *("segmenter", "weights_sha256", "device", "refined", "foreground", "detail"),
         *("lightness", "side", "phash", "embedding"),
+        "decision",
     ),
     # One row a pinned clip or picture; `video` is empty for pictures of the user's folder.
     "environments": (
@@ -63,13 +66,13 @@ COLUMNS = {
         *CORE,
         *("caption", "caption_source", "framing", "facing", "background", "kind", "clip_tokens"),
         *("mask_path", "mask_sha256", "width", "height", "removed_words"),
-        *("replaced_caption", "allowed_problems"),
+        *("replaced_caption", "allowed_problems", "decision"),
     ),
     "final": (
         *CORE,
         *("video", "caption", "framing", "facing", "background", "kind"),
         *("mask_path", "mask_sha256", "width", "height"),
-        *("side", "light", "split", "group"),
+        *("side", "light", "split", "group", "caption_source", "detail", "decision"),
     ),
     "package": (
         *CORE,
@@ -79,7 +82,7 @@ COLUMNS = {
     ),
 }
 
-COLUMNS["videos"] = (*COLUMNS["probe"], "verdict", "duplicate_of")
+COLUMNS["videos"] = (*COLUMNS["probe"], "verdict", "duplicate_of", "decision")
 
 #: Pairs of columns that name a file and its digest, in any table.
 FILE_COLUMNS = (
@@ -133,7 +136,7 @@ KINDS = {
             *("caption", "caption_source", "framing", "facing", "removed_words"),
             *("replaced_caption", "allowed_problems", "split", "group"),
             *("caption_path", "caption_sha256", "source_sha256", "source_mask_sha256"),
-            *("compared_with", "identity_by", "identity_why"),
+            *("compared_with", "decision", "identity_by", "identity_why"),
         ),
         TEXT,
     ),

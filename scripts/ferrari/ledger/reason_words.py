@@ -214,6 +214,11 @@ WORDS = {
         "The work took more memory than the stage's `memory_mb` allows.",
         "Raise `memory_mb` of that stage if the machine has more.",
     ),
+    reasons.DROPPED_BY_REVIEW: Words(
+        "A person dropped it; the row's detail says who and when, `decision` which row of "
+        "`review/decisions.csv`.",
+        "Nothing to do; take the decision back with `make decide UNDO=<its id>` to use it.",
+    ),
     reasons.DUPLICATE_VIDEO: Words(
         "The clip is byte for byte another clip of the set.",
         "Nothing to do: the other clip is used.",

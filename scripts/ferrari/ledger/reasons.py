@@ -70,6 +70,8 @@ MASK_MISMATCH = "MASK_MISMATCH"
 CAPTION_INVALID = "CAPTION_INVALID"
 OVERRIDE_INVALID = "OVERRIDE_INVALID"
 
+DROPPED_BY_REVIEW = "DROPPED_BY_REVIEW"
+
 DUPLICATE_VIDEO = "DUPLICATE_VIDEO"
 DUPLICATE_IMAGE = "DUPLICATE_IMAGE"
 NEAR_DUPLICATE = "NEAR_DUPLICATE"
@@ -136,6 +138,7 @@ REASONS = {
     MODEL_CRASHED: Reason(("detect", "mask", "caption"), QUARANTINED),
     MODEL_TIMEOUT: Reason(("detect", "mask", "caption"), QUARANTINED),
     OUT_OF_MEMORY: Reason(("probe", "detect", "mask", "caption"), QUARANTINED),
+    DROPPED_BY_REVIEW: Reason(("crop", "mask", "final"), DROPPED),
     DUPLICATE_VIDEO: Reason(("final",), DROPPED),
     DUPLICATE_IMAGE: Reason(("final",), DROPPED),
     NEAR_DUPLICATE: Reason(("final",), DROPPED),

@@ -28,6 +28,7 @@ class Figures:
         }
         self._videos: set[str] = set()
         self._sides: list[int] = []
+        self._by_hand = 0
 
     def add(self, sample: Sample) -> None:
         """Count one image."""
@@ -36,6 +37,7 @@ class Figures:
         for name in ("kind", "framing"):
             self.counts[name][sample.line[name]] += 1
         self._videos.add(sample.line["video"])
+        self._by_hand += sample.line["caption_source"] == "override"
         sides = [*self._sides, sample.width, sample.height]
         self._sides = [min(sides), max(sides)]
 
@@ -43,6 +45,11 @@ class Figures:
     def images(self) -> int:
         """How many images there are."""
         return self.counts["split"].total()
+
+    @property
+    def captions_by_hand(self) -> int:
+        """How many captions a person wrote."""
+        return self._by_hand
 
     def as_markdown(self) -> str:
         """The figures as Markdown."""
@@ -59,10 +66,12 @@ class Figures:
         return "\n".join(lines)
 
 
-def write_card(folder: Path, form: Format, about: Mapping, figures: Figures) -> None:
+def write_card(
+    folder: Path, form: Format, about: Mapping, figures: Figures, reviewed: str = ""
+) -> None:
     """`README.md` with the YAML header that the Hugging Face Hub reads.
 
-    `about` is the configuration's section.
+    `about` is the configuration's section; `reviewed` says what a person decided.
     """
     header = {
         "pretty_name": about["name"],
@@ -76,10 +85,18 @@ def write_card(folder: Path, form: Format, about: Mapping, figures: Figures) -> 
         str(about["description"]),
         f"Columns: {_COLUMNS}.",
         figures.as_markdown(),
+        *_by_a_person(reviewed, figures.captions_by_hand),
         f"Licence: {about['licence']}. Version {about['version']}.",
         "How to load it: README.txt.",
     ]
     (folder / "README.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _by_a_person(reviewed: str, captions: int) -> list[str]:
+    """What of the set is a person's decision; nothing where nobody decided anything."""
+    written = f"Captions here that a person wrote: {captions:,}." if captions else ""
+    said = " ".join(filter(None, (reviewed, written)))
+    return [said] if said else []
 
 
 def _licence(licence: str) -> dict[str, str]:

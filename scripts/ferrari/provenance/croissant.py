@@ -21,6 +21,7 @@ _MEANINGS = {
     "caption": "caption: subject token, class, framing, background",
     "video": "id of the clip; keep the images of one clip on one side of a split",
     "kind": "kind of background: flat, noise, environment or synthetic",
+    "caption_source": "override: a person wrote the caption; else template or transformers",
     "framing": "close-up, half body or full body",
     "background": "the background in words, as in the caption",
     "width": "px, of the final image",
@@ -81,11 +82,11 @@ def described_package(formats: Iterable[str]) -> str | None:
     return next((name for name in LAYOUTS if name in formats), None)
 
 
-def describe(about: Mapping, package: str | None, final_csv: Mapping) -> dict:
+def describe(about: Mapping, package: str | None, final_csv: Mapping, reviewed: str = "") -> dict:
     """The description of a package (a key of LAYOUTS), or of the final table alone.
 
     `about` is the configuration's section; `final_csv` is {path, sha256, bytes} of the final table,
-    its path relative to the dataset.
+    its path relative to the dataset; `reviewed` says what a person decided.
     """
     table = _table("final.csv", final_csv, "each image that was considered, with its verdict")
     description = {
@@ -93,6 +94,7 @@ def describe(about: Mapping, package: str | None, final_csv: Mapping) -> dict:
         "@type": "sc:Dataset",
         "conformsTo": VERSION,
         **_about(about),
+        **({"rai:dataAnnotationProtocol": reviewed} if reviewed else {}),
     }
     if package is None:
         return {**description, "distribution": [table], "recordSet": [_rows()]}

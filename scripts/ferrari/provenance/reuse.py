@@ -31,7 +31,7 @@ from ferrari.provenance.job import Job
 
 #: Params of which each item's digest has its own part: what a person said of single items, and what
 #: decides who is who.
-OF_ITEMS = frozenset({"overrides", "identity"})
+OF_ITEMS = frozenset({"overrides", "review", "identity"})
 
 
 def chained_digests(lines: Iterable[Mapping[str, str]]) -> dict[str, str]:

@@ -24,6 +24,7 @@ from ferrari.ledger.stages import FINAL_CSV, FOLDERS
 from ferrari.provenance import table_stamps
 from ferrari.provenance.descendants import Fate, follow
 from ferrari.provenance.row_lookup import Table
+from ferrari.review import decisions
 
 #: The stage whose table has an item's own row, by its kind.
 _LEVELS = {"clip": "probe", "frame": "extract", "detection": "detect", "crop": "crop"} | {
@@ -50,6 +51,7 @@ class Step:
     table: str
     row: dict[str, str]
     made: dict = field(default_factory=dict)  # parts of the table's stamp
+    decided: str = ""  # what a person decided of it, and who and when
     warnings: list[str] = field(default_factory=list)
 
 
@@ -148,9 +150,22 @@ class Dataset:
                 step.warnings.append(
                     f"{step.table} was made from another state of {name}: run the pipeline again"
                 )
+        step.decided = self._decided(step.row.get("decision", ""))
         told = ("rule", "code", "settings", "settings_sha256", "libraries")
         step.made = {key: stamp[key] for key in told}
         return step
+
+    def _decided(self, decision: str) -> str:
+        """What a row's decision says, of those that were taken back too."""
+        if not decision:
+            return ""
+        path = decisions.place(self.root)
+        rows = [line.row for line in decisions.read(path)] if path.is_file() else []
+        row = next((row for row in rows if row.id == decision), None)
+        if row is None:
+            return f"{decision}, of which {decisions.PLACE} holds no row: run make verify"
+        value = f" {row.value!r}" if row.value else ""
+        return f"{row.decision}{value} of {row.target} by {row.said()} ({decision})"
 
     def _digest(self, table: str) -> str:
         if table not in self._digests:

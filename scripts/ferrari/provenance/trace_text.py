@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from ferrari.common.visible_text import shown
 from ferrari.ledger.reason_words import advice, sentence
-from ferrari.ledger.reasons import OK
+from ferrari.ledger.reasons import DROPPED_BY_REVIEW, OK
 from ferrari.provenance.descendants import Fate
 from ferrari.provenance.trace import Step, Trace
 
@@ -48,6 +48,7 @@ def _step_lines(step: Step, trace: Trace) -> Iterator[str]:
     known = [
         ("verdict", _verdict(step.row)),
         *_meaning(step.row),
+        ("decided", step.decided),
         *facts(step.row, step.made, trace),
     ]
     if step.row["sha256"] and step.stage not in ("probe", "caption", "final"):
@@ -84,6 +85,8 @@ def _made(step: Step) -> Facts:
 def _verdict(row: Row) -> str:
     """Outcome, reason, and the value beside its threshold where there is one."""
     text = row["outcome"] if row["reason"] in ("", OK) else f"{row['outcome']} {row['reason']}"
+    if row["reason"] == DROPPED_BY_REVIEW:  # its figures are those of what would have been kept
+        return text
     if row["value"] and row["threshold"]:
         return f"{text} (value {row['value']}, threshold {row['threshold']})"
     return f"{text} ({row['value']})" if row["value"] else text
@@ -240,7 +243,7 @@ def _format_templates(setting: str | list[str]) -> str:
 
 
 def _final_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
-    return [("image", row["path"]), ("sha256", row["sha256"])]
+    return [("image", row["path"]), ("sha256", row["sha256"]), ("detail", row["detail"])]
 
 
 def _package_facts(trace: Trace) -> Facts:

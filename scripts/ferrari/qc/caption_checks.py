@@ -241,8 +241,8 @@ def override_checks(
             "overrides_within_the_rules",
             refused["item"],
             len(by_hand),
-            "A caption of captions/overrides.csv that breaks a rule is refused, and its image too. "
-            "Correct it there, or allow the problem in its row."
+            "A caption by hand that breaks a rule is refused, and its image too. Correct it in "
+            "captions/overrides.csv or on the review page, or allow the problem in its row."
             + (f" Found: {', '.join(said[:10])}." if said else ""),
             otherwise=WARN,
         ),
@@ -250,8 +250,8 @@ def override_checks(
             "overrides_have_images",
             sorted(set(overrides) - reached),
             len(overrides),
-            "Lines of captions/overrides.csv that changed nothing: they name no image that gets a "
-            "caption, nor a cut-out of one.",
+            "Captions by hand that changed nothing: they name no image that gets a caption, nor a "
+            "cut-out of one, or one that is another now than when they were written.",
             otherwise=WARN,
         ),
     ]

@@ -87,17 +87,25 @@ def likeness_checks(
         ),
     ]
     if settings["near_duplicates"] is not None:
-        nobody = np.zeros(len(cutouts), int)
-        left = similarity.pairs_across(cutouts, settings["near_duplicates"], nobody)
+        by_rule = kept[~by_hand(kept)]
+        own = similarity.of_items(cutouts.rows, by_rule["crop"])
+        nobody = np.zeros(len(own), int)
+        left = similarity.pairs_across(own, settings["near_duplicates"], nobody)
         found.append(
             none_of(
                 "near_duplicates_dropped",
                 left.items,
-                len(cutouts),
-                "No cut-out is nearer than curate.near_duplicates to one of another clip.",
+                len(own),
+                "No cut-out is nearer than curate.near_duplicates to one of another clip, but for "
+                "those that a person kept.",
             )
         )
     return found
+
+
+def by_hand(kept: pd.DataFrame) -> pd.Series:
+    """True for each kept row that is there because a person kept it against the settings."""
+    return kept["decision"] != ""
 
 
 def side_labels(cutouts: CutOuts, kept: pd.DataFrame) -> np.ndarray:
@@ -158,9 +166,10 @@ def selection_checks(
 ) -> list[Check]:
     """The budget holds and is used; each image left out names the nearest that stayed."""
     budget, stay = settings["max_images"], stage_tables.kept(chosen)
+    chose = int((~by_hand(stay)).sum())
     over = int((gone["reason"] == OVER_BUDGET).sum())
     fits = budget is None and not over
-    fits |= budget is not None and len(stay) <= budget and (not over or len(stay) == budget)
+    fits |= budget is not None and chose <= budget and (not over or chose == budget)
     looked_up = gone.iloc[:: max(1, -(-len(gone) // LOOKED_UP))]
     return [
         Check(
@@ -168,7 +177,8 @@ def selection_checks(
             PASS if fits else FAIL,
             f"{len(stay):,} kept, {over:,} over the budget",
             "no limit" if budget is None else f"{budget:,}",
-            "No more images stay than curate.max_images, and none is left out while there is room.",
+            "No more images stay than curate.max_images and those that a person kept, and none is "
+            "left out while there is room.",
         ),
         none_of(
             "neighbours_of_left_out_stay",

@@ -47,7 +47,7 @@ def ledger_checks(stage: str, rows: pd.DataFrame, before: pd.DataFrame) -> list[
 def folder_checks(
     dataset: Path, stage_folder: str, rows: pd.DataFrame, videos: Sequence[str], subfolder: str = ""
 ) -> list[Check]:
-    """Folders and files of a stage against its kept rows; `rows` has `video` and `path`.
+    """Folders and files of a stage against its rows with a file; `rows` has `video` and `path`.
 
     `subfolder` (of each video's folder) is where a second file of each row lies, if it has one.
     """
@@ -79,14 +79,15 @@ def folder_checks(
             figure=f"{len(without_folder):,} of {len(videos):,} lack it",
         ),
         none_of(
-            "kept_files_exist", missing, len(expected), "Each file that a kept row names exists."
+            "kept_files_exist", missing, len(expected), "Each file that such a row names exists."
         ),
         none_of("no_empty_files", empty, len(expected), "No file has zero bytes."),
         none_of(
             "no_files_without_row",
             stray,
             len(present),
-            "Each file in the videos' folders belongs to a kept row.",
+            "Each file in the videos' folders belongs to a row that is kept, or that a person "
+            "dropped.",
         ),
         none_of(
             "no_stale_folders",

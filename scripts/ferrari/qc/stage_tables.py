@@ -23,6 +23,7 @@ from ferrari.ledger.columns import (
     REAL,
     WHOLE,
 )
+from ferrari.ledger.reasons import DROPPED_BY_REVIEW
 from ferrari.ledger.tables import iter_lines
 
 #: Columns that are read as figures; all others are text.
@@ -84,6 +85,11 @@ def _frame(
 def kept(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows whose outcome is kept."""
     return rows[rows["outcome"] == KEPT]
+
+
+def with_files(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose file lies in the stage's folder: kept, or dropped by a person."""
+    return rows[(rows["outcome"] == KEPT) | (rows["reason"] == DROPPED_BY_REVIEW)]
 
 
 def refused(rows: pd.DataFrame) -> pd.DataFrame:

@@ -10,11 +10,13 @@ import numpy as np
 
 from ferrari.ledger.item_ids import frame_of
 from ferrari.ledger.tables import LedgerError
+from ferrari.review.contract import Decision
 from ferrari.subject import appearance
 from ferrari.subject.face_weights import USABLE
 from ferrari.subject.identity_table import IdentityRow
 from ferrari.subject.judgements import Judgement, Rules
 from ferrari.subject.mixed_tracks import separated
+from ferrari.subject.reviewed_tracks import reviewed
 from ferrari.subject.sightings import Sightings
 from ferrari.subject.sightings_file import SeenClip
 from ferrari.subject.templates import Template, Thresholds
@@ -27,6 +29,7 @@ class Identity:
 
     track: int
     judgement: Judgement
+    decision: str = ""  # the row of a person's decisions that says so
 
 
 @dataclass(frozen=True)
@@ -48,21 +51,40 @@ def rules_of(settings: Mapping) -> Rules:
     )
 
 
-def identify(seen: SeenClip, template: Template | None, rules: Rules, mode: str) -> Identities:
-    """Judge a clip. Tracks that pass from one person to another are cut first.
+def identify(
+    seen: SeenClip,
+    template: Template | None,
+    rules: Rules,
+    mode: str,
+    review: Sequence[Decision] = (),
+) -> Identities:
+    """Judge a clip. Tracks that pass from one person to another are cut first, then those that a
+    person cut; `review` is what was decided of the clip's tracks.
 
     Raises LedgerError where faces and template are of networks that cannot be compared.
     """
     comparable = _comparable(seen.sightings, template)
-    cut = separated(comparable, rules.thresholds.below)
+    by_hand = reviewed(separated(comparable, rules.thresholds.below), seen.items, review)
+    cut = by_hand.seen
     looks = _looks(seen, cut)
-    decision = decide(cut, template, appearance.similarity(looks, looks), rules)
+    decision = decide(cut, template, appearance.similarity(looks, looks), rules, by_hand.who)
+    said = {track: ids[-1] for track, ids in by_hand.decisions.items() if track in by_hand.who}
     shown = [place for place, item in enumerate(seen.items) if item]
     of_item = {
-        seen.items[place]: Identity(int(cut.track[place]), decision.detections[place])
+        seen.items[place]: Identity(
+            int(cut.track[place]),
+            decision.detections[place],
+            said.get(int(cut.track[place]), ""),
+        )
         for place in shown
     }
-    tracks = [_row(seen, cut, track, decision.tracks[track]) for track in range(cut.tracks)]
+    tracks = [
+        replace(
+            _row(seen, cut, track, decision.tracks[track]),
+            decision=" ".join(by_hand.decisions.get(track, ())),
+        )
+        for track in range(cut.tracks)
+    ]
     judged = _judged(cut)
     clip = IdentityRow(
         track=None,

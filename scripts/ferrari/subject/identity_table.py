@@ -23,7 +23,8 @@ class IdentityRow:
     `who`, `by`, `why`, `score`, `threshold` and `sureness` are those of its judgement (see
     `judgements.Judgement`). `faces` are those that could be judged, `faces_seen` all; `face_px` is
     the median of the short side of the judged ones, or where there are none of all. `frames` are
-    the kept frames in which it is seen; the clip's are those that show anybody.
+    the kept frames in which it is seen; the clip's are those that show anybody. `decision` holds
+    the ids of the rows of a person's decisions that made it what it is, parted by spaces.
     """
 
     track: int | None
@@ -41,6 +42,7 @@ class IdentityRow:
     frames: int | None = None
     from_s: float | None = None
     to_s: float | None = None
+    decision: str = ""
 
 
 COLUMNS = tuple(field.name for field in fields(IdentityRow))

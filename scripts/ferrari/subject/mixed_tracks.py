@@ -32,7 +32,7 @@ def separated(seen: Sightings, below: float) -> Sightings:
         cuts = _cuts(seen.faces.embeddings[faces[order]], below)
         where = seen.track == track
         piece[where] = _pieces(seen.time_s[where], times[order], cuts)
-    return replace(seen, track=_renumbered(seen.track, piece, seen.time_s))
+    return replace(seen, track=renumbered(seen.track, piece, seen.time_s))
 
 
 def _cuts(faces: np.ndarray, below: float) -> list[int]:
@@ -57,7 +57,7 @@ def _pieces(times_s: np.ndarray, face_times_s: np.ndarray, cuts: list[int]) -> n
     return 2 * passed + (times_s > ends[passed])
 
 
-def _renumbered(track: np.ndarray, piece: np.ndarray, time_s: np.ndarray) -> np.ndarray:
+def renumbered(track: np.ndarray, piece: np.ndarray, time_s: np.ndarray) -> np.ndarray:
     """Numbers from 0 for the pairs of track and piece, by first time, then track."""
     keys = list(zip(track.tolist(), piece.tolist(), strict=True))
     first: dict[tuple[int, int], float] = {}

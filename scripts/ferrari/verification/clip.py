@@ -27,7 +27,7 @@ CAPTIONED = (
     *("path", "sha256", "background", "kind", "mask_path", "mask_sha256"),
     *("width", "height"),
 )
-SELECTED = (*CAPTIONED, "caption", "framing", "facing")
+SELECTED = (*CAPTIONED, "caption", "framing", "facing", "caption_source")
 _ROUNDED_S = Fraction(1, 10**6)  # `time_s` has six digits behind the point
 
 

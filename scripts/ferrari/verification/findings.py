@@ -112,6 +112,27 @@ CHECKS = {
         "Each package holds the images, masks and captions of the final table, and no others; "
         "delete the package's table, and the next run packages anew.",
     ),
+    "decisions_sound": (
+        FAIL,
+        "The table of decisions, review/decisions.csv, can be read, where there is one; correct "
+        "the line that is named.",
+    ),
+    "decisions_have_their_effect": (
+        FAIL,
+        "Each decision in force shows in the row that it is about, unless there is no such row, it "
+        "is another now, or its refusal cannot be taken back. Run the pipeline.",
+    ),
+    "effects_have_their_decision": (
+        FAIL,
+        "Each row that names a decision is what a decision in force makes of it. Run the pipeline; "
+        "if review/decisions.csv was lost, put it back.",
+    ),
+    "decisions_in_vain": (
+        WARN,
+        "Decisions in force that change nothing: what they were made about is another now, or is "
+        "not there, or was refused for what keep cannot take back. Look again and decide anew, or "
+        "take them back.",
+    ),
     "nothing_of_clips_gone": (
         WARN,
         "Tables and stamps of clips that are no longer among the raw files, or of packages that "

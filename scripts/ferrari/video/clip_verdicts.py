@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ferrari.ledger.columns import KEPT
 from ferrari.ledger.reasons import (
+    DROPPED_BY_REVIEW,
     DUPLICATE_VIDEO,
     EXTRACTOR_REJECTED,
     LOW_RESOLUTION_TWIN,
@@ -16,11 +17,11 @@ from ferrari.ledger.reasons import (
 from ferrari.video import twins
 
 #: What a raw file may end as, beside OK: what is left out by its name, what stage 0 refuses, what
-#: stage 1 does, and copies.
+#: stage 1 does, copies, and what a person dropped.
 VERDICTS = (
     *of_stage("videos"),
     *of_stage("probe"),
-    *(EXTRACTOR_REJECTED, LOW_RESOLUTION_TWIN, DUPLICATE_VIDEO),
+    *(EXTRACTOR_REJECTED, LOW_RESOLUTION_TWIN, DUPLICATE_VIDEO, DROPPED_BY_REVIEW),
 )
 #: What the cell `other_tracks` calls a track that could have been the film as well.
 OTHER_FILM = "another film track"

@@ -1,0 +1,142 @@
+"""A person's decisions applied to the rows of a stage: `drop` and `keep`.
+
+A decision changes the row that it names and no other. What is dropped was made all the same: its
+file stays in the stage's folder, the row keeps all cells but its outcome, so that taking the
+decision back asks no network again. `as_made` gives the row as it was before anybody decided.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from ferrari.common.atomic_files import sha256_bytes
+from ferrari.ledger.columns import DROPPED, KEPT
+from ferrari.ledger.reasons import (
+    DROPPED_BY_REVIEW,
+    DUPLICATE_SUBJECT,
+    NEAR_DUPLICATE,
+    NOT_SUBJECT,
+    NOT_TARGET,
+    OVER_BUDGET,
+    TOO_SMALL,
+    UNSURE_WHO,
+)
+from ferrari.review.contract import DROP, KEEP, Decision
+
+#: Refusals that `keep` takes back: a rule's, which a person may know better about. What is damaged,
+#: what no network found, and the same bytes twice stay refused.
+TAKEN_BACK = frozenset(
+    {
+        *(NOT_TARGET, NOT_SUBJECT, UNSURE_WHO, TOO_SMALL, DUPLICATE_SUBJECT),
+        *(NEAR_DUPLICATE, OVER_BUDGET),
+    }
+)
+#: What the cell `detail` holds behind its own text, where a person decided.
+_MARK = "by review: "
+_KEPT_FROM = re.compile(rf"{_MARK}kept from ([A-Z_]+) by ")
+
+
+def crop_digest(frame_sha256: str, row: Mapping[str, object]) -> str:
+    """The digest of a crop as a target, whether it was cut or not: its frame, and where in it."""
+    box = (str(row[f"crop_{corner}"]) for corner in ("x1", "y1", "x2", "y2"))
+    return sha256_bytes(" ".join((frame_sha256, *box)).encode("ascii"))
+
+
+def track_digest(items: Iterable[str]) -> str:
+    """The digest of a track as a target: over the ids of its detections in kept frames."""
+    return sha256_bytes("\n".join(sorted(filter(None, items))).encode("ascii"))
+
+
+class Verdicts:
+    """What was decided of a stage's items, by their ids.
+
+    `reason` is what the stage's rows that are kept give for it.
+    """
+
+    def __init__(self, rows: Iterable[Decision] = (), reason: str = "") -> None:
+        self._reason = reason
+        self._rows = {row.target: row for row in rows if row.decision in (KEEP, DROP)}
+
+    def __bool__(self) -> bool:
+        return bool(self._rows)
+
+    def named(self, item: str) -> Decision | None:
+        """What was decided of an item, stale or not."""
+        return self._rows.get(item)
+
+    def keeps(self) -> list[Decision]:
+        """The decisions to keep something, stale ones included, by its id."""
+        return [row for _, row in sorted(self._rows.items()) if row.decision == KEEP]
+
+    def dropped(self, item: str, sha256: str) -> Decision | None:
+        """The decision that drops the item whose digest is `sha256` now, if there is one."""
+        return self._of(item, sha256, DROP)
+
+    def kept(self, item: str, sha256: str) -> Decision | None:
+        """The decision that keeps it, if there is one."""
+        return self._of(item, sha256, KEEP)
+
+    def _of(self, item: str, sha256: str, wanted: str) -> Decision | None:
+        row = self._rows.get(item)
+        holds = row is not None and row.decision == wanted and not row.is_stale(sha256)
+        return row if holds else None
+
+    def without_drop(self, row: Mapping) -> dict:
+        """A row of the stage as it was before a person dropped it."""
+        return _not_dropped(row, self._reason)
+
+    def applied(self, row: Mapping, sha256: str) -> dict:
+        """A row of the stage with its drop, where it is kept and there is one.
+
+        `row` may be one that an earlier run dropped so: without the decision it is kept again.
+        """
+        known = self.without_drop(row)
+        drop = self.dropped(str(known["item"]), sha256) if known["outcome"] == KEPT else None
+        return {**known, **cells_of_drop(drop, str(known["detail"]))} if drop else known
+
+
+def cells_of_drop(decision: Decision, detail: str = "") -> dict[str, str]:
+    """The cells of a row that a person dropped."""
+    told = _told(detail, f"dropped by {decision.said()}")
+    return {
+        "outcome": DROPPED,
+        "reason": DROPPED_BY_REVIEW,
+        "detail": told,
+        "decision": decision.id,
+    }
+
+
+def cells_of_keep(decision: Decision, refused_for: str, detail: str = "") -> dict[str, str]:
+    """The cells, but for the reason, of a row that a person kept, which the rule refused."""
+    told = _told(detail, f"kept from {refused_for} by {decision.said()}")
+    return {"outcome": KEPT, "detail": told, "decision": decision.id}
+
+
+def is_by_review(row: Mapping) -> bool:
+    """True if a person's decision about the row's own item made it what it is."""
+    return _MARK in str(row["detail"])
+
+
+def as_made(row: Mapping[str, str]) -> dict[str, str]:
+    """The row's outcome, reason and detail before anybody decided; other cells are as they are."""
+    found = _KEPT_FROM.search(row["detail"]) if row["decision"] else None
+    if not found:
+        return _not_dropped(row)
+    own = {"outcome": DROPPED, "reason": found[1], "detail": _own(row["detail"]), "decision": ""}
+    return {**row, **own}
+
+
+def _not_dropped(row: Mapping, reason: str = "") -> dict:
+    if row["reason"] != DROPPED_BY_REVIEW:
+        return dict(row)
+    own = _own(str(row["detail"]))
+    return {**row, "outcome": KEPT, "reason": reason, "detail": own, "decision": ""}
+
+
+def _told(detail: str, text: str) -> str:
+    return "; ".join(filter(None, (_own(detail), _MARK + text)))
+
+
+def _own(detail: str) -> str:
+    return detail.partition(_MARK)[0].removesuffix("; ")

@@ -1,0 +1,182 @@
+"""The words of `review/decisions.csv`: its columns, scopes and decisions, and what a row may say.
+
+A row is checked here by itself; `decisions` reads the table and says which rows count.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from ferrari.ledger.item_ids import VIDEO_ID, clip_of, parse
+
+COLUMNS = (
+    *("id", "when", "who", "scope", "target", "target_sha256"),
+    *("decision", "value", "reason", "undoes", "note"),
+)
+CLIP, TRACK, ITEM, CUTOUT, IMAGE = "clip", "track", "item", "cutout", "image"
+REFERENCE = "reference"
+SCOPES = (CLIP, TRACK, ITEM, CUTOUT, IMAGE, REFERENCE)
+
+KEEP, DROP, CAPTION, UNDO = "keep", "drop", "caption", "undo"
+IS_SUBJECT, NOT_SUBJECT, SPLIT_TRACK = "is_subject", "not_subject", "split_track"
+#: What may be decided of what.
+MAY_SAY = {
+    KEEP: (CLIP, ITEM, CUTOUT, IMAGE, REFERENCE),
+    DROP: (CLIP, ITEM, CUTOUT, IMAGE, REFERENCE),
+    IS_SUBJECT: (TRACK,),
+    NOT_SUBJECT: (TRACK,),
+    SPLIT_TRACK: (TRACK,),
+    "merge_tracks": (TRACK,),
+    CAPTION: (CUTOUT, IMAGE),
+    "mask": (CUTOUT,),
+    "duplicate_of": (ITEM, CUTOUT, IMAGE),
+}
+#: Decisions that need a value; the others have none.
+WITH_VALUE = frozenset({CAPTION, SPLIT_TRACK, "merge_tracks", "mask", "duplicate_of"})
+#: Decisions and scopes that the workflow does not carry out yet. A row in force that says one ends
+#: the run before its first job: to pass it over in silence would be a promise that nobody keeps.
+NOT_YET = frozenset({"merge_tracks", "mask", "duplicate_of", REFERENCE})
+#: Decisions that answer one question about a target: the last of them in force is the answer.
+_QUESTIONS = {KEEP: "stays", DROP: "stays", IS_SUBJECT: "who", NOT_SUBJECT: "who"}
+#: The stage whose table shows a decision.
+_STAGES = {CLIP: "videos", ITEM: "crop", CUTOUT: "mask", IMAGE: "final", TRACK: "crop"}
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{3,63}")
+_TRACK = re.compile(rf"({VIDEO_ID})-t[0-9]+")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class Decision(NamedTuple):
+    """A row of the table. `target_sha256` is the digest of what was decided about as it was then
+    (see `targets`); empty: the row holds whatever becomes of it. `undoes` is another row's id.
+    """
+
+    id: str
+    when: str
+    who: str
+    scope: str
+    target: str
+    target_sha256: str
+    decision: str
+    value: str = ""
+    reason: str = ""
+    undoes: str = ""
+    note: str = ""
+
+    @property
+    def video(self) -> str:
+        """The clip that it is about; empty for a reference."""
+        if self.scope == REFERENCE:
+            return ""
+        track = _TRACK.fullmatch(self.target)
+        return track[1] if track else clip_of(self.target)
+
+    @property
+    def stage(self) -> str:
+        """The stage whose rows it changes."""
+        return "caption" if self.decision == CAPTION else _STAGES.get(self.scope, "")
+
+    @property
+    def question(self) -> tuple[str, str, str]:
+        """What it answers: of two decisions with one question, the later counts."""
+        return self.scope, self.target, _QUESTIONS.get(self.decision, self.decision)
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """Of a caption: the problems that its author accepts, as CONTEXT_WORD:chair."""
+        return tuple(filter(None, re.split(r"[\s;,]+", self.reason)))
+
+    def is_stale(self, sha256: str) -> bool:
+        """True if it was made about something else than what has the digest `sha256` now."""
+        return bool(self.target_sha256) and self.target_sha256 != sha256
+
+    def said(self) -> str:
+        """Who decided it and when, and why where that was said; in one line."""
+        why = f": {self.reason}" if self.reason and self.decision != CAPTION else ""
+        return f"{self.who}, {self.when}{why}"
+
+
+def fault_of(row: Decision) -> str:
+    """What is wrong with a row, taken by itself, and what would be right; empty for a sound one."""
+    if fault := _fault_of_head(row):
+        return fault
+    if row.decision == UNDO:
+        return "" if row.undoes else "undo needs in `undoes` the id of the row that it takes back"
+    if row.decision not in MAY_SAY:
+        return f"there is no decision {row.decision!r}; there are {', '.join((*MAY_SAY, UNDO))}"
+    if row.undoes:
+        return f"only undo takes a row back; {row.decision} leaves `undoes` empty"
+    if row.scope not in MAY_SAY[row.decision]:
+        scopes = ", ".join(MAY_SAY[row.decision])
+        return f"{row.decision} is decided of {scopes}, not of scope {row.scope!r}"
+    if not fits_scope(row.scope, row.target):
+        return f"{row.target!r} is no id of a thing of scope {row.scope}"
+    if row.target_sha256 and not _SHA256.fullmatch(row.target_sha256):
+        return "target_sha256 is 64 hex digits in small letters, or empty"
+    if row.scope == TRACK and not row.target_sha256:
+        return "of a track target_sha256 is needed: its number changes when another one is cut"
+    return _fault_of_value(row)
+
+
+def _fault_of_head(row: Decision) -> str:
+    for name, text in row._asdict().items():
+        if any(ord(letter) < 32 or ord(letter) == 127 for letter in text):
+            return f"{name} holds a line break or another control character"
+    if not _ID.fullmatch(row.id):
+        return f"{row.id!r} is no id: 4 to 64 letters, digits, - and _"
+    if not is_moment(row.when):
+        return f"when is {row.when!r}; it is a moment in UTC, as 2026-01-31T18:05:00Z"
+    return "" if row.who.strip() else "nobody is named under who"
+
+
+def _fault_of_value(row: Decision) -> str:
+    if row.decision not in WITH_VALUE:
+        return f"{row.decision} has no value, and this is {row.value!r}" if row.value else ""
+    if not row.value.strip():
+        return f"{row.decision} needs a value"
+    if row.decision != SPLIT_TRACK:
+        return ""
+    frame = parse(row.value)
+    fits = frame is not None and frame.kind == "frame" and frame.video == row.video
+    return "" if fits else "the value of split_track is the id of a frame of the track's clip"
+
+
+def fits_scope(scope: str, target: str) -> bool:
+    """True if `target` can be the id of something of this scope."""
+    if scope == REFERENCE:
+        return bool(target)
+    if scope == TRACK:
+        return bool(_TRACK.fullmatch(target))
+    if scope == CLIP:
+        return bool(re.fullmatch(VIDEO_ID, target))
+    item = parse(target)
+    return item is not None and item.kind == ("image" if scope == IMAGE else "crop")
+
+
+def is_moment(text: str) -> bool:
+    """True for a moment in UTC with seconds, as `now` writes it."""
+    if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", text):
+        return False
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def now() -> str:
+    """This moment, as the column `when` has it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def not_yet(row: Decision) -> str:
+    """What of a row the workflow does not carry out yet; empty for what it does."""
+    return next((word for word in (row.decision, row.scope) if word in NOT_YET), "")
+
+
+def row_of(cells: Mapping[str, str]) -> Decision:
+    """A row from its cells by column."""
+    return Decision(**{name: cells[name] for name in COLUMNS})

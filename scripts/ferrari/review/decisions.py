@@ -1,0 +1,226 @@
+"""Which decisions of a person count: the table read line by line, and the rows in force.
+
+Nothing in the table is ever rewritten. A row `undo` takes back the row that it names, and may be
+taken back itself, which is redo. Of the rows that stand, the last one about a question counts. A
+line that cannot be read raises DecisionsError with its number, before the first job of a run; a row
+whose target has changed since is stale: it is reported (`effects`) and changes nothing.
+
+Each stage's job of a clip depends on the digest of the rows in force about that clip that concern
+this stage. Rows that were taken back are in no digest, so that the first one comes back.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from ferrari.common.atomic_files import sha256_bytes
+from ferrari.common.errors import FerrariError
+from ferrari.ledger.csv_cells import unguard
+from ferrari.review.contract import COLUMNS, UNDO, Decision, fault_of, not_yet, row_of
+
+#: Below the dataset's folder.
+PLACE = "review/decisions.csv"
+
+
+class DecisionsError(FerrariError, ValueError):
+    """The table of decisions cannot be used as it is; names the file, the line and the remedy."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row, and the number of its line in the file (the header is line 1)."""
+
+    number: int
+    row: Decision
+
+
+@dataclass(frozen=True)
+class Review:
+    """The rows in force, in the order of the table."""
+
+    rows: tuple[Decision, ...] = ()
+
+    @cached_property
+    def _by_job(self) -> dict[tuple[str, str], list[Decision]]:
+        found: dict[tuple[str, str], list[Decision]] = defaultdict(list)
+        for row in self.rows:
+            found[row.stage, row.video].append(row)
+        return found
+
+    def of(self, stage: str, video: str = "") -> list[Decision]:
+        """The rows that change a stage's table: a clip's, or without `video` all clips'."""
+        if video:
+            return self._by_job.get((stage, video), [])
+        return [row for row in self.rows if row.stage == stage]
+
+    def digest(self, stage: str, video: str = "") -> str:
+        """16 hex digits over the rows of `of`; empty for none."""
+        return digest(self.of(stage, video))
+
+    @property
+    def whole(self) -> str:
+        """The digest of all rows in force; empty for none."""
+        return digest(self.rows)
+
+
+def place(dataset: str | os.PathLike) -> Path:
+    """Where the table of a dataset lies, whether it is there or not."""
+    return Path(dataset) / PLACE
+
+
+def load(dataset: str | os.PathLike) -> Review:
+    """The rows in force; none where there is no table. Raises DecisionsError, for a row in force
+    too that the workflow cannot carry out yet.
+    """
+    path = place(dataset)
+    lines = standing(read(path)) if path.exists() else []
+    for line in lines:
+        if word := not_yet(line.row):
+            raise DecisionsError(
+                f"{path}, line {line.number}: {word} is not applied yet, and is not passed over "
+                f"in silence; take the row back (make decide UNDO={line.row.id}) and run again"
+            )
+    return Review(tuple(line.row for line in lines))
+
+
+def of_job(
+    dataset: str | os.PathLike, expected: str, stage: str, video: str = ""
+) -> list[Decision]:
+    """The rows of a stage's job, which must have the digest that the graph was built with.
+
+    The table is not opened where `expected` is empty.
+    """
+    review = load(dataset) if expected else Review()
+    if review.digest(stage, video) != expected:
+        raise DecisionsError(
+            f"{place(dataset)} was changed while this run was under way; run again, and what the "
+            "new rows ask for is made"
+        )
+    return review.of(stage, video)
+
+
+def digest(rows: Iterable[Decision]) -> str:
+    """16 hex digits over rows in any order, notes left out; empty for none."""
+    texts = sorted("\0".join(row._replace(note="")) for row in rows)
+    text = "\n\0".join(texts)
+    return sha256_bytes(text.encode("utf-8", "surrogatepass"))[:16] if texts else ""
+
+
+def standing(lines: Sequence[Line]) -> list[Line]:
+    """The rows in force: not taken back, and the last about their question; in the table's order.
+
+    An undo that was itself taken back takes nothing back.
+    """
+    gone: set[str] = set()
+    last: dict[tuple[str, str, str], Line] = {}
+    for line in reversed(lines):
+        if line.row.id in gone:
+            continue
+        if line.row.decision == UNDO:
+            gone.add(line.row.undoes)
+        else:
+            last.setdefault(line.row.question, line)
+    return sorted(last.values(), key=lambda line: line.number)
+
+
+def read(path: str | os.PathLike) -> list[Line]:
+    """All rows of a table, those taken back too. Raises DecisionsError."""
+    text = _text(path)
+    if not text:
+        return []
+    if not text.endswith("\n"):
+        number = text.count("\n") + 1
+        raise DecisionsError(
+            f"{path}, line {number} is cut off: what wrote it was ended before its end. Take that "
+            "line out; nothing before it is lost"
+        )
+    found: list[Line] = []
+    numbers: dict[str, int] = {}
+    for number, line in enumerate(text[:-1].split("\n"), start=1):
+        cells = _cells(path, number, line.removesuffix("\r"))
+        if number == 1:
+            _require_header(path, cells)
+            continue
+        row = _row(path, number, cells)
+        _require_fits(path, number, row, numbers, found)
+        numbers[row.id] = number
+        found.append(Line(number, row))
+    return found
+
+
+def _text(path: str | os.PathLike) -> str:
+    try:
+        return Path(path).read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise DecisionsError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        number = error.object[: error.start].count(b"\n") + 1
+        raise DecisionsError(
+            f"{path}, line {number} is not UTF-8; save the table as 'CSV UTF-8', or put back the "
+            "copy from before it was edited"
+        ) from error
+
+
+def _cells(path: str | os.PathLike, number: int, line: str) -> list[str]:
+    try:
+        (cells,) = csv.reader([line], strict=True) if line else ([],)
+    except csv.Error as error:
+        raise DecisionsError(
+            f"{path}, line {number} is no line of a CSV table ({error}); each row is one line, "
+            f"a cell with a comma in double quotes"
+        ) from error
+    return [unguard(cell) for cell in cells]
+
+
+def _require_header(path: str | os.PathLike, cells: Sequence[str]) -> None:
+    if tuple(cells) != COLUMNS:
+        raise DecisionsError(
+            f"{path}, line 1 is {','.join(cells)!r}; the header is {','.join(COLUMNS)}, with "
+            "commas between the columns"
+        )
+
+
+def _row(path: str | os.PathLike, number: int, cells: Sequence[str]) -> Decision:
+    if len(cells) != len(COLUMNS):
+        raise DecisionsError(
+            f"{path}, line {number} has {len(cells)} cells, and the table has {len(COLUMNS)} "
+            "columns; correct it or take it out"
+        )
+    row = row_of(dict(zip(COLUMNS, cells, strict=True)))
+    if fault := fault_of(row):
+        raise DecisionsError(f"{path}, line {number}: {fault}; correct it or take it out")
+    return row
+
+
+def _require_fits(
+    path: str | os.PathLike,
+    number: int,
+    row: Decision,
+    numbers: dict[str, int],
+    before: Sequence[Line],
+) -> None:
+    """The row's id is its own, and what it undoes stands before it."""
+    if row.id in numbers:
+        raise DecisionsError(
+            f"{path}, line {number}: line {numbers[row.id]} has the id {row.id} already; "
+            "each row has its own"
+        )
+    if row.decision != UNDO:
+        return
+    if row.undoes not in numbers:
+        raise DecisionsError(
+            f"{path}, line {number}: no row before it has the id {row.undoes}, which it undoes; "
+            "correct it or take it out"
+        )
+    undone = before[numbers[row.undoes] - 2].row
+    if (row.scope, row.target) not in (("", ""), (undone.scope, undone.target)):
+        raise DecisionsError(
+            f"{path}, line {number}: it undoes {row.undoes}, which is about {undone.scope} "
+            f"{undone.target}, not about {row.scope} {row.target}; correct it or take it out"
+        )

@@ -1,0 +1,101 @@
+"""What a person says of a track: whose it is, where it is cut; and undo gives all back."""
+
+from __future__ import annotations
+
+import pytest
+
+from ferrari.common.atomic_files import sha256_file
+from ferrari.ledger import item_ids
+from ferrari.provenance.reuse import NOTHING
+from ferrari.review import decisions, effects, writing
+from ferrari.review.applying import track_digest
+from ferrari.subject import identity_table
+from tests.stage.people_clip import LARGE, SMALL, VIDEO, Clip
+from tests.stage.test_who_is_who import ANNA, BERT, RULES
+from tests.unit.review.rows import decided
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """Somebody whose face is not seen, beside one whose face is another's; four frames."""
+    clip = Clip(tmp_path)
+    clip.write(4)
+    clip.found(*[[SMALL, LARGE]] * 4)
+    clip.seen(None, BERT, subject=ANNA)
+    return clip
+
+
+def crop(clip, *review):
+    """Judge and cut, going on behind what the run before left."""
+    earlier = clip.earlier("crop") if "crop" in clip.digests else NOTHING
+    return clip.crop(earlier, identity=RULES, min_side=50, review=review)
+
+
+def of_track(rows, track):
+    return [row for row in rows if row["track"] == str(track)]
+
+
+def said(decision, rows, track, **cells):
+    digest = track_digest(row["parent"] for row in of_track(rows, track))
+    return decided(decision, f"{VIDEO}-t{track}", "track", target_sha256=digest, **cells)
+
+
+def states(clip, *rows):
+    decisions.place(clip.dataset).unlink(missing_ok=True)
+    writing.append(clip.dataset, rows)
+    return [e.state for e in effects.of_dataset(clip.dataset, decisions.load(clip.dataset))]
+
+
+def all_files(clip):
+    folders = ("02_yolo_crops", "bad_frames", "subject/identity")
+    paths = [path for name in folders for path in (clip.dataset / name).rglob("*.*")]
+    return {path.relative_to(clip.dataset): sha256_file(path) for path in paths}
+
+
+def test_a_persons_word_about_a_track_overrules_faces_and_undo_gives_all_back(clip):
+    plain, before = crop(clip), all_files(clip)
+    assert {row["reason"] for row in of_track(plain, 0)} == {"UNSURE_WHO"}
+    yes, no = said("is_subject", plain, 0), said("not_subject", plain, 1)
+    rows = crop(clip, yes, no)
+    mine = of_track(rows, 0)
+    assert [(row["reason"], row["identity_by"]) for row in mine] == [("OK", "review")] * 4
+    assert {row["decision"] for row in mine} == {yes.id}
+    other = of_track(rows, 1)
+    assert {(row["reason"], row["decision"]) for row in other} == {("NOT_SUBJECT", no.id)}
+    assert states(clip, yes, no) == ["applied", "applied"]
+    assert not list((clip.dataset / f"bad_frames/{VIDEO}").rglob("*.png"))
+    assert crop(clip) == plain and all_files(clip) == before
+
+
+def test_a_track_is_cut_at_a_frame_and_its_piece_is_the_subject(clip):
+    plain = crop(clip)
+    cut = said("split_track", plain, 0, value=item_ids.frame_item(VIDEO, 2))
+    halves = crop(clip, cut)
+    piece = next(row["track"] for row in halves[::-1] if row["parent"].endswith("d0"))
+    yes = said("is_subject", halves, piece)
+    rows = crop(clip, cut, yes)
+    faceless = [row for row in rows if row["parent"].endswith("d0")]
+    assert [row["reason"] for row in faceless] == ["UNSURE_WHO"] * 2 + ["OK"] * 2
+    table = {row["track"]: row for row in identity_table.read(clip.identity)}
+    assert table[piece]["decision"] == f"{cut.id} {yes.id}"
+    assert states(clip, cut, yes) == ["applied", "applied"]
+    assert crop(clip) == plain
+
+
+def test_a_track_that_is_another_now_and_a_cut_that_cuts_nothing_are_told(clip):
+    plain = crop(clip)
+    first = said("split_track", plain, 0, value=item_ids.frame_item(VIDEO, 0))
+    gone = said("is_subject", plain[:-2], 1)
+    assert crop(clip, first, gone) == plain
+    assert states(clip, first, gone) == ["cannot", "stale"]
+
+
+def test_a_single_crop_of_somebody_unsure_may_be_kept(clip):
+    plain, before = crop(clip), all_files(clip)
+    one = of_track(plain, 0)[1]
+    keep = decided("keep", one["item"])
+    rows = crop(clip, keep)
+    kept = [row for row in rows if row["outcome"] == "kept"]
+    assert [row["item"] for row in kept] == [one["item"]] and kept[0]["decision"] == keep.id
+    assert not (clip.dataset / one["path"]).exists() and states(clip, keep) == ["applied"]
+    assert crop(clip) == plain and all_files(clip) == before
