@@ -53,7 +53,6 @@ demo: $(VENV)/.ready ## synthetic clips through the whole pipeline, under demo/
 	@mkdir -p demo
 	@test -f demo/truth.json || $(BIN)/python -m tests.generator demo/dataset/00_raw_videos --truth demo/truth.json
 	@cd demo && ../$(SNAKEMAKE) --snakefile ../Snakefile --configfile ../config/demo.yaml --cores $(CORES) --quiet rules host
-	@$(BIN)/python scripts/tools/run_summary.py demo
 
 demo-clean: ## remove the demo's clips, dataset and reports
 	rm -rf demo
@@ -113,7 +112,6 @@ lint-package: $(VENV)/.ready ## what trainers would do in silence with the folde
 real: $(VENV)/.ready ## the pipeline on the real footage under FERRARI_SHARED, into real/
 	$(BIN)/python scripts/tools/link_real_footage.py $(FERRARI_SHARED) real
 	cd real && ../$(SNAKEMAKE) --snakefile ../Snakefile --configfile real.yaml --cores $(CORES) --resources gpu=1 --quiet rules host
-	@$(BIN)/python scripts/tools/run_summary.py real
 
 outcomes: $(VENV)/.ready ## each kind of clip with a fake NVIDIA card in each state: does it end as without one?
 	$(BIN)/python -m tests.fake_nvidia.outcomes

@@ -53,6 +53,7 @@ onstart:
 
 onsuccess:
     RECORD.end("success", log)
+    say_end()
 
 
 onerror:

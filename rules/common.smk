@@ -31,7 +31,7 @@ from ferrari.jobs.stage_command import (
     stage_command,
     tell_tokens,
 )
-from ferrari.ledger import pinned_clips, stages
+from ferrari.ledger import clips_gone, pinned_clips, stages
 from ferrari.ledger.item_ids import VIDEO_ID, RawFolder, look_through
 from ferrari.networks import weight_files
 from ferrari.processes.devices import (
@@ -100,6 +100,8 @@ except OSError as error:
 VIDEOS = RAW_FOLDER.videos
 #: Of each clip that is named as a low-resolution copy, the clips that it may be one of.
 NAMED_TWINS = twins.named_twins(VIDEOS)
+#: Clips that are no longer there, though tables tell of them.
+GONE = clips_gone.known_by_tables(DATASET, VIDEOS)
 #: Stands for the names of all that is no clip by its name: the table of clips has a row for each.
 LEFT_OUT = item_digest(sorted(RAW_FOLDER.left_out))
 
@@ -402,6 +404,17 @@ def begin():
         RECORD.start()
     except OSError as error:
         raise WorkflowError(str(error), error_advice.of_error(error)) from error
+
+
+def say_end():
+    """After the last job: what came of the clips, where people look first."""
+    if set(workflow.dag_settings.targets) - {"all"}:
+        return
+    from ferrari.reports.run_end import last_lines
+
+    lines = last_lines(Path(DATASET), Path(QC), config["package"]["formats"])
+    if lines:
+        logger.info("\n".join(["", *lines]))
 
 
 def collect_again():

@@ -26,6 +26,7 @@ rule qc0:
         extract=upstream(f"{FRAMES}/{{video}}.csv"),
         raw_folder=RAW,
         ignore=IGNORE,
+        gone=GONE,
         made_by="analyze_failed_videos",
         code=code_digest("scripts/analyze_failed_videos.py"),
     script:

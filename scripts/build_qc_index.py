@@ -8,13 +8,14 @@ from pathlib import Path
 
 from ferrari.common.atomic_files import write_text
 from ferrari.common.visible_text import shown
-from ferrari.ledger import tables
+from ferrari.ledger import clip_fates, tables
 from ferrari.qc.stage_tables import listed
 from ferrari.reports import checks
 from ferrari.reports.checks import FAIL, PASS, Check
 from ferrari.reports.page import check_title, index_page, summary
 from ferrari.reports.titles import FLOW, about
 
+_RAW_VIDEOS = "qc0_failed_video_diagnostics"
 _PARTS = ("kept", "dropped", "quarantined")
 _TROUBLES = 4  # checks named on a card, at most
 Lines = Sequence[Mapping[str, str]]
@@ -27,7 +28,27 @@ def build_index(*, reports: Sequence[str], videos: Sequence[str], out_html: str)
         Path(path).stem.removesuffix("_videos"): tables.read_table(path) for path in listed(videos)
     }
     cards = [card(name, found[name], figures.get(name, ())) for name in sorted(found)]
-    write_text(out_html, index_page(cards, flow(found, figures)))
+    lost = lost_clips(figures.get(_RAW_VIDEOS, ()), found.get(_RAW_VIDEOS, ()))
+    write_text(out_html, index_page(cards, flow(found, figures), lost))
+
+
+def lost_clips(lines: Lines, found: Sequence[Check]) -> dict:
+    """What the index says first: which clips gave nothing and what admits them, what else lies in
+    the raw folder, and of which clips that are gone something is left.
+    """
+    fates = clip_fates.of_rows(lines)
+    gone = [one for one in found if one.name == "nothing_of_clips_gone" and one.status != PASS]
+    return {
+        "headline": fates.headline,
+        "files": fates.refused[: clip_fates.NAMED],
+        "more": max(0, len(fates.refused) - clip_fates.NAMED),
+        "apart": fates.apart,
+        "gone": [
+            f"Clips that are gone, of which files are left in the dataset: {one.figure} "
+            f"({', '.join(one.rows)})"
+            for one in gone
+        ],
+    }
 
 
 def card(name: str, found: Sequence[Check], lines: Lines) -> dict:

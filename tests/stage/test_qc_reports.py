@@ -27,7 +27,7 @@ from tests.stage import fabricate as fab
 from tests.stage import reports
 
 #: One damaged frame a clip is part of the dataset; the same figure is drawn in all clips.
-EXPECTED_WARNINGS = {"frames_quarantined", "near_duplicates_across_clips"}
+EXPECTED_WARNINGS = {"frames_quarantined", "near_duplicates_across_clips", "no_clip_refused"}
 
 
 @pytest.fixture(scope="module")
@@ -327,10 +327,10 @@ FAULTS = {
         lambda d: shutil.rmtree(next(d.dataset.glob("01_extracted_frames/tiny-*/"))),
         {"folder_per_video"},
     ),
-    "folder left over": (
-        QC3,
+    "folder of a clip that is gone": (
+        QC0,
         lambda d: (d.dataset / "01_extracted_frames" / "gone-0123456789").mkdir(),
-        {"no_stale_folders"},
+        {"nothing_of_clips_gone"},
     ),
     "table missing": (
         QC3,
@@ -819,6 +819,39 @@ def test_index_says_each_status_and_the_flow(pristine):
     ]
     frames = re.findall(r'<td class="num">([\d,]+)</td>', rows[1][1])
     assert frames == ["30", "24", "3", "3"]
+
+
+def test_refused_clips_are_named_by_qc0_and_first_on_the_index(pristine):
+    check = pristine.found[QC0]["no_clip_refused"]
+    assert (check.status, check.figure, len(check.rows)) == ("WARN", "2 of 5", 2)
+    assert "tiny.mp4: probe.min_short_side: 144 takes it as it is" in check.explanation
+    text = (pristine.reports / "index.html").read_text("utf-8")
+    assert text.index("Clips refused: 2 of 5") < text.index("The ledger")
+    assert "tiny.mp4" in text and "probe.min_short_side: 144 takes it" in text
+
+
+def test_where_no_clip_was_refused_nothing_is_said(data):
+    for video in set(data.videos) - set(data.good):
+        cells_of(data, video, {"outcome": "kept", "reason": "OK", "path": ""})
+    check = reports.run(data, QC0)["no_clip_refused"]
+    assert (check.status, check.figure) == ("PASS", "0 of 5")
+
+
+def test_one_line_tells_of_a_clip_that_is_gone(data):
+    for folder in ("01_extracted_frames", "02_yolo_crops", "03_masked_subjects"):
+        (data.dataset / folder / "gone-0123456789").mkdir()
+    found = {name: reports.run(data, name) for name in reports.NAMES}
+    named = [c.name for checks in found.values() for c in checks.values() if "gone-" in str(c.rows)]
+    assert named == ["nothing_of_clips_gone"]
+    reports.run_index(data)
+    text = (data.reports / "index.html").read_text("utf-8")
+    assert (
+        "Clips that are gone, of which files are left in the dataset: 1 (gone-0123456789)" in text
+    )
+
+
+def cells_of(data, video, cells):
+    data.edit("probe", video, lambda rows: [{**row, **cells} for row in rows])
 
 
 def test_refused_pictures_are_embedded(pristine):
