@@ -209,6 +209,7 @@ rule qc7:
         subject_settings=settled(config["subject"]),
         caption_settings=what_matters("caption", but=("overrides",)),
         overrides=BY_HAND.whole,
+        resolution=lookup(dpath="package/resolution", within=config),
         made_by="qc_final_training",
         code=code_digest("scripts/qc_final_training.py"),
     script:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import html
 import importlib
 import io
@@ -22,6 +23,7 @@ from ferrari.ledger.columns import COLUMNS
 from ferrari.ledger.item_ids import frame_of
 from ferrari.ledger.reason_words import sentence
 from ferrari.reports import page as report_page
+from ferrari.qc import looks_apart
 from ferrari.reports.checks import FAIL, PASS, QualityGateError, enforce
 from tests.stage import fabricate as fab
 from tests.stage import reports
@@ -54,7 +56,7 @@ def data(pristine, tmp_path, monkeypatch):
         tmp_path / "dataset",
         tmp_path / "raw",
         tmp_path / "qc_reports",
-        pristine.settings,
+        copy.deepcopy(pristine.settings),
         pristine.videos,
         moved,
     )
@@ -655,6 +657,11 @@ FAULTS = {
         lambda d: redraw(d, "mask", lambda rgba: rgba[:, ::-1]),
         {"embeddings_follow_from_pixels"},
     ),
+    "images too small to train on": (
+        QC7,
+        lambda d: d.settings["package"].update(resolution=1024),
+        {"images_as_large_as_trained"},
+    ),
     "embedding lost": (QC8, lambda d: cells(d, "mask", no_embedding), {"embeddings_sound"}),
 }
 
@@ -848,6 +855,25 @@ def test_one_line_tells_of_a_clip_that_is_gone(data):
     assert (
         "Clips that are gone, of which files are left in the dataset: 1 (gone-0123456789)" in text
     )
+
+
+def test_groups_as_far_apart_as_two_people_are_shown_with_a_picture_each(data, monkeypatch):
+    pages = []
+    monkeypatch.setattr(report_page, "page", lambda report: pages.append(report) or "")
+    monkeypatch.setattr(looks_apart, "LEAST", 1)
+    data.settings["qc"]["two_people"] = 0.5
+    check = reports.run(data, QC8)["cutouts_are_one_group"]
+    assert check.status == "WARN" and int(check.figure.split()[0]) == len(check.rows) >= 2
+    (gallery,) = [one for one in pages[0].galleries if "two people" in one.title]
+    assert [thumb.item for thumb in gallery.thumbs] == list(check.rows)
+    assert all(thumb.uri.startswith("data:image/webp") for thumb in gallery.thumbs)
+
+
+def test_what_a_set_that_is_too_small_needs_is_said(data):
+    data.settings["package"]["resolution"] = 1024
+    check = reports.run(data, QC7)["images_as_large_as_trained"]
+    assert check.figure == "72 of 72 have fewer pixels than 1024 x 1024; median 112 x 140 px"
+    assert "Set package.resolution: 64," in check.explanation
 
 
 def cells_of(data, video, cells):

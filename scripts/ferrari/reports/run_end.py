@@ -1,4 +1,4 @@
-"""The last lines of a run: what came out, which clips gave nothing, what to look at, where it lies."""
+"""The last lines of a run: what came out, what gave nothing, what to look at, where it lies."""
 
 from __future__ import annotations
 
