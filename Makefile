@@ -18,7 +18,7 @@ FERRARI_SHARED ?= ../shared
 export FERRARI_SHARED
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-gpu image weights doctor smoke demo demo-clean test test-slow test-real test-gpu test-trainers train-smoke fuzz chaos wild verify trace lint-package real check-gpu outcomes bench mattes lint format lock clean
+.PHONY: help setup setup-gpu image weights doctor smoke demo demo-clean test test-slow test-real test-gpu test-trainers train-smoke fuzz chaos wild verify dashboards trace lint-package real check-gpu outcomes bench mattes lint format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -93,11 +93,15 @@ wild: $(VENV)/.ready ## clips of the folders DIR held against what ffmpeg makes 
 	  PYTHONPATH=scripts $(BIN)/python -m tests.wild $(DIR) --work "$(or $(WORK),wild)" --jobs $(CORES) \
 	  $(if $(ONLY),--only "$(ONLY)") $(if $(ALL),--all)
 
-verify: $(VENV)/.ready ## prove the dataset in WORK (default: here), run with CONFIG, to the last bit
-	@cd "$(or $(WORK),.)" && rm -f logs/verified.log && $(abspath $(SNAKEMAKE)) --snakefile $(CURDIR)/Snakefile \
-	  $(if $(CONFIG),--configfile $(abspath $(CONFIG))) --cores $(CORES) \
+verify: $(VENV)/.ready ## prove the dataset in WORK (default: here) to the last bit; CONFIG: other settings than its last run's
+	@settings=$$($(BIN)/python scripts/tools/last_settings.py --work "$(or $(WORK),.)" $(if $(CONFIG),--config $(CONFIG))) && \
+	  cd "$(or $(WORK),.)" && rm -f logs/verified.log && $(abspath $(SNAKEMAKE)) --snakefile $(CURDIR)/Snakefile \
+	  $${settings:+--configfile "$$settings"} --cores $(CORES) \
 	  --quiet rules host progress --forcerun verify -- verified; \
 	  found=$$?; test ! -e logs/verified.log || cat logs/verified.log; exit $$found
+
+dashboards: $(VENV)/.ready ## bring the reports of the set in WORK up to date, and say where they lie; CONFIG as for verify
+	@$(BIN)/python scripts/tools/dashboards.py --work "$(or $(WORK),.)" --cores $(CORES) $(if $(CONFIG),--config $(CONFIG))
 
 unexport ITEM
 trace: export ASKED := $(value ITEM)

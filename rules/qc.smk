@@ -261,6 +261,7 @@ rule qc_index:
     conda:
         "../envs/report.yaml"
     params:
+        older_packages=older_packages.not_asked_for(DATASET, config),
         made_by="build_qc_index",
         code=code_digest("scripts/build_qc_index.py"),
     script:

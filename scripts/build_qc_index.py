@@ -21,14 +21,24 @@ _TROUBLES = 4  # checks named on a card, at most
 Lines = Sequence[Mapping[str, str]]
 
 
-def build_index(*, reports: Sequence[str], videos: Sequence[str], out_html: str) -> None:
-    """Write the index from the reports' checks (`<name>.csv`) and `<name>_videos.csv` files."""
+def build_index(
+    *,
+    reports: Sequence[str],
+    videos: Sequence[str],
+    out_html: str,
+    older_packages: Sequence[str] = (),
+) -> None:
+    """Write the index from the reports' checks (`<name>.csv`) and `<name>_videos.csv` files.
+
+    `older_packages` are sentences on packages that are not made any more.
+    """
     found = {Path(path).stem: checks.read(path) for path in listed(reports)}
     figures = {
         Path(path).stem.removesuffix("_videos"): tables.read_table(path) for path in listed(videos)
     }
     cards = [card(name, found[name], figures.get(name, ())) for name in sorted(found)]
     lost = lost_clips(figures.get(_RAW_VIDEOS, ()), found.get(_RAW_VIDEOS, ()))
+    lost["older_packages"] = list(older_packages)
     write_text(out_html, index_page(cards, flow(found, figures), lost))
 
 
@@ -112,4 +122,9 @@ def flow(found: Mapping[str, Sequence[Check]], figures: Mapping[str, Lines]) -> 
 
 def run(job) -> None:
     """The job of the report (see `make_report`)."""
-    build_index(reports=job.input.csv, videos=job.input.videos_csv, out_html=job.output.html)
+    build_index(
+        reports=job.input.csv,
+        videos=job.input.videos_csv,
+        out_html=job.output.html,
+        older_packages=job.params.older_packages,
+    )

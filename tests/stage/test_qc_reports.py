@@ -22,8 +22,8 @@ from ferrari.ledger import tables
 from ferrari.ledger.columns import COLUMNS
 from ferrari.ledger.item_ids import frame_of
 from ferrari.ledger.reason_words import sentence
-from ferrari.reports import page as report_page
 from ferrari.qc import looks_apart
+from ferrari.reports import page as report_page
 from ferrari.reports.checks import FAIL, PASS, QualityGateError, enforce
 from tests.stage import fabricate as fab
 from tests.stage import reports

@@ -23,7 +23,8 @@ def known_by_tables(dataset: str | os.PathLike, videos: Collection[str]) -> list
 
 def left_over(dataset: str | os.PathLike, videos: Collection[str]) -> dict[str, list[str]]:
     """By clip that is not among `videos`: the folders, below the dataset, that hold files of it."""
-    known, found = set(videos), {}
+    known = set(videos)
+    found: dict[str, list[str]] = {}
     for folder in (*FOLDERS.values(), TRACKS):
         for video in _ids(Path(dataset) / folder) - known:
             found.setdefault(video, []).append(folder)

@@ -21,7 +21,7 @@ from ferrari.ledger import item_ids, stages
 from ferrari.ledger import tables as ledger_tables
 from ferrari.ledger.item_ids import Item, parse
 from ferrari.ledger.stages import FINAL_CSV, FOLDERS
-from ferrari.provenance import table_stamps
+from ferrari.provenance import older_packages, table_stamps
 from ferrari.provenance.descendants import Fate, follow
 from ferrari.provenance.row_lookup import Table
 
@@ -67,10 +67,15 @@ class Trace:
 
 
 class Dataset:
-    """A dataset's tables; `raw` is the folder of raw clips."""
+    """A dataset's tables; `raw` is the folder of raw clips. `config` are the settings that say
+    which packages are of an older set; without them nothing is said of that.
+    """
 
-    def __init__(self, root: str | os.PathLike, raw: str | os.PathLike) -> None:
+    def __init__(
+        self, root: str | os.PathLike, raw: str | os.PathLike, config: Mapping | None = None
+    ) -> None:
         self.root, self.raw = Path(root), Path(raw)
+        self._older = older_packages.find(root, config) if config else {}
         self._digests: dict[str, str] = {}
 
     def trace(self, asked: str, limit: int | None = 40) -> Trace:
@@ -179,8 +184,14 @@ class Dataset:
             if row:
                 step = self._with_stamp(Step("package", manifest, row))
                 told = ("outcome", "reason", "value", "path", "mask_path", "caption_path")
+                step.warnings += self._said_of_package(manifest)
                 warned = {"warning": "; ".join(step.warnings)} if step.warnings else {}
                 yield {"package": Path(manifest).stem} | {key: row[key] for key in told} | warned
+
+    def _said_of_package(self, manifest: str) -> list[str]:
+        """That a package is of an older set, and what to do about it."""
+        older = self._older.get(Path(manifest).stem)
+        return [f"{older.headline}. {older.cure}"] if older else []
 
     def _fates(self, item: Item, limit: int | None) -> list[Fate]:
         """One fate for each stage below the item's own, the final table and each package."""
@@ -198,6 +209,8 @@ class Dataset:
             done.result()
         for fate in fates:
             fate.warnings = self._with_stamp(Step(fate.stage, fate.table, {})).warnings
+            if fate.stage == "package":
+                fate.warnings += self._said_of_package(fate.table)
         return fates
 
     def _near(self, asked: str, item: Item | None) -> list[str]:

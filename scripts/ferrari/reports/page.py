@@ -138,7 +138,10 @@ def index_page(cards: Sequence[dict], flow: Sequence[dict], lost: dict) -> str:
     parts = [f"{n} {one}" for one, n in count.items() if n]
     said = f"{len(cards)} reports: {', '.join(parts)}." if cards else "No report was built yet."
     if count[FAIL]:
-        said += " A FAIL stops packaging while qc.enforce is true."
+        said += (
+            " A FAIL stops packaging while qc.enforce is true: a package that lies there is of an "
+            "earlier run."
+        )
     return (
         _environment()
         .get_template("index.html.j2")

@@ -1,4 +1,4 @@
-"""Groups of cut-outs as far apart as two people: found where they are, and not where they are not."""
+"""Groups of cut-outs as far apart as two people are found where they are, and nowhere else."""
 
 from __future__ import annotations
 
