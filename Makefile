@@ -95,8 +95,9 @@ wild: $(VENV)/.ready ## clips of the folders DIR held against what ffmpeg makes 
 
 verify: $(VENV)/.ready ## prove the dataset in WORK (default: here) to the last bit; CONFIG: other settings than its last run's
 	@settings=$$($(BIN)/python scripts/tools/last_settings.py --work "$(or $(WORK),.)" $(if $(CONFIG),--config $(CONFIG))) && \
-	  cd "$(or $(WORK),.)" && rm -f logs/verified.log && $(abspath $(SNAKEMAKE)) --snakefile $(CURDIR)/Snakefile \
-	  $${settings:+--configfile "$$settings"} --cores $(CORES) \
+	  cd "$(or $(WORK),.)" && rm -f logs/verified.log && \
+	  IFS="$$(printf '\nx')" && IFS="$${IFS%x}" && set -f && set -- $$settings && \
+	  $(abspath $(SNAKEMAKE)) --snakefile $(CURDIR)/Snakefile $${1:+--configfile "$$@"} --cores $(CORES) \
 	  --quiet rules host progress --forcerun verify -- verified; \
 	  found=$$?; test ! -e logs/verified.log || cat logs/verified.log; exit $$found
 

@@ -158,7 +158,8 @@ def say_other_settings():
     if IS_MODULE or workflow.config_settings.configfiles:
         return
     last = last_run.of(config["audit"])
-    differing = last_run.differences(last.config, config) if last else []
+    forgotten = last is not None and last.had_file
+    differing = last_run.differences(last.config, config) if forgotten else []
     if differing:
         given = last.config_files or (last.settings_file,)
         more = f" and {len(differing) - 4} more" if len(differing) > 4 else ""
@@ -433,7 +434,9 @@ def begin():
 
 def say_end():
     """After the last job: what came of the clips, where people look first."""
-    if set(workflow.dag_settings.targets) - {"all"}:  # a single report, or nothing was made
+    if set(workflow.dag_settings.targets) - {
+        "all"
+    }:  # a single report, or nothing was made
         return
     from ferrari.reports.run_end import last_lines
 

@@ -99,7 +99,7 @@ def gone_check(dataset: Path, videos: Collection[str]) -> Check:
     """What was made of clips that are no longer there, once for all stages."""
     gone = clips_gone.left_over(dataset, videos)
     return none_of(
-        "nothing_of_clips_gone",
+        "clips_gone",
         gone,
         len(gone) + len(videos),
         "Files of clips that are no longer among the raw files lie in the dataset's folders. No "

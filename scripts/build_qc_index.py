@@ -47,7 +47,7 @@ def lost_clips(lines: Lines, found: Sequence[Check]) -> dict:
     the raw folder, and of which clips that are gone something is left.
     """
     fates = clip_fates.of_rows(lines)
-    gone = [one for one in found if one.name == "nothing_of_clips_gone" and one.status != PASS]
+    gone = [one for one in found if one.name == "clips_gone" and one.status != PASS]
     return {
         "headline": fates.headline,
         "files": fates.refused[: clip_fates.NAMED],

@@ -132,7 +132,7 @@ def size_check(kept: pd.DataFrame, resolution: int, least: float) -> Check:
     )
     fits = max(64, int(median) // 64 * 64)
     return Check(
-        "images_as_large_as_trained",
+        "image_size",
         WARN if median < least * resolution else PASS,
         f"{small:,} of {len(kept):,} have fewer pixels than {resolution} x {resolution}; "
         f"median {middle} px",

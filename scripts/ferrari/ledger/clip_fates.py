@@ -31,7 +31,7 @@ COPIES = frozenset({DUPLICATE_VIDEO, LOW_RESOLUTION_TWIN})
 #: Verdicts of files that are no videos: by their name, or by what they hold.
 OTHER_FILES = frozenset({*of_stage("videos"), NOT_A_VIDEO, NO_VIDEO_STREAM})
 #: The name of the check of QC0 that says it too.
-CHECK = "no_clip_refused"
+CHECK = "clips_refused"
 #: Files named in a text; all of them are in videos.csv and on QC0's page.
 NAMED = 10
 

@@ -28,12 +28,14 @@ _MISSING = object()
 @dataclass(frozen=True)
 class LastRun:
     """A run that made (part of) a set: its record's folder, its settings, the settings files that
-    it was given, as they were named from the working folder, and when it began.
+    it was given, named from the working folder (empty of a run whose record does not say), whether
+    it was given any, and when it began.
     """
 
     folder: Path
     config: dict
     config_files: tuple[str, ...]
+    had_file: bool
     start: str
 
     @property
@@ -57,7 +59,8 @@ def of(audit: str | os.PathLike) -> LastRun | None:
         targets = record.get("targets", [])
         if isinstance(config, dict) and not (targets and set(targets) <= ONLY_LOOK):
             files = tuple(record.get("config_files", ()))
-            return LastRun(folder, config, files, str(record["start"]))
+            had_file = bool(files) or "--configfile" in record["command"]
+            return LastRun(folder, config, files, had_file, record["start"])
     return None
 
 

@@ -29,6 +29,8 @@ from ferrari.provenance.row_lookup import Table
 _LEVELS = {"clip": "probe", "frame": "extract", "detection": "detect", "crop": "crop"} | {
     "image": "caption"
 }
+#: The cure of a table that another one has overtaken.
+_RUN_AGAIN = "run the pipeline again"
 
 
 class UnknownItemError(FerrariError, LookupError):
@@ -151,7 +153,7 @@ class Dataset:
         for name, then in stamp["inputs"].items():
             if name in self._digests and self._digests[name] != then:
                 step.warnings.append(
-                    f"{step.table} was made from another state of {name}: run the pipeline again"
+                    f"{step.table} was made from another state of {name}: {_RUN_AGAIN}"
                 )
         told = ("rule", "code", "settings", "settings_sha256", "libraries")
         step.made = {key: stamp[key] for key in told}
@@ -184,14 +186,20 @@ class Dataset:
             if row:
                 step = self._with_stamp(Step("package", manifest, row))
                 told = ("outcome", "reason", "value", "path", "mask_path", "caption_path")
-                step.warnings += self._said_of_package(manifest)
+                step.warnings = self._with_age(manifest, step.warnings)
                 warned = {"warning": "; ".join(step.warnings)} if step.warnings else {}
                 yield {"package": Path(manifest).stem} | {key: row[key] for key in told} | warned
 
-    def _said_of_package(self, manifest: str) -> list[str]:
-        """That a package is of an older set, and what to do about it."""
+    def _with_age(self, manifest: str, warnings: list[str]) -> list[str]:
+        """The warnings of a package; of one of an older set, that it is, and what to do about it.
+
+        No run makes that one anew, so another one is no cure.
+        """
         older = self._older.get(Path(manifest).stem)
-        return [f"{older.headline}. {older.cure}"] if older else []
+        if older is None:
+            return warnings
+        others = [text for text in warnings if not text.endswith(_RUN_AGAIN)]
+        return [*others, f"{older.headline}. {older.cure}"]
 
     def _fates(self, item: Item, limit: int | None) -> list[Fate]:
         """One fate for each stage below the item's own, the final table and each package."""
@@ -210,7 +218,7 @@ class Dataset:
         for fate in fates:
             fate.warnings = self._with_stamp(Step(fate.stage, fate.table, {})).warnings
             if fate.stage == "package":
-                fate.warnings += self._said_of_package(fate.table)
+                fate.warnings = self._with_age(fate.table, fate.warnings)
         return fates
 
     def _near(self, asked: str, item: Item | None) -> list[str]:

@@ -78,7 +78,7 @@ def check(groups: Groups, bound: float) -> Check:
     sizes = " and ".join(f"{size:,}" for size in groups.table["cutouts"].head(4))
     apart = f" ({sizes} cut-outs), {groups.gap:.1f} apart" if count > 1 else ""
     return Check(
-        "cutouts_are_one_group",
+        "groups_as_far_apart_as_two_people",
         WARN if count > 1 else PASS,
         f"{count:,} group{'' if count == 1 else 's'}{apart}",
         f"no two groups {bound:g} or more apart" if bound else "not asked",
