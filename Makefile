@@ -18,7 +18,7 @@ FERRARI_SHARED ?= ../shared
 export FERRARI_SHARED
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-gpu image weights doctor smoke demo demo-clean test test-slow test-real test-gpu test-trainers train-smoke fuzz chaos wild verify dashboards trace lint-package real check-gpu outcomes bench mattes lint format lock clean
+.PHONY: help setup setup-gpu image weights doctor smoke new plan run demo demo-clean test test-slow test-real test-gpu test-trainers train-smoke fuzz chaos wild verify dashboards trace lint-package real check-gpu outcomes bench mattes lint format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,15 @@ demo: $(VENV)/.ready ## synthetic clips through the whole pipeline, under demo/
 
 demo-clean: ## remove the demo's clips, dataset and reports
 	rm -rf demo
+
+new: $(VENV)/.ready ## begin a set of your own: make new WORK=folder CLIPS=folder (TOKEN=ohwx CLASS=man) writes WORK/my.yaml
+	@$(BIN)/python scripts/tools/new_set.py "$(WORK)" --clips "$(CLIPS)" $(if $(TOKEN),--token "$(TOKEN)") $(if $(CLASS),--class "$(CLASS)")
+
+plan: $(VENV)/.ready ## what a run of the set in WORK would do, and about how long; settings: WORK/my.yaml, or CONFIG
+	@$(BIN)/python scripts/tools/plan_run.py --work "$(or $(WORK),.)" --cores $(CORES) $(if $(CONFIG),--config $(CONFIG))
+
+run: $(VENV)/.ready ## run the set in WORK; settings as for plan
+	@$(BIN)/python scripts/tools/plan_run.py --run --work "$(or $(WORK),.)" --cores $(CORES) $(if $(CONFIG),--config $(CONFIG))
 
 # pytest-timeout ends a test by an exception, which code in C may never let through. After that the
 # run ends, and every thread's traceback says where it stood.
