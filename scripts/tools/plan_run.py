@@ -24,6 +24,8 @@ from ferrari.ledger.stages import FOLDERS, RAW, VIDEOS_CSV
 from ferrari.provenance import last_run
 from tools.new_set import SETTINGS
 
+#: From here on a job of a clip did something.
+_WORKED_S = 0.1
 _STATS = re.compile(r"Job stats:\n.*?\n[- ]+\n(.*?)\n\n", re.S)
 
 
@@ -35,14 +37,25 @@ def planned(snakemakes_output: str) -> dict[str, int]:
 
 
 def costs(work: Path) -> dict[str, float]:
-    """Median seconds of a job, by rule, as the benchmarks of earlier runs below `work` have it."""
+    """Median seconds of a job, by rule, as the benchmarks of earlier runs below `work` have it.
+
+    A job of a clip that found nothing to do takes hundredths of a second, and measures nothing.
+    """
     measured: dict[str, list[float]] = {}
     for path in sorted((work / "benchmarks").rglob("*.tsv")):
         lines = path.read_text("utf-8").splitlines()
-        within = path.relative_to(work / "benchmarks").with_suffix("").parts
-        if len(lines) > 1 and re.fullmatch(r"[\d.]+", cell := lines[-1].split("\t")[0]):
-            measured.setdefault(within[0], []).append(float(cell))
+        cell = lines[-1].split("\t")[0] if len(lines) > 1 else ""
+        rule = _rule_of(path.relative_to(work / "benchmarks").with_suffix("").parts)
+        if re.fullmatch(r"[\d.]+", cell) and (rule not in FOLDERS or float(cell) >= _WORKED_S):
+            measured.setdefault(rule, []).append(float(cell))
     return {rule: statistics.median(seconds) for rule, seconds in measured.items()}
+
+
+def _rule_of(within: Sequence[str]) -> str:
+    """The rule of a benchmark: its folder, or its own name; reports have one folder together."""
+    if within[0] != "qc":
+        return within[0]
+    return "qc_index" if within[1] == "index" else within[1].split("_")[0]
 
 
 def told(
@@ -55,20 +68,18 @@ def told(
     fresh = jobs.get("probe", 0)
     stages = [f"{rule} {jobs[rule]:,}" for rule in FOLDERS if jobs.get(rule)]
     rest = sum(count for rule, count in jobs.items() if rule not in FOLDERS)
-    lines.append(
-        f"To do: {fresh:,} clips to look at; jobs: {', '.join([*stages, f'other {rest:,}'])}."
-    )
+    said = ", ".join([*stages, f"other {rest:,}"])
+    lines.append(f"To do: new or changed clips: {fresh:,}. Jobs: {said}.")
     timed = {rule: count for rule, count in jobs.items() if rule in known}
     if not timed:
-        return "\n".join(
-            [*lines, "Nothing was measured here yet: make smoke sends one clip through."]
-        )
+        lines.append("Nothing was measured here yet: make smoke sends one clip through.")
+        return "\n".join(lines)
     work = sum(count * known[rule] for rule, count in timed.items())
     left = sorted(set(jobs) - set(timed))
     unknown = f" Not measured yet: {', '.join(left)}." if left else ""
     lines.append(
-        f"About {_duration(work / cores)} here on {cores} cores, from the jobs measured so far; less "
-        f"where few of a clip's pictures changed.{unknown}"
+        f"About {_duration(work / cores)} here on {cores} cores, from the jobs measured so far; "
+        f"less where little changed.{unknown}"
     )
     return "\n".join(lines)
 

@@ -59,16 +59,23 @@ def test_new_refuses_what_it_would_spoil(clips, tmp_path, capsys):
 
 
 def test_a_plan_adds_up_what_was_measured(tmp_path):
-    for name, seconds in (("mask/a", 10), ("mask/b", 30), ("mask/c", 20), ("probe/a", 2)):
+    for name, seconds in (
+        ("mask/a", 10),
+        ("mask/b", 30),
+        ("mask/c", 20),
+        ("mask/d", 0.01),
+        ("probe/a", 2),
+        ("qc/qc3_extraction_summary", 4),
+    ):
         path = tmp_path / f"benchmarks/{name}.tsv"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"s\th:m:s\n{seconds}.0\t0\n")
+        path.write_text(f"s\th:m:s\n{seconds}\t0\n")
     known = plan_run.costs(tmp_path)
     jobs = plan_run.planned(STATS)
-    assert known == {"mask": 20, "probe": 2} and jobs == {"mask": 3, "probe": 1, "qc0": 1}
+    assert known == {"mask": 20, "probe": 2, "qc3": 4} and jobs == {"mask": 3, "probe": 1, "qc0": 1}
     text = plan_run.told(jobs, known, 2, 7, 200)
     assert text.startswith("7 files may be clips; 3 min 20 s of footage are known so far.\n")
-    assert "To do: 1 clips to look at; jobs: probe 1, mask 3, other 1." in text
+    assert "To do: new or changed clips: 1. Jobs: probe 1, mask 3, other 1." in text
     assert "About 31 s here on 2 cores" in text and "Not measured yet: qc0." in text
 
 
