@@ -18,7 +18,7 @@ FERRARI_SHARED ?= ../shared
 export FERRARI_SHARED
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-gpu image weights doctor smoke demo demo-clean test test-slow test-real test-gpu test-trainers train-smoke fuzz chaos wild verify trace decide lint-package real check-gpu outcomes bench mattes lint format lock clean
+.PHONY: help setup setup-gpu image weights doctor smoke new plan run demo demo-clean test test-slow test-real test-gpu test-trainers train-smoke fuzz chaos wild verify dashboards trace decide lint-package real check-gpu outcomes bench mattes lint format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,10 +53,18 @@ demo: $(VENV)/.ready ## synthetic clips through the whole pipeline, under demo/
 	@mkdir -p demo
 	@test -f demo/truth.json || $(BIN)/python -m tests.generator demo/dataset/00_raw_videos --truth demo/truth.json
 	@cd demo && ../$(SNAKEMAKE) --snakefile ../Snakefile --configfile ../config/demo.yaml --cores $(CORES) --quiet rules host
-	@$(BIN)/python scripts/tools/run_summary.py demo
 
 demo-clean: ## remove the demo's clips, dataset and reports
 	rm -rf demo
+
+new: $(VENV)/.ready ## begin a set of your own: make new WORK=folder CLIPS=folder (TOKEN=ohwx CLASS=man) writes WORK/my.yaml
+	@$(BIN)/python scripts/tools/new_set.py "$(WORK)" --clips "$(CLIPS)" $(if $(TOKEN),--token "$(TOKEN)") $(if $(CLASS),--class "$(CLASS)")
+
+plan: $(VENV)/.ready ## what a run of the set in WORK would do, and about how long; settings: WORK/my.yaml, or CONFIG
+	@$(BIN)/python scripts/tools/plan_run.py --work "$(or $(WORK),.)" --cores $(CORES) $(if $(CONFIG),--config $(CONFIG))
+
+run: $(VENV)/.ready ## run the set in WORK; settings as for plan
+	@$(BIN)/python scripts/tools/plan_run.py --run --work "$(or $(WORK),.)" --cores $(CORES) $(if $(CONFIG),--config $(CONFIG))
 
 # pytest-timeout ends a test by an exception, which code in C may never let through. After that the
 # run ends, and every thread's traceback says where it stood.
@@ -94,11 +102,16 @@ wild: $(VENV)/.ready ## clips of the folders DIR held against what ffmpeg makes 
 	  PYTHONPATH=scripts $(BIN)/python -m tests.wild $(DIR) --work "$(or $(WORK),wild)" --jobs $(CORES) \
 	  $(if $(ONLY),--only "$(ONLY)") $(if $(ALL),--all)
 
-verify: $(VENV)/.ready ## prove the dataset in WORK (default: here), run with CONFIG, to the last bit
-	@cd "$(or $(WORK),.)" && rm -f logs/verified.log && $(abspath $(SNAKEMAKE)) --snakefile $(CURDIR)/Snakefile \
-	  $(if $(CONFIG),--configfile $(abspath $(CONFIG))) --cores $(CORES) \
+verify: $(VENV)/.ready ## prove the dataset in WORK (default: here) to the last bit; CONFIG: other settings than its last run's
+	@settings=$$($(BIN)/python scripts/tools/last_settings.py --work "$(or $(WORK),.)" $(if $(CONFIG),--config $(CONFIG))) && \
+	  cd "$(or $(WORK),.)" && rm -f logs/verified.log && \
+	  IFS="$$(printf '\nx')" && IFS="$${IFS%x}" && set -f && set -- $$settings && \
+	  $(abspath $(SNAKEMAKE)) --snakefile $(CURDIR)/Snakefile $${1:+--configfile "$$@"} --cores $(CORES) \
 	  --quiet rules host progress --forcerun verify -- verified; \
 	  found=$$?; test ! -e logs/verified.log || cat logs/verified.log; exit $$found
+
+dashboards: $(VENV)/.ready ## bring the reports of the set in WORK up to date, and say where they lie; CONFIG as for verify
+	@$(BIN)/python scripts/tools/dashboards.py --work "$(or $(WORK),.)" --cores $(CORES) $(if $(CONFIG),--config $(CONFIG))
 
 unexport ITEM DROP KEEP CAPTION TEXT UNDO REDO WHY WHO NOTE
 trace: export ASKED := $(value ITEM)
@@ -126,7 +139,6 @@ lint-package: $(VENV)/.ready ## what trainers would do in silence with the folde
 real: $(VENV)/.ready ## the pipeline on the real footage under FERRARI_SHARED, into real/
 	$(BIN)/python scripts/tools/link_real_footage.py $(FERRARI_SHARED) real
 	cd real && ../$(SNAKEMAKE) --snakefile ../Snakefile --configfile real.yaml --cores $(CORES) --resources gpu=1 --quiet rules host
-	@$(BIN)/python scripts/tools/run_summary.py real
 
 outcomes: $(VENV)/.ready ## each kind of clip with a fake NVIDIA card in each state: does it end as without one?
 	$(BIN)/python -m tests.fake_nvidia.outcomes

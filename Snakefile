@@ -55,6 +55,7 @@ onstart:
 
 onsuccess:
     RECORD.end("success", log)
+    say_end()
 
 
 onerror:

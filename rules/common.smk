@@ -32,7 +32,7 @@ from ferrari.jobs.stage_command import (
     stage_command,
     tell_tokens,
 )
-from ferrari.ledger import pinned_clips, stages
+from ferrari.ledger import clips_gone, pinned_clips, stages
 from ferrari.ledger.item_ids import VIDEO_ID, RawFolder, look_through
 from ferrari.networks import weight_files
 from ferrari.processes.devices import (
@@ -41,6 +41,7 @@ from ferrari.processes.devices import (
     nvdec_engines,
     nvdec_problem,
 )
+from ferrari.provenance import last_run, older_packages
 from ferrari.provenance.code_digest import code_digest
 from ferrari.provenance.reuse import item_digest
 from ferrari.review import decisions
@@ -107,6 +108,8 @@ except OSError as error:
 VIDEOS = RAW_FOLDER.videos
 #: Of each clip that is named as a low-resolution copy, the clips that it may be one of.
 NAMED_TWINS = twins.named_twins(VIDEOS)
+#: Clips that are no longer there, though tables tell of them.
+GONE = clips_gone.known_by_tables(DATASET, VIDEOS)
 #: Stands for the names of all that is no clip by its name: the table of clips has a row for each.
 LEFT_OUT = item_digest(sorted(RAW_FOLDER.left_out))
 
@@ -135,7 +138,10 @@ def require_clips():
 
     Other commands (--lint, --dag, --report) execute nothing, and have nothing to say.
     """
-    if VIDEOS or workflow.executor_plugin is None:
+    if workflow.executor_plugin is None:
+        return
+    say_other_settings()
+    if VIDEOS:
         return
     state = "holds no files" if os.path.isdir(RAW) else "does not exist"
     if RAW_FOLDER.left_out:
@@ -148,9 +154,35 @@ def require_clips():
     )
     if not workflow.dryrun:
         raise WorkflowError(text)
-    if not vars(workflow).setdefault("ferrari_warned", False):
-        workflow.ferrari_warned = True
+    say_once(text)
+
+
+def say_once(text):
+    """A warning of the run's own process, once however often the graph is asked."""
+    said = vars(workflow).setdefault("ferrari_said", set())
+    if workflow.is_main_process and text not in said:
+        said.add(text)
         logger.warning(text)
+
+
+def say_other_settings():
+    """While a graph is built: a set that was made with a settings file, and a run without one.
+
+    Whoever forgets `--configfile` would make the whole set anew with the defaults.
+    """
+    if IS_MODULE or workflow.config_settings.configfiles:
+        return
+    last = last_run.of(config["audit"])
+    forgotten = last is not None and last.had_file
+    differing = last_run.differences(last.config, config) if forgotten else []
+    if differing:
+        given = last.config_files or (last.settings_file,)
+        more = f" and {len(differing) - 4} more" if len(differing) > 4 else ""
+        say_once(
+            f"OTHER SETTINGS: this set was last made with others ({'; '.join(differing[:4])}{more}), "
+            "and this run has no settings file. Stop it unless you mean it, and add "
+            f"--configfile {' '.join(map(str, given))}"
+        )
 
 
 def raw_file(wildcards):
@@ -499,10 +531,6 @@ def require_dataset():
         raise WorkflowError(str(error)) from error
 
 
-#: Targets that read the dataset and never write into it.
-ONLY_LOOK = {"verify", "verified"}
-
-
 def begin():
     """Before the first job: the run has the dataset to itself, and its record is begun.
 
@@ -513,12 +541,25 @@ def begin():
     say_devices()
     require_decoder()
     targets = set(workflow.dag_settings.targets)
-    if not targets or not targets <= ONLY_LOOK:
+    if not targets or not targets <= last_run.ONLY_LOOK:
         require_dataset()
     try:
         RECORD.start()
     except OSError as error:
         raise WorkflowError(str(error), error_advice.of_error(error)) from error
+
+
+def say_end():
+    """After the last job: what came of the clips, where people look first."""
+    if set(workflow.dag_settings.targets) - {
+        "all"
+    }:  # a single report, or nothing was made
+        return
+    from ferrari.reports.run_end import last_lines
+
+    lines = last_lines(Path(DATASET), Path(QC), config["package"]["formats"])
+    if lines:
+        logger.info("\n".join(["", *lines]))
 
 
 def collect_again():

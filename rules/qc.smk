@@ -26,6 +26,7 @@ rule qc0:
         extract=upstream(f"{FRAMES}/{{video}}.csv"),
         raw_folder=RAW,
         ignore=IGNORE,
+        gone=GONE,
         made_by="analyze_failed_videos",
         code=code_digest("scripts/analyze_failed_videos.py"),
     script:
@@ -209,6 +210,7 @@ rule qc7:
         caption_settings=what_matters("caption", but=("overrides",)),
         overrides=BY_HAND.whole,
         review=REVIEW.whole,
+        resolution=lookup(dpath="package/resolution", within=config),
         made_by="qc_final_training",
         code=code_digest("scripts/qc_final_training.py"),
     script:
@@ -260,6 +262,7 @@ rule qc_index:
     conda:
         "../envs/report.yaml"
     params:
+        older_packages=older_packages.not_asked_for(DATASET, config),
         made_by="build_qc_index",
         code=code_digest("scripts/build_qc_index.py"),
     script:

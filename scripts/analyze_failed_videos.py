@@ -5,11 +5,14 @@ metadata, and how many frames were got out of it. `build_qc0_failed_videos_html.
 the page from these two files.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from ferrari.ledger import clip_fates, clips_gone
+from ferrari.ledger import tables as ledger_tables
+from ferrari.ledger.clip_fates import ClipFates
 from ferrari.ledger.item_ids import find_videos
 from ferrari.ledger.reasons import (
     DROPPED_BY_REVIEW,
@@ -50,7 +53,9 @@ def analyze_failed_videos(
     videos = figures(stage_tables.load([videos_table], "videos"), probe, frames)
     raw = find_videos(raw_folder, ignore)
     found = [
+        refused_check(clip_fates.of_rows(ledger_tables.iter_table(videos_table))),
         *verdict_checks(probe, videos, sorted(raw)),
+        gone_check(Path(dataset), {*raw, *probe["video"]}),
         *copy_checks(videos, Path(dataset)),
         changed_check(probe, raw, Path(raw_folder)),
         usable_check(videos),
@@ -77,6 +82,38 @@ def figures(videos: pd.DataFrame, probe: pd.DataFrame, frames: pd.DataFrame) -> 
         }
     )
     return table.sort_values("video", kind="stable").reset_index(drop=True)
+
+
+def refused_check(fates: ClipFates) -> Check:
+    """Clips that were refused are footage that the dataset lacks: somebody should know."""
+    cures = dict.fromkeys(f"{one.file}: {one.cure}" for one in fates.refused[: clip_fates.NAMED])
+    return Check(
+        clip_fates.CHECK,
+        WARN if fates.refused else PASS,
+        fates.figure,
+        "0",
+        " ".join(["Each clip of the raw folder gives frames.", *cures, *_sentence(fates.apart)]),
+        tuple(one.video for one in fates.refused[: checks.MAX_ROWS]),
+    )
+
+
+def _sentence(text: str) -> list[str]:
+    return [f"{text}."] if text else []
+
+
+def gone_check(dataset: Path, videos: Collection[str]) -> Check:
+    """What was made of clips that are no longer there, once for all stages."""
+    gone = clips_gone.left_over(dataset, videos)
+    return none_of(
+        "clips_gone",
+        gone,
+        len(gone) + len(videos),
+        "Files of clips that are no longer among the raw files lie in the dataset's folders. No "
+        "package has them and nothing reads them; they may be deleted, table and folder, in "
+        "each stage's folder.",
+        otherwise=WARN,
+        figure=f"{len(gone):,}",
+    )
 
 
 def verdict_checks(probe: pd.DataFrame, videos: pd.DataFrame, raw: Sequence[str]) -> list[Check]:

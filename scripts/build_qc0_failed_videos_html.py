@@ -10,8 +10,9 @@ import pandas as pd
 from ferrari.common.atomic_files import write_text
 from ferrari.common.visible_text import shown
 from ferrari.ledger import tables
+from ferrari.ledger.clip_fates import COPIES, OTHER_FILES
 from ferrari.ledger.reason_words import advice, sentence
-from ferrari.ledger.reasons import OK, of_stage
+from ferrari.ledger.reasons import OK
 from ferrari.qc.stage_tables import NUMERIC
 from ferrari.reports import charts, checks, page
 
@@ -53,11 +54,15 @@ def read_videos(videos_csv: str) -> pd.DataFrame:
 def counts(videos: pd.DataFrame) -> dict[str, object]:
     """The figures at the top of the page."""
     usable = videos[videos["verdict"] == OK]
-    left_out = videos["verdict"].isin(of_stage("videos"))
+    copies = int(videos["verdict"].isin(COPIES).sum())
+    others = int(videos["verdict"].isin(OTHER_FILES).sum())
+    clips = len(videos) - others
     return {
         "Raw files": len(videos),
-        "Left out": int(left_out.sum()),
-        "Failed": len(videos) - len(usable) - int(left_out.sum()),
+        "Clips": clips,
+        "Clips refused": clips - len(usable) - copies,
+        "Copies": copies,
+        "Other files": others,
         "Extracted": int((usable["frames_extracted"] > 0).sum()),
         "Frames": int(usable["frames_extracted"].sum()),
         "Footage": _hours(usable["duration_s"].sum()),

@@ -8,26 +8,57 @@ from pathlib import Path
 
 from ferrari.common.atomic_files import write_text
 from ferrari.common.visible_text import shown
-from ferrari.ledger import tables
+from ferrari.ledger import clip_fates, tables
 from ferrari.qc.stage_tables import listed
 from ferrari.reports import checks
 from ferrari.reports.checks import FAIL, PASS, Check
 from ferrari.reports.page import check_title, index_page, summary
 from ferrari.reports.titles import FLOW, about
 
+_RAW_VIDEOS = "qc0_failed_video_diagnostics"
 _PARTS = ("kept", "dropped", "quarantined")
 _TROUBLES = 4  # checks named on a card, at most
 Lines = Sequence[Mapping[str, str]]
 
 
-def build_index(*, reports: Sequence[str], videos: Sequence[str], out_html: str) -> None:
-    """Write the index from the reports' checks (`<name>.csv`) and `<name>_videos.csv` files."""
+def build_index(
+    *,
+    reports: Sequence[str],
+    videos: Sequence[str],
+    out_html: str,
+    older_packages: Sequence[str] = (),
+) -> None:
+    """Write the index from the reports' checks (`<name>.csv`) and `<name>_videos.csv` files.
+
+    `older_packages` are sentences on packages that are not made any more.
+    """
     found = {Path(path).stem: checks.read(path) for path in listed(reports)}
     figures = {
         Path(path).stem.removesuffix("_videos"): tables.read_table(path) for path in listed(videos)
     }
     cards = [card(name, found[name], figures.get(name, ())) for name in sorted(found)]
-    write_text(out_html, index_page(cards, flow(found, figures)))
+    lost = lost_clips(figures.get(_RAW_VIDEOS, ()), found.get(_RAW_VIDEOS, ()))
+    lost["older_packages"] = list(older_packages)
+    write_text(out_html, index_page(cards, flow(found, figures), lost))
+
+
+def lost_clips(lines: Lines, found: Sequence[Check]) -> dict:
+    """What the index says first: which clips gave nothing and what admits them, what else lies in
+    the raw folder, and of which clips that are gone something is left.
+    """
+    fates = clip_fates.of_rows(lines)
+    gone = [one for one in found if one.name == "clips_gone" and one.status != PASS]
+    return {
+        "headline": fates.headline,
+        "files": fates.refused[: clip_fates.NAMED],
+        "more": max(0, len(fates.refused) - clip_fates.NAMED),
+        "apart": fates.apart,
+        "gone": [
+            f"Clips that are gone, of which files are left in the dataset: {one.figure} "
+            f"({', '.join(one.rows)})"
+            for one in gone
+        ],
+    }
 
 
 def card(name: str, found: Sequence[Check], lines: Lines) -> dict:
@@ -91,4 +122,9 @@ def flow(found: Mapping[str, Sequence[Check]], figures: Mapping[str, Lines]) -> 
 
 def run(job) -> None:
     """The job of the report (see `make_report`)."""
-    build_index(reports=job.input.csv, videos=job.input.videos_csv, out_html=job.output.html)
+    build_index(
+        reports=job.input.csv,
+        videos=job.input.videos_csv,
+        out_html=job.output.html,
+        older_packages=job.params.older_packages,
+    )

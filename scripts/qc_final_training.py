@@ -8,6 +8,7 @@ checks that the ledger balances to the end.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ferrari.captions.clip_tokens import MAX_CLIP_TOKENS
@@ -15,7 +16,7 @@ from ferrari.captions.overrides import Override, all_of
 from ferrari.qc import caption_checks, decision_checks, reopened_images, stage_checks, stage_tables
 from ferrari.qc.coverage_table import coverage_table
 from ferrari.reports import charts, thumbnails
-from ferrari.reports.checks import FAIL, PASS, Check, none_of
+from ferrari.reports.checks import FAIL, PASS, WARN, Check, none_of
 from ferrari.reports.page import Report, Table, publish
 from ferrari.review import decisions, effects
 
@@ -35,6 +36,7 @@ def report_final(
     qc_settings: dict,
     subject_settings: dict,
     caption_settings: dict,
+    resolution: int,
     overrides: Mapping[str, Override] | None = None,
     review: decisions.Review = NOBODY,
     out_csv: str,
@@ -63,6 +65,7 @@ def report_final(
             name=NAME,
             checks=[
                 *image_checks(kept, seen),
+                size_check(kept, resolution, qc_settings["min_resolution"]),
                 *caption_checks.checks(
                     stage_tables.kept(captions), recipes, subject_settings, caption_settings
                 ),
@@ -118,6 +121,31 @@ def image_checks(kept: pd.DataFrame, seen: pd.DataFrame) -> list[Check]:
             "Each image is RGB, its mask grey, both of the size in their row.",
         ),
     ]
+
+
+def size_check(kept: pd.DataFrame, resolution: int, least: float) -> Check:
+    """Are the images large enough for the resolution that they are to be trained at?
+
+    An image's size is the root of its pixels, as trainers sort them into buckets. Some smaller ones
+    are in every set; half of them under `least` of `resolution` is what a trainer would regret.
+    """
+    sizes = np.sqrt(kept["width"] * kept["height"])
+    small = int((sizes < resolution).sum())
+    median = float(sizes.median()) if len(sizes) else float(resolution)
+    middle = (
+        f"{kept['width'].median():.0f} x {kept['height'].median():.0f}" if len(kept) else "none"
+    )
+    fits = max(64, int(median) // 64 * 64)
+    return Check(
+        "image_size",
+        WARN if median < least * resolution else PASS,
+        f"{small:,} of {len(kept):,} have fewer pixels than {resolution} x {resolution}; "
+        f"median {middle} px",
+        f"median at least {least * resolution:.0f} x {least * resolution:.0f}",
+        f"package.resolution is {resolution}. Trainers enlarge smaller images, or train on them as "
+        f"small as they are. Set package.resolution: {fits}, which the median image fills, or film "
+        "in a higher resolution or from closer. Images are cut from the frames and never enlarged.",
+    )
 
 
 def agreement_checks(
@@ -245,6 +273,7 @@ def run(job) -> None:
         final=job.input.final,
         dataset=job.config["dataset"],
         **{name: job.params[name] for name in names},
+        resolution=job.params.resolution,
         overrides=all_of(job.config, job.params.overrides),
         review=decisions.load(job.config["dataset"]) if job.params.review else NOBODY,
         out_csv=job.output.csv,

@@ -12,8 +12,9 @@ import pandas as pd
 from ferrari.common.visible_text import shown
 from ferrari.curation.splits import VALIDATION
 from ferrari.ledger import tables
-from ferrari.qc import selection_checks, similarity, stage_tables
+from ferrari.qc import looks_apart, selection_checks, similarity, stage_tables
 from ferrari.qc.coverage_table import LEFT_OUT
+from ferrari.qc.looks_apart import Groups
 from ferrari.qc.similarity import CutOuts, Pairs
 from ferrari.reports import charts, thumbnails
 from ferrari.reports.page import Gallery, Report, Table, publish
@@ -42,6 +43,7 @@ def report_similarity(
     pairs = similarity.pairs_across(cutouts, curate_settings["alike"], sides)
     near = similarity.neighbour_distances(cutouts)
     groups = similarity.clusters(cutouts, CLUSTERS) if len(cutouts) else None
+    apart = looks_apart.find(cutouts, qc_settings["two_people"])
     gone = with_neighbours(chosen[chosen["reason"].isin(LEFT_OUT)], final)
     paths = dict(zip(cut["item"], cut["path"], strict=True))
     publish(
@@ -49,6 +51,7 @@ def report_similarity(
             name=NAME,
             checks=[
                 *selection_checks.embedding_checks(Path(dataset), cutouts, kept),
+                looks_apart.check(apart, qc_settings["two_people"]),
                 *selection_checks.likeness_checks(kept, cutouts, pairs, curate_settings),
                 *selection_checks.split_checks(kept, pairs, curate_settings),
                 *selection_checks.selection_checks(chosen, gone, cut, cutouts, curate_settings),
@@ -56,8 +59,11 @@ def report_similarity(
             counts=counts(chosen, kept, cutouts, pairs, near),
             videos=per_clip(chosen, near, stage_tables.videos_of(masks)),
             charts=pictures(cutouts, near, curate_settings),
-            tables=[pair_table(pairs)],
-            galleries=galleries(Path(dataset), groups, pairs, paths),
+            tables=[*group_table(apart), pair_table(pairs)],
+            galleries=[
+                *group_pictures(Path(dataset), apart, paths),
+                *galleries(Path(dataset), groups, pairs, paths),
+            ],
             refused=thumbnails.of_rows(dataset, in_words(gone), qc_settings["thumbnails"]),
             refused_total=len(gone),
             refused_hint="Left out by selection, each with the nearest image that stayed.",
@@ -139,6 +145,29 @@ def pictures(cutouts: CutOuts, near: pd.DataFrame, settings: Mapping) -> list[ch
             note="Cut-outs that look alike lie close together.",
         ),
     ]
+
+
+def group_table(apart: Groups) -> list[Table]:
+    """The groups that are as far apart as two people, if there is more than one."""
+    note = "Groups of cut-outs as far apart as two people: whose are they?"
+    return [Table("Groups", note, apart.table)] if len(apart.table) > 1 else []
+
+
+def group_pictures(root: Path, apart: Groups, paths: Mapping[str, str]) -> list[Gallery]:
+    """The picture in the middle of each of them."""
+    if len(apart.table) < 2:
+        return []
+    shots = [
+        picture(
+            root,
+            paths,
+            one.item,
+            f"{_format_count(one.cutouts, 'cut-out')} of {_format_count(one.clips, 'clip')}",
+        )
+        for one in apart.table.itertuples()
+    ]
+    note = "One person in two outfits, or two people? A picture of each group."
+    return [Gallery("Groups as far apart as two people", note, shots)]
 
 
 def galleries(

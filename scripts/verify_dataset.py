@@ -6,7 +6,7 @@ nothing, and never fails itself (`require_verified` does).
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +47,7 @@ def verify_dataset(
     out_videos_csv: str | os.PathLike,
     out_html: str | os.PathLike,
     ignore: Sequence[str] = (),
+    older_packages: Mapping[str, str] | None = None,
 ) -> None:
     """Examine the dataset and write the report; see `findings.Layout` for the first arguments."""
     layout = Layout(
@@ -56,6 +57,7 @@ def verify_dataset(
         formats=tuple(formats),
         clip_scenes=clip_scenes,
         not_ours=tuple(Path(path) for path in not_ours),
+        older_packages=older_packages or {},
     )
     verdict = examine(layout)
     faults = [
@@ -79,6 +81,9 @@ def verify_dataset(
 def examine(layout: Layout) -> Verdict:
     """Read everything again and say what was found; writes nothing."""
     findings = Findings()
+    findings.looked("packages_of_this_set", len({*layout.formats, *layout.older_packages}))
+    for name, why in layout.older_packages.items():
+        findings.add("packages_of_this_set", f"{FINAL}/{name}", why)
     findings.looked("raw_files_found", len(layout.videos))
     if not layout.videos:
         findings.add("raw_files_found", layout.raw.name, "holds no raw file")
@@ -148,6 +153,7 @@ def _clip_figures(layout: Layout, clip: Clip) -> dict:
 
 if __name__ == "__main__":
     from ferrari.jobs.job_log import send_output_to
+    from ferrari.provenance import older_packages
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])
@@ -161,4 +167,8 @@ if __name__ == "__main__":
         out_videos_csv=job.output.videos_csv,
         out_html=job.output.html,
         ignore=job.params.ignore,
+        older_packages={
+            name: one.headline
+            for name, one in older_packages.find(job.config["dataset"], job.config).items()
+        },
     )

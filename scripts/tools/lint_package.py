@@ -18,6 +18,7 @@ from typing import Protocol
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
 from ferrari.common.errors import FerrariError
+from ferrari.ledger.stages import FINAL, FINAL_CSV
 from ferrari.linting import (
     ai_toolkit,
     diffusers_examples,
@@ -30,7 +31,8 @@ from ferrari.linting import (
     simpletuner,
     vlm_conversations,
 )
-from ferrari.linting.findings import Finding
+from ferrari.linting.findings import Finding, Trap
+from ferrari.provenance import last_run, older_packages
 
 
 class Linter(Protocol):
@@ -61,6 +63,13 @@ LINTERS: tuple[Linter, ...] = (
 )
 
 
+_OLDER = Trap(
+    "ferrari/older-set",
+    "The package is {headline}; a trainer reads it all the same.",
+    "{cure}",
+)
+
+
 class NothingToLintError(FerrariError, ValueError):
     """The folder is not there, or is no trainer's that is known; says what to do."""
 
@@ -79,7 +88,20 @@ def lint(folder: Path, trainers: Sequence[str] = ()) -> tuple[list[str], list[Fi
             f"{folder} bears no trainer's marks (no dataset.toml, no <repeats>_<words> folder, no "
             f"metadata.jsonl, ...); say which is meant: --trainer {' | '.join(known)}"
         )
-    return names, sorted({finding for name in names for finding in known[name].lint(folder)})
+    found = {finding for name in names for finding in known[name].lint(folder)}
+    return names, sorted({*found, *older_set(folder)})
+
+
+def older_set(folder: Path) -> list[Finding]:
+    """A finding if the folder is a package of a set of ours that its last run would not make so."""
+    folder = folder.resolve()
+    dataset = folder.parent.parent
+    if folder.parent.name != FINAL or not (dataset / FINAL_CSV).is_file():
+        return []
+    last = last_run.of(dataset.parent / last_run.AUDIT)
+    if last is None or folder.name not in (found := older_packages.find(dataset, last.config)):
+        return []
+    return [_OLDER.found(".", headline=found[folder.name].headline, cure=found[folder.name].cure)]
 
 
 def as_text(findings: Iterable[Finding], most: int) -> str:

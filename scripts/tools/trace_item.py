@@ -17,9 +17,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
-from ferrari.common import settings
 from ferrari.ledger.stages import RAW
 from ferrari.ledger.tables import LedgerError
+from ferrari.provenance import last_run
 from ferrari.provenance.trace import Dataset, UnknownItemError
 from ferrari.provenance.trace_text import render
 
@@ -27,11 +27,15 @@ LINES = 40
 
 
 def open_dataset(work: str | os.PathLike, config_files: Sequence[str | os.PathLike]) -> Dataset:
-    """The dataset that a run in the folder `work` with these settings writes."""
-    config = settings.load(*config_files)
+    """The dataset that a run in the folder `work` with these settings writes; without settings,
+    those of the set's last run, and standard error says so.
+    """
+    config, said, _ = last_run.settings_for(work, config_files)
+    if said:
+        print(said, file=sys.stderr)
     root = Path(work) / config["dataset"]
     raw = config["raw_videos"]
-    return Dataset(root, Path(work) / raw if raw else root / RAW)
+    return Dataset(root, Path(work) / raw if raw else root / RAW, config)
 
 
 def trace_item(

@@ -149,6 +149,18 @@ def test_functions_that_are_named_exist(page):
 # --- tables that repeat code --------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_no_command_gives_its_target_to_configfile_or_quiet(page):
+    """Both take all words up to the next option; a target among them is a file that is missing."""
+    swallowed = [
+        line.strip()
+        for line in page.read_text().splitlines()
+        for words in re.findall(r"--(?:configfile|quiet)((?: [^-`|#\s][^`|#\s]*)+)", line)
+        if any(Path(word).suffix in (".csv", ".html", ".parquet") for word in words.split())
+    ]
+    assert not swallowed
+
+
 def test_the_settings_page_has_the_defaults():
     rows = rows_of((DOCS / "settings.md").read_text())
     for row in rows:

@@ -85,6 +85,7 @@ class Fabricated:
 def fabricate(root: Path) -> Fabricated:
     """Write the dataset below `root`."""
     settings = yaml.safe_load(Path("config/config.yaml").read_text("utf-8"))
+    settings["package"]["resolution"] = 96  # what its small images are large enough for
     names = (*GOOD, LOW, HOSTILE)
     data = Fabricated(
         dataset=root / "dataset",

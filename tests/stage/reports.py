@@ -65,6 +65,7 @@ def run(data: Fabricated, name: str) -> dict[str, Check]:
             final=data.final,
             subject_settings=SUBJECT,
             caption_settings=settings["caption"],
+            resolution=settings["package"]["resolution"],
             **common,
         )
     elif name.startswith("qc8"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import html
 import importlib
 import io
@@ -16,18 +17,20 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from build_qc_index import build_index
 from ferrari.images import image_files
 from ferrari.ledger import tables
 from ferrari.ledger.columns import COLUMNS
 from ferrari.ledger.item_ids import frame_of
 from ferrari.ledger.reason_words import sentence
+from ferrari.qc import looks_apart
 from ferrari.reports import page as report_page
 from ferrari.reports.checks import FAIL, PASS, QualityGateError, enforce
 from tests.stage import fabricate as fab
 from tests.stage import reports
 
 #: One damaged frame a clip is part of the dataset; the same figure is drawn in all clips.
-EXPECTED_WARNINGS = {"frames_quarantined", "near_duplicates_across_clips"}
+EXPECTED_WARNINGS = {"frames_quarantined", "near_duplicates_across_clips", "clips_refused"}
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +57,7 @@ def data(pristine, tmp_path, monkeypatch):
         tmp_path / "dataset",
         tmp_path / "raw",
         tmp_path / "qc_reports",
-        pristine.settings,
+        copy.deepcopy(pristine.settings),
         pristine.videos,
         moved,
     )
@@ -327,10 +330,10 @@ FAULTS = {
         lambda d: shutil.rmtree(next(d.dataset.glob("01_extracted_frames/tiny-*/"))),
         {"folder_per_video"},
     ),
-    "folder left over": (
-        QC3,
+    "folder of a clip that is gone": (
+        QC0,
         lambda d: (d.dataset / "01_extracted_frames" / "gone-0123456789").mkdir(),
-        {"no_stale_folders"},
+        {"clips_gone"},
     ),
     "table missing": (
         QC3,
@@ -655,6 +658,11 @@ FAULTS = {
         lambda d: redraw(d, "mask", lambda rgba: rgba[:, ::-1]),
         {"embeddings_follow_from_pixels"},
     ),
+    "images too small to train on": (
+        QC7,
+        lambda d: d.settings["package"].update(resolution=1024),
+        {"image_size"},
+    ),
     "embedding lost": (QC8, lambda d: cells(d, "mask", no_embedding), {"embeddings_sound"}),
 }
 
@@ -819,6 +827,73 @@ def test_index_says_each_status_and_the_flow(pristine):
     ]
     frames = re.findall(r'<td class="num">([\d,]+)</td>', rows[1][1])
     assert frames == ["30", "24", "3", "3"]
+
+
+def test_refused_clips_are_named_by_qc0_and_first_on_the_index(pristine):
+    check = pristine.found[QC0]["clips_refused"]
+    assert (check.status, check.figure, len(check.rows)) == ("WARN", "2 of 5", 2)
+    assert "tiny.mp4: probe.min_short_side: 144 takes it as it is" in check.explanation
+    text = (pristine.reports / "index.html").read_text("utf-8")
+    assert text.index("Clips refused: 2 of 5") < text.index("The ledger")
+    assert "tiny.mp4" in text and "probe.min_short_side: 144 takes it" in text
+
+
+def test_where_no_clip_was_refused_nothing_is_said(data):
+    for video in set(data.videos) - set(data.good):
+        cells_of(data, video, {"outcome": "kept", "reason": "OK", "path": ""})
+    check = reports.run(data, QC0)["clips_refused"]
+    assert (check.status, check.figure) == ("PASS", "0 of 5")
+
+
+def test_one_line_tells_of_a_clip_that_is_gone(data):
+    for folder in ("01_extracted_frames", "02_yolo_crops", "03_masked_subjects"):
+        (data.dataset / folder / "gone-0123456789").mkdir()
+    found = {name: reports.run(data, name) for name in reports.NAMES}
+    named = [c.name for checks in found.values() for c in checks.values() if "gone-" in str(c.rows)]
+    assert named == ["clips_gone"]
+    reports.run_index(data)
+    text = (data.reports / "index.html").read_text("utf-8")
+    assert (
+        "Clips that are gone, of which files are left in the dataset: 1 (gone-0123456789)" in text
+    )
+
+
+def test_groups_as_far_apart_as_two_people_are_shown_with_a_picture_each(data, monkeypatch):
+    pages = []
+    monkeypatch.setattr(report_page, "page", lambda report: pages.append(report) or "")
+    monkeypatch.setattr(looks_apart, "LEAST", 1)
+    data.settings["qc"]["two_people"] = 0.5
+    check = reports.run(data, QC8)["groups_as_far_apart_as_two_people"]
+    assert check.status == "WARN" and int(check.figure.split()[0]) == len(check.rows) >= 2
+    (gallery,) = [one for one in pages[0].galleries if "two people" in one.title]
+    assert [thumb.item for thumb in gallery.thumbs] == list(check.rows)
+    assert all(thumb.uri.startswith("data:image/webp") for thumb in gallery.thumbs)
+
+
+def test_what_a_set_that_is_too_small_needs_is_said(data):
+    data.settings["package"]["resolution"] = 1024
+    check = reports.run(data, QC7)["image_size"]
+    assert check.figure == "72 of 72 have fewer pixels than 1024 x 1024; median 112 x 140 px"
+    assert "Set package.resolution: 64," in check.explanation
+
+
+def test_the_index_begins_with_packages_of_an_older_set(data):
+    name = data.outputs(QC7)
+    reports.run(data, QC7)
+    said = "imagefolder: of an older set (token <b>), not made any more"
+    page = data.reports / "index.html"
+    build_index(
+        reports=[name["out_csv"]],
+        videos=[name["out_videos_csv"]],
+        out_html=str(page),
+        older_packages=[said],
+    )
+    text = page.read_text("utf-8")
+    assert text.index(html.escape(said)) < text.index("The ledger") and "<b>" not in text
+
+
+def cells_of(data, video, cells):
+    data.edit("probe", video, lambda rows: [{**row, **cells} for row in rows])
 
 
 def test_refused_pictures_are_embedded(pristine):

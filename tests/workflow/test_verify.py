@@ -354,7 +354,7 @@ def test_the_report_says_what_was_found_and_the_gate_stops(changes, dataset, tmp
         require_verified(checks_csv=outputs["out_csv"])
     changes.undo()
     verify_dataset(**arguments, **outputs)
-    assert require_verified(checks_csv=outputs["out_csv"]).startswith("Verified: 32 checks")
+    assert require_verified(checks_csv=outputs["out_csv"]).startswith("Verified: 33 checks")
 
 
 def test_a_report_without_checks_verifies_nothing(tmp_path):

@@ -29,6 +29,7 @@ FerrariError
   · UnknownItemError         `make trace` knows no such item: ask for one of the nearest named
   · DecideError              `make decide` is asked for what cannot be: decide what it names
   · NothingToLintError       `make lint-package` sees no training folder: name its trainer
+  · NewSetError              `make new` finds no clips, or settings in its way: name other folders
   · SmokeError               `make smoke` has no clip or no place: give the one, free the other
   A fault of ours.
   · ChildError               a child process raised: report it, with the traceback it holds

@@ -62,6 +62,7 @@ class Recorder:
         config_text = yaml.safe_dump(dict(self._config), allow_unicode=True)
         self._record = {
             **{"start": _told(now), "end": None, "status": None},
+            **_asked(self._workflow),
             **_facts(self._config, _scripts(self._workflow)),
             "config_sha256": sha256_bytes(config_text.encode("utf-8", "surrogateescape")),
         }
@@ -112,6 +113,17 @@ def _scripts(workflow: Any) -> dict[str, str]:
     """The script of each rule, as a path below the repository."""
     given = ((rule.name, rule.script) for rule in workflow.rules if rule.script)
     return {name: os.path.normpath(f"rules/{script}") for name, script in given}
+
+
+def _asked(workflow: Any) -> dict[str, list[str]]:
+    """What the run was asked to make ([]: everything), and the settings files that it was given,
+    named from the working folder.
+    """
+    files = workflow.config_settings.configfiles
+    return {
+        "targets": sorted(map(str, workflow.dag_settings.targets)),
+        "config_files": [os.path.relpath(file) for file in files],
+    }
 
 
 def _told(moment: datetime) -> str:

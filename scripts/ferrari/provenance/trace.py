@@ -21,7 +21,7 @@ from ferrari.ledger import item_ids, stages
 from ferrari.ledger import tables as ledger_tables
 from ferrari.ledger.item_ids import Item, parse
 from ferrari.ledger.stages import FINAL_CSV, FOLDERS
-from ferrari.provenance import table_stamps
+from ferrari.provenance import older_packages, table_stamps
 from ferrari.provenance.descendants import Fate, follow
 from ferrari.provenance.row_lookup import Table
 from ferrari.review import decisions
@@ -30,6 +30,8 @@ from ferrari.review import decisions
 _LEVELS = {"clip": "probe", "frame": "extract", "detection": "detect", "crop": "crop"} | {
     "image": "caption"
 }
+#: The cure of a table that another one has overtaken.
+_RUN_AGAIN = "run the pipeline again"
 
 
 class UnknownItemError(FerrariError, LookupError):
@@ -69,10 +71,15 @@ class Trace:
 
 
 class Dataset:
-    """A dataset's tables; `raw` is the folder of raw clips."""
+    """A dataset's tables; `raw` is the folder of raw clips. `config` are the settings that say
+    which packages are of an older set; without them nothing is said of that.
+    """
 
-    def __init__(self, root: str | os.PathLike, raw: str | os.PathLike) -> None:
+    def __init__(
+        self, root: str | os.PathLike, raw: str | os.PathLike, config: Mapping | None = None
+    ) -> None:
         self.root, self.raw = Path(root), Path(raw)
+        self._older = older_packages.find(root, config) if config else {}
         self._digests: dict[str, str] = {}
 
     def trace(self, asked: str, limit: int | None = 40) -> Trace:
@@ -148,7 +155,7 @@ class Dataset:
         for name, then in stamp["inputs"].items():
             if name in self._digests and self._digests[name] != then:
                 step.warnings.append(
-                    f"{step.table} was made from another state of {name}: run the pipeline again"
+                    f"{step.table} was made from another state of {name}: {_RUN_AGAIN}"
                 )
         step.decided = self._decided(step.row.get("decision", ""))
         told = ("rule", "code", "settings", "settings_sha256", "libraries")
@@ -194,8 +201,20 @@ class Dataset:
             if row:
                 step = self._with_stamp(Step("package", manifest, row))
                 told = ("outcome", "reason", "value", "path", "mask_path", "caption_path")
+                step.warnings = self._with_age(manifest, step.warnings)
                 warned = {"warning": "; ".join(step.warnings)} if step.warnings else {}
                 yield {"package": Path(manifest).stem} | {key: row[key] for key in told} | warned
+
+    def _with_age(self, manifest: str, warnings: list[str]) -> list[str]:
+        """The warnings of a package; of one of an older set, that it is, and what to do about it.
+
+        No run makes that one anew, so another one is no cure.
+        """
+        older = self._older.get(Path(manifest).stem)
+        if older is None:
+            return warnings
+        others = [text for text in warnings if not text.endswith(_RUN_AGAIN)]
+        return [*others, f"{older.headline}. {older.cure}"]
 
     def _fates(self, item: Item, limit: int | None) -> list[Fate]:
         """One fate for each stage below the item's own, the final table and each package."""
@@ -213,6 +232,8 @@ class Dataset:
             done.result()
         for fate in fates:
             fate.warnings = self._with_stamp(Step(fate.stage, fate.table, {})).warnings
+            if fate.stage == "package":
+                fate.warnings = self._with_age(fate.table, fate.warnings)
         return fates
 
     def _near(self, asked: str, item: Item | None) -> list[str]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ferrari.ledger.columns import KEPT, OUTCOMES
 from ferrari.qc.stage_tables import balance, refused
-from ferrari.reports.checks import FAIL, PASS, WARN, Check, none_of
+from ferrari.reports.checks import FAIL, PASS, Check, none_of
 
 
 def ledger_checks(stage: str, rows: pd.DataFrame, before: pd.DataFrame) -> list[Check]:
@@ -61,12 +61,6 @@ def folder_checks(
             continue
         for folder in (root / video, *([root / video / subfolder] if subfolder else [])):
             present.update(_sizes(folder, dataset))
-    known = set(videos)
-    stale = sorted(
-        entry.name
-        for entry in (os.scandir(root) if root.is_dir() else ())
-        if entry.is_dir() and not entry.name.startswith(".") and entry.name not in known
-    )
     missing = sorted(expected - present.keys())
     stray = sorted(present.keys() - expected)
     empty = sorted(path for path in expected & present.keys() if present[path] == 0)
@@ -88,14 +82,6 @@ def folder_checks(
             len(present),
             "Each file in the videos' folders belongs to a row that is kept, or that a person "
             "dropped.",
-        ),
-        none_of(
-            "no_stale_folders",
-            stale,
-            len(stale) + len(videos),
-            "Folders of videos that are no longer among the raw files; nothing reads them, and "
-            "they may be deleted.",
-            otherwise=WARN,
         ),
     ]
 

@@ -131,19 +131,27 @@ def page(report: Report) -> str:
     )
 
 
-def index_page(cards: Sequence[dict], flow: Sequence[dict]) -> str:
-    """The HTML of the index; see build_qc_index.py for what cards and flow hold."""
+def index_page(cards: Sequence[dict], flow: Sequence[dict], lost: dict) -> str:
+    """The HTML of the index; see build_qc_index.py for what cards, flow and lost hold."""
     status = gate.worst([card["status"] for card in cards])
     count = {one: sum(card["status"] == one for card in cards) for one in (PASS, WARN, FAIL)}
     parts = [f"{n} {one}" for one, n in count.items() if n]
     said = f"{len(cards)} reports: {', '.join(parts)}." if cards else "No report was built yet."
     if count[FAIL]:
-        said += " A FAIL stops packaging while qc.enforce is true."
+        said += (
+            " A FAIL stops packaging while qc.enforce is true: a package that lies there is of an "
+            "earlier run."
+        )
     return (
         _environment()
         .get_template("index.html.j2")
         .render(
-            title=f"Quality reports: {status}", status=status, summary=said, cards=cards, flow=flow
+            title=f"Quality reports: {status}",
+            status=status,
+            summary=said,
+            cards=cards,
+            flow=flow,
+            lost=lost,
         )
     )
 

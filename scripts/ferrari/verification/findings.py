@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ferrari.ledger import stages
@@ -133,10 +133,16 @@ CHECKS = {
         "not there, or was refused for what keep cannot take back. Look again and decide anew, or "
         "take them back.",
     ),
+    "packages_of_this_set": (
+        WARN,
+        "Each package is one that a run with these settings would make of the final table. One "
+        "that is not holds captions and images of an older set: delete its folder, its table and "
+        "its stamp, or ask for its format again and run the pipeline.",
+    ),
     "nothing_of_clips_gone": (
         WARN,
-        "Tables and stamps of clips that are no longer among the raw files, or of packages that "
-        "are no longer asked for; nothing reads them, and they may be deleted.",
+        "Tables and stamps of clips that are no longer among the raw files; nothing reads them, "
+        "and they may be deleted.",
     ),
     "no_leftovers": (
         WARN,
@@ -170,7 +176,8 @@ class Fault:
 class Layout:
     """What is verified: the dataset's folder, the raw clips, and what the settings ask for.
 
-    `videos` maps ids to raw files below `raw`. `not_ours` are folders that may lie inside the
+    `videos` maps ids to raw files below `raw`. `older_packages` says of packages (by format) that
+    the settings would not make as they are, why. `not_ours` are folders that may lie inside the
     dataset's but are no part of it (reports, caches, the user's own backgrounds).
     """
 
@@ -180,6 +187,7 @@ class Layout:
     formats: tuple[str, ...]
     clip_scenes: bool = True
     not_ours: tuple[Path, ...] = ()
+    older_packages: Mapping[str, str] = field(default_factory=dict)
 
     def tables_of(self, video: str) -> dict[str, str]:
         """The tables of one clip, by stage, relative to the dataset."""
@@ -259,5 +267,7 @@ class Findings:
             bound = "any number"
         if name == "raw_files_found":
             bound, said = "at least 1", f"{total:,}"
+        if name == "packages_of_this_set" and count:
+            said = "; ".join(f"{one.where}: {one.why}" for one in self.faults if one.check == name)
         rows = tuple(safe_id(one) for one in list(where)[:20])
         return Check(name, status if count else PASS, said, bound, explanation, rows)

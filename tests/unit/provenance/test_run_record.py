@@ -24,7 +24,9 @@ WORKFLOW = SimpleNamespace(
     rules=[
         SimpleNamespace(name="all", script=None),
         SimpleNamespace(name="probe", script="../scripts/00_probe_video.py"),
-    ]
+    ],
+    config_settings=SimpleNamespace(configfiles=[Path("my.yaml").absolute()]),
+    dag_settings=SimpleNamespace(targets={"all"}),
 )
 
 

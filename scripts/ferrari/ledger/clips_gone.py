@@ -1,0 +1,40 @@
+"""What lies in the dataset of clips that are no longer in the raw folder.
+
+Nothing reads it, and it goes by itself nowhere: whoever takes a clip out is told of it once.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection
+from pathlib import Path
+
+from ferrari.ledger.item_ids import VIDEO_ID
+from ferrari.ledger.stages import FOLDERS, TRACKS
+
+_ID = re.compile(VIDEO_ID)
+
+
+def known_by_tables(dataset: str | os.PathLike, videos: Collection[str]) -> list[str]:
+    """Clips with a table of stage 0 that are not among `videos`, sorted: one folder is listed."""
+    return sorted(_ids(Path(dataset) / FOLDERS["probe"]) - set(videos))
+
+
+def left_over(dataset: str | os.PathLike, videos: Collection[str]) -> dict[str, list[str]]:
+    """By clip that is not among `videos`: the folders, below the dataset, that hold files of it."""
+    known = set(videos)
+    found: dict[str, list[str]] = {}
+    for folder in (*FOLDERS.values(), TRACKS):
+        for video in _ids(Path(dataset) / folder) - known:
+            found.setdefault(video, []).append(folder)
+    return dict(sorted(found.items()))
+
+
+def _ids(folder: Path) -> set[str]:
+    """The ids of clips that files and folders in `folder` are named after."""
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return set()
+    return {stem for name in names if _ID.fullmatch(stem := name.partition(".")[0])}

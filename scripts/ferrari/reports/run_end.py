@@ -1,0 +1,51 @@
+"""The last lines of a run: what came out, what gave nothing, what to look at, where it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ferrari.ledger import clip_fates, tables
+from ferrari.ledger.reasons import OK
+from ferrari.ledger.refused_files import BAD_FRAMES, BAD_VIDEOS
+from ferrari.ledger.stages import FINAL, FINAL_CSV, VIDEOS_CSV
+from ferrari.reports import checks
+from ferrari.reports.checks import PASS
+from ferrari.reports.page import check_title
+from ferrari.reports.titles import REPORTS, about
+
+
+def last_lines(dataset: Path, reports: Path, formats: Sequence[str]) -> list[str]:
+    """The lines about the dataset in `dataset`, with its reports in the folder `reports` and the
+    packages of `formats`; [] while there is no table of clips or no final table.
+    """
+    if not (dataset / VIDEOS_CSV).is_file() or not (dataset / FINAL_CSV).is_file():
+        return []
+    rows = tables.read_table(dataset / VIDEOS_CSV)
+    fates = clip_fates.of_rows(rows)
+    used = sum(row["verdict"] == OK for row in rows)
+    images = len(tables.kept(tables.read_stage(dataset / FINAL_CSV, "final")))
+    final = dataset / FINAL
+    packages = [str(final / name) for name in formats if (final / name).is_dir()]
+    return [
+        f"{images:,} captioned images, from {used:,} of {fates.clips:,} clips.",
+        *clip_fates.as_lines(fates),
+        *([f"{fates.apart}."] if fates.apart else []),
+        *_questions(reports),
+        f"  dashboards   {reports / 'index.html'}   (open it in a browser)",
+        f"  packages     {', '.join(packages) or 'none'}",
+        f"  refused      {dataset / BAD_VIDEOS}, {dataset / BAD_FRAMES}",
+        f"  every clip   {dataset / VIDEOS_CSV}",
+    ]
+
+
+def _questions(reports: Path) -> Iterator[str]:
+    """A line for each check that is not PASS; of refused clips more was said already."""
+    for name in REPORTS:
+        path = reports / f"{name}.csv"
+        if name == "verify_dataset" or not path.is_file():
+            continue
+        for check in checks.read(path):
+            if check.status != PASS and check.name != clip_fates.CHECK:
+                said = f"{about(name)[0]}, {check_title(check.name)}: {check.figure}"
+                yield f"{check.status} {said}. {check.explanation}"

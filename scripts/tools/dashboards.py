@@ -1,0 +1,53 @@
+"""Bring the reports of a set up to date, with its own settings, and say where they lie.
+
+    python scripts/tools/dashboards.py [--work DIR] [--config FILE ...] [--cores N]
+
+Without --config the settings are those of the set's last run. Ends as Snakemake does.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
+
+from ferrari.common.places import ROOT
+from ferrari.provenance import last_run
+from ferrari.reports.run_end import last_lines
+
+_QUIET = ("--quiet", "rules", "host", "progress")
+
+
+def command(config: dict, files: Sequence[Path], cores: int) -> list[str]:
+    """Snakemake's command line; `--configfile` takes all that follows, so the target is before."""
+    target = f"{config['qc_reports']}/index.html"
+    snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), target]
+    given = ["--configfile", *(str(file.absolute()) for file in files)] if files else []
+    return [*snakemake, "--cores", str(cores), *given, *_QUIET]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="dashboards", description=__doc__.partition("\n")[0])
+    parser.add_argument("--work", default=".", help="folder that the pipeline was started in")
+    parser.add_argument("--config", nargs="*", default=[], help="settings files that go before")
+    parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
+    given = parser.parse_args(arguments)
+    work, files = Path(given.work), [Path(file) for file in given.config]
+    config, said, file = last_run.settings_for(work, files)
+    if said:
+        print(said, file=sys.stderr)
+    files = files or ([file] if file else [])
+    status = subprocess.run(command(config, files, given.cores), cwd=work, check=False).returncode
+    if status == 0:
+        formats = config["package"]["formats"]
+        lines = last_lines(work / config["dataset"], work / config["qc_reports"], formats)
+        print("\n".join(["", *lines]))
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""Begin a set of your own: a folder with a commented `my.yaml`, outside the checkout.
+
+    python scripts/tools/new_set.py WORK --clips FOLDER [--token WORD] [--class WORD]
+
+Nothing that is there is changed. Exit status: 0 made, 2 not (the message says why).
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
+
+from ferrari.common.errors import FerrariError
+from ferrari.common.places import ROOT
+from ferrari.ledger.item_ids import look_through
+
+SETTINGS = "my.yaml"
+_TEXT = """\
+# The settings of this set; what is not named here has its default (config/config.yaml of the
+# pipeline names all of them). Paths are as they stand, or below this folder.
+raw_videos: {clips}   # the folder of your clips; they are only read
+subject:
+  token: {token}   # the rare word that will name your subject in captions
+  class: {subject_class}   # what your subject is: person, man, woman, dog ...
+extract:
+  fps: 2.0   # images taken from each second of footage
+package:
+  formats: [kohya, imagefolder]   # the trainers that packages are made for (docs/packages.md)
+  resolution: 1024   # the resolution that you will train at, px
+"""
+
+
+class NewSetError(FerrariError, ValueError):
+    """The set cannot be begun as asked; says what stands in the way and what to do."""
+
+
+def begin(work: Path, clips: Path, token: str, subject_class: str) -> str:
+    """Write the settings of a set into the folder `work`; what to say of it.
+
+    Raises NewSetError where clips are not there, `work` lies in the checkout, or has settings.
+    """
+    work, clips = work.absolute(), clips.absolute()
+    settings = work / SETTINGS
+    if not clips.is_dir():
+        raise NewSetError(f"there is no folder {clips}: name the one that holds your clips, CLIPS=")
+    if work.resolve() == ROOT or ROOT in work.resolve().parents:
+        raise NewSetError(
+            f"{work} lies in the pipeline's own folder {ROOT}: name a folder beside it, WORK=, so "
+            "that the set outlives a new version of the pipeline"
+        )
+    if settings.exists():
+        raise NewSetError(f"{settings} is there already: edit it, or name another folder, WORK=")
+    found = look_through(str(clips), [])
+    work.mkdir(parents=True, exist_ok=True)
+    told = {"clips": clips, "token": token, "subject_class": subject_class}
+    quoted = {name: json.dumps(str(value), ensure_ascii=False) for name, value in told.items()}
+    settings.write_text(_TEXT.format(**quoted), "utf-8")
+    return (
+        f"{len(found.videos):,} files in {clips} may be clips.\n"
+        f"  settings   {settings}   (have a look: the token, the class, the trainers)\n"
+        f'  then       make run WORK="{work}"'
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="new_set", description=__doc__.partition("\n")[0])
+    parser.add_argument("work", type=Path, help="the folder that the set gets")
+    parser.add_argument("--clips", type=Path, required=True, help="the folder with the clips")
+    parser.add_argument("--token", default="sks", help="the word that names the subject")
+    parser.add_argument("--class", dest="subject_class", default="person", help="what it is")
+    given = parser.parse_args(arguments)
+    try:
+        print(begin(given.work, given.clips, given.token, given.subject_class))
+    except (NewSetError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""`make new` and `make plan`: a set of one's own, and what a run of it would do, in words."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from ferrari.common import settings
+from scripts.tools import new_set, plan_run
+from tests.settings import ROOT
+
+STATS = """Job stats:
+job        count
+-------  -------
+all            1
+mask           3
+probe          1
+qc0            1
+total          6
+
+Reasons: none
+"""
+
+
+@pytest.fixture
+def clips(tmp_path):
+    folder = tmp_path / 'my "clips"'
+    folder.mkdir()
+    for name in ("a.mp4", "b.mov", ".DS_Store"):
+        (folder / name).touch()
+    return folder
+
+
+def test_new_writes_settings_that_are_valid_and_says_what_to_do(clips, tmp_path, capsys):
+    work = tmp_path / "set"
+    assert new_set.main([str(work), "--clips", str(clips), "--token", "ohwx"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("2 files in ") and f'make run WORK="{work}"' in told
+    config = settings.load(work / "my.yaml")
+    settings.check(config, ROOT / "config/config.schema.yaml")
+    assert (config["raw_videos"], config["subject"]["token"]) == (str(clips), "ohwx")
+    named = yaml.safe_load((work / "my.yaml").read_text())
+    del named["raw_videos"], named["subject"]["token"]
+    defaults = settings.load()
+    assert all(named[part] == {k: defaults[part][k] for k in named[part]} for part in named)
+
+
+def test_new_refuses_what_it_would_spoil(clips, tmp_path, capsys):
+    work = tmp_path / "set"
+    new_set.main([str(work), "--clips", str(clips)])
+    before = (work / "my.yaml").read_bytes()
+    assert new_set.main([str(work), "--clips", str(clips), "--token", "other"]) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert (work / "my.yaml").read_bytes() == before
+    assert new_set.main([str(ROOT / "sets"), "--clips", str(clips)]) == 2
+    assert "the pipeline's own folder" in capsys.readouterr().err
+    assert new_set.main([str(tmp_path / "b"), "--clips", str(tmp_path / "none")]) == 2
+    assert "CLIPS=" in capsys.readouterr().err and not (tmp_path / "b").exists()
+
+
+def test_a_plan_adds_up_what_was_measured(tmp_path):
+    for name, seconds in (
+        ("mask/a", 10),
+        ("mask/b", 30),
+        ("mask/c", 20),
+        ("mask/d", 0.01),
+        ("probe/a", 2),
+        ("qc/qc3_extraction_summary", 4),
+    ):
+        path = tmp_path / f"benchmarks/{name}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"s\th:m:s\n{seconds}\t0\n")
+    known = plan_run.costs(tmp_path)
+    jobs = plan_run.planned(STATS)
+    assert known == {"mask": 20, "probe": 2, "qc3": 4} and jobs == {"mask": 3, "probe": 1, "qc0": 1}
+    text = plan_run.told(jobs, known, 2, 7, 200)
+    assert text.startswith("7 files may be clips; 3 min 20 s of footage are known so far.\n")
+    assert "To do: new or changed clips: 1. Jobs: probe 1, mask 3, other 1." in text
+    assert "About 31 s here on 2 cores" in text and "Not measured yet: qc0." in text
+
+
+def test_a_plan_says_where_nothing_is_known_or_to_be_done():
+    assert "make smoke" in plan_run.told({"probe": 7}, {}, 2, 7, 0)
+    assert "To do: nothing" in plan_run.told(plan_run.planned("Nothing to be done"), {}, 2, 7, 0)
+
+
+def test_the_settings_are_those_named_else_the_sets_own(tmp_path):
+    assert plan_run.settings_files(tmp_path, []) == []
+    (tmp_path / "my.yaml").touch()
+    assert plan_run.settings_files(tmp_path, []) == [tmp_path / "my.yaml"]
+    assert plan_run.settings_files(tmp_path, ["/a.yaml"])[0].name == "a.yaml"

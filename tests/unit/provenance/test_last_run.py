@@ -1,0 +1,77 @@
+"""A command that is given no settings takes those of the set's last run, and says so."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+
+from ferrari.common import settings
+from ferrari.provenance import last_run
+from tools import dashboards, last_settings
+
+
+def record(work, name, overlay, **facts):
+    """The record of one run below `work`; its folder."""
+    folder = work / "audit/runs" / name
+    folder.mkdir(parents=True)
+    config = settings.completed(overlay)
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    known = {"start": f"at {name}", "targets": [], "config_files": ["my.yaml"], "command": "it"}
+    (folder / "run.json").write_text(json.dumps(known | facts))
+    return folder
+
+
+def test_the_last_run_that_made_something_counts(tmp_path):
+    record(tmp_path, "1", {"subject": {"token": "old"}})
+    made = record(tmp_path, "2", {"subject": {"token": "ohwx"}})
+    record(tmp_path, "3", {"subject": {"token": "sks"}}, targets=["verified"])
+    (tmp_path / "audit/runs/4").mkdir()
+    (tmp_path / "audit/runs/4/run.json").write_text("{")
+    last = last_run.of(tmp_path / "audit")
+    assert (last.folder, last.config["subject"]["token"]) == (made, "ohwx")
+    assert (last.config_files, last.had_file) == (("my.yaml",), True)
+
+
+def test_settings_come_from_the_person_then_the_last_run_then_the_defaults(tmp_path):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("subject: {token: mine}\n")
+    config, said, file = last_run.settings_for(tmp_path, [])
+    assert config["subject"]["token"] == "sks" and "default settings" in said and file is None
+    folder = record(tmp_path, "1", {"subject": {"token": "ohwx"}})
+    config, said, file = last_run.settings_for(tmp_path, [])
+    assert config["subject"]["token"] == "ohwx" and file == folder / "config.yaml"
+    assert "settings of the run of at 1" in said and "CONFIG=" in said
+    config, said, file = last_run.settings_for(tmp_path, [mine])
+    assert (config["subject"]["token"], said, file) == ("mine", "", None)
+
+
+def test_what_the_makefile_asks_prints_a_file_and_says_whose(tmp_path, capsys):
+    folder = record(tmp_path, "1", {})
+    assert last_settings.main(["--work", str(tmp_path)]) == 0
+    told = capsys.readouterr()
+    assert told.out == f"{folder / 'config.yaml'}\n" and "settings of the run" in told.err
+    last_settings.main(["--work", str(tmp_path), "--config", "/a.yaml", "/b.yaml"])
+    assert capsys.readouterr() == ("/a.yaml\n/b.yaml\n", "")
+
+
+@pytest.mark.parametrize(
+    ("overlay", "said"),
+    [
+        ({}, []),
+        ({"subject": {"token": "ohwx"}}, ["subject.token: ohwx, now sks"]),
+        ({"package": {"formats": ["kohya"]}},
+         ['package.formats: ["kohya"], now ["kohya", "imagefolder"]']),
+        ({"threads": {"mask": 4}, "mask": {"batch": 1, "device": "cpu"}, "cache": "c"}, []),
+        ({"detect": {"of another version": 1}}, []),
+    ],
+)  # fmt: skip
+def test_differences_are_those_that_change_what_is_in_a_set(overlay, said):
+    assert last_run.differences(settings.completed(overlay), settings.load()) == said
+
+
+def test_dashboards_name_the_target_before_the_settings(tmp_path):
+    words = dashboards.command(settings.load(), [tmp_path / "my.yaml"], 2)
+    assert words.index("qc_reports/index.html") < words.index("--configfile")
+    assert words[words.index("--configfile") + 1] == str(tmp_path / "my.yaml")
