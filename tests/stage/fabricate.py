@@ -25,7 +25,8 @@ from ferrari.ledger.item_ids import (
     variant_item,
     video_id,
 )
-from ferrari.subject import track_table
+from ferrari.subject import identity_table, judgements, track_table
+from ferrari.subject.identity_table import IdentityRow
 from ferrari.subject.track_table import TrackRow
 
 FRAME_WH, CROP = (160, 120), (40, 10, 120, 118)  # crop: x1, y1, x2, y2
@@ -61,6 +62,16 @@ class Fabricated:
     def final(self) -> str:
         """Path of final.csv."""
         return str(self.dataset / "05_final_training" / "final.csv")
+
+    @property
+    def references(self) -> Path:
+        """The folder with pictures of the subject."""
+        return self.dataset.parent / "references"
+
+    def of_the_set(self, name: str) -> list[str]:
+        """The path of subject/<name>.csv, if it is there."""
+        path = self.dataset / "subject" / f"{name}.csv"
+        return [str(path)] if path.exists() else []
 
     @property
     def good(self) -> list[str]:
@@ -101,6 +112,7 @@ def fabricate(root: Path) -> Fabricated:
     for video, name in data.videos.items():
         final += _video(data, video, name)
     ledger_tables.write_stage(data.final, "final", final)
+    _write_references(data)
     return data
 
 
@@ -116,6 +128,7 @@ def _video(data: Fabricated, video: str, name: str) -> list[ledger_tables.Row]:
     _write_tracks(data, video, frames, detections)
     crops = _crops(data, video, frames, detections)
     _write(data, "crop", "02_yolo_crops", video, crops)
+    _write_identity(data, video, crops)
     cutouts = _cutouts(data, video, crops, rng)
     _write(data, "mask", "03_masked_subjects", video, cutouts)
     variants = _variants(data, video, cutouts, rng)
@@ -245,6 +258,45 @@ def _write_tracks(data: Fabricated, video: str, frames: list, detections: list) 
     data.tables.setdefault("tracks", []).append(str(path))
 
 
+#: What a face in each frame says of the one person.
+KNOWN = {"identity_by": judgements.FACE, "identity_why": judgements.LIKE_SUBJECT}
+ABOVE, BELOW = 0.45, 0.36
+
+
+def _write_identity(data: Fabricated, video: str, crops: list) -> None:
+    """The one person is the subject, by a face in each frame."""
+    count = len(crops)
+    faces = {"faces": count, "faces_seen": count, "frames": count}
+    track = IdentityRow(
+        **{"track": 0, "linked_track": 0, "who": judgements.SUBJECT, "by": judgements.FACE},
+        **{"why": judgements.LIKE_SUBJECT, "score": 0.71, "threshold": ABOVE, "sureness": 1.0},
+        **{"from_s": 0.0, "to_s": 4.5, "face_px": 72.0},
+        **faces,
+    )
+    path = data.dataset / f"subject/identity/{video}.csv"
+    clip = IdentityRow(None, "references", **faces)
+    identity_table.write(path, clip, [track] if count else [])
+    data.tables.setdefault("identity", []).append(str(path))
+
+
+REFERENCES = ("folder", "file", "sha256", "outcome", "reason", "value", "threshold", "detail")
+
+
+def _write_references(data: Fabricated) -> None:
+    """Four pictures of the subject that agree with each other."""
+    rng = np.random.default_rng(1)
+    rows = []
+    for number in range(4):
+        path = data.references / f"side {number}.png"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(image_files.encode_png(scene(rng, (120, 160))))
+        row = {"folder": "references", "file": path.name, "sha256": sha256_file(path)}
+        row |= {"outcome": KEPT, "reason": "", "value": 0.6 + number / 20, "threshold": ABOVE}
+        row |= {"detail": ""}
+        rows.append(row)
+    ledger_tables.write_table(data.dataset / "subject/references.csv", REFERENCES, rows)
+
+
 def _detections(frames: list[ledger_tables.Row]) -> list[ledger_tables.Row]:
     left, top, right, bottom = CROP
     box = {"x1": left + 6.5, "y1": top + 4.25, "x2": right - 6.5, "y2": bottom - 2.0}
@@ -283,6 +335,7 @@ def _crops(data: Fabricated, video: str, frames: list, detections: list) -> list
                 path=path,
                 sha256=save(data, path, image_files.encode_png(pixels)),
                 **{name: found[name] for name in told},
+                **{"track": 0, "identity_score": 0.7, "sureness": 1.0, **KNOWN},
                 **dict(zip(("crop_x1", "crop_y1", "crop_x2", "crop_y2"), CROP, strict=True)),
             )
         )

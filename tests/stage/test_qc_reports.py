@@ -258,7 +258,7 @@ def bad_copy(data):
     return next(iter(sorted((data.dataset / "bad_videos" / "LOW_RESOLUTION").iterdir())))
 
 
-QC0, QC3, QC4, QC5, QC6, QC7, QC8 = reports.NAMES
+QC0, QC3, IDENTITY, QC4, QC5, QC6, QC7, QC8 = reports.NAMES
 FAULTS = {
     # name: (report, what is broken, checks that must not pass)
     "raw file without verdict": (
@@ -835,7 +835,7 @@ def test_reports_of_an_empty_run(tmp_path):
         tmp_path / "dataset", tmp_path / "raw", tmp_path / "qc", _defaults(), {}, {}
     )
     data.raw.mkdir()
-    data.tables = {stage: [] for stage in (*COLUMNS, "tracks")}
+    data.tables = {stage: [] for stage in (*COLUMNS, "tracks", "identity")}
     tables.write_stage(Path(data.final), "final", [])
     found = {name: reports.run(data, name) for name in reports.NAMES}
     reports.run_index(data)

@@ -31,7 +31,10 @@ FOLDER = "stamps"
 
 
 #: Params of the reports' rules that are paths of tables, beside their inputs.
-_TABLES = ("probe", "extract", "detections", "tracks", "previous", "masks")
+_TABLES = (
+    *("probe", "extract", "detections", "tracks", "previous", "masks"),
+    *("identities", "references", "people"),
+)
 
 
 class ReportStamp:

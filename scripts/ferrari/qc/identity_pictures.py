@@ -1,0 +1,262 @@
+"""What the report on identity shows: who is in doubt, beside the subject, before all else.
+
+Pictures are crops, or cut out of frames where a detection has no crop. Nothing of an embedding is
+shown, and no table of the page has one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ferrari.common.visible_text import shown
+from ferrari.ledger.columns import KEPT
+from ferrari.ledger.reasons import NOT_SUBJECT, UNSURE_WHO
+from ferrari.qc import identity_tables, reference_checks, stage_tables
+from ferrari.qc.identity_tables import EVIDENCE, in_words
+from ferrari.reports import charts, thumbnails
+from ferrari.reports.page import Gallery, Table
+from ferrari.reports.thumbnails import Thumb
+from ferrari.subject import judgements as words
+from ferrari.subject.face_weights import GOOD, LEAST, USABLE
+
+#: px; a frontal face of this short side decides.
+DECIDES = LEAST + USABLE * (GOOD - LEAST)
+BESIDE, WEAKEST = 6, 24
+#: Reasons of doubt, what looks most like a mistake first; others come before them.
+_URGENT = (
+    *(words.FACES_DISAGREE, words.FACE_DIFFERS, words.TWO_AT_ONCE, words.TWO_FACES),
+    *(words.LIKE_BOTH, words.CLOTHES_OF_TWO, words.BETWEEN, words.BESIDE_SUBJECT),
+    *(words.FACES_TOO_SMALL, words.NO_FACE, words.NOBODY_NAMED),
+)
+_CUT = ["crop_x1", "crop_y1", "crop_x2", "crop_y2"]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Where pictures are: the dataset's folder, the paths of frames by detection, and the folder
+    of the references, if there is one."""
+
+    dataset: Path
+    frames: Mapping[str, str]
+    references: Path | None = None
+
+    def of_detection(self, row: Mapping) -> str:
+        """A thumbnail of a row of crops, out of its frame where it has no file of its own."""
+        if row["path"]:
+            return thumbnails.data_uri(self.dataset / row["path"])
+        frame, box = self.frames.get(row["parent"], ""), [row[name] for name in _CUT]
+        if not frame or not np.isfinite(box).all():
+            return ""
+        x1, y1, x2, y2 = (round(side) for side in box)
+        return thumbnails.data_uri(self.dataset / frame, (x1, y1, x2, y2))
+
+
+def galleries(
+    judged: pd.DataFrame, crops: pd.DataFrame, pictures: pd.DataFrame, where: Pictures, most: int
+) -> list[Gallery]:
+    """Who is in doubt, beside the subject; and who was accepted on the weakest evidence.
+
+    `pictures` are the rows of references; at most `most` doubts are shown.
+    """
+    if identity_tables.nobody_is_judged(judged) or not most:
+        return []
+    subject = beside(crops, pictures, where)
+    doubts = doubtful(crops, most)
+    total = len(_a_track(crops[crops["reason"] == UNSURE_WHO]))
+    note = f"{len(doubts):,} of {total:,} are shown, a picture each; they wait in bad_frames."
+    first = f"The first {len(subject)} pictures are the subject, to compare. " if subject else ""
+    weak = weakest(crops, WEAKEST)
+    return [
+        Gallery("In doubt", first + note, [*subject, *_thumbs(doubts, judged, where)]),
+        Gallery(
+            "The subject, on the weakest evidence",
+            "A crop of each track, the least sure first: look whether it is the subject.",
+            _thumbs(weak, judged, where),
+        ),
+    ]
+
+
+def others(
+    judged: pd.DataFrame, crops: pd.DataFrame, where: Pictures, most: int
+) -> tuple[list[Thumb], int]:
+    """A picture of each track that was refused as somebody else (`most` of them), and how many."""
+    refused = _a_track(crops[crops["reason"] == NOT_SUBJECT])
+    chosen = thumbnails.spread(refused.assign(reason=refused["identity_why"]), most)
+    return _thumbs(chosen, judged, where), len(refused)
+
+
+def beside(crops: pd.DataFrame, pictures: pd.DataFrame, where: Pictures) -> list[Thumb]:
+    """Who the subject is: the references, or without any the faces most like the template's."""
+    of_subject = pictures["folder"] == reference_checks.OF_SUBJECT
+    used = pictures[(pictures["outcome"] == KEPT) & of_subject]
+    if len(used) and where.references:
+        return [
+            Thumb(
+                shown(file),
+                "REFERENCE",
+                "A picture of subject.references.",
+                uri=thumbnails.of_users(where.references / file),
+            )
+            for file in used["file"].head(BESIDE)
+        ]
+    known = stage_tables.kept(crops)
+    known = known[known["identity_by"] == words.FACE]
+    best = known.sort_values("identity_score", ascending=False, kind="stable")
+    return [
+        Thumb(
+            shown(row["item"]),
+            "SUBJECT",
+            "The person who was taken for the subject.",
+            f"similarity {row['identity_score']:.3g}",
+            where.of_detection(row),
+        )
+        for row in best.drop_duplicates("video").head(BESIDE).to_dict("records")
+    ]
+
+
+def doubtful(crops: pd.DataFrame, most: int) -> pd.DataFrame:
+    """A row of crops for each track (and reason) that is unsure, the most urgent first."""
+    unsure = _a_track(crops[crops["reason"] == UNSURE_WHO])
+    chosen = thumbnails.spread(unsure.assign(reason=unsure["identity_why"]), most)
+    rank = chosen["identity_why"].map({why: place for place, why in enumerate(_URGENT, 1)})
+    order = chosen.assign(rank=rank.fillna(0)).sort_values("rank", kind="stable")
+    return order.drop(columns="rank")
+
+
+def weakest(crops: pd.DataFrame, most: int) -> pd.DataFrame:
+    """A crop of each track that is delivered, the weakest evidence first."""
+    known = stage_tables.kept(crops)
+    strength = known["identity_by"].map({by: -place for place, by in enumerate(EVIDENCE)})
+    ranked = known.assign(strength=strength.fillna(-len(EVIDENCE)))
+    ranked = ranked.sort_values(["strength", "sureness", "item"], kind="stable")
+    return ranked.drop_duplicates(["video", "track"]).head(most).drop(columns="strength")
+
+
+def _a_track(rows: pd.DataFrame) -> pd.DataFrame:
+    """The middle row of each track and reason; rows are in the order of their clip."""
+    groups = rows.groupby(["video", "track", "identity_why"], dropna=False, sort=False)
+    middle = groups.cumcount() == groups["item"].transform("size") // 2
+    return rows[middle]
+
+
+def _thumbs(rows: pd.DataFrame, judged: pd.DataFrame, where: Pictures) -> list[Thumb]:
+    tracks = identity_tables.tracks(judged).drop_duplicates("name").set_index("name")
+    return [
+        Thumb(
+            item=shown(row["item"]),
+            reason=shown(row["identity_why"].upper()),
+            meaning=in_words(row["identity_why"]),
+            detail=_detail(row, tracks),
+            uri=where.of_detection(row),
+        )
+        for row in rows.to_dict("records")
+    ]
+
+
+def _detail(row: Mapping, tracks: pd.DataFrame) -> str:
+    """The score, its bound where the row has one, and what faces its track shows."""
+    said = []
+    if np.isfinite(row["identity_score"]):
+        score = f"similarity {row['identity_score']:.3g}"
+        bounded = row["reason"] not in ("", "OK") and np.isfinite(row["threshold"])
+        said.append(f"{score} (bound {row['threshold']:.3g})" if bounded else score)
+    if row["outcome"] == KEPT:
+        said.append(f"by {row['identity_by']}, sureness {row['sureness']:.2g}")
+    name = identity_tables.name_of(row["video"], row["track"])
+    if name in tracks.index:
+        track = tracks.loc[name]
+        said.append(f"track {track['track']:.0f}: {track['faces']:.0f} of its")
+        said[-1] += f" {track['faces_seen']:.0f} faces judged"
+        said += [f"{track['face_px']:.0f} px"] if np.isfinite(track["face_px"]) else []
+    return ", ".join(said)
+
+
+def page_tables(judged: pd.DataFrame, pictures: pd.DataFrame, people: pd.DataFrame) -> list[Table]:
+    """The tables of the page: references, people of the vote, and tracks in doubt."""
+    found = []
+    if len(pictures):
+        note = "Each file of subject.references and subject.not, those that are not used first."
+        note += " The value is what was measured: the short side of the face (px), or how alike"
+        note += " the picture is to the other references."
+        found.append(Table("References", note, reference_checks.listed(pictures)))
+    if len(people):
+        note = "Who is in the clips that vote, and in how many of them."
+        found.append(Table("People of the vote", note, people))
+    tracks = identity_tables.tracks(judged)
+    unsure = tracks[tracks["who"] == words.UNSURE].sort_values("frames", ascending=False)
+    if len(unsure):
+        note = "Nothing says clearly who they are; those seen longest first."
+        found.append(Table("Tracks in doubt", note, _listed(unsure)))
+    return found
+
+
+def _listed(tracks: pd.DataFrame) -> pd.DataFrame:
+    told = ["video", "track", "score", "threshold", "faces", "faces_seen", "face_px", "frames"]
+    rows = tracks[[*told, "from_s", "to_s"]].copy()
+    rows.insert(2, "why", tracks["why"].map(in_words))
+    return rows.reset_index(drop=True)
+
+
+def distributions(
+    judged: pd.DataFrame, crops: pd.DataFrame, videos: pd.DataFrame
+) -> list[charts.Chart]:
+    """Scores of tracks, sizes of faces, evidence of what is delivered, reasons, and clips."""
+    if identity_tables.nobody_is_judged(judged):
+        return []
+    tracks = identity_tables.tracks(judged)
+    scored = tracks[tracks["why"].isin([words.LIKE_SUBJECT, words.BETWEEN, words.UNLIKE])]
+    delivered = stage_tables.kept(crops)
+    return [
+        charts.histogram(
+            scored["score"],
+            "Similarity to the subject",
+            "of tracks with a face that could be judged",
+            bounds=sorted(set(scored["threshold"].dropna())),
+            count_title="tracks",
+            note="Two peaks are well: the subject and everybody else. Lines: the thresholds.",
+        ),
+        charts.histogram(
+            tracks["face_px"],
+            "Sizes of faces",
+            "short side, px; median of a track",
+            bounds=[DECIDES],
+            count_title="tracks",
+            note=f"From {DECIDES:g} px on, a sharp face from the front decides by itself.",
+        ),
+        charts.bars(
+            delivered["identity_by"].value_counts(),
+            "Evidence of the crops",
+            note="face: its own; track: a face elsewhere in its track; body: clothes; set: nobody "
+            "else is in the set; review: somebody said so.",
+            count_title="crops",
+        ),
+        charts.histogram(
+            delivered["sureness"],
+            "Sureness of the crops",
+            "1 at a face; less with the seconds to it",
+            limits=(0, 1),
+            bins=25,
+            count_title="crops",
+        ),
+        charts.bars(
+            tracks["why"].map(lambda why: in_words(why).rstrip(".")).value_counts(),
+            "Why",
+            note="What decided about the tracks.",
+            count_title="tracks",
+        ),
+        charts.stacked(
+            _whose(videos),
+            "Clips",
+            note="Whose detections they are; the 30 clips with the most.",
+        ),
+    ]
+
+
+def _whose(videos: pd.DataFrame) -> pd.DataFrame:
+    parts = videos.set_index("video")[["kept", "dropped", "quarantined"]]
+    return parts.set_axis(["subject", "somebody else", "unsure"], axis=1)

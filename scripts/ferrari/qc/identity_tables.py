@@ -1,0 +1,140 @@
+"""What was judged of each track and of each detection, as frames for the report on identity.
+
+A clip's table of judgements has one row of the clip as a whole, without a track, then one of each
+track. The rows of crops say what became of each detection. Embeddings are never read here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from ferrari.ledger import tables
+from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
+from ferrari.ledger.reasons import NOT_SUBJECT, NOT_TARGET, UNSURE_WHO
+from ferrari.qc import stage_tables
+from ferrari.subject import judgements
+
+REFERENCES, CLUSTER, SINGLE = "references", "cluster", "single"
+#: On what evidence a detection may be the subject, the strongest first.
+EVIDENCE = ("review", "face", "track", "body", "set")
+_FIGURES = (
+    *("track", "linked_track", "score", "threshold", "sureness", "faces", "faces_seen"),
+    *("face_px", "frames", "from_s", "to_s"),
+)
+#: What the report reads of a clip's table of judgements.
+COLUMNS = (*_FIGURES, "who", "by", "why", "mode")
+#: What it reads of the pictures in subject.references and subject.not.
+REFERENCE_COLUMNS = (
+    *("folder", "file", "sha256", "outcome", "reason", "value", "threshold", "detail"),
+)
+#: What it reads of the people of the vote.
+PEOPLE_COLUMNS = ("person", "clips", "tracks", "subject")
+
+
+def load(paths: Sequence[str]) -> pd.DataFrame:
+    """The rows of all clips' tables of judgements, with `video`; figures are numbers, and the row
+    of the clip itself has no `track`. Raises LedgerError where a column is missing.
+    """
+    parts = []
+    for path in paths:
+        rows = pd.DataFrame(list(tables.iter_table(path, COLUMNS)), columns=list(COLUMNS))
+        parts.append(rows.assign(video=Path(path).stem))
+    columns = [*COLUMNS, "video"]
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+    figures = {name: pd.to_numeric(table[name]).astype(float) for name in _FIGURES}
+    return table.assign(**figures)
+
+
+def references(paths: Sequence[str]) -> pd.DataFrame:
+    """The rows of subject/references.csv; none where there is no such table."""
+    return _of_the_set(paths, REFERENCE_COLUMNS, ("value", "threshold"))
+
+
+def people(paths: Sequence[str]) -> pd.DataFrame:
+    """The rows of subject/people.csv; none where there is no such table."""
+    return _of_the_set(paths, PEOPLE_COLUMNS, ("person", "clips", "tracks"))
+
+
+def _of_the_set(
+    paths: Sequence[str], columns: Sequence[str], figures: Sequence[str]
+) -> pd.DataFrame:
+    lines = [line for path in paths for line in tables.iter_table(path, columns)]
+    table = pd.DataFrame(lines, columns=list(columns), dtype="str")
+    return table.assign(**{name: pd.to_numeric(table[name]).astype(float) for name in figures})
+
+
+def clips(judged: pd.DataFrame) -> pd.DataFrame:
+    """The rows of clips as a whole."""
+    return judged[judged["track"].isna()]
+
+
+def tracks(judged: pd.DataFrame) -> pd.DataFrame:
+    """The rows of tracks, with `name`, by which checks call them."""
+    rows = judged[judged["track"].notna()]
+    names = [
+        name_of(video, track) for video, track in zip(rows["video"], rows["track"], strict=True)
+    ]
+    return rows.assign(name=pd.Series(names, index=rows.index, dtype="str"))
+
+
+def name_of(video: str, track: float) -> str:
+    """How a track is called, without white space: the clip's id and the track's number."""
+    return f"{video}:track-{track:.0f}"
+
+
+def nobody_is_judged(judged: pd.DataFrame) -> bool:
+    """True where all clips were made with subject.mode: single."""
+    modes = set(clips(judged)["mode"])
+    return modes == {SINGLE}
+
+
+def fates(crops: pd.DataFrame) -> pd.DataFrame:
+    """The rows of crops with `who`, as their fate says it.
+
+    Rows that were kept, or refused for what is no matter of who it is, are the subject's; in the
+    mode `single` that is whom `detect.policy` chose.
+    """
+    known = {NOT_SUBJECT: judgements.NOT_SUBJECT, UNSURE_WHO: judgements.UNSURE}
+    known |= {NOT_TARGET: judgements.NOT_SUBJECT}
+    return crops.assign(who=crops["reason"].map(known).fillna(judgements.SUBJECT).astype("str"))
+
+
+def per_clip(judged: pd.DataFrame, crops: pd.DataFrame, ids: Sequence[str]) -> pd.DataFrame:
+    """A row a clip: its detections by who they are (kept: the subject's; dropped: somebody else's;
+    quarantined: unsure), its tracks likewise, faces, and delivered crops by evidence.
+    """
+    outcomes = {judgements.SUBJECT: KEPT, judgements.NOT_SUBJECT: DROPPED}
+    whose = fates(crops)
+    whose = whose.assign(outcome=whose["who"].map(outcomes).fillna(QUARANTINED))
+    table = stage_tables.per_video(whose, ids).set_index("video")
+    whole = clips(judged).drop_duplicates("video").set_index("video")
+    table["mode"] = whole["mode"]
+    table["mode"] = table["mode"].fillna("")
+    for name in ("faces_seen", "faces"):
+        table[name] = whole[name]
+    rows = tracks(judged)
+    for title, who in (
+        ("subject_tracks", judgements.SUBJECT),
+        ("other_tracks", judgements.NOT_SUBJECT),
+        ("unsure_tracks", judgements.UNSURE),
+    ):
+        table[title] = _count(rows[rows["who"] == who], ids)
+    delivered = stage_tables.kept(crops)
+    table["crops"] = _count(delivered, ids)
+    for evidence in EVIDENCE:
+        table[f"by_{evidence}"] = _count(delivered[delivered["identity_by"] == evidence], ids)
+    table["least_sureness"] = delivered.groupby("video")["sureness"].min()
+    return table.rename_axis("video").reset_index()
+
+
+def _count(rows: pd.DataFrame, ids: Iterable[str]) -> pd.Series:
+    return rows.groupby("video").size().reindex(list(ids), fill_value=0).astype(int)
+
+
+def in_words(why: str) -> str:
+    """What a reason means, as a sentence; a reason without words is said as it is."""
+    said = judgements.WORDS.get(why, why.replace("_", " "))
+    return f"{said[:1].upper()}{said[1:]}." if said else ""

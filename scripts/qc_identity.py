@@ -1,0 +1,105 @@
+"""Identity: is everybody judged, on faces that were looked at, and is only the subject cut out?
+
+Between finding people and cutting one of them out, somebody was named. This report says on what
+evidence, whether its tables agree, and shows who is in doubt beside the subject. It reads tables
+and pictures, and no embedding.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ferrari.qc import (
+    identity_checks,
+    identity_pictures,
+    identity_tables,
+    reference_checks,
+    stage_tables,
+    track_checks,
+)
+from ferrari.reports.page import Report, publish
+
+NAME = "qc_identity"
+
+
+def report_identity(
+    *,
+    tables: Sequence[str],
+    identities: Sequence[str],
+    detections: Sequence[str],
+    tracks: Sequence[str],
+    previous: Sequence[str],
+    references: Sequence[str],
+    people: Sequence[str],
+    references_folder: str | None,
+    dataset: str,
+    qc_settings: dict,
+    out_csv: str,
+    out_videos_csv: str,
+    out_html: str,
+) -> None:
+    """Write the report from the tables of crops, judgements (`identities`), `detections`, `tracks`
+    and frames (`previous`).
+
+    `references` and `people` are the paths of subject/references.csv and subject/people.csv, none
+    where the mode of the run has no such table. `references_folder` is where the pictures of the
+    subject are, relative to the working folder.
+    """
+    root, ids = Path(dataset), stage_tables.videos_of(tables)
+    crops, found = stage_tables.load(tables, "crop"), stage_tables.load(detections, "detect")
+    judged, followed = identity_tables.load(identities), track_checks.load(tracks)
+    pictures = identity_tables.references(references)
+    voted = identity_tables.people(people)
+    videos = identity_tables.per_clip(judged, crops, ids)
+    frames = stage_tables.load(previous, "extract")
+    where = identity_pictures.Pictures(
+        root, _frame_paths(found, frames), Path(references_folder) if references_folder else None
+    )
+    most = qc_settings["thumbnails"]
+    refused, refused_total = identity_pictures.others(judged, crops, where, most)
+    publish(
+        Report(
+            name=NAME,
+            checks=[
+                *identity_checks.table_checks(judged, found, ids),
+                *identity_checks.sum_checks(judged, followed, found, crops),
+                *identity_checks.face_checks(judged, found, qc_settings),
+                *reference_checks.checks(pictures, voted, judged),
+                *identity_checks.judgement_checks(judged, crops, qc_settings),
+                *identity_checks.delivery_checks(judged, videos, crops, qc_settings),
+                identity_checks.picture_check(root, crops),
+            ],
+            counts=identity_checks.counts(judged, crops, ids),
+            videos=videos,
+            charts=identity_pictures.distributions(judged, crops, videos),
+            tables=identity_pictures.page_tables(judged, pictures, voted),
+            galleries=identity_pictures.galleries(judged, crops, pictures, where, most),
+            refused=refused,
+            refused_total=refused_total,
+            refused_hint="Tracks of people who are somebody else, a picture each.",
+        ),
+        out_csv=out_csv,
+        out_videos_csv=out_videos_csv,
+        out_html=out_html,
+    )
+
+
+def _frame_paths(found, frames) -> dict[str, str]:
+    """Where the frame of each detection lies."""
+    paths = stage_tables.paths_of(frames, found["parent"])
+    known = found[found["parent"].isin(paths)]
+    return dict(zip(known["item"], known["parent"].map(paths), strict=True))
+
+
+def run(job) -> None:
+    """The job of the report (see `make_report`)."""
+    names = ("identities", "detections", "tracks", "previous", "references", "people")
+    report_identity(
+        tables=job.input.tables,
+        **{name: job.params[name] for name in names},
+        references_folder=job.params.references_folder,
+        dataset=job.config["dataset"],
+        qc_settings=job.params.qc_settings,
+        out_csv=job.output.csv,
+        out_videos_csv=job.output.videos_csv,
+        out_html=job.output.html,
+    )
