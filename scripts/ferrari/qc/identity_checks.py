@@ -98,7 +98,7 @@ def sum_checks(
     `followed` are tables of tracks (`track_checks.load`), `found` rows of detections, `crops` of
     crops. Clips of the mode `single` have no judgements that could add up.
     """
-    asked = set(identity_tables.clips(judged).query("mode != @SINGLE")["video"])
+    asked = _asked(judged)
     tracks = identity_tables.tracks(judged)
     tracks = tracks[tracks["video"].isin(asked)]
     linked = followed[followed["track"].notna() & followed["video"].isin(asked)]
@@ -121,6 +121,12 @@ def sum_checks(
         _add_up("tracks_count_their_crops", tracks, "track", crops[crops["video"].isin(asked)]),
         _add_up("judged_frames_add_up", tracks, "linked_track", detections),
     ]
+
+
+def _asked(judged: pd.DataFrame) -> set[str]:
+    """The clips in which people were judged."""
+    clips = identity_tables.clips(judged)
+    return set(clips["video"][clips["mode"] != SINGLE])
 
 
 _COUNTED = {
@@ -193,7 +199,7 @@ def judgement_checks(
             "Nobody who is like a picture in subject.not is taken for the subject.",
             figure=f"{int(let_in.sum()):,} of {int(denied.sum()):,} such tracks",
         ),
-        _fates(tracks, crops),
+        _fates(tracks, crops[crops["video"].isin(_asked(judged))]),
         _scores_apart(tracks, qc_settings["max_between"]),
     ]
 
@@ -201,7 +207,6 @@ def judgement_checks(
 def _fates(tracks: pd.DataFrame, crops: pd.DataFrame) -> Check:
     """A track that is the subject may hold detections that are unsure; all else is as its track."""
     rows = identity_tables.fates(crops)
-    rows = rows[rows["video"].isin(tracks["video"])]
     whose = tracks.drop_duplicates(["video", "track"]).set_index(["video", "track"])["who"]
     joined = rows.join(whose.rename("judged"), on=["video", "track"])
     doubted = (joined["who"] == words.UNSURE) & (joined["judged"] == words.SUBJECT)
