@@ -28,8 +28,9 @@ def report_identity(
     detections: Sequence[str],
     tracks: Sequence[str],
     previous: Sequence[str],
-    references: Sequence[str],
-    people: Sequence[str],
+    references: str,
+    people: str,
+    said: str,
     references_folder: str | None,
     dataset: str,
     qc_settings: dict,
@@ -40,15 +41,14 @@ def report_identity(
     """Write the report from the tables of crops, judgements (`identities`), `detections`, `tracks`
     and frames (`previous`).
 
-    `references` and `people` are the paths of subject/references.csv and subject/people.csv, none
-    where the mode of the run has no such table. `references_folder` is where the pictures of the
-    subject are, relative to the working folder.
+    `references`, `people` and `said` are the paths of references.csv, people.csv and who.json in
+    subject/. `references_folder` is where the pictures of the subject are, if there are any.
     """
     root, ids = Path(dataset), stage_tables.videos_of(tables)
     crops, found = stage_tables.load(tables, "crop"), stage_tables.load(detections, "detect")
     judged, followed = identity_tables.load(identities), track_checks.load(tracks)
     pictures = identity_tables.references(references)
-    voted = identity_tables.people(people)
+    voted, told = identity_tables.people(people), identity_tables.answer(said)
     videos = identity_tables.per_clip(judged, crops, ids)
     frames = stage_tables.load(previous, "extract")
     where = identity_pictures.Pictures(
@@ -63,7 +63,7 @@ def report_identity(
                 *identity_checks.table_checks(judged, found, ids),
                 *identity_checks.sum_checks(judged, followed, found, crops),
                 *identity_checks.face_checks(judged, found, qc_settings),
-                *reference_checks.checks(pictures, voted, judged),
+                *reference_checks.checks(told, pictures, voted, judged),
                 *identity_checks.judgement_checks(judged, crops, qc_settings),
                 *identity_checks.delivery_checks(judged, videos, crops, qc_settings),
                 identity_checks.picture_check(root, crops),
@@ -92,11 +92,11 @@ def _frame_paths(found, frames) -> dict[str, str]:
 
 def run(job) -> None:
     """The job of the report (see `make_report`)."""
-    names = ("identities", "detections", "tracks", "previous", "references", "people")
+    names = ("identities", "detections", "tracks", "previous", "references_folder")
     report_identity(
         tables=job.input.tables,
         **{name: job.params[name] for name in names},
-        references_folder=job.params.references_folder,
+        **{name: job.input[name] for name in ("references", "people", "said")},
         dataset=job.config["dataset"],
         qc_settings=job.params.qc_settings,
         out_csv=job.output.csv,

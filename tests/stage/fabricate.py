@@ -6,13 +6,14 @@ that must see it. Three usable clips, one of low resolution, one corrupt with a 
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import yaml
 
-from ferrari.common.atomic_files import sha256_bytes, sha256_file
+from ferrari.common.atomic_files import sha256_bytes, sha256_file, write_text
 from ferrari.curation.embeddings import described
 from ferrari.images import image_files
 from ferrari.images.boxes import subject_box
@@ -68,10 +69,9 @@ class Fabricated:
         """The folder with pictures of the subject."""
         return self.dataset.parent / "references"
 
-    def of_the_set(self, name: str) -> list[str]:
-        """The path of subject/<name>.csv, if it is there."""
-        path = self.dataset / "subject" / f"{name}.csv"
-        return [str(path)] if path.exists() else []
+    def of_the_set(self, name: str) -> Path:
+        """A file that says who the subject is."""
+        return self.dataset / "subject" / name
 
     @property
     def good(self) -> list[str]:
@@ -113,6 +113,7 @@ def fabricate(root: Path) -> Fabricated:
         final += _video(data, video, name)
     ledger_tables.write_stage(data.final, "final", final)
     _write_references(data)
+    write_who(data, "4 of 4 pictures can be used")
     return data
 
 
@@ -279,7 +280,8 @@ def _write_identity(data: Fabricated, video: str, crops: list) -> None:
     data.tables.setdefault("identity", []).append(str(path))
 
 
-REFERENCES = ("folder", "file", "sha256", "outcome", "reason", "value", "threshold", "detail")
+REFERENCES = ("setting", "file", "sha256", "outcome", "reason", "value", "threshold", "detail")
+PEOPLE = ("person", "clips", "tracks", "subject")
 
 
 def _write_references(data: Fabricated) -> None:
@@ -290,11 +292,26 @@ def _write_references(data: Fabricated) -> None:
         path = data.references / f"side {number}.png"
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(image_files.encode_png(scene(rng, (120, 160))))
-        row = {"folder": "references", "file": path.name, "sha256": sha256_file(path)}
+        row = {"setting": "subject.references", "file": path.name, "sha256": sha256_file(path)}
         row |= {"outcome": KEPT, "reason": "", "value": 0.6 + number / 20, "threshold": ABOVE}
         row |= {"detail": ""}
         rows.append(row)
-    ledger_tables.write_table(data.dataset / "subject/references.csv", REFERENCES, rows)
+    ledger_tables.write_table(data.of_the_set("references.csv"), REFERENCES, rows)
+    ledger_tables.write_table(data.of_the_set("people.csv"), PEOPLE, [])
+
+
+def nobody_yet(data: Fabricated) -> None:
+    """Who the subject is, in a dataset without clips."""
+    ledger_tables.write_table(data.of_the_set("references.csv"), REFERENCES, [])
+    ledger_tables.write_table(data.of_the_set("people.csv"), PEOPLE, [])
+    write_who(data, "no voting clip shows a face that can be judged", named=False)
+
+
+def write_who(data: Fabricated, said: str, **changes: object) -> None:
+    """Write what is said of who the subject is."""
+    told = {"mode": "references", "named": True, "alone": False, "said": said, "why": ""}
+    told |= {"voters": [], "gone": []} | changes
+    write_text(data.of_the_set("who.json"), json.dumps(told))
 
 
 def _detections(frames: list[ledger_tables.Row]) -> list[ledger_tables.Row]:

@@ -86,8 +86,9 @@ def run(data: Fabricated, name: str) -> dict[str, Check]:
             detections=tables["detect"],
             tracks=tables["tracks"],
             previous=tables["extract"],
-            references=data.of_the_set("references"),
-            people=data.of_the_set("people"),
+            references=str(data.of_the_set("references.csv")),
+            people=str(data.of_the_set("people.csv")),
+            said=str(data.of_the_set("who.json")),
             references_folder=str(data.references),
             **common,
         )

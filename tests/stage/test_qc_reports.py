@@ -163,7 +163,7 @@ def references(change, count=1):
     """A fault: cells of the first pictures of the subject."""
 
     def put(data):
-        (path,) = data.of_the_set("references")
+        path = data.of_the_set("references.csv")
         rows = tables.read_table(path)
         rows = [row | change if place < count else row for place, row in enumerate(rows)]
         tables.write_table(path, list(rows[0]), rows)
@@ -987,6 +987,7 @@ def test_reports_of_an_empty_run(tmp_path):
     data.raw.mkdir()
     data.tables = {stage: [] for stage in (*COLUMNS, "tracks", "identity")}
     tables.write_stage(Path(data.final), "final", [])
+    fab.nobody_yet(data)
     found = {name: reports.run(data, name) for name in reports.NAMES}
     reports.run_index(data)
     failed = {c.name for checks in found.values() for c in checks.values() if c.status == FAIL}

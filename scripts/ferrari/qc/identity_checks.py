@@ -199,16 +199,14 @@ def judgement_checks(
             "Nobody who is like a picture in subject.not is taken for the subject.",
             figure=f"{int(let_in.sum()):,} of {int(denied.sum()):,} such tracks",
         ),
-        _fates(tracks, crops[crops["video"].isin(_asked(judged))]),
+        _fates(judged, crops[crops["video"].isin(_asked(judged))]),
         _scores_apart(tracks, qc_settings["max_between"]),
     ]
 
 
-def _fates(tracks: pd.DataFrame, crops: pd.DataFrame) -> Check:
+def _fates(judged: pd.DataFrame, crops: pd.DataFrame) -> Check:
     """A track that is the subject may hold detections that are unsure; all else is as its track."""
-    rows = identity_tables.fates(crops)
-    whose = tracks.drop_duplicates(["video", "track"]).set_index(["video", "track"])["who"]
-    joined = rows.join(whose.rename("judged"), on=["video", "track"])
+    joined = identity_tables.fates(crops, judged)
     doubted = (joined["who"] == words.UNSURE) & (joined["judged"] == words.SUBJECT)
     wrong = (joined["who"] != joined["judged"]) & ~doubted
     silent = (joined["who"] == words.SUBJECT) & (joined["identity_by"] == "")

@@ -92,7 +92,7 @@ def others(
 
 def beside(crops: pd.DataFrame, pictures: pd.DataFrame, where: Pictures) -> list[Thumb]:
     """Who the subject is: the references, or without any the faces most like the template's."""
-    of_subject = pictures["folder"] == reference_checks.OF_SUBJECT
+    of_subject = pictures["setting"] == reference_checks.OF_SUBJECT
     used = pictures[(pictures["outcome"] == KEPT) & of_subject]
     if len(used) and where.references:
         return [

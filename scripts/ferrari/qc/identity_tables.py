@@ -6,14 +6,22 @@ track. The rows of crops say what became of each detection. Embeddings are never
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from ferrari.ledger import tables
 from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
-from ferrari.ledger.reasons import NOT_SUBJECT, NOT_TARGET, UNSURE_WHO
+from ferrari.ledger.reasons import (
+    NOT_SUBJECT,
+    NOT_TARGET,
+    TOO_SMALL,
+    UNREADABLE_FRAME,
+    UNSURE_WHO,
+)
 from ferrari.qc import stage_tables
 from ferrari.subject import judgements
 
@@ -28,10 +36,36 @@ _FIGURES = (
 COLUMNS = (*_FIGURES, "who", "by", "why", "mode")
 #: What it reads of the pictures in subject.references and subject.not.
 REFERENCE_COLUMNS = (
-    *("folder", "file", "sha256", "outcome", "reason", "value", "threshold", "detail"),
+    *("setting", "file", "sha256", "outcome", "reason", "value", "threshold", "detail"),
 )
 #: What it reads of the people of the vote.
 PEOPLE_COLUMNS = ("person", "clips", "tracks", "subject")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Who the subject is, as subject/who.json has it: a sentence, and the clips that voted.
+
+    `gone` are clips that voted and are no more.
+    """
+
+    said: str = ""
+    named: bool = False
+    voters: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+
+
+def answer(path: str) -> Answer:
+    """What was said. Raises LedgerError where the file is not what the rule `who` wrote."""
+    try:
+        told = json.loads(Path(path).read_bytes())
+        clips = {name: tuple(map(str, told[name])) for name in ("voters", "gone")}
+        return Answer(str(told["said"]), bool(told["named"]), **clips)
+    except (ValueError, TypeError, KeyError) as error:
+        raise tables.LedgerError(
+            f"{path}: not the answer that names the subject ({error}); delete it, and the next run "
+            "makes it anew"
+        ) from error
 
 
 def load(paths: Sequence[str]) -> pd.DataFrame:
@@ -48,21 +82,18 @@ def load(paths: Sequence[str]) -> pd.DataFrame:
     return table.assign(**figures)
 
 
-def references(paths: Sequence[str]) -> pd.DataFrame:
-    """The rows of subject/references.csv; none where there is no such table."""
-    return _of_the_set(paths, REFERENCE_COLUMNS, ("value", "threshold"))
+def references(path: str) -> pd.DataFrame:
+    """The rows of subject/references.csv: each picture of the subject, and of others."""
+    return _of_the_set(path, REFERENCE_COLUMNS, ("value", "threshold"))
 
 
-def people(paths: Sequence[str]) -> pd.DataFrame:
-    """The rows of subject/people.csv; none where there is no such table."""
-    return _of_the_set(paths, PEOPLE_COLUMNS, ("person", "clips", "tracks"))
+def people(path: str) -> pd.DataFrame:
+    """The rows of subject/people.csv: each person in the clips that were asked."""
+    return _of_the_set(path, PEOPLE_COLUMNS, ("person", "clips", "tracks"))
 
 
-def _of_the_set(
-    paths: Sequence[str], columns: Sequence[str], figures: Sequence[str]
-) -> pd.DataFrame:
-    lines = [line for path in paths for line in tables.iter_table(path, columns)]
-    table = pd.DataFrame(lines, columns=list(columns), dtype="str")
+def _of_the_set(path: str, columns: Sequence[str], figures: Sequence[str]) -> pd.DataFrame:
+    table = pd.DataFrame(list(tables.iter_table(path, columns)), columns=list(columns), dtype="str")
     return table.assign(**{name: pd.to_numeric(table[name]).astype(float) for name in figures})
 
 
@@ -91,15 +122,21 @@ def nobody_is_judged(judged: pd.DataFrame) -> bool:
     return modes == {SINGLE}
 
 
-def fates(crops: pd.DataFrame) -> pd.DataFrame:
-    """The rows of crops with `who`, as their fate says it.
+def fates(crops: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
+    """The rows of crops with `who`, as their fate says it, and `judged`, as their track's row does.
 
-    Rows that were kept, or refused for what is no matter of who it is, are the subject's; in the
-    mode `single` that is whom `detect.policy` chose.
+    What was too small or unreadable may be the subject's or unsure, as its track is. All else that
+    was not refused for who it shows is the subject's; in the mode `single` that is whom
+    `detect.policy` chose, and nobody is judged.
     """
     known = {NOT_SUBJECT: judgements.NOT_SUBJECT, UNSURE_WHO: judgements.UNSURE}
     known |= {NOT_TARGET: judgements.NOT_SUBJECT}
-    return crops.assign(who=crops["reason"].map(known).fillna(judgements.SUBJECT).astype("str"))
+    rows = tracks(judged).drop_duplicates(["video", "track"]).set_index(["video", "track"])
+    joined = crops.join(rows["who"].rename("judged"), on=["video", "track"])
+    who = joined["reason"].map(known).fillna(judgements.SUBJECT)
+    open_to_both = joined["reason"].isin([TOO_SMALL, UNREADABLE_FRAME])
+    waits = open_to_both & (joined["judged"] == judgements.UNSURE)
+    return joined.assign(who=who.mask(waits, judgements.UNSURE).astype("str"))
 
 
 def per_clip(judged: pd.DataFrame, crops: pd.DataFrame, ids: Sequence[str]) -> pd.DataFrame:
@@ -107,7 +144,7 @@ def per_clip(judged: pd.DataFrame, crops: pd.DataFrame, ids: Sequence[str]) -> p
     quarantined: unsure), its tracks likewise, faces, and delivered crops by evidence.
     """
     outcomes = {judgements.SUBJECT: KEPT, judgements.NOT_SUBJECT: DROPPED}
-    whose = fates(crops)
+    whose = fates(crops, judged)
     whose = whose.assign(outcome=whose["who"].map(outcomes).fillna(QUARANTINED))
     table = stage_tables.per_video(whose, ids).set_index("video")
     whole = clips(judged).drop_duplicates("video").set_index("video")

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ferrari.ledger.columns import KEPT
 from ferrari.qc import identity_tables
-from ferrari.qc.identity_tables import CLUSTER, REFERENCES, SINGLE
+from ferrari.qc.identity_tables import CLUSTER, REFERENCES, SINGLE, Answer
 from ferrari.reports.checks import FAIL, PASS, WARN, Check, none_of
 from ferrari.subject import judgements, references
 
@@ -19,48 +19,59 @@ from ferrari.subject import judgements, references
 FEW = 3
 #: The next person may be in this share of as many clips as the subject, at most.
 CLOSE = 0.5
-#: What `folder` says of pictures of the subject, and of people who are not.
-OF_SUBJECT, OF_OTHERS = "references", "not"
-_YES = ("yes", "True", "true", "1")
+#: What `setting` says of pictures of the subject, and of people who are not.
+OF_SUBJECT, OF_OTHERS = "subject.references", "subject.not"
+_YES = "1"
 
 
-def checks(pictures: pd.DataFrame, people: pd.DataFrame, judged: pd.DataFrame) -> list[Check]:
-    """The checks that the mode of the run has an answer to."""
+def checks(
+    told: Answer, pictures: pd.DataFrame, people: pd.DataFrame, judged: pd.DataFrame
+) -> list[Check]:
+    """The checks that the mode of the run has an answer to; `told` is what was said of it."""
     modes = set(identity_tables.clips(judged)["mode"])
-    found = [one_person(people)] if SINGLE in modes else []
-    found += [named(people, judged)] if modes - {SINGLE} else []
-    found += [leads(people)] if CLUSTER in modes else []
+    found = [one_person(told, people)] if SINGLE in modes else []
+    found += [named(told, judged)] if modes - {SINGLE} else []
+    found += [voters(told), leads(people)] if CLUSTER in modes else []
     found += picture_checks(pictures) if REFERENCES in modes else []
     found += [unused(pictures)] if len(pictures) else []
     return found
 
 
-def named(people: pd.DataFrame, judged: pd.DataFrame) -> Check:
+def named(told: Answer, judged: pd.DataFrame) -> Check:
     """Somebody is the subject: the references say who, or the vote has a winner."""
     tracks = identity_tables.tracks(judged)
     nameless = tracks[tracks["why"] == judgements.NOBODY_NAMED]
-    said = f"{len(tracks):,} tracks held against the subject"
-    if len(people):
-        said = vote_said(people)
-    if not len(tracks):
-        said = "no people"
     return none_of(
         "subject_named",
-        nameless["name"],
+        tracks["name"] if not told.named else nameless["name"],
         len(tracks),
-        "It is known who the subject is. If not, the clips do not tell: no person is in more than "
-        "half of those that vote, or two are in nearly as many, or no face could be judged. "
-        "Nothing is delivered. Put three or more pictures of the subject into the folder of "
-        "subject.references, or one of whoever else is in most clips into that of subject.not.",
+        "It is known who the subject is. If it is not, nothing is delivered: put three or more "
+        "pictures of the subject into the folder of subject.references, or one of whoever else is "
+        "in most clips into that of subject.not.",
         bound="somebody",
-        figure=said,
+        figure=told.said,
+    )
+
+
+def voters(told: Answer) -> Check:
+    """Most of the clips that said who the subject is are still there."""
+    gone, there = len(told.gone), len(told.voters)
+    return none_of(
+        "voting_clips_there",
+        told.gone if gone > there else [],
+        gone + there,
+        "Clips that voted on who the subject is, and are no longer among the raw files. The others "
+        "decide; delete subject_pinned.csv in the dataset, and clips are drawn anew.",
+        otherwise=WARN,
+        bound="at least half are there",
+        figure=f"{there:,} of {gone + there:,} are there",
     )
 
 
 def vote_said(people: pd.DataFrame) -> str:
     """Who is in how many of the clips that vote."""
     ranked = people.sort_values("clips", ascending=False, kind="stable")
-    won = ranked[ranked["subject"].isin(_YES)]
+    won = ranked[ranked["subject"] == _YES]
     rest = ranked.drop(index=won.index)
     if not len(won):
         clips = ", ".join(f"{clips:.0f}" for clips in ranked["clips"].head(3))
@@ -73,7 +84,7 @@ def vote_said(people: pd.DataFrame) -> str:
 
 def leads(people: pd.DataFrame) -> Check:
     """The subject is in clearly more clips than anybody else."""
-    won = people[people["subject"].isin(_YES)]
+    won = people[people["subject"] == _YES]
     rest = people.drop(index=won.index)
     most = float(rest["clips"].max()) if len(rest) else 0.0
     close = bool(len(won)) and most > CLOSE * float(won["clips"].max())
@@ -87,22 +98,22 @@ def leads(people: pd.DataFrame) -> Check:
     )
 
 
-def one_person(people: pd.DataFrame) -> Check:
+def one_person(told: Answer, people: pd.DataFrame) -> Check:
     """In the mode `single` nobody is judged, so there should be one person."""
     return Check(
         "one_person_where_nobody_is_judged",
         WARN if len(people) > 1 else PASS,
-        f"{len(people):,} people on the sample",
-        "at most 1",
-        "With subject.mode: single nobody is recognised: whoever detect.policy chooses is in the "
-        "set. A sample of the clips shows more than one person; use subject.mode: references or "
-        "cluster, or take the clips of others out.",
+        told.said,
+        "at most 1 person",
+        "With subject.mode: single whoever detect.policy chooses is in the set. If a sample of the "
+        "clips shows more than one person, use subject.mode: references or cluster, or take the "
+        "clips of others out.",
     )
 
 
 def picture_checks(pictures: pd.DataFrame) -> list[Check]:
     """The references are enough, are one person's, and each file that was given counts."""
-    own = pictures[pictures["folder"] == OF_SUBJECT]
+    own = pictures[pictures["setting"] == OF_SUBJECT]
     used = own[own["outcome"] == KEPT]
     strangers = own[own["reason"] == references.STRANGER]
     doubtful = used[(used["value"] < used["threshold"]) & used["value"].notna()]
@@ -164,7 +175,7 @@ def listed(pictures: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "file": order["file"].to_numpy(),
-            "of": order["folder"].map(named).fillna(order["folder"]).to_numpy(),
+            "of": order["setting"].map(named).fillna(order["setting"]).to_numpy(),
             "outcome": order["outcome"].to_numpy(),
             "why": said,
             "value": order["value"].to_numpy(),
