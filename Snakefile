@@ -20,6 +20,7 @@ include: "rules/models.smk"
 include: "rules/probe.smk"
 include: "rules/extract.smk"
 include: "rules/detect.smk"
+include: "rules/subject.smk"
 include: "rules/crop.smk"
 include: "rules/mask.smk"
 include: "rules/augment.smk"
@@ -43,6 +44,7 @@ rule all:
         rules.ledger.input,  # the packages, and the tables over the whole set
         f"{QC}/index.html",
         rules.qc_index.input,
+        rules.who.output.table,
         CROISSANT,
         lost_tables,  # by name, or Snakemake takes them for not needed
 

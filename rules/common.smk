@@ -24,6 +24,7 @@ sys.path.insert(0, SCRIPTS)
 from ferrari.backgrounds import scene_bank
 from ferrari.captions import overrides
 from ferrari.common import settings
+from ferrari.common.errors import FerrariError
 from ferrari.jobs import error_advice, run_lock
 from ferrari.jobs.stage_command import (
     offer_warm_workers,
@@ -42,6 +43,7 @@ from ferrari.processes.devices import (
 )
 from ferrari.provenance.code_digest import code_digest
 from ferrari.provenance.reuse import item_digest
+from ferrari.subject import modes, pins, sightings_file
 from ferrari.video import raw_files, twins
 
 #: Another workflow uses the rules: its handlers run, those of our Snakefile do not.
@@ -85,8 +87,12 @@ FRAMES, DETECTIONS, CROPS, MASKS, AUGMENTED = (
     f"{DATASET}/{stages.FOLDERS[stage]}"
     for stage in ("extract", "detect", "crop", "mask", "augment")
 )
-TRACKS = f"{DATASET}/{stages.TRACKS}"
+TRACKS, SIGHTINGS, IDENTITY = (
+    f"{DATASET}/{folder}"
+    for folder in (stages.TRACKS, stages.SIGHTINGS, stages.IDENTITY)
+)
 FINAL = f"{DATASET}/{stages.FINAL}"
+SEEN = f"{SIGHTINGS}/{{video}}{sightings_file.ENDING}"
 #: The table of a clip, by stage, in the order of flow.
 TABLES = {
     stage: f"{DATASET}/{stages.table(stage, '{video}')}" for stage in stages.FOLDERS
@@ -192,7 +198,8 @@ def lost_tables(wildcards):
     """
     finished = os.path.exists(f"{FINAL}/final.csv")
     lost = []
-    patterns = (*TABLES.values(), f"{TRACKS}/{{video}}.csv")
+    beside = (f"{TRACKS}/{{video}}.csv", f"{IDENTITY}/{{video}}.csv", SEEN)
+    patterns = (*TABLES.values(), *beside)
     for tables in zip(*(every(pattern)(wildcards) for pattern in patterns)):
         missing = [table for table in tables if not os.path.exists(table)]
         if finished or len(missing) < len(tables):
@@ -245,12 +252,14 @@ if tokens("nvdec") is None and config["extract"]["decoder"] != "cpu":
 
 def place(section):
     """Where the network of `detect`, `mask` or `caption` runs, as what is installed here can."""
-    from ferrari.networks import detectors, placement, segmenters
+    from ferrari.networks import detectors, faces, placement, segmenters
 
     settings = config[section]
     if section == "caption":
         return placement.of_torch(settings["device"])
     weights = [str(w.path) for w in weights_of(section)]
+    if section == "subject":
+        return faces.places_of(weights, config["detect"]["device"])[0]
     if section == "detect":
         return detectors.place_of(settings, weights, config["mask"])
     return segmenters.place_of(settings["segmenter"], weights, settings["device"])
@@ -297,16 +306,17 @@ def say_devices():
     """
     if PYTHON != sys.executable or not workflow.local_exec or not cuda_or_named():
         return
-    sections = ["detect", "mask"]
+    sections = ["detect", *(["subject"] if FACED else []), "mask"]
     sections += ["caption"] if config["caption"]["backend"] == "transformers" else []
     for section in sections:
-        if tokens("gpu") == 0 and config[section]["device"] == "auto":
+        device_of = "detect" if section == "subject" else section
+        if tokens("gpu") == 0 and config[device_of]["device"] == "auto":
             logger.info(f"{section}: its network runs on the CPU (gpu=0)")
             continue
         try:
             found = place(section)
         except DeviceError as error:
-            raise WorkflowError(f"{section}.device: {error}") from error
+            raise WorkflowError(f"{device_of}.device: {error}") from error
         logger.info(f"{section}: its network runs on {found.device} ({found.runtime})")
 
 
@@ -332,7 +342,7 @@ def cuda_or_named():
 
 
 def weights_of(section):
-    """The weights that `detect` or `mask` loads, as weight_files.Weights."""
+    """The weights that `detect`, `mask` or `subject` (faces) loads, as weight_files.Weights."""
     try:
         found = weight_files.wanted(config, section)
         for (
@@ -348,7 +358,7 @@ def weights_of(section):
 
 
 #: What an entry of models.yaml says of a set of weights without changing what comes out of it.
-REMARKS = {"licence", "sources"}
+REMARKS = {"licence", "sources", "above", "below"}
 
 
 def weights_entries(section):
@@ -373,6 +383,82 @@ PINNED = pinned_clips.pinned_or_drawn(
 )
 
 
+# --- who the subject is -----------------------------------------------------------------------------
+
+try:
+    SUBJECT = modes.choose(config["subject"], config["detect"]["class"])
+    FACES = weight_files.wanted(config, "subject")
+    THRESHOLDS = modes.thresholds(config["subject"], FACES[1].entry)
+    #: The clips that say who the subject is, or of which is told how many people they show.
+    VOTERS = (
+        pins.Voters(())
+        if SUBJECT.mode == modes.REFERENCES or SUBJECT.said
+        else pins.voters(
+            f"{DATASET}/{stages.SUBJECT_PINNED_CSV}",
+            VIDEOS,
+            config["seed"],
+            config["subject"]["voting_clips"],
+        )
+    )
+except FerrariError as error:
+    raise WorkflowError(str(error)) from error
+
+#: In these clips faces are searched.
+FACED = frozenset(VIDEOS if SUBJECT.mode != modes.SINGLE else VOTERS.clips)
+FACE_NETWORKS = {
+    **weight_files.face_settings(config),
+    "weights": weights_entries("subject") if FACED else [],
+}
+#: The folders of pictures that say who the subject is, and who is not, by their settings.
+PICTURES = {
+    folder.setting: folder for folder in (SUBJECT.references, SUBJECT.others) if folder
+}
+#: What judges each detection; None where nobody is judged. Stage 2 searches nothing anew for it.
+JUDGING = (
+    settled(
+        {
+            "mode": SUBJECT.mode,
+            "above": THRESHOLDS.above,
+            "below": THRESHOLDS.below,
+            **{
+                key: config["subject"][key]
+                for key in ("body_similarity", "body_gap_s", "sureness_decay")
+            },
+        }
+    )
+    if SUBJECT.mode != modes.SINGLE
+    else None
+)
+
+
+def detect_weights(wildcards):
+    """The weights of the detector, and where faces are searched those of the networks for them."""
+    faces = weights_files("subject") if wildcards.video in FACED else []
+    return weights_files("detect") + faces
+
+
+def networks_for_faces(wildcards):
+    """What a clip's table depends on of the networks for faces; None where none are searched."""
+    return FACE_NETWORKS if wildcards.video in FACED else None
+
+
+def picture_states(wildcards):
+    """The states of all pictures: as a param, they name the subject anew when a file changes."""
+    return {
+        name: [
+            raw_files.state(os.path.join(folder.path, file)) for file in folder.files
+        ]
+        for name, folder in PICTURES.items()
+    }
+
+
+def say_subject():
+    """Before the first job: how it is known who the subject is, where that needs a word."""
+    for said in (SUBJECT.said, VOTERS.said()):
+        if said:
+            logger.warning(said)
+
+
 def require_dataset():
     """Before the first job: the dataset and the reports can be written, and by this run alone."""
     try:
@@ -395,6 +481,7 @@ def begin():
     What jobs need comes from elsewhere: a module's handlers do not run, nor do any with --no-hooks.
     """
     collect_again()
+    say_subject()
     say_devices()
     require_decoder()
     targets = set(workflow.dag_settings.targets)

@@ -1,26 +1,39 @@
 # Stage 2, second half: who of them is the subject?
-# Input:   the tables of the frames and of the detections in them
-# Output:  <dataset>/02_yolo_crops/<video>.csv and the crops beside it in <video>/
+# Input:   the tables of the frames and of the detections in them; what is seen of whom, and who the
+#          subject is
+# Output:  <dataset>/02_yolo_crops/<video>.csv and the crops beside it in <video>/; who is who,
+#          <dataset>/subject/identity/<video>.csv
 
 
 rule crop:
-    """Choose the subject by policy, and cut a padded crop; no network is asked."""
+    """Judge who is the subject, or choose it by policy; cut a padded crop. No network is asked."""
     input:
         frames=rules.extract.output.table,
         detections=rules.detect.output.table,
+        sightings=rules.detect.output.sightings if JUDGING else [],
+        who=rules.who.output.template if JUDGING else [],
     output:
         table=update(f"{CROPS}/{{video}}.csv"),
+        identity=update(f"{IDENTITY}/{{video}}.csv"),
     log:
         log="logs/crop/{video}.log",
         cost="benchmarks/crop/{video}.tsv",
     conda:
         "../envs/extract.yaml"
     params:
-        settings=settled({key: config["detect"][key] for key in CHOICE}),
+        settings=settled(
+            {
+                key: config["detect"][key]
+                for key in CHOICE
+                if key != "policy" or not JUDGING
+            }
+        ),
+        identity=JUDGING,
         code=code_digest("scripts/02_yolo_crop.py"),
     shell:
         stage_command(
             "02_yolo_crop",
-            ["frames", "detections"],
-            ["settings", "code"],
+            ["frames", "detections", *(["sightings", "who"] if JUDGING else [])],
+            ["settings", "identity", "code"],
+            outputs=["table", "identity"],
         )

@@ -1,7 +1,8 @@
 # Stage 2, first half: who is where?
-# Input:   the frames' table and the film between them; the detector's weights
-# Output:  <dataset>/subject/detections/<video>.csv, and the tracks that they belong to,
-#          <dataset>/subject/tracks/<video>.csv
+# Input:   the frames' table and the film between them; the weights of detector and faces' networks
+# Output:  <dataset>/subject/detections/<video>.csv, the tracks that they belong to,
+#          <dataset>/subject/tracks/<video>.csv, and what is seen of whom,
+#          <dataset>/subject/sightings/<video>.npz
 
 
 rule detect:
@@ -9,10 +10,11 @@ rule detect:
     input:
         table=rules.extract.output.table,
         film=rules.extract.output.film,
-        weights=weights_files("detect"),
+        weights=detect_weights,
     output:
         table=update(f"{DETECTIONS}/{{video}}.csv"),
         tracks=update(f"{TRACKS}/{{video}}.csv"),
+        sightings=update(SEEN),
     log:
         log="logs/detect/{video}.log",
         cost="benchmarks/detect/{video}.tsv",
@@ -28,12 +30,13 @@ rule detect:
         mask=what_matters("mask") if config["detect"]["backend"] == "mask" else None,
         limits=limits("detect"),
         weights=weights_entries("detect"),
+        faces=networks_for_faces,
         code=code_digest("scripts/02_detect_people.py"),
     shell:
         stage_command(
             "02_detect_people",
             ["table", "film", "weights"],
-            ["settings", "mask", "limits", "weights", "code"],
+            ["settings", "mask", "limits", "weights", "faces", "code"],
             ["batch", "device"],
-            outputs=["table", "tracks"],
+            outputs=["table", "tracks", "sightings"],
         )

@@ -8,24 +8,33 @@ quarantined (MODEL_CRASHED, MODEL_TIMEOUT, OUT_OF_MEMORY), and the others go on.
 The pictures of the linking film are searched too, and what is found in both is linked to tracks
 (`ferrari.subject.following`): each detection's row has its track, and a table beside it tells of
 the tracks. Of what is found in the film, only these sums remain.
+
+Where faces are asked for, those of the people in a frame are found and embedded, by networks in a
+child process of their own. A frame that ends these is quarantined as well: nobody could say who is
+in it. Faces lie in a third file, `subject/sightings/<video>.npz`, and in no table.
 """
+
+from __future__ import annotations
 
 import heapq
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ferrari.common.progress import LOGGER, Progress
 from ferrari.images import boxes, image_files, subject_choice
+from ferrari.images.faces import has_room
 from ferrari.ledger import item_ids, tables
 from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
 from ferrari.ledger.reasons import MODEL_FAILURES, NO_SUBJECT, UNREADABLE_FRAME
 from ferrari.ledger.refused_files import clear_frames, refuse_frame_file
 from ferrari.networks import detectors, weight_files
+from ferrari.networks import faces as face_networks
 from ferrari.networks.on_device import OnDevice
 from ferrari.processes.batching import by_size, in_flight
 from ferrari.processes.failures import Failure
@@ -33,10 +42,15 @@ from ferrari.processes.isolated_model import Isolated
 from ferrari.processes.model_verdicts import Limits
 from ferrari.provenance.reuse import NOTHING, Earlier, item_digest, narrowed, refused_files
 from ferrari.provenance.table_stamps import seal
-from ferrari.subject import track_table
+from ferrari.subject import sightings_file, track_table
+from ferrari.subject.face_weights import LEAST
 from ferrari.subject.following import Sight, follow
+from ferrari.subject.sightings_file import SeenFace
 from ferrari.video import linking_film
 from ferrari.video.linking_film import LinkingPicture
+
+if TYPE_CHECKING:
+    from ferrari.processes.model_process import Load
 
 #: What this stage looks at in a frame's row: a frame is searched again when one of these changes.
 READS = ("item", "path", "sha256", "width", "height", "frame", "time_s")
@@ -50,36 +64,45 @@ def detect_video(
     dataset: str,
     out_csv: str,
     out_tracks: str,
+    out_sightings: str,
     weights: Sequence[str],
     settings: Mapping,
     mask_settings: Mapping,
     cache: str,
     threads: int,
+    faces: Faces | None = None,
     earlier: Earlier = NOTHING,
 ) -> dict[str, str]:
-    """Write one clip's tables of detections and tracks; returns the digests of its frames' rows.
+    """Write one clip's tables of detections and tracks, and its sightings; returns the digests of
+    its frames' rows.
 
     `settings` is the `detect` section of the config, `mask_settings` the `mask` section (used by
-    `detect.backend: mask`). Frames whose rows `earlier` has are not searched again. The `film` is,
-    whenever a job has anything to do: people are linked over the clip as a whole. For `mask` it is
-    left alone: three times as many pictures would go through a segmenter.
+    `detect.backend: mask`). `faces` are the networks for them, None if none are asked for. Frames
+    whose rows `earlier` has, with their faces, are not searched again. The `film` is, whenever a
+    job has anything to do: people are linked over the clip as a whole. For `mask` it is left alone:
+    three times as many pictures would go through a segmenter.
     """
     kept = tables.kept(tables.read_stage(frames_csv, "extract"))
     lines = [narrowed(line, READS) for line in kept]
     digests = {line["item"]: item_digest(line) for line in lines}
+    if faces is not None and out_sightings not in earlier.beside:
+        earlier = NOTHING  # rows without their faces are of no use
     taken = earlier.take_all(digests)
     refusals = (UNREADABLE_FRAME, *MODEL_FAILURES)
     clear_frames(video, refusals, dataset, "frame", refused_files(taken))
     pictures = linking_film.read(film) if settings["backend"] != "mask" else ()
     views = _in_order(lines, pictures)
     limits = Limits.of("detect", settings)
-    network: AbstractContextManager[Isolated | None] = nullcontext()
-    if len(taken) < len(lines) or (pictures and os.path.getsize(film)):
-        opener = OnDevice(settings["device"], limits)
-        load = detectors.loader(settings, weights, mask_settings, threads, cache, opener)
-        network = Isolated(load, detectors.HARMLESS, limits)
-    with network as detector:
-        stage = _Stage(detector, settings["confidence"], Path(dataset), video, taken)
+    opener = OnDevice(settings["device"], limits)
+    with ExitStack() as processes:
+        stage = _Stage(settings["confidence"], Path(dataset), video, taken)
+        if len(taken) < len(lines) or (pictures and os.path.getsize(film)):
+            load = detectors.loader(settings, weights, mask_settings, threads, cache, opener)
+            stage.detector = processes.enter_context(Isolated(load, detectors.HARMLESS, limits))
+        if faces is not None and len(taken) < len(lines):
+            load = faces.loader(settings, threads, cache, opener)
+            recogniser = Isolated(load, face_networks.HARMLESS, limits)
+            stage.recogniser = processes.enter_context(recogniser)
         batches = by_size(views, _View.pixels, settings["batch"])
         searched = in_flight(batches, stage.read, stage.search)
         with closing(searched):
@@ -87,8 +110,43 @@ def detect_video(
     rows = [row | followed.cells_of(row) for item in digests for row in stage.rows[item]]
     clip = replace(followed.clip, unsearched=stage.unsearched)
     track_table.write(out_tracks, clip, followed.tracks)
+    known = _faces_taken(earlier, out_sightings, taken) | stage.faces
+    linked, dimensions = followed.linked, faces.dimensions if faces is not None else 0
+    sightings_file.write(out_sightings, sightings_file.seen_clip(linked, known, dimensions))
     tables.write_stage(out_csv, "detect", rows)
     return digests
+
+
+@dataclass(frozen=True)
+class Faces:
+    """The networks for faces: what the rule's param says of them, and the files of their weights.
+
+    `asked`: `detector`, `embedding`, and `weights`, the entry of each in models.yaml.
+    """
+
+    asked: Mapping
+    weights: Sequence[str]
+
+    @property
+    def dimensions(self) -> int:
+        """How many numbers an embedding has."""
+        return int(self.asked["weights"][1]["dimensions"])
+
+    def loader(self, settings: Mapping, threads: int, cache: str, opener: OnDevice) -> Load:
+        """What loads them on the device of the `detect` settings."""
+        means = {key: settings[key] for key in ("device", "batch")}
+        return face_networks.loader({**self.asked, **means}, self.weights, threads, cache, opener)
+
+
+def _faces_taken(
+    earlier: Earlier, sightings: str, taken: Mapping[str, list[dict[str, str]]]
+) -> dict[str, list[SeenFace]]:
+    """The faces of detections whose rows are taken over, by item."""
+    if not taken or sightings not in earlier.beside:
+        return {}
+    before = sightings_file.read_bytes(earlier.beside[sightings]).faces_by_item()
+    items = (row["item"] for rows in taken.values() for row in rows)
+    return {item: before[item] for item in items if item in before}
 
 
 @dataclass
@@ -133,11 +191,13 @@ class _Batch:
 class _Stage:
     """What the rows of one clip share. `read`, `search` and `sights` run in a thread each."""
 
-    detector: Isolated | None
     confidence: float
     dataset: Path
     video: str
     taken: Mapping[str, list[dict[str, str]]]  # rows of frames that are not searched again
+    detector: Isolated | None = None
+    recogniser: Isolated | None = None  # of faces
+    faces: dict[str, list[SeenFace]] = field(default_factory=dict)  # by detection
     rows: dict[str, list[tables.Row]] = field(default_factory=dict)  # by frame
     unsearched: int = 0  # pictures of the film
 
@@ -159,8 +219,10 @@ class _Stage:
         unknown = [view for view in views if view.picture_rgb is not None and not self._known(view)]
         frames = [view for view in unknown if view.line is not None]
         filmed = [view for view in unknown if view.line is None]
-        remark = self._look(frames, "frames")
+        remarks = [self._look(frames, "frames")]
         self._look(filmed, "pictures of the linking film")
+        remarks.append(self._recognise(frames))
+        remark = "; ".join(dict.fromkeys(filter(None, remarks)))
         return _Batch(views, self.detector.about if self.detector else {}, remark)
 
     def _known(self, view: _View) -> bool:
@@ -175,6 +237,36 @@ class _Stage:
         for view, detections in zip(views, found, strict=True):
             view.found = detections
         return remark
+
+    def _recognise(self, views: list[_View]) -> str:
+        """Find and embed the faces of the people in frames that were searched; a remark for their
+        rows. A frame that ends the networks is one that the detector could not search.
+        """
+        asked = [(view, people) for view in views if (people := self._with_a_face(view))]
+        if self.recogniser is None or not asked:
+            return ""
+        pictures = [(view.picture_rgb, list(people.values())) for view, people in asked]
+        found, remark = self.recogniser.outcomes(pictures, "frames with faces")
+        for (view, people), answer in zip(asked, found, strict=True):
+            if isinstance(answer, Failure):
+                view.found = replace(answer, detail=f"the networks for faces: {answer.detail}")
+                continue
+            for item, seen in zip(people, answer, strict=True):
+                self.faces[item] = [SeenFace.of(one.face, one.embedding) for one in seen]
+        return remark
+
+    def _with_a_face(self, view: _View) -> dict[str, boxes.Box]:
+        """The boxes of a frame's detections in which a face may be that can be judged, by item."""
+        if view.line is None or view.found is None or isinstance(view.found, Failure):
+            return {}
+        assert view.picture_rgb is not None
+        height, width = view.picture_rgb.shape[:2]
+        people = {}
+        for ordinal, one in enumerate(self._counted(view.found)):
+            box = boxes.clip(one.box_xyxy, width, height)
+            if has_room(box, LEAST):
+                people[item_ids.detection_item(view.line["item"], ordinal)] = box
+        return people
 
     def sights(self, batches: Iterable[_Batch]) -> Iterator[Sight]:
         """What is found, picture by picture; keeps the rows of frames on the way."""
@@ -272,6 +364,12 @@ def _about(detection: boxes.Detection, frame_rgb: np.ndarray) -> dict:
     }
 
 
+def _asked_for(job) -> Faces | None:
+    """The networks for faces, if the rule asks for them; their weights are verified."""
+    asked = job.params.faces
+    return Faces(asked, weight_files.ready(job.config, "subject")) if asked else None
+
+
 def run(job) -> None:
     """The job of the rule `detect` (see `ferrari.jobs.stage_job`)."""
     settings, mask_settings = job.settings("settings"), job.params.mask or {}
@@ -282,6 +380,7 @@ def run(job) -> None:
         dataset=job.config["dataset"],
         out_csv=job.output.table,
         out_tracks=job.output.tracks,
+        out_sightings=job.output.sightings,
         weights=weight_files.ready(
             {"detect": settings, "mask": mask_settings, "cache": job.config["cache"]}, "detect"
         ),
@@ -289,6 +388,7 @@ def run(job) -> None:
         mask_settings=mask_settings,
         cache=job.config["cache"],
         threads=job.threads,
+        faces=_asked_for(job),
         earlier=job.earlier,
     )
     seal(job, digests)

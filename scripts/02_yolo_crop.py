@@ -1,12 +1,19 @@
 """Stage 2, second half: which detection is the subject? One row for each, with its fate.
 
-The target policy (`subject_choice`) decides which of the tracks in a frame is the subject, by what
-is known of them over the whole clip. The others' detections are rows too (NOT_TARGET), as are boxes
-too small to be of use (TOO_SMALL) and subjects that have not moved since their last crop
-(DUPLICATE_SUBJECT). The rest is cut out with a margin; crops are lossless. No network is asked: a
-threshold that changes searches no frame again. A frame that is not what stage 1 wrote any more
+Who is the subject was settled for the whole set (`02_name_subject.py`): here each detection is
+judged by it (`subject.identities`). Somebody else is NOT_SUBJECT; where nothing speaks clearly, the
+detection is UNSURE_WHO, and its picture is put aside for a person to look at. With `subject.mode:
+single` nobody is judged: the target policy (`subject_choice`) decides which of the tracks in a
+frame is the subject, and the others are NOT_TARGET.
+
+Boxes too small to be of use (TOO_SMALL) and subjects that have not moved since their last crop
+(DUPLICATE_SUBJECT) are rows too. The rest is cut out with a margin; crops are lossless. No network
+is asked: a threshold that changes searches no frame again, and works only on frames of which
+somebody is judged otherwise, and those behind them. A frame that is not what stage 1 wrote any more
 quarantines its subjects (UNREADABLE_FRAME).
 """
+
+from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,21 +22,27 @@ from pathlib import Path
 
 import numpy as np
 
-from ferrari.common.atomic_files import whole_folder
+from ferrari.common.atomic_files import sha256_bytes, whole_folder
 from ferrari.common.progress import Progress
 from ferrari.images import boxes, image_files, subject_choice, subject_repeats
 from ferrari.ledger import item_ids, tables
 from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
 from ferrari.ledger.reasons import (
     DUPLICATE_SUBJECT,
+    NOT_SUBJECT,
     NOT_TARGET,
     OK,
     TOO_SMALL,
     UNREADABLE_FRAME,
+    UNSURE_WHO,
 )
-from ferrari.ledger.refused_files import clear_frames, refuse_frame_file
+from ferrari.ledger.refused_files import clear_frames, refuse_frame, refuse_frame_file
 from ferrari.provenance.reuse import NOTHING, Earlier, chained_digests, narrowed, refused_files
 from ferrari.provenance.table_stamps import seal
+from ferrari.subject import identities, identity_table, judgements, sightings_file, template_file
+from ferrari.subject.identities import Identities, Identity
+from ferrari.subject.identity_table import IdentityRow
+from ferrari.subject.modes import SINGLE
 
 #: What this stage looks at in the rows of a frame and its detections: a frame is judged again, and
 #: with it those after it (whose subjects are compared with its), when one of these changes.
@@ -47,34 +60,107 @@ def crop_video(
     video: str,
     dataset: str,
     out_csv: str,
+    out_identity: str,
     settings: Mapping,
+    sightings: str = "",
+    who: str = "",
+    identity: Mapping | None = None,
     earlier: Earlier = NOTHING,
 ) -> dict[str, str]:
-    """Write the crops and the table of one clip; returns the digests of its frames' rows.
+    """Write the crops and the tables of one clip; returns the digests of its frames' rows.
 
-    `settings` has the keys of the config's `detect` section that choose and cut. Frames whose rows
-    `earlier` has are not judged again, up to the first that it has not.
+    `settings` has the keys of the config's `detect` section that choose and cut. `identity` has the
+    mode and the rules by which the people in `sightings` are held against `who`; without it nobody
+    is judged. Frames whose rows `earlier` has are not cut again, up to the first that it has not.
     """
     seen = _seen(frames_csv, detections_csv)
+    known = _identities(sightings, who, identity) if identity else None
     digests = chained_digests(
-        {"item": item, "frame": one.line, "detections": one.detections}
+        {"item": item, "frame": one.line, "detections": one.detections, "who": _who(one, known)}
         for item, one in seen.items()
     )
     folder = Path(out_csv).with_suffix("")
     with whole_folder(folder) as scratch:
         taken = earlier.grouped(item_ids.frame_of).take_first(digests, scratch)
-        rows: dict[str, list[tables.Row]] = dict(taken)
-        clear_frames(video, (UNREADABLE_FRAME,), dataset, "crop", refused_files(rows))
+        rows: dict[str, list[tables.Row]] = {
+            item: [_told_anew(row, known) for row in found] for item, found in taken.items()
+        }
+        refusals = (UNREADABLE_FRAME, UNSURE_WHO)
+        clear_frames(video, refusals, dataset, "crop", refused_files(taken))
         left = [one for item, one in seen.items() if item not in rows]
-        stage = _Stage(settings, video, Path(dataset), folder, scratch)
+        stage = _Stage(settings, video, Path(dataset), folder, scratch, known)
         if left:
             stage.resume(seen, taken)
         progress = Progress(f"{video}: frames cut", len(left))
         for one in left:
             rows[one.line["item"]] = list(stage.rows(one))
             progress.step()
+    clip = known.clip if known else IdentityRow(None, SINGLE, frames=len(seen))
+    identity_table.write(out_identity, clip, known.tracks if known else ())
     tables.write_stage(out_csv, "crop", [row for item in digests for row in rows[item]])
     return digests
+
+
+def _identities(sightings: str, who: str, identity: Mapping) -> Identities:
+    seen, template = sightings_file.read(sightings), template_file.read(who)
+    rules = identities.rules_of(identity)
+    return identities.identify(seen, template, rules, identity["mode"])
+
+
+def _of(detection: str, known: Identities) -> Identity:
+    """Who a detection is, by its item; LedgerError if the sightings do not have it."""
+    if detection not in known.of_item:
+        raise tables.LedgerError(
+            f"the sightings have no detection {detection}: they are not of this table of "
+            "detections; delete both, and the next run makes them anew"
+        )
+    return known.of_item[detection]
+
+
+def _who(seen: _Seen, known: Identities | None) -> list[str]:
+    """What a frame's rows depend on of who is who: on the verdicts, and on no score."""
+    if known is None:
+        return []
+    return [_of(line["item"], known).judgement.who for line in seen.detections]
+
+
+def _evidence(identity: Identity) -> tables.Row:
+    """The cells of a row that say on what evidence somebody is the subject, or not."""
+    judged = identity.judgement
+    return {
+        "track": identity.track,
+        "identity_by": judged.by,
+        "identity_why": judged.why,
+        "identity_score": _rounded(judged.score),
+        "sureness": _rounded(judged.sureness),
+    }
+
+
+def _measured(identity: Identity) -> tables.Row:
+    """Of a row that is refused for who it shows: what was held against what."""
+    judged = identity.judgement
+    return {"value": _rounded(judged.score), "threshold": _rounded(judged.threshold)}
+
+
+def _in_words(identity: Identity) -> str:
+    return judgements.WORDS[identity.judgement.why]
+
+
+def _rounded(figure: float | None) -> float | str:
+    return "" if figure is None else round(figure, 6)
+
+
+def _told_anew(row: Mapping[str, object], known: Identities | None) -> tables.Row:
+    """A row that is taken over, with today's evidence: the fate is the same, a score may differ."""
+    if known is None:
+        return dict(row)
+    identity = _of(str(row["parent"]), known)
+    told = {**row, **_evidence(identity)}
+    if row["reason"] in (NOT_SUBJECT, UNSURE_WHO):
+        told |= _measured(identity)
+    if row["reason"] == UNSURE_WHO:
+        told["detail"] = _in_words(identity)
+    return told
 
 
 @dataclass(frozen=True)
@@ -124,6 +210,7 @@ class _Stage:
     dataset: Path
     folder: Path
     scratch: Path
+    known: Identities | None = None
     last: subject_repeats.LastSubjects = field(default_factory=subject_repeats.LastSubjects)
 
     def resume(self, seen: Mapping[str, _Seen], taken: Mapping[str, Sequence[Mapping]]) -> None:
@@ -139,21 +226,45 @@ class _Stage:
 
     def rows(self, seen: _Seen) -> Iterator[tables.Row]:
         """The rows of a frame's detections, in their order; writes the crops that are kept."""
-        figures = subject_choice.figures(seen.detections, self.settings["policy"])
-        chosen = subject_choice.choose(figures, self.settings["policy"])
-        best = figures[min(chosen)]
         frame = _Pixels(seen.line, self._read)
+        targets = self._targets(seen)
         for ordinal, line in enumerate(seen.detections):
             item = item_ids.crop_item(seen.line["item"], ordinal)
             box = _box(line)
             about = self._about(line, box)
-            if ordinal not in chosen:
-                about |= {"outcome": DROPPED, "reason": NOT_TARGET}
-                about |= {"value": round(figures[ordinal], 6), "threshold": round(best, 6)}
+            if self.known is not None:
+                about |= self._by_identity(item, box, frame, about, _of(line["item"], self.known))
             else:
-                about |= self._judged(item, box, frame, about)
+                about |= targets[ordinal] or self._judged(item, box, frame, about)
             yield tables.row("crop", item=item, parent=line["item"], **about)
         self.last.next_frame()
+
+    def _targets(self, seen: _Seen) -> list[tables.Row]:
+        """Under a policy: of each detection why it is not the subject, or nothing if it is."""
+        if self.known is not None:
+            return []
+        figures = subject_choice.figures(seen.detections, self.settings["policy"])
+        chosen = subject_choice.choose(figures, self.settings["policy"])
+        best = round(figures[min(chosen)], 6)
+        other: tables.Row = {"outcome": DROPPED, "reason": NOT_TARGET, "threshold": best}
+        return [
+            {} if place in chosen else other | {"value": round(figure, 6)}
+            for place, figure in enumerate(figures)
+        ]
+
+    def _by_identity(
+        self, item: str, box: boxes.Box, frame: _Pixels, about: Mapping, identity: Identity
+    ) -> tables.Row:
+        """The cells of a detection by who it is."""
+        told, who = _evidence(identity), identity.judgement.who
+        if who == judgements.SUBJECT:
+            return told | self._judged(item, box, frame, about)
+        measured = told | _measured(identity)
+        if who == judgements.NOT_SUBJECT:
+            return measured | {"outcome": DROPPED, "reason": NOT_SUBJECT}
+        if small := self._too_small(box):
+            return told | small
+        return measured | self._unsure(item, frame, about, _in_words(identity))
 
     def _about(self, line: Mapping, box: boxes.Box) -> dict[str, object]:
         width, height = int(line["frame_width"]), int(line["frame_height"])
@@ -163,14 +274,22 @@ class _Stage:
         told = narrowed(line, ("confidence", "class_name", "frame_width", "frame_height"))
         return {**told, **corners, **cut}
 
+    def _side(self, box: boxes.Box) -> tables.Row:
+        short = min(box[2] - box[0], box[3] - box[1])
+        return {"value": round(short, 2), "threshold": self.settings["min_side"]}
+
+    def _too_small(self, box: boxes.Box) -> tables.Row:
+        """The fate of a box that is too small to be of use; nothing of any other."""
+        if min(box[2] - box[0], box[3] - box[1]) >= self.settings["min_side"]:
+            return {}
+        return {"outcome": DROPPED, "reason": TOO_SMALL, **self._side(box)}
+
     def _judged(
         self, item: str, box: boxes.Box, frame: _Pixels, about: Mapping
     ) -> dict[str, object]:
         """Cut and write the subject's crop, unless it is too small to be of use, or a repeat."""
-        short, bound = min(box[2] - box[0], box[3] - box[1]), self.settings["min_side"]
-        judged = {"value": round(short, 2), "threshold": bound}
-        if short < bound:
-            return {"outcome": DROPPED, "reason": TOO_SMALL, **judged}
+        if small := self._too_small(box):
+            return small
         try:
             picture = frame.picture
         except image_files.ImageReadError as error:
@@ -178,12 +297,22 @@ class _Stage:
         repeat = self.last.repeated(item, subject_repeats.box_of(about), picture, self.settings)
         if repeat:
             return {"outcome": DROPPED, "reason": DUPLICATE_SUBJECT, **repeat}
-        x1, y1, x2, y2 = (int(about[f"crop_{corner}"]) for corner in ("x1", "y1", "x2", "y2"))
-        crop = frame.rgb[y1:y2, x1:x2]
+        crop = _cut(frame.rgb, about)
         path = self.scratch / f"{item}.png"
         digest = image_files.write_checked(path, image_files.encode_png(crop), crop.shape)
         where = (self.folder / path.name).relative_to(self.dataset).as_posix()
-        return {"outcome": KEPT, "reason": OK, "path": where, "sha256": digest, **judged}
+        side = self._side(box)
+        return {"outcome": KEPT, "reason": OK, "path": where, "sha256": digest, **side}
+
+    def _unsure(self, item: str, frame: _Pixels, about: Mapping, why: str) -> dict[str, object]:
+        """Somebody who may be the subject; the picture is put where a person can look at it."""
+        try:
+            data = image_files.encode_png(_cut(frame.rgb, about))
+        except image_files.ImageReadError as error:
+            return self._refused(item, frame.line, str(error))
+        where = refuse_frame(f"{item}.png", data, self.video, UNSURE_WHO, str(self.dataset))
+        copy = {"path": where, "sha256": sha256_bytes(data)}
+        return {"outcome": QUARANTINED, "reason": UNSURE_WHO, "detail": why, **copy}
 
     def _refused(self, item: str, line: Mapping, detail: str) -> dict[str, object]:
         """A subject whose frame cannot be read any more; a copy of the frame's file is kept."""
@@ -195,6 +324,11 @@ class _Stage:
     def _read(self, line: Mapping) -> np.ndarray:
         path = line["path"]
         return image_files.read_verified(self.dataset / path, line["sha256"], path)
+
+
+def _cut(frame_rgb: np.ndarray, about: Mapping) -> np.ndarray:
+    x1, y1, x2, y2 = (int(about[f"crop_{corner}"]) for corner in ("x1", "y1", "x2", "y2"))
+    return frame_rgb[y1:y2, x1:x2]
 
 
 def _box(line: Mapping[str, str]) -> boxes.Box:
@@ -210,7 +344,11 @@ def run(job) -> None:
         video=job.wildcards.video,
         dataset=job.config["dataset"],
         out_csv=job.output.table,
+        out_identity=job.output.identity,
         settings=job.settings("settings"),
+        sightings=next(iter(job.input.all("sightings")), ""),
+        who=next(iter(job.input.all("who")), ""),
+        identity=job.params.identity,
         earlier=job.earlier,
     )
     seal(job, digests)

@@ -53,6 +53,12 @@ def head_zone(person: Box) -> Box:
     return x1, y1, x2, min(y2, y1 + body / 2)
 
 
+def has_room(person: Box, least: float) -> bool:
+    """Whether the part of a body in which its face is holds one of `least` px, short side."""
+    x1, y1, x2, y2 = head_zone(person)
+    return min(x2 - x1, y2 - y1) >= least
+
+
 def belongs(face: Box, person: Box) -> bool:
     """Whether a face may be that of the person in a box."""
     x1, y1, x2, y2 = head_zone(person)

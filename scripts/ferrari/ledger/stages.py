@@ -22,6 +22,13 @@ ORDER = (
 )
 #: Where the tables of tracks lie, beside those of detections.
 TRACKS = "subject/tracks"
+#: What is seen of people and their faces, and who is who: a file a clip each.
+SIGHTINGS, IDENTITY = "subject/sightings", "subject/identity"
+#: Who the subject is: the pictures' table, the people of a vote, the template, and what was said.
+REFERENCES_CSV, PEOPLE_CSV = "subject/references.csv", "subject/people.csv"
+WHO_NPZ, WHO_JSON = "subject/who.npz", "subject/who.json"
+#: The clips that vote on it.
+SUBJECT_PINNED_CSV = "subject_pinned.csv"
 VIDEOS_CSV, FINAL_CSV = "videos.csv", f"{FINAL}/final.csv"
 #: The bank of scenes: its table, its plates, and the clips that it was drawn from.
 ENVIRONMENTS_CSV, ENVIRONMENTS = "environments.csv", "environments"

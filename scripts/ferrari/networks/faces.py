@@ -269,13 +269,38 @@ def loader(
 def _serve(*asked: Any, states: object) -> tuple[dict[str, object], Callable]:
     """`states`, what the weights look like: a model is not lent to jobs that mean other weights."""
     model = load(*asked)
-    about = {
+    return _about(model), partial(recognise, model)
+
+
+def _about(model: FaceModel) -> dict[str, object]:
+    return {
         "faces": model.name,
         "weights_sha256": model.weights_sha256,
         "device": model.device,
         "threshold": model.threshold,
     }
-    return about, partial(recognise, model)
+
+
+def picture_loader(
+    settings: Mapping, weights: Sequence[str], threads: int, cache: str, opener: Opener = open_here
+) -> Load:
+    """As `loader`, to serve `faces_in`: of whole pictures, whoever is in them."""
+    asked = (dict(settings), list(weights), threads, cache, opener)
+    return partial(_serve_pictures, *asked, states=file_states(weights))
+
+
+def _serve_pictures(*asked: Any, states: object) -> tuple[dict[str, object], Callable]:
+    model = load(*asked)
+    return _about(model), partial(faces_in, model)
+
+
+def faces_in(model: FaceModel, pictures: Sequence[np.ndarray]) -> list[list[EmbeddedFace]]:
+    """The faces in each HxWx3 uint8 RGB picture, the best first, with their embeddings."""
+    found = [model.find(picture) for picture in pictures]
+    return [
+        [EmbeddedFace(*one) for one in zip(faces, model.embed(picture, faces), strict=True)]
+        for picture, faces in zip(pictures, found, strict=True)
+    ]
 
 
 def recognise(

@@ -165,12 +165,24 @@ def require_place(weights: Weights, section: str) -> None:
         )
 
 
+#: Settings of the section `subject` that name the parts of the model of faces.
+FACE_SETTINGS = {"detector": "face_detector", "embedding": "face_embedding"}
+
+
+def face_settings(config: Mapping) -> dict[str, str]:
+    """`detector` and `embedding`, as the whole configuration names them."""
+    return {key: config["subject"][setting] for key, setting in FACE_SETTINGS.items()}
+
+
 def wanted(config: Mapping, section: str) -> list[Weights]:
-    """What `detect` or `mask` loads under the whole configuration, in the order it is loaded.
+    """What `detect`, `mask` or `subject` (faces) loads under the whole configuration, in the order
+    it is loaded.
 
     Raises ModelError that names the setting's section.
     """
     try:
+        if section == "subject":
+            return for_faces(face_settings(config), config["cache"])
         if section == "mask" or config["detect"]["backend"] == "mask":
             return for_segmenter(config["mask"], config["cache"])
         return [_pinned(resolve(config["detect"]["weights"], config["cache"]), config["detect"])]

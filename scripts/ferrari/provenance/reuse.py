@@ -29,8 +29,9 @@ from ferrari.ledger.open_rows import is_open
 from ferrari.provenance import table_stamps
 from ferrari.provenance.job import Job
 
-#: Params that stand for what a person said of single items: each item's digest has its own part.
-OF_ITEMS = frozenset({"overrides"})
+#: Params of which each item's digest has its own part: what a person said of single items, and what
+#: decides who is who.
+OF_ITEMS = frozenset({"overrides", "identity"})
 
 
 def chained_digests(lines: Iterable[Mapping[str, str]]) -> dict[str, str]:
@@ -131,6 +132,7 @@ class Earlier:
     digests: Mapping[str, str] = field(default_factory=dict)
     rows: Mapping[str, list[dict[str, str]]] = field(default_factory=dict)
     opened: frozenset[str] = frozenset()  # parents one of whose rows may end otherwise now
+    beside: Mapping[str, bytes] = field(default_factory=dict)  # by path: what rows of this job lack
 
     @classmethod
     def of(cls, stamp: Mapping | None, job: Job) -> Earlier:
@@ -143,9 +145,13 @@ class Earlier:
             rows[row["parent"]].append(row)
             if is_open(row, before, now):
                 opened.add(row["parent"])
+        beside = _beside(stamp, job)
+        if beside is None:
+            LOGGER.info("a file beside the table is not as it was written: all is made anew")
+            return cls()
         folder = Path(job.output.table).with_suffix("")
         items = stamp.get("items", {})
-        return cls(Path(job.config["dataset"]), folder, items, rows, frozenset(opened))
+        return cls(Path(job.config["dataset"]), folder, items, rows, frozenset(opened), beside)
 
     def grouped(self, group_of: Callable[[str], str]) -> Earlier:
         """The same rows by a group of their parents, for a stage that judges several parents at
@@ -199,6 +205,21 @@ class Earlier:
     def _is_as_written(self, path: str, sha256: str) -> bool:
         file = self.dataset / path
         return file.is_file() and sha256_file(file) == sha256
+
+
+def _beside(stamp: Mapping, job: Job) -> dict[str, bytes] | None:
+    """The outputs of arrays, by path: rows cannot be taken over without them. None unless all are
+    as the stamp says.
+    """
+    found = {}
+    for path in map(str, job.output):
+        if path.endswith(table_stamps.ARRAYS):
+            data = Path(path).read_bytes() if Path(path).is_file() else b""
+            name = os.path.relpath(path, job.config["dataset"])
+            if stamp["files"].get(name) != sha256_bytes(data):
+                return None
+            found[path] = data
+    return found
 
 
 def _told(found: dict[str, list[dict[str, str]]], digests: Mapping[str, str]) -> dict:

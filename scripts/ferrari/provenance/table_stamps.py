@@ -27,8 +27,9 @@ from ferrari.ledger.open_rows import limit_that_ended
 from ferrari.provenance.job import Job
 
 FOLDER = "stamps"
-#: How the names of files end that jobs hand on to jobs: tables, and films of linking pictures.
-_HANDED_ON = (".csv", ".mkv")
+#: How the names of files end that jobs hand on to jobs: tables, films of linking pictures, arrays.
+ARRAYS = ".npz"
+_HANDED_ON = (".csv", ".mkv", ARRAYS)
 #: Params of a rule that say where something lies, which differs from machine to machine, and what
 #: stands elsewhere in the stamp.
 _NO_SETTINGS = frozenset({"raw", "raw_state", "raw_folder", "folder", "code", "limits"})
@@ -39,6 +40,7 @@ LIBRARIES = {
     "probe": ("av",),
     "extract": _DECODING,
     "detect": ("av", "numpy", "opencv-python-headless", "pillow", "scipy", *_NETWORKS),
+    "who": ("numpy", "opencv-python-headless", "pillow", *_NETWORKS),
     "crop": ("numpy", "opencv-python-headless", "pillow"),
     "mask": ("numpy", "numba", "pymatting", "opencv-python-headless", "pillow", *_NETWORKS),
     "environments": ("numpy", "opencv-python-headless", "pillow"),

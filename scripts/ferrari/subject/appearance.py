@@ -56,6 +56,13 @@ def similarity(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return 1 - np.sqrt(1 - np.clip(products, 0.0, 1.0))
 
 
+def mean(looks: np.ndarray) -> np.ndarray:
+    """(LENGTH,) float32: the mean of descriptors (N, LENGTH), again of unit length; zeros stay."""
+    summed = looks.astype(np.float64).mean(axis=0)
+    length = float(np.sqrt((summed**2).sum()))
+    return (summed / length if length else summed).astype(np.float32)
+
+
 def _inside(boxes: np.ndarray, width: int, height: int) -> np.ndarray:
     """The boxes in whole pixels of the picture."""
     corners = np.nan_to_num(np.rint(boxes))

@@ -38,13 +38,30 @@ class Sight:
     items: Sequence[str] | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Linked:
+    """All that was found in a clip, picture by picture in the order shown.
+
+    `track`: (N,) int, `time_s`: (N,) float, `items`: N ids, empty for what the linking film shows.
+    `looks`: (T, K) float32, of each track the mean of its detections' looks, of unit length.
+    """
+
+    track: np.ndarray
+    time_s: np.ndarray
+    items: Sequence[str]
+    looks: np.ndarray
+
+
 @dataclass(frozen=True)
 class Followed:
-    """The tracks of a clip: each kept detection's by its item, and the rows of their table."""
+    """The tracks of a clip: each kept detection's by its item, the rows of their table, and what
+    they were linked from.
+    """
 
     track_of: Mapping[str, int]
     clip: TrackRow
     tracks: Sequence[TrackRow]
+    linked: Linked
 
     def cells_of(self, row: Mapping) -> dict[str, object]:
         """What the row of a detection, by its `item`, says of its track; empty cells of none."""
@@ -64,7 +81,8 @@ def follow(sights: Iterable[Sight]) -> Followed:
     tracks = link(moments)
     scores = [_score(track, moments) for track in tracks]
     rows = [seen.row(track, score) for track, score in zip(tracks, scores, strict=True)]
-    return Followed(seen.track_of(tracks), seen.clip_row(consistency.of_clip(scores)), rows)
+    clip = seen.clip_row(consistency.of_clip(scores))
+    return Followed(seen.track_of(tracks), clip, rows, seen.linked(tracks))
 
 
 class _Seen:
@@ -118,6 +136,26 @@ class _Seen:
                 if items is not None:
                     found[items[at]] = track.number
         return found
+
+    def linked(self, tracks: Sequence[Track]) -> Linked:
+        """Each detection with its track."""
+        number = {place: track.number for track in tracks for place in track.places}
+        places = sorted(number)
+        looks = [self._looks(track) for track in tracks]
+        return Linked(
+            np.array([number[place] for place in places], int),
+            np.array([self.sights[moment].time_s for moment, _ in places], float),
+            [self._item(moment, at) for moment, at in places],
+            np.array(looks, np.float32).reshape(len(tracks), appearance.LENGTH),
+        )
+
+    def _item(self, moment: int, at: int) -> str:
+        items = self.sights[moment].items
+        return items[at] if items is not None else ""
+
+    def _looks(self, track: Track) -> np.ndarray:
+        looks = [self.sights[moment].looks[at] for moment, at in track.places]
+        return appearance.mean(np.array(looks))
 
     def row(self, track: Track, score: Consistency) -> TrackRow:
         """A track's row."""

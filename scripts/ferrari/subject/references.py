@@ -61,7 +61,10 @@ class FoundFace(Protocol):
 
 
 class FaceFinder(Protocol):
-    """What finds faces and embeds them: a network, which is given, since none is loaded here."""
+    """What finds faces and embeds them: a network, which is given, since none is loaded here.
+
+    Of a picture that ends the network's process, it raises ImageReadError.
+    """
 
     def find(self, picture_rgb: np.ndarray) -> Sequence[FoundFace]:
         """The faces in an HxWx3 uint8 RGB picture."""
@@ -121,13 +124,13 @@ def _examined(folder: Path, file: str, finder: FaceFinder) -> Reference:
     try:
         picture = user_pictures.read(path, SIDE)
         digest = sha256_bytes(path.read_bytes())
+        return _one_face(file, digest, user_pictures.shrink(picture, SIDE), finder)
     except user_pictures.PictureTooLargeError as error:
         most = user_pictures.MAX_PICTURE_PIXELS / 1e6
         return Reference(file, "", QUARANTINED, TOO_LARGE, error.megapixels, most)
     except (ImageReadError, OSError) as error:
         detail = _why_unreadable(path, error)
         return Reference(file, "", QUARANTINED, UNREADABLE_PICTURE, detail=detail)
-    return _one_face(file, digest, user_pictures.shrink(picture, SIDE), finder)
 
 
 def _why_unreadable(path: Path, error: Exception) -> str:

@@ -180,7 +180,7 @@ def _refuse_own_negatives(scores: np.ndarray, names: Sequence[str], thresholds: 
         raise ReferencesError(
             f"subject.not holds pictures that the references take for the subject (similarity "
             f"{thresholds.above:g} and more): {_listed(own)}. Take them out if they show the "
-            "subject; if they show somebody who looks like the subject, raise subject.above"
+            "subject; somebody who looks so much like the subject cannot be told apart by a face"
         )
 
 

@@ -1,0 +1,267 @@
+"""Stage 2, between its halves: who is the subject? One answer for the whole set.
+
+With references, their pictures alone say it: each is a row of `subject/references.csv`, used or
+refused. Without, people are grouped over the clips that vote, and the one whom most of them show is
+the subject; `subject/people.csv` has a row for each. Which clips vote is written down once
+(`subject_pinned.csv`): a clip that comes later changes nothing. With `subject.mode: single` nobody
+is named, and the table of people tells how many the sample shows.
+
+The answer is `subject/who.npz`, a template of faces that each clip's detections are held against.
+That nobody could be named is an answer too, and is said loudly. The thresholds of the settings are
+not asked here, but those of the network: who is who must not change with them.
+"""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ferrari.common.atomic_files import sha256_file, write_text
+from ferrari.common.progress import LOGGER
+from ferrari.images.image_files import ImageReadError
+from ferrari.ledger.stages import SUBJECT_PINNED_CSV
+from ferrari.ledger.tables import write_table
+from ferrari.networks import faces, weight_files
+from ferrari.networks.faces import EmbeddedFace
+from ferrari.processes.failures import Failure
+from ferrari.processes.isolated_model import Isolated
+from ferrari.processes.model_verdicts import Limits
+from ferrari.provenance.job import Params, ScriptJob
+from ferrari.provenance.reuse import has_work
+from ferrari.provenance.table_stamps import seal
+from ferrari.subject import clusters, pins, references, sightings_file, template_file, templates
+from ferrari.subject.modes import CLUSTER, REFERENCES, SINGLE
+from ferrari.subject.references import Reference
+from ferrari.subject.templates import Template, Thresholds
+
+REFERENCE_COLUMNS = (
+    *("setting", "file", "sha256", "outcome", "reason", "value", "threshold", "detail"),
+)
+PEOPLE_COLUMNS = ("person", "clips", "tracks", "subject")
+_OUTPUTS = ("table", "people", "template", "said")
+_OTHERS = "subject.not"
+
+
+@dataclass
+class Answer:
+    """Who the subject is: the template (None: nobody was named), and what tables say of it.
+
+    `rows` are pictures by the setting that names their folder. `people` are rows of a vote.
+    """
+
+    template: Template | None
+    said: str
+    why: str = ""
+    rows: dict[str, list[Reference]] = field(default_factory=dict)
+    people: list[dict] = field(default_factory=list)
+
+
+def name_subject(
+    *,
+    mode: str,
+    folders: Mapping[str, str],
+    voters: Sequence[str],
+    gone: Sequence[str],
+    sightings: Sequence[str],
+    thresholds: Thresholds,
+    dimensions: int,
+    finder: references.FaceFinder | None,
+    pinned_csv: str,
+    outputs: Mapping[str, str],
+) -> Answer:
+    """Write who the subject is: `outputs` has the paths of `table`, `people`, `template`, `said`.
+
+    `folders` are those of `subject.references` and `subject.not`, by these names, which `finder`
+    looks into. `sightings` are the files of the `voters`, in their order; `gone` are pinned clips
+    that are no more. Raises ReferencesError where the pictures do not say who the subject is.
+    """
+    rows = {}
+    for setting, folder in folders.items():
+        assert finder is not None
+        rows[setting] = references.examine(folder, setting, finder)
+    if mode == REFERENCES:
+        answer = _of_references(rows, thresholds)
+    else:
+        answer = _of_vote(mode, rows.get(_OTHERS, []), voters, sightings, thresholds, dimensions)
+    _write(outputs, mode, voters, gone, answer, dimensions)
+    digest = references.digest(*_both(answer.rows)) if mode == REFERENCES else ""
+    if voters or digest:
+        pins.pin(pinned_csv, voters, digest)
+    return answer
+
+
+def _both(rows: Mapping[str, list[Reference]]) -> tuple[list[Reference], list[Reference]]:
+    return rows.get("subject.references", []), rows.get(_OTHERS, [])
+
+
+def _of_references(rows: dict[str, list[Reference]], thresholds: Thresholds) -> Answer:
+    own, others = _both(rows)
+    settled, template = references.settle(own, others, thresholds)
+    said = f"subject.references: {references.tally(settled)}"
+    if others:
+        said += f"; subject.not: {references.tally(others)}"
+    return Answer(template, said, rows={**rows, "subject.references": settled})
+
+
+def _of_vote(
+    mode: str,
+    others: list[Reference],
+    voters: Sequence[str],
+    sightings: Sequence[str],
+    thresholds: Thresholds,
+    dimensions: int,
+) -> Answer:
+    tracks = []
+    for video, path in zip(voters, sightings, strict=True):
+        tracks += clusters.voting_tracks(video, sightings_file.read(path).sightings)
+    negatives = _embeddings(others, dimensions)
+    tracks = clusters.without_negatives(tracks, negatives, thresholds.above)
+    found = clusters.vote(tracks, thresholds.above)
+    counts = Counter(found.labels)
+    people = [
+        {
+            "person": person,
+            "clips": clips,
+            "tracks": counts[person],
+            "subject": mode == CLUSTER and person == found.subject,
+        }
+        for person, clips in enumerate(found.clips)
+    ]
+    rows = {_OTHERS: others} if others else {}
+    if mode == SINGLE:
+        return Answer(None, _sampled(found, len(voters)), rows=rows, people=people)
+    template = templates.of_vote(tracks, found, negatives)
+    return Answer(template, found.said(), found.why, rows, people)
+
+
+def _sampled(found: clusters.Vote, voters: int) -> str:
+    """What a sample of clips shows, where nobody is judged."""
+    if not voters:
+        return "nobody is judged (subject.mode: single), and no clip was looked at for faces"
+    return (
+        f"nobody is judged (subject.mode: single); {voters} clips were looked at, {found.voters} "
+        f"show faces that can be told apart, of {len(found.clips)} people"
+    )
+
+
+def _embeddings(rows: Sequence[Reference], dimensions: int) -> np.ndarray:
+    known = [row.embedding for row in rows if row.embedding is not None]
+    return np.stack(known) if known else np.zeros((0, dimensions), np.float32)
+
+
+def _write(
+    outputs: Mapping[str, str],
+    mode: str,
+    voters: Sequence[str],
+    gone: Sequence[str],
+    answer: Answer,
+    dimensions: int,
+) -> None:
+    template_file.write(outputs["template"], answer.template, dimensions)
+    write_table(outputs["people"], PEOPLE_COLUMNS, answer.people)
+    told = {
+        "mode": mode,
+        "named": answer.template is not None,
+        "alone": answer.template is not None and answer.template.alone,
+        "said": answer.said,
+        "why": answer.why,
+        "voters": list(voters),
+        "gone": list(gone),
+    }
+    write_text(outputs["said"], json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+    lines = [_line(setting, row) for setting, rows in answer.rows.items() for row in rows]
+    write_table(outputs["table"], REFERENCE_COLUMNS, lines)
+
+
+def _line(setting: str, row: Reference) -> dict:
+    kept = {name: getattr(row, name) for name in REFERENCE_COLUMNS if name != "setting"}
+    return {"setting": setting, **kept}
+
+
+class Finder:
+    """What finds and embeds the faces in pictures, in a process of its own (`FaceFinder`)."""
+
+    def __init__(self, model: Isolated) -> None:
+        self._model = model
+        self._last: list[EmbeddedFace] = []
+
+    def find(self, picture_rgb: np.ndarray) -> list:
+        """The faces in a picture; ImageReadError where it ends the process."""
+        (found,), _ = self._model.outcomes([picture_rgb], "pictures")
+        if isinstance(found, Failure):
+            raise ImageReadError(f"the networks for faces: {found.reason}: {found.detail}")
+        self._last = found
+        return [one.face for one in found]
+
+    def embed(self, picture_rgb: np.ndarray, found: Sequence) -> np.ndarray:
+        """Their embeddings; `found` are some of those that `find` gave last."""
+        by_face = {id(one.face): one.embedding for one in self._last}
+        return np.stack([by_face[id(face)] for face in found])
+
+
+def digests_of(folders: Mapping[str, str], files: Mapping[str, Sequence[str]]) -> dict:
+    """SHA-256 of each picture, by setting and path in its folder; "" of what cannot be read."""
+    return {
+        setting: {file: _digest(Path(folders[setting]) / file) for file in files[setting]}
+        for setting in folders
+    }
+
+
+def _digest(path: Path) -> str:
+    return sha256_file(path) if path.is_file() and os.access(path, os.R_OK) else ""
+
+
+def run(job) -> None:
+    """The job of the rule `who`."""
+    params = job.params
+    told = {name: value for name, value in params.items() if name not in ("folders", "pictures")}
+    told["pictures"] = digests_of(params.folders, params.pictures)
+    this = ScriptJob("who", list(map(str, job.input)), job.output, Params(told), job.config)
+    pinned = Path(job.config["dataset"]) / SUBJECT_PINNED_CSV
+    settled = pinned.is_file() or not (params.voters or params.mode == REFERENCES)
+    if not has_work(this, always=not settled):
+        return
+    with ExitStack() as processes:
+        answer = name_subject(
+            mode=params.mode,
+            folders=params.folders,
+            voters=params.voters,
+            gone=params.gone,
+            sightings=_paths(job.input.sightings),
+            thresholds=Thresholds(params.embedding["above"], params.embedding["below"]),
+            dimensions=params.embedding["dimensions"],
+            finder=processes.enter_context(_finder(job)) if params.folders else None,
+            pinned_csv=str(pinned),
+            outputs={name: getattr(job.output, name) for name in _OUTPUTS},
+        )
+    say = LOGGER.warning if answer.why else LOGGER.info
+    say("%s", answer.said)
+    seal(this)
+
+
+@contextmanager
+def _finder(job) -> Iterator[Finder]:
+    """The networks, on the CPU: a folder of pictures is looked at once."""
+    weights = weight_files.ready(job.config, "subject")
+    settings = {**weight_files.face_settings(job.config), "device": "cpu", "batch": 1}
+    load = faces.picture_loader(settings, weights, job.threads, job.config["cache"])
+    limits = Limits.of("detect", job.config["detect"])
+    with Isolated(load, np.full((96, 96, 3), 128, np.uint8), limits) as model:
+        yield Finder(model)
+
+
+def _paths(given: Sequence[str] | str) -> Sequence[str]:
+    """Snakemake hands over a single file as a bare string."""
+    return [given] if isinstance(given, str) else list(given)
+
+
+if __name__ == "__main__":
+    from ferrari.jobs.job_log import send_output_to
+
+    send_output_to(snakemake.log[0])  # noqa: F821
+    run(snakemake)  # noqa: F821

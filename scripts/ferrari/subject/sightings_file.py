@@ -1,0 +1,174 @@
+"""What is seen of people in one clip, as a file: `<dataset>/subject/sightings/<video>.npz`.
+
+It holds embeddings of faces. They are biometric data, of bystanders too, so they stay here: they go
+into no table of the ledger, no package and no page. The same sightings give the same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ferrari.common.atomic_files import write_bytes
+from ferrari.images import head_pose
+from ferrari.images.boxes import Box
+from ferrari.images.faces import Face
+from ferrari.ledger.tables import LedgerError
+from ferrari.subject.face_weights import face_weight
+from ferrari.subject.following import Linked
+from ferrari.subject.sightings import Faces, Sightings
+
+ENDING = ".npz"
+#: Degrees, of a face whose landmarks all lie at one place: turned so far that it says nothing.
+_UNKNOWN_YAW = 90.0
+
+
+@dataclass(frozen=True, eq=False)
+class SeenFace:
+    """A face of a detection: its embedding ((D,) float32, unit length), its box in px of the frame,
+    the detector's score, and its turn to either side in degrees.
+    """
+
+    embedding: np.ndarray
+    box_xyxy: Box
+    score: float
+    yaw_deg: float
+
+    @classmethod
+    def of(cls, face: Face, embedding: np.ndarray) -> SeenFace:
+        """From what the networks gave."""
+        spread = (face.landmarks_xy != face.landmarks_xy[0]).any()
+        yaw = round(head_pose.pose(face.landmarks_xy).yaw, 2) if spread else _UNKNOWN_YAW
+        return cls(embedding, face.box_xyxy, face.score, yaw)
+
+    @property
+    def short_side_px(self) -> float:
+        """The shorter side of its box."""
+        x1, y1, x2, y2 = self.box_xyxy
+        return min(x2 - x1, y2 - y1)
+
+
+@dataclass(frozen=True, eq=False)
+class SeenClip:
+    """A clip's sightings, and what else is known of them.
+
+    `items`: (N,) the ids of the detections, empty for those of the linking film, in which no face
+    is searched. `looks`: (T, K) float32, of each track as `appearance.descriptors` has them.
+    `faces`: (F,) in the order of `sightings.faces`.
+    """
+
+    sightings: Sightings
+    items: tuple[str, ...]
+    looks: np.ndarray
+    faces: tuple[SeenFace, ...]
+
+    def faces_by_item(self) -> dict[str, list[SeenFace]]:
+        """The faces of each detection that has any."""
+        found: dict[str, list[SeenFace]] = {}
+        for place, face in zip(self.sightings.faces.detection.tolist(), self.faces, strict=True):
+            found.setdefault(self.items[place], []).append(face)
+        return found
+
+
+def seen_clip(linked: Linked, faces: Mapping[str, Sequence[SeenFace]], dimensions: int) -> SeenClip:
+    """What was linked, with the faces in it by item; `dimensions` is the length of an embedding."""
+    placed = [
+        (place, face) for place, item in enumerate(linked.items) for face in faces.get(item, ())
+    ]
+    embeddings = np.zeros((len(placed), dimensions), np.float32)
+    for row, (_, face) in enumerate(placed):
+        embeddings[row] = face.embedding
+    weights = [face_weight(face.short_side_px, face.score, face.yaw_deg) for _, face in placed]
+    detection = np.array([place for place, _ in placed], int)
+    known = Faces(embeddings, detection, np.array(weights, float))
+    return SeenClip(
+        Sightings(linked.track, linked.time_s, known),
+        tuple(linked.items),
+        linked.looks,
+        tuple(face for _, face in placed),
+    )
+
+
+def write(path: str | os.PathLike, seen: SeenClip) -> None:
+    """Write the file."""
+    faces = seen.faces
+    arrays = {
+        "track": seen.sightings.track.astype(np.int64),
+        "time_s": seen.sightings.time_s.astype(np.float64),
+        "item": np.array(seen.items, dtype=str),
+        "looks": seen.looks.astype(np.float32),
+        "embeddings": seen.sightings.faces.embeddings.astype(np.float32),
+        "detection": seen.sightings.faces.detection.astype(np.int64),
+        "weights": seen.sightings.faces.weights.astype(np.float64),
+        "short_side_px": np.array([face.short_side_px for face in faces], np.float64),
+        "score": np.array([face.score for face in faces], np.float64),
+        "yaw_deg": np.array([face.yaw_deg for face in faces], np.float64),
+        "box": np.array([face.box_xyxy for face in faces], np.float64).reshape(-1, 4),
+    }
+    write_bytes(path, packed(arrays))
+
+
+def read(path: str | os.PathLike) -> SeenClip:
+    """Read one; LedgerError for what is no such file."""
+    return _of(unpacked_file(path, _ARRAYS))
+
+
+def read_bytes(data: bytes) -> SeenClip:
+    """From the content of a file that is known to be one."""
+    return _of(_unpacked(io.BytesIO(data), _ARRAYS))
+
+
+_ARRAYS = (
+    *("track", "time_s", "item", "looks", "embeddings", "detection", "weights"),
+    *("score", "yaw_deg", "box"),
+)
+
+
+def _of(arrays: Mapping[str, np.ndarray]) -> SeenClip:
+    told = zip(
+        arrays["embeddings"],
+        arrays["box"].tolist(),
+        arrays["score"].tolist(),
+        arrays["yaw_deg"].tolist(),
+        strict=True,
+    )
+    faces = tuple(SeenFace(one, (x1, y1, x2, y2), s, yaw) for one, (x1, y1, x2, y2), s, yaw in told)
+    known = Faces(arrays["embeddings"], arrays["detection"], arrays["weights"])
+    return SeenClip(
+        Sightings(arrays["track"], arrays["time_s"], known),
+        tuple(map(str, arrays["item"])),
+        arrays["looks"],
+        faces,
+    )
+
+
+def packed(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Arrays as an .npz file; its entries bear no time, so the same arrays give the same bytes."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, array in arrays.items():
+            entry = io.BytesIO()
+            np.lib.format.write_array(entry, np.ascontiguousarray(array), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), entry.getvalue())
+    return stream.getvalue()
+
+
+def unpacked_file(path: str | os.PathLike, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file; LedgerError for one that is missing, damaged or lacks `names`."""
+    try:
+        with open(path, "rb") as stream:
+            return _unpacked(stream, names)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise LedgerError(
+            f"{os.fspath(path)} cannot be read ({error}): delete it, and the next run makes it anew"
+        ) from error
+
+
+def _unpacked(stream: io.BufferedIOBase, names: Sequence[str]) -> dict[str, np.ndarray]:
+    with np.load(stream, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in names}
