@@ -14,9 +14,10 @@ import pandas as pd
 
 from ferrari.ledger.reasons import NOT_SUBJECT, UNSURE_WHO
 from ferrari.qc import identity_tables, stage_tables
-from ferrari.qc.identity_tables import SINGLE, name_of
+from ferrari.qc.identity_tables import name_of
 from ferrari.reports.checks import FAIL, PASS, WARN, Check, none_of
 from ferrari.subject import judgements as words
+from ferrari.subject.modes import SINGLE
 
 #: Reasons by the threshold that their score is held against.
 _HELD_AGAINST = {

@@ -24,8 +24,8 @@ from ferrari.ledger.reasons import (
 )
 from ferrari.qc import stage_tables
 from ferrari.subject import judgements
+from ferrari.subject.modes import SINGLE
 
-REFERENCES, CLUSTER, SINGLE = "references", "cluster", "single"
 #: On what evidence a detection may be the subject, the strongest first.
 EVIDENCE = ("review", "face", "track", "body", "set")
 _FIGURES = (

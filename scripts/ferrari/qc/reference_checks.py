@@ -11,9 +11,10 @@ import pandas as pd
 
 from ferrari.ledger.columns import KEPT
 from ferrari.qc import identity_tables
-from ferrari.qc.identity_tables import CLUSTER, REFERENCES, SINGLE, Answer
+from ferrari.qc.identity_tables import Answer
 from ferrari.reports.checks import FAIL, PASS, WARN, Check, none_of
 from ferrari.subject import judgements, references
+from ferrari.subject.modes import CLUSTER, REFERENCES, SINGLE
 
 #: Fewer references than this cannot outvote a wrong one among them.
 FEW = 3
