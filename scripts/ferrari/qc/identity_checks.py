@@ -55,7 +55,8 @@ def table_checks(judged: pd.DataFrame, found: pd.DataFrame, ids: Sequence[str]) 
             "frames_with_people_judged",
             clips["video"][missed],
             len(clips),
-            "Each clip was judged on all of its frames that show people.",
+            "Each clip was judged on all of its frames that show people. Delete the clip's table "
+            "of detections, and run again.",
         ),
         none_of(
             "one_mode_for_all",
@@ -284,7 +285,8 @@ def delivery_checks(
             "unsure_share_per_video",
             unsure["video"],
             len(asked),
-            "Clips in which more detections wait for somebody to look at them than qc.max_unsure.",
+            "Clips in which more detections wait for somebody to look at them than qc.max_unsure. "
+            "The pictures below say why; references from other sides make more of them sure.",
             otherwise=WARN,
             bound=f"at most {most:.0%}",
             figure=_unsure_said(asked),
@@ -315,11 +317,10 @@ def picture_check(dataset: Path, crops: pd.DataFrame) -> Check:
 
 def counts(judged: pd.DataFrame, crops: pd.DataFrame, ids: Sequence[str]) -> dict[str, object]:
     """The figures at the top of the page."""
-    tracks = identity_tables.tracks(judged)
+    tracks = identity_tables.in_frames(judged)
     reasons = crops["reason"].value_counts()
     return {
         "Videos": len(ids),
-        "Mode": ", ".join(sorted(set(identity_tables.clips(judged)["mode"]))) or "none",
         "Tracks": len(tracks),
         "Subject": int((tracks["who"] == words.SUBJECT).sum()),
         "Somebody else": int((tracks["who"] == words.NOT_SUBJECT).sum()),

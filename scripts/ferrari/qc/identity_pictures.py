@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -56,29 +57,32 @@ class Pictures:
         return thumbnails.data_uri(self.dataset / frame, (x1, y1, x2, y2))
 
 
-def galleries(
+def doubts(
     judged: pd.DataFrame, crops: pd.DataFrame, pictures: pd.DataFrame, where: Pictures, most: int
 ) -> list[Gallery]:
-    """Who is in doubt, beside the subject; and who was accepted on the weakest evidence.
+    """Who is in doubt, beside the subject; at most `most` of them.
 
-    `pictures` are the rows of references; at most `most` doubts are shown.
+    `pictures` are the rows of references.
     """
     if identity_tables.nobody_is_judged(judged) or not most:
         return []
-    subject = beside(crops, pictures, where)
-    doubts = doubtful(crops, most)
+    subject, chosen = beside(crops, pictures, where), doubtful(crops, most)
     total = len(_a_track(crops[crops["reason"] == UNSURE_WHO]))
-    note = f"{len(doubts):,} of {total:,} are shown, a picture each; they wait in bad_frames."
+    note = f"{len(chosen):,} of {total:,} tracks are shown, a picture each; they wait in "
+    note = f"{note}bad_frames." if total else "Nobody is."
     first = f"The first {len(subject)} pictures are the subject, to compare. " if subject else ""
-    weak = weakest(crops, WEAKEST)
-    return [
-        Gallery("In doubt", first + note, [*subject, *_thumbs(doubts, judged, where)]),
-        Gallery(
-            "The subject, on the weakest evidence",
-            "A crop of each track, the least sure first: look whether it is the subject.",
-            _thumbs(weak, judged, where),
-        ),
-    ]
+    return [Gallery("In doubt", first + note, [*subject, *_thumbs(chosen, judged, where)])]
+
+
+def accepted(
+    judged: pd.DataFrame, crops: pd.DataFrame, where: Pictures, most: int
+) -> list[Gallery]:
+    """Who was taken for the subject on the weakest evidence; none where `most` is 0."""
+    if identity_tables.nobody_is_judged(judged) or not most:
+        return []
+    note = "A crop of each track, the least sure first: look whether it is the subject."
+    thumbs = _thumbs(weakest(crops, WEAKEST), judged, where)
+    return [Gallery("The subject, on the weakest evidence", note, thumbs)]
 
 
 def others(
@@ -162,7 +166,8 @@ def _detail(row: Mapping, tracks: pd.DataFrame) -> str:
     """The score, its bound where the row has one, and what faces its track shows."""
     said = []
     if np.isfinite(row["identity_score"]):
-        score = f"similarity {row['identity_score']:.3g}"
+        what = "clothes" if row["identity_by"] == words.BODY else "similarity"
+        score = f"{what} {row['identity_score']:.3g}"
         bounded = row["reason"] not in ("", "OK") and np.isfinite(row["threshold"])
         said.append(f"{score} (bound {row['threshold']:.3g})" if bounded else score)
     if row["outcome"] == KEPT:
@@ -170,10 +175,15 @@ def _detail(row: Mapping, tracks: pd.DataFrame) -> str:
     name = identity_tables.name_of(row["video"], row["track"])
     if name in tracks.index:
         track = tracks.loc[name]
-        said.append(f"track {track['track']:.0f}: {track['faces']:.0f} of its")
-        said[-1] += f" {track['faces_seen']:.0f} faces judged"
-        said += [f"{track['face_px']:.0f} px"] if np.isfinite(track["face_px"]) else []
+        said.append(f"track {track['track']:.0f}: {_faces_said(track)}")
     return ", ".join(said)
+
+
+def _faces_said(track: Any) -> str:
+    if not track["faces_seen"] > 0:
+        return "no face"
+    side = f", {track['face_px']:.0f} px" if np.isfinite(track["face_px"]) else ""
+    return f"{track['faces']:.0f} of {track['faces_seen']:.0f} faces judged{side}"
 
 
 def page_tables(judged: pd.DataFrame, pictures: pd.DataFrame, people: pd.DataFrame) -> list[Table]:
@@ -187,7 +197,7 @@ def page_tables(judged: pd.DataFrame, pictures: pd.DataFrame, people: pd.DataFra
     if len(people):
         note = "Who is in the clips that vote, and in how many of them."
         found.append(Table("People of the vote", note, people))
-    tracks = identity_tables.tracks(judged)
+    tracks = identity_tables.in_frames(judged)
     unsure = tracks[tracks["who"] == words.UNSURE].sort_values("frames", ascending=False)
     if len(unsure):
         note = "Nothing says clearly who they are; those seen longest first."
@@ -208,7 +218,7 @@ def distributions(
     """Scores of tracks, sizes of faces, evidence of what is delivered, reasons, and clips."""
     if identity_tables.nobody_is_judged(judged):
         return []
-    tracks = identity_tables.tracks(judged)
+    tracks = identity_tables.in_frames(judged)
     scored = tracks[tracks["why"].isin([words.LIKE_SUBJECT, words.BETWEEN, words.UNLIKE])]
     delivered = stage_tables.kept(crops)
     return [
@@ -244,9 +254,9 @@ def distributions(
             count_title="crops",
         ),
         charts.bars(
-            tracks["why"].map(lambda why: in_words(why).rstrip(".")).value_counts(),
+            tracks["why"].str.upper().value_counts(),
             "Why",
-            note="What decided about the tracks.",
+            note="What decided about the tracks; the pictures have it in words.",
             count_title="tracks",
         ),
         charts.stacked(

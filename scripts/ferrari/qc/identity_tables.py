@@ -111,6 +111,14 @@ def tracks(judged: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(name=pd.Series(names, index=rows.index, dtype="str"))
 
 
+def in_frames(judged: pd.DataFrame) -> pd.DataFrame:
+    """The rows of tracks that are seen in kept frames, not in pictures of the linking film alone:
+    nothing is delivered of the others, and none of them waits for anybody.
+    """
+    rows = tracks(judged)
+    return rows[rows["frames"] > 0]
+
+
 def name_of(video: str, track: float) -> str:
     """How a track is called, without white space: the clip's id and the track's number."""
     return f"{video}:track-{track:.0f}"
@@ -140,19 +148,22 @@ def fates(crops: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
 
 
 def per_clip(judged: pd.DataFrame, crops: pd.DataFrame, ids: Sequence[str]) -> pd.DataFrame:
-    """A row a clip: its detections by who they are (kept: the subject's; dropped: somebody else's;
-    quarantined: unsure), its tracks likewise, faces, and delivered crops by evidence.
+    """A row a clip: its detections by who they are (kept: the subject's; quarantined: unsure;
+    dropped: somebody else's, or too small to ask), its tracks in frames likewise, faces, and
+    delivered crops by evidence.
     """
-    outcomes = {judgements.SUBJECT: KEPT, judgements.NOT_SUBJECT: DROPPED}
     whose = fates(crops, judged)
-    whose = whose.assign(outcome=whose["who"].map(outcomes).fillna(QUARANTINED))
+    waits = whose["reason"] == UNSURE_WHO
+    known = whose["who"] == judgements.SUBJECT
+    outcome = pd.Series(DROPPED, whose.index).mask(known, KEPT).mask(waits, QUARANTINED)
+    whose = whose.assign(outcome=outcome)
     table = stage_tables.per_video(whose, ids).set_index("video")
     whole = clips(judged).drop_duplicates("video").set_index("video")
     table["mode"] = whole["mode"]
     table["mode"] = table["mode"].fillna("")
     for name in ("faces_seen", "faces"):
         table[name] = whole[name]
-    rows = tracks(judged)
+    rows = in_frames(judged)
     for title, who in (
         ("subject_tracks", judgements.SUBJECT),
         ("other_tracks", judgements.NOT_SUBJECT),
