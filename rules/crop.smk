@@ -33,7 +33,7 @@ rule crop:
     shell:
         stage_command(
             "02_yolo_crop",
-            ["frames", "detections", *(["sightings", "who"] if JUDGING else [])],
+            ["frames", "detections", "sightings", "who"],
             ["settings", "identity", "code"],
             outputs=["table", "identity"],
         )

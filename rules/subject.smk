@@ -30,6 +30,7 @@ rule who:
         raw_state=picture_states,
         weights=weights_entries("subject") if PICTURES else [],
         embedding={key: FACES[1].entry[key] for key in ("above", "below", "dimensions")},
+        limits=limits("detect"),
         code=code_digest("scripts/02_name_subject.py"),
     script:
         "../scripts/02_name_subject.py"

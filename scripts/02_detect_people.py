@@ -14,15 +14,12 @@ child process of their own. A frame that ends these is quarantined as well: nobo
 in it. Faces lie in a third file, `subject/sightings/<video>.npz`, and in no table.
 """
 
-from __future__ import annotations
-
 import heapq
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -39,6 +36,7 @@ from ferrari.networks.on_device import OnDevice
 from ferrari.processes.batching import by_size, in_flight
 from ferrari.processes.failures import Failure
 from ferrari.processes.isolated_model import Isolated
+from ferrari.processes.model_process import Load
 from ferrari.processes.model_verdicts import Limits
 from ferrari.provenance.reuse import NOTHING, Earlier, item_digest, narrowed, refused_files
 from ferrari.provenance.table_stamps import seal
@@ -49,11 +47,29 @@ from ferrari.subject.sightings_file import SeenFace
 from ferrari.video import linking_film
 from ferrari.video.linking_film import LinkingPicture
 
-if TYPE_CHECKING:
-    from ferrari.processes.model_process import Load
-
 #: What this stage looks at in a frame's row: a frame is searched again when one of these changes.
 READS = ("item", "path", "sha256", "width", "height", "frame", "time_s")
+
+
+@dataclass(frozen=True)
+class Faces:
+    """The networks for faces: what the rule's param says of them, and the files of their weights.
+
+    `asked`: `detector`, `embedding`, and `weights`, the entry of each in models.yaml.
+    """
+
+    asked: Mapping
+    weights: Sequence[str]
+
+    @property
+    def dimensions(self) -> int:
+        """How many numbers an embedding has."""
+        return int(self.asked["weights"][1]["dimensions"])
+
+    def loader(self, settings: Mapping, threads: int, cache: str, opener: OnDevice) -> Load:
+        """What loads them on the device of the `detect` settings."""
+        means = {key: settings[key] for key in ("device", "batch")}
+        return face_networks.loader({**self.asked, **means}, self.weights, threads, cache, opener)
 
 
 def detect_video(
@@ -115,27 +131,6 @@ def detect_video(
     sightings_file.write(out_sightings, sightings_file.seen_clip(linked, known, dimensions))
     tables.write_stage(out_csv, "detect", rows)
     return digests
-
-
-@dataclass(frozen=True)
-class Faces:
-    """The networks for faces: what the rule's param says of them, and the files of their weights.
-
-    `asked`: `detector`, `embedding`, and `weights`, the entry of each in models.yaml.
-    """
-
-    asked: Mapping
-    weights: Sequence[str]
-
-    @property
-    def dimensions(self) -> int:
-        """How many numbers an embedding has."""
-        return int(self.asked["weights"][1]["dimensions"])
-
-    def loader(self, settings: Mapping, threads: int, cache: str, opener: OnDevice) -> Load:
-        """What loads them on the device of the `detect` settings."""
-        means = {key: settings[key] for key in ("device", "batch")}
-        return face_networks.loader({**self.asked, **means}, self.weights, threads, cache, opener)
 
 
 def _faces_taken(

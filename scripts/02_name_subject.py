@@ -250,7 +250,7 @@ def _finder(job) -> Iterator[Finder]:
     weights = weight_files.ready(job.config, "subject")
     settings = {**weight_files.face_settings(job.config), "device": "cpu", "batch": 1}
     load = faces.picture_loader(settings, weights, job.threads, job.config["cache"])
-    limits = Limits.of("detect", job.config["detect"])
+    limits = Limits.of("detect", job.params.limits)
     with Isolated(load, np.full((96, 96, 3), 128, np.uint8), limits) as model:
         yield Finder(model)
 

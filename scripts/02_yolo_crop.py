@@ -13,8 +13,6 @@ somebody is judged otherwise, and those behind them. A frame that is not what st
 quarantines its subjects (UNREADABLE_FRAME).
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -101,6 +99,29 @@ def crop_video(
     return digests
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """A frame that shows somebody: its row, and those of its detections, most confident first."""
+
+    line: Mapping[str, str]
+    detections: list[Mapping[str, str]] = field(default_factory=list)
+
+
+def _seen(frames_csv: str, detections_csv: str) -> dict[str, _Seen]:
+    """The frames with kept detections, by item, in the order of the clip."""
+    frames = {
+        line["item"]: narrowed(line, FRAME_READS)
+        for line in tables.kept(tables.read_stage(frames_csv, "extract"))
+    }
+    seen: dict[str, _Seen] = {}
+    for line in tables.kept(tables.read_stage(detections_csv, "detect")):
+        parent = line["parent"]
+        if parent not in frames:
+            raise tables.LedgerError(f"{detections_csv}: {frames_csv} kept no frame {parent}")
+        seen.setdefault(parent, _Seen(frames[parent])).detections.append(narrowed(line, READS))
+    return seen
+
+
 def _identities(sightings: str, who: str, identity: Mapping) -> Identities:
     seen, template = sightings_file.read(sightings), template_file.read(who)
     rules = identities.rules_of(identity)
@@ -161,29 +182,6 @@ def _told_anew(row: Mapping[str, object], known: Identities | None) -> tables.Ro
     if row["reason"] == UNSURE_WHO:
         told["detail"] = _in_words(identity)
     return told
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """A frame that shows somebody: its row, and those of its detections, most confident first."""
-
-    line: Mapping[str, str]
-    detections: list[Mapping[str, str]] = field(default_factory=list)
-
-
-def _seen(frames_csv: str, detections_csv: str) -> dict[str, _Seen]:
-    """The frames with kept detections, by item, in the order of the clip."""
-    frames = {
-        line["item"]: narrowed(line, FRAME_READS)
-        for line in tables.kept(tables.read_stage(frames_csv, "extract"))
-    }
-    seen: dict[str, _Seen] = {}
-    for line in tables.kept(tables.read_stage(detections_csv, "detect")):
-        parent = line["parent"]
-        if parent not in frames:
-            raise tables.LedgerError(f"{detections_csv}: {frames_csv} kept no frame {parent}")
-        seen.setdefault(parent, _Seen(frames[parent])).detections.append(narrowed(line, READS))
-    return seen
 
 
 class _Pixels:

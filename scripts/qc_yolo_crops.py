@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ferrari.ledger.reasons import DUPLICATE_SUBJECT
+from ferrari.ledger.reasons import DUPLICATE_SUBJECT, NOT_SUBJECT, UNSURE_WHO
 from ferrari.ledger.stages import FOLDERS
 from ferrari.qc import reopened_images, stage_checks, stage_tables, still_subjects, track_checks
 from ferrari.reports import charts, thumbnails
@@ -118,7 +118,9 @@ def per_clip(
     table["frames_with_subject"] = with_subject.reindex(ids, fill_value=0)
     repeats = rows[rows["reason"] == DUPLICATE_SUBJECT].groupby("video").size()
     table["repeats"] = repeats.reindex(ids, fill_value=0)
-    rate = table["frames_with_subject"] / table["frames"]
+    judged = rows[rows["reason"].isin((NOT_SUBJECT, UNSURE_WHO))]  # found, whoever it is
+    found_in = pd.concat([subjects, judged]).groupby("video")["frame"].nunique()
+    rate = found_in.reindex(ids, fill_value=0) / table["frames"]
     table["detection_rate"] = rate.where(table["frames"] > 0)
     table["median_confidence"] = kept.groupby("video")["confidence"].median()
     table["detector"] = found[found["detector"] != ""].groupby("video")["detector"].first()
@@ -201,7 +203,7 @@ def detection_checks(
             "detection_rate_per_video",
             poor["video"],
             int((videos["frames"] > 0).sum()),
-            "Clips with a subject in a smaller share of frames than qc.min_detection_rate: "
+            "Clips with anybody in a smaller share of frames than qc.min_detection_rate: "
             "detect.class or detect.confidence may not suit them, or nobody is in the picture.",
             otherwise=WARN,
             bound=f"at least {floor:.0%}",

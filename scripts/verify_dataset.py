@@ -96,6 +96,7 @@ def examine(layout: Layout) -> Verdict:
             clips.append(_clip_figures(layout, clip))
         whole.check_videos(hasher)
         whole.check_environments(hasher)
+        whole.check_who(hasher)
         whole.check_final()
         for name in layout.formats:
             whole.check_package(name, hasher)

@@ -28,7 +28,7 @@ from ferrari.common.errors import FerrariError
 from ferrari.common.places import ROOT
 from ferrari.common.progress import LOGGER
 from ferrari.ledger import item_ids, stages
-from ferrari.networks import detectors, segmenters, weight_files
+from ferrari.networks import detectors, faces, segmenters, weight_files
 from ferrari.networks.backends import onnx_runtime, torch_runtime
 from ferrari.processes import devices
 from ferrari.processes.failures import Failure
@@ -48,6 +48,8 @@ DISK_GB = 20
 #: Below this much memory for each core, in GB, as many jobs as cores may not fit.
 CORE_GB = 1.5
 RUNTIMES = ("torch", "onnxruntime", "openvino")
+#: What a part of a run is called on the page.
+NAMES = {"detect": "2 detect", "subject": "2 faces", "mask": "3 mask"}
 #: Clips for which it is said what would decode them: as phones film, a minute at 30 fps.
 EXAMPLES = {
     "H.264, 1080p": CodedClip("h264", "yuv420p", 2.07, frames=1800, group=30, fps=30),
@@ -242,7 +244,8 @@ def _run(page: Page, work: Path, config: Mapping) -> None:
     _clips(page, line, work, config)
     _require_writable(page, work, config)
     _decoders(page, line, config["extract"])
-    for name, section in (("2 detect", "detect"), ("3 mask", "mask")):
+    for section in weight_files.sections(config):
+        name = NAMES[section]
         with _heard() as told:
             try:
                 line(name, _network(page, work, config, section))
@@ -296,7 +299,7 @@ def _require_writable(page: Page, work: Path, config: Mapping) -> None:
 
 
 def _network(page: Page, work: Path, config: Mapping, section: str) -> str:
-    """What `detect` or `mask` runs, and where; raises what would end the run."""
+    """What a section's networks are, and where they run; raises what would end the run."""
     placed = {**config, "cache": str(work / config["cache"])}
     wanted = weight_files.wanted(placed, section)
     paths = [str(weights.path) for weights in wanted]
@@ -306,6 +309,9 @@ def _network(page: Page, work: Path, config: Mapping, section: str) -> str:
     if section == "detect":
         backend = config["detect"]["backend"]
         place = detectors.place_of(config["detect"], paths, config["mask"])
+    elif section == "subject":
+        backend = " and ".join(weight_files.face_settings(config).values())
+        place = faces.places_of(paths, config["detect"]["device"])[0]
     else:
         backend = config["mask"]["segmenter"]
         place = segmenters.place_of(backend, paths, config["mask"]["device"])

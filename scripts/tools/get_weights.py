@@ -23,7 +23,8 @@ fetch_weights = importlib.import_module("fetch_weights")  # a script beside the 
 
 def missing(config: dict, folder: Path) -> dict[str, Path]:
     """Listed weights that the settings name and `folder` lacks: where each goes, by its name."""
-    wanted = [w for section in ("detect", "mask") for w in weight_files.wanted(config, section)]
+    sections = weight_files.sections(config)
+    wanted = [w for section in sections for w in weight_files.wanted(config, section)]
     for weights in wanted:
         weight_files.require_terms(weights, config["models"]["accept_noncommercial"])
     listed = [w for w in wanted if w.entry.get("sources") and not weight_files.is_ours(w)]

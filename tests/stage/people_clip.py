@@ -15,6 +15,11 @@ from ferrari.images.boxes import Detection, area
 from ferrari.images.subject_choice import off_centre
 from ferrari.ledger import item_ids, stages, tables
 from ferrari.provenance.reuse import NOTHING, Earlier
+from ferrari.subject import sightings_file, template_file
+from ferrari.subject.appearance import LENGTH
+from ferrari.subject.sightings import Linked
+from ferrari.subject.sightings_file import SeenFace
+from ferrari.subject.templates import Template
 from ferrari.video import linking_film
 from ferrari.video.linking_film import LinkingPicture
 from tests.settings import section
@@ -54,6 +59,18 @@ class Clip:
     @property
     def tracks(self) -> Path:
         return self.dataset / stages.TRACKS / f"{VIDEO}.csv"
+
+    @property
+    def sightings(self) -> Path:
+        return self.dataset / stages.SIGHTINGS / f"{VIDEO}.npz"
+
+    @property
+    def who(self) -> Path:
+        return self.dataset / stages.WHO_NPZ
+
+    @property
+    def identity(self) -> Path:
+        return self.dataset / stages.IDENTITY / f"{VIDEO}.csv"
 
     def write(self, count: int, draw=picture, between=None) -> None:
         """Write the frames, their table and the film; one frame more was dropped.
@@ -100,7 +117,9 @@ class Clip:
         name = f"{item_ids.frame_item(VIDEO, ordinal)}.webp"
         return self.table("extract").with_suffix("") / name
 
-    def detect(self, earlier=NOTHING, weights="unused", **changed) -> list[dict[str, str]]:
+    def detect(
+        self, earlier=NOTHING, weights="unused", faces=None, **changed
+    ) -> list[dict[str, str]]:
         """Search the frames; the rows."""
         self.digests["detect"] = detect_video(
             frames_csv=str(self.table("extract")),
@@ -109,11 +128,13 @@ class Clip:
             dataset=str(self.dataset),
             out_csv=str(self.table("detect")),
             out_tracks=str(self.tracks),
+            out_sightings=str(self.sightings),
             weights=[str(weights)],
             settings=section("detect", **changed),
             mask_settings=section("mask"),
             cache="unused",
             threads=1,
+            faces=faces,
             earlier=earlier,
         )
         return self.rows("detect")
@@ -142,14 +163,40 @@ class Clip:
                 rows.append(tables.row("detect", item=frame, parent=frame, **about))
         tables.write_stage(self.table("detect"), "detect", rows)
 
-    def crop(self, earlier=NOTHING, **changed) -> list[dict[str, str]]:
-        """Choose and cut; the rows."""
+    def seen(self, *people: np.ndarray | None, subject: np.ndarray | None) -> None:
+        """Write the sightings of what is `found`, and who the subject is.
+
+        The n-th of `people` has this face in each frame, None: no face; faces are large and sure.
+        """
+        kept = tables.kept(self.rows("detect"))
+        track = np.array([int(row["track"]) for row in kept], int)
+        frames = [item_ids.frame_of(row["item"]) for row in kept]
+        time_s = np.array([int(frame[-6:]) / FPS for frame in frames])
+        looks = np.zeros((int(track.max(initial=-1)) + 1, LENGTH), np.float32)
+        looks[np.arange(len(looks)), np.arange(len(looks))] = 1
+        linked = Linked(track, time_s, [row["item"] for row in kept], looks)
+        faces = {
+            row["item"]: [SeenFace(people[int(row["track"])], (0.0, 0.0, 80.0, 90.0), 0.95, 5.0)]
+            for row in kept
+            if people[int(row["track"])] is not None
+        }
+        dimensions = next((len(one) for one in people if one is not None), 4)
+        sightings_file.write(self.sightings, sightings_file.seen_clip(linked, faces, dimensions))
+        named = None if subject is None else Template(subject[None], np.zeros((0, len(subject))))
+        template_file.write(self.who, named)
+
+    def crop(self, earlier=NOTHING, identity=None, **changed) -> list[dict[str, str]]:
+        """Choose and cut, by who is `seen` where there are rules of `identity`; the rows."""
         self.digests["crop"] = crop_video(
             frames_csv=str(self.table("extract")),
             detections_csv=str(self.table("detect")),
             video=VIDEO,
             dataset=str(self.dataset),
             out_csv=str(self.table("crop")),
+            out_identity=str(self.identity),
+            sightings=str(self.sightings),
+            who=str(self.who),
+            identity=identity,
             settings=section("detect", **changed),
             earlier=earlier,
         )
@@ -161,4 +208,5 @@ class Clip:
         for row in self.rows(stage):
             by_parent.setdefault(row["parent"], []).append(row)
         folder = self.table(stage).with_suffix("")
-        return Earlier(self.dataset, folder, self.digests[stage], by_parent, frozenset(but))
+        beside = {str(self.sightings): self.sightings.read_bytes()} if stage == "detect" else {}
+        return Earlier(self.dataset, folder, self.digests[stage], by_parent, frozenset(but), beside)

@@ -174,6 +174,17 @@ def face_settings(config: Mapping) -> dict[str, str]:
     return {key: config["subject"][setting] for key, setting in FACE_SETTINGS.items()}
 
 
+def sections(config: Mapping) -> list[str]:
+    """The sections whose networks a run with this configuration loads, `subject` for faces.
+
+    Faces are left out where no clip is asked for them: nobody is judged, or the subject is none.
+    """
+    subject = config["subject"]
+    judged = subject["mode"] != "single" or subject["voting_clips"]
+    faces = config["detect"]["class"] == "person" and judged
+    return ["detect", *(["subject"] if faces else []), "mask"]
+
+
 def wanted(config: Mapping, section: str) -> list[Weights]:
     """What `detect`, `mask` or `subject` (faces) loads under the whole configuration, in the order
     it is loaded.

@@ -204,7 +204,7 @@ def _ask(*command: str) -> str | None:
 def _weights(config: Mapping) -> list[dict]:
     """Name and SHA-256 of each set of weights: pinned, or else the file's; null without a file."""
     found: dict[str, dict] = {}
-    for section in ("detect", "mask"):
+    for section in weight_files.sections(config):
         for weights in weight_files.wanted(config, section):
             digest = weights.sha256
             if digest is None and weights.path.exists():

@@ -171,9 +171,20 @@ def _crop_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
     cut = ", ".join(row[f"crop_{key}"] for key in ("x1", "y1", "x2", "y2"))
     return [
         ("cut out", f"{cut} (the box, padded)" if row["crop_x1"] else ""),
+        ("who", _evidence(row)),
         ("repeats", row["compared_with"]),
         ("detail", row["detail"]),
     ]
+
+
+def _evidence(row: Row) -> str:
+    """On what evidence a crop is the subject's, or not; empty where nobody was judged."""
+    if not row["identity_why"]:
+        return ""
+    by = f" (by {row['identity_by']}" if row["identity_by"] else " (by nothing"
+    score = f", {row['identity_score']}" if row["identity_score"] else ""
+    said = row["identity_why"].replace("_", " ")
+    return f"{said}{by}{score}), sureness {row['sureness']}, track {row['track']}"
 
 
 def _mask_facts(row: Row, made: Mapping, trace: Trace) -> Facts:

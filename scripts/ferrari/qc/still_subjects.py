@@ -12,7 +12,7 @@ import pandas as pd
 
 from ferrari.images.boxes import Box, overlap
 from ferrari.ledger.columns import KEPT
-from ferrari.ledger.reasons import DUPLICATE_SUBJECT, NOT_TARGET
+from ferrari.ledger.reasons import DUPLICATE_SUBJECT, NOT_THE_SUBJECTS
 from ferrari.reports.checks import WARN, Check, none_of
 
 MIN_FRAMES, MIN_SPAN_S = 4, 1.5  # fewer or shorter, and a person may well stand still
@@ -30,7 +30,7 @@ def check(rows: pd.DataFrame, frames: pd.DataFrame) -> Check:
     """The check, from all rows of crops (with `frame`) and all rows of frames (for their times)."""
     times = frames.set_index("item")["time_s"]
     subjects = rows[(rows["outcome"] == KEPT) | (rows["reason"] == DUPLICATE_SUBJECT)]
-    others = rows[rows["reason"] == NOT_TARGET]
+    others = rows[rows["reason"].isin(NOT_THE_SUBJECTS)]
     subjects = subjects[subjects["video"].isin(others["video"])]
     moving = dict(iter(others.groupby("video")))
     suspects = [

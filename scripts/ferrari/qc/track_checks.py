@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from ferrari.ledger.columns import QUARANTINED
-from ferrari.ledger.reasons import NOT_TARGET
+from ferrari.ledger.reasons import NOT_THE_SUBJECTS
 from ferrari.qc import stage_tables
 from ferrari.reports import charts
 from ferrari.reports.checks import WARN, Check, none_of
@@ -43,7 +43,7 @@ def per_clip(followed: pd.DataFrame, found: pd.DataFrame, crops: pd.DataFrame) -
     table = pd.DataFrame({"pictures": clips["moments"]})
     table["tracks"] = followed.groupby("video")["track"].count()
     known = found.drop_duplicates("item").set_index("item")["track"]
-    chosen = crops[crops["reason"] != NOT_TARGET]
+    chosen = crops[~crops["reason"].isin(NOT_THE_SUBJECTS)]
     chosen = chosen.assign(track=chosen["parent"].map(known))
     table["subject_tracks"] = chosen.groupby("video")["track"].nunique()
     table["consistency"] = clips["consistency"]

@@ -16,6 +16,7 @@ from ferrari.images import boxes, subject_choice
 from ferrari.images.boxes import Detection
 from ferrari.subject import appearance, consistency, shot_cuts, track_table
 from ferrari.subject.consistency import Consistency
+from ferrari.subject.sightings import Linked
 from ferrari.subject.track_table import TrackRow
 from ferrari.subject.tracks import Moment, Track, link
 
@@ -36,20 +37,6 @@ class Sight:
     picture_rgb: np.ndarray
     found: Sequence[Detection]
     items: Sequence[str] | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Linked:
-    """All that was found in a clip, picture by picture in the order shown.
-
-    `track`: (N,) int, `time_s`: (N,) float, `items`: N ids, empty for what the linking film shows.
-    `looks`: (T, K) float32, of each track the mean of its detections' looks, of unit length.
-    """
-
-    track: np.ndarray
-    time_s: np.ndarray
-    items: Sequence[str]
-    looks: np.ndarray
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ferrari.subject.face_weights import USABLE
+
+
+@dataclass(frozen=True, eq=False)
+class Linked:
+    """All that was found in a clip, picture by picture in the order shown.
+
+    `track`: (N,) int, `time_s`: (N,) float, `items`: N ids, empty for what the linking film shows.
+    `looks`: (T, K) float32, of each track the mean of its detections' looks, of unit length.
+    """
+
+    track: np.ndarray
+    time_s: np.ndarray
+    items: Sequence[str]
+    looks: np.ndarray
 
 
 @dataclass(frozen=True)

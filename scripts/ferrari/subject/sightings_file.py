@@ -20,8 +20,7 @@ from ferrari.images.boxes import Box
 from ferrari.images.faces import Face
 from ferrari.ledger.tables import LedgerError
 from ferrari.subject.face_weights import face_weight
-from ferrari.subject.following import Linked
-from ferrari.subject.sightings import Faces, Sightings
+from ferrari.subject.sightings import Faces, Linked, Sightings
 
 ENDING = ".npz"
 #: Degrees, of a face whose landmarks all lie at one place: turned so far that it says nothing.

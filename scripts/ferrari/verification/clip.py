@@ -12,6 +12,7 @@ from ferrari.ledger import balance
 from ferrari.ledger import tables as ledger_tables
 from ferrari.ledger.columns import COLUMNS, FILE_COLUMNS, KEPT
 from ferrari.ledger.stages import FOLDERS
+from ferrari.verification import identities
 from ferrari.verification.disk_files import Hasher, compare, sweep
 from ferrari.verification.findings import Findings, Layout
 from ferrari.verification.tables import Row, Tables
@@ -150,6 +151,9 @@ class Clip:
             if fault := time_fault(row):
                 self.findings.add("times_as_timestamps", row["item"], fault, self.video)
         self._check_carried("detect", "crop", CUT)
+        for where, why in identities.faults(self.layout.dataset, self.video, self.rows):
+            self.findings.add("identities_as_seen", where, why, self.video)
+        self.findings.looked("identities_as_seen", len(self.rows["crop"]))
         self._check_carried("augment", "caption", CAPTIONED)
 
     def _check_carried(self, stage: str, into: str, columns: Sequence[str]) -> None:

@@ -12,12 +12,12 @@ from pathlib import Path, PurePath
 from ferrari.captions.overrides import PLACE as OVERRIDES_CSV
 from ferrari.common.foreign_files import is_desktop_file, is_leftover, is_trainer_file
 from ferrari.common.progress import Progress
-from ferrari.ledger.stages import FINAL, PINNED_CSV, RAW
+from ferrari.ledger.stages import FINAL, PINNED_CSV, RAW, SUBJECT_PINNED_CSV
 from ferrari.verification.findings import Findings, Layout
 
 _PIECE = 1 << 20
 _CHUNK = 64  # files in a task: hashing a small one costs less than handing it to a thread
-_KNOWN = frozenset({PINNED_CSV, OVERRIDES_CSV, "sample_test.mp4"})
+_KNOWN = frozenset({PINNED_CSV, SUBJECT_PINNED_CSV, OVERRIDES_CSV, "sample_test.mp4"})
 Look = tuple[str, str]  # (SHA-256, "") or ("", why there is none)
 
 

@@ -13,7 +13,14 @@ from pathlib import Path
 
 from ferrari.ledger import stages
 from ferrari.ledger.balance import Balance, total
-from ferrari.ledger.stages import ENVIRONMENTS_CSV, FINAL, FINAL_CSV, PINNED_CSV, VIDEOS_CSV
+from ferrari.ledger.stages import (
+    ENVIRONMENTS_CSV,
+    FINAL,
+    FINAL_CSV,
+    PINNED_CSV,
+    REFERENCES_CSV,
+    VIDEOS_CSV,
+)
 from ferrari.reports.checks import FAIL, PASS, WARN, Check, safe_id
 
 CROISSANT = "croissant.json"  # not a table, but it has a stamp too
@@ -88,6 +95,13 @@ CHECKS = {
         "(time_base), where the clip has timestamps; delete the table, and the next run makes it "
         "anew.",
     ),
+    "identities_as_seen": (
+        FAIL,
+        "What is seen of people has each detection of the clip once, its table of identities has "
+        "as many frames of each track as the crops have rows, and where anybody is judged each "
+        "crop says why; delete the clip's tables below subject/ and of crops, and the next run "
+        "makes them anew.",
+    ),
     "final_images_trace_back": (
         FAIL,
         "Each final image leads through caption, augment, mask, crop, detection and frame (with "
@@ -156,6 +170,7 @@ class Layout:
         return {
             "videos": VIDEOS_CSV,
             "environments": ENVIRONMENTS_CSV,
+            "who": REFERENCES_CSV,
             "final": FINAL_CSV,
             **packages,
             "croissant": CROISSANT,

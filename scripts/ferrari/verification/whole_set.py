@@ -10,7 +10,14 @@ from ferrari.ledger import tables as ledger_tables
 from ferrari.ledger.balance import summed
 from ferrari.ledger.columns import COLUMNS, FILE_COLUMNS, KEPT
 from ferrari.ledger.reasons import of_stage
-from ferrari.ledger.stages import ENVIRONMENTS, ENVIRONMENTS_CSV, FINAL, FINAL_CSV, VIDEOS_CSV
+from ferrari.ledger.stages import (
+    ENVIRONMENTS,
+    ENVIRONMENTS_CSV,
+    FINAL,
+    FINAL_CSV,
+    REFERENCES_CSV,
+    VIDEOS_CSV,
+)
 from ferrari.packaging.base import Format
 from ferrari.packaging.caption_lists import captions_in
 from ferrari.packaging.registry import known_formats
@@ -79,6 +86,12 @@ class WholeSet:
         sweep(self.layout, self.findings, ENVIRONMENTS, listed)
         if self.layout.clip_scenes:
             compare_pinned(self.tables, [row["video"] for row in rows])
+
+    def check_who(self, hasher: Hasher) -> None:
+        """Who the subject is: the files that the stamp of the references' table lists."""
+        stamped = self.tables.files.get(REFERENCES_CSV, {})
+        self.elsewhere.update(stamped)
+        compare(self.layout, hasher, self.findings, stamped)
 
     def check_final(self) -> None:
         """final.csv: each captioned image once, with the cells of its caption table."""
