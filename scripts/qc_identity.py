@@ -8,6 +8,8 @@ and pictures, and no embedding.
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from ferrari.qc import (
     identity_checks,
     identity_pictures,
@@ -16,6 +18,7 @@ from ferrari.qc import (
     stage_tables,
     track_checks,
 )
+from ferrari.reports.checks import Check
 from ferrari.reports.page import Report, publish
 
 NAME = "qc_identity"
@@ -61,12 +64,8 @@ def report_identity(
             name=NAME,
             checks=[
                 *identity_checks.table_checks(judged, found, ids),
-                *identity_checks.sum_checks(judged, followed, found, crops),
-                *identity_checks.face_checks(judged, found, qc_settings),
                 *reference_checks.checks(told, pictures, voted, judged),
-                *identity_checks.judgement_checks(judged, crops, qc_settings),
-                *identity_checks.delivery_checks(judged, videos, crops, qc_settings),
-                identity_checks.picture_check(root, crops),
+                *judged_checks(judged, followed, found, crops, videos, qc_settings, root),
             ],
             counts=identity_checks.counts(judged, crops, ids),
             videos=videos,
@@ -84,7 +83,28 @@ def report_identity(
     )
 
 
-def _frame_paths(found, frames) -> dict[str, str]:
+def judged_checks(
+    judged: pd.DataFrame,
+    followed: pd.DataFrame,
+    found: pd.DataFrame,
+    crops: pd.DataFrame,
+    videos: pd.DataFrame,
+    qc_settings: dict,
+    dataset: Path,
+) -> list[Check]:
+    """What is asked of judgements, and of what was made of them; nothing where nobody is judged."""
+    if identity_tables.nobody_is_judged(judged):
+        return []
+    return [
+        *identity_checks.sum_checks(judged, followed, found, crops),
+        *identity_checks.face_checks(judged, found, qc_settings),
+        *identity_checks.judgement_checks(judged, crops, qc_settings),
+        *identity_checks.delivery_checks(judged, videos, crops, qc_settings),
+        identity_checks.picture_check(dataset, crops),
+    ]
+
+
+def _frame_paths(found: pd.DataFrame, frames: pd.DataFrame) -> dict[str, str]:
     """Where the frame of each detection lies."""
     paths = stage_tables.paths_of(frames, found["parent"])
     known = found[found["parent"].isin(paths)]
