@@ -215,29 +215,53 @@ def _listed(tracks: pd.DataFrame) -> pd.DataFrame:
 def distributions(
     judged: pd.DataFrame, crops: pd.DataFrame, videos: pd.DataFrame
 ) -> list[charts.Chart]:
-    """Scores of tracks, sizes of faces, evidence of what is delivered, reasons, and clips."""
+    """Scores of tracks, sizes of faces, evidence of what is delivered, reasons, and clips; a chart
+    that would be empty is left out.
+    """
     if identity_tables.nobody_is_judged(judged):
         return []
-    tracks = identity_tables.in_frames(judged)
-    scored = tracks[tracks["why"].isin([words.LIKE_SUBJECT, words.BETWEEN, words.UNLIKE])]
-    delivered = stage_tables.kept(crops)
-    return [
-        charts.histogram(
+    tracks, delivered = identity_tables.in_frames(judged), stage_tables.kept(crops)
+    clips = _whose(videos)
+    found = _of_faces(tracks) + (_of_crops(delivered) if len(delivered) else [])
+    if len(tracks):
+        note = "What decided about the tracks; the pictures have it in words."
+        counts = tracks["why"].str.upper().value_counts()
+        found.append(charts.bars(counts, "Why", note=note, count_title="tracks"))
+    if clips.to_numpy().sum():
+        note = "Whose detections they are; the 30 clips with the most."
+        found.append(charts.stacked(clips, "Clips", note=note))
+    return found
+
+
+def _of_faces(tracks: pd.DataFrame) -> list[charts.Chart]:
+    found = []
+    graded = tracks["why"].isin([words.LIKE_SUBJECT, words.BETWEEN, words.UNLIKE])
+    scored = tracks[graded & tracks["score"].notna()]
+    if len(scored):
+        chart = charts.histogram(
             scored["score"],
             "Similarity to the subject",
             "of tracks with a face that could be judged",
             bounds=sorted(set(scored["threshold"].dropna())),
             count_title="tracks",
             note="Two peaks are well: the subject and everybody else. Lines: the thresholds.",
-        ),
-        charts.histogram(
+        )
+        found.append(chart)
+    if tracks["face_px"].notna().any():
+        chart = charts.histogram(
             tracks["face_px"],
             "Sizes of faces",
             "short side, px; median of a track",
             bounds=[DECIDES],
             count_title="tracks",
             note=f"From {DECIDES:g} px on, a sharp face from the front decides by itself.",
-        ),
+        )
+        found.append(chart)
+    return found
+
+
+def _of_crops(delivered: pd.DataFrame) -> list[charts.Chart]:
+    return [
         charts.bars(
             delivered["identity_by"].value_counts(),
             "Evidence of the crops",
@@ -252,17 +276,6 @@ def distributions(
             limits=(0, 1),
             bins=25,
             count_title="crops",
-        ),
-        charts.bars(
-            tracks["why"].str.upper().value_counts(),
-            "Why",
-            note="What decided about the tracks; the pictures have it in words.",
-            count_title="tracks",
-        ),
-        charts.stacked(
-            _whose(videos),
-            "Clips",
-            note="Whose detections they are; the 30 clips with the most.",
         ),
     ]
 

@@ -325,3 +325,14 @@ def test_without_references_the_surest_faces_stand_for_the_subject(tmp_path):
     where = identity_pictures.Pictures(Path(tmp_path), {})
     shown = identity_pictures.beside(rows, references(), where)
     assert [thumb.item for thumb in shown] == ["a2", "b1"]
+
+
+def test_no_chart_is_empty(judged):
+    nobody = judged("cluster", a=[track(0, "unsure", "nobody_named", by="", faces_seen=0)])
+    waiting = crops(waits("a1", identity_why="nobody_named"))
+    videos = identity_tables.per_clip(nobody, waiting, ["a"])
+    found = identity_pictures.distributions(nobody, waiting, videos)
+    assert [chart.title for chart in found] == ["Why", "Clips"]
+    nothing = stage_tables.load([], "crop")
+    empty = identity_tables.per_clip(judged(b=[]), nothing, ["b"])
+    assert identity_pictures.distributions(judged(b=[]), nothing, empty) == []
