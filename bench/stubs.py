@@ -30,10 +30,11 @@ _WHEN_NS = 1_700_000_000 * 10**9
 CONFIG = ROOT / "config/demo.yaml"
 
 
-def snakemake(*arguments: str) -> list[str | Path]:
+def snakemake(*arguments: str, overlay: str | Path = "") -> list[str | Path]:
     """The workflow's command line with the demo's settings (weights that need no download)."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    return [*command, *arguments, "--configfile", str(CONFIG)]
+    configs = [str(CONFIG), *([overlay] if overlay else [])]
+    return [*command, *arguments, "--configfile", *configs]
 
 
 def file_name(number: int) -> str:
@@ -51,13 +52,16 @@ def raw_files(folder: Path, count: int) -> None:
         os.utime(path, ns=(_WHEN_NS, _WHEN_NS))
 
 
-def finished(folder: Path, count: int) -> None:
-    """A dataset of `count` videos in `folder` for which nothing is to be done."""
+def finished(folder: Path, count: int, overlay: str | Path = "") -> None:
+    """A dataset of `count` videos in `folder` for which nothing is to be done.
+
+    `overlay` is a file of settings on top of the demo's.
+    """
     raw_files(folder, min(count, SEEDS))
-    outputs = _outputs(folder)
+    outputs = _outputs(folder, overlay)
     for path, rule in outputs.items():
         _write(folder / path, rule)
-    _quiet(snakemake("--cores", "1", "--touch", "--forceall"), folder)
+    _quiet(snakemake("--cores", "1", "--touch", "--forceall", overlay=overlay), folder)
     pinned = _pin(folder, min(count, SEEDS))
     made = list(outputs)
     if count > SEEDS:
@@ -80,9 +84,9 @@ def _pin(folder: Path, seeds_there: int) -> list[str]:
     return pinned
 
 
-def _outputs(folder: Path) -> dict[str, str]:
+def _outputs(folder: Path, overlay: str | Path) -> dict[str, str]:
     """Every output of the workflow on these files, with its rule."""
-    text = _quiet(snakemake("--summary"), folder)
+    text = _quiet(snakemake("--summary", overlay=overlay), folder)
     lines = [line for line in text.splitlines() if "\t" in line]
     return {row["output_file"]: row["rule"] for row in csv.DictReader(lines, delimiter="\t")}
 
