@@ -934,7 +934,7 @@ def test_qc0_shows_a_hostile_name_as_text(pristine):
 
 def test_same_dataset_same_bytes(pristine, tmp_path):
     again = fab.Fabricated(**{**vars(pristine_fields(pristine)), "reports": tmp_path})
-    for name in (QC0, QC6):
+    for name in (QC0, IDENTITY, QC6):
         reports.run(again, name)
     for page in sorted(tmp_path.iterdir()):
         assert page.read_bytes() == (pristine.reports / page.name).read_bytes(), page.name
