@@ -117,6 +117,7 @@ LEFT_OUT = item_digest(sorted(RAW_FOLDER.left_out))
 REPORTS = (
     "qc0_failed_video_diagnostics",
     "qc3_extraction_summary",
+    "qc_identity",
     "qc4_yolo_crops_summary",
     "qc5_masks_summary",
     "qc6_augmentation_summary",

@@ -89,6 +89,42 @@ rule qc3:
         "../scripts/make_report.py"
 
 
+rule qc_identity:
+    """Who the subject is: decided before anybody is cut out, and so before QC4 in the flow."""
+    input:
+        tables=every(f"{CROPS}/{{video}}.csv"),
+        references=rules.who.output.table,
+        people=rules.who.output.people,
+        said=rules.who.output.said,
+    output:
+        csv=update(f"{QC}/qc_identity.csv"),
+        videos_csv=update(f"{QC}/qc_identity_videos.csv"),
+        html=report(
+            update(f"{QC}/qc_identity.html"),
+            caption="../report/qc_identity.rst",
+            category="Quality control",
+            subcategory="Stages",
+            labels={"report": "Identity", "of": "Who the subject is"},
+        ),
+    log:
+        "logs/qc/qc_identity.log",
+    benchmark:
+        "benchmarks/qc/qc_identity.tsv"
+    conda:
+        "../envs/report.yaml"
+    params:
+        identities=upstream(f"{IDENTITY}/{{video}}.csv"),
+        detections=upstream(f"{DETECTIONS}/{{video}}.csv"),
+        tracks=upstream(f"{TRACKS}/{{video}}.csv"),
+        previous=upstream(f"{FRAMES}/{{video}}.csv"),
+        references_folder=getattr(SUBJECT.references, "path", None),
+        qc_settings=what_matters("qc", but=["enforce"]),
+        made_by="qc_identity",
+        code=code_digest("scripts/qc_identity.py"),
+    script:
+        "../scripts/make_report.py"
+
+
 rule qc4:
     """QC4: the crops."""
     input:

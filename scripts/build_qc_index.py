@@ -3,7 +3,7 @@
 Made from the reports' CSV files alone; the pages are linked by name, beside it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ferrari.common.atomic_files import write_text
@@ -13,7 +13,7 @@ from ferrari.qc.stage_tables import listed
 from ferrari.reports import checks
 from ferrari.reports.checks import FAIL, PASS, Check
 from ferrari.reports.page import check_title, index_page, summary
-from ferrari.reports.titles import FLOW, about
+from ferrari.reports.titles import FLOW, REPORTS, about
 
 _RAW_VIDEOS = "qc0_failed_video_diagnostics"
 _PARTS = ("kept", "dropped", "quarantined")
@@ -36,7 +36,7 @@ def build_index(
     figures = {
         Path(path).stem.removesuffix("_videos"): tables.read_table(path) for path in listed(videos)
     }
-    cards = [card(name, found[name], figures.get(name, ())) for name in sorted(found)]
+    cards = [card(name, found[name], figures.get(name, ())) for name in in_order(found)]
     lost = lost_clips(figures.get(_RAW_VIDEOS, ()), found.get(_RAW_VIDEOS, ()))
     lost["older_packages"] = list(older_packages)
     write_text(out_html, index_page(cards, flow(found, figures), lost))
@@ -59,6 +59,12 @@ def lost_clips(lines: Lines, found: Sequence[Check]) -> dict:
             for one in gone
         ],
     }
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Reports in the order of flow; those that the titles do not have come last, by name."""
+    order = {name: place for place, name in enumerate(REPORTS)}
+    return sorted(names, key=lambda name: (order.get(name, len(order)), name))
 
 
 def card(name: str, found: Sequence[Check], lines: Lines) -> dict:

@@ -6,13 +6,14 @@ that must see it. Three usable clips, one of low resolution, one corrupt with a 
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import yaml
 
-from ferrari.common.atomic_files import sha256_bytes, sha256_file
+from ferrari.common.atomic_files import sha256_bytes, sha256_file, write_text
 from ferrari.curation.embeddings import described
 from ferrari.images import image_files
 from ferrari.images.boxes import subject_box
@@ -25,7 +26,8 @@ from ferrari.ledger.item_ids import (
     variant_item,
     video_id,
 )
-from ferrari.subject import track_table
+from ferrari.subject import identity_table, judgements, track_table
+from ferrari.subject.identity_table import IdentityRow
 from ferrari.subject.track_table import TrackRow
 
 FRAME_WH, CROP = (160, 120), (40, 10, 120, 118)  # crop: x1, y1, x2, y2
@@ -61,6 +63,15 @@ class Fabricated:
     def final(self) -> str:
         """Path of final.csv."""
         return str(self.dataset / "05_final_training" / "final.csv")
+
+    @property
+    def references(self) -> Path:
+        """The folder with pictures of the subject."""
+        return self.dataset.parent / "references"
+
+    def of_the_set(self, name: str) -> Path:
+        """A file that says who the subject is."""
+        return self.dataset / "subject" / name
 
     @property
     def good(self) -> list[str]:
@@ -102,6 +113,8 @@ def fabricate(root: Path) -> Fabricated:
     for video, name in data.videos.items():
         final += _video(data, video, name)
     ledger_tables.write_stage(data.final, "final", final)
+    _write_references(data)
+    write_who(data, "4 of 4 pictures can be used")
     return data
 
 
@@ -117,6 +130,7 @@ def _video(data: Fabricated, video: str, name: str) -> list[ledger_tables.Row]:
     _write_tracks(data, video, frames, detections)
     crops = _crops(data, video, frames, detections)
     _write(data, "crop", "02_yolo_crops", video, crops)
+    _write_identity(data, video, crops)
     cutouts = _cutouts(data, video, crops, rng)
     _write(data, "mask", "03_masked_subjects", video, cutouts)
     variants = _variants(data, video, cutouts, rng)
@@ -246,6 +260,61 @@ def _write_tracks(data: Fabricated, video: str, frames: list, detections: list) 
     data.tables.setdefault("tracks", []).append(str(path))
 
 
+#: What a face in each frame says of the one person.
+KNOWN = {"identity_by": judgements.FACE, "identity_why": judgements.LIKE_SUBJECT}
+ABOVE, BELOW = 0.45, 0.36
+
+
+def _write_identity(data: Fabricated, video: str, crops: list) -> None:
+    """The one person is the subject, by a face in each frame."""
+    count = len(crops)
+    faces = {"faces": count, "faces_seen": count, "frames": count}
+    track = IdentityRow(
+        **{"track": 0, "linked_track": 0, "who": judgements.SUBJECT, "by": judgements.FACE},
+        **{"why": judgements.LIKE_SUBJECT, "score": 0.71, "threshold": ABOVE, "sureness": 1.0},
+        **{"from_s": 0.0, "to_s": 4.5, "face_px": 72.0},
+        **faces,
+    )
+    path = data.dataset / f"subject/identity/{video}.csv"
+    clip = IdentityRow(None, "references", **faces)
+    identity_table.write(path, clip, [track] if count else [])
+    data.tables.setdefault("identity", []).append(str(path))
+
+
+REFERENCES = ("setting", "file", "sha256", "outcome", "reason", "value", "threshold", "detail")
+PEOPLE = ("person", "clips", "tracks", "subject")
+
+
+def _write_references(data: Fabricated) -> None:
+    """Four pictures of the subject that agree with each other."""
+    rng = np.random.default_rng(1)
+    rows = []
+    for number in range(4):
+        path = data.references / f"side {number}.png"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(image_files.encode_png(scene(rng, (120, 160))))
+        row = {"setting": "subject.references", "file": path.name, "sha256": sha256_file(path)}
+        row |= {"outcome": KEPT, "reason": "", "value": 0.6 + number / 20, "threshold": ABOVE}
+        row |= {"detail": ""}
+        rows.append(row)
+    ledger_tables.write_table(data.of_the_set("references.csv"), REFERENCES, rows)
+    ledger_tables.write_table(data.of_the_set("people.csv"), PEOPLE, [])
+
+
+def nobody_yet(data: Fabricated) -> None:
+    """Who the subject is, in a dataset without clips."""
+    ledger_tables.write_table(data.of_the_set("references.csv"), REFERENCES, [])
+    ledger_tables.write_table(data.of_the_set("people.csv"), PEOPLE, [])
+    write_who(data, "no voting clip shows a face that can be judged", named=False)
+
+
+def write_who(data: Fabricated, said: str, **changes: object) -> None:
+    """Write what is said of who the subject is."""
+    told = {"mode": "references", "named": True, "alone": False, "said": said, "why": ""}
+    told |= {"voters": [], "gone": []} | changes
+    write_text(data.of_the_set("who.json"), json.dumps(told))
+
+
 def _detections(frames: list[ledger_tables.Row]) -> list[ledger_tables.Row]:
     left, top, right, bottom = CROP
     box = {"x1": left + 6.5, "y1": top + 4.25, "x2": right - 6.5, "y2": bottom - 2.0}
@@ -284,6 +353,7 @@ def _crops(data: Fabricated, video: str, frames: list, detections: list) -> list
                 path=path,
                 sha256=save(data, path, image_files.encode_png(pixels)),
                 **{name: found[name] for name in told},
+                **{"track": 0, "identity_score": 0.7, "sureness": 1.0, **KNOWN},
                 **dict(zip(("crop_x1", "crop_y1", "crop_x2", "crop_y2"), CROP, strict=True)),
             )
         )

@@ -10,6 +10,7 @@ from tests.stage.fabricate import SUBJECT, Fabricated
 NAMES = (
     "qc0_failed_video_diagnostics",
     "qc3_extraction_summary",
+    "qc_identity",
     "qc4_yolo_crops_summary",
     "qc5_masks_summary",
     "qc6_augmentation_summary",
@@ -75,6 +76,21 @@ def run(data: Fabricated, name: str) -> dict[str, Check]:
             final=data.final,
             masks=tables["mask"],
             curate_settings=settings["curate"],
+            **common,
+        )
+    elif name == "qc_identity":
+        _call(
+            "qc_identity",
+            "report_identity",
+            tables=tables["crop"],
+            identities=tables["identity"],
+            detections=tables["detect"],
+            tracks=tables["tracks"],
+            previous=tables["extract"],
+            references=str(data.of_the_set("references.csv")),
+            people=str(data.of_the_set("people.csv")),
+            said=str(data.of_the_set("who.json")),
+            references_folder=str(data.references),
             **common,
         )
     else:

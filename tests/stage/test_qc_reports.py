@@ -143,6 +143,54 @@ def track_cells(data, track, change):
     tables.write_table(path, list(rows[0]), rows)
 
 
+def judged(track, change):
+    """A fault: cells of one row of the first clip's table of judgements; of the clip, without."""
+
+    def put(data):
+        path = data.table("identity", data.good[0])
+        rows = tables.read_table(path)
+        rows = [row | change if row["track"] == track else row for row in rows]
+        tables.write_table(path, list(rows[0]), rows)
+
+    return put
+
+
+def unjudged(data, track):
+    """Take rows out of the first clip's table of judgements."""
+    path = data.table("identity", data.good[0])
+    rows = tables.read_table(path)
+    tables.write_table(path, list(rows[0]), [row for row in rows if row["track"] != track])
+
+
+def references(change, count=1):
+    """A fault: cells of the first pictures of the subject."""
+
+    def put(data):
+        path = data.of_the_set("references.csv")
+        rows = tables.read_table(path)
+        rows = [row | change if place < count else row for place, row in enumerate(rows)]
+        tables.write_table(path, list(rows[0]), rows)
+
+    return put
+
+
+SOMEBODY_ELSE = {"who": "not_subject", "why": "unlike", "score": 0.1, "threshold": fab.BELOW}
+
+
+def somebody_else(data):
+    """The one person of the first clip is not the subject."""
+    judged("0", SOMEBODY_ELSE)(data)
+    refused = {"outcome": "dropped", "reason": "NOT_SUBJECT", "path": "", "sha256": ""}
+    cells(data, "crop", lambda row: refused, only_first=False)
+
+
+def unsure(data, count, keep=True):
+    """The first crops of the first clip wait for somebody to look at them."""
+    waiting = {"outcome": "quarantined", "reason": "UNSURE_WHO", "identity_why": "face_differs"}
+    for _ in range(count):
+        cells(data, "crop", lambda row: waiting | ({} if keep else {"path": ""}))
+
+
 def leak(data):
     """Bring the crop's pixels back under alpha 0."""
     crop = image_files.read(file_of(data, "crop"))
@@ -261,7 +309,7 @@ def bad_copy(data):
     return next(iter(sorted((data.dataset / "bad_videos" / "LOW_RESOLUTION").iterdir())))
 
 
-QC0, QC3, QC4, QC5, QC6, QC7, QC8 = reports.NAMES
+QC0, QC3, IDENTITY, QC4, QC5, QC6, QC7, QC8 = reports.NAMES
 FAULTS = {
     # name: (report, what is broken, checks that must not pass)
     "raw file without verdict": (
@@ -416,6 +464,108 @@ FAULTS = {
         QC3,
         lambda d: drop_frames(d, 4, value=3.1),
         {"duplicate_ratio_within_bounds"},
+    ),
+    "clip that nobody looked at": (
+        IDENTITY,
+        lambda d: (unjudged(d, "0"), unjudged(d, "")),
+        {"judgements_per_video"},
+    ),
+    "track without judgement": (
+        IDENTITY,
+        lambda d: unjudged(d, "0"),
+        {
+            *("one_judgement_a_track", "tracks_count_their_crops", "judged_frames_add_up"),
+            "crops_follow_judgements",
+        },
+    ),
+    "judgement of no track": (
+        IDENTITY,
+        judged("0", {"linked_track": "7"}),
+        {"one_judgement_a_track", "judged_frames_add_up"},
+    ),
+    "somebody else is cut out": (
+        IDENTITY,
+        judged("0", SOMEBODY_ELSE),
+        {"crops_follow_judgements"},
+    ),
+    "subject by a score that falls short": (
+        IDENTITY,
+        judged("0", {"score": "0.3"}),
+        {"judgements_follow_scores"},
+    ),
+    "threshold of an earlier run": (
+        IDENTITY,
+        judged("0", {"threshold": "0.5"}),
+        {"one_threshold_for_all"},
+    ),
+    "frame of a track lost": (
+        IDENTITY,
+        judged("0", {"frames": "6"}),
+        {"tracks_count_their_crops", "judged_frames_add_up"},
+    ),
+    "faces not searched": (
+        IDENTITY,
+        judged("", {"faces_seen": "", "faces": ""}),
+        {"faces_searched"},
+    ),
+    "frame not judged": (IDENTITY, judged("", {"frames": "6"}), {"frames_with_people_judged"}),
+    "mode of an earlier run": (IDENTITY, judged("", {"mode": "cluster"}), {"one_mode_for_all"}),
+    "somebody of subject.not let in": (
+        IDENTITY,
+        judged("0", {"why": "like_negative", "score": "0.6"}),
+        {"negatives_refused"},
+    ),
+    "nobody named": (
+        IDENTITY,
+        judged("0", {"why": "nobody_named", "score": "", "threshold": ""}),
+        {"subject_named"},
+    ),
+    "faces too small": (
+        IDENTITY,
+        lambda d: [judged("", {"faces_seen": "900", "faces": "1"})(d)],
+        {"faces_judged"},
+    ),
+    "stranger among the references": (
+        IDENTITY,
+        references({"outcome": "quarantined", "reason": "STRANGER", "value": "0.1"}),
+        {"references_without_strangers"},
+    ),
+    "reference that is unlike the others": (
+        IDENTITY,
+        references({"value": "0.4"}),
+        {"references_agree"},
+    ),
+    "reference that cannot be read": (
+        IDENTITY,
+        references({"outcome": "quarantined", "reason": "UNREADABLE_PICTURE", "value": ""}),
+        {"reference_files_used"},
+    ),
+    "one reference left": (
+        IDENTITY,
+        references({"outcome": "dropped", "reason": "DUPLICATE_PICTURE", "value": ""}, 3),
+        {"references_enough"},
+    ),
+    "no reference left": (
+        IDENTITY,
+        references({"outcome": "dropped", "reason": "DUPLICATE_PICTURE", "value": ""}, 4),
+        {"references_enough"},
+    ),
+    "clip of somebody else": (IDENTITY, somebody_else, {"clips_show_the_subject"}),
+    "three of seven unsure": (IDENTITY, lambda d: unsure(d, 3), {"unsure_share_per_video"}),
+    "unsure without a picture": (
+        IDENTITY,
+        lambda d: unsure(d, 1, keep=False),
+        {"unsure_pictures_kept"},
+    ),
+    "known by clothes alone": (
+        IDENTITY,
+        lambda d: cells(d, "crop", lambda row: {"identity_by": "body"}, only_first=False),
+        {"clips_known_by_a_face"},
+    ),
+    "crop without evidence": (
+        IDENTITY,
+        lambda d: cells(d, "crop", lambda row: {"identity_by": ""}),
+        {"crops_follow_judgements"},
     ),
     "a subject that stands still beside somebody who walks": (
         QC4,
@@ -792,7 +942,7 @@ def test_qc0_shows_a_hostile_name_as_text(pristine):
 
 def test_same_dataset_same_bytes(pristine, tmp_path):
     again = fab.Fabricated(**{**vars(pristine_fields(pristine)), "reports": tmp_path})
-    for name in (QC0, QC6):
+    for name in (QC0, IDENTITY, QC6):
         reports.run(again, name)
     for page in sorted(tmp_path.iterdir()):
         assert page.read_bytes() == (pristine.reports / page.name).read_bytes(), page.name
@@ -910,8 +1060,9 @@ def test_reports_of_an_empty_run(tmp_path):
         tmp_path / "dataset", tmp_path / "raw", tmp_path / "qc", _defaults(), {}, {}
     )
     data.raw.mkdir()
-    data.tables = {stage: [] for stage in (*COLUMNS, "tracks")}
+    data.tables = {stage: [] for stage in (*COLUMNS, "tracks", "identity")}
     tables.write_stage(Path(data.final), "final", [])
+    fab.nobody_yet(data)
     found = {name: reports.run(data, name) for name in reports.NAMES}
     reports.run_index(data)
     failed = {c.name for checks in found.values() for c in checks.values() if c.status == FAIL}

@@ -53,7 +53,7 @@ def test_page_opens_over_http_with_a_single_request(pages):
     )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        page = f"/{reports.NAMES[2]}.html"
+        page = f"/{reports.NAMES[3]}.html"
         assert faults_of(f"http://127.0.0.1:{server.server_port}{page}") == []
     finally:
         server.shutdown()
@@ -71,7 +71,7 @@ def test_a_broken_page_is_seen_to_be_broken(pages, tmp_path):
 
 
 def test_sorting_filter_theme_and_tooltip_work(pages):
-    seen = browser.ask("use", (pages / f"{reports.NAMES[2]}.html").as_uri())
+    seen = browser.ask("use", (pages / f"{reports.NAMES[3]}.html").as_uri())
     assert seen.pop("first").startswith(("script-b", "tiny"))
     assert seen == {
         **{"sort": "descending", "filtered": 1, "badge": "FAIL", "opened": True},

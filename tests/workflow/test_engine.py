@@ -18,7 +18,7 @@ from tests.workflow.demo_run import ROOT, Demo
 
 pytestmark = pytest.mark.timeout(900)
 PER_CLIP = {"probe", "extract", "detect", "crop", "mask", "augment", "caption"}
-REPORTS = {"qc0", "qc0_page", "qc3", "qc4", "qc5", "qc6", "qc7", "qc8", "qc_index"}
+REPORTS = {"qc0", "qc0_page", "qc3", "qc_identity", "qc4", "qc5", "qc6", "qc7", "qc8", "qc_index"}
 
 
 def test_a_second_run_does_nothing(demo):

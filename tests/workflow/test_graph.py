@@ -25,7 +25,7 @@ VIDEO = item_ids.video_id(stubs.file_name(1))
 NAMES_A_CLIP = {
     **{"probe": 0, "extract": 1, "detect": 2, "crop": 2, "mask": 1, "augment": 4, "caption": 3},
     **{"videos": 2, "select_final": 1, "ledger": 0, "environments": 3, "qc0": 0, "all": 0},
-    **dict.fromkeys(("qc3", "qc4", "qc5", "qc6", "qc7"), 1),
+    **dict.fromkeys(("qc3", "qc_identity", "qc4", "qc5", "qc6", "qc7"), 1),
     "qc8": 0,
 }
 

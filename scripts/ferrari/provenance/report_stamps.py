@@ -31,7 +31,7 @@ FOLDER = "stamps"
 
 
 #: Params of the reports' rules that are paths of tables, beside their inputs.
-_TABLES = ("probe", "extract", "detections", "tracks", "previous", "masks")
+_TABLES = ("probe", "extract", "detections", "tracks", "identities", "previous", "masks")
 
 
 class ReportStamp:
@@ -48,6 +48,7 @@ class ReportStamp:
         self._outputs = [Path(path) for path in job.output]
         self._place = self._outputs[0].parent / FOLDER / f"{this.rule}.json"
         self._tables = sorted({path for path in this.input if path.endswith(".csv")})
+        self._told = sorted({path for path in this.input if path.endswith(".json")})
         self._code, self._settings = job.params.code, table_stamps.settings_of(this)
         folder = given.get("raw_folder")
         raw = find_videos(folder, given["ignore"]) if folder else {}
@@ -83,7 +84,9 @@ class ReportStamp:
             "code": self._code,
             "settings": settings,
             "libraries": table_stamps.versions("report"),
-            "tables": {self._name(path): sha256_file(path) for path in self._tables},
+            "tables": {
+                self._name(path): sha256_file(path) for path in (*self._tables, *self._told)
+            },
             "disk": item_digest(sorted(self._sizes().items()), sorted(self._raw.items())),
             "report": {
                 path.name: sha256_file(path) if path.is_file() else "" for path in self._outputs

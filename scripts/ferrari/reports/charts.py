@@ -20,6 +20,7 @@ MAX_POINTS = 1500
 MAX_BARS = 30
 _HEIGHT = 220
 _OUTCOME_COLOURS = {"kept": "#2f9e78", "dropped": "#d99a1c", "quarantined": "#cf5240"}
+_OUTCOME_COLOURS |= {"subject": "#2f9e78", "somebody else": "#d99a1c", "unsure": "#cf5240"}
 ZOOM_HINT = "Drag to pan, shift and wheel to zoom, double click to reset."
 
 
@@ -148,7 +149,8 @@ def stacked(
 ) -> Chart:
     """One horizontal bar for each index entry of `table`, stacked from its columns.
 
-    Columns named kept, dropped, quarantined have their own colours. The `top` largest are shown.
+    Columns named kept, dropped, quarantined (subject, somebody else, unsure) have their own
+    colours. The `top` largest are shown.
     """
     total = table.sum(axis=1)
     table = table.loc[total.sort_values(ascending=False, kind="stable").index[:top]]

@@ -69,6 +69,7 @@ class Report:
     charts: list[Chart] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     galleries: list[Gallery] = field(default_factory=list)
+    first: list[Gallery] = field(default_factory=list)  # before charts and tables
     refused: list[Thumb] = field(default_factory=list)
     refused_total: int = 0
     refused_hint: str = ""
@@ -120,6 +121,7 @@ def page(report: Report) -> str:
             bundle=_vega_bundle() if report.charts else "",
             tables=[_format_table(table) for table in report.tables],
             galleries=report.galleries,
+            first=report.first,
             refused=report.refused,
             refused_note=_refused_note(report),
             samples=report.samples,

@@ -14,7 +14,8 @@ import pandas as pd
 from PIL import Image, ImageDraw
 
 from ferrari.common.visible_text import shown
-from ferrari.images import image_files
+from ferrari.images import image_files, user_pictures
+from ferrari.images.boxes import Box
 from ferrari.ledger.columns import KEPT
 from ferrari.ledger.reason_words import sentence
 
@@ -82,13 +83,27 @@ def _detail(row: dict) -> str:
     return ", ".join(said)
 
 
-def data_uri(path: str | os.PathLike) -> str:
-    """A WebP of at most SIDE px of an image file; '' if it cannot be read."""
+def data_uri(path: str | os.PathLike, box_xyxy: Box | None = None) -> str:
+    """A WebP of at most SIDE px of an image file; '' if it cannot be read.
+
+    With `box_xyxy` (px) it shows that part alone.
+    """
     try:
         pixels = image_files.read(path)
     except (OSError, image_files.ImageReadError):
         return ""
-    picture = Image.fromarray(pixels)
+    return _encoded(Image.fromarray(pixels).crop(box_xyxy))
+
+
+def of_users(path: str | os.PathLike) -> str:
+    """The same of a picture of the user's own, of any kind and size."""
+    try:
+        return _encoded(Image.fromarray(user_pictures.read(path, SIDE)))
+    except (OSError, image_files.ImageReadError):
+        return ""
+
+
+def _encoded(picture: Image.Image) -> str:
     picture.thumbnail((SIDE, SIDE))
     if picture.mode == "RGBA":
         board = _checkerboard(picture.size)

@@ -14,6 +14,11 @@ REPORTS = {
         "Has every raw video its folder and table, does every frame decode, and do the counts "
         "follow from each clip's length?",
     ),
+    "qc_identity": (
+        "Identity",
+        "Who the subject is",
+        "Was everybody judged, on faces that could be told apart, and is only the subject cut out?",
+    ),
     "qc4_yolo_crops_summary": (
         "QC4",
         "Crops",

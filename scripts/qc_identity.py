@@ -1,0 +1,126 @@
+"""Identity: is everybody judged, on faces that were looked at, and is only the subject cut out?
+
+Between finding people and cutting one of them out, somebody was named. This report says on what
+evidence, whether its tables agree, and shows who is in doubt beside the subject. It reads tables
+and pictures, and no embedding.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from ferrari.qc import (
+    identity_checks,
+    identity_pictures,
+    identity_tables,
+    reference_checks,
+    stage_tables,
+    track_checks,
+)
+from ferrari.reports.checks import Check
+from ferrari.reports.page import Report, publish
+
+NAME = "qc_identity"
+
+
+def report_identity(
+    *,
+    tables: Sequence[str],
+    identities: Sequence[str],
+    detections: Sequence[str],
+    tracks: Sequence[str],
+    previous: Sequence[str],
+    references: str,
+    people: str,
+    said: str,
+    references_folder: str | None,
+    dataset: str,
+    qc_settings: dict,
+    out_csv: str,
+    out_videos_csv: str,
+    out_html: str,
+) -> None:
+    """Write the report from the tables of crops, judgements (`identities`), `detections`, `tracks`
+    and frames (`previous`).
+
+    `references`, `people` and `said` are the paths of references.csv, people.csv and who.json in
+    subject/. `references_folder` is where the pictures of the subject are, if there are any.
+    """
+    root, ids = Path(dataset), stage_tables.videos_of(tables)
+    crops, found = stage_tables.load(tables, "crop"), stage_tables.load(detections, "detect")
+    judged, followed = identity_tables.load(identities), track_checks.load(tracks)
+    pictures = identity_tables.references(references)
+    voted, told = identity_tables.people(people), identity_tables.answer(said)
+    videos = identity_tables.per_clip(judged, crops, ids)
+    frames = stage_tables.load(previous, "extract")
+    where = identity_pictures.Pictures(
+        root, _frame_paths(found, frames), Path(references_folder) if references_folder else None
+    )
+    most = qc_settings["thumbnails"]
+    refused, refused_total = identity_pictures.others(judged, crops, where, most)
+    publish(
+        Report(
+            name=NAME,
+            checks=[
+                *identity_checks.table_checks(judged, found, ids),
+                *reference_checks.checks(told, pictures, voted, judged),
+                *judged_checks(judged, followed, found, crops, videos, qc_settings, root),
+            ],
+            counts=identity_checks.counts(judged, crops, ids),
+            videos=videos,
+            charts=identity_pictures.distributions(judged, crops, videos),
+            tables=identity_pictures.page_tables(judged, pictures, voted),
+            first=identity_pictures.doubts(judged, crops, pictures, where, most),
+            galleries=identity_pictures.accepted(judged, crops, where, most),
+            refused=refused,
+            refused_total=refused_total,
+            refused_hint="Tracks of people who are somebody else, a picture each.",
+        ),
+        out_csv=out_csv,
+        out_videos_csv=out_videos_csv,
+        out_html=out_html,
+    )
+
+
+def judged_checks(
+    judged: pd.DataFrame,
+    followed: pd.DataFrame,
+    found: pd.DataFrame,
+    crops: pd.DataFrame,
+    videos: pd.DataFrame,
+    qc_settings: dict,
+    dataset: Path,
+) -> list[Check]:
+    """What is asked of judgements, and of what was made of them; nothing where nobody is judged."""
+    if identity_tables.nobody_is_judged(judged):
+        return []
+    return [
+        *identity_checks.sum_checks(judged, followed, found, crops),
+        *identity_checks.face_checks(judged, found, qc_settings),
+        *identity_checks.judgement_checks(judged, crops, qc_settings),
+        *identity_checks.delivery_checks(judged, videos, crops, qc_settings),
+        identity_checks.picture_check(dataset, crops),
+    ]
+
+
+def _frame_paths(found: pd.DataFrame, frames: pd.DataFrame) -> dict[str, str]:
+    """Where the frame of each detection lies."""
+    paths = stage_tables.paths_of(frames, found["parent"])
+    known = found[found["parent"].isin(paths)]
+    return dict(zip(known["item"], known["parent"].map(paths), strict=True))
+
+
+def run(job) -> None:
+    """The job of the report (see `make_report`)."""
+    names = ("identities", "detections", "tracks", "previous", "references_folder")
+    report_identity(
+        tables=job.input.tables,
+        **{name: job.params[name] for name in names},
+        **{name: job.input[name] for name in ("references", "people", "said")},
+        dataset=job.config["dataset"],
+        qc_settings=job.params.qc_settings,
+        out_csv=job.output.csv,
+        out_videos_csv=job.output.videos_csv,
+        out_html=job.output.html,
+    )
