@@ -48,6 +48,15 @@ class Sightings:
         """(T, T) bool: tracks that share a moment: two people, or a person and a mirror."""
         return at_once(self.track.tolist(), self.time_s.tolist(), self.tracks)
 
+    def together(self, least: int) -> np.ndarray:
+        """(T, T) bool: tracks that share `least` moments or more."""
+        moments, at = np.unique(self.time_s, return_inverse=True)
+        there = np.zeros((self.tracks, len(moments)), int)
+        there[self.track, at] = 1
+        shared = there @ there.T
+        np.fill_diagonal(shared, 0)
+        return shared >= least
+
     def crowded(self) -> np.ndarray:
         """(N,) bool: detections with two faces or more that can be judged."""
         judged = self.faces.detection[self.faces.weights >= USABLE]

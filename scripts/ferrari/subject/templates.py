@@ -48,11 +48,13 @@ class Template:
     """Faces of the subject (N, D), and of people who are not (M, D; M may be 0).
 
     A row is an embedding, or the plain mean of several: its dot product with a face is then the
-    mean of their similarities.
+    mean of their similarities. `alone`: a vote saw the subject in nearly all clips and nobody else
+    (`clusters.alone`), so that who shows no face is the subject too where nothing objects.
     """
 
     members: np.ndarray
     negatives: np.ndarray
+    alone: bool = False
 
     def scores(self, faces: np.ndarray) -> np.ndarray:
         """(F,) float64: the (1 + N // 3)th highest of a face's similarities to the N members.
@@ -187,8 +189,14 @@ def _listed(names: Sequence[str], most: int = 5) -> str:
     return ", ".join(names[:most]) + more
 
 
-def of_vote(tracks: Sequence[VotingTrack], found: Vote, negatives: np.ndarray) -> Template | None:
-    """The template of whom a vote on `tracks` named, a member a track; None if it named nobody."""
+def of_vote(
+    tracks: Sequence[VotingTrack], found: Vote, negatives: np.ndarray, alone: bool = False
+) -> Template | None:
+    """The template of whom a vote on `tracks` named, a member a track; None if it named nobody.
+
+    `alone` is what `clusters.alone` says of the voting clips.
+    """
     if found.subject is None:
         return None
-    return Template(np.stack([tracks[place].mean for place in found.members()]), negatives)
+    members = np.stack([tracks[place].mean for place in found.members()])
+    return Template(members, negatives, alone)
