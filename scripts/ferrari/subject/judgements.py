@@ -49,7 +49,7 @@ WORDS = {
     FACES_TOO_SMALL: "the faces are too small, too turned or too blurred to be judged",
     CLOTHES_MATCH: "the clothes are those of a track whose face was judged",
     CLOTHES_OF_TWO: "the clothes fit the subject and somebody else",
-    ONLY_PERSON: "shows no face to judge, and the clips that voted show the subject and nobody else",
+    ONLY_PERSON: "shows no face to judge, and the clips that voted show nobody but the subject",
     OTHER_CLOTHES: "shows no face to judge, and other clothes than the subject's in the clip",
     NOBODY_NAMED: "it is not known who the subject is",
     REVIEWED: "a person said so",

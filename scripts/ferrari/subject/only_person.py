@@ -1,9 +1,10 @@
 """Who shows no face where the set shows one person alone: the subject, unless something objects.
 
 A set of one person's clips has pictures from behind, in profile and from afar. Whoever films one
-person alone expects them, and the vote saw that nobody else is there. What objects: somebody else
-in the frame, a face in the clip that is not clearly the subject's, other clothes than the subject's
-in the clip.
+person alone expects them, and the vote saw that nobody else is there. So clothes need not be as
+like as elsewhere, nor near in time. What objects: somebody else in the frame, a face in the clip
+that is not clearly the subject's, other clothes than the subject's in the clip. A clip in which the
+subject's face is nowhere seen stays unsure: it may show a stranger, a statue or a chair.
 """
 
 from __future__ import annotations
@@ -43,12 +44,14 @@ def only_person(
     if any(judged.who != SUBJECT for judged in by_face):
         return list(tracks)
     known = [place for place, judged in enumerate(tracks) if judged.who == SUBJECT]
+    if not known:
+        return list(tracks)
     at_once = seen.at_once()
     found = list(tracks)
     for track, judged in enumerate(tracks):
         if judged.why not in (NO_FACE, FACES_TOO_SMALL) or unlike[track] or at_once[track].any():
             continue
-        if known and body_similarity[track, known].max() < LEAST_LIKE:
+        if body_similarity[track, known].max() < LEAST_LIKE:
             found[track] = replace(judged, why=OTHER_CLOTHES)
         else:
             found[track] = Judgement(SUBJECT, SET, ONLY_PERSON, sureness=SURENESS)
