@@ -56,15 +56,11 @@ def similarity(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return 1 - np.sqrt(1 - np.clip(products, 0.0, 1.0))
 
 
-def pooled(looks: np.ndarray, track: np.ndarray, tracks: int) -> np.ndarray:
-    """(tracks, K) float32: the mean look of each track, of unit length, to compare by `similarity`.
-
-    `looks` (N, K) are descriptors, `track` (N,) whose each is. A track without any gives zeros.
-    """
-    sums = np.zeros((tracks, looks.shape[1]))
-    np.add.at(sums, track, looks.astype(np.float64))
-    lengths = np.sqrt((sums**2).sum(axis=1, keepdims=True))
-    return (sums / np.maximum(lengths, 1e-12)).astype(np.float32)
+def mean(looks: np.ndarray) -> np.ndarray:
+    """(LENGTH,) float32: the mean of descriptors (N, LENGTH), again of unit length; zeros stay."""
+    summed = looks.astype(np.float64).mean(axis=0)
+    length = float(np.sqrt((summed**2).sum()))
+    return (summed / length if length else summed).astype(np.float32)
 
 
 def _inside(boxes: np.ndarray, width: int, height: int) -> np.ndarray:

@@ -48,8 +48,8 @@ class Template:
     """Faces of the subject (N, D), and of people who are not (M, D; M may be 0).
 
     A row is an embedding, or the plain mean of several: its dot product with a face is then the
-    mean of their similarities. `alone`: a vote saw the subject in nearly all clips and nobody else
-    (`clusters.alone`), so that who shows no face is the subject too where nothing objects.
+    mean of their similarities. `alone`: the vote saw one person, in nearly all clips, and never two
+    at once.
     """
 
     members: np.ndarray

@@ -106,14 +106,3 @@ def test_drawn_people_are_told_apart():
     alike = appearance.similarity(looks, looks)
     same = who[:, None] == who[None]
     assert np.quantile(alike[same], 0.05) > np.quantile(alike[~same], 0.95)
-
-
-def test_a_track_s_look_is_the_mean_of_its_own_alone():
-    rng = np.random.default_rng(4)
-    looks = np.sqrt(rng.dirichlet(np.full(12, 0.2), 6)).astype(np.float32)
-    found = appearance.pooled(looks, np.array([0, 1, 0, 1, 1, 1]), 3)
-    assert found.shape == (3, 12) and found.dtype == np.float32
-    mean = looks[[0, 2]].mean(axis=0)
-    assert np.allclose(found[0], mean / np.linalg.norm(mean), atol=1e-6)
-    assert not found[2].any()  # like nothing
-    assert np.allclose(appearance.similarity(found, found).diagonal(), [1, 1, 0], atol=1e-3)
