@@ -187,9 +187,7 @@ def _against(trials: Sequence[Trial], made: Mapping[str, Template], rules: Rules
         own = np.array([int((d & t.own).sum()) for d, t in shown])
         there = np.array([t.case.there.get(t.subject, 0) for _, t in shown])
         images = np.array([int(d.sum()) for d, _ in shown])
-        pictures = np.array(
-            [int((d & (t.case.who == t.subject) & ~t.own).sum()) for d, t in shown]
-        )
+        pictures = np.array([int((d & (t.case.who == t.subject) & ~t.own).sum()) for d, t in shown])
         recall = rates.by_clip(clips, lambda i, o=own, n=there: o[i].sum() / n[i].sum())
         purity = rates.by_clip(
             clips, lambda i, o=own + pictures, n=images: o[i].sum() / max(n[i].sum(), 1)

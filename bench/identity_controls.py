@@ -135,14 +135,21 @@ def _clip(who: str) -> str:
 
 def _half_and_half(made: Mapping[str, Template], thresholds: Thresholds):
     tries = good = 0
-    for one, first in made.items():
-        for other, second in made.items():
-            if one >= other or min(len(first.members), len(second.members)) < 3:
+    three = {who: t for who, t in made.items() if _distinct(t.members[:3], thresholds) == 3}
+    for one, first in three.items():
+        for other, second in three.items():
+            if one >= other:
                 continue
             both = np.concatenate([first.members[:3], second.members[:3]])
             tries += 1
             good += not templates.self_check(both, thresholds).settled
     return ("three pictures of one and three of another", tries, good, "nobody is named")
+
+
+def _distinct(faces: np.ndarray, thresholds: Thresholds) -> int:
+    """How many there are that are no copies of each other."""
+    kinds = templates.self_check(faces, thresholds).kinds
+    return sum(kind != templates.DUPLICATE for kind in kinds)
 
 
 def _mixed(sets, thresholds, embedding) -> Iterator[tuple]:

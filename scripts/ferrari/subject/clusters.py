@@ -178,7 +178,7 @@ def alone(clips: Sequence[Sightings], found: Vote) -> bool:
         return False
     if found.clips[0] < NEARLY_ALL * len(showing):
         return False
-    return not any(seen.together(TOGETHER).any() for seen in showing)
+    return not any((seen.moments_together() >= TOGETHER).any() for seen in showing)
 
 
 def without_negatives(
