@@ -17,8 +17,8 @@ from ferrari.networks import segmenters, weight_files
 
 #: Cut-outs of one person at most.
 _MOST = 12
-#: Pixels at which the network sees a picture: half of what it is made for each way. It takes a third
-#: of the time, and no edge is judged here.
+#: Pixels at which the network sees a picture: half of what it is made for each way. That takes a
+#: third of the time, and no edge is judged here.
 _SIDE = 512
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -17,8 +16,6 @@ from ferrari.subject.clusters import alone, vote, voting_tracks
 from ferrari.subject.judgements import Rules
 from ferrari.subject.sightings import Faces, Sightings
 from ferrari.subject.templates import Template, Thresholds
-
-_NONE = "-"
 
 
 def voted(cases: Sequence[Case], rules: Rules, embedding: str, says_alone: bool = True):
@@ -65,8 +62,8 @@ def one_person_sets(
 
 
 _ONE = (
-    "Default settings: the clips vote. `share` is of what `single` delivers of the person. The last "
-    "column: images delivered of a clip of strangers that came later and did not vote."
+    "Default settings: the clips vote. `share` is of what `single` delivers of the person. The "
+    "last column: images delivered of a clip of strangers that came later and did not vote."
 )
 
 
@@ -187,16 +184,3 @@ def _as_track(faces: np.ndarray) -> Sightings:
     count = len(faces)
     of_faces = Faces(faces, np.arange(count), np.ones(count))
     return Sightings(np.zeros(count, int), np.arange(count) / 2.0, of_faces)
-
-
-def turned_away(case: Case, after: float) -> Case:
-    """The clip as if its people turned their backs after a share of it: no faces from there on."""
-    looked = case.looked
-    last = looked.time_s.max(initial=0.0) * after
-    keep = looked.time_s[looked.view[looked.face_of]] <= last
-    some = {
-        name: getattr(looked, name)[keep]
-        for name in ("face_of", "score", "yaw", "side_px", "face_box", "sface", "faceres")
-    }
-    back = looked.time_s[looked.view] > last
-    return replace(case, looked=replace(looked, **some), back=back)

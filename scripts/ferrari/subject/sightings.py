@@ -68,7 +68,7 @@ def at_once(tracks: Iterable[int], moments: Iterable[Hashable], count: int) -> n
 
 
 def together(tracks: Iterable[int], moments: Iterable[Hashable], count: int) -> np.ndarray:
-    """(count, count) int: how many moments two of `count` tracks share; 0 for a track and itself."""
+    """(count, count) int: how many moments two of `count` tracks share; 0 with itself."""
     there: dict[Hashable, set[int]] = defaultdict(set)
     for track, moment in zip(tracks, moments, strict=True):
         there[moment].add(track)
