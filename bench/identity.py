@@ -100,6 +100,7 @@ def measured(study: Study, log=print) -> list[Table]:
     found += [
         Table("Composed clips in which the subject is", _COMPOSED, tables.COUNTS,
               tables.delivered(several, lambda t: t.case.group)),
+        _frozen(study),
         _against(several, made, rules),
         _curve(several),
         Table("Composed clips: by what is seen of the subject", _VIEWS, _VIEW_COLUMNS,
@@ -130,6 +131,25 @@ def _score_tables(study: Study) -> list[Table]:
         folds = tables.of_folds(tracks, people.PEOPLE)
         found.append(Table(f"{folds.name}: {name}", folds.note, folds.columns, folds.rows))
     return found
+
+
+def _frozen(study: Study) -> Table:
+    """Composed clips, each subject under thresholds that were fitted without them."""
+    made = study.made["sface"]
+    tracks = scoring.of_tracks(study.cases, made, "sface")
+    rows, every = [], Counted()
+    for tested in scoring.folds():
+        rest = [name for name in people.PEOPLE if name not in tested]
+        found = scoring.fitted(scoring.among(tracks, rest))
+        some = {who: made[who] for who in tested}
+        counted = Counted()
+        for trial in trials_of(study.composed, some, Rules(found), "sface"):
+            for each in (counted, every):
+                each.add(trial, trial.delivered)
+        label = f"{', '.join(tested)}: {found.above:g} and {found.below:g}"
+        rows.append(counts_row(label, counted))
+    rows.append(counts_row("all", every))
+    return Table("Thresholds fitted without the subject", _FROZEN, tables.COUNTS, rows)
 
 
 def _of_eleven(made: Mapping[str, Template]) -> dict[str, Template]:
@@ -306,6 +326,10 @@ def _why(trials: Sequence[Trial]) -> Table:
 _SCORES = (
     "Test faces and tracks of real and composed clips, each against each person's template of up "
     "to six faces from elsewhere. Own: of the subject; others: of anybody else."
+)
+_FROZEN = (
+    "All composed clips, with the subject and without, under `above` and `below` that were fitted "
+    "on tracks of the other people."
 )
 _COMPOSED = (
     "By kind of scene. There: kept frames in which a quarter of the subject or more is seen, large "
