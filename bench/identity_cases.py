@@ -10,14 +10,13 @@ import numpy as np
 from bench import identity_people as people
 from bench.identity_composed import HEIGHT, SELF, WIDTH, Composed, Shown
 from bench.identity_look import EMBEDDINGS, Looked
-from ferrari.images.boxes import overlap
 from ferrari.subject import appearance, mixed_tracks
 from ferrari.subject.judgements import Rules
 from ferrari.subject.templates import Template
 from ferrari.subject.who import Decision, decide
 
-#: Overlap with somebody's visible box from which a detection shows them.
-_SHOWS = 0.5
+#: Share of a box that somebody fills times share of them that is in it, or more, to be shown by it.
+_SHOWS = 0.1
 #: Least share of a person that is to be seen for an appearance.
 _VISIBLE = 0.25
 NOBODY = "nobody"
@@ -64,7 +63,7 @@ def composed_case(clip: Composed, looked: Looked) -> Case:
     """A clip whose truth is known to the pixel."""
     size = np.array([WIDTH, HEIGHT, WIDTH, HEIGHT])
     shown = [
-        _best(looked.box[i] * size, clip.truth[int(looked.frame[looked.view[i]])], size)
+        _best(looked.box[i], clip.truth[int(looked.frame[looked.view[i]])])
         for i in range(len(looked.view))
     ]
     there: dict[str, int] = {}
@@ -90,12 +89,17 @@ def _large(one: Shown, size: np.ndarray, least: float = 96) -> bool:
     return min(x2 - x1, y2 - y1) >= least
 
 
-def _best(box: np.ndarray, truth: Sequence[Shown], size: np.ndarray) -> Shown | None:
-    def near(one: Shown) -> float:
-        return overlap(tuple(box), tuple(one.box * size))
+def _best(box: np.ndarray, truth: Sequence[Shown]) -> Shown | None:
+    """Whom a box (shares of the frame) shows: it is full of them, and they are in it."""
 
-    best = max(truth, key=near, default=None)
-    return best if best is not None and near(best) >= _SHOWS else None
+    def share(one: Shown) -> float:
+        high, wide = one.seen.shape
+        x1, y1, x2, y2 = np.rint(np.clip(box, 0, 1) * [wide, high, wide, high]).astype(int)
+        inside = one.seen[y1:y2, x1:x2].sum()
+        return float(inside / max((y2 - y1) * (x2 - x1), 1) * inside / one.seen.sum())
+
+    best = max(truth, key=share, default=None)
+    return best if best is not None and share(best) >= _SHOWS else None
 
 
 def _restricted(looked: Looked, views: np.ndarray) -> Looked:

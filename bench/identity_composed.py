@@ -24,6 +24,7 @@ SECONDS = 4
 SELF, MIRROR, POSTER = "self", "mirror", "poster"
 _CUT_FROM = 540  # px, height of the pictures that people are cut out of
 _SCALE = 0.75  # of the sizes of faces below
+_COARSE = 4
 _HEADROOM = 0.1  # heights of the frame above a face, at least
 _BODY = 1.6  # heights of the face that a cut-out is made longer by
 _TORSO_LAB = {1: (90, 128, 170), 2: (110, 170, 140)}  # L*, a*, b* as OpenCV has them in 8 bits
@@ -69,13 +70,15 @@ class Scene:
 
 @dataclass(frozen=True)
 class Shown:
-    """Who a frame shows, as shares of the frame: the box of what is visible, and how much is."""
+    """Who a frame shows: the box of what is visible as shares of the frame, how much of them that
+    is, and where (`seen`, bool, a quarter of the frame's height and width)."""
 
     who: str
     kind: str
     back: bool
     box: np.ndarray
     visible: float
+    seen: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -90,64 +93,79 @@ class Composed:
 def film(scene: Scene, actors: dict[str, Actor], folder: Path) -> Composed:
     """Draw and encode a scene; a file that is there already stays."""
     path = folder / f"{scene.name}.mp4"
-    truth: list[list[Shown]] = []
-    frames = _frames(scene, actors, truth)
-    if path.exists():
-        for _ in frames:
-            pass
-    else:
+    if not path.exists():
         options = {"crf": "18", "preset": "veryfast"}
-        encode(path, frames, Encoding(fps=str(FPS), gop=12, options=options))
+        encode(path, _frames(scene, actors), Encoding(fps=str(FPS), gop=12, options=options))
+    truth = [_truth(scene, actors, number, at) for number, at in _times(scene)]
     return Composed(scene, path, truth)
 
 
-def _frames(scene: Scene, actors: dict[str, Actor], truth: list) -> Iterator[np.ndarray]:
+def _times(scene: Scene) -> Iterator[tuple[int, float]]:
+    """Each frame's number, and where it is in the clip, 0 to 1."""
+    count = round(scene.seconds * FPS)
+    return ((number, number / max(count - 1, 1)) for number in range(count))
+
+
+def _frames(scene: Scene, actors: dict[str, Actor]) -> Iterator[np.ndarray]:
     kind = ("room", "street", "gallery", "outdoor")[scene.seed % 4]
     behind = paint_scene(kind, scene.seed, WIDTH, HEIGHT)[:HEIGHT, :WIDTH]
-    count = round(scene.seconds * FPS)
     noise = np.random.default_rng([scene.seed, 5])
-    for number in range(count):
-        at = number / max(count - 1, 1)
+    for number, at in _times(scene):
         canvas = behind.astype(np.float32)
-        layers = []
         for role in scene.roles:
             if role.present(at):
-                layers.append((role, *_placed(role, actors[role.who], number, at)))
-        covered = np.zeros((HEIGHT, WIDTH), np.float32)
-        for _, rgb, alpha in layers:
-            canvas = canvas * (1 - alpha[..., None]) + rgb * alpha[..., None]
-        shown = []
-        for role, _, alpha in reversed(layers):  # from the front
-            seen = alpha * (1 - covered)
-            covered = np.maximum(covered, alpha)
-            one = _shown(role, at, alpha, seen)
-            if one is not None:
-                shown.append(one)
-        truth.append(shown[::-1])
+                rgb, alpha = _drawn(role, actors[role.who], number, at)
+                canvas = canvas * (1 - alpha[..., None]) + rgb * alpha[..., None]
         canvas += noise.normal(0, 1.5, (HEIGHT, WIDTH, 1))
         yield np.clip(np.rint(canvas), 0, 255).astype(np.uint8)
 
 
-def _shown(role: Role, at: float, alpha: np.ndarray, seen: np.ndarray) -> Shown | None:
-    rows, columns = np.where(seen > 0.5)
-    whole = float((alpha > 0.5).sum())
-    if not len(rows) or not whole:
-        return None
+def _truth(scene: Scene, actors: dict[str, Actor], number: int, at: float) -> list[Shown]:
+    """Who is seen in a frame, from back to front; everything of it a quarter as large."""
+    covered = np.zeros((HEIGHT // _COARSE, WIDTH // _COARSE), bool)
+    shown = []
+    for role in reversed(scene.roles):
+        if not role.present(at):
+            continue
+        rgba, _, place = _placed(role, actors[role.who], number, at)
+        alpha = np.float32(rgba[..., 3])
+        size = (WIDTH // _COARSE, HEIGHT // _COARSE)
+        whole = cv2.warpAffine(alpha, place / _COARSE, size, flags=cv2.INTER_AREA) > 127
+        seen, covered = whole & ~covered, covered | whole
+        if seen.any():
+            share = float(seen.sum() / whole.sum())
+            back = role.turned or at >= role.back_from
+            shown.append(Shown(role.who, role.kind, back, _box_of(seen), share, seen))
+    return shown[::-1]
+
+
+def _box_of(seen: np.ndarray) -> np.ndarray:
+    rows, columns = np.where(seen)
     box = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], float)
-    back = role.turned or at >= role.back_from
-    box /= [WIDTH, HEIGHT, WIDTH, HEIGHT]
-    return Shown(role.who, role.kind, back, box, len(rows) / whole)
+    high, wide = seen.shape
+    return box / [wide, high, wide, high]
 
 
-def _placed(role: Role, actor: Actor, number: int, at: float) -> tuple[np.ndarray, np.ndarray]:
+def _drawn(role: Role, actor: Actor, number: int, at: float) -> tuple[np.ndarray, np.ndarray]:
     """A role's colours HxWx3 float32 and alpha HxW 0..1, in the frame."""
-    still = 0 if role.kind == POSTER else number
-    index = _back_and_forth(still, len(actor.pictures))
-    rgba, face = actor.pictures[index], actor.faces_xyxy[index]
+    rgba, face, place = _placed(role, actor, number, at)
     if role.turned or at >= role.back_from:
         rgba = _turned(rgba, face)
     if role.outfit:
         rgba = _dyed(rgba, face, role.outfit)
+    scale = float(place[0, 0])
+    small = cv2.GaussianBlur(rgba, (0, 0), max(0.01, 0.4 / scale)) if scale < 0.8 else rgba
+    laid = cv2.warpAffine(np.float32(small), place, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR)
+    return laid[..., :3], laid[..., 3] / 255
+
+
+def _placed(
+    role: Role, actor: Actor, number: int, at: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A role's cut-out (HxWx4 uint8), the face's box in it, and where it is laid in the frame."""
+    still = 0 if role.kind == POSTER else number
+    index = _back_and_forth(still, len(actor.pictures))
+    rgba, face = actor.pictures[index], actor.faces_xyxy[index]
     if role.kind == POSTER:
         rgba = _framed(rgba)
     width = rgba.shape[1]
@@ -160,10 +178,7 @@ def _placed(role: Role, actor: Actor, number: int, at: float) -> tuple[np.ndarra
         y = max(HEIGHT - rgba.shape[0] * scale + 2, _HEADROOM * HEIGHT - face[1] * scale)
     else:
         y = role.y * HEIGHT - (face[1] + face[3]) / 2 * scale
-    place = np.array([[scale, 0, x], [0, scale, y]], np.float32)
-    small = cv2.GaussianBlur(rgba, (0, 0), max(0.01, 0.4 / scale)) if scale < 0.8 else rgba
-    laid = cv2.warpAffine(np.float32(small), place, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR)
-    return laid[..., :3], laid[..., 3] / 255
+    return rgba, face, np.array([[scale, 0, x], [0, scale, y]], np.float32)
 
 
 def _back_and_forth(number: int, count: int) -> int:
