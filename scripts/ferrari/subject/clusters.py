@@ -19,6 +19,11 @@ from ferrari.subject.similarity import pooled, similarities
 #: The subject leads by one clip in so many of its own: one clip must not decide between two people.
 LEAD = 5
 
+#: Share of the clips that show anybody in which the subject's face is seen, or more, for `alone`.
+NEARLY_ALL = 0.8
+#: Moments that two tracks share, or more: fewer are a detector that gives one person two boxes.
+TOGETHER = 3
+
 #: Why the vote named nobody.
 NO_FACES, NO_MAJORITY, NO_LEAD = "no_faces", "no_majority", "no_lead"
 
@@ -160,6 +165,20 @@ def _why_nobody(clips: tuple[int, ...], voters: int) -> str:
     if 2 * most <= voters:
         return NO_MAJORITY
     return NO_LEAD if LEAD * (most - second) < most else ""
+
+
+def alone(clips: Sequence[Sightings], found: Vote) -> bool:
+    """Whether the voting clips show the subject in nearly all of them, and nobody else in any.
+
+    `clips` are all that voted, those without a face too. Nobody else: no other face was grouped,
+    and no two tracks are seen together for a while.
+    """
+    showing = [seen for seen in clips if seen.tracks]
+    if found.subject is None or len(found.clips) > 1:
+        return False
+    if found.clips[0] < NEARLY_ALL * len(showing):
+        return False
+    return not any((seen.moments_together() >= TOGETHER).any() for seen in showing)
 
 
 def without_negatives(

@@ -9,8 +9,9 @@ from ferrari.subject.templates import Thresholds
 #: Who it is. UNSURE is quarantined, for somebody to look at.
 SUBJECT, NOT_SUBJECT, UNSURE = "subject", "not_subject", "unsure"
 
-#: On what evidence: its own face, a face elsewhere in its track, clothes, a person's word, nothing.
-FACE, TRACK, BODY, REVIEW, NOTHING = "face", "track", "body", "review", ""
+#: On what evidence: its own face, a face elsewhere in its track, clothes, the whole set (where it
+#: shows one person alone), a person's word, nothing.
+FACE, TRACK, BODY, SET, REVIEW, NOTHING = "face", "track", "body", "set", "review", ""
 
 #: Why.
 LIKE_SUBJECT = "like_subject"
@@ -27,6 +28,8 @@ NO_FACE = "no_face"
 FACES_TOO_SMALL = "faces_too_small"
 CLOTHES_MATCH = "clothes_match"
 CLOTHES_OF_TWO = "clothes_of_two"
+ONLY_PERSON = "only_person"
+OTHER_CLOTHES = "other_clothes"
 NOBODY_NAMED = "nobody_named"
 REVIEWED = "reviewed"
 
@@ -46,6 +49,8 @@ WORDS = {
     FACES_TOO_SMALL: "the faces are too small, too turned or too blurred to be judged",
     CLOTHES_MATCH: "the clothes are those of a track whose face was judged",
     CLOTHES_OF_TWO: "the clothes fit the subject and somebody else",
+    ONLY_PERSON: "shows no face to judge, and the clips that voted show nobody but the subject",
+    OTHER_CLOTHES: "shows no face to judge, and other clothes than the subject's in the clip",
     NOBODY_NAMED: "it is not known who the subject is",
     REVIEWED: "a person said so",
 }
@@ -57,7 +62,8 @@ class Judgement:
 
     `score` is the figure that was held against `threshold`, a similarity of faces or of clothes;
     both are None where there was nothing to measure. `sureness` is 0 for what is unsure, 1 at a
-    face that says so, and less with the seconds to it and with the likeness of the clothes.
+    face that says so, and less with the seconds to it and with the likeness of the clothes; 0.5
+    where the whole set is the evidence.
     """
 
     who: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -62,6 +62,10 @@ class Sightings:
         """(T, T) bool: tracks that share a moment: two people, or a person and a mirror."""
         return at_once(self.track.tolist(), self.time_s.tolist(), self.tracks)
 
+    def moments_together(self) -> np.ndarray:
+        """(T, T) int: how many moments two tracks share."""
+        return together(self.track.tolist(), self.time_s.tolist(), self.tracks)
+
     def crowded(self) -> np.ndarray:
         """(N,) bool: detections with two faces or more that can be judged."""
         judged = self.faces.detection[self.faces.weights >= USABLE]
@@ -74,13 +78,19 @@ class Sightings:
 
 def at_once(tracks: Iterable[int], moments: Iterable[Hashable], count: int) -> np.ndarray:
     """(count, count) bool: which of `count` tracks share a moment; no track does with itself."""
-    together: dict[Hashable, set[int]] = defaultdict(set)
+    return together(tracks, moments, count) > 0
+
+
+def together(tracks: Iterable[int], moments: Iterable[Hashable], count: int) -> np.ndarray:
+    """(count, count) int: how many moments two of `count` tracks share; 0 with itself."""
+    there: dict[Hashable, set[int]] = defaultdict(set)
     for track, moment in zip(tracks, moments, strict=True):
-        together[moment].add(track)
-    found = np.zeros((count, count), bool)
-    for group in {tuple(sorted(group)) for group in together.values() if len(group) > 1}:
-        found[np.ix_(group, group)] = True
-    np.fill_diagonal(found, False)
+        there[moment].add(track)
+    found = np.zeros((count, count), int)
+    groups = Counter(tuple(sorted(group)) for group in there.values() if len(group) > 1)
+    for group, times in groups.items():
+        found[np.ix_(group, group)] += times
+    np.fill_diagonal(found, 0)
     return found
 
 

@@ -189,8 +189,14 @@ def _listed(names: Sequence[str], most: int = 5) -> str:
     return ", ".join(names[:most]) + more
 
 
-def of_vote(tracks: Sequence[VotingTrack], found: Vote, negatives: np.ndarray) -> Template | None:
-    """The template of whom a vote on `tracks` named, a member a track; None if it named nobody."""
+def of_vote(
+    tracks: Sequence[VotingTrack], found: Vote, negatives: np.ndarray, alone: bool = False
+) -> Template | None:
+    """The template of whom a vote on `tracks` named, a member a track; None if it named nobody.
+
+    `alone` is what `clusters.alone` says of the voting clips.
+    """
     if found.subject is None:
         return None
-    return Template(np.stack([tracks[place].mean for place in found.members()]), negatives)
+    members = np.stack([tracks[place].mean for place in found.members()])
+    return Template(members, negatives, alone)

@@ -37,9 +37,13 @@ from ferrari.subject.judgements import (
     Judgement,
     Rules,
 )
+from ferrari.subject.only_person import only_person
 from ferrari.subject.sightings import Sightings, gaps
 from ferrari.subject.similarity import upper_third
 from ferrari.subject.templates import Template, Thresholds
+
+#: The least weight of a face that may object where none may decide: a face in profile says nothing.
+_HEARD = 0.25
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,9 @@ def decide(
         tracks[track] = Judgement(who, REVIEW, REVIEWED)
     tracks = _one_at_once(tracks, seen.at_once(), rules.thresholds)
     tracks = handed_over(tracks, seen, body_similarity, rules)
+    if template is not None and template.alone:
+        unlike = _unlike(seen, own)
+        tracks = only_person(tracks, seen, body_similarity, unlike)
     return Decision(tuple(tracks), tuple(_judge_detections(seen, tracks, own, rules)))
 
 
@@ -131,6 +138,17 @@ def _judge_tracks(seen: Sightings, template: Template, thresholds: Thresholds) -
             small = (track_of == track).any()
             why = TWO_FACES if crowded else FACES_TOO_SMALL if small else NO_FACE
             found.append(Judgement(UNSURE, NOTHING, why))
+    return found
+
+
+def _unlike(seen: Sightings, own: Sequence[Judgement]) -> np.ndarray:
+    """(T,) bool: tracks whose best face is somebody else's, though it is too poor to decide."""
+    weights, track_of = seen.faces.weights, seen.track[seen.faces.detection]
+    best = np.full(seen.tracks, _HEARD)
+    np.maximum.at(best, track_of, weights)
+    other = np.array([judged.who == NOT_SUBJECT for judged in own], bool)
+    found = np.zeros(seen.tracks, bool)
+    found[track_of[other & (weights >= best[track_of])]] = True
     return found
 
 

@@ -1,0 +1,188 @@
+"""The measurement of identity, against answers known beforehand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bench import identity_composed as composed
+from bench import identity_rates as rates
+from bench.identity_cases import NOBODY, Case, composed_case, tried
+from bench.identity_composed import HEIGHT, MIRROR, SELF, WIDTH, Actor, Composed, Role, Scene
+from bench.identity_look import Looked
+from bench.identity_scores import Scores, among, fitted
+from bench.identity_tables import Counted, by_largest, ranked
+from ferrari.subject import judgements as j
+from ferrari.subject.judgements import Rules
+from ferrari.subject.templates import Template
+from tests.unit.subject.people import SFACE, People
+
+# --- figures --------------------------------------------------------------------------------------
+
+
+def test_none_of_598_is_a_half_per_cent_at_most():
+    assert rates.upper_bound(0, 598) == pytest.approx(0.005, abs=2e-5)
+    assert rates.upper_bound(0, 0) == rates.upper_bound(3, 3) == 1.0
+    assert rates.upper_bound(1, 100) == pytest.approx(0.0466, abs=1e-4)
+
+
+def test_area_and_equal_error():
+    own, others = np.array([0.9, 0.8, 0.4]), np.array([0.5, 0.3, 0.2])
+    assert rates.area(own, others) == pytest.approx(8 / 9)
+    error, at = rates.equal_error(own, others)
+    assert error == pytest.approx(1 / 3) and 0.4 <= at <= 0.8
+    assert rates.area(own, own) == pytest.approx(0.5)
+
+
+def test_purity_and_recall_count_appearances_that_were_never_found():
+    score = np.array([0.9, 0.8, 0.7, 0.6, -np.inf])
+    own = np.array([True, True, False, True, True])
+    assert rates.purity_at_recall(score, own, 5, 0.4) == 1.0
+    assert rates.purity_at_recall(score, own, 5, 0.6) == 0.75
+    assert rates.purity_at_recall(score, own, 5, 0.8) is None  # one is never accepted
+    assert rates.recall_at_purity(score, own, 5, 1.0) == 0.4
+    assert rates.recall_at_purity(score, own, 5, 0.75) == 0.6
+
+
+def test_equal_scores_are_accepted_together():
+    score, own = np.array([0.5, 0.5]), np.array([True, False])
+    assert rates.recall_at_purity(score, own, 1, 1.0) is None
+
+
+def test_an_interval_is_by_clip():
+    clips = ["a"] * 50 + ["b"] * 50
+    right = np.array([1.0] * 50 + [0.0] * 50)
+    low, high = rates.by_clip(clips, lambda places: float(right[places].mean()))
+    assert (low, high) == (0.0, 1.0)  # two clips say nothing, however many images they have
+
+
+def test_thresholds_lie_between_strangers_and_own():
+    score = np.array([0.9, 0.8, 0.1, 0.2])
+    names = [np.array(n) for n in (["a", "b", "a", "b"], ["a", "b", "b", "a"], ["x"] * 4)]
+    tracks = Scores(score, *names, np.zeros(4), np.zeros(4))
+    found = fitted(tracks)
+    assert found.above == pytest.approx(0.5, abs=0.01) and 0.1 < found.below < 0.2
+    assert len(among(tracks, ["a"]).score) == 1
+
+
+# --- composed clips -------------------------------------------------------------------------------
+
+
+def actor(colour: tuple[int, int, int]) -> Actor:
+    """A rectangle 40 by 120, whose face is 20 px wide, 10 px below the top."""
+    picture = np.full((120, 40, 4), (*colour, 255), np.uint8)
+    return Actor([picture], np.array([[10.0, 10.0, 30.0, 34.0]]))
+
+
+CAST = {"red": actor((255, 0, 0)), "blue": actor((0, 0, 255))}
+
+
+def filmed(tmp_path, *roles: Role) -> Composed:
+    return composed.film(Scene("a-red-blue", roles, 3, seconds=1), CAST, tmp_path)
+
+
+def test_boxes_are_where_people_are_drawn(tmp_path):
+    clip = filmed(tmp_path, Role("red", composed.still(0.5), 40))
+    (shown,) = clip.truth[0]
+    scale = composed._SCALE * 40 / 20
+    wide, high = 40 * scale / WIDTH, min(1, 120 * scale / HEIGHT)
+    x1, y1, x2, y2 = shown.box
+    assert (x1 + x2) / 2 == pytest.approx(0.5, abs=0.005) and x2 - x1 == pytest.approx(
+        wide, abs=0.01
+    )
+    assert y2 == 1.0 and y2 - y1 == pytest.approx(high, abs=0.02) and shown.visible > 0.99
+
+
+def test_who_stands_behind_is_seen_in_part(tmp_path):
+    clip = filmed(
+        tmp_path, Role("red", composed.still(0.5), 40), Role("blue", composed.still(0.55), 40)
+    )
+    behind, before = clip.truth[0]
+    assert (behind.who, before.who) == ("red", "blue")
+    assert 0.2 < behind.visible < 0.8 < before.visible
+
+
+def test_somebody_who_is_away_is_not_there(tmp_path):
+    clip = filmed(tmp_path, Role("red", composed.still(0.5), 40, present=lambda at: at > 0.5))
+    assert not clip.truth[0] and clip.truth[-1]
+
+
+def test_a_file_that_is_there_stays_and_its_truth_is_known(tmp_path):
+    role = Role("red", composed.walk(0.2, 0.8), 40)
+    first = filmed(tmp_path, role)
+    before = first.path.read_bytes()
+    again = filmed(tmp_path, role)
+    assert again.path.read_bytes() == before
+    assert [[s.box.tolist() for s in f] for f in again.truth] == [
+        [s.box.tolist() for s in f] for f in first.truth
+    ]
+
+
+# --- cases ----------------------------------------------------------------------------------------
+
+
+def looked(boxes: list[list[float]], faces: dict[int, np.ndarray], tracks: list[int]) -> Looked:
+    """One kept frame; faces of 80 px by the place of their detection."""
+    count, many = len(boxes), len(faces)
+    return Looked(
+        time_s=np.zeros(1),
+        kept=np.ones(1, bool),
+        frame=np.zeros(1, int),
+        view=np.zeros(count, int),
+        box=np.array(boxes).reshape(-1, 4),
+        confidence=np.ones(count),
+        track=np.array(tracks, int),
+        short_px=np.full(count, 200.0),
+        face_of=np.array(list(faces), int),
+        score=np.ones(many),
+        yaw=np.zeros(many),
+        side_px=np.full(many, 80.0),
+        face_box=np.zeros((many, 4)),
+        sface=np.array(list(faces.values()), np.float32).reshape(-1, SFACE.length),
+        faceres=np.zeros((many, 1), np.float32),
+        looks=np.eye(max(tracks, default=-1) + 1, 8, dtype=np.float32),
+    )
+
+
+@pytest.fixture
+def case(tmp_path) -> Case:
+    """Red, the mirror's red, and a box of nobody's."""
+    clip = filmed(
+        tmp_path, Role("red", composed.still(0.2), 80), Role("red", composed.still(0.8), 80, MIRROR)
+    )
+    people = People(SFACE)
+    boxes = [shown.box.tolist() for shown in clip.truth[0]]
+    face = people.faces(0, 1)[0]
+    seen = looked([*boxes, [0.4, 0.0, 0.45, 0.1]], {0: face, 2: people.faces(3, 1)[0]}, [0, 1, 2])
+    return composed_case(clip, seen)
+
+
+def test_a_case_knows_who_is_in_which_box(case):
+    assert case.who.tolist() == ["red", "red", NOBODY]
+    assert case.kind.tolist() == [SELF, MIRROR, NOBODY]
+    assert case.there == {"red": 1}
+
+
+def test_a_trial_counts_the_person_the_picture_and_the_others(case):
+    people = People(SFACE)
+    template = Template(people.faces(0, 6), people.faces(0, 0))
+    trial = tried(case, "red", template, Rules(SFACE.thresholds), "sface")
+    assert [one.who for one in trial.decision.detections] == [j.SUBJECT, j.UNSURE, j.NOT_SUBJECT]
+    counted = Counted()
+    counted.add(trial, np.ones(3, bool))
+    assert (counted.own, counted.picture, counted.other) == (1, 1, 1)
+    assert (counted.recall, counted.purity) == (1.0, pytest.approx(2 / 3))
+    score, own, there, _ = ranked([trial])
+    assert own.tolist() == [True] and score[0] > 0.5 and there == 1
+
+
+def test_largest_takes_one_of_a_frame(case):
+    people = People(SFACE)
+    template = Template(people.faces(0, 6), people.faces(0, 0))
+    boxes = case.looked.box.copy()
+    boxes[1] *= [1, 0, 1, 1]
+    case = replace(case, looked=replace(case.looked, box=boxes))
+    trial = tried(case, "red", template, Rules(SFACE.thresholds), "sface")
+    assert by_largest(trial).tolist() == [False, True, False]
