@@ -424,26 +424,6 @@ PINNED = pinned_clips.pinned_or_drawn(
     "environments",
 )
 
-#: The clips that steps over the whole set wait for, while all other clips wait for those steps;
-#: the stages of such a clip that they wait for, and the priority of all that is waited for.
-AWAITED = frozenset(PINNED)
-AWAITED_STAGES = ("probe", "extract", "detect")
-FIRST = 100
-
-
-def soon(stage):
-    """The priority of a stage's job: the further a clip has come, the sooner it goes on.
-
-    So work of all kinds is there all the time, and a card is busy while the cores cut. Else
-    Snakemake takes the jobs with the largest inputs: weights are inputs, so all clips would be
-    searched before one is cut.
-    """
-    depth = list(stages.FOLDERS).index(stage)
-    if stage not in AWAITED_STAGES:
-        return depth
-    return lambda wildcards: FIRST if wildcards.video in AWAITED else depth
-
-
 # --- who the subject is -----------------------------------------------------------------------------
 
 try:
@@ -490,6 +470,26 @@ JUDGING = (
     if SUBJECT.mode != modes.SINGLE
     else None
 )
+
+
+#: The clips that steps over the whole set wait for, while all other clips wait for those steps;
+#: the stages of such a clip that they wait for, and the priority of all that is waited for.
+AWAITED = frozenset((*PINNED, *VOTERS.clips))
+AWAITED_STAGES = ("probe", "extract", "detect")
+FIRST = 100
+
+
+def soon(stage):
+    """The priority of a stage's job: the further a clip has come, the sooner it goes on.
+
+    So work of all kinds is there all the time, and a card is busy while the cores cut. Else
+    Snakemake takes the jobs with the largest inputs: weights are inputs, so all clips would be
+    searched before one is cut.
+    """
+    depth = list(stages.FOLDERS).index(stage)
+    if stage not in AWAITED_STAGES:
+        return depth
+    return lambda wildcards: FIRST if wildcards.video in AWAITED else depth
 
 
 def detect_weights(wildcards):

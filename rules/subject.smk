@@ -19,6 +19,7 @@ rule who:
         "logs/who.log",
     benchmark:
         "benchmarks/who.tsv"
+    priority: FIRST
     conda:
         "../envs/detect.yaml"
     params:

@@ -116,9 +116,10 @@ def _of_vote(
     thresholds: Thresholds,
     dimensions: int,
 ) -> Answer:
+    clips = [sightings_file.read(path).sightings for path in sightings]
     tracks = []
-    for video, path in zip(voters, sightings, strict=True):
-        tracks += clusters.voting_tracks(video, sightings_file.read(path).sightings)
+    for video, seen in zip(voters, clips, strict=True):
+        tracks += clusters.voting_tracks(video, seen)
     negatives = _embeddings(others, dimensions)
     tracks = clusters.without_negatives(tracks, negatives, thresholds.above)
     found = clusters.vote(tracks, thresholds.above)
@@ -135,7 +136,9 @@ def _of_vote(
     rows = {_OTHERS: others} if others else {}
     if mode == SINGLE:
         return Answer(None, _sampled(found, len(voters)), rows=rows, people=people)
-    template = templates.of_vote(tracks, found, negatives)
+    # Pictures of others are there because others are: then nobody is alone.
+    alone = not len(negatives) and clusters.alone(clips, found)
+    template = templates.of_vote(tracks, found, negatives, alone)
     return Answer(template, found.said(), found.why, rows, people)
 
 

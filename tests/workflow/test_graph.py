@@ -101,7 +101,7 @@ def test_a_line_of_the_overrides_reruns_its_clips_captions_and_no_others(copy):
 
 
 def test_a_clip_goes_on_before_others_begin_and_those_that_are_waited_for_come_first(tmp_path):
-    """Else all clips are searched before one is cut, and a card waits for the cores, or they for it."""
+    """Else all clips are searched before one is cut, and card and cores wait for each other."""
     run = Demo(tmp_path / "run")
     stubs.raw_files(run.folder, CLIPS + 3)
     overlay = {"augment": {"environment_clips": 1}}
