@@ -80,5 +80,5 @@ def test_thresholds_are_the_networks_unless_they_are_set():
 
 
 def test_a_face_cannot_be_the_subjects_and_somebody_elses():
-    with pytest.raises(SettingsError, match="below is 0.36 and"):
+    with pytest.raises(SettingsError, match=r"below is 0\.36 and"):
         modes.thresholds(section("subject", above=0.2), SFACE)
