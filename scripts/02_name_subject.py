@@ -24,6 +24,7 @@ import numpy as np
 from ferrari.common.atomic_files import sha256_file, write_text
 from ferrari.common.progress import LOGGER
 from ferrari.images.image_files import ImageReadError
+from ferrari.ledger.columns import KEPT
 from ferrari.ledger.stages import SUBJECT_PINNED_CSV
 from ferrari.ledger.tables import write_table
 from ferrari.networks import faces, weight_files
@@ -239,7 +240,8 @@ def run(job) -> None:
             pinned_csv=str(pinned),
             outputs={name: getattr(job.output, name) for name in _OUTPUTS},
         )
-    say = LOGGER.warning if answer.why else LOGGER.info
+    useless = any(all(one.outcome != KEPT for one in rows) for rows in answer.rows.values())
+    say = LOGGER.warning if answer.why or useless else LOGGER.info
     say("%s", answer.said)
     seal(this)
 

@@ -28,6 +28,8 @@ def prepare(shared: Path, root: Path) -> int:
         if not link.is_symlink():
             link.symlink_to(clip)
     overlay = {
+        # The clips show many people, and no weights for faces are laid out.
+        "subject": {"mode": "single", "voting_clips": 0},
         "detect": {"weights": str(weights / "yolo11n_int8_openvino_model")},
         "mask": {"weights": str(weights / "isnet-general-use.fp16.onnx")},
     }

@@ -10,6 +10,7 @@ from ferrari.images import image_files
 from ferrari.images.boxes import Detection
 from ferrari.ledger import balance, tables
 from ferrari.subject import identity_table
+from ferrari.verification import identities as verification
 from tests.stage.people_clip import LARGE, SMALL, VIDEO, Clip
 
 RULES = {"mode": "references", "above": 0.45, "below": 0.36}
@@ -196,3 +197,35 @@ def test_no_embedding_is_in_a_table(clip):
     clip.seen(ANNA, BERT, subject=ANNA)
     rows = clip.crop(identity=RULES, min_side=50)
     assert all("embedding" not in name for name in (*rows[0], *identity_table.COLUMNS))
+
+
+def checked(clip):
+    rows = {stage: clip.rows(stage) for stage in ("detect", "crop")}
+    return [why for _, why in verification.faults(clip.dataset, VIDEO, rows)]
+
+
+@pytest.mark.parametrize("rules", [RULES, None])
+def test_verify_holds_sightings_and_identities_against_the_rows(clip, rules):
+    clip.write(2)
+    clip.found([SMALL, LARGE], [SMALL, LARGE])
+    clip.seen(ANNA, None, subject=ANNA)
+    clip.crop(identity=rules, min_side=50)
+    assert checked(clip) == []
+    clip.found([SMALL, LARGE], [SMALL])
+    assert checked(clip) == ["has 4 detections of frames, their table keeps 3"]
+
+
+def test_verify_counts_the_frames_of_each_track(clip):
+    clip.write(2)
+    clip.found([SMALL, LARGE], [SMALL, LARGE])
+    clip.seen(ANNA, None, subject=ANNA)
+    clip.crop(identity=RULES, min_side=50)
+    rows = clip.rows("crop")
+    tables.write_stage(clip.table("crop"), "crop", rows[:-1])
+    assert checked(clip) == ["has 4 frames of people, the crops have 3 rows"]
+    tables.write_stage(clip.table("crop"), "crop", [*rows[:-1], rows[-1] | {"identity_why": ""}])
+    assert checked(clip) == [
+        "has tracks, and there are crops that do not say why they are whose they are"
+    ]
+    clip.identity.write_text("no table")
+    assert checked(clip) == ["cannot be read"]

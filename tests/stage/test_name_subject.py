@@ -1,0 +1,151 @@
+"""Who the subject is, for a whole set, by pictures and clips whose faces are known."""
+
+from __future__ import annotations
+
+import importlib
+import json
+
+import numpy as np
+import pytest
+
+from ferrari.images import image_files
+from ferrari.images.faces import Face
+from ferrari.ledger import tables
+from ferrari.subject import pins, sightings_file, template_file
+from ferrari.subject.sightings import Linked
+from ferrari.subject.sightings_file import SeenFace
+from ferrari.subject.templates import ReferencesError, Thresholds
+
+name_subject = importlib.import_module("02_name_subject").name_subject
+THRESHOLDS = Thresholds(0.45, 0.36)
+ANNA, BERT, CLEO, _ = np.eye(4, dtype=np.float32)
+COLOURS = {(200, 0, 0): ANNA, (0, 200, 0): BERT, (0, 0, 200): CLEO}
+
+
+class Finder:
+    """Sees one face in every picture that is not black: that of the picture's colour."""
+
+    def find(self, picture_rgb):
+        if not picture_rgb.any():
+            raise image_files.ImageReadError("the networks for faces: MODEL_CRASHED")
+        return [Face((0.0, 0.0, 90.0, 100.0), np.zeros((5, 2), np.float32), 0.9)]
+
+    def embed(self, picture_rgb, faces):
+        colour = tuple(picture_rgb[5, 5].tolist())
+        rest = 0.1 * np.random.default_rng(picture_rgb.shape[1]).normal(size=4)
+        found = COLOURS[colour] + rest.astype(np.float32)
+        return (found / np.linalg.norm(found))[None].astype(np.float32)
+
+
+def folder(path, *colours):
+    path.mkdir()
+    for number, colour in enumerate(colours):
+        picture = np.full((120, 100 + number, 3), colour, np.uint8)
+        (path / f"{number}.png").write_bytes(image_files.encode_png(picture))
+    return str(path)
+
+
+def clip(path, *people):
+    """Sightings of people who are there one after the other, three frames each."""
+    items = [f"clip-f{n:06d}-d0" for n in range(3 * len(people))]
+    track = np.repeat(np.arange(len(people)), 3)
+    linked = Linked(track, np.arange(len(items)) / 2, items, np.zeros((len(people), 3)))
+    faces = {
+        item: [SeenFace(people[at], (0.0, 0.0, 80.0, 90.0), 0.95, 0.0)]
+        for item, at in zip(items, track.tolist(), strict=True)
+    }
+    sightings_file.write(path, sightings_file.seen_clip(linked, faces, 4))
+    return str(path)
+
+
+@pytest.fixture
+def name(tmp_path):
+    def run(mode, clips=(), finder=None, gone=(), **folders):
+        outputs = {"table": "references.csv", "people": "people.csv", "template": "who.npz"}
+        outputs |= {"said": "who.json"}
+        answer = name_subject(
+            mode=mode,
+            folders={f"subject.{key.strip('_')}": where for key, where in folders.items()},
+            voters=[f"clip{n}" for n in range(len(clips))],
+            gone=gone,
+            sightings=clips,
+            thresholds=THRESHOLDS,
+            dimensions=4,
+            finder=finder or Finder(),
+            pinned_csv=str(tmp_path / "pinned.csv"),
+            outputs={key: str(tmp_path / file) for key, file in outputs.items()},
+        )
+        told = json.loads((tmp_path / "who.json").read_text())
+        assert told["said"] == answer.said and told["named"] == (answer.template is not None)
+        return told, template_file.read(tmp_path / "who.npz")
+
+    return run
+
+
+RED, GREEN, BLACK = (200, 0, 0), (0, 200, 0), (0, 0, 0)
+
+
+def test_references_name_the_subject_and_each_picture_has_its_row(name, tmp_path):
+    own = folder(tmp_path / "own", RED, RED, RED, GREEN, BLACK)
+    told, template = name("references", references=own, not_=folder(tmp_path / "not", GREEN))
+    rows = tables.read_table(tmp_path / "references.csv")
+    assert [(row["setting"][8:], row["outcome"], row["reason"]) for row in rows] == [
+        *[("references", "kept", "")] * 3,
+        ("references", "quarantined", "STRANGER"),
+        ("references", "quarantined", "UNREADABLE_PICTURE"),
+        ("not", "kept", ""),
+    ]
+    assert len(template.members) == 3 and len(template.negatives) == 1
+    assert "3 of 5 pictures can be used" in told["said"]
+    assert pins._pinned(tmp_path / "pinned.csv")[1], "the references are pinned by their digest"
+
+
+def test_references_that_agree_on_nobody_end_the_job(name, tmp_path):
+    with pytest.raises(ReferencesError, match="no majority"):
+        name("references", references=folder(tmp_path / "own", RED, GREEN))
+    assert not (tmp_path / "who.npz").exists()
+
+
+def test_a_vote_names_whom_most_clips_show(name, tmp_path):
+    clips = [clip(tmp_path / f"{n}.npz", ANNA, *([BERT] if n == 0 else [])) for n in range(4)]
+    told, template = name("cluster", clips)
+    assert told["named"] and len(template.members) == 4
+    people = tables.read_table(tmp_path / "people.csv")
+    assert [tuple(row.values()) for row in people] == [("0", "4", "4", "1"), ("1", "1", "1", "0")]
+    assert [row["video"] for row in tables.read_table(tmp_path / "pinned.csv")] == told["voters"]
+
+
+def test_two_people_equally_often_name_nobody(name, tmp_path):
+    clips = [clip(tmp_path / f"{n}.npz", (ANNA, BERT)[n % 2]) for n in range(4)]
+    told, template = name("cluster", clips)
+    assert template is None and told["why"] == "no_majority"
+    assert {row["subject"] for row in tables.read_table(tmp_path / "people.csv")} == {"0"}
+
+
+def test_of_two_who_are_always_together_a_picture_of_one_names_the_other(name, tmp_path):
+    clips = [clip(tmp_path / f"{n}.npz", ANNA, BERT) for n in range(3)]
+    assert name("cluster", clips)[1] is None
+    told, template = name("cluster", clips, not_=folder(tmp_path / "not", GREEN))
+    assert told["named"] and (template.members @ ANNA > 0.9).all()
+
+
+def test_single_names_nobody_and_counts_the_people_of_the_sample(name, tmp_path):
+    clips = [clip(tmp_path / f"{n}.npz", (ANNA, BERT)[n % 2]) for n in range(4)]
+    told, template = name("single", clips)
+    assert template is None and not told["why"]
+    assert told["said"].endswith(
+        "4 clips were looked at, 4 show faces that can be told apart, of 2 people"
+    )
+
+
+def test_without_any_clip_nothing_is_pinned(name, tmp_path):
+    told, _ = name("single")
+    assert "no clip was looked at" in told["said"] and not (tmp_path / "pinned.csv").exists()
+
+
+def test_the_same_clips_give_the_same_bytes(name, tmp_path):
+    clips = [clip(tmp_path / f"{n}.npz", ANNA) for n in range(3)]
+    name("cluster", clips)
+    first = (tmp_path / "who.npz").read_bytes()
+    name("cluster", [clip(tmp_path / f"{n}.npz", ANNA) for n in range(3)])
+    assert (tmp_path / "who.npz").read_bytes() == first

@@ -1,0 +1,84 @@
+"""How it is known who the subject is, from the settings and the folders that are there."""
+
+from __future__ import annotations
+
+import pytest
+
+from ferrari.common.settings import SettingsError
+from ferrari.subject import modes
+from tests.settings import section
+
+SFACE = {"above": 0.45, "below": 0.36}
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("references", "mine", "others"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "b.png").touch()
+        (tmp_path / name / "a.png").touch()
+    return tmp_path
+
+
+def chosen(class_name="person", **changed):
+    return modes.choose(section("subject", **changed), class_name)
+
+
+def test_the_folder_decides_where_nothing_is_said(here):
+    found = chosen()
+    assert (found.mode, found.references.path) == ("references", "references")
+    assert found.references.files == ("a.png", "b.png")
+    for file in ("a.png", "b.png"):
+        (here / "references" / file).unlink()
+    (here / "references").rmdir()
+    assert chosen().mode == "cluster"
+
+
+def test_a_named_folder_is_used_and_that_of_others_beside_it(here):
+    found = chosen(references="mine", **{"not": "others"})
+    assert (found.references.path, found.others.path) == ("mine", "others")
+    assert found.others.setting == "subject.not"
+
+
+def test_cluster_and_single_look_into_no_references(here):
+    assert chosen(mode="cluster").references is None
+    assert chosen(mode="single", **{"not": "others"}).others is None
+    assert chosen(mode="cluster", **{"not": "others"}).others.path == "others"
+
+
+@pytest.mark.parametrize("mode", [None, "references", "cluster", "single"])
+def test_of_a_dog_nobody_is_judged_and_it_is_said(here, mode):
+    found = chosen("dog", mode=mode)
+    assert found.mode == "single" and "detect.class is dog" in found.said
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"references": "nowhere"}, "subject.references: 'nowhere' is not a folder"),
+        ({"mode": "cluster", "not": "nowhere"}, "subject.not: 'nowhere' is not a folder"),
+        ({"mode": "cluster", "voting_clips": 0}, "voting_clips is 0"),
+    ],
+)
+def test_what_leads_nowhere_is_named(here, changed, told):
+    with pytest.raises(SettingsError, match=told):
+        chosen(**changed)
+
+
+def test_an_empty_folder_is_named(here):
+    (here / "empty").mkdir()
+    with pytest.raises(SettingsError, match="'empty' holds no file"):
+        chosen(references="empty")
+
+
+def test_thresholds_are_the_networks_unless_they_are_set():
+    found = modes.thresholds(section("subject"), SFACE)
+    assert (found.above, found.below) == (0.45, 0.36)
+    found = modes.thresholds(section("subject", above=0.6, below=0.0), SFACE)
+    assert (found.above, found.below) == (0.6, 0.0)
+
+
+def test_a_face_cannot_be_the_subjects_and_somebody_elses():
+    with pytest.raises(SettingsError, match=r"below is 0\.36 and"):
+        modes.thresholds(section("subject", above=0.2), SFACE)
