@@ -63,7 +63,7 @@ def report_identity(
         Report(
             name=NAME,
             checks=[
-                *identity_checks.table_checks(judged, found, ids),
+                *identity_checks.table_checks(judged, ids),
                 *reference_checks.checks(told, pictures, voted, judged),
                 *judged_checks(judged, followed, found, crops, videos, qc_settings, root),
             ],

@@ -33,14 +33,9 @@ _SLACK = 1e-6  # scores are written with six digits
 _MOST_BETWEEN_OF_FEW = 1  # one track in doubt says nothing about the others
 
 
-def table_checks(judged: pd.DataFrame, found: pd.DataFrame, ids: Sequence[str]) -> list[Check]:
-    """Each clip has its table, all of it was looked at, and all with the same settings.
-
-    `found` are rows of detections.
-    """
+def table_checks(judged: pd.DataFrame, ids: Sequence[str]) -> list[Check]:
+    """Each clip has its table, and all were made in the same mode."""
     clips = identity_tables.clips(judged)
-    frames = stage_tables.kept(found).groupby("video")["parent"].nunique()
-    missed = clips["frames"].fillna(0) != clips["video"].map(frames).fillna(0)
     once = clips["video"].value_counts().reindex(list(ids), fill_value=0)
     modes = sorted(set(clips["mode"]))
     usual = clips["mode"].mode().iloc[0] if len(clips) else ""
@@ -52,13 +47,6 @@ def table_checks(judged: pd.DataFrame, found: pd.DataFrame, ids: Sequence[str]) 
             "Each clip has a table of judgements, with one row of the clip as a whole.",
         ),
         none_of(
-            "frames_with_people_judged",
-            clips["video"][missed],
-            len(clips),
-            "Each clip was judged on all of its frames that show people. Delete the clip's table "
-            "of detections, and run again.",
-        ),
-        none_of(
             "one_mode_for_all",
             clips["video"][clips["mode"] != usual] if len(modes) > 1 else [],
             len(clips),
@@ -67,7 +55,6 @@ def table_checks(judged: pd.DataFrame, found: pd.DataFrame, ids: Sequence[str]) 
             figure=", ".join(modes) or "no clip",
             bound="one mode",
         ),
-        _one_threshold(identity_tables.tracks(judged)),
     ]
 
 
@@ -157,7 +144,16 @@ def face_checks(judged: pd.DataFrame, found: pd.DataFrame, qc_settings: Mapping)
     share = used / seen if seen else float(with_people.empty)
     floor = qc_settings["min_faces_judged"]
     more = with_people["faces"] > with_people["faces_seen"]
+    frames = stage_tables.kept(found).groupby("video")["parent"].nunique()
+    missed = clips["frames"].fillna(0) != clips["video"].map(frames).fillna(0)
     return [
+        none_of(
+            "frames_with_people_judged",
+            clips["video"][missed],
+            len(clips),
+            "Each clip was judged on all of its frames that show people. Delete the clip's table "
+            "of detections, and run again.",
+        ),
         none_of(
             "faces_searched",
             with_people["video"][with_people["faces_seen"].isna() | more],
@@ -188,6 +184,7 @@ def judgement_checks(
     denied = tracks["why"].isin([words.LIKE_NEGATIVE, words.LIKE_BOTH])
     let_in = denied & (tracks["who"] == words.SUBJECT)
     return [
+        _one_threshold(tracks),
         none_of(
             "judgements_follow_scores",
             tracks["name"][short | over],
@@ -317,6 +314,8 @@ def picture_check(dataset: Path, crops: pd.DataFrame) -> Check:
 
 def counts(judged: pd.DataFrame, crops: pd.DataFrame, ids: Sequence[str]) -> dict[str, object]:
     """The figures at the top of the page."""
+    if identity_tables.nobody_is_judged(judged):
+        return {"Videos": len(ids), "Detections": len(crops)}
     tracks = identity_tables.in_frames(judged)
     reasons = crops["reason"].value_counts()
     return {

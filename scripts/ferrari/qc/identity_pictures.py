@@ -195,8 +195,9 @@ def page_tables(judged: pd.DataFrame, pictures: pd.DataFrame, people: pd.DataFra
         note += " the picture is to the other references."
         found.append(Table("References", note, reference_checks.listed(pictures)))
     if len(people):
-        note = "Who is in the clips that vote, and in how many of them."
-        found.append(Table("People of the vote", note, people))
+        note = "Who is in the clips that were asked, and in how many of them."
+        said = people["subject"].map({"1": "yes"}).fillna("")
+        found.append(Table("People", note, people.assign(subject=said)))
     tracks = identity_tables.in_frames(judged)
     unsure = tracks[tracks["who"] == words.UNSURE].sort_values("frames", ascending=False)
     if len(unsure):

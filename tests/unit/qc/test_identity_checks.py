@@ -169,7 +169,7 @@ def test_without_people_all_is_well(judged):
     nothing, found = stage_tables.load([], "crop"), stage_tables.load([], "detect")
     videos = identity_tables.per_clip(rows, nothing, ["a", "b"])
     checks = [
-        *identity_checks.table_checks(rows, found, ["a", "b"]),
+        *identity_checks.table_checks(rows, ["a", "b"]),
         *identity_checks.face_checks(rows, found, QC),
         *identity_checks.judgement_checks(rows, nothing, QC),
         *identity_checks.delivery_checks(rows, videos, nothing, QC),
