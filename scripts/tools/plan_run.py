@@ -77,8 +77,9 @@ def told(
     work = sum(count * known[rule] for rule, count in timed.items())
     left = sorted(set(jobs) - set(timed))
     unknown = f" Not measured yet: {', '.join(left)}." if left else ""
+    about = "At least" if left else "About"
     lines.append(
-        f"About {_duration(work / cores)} here on {cores} cores, from the jobs measured so far; "
+        f"{about} {_duration(work / cores)} here on {cores} cores, from the jobs measured so far; "
         f"less where little changed.{unknown}"
     )
     return "\n".join(lines)

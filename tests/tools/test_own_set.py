@@ -76,7 +76,12 @@ def test_a_plan_adds_up_what_was_measured(tmp_path):
     text = plan_run.told(jobs, known, 2, 7, 200)
     assert text.startswith("7 files may be clips; 3 min 20 s of footage are known so far.\n")
     assert "To do: new or changed clips: 1. Jobs: probe 1, mask 3, other 1." in text
-    assert "About 31 s here on 2 cores" in text and "Not measured yet: qc0." in text
+    assert "At least 31 s here on 2 cores" in text and "Not measured yet: qc0." in text
+
+
+def test_a_plan_is_about_right_where_all_was_measured():
+    text = plan_run.told({"mask": 3}, {"mask": 20}, 2, 3, 9)
+    assert "About 30 s here on 2 cores" in text and "Not measured" not in text
 
 
 def test_a_plan_says_where_nothing_is_known_or_to_be_done():
