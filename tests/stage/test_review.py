@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ferrari.captions.overrides import Override
 from ferrari.common.atomic_files import sha256_file
 from ferrari.images import image_files
 from ferrari.ledger import balance, tables
@@ -170,3 +171,23 @@ def test_the_same_bytes_twice_stay_refused_and_do_not_take_a_dropped_ones_place(
     writing.append(tmp_path, [keep, drop, undone(drop)])
     (effect,) = effects.of_dataset(tmp_path, decisions.load(tmp_path))
     assert (effect.state, effect.reason) == ("cannot", "DUPLICATE_IMAGE")
+
+
+@pytest.mark.parametrize("of_cutout", [False, True])
+def test_a_caption_counts_while_its_picture_is_the_one_that_it_was_written_about(clips, of_cutout):
+    clip = clips[0]
+    image, mask = clip.rows["augment"][0], clip.rows["mask"][0]
+    target = mask if of_cutout else image
+    plain = clip.caption()
+
+    def captions(sha256):
+        override = Override(target["item"], "sks person, up, {background}", (), "abcd", sha256)
+        return clip.caption(overrides={target["item"]: override})
+
+    written = [row for row in captions(target["sha256"]) if row["decision"]]
+    assert [row["item"] for row in written] == (
+        [row["item"] for row in clip.rows["augment"][:2]] if of_cutout else [image["item"]]
+    )
+    assert {(row["caption_source"], row["decision"]) for row in written} == {("override", "abcd")}
+    assert "sks person, up, " in written[0]["caption"]
+    assert captions("0" * 64) == plain

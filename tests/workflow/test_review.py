@@ -73,7 +73,7 @@ def test_decisions_change_their_rows_and_undoing_all_gives_the_first_bytes_back(
     assert not [item for item in final if item.startswith((crop + "-v", cutout + "-v"))]
     found = {c.name: c for c in checks.read(run.folder / "qc_reports/qc7_final_summary.csv")}
     assert found["decisions_have_their_effect"].status == checks.PASS
-    assert found["decisions_have_their_effect"].value == "0 of 4"
+    assert found["decisions_have_their_effect"].figure == "0 of 4"
     told = json.loads((root / "croissant.json").read_text())["rai:dataAnnotationProtocol"]
     assert told.startswith("A person looked and dropped 3 things")
     assert "wrote 1 caption." in told

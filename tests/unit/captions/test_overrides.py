@@ -6,6 +6,8 @@ from ferrari.captions import overrides
 from ferrari.captions.overrides import Override, OverridesError
 from ferrari.ledger import tables
 from ferrari.ledger.item_ids import crop_item, frame_item, variant_item, video_id
+from ferrari.review import writing
+from tests.unit.review.rows import decided, undone
 
 WALK, WAVE = video_id("walk.mp4"), video_id("wave.mp4")
 CROP = crop_item(frame_item(WALK, 3), 0)
@@ -141,3 +143,43 @@ def test_a_job_gets_its_clips_lines_as_they_were_when_the_graph_was_built(table,
 
 def test_a_clip_without_lines_does_not_open_the_file(tmp_path):
     assert overrides.of_clip(config(tmp_path, "no/such/file.csv"), WALK, "") == {}
+
+
+def test_a_caption_that_was_decided_is_one_like_any_other(tmp_path, table):
+    table(HEADER + f"{CROP},sks person,,\n")
+    row = decided(
+        "caption",
+        IMAGE,
+        "image",
+        value=CAPTION,
+        reason="CONTEXT_WORD:chair",
+        target_sha256="a" * 64,
+    )
+    lines = overrides.digests(config(tmp_path))
+    writing.append(tmp_path, [row])
+    found = overrides.load(config(tmp_path))
+    assert found[IMAGE] == Override(
+        IMAGE, CAPTION, ("CONTEXT_WORD:chair",), decision=row.id, sha256="a" * 64
+    )
+    assert set(found) == {CROP, IMAGE}
+    digests = overrides.digests(config(tmp_path))
+    assert digests.of(WALK) != lines.of(WALK) and digests.of(WAVE) == ""
+    assert overrides.of_clip(config(tmp_path), WALK, digests.of(WALK)) == found
+    writing.append(tmp_path, [undone(row)])
+    assert overrides.digests(config(tmp_path)) == lines
+
+
+def test_an_item_with_a_caption_in_both_files_is_an_error_that_names_both_lines(tmp_path, table):
+    table(HEADER + f"{CROP},sks person,,\n" + ROW)
+    row = decided("caption", IMAGE, "image", value=CAPTION)
+    writing.append(tmp_path, [decided("drop"), row])
+    with pytest.raises(OverridesError) as error:
+        overrides.digests(config(tmp_path))
+    assert "overrides.csv, line 3" in str(error.value)
+    assert "decisions.csv, line 3" in str(error.value) and row.id in str(error.value)
+
+
+def test_a_decided_captions_reason_holds_problems_alone(tmp_path):
+    writing.append(tmp_path, [decided("caption", IMAGE, "image", value=CAPTION, reason="nicer")])
+    with pytest.raises(OverridesError, match=r"decisions.csv, line 2: its reason holds 'nicer'"):
+        overrides.load(config(tmp_path))

@@ -1,0 +1,85 @@
+"""verify on what a person decided: each decision has its effect, each effect its decision."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+from ferrari.ledger.item_ids import video_id
+from ferrari.review import decisions, writing
+from ferrari.verification.findings import Layout
+from tests.stage import final_set
+from tests.unit.review.rows import decided, undone
+
+examine = importlib.import_module("verify_dataset").examine
+CHECKS = (
+    *("decisions_sound", "decisions_have_their_effect", "effects_have_their_decision"),
+    "decisions_in_vain",
+)
+
+
+@pytest.fixture
+def clips(tmp_path):
+    return [final_set.Clip(tmp_path, name, frames=2) for name in ("walk.mp4", "wave.mp4")]
+
+
+@pytest.fixture
+def rows(tmp_path, clips):
+    """A dropped image and a dropped clip, both in the table and carried out."""
+    one = clips[0].rows["augment"][0]
+    found = [
+        decided("drop", one["item"], "image", target_sha256=one["sha256"]),
+        decided("drop", clips[1].video, "clip", target_sha256=clips[1].raw_sha256),
+    ]
+    writing.append(tmp_path, found)
+    final_set.select(tmp_path, clips, found)
+    return found
+
+
+def found(tmp_path) -> dict[str, int]:
+    """Faults of the checks on decisions alone: the made dataset has no stamps."""
+    videos = {video_id(name): name for name in ("walk.mp4", "wave.mp4")}
+    raw = tmp_path / "raw"
+    raw.mkdir(exist_ok=True)
+    verdict = examine(Layout(tmp_path, raw, videos, (), not_ours=(raw,)))
+    return {name: verdict.findings.counts[name] for name in CHECKS if verdict.findings.counts[name]}
+
+
+def test_what_was_decided_and_carried_out_is_sound(tmp_path, rows):
+    assert found(tmp_path) == {}
+
+
+def test_rows_without_their_decisions_are_found(tmp_path, rows):
+    decisions.place(tmp_path).unlink()
+    effects_of_two = 1 + 4 + 1  # the image, the images of the clip, the clip
+    assert found(tmp_path) == {"effects_have_their_decision": effects_of_two}
+
+
+def test_a_row_that_was_taken_back_and_whose_effect_stayed_is_found(tmp_path, rows):
+    writing.append(tmp_path, [undone(rows[0])])
+    assert found(tmp_path) == {"effects_have_their_decision": 1}
+
+
+def test_a_decision_without_its_effect_is_found(tmp_path, clips, rows):
+    last = clips[0].rows["augment"][-1]["item"]
+    writing.append(tmp_path, [decided("drop", last, "image")])
+    assert found(tmp_path) == {"decisions_have_their_effect": 1}
+
+
+def test_decisions_in_vain_are_named(tmp_path, clips, rows):
+    last = clips[0].rows["augment"][-1]["item"]
+    writing.append(
+        tmp_path,
+        [
+            decided("drop", last, "image", target_sha256="0" * 64),
+            decided("drop", last[:-1] + "9", "image"),
+        ],
+    )
+    assert found(tmp_path) == {"decisions_in_vain": 2}
+
+
+def test_a_torn_table_is_found(tmp_path, rows):
+    path = decisions.place(tmp_path)
+    path.write_bytes(path.read_bytes()[:-5])
+    assert found(tmp_path)["decisions_sound"] == 1
