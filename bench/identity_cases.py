@@ -10,6 +10,7 @@ import numpy as np
 from bench import identity_people as people
 from bench.identity_composed import HEIGHT, SELF, WIDTH, Composed, Shown
 from bench.identity_look import EMBEDDINGS, Looked
+from ferrari.images.boxes import overlap
 from ferrari.subject import appearance, mixed_tracks
 from ferrari.subject.judgements import Rules
 from ferrari.subject.templates import Template
@@ -27,6 +28,8 @@ class Case:
     """A clip: what is seen, and of each detection who (N) str it shows, whether that is a mirror's
     or a poster's picture (`kind`), and whether their face is turned away (`back`).
 
+    `face_who` (F) str: whose each face is, which the wrong person may have been given.
+
     `there`: frames in which each person is there to be delivered. `people`: how many at once.
     """
 
@@ -36,6 +39,7 @@ class Case:
     who: np.ndarray
     kind: np.ndarray
     back: np.ndarray
+    face_who: np.ndarray
     there: Mapping[str, int]
     people: int
 
@@ -56,7 +60,8 @@ def real_case(clip: str, looked: Looked, who: str, share: people.Share | None, t
         frames[who] = int(seen.kept.sum())
     kind, back = np.full(len(shown), SELF, object), np.zeros(len(shown), bool)
     at_once = np.bincount(seen.view).max() if len(seen.view) else 0
-    return Case(clip, "real", seen, shown, kind, back, frames, int(at_once))
+    face_who = shown[seen.face_of]
+    return Case(clip, "real", seen, shown, kind, back, face_who, frames, int(at_once))
 
 
 def composed_case(clip: Composed, looked: Looked) -> Case:
@@ -78,9 +83,21 @@ def composed_case(clip: Composed, looked: Looked) -> Case:
         np.array([one.who if one else NOBODY for one in shown], object),
         np.array([one.kind if one else NOBODY for one in shown], object),
         np.array([bool(one and one.back) for one in shown], bool),
+        _faces(clip, looked),
         there,
         max((len(frame) for frame in clip.truth), default=0),
     )
+
+
+def _faces(clip: Composed, looked: Looked) -> np.ndarray:
+    """Whose face each is: the one at whose place it is, of those in front the first."""
+    found = []
+    for face, place in zip(looked.face_box, looked.face_of, strict=True):
+        truth = clip.truth[int(looked.frame[looked.view[place]])]
+        near = [one for one in truth if overlap(tuple(face), tuple(one.face)) > 0.3]
+        known = [one for one in near if one.kind == SELF and not one.back]
+        found.append(known[-1].who if known else NOBODY)
+    return np.array(found, object)
 
 
 def _large(one: Shown, size: np.ndarray, least: float = 96) -> bool:

@@ -71,7 +71,7 @@ class Scene:
 @dataclass(frozen=True)
 class Shown:
     """Who a frame shows: the box of what is visible as shares of the frame, how much of them that
-    is, and where (`seen`, bool, a quarter of the frame's height and width)."""
+    is, where (`seen`, bool, a quarter of the frame's height and width), and the face's box."""
 
     who: str
     kind: str
@@ -79,6 +79,7 @@ class Shown:
     box: np.ndarray
     visible: float
     seen: np.ndarray
+    face: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def _truth(scene: Scene, actors: dict[str, Actor], number: int, at: float) -> li
     for role in reversed(scene.roles):
         if not role.present(at):
             continue
-        rgba, _, place = _placed(role, actors[role.who], number, at)
+        rgba, face, place = _placed(role, actors[role.who], number, at)
         alpha = np.float32(rgba[..., 3])
         size = (WIDTH // _COARSE, HEIGHT // _COARSE)
         whole = cv2.warpAffine(alpha, place / _COARSE, size, flags=cv2.INTER_AREA) > 127
@@ -135,7 +136,9 @@ def _truth(scene: Scene, actors: dict[str, Actor], number: int, at: float) -> li
         if seen.any():
             share = float(seen.sum() / whole.sum())
             back = role.turned or at >= role.back_from
-            shown.append(Shown(role.who, role.kind, back, _box_of(seen), share, seen))
+            corners = face.reshape(2, 2) * place[0, 0] + place[:, 2]
+            faced = (corners / [WIDTH, HEIGHT]).ravel()
+            shown.append(Shown(role.who, role.kind, back, _box_of(seen), share, seen, faced))
     return shown[::-1]
 
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from bench import identity_people as people
 from bench.identity_cases import NOBODY, Case
-from bench.identity_composed import SELF
 from bench.identity_look import Looked
 from ferrari.subject.similarity import upper_third
 from ferrari.subject.templates import Template, Thresholds
@@ -59,38 +58,33 @@ def of_faces(
     rows = []
     for case in cases:
         looked = case.looked
-        chosen = np.flatnonzero((looked.weights >= least) & (case.who != NOBODY)[looked.face_of])
+        chosen = np.flatnonzero((looked.weights >= least) & (case.face_who != NOBODY))
         for subject, template in made.items():
             found = template.scores(getattr(looked, embedding)[chosen])
             rows += [
-                (score, subject, case.who[looked.face_of[i]], case.name, looked.side_px[i],
-                 looked.yaw[i])
+                (score, subject, case.face_who[i], case.name, looked.side_px[i], looked.yaw[i])
                 for score, i in zip(found, chosen.tolist(), strict=True)
-            ]  # fmt: skip
+            ]
     return _scores(rows)
 
 
 def of_tracks(cases: Iterable[Case], made: Mapping[str, Template], embedding: str) -> Scores:
-    """Every track with faces that decide against every template; who is in most of its boxes."""
+    """Every track all of whose deciding faces are one person's against every template."""
     rows = []
     for case in cases:
         seen = case.looked.sightings(embedding)
         deciding, track_of = seen.deciding(), seen.track[seen.faces.detection]
         for track in range(seen.tracks):
             own = np.flatnonzero(deciding & (track_of == track))
-            names, counts = np.unique(
-                case.who[seen.faces.detection[own]].astype(str), return_counts=True
-            )
-            if not len(own) or names[counts.argmax()] == NOBODY:
+            names = {str(name) for name in case.face_who[own]}
+            if len(names) != 1 or NOBODY in names:
                 continue
-            if (case.kind[seen.faces.detection[own]] != SELF).any():
-                continue
-            who, side = names[counts.argmax()], float(np.median(case.looked.side_px[own]))
+            side = float(np.median(case.looked.side_px[own]))
             yaw = float(np.median(np.abs(case.looked.yaw[own])))
             for subject, template in made.items():
                 found = template.scores(seen.faces.embeddings[own])
                 score = upper_third(found, seen.faces.weights[own])
-                rows.append((score, subject, who, case.name, side, yaw))
+                rows.append((score, subject, *names, case.name, side, yaw))
     return _scores(rows)
 
 

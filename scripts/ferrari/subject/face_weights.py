@@ -6,16 +6,20 @@ sees is pixels.
 
 from __future__ import annotations
 
-#: px, short side: nothing can be told below LEAST; from GOOD on more pixels say nothing more. SFace
+#: px, short side: nothing can be told below LEAST; from GOOD on more pixels say little more. SFace
 #: on real faces made smaller: the likeness to the same person (median 0.83 at 80 px) is 0.82 at 40,
 #: 0.78 at 32 and 0.73 at 24, and that to strangers is 0.42 at most.
-LEAST, GOOD = 20.0, 60.0
+LEAST, GOOD = 20.0, 40.0
 #: Score of the detector: a face is doubtful below UNSEEN, certain from CERTAIN on.
 UNSEEN, CERTAIN = 0.5, 0.8
 #: Degrees to either side: as good as from the front up to FRONTAL, useless from PROFILE on.
 FRONTAL, PROFILE = 30.0, 80.0
-#: The least weight of a face that may decide: 40 px, seen from the front and certainly a face.
+#: The least weight of a face that may decide: 30 px, seen from the front and certainly a face.
 USABLE = 0.5
+#: The least weight of the best face of a track that is somebody else's by its faces: 35 px. A poor
+#: picture of a face is less like the same person, never more like a stranger; so it may name the
+#: subject before it may rule the subject out.
+REFUSING = 0.75
 
 
 def face_weight(short_side_px: float, detector_score: float = 1.0, yaw_deg: float = 0.0) -> float:

@@ -16,6 +16,7 @@ FACE, TRACK, BODY, SET, REVIEW, NOTHING = "face", "track", "body", "set", "revie
 #: Why.
 LIKE_SUBJECT = "like_subject"
 UNLIKE = "unlike"
+UNLIKE_BUT_POOR = "unlike_but_poor"
 BETWEEN = "between"
 LIKE_NEGATIVE = "like_negative"
 LIKE_BOTH = "like_both"
@@ -37,6 +38,7 @@ REVIEWED = "reviewed"
 WORDS = {
     LIKE_SUBJECT: "the face is the subject's",
     UNLIKE: "the face is not the subject's",
+    UNLIKE_BUT_POOR: "not like the subject's face, but too small or turned to rule it out",
     BETWEEN: "the face is neither clearly the subject's nor clearly another's",
     LIKE_NEGATIVE: "the face is that of somebody in subject.not",
     LIKE_BOTH: "the face is like the subject's and like one in subject.not",

@@ -62,6 +62,15 @@ class Sightings:
         """(T, T) bool: tracks that share a moment: two people, or a person and a mirror."""
         return at_once(self.track.tolist(), self.time_s.tolist(), self.tracks)
 
+    def faces_at_once(self) -> np.ndarray:
+        """(T, T) bool: tracks that show a face each at one moment.
+
+        Two people, or one and a mirror: a detector that gives one person two boxes gives them one
+        face in each frame.
+        """
+        of = self.faces.detection
+        return at_once(self.track[of].tolist(), self.time_s[of].tolist(), self.tracks)
+
     def moments_together(self) -> np.ndarray:
         """(T, T) int: how many moments two tracks share."""
         return together(self.track.tolist(), self.time_s.tolist(), self.tracks)

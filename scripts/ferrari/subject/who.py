@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ferrari.subject.face_weights import REFUSING
 from ferrari.subject.hand_over import handed_over
 from ferrari.subject.judgements import (
     BETWEEN,
@@ -33,6 +34,7 @@ from ferrari.subject.judgements import (
     TWO_AT_ONCE,
     TWO_FACES,
     UNLIKE,
+    UNLIKE_BUT_POOR,
     UNSURE,
     Judgement,
     Rules,
@@ -76,7 +78,7 @@ def decide(
         tracks = _judge_tracks(seen, template, rules.thresholds)
     for track, who in reviewed.items():
         tracks[track] = Judgement(who, REVIEW, REVIEWED)
-    tracks = _one_at_once(tracks, seen.at_once(), rules.thresholds)
+    tracks = _one_at_once(tracks, seen.faces_at_once(), rules.thresholds)
     tracks = handed_over(tracks, seen, body_similarity, rules)
     if template is not None and template.alone:
         unlike = _unlike(seen, own)
@@ -161,13 +163,16 @@ def _judge_track(
     unlike = weights[scores < thresholds.below].sum()
     if score >= thresholds.above and unlike > third:
         return Judgement(UNSURE, FACE, FACES_DISAGREE, score, thresholds.above)
-    return _graded(score, negative, thresholds)
+    judged = _graded(score, negative, thresholds)
+    if judged.why == UNLIKE and weights.max() < REFUSING:
+        return Judgement(UNSURE, FACE, UNLIKE_BUT_POOR, score, thresholds.below)
+    return judged
 
 
 def _one_at_once(
     tracks: Sequence[Judgement], at_once: np.ndarray, thresholds: Thresholds
 ) -> list[Judgement]:
-    """Two tracks in one frame are not both the subject: a mirror, a picture of it, or a likeness.
+    """Two faces in one frame are not both the subject's: a mirror, a picture of it, or a likeness.
 
     The better one stays the subject where it leads by the width of the doubtful zone; a person's
     word stands.

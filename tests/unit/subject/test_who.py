@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ferrari.subject import judgements as j
-from ferrari.subject.face_weights import USABLE, face_weight
+from ferrari.subject.face_weights import REFUSING, USABLE, face_weight
 from ferrari.subject.judgements import NOT_SUBJECT, SUBJECT, UNSURE, Rules
 from ferrari.subject.sightings import Faces, Sightings
 from ferrari.subject.templates import Template, Thresholds
@@ -184,6 +184,27 @@ def test_a_mirror_and_a_picture_of_the_subject_are_said():
     assert found[2].who == SUBJECT
 
 
+def test_one_person_in_two_boxes_is_no_mirror():
+    """A detector that boxes head and body apart: of the two one alone has the face in a frame."""
+    clip = Scene().see(0, [0, 1], 0).see(0, [2, 3], None).see(1, [0, 1], None).see(1, [2, 3], 0)
+    assert [said(one) for one in clip.decide().tracks] == [(SUBJECT, j.FACE, j.LIKE_SUBJECT)] * 2
+    both = clip.see(0, [9], 0).see(1, [9], 0)
+    assert {one.why for one in both.decide().tracks} == {j.TWO_AT_ONCE}
+
+
+@pytest.mark.parametrize(
+    ("weight", "expected"),
+    [
+        (USABLE, (UNSURE, j.FACE, j.UNLIKE_BUT_POOR)),
+        (REFUSING, (NOT_SUBJECT, j.FACE, j.UNLIKE)),
+    ],
+)
+def test_poor_faces_name_the_subject_and_rule_nobody_out(weight, expected):
+    clip = Scene().see(0, range(4), 0, weight=weight).see(1, range(10, 14), 5, weight=weight)
+    found = [said(one) for one in clip.decide(clothes={(0, 1): 0.95}).tracks]
+    assert found == [(SUBJECT, j.FACE, j.LIKE_SUBJECT), expected]
+
+
 def test_of_two_at_once_a_clear_lead_stays_the_subject():
     scene = Scene().see(0, range(6), 0)
     for time, face in enumerate(scene.people.faces(0, 6, like=1)):
@@ -324,9 +345,9 @@ def test_the_order_of_detections_and_faces_changes_nothing(random):
 @pytest.mark.parametrize(
     ("side", "score", "yaw", "expected"),
     [
-        (60, 1, 0, 1), (300, 0.9, 10, 1), (40, 1, 0, USABLE), (20, 1, 0, 0), (9, 1, 0, 0),
+        (40, 1, 0, 1), (300, 0.9, 10, 1), (30, 1, 0, USABLE), (20, 1, 0, 0), (9, 1, 0, 0),
         (96, 0.5, 0, 0), (96, 0.65, 0, 0.5), (96, 1, 55, 0.5), (96, 1, -55, 0.5), (96, 1, 90, 0),
-        (40, 1, 55, 0.25),
+        (30, 1, 55, 0.25), (35, 1, 0, REFUSING),
     ],
 )  # fmt: skip
 def test_face_weights(side, score, yaw, expected):
