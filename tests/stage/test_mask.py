@@ -30,6 +30,7 @@ SETTINGS = {
     "edge_px": 4,
     "min_subject": 0.02,
     "max_subject": 0.98,
+    "max_other_person": 0.01,
     "ram_tags": ["person"],
     "ram_threshold": 0.68,
     "batch": 4,

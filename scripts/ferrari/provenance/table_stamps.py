@@ -40,7 +40,10 @@ LIBRARIES = {
     "extract": _DECODING,
     "detect": ("av", "numpy", "opencv-python-headless", "pillow", "scipy", *_NETWORKS),
     "crop": ("numpy", "opencv-python-headless", "pillow"),
-    "mask": ("numpy", "numba", "pymatting", "opencv-python-headless", "pillow", *_NETWORKS),
+    "mask": (
+        *("numpy", "scipy", "numba", "pymatting", "opencv-python-headless", "pillow"),
+        *_NETWORKS,
+    ),
     "environments": ("numpy", "opencv-python-headless", "pillow"),
     "augment": ("numpy", "opencv-python-headless", "pillow"),
     "caption": ("pillow", "instant-clip-tokenizer", "transformers"),
