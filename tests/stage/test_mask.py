@@ -72,6 +72,7 @@ class Dataset:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
         box = {"x1": 110, "y1": 55, "x2": 160, "y2": 140, "crop_x1": 100, "crop_y1": 50}
+        box |= {"crop_x2": 172, "crop_y2": 146}
         fields = {"path": path, "sha256": hashlib.sha256(data or b"").hexdigest(), **box, **fields}
         self.lines.append(
             tables.row("crop", item=item, parent=item[:-3], outcome=outcome, **fields)
