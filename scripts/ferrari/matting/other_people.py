@@ -112,7 +112,7 @@ def by_boxes(
         doubtful = taken & ~surely
     total = float(crop.alpha.sum())
     unsure = float(crop.alpha[doubtful].sum()) / max(total, 1e-6)
-    unsure = max(unsure, _of_somebody_else(crop, np.where(taken, 0, crop.alpha)))
+    unsure = max(unsure, _of_somebody_else(crop, taken))
     size = (alpha.shape[1], alpha.shape[0])
     large = cv2.resize(taken.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) > 0.5
     return large, unsure
@@ -257,12 +257,14 @@ def _likelihood(lab: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return usual.reshape(lab.shape[:2])
 
 
-def _of_somebody_else(crop: _Small, alpha: np.ndarray) -> float:
-    """The share of what is left of the alpha that lies in others' boxes, if the network seems to
+def _of_somebody_else(crop: _Small, taken: np.ndarray) -> float:
+    """The share of the alpha that was taken out or lies in others' boxes, if the network seems to
     have cut out one of them in the subject's place; else 0.
     """
-    share = float(alpha[crop.theirs].sum()) / max(float(alpha.sum()), 1e-6)
+    left = np.where(taken, 0, crop.alpha)
+    total = max(float(crop.alpha.sum()), 1e-6)
+    share = float(crop.alpha[taken | crop.theirs].sum()) / total
     alone = crop.inner & ~crop.theirs
-    covered = float(alpha[alone].mean()) if alone.any() else 0.0
-    wrong = share > _MOSTLY or (share > _PARTLY and covered < _COVERED)
-    return share if wrong else 0.0
+    covered = float(left[alone].mean()) if alone.any() else 0.0
+    mostly = float(left[crop.theirs].sum()) > _MOSTLY * float(left.sum())
+    return share if mostly or (share > _PARTLY and covered < _COVERED) else 0.0

@@ -15,7 +15,6 @@ import pandas as pd
 
 from ferrari.images import boxes
 from ferrari.ledger import item_ids
-from ferrari.qc import stage_tables
 from ferrari.reports import thumbnails
 from ferrari.reports.checks import WARN, Check, none_of
 from ferrari.reports.page import Gallery
@@ -86,9 +85,9 @@ def check(kept: pd.DataFrame, seen: pd.DataFrame) -> Check:
         "no_pixels_of_other_people",
         kept["item"][(share > MAX_SHARE).to_numpy(bool)],
         len(kept),
-        "Cut-outs with pixels where another person's box is and the subject's is not. Others are in "
-        f"the crops of {near:,} of {len(kept):,} cut-outs; where the boxes overlap, this count sees "
-        "nothing.",
+        "Cut-outs with pixels where another person's box is and the subject's is not. Others are "
+        f"in the crops of {near:,} of {len(kept):,} cut-outs; where the boxes overlap, this count "
+        "sees nothing.",
         otherwise=WARN,
         bound=f"at most {MAX_SHARE:.1%} of a cut-out's pixels",
         figure=f"{count:,} px in {int((share > 0).sum()):,} cut-outs{highest}",
