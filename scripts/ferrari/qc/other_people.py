@@ -23,8 +23,7 @@ MAX_SHARE = 0.005  # of a cut-out's pixels; of composed pairs that were kept, no
 SHOWN = 12
 _REACH = 0.03  # of a box's longer side: how far outside it whom it shows may reach
 _CORNERS = ["x1", "y1", "x2", "y2"]
-_EDGES = (("crop_x1", None), ("crop_y1", None), ("crop_x2", "frame_width"))
-_EDGES += (("crop_y2", "frame_height"),)
+_EDGES = (("crop_x2", "frame_width"), ("crop_y2", "frame_height"))
 
 #: The subject's box and the others', in the crop's pixels; () where the crop's row has no box.
 Beside = tuple[boxes.Box, tuple[boxes.Box, ...]] | tuple[()]
@@ -106,13 +105,13 @@ def gallery(root: Path, kept: pd.DataFrame, seen: pd.DataFrame) -> Gallery:
     worst = table.sort_values(order, ascending=False, kind="stable").head(SHOWN)
     shown = [
         thumbnails.Thumb(
-            line.item,
-            f"{line.others:.0f} beside",
-            detail=f"{line.px:,.0f} px are theirs ({line.left:.2%}); {line.others_unsure:.2%} in "
-            f"doubt; {line.others_taken:.1%} was taken out",
-            uri=thumbnails.data_uri(root / line.path),
+            line["item"],
+            f"{line['others']:.0f} beside",
+            detail=f"{line['px']:,.0f} px are theirs ({line['left']:.2%}); "
+            f"{line['others_unsure']:.2%} in doubt; {line['others_taken']:.1%} was taken out",
+            uri=thumbnails.data_uri(root / line["path"]),
         )
-        for line in worst.itertuples()
+        for line in worst.to_dict("records")
     ]
     note = f"{len(shown)} of {len(table):,} cut-outs of crops with other people, worst first."
     return Gallery("Other people", note if shown else "Nobody else is in a crop.", shown)
@@ -124,8 +123,8 @@ def circumstances(kept: pd.DataFrame, items: Sequence[str]) -> str:
     found = []
     if (some["others"].fillna(0) > 0).any():
         found.append("another person is in the crop")
-    ends = [some[name] == (0 if end is None else some[end]) for name, end in _EDGES]
-    if np.any(ends):
+    begins = (some[["crop_x1", "crop_y1"]] == 0).to_numpy().any()
+    if begins or any((some[name] == some[end]).any() for name, end in _EDGES):
         found.append("the crop ends at the frame's edge")
     if (some["refined"] == 0).any():
         found.append("not refined")
