@@ -1,10 +1,12 @@
 """Stage 3: cut the subject out of each crop.
 
 Reads one video's crop table, writes one RGBA cut-out a kept crop (PNG, straight alpha, at crop
-size) and a table with a row for each. Which crops are refused: EMPTY_MASK and FULL_MASK (the
-subject's share of the crop is out of bounds), SUBJECT_CLASS_ABSENT (segmenter `ram`),
-UNREADABLE_CROP; and MODEL_CRASHED, MODEL_TIMEOUT and OUT_OF_MEMORY, where a crop ended the child
-process in which network and matting run. They are copied to `bad_frames/<video>/<REASON>/`.
+size) and a table with a row for each. Other people who are in a crop are taken out of it
+(`matting.other_people`). Which crops are refused: EMPTY_MASK and FULL_MASK (the subject's share of
+the crop is out of bounds), OTHER_PERSON (too much of it may be somebody else's),
+SUBJECT_CLASS_ABSENT (segmenter `ram`), UNREADABLE_CROP; and MODEL_CRASHED, MODEL_TIMEOUT and
+OUT_OF_MEMORY, where a crop ended the child process in which network and matting run. They are
+copied to `bad_frames/<video>/<REASON>/`.
 """
 
 import os
@@ -19,12 +21,13 @@ from ferrari.common.atomic_files import sha256_bytes, whole_folder
 from ferrari.common.progress import Progress
 from ferrari.curation import embeddings
 from ferrari.images import boxes, image_files
-from ferrari.ledger import tables
+from ferrari.ledger import item_ids, tables
 from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
 from ferrari.ledger.reasons import (
     EMPTY_MASK,
     FULL_MASK,
     MODEL_FAILURES,
+    OTHER_PERSON,
     SUBJECT_CLASS_ABSENT,
     UNREADABLE_CROP,
 )
@@ -32,6 +35,7 @@ from ferrari.ledger.refused_files import clear_frames, refuse_frame
 from ferrari.ledger.stages import FOLDERS
 from ferrari.matting import cutouts
 from ferrari.matting.cutouts import CutOut
+from ferrari.matting.other_people import Parting
 from ferrari.networks import weight_files
 from ferrari.networks.on_device import OnDevice
 from ferrari.processes.batching import in_flight
@@ -45,18 +49,26 @@ from ferrari.review.applying import Verdicts
 from ferrari.review.contract import Decision
 
 #: What this stage looks at in a crop's row: a crop is masked again when one of these changes.
-READS = ("item", "path", "sha256", "x1", "y1", "x2", "y2", "crop_x1", "crop_y1")
-REASONS = (EMPTY_MASK, FULL_MASK, SUBJECT_CLASS_ABSENT, UNREADABLE_CROP)
+READS = (
+    *("item", "path", "sha256", "x1", "y1", "x2", "y2"),
+    *("crop_x1", "crop_y1", "crop_x2", "crop_y2"),
+)
+#: What it looks at in the rows of all others in the frame, whatever became of them.
+OTHERS_READ = ("x1", "y1", "x2", "y2")
+REASONS = (EMPTY_MASK, FULL_MASK, OTHER_PERSON, SUBJECT_CLASS_ABSENT, UNREADABLE_CROP)
 
 
 @dataclass
 class Crop:
-    """A crop on its way through the stage: its row, its bytes, its pixels, the subject's box."""
+    """A crop on its way through the stage: its row, its bytes, its pixels, and in these the boxes
+    of the subject and of other people.
+    """
 
     line: Mapping[str, str]
     data: bytes
     image_rgb: np.ndarray
-    box_xyxy: tuple[float, float, float, float]
+    box_xyxy: boxes.Box
+    others_xyxy: list[boxes.Box]
     detail: str = ""
 
     @property
@@ -86,8 +98,7 @@ def mask_video(
     loaded if there are no others: `review`, what a person decided of the clip's cut-outs, needs
     none.
     """
-    kept = tables.kept(tables.read_stage(crops_csv, "crop"))
-    lines = [narrowed(line, READS) for line in kept]
+    lines = with_others(tables.read_stage(crops_csv, "crop"))
     digests = {line["item"]: item_digest(line) for line in lines}
     out_csv = Path(out_csv)
     video = out_csv.stem
@@ -152,7 +163,7 @@ class Stage:
     def cut(self, crops: list[Crop | tuple[Mapping, str]]) -> Batch:
         """Have the segmenter cut out those that could be read."""
         there = [crop for crop in crops if isinstance(crop, Crop)]
-        offered = [(crop.image_rgb, crop.box_xyxy) for crop in there]
+        offered = [(crop.image_rgb, crop.box_xyxy, crop.others_xyxy) for crop in there]
         results, remark = self.segmenter.outcomes(offered, "crops")
         found = iter(results)
         seen = [(crop, next(found)) if isinstance(crop, Crop) else crop for crop in crops]
@@ -180,10 +191,14 @@ class Stage:
                 threshold=result.absent.threshold,
                 detail=f"best tag: {result.absent.tag}",
             )
+        parted = _parted(result.parting)
+        if result.fault == OTHER_PERSON:
+            bound, share = self.settings["max_other_person"], parted["others_unsure"]
+            return self._refused(crop, OTHER_PERSON, value=share, threshold=bound, **parted)
         if result.fault:
             bound = self.settings["min_subject" if result.fault == EMPTY_MASK else "max_subject"]
             share = round(result.share, 6)
-            return self._refused(crop, result.fault, value=share, threshold=bound)
+            return self._refused(crop, result.fault, value=share, threshold=bound, **parted)
         return self._kept(crop, result)
 
     def _kept(self, crop: Crop, result: CutOut) -> tables.Row:
@@ -191,9 +206,8 @@ class Stage:
         box = boxes.subject_box(alpha_u8)
         if box is None:  # the refinement found nothing where the net had seen something
             share = round(float(alpha_u8.mean()) / 255, 6)
-            return self._refused(
-                crop, EMPTY_MASK, value=share, threshold=self.settings["min_subject"]
-            )
+            bound, parted = self.settings["min_subject"], _parted(result.parting)
+            return self._refused(crop, EMPTY_MASK, value=share, threshold=bound, **parted)
         name = f"{crop.item}.png"
         digest = image_files.write_checked(
             self.scratch / name, image_files.encode_png(rgba), rgba.shape
@@ -212,6 +226,7 @@ class Stage:
             refined=result.refined,
             foreground=self.settings["foreground"],
             **embeddings.described(rgba, box),
+            **_parted(result.parting),
             detail="; ".join(filter(None, (crop.detail, result.detail))),
         )
 
@@ -261,8 +276,38 @@ class Stage:
         )
 
 
-def read_crop(dataset: Path, line: Mapping[str, str]) -> Crop:
-    """A crop's bytes, its RGB pixels and its subject's box in its own pixels.
+def _parted(parting: Parting) -> dict[str, object]:
+    """What a row says of others in its crop."""
+    shares = {"others_taken": parting.taken_share, "others_unsure": parting.unsure_share}
+    return {"others": parting.others, **{name: round(v, 6) for name, v in shares.items()}}
+
+
+def with_others(rows: Sequence[Mapping[str, str]]) -> list[dict]:
+    """READS of each kept crop, and in `others` OTHERS_READ of everybody else whose box reaches into
+    it, in the order of the rows.
+    """
+    by_frame: dict[str, list[Mapping[str, str]]] = {}
+    for row in rows:
+        frame = item_ids.frame_of(row["item"]) or row["item"]
+        by_frame.setdefault(frame, []).append(row)
+    lines = []
+    for row in tables.kept(rows):
+        frame = item_ids.frame_of(row["item"]) or row["item"]
+        beside = [one for one in by_frame[frame] if one is not row]
+        window = _box(row, ("crop_x1", "crop_y1", "crop_x2", "crop_y2"))
+        there = [one for one in beside if one["x1"] and boxes.shared(_box(one), window) > 0]
+        others = [narrowed(one, OTHERS_READ) for one in there]
+        lines.append({**narrowed(row, READS), "others": others})
+    return lines
+
+
+def _box(row: Mapping[str, str], names: Sequence[str] = OTHERS_READ) -> boxes.Box:
+    x1, y1, x2, y2 = (float(row[name]) for name in names)
+    return x1, y1, x2, y2
+
+
+def read_crop(dataset: Path, line: Mapping) -> Crop:
+    """A crop's bytes, its RGB pixels and in them the boxes of its subject and of others.
 
     Raises ImageReadError if the file cannot be read or is not what its row says.
     """
@@ -271,8 +316,8 @@ def read_crop(dataset: Path, line: Mapping[str, str]) -> Crop:
     if image.ndim != 3 or image.shape[2] != 3:
         raise image_files.ImageReadError(f"{line['path']} is no RGB image: shape {image.shape}")
     left, top = float(line["crop_x1"]), float(line["crop_y1"])
-    x1, y1, x2, y2 = (float(line[name]) for name in ("x1", "y1", "x2", "y2"))
-    return Crop(line, data, image, (x1 - left, y1 - top, x2 - left, y2 - top))
+    here, *others = (boxes.moved(_box(one), -left, -top) for one in (line, *line["others"]))
+    return Crop(line, data, image, here, others)
 
 
 def run(job) -> None:

@@ -1,4 +1,5 @@
-"""QC5: is each cut-out whole, as large as its crop, neither empty nor full, and free of its scene?
+"""QC5: is each cut-out whole, as large as its crop, neither empty nor full, and free of its scene
+and of other people?
 
 Opens each cut-out and its crop. Under alpha 0 there must be no pixels of the crop: an image editor
 or a loader that drops the alpha channel would bring the scene back. In the same pass silhouettes
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ferrari.ledger.stages import FOLDERS
-from ferrari.qc import mask_flicker, reopened_images, stage_checks, stage_tables
+from ferrari.qc import mask_flicker, other_people, reopened_images, stage_checks, stage_tables
 from ferrari.reports import charts, thumbnails
 from ferrari.reports.checks import WARN, Check, none_of
 from ferrari.reports.page import Gallery, Report, publish
@@ -50,7 +51,8 @@ def report_masks(
     kept = kept.join(facts[~facts.index.duplicated()], on="parent")
     kept["crop_path"] = kept["crop_path"].fillna("")
     kept["cell_px"] = mask_flicker.cell_sizes(kept)
-    columns = ("path", "sha256", "width", "height", "crop_path", "cell_px", *_CROP)
+    kept["beside"] = pd.Series(other_people.beside(kept, crops), index=kept.index, dtype=object)
+    columns = ("path", "sha256", "width", "height", "crop_path", "cell_px", "beside", *_CROP)
     seen = reopened_images.inspect(root, kept, columns, look, "cut-outs opened again")
     pairs = neighbours(kept, seen)
     found = mask_flicker.find(
@@ -66,6 +68,7 @@ def report_masks(
                 *stage_checks.folder_checks(root, FOLDER, stage_tables.with_files(rows), ids),
                 *reopened_images.readable_checks("cutouts", kept, seen),
                 *cutout_checks(kept, seen, mask_settings),
+                other_people.check(kept, seen),
                 *stability_checks(videos),
                 flicker_check(found, qc_settings["max_flicker"]),
                 *stage_checks.ledger_checks("mask", rows, crops),
@@ -76,7 +79,10 @@ def report_masks(
             refused=thumbnails.of_rows(dataset, refused, qc_settings["thumbnails"], crop_paths),
             refused_total=len(refused),
             refused_hint="The picture is the crop, or what was made of it.",
-            galleries=[flicker_gallery(root, kept, found)],
+            galleries=[
+                other_people.gallery(root, kept, seen),
+                flicker_gallery(root, kept, found),
+            ],
             samples=thumbnails.of_rows(dataset, kept.assign(reason=""), SAMPLES),
         ),
         out_csv=out_csv,
@@ -89,9 +95,9 @@ def look(dataset: Path, cells: tuple) -> dict:
     """Open one cut-out and its crop: fault, sha_ok, mode and size, alpha's range, scene share.
 
     `grid` is the subject in the frame's coordinates, packed bits of _GRID x _GRID cells;
-    `silhouette` the subject around its centroid.
+    `silhouette` the subject around its centroid; `other_px` and `other_share` are others' pixels.
     """
-    path, sha256, width, height, crop_path, cell_px, *box = cells
+    path, sha256, width, height, crop_path, cell_px, beside, *box = cells
     opened = reopened_images.reopen(dataset, path)
     seen = {
         "fault": opened.fault,
@@ -103,12 +109,15 @@ def look(dataset: Path, cells: tuple) -> dict:
         "scene_share": np.nan,
         "grid": b"",
         "silhouette": b"",
+        "other_px": 0,
+        "other_share": 0.0,
     }
     if opened.mode != "RGBA":
         return seen
     alpha_u8 = opened.pixels[:, :, 3]
     seen["plain_alpha"] = int(alpha_u8.max()) == 0 or int(alpha_u8.min()) == 255
     seen["grid"] = frame_grid(alpha_u8, box)
+    seen["other_px"], seen["other_share"] = other_people.pixels(alpha_u8, beside)
     seen["silhouette"] = mask_flicker.silhouette(alpha_u8, cell_px)
     crop = reopened_images.reopen(dataset, crop_path)
     if crop.mode == "RGB":
@@ -290,6 +299,8 @@ def flicker_gallery(root: Path, kept: pd.DataFrame, found: pd.DataFrame) -> Gall
     shown = []
     for line in worst.itertuples():
         change = f"{line.flicker:.1%} (bound {line.threshold:.1%}), area x {line.area_ratio:.2f}"
+        beside = other_people.circumstances(kept, [line.before, line.item, line.after])
+        change = "; ".join(filter(None, (change, beside)))
         for item, what, detail in (
             (line.before, "before", ""),
             (line.item, "FLICKER", change),

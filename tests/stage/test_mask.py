@@ -31,6 +31,7 @@ SETTINGS = {
     "edge_px": 4,
     "min_subject": 0.02,
     "max_subject": 0.98,
+    "max_other_person": 0.01,
     "ram_tags": ["person"],
     "ram_threshold": 0.68,
     "batch": 4,
@@ -72,6 +73,7 @@ class Dataset:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
         box = {"x1": 110, "y1": 55, "x2": 160, "y2": 140, "crop_x1": 100, "crop_y1": 50}
+        box |= {"crop_x2": 172, "crop_y2": 146}
         fields = {"path": path, "sha256": hashlib.sha256(data or b"").hexdigest(), **box, **fields}
         self.lines.append(
             tables.row("crop", item=item, parent=item[:-3], outcome=outcome, **fields)
@@ -298,6 +300,92 @@ def test_a_crop_that_is_not_what_stage_2_wrote_is_quarantined(dataset, segmenter
     assert (row["outcome"], row["reason"]) == ("quarantined", "UNREADABLE_CROP")
     assert "SHA-256" in row["detail"] and rows[other]["outcome"] == "kept"
     assert hashlib.sha256((dataset.root / row["path"]).read_bytes()).hexdigest() == row["sha256"]
+
+
+def two_people():
+    """A crop of 96 x 120: a red subject at the left, and somebody in yellow whom the red hides."""
+    y, x = np.mgrid[:96, :120]
+    crop = np.full((96, 120, 3), SCENE, np.uint8)
+    crop[(abs(x - 76) < 18) & (y > 12)] = (210, 190, 30)
+    crop[(abs(x - 36) < 22) & (y > 6)] = SUBJECT
+    return crop
+
+
+SUBJECTS_BOX = {"x1": 114, "y1": 57, "x2": 158, "y2": 146}
+TWO = {**SUBJECTS_BOX, "crop_x2": 220, "crop_y2": 146}
+THEIRS = {"x1": 158, "y1": 63, "x2": 194, "y2": 146}
+
+
+def add_two(dataset, theirs=THEIRS, reason="NOT_TARGET"):
+    """A crop with two people, and the row of the other one, whose box is `theirs`."""
+    item = dataset.add(two_people(), **TWO)
+    about = {"parent": f"{item[:-2]}d1", "outcome": "dropped", "reason": reason, **theirs}
+    dataset.lines.append(tables.row("crop", item=f"{item[:-1]}1", **about))
+    return item
+
+
+@pytest.mark.parametrize("fate", ["NOT_TARGET", "TOO_SMALL", "DUPLICATE_SUBJECT"])
+def test_another_person_in_the_crop_is_cut_away_whatever_became_of_them(dataset, segmenter, fate):
+    item = add_two(dataset, reason=fate)
+    row = dataset.run()[item]
+    assert row["outcome"] == "kept" and row["others"] == "1"
+    rgba = image_files.read(dataset.root / row["path"])
+    there, (_, x) = rgba[..., 3] > 0, np.mgrid[:96, :120]
+    assert not (there & (x > 60)).any() and there[10:, 16:56].mean() > 0.98
+    assert float(row["others_taken"]) == pytest.approx(0.42, abs=0.03)
+    assert float(row["others_unsure"]) < 0.01
+
+
+def test_without_a_box_of_theirs_both_stay_and_the_row_says_that_nobody_was_known(
+    dataset, segmenter
+):
+    far = {"x1": 400, "y1": 63, "x2": 436, "y2": 146}
+    item = add_two(dataset, theirs=far)
+    row = dataset.run()[item]
+    assert (row["others"], row["others_taken"], row["others_unsure"]) == ("0", "0.0", "0.0")
+    rgba = image_files.read(dataset.root / row["path"])
+    assert (rgba[20:, 70, 3] == 255).all()
+
+
+def test_a_crop_that_may_be_somebody_else_is_quarantined_with_its_share(dataset, segmenter):
+    """The network cut the wrong one out."""
+    item = add_two(dataset)
+    segmenter(lambda crops_rgb, boxes: [(c[..., 0] == 210).astype(np.float32) for c in crops_rgb])
+    row = dataset.run()[item]
+    assert (row["outcome"], row["reason"]) == ("quarantined", "OTHER_PERSON")
+    assert float(row["value"]) > 0.9 and row["threshold"] == "0.01"
+    assert row["value"] == row["others_unsure"] and row["others"] == "1"
+    assert row["path"] == f"bad_frames/{VIDEO}/OTHER_PERSON/{item}.png"
+    assert dataset.run(max_other_person=1.0)[item]["reason"] != "OTHER_PERSON"
+
+
+def test_a_network_that_knows_instances_is_asked_about_the_others(dataset, segmenter, monkeypatch):
+    def apart(crops_rgb, boxes_xyxy, others_xyxy):
+        assert [list(map(tuple, one)) for one in others_xyxy] in ([[]], [[(58, 13, 94, 96)]])
+        for crop in crops_rgb:
+            claims = (crop[..., 0] == 210).astype(np.float32)
+            yield (crop[..., 0] > crop[..., 2]).astype(np.float32), claims
+
+    net = segmenters.Segmenter("yolo-seg", "cpu test", "ab" * 32, None, None, apart)
+    monkeypatch.setattr(segmenters, "load", lambda *given, **options: net)
+    item = add_two(dataset)
+    row = dataset.run()[item]
+    assert row["others"] == "1" and float(row["others_taken"]) > 0.4
+
+
+def test_a_crop_is_masked_again_when_the_box_of_somebody_in_it_changes(dataset):
+    item = add_two(dataset)
+    (line,) = stage.with_others(dataset.lines)
+    assert line["item"] == item and [one["x1"] for one in line["others"]] == [THEIRS["x1"]]
+    before = stage.item_digest(line)
+    dataset.lines[-1]["x1"] = 160
+    (line,) = stage.with_others(dataset.lines)
+    assert stage.item_digest(line) != before
+    dataset.lines[-1] |= {"x1": 300, "x2": 340}
+    (line,) = stage.with_others(dataset.lines)
+    moved, dataset.lines[-1]["x2"] = stage.item_digest(line), 350
+    (line,) = stage.with_others(dataset.lines)
+    assert line["others"] == [] and stage.item_digest(line) == moved, "out of the crop's reach"
 
 
 GREEN = (20, 200, 40)

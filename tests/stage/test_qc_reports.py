@@ -255,6 +255,22 @@ def flicker(data):
     data.edit("mask", data.good[0], lambda _: rows)
 
 
+def somebody_else(data):
+    """The right half of a cut-out is another person: that is where their box is."""
+    left, top, right, bottom = fab.CROP
+    middle = (left + right) / 2
+    theirs = {"x1": middle, "y1": top, "x2": right, "y2": bottom}
+
+    def edit(rows):
+        first = next(row for row in rows if row["outcome"] == "kept")
+        first["x2"] = middle - 5
+        about = {"item": first["item"][:-1] + "1", "outcome": "dropped", "reason": "NOT_TARGET"}
+        return [*rows, first | about | {"path": "", "sha256": ""} | theirs]
+
+    data.edit("crop", data.good[0], edit)
+    cells(data, "mask", lambda row: {"others": 1, "others_taken": 0.0, "others_unsure": 0.004})
+
+
 def caption(text):
     """A fault: this caption in one row, the final table following it."""
 
@@ -682,6 +698,7 @@ FAULTS = {
         lambda d: cells(d, "mask", lambda row: {"subject_fraction": 0.001}),
         {"subject_share_within_bounds"},
     ),
+    "somebody else in a cut-out": (QC5, somebody_else, {"no_pixels_of_other_people"}),
     "masks flicker": (QC5, flicker, {"masks_steady_along_clips", "masks_do_not_flicker"}),
     "mask row of no crop": (
         QC5,

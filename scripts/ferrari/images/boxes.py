@@ -29,10 +29,20 @@ def area(box: Box) -> float:
 
 def overlap(one: Box, other: Box) -> float:
     """Intersection over union of two boxes, 0 to 1; 0 if both are empty."""
+    common = shared(one, other)
+    union = area(one) + area(other) - common
+    return common / union if union else 0.0
+
+
+def shared(one: Box, other: Box) -> float:
+    """Area in px2 of what two boxes have in common."""
     left, top = max(one[0], other[0]), max(one[1], other[1])
-    shared = area((left, top, min(one[2], other[2]), min(one[3], other[3])))
-    union = area(one) + area(other) - shared
-    return shared / union if union else 0.0
+    return area((left, top, min(one[2], other[2]), min(one[3], other[3])))
+
+
+def moved(box: Box, right: float, down: float) -> Box:
+    """The box so many pixels further to the right and down."""
+    return box[0] + right, box[1] + down, box[2] + right, box[3] + down
 
 
 def clip(box: Box, width: int, height: int) -> Box:

@@ -50,6 +50,8 @@ COLUMNS = {
         *("segmenter", "weights_sha256", "device", "refined", "foreground", "detail"),
         *("lightness", "side", "phash", "embedding"),
         "decision",
+        # Other people in the crop, and shares of the alpha: taken out as theirs, and in doubt.
+        *("others", "others_taken", "others_unsure"),
     ),
     # One row a pinned clip or picture; `video` is empty for pictures of the user's folder.
     "environments": (
@@ -107,7 +109,7 @@ KINDS = {
             *("hidden_frames", "frame", "bit_depth", "frames_decoded", "decode_errors"),
             *("crop_x1", "crop_y1", "crop_x2", "crop_y2", "frame_width", "frame_height"),
             *("variant", "offset_x", "offset_y", "clip_tokens", "source_width", "source_height"),
-            "track",
+            *("track", "others"),
         ),
         WHOLE,
     ),
@@ -119,6 +121,7 @@ KINDS = {
             *("subject_fraction", "edge_fraction", "scale", "lightness"),
             *("mean_change", "noise_change", "track_area", "track_off_centre"),
             *("identity_score", "sureness"),
+            *("others_taken", "others_unsure"),
         ),
         REAL,
     ),

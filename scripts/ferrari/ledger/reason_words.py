@@ -153,6 +153,12 @@ WORDS = {
         "The mask covers (almost) the whole crop: the share is above `mask.max_subject`.",
         "Try another `mask.segmenter`, or raise `detect.pad` so that more scene is around.",
     ),
+    reasons.OTHER_PERSON: Words(
+        "More of the cut-out than `mask.max_other_person` may be somebody else's who is in the "
+        "crop.",
+        "Nothing to do for single pictures; if there are many, try a `mask.segmenter` that knows "
+        "people apart (`yolo-seg`, `sam`).",
+    ),
     reasons.SUBJECT_CLASS_ABSENT: Words(
         "The tagger does not see the subject's class in the crop.",
         "Lower `mask.ram_threshold` or add to `mask.ram_tags` if the subject is there.",

@@ -6,7 +6,7 @@ All of this is native code that runs on hostile input, so it runs in one child p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -16,8 +16,9 @@ import numpy as np
 
 from ferrari.common.atomic_files import file_states
 from ferrari.images import boxes
-from ferrari.ledger.reasons import EMPTY_MASK, FULL_MASK
-from ferrari.matting import alpha_refinement, edge_colours, engines
+from ferrari.ledger.reasons import EMPTY_MASK, FULL_MASK, OTHER_PERSON
+from ferrari.matting import alpha_refinement, edge_colours, engines, other_people
+from ferrari.matting.other_people import NOBODY, Parting
 from ferrari.networks import segmenters, weight_files
 from ferrari.networks.network import Opener, open_here
 
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
     from ferrari.networks.backends.ram import Presence
     from ferrari.processes.model_process import Load
 
-#: A crop's HxWx3 uint8 RGB pixels, and the subject's box x1, y1, x2, y2 in them.
-Crop = tuple[np.ndarray, tuple[float, float, float, float]]
+#: A crop's HxWx3 uint8 RGB pixels, and in them the boxes x1, y1, x2, y2 of the subject and of the
+#: other people.
+Crop = tuple[np.ndarray, boxes.Box, Sequence[boxes.Box]]
 #: A crop that every sound segmenter survives.
-HARMLESS: Crop = (np.full((96, 96, 3), 128, np.uint8), (24.0, 24.0, 72.0, 72.0))
+HARMLESS: Crop = (np.full((96, 96, 3), 128, np.uint8), (24.0, 24.0, 72.0, 72.0), ())
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,8 @@ class CutOut:
     """What became of a crop: `rgba` (HxWx4 uint8, straight alpha), or else `absent` or `fault`.
 
     `absent`: the segmenter's verdict that the subject's class is not there. `fault`: EMPTY_MASK or
-    FULL_MASK, after `share`, the mean of the net's alpha. `refined` and `detail` are those of
-    mattes.Refinement.
+    FULL_MASK, after `share`, the mean of the net's alpha; or OTHER_PERSON, after `parting`, which
+    tells of others in the crop. `refined` and `detail` are those of mattes.Refinement.
     """
 
     rgba: np.ndarray | None = None
@@ -45,6 +47,7 @@ class CutOut:
     refined: bool = False
     detail: str = ""
     fault: str = ""
+    parting: Parting = NOBODY
     absent: Presence | None = None
 
 
@@ -129,12 +132,11 @@ def cut_outs(
 
     `matting` works on a crop's alpha while the network computes the next ones.
     """
-    absent = _absent(segmenter, [image for image, _ in crops])
+    absent = _absent(segmenter, [crop[0] for crop in crops])
     there = [crop for crop, verdict in zip(crops, absent, strict=True) if verdict is None]
-    alphas = segmenter.alpha([c[0] for c in there], [c[1] for c in there]) if there else []
     made = [
-        matting.submit(cut_out, image, alpha, settings)
-        for (image, _), alpha in zip(there, alphas, strict=True)
+        matting.submit(cut_out, crop, alpha, claims, settings)
+        for crop, (alpha, claims) in zip(there, _alphas(segmenter, there), strict=True)
     ]
     cut = iter(made)
     return [next(cut).result() if verdict is None else CutOut(absent=verdict) for verdict in absent]
@@ -150,19 +152,38 @@ def _absent(
     return [None if verdict.present else verdict for verdict in verdicts]
 
 
-def cut_out(image_rgb: np.ndarray, alpha: np.ndarray, settings: Mapping) -> CutOut:
-    """The cut-out of an HxWx3 uint8 RGB image by the net's alpha (HxW float, 0..1)."""
+def _alphas(
+    segmenter: segmenters.Segmenter, crops: Sequence[Crop]
+) -> Iterable[tuple[np.ndarray, np.ndarray | None]]:
+    """The net's alpha of each crop, and that of the others in it, if it knows instances."""
+    if not crops:
+        return []
+    images, subjects, others = zip(*crops, strict=True)
+    if segmenter.apart is None:
+        return ((alpha, None) for alpha in segmenter.alpha(images, subjects))
+    return segmenter.apart(images, subjects, others)
+
+
+def cut_out(crop: Crop, alpha: np.ndarray, claims: np.ndarray | None, settings: Mapping) -> CutOut:
+    """The cut-out of a crop by the net's alpha and, if it gives that, the others' (`claims`), HxW
+    float, 0..1 both.
+    """
+    image_rgb, box, others = crop
+    parting = other_people.part(image_rgb, alpha, box, others, claims)
+    if parting.unsure_share > settings["max_other_person"]:
+        return CutOut(share=float(alpha.mean()), fault=OTHER_PERSON, parting=parting.told())
+    alpha = parting.limited(alpha)
     share = float(alpha.mean())
     if share < settings["min_subject"] or boxes.subject_box(alpha) is None:
-        return CutOut(share=share, fault=EMPTY_MASK)
+        return CutOut(share=share, fault=EMPTY_MASK, parting=parting.told())
     if share > settings["max_subject"]:
-        return CutOut(share=share, fault=FULL_MASK)
+        return CutOut(share=share, fault=FULL_MASK, parting=parting.told())
     refinement = alpha_refinement.Refinement(alpha, False)
     if settings["refine"]:
         refinement = alpha_refinement.refine_alpha(
             image_rgb, alpha, settings["edge_px"], matting=settings["matting"]
         )
-    rgba = edge_colours.cut_out(
-        image_rgb, refinement.alpha, settings["foreground"], settings["matting"]
-    )
-    return CutOut(rgba, share, refinement.refined, refinement.detail)
+    # The refinement's band reaches over the border to another's pixels.
+    alpha = parting.limited(refinement.alpha)
+    rgba = edge_colours.cut_out(image_rgb, alpha, settings["foreground"], settings["matting"])
+    return CutOut(rgba, share, refinement.refined, refinement.detail, parting=parting.told())

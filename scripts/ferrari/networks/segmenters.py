@@ -25,8 +25,14 @@ if TYPE_CHECKING:
 
     #: Whether each crop (HxWx3 uint8 RGB) holds the subject's class.
     Judge = Callable[[Sequence[np.ndarray]], list[Presence]]
-    #: A backend's segmenter, and what judges whether the subject is there, if anything does.
-    _Loaded = tuple["_Segmenting", Judge | None]
+    #: Crops, the subjects' boxes and the others' boxes in; pairs of alphas out.
+    Apart = Callable[
+        [Sequence[np.ndarray], Sequence, Sequence[Sequence]],
+        Iterable[tuple[np.ndarray, np.ndarray]],
+    ]
+    #: A backend's segmenter, what judges whether the subject is there, and what tells people apart,
+    #: if anything does.
+    _Loaded = tuple["_Segmenting", Judge | None, Apart | None]
 
 
 class _Segmenting(Protocol):
@@ -48,6 +54,10 @@ class Segmenter:
     where the subject is; nets that find the subject themselves do not use it. Raises
     DeviceMemoryError if the GPU's memory does not suffice.
 
+    apart(crops_rgb, boxes_xyxy, others_xyxy): for each crop the subject's alpha, and that of the
+    other people's own instances (HxW float32; all 0 where none is seen), whose boxes are a list a
+    crop. None if the segmenter does not know people apart.
+
     presence(crops_rgb): whether each crop holds the subject's class; None if the segmenter does not
     judge that.
     """
@@ -57,6 +67,7 @@ class Segmenter:
     weights_sha256: str
     alpha: Callable[[Sequence[np.ndarray], Sequence | None], Iterable[np.ndarray]]
     presence: Judge | None = None
+    apart: Apart | None = None
 
 
 def load(
@@ -114,8 +125,8 @@ def load(
         ram_tags,
         ram_threshold,
     )
-    network, presence = _BACKENDS[known["backend"]](asked)
-    return Segmenter(name, network.device, "+".join(digests), network.alpha, presence)
+    network, presence, apart = _BACKENDS[known["backend"]](asked)
+    return Segmenter(name, network.device, "+".join(digests), network.alpha, presence, apart)
 
 
 @dataclass(frozen=True)
@@ -172,7 +183,7 @@ def _alpha_net(asked: _Asked) -> _Loaded:
     from ferrari.networks.backends.alpha_net import AlphaNet
 
     aspect = asked.aspect and "multiple" in asked.entry["input"]
-    return AlphaNet(_entrys_net(asked, aspect), asked.entry, aspect), None
+    return AlphaNet(_entrys_net(asked, aspect), asked.entry, aspect), None, None
 
 
 def _entrys_net(asked: _Asked, any_size: bool) -> Network:
@@ -192,7 +203,8 @@ def _yolo_seg(asked: _Asked) -> _Loaded:
         path, asked.places[0], digest, asked.opener, asked.class_name, **asked.means
     )
     finder = yolo_finder.YoloFinder(net, path, asked.class_name, asked.image_size)
-    return yolo_segmenter.YoloSegmenter(finder, path), None
+    segmenter = yolo_segmenter.YoloSegmenter(finder, path)
+    return segmenter, None, segmenter.apart
 
 
 def _sam(asked: _Asked) -> _Loaded:
@@ -200,7 +212,8 @@ def _sam(asked: _Asked) -> _Loaded:
 
     path, place, digest = asked.paths[-1], asked.places[-1], asked.digests[-1]
     request = NetworkRequest.of(path, "sam", place.device, digest, **asked.means)
-    return SamSegmenter(asked.opener(request)), None
+    segmenter = SamSegmenter(asked.opener(request))
+    return segmenter, None, segmenter.apart
 
 
 def _ram(asked: _Asked) -> _Loaded:
@@ -213,8 +226,8 @@ def _ram(asked: _Asked) -> _Loaded:
         tags=asked.ram_tags,
         threshold=asked.ram_threshold,
     )
-    segmenter, _ = _sam(asked)
-    return segmenter, tagger.presence
+    segmenter, _, apart = _sam(asked)
+    return segmenter, tagger.presence, apart
 
 
 _BACKENDS: Mapping[str, Callable[[_Asked], _Loaded]] = {

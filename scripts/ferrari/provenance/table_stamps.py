@@ -42,7 +42,10 @@ LIBRARIES = {
     "detect": ("av", "numpy", "opencv-python-headless", "pillow", "scipy", *_NETWORKS),
     "who": ("numpy", "opencv-python-headless", "pillow", *_NETWORKS),
     "crop": ("numpy", "opencv-python-headless", "pillow"),
-    "mask": ("numpy", "numba", "pymatting", "opencv-python-headless", "pillow", *_NETWORKS),
+    "mask": (
+        *("numpy", "scipy", "numba", "pymatting", "opencv-python-headless", "pillow"),
+        *_NETWORKS,
+    ),
     "environments": ("numpy", "opencv-python-headless", "pillow"),
     "augment": ("numpy", "opencv-python-headless", "pillow"),
     "caption": ("pillow", "instant-clip-tokenizer", "transformers"),

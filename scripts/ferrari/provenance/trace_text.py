@@ -194,6 +194,12 @@ def _mask_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
     settings = made.get("settings", {}).get("settings", {})
     band = f", in a band of {settings['edge_px']} px" if "edge_px" in settings else ""
     refined = f"refined by matting{band}" if row["refined"] == "1" else "the network's own"
+    beside = (
+        f"{row['others']} in the crop; {row['others_taken']} of the alpha taken out as theirs, "
+        f"{row['others_unsure']} in doubt"
+        if row["others"] not in ("", "0")
+        else ""
+    )
     colours = "estimated at the edge" if row["foreground"] == "1" else "the crop's own"
     return [
         ("segmenter", f"{row['segmenter']} on {row['device']}"),
@@ -201,6 +207,7 @@ def _mask_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
         ("alpha", refined),
         ("colours", colours),
         ("subject", f"{row['subject_fraction']} of the crop, edge {row['edge_fraction']}"),
+        ("other people", beside),
         ("detail", row["detail"]),
     ]
 

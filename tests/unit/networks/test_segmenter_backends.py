@@ -177,6 +177,21 @@ def test_sam_is_asked_with_the_subjects_box_in_opencvs_colour_order(monkeypatch,
     assert model.asked[1][1]["bboxes"] == [[0, 0, 30, 20]]
 
 
+def test_sam_is_asked_for_everybody_within_the_crop(monkeypatch, weights):
+    model = StandIn(masks=halves()[:1])
+    monkeypatch.setattr(
+        sam, "ultralytics", lambda cache: types.SimpleNamespace(SAM=lambda _: model)
+    )
+    net = segmenters.load("sam", weights, "cpu")
+    crop = np.zeros((20, 30, 3), np.uint8)
+    (found,) = net.apart([crop], [(0, 0, 15, 20)], [[(10, -5, 40, 19), (2, 2, 9, 9)]])
+    asked = [options["bboxes"][0] for _, options in model.asked]
+    assert asked == [[0, 0, 15, 20], [10, 0, 30, 19], [2, 2, 9, 9]]
+    np.testing.assert_array_equal(found, [halves()[0]] * 2)
+    (alone,) = net.apart([crop], [(0, 0, 15, 20)], [[]])
+    assert not alone[1].any()
+
+
 class StandInYolo:
     """A segmentation network that gives these boxes and masks (0..1) of its second class."""
 
@@ -230,6 +245,17 @@ def test_a_yolo_mask_is_cut_off_well_outside_both_boxes_only(weights):
     net = StandInYolo([(30, 5, 50, 15)], np.ones((1, 20, 100)), (20, 100)).segmenter(weights)
     (alpha,) = net.alpha([np.zeros((20, 100, 3), np.uint8)], [(40, 0, 60, 20)])
     assert np.flatnonzero(alpha.any(axis=0)).tolist() == list(range(28, 62))
+
+
+def test_yolo_tells_the_subject_from_others_whose_boxes_it_is_given(weights):
+    net = StandInYolo([(0, 0, 15, 20), (15, 0, 30, 20)], halves()).segmenter(weights)
+    crops = [np.zeros((20, 30, 3), np.uint8)] * 3
+    subjects = [(16, 2, 30, 20)] * 3
+    others = [[(-20, 0, 14, 20)], [], [(14, 0, 29, 20)]]  # beyond the crop; none; the subject again
+    found = list(net.apart(crops, subjects, others))
+    for (alpha, claims), claimed in zip(found, [halves()[0], 0, 0], strict=True):
+        np.testing.assert_allclose(alpha, halves()[1], atol=1e-6)
+        np.testing.assert_allclose(claims, np.broadcast_to(claimed, (20, 30)), atol=1e-6)
 
 
 @pytest.mark.parametrize("image_hw", [(60, 40), (33, 100), (320, 192)])

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from ferrari.images.boxes import clip
 from ferrari.networks import network
 from ferrari.networks.backends import torch_runtime
 from ferrari.networks.backends.ultralytics_runtime import to_bgr, ultralytics
@@ -75,3 +76,18 @@ class SamSegmenter:
         boxes = boxes_xyxy or [None] * len(crops_rgb)
         items = (prompted(crop, box) for crop, box in zip(crops_rgb, boxes, strict=True))
         return (mask.astype(np.float32) for (mask,) in self._net.stream(items))
+
+    def apart(
+        self,
+        crops_rgb: Sequence[np.ndarray],
+        boxes_xyxy: Sequence,
+        others_xyxy: Sequence[Sequence],
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The masks for the subject's box and for all others' boxes, HxW float32 (0 or 1) both, of
+        each crop. Boxes are cut off at the crop's border.
+        """
+        for crop, box, others in zip(crops_rgb, boxes_xyxy, others_xyxy, strict=True):
+            height, width = crop.shape[:2]
+            asked = [box, *(clip(other, width, height) for other in others)]
+            first, *rest = self.alpha([crop] * len(asked), asked)
+            yield first, np.max([np.zeros_like(first), *rest], axis=0)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 import cv2
 import numpy as np
 
+from ferrari.images.boxes import Box, clip, overlap
 from ferrari.networks.backends.yolo_finder import YoloFinder
 from ferrari.networks.backends.yolo_postprocessing import Instances, best_box
 from ferrari.networks.weight_files import ModelError
@@ -20,6 +21,7 @@ from ferrari.networks.weight_files import ModelError
 #: Low: stage 2 has said that the subject is here.
 _CONFIDENCE = 0.05
 _IOU = 0.7  # ultralytics' default
+_SAME = 0.3  # overlap (IoU) from which an instance is whom a box shows
 _MARGIN = 0.1  # of a box's longer side: how far outside both boxes the subject may reach
 
 
@@ -45,6 +47,25 @@ class YoloSegmenter:
         for crop, box, instances in zip(crops_rgb, wanted, found, strict=True):
             yield _alpha(instances, box, crop.shape[:2])
 
+    def apart(
+        self,
+        crops_rgb: Sequence[np.ndarray],
+        boxes_xyxy: Sequence,
+        others_xyxy: Sequence[Sequence],
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The subject's alpha and that of the people in `others_xyxy`, HxW float32 both, of each
+        crop.
+        """
+        found = self._finder.find(crops_rgb, _CONFIDENCE, _IOU)
+        for crop, box, others, instances in zip(
+            crops_rgb, boxes_xyxy, others_xyxy, found, strict=True
+        ):
+            size_hw = crop.shape[:2]
+            claims = np.zeros(size_hw, np.float32)
+            for other in others:
+                claims = np.maximum(claims, _claim(instances, box, other, size_hw))
+            yield _alpha(instances, box, size_hw), claims
+
 
 def _alpha(
     found: Instances, wanted_xyxy: Sequence[float] | None, size_hw: tuple[int, int]
@@ -58,6 +79,25 @@ def _alpha(
     best = best_box(boxes, wanted)
     alpha = soft_mask(found.mask_logits(best), found.net_hw, size_hw)
     return alpha * _region((boxes[best], wanted), size_hw)
+
+
+def _claim(
+    found: Instances, wanted_xyxy: Box, other_xyxy: Box, size_hw: tuple[int, int]
+) -> np.ndarray:
+    """HxW float32 alpha of the instance that another's box shows; 0 if it is none, or the subject.
+
+    The box may reach beyond the crop.
+    """
+    other = clip(other_xyxy, size_hw[1], size_hw[0])
+    claim = np.zeros(size_hw, np.float32)
+    if not len(found.boxes_xyxy):
+        return claim
+    best = best_box(found.boxes_xyxy, other)
+    x1, y1, x2, y2 = found.boxes_xyxy[best].tolist()
+    is_subject = best == best_box(found.boxes_xyxy, wanted_xyxy)
+    if is_subject or overlap((x1, y1, x2, y2), other) < _SAME:
+        return claim
+    return _alpha(found, other, size_hw)
 
 
 def soft_mask(logits: np.ndarray, net_hw: tuple[int, int], image_hw: tuple[int, int]) -> np.ndarray:
