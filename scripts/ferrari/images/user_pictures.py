@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ferrari.common.settings import SettingsError
 from ferrari.images.image_files import ImageReadError
@@ -70,7 +70,11 @@ def _opened(stream: BinaryIO) -> Image.Image:
     """Pillow only warns of a picture below twice its own limit; the bound that counts is ours."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(stream)
+        try:
+            return Image.open(stream)
+        except UnidentifiedImageError as error:
+            # Pillow names the stream, and so a number that is another one in each run.
+            raise ValueError("it is of no format that is known") from error
 
 
 def _regular(path: str | os.PathLike) -> BinaryIO:

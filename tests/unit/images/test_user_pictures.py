@@ -29,6 +29,17 @@ def test_what_is_no_picture_is_said_to_be_none(tmp_path, content):
         user_pictures.read(tmp_path / "x.png", 640)
 
 
+def test_the_same_file_is_refused_in_the_same_words_each_time(tmp_path):
+    """Tables hold the words: Pillow's name the open file, by a number that changes."""
+    (tmp_path / "notes.txt").write_text("no picture")
+    said = []
+    for _ in range(2):
+        with pytest.raises(ImageReadError) as caught, open(tmp_path / "notes.txt"):
+            user_pictures.read(tmp_path / "notes.txt", 64)
+        said.append(str(caught.value))
+    assert said[0] == said[1] and "name=" not in said[0]
+
+
 def test_shrink_keeps_the_aspect_and_enlarges_nothing():
     assert user_pictures.shrink(np.zeros((1000, 2000, 3), np.uint8), 640).shape == (320, 640, 3)
     assert user_pictures.shrink(np.zeros((30, 20, 3), np.uint8), 640).shape == (30, 20, 3)
