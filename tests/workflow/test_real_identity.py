@@ -78,7 +78,7 @@ def fates(run: Demo, clips: tuple[str, ...]) -> Counter[str]:
 
 def cropped(run: Demo, subject: dict) -> dict:
     """Run up to the crops; what was said of the subject."""
-    run.run("--cores", "2", "--until", "crop", overlay={"subject": subject})
+    run.run("--cores", "2", "--until", "crop", "who", overlay={"subject": subject})
     return json.loads((run.dataset / stages.WHO_JSON).read_text())
 
 
