@@ -28,6 +28,7 @@ from bench.identity_tables import Counted, Table, counts_row, trials_of
 from bench.measure import PeerMissingError
 from ferrari.images import image_files
 from ferrari.networks import weight_files
+from ferrari.subject.face_weights import USABLE
 from ferrari.subject.judgements import Rules
 from ferrari.subject.templates import Template, Thresholds
 
@@ -157,7 +158,7 @@ def _of_eleven(made: Mapping[str, Template]) -> dict[str, Template]:
 
 
 def _there(trial: Trial) -> bool:
-    return bool(trial.own.any() or trial.case.there.get(trial.subject))
+    return bool(trial.there)
 
 
 def _real_label(trial: Trial) -> str:
@@ -197,10 +198,11 @@ def _against(trials: Sequence[Trial], made: Mapping[str, Template], rules: Rules
             counted.add(trial, delivered)
         clips = [t.case.name for _, t in shown]
         own = np.array([int((d & t.own).sum()) for d, t in shown])
-        there = np.array([t.case.there.get(t.subject, 0) for _, t in shown])
+        there = np.array([len(t.there) for _, t in shown])
+        reached = np.array([t.reached(d) for d, t in shown])
         images = np.array([int(d.sum()) for d, _ in shown])
         pictures = np.array([int((d & (t.case.who == t.subject) & ~t.own).sum()) for d, t in shown])
-        recall = rates.by_clip(clips, lambda i, o=own, n=there: o[i].sum() / n[i].sum())
+        recall = rates.by_clip(clips, lambda i, o=reached, n=there: o[i].sum() / n[i].sum())
         purity = rates.by_clip(
             clips, lambda i, o=own + pictures, n=images: o[i].sum() / max(n[i].sum(), 1)
         )
@@ -255,7 +257,8 @@ def _views(trials: Sequence[Trial], made: Mapping[str, Template], rules: Rules) 
         side[looked.face_of], yaw[looked.face_of] = looked.side_px, np.abs(looked.yaw)
         for at in np.flatnonzero(looked.delivered() & trial.own).tolist():
             said = trial.decision.detections[at].who
-            labels = [_view(bool(trial.case.back[at]), side[at], yaw[at])]
+            hidden = _never_seen(trial)
+            labels = [_view(bool(trial.case.back[at]), side[at], yaw[at], hidden)]
             labels.append(f"{trial.case.people} people in the clip")
             for label in labels:
                 found.setdefault(label, [0, 0, 0])[
@@ -267,9 +270,17 @@ def _views(trials: Sequence[Trial], made: Mapping[str, Template], rules: Rules) 
     ]
 
 
-def _view(back: bool, side: float, yaw: float) -> str:
+def _never_seen(trial: Trial) -> bool:
+    """Whether no face of the subject that decides was found in the clip."""
+    case = trial.case
+    return not ((case.face_who == trial.subject) & (case.looked.weights >= USABLE)).any()
+
+
+def _view(back: bool, side: float, yaw: float, hidden: bool) -> str:
+    if hidden:
+        return "no face of theirs in the whole clip"
     if back:
-        return "from behind (face hidden)"
+        return "from behind (face hidden), a face elsewhere in the clip"
     if np.isnan(side):
         return "no face found"
     if yaw >= 55:
