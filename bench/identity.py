@@ -101,6 +101,8 @@ def measured(study: Study, log=print) -> list[Table]:
     found += [
         Table("Composed clips in which the subject is", _COMPOSED, tables.COUNTS,
               tables.delivered(several, lambda t: t.case.group)),
+        Table("The same, in three kinds", _KINDS, tables.COUNTS,
+              tables.delivered(several, _kind)),
         _frozen(study),
         _against(several, made, rules),
         _curve(several),
@@ -117,6 +119,7 @@ def measured(study: Study, log=print) -> list[Table]:
     sets = _whole_sets(study)
     strangers = next(case for case in study.real if "one-by-one" in case.name)
     found.append(checks.one_person_sets(sets, strangers, rules, "sface"))
+    found.append(checks.turned_away(sets, study.composed, rules, "sface"))
     found.append(checks.controls(study.looked, sets, _of_eleven(made), rules, "sface"))
     return found
 
@@ -212,18 +215,20 @@ def _against(trials: Sequence[Trial], made: Mapping[str, Template], rules: Rules
     return Table("Beside simpler ways", _BASELINES, columns, rows)
 
 
-def _span(pair: tuple[float, float]) -> str:
-    return f"{pair[0]:.1%} to {pair[1]:.1%}"
+def _span(pair: tuple[float, float]) -> str | None:
+    return f"{pair[0]:.1%} to {pair[1]:.1%}" if pair[0] == pair[0] else None
 
 
 def _curve(trials: Sequence[Trial]) -> Table:
     """Purity at a recall, and recall at a purity, as the threshold is moved."""
     score, own, there, clips = tables.ranked(trials)
-    of_trial = np.array(clips)
-    share = {name: there * (of_trial == name).sum() / len(of_trial) for name in set(clips)}
+    by_clip = {name: 0 for name in clips}
+    for trial in trials:
+        by_clip[trial.case.name] = by_clip.get(trial.case.name, 0) + len(trial.there)
+    each = np.array([by_clip[name] / clips.count(name) for name in clips])
 
     def expected(places: np.ndarray) -> float:
-        return sum(share[name] for name in of_trial[places]) and there * len(places) / len(own)
+        return float(each[places].sum())
 
     rows = []
     for recall in (0.5, 0.8, 0.9, 0.95):
@@ -268,6 +273,14 @@ def _views(trials: Sequence[Trial], made: Mapping[str, Template], rules: Rules) 
         (name, sum(counts), *counts, counts[0] / sum(counts))
         for name, counts in sorted(found.items())
     ]
+
+
+def _kind(trial: Trial) -> str:
+    if trial.case.group == "mirror":
+        return "a mirror"
+    if trial.case.group in ("turns", "twinbacks", "away", "solo", "passer"):
+        return "somebody from behind"
+    return "faces to be seen"
 
 
 def _never_seen(trial: Trial) -> bool:
@@ -338,6 +351,7 @@ _SCORES = (
     "Test faces and tracks of real and composed clips, each against each person's template of up "
     "to six faces from elsewhere. Own: of the subject; others: of anybody else."
 )
+_KINDS = "From behind: a face is painted over with hair, which the detector often takes for nobody."
 _FROZEN = (
     "All composed clips, with the subject and without, under `above` and `below` that were fitted "
     "on tracks of the other people."
