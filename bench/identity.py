@@ -28,6 +28,7 @@ from bench.identity_tables import Counted, Table, counts_row, trials_of
 from bench.measure import PeerMissingError
 from ferrari.images import image_files
 from ferrari.networks import weight_files
+from ferrari.subject.face_weights import USABLE
 from ferrari.subject.judgements import Rules
 from ferrari.subject.templates import Template, Thresholds
 
@@ -100,6 +101,8 @@ def measured(study: Study, log=print) -> list[Table]:
     found += [
         Table("Composed clips in which the subject is", _COMPOSED, tables.COUNTS,
               tables.delivered(several, lambda t: t.case.group)),
+        Table("The same, in three kinds", _KINDS, tables.COUNTS,
+              tables.delivered(several, _kind)),
         _frozen(study),
         _against(several, made, rules),
         _curve(several),
@@ -116,6 +119,7 @@ def measured(study: Study, log=print) -> list[Table]:
     sets = _whole_sets(study)
     strangers = next(case for case in study.real if "one-by-one" in case.name)
     found.append(checks.one_person_sets(sets, strangers, rules, "sface"))
+    found.append(checks.turned_away(sets, study.composed, rules, "sface"))
     found.append(checks.controls(study.looked, sets, _of_eleven(made), rules, "sface"))
     return found
 
@@ -157,7 +161,7 @@ def _of_eleven(made: Mapping[str, Template]) -> dict[str, Template]:
 
 
 def _there(trial: Trial) -> bool:
-    return bool(trial.own.any() or trial.case.there.get(trial.subject))
+    return bool(trial.there)
 
 
 def _real_label(trial: Trial) -> str:
@@ -197,10 +201,11 @@ def _against(trials: Sequence[Trial], made: Mapping[str, Template], rules: Rules
             counted.add(trial, delivered)
         clips = [t.case.name for _, t in shown]
         own = np.array([int((d & t.own).sum()) for d, t in shown])
-        there = np.array([t.case.there.get(t.subject, 0) for _, t in shown])
+        there = np.array([len(t.there) for _, t in shown])
+        reached = np.array([t.reached(d) for d, t in shown])
         images = np.array([int(d.sum()) for d, _ in shown])
         pictures = np.array([int((d & (t.case.who == t.subject) & ~t.own).sum()) for d, t in shown])
-        recall = rates.by_clip(clips, lambda i, o=own, n=there: o[i].sum() / n[i].sum())
+        recall = rates.by_clip(clips, lambda i, o=reached, n=there: o[i].sum() / n[i].sum())
         purity = rates.by_clip(
             clips, lambda i, o=own + pictures, n=images: o[i].sum() / max(n[i].sum(), 1)
         )
@@ -210,18 +215,20 @@ def _against(trials: Sequence[Trial], made: Mapping[str, Template], rules: Rules
     return Table("Beside simpler ways", _BASELINES, columns, rows)
 
 
-def _span(pair: tuple[float, float]) -> str:
-    return f"{pair[0]:.1%} to {pair[1]:.1%}"
+def _span(pair: tuple[float, float]) -> str | None:
+    return f"{pair[0]:.1%} to {pair[1]:.1%}" if pair[0] == pair[0] else None
 
 
 def _curve(trials: Sequence[Trial]) -> Table:
     """Purity at a recall, and recall at a purity, as the threshold is moved."""
     score, own, there, clips = tables.ranked(trials)
-    of_trial = np.array(clips)
-    share = {name: there * (of_trial == name).sum() / len(of_trial) for name in set(clips)}
+    by_clip = {name: 0 for name in clips}
+    for trial in trials:
+        by_clip[trial.case.name] = by_clip.get(trial.case.name, 0) + len(trial.there)
+    each = np.array([by_clip[name] / clips.count(name) for name in clips])
 
     def expected(places: np.ndarray) -> float:
-        return sum(share[name] for name in of_trial[places]) and there * len(places) / len(own)
+        return float(each[places].sum())
 
     rows = []
     for recall in (0.5, 0.8, 0.9, 0.95):
@@ -255,7 +262,8 @@ def _views(trials: Sequence[Trial], made: Mapping[str, Template], rules: Rules) 
         side[looked.face_of], yaw[looked.face_of] = looked.side_px, np.abs(looked.yaw)
         for at in np.flatnonzero(looked.delivered() & trial.own).tolist():
             said = trial.decision.detections[at].who
-            labels = [_view(bool(trial.case.back[at]), side[at], yaw[at])]
+            hidden = _never_seen(trial)
+            labels = [_view(bool(trial.case.back[at]), side[at], yaw[at], hidden)]
             labels.append(f"{trial.case.people} people in the clip")
             for label in labels:
                 found.setdefault(label, [0, 0, 0])[
@@ -267,9 +275,25 @@ def _views(trials: Sequence[Trial], made: Mapping[str, Template], rules: Rules) 
     ]
 
 
-def _view(back: bool, side: float, yaw: float) -> str:
+def _kind(trial: Trial) -> str:
+    if trial.case.group == "mirror":
+        return "a mirror"
+    if trial.case.group in ("turns", "twinbacks", "away", "solo", "passer"):
+        return "somebody from behind"
+    return "faces to be seen"
+
+
+def _never_seen(trial: Trial) -> bool:
+    """Whether no face of the subject that decides was found in the clip."""
+    case = trial.case
+    return not ((case.face_who == trial.subject) & (case.looked.weights >= USABLE)).any()
+
+
+def _view(back: bool, side: float, yaw: float, hidden: bool) -> str:
+    if hidden:
+        return "no face of theirs in the whole clip"
     if back:
-        return "from behind (face hidden)"
+        return "from behind (face hidden), a face elsewhere in the clip"
     if np.isnan(side):
         return "no face found"
     if yaw >= 55:
@@ -327,6 +351,7 @@ _SCORES = (
     "Test faces and tracks of real and composed clips, each against each person's template of up "
     "to six faces from elsewhere. Own: of the subject; others: of anybody else."
 )
+_KINDS = "From behind: a face is painted over with hair, which the detector often takes for nobody."
 _FROZEN = (
     "All composed clips, with the subject and without, under `above` and `below` that were fitted "
     "on tracks of the other people."

@@ -16,8 +16,8 @@ from ferrari.subject.judgements import Rules
 from ferrari.subject.templates import Template
 from ferrari.subject.who import Decision, decide
 
-#: Share of a box that somebody fills times share of them that is in it, or more, to be shown by it.
-_SHOWS = 0.1
+#: Share of a box that somebody fills, or more, to be shown by it.
+_SHOWS = 0.2
 #: Least share of a person that is to be seen for an appearance.
 _VISIBLE = 0.25
 NOBODY = "nobody"
@@ -30,7 +30,7 @@ class Case:
 
     `face_who` (F) str: whose each face is, which the wrong person may have been given.
 
-    `there`: frames in which each person is there to be delivered. `people`: how many at once.
+    `there`: the pictures in which each person is there to be delivered. `people`: how many at once.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Case:
     kind: np.ndarray
     back: np.ndarray
     face_who: np.ndarray
-    there: Mapping[str, int]
+    there: Mapping[str, frozenset[int]]
     people: int
 
 
@@ -53,11 +53,11 @@ def real_case(clip: str, looked: Looked, who: str, share: people.Share | None, t
         near = (seen.frame[seen.view] == frame) & (np.abs(middle - [x, y]) < 0.01).all(axis=1)
         shown[near] = name
     frames = {
-        name: len(set(seen.view[(shown == name) & seen.delivered()].tolist()))
+        name: frozenset(seen.view[(shown == name) & seen.delivered()].tolist())
         for name in {str(one) for one in shown}
     }
     if share is not None:  # alone in each frame: what the detector misses counts
-        frames[who] = int(seen.kept.sum())
+        frames[who] = frozenset(np.flatnonzero(seen.kept).tolist())
     kind, back = np.full(len(shown), SELF, object), np.zeros(len(shown), bool)
     at_once = np.bincount(seen.view).max() if len(seen.view) else 0
     face_who = shown[seen.face_of]
@@ -71,11 +71,11 @@ def composed_case(clip: Composed, looked: Looked) -> Case:
         _best(looked.box[i], clip.truth[int(looked.frame[looked.view[i]])])
         for i in range(len(looked.view))
     ]
-    there: dict[str, int] = {}
+    there: dict[str, set[int]] = {}
     for view in np.flatnonzero(looked.kept):
         for one in clip.truth[int(looked.frame[view])]:
             if one.kind == SELF and one.visible >= _VISIBLE and _large(one, size):
-                there[one.who] = there.get(one.who, 0) + 1
+                there.setdefault(one.who, set()).add(int(view))
     return Case(
         clip.path.stem,
         clip.scene.name.split("-")[0],
@@ -84,7 +84,7 @@ def composed_case(clip: Composed, looked: Looked) -> Case:
         np.array([one.kind if one else NOBODY for one in shown], object),
         np.array([bool(one and one.back) for one in shown], bool),
         _faces(clip, looked),
-        there,
+        {who: frozenset(views) for who, views in there.items()},
         max((len(frame) for frame in clip.truth), default=0),
     )
 
@@ -109,14 +109,14 @@ def _large(one: Shown, size: np.ndarray, least: float = 96) -> bool:
 def _best(box: np.ndarray, truth: Sequence[Shown]) -> Shown | None:
     """Whom a box (shares of the frame) shows: it is full of them, and they are in it."""
 
-    def share(one: Shown) -> float:
+    def shares(one: Shown) -> tuple[float, float]:
         high, wide = one.seen.shape
         x1, y1, x2, y2 = np.rint(np.clip(box, 0, 1) * [wide, high, wide, high]).astype(int)
-        inside = one.seen[y1:y2, x1:x2].sum()
-        return float(inside / max((y2 - y1) * (x2 - x1), 1) * inside / one.seen.sum())
+        inside = float(one.seen[y1:y2, x1:x2].sum())
+        return inside / max((y2 - y1) * (x2 - x1), 1), inside / float(one.seen.sum())
 
-    best = max(truth, key=share, default=None)
-    return best if best is not None and share(best) >= _SHOWS else None
+    best = max(truth, key=lambda one: np.prod(shares(one)), default=None)
+    return best if best is not None and shares(best)[0] >= _SHOWS else None
 
 
 def _restricted(looked: Looked, views: np.ndarray) -> Looked:
@@ -159,6 +159,16 @@ class Trial:
         """(N,) bool: detections that become images."""
         said = np.array([one.who == "subject" for one in self.decision.detections], bool)
         return self.case.looked.delivered() & said
+
+    @property
+    def there(self) -> frozenset[int]:
+        """The pictures in which the subject could be delivered: is there, or was found there."""
+        found = self.case.looked.view[self.own & self.case.looked.delivered()]
+        return self.case.there.get(self.subject, frozenset()) | frozenset(found.tolist())
+
+    def reached(self, delivered: np.ndarray) -> int:
+        """In how many of them one of its images is delivered; two of one picture count once."""
+        return len(set(self.case.looked.view[delivered & self.own].tolist()))
 
     @property
     def own(self) -> np.ndarray:

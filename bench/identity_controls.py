@@ -67,6 +67,35 @@ _ONE = (
 )
 
 
+def turned_away(
+    sets: Mapping[str, Sequence[Case]], composed: Sequence[Case], rules: Rules, embedding: str
+) -> Table:
+    """Clips that come later to sets of one person: they come back with their back turned, or a
+    stranger passes by who shows no face; with the rule of the only person and without."""
+    rows = []
+    for says_alone in (True, False):
+        counts = dict.fromkeys(("solo", "passer"), 0) | {"back": 0, "own": 0, "stranger": 0}
+        for who, cases in sets.items():
+            template, _ = voted(cases, rules, embedding, says_alone)
+            for case in composed:
+                if case.group not in ("solo", "passer") or case.name.split("-")[1] != who:
+                    continue
+                trial = tried(case, who, template, rules, embedding)
+                counts[case.group] += 1
+                back = trial.own & case.back & case.looked.delivered()
+                counts["back"] += int(back.sum())
+                counts["own"] += int((back & trial.delivered).sum())
+                counts["stranger"] += int((trial.delivered & (case.who != who)).sum())
+        name = "with the rule of the only person" if says_alone else "without it"
+        rows.append((name, *counts.values()))
+    columns = ("", "clips: back turned", "clips: a stranger passes", "backs that could be",
+               "delivered", "images of the stranger")  # fmt: skip
+    return Table("Backs in sets of one person", _BACKS, columns, rows)
+
+
+_BACKS = "The real clips of each person vote; composed clips come later and do not."
+
+
 def _said(trial: Trial, who: str) -> np.ndarray:
     return np.array([one.who == who for one in trial.decision.detections], bool)
 

@@ -103,6 +103,7 @@ class Counted:
 
     clips: set = field(default_factory=set)
     there: int = 0
+    reached: int = 0
     own: int = 0
     picture: int = 0
     other: int = 0
@@ -118,7 +119,8 @@ class Counted:
         picture = (case.who == trial.subject) & ~own
         who = np.array([one.who for one in trial.decision.detections], object)
         self.clips.add(case.name)
-        self.there += case.there.get(trial.subject, 0)
+        self.there += len(trial.there)
+        self.reached += trial.reached(delivered)
         self.own += int((delivered & own).sum())
         self.picture += int((delivered & picture).sum())
         other = delivered & ~own & ~picture
@@ -136,7 +138,7 @@ class Counted:
 
     @property
     def recall(self) -> float | None:
-        return self.own / self.there if self.there else None
+        return self.reached / self.there if self.there else None
 
     @property
     def purity(self) -> float | None:
@@ -206,7 +208,7 @@ def ranked(trials: Sequence[Trial]) -> tuple[np.ndarray, np.ndarray, int, list[s
             scores.append(judged.score if of_face else -0.99 if said else -np.inf)
             own.append(trial.case.who[at] == trial.subject)
             clips.append(trial.case.name)
-    there = sum(trial.case.there.get(trial.subject, 0) for trial in trials)
+    there = sum(len(trial.there) for trial in trials)
     return np.array(scores, float), np.array(own, bool), there, clips
 
 

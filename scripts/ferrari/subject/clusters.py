@@ -71,7 +71,10 @@ def _join(alike: np.ndarray, sizes: np.ndarray, one: int, other: int) -> None:
 @dataclass(frozen=True)
 class VotingTrack:
     """A track with a face that can be judged: its clip's id, its number there, the times (s) at
-    which it is seen, and the mean of its faces (`similarity.pooled`, (D,))."""
+    which it shows a face, and the mean of those that can be judged (`similarity.pooled`, (D,)).
+
+    Two faces at one time are two people; two boxes may be one person's, given twice.
+    """
 
     clip: str
     number: int
@@ -88,7 +91,8 @@ def voting_tracks(clip: str, seen: Sightings) -> list[VotingTrack]:
         own = deciding & (track_of == number)
         if own.any():
             mean = pooled(seen.faces.embeddings[own], seen.faces.weights[own])
-            times = frozenset(seen.times(number).tolist())
+            faces = seen.faces.detection[track_of == number]
+            times = frozenset(seen.time_s[faces].tolist())
             found.append(VotingTrack(clip, number, times, mean))
     return found
 

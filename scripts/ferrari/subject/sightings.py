@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -96,9 +96,11 @@ def together(tracks: Iterable[int], moments: Iterable[Hashable], count: int) -> 
     for track, moment in zip(tracks, moments, strict=True):
         there[moment].add(track)
     found = np.zeros((count, count), int)
-    groups = Counter(tuple(sorted(group)) for group in there.values() if len(group) > 1)
-    for group, times in groups.items():
-        found[np.ix_(group, group)] += times
+    groups: dict[tuple[int, ...], int] = defaultdict(int)
+    for group in there.values():
+        groups[tuple(sorted(group))] += 1
+    for alike, times in groups.items():
+        found[np.ix_(alike, alike)] += times
     np.fill_diagonal(found, 0)
     return found
 

@@ -162,7 +162,7 @@ def case(tmp_path) -> Case:
 def test_a_case_knows_who_is_in_which_box(case):
     assert case.who.tolist() == ["red", "red", NOBODY]
     assert case.kind.tolist() == [SELF, MIRROR, NOBODY]
-    assert case.there == {"red": 1}
+    assert case.there == {"red": {0}}
 
 
 def test_a_trial_counts_the_person_the_picture_and_the_others(case):

@@ -102,3 +102,13 @@ def test_one_of_two_who_are_always_together_is_named_by_a_picture_of_the_other()
     assert similarities(template.members, negatives).max() < SFACE.thresholds.below
     for clip in clips.values():
         assert [t.who for t in decided(clip, template).tracks] == [j.SUBJECT, j.NOT_SUBJECT]
+
+
+def test_one_person_in_two_boxes_votes_as_one():
+    """Of head and body, boxed apart in every clip, one alone has the face in a frame."""
+    clips = [Scene(take=n) for n in range(6)]
+    for clip in clips:
+        clip.see(0, [0, 1], 0).see(0, [2, 3], None).see(1, [0, 1], None).see(1, [2, 3], 0)
+    tracks = [t for i, c in enumerate(clips) for t in voting_tracks(f"c{i}", c.sightings())]
+    found = vote(tracks, SFACE.thresholds.above)
+    assert (found.subject, found.clips, len(tracks)) == (0, (6,), 12)
