@@ -156,8 +156,8 @@ WORDS = {
     reasons.OTHER_PERSON: Words(
         "More of the cut-out than `mask.max_other_person` may be somebody else's who is in the "
         "crop.",
-        "Nothing to do for single pictures; if there are many, try a `mask.segmenter` that knows "
-        "people apart (`yolo-seg`, `sam`).",
+        "Nothing to do for single pictures; if there are many, film the subject apart, or raise "
+        "the bound and look at what comes.",
     ),
     reasons.SUBJECT_CLASS_ABSENT: Words(
         "The tagger does not see the subject's class in the crop.",

@@ -1,11 +1,12 @@
 """Other people's pixels, taken out of the subject's alpha.
 
 A network that looks for what stands out takes along who stands beside. Stage 2 knows the boxes of
-everybody in the frame. Where the segmenter knows instances (yolo-seg, SAM), each one's own mask
-says whose a pixel is (`by_instances`). Elsewhere boxes and colours do (`by_boxes`): what looks like
-the part of the alpha where only the subject can be is the subject's; what looks like the part of
+everybody in the frame. Boxes and colours say whose a pixel is (`by_boxes`): what looks like the
+part of the alpha where only the subject can be is the subject's; what looks like the part of
 another's box that the alpha leaves free, or lies where only the other can be, is not; and the
-border between the two comes to lie on an edge of the picture (`label_cut`).
+border between the two comes to lie on an edge of the picture (`label_cut`). Where the segmenter
+knows instances (yolo-seg, SAM), what it gives to others is taken out too (`by_instances`); alone
+that is not enough, since a small network's masks reach over to the neighbour.
 
 The cut is made twice, once with a leaning to the subject and once to the others. What both give to
 the others, and what only one does, is taken out; the latter's share is what the alpha is in doubt
@@ -85,10 +86,10 @@ def part(
     total = float(alpha.sum())
     if not others or not total:
         return Parting(len(others))
+    taken, unsure = by_boxes(image_rgb, alpha, box, others)
     if claims is not None:
-        taken, unsure = by_instances(alpha, claims)
-    else:
-        taken, unsure = by_boxes(image_rgb, alpha, box, others)
+        claimed, contested = by_instances(alpha, claims)
+        taken, unsure = taken | claimed, max(unsure, contested)
     share = float(alpha[taken].sum()) / total
     return Parting(len(others), taken if taken.any() else None, share, unsure)
 

@@ -112,14 +112,16 @@ def test_without_anybody_else_nothing_is_asked():
     assert part(picture(), empty, box(alpha), [box(alpha)]).taken is None
 
 
-def test_instances_rule_where_a_network_knows_them():
+def test_instances_count_too_where_a_network_knows_them():
     own, theirs = person(100).astype(np.float32), person(150).astype(np.float32)
-    sure = part(picture(), own, box(own), [box(theirs)], 0.9 * theirs * (1 - own))
-    assert sure.taken_share == 0 and sure.unsure_share == 0
+    assert other_people.by_instances(own, 0.9 * theirs * (1 - own))[1] == 0
     contested = (own > 0) & (theirs > 0)
-    parted = part(picture(), 0.8 * own, box(own), [box(theirs)], 0.9 * theirs)
-    np.testing.assert_array_equal(parted.taken, theirs > 0)
-    assert parted.unsure_share == pytest.approx(contested.sum() / own.sum())
+    taken, unsure = other_people.by_instances(0.8 * own, 0.9 * theirs)
+    np.testing.assert_array_equal(taken, theirs > 0)
+    assert unsure == pytest.approx(contested.sum() / own.sum())
+    image = picture((theirs, RED), (own, BLUE))
+    parted = part(image, 0.8 * own, box(own), [box(theirs)], 0.9 * theirs)
+    assert parted.taken[theirs > 0].all() and parted.unsure_share >= unsure
     assert parted.told().taken is None and parted.told().others == 1
 
 
