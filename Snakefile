@@ -44,7 +44,6 @@ rule all:
         rules.ledger.input,  # the packages, and the tables over the whole set
         f"{QC}/index.html",
         rules.qc_index.input,
-        rules.who.output.table,
         CROISSANT,
         lost_tables,  # by name, or Snakemake takes them for not needed
 
