@@ -144,7 +144,9 @@ def fates(crops: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
     who = joined["reason"].map(known).fillna(judgements.SUBJECT)
     open_to_both = joined["reason"].isin([TOO_SMALL, UNREADABLE_FRAME])
     waits = open_to_both & (joined["judged"] == judgements.UNSURE)
-    return joined.assign(who=who.mask(waits, judgements.UNSURE).astype("str"))
+    who = who.mask(waits, judgements.UNSURE)
+    by_hand = (joined["decision"] != "") & joined["judged"].notna()
+    return joined.assign(who=who.mask(by_hand, joined["judged"]).astype("str"))
 
 
 def per_clip(judged: pd.DataFrame, crops: pd.DataFrame, ids: Sequence[str]) -> pd.DataFrame:

@@ -59,6 +59,7 @@ def judged(tmp_path):
 def crops(*rows):
     """Rows of crops; `item` is the clip's id and a number."""
     known = {"track": 0.0, "identity_by": "face", "identity_why": "like_subject", "reason": "OK"}
+    known |= {"decision": ""}
     known |= {"identity_score": 0.7, "sureness": 1.0, "outcome": "kept", "path": "x.png"}
     known |= {"value": np.nan, "threshold": np.nan, "parent": ""}
     frame = pd.DataFrame([known | row for row in rows])
@@ -117,6 +118,14 @@ def test_somebody_unsure_in_a_track_of_somebody_else_does_not_follow(judged):
     rows = judged(a=[other(0), subject(1)])
     found = identity_checks._fates(rows, crops(waits("a1"), waits("a2", track=1.0)))
     assert found.status == FAIL and found.rows == ("a1",)
+
+
+def test_a_crop_that_a_person_kept_or_dropped_says_nothing_of_its_track(judged):
+    rows = judged(a=[other(0), subject(1)])
+    kept = {"item": "a1", "reason": "OK", "decision": "r1"}
+    dropped = {"item": "a2", "track": 1.0, "reason": "DROPPED_BY_REVIEW", "decision": "r2"}
+    assert identity_checks._fates(rows, crops(kept, dropped)).status == PASS
+    assert identity_checks._fates(rows, crops({**kept, "decision": ""})).status == FAIL
 
 
 def test_figures_of_a_clip(judged):
