@@ -76,10 +76,10 @@ def mask_video(
     """Mask every kept crop of one video; `out_csv` is `<stage folder>/<video>.csv`. Returns the
     digests of the crops' rows.
 
-    `weights` are the files of `weight_files.for_segmenter(settings)`, in that order; `settings` is
-    the `mask` part of the configuration; `subject_class` is what a `yolo-seg` network calls the
-    subject (`detect.class`). Crops whose rows `earlier` has are not masked again, and no network is
-    loaded if there are no others.
+    `weights` are the files of `weight_files.for_mask(settings, subject_class)`, the gate's last;
+    `settings` is the `mask` part of the configuration; `subject_class` is what a `yolo-seg` network
+    calls the subject (`detect.class`). Crops whose rows `earlier` has are not masked again, and no
+    network is loaded if there are no others.
     """
     kept = tables.kept(tables.read_stage(crops_csv, "crop"))
     lines = [narrowed(line, READS) for line in kept]
@@ -176,7 +176,8 @@ class Stage:
         if result.fault:
             bound = self.settings["min_subject" if result.fault == EMPTY_MASK else "max_subject"]
             share = round(result.share, 6)
-            return self._refused(crop, result.fault, value=share, threshold=bound)
+            gate = _gate_fields(result)
+            return self._refused(crop, result.fault, value=share, threshold=bound, **gate)
         return self._kept(crop, result)
 
     def _kept(self, crop: Crop, result: CutOut) -> tables.Row:
@@ -205,6 +206,7 @@ class Stage:
             refined=result.refined,
             foreground=self.settings["foreground"],
             **embeddings.described(rgba, box),
+            **_gate_fields(result),
             detail="; ".join(filter(None, (crop.detail, result.detail))),
         )
 
@@ -254,6 +256,19 @@ class Stage:
         )
 
 
+def _gate_fields(result: CutOut) -> dict[str, object]:
+    """What a row says of the person gate's decision; nothing where there is no gate."""
+    gated = result.gated
+    if gated is None or gated.iou is None:
+        return {}
+    return {
+        "matte_of": gated.matte_of,
+        "gate_iou": round(gated.iou, 4),
+        "held_px": gated.held_px,
+        "removed_px": gated.removed_px,
+    }
+
+
 def read_crop(dataset: Path, line: Mapping[str, str]) -> Crop:
     """A crop's bytes, its RGB pixels and its subject's box in its own pixels.
 
@@ -275,7 +290,14 @@ def run(job) -> None:
         crops_csv=job.input.crops,
         dataset=job.config["dataset"],
         out_csv=job.output.table,
-        weights=weight_files.ready({"mask": settings, "cache": job.config["cache"]}, "mask"),
+        weights=weight_files.ready(
+            {
+                "mask": settings,
+                "detect": {"class": job.params.subject_class},
+                "cache": job.config["cache"],
+            },
+            "mask",
+        ),
         settings=settings,
         subject_class=job.params.subject_class,
         cache=job.config["cache"],

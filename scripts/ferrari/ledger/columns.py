@@ -45,6 +45,8 @@ COLUMNS = {
         *("width", "height", "subject_fraction", "edge_fraction", "x1", "y1", "x2", "y2"),
         *("segmenter", "weights_sha256", "device", "refined", "foreground", "detail"),
         *("lightness", "side", "phash", "embedding"),
+        # The person gate: its network, whose matte it let through, and pixels outside the person.
+        *("person_gate", "gate_sha256", "matte_of", "gate_iou", "held_px", "removed_px"),
     ),
     # One row a pinned clip or picture; `video` is empty for pictures of the user's folder.
     "environments": (
@@ -102,7 +104,7 @@ KINDS = {
             *("hidden_frames", "frame", "bit_depth", "frames_decoded", "decode_errors"),
             *("crop_x1", "crop_y1", "crop_x2", "crop_y2", "frame_width", "frame_height"),
             *("variant", "offset_x", "offset_y", "clip_tokens", "source_width", "source_height"),
-            "track",
+            *("track", "held_px", "removed_px"),
         ),
         WHOLE,
     ),
@@ -113,6 +115,7 @@ KINDS = {
             *("start_s", "time_s", "sharpness", "confidence", "x1", "y1", "x2", "y2"),
             *("subject_fraction", "edge_fraction", "scale", "lightness"),
             *("mean_change", "noise_change", "track_area", "track_off_centre"),
+            "gate_iou",
         ),
         REAL,
     ),
@@ -131,6 +134,7 @@ KINDS = {
             *("replaced_caption", "allowed_problems", "split", "group"),
             *("caption_path", "caption_sha256", "source_sha256", "source_mask_sha256"),
             "compared_with",
+            *("person_gate", "gate_sha256", "matte_of"),
         ),
         TEXT,
     ),

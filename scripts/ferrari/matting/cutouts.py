@@ -17,7 +17,7 @@ import numpy as np
 from ferrari.common.atomic_files import file_states
 from ferrari.images import boxes
 from ferrari.ledger.reasons import EMPTY_MASK, FULL_MASK
-from ferrari.matting import alpha_refinement, edge_colours, engines
+from ferrari.matting import alpha_refinement, edge_colours, engines, person_gate
 from ferrari.networks import segmenters, weight_files
 from ferrari.networks.network import Opener, open_here
 
@@ -35,7 +35,8 @@ HARMLESS: Crop = (np.full((96, 96, 3), 128, np.uint8), (24.0, 24.0, 72.0, 72.0))
 class CutOut:
     """What became of a crop: `rgba` (HxWx4 uint8, straight alpha), or else `absent` or `fault`.
 
-    `absent`: the segmenter's verdict that the subject's class is not there. `fault`: EMPTY_MASK or
+    `gated`: what the person gate made of the network's alpha, if there is a gate. `absent`: the
+    segmenter's verdict that the subject's class is not there. `fault`: EMPTY_MASK or
     FULL_MASK, after `share`, the mean of the net's alpha. `refined` and `detail` are those of
     mattes.Refinement.
     """
@@ -46,6 +47,7 @@ class CutOut:
     detail: str = ""
     fault: str = ""
     absent: Presence | None = None
+    gated: person_gate.Gated | None = None
 
 
 def loader(
@@ -56,8 +58,9 @@ def loader(
     threads: int,
     opener: Opener = open_here,
 ) -> Load:
-    """What a child process loads to serve `cut_outs`: the segmenter of the `mask` settings, whose
-    network `opener` has loaded where it is to run.
+    """What a child process loads to serve `cut_outs`: the segmenter of the `mask` settings and its
+    person gate, whose networks `opener` has loaded where they are to run. `weights` are those of
+    `weight_files.wanted`, the gate's last.
     """
     asked = (list(weights), dict(settings), subject_class, cache, threads, opener)
     return partial(_serve, *asked, states=file_states(weights))
@@ -74,18 +77,22 @@ def _serve(
 ) -> tuple[dict[str, str], Callable[[Sequence[Crop]], list[CutOut]]]:
     """`states`, what the weights look like: a model is not lent to jobs that mean other weights."""
     # Asked once a process, in a fork of it: so before there are threads.
-    place = segmenters.place_of(settings["segmenter"], weights, settings["device"])
+    own = weights[: len(weight_files.for_segmenter(settings, cache))]
+    place = segmenters.place_of(settings["segmenter"], own, settings["device"])
     matting = ThreadPoolExecutor(1, "matting")
     # On the CPU beside the network's loading. For a card, a process may be forked: not beside that.
     compiled = matting.submit(_load_matting, settings) if place.device == "cpu" else None
-    segmenter = _segmenter(weights, settings, subject_class, cache, threads, opener)
+    segmenter = _segmenter(own, settings, subject_class, cache, threads, opener)
+    gate = _gate(weights[len(own) :], settings, subject_class, cache, threads, opener)
     (compiled or matting.submit(_load_matting, settings)).result()
     about = {
         "segmenter": segmenter.name,
         "weights_sha256": segmenter.weights_sha256,
         "device": segmenter.device,
+        "person_gate": gate.network.name if gate else "",
+        "gate_sha256": gate.network.weights_sha256 if gate else "",
     }
-    return about, lambda crops: cut_outs(segmenter, crops, settings, matting)
+    return about, lambda crops: cut_outs(segmenter, crops, settings, matting, gate)
 
 
 def _load_matting(settings: Mapping) -> None:
@@ -122,8 +129,31 @@ def _segmenter(
     )
 
 
+def _gate(
+    weights: Sequence[str],
+    settings: Mapping,
+    subject_class: str,
+    cache: str,
+    threads: int,
+    opener: Opener,
+) -> person_gate.PersonGate | None:
+    _, known = weight_files.for_mask(settings, subject_class, cache)
+    if len(weights) != bool(known):
+        raise weight_files.ModelError(
+            f"{len(weights)} weights for the person gate ({settings['person_gate']}), expected "
+            f"{int(bool(known))}: give those of weight_files.wanted"
+        )
+    if known is None:
+        return None
+    return person_gate.load(known, weights[0], settings, cache, threads, opener)
+
+
 def cut_outs(
-    segmenter: segmenters.Segmenter, crops: Sequence[Crop], settings: Mapping, matting: Executor
+    segmenter: segmenters.Segmenter,
+    crops: Sequence[Crop],
+    settings: Mapping,
+    matting: Executor,
+    gate: person_gate.PersonGate | None = None,
 ) -> list[CutOut]:
     """One CutOut for each crop; raises DeviceMemoryError if the GPU's memory does not suffice.
 
@@ -131,10 +161,12 @@ def cut_outs(
     """
     absent = _absent(segmenter, [image for image, _ in crops])
     there = [crop for crop, verdict in zip(crops, absent, strict=True) if verdict is None]
-    alphas = segmenter.alpha([c[0] for c in there], [c[1] for c in there]) if there else []
+    images = [image for image, _ in there]
+    alphas = segmenter.alpha(images, [box for _, box in there]) if there else []
+    mattes = gate.through(images, alphas) if gate else map(person_gate.ungated, alphas)
     made = [
-        matting.submit(cut_out, image, alpha, settings)
-        for (image, _), alpha in zip(there, alphas, strict=True)
+        matting.submit(cut_out, image, matte, settings)
+        for image, matte in zip(images, mattes, strict=True)
     ]
     cut = iter(made)
     return [next(cut).result() if verdict is None else CutOut(absent=verdict) for verdict in absent]
@@ -150,13 +182,14 @@ def _absent(
     return [None if verdict.present else verdict for verdict in verdicts]
 
 
-def cut_out(image_rgb: np.ndarray, alpha: np.ndarray, settings: Mapping) -> CutOut:
-    """The cut-out of an HxWx3 uint8 RGB image by the net's alpha (HxW float, 0..1)."""
+def cut_out(image_rgb: np.ndarray, matte: person_gate.Gated, settings: Mapping) -> CutOut:
+    """The cut-out of an HxWx3 uint8 RGB image by its matte."""
+    alpha = matte.alpha
     share = float(alpha.mean())
     if share < settings["min_subject"] or boxes.subject_box(alpha) is None:
-        return CutOut(share=share, fault=EMPTY_MASK)
+        return CutOut(share=share, fault=EMPTY_MASK, gated=matte)
     if share > settings["max_subject"]:
-        return CutOut(share=share, fault=FULL_MASK)
+        return CutOut(share=share, fault=FULL_MASK, gated=matte)
     refinement = alpha_refinement.Refinement(alpha, False)
     if settings["refine"]:
         refinement = alpha_refinement.refine_alpha(
@@ -165,4 +198,4 @@ def cut_out(image_rgb: np.ndarray, alpha: np.ndarray, settings: Mapping) -> CutO
     rgba = edge_colours.cut_out(
         image_rgb, refinement.alpha, settings["foreground"], settings["matting"]
     )
-    return CutOut(rgba, share, refinement.refined, refinement.detail)
+    return CutOut(rgba, share, refinement.refined, refinement.detail, gated=matte)

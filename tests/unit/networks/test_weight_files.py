@@ -24,13 +24,14 @@ class Bomb:
         return (os.mkdir, (str(self.path),))
 
 
-KINDS = {"detector", "segmenter", "tagger", "face_detector", "face_embedding"}
+KINDS = {"detector", "segmenter", "person_segmenter", "tagger", "face_detector", "face_embedding"}
 SOURCES = (
     {"url"},
     {"local"},
     {"npm", "version", "index", "key"},
     {"npm", "version", "tfjs", "output"},
     {"pypi", "version", "wheel_sha256", "folder"},
+    {"pypi", "version", "wheel_sha256", "folder", "python"},
 )
 
 
