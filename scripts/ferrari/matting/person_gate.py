@@ -124,7 +124,8 @@ def _window(height: int, width: int, side: int) -> tuple[slice, slice]:
 
 
 def _framed(crop_rgb: np.ndarray, side: int, border: int) -> np.ndarray:
-    rows, columns = _window(*crop_rgb.shape[:2], side)
+    height, width = crop_rgb.shape[:2]
+    rows, columns = _window(height, width, side)
     size = (columns.stop - columns.start, rows.stop - rows.start)
     small = cv2.resize(crop_rgb, size, interpolation=cv2.INTER_AREA)
     beyond = (rows.start, side - rows.stop, columns.start, side - columns.stop)
@@ -185,7 +186,9 @@ def _held(outside: np.ndarray, own: np.ndarray) -> np.ndarray:
     reach the room, end inside the crop, and are small beside the person.
     """
     near = _grown(own, max(2, round(2 * _ROOM * own.size**0.5)))
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(outside.astype(np.uint8), 4)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
+        outside.astype(np.uint8), connectivity=4
+    )
     areas = stats[:, cv2.CC_STAT_AREA]
     fits = (areas <= _HELD_MOST * own.sum()) & (areas >= _HELD_LEAST * own.size)
     touching = np.zeros(count, bool)
