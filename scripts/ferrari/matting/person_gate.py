@@ -31,6 +31,8 @@ _AGREES = 0.8
 #: A held object has at most this share of the person's pixels, and at least this share of the
 #: crop's: what is larger is a piece of furniture as a rule, what is smaller a ragged edge.
 _HELD_MOST, _HELD_LEAST = 0.15, 0.0005
+#: Share of a held object that lies at the person's room: a stand that an elbow meets has less.
+_HELD_NEAR = 0.1
 _GREY = 127
 
 #: Whose matte a cut-out has, as the column `matte_of` says it.
@@ -183,7 +185,7 @@ def limited(alpha: np.ndarray, person: np.ndarray, keep_held: bool) -> Gated:
 
 def _held(outside: np.ndarray, own: np.ndarray) -> np.ndarray:
     """Of the pixels `outside` a person's room, those of things that the person may hold: parts that
-    reach the room, end inside the crop, and are small beside the person.
+    lie at the room with some of themselves, end inside the crop, and are small beside the person.
     """
     near = _grown(own, max(2, round(2 * _ROOM * own.size**0.5)))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(
@@ -191,8 +193,7 @@ def _held(outside: np.ndarray, own: np.ndarray) -> np.ndarray:
     )
     areas = stats[:, cv2.CC_STAT_AREA]
     fits = (areas <= _HELD_MOST * own.sum()) & (areas >= _HELD_LEAST * own.size)
-    touching = np.zeros(count, bool)
-    touching[np.unique(labels[near & outside])] = True
+    touching = np.bincount(labels[near & outside], minlength=count) >= _HELD_NEAR * areas
     border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     touching[np.unique(border)] = False
     fits &= touching

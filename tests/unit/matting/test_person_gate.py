@@ -114,3 +114,9 @@ def drawn_square(value):
     square = np.zeros((64, 64), np.float32)
     square[16:48, 16:48] = value
     return square
+
+
+def test_a_stand_that_an_elbow_meets_is_not_held():
+    fine = drawn(PERSON, np.s_[80:230, 150:160], np.s_[150:154, 130:150])
+    assert fine.sum() - drawn(PERSON).sum() < 0.15 * drawn(PERSON).sum()
+    assert gated(fine).held_px == 0
