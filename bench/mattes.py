@@ -1,7 +1,8 @@
 """How good the cut-outs are, beside rembg's from the same network: `python -m bench.mattes`.
 
-Judged by drawn figures, whose alpha and colours are known, and by keyed footage. Prints a table
-in Markdown: means over the pictures, smaller is better.
+Judged by drawn figures, whose alpha and colours are known, by keyed footage, and by pictures that
+are composed of it (`bench.composed`). Prints a table in Markdown for each set: means over the
+pictures, smaller is better but for IoU; and whether the default keeps the bounds.
 """
 
 from __future__ import annotations
@@ -14,24 +15,34 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import part_masks, peers, prepare
-from bench.matte_metrics import composite_error, errors
+from bench import composed, part_masks, peers, prepare
+from bench.matte_metrics import composite_error, errors, iou
 from bench.measure import ROOT, PeerMissingError, run, task
 from bench.prepare import Bench
 from ferrari.images import image_files
 from ferrari.ledger import tables
+from ferrari.networks import weight_files
 from tests.generator.render import render_frame
 from tests.generator.spec import ClipSpec, FigureSpec
 
 _FRAME, _MARGIN = 10, 16
+_COMPOSED = 10  # pictures of each composed set, at most
 _NEW_SCENE = "bokeh"
-_METRICS = ("SAD", "median SAD", "MSE", "Grad", "Conn", "Colour")
+_METRICS = ("IoU", "least IoU", "SAD", "median SAD", "MSE", "Grad", "Conn", "Colour", "ms")
+_DEFAULT = "ours (default)"
 _OURS = {
-    "ours (default)": {},
+    _DEFAULT: {},
+    "ours, held objects dropped": {"held_objects": "drop"},
+    "ours, no person gate": {"person_gate": "off"},
     "ours, refined, colours as filmed": {"foreground": False},
     "ours, not refined": {"refine": False},
     "ours, not refined, colours as filmed": {"refine": False, "foreground": False},
+    "ours, input: square": {"input": "square"},
 }
+#: Other segmenters: they are run where their weights are at hand.
+_OTHERS = ("u2net", "u2netp", "selfie")
+#: Mean and least IoU that the default must reach on real people; composed.SETS has the others'.
+_KEYED = (0.96, 0.85)
 _REMBG = {"rembg": (), "rembg -a": ("-a",), "rembg -dc": ("-dc",)}
 
 
@@ -40,13 +51,14 @@ class Judged:
     """A set of pictures with their truth: rows as of stage 2; alpha HxW uint8 by item.
 
     `over` holds, where the subject's colours are known, a new background and the subject itself
-    before it, HxWx3 uint8 both, by item.
+    before it, HxWx3 uint8 both, by item. `bounds`: mean and least IoU that the default must reach.
     """
 
     name: str
     rows: list[dict]
     truths: dict[str, np.ndarray]
     over: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    bounds: tuple[float, float] | None = None
 
 
 def drawn(dataset: Path, count: int) -> Judged:
@@ -77,38 +89,61 @@ def sets(dataset: Path, count: int) -> list[Judged]:
     """All that there is to judge by: the keyed footage only where it is shared."""
     found = [drawn(dataset, count)]
     if peers.shared():
-        found.append(Judged("keyed footage", *part_masks.keyed(dataset, count)))
+        keyed = part_masks.keyed(dataset, count)
+        found.append(Judged("keyed footage", *keyed, bounds=_KEYED))
+        found += [composed_of(dataset, name, min(count, _COMPOSED)) for name in composed.SETS]
     return found
 
 
-def cut_by_us(bench: Bench, dataset: Path, judged: Judged, weights: Path, **changed) -> Path:
-    """Cut the set out with these `mask` settings; the folder of the cut-outs."""
-    table = dataset / f"02_yolo_crops/{judged.name.split()[0]}.csv"
-    tables.write_stage(table, "crop", judged.rows)
+def composed_of(dataset: Path, name: str, count: int) -> Judged:
+    """A set of `bench.composed`."""
+    make, *bounds = composed.SETS[name]
+    judged = Judged(name, [], {}, bounds=(bounds[0], bounds[1]))
+    short = name.replace(" ", "-")
+    for number in range(count):
+        picture, item = make(number), f"{short}-f{number:06d}-p0"
+        judged.rows.append(part_masks.crop_row(dataset, short, item, picture.image_rgb))
+        judged.truths[item] = picture.alpha_u8
+    return judged
+
+
+#: The folder of a set's cut-outs, and seconds a picture (ours without start and loading).
+_Cut = tuple[Path, float]
+
+
+def cut_by_us(bench: Bench, dataset: Path, judged: Judged, weights: Path, **changed) -> _Cut:
+    """Cut the set out with these `mask` settings."""
+    rows, name = judged.rows, judged.name.split()[0]
     settings = prepare.section("mask", weights=str(weights), device="cpu", **changed)
-    task(
+    gated = weight_files.gate_of(settings, "person")[0]
+    files = [weights, peers.selfie_weights(bench.cache)] if gated else [weights]
+    written = []
+    for part, some in ((f"{name}-one", rows[:1]), (name, rows)):
+        written.append(dataset / f"02_yolo_crops/{part}.csv")
+        tables.write_stage(written[-1], "crop", some)
+    cost = task(
         "mask",
-        tables=[table],
+        tables=written,
         dataset=dataset,
         out=dataset / "judged",
-        weights=weights,
+        weights=files,
         settings={**settings, "min_subject": 0.0, "max_subject": 1.0},
         cache=bench.cache,
         threads=prepare.threads(),
     )
-    return dataset / "judged" / table.stem
+    return dataset / "judged" / name, cost.wall_s / max(1, len(rows) - 1)
 
 
-def cut_by_rembg(dataset: Path, judged: Judged, weights: Path, *options: str) -> Path:
-    """Let rembg cut the set out; the folder of the cut-outs."""
+def cut_by_rembg(dataset: Path, judged: Judged, weights: Path, *options: str) -> _Cut:
+    """Let rembg cut the set out."""
     source = prepare.linked(dataset / "in", [dataset / row["path"] for row in judged.rows])
     target = dataset / "rembg"
     target.mkdir(exist_ok=True)
     for old in target.iterdir():
         old.unlink()
     env = peers.rembg_env(weights, dataset / "rembg_home")
-    run(peers.rembg_folder(source, target, *options), env=env)
-    return target
+    cost = run(peers.rembg_folder(source, target, *options), env=env)
+    return target, cost.wall_s / len(judged.rows)
 
 
 def judge(judged: Judged, folder: Path) -> dict[str, float]:
@@ -120,22 +155,46 @@ def judge(judged: Judged, folder: Path) -> dict[str, float]:
     for item, truth in judged.truths.items():
         path = folder / f"{item}.png"
         rgba = image_files.read(path) if path.exists() else np.zeros((*truth.shape, 4), np.uint8)
-        figures = errors(rgba[..., 3], truth)
+        figures = {"IoU": iou(rgba[..., 3] / 255, truth / 255), **errors(rgba[..., 3], truth)}
         if item in judged.over:
             figures["Colour"] = composite_error(rgba, *judged.over[item], truth / 255)
         found.append(figures)
     means = {name: float(np.mean([one[name] for one in found])) for name in found[0]}
-    return {**means, "median SAD": float(np.median([one["SAD"] for one in found]))}
+    return {
+        **means,
+        "least IoU": min(one["IoU"] for one in found),
+        "median SAD": float(np.median([one["SAD"] for one in found])),
+    }
+
+
+def kept(judged: Judged, figures: Mapping[str, float]) -> str:
+    """Whether the default keeps the set's bounds; "" for a set without any."""
+    if judged.bounds is None:
+        return ""
+    mean, least = judged.bounds
+    good = figures["IoU"] >= mean and figures["least IoU"] >= least
+    return (
+        f"Bounds of the default, IoU {mean:g} and least {least:g}: {'kept' if good else 'MISSED'}"
+    )
 
 
 def contenders(bench: Bench, dataset: Path, isnet: Path) -> Mapping[str, partial]:
-    """What cuts a set out, by name: ours in four ways, rembg in three, and the demo's network."""
+    """What cuts a set out, by name: ours in several ways, other segmenters, the demo's network, and
+    rembg in three ways.
+    """
     ours = partial(cut_by_us, bench, dataset)
     found = {
         name: partial(ours, weights=isnet, segmenter="isnet", **how) for name, how in _OURS.items()
     }
-    square = {"segmenter": "isnet", "input": "square"}
-    found["ours (default), input: square"] = partial(ours, weights=isnet, **square)
+    for name in _OTHERS:
+        at = peers.listed_weights(name, bench.cache)
+        at = peers.selfie_weights(bench.cache) if name == "selfie" else at
+        if at is None:
+            continue
+        found[f"ours, segmenter: {name}"] = partial(ours, weights=at, segmenter=name)
+        if name != "selfie":
+            alone = {"segmenter": name, "person_gate": "off"}
+            found[f"ours, segmenter: {name}, no gate"] = partial(ours, weights=at, **alone)
     demo = ROOT / "models/demo/person-seg_openvino_model"
     yolo = {"segmenter": "yolo-seg", "image_size": 320}
     found["ours (default), yolo-seg (demo's)"] = partial(ours, weights=demo, **yolo)
@@ -149,7 +208,7 @@ def table(name: str, rows: Mapping[str, Mapping[str, float]]) -> str:
     head = ["", *_METRICS]
     lines = [f"**{name}**", "", f"| {' | '.join(head)} |", "|---|" + "---:|" * len(_METRICS)]
     for who, figures in rows.items():
-        cells = [f"{figures[key]:.4g}" if key in figures else "-" for key in _METRICS]
+        cells = [f"{figures[key]:.3g}" if key in figures else "-" for key in _METRICS]
         lines.append(f"| {who} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -160,11 +219,15 @@ def main(given: Sequence[str] | None = None) -> int:
         prog="python -m bench.mattes", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--pictures", type=int, default=36, help="of each set, at most")
+    parser.add_argument(
+        "--only", nargs="*", default=[], help="contenders, by their names in the table"
+    )
     parser.add_argument("--work", type=Path, default=Path(__file__).parent / "work")
     options = parser.parse_args(given)
     bench = Bench(options.work.resolve())
     try:
         isnet = peers.isnet_weights()
+        peers.selfie_weights(bench.cache)
         peers.rembg()
     except PeerMissingError as missing:
         print(f"no table of mattes: {missing}")
@@ -173,9 +236,13 @@ def main(given: Sequence[str] | None = None) -> int:
     for judged in sets(dataset, options.pictures):
         figures = {}
         for name, cut in contenders(bench, dataset, isnet).items():
-            figures[name] = judge(judged, cut(judged))
+            if options.only and name not in options.only:
+                continue
+            folder, seconds = cut(judged)
+            figures[name] = {**judge(judged, folder), "ms": seconds * 1000}
             print(f"{judged.name}: {name}: {figures[name]}", flush=True)
-        print("\n" + table(f"{judged.name}, {len(judged.rows)} pictures", figures) + "\n")
+        print("\n" + table(f"{judged.name}, {len(judged.rows)} pictures", figures))
+        print("\n" + (kept(judged, figures[_DEFAULT]) if _DEFAULT in figures else "") + "\n")
     return 0
 
 

@@ -26,7 +26,8 @@ from tests.generator.spec import ClipSpec, FigureSpec
 _REMBG, _MATTING = "rembg p", "rembg p -a (alpha matting)"
 _PLAIN, _REFINED = "ours, not refined", "ours, refined (default)"
 _STEADY = "ours, not refined, without start and loading"
-_PLAIN_SETTINGS = {"refine": False, "foreground": False}
+#: Like for like: rembg has no gate, and neither has the network alone.
+_PLAIN_SETTINGS = {"refine": False, "foreground": False, "person_gate": "off"}
 
 
 def measure(bench: Bench) -> Part:
@@ -106,13 +107,15 @@ def _ours(
     **changed: object,
 ) -> Cost:
     settings = prepare.section("mask", segmenter="isnet", weights=str(weights), device="cpu")
+    settings |= changed
+    gated = weight_files.gate_of(settings, "person")[0]
     return task(
         "mask",
         tables=list(tables),
         dataset=dataset,
         out=dataset / out,
-        weights=weights,
-        settings={**settings, **changed},
+        weights=[weights, peers.selfie_weights(bench.cache)] if gated else [weights],
+        settings=settings,
         cache=bench.cache,
         threads=prepare.threads(),
     )

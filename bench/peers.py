@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from bench.measure import ROOT, PeerMissingError
+from ferrari.networks import weight_files
 
 BENCH_PYTHON = ROOT / ".venv-bench/bin/python"
 _HOW = "`make bench` sets up .venv-bench"
@@ -113,6 +114,32 @@ def yolo_weights() -> tuple[Path, str, int]:
     if real and real.is_dir():
         return real, "yolo11n int8", 640
     return ROOT / "models/demo/person-seg_openvino_model", "demo network", 320
+
+
+def listed_weights(name: str, cache: Path) -> Path | None:
+    """Weights of models.yaml where `make weights`, FERRARI_WEIGHTS or a run has put them."""
+    for place in (ROOT / "cache", cache):
+        if (file := weight_files.resolve(name, place).path).exists():
+            return file
+    return None
+
+
+def selfie_weights(cache: Path) -> Path:
+    """The person gate's ONNX file, made of the shared network where it is nowhere else."""
+    if found := listed_weights("selfie", cache):
+        return found
+    parts = (
+        [shared() / f"weights/person/selfie.{end}" for end in ("json", "bin")] if shared() else []
+    )
+    if not parts or not all(part.is_file() for part in parts):
+        raise PeerMissingError("no weights of selfie; `make weights` fetches them")
+    from ferrari.networks.backends import tfjs_graph
+
+    file = weight_files.resolve("selfie", cache).path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    described, weights = (part.read_bytes() for part in parts)
+    file.write_bytes(tfjs_graph.to_onnx(described, weights, "activation_10"))
+    return file
 
 
 def isnet_weights() -> Path:

@@ -126,7 +126,7 @@ def crop(
 def mask(
     dataset: str,
     out: str,
-    weights: str,
+    weights: str | list[str],
     settings: dict,
     cache: str,
     threads: int,
@@ -140,7 +140,7 @@ def mask(
             crops_csv=table,
             dataset=dataset,
             out_csv=f"{out}/{Path(table).stem}.csv",
-            weights=[weights],
+            weights=weights if isinstance(weights, list) else [weights],
             settings=settings,
             subject_class="person",
             cache=cache,

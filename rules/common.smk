@@ -304,6 +304,10 @@ def place(section):
         return faces.places_of(weights, config["detect"]["device"])[0]
     if section == "detect":
         return detectors.place_of(settings, weights, config["mask"])
+    own = weight_files.for_segmenter(settings, config["cache"])
+    weights = [
+        str(w.path) for w in own
+    ]  # without the person gate's, which go where they can
     return segmenters.place_of(settings["segmenter"], weights, settings["device"])
 
 
@@ -540,6 +544,7 @@ def begin():
     collect_again()
     say_subject()
     say_devices()
+    say_gate()
     require_decoder()
     targets = set(workflow.dag_settings.targets)
     if not targets or not targets <= last_run.ONLY_LOOK:
@@ -548,6 +553,13 @@ def begin():
         RECORD.start()
     except OSError as error:
         raise WorkflowError(str(error), error_advice.of_error(error)) from error
+
+
+def say_gate():
+    """Why mattes go through no person gate, where one would be expected."""
+    _, why = weight_files.gate_of(config["mask"], config["detect"]["class"])
+    if why:
+        logger.info(f"Mattes are not limited to people: {why}.")
 
 
 def say_end():

@@ -92,11 +92,11 @@ def mask_video(
     """Mask every kept crop of one video; `out_csv` is `<stage folder>/<video>.csv`. Returns the
     digests of the crops' rows.
 
-    `weights` are the files of `weight_files.for_segmenter(settings)`, in that order; `settings` is
-    the `mask` part of the configuration; `subject_class` is what a `yolo-seg` network calls the
-    subject (`detect.class`). Crops whose rows `earlier` has are not masked again, and no network is
-    loaded if there are no others: `review`, what a person decided of the clip's cut-outs, needs
-    none.
+    `weights` are the files of `weight_files.for_mask(settings, subject_class)`, the gate's last;
+    `settings` is the `mask` part of the configuration; `subject_class` is what a `yolo-seg` network
+    calls the subject (`detect.class`). Crops whose rows `earlier` has are not masked again, and no
+    network is loaded if there are no others: `review`, what a person decided of the clip's
+    cut-outs, needs none.
     """
     lines = with_others(tables.read_stage(crops_csv, "crop"))
     digests = {line["item"]: item_digest(line) for line in lines}
@@ -198,7 +198,8 @@ class Stage:
         if result.fault:
             bound = self.settings["min_subject" if result.fault == EMPTY_MASK else "max_subject"]
             share = round(result.share, 6)
-            return self._refused(crop, result.fault, value=share, threshold=bound, **parted)
+            about = {**parted, **_gate_fields(result)}
+            return self._refused(crop, result.fault, value=share, threshold=bound, **about)
         return self._kept(crop, result)
 
     def _kept(self, crop: Crop, result: CutOut) -> tables.Row:
@@ -227,6 +228,7 @@ class Stage:
             foreground=self.settings["foreground"],
             **embeddings.described(rgba, box),
             **_parted(result.parting),
+            **_gate_fields(result),
             detail="; ".join(filter(None, (crop.detail, result.detail))),
         )
 
@@ -274,6 +276,19 @@ class Stage:
             **self.about,
             **fields,
         )
+
+
+def _gate_fields(result: CutOut) -> dict[str, object]:
+    """What a row says of the person gate's decision; nothing where there is no gate."""
+    gated = result.gated
+    if gated is None or gated.iou is None:
+        return {}
+    return {
+        "matte_of": gated.matte_of,
+        "gate_iou": round(gated.iou, 4),
+        "held_px": gated.held_px,
+        "removed_px": gated.removed_px,
+    }
 
 
 def _parted(parting: Parting) -> dict[str, object]:
@@ -327,7 +342,14 @@ def run(job) -> None:
         crops_csv=job.input.crops,
         dataset=job.config["dataset"],
         out_csv=job.output.table,
-        weights=weight_files.ready({"mask": settings, "cache": job.config["cache"]}, "mask"),
+        weights=weight_files.ready(
+            {
+                "mask": settings,
+                "detect": {"class": job.params.subject_class},
+                "cache": job.config["cache"],
+            },
+            "mask",
+        ),
         settings=settings,
         subject_class=job.params.subject_class,
         cache=job.config["cache"],

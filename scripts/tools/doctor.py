@@ -314,7 +314,8 @@ def _network(page: Page, work: Path, config: Mapping, section: str) -> str:
         place = faces.places_of(paths, config["detect"]["device"])[0]
     else:
         backend = config["mask"]["segmenter"]
-        place = segmenters.place_of(backend, paths, config["mask"]["device"])
+        own = weight_files.for_segmenter(config["mask"], placed["cache"])
+        place = segmenters.place_of(backend, paths[: len(own)], config["mask"]["device"])
     absent = [weights.name for weights in wanted if not weights.path.exists()]
     if absent:
         text = "the first run fetches weights, which needs the internet; `make weights` does so now"

@@ -12,6 +12,7 @@ from ferrari.ledger import balance, tables
 from ferrari.matting import alpha_refinement, closed_form
 from ferrari.networks import segmenters
 from ferrari.networks.backends.ram import Presence
+from ferrari.networks.weight_files import ModelError
 from ferrari.processes.devices import DeviceMemoryError
 from ferrari.processes.model_verdicts import IsolationError
 from ferrari.provenance.reuse import NOTHING, Earlier
@@ -25,6 +26,8 @@ SETTINGS = {
     "weights_sha256": None,
     "image_size": 640,
     "input": "square",
+    "person_gate": "off",
+    "held_objects": "keep",
     "refine": True,
     "matting": "closed_form",
     "foreground": True,
@@ -80,13 +83,13 @@ class Dataset:
         )
         return item
 
-    def run(self, review=(), earlier=NOTHING, **settings):
+    def run(self, weights_given="weights.onnx", review=(), earlier=NOTHING, **settings):
         tables.write_stage(self.table, "crop", self.lines)
         self.digests = stage.mask_video(
             crops_csv=self.table,
             dataset=self.root,
             out_csv=self.out,
-            weights="weights.onnx",
+            weights=weights_given,
             settings={**SETTINGS, **settings},
             subject_class="person",
             review=review,
@@ -212,6 +215,38 @@ def test_a_second_run_leaves_no_refusal_of_the_first(dataset, segmenter):
     other.write_bytes(b"another stage's")
     assert dataset.run()[item]["outcome"] == "kept"
     assert not (dataset.root / first["path"]).exists() and other.exists()
+
+
+def test_each_row_says_what_the_person_gate_decided(dataset, segmenter, monkeypatch):
+    def not_scene(images, boxes=None):
+        return [
+            (np.abs(image.astype(int) - SCENE).sum(2) > 60).astype(np.float32) for image in images
+        ]
+
+    def load(name, *arguments, **options):
+        alpha = red_is_the_subject if name == "selfie" else not_scene
+        return segmenters.Segmenter(name, "cpu test", name[0] * 64, alpha)
+
+    monkeypatch.setattr(segmenters, "load", load)
+    image = picture()
+    image[5:15, 5:15] = (30, 200, 60)  # stands out, and touches nobody
+    alone = dataset.add(image)
+    nobody = dataset.add(np.where(image == SUBJECT, (30, 200, 60), image).astype(np.uint8))
+    rows = dataset.run(person_gate="auto", weights_given=["isnet.onnx", "selfie.onnx"])
+    kept = rows[alone]
+    assert (kept["person_gate"], kept["gate_sha256"]) == ("selfie", "s" * 64)
+    assert (kept["matte_of"], kept["held_px"], kept["removed_px"]) == ("segmenter", "0", "100")
+    assert float(kept["gate_iou"]) > 0.9
+    alpha = image_files.read(dataset.root / kept["path"])[..., 3]
+    assert not alpha[5:15, 5:15].any()
+    refused = rows[nobody]
+    assert (refused["reason"], refused["matte_of"]) == ("EMPTY_MASK", "person")
+
+
+def test_the_gates_weights_must_be_given(dataset, segmenter):
+    dataset.add(picture())
+    with pytest.raises(ModelError, match="0 weights for the person gate"):
+        dataset.run(person_gate="auto")
 
 
 def test_nothing_kept_loads_no_network(dataset, segmenter):

@@ -83,7 +83,9 @@ def run(clip: Clip, weights, **changed) -> tuple[list[dict], list[dict], dict[st
         out_csv=masks,
         weights=isnet,
         settings=section(
-            "mask", **{"segmenter": "isnet", "weights": str(isnet), "batch": 2} | changed
+            "mask",
+            **{"segmenter": "isnet", "weights": str(isnet), "batch": 2, "person_gate": "off"}
+            | changed,
         ),
         subject_class="person",
     )
@@ -137,7 +139,9 @@ def test_a_crop_that_ends_the_process_of_the_card_is_quarantined(tmp_path, card,
         dataset=clip.dataset,
         out_csv=clip.dataset / f"03_masked/{VIDEO}.csv",
         weights=weights[1],
-        settings=section("mask", segmenter="isnet", weights=str(weights[1]), batch=2),
+        settings=section(
+            "mask", segmenter="isnet", weights=str(weights[1]), batch=2, person_gate="off"
+        ),
         subject_class="person",
     )
     masks = tables.read_stage(clip.dataset / f"03_masked/{VIDEO}.csv", "mask")

@@ -255,7 +255,7 @@ def flicker(data):
     data.edit("mask", data.good[0], lambda _: rows)
 
 
-def somebody_else(data):
+def somebody_beside(data):
     """The right half of a cut-out is another person: that is where their box is."""
     left, top, right, bottom = fab.CROP
     middle = (left + right) / 2
@@ -698,7 +698,7 @@ FAULTS = {
         lambda d: cells(d, "mask", lambda row: {"subject_fraction": 0.001}),
         {"subject_share_within_bounds"},
     ),
-    "somebody else in a cut-out": (QC5, somebody_else, {"no_pixels_of_other_people"}),
+    "somebody else in a cut-out": (QC5, somebody_beside, {"no_pixels_of_other_people"}),
     "masks flicker": (QC5, flicker, {"masks_steady_along_clips", "masks_do_not_flicker"}),
     "mask row of no crop": (
         QC5,

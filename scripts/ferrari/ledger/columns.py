@@ -52,6 +52,8 @@ COLUMNS = {
         "decision",
         # Other people in the crop, and shares of the alpha: taken out as theirs, and in doubt.
         *("others", "others_taken", "others_unsure"),
+        # The person gate: its network, whose matte it let through, and pixels outside the person.
+        *("person_gate", "gate_sha256", "matte_of", "gate_iou", "held_px", "removed_px"),
     ),
     # One row a pinned clip or picture; `video` is empty for pictures of the user's folder.
     "environments": (
@@ -109,7 +111,7 @@ KINDS = {
             *("hidden_frames", "frame", "bit_depth", "frames_decoded", "decode_errors"),
             *("crop_x1", "crop_y1", "crop_x2", "crop_y2", "frame_width", "frame_height"),
             *("variant", "offset_x", "offset_y", "clip_tokens", "source_width", "source_height"),
-            *("track", "others"),
+            *("track", "others", "held_px", "removed_px"),
         ),
         WHOLE,
     ),
@@ -120,7 +122,7 @@ KINDS = {
             *("start_s", "time_s", "sharpness", "confidence", "x1", "y1", "x2", "y2"),
             *("subject_fraction", "edge_fraction", "scale", "lightness"),
             *("mean_change", "noise_change", "track_area", "track_off_centre"),
-            *("identity_score", "sureness"),
+            *("identity_score", "sureness", "gate_iou"),
             *("others_taken", "others_unsure"),
         ),
         REAL,
@@ -140,6 +142,7 @@ KINDS = {
             *("replaced_caption", "allowed_problems", "split", "group"),
             *("caption_path", "caption_sha256", "source_sha256", "source_mask_sha256"),
             *("compared_with", "decision", "identity_by", "identity_why"),
+            *("person_gate", "gate_sha256", "matte_of"),
         ),
         TEXT,
     ),

@@ -147,7 +147,8 @@ WORDS = {
     ),
     reasons.EMPTY_MASK: Words(
         "The mask holds (almost) nothing: the subject's share is below `mask.min_subject`.",
-        "Nothing to do if the crop shows no subject; else try another `mask.segmenter`.",
+        "Nothing to do if the crop shows no subject; else try another `mask.segmenter`, or, where "
+        "`matte_of` is person, `mask.person_gate: off`.",
     ),
     reasons.FULL_MASK: Words(
         "The mask covers (almost) the whole crop: the share is above `mask.max_subject`.",

@@ -6,9 +6,9 @@ All of this is native code that runs on hostile input, so it runs in one child p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,9 @@ import numpy as np
 from ferrari.common.atomic_files import file_states
 from ferrari.images import boxes
 from ferrari.ledger.reasons import EMPTY_MASK, FULL_MASK, OTHER_PERSON
-from ferrari.matting import alpha_refinement, edge_colours, engines, other_people
+from ferrari.matting import alpha_refinement, edge_colours, engines, other_people, person_gate
 from ferrari.matting.other_people import NOBODY, Parting
+from ferrari.matting.person_gate import Gated
 from ferrari.networks import segmenters, weight_files
 from ferrari.networks.network import Opener, open_here
 
@@ -37,9 +38,10 @@ HARMLESS: Crop = (np.full((96, 96, 3), 128, np.uint8), (24.0, 24.0, 72.0, 72.0),
 class CutOut:
     """What became of a crop: `rgba` (HxWx4 uint8, straight alpha), or else `absent` or `fault`.
 
-    `absent`: the segmenter's verdict that the subject's class is not there. `fault`: EMPTY_MASK or
-    FULL_MASK, after `share`, the mean of the net's alpha; or OTHER_PERSON, after `parting`, which
-    tells of others in the crop. `refined` and `detail` are those of mattes.Refinement.
+    `gated`: what the person gate made of the network's alpha, if there is a gate. `absent`: the
+    segmenter's verdict that the subject's class is not there. `fault`: EMPTY_MASK or FULL_MASK,
+    after `share`, the mean of the net's alpha; or OTHER_PERSON, after `parting`, which tells of
+    others in the crop. `refined` and `detail` are those of mattes.Refinement.
     """
 
     rgba: np.ndarray | None = None
@@ -49,6 +51,7 @@ class CutOut:
     fault: str = ""
     parting: Parting = NOBODY
     absent: Presence | None = None
+    gated: Gated | None = None
 
 
 def loader(
@@ -59,8 +62,9 @@ def loader(
     threads: int,
     opener: Opener = open_here,
 ) -> Load:
-    """What a child process loads to serve `cut_outs`: the segmenter of the `mask` settings, whose
-    network `opener` has loaded where it is to run.
+    """What a child process loads to serve `cut_outs`: the segmenter of the `mask` settings and its
+    person gate, whose networks `opener` has loaded where they are to run. `weights` are those of
+    `weight_files.wanted`, the gate's last.
     """
     asked = (list(weights), dict(settings), subject_class, cache, threads, opener)
     return partial(_serve, *asked, states=file_states(weights))
@@ -77,18 +81,22 @@ def _serve(
 ) -> tuple[dict[str, str], Callable[[Sequence[Crop]], list[CutOut]]]:
     """`states`, what the weights look like: a model is not lent to jobs that mean other weights."""
     # Asked once a process, in a fork of it: so before there are threads.
-    place = segmenters.place_of(settings["segmenter"], weights, settings["device"])
+    own = weights[: len(weight_files.for_segmenter(settings, cache))]
+    place = segmenters.place_of(settings["segmenter"], own, settings["device"])
     matting = ThreadPoolExecutor(1, "matting")
     # On the CPU beside the network's loading. For a card, a process may be forked: not beside that.
     compiled = matting.submit(_load_matting, settings) if place.device == "cpu" else None
-    segmenter = _segmenter(weights, settings, subject_class, cache, threads, opener)
+    segmenter = _segmenter(own, settings, subject_class, cache, threads, opener)
+    gate = _gate(weights[len(own) :], settings, subject_class, cache, threads, opener)
     (compiled or matting.submit(_load_matting, settings)).result()
     about = {
         "segmenter": segmenter.name,
         "weights_sha256": segmenter.weights_sha256,
         "device": segmenter.device,
+        "person_gate": gate.network.name if gate else "",
+        "gate_sha256": gate.network.weights_sha256 if gate else "",
     }
-    return about, lambda crops: cut_outs(segmenter, crops, settings, matting)
+    return about, lambda crops: cut_outs(segmenter, crops, settings, matting, gate)
 
 
 def _load_matting(settings: Mapping) -> None:
@@ -125,8 +133,31 @@ def _segmenter(
     )
 
 
+def _gate(
+    weights: Sequence[str],
+    settings: Mapping,
+    subject_class: str,
+    cache: str,
+    threads: int,
+    opener: Opener,
+) -> person_gate.PersonGate | None:
+    _, known = weight_files.for_mask(settings, subject_class, cache)
+    if len(weights) != bool(known):
+        raise weight_files.ModelError(
+            f"{len(weights)} weights for the person gate ({settings['person_gate']}), expected "
+            f"{int(bool(known))}: give those of weight_files.wanted"
+        )
+    if known is None:
+        return None
+    return person_gate.load(known, weights[0], settings, cache, threads, opener)
+
+
 def cut_outs(
-    segmenter: segmenters.Segmenter, crops: Sequence[Crop], settings: Mapping, matting: Executor
+    segmenter: segmenters.Segmenter,
+    crops: Sequence[Crop],
+    settings: Mapping,
+    matting: Executor,
+    gate: person_gate.PersonGate | None = None,
 ) -> list[CutOut]:
     """One CutOut for each crop; raises DeviceMemoryError if the GPU's memory does not suffice.
 
@@ -135,8 +166,8 @@ def cut_outs(
     absent = _absent(segmenter, [crop[0] for crop in crops])
     there = [crop for crop, verdict in zip(crops, absent, strict=True) if verdict is None]
     made = [
-        matting.submit(cut_out, crop, alpha, claims, settings)
-        for crop, (alpha, claims) in zip(there, _alphas(segmenter, there), strict=True)
+        matting.submit(cut_out, crop, matte, claims, settings)
+        for crop, (matte, claims) in zip(there, _mattes(segmenter, there, gate), strict=True)
     ]
     cut = iter(made)
     return [next(cut).result() if verdict is None else CutOut(absent=verdict) for verdict in absent]
@@ -152,6 +183,16 @@ def _absent(
     return [None if verdict.present else verdict for verdict in verdicts]
 
 
+def _mattes(
+    segmenter: segmenters.Segmenter, crops: Sequence[Crop], gate: person_gate.PersonGate | None
+) -> Iterator[tuple[Gated, np.ndarray | None]]:
+    """The matte of each crop, through the gate if there is one, and the alpha of the others in it,
+    if the segmenter knows instances.
+    """
+    for crop, (alpha, claims) in zip(crops, _alphas(segmenter, crops), strict=True):
+        yield gate.through(crop[0], alpha) if gate else Gated(alpha), claims
+
+
 def _alphas(
     segmenter: segmenters.Segmenter, crops: Sequence[Crop]
 ) -> Iterable[tuple[np.ndarray, np.ndarray | None]]:
@@ -164,20 +205,21 @@ def _alphas(
     return segmenter.apart(images, subjects, others)
 
 
-def cut_out(crop: Crop, alpha: np.ndarray, claims: np.ndarray | None, settings: Mapping) -> CutOut:
-    """The cut-out of a crop by the net's alpha and, if it gives that, the others' (`claims`), HxW
-    float, 0..1 both.
+def cut_out(crop: Crop, matte: Gated, claims: np.ndarray | None, settings: Mapping) -> CutOut:
+    """The cut-out of a crop by its matte and, if the segmenter gives that, the others' (`claims`),
+    HxW float, 0..1.
     """
     image_rgb, box, others = crop
-    parting = other_people.part(image_rgb, alpha, box, others, claims)
+    parting = other_people.part(image_rgb, matte.alpha, box, others, claims)
+    told = CutOut(parting=parting.told(), gated=matte.told())
     if parting.unsure_share > settings["max_other_person"]:
-        return CutOut(share=float(alpha.mean()), fault=OTHER_PERSON, parting=parting.told())
-    alpha = parting.limited(alpha)
+        return replace(told, share=float(matte.alpha.mean()), fault=OTHER_PERSON)
+    alpha = parting.limited(matte.alpha)
     share = float(alpha.mean())
     if share < settings["min_subject"] or boxes.subject_box(alpha) is None:
-        return CutOut(share=share, fault=EMPTY_MASK, parting=parting.told())
+        return replace(told, share=share, fault=EMPTY_MASK)
     if share > settings["max_subject"]:
-        return CutOut(share=share, fault=FULL_MASK, parting=parting.told())
+        return replace(told, share=share, fault=FULL_MASK)
     refinement = alpha_refinement.Refinement(alpha, False)
     if settings["refine"]:
         refinement = alpha_refinement.refine_alpha(
@@ -186,4 +228,5 @@ def cut_out(crop: Crop, alpha: np.ndarray, claims: np.ndarray | None, settings: 
     # The refinement's band reaches over the border to another's pixels.
     alpha = parting.limited(refinement.alpha)
     rgba = edge_colours.cut_out(image_rgb, alpha, settings["foreground"], settings["matting"])
-    return CutOut(rgba, share, refinement.refined, refinement.detail, parting=parting.told())
+    refined, detail = refinement.refined, refinement.detail
+    return replace(told, rgba=rgba, share=share, refined=refined, detail=detail)

@@ -114,6 +114,36 @@ def for_segmenter(settings: Mapping, cache: str | os.PathLike = "cache") -> list
     return [chosen, resolve(prompted, cache)] if prompted else [chosen]
 
 
+#: What `mask.person_gate: auto` means where it means anything.
+_GATE = "selfie"
+
+
+def gate_of(settings: Mapping, subject_class: str) -> tuple[str, str]:
+    """The segmenter that the `mask` settings hold a matte against, or "" and why there is none.
+
+    "" and "" where none is asked for, or where the segmenter itself knows people.
+    """
+    wanted = settings["person_gate"]
+    if wanted in (False, "off"):
+        return "", ""
+    name = _GATE if wanted == "auto" else wanted
+    if wanted == "auto" and table()["segmenters"][settings["segmenter"]].get("finds") != "anything":
+        return "", ""
+    if subject_class != "person":
+        return "", f"mask.person_gate knows people alone, and detect.class is {subject_class!r}"
+    return name, ""
+
+
+def for_mask(
+    settings: Mapping, subject_class: str, cache: str | os.PathLike = "cache"
+) -> tuple[list[Weights], Weights | None]:
+    """What stage 3 loads: the segmenter's weights as `for_segmenter`, and those of the gate."""
+    own = for_segmenter(settings, cache)
+    name, _ = gate_of(settings, subject_class)
+    gate = resolve(table()["segmenters"][name]["weights"], cache) if name else None
+    return own, gate
+
+
 #: For each setting that names a part of a model of faces: the section of the list it is from.
 _FACE_PARTS = {"detector": "face_detectors", "embedding": "face_embeddings"}
 
@@ -194,7 +224,10 @@ def wanted(config: Mapping, section: str) -> list[Weights]:
     try:
         if section == "subject":
             return for_faces(face_settings(config), config["cache"])
-        if section == "mask" or config["detect"]["backend"] == "mask":
+        if section == "mask":
+            own, gate = for_mask(config["mask"], config["detect"]["class"], config["cache"])
+            return [*own, gate] if gate else own
+        if config["detect"]["backend"] == "mask":
             return for_segmenter(config["mask"], config["cache"])
         return [_pinned(resolve(config["detect"]["weights"], config["cache"]), config["detect"])]
     except ModelError as error:

@@ -204,12 +204,24 @@ def _mask_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
     return [
         ("segmenter", f"{row['segmenter']} on {row['device']}"),
         ("weights", f"sha256 {row['weights_sha256']}" if row["weights_sha256"] else ""),
+        ("person gate", _gate_facts(row)),
         ("alpha", refined),
         ("colours", colours),
         ("subject", f"{row['subject_fraction']} of the crop, edge {row['edge_fraction']}"),
         ("other people", beside),
         ("detail", row["detail"]),
     ]
+
+
+def _gate_facts(row: Row) -> str:
+    """What the person gate did to a matte; "" where there was none."""
+    if not row.get("matte_of"):
+        return ""
+    whose = "limited to the person" if row["matte_of"] == "segmenter" else "the person's mask"
+    return (
+        f"{row['person_gate']}, IoU {row['gate_iou']}: the matte is {whose}; outside it "
+        f"{row['held_px']} px kept as held, {row['removed_px']} px removed"
+    )
 
 
 def _augment_facts(row: Row, made: Mapping, trace: Trace) -> Facts:

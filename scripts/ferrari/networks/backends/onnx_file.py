@@ -237,7 +237,7 @@ def add_input(model: Message, name: str, shape: Sequence[int]) -> None:
 def add_node(
     model: Message, kind: str, inputs: Sequence[str], output: str, about: Mapping[str, Any]
 ) -> None:
-    """Have a graph compute one tensor more; `about` are the node's attributes, whole numbers."""
+    """Have a graph compute one tensor more; `about` are the node's attributes."""
     node = model.graph.node.add(op_type=kind, name=output, input=inputs, output=[output])
     for name, value in about.items():
         set_attribute(node, name, value)
@@ -251,10 +251,12 @@ def add_constant(model: Message, name: str, values: np.ndarray) -> None:
     )
 
 
-def set_attribute(node: Message, name: str, value: int | list[int]) -> None:
-    """Give a node an attribute: a whole number, or several."""
+def set_attribute(node: Message, name: str, value: int | list[int] | str) -> None:
+    """Give a node an attribute: a whole number, or several, or a word."""
     if isinstance(value, list):
         node.attribute.add(name=name, ints=value, type=7)
+    elif isinstance(value, str):
+        node.attribute.add(name=name, s=value.encode(), type=3)
     else:
         node.attribute.add(name=name, i=value, type=2)
 

@@ -126,18 +126,37 @@ class _Converter:
             groups = weights.shape[1]
             weights = weights.swapaxes(0, 1).reshape(-1, 1, *weights.shape[2:])
         strides = _numbers(node, "strides")[1:3]
-        pads, size = _same_padding(node, self._sizes[source], weights.shape[2:], strides)
+        pads, size = _padding(node, self._sizes[source], weights.shape[2:], strides)
         about = {"group": groups, "pads": pads, "strides": strides}
         self._add("Conv", node, [source, self._constant(node, "kernel", weights)], **about)
         self._sizes[node["name"]] = size
 
-    def of_channels(self, node: Mapping) -> None:
-        """Add and Mul with a number for each channel."""
-        source, other = node["input"]
-        if other not in self._weights:
-            raise ModelError(f"{node['name']} joins two branches, which is not read here")
-        values = self._weights[other].reshape(1, -1, 1, 1)
-        self._add(node["op"], node, [source, self._constant(node, "values", values)])
+    def enlarging_convolution(self, node: Mapping) -> None:
+        """Conv2DBackpropInput whose kernel is its stride; kernels have (height, width, out, in)."""
+        _, kernel, source = node["input"]
+        weights = self._weights[kernel].transpose(3, 2, 0, 1)
+        strides = _numbers(node, "strides")[1:3]
+        if list(weights.shape[2:]) != strides:
+            raise ModelError(f"{node['name']} enlarges with a kernel that is not its stride")
+        inputs = [source, self._constant(node, "kernel", weights)]
+        onnx_file.add_node(self._model, "ConvTranspose", inputs, node["name"], {"strides": strides})
+        high, wide = self._sizes[source]
+        self._sizes[node["name"]] = high * strides[0], wide * strides[1]
+
+    def elementwise(self, node: Mapping) -> None:
+        """Add and Mul: with a number for each channel, or of branches."""
+        kind = "Mul" if node["op"] == "Mul" else "Add"
+        sources = [name for name in node["input"] if name not in self._weights]
+        constants = [name for name in node["input"] if name in self._weights]
+        if len(sources) == 1 and len(constants) == 1:
+            values = self._weights[constants[0]].reshape(1, -1, 1, 1)
+            inputs = [sources[0], self._constant(node, "values", values)]
+        elif len(sources) == 2:
+            inputs = sources
+        else:
+            raise ModelError(f"{node['name']} joins what is not read here")
+        onnx_file.add_node(self._model, kind, inputs, node["name"], {})
+        self._sizes[node["name"]] = max(self._sizes[name] for name in sources)
 
     def clip(self, node: Mapping) -> None:
         """Minimum and Maximum with one number."""
@@ -145,9 +164,35 @@ class _Converter:
         name = self._constant(node, "bound", self._weights[bound].reshape(()))
         self._add("Clip", node, [source, *([name] if node["op"] == "Maximum" else ["", name])])
 
-    def relu(self, node: Mapping) -> None:
-        """Relu."""
-        self._add("Relu", node, [node["input"][0]])
+    def activation(self, node: Mapping) -> None:
+        """Relu and Sigmoid."""
+        self._add(node["op"], node, [node["input"][0]])
+
+    def relu6(self, node: Mapping) -> None:
+        """Relu6."""
+        bounds = [self._constant(node, name, np.array(n)) for name, n in (("low", 0), ("high", 6))]
+        self._add("Clip", node, [node["input"][0], *bounds])
+
+    def pool(self, node: Mapping) -> None:
+        """AvgPool of the whole picture, a pixel for each channel."""
+        source = node["input"][0]
+        if tuple(_numbers(node, "ksize")[1:3]) != self._sizes[source]:
+            raise ModelError(f"{node['name']} is a mean of parts of the picture")
+        self._add("GlobalAveragePool", node, [source])
+        self._sizes[node["name"]] = 1, 1
+
+    def enlarge(self, node: Mapping) -> None:
+        """ResizeBilinear by whole factors, pixels taken for areas."""
+        source, wanted = node["input"]
+        size = [int(side) for side in self._weights[wanted].reshape(-1)]
+        half = node["attr"].get("half_pixel_centers", {}).get("b", False)
+        factors = [after / before for after, before in zip(size, self._sizes[source], strict=True)]
+        if not half or any(factor != int(factor) for factor in factors):
+            raise ModelError(f"{node['name']} is resized in a way not read here")
+        scales = self._constant(node, "scales", np.array([1, 1, *factors]))
+        about = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+        self._add("Resize", node, [source, "", scales], **about)
+        self._sizes[node["name"]] = size[0], size[1]
 
     def mean(self, node: Mapping) -> None:
         """The mean of all pixels, a number for each channel."""
@@ -160,15 +205,22 @@ class _Converter:
 
 
 _OPERATIONS: Mapping[str, Callable[[_Converter, Mapping], None]] = {
-    "Add": _Converter.of_channels,
+    "Add": _Converter.elementwise,
+    "AddN": _Converter.elementwise,
+    "AddV2": _Converter.elementwise,
+    "AvgPool": _Converter.pool,
     "Conv2D": _Converter.convolution,
+    "Conv2DBackpropInput": _Converter.enlarging_convolution,
     "DepthwiseConv2dNative": _Converter.convolution,
     "Maximum": _Converter.clip,
     "Mean": _Converter.mean,
     "Minimum": _Converter.clip,
-    "Mul": _Converter.of_channels,
+    "Mul": _Converter.elementwise,
     "Placeholder": _Converter.placeholder,
-    "Relu": _Converter.relu,
+    "Relu": _Converter.activation,
+    "Relu6": _Converter.relu6,
+    "ResizeBilinear": _Converter.enlarge,
+    "Sigmoid": _Converter.activation,
 }
 
 
@@ -180,15 +232,20 @@ def _word(node: Mapping, name: str) -> str:
     return base64.b64decode(node["attr"][name]["s"]).decode()
 
 
-def _same_padding(
+def _padding(
     node: Mapping, size: tuple[int, int], kernel: tuple[int, ...], strides: list[int]
 ) -> tuple[list[int], tuple[int, int]]:
-    """TensorFlow's SAME as ONNX's pads (what is left over goes to the right and below), and the
-    size that comes out. Raises ModelError for what is laid out or dilated otherwise.
+    """TensorFlow's SAME or VALID as ONNX's pads (what is left over goes to the right and below),
+    and the size that comes out. Raises ModelError for what is laid out or dilated otherwise.
     """
     plain = _word(node, "data_format") == "NHWC" and set(_numbers(node, "dilations")) == {1}
-    if not plain or _word(node, "padding") != "SAME":
+    how = _word(node, "padding")
+    if not plain or how not in ("SAME", "VALID"):
         raise ModelError(f"{node['name']} is padded, dilated or laid out in a way not read here")
+    if how == "VALID":
+        inside = ((s - k) // t + 1 for s, k, t in zip(size, kernel, strides, strict=True))
+        high, wide = inside
+        return [0, 0, 0, 0], (high, wide)
     high, wide = (-(-side // stride) for side, stride in zip(size, strides, strict=True))
     missing = [
         max(0, (after - 1) * stride + reach - before)

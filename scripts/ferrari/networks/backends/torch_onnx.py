@@ -161,6 +161,18 @@ def _conv(x: Sequence[Any], about: Mapping[str, Any]) -> Any:
     )
 
 
+def _conv_transpose(x: Sequence[Any], about: Mapping[str, Any]) -> Any:
+    if {"output_shape", "output_padding", "auto_pad"} & about.keys():
+        raise ModelError("torch does not run a ConvTranspose that is told its output's size")
+    return _functional().conv_transpose2d(
+        *x,
+        stride=list(about.get("strides", [1, 1])),
+        padding=_same_pads(about, "ConvTranspose"),
+        dilation=list(about.get("dilations", [1, 1])),
+        groups=about.get("group", 1),
+    )
+
+
 def _max_pool(x: Sequence[Any], about: Mapping[str, Any]) -> Any:
     return _functional().max_pool2d(
         x[0],
@@ -253,6 +265,7 @@ _OPERATIONS: Mapping[str, _Operation] = {
     "Concat": _concat,
     "Constant": lambda x, about: None,
     "Conv": _conv,
+    "ConvTranspose": _conv_transpose,
     "Div": lambda x, about: x[0] / x[1],
     "Dropout": lambda x, about: x[0],
     "Flatten": lambda x, about: x[0].flatten(about.get("axis", 1)),

@@ -1,0 +1,210 @@
+"""The matte of a salient-object network, limited to the person that a network for people sees.
+
+A salient-object network asks what stands out, not who it is: it takes a clothes stand along, and
+loses a person at the picture's border. A network for people is coarse at edges, but knows them. So
+the fine matte counts within the person's mask and some room around it, and where it lacks too much
+of the person, that mask takes its place. What is outside and held in a hand may stay.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from ferrari.networks import segmenters
+from ferrari.networks.network import Opener
+from ferrari.networks.segmenters import Segmenter
+from ferrari.networks.weight_files import Weights
+
+#: From this probability on, the dilated mask is the person's room. Lower than a half: what is left
+#: out here is lost for good, what is let in too much the fine matte still decides about.
+_PERSON = 0.3
+#: Room around the person in shares of the crop's size (the root of its area): hair, and the mask's
+#: own pixels, of which there are 256 a side.
+_ROOM = 0.02
+#: The fine matte within the room is the person's own where their IoU is at least this.
+_AGREES = 0.8
+#: A held object has at most this share of the person's pixels, and at least this share of the
+#: crop's: what is larger is a piece of furniture as a rule, what is smaller a ragged edge.
+_HELD_MOST, _HELD_LEAST = 0.15, 0.0005
+#: Share of a held object that lies at the person's room: a stand that an elbow meets has less.
+_HELD_NEAR = 0.1
+_GREY = 127
+
+#: Whose matte a cut-out has, as the column `matte_of` says it.
+SEGMENTER, PERSON = "segmenter", "person"
+
+
+@dataclass(frozen=True)
+class Gated:
+    """A matte that has been through the gate: `alpha` HxW float32, 0..1.
+
+    `matte_of`: SEGMENTER, or PERSON where the person's mask took over. `iou`: how far the two agree
+    within the person's room. `held_px` and `removed_px`: pixels of the fine matte outside of it
+    that were kept as held objects, and that were taken away. None: no gate has judged.
+    """
+
+    alpha: np.ndarray
+    matte_of: str = SEGMENTER
+    iou: float | None = None
+    held_px: int | None = None
+    removed_px: int | None = None
+
+    def told(self) -> Gated:
+        """The same figures without the matte."""
+        return replace(self, alpha=np.zeros((0, 0), np.float32))
+
+
+@dataclass(frozen=True)
+class PersonGate:
+    """A network for people, and what to do with what people hold. `held`: keep | drop."""
+
+    network: Segmenter
+    side: int
+    held: str
+
+    def through(self, crop_rgb: np.ndarray, alpha: np.ndarray) -> Gated:
+        """A crop's matte (HxW float, 0..1) through the gate."""
+        return limited(alpha, self.mask(crop_rgb), self.held == "keep")
+
+    def mask(self, crop_rgb: np.ndarray) -> np.ndarray:
+        """HxW float32 probability that a pixel of an HxWx3 uint8 RGB crop is of a person: the mean
+        over several views of it, since a single one misses a person now and then.
+        """
+        height, width = crop_rgb.shape[:2]
+        seen = self.network.alpha(views(crop_rgb, self.side), None)
+        mean = of_views(list(seen), height, width)
+        return cv2.resize(mean, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def load(
+    weights: Weights,
+    path: str | os.PathLike,
+    settings: Mapping,
+    cache: str,
+    threads: int,
+    opener: Opener,
+) -> PersonGate:
+    """The gate of the `mask` settings: the segmenter that `weights` are of, which lie at `path`."""
+    size = weights.entry["input"]["size"]
+    side = int(size["short_side"] if isinstance(size, Mapping) else size[0])
+    network = segmenters.load(
+        weights.name,
+        path,
+        settings["device"],
+        entry=weights.entry,
+        sha256=weights.sha256,
+        threads=threads,
+        cache=cache,
+        batch=len(_FITS) * 2,
+        opener=opener,
+    )
+    return PersonGate(network, side, settings["held_objects"])
+
+
+# --- views ----------------------------------------------------------------------------------------
+
+
+def _squashed(crop_rgb: np.ndarray, side: int) -> np.ndarray:
+    return cv2.resize(crop_rgb, (side, side), interpolation=cv2.INTER_AREA)
+
+
+def _window(height: int, width: int, side: int) -> tuple[slice, slice]:
+    """Where a picture of that shape lies, as large as it can be, in the middle of a square."""
+    high = max(1, round(side * height / max(height, width)))
+    wide = max(1, round(side * width / max(height, width)))
+    top, left = (side - high) // 2, (side - wide) // 2
+    return slice(top, top + high), slice(left, left + wide)
+
+
+def _framed(crop_rgb: np.ndarray, side: int, border: int) -> np.ndarray:
+    height, width = crop_rgb.shape[:2]
+    rows, columns = _window(height, width, side)
+    size = (columns.stop - columns.start, rows.stop - rows.start)
+    small = cv2.resize(crop_rgb, size, interpolation=cv2.INTER_AREA)
+    beyond = (rows.start, side - rows.stop, columns.start, side - columns.stop)
+    return cv2.copyMakeBorder(small, *beyond, border, value=(_GREY,) * 3)
+
+
+#: How a crop is made square: squashed, between grey, or between its own border drawn out. People at
+#: the border are found by the last one best, tall people by the others.
+_FITS = (
+    _squashed,
+    lambda crop_rgb, side: _framed(crop_rgb, side, cv2.BORDER_CONSTANT),
+    lambda crop_rgb, side: _framed(crop_rgb, side, cv2.BORDER_REPLICATE),
+)
+
+
+def views(crop_rgb: np.ndarray, side: int) -> list[np.ndarray]:
+    """A crop in three ways of making it a square of `side` pixels, and their mirror images."""
+    squares = [fit(crop_rgb, side) for fit in _FITS]
+    return [picture for s in squares for picture in (s, np.ascontiguousarray(s[:, ::-1]))]
+
+
+def of_views(seen: Sequence[np.ndarray], height: int, width: int) -> np.ndarray:
+    """The mean of what a network gave for the `views` of a crop of that size, squashed."""
+    side = seen[0].shape[0]
+    total = np.zeros((side, side), np.float32)
+    rows, columns = _window(height, width, side)
+    for index, mask in enumerate(seen):
+        upright = mask[:, ::-1] if index % 2 else mask
+        if index >= 2:
+            inside = np.ascontiguousarray(upright[rows, columns])
+            upright = cv2.resize(inside, (side, side), interpolation=cv2.INTER_LINEAR)
+        total += upright
+    return total / len(seen)
+
+
+# --- the rule -------------------------------------------------------------------------------------
+
+
+def limited(alpha: np.ndarray, person: np.ndarray, keep_held: bool) -> Gated:
+    """A matte limited to a person: `alpha` and `person` are HxW float, 0..1."""
+    inside, sure = alpha >= 0.5, person >= 0.5
+    reach = max(2, round(_ROOM * (alpha.shape[0] * alpha.shape[1]) ** 0.5))
+    room = _grown(person >= _PERSON, reach)
+    iou = _iou(inside & room, sure)
+    matte_of = SEGMENTER if iou >= _AGREES and sure.any() else PERSON
+    own = np.where(room, alpha, 0) if matte_of == SEGMENTER else person
+    held = np.zeros(alpha.shape, bool)
+    if keep_held and sure.any():
+        held = _held(inside & ~room, own >= 0.5)
+    result = np.where(held, alpha, own).astype(np.float32)
+    outside = int((inside & ~room).sum())
+    kept = int((held & inside & ~room).sum())
+    return Gated(result, matte_of, iou, kept, outside - kept)
+
+
+def _held(outside: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Of the pixels `outside` a person's room, those of things that the person may hold: parts that
+    lie at the room with some of themselves, end inside the crop, and are small beside the person.
+    """
+    near = _grown(own, max(2, round(2 * _ROOM * own.size**0.5)))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
+        outside.astype(np.uint8), connectivity=4
+    )
+    areas = stats[:, cv2.CC_STAT_AREA]
+    fits = (areas <= _HELD_MOST * own.sum()) & (areas >= _HELD_LEAST * own.size)
+    touching = np.bincount(labels[near & outside], minlength=count) >= _HELD_NEAR * areas
+    border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    touching[np.unique(border)] = False
+    fits &= touching
+    fits[0] = False
+    return fits[labels]
+
+
+def _grown(mask: np.ndarray, reach: int) -> np.ndarray:
+    """HxW bool mask, grown by `reach` pixels."""
+    size = 2 * reach + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    return cv2.dilate(mask.astype(np.uint8), kernel) > 0
+
+
+def _iou(one: np.ndarray, other: np.ndarray) -> float:
+    """Intersection over union; 1 where both are empty."""
+    union = int((one | other).sum())
+    return int((one & other).sum()) / union if union else 1.0

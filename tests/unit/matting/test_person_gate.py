@@ -1,0 +1,122 @@
+"""The person gate on mattes whose right answer is drawn."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from ferrari.matting import person_gate
+from ferrari.networks.segmenters import Segmenter
+
+HIGH, WIDE = 300, 200
+PERSON = np.s_[60:290, 70:130]
+RED = (220, 40, 30)
+
+
+def drawn(*parts):
+    matte = np.zeros((HIGH, WIDE), np.float32)
+    for part in parts:
+        matte[part] = 1
+    return matte
+
+
+def gated(fine, keep_held=True, person=None):
+    return person_gate.limited(fine, drawn(PERSON) if person is None else person, keep_held)
+
+
+def test_what_stands_beside_the_person_is_taken_away():
+    beside = np.s_[100:200, 10:50]
+    found = gated(drawn(PERSON, beside))
+    assert found.matte_of == "segmenter"
+    assert np.array_equal(found.alpha, drawn(PERSON))
+    assert (found.held_px, found.removed_px) == (0, 100 * 40)
+
+
+def test_the_fine_matte_decides_at_the_edge():
+    fine = drawn(PERSON)
+    fine[57:60, 70:130] = 0.6  # hair, that the person's mask does not have
+    found = gated(fine)
+    assert np.array_equal(found.alpha, fine)
+    assert found.iou == pytest.approx(230 / 233, abs=1e-3)
+
+
+def test_a_person_that_the_fine_matte_lost_comes_from_the_persons_mask():
+    found = gated(drawn(np.s_[60:120, 70:130]))
+    assert (found.matte_of, found.iou) == ("person", pytest.approx(60 / 230, abs=1e-3))
+    assert np.array_equal(found.alpha, drawn(PERSON))
+
+
+def test_nobody_is_nobody_whatever_stands_out():
+    found = gated(drawn(np.s_[100:200, 50:150]), person=drawn())
+    assert not found.alpha.any()
+    assert (found.matte_of, found.held_px, found.removed_px) == ("person", 0, 100 * 100)
+
+
+def test_an_empty_crop_stays_empty():
+    found = gated(drawn(), person=drawn())
+    assert not found.alpha.any()
+    assert found.iou == 1
+
+
+@pytest.mark.parametrize(
+    ("thing", "held"),
+    [
+        (np.s_[150:180, 130:160], True),  # a cup at the hand
+        (np.s_[150:180, 160:190], False),  # away from the person
+        (np.s_[150:180, 130:200], False),  # goes on beyond the crop: a table
+        (np.s_[100:280, 130:190], False),  # nearly as large as the person: a stand
+    ],
+)
+def test_what_is_small_and_touches_the_person_is_held(thing, held):
+    fine = drawn(PERSON, thing)
+    kept, dropped = gated(fine), gated(fine, keep_held=False)
+    assert (kept.held_px > 0) == held
+    assert kept.held_px + kept.removed_px == dropped.removed_px > 0
+    if held:
+        assert np.array_equal(kept.alpha, fine)
+    assert np.array_equal(dropped.alpha[PERSON], drawn(PERSON)[PERSON])
+    assert dropped.alpha.sum() < fine.sum()
+
+
+def red(pictures_rgb, boxes_xyxy=None):
+    for picture in pictures_rgb:
+        yield (np.abs(picture.astype(int) - RED).sum(2) < 120).astype(np.float32)
+
+
+@pytest.mark.parametrize("shape", [(300, 200), (90, 310), (128, 128)])
+def test_views_lead_back_to_the_crops_own_pixels(shape):
+    crop = np.full((*shape, 3), (20, 90, 200), np.uint8)
+    truth = np.zeros(shape, np.float32)
+    truth[shape[0] // 3 :, shape[1] // 4 : shape[1] // 2] = 1  # off centre: mirrored views differ
+    crop[truth > 0] = RED
+    gate = person_gate.PersonGate(Segmenter("red", "test", "", red), 256, "keep")
+    mask = gate.mask(crop)
+    assert (mask.shape, mask.dtype) == (shape, np.float32)
+    edge = cv2.dilate(cv2.Canny((truth * 255).astype(np.uint8), 50, 100), np.ones((9, 9))) > 0
+    assert np.abs(mask - truth)[~edge].max() < 0.01
+
+
+def test_each_view_is_a_square_and_every_other_one_its_mirror_image():
+    crop = np.random.default_rng(0).integers(0, 255, (90, 60, 3), np.uint8)
+    views = person_gate.views(crop, 64)
+    assert {view.shape for view in views} == {(64, 64, 3)}
+    for plain, mirrored in zip(views[::2], views[1::2], strict=True):
+        assert np.array_equal(plain[:, ::-1], mirrored)
+
+
+def test_a_view_that_misses_the_person_does_not_lose_it():
+    seen = [drawn_square(0.9)] * 5 + [np.zeros((64, 64), np.float32)]
+    assert person_gate.of_views(seen, 64, 64)[32, 32] == pytest.approx(0.75)
+
+
+def drawn_square(value):
+    square = np.zeros((64, 64), np.float32)
+    square[16:48, 16:48] = value
+    return square
+
+
+def test_a_stand_that_an_elbow_meets_is_not_held():
+    fine = drawn(PERSON, np.s_[80:230, 150:160], np.s_[150:154, 130:150])
+    assert fine.sum() - drawn(PERSON).sum() < 0.15 * drawn(PERSON).sum()
+    assert gated(fine).held_px == 0
