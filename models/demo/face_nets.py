@@ -139,7 +139,7 @@ class _Graph:
 
 
 def detector_file(net: Detector, side: int = 320) -> bytes:
-    """The detector as ONNX, for pictures of side x side; `onnx_graph.free` frees it of that size."""
+    """The detector as ONNX for pictures of side x side, of which `onnx_graph.free` frees it."""
     graph = _Graph((1, 3, side, side))
     last, parts = "input", []
     for index, stride in enumerate(STRIDES):

@@ -138,6 +138,7 @@ def train_detector(path: Path, steps: int, seed: int) -> face_nets.Detector:
     """Train on the pictures in an npz file."""
     torch.manual_seed(seed)
     rng, net = np.random.default_rng(seed), face_nets.Detector().train()
+    net = net.to(memory_format=torch.channels_last)
     with torch.no_grad():  # pictures are 0 to 255
         net.levels[0][0].weight /= 64
     optimiser = torch.optim.AdamW(net.parameters(), weight_decay=1e-3)
@@ -146,12 +147,12 @@ def train_detector(path: Path, steps: int, seed: int) -> face_nets.Detector:
         bgr, levels = next(batches)
         for group in optimiser.param_groups:
             group["lr"] = _rate(step, steps, 3e-3)
-        loss = detector_loss(net(bgr), levels)
+        loss = detector_loss(net(bgr.contiguous(memory_format=torch.channels_last)), levels)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 10.0)
         optimiser.step()
-        seen.append(float(loss))
+        seen.append(float(loss.detach()))
         _say("detector", step, steps, began, seen)
     return net.eval()
 
@@ -197,6 +198,7 @@ def train_embedding(path: Path, steps: int, seed: int) -> face_nets.Embedding:
     """Train on the faces in an npz file: 48 people a step, four faces each."""
     torch.manual_seed(seed)
     rng, net = np.random.default_rng(seed), face_nets.Embedding().train()
+    net = net.to(memory_format=torch.channels_last)
     with np.load(path) as saved:
         rgb = saved["rgb"]
     optimiser = torch.optim.AdamW(net.parameters(), weight_decay=1e-3)
@@ -207,12 +209,13 @@ def train_embedding(path: Path, steps: int, seed: int) -> face_nets.Embedding:
         batch = rgb[np.repeat(people, 4), views.ravel()]
         for group in optimiser.param_groups:
             group["lr"] = _rate(step, steps, 3e-3)
-        found = net(_distorted(batch, rng))
+        fed = _distorted(batch, rng).contiguous(memory_format=torch.channels_last)
+        found = net(fed)
         loss = embedding_loss(found, torch.from_numpy(np.repeat(people, 4)))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        seen.append(float(loss))
+        seen.append(float(loss.detach()))
         _say("embedding", step, steps, began, seen)
     return net.eval()
 
@@ -222,10 +225,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True, help="folder for what is drawn")
     parser.add_argument("--out", type=Path, required=True, help="folder that gets the networks")
-    parser.add_argument("--pictures", type=int, default=3600)
-    parser.add_argument("--people", type=int, default=1400)
-    parser.add_argument("--detector-steps", type=int, default=1600)
-    parser.add_argument("--embedding-steps", type=int, default=1600)
+    parser.add_argument("--pictures", type=int, default=2400)
+    parser.add_argument("--people", type=int, default=800)
+    parser.add_argument("--detector-steps", type=int, default=1200)
+    parser.add_argument("--embedding-steps", type=int, default=1100)
     parser.add_argument("--only", choices=("detector", "embedding"))
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -241,7 +244,7 @@ def main() -> None:
     if args.only != "detector":
         path = args.work / "faces.npz"
         if not path.exists():
-            face_data.draw_faces(path, FIRST_TRAIN, args.people, 6)
+            face_data.draw_faces(path, FIRST_TRAIN, args.people, 5)
         net = train_embedding(path, args.embedding_steps, args.seed)
         (args.out / "face-embedding.onnx").write_bytes(face_nets.embedding_file(net, FACE))
 

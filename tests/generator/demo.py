@@ -1,26 +1,31 @@
-"""The demo's raw clips: seven good ones, one of each thing that goes wrong, and their truth."""
+"""The demo's raw clips: good ones of one person, some with others, one of each thing that goes
+wrong, and their truth.
+"""
 
 from __future__ import annotations
 
 import json
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from tests.generator import faults
+from tests.generator import cast, faults
 from tests.generator.faults import FileTruth
 from tests.generator.spec import ClipSpec, FigureSpec
 
 
 def demo_specs(seed: int = 0) -> dict[str, ClipSpec]:
-    """The demo's clips by file name; planted repeats last long enough to be met at 2 to 4 fps."""
-    base = seed * 10_000
+    """The demo's clips of its subject alone, in other clothes in each, by file name.
+
+    Planted repeats last long enough to be met at 2 to 4 fps.
+    """
+    base, me = seed * 10_000, cast.subject_of(seed)
 
     def clip(
         number: int, framing: str, motion: str, blend: float = 0.0, x: float = 0.5, **rest
     ) -> ClipSpec:
         figure = FigureSpec(
-            seed=base + 100 + number, framing=framing, motion=motion, blend=blend, x=x
+            seed=base + 100 + number, framing=framing, motion=motion, blend=blend, x=x, identity=me
         )
         return ClipSpec(seed=base + number, figures=(figure,), **rest)
 
@@ -66,10 +71,12 @@ def write_demo(out_dir: Path, seed: int = 0, workers: int = 2) -> list[FileTruth
     """
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
-    specs = demo_specs(seed)
+    specs, people = demo_specs(seed), cast.many_people(seed)
     specs["empty_places.mp4"] = no_subject_spec(seed)
+    specs |= {name: clip.spec for name, clip in people.items()}
     with ProcessPoolExecutor(workers) as pool:
         truths = list(pool.map(faults.good, [out_dir / name for name in specs], specs.values()))
+    truths = [_with_people(truth, people.get(truth.path.name)) for truth in truths]
     walk = specs["walk_room.mp4"]
     short = replace(walk, n_frames=40, frozen_runs=(), cuts=())
     truths += [
@@ -80,6 +87,13 @@ def write_demo(out_dir: Path, seed: int = 0, workers: int = 2) -> list[FileTruth
         faults.exact_duplicate(out_dir / "walk_room_copy.mp4", truths[0]),
     ]
     return truths
+
+
+def _with_people(truth: FileTruth, clip: cast.ManyPeople | None) -> FileTruth:
+    """The truth of a clip with what is planted in it, if it is one of several people."""
+    if clip is None:
+        return truth
+    return replace(truth, facts={"people": [asdict(one) for one in clip.planted]})
 
 
 def write_truth(truths: list[FileTruth], path: Path, seed: int) -> None:
