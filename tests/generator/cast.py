@@ -64,19 +64,19 @@ def many_people(seed: int = 0) -> dict[str, ManyPeople]:
             ),
             (Planted(0, NOT_SUBJECT, "crosses behind the subject"), Planted(1, KEPT)),
         ),
-        "friends_sofa.mp4": ManyPeople(
+        "friends_touch.mp4": ManyPeople(
             clip(
                 2, "room",
-                one(3, friend, x=0.35, yaw_deg=12.0, motion="wave", **large),
-                one(4, me, x=0.60, yaw_deg=-10.0, motion="stand", **large),
+                one(3, friend, x=0.40, yaw_deg=12.0, scale=1.08),
+                one(4, me, x=0.53, yaw_deg=-10.0, scale=1.08),
             ),
             (Planted(0, NOT_SUBJECT, "stands behind and touches the subject"), Planted(1, KEPT)),
         ),
         "mirror_turn.mp4": ManyPeople(
             clip(
                 3, "gallery",
-                one(5, me, shown="mirror", panel=(0.74, 0.14, 0.92, 0.56), motion="stand",
-                    yaw_deg=0.0, outfit=base + 306, scale=0.82),
+                one(5, me, shown="mirror", panel=(0.72, 0.06, 0.93, 0.76), motion="stand",
+                    yaw_deg=180.0, turn_deg_s=72.0, outfit=base + 306, scale=0.88),
                 one(6, me, x=0.36, yaw_deg=0.0, turn_deg_s=72.0, motion="stand", scale=1.08,
                     outfit=base + 306),
                 n_frames=120,
