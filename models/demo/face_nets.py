@@ -29,9 +29,9 @@ def _conv(inside: int, outside: int, kernel: int, stride: int = 1, groups: int =
     return [conv, nn.BatchNorm2d(outside), nn.ReLU()]
 
 
-def _light(inside: int, outside: int, stride: int = 1) -> list:
+def _light(inside: int, outside: int, stride: int = 1, kernel: int = 3) -> list:
     """A convolution of each channel by itself, then one that mixes channels."""
-    return [*_conv(inside, inside, 3, stride, inside), *_conv(inside, outside, 1)]
+    return [*_conv(inside, inside, kernel, stride, inside), *_conv(inside, outside, 1)]
 
 
 class Detector(nn.Module):
@@ -42,11 +42,13 @@ class Detector(nn.Module):
         self.levels = nn.ModuleList([
             nn.Sequential(*_conv(3, 16, 3, 2), *_light(16, 24, 2), *_light(24, 24),
                           *_light(24, 48, 2), *_light(48, 48), *_light(48, 48)),
-            nn.Sequential(*_light(48, 64, 2), *_light(64, 64), *_light(64, 64)),
-            nn.Sequential(*_light(64, 80, 2), *_light(80, 80), *_light(80, 80)),
+            nn.Sequential(*_light(48, 64, 2), *_light(64, 64, kernel=5),
+                          *_light(64, 64, kernel=5)),
+            nn.Sequential(*_light(64, 96, 2), *_light(96, 96, kernel=5),
+                          *_light(96, 96, kernel=5)),
         ])  # fmt: skip
         self.heads = nn.ModuleList(
-            [nn.Sequential(*_light(c, 48), nn.Conv2d(48, sum(WIDTHS), 1)) for c in (48, 64, 80)]
+            [nn.Sequential(*_light(c, 48), nn.Conv2d(48, sum(WIDTHS), 1)) for c in (48, 64, 96)]
         )
         for head in self.heads:
             nn.init.constant_(head[-1].bias[:2], -3.0)  # most cells are no face
