@@ -138,19 +138,28 @@ def detector_loss(found: list[torch.Tensor], levels: list[tuple]) -> torch.Tenso
     return total / max(1, own_cells)
 
 
-def train_detector(path: Path, steps: int, seed: int) -> face_nets.Detector:
-    """Train on the pictures in an npz file."""
+def train_detector(path: Path, steps: int, settling: int, seed: int) -> face_nets.Detector:
+    """Train on the pictures in an npz file; in the last `settling` steps the normalisation is held
+    as it will be used, which places boxes and landmarks better.
+    """
     torch.manual_seed(seed)
-    rng, net = np.random.default_rng(seed), face_nets.Detector().train()
-    net = net.to(memory_format=torch.channels_last)
+    rng, net = np.random.default_rng(seed), face_nets.Detector()
     with torch.no_grad():  # pictures are 0 to 255
         net.levels[0][0].weight /= 64
+    batches = Pictures(path).batches(16, rng)
+    fit(net.train(), batches, steps, 3e-3)
+    return fit(net.eval(), batches, settling, 1.5e-3)
+
+
+def fit(net: face_nets.Detector, batches: Iterator[tuple], steps: int, rate: float):
+    """Some steps, at a rate that goes up and down; the network in the mode that it is in."""
+    net = net.to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(net.parameters(), weight_decay=1e-3)
-    batches, began, seen = Pictures(path).batches(16, rng), time.monotonic(), []
+    began, seen = time.monotonic(), []
     for step in range(steps):
         bgr, levels = next(batches)
         for group in optimiser.param_groups:
-            group["lr"] = _rate(step, steps, 3e-3)
+            group["lr"] = _rate(step, steps, rate)
         loss = detector_loss(net(bgr.contiguous(memory_format=torch.channels_last)), levels)
         optimiser.zero_grad()
         loss.backward()
@@ -170,28 +179,12 @@ def _say(what: str, step: int, steps: int, began: float, seen: list[float]) -> N
 # --- embedding -------------------------------------------------------------------------------
 
 
-def _as_others(rgb: np.ndarray, views: int, rng: np.random.Generator) -> np.ndarray:
-    """(N, FACE, FACE, 3) uint8, `views` in a row of one person each, as people who were not drawn:
-    all views of a person are mirrored, or have other colours, alike.
-    """
-    made = []
-    for start in range(0, len(rgb), views):
-        own = rgb[start : start + views]
-        if rng.uniform() < 0.5:
-            own = own[:, :, ::-1]
-        if rng.uniform() < 0.3:
-            own = own[..., rng.permutation(3)]
-        gain, lift = rng.uniform(0.75, 1.25, 3), rng.uniform(-15, 15)
-        made += [np.clip(face * gain + lift, 0, 255) for face in own]
-    return np.stack(made).astype(np.uint8)
-
-
 def _distorted(rgb: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
     """(N, 3, FACE, FACE) of (N, FACE, FACE, 3) uint8, as the network is fed: tinted, some of them
     blurred by way of fewer pixels.
     """
     x = torch.from_numpy(rgb.astype(np.float32)).permute(0, 3, 1, 2)
-    tint = rng.uniform(0.95, 1.05, (len(x), 3, 1, 1)) * rng.uniform(0.85, 1.15, (len(x), 1, 1, 1))
+    tint = rng.uniform(0.9, 1.1, (len(x), 3, 1, 1)) * rng.uniform(0.85, 1.15, (len(x), 1, 1, 1))
     x = x * torch.from_numpy(tint.astype(np.float32))
     x = x + torch.from_numpy(rng.uniform(-12, 12, (len(x), 1, 1, 1)).astype(np.float32))
     few = torch.from_numpy(rng.uniform(size=len(x)) < 0.35)
@@ -229,7 +222,6 @@ def train_embedding(path: Path, steps: int, seed: int) -> face_nets.Embedding:
         batch = rgb[np.repeat(people, 4), views.ravel()]
         for group in optimiser.param_groups:
             group["lr"] = _rate(step, steps, 3e-3)
-        batch = _as_others(batch, 4, rng)
         fed = _distorted(batch, rng).contiguous(memory_format=torch.channels_last)
         found = net(fed)
         loss = embedding_loss(found, torch.from_numpy(np.repeat(people, 4)))
@@ -249,6 +241,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=2400)
     parser.add_argument("--people", type=int, default=800)
     parser.add_argument("--detector-steps", type=int, default=1300)
+    parser.add_argument("--settling-steps", type=int, default=400)
     parser.add_argument("--embedding-steps", type=int, default=1100)
     parser.add_argument("--only", choices=("detector", "embedding"))
     parser.add_argument("--seed", type=int, default=0)
@@ -260,7 +253,7 @@ def main() -> None:
         path = args.work / "pictures.npz"
         if not path.exists():
             face_data.draw_pictures(path, FIRST_TRAIN, args.pictures)
-        net = train_detector(path, args.detector_steps, args.seed)
+        net = train_detector(path, args.detector_steps, args.settling_steps, args.seed)
         (args.out / "face-detector.onnx").write_bytes(face_nets.detector_file(net))
     if args.only != "detector":
         path = args.work / "faces.npz"
