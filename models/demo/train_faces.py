@@ -138,28 +138,19 @@ def detector_loss(found: list[torch.Tensor], levels: list[tuple]) -> torch.Tenso
     return total / max(1, own_cells)
 
 
-def train_detector(path: Path, steps: int, settling: int, seed: int) -> face_nets.Detector:
-    """Train on the pictures in an npz file; in the last `settling` steps the normalisation is held
-    as it will be used, which places boxes and landmarks better.
-    """
+def train_detector(path: Path, steps: int, seed: int) -> face_nets.Detector:
+    """Train on the pictures in an npz file."""
     torch.manual_seed(seed)
-    rng, net = np.random.default_rng(seed), face_nets.Detector()
+    rng, net = np.random.default_rng(seed), face_nets.Detector().train()
+    net = net.to(memory_format=torch.channels_last)
     with torch.no_grad():  # pictures are 0 to 255
         net.levels[0][0].weight /= 64
-    batches = Pictures(path).batches(16, rng)
-    fit(net.train(), batches, steps, 3e-3)
-    return fit(net.eval(), batches, settling, 1.5e-3)
-
-
-def fit(net: face_nets.Detector, batches: Iterator[tuple], steps: int, rate: float):
-    """Some steps, at a rate that goes up and down; the network in the mode that it is in."""
-    net = net.to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(net.parameters(), weight_decay=1e-3)
-    began, seen = time.monotonic(), []
+    batches, began, seen = Pictures(path).batches(16, rng), time.monotonic(), []
     for step in range(steps):
         bgr, levels = next(batches)
         for group in optimiser.param_groups:
-            group["lr"] = _rate(step, steps, rate)
+            group["lr"] = _rate(step, steps, 3e-3)
         loss = detector_loss(net(bgr.contiguous(memory_format=torch.channels_last)), levels)
         optimiser.zero_grad()
         loss.backward()
@@ -241,7 +232,6 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=2400)
     parser.add_argument("--people", type=int, default=800)
     parser.add_argument("--detector-steps", type=int, default=1300)
-    parser.add_argument("--settling-steps", type=int, default=400)
     parser.add_argument("--embedding-steps", type=int, default=1100)
     parser.add_argument("--only", choices=("detector", "embedding"))
     parser.add_argument("--seed", type=int, default=0)
@@ -253,7 +243,7 @@ def main() -> None:
         path = args.work / "pictures.npz"
         if not path.exists():
             face_data.draw_pictures(path, FIRST_TRAIN, args.pictures)
-        net = train_detector(path, args.detector_steps, args.settling_steps, args.seed)
+        net = train_detector(path, args.detector_steps, args.seed)
         (args.out / "face-detector.onnx").write_bytes(face_nets.detector_file(net))
     if args.only != "detector":
         path = args.work / "faces.npz"
