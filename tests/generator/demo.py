@@ -22,10 +22,23 @@ def demo_specs(seed: int = 0) -> dict[str, ClipSpec]:
     base, me = seed * 10_000, cast.subject_of(seed)
 
     def clip(
-        number: int, framing: str, motion: str, blend: float = 0.0, x: float = 0.5, **rest
+        number: int,
+        framing: str,
+        motion: str,
+        blend: float = 0.0,
+        x: float = 0.5,
+        turn: tuple[float | None, float] = (None, 0.0),
+        **rest,
     ) -> ClipSpec:
         figure = FigureSpec(
-            seed=base + 100 + number, framing=framing, motion=motion, blend=blend, x=x, identity=me
+            seed=base + 100 + number,
+            framing=framing,
+            motion=motion,
+            blend=blend,
+            x=x,
+            identity=me,
+            yaw_deg=turn[0],
+            turn_deg_s=turn[1],
         )
         return ClipSpec(seed=base + number, figures=(figure,), **rest)
 
@@ -41,14 +54,16 @@ def demo_specs(seed: int = 0) -> dict[str, ClipSpec]:
         ),
         "turn_gallery.mp4": clip(
             4, "full", "turn", fps="25", n_frames=110, scenes=("gallery", "bokeh", "room"),
-            cuts=(40, 76), width=960, height=540,
+            cuts=(40, 76), width=960, height=540, turn=(-22.0, 118.0),  # a face in each shot
         ),
         "dance_lights.mp4": clip(
             5, "full", "dance", fps="30", n_frames=120, scenes=("bokeh", "street"), cuts=(66,),
             frozen_runs=((15, 31), (84, 33)), width=1280, height=720, pan_px_s=240.0,
+            turn=(6.0, 0.0),
         ),
         "portrait_hall.mp4": clip(
             6, "half", "turn", 0.5, fps="24", n_frames=84, scenes=("room",), width=540, height=960,
+            turn=(-60.0, 40.0),
         ),
         faults.ODD_NAME: clip(
             7, "close", "wave", fps="25", n_frames=80, scenes=("noise", "outdoor"), cuts=(38,),
