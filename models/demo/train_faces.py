@@ -242,7 +242,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=2400)
     parser.add_argument("--people", type=int, default=800)
     parser.add_argument("--detector-steps", type=int, default=1300)
-    parser.add_argument("--embedding-steps", type=int, default=1100)
+    parser.add_argument("--embedding-steps", type=int, default=1600)
     parser.add_argument("--only", choices=("detector", "embedding"))
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
