@@ -51,7 +51,7 @@ smoke: $(VENV)/.ready ## one short clip (dataset/sample_test.mp4, if there) thro
 
 demo: $(VENV)/.ready ## synthetic clips through the whole pipeline, under demo/
 	@mkdir -p demo
-	@test -f demo/truth.json || $(BIN)/python -m tests.generator demo/dataset/00_raw_videos --truth demo/truth.json
+	@test -f demo/truth.json -a -d demo/references || $(BIN)/python -m tests.generator demo/dataset/00_raw_videos --pictures demo --truth demo/truth.json
 	@cd demo && ../$(SNAKEMAKE) --snakefile ../Snakefile --configfile ../config/demo.yaml --cores $(CORES) --quiet rules host
 
 demo-clean: ## remove the demo's clips, dataset and reports

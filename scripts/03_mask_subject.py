@@ -35,7 +35,6 @@ from ferrari.ledger.refused_files import clear_frames, refuse_frame
 from ferrari.ledger.stages import FOLDERS
 from ferrari.matting import cutouts
 from ferrari.matting.cutouts import CutOut
-from ferrari.matting.other_people import Parting
 from ferrari.networks import weight_files
 from ferrari.networks.on_device import OnDevice
 from ferrari.processes.batching import in_flight
@@ -191,14 +190,13 @@ class Stage:
                 threshold=result.absent.threshold,
                 detail=f"best tag: {result.absent.tag}",
             )
-        parted = _parted(result.parting)
+        about = _limits(result)
         if result.fault == OTHER_PERSON:
-            bound, share = self.settings["max_other_person"], parted["others_unsure"]
-            return self._refused(crop, OTHER_PERSON, value=share, threshold=bound, **parted)
+            bound, share = self.settings["max_other_person"], about["others_unsure"]
+            return self._refused(crop, OTHER_PERSON, value=share, threshold=bound, **about)
         if result.fault:
             bound = self.settings["min_subject" if result.fault == EMPTY_MASK else "max_subject"]
             share = round(result.share, 6)
-            about = {**parted, **_gate_fields(result)}
             return self._refused(crop, result.fault, value=share, threshold=bound, **about)
         return self._kept(crop, result)
 
@@ -207,8 +205,8 @@ class Stage:
         box = boxes.subject_box(alpha_u8)
         if box is None:  # the refinement found nothing where the net had seen something
             share = round(float(alpha_u8.mean()) / 255, 6)
-            bound, parted = self.settings["min_subject"], _parted(result.parting)
-            return self._refused(crop, EMPTY_MASK, value=share, threshold=bound, **parted)
+            bound, about = self.settings["min_subject"], _limits(result)
+            return self._refused(crop, EMPTY_MASK, value=share, threshold=bound, **about)
         name = f"{crop.item}.png"
         digest = image_files.write_checked(
             self.scratch / name, image_files.encode_png(rgba), rgba.shape
@@ -227,8 +225,7 @@ class Stage:
             refined=result.refined,
             foreground=self.settings["foreground"],
             **embeddings.described(rgba, box),
-            **_parted(result.parting),
-            **_gate_fields(result),
+            **_limits(result),
             detail="; ".join(filter(None, (crop.detail, result.detail))),
         )
 
@@ -278,23 +275,20 @@ class Stage:
         )
 
 
-def _gate_fields(result: CutOut) -> dict[str, object]:
-    """What a row says of the person gate's decision; nothing where there is no gate."""
-    gated = result.gated
+def _limits(result: CutOut) -> dict[str, object]:
+    """What a row says of who else is in the crop, and of the person gate, if there is one."""
+    parting, gated = result.parting, result.gated
+    shares = {"others_taken": parting.taken_share, "others_unsure": parting.unsure_share}
+    about = {"others": parting.others, **{name: round(v, 6) for name, v in shares.items()}}
     if gated is None or gated.iou is None:
-        return {}
+        return about
     return {
+        **about,
         "matte_of": gated.matte_of,
         "gate_iou": round(gated.iou, 4),
         "held_px": gated.held_px,
         "removed_px": gated.removed_px,
     }
-
-
-def _parted(parting: Parting) -> dict[str, object]:
-    """What a row says of others in its crop."""
-    shares = {"others_taken": parting.taken_share, "others_unsure": parting.unsure_share}
-    return {"others": parting.others, **{name: round(v, 6) for name, v in shares.items()}}
 
 
 def with_others(rows: Sequence[Mapping[str, str]]) -> list[dict]:

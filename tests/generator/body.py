@@ -9,8 +9,12 @@ from __future__ import annotations
 import colorsys
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from tests.generator.people import Traits
 
 SKINS = (
     (255, 224, 196), (241, 194, 156), (224, 172, 128), (198, 134, 92), (161, 102, 66),
@@ -49,6 +53,7 @@ class Look:
     glasses: bool
     beard: bool
     stripes: int
+    face: Traits | None = None  # of a person with an identity
 
 
 def cloth_rgb(rng: np.random.Generator) -> tuple[float, ...]:
@@ -140,11 +145,16 @@ def yaw_of(motion: str, seed: int, time_s: float) -> float:
     return base + 0.25 * float(np.sin(time_s * rng.uniform(0.8, 1.6)))
 
 
-def pose(look: Look, motion: str, seed: int, time_s: float) -> tuple[dict[str, np.ndarray], float]:
-    """Joints (name -> [x, y, depth] in body units, already turned) and the yaw in radians."""
+def pose(
+    look: Look, motion: str, seed: int, time_s: float, yaw: float | None = None
+) -> tuple[dict[str, np.ndarray], float]:
+    """Joints (name -> [x, y, depth] in body units, already turned) and the yaw in radians.
+
+    The yaw is `yaw`, or where that is None as the motion has it.
+    """
     rng = np.random.default_rng([seed, 17])
     phase = float(rng.uniform(0, 6.28)) + time_s * float(rng.uniform(4.5, 7.0))
-    yaw = yaw_of(motion, seed, time_s)
+    yaw = yaw_of(motion, seed, time_s) if yaw is None else yaw
     limbs = _angles(motion, phase, rng)
     leg, lean = 0.975 - look.hip_y, 0.02 * np.sin(phase)
     joints = {

@@ -9,6 +9,7 @@ import numpy as np
 
 from tests.generator.body import Look, look_of, pose
 from tests.generator.head import draw_back_hair, draw_head
+from tests.generator.people import dressed
 from tests.generator.shapes import capsule, ellipse, limb, mix, moved, polygon, smooth, tone
 from tests.generator.spec import FigureSpec
 
@@ -43,10 +44,16 @@ def place(figure: FigureSpec, time_s: float, shot: int, width: int, height: int)
     """The figure's body at a time, wandering about its place in the frame."""
     rng = np.random.default_rng([figure.seed, shot, 19])
     look = look_of(figure.seed)
-    joints, yaw = pose(look, figure.motion, figure.seed + 1000 * shot, time_s)
+    if figure.identity is not None:
+        look = dressed(figure.identity, figure.seed if figure.outfit is None else figure.outfit)
+    turned = None
+    if figure.yaw_deg is not None:
+        turned = float(np.radians(figure.yaw_deg + figure.turn_deg_s * time_s))
+    joints, yaw = pose(look, figure.motion, figure.seed + 1000 * shot, time_s, turned)
     share, crown = FRAMES[figure.framing]
     size = share * figure.scale * height * float(rng.uniform(0.96, 1.06))
     x = figure.x + figure.sway * np.sin(time_s * rng.uniform(0.8, 1.6) + rng.uniform(0, 6.28))
+    x += figure.travel * time_s
     feet = 0.93 * height if figure.framing == "full" else crown * height + size
     if figure.framing == "full":
         feet += (1 - figure.scale) * 0.02 * height

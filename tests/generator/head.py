@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tests.generator.face import draw_face, draw_fringe, outline
 from tests.generator.shapes import capsule, ellipse, polygon, smooth, tone
 
 
@@ -57,13 +58,20 @@ def draw_head(canvas, body) -> None:
         (0.6, -0.85),
         (-0.6, -0.85),
     ]
+    if look.face is not None:
+        jaw = outline(look)
     polygon(canvas, _curve(jaw, cx, cy, w, h), tone(look.skin, 0.86))
     for share, gain in ((0.86, 0.95), (0.66, 1.02), (0.4, 1.07)):
         spot = (cx + s * w * 0.2 - 0.08 * w, cy - 0.05 * h)
         polygon(canvas, ellipse(spot, w * share, h * share * 0.97), tone(look.skin, gain))
-    if c > -0.15:
+    if look.face is not None:
+        if c > -0.15:
+            draw_face(canvas, body)
+    elif c > -0.15:
         _face(canvas, body)
     _hair(canvas, body)
+    if look.face is not None:
+        draw_fringe(canvas, body)
     if c <= -0.3 and look.hair_style in ("long", "bob", "tail"):
         draw_back_hair(canvas, body)
 

@@ -7,9 +7,13 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from tests.generator.figure import draw_figure, place, soften
+from tests.generator.face import where
+from tests.generator.figure import place
+from tests.generator.layers import composite, layer_of
+from tests.generator.panels import hang
 from tests.generator.scenes import RISE, SPAN, paint_scene
-from tests.generator.spec import ClipSpec, Rendered, tight_box
+from tests.generator.spec import ClipSpec, FigureSpec, Rendered, tight_box
+from tests.generator.truth import Seen, covered, person_truth
 
 _GRAIN_SPARE = 64
 
@@ -25,20 +29,19 @@ def render_frame(spec: ClipSpec, frame_index: int) -> Rendered:
     source = spec.source_of(frame_index)
     time_s, shot = spec.time_s(source), spec.shot_of(source)
     frame_rgb, near_rgb = _background(spec, shot, time_s)
-    layers = []
-    for figure in spec.figures:
-        body = place(figure, time_s, shot, spec.width, spec.height)
-        if figure.framing == "full":
-            _shadow(frame_rgb, body)
-        layers.append(_layer(spec, figure, body, near_rgb))
-        _composite(frame_rgb, *layers[-1])
-    alphas_u8 = _visible([_full_alpha(spec, *layer) for layer in layers])
+    drawn = [_drawn(frame_rgb, spec, figure, time_s, shot, near_rgb) for figure in spec.figures]
+    whole = [alpha_u8 for _, alpha_u8 in drawn]
+    alphas_u8 = _visible(whole)
     frame_rgb = _light_and_grain(spec, frame_rgb, source, time_s)
     alpha_u8 = np.zeros((spec.height, spec.width), np.uint8)
     for one in alphas_u8:
         alpha_u8 = cv2.add(alpha_u8, one)
     boxes = [tight_box(one) for one in alphas_u8]
     seen = [k for k, box in enumerate(boxes) if box is not None]
+    people = [
+        person_truth(k, spec.figures[k], drawn[k][0], whole[k], alphas_u8[k], boxes[k])
+        for k in seen
+    ]
     return Rendered(
         frame_rgb=frame_rgb,
         alpha_u8=alpha_u8,
@@ -46,7 +49,22 @@ def render_frame(spec: ClipSpec, frame_index: int) -> Rendered:
         duplicate_of=None if source == frame_index else source,
         alphas_u8=tuple(alphas_u8[k] for k in seen),
         boxes_xyxy=tuple(boxes[k] for k in seen),
+        people=tuple(covered(people, whole)),
     )
+
+
+def _drawn(
+    frame_rgb: np.ndarray, spec: ClipSpec, figure: FigureSpec, time_s: float, shot: int, near_rgb
+) -> tuple[Seen, np.ndarray]:
+    """Draw a figure into the frame, in place: how it is seen, and its mask (uint8 HxW)."""
+    if figure.shown != "live":
+        return hang(frame_rgb, figure, time_s, shot)
+    body = place(figure, time_s, shot, spec.width, spec.height)
+    if figure.framing == "full":
+        _shadow(frame_rgb, body)
+    layer = layer_of(figure, body, near_rgb, spec.width, spec.height)
+    composite(frame_rgb, *layer)
+    return Seen(body.yaw, where(body)), _full_alpha(spec, *layer)
 
 
 @lru_cache(maxsize=6)
@@ -95,43 +113,6 @@ def _shadow(frame_rgb: np.ndarray, body) -> None:
     share = np.clip(1 - dx[None] ** 2 - dy[:, None] ** 2, 0, 1).astype(np.float32) * 0.45
     part = frame_rgb[y0:y1, x0:x1]
     part[:] = (part * (1 - share[..., None])).astype(np.uint8)
-
-
-def _layer(spec: ClipSpec, figure, body, near_rgb) -> tuple[np.ndarray, int, int]:
-    """The figure as premultiplied RGBA on a small part of the frame, and that part's corner."""
-    points = np.stack([body.put(j[:2]) for j in body.joints.values()])
-    pad = 0.2 * body.size
-    x0, y0 = (int(max(0, v)) for v in points.min(axis=0) - pad)
-    x1 = int(min(spec.width, points[:, 0].max() + pad))
-    y1 = int(min(spec.height, points[:, 1].max() + pad))
-    canvas = np.zeros((max(0, y1 - y0), max(0, x1 - x0), 4), np.uint8)
-    if canvas.size:
-        moved = type(body)(
-            body.look, body.joints, body.yaw, (body.origin[0] - x0, body.origin[1] - y0), body.size
-        )
-        draw_figure(canvas, figure, moved, near_rgb)
-        soften(canvas, body.size)
-        _shade(canvas, figure.seed)
-    return canvas, x0, y0
-
-
-def _shade(canvas: np.ndarray, seed: int) -> None:
-    """Uneven light over the figure: a smooth field times the premultiplied colour, in place."""
-    rng = np.random.default_rng([seed, 37])
-    field = rng.uniform(0.78, 1.1, (5, 4)).astype(np.float32)
-    gain = cv2.resize(field, (canvas.shape[1], canvas.shape[0]), interpolation=cv2.INTER_CUBIC)
-    for channel in range(3):
-        plane = cv2.multiply(canvas[..., channel], gain, dtype=cv2.CV_8U)
-        canvas[..., channel] = cv2.min(plane, canvas[..., 3])
-
-
-def _composite(frame_rgb: np.ndarray, layer: np.ndarray, x0: int, y0: int) -> None:
-    if not layer.size:
-        return
-    part = frame_rgb[y0 : y0 + layer.shape[0], x0 : x0 + layer.shape[1]]
-    left = cv2.cvtColor(255 - layer[..., 3], cv2.COLOR_GRAY2RGB)
-    kept = cv2.multiply(part, left, scale=1 / 255.0)
-    part[:] = cv2.add(kept, np.ascontiguousarray(layer[..., :3]))
 
 
 def _full_alpha(spec: ClipSpec, layer: np.ndarray, x0: int, y0: int) -> np.ndarray:

@@ -86,7 +86,16 @@ def make_demo(folder: Path) -> Demo:
     """Write the demo's clips and truth into `folder`, and run everything."""
     raw = folder / "dataset/00_raw_videos"
     subprocess.run(
-        [sys.executable, "-m", "tests.generator", str(raw), "--truth", str(folder / "truth.json")],
+        [
+            sys.executable,
+            "-m",
+            "tests.generator",
+            str(raw),
+            "--pictures",
+            str(folder),
+            "--truth",
+            str(folder / "truth.json"),
+        ],
         cwd=ROOT,
         check=True,
         capture_output=True,

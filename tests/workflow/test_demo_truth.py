@@ -1,6 +1,8 @@
-"""The demo against what the generator planted: verdicts, duplicates, boxes, masks, sums."""
+"""The demo against what the generator planted: verdicts, duplicates, people, boxes, masks, sums."""
 
 from __future__ import annotations
+
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from ferrari.images import image_files
 from ferrari.ledger import balance, item_ids, tables
 from ferrari.reports import checks
+from tests.generator import cast
 from tests.generator.render import render_frame
 from tests.generator.sampling import truth_for_sampling
 from tests.generator.spec import ClipSpec
@@ -38,6 +41,33 @@ def subjects(demo):
     ]
 
 
+def alone(demo):
+    """As `subjects`, of the clips that show the subject alone."""
+    return [(file, spec) for file, spec in subjects(demo) if not demo.truth[file]["facts"]]
+
+
+def crowds(demo):
+    """(file name, its clip, {figure: what is planted}) of the clips of several people."""
+    return [
+        (file, spec, {one["figure"]: one for one in demo.truth[file]["facts"]["people"]})
+        for file, spec in subjects(demo)
+        if "people" in demo.truth[file]["facts"]
+    ]
+
+
+def seen_in(demo, file, spec):
+    """(figure, row) of each box that stage 2 judged in a clip; figure None for a box of nobody."""
+    frames = {row["item"]: row for row in tables.kept(rows(demo, "extract", file))}
+    found = []
+    for row in rows(demo, "crop", file):
+        people = render_frame(spec, int(frames[item_ids.frame_of(row["item"])]["frame"])).people
+        box = [float(row[key]) for key in ("x1", "y1", "x2", "y2")]
+        nearest = max(people, key=lambda person: box_iou(box, person.box_xyxy))
+        near = box_iou(box, nearest.box_xyxy) > 0.3
+        found.append((nearest.figure if near else None, row))
+    return found
+
+
 def test_every_planted_fault_has_its_verdict(demo):
     found = {row["file"]: row["verdict"] for row in tables.read_table(demo.dataset / "videos.csv")}
     assert found == {file: entry["verdict"] for file, entry in demo.truth.items()}
@@ -66,7 +96,7 @@ def test_every_planted_duplicate_is_dropped_and_nothing_else(demo):
 
 
 def test_the_subject_is_found_in_every_frame_and_nowhere_else(demo):
-    for file, spec in subjects(demo):
+    for file, spec in alone(demo):
         frames = {row["item"]: row for row in tables.kept(rows(demo, "extract", file))}
         crops = tables.kept(rows(demo, "crop", file))
         assert {item_ids.frame_of(row["item"]) for row in crops} == set(frames), f"{file}: recall"
@@ -80,6 +110,64 @@ def test_the_subject_is_found_in_every_frame_and_nowhere_else(demo):
     assert rows(demo, "crop", empty) == []
 
 
+def test_nobody_but_the_subject_is_delivered(demo):
+    crops, delivered = {}, 0
+    for file, spec, planted in crowds(demo):
+        for figure, row in seen_in(demo, file, spec):
+            if row["outcome"] == "kept":
+                crops[row["item"]] = (file, figure)
+                assert figure is not None and planted[figure]["becomes"] == cast.KEPT, row
+    for row in tables.read_stage(demo.dataset / "05_final_training/final.csv", "final"):
+        crop = row["item"].rpartition("-v")[0]
+        delivered += row["outcome"] == "kept" and crop in crops
+    assert delivered >= 40, "too few images of these clips to say anything"
+
+
+def test_every_planted_trap_is_refused_with_its_reason(demo):
+    traps = 0
+    for file, spec, planted in crowds(demo):
+        found = seen_in(demo, file, spec)
+        for one in planted.values():
+            if one["becomes"] == cast.KEPT:
+                continue
+            reasons = Counter(row["reason"] for figure, row in found if figure == one["figure"])
+            assert set(reasons) == {one["becomes"]}, (file, one, reasons)
+            traps += 1
+    assert traps >= 7
+
+
+def test_the_subject_is_delivered_from_all_sides_among_others(demo):
+    """Recall against the subject's appearances, the detector's misses included."""
+    appeared = delivered = 0
+    views = set()
+    for file, spec, planted in crowds(demo):
+        wanted = {k for k, one in planted.items() if one["becomes"] == cast.KEPT}
+        kept = {
+            (item_ids.frame_of(row["item"]), figure)
+            for figure, row in seen_in(demo, file, spec)
+            if row["outcome"] == "kept"
+        }
+        for row in tables.kept(rows(demo, "extract", file)):
+            for person in render_frame(spec, int(row["frame"])).people:
+                if person.figure in wanted:
+                    appeared += 1
+                    got = (row["item"], person.figure) in kept
+                    delivered += got
+                    views |= {person.view} if got else set()
+    assert appeared >= 25 and delivered >= 0.95 * appeared, (delivered, appeared)
+    assert views == {"front", "three-quarter", "profile", "back"}
+
+
+def test_the_wrong_reference_picture_is_named(demo):
+    found = {
+        row["file"]: (row["outcome"], row["reason"])
+        for row in tables.read_table(demo.dataset / "subject/references.csv")
+    }
+    assert found.pop("party.png") == ("quarantined", "STRANGER")
+    wrong = [file for file, (outcome, _) in found.items() if outcome != "kept"]
+    assert found and not wrong
+
+
 def box_iou(a, b):
     wide = max(0, min(a[2], b[2]) - max(a[0], b[0]))
     high = max(0, min(a[3], b[3]) - max(a[1], b[1]))
@@ -90,7 +178,7 @@ def box_iou(a, b):
 def test_masks_match_the_truth(demo):
     """Mean IoU of the alpha above one half with the drawn figure, over the crop."""
     scores = []
-    for file, spec in subjects(demo):
+    for file, spec in alone(demo):
         frames = {row["item"]: row for row in rows(demo, "extract", file)}
         crops = {row["item"]: row for row in rows(demo, "crop", file)}
         for row in tables.kept(rows(demo, "mask", file)):

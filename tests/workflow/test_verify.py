@@ -84,7 +84,7 @@ def forge(changes: Changes, table: str, edit) -> list[dict[str, str]]:
 def test_a_sound_dataset_passes_every_check(dataset):
     verdict = look(dataset)
     assert statuses(verdict) == {}
-    assert verdict.counts["Raw files"] == 13 and verdict.counts["Final images"] > 50
+    assert verdict.counts["Raw files"] == 19 and verdict.counts["Final images"] > 50
     assert verdict.findings.totals["final_images_trace_back"] == verdict.counts["Final images"]
     present = [path for path in files(dataset, "**/*") if not path.startswith("00_raw_videos/")]
     assert verdict.findings.totals["no_unlisted_files"] == len(present)
@@ -347,7 +347,7 @@ def test_the_report_says_what_was_found_and_the_gate_stops(changes, dataset, tmp
     page = outputs["out_html"].read_text()
     assert "&lt;script&gt;alert(1)" in page and "<script>alert(1)" not in page
     assert str(dataset) not in page and "stops packaging" not in page
-    assert len(tables.read_table(outputs["out_videos_csv"])) == 13
+    assert len(tables.read_table(outputs["out_videos_csv"])) == 19
     with pytest.raises(
         VerificationError, match=r"no_unlisted_files: 1 of .*04_augmented/%3Cscript"
     ):
