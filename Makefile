@@ -18,7 +18,7 @@ FERRARI_SHARED ?= ../shared
 export FERRARI_SHARED
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-gpu image weights doctor smoke demo demo-clean test test-slow test-real test-gpu test-trainers train-smoke fuzz chaos wild verify trace lint-package real check-gpu outcomes bench mattes lint format lock clean
+.PHONY: help setup setup-gpu image weights doctor smoke demo demo-clean test test-slow test-real test-gpu test-trainers train-smoke fuzz chaos wild verify trace lint-package real check-gpu outcomes bench mattes identity lint format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -127,7 +127,6 @@ bench: $(VENV)/.ready $(BENCH_VENV)/.ready ## against what one would chain by ha
 mattes: $(VENV)/.ready $(BENCH_VENV)/.ready ## how good the cut-outs are, beside rembg's from the same network; MATTES="--pictures 4"
 	$(BIN)/python -m bench.mattes $(MATTES)
 
-.PHONY: identity
 identity: $(VENV)/.ready ## who is told to be the subject, and who is not: real people and clips composed of them; IDENTITY="--quick"
 	$(BIN)/python -m bench.identity $(IDENTITY)
 
