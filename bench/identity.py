@@ -132,6 +132,10 @@ def _score_tables(study: Study) -> list[Table]:
         tracks = scoring.of_tracks(study.cases, made, name)
         groups = {"faces that decide": usable, "tracks": tracks, **tables.by_size_and_turn(faces)}
         found.append(tables.of_scores(f"Likeness by {name}", _SCORES, groups))
+        low, high = _MOVES[name]
+        found.append(
+            tables.of_errors(f"Errors by {name}", usable, tracks, np.linspace(low, high, 13))
+        )
         folds = tables.of_folds(tracks, people.PEOPLE)
         found.append(Table(f"{folds.name}: {name}", folds.note, folds.columns, folds.rows))
     return found
@@ -347,6 +351,8 @@ def _why(trials: Sequence[Trial]) -> Table:
                  ("judged", "by: why", "images"), rows)  # fmt: skip
 
 
+#: Between which the threshold of an embedding is moved.
+_MOVES = {"sface": (0.20, 0.68), "faceres": (0.48, 0.72)}
 _SCORES = (
     "Test faces and tracks of real and composed clips, each against each person's template of up "
     "to six faces from elsewhere. Own: of the subject; others: of anybody else."

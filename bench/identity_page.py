@@ -62,7 +62,19 @@ def markdown(tables: Sequence[Table]) -> str:
 
 
 #: Columns of shares, which read as percentages.
-_SHARES = frozenset({"recall", "purity", "quarantined", "EER", "share", "upper bound"})
+_SHARES = frozenset(
+    {
+        "recall",
+        "purity",
+        "quarantined",
+        "EER",
+        "share",
+        "upper bound",
+        "faces missed",
+        "tracks missed",
+        "others' let in",
+    }
+)
 
 
 def _cells(table: Table, row: Sequence[Cell]) -> list[str]:

@@ -36,15 +36,12 @@ def equal_error(own: np.ndarray, others: np.ndarray) -> tuple[float, float]:
     return float((misses[at] + accepts[at]) / 2), float(some[at])
 
 
-def det(own: np.ndarray, others: np.ndarray, thresholds: Sequence[float]) -> list[dict]:
-    """Misses and false accepts at each threshold: a DET curve as a table."""
+def det(
+    own: np.ndarray, others: np.ndarray, thresholds: Sequence[float]
+) -> list[tuple[float, float, float]]:
+    """Threshold, share of own missed, share of others accepted: a DET curve as a table."""
     return [
-        {
-            "threshold": round(float(one), 4),
-            "missed": float((own < one).mean()) if len(own) else None,
-            "accepted": float((others >= one).mean()) if len(others) else None,
-        }
-        for one in thresholds
+        (float(one), float((own < one).mean()), float((others >= one).mean())) for one in thresholds
     ]
 
 

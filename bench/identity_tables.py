@@ -49,6 +49,17 @@ def of_scores(name: str, note: str, groups: Mapping[str, Scores]) -> Table:
     return Table(name, note, columns, rows)
 
 
+def of_errors(name: str, faces: Scores, tracks: Scores, thresholds: Sequence[float]) -> Table:
+    """Misses and false accepts as the threshold moves, of faces and of tracks."""
+    curves = [
+        rates.det(some.score[some.own], some.score[~some.own], thresholds)
+        for some in (faces, tracks)
+    ]
+    rows = [(f"{one[0]:.2f}", *one[1:], *two[1:]) for one, two in zip(*curves, strict=True)]
+    columns = ("threshold", "faces missed", "others' let in", "tracks missed", "others' let in")
+    return Table(name, "The DET curve as a table.", columns, rows)
+
+
 def by_size_and_turn(faces: Scores) -> dict[str, Scores]:
     """Faces by the px of their short side, and by how far they are turned."""
     yaw, side = np.abs(faces.yaw), faces.side_px

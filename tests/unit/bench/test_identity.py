@@ -34,6 +34,7 @@ def test_area_and_equal_error():
     error, at = rates.equal_error(own, others)
     assert error == pytest.approx(1 / 3) and 0.4 <= at <= 0.8
     assert rates.area(own, own) == pytest.approx(0.5)
+    assert rates.det(own, others, [0.45]) == [(0.45, pytest.approx(1 / 3), pytest.approx(1 / 3))]
 
 
 def test_purity_and_recall_count_appearances_that_were_never_found():
