@@ -32,7 +32,7 @@ def overlay(folder, **sections):
 def test_what_the_settings_name_and_is_not_there_is_fetched_once(tmp_path, fetched):
     asked = ["--config", overlay(tmp_path, models={"timeout_s": 7})]
     assert get_weights.main(asked) == 0
-    assert [call["name"] for call in fetched] == ["yolo11s", "isnet"]
+    assert [call["name"] for call in fetched] == ["yolo11s", "isnet", "selfie"]
     assert {call["timeout_s"] for call in fetched} == {7}
     assert fetched[0]["target"].parent == tmp_path / "kept/weights/yolo11s"
     assert get_weights.main(asked) == 0
