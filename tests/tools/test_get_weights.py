@@ -36,7 +36,7 @@ def test_what_the_settings_name_and_is_not_there_is_fetched_once(tmp_path, fetch
     assert {call["timeout_s"] for call in fetched} == {7}
     assert fetched[0]["target"].parent == tmp_path / "kept/weights/yolo11s"
     assert get_weights.main(asked) == 0
-    assert len(fetched) == 2
+    assert len(fetched) == 3
 
 
 def test_what_lies_in_the_repository_is_not_fetched(tmp_path, fetched):
