@@ -57,5 +57,5 @@ def test_weights_that_are_not_for_commercial_use_are_fetched_on_request(
     monkeypatch.setitem(weight_files.table()["models"]["isnet"], "noncommercial", True)
     models = overlay(tmp_path, models={"accept_noncommercial": accepted})
     assert get_weights.main(["--config", models]) == (0 if accepted else 1)
-    assert len(fetched) == (2 if accepted else 0)
+    assert len(fetched) == (3 if accepted else 0)
     assert ("accept_noncommercial: true" in capsys.readouterr().err) is not accepted
