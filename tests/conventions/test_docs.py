@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 
 from ferrari.ledger import stages
 from ferrari.reports.titles import REPORTS
+from ferrari.subject import judgements
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -186,6 +187,14 @@ def backticked_in_first_cells(page: str) -> set[str]:
     """The names in backticks in the first cells of a page's tables."""
     rows = rows_of((DOCS / page).read_text())
     return {name for row in rows for name in _CODE.findall(row.split(" | ")[0])}
+
+
+def test_the_page_of_the_subject_has_the_words_of_every_judgement():
+    page = (ROOT / "docs/subject.md").read_text()
+    missing = [
+        code for code, words in judgements.WORDS.items() if f"| `{code}` | {words} |" not in page
+    ]
+    assert not missing
 
 
 def test_the_licences_page_has_every_direct_dependency():

@@ -32,17 +32,17 @@ def overlay(folder, **sections):
 def test_what_the_settings_name_and_is_not_there_is_fetched_once(tmp_path, fetched):
     asked = ["--config", overlay(tmp_path, models={"timeout_s": 7})]
     assert get_weights.main(asked) == 0
-    assert [call["name"] for call in fetched] == ["yolo11s", "yunet", "sface", "isnet"]
+    assert [call["name"] for call in fetched] == ["yolo11s", "yunet", "sface", "isnet", "selfie"]
     assert {call["timeout_s"] for call in fetched} == {7}
     assert fetched[0]["target"].parent == tmp_path / "kept/weights/yolo11s"
     assert get_weights.main(asked) == 0
-    assert len(fetched) == 4
+    assert len(fetched) == 5
 
 
 def test_where_no_face_is_searched_no_weights_for_them_are_fetched(tmp_path, fetched):
     nobody = overlay(tmp_path, subject={"mode": "single", "voting_clips": 0})
     assert get_weights.main(["--config", nobody]) == 0
-    assert [call["name"] for call in fetched] == ["yolo11s", "isnet"]
+    assert [call["name"] for call in fetched] == ["yolo11s", "isnet", "selfie"]
 
 
 def test_what_lies_in_the_repository_is_not_fetched(tmp_path, fetched):
@@ -63,5 +63,5 @@ def test_weights_that_are_not_for_commercial_use_are_fetched_on_request(
     monkeypatch.setitem(weight_files.table()["models"]["isnet"], "noncommercial", True)
     models = overlay(tmp_path, models={"accept_noncommercial": accepted})
     assert get_weights.main(["--config", models]) == (0 if accepted else 1)
-    assert len(fetched) == (4 if accepted else 0)
+    assert len(fetched) == (5 if accepted else 0)
     assert ("accept_noncommercial: true" in capsys.readouterr().err) is not accepted
