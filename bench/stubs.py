@@ -28,12 +28,14 @@ from ferrari.ledger.columns import COLUMNS
 SEEDS = 30
 _WHEN_NS = 1_700_000_000 * 10**9
 CONFIG = ROOT / "config/demo.yaml"
+#: The demo's settings name pictures of its subject, which other clips have none of.
+NOBODY_JUDGED = ROOT / "bench/nobody_judged.yaml"
 
 
 def snakemake(*arguments: str, overlay: str | Path = "") -> list[str | Path]:
     """The workflow's command line with the demo's settings (weights that need no download)."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    configs = [str(CONFIG), *([overlay] if overlay else [])]
+    configs = [str(CONFIG), str(NOBODY_JUDGED), *([overlay] if overlay else [])]
     return [*command, *arguments, "--configfile", *configs]
 
 

@@ -67,6 +67,7 @@ else:
 SCHEMA = workflow.source_path("../config/config.schema.yaml")
 settings.read_text(config, SCHEMA)
 try:
+    settings.require_said_once(workflow.config_settings.configfiles)
     settings.check(config, SCHEMA)
 except settings.SettingsError as error:
     raise WorkflowError(str(error)) from error

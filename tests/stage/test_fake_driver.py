@@ -11,6 +11,7 @@ from collections import Counter
 
 import pytest
 
+from bench.stubs import NOBODY_JUDGED
 from ferrari.video import linking_film
 from tests.fake_nvidia import DRIVER, VIDEO, Machine, clips, outcomes
 from tests.settings import ROOT
@@ -210,6 +211,7 @@ def test_the_gpu_token_is_for_jobs_that_use_the_card(tmp_path):
         *(
             "--configfile",
             ROOT / "config/demo.yaml",
+            NOBODY_JUDGED,
             "--dry-run",
             "--cores",
             "1",
@@ -229,7 +231,8 @@ def test_a_device_by_name_that_cannot_be_had_ends_the_run_before_its_first_job(t
     (tmp_path / "named.yaml").write_text("mask: {device: cuda}")
     machine = Machine(tmp_path / "driver", DRIVER, VIDEO)
     run = ("-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", tmp_path)
-    settings = ("--configfile", ROOT / "config/demo.yaml", tmp_path / "named.yaml")
+    named = (ROOT / "config/demo.yaml", NOBODY_JUDGED, tmp_path / "named.yaml")
+    settings = ("--configfile", *named)
     done = machine.run(*run, *settings, "--cores", "1")
     assert done.returncode != 0
     assert "mask.device: device 'cuda' was asked for" in done.stderr

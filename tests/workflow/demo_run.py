@@ -14,6 +14,8 @@ from pathlib import Path
 
 import yaml
 
+from bench.stubs import NOBODY_JUDGED
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -30,6 +32,12 @@ class Demo:
         return self.folder / "dataset"
 
     @property
+    def configs(self) -> tuple[str, ...]:
+        """The settings files. Where there are no pictures of the subject, nobody is judged."""
+        pictures = (self.folder / "references").is_dir()
+        return (str(self.config), *([] if pictures else [str(NOBODY_JUDGED)]))
+
+    @property
     def truth(self) -> dict[str, dict]:
         """The generator's truth by file name."""
         data = json.loads((self.folder / "truth.json").read_text())
@@ -39,7 +47,7 @@ class Demo:
         """`snakemake` on this folder with the demo's settings, and an overlay on top of them."""
         snakefile = str(self.repository / "Snakefile")
         python = [sys.executable, "-m", "snakemake", "--snakefile", snakefile]
-        configs = [str(self.config)]
+        configs = list(self.configs)
         if overlay:
             file = self.folder / "overlay.yaml"
             file.write_text(yaml.safe_dump(overlay, sort_keys=False))

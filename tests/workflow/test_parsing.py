@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.stubs import NOBODY_JUDGED
 from ferrari.reports.titles import REPORTS
 from tests import lint_workflow
 from tests.workflow import small_run
@@ -20,6 +21,7 @@ from tests.workflow.demo_run import ROOT, Demo
 
 pytestmark = pytest.mark.timeout(600)
 #: Python keeps its own cache of what it imports beside it, whoever imports.
+SETTINGS = (str(ROOT / "config/demo.yaml"), str(NOBODY_JUDGED))
 ENVIRONMENT = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
 SHOWING = (
     *(["-n"], ["--lint"], ["--dag"]),
@@ -79,7 +81,7 @@ def test_what_only_shows_the_workflow_writes_nothing(checkout, tmp_path, argumen
     bare.mkdir()
     (bare / "Snakefile").write_text(BARE)
     before = state(run, "."), state(checkout)
-    show(checkout / "Snakefile", run, *arguments, "--configfile", str(ROOT / "config/demo.yaml"))
+    show(checkout / "Snakefile", run, *arguments, "--configfile", *SETTINGS)
     assert changed(before[0], state(run, ".")) == changed(before[1], state(checkout)) == set()
     show(bare / "Snakefile", bare, *arguments)
     assert left(run) == left(bare)

@@ -365,7 +365,8 @@ def test_a_report_without_checks_verifies_nothing(tmp_path):
 
 def test_make_verify_finds_and_repairs_nothing(demo, tmp_path):
     """The rules for real, on a dataset that lacks what Snakemake would love to make anew."""
-    subprocess.run(["cp", "-a", str(demo.dataset), str(tmp_path)], check=True)
+    given = [str(demo.folder / name) for name in ("dataset", "references", "not_subject")]
+    subprocess.run(["cp", "-a", *given, str(tmp_path)], check=True)
     copy = Demo(tmp_path, demo.repository, demo.config)
     gone = [f"04_augmented/{WALK}.csv", "environments_pinned.csv"]
     for path in gone:

@@ -54,11 +54,11 @@ def test_a_run_that_lacks_its_settings_file_says_so_before_any_job(small):
     (line,) = [line for line in told.splitlines() if "OTHER SETTINGS" in line]
     assert "augment.variants: 2, now 4" in line and "config/demo.yaml" in line
     assert told.index(line) < told.index("Job stats")
-    assert "OTHER SETTINGS" not in bare(small, "--configfile", str(small.config))
+    assert "OTHER SETTINGS" not in bare(small, "--configfile", *small.configs)
 
 
 def test_a_package_that_is_not_asked_for_is_told_by_verify_and_trace(small):
-    config = settings.load(small.config)
+    config = settings.load(*small.configs)
     config["package"]["formats"] = ["kohya"]
     older = older_packages.find(small.dataset, config)
     assert set(older) == {"imagefolder"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +27,47 @@ class SettingsError(FerrariError, ValueError):
 
 
 def load(*overlays: str | os.PathLike) -> dict:
-    """The defaults with settings files laid over them, as Snakemake merges them; unchecked."""
+    """The defaults with settings files laid over them, as Snakemake merges them; unchecked, but
+    SettingsError for a file that says a setting twice.
+    """
+    require_said_once(overlays)
     merged: dict = {}
     for path in (DEFAULTS, *overlays):
         _lay_over(merged, yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
     return merged
+
+
+def require_said_once(files: Iterable[str | os.PathLike]) -> None:
+    """Raise SettingsError where a settings file has a key twice: of two sections of one name YAML
+    takes the last, and all that the first says is lost without a word.
+    """
+    for file in files:
+        try:
+            document = yaml.compose(Path(file).read_text(encoding="utf-8"))
+        except yaml.YAMLError:  # JSON, or nothing: whoever reads the settings has their say
+            continue
+        for mapping in _mappings(document):
+            lines: dict[str, int] = {}
+            for key, _ in mapping.value:
+                line = key.start_mark.line + 1
+                if key.value in lines:
+                    raise SettingsError(
+                        f"{os.fspath(file)}: {key.value} is there twice, in lines "
+                        f"{lines[key.value]} and {line}, and only the last would count: put what "
+                        "both say into one"
+                    )
+                lines[key.value] = line
+
+
+def _mappings(node: yaml.Node | None) -> Iterator[yaml.MappingNode]:
+    """The mappings in a YAML document, the outer ones first."""
+    if isinstance(node, yaml.MappingNode):
+        yield node
+        for _, value in node.value:
+            yield from _mappings(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            yield from _mappings(value)
 
 
 def completed(config: Mapping) -> dict:

@@ -64,6 +64,25 @@ def test_text_from_the_command_line_is_read_as_in_a_file(text, meant):
     assert config == merged(meant)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("subject:\n  token: a\nmask: {}\nsubject:\n  class: man\n", "subject is there twice"),
+        ("mask:\n  refine: true\n  refine: false\n", "refine is there twice, in lines 2 and 3"),
+        ('{"qc": {"thumbnails": 1, "thumbnails": 2}}', "thumbnails is there twice"),
+    ],
+)
+def test_a_key_that_is_there_twice_is_an_error(tmp_path, text, told):
+    (tmp_path / "my.yaml").write_text(text)
+    with pytest.raises(settings.SettingsError, match=told):
+        settings.load(tmp_path / "my.yaml")
+
+
+def test_one_key_in_several_sections_is_none(tmp_path):
+    (tmp_path / "my.yaml").write_text("detect: {batch: 2}\nmask: {batch: 2}\n")
+    assert settings.load(tmp_path / "my.yaml")["detect"]["batch"] == 2
+
+
 def test_every_fault_is_listed_at_once():
     overlay = {"extract": {"fps": 0}, "mask": {"batch": 0}}
     with pytest.raises(settings.SettingsError) as caught:
