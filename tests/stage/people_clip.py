@@ -174,7 +174,11 @@ class Clip:
         time_s = np.array([int(frame[-6:]) / FPS for frame in frames])
         looks = np.zeros((int(track.max(initial=-1)) + 1, LENGTH), np.float32)
         looks[np.arange(len(looks)), np.arange(len(looks))] = 1
-        linked = Linked(track, time_s, [row["item"] for row in kept], looks)
+        boxes = np.array(
+            [[float(row[name]) for name in ("x1", "y1", "x2", "y2")] for row in kept], np.float32
+        )
+        items = [row["item"] for row in kept]
+        linked = Linked(track, time_s, items, looks, boxes.reshape(-1, 4))
         faces = {
             row["item"]: [SeenFace(people[int(row["track"])], (0.0, 0.0, 80.0, 90.0), 0.95, 5.0)]
             for row in kept

@@ -9,6 +9,7 @@ import pytest
 
 from ferrari.images import image_files
 from ferrari.ledger import balance, item_ids, tables
+from ferrari.ledger.reasons import UNSURE_WHO
 from ferrari.reports import checks
 from tests.generator import cast
 from tests.generator.render import render_frame
@@ -96,15 +97,20 @@ def test_every_planted_duplicate_is_dropped_and_nothing_else(demo):
 
 
 def test_the_subject_is_found_in_every_frame_and_nowhere_else(demo):
+    sure = shown = 0
     for file, spec in alone(demo):
         frames = {row["item"]: row for row in tables.kept(rows(demo, "extract", file))}
         crops = tables.kept(rows(demo, "crop", file))
-        assert {item_ids.frame_of(row["item"]) for row in crops} == set(frames), f"{file}: recall"
+        unsure = [row for row in rows(demo, "crop", file) if row["reason"] == UNSURE_WHO]
+        found = {item_ids.frame_of(row["item"]) for row in [*crops, *unsure]}
+        assert found == set(frames), f"{file}: recall"
+        sure, shown = sure + len(crops), shown + len(frames)
         for row in crops:
             frame = frames[item_ids.frame_of(row["item"])]
             truth = render_frame(spec, int(frame["frame"])).box_xyxy
             box = [float(row[key]) for key in ("x1", "y1", "x2", "y2")]
             assert box_iou(box, truth) > 0.7, (file, row["item"], box, truth)
+    assert sure >= 0.95 * shown, "the small network is unsure of a turned face now and then"
     empty = next(f for f, e in demo.truth.items() if e["verdict"] == "OK" and not e["subject"])
     assert {row["reason"] for row in rows(demo, "detect", empty)} == {"NO_SUBJECT"}
     assert rows(demo, "crop", empty) == []

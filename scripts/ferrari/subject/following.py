@@ -134,6 +134,9 @@ class _Seen:
             np.array([self.sights[moment].time_s for moment, _ in places], float),
             [self._item(moment, at) for moment, at in places],
             np.array(looks, np.float32).reshape(len(tracks), appearance.LENGTH),
+            np.array(
+                [self.sights[moment].boxes_xyxy[at] for moment, at in places], np.float32
+            ).reshape(-1, 4),
         )
 
     def _item(self, moment: int, at: int) -> str:

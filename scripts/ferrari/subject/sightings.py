@@ -10,6 +10,11 @@ import numpy as np
 
 from ferrari.subject.face_weights import USABLE
 
+#: Share of the smaller of two boxes of one person that lies in the larger, or more.
+NESTED = 0.6
+#: Moments in which the boxes of two tracks lie apart, or more: once may be a wrong box.
+APART = 2
+
 
 @dataclass(frozen=True, eq=False)
 class Linked:
@@ -17,12 +22,14 @@ class Linked:
 
     `track`: (N,) int, `time_s`: (N,) float, `items`: N ids, empty for what the linking film shows.
     `looks`: (T, K) float32, of each track the mean of its detections' looks, of unit length.
+    `boxes`: (N, 4) float32 x1, y1, x2, y2, all in px of pictures of one size.
     """
 
     track: np.ndarray
     time_s: np.ndarray
     items: Sequence[str]
     looks: np.ndarray
+    boxes: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -43,11 +50,13 @@ class Sightings:
     """All detections of people in a clip, in any order, those of the linking pictures too.
 
     `track`: (N,) int, 0 to T - 1. `time_s`: (N,) float; detections of one frame have one time.
+    `boxes`: (N, 4) as those of `Linked`; None where they are not known.
     """
 
     track: np.ndarray
     time_s: np.ndarray
     faces: Faces
+    boxes: np.ndarray | None = None
 
     @property
     def tracks(self) -> int:
@@ -71,6 +80,30 @@ class Sightings:
         of = self.faces.detection
         return at_once(self.track[of].tolist(), self.time_s[of].tolist(), self.tracks)
 
+    def bodies_at_once(self, among: Sequence[int]) -> np.ndarray:
+        """(T, T) bool: tracks of `among` that are two bodies, or a body and its image.
+
+        They show a face each at one moment, or their boxes lie apart in APART moments or more. Of
+        two boxes that a detector gives one person, the one lies in the other.
+        """
+        found = self.faces_at_once()
+        if self.boxes is None:
+            return found
+        chosen = np.zeros(self.tracks, bool)
+        chosen[list(among)] = True
+        together_ = self.at_once() & chosen & chosen[:, None] & ~found
+        for one, other in np.argwhere(np.triu(together_)).tolist():
+            found[one, other] = found[other, one] = self._apart(one, other) >= APART
+        return found
+
+    def _apart(self, one: int, other: int) -> int:
+        """In how many moments the boxes of two tracks lie apart."""
+        assert self.boxes is not None
+        first, second = np.flatnonzero(self.track == one), np.flatnonzero(self.track == other)
+        _, at, there = np.intersect1d(self.time_s[first], self.time_s[second], return_indices=True)
+        pairs = zip(self.boxes[first[at]], self.boxes[second[there]], strict=True)
+        return sum(not _nested(mine, theirs) for mine, theirs in pairs)
+
     def moments_together(self) -> np.ndarray:
         """(T, T) int: how many moments two tracks share."""
         return together(self.track.tolist(), self.time_s.tolist(), self.tracks)
@@ -83,6 +116,13 @@ class Sightings:
     def deciding(self) -> np.ndarray:
         """(F,) bool: faces that can be judged and have their detection to themselves."""
         return (self.faces.weights >= USABLE) & ~self.crowded()[self.faces.detection]
+
+
+def _nested(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether most of the smaller of two boxes lies in the other."""
+    width, height = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
+    smaller = min(float(np.prod(box[2:] - box[:2])) for box in (one, other))
+    return bool(max(width, 0) * max(height, 0) >= NESTED * smaller)
 
 
 def at_once(tracks: Iterable[int], moments: Iterable[Hashable], count: int) -> np.ndarray:

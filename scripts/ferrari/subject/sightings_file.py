@@ -86,7 +86,7 @@ def seen_clip(linked: Linked, faces: Mapping[str, Sequence[SeenFace]], dimension
     detection = np.array([place for place, _ in placed], int)
     known = Faces(embeddings, detection, np.array(weights, float))
     return SeenClip(
-        Sightings(linked.track, linked.time_s, known),
+        Sightings(linked.track, linked.time_s, known, linked.boxes),
         tuple(linked.items),
         linked.looks,
         tuple(face for _, face in placed),
@@ -96,9 +96,10 @@ def seen_clip(linked: Linked, faces: Mapping[str, Sequence[SeenFace]], dimension
 def write(path: str | os.PathLike, seen: SeenClip) -> None:
     """Write the file."""
     faces = seen.faces
-    arrays = {
+    arrays: dict[str, np.ndarray] = {
         "track": seen.sightings.track.astype(np.int64),
         "time_s": seen.sightings.time_s.astype(np.float64),
+        "boxes": _boxes(seen.sightings).astype(np.float32),
         "item": np.array(seen.items, dtype=str),
         "looks": seen.looks.astype(np.float32),
         "embeddings": seen.sightings.faces.embeddings.astype(np.float32),
@@ -112,6 +113,11 @@ def write(path: str | os.PathLike, seen: SeenClip) -> None:
     write_bytes(path, packed(arrays))
 
 
+def _boxes(seen: Sightings) -> np.ndarray:
+    known: np.ndarray | None = seen.boxes
+    return np.zeros((len(seen.track), 4)) if known is None else known
+
+
 def read(path: str | os.PathLike) -> SeenClip:
     """Read one; LedgerError for what is no such file."""
     return _of(unpacked_file(path, _ARRAYS))
@@ -123,7 +129,7 @@ def read_bytes(data: bytes) -> SeenClip:
 
 
 _ARRAYS = (
-    *("track", "time_s", "item", "looks", "embeddings", "detection", "weights"),
+    *("track", "time_s", "boxes", "item", "looks", "embeddings", "detection", "weights"),
     *("score", "yaw_deg", "box"),
 )
 
@@ -139,7 +145,7 @@ def _of(arrays: Mapping[str, np.ndarray]) -> SeenClip:
     faces = tuple(SeenFace(one, (x1, y1, x2, y2), s, yaw) for one, (x1, y1, x2, y2), s, yaw in told)
     known = Faces(arrays["embeddings"], arrays["detection"], arrays["weights"])
     return SeenClip(
-        Sightings(arrays["track"], arrays["time_s"], known),
+        Sightings(arrays["track"], arrays["time_s"], known, arrays["boxes"]),
         tuple(map(str, arrays["item"])),
         arrays["looks"],
         faces,

@@ -78,7 +78,7 @@ def decide(
         tracks = _judge_tracks(seen, template, rules.thresholds)
     for track, who in reviewed.items():
         tracks[track] = Judgement(who, REVIEW, REVIEWED)
-    tracks = _one_at_once(tracks, seen.faces_at_once(), rules.thresholds)
+    tracks = _one_at_once(tracks, seen, rules.thresholds)
     tracks = handed_over(tracks, seen, body_similarity, rules)
     if template is not None and template.alone:
         unlike = _unlike(seen, own)
@@ -170,14 +170,15 @@ def _judge_track(
 
 
 def _one_at_once(
-    tracks: Sequence[Judgement], at_once: np.ndarray, thresholds: Thresholds
+    tracks: Sequence[Judgement], seen: Sightings, thresholds: Thresholds
 ) -> list[Judgement]:
-    """Two faces in one frame are not both the subject's: a mirror, a picture of it, or a likeness.
+    """Two bodies in one frame are not both the subject: a mirror, a picture of it, or a likeness.
 
     The better one stays the subject where it leads by the width of the doubtful zone; a person's
     word stands.
     """
     subjects = [i for i, judged in enumerate(tracks) if judged.who == SUBJECT]
+    at_once = seen.bodies_at_once(subjects)
     found = list(tracks)
     for one in subjects:
         rivals = [tracks[other] for other in subjects if at_once[one, other]]

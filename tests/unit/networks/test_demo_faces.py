@@ -139,6 +139,7 @@ def _sightings(spec, drawn, places, track_of, model) -> Sightings:
             np.array([place for place, _ in of_place], int),
             np.array([_weight(one.face) for _, one in of_place]),
         ),
+        np.array([drawn[k].people[n].box_xyxy for k, n in places], np.float32),
     )
 
 

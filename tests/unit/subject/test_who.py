@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -58,8 +58,14 @@ class Scene:
         faces = Faces(stacked, np.array(self.bound, int), np.array(self.weights, float))
         return Sightings(np.array(self.track), np.array(self.time), faces)
 
-    def decide(self, clothes: dict | None = None, rules: Rules | None = None, **also) -> Decision:
-        seen = self.sightings()
+    def decide(
+        self,
+        clothes: dict | None = None,
+        rules: Rules | None = None,
+        boxes: np.ndarray | None = None,
+        **also,
+    ) -> Decision:
+        seen = replace(self.sightings(), boxes=boxes)
         body = np.eye(seen.tracks)
         for (one, other), alike in (clothes or {}).items():
             body[one, other] = body[other, one] = alike
@@ -182,6 +188,26 @@ def test_a_mirror_and_a_picture_of_the_subject_are_said():
     found = scene.decide().tracks
     assert [said(each)[::2] for each in found[:2]] == [(UNSURE, j.TWO_AT_ONCE)] * 2
     assert found[2].who == SUBJECT
+
+
+LEFT, RIGHT = (0, 0, 100, 300), (200, 0, 300, 300)
+
+
+def turned_by_turns(first, second) -> Decision:
+    """Two tracks at once, of which one shows the subject's face while the other shows a back."""
+    scene = Scene().see(0, [0, 1], 0).see(0, [2, 3], None).see(1, [0, 1], None).see(1, [2, 3], 0)
+    boxes = np.array([first] * 4 + [second] * 4, np.float32)
+    return scene.decide(boxes=boxes)
+
+
+def test_a_mirror_is_one_too_where_no_frame_shows_both_faces():
+    """Who looks into it shows the camera a back, and the face in the mirror."""
+    assert {one.why for one in turned_by_turns(LEFT, RIGHT).tracks} == {j.TWO_AT_ONCE}
+
+
+def test_a_head_and_a_body_of_one_person_are_no_mirror():
+    head = (20, 0, 80, 60)
+    assert {one.who for one in turned_by_turns(LEFT, head).tracks} == {SUBJECT}
 
 
 def test_one_person_in_two_boxes_is_no_mirror():
