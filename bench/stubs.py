@@ -97,8 +97,9 @@ def _write(path: Path, rule: str) -> None:
     """An empty table of the stage that `rule` writes; an empty file where it writes none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.StringIO()
-    if path.suffix == ".csv" and COLUMNS.get(rule):
-        csv.writer(buffer, lineterminator="\n").writerow(COLUMNS[rule])
+    columns = COLUMNS.get("final" if path.name == "final.csv" else rule)
+    if path.suffix == ".csv" and columns:
+        csv.writer(buffer, lineterminator="\n").writerow(columns)
     path.write_text(buffer.getvalue())
 
 

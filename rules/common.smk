@@ -234,7 +234,8 @@ def upstream(pattern):
 
 
 def lost_tables(wildcards):
-    """Tables of clips that are gone, though others of the clip, or the final table, are there.
+    """Tables of clips that are gone, though others of the clip, or the final table, are there; and
+    what says who the subject is.
 
     Snakemake by itself takes a missing file for one that is not needed where what was made of it
     is there. What nothing was made of yet needs no naming, and would be 70,000 names.
@@ -247,7 +248,8 @@ def lost_tables(wildcards):
         missing = [table for table in tables if not os.path.exists(table)]
         if finished or len(missing) < len(tables):
             lost += missing
-    return lost
+    answer = (f"{DATASET}/{file}" for file in stages.OF_WHO)
+    return [*lost, *(file for file in answer if not os.path.exists(file))]
 
 
 def settled(value):

@@ -45,6 +45,7 @@ from ferrari.review.applying import (
     cells_of_keep,
     crop_digest,
     is_by_review,
+    retold,
 )
 from ferrari.review.contract import TRACK, Decision
 from ferrari.subject import identities, identity_table, judgements, sightings_file, template_file
@@ -217,10 +218,11 @@ def _told_anew(row: Mapping[str, object], known: Identities | None) -> tables.Ro
         return dict(row)
     identity = _of(str(row["parent"]), known)
     told = {**row, **_evidence(identity)}
-    if row["reason"] in (NOT_SUBJECT, UNSURE_WHO):
+    reason = as_made(told)["reason"]  # a person may have kept it, and what was measured stays told
+    if reason in (NOT_SUBJECT, UNSURE_WHO):
         told |= _measured(identity)
-    if row["reason"] == UNSURE_WHO:
-        told["detail"] = _in_words(identity)
+    if reason == UNSURE_WHO:
+        told["detail"] = retold(str(row["detail"]), _in_words(identity))
     return told
 
 

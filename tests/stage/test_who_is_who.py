@@ -12,6 +12,7 @@ from ferrari.ledger import balance, tables
 from ferrari.subject import identity_table
 from ferrari.verification import identities as verification
 from tests.stage.people_clip import LARGE, SMALL, VIDEO, Clip
+from tests.unit.review.rows import decided
 
 RULES = {"mode": "references", "above": 0.45, "below": 0.36}
 RULES |= {"body_similarity": 0.7, "body_gap_s": 30, "sureness_decay": 0.95}
@@ -147,6 +148,19 @@ def test_a_threshold_that_changes_no_verdict_cuts_nothing_and_tells_the_new_figu
     assert [row["sha256"] for row in after] == [row["sha256"] for row in before]
     assert {row["threshold"] for row in after[::2]} == {"0.5"}
     assert all((clip.dataset / row["path"]).is_file() for row in after)
+
+
+def test_a_crop_that_a_person_kept_tells_the_new_figures_too(clip):
+    clip.write(2)
+    clip.found([SMALL, LARGE], [SMALL, LARGE])
+    clip.seen(like(ANNA, 0.4), ANNA, subject=ANNA)
+    item = clip.crop(identity=RULES, min_side=50)[0]["item"]
+    given = {"min_side": 50, "review": [decided("keep", item)]}
+    clip.crop(identity=RULES, **given)
+    poorer = {**RULES, "above": 0.5}
+    after = clip.crop(clip.earlier("crop"), identity=poorer, **given)
+    assert (after[0]["reason"], after[0]["threshold"]) == ("OK", "0.5")
+    assert after == clip.crop(identity=poorer, **given), "as if it were all made anew"
 
 
 def test_a_threshold_that_changes_a_verdict_works_from_that_frame_on(clip):

@@ -58,6 +58,13 @@ def test_a_lost_table_is_made_anew_with_what_was_made_of_it(copy, lost):
     assert {*after, "select_final", "ledger"} <= set(planned)
 
 
+@pytest.mark.parametrize("lost", stages.OF_WHO)
+def test_who_the_subject_is_is_named_anew_where_it_is_lost(copy, lost):
+    (copy.dataset / lost).unlink()
+    planned = copy.planned()
+    assert planned["who"] == 1 and "detect" not in planned
+
+
 def test_a_lost_report_is_made_anew(copy):
     (copy.folder / "qc_reports/qc5_masks_summary.html").unlink()
     planned = copy.planned()

@@ -27,6 +27,7 @@ SIGHTINGS, IDENTITY = "subject/sightings", "subject/identity"
 #: Who the subject is: the pictures' table, the people of a vote, the template, and what was said.
 REFERENCES_CSV, PEOPLE_CSV = "subject/references.csv", "subject/people.csv"
 WHO_NPZ, WHO_JSON = "subject/who.npz", "subject/who.json"
+OF_WHO = (REFERENCES_CSV, PEOPLE_CSV, WHO_NPZ, WHO_JSON)
 #: The clips that vote on it.
 SUBJECT_PINNED_CSV = "subject_pinned.csv"
 VIDEOS_CSV, FINAL_CSV = "videos.csv", f"{FINAL}/final.csv"

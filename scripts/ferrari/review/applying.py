@@ -127,6 +127,12 @@ def as_made(row: Mapping[str, str]) -> dict[str, str]:
     return {**row, **own}
 
 
+def retold(detail: str, own: str) -> str:
+    """A cell `detail` with another text of the stage's own; what a person decided stays in it."""
+    _, mark, decided = detail.partition(_MARK)
+    return "; ".join(filter(None, (own, mark + decided)))
+
+
 def _not_dropped(row: Mapping, reason: str = "") -> dict:
     if row["reason"] != DROPPED_BY_REVIEW:
         return dict(row)

@@ -160,5 +160,5 @@ def _row(seen: SeenClip, cut: Sightings, track: int, judgement: Judgement) -> Id
 def _face_px(seen: SeenClip, which: np.ndarray, judged: np.ndarray) -> float | None:
     """The median short side of the judged faces among some, else of them all; None without any."""
     chosen = which & judged if (which & judged).any() else which
-    sides = [face.short_side_px for face, one in zip(seen.faces, chosen, strict=True) if one]
+    sides = [seen.faces[place].short_side_px for place in np.flatnonzero(chosen).tolist()]
     return round(float(np.median(sides)), 1) if sides else None

@@ -64,8 +64,8 @@ class Judgement:
 
     `score` is the figure that was held against `threshold`, a similarity of faces or of clothes;
     both are None where there was nothing to measure. `sureness` is 0 for what is unsure, 1 at a
-    face that says so, and less with the seconds to it and with the likeness of the clothes; 0.5
-    where the whole set is the evidence.
+    face that says so and where a person does, and less with the seconds to the face and with the
+    likeness of the clothes; 0.5 where the whole set is the evidence.
     """
 
     who: str

@@ -77,7 +77,7 @@ def decide(
         own = _judge_faces(seen, template, rules.thresholds)
         tracks = _judge_tracks(seen, template, rules.thresholds)
     for track, who in reviewed.items():
-        tracks[track] = Judgement(who, REVIEW, REVIEWED)
+        tracks[track] = Judgement(who, REVIEW, REVIEWED, sureness=1.0)
     tracks = _one_at_once(tracks, seen, rules.thresholds)
     tracks = handed_over(tracks, seen, body_similarity, rules)
     if template is not None and template.alone:

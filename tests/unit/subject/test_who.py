@@ -302,7 +302,7 @@ def test_a_person_s_word_stands_and_is_handed_over():
     scene = Scene().see(0, range(3), 1).see(1, range(5, 8), None).see(2, range(3), 0)
     found = scene.decide({(0, 1): 0.9}, reviewed={0: SUBJECT})
     assert said(found.tracks[0]) == (SUBJECT, j.REVIEW, j.REVIEWED)
-    assert {each.by for each in found.detections[:3]} == {j.REVIEW}
+    assert {(each.by, each.sureness) for each in found.detections[:3]} == {(j.REVIEW, 1.0)}
     assert said(found.tracks[1]) == (SUBJECT, j.BODY, j.CLOTHES_MATCH)
     assert said(found.tracks[2])[::2] == (UNSURE, j.TWO_AT_ONCE)
 
