@@ -56,6 +56,12 @@ def test_new_refuses_what_it_would_spoil(clips, tmp_path, capsys):
     assert "the pipeline's own folder" in capsys.readouterr().err
     assert new_set.main([str(tmp_path / "b"), "--clips", str(tmp_path / "none")]) == 2
     assert "CLIPS=" in capsys.readouterr().err and not (tmp_path / "b").exists()
+    for given, missing in (
+        (["", "--clips", str(clips)], "WORK="),
+        ([str(work), "--clips", ""], "CLIPS="),
+    ):
+        assert new_set.main(given) == 2, "make hands on an empty word for what was not said"
+        assert capsys.readouterr().err.startswith(f"{missing} is missing")
 
 
 def test_a_plan_adds_up_what_was_measured(tmp_path):
@@ -66,13 +72,21 @@ def test_a_plan_adds_up_what_was_measured(tmp_path):
         ("mask/d", 0.01),
         ("probe/a", 2),
         ("qc/qc3_extraction_summary", 4),
+        ("qc/qc_identity", 5),
+        ("qc/qc0_page", 6),
+        ("qc/index", 7),
     ):
         path = tmp_path / f"benchmarks/{name}.tsv"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"s\th:m:s\n{seconds}\t0\n")
     known = plan_run.costs(tmp_path)
     jobs = plan_run.planned(STATS)
-    assert known == {"mask": 20, "probe": 2, "qc3": 4} and jobs == {"mask": 3, "probe": 1, "qc0": 1}
+    reports = {"qc3": 4, "qc_identity": 5, "qc0_page": 6, "qc_index": 7}
+    assert known == {"mask": 20, "probe": 2, **reports} and jobs == {
+        "mask": 3,
+        "probe": 1,
+        "qc0": 1,
+    }
     text = plan_run.told(jobs, known, 2, 7, 200)
     assert text.startswith("7 files may be clips; 3 min 20 s of footage are known so far.\n")
     assert "To do: new or changed clips: 1. Jobs: probe 1, mask 3, other 1." in text
@@ -94,3 +108,28 @@ def test_the_settings_are_those_named_else_the_sets_own(tmp_path):
     (tmp_path / "my.yaml").touch()
     assert plan_run.settings_files(tmp_path, []) == [tmp_path / "my.yaml"]
     assert plan_run.settings_files(tmp_path, ["/a.yaml"])[0].name == "a.yaml"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "cannot be read"),
+        ("", "names no setting"),
+        ("# seed: 2\n", "names no setting"),
+        ("extract:\n\tfps: 3\n", "line 2 is no YAML"),
+    ],
+)
+def test_a_settings_file_that_cannot_be_read_is_named(tmp_path, capsys, text, said):
+    file = tmp_path / "own.yaml"
+    if text is not None:
+        file.write_text(text)
+    assert plan_run.main(["--work", str(tmp_path), "--config", str(file)]) == 2
+    told = capsys.readouterr().err
+    assert f"the settings file {file}" in told and said in told
+
+
+def test_a_plan_without_clips_names_the_folder(tmp_path, capsys):
+    file = tmp_path / "own.yaml"
+    file.write_text(f"raw_videos: {tmp_path / 'typo'}\n")
+    assert plan_run.main(["--work", str(tmp_path), "--config", str(file), "--cores", "1"]) == 0
+    assert f"No clips: {tmp_path / 'typo'} does not exist." in capsys.readouterr().out
