@@ -143,7 +143,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words += ["--configfile", *map(str, files)] if files else []
     words += ["--cores", str(given.cores), "--quiet", "rules", "host"]
     if given.run:
-        return subprocess.run(words, cwd=given.work, check=False).returncode
+        # Not as a child: Ctrl-C would end us at once, and subprocess kills what it waits for then,
+        # while Snakemake still ends its jobs and says what is to be done.
+        os.chdir(given.work)
+        os.execv(sys.executable, words)
     done = subprocess.run(
         [*words, "-n"], cwd=given.work, capture_output=True, text=True, check=False
     )

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+
 import pytest
 import yaml
 
@@ -133,3 +138,31 @@ def test_a_plan_without_clips_names_the_folder(tmp_path, capsys):
     file.write_text(f"raw_videos: {tmp_path / 'typo'}\n")
     assert plan_run.main(["--work", str(tmp_path), "--config", str(file), "--cores", "1"]) == 0
     assert f"No clips: {tmp_path / 'typo'} does not exist." in capsys.readouterr().out
+
+
+def test_ctrl_c_leaves_a_run_the_time_to_end(tmp_path):
+    """Terminals interrupt the whole group; whoever waits for Snakemake must not kill it then."""
+    stand_in = tmp_path / "modules/snakemake/__main__.py"
+    stand_in.parent.mkdir(parents=True)
+    (stand_in.parent / "__init__.py").touch()
+    stand_in.write_text(
+        "import sys, time\n"
+        "try:\n"
+        "    print('begun', flush=True)\n"
+        "    time.sleep(60)\n"
+        "except KeyboardInterrupt:\n"
+        "    time.sleep(1)\n"
+        "    print('ended', flush=True)\n"
+        "    sys.exit(3)\n"
+    )
+    (tmp_path / "my.yaml").write_text("seed: 1\n")
+    run = subprocess.Popen(
+        [sys.executable, str(ROOT / "scripts/tools/plan_run.py"), "--run", "--work", str(tmp_path)],
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True},
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "modules")},
+        start_new_session=True,
+    )
+    assert run.stdout is not None and run.stdout.readline() == "begun\n"
+    os.killpg(run.pid, signal.SIGINT)
+    said, _ = run.communicate(timeout=60)
+    assert (said, run.returncode) == ("ended\n", 3)
