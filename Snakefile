@@ -59,3 +59,4 @@ onsuccess:
 
 onerror:
     RECORD.end("failed", log)
+    say_failures()
