@@ -58,5 +58,4 @@ onsuccess:
 
 
 onerror:
-    RECORD.end("failed", log)
-    say_failures()
+    end_failed(log)

@@ -581,8 +581,9 @@ def say_end():
         logger.info("\n".join(["", *lines]))
 
 
-def say_failures():
-    """After a run that failed: what the jobs said, which else only their logs tell."""
+def end_failed(log):
+    """After a run that failed: its record, and what the jobs said, which else only logs tell."""
+    RECORD.end("failed", log)
     from ferrari.reports.run_end import failures
 
     lines = failures(Path("logs"), BEGAN)
