@@ -106,7 +106,8 @@ verify: $(VENV)/.ready ## prove the dataset in WORK (default: here) to the last 
 	@settings=$$($(BIN)/python scripts/tools/last_settings.py --work "$(or $(WORK),.)" $(if $(CONFIG),--config $(CONFIG))) && \
 	  cd "$(or $(WORK),.)" && rm -f logs/verified.log && \
 	  IFS="$$(printf '\nx')" && IFS="$${IFS%x}" && set -f && set -- $$settings && \
-	  $(abspath $(SNAKEMAKE)) --snakefile $(CURDIR)/Snakefile $${1:+--configfile "$$@"} --cores $(CORES) \
+	  { test $$# = 0 || set -- --configfile "$$@"; } && \
+	  $(abspath $(SNAKEMAKE)) --snakefile $(CURDIR)/Snakefile "$$@" --cores $(CORES) \
 	  --quiet rules host progress --forcerun verify -- verified; \
 	  found=$$?; test ! -e logs/verified.log || cat logs/verified.log; exit $$found
 

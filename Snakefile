@@ -58,4 +58,4 @@ onsuccess:
 
 
 onerror:
-    RECORD.end("failed", log)
+    end_failed(log)

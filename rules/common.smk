@@ -5,6 +5,7 @@
 import gc
 import os
 import sys
+import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -539,6 +540,10 @@ def require_dataset():
         raise WorkflowError(str(error)) from error
 
 
+#: Logs that were written before are an earlier run's.
+BEGAN = time.time()
+
+
 def begin():
     """Before the first job: the run has the dataset to itself, and its record is begun.
 
@@ -576,6 +581,16 @@ def say_end():
     lines = last_lines(Path(DATASET), Path(QC), config["package"]["formats"])
     if lines:
         logger.info("\n".join(["", *lines]))
+
+
+def end_failed(log):
+    """After a run that failed: its record, and what the jobs said, which else only logs tell."""
+    RECORD.end("failed", log)
+    from ferrari.reports.run_end import failures
+
+    lines = failures(Path("logs"), BEGAN)
+    if lines:
+        logger.error("\n".join(lines))
 
 
 def collect_again():

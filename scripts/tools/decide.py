@@ -21,12 +21,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` 
 
 from ferrari.captions import overrides
 from ferrari.captions.overrides import OverridesError
-from ferrari.common import settings
 from ferrari.common.errors import FerrariError
 from ferrari.common.visible_text import shown
 from ferrari.ledger.item_ids import Item
 from ferrari.ledger.tables import LedgerError
-from ferrari.provenance.trace import UnknownItemError
+from ferrari.provenance import last_run
+from ferrari.provenance.trace import Dataset, UnknownItemError
 from ferrari.review import contract, decisions, effects, writing
 from ferrari.review.applying import TAKEN_BACK
 from ferrari.review.contract import CAPTION, CLIP, CUTOUT, DROP, IMAGE, ITEM, KEEP, UNDO, Decision
@@ -44,7 +44,8 @@ class DecideError(FerrariError, ValueError):
 
 def decide(given: argparse.Namespace) -> str:
     """Carry out a command line; what there is to say about it. Raises DecideError and the like."""
-    dataset = open_dataset(given.work, given.config).root
+    opened = open_dataset(given.work, given.config)
+    dataset = opened.root
     if given.undo or given.redo:
         return _take_back(dataset, given)
     actions = {DROP: given.drop, KEEP: given.keep, CAPTION: given.caption}
@@ -53,11 +54,11 @@ def decide(given: argparse.Namespace) -> str:
         return "".join(f"{line}\n" for line in _in_force(dataset))
     if len(asked) > 1:
         raise DecideError("decide one thing at a time: " + " or ".join(word for word, _ in asked))
-    return _add(dataset, given, *asked[0])
+    return _add(opened, given, *asked[0])
 
 
-def _add(dataset: Path, given: argparse.Namespace, decision: str, asked: str) -> str:
-    item = open_dataset(given.work, given.config).identify(asked)
+def _add(opened: Dataset, given: argparse.Namespace, decision: str, asked: str) -> str:
+    dataset, item = opened.root, opened.identify(asked)
     scope = _scope_of(item, decision, given.scope)
     target = item.crop if scope in (ITEM, CUTOUT) else item.id
     row = Decision(
@@ -106,7 +107,7 @@ def _require_sense(dataset: Path, row: Decision) -> str:
 
 def _require_one_caption(given: argparse.Namespace, row: Decision) -> None:
     """Raises DecideError if the user's own file of captions has a line for the item."""
-    config = settings.load(*given.config)
+    config, _, _ = last_run.settings_for(given.work, given.config)
     own = config["caption"]["overrides"]
     config["dataset"] = str(Path(given.work) / config["dataset"])
     config["caption"]["overrides"] = own and str(Path(given.work) / own)

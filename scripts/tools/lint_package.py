@@ -120,12 +120,15 @@ def as_text(findings: Iterable[Finding], most: int) -> str:
 def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="lint_package", description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=lambda name: Path(name) if name else None)
     names = [linter.NAME for linter in LINTERS]
     parser.add_argument("--trainer", action="append", default=[], choices=names)
     parser.add_argument("--all", action="store_true", help="every finding, not the first ten")
     parser.add_argument("--json", action="store_true", help="findings as a JSON list")
     asked = parser.parse_args()
+    if not asked.folder:
+        print("DIR= is missing: name the folder of a package", file=sys.stderr)
+        return 2
     try:
         trainers, findings = lint(asked.folder, asked.trainer)
     except NothingToLintError as error:

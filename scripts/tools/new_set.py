@@ -8,7 +8,7 @@ Nothing that is there is changed. Exit status: 0 made, 2 not (the message says w
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
@@ -65,16 +65,29 @@ def begin(work: Path, clips: Path, token: str, subject_class: str) -> str:
     )
 
 
+def _require_named(folders: Mapping[str, str]) -> None:
+    """Raise NewSetError for a folder that is not named: make hands it on as an empty word, which
+    would be the folder that make runs in.
+    """
+    for name, folder in folders.items():
+        if not folder:
+            raise NewSetError(
+                f"{name}= is missing: make new WORK=folder CLIPS=folder, the set's new folder and "
+                "the one that holds your clips"
+            )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="new_set", description=__doc__.partition("\n")[0])
-    parser.add_argument("work", type=Path, help="the folder that the set gets")
-    parser.add_argument("--clips", type=Path, required=True, help="the folder with the clips")
+    parser.add_argument("work", help="the folder that the set gets")
+    parser.add_argument("--clips", required=True, help="the folder with the clips")
     parser.add_argument("--token", default="sks", help="the word that names the subject")
     parser.add_argument("--class", dest="subject_class", default="person", help="what it is")
     given = parser.parse_args(arguments)
     try:
-        print(begin(given.work, given.clips, given.token, given.subject_class))
+        _require_named({"WORK": given.work, "CLIPS": given.clips})
+        print(begin(Path(given.work), Path(given.clips), given.token, given.subject_class))
     except (NewSetError, OSError) as error:
         print(error, file=sys.stderr)
         return 2

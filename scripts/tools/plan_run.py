@@ -16,6 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
+import yaml
+
 from ferrari.common import settings
 from ferrari.common.places import ROOT
 from ferrari.ledger import tables
@@ -26,6 +28,8 @@ from tools.new_set import SETTINGS
 
 #: From here on a job of a clip did something.
 _WORKED_S = 0.1
+#: Rules of reports that are named as their benchmark; of the others the first word is the name.
+_WHOLE_NAMES = ("qc0_page", "qc_identity")
 _STATS = re.compile(r"Job stats:\n.*?\n[- ]+\n(.*?)\n\n", re.S)
 
 
@@ -55,7 +59,9 @@ def _rule_of(within: Sequence[str]) -> str:
     """The rule of a benchmark: its folder, or its own name; reports have one folder together."""
     if within[0] != "qc":
         return within[0]
-    return "qc_index" if within[1] == "index" else within[1].split("_")[0]
+    if within[1] == "index":
+        return "qc_index"
+    return within[1] if within[1] in _WHOLE_NAMES else within[1].split("_")[0]
 
 
 def told(
@@ -105,6 +111,22 @@ def settings_files(work: Path, given: Sequence[str]) -> list[Path]:
     return [file.absolute()] if file else []
 
 
+def fault_of(file: Path) -> str:
+    """Why no settings can be read of the file; "" if they can. Snakemake names neither the file nor
+    the line.
+    """
+    try:
+        said = yaml.safe_load(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        return f"the settings file {file} cannot be read: {error}"
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        return f"the settings file {file}{line} is no YAML: {error.problem}"
+    if not isinstance(said, dict):
+        return f"the settings file {file} names no setting: write one, as `seed: 1`"
+    return ""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns Snakemake's exit status."""
     parser = argparse.ArgumentParser(prog="plan_run", description=__doc__.partition("\n")[0])
@@ -114,11 +136,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--run", action="store_true", help="do it, in place of saying it")
     given = parser.parse_args(arguments)
     files = settings_files(given.work, given.config)
+    if faults := [fault for file in files if (fault := fault_of(file))]:
+        print("\n".join(faults), file=sys.stderr)
+        return 2
     words = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     words += ["--configfile", *map(str, files)] if files else []
     words += ["--cores", str(given.cores), "--quiet", "rules", "host"]
     if given.run:
-        return subprocess.run(words, cwd=given.work, check=False).returncode
+        # Not as a child: Ctrl-C would end us at once, and subprocess kills what it waits for then,
+        # while Snakemake still ends its jobs and says what is to be done.
+        os.chdir(given.work)
+        os.execv(sys.executable, words)
     done = subprocess.run(
         [*words, "-n"], cwd=given.work, capture_output=True, text=True, check=False
     )
@@ -132,6 +160,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     clips = tables.read_table(dataset / VIDEOS_CSV) if (dataset / VIDEOS_CSV).is_file() else []
     seconds = sum(float(row["duration_s"] or 0) for row in clips)
     jobs = planned(done.stdout + done.stderr)
+    if not videos:
+        print(
+            f"No clips: {raw} {'holds none' if raw.is_dir() else 'does not exist'}. A run would "
+            "end before its first job: put clips there, or correct raw_videos in the settings."
+        )
     print(told(jobs, costs(given.work), given.cores, videos, seconds))
     return 0
 

@@ -59,6 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="for machines")
     parser.add_argument("--all", action="store_true", help="lists are not cut short")
     given = parser.parse_args(arguments)
+    if not given.item:
+        print("ITEM= is missing: name a clip, an image, or an id in a table", file=sys.stderr)
+        return 1
     try:
         dataset = open_dataset(given.work, given.config)
         text = trace_item(dataset, given.item, given.all, given.json)

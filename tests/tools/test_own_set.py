@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+
 import pytest
 import yaml
 
@@ -56,6 +61,12 @@ def test_new_refuses_what_it_would_spoil(clips, tmp_path, capsys):
     assert "the pipeline's own folder" in capsys.readouterr().err
     assert new_set.main([str(tmp_path / "b"), "--clips", str(tmp_path / "none")]) == 2
     assert "CLIPS=" in capsys.readouterr().err and not (tmp_path / "b").exists()
+    for given, missing in (
+        (["", "--clips", str(clips)], "WORK="),
+        ([str(work), "--clips", ""], "CLIPS="),
+    ):
+        assert new_set.main(given) == 2, "make hands on an empty word for what was not said"
+        assert capsys.readouterr().err.startswith(f"{missing} is missing")
 
 
 def test_a_plan_adds_up_what_was_measured(tmp_path):
@@ -66,13 +77,21 @@ def test_a_plan_adds_up_what_was_measured(tmp_path):
         ("mask/d", 0.01),
         ("probe/a", 2),
         ("qc/qc3_extraction_summary", 4),
+        ("qc/qc_identity", 5),
+        ("qc/qc0_page", 6),
+        ("qc/index", 7),
     ):
         path = tmp_path / f"benchmarks/{name}.tsv"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"s\th:m:s\n{seconds}\t0\n")
     known = plan_run.costs(tmp_path)
     jobs = plan_run.planned(STATS)
-    assert known == {"mask": 20, "probe": 2, "qc3": 4} and jobs == {"mask": 3, "probe": 1, "qc0": 1}
+    reports = {"qc3": 4, "qc_identity": 5, "qc0_page": 6, "qc_index": 7}
+    assert known == {"mask": 20, "probe": 2, **reports} and jobs == {
+        "mask": 3,
+        "probe": 1,
+        "qc0": 1,
+    }
     text = plan_run.told(jobs, known, 2, 7, 200)
     assert text.startswith("7 files may be clips; 3 min 20 s of footage are known so far.\n")
     assert "To do: new or changed clips: 1. Jobs: probe 1, mask 3, other 1." in text
@@ -94,3 +113,56 @@ def test_the_settings_are_those_named_else_the_sets_own(tmp_path):
     (tmp_path / "my.yaml").touch()
     assert plan_run.settings_files(tmp_path, []) == [tmp_path / "my.yaml"]
     assert plan_run.settings_files(tmp_path, ["/a.yaml"])[0].name == "a.yaml"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "cannot be read"),
+        ("", "names no setting"),
+        ("# seed: 2\n", "names no setting"),
+        ("extract:\n\tfps: 3\n", "line 2 is no YAML"),
+    ],
+)
+def test_a_settings_file_that_cannot_be_read_is_named(tmp_path, capsys, text, said):
+    file = tmp_path / "own.yaml"
+    if text is not None:
+        file.write_text(text)
+    assert plan_run.main(["--work", str(tmp_path), "--config", str(file)]) == 2
+    told = capsys.readouterr().err
+    assert f"the settings file {file}" in told and said in told
+
+
+def test_a_plan_without_clips_names_the_folder(tmp_path, capsys):
+    file = tmp_path / "own.yaml"
+    file.write_text(f"raw_videos: {tmp_path / 'typo'}\n")
+    assert plan_run.main(["--work", str(tmp_path), "--config", str(file), "--cores", "1"]) == 0
+    assert f"No clips: {tmp_path / 'typo'} does not exist." in capsys.readouterr().out
+
+
+def test_ctrl_c_leaves_a_run_the_time_to_end(tmp_path):
+    """Terminals interrupt the whole group; whoever waits for Snakemake must not kill it then."""
+    stand_in = tmp_path / "modules/snakemake/__main__.py"
+    stand_in.parent.mkdir(parents=True)
+    (stand_in.parent / "__init__.py").touch()
+    stand_in.write_text(
+        "import sys, time\n"
+        "try:\n"
+        "    print('begun', flush=True)\n"
+        "    time.sleep(60)\n"
+        "except KeyboardInterrupt:\n"
+        "    time.sleep(1)\n"
+        "    print('ended', flush=True)\n"
+        "    sys.exit(3)\n"
+    )
+    (tmp_path / "my.yaml").write_text("seed: 1\n")
+    run = subprocess.Popen(
+        [sys.executable, str(ROOT / "scripts/tools/plan_run.py"), "--run", "--work", str(tmp_path)],
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True},
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "modules")},
+        start_new_session=True,
+    )
+    assert run.stdout is not None and run.stdout.readline() == "begun\n"
+    os.killpg(run.pid, signal.SIGINT)
+    said, _ = run.communicate(timeout=60)
+    assert (said, run.returncode) == ("ended\n", 3)

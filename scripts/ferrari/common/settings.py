@@ -51,10 +51,12 @@ def require_said_once(files: Iterable[str | os.PathLike]) -> None:
             for key, _ in mapping.value:
                 line = key.start_mark.line + 1
                 if key.value in lines:
+                    where = f"lines {lines[key.value]} and {line}"
+                    if line == lines[key.value]:
+                        where = f"line {line}"
                     raise SettingsError(
-                        f"{os.fspath(file)}: {key.value} is there twice, in lines "
-                        f"{lines[key.value]} and {line}, and only the last would count: put what "
-                        "both say into one"
+                        f"{os.fspath(file)}: {key.value} is there twice, in {where}, and only the "
+                        "last would count: put what both say into one"
                     )
                 lines[key.value] = line
 

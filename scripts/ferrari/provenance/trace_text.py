@@ -63,7 +63,7 @@ def _facts_lines(facts: Facts) -> Iterator[str]:
             yield textwrap.fill(
                 shown(text, _LONGEST),
                 _WIDTH,
-                initial_indent=f"  {label:<{_LABEL}}",
+                initial_indent=f"  {label:<{_LABEL - 1}} ",
                 subsequent_indent=" " * (_LABEL + 2),
                 break_long_words=False,
                 break_on_hyphens=False,

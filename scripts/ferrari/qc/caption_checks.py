@@ -242,7 +242,7 @@ def override_checks(
             refused["item"],
             len(by_hand),
             "A caption by hand that breaks a rule is refused, and its image too. Correct it in "
-            "captions/overrides.csv or on the review page, or allow the problem in its row."
+            "captions/overrides.csv or with make decide, or allow the problem in its row."
             + (f" Found: {', '.join(said[:10])}." if said else ""),
             otherwise=WARN,
         ),

@@ -69,7 +69,7 @@ def doubts(
     subject, chosen = beside(crops, pictures, where), doubtful(crops, most)
     total = len(_a_track(crops[crops["reason"] == UNSURE_WHO]))
     note = f"{len(chosen):,} of {total:,} tracks are shown, a picture each; they wait in "
-    note = f"{note}bad_frames." if total else "Nobody is."
+    note = f"{note}bad_frames." if total else "Nobody waits in bad_frames."
     first = f"The first {len(subject)} pictures are the subject, to compare. " if subject else ""
     return [Gallery("In doubt", first + note, [*subject, *_thumbs(chosen, judged, where)])]
 

@@ -14,6 +14,8 @@ from ferrari.reports.checks import PASS
 from ferrari.reports.page import check_title
 from ferrari.reports.titles import REPORTS, about
 
+_TRACEBACK = "Traceback (most recent call last):\n"
+
 
 def last_lines(dataset: Path, reports: Path, formats: Sequence[str]) -> list[str]:
     """The lines about the dataset in `dataset`, with its reports in the folder `reports` and the
@@ -37,6 +39,23 @@ def last_lines(dataset: Path, reports: Path, formats: Sequence[str]) -> list[str
         f"  refused      {dataset / BAD_VIDEOS}, {dataset / BAD_FRAMES}",
         f"  every clip   {dataset / VIDEOS_CSV}",
     ]
+
+
+def failures(logs: Path, since: float) -> list[str]:
+    """What the jobs that failed say, each message once: the ends of the logs in the folder `logs`
+    that hold a traceback and were written after the moment `since` (seconds of the clock).
+    """
+    said: dict[str, Path] = {}
+    for path in sorted(logs.rglob("*.log")):
+        if path.stat().st_mtime < since:
+            continue
+        _, found, last = path.read_text("utf-8", "replace").rpartition(_TRACEBACK)
+        lines = [line for line in last.splitlines() if line]
+        start = next((n for n, line in enumerate(lines) if not line.startswith(" ")), len(lines))
+        message = "\n".join(lines[start:])
+        if found and message and not message.startswith("KeyboardInterrupt"):
+            said.setdefault(message, path)
+    return [line for message, path in said.items() for line in (f"\n{path}:", message)]
 
 
 def _questions(reports: Path) -> Iterator[str]:

@@ -382,3 +382,12 @@ def test_every_trap_is_named_after_its_trainer():
     text = "".join(p.read_text() for p in (ROOT / "scripts/ferrari/linting").glob("*.py"))
     for trap in re.findall(r'Trap\(\s*"([^"]+)"', text):
         assert trap.partition("/")[0] in names
+
+
+def test_a_folder_that_is_not_named_is_not_the_one_we_are_in():
+    """make hands on an empty word for DIR= that was not said."""
+    command = [sys.executable, "scripts/tools/lint_package.py", ""]
+    done = subprocess.run(
+        command, **{"cwd": ROOT, "capture_output": True, "text": True, "check": False}
+    )
+    assert (done.returncode, done.stdout) == (2, "") and done.stderr.startswith("DIR= is missing")

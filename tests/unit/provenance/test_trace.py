@@ -17,6 +17,7 @@ from ferrari.ledger.columns import COLUMNS
 from ferrari.ledger.item_ids import Item, parse, video_id
 from ferrari.ledger.reason_words import advice, sentence
 from ferrari.ledger.stages import FINAL_CSV
+from ferrari.provenance import trace_text
 from ferrari.provenance.trace import Dataset, UnknownItemError
 from ferrari.provenance.trace_text import render
 from tests.settings import ENVIRONMENT
@@ -282,3 +283,13 @@ def test_a_hundred_thousand_images_take_about_a_second(tmp_path, clips, frames):
 def _cpu_s_of_children() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
+
+
+def test_a_long_label_and_its_text_are_two_words():
+    (line,) = trace_text._facts_lines([("DROPPED_BY_REVIEW", "A person dropped it.")])
+    assert line == "  DROPPED_BY_REVIEW A person dropped it."
+
+
+def test_trace_says_that_nothing_was_named(tmp_path, capsys):
+    assert main(["--work", str(tmp_path), "--", ""]) == 1
+    assert capsys.readouterr().err.startswith("ITEM= is missing")

@@ -1,0 +1,35 @@
+"""`make verify`: which words reach Snakemake, through make and its shell."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.settings import ROOT
+
+STAND_IN = f"#!{sys.executable}\nimport sys\nprint('\\n'.join(sys.argv[1:]))\n"
+
+
+@pytest.mark.parametrize("names", [[], ["a.yaml"], ["a.yaml", "b.yaml"]])
+def test_each_settings_file_is_a_word_of_its_own(tmp_path, names):
+    """In a folder whose name has a space: a shell that split or joined words would show it."""
+    work = tmp_path / "my set"
+    work.mkdir()
+    snakemake = tmp_path / "snakemake"
+    snakemake.write_text(STAND_IN)
+    snakemake.chmod(0o755)
+    files = [str(tmp_path / name) for name in names]
+    done = subprocess.run(
+        [
+            *("make", "--no-print-directory", "-o", ".venv/.ready", "verify", f"WORK={work}"),
+            *(f"SNAKEMAKE={snakemake}", "CORES=1", f"CONFIG={' '.join(files)}"),
+        ],
+        **{"cwd": ROOT, "capture_output": True, "text": True, "check": True},
+    )
+    asked = ["--configfile", *files] if files else []
+    assert done.stdout.splitlines() == [
+        *("--snakefile", str(ROOT / "Snakefile"), *asked, "--cores", "1", "--quiet"),
+        *("rules", "host", "progress", "--forcerun", "verify", "--", "verified"),
+    ]
