@@ -76,12 +76,12 @@ def many_people(seed: int = 0) -> dict[str, ManyPeople]:
             clip(
                 3, "gallery",
                 one(5, me, shown="mirror", panel=(0.72, 0.06, 0.93, 0.76), motion="stand",
-                    yaw_deg=150.0, turn_deg_s=72.0, outfit=base + 306, scale=0.66),
+                    yaw_deg=170.0, outfit=base + 306, scale=0.88),
                 one(6, me, x=0.36, yaw_deg=-30.0, turn_deg_s=72.0, motion="stand", scale=1.08,
                     outfit=base + 306),
                 n_frames=120,
             ),
-            (Planted(0, UNSURE_WHO, "the subject's own image in a mirror"), Planted(1, KEPT)),
+            (Planted(0, UNSURE_WHO, "the subject's back in a mirror"), Planted(1, KEPT)),
         ),
         "poster_stranger.mp4": ManyPeople(
             clip(
