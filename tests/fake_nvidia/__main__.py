@@ -42,7 +42,7 @@ def networks(cache: str) -> dict[str, object]:
         (found,) = detector.run([truth.frame_rgb])
         detected = {"boxes": len(found), "device": detector.about["device"]}
     with isolated_model.Isolated(cuts, cutouts.HARMLESS, limits) as segmenter:
-        (cut,) = segmenter.run([(truth.frame_rgb, box)])
+        (cut,) = segmenter.run([(truth.frame_rgb, box, ())])
         masked = {"share": cut.share, "device": segmenter.about["device"]}
     return {"detect": detected, "mask": masked}
 

@@ -51,8 +51,14 @@ def test_a_pin_that_contradicts_the_list():
             "backend": "yolo",
             "weights": "demo-person-seg",
             "weights_sha256": "0" * 64,
+            "class": "person",
         },
-        "mask": {"segmenter": "yolo-seg", "weights": "demo-person-seg", "weights_sha256": "1" * 64},
+        "mask": {
+            "segmenter": "yolo-seg",
+            "weights": "demo-person-seg",
+            "weights_sha256": "1" * 64,
+            "person_gate": "auto",
+        },
     }
     for section, pin in (("detect", "0"), ("mask", "1")):
         with pytest.raises(weight_files.ModelError, match=f"expected {pin * 64}"):

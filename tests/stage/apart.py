@@ -34,7 +34,7 @@ def main(cache: str, compare: bool) -> None:
     box = tuple(float(value) for value in truth.box_xyxy)
     cuts = cutouts.loader(weights, mask, "person", cache, 1)
     finds = detectors.loader(detect, weights, mask, 1, cache)
-    asked = [(cuts, cutouts.HARMLESS, (truth.frame_rgb, box))]
+    asked = [(cuts, cutouts.HARMLESS, (truth.frame_rgb, box, ()))]
     if compare:
         asked.append((finds, detectors.HARMLESS, truth.frame_rgb))
     apart = []

@@ -94,6 +94,7 @@ def test_every_setting_that_names_a_place_is_looked_after():
             if path or re.search(r"\b(path|folder|CSV file)\b", about.get("description", "")):
                 found.add((name, inner) if inner else name)
     own = {"dataset", "qc_reports", "audit", "cache", "raw_videos", ("caption", "overrides")}
+    own |= {("subject", "references"), ("subject", "not")}  # its clip is nobody's that they show
     assert found == own | set(smoke.PATHS) | {("detect", "weights"), ("mask", "weights")}
 
 

@@ -151,7 +151,7 @@ def test_a_clip_that_was_added_and_not_processed_asks_for_a_run(changes, dataset
     verdict = look(dataset)
     assert statuses(verdict) == {"raw_files_have_tables": "FAIL"}
     (check,) = [c for c in verdict.findings.checks() if c.status == "FAIL"]
-    assert check.figure == "1 of 14" and check.rows == ("new%20clip.mp4",)
+    assert check.figure == "1 of 20" and check.rows == ("new%20clip.mp4",)
     assert "run the pipeline" in check.explanation
 
 
@@ -354,7 +354,7 @@ def test_the_report_says_what_was_found_and_the_gate_stops(changes, dataset, tmp
         require_verified(checks_csv=outputs["out_csv"])
     changes.undo()
     verify_dataset(**arguments, **outputs)
-    assert require_verified(checks_csv=outputs["out_csv"]).startswith("Verified: 33 checks")
+    assert require_verified(checks_csv=outputs["out_csv"]).startswith("Verified: 38 checks")
 
 
 def test_a_report_without_checks_verifies_nothing(tmp_path):

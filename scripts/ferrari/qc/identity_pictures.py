@@ -16,7 +16,7 @@ import pandas as pd
 
 from ferrari.common.visible_text import shown
 from ferrari.ledger.columns import KEPT
-from ferrari.ledger.reasons import NOT_SUBJECT, UNSURE_WHO
+from ferrari.ledger.reasons import NOT_SUBJECT, OK, UNSURE_WHO
 from ferrari.qc import identity_tables, reference_checks, stage_tables
 from ferrari.qc.identity_tables import EVIDENCE, in_words
 from ferrari.reports import charts, thumbnails
@@ -168,7 +168,7 @@ def _detail(row: Mapping, tracks: pd.DataFrame) -> str:
     if np.isfinite(row["identity_score"]):
         what = "clothes" if row["identity_by"] == words.BODY else "similarity"
         score = f"{what} {row['identity_score']:.3g}"
-        bounded = row["reason"] not in ("", "OK") and np.isfinite(row["threshold"])
+        bounded = row["reason"] not in ("", OK) and np.isfinite(row["threshold"])
         said.append(f"{score} (bound {row['threshold']:.3g})" if bounded else score)
     if row["outcome"] == KEPT:
         said.append(f"by {row['identity_by']}, sureness {row['sureness']:.2g}")

@@ -64,9 +64,10 @@ def test_a_record_says_with_what_a_run_was_made(config):
             "digest": code_digest("scripts/00_probe_video.py"),
         }
     }
-    (weights,) = record["weights"]
-    assert weights["name"] == "demo-person-seg" and len(weights["sha256"]) == 64
-    assert weights["for"] == ["detect", "mask"]
+    weights = {one["name"]: one["for"] for one in record["weights"]}
+    assert weights.pop("demo-person-seg") == ["detect", "mask"]
+    assert set(map(tuple, weights.values())) == {("subject",)} and len(weights) == 2
+    assert all(len(one["sha256"]) == 64 for one in record["weights"])
     text = (folder / "config.yaml").read_bytes()
     assert yaml.safe_load(text) == config and record["config_sha256"] == sha256_bytes(text)
     assert record["lock_sha256"] == sha256_file(run_record.ROOT / run_record.LOCK)
