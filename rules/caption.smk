@@ -6,7 +6,8 @@
 # No input of the rule: it would rerun every clip for one line. Each job gets its lines' digest.
 try:
     BY_HAND = overrides.digests(config)
-except overrides.OverridesError as error:
+    caption_text.checked_templates(config["caption"], SUBJECT_WORDS)
+except FerrariError as error:
     raise WorkflowError(str(error)) from error
 
 

@@ -23,7 +23,7 @@ if not os.path.isdir(SCRIPTS):
 sys.path.insert(0, SCRIPTS)
 
 from ferrari.backgrounds import scene_bank
-from ferrari.captions import overrides
+from ferrari.captions import caption_text, overrides
 from ferrari.common import settings
 from ferrari.common.errors import FerrariError
 from ferrari.jobs import error_advice, run_lock

@@ -22,10 +22,8 @@ import numpy as np
 from ferrari.captions.caption_rules import check_caption
 from ferrari.captions.caption_text import (
     build_caption,
-    check_subject,
+    checked_templates,
     fill_override,
-    templates_of,
-    try_template,
 )
 from ferrari.captions.clip_tokens import MAX_CLIP_TOKENS, count_clip_tokens
 from ferrari.captions.description_cleaning import (
@@ -332,10 +330,7 @@ def _cutouts(masks_csv: str | Path) -> dict[str, dict[str, str]]:
 
 def _style(settings: Mapping, subject: Mapping[str, str], seed: int) -> Style:
     extra = tuple(settings.get("context_words") or ())
-    templates = templates_of(settings["template"])
-    check_subject(subject)
-    for template in templates:
-        try_template(template, subject, extra)
+    templates = checked_templates(settings, subject)
     return Style(templates, seed, subject["token"], subject["class"], extra)
 
 

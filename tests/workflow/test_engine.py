@@ -181,6 +181,13 @@ def test_a_fault_in_the_settings_stops_before_any_job(demo):
     assert "Job stats" not in output
 
 
+def test_a_template_that_no_caption_would_survive_stops_before_any_job(demo):
+    """Captions come last: it would be found after a night's work."""
+    overlay = {"caption": {"template": "{token} {klass}, {background}"}}
+    output = demo.run("-n", overlay=overlay, check=False)
+    assert "caption.template" in output and "{klass}" in output and "Job stats" not in output
+
+
 def test_a_failed_check_stops_packaging_and_says_which(demo, tmp_path):
     copy = demo.copy(tmp_path / "copy")
     manifest = copy.dataset / "05_final_training/kohya.csv"

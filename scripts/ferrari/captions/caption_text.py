@@ -95,6 +95,17 @@ def try_template(
         )
 
 
+def checked_templates(settings: Mapping, subject: Mapping[str, str]) -> tuple[str, ...]:
+    """The templates of the `caption` settings; raises CaptionSettingError if one of them, or the
+    words for the subject, would have every caption refused.
+    """
+    found = templates_of(settings["template"])
+    check_subject(subject)
+    for template in found:
+        try_template(template, subject, tuple(settings.get("context_words") or ()))
+    return found
+
+
 def build_caption(template: str, **slots: str) -> str:
     """Fill a template that `check_template` passed; empty slots leave no stray comma or space.
 
