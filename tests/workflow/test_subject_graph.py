@@ -117,7 +117,7 @@ def test_without_faces_no_weights_for_them_are_fetched(tmp_path):
 def test_the_mode_is_references_where_their_folder_is(tmp_path):
     run = Demo(tmp_path)
     stubs.raw_files(run.folder, 2)
-    wanted = {"subject": {"mode": None, "voting_clips": 1}}
+    wanted = {"subject": {"mode": None, "references": None, "not": None, "voting_clips": 1}}
     votes = "subject/who.npz"
     asked = ("-n", "-p", "dataset/subject/who.npz")
     assert run.planned(*asked, overlay=wanted).get("detect") == 1, votes
