@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ferrari.ledger import clip_fates, tables
-from ferrari.ledger.reasons import OK
 from ferrari.ledger.refused_files import BAD_FRAMES, BAD_VIDEOS
 from ferrari.ledger.stages import FINAL, FINAL_CSV, VIDEOS_CSV
 from ferrari.reports import checks
@@ -25,12 +24,12 @@ def last_lines(dataset: Path, reports: Path, formats: Sequence[str]) -> list[str
         return []
     rows = tables.read_table(dataset / VIDEOS_CSV)
     fates = clip_fates.of_rows(rows)
-    used = sum(row["verdict"] == OK for row in rows)
-    images = len(tables.kept(tables.read_stage(dataset / FINAL_CSV, "final")))
+    images = tables.kept(tables.read_stage(dataset / FINAL_CSV, "final"))
+    clips = len({row["video"] for row in images})
     final = dataset / FINAL
     packages = [str(final / name) for name in formats if (final / name).is_dir()]
     return [
-        f"{images:,} captioned images, from {used:,} of {fates.clips:,} clips.",
+        f"{len(images):,} captioned images, from {clips:,} of {fates.clips:,} clips.",
         *clip_fates.as_lines(fates),
         *([f"{fates.apart}."] if fates.apart else []),
         *_questions(reports),

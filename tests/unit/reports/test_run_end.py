@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from ferrari.reports.run_end import failures
+from ferrari.ledger import tables
+from ferrari.reports.run_end import failures, last_lines
 
 FAILED = """3 of 4 items
 Traceback (most recent call last):
@@ -33,3 +34,20 @@ def test_what_jobs_said_is_told_once_and_nothing_of_an_earlier_run(tmp_path):
     assert where == f"\n{tmp_path / 'package/a.log'}:"
     assert message.startswith("GateError: 1 check failed") and message.endswith("name somebody")
     assert failures(tmp_path, 30.0) == [] and failures(tmp_path / "none", 0.0) == []
+
+
+def test_clips_that_gave_no_image_are_not_counted(tmp_path):
+    """A clip that is sound and shows somebody else gives none."""
+
+    def row(stage, item, outcome="kept", **more):
+        return tables.row(stage, item=item, parent="", outcome=outcome, **more)
+
+    final = tmp_path / "05_final_training/final.csv"
+    final.parent.mkdir()
+    images = [row("final", f"i{n}", video="me") for n in range(3)]
+    images.append(row("final", "i3", "dropped", reason="NEAR_DUPLICATE", video="others"))
+    tables.write_stage(final, "final", images)
+    sound = [row("videos", one, file=f"{one}.mp4", verdict="OK") for one in ("me", "others")]
+    tables.write_stage(tmp_path / "videos.csv", "videos", sound)
+    told = last_lines(tmp_path, tmp_path / "qc_reports", [])
+    assert told[0] == "3 captioned images, from 1 of 2 clips."
