@@ -197,7 +197,7 @@ def mask(asked: Asked) -> Found:
     """The segmenter of the settings on the card and on the CPU: the same alpha? How fast?"""
     from ferrari.networks import segmenters, weight_files
 
-    settings, paths = asked.config["mask"], _weights(asked, "mask")
+    settings, paths = asked.config["mask"], _segmenter_weights(asked)
     name = settings["segmenter"]
     _require_card(partial(segmenters.place_of, name, paths, DEVICE))
     options = {
@@ -234,6 +234,14 @@ def _weights(asked: Asked, section: str) -> list[str]:
         return weight_files.ready(asked.config, section)
     except weight_files.ModelError as error:
         raise Lacking(f"{error} (`make weights` fetches listed ones)") from error
+
+
+def _segmenter_weights(asked: Asked) -> list[str]:
+    """The segmenter's own files, without the person gate's, which come last."""
+    from ferrari.networks import weight_files
+
+    paths = _weights(asked, "mask")
+    return paths[: len(weight_files.for_segmenter(asked.config["mask"], asked.config["cache"]))]
 
 
 def _require_card(place_of: Callable[[], object]) -> None:
@@ -310,7 +318,8 @@ def run(asked: Asked) -> Found:
 
     if importlib.util.find_spec("snakemake") is None:
         raise Lacking("the Python package snakemake")
-    where = partial(segmenters.place_of, asked.config["mask"]["segmenter"], _weights(asked, "mask"))
+    name = asked.config["mask"]["segmenter"]
+    where = partial(segmenters.place_of, name, _segmenter_weights(asked))
     _require_card(partial(where, DEVICE))
     folder = asked.work / "run"
     raw = folder / "dataset" / stages.RAW

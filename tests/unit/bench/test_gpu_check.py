@@ -10,7 +10,9 @@ import pytest
 
 from bench import gpu_check, gpu_steps
 from bench.gpu_steps import DIFFERS, LACKING, OK
+from ferrari.common import settings
 from ferrari.images.boxes import Detection
+from ferrari.networks import weight_files
 from tests.fake_nvidia import DRIVER, MANAGEMENT, VIDEO, Machine, require_no_driver
 from tests.settings import ROOT
 
@@ -160,6 +162,14 @@ def test_what_a_network_gives_is_compared_and_its_rate_measured(tmp_path, step, 
     assert same["status"] == OK and said in same["says"]
     assert same["rows"][-1]["per_s"] > 0 and same["rows"][-1]["busy"] is None
     assert other["status"] == DIFFERS
+
+
+def test_the_segmenter_is_not_given_the_person_gates_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        weight_files, "ready", lambda config, section: ["isnet.onnx", "selfie.onnx"]
+    )
+    asked = gpu_steps.Asked(settings.completed({"cache": str(tmp_path)}), tmp_path)
+    assert gpu_steps._segmenter_weights(asked) == ["isnet.onnx"]
 
 
 def test_a_python_package_that_is_missing_is_named(tmp_path):
