@@ -263,22 +263,19 @@ def loader(
 ) -> Load:
     """What loads the model in a process apart (see `isolated_model`), to serve `recognise`."""
     asked = (dict(settings), list(weights), threads, cache, opener)
-    return partial(_serve, *asked, states=file_states(weights))
+    return partial(_serve, recognise, *asked, states=file_states(weights))
 
 
-def _serve(*asked: Any, states: object) -> tuple[dict[str, object], Callable]:
+def _serve(answer: Callable, *asked: Any, states: object) -> tuple[dict[str, object], Callable]:
     """`states`, what the weights look like: a model is not lent to jobs that mean other weights."""
     model = load(*asked)
-    return _about(model), partial(recognise, model)
-
-
-def _about(model: FaceModel) -> dict[str, object]:
-    return {
+    about = {
         "faces": model.name,
         "weights_sha256": model.weights_sha256,
         "device": model.device,
         "threshold": model.threshold,
     }
+    return about, partial(answer, model)
 
 
 def picture_loader(
@@ -286,12 +283,7 @@ def picture_loader(
 ) -> Load:
     """As `loader`, to serve `faces_in`: of whole pictures, whoever is in them."""
     asked = (dict(settings), list(weights), threads, cache, opener)
-    return partial(_serve_pictures, *asked, states=file_states(weights))
-
-
-def _serve_pictures(*asked: Any, states: object) -> tuple[dict[str, object], Callable]:
-    model = load(*asked)
-    return _about(model), partial(faces_in, model)
+    return partial(_serve, faces_in, *asked, states=file_states(weights))
 
 
 def faces_in(model: FaceModel, pictures: Sequence[np.ndarray]) -> list[list[EmbeddedFace]]:
