@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ferrari.images import boxes
 from ferrari.subject.face_weights import USABLE
 
 #: Share of the smaller of two boxes of one person that lies in the larger, or more.
@@ -120,9 +121,8 @@ class Sightings:
 
 def _nested(one: np.ndarray, other: np.ndarray) -> bool:
     """Whether most of the smaller of two boxes lies in the other."""
-    width, height = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
-    smaller = min(float(np.prod(box[2:] - box[:2])) for box in (one, other))
-    return bool(max(width, 0) * max(height, 0) >= NESTED * smaller)
+    mine, theirs = tuple(one.tolist()), tuple(other.tolist())
+    return boxes.shared(mine, theirs) >= NESTED * min(boxes.area(mine), boxes.area(theirs))
 
 
 def at_once(tracks: Iterable[int], moments: Iterable[Hashable], count: int) -> np.ndarray:
