@@ -111,13 +111,20 @@ def crop(
         video = Path(table).stem
         found = f"{dataset}/subject/detections/{video}.csv"
         tracks = f"{dataset}/subject/tracks/{video}.csv"
+        people = f"{dataset}/subject/sightings/{video}.npz"
         film = linking_film.path_of(table)
         film.touch()  # the table may be of many clips: their frames alone are searched
         common = {"frames_csv": table, "video": video, "dataset": dataset, "settings": settings}
         means = {"weights": [weights], "mask_settings": {}, "cache": cache, "threads": threads}
-        find(film=str(film), out_csv=found, out_tracks=tracks, **common, **means)
+        outputs = {"out_csv": found, "out_tracks": tracks, "out_sightings": people}
+        find(film=str(film), **outputs, **common, **means)
         out = f"{dataset}/02_yolo_crops/{video}.csv"
-        cut(detections_csv=found, out_csv=out, **common)
+        cut(
+            detections_csv=found,
+            out_csv=out,
+            out_identity=f"{dataset}/subject/identity/{video}.csv",
+            **common,
+        )
 
     return beyond_first(work, *tables) if len(tables) > 1 else lambda: work(tables[0])
 

@@ -287,6 +287,22 @@ def test_a_quick_extraction_of_a_second(tmp_path, monkeypatch):
     assert {row.peer_name for row in part.rows[1:]} == {"decord get_batch", "PyAV full decode"}
 
 
+def test_the_bench_calls_stage_2_as_it_is_now(tmp_path):
+    """An output that `detect` had gained ended the parts that detect and mask, unseen for days."""
+    from bench import prepare, tasks
+
+    raw, dataset = tmp_path / "one.mp4", tmp_path / "set"
+    clips._write(raw, ClipSpec(seed=3, width=320, height=240, n_frames=13, pan_px_s=400), 23)
+    prepare.probed(dataset, [raw])
+    settings = prepare.extract_settings(fps=4.0, duplicate_delta=0.0)
+    tasks.TASKS["extract"]([str(raw)], str(dataset), settings, 1)()
+    (table,) = (dataset / "01_extracted_frames").glob("*.csv")
+    network = ROOT / "models/demo/person-seg_openvino_model"
+    settings = prepare.detect_settings(network, 320)
+    tasks.TASKS["crop"](str(dataset), str(network), settings, "cache", 1, [str(table)])()
+    assert (dataset / f"02_yolo_crops/{table.name}").is_file()
+
+
 # --- the lock -------------------------------------------------------------------------------------
 
 
