@@ -26,7 +26,7 @@ from ferrari.ledger import item_ids, stages, tables
 from ferrari.ledger.columns import KEPT
 
 #: The card's times for a picture, in seconds, and those of a process that opens it.
-YOLO_S, ISNET_S, START_S = 0.0005, 0.015, 5.0
+YOLO_S, ISNET_S, SMALL_S, START_S = 0.0005, 0.015, 0.0003, 5.0
 #: The first user's machine, and how long its cores take for what takes these one second.
 CORES, CORE_S = 12, 0.55
 _NEW, _OLD = "one process a card", "one job at a time holds the card"
@@ -38,7 +38,8 @@ def measure(bench: Bench) -> Part:
     scale = CORES / CORE_S / prepare.threads()
     part.notes.append(
         f"The simulated card is an RTX 3090: {YOLO_S * 1000:g} ms a frame (YOLO11s), "
-        f"{ISNET_S * 1000:g} ms a crop (ISNet), {START_S:g} s to start. The times for pictures are "
+        f"{ISNET_S * 1000:g} ms a crop (ISNet), {SMALL_S * 1000:g} ms a picture (faces, person "
+        f"gate), {START_S:g} s to start. The times for pictures are "
         f"{scale:.1f} times longer here, as {CORES} of its machine's cores do {scale:.1f} times "
         f"the work of these {prepare.threads()}; {2 * prepare.threads()} jobs at a time. Shares "
         "and frames/s are those between the card's first picture and its last, those of all stages "
@@ -48,7 +49,7 @@ def measure(bench: Bench) -> Part:
     )
     groups = _groups(bench)
     bases = {name: _prepared(bench, name, raws) for name, raws in groups.items()}
-    card = Card(YOLO_S * scale, ISNET_S * scale, START_S, 1, True, "")
+    card = Card(YOLO_S * scale, ISNET_S * scale, SMALL_S * scale, START_S, 1, True, "")
     for name, base in bases.items():
         for devices in (1,) if bench.quick else (1, 2):
             given = replace(card, devices=devices)
@@ -59,7 +60,8 @@ def measure(bench: Bench) -> Part:
         bench.keep(part)
     first = next(iter(bases))
     for what, factor in (("ten times slower", 10), ("ten times faster", 0.1)):
-        given = replace(card, yolo_s=card.yolo_s * factor, isnet_s=card.isnet_s * factor)
+        times = {name: getattr(card, name) * factor for name in ("yolo_s", "isnet_s", "small_s")}
+        given = replace(card, **times)
         share = _measured(bench, bases[first], given)["share"]
         part.rows.append(
             Row(f"control, {first}: busy share of a card {what}", "%", ours=100 * share)

@@ -21,19 +21,23 @@ from pathlib import Path
 
 import numpy as np
 
+from ferrari.networks.backends import yunet
+
 #: Beside each other: what `about` of a network says of its device, and what rows say then.
 RUNTIME = "simulated"
 
 
 @dataclass(frozen=True)
 class Card:
-    """A card's times for a picture and for the start of a process, in seconds; how many there are;
-    whether jobs share them (False: each job has its own networks, as before there was a process for
-    a card); and the folder where it notes when it was busy.
+    """A card's times for a picture and for the start of a process, in seconds (`small_s`: of the
+    networks for faces and of the person gate's); how many there are; whether jobs share them
+    (False: each job has its own networks, as before there was a process for a card); and the folder
+    where it notes when it was busy.
     """
 
     yolo_s: float
     isnet_s: float
+    small_s: float
     start_s: float
     devices: int
     shared: bool
@@ -44,15 +48,21 @@ class SimulatedNetwork:
     """A network on the card; see `networks.network.Network`."""
 
     def __init__(self, card: Card, request) -> None:
-        self._finds = request.runtime != "onnxruntime"
-        self._each_s = card.yolo_s if self._finds else card.isnet_s
+        kind = next((kind for kind in _SMALL if kind in Path(request.path).name), "")
+        finds = request.runtime != "onnxruntime"
+        self._answer = _SMALL.get(kind) or (_box if finds else _matte)
+        self._each_s = card.small_s if kind else card.yolo_s if finds else card.isnet_s
         self._notes = Path(card.notes) / f"busy-{os.getpid()}"
+        # ISNet's file is exported for one picture, YuNet gets them in sizes of their own. Of YOLO a
+        # batch takes as long as a full one, since its shape is fixed.
+        batched = finds or kind in ("face_recognition", "selfie")
+        self._full = finds
         self.about = {
             "device": f"{request.device.partition(':')[0]} {RUNTIME}",
             "weights_sha256": request.sha256,
-            "batch": request.batch if self._finds else 1,  # the ONNX file is exported for one
+            "batch": request.batch if batched else 1,
         }
-        if self._finds:
+        if finds:
             self.about["yolo"] = {
                 "names": {0: "person"}, "stride": 32, "size": None, "end2end": True, "masks": False
             }  # fmt: skip
@@ -64,24 +74,49 @@ class SimulatedNetwork:
         for start in range(0, len(images), most):
             part = images[start : start + most]
             began = time.time()
-            time.sleep(self._each_s * (most if self._finds else 1))
+            time.sleep(self._each_s * (most if self._full else len(part)))
             with open(self._notes, "a") as notes:
                 notes.write(f"{began} {time.time()} {len(part)}\n")
-            yield from ((_box(image),) if self._finds else (_matte(image),) for image in part)
+            yield from map(self._answer, part)
 
 
-def _box(image: np.ndarray) -> np.ndarray:
+def _box(image: np.ndarray) -> tuple[np.ndarray, ...]:
     """One sure person in the middle of a network's input: as large as people often are."""
     height, width = image.shape[:2]
     box = (0.34 * width, 0.16 * height, 0.66 * width, 0.84 * height)
-    return np.array([[*box, 0.9, 0]], np.float32)
+    return (np.array([[*box, 0.9, 0]], np.float32),)
 
 
-def _matte(image: np.ndarray) -> np.ndarray:
+def _matte(image: np.ndarray) -> tuple[np.ndarray, ...]:
     """An ellipse with an edge as soft as hair."""
     height, width = image.shape[:2]
     y, x = np.ogrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-    return np.clip((0.8 - np.hypot(x, y)) * 24 + 0.5, 0, 1).astype(np.float32)[None]
+    return (np.clip((0.8 - np.hypot(x, y)) * 24 + 0.5, 0, 1).astype(np.float32)[None],)
+
+
+def _face(image: np.ndarray) -> tuple[np.ndarray, ...]:
+    """YuNet's outputs for one sure face in the middle of a picture."""
+    outputs = []
+    for values in yunet.WIDTHS:
+        for stride in yunet.STRIDES:
+            high, wide = image.shape[0] // stride, image.shape[1] // stride
+            grid = np.zeros((high, wide, values), np.float32)
+            if stride == yunet.STRIDES[0]:
+                grid[high // 2, wide // 2] = _FACE[values]
+            outputs.append(grid.reshape(-1, values))
+    return tuple(outputs)
+
+
+def _same_face(image: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The numbers of one and the same person."""
+    return (np.ones(128, np.float32),)
+
+
+#: What a cell of YuNet's says of a face of some 50 pixels, by the number of its values: two eyes, a
+#: nose and the corners of a mouth.
+_FACE = {1: 1.0, 4: (0.0, 0.0, 2.0, 2.0), 10: (-1.5, -1, 1.5, -1, 0, 0, -1, 1.5, 1, 1.5)}
+#: The small networks of the defaults, by a part of their file's name.
+_SMALL = {"face_detection": _face, "face_recognition": _same_face, "selfie": _matte}
 
 
 def install(card: Card) -> None:

@@ -10,13 +10,15 @@ import pytest
 
 from bench import simulated_card
 from bench.simulated_card import Card, SimulatedNetwork
+from ferrari.networks.backends.face_net import FaceNet
 from ferrari.networks.backends.yolo_finder import YoloFinder
+from ferrari.networks.backends.yunet import YuNet
 from tests.settings import ROOT
 
 
-def network(folder, runtime="ultralytics", batch=4):
-    card = Card(0.01, 0.03, 0.0, 1, True, str(folder))
-    asked = SimpleNamespace(runtime=runtime, device="cuda:0", sha256="", batch=batch)
+def network(folder, runtime="ultralytics", batch=4, path="simulated.pt"):
+    card = Card(0.01, 0.03, 0.001, 0.0, 1, True, str(folder))
+    asked = SimpleNamespace(path=path, runtime=runtime, device="cuda:0", sha256="", batch=batch)
     return SimulatedNetwork(card, asked)
 
 
@@ -41,6 +43,20 @@ def test_it_sees_a_person_in_the_middle(tmp_path):
     (found,) = finder.find([np.zeros((1080, 1920, 3), np.uint8)], 0.05, 0.5)
     (box,) = found.boxes_xyxy
     assert box == pytest.approx((0.34 * 1920, 130, 0.66 * 1920, 950), abs=40)
+
+
+def test_it_sees_one_face_and_knows_it(tmp_path):
+    """Networks for faces came into stage 2, and the bench with a simulated card ended at once."""
+    path = "face_detection_yunet_2023mar_int8bq.onnx"
+    finder = YuNet(network(tmp_path, "onnxruntime", path=path), {"threshold": 0.8})
+    picture = np.zeros((200, 300, 3), np.uint8)
+    ((face,),) = finder.find([picture])
+    assert 30 < face.box_xyxy[2] - face.box_xyxy[0] < 90
+    path = "face_recognition_sface_2021dec_int8bq.onnx"
+    entry = {"input": {"size": [112, 112]}, "dimensions": 128}
+    known = FaceNet(network(tmp_path, "onnxruntime", path=path), entry)
+    (numbers,) = known.embed([(picture, face)])
+    assert np.linalg.norm(numbers) == pytest.approx(1)
 
 
 def test_nothing_of_the_product_leads_to_it():

@@ -23,7 +23,7 @@ STRIDES = (8, 16, 32)
 #: Overlap from which of two boxes the one with the lower score is dropped, as OpenCV has it.
 _SAME = 0.3
 #: What each cell has: a score for the class, one for the object, a box, five landmarks.
-_WIDTHS = (1, 1, 4, 10)
+WIDTHS = (1, 1, 4, 10)
 
 
 def request(path: Path, place: Place, sha256: str, **means: Any) -> NetworkRequest:
@@ -75,7 +75,7 @@ def _padded(picture_rgb: np.ndarray) -> np.ndarray:
 def decode(outputs: Outputs, height: int, width: int, threshold: float) -> list[Face]:
     """The faces with a score of `threshold` or more, the best first, in a picture of that size.
 
-    `outputs` are of each kind (_WIDTHS) one per stride: float32 of (cells, values). Raises
+    `outputs` are of each kind (WIDTHS) one per stride: float32 of (cells, values). Raises
     ModelError for outputs of another network.
     """
     found: list[np.ndarray] = []
@@ -84,7 +84,7 @@ def decode(outputs: Outputs, height: int, width: int, threshold: float) -> list[
     for index, stride in enumerate(STRIDES):
         parts = outputs[index :: len(STRIDES)]
         cells = (high // stride) * (wide // stride)
-        if [part.shape for part in parts] != [(cells, values) for values in _WIDTHS]:
+        if [part.shape for part in parts] != [(cells, values) for values in WIDTHS]:
             raise ModelError("these weights are not YuNet's: their outputs have other shapes")
         found.append(_rows(parts, stride, wide // stride, threshold))
     rows = np.concatenate(found)
