@@ -70,6 +70,7 @@ run: $(VENV)/.ready ## run the set in WORK; settings as for plan
 # run ends, and every thread's traceback says where it stood.
 test: $(VENV)/.ready ## the tests (minutes)
 	$(BIN)/python -m pytest -m "not slow and not real and not gpu and not trainers" \
+	  -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
 	  -o faulthandler_timeout=1000 -o faulthandler_exit_on_timeout=true
 
 test-slow: $(VENV)/.ready ## the tests that take longer

@@ -4,8 +4,11 @@ Tests that change anything of a run work on a copy.
 """
 
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import filelock
 import pytest
 
 from tests.workflow import small_run
@@ -19,10 +22,17 @@ os.environ.setdefault("NUMBA_THREADING_LAYER", "workqueue")
 #: Tests that load a network's runtime into this process. A fork of it has none of the runtime's
 #: threads and may wait for them for ever, so they come after the tests that fork.
 LOADS_RUNTIMES = "tests/unit/networks/"
+#: Files that take minutes. They are begun first, so that no process is left alone with one.
+TAKES_MINUTES = ("tests/workflow/", "tests/faults/", "tests/stage/test_fake_driver")
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: item.nodeid.startswith(LOADS_RUNTIMES))
+    items.sort(
+        key=lambda item: (
+            item.nodeid.startswith(LOADS_RUNTIMES),
+            not item.nodeid.startswith(TAKES_MINUTES),
+        )
+    )
 
 
 _SCHEDULING = os.sched_getscheduler(0)
@@ -47,7 +57,7 @@ def demo(tmp_path_factory):
     """The finished demo; FERRARI_DEMO names the folder of one that is there already."""
     if os.environ.get("FERRARI_DEMO"):
         return Demo(Path(os.environ["FERRARI_DEMO"]).resolve())
-    return make_demo(tmp_path_factory.mktemp("demo"))
+    return Demo(made_once(tmp_path_factory, "demo", make_demo))
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +65,23 @@ def small(tmp_path_factory):
     """The finished small run; FERRARI_SMALL names the folder of one that is there already."""
     if os.environ.get("FERRARI_SMALL"):
         return Demo(Path(os.environ["FERRARI_SMALL"]).resolve())
-    run = small_run.start(tmp_path_factory.mktemp("small"))
-    run.run("--cores", str(os.cpu_count()))
-    return run
+
+    def make(folder: Path) -> None:
+        small_run.start(folder).run("--cores", str(os.cpu_count()))
+
+    return Demo(made_once(tmp_path_factory, "small", make))
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that `make` filled. Processes that share the tests share it: the first makes it."""
+    root = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    folder, done = root / name, root / f"{name}.made"
+    with filelock.FileLock(root / f"{name}.lock"):
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
