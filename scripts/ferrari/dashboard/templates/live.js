@@ -158,24 +158,35 @@
     place.textContent = words;
     if (atEnd) { place.scrollTop = place.scrollHeight; }
   }
+  function alarm(words) {
+    by("gone").hidden = !words;
+    text("gone", words);
+  }
+  async function refusal(answer) {
+    try { return (await answer.json()).error || "The server answers " + answer.status + "."; } catch (error) {
+      return "The server answers " + answer.status + ": what is shown here is old.";
+    }
+  }
   async function look() {
     if (document.hidden) { return; }
-    try {
-      const answer = await ask("/api/run");
-      if (!answer.ok) { throw new Error((await answer.json()).error || answer.status); }
-      show(await answer.json());
-      await showLog();
-      by("gone").hidden = true;
-    } catch (error) {
-      by("gone").hidden = false;
-      console.debug(error);
+    let answer;
+    try { answer = await ask("/api/run"); } catch (error) {
+      alarm("The server does not answer: it was ended, or cannot be reached. A run that was going goes on by itself; what is shown here is old.");
+      return;
     }
+    if (!answer.ok) {
+      alarm(await refusal(answer));
+      return;
+    }
+    show(await answer.json());
+    alarm("");
+    await showLog();
   }
   async function start(kind) {
     document.querySelectorAll("[data-start]").forEach((button) => { button.disabled = true; });
     try {
       const answer = await ask("/api/run/start", { method: "POST", body: JSON.stringify({ kind }) });
-      text("started", answer.ok ? "Started." : (await answer.json()).error);
+      text("started", answer.ok ? "Started." : await refusal(answer));
       if (answer.ok) { by("log-open").open = true; }
     } catch (error) {
       text("started", "The server does not answer: nothing was started.");
