@@ -24,7 +24,7 @@ from ferrari.dashboard.reviewed_set import ReviewedSet
 from ferrari.dashboard.run_control import DRY, RunControl
 from ferrari.jobs import run_events, run_lock
 from ferrari.jobs.run_events import EventReader
-from ferrari.dashboard.run_course import FailedJob, RunCourse, RunningJob
+from ferrari.jobs.run_progress import FailedJob, RunningJob, RunProgress
 from ferrari.ledger.reason_words import advice, sentence
 from ferrari.ledger.stages import FOLDERS
 from ferrari.provenance import last_run
@@ -57,7 +57,7 @@ class RunWatch:
         self._sums = LedgerSums(the_set.dataset)
         self._machine = Machine(the_set.dataset)
         self._reader: EventReader | None = None
-        self._course = RunCourse()
+        self._progress = RunProgress()
         self._looked = self._answered = 0.0  # monotonic
         self._last_phase = ""
         self._answer: dict = {}
@@ -127,8 +127,8 @@ class RunWatch:
         if latest is None:
             return []
         if self._reader is None or self._reader.path != latest:
-            self._reader, self._course = EventReader(latest), RunCourse()
-        return list(self._course.take(self._reader.new()))
+            self._reader, self._progress = EventReader(latest), RunProgress()
+        return list(self._progress.take(self._reader.new()))
 
     def _note_tables(self, ended: Iterable[RunningJob], phase: str) -> None:
         now = time.monotonic()
@@ -142,7 +142,7 @@ class RunWatch:
 
     def _phase(self) -> str:
         at_work = run_lock.at_work(self._set.dataset, self._set.work)
-        said = self._course
+        said = self._progress
         if at_work == run_lock.UNKNOWN:  # no locks here: its process tells
             at_work = run_lock.RUN if said.pid and _lives(said.pid) else run_lock.NOTHING
         if at_work == run_lock.RUN and not (said.status and self._just_ended()):
@@ -157,12 +157,12 @@ class RunWatch:
 
     def _just_ended(self) -> bool:
         """Whether the last run's end is so fresh that its process may still be there."""
-        return self._clock() - self._course.last < 10
+        return self._clock() - self._progress.last < 10
 
     # --- in words --------------------------------------------------------------------------------
 
     def _sentence(self, phase: str, now: float) -> str:
-        said = self._course
+        said = self._progress
         if phase == RUNNING and (said.status or self._reader is None):
             return (
                 "A run is at work on this set and leaves no events here: it was started in another "
@@ -201,7 +201,7 @@ class RunWatch:
     # --- figures ---------------------------------------------------------------------------------
 
     def _run(self, now: float) -> dict:
-        said = self._course
+        said = self._progress
         return {
             "began": said.began,
             "ended": said.last if said.status else None,
@@ -218,7 +218,7 @@ class RunWatch:
         """Jobs by stage, and those of the rules over the whole set together; what is not planned
         is left out.
         """
-        said = self._course
+        said = self._progress
         groups = {rule: (_TITLES[rule], {rule}) for rule in FOLDERS}
         groups[_WHOLE_SET] = ("The whole set", set(said.planned) - set(FOLDERS))
         for name, (title, rules) in groups.items():
@@ -232,7 +232,7 @@ class RunWatch:
                 }
 
     def _running_jobs(self, phase: str) -> list[RunningJob]:
-        running = self._course.running.values() if phase == RUNNING else ()
+        running = self._progress.running.values() if phase == RUNNING else ()
         return sorted(running, key=lambda job: job.since)
 
     def _running_job(self, job: RunningJob, now: float) -> dict:
@@ -244,7 +244,7 @@ class RunWatch:
         }
 
     def _failed_jobs(self) -> list[FailedJob]:
-        return list(self._course.failed.values())[:_FAILED_NAMED]
+        return list(self._progress.failed.values())[:_FAILED_NAMED]
 
     def _failed_job(self, job: FailedJob) -> dict:
         said = message_of(self._set.work / job.log) if job.log else ""
@@ -256,8 +256,8 @@ class RunWatch:
     def _pace(self, phase: str, now: float) -> dict:
         if phase != RUNNING:
             return {"rate": None, "left_s": None, "without": []}
-        left = self._course.time_left(now)
-        rate = self._course.rate(now)
+        left = self._progress.time_left(now)
+        rate = self._progress.rate(now)
         return {"rate": rate, "left_s": left.seconds, "without": list(left.without)}
 
     def _started(self) -> dict | None:
@@ -267,7 +267,7 @@ class RunWatch:
     def _log(self) -> Path | None:
         """What a run that was started here says, if it is the last one; else Snakemake's own log."""
         last = self._control.last
-        events = self._course
+        events = self._progress
         if last is not None and (last.process.pid == events.pid or last.status is None):
             return last.log
         if last is not None and last.log.stat().st_mtime >= events.last:

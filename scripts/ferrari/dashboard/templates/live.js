@@ -194,8 +194,7 @@
     await look();
   }
   async function watch() {
-    await look();
-    setTimeout(watch, EVERY_MS);
+    try { await look(); } finally { setTimeout(watch, EVERY_MS); }
   }
 
   document.querySelectorAll("[data-start]").forEach((button) => {

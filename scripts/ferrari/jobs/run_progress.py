@@ -1,4 +1,4 @@
-"""The course of a run, as its events tell it (`jobs.run_events`): what is done, what runs, what is left."""
+"""How far a run is, as its events tell (`run_events`): what is done, what runs, what is left."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class TimeLeft:
 
 
 @dataclass
-class RunCourse:
+class RunProgress:
     """A run as far as its events were `take`n. Times are in seconds since 1970."""
 
     planned: Counter[str] = field(default_factory=Counter)
