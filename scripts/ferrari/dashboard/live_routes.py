@@ -65,3 +65,11 @@ def start(request: Request, asked: dict[str, str]) -> Response:
     except RunRefusedError as error:
         return JSONResponse({"error": str(error)}, 409)
     return JSONResponse({"kind": started.kind, "pid": started.process.pid}, 202)
+
+
+def farewell(state: object) -> str:
+    """What the server has to say when it ends, given its application's `state`: that a run goes on
+    which was started here; else empty.
+    """
+    shared = getattr(state, "live", None)
+    return shared.control.farewell() if isinstance(shared, Live) else ""
