@@ -72,8 +72,10 @@ class RunControl:
             with open(log, "wb") as output:
                 process = subprocess.Popen(
                     list(self._command(self._set, kind)),
-                    **{"cwd": self._set.work, "stdin": subprocess.DEVNULL},
-                    **{"stdout": output, "stderr": subprocess.STDOUT},
+                    cwd=self._set.work,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
                     start_new_session=True,
                 )
             self.last = Started(kind, log, process)
