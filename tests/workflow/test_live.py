@@ -85,7 +85,9 @@ def test_a_run_is_seen_as_it_goes(small, tmp_path):
     done = [state["run"]["done"] for state in at_work]
     assert done == sorted(done) and len(set(done)) > 3
     assert any(state["pace"]["left_s"] is not None for state in at_work)
-    waiting = [one["waiting"] for state in at_work for one in state["ledger"] if one["stage"] == "mask"]
+    waiting = [
+        one["waiting"] for state in at_work for one in state["ledger"] if one["stage"] == "mask"
+    ]
     assert max(waiting) > 0 and waiting[-1] == 0
     assert last["run"]["planned"] == last["run"]["done"] == sum(planned.values()) - planned["all"]
     assert "A run is at work" in at_work[-1]["why_not"] and last["why_not"] == ""

@@ -93,7 +93,7 @@ class RunControl:
             return f"A {kind} that was started here is still going: wait for it to end."
         state = run_lock.at_work(self._set.dataset, self._set.work)
         if state == run_lock.RUN:
-            return "A run is at work on this set: wait for it to end, or end it where it was started."
+            return "A run is at work on this set: wait for it, or end it where it was started."
         if state == run_lock.JOBS:
             return "Jobs of a run that was killed are still at work: wait for them to end."
         return ""

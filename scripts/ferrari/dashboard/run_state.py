@@ -265,7 +265,7 @@ class RunWatch:
         return None if last is None else {"kind": last.kind, "status": last.status}
 
     def _log(self) -> Path | None:
-        """What a run that was started here says, if it is the last one; else Snakemake's own log."""
+        """What a run that was started here says, if it is the last; else Snakemake's own log."""
         last = self._control.last
         events = self._progress
         if last is not None and (last.process.pid == events.pid or last.status is None):

@@ -8,12 +8,12 @@ another workflow, and a run with --no-hooks, leave none. Nothing that a run make
 | event | what else it holds |
 |---|---|
 | start | `jobs` planned, by rule; `pid`; `cores` (null on a cluster); `log`: Snakemake's own |
-| began | a job was started, or handed to a cluster: its `id`, `rule`, and the clip or format it is `of` |
+| began | a job was started, or handed to a cluster: `id`, `rule`, its clip or format (`of`) |
 | ended | the job `id` is done |
 | failed | the job `id` failed; `log`: its own |
 | end | of the run: `status` is success or failed. A run that was killed leaves none |
 
-`time` is in seconds of the clock since 1970. A run of a clip's jobs alone makes about 200 bytes a job.
+`time` is in seconds of the clock since 1970. A job makes about 200 bytes.
 """
 
 from __future__ import annotations

@@ -111,7 +111,9 @@ def test_the_command_has_the_settings_last(tmp_path):
     """`--configfile` takes all words that follow, and `--quiet` those up to the next option."""
     the_set = live_set.make(tmp_path)
     given = run_control.snakemake(
-        type(the_set)(**{**vars(the_set), "config_files": (tmp_path / "a.yaml", tmp_path / "b.yaml")}),
+        type(the_set)(
+            **{**vars(the_set), "config_files": (tmp_path / "a.yaml", tmp_path / "b.yaml")}
+        ),
         DRY,
     )
     assert given[-3:] == ["--configfile", str(tmp_path / "a.yaml"), str(tmp_path / "b.yaml")]

@@ -55,7 +55,12 @@ def test_a_run_at_work(seen):
     state = seen()
     assert state["phase"] == "running" and "since 2027-01-15" in state["sentence"]
     assert state["stages"] == [
-        {**{"stage": "mask", "title": "Cut-outs", "planned": 4}, "done": 1, "running": 2, "failed": 0},
+        {
+            **{"stage": "mask", "title": "Cut-outs", "planned": 4},
+            "done": 1,
+            "running": 2,
+            "failed": 0,
+        },
         {
             **{"stage": "whole set", "title": "The whole set", "planned": 1},
             **{"done": 0, "running": 0, "failed": 0},
@@ -134,7 +139,9 @@ def test_a_failed_job_says_why(seen):
         'x\nTraceback (most recent call last):\n  File "a.py"\nModelError: <b>no</b> weights\n\n'
         "WHAT TO DO: see the message above.\n"
     )
-    tell(seen.set, start({"mask": 1}), job("began", 1, 1), job("failed", 2, 1, log="logs/mask/a.log"))
+    tell(
+        seen.set, start({"mask": 1}), job("began", 1, 1), job("failed", 2, 1, log="logs/mask/a.log")
+    )
     (failed,) = seen()["failed"]
     assert failed["said"] == "ModelError: <b>no</b> weights\nWHAT TO DO: see the message above."
     assert failed["of"] == "clip-0000000001" and failed["log"] == "logs/mask/a.log"
@@ -152,7 +159,11 @@ def test_refused_rows_with_their_reasons(seen):
     state = seen()
     assert state["uncounted"] == 0
     (refused,) = state["refused"]
-    assert (refused["stage"], refused["reason"], refused["rows"]) == ("Frames", "DUPLICATE_FRAME", 2)
+    assert (refused["stage"], refused["reason"], refused["rows"]) == (
+        "Frames",
+        "DUPLICATE_FRAME",
+        2,
+    )
     assert refused["means"].startswith("Nothing moves") and refused["to_do"]
     ledger = {one["stage"]: one for one in state["ledger"]}
     assert ledger["crop"]["kept"] == 6 and ledger["crop"]["title"] == "Crops"

@@ -25,7 +25,9 @@ def logger():
 
 def workflow(**jobs):
     """What a handler is told of a workflow: its jobs, by rule."""
-    named = [SimpleNamespace(rule=SimpleNamespace(name=rule)) for rule in jobs for _ in range(jobs[rule])]
+    named = [
+        SimpleNamespace(rule=SimpleNamespace(name=rule)) for rule in jobs for _ in range(jobs[rule])
+    ]
     return SimpleNamespace(
         dag=SimpleNamespace(needrun_jobs=lambda: iter(named)),
         resource_settings=SimpleNamespace(cores=2),

@@ -47,9 +47,7 @@ def test_what_ends_is_given_back():
 
 
 def test_a_job_that_is_tried_again_did_not_fail():
-    run = run_of(
-        {"mask": 1}, ("began", 0, 1, "mask"), ("failed", 1, 1), ("began", 2, 1, "mask")
-    )
+    run = run_of({"mask": 1}, ("began", 0, 1, "mask"), ("failed", 1, 1), ("began", 2, 1, "mask"))
     assert not run.failed and len(run.running) == 1
     run = run_of(
         {"mask": 1},
