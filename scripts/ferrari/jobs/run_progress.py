@@ -12,8 +12,8 @@ from ferrari.jobs.run_events import BEGAN, END, ENDED, FAILED, START, Event
 #: loaded again, and jobs that find nothing to do are among their like.
 _LAST = 30
 _RATE_OVER_S = 300.0
-#: The time that is left is unknown where more than this of the jobs to do are of rules of which none
-#: has ended.
+#: Where more than this of the jobs to do are of rules of which none has ended, the time left is
+#: unknown.
 _UNMEASURED = 0.2
 
 
