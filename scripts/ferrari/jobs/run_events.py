@@ -62,7 +62,11 @@ class EventLog(logging.Handler):
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
         jobs = Counter(job.rule.name for job in workflow.dag.needrun_jobs())
         del jobs[NO_WORK]
-        told = {"jobs": dict(jobs), "pid": os.getpid(), "log": next(map(os.path.relpath, logs), "")}
+        told = {
+            "jobs": dict(sorted(jobs.items())),
+            "pid": os.getpid(),
+            "log": next(map(os.path.relpath, logs), ""),
+        }
         cores = workflow.resource_settings.cores  # None on a cluster
         self._write(START, now.timestamp(), cores=cores, **told)
         # Else `--quiet progress` has it say nothing of jobs that end; its terminal filters them.
