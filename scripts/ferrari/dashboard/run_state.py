@@ -18,7 +18,7 @@ from pathlib import Path
 from ferrari.common import settings
 from ferrari.common.job_messages import message_of
 from ferrari.common.visible_text import shown
-from ferrari.dashboard.ledger_sums import FINAL, Key, LedgerSums
+from ferrari.dashboard.ledger_sums import FINAL, Key, LedgerSums, StageSums
 from ferrari.dashboard.machine import Machine
 from ferrari.dashboard.reviewed_set import ReviewedSet
 from ferrari.dashboard.run_control import DRY, RunControl
@@ -102,7 +102,7 @@ class RunWatch:
             "now": [self._running_job(job, now) for job in self._running_jobs(phase)],
             "failed": [self._failed_job(job) for job in self._failed_jobs()],
             "pace": self._pace(phase, now),
-            "ledger": [asdict(one) | {"title": _TITLES[one.stage]} for one in sums],
+            "ledger": [_sums(one) for one in sums],
             "uncounted": uncounted,
             "damaged": [shown(text) for text in self._sums.damaged.values()][:_FAILED_NAMED],
             "refused": [
@@ -273,6 +273,12 @@ class RunWatch:
         if last is not None and last.log.stat().st_mtime >= events.last:
             return last.log
         return self._set.work / events.log if events.log else None
+
+
+def _sums(one: StageSums) -> dict:
+    told = asdict(one) | {"title": _TITLES[one.stage]}
+    del told["refused"]
+    return told
 
 
 def _moment(time_s: float) -> str:

@@ -129,7 +129,7 @@
     by("refused-table").hidden = !state.refused.length;
     text("refused-note", rows ? plural(rows, "row", "rows") + ", by stage and reason." : "Nothing yet.");
     by("refused").replaceChildren(...state.refused.map((one) => row(
-      made("td", one.stage), made("td", one.reason, "id"), number(one.rows), made("td", (one.means + " " + one.to_do).trim(), "means"))));
+      made("td", one.stage), made("td", one.reason, "id reason"), number(one.rows), made("td", (one.means + " " + one.to_do).trim(), "means"))));
   }
   function controls(state) {
     text("why-not", state.why_not || "A run takes the set's settings, and makes what is missing or out of date.");
