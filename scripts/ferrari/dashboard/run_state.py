@@ -30,9 +30,9 @@ from ferrari.ledger.stages import FOLDERS
 from ferrari.provenance import last_run
 from ferrari.reports.titles import FLOW
 
-#: What is at work: a run; one that this server started, and that has not come to its first job; or
-#: jobs that a killed run left. Else how the last run ended, or that there was none.
-RUNNING, STARTING, LEFTOVERS = "running", "starting", "leftovers"
+#: What is at work: a run; one that has not come to its first job; one that leaves no events; jobs
+#: that a killed run left. Else how the last run ended, or that there was none.
+RUNNING, STARTING, SILENT, LEFTOVERS = "running", "starting", "silent", "leftovers"
 SUCCESS, FAILED, KILLED, NONE = "success", "failed", "killed", "none"
 #: Titles of what runs once a clip; all else is counted together.
 _TITLES = {stage: title for stage, title, *_ in FLOW}
@@ -41,6 +41,8 @@ _WHOLE_SET = "whole set"
 _COUNT_S = 0.4
 #: How often all tables are looked at; in between, those of jobs that ended.
 _LOOK_AT_ALL_S = 60.0
+#: A run that holds the lock for so long and has told nothing will not tell anything.
+_SILENT_AFTER_S = 30.0
 #: Looks within this time get the same answer: several tabs cost no more than one.
 _SAME_S = 1.0
 _LOG_BYTES = 64 << 10
@@ -60,6 +62,7 @@ class RunWatch:
         self._progress = RunProgress()
         self._looked = self._answered = 0.0  # monotonic
         self._last_phase = ""
+        self._untold_since = 0.0  # when a run was first seen at work that had told nothing
         self._answer: dict = {}
         self._asked = threading.Lock()
 
@@ -94,13 +97,15 @@ class RunWatch:
         self._note_tables(ended, phase)
         uncounted = self._sums.count(_COUNT_S)
         sums = self._sums.sums()
+        # Of a run that told nothing yet, the events are an earlier one's.
+        told = RunProgress() if phase in (STARTING, SILENT) else self._progress
         return {
             "phase": phase,
             "sentence": self._sentence(phase, now),
-            "run": self._run(now),
-            "stages": list(self._stages()),
+            "run": self._run(told, now),
+            "stages": list(_stages(told)),
             "now": [self._running_job(job, now) for job in self._running_jobs(phase)],
-            "failed": [self._failed_job(job) for job in self._failed_jobs()],
+            "failed": [self._failed_job(job) for job in _some(told.failed.values())],
             "pace": self._pace(phase, now),
             "ledger": [_sums(one) for one in sums],
             "uncounted": uncounted,
@@ -141,41 +146,49 @@ class RunWatch:
         self._sums.look([*of_clips, (FINAL, "")])
 
     def _phase(self) -> str:
+        said, is_told = self._progress, self._is_told()
+        if is_told:
+            self._untold_since = 0.0
+            return said.status or RUNNING  # its process ends a moment after its last word
         at_work = run_lock.at_work(self._set.dataset, self._set.work)
-        said = self._progress
-        if at_work == run_lock.UNKNOWN:  # no locks here: its process tells
-            at_work = run_lock.RUN if said.pid and _lives(said.pid) else run_lock.NOTHING
-        if at_work == run_lock.RUN and not (said.status and self._just_ended()):
-            return RUNNING
+        if at_work == run_lock.RUN:
+            now = self._clock()
+            self._untold_since = self._untold_since or now
+            return STARTING if now - self._untold_since < _SILENT_AFTER_S else SILENT
+        self._untold_since = 0.0
         if self._control.going is not None:
             return STARTING
         if at_work == run_lock.JOBS:
             return LEFTOVERS
-        if self._reader is None:
-            return NONE
-        return said.status or KILLED
+        return NONE if self._reader is None else said.status or KILLED
 
-    def _just_ended(self) -> bool:
-        """Whether the last run's end is so fresh that its process may still be there."""
-        return self._clock() - self._progress.last < 10
+    def _is_told(self) -> bool:
+        """Whether the run whose events are read is alive; where there are no locks, its process
+        tells.
+        """
+        if self._reader is None:
+            return False
+        written = self._reader.is_written()
+        return _lives(self._progress.pid) if written is None else written
 
     # --- in words --------------------------------------------------------------------------------
 
     def _sentence(self, phase: str, now: float) -> str:
         said = self._progress
-        if phase == RUNNING and (said.status or self._reader is None):
+        if phase == SILENT:
             return (
                 "A run is at work on this set and leaves no events here: it was started in another "
-                "folder, by another workflow, or with --no-hooks. The tables below are its own."
+                "folder, by another workflow, or with --no-hooks. The ledger below is right anyway."
             )
         if phase == RUNNING and not said.running:
             return "A run is at work; between two jobs right now."
         if phase == RUNNING:
             return f"A run is at work since {_moment(said.began)}."
-        if phase == STARTING:
-            kind = self._control.last.kind if self._control.last else ""
-            what = "A dry run" if kind == DRY else "A run"
+        if phase == STARTING and self._control.going is not None:
+            what = "A dry run" if self._control.going.kind == DRY else "A run"
             return f"{what} was started here and looks at what is to be done."
+        if phase == STARTING:
+            return "A run is at work, and comes to its first job."
         if phase == LEFTOVERS:
             return "A run was killed, and jobs of it are still at work: no new one can start yet."
         if phase == NONE:
@@ -200,8 +213,7 @@ class RunWatch:
 
     # --- figures ---------------------------------------------------------------------------------
 
-    def _run(self, now: float) -> dict:
-        said = self._progress
+    def _run(self, said: RunProgress, now: float) -> dict:
         return {
             "began": said.began,
             "ended": said.last if said.status else None,
@@ -214,23 +226,6 @@ class RunWatch:
             "clips_done": said.done["caption"],
         }
 
-    def _stages(self) -> Iterator[dict]:
-        """Jobs by stage, and those of the rules over the whole set together; what is not planned
-        is left out.
-        """
-        said = self._progress
-        groups = {rule: (_TITLES[rule], {rule}) for rule in FOLDERS}
-        groups[_WHOLE_SET] = ("The whole set", set(said.planned) - set(FOLDERS))
-        for name, (title, rules) in groups.items():
-            planned = sum(said.planned[rule] for rule in rules)
-            if planned:
-                yield {
-                    **{"stage": name, "title": title, "planned": planned},
-                    "done": sum(said.done[rule] for rule in rules),
-                    "running": sum(job.rule in rules for job in said.running.values()),
-                    "failed": sum(job.rule in rules for job in said.failed.values()),
-                }
-
     def _running_jobs(self, phase: str) -> list[RunningJob]:
         running = self._progress.running.values() if phase == RUNNING else ()
         return sorted(running, key=lambda job: job.since)
@@ -242,9 +237,6 @@ class RunWatch:
             "of": shown(job.of),
             "seconds": max(0.0, now - job.since),
         }
-
-    def _failed_jobs(self) -> list[FailedJob]:
-        return list(self._progress.failed.values())[:_FAILED_NAMED]
 
     def _failed_job(self, job: FailedJob) -> dict:
         said = message_of(self._set.work / job.log) if job.log else ""
@@ -275,6 +267,29 @@ class RunWatch:
         return self._set.work / events.log if events.log else None
 
 
+def _stages(said: RunProgress) -> Iterator[dict]:
+    """Jobs by stage, and those of the rules over the whole set together; what is not planned is
+    left out.
+    """
+    groups = {rule: (_TITLES[rule], {rule}) for rule in FOLDERS}
+    groups[_WHOLE_SET] = ("The whole set", set(said.planned) - set(FOLDERS))
+    for name, (title, rules) in groups.items():
+        planned = sum(said.planned[rule] for rule in rules)
+        if planned:
+            yield {
+                "stage": name,
+                "title": title,
+                "planned": planned,
+                "done": sum(said.done[rule] for rule in rules),
+                "running": sum(job.rule in rules for job in said.running.values()),
+                "failed": sum(job.rule in rules for job in said.failed.values()),
+            }
+
+
+def _some(jobs: Iterable[FailedJob]) -> list[FailedJob]:
+    return list(jobs)[:_FAILED_NAMED]
+
+
 def _sums(one: StageSums) -> dict:
     told = asdict(one) | {"title": _TITLES[one.stage]}
     del told["refused"]
@@ -290,6 +305,6 @@ def _lives(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
+    except PermissionError:  # somebody else's
         return True
     return True

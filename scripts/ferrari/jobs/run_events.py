@@ -19,6 +19,7 @@ another workflow, and a run with --no-hooks, leave none. Nothing that a run make
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import logging
 import os
@@ -28,6 +29,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ferrari.jobs import run_lock
 from ferrari.jobs.stage_command import STATE
 
 START, BEGAN, ENDED, FAILED, END = "start", "began", "ended", "failed", "end"
@@ -42,7 +44,11 @@ Event = dict[str, Any]
 
 
 class EventLog(logging.Handler):
-    """Writes a run's events. A disk that takes no more ends the file, and never the run."""
+    """Writes a run's events. A disk that takes no more ends the file, and never the run.
+
+    Its process holds a lock on the file until it ends, however it does: so readers know whether
+    more may come.
+    """
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
@@ -60,6 +66,8 @@ class EventLog(logging.Handler):
             path.unlink(missing_ok=True)
         path = FOLDER / f"{now:%Y%m%dT%H%M%S%f}Z-{os.getpid()}.jsonl"
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        with contextlib.suppress(OSError):  # no such locks here
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         jobs = Counter(job.rule.name for job in workflow.dag.needrun_jobs())
         del jobs[NO_WORK]
         told = {
@@ -124,6 +132,10 @@ class EventReader:
         whole = data[: data.rfind(b"\n") + 1]
         self._read += len(whole)
         return [event for line in whole.splitlines() if (event := _event(line))]
+
+    def is_written(self) -> bool | None:
+        """Whether the run that writes the file is alive; None where the file system cannot tell."""
+        return run_lock.is_held(self.path)
 
 
 def files(working: str | os.PathLike) -> list[Path]:

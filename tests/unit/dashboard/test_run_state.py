@@ -1,5 +1,6 @@
 """What the live page says, read off a lock, a file of events and tables."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -23,10 +24,16 @@ class Seen:
         self.set = live_set.make(folder)
         self.control = RunControl(self.set, lambda the_set, kind: ("sleep", "60"))
         self.now = BEGAN + 100
-        self.at_work = run_lock.NOTHING
+        self.at_work, self.held = run_lock.NOTHING, None
         self.watch = RunWatch(self.set, self.control, lambda: self.now)
         monkeypatch.setattr(run_lock, "at_work", lambda *_: self.at_work)
         monkeypatch.setattr(run_state, "_SAME_S", 0.0)
+
+    def hold(self, path) -> None:
+        """Have a file of events held by a run that is alive."""
+        self.held = os.open(path, os.O_RDONLY)
+        fcntl.flock(self.held, fcntl.LOCK_EX)
+        self.at_work = run_lock.RUN
 
     def __call__(self) -> dict:
         return self.watch.state()
@@ -34,7 +41,10 @@ class Seen:
 
 @pytest.fixture
 def seen(tmp_path, monkeypatch):
-    return Seen(tmp_path, monkeypatch)
+    seen = Seen(tmp_path, monkeypatch)
+    yield seen
+    if seen.held is not None:
+        os.close(seen.held)
 
 
 def test_a_set_that_was_never_run(seen):
@@ -46,12 +56,12 @@ def test_a_set_that_was_never_run(seen):
 
 
 def test_a_run_at_work(seen):
-    tell(
+    path = tell(
         seen.set,
         *[start({"mask": 4, "qc5": 1}), job("began", 10, 1), job("ended", 30, 1)],
         *[job("began", 30, 2), job("began", 31, 3)],
     )
-    seen.at_work = run_lock.RUN
+    seen.hold(path)
     state = seen()
     assert state["phase"] == "running" and "since 2027-01-15" in state["sentence"]
     assert state["stages"] == [
@@ -88,12 +98,32 @@ def test_the_end_of_a_run(seen, status, said):
 
 def test_a_run_that_ends_is_not_taken_for_another_one(seen):
     """Its process holds the lock for a moment after its last word."""
-    tell(seen.set, start({"mask": 1}), end(99, "success"))
-    seen.at_work = run_lock.RUN
+    seen.hold(tell(seen.set, start({"mask": 1}), end(99, "success")))
     assert seen()["phase"] == "success"
-    seen.now += 60
+
+
+@pytest.mark.parametrize("ends", [[], [end(50, "success")]])
+def test_a_run_whose_events_are_still_an_earlier_one_s(seen, ends):
+    """The earlier one may have been killed: then it never said that it is over."""
+    tell(seen.set, start({"mask": 1}), job("began", 1, 1), *ends)
+    seen.at_work = run_lock.RUN
     state = seen()
-    assert state["phase"] == "running" and "leaves no events here" in state["sentence"]
+    assert state["phase"] == "starting" and "comes to its first job" in state["sentence"]
+    assert state["stages"] == state["now"] == [] and state["run"]["planned"] == 0
+    seen.hold(tell(seen.set, start({"probe": 2}), name="20270116T080000000000Z-1"))
+    assert seen()["phase"] == "running" and seen()["run"]["planned"] == 2
+
+
+@pytest.mark.parametrize("earlier", [True, False])
+def test_a_run_that_leaves_no_events(seen, earlier):
+    if earlier:
+        tell(seen.set, start({"mask": 1}), end(50, "success"))
+    seen.at_work = run_lock.RUN
+    assert seen()["phase"] == "starting"
+    seen.now += 31
+    state = seen()
+    assert state["phase"] == "silent" and "leaves no events here" in state["sentence"]
+    assert state["stages"] == [] and state["now"] == []
 
 
 def test_a_run_that_was_killed(seen):
@@ -109,7 +139,8 @@ def test_jobs_that_a_killed_run_left(seen):
     assert seen()["phase"] == "leftovers"
 
 
-def test_without_locks_the_process_tells(seen):
+def test_without_locks_the_process_tells(seen, monkeypatch):
+    monkeypatch.setattr(run_lock, "is_held", lambda *_: None)
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     seen.at_work = run_lock.UNKNOWN
@@ -175,8 +206,7 @@ def test_a_table_is_counted_when_its_job_ends(seen):
     masks = seen.set.dataset / table("mask", first)
     text = masks.read_text()
     masks.unlink()
-    seen.at_work = run_lock.RUN
-    tell(seen.set, start({"mask": 1}), job("began", 1, 1, of=first))
+    seen.hold(tell(seen.set, start({"mask": 1}), job("began", 1, 1, of=first)))
     before = {one["stage"]: one for one in seen()["ledger"]}
     assert before["mask"]["kept"] == 3 and before["mask"]["waiting"] == 3
     masks.write_text(text)

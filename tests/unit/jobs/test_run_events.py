@@ -149,3 +149,13 @@ def test_the_files_of_old_runs_go(tmp_path, monkeypatch, logger):
     left = run_events.files(tmp_path)
     assert len(left) == run_events.KEPT
     assert left[0].name > "2020" and left[1].name.startswith("20200101T000014")
+
+
+def test_a_reader_knows_whether_more_may_come(begun):
+    events, reader, _ = begun
+    assert reader.is_written()
+    events.end("success")
+    assert reader.is_written(), "until the process ends"
+    os.close(events._file)
+    events._file = None
+    assert reader.is_written() is False

@@ -3,7 +3,7 @@
   const server = JSON.parse(document.getElementById("server").textContent);
   const EVERY_MS = 2000, PATIENCE_MS = 15000;
   const WORDS = {
-    running: ["at work", "busy"], starting: ["starting", "busy"], leftovers: ["left over", "WARN"], success: ["ended well", "PASS"],
+    running: ["at work", "busy"], starting: ["starting", "busy"], silent: ["at work", "busy"], leftovers: ["left over", "WARN"], success: ["ended well", "PASS"],
     failed: ["failed jobs", "FAIL"], killed: ["cut short", "WARN"], none: ["no run", "plain"],
   };
   const by = (id) => document.getElementById(id);
