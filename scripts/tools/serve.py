@@ -43,7 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\n".join(faults), file=sys.stderr)
         return 1
     try:
-        return serve_set(given, reviewed_set(given))
+        config, said, file = last_run.settings_for(given.work, given.config)
+        if said:
+            print(said, file=sys.stderr)
+        files = [Path(name) for name in given.config] or ([file] if file else [])
+        the_set = reviewed_set(given, config, files)
+        if given.door == "review" and not bring_up_to_date(the_set, config["qc_reports"]):
+            return 1
+        return serve_set(given, the_set)
     except (FerrariError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -66,12 +73,8 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def reviewed_set(given: argparse.Namespace) -> ReviewedSet:
-    """The set that a command line names, with its settings."""
-    config, said, file = last_run.settings_for(given.work, given.config)
-    if said:
-        print(said, file=sys.stderr)
-    files = [Path(name) for name in given.config] or ([file] if file else [])
+def reviewed_set(given: argparse.Namespace, config: dict, files: Sequence[Path]) -> ReviewedSet:
+    """The set that a command line names; `config` are its settings, out of `files`."""
     work = given.work.absolute()
     dataset = work / config["dataset"]
     return ReviewedSet(
@@ -81,23 +84,26 @@ def reviewed_set(given: argparse.Namespace) -> ReviewedSet:
         raw=work / config["raw_videos"] if config["raw_videos"] else dataset / RAW,
         config_files=tuple(name.absolute() for name in files),
         cores=given.cores,
-        who=given.who or getpass.getuser(),
+        who=given.who or _login(),
         may_start_runs=not given.no_runs,
     )
 
 
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user need have no name
+        return f"user {os.getuid()}"
+
+
 def serve_set(given: argparse.Namespace, the_set: ReviewedSet) -> int:
     """Serve until Ctrl-C; returns the exit status."""
-    if given.door == "review" and (problem := make_page(the_set)):
-        print(problem, file=sys.stderr)
-        if not (the_set.qc / REVIEW).is_file():
-            return 1
     if said := writing.mend(the_set.dataset):
         print(said, file=sys.stderr)
     token = serve.token_of(os.environ)
     hosts = serve.names(given.host, os.environ)
-    listener = serve.listen(given.host, given.port)
     app = create_app(the_set, token, Doors(DOORS[given.door], hosts, given.open_reports))
+    listener = serve.listen(given.host, given.port)
     if warning := serve.warning(given.host, hosts):
         print(warning, file=sys.stderr)
     port = listener.getsockname()[1]
@@ -108,30 +114,37 @@ def serve_set(given: argparse.Namespace, the_set: ReviewedSet) -> int:
     return 0
 
 
-def make_page(the_set: ReviewedSet) -> str:
-    """Bring the review page up to date from the tables as they are; what went wrong, or "".
+def bring_up_to_date(the_set: ReviewedSet, reports: str) -> bool:
+    """Make the review page from the tables as they are; `reports` is the setting `qc_reports`.
 
     No stage runs: what a decision asks for is made by a run, not because somebody wants to look.
+    Says what went wrong. True if there is a page to show.
     """
     page = the_set.qc / REVIEW
     done = subprocess.run(
-        page_command(the_set), cwd=the_set.work, capture_output=True, text=True, check=False
+        page_command(the_set, f"{reports}/{REVIEW}"),
+        cwd=the_set.work,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode == 0 and page.is_file():
-        return ""
-    tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-6:])
+        return True
+    print(*(done.stdout + done.stderr).strip().splitlines()[-6:], sep="\n", file=sys.stderr)
     if page.is_file():
-        return f"{tail}\nThe review page was not brought up to date: what is shown is of before."
-    return (
-        f"{tail}\nThere is no review page ({page}), and none can be made yet: run the pipeline on "
-        "the set (make run WORK=...), then start this again."
+        print("The review page was not brought up to date: it shows what was.", file=sys.stderr)
+        return True
+    print(
+        f"There is no review page ({page}), and none can be made yet: run the pipeline on the set "
+        "(make run WORK=...), then start this again.",
+        file=sys.stderr,
     )
+    return False
 
 
-def page_command(the_set: ReviewedSet) -> list[str]:
+def page_command(the_set: ReviewedSet, target: str) -> list[str]:
     """Snakemake's command line; the target is before what takes all that follows."""
     snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    target = os.path.relpath(the_set.qc / REVIEW, the_set.work)
     files = [str(file) for file in the_set.config_files]
     return [
         *(*snakemake, target, "--cores", str(the_set.cores), "--quiet", "rules", "host"),
