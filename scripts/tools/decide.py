@@ -74,9 +74,14 @@ def _add(opened: Dataset, given: argparse.Namespace, decision: str, asked: str) 
     state = _require_sense(dataset, row)
     if decision == CAPTION:
         _require_one_caption(given, row)
-    writing.append(dataset, [row])
+    _write(dataset, row)
     already = " It is so already." if state == effects.AGREES else " The next run applies it."
     return f"{_PAST[decision]} {target} ({scope}).{already} Undo: make decide UNDO={row.id}\n"
+
+
+def _write(dataset: Path, row: Decision) -> None:
+    if said := writing.append(dataset, [row]):
+        print(said, file=sys.stderr)
 
 
 def _scope_of(item: Item, decision: str, wanted: str) -> str:
@@ -133,7 +138,7 @@ def _take_back(dataset: Path, given: argparse.Namespace) -> str:
         word = "an undo" if given.redo else "a decision"
         raise DecideError(f"{path} holds no row {asked} that is {word} and not taken back already")
     back = writing.undo(row, given.who or getpass.getuser(), given.note)
-    writing.append(dataset, [back])
+    _write(dataset, back)
     word = "redone" if row.decision == UNDO else "taken back"
     return (
         f"{word}: {row.decision} of {row.target} ({row.id}). The next run applies it. "
