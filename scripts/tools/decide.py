@@ -46,6 +46,8 @@ def decide(given: argparse.Namespace) -> str:
     """Carry out a command line; what there is to say about it. Raises DecideError and the like."""
     opened = open_dataset(given.work, given.config)
     dataset = opened.root
+    if said := writing.mend(dataset):
+        print(said, file=sys.stderr)
     if given.undo or given.redo:
         return _take_back(dataset, given)
     actions = {DROP: given.drop, KEEP: given.keep, CAPTION: given.caption}
@@ -74,14 +76,9 @@ def _add(opened: Dataset, given: argparse.Namespace, decision: str, asked: str) 
     state = _require_sense(dataset, row)
     if decision == CAPTION:
         _require_one_caption(given, row)
-    _write(dataset, row)
+    writing.append(dataset, [row])
     already = " It is so already." if state == effects.AGREES else " The next run applies it."
     return f"{_PAST[decision]} {target} ({scope}).{already} Undo: make decide UNDO={row.id}\n"
-
-
-def _write(dataset: Path, row: Decision) -> None:
-    if said := writing.append(dataset, [row]):
-        print(said, file=sys.stderr)
 
 
 def _scope_of(item: Item, decision: str, wanted: str) -> str:
@@ -138,7 +135,7 @@ def _take_back(dataset: Path, given: argparse.Namespace) -> str:
         word = "an undo" if given.redo else "a decision"
         raise DecideError(f"{path} holds no row {asked} that is {word} and not taken back already")
     back = writing.undo(row, given.who or getpass.getuser(), given.note)
-    _write(dataset, back)
+    writing.append(dataset, [back])
     word = "redone" if row.decision == UNDO else "taken back"
     return (
         f"{word}: {row.decision} of {row.target} ({row.id}). The next run applies it. "

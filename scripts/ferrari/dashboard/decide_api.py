@@ -80,7 +80,7 @@ async def decided(request: Request) -> dict:
             rows = await run_in_threadpool(desk.decisions.rows)
         states = await run_in_threadpool(_states, dataset)
     except DecisionsError as error:
-        raise HTTPException(409, str(error)) from error
+        raise HTTPException(503, str(error)) from error
     return {"rows": [row._asdict() for row in rows], "states": states}
 
 
@@ -91,7 +91,11 @@ def _states(dataset: Path) -> dict[str, list[str]]:
 
 @router.post("/api/decisions")
 async def decide(request: Request, posted: Posted) -> dict:
-    """Write rows; they are on the disk when the answer is sent. `said` tells what was mended."""
+    """Write rows; they are on the disk when the answer is sent. `said` tells what was mended.
+
+    What is wrong with a row is 422 or 409: it will never be taken. What is wrong with the table or
+    the disk is 503 or 507: the page keeps its rows, and sends them again.
+    """
     if not 0 < len(posted.rows) <= MOST_ROWS:
         raise HTTPException(422, f"one request has 1 to {MOST_ROWS:,} rows")
     desk: Desk = request.app.state.desk
@@ -104,7 +108,7 @@ async def decide(request: Request, posted: Posted) -> dict:
     except OtherRowError as error:
         raise HTTPException(409, str(error)) from error
     except DecisionsError as error:
-        raise HTTPException(409, str(error)) from error
+        raise HTTPException(503, str(error)) from error
     except OSError as error:
         raise HTTPException(507, f"the decision cannot be written: {error}") from error
     return {"rows": [row._asdict() for row in rows], **({"said": said} if said else {})}
@@ -121,4 +125,4 @@ async def reruns(request: Request) -> dict:
         async with desk.forecasting:
             return await run_in_threadpool(desk.forecast.look)
     except (dry_run.DryRunError, DecisionsError) as error:
-        raise HTTPException(409, str(error)) from error
+        raise HTTPException(503, str(error)) from error

@@ -126,4 +126,4 @@ def test_a_page_asks_and_is_told(client, asked, clip, the_set):
     client.post("/api/decisions", json={"rows": [drop(image)]})
     decisions.place(the_set.dataset).open("a").write("half")
     refused = client.get("/api/reruns")
-    assert refused.status_code == 409 and "cut off" in refused.json()["error"]
+    assert refused.status_code == 503 and "cut off" in refused.json()["error"]
