@@ -1,4 +1,4 @@
-"""make review, make dashboard: which set, which settings, and what is said where it cannot start."""
+"""make review, make dashboard: which set and settings, and what is said where neither starts."""
 
 from __future__ import annotations
 

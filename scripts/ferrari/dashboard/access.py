@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: The header that carries the token, and the parameter of a page's or a picture's address that does.
+#: The header that carries the token, and the parameter of an address that does.
 HEADER, PARAMETER = "X-Ferrari-Token", "t"
 #: Names of a machine for itself.
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -107,7 +107,7 @@ class Access:
         return (host or "").casefold() in self._hosts
 
     def _has_token(self, request: Request) -> bool:
-        """In the header; for what is only read, in the address as well: a picture has no headers."""
+        """In the header; of what is only read, in the address too: a picture has no headers."""
         given = request.headers.get(HEADER, "")
         if not given and request.method == "GET":
             given = request.query_params.get(PARAMETER, "")

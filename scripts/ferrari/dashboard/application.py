@@ -32,7 +32,7 @@ def create_app(the_set: ReviewedSet, token: str, doors: Doors) -> FastAPI:
     """The application that serves a set. Routes find it as `app.state.set`, the token that pages
     hand on as `app.state.token`.
     """
-    app = FastAPI(title="Ferrari Pipeline", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.set, app.state.token, app.state.doors = the_set, token, doors
     decide_api.open_desk(app, the_set)
     for router in ROUTERS:

@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from ferrari.common.atomic_files import file_states, sha256_bytes
 from ferrari.common.errors import FerrariError

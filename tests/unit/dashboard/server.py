@@ -1,4 +1,4 @@
-"""A server in a process of its own: what a test kills. `python -m tests.unit.dashboard.server DIR`"""
+"""A server in a process of its own, which a test kills: `python -m tests.unit.dashboard.server`."""
 
 from __future__ import annotations
 

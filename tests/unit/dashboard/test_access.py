@@ -26,7 +26,15 @@ def test_nothing_is_told_without_the_token(stranger, place, token):
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.org", "evil.org:8000", "localhost.evil.org", "127.0.0.1.evil.org", "[::1", "", "0.0.0.0"],
+    [
+        "evil.org",
+        "evil.org:8000",
+        "localhost.evil.org",
+        "127.0.0.1.evil.org",
+        "[::1",
+        "",
+        "0.0.0.0",
+    ],
 )
 def test_another_host_is_refused_whatever_the_token(stranger, host):
     """A foreign name that was made to point here (DNS rebinding) is the page's own origin."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from starlette.testclient import TestClient
 
@@ -65,14 +67,18 @@ def test_a_row_sent_again_is_answered_and_not_written_again(client, image, in_ta
     assert len(in_table()) == 2
 
 
-@pytest.mark.parametrize("other", [{"decision": "keep"}, {"reason": "x"}, {"when": "2026-02-01T00:00:00Z"}])
+@pytest.mark.parametrize(
+    "other", [{"decision": "keep"}, {"reason": "x"}, {"when": "2026-02-01T00:00:00Z"}]
+)
 def test_another_row_under_the_same_id_is_refused(client, image, in_table, other):
     row = drop(image)
     post(client, row)
     answer = post(client, drop(image), {**row, **other})
     assert answer.status_code == 409 and "the id of another row" in answer.json()["error"]
     assert len(in_table()) == 1, "nothing of the request was written"
-    assert post(client, drop(image, id="twice"), drop(image, id="twice", note="x")).status_code == 409
+    assert (
+        post(client, drop(image, id="twice"), drop(image, id="twice", note="x")).status_code == 409
+    )
 
 
 REFUSED = {
@@ -86,20 +92,23 @@ REFUSED = {
     "undo of nothing": ({"decision": "undo", "undoes": "nothing1"}, "no row nothing1"),
     "undoes": ({"undoes": "nothing1"}, "leaves `undoes` empty"),
     "long": ({"note": "x" * 4001}, "more than 4,000 characters"),
-    "column": ({"path": "/etc"}, "rows.0.path"),
-    "number": ({"note": 7}, "rows.0.note"),
+    "column": ({"path": "/etc"}, "rows.1.path"),
+    "number": ({"note": 7}, "rows.1.note"),
 }
 
 
 @pytest.mark.parametrize(("cells", "said"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_no_run_could_read_is_refused_and_nothing_is_written(client, image, the_set, cells, said):
+def test_what_no_run_could_read_is_refused_and_nothing_is_written(
+    client, image, the_set, cells, said
+):
     answer = post(client, drop(image), {**drop(image), **cells})
     assert answer.status_code == 422 and said in answer.json()["error"]
     assert not decisions.place(the_set.dataset).exists()
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"[]", b"{", b'{"rows": {}}', b'{"rows": []}', b'{"rows": [{}]}', b"\xff", b"null"]
+    "body",
+    [b"", b"[]", b"{", b'{"rows": {}}', b'{"rows": []}', b'{"rows": [{}]}', b"\xff", b"null"],
 )
 def test_what_is_no_request_is_refused(client, body):
     answer = client.post("/api/decisions", content=body)
@@ -108,7 +117,7 @@ def test_what_is_no_request_is_refused(client, body):
 
 def test_text_that_is_no_text_is_refused(client, image):
     """JSON can spell half a character, which no file can hold."""
-    body = f'{{"rows": [{{"decision": "drop", "scope": "image", "target": "{image}", "note": "\\ud800"}}]}}'
+    body = json.dumps({"rows": [drop(image, note="HALF")]}).replace("HALF", "\\ud800")
     assert client.post("/api/decisions", content=body).status_code == 422
 
 
@@ -168,7 +177,9 @@ def test_a_caption_that_the_next_run_takes_is_written(client, image, in_table):
         ("", "caption needs a value"),
     ],
 )
-def test_a_caption_that_the_next_run_would_refuse_is_refused_now(client, image, the_set, text, said):
+def test_a_caption_that_the_next_run_would_refuse_is_refused_now(
+    client, image, the_set, text, said
+):
     answer = post(client, caption(image, text))
     assert answer.status_code == 422 and said in answer.json()["error"]
     assert not decisions.place(the_set.dataset).exists()

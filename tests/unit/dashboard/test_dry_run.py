@@ -71,7 +71,9 @@ def test_a_forecast_in_words(jobs, clips, said):
 
 
 def test_nothing_to_do_is_nothing():
-    told = dry_run.answer("Building DAG of jobs...\nNothing to be done (all requested files ...).\n")
+    told = dry_run.answer(
+        "Building DAG of jobs...\nNothing to be done (all requested files ...).\n"
+    )
     assert told == {"clips": [], "jobs": {}, "sentence": "The next run has nothing to do."}
 
 

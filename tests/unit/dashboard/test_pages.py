@@ -44,13 +44,24 @@ def test_the_first_page_is_the_door_s(client):
 
 def test_reports_lead_to_one_another_with_the_token_and_nowhere_else(client):
     text = client.get("/reports/index.html").text
-    assert f'href="qc5_masks_summary.html?t={TOKEN}"' in text and 'href="http://x.org/a.html"' in text
+    assert (
+        f'href="qc5_masks_summary.html?t={TOKEN}"' in text and 'href="http://x.org/a.html"' in text
+    )
     assert client.get("/reports/qc5_masks_summary.csv").text == "check,status\n"
 
 
 @pytest.mark.parametrize(
     "name",
-    ["../my.yaml", "..%2fmy.yaml", "notes.txt", "review", "nothing.html", "", "%2e%2e", "INDEX.html"],
+    [
+        "../my.yaml",
+        "..%2fmy.yaml",
+        "notes.txt",
+        "review",
+        "nothing.html",
+        "",
+        "%2e%2e",
+        "INDEX.html",
+    ],
 )
 @pytest.mark.parametrize("folder", ["/reports/", "/app/qc_reports/", "/review/"])
 def test_what_is_no_report_is_not_served(client, stranger, folder, name):

@@ -86,7 +86,9 @@ def test_tricks_with_paths_find_nothing(client, clip, path):
     assert client.get(f"/picture/{asked}").status_code == 404
 
 
-@pytest.mark.parametrize("path", ["../my.yaml", "../secret.png", "/etc/passwd", "videos.csv", "x.png"])
+@pytest.mark.parametrize(
+    "path", ["../my.yaml", "../secret.png", "/etc/passwd", "videos.csv", "x.png"]
+)
 def test_a_table_of_somebody_else_leads_nowhere_else(client, clip, tmp_path, path):
     (tmp_path / "secret.png").write_bytes(b"PNG")
     clip.rows["augment"][0]["path"] = path

@@ -30,7 +30,7 @@ def test_a_port_that_was_asked_for_and_is_taken_is_said(taken):
 
 
 def test_an_address_of_another_machine_is_said():
-    with pytest.raises(ServeError, match="nothing can listen on 192.0.2.1"):
+    with pytest.raises(ServeError, match=r"nothing can listen on 192\.0\.2\.1"):
         serve.listen("192.0.2.1", None)
 
 
