@@ -7,7 +7,7 @@
 #
 #   make image                       the image of this commit; TARGET=dev: with tests, nano and tmux;
 #                                    WEIGHTS=1: with the weights of the default networks in it
-#   docker compose up -d             the reports on port 8000, and nothing else
+#   docker compose up                the reports and the review page on port 8000
 #   docker compose run --rm gpu      a run
 #
 # NOT BUILT YET: no container engine was at hand when this was written. What was checked without one

@@ -18,7 +18,7 @@ FERRARI_SHARED ?= ../shared
 export FERRARI_SHARED
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-gpu image weights doctor smoke new plan run demo demo-clean test test-slow test-real test-gpu test-trainers train-smoke fuzz chaos wild verify dashboards trace decide lint-package real check-gpu outcomes bench mattes identity lint format lock clean
+.PHONY: help setup setup-gpu image weights doctor smoke new plan run demo demo-clean test test-slow test-real test-gpu test-trainers train-smoke fuzz chaos wild verify dashboards review dashboard trace decide lint-package real check-gpu outcomes bench mattes identity lint format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -114,6 +114,17 @@ verify: $(VENV)/.ready ## prove the dataset in WORK (default: here) to the last 
 
 dashboards: $(VENV)/.ready ## bring the reports of the set in WORK up to date, and say where they lie; CONFIG as for verify
 	@$(BIN)/python scripts/tools/dashboards.py --work "$(or $(WORK),.)" --cores $(CORES) $(if $(CONFIG),--config $(CONFIG))
+
+SERVE = $(BIN)/python scripts/tools/serve.py $(1) --work "$(or $(WORK),.)" --cores $(CORES) \
+	  $(if $(HOST),--host "$(HOST)") $(if $(PORT),--port $(PORT)) $(if $(CONFIG),--config $(CONFIG))
+
+review: export SERVE_WHO := $(value WHO)
+review: $(VENV)/.ready ## the page where you look and decide, in a browser, until Ctrl-C; WORK, CONFIG as for verify; HOST, PORT, WHO
+	@$(call SERVE,review)
+
+dashboard: export SERVE_WHO := $(value WHO)
+dashboard: $(VENV)/.ready ## a run as it goes, the reports and the review page, in a browser, until Ctrl-C; options as for review
+	@$(call SERVE,dashboard)
 
 unexport ITEM DROP KEEP CAPTION TEXT UNDO REDO WHY WHO NOTE
 trace: export ASKED := $(value ITEM)

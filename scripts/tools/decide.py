@@ -46,6 +46,8 @@ def decide(given: argparse.Namespace) -> str:
     """Carry out a command line; what there is to say about it. Raises DecideError and the like."""
     opened = open_dataset(given.work, given.config)
     dataset = opened.root
+    if said := writing.mend(dataset):
+        print(said, file=sys.stderr)
     if given.undo or given.redo:
         return _take_back(dataset, given)
     actions = {DROP: given.drop, KEEP: given.keep, CAPTION: given.caption}

@@ -13,8 +13,10 @@ import yaml
 from packaging.requirements import Requirement
 
 from ferrari.common import settings
+from ferrari.dashboard.serve import HOSTS, TOKEN
 from ferrari.networks import weight_files
 from ferrari.provenance import run_record
+from scripts.tools import serve
 from tests.conventions.test_versions import (
     CUDA_LOCK,
     DOCKERFILE,
@@ -205,7 +207,21 @@ def test_compose_up_starts_the_dashboards_alone():
     services = COMPOSE["services"]
     assert services.keys() == {"gpu", "cpu", "dashboards"}
     assert [name for name in services if "profiles" not in services[name]] == ["dashboards"]
-    assert services["dashboards"]["entrypoint"][:4] == ["python", "-m", "http.server", "8000"]
+
+
+def test_compose_s_dashboards_keep_to_what_the_server_takes_and_start_no_run():
+    service = COMPOSE["services"]["dashboards"]
+    program, *words = service["command"]
+    given = serve.parsed([program, *words])
+    assert service["entrypoint"] == ["python", "/opt/ferrari/scripts/tools/serve.py"]
+    assert (given.host, given.port, given.no_runs, given.open_reports) == (
+        *("0.0.0.0", 8000, True, True),
+    )
+    assert service["ports"] == ["${FERRARI_BIND:-127.0.0.1}:8000:8000"]
+    assert set(service["environment"]) == {TOKEN, HOSTS}
+    mounted = [volume.split(":") for volume in service["volumes"]]
+    written = {where for _, where, *how in mounted if how != ["ro"]}
+    assert written == {"/srv/ferrari/dataset", "/srv/ferrari/.snakemake"}
 
 
 def test_compose_runs_the_pipeline_with_and_without_a_gpu():

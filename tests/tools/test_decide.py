@@ -88,6 +88,14 @@ def test_an_item_has_its_caption_from_one_file(clip, capsys):
     assert "overrides.csv has a line for" in capsys.readouterr().err
 
 
+def test_half_a_line_that_something_left_stops_nobody(clip, capsys):
+    assert decide.main(["--drop", images(clip)[0]]) == 0
+    with open(decisions.place(clip.dataset), "a") as stream:
+        stream.write("half a li")
+    assert decide.main(["--undo", "last"]) == 0 and rows(clip) == []
+    assert "was cut off, and is now in" in capsys.readouterr().err
+
+
 def test_make_hands_any_text_on_as_it_is(clip):
     text = 'it\'s $(HOME) "quoted" `true` $HOME'
     words = [f"WORK={os.getcwd()}", f"DROP={images(clip)[0]}", f"WHY={text}", "WHO=ana"]

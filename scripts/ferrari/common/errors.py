@@ -29,6 +29,10 @@ FerrariError
   · VerificationError        the dataset is not as written: restore or remake what is named
   · UnknownItemError         `make trace` knows no such item: ask for one of the nearest named
   · DecideError              `make decide` is asked for what cannot be: decide what it names
+  · ServeError               `make review`, `make dashboard` cannot start: change what it names
+  · RefusedRowError          a page sends a decision that cannot be: it says what would be right
+  · OtherRowError            a page sends another decision under an id: it says both
+  · DryRunError              Snakemake cannot say what the next run would do: see what it says
   · NothingToLintError       `make lint-package` sees no training folder: name its trainer
   · NewSetError              `make new` finds no clips, or settings in its way: name other folders
   · SmokeError               `make smoke` has no clip or no place: give the one, free the other

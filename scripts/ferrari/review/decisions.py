@@ -131,36 +131,84 @@ def standing(lines: Sequence[Line]) -> list[Line]:
 
 def read(path: str | os.PathLike) -> list[Line]:
     """All rows of a table, those taken back too. Raises DecisionsError."""
-    text = _text(path)
-    if not text:
-        return []
-    if not text.endswith("\n"):
-        number = text.count("\n") + 1
-        raise DecisionsError(
-            f"{path}, line {number} is cut off: what wrote it was ended before its end. Take that "
-            "line out; nothing before it is lost"
-        )
-    found: list[Line] = []
-    numbers: dict[str, int] = {}
-    for number, line in enumerate(text[:-1].split("\n"), start=1):
-        cells = _cells(path, number, line.removesuffix("\r"))
-        if number == 1:
-            _require_header(path, cells)
-            continue
-        row = _row(path, number, cells)
-        _require_fits(path, number, row, numbers, found)
-        numbers[row.id] = number
-        found.append(Line(number, row))
-    return found
+    return Table(path).lines()
 
 
-def _text(path: str | os.PathLike) -> str:
+class Table:
+    """A table that is looked at again and again: each time only what was added is parsed."""
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        self._path = path
+        self._forget()
+
+    def _forget(self) -> None:
+        self._known = b""
+        self._lines: list[Line] = []
+        self._numbers: dict[str, int] = {}
+
+    def lines(self) -> list[Line]:
+        """All rows as they are now, those taken back too; [] where no table is. Raises
+        DecisionsError.
+        """
+        data = _bytes(self._path)
+        if not data.startswith(self._known):  # somebody has edited it
+            self._forget()
+        if len(data) > len(self._known):
+            self._add(data)
+        return list(self._lines)
+
+    def row(self, name: str) -> Decision | None:
+        """The row of an id, as `lines` saw it last."""
+        number = self._numbers.get(name)
+        return self._lines[number - 2].row if number else None
+
+    def _add(self, data: bytes) -> None:
+        before = self._known.count(b"\n")
+        text = _text(self._path, data[len(self._known) :], before)
+        if not text.endswith("\n"):
+            number = before + text.count("\n") + 1
+            raise DecisionsError(
+                f"{self._path}, line {number} is cut off: what wrote it was ended before its end. "
+                "Take that line out; nothing before it is lost. (The next row that is added takes "
+                "it out as well, and keeps it in a file beside the table.)"
+            )
+        found, numbers = list(self._lines), dict(self._numbers)
+        for number, line in enumerate(text[:-1].split("\n"), start=before + 1):
+            cells = _cells(self._path, number, line.removesuffix("\r"))
+            if number == 1:
+                _require_header(self._path, cells)
+                continue
+            row = _row(self._path, number, cells)
+            _require_fits(self._path, number, row, numbers, found)
+            numbers[row.id] = number
+            found.append(Line(number, row))
+        self._known, self._lines, self._numbers = data, found, numbers
+
+
+def is_whole(data: bytes) -> bool:
+    """True if the bytes of a line, without its end, are a row with all its cells."""
     try:
-        return Path(path).read_bytes().decode("utf-8-sig")
+        _row("", 2, _cells("", 2, _text("", data, 1).removesuffix("\r")))
+    except DecisionsError:
+        return False
+    return True
+
+
+def _bytes(path: str | os.PathLike) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        return b""
     except OSError as error:
         raise DecisionsError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _text(path: str | os.PathLike, data: bytes, before: int) -> str:
+    """The text of lines behind the first `before` ones."""
+    try:
+        return data.decode("utf-8" if before else "utf-8-sig")
     except UnicodeDecodeError as error:
-        number = error.object[: error.start].count(b"\n") + 1
+        number = before + error.object[: error.start].count(b"\n") + 1
         raise DecisionsError(
             f"{path}, line {number} is not UTF-8; save the table as 'CSV UTF-8', or put back the "
             "copy from before it was edited"

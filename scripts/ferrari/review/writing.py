@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import io
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ferrari.ledger.csv_cells import Writer
 from ferrari.review.contract import COLUMNS, UNDO, Decision, fault_of, now
-from ferrari.review.decisions import DecisionsError, place
+from ferrari.review.decisions import DecisionsError, is_whole, place
+
+#: Beside the table: what was left of lines that were cut off.
+TORN = "torn_lines.txt"
 
 
 def new_id() -> str:
@@ -26,40 +30,82 @@ def undo(row: Decision, who: str, note: str = "") -> Decision:
     )
 
 
-def append(dataset: str | os.PathLike, rows: Sequence[Decision]) -> None:
+def append(dataset: str | os.PathLike, rows: Sequence[Decision]) -> str:
     """Add rows at the table's end, each with one write; the first row brings the header with it.
 
-    Two who write at once take turns. Raises DecisionsError for a row that no reader would take, and
-    where the table's last line is cut off: what is added to it would be lost with it.
+    Two who write at once take turns. A last line that is cut off is mended first (see `mend`); what
+    there is to say about that is returned, "" for nothing. Raises DecisionsError for a row that no
+    reader would take.
     """
     path = place(dataset)
     for row in rows:
         if fault := fault_of(row):
             raise DecisionsError(f"{path}: a row that would be added: {fault}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with _locked(path, os.O_CREAT) as file:
+        said = _mended(file, path)
         for row in rows:
             _write(file, path, row)
         os.fsync(file)
+    return said
+
+
+def mend(dataset: str | os.PathLike) -> str:
+    """Mend the table's last line, if what wrote it was ended before its end; what was done, in a
+    sentence, or "".
+
+    Nobody was told that such a row is written. If all its cells are there it only lacks its end,
+    and gets it. Else its bytes go to TORN beside the table: nothing is thrown away.
+    """
+    path = place(dataset)
+    if not path.is_file():
+        return ""
+    with _locked(path) as file:
+        said = _mended(file, path)
+        os.fsync(file)
+    return said
+
+
+@contextlib.contextmanager
+def _locked(path: Path, flags: int = 0) -> Iterator[int]:
+    file = os.open(path, os.O_RDWR | os.O_APPEND | flags, 0o666)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file
     finally:
         os.close(file)
 
 
+def _mended(file: int, path: Path) -> str:
+    size = os.fstat(file).st_size
+    if not size or os.pread(file, 1, size - 1) == b"\n":
+        return ""
+    data = os.pread(file, size, 0)
+    start = data.rfind(b"\n") + 1
+    if start and is_whole(data[start:]):
+        _write_all(file, path, b"\n", size)
+        return f"{path}: the last line lacked its end, which was added"
+    torn = path.with_name(TORN)
+    with _locked(torn, os.O_CREAT) as kept:
+        _write_all(kept, torn, data[start:] + b"\n", os.fstat(kept).st_size)
+        os.fsync(kept)
+    os.ftruncate(file, start)
+    return f"{path}: the last line was cut off, and is now in {torn}; decide that once more"
+
+
 def _write(file: int, path: Path, row: Decision) -> None:
     size = os.fstat(file).st_size
-    if size and os.pread(file, 1, size - 1) != b"\n":
-        raise DecisionsError(
-            f"{path}: its last line is cut off; take that line out first, nothing before it is lost"
-        )
     text = io.StringIO()
     writer = Writer(text)
     if not size:
         writer.write(COLUMNS)
     writer.write(row)
-    data = text.getvalue().encode("utf-8")
+    _write_all(file, path, text.getvalue().encode("utf-8"), size)
+
+
+def _write_all(file: int, path: Path, data: bytes, size: int) -> None:
+    """One write at the end of a file of `size` bytes; raises DecisionsError if the disk is full."""
     written = os.write(file, data)
-    if written != len(data):  # the disk is full: half a line must not stay
+    if written != len(data):  # half a line must not stay
         os.ftruncate(file, size)
         raise DecisionsError(f"{path}: the disk took only a part of the row, which was taken back")

@@ -13,7 +13,9 @@ from ferrari.review import decisions, writing
 from ferrari.review.contract import COLUMNS
 from ferrari.review.decisions import DecisionsError
 from tests.settings import ENVIRONMENT
-from tests.unit.review.rows import HEADER, decided
+from tests.unit.review.rows import CROP, HEADER, WHEN, decided
+
+LINE = f"abcd1,{WHEN},ana,item,{CROP},,drop,,blurred,,\n".encode()
 
 WRITER = """
 import sys
@@ -48,14 +50,55 @@ def test_two_writers_who_are_killed_lose_no_acknowledged_row_and_leave_no_half_l
     assert decisions.place(tmp_path).read_text().count(HEADER) == 1
 
 
-def test_nothing_is_added_to_a_line_that_is_cut_off(tmp_path):
-    writing.append(tmp_path, [decided("drop")])
+def torn(folder, data):
+    """A table with a row, and behind it what a killed writer left."""
+    writing.append(folder, [decided("drop", id="first")])
+    with open(decisions.place(folder), "ab") as stream:
+        stream.write(data)
+    return decisions.place(folder).read_bytes()
+
+
+PARTS = [
+    *(b"a", b"abcd,2026", b"abcd,2026-01-31T18:05:00Z,\xc3", b'abcd,"x'),
+    LINE[:-1].replace(b",,", b"", 1),  # a cell too few: it may have been cut off within a cell
+    LINE[:-1].replace(b"drop", b"dro"),
+]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_line_that_is_cut_off_is_put_aside_by_the_next_row(tmp_path, part):
+    torn(tmp_path, part)
+    said = writing.append(tmp_path, [decided("keep", id="second")])
     path = decisions.place(tmp_path)
-    path.write_bytes(path.read_bytes() + b"abcd,2026")
-    before = path.read_bytes()
-    with pytest.raises(DecisionsError, match="cut off"):
-        writing.append(tmp_path, [decided("drop")])
-    assert path.read_bytes() == before
+    assert [line.row.id for line in decisions.read(path)] == ["first", "second"]
+    kept = path.with_name(writing.TORN)
+    assert kept.read_bytes() == part + b"\n" and "was cut off" in said and str(kept) in said
+
+
+def test_what_is_put_aside_is_kept_each_time(tmp_path):
+    path = decisions.place(tmp_path)
+    path.parent.mkdir()
+    for part in (b"one", b"two"):
+        path.write_bytes(part)
+        assert writing.mend(tmp_path) and not writing.mend(tmp_path)
+    assert path.with_name(writing.TORN).read_text() == "one\ntwo\n"
+    writing.append(tmp_path, [decided("drop", id="first")])
+    assert [line.row.id for line in decisions.read(path)] == ["first"]
+
+
+def test_a_row_that_lacks_only_its_end_gets_it(tmp_path):
+    """An editor that writes no last line's end; nothing that a person decided may be put aside."""
+    before = torn(tmp_path, LINE[:-1])
+    assert "lacked its end" in writing.mend(tmp_path)
+    assert decisions.place(tmp_path).read_bytes() == before + b"\n"
+    assert [line.row.id for line in decisions.read(decisions.place(tmp_path))] == ["first", "abcd1"]
+    assert not decisions.place(tmp_path).with_name(writing.TORN).exists()
+
+
+def test_there_is_nothing_to_mend_in_a_sound_table_or_in_none(tmp_path):
+    assert writing.mend(tmp_path) == "" and not decisions.place(tmp_path).exists()
+    before = torn(tmp_path, b"")
+    assert writing.mend(tmp_path) == "" and decisions.place(tmp_path).read_bytes() == before
 
 
 @pytest.mark.parametrize("cells", [{"reason": "two\nlines"}, {"who": ""}, {"value": "x"}])

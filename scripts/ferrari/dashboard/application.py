@@ -1,0 +1,69 @@
+"""The server's application: every route, behind one check of who asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from starlette.exceptions import HTTPException
+
+from ferrari.common.errors import FerrariError
+from ferrari.dashboard import decide_api, pages, pictures
+from ferrari.dashboard.access import LOOPBACK, Access
+from ferrari.dashboard.reviewed_set import ReviewedSet
+
+ROUTERS = (pages.router, pictures.router, decide_api.router)
+
+
+@dataclass(frozen=True)
+class Doors:
+    """Where the server is entered: the path of its first page, the host names that it goes by, and
+    whether the reports are open to whoever reaches it.
+    """
+
+    first: str = "/review"
+    hosts: frozenset[str] = LOOPBACK
+    open_reports: bool = False
+
+
+def create_app(the_set: ReviewedSet, token: str, doors: Doors) -> FastAPI:
+    """The application that serves a set. Routes find it as `app.state.set`, the token that pages
+    hand on as `app.state.token`.
+    """
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app.state.set, app.state.token, app.state.doors = the_set, token, doors
+    decide_api.open_desk(app, the_set)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(RequestValidationError, _unfit)
+    app.add_exception_handler(FerrariError, _fault)
+    app.add_middleware(Access, token=token, hosts=doors.hosts, open_reports=doors.open_reports)
+    return app
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _said(request, str(error.detail), error.status_code)
+
+
+def _fault(request: Request, error: Exception) -> Response:
+    """What a person has to mend, such as a damaged table: the message says where and how."""
+    return _said(request, str(error), 500)
+
+
+def _said(request: Request, said: str, status: int) -> Response:
+    """A sentence: as JSON where a script asked, as text where a person did."""
+    if request.url.path.startswith("/api/"):
+        return JSONResponse({"error": said}, status)
+    return PlainTextResponse(f"{said}\n", status)
+
+
+def _unfit(request: Request, error: Exception) -> Response:
+    """A body that is not of the form that a route takes: where, and what was expected."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"] if part != "body")
+    return JSONResponse({"error": f"{place or 'the body'}: {first['msg']}"}, 422)

@@ -1,0 +1,103 @@
+"""Decisions that a page sends, and what becomes of them: rows of `review/decisions.csv`.
+
+A row is on the disk before the page is told so. A page that got no answer sends the row again under
+the same id: what stands there already is answered and not written again. Rows of one request keep
+their order, as do requests in the order in which they came in (`decide_api` sees to that).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from ferrari.common.errors import FerrariError
+from ferrari.review import contract, decisions, writing
+from ferrari.review.contract import COLUMNS, UNDO, Decision
+
+#: Characters that a cell of a row may have: a caption has some hundred.
+LONGEST = 4000
+#: Says why the next run would refuse a row, or "".
+Fault = Callable[[Decision], str]
+
+
+class RefusedRowError(FerrariError, ValueError):
+    """A row that a page sent would end the next run or do nothing; says why. None was written."""
+
+
+class OtherRowError(FerrariError, ValueError):
+    """A row that a page sent has the id of another row, which says something else."""
+
+
+class Decisions:
+    """The table of a dataset, for one writer at a time; others may write to it meanwhile.
+
+    `fault_of` is asked of each new row, beyond what the contract demands.
+    """
+
+    def __init__(self, dataset: str, who: str, fault_of: Fault) -> None:
+        self._dataset, self._who, self._fault_of = dataset, who, fault_of
+        self._table = decisions.Table(decisions.place(dataset))
+
+    def rows(self) -> list[Decision]:
+        """All rows, in the table's order. Raises DecisionsError."""
+        return [line.row for line in self._table.lines()]
+
+    def add(self, posted: Sequence[Mapping[str, str]]) -> tuple[list[Decision], str]:
+        """Write the rows that a page sent (cells by column; those left out are empty); the rows as
+        they stand in the table, and what was mended in it first, if anything.
+
+        Raises RefusedRowError or OtherRowError, and nothing was written; DecisionsError.
+        """
+        said = writing.mend(self._dataset)
+        known = {row.id: row for row in self.rows()}
+        answered: list[Decision] = []
+        new: list[Decision] = []
+        for cells in posted:
+            row = known.get(cells.get("id", ""))
+            if row is None:
+                row = self._row(cells)
+                self._require_sound(row, known)
+                new.append(row)
+                known[row.id] = row
+            else:
+                _require_same(row, cells)
+            answered.append(row)
+        if new:
+            writing.append(self._dataset, new)
+        return answered, said
+
+    def _row(self, cells: Mapping[str, str]) -> Decision:
+        drawn = {"id": writing.new_id(), "when": contract.now(), "who": self._who}
+        given = {name: text for name, text in cells.items() if text}
+        return contract.row_of({**dict.fromkeys(COLUMNS, ""), **drawn, **given})
+
+    def _require_sound(self, row: Decision, known: Mapping[str, Decision]) -> None:
+        long = [name for name, text in row._asdict().items() if len(text) > LONGEST]
+        if long:
+            raise RefusedRowError(
+                f"{long[0]} has more than {LONGEST:,} characters; say it in fewer"
+            )
+        fault = contract.fault_of(row) or _fault_of_undo(row, known) or self._fault_of(row)
+        if fault:
+            raise RefusedRowError(fault)
+
+
+def _fault_of_undo(row: Decision, known: Mapping[str, Decision]) -> str:
+    if row.decision != UNDO:
+        return ""
+    undone = known.get(row.undoes)
+    if undone is None:
+        return f"there is no row {row.undoes} to take back"
+    if (row.scope, row.target) not in (("", ""), (undone.scope, undone.target)):
+        return f"{row.undoes} is about {undone.scope} {undone.target}, not about {row.target}"
+    return ""
+
+
+def _require_same(row: Decision, cells: Mapping[str, str]) -> None:
+    """What was left for the server to fill in need not agree: it may have been filled in before."""
+    left_open = {name for name in ("when", "who") if not cells.get(name)}
+    for name in COLUMNS:
+        if name not in left_open and getattr(row, name) != cells.get(name, ""):
+            raise OtherRowError(
+                f"{row.id} is the id of another row: its {name} is {getattr(row, name)!r}, and not "
+                f"{cells.get(name, '')!r}"
+            )

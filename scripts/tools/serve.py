@@ -1,0 +1,157 @@
+"""Serve a set to a browser on this machine: the page where a person decides, reports, a run.
+
+    python scripts/tools/serve.py review|dashboard [--work DIR] [--config FILE ...] [--host ADDRESS]
+                                  [--port N] [--who NAME] [--cores N] [--no-runs] [--open-reports]
+
+`review` brings the review page up to date first. Without --config the settings are those of the
+set's last run. FERRARI_TOKEN in the environment is the token that is asked for (else a new one each
+time), FERRARI_HOSTS names by which the machine is reached. Ctrl-C ends it. Exit status: 0 it was
+ended, 1 it cannot start, and what to do was said.
+"""
+
+import argparse
+import getpass
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
+
+from ferrari.common.errors import FerrariError
+from ferrari.common.places import ROOT
+from ferrari.dashboard import serve
+from ferrari.dashboard.application import Doors, create_app
+from ferrari.dashboard.pages import REVIEW
+from ferrari.dashboard.reviewed_set import ReviewedSet
+from ferrari.ledger.stages import RAW
+from ferrari.provenance import last_run
+from ferrari.review import decisions, writing
+from tools.plan_run import fault_of
+
+DOORS = {"review": "/review", "dashboard": "/live"}
+#: The rule that makes the review page; no other may run because somebody wants to look.
+PAGE_RULE = "review_page"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status when the server was ended."""
+    given = parsed(arguments)
+    faults = [fault for file in given.config if (fault := fault_of(Path(file)))]
+    if faults:
+        print("\n".join(faults), file=sys.stderr)
+        return 1
+    try:
+        config, said, file = last_run.settings_for(given.work, given.config)
+        if said:
+            print(said, file=sys.stderr)
+        files = [Path(name) for name in given.config] or ([file] if file else [])
+        the_set = reviewed_set(given, config, files)
+        if given.door == "review" and not bring_up_to_date(the_set, config["qc_reports"]):
+            return 1
+        return serve_set(given, the_set)
+    except (FerrariError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="serve", description=__doc__.partition("\n")[0])
+    parser.add_argument("door", choices=DOORS, help="the first page")
+    parser.add_argument("--work", type=Path, default=Path("."), help="the set's folder")
+    parser.add_argument("--config", nargs="*", default=[], help="settings files that go before")
+    parser.add_argument("--cores", type=int, default=os.cpu_count() or 1, help="of a run")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, help="without it 8000, or a free one")
+    parser.add_argument("--who", default=os.environ.get("SERVE_WHO", ""), help="who decides")
+    parser.add_argument("--no-runs", action="store_true", help="never start a run from a page")
+    parser.add_argument(
+        "--open-reports", action="store_true", help="/app/qc_reports/ without the token, read only"
+    )
+    return parser.parse_args(arguments)
+
+
+def reviewed_set(given: argparse.Namespace, config: dict, files: Sequence[Path]) -> ReviewedSet:
+    """The set that a command line names; `config` are its settings, out of `files`."""
+    work = given.work.absolute()
+    dataset = work / config["dataset"]
+    return ReviewedSet(
+        work=work,
+        dataset=dataset,
+        qc=work / config["qc_reports"],
+        raw=work / config["raw_videos"] if config["raw_videos"] else dataset / RAW,
+        config_files=tuple(name.absolute() for name in files),
+        cores=given.cores,
+        who=given.who or _login(),
+        may_start_runs=not given.no_runs,
+    )
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user need have no name
+        return f"user {os.getuid()}"
+
+
+def serve_set(given: argparse.Namespace, the_set: ReviewedSet) -> int:
+    """Serve until Ctrl-C; returns the exit status."""
+    if said := writing.mend(the_set.dataset):
+        print(said, file=sys.stderr)
+    token = serve.token_of(os.environ)
+    hosts = serve.names(given.host, os.environ)
+    app = create_app(the_set, token, Doors(DOORS[given.door], hosts, given.open_reports))
+    listener = serve.listen(given.host, given.port)
+    if warning := serve.warning(given.host, hosts):
+        print(warning, file=sys.stderr)
+    port = listener.getsockname()[1]
+    print(f"{serve.address(given.host, port, token)}   (Ctrl-C ends it)", flush=True)
+    serve.run(app, listener)
+    place = decisions.place(the_set.dataset)
+    print(f"ended; what was decided is in {place}, and the next run applies it", flush=True)
+    return 0
+
+
+def bring_up_to_date(the_set: ReviewedSet, reports: str) -> bool:
+    """Make the review page from the tables as they are; `reports` is the setting `qc_reports`.
+
+    No stage runs: what a decision asks for is made by a run, not because somebody wants to look.
+    Says what went wrong. True if there is a page to show.
+    """
+    page = the_set.qc / REVIEW
+    done = subprocess.run(
+        page_command(the_set, f"{reports}/{REVIEW}"),
+        cwd=the_set.work,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 0 and page.is_file():
+        return True
+    print(*(done.stdout + done.stderr).strip().splitlines()[-6:], sep="\n", file=sys.stderr)
+    if page.is_file():
+        print("The review page was not brought up to date: it shows what was.", file=sys.stderr)
+        return True
+    print(
+        f"There is no review page ({page}), and none can be made yet: run the pipeline on the set "
+        "(make run WORK=...), then start this again.",
+        file=sys.stderr,
+    )
+    return False
+
+
+def page_command(the_set: ReviewedSet, target: str) -> list[str]:
+    """Snakemake's command line; the target is before what takes all that follows."""
+    snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    files = [str(file) for file in the_set.config_files]
+    return [
+        *(*snakemake, target, "--cores", str(the_set.cores), "--quiet", "rules", "host"),
+        *("--allowed-rules", PAGE_RULE),
+        *(("--configfile", *files) if files else ()),
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

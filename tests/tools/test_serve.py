@@ -1,0 +1,114 @@
+"""make review, make dashboard: which set and settings, and what is said where neither starts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from ferrari.review import decisions
+from scripts.tools import serve
+from tests.settings import ENVIRONMENT, ROOT
+from tests.unit.dashboard.served import SETTINGS, reports_in
+
+TOKEN = "a-token-of-the-test"
+
+
+@pytest.fixture
+def work(tmp_path):
+    (tmp_path / "dataset/review").mkdir(parents=True)
+    (tmp_path / "my.yaml").write_text(SETTINGS)
+    return tmp_path
+
+
+def test_a_dashboard_is_served_until_ctrl_c(work):
+    """By make, as people start it: one line with the address, and one at the end."""
+    reports_in(work / "qc_reports")
+    (work / "dataset/review/decisions.csv").write_text("id,when,wh")
+    command = [
+        *("make", "--no-print-directory", "-o", ".venv/.ready", "dashboard"),
+        *(f"WORK={work}", f"CONFIG={work / 'my.yaml'}", "WHO=ana maria"),
+    ]
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**ENVIRONMENT, "FERRARI_TOKEN": TOKEN},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        address, _, rest = process.stdout.readline().partition(" ")
+        assert rest.strip() == "(Ctrl-C ends it)" and address.endswith(f"/?t={TOKEN}")
+        answer = httpx.get(address)
+        assert answer.status_code == 303 and answer.headers["location"] == f"/live?t={TOKEN}"
+        assert httpx.get(address.replace(TOKEN, "other")).status_code == 403
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert out.startswith("ended; what was decided is in ") and len(out.splitlines()) == 1
+    assert "was cut off, and is now in" in err
+
+
+def test_a_port_that_is_taken_is_said_in_a_sentence(work, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        assert serve.main(["dashboard", "--work", str(work), "--port", str(port)]) == 1
+    assert f"port {port} of 127.0.0.1 cannot be had" in capsys.readouterr().err
+
+
+def test_settings_that_are_not_there_are_said(work, capsys):
+    assert serve.main(["review", "--work", str(work), "--config", str(work / "none.yaml")]) == 1
+    assert "none.yaml cannot be read" in capsys.readouterr().err
+
+
+def ended(status: int):
+    """Stands for Snakemake."""
+
+    def run(command, **_):
+        return subprocess.CompletedProcess(command, status, "MissingInputException\n", "")
+
+    return run
+
+
+def test_without_a_page_review_says_what_makes_one(work, capsys, monkeypatch):
+    monkeypatch.setattr(subprocess, "run", ended(1))
+    assert serve.main(["review", "--work", str(work), "--config", str(work / "my.yaml")]) == 1
+    err = capsys.readouterr().err
+    assert "MissingInputException" in err and "run the pipeline" in err
+
+
+def test_a_page_of_before_is_shown_and_that_is_said(work, capsys, monkeypatch):
+    reports_in(work / "qc_reports")
+    monkeypatch.setattr(subprocess, "run", ended(1))
+    monkeypatch.setattr(serve, "serve_set", lambda given, the_set: 0)
+    assert serve.main(["review", "--work", str(work)]) == 0
+    assert "was not brought up to date" in capsys.readouterr().err
+
+
+def test_the_set_is_the_one_of_the_settings(work, monkeypatch):
+    elsewhere = work / "other.yaml"
+    elsewhere.write_text("dataset: made\nraw_videos: /films\nqc_reports: pages\n")
+    seen = []
+    monkeypatch.setattr(serve, "serve_set", lambda given, the_set: seen.append(the_set) or 0)
+    words = ["dashboard", "--work", str(work), "--config", str(elsewhere), "--no-runs"]
+    assert serve.main([*words, "--who", "ana"]) == 0
+    (the_set,) = seen
+    assert (the_set.dataset, the_set.qc) == (work / "made", work / "pages")
+    assert str(the_set.raw) == "/films" and the_set.config_files == (elsewhere,)
+    assert (the_set.who, the_set.may_start_runs) == ("ana", False)
+    assert decisions.place(the_set.dataset) == work / "made/review/decisions.csv"
+
+
+def test_only_the_page_s_own_rule_may_run(work):
+    given = serve.parsed(["review", "--work", str(work)])
+    config = {"dataset": "dataset", "qc_reports": "qc_reports", "raw_videos": None}
+    command = serve.page_command(serve.reviewed_set(given, config, []), "qc_reports/review.html")
+    at = command.index("--allowed-rules")
+    assert command[at + 1 :] == ["review_page"] and command[0] == sys.executable

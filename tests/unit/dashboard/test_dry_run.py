@@ -1,0 +1,131 @@
+"""What a dry run says, read; and when it is asked again."""
+
+from __future__ import annotations
+
+import subprocess
+from types import SimpleNamespace
+
+import pytest
+
+from ferrari.dashboard import dry_run
+from ferrari.dashboard.dry_run import DryRunError
+from ferrari.review import decisions, writing
+from tests.unit.dashboard.served import drop, set_in
+from tests.unit.review.rows import IMAGE, WALK, WAVE, decided
+
+OUTPUT = f"""host: here
+Building DAG of jobs...
+Job stats:
+job             count
+------------  -------
+all                 1
+caption             2
+select_final        1
+total               4
+
+[Sun Nov 29 20:00:00 2026]
+rule caption:
+    input: dataset/04_augmented/{WALK}.csv
+    output: dataset/05_final_training/captions/{WALK}.csv
+    jobid: 5
+    reason: Params have changed since last execution
+    wildcards: video={WALK}
+    resources: tmpdir=<TBD>
+
+rule caption:
+    wildcards: format=kohya, video={WAVE}
+
+rule select_final:
+    jobid: 2
+
+Job stats:
+job             count
+------------  -------
+all                 1
+caption             2
+select_final        1
+total               4
+
+This was a dry-run (flag -n). The order of jobs does not reflect the order of execution.
+"""
+
+
+def test_jobs_and_clips_of_a_dry_run():
+    assert dry_run.answer(OUTPUT) == {
+        "clips": sorted([WALK, WAVE]),
+        "jobs": {"caption": 2, "select_final": 1},
+        "sentence": "The next run has 3 jobs; 2 clips would be worked on.",
+    }
+
+
+@pytest.mark.parametrize(
+    ("jobs", "clips", "said"),
+    [
+        ({}, [], "The next run has nothing to do."),
+        ({"package": 1}, [], "The next run has 1 job, all over the whole set."),
+        ({"caption": 1200}, [WALK], "The next run has 1,200 jobs; 1 clip would be worked on."),
+    ],
+)
+def test_a_forecast_in_words(jobs, clips, said):
+    assert dry_run.in_words(jobs, clips) == said
+
+
+def test_nothing_to_do_is_nothing():
+    told = dry_run.answer(
+        "Building DAG of jobs...\nNothing to be done (all requested files ...).\n"
+    )
+    assert told == {"clips": [], "jobs": {}, "sentence": "The next run has nothing to do."}
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """How often a dry run was asked for."""
+    calls: list[list[str]] = []
+
+    def run(command, **_):
+        calls.append(command)
+        return SimpleNamespace(returncode=0, stdout=OUTPUT)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    return calls
+
+
+def test_the_answer_is_kept_until_something_changes(tmp_path, asked):
+    the_set = set_in(tmp_path)
+    forecast = dry_run.Forecast(the_set)
+    assert forecast.look() == forecast.look() and len(asked) == 1
+    row = decided("drop", IMAGE, "image")
+    writing.append(the_set.dataset, [row])
+    forecast.look()
+    writing.append(the_set.dataset, [writing.undo(row, "ana")])
+    forecast.look()
+    assert len(asked) == 3
+    the_set.config_files[0].write_text("subject: {token: ohwx}\n")
+    forecast.look()
+    (tmp_path / "audit/runs/1").mkdir(parents=True)
+    (tmp_path / "audit/runs/1/run.json").write_text("{}")
+    forecast.look()
+    assert len(asked) == 5 and forecast.look() and len(asked) == 5
+
+
+def test_a_dry_run_has_the_set_s_settings_last(tmp_path):
+    the_set = set_in(tmp_path)
+    assert dry_run.command(the_set)[-2:] == ["--configfile", str(the_set.config_files[0])]
+    assert {"--dry-run", "--cores"} < set(dry_run.command(the_set))
+
+
+def test_what_snakemake_says_where_it_cannot_is_handed_on(tmp_path, monkeypatch):
+    done = SimpleNamespace(returncode=1, stdout="WorkflowError: no clips\n")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: done)
+    with pytest.raises(DryRunError, match="no clips"):
+        dry_run.Forecast(set_in(tmp_path)).look()
+
+
+def test_a_page_asks_and_is_told(client, asked, clip, the_set):
+    answer = client.get("/api/reruns").json()
+    assert answer["jobs"] == {"caption": 2, "select_final": 1}
+    image = clip.rows["augment"][0]["item"]
+    client.post("/api/decisions", json={"rows": [drop(image)]})
+    decisions.place(the_set.dataset).open("a").write("half")
+    refused = client.get("/api/reruns")
+    assert refused.status_code == 503 and "cut off" in refused.json()["error"]
