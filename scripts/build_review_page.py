@@ -49,7 +49,7 @@ def build_review_page(
     """
     root, folder = Path(dataset), Path(out_html).parent / SPRITES
     clips = list(tables.iter_table(root / stages.VIDEOS_CSV))
-    entries = entries_of(root, [row["item"] for row in clips], remarks(reports))
+    entries = entries_of(root, clips, remarks(reports))
     known = known_sprites(out_files)
     sheets = page_data.pictures_by_sheet(entries)
     made = make_sheets(folder, sheets, root, known, threads)
@@ -71,8 +71,8 @@ def build_review_page(
     LOGGER.info(f"{len(entries):,} things to look at, {len(text) / 1e6:.1f} MB")
 
 
-def entries_of(root: Path, videos: Sequence[str], flags: Mapping[str, str]) -> list[Entry]:
-    """The entries of all clips, clip by clip."""
+def entries_of(root: Path, clips: Sequence[Mapping], flags: Mapping[str, str]) -> list[Entry]:
+    """The entries of all `clips` (rows of videos.csv), clip by clip."""
     final: dict[str, list] = defaultdict(list)
     for row in tables.iter_stage(root / stages.FINAL_CSV, "final"):
         final[row["video"]].append(row)
@@ -83,8 +83,8 @@ def entries_of(root: Path, videos: Sequence[str], flags: Mapping[str, str]) -> l
         return tables.iter_table(root / place) if (root / place).is_file() else ()
 
     found: list[Entry] = []
-    for video in videos:
-        found += Clip(video, rows_of, final[video], flags).entries()
+    for row in clips:
+        found += Clip(row["item"], rows_of, row, final[row["item"]], flags).entries()
     return found
 
 

@@ -16,6 +16,8 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.workflow import review_tasks
+
 _FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-quic"),
     *("--disable-component-update", "--disable-sync", "--no-first-run"),
@@ -100,7 +102,10 @@ def hang(browser: Browser) -> None:
     browser.new_page().evaluate("while (true) {}")
 
 
-TASKS = {"look": look, "use": use, "links": links, "blank": blank, "hang": hang}
+TASKS = {
+    **{"look": look, "use": use, "links": links, "blank": blank, "hang": hang},
+    **review_tasks.TASKS,
+}
 
 
 def _listen(page: Page, url: str, faults: list[str]) -> None:

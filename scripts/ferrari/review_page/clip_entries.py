@@ -9,7 +9,7 @@ from functools import cached_property
 
 from ferrari.ledger.columns import KEPT
 from ferrari.ledger.item_ids import frame_of, parse
-from ferrari.ledger.reasons import DROPPED_BY_REVIEW
+from ferrari.ledger.reasons import CAPTION_INVALID, DROPPED_BY_REVIEW, OK, OVERRIDE_INVALID
 from ferrari.review.applying import TAKEN_BACK, crop_digest, track_digest
 from ferrari.review.contract import CLIP, CUTOUT, ITEM
 from ferrari.review.contract import IMAGE as OF_IMAGE
@@ -20,7 +20,7 @@ from ferrari.subject import judgements
 
 #: Pictures of a track: where it is in doubt, a person follows it; else a glance is enough.
 MOST_PICTURES, FEW_PICTURES, IN_DOUBT = 16, 6, 0.5
-#: What a row that is not kept is about, by its stage. Of frames nothing can be decided.
+#: What a row that is not kept is about, by its stage; of other stages' nothing can be decided.
 _SCOPES = {"crop": ITEM, "mask": CUTOUT, "caption": OF_IMAGE, "final": OF_IMAGE}
 _CUT = ("crop_x1", "crop_y1", "crop_x2", "crop_y2")
 Row = Mapping[str, str]
@@ -30,10 +30,13 @@ RowsOf = Callable[[str, str], Iterable[Row]]
 
 @dataclass
 class Clip:
-    """A clip's tables. `final` are its rows of final.csv, `flags` what reports remark on, by id."""
+    """A clip's tables. `whole` is its row of videos.csv, `final` are its rows of final.csv, `flags`
+    what reports remark on, by id.
+    """
 
     video: str
     rows_of: RowsOf
+    whole: Row = field(default_factory=dict)
     final: Sequence[Row] = ()
     flags: Mapping[str, str] = field(default_factory=dict)
 
@@ -136,6 +139,17 @@ class Clip:
             )
 
     def _refused(self) -> Iterator[Entry]:
+        if self.whole.get("verdict", OK) != OK:
+            verdict = self.whole["verdict"]
+            takes_back = verdict == DROPPED_BY_REVIEW
+            yield Entry(
+                *(REFUSED, CLIP, self.video, self.video),
+                sha256=self.whole["sha256"] if takes_back else "",
+                may="K" if takes_back else "",
+                stage="videos",
+                reason=verdict,
+                said=self.whole["detail"],
+            )
         for stage in ("extract", "detect", "crop", "mask", "augment", "caption"):
             rows = self._crops if stage == "crop" else self.rows_of(stage, self.video)
             yield from (self._refusal(stage, row) for row in rows if row["outcome"] != KEPT)
@@ -143,13 +157,14 @@ class Clip:
         yield from (self._refusal("final", row) for row in refused)
 
     def _refusal(self, stage: str, row: Row) -> Entry:
-        scope = _SCOPES.get(stage, CLIP)
-        takes_back = scope != CLIP and row["reason"] in {*TAKEN_BACK, DROPPED_BY_REVIEW}
+        scope = _SCOPES.get(stage, "")
+        takes_back = bool(scope) and row["reason"] in {*TAKEN_BACK, DROPPED_BY_REVIEW}
+        rewritten = row["reason"] in (CAPTION_INVALID, OVERRIDE_INVALID)
         picture = self._picture(row) if stage == "crop" else self._own_or_crops(row)
         return Entry(
             *(REFUSED, scope, self.video, row["item"]),
-            sha256=self._digest(stage, row) if takes_back else "",
-            may="K" if takes_back else "",
+            sha256=self._digest(stage, row) if takes_back or rewritten else "",
+            may="K" if takes_back else "E" if rewritten else "",
             doubt=doubts.of_refusal(row),
             pictures=(picture,) if picture else (),
             file=picture.path if picture and not picture.box else "",

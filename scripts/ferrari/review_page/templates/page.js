@@ -3,7 +3,7 @@ const VIEWS = {
   dataset: { title: "Dataset", group: "image", shape: "tile", keys: "KDE", filters: ["clip", "track", "framing", "facing", "kind", "split", "flag"] },
   people: { title: "People", group: "track", shape: "track", keys: "SNX", filters: ["clip", "track", "reason", "flag"] },
   masks: { title: "Masks", group: "mask", shape: "tile", keys: "KD", filters: ["clip", "track", "flag"] },
-  refused: { title: "Refused", group: "refused", shape: "tile", keys: "K", filters: ["reason", "stage", "clip", "track"] },
+  refused: { title: "Refused", group: "refused", shape: "tile", keys: "KE", filters: ["reason", "stage", "clip", "track"] },
   captions: { title: "Captions", group: "image", shape: "row", keys: "EKD", filters: ["clip", "framing", "facing", "kind", "split", "flag"] },
 };
 const DECISIONS = {
