@@ -1,4 +1,4 @@
-"""The review page of a fabricated dataset: every row of the ledger is on it, as a decision names it."""
+"""The review page of a fabricated dataset: each row is on it, as a decision names it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import re
 from collections import Counter
 from pathlib import Path
 
-import build_review_page
 import pytest
 
+import build_review_page
 from ferrari.ledger import tables
 from ferrari.ledger.columns import KEPT
 from ferrari.review import decisions, effects, writing
@@ -48,7 +48,9 @@ def build(data, folder: Path, reports: tuple[str, ...] = ()) -> dict:
         out_files=str(folder / "review_files.csv"),
     )
     text = (folder / "review.html").read_text("utf-8")
-    found = re.search(r'<script type="application/json" id="review-data">(.*?)</script>', text, re.S)
+    found = re.search(
+        r'<script type="application/json" id="review-data">(.*?)</script>', text, re.S
+    )
     return json.loads(found[1])
 
 
@@ -59,7 +61,9 @@ def entries(page: dict) -> list[dict]:
         name: [column["values"][at] for at in column["at"]] if isinstance(column, dict) else column
         for name, column in items.items()
     }
-    records = [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+    records = [
+        dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)
+    ]
     for one in records:
         video = page["clips"][one["clip"]]["id"]
         one["target"] = f"{video}-{one['tail']}" if one["tail"] else video
@@ -139,7 +143,9 @@ def test_what_a_report_remarks_on_comes_first(data, tmp_path):
     masks = [row["item"] for row in tables.read_table(data.tables["mask"][0])]
     checks = tmp_path / "qc5.csv"
     line = {"check": "masks_do_not_flicker", "status": "WARN", "figure": "1", "bound": "0"}
-    tables.write_table(checks, [*line, "rows", "explanation"], [{**line, "rows": masks[1], "explanation": ""}])
+    tables.write_table(
+        checks, [*line, "rows", "explanation"], [{**line, "rows": masks[1], "explanation": ""}]
+    )
     found = entries(build(data, tmp_path, (str(checks),)))
     (flagged,) = [one for one in found if one["flag"]]
     assert (flagged["target"], flagged["flag"]) == (masks[1], "masks do not flicker")

@@ -67,7 +67,9 @@ class Handler(http.server.SimpleHTTPRequestHandler):
             self._write(body["rows"])
 
     def _write(self, asked: list[dict]) -> None:
-        rows = [row_of({name: {"who": WHO, **one}.get(name, "") for name in COLUMNS}) for one in asked]
+        rows = [
+            row_of({name: {"who": WHO, **one}.get(name, "") for name in COLUMNS}) for one in asked
+        ]
         bad = [row for row in rows if fault_of(row) or row.target.endswith(self.faults.refused)]
         if self.faults.refused and bad:
             self._answer(422, {"error": f"{bad[0].target} is not taken"})

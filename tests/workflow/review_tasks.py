@@ -22,7 +22,8 @@ SCROLL = """async (seconds) => {
     last = performance.now();
   }
   gaps.sort((a, b) => a - b);
-  return { frames: gaps.length, fps: gaps.length / seconds, slow_ms: gaps[Math.floor(gaps.length * 0.99)],
+  return { frames: gaps.length, fps: gaps.length / seconds,
+    slow_ms: gaps[Math.floor(gaps.length * 0.99)],
     nodes: document.querySelectorAll(".tile").length, top: grid.scrollTop };
 }"""
 #: How long after the page was asked for its first small picture was drawn, in ms.
@@ -53,7 +54,7 @@ def _exported(page: Page) -> str:
 
 
 def look(browser: Browser, url: str, shots: str = "") -> list[str]:
-    """What is wrong with each view, wide and light, wide and dark, narrow; with `shots`, pictures."""
+    """What is wrong with each view, light, dark and narrow; with `shots`, pictures of each."""
     faults: list[str] = []
     for width, scheme in ((1280, "light"), (1280, "dark"), (380, "dark"), (380, "light")):
         size = {"width": width, "height": 860}
@@ -86,7 +87,7 @@ def keys(browser: Browser, url: str, word: str, gap_ms: str = "30") -> dict:
         page.keyboard.press("Shift+Z" if letter == "Y" else letter)
         page.wait_for_timeout(float(gap_ms))
     seconds = time.monotonic() - began
-    table = _exported(page)
+    table, progress = _exported(page), page.locator("#progress").inner_text()
     page.reload()
     page.wait_for_function(READY)
     again = _exported(page)
@@ -94,7 +95,7 @@ def keys(browser: Browser, url: str, word: str, gap_ms: str = "30") -> dict:
         "table": table,
         "again": again,
         "seconds": seconds,
-        "progress": page.locator("#progress").inner_text(),
+        "progress": progress,
     }
 
 
@@ -187,6 +188,7 @@ def served(browser: Browser, url: str, word: str, gap_ms: str = "30") -> dict:
         page.keyboard.press("Shift+Z" if letter == "Y" else letter)
         page.wait_for_timeout(float(gap_ms))
     page.wait_for_function("document.getElementById('saved').textContent === 'all saved'")
+    page.keyboard.press("Home")
     return {
         "trouble": page.locator("#trouble").inner_text(),
         "export": page.locator("#export").is_visible(),

@@ -1,4 +1,4 @@
-"""The review page in headless Chromium: every key a row, undo, tabs, export, and a server's faults."""
+"""The review page in headless Chromium: each key a row, undo, tabs, export, a server's faults."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def url(made):
 
 
 def rows_of(table: str, folder) -> list:
-    """The rows of an exported table, read as a run reads them; they must be as Python writes them."""
+    """The rows of an exported table as a run reads them; its bytes must be those of Python."""
     place = decisions.place(folder)
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_bytes(table.encode("utf-8"))
@@ -120,12 +120,12 @@ def test_many_at_once_are_counted_before_and_taken_back_at_once(url, tmp_path):
     said = " ".join(seen["asked"])
     after = rows_of(seen["after"], tmp_path)
     written = len(after) - before
-    assert f"{navy} things shown: {written} decisions would be written, of which {written}" in said
+    assert f"{navy} things shown: {written} decisions would be written, {written} of them" in said
     dropped = {row.target for row in decisions.load(tmp_path).rows}
     assert len(dropped) == len(after) and {row.decision for row in after} == {"drop"}
     rows_of(seen["undone"], tmp_path)
     assert len(decisions.load(tmp_path).rows) == before
-    assert seen["preview"] == f"{navy} of {navy} captions would change."
+    assert seen["preview"] == f"{navy} of {IMAGES} captions would change."
     rows_of(seen["replaced"], tmp_path)
     written = [row.value for row in decisions.load(tmp_path).rows if row.decision == "caption"]
     assert set(written) == {"ohwx man, half body, plain dark blue background"}

@@ -17,8 +17,8 @@ nothing can be decided), `doubt` (0 to 1), `cell` (place of its first picture am
 clip and group; -1: none), `cells` (how many pictures), `time_s` (-1: not known). All others are
 {"values": [text, ...], "at": [place in values, ...]}, since they repeat: `scope`, `may` (the keys
 that count for it), `stage`, `reason`, `said` (figures and detail), `caption`, `framing`, `facing`,
-`background`, `kind`, `split`, `track`, `flag` (what a report remarks), `frames` (ordinals, parted by
-spaces), `file` and `mask` (paths below the dataset, in which `*` is the clip's id and `@` the
+`background`, `kind`, `split`, `track`, `flag` (what a report remarks), `frames` (ordinals, parted
+by spaces), `file` and `mask` (paths below the dataset, in which `*` is the clip's id and `@` the
 target's).
 """
 
@@ -110,7 +110,7 @@ def _items(entries: Sequence[Entry], places: Mapping[str, int]) -> dict[str, Any
 
 
 def _cells(entries: Sequence[Entry]) -> list[int]:
-    """The place of each entry's first picture among those of its clip and group; -1: it has none."""
+    """The place of each entry's first picture in its clip and group; -1: it has none."""
     used: dict[tuple[str, str], int] = defaultdict(int)
     found = []
     for entry in entries:

@@ -23,7 +23,10 @@ def made(tmp_path):
     reads: list[str] = []
     files = {"red.png": flat(RED), "blue.png": flat(BLUE)}
     halves = np.concatenate([flat(RED), flat(BLUE)], axis=1)
-    files |= {"both.png": halves, "clear.png": np.dstack([flat(RED), np.zeros((60, 120), np.uint8)])}
+    files |= {
+        "both.png": halves,
+        "clear.png": np.dstack([flat(RED), np.zeros((60, 120), np.uint8)]),
+    }
 
     def read(path):
         reads.append(path.name)
@@ -51,7 +54,11 @@ def near(colour, wanted) -> bool:
 
 
 def test_each_picture_is_in_its_cell_and_its_file_is_read_once(made):
-    pictures = [Picture("red.png", "1"), Picture("blue.png", "2"), Picture("both.png", "3", (0, 0, 120, 60))]
+    pictures = [
+        Picture("red.png", "1"),
+        Picture("blue.png", "2"),
+        Picture("both.png", "3", (0, 0, 120, 60)),
+    ]
     pictures += [Picture("both.png", "3", (120, 0, 240, 60))] + [Picture("blue.png", "2")] * 6
     (sprite,), reads = made(*pictures)
     colours = [middle(made.folder, sprite, place)[:3] for place in range(10)]
@@ -62,11 +69,15 @@ def test_each_picture_is_in_its_cell_and_its_file_is_read_once(made):
 
 
 def test_what_a_picture_does_not_fill_is_transparent_and_so_is_a_cutouts_background(made):
-    (sprite,), _ = made(Picture("red.png", "1"), Picture("clear.png", "2"), Picture("gone.png", "3"))
+    (sprite,), _ = made(
+        Picture("red.png", "1"), Picture("clear.png", "2"), Picture("gone.png", "3")
+    )
     with Image.open(made.folder / sprite.file) as sheet:
         alpha = np.asarray(sheet.convert("RGBA"))[:, :, 3]
     assert alpha[64, 64] == 255 and alpha[4, 64] == 0
-    assert alpha[:, sprites.CELL :].max() == 0, "nothing of a cut-out without a subject, or of no file"
+    assert alpha[:, sprites.CELL :].max() == 0, (
+        "nothing of a cut-out without a subject, or of no file"
+    )
 
 
 def test_a_file_stays_while_its_pictures_and_its_bytes_are_the_same(made):

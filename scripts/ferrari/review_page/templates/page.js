@@ -177,9 +177,9 @@ function decideAll(key) {
   const change = rows.filter((at) => stays(log, at) !== (decision === "keep")).length;
   const shown = grid.order.length;
   const lines = [
-    `${plural(shown, "thing")} shown: ${plural(rows.length, "decision")} would be written, of which ${change.toLocaleString("en")} change what the dataset holds.`,
+    `${plural(shown, "thing")} shown: ${plural(rows.length, "decision")} would be written, ${change.toLocaleString("en")} of them change what the dataset holds.`,
     possible.length < shown ? `Of ${(shown - possible.length).toLocaleString("en")} it cannot be decided.` : "",
-    rows.length < possible.length ? `${(possible.length - rows.length).toLocaleString("en")} are decided so already.` : "",
+    rows.length < possible.length ? `Decided so already: ${(possible.length - rows.length).toLocaleString("en")}.` : "",
   ].filter(Boolean);
   if (!rows.length) { say(`Nothing to write: ${lines.join(" ")}`); return; }
   named(() => confirmBatch(`${SAID[decision][0]}: all that are shown?`, lines, () => writeAll(rows.map((at) => rowFor(at, decision))), `Write ${plural(rows.length, "decision")}`));
