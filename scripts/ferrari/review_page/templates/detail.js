@@ -17,6 +17,7 @@ class Detail {
     this.box.replaceChildren(
       el("h2", {}, targetOf(at)),
       el("p", { class: kind }, words || "kept"),
+      groupOf(at) === "refused" ? el("p", {}, data.words[text("reason", at)] ?? "") : "",
       ...this.#middle(at),
       ...this.#caption(at),
       ...this.#beside(at),
@@ -108,7 +109,7 @@ class Detail {
     const told = [
       ["clip", clipOf(at).name], ["time", items.time_s[at] >= 0 ? `${items.time_s[at].toFixed(2)} s` : ""],
       ["track", text("track", at)], ["stage", text("stage", at)],
-      ["refused as", groupOf(at) === "refused" ? `${reason}. ${data.words[reason] ?? ""}` : ""],
+      ["refused as", groupOf(at) === "refused" ? reason : ""],
       [groupOf(at) === "track" ? "why" : "figures", text("said", at)], ["report", text("flag", at)],
       ["framing", text("framing", at)], ["facing", text("facing", at)], ["background", text("background", at)],
       ["kind", text("kind", at)], ["split", text("split", at)], ["doubt", items.doubt[at].toFixed(2)],

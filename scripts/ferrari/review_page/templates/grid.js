@@ -1,7 +1,7 @@
 // The grid: thousands of entries, of which only those in sight are in the document.
 const SHAPES = {
   tile: { width: 148, height: 178 },
-  track: { width: 320, height: 176 },
+  track: { width: 320, height: 164 },
   row: { width: Infinity, height: 84 },
 };
 const BEYOND = 2;  // rows that are drawn above and below what is in sight
@@ -115,8 +115,9 @@ class Grid {
     const name = text("caption", at) || targetOf(at);
     const lines = [
       el("span", { class: `state ${kind}` }, words || text("flag", at) || "\u00a0"),
-      el("span", { class: row ? "line caption" : "line" }, row ? captionOf(this.log, at) : `${clipOf(at).name} ${items.tail[at]}`),
+      el("span", { class: row ? "line caption" : "line" }, row ? captionOf(this.log, at) : `${items.tail[at]} ${clipOf(at).name}`),
     ];
+    if (this.kind === "track") { lines.push(el("span", { class: "line" }, text("said", at))); }
     node.classList.toggle("row", row);
     node.classList.toggle("dropped", inForce(this.log, at, "keep")?.decision === "drop");
     node.setAttribute("aria-selected", place === this.at ? "true" : "false");
