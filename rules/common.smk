@@ -25,6 +25,7 @@ sys.path.insert(0, SCRIPTS)
 from ferrari.backgrounds import scene_bank
 from ferrari.captions import caption_text, overrides
 from ferrari.common import settings
+from ferrari.common.atomic_files import sha256_file
 from ferrari.common.errors import FerrariError
 from ferrari.jobs import error_advice, run_events, run_lock
 from ferrari.jobs.stage_command import (
@@ -134,6 +135,12 @@ try:
     REVIEW = decisions.load(DATASET)
 except decisions.DecisionsError as error:
     raise WorkflowError(str(error)) from error
+
+
+def decided_so_far(wildcards):
+    """A digest of all rows of review/decisions.csv, for the page that shows them."""
+    path = decisions.place(DATASET)
+    return sha256_file(path)[:16] if path.exists() else ""
 
 
 def require_clips():

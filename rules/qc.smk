@@ -1,6 +1,7 @@
 # Reports: did each stage run correctly? A CSV of checks, a CSV of figures per clip, one HTML page.
 # Input:   the tables of a stage and of the one before; the images are opened anew
 # Output:  <qc_reports>/<report>.csv, <report>_videos.csv, <report>.html, and index.html
+#          <qc_reports>/review.html and its pictures in review/, only where they are asked for
 # Outputs are flagged `update`: a report that would come out the same is left (report_stamps).
 # A FAIL never fails the report; it stops `package` while qc.enforce is true.
 
@@ -305,3 +306,29 @@ rule qc_index:
         code=code_digest("scripts/build_qc_index.py"),
     script:
         "../scripts/make_report.py"
+
+
+rule review_page:
+    """Everything kept and refused, for a person to look at and decide. Not made by default: it
+    opens every image of the set, and nothing waits for it.
+    """
+    input:
+        final=rules.select_final.output.table,
+        reports=[f"{QC}/{name}.csv" for name in REPORTS],
+    output:
+        html=update(f"{QC}/review.html"),
+        files=update(f"{QC}/review_files.csv"),
+    log:
+        "logs/qc/review_page.log",
+    benchmark:
+        "benchmarks/qc/review_page.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 4
+    params:
+        references_folder=getattr(SUBJECT.references, "path", None),
+        subject=SUBJECT_WORDS,
+        rows=decided_so_far,
+        code=code_digest("scripts/build_review_page.py"),
+    script:
+        "../scripts/build_review_page.py"

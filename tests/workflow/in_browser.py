@@ -16,6 +16,8 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.workflow import review_tasks
+
 _FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-quic"),
     *("--disable-component-update", "--disable-sync", "--no-first-run"),
@@ -137,8 +139,11 @@ def hang(browser: Browser) -> None:
     browser.new_page().evaluate("while (true) {}")
 
 
-TASKS = {"look": look, "use": use, "links": links, "blank": blank, "hang": hang}
-TASKS |= {"served": served, "press": press}
+TASKS = {
+    **{"look": look, "use": use, "links": links, "blank": blank, "hang": hang},
+    **{"served": served, "press": press},
+    **review_tasks.TASKS,
+}
 
 
 def _listen(page: Page, url: str, faults: list[str], *, whole_origin: bool = False) -> None:

@@ -1,0 +1,180 @@
+"""The review page: every image, cut-out, track and refusal of the set, for a person to decide.
+
+Made on demand: nothing waits for it. Tables are read, pictures only where a clip's sprites are not
+there yet. Pictures of strangers are on it, for a person has to see them to decide.
+"""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from ferrari.common.atomic_files import write_text
+from ferrari.common.progress import LOGGER
+from ferrari.images import user_pictures
+from ferrari.jobs.job_log import send_output_to
+from ferrari.ledger import stages, tables
+from ferrari.ledger.columns import KEPT
+from ferrari.reports import checks
+from ferrari.review import decisions
+from ferrari.review.contract import Decision
+from ferrari.review_page import page, page_data, sprites
+from ferrari.review_page.clip_entries import Clip
+from ferrari.review_page.entries import Entry, Picture
+from ferrari.subject import judgements
+
+SPRITES = "review"
+#: The table of the sprites, which is also what is there to be used again.
+COLUMNS = ("file", "cells", "bytes", "sha256")
+OF_SUBJECT = "subject.references"
+BESIDE = 6  # pictures of the subject, to compare
+
+
+def build_review_page(
+    *,
+    dataset: str,
+    reports: Sequence[str],
+    references_folder: str | None,
+    subject: Mapping[str, str],
+    threads: int,
+    out_html: str,
+    out_files: str,
+) -> None:
+    """Write the page, its sprites (in `review/` beside it) and the table of these.
+
+    `reports` are the reports' tables of checks, `subject` has `token` and `class`.
+    """
+    root, folder = Path(dataset), Path(out_html).parent / SPRITES
+    clips = list(tables.iter_table(root / stages.VIDEOS_CSV))
+    entries = entries_of(root, clips, remarks(reports))
+    known = known_sprites(out_files)
+    sheets = page_data.pictures_by_sheet(entries)
+    made = make_sheets(folder, sheets, root, known, threads)
+    references, of_references = make_references(folder, root, references_folder, entries, known)
+    sprites.clear(folder, [*of_references, *(one for found in made.values() for one in found)])
+    write_files(out_files, [*of_references, *(one for found in made.values() for one in found)])
+    data = page_data.build(
+        dataset=page_data.dataset_id(row["sha256"] for row in clips),
+        subject=subject,
+        root=os.path.relpath(root, Path(out_html).parent),
+        clips=[(row["item"], row["file"]) for row in clips],
+        entries=entries,
+        sheets={key: [sprite.file for sprite in found] for key, found in made.items()},
+        references=references,
+        rows=rows_so_far(dataset),
+    )
+    text = page.html(data)
+    write_text(out_html, text)
+    LOGGER.info(f"{len(entries):,} things to look at, {len(text) / 1e6:.1f} MB")
+
+
+def entries_of(root: Path, clips: Sequence[Mapping], flags: Mapping[str, str]) -> list[Entry]:
+    """The entries of all `clips` (rows of videos.csv), clip by clip."""
+    final: dict[str, list] = defaultdict(list)
+    for row in tables.iter_stage(root / stages.FINAL_CSV, "final"):
+        final[row["video"]].append(row)
+
+    def rows_of(stage: str, video: str) -> Iterable[Mapping[str, str]]:
+        identity = stage == "identity"
+        place = f"{stages.IDENTITY}/{video}.csv" if identity else stages.table(stage, video)
+        return tables.iter_table(root / place) if (root / place).is_file() else ()
+
+    found: list[Entry] = []
+    for row in clips:
+        found += Clip(row["item"], rows_of, row, final[row["item"]], flags).entries()
+    return found
+
+
+def remarks(reports: Iterable[str]) -> dict[str, str]:
+    """What reports remark on, by the ids that they name: the check that is no PASS."""
+    found: dict[str, str] = {}
+    for path in reports:
+        for check in checks.read(path):
+            if check.status != checks.PASS:
+                for name in check.rows:
+                    video, mark, track = name.partition(":track-")
+                    item = f"{video}-t{track}" if mark else name
+                    found.setdefault(item, check.name.replace("_", " "))
+    return found
+
+
+def make_sheets(
+    folder: Path,
+    sheets: Mapping[tuple[str, str], Sequence[Picture]],
+    root: Path,
+    known: dict[str, str],
+    threads: int,
+) -> dict[tuple[str, str], list[sprites.Sprite]]:
+    """The sprites of each clip and group, several at a time: decoders let other threads go on."""
+
+    def one(key: tuple[str, str]) -> list[sprites.Sprite]:
+        video, group = key
+        return sprites.make(folder, f"{video}-{group}", sheets[key], root, known)
+
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        return dict(zip(sheets, pool.map(one, sheets), strict=True))
+
+
+def make_references(
+    folder: Path,
+    root: Path,
+    pictures: str | None,
+    entries: Sequence[Entry],
+    known: dict[str, str],
+) -> tuple[dict[str, list[str]], list[sprites.Sprite]]:
+    """Who the subject is: the references, or without any the tracks that are surest to be it."""
+    path = root / stages.REFERENCES_CSV
+    rows = list(tables.iter_table(path)) if path.is_file() else []
+    used = [row for row in rows if row["outcome"] == KEPT and row["setting"] == OF_SUBJECT]
+    if used and pictures:
+        chosen = [Picture(row["file"], row["sha256"]) for row in used[:BESIDE]]
+        found = sprites.make(folder, "references", chosen, Path(pictures), known, read_small)
+        return {"sprites": [one.file for one in found], "names": [p.path for p in chosen]}, found
+    sure = [one for one in entries if one.group == "track" and one.reason == judgements.SUBJECT]
+    sure = sorted((one for one in sure if one.pictures), key=lambda one: one.doubt)[:BESIDE]
+    middle = [one.pictures[len(one.pictures) // 2] for one in sure]
+    found = sprites.make(folder, "subject", middle, root, known)
+    return {"sprites": [one.file for one in found], "names": [one.target for one in sure]}, found
+
+
+def read_small(path: Path) -> np.ndarray:
+    """HxWx3 uint8 RGB of a picture of the user's own."""
+    return user_pictures.read(path, sprites.CELL)
+
+
+def rows_so_far(dataset: str) -> list[Decision]:
+    """All rows of the table of decisions, those that were taken back too."""
+    path = decisions.place(dataset)
+    return [line.row for line in decisions.read(path)] if path.exists() else []
+
+
+def known_sprites(path: str) -> dict[str, str]:
+    """The digests of the sprites that an earlier run wrote, by name."""
+    if not Path(path).is_file():
+        return {}
+    return {row["file"]: row["sha256"] for row in tables.iter_table(path, COLUMNS)}
+
+
+def write_files(path: str, found: Iterable[sprites.Sprite]) -> None:
+    """Write the table of the sprites; files are named below `review/`."""
+    lines = [
+        {"file": one.file, "cells": one.cells, "bytes": one.size, "sha256": one.sha256}
+        for one in found
+    ]
+    tables.write_table(path, COLUMNS, lines)
+
+
+if __name__ == "__main__":
+    send_output_to(snakemake.log[0])  # noqa: F821
+    build_review_page(
+        dataset=snakemake.config["dataset"],  # noqa: F821
+        reports=snakemake.input.reports,  # noqa: F821
+        references_folder=snakemake.params.references_folder,  # noqa: F821
+        subject=snakemake.params.subject,  # noqa: F821
+        threads=snakemake.threads,  # noqa: F821
+        out_html=snakemake.output.html,  # noqa: F821
+        out_files=snakemake.output.files,  # noqa: F821
+    )

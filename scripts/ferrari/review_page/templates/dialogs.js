@@ -1,0 +1,76 @@
+// What is asked in a window of its own: before many decisions at once, the keys, find and replace.
+const dialog = document.getElementById("dialog");
+
+function openDialog(title, body, buttons) {
+  const close = () => dialog.close();
+  dialog.replaceChildren(
+    el("h2", { id: "dialog-title" }, title), ...body,
+    el("div", { class: "bar" }, ...buttons, el("button", { type: "button", click: close }, buttons.length ? "Cancel" : "Close")),
+  );
+  dialog.showModal();
+}
+
+function confirmBatch(title, lines, doIt, label) {
+  const go = el("button", { type: "button", id: "confirm", click: () => { dialog.close(); doIt(); } }, label);
+  openDialog(title, lines.map((line) => el("p", {}, line)), [go]);
+  go.focus();
+}
+
+function showKeys(keys) {
+  const list = el("dl");
+  for (const [key, what] of keys) { list.append(el("dt", {}, el("kbd", {}, key)), el("dd", {}, what)); }
+  openDialog("Keys", [list], []);
+}
+
+// Asks for a name once, since each row says who decided; `then` goes on with what was to be done.
+function askName(then) {
+  const field = el("input", { id: "name-asked", maxlength: 60, autocomplete: "name" });
+  const go = () => { if (clean(field.value)) { dialog.close(); then(clean(field.value)); } };
+  field.addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); go(); } });
+  openDialog("Who decides?", [el("p", {}, "Each decision is kept with the name of who made it."), el("label", { for: "name-asked" }, "Your name ", field)],
+    [el("button", { type: "button", click: go }, "Go on")]);
+  field.focus();
+}
+
+// Find and replace in the captions of `entries`; `replace(changes)` gets [entry, new caption] pairs.
+function findAndReplace(log, entries, replace) {
+  const find = el("input", { id: "find" }), by = el("input", { id: "by" });
+  const told = el("p", { role: "status" }), list = el("ul");
+  const go = el("button", { type: "button", id: "replace", disabled: true, click: () => { dialog.close(); replace(changes()); } }, "Replace");
+  const changes = () => {
+    if (!find.value) { return []; }
+    const pairs = entries.map((at) => [at, clean(captionOf(log, at).replaceAll(find.value, by.value))]);
+    return pairs.filter(([at, caption]) => caption && caption !== captionOf(log, at));
+  };
+  const preview = () => {
+    const found = changes();
+    told.textContent = `${found.length} of ${plural(entries.length, "caption")} would change.`;
+    go.disabled = !found.length;
+    go.textContent = `Replace in ${found.length}`;
+    list.replaceChildren(...found.slice(0, 30).map(([at, caption]) => el("li", {}, el("del", {}, captionOf(log, at)), " ", el("ins", {}, caption))));
+  };
+  for (const field of [find, by]) { field.addEventListener("input", preview); }
+  openDialog("Find and replace in the captions shown",
+    [el("label", { for: "find" }, "Find (letter for letter) ", find), el("label", { for: "by" }, "Replace by ", by), told, list], [go]);
+  preview();
+  find.focus();
+}
+
+// When served: what the decisions in force would make again, and a button that starts it.
+async function showReruns(place) {
+  openDialog("What runs again", [el("p", {}, "Asking the workflow...")], []);
+  let answer;
+  try { answer = await place.ask("/api/reruns"); } catch { answer = { status: 0, found: { error: "The server does not answer." } }; }
+  if (!dialog.open) { return; }
+  const { sentence, jobs = {}, clips = [], error } = answer.found;
+  const list = el("ul", {}, ...Object.entries(jobs).map(([stage, number]) => el("li", {}, `${stage}: ${number}`)));
+  const start = el("button", { type: "button", id: "start", click: async () => {
+    start.disabled = true;
+    const begun = await place.ask("/api/run/start", { kind: "run" }).catch(() => ({ status: 0, found: {} }));
+    if (begun.status === 200 || begun.status === 202) { location.href = addressOf("live"); return; }
+    start.after(el("p", { role: "alert" }, `It was not started: ${begun.found.error ?? begun.found.detail ?? `the server answered ${begun.status}`}`));
+  } }, "Start this run");
+  openDialog("What runs again",
+    [el("p", {}, error ?? sentence ?? ""), el("p", {}, clips.length ? `Clips: ${clips.slice(0, 20).join(", ")}${clips.length > 20 ? ", ..." : ""}` : ""), list],
+    error || !Object.keys(jobs).length ? [] : [start]);
+}

@@ -1,0 +1,202 @@
+"""What tests do on the review page in a browser (see `in_browser`)."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from playwright.sync_api import Browser, BrowserContext, Page
+
+NAME = "localStorage.setItem('ferrari-review-name', 'ana')"
+READY = "document.documentElement.dataset.ready === 'yes'"
+VIEWS = ("dataset", "people", "masks", "refused", "captions")
+#: Frames drawn while the grid is scrolled through, one step a frame.
+SCROLL = """async (seconds) => {
+  const grid = document.getElementById("grid"), gaps = [], began = performance.now();
+  let last = began;
+  grid.scrollTop = 0;
+  while (performance.now() - began < seconds * 1000) {
+    grid.scrollTop += 90;
+    await new Promise(requestAnimationFrame);
+    gaps.push(performance.now() - last);
+    last = performance.now();
+  }
+  gaps.sort((a, b) => a - b);
+  return { frames: gaps.length, fps: gaps.length / seconds,
+    slow_ms: gaps[Math.floor(gaps.length * 0.99)],
+    nodes: document.querySelectorAll(".tile").length, top: grid.scrollTop };
+}"""
+#: How long after the page was asked for its first small picture was drawn, in ms.
+FIRST = """async () => {
+  const node = document.querySelector(".tile .pic");
+  const address = node.style.backgroundImage.slice(5, -2);
+  const image = new Image();
+  image.src = address;
+  await image.decode();
+  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+  return performance.now();
+}"""
+
+
+def _opened(context: BrowserContext, url: str, name: str = NAME) -> Page:
+    page = context.new_page()
+    if name:
+        page.add_init_script(name)
+    page.goto(url)
+    page.wait_for_function(READY)
+    return page
+
+
+def _exported(page: Page) -> str:
+    with page.expect_download() as download:
+        page.click("#export")
+    return Path(download.value.path()).read_bytes().decode("utf-8")
+
+
+def look(browser: Browser, url: str, shots: str = "") -> list[str]:
+    """What is wrong with each view, light, dark and narrow; with `shots`, pictures of each."""
+    faults: list[str] = []
+    for width, scheme in ((1280, "light"), (1280, "dark"), (380, "dark"), (380, "light")):
+        size = {"width": width, "height": 860}
+        context = browser.new_context(viewport=size, color_scheme=scheme)
+        page = context.new_page()
+        page.on("console", lambda message: faults.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: faults.append(f"page error: {error}"))
+        page.goto(url)
+        page.wait_for_function(READY)
+        for view in VIEWS:
+            page.click(f"[data-view={view}]")
+            page.wait_for_timeout(400)
+            over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            if over > 0:
+                faults.append(f"{view} scrolls sideways by {over} px at {width} px")
+            if not page.locator(".tile").count():
+                faults.append(f"{view} shows nothing")
+            if shots:
+                Path(shots).mkdir(parents=True, exist_ok=True)
+                page.screenshot(path=Path(shots) / f"{view}_{width}_{scheme}.png")
+        context.close()
+    return faults
+
+
+def keys(browser: Browser, url: str, word: str, gap_ms: str = "30") -> dict:
+    """Presses the letters of `word`, then exports: the table, seconds, and what is said."""
+    page = _opened(browser.new_context(), url)
+    began = time.monotonic()
+    for letter in word:
+        page.keyboard.press("Shift+Z" if letter == "Y" else letter)
+        page.wait_for_timeout(float(gap_ms))
+    seconds = time.monotonic() - began
+    table, progress = _exported(page), page.locator("#progress").inner_text()
+    page.reload()
+    page.wait_for_function(READY)
+    again = _exported(page)
+    return {
+        "table": table,
+        "again": again,
+        "seconds": seconds,
+        "progress": progress,
+    }
+
+
+def tabs(browser: Browser, url: str) -> dict:
+    """Two tabs decide in turn: what each exports, and how a third one sees it."""
+    context = browser.new_context()
+    first, second = _opened(context, url), _opened(context, url)
+    for _ in range(5):
+        first.keyboard.press("d")
+        second.keyboard.press("k")
+    first.wait_for_timeout(300)
+    third = _opened(context, url)
+    return {"tables": [_exported(page) for page in (first, second, third)]}
+
+
+def captions(browser: Browser, url: str, *written: str) -> dict:
+    """Writes captions by keys: the table, what the page shows of the first image, and its title."""
+    page = _opened(browser.new_context(), url)
+    shown = page.locator("textarea").input_value()
+    label = page.locator("#tile-0").get_attribute("aria-label")
+    for text in written:
+        page.keyboard.press("e")
+        page.locator("textarea").fill(text)
+        page.keyboard.press("Enter")
+    inner = page.locator("#tile-0 img").count()
+    return {
+        **{"table": _exported(page), "shown": shown, "label": label, "images": inner},
+        "title": page.title(),
+    }
+
+
+def batch(browser: Browser, url: str) -> dict:
+    """Drops two images, then all that a filter shows, and takes that back; replaces in captions."""
+    page = _opened(browser.new_context(), url)
+    for _ in range(2):
+        page.keyboard.press("d")
+    page.keyboard.press("/")
+    page.locator("#text").fill("navy")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Shift+D")
+    asked = page.locator("dialog p").all_inner_texts()
+    page.click("#confirm")
+    after = _exported(page)
+    page.keyboard.press("z")
+    undone = _exported(page)
+    page.click("[data-view=captions]")
+    page.get_by_role("button", name="Find and replace").click()
+    page.locator("#find").fill("navy blue")
+    page.locator("#by").fill("dark blue")
+    preview = page.locator("dialog [role=status]").inner_text()
+    page.click("#replace")
+    return {
+        **{"asked": asked, "after": after, "undone": undone, "preview": preview},
+        "replaced": _exported(page),
+    }
+
+
+def people(browser: Browser, url: str) -> dict:
+    """Decides who three tracks are: subject, not, and two people, cut at the third picture."""
+    page = _opened(browser.new_context(), url)
+    page.keyboard.press("2")
+    for key in ("s", "n", ".", ".", "x"):
+        page.keyboard.press(key)
+    return {"table": _exported(page)}
+
+
+def asks_who(browser: Browser, url: str) -> dict:
+    """The first decision without a name: the window that asks, and the row that follows."""
+    page = _opened(browser.new_context(), url, name="")
+    page.keyboard.press("d")
+    asked = page.locator("#dialog-title").inner_text()
+    page.keyboard.type("Ana Žárská")
+    page.keyboard.press("Enter")
+    return {"asked": asked, "table": _exported(page)}
+
+
+def scroll(browser: Browser, url: str, seconds: str = "5") -> dict:
+    """Opens a large page and scrolls: ms to the first picture, frames a second, tiles drawn."""
+    page = browser.new_page(viewport={"width": 1280, "height": 860})
+    page.goto(url)
+    first = page.evaluate(FIRST)
+    page.wait_for_function(READY)
+    return {"first_ms": first, **page.evaluate(SCROLL, float(seconds))}
+
+
+def served(browser: Browser, url: str, word: str, gap_ms: str = "30") -> dict:
+    """Presses letters on a page that a server answers; waits until all is saved."""
+    page = _opened(browser.new_context(), url)
+    for letter in word:
+        page.keyboard.press("Shift+Z" if letter == "Y" else letter)
+        page.wait_for_timeout(float(gap_ms))
+    page.wait_for_function("document.getElementById('saved').textContent === 'all saved'")
+    page.keyboard.press("Home")
+    return {
+        "trouble": page.locator("#trouble").inner_text(),
+        "export": page.locator("#export").is_visible(),
+        "state": page.locator("#tile-0 .state").inner_text(),
+    }
+
+
+TASKS = {
+    f"review_{task.__name__}": task
+    for task in (look, keys, tabs, captions, batch, people, asks_who, scroll, served)
+}

@@ -1,0 +1,194 @@
+"""The review page in headless Chromium: each key a row, undo, tabs, export, a server's faults."""
+
+from __future__ import annotations
+
+import io
+import shutil
+
+import pytest
+
+from ferrari.ledger.csv_cells import Writer
+from ferrari.review import decisions
+from ferrari.review.contract import COLUMNS
+from tests.workflow import browser, review_set, review_stub
+from tests.workflow.review_stub import Faults
+
+IMAGES = 240
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The folder of a page of 240 images, whose first caption is HTML."""
+    folder = tmp_path_factory.mktemp("review")
+    review_set.write(folder, IMAGES, caption=review_set.HTML)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def url(made):
+    return (made / "review.html").as_uri()
+
+
+def rows_of(table: str, folder) -> list:
+    """The rows of an exported table as a run reads them; its bytes must be those of Python."""
+    place = decisions.place(folder)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(table.encode("utf-8"))
+    rows = [line.row for line in decisions.read(place)]
+    text = io.StringIO()
+    writer = Writer(text)
+    for cells in (COLUMNS, *rows):
+        writer.write(cells)
+    assert text.getvalue() == table
+    return rows
+
+
+def test_each_view_shows_its_entries_and_nothing_goes_wrong(url):
+    assert browser.ask("review_look", url) == []
+
+
+def test_two_hundred_keys_are_two_hundred_rows_in_order(url, tmp_path):
+    seen = browser.ask("review_keys", url, "kd" * 100)
+    rows = rows_of(seen["table"], tmp_path)
+    assert [row.decision for row in rows] == ["keep", "drop"] * 100
+    assert len({row.target for row in rows}) == 200 and {row.who for row in rows} == {"ana"}
+    assert all(row.target_sha256 == review_set.sha(row.target) for row in rows)
+    assert seen["again"] == seen["table"], "the browser keeps them"
+    assert seen["progress"].startswith("decided 200 of 240 shown, ")
+
+
+def test_fifty_undos_and_redos_bring_the_state_back(url, tmp_path):
+    once = browser.ask("review_keys", url, "d" * 50, "0")
+    back = browser.ask("review_keys", url, "d" * 50 + "z" * 50, "0")
+    there = browser.ask("review_keys", url, "d" * 50 + "z" * 50 + "Y" * 50, "0")
+    rows = rows_of(back["table"], tmp_path)
+    assert len(rows) == 100 and decisions.load(tmp_path).rows == ()
+    dropped = [row.target for row in rows_of(once["table"], tmp_path)]
+    assert len(rows_of(there["table"], tmp_path)) == 150
+    assert [row.target for row in decisions.load(tmp_path).rows] == dropped
+
+
+def test_undo_after_redo_takes_back_the_same_decision_again(url, tmp_path):
+    seen = browser.ask("review_keys", url, "kdzYzzYY", "0")
+    rows_of(seen["table"], tmp_path)
+    assert [row.decision for row in decisions.load(tmp_path).rows] == ["keep", "drop"]
+
+
+def test_a_decision_after_an_undo_leaves_nothing_to_redo(url, tmp_path):
+    seen = browser.ask("review_keys", url, "kzdY", "0")
+    assert len(rows_of(seen["table"], tmp_path)) == 3
+
+
+def test_two_tabs_lose_nothing(url, tmp_path):
+    first, second, third = browser.ask("review_tabs", url)["tables"]
+    rows = rows_of(third, tmp_path)
+    assert sorted(row.decision for row in rows) == ["drop"] * 5 + ["keep"] * 5
+    assert sorted(first.splitlines()) == sorted(second.splitlines()) == sorted(third.splitlines())
+
+
+#: What is written, and what of it a line of the table can hold.
+HOSTILE = {
+    '=1+1, "quoted" \u2028 ohwx': '=1+1, "quoted" \u2028 ohwx',
+    "tab\there and\nthere": "tab here and there",
+    **{
+        text: text
+        for text in (
+            *("'tis @ohwx", "-2", "-inf", "+1_000.5e-3", "-1__0", "-.5", "-.", "+", "@SUM(A1)"),
+            *("\u0661\u0662", "-\u0661", "ohwx, café, \U0001f600", "a" * 1900),
+        )
+    },
+}
+
+
+def test_whatever_is_written_is_exported_as_python_writes_it(url, tmp_path):
+    seen = browser.ask("review_captions", url, *HOSTILE)
+    rows = rows_of(seen["table"], tmp_path)
+    assert [row.value for row in rows] == list(HOSTILE.values())
+    assert {row.decision for row in rows} == {"caption"}
+
+
+def test_html_in_a_caption_is_text(url):
+    seen = browser.ask("review_captions", url)
+    assert seen["shown"] == review_set.HTML and review_set.HTML in seen["label"]
+    assert seen["title"] == "Review: look and decide" and seen["images"] == 0
+
+
+def test_many_at_once_are_counted_before_and_taken_back_at_once(url, tmp_path):
+    seen = browser.ask("review_batch", url)
+    before = 2
+    navy = IMAGES // 2
+    said = " ".join(seen["asked"])
+    after = rows_of(seen["after"], tmp_path)
+    written = len(after) - before
+    assert f"{navy} things shown: {written} decisions would be written, {written} of them" in said
+    dropped = {row.target for row in decisions.load(tmp_path).rows}
+    assert len(dropped) == len(after) and {row.decision for row in after} == {"drop"}
+    rows_of(seen["undone"], tmp_path)
+    assert len(decisions.load(tmp_path).rows) == before
+    assert seen["preview"] == f"{navy} of {IMAGES} captions would change."
+    rows_of(seen["replaced"], tmp_path)
+    written = [row.value for row in decisions.load(tmp_path).rows if row.decision == "caption"]
+    assert set(written) == {"ohwx man, half body, plain dark blue background"}
+    assert len(written) == navy
+
+
+def test_people_are_decided_and_cut(url, tmp_path):
+    rows = rows_of(browser.ask("review_people", url)["table"], tmp_path)
+    assert [row.decision for row in rows] == ["is_subject", "not_subject", "split_track"]
+    assert rows[2].value == f"{rows[2].video}-f000002"
+
+
+def test_the_first_decision_asks_who_decides(url, tmp_path):
+    seen = browser.ask("review_asks_who", url)
+    assert seen["asked"] == "Who decides?"
+    assert [row.who for row in rows_of(seen["table"], tmp_path)] == ["Ana Žárská"]
+
+
+# --- served -------------------------------------------------------------------------------------
+
+
+def ask_served(made, dataset, faults: Faults, word: str) -> tuple[dict, list]:
+    """Presses letters on the page as a server answers it; what is seen, and the rows written."""
+    with review_stub.serving(made, dataset, faults) as address:
+        seen = browser.ask_once("review_served", address, word)
+    return seen, [line.row for line in decisions.read(decisions.place(dataset))]
+
+
+def test_a_served_page_saves_each_key_in_order(made, tmp_path):
+    seen, rows = ask_served(made, tmp_path, Faults(), "kd" * 100)
+    assert [row.decision for row in rows] == ["keep", "drop"] * 100
+    assert {row.who for row in rows} == {review_stub.WHO}
+    assert seen == {"trouble": "", "export": False, "state": "kept"}
+
+
+def test_lost_answers_and_a_server_that_is_gone_lose_no_row_and_write_none_twice(made, tmp_path):
+    faults = Faults(lost=2, down=2)
+    _, rows = ask_served(made, tmp_path, faults, "kdzY" * 5)
+    assert [row.decision for row in rows] == ["keep", "drop", "undo", "undo"] * 5
+    assert len({row.id for row in rows}) == 20 and faults.requests > 4
+
+
+def test_a_row_that_the_server_refuses_is_said_and_the_others_are_written(made, tmp_path):
+    seen, rows = ask_served(made, tmp_path, Faults(refused=("-f000001-p0-v0",)), "d" * 30)
+    assert "is not taken" in seen["trouble"]
+    assert len(rows) == 29 and not any(row.target.endswith("-f000001-p0-v0") for row in rows)
+
+
+# --- large --------------------------------------------------------------------------------------
+
+
+def test_a_page_of_two_thousand_images_is_small(tmp_path):
+    page, _ = review_set.write(tmp_path, 2_000)
+    assert page.stat().st_size / 2_000 < 500, "5 MB at 10,000 images"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_ten_thousand_images_scroll(tmp_path):
+    page, _ = review_set.write(tmp_path, 10_000)
+    try:
+        seen = browser.ask("review_scroll", page.as_uri())
+    finally:
+        shutil.rmtree(tmp_path)
+    assert seen["first_ms"] <= 1000
+    assert seen["fps"] >= 30 and seen["nodes"] < 150, seen
