@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` 
 
 from ferrari.common.errors import FerrariError
 from ferrari.common.places import ROOT
-from ferrari.dashboard import serve
+from ferrari.dashboard import live_routes, serve
 from ferrari.dashboard.application import Doors, create_app
 from ferrari.dashboard.pages import REVIEW
 from ferrari.dashboard.reviewed_set import ReviewedSet
@@ -109,6 +109,8 @@ def serve_set(given: argparse.Namespace, the_set: ReviewedSet) -> int:
     port = listener.getsockname()[1]
     print(f"{serve.address(given.host, port, token)}   (Ctrl-C ends it)", flush=True)
     serve.run(app, listener)
+    if going_on := live_routes.farewell(app.state):
+        print(going_on, flush=True)
     place = decisions.place(the_set.dataset)
     print(f"ended; what was decided is in {place}, and the next run applies it", flush=True)
     return 0
