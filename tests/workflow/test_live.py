@@ -129,9 +129,10 @@ def test_the_pages_in_a_browser(small, tmp_path):
 def test_the_button_starts_a_run_and_the_page_shows_it(small):
     the_set = set_of(small)
     control = RunControl(the_set, lambda *_: SLEEP)
+    ready = "#log:has-text('it looks')"
     with server(the_set, control) as address:
         try:
-            text = browser.ask_once("press", f"{address}/live", "[data-start=dry]", "#log:visible")
+            text = browser.ask_once("press", f"{address}/live", "[data-start=dry]", ready)
         finally:
             control.last.process.kill()
             control.last.process.wait()

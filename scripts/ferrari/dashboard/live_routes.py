@@ -62,6 +62,7 @@ def start(request: Request, asked: dict[str, str]) -> Response:
         return JSONResponse({"error": f"kind has to be one of {', '.join(KINDS)}"}, 422)
     try:
         started = live_of(request).control.start(kind)
+        live_of(request).watch.look_anew()
     except RunRefusedError as error:
         return JSONResponse({"error": str(error)}, 409)
     return JSONResponse({"kind": started.kind, "pid": started.process.pid}, 202)

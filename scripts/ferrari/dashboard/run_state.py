@@ -74,6 +74,11 @@ class RunWatch:
                 self._answer, self._answered = self._look(), time.monotonic()
             return self._answer
 
+    def look_anew(self) -> None:
+        """Something was done: the next answer is no earlier one."""
+        with self._asked:
+            self._answer = {}
+
     def log_tail(self) -> str:
         """The end of what the run says: of the one that goes on, else of the last one."""
         with self._asked:

@@ -25,7 +25,7 @@
     if (hours) { return hours + " h " + String(minutes).padStart(2, "0") + " min"; }
     return minutes ? minutes + " min " + String(whole % 60).padStart(2, "0") + " s" : whole + " s";
   }
-  const size = (bytes) => (bytes / 1e9 >= 100 ? (bytes / 1e9).toFixed(0) : (bytes / 1e9).toFixed(1)) + " GB";
+  const size = (bytes) => (bytes / 1e9 >= 100 ? (bytes / 1e9).toFixed(0) : (bytes / 1e9).toFixed(1)) + "\u00a0GB";
   const plural = (count, one, many) => count.toLocaleString("en") + " " + (count === 1 ? one : many);
   function text(id, words) {
     const place = by(id);
