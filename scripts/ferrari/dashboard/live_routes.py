@@ -68,6 +68,16 @@ def start(request: Request, asked: dict[str, str]) -> Response:
     return JSONResponse({"kind": started.kind, "pid": started.process.pid}, 202)
 
 
+@router.post("/api/run/stop")
+def stop(request: Request) -> Response:
+    """End the run that this server started, as Ctrl-C would; 409 where there is none."""
+    try:
+        live_of(request).control.stop()
+    except RunRefusedError as error:
+        return JSONResponse({"error": str(error)}, 409)
+    return JSONResponse({}, 202)
+
+
 def farewell(state: object) -> str:
     """What the server has to say when it ends, given its application's `state`: that a run goes on
     which was started here; else empty.
