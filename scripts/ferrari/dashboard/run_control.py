@@ -7,6 +7,7 @@ or otherwise. Never two at once: what this server started is asked first, then t
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -80,6 +81,17 @@ class RunControl:
                 )
             self.last = Started(kind, log, process)
             return self.last
+
+    def stop(self) -> None:
+        """End the run that was started here as Ctrl-C would: jobs at work are ended, what is
+        finished is kept. Raises RunRefusedError where there is none.
+        """
+        going = self.going
+        if going is None:
+            raise RunRefusedError(
+                "No run that was started here is going: end another one where it was started."
+            )
+        going.process.send_signal(signal.SIGINT)
 
     def why_not(self) -> str:
         """Why no run can be started now, as a sentence; empty if one can."""

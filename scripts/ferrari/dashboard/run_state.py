@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -25,15 +26,17 @@ from ferrari.dashboard.run_control import DRY, RunControl
 from ferrari.jobs import run_events, run_lock
 from ferrari.jobs.run_events import EventReader
 from ferrari.jobs.run_progress import FailedJob, RunningJob, RunProgress
+from ferrari.ledger import tables
+from ferrari.ledger.item_ids import VIDEO_ID
 from ferrari.ledger.reason_words import advice, sentence
-from ferrari.ledger.stages import FOLDERS
+from ferrari.ledger.stages import FOLDERS, table
 from ferrari.provenance import last_run
 from ferrari.reports.titles import FLOW
 
 #: What is at work: a run; one that has not come to its first job; one that leaves no events; jobs
 #: that a killed run left. Else how the last run ended, or that there was none.
 RUNNING, STARTING, SILENT, LEFTOVERS = "running", "starting", "silent", "leftovers"
-SUCCESS, FAILED, KILLED, NONE = "success", "failed", "killed", "none"
+SUCCESS, FAILED, STOPPED, KILLED, NONE = "success", "failed", "stopped", "killed", "none"
 #: Titles of what runs once a clip; all else is counted together.
 _TITLES = {stage: title for stage, title, *_ in FLOW}
 _WHOLE_SET = "whole set"
@@ -62,6 +65,7 @@ class RunWatch:
         self._progress = RunProgress()
         self._looked = self._answered = 0.0  # monotonic
         self._last_phase = ""
+        self._names: dict[str, str] = {}  # raw files by clip
         self._untold_since = 0.0  # when a run was first seen at work that had told nothing
         self._answer: dict = {}
         self._asked = threading.Lock()
@@ -73,6 +77,11 @@ class RunWatch:
             if not self._answer or now - self._answered >= _SAME_S:
                 self._answer, self._answered = self._look(), time.monotonic()
             return self._answer
+
+    def look_anew(self) -> None:
+        """Something was done: the next answer is no earlier one."""
+        with self._asked:
+            self._answer = {}
 
     def log_tail(self) -> str:
         """The end of what the run says: of the one that goes on, else of the last one."""
@@ -146,10 +155,9 @@ class RunWatch:
         self._sums.look([*of_clips, (FINAL, "")])
 
     def _phase(self) -> str:
-        said, is_told = self._progress, self._is_told()
-        if is_told:
+        if self._is_told():
             self._untold_since = 0.0
-            return said.status or RUNNING  # its process ends a moment after its last word
+            return self._end() or RUNNING  # its process ends a moment after its last word
         at_work = run_lock.at_work(self._set.dataset, self._set.work)
         if at_work == run_lock.RUN:
             now = self._clock()
@@ -160,7 +168,12 @@ class RunWatch:
             return STARTING
         if at_work == run_lock.JOBS:
             return LEFTOVERS
-        return NONE if self._reader is None else said.status or KILLED
+        return NONE if self._reader is None else self._end() or KILLED
+
+    def _end(self) -> str:
+        """How the run ended that the events are of; empty while it has not said."""
+        said = self._progress
+        return STOPPED if said.status == FAILED and not said.failed else said.status
 
     def _is_told(self) -> bool:
         """Whether the run whose events are read is alive; where there are no locks, its process
@@ -183,7 +196,7 @@ class RunWatch:
         if phase == RUNNING and not said.running:
             return "A run is at work; between two jobs right now."
         if phase == RUNNING:
-            return f"A run is at work since {_moment(said.began)}."
+            return f"A run has been at work since {_moment(said.began)}."
         if phase == STARTING and self._control.going is not None:
             what = "A dry run" if self._control.going.kind == DRY else "A run"
             return f"{what} was started here and looks at what is to be done."
@@ -196,6 +209,7 @@ class RunWatch:
         ways = {
             SUCCESS: "ended well",
             FAILED: "ended with failed jobs: what they say is below. Mend that and run again",
+            STOPPED: "was stopped, or could not go on: the log says which. Run again to go on",
         }
         how = ways.get(phase, "was ended from outside, in the middle: run again to go on")
         return f"The last run began {_moment(said.began)} and {how}."
@@ -233,24 +247,35 @@ class RunWatch:
     def _running_job(self, job: RunningJob, now: float) -> dict:
         return {
             "rule": job.rule,
-            "title": _TITLES.get(job.rule, job.rule.replace("_", " ")),
-            "of": shown(job.of),
+            "title": _title(job.rule),
+            "of": shown(self._name_of(job.of)),
             "seconds": max(0.0, now - job.since),
         }
 
     def _failed_job(self, job: FailedJob) -> dict:
         said = message_of(self._set.work / job.log) if job.log else ""
         return {
-            "title": _TITLES.get(job.rule, job.rule.replace("_", " ")),
-            **{"of": shown(job.of), "log": shown(job.log), "said": said},
+            "title": _title(job.rule),
+            **{"of": shown(self._name_of(job.of)), "log": shown(job.log), "said": said},
         }
+
+    def _name_of(self, of: str) -> str:
+        """The raw file's name of a clip, which people know it by; else what was given."""
+        if of not in self._names and re.fullmatch(VIDEO_ID, of):
+            try:
+                (row,) = tables.iter_table(self._set.dataset / table("probe", of))
+            except (OSError, ValueError):  # stage 0 has not come to it, or is at it
+                return of
+            self._names[of] = row["file"]
+        return self._names.get(of, of)
 
     def _pace(self, phase: str, now: float) -> dict:
         if phase != RUNNING:
             return {"rate": None, "left_s": None, "without": []}
         left = self._progress.time_left(now)
         rate = self._progress.rate(now)
-        return {"rate": rate, "left_s": left.seconds, "without": list(left.without)}
+        without = [_title(rule) for rule in (*FOLDERS, *left.without) if rule in left.without]
+        return {"rate": rate, "left_s": left.seconds, "without": list(dict.fromkeys(without))}
 
     def _started(self) -> dict | None:
         last = self._control.last
@@ -288,6 +313,10 @@ def _stages(said: RunProgress) -> Iterator[dict]:
 
 def _some(jobs: Iterable[FailedJob]) -> list[FailedJob]:
     return list(jobs)[:_FAILED_NAMED]
+
+
+def _title(rule: str) -> str:
+    return _TITLES.get(rule, rule.replace("_", " "))
 
 
 def _sums(one: StageSums) -> dict:

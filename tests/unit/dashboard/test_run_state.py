@@ -63,7 +63,7 @@ def test_a_run_at_work(seen):
     )
     seen.hold(path)
     state = seen()
-    assert state["phase"] == "running" and "since 2027-01-15" in state["sentence"]
+    assert state["phase"] == "running" and "been at work since 2027-01-15" in state["sentence"]
     assert state["stages"] == [
         {
             **{"stage": "mask", "title": "Cut-outs", "planned": 4},
@@ -87,12 +87,18 @@ def test_a_run_at_work(seen):
 
 
 @pytest.mark.parametrize(
-    ("status", "said"), [("success", "ended well"), ("failed", "ended with failed jobs")]
+    ("job_is", "status", "phase", "said"),
+    [
+        ("ended", "success", "success", "ended well"),
+        ("failed", "failed", "failed", "ended with failed jobs"),
+        ("ended", "failed", "stopped", "was stopped, or could not go on"),
+    ],
 )
-def test_the_end_of_a_run(seen, status, said):
-    tell(seen.set, start({"mask": 1}), job("began", 1, 1), job("ended", 2, 1), end(3, status))
+def test_the_end_of_a_run(seen, job_is, status, phase, said):
+    jobs = [job("began", 1, 1), job(job_is, 2, 1, log="logs/x.log")]
+    tell(seen.set, start({"mask": 2}), *jobs, end(3, status))
     state = seen()
-    assert state["phase"] == status and said in state["sentence"] and state["now"] == []
+    assert state["phase"] == phase and said in state["sentence"] and state["now"] == []
     assert state["run"]["ended"] == BEGAN + 3
 
 
@@ -176,6 +182,18 @@ def test_a_failed_job_says_why(seen):
     (failed,) = seen()["failed"]
     assert failed["said"] == "ModelError: <b>no</b> weights\nWHAT TO DO: see the message above."
     assert failed["of"] == "clip-0000000001" and failed["log"] == "logs/mask/a.log"
+
+
+def test_a_clip_is_called_by_its_file_s_name(seen):
+    (video,) = write_tables(seen.set.dataset, 1, 1)
+    seen.hold(tell(seen.set, start({"mask": 2}), job("began", 1, 1, of=video), job("began", 2, 2)))
+    assert [each["of"] for each in seen()["now"]] == ["clip 0000.mp4", "clip-0000000002"]
+
+
+@pytest.mark.parametrize("of", ["../../etc/passwd", "", "kohya", "clip-0123456789"])
+def test_what_is_no_clip_is_called_as_it_is(seen, of):
+    seen.hold(tell(seen.set, start({"mask": 2}), job("began", 1, 1, of=of)))
+    assert [each["of"] for each in seen()["now"]] == [of]
 
 
 def test_a_later_run_takes_the_earlier_one_s_place(seen):
