@@ -112,9 +112,6 @@ verify: $(VENV)/.ready ## prove the dataset in WORK (default: here) to the last 
 	  --quiet rules host progress --forcerun verify -- verified; \
 	  found=$$?; test ! -e logs/verified.log || cat logs/verified.log; exit $$found
 
-dashboards: $(VENV)/.ready ## bring the reports of the set in WORK up to date, and say where they lie; CONFIG as for verify
-	@$(BIN)/python scripts/tools/dashboards.py --work "$(or $(WORK),.)" --cores $(CORES) $(if $(CONFIG),--config $(CONFIG))
-
 SERVE = $(BIN)/python scripts/tools/serve.py $(1) --work "$(or $(WORK),.)" --cores $(CORES) \
 	  $(if $(HOST),--host "$(HOST)") $(if $(PORT),--port $(PORT)) $(if $(CONFIG),--config $(CONFIG))
 
@@ -125,6 +122,9 @@ review: $(VENV)/.ready ## the page where you look and decide, in a browser, unti
 dashboard: export SERVE_WHO := $(value WHO)
 dashboard: $(VENV)/.ready ## a run as it goes, the reports and the review page, in a browser, until Ctrl-C; options as for review
 	@$(call SERVE,dashboard)
+
+dashboards: $(VENV)/.ready ## bring the reports of the set in WORK up to date, and say where they lie; CONFIG as for verify
+	@$(BIN)/python scripts/tools/dashboards.py --work "$(or $(WORK),.)" --cores $(CORES) $(if $(CONFIG),--config $(CONFIG))
 
 unexport ITEM DROP KEEP CAPTION TEXT UNDO REDO WHY WHO NOTE
 trace: export ASKED := $(value ITEM)

@@ -7,6 +7,7 @@ import re
 import secrets
 import socket
 from collections.abc import Iterable, Mapping
+from urllib.parse import urlsplit
 
 import uvicorn
 from fastapi import FastAPI
@@ -70,7 +71,8 @@ def token_of(environment: Mapping[str, str]) -> str:
 
 def names(host: str, environment: Mapping[str, str]) -> frozenset[str]:
     """The host names that the server goes by: the machine's for itself, `host`, those given."""
-    more = {name.strip() for name in environment.get(HOSTS, "").split(",")} - {""}
+    given = environment.get(HOSTS, "").split(",")
+    more = {urlsplit(f"//{name.strip()}").hostname or "" for name in given} - {""}  # without a port
     own = {socket.gethostname()} if host not in LOOPBACK else set()
     return frozenset({*LOOPBACK, *own, *more} | ({host} - _EVERYWHERE))
 

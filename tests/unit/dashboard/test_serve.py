@@ -52,7 +52,7 @@ def test_a_server_on_the_loopback_goes_by_its_names_alone():
 
 
 def test_a_server_that_others_reach_says_so_and_by_which_names():
-    names = serve.names("0.0.0.0", {"FERRARI_HOSTS": "box.lan, 10.0.0.7,"})
+    names = serve.names("0.0.0.0", {"FERRARI_HOSTS": "box.lan:8000, 10.0.0.7,"})
     assert {"box.lan", "10.0.0.7", socket.gethostname()} < names
     assert not names & {"0.0.0.0", ""}
     said = serve.warning("0.0.0.0", names)

@@ -71,6 +71,26 @@ def test_an_undo_brings_back_what_counted_before_and_a_redo_takes_it_away(tmp_pa
     assert in_force(tmp_path, drop, undone(drop), keep, back) == ()
 
 
+def test_a_table_that_grows_is_read_as_one_that_is_read_anew(tmp_path):
+    path = decisions.place(tmp_path)
+    table = decisions.Table(path)
+    assert table.lines() == [] and table.row("first") is None
+    rows = [decided("drop", id="first"), decided("keep"), undone(decided("drop", id="first"))]
+    for row in rows:
+        writing.append(tmp_path, [row])
+        assert table.lines() == decisions.read(path) and table.row(row.id) == row
+    path.write_text(HEADER + LINE)
+    assert table.lines() == decisions.read(path) and table.row("first") is None
+    path.write_text(HEADER + LINE + LINE[:30])
+    with pytest.raises(DecisionsError, match="line 3 is cut off"):
+        table.lines()
+    path.write_text(HEADER + LINE + LINE)
+    with pytest.raises(DecisionsError, match="line 3: line 2 has the id abcd1234 already"):
+        table.lines()
+    path.unlink()
+    assert table.lines() == []
+
+
 def test_fifty_undos_and_redos_count_as_the_last_says(tmp_path):
     rows = [decided("drop")]
     for _ in range(50):
@@ -149,26 +169,6 @@ def test_nonsense_is_an_error_with_its_line(tmp_path, table, text, said):
     with pytest.raises(DecisionsError) as error:
         decisions.load(tmp_path)
     assert said in str(error.value) and str(path) in str(error.value)
-
-
-def test_a_table_that_grows_is_read_as_one_that_is_read_anew(tmp_path):
-    path = decisions.place(tmp_path)
-    table = decisions.Table(path)
-    assert table.lines() == [] and table.row("first") is None
-    rows = [decided("drop", id="first"), decided("keep"), undone(decided("drop", id="first"))]
-    for row in rows:
-        writing.append(tmp_path, [row])
-        assert table.lines() == decisions.read(path) and table.row(row.id) == row
-    path.write_text(HEADER + LINE)
-    assert table.lines() == decisions.read(path) and table.row("first") is None
-    path.write_text(HEADER + LINE + LINE[:30])
-    with pytest.raises(DecisionsError, match="line 3 is cut off"):
-        table.lines()
-    path.write_text(HEADER + LINE + LINE)
-    with pytest.raises(DecisionsError, match="line 3: line 2 has the id abcd1234 already"):
-        table.lines()
-    path.unlink()
-    assert table.lines() == []
 
 
 NOT_YET = [

@@ -76,7 +76,7 @@
   const home = document.getElementById("home");
   if (home && !alone) {
     const link = document.createElement("a");
-    link.href = "index.html";
+    link.href = "index.html" + location.search; // a server that asks for a token has it there
     link.textContent = "← All reports";
     home.replaceChildren(link);
   }
