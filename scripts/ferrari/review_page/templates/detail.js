@@ -4,7 +4,7 @@ const SETTLES_MS = 120;  // a picture is fetched in full once the selection rest
 class Detail {
   constructor(box, log, act) {
     Object.assign(this, { box, log, act });
-    this.overlay = false;
+    this.overlays = { mask: true };  // by group: a cut-out is shown over its crop, unless M says otherwise
     this.frame = 0;  // place of the chosen picture of a track
   }
 
@@ -28,7 +28,9 @@ class Detail {
   }
 
   toggleOverlay() {
-    this.overlay = !this.overlay;
+    if (this.at === undefined) { return; }
+    const group = groupOf(this.at);
+    this.overlays[group] = !this.overlays[group];
     this.show(this.at);
   }
 
@@ -134,10 +136,10 @@ class Detail {
         if (at !== this.at || !this.big) { return; }
         const parts = [whole];
         const masked = wholeOf(at, "mask");
-        if (this.overlay && masked) {
-          parts.push(el("img", { src: masked, alt: "its mask", class: groupOf(at) === "mask" ? "cut" : "over" }));
-        }
-        this.big.classList.toggle("cutting", this.overlay && groupOf(at) === "mask" && Boolean(masked));
+        const over = this.overlays[groupOf(at)] && masked;
+        const cuts = groupOf(at) === "mask";
+        if (over) { parts.push(el("img", { src: masked, alt: "its mask", class: cuts ? "cut" : "over" })); }
+        this.big.classList.toggle("cutting", Boolean(over) && cuts);
         this.big.replaceChildren(...parts);
       });
     }, SETTLES_MS);
