@@ -117,7 +117,7 @@ def captions(browser: Browser, url: str, *written: str) -> dict:
     """Writes captions by keys: the table, what the page shows of the first image, and its title."""
     page = _opened(browser.new_context(), url)
     shown = page.locator("textarea").input_value()
-    label = page.locator("#tile-0").get_attribute("aria-label")
+    label = page.locator("#tile-0").text_content()
     for text in written:
         page.keyboard.press("e")
         page.locator("textarea").fill(text)

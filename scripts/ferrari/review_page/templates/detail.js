@@ -56,7 +56,7 @@ class Detail {
     this.big = null;
     const frames = text("frames", at).split(" ");
     const shots = frames.map((frame, nth) => el("button", {
-      type: "button", "aria-pressed": nth === this.frame ? "true" : "false", "aria-label": `frame ${frame}`,
+      type: "button", "aria-pressed": nth === this.frame ? "true" : "false",
       click: () => { this.frame = nth; this.show(at); },
     }, picture(at, 84, nth), frame));
     const help = text("may", at).includes("X")
@@ -96,7 +96,7 @@ class Detail {
     const near = groupOf(at) === "track" ? [] : neighbours(at, 2);
     if (near.length > 1) {
       const shots = near.map((one) => el("button", {
-        type: "button", "aria-pressed": one === at ? "true" : "false", "aria-label": `${frameOf(one)}${one === at ? ", this one" : ""}`,
+        type: "button", "aria-pressed": one === at ? "true" : "false",
         click: () => this.act.goTo(one),
       }, picture(one, 72), items.time_s[one] >= 0 ? `${items.time_s[one].toFixed(2)} s` : frameOf(one)));
       found.push(el("h3", {}, "Before and after it in the clip"), el("div", { class: "strip" }, ...shots));
