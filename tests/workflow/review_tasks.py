@@ -216,7 +216,37 @@ def served(browser: Browser, url: str, word: str, gap_ms: str = "30") -> dict:
     }
 
 
+def mend(browser: Browser, url: str, shots: str = "") -> dict:
+    """Adds a stroke to a mask and takes away another one, one too many taken back; saves it."""
+    page = _opened(browser.new_context(viewport={"width": 1280, "height": 860}), url)
+    page.keyboard.press("3")
+    page.locator("[data-key=B]").click()
+    box = page.locator("canvas").bounding_box()
+
+    def stroke(*spots: tuple[float, float]) -> None:
+        places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in spots]
+        page.mouse.move(*places[0])
+        page.mouse.down()
+        for place in places[1:]:
+            page.mouse.move(*place)
+        page.mouse.up()
+
+    stroke((0.6, 0.5), (0.9, 0.5))
+    page.get_by_role("button", name="Remove").click()
+    page.get_by_role("button", name="Large").click()
+    stroke((0.1, 0.5), (0.2, 0.5))
+    stroke((0.4, 0.1), (0.4, 0.9))
+    page.get_by_role("button", name="Take the last stroke back").click()
+    if shots:
+        page.screenshot(path=Path(shots) / "brush.png")
+    page.click("#save-mask")
+    page.locator("canvas").wait_for(state="detached")
+    page.wait_for_function("document.getElementById('saved').textContent === 'all saved'")
+    page.keyboard.press("Home")
+    return {"state": page.locator("#tile-0 .state").inner_text()}
+
+
 TASKS = {
     f"review_{task.__name__}": task
-    for task in (look, keys, tabs, captions, batch, people, asks_who, scroll, served)
+    for task in (look, keys, tabs, captions, batch, people, asks_who, scroll, served, mend)
 }

@@ -105,7 +105,7 @@ class Detail {
   }
 
   #facts(at) {
-    const row = decidedOf(this.log, at) ?? inForce(this.log, at, "caption");
+    const row = decidedOf(this.log, at) ?? inForce(this.log, at, "mask") ?? inForce(this.log, at, "caption");
     const state = row && this.act.stateOf(row.id);
     const reason = text("reason", at);
     const told = [
