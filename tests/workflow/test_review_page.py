@@ -5,8 +5,11 @@ from __future__ import annotations
 import io
 import shutil
 
+import numpy as np
 import pytest
 
+from ferrari.images import image_files
+from ferrari.ledger import stages, tables
 from ferrari.ledger.csv_cells import Writer
 from ferrari.review import decisions
 from ferrari.review.contract import COLUMNS
@@ -169,9 +172,26 @@ def test_lost_answers_and_a_server_that_is_gone_lose_no_row_and_write_none_twice
 
 
 def test_a_row_that_the_server_refuses_is_said_and_the_others_are_written(made, tmp_path):
-    seen, rows = ask_served(made, tmp_path, Faults(refused=("-f000001-p0-v0",)), "d" * 30)
-    assert "is not taken" in seen["trouble"]
-    assert len(rows) == 29 and not any(row.target.endswith("-f000001-p0-v0") for row in rows)
+    first = review_set.entries(1)[1][0].target
+    seen, rows = ask_served(made, tmp_path, Faults(refused=(first,)), "d" * 30)
+    assert f"Not saved: drop of {first}: {first} is not taken" in seen["trouble"]
+    assert len({row.target for row in rows} - {first}) == len(rows) == 29
+    assert seen["state"].strip() == "", "what was not written is not shown as decided"
+
+
+def test_a_mask_is_mended_at_the_crops_own_pixels(made, tmp_path):
+    with review_stub.serving(made, tmp_path, Faults()) as address:
+        seen = browser.ask("review_mend", address)
+    (row,) = [line.row for line in decisions.read(decisions.place(tmp_path))]
+    assert (row.scope, row.decision, row.value) == ("cutout", "mask", "review/masks/a.png")
+    assert row.target_sha256 == "0" * 64 and seen == {"state": "mask mended"}
+    png = (tmp_path / "mask.png").read_bytes()
+    assert png[24:26] == bytes([8, 0]), "8 bits, one channel"
+    mask_u8, before = image_files.decode(png), review_stub.MASK_U8
+    assert mask_u8.shape == before.shape and set(np.unique(mask_u8)) == {0, 255}
+    assert mask_u8[60, 150] == 255 and mask_u8[30, 150] == 0, "added"
+    assert mask_u8[60, 30] == 0 and mask_u8[10, 30] == 255, "removed"
+    assert mask_u8[20, 80] == 255, "the last stroke was taken back"
 
 
 # --- large --------------------------------------------------------------------------------------
@@ -190,5 +210,29 @@ def test_ten_thousand_images_scroll(tmp_path):
         seen = browser.ask("review_scroll", page.as_uri())
     finally:
         shutil.rmtree(tmp_path)
-    assert seen["first_ms"] <= 1000
-    assert seen["fps"] >= 30 and seen["nodes"] < 150, seen
+    assert min(seen["first_ms"], seen["first_cpu_ms"]) <= 1000, seen
+    assert seen["fps"] >= 30 or seen["frame_cpu_ms"] <= 1000 / 30, seen
+    assert seen["nodes"] < 150 and seen["top"] > 1000, seen
+
+
+# --- in the workflow ----------------------------------------------------------------------------
+
+PAGE = "qc_reports/review.html"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_page_is_made_where_it_is_asked_for_and_follows_decisions(small, tmp_path):
+    run = small.copy(tmp_path / "copy")
+    assert run.planned() == {}, "no part of a run"
+    run.run(PAGE, "--cores", "1")
+    assert run.planned(PAGE) == {} and run.planned() == {}
+    url = (run.folder / PAGE).as_uri()
+    assert browser.ask("review_look", url) == []
+    rows = rows_of(browser.ask("review_keys", url, "d", "0")["table"], run.dataset)
+    assert [row.decision for row in rows] == ["drop"]
+    assert run.planned(PAGE)["review_page"] == 1, "of all that is to be made"
+    run.run("--cores", "2")
+    run.run(PAGE, "--cores", "1")
+    final = {row["item"]: row for row in tables.iter_table(run.dataset / stages.FINAL_CSV)}
+    assert final[rows[0].target]["reason"] == "DROPPED_BY_REVIEW"

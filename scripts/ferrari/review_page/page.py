@@ -21,7 +21,10 @@ from ferrari.common.visible_text import script_json
 
 _TEMPLATES = Path(__file__).with_name("templates")
 #: The parts of the one module, in order: a browser loads no module from another file of a folder.
-_SCRIPTS = ("table.js", "saving.js", "items.js", "grid.js", "detail.js", "dialogs.js", "page.js")
+_SCRIPTS = (
+    *("table.js", "saving.js", "items.js", "grid.js", "detail.js"),
+    *("dialogs.js", "brush.js", "page.js"),
+)
 
 
 def html(data: Mapping[str, Any]) -> str:

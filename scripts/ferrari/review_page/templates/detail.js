@@ -4,7 +4,7 @@ const SETTLES_MS = 120;  // a picture is fetched in full once the selection rest
 class Detail {
   constructor(box, log, act) {
     Object.assign(this, { box, log, act });
-    this.overlay = false;
+    this.overlays = { mask: true };  // by group: a cut-out is shown over its crop, unless M says otherwise
     this.frame = 0;  // place of the chosen picture of a track
   }
 
@@ -28,7 +28,9 @@ class Detail {
   }
 
   toggleOverlay() {
-    this.overlay = !this.overlay;
+    if (this.at === undefined) { return; }
+    const group = groupOf(this.at);
+    this.overlays[group] = !this.overlays[group];
     this.show(this.at);
   }
 
@@ -54,7 +56,7 @@ class Detail {
     this.big = null;
     const frames = text("frames", at).split(" ");
     const shots = frames.map((frame, nth) => el("button", {
-      type: "button", "aria-pressed": nth === this.frame ? "true" : "false", "aria-label": `frame ${frame}`,
+      type: "button", "aria-pressed": nth === this.frame ? "true" : "false",
       click: () => { this.frame = nth; this.show(at); },
     }, picture(at, 84, nth), frame));
     const help = text("may", at).includes("X")
@@ -94,7 +96,7 @@ class Detail {
     const near = groupOf(at) === "track" ? [] : neighbours(at, 2);
     if (near.length > 1) {
       const shots = near.map((one) => el("button", {
-        type: "button", "aria-pressed": one === at ? "true" : "false", "aria-label": `${frameOf(one)}${one === at ? ", this one" : ""}`,
+        type: "button", "aria-pressed": one === at ? "true" : "false",
         click: () => this.act.goTo(one),
       }, picture(one, 72), items.time_s[one] >= 0 ? `${items.time_s[one].toFixed(2)} s` : frameOf(one)));
       found.push(el("h3", {}, "Before and after it in the clip"), el("div", { class: "strip" }, ...shots));
@@ -103,7 +105,7 @@ class Detail {
   }
 
   #facts(at) {
-    const row = decidedOf(this.log, at) ?? inForce(this.log, at, "caption");
+    const row = decidedOf(this.log, at) ?? inForce(this.log, at, "mask") ?? inForce(this.log, at, "caption");
     const state = row && this.act.stateOf(row.id);
     const reason = text("reason", at);
     const told = [
@@ -134,10 +136,10 @@ class Detail {
         if (at !== this.at || !this.big) { return; }
         const parts = [whole];
         const masked = wholeOf(at, "mask");
-        if (this.overlay && masked) {
-          parts.push(el("img", { src: masked, alt: "its mask", class: groupOf(at) === "mask" ? "cut" : "over" }));
-        }
-        this.big.classList.toggle("cutting", this.overlay && groupOf(at) === "mask" && Boolean(masked));
+        const over = this.overlays[groupOf(at)] && masked;
+        const cuts = groupOf(at) === "mask";
+        if (over) { parts.push(el("img", { src: masked, alt: "its mask", class: cuts ? "cut" : "over" })); }
+        this.big.classList.toggle("cutting", Boolean(over) && cuts);
         this.big.replaceChildren(...parts);
       });
     }, SETTLES_MS);

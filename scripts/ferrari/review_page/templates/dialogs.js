@@ -1,5 +1,6 @@
 // What is asked in a window of its own: before many decisions at once, the keys, find and replace.
 const dialog = document.getElementById("dialog");
+dialog.addEventListener("close", () => { if (!dialog.open) { dialog.replaceChildren(); } });
 
 function openDialog(title, body, buttons) {
   const close = () => dialog.close();

@@ -29,7 +29,7 @@ function decidedOf(log, at) {
   return inForce(log, at, groupOf(at) === "track" ? "is_subject" : "keep") ?? inForce(log, at, "split_track");
 }
 
-function isLooked(log, at) { return Boolean(decidedOf(log, at) ?? inForce(log, at, "caption")); }
+function isLooked(log, at) { return Boolean(decidedOf(log, at) ?? inForce(log, at, "caption") ?? inForce(log, at, "mask")); }
 
 // True if the entry is in the dataset once the decisions are applied.
 function stays(log, at) {
@@ -46,12 +46,13 @@ function captionOf(log, at) {
 // Words and class of how an entry stands.
 const SAID = {
   keep: ["kept", "keep"], drop: ["dropped", "drop"], is_subject: ["subject", "keep"],
-  not_subject: ["not subject", "drop"], split_track: ["split", "other"],
+  not_subject: ["not subject", "drop"], split_track: ["split", "other"], duplicate_of: ["a duplicate", "drop"],
 };
 function stateOf(log, at) {
   const row = decidedOf(log, at);
   if (row && isStale(row, at)) { return ["decided, but it has changed", "other"]; }
   if (row) { return SAID[row.decision]; }
+  if (inForce(log, at, "mask")) { return ["mask mended", "keep"]; }
   if (inForce(log, at, "caption")) { return ["caption written", "keep"]; }
   if (groupOf(at) === "track") { return [NOBODY[text("reason", at)] ?? text("reason", at), "soft"]; }
   return [groupOf(at) === "refused" ? text("reason", at) : "", "soft"];

@@ -13,7 +13,7 @@ const DECISIONS = {
 const KEYS = [
   ["K", "keep; in Refused: take it back"], ["D", "drop"], ["S", "this track is the subject"], ["N", "this track is somebody else"],
   ["X", "somebody else begins at the chosen frame"], [", .", "the frame before, the next frame of a track"], ["M", "mask over the picture"],
-  ["E", "write the caption"], ["Z", "undo"], ["Shift+Z", "redo"], ["arrows", "next, previous"], ["Home End", "first, last"],
+  ["E", "write the caption"], ["B", "mend a mask with a brush, where the page is served"], ["Z", "undo"], ["Shift+Z", "redo"], ["arrows", "next, previous"], ["Home End", "first, last"],
   ["[ ]", "previous, next clip"], ["Enter", "large picture, and back"], ["/", "filter by text"], ["1 to 5", "views"],
   ["Shift+K", "keep all that are shown"], ["Shift+D", "drop all that are shown"], ["Esc", "leave a field; close"], ["?", "this list"],
 ];
@@ -24,6 +24,7 @@ const filters = Object.fromEntries(Object.keys(VIEWS).map((name) => [name, { ord
 const places = {};  // where each view was left
 const made = [];    // when decisions were made on this page, for the rate
 let view = "dataset";
+let masksTaken = false;  // whether a server answers that takes mended masks
 
 const detail = new Detail(document.getElementById("detail"), log, {
   caption: writeCaption, leave: () => grid.box.focus(), goTo, stateOf: (id) => saving.states?.[id],
@@ -92,6 +93,7 @@ function buildActions() {
     found.push(button(key, label, () => decide(key)));
   }
   if (group === "image" || group === "mask") { found.push(button("M", "Mask", () => detail.toggleOverlay())); }
+  if (group === "mask" && masksTaken) { found.push(button("B", "Mend", mend)); }
   found.push(button("Z", "Undo", undo), button("⇧Z", "Redo", redo));
   if (keys.includes("K")) { found.push(button("⇧K", view === "refused" ? "Take back all shown" : "Keep all shown", () => decideAll("K"))); }
   if (keys.includes("D")) { found.push(button("⇧D", "Drop all shown", () => decideAll("D"))); }
@@ -227,6 +229,21 @@ function replaceCaptions() {
   findAndReplace(log, entries, (changes) => named(() => writeAll(changes.map(([at, value]) => rowFor(at, "caption", { value })))));
 }
 
+// --- masks --------------------------------------------------------------------------------------
+
+async function mend() {
+  const at = grid.selected;
+  if (!masksTaken || at === undefined || groupOf(at) !== "mask") { return; }
+  try {
+    await new Brush(saving, at, (one, fields) => {
+      if (write([rowFor(one, "mask", fields)])) { say(`mask mended: ${targetOf(one)}`); }
+      next();
+    }).open();
+  } catch (error) {
+    trouble(`The pictures of ${targetOf(at)} cannot be had (${error.message}).`);
+  }
+}
+
 // --- moving about -------------------------------------------------------------------------------
 
 function goTo(at) {
@@ -248,7 +265,7 @@ const MOVES = {
   Home: () => grid.select(0), End: () => grid.select(grid.order.length - 1),
   "[": () => moveClip(-1), "]": () => moveClip(1), ",": () => detail.step(-1), ".": () => detail.step(1),
   "/": () => document.getElementById("text").focus(), "?": () => showKeys(KEYS),
-  m: () => detail.toggleOverlay(), e: () => editCaption(), z: undo, Z: redo, K: () => decideAll("K"), D: () => decideAll("D"),
+  m: () => detail.toggleOverlay(), e: () => editCaption(), b: () => mend(), z: undo, Z: redo, K: () => decideAll("K"), D: () => decideAll("D"),
   Enter: () => document.body.classList.toggle("single"), Escape: () => { document.body.classList.remove("single"); trouble(""); },
 };
 for (const [nth, name] of Object.keys(VIEWS).entries()) { MOVES[String(nth + 1)] = () => openView(name); }
@@ -291,6 +308,7 @@ function start() {
   if (served) {
     document.getElementById("home").href = addressOf("reports/index.html");
     document.getElementById("live").href = addressOf("live");
+    takesMasks(saving).then((takes) => { masksTaken = takes; buildActions(); tellButtons(grid.selected); });
     document.getElementById("reruns").addEventListener("click", () => showReruns(saving));
   }
   try { document.getElementById("who").value = localStorage.getItem("ferrari-review-name") ?? ""; } catch { /* asked later */ }

@@ -5,7 +5,7 @@ const data = JSON.parse(document.getElementById("review-data").textContent);
 const COLUMNS = data.columns;
 // The note of rows that were made at once begins so, and with it they are taken back at once.
 const BATCH = "at once: ";
-const QUESTIONS = { keep: "stays", drop: "stays", is_subject: "who", not_subject: "who" };
+const QUESTIONS = { keep: "stays", drop: "stays", duplicate_of: "stays", is_subject: "who", not_subject: "who" };
 
 function rowOf(cells) {
   return Object.fromEntries(COLUMNS.map((name, at) => [name, cells[at] ?? ""]));
