@@ -16,8 +16,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` 
 from ferrari.common.errors import FerrariError
 from ferrari.common.places import ROOT
 from ferrari.ledger.item_ids import look_through
+from ferrari.provenance.last_run import OWN
 
-SETTINGS = "my.yaml"
 _TEXT = """\
 # The settings of this set; what is not named here has its default (config/config.yaml of the
 # pipeline names all of them). Paths are as they stand, or below this folder.
@@ -43,7 +43,7 @@ def begin(work: Path, clips: Path, token: str, subject_class: str) -> str:
     Raises NewSetError where clips are not there, `work` lies in the checkout, or has settings.
     """
     work, clips = work.absolute(), clips.absolute()
-    settings = work / SETTINGS
+    settings = work / OWN
     if not clips.is_dir():
         raise NewSetError(f"there is no folder {clips}: name the one that holds your clips, CLIPS=")
     if work.resolve() == ROOT or ROOT in work.resolve().parents:

@@ -250,7 +250,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)))
     given = parser.parse_args(arguments)
     try:
-        config = settings.load(*given.config)
+        config = settings.load(*own_files(given.work, given.config))
         settings.check(config, ROOT / "config/config.schema.yaml")
         found = send_through(given.work, config, given.cores)
     except (FerrariError, OSError) as error:
