@@ -49,7 +49,7 @@ rule all:
 
 
 onstart:
-    begin()
+    begin(log)
 
 
 onsuccess:

@@ -26,7 +26,7 @@ from ferrari.backgrounds import scene_bank
 from ferrari.captions import caption_text, overrides
 from ferrari.common import settings
 from ferrari.common.errors import FerrariError
-from ferrari.jobs import error_advice, run_lock
+from ferrari.jobs import error_advice, run_events, run_lock
 from ferrari.jobs.stage_command import (
     offer_warm_workers,
     set_environment,
@@ -542,9 +542,11 @@ def require_dataset():
 
 #: Logs that were written before are an earlier run's.
 BEGAN = time.time()
+#: What others read of the run while it goes on.
+EVENTS = run_events.EventLog()
 
 
-def begin():
+def begin(log):
     """Before the first job: the run has the dataset to itself, and its record is begun.
 
     What jobs need comes from elsewhere: a module's handlers do not run, nor do any with --no-hooks.
@@ -555,10 +557,13 @@ def begin():
     say_gate()
     require_decoder()
     targets = set(workflow.dag_settings.targets)
-    if not targets or not targets <= last_run.ONLY_LOOK:
+    makes = not targets or not targets <= last_run.ONLY_LOOK
+    if makes:
         require_dataset()
     try:
         RECORD.start()
+        if makes:
+            EVENTS.begin(workflow, logger, log)
     except OSError as error:
         raise WorkflowError(str(error), error_advice.of_error(error)) from error
 
@@ -572,6 +577,7 @@ def say_gate():
 
 def say_end():
     """After the last job: what came of the clips, where people look first."""
+    EVENTS.end("success")
     if set(workflow.dag_settings.targets) - {
         "all"
     }:  # a single report, or nothing was made
@@ -586,6 +592,7 @@ def say_end():
 def end_failed(log):
     """After a run that failed: its record, and what the jobs said, which else only logs tell."""
     RECORD.end("failed", log)
+    EVENTS.end("failed")
     from ferrari.reports.run_end import failures
 
     lines = failures(Path("logs"), BEGAN)

@@ -11,12 +11,17 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import time
 from pathlib import Path
 
 from ferrari.common.errors import FerrariError
 
 #: What file systems without (such) locks answer; there, two runs at a time are not noticed.
 _UNSUPPORTED = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EBADF}
+#: Whoever only asks (`at_work`) holds a lock for a moment: nobody takes that for a run.
+_TRIES, _PAUSE_S = 5, 0.02
+#: What `at_work` finds.
+RUN, JOBS, NOTHING, UNKNOWN = "run", "jobs", "", "unknown"
 _held: dict[Path, int] = {}  # open descriptors; closed, and so released, when the process ends
 
 
@@ -32,7 +37,7 @@ def require(dataset: str | os.PathLike, working: str | os.PathLike = ".") -> Non
     state, dataset = Path(working).absolute() / ".snakemake", Path(dataset).absolute()
     state.mkdir(exist_ok=True)
     for path in (state / "run.lock", dataset):
-        if _take(path) is False:
+        if _take_soon(path) is False:
             raise RunningError(
                 f"another run is at work on {dataset}, or in {state.parent}: wait for it to "
                 "end; runs side by side need a dataset and a working folder each"
@@ -48,14 +53,56 @@ def hold_for_job(working: str | os.PathLike = ".") -> None:
     """Say, until this process and its forks end, that a job is at work in a working folder."""
     state = Path(working).absolute() / ".snakemake"
     if state.is_dir():  # else a stage that somebody runs by hand
-        _take(state / "jobs.lock", fcntl.LOCK_SH)
+        _take_soon(state / "jobs.lock", fcntl.LOCK_SH)
+
+
+def at_work(dataset: str | os.PathLike, working: str | os.PathLike = ".") -> str:
+    """What is at work on a dataset, or in a working folder: RUN, JOBS of a run that was killed, or
+    NOTHING; UNKNOWN where the file system has no such locks. For those who only look.
+    """
+    state = Path(working).absolute() / ".snakemake"
+    runs = {_is_held(path, fcntl.LOCK_SH) for path in (state / "run.lock", Path(dataset))}
+    if True in runs:
+        return RUN
+    if None in runs:
+        return UNKNOWN
+    return JOBS if _is_held(state / "jobs.lock", fcntl.LOCK_EX) else NOTHING
+
+
+def _is_held(path: Path, kind: int) -> bool | None:
+    """Whether a lock of this kind could not be had; None where there are no such locks."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _UNSUPPORTED:
+            return None
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            return True
+        raise
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _jobs_at_work(state: Path) -> bool:
-    taken = _take(state / "jobs.lock")
+    taken = _take_soon(state / "jobs.lock")
     if taken:
         os.close(_held.pop(state / "jobs.lock"))
     return taken is False
+
+
+def _take_soon(path: Path, kind: int = fcntl.LOCK_EX) -> bool | None:
+    """`_take`, again for a tenth of a second while another process has the lock."""
+    for _ in range(_TRIES - 1):
+        taken = _take(path, kind)
+        if taken is not False:
+            return taken
+        time.sleep(_PAUSE_S)
+    return _take(path, kind)
 
 
 def _take(path: Path, kind: int = fcntl.LOCK_EX) -> bool | None:
