@@ -35,6 +35,7 @@ from ferrari.images import image_files
 from ferrari.ledger import stages, tables
 from ferrari.ledger.item_ids import video_id
 from ferrari.networks import weight_files
+from ferrari.provenance.last_run import own_files
 from ferrari.reports import checks
 
 FOLDER, SAMPLE, OVERLAY, LOG = "smoke", "sample_test.mp4", "smoke.yaml", "snakemake.log"

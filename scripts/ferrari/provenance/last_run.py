@@ -26,6 +26,8 @@ AUDIT = "audit"  # the default of the setting: a record elsewhere is found with 
 _MEANS = frozenset({"threads", "warm_workers", "cache", "audit", "models"})
 _MEANS_BELOW = frozenset({"batch", "device", "timeout_s", "memory_mb"})
 _MISSING = object()
+#: So many commands in a row that took the settings of the one before are followed back.
+_LONGEST_CHAIN = 100
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,25 @@ def of(audit: str | os.PathLike) -> LastRun | None:
             continue
         targets = record.get("targets", [])
         if isinstance(config, dict) and not (targets and set(targets) <= ONLY_LOOK):
-            files = tuple(record.get("config_files", ()))
+            files = _named_first(record.get("config_files", ()), Path(audit) / "runs")
             had_file = bool(files) or "--configfile" in record["command"]
             return LastRun(folder, config, files, had_file, record["start"])
     return None
+
+
+def _named_first(files: Sequence[str], runs: Path) -> tuple[str, ...]:
+    """The settings files that a person named: a command that took those of an earlier run (`make
+    dashboards`) was given that run's, in whose record the person's are named.
+    """
+    for _ in range(_LONGEST_CHAIN):
+        before = [Path(file).parent for file in files if Path(file).name == "config.yaml"]
+        if len(files) != 1 or not before or before[0].parent.resolve() != runs.resolve():
+            break
+        try:
+            files = json.loads((before[0] / "run.json").read_bytes())["config_files"]
+        except (OSError, ValueError, KeyError):  # deleted, or an older record
+            break
+    return tuple(files)
 
 
 def files_for(

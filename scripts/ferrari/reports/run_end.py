@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ferrari.common.job_messages import message_of
 from ferrari.ledger import clip_fates, tables
 from ferrari.ledger.refused_files import BAD_FRAMES, BAD_VIDEOS
 from ferrari.ledger.stages import FINAL, FINAL_CSV, VIDEOS_CSV
@@ -12,8 +13,6 @@ from ferrari.reports import checks
 from ferrari.reports.checks import PASS
 from ferrari.reports.page import check_title
 from ferrari.reports.titles import REPORTS, about
-
-_TRACEBACK = "Traceback (most recent call last):\n"
 
 
 def last_lines(dataset: Path, reports: Path, formats: Sequence[str]) -> list[str]:
@@ -48,11 +47,8 @@ def failures(logs: Path, since: float) -> list[str]:
     for path in sorted(logs.rglob("*.log")):
         if path.stat().st_mtime < since:
             continue
-        _, found, last = path.read_text("utf-8", "replace").rpartition(_TRACEBACK)
-        lines = [line for line in last.splitlines() if line]
-        start = next((n for n, line in enumerate(lines) if not line.startswith(" ")), len(lines))
-        message = "\n".join(lines[start:])
-        if found and message and not message.startswith("KeyboardInterrupt"):
+        message = message_of(path)
+        if message and not message.startswith("KeyboardInterrupt"):
             said.setdefault(message, path)
     return [line for message, path in said.items() for line in (f"\n{path}:", message)]
 

@@ -1,0 +1,21 @@
+"""What a job that failed says in its log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_TRACEBACK = "Traceback (most recent call last):\n"
+
+
+def message_of(log: Path) -> str:
+    """What follows the last traceback of a log, what to do included; empty where there is none, or
+    no log.
+    """
+    try:
+        text = log.read_text("utf-8", "replace")
+    except OSError:  # the job was ended before it could write one
+        return ""
+    _, found, last = text.rpartition(_TRACEBACK)
+    lines = [line for line in last.splitlines() if line]
+    start = next((n for n, line in enumerate(lines) if not line.startswith(" ")), len(lines))
+    return "\n".join(lines[start:]) if found else ""
