@@ -89,8 +89,7 @@ def _snapshot(target: Path, kept: Path) -> None:
     def take(source: str, copy: str) -> None:
         once = kept / sha256_file(source)
         if not once.is_file():
-            write_bytes(once, Path(source).read_bytes())
-        Path(copy).unlink(missing_ok=True)
+            write_bytes(once, Path(source).read_bytes(), durable=False)
         link_or_copy(once, copy)
 
     ignored = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")

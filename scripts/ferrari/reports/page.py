@@ -193,15 +193,16 @@ def _worst_first(checks: Sequence[Check]) -> list[Check]:
 
 
 def _format_check(check: Check) -> dict:
-    rows = [shown(item) for item in check.rows]
+    rows = [gate.as_named(item) for item in check.rows]
+    passed = check.status == PASS and check.bound == "0"
     said = f"{len(rows)} row{'s' if len(rows) != 1 else ''}"
     if len(rows) == gate.MAX_ROWS:
         said = f"the first {len(rows)} rows"
     return {
         "status": check.status,
         "title": check_title(check.name),
-        "figure": shown(check.figure),
-        "bound": shown(check.bound),
+        "figure": shown(gate.in_words(check) if passed else check.figure),
+        "bound": "" if passed else shown(check.bound),
         "explanation": shown(check.explanation, 2000),
         "rows": rows,
         "rows_said": said,
