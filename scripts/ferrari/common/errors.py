@@ -19,6 +19,7 @@ FerrariError
   · KilledError              somebody killed a job's process: give it more memory, fewer jobs
   · RawFileChangedError      a raw file changed during the run: run again when it is at rest
   · RunningError             another run works on these files: wait for it, or end it
+  · RunRefusedError          a server starts no run now: wait for the other one, or start it there
   · LedgerError              a table is damaged: delete it, and the next run makes it anew
   · ReferencesError          reference pictures do not say who the subject is: change those named
   · PinError                 the clips that voted on the subject are gone: restore them, or unpin

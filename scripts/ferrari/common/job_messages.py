@@ -9,7 +9,7 @@ _TRACEBACK = "Traceback (most recent call last):\n"
 
 def message_of(log: Path) -> str:
     """What follows the last traceback of a log, what to do included; empty where there is none, or
-    no log.
+    no log, and of a job that was only interrupted.
     """
     try:
         text = log.read_text("utf-8", "replace")
@@ -18,4 +18,5 @@ def message_of(log: Path) -> str:
     _, found, last = text.rpartition(_TRACEBACK)
     lines = [line for line in last.splitlines() if line]
     start = next((n for n, line in enumerate(lines) if not line.startswith(" ")), len(lines))
-    return "\n".join(lines[start:]) if found else ""
+    message = "\n".join(lines[start:])
+    return "" if not found or message.startswith("KeyboardInterrupt") else message

@@ -1,4 +1,4 @@
-"""A trace as text: for each step a block with what is known of it and how its table was made."""
+"""A trace in words: for each step what is known of it and how its table was made; and as text."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Row = Mapping[str, str]
 
 def render(trace: Trace) -> str:
     """The whole answer."""
-    lines = [f"{trace.item}: {_what(trace)}", ""]
+    lines = [f"{trace.item}: {headline(trace)}", ""]
     for step in trace.steps:
         lines += _step_lines(step, trace)
     if trace.packages:
-        lines += ["packages", *_facts_lines(_package_facts(trace)), ""]
+        lines += ["packages", *_facts_lines(package_facts(trace)), ""]
     if trace.fates:
         lines += [f"what became of the {trace.kind}", *_fates_lines(trace.fates)]
     elif trace.kind == "image" and not trace.packages:
@@ -32,29 +32,40 @@ def render(trace: Trace) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _what(trace: Trace) -> str:
+def headline(trace: Trace) -> str:
+    """What the item is, and if it is an image how it ended."""
     if trace.kind != "image":
         return f"a {trace.kind}" if trace.kind != "clip" else "a raw clip"
     last = trace.steps[-1]
     if last.stage == "final" and last.row["outcome"] == "kept":
         return "an image of the final dataset"
-    return f"an image that ended at stage {last.stage}: {_verdict(last.row)}"
+    return f"an image that ended at stage {last.stage}: {verdict(last.row)}"
 
 
 def _step_lines(step: Step, trace: Trace) -> Iterator[str]:
-    title, facts = _STEPS[step.stage]
     own = f"   {step.row['item']}" if step.stage != "probe" else ""
-    yield f"{title}{own}"
+    yield f"{title_of(step)}{own}"
+    yield from _facts_lines([*step_facts(step, trace), ("table", step.table), *made_facts(step)])
+    yield ""
+
+
+def title_of(step: Step) -> str:
+    """'3 cut-out': the number that people know the stage by, and what its rows are."""
+    return _STEPS[step.stage][0]
+
+
+def step_facts(step: Step, trace: Trace) -> Facts:
+    """What is known of a step, as (label, text); texts may be empty."""
+    _, facts = _STEPS[step.stage]
     known = [
-        ("verdict", _verdict(step.row)),
+        ("verdict", verdict(step.row)),
         *_meaning(step.row),
         ("decided", step.decided),
         *facts(step.row, step.made, trace),
     ]
     if step.row["sha256"] and step.stage not in ("probe", "caption", "final"):
         known += [("file", step.row["path"]), ("sha256", step.row["sha256"])]
-    yield from _facts_lines([*known, ("table", step.table), *_made(step)])
-    yield ""
+    return known
 
 
 def _facts_lines(facts: Facts) -> Iterator[str]:
@@ -70,7 +81,7 @@ def _facts_lines(facts: Facts) -> Iterator[str]:
             )
 
 
-def _made(step: Step) -> Facts:
+def made_facts(step: Step) -> Facts:
     """How the step's table was made, and what is wrong with it."""
     facts: Facts = []
     if step.made:
@@ -82,7 +93,7 @@ def _made(step: Step) -> Facts:
     return facts + [("WARNING", warning) for warning in step.warnings]
 
 
-def _verdict(row: Row) -> str:
+def verdict(row: Row) -> str:
     """Outcome, reason, and the value beside its threshold where there is one."""
     text = row["outcome"] if row["reason"] in ("", OK) else f"{row['outcome']} {row['reason']}"
     if row["reason"] == DROPPED_BY_REVIEW:  # its figures are those of what would have been kept
@@ -265,7 +276,8 @@ def _final_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
     return [("image", row["path"]), ("sha256", row["sha256"]), ("detail", row["detail"])]
 
 
-def _package_facts(trace: Trace) -> Facts:
+def package_facts(trace: Trace) -> Facts:
+    """Where each package has the image, or why it has not."""
     facts: Facts = []
     for held in trace.packages:
         if held["outcome"] != "kept":
@@ -280,7 +292,7 @@ def _package_facts(trace: Trace) -> Facts:
 def _fates_lines(fates: list[Fate]) -> Iterator[str]:
     for fate in fates:
         counts = ", ".join(f"{count} {what}" for what, count in fate.counts.items())
-        yield from _facts_lines([(_label(fate), counts or "nothing came this far")])
+        yield from _facts_lines([(fate_label(fate), counts or "nothing came this far")])
         yield from _facts_lines([("WARNING", warning) for warning in fate.warnings])
     for fate in fates:
         hidden = sum(n for what, n in fate.counts.items() if what != "kept") - len(fate.refused)
@@ -288,7 +300,7 @@ def _fates_lines(fates: list[Fate]) -> Iterator[str]:
             yield f"\nrefused at {fate.stage}"
             for reason in dict.fromkeys(row["reason"] for row in fate.refused):
                 yield from _facts_lines([(reason, f"{sentence(reason)} {advice(reason)}".strip())])
-            yield from (f"  {shown(row['item'])}   {_verdict(row)}" for row in fate.refused)
+            yield from (f"  {shown(row['item'])}   {verdict(row)}" for row in fate.refused)
             yield from _more(hidden)
     for fate in fates:
         if fate.final:
@@ -302,7 +314,8 @@ def _more(hidden: int) -> Iterator[str]:
         yield f"  ... and {hidden} more: add --all to see them (make trace ITEM=... ALL=1)"
 
 
-def _label(fate: Fate) -> str:
+def fate_label(fate: Fate) -> str:
+    """The stage, or the package."""
     return fate.table.rpartition("/")[2][:-4] if fate.stage == "package" else fate.stage
 
 

@@ -45,10 +45,7 @@ def failures(logs: Path, since: float) -> list[str]:
     """
     said: dict[str, Path] = {}
     for path in sorted(logs.rglob("*.log")):
-        if path.stat().st_mtime < since:
-            continue
-        message = message_of(path)
-        if message and not message.startswith("KeyboardInterrupt"):
+        if path.stat().st_mtime >= since and (message := message_of(path)):
             said.setdefault(message, path)
     return [line for message, path in said.items() for line in (f"\n{path}:", message)]
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -95,3 +96,44 @@ def test_a_file_system_without_such_locks_keeps_nobody_out(working, monkeypatch)
 def test_a_stage_run_by_hand_locks_nothing(tmp_path):
     run_lock.hold_for_job(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_who_only_asks_is_told_what_is_at_work(working, other):
+    assert run_lock.at_work(working / "dataset", working) == run_lock.NOTHING
+    job = other("run_lock.hold_for_job()")
+    assert run_lock.at_work(working / "dataset", working) == run_lock.JOBS
+    job.kill()
+    job.wait()
+    assert run_lock.at_work(working / "dataset", working) == run_lock.NOTHING
+    run = other("run_lock.require('dataset')")
+    assert run_lock.at_work(working / "dataset", working) == run_lock.RUN
+    run.kill()
+    run.wait()
+    assert run_lock.at_work(working / "dataset", working) == run_lock.NOTHING
+
+
+def test_who_only_asks_leaves_nothing_behind(tmp_path):
+    assert run_lock.at_work(tmp_path / "dataset", tmp_path) == run_lock.NOTHING
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_in_another_folder_is_at_work_on_the_dataset(working, other, tmp_path_factory):
+    other("run_lock.require('dataset')")
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    assert run_lock.at_work(working / "dataset", elsewhere) == run_lock.RUN
+
+
+def test_who_only_asks_where_there_are_no_such_locks(working, monkeypatch):
+    def refuse(*_):
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(run_lock.fcntl, "flock", refuse)
+    assert run_lock.at_work(working / "dataset", working) == run_lock.UNKNOWN
+
+
+def test_a_run_starts_while_somebody_asks(working):
+    """Asking holds a lock for a moment, which is waited for."""
+    asking = os.open(working / "dataset", os.O_RDONLY)
+    run_lock.fcntl.flock(asking, run_lock.fcntl.LOCK_SH)
+    threading.Timer(0.03, os.close, [asking]).start()
+    run_lock.require(working / "dataset", working)

@@ -1,0 +1,75 @@
+"""The live page: a run as it goes on, its log, and the buttons that start one."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+
+from ferrari.dashboard.rendering import page
+from ferrari.dashboard.run_control import KINDS, RunControl, RunRefusedError
+from ferrari.dashboard.run_state import RunWatch
+
+router = APIRouter()
+_opening = threading.Lock()
+
+
+@dataclass
+class Live:
+    """What the routes share: one watch and one control for the set that is served."""
+
+    control: RunControl
+    watch: RunWatch
+
+
+def live_of(request: Request) -> Live:
+    """The application's, made when it is first asked for: a server that nobody asks looks at
+    nothing.
+    """
+    state = request.app.state
+    with _opening:
+        if not hasattr(state, "live"):
+            control = RunControl(state.set)
+            state.live = Live(control, RunWatch(state.set, control))
+        return state.live
+
+
+@router.get("/live")
+def live(request: Request) -> HTMLResponse:
+    """The page; its script asks `/api/run` every two seconds."""
+    return page(request, "live", title="Live", work=str(request.app.state.set.work))
+
+
+@router.get("/api/run")
+def run(request: Request) -> Response:
+    """The state of the set (`run_state.RunWatch.state`)."""
+    return JSONResponse(live_of(request).watch.state())
+
+
+@router.get("/api/run/log")
+def log(request: Request) -> Response:
+    """The end of what the run says, as text."""
+    return PlainTextResponse(live_of(request).watch.log_tail())
+
+
+@router.post("/api/run/start")
+def start(request: Request, asked: dict[str, str]) -> Response:
+    """Start a run: {"kind": "dry"} or {"kind": "run"}. 409 where one goes on or none may start."""
+    kind = asked.get("kind", "")
+    if kind not in KINDS:
+        return JSONResponse({"error": f"kind has to be one of {', '.join(KINDS)}"}, 422)
+    try:
+        started = live_of(request).control.start(kind)
+    except RunRefusedError as error:
+        return JSONResponse({"error": str(error)}, 409)
+    return JSONResponse({"kind": started.kind, "pid": started.process.pid}, 202)
+
+
+def farewell(state: object) -> str:
+    """What the server has to say when it ends, given its application's `state`: that a run goes on
+    which was started here; else empty.
+    """
+    shared = getattr(state, "live", None)
+    return shared.control.farewell() if isinstance(shared, Live) else ""

@@ -1,0 +1,289 @@
+"""What the live page says of a set: whether a run is at work, how far it is, what it refused.
+
+It is read off what lies there: the run's lock, its file of events, the tables. A run does not know
+that anybody looks, and does nothing for it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ferrari.common import settings
+from ferrari.common.job_messages import message_of
+from ferrari.common.visible_text import shown
+from ferrari.dashboard.ledger_sums import FINAL, Key, LedgerSums
+from ferrari.dashboard.machine import Machine
+from ferrari.dashboard.reviewed_set import ReviewedSet
+from ferrari.dashboard.run_control import DRY, RunControl
+from ferrari.jobs import run_events, run_lock
+from ferrari.jobs.run_events import EventReader
+from ferrari.jobs.run_progress import FailedJob, RunningJob, RunProgress
+from ferrari.ledger.reason_words import advice, sentence
+from ferrari.ledger.stages import FOLDERS
+from ferrari.provenance import last_run
+from ferrari.reports.titles import FLOW
+
+#: What is at work: a run; one that this server started, and that has not come to its first job; or
+#: jobs that a killed run left. Else how the last run ended, or that there was none.
+RUNNING, STARTING, LEFTOVERS = "running", "starting", "leftovers"
+SUCCESS, FAILED, KILLED, NONE = "success", "failed", "killed", "none"
+#: Titles of what runs once a clip; all else is counted together.
+_TITLES = {stage: title for stage, title, *_ in FLOW}
+_WHOLE_SET = "whole set"
+#: Time that a look at the page may spend on counting tables.
+_COUNT_S = 0.4
+#: How often all tables are looked at; in between, those of jobs that ended.
+_LOOK_AT_ALL_S = 60.0
+#: Looks within this time get the same answer: several tabs cost no more than one.
+_SAME_S = 1.0
+_LOG_BYTES = 64 << 10
+_FAILED_NAMED = 20
+
+
+class RunWatch:
+    """Watches one set for the live page; may be asked from several threads."""
+
+    def __init__(
+        self, the_set: ReviewedSet, control: RunControl, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._set, self._control, self._clock = the_set, control, clock
+        self._sums = LedgerSums(the_set.dataset)
+        self._machine = Machine(the_set.dataset)
+        self._reader: EventReader | None = None
+        self._progress = RunProgress()
+        self._looked = self._answered = 0.0  # monotonic
+        self._last_phase = ""
+        self._answer: dict = {}
+        self._asked = threading.Lock()
+
+    def state(self) -> dict:
+        """All that the page shows, as JSON holds it; times in seconds, sizes in bytes."""
+        with self._asked:
+            now = time.monotonic()
+            if not self._answer or now - self._answered >= _SAME_S:
+                self._answer, self._answered = self._look(), time.monotonic()
+            return self._answer
+
+    def log_tail(self) -> str:
+        """The end of what the run says: of the one that goes on, else of the last one."""
+        with self._asked:
+            path = self._log()
+        if path is None:
+            return ""
+        try:
+            with open(path, "rb") as stream:
+                size = stream.seek(0, os.SEEK_END)
+                stream.seek(max(0, size - _LOG_BYTES))
+                data = stream.read()
+        except OSError as error:
+            return f"{path} cannot be read: {error.strerror}"
+        cut = data[data.find(b"\n") + 1 :] if size > _LOG_BYTES else data
+        return cut.decode("utf-8", "replace")
+
+    def _look(self) -> dict:
+        now = self._clock()
+        ended = self._read_events()
+        phase = self._phase()
+        self._note_tables(ended, phase)
+        uncounted = self._sums.count(_COUNT_S)
+        sums = self._sums.sums()
+        return {
+            "phase": phase,
+            "sentence": self._sentence(phase, now),
+            "run": self._run(now),
+            "stages": list(self._stages()),
+            "now": [self._running_job(job, now) for job in self._running_jobs(phase)],
+            "failed": [self._failed_job(job) for job in self._failed_jobs()],
+            "pace": self._pace(phase, now),
+            "ledger": [asdict(one) | {"title": _TITLES[one.stage]} for one in sums],
+            "uncounted": uncounted,
+            "damaged": [shown(text) for text in self._sums.damaged.values()][:_FAILED_NAMED],
+            "refused": [
+                {
+                    "stage": _TITLES[one.stage],
+                    **{"outcome": outcome, "reason": shown(reason, 60), "rows": rows},
+                    **{"means": sentence(reason), "to_do": advice(reason)},
+                }
+                for one in sums
+                for outcome, reason, rows in one.refused
+            ],
+            "machine": self._machine.state(),
+            "why_not": self._control.why_not(),
+            "started": self._started(),
+        }
+
+    # --- what happened ---------------------------------------------------------------------------
+
+    def _read_events(self) -> list[RunningJob]:
+        """Take in what the latest run has written since; the jobs that ended with it."""
+        latest = next(iter(run_events.files(self._set.work)), None)
+        if latest is None:
+            return []
+        if self._reader is None or self._reader.path != latest:
+            self._reader, self._progress = EventReader(latest), RunProgress()
+        return list(self._progress.take(self._reader.new()))
+
+    def _note_tables(self, ended: Iterable[RunningJob], phase: str) -> None:
+        now = time.monotonic()
+        changed, self._last_phase = phase != self._last_phase, phase
+        if changed or now - self._looked > _LOOK_AT_ALL_S:
+            self._looked = now
+            self._sums.look()
+            return
+        of_clips: list[Key] = [(job.rule, job.of) for job in ended if job.rule in FOLDERS]
+        self._sums.look([*of_clips, (FINAL, "")])
+
+    def _phase(self) -> str:
+        at_work = run_lock.at_work(self._set.dataset, self._set.work)
+        said = self._progress
+        if at_work == run_lock.UNKNOWN:  # no locks here: its process tells
+            at_work = run_lock.RUN if said.pid and _lives(said.pid) else run_lock.NOTHING
+        if at_work == run_lock.RUN and not (said.status and self._just_ended()):
+            return RUNNING
+        if self._control.going is not None:
+            return STARTING
+        if at_work == run_lock.JOBS:
+            return LEFTOVERS
+        if self._reader is None:
+            return NONE
+        return said.status or KILLED
+
+    def _just_ended(self) -> bool:
+        """Whether the last run's end is so fresh that its process may still be there."""
+        return self._clock() - self._progress.last < 10
+
+    # --- in words --------------------------------------------------------------------------------
+
+    def _sentence(self, phase: str, now: float) -> str:
+        said = self._progress
+        if phase == RUNNING and (said.status or self._reader is None):
+            return (
+                "A run is at work on this set and leaves no events here: it was started in another "
+                "folder, by another workflow, or with --no-hooks. The tables below are its own."
+            )
+        if phase == RUNNING and not said.running:
+            return "A run is at work; between two jobs right now."
+        if phase == RUNNING:
+            return f"A run is at work since {_moment(said.began)}."
+        if phase == STARTING:
+            kind = self._control.last.kind if self._control.last else ""
+            what = "A dry run" if kind == DRY else "A run"
+            return f"{what} was started here and looks at what is to be done."
+        if phase == LEFTOVERS:
+            return "A run was killed, and jobs of it are still at work: no new one can start yet."
+        if phase == NONE:
+            return self._record_sentence()
+        ways = {
+            SUCCESS: "ended well",
+            FAILED: "ended with failed jobs: what they say is below. Mend that and run again",
+        }
+        how = ways.get(phase, "was ended from outside, in the middle: run again to go on")
+        return f"The last run began {_moment(said.began)} and {how}."
+
+    def _record_sentence(self) -> str:
+        """Of a set whose runs left no events here: what the record of its last run says."""
+        audit = self._set.work / settings.load(*self._set.config_files)["audit"]
+        last = last_run.of(audit)
+        if last is None:
+            return "No run of this set is recorded yet."
+        record = json.loads((last.folder / "run.json").read_bytes())
+        how = {"success": "ended well", "failed": "ended with failed jobs"}
+        status = how.get(record.get("status"), "did not say how it ended")
+        return f"The last run that is recorded began {last.start} and {status}."
+
+    # --- figures ---------------------------------------------------------------------------------
+
+    def _run(self, now: float) -> dict:
+        said = self._progress
+        return {
+            "began": said.began,
+            "ended": said.last if said.status else None,
+            "quiet_s": max(0.0, now - said.last) if said.last else None,
+            "cores": said.cores,
+            "planned": said.planned.total(),
+            "done": said.done.total(),
+            "failed": len(said.failed),
+            "clips_planned": said.planned["caption"],
+            "clips_done": said.done["caption"],
+        }
+
+    def _stages(self) -> Iterator[dict]:
+        """Jobs by stage, and those of the rules over the whole set together; what is not planned
+        is left out.
+        """
+        said = self._progress
+        groups = {rule: (_TITLES[rule], {rule}) for rule in FOLDERS}
+        groups[_WHOLE_SET] = ("The whole set", set(said.planned) - set(FOLDERS))
+        for name, (title, rules) in groups.items():
+            planned = sum(said.planned[rule] for rule in rules)
+            if planned:
+                yield {
+                    **{"stage": name, "title": title, "planned": planned},
+                    "done": sum(said.done[rule] for rule in rules),
+                    "running": sum(job.rule in rules for job in said.running.values()),
+                    "failed": sum(job.rule in rules for job in said.failed.values()),
+                }
+
+    def _running_jobs(self, phase: str) -> list[RunningJob]:
+        running = self._progress.running.values() if phase == RUNNING else ()
+        return sorted(running, key=lambda job: job.since)
+
+    def _running_job(self, job: RunningJob, now: float) -> dict:
+        return {
+            "rule": job.rule,
+            "title": _TITLES.get(job.rule, job.rule.replace("_", " ")),
+            "of": shown(job.of),
+            "seconds": max(0.0, now - job.since),
+        }
+
+    def _failed_jobs(self) -> list[FailedJob]:
+        return list(self._progress.failed.values())[:_FAILED_NAMED]
+
+    def _failed_job(self, job: FailedJob) -> dict:
+        said = message_of(self._set.work / job.log) if job.log else ""
+        return {
+            "title": _TITLES.get(job.rule, job.rule.replace("_", " ")),
+            **{"of": shown(job.of), "log": shown(job.log), "said": said},
+        }
+
+    def _pace(self, phase: str, now: float) -> dict:
+        if phase != RUNNING:
+            return {"rate": None, "left_s": None, "without": []}
+        left = self._progress.time_left(now)
+        rate = self._progress.rate(now)
+        return {"rate": rate, "left_s": left.seconds, "without": list(left.without)}
+
+    def _started(self) -> dict | None:
+        last = self._control.last
+        return None if last is None else {"kind": last.kind, "status": last.status}
+
+    def _log(self) -> Path | None:
+        """What a run that was started here says, if it is the last one; else Snakemake's own log."""
+        last = self._control.last
+        events = self._progress
+        if last is not None and (last.process.pid == events.pid or last.status is None):
+            return last.log
+        if last is not None and last.log.stat().st_mtime >= events.last:
+            return last.log
+        return self._set.work / events.log if events.log else None
+
+
+def _moment(time_s: float) -> str:
+    return f"{datetime.fromtimestamp(time_s, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
