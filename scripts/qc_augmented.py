@@ -102,7 +102,9 @@ def reopen_variants(root: Path, kept: pd.DataFrame, cutouts: Mapping[str, str]) 
 
     def keys() -> list[str]:
         return [
-            seen_before.key(root, tuple(one), [one.path, one.mask_path, *filter(None, sources(one))])
+            seen_before.key(
+                root, tuple(one), [one.path, one.mask_path, *filter(None, sources(one))]
+            )
             for one in variants
         ]
 

@@ -86,7 +86,7 @@ def lint(folder: Path, trainers: Sequence[str] = ()) -> tuple[list[str], list[Fi
     if not names:
         raise NothingToLintError(
             f"{folder} bears no trainer's marks (no dataset.toml, no <repeats>_<words> folder, no "
-            f"metadata.jsonl, ...); say which is meant: make lint-package DIR=... TRAINER={' | '.join(known)}"
+            f"metadata.jsonl, ...); say which is meant: TRAINER={' | '.join(known)}"
         )
     found = {finding for name in names for finding in known[name].lint(folder)}
     return names, sorted({*found, *older_set(folder)})

@@ -28,7 +28,7 @@ raw_videos: {clips}   # the folder of your clips; they are only read
 subject:
   token: {token}   # the rare word that will name your subject in captions
   class: {subject_class}   # what your subject is: person, man, woman, dog ...
-  references: {references}   # a folder of pictures of the subject alone; null: references, if it is there
+  references: {references}   # folder of pictures of the subject alone; null: references
 extract:
   fps: 2.0   # images taken from each second of footage
 package:
@@ -88,7 +88,7 @@ def _references_told(pictures: Path) -> str:
     """Whether it is known already who the subject is: what a run would find out after an hour."""
     count = len(look_through(str(pictures), []).videos) if pictures.is_dir() else 0
     if count:
-        return f"{count:,} pictures in {pictures} say who the subject is."
+        return f"Pictures that say who the subject is: {count:,} in {pictures}."
     return (
         f"No pictures of the subject are in {pictures}: put some there (one face in each), or the "
         "subject is whom most clips show."

@@ -106,9 +106,7 @@ class Footage:
         return f"{said}; {length} in {self.known:,} of them, about {duration(whole)} in all."
 
 
-def told(
-    jobs: Mapping[str, int], known: Mapping[str, float], cores: int, footage: Footage
-) -> str:
+def told(jobs: Mapping[str, int], known: Mapping[str, float], cores: int, footage: Footage) -> str:
     """The plan in words."""
     if not jobs:
         return f"{footage}\nTo do: nothing; all is as the settings ask for."
@@ -231,9 +229,10 @@ def plan(this: _Set) -> int:
             print(line)
     found = footage(this)
     if not found.files:
+        state = "holds none" if this.raw.is_dir() else "does not exist"
         print(
-            f"No clips: {this.raw} {'holds none' if this.raw.is_dir() else 'does not exist'}. A run "
-            "would end before its first job: put clips there, or correct raw_videos in the settings."
+            f"No clips: {this.raw} {state}. A run would end before its first job: put clips there, "
+            "or correct raw_videos in the settings."
         )
     print(told(planned(done.stdout + done.stderr), costs(this.work), this.cores, found))
     print(f"{_megabytes(shutil.disk_usage(this.work).free)} are free on the disk of {this.work}.")
@@ -244,9 +243,11 @@ def footage(this: _Set) -> Footage:
     """What the raw folder holds, and what is known of it."""
     clips = this.clips()
     table = this.dataset / VIDEOS_CSV
-    rows = [row for row in tables.read_table(table) if row["item"] in clips] if (
-        table.is_file()
-    ) else []
+    rows = (
+        [row for row in tables.read_table(table) if row["item"] in clips]
+        if (table.is_file())
+        else []
+    )
     seconds = [float(row["duration_s"]) for row in rows if row["duration_s"]]
     sizes = clip_files.sizes(this.dataset, sorted(row["item"] for row in rows)[:_CLIPS])
     kept = round(statistics.mean(sizes.values())) if sizes else None

@@ -57,7 +57,8 @@ def listed(found: Sequence[LeftBehind]) -> str:
         if some:
             lines.append(f"{title}: {len(some):,}")
             lines += [
-                f"  {one.name}   {one.files:,} files, {_megabytes(one.bytes)}" for one in some[:_NAMED]
+                f"  {one.name}   {one.files:,} files, {_megabytes(one.bytes)}"
+                for one in some[:_NAMED]
             ]
         if len(some) > _NAMED:
             lines.append(f"  ... and {len(some) - _NAMED:,} more")

@@ -67,8 +67,8 @@ def unknown(dataset: Dataset, asked: str, near: Sequence[str]) -> str:
 
 
 def waiting_clip(raw: Path, asked: str) -> str:
-    """The clip in the folder of raw clips that `asked` names by its id, its path or its file's name;
-    "" if there is none.
+    """The clip in the folder of raw clips that `asked` names by its id, its path or its file's
+    name; "" if there is none.
     """
     clips = find_videos(raw) if raw.is_dir() else {}
     known = (clip for one, clip in clips.items() if asked in (one, clip, Path(clip).name))

@@ -56,9 +56,7 @@ def read_file(file: str | os.PathLike) -> dict:
             f"the settings file {place}{line} is no YAML: {error.problem}"
         ) from error
     if not isinstance(said, dict):
-        raise SettingsError(
-            f"the settings file {place} names no setting: write one, as `seed: 1`"
-        )
+        raise SettingsError(f"the settings file {place} names no setting: write one, as `seed: 1`")
     return said
 
 

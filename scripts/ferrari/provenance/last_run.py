@@ -102,16 +102,16 @@ def files_for(
         return files, f"settings of {own}, with those of {over} laid over them"
     last = of(Path(work) / AUDIT)
     if last is not None:
-        said = f"settings of the run of {last.start} ({last.settings_file}); CONFIG=... takes others"
+        said = (
+            f"settings of the run of {last.start} ({last.settings_file}); CONFIG=... takes others"
+        )
         return [last.settings_file], said
     if own.is_file():
         return [own], f"no run is recorded in {work}: the settings of {own} are used"
     return [], f"no run is recorded in {work}: the default settings are used"
 
 
-def own_files(
-    work: str | os.PathLike, config_files: Sequence[str | os.PathLike]
-) -> list[Path]:
+def own_files(work: str | os.PathLike, config_files: Sequence[str | os.PathLike]) -> list[Path]:
     """The set's own settings file, if there is one, and behind it those that the person named."""
     own, files = Path(work) / OWN, [Path(file) for file in config_files]
     if own.is_file() and own.resolve() not in [file.resolve() for file in files]:

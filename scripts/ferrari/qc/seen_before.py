@@ -1,5 +1,5 @@
-"""What a report saw in images, kept for the next time it is made: one new clip in a set of thousands
-does not have all images of the others opened again.
+"""What a report saw in images, kept for the next time it is made: one new clip in a set of
+thousands does not have all images of the others opened again.
 
 An image is taken as seen if what the report asked of it is the same (its row's digest among it),
 its files have the size and the time of change that they had, and the report's code is the same.
@@ -58,7 +58,9 @@ def through(
     place, asked = _place[0].with_name(f"{_place[0].name}-{what}.parquet"), keys()
     known = _read(place)
     fresh = [at for at, one in enumerate(asked) if one not in known]
-    LOGGER.info("%s: %d of %d images opened, the others were seen before", what, len(fresh), len(asked))
+    LOGGER.info(
+        "%s: %d of %d images opened, the others were seen before", what, len(fresh), len(asked)
+    )
     answers = [known.get(one, {}) for one in asked]
     for at, answer in zip(fresh, look(fresh), strict=True):
         answers[at] = answer
