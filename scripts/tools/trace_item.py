@@ -92,10 +92,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     try:
         dataset = open_dataset(given.work, given.config)
-        text = trace_item(dataset, given.item, given.all, given.json)
-    except UnknownItemError as error:
-        print(unknown(dataset, given.item, error.near), file=sys.stderr)
-        return 1
+        try:
+            text = trace_item(dataset, given.item, given.all, given.json)
+        except UnknownItemError as error:
+            print(unknown(dataset, given.item, error.near), file=sys.stderr)
+            return 1
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2

@@ -44,9 +44,7 @@ def is_watched(logger: logging.Logger) -> bool:
     """
     if not os.environ.pop(WATCHED, ""):  # popped: a run that a job starts is not watched
         return False
-    import snakemake  # which called us
-
-    engine = Path(snakemake.__file__).parent
+    engine = Path(str(sys.modules["snakemake"].__file__)).parent
     for handler in logger.handlers:
         if handler.name == "DefaultStreamHandler":
             handler.addFilter(lambda record: is_for_people(record, engine))

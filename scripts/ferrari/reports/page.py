@@ -133,8 +133,8 @@ def page(report: Report) -> str:
     )
 
 
-def index_page(cards: Sequence[dict], flow: Sequence[dict], lost: dict) -> str:
-    """The HTML of the index; see build_qc_index.py for what cards, flow and lost hold."""
+def index_page(cards: Sequence[dict], flow: Sequence[dict], lost: dict, disk: dict) -> str:
+    """The HTML of the index; see build_qc_index.py for what cards, flow, lost and disk hold."""
     status = gate.worst([card["status"] for card in cards])
     count = {one: sum(card["status"] == one for card in cards) for one in (PASS, WARN, FAIL)}
     parts = [f"{n} {one}" for one, n in count.items() if n]
@@ -154,6 +154,7 @@ def index_page(cards: Sequence[dict], flow: Sequence[dict], lost: dict) -> str:
             cards=cards,
             flow=flow,
             lost=lost,
+            disk=disk,
         )
     )
 
