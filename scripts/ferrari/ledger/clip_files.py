@@ -31,7 +31,7 @@ def size(path: str | os.PathLike) -> int:
     try:
         if not os.path.isdir(path) or os.path.islink(path):
             return os.lstat(path).st_size
-        with os.scandir(path) as entries:
+        with os.scandir(os.fspath(path)) as entries:
             return sum(size(entry.path) for entry in entries)
     except FileNotFoundError:
         return 0
