@@ -18,10 +18,13 @@ FERRARI_SHARED ?= ../shared
 export FERRARI_SHARED
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-gpu image weights doctor smoke new plan run demo demo-clean test test-slow test-real test-gpu test-trainers train-smoke fuzz chaos wild verify dashboards review dashboard trace decide lint-package real check-gpu outcomes bench mattes identity lint format lock clean
+.PHONY: help setup setup-gpu image weights doctor smoke new plan run demo demo-clean test test-slow test-real test-gpu test-trainers train-smoke fuzz chaos wild verify tidy dashboards review dashboard trace decide lint-package real check-gpu outcomes bench mattes identity lint format lock clean
 
 help: ## list the commands
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@echo "For your sets"
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^/  /; s/:.*## /\t/' | expand -t 16
+	@echo; echo "For work on the pipeline itself"
+	@grep -hE '^[a-z-]+:.*##: ' $(MAKEFILE_LIST) | sed -E 's/^/  /; s/:.*##: /\t/' | expand -t 16
 
 setup: $(VENV)/.ready ## set up .venv from the lock
 
@@ -52,15 +55,15 @@ smoke: $(VENV)/.ready ## one short clip (dataset/sample_test.mp4, if there) thro
 demo: $(VENV)/.ready ## synthetic clips through the whole pipeline, under demo/
 	@mkdir -p demo
 	@test -f demo/truth.json -a -d demo/references || $(BIN)/python -m tests.generator demo/dataset/00_raw_videos --pictures demo --truth demo/truth.json
-	@cd demo && ../$(SNAKEMAKE) --snakefile ../Snakefile --configfile ../config/demo.yaml --cores $(CORES) --quiet rules host
+	@$(BIN)/python scripts/tools/plan_run.py --run --work demo --cores $(CORES) --config config/demo.yaml
 
 demo-clean: ## remove the demo's clips, dataset and reports
 	rm -rf demo
 
-new: $(VENV)/.ready ## begin a set of your own: make new WORK=folder CLIPS=folder (TOKEN=ohwx CLASS=man) writes WORK/my.yaml
-	@$(BIN)/python scripts/tools/new_set.py "$(WORK)" --clips "$(CLIPS)" $(if $(TOKEN),--token "$(TOKEN)") $(if $(CLASS),--class "$(CLASS)")
+new: $(VENV)/.ready ## begin a set of your own: make new WORK=folder CLIPS=folder (REFERENCES=folder TOKEN=ohwx CLASS=man) writes WORK/my.yaml
+	@$(BIN)/python scripts/tools/new_set.py "$(WORK)" --clips "$(CLIPS)" $(if $(REFERENCES),--references "$(REFERENCES)") $(if $(TOKEN),--token "$(TOKEN)") $(if $(CLASS),--class "$(CLASS)")
 
-plan: $(VENV)/.ready ## what a run of the set in WORK would do, and about how long; settings: WORK/my.yaml, or CONFIG
+plan: $(VENV)/.ready ## what a run of the set in WORK would do, about how long and how much; settings: WORK/my.yaml, CONFIG on top
 	@$(BIN)/python scripts/tools/plan_run.py --work "$(or $(WORK),.)" --cores $(CORES) $(if $(CONFIG),--config $(CONFIG))
 
 run: $(VENV)/.ready ## run the set in WORK; settings as for plan
@@ -68,37 +71,37 @@ run: $(VENV)/.ready ## run the set in WORK; settings as for plan
 
 # pytest-timeout ends a test by an exception, which code in C may never let through. After that the
 # run ends, and every thread's traceback says where it stood.
-test: $(VENV)/.ready ## the tests (minutes)
+test: $(VENV)/.ready ##: the tests (minutes)
 	$(BIN)/python -m pytest -m "not slow and not real and not gpu and not trainers" \
 	  -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
 	  -o faulthandler_timeout=1000 -o faulthandler_exit_on_timeout=true
 
-test-slow: $(VENV)/.ready ## the tests that take longer
+test-slow: $(VENV)/.ready ##: the tests that take longer
 	$(BIN)/python -m pytest -m slow
 
-test-real: $(VENV)/.ready ## the tests on real footage and weights (FERRARI_SHARED)
+test-real: $(VENV)/.ready ##: the tests on real footage and weights (FERRARI_SHARED)
 	$(BIN)/python -m pytest -m real
 
-test-gpu: $(VENV)/.ready ## the tests that need an NVIDIA GPU
+test-gpu: $(VENV)/.ready ##: the tests that need an NVIDIA GPU
 	$(BIN)/python -m pytest -m gpu
 
-test-trainers: $(VENV)/.ready $(TRAINERS_VENV)/.ready ## each package in its trainer's own loader (FERRARI_TRAINERS: checkouts)
+test-trainers: $(VENV)/.ready $(TRAINERS_VENV)/.ready ##: each package in its trainer's own loader (FERRARI_TRAINERS: checkouts)
 	$(BIN)/python -m pytest -m trainers -rs
 
-train-smoke: $(VENV)/.ready $(TRAINERS_VENV)/.ready ## a LoRA trained with masked loss on the kohya package in PACKAGE (default: a small one)
+train-smoke: $(VENV)/.ready $(TRAINERS_VENV)/.ready ##: a LoRA trained with masked loss on the kohya package in PACKAGE (default: a small one)
 	@$(BIN)/python -m tests.train_smoke $(if $(PACKAGE),"$(PACKAGE)")
 
 $(TRAINERS_VENV)/.ready: $(TRAINERS_LOCK) | $(VENV)/.ready
 	@$(PYTHON) envs/install.py $(TRAINERS_VENV) $(TRAINERS_LOCK)
 	@touch $@
 
-chaos: $(VENV)/.ready ## the small workflow killed N times (50) at random instants, and resumed
+chaos: $(VENV)/.ready ##: the small workflow killed N times (50) at random instants, and resumed
 	$(BIN)/python -m tests.chaos --kills $(or $(N),50) --seed $(or $(SEED),1)
 
-fuzz: $(VENV)/.ready ## N damaged clips (default 500) of SEED through stages 0 and 1
+fuzz: $(VENV)/.ready ##: N damaged clips (default 500) of SEED through stages 0 and 1
 	$(BIN)/python -m tests.fuzz $(or $(N),500) --seed $(or $(SEED),0) --jobs $(CORES)
 
-wild: $(VENV)/.ready ## clips of the folders DIR held against what ffmpeg makes of them; ONLY=name, ALL=1, WORK=wild
+wild: $(VENV)/.ready ##: clips of the folders DIR held against what ffmpeg makes of them; ONLY=name, ALL=1, WORK=wild
 	@$(if $(DIR),,echo 'Name the folders that hold the clips: make wild DIR="folder other_folder"' >&2; exit 2;) \
 	  PYTHONPATH=scripts $(BIN)/python -m tests.wild $(DIR) --work "$(or $(WORK),wild)" --jobs $(CORES) \
 	  $(if $(ONLY),--only "$(ONLY)") $(if $(ALL),--all)
@@ -122,6 +125,9 @@ review: $(VENV)/.ready ## the page where you look and decide, in a browser, unti
 dashboard: export SERVE_WHO := $(value WHO)
 dashboard: $(VENV)/.ready ## a run as it goes, the reports and the review page, in a browser, until Ctrl-C; options as for review
 	@$(call SERVE,dashboard)
+
+tidy: $(VENV)/.ready ## what belongs to no clip or format any more, with sizes; YES=1 deletes it; WORK, CONFIG as for verify
+	@$(BIN)/python scripts/tools/tidy.py --work "$(or $(WORK),.)" $(if $(CONFIG),--config $(CONFIG)) $(if $(YES),--yes)
 
 dashboards: $(VENV)/.ready ## bring the reports of the set in WORK up to date, and say where they lie; CONFIG as for verify
 	@$(BIN)/python scripts/tools/dashboards.py --work "$(or $(WORK),.)" --cores $(CORES) $(if $(CONFIG),--config $(CONFIG))
@@ -149,30 +155,30 @@ lint-package: $(VENV)/.ready ## what trainers would do in silence with the folde
 	@$(BIN)/python scripts/tools/lint_package.py "$(DIR)" $(if $(TRAINER),--trainer $(TRAINER)) \
 	  $(if $(ALL),--all) $(if $(JSON),--json)
 
-real: $(VENV)/.ready ## the pipeline on the real footage under FERRARI_SHARED, into real/
+real: $(VENV)/.ready ##: the pipeline on the real footage under FERRARI_SHARED, into real/
 	$(BIN)/python scripts/tools/link_real_footage.py $(FERRARI_SHARED) real
 	cd real && ../$(SNAKEMAKE) --snakefile ../Snakefile --configfile real.yaml --cores $(CORES) --resources gpu=1 --quiet rules host
 
-outcomes: $(VENV)/.ready ## each kind of clip with a fake NVIDIA card in each state: does it end as without one?
+outcomes: $(VENV)/.ready ##: each kind of clip with a fake NVIDIA card in each state: does it end as without one?
 	$(BIN)/python -m tests.fake_nvidia.outcomes
 
 check-gpu: $(VENV)/.ready ## ten minutes on a card, with CONFIG: does it give what the CPU gives, how fast, how busy; goes on where it was
 	@$(BIN)/python -m bench.gpu_check $(if $(CONFIG),--config $(CONFIG)) $(CHECK)
 
-bench: $(VENV)/.ready $(BENCH_VENV)/.ready ## against what one would chain by hand (an hour or two); BENCH="--quick --only masks"
+bench: $(VENV)/.ready $(BENCH_VENV)/.ready ##: against what one would chain by hand (an hour or two); BENCH="--quick --only masks"
 	$(BIN)/python -m bench $(BENCH)
 
-mattes: $(VENV)/.ready $(BENCH_VENV)/.ready ## how good the cut-outs are, beside rembg's from the same network; MATTES="--pictures 4"
+mattes: $(VENV)/.ready $(BENCH_VENV)/.ready ##: how good the cut-outs are, beside rembg's from the same network; MATTES="--pictures 4"
 	$(BIN)/python -m bench.mattes $(MATTES)
 
-identity: $(VENV)/.ready ## who is told to be the subject, and who is not: real people and clips composed of them; IDENTITY="--quick"
+identity: $(VENV)/.ready ##: who is told to be the subject, and who is not: real people and clips composed of them; IDENTITY="--quick"
 	$(BIN)/python -m bench.identity $(IDENTITY)
 
 $(BENCH_VENV)/.ready: $(BENCH_LOCK) | $(VENV)/.ready
 	@$(PYTHON) envs/install.py $(BENCH_VENV) $(BENCH_LOCK)
 	@touch $@
 
-lint: $(VENV)/.ready ## ruff, import-linter, mypy, snakefmt, snakemake --lint
+lint: $(VENV)/.ready ##: ruff, import-linter, mypy, snakefmt, snakemake --lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	PYTHONPATH=scripts $(BIN)/lint-imports
@@ -180,15 +186,16 @@ lint: $(VENV)/.ready ## ruff, import-linter, mypy, snakefmt, snakemake --lint
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/python -m tests.lint_workflow
 
-format: $(VENV)/.ready ## format Python and the rules
+format: $(VENV)/.ready ##: format Python and the rules
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile rules
 
-lock: ## resolve the lock anew (needs uv)
+lock: ##: resolve the lock anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -o $(LOCK)
 	uv pip compile envs/bench.in --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -o $(BENCH_LOCK)
 	uv pip compile envs/trainers.in --override envs/trainers.overrides --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -o $(TRAINERS_LOCK)
 
-clean: ## remove caches; datasets and reports stay
+clean: ##: remove caches, the fetched weights among them (hundreds of MB: the next run fetches them again); datasets stay
+	@test ! -d cache || du -sh cache
 	rm -rf .snakemake .pytest_cache .ruff_cache .mypy_cache cache

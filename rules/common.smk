@@ -27,7 +27,7 @@ from ferrari.captions import caption_text, overrides
 from ferrari.common import settings
 from ferrari.common.atomic_files import sha256_file
 from ferrari.common.errors import FerrariError
-from ferrari.jobs import error_advice, run_events, run_lock
+from ferrari.jobs import error_advice, run_events, run_lock, run_watch
 from ferrari.jobs.stage_command import (
     offer_warm_workers,
     set_environment,
@@ -176,22 +176,26 @@ def say_once(text):
 
 
 def say_other_settings():
-    """While a graph is built: a set that was made with a settings file, and a run without one.
+    """While a graph is built: a set that was last made with other settings files than this run has.
 
-    Whoever forgets `--configfile` would make the whole set anew with the defaults.
+    Whoever forgets `--configfile`, or names another one, would make the whole set anew. A file that
+    was edited says nothing: that is meant.
     """
-    if IS_MODULE or workflow.config_settings.configfiles:
+    last = None if IS_MODULE else last_run.of(config["audit"])
+    if last is None or not last.had_file:
         return
-    last = last_run.of(config["audit"])
-    forgotten = last is not None and last.had_file
-    differing = last_run.differences(last.config, config) if forgotten else []
+    given = [os.path.relpath(file) for file in workflow.config_settings.configfiles]
+    before = last.config_files
+    if given and (not before or list(before) == given):
+        return
+    differing = last_run.differences(last.config, config)
     if differing:
-        given = last.config_files or (last.settings_file,)
         more = f" and {len(differing) - 4} more" if len(differing) > 4 else ""
+        now = f"the settings files {' '.join(given)}" if given else "no settings file"
         say_once(
             f"OTHER SETTINGS: this set was last made with others ({'; '.join(differing[:4])}{more}), "
-            "and this run has no settings file. Stop it unless you mean it, and add "
-            f"--configfile {' '.join(map(str, given))}"
+            f"and this run has {now}. Stop it unless you mean it; the last had "
+            f"--configfile {' '.join(map(str, before or (last.settings_file,)))}"
         )
 
 
@@ -551,6 +555,9 @@ def require_dataset():
 BEGAN = time.time()
 #: What others read of the run while it goes on.
 EVENTS = run_events.EventLog()
+#: Whether the command that started the run shows how far it is, and says at its end what jobs said
+#: that failed.
+WATCHED = workflow.is_main_process and run_watch.is_watched(logger)
 
 
 def begin(log):
@@ -601,10 +608,13 @@ def end_failed(log):
     """After a run that failed: its record, and what the jobs said, which else only logs tell."""
     RECORD.end("failed", log)
     EVENTS.end("failed")
+    if WATCHED:
+        return
     from ferrari.reports.run_end import failures
 
-    lines = failures(Path("logs"), BEGAN)
-    if lines:
+    said = "".join(Path(file).read_text("utf-8", "replace") for file in log)
+    lines = [*failures(Path("logs"), BEGAN), error_advice.of_run(said) or ""]
+    if any(lines):
         logger.error("\n".join(lines))
 
 

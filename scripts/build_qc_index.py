@@ -1,6 +1,7 @@
 """The index of the QC reports: a card a report with its status, and the ledger's flow.
 
-Made from the reports' CSV files alone; the pages are linked by name, beside it.
+Made from the reports' CSV files; the pages are linked by name, beside it. What lies on the disk, and
+what clips cost, is as it was when the page was made.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,7 +9,8 @@ from pathlib import Path
 
 from ferrari.common.atomic_files import write_text
 from ferrari.common.visible_text import shown
-from ferrari.ledger import clip_fates, tables
+from ferrari.ledger import clip_fates, disk_use, tables
+from ferrari.ledger.disk_use import FolderUse
 from ferrari.qc.stage_tables import listed
 from ferrari.reports import checks
 from ferrari.reports.checks import FAIL, PASS, Check
@@ -17,6 +19,7 @@ from ferrari.reports.titles import FLOW, REPORTS, about
 
 _RAW_VIDEOS = "qc0_failed_video_diagnostics"
 _PARTS = ("kept", "dropped", "quarantined")
+_COSTLY = 30  # clips in the table of costs
 _TROUBLES = 4  # checks named on a card, at most
 Lines = Sequence[Mapping[str, str]]
 
@@ -27,10 +30,14 @@ def build_index(
     videos: Sequence[str],
     out_html: str,
     older_packages: Sequence[str] = (),
+    folders: Sequence[FolderUse] = (),
+    seconds: Mapping[str, float] | None = None,
+    sizes: Mapping[str, int] | None = None,
 ) -> None:
     """Write the index from the reports' checks (`<name>.csv`) and `<name>_videos.csv` files.
 
-    `older_packages` are sentences on packages that are not made any more.
+    `older_packages` are sentences on packages that are not made any more, `folders` what lies on
+    the disk; `seconds` and `sizes` (bytes) are those of clips, by id.
     """
     found = {Path(path).stem: checks.read(path) for path in listed(reports)}
     figures = {
@@ -39,7 +46,39 @@ def build_index(
     cards = [card(name, found[name], figures.get(name, ())) for name in in_order(found)]
     lost = lost_clips(figures.get(_RAW_VIDEOS, ()), found.get(_RAW_VIDEOS, ()))
     lost["older_packages"] = list(older_packages)
-    write_text(out_html, index_page(cards, flow(found, figures), lost))
+    disk = {
+        "folders": [disk_line(one) for one in folders],
+        "clips": costly_clips(figures.get(_RAW_VIDEOS, ()), seconds or {}, sizes or {}),
+        "all_clips": f"{len(seconds or {}):,}",
+    }
+    write_text(out_html, index_page(cards, flow(found, figures), lost, disk))
+
+
+def disk_line(one: FolderUse) -> dict[str, str]:
+    """What the index says about one folder."""
+    return {
+        "folder": shown(one.folder),
+        "holds": one.holds,
+        "mb": f"{one.bytes / 1e6:,.1f}",
+        "files": f"{one.files:,}",
+        "may_go": one.may_go,
+    }
+
+
+def costly_clips(
+    lines: Lines, seconds: Mapping[str, float], sizes: Mapping[str, int]
+) -> list[dict[str, str]]:
+    """The clips that took most: file, seconds of the last jobs, MB in the dataset."""
+    files = {line["video"]: line["file"] for line in lines}
+    costly = sorted(seconds, key=lambda one: (-seconds[one], -sizes.get(one, 0), one))
+    return [
+        {
+            "file": shown(files.get(one, one), 80),
+            "seconds": f"{seconds[one]:,.1f}",
+            "mb": f"{sizes.get(one, 0) / 1e6:,.1f}",
+        }
+        for one in costly[:_COSTLY]
+    ]
 
 
 def lost_clips(lines: Lines, found: Sequence[Check]) -> dict:
@@ -128,9 +167,14 @@ def flow(found: Mapping[str, Sequence[Check]], figures: Mapping[str, Lines]) -> 
 
 def run(job) -> None:
     """The job of the report (see `make_report`)."""
+    (raw,) = [path for path in job.input.videos_csv if Path(path).stem == f"{_RAW_VIDEOS}_videos"]
+    clips = [line["video"] for line in tables.read_table(raw)]
     build_index(
         reports=job.input.csv,
         videos=job.input.videos_csv,
         out_html=job.output.html,
         older_packages=job.params.older_packages,
+        folders=disk_use.by_folder(job.config),
+        seconds=disk_use.seconds(Path("benchmarks"), clips),
+        sizes=disk_use.bytes_of_clips(Path(job.config["dataset"])),
     )

@@ -8,7 +8,8 @@ import importlib
 from pathlib import Path
 
 from ferrari.jobs.job_log import send_output_to
-from ferrari.provenance.report_stamps import ReportStamp
+from ferrari.provenance import table_stamps
+from ferrari.provenance.report_stamps import FOLDER, ReportStamp
 from ferrari.reports import vega
 
 
@@ -18,8 +19,17 @@ def make_report(job) -> None:
     if not stamp.left_alone():
         stamp.withdraw()
         vega.keep_in(Path(job.config["cache"]))
+        keep_what_is_seen(job)
         importlib.import_module(job.params.made_by).run(job)
         stamp.seal()
+
+
+def keep_what_is_seen(job) -> None:
+    """Have the report open only images that it has not seen as they are."""
+    from ferrari.qc import seen_before
+
+    maker = f"{job.params.code} {table_stamps.versions('report')}"
+    seen_before.remember_in(Path(job.output[0]).parent / FOLDER, job.params.made_by, maker)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,14 @@ import numpy as np
 import pandas as pd
 
 from ferrari.ledger.stages import FOLDERS
-from ferrari.qc import background_leak, leak_checks, reopened_images, stage_checks, stage_tables
+from ferrari.qc import (
+    background_leak,
+    leak_checks,
+    reopened_images,
+    seen_before,
+    stage_checks,
+    stage_tables,
+)
 from ferrari.qc.reopened_images import Opened
 from ferrari.reports import charts, thumbnails
 from ferrari.reports.checks import WARN, Check, none_of
@@ -85,18 +92,34 @@ def report_augmented(
 
 
 def reopen_variants(root: Path, kept: pd.DataFrame, cutouts: Mapping[str, str]) -> pd.DataFrame:
-    """What `look` found for each of `kept` (sorted by parent), a cut-out and its crop read once."""
-    cells = kept[list(_COLUMNS)].itertuples(index=False, name="Variant")
-    groups = ((parent, list(rows)) for parent, rows in itertools.groupby(cells, lambda c: c.parent))
-    work = (
-        (cutouts.get(parent, ""), f"{CROPS}/{rows[0].video}/{parent}.png", rows)
-        for parent, rows in groups
-    )
-    total = kept["parent"].nunique()
-    found = reopened_images.in_threads(
-        lambda one: look_all(root, *one), work, "cut-outs with their variants", total=total
-    )
-    flat = [one for group in found for one in group]
+    """What `look` found for each of `kept` (sorted by parent), a cut-out and its crop read once;
+    what was seen before is not opened again.
+    """
+    variants = list(kept[list(_COLUMNS)].itertuples(index=False, name="Variant"))
+
+    def sources(one) -> tuple[str, str]:
+        return cutouts.get(one.parent, ""), f"{CROPS}/{one.video}/{one.parent}.png"
+
+    def keys() -> list[str]:
+        return [
+            seen_before.key(
+                root, tuple(one), [one.path, one.mask_path, *filter(None, sources(one))]
+            )
+            for one in variants
+        ]
+
+    def opened(fresh: Sequence[int] | None) -> list[dict]:
+        some = variants if fresh is None else [variants[at] for at in fresh]
+        groups = [list(rows) for _, rows in itertools.groupby(some, lambda one: one.parent)]
+        found = reopened_images.in_threads(
+            lambda rows: look_all(root, *sources(rows[0]), rows),
+            groups,
+            "cut-outs with their variants",
+            total=len(groups),
+        )
+        return [one for group in found for one in group]
+
+    flat = seen_before.through("variants", keys, opened)
     names = (
         "fault",
         "sha_ok",

@@ -47,13 +47,16 @@ def report_masks(
     rows, crops = stage_tables.load(tables, "mask"), stage_tables.load(previous, "crop")
     ids = stage_tables.videos_of(previous)
     kept = stage_tables.kept(rows)
-    facts = crops.set_index("item")[["path", *_CROP]].rename(columns={"path": "crop_path"})
+    named = {"path": "crop_path", "sha256": "crop_sha256"}
+    facts = crops.set_index("item")[[*named, *_CROP]].rename(columns=named)
     kept = kept.join(facts[~facts.index.duplicated()], on="parent")
     kept["crop_path"] = kept["crop_path"].fillna("")
     kept["cell_px"] = mask_flicker.cell_sizes(kept)
     kept["beside"] = pd.Series(other_people.beside(kept, crops), index=kept.index, dtype=object)
     columns = ("path", "sha256", "width", "height", "crop_path", "cell_px", "beside", *_CROP)
-    seen = reopened_images.inspect(root, kept, columns, look, "cut-outs opened again")
+    seen = reopened_images.inspect(
+        root, kept, columns, look, "cut-outs opened again", also=["crop_sha256"]
+    )
     pairs = neighbours(kept, seen)
     found = mask_flicker.find(
         kept, seen.get("silhouette", pd.Series(dtype=object)), qc_settings["max_flicker"]

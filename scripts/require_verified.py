@@ -32,8 +32,8 @@ def require_verified(*, checks_csv: str | os.PathLike) -> str:
 
 
 def _format_check(check: checks.Check) -> str:
-    where = f"; {' '.join(check.rows)}" if check.rows else ""
-    return f"{check.name}: {check.figure} (bound: {check.bound}){where}. {check.explanation}"
+    where = f"; {', '.join(map(checks.as_named, check.rows))}" if check.rows else ""
+    return f"{check.name}: {checks.in_words(check)}{where}. {check.explanation}"
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ had, or somebody killed it, the job runs in a process of its own: the same bytes
 this file imports next to nothing, and speaks a protocol that `ferrari.jobs.fork_server` answers.
 """
 
+import _signal
 import _socket
 import marshal
 import os
@@ -25,6 +26,8 @@ def main() -> int:
         from ferrari.jobs import stage_job
 
         return stage_job.main(sys.argv[2:])
+    # Ctrl-C ends what only waits for the server without a traceback; the server then ends the job.
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     if os.environ.get("FERRARI_WARM"):
         place = os.environ["FERRARI_WARM"] = _of_this_python(os.environ["FERRARI_WARM"])
         connection = _connected(place)

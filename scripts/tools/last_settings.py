@@ -2,7 +2,8 @@
 
     python scripts/tools/last_settings.py [--work DIR] [--config FILE ...]
 
-Prints what --config names; else the settings of the set's last run, as recorded; else nothing.
+Prints what --config names (behind the set's own my.yaml); else the settings of the set's last run,
+as recorded; else nothing. Exit status 2 for a file that cannot be read.
 """
 
 import argparse
@@ -12,6 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
+from ferrari.common import settings
 from ferrari.provenance import last_run
 
 
@@ -21,11 +23,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--work", default=".", help="folder that the pipeline was started in")
     parser.add_argument("--config", nargs="*", default=[], help="settings files that go before")
     given = parser.parse_args(arguments)
-    files = [Path(file) for file in given.config]
-    if not files:
-        _, said, file = last_run.settings_for(given.work, ())
+    try:
+        files, said = last_run.files_for(given.work, given.config)
+        settings.load(*files)
+    except settings.SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if said:
         print(said, file=sys.stderr)
-        files = [file] if file else []
     for file in files:
         print(file.absolute())
     return 0

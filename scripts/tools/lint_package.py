@@ -86,7 +86,7 @@ def lint(folder: Path, trainers: Sequence[str] = ()) -> tuple[list[str], list[Fi
     if not names:
         raise NothingToLintError(
             f"{folder} bears no trainer's marks (no dataset.toml, no <repeats>_<words> folder, no "
-            f"metadata.jsonl, ...); say which is meant: --trainer {' | '.join(known)}"
+            f"metadata.jsonl, ...); say which is meant: TRAINER={' | '.join(known)}"
         )
     found = {finding for name in names for finding in known[name].lint(folder)}
     return names, sorted({*found, *older_set(folder)})
@@ -113,7 +113,7 @@ def as_text(findings: Iterable[Finding], most: int) -> str:
         if counts[finding.check] <= most:
             lines.append(str(finding))
     more = ((check, count - most) for check, count in counts.items() if count > most)
-    lines.extend(f"{check}: {count} more (--all shows them)" for check, count in more)
+    lines.extend(f"{check}: {count} more (ALL=1 shows them)" for check, count in more)
     return "\n".join(lines)
 
 

@@ -1,6 +1,7 @@
 """Begin a set of your own: a folder with a commented `my.yaml`, outside the checkout.
 
-    python scripts/tools/new_set.py WORK --clips FOLDER [--token WORD] [--class WORD]
+    python scripts/tools/new_set.py WORK --clips FOLDER [--references FOLDER] [--token WORD]
+                                    [--class WORD]
 
 Nothing that is there is changed. Exit status: 0 made, 2 not (the message says why).
 """
@@ -16,8 +17,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` 
 from ferrari.common.errors import FerrariError
 from ferrari.common.places import ROOT
 from ferrari.ledger.item_ids import look_through
+from ferrari.provenance.last_run import OWN
 
-SETTINGS = "my.yaml"
+#: Where a run looks for pictures of the subject, unless a setting says otherwise.
+REFERENCES = "references"
 _TEXT = """\
 # The settings of this set; what is not named here has its default (config/config.yaml of the
 # pipeline names all of them). Paths are as they stand, or below this folder.
@@ -25,6 +28,7 @@ raw_videos: {clips}   # the folder of your clips; they are only read
 subject:
   token: {token}   # the rare word that will name your subject in captions
   class: {subject_class}   # what your subject is: person, man, woman, dog ...
+  references: {references}   # folder of pictures of the subject alone; null: references
 extract:
   fps: 2.0   # images taken from each second of footage
 package:
@@ -37,13 +41,22 @@ class NewSetError(FerrariError, ValueError):
     """The set cannot be begun as asked; says what stands in the way and what to do."""
 
 
-def begin(work: Path, clips: Path, token: str, subject_class: str) -> str:
-    """Write the settings of a set into the folder `work`; what to say of it.
+def begin(
+    work: Path, clips: Path, token: str, subject_class: str, references: Path | None = None
+) -> str:
+    """Write the settings of a set into the folder `work`; what to say of it. `references` is the
+    folder of pictures of the subject.
 
-    Raises NewSetError where clips are not there, `work` lies in the checkout, or has settings.
+    Raises NewSetError where clips or pictures are not there, `work` lies in the checkout, or has
+    settings.
     """
     work, clips = work.absolute(), clips.absolute()
-    settings = work / SETTINGS
+    pictures = references.absolute() if references else work / REFERENCES
+    if references and not pictures.is_dir():
+        raise NewSetError(
+            f"there is no folder {pictures}: name the one with pictures of the subject, REFERENCES="
+        )
+    settings = work / OWN
     if not clips.is_dir():
         raise NewSetError(f"there is no folder {clips}: name the one that holds your clips, CLIPS=")
     if work.resolve() == ROOT or ROOT in work.resolve().parents:
@@ -55,13 +68,30 @@ def begin(work: Path, clips: Path, token: str, subject_class: str) -> str:
         raise NewSetError(f"{settings} is there already: edit it, or name another folder, WORK=")
     found = look_through(str(clips), [])
     work.mkdir(parents=True, exist_ok=True)
-    told = {"clips": clips, "token": token, "subject_class": subject_class}
-    quoted = {name: json.dumps(str(value), ensure_ascii=False) for name, value in told.items()}
+    told = {
+        "clips": str(clips),
+        "token": token,
+        "subject_class": subject_class,
+        "references": str(pictures) if references else None,
+    }
+    quoted = {name: json.dumps(value, ensure_ascii=False) for name, value in told.items()}
     settings.write_text(_TEXT.format(**quoted), "utf-8")
     return (
         f"{len(found.videos):,} files in {clips} may be clips.\n"
+        f"{_references_told(pictures)}\n"
         f"  settings   {settings}   (have a look: the token, the class, the trainers)\n"
         f'  then       make run WORK="{work}"'
+    )
+
+
+def _references_told(pictures: Path) -> str:
+    """Whether it is known already who the subject is: what a run would find out after an hour."""
+    count = len(look_through(str(pictures), []).videos) if pictures.is_dir() else 0
+    if count:
+        return f"Pictures that say who the subject is: {count:,} in {pictures}."
+    return (
+        f"No pictures of the subject are in {pictures}: put some there (one face in each), or the "
+        "subject is whom most clips show."
     )
 
 
@@ -82,12 +112,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="new_set", description=__doc__.partition("\n")[0])
     parser.add_argument("work", help="the folder that the set gets")
     parser.add_argument("--clips", required=True, help="the folder with the clips")
+    parser.add_argument("--references", help="a folder with pictures of the subject alone")
     parser.add_argument("--token", default="sks", help="the word that names the subject")
     parser.add_argument("--class", dest="subject_class", default="person", help="what it is")
     given = parser.parse_args(arguments)
     try:
         _require_named({"WORK": given.work, "CLIPS": given.clips})
-        print(begin(Path(given.work), Path(given.clips), given.token, given.subject_class))
+        pictures = Path(given.references) if given.references else None
+        work, clips = Path(given.work), Path(given.clips)
+        print(begin(work, clips, given.token, given.subject_class, pictures))
     except (NewSetError, OSError) as error:
         print(error, file=sys.stderr)
         return 2

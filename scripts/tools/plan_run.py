@@ -1,33 +1,45 @@
-"""What a run would do, for people: clips, work to do, time and space, from costs measured here.
+"""What a run would do, for people: clips, footage, work, time and space; with --run, the run.
 
-    python scripts/tools/plan_run.py [--work DIR] [--config FILE ...] [--cores N]
+    python scripts/tools/plan_run.py [--run] [--work DIR] [--config FILE ...] [--cores N]
 
-The settings are WORK/my.yaml, or --config, or those of the set's last run. Nothing is written.
+The settings are WORK/my.yaml, with those of --config laid over them; where there is neither, those
+of the set's last run. A plan writes nothing. A run shows one line that moves (`ferrari.jobs.
+run_watch`), ends with what came out, or with what failed and what to do. Exit status: Snakemake's,
+130 after Ctrl-C, 2 for settings that cannot be read.
 """
 
 import argparse
+import itertools
 import os
 import re
+import shutil
 import statistics
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
-import yaml
-
 from ferrari.common import settings
+from ferrari.common.errors import FerrariError
+from ferrari.common.job_messages import message_of
 from ferrari.common.places import ROOT
-from ferrari.ledger import tables
+from ferrari.jobs import error_advice, run_watch
+from ferrari.jobs.progress_line import duration, job_name
+from ferrari.ledger import clip_files, tables
 from ferrari.ledger.item_ids import look_through
 from ferrari.ledger.stages import FOLDERS, RAW, VIDEOS_CSV
 from ferrari.provenance import last_run
-from tools.new_set import SETTINGS
+from ferrari.reports import run_end
 
 #: From here on a job of a clip did something.
 _WORKED_S = 0.1
+#: Of so many jobs of a rule the cost is read, and of so many clips the files are added up.
+_SAMPLE = 200
+_CLIPS = 20
 #: Rules of reports that are named as their benchmark; of the others the first word is the name.
 _WHOLE_NAMES = ("qc0_page", "qc_identity")
 _STATS = re.compile(r"Job stats:\n.*?\n[- ]+\n(.*?)\n\n", re.S)
@@ -46,13 +58,20 @@ def costs(work: Path) -> dict[str, float]:
     A job of a clip that found nothing to do takes hundredths of a second, and measures nothing.
     """
     measured: dict[str, list[float]] = {}
-    for path in sorted((work / "benchmarks").rglob("*.tsv")):
+    for path in _benchmarks(work / "benchmarks"):
         lines = path.read_text("utf-8").splitlines()
         cell = lines[-1].split("\t")[0] if len(lines) > 1 else ""
         rule = _rule_of(path.relative_to(work / "benchmarks").with_suffix("").parts)
         if re.fullmatch(r"[\d.]+", cell) and (rule not in FOLDERS or float(cell) >= _WORKED_S):
             measured.setdefault(rule, []).append(float(cell))
     return {rule: statistics.median(seconds) for rule, seconds in measured.items()}
+
+
+def _benchmarks(folder: Path) -> Iterator[Path]:
+    """The files of jobs' costs, of each folder a sample: ten thousand clips have 70,000."""
+    if folder.is_dir():
+        for below in [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]:
+            yield from itertools.islice(below.glob("*.tsv"), _SAMPLE)
 
 
 def _rule_of(within: Sequence[str]) -> str:
@@ -64,109 +83,204 @@ def _rule_of(within: Sequence[str]) -> str:
     return within[1] if within[1] in _WHOLE_NAMES else within[1].split("_")[0]
 
 
-def told(
-    jobs: Mapping[str, int], known: Mapping[str, float], cores: int, videos: int, seconds: float
-) -> str:
-    """The plan in words: `videos` may be clips, of which `seconds` of footage are known."""
-    lines = [f"{videos:,} files may be clips; {_duration(seconds)} of footage are known so far."]
+@dataclass(frozen=True)
+class Footage:
+    """The files that may be clips: how many, their bytes, seconds known so far, and how many clips
+    those are of; `dataset_bytes` is what the dataset keeps of a clip, None where none is there yet.
+    """
+
+    files: int
+    bytes: int
+    seconds: float
+    known: int
+    dataset_bytes: int | None = None
+
+    def __str__(self) -> str:
+        said = f"{self.files:,} files may be clips, {_megabytes(self.bytes)}"
+        if not self.known:
+            return f"{said}; how long they are is known after stage 0."
+        length = f"{duration(self.seconds)} of footage"
+        if self.known >= self.files:
+            return f"{said}, {length}."
+        whole = self.seconds * self.files / self.known
+        return f"{said}; {length} in {self.known:,} of them, about {duration(whole)} in all."
+
+
+def told(jobs: Mapping[str, int], known: Mapping[str, float], cores: int, footage: Footage) -> str:
+    """The plan in words."""
     if not jobs:
-        return "\n".join([*lines, "To do: nothing; all is as the settings ask for."])
+        return f"{footage}\nTo do: nothing; all is as the settings ask for."
     fresh = jobs.get("probe", 0)
     stages = [f"{rule} {jobs[rule]:,}" for rule in FOLDERS if jobs.get(rule)]
     rest = sum(count for rule, count in jobs.items() if rule not in FOLDERS)
     said = ", ".join([*stages, f"other {rest:,}"])
-    lines.append(f"To do: new or changed clips: {fresh:,}. Jobs: {said}.")
+    lines = [str(footage), f"To do: new or changed clips: {fresh:,}. Jobs: {said}."]
+    if fresh and footage.dataset_bytes is not None:
+        more = _megabytes(fresh * footage.dataset_bytes)
+        lines.append(f"About {more} more on the disk, from the clips that are done.")
+    return "\n".join([*lines, _time_told(jobs, known, cores)])
+
+
+def _time_told(jobs: Mapping[str, int], known: Mapping[str, float], cores: int) -> str:
     timed = {rule: count for rule, count in jobs.items() if rule in known}
     if not timed:
-        lines.append("Nothing was measured here yet: make smoke sends one clip through.")
-        return "\n".join(lines)
+        return "Nothing was measured here yet: make smoke sends one clip through."
     work = sum(count * known[rule] for rule, count in timed.items())
     left = sorted(set(jobs) - set(timed))
     unknown = f" Not measured yet: {', '.join(left)}." if left else ""
     about = "At least" if left else "About"
-    lines.append(
-        f"{about} {_duration(work / cores)} here on {cores} cores, from the jobs measured so far; "
+    return (
+        f"{about} {duration(work / cores)} here on {cores} cores, from the jobs measured so far; "
         f"less where little changed.{unknown}"
     )
-    return "\n".join(lines)
 
 
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+def _megabytes(count: float) -> str:
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"
 
 
 def settings_files(work: Path, given: Sequence[str]) -> list[Path]:
-    """The settings files of a set: those given, else its my.yaml, else the last run's."""
-    if given:
-        return [Path(file).absolute() for file in given]
-    own = work / SETTINGS
-    if own.is_file():
-        return [own.absolute()]
-    _, said, file = last_run.settings_for(work, ())
-    print(said, file=sys.stderr)
-    return [file.absolute()] if file else []
+    """The settings files of a set: its my.yaml and, over it, those given; else the last run's."""
+    own = last_run.own_files(work, ())
+    if own and not given:
+        return own
+    files, said = last_run.files_for(work, given)
+    if said:
+        print(said, file=sys.stderr)
+    return files
 
 
-def fault_of(file: Path) -> str:
-    """Why no settings can be read of the file; "" if they can. Snakemake names neither the file nor
-    the line.
+@dataclass(frozen=True)
+class _Set:
+    """What is planned or run: where, with which settings files, and what they say."""
+
+    work: Path
+    files: list[Path]
+    config: dict
+    cores: int
+
+    @property
+    def dataset(self) -> Path:
+        return self.work / self.config["dataset"]
+
+    @property
+    def raw(self) -> Path:
+        return self.work / (self.config["raw_videos"] or f"{self.config['dataset']}/{RAW}")
+
+    def clips(self) -> dict[str, str]:
+        """Raw files by id; none where the folder is not there, which a run says itself."""
+        ignored = self.config["intake"]["ignore"]
+        return look_through(str(self.raw), ignored).videos if self.raw.is_dir() else {}
+
+    def command(self) -> list[str]:
+        """Snakemake's command line."""
+        words = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+        words += ["--configfile", *(str(file.absolute()) for file in self.files)]
+        words = words if self.files else words[:-1]
+        return [*words, "--cores", str(self.cores), "--quiet", "rules", "host", "progress"]
+
+
+def run(this: _Set) -> int:
+    """Run the set, watched; the exit status."""
+    began, since = time.monotonic(), time.time()
+    watch = run_watch.Watch(this.work, this.dataset, this.clips())
+    status = watch.run(this.command())
+    if status not in (0, run_watch.INTERRUPTED):
+        print("\n".join(failures(this.work, watch, since)), file=sys.stderr)
+    elif status == 0:
+        free = shutil.disk_usage(this.work).free
+        print(
+            f"  took         {duration(time.monotonic() - began)}; "
+            f"{_megabytes(free)} are free on the disk",
+            file=sys.stderr,
+        )
+    return status
+
+
+def failures(work: Path, watch: run_watch.Watch, since: float) -> list[str]:
+    """What the jobs that failed said, each message once with what to do. Of a job that said nothing
+    the last line of its log; of one that was killed what that means.
     """
-    try:
-        said = yaml.safe_load(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        return f"the settings file {file} cannot be read: {error}"
-    except yaml.MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        return f"the settings file {file}{line} is no YAML: {error.problem}"
-    if not isinstance(said, dict):
-        return f"the settings file {file} names no setting: write one, as `seed: 1`"
-    return ""
+    lines = run_end.failures(work / "logs", since)
+    for job in watch.progress.failed.values():
+        log = work / job.log
+        if job.log and log.is_file() and message_of(log):
+            continue
+        said = log.read_text("utf-8", "replace").strip() if job.log and log.is_file() else ""
+        end = said.rpartition("\n")[2] or "nothing"
+        name = job_name(job.rule, job.of, watch.clips)
+        lines.append(f"\n{name} ended without a message; the last line of {log}: {end}")
+    engine = work / watch.progress.log
+    if watch.progress.log and engine.is_file():
+        lines.append(error_advice.of_run(engine.read_text("utf-8", "replace")) or "")
+    return [line for line in lines if line]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns Snakemake's exit status."""
-    parser = argparse.ArgumentParser(prog="plan_run", description=__doc__.partition("\n")[0])
-    parser.add_argument("--work", type=Path, default=Path("."), help="the set's folder")
-    parser.add_argument("--config", nargs="*", default=[], help="settings files that go before")
-    parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--run", action="store_true", help="do it, in place of saying it")
-    given = parser.parse_args(arguments)
-    files = settings_files(given.work, given.config)
-    if faults := [fault for file in files if (fault := fault_of(file))]:
-        print("\n".join(faults), file=sys.stderr)
-        return 2
-    words = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    words += ["--configfile", *map(str, files)] if files else []
-    words += ["--cores", str(given.cores), "--quiet", "rules", "host"]
-    if given.run:
-        # Not as a child: Ctrl-C would end us at once, and subprocess kills what it waits for then,
-        # while Snakemake still ends its jobs and says what is to be done.
-        os.chdir(given.work)
-        os.execv(sys.executable, words)
+def plan(this: _Set) -> int:
+    """Print what a run would do; Snakemake's exit status."""
     done = subprocess.run(
-        [*words, "-n"], cwd=given.work, capture_output=True, text=True, check=False
+        [*this.command()[:-1], "-n"], cwd=this.work, capture_output=True, text=True, check=False
     )
     if done.returncode:
         print(done.stdout + done.stderr, file=sys.stderr)
         return done.returncode
-    config = settings.load(*files)
-    dataset = given.work / config["dataset"]
-    raw = given.work / (config["raw_videos"] or f"{config['dataset']}/{RAW}")
-    videos = len(look_through(str(raw), config["intake"]["ignore"]).videos) if raw.is_dir() else 0
-    clips = tables.read_table(dataset / VIDEOS_CSV) if (dataset / VIDEOS_CSV).is_file() else []
-    seconds = sum(float(row["duration_s"] or 0) for row in clips)
-    jobs = planned(done.stdout + done.stderr)
-    if not videos:
+    for line in done.stderr.splitlines():
+        if line.startswith("OTHER SETTINGS"):
+            print(line)
+    found = footage(this)
+    if not found.files:
+        state = "holds none" if this.raw.is_dir() else "does not exist"
         print(
-            f"No clips: {raw} {'holds none' if raw.is_dir() else 'does not exist'}. A run would "
-            "end before its first job: put clips there, or correct raw_videos in the settings."
+            f"No clips: {this.raw} {state}. A run would end before its first job: put clips there, "
+            "or correct raw_videos in the settings."
         )
-    print(told(jobs, costs(given.work), given.cores, videos, seconds))
+    print(told(planned(done.stdout + done.stderr), costs(this.work), this.cores, found))
+    print(f"{_megabytes(shutil.disk_usage(this.work).free)} are free on the disk of {this.work}.")
     return 0
+
+
+def footage(this: _Set) -> Footage:
+    """What the raw folder holds, and what is known of it."""
+    clips = this.clips()
+    table = this.dataset / VIDEOS_CSV
+    rows = (
+        [row for row in tables.read_table(table) if row["item"] in clips]
+        if (table.is_file())
+        else []
+    )
+    seconds = [float(row["duration_s"]) for row in rows if row["duration_s"]]
+    sizes = clip_files.sizes(this.dataset, sorted(row["item"] for row in rows)[:_CLIPS])
+    kept = round(statistics.mean(sizes.values())) if sizes else None
+    whole = sum(_size(this.raw / file) for file in clips.values())
+    return Footage(len(clips), whole, sum(seconds), len(seconds), kept)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # a dangling link is a row of stage 0
+        return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="plan_run", description=__doc__.partition("\n")[0])
+    parser.add_argument("--work", type=Path, default=Path("."), help="the set's folder")
+    parser.add_argument("--config", nargs="*", default=[], help="settings files on top of its own")
+    parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--run", action="store_true", help="do it, in place of saying it")
+    given = parser.parse_args(arguments)
+    try:
+        if not given.work.is_dir():
+            raise settings.SettingsError(
+                f"there is no folder {given.work.absolute()}: make new begins a set, WORK= names it"
+            )
+        files = settings_files(given.work, given.config)
+        this = _Set(given.work, files, settings.load(*files), given.cores)
+        return run(this) if given.run else plan(this)
+    except FerrariError as error:
+        print(error, file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ from ferrari.images import image_files
 from ferrari.ledger import stages, tables
 from ferrari.ledger.item_ids import video_id
 from ferrari.networks import weight_files
+from ferrari.provenance.last_run import own_files
 from ferrari.reports import checks
 
 FOLDER, SAMPLE, OVERLAY, LOG = "smoke", "sample_test.mp4", "smoke.yaml", "snakemake.log"
@@ -250,7 +251,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)))
     given = parser.parse_args(arguments)
     try:
-        config = settings.load(*given.config)
+        config = settings.load(*own_files(given.work, given.config))
         settings.check(config, ROOT / "config/config.schema.yaml")
         found = send_through(given.work, config, given.cores)
     except (FerrariError, OSError) as error:

@@ -17,7 +17,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
-from ferrari.ledger.stages import RAW
+from ferrari.common.settings import SettingsError
+from ferrari.ledger.item_ids import find_videos
+from ferrari.ledger.stages import FOLDERS, RAW, VIDEOS_CSV
 from ferrari.ledger.tables import LedgerError
 from ferrari.provenance import last_run
 from ferrari.provenance.trace import Dataset, UnknownItemError
@@ -48,6 +50,32 @@ def trace_item(
     return render(trace)
 
 
+def unknown(dataset: Dataset, asked: str, near: Sequence[str]) -> str:
+    """What to say of something that no table tells of: a clip that waits for a run, a name that is
+    nearly one, or nothing.
+    """
+    if waiting := waiting_clip(dataset.raw, asked):
+        return (
+            f"{waiting} lies in {dataset.raw}, and no run has looked at it yet: run the set, then "
+            "ask again"
+        )
+    if not (dataset.root / VIDEOS_CSV).is_file() and not (dataset.root / FOLDERS["probe"]).is_dir():
+        return f"nothing was made in {dataset.root} yet, so nothing can be told of {asked!r}"
+    if near:
+        return f"nothing is known as {asked!r}; did you mean {' or '.join(near)}?"
+    return f"nothing is known as {asked!r}: name a clip, an image, or an id in a table"
+
+
+def waiting_clip(raw: Path, asked: str) -> str:
+    """The clip in the folder of raw clips that `asked` names by its id, its path or its file's
+    name; "" if there is none.
+    """
+    clips = find_videos(raw) if raw.is_dir() else {}
+    known = (clip for one, clip in clips.items() if asked in (one, clip, Path(clip).name))
+    within = (clip for clip in clips.values() if Path(asked).resolve() == (raw / clip).resolve())
+    return next(known, "") or next(within, "")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; prints the answer and returns the exit status."""
     parser = argparse.ArgumentParser(prog="trace_item", description=__doc__.partition("\n")[0])
@@ -64,11 +92,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     try:
         dataset = open_dataset(given.work, given.config)
-        text = trace_item(dataset, given.item, given.all, given.json)
-    except UnknownItemError as error:
-        near = f"; the nearest that there are: {', '.join(error.near)}" if error.near else ""
-        print(f"nothing in {given.work} is known as {given.item!r}{near}", file=sys.stderr)
-        return 1
+        try:
+            text = trace_item(dataset, given.item, given.all, given.json)
+        except UnknownItemError as error:
+            print(unknown(dataset, given.item, error.near), file=sys.stderr)
+            return 1
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
     except (LedgerError, OSError) as error:
         print(f"the dataset cannot be read: {error}", file=sys.stderr)
         return 2

@@ -7,6 +7,7 @@ import re
 import pytest
 import yaml
 
+from ferrari.common import settings
 from ferrari.processes.nvidia_driver import Driver
 from scripts.tools import doctor
 from tests.conventions.test_versions import install
@@ -107,7 +108,21 @@ def test_a_run_that_cannot_work_is_the_exit_status(visit, libraries, settings, f
 
 def test_settings_that_are_wrong_are_told_as_a_run_tells_them(visit):
     page, status = visit(settings={"detect": {"confidense": 1}})
-    assert status == 1 and "did you mean confidence?" in page
+    assert status == 2 and "did you mean confidence?" in page
+
+
+@pytest.mark.parametrize("raw", ["typo", None])
+def test_a_folder_of_clips_that_is_named_and_not_there_stops_a_run(tmp_path, raw):
+    """Where none is named, clips may still come: that is advice."""
+    page, lines = doctor.Page(), []
+    config = {**settings.load(), "raw_videos": raw}
+    doctor._clips(page, lambda *line: lines.append(line), tmp_path, config)
+    (said,) = lines
+    assert "there is no folder" in said[1]
+    if raw:
+        assert f"raw_videos: there is no folder {tmp_path / 'typo'}" in page.blocking[0]
+    else:
+        assert not page.blocking and "put clips into" in page.advice[0]
 
 
 def test_a_runtime_that_does_not_load_stops_a_run():

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -69,6 +70,22 @@ def test_new_refuses_what_it_would_spoil(clips, tmp_path, capsys):
         assert capsys.readouterr().err.startswith(f"{missing} is missing")
 
 
+def test_new_says_whether_pictures_of_the_subject_were_found(clips, tmp_path, capsys):
+    pictures = tmp_path / "anna"
+    missing = [str(tmp_path / "a"), "--clips", str(clips), "--references", str(pictures)]
+    assert new_set.main(missing) == 2
+    assert "REFERENCES=" in capsys.readouterr().err and not (tmp_path / "a").exists()
+    pictures.mkdir()
+    (pictures / "one.jpg").touch()
+    assert new_set.main(missing) == 0
+    assert f"who the subject is: 1 in {pictures}" in capsys.readouterr().out
+    assert settings.load(tmp_path / "a/my.yaml")["subject"]["references"] == str(pictures)
+    assert new_set.main([str(tmp_path / "b"), "--clips", str(clips)]) == 0
+    assert f"No pictures of the subject are in {tmp_path / 'b/references'}" in (
+        capsys.readouterr().out
+    )
+
+
 def test_a_plan_adds_up_what_was_measured(tmp_path):
     for name, seconds in (
         ("mask/a", 10),
@@ -92,27 +109,37 @@ def test_a_plan_adds_up_what_was_measured(tmp_path):
         "probe": 1,
         "qc0": 1,
     }
-    text = plan_run.told(jobs, known, 2, 7, 200)
-    assert text.startswith("7 files may be clips; 3 min 20 s of footage are known so far.\n")
+    footage = plan_run.Footage(7, 400_000_000, 200, 7, dataset_bytes=55_000_000)
+    text = plan_run.told(jobs, known, 2, footage)
+    assert text.startswith("7 files may be clips, 400 MB, 3 min 20 s of footage.\n")
+    assert "About 55 MB more on the disk" in text
     assert "To do: new or changed clips: 1. Jobs: probe 1, mask 3, other 1." in text
     assert "At least 31 s here on 2 cores" in text and "Not measured yet: qc0." in text
 
 
 def test_a_plan_is_about_right_where_all_was_measured():
-    text = plan_run.told({"mask": 3}, {"mask": 20}, 2, 3, 9)
+    text = plan_run.told({"mask": 3}, {"mask": 20}, 2, plan_run.Footage(3, 9, 9, 3))
     assert "About 30 s here on 2 cores" in text and "Not measured" not in text
 
 
 def test_a_plan_says_where_nothing_is_known_or_to_be_done():
-    assert "make smoke" in plan_run.told({"probe": 7}, {}, 2, 7, 0)
-    assert "To do: nothing" in plan_run.told(plan_run.planned("Nothing to be done"), {}, 2, 7, 0)
+    new = plan_run.Footage(7, 10**10, 0, 0)
+    text = plan_run.told({"probe": 7}, {}, 2, new)
+    assert "make smoke" in text and "7 files may be clips, 10.0 GB; how long they are" in text
+    assert "To do: nothing" in plan_run.told(plan_run.planned("Nothing to be done"), {}, 2, new)
+    some = str(plan_run.Footage(10, 0, 60, 5))
+    assert some.endswith("1 min 00 s of footage in 5 of them, about 2 min 00 s in all.")
 
 
-def test_the_settings_are_those_named_else_the_sets_own(tmp_path):
+def test_the_settings_are_the_sets_own_with_those_named_on_top(tmp_path, capsys):
     assert plan_run.settings_files(tmp_path, []) == []
-    (tmp_path / "my.yaml").touch()
-    assert plan_run.settings_files(tmp_path, []) == [tmp_path / "my.yaml"]
-    assert plan_run.settings_files(tmp_path, ["/a.yaml"])[0].name == "a.yaml"
+    own = tmp_path / "my.yaml"
+    own.touch()
+    assert plan_run.settings_files(tmp_path, []) == [own]
+    capsys.readouterr()
+    assert plan_run.settings_files(tmp_path, ["/a.yaml"]) == [own, Path("/a.yaml")]
+    assert f"settings of {own}, with those of /a.yaml laid over them" in capsys.readouterr().err
+    assert plan_run.settings_files(tmp_path, [str(own)]) == [own]
 
 
 @pytest.mark.parametrize(
@@ -141,7 +168,9 @@ def test_a_plan_without_clips_names_the_folder(tmp_path, capsys):
 
 
 def test_ctrl_c_leaves_a_run_the_time_to_end(tmp_path):
-    """Terminals interrupt the whole group; whoever waits for Snakemake must not kill it then."""
+    """Terminals interrupt the whole group; whoever waits for Snakemake must not kill it then. What
+    it says while it ends is nothing that anybody has to do something about.
+    """
     stand_in = tmp_path / "modules/snakemake/__main__.py"
     stand_in.parent.mkdir(parents=True)
     (stand_in.parent / "__init__.py").touch()
@@ -152,7 +181,8 @@ def test_ctrl_c_leaves_a_run_the_time_to_end(tmp_path):
         "    time.sleep(60)\n"
         "except KeyboardInterrupt:\n"
         "    time.sleep(1)\n"
-        "    print('ended', flush=True)\n"
+        "    print('ended', file=open('ended', 'w'), flush=True)\n"
+        "    print('Traceback')\n"
         "    sys.exit(3)\n"
     )
     (tmp_path / "my.yaml").write_text("seed: 1\n")
@@ -165,4 +195,5 @@ def test_ctrl_c_leaves_a_run_the_time_to_end(tmp_path):
     assert run.stdout is not None and run.stdout.readline() == "begun\n"
     os.killpg(run.pid, signal.SIGINT)
     said, _ = run.communicate(timeout=60)
-    assert (said, run.returncode) == ("ended\n", 3)
+    assert (said, run.returncode) == ("stopped; run the same command to go on\n", 130)
+    assert (tmp_path / "ended").read_text() == "ended\n"

@@ -57,6 +57,17 @@ def test_a_run_that_lacks_its_settings_file_says_so_before_any_job(small):
     assert "OTHER SETTINGS" not in bare(small, "--configfile", *small.configs)
 
 
+def test_a_run_with_other_settings_files_than_the_last_says_so_in_one_line(small, tmp_path):
+    other, same = tmp_path / "other.yaml", tmp_path / "same.yaml"
+    other.write_text("subject: {token: ohwx}\n")
+    same.write_text("subject: {token: sks}\n")
+    told = bare(small, "--configfile", *small.configs, str(other))
+    (line,) = [line for line in told.splitlines() if "OTHER SETTINGS" in line]
+    assert "subject.token: sks, now ohwx" in line and "other.yaml" in line
+    assert told.index(line) < told.index("Job stats")
+    assert "OTHER SETTINGS" not in bare(small, "--configfile", *small.configs, str(same))
+
+
 def test_a_package_that_is_not_asked_for_is_told_by_verify_and_trace(small):
     config = settings.load(*small.configs)
     config["package"]["formats"] = ["kohya"]

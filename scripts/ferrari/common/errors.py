@@ -35,6 +35,7 @@ FerrariError
   · DryRunError              Snakemake cannot say what the next run would do: see what it says
   · NothingToLintError       `make lint-package` sees no training folder: name its trainer
   · NewSetError              `make new` finds no clips, or settings in its way: name other folders
+  · TidyError                `make tidy` may not delete yet: do first what the message says
   · SmokeError               `make smoke` has no clip or no place: give the one, free the other
   A fault of ours.
   · ChildError               a child process raised: report it, with the traceback it holds

@@ -28,13 +28,36 @@ class SettingsError(FerrariError, ValueError):
 
 def load(*overlays: str | os.PathLike) -> dict:
     """The defaults with settings files laid over them, as Snakemake merges them; unchecked, but
-    SettingsError for a file that says a setting twice.
+    SettingsError for a file that cannot be read, or that says a setting twice.
     """
-    require_said_once(overlays)
     merged: dict = {}
     for path in (DEFAULTS, *overlays):
-        _lay_over(merged, yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
+        _lay_over(merged, read_file(path))
+    require_said_once(overlays)
     return merged
+
+
+def read_file(file: str | os.PathLike) -> dict:
+    """What a settings file says; SettingsError, with the file and the line, where it says nothing.
+
+    Snakemake names neither.
+    """
+    place = os.fspath(file)
+    try:
+        said = yaml.safe_load(Path(file).read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise SettingsError(
+            f"the settings file {place} cannot be read ({why}): correct its name or its place"
+        ) from error
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise SettingsError(
+            f"the settings file {place}{line} is no YAML: {error.problem}"
+        ) from error
+    if not isinstance(said, dict):
+        raise SettingsError(f"the settings file {place} names no setting: write one, as `seed: 1`")
+    return said
 
 
 def require_said_once(files: Iterable[str | os.PathLike]) -> None:

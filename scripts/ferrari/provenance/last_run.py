@@ -1,4 +1,5 @@
-"""The settings that a set was last made with, out of the record of its last run.
+"""The settings of a set: its own file, and those that it was last made with, out of the record of
+its last run.
 
 A command that is given no settings would answer for the defaults: with another token, other
 formats, another folder. Runs that only looked at the set (`make verify`) say nothing of it.
@@ -18,11 +19,15 @@ from ferrari.common import settings
 
 #: Targets that read the dataset and never write into it.
 ONLY_LOOK = frozenset({"verify", "verified"})
+#: The settings file that a set of one's own has (`make new`).
+OWN = "my.yaml"
 AUDIT = "audit"  # the default of the setting: a record elsewhere is found with CONFIG alone
 #: Settings that decide how fast a set is made and where things are kept, not what is in it.
 _MEANS = frozenset({"threads", "warm_workers", "cache", "audit", "models"})
 _MEANS_BELOW = frozenset({"batch", "device", "timeout_s", "memory_mb"})
 _MISSING = object()
+#: So many commands in a row that took the settings of the one before are followed back.
+_LONGEST_CHAIN = 100
 
 
 @dataclass(frozen=True)
@@ -58,27 +63,72 @@ def of(audit: str | os.PathLike) -> LastRun | None:
             continue
         targets = record.get("targets", [])
         if isinstance(config, dict) and not (targets and set(targets) <= ONLY_LOOK):
-            files = tuple(record.get("config_files", ()))
+            files = _named_first(record.get("config_files", ()), Path(audit) / "runs")
             had_file = bool(files) or "--configfile" in record["command"]
             return LastRun(folder, config, files, had_file, record["start"])
     return None
+
+
+def _named_first(files: Sequence[str], runs: Path) -> tuple[str, ...]:
+    """The settings files that a person named: a command that took those of an earlier run (`make
+    dashboards`) was given that run's, in whose record the person's are named.
+    """
+    for _ in range(_LONGEST_CHAIN):
+        before = [Path(file).parent for file in files if Path(file).name == "config.yaml"]
+        if len(files) != 1 or not before or before[0].parent.resolve() != runs.resolve():
+            break
+        try:
+            files = json.loads((before[0] / "run.json").read_bytes())["config_files"]
+        except (OSError, ValueError, KeyError):  # deleted, or an older record
+            break
+    return tuple(files)
+
+
+def files_for(
+    work: str | os.PathLike, config_files: Sequence[str | os.PathLike]
+) -> tuple[list[Path], str]:
+    """The settings files for a command on the set in the folder `work`, each laid over those before
+    it; and one line that says whose they are ("" where that is plain).
+
+    What the person named (`config_files`) is laid over the set's own file, which would be dropped
+    without a word else. Without any, the last run's settings count.
+    """
+    own = Path(work) / OWN
+    if config_files:
+        files = own_files(work, config_files)
+        if len(files) == len(config_files):
+            return files, ""
+        over = ", ".join(map(str, config_files))
+        return files, f"settings of {own}, with those of {over} laid over them"
+    last = of(Path(work) / AUDIT)
+    if last is not None:
+        said = (
+            f"settings of the run of {last.start} ({last.settings_file}); CONFIG=... takes others"
+        )
+        return [last.settings_file], said
+    if own.is_file():
+        return [own], f"no run is recorded in {work}: the settings of {own} are used"
+    return [], f"no run is recorded in {work}: the default settings are used"
+
+
+def own_files(work: str | os.PathLike, config_files: Sequence[str | os.PathLike]) -> list[Path]:
+    """The set's own settings file, if there is one, and behind it those that the person named."""
+    own, files = Path(work) / OWN, [Path(file) for file in config_files]
+    if own.is_file() and own.resolve() not in [file.resolve() for file in files]:
+        return [own, *files]
+    return files
 
 
 def settings_for(
     work: str | os.PathLike, config_files: Sequence[str | os.PathLike]
 ) -> tuple[dict, str, Path | None]:
     """The settings for a command on the set in the folder `work`; one line that says whose they
-    are; and, where they are the last run's, the file that has them.
+    are; and, where the person named none, the file that has them. See `files_for`.
 
-    `config_files` are what the person named: they go before the last run's.
+    Raises SettingsError for a file that cannot be read.
     """
-    if config_files:
-        return settings.load(*config_files), "", None
-    last = of(Path(work) / AUDIT)
-    if last is None:
-        return settings.load(), f"no run is recorded in {work}: the default settings are used", None
-    said = f"settings of the run of {last.start} ({last.settings_file}); CONFIG=... takes others"
-    return settings.completed(last.config), said, last.settings_file
+    files, said = files_for(work, config_files)
+    return settings.load(*files), said, files[0] if files and not config_files else None
 
 
 def differences(then: Mapping, now: Mapping) -> list[str]:

@@ -40,9 +40,8 @@ class OlderPackage:
         if self.asked_for:
             return "Run the pipeline with these settings, and it is made anew."
         return (
-            f"Delete {FINAL}/{self.format}, {FINAL}/{self.format}.csv and "
-            f"{table_stamps.FOLDER}/{FINAL}/{self.format}.json, or name {self.format} in "
-            "package.formats again."
+            f"`make tidy` deletes {FINAL}/{self.format} with its table and its stamp; or name "
+            f"{self.format} in package.formats again."
         )
 
     def __str__(self) -> str:
@@ -65,9 +64,14 @@ def find(dataset: str | os.PathLike, config: Mapping) -> dict[str, OlderPackage]
 
 def not_asked_for(dataset: str | os.PathLike, config: Mapping) -> list[str]:
     """Those of a format that is not asked for, a sentence each. Reads their stamps alone."""
-    names = [name for name in _packaged(Path(dataset)) if not _asked(config, name)]
+    names = formats_not_asked_for(dataset, config)
     stamps = {name: _stamp(Path(dataset), name) for name in names}
     return [str(_older(name, stamp, "")) for name, stamp in stamps.items() if stamp]
+
+
+def formats_not_asked_for(dataset: str | os.PathLike, config: Mapping) -> list[str]:
+    """The formats that have a package, sound or not, and are not asked for; sorted."""
+    return [name for name in _packaged(Path(dataset)) if not _asked(config, name)]
 
 
 def _older(name: str, stamp: Mapping, why: str) -> OlderPackage:

@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from ferrari.common.atomic_files import link_or_copy, sha256_file, write_text
+from ferrari.common.atomic_files import link_or_copy, sha256_file, write_bytes, write_text
 from ferrari.common.places import ROOT
 
 METADATA = "ro-crate-metadata.json"
@@ -27,6 +27,8 @@ PROFILES = {
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": "Workflow RO-Crate",
 }
 SNAPSHOT = "workflow"
+#: Below the folder `audit`: the workflow's files of all runs, each once, by its digest.
+CODE = "code"
 #: What the workflow consists of: files and folders of the repository.
 _PARTS = {"rules": "its rules", "scripts": "the scripts of its rules", "config": "its defaults"}
 _STATUS = {
@@ -60,7 +62,7 @@ def write(
     `results` are files that the run made: {path: what it is}; `about` is the settings' section.
     Raises OSError where it cannot be written.
     """
-    _snapshot(folder / SNAPSHOT)
+    _snapshot(folder / SNAPSHOT, folder.parent.parent / CODE)
     inputs = {"config.yaml": "the settings of the run, all of them"}
     if videos_csv.is_file():
         shutil.copyfile(videos_csv, folder / "videos.csv")
@@ -79,12 +81,23 @@ def write(
     write_text(folder / METADATA, text + "\n")
 
 
-def _snapshot(target: Path) -> None:
-    """The workflow's own files, as they are now."""
+def _snapshot(target: Path, kept: Path) -> None:
+    """The workflow's own files, as they are now. Each is hard-linked from the folder `kept`, where
+    it lies once however many runs it was part of; copied where there are no links.
+    """
+
+    def take(source: str, copy: str) -> None:
+        once = kept / sha256_file(source)
+        if not once.is_file():
+            write_bytes(once, Path(source).read_bytes(), durable=False)
+        link_or_copy(once, copy)
+
     ignored = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
     for part in _PARTS:
-        shutil.copytree(ROOT / part, target / part, ignore=ignored, dirs_exist_ok=True)
-    shutil.copyfile(ROOT / "Snakefile", target / "Snakefile")
+        shutil.copytree(
+            ROOT / part, target / part, ignore=ignored, dirs_exist_ok=True, copy_function=take
+        )
+    take(str(ROOT / "Snakefile"), str(target / "Snakefile"))
 
 
 def _graph(

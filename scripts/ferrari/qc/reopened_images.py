@@ -20,6 +20,7 @@ import pandas as pd
 from ferrari.common.atomic_files import sha256_bytes
 from ferrari.common.progress import Progress
 from ferrari.images import image_files
+from ferrari.qc import seen_before
 from ferrari.reports.checks import Check, none_of
 
 Item = TypeVar("Item")
@@ -88,13 +89,29 @@ def inspect(
     columns: Sequence[str],
     look: Callable[[Path, tuple], dict],
     what: str,
+    also: Sequence[str] = (),
 ) -> pd.DataFrame:
     """`look(dataset, cells)` for each row's `columns`, in threads; the answers as a frame.
 
+    What was seen before is not opened again (`seen_before`): a look depends on the cells of
+    `columns` and `also` (digests of files that `columns` name by their path alone).
     The frame has the index of `rows`, so that the two can be put side by side.
     """
-    cells = rows[list(columns)].itertuples(index=False, name=None)
-    found = list(in_threads(lambda one: look(dataset, one), cells, what, total=len(rows)))
+    cells = list(rows[list(columns)].itertuples(index=False, name=None))
+
+    def keys() -> list[str]:
+        more = rows[list(also)].itertuples(index=False, name=None)
+        paths = [n for n, name in enumerate(columns) if name.endswith("path")]
+        return [
+            seen_before.key(dataset, (one, besides), [one[n] for n in paths if one[n]])
+            for one, besides in zip(cells, more if also else [()] * len(cells), strict=True)
+        ]
+
+    def opened(fresh: Sequence[int] | None) -> list[dict]:
+        some = cells if fresh is None else [cells[at] for at in fresh]
+        return list(in_threads(lambda one: look(dataset, one), some, what, total=len(some)))
+
+    found = seen_before.through(what.replace(" ", "-"), keys, opened)
     if not found:
         return pd.DataFrame({"fault": pd.Series(dtype="str"), "sha_ok": pd.Series(dtype=bool)})
     return pd.DataFrame(found, index=rows.index)

@@ -8,18 +8,21 @@ heavy (no pandas), since the packaging stage imports it.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 from ferrari.common.errors import FerrariError
+from ferrari.common.visible_text import shown
 from ferrari.ledger.tables import read_table, write_table
 
 PASS, WARN, FAIL = "PASS", "WARN", "FAIL"
 STATUSES = (PASS, WARN, FAIL)  # from best to worst
 COLUMNS = ("check", "status", "figure", "bound", "rows", "explanation")
 MAX_ROWS = 20
+_NONE_OF = re.compile(r"0 of ([\d,]+)")
 
 
 class QualityGateError(FerrariError, RuntimeError):
@@ -65,6 +68,21 @@ def none_of(
 def safe_id(item: str) -> str:
     """`item` as it is if it could be an id or a plain path, else percent-encoded: never a space."""
     return quote(os.fsencode(str(item)), safe="/-._~:,#()")
+
+
+def as_named(row: str) -> str:
+    """An id or path of a check's `rows` as people know it: `IMG 0042.MOV`, not `IMG%200042.MOV`."""
+    return shown(os.fsdecode(unquote_to_bytes(row)))
+
+
+def in_words(check: Check) -> str:
+    """What a check found, as a sentence's end: 'no fault in 164', or its figure and its bound."""
+    if check.bound != "0":
+        return f"{check.figure} (bound: {check.bound})"
+    counted = _NONE_OF.fullmatch(check.figure)
+    if check.status != PASS or not counted:
+        return check.figure
+    return f"no fault in {counted[1]}" if counted[1] != "0" else "nothing to look at"
 
 
 def worst(statuses: Iterable[str]) -> str:
@@ -134,9 +152,8 @@ def faults_of(csv_paths: Iterable[str | os.PathLike]) -> list[str]:
             faults.append(f"{report}: the report holds no check; build it again")
         for check in checks:
             if check.status == FAIL:
-                where = f"; rows: {' '.join(check.rows)}" if check.rows else ""
+                where = f"; rows: {', '.join(map(as_named, check.rows))}" if check.rows else ""
                 faults.append(
-                    f"{report}: {check.name}: {check.figure} (bound: {check.bound})"
-                    f"{where}. {check.explanation}"
+                    f"{report}: {check.name}: {in_words(check)}{where}. {check.explanation}"
                 )
     return faults

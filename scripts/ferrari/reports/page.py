@@ -133,8 +133,8 @@ def page(report: Report) -> str:
     )
 
 
-def index_page(cards: Sequence[dict], flow: Sequence[dict], lost: dict) -> str:
-    """The HTML of the index; see build_qc_index.py for what cards, flow and lost hold."""
+def index_page(cards: Sequence[dict], flow: Sequence[dict], lost: dict, disk: dict) -> str:
+    """The HTML of the index; see build_qc_index.py for what cards, flow, lost and disk hold."""
     status = gate.worst([card["status"] for card in cards])
     count = {one: sum(card["status"] == one for card in cards) for one in (PASS, WARN, FAIL)}
     parts = [f"{n} {one}" for one, n in count.items() if n]
@@ -154,6 +154,7 @@ def index_page(cards: Sequence[dict], flow: Sequence[dict], lost: dict) -> str:
             cards=cards,
             flow=flow,
             lost=lost,
+            disk=disk,
         )
     )
 
@@ -193,15 +194,16 @@ def _worst_first(checks: Sequence[Check]) -> list[Check]:
 
 
 def _format_check(check: Check) -> dict:
-    rows = [shown(item) for item in check.rows]
+    rows = [gate.as_named(item) for item in check.rows]
+    passed = check.status == PASS and check.bound == "0"
     said = f"{len(rows)} row{'s' if len(rows) != 1 else ''}"
     if len(rows) == gate.MAX_ROWS:
         said = f"the first {len(rows)} rows"
     return {
         "status": check.status,
         "title": check_title(check.name),
-        "figure": shown(check.figure),
-        "bound": shown(check.bound),
+        "figure": shown(gate.in_words(check) if passed else check.figure),
+        "bound": "" if passed else shown(check.bound),
         "explanation": shown(check.explanation, 2000),
         "rows": rows,
         "rows_said": said,

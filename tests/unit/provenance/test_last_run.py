@@ -9,7 +9,15 @@ import yaml
 
 from ferrari.common import settings
 from ferrari.provenance import last_run
-from tools import dashboards, last_settings
+from tools import (
+    dashboards,
+    doctor,
+    get_weights,
+    last_settings,
+    plan_run,
+    tidy,
+    trace_item,
+)
 
 
 def record(work, name, overlay, **facts):
@@ -52,8 +60,56 @@ def test_what_the_makefile_asks_prints_a_file_and_says_whose(tmp_path, capsys):
     assert last_settings.main(["--work", str(tmp_path)]) == 0
     told = capsys.readouterr()
     assert told.out == f"{folder / 'config.yaml'}\n" and "settings of the run" in told.err
-    last_settings.main(["--work", str(tmp_path), "--config", "/a.yaml", "/b.yaml"])
-    assert capsys.readouterr() == ("/a.yaml\n/b.yaml\n", "")
+    files = [tmp_path / name for name in ("a.yaml", "b.yaml")]
+    for file in files:
+        file.write_text("seed: 2\n")
+    last_settings.main(["--work", str(tmp_path), "--config", *map(str, files)])
+    assert capsys.readouterr() == (f"{files[0]}\n{files[1]}\n", "")
+
+
+def test_the_sets_own_file_counts_under_what_a_person_names_and_where_no_run_is_recorded(tmp_path):
+    own, mine = tmp_path / "my.yaml", tmp_path / "mine.yaml"
+    own.write_text("subject: {token: own, class: man}\n")
+    mine.write_text("subject: {token: mine}\n")
+    config, said, file = last_run.settings_for(tmp_path, [])
+    assert (config["subject"]["token"], file) == ("own", own) and "no run is recorded" in said
+    config, said, file = last_run.settings_for(tmp_path, [mine])
+    assert (config["subject"]["token"], config["subject"]["class"], file) == ("mine", "man", None)
+    assert f"settings of {own}" in said
+    assert last_run.files_for(tmp_path, [own]) == ([own], "")
+
+
+def test_a_run_that_took_the_settings_of_the_one_before_had_the_files_of_that(tmp_path):
+    """`make dashboards` gives Snakemake the last record's settings; nobody chose others."""
+    first = record(tmp_path, "1", {})
+    second = record(tmp_path, "2", {}, config_files=[str(first / "config.yaml")])
+    record(tmp_path, "3", {}, config_files=[str(second / "config.yaml")])
+    assert last_run.of(tmp_path / "audit").config_files == ("my.yaml",)
+    gone = str(tmp_path / "audit/runs/0/config.yaml")
+    record(tmp_path, "4", {}, config_files=[gone])
+    assert last_run.of(tmp_path / "audit").config_files == (gone,)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "cannot be read (No such file or directory)"),
+        ("", "names no setting"),
+        ("extract:\n\tfps: 3\n", ", line 2 is no YAML"),
+    ],
+)
+@pytest.mark.parametrize(
+    "tool", [dashboards, last_settings, doctor, get_weights, trace_item, tidy, plan_run], ids=str
+)
+def test_a_settings_file_that_says_nothing_is_told_in_one_way(tmp_path, capsys, tool, text, said):
+    file = tmp_path / "own.yaml"
+    if text is not None:
+        file.write_text(text)
+    work = [] if tool is get_weights else ["--work", str(tmp_path)]
+    item = ["an-item"] if tool is trace_item else []
+    assert tool.main([*item, *work, "--config", str(file)]) == 2
+    told = capsys.readouterr().err
+    assert f"the settings file {file}" in told and said in told and "Traceback" not in told
 
 
 @pytest.mark.parametrize(

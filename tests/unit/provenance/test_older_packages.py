@@ -58,7 +58,7 @@ def test_a_format_that_is_not_asked_for_is_not_made_any_more(work):
     }
     (said,) = older_packages.not_asked_for(work / "dataset", settings.completed(overlay))
     assert said.startswith("imagefolder: of an older set (token sks)")
-    assert "Delete 05_final_training/imagefolder," in said
+    assert "`make tidy` deletes 05_final_training/imagefolder with its table" in said
 
 
 def test_other_settings_and_other_images_are_named(work):

@@ -56,7 +56,7 @@ def test_gate_names_report_check_figure_and_rows(tmp_path):
     with pytest.raises(QualityGateError) as caught:
         checks.enforce([tmp_path / "qc4.csv", tmp_path / "qc5.csv"])
     message = str(caught.value)
-    for part in ("qc5", "masks_ok", "2 of 9", "item-1 item-2", "Because.", "qc.enforce"):
+    for part in ("qc5", "masks_ok", "2 of 9", "item-1, item-2", "Because.", "qc.enforce"):
         assert part in message
     assert "steady" not in message and "qc4" not in message
 
@@ -215,3 +215,23 @@ def test_charts_stay_small_and_carry_no_markup():
 def test_same_data_same_chart():
     values = pd.Series([1.0, 2, 3])
     assert charts.histogram(values, "t", "x").spec == charts.histogram(values, "t", "x").spec
+
+
+@pytest.mark.parametrize(
+    ("status", "figure", "bound", "said"),
+    [
+        (PASS, "0 of 164", "0", "no fault in 164"),
+        (PASS, "0 of 1,640", "0", "no fault in 1,640"),
+        (PASS, "0 of 0", "0", "nothing to look at"),
+        (FAIL, "2 of 164", "0", "2 of 164"),
+        (PASS, "highest 0.1%", "at most 2%", "highest 0.1% (bound: at most 2%)"),
+    ],
+)
+def test_a_check_says_in_words_what_it_found(status, figure, bound, said):
+    assert checks.in_words(Check("a", status, figure, bound, "why")) == said
+
+
+@pytest.mark.parametrize("name", ["IMG 0042.MOV", "a%20b.mp4", "Çelik.mov", "plain-1.mp4"])
+def test_rows_are_named_as_people_know_them(name):
+    (row,) = checks.none_of("a", [name], 1, "why").rows
+    assert " " not in row and checks.as_named(row) == name

@@ -1,0 +1,90 @@
+"""How far a run is, in one line: stage and clip, jobs, time left, clips, what was refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ferrari.common.visible_text import shown
+from ferrari.jobs.run_progress import RunningJob, RunProgress, TimeLeft
+from ferrari.ledger import clip_fates, tables
+from ferrari.ledger.columns import KEPT
+from ferrari.ledger.reasons import EXTRACTOR_REJECTED
+from ferrari.ledger.stages import FOLDERS, NUMBERS, table
+
+#: The last stage of a clip: a refused clip passes it too.
+LAST_STAGE = list(FOLDERS)[-1]
+_NAME = 30  # characters of a clip's name
+
+
+def line(
+    progress: RunProgress, clips: Mapping[str, str], refused: int, now: float, width: int = 1000
+) -> str:
+    """The line, of at most `width` characters; "" while it is not known what is to be done.
+
+    `clips`: raw files by id; `refused`: clips of this run so far; `now`: seconds since 1970. What
+    matters least stands last, where a narrow terminal cuts.
+    """
+    if not progress.planned:
+        return ""
+    job = min(progress.running.values(), key=lambda one: one.since, default=None)
+    parts = [
+        *(_at_work(job, progress, clips) if job else ()),
+        f"jobs {progress.done.total():,} of {progress.planned.total():,}",
+        f"FAILED {len(progress.failed):,}" if progress.failed else "",
+        _left(progress.time_left(now)),
+        _clips(progress, refused),
+        f"{rate:,.0f} jobs a min" if (rate := progress.rate(now)) >= 1 else "",
+    ]
+    return " | ".join(filter(None, parts))[:width]
+
+
+def job_name(rule: str, of: str, clips: Mapping[str, str]) -> str:
+    """'mask of walk one.mp4': a job as people know it."""
+    return f"{rule} of {shown(clips.get(of, of), 60)}" if of else rule
+
+
+def is_refused(job: RunningJob, dataset: Path) -> bool:
+    """True if the table that a job has just written says that its clip gives no images: refused by
+    stage 0 or 1. Copies, and files that are no videos, do not count.
+    """
+    if job.rule not in ("probe", "extract"):
+        return False
+    try:
+        row = next(iter(tables.read_stage(dataset / table(job.rule, job.of), job.rule)), None)
+    except (OSError, tables.LedgerError):  # told where the table is used
+        return False
+    if row is None or job.rule == "extract":
+        return row is not None and row["reason"] == EXTRACTOR_REJECTED
+    return row["outcome"] != KEPT and row["reason"] not in (
+        clip_fates.COPIES | clip_fates.OTHER_FILES
+    )
+
+
+def duration(seconds: float) -> str:
+    """'1 h 05 min', '4 min 20 s', '9 s'."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def _at_work(job: RunningJob, progress: RunProgress, clips: Mapping[str, str]) -> tuple[str, ...]:
+    number = NUMBERS.get(job.rule)
+    stage = job.rule if number is None else f"stage {number} {job.rule}"
+    ended, planned = progress.done[job.rule], progress.planned[job.rule]
+    return f"{stage} {ended:,} of {planned:,}", shown(clips.get(job.of, job.of), _NAME)
+
+
+def _left(left: TimeLeft) -> str:
+    if left.seconds is None:
+        return "time left not known yet"
+    about = "at least" if left.without else "about"
+    return f"{about} {duration(left.seconds)} left"
+
+
+def _clips(progress: RunProgress, refused: int) -> str:
+    whole = progress.planned[LAST_STAGE]
+    done = f"clips {progress.done[LAST_STAGE]:,} of {whole:,}" if whole else ""
+    return ", ".join(filter(None, (done, f"refused {refused:,}" if refused or whole else "")))

@@ -1,0 +1,133 @@
+"""`make tidy`: what is left of clips that are gone, and of packages that nobody asks for."""
+
+from __future__ import annotations
+
+import pytest
+
+from ferrari.ledger import tables
+from ferrari.ledger.item_ids import video_id
+from ferrari.provenance.run_crate import _snapshot
+from tools import tidy
+
+HERE, GONE = video_id("here.mp4"), video_id("gone.mp4")
+OF_A_CLIP = (
+    "dataset/videos/{}.csv",
+    "dataset/01_extracted_frames/{}.csv",
+    "dataset/01_extracted_frames/{}.linking.mkv",
+    "dataset/01_extracted_frames/{}/frame.webp",
+    "dataset/subject/sightings/{}.npz",
+    "dataset/subject/identity/{}.csv",
+    "dataset/subject/tracks/{}.csv",
+    "dataset/04_augmented/{}/mask/one.png",
+    "dataset/bad_frames/{}/NO_SUBJECT/frame.webp",
+    "dataset/bad_videos/LOW_RESOLUTION/{}.mp4",
+    "dataset/stamps/01_extracted_frames/{}.json",
+    "logs/mask/{}.log",
+    "benchmarks/mask/{}.tsv",
+)
+KEPT = (
+    "dataset/review/decisions.csv",
+    "dataset/captions/overrides.csv",
+    "dataset/00_raw_videos/here.mp4",
+    "my.yaml",
+    "audit/runs/1/videos.csv",
+)
+
+
+def put(path, text="x" * 1000):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+@pytest.fixture
+def work(tmp_path):
+    """A set of one clip, with what is left of another one and of a package."""
+    for name in KEPT:
+        put(tmp_path / name)
+    (tmp_path / "my.yaml").write_text("package: {formats: [kohya]}\n")
+    for video in (HERE, GONE):
+        for place in OF_A_CLIP:
+            put(tmp_path / place.format(video))
+    for name in ("kohya", "imagefolder"):
+        for place in (f"{name}/a.png", f"{name}.csv"):
+            put(tmp_path / "dataset/05_final_training" / place)
+        put(tmp_path / f"dataset/stamps/05_final_training/{name}.json")
+    final = tables.row("final", item="i", parent="", outcome="kept", video=HERE)
+    tables.write_stage(tmp_path / "dataset/05_final_training/final.csv", "final", [final])
+    return tmp_path
+
+
+def all_files(work):
+    return {path.relative_to(work).as_posix() for path in work.rglob("*") if path.is_file()}
+
+
+def test_what_is_left_is_listed_with_sizes_and_nothing_is_touched(work, capsys):
+    before = all_files(work)
+    assert tidy.main(["--work", str(work)]) == 0
+    told = capsys.readouterr().out
+    assert f"{GONE}   13 files" in told and "imagefolder   3 files" in told
+    assert HERE not in told and "kohya" not in told
+    assert "together 0.0 MB" in told and "YES=1 deletes it" in told
+    assert all_files(work) == before
+
+
+def test_a_clip_that_is_gone_is_gone_from_every_folder_and_all_else_stays(work, capsys):
+    before = all_files(work)
+    assert tidy.main(["--work", str(work), "--yes"]) == 0
+    left = all_files(work)
+    assert not [path for path in work.rglob("*") if GONE in path.name]
+    gone = {place.format(GONE) for place in OF_A_CLIP}
+    gone |= {name for name in before if "imagefolder" in name}
+    assert before - left == gone
+    clip, package = tables.read_table(work / "audit/tidied.csv")
+    assert (clip["kind"], clip["name"], clip["files"], clip["bytes"]) == (
+        *("clip", GONE),
+        *("13", "13000"),
+    )
+    assert (package["kind"], package["name"]) == ("package", "imagefolder")
+    capsys.readouterr()
+    assert tidy.main(["--work", str(work), "--yes"]) == 0
+    assert "Nothing is left over" in capsys.readouterr().out
+    assert len(tables.read_table(work / "audit/tidied.csv")) == 2
+
+
+def test_nothing_is_deleted_while_the_set_still_holds_its_images(work, capsys):
+    rows = [
+        tables.row("final", item=one, parent="", outcome="kept", video=one) for one in (HERE, GONE)
+    ]
+    tables.write_stage(work / "dataset/05_final_training/final.csv", "final", rows)
+    before = all_files(work)
+    assert tidy.main(["--work", str(work), "--yes"]) == 1
+    told = capsys.readouterr().err
+    assert "05_final_training/final.csv still name clips that are gone" in told
+    assert "make run" in told and all_files(work) == before
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_without_clips_nothing_counts_as_left_over(work, capsys, whole):
+    """The disk with the clips is not there: all that was made would be deleted."""
+    (work / "dataset/00_raw_videos/here.mp4").unlink()
+    if whole:
+        (work / "dataset/00_raw_videos").rmdir()
+    before = all_files(work)
+    assert tidy.main(["--work", str(work), "--yes"]) == 1
+    assert "its disk may not be there" in capsys.readouterr().err and all_files(work) == before
+
+
+def test_a_link_is_deleted_and_not_what_it_leads_to(work, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    put(elsewhere / "precious.png")
+    link = work / "dataset/03_masked_subjects" / GONE
+    link.parent.mkdir()
+    link.symlink_to(elsewhere)
+    assert tidy.main(["--work", str(work), "--yes"]) == 0
+    assert (elsewhere / "precious.png").is_file() and not link.is_symlink()
+
+
+def test_the_workflow_lies_once_in_audit_however_many_runs_it_made(tmp_path):
+    for run in ("1", "2"):
+        _snapshot(tmp_path / "runs" / run / "workflow", tmp_path / "code")
+    first, second = (tmp_path / "runs" / run / "workflow/Snakefile" for run in ("1", "2"))
+    assert first.samefile(second) and first.read_text().startswith('"""Ferrari Pipeline')
+    kept = len(list((tmp_path / "code").iterdir()))
+    assert 100 < kept <= sum(path.is_file() for path in (tmp_path / "runs/1").rglob("*"))

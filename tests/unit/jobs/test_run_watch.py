@@ -1,0 +1,116 @@
+"""The line that a run is watched by, and what goes past it."""
+
+from __future__ import annotations
+
+import io
+import logging
+from pathlib import Path
+
+import pytest
+
+from ferrari.jobs import progress_line, run_watch
+from ferrari.jobs.run_progress import RunningJob, RunProgress
+from ferrari.ledger import stages, tables
+from ferrari.ledger.reasons import EXTRACTOR_REJECTED, LOW_RESOLUTION, NOT_A_VIDEO
+
+START = {"event": "start", "time": 100.0, "pid": 7, "cores": 2, "log": ""}
+CLIPS = {"a-1": "walk one.mp4", "b-2": "\x1b[31mred.mp4"}
+
+
+def progress(*events):
+    one = RunProgress()
+    list(one.take(({"jobs": {"probe": 2, "mask": 2, "caption": 2}} | START, *events)))
+    return one
+
+
+def began(job, rule, of, time):
+    return {"event": "began", "id": job, "rule": rule, "of": of, "time": time}
+
+
+def test_the_line_names_stage_clip_jobs_time_clips_and_what_was_refused():
+    before = progress(began(1, "probe", "a-1", 100.0))
+    assert progress_line.line(before, CLIPS, 0, 101.0) == (
+        "stage 0 probe 0 of 2 | walk one.mp4 | jobs 0 of 6 | time left not known yet | "
+        "clips 0 of 2, refused 0"
+    )
+    ended = [{"event": "ended", "id": n, "time": 100.0 + 10 * n} for n in (1, 2, 3)]
+    later = progress(
+        began(1, "probe", "a-1", 100.0),
+        ended[0],
+        began(2, "mask", "a-1", 110.0),
+        ended[1],
+        began(3, "caption", "a-1", 120.0),
+        ended[2],
+        began(4, "mask", "b-2", 130.0),
+    )
+    said = progress_line.line(later, CLIPS, 1, 130.0)
+    assert "stage 3 mask 1 of 2 | \\u001b[31mred.mp4 | jobs 3 of 6 | about 30 s left" in said
+    assert "clips 1 of 2, refused 1 | 6 jobs a min" in said
+    assert progress_line.line(later, CLIPS, 1, 130.0, 20) == said[:20]
+    assert progress_line.line(RunProgress(), CLIPS, 0, 130.0) == "", "nothing is planned yet"
+
+
+@pytest.mark.parametrize(
+    ("stage", "outcome", "reason", "counts"),
+    [
+        ("probe", "kept", "", False),
+        ("probe", "quarantined", LOW_RESOLUTION, True),
+        ("probe", "quarantined", NOT_A_VIDEO, False),
+        ("extract", "quarantined", EXTRACTOR_REJECTED, True),
+        ("extract", "dropped", "DUPLICATE_FRAME", False),
+    ],
+)
+def test_a_clip_is_refused_by_what_its_table_says(tmp_path, stage, outcome, reason, counts):
+    table = tmp_path / stages.table(stage, "a-1")
+    table.parent.mkdir(parents=True)
+    row = {"item": "a-1", "parent": "a-1", "outcome": outcome, "reason": reason}
+    tables.write_stage(table, stage, [tables.row(stage, **row)])
+    assert progress_line.is_refused(RunningJob(1, stage, "a-1", 0.0), tmp_path) is counts
+    assert not progress_line.is_refused(RunningJob(1, "mask", "a-1", 0.0), tmp_path)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_on_a_terminal_text_goes_above_the_line(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    stream = Terminal()
+    screen = run_watch.Screen(stream)
+    screen.show(lambda width: f"{width} wide")
+    screen.say("text")
+    screen.show(lambda width: f"{width} wide")
+    screen.clear()
+    assert stream.getvalue() == "39 wide\r\x1b[Ktext\n39 wide\r\x1b[K"
+
+
+def test_in_a_file_the_line_comes_once_a_minute():
+    now = [0.0]
+    stream = io.StringIO()
+    screen = run_watch.Screen(stream, clock=lambda: now[0])
+    for moment in (1.0, 59.0, 60.0, 61.0, 119.0, 121.0):
+        now[0] = moment
+        screen.show(lambda width: f"at {now[0]:.0f}")
+    screen.say("text")
+    screen.clear()
+    assert stream.getvalue() == "at 60\nat 121\ntext\n"
+
+
+@pytest.mark.parametrize(
+    ("level", "place", "exception", "said", "shows"),
+    [
+        (logging.INFO, "snakemake/scheduling/job_scheduler.py", "", "Select jobs", False),
+        (logging.INFO, "snakemake/workflow.py", "", "Nothing to be done (all is there)", True),
+        (logging.WARNING, "snakemake/dag.py", "", "a file is missing", True),
+        (logging.ERROR, "snakemake/exceptions.py", "WorkflowError", "no such setting", True),
+        (logging.ERROR, "snakemake/exceptions.py", "RuleException", "a long command", False),
+        (logging.INFO, "rules/common.smk", "", "9 captioned images", True),
+    ],
+)
+def test_people_are_told_what_the_workflow_says_and_what_is_wrong(
+    level, place, exception, said, shows
+):
+    record = logging.LogRecord("s", level, f"/x/{place}", 1, said, (), None)
+    record.exception = exception
+    assert run_watch.is_for_people(record, Path("/x/snakemake")) is shows
