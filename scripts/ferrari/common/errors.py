@@ -22,6 +22,7 @@ FerrariError
   · LedgerError              a table is damaged: delete it, and the next run makes it anew
   · ReferencesError          reference pictures do not say who the subject is: change those named
   · PinError                 the clips that voted on the subject are gone: restore them, or unpin
+  · ShardError               shard names no part, or other parts' work: set it, or make pins first
   · DuplicateIdError         two raw files got one id: rename one of them
   · PackageError             a package cannot be written as asked: change the setting named
   · QualityGateError         a report holds a FAIL: look at the report, or set qc.enforce: false

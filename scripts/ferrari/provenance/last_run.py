@@ -20,7 +20,7 @@ from ferrari.common import settings
 ONLY_LOOK = frozenset({"verify", "verified"})
 AUDIT = "audit"  # the default of the setting: a record elsewhere is found with CONFIG alone
 #: Settings that decide how fast a set is made and where things are kept, not what is in it.
-_MEANS = frozenset({"threads", "warm_workers", "cache", "audit", "models"})
+_MEANS = frozenset({"threads", "warm_workers", "shard", "cache", "audit", "models"})
 _MEANS_BELOW = frozenset({"batch", "device", "timeout_s", "memory_mb"})
 _MISSING = object()
 
