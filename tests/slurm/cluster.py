@@ -53,7 +53,7 @@ JobCompType=jobcomp/none
 MpiDefault=none
 SwitchType=switch/none
 ReturnToService=2
-MinJobAge=3600
+MinJobAge={forget_s}
 MaxJobCount={max_jobs}
 KillWait=5
 SchedulerType=sched/backfill
@@ -102,12 +102,15 @@ class Cluster:
         """The environment of commands that talk to it."""
         return {**os.environ, "SLURM_CONF": str(self.folder / "slurm.conf")}
 
-    def up(self, cpus: int = 2, max_jobs: int = 10_000) -> None:
-        """Start all daemons, and wait until both nodes are idle."""
+    def up(self, cpus: int = 2, max_jobs: int = 10_000, forget_s: int = 3600) -> None:
+        """Start all daemons, and wait until both nodes are idle.
+
+        The controller takes `max_jobs` jobs, with those that ended less than `forget_s` seconds ago.
+        """
         for name in ("state", "log", "munge", *(f"spool-{node}" for node in NODES)):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o755)  # munged wants its socket's folders closed to others' writing
-        self._configure(cpus, max_jobs)
+        self._configure(cpus, max_jobs, forget_s)
         self._start_munge()
         self._daemon("slurmctld")
         for node in NODES:
@@ -133,11 +136,11 @@ class Cluster:
         """What a power cut does to a node: its daemon and all that it runs are gone at once."""
         _end(_pid(self.folder / f"slurmd-{node}.pid"), signal.SIGKILL)
         for _ in range(3):  # what was forked meanwhile
-            for pid in self._processes_on(node):
+            for pid in self.processes_on(node):
                 _end(pid, signal.SIGKILL)
             time.sleep(0.1)
 
-    def _processes_on(self, node: str) -> Iterator[int]:
+    def processes_on(self, node: str) -> Iterator[int]:
         """Processes of jobs on a node of this cluster, and those that watch over them."""
         mine = f"SLURM_CONF={self.folder / 'slurm.conf'}".encode()
         for entry in Path("/proc").glob("[0-9]*"):
@@ -181,7 +184,7 @@ class Cluster:
 
     # --- starting ---------------------------------------------------------------------------------
 
-    def _configure(self, cpus: int, max_jobs: int) -> None:
+    def _configure(self, cpus: int, max_jobs: int, forget_s: int) -> None:
         host, ports = socket.gethostname().partition(".")[0], _free_ports(1 + len(NODES))
         memory_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
         share = memory_mb * 9 // 10 // len(NODES)
@@ -195,6 +198,7 @@ class Cluster:
             user=getpass.getuser(),
             folder=self.folder,
             max_jobs=max_jobs,
+            forget_s=forget_s,
             nodes="\n".join(nodes),
             names=",".join(NODES),
         )

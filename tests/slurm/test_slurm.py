@@ -1,0 +1,169 @@
+"""On a real SLURM: the bytes of a run on one machine, also where jobs, nodes or queues fail."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests import compare_datasets
+from tests.slurm import cluster as slurm
+from tests.slurm.cluster import Cluster
+from tests.slurm.runs import SlurmRun, profile
+from tests.workflow import small_run
+from tests.workflow.demo_run import Demo
+
+pytestmark = [pytest.mark.slurm, pytest.mark.timeout(1800)]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """A cluster, up; skips where this machine cannot have one."""
+    if why := slurm.missing():
+        pytest.skip(why)
+    found = Cluster(tmp_path_factory.mktemp("slurm").resolve())
+    try:
+        found.up()
+        yield found
+    finally:
+        found.down()
+
+
+def fresh(finished: Demo, folder: Path) -> Demo:
+    """The clips, pictures and settings of a finished run, and nothing done yet."""
+    folder.mkdir()
+    shutil.copytree(finished.dataset / "00_raw_videos", folder / "dataset/00_raw_videos")
+    for name in ("references", "not_subject"):
+        if (finished.folder / name).is_dir():
+            shutil.copytree(finished.folder / name, folder / name)
+    shutil.copy(finished.folder / "truth.json", folder)
+    return Demo(folder, finished.repository, finished.config)
+
+
+def same(run: SlurmRun, finished: Demo) -> None:
+    """The dataset is the one that one machine makes, to the last byte."""
+    assert list(compare_datasets.differences(finished.dataset, run.demo.dataset)) == []
+
+
+def wait_for(what, run: subprocess.Popen, seconds: float = 300.0):
+    """Wait until `what()` gives something; fails if the run ends before."""
+    deadline = time.monotonic() + seconds
+    while not (found := what()):
+        assert run.poll() is None, "the run has ended before the fault was made"
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.1)
+    return found
+
+
+def test_the_demo_is_the_same_as_on_one_machine(demo, cluster, tmp_path):
+    run = SlurmRun(fresh(demo, tmp_path / "demo"), cluster, profile())
+    before = cluster.submitted()
+    run.run()
+    same(run, demo)
+    clips = len(demo.truth)
+    # Two batches of each kind, who the subject is, the scenes, and all that comes at the end.
+    assert cluster.submitted() - before <= 2 * -(-clips // 16) + 3
+    assert run.demo.planned() == {}, "one machine finds nothing to do"
+
+
+def by_clip(**changed: object) -> dict:
+    """A profile with a submitted job a clip, so that a fault finds some done and some not."""
+    return profile(group_components={"look": 1, "make": 1}, **changed)
+
+
+def at_work(run: SlurmRun, stage: str):
+    """A question: whether a job of a stage has begun."""
+    return lambda: any((run.demo.folder / "logs" / stage).glob("*.log"))
+
+
+def test_a_node_that_dies_loses_nothing(small, cluster, tmp_path):
+    run = SlurmRun(fresh(small, tmp_path / "run"), cluster, by_clip())
+    process = run.start(small_run.FINAL)
+    wait_for(at_work(run, "extract"), process)
+    wait_for(lambda: cluster.jobs("-w", "n2", "-t", "RUNNING"), process)
+    cluster.kill_node("n2")
+    wait_for(lambda: cluster.states()["n2"].startswith("down"), process)
+    cluster.start_node("n2")
+    assert process.wait() == 0, run.log.read_text()[-6000:]
+    same_up_to_final(run, small)
+
+
+def test_a_job_that_is_cancelled_is_done_again(small, cluster, tmp_path):
+    run = SlurmRun(fresh(small, tmp_path / "run"), cluster, by_clip())
+    process = run.start(small_run.FINAL)
+    wait_for(at_work(run, "detect"), process)
+    running = wait_for(lambda: cluster.jobs("-t", "RUNNING"), process)
+    cluster.call("scancel", str(running[0][0]))
+    assert process.wait() == 0, run.log.read_text()[-6000:]
+    assert "Trying to restart job" in run.log.read_text()
+    same_up_to_final(run, small)
+
+
+def test_a_job_over_its_memory_gets_more(small, cluster, tmp_path):
+    changed = by_clip()
+    changed["set-resources"]["select_final"] = {"mem_mb": "60 if attempt == 1 else 2500"}
+    changed["groups"] = {k: v for k, v in changed["groups"].items() if v != "end"}
+    run = SlurmRun(fresh(small, tmp_path / "run"), cluster, changed)
+    said = run.run(small_run.FINAL)
+    assert "OUT_OF_MEMORY" in said or "Trying to restart job" in said
+    same_up_to_final(run, small)
+
+
+def test_a_job_over_its_time_is_ended_and_done_again(small, cluster, tmp_path):
+    """A process that hangs, as on a file system that does not answer."""
+    changed = by_clip()
+    changed["default-resources"]["runtime"] = "1 if attempt == 1 else 30"
+    changed["groups"] = {k: v for k, v in changed["groups"].items() if v != "end"}
+    run = SlurmRun(fresh(small, tmp_path / "run"), cluster, changed)
+    process = run.start(small_run.FINAL)
+    script = wait_for(lambda: process_of(cluster, "05_select_final"), process)
+    os.kill(script, signal.SIGSTOP)
+    assert process.wait() == 0, run.log.read_text()[-6000:]
+    assert "TIMEOUT" in run.log.read_text()
+    same_up_to_final(run, small)
+
+
+def process_of(cluster: Cluster, script: str) -> int:
+    """The process on one of the nodes that runs a script; 0 if none does."""
+    for node in slurm.NODES:
+        for pid in cluster.processes_on(node):
+            words = Path(f"/proc/{pid}/cmdline")
+            if words.exists() and re.search(rf"python.*{script}\.py", words.read_text()):
+                return pid
+    return 0
+
+
+def test_a_queue_that_takes_no_more_is_waited_for(small, tmp_path):
+    if why := slurm.missing():
+        pytest.skip(why)
+    narrow = Cluster((tmp_path / "narrow").resolve())
+    narrow.folder.mkdir()
+    try:
+        narrow.up(max_jobs=2, forget_s=2)
+        run = SlurmRun(fresh(small, tmp_path / "run"), narrow, by_clip())
+        run.run(small_run.FINAL)
+        same_up_to_final(run, small)
+    finally:
+        narrow.down()
+
+
+def same_up_to_final(run: SlurmRun, finished: Demo) -> None:
+    """What a run up to the final table leaves is what the whole run left, to the last byte."""
+    made, expected = compare_datasets.files(run.demo.dataset), finished.dataset
+    assert small_run.FINAL.removeprefix("dataset/") in made
+    differing = [
+        name
+        for name in sorted(made)
+        if compare_datasets.content(run.demo.dataset, name)
+        != compare_datasets.content(expected, name)
+    ]
+    assert differing == []
+    tables = {name for name in compare_datasets.files(expected) if name.endswith(".csv")}
+    after = {"05_final_training/kohya.csv", "05_final_training/imagefolder.csv"}
+    assert tables - made <= after
