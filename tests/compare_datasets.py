@@ -28,8 +28,9 @@ def differences(one: Path, other: Path) -> Iterator[str]:
 
 
 def files(dataset: Path) -> set[str]:
-    """Paths of all files below a dataset, relative to it."""
-    return {path.relative_to(dataset).as_posix() for path in dataset.rglob("*") if path.is_file()}
+    """Paths of all files below a dataset, relative to it, but for locks and the like."""
+    found = (path.relative_to(dataset) for path in dataset.rglob("*") if path.is_file())
+    return {path.as_posix() for path in found if ".snakemake" not in path.parts}
 
 
 def content(dataset: Path, name: str) -> str:

@@ -31,6 +31,7 @@ FerrariError
   · DecideError              `make decide` is asked for what cannot be: decide what it names
   · NothingToLintError       `make lint-package` sees no training folder: name its trainer
   · NewSetError              `make new` finds no clips, or settings in its way: name other folders
+  · MergeError               `make merge` sees no shards of one set: name the shards' folders
   · SmokeError               `make smoke` has no clip or no place: give the one, free the other
   A fault of ours.
   · ChildError               a child process raised: report it, with the traceback it holds
