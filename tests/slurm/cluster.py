@@ -23,7 +23,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel")
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel")
 PLUGIN = "snakemake_executor_plugin_slurm"
 NODES = ("n1", "n2")
 _PATIENCE_S = 30.0
@@ -100,7 +100,8 @@ class Cluster:
     @property
     def environment(self) -> dict[str, str]:
         """The environment of commands that talk to it."""
-        return {**os.environ, "SLURM_CONF": str(self.folder / "slurm.conf")}
+        path = f"{self.folder / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
+        return {**os.environ, "SLURM_CONF": str(self.folder / "slurm.conf"), "PATH": path}
 
     def up(self, cpus: int = 2, max_jobs: int = 10_000, forget_s: int = 3600) -> None:
         """Start all daemons, and wait until both nodes are idle.
@@ -111,6 +112,7 @@ class Cluster:
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o755)  # munged wants its socket's folders closed to others' writing
         self._configure(cpus, max_jobs, forget_s)
+        self._place_srun()
         self._start_munge()
         self._daemon("slurmctld")
         for node in NODES:
@@ -210,6 +212,16 @@ class Cluster:
         ]
         (self.folder / "gres.conf").write_text("".join(tokens))
         (self.folder / "cgroup.conf").write_text("CgroupAutomount=no\nConstrainDevices=no\n")
+
+    def _place_srun(self) -> None:
+        """A step's `srun` is started without any SLURM_CONF, for which real clusters have a default
+        place: the one that is found first knows this cluster's.
+        """
+        srun = self.folder / "bin/srun"
+        srun.parent.mkdir(exist_ok=True)
+        conf = self.folder / "slurm.conf"
+        srun.write_text(f'#!/bin/sh\nSLURM_CONF="{conf}" exec "{_program("srun")}" "$@"\n')
+        srun.chmod(0o755)
 
     def _start_munge(self) -> None:
         place = self.folder / "munge"

@@ -15,12 +15,14 @@ from tests.workflow.demo_run import Demo
 PROFILE = ROOT / "profiles/slurm/config.yaml"
 #: What a job of the demo may take on a node of the test cluster, whose nodes share one machine.
 MEMORY_MB = 2500
-#: How soon the run looks at its jobs; a site's controller would not thank for it.
+#: For the test cluster, and soon: a site's controller would not thank for so many questions.
 QUICK = {
     "slurm-init-seconds-before-status-checks": 2,
     "seconds-between-status-checks": 2,
     "max-status-checks-per-second": 5,
     "latency-wait": 10,
+    "slurm-status-command": "squeue",  # sacct asks a database, and there is none here
+    "slurm-no-account": True,
     "cores": 2,  # of a node
 }
 
