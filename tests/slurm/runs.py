@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +18,12 @@ PROFILE = ROOT / "profiles/slurm/config.yaml"
 MEMORY_MB = 2500
 #: For the test cluster, and soon: a site's controller would not thank for so many questions.
 QUICK = {
-    "slurm-init-seconds-before-status-checks": 2,
+    "slurm-batch-init-seconds-before-status-checks": 2,
     "seconds-between-status-checks": 2,
     "max-status-checks-per-second": 5,
     "latency-wait": 10,
-    "slurm-status-command": "squeue",  # sacct asks a database, and there is none here
-    "slurm-no-account": True,
+    "slurm-batch-status-command": "squeue",  # sacct asks a database, and there is none here
+    "slurm-batch-no-account": True,
     "cores": 2,  # of a node
 }
 
@@ -63,10 +64,16 @@ class SlurmRun:
             return subprocess.Popen(
                 self.command(*arguments),
                 cwd=self.demo.folder,
-                env=self.cluster.environment,
+                env=self._environment(),
                 stdout=stream,
                 stderr=subprocess.STDOUT,
             )
+
+    def _environment(self) -> dict[str, str]:
+        """The cluster's, in which Snakemake finds the executor beside the profile."""
+        inherited = self.cluster.environment
+        others = filter(None, [inherited.get("PYTHONPATH")])
+        return inherited | {"PYTHONPATH": os.pathsep.join([str(PROFILE.parent), *others])}
 
     def run(self, *arguments: str, check: bool = True) -> str:
         """Run to the end; its output."""
