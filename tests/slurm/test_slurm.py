@@ -15,7 +15,7 @@ import pytest
 from tests import compare_datasets
 from tests.slurm import cluster as slurm
 from tests.slurm.cluster import Cluster
-from tests.slurm.runs import SlurmRun, profile
+from tests.slurm.runs import MEMORY_MB, SlurmRun, profile
 from tests.workflow import small_run
 from tests.workflow.demo_run import Demo
 
@@ -73,59 +73,49 @@ def test_the_demo_is_the_same_as_on_one_machine(demo, cluster, tmp_path):
 
 
 def by_clip(**changed: object) -> dict:
-    """A profile with a submitted job a clip, so that a fault finds some done and some not."""
-    return profile(group_components={"look": 1, "make": 1}, **changed)
+    """A profile with a submitted job a clip, and one for each step over the whole set."""
+    said = profile(group_components={}, **changed)
+    said["groups"] = {rule: group for rule, group in said["groups"].items() if group != "end"}
+    return said
 
 
-def at_work(run: SlurmRun, stage: str):
-    """A question: whether a job of a stage has begun."""
-    return lambda: any((run.demo.folder / "logs" / stage).glob("*.log"))
+def running(cluster: Cluster, run: SlurmRun, group: str, *options: str):
+    """A question: the first running job of a group of which a stage has begun."""
+    stages = {"look": "probe", "make": "crop"}
+
+    def ask() -> int:
+        begun = any((run.demo.folder / "logs" / stages[group]).glob("*.log"))
+        found = cluster.jobs("-t", "RUNNING", *options) if begun else []
+        return found[0][0] if found else 0
+
+    return ask
 
 
-def test_a_node_that_dies_loses_nothing(small, cluster, tmp_path):
-    run = SlurmRun(fresh(small, tmp_path / "run"), cluster, by_clip())
+def test_what_ends_jobs_loses_nothing(small, cluster, tmp_path):
+    """In one run: a job cancelled, a node dead with all that it ran, a job over its time (a process
+    hangs, as on a file system that does not answer), one over its memory. The bytes are the same.
+    """
+    said = by_clip()
+    said["set-resources"]["videos"] = {"runtime": "1 if attempt == 1 else 30"}
+    said["set-resources"]["select_final"] = {"mem_mb": f"60 if attempt == 1 else {MEMORY_MB}"}
+    run = SlurmRun(fresh(small, tmp_path / "run"), cluster, said)
     process = run.start(small_run.FINAL)
-    wait_for(at_work(run, "extract"), process)
-    wait_for(lambda: cluster.jobs("-w", "n2", "-t", "RUNNING"), process)
-    cluster.kill_node("n2")
-    wait_for(lambda: cluster.states()["n2"].startswith("down"), process)
-    cluster.start_node("n2")
-    assert process.wait() == 0, run.log.read_text()[-6000:]
-    same_up_to_final(run, small)
-
-
-def test_a_job_that_is_cancelled_is_done_again(small, cluster, tmp_path):
-    run = SlurmRun(fresh(small, tmp_path / "run"), cluster, by_clip())
-    process = run.start(small_run.FINAL)
-    wait_for(at_work(run, "detect"), process)
-    running = wait_for(lambda: cluster.jobs("-t", "RUNNING"), process)
-    cluster.call("scancel", str(running[0][0]))
-    assert process.wait() == 0, run.log.read_text()[-6000:]
-    assert "Trying to restart job" in run.log.read_text()
-    same_up_to_final(run, small)
-
-
-def test_a_job_over_its_memory_gets_more(small, cluster, tmp_path):
-    changed = by_clip()
-    changed["set-resources"]["select_final"] = {"mem_mb": "60 if attempt == 1 else 2500"}
-    changed["groups"] = {k: v for k, v in changed["groups"].items() if v != "end"}
-    run = SlurmRun(fresh(small, tmp_path / "run"), cluster, changed)
-    said = run.run(small_run.FINAL)
-    assert "OUT_OF_MEMORY" in said or "Trying to restart job" in said
-    same_up_to_final(run, small)
-
-
-def test_a_job_over_its_time_is_ended_and_done_again(small, cluster, tmp_path):
-    """A process that hangs, as on a file system that does not answer."""
-    changed = by_clip()
-    changed["default-resources"]["runtime"] = "1 if attempt == 1 else 30"
-    changed["groups"] = {k: v for k, v in changed["groups"].items() if v != "end"}
-    run = SlurmRun(fresh(small, tmp_path / "run"), cluster, changed)
-    process = run.start(small_run.FINAL)
-    script = wait_for(lambda: process_of(cluster, "05_select_final"), process)
-    os.kill(script, signal.SIGSTOP)
-    assert process.wait() == 0, run.log.read_text()[-6000:]
-    assert "TIMEOUT" in run.log.read_text()
+    try:
+        cancelled = wait_for(running(cluster, run, "look"), process)
+        cluster.call("scancel", str(cancelled))
+        wait_for(running(cluster, run, "make", "-w", "n2"), process)
+        cluster.kill_node("n2")
+        wait_for(lambda: cluster.states()["n2"].startswith("down"), process)
+        cluster.start_node("n2")
+        hung = wait_for(lambda: process_of(cluster, "list_videos"), process)
+        os.kill(hung, signal.SIGSTOP)
+        assert process.wait() == 0, run.log.read_text()[-6000:]
+    finally:
+        process.kill()
+        process.wait()
+    ended = run.log.read_text()
+    for status in ("CANCELLED", "TIMEOUT", "OUT_OF_MEMORY"):
+        assert status in ended, f"no job was {status}"
     same_up_to_final(run, small)
 
 
