@@ -262,7 +262,9 @@ def lost_tables(wildcards):
     lost = []
     beside = (f"{TRACKS}/{{video}}.csv", f"{IDENTITY}/{{video}}.csv", SEEN)
     patterns = (*TABLES.values(), *beside)
-    for video, *tables in zip(VIDEOS, *(every(pattern)(wildcards) for pattern in patterns)):
+    for video, *tables in zip(
+        VIDEOS, *(every(pattern)(wildcards) for pattern in patterns)
+    ):
         if video not in OWN:
             continue
         missing = [table for table in tables if not os.path.exists(table)]
@@ -588,9 +590,11 @@ def require_own_jobs():
         return
     planned = [job for job in workflow.dag.needrun_jobs() if job.rule.name != "all"]
     others = sorted(
-        f"{job.rule.name} of {job.wildcards_dict['video']}"
-        if "video" in job.wildcards_dict
-        else job.rule.name
+        (
+            f"{job.rule.name} of {job.wildcards_dict['video']}"
+            if "video" in job.wildcards_dict
+            else job.rule.name
+        )
         for job in planned
         if job.wildcards_dict.get("video") not in OWN
     )

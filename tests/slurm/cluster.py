@@ -106,7 +106,7 @@ class Cluster:
     def up(self, cpus: int = 2, max_jobs: int = 10_000, forget_s: int = 3600) -> None:
         """Start all daemons, and wait until both nodes are idle.
 
-        The controller takes `max_jobs` jobs, with those that ended less than `forget_s` seconds ago.
+        The controller takes `max_jobs` jobs, with those that ended in the last `forget_s` seconds.
         """
         for name in ("state", "log", "munge", *(f"spool-{node}" for node in NODES)):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
@@ -148,9 +148,9 @@ class Cluster:
         for entry in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 said = (entry / "environ").read_bytes().split(b"\0")
-                if mine in said and f"SLURMD_NODENAME={node}".encode() in said:
-                    yield int(entry.name)
-                elif f"{self.folder}/spool-{node}".encode() in (entry / "cmdline").read_bytes():
+                runs = mine in said and f"SLURMD_NODENAME={node}".encode() in said
+                watches = f"{self.folder}/spool-{node}".encode()
+                if runs or watches in (entry / "cmdline").read_bytes():
                     yield int(entry.name)
 
     def states(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A batch of clips as an executor's submitted job runs it: one Snakemake, on the node, for a group."""
+"""A batch of clips as a submitted job runs it: one Snakemake on the node, for a group of jobs."""
 
 from __future__ import annotations
 

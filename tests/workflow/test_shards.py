@@ -17,7 +17,17 @@ pytestmark = pytest.mark.timeout(1500)
 #: Two of the small run's clips are in part 1, one is in part 2, none in part 3.
 COUNT = 3
 #: What stages write of each clip.
-OF_STAGES = ("videos/", "01", "02", "03", "04", "05_final_training/captions/", "subject/", "stamps/videos/", "stamps/subject/")
+OF_STAGES = (
+    "videos/",
+    "01",
+    "02",
+    "03",
+    "04",
+    "05_final_training/captions/",
+    "subject/",
+    "stamps/videos/",
+    "stamps/subject/",
+)
 PER_CLIP = ("probe", "extract", "detect", "crop", "mask", "augment", "caption")
 
 

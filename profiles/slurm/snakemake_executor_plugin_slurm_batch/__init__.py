@@ -15,7 +15,7 @@ __all__ = ["Executor", "ExecutorSettings", "common_settings"]
 
 
 class Executor(SlurmExecutor):
-    """Submits jobs as the SLURM plugin does; what is submitted runs its jobs on its node's cores."""
+    """Submits as the SLURM plugin does; what is submitted runs its jobs on its node's cores."""
 
     def additional_general_args(self) -> str:
         """What the command of a submitted job ends with."""

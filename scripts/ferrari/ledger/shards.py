@@ -1,7 +1,7 @@
 """Which clips a machine works on where several share a set without a scheduler: shard 3 of 16.
 
-A clip's shard is a hash of its id alone: a clip that comes later moves no other one. The small copy
-that a camera makes of a clip goes where the clip goes, since its frames are held against the clip's.
+A clip's shard is a hash of its id alone: a clip that comes later moves no other one. A small copy
+that a camera makes goes where its clip goes, since its frames are held against the clip's.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Shard:
         found = _TEXT.fullmatch(text)
         if not found or int(found[1]) > int(found[2]):
             raise ShardError(
-                f"shard: {text} names no part: write K/N with K from 1 to N, as 1/4 to 4/4 for four "
-                "machines"
+                f"shard: {text} names no part: write K/N with K from 1 to N, as 1/4 to 4/4 for "
+                "four machines"
             )
         return cls(int(found[1]), int(found[2]))
 

@@ -152,7 +152,7 @@ def test_where_folders_cannot_be_locked_the_files_of_shards_are(working, other, 
 
     monkeypatch.setattr(run_lock.fcntl, "flock", as_on_nfs)
     (working / "elsewhere").mkdir()
-    with pytest.raises(run_lock.RunningError, match="shards of .* are being worked on"):
+    with pytest.raises(run_lock.RunningError, match="dataset are being worked on"):
         run_lock.require(working / "dataset", working / "elsewhere")
     process.kill()
     process.wait()

@@ -29,7 +29,7 @@ def test_the_parts_are_the_same_for_ever():
     assert sorted(Shard(1, 3).clips(CLIPS[:12], {})) == EXPECTED
 
 
-#: Those of which the first eight bytes of the id's SHA-256, as a number, leave no rest when divided by 3.
+#: The first eight bytes of the SHA-256 of these ids, as a number, are a multiple of 3.
 EXPECTED = [CLIPS[n] for n in (1, 2, 6, 10, 11)]
 
 
