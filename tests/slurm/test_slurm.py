@@ -92,12 +92,12 @@ def running(cluster: Cluster, run: SlurmRun, group: str, *options: str):
 
 
 def test_what_ends_jobs_loses_nothing(small, cluster, tmp_path):
-    """In one run: a job cancelled, a node dead with all that it ran, a job over its time (a process
-    hangs, as on a file system that does not answer), one over its memory. The bytes are the same.
+    """In one run: a job cancelled, one over its memory, a node dead with all that it ran, a job over
+    its time (a process hangs, as on a file system that does not answer). The bytes are the same.
     """
     said = by_clip()
-    said["set-resources"]["videos"] = {"runtime": "1 if attempt == 1 else 30"}
-    said["set-resources"]["select_final"] = {"mem_mb": f"60 if attempt == 1 else {MEMORY_MB}"}
+    said["set-resources"]["environments"] = {"mem_mb": f"60 if attempt == 1 else {MEMORY_MB}"}
+    said["set-resources"]["select_final"] = {"runtime": "1 if attempt == 1 else 30"}
     run = SlurmRun(fresh(small, tmp_path / "run"), cluster, said)
     process = run.start(small_run.FINAL)
     try:
@@ -107,7 +107,7 @@ def test_what_ends_jobs_loses_nothing(small, cluster, tmp_path):
         cluster.kill_node("n2")
         wait_for(lambda: cluster.states()["n2"].startswith("down"), process)
         cluster.start_node("n2")
-        hung = wait_for(lambda: process_of(cluster, "list_videos"), process)
+        hung = wait_for(lambda: process_of(cluster, "05_select_final"), process)
         os.kill(hung, signal.SIGSTOP)
         assert process.wait() == 0, run.log.read_text()[-6000:]
     finally:
@@ -115,7 +115,7 @@ def test_what_ends_jobs_loses_nothing(small, cluster, tmp_path):
         process.wait()
     ended = run.log.read_text()
     for status in ("CANCELLED", "TIMEOUT", "OUT_OF_MEMORY"):
-        assert status in ended, f"no job was {status}"
+        assert f"SLURM status is: '{status}'" in ended, f"no job was {status}"
     same_up_to_final(run, small)
 
 
