@@ -82,10 +82,9 @@ if vars(workflow).setdefault("ferrari_config_file", CONFIG_FILE) != CONFIG_FILE:
         "the workflow is used twice in one run, with different settings: jobs get them from the "
         "environment of the run, and logs/ is one folder; start a run for each"
     )
-#: A group of jobs that a cluster runs has a Snakemake of its own on its node.
-IN_GROUP = runs_a_group(sys.argv)
-#: One fork server serves the jobs of this process. A single job on a node has no use for one.
-SERVED = (workflow.is_main_process or IN_GROUP) and config["warm_workers"]
+#: One fork server serves the jobs of this process: of a run, or of a group of jobs that a cluster
+#: runs, which has a Snakemake of its own on its node. A single job there has no use for one.
+SERVED = (workflow.is_main_process or runs_a_group(sys.argv)) and config["warm_workers"]
 offer_warm_workers(SERVED)
 
 DATASET = config["dataset"]
@@ -521,21 +520,9 @@ def soon(stage):
     searched before one is cut.
     """
     depth = list(stages.FOLDERS).index(stage)
-    if IN_GROUP:
-        return lambda wildcards: in_group(depth)
     if stage not in AWAITED_STAGES:
         return depth
     return lambda wildcards: FIRST if wildcards.video in AWAITED else depth
-
-
-def in_group(depth):
-    """The priority of a job in a group; one that fails stops none of the other clips' jobs.
-
-    Executors do not hand on `--keep-going`, profiles are read by the run's own process alone, and
-    the setting is not there yet while the Snakefile is read.
-    """
-    workflow.execution_settings.keep_going = True
-    return depth
 
 
 def detect_weights(wildcards):

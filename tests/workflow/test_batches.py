@@ -24,7 +24,7 @@ def run(small, tmp_path):
 def do(run: Demo, *jobs: str, group: bool = True) -> str:
     """Run jobs (`rule:video=id`) as a submitted job does."""
     more = ("--local-groupid", "batch") if group else ()
-    return run.run(*SUBMITTED, *more, "--target-jobs", *jobs, "--", check=False)
+    return run.run(*SUBMITTED, *more, "--target-jobs", *jobs, check=False)
 
 
 def captions(run: Demo) -> list[str]:
@@ -43,17 +43,3 @@ def test_a_batch_has_one_fork_server_and_a_single_job_none(run):
     shutil.rmtree(run.folder / ".snakemake/ferrari")
     do(run, captions(run)[0], group=False)
     assert servers(run) == []
-
-
-def test_a_clip_that_fails_stops_no_other_of_its_batch(run):
-    """One core, and the first job fails: without --keep-going nothing would begin after it."""
-    jobs = captions(run)
-    first, *others = (job.partition("=")[2] for job in jobs)
-    for table in (run.dataset / "03_masked_subjects").glob("*.csv"):
-        if table.stem in (first, others[0]):
-            table.write_text("damaged\n")
-    said = do(run, *jobs)
-    assert "Exiting because a job execution failed" in said
-    begun = {path.stem for path in (run.folder / "logs/caption").glob("*.log")}
-    assert begun == {first, *others}
-    assert "done in" in (run.folder / f"logs/caption/{others[1]}.log").read_text()
