@@ -18,7 +18,7 @@ FERRARI_SHARED ?= ../shared
 export FERRARI_SHARED
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-gpu image weights doctor smoke new plan run demo demo-clean test test-slow test-real test-gpu test-trainers train-smoke fuzz chaos wild verify tidy dashboards review dashboard trace decide lint-package real check-gpu outcomes bench mattes identity lint format lock clean
+.PHONY: help setup setup-gpu image weights doctor smoke new plan run demo demo-clean merge test test-slow test-real test-gpu test-slurm test-trainers train-smoke fuzz chaos wild verify tidy dashboards review dashboard trace decide lint-package real check-gpu outcomes bench mattes identity lint format lock clean
 
 help: ## list the commands
 	@echo "For your sets"
@@ -69,10 +69,13 @@ plan: $(VENV)/.ready ## what a run of the set in WORK would do, about how long a
 run: $(VENV)/.ready ## run the set in WORK; settings as for plan
 	@$(BIN)/python scripts/tools/plan_run.py --run --work "$(or $(WORK),.)" --cores $(CORES) $(if $(CONFIG),--config $(CONFIG))
 
+merge: $(VENV)/.ready ## bring shards that were run in the folders FROM together in WORK, where a run then makes the rest
+	@$(BIN)/python scripts/tools/merge_shards.py $(FROM) --into "$(or $(WORK),.)"
+
 # pytest-timeout ends a test by an exception, which code in C may never let through. After that the
 # run ends, and every thread's traceback says where it stood.
 test: $(VENV)/.ready ##: the tests (minutes)
-	$(BIN)/python -m pytest -m "not slow and not real and not gpu and not trainers" \
+	$(BIN)/python -m pytest -m "not slow and not real and not gpu and not slurm and not trainers" \
 	  -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
 	  -o faulthandler_timeout=1000 -o faulthandler_exit_on_timeout=true
 
@@ -84,6 +87,9 @@ test-real: $(VENV)/.ready ##: the tests on real footage and weights (FERRARI_SHA
 
 test-gpu: $(VENV)/.ready ##: the tests that need an NVIDIA GPU
 	$(BIN)/python -m pytest -m gpu
+
+test-slurm: $(VENV)/.ready ##: the tests on a SLURM of two nodes, brought up here (slurm-wlm, munge, the extra `slurm`)
+	$(BIN)/python -m pytest -m slurm -rs
 
 test-trainers: $(VENV)/.ready $(TRAINERS_VENV)/.ready ##: each package in its trainer's own loader (FERRARI_TRAINERS: checkouts)
 	$(BIN)/python -m pytest -m trainers -rs

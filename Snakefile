@@ -36,15 +36,19 @@ wildcard_constraints:
     format="[a-z]+",
 
 
+rule pins:
+    """What all clips wait for: made once, before several machines share them (setting shard)."""
+    input:
+        rules.environments.output,
+        rules.who.output,
+        ALL_WEIGHTS,
+
+
 rule all:
-    """The packaged dataset, every report, and what the audit leaves."""
+    """The packaged dataset, every report, and what the audit leaves; of a shard its clips' tables."""
     default_target: True
     input:
-        LEDGER,
-        rules.ledger.input,  # the packages, and the tables over the whole set
-        f"{QC}/index.html",
-        rules.qc_index.input,
-        CROISSANT,
+        of_shard if SHARD else WHOLE_SET,
         lost_tables,  # by name, or Snakemake takes them for not needed
 
 

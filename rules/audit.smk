@@ -59,3 +59,13 @@ rule croissant:
         code=code_digest("scripts/describe_dataset.py"),
     script:
         "../scripts/describe_dataset.py"
+
+
+#: What a run of the whole set makes: the packages, the reports, and what the audit leaves.
+WHOLE_SET = [
+    LEDGER,
+    *rules.ledger.input,
+    f"{QC}/index.html",
+    *rules.qc_index.input,
+    CROISSANT,
+]

@@ -30,11 +30,12 @@ from ferrari.common.errors import FerrariError
 from ferrari.jobs import error_advice, run_events, run_lock, run_watch
 from ferrari.jobs.stage_command import (
     offer_warm_workers,
+    runs_a_group,
     set_environment,
     stage_command,
     tell_tokens,
 )
-from ferrari.ledger import clips_gone, pinned_clips, stages
+from ferrari.ledger import clips_gone, pinned_clips, shards, stages
 from ferrari.ledger.item_ids import VIDEO_ID, RawFolder, look_through
 from ferrari.networks import weight_files
 from ferrari.processes.devices import (
@@ -82,8 +83,10 @@ if vars(workflow).setdefault("ferrari_config_file", CONFIG_FILE) != CONFIG_FILE:
         "the workflow is used twice in one run, with different settings: jobs get them from the "
         "environment of the run, and logs/ is one folder; start a run for each"
     )
-# A job that a cluster runs has a Snakemake and a node of its own, and no use for a warm worker.
-offer_warm_workers(workflow.is_main_process and config["warm_workers"])
+#: One fork server serves the jobs of this process: of a run, or of a group of jobs that a cluster
+#: runs, which has a Snakemake of its own on its node. A single job there has no use for one.
+SERVED = (workflow.is_main_process or runs_a_group(sys.argv)) and config["warm_workers"]
+offer_warm_workers(SERVED)
 
 DATASET = config["dataset"]
 QC = config["qc_reports"]
@@ -111,6 +114,13 @@ except OSError as error:
 VIDEOS = RAW_FOLDER.videos
 #: Of each clip that is named as a low-resolution copy, the clips that it may be one of.
 NAMED_TWINS = twins.named_twins(VIDEOS)
+try:
+    SHARD = shards.Shard.of(config["shard"])
+except FerrariError as error:
+    raise WorkflowError(str(error)) from error
+#: The clips that this run works on, where several machines have a part of the set each; else all.
+OWN = frozenset(VIDEOS) if SHARD is None else SHARD.clips(VIDEOS, NAMED_TWINS)
+run_lock.tell_jobs(SHARD)
 #: Clips that are no longer there, though tables tell of them.
 GONE = clips_gone.known_by_tables(DATASET, VIDEOS)
 #: Stands for the names of all that is no clip by its name: the table of clips has a row for each.
@@ -245,6 +255,12 @@ def upstream(pattern):
     return lambda wildcards, input: tables(wildcards)
 
 
+def of_shard(wildcards):
+    """The last tables of this shard's clips."""
+    require_clips()
+    return [f"{FINAL}/captions/{video}.csv" for video in VIDEOS if video in OWN]
+
+
 def lost_tables(wildcards):
     """Tables of clips that are gone, though others of the clip, or the final table, are there; and
     what says who the subject is.
@@ -252,11 +268,15 @@ def lost_tables(wildcards):
     Snakemake by itself takes a missing file for one that is not needed where what was made of it
     is there. What nothing was made of yet needs no naming, and would be 70,000 names.
     """
-    finished = os.path.exists(f"{FINAL}/final.csv")
+    finished = SHARD is None and os.path.exists(f"{FINAL}/final.csv")
     lost = []
     beside = (f"{TRACKS}/{{video}}.csv", f"{IDENTITY}/{{video}}.csv", SEEN)
     patterns = (*TABLES.values(), *beside)
-    for tables in zip(*(every(pattern)(wildcards) for pattern in patterns)):
+    for video, *tables in zip(
+        VIDEOS, *(every(pattern)(wildcards) for pattern in patterns)
+    ):
+        if video not in OWN:
+            continue
         missing = [table for table in tables if not os.path.exists(table)]
         if finished or len(missing) < len(tables):
             lost += missing
@@ -355,8 +375,7 @@ def on_gpu(section):
     wanted = device(section)
     if wanted == "cpu" or (wanted == "auto" and not cuda_devices()):
         return 0
-    served = workflow.is_main_process and workflow.local_exec and config["warm_workers"]
-    return 0 if served else 1
+    return 0 if SERVED and workflow.local_exec else 1
 
 
 def say_devices():
@@ -465,6 +484,12 @@ except FerrariError as error:
 
 #: In these clips faces are searched.
 FACED = frozenset(VIDEOS if SUBJECT.mode != modes.SINGLE else VOTERS.clips)
+#: What is fetched before the networks of stages 2 and 3 can run.
+ALL_WEIGHTS = [
+    file
+    for section in ("detect", "mask", *(["subject"] if FACED else []))
+    for file in weights_files(section)
+]
 FACE_NETWORKS = {
     **weight_files.face_settings(config),
     "weights": weights_entries("subject") if FACED else [],
@@ -540,15 +565,44 @@ def say_subject():
 
 
 def require_dataset():
-    """Before the first job: the dataset and the reports can be written, and by this run alone."""
+    """Before the first job: the dataset and the reports can be written, and by this run alone, or
+    by runs of other shards beside it.
+    """
     try:
         for folder in (".", DATASET, QC):
             error_advice.require_writable(folder)
-        run_lock.require(DATASET)
+        run_lock.require(DATASET, shard=SHARD)
     except OSError as error:
         raise WorkflowError(str(error), error_advice.of_error(error)) from error
     except run_lock.RunningError as error:
         raise WorkflowError(str(error)) from error
+
+
+def require_own_jobs():
+    """Before a shard's first job: all that would be done is its own clips'.
+
+    Who the subject is and which scenes there are is asked of clips of all shards, and weights are
+    fetched into one cache: two machines that do so at once would get in each other's way.
+    """
+    if SHARD is None:
+        return
+    planned = [job for job in workflow.dag.needrun_jobs() if job.rule.name != "all"]
+    others = sorted(
+        (
+            f"{job.rule.name} of {job.wildcards_dict['video']}"
+            if "video" in job.wildcards_dict
+            else job.rule.name
+        )
+        for job in planned
+        if job.wildcards_dict.get("video") not in OWN
+    )
+    if others:
+        more = f" and {len(others) - 4} more" if len(others) > 4 else ""
+        raise WorkflowError(
+            f"shard {SHARD} would do what is not its own: {', '.join(others[:4])}{more}. Run the "
+            "target `pins` once, with the same settings and without the setting shard, before the "
+            "shards; what concerns the whole set is made after them, without it too"
+        )
 
 
 #: Logs that were written before are an earlier run's.
@@ -570,6 +624,7 @@ def begin(log):
     say_devices()
     say_gate()
     require_decoder()
+    require_own_jobs()
     targets = set(workflow.dag_settings.targets)
     makes = not targets or not targets <= last_run.ONLY_LOOK
     if makes:
@@ -593,6 +648,12 @@ def say_gate():
 def say_end():
     """After the last job: what came of the clips, where people look first."""
     EVENTS.end("success")
+    if SHARD is not None:
+        logger.info(
+            f"Shard {SHARD} is done: {len(OWN):,} of {len(VIDEOS):,} clips. When all shards are, run "
+            "the same without the setting shard: it makes what concerns the whole set."
+        )
+        return
     if set(workflow.dag_settings.targets) - {
         "all"
     }:  # a single report, or nothing was made

@@ -27,9 +27,22 @@ def differences(one: Path, other: Path) -> Iterator[str]:
             yield f"differs: {name}"
 
 
+def unlike(part: Path, whole: Path) -> list[str]:
+    """The files of a dataset that is not finished which the finished one does not have, or has with
+    other bytes.
+    """
+    there = files(whole)
+    return [
+        name
+        for name in sorted(files(part))
+        if name not in there or content(part, name) != content(whole, name)
+    ]
+
+
 def files(dataset: Path) -> set[str]:
-    """Paths of all files below a dataset, relative to it."""
-    return {path.relative_to(dataset).as_posix() for path in dataset.rglob("*") if path.is_file()}
+    """Paths of all files below a dataset, relative to it, but for locks and the like."""
+    found = (path.relative_to(dataset) for path in dataset.rglob("*") if path.is_file())
+    return {path.as_posix() for path in found if ".snakemake" not in path.parts}
 
 
 def content(dataset: Path, name: str) -> str:

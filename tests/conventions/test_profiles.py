@@ -10,7 +10,6 @@ ROOT = Path(__file__).resolve().parents[2]
 PROFILES = sorted(path.parent.name for path in (ROOT / "profiles").glob("*/config.yaml"))
 RULES = "\n".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
 RULE_NAMES = set(re.findall(r"^(?:rule|checkpoint) (\w+):", RULES, re.MULTILINE))
-TOKENS = set(re.findall(r"^ {8}(gpu|nvdec)=", RULES, re.MULTILINE))
 #: Resources that the SLURM plugin turns into options of sbatch, and the workflow's own.
 SLURM_RESOURCES = {"gpu", "nvdec", "gres", "mem_mb", "runtime", "slurm_partition", "slurm_account"}
 
@@ -52,6 +51,8 @@ def test_snakemake_takes_every_key(name, tmp_path):
     assert (options.resources or {}) == profile.get("resources", {})
     assert options.rerun_incomplete and options.keep_going
     assert set(options.set_resources or {}) == set(profile.get("set-resources", {}))
+    said = [f"{rule}={group}" for rule, group in profile.get("groups", {}).items()]
+    assert (options.groups or {}) == dict(pair.split("=") for pair in said)
 
 
 def test_a_key_that_snakemake_does_not_know_is_found(tmp_path, capsys):
@@ -66,29 +67,64 @@ def test_rules_that_are_named_exist(name):
     assert load(name).get("set-resources", {}).keys() <= RULE_NAMES
 
 
-def test_the_tokens_have_a_limit_where_the_workflow_cannot_know_one():
-    """On one machine it asks the driver; a cluster's cards are not those of its login node."""
-    assert {"gpu", "nvdec"} == TOKENS
-    assert all(load("slurm")["resources"][token] >= 1 for token in TOKENS)
+#: What is made once for all clips, after some of them and before the others.
+BETWEEN = {"environments", "who"}
 
 
-def test_slurm_gives_gpus_to_the_rules_that_use_them():
-    """Login nodes have none, so the rules' own figures, 0 there, must be replaced."""
+def grouped() -> dict[str, set[str]]:
+    """The rules of each group of the profile for SLURM."""
+    groups: dict[str, set[str]] = {}
+    for rule, group in load("slurm")["groups"].items():
+        groups.setdefault(group, set()).add(rule)
+    return groups
+
+
+def test_slurm_submits_every_rule_in_a_group_but_what_all_clips_wait_for():
+    """A rule that is forgotten would be a submitted job for each clip, or end the run: a group may
+    not depend on what depends on it.
+    """
+    assert grouped().keys() == {"look", "make", "end"}
+    others = RULE_NAMES - set().union(*grouped().values())
+    assert others == BETWEEN | {"fetch_weights", "verify", "verified"}
+    assert {rule for rule in RULE_NAMES if " video" in of_clip(rule)} == (
+        grouped()["look"] | grouped()["make"]
+    )
+    assert load("slurm")["group-components"].keys() == {"look", "make"}
+
+
+def of_clip(rule: str) -> str:
+    """' video' if a rule has a job a clip."""
+    (block,) = (b for b in RULES.split("\nrule ") if b.startswith(f"{rule}:"))
+    return " video" if 'log="logs/' in block and "{video}" in block else ""
+
+
+def test_slurm_asks_for_one_card_for_all_clips_of_a_submitted_job():
+    """As a number it would be added up over them; and it has to be the same in all rules of a
+    group, or Snakemake refuses the group.
+    """
+    given = load("slurm")["set-resources"]
+    of_clips = grouped()["look"] | grouped()["make"]
+    assert rules_with("gpu") | rules_with("nvdec") <= of_clips
+    assert {given[rule]["gres"] for rule in of_clips} == {"gpu:1"}
+    assert not any("gres" in given.get(rule, {}) for rule in RULE_NAMES - of_clips)
+    named = set(load("slurm")["default-resources"]).union(*given.values())
+    assert named <= SLURM_RESOURCES - {"gpu", "nvdec"}
+
+
+def test_slurm_tries_again_with_more_memory_and_time():
     profile = load("slurm")
-    given = profile["set-resources"]
-    # A captioner runs on the CPU; with caption.device: cuda the rule itself asks for a card.
-    assert {rule for rule in given if given[rule].get("gpu")} == rules_with("gpu") - {"caption"}
-    assert {rule for rule in given if given[rule].get("nvdec")} == rules_with("nvdec")
-    assert all(given[rule]["gres"] for rule in rules_with("nvdec"))
-    named = set(profile["default-resources"]).union(*given.values())
-    assert named <= SLURM_RESOURCES
+    asked = [profile["default-resources"], *profile["set-resources"].values()]
+    for resources in asked:
+        for name in {"mem_mb", "runtime"} & resources.keys():
+            assert re.fullmatch(r"\d+ \* attempt", resources[name])
+    assert profile["retries"] >= 1
 
 
 def test_slurm_leaves_room_for_the_decoders_own_limits():
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     given = load("slurm")["set-resources"]
     for rule in ("probe", "extract"):
-        assert given[rule]["mem_mb"] > config[rule]["memory_mb"]
+        assert int(given[rule]["mem_mb"].split()[0]) > config[rule]["memory_mb"]
 
 
 def test_the_kubernetes_job_asks_for_what_its_profile_hands_out():

@@ -23,6 +23,7 @@ FerrariError
   · LedgerError              a table is damaged: delete it, and the next run makes it anew
   · ReferencesError          reference pictures do not say who the subject is: change those named
   · PinError                 the clips that voted on the subject are gone: restore them, or unpin
+  · ShardError               shard names no part, or other parts' work: set it, or make pins first
   · DuplicateIdError         two raw files got one id: rename one of them
   · PackageError             a package cannot be written as asked: change the setting named
   · QualityGateError         a report holds a FAIL: look at the report, or set qc.enforce: false
@@ -36,6 +37,7 @@ FerrariError
   · NothingToLintError       `make lint-package` sees no training folder: name its trainer
   · NewSetError              `make new` finds no clips, or settings in its way: name other folders
   · TidyError                `make tidy` may not delete yet: do first what the message says
+  · MergeError               `make merge` sees no shards of one set: name the shards' folders
   · SmokeError               `make smoke` has no clip or no place: give the one, free the other
   A fault of ours.
   · ChildError               a child process raised: report it, with the traceback it holds

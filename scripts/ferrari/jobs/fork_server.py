@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ferrari.jobs.device_pool import DevicePool
-from ferrari.jobs.stage_command import RULES
+from ferrari.jobs.stage_command import RULES, machine
 from ferrari.processes import array_messages, model_lease
 from ferrari.processes.limits import end_with, open_as_many_as_may_be
 
@@ -364,8 +364,8 @@ def _exactly(client: socket.socket, length: int) -> bytes:
 
 
 def _clear_dead(folder: Path) -> None:
-    """Remove the files in `folder` of killed servers whose runs are over."""
-    for path in folder.glob("*-*"):
+    """Remove the files in `folder` of this machine's killed servers whose runs are over."""
+    for path in folder.glob(f"*-{machine()}-*"):
         run = path.name.partition("-")[0]
         if run.isdigit() and not Path("/proc", run).exists():
             path.unlink(missing_ok=True)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -97,15 +99,29 @@ def place_config() -> None:
         os.replace(own, path)
 
 
+def runs_a_group(arguments: Sequence[str]) -> bool:
+    """Whether a Snakemake with this command line was started on a node, for a group of jobs.
+
+    Nothing else tells it while the Snakefile is read: executors add this option for groups alone.
+    """
+    return "--local-groupid" in arguments
+
+
 def offer_warm_workers(offered: bool) -> None:
     """Tell this process's jobs where their fork servers are to be, or that there is none.
 
-    Their files are named after the run, and after the Python that a job runs on (`run_stage.py`).
+    Their files are named after this process, the machine (the nodes of a cluster share a working
+    folder, and number their processes alike), and the Python that a job runs on (`run_stage.py`).
     """
     if offered:
-        os.environ[WARM] = str(STATE / f"{os.getpid()}-warm")
+        os.environ[WARM] = str(STATE / f"{os.getpid()}-{machine()}-warm")
     else:
         os.environ.pop(WARM, None)
+
+
+def machine() -> str:
+    """Eight hex digits for this machine's name, which may be too long for a socket's path."""
+    return f"{zlib.crc32(socket.gethostname().encode()):08x}"
 
 
 def tell_tokens(gpu: int | None, nvdec: int | None) -> None:

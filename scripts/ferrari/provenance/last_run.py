@@ -23,7 +23,7 @@ ONLY_LOOK = frozenset({"verify", "verified"})
 OWN = "my.yaml"
 AUDIT = "audit"  # the default of the setting: a record elsewhere is found with CONFIG alone
 #: Settings that decide how fast a set is made and where things are kept, not what is in it.
-_MEANS = frozenset({"threads", "warm_workers", "cache", "audit", "models"})
+_MEANS = frozenset({"threads", "warm_workers", "shard", "cache", "audit", "models"})
 _MEANS_BELOW = frozenset({"batch", "device", "timeout_s", "memory_mb"})
 _MISSING = object()
 #: So many commands in a row that took the settings of the one before are followed back.

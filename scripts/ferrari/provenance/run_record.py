@@ -59,9 +59,12 @@ class Recorder:
         runs = Path(self._config["audit"]) / "runs"
         now = datetime.now(UTC)
         folder = runs / f"{now:%Y%m%dT%H%M%SZ}-{os.getpid()}"
-        config_text = yaml.safe_dump(dict(self._config), allow_unicode=True)
+        # Commands that take the last run's settings ask about the whole set, whoever worked on it.
+        whole = {**self._config, "shard": None}
+        config_text = yaml.safe_dump(whole, allow_unicode=True)
         self._record = {
             **{"start": _told(now), "end": None, "status": None},
+            "shard": self._config.get("shard"),
             **_asked(self._workflow),
             **_facts(self._config, _scripts(self._workflow)),
             "config_sha256": sha256_bytes(config_text.encode("utf-8", "surrogateescape")),

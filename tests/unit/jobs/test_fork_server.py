@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ferrari.jobs import fork_server
-from ferrari.jobs.stage_command import ROOT, WARM
+from ferrari.jobs.stage_command import ROOT, WARM, machine
 from ferrari.ledger import tables
 from ferrari.processes.batching import halving
 from ferrari.processes.failures import Failure
@@ -54,6 +54,18 @@ def run(tmp_path, monkeypatch):
     yield process
     process.kill()
     process.wait()
+
+
+def test_files_of_another_machines_servers_stay(tmp_path):
+    """The nodes of a cluster share the folder, and number their processes alike."""
+    gone = 2**22 + 1  # no process has this id
+    mine = tmp_path / f"{gone}-{machine()}-warm-0.sock"
+    others = tmp_path / f"{gone}-00000000-warm-0.sock"
+    living = tmp_path / f"{os.getpid()}-{machine()}-warm-0.sock"
+    for path in (mine, others, living):
+        path.touch()
+    fork_server._clear_dead(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted((others, living))
 
 
 def server_of(run: subprocess.Popen) -> int:

@@ -9,10 +9,11 @@ import threading
 import pytest
 
 from ferrari.jobs import run_lock
+from ferrari.ledger.shards import Shard
 from tests.settings import ENVIRONMENT
 
 HOLD = (
-    "import sys, time; from ferrari.jobs import run_lock; "
+    "import sys, time; from ferrari.jobs import run_lock; from ferrari.ledger.shards import Shard; "
     "{call}; print('holds', flush=True); time.sleep(60)"
 )
 
@@ -137,3 +138,81 @@ def test_a_run_starts_while_somebody_asks(working):
     run_lock.fcntl.flock(asking, run_lock.fcntl.LOCK_SH)
     threading.Timer(0.03, os.close, [asking]).start()
     run_lock.require(working / "dataset", working)
+# --- shards -------------------------------------------------------------------------------------
+
+FIRST = "run_lock.require('dataset', shard=Shard(1, 3))"
+
+
+def test_other_shards_go_beside_it_in_one_working_folder_and_in_two(working, other, tmp_path):
+    other(FIRST)
+    (tmp_path / "elsewhere").mkdir()
+    run_lock.require(working / "dataset", working, Shard(2, 3))
+    run_lock.require(working / "dataset", tmp_path / "elsewhere", Shard(3, 3))
+
+
+def test_two_machines_on_one_shard_are_refused_until_the_first_is_gone(working, other, tmp_path):
+    process = other(FIRST)
+    (tmp_path / "elsewhere").mkdir()
+    for folder in (working, tmp_path / "elsewhere"):
+        with pytest.raises(run_lock.RunningError, match="at work on shard 1/3"):
+            run_lock.require(working / "dataset", folder, Shard(1, 3))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    run_lock.require(working / "dataset", working, Shard(1, 3))
+
+
+def test_machines_that_count_otherwise_are_refused(working, other):
+    other(FIRST)
+    with pytest.raises(run_lock.RunningError, match="in 3 shards, and this run is shard 2/4"):
+        run_lock.require(working / "dataset", working, Shard(2, 4))
+
+
+def test_a_run_of_the_whole_set_and_shards_keep_each_other_out(working, other, tmp_path):
+    process = other(FIRST)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with pytest.raises(run_lock.RunningError, match="another run is at work"):
+        run_lock.require(working / "dataset", elsewhere)
+    process.kill()
+    process.wait()
+    other("run_lock.require('dataset')")
+    with pytest.raises(run_lock.RunningError, match="another run of the whole set"):
+        run_lock.require(working / "dataset", elsewhere, Shard(1, 3))
+
+
+def test_where_folders_cannot_be_locked_the_files_of_shards_are(working, other, monkeypatch):
+    """As on a network file system, whose locks are of files that are open for writing."""
+    process = other(FIRST)
+    lock = run_lock.fcntl.flock
+
+    def as_on_nfs(descriptor, kind):
+        if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+            raise OSError(9, "Bad file descriptor")
+        lock(descriptor, kind)
+
+    monkeypatch.setattr(run_lock.fcntl, "flock", as_on_nfs)
+    (working / "elsewhere").mkdir()
+    with pytest.raises(run_lock.RunningError, match="dataset are being worked on"):
+        run_lock.require(working / "dataset", working / "elsewhere")
+    process.kill()
+    process.wait()
+    for descriptor in run_lock._held.values():
+        os.close(descriptor)
+    run_lock._held.clear()
+    run_lock.require(working / "dataset", working / "elsewhere")
+
+
+def test_jobs_of_a_killed_shard_keep_out_its_own_next_run_and_the_whole_set_s(
+    working, other, monkeypatch
+):
+    monkeypatch.setitem(os.environ, run_lock.JOBS_LOCK, "")
+    run_lock.tell_jobs(Shard(1, 3))
+    name = os.environ[run_lock.JOBS_LOCK]
+    other(f"import os; os.environ['{run_lock.JOBS_LOCK}'] = '{name}'; run_lock.hold_for_job()")
+    for shard in (Shard(1, 3), None):
+        with pytest.raises(run_lock.RunningError, match="still at work"):
+            run_lock.require(working / "dataset", working, shard)
+        for descriptor in run_lock._held.values():
+            os.close(descriptor)
+        run_lock._held.clear()
+    run_lock.require(working / "dataset", working, Shard(2, 3))

@@ -1,0 +1,76 @@
+"""Which clips a machine works on where several share a set without a scheduler: shard 3 of 16.
+
+A clip's shard is a hash of its id alone: a clip that comes later moves no other one. A small copy
+that a camera makes goes where its clip goes, since its frames are held against the clip's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ferrari.common.errors import FerrariError
+
+_TEXT = re.compile(r"([1-9][0-9]*)/([1-9][0-9]*)")
+
+
+class ShardError(FerrariError, ValueError):
+    """The setting `shard` names no shard, or the run would work on clips of another one."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Part `number` (from 1 on) of `count`."""
+
+    number: int
+    count: int
+
+    @classmethod
+    def of(cls, text: str | None) -> Shard | None:
+        """The shard that '3/16' names; None for None, which is the whole set.
+
+        Raises ShardError where it is none of the parts.
+        """
+        if text is None:
+            return None
+        found = _TEXT.fullmatch(text)
+        if not found or int(found[1]) > int(found[2]):
+            raise ShardError(
+                f"shard: {text} names no part: write K/N with K from 1 to N, as 1/4 to 4/4 for "
+                "four machines"
+            )
+        return cls(int(found[1]), int(found[2]))
+
+    def clips(self, videos: Iterable[str], twins: Mapping[str, Sequence[str]]) -> frozenset[str]:
+        """The ids in `videos` that are this shard's.
+
+        `twins` has, by id of a small copy, the ids of the clips that it may be a copy of
+        (`video.twins.named_twins`); all of these go together.
+        """
+        leader = _leaders(twins)
+        return frozenset(
+            video for video in videos if _part(leader.get(video, video), self.count) == self.number
+        )
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+
+def _part(name: str, count: int) -> int:
+    digest = hashlib.sha256(name.encode()).digest()
+    return int.from_bytes(digest[:8], "big") % count + 1
+
+
+def _leaders(twins: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """For each clip that has a small copy, and each copy, the one of them that says where they go:
+    of clips that share a copy, the first.
+    """
+    leader: dict[str, str] = {}
+    for copy, clips in sorted(twins.items()):
+        together = {leader.get(clip, clip) for clip in clips}
+        first = min(together)
+        leader |= {name: first for name, of in leader.items() if of in together}
+        leader |= dict.fromkeys((copy, *clips), first)
+    return leader

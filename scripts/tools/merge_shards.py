@@ -1,0 +1,134 @@
+"""Bring together what several machines made of a set, each in a working folder of its own.
+
+    python scripts/tools/merge_shards.py FOLDER... --into WORK
+
+The folders are copies of one in which the target `pins` was made, each with another shard done in
+it (docs/scaling.md). WORK is one of them, or that copy itself; what it has stays. A run in WORK
+then makes what concerns the whole set. Exit status: 0 merged, 2 not (nothing is written then).
+"""
+
+import argparse
+import filecmp
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
+
+from ferrari.common.errors import FerrariError
+from ferrari.ledger.stages import RAW
+from ferrari.provenance import last_run
+
+#: What differs between machines that did the same: how it went, and what it cost.
+_HOW_IT_WENT = ("logs", "benchmarks")
+#: What Snakemake knows of a file: with which settings and code it was made. Without it, a setting
+#: that changes later would not reach the file.
+_RECORDS = Path(".snakemake/metadata")
+
+
+class MergeError(FerrariError, ValueError):
+    """The folders are not shards of one set; nothing was written."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A machine's working folder, with the names of its parts below it."""
+
+    path: Path
+    dataset: Path
+    audit: Path
+
+    @classmethod
+    def of(cls, path: Path) -> "Folder":
+        """Raises MergeError for a folder in which nothing was run."""
+        last = last_run.of(path / last_run.AUDIT)
+        if last is None:
+            raise MergeError(
+                f"no run is recorded in {path}: name the folders that the shards were run in"
+            )
+        return cls(path, Path(last.config["dataset"]), Path(last.config["audit"]))
+
+    def results(self) -> Iterator[Path]:
+        """What has to be the same wherever two folders have it; paths below the folder."""
+        kept_out = {self.dataset / RAW, self.dataset / ".snakemake"}
+        yield from _files(self.path, self.dataset, kept_out)
+
+    def the_rest(self) -> Iterator[Path]:
+        """What comes along with the results."""
+        for place in (_RECORDS, self.audit / "runs", *map(Path, _HOW_IT_WENT)):
+            yield from _files(self.path, place, set())
+
+
+def _files(root: Path, place: Path, kept_out: set[Path]) -> Iterator[Path]:
+    """The files in a folder below `root`, sorted, as paths below `root`."""
+    for here, folders, names in os.walk(root / place):
+        below = Path(here).relative_to(root)
+        folders[:] = sorted(name for name in folders if below / name not in kept_out)
+        yield from (below / name for name in sorted(names))
+
+
+def merge(shards: Sequence[Path], into: Path) -> str:
+    """Copy into a working folder what it lacks of the others'; what to say of it.
+
+    Times of change are kept: by them it is known what is to be made anew. Raises MergeError where
+    a file of the dataset has other bytes in one folder than in another.
+    """
+    target = Folder.of(into)
+    sources = [Folder.of(path) for path in shards if path.resolve() != into.resolve()]
+    for source in sources:
+        if (source.dataset, source.audit) != (target.dataset, target.audit):
+            raise MergeError(
+                f"{source.path} has its dataset in {source.dataset}, {into} in {target.dataset}: "
+                "shards are run with the same settings"
+            )
+    wanted = _missing_results(sources, into)
+    for source in sources:
+        for name in source.the_rest():
+            if not (into / name).exists():
+                wanted.setdefault(name, source.path / name)
+    for name, found in wanted.items():
+        (into / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(found, into / name)
+    return f"{len(wanted):,} files came into {into}. A run there makes what concerns the whole set."
+
+
+def _missing_results(sources: Sequence[Folder], into: Path) -> dict[Path, Path]:
+    """By name below `into`, the files of the dataset that it lacks; MergeError where two differ."""
+    wanted: dict[Path, Path] = {}
+    differing: list[str] = []
+    for source in sources:
+        for name in source.results():
+            there = wanted.get(name, into / name)
+            if not there.exists():
+                wanted[name] = source.path / name
+            elif not filecmp.cmp(source.path / name, there, shallow=False):
+                differing.append(f"{source.path / name} and {there}")
+    if differing:
+        more = [f"and {len(differing) - 5} more"] if len(differing) > 5 else []
+        shown = "\n  ".join([*differing[:5], *more])
+        raise MergeError(
+            f"these are no shards of one set, for they differ in:\n  {shown}\n"
+            "Make `pins` once, copy that folder to each machine, and give each its own shard"
+        )
+    return wanted
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="merge_shards", description=__doc__.partition("\n")[0])
+    parser.add_argument("folders", nargs="+", type=Path, help="the shards' working folders")
+    parser.add_argument("--into", type=Path, required=True, help="the working folder to fill up")
+    given = parser.parse_args(arguments)
+    try:
+        print(merge(given.folders, given.into))
+    except MergeError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
