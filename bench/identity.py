@@ -17,12 +17,13 @@ import numpy as np
 
 from bench import identity_cast as cast
 from bench import identity_controls as checks
-from bench import identity_page, peers
+from bench import identity_losses, identity_page, identity_tracks, peers
 from bench import identity_people as people
 from bench import identity_rates as rates
 from bench import identity_scores as scoring
 from bench import identity_tables as tables
 from bench.identity_cases import Case, Trial, composed_case, real_case
+from bench.identity_composed import Composed
 from bench.identity_look import Eyes, Looked, looked_at
 from bench.identity_tables import Counted, Table, counts_row, trials_of
 from bench.measure import PeerMissingError
@@ -42,6 +43,7 @@ class Study:
     looked: Mapping[str, Looked]
     real: Sequence[Case]
     composed: Sequence[Case]
+    filmed: Sequence[Composed]
     made: Mapping[str, Mapping[str, Template]]
 
     @property
@@ -68,7 +70,7 @@ def gathered(work: Path, quick: bool, log=print) -> Study:
     made = {name: scoring.templates(looked, name) for name in ("sface", "faceres")}
     for name, templates in made.items():
         templates |= _pictured(eyes, name)
-    return Study(looked, real, composed, made)
+    return Study(looked, real, composed, clips, made)
 
 
 def _pictured(eyes: Eyes, embedding: str) -> dict[str, Template]:
@@ -115,6 +117,8 @@ def measured(study: Study, log=print) -> list[Table]:
               tables.delivered([t for t in trials if t.case.group == "real"], _real_label)),
         _bounds(trials),
         _why(several),
+        identity_losses.table(several, _kind),
+        identity_tracks.table(study.filmed, {case.name: case for case in study.composed}),
     ]  # fmt: skip
     sets = _whole_sets(study)
     strangers = next(case for case in study.real if "one-by-one" in case.name)

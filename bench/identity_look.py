@@ -72,8 +72,8 @@ class Looked:
 
     def sightings(self, embedding: str) -> Sightings:
         """As the decision takes them."""
-        of_faces = Faces(getattr(self, embedding), self.face_of, self.weights)
-        return Sightings(self.track, self.time_s[self.view], of_faces)
+        of_faces = Faces(getattr(self, embedding), self.face_of, self.weights, self.side_px)
+        return Sightings(self.track, self.time_s[self.view], of_faces, self.box)
 
     def delivered(self, min_side: float = 96) -> np.ndarray:
         """(N,) bool: detections of kept frames that are large enough to be cut out."""

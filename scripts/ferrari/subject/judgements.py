@@ -24,6 +24,7 @@ FACES_DISAGREE = "faces_disagree"
 FACE_DIFFERS = "face_differs"
 TWO_FACES = "two_faces"
 TWO_AT_ONCE = "two_at_once"
+REFLECTION = "reflection"
 BESIDE_SUBJECT = "beside_subject"
 NO_FACE = "no_face"
 FACES_TOO_SMALL = "faces_too_small"
@@ -46,6 +47,7 @@ WORDS = {
     FACE_DIFFERS: "the track is the subject, but the face here is not the subject's",
     TWO_FACES: "two faces in one body's box",
     TWO_AT_ONCE: "two tracks in one frame are both like the subject: a mirror or a picture?",
+    REFLECTION: "the subject's face, smaller, beside the subject, and it moves along: a reflection",
     BESIDE_SUBJECT: "shows no face to judge, and another track is the subject at the same time",
     NO_FACE: "no face is seen, and no clothes of anybody known",
     FACES_TOO_SMALL: "the faces are too small, too turned or too blurred to be judged",

@@ -1,0 +1,67 @@
+"""Of two tracks that show the subject's face at one time: which is the person? Pure arrays.
+
+A plane mirror shows what lies as far behind it as the person stands before it, so the way from the
+reflection to the camera is never shorter than that from the person: of two faces that are one
+person's, the reflection's is the smaller. A reflection also moves whenever the person does, to the
+same side or to the other, as the mirror hangs. A picture on a wall does not, and somebody who looks
+like the subject is not as like as the same face, seen twice in one frame.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ferrari.subject.sightings import Sightings
+from ferrari.subject.similarity import similarities
+
+#: Moments in which both tracks show a face that can be judged, or more.
+FACES = 3
+#: How like the faces of both are on the average, or more: one person's, not two alike.
+SAME = 0.55
+#: How many times as large the person's face is in each of those moments, or more.
+LARGER = 1.10
+#: Correlation, either way, of where both are from left to right, or more; over so many moments.
+TOGETHER, MOMENTS = 0.80, 6
+#: How far both go, or more, in widths of their own boxes: of who stands still nothing can be told.
+MOVES = 0.10
+
+
+def person(seen: Sightings, one: int, other: int) -> int | None:
+    """Which of two tracks is the person, where the other is their reflection; None if unknown."""
+    if seen.boxes is None or seen.faces.sides_px is None:
+        return None
+    own, theirs = _faces_together(seen, one, other)
+    if len(own) < FACES or not _moves_along(seen, one, other):
+        return None
+    embeddings = seen.faces.embeddings
+    if similarities(embeddings[own], embeddings[theirs]).mean() < SAME:
+        return None
+    ratios = seen.faces.sides_px[own] / np.maximum(seen.faces.sides_px[theirs], 1e-9)
+    if (ratios >= LARGER).all():
+        return one
+    return other if (ratios <= 1 / LARGER).all() else None
+
+
+def _faces_together(seen: Sightings, one: int, other: int) -> tuple[np.ndarray, np.ndarray]:
+    """Places of the faces of two tracks that can be judged, in the moments that show both."""
+    places = np.flatnonzero(seen.deciding())
+    of = seen.faces.detection[places]
+    mine, theirs = (places[seen.track[of] == track] for track in (one, other))
+    times = [seen.time_s[seen.faces.detection[some]] for some in (mine, theirs)]
+    _, at, there = np.intersect1d(*times, return_indices=True)
+    return mine[at], theirs[there]
+
+
+def _moves_along(seen: Sightings, one: int, other: int) -> bool:
+    """Whether both move, and the one whenever the other does."""
+    assert seen.boxes is not None
+    first, second = (np.flatnonzero(seen.track == track) for track in (one, other))
+    _, at, there = np.intersect1d(seen.time_s[first], seen.time_s[second], return_indices=True)
+    boxes = [seen.boxes[first[at]].astype(float), seen.boxes[second[there]].astype(float)]
+    if len(at) < MOMENTS:
+        return False
+    middles = [(some[:, 0] + some[:, 2]) / 2 for some in boxes]
+    widths = [max(float(np.median(some[:, 2] - some[:, 0])), 1e-9) for some in boxes]
+    if any(np.ptp(x) < MOVES * wide for x, wide in zip(middles, widths, strict=True)):
+        return False
+    return abs(round(float(np.corrcoef(*middles)[0, 1]), 6)) >= TOGETHER
