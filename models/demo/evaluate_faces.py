@@ -30,8 +30,8 @@ SETTINGS = {"detector": "demo-faces", "embedding": "demo-faces", "device": "cpu"
 SIZES = (32, 48, 64, 96, 1000)
 #: Faces of a template, as the demo has pictures of its subject.
 MEMBERS = 4
-#: Shares of others' faces that reach `above`, and of own that are under `below`, where it is fitted.
-ABOVE_REACHED, BELOW_MISSED = 0.01, 0.01
+#: Share of own faces that are under `below` where it is fitted.
+BELOW_MISSED = 0.01
 
 
 def model() -> faces.FaceModel:
@@ -157,10 +157,13 @@ def held_against_templates(found: list[Look]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fitted(own: np.ndarray, others: np.ndarray) -> Thresholds:
-    """Thresholds: ABOVE_REACHED of others' faces reach `above`, BELOW_MISSED of own lie under
-    `below`, to two digits.
+    """Thresholds, to two digits: as large a share of own faces lies under `above` as of others'
+    reaches it, and BELOW_MISSED of own lie under `below`.
     """
-    above = float(np.quantile(others, 1 - ABOVE_REACHED))
+    scores = np.arange(0.2, 0.96, 0.01)
+    missed = np.array([(own < one).mean() for one in scores])
+    reached = np.array([(others >= one).mean() for one in scores])
+    above = float(scores[np.abs(missed - reached).argmin()])
     below = min(float(np.quantile(own, BELOW_MISSED)), above - 0.05)
     return Thresholds(round(above, 2), round(below, 2))
 
