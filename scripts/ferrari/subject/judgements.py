@@ -29,6 +29,7 @@ BESIDE_SUBJECT = "beside_subject"
 NO_FACE = "no_face"
 FACES_TOO_SMALL = "faces_too_small"
 CLOTHES_MATCH = "clothes_match"
+SAME_PLACE = "same_place"
 CLOTHES_OF_TWO = "clothes_of_two"
 ONLY_PERSON = "only_person"
 OTHER_CLOTHES = "other_clothes"
@@ -52,6 +53,7 @@ WORDS = {
     NO_FACE: "no face is seen, and no clothes of anybody known",
     FACES_TOO_SMALL: "the faces are too small, too turned or too blurred to be judged",
     CLOTHES_MATCH: "the clothes are those of a track whose face was judged",
+    SAME_PLACE: "at the place of a track whose face was judged, alone, in clothes like those",
     CLOTHES_OF_TWO: "the clothes fit the subject and somebody else",
     ONLY_PERSON: "shows no face to judge, and the clips that voted show nobody but the subject",
     OTHER_CLOTHES: "shows no face to judge, and other clothes than the subject's in the clip",
