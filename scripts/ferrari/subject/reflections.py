@@ -9,6 +9,8 @@ like the subject is not as like as the same face, seen twice in one frame.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from ferrari.subject.sightings import Sightings
@@ -26,36 +28,58 @@ TOGETHER, MOMENTS = 0.80, 6
 MOVES = 0.10
 
 
-def person(seen: Sightings, one: int, other: int) -> int | None:
-    """Which of two tracks is the person, where the other is their reflection; None if unknown."""
+def told(seen: Sightings, rivals: Mapping[int, Sequence[int]]) -> tuple[set[int], set[int]]:
+    """Which tracks are the person, and which are reflections of theirs.
+
+    `rivals` are, of each track with the subject's face, the others with it at the same time. They
+    are held against it together: a reflection that was lost for a moment is several tracks. A piece
+    too short to be held against anything is what its rivals make of it.
+    """
+    alone = {one: _is_person(seen, one, others) for one, others in rivals.items()}
+    people = {one for one in rivals if alone[one] or _all(alone, rivals[one], False)}
+    reflected = {one for one in rivals if alone[one] is False or _all(alone, rivals[one], True)}
+    doubtful = {one for one in people if people & set(rivals[one])} | (people & reflected)
+    return people - doubtful, reflected - doubtful
+
+
+def _all(alone: Mapping[int, bool | None], rivals: Sequence[int], wanted: bool) -> bool:
+    return all(alone[other] is wanted for other in rivals)
+
+
+def _is_person(seen: Sightings, one: int, others: Sequence[int]) -> bool | None:
+    """Whether a track is the person and `others` are their reflection; False: the other way."""
     if seen.boxes is None or seen.faces.sides_px is None:
         return None
-    own, theirs = _faces_together(seen, one, other)
-    if len(own) < FACES or not _moves_along(seen, one, other):
+    if seen.at_once()[np.ix_(others, others)].any():
+        return None
+    own, theirs = _faces_together(seen, one, others)
+    if len(own) < FACES or not _moves_along(seen, one, others):
         return None
     embeddings = seen.faces.embeddings
     if similarities(embeddings[own], embeddings[theirs]).mean() < SAME:
         return None
     ratios = seen.faces.sides_px[own] / np.maximum(seen.faces.sides_px[theirs], 1e-9)
     if (ratios >= LARGER).all():
-        return one
-    return other if (ratios <= 1 / LARGER).all() else None
+        return True
+    return False if (ratios <= 1 / LARGER).all() else None
 
 
-def _faces_together(seen: Sightings, one: int, other: int) -> tuple[np.ndarray, np.ndarray]:
-    """Places of the faces of two tracks that can be judged, in the moments that show both."""
+def _faces_together(
+    seen: Sightings, one: int, others: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Places of the faces that can be judged, in the moments that show one of both."""
     places = np.flatnonzero(seen.deciding())
     of = seen.faces.detection[places]
-    mine, theirs = (places[seen.track[of] == track] for track in (one, other))
+    mine, theirs = (places[np.isin(seen.track[of], some)] for some in ([one], others))
     times = [seen.time_s[seen.faces.detection[some]] for some in (mine, theirs)]
     _, at, there = np.intersect1d(*times, return_indices=True)
     return mine[at], theirs[there]
 
 
-def _moves_along(seen: Sightings, one: int, other: int) -> bool:
+def _moves_along(seen: Sightings, one: int, others: Sequence[int]) -> bool:
     """Whether both move, and the one whenever the other does."""
     assert seen.boxes is not None
-    first, second = (np.flatnonzero(seen.track == track) for track in (one, other))
+    first, second = (np.flatnonzero(np.isin(seen.track, some)) for some in ([one], others))
     _, at, there = np.intersect1d(seen.time_s[first], seen.time_s[second], return_indices=True)
     boxes = [seen.boxes[first[at]].astype(float), seen.boxes[second[there]].astype(float)]
     if len(at) < MOMENTS:

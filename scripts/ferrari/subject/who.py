@@ -181,21 +181,22 @@ def _one_at_once(
     """
     subjects = [i for i, judged in enumerate(tracks) if judged.who == SUBJECT]
     at_once = seen.bodies_at_once(subjects)
+    rivals = {
+        one: others
+        for one in subjects
+        if (others := [other for other in subjects if at_once[one, other]])
+    }
+    people, mirrored = reflections.told(seen, rivals)
     found = list(tracks)
-    for one in subjects:
-        rivals = [other for other in subjects if at_once[one, other]]
-        if not rivals or tracks[one].by == REVIEW:
+    for one, others in rivals.items():
+        if tracks[one].by == REVIEW:
             continue
-        judged = [tracks[other] for other in rivals]
-        people = {reflections.person(seen, *sorted((one, other))) for other in rivals}
-        mirrored = bool(people & set(rivals))
-        if not mirrored and (
-            _leads(tracks[one], judged, thresholds)
-            or (people == {one} and all(rival.by != REVIEW for rival in judged))
-        ):
-            continue
-        why = REFLECTION if mirrored else TWO_AT_ONCE
-        found[one] = replace(tracks[one], who=UNSURE, why=why, sureness=0.0)
+        judged = [tracks[other] for other in others]
+        said = any(rival.by == REVIEW for rival in judged)
+        leads = one not in mirrored and _leads(tracks[one], judged, thresholds)
+        if not leads and (one not in people or said):
+            why = REFLECTION if one in mirrored else TWO_AT_ONCE
+            found[one] = replace(tracks[one], who=UNSURE, why=why, sureness=0.0)
     return found
 
 

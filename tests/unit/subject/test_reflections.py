@@ -7,7 +7,7 @@ import pytest
 
 from ferrari.subject import judgements as j
 from ferrari.subject.judgements import SUBJECT, UNSURE, Rules
-from ferrari.subject.reflections import FACES, MOMENTS, person
+from ferrari.subject.reflections import FACES, MOMENTS, told
 from ferrari.subject.sightings import Faces, Sightings
 from ferrari.subject.templates import Template
 from ferrari.subject.who import decide
@@ -15,6 +15,13 @@ from tests.unit.subject.people import SFACE, People
 
 COUNT = 12
 PEOPLE = People(SFACE)
+
+
+def person(seen: Sightings, one: int, other: int) -> int | None:
+    """Which of two tracks is the person."""
+    people, reflected = told(seen, {one: [other], other: [one]})
+    assert people | reflected in ({one, other}, set()) and not people & reflected
+    return next(iter(people), None)
 
 
 def beside(
@@ -101,3 +108,28 @@ def test_a_person_s_word_for_the_reflection_leaves_the_person_unsure():
     rules = Rules(SFACE.thresholds)
     found = decide(beside(), template, np.ones((2, 2)), rules, reviewed={1: SUBJECT}).tracks
     assert [one.who for one in found] == [UNSURE, SUBJECT]
+
+
+def test_a_reflection_in_pieces_is_held_against_the_person_as_one():
+    """The detector loses the mirror now and then; no piece alone would show enough."""
+    seen = beside()
+    pieces = np.where(seen.track == 1, 1 + (seen.time_s * 4).astype(int).clip(max=3), 0)
+    seen = Sightings(pieces, seen.time_s, seen.faces, seen.boxes)
+    others = [1, 2, 3, 4]
+    assert told(seen, {0: others} | {one: [0] for one in others}) == ({0}, set(others))
+
+
+def test_the_person_in_pieces_is_the_person_in_each():
+    seen = beside()
+    pieces = np.where(seen.track == 0, np.where(seen.time_s > 0.8, 2, 0), 1)
+    seen = Sightings(pieces, seen.time_s, seen.faces, seen.boxes)
+    assert told(seen, {0: [1], 1: [0, 2], 2: [1]}) == ({0, 2}, {1})
+
+
+def test_two_reflections_at_once_are_not_told():
+    seen = beside()
+    twice = np.concatenate([seen.track, np.full(COUNT, 2)])
+    boxes = np.concatenate([seen.boxes, seen.boxes[COUNT:] + 50])
+    seen = Sightings(twice, np.tile(seen.time_s[:COUNT], 3), seen.faces, boxes)
+    people, _ = told(seen, {0: [1, 2], 1: [0, 2], 2: [0, 1]})
+    assert not people
