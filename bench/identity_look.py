@@ -262,9 +262,7 @@ class _Found:
         self.views.append(_View(view.frame, view.time_s, view.kept, np.zeros(0)))
         return self.items[first:]
 
-    def looked(
-        self, track: np.ndarray, tracks: int, dimensions: Mapping[str, int]
-    ) -> Looked:
+    def looked(self, track: np.ndarray, tracks: int, dimensions: Mapping[str, int]) -> Looked:
         boxes = np.array([one.box_xyxy for _, one, _ in self.people]).reshape(-1, 4)
         sizes = np.array([size for _, _, size in self.people]).reshape(-1, 2)
         sides = boxes[:, 2:] - boxes[:, :2]

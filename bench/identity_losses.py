@@ -51,6 +51,6 @@ def table(trials: Sequence[Trial], kind: Callable[[Trial], str]) -> Table:
 
 
 _NOTE = (
-    "Composed clips, kept frames in which a quarter of the subject or more is to be seen. No box of "
-    "their own: the detector finds nobody there, or gives one box to two."
+    "Composed clips, kept frames in which a quarter of the subject or more is to be seen. No box "
+    "of their own: the detector finds nobody there, or gives one box to two."
 )

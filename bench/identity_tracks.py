@@ -22,8 +22,8 @@ from ferrari.subject.tracks import Moment
 _VISIBLE = 0.25
 _COLUMNS = ("", "clips", "people", "tracks", "mixed", "switches", "HOTA", "AssA", "IDF1")
 _NOTE = (
-    "All pictures, six a second, those between the kept frames too. Mirrors and posters are neither "
-    "people nor mistakes. Overlap alone: the same boxes, each to the track that it overlaps most."
+    "All pictures, six a second, those between the kept frames too. Mirrors and posters are "
+    "neither people nor mistakes. Overlap alone: the same boxes by the largest overlap."
 )
 
 

@@ -169,8 +169,8 @@ def _missed(answer: Answer, voters: Sequence[str], gone: Sequence[str]) -> str:
     if answer.template is not None or not gone:
         return ""
     return (
-        f". {len(gone)} of the {len(gone) + len(voters)} clips that vote are gone ({gone[0]} is the "
-        "first), and with them whoever they named may be. Put them back; or delete "
+        f". {len(gone)} of the {len(gone) + len(voters)} clips that vote are gone ({gone[0]} is "
+        "the first), and with them whoever they named may be. Put them back; or delete "
         f"{SUBJECT_PINNED_CSV} in the dataset, and clips are drawn anew; or put pictures of the "
         "subject into the folder of subject.references"
     )

@@ -12,8 +12,8 @@ from bench import identity_losses, identity_tracks
 from bench import identity_rates as rates
 from bench.identity_cases import NOBODY, Case, composed_case, tried
 from bench.identity_composed import HEIGHT, MIRROR, SELF, WIDTH, Actor, Composed, Role, Scene
-from bench.identity_look import Looked
 from bench.identity_drawn import drawn_case
+from bench.identity_look import Looked
 from bench.identity_scores import Scores, among, fitted
 from bench.identity_tables import Counted, by_largest, ranked
 from ferrari.subject import judgements as j

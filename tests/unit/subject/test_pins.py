@@ -49,7 +49,8 @@ def test_clips_that_are_gone_are_said_and_the_others_decide(tmp_path):
         f"{VIDEOS[2]} and 2 more); the others decide"
     )
     pin(path, found.clips)
-    assert voters(path, raw(VIDEOS), 1, 24).clips == tuple(VIDEOS[:6]), "what comes back votes again"
+    back = voters(path, raw(VIDEOS), 1, 24)
+    assert back.clips == tuple(VIDEOS[:6]), "what comes back votes again"
 
 
 def test_another_dataset_s_pin_is_an_error_that_says_what_to_do(tmp_path):

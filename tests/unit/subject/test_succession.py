@@ -13,7 +13,12 @@ HERE, AWAY = (100, 0, 200, 300), (400, 0, 500, 300)
 
 
 def turned(
-    clothes: float, *, gap: float = 1.0, then: tuple = HERE, near: tuple | None = None, at: float = 4.0
+    clothes: float,
+    *,
+    gap: float = 1.0,
+    then: tuple = HERE,
+    near: tuple | None = None,
+    at: float = 4.0,
 ) -> j.Judgement:
     """The subject's face for four moments, then a back; `near` is somebody else's box, for once."""
     scene = Scene().see(0, range(5), 0).see(1, [4 + gap, 5 + gap], None)
