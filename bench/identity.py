@@ -17,12 +17,13 @@ import numpy as np
 
 from bench import identity_cast as cast
 from bench import identity_controls as checks
-from bench import identity_page, peers
+from bench import identity_drawn, identity_losses, identity_page, identity_tracks, peers
 from bench import identity_people as people
 from bench import identity_rates as rates
 from bench import identity_scores as scoring
 from bench import identity_tables as tables
 from bench.identity_cases import Case, Trial, composed_case, real_case
+from bench.identity_composed import Composed
 from bench.identity_look import Eyes, Looked, looked_at
 from bench.identity_tables import Counted, Table, counts_row, trials_of
 from bench.measure import PeerMissingError
@@ -42,7 +43,10 @@ class Study:
     looked: Mapping[str, Looked]
     real: Sequence[Case]
     composed: Sequence[Case]
+    filmed: Sequence[Composed]
     made: Mapping[str, Mapping[str, Template]]
+    work: Path
+    drawn: int
 
     @property
     def cases(self) -> list[Case]:
@@ -68,7 +72,7 @@ def gathered(work: Path, quick: bool, log=print) -> Study:
     made = {name: scoring.templates(looked, name) for name in ("sface", "faceres")}
     for name, templates in made.items():
         templates |= _pictured(eyes, name)
-    return Study(looked, real, composed, made)
+    return Study(looked, real, composed, clips, made, work, 1 if quick else len(_SEEDS))
 
 
 def _pictured(eyes: Eyes, embedding: str) -> dict[str, Template]:
@@ -115,12 +119,16 @@ def measured(study: Study, log=print) -> list[Table]:
               tables.delivered([t for t in trials if t.case.group == "real"], _real_label)),
         _bounds(trials),
         _why(several),
+        identity_losses.table(several, _kind),
+        identity_tracks.table(study.filmed, {case.name: case for case in study.composed}),
     ]  # fmt: skip
     sets = _whole_sets(study)
     strangers = next(case for case in study.real if "one-by-one" in case.name)
     found.append(checks.one_person_sets(sets, strangers, rules, "sface"))
     found.append(checks.turned_away(sets, study.composed, rules, "sface"))
     found.append(checks.controls(study.looked, sets, _of_eleven(made), rules, "sface"))
+    log("the generator's people")
+    found.append(identity_drawn.table(study.work / "generator", _SEEDS[: study.drawn], log))
     return found
 
 
@@ -351,6 +359,8 @@ def _why(trials: Sequence[Trial]) -> Table:
                  ("judged", "by: why", "images"), rows)  # fmt: skip
 
 
+#: Of the generator's people: none is of the demo, whose seed is 0.
+_SEEDS = (31, 32, 33, 34)
 #: Between which the threshold of an embedding is moved.
 _MOVES = {"sface": (0.20, 0.68), "faceres": (0.48, 0.72)}
 _SCORES = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -30,7 +30,8 @@ class Case:
 
     `face_who` (F) str: whose each face is, which the wrong person may have been given.
 
-    `there`: the pictures in which each person is there to be delivered. `people`: how many at once.
+    `there`: the pictures in which each person is there to be delivered; `backs`: those of them that
+    show their back. `people`: how many at once.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Case:
     face_who: np.ndarray
     there: Mapping[str, frozenset[int]]
     people: int
+    backs: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
 
 def real_case(clip: str, looked: Looked, who: str, share: people.Share | None, told) -> Case:
@@ -72,10 +74,13 @@ def composed_case(clip: Composed, looked: Looked) -> Case:
         for i in range(len(looked.view))
     ]
     there: dict[str, set[int]] = {}
+    backs: dict[str, set[int]] = {}
     for view in np.flatnonzero(looked.kept):
         for one in clip.truth[int(looked.frame[view])]:
             if one.kind == SELF and one.visible >= _VISIBLE and _large(one, size):
                 there.setdefault(one.who, set()).add(int(view))
+                if one.back:
+                    backs.setdefault(one.who, set()).add(int(view))
     return Case(
         clip.path.stem,
         clip.scene.name.split("-")[0],
@@ -86,6 +91,7 @@ def composed_case(clip: Composed, looked: Looked) -> Case:
         _faces(clip, looked),
         {who: frozenset(views) for who, views in there.items()},
         max((len(frame) for frame in clip.truth), default=0),
+        {who: frozenset(views) for who, views in backs.items()},
     )
 
 

@@ -27,7 +27,7 @@ def filmed_together(
 ) -> list[Composed]:
     """All scenes of each trio, encoded into `work`."""
     names = sorted({who for trio in trios for who in trio})
-    cast = {who: _actor(eyes, work, clips, who, log) for who in names}
+    cast = {who: actor(eyes, work, clips, who, log) for who in names}
     folder = work / "composed"
     folder.mkdir(parents=True, exist_ok=True)
     log(f"  {len(trios)} trios are filmed together")
@@ -45,7 +45,8 @@ def trios(quick: bool) -> list[tuple[str, str, str]]:
     return [(a, b, c) for a, b, c in (ring[:2] if quick else ring)]
 
 
-def _actor(eyes: Eyes, work: Path, clips: Mapping[str, Path], who: str, log) -> Actor:
+def actor(eyes: Eyes, work: Path, clips: Mapping[str, Path], who: str, log) -> Actor:
+    """The cut-outs of one of the people, from `work` where they are there."""
     path = work / f"actor-{who}.npz"
     if not path.exists():
         log(f"  {who} is cut out")

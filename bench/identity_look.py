@@ -72,8 +72,8 @@ class Looked:
 
     def sightings(self, embedding: str) -> Sightings:
         """As the decision takes them."""
-        of_faces = Faces(getattr(self, embedding), self.face_of, self.weights)
-        return Sightings(self.track, self.time_s[self.view], of_faces)
+        of_faces = Faces(getattr(self, embedding), self.face_of, self.weights, self.side_px)
+        return Sightings(self.track, self.time_s[self.view], of_faces, self.box)
 
     def delivered(self, min_side: float = 96) -> np.ndarray:
         """(N,) bool: detections of kept frames that are large enough to be cut out."""
@@ -82,6 +82,9 @@ class Looked:
 
 class Eyes:
     """The networks, loaded when the first clip is looked at that the cache does not have."""
+
+    #: Numbers in an embedding of each name.
+    dimensions: Mapping[str, int] = {"sface": 128, "faceres": 1024}
 
     def __init__(self, work: Path, threads: int = 1) -> None:
         self._work, self._threads = work, threads
@@ -200,7 +203,7 @@ def _look(eyes: Eyes, dataset: Path, file: str) -> Looked:
     found = _Found([], [], [], [])
     followed = follow(_sights(eyes, dataset, file, found))
     numbers = [followed.track_of[item] for item in found.items]
-    return found.looked(np.array(numbers, int), len(followed.tracks))
+    return found.looked(np.array(numbers, int), len(followed.tracks), eyes.dimensions)
 
 
 def _sights(eyes: Eyes, dataset: Path, file: str, found: _Found) -> Iterator[Sight]:
@@ -259,7 +262,7 @@ class _Found:
         self.views.append(_View(view.frame, view.time_s, view.kept, np.zeros(0)))
         return self.items[first:]
 
-    def looked(self, track: np.ndarray, tracks: int) -> Looked:
+    def looked(self, track: np.ndarray, tracks: int, dimensions: Mapping[str, int]) -> Looked:
         boxes = np.array([one.box_xyxy for _, one, _ in self.people]).reshape(-1, 4)
         sizes = np.array([size for _, _, size in self.people]).reshape(-1, 2)
         sides = boxes[:, 2:] - boxes[:, :2]
@@ -279,7 +282,11 @@ class _Found:
             yaw=np.array([one["yaw"] for one in of_faces]),
             side_px=np.array([one["side_px"] for one in of_faces]),
             face_box=np.array([one["face_box"] for one in of_faces]).reshape(-1, 4),
-            sface=np.array([one["sface"] for one in of_faces], np.float32).reshape(-1, 128),
-            faceres=np.array([one["faceres"] for one in of_faces], np.float32).reshape(-1, 1024),
+            sface=_stacked([one["sface"] for one in of_faces], dimensions["sface"]),
+            faceres=_stacked([one["faceres"] for one in of_faces], dimensions["faceres"]),
             looks=np.array([appearance.mean(looks[track == t]) for t in range(tracks)], np.float32),
         )
+
+
+def _stacked(embeddings: Sequence[np.ndarray], dimensions: int) -> np.ndarray:
+    return np.array(embeddings, np.float32).reshape(-1, dimensions)

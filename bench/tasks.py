@@ -130,6 +130,56 @@ def crop(
 
 
 @task
+def people(
+    dataset: str,
+    videos: list[str],
+    weights: str,
+    settings: dict,
+    cache: str,
+    who: str,
+    faces: dict | None,
+    face_weights: list[str],
+    judging: dict | None,
+) -> Callable:
+    """`detect` and `crop` of two clips, the second less the first; one thread.
+
+    With `faces` they are searched, and people are judged by `judging` against the template `who`.
+    """
+    from ferrari.video import linking_film
+
+    found = importlib.import_module("02_detect_people")
+    cut = importlib.import_module("02_yolo_crop").crop_video
+    asked = found.Faces(faces, face_weights) if faces else None
+
+    def work(video: str) -> None:
+        table = f"{dataset}/01_extracted_frames/{video}.csv"
+        common = {"frames_csv": table, "video": video, "dataset": dataset, "settings": settings}
+        means = {"weights": [weights], "mask_settings": {}, "cache": cache, "threads": 1}
+        beside = {kind: f"{dataset}/subject/{kind}/{video}" for kind in ("tracks", "sightings")}
+        detections = f"{dataset}/subject/detections/{video}.csv"
+        found.detect_video(
+            film=str(linking_film.path_of(table)),
+            out_csv=detections,
+            out_tracks=f"{beside['tracks']}.csv",
+            out_sightings=f"{beside['sightings']}.npz",
+            faces=asked,
+            **common,
+            **means,
+        )
+        cut(
+            detections_csv=detections,
+            out_csv=f"{dataset}/02_yolo_crops/{video}.csv",
+            out_identity=f"{dataset}/subject/identity/{video}.csv",
+            sightings=f"{beside['sightings']}.npz",
+            who=who,
+            identity=judging,
+            **common,
+        )
+
+    return beyond_first(work, *videos)
+
+
+@task
 def mask(
     dataset: str,
     out: str,

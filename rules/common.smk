@@ -456,7 +456,7 @@ def weights_files(section):
 
 PINNED = pinned_clips.pinned_or_drawn(
     f"{DATASET}/{stages.PINNED_CSV}",
-    list(VIDEOS),
+    VIDEOS,
     config["seed"],
     config["augment"]["environment_clips"],
     "environments",

@@ -1,7 +1,8 @@
 """Stage 2, between its halves: who is the subject? One answer for the whole set.
 
 With references, their pictures alone say it: each is a row of `subject/references.csv`, used or
-refused. Without, people are grouped over the clips that vote, and the one whom most of them show is
+refused; where they do not say who it is, the run ends, and `subject/references_refused.csv` shows
+why. Without, people are grouped over the clips that vote, and the one whom most of them show is
 the subject; `subject/people.csv` has a row for each. Which clips vote is written down once
 (`subject_pinned.csv`): a clip that comes later changes nothing. With `subject.mode: single` nobody
 is named, and the table of people tells how many the sample shows.
@@ -25,7 +26,7 @@ from ferrari.common.atomic_files import sha256_file, write_text
 from ferrari.common.progress import LOGGER
 from ferrari.images.image_files import ImageReadError
 from ferrari.ledger.columns import KEPT
-from ferrari.ledger.stages import SUBJECT_PINNED_CSV
+from ferrari.ledger.stages import REFUSED_REFERENCES_CSV, SUBJECT_PINNED_CSV
 from ferrari.ledger.tables import write_table
 from ferrari.networks import faces, weight_files
 from ferrari.networks.faces import EmbeddedFace
@@ -46,14 +47,14 @@ from ferrari.subject import (
 )
 from ferrari.subject.modes import CLUSTER, REFERENCES, SINGLE
 from ferrari.subject.references import Reference
-from ferrari.subject.templates import Template, Thresholds
+from ferrari.subject.templates import ReferencesError, Template, Thresholds
 
 REFERENCE_COLUMNS = (
     *("setting", "file", "sha256", "outcome", "reason", "value", "threshold", "detail"),
 )
 PEOPLE_COLUMNS = ("person", "clips", "tracks", "subject")
 _OUTPUTS = ("table", "people", "template", "said")
-_OTHERS = "subject.not"
+_OWN, _OTHERS = "subject.references", "subject.not"
 
 
 @dataclass
@@ -81,22 +82,26 @@ def name_subject(
     dimensions: int,
     finder: references.FaceFinder | None,
     pinned_csv: str,
+    refused_csv: str,
     outputs: Mapping[str, str],
 ) -> Answer:
     """Write who the subject is: `outputs` has the paths of `table`, `people`, `template`, `said`.
 
     `folders` are those of `subject.references` and `subject.not`, by these names, which `finder`
     looks into. `sightings` are the files of the `voters`, in their order; `gone` are pinned clips
-    that are no more. Raises ReferencesError where the pictures do not say who the subject is.
+    that are no more. Raises ReferencesError where the pictures do not say who the subject is;
+    `refused_csv` then has the rows of the table, and is taken away else.
     """
+    Path(refused_csv).unlink(missing_ok=True)
     rows = {}
     for setting, folder in folders.items():
         assert finder is not None
         rows[setting] = references.examine(folder, setting, finder)
     if mode == REFERENCES:
-        answer = _of_references(rows, thresholds)
+        answer = _of_references(rows, thresholds, refused_csv)
     else:
         answer = _of_vote(mode, rows.get(_OTHERS, []), voters, sightings, thresholds, dimensions)
+        answer.said += _missed(answer, voters, gone) if mode == CLUSTER else ""
     _write(outputs, mode, voters, gone, answer, dimensions)
     digest = references.digest(*_both(answer.rows)) if mode == REFERENCES else ""
     if voters or digest:
@@ -105,16 +110,23 @@ def name_subject(
 
 
 def _both(rows: Mapping[str, list[Reference]]) -> tuple[list[Reference], list[Reference]]:
-    return rows.get("subject.references", []), rows.get(_OTHERS, [])
+    return rows.get(_OWN, []), rows.get(_OTHERS, [])
 
 
-def _of_references(rows: dict[str, list[Reference]], thresholds: Thresholds) -> Answer:
+def _of_references(
+    rows: dict[str, list[Reference]], thresholds: Thresholds, refused_csv: str
+) -> Answer:
     own, others = _both(rows)
-    settled, template = references.settle(own, others, thresholds)
+    try:
+        settled, template = references.settle(own, others, thresholds)
+    except ReferencesError as error:
+        told = references.refused(own, others, thresholds)
+        _write_pictures(refused_csv, dict(zip((_OWN, _OTHERS), told, strict=True)))
+        raise ReferencesError(f"{error}. What became of each picture: {refused_csv}") from error
     said = f"subject.references: {references.tally(settled)}"
     if others:
         said += f"; subject.not: {references.tally(others)}"
-    return Answer(template, said, rows={**rows, "subject.references": settled})
+    return Answer(template, said, rows={**rows, _OWN: settled})
 
 
 def _of_vote(
@@ -152,6 +164,18 @@ def _of_vote(
     return Answer(template, found.said(), found.why, rows, people)
 
 
+def _missed(answer: Answer, voters: Sequence[str], gone: Sequence[str]) -> str:
+    """Where nobody was named and voting clips are gone: that, and what to do; else empty."""
+    if answer.template is not None or not gone:
+        return ""
+    return (
+        f". {len(gone)} of the {len(gone) + len(voters)} clips that vote are gone ({gone[0]} is "
+        "the first), and with them whoever they named may be. Put them back; or delete "
+        f"{SUBJECT_PINNED_CSV} in the dataset, and clips are drawn anew; or put pictures of the "
+        "subject into the folder of subject.references"
+    )
+
+
 def _sampled(found: clusters.Vote, voters: int) -> str:
     """What a sample of clips shows, where nobody is judged."""
     if not voters:
@@ -187,8 +211,13 @@ def _write(
         "gone": list(gone),
     }
     write_text(outputs["said"], json.dumps(told, indent=1, ensure_ascii=False) + "\n")
-    lines = [_line(setting, row) for setting, rows in answer.rows.items() for row in rows]
-    write_table(outputs["table"], REFERENCE_COLUMNS, lines)
+    _write_pictures(outputs["table"], answer.rows)
+
+
+def _write_pictures(path: str, rows: Mapping[str, Sequence[Reference]]) -> None:
+    """The table of the pictures, by the setting that names their folder."""
+    lines = [_line(setting, row) for setting, some in rows.items() for row in some]
+    write_table(path, REFERENCE_COLUMNS, lines)
 
 
 def _line(setting: str, row: Reference) -> dict:
@@ -250,6 +279,7 @@ def run(job) -> None:
             dimensions=params.embedding["dimensions"],
             finder=processes.enter_context(_finder(job)) if params.folders else None,
             pinned_csv=str(pinned),
+            refused_csv=str(Path(job.config["dataset"]) / REFUSED_REFERENCES_CSV),
             outputs={name: getattr(job.output, name) for name in _OUTPUTS},
         )
     useless = any(all(one.outcome != KEPT for one in rows) for rows in answer.rows.values())

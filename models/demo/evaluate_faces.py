@@ -20,6 +20,7 @@ from ferrari.images import head_pose
 from ferrari.images.boxes import overlap
 from ferrari.networks import faces, weight_files
 from ferrari.subject.face_weights import USABLE, face_weight
+from ferrari.subject.templates import Template, Thresholds
 from models.demo.face_data import FIRST_FIT, FIRST_TEST
 from tests.generator import ClipSpec, FigureSpec, Rendered, render_frame
 from tests.generator.spec import SCENES, VIEWS
@@ -27,6 +28,10 @@ from tests.generator.spec import SCENES, VIEWS
 SETTINGS = {"detector": "demo-faces", "embedding": "demo-faces", "device": "cpu", "batch": 8}
 #: Upper ends of the classes of size: shorter side of a face in px.
 SIZES = (32, 48, 64, 96, 1000)
+#: Faces of a template, as the demo has pictures of its subject.
+MEMBERS = 4
+#: Share of own faces that are under `below` where it is fitted.
+BELOW_MISSED = 0.01
 
 
 def model() -> faces.FaceModel:
@@ -129,6 +134,40 @@ def pairs(found: list[Look]) -> tuple[np.ndarray, np.ndarray]:
     return alike[same], alike[~same]
 
 
+def held_against_templates(found: list[Look]) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of faces that may decide against each person's template: of the person, of others.
+
+    A person's first MEMBERS faces are the template, the others are tested.
+    """
+    usable = [look for look in found if look.weight >= USABLE]
+    by_person: dict[int, list[Look]] = {}
+    for look in usable:
+        by_person.setdefault(look.identity, []).append(look)
+    own, others = [], []
+    tested = [look for some in by_person.values() for look in some[MEMBERS:]]
+    for identity, some in by_person.items():
+        if len(some) < MEMBERS:
+            continue
+        members = np.stack([look.embedding for look in some[:MEMBERS]])
+        scores = Template(members, members[:0]).scores(np.stack([t.embedding for t in tested]))
+        mine = np.array([look.identity == identity for look in tested])
+        own.append(scores[mine])
+        others.append(scores[~mine])
+    return np.concatenate(own), np.concatenate(others)
+
+
+def fitted(own: np.ndarray, others: np.ndarray) -> Thresholds:
+    """Thresholds, to two digits: as large a share of own faces lies under `above` as of others'
+    reaches it, and BELOW_MISSED of own lie under `below`.
+    """
+    scores = np.arange(0.2, 0.96, 0.01)
+    missed = np.array([(own < one).mean() for one in scores])
+    reached = np.array([(others >= one).mean() for one in scores])
+    above = float(scores[np.abs(missed - reached).argmin()])
+    below = min(float(np.quantile(own, BELOW_MISSED)), above - 0.05)
+    return Thresholds(round(above, 2), round(below, 2))
+
+
 def area_under(same: np.ndarray, other: np.ndarray) -> float:
     """How often a pair of one person is likelier than a pair of two."""
     below = np.searchsorted(np.sort(other), same)
@@ -152,16 +191,18 @@ def main() -> None:
     args = parser.parse_args()
     cv2.setNumThreads(1)
     net = model()
-    fitted, _ = looks(net, FIRST_FIT, args.people, args.views)
+    known, _ = looks(net, FIRST_FIT, args.people, args.views)
     tested, detection = looks(net, FIRST_TEST, args.people, args.views)
-    fit, test = pairs(fitted), pairs(tested)
-    above = float(np.percentile(fit[1], 99.9))
-    below = float(np.percentile(fit[0], 1.0))
+    test = pairs(tested)
+    fit, held = held_against_templates(known), held_against_templates(tested)
+    thresholds = fitted(*fit)
     entry = weight_files.table()["models"]["demo-face-embedding"]
     print(json.dumps({
         "detection": detection,
         "found in 60 pictures of places": nobody(net, 60),
-        "fitted": {"0.1 % of strangers reach": above, "1 % of own pairs are below": below},
+        "fitted": {"above": thresholds.above, "below": thresholds.below},
+        "where it was fitted": {"own": told(fit[0], entry), "others": told(fit[1], entry)},
+        "against templates": {"own": told(held[0], entry), "others": told(held[1], entry)},
         "used": {key: entry[key] for key in ("above", "below", "threshold")},
         "own pairs": told(test[0], entry), "pairs of two": told(test[1], entry),
         "area under the curve": area_under(*test),

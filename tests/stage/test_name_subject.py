@@ -74,6 +74,7 @@ def name(tmp_path):
             dimensions=4,
             finder=finder or Finder(),
             pinned_csv=str(tmp_path / "pinned.csv"),
+            refused_csv=str(tmp_path / "refused.csv"),
             outputs={key: str(tmp_path / file) for key, file in outputs.items()},
         )
         told = json.loads((tmp_path / "who.json").read_text())
@@ -103,8 +104,39 @@ def test_references_name_the_subject_and_each_picture_has_its_row(name, tmp_path
 
 def test_references_that_agree_on_nobody_end_the_job(name, tmp_path):
     with pytest.raises(ReferencesError, match="no majority"):
-        name("references", references=folder(tmp_path / "own", RED, GREEN))
-    assert not (tmp_path / "who.npz").exists()
+        name("references", references=folder(tmp_path / "own", RED, GREEN, BLACK))
+    assert not (tmp_path / "who.npz").exists() and not (tmp_path / "references.csv").exists()
+    rows = tables.read_table(tmp_path / "refused.csv")
+    assert [(row["file"], row["outcome"], row["reason"]) for row in rows] == [
+        ("0.png", "quarantined", "NO_MAJORITY"),
+        ("1.png", "quarantined", "NO_MAJORITY"),
+        ("2.png", "quarantined", "UNREADABLE_PICTURE"),
+    ]
+    assert rows[0]["detail"] == "person 1 of 2, in 1 of the pictures"
+    assert 0 < float(rows[0]["threshold"]) == THRESHOLDS.above and rows[0]["value"]
+
+
+def test_the_table_of_refused_pictures_goes_with_the_next_answer(name, tmp_path):
+    with pytest.raises(ReferencesError, match=r"refused\.csv"):
+        name("references", references=folder(tmp_path / "two", RED, GREEN))
+    name("references", references=folder(tmp_path / "one", RED, RED))
+    assert not (tmp_path / "refused.csv").exists()
+
+
+def test_a_picture_of_others_that_shows_the_subject_is_named(name, tmp_path):
+    own, others = folder(tmp_path / "own", RED, RED, RED), folder(tmp_path / "not", GREEN, RED)
+    with pytest.raises(ReferencesError, match="take for the subject"):
+        name("references", references=own, not_=others)
+    rows = tables.read_table(tmp_path / "refused.csv")
+    refused = [(row["setting"], row["file"]) for row in rows if row["reason"] == "SHOWS_SUBJECT"]
+    assert refused == [("subject.not", "1.png")] and len(rows) == 5
+
+
+def test_pictures_none_of_which_can_be_used_have_their_rows_too(name, tmp_path):
+    with pytest.raises(ReferencesError, match="none can be used"):
+        name("references", references=folder(tmp_path / "own", BLACK))
+    (row,) = tables.read_table(tmp_path / "refused.csv")
+    assert row["reason"] == "UNREADABLE_PICTURE"
 
 
 def test_a_vote_names_whom_most_clips_show(name, tmp_path):
@@ -121,6 +153,16 @@ def test_two_people_equally_often_name_nobody(name, tmp_path):
     told, template = name("cluster", clips)
     assert template is None and told["why"] == "no_majority"
     assert {row["subject"] for row in tables.read_table(tmp_path / "people.csv")} == {"0"}
+
+
+def test_voters_that_are_gone_are_named_where_nobody_is(name, tmp_path):
+    """Without them the vote may come to nobody, and every crop of the set is put aside."""
+    clips = [clip(tmp_path / f"{n}.npz", (ANNA, BERT)[n % 2]) for n in range(4)]
+    told, _ = name("cluster", clips, gone=("walk-0123456789",))
+    assert "1 of the 5 clips that vote are gone (walk-0123456789" in told["said"]
+    assert "delete subject_pinned.csv" in told["said"] and told["why"] == "no_majority"
+    told, _ = name("cluster", clips[::2], gone=("walk-0123456789",))
+    assert told["named"] and "gone" not in told["said"]
 
 
 def test_of_two_who_are_always_together_a_picture_of_one_names_the_other(name, tmp_path):

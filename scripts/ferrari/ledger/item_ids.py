@@ -14,7 +14,7 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +28,14 @@ _SLUG_CHARS = 40
 _VIDEO_ENDINGS = {
     *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"),
     *(".mpeg", ".mpg", ".mts", ".mxf", ".ts", ".webm", ".wmv"),
+}
+
+
+#: Endings of files that are named as film; what cameras call proxies and thumbnails is none.
+_FILM_ENDINGS = _VIDEO_ENDINGS | {
+    *(".3g2", ".3gpp", ".asf", ".divx", ".dv", ".f4v", ".gxf", ".h264", ".h265", ".hevc", ".insv"),
+    *(".ivf", ".m1v", ".m2t", ".m2v", ".mj2", ".mod", ".mpe", ".nut", ".ogm", ".ogv", ".qt", ".rm"),
+    *(".rmvb", ".tod", ".vob", ".y4m", ".360"),
 }
 
 
@@ -89,6 +97,16 @@ def look_through(raw_folder: str | os.PathLike, ignore: Sequence[str] = ()) -> R
     seen.videos = dict(sorted(found.items()))
     seen.left_out = dict(sorted(seen.left_out.items()))
     return seen
+
+
+def named_as_film(videos: Mapping[str, str]) -> list[str]:
+    """Those of `videos` (id: path) whose ending is that of film; all of them where none is.
+
+    Stage 0 looks into every file. What is drawn before it does, to speak for the whole set, is
+    drawn from these: photos and texts beside the clips would take places, and say nothing.
+    """
+    endings = {video: os.path.splitext(file)[1].lower() for video, file in videos.items()}
+    return [video for video in videos if endings[video] in _FILM_ENDINGS] or list(videos)
 
 
 def _entries(raw_folder: str, ignore: Sequence[str], left_out: dict[str, LeftOut]) -> Iterator[str]:

@@ -8,10 +8,11 @@ job that uses it.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ferrari.common.seeds import ranked
+from ferrari.ledger.item_ids import named_as_film
 from ferrari.ledger.tables import read_table, write_table
 
 
@@ -21,16 +22,16 @@ def draw(videos: Iterable[str], seed: int, count: int, purpose: str) -> list[str
 
 
 def pinned_or_drawn(
-    pinned_csv: str | os.PathLike, videos: Iterable[str], seed: int, count: int, purpose: str
+    pinned_csv: str | os.PathLike, videos: Mapping[str, str], seed: int, count: int, purpose: str
 ) -> list[str]:
     """The clips in `pinned_csv` if there is one, less those that are gone; else those drawn.
 
-    Sorted ids. Writes nothing.
+    `videos` are the raw files, id: path; what is drawn is named as film. Sorted ids. Writes
+    nothing.
     """
-    videos = set(videos)
     if Path(pinned_csv).exists():
-        return sorted(videos & {line["video"] for line in read_table(pinned_csv)})
-    return draw(videos, seed, count, purpose)
+        return sorted(set(videos) & {line["video"] for line in read_table(pinned_csv)})
+    return draw(named_as_film(videos), seed, count, purpose)
 
 
 def pin(pinned_csv: str | os.PathLike, clips: Iterable[str]) -> None:

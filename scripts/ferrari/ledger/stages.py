@@ -27,6 +27,9 @@ SIGHTINGS, IDENTITY = "subject/sightings", "subject/identity"
 #: Who the subject is: the pictures' table, the people of a vote, the template, and what was said.
 REFERENCES_CSV, PEOPLE_CSV = "subject/references.csv", "subject/people.csv"
 WHO_NPZ, WHO_JSON = "subject/who.npz", "subject/who.json"
+#: The pictures' table where they do not say who it is: the job failed, and none of its outputs is
+#: there. It goes with the next answer.
+REFUSED_REFERENCES_CSV = "subject/references_refused.csv"
 OF_WHO = (REFERENCES_CSV, PEOPLE_CSV, WHO_NPZ, WHO_JSON)
 #: The clips that vote on it.
 SUBJECT_PINNED_CSV = "subject_pinned.csv"

@@ -32,7 +32,7 @@ BESIDE, WEAKEST = 6, 24
 _URGENT = (
     *(words.FACES_DISAGREE, words.FACE_DIFFERS, words.TWO_AT_ONCE, words.TWO_FACES),
     *(words.LIKE_BOTH, words.CLOTHES_OF_TWO, words.BETWEEN, words.BESIDE_SUBJECT),
-    *(words.FACES_TOO_SMALL, words.NO_FACE, words.NOBODY_NAMED),
+    *(words.FACES_TOO_SMALL, words.REFLECTION, words.NO_FACE, words.NOBODY_NAMED),
 )
 _CUT = ["crop_x1", "crop_y1", "crop_x2", "crop_y2"]
 

@@ -6,8 +6,9 @@ handed over once: a track that got it so does not pass it on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -21,15 +22,20 @@ from ferrari.subject.judgements import (
     NO_FACE,
     NOT_SUBJECT,
     REVIEW,
+    SAME_PLACE,
     SUBJECT,
     UNSURE,
     Judgement,
     Rules,
 )
 from ferrari.subject.sightings import Sightings, gaps
+from ferrari.subject.succession import goes_on
 
 #: By how much more alike clothes must be to one person than to another.
 CLOTHES_MARGIN = 0.10
+#: Likeness of clothes that hands over where a track goes on at the place of the other, with nobody
+#: else near. On a street 83 % of pairs of tracks of one person reach it, and 10 % of those of two.
+LIKE_AT_PLACE = 0.60
 
 
 def handed_over(
@@ -55,7 +61,10 @@ def handed_over(
         seconds = [(i, float(gaps(times[track], times[i]).min())) for i in apart]
         within = [(i, gap) for i, gap in seconds if gap <= rules.body_gap_s]
         beside = _beside_subject(at_once[track], tracks)
-        found[track] = _dressed(judged, tracks, body_similarity[track], within, beside, rules)
+        at_place = partial(goes_on, seen, track)
+        found[track] = _dressed(
+            judged, tracks, body_similarity[track], within, beside, at_place, rules
+        )
     return _one_of_a_kind(found, at_once)
 
 
@@ -69,17 +78,23 @@ def _dressed(
     similarity: np.ndarray,
     within: Iterable[tuple[int, float]],
     beside: bool,
+    at_place: Callable[[int], bool],
     rules: Rules,
 ) -> Judgement:
-    """Who a track is by clothes. `within`: tracks that may hand over, and seconds to them."""
+    """Who a track is by clothes. `within`: tracks that may hand over, and seconds to them;
+    `at_place`: whether the track goes on at the place of one of them.
+    """
     best: dict[str, Judgement] = {}
     for other, gap in within:
         alike = round(float(similarity[other]), 6)
         who = tracks[other].who
-        if alike < rules.body_similarity or (beside and who == SUBJECT):
+        least, why = rules.body_similarity, CLOTHES_MATCH
+        if LIKE_AT_PLACE <= alike < least and at_place(other):
+            least, why = LIKE_AT_PLACE, SAME_PLACE
+        if alike < least or (beside and who == SUBJECT):
             continue
         sureness = round(alike * rules.decay**gap, 4)
-        one = Judgement(who, BODY, CLOTHES_MATCH, alike, rules.body_similarity, sureness)
+        one = Judgement(who, BODY, why, alike, least, sureness)
         if who not in best or (alike, sureness) > (best[who].score, best[who].sureness):
             best[who] = one
     if SUBJECT in best and NOT_SUBJECT in best:

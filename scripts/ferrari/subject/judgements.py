@@ -24,10 +24,12 @@ FACES_DISAGREE = "faces_disagree"
 FACE_DIFFERS = "face_differs"
 TWO_FACES = "two_faces"
 TWO_AT_ONCE = "two_at_once"
+REFLECTION = "reflection"
 BESIDE_SUBJECT = "beside_subject"
 NO_FACE = "no_face"
 FACES_TOO_SMALL = "faces_too_small"
 CLOTHES_MATCH = "clothes_match"
+SAME_PLACE = "same_place"
 CLOTHES_OF_TWO = "clothes_of_two"
 ONLY_PERSON = "only_person"
 OTHER_CLOTHES = "other_clothes"
@@ -46,10 +48,12 @@ WORDS = {
     FACE_DIFFERS: "the track is the subject, but the face here is not the subject's",
     TWO_FACES: "two faces in one body's box",
     TWO_AT_ONCE: "two tracks in one frame are both like the subject: a mirror or a picture?",
+    REFLECTION: "the subject's face, smaller, beside the subject, and it moves along: a reflection",
     BESIDE_SUBJECT: "shows no face to judge, and another track is the subject at the same time",
     NO_FACE: "no face is seen, and no clothes of anybody known",
     FACES_TOO_SMALL: "the faces are too small, too turned or too blurred to be judged",
     CLOTHES_MATCH: "the clothes are those of a track whose face was judged",
+    SAME_PLACE: "at the place of a track whose face was judged, alone, in clothes like those",
     CLOTHES_OF_TWO: "the clothes fit the subject and somebody else",
     ONLY_PERSON: "shows no face to judge, and the clips that voted show nobody but the subject",
     OTHER_CLOTHES: "shows no face to judge, and other clothes than the subject's in the clip",

@@ -8,11 +8,12 @@ must not change who was found before.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ferrari.common.errors import FerrariError
+from ferrari.ledger.item_ids import named_as_film
 from ferrari.ledger.pinned_clips import draw
 from ferrari.ledger.tables import iter_table, write_table
 
@@ -41,17 +42,19 @@ class Voters:
         )
 
 
-def voters(pinned_csv: str | os.PathLike, videos: Iterable[str], seed: int, count: int) -> Voters:
+def voters(
+    pinned_csv: str | os.PathLike, videos: Mapping[str, str], seed: int, count: int
+) -> Voters:
     """The clips that vote where there are no references: those pinned, else `count` drawn.
 
-    Writes nothing, and the order of `videos` does not matter. A pin that was made with references
-    does not count. Raises PinError where all pinned clips are gone, and LedgerError for a table
-    that is damaged.
+    `videos` are the raw files, id: path; what is drawn is named as film. Writes nothing, and the
+    order of `videos` does not matter. A pin that was made with references does not count. Raises
+    PinError where all pinned clips are gone, and LedgerError for a table that is damaged.
     """
     known = set(videos)
     pinned = _pinned(pinned_csv)
     if pinned is None or pinned[1] or not pinned[0]:
-        return Voters(tuple(draw(known, seed, count, "subject")))
+        return Voters(tuple(draw(named_as_film(videos), seed, count, "subject")))
     clips, gone = sorted(pinned[0] & known), sorted(pinned[0] - known)
     if gone and not clips:
         raise PinError(

@@ -36,6 +36,9 @@ SEVERAL_FACES = "SEVERAL_FACES"
 SMALL_FACE = "SMALL_FACE"
 DUPLICATE_PICTURE = "DUPLICATE_PICTURE"
 STRANGER = "STRANGER"
+#: Of pictures that were refused together: nobody is named then.
+NO_MAJORITY = "NO_MAJORITY"
+SHOWS_SUBJECT = "SHOWS_SUBJECT"
 
 #: What each says of pictures.
 WORDS = {
@@ -46,6 +49,8 @@ WORDS = {
     SMALL_FACE: f"a face of less than {REFERENCE_FACE:g} px",
     DUPLICATE_PICTURE: "there twice",
     STRANGER: "somebody else than most of the others",
+    NO_MAJORITY: "of several people, none of whom most of them show",
+    SHOWS_SUBJECT: "of the subject, by the references",
 }
 
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
@@ -191,6 +196,42 @@ def settle(
     for place, kind, score in zip(places, check.kinds, check.scores, strict=True):
         rows[place] = _checked(rows[place], kind, float(score), thresholds)
     return rows, template
+
+
+def refused(
+    references: Sequence[Reference], negatives: Sequence[Reference], thresholds: Thresholds
+) -> tuple[list[Reference], list[Reference]]:
+    """The rows of both folders where `settle` refuses them: which pictures look like which, and
+    which of `negatives` are the subject.
+    """
+    places = [i for i, row in enumerate(references) if row.embedding is not None]
+    own, others = list(references), list(negatives)
+    if not places:
+        return own, others
+    check = templates.self_check(_embeddings([references[i] for i in places]), thresholds)
+    for place, kind, score in zip(places, check.kinds, check.scores, strict=True):
+        own[place] = _checked(own[place], kind, float(score), thresholds)
+    if check.settled:
+        members = _embeddings([references[places[i]] for i in check.usable()])
+        return own, [_held_against(row, members, thresholds) for row in others]
+    for number, group in enumerate(check.groups, 1):
+        for place in (places[i] for i in group):
+            detail = f"person {number} of {len(check.groups)}, in {len(group)} of the pictures"
+            own[place] = replace(
+                own[place], outcome=QUARANTINED, reason=NO_MAJORITY, detail=detail, embedding=None
+            )
+    return own, others
+
+
+def _held_against(row: Reference, members: np.ndarray, thresholds: Thresholds) -> Reference:
+    """A row of subject.not, refused where the references take it for the subject."""
+    if row.embedding is None:
+        return row
+    score = float(Template(members, members[:0]).scores(row.embedding[None])[0])
+    if score < thresholds.above:
+        return row
+    measured = replace(row, value=round(score, 4), threshold=thresholds.above, embedding=None)
+    return replace(measured, outcome=QUARANTINED, reason=SHOWS_SUBJECT)
 
 
 def _embeddings(rows: Iterable[Reference]) -> np.ndarray:

@@ -84,7 +84,8 @@ def seen_clip(linked: Linked, faces: Mapping[str, Sequence[SeenFace]], dimension
         embeddings[row] = face.embedding
     weights = [face_weight(face.short_side_px, face.score, face.yaw_deg) for _, face in placed]
     detection = np.array([place for place, _ in placed], int)
-    known = Faces(embeddings, detection, np.array(weights, float))
+    sides = np.array([face.short_side_px for _, face in placed], float)
+    known = Faces(embeddings, detection, np.array(weights, float), sides)
     return SeenClip(
         Sightings(linked.track, linked.time_s, known, linked.boxes),
         tuple(linked.items),
@@ -143,7 +144,8 @@ def _of(arrays: Mapping[str, np.ndarray]) -> SeenClip:
         strict=True,
     )
     faces = tuple(SeenFace(one, (x1, y1, x2, y2), s, yaw) for one, (x1, y1, x2, y2), s, yaw in told)
-    known = Faces(arrays["embeddings"], arrays["detection"], arrays["weights"])
+    sides = np.array([face.short_side_px for face in faces], float)
+    known = Faces(arrays["embeddings"], arrays["detection"], arrays["weights"], sides)
     return SeenClip(
         Sightings(arrays["track"], arrays["time_s"], known, arrays["boxes"]),
         tuple(map(str, arrays["item"])),

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ferrari.subject import reflections
 from ferrari.subject.face_weights import REFUSING
 from ferrari.subject.hand_over import handed_over
 from ferrari.subject.judgements import (
@@ -27,6 +28,7 @@ from ferrari.subject.judgements import (
     NOBODY_NAMED,
     NOT_SUBJECT,
     NOTHING,
+    REFLECTION,
     REVIEW,
     REVIEWED,
     SUBJECT,
@@ -174,16 +176,27 @@ def _one_at_once(
 ) -> list[Judgement]:
     """Two bodies in one frame are not both the subject: a mirror, a picture of it, or a likeness.
 
-    The better one stays the subject where it leads by the width of the doubtful zone; a person's
-    word stands.
+    Of a person and their reflections the person stays the subject; else the better one does, where
+    it leads by the width of the doubtful zone. A person's word stands.
     """
     subjects = [i for i, judged in enumerate(tracks) if judged.who == SUBJECT]
     at_once = seen.bodies_at_once(subjects)
+    rivals = {
+        one: others
+        for one in subjects
+        if (others := [other for other in subjects if at_once[one, other]])
+    }
+    people, mirrored = reflections.told(seen, rivals)
     found = list(tracks)
-    for one in subjects:
-        rivals = [tracks[other] for other in subjects if at_once[one, other]]
-        if rivals and tracks[one].by != REVIEW and not _leads(tracks[one], rivals, thresholds):
-            found[one] = replace(tracks[one], who=UNSURE, why=TWO_AT_ONCE, sureness=0.0)
+    for one, others in rivals.items():
+        if tracks[one].by == REVIEW:
+            continue
+        judged = [tracks[other] for other in others]
+        said = any(rival.by == REVIEW for rival in judged)
+        leads = one not in mirrored and _leads(tracks[one], judged, thresholds)
+        if not leads and (one not in people or said):
+            why = REFLECTION if one in mirrored else TWO_AT_ONCE
+            found[one] = replace(tracks[one], who=UNSURE, why=why, sureness=0.0)
     return found
 
 

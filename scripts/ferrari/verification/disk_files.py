@@ -12,14 +12,23 @@ from pathlib import Path, PurePath
 from ferrari.captions.overrides import PLACE as OVERRIDES_CSV
 from ferrari.common.foreign_files import is_desktop_file, is_leftover, is_trainer_file
 from ferrari.common.progress import Progress
-from ferrari.ledger.stages import FINAL, PINNED_CSV, RAW, SUBJECT_PINNED_CSV
+from ferrari.ledger.stages import (
+    FINAL,
+    PINNED_CSV,
+    RAW,
+    REFUSED_REFERENCES_CSV,
+    SUBJECT_PINNED_CSV,
+)
 from ferrari.review.decisions import PLACE as DECISIONS_CSV
 from ferrari.verification.findings import Findings, Layout
 
 _PIECE = 1 << 20
 _CHUNK = 64  # files in a task: hashing a small one costs less than handing it to a thread
 _KNOWN = frozenset(
-    {PINNED_CSV, SUBJECT_PINNED_CSV, OVERRIDES_CSV, DECISIONS_CSV, "sample_test.mp4"}
+    {
+        *(PINNED_CSV, SUBJECT_PINNED_CSV, REFUSED_REFERENCES_CSV, OVERRIDES_CSV, DECISIONS_CSV),
+        "sample_test.mp4",
+    }
 )
 Look = tuple[str, str]  # (SHA-256, "") or ("", why there is none)
 

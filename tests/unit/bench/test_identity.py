@@ -8,15 +8,19 @@ import numpy as np
 import pytest
 
 from bench import identity_composed as composed
+from bench import identity_losses, identity_tracks
 from bench import identity_rates as rates
 from bench.identity_cases import NOBODY, Case, composed_case, tried
 from bench.identity_composed import HEIGHT, MIRROR, SELF, WIDTH, Actor, Composed, Role, Scene
+from bench.identity_drawn import drawn_case
 from bench.identity_look import Looked
 from bench.identity_scores import Scores, among, fitted
 from bench.identity_tables import Counted, by_largest, ranked
 from ferrari.subject import judgements as j
 from ferrari.subject.judgements import Rules
 from ferrari.subject.templates import Template
+from tests.generator.cast import many_people, subject_of
+from tests.generator.render import render_frame
 from tests.unit.subject.people import SFACE, People
 
 # --- figures --------------------------------------------------------------------------------------
@@ -187,3 +191,67 @@ def test_largest_takes_one_of_a_frame(case):
     case = replace(case, looked=replace(case.looked, box=boxes))
     trial = tried(case, "red", template, Rules(SFACE.thresholds), "sface")
     assert by_largest(trial).tolist() == [False, True, False]
+
+
+# --- what is lost, tracks, drawn people -----------------------------------------------------------
+
+
+def test_a_lost_picture_has_its_cause(case):
+    people = People(SFACE)
+    template = Template(people.faces(0, 6), people.faces(0, 0))
+    rules = Rules(SFACE.thresholds)
+    assert list(identity_losses.lost(tried(case, "red", template, rules, "sface"))) == []
+    stranger = Template(people.faces(9, 6), people.faces(0, 0))
+    (why,) = identity_losses.lost(tried(case, "red", stranger, rules, "sface"))
+    assert why == f"{j.NOT_SUBJECT}: {j.UNLIKE}"
+    nobody = replace(case, who=np.full(3, NOBODY, object))
+    (why,) = identity_losses.lost(tried(nobody, "red", template, rules, "sface"))
+    assert why == identity_losses.NO_BOX
+    turned = replace(nobody, backs={"red": frozenset([0])})
+    (why,) = identity_losses.lost(tried(turned, "red", template, rules, "sface"))
+    assert why == identity_losses.NO_BOX_BACK
+    small = replace(case, looked=replace(case.looked, short_px=np.full(3, 50.0)))
+    (why,) = identity_losses.lost(tried(small, "red", template, rules, "sface"))
+    assert why == identity_losses.SMALL
+
+
+def seen_as_it_is(clip: Composed, tracks_of) -> Looked:
+    """Every frame, with the true boxes; `tracks_of` a frame's number gives their tracks."""
+    boxes = [shown.box.tolist() for frame in clip.truth for shown in frame]
+    view = np.repeat(np.arange(len(clip.truth)), [len(frame) for frame in clip.truth])
+    tracks = [track for number in range(len(clip.truth)) for track in tracks_of(number)]
+    count = len(clip.truth)
+    return replace(
+        looked(boxes, {}, tracks),
+        time_s=np.arange(count) / 6,
+        kept=np.ones(count, bool),
+        frame=np.arange(count),
+        view=view,
+    )
+
+
+def test_tracks_of_a_composed_clip_are_held_against_who_is_there(tmp_path):
+    clip = filmed(
+        tmp_path, Role("red", composed.still(0.2), 40), Role("blue", composed.still(0.8), 40)
+    )
+    true = composed_case(clip, seen_as_it_is(clip, lambda number: (0, 1)))
+    swapped = composed_case(
+        clip, seen_as_it_is(clip, lambda number: (0, 1) if number < 3 else (1, 0))
+    )
+    for case, switches in ((true, 0), (swapped, 2)):
+        table = identity_tracks.table([clip], {clip.path.stem: case})
+        baseline, ours = table.rows[0], table.rows[1]
+        assert baseline[1:7] == (1, 2, 2, 0, 0, 1.0) and ours[5] == switches
+        assert (ours[6] == 1.0) == (switches == 0)
+
+
+def test_a_drawn_clip_knows_who_is_in_which_box():
+    many = many_people(31)["poster_stranger.mp4"]
+    people = render_frame(many.spec, 0).people
+    size = np.tile([many.spec.width, many.spec.height], 2)
+    boxes = [(np.array(one.box_xyxy) / size).tolist() for one in people]
+    case = drawn_case("31-poster_stranger.mp4", many.spec, looked(boxes, {}, [0, 1]))
+    kinds = {"live": SELF, "poster": "poster"}
+    assert case.kind.tolist() == [kinds[one.shown] for one in people]
+    assert case.who.tolist() == [str(one.identity) for one in people]
+    assert case.there == {str(subject_of(31)): {0}} and case.group == "poster_stranger"

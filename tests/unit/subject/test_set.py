@@ -19,6 +19,10 @@ def clip_id(number: int) -> str:
     return f"clip{number}-{number:010x}"
 
 
+def files(clips: dict[str, Scene]) -> dict[str, str]:
+    return {video: f"{video}.mp4" for video in clips}
+
+
 def scene(network: Network, take: int, *cast: int) -> Scene:
     """A clip in which each of the cast is seen for ten seconds, half of them from behind."""
     made = Scene(network, take=take)
@@ -68,18 +72,18 @@ def test_a_clip_that_does_not_vote_changes_nothing_of_the_others(tmp_path):
     """Ten clips voted; ten more of somebody else come, who would now be in most of the clips."""
     path = tmp_path / "subject_pinned.csv"
     clips = {clip_id(i): scene(SFACE, i, 0, i) for i in range(1, 11)}
-    first = voters(path, clips, 1, 24)
+    first = voters(path, files(clips), 1, 24)
     pin(path, first.clips)
     before = found_in(clips, first.clips, SFACE)
     later = clips | {clip_id(i): scene(SFACE, i, 99) for i in range(50, 65)}
-    now = voters(path, later, 1, 24)
+    now = voters(path, files(later), 1, 24)
     after = found_in(later, now.clips, SFACE)
     assert now == first and np.array_equal(before.members, after.members)
     for name, clip in clips.items():
         assert decided(clip, before) == decided(clip, after), name
     assert {each.who for each in decided(later[clip_id(50)], after).tracks} == {j.NOT_SUBJECT}
     path.unlink()
-    drawn = voters(path, later, 1, 24).clips
+    drawn = voters(path, files(later), 1, 24).clips
     assert found_in(later, drawn, SFACE).scores(before.members).max() < SFACE.thresholds.above
 
 
