@@ -21,16 +21,20 @@ from bench.matte_metrics import iou
 from bench.measure import task
 from bench.prepare import Bench
 from ferrari.images import boxes, image_files, subject_choice
-from ferrari.ledger import tables
+from ferrari.ledger import item_ids, tables
 from ferrari.ledger.columns import DROPPED, KEPT
 from ferrari.ledger.reasons import OTHER_PERSON
 
 #: Scenes in which several people are in one frame, all of them there.
 KINDS = ("beside", "cross", "hug", "hidden", "small", "crowd", "twins")
+#: Who is filmed to the waist: of the others there is a head alone, above drawn clothes.
+_TO_THE_WAIST = frozenset({"s18", "s20", "man", "woman"})
 #: Where in a clip its frames are taken, as shares of it.
 _AT = (0.35, 0.65)
 #: Overlap of a box with whom it is of, at least.
 _IS_OF = 0.5
+#: The clip that all frames are said to be of. Who is in one frame is told by the names of items.
+_VIDEO = item_ids.video_id("pairs.mp4")
 _EDGE_PX = 2  # of another's edge, which no border between two people can be exact to
 
 
@@ -62,13 +66,22 @@ def measured(bench: Bench, weights: Path, quick: bool) -> str:
     """The table, in Markdown; PeerMissingError where there are no real people."""
     work = bench.work / "identity"
     work.mkdir(parents=True, exist_ok=True)
-    eyes, trios = Eyes(work, prepare.threads()), identity_cast.trios(quick)
+    eyes, trios = Eyes(work, prepare.threads()), identity_cast.trios(quick=False)
+    if quick:
+        trios = [trio for trio in trios if set(trio[:2]) <= _TO_THE_WAIST]
     cast = identity_cast.cast_of(eyes, work, identity_people.clips(), trios, bench.log)
     scenes = [s for s in identity_cast.scenes_of(trios) if s.name.split("-")[0] in KINDS]
     dataset = bench.fresh("pairs")
     rows, subjects = crops_of(scenes, cast, eyes, dataset)
     masked = cut_out(bench, dataset, rows, weights)
-    return table(subjects, {item: left(subjects[item], masked[item], dataset) for item in subjects})
+    found = {item: left(subjects[item], masked[item], dataset) for item in subjects}
+    _log_worst(bench, found)
+    return table(subjects, found)
+
+
+def _log_worst(bench: Bench, found: Mapping[str, Left], most: int = 20) -> None:
+    for item in sorted(found, key=lambda item: -found[item].others)[:most]:
+        bench.log(f"  {item}: {found[item]}")
 
 
 def crops_of(
@@ -87,7 +100,7 @@ def crops_of(
         last = round(scene.seconds * composed.FPS) - 1
         for number in (round(at * last) for at in _AT):
             image, shown = composed.picture(scene, cast, number)
-            frame = f"pairs-f{len(rows):06d}"
+            frame = f"{_VIDEO}-f{len(rows):06d}"
             made, found = _of_frame(image, [alpha for _, alpha in shown], eyes, dataset, frame)
             rows += made
             kind = scene.name.split("-")[0]
@@ -121,7 +134,7 @@ def _of_frame(image: np.ndarray, alphas: Sequence[np.ndarray], eyes: Eyes, datas
 
 
 def _kept(dataset: Path, item: str, crop_rgb: np.ndarray, corners: Mapping) -> tables.Row:
-    path = dataset / "02_yolo_crops/pairs" / f"{item}.png"
+    path = dataset / "02_yolo_crops" / _VIDEO / f"{item}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     crop_rgb = np.ascontiguousarray(crop_rgb)
     digest = image_files.write_checked(path, image_files.encode_png(crop_rgb), crop_rgb.shape)
@@ -134,7 +147,7 @@ def cut_out(
     bench: Bench, dataset: Path, rows: Sequence[tables.Row], weights: Path
 ) -> dict[str, dict]:
     """Stage 3's rows for those of stage 2, by item; its settings are the defaults."""
-    crops = dataset / "02_yolo_crops/pairs.csv"
+    crops = dataset / f"02_yolo_crops/{_VIDEO}.csv"
     tables.write_stage(crops, "crop", rows)
     task(
         "mask",
@@ -146,7 +159,7 @@ def cut_out(
         cache=bench.cache,
         threads=prepare.threads(),
     )
-    made = tables.read_stage(dataset / "03_masked_subjects/pairs.csv", "mask")
+    made = tables.read_stage(dataset / f"03_masked_subjects/{_VIDEO}.csv", "mask")
     return {row["item"]: row for row in made}
 
 
