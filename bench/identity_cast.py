@@ -10,7 +10,7 @@ import numpy as np
 from bench import identity_composed as composed
 from bench import identity_people as people
 from bench import peers, prepare
-from bench.identity_composed import Actor, Composed
+from bench.identity_composed import Actor, Composed, Scene
 from bench.identity_look import Eyes
 from ferrari.images.faces import Face
 from ferrari.networks import segmenters, weight_files
@@ -26,13 +26,25 @@ def filmed_together(
     eyes: Eyes, work: Path, clips: Mapping[str, Path], trios: Sequence[tuple[str, str, str]], log
 ) -> list[Composed]:
     """All scenes of each trio, encoded into `work`."""
-    names = sorted({who for trio in trios for who in trio})
-    cast = {who: actor(eyes, work, clips, who, log) for who in names}
+    cast = cast_of(eyes, work, clips, trios, log)
     folder = work / "composed"
     folder.mkdir(parents=True, exist_ok=True)
     log(f"  {len(trios)} trios are filmed together")
+    return [composed.film(scene, cast, folder) for scene in scenes_of(trios)]
+
+
+def cast_of(
+    eyes: Eyes, work: Path, clips: Mapping[str, Path], trios: Sequence[tuple[str, str, str]], log
+) -> dict[str, Actor]:
+    """Everybody in the trios, cut out; from `work` where they are there already."""
+    names = sorted({who for trio in trios for who in trio})
+    return {who: actor(eyes, work, clips, who, log) for who in names}
+
+
+def scenes_of(trios: Sequence[tuple[str, str, str]]) -> list[Scene]:
+    """All scenes of each trio."""
     return [
-        composed.film(scene, cast, folder)
+        scene
         for number, trio in enumerate(trios)
         for scene in composed.scenes(*trio, seed=100 * number)
     ]

@@ -7,7 +7,7 @@ pipeline looks at is all there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -108,17 +108,48 @@ def _times(scene: Scene) -> Iterator[tuple[int, float]]:
 
 
 def _frames(scene: Scene, actors: dict[str, Actor]) -> Iterator[np.ndarray]:
-    kind = ("room", "street", "gallery", "outdoor")[scene.seed % 4]
-    behind = paint_scene(kind, scene.seed, WIDTH, HEIGHT)[:HEIGHT, :WIDTH]
-    noise = np.random.default_rng([scene.seed, 5])
+    behind, noise = _behind(scene), np.random.default_rng([scene.seed, 5])
     for number, at in _times(scene):
-        canvas = behind.astype(np.float32)
-        for role in scene.roles:
-            if role.present(at):
-                rgb, alpha = _drawn(role, actors[role.who], number, at)
-                canvas = canvas * (1 - alpha[..., None]) + rgb * alpha[..., None]
-        canvas += noise.normal(0, 1.5, (HEIGHT, WIDTH, 1))
-        yield np.clip(np.rint(canvas), 0, 255).astype(np.uint8)
+        canvas, _ = _layers(scene, actors, number, at, behind)
+        yield _filmed(canvas, noise)
+
+
+def picture(
+    scene: Scene, actors: Mapping[str, Actor], number: int
+) -> tuple[np.ndarray, list[tuple[Role, np.ndarray]]]:
+    """One frame of a scene as it is before encoding, HxWx3 uint8 RGB; and of each role in it, from
+    back to front, its part of the pixels (HxW float, 0..1): what stands before it is taken off.
+    """
+    at = dict(_times(scene))[number]
+    canvas, alphas = _layers(scene, actors, number, at, _behind(scene))
+    shown, free = [], np.ones((HEIGHT, WIDTH), np.float32)
+    for role, alpha in reversed(alphas):
+        shown.append((role, alpha * free))
+        free = free * (1 - alpha)
+    return _filmed(canvas, np.random.default_rng([scene.seed, 5, number])), shown[::-1]
+
+
+def _behind(scene: Scene) -> np.ndarray:
+    kind = ("room", "street", "gallery", "outdoor")[scene.seed % 4]
+    return paint_scene(kind, scene.seed, WIDTH, HEIGHT)[:HEIGHT, :WIDTH]
+
+
+def _layers(
+    scene: Scene, actors: Mapping[str, Actor], number: int, at: float, behind: np.ndarray
+) -> tuple[np.ndarray, list[tuple[Role, np.ndarray]]]:
+    """A frame, HxWx3 float, and the whole alpha of each role that is there, from back to front."""
+    canvas, alphas = behind.astype(np.float32), []
+    for role in scene.roles:
+        if role.present(at):
+            rgb, alpha = _drawn(role, actors[role.who], number, at)
+            canvas = canvas * (1 - alpha[..., None]) + rgb * alpha[..., None]
+            alphas.append((role, alpha))
+    return canvas, alphas
+
+
+def _filmed(canvas: np.ndarray, noise: np.random.Generator) -> np.ndarray:
+    grainy = canvas + noise.normal(0, 1.5, (HEIGHT, WIDTH, 1))
+    return np.clip(np.rint(grainy), 0, 255).astype(np.uint8)
 
 
 def _truth(scene: Scene, actors: dict[str, Actor], number: int, at: float) -> list[Shown]:

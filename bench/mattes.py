@@ -2,7 +2,8 @@
 
 Judged by drawn figures, whose alpha and colours are known, by keyed footage, and by pictures that
 are composed of it (`bench.composed`). Prints a table in Markdown for each set: means over the
-pictures, smaller is better but for IoU; and whether the default keeps the bounds.
+pictures, smaller is better but for IoU; and whether the default keeps the bounds. Last, what is left
+of others where several people are in a crop (`bench.pairs`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import composed, part_masks, peers, prepare
+from bench import composed, pairs, part_masks, peers, prepare
 from bench.matte_metrics import composite_error, errors, iou
 from bench.measure import ROOT, PeerMissingError, run, task
 from bench.prepare import Bench
@@ -27,6 +28,7 @@ from tests.generator.spec import ClipSpec, FigureSpec
 
 _FRAME, _MARGIN = 10, 16
 _COMPOSED = 10  # pictures of each composed set, at most
+_PAIRS = "pairs"
 _NEW_SCENE = "bokeh"
 _METRICS = ("IoU", "least IoU", "SAD", "median SAD", "MSE", "Grad", "Conn", "Colour", "ms")
 _DEFAULT = "ours (default)"
@@ -85,14 +87,17 @@ def drawn(dataset: Path, count: int) -> Judged:
     return judged
 
 
-def sets(dataset: Path, count: int) -> list[Judged]:
-    """All that there is to judge by: the keyed footage only where it is shared."""
-    found = [drawn(dataset, count)]
+def sets(dataset: Path, count: int, asked: Sequence[str] = ()) -> list[Judged]:
+    """All that there is to judge by, or what is asked of it: the keyed footage only where it is
+    shared.
+    """
+    makers = {"drawn figures": lambda: drawn(dataset, count)}
     if peers.shared():
-        keyed = part_masks.keyed(dataset, count)
-        found.append(Judged("keyed footage", *keyed, bounds=_KEYED))
-        found += [composed_of(dataset, name, min(count, _COMPOSED)) for name in composed.SETS]
-    return found
+        keyed = partial(part_masks.keyed, dataset, count)
+        makers["keyed footage"] = lambda: Judged("keyed footage", *keyed(), bounds=_KEYED)
+        for name in composed.SETS:
+            makers[name] = partial(composed_of, dataset, name, min(count, _COMPOSED))
+    return [make() for name, make in makers.items() if not asked or name in asked]
 
 
 def composed_of(dataset: Path, name: str, count: int) -> Judged:
@@ -222,18 +227,21 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--only", nargs="*", default=[], help="contenders, by their names in the table"
     )
+    parser.add_argument("--sets", nargs="*", default=[], help="sets, by their names; and `pairs`")
+    parser.add_argument("--quick", action="store_true", help="pairs: those filmed to the waist alone")
     parser.add_argument("--work", type=Path, default=Path(__file__).parent / "work")
     options = parser.parse_args(given)
     bench = Bench(options.work.resolve())
     try:
         isnet = peers.isnet_weights()
         peers.selfie_weights(bench.cache)
-        peers.rembg()
+        if options.sets != [_PAIRS]:
+            peers.rembg()
     except PeerMissingError as missing:
         print(f"no table of mattes: {missing}")
         return 1
     dataset = bench.fresh("mattes")
-    for judged in sets(dataset, options.pictures):
+    for judged in sets(dataset, options.pictures, options.sets):
         figures = {}
         for name, cut in contenders(bench, dataset, isnet).items():
             if options.only and name not in options.only:
@@ -243,6 +251,8 @@ def main(given: Sequence[str] | None = None) -> int:
             print(f"{judged.name}: {name}: {figures[name]}", flush=True)
         print("\n" + table(f"{judged.name}, {len(judged.rows)} pictures", figures))
         print("\n" + (kept(judged, figures[_DEFAULT]) if _DEFAULT in figures else "") + "\n")
+    if peers.shared() and (not options.sets or _PAIRS in options.sets):
+        print(pairs.measured(bench, isnet, options.quick))
     return 0
 
 

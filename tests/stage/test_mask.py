@@ -243,6 +243,41 @@ def test_each_row_says_what_the_person_gate_decided(dataset, segmenter, monkeypa
     assert (refused["reason"], refused["matte_of"]) == ("EMPTY_MASK", "person")
 
 
+def test_of_crops_that_lost_the_person_a_second_look_is_taken(
+    dataset, segmenter, monkeypatch, tmp_path
+):
+    """The first look takes crops with a green corner for empty; the second one takes no crop so."""
+    looks = Notes(tmp_path)
+
+    def first(crops_rgb, boxes=None):
+        alphas = red_is_the_subject(crops_rgb)
+        return [a * (c[0, 0, 1] < 150) for a, c in zip(alphas, crops_rgb, strict=True)]
+
+    def again(crops_rgb):
+        looks.add(len(crops_rgb))
+        return red_is_the_subject(crops_rgb)
+
+    def load(name, *arguments, **options):
+        alpha, more = (red_is_the_subject, None) if name == "selfie" else (first, again)
+        return segmenters.Segmenter(name, "cpu test", name[0] * 64, alpha, again=more)
+
+    monkeypatch.setattr(segmenters, "load", load)
+    difficult = picture(radius=22)
+    difficult[:2, :2] = (20, 190, 60)
+    images = [difficult, picture(radius=26), difficult, picture(radius=20)]
+    items = [dataset.add(image) for image in images]
+    rows = dataset.run(person_gate="auto", weights_given=["isnet.onnx", "selfie.onnx"])
+    assert [rows[item]["matte_of"] for item in items] == ["second_look", "segmenter"] * 2
+    assert looks.read() == ["2"]
+    for item, image in zip(items, images, strict=True):  # each has the matte of its own crop
+        alpha = image_files.read(dataset.root / rows[item]["path"])[..., 3]
+        red = red_is_the_subject([image])[0] > 0
+        assert (alpha > 127)[red].mean() > 0.98 and (alpha > 127)[~red].mean() < 0.02
+    once = [dict(rows[item]) for item in items]
+    given = {"person_gate": "auto", "weights_given": ["isnet.onnx", "selfie.onnx"]}
+    assert [dict(row) for row in dataset.run(batch=1, **given).values()] == once
+
+
 def test_the_gates_weights_must_be_given(dataset, segmenter):
     dataset.add(picture())
     with pytest.raises(ModelError, match="0 weights for the person gate"):

@@ -7,7 +7,7 @@ All of this is native code that runs on hostile input, so it runs in one child p
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -165,12 +165,12 @@ def cut_outs(
     """
     absent = _absent(segmenter, [crop[0] for crop in crops])
     there = [crop for crop, verdict in zip(crops, absent, strict=True) if verdict is None]
-    made = [
-        matting.submit(cut_out, crop, matte, claims, settings)
-        for crop, (matte, claims) in zip(there, _mattes(segmenter, there, gate), strict=True)
-    ]
-    cut = iter(made)
-    return [next(cut).result() if verdict is None else CutOut(absent=verdict) for verdict in absent]
+    made: dict[int, Future[CutOut]] = {
+        place: matting.submit(cut_out, there[place], matte, claims, settings)
+        for place, matte, claims in _mattes(segmenter, there, gate)
+    }
+    cut = iter(made[place].result() for place in range(len(there)))
+    return [next(cut) if verdict is None else CutOut(absent=verdict) for verdict in absent]
 
 
 def _absent(
@@ -185,12 +185,26 @@ def _absent(
 
 def _mattes(
     segmenter: segmenters.Segmenter, crops: Sequence[Crop], gate: person_gate.PersonGate | None
-) -> Iterator[tuple[Gated, np.ndarray | None]]:
-    """The matte of each crop, through the gate if there is one, and the alpha of the others in it,
-    if the segmenter knows instances.
+) -> Iterator[tuple[int, Gated, np.ndarray | None]]:
+    """Each crop's place, its matte, through the gate if there is one, and the alpha of the others in
+    it, if the segmenter knows instances. Crops of which a second look is taken come last.
     """
-    for crop, (alpha, claims) in zip(crops, _alphas(segmenter, crops), strict=True):
-        yield gate.through(crop[0], alpha) if gate else Gated(alpha), claims
+    if gate is None:
+        for place, (alpha, claims) in enumerate(_alphas(segmenter, crops)):
+            yield place, Gated(alpha), claims
+        return
+    lost: list[tuple[int, Gated, np.ndarray, np.ndarray | None]] = []
+    for place, (alpha, claims) in enumerate(_alphas(segmenter, crops)):
+        person = gate.mask(crops[place][0])
+        matte = gate.through(alpha, person)
+        if segmenter.again is not None and person_gate.is_lost(matte, person):
+            lost.append((place, matte, person, claims))
+        else:
+            yield place, matte, claims
+    if segmenter.again is not None and lost:
+        looks = segmenter.again([crops[place][0] for place, *_ in lost])
+        for (place, first, person, claims), alpha in zip(lost, looks, strict=True):
+            yield place, gate.second(first, alpha, person), claims
 
 
 def _alphas(

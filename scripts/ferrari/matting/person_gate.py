@@ -3,7 +3,8 @@
 A salient-object network asks what stands out, not who it is: it takes a clothes stand along, and
 loses a person at the picture's border. A network for people is coarse at edges, but knows them. So
 the fine matte counts within the person's mask and some room around it, and where it lacks too much
-of the person, that mask takes its place. What is outside and held in a hand may stay.
+of the person, the segmenter takes a second look; where that lacks too much too, the person's mask
+takes its place. What is outside and held in a hand may stay.
 """
 
 from __future__ import annotations
@@ -36,16 +37,17 @@ _HELD_NEAR = 0.1
 _GREY = 127
 
 #: Whose matte a cut-out has, as the column `matte_of` says it.
-SEGMENTER, PERSON = "segmenter", "person"
+SEGMENTER, SECOND_LOOK, PERSON = "segmenter", "second_look", "person"
 
 
 @dataclass(frozen=True)
 class Gated:
     """A matte that has been through the gate: `alpha` HxW float32, 0..1.
 
-    `matte_of`: SEGMENTER, or PERSON where the person's mask took over. `iou`: how far the two agree
-    within the person's room. `held_px` and `removed_px`: pixels of the fine matte outside of it
-    that were kept as held objects, and that were taken away. None: no gate has judged.
+    `matte_of`: SEGMENTER; SECOND_LOOK where its first one had lost the person; PERSON where the
+    person's mask took over. `iou`: how far the segmenter's matte and the person agree within the
+    person's room. `held_px` and `removed_px`: pixels of the fine matte outside of it that were kept
+    as held objects, and that were taken away. None: no gate has judged.
     """
 
     alpha: np.ndarray
@@ -67,9 +69,16 @@ class PersonGate:
     side: int
     held: str
 
-    def through(self, crop_rgb: np.ndarray, alpha: np.ndarray) -> Gated:
-        """A crop's matte (HxW float, 0..1) through the gate."""
-        return limited(alpha, self.mask(crop_rgb), self.held == "keep")
+    def through(self, alpha: np.ndarray, person: np.ndarray) -> Gated:
+        """A crop's matte through the gate; `person` is the crop's `mask`."""
+        return limited(alpha, person, self.held == "keep")
+
+    def second(self, first: Gated, alpha: np.ndarray, person: np.ndarray) -> Gated:
+        """What is made of a second look at a crop (`alpha`), whose `first` had lost the person: its
+        own matte where it has them, else what the first one left.
+        """
+        again = self.through(alpha, person)
+        return replace(again, matte_of=SECOND_LOOK) if again.matte_of == SEGMENTER else first
 
     def mask(self, crop_rgb: np.ndarray) -> np.ndarray:
         """HxW float32 probability that a pixel of an HxWx3 uint8 RGB crop is of a person: the mean
@@ -177,6 +186,11 @@ def limited(alpha: np.ndarray, person: np.ndarray, keep_held: bool) -> Gated:
     outside = int((inside & ~room).sum())
     kept = int((held & inside & ~room).sum())
     return Gated(result, matte_of, iou, kept, outside - kept)
+
+
+def is_lost(gated: Gated, person: np.ndarray) -> bool:
+    """Whether there is a person whom the segmenter's matte lacks: one more look may find them."""
+    return gated.matte_of == PERSON and bool((person >= 0.5).any())
 
 
 def _held(outside: np.ndarray, own: np.ndarray) -> np.ndarray:

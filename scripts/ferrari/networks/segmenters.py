@@ -30,9 +30,11 @@ if TYPE_CHECKING:
         [Sequence[np.ndarray], Sequence, Sequence[Sequence]],
         Iterable[tuple[np.ndarray, np.ndarray]],
     ]
-    #: A backend's segmenter, what judges whether the subject is there, and what tells people apart,
-    #: if anything does.
-    _Loaded = tuple["_Segmenting", Judge | None, Apart | None]
+    #: Crops in, another alpha of each out.
+    Again = Callable[[Sequence[np.ndarray]], Iterable[np.ndarray]]
+    #: A backend's segmenter, what judges whether the subject is there, what tells people apart, and
+    #: what takes a second look, if anything does.
+    _Loaded = tuple["_Segmenting", Judge | None, Apart | None, Again | None]
 
 
 class _Segmenting(Protocol):
@@ -58,6 +60,9 @@ class Segmenter:
     other people's own instances (HxW float32; all 0 where none is seen), whose boxes are a list a
     crop. None if the segmenter does not know people apart.
 
+    again(crops_rgb): the alpha of a second look at crops, in another shape; None if the segmenter has
+    only one. What stands out in a crop changes with its shape where it is a close call.
+
     presence(crops_rgb): whether each crop holds the subject's class; None if the segmenter does not
     judge that.
     """
@@ -68,6 +73,7 @@ class Segmenter:
     alpha: Callable[[Sequence[np.ndarray], Sequence | None], Iterable[np.ndarray]]
     presence: Judge | None = None
     apart: Apart | None = None
+    again: Again | None = None
 
 
 def load(
@@ -125,8 +131,8 @@ def load(
         ram_tags,
         ram_threshold,
     )
-    network, presence, apart = _BACKENDS[known["backend"]](asked)
-    return Segmenter(name, network.device, "+".join(digests), network.alpha, presence, apart)
+    network, *more = _BACKENDS[known["backend"]](asked)
+    return Segmenter(name, network.device, "+".join(digests), network.alpha, *more)
 
 
 @dataclass(frozen=True)
@@ -183,7 +189,8 @@ def _alpha_net(asked: _Asked) -> _Loaded:
     from ferrari.networks.backends.alpha_net import AlphaNet
 
     aspect = asked.aspect and "multiple" in asked.entry["input"]
-    return AlphaNet(_entrys_net(asked, aspect), asked.entry, aspect), None, None
+    segmenter = AlphaNet(_entrys_net(asked, aspect), asked.entry, aspect)
+    return segmenter, None, None, segmenter.squared if aspect else None
 
 
 def _entrys_net(asked: _Asked, any_size: bool) -> Network:
@@ -204,7 +211,7 @@ def _yolo_seg(asked: _Asked) -> _Loaded:
     )
     finder = yolo_finder.YoloFinder(net, path, asked.class_name, asked.image_size)
     segmenter = yolo_segmenter.YoloSegmenter(finder, path)
-    return segmenter, None, segmenter.apart
+    return segmenter, None, segmenter.apart, None
 
 
 def _sam(asked: _Asked) -> _Loaded:
@@ -213,7 +220,7 @@ def _sam(asked: _Asked) -> _Loaded:
     path, place, digest = asked.paths[-1], asked.places[-1], asked.digests[-1]
     request = NetworkRequest.of(path, "sam", place.device, digest, **asked.means)
     segmenter = SamSegmenter(asked.opener(request))
-    return segmenter, None, segmenter.apart
+    return segmenter, None, segmenter.apart, None
 
 
 def _ram(asked: _Asked) -> _Loaded:
@@ -226,8 +233,8 @@ def _ram(asked: _Asked) -> _Loaded:
         tags=asked.ram_tags,
         threshold=asked.ram_threshold,
     )
-    segmenter, _, apart = _sam(asked)
-    return segmenter, tagger.presence, apart
+    segmenter, _, apart, _ = _sam(asked)
+    return segmenter, tagger.presence, apart, None
 
 
 _BACKENDS: Mapping[str, Callable[[_Asked], _Loaded]] = {

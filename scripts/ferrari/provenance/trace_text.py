@@ -224,11 +224,19 @@ def _mask_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
     ]
 
 
+#: What a matte is, by whose it is.
+_MATTE_OF = {
+    "segmenter": "limited to the person",
+    "second_look": "a second look's, limited to the person",
+    "person": "the person's mask",
+}
+
+
 def _gate_facts(row: Row) -> str:
     """What the person gate did to a matte; "" where there was none."""
     if not row.get("matte_of"):
         return ""
-    whose = "limited to the person" if row["matte_of"] == "segmenter" else "the person's mask"
+    whose = _MATTE_OF.get(row["matte_of"], row["matte_of"])
     return (
         f"{row['person_gate']}, IoU {row['gate_iou']}: the matte is {whose}; outside it "
         f"{row['held_px']} px kept as held, {row['removed_px']} px removed"

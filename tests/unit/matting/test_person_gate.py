@@ -47,6 +47,33 @@ def test_a_person_that_the_fine_matte_lost_comes_from_the_persons_mask():
     assert np.array_equal(found.alpha, drawn(PERSON))
 
 
+def looked_again(again, first=None, person=None):
+    person = drawn(PERSON) if person is None else person
+    gate = person_gate.PersonGate(Segmenter("none", "test", "", None), 256, "keep")
+    before = gate.through(drawn(np.s_[60:120, 70:130]) if first is None else first, person)
+    assert person_gate.is_lost(before, person)
+    return before, gate.second(before, again, person)
+
+
+def test_a_second_look_that_has_the_person_counts():
+    again = drawn(PERSON, np.s_[100:200, 10:50])
+    again[57:60, 70:130] = 0.6  # hair, that the person's mask does not have
+    _, found = looked_again(again)
+    assert found.matte_of == "second_look" and found.iou == pytest.approx(230 / 233, abs=1e-3)
+    assert found.removed_px == 100 * 40
+    assert found.alpha[58, 100] == pytest.approx(0.6) and not found.alpha[150, 30]
+
+
+def test_where_the_second_look_has_lost_the_person_too_their_mask_stays():
+    before, found = looked_again(drawn(np.s_[200:290, 70:130]))
+    assert found is before and found.matte_of == "person"
+
+
+def test_where_nobody_is_no_second_look_is_taken():
+    assert not person_gate.is_lost(gated(drawn(np.s_[100:200, 50:150]), person=drawn()), drawn())
+    assert not person_gate.is_lost(gated(drawn(PERSON)), drawn(PERSON))
+
+
 def test_nobody_is_nobody_whatever_stands_out():
     found = gated(drawn(np.s_[100:200, 50:150]), person=drawn())
     assert not found.alpha.any()

@@ -161,6 +161,26 @@ def test_a_net_for_one_size_takes_others_once_its_sizes_are_factors(tmp_path):
         np.testing.assert_array_equal(OpenVinoNet(made).run([tensor])[0], output)
 
 
+def test_a_second_look_is_of_the_crop_squashed_into_the_networks_square(tmp_path):
+    """The network tells how wide its input is: the sum of a white row, in shares of 64."""
+
+    def width(node, op):
+        plane = op.gather(node, op.constant([0]), op.constant(1))
+        rows = op.reduce_sum(plane, op.constant([3]), keep_dims=True)
+        return [op.multiply(rows, op.constant(np.float32(1 / 64)))]
+
+    path = save_net(tmp_path, width, shape=(1, 3, 64, 64))
+    entry = {"input": {**UNIT, "size": [64, 64], "multiple": 16}, "output": ALPHA}
+    crop = np.full((40, 20, 3), 255, np.uint8)
+    net = segmenters.load("isnet", path, "cpu", entry=entry, threads=1, aspect=True)
+    for look, wide in ((net.alpha([crop], None), 32), (net.again([crop]), 64)):
+        (alpha,) = look
+        assert alpha.shape == (40, 20)
+        np.testing.assert_allclose(alpha, wide / 64, atol=0.004)
+    squashed = segmenters.load("isnet", path, "cpu", entry=entry, threads=1)
+    assert squashed.again is None  # there is no other shape that it takes
+
+
 def test_what_is_asked_for_ends_where_the_asker_does(tmp_path):
     """Requests that nobody waited for would be handed out anew while they still compute."""
     from ferrari.networks.backends.openvino_runtime import OpenVinoNet

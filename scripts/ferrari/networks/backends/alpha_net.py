@@ -87,7 +87,14 @@ class AlphaNet:
         self, crops_rgb: Sequence[np.ndarray], boxes_xyxy: Sequence | None = None
     ) -> Iterator[np.ndarray]:
         """HxW float32 alpha of each crop, at its size."""
-        inputs = (prepare(crop, self._input, self._aspect) for crop in crops_rgb)
+        return self._seen(crops_rgb, self._aspect)
+
+    def squared(self, crops_rgb: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+        """As `alpha`, of the crops squashed into the network's own square."""
+        return self._seen(crops_rgb, False)
+
+    def _seen(self, crops_rgb: Sequence[np.ndarray], aspect: bool) -> Iterator[np.ndarray]:
+        inputs = (prepare(crop, self._input, aspect) for crop in crops_rgb)
         for crop, (output,) in zip(crops_rgb, self._net.stream(inputs), strict=True):
             yield self._at_size(output.astype(np.float32), crop)
 
