@@ -1,7 +1,7 @@
 """Stage 2, between its halves: who is the subject? One answer for the whole set.
 
 With references, their pictures alone say it: each is a row of `subject/references.csv`, used or
-refused. Without, people are grouped over the clips that vote, and the one whom most of them show is
+refused; one that a person dropped is as if it were not there. Without, people are grouped over the clips that vote, and the one whom most of them show is
 the subject; `subject/people.csv` has a row for each. Which clips vote is written down once
 (`subject_pinned.csv`): a clip that comes later changes nothing. With `subject.mode: single` nobody
 is named, and the table of people tells how many the sample shows.
@@ -35,6 +35,8 @@ from ferrari.processes.model_verdicts import Limits
 from ferrari.provenance.job import Params, ScriptJob
 from ferrari.provenance.reuse import has_work
 from ferrari.provenance.table_stamps import seal
+from ferrari.review import decisions
+from ferrari.review.contract import Decision
 from ferrari.subject import (
     clusters,
     mixed_tracks,
@@ -50,6 +52,7 @@ from ferrari.subject.templates import Template, Thresholds
 
 REFERENCE_COLUMNS = (
     *("setting", "file", "sha256", "outcome", "reason", "value", "threshold", "detail"),
+    "decision",
 )
 PEOPLE_COLUMNS = ("person", "clips", "tracks", "subject")
 _OUTPUTS = ("table", "people", "template", "said")
@@ -82,17 +85,18 @@ def name_subject(
     finder: references.FaceFinder | None,
     pinned_csv: str,
     outputs: Mapping[str, str],
+    review: Sequence[Decision] = (),
 ) -> Answer:
     """Write who the subject is: `outputs` has the paths of `table`, `people`, `template`, `said`.
 
     `folders` are those of `subject.references` and `subject.not`, by these names, which `finder`
     looks into. `sightings` are the files of the `voters`, in their order; `gone` are pinned clips
-    that are no more. Raises ReferencesError where the pictures do not say who the subject is.
+    that are no more. `review` is what a person decided of pictures. Raises ReferencesError where the pictures do not say who the subject is.
     """
     rows = {}
     for setting, folder in folders.items():
         assert finder is not None
-        rows[setting] = references.examine(folder, setting, finder)
+        rows[setting] = references.reviewed(references.examine(folder, setting, finder), review)
     if mode == REFERENCES:
         answer = _of_references(rows, thresholds)
     else:
@@ -251,6 +255,7 @@ def run(job) -> None:
             finder=processes.enter_context(_finder(job)) if params.folders else None,
             pinned_csv=str(pinned),
             outputs={name: getattr(job.output, name) for name in _OUTPUTS},
+            review=decisions.of_job(job.config["dataset"], params.review, "who"),
         )
     useless = any(all(one.outcome != KEPT for one in rows) for rows in answer.rows.values())
     say = LOGGER.warning if answer.why or useless else LOGGER.info

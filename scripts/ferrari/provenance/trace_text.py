@@ -7,10 +7,12 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping
 
 from ferrari.common.visible_text import shown
+from ferrari.ledger import stages
 from ferrari.ledger.reason_words import advice, sentence
 from ferrari.ledger.reasons import DROPPED_BY_REVIEW, OK
 from ferrari.provenance.descendants import Fate
 from ferrari.provenance.trace import Step, Trace
+from ferrari.subject import judgements
 
 _WIDTH, _LABEL = 100, 14
 _LONGEST = 20_000  # characters of one fact: settings are long
@@ -51,7 +53,7 @@ def _step_lines(step: Step, trace: Trace) -> Iterator[str]:
         ("decided", step.decided),
         *facts(step.row, step.made, trace),
     ]
-    if step.row["sha256"] and step.stage not in ("probe", "caption", "final"):
+    if step.row["sha256"] and step.row["path"] and step.stage not in ("probe", "caption", "final"):
         known += [("file", step.row["path"]), ("sha256", step.row["sha256"])]
     yield from _facts_lines([*known, ("table", step.table), *_made(step)])
     yield ""
@@ -193,7 +195,8 @@ def _evidence(row: Row) -> str:
 def _mask_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
     settings = made.get("settings", {}).get("settings", {})
     band = f", in a band of {settings['edge_px']} px" if "edge_px" in settings else ""
-    refined = f"refined by matting{band}" if row["refined"] == "1" else "the network's own"
+    own = "as it was drawn" if row.get("mended_path") else "the network's own"
+    refined = f"refined by matting{band}" if row["refined"] == "1" else own
     beside = (
         f"{row['others']} in the crop; {row['others_taken']} of the alpha taken out as theirs, "
         f"{row['others_unsure']} in doubt"
@@ -201,8 +204,10 @@ def _mask_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
         else ""
     )
     colours = "estimated at the edge" if row["foreground"] == "1" else "the crop's own"
+    by_hand = f"by hand: {row['mended_path']}" if row.get("mended_path") else ""
     return [
-        ("segmenter", f"{row['segmenter']} on {row['device']}"),
+        ("mask", by_hand),
+        ("segmenter", "" if by_hand else f"{row['segmenter']} on {row['device']}"),
         ("weights", f"sha256 {row['weights_sha256']}" if row["weights_sha256"] else ""),
         ("person gate", _gate_facts(row)),
         ("alpha", refined),
@@ -215,13 +220,25 @@ def _mask_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
 
 def _gate_facts(row: Row) -> str:
     """What the person gate did to a matte; "" where there was none."""
-    if not row.get("matte_of"):
+    if not row.get("gate_iou"):
         return ""
     whose = "limited to the person" if row["matte_of"] == "segmenter" else "the person's mask"
     return (
         f"{row['person_gate']}, IoU {row['gate_iou']}: the matte is {whose}; outside it "
         f"{row['held_px']} px kept as held, {row['removed_px']} px removed"
     )
+
+
+def _identity_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
+    by = f" (by {row['by']}, sureness {row['sureness']})" if row["by"] else ""
+    judged = f"{row['faces']} of {row['faces_seen']} can be judged"
+    return [
+        ("why", f"{judgements.WORDS.get(row['why'], row['why'])}{by}"),
+        ("seen", f"in {row['frames']} kept frames, from {row['from_s']} to {row['to_s']} s"),
+        ("faces", judged if row["faces_seen"] else ""),
+        ("linked as", f"track {row['linked_track']} of {stages.TRACKS}"),
+        ("digest", row["sha256"]),
+    ]
 
 
 def _augment_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
@@ -310,6 +327,7 @@ _STEPS: dict[str, tuple[str, Callable[[Row, Mapping, Trace], Facts]]] = {
     "probe": ("0 raw clip", _probe_facts),
     "extract": ("1 frame", _extract_facts),
     "detect": ("2 detection", _detect_facts),
+    "identity": ("2 track", _identity_facts),
     "crop": ("2 crop", _crop_facts),
     "mask": ("3 cut-out", _mask_facts),
     "augment": ("4 image", _augment_facts),

@@ -13,6 +13,7 @@ from ferrari.captions.overrides import PLACE as OVERRIDES_CSV
 from ferrari.common.foreign_files import is_desktop_file, is_leftover, is_trainer_file
 from ferrari.common.progress import Progress
 from ferrari.ledger.stages import FINAL, PINNED_CSV, RAW, SUBJECT_PINNED_CSV
+from ferrari.review.contract import MASKS
 from ferrari.review.decisions import PLACE as DECISIONS_CSV
 from ferrari.verification.findings import Findings, Layout
 
@@ -166,7 +167,9 @@ def sweep(
 
 
 def _is_known(path: str) -> bool:
-    return path in _KNOWN or PurePath(path).name.startswith(".snakemake")
+    # Of mended masks those too that no row in force names: they may be taken up again.
+    mended = path.startswith(f"{MASKS}/") and path.endswith(".png")
+    return mended or path in _KNOWN or PurePath(path).name.startswith(".snakemake")
 
 
 def _is_trainers(layout: Layout, parts: Sequence[str]) -> bool:
