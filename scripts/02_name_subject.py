@@ -1,10 +1,11 @@
 """Stage 2, between its halves: who is the subject? One answer for the whole set.
 
 With references, their pictures alone say it: each is a row of `subject/references.csv`, used or
-refused; one that a person dropped is as if it were not there. Without, people are grouped over the clips that vote, and the one whom most of them show is
-the subject; `subject/people.csv` has a row for each. Which clips vote is written down once
-(`subject_pinned.csv`): a clip that comes later changes nothing. With `subject.mode: single` nobody
-is named, and the table of people tells how many the sample shows.
+refused; one that a person dropped counts for nothing. Without, people are grouped over the clips
+that vote, and the one whom most of them show is the subject; `subject/people.csv` has a row for
+each. Which clips vote is written down once (`subject_pinned.csv`): a clip that comes later changes
+nothing. With `subject.mode: single` nobody is named, and the table of people tells how many the
+sample shows.
 
 The answer is `subject/who.npz`, a template of faces that each clip's detections are held against.
 That nobody could be named is an answer too, and is said loudly. The thresholds of the settings are
@@ -91,7 +92,8 @@ def name_subject(
 
     `folders` are those of `subject.references` and `subject.not`, by these names, which `finder`
     looks into. `sightings` are the files of the `voters`, in their order; `gone` are pinned clips
-    that are no more. `review` is what a person decided of pictures. Raises ReferencesError where the pictures do not say who the subject is.
+    that are no more. `review` is what a person decided of pictures. Raises ReferencesError where
+    the pictures do not say who the subject is.
     """
     rows = {}
     for setting, folder in folders.items():

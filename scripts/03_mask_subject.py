@@ -23,7 +23,7 @@ from ferrari.common.atomic_files import sha256_bytes, whole_folder
 from ferrari.common.progress import Progress
 from ferrari.curation import embeddings
 from ferrari.images import boxes, image_files
-from ferrari.ledger import item_ids, tables
+from ferrari.ledger import tables
 from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
 from ferrari.ledger.reasons import (
     EMPTY_MASK,
@@ -37,6 +37,7 @@ from ferrari.ledger.refused_files import clear_frames, refuse_frame
 from ferrari.ledger.stages import FOLDERS
 from ferrari.matting import by_hand, cutouts
 from ferrari.matting.by_hand import HandMask
+from ferrari.matting.crop_rows import people_in, with_others
 from ferrari.matting.cutouts import CutOut
 from ferrari.networks import weight_files
 from ferrari.networks.on_device import OnDevice
@@ -45,19 +46,12 @@ from ferrari.processes.failures import Failure
 from ferrari.processes.isolated_model import Isolated
 from ferrari.processes.model_process import Load
 from ferrari.processes.model_verdicts import Limits
-from ferrari.provenance.reuse import NOTHING, Earlier, item_digest, narrowed, refused_files
+from ferrari.provenance.reuse import NOTHING, Earlier, item_digest, refused_files
 from ferrari.provenance.table_stamps import seal
 from ferrari.review import decisions
 from ferrari.review.applying import Verdicts
 from ferrari.review.contract import Decision
 
-#: What this stage looks at in a crop's row: a crop is masked again when one of these changes.
-READS = (
-    *("item", "path", "sha256", "x1", "y1", "x2", "y2"),
-    *("crop_x1", "crop_y1", "crop_x2", "crop_y2"),
-)
-#: What it looks at in the rows of all others in the frame, whatever became of them.
-OTHERS_READ = ("x1", "y1", "x2", "y2")
 REASONS = (EMPTY_MASK, FULL_MASK, OTHER_PERSON, SUBJECT_CLASS_ABSENT, UNREADABLE_CROP)
 
 
@@ -344,30 +338,6 @@ def _limits(result: CutOut) -> dict[str, object]:
     }
 
 
-def with_others(rows: Sequence[Mapping[str, str]]) -> list[dict]:
-    """READS of each kept crop, and in `others` OTHERS_READ of everybody else whose box reaches into
-    it, in the order of the rows.
-    """
-    by_frame: dict[str, list[Mapping[str, str]]] = {}
-    for row in rows:
-        frame = item_ids.frame_of(row["item"]) or row["item"]
-        by_frame.setdefault(frame, []).append(row)
-    lines = []
-    for row in tables.kept(rows):
-        frame = item_ids.frame_of(row["item"]) or row["item"]
-        beside = [one for one in by_frame[frame] if one is not row]
-        window = _box(row, ("crop_x1", "crop_y1", "crop_x2", "crop_y2"))
-        there = [one for one in beside if one["x1"] and boxes.shared(_box(one), window) > 0]
-        others = [narrowed(one, OTHERS_READ) for one in there]
-        lines.append({**narrowed(row, READS), "others": others})
-    return lines
-
-
-def _box(row: Mapping[str, str], names: Sequence[str] = OTHERS_READ) -> boxes.Box:
-    x1, y1, x2, y2 = (float(row[name]) for name in names)
-    return x1, y1, x2, y2
-
-
 def read_crop(dataset: Path, line: Mapping) -> Crop:
     """A crop's bytes, its RGB pixels and in them the boxes of its subject and of others.
 
@@ -377,9 +347,7 @@ def read_crop(dataset: Path, line: Mapping) -> Crop:
     image = image_files.decode(data, name=line["path"])
     if image.ndim != 3 or image.shape[2] != 3:
         raise image_files.ImageReadError(f"{line['path']} is no RGB image: shape {image.shape}")
-    left, top = float(line["crop_x1"]), float(line["crop_y1"])
-    here, *others = (boxes.moved(_box(one), -left, -top) for one in (line, *line["others"]))
-    return Crop(line, data, image, here, others)
+    return Crop(line, data, image, *people_in(line))
 
 
 def run(job) -> None:

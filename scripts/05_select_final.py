@@ -95,10 +95,10 @@ class Candidates:
         selection chooses the other is not asked: it would depend on this.
         """
         there = {item: cutout for cutout in self.cutouts.values() for item in cutout.images}
-        for row in self.verdicts.duplicates():
-            item, sha256 = row.target, self.repeats.get(row.target)
+        for repeat in self.verdicts.duplicates():
+            item, sha256 = repeat.target, self.repeats.get(repeat.target)
             if sha256 and self.verdicts.repeated(item, sha256, there.__contains__):
-                self.refused[item] = dict(cells_of_drop(row))
+                self.refused[item] = dict(cells_of_drop(repeat))
                 there[item].images.remove(item)
                 if not there[item].images:
                     del self.cutouts[there[item].item]
