@@ -62,7 +62,7 @@ def test_a_crop_and_its_cut_out_are_told_apart_by_scope(clip):
     crop = clip.rows["mask"][0]["item"]
     assert decide.main(["--drop", crop, "--scope", "cutout"]) == 0
     assert decide.main(["--keep", crop]) == 0
-    assert decide.main(["--caption", crop, "--text", "ohwx person, {background}"]) == 0
+    assert decide.main(["--caption", crop, "--text", "sks person, {background}"]) == 0
     assert [(row.scope, row.decision) for row in rows(clip)] == [
         ("cutout", "drop"), ("item", "keep"), ("cutout", "caption")
     ]  # fmt: skip
@@ -79,10 +79,10 @@ def test_a_crop_and_its_cut_out_are_told_apart_by_scope(clip):
         (["--undo", "last"], "holds no row last"),
         (["--drop", "{video}", "--why", "two\nlines"], "a line break"),
         (["--caption", "{image}", "--text", "a person, {{background}}"], "TOKEN_MISSING"),
-        (["--caption", "{image}", "--text", "ohwx person, {{place}}"], "UNKNOWN_SLOT:place"),
-        (["--caption", "{crop}", "--text", "ohwx person, a forest"], "RECIPE_CONTRADICTED"),
+        (["--caption", "{image}", "--text", "sks person, {{place}}"], "UNKNOWN_SLOT:place"),
+        (["--caption", "{crop}", "--text", "sks person, a forest"], "RECIPE_CONTRADICTED"),
         (
-            ["--caption", "{image}", "--text", "ohwx person, {{background}}", "--why", "because"],
+            ["--caption", "{image}", "--text", "sks person, {{background}}", "--why", "because"],
             "reason holds 'because'",
         ),
         (["--subject", "{video}-t0"], "has no tracks to decide about"),
@@ -104,7 +104,7 @@ def test_an_item_has_its_caption_from_one_file(clip, capsys):
     path = clip.dataset / overrides.PLACE
     path.parent.mkdir()
     path.write_text(f"item,caption\n{images(clip)[0]},sks person\n")
-    assert decide.main(["--caption", images(clip)[0], "--text", "ohwx person"]) == 1
+    assert decide.main(["--caption", images(clip)[0], "--text", "sks person"]) == 1
     assert "overrides.csv has a line for" in capsys.readouterr().err
 
 
@@ -123,7 +123,7 @@ def test_make_hands_any_text_on_as_it_is(clip):
 
 
 def test_a_caption_may_have_a_problem_that_its_author_accepts(clip):
-    text = "ohwx person, on a chair, {background}"
+    text = "sks person, on a chair, {background}"
     assert decide.main(["--caption", images(clip)[0], "--text", text]) == 1
     why = ["--why", "CONTEXT_WORD:chair"]
     assert decide.main(["--caption", images(clip)[0], "--text", text, *why]) == 0
