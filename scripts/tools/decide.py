@@ -26,12 +26,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
 from ferrari.captions import by_hand
-from ferrari.captions.overrides import OverridesError
 from ferrari.common.atomic_files import sha256_bytes
 from ferrari.common.errors import FerrariError
 from ferrari.common.visible_text import shown
-from ferrari.images.image_files import ImageReadError
-from ferrari.images.mask_files import grey_png
 from ferrari.ledger.item_ids import Item
 from ferrari.ledger.tables import LedgerError
 from ferrari.provenance import last_run
@@ -57,8 +54,7 @@ from ferrari.review.contract import (
     UNDO,
     Decision,
 )
-from ferrari.review.decisions import DecisionsError, Line
-from ferrari.review.mended import MendedMaskError
+from ferrari.review.decisions import Line
 from tools.trace_item import open_dataset
 
 LAST = "last"
@@ -113,11 +109,7 @@ def decide(given: argparse.Namespace) -> str:
 def _add(opened: Dataset, given: argparse.Namespace, decision: str, asked: str) -> str:
     dataset = opened.root
     scope, target = _target(opened, asked, decision, given.scope)
-    png = (
-        grey_png(Path(given.file).read_bytes(), given.file)
-        if decision == MASK and given.file
-        else b""
-    )
+    png = _mask_in(given.file) if decision == MASK and given.file else b""
     row = Decision(
         *(writing.new_id(), contract.now(), given.who or getpass.getuser(), scope, target),
         effects.target_digest(dataset, scope, target, decision),
@@ -184,6 +176,15 @@ def _picture(dataset: Path, asked: str) -> str:
         f"{asked}: no picture of subject.references or subject.not that could be read is called "
         f"so{f'; there are {near}' if near else ''}"
     )
+
+
+def _mask_in(file: str) -> bytes:
+    from ferrari.images.mask_files import grey_png  # with OpenCV, which no other decision needs
+
+    try:
+        return grey_png(Path(file).read_bytes(), file)
+    except OSError as error:
+        raise DecideError(f"{file} cannot be read: {error.strerror}") from error
 
 
 def _value(
@@ -315,12 +316,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         near = f"; the nearest that there are: {', '.join(error.near)}" if error.near else ""
         print(f"nothing in {given.work} is known as {error.asked!r}{near}", file=sys.stderr)
         return 1
-    except (DecideError, DecisionsError, OverridesError, MendedMaskError, ImageReadError) as error:
-        print(error, file=sys.stderr)
-        return 1
     except (LedgerError, OSError) as error:
         print(f"the dataset cannot be read: {error}", file=sys.stderr)
         return 2
+    except FerrariError as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 

@@ -136,6 +136,7 @@ def test_a_mask_that_changed_under_the_run_ends_the_job(dataset, pair):
 
 def test_other_people_in_the_crop_are_told_and_not_taken_out(dataset, segmenter):
     item = test_mask.add_two(dataset)
+    dataset.run()
     shape = image_files.read(dataset.root / dataset.lines[0]["path"]).shape[:2]
     row = decide(dataset, item, np.full(shape, 255, np.uint8) * (np.arange(shape[1]) < 60))
     mine = dataset.run(review=[row])[item]

@@ -12,7 +12,6 @@ from ferrari.ledger.reason_words import advice, sentence
 from ferrari.ledger.reasons import DROPPED_BY_REVIEW, OK
 from ferrari.provenance.descendants import Fate
 from ferrari.provenance.trace import Step, Trace
-from ferrari.subject import judgements
 
 _WIDTH, _LABEL = 100, 14
 _LONGEST = 20_000  # characters of one fact: settings are long
@@ -230,10 +229,12 @@ def _gate_facts(row: Row) -> str:
 
 
 def _identity_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
+    from ferrari.subject.judgements import WORDS  # with numpy, which other traces do without
+
     by = f" (by {row['by']}, sureness {row['sureness']})" if row["by"] else ""
     judged = f"{row['faces']} of {row['faces_seen']} can be judged"
     return [
-        ("why", f"{judgements.WORDS.get(row['why'], row['why'])}{by}"),
+        ("why", f"{WORDS.get(row['why'], row['why'])}{by}"),
         ("seen", f"in {row['frames']} kept frames, from {row['from_s']} to {row['to_s']} s"),
         ("faces", judged if row["faces_seen"] else ""),
         ("linked as", f"track {row['linked_track']} of {stages.TRACKS}"),

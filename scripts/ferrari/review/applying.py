@@ -118,8 +118,9 @@ class Verdicts:
         found = []
         for row, sha256 in pairs:
             repeat = self.repeated(str(row["item"]), sha256, kept.__contains__)
-            goes = repeat is not None and row["outcome"] == KEPT
-            found.append({**row, **cells_of_drop(repeat, str(row["detail"]))} if goes else row)
+            if repeat and row["outcome"] == KEPT:
+                row = {**row, **cells_of_drop(repeat, str(row["detail"]))}
+            found.append(row)
         return found
 
 

@@ -134,7 +134,7 @@ def fault_of(row: Decision) -> str:
         return f"{row.decision} is decided of {scopes}, not of scope {row.scope!r}"
     if not fits_scope(row.scope, row.target):
         return f"{row.target!r} is no id of a thing of scope {row.scope}"
-    return _fault_of_digest(row) or _fault_of_value(row)
+    return _fault_of_value(row) or _fault_of_digest(row)
 
 
 def _fault_of_digest(row: Decision) -> str:

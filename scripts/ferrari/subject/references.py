@@ -178,9 +178,20 @@ def reviewed(rows: Sequence[Reference], decided: Sequence[Decision]) -> list[Ref
     found = []
     for row in rows:
         drop = drops.get(row.sha256) if row.outcome == KEPT else None
-        cells = cells_of_drop(drop, row.detail) if drop else {}
-        found.append(replace(row, embedding=None, **cells) if drop else row)
+        found.append(_dropped(row, drop) if drop else row)
     return found
+
+
+def _dropped(row: Reference, drop: Decision) -> Reference:
+    cells = cells_of_drop(drop, row.detail)
+    return replace(
+        row,
+        outcome=cells["outcome"],
+        reason=cells["reason"],
+        detail=cells["detail"],
+        decision=cells["decision"],
+        embedding=None,
+    )
 
 
 def settle(
