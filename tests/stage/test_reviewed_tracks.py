@@ -129,6 +129,7 @@ def test_two_tracks_are_one_person_and_the_face_of_one_counts_for_both(parted):
     assert {row["track"] for row in rows} == {"0"}
     (_, track) = identity_table.read(parted.identity)
     assert (track["decision"], track["frames"], track["who"]) == (merge.id, "4", "subject")
+    assert (track["linked_track"], track["joined"]) == ("0", "1")
     assert states(parted, merge) == ["applied"]
     assert crop(parted) == plain and all_files(parted) == before
 

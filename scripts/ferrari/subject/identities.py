@@ -143,9 +143,11 @@ def _row(seen: SeenClip, cut: Sightings, track: int, judgement: Judgement) -> Id
     of_track = own[cut.faces.detection]
     judged = _judged(cut)
     items = [seen.items[place] for place in np.flatnonzero(own).tolist()]
+    linked = seen.sightings.track[own].tolist()
     return IdentityRow(
         track=track,
-        linked_track=int(seen.sightings.track[own][0]),
+        linked_track=linked[0],
+        joined=" ".join(map(str, sorted(set(linked) - {linked[0]}))),
         who=judgement.who,
         by=judgement.by,
         why=judgement.why,
