@@ -220,9 +220,7 @@ def _scope_of(item: Item, decision: str, wanted: str) -> str:
 
 def _require_sense(dataset: Path, row: Decision) -> str:
     """The state that the row has before any run; raises DecideError where it can never apply."""
-    in_force = decisions.load(dataset).rows
-    others = [one for one in in_force if one.question != row.question]
-    found = effects.effects([*others, row], effects.tables_of(dataset))[-1]
+    found = effects.foreseen(dataset, row)
     if found.state == effects.ABSENT:
         raise DecideError(
             f"{row.stage} has no row of {row.target}: it did not get that far, or its stage has "

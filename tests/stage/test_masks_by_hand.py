@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from ferrari.common import settings
 from ferrari.common.atomic_files import sha256_file
 from ferrari.images import image_files
+from ferrari.matting import mask_proposals
+from ferrari.matting.mask_proposals import ProposalError
+from ferrari.networks import weight_files
 from ferrari.provenance.trace_text import _mask_facts
 from ferrari.review import decisions, effects, mended, writing
 from ferrari.review.mended import MendedMaskError
+from tests.settings import ROOT
 from tests.stage import test_mask
 from tests.stage.test_mask import SCENE, picture
 from tests.unit.review.rows import decided
@@ -141,3 +148,45 @@ def test_other_people_in_the_crop_are_told_and_not_taken_out(dataset, segmenter)
     row = decide(dataset, item, np.full(shape, 255, np.uint8) * (np.arange(shape[1]) < 60))
     mine = dataset.run(review=[row])[item]
     assert (mine["others"], float(mine["others_taken"])) == ("1", 0.0)
+
+
+@pytest.fixture
+def config(monkeypatch):
+    """A configuration whose segmenters' weights are all there, as far as anybody asks."""
+    weights = [weight_files.Weights("u2net", Path("weights.onnx"))]
+    monkeypatch.setattr(mask_proposals, "_weights", lambda config, name: weights)
+    monkeypatch.setattr(weight_files, "ready", lambda config, section: ["weights.onnx"])
+    detect, threads = {"class": "person"}, {"mask": 1}
+    return {"mask": test_mask.SETTINGS, "detect": detect, "cache": "cache", "threads": threads}
+
+
+def test_another_segmenters_mask_is_proposed_and_accepted_as_one_by_hand(
+    dataset, segmenter, config
+):
+    item = dataset.add(picture())
+    dataset.run()
+    segmenter(lambda crops_rgb, boxes: [drawn().astype(np.float32) / 255 for _ in crops_rgb])
+    alpha = mask_proposals.segmented_anew(config, dataset.root, item, "u2net")
+    assert (alpha == drawn()).all(), "as the network has it: the run refines it"
+    saved = mask_proposals.accepted(dataset.root, item, alpha)
+    assert saved == mask_proposals.accepted(dataset.root, item, image_files.encode_png(alpha))
+    row = decided("mask", item, "cutout", value=saved.path, target_sha256=saved.target_sha256)
+    assert dataset.run(review=[row])[item]["matte_of"] == "hand"
+
+
+def test_what_another_segmenter_does_not_see_either_is_said(dataset, segmenter, config):
+    item = dataset.add(picture())
+    dataset.run()
+    segmenter(lambda crops_rgb, boxes: [np.zeros((96, 72), np.float32) for _ in crops_rgb])
+    with pytest.raises(ProposalError, match=r"makes no cut-out of .* either: EMPTY_MASK"):
+        mask_proposals.segmented_anew(config, dataset.root, item, "u2net")
+
+
+def test_only_segmenters_whose_weights_are_here_and_may_be_used_are_offered(tmp_path):
+    config = settings.load(ROOT / "config/demo.yaml")
+    config["cache"] = str(tmp_path)
+    at_hand = mask_proposals.segmenters_at_hand(config)
+    assert at_hand == ["yolo-seg"], "the repository's own network"
+    config["cache"] = "nowhere"
+    with pytest.raises(weight_files.ModelError, match="u2net needs the weights"):
+        mask_proposals.segmented_anew(config, tmp_path, "x", "u2net")

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from ferrari.common.errors import FerrariError
-from ferrari.images import boxes, image_files
+from ferrari.images import boxes, image_files, mask_files
 from ferrari.ledger import stages, tables
 from ferrari.ledger.columns import KEPT
 from ferrari.ledger.item_ids import clip_of
@@ -30,7 +30,8 @@ from ferrari.networks.on_device import OnDevice
 from ferrari.processes.failures import Failure
 from ferrari.processes.isolated_model import Isolated
 from ferrari.processes.model_verdicts import Limits
-from ferrari.review.mended import crop_row
+from ferrari.review import mended
+from ferrari.review.mended import MendedMask, crop_row
 
 #: IoU of two boxes in the frame from which the person has hardly moved, and of two alphas, the one
 #: laid on the other, from which the network has made the same of both.
@@ -58,6 +59,16 @@ class Proposal:
     box_iou: float
     alpha_iou: float
     changed_px: int
+
+
+def accepted(dataset: str | os.PathLike, crop: str, mask: bytes | np.ndarray) -> MendedMask:
+    """Save a mask that somebody drew (a PNG that shows grey alone) or accepted (HxW uint8), for a
+    row `mask` to name.
+
+    Raises ImageReadError for what is no grey picture, MendedMaskError for one that does not fit.
+    """
+    png = mask_files.grey_png(mask) if isinstance(mask, bytes) else image_files.encode_png(mask)
+    return mended.save(dataset, crop, png)
 
 
 # --- along the track ------------------------------------------------------------------------------
@@ -220,11 +231,11 @@ def segmented_anew(
     Forks, so it is no call for a process with threads (`tools/propose_mask.py` is one without).
     Raises ModelError for weights that are not there, ProposalError where nothing came of it.
     """
+    paths = [str(weights.path) for weights in _weights(config, segmenter)]
     crop_row(dataset, crop)  # says what is wrong with an id that is no kept crop's
     rows = list(_rows(Path(dataset), "crop", clip_of(crop)))
     line = next(line for line in with_others(rows) if line["item"] == crop)
     settings, subject_class = _settings(config, segmenter), config["detect"]["class"]
-    paths = [str(weights.path) for weights in _weights(config, segmenter)]
     weight_files.ready({**config, "mask": settings}, "mask")
     image_rgb = image_files.read_verified(Path(dataset) / line["path"], line["sha256"])
     limits = Limits.of("mask", settings)

@@ -126,6 +126,14 @@ def effects(decided: Iterable[Decision], rows_of: RowsOf) -> list[Effect]:
     return [found[row.id] for row in decided]
 
 
+def foreseen(dataset: str | os.PathLike, row: Decision) -> Effect:
+    """The effect that a row would have beside those in force, if it were added now: what is
+    PENDING the next run applies, what is ABSENT or CANNOT it would never.
+    """
+    others = [one for one in decisions.load(dataset).rows if one.question != row.question]
+    return effects([*others, row], tables_of(dataset))[-1]
+
+
 def counted(found: Iterable[Effect]) -> dict[str, int]:
     """How many decisions of each kind hold; only what there is."""
     counts: dict[str, int] = {}

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ferrari.ledger.csv_cells import Writer
-from ferrari.review.contract import COLUMNS, UNDO, Decision, fault_of, now
+from ferrari.review import mended
+from ferrari.review.contract import COLUMNS, MASK, UNDO, Decision, fault_of, now
 from ferrari.review.decisions import DecisionsError, place
 
 
@@ -29,12 +30,18 @@ def undo(row: Decision, who: str, note: str = "") -> Decision:
 def append(dataset: str | os.PathLike, rows: Sequence[Decision]) -> None:
     """Add rows at the table's end, each with one write; the first row brings the header with it.
 
-    Two who write at once take turns. Raises DecisionsError for a row that no reader would take, and
-    where the table's last line is cut off: what is added to it would be lost with it.
+    Two who write at once take turns. Raises DecisionsError for a row that no reader would take or
+    whose mended mask is not there, and where the table's last line is cut off: what is added to it
+    would be lost with it.
     """
     path = place(dataset)
+    masks = [row for row in rows if row.decision == MASK and not fault_of(row)]
+    crops = mended.crops_of(dataset, masks)
     for row in rows:
-        if fault := fault_of(row):
+        fault = fault_of(row)
+        if row in masks:
+            fault = mended.fault_of(dataset, row, crops.get(row.target, {}))
+        if fault:
             raise DecisionsError(f"{path}: a row that would be added: {fault}")
     path.parent.mkdir(parents=True, exist_ok=True)
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)

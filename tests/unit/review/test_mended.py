@@ -10,7 +10,7 @@ from ferrari.images import image_files, mask_files
 from ferrari.ledger import stages, tables
 from ferrari.review import decisions, mended, writing
 from ferrari.review.mended import MendedMaskError
-from tests.unit.review.rows import CROP, WALK, decided, undone
+from tests.unit.review.rows import CROP, HEADER, WALK, decided, undone
 
 MASK = np.zeros((9, 7), np.uint8)
 MASK[2:6, 1:5] = 255
@@ -94,8 +94,12 @@ def test_a_mask_of_another_size_is_told_where_it_is_meant_for_the_crop_as_it_is(
     place = mended.name_of(CROP, sha256_bytes(png))
     (dataset / "review/masks").mkdir(parents=True)
     (dataset / place).write_bytes(png)
-    row = decide(dataset, mended.MendedMask(place, sha256_bytes(png), SHA))
-    with pytest.raises(decisions.DecisionsError, match="is 4x4 px, and the crop 7x9"):
+    said = "is 4x4 px, and the crop 7x9"
+    with pytest.raises(decisions.DecisionsError, match=said):
+        decide(dataset, mended.MendedMask(place, sha256_bytes(png), SHA))
+    row = decided("mask", CROP, "cutout", value=place, target_sha256=SHA)  # by another program
+    decisions.place(dataset).write_text(HEADER + ",".join(row) + "\n")
+    with pytest.raises(decisions.DecisionsError, match=said):
         decisions.load_for_run(dataset)
     writing.append(dataset, [undone(row)])
     stale = decide(dataset, mended.MendedMask(place, sha256_bytes(png), "cd" * 32))
