@@ -173,3 +173,26 @@ def test_a_merged_track_may_be_cut_again(parted):
     assert [row["reason"] for row in rows] == ["UNSURE_WHO", "OK", "OK", "OK"]
     assert states(parted, merge, cut) == ["applied", "applied"]
     assert crop(parted) == plain
+
+
+def test_what_a_part_is_said_to_be_speaks_against_joining_the_whole_to_another(tmp_path):
+    clip = Clip(tmp_path)
+    clip.write(3)
+    clip.found([SMALL], [SMALL], [LARGE])
+    rows = clip.rows("detect")
+    for number, row in enumerate(rows[:3]):
+        row["track"] = str(number)
+    tables.write_stage(clip.table("detect"), "detect", rows)
+    clip.seen(None, None, None, subject=ANNA)
+    plain = crop(clip)
+    first, yes = joined(plain, 0, 1), said("is_subject", plain, 0)
+    whole = crop(clip, first, yes)
+    assert [row["track"] for row in whole] == ["0", "0", "1"]
+    second, no = joined(whole, 0, 1), said("not_subject", whole, 1)
+    every = (first, yes, second, no)
+    rows = crop(clip, *every)
+    assert [row["track"] for row in rows] == ["0", "0", "1"], "the first is applied, the second not"
+    assert [row["reason"] for row in rows] == ["OK", "OK", "NOT_SUBJECT"]
+    assert states(clip, *every) == ["applied", "applied", "cannot", "applied"]
+    assert {row["track"] for row in crop(clip, first, yes, second)} == {"0"}
+    assert crop(clip) == plain

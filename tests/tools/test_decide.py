@@ -214,3 +214,12 @@ def test_a_reference_picture_is_known_by_its_name_or_its_digest(clip, capsys):
     assert decide.main(["--keep", "ef" * 32, "--scope", "reference"]) == 0
     (row,) = rows(clip)
     assert (row.decision, row.target, row.scope) == ("keep", "ef" * 32, "reference")
+
+
+def test_a_cut_outs_caption_is_tried_on_those_of_its_images_that_have_none_of_their_own(clip):
+    crop, (first, second) = clip.rows["mask"][0]["item"], images(clip)[:2]
+    caption = ["--caption", crop, "--text", f"sks person, {final_set.BACKGROUNDS[0]}"]
+    assert decide.main(caption) == 1, f"{second} is on another background"
+    assert decide.main(["--caption", second, "--text", "sks person, {background}"]) == 0
+    assert decide.main(caption) == 0
+    assert [row.target for row in rows(clip)] == [second, crop] and first not in rows(clip)[0]

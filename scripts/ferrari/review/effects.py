@@ -228,11 +228,10 @@ def _pictures(stage: str, video: str, decided: list[Decision], rows_of: RowsOf) 
         line = next(
             (one for one in mine if one.get("decision") == row.id), mine[0] if mine else None
         )
-        yield (
-            Effect(row, _state(row, line, row.picture), _reason(line))
-            if line
-            else Effect(row, ABSENT)
-        )
+        if line is None:
+            yield Effect(row, ABSENT)
+        else:
+            yield Effect(row, _state(row, line, row.picture), _reason(line))
 
 
 def _frames(lines: Iterable[Row], rows_of: RowsOf, video: str) -> dict[str, str]:
@@ -278,8 +277,16 @@ def _tracks(video: str, decided: list[Decision], rows_of: RowsOf) -> Iterable[Ef
         tracks.setdefault(line["track"], []).append(line["parent"])
     tracks.pop("", None)  # nobody is told from anybody
     known = {track_digest(items): items for items in tracks.values()}
-    applied = {name for line in rows_of(IDENTITY, video) for name in line["decision"].split()}
-    said = {row.target_sha256: row for row in decided if row.decision in (IS_SUBJECT, NOT_SUBJECT)}
+    judged = list(rows_of(IDENTITY, video))
+    applied = {name for line in judged for name in line["decision"].split()}
+    # Who tracks are by a person's word: as they are now, and as the rows say it of what is to come.
+    said = {
+        track_digest(tracks[line["track"]]): line["who"]
+        for line in judged
+        if line["by"] == "review" and line["track"] in tracks
+    }
+    words = {IS_SUBJECT: "subject", NOT_SUBJECT: "not_subject"}
+    said |= {row.target_sha256: words[row.decision] for row in decided if row.decision in words}
     for row in decided:
         others = [known.get(row.other_track[1], [])] if row.decision == MERGE_TRACKS else []
         items = [known.get(row.target_sha256, []), *others]
@@ -292,7 +299,7 @@ def _tracks(video: str, decided: list[Decision], rows_of: RowsOf) -> Iterable[Ef
             yield Effect(row, CANNOT if why else PENDING, why)
 
 
-def _why_not(row: Decision, items: list[list[str]], said: Mapping[str, Decision]) -> str:
+def _why_not(row: Decision, items: list[list[str]], said: Mapping[str, str]) -> str:
     """Why a decision about tracks cannot be carried out; empty where it can.
 
     `items` are the detections of the track, and of the other one of a merge; `said` is who tracks
@@ -305,9 +312,7 @@ def _why_not(row: Decision, items: list[list[str]], said: Mapping[str, Decision]
         return ""
     if both := frames[0] & frames[1]:
         return f"{min(both)} shows both tracks: they are two people, or one has two boxes"
-    words = {
-        said[part].decision for part in (row.target_sha256, row.other_track[1]) if part in said
-    }
+    words = {said[part] for part in (row.target_sha256, row.other_track[1]) if part in said}
     return "the one is said to be the subject, the other not to be" if len(words) > 1 else ""
 
 

@@ -45,8 +45,8 @@ def reviewed(cut: Sightings, items: Sequence[str], rows: Sequence[Decision]) -> 
     for row in rows:
         if row.decision == SPLIT_TRACK:
             tracks.split(row)
-        elif row.decision == MERGE_TRACKS and not contradiction(row, said):
-            tracks.merge(row)
+        elif row.decision == MERGE_TRACKS:
+            tracks.merge(row, said)
     found = Reviewed(tracks.seen, {}, dict(tracks.by))
     for row in said.values():
         track = tracks.found(row.target_sha256)
@@ -54,15 +54,6 @@ def reviewed(cut: Sightings, items: Sequence[str], rows: Sequence[Decision]) -> 
             found.who[track] = SUBJECT if row.decision == IS_SUBJECT else NOT_SUBJECT
             found.decisions[track] = (*tracks.by.get(track, ()), row.id)
     return found
-
-
-def contradiction(merge: Decision, said: Mapping[str, Decision]) -> bool:
-    """True if a merge joins a track that is the subject to one that is not, by a person's own word.
-
-    `said` are rows about who tracks are, by the tracks' digests.
-    """
-    parts = (merge.target_sha256, merge.other_track[1])
-    return len({said[part].decision for part in parts if part in said}) > 1
 
 
 class _Tracks:
@@ -87,13 +78,16 @@ class _Tracks:
             return
         self._change(seen.track, behind.astype(int), own, (*self.by.get(track, ()), row.id))
 
-    def merge(self, row: Decision) -> None:
-        """Make one track of two, unless a frame shows both: then they are two."""
+    def merge(self, row: Decision, said: Mapping[str, Decision]) -> None:
+        """Make one track of two, unless a frame shows both, or a person said that the one is the
+        subject and the other is not: then they are two. `said` is who tracks are, by digest.
+        """
         digests = (row.target_sha256, row.other_track[1])
         one, other = (self.found(digest) for digest in digests)
         if one is None or other is None or one == other:
             return
-        if self._frames(one) & self._frames(other):
+        words = {told.decision for part, told in said.items() if self.found(part) in (one, other)}
+        if len(words) > 1 or self._frames(one) & self._frames(other):
             return
         track = self.seen.track
         self._parts |= dict(zip(digests, (track == one, track == other), strict=True))
