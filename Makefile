@@ -138,7 +138,8 @@ tidy: $(VENV)/.ready ## what belongs to no clip or format any more, with sizes; 
 dashboards: $(VENV)/.ready ## bring the reports of the set in WORK up to date, and say where they lie; CONFIG as for verify
 	@$(BIN)/python scripts/tools/dashboards.py --work "$(or $(WORK),.)" --cores $(CORES) $(if $(CONFIG),--config $(CONFIG))
 
-unexport ITEM DROP KEEP CAPTION TEXT UNDO REDO WHY WHO NOTE
+unexport ITEM DROP KEEP CAPTION TEXT DUPLICATE OF MASK FILE SUBJECT NOT_SUBJECT SPLIT AT MERGE WITH
+unexport UNDO REDO WHY WHO NOTE
 trace: export ASKED := $(value ITEM)
 trace: $(VENV)/.ready ## what led to ITEM (an id or a file's name), and what became of it; WORK, CONFIG as for verify
 	@$(BIN)/python scripts/tools/trace_item.py --work "$(or $(WORK),.)" $(if $(CONFIG),--config $(CONFIG)) \
@@ -148,12 +149,22 @@ decide: export DECIDE_DROP := $(value DROP)
 decide: export DECIDE_KEEP := $(value KEEP)
 decide: export DECIDE_CAPTION := $(value CAPTION)
 decide: export DECIDE_TEXT := $(value TEXT)
+decide: export DECIDE_DUPLICATE := $(value DUPLICATE)
+decide: export DECIDE_OF := $(value OF)
+decide: export DECIDE_MASK := $(value MASK)
+decide: export DECIDE_FILE := $(value FILE)
+decide: export DECIDE_SUBJECT := $(value SUBJECT)
+decide: export DECIDE_NOT_SUBJECT := $(value NOT_SUBJECT)
+decide: export DECIDE_SPLIT := $(value SPLIT)
+decide: export DECIDE_AT := $(value AT)
+decide: export DECIDE_MERGE := $(value MERGE)
+decide: export DECIDE_WITH := $(value WITH)
 decide: export DECIDE_UNDO := $(value UNDO)
 decide: export DECIDE_REDO := $(value REDO)
 decide: export DECIDE_WHY := $(value WHY)
 decide: export DECIDE_WHO := $(value WHO)
 decide: export DECIDE_NOTE := $(value NOTE)
-decide: $(VENV)/.ready ## DROP=id, KEEP=id, CAPTION=id TEXT="...", UNDO=id or last, REDO; WHY, WHO; none of them: what is in force
+decide: $(VENV)/.ready ## DROP=id, KEEP=id, CAPTION=id TEXT="...", DUPLICATE=id OF=id, MASK=crop FILE=png, SUBJECT=track, NOT_SUBJECT=track, SPLIT=track AT=frame, MERGE=track WITH=track, UNDO=id or last, REDO; WHY, WHO; none of them: what is in force
 	@$(BIN)/python scripts/tools/decide.py --work "$(or $(WORK),.)" $(if $(CONFIG),--config $(CONFIG)) \
 	  $(if $(SCOPE),--scope $(SCOPE))
 

@@ -142,7 +142,7 @@ REPORTS = (
 #: What a person decided (review/decisions.csv). No input of a rule: one row would rerun every clip.
 #: Each job has as a param the digest of the rows in force that concern its stage and its clip.
 try:
-    REVIEW = decisions.load(DATASET)
+    REVIEW = decisions.load_for_run(DATASET)
 except decisions.DecisionsError as error:
     raise WorkflowError(str(error)) from error
 

@@ -32,6 +32,7 @@ rule who:
         weights=weights_entries("subject") if PICTURES else [],
         embedding={key: FACES[1].entry[key] for key in ("above", "below", "dimensions")},
         limits=limits("detect"),
+        review=REVIEW.digest("who"),
         code=code_digest("scripts/02_name_subject.py"),
     script:
         "../scripts/02_name_subject.py"

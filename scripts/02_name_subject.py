@@ -1,11 +1,12 @@
 """Stage 2, between its halves: who is the subject? One answer for the whole set.
 
 With references, their pictures alone say it: each is a row of `subject/references.csv`, used or
-refused; where they do not say who it is, the run ends, and `subject/references_refused.csv` shows
-why. Without, people are grouped over the clips that vote, and the one whom most of them show is
-the subject; `subject/people.csv` has a row for each. Which clips vote is written down once
-(`subject_pinned.csv`): a clip that comes later changes nothing. With `subject.mode: single` nobody
-is named, and the table of people tells how many the sample shows.
+refused; one that a person dropped counts for nothing. Where they do not say who it is, the run
+ends, and `subject/references_refused.csv` shows why. Without, people are grouped over the clips
+that vote, and the one whom most of them show is the subject; `subject/people.csv` has a row for
+each. Which clips vote is written down once (`subject_pinned.csv`): a clip that comes later changes
+nothing. With `subject.mode: single` nobody is named, and the table of people tells how many the
+sample shows.
 
 The answer is `subject/who.npz`, a template of faces that each clip's detections are held against.
 That nobody could be named is an answer too, and is said loudly. The thresholds of the settings are
@@ -36,6 +37,8 @@ from ferrari.processes.model_verdicts import Limits
 from ferrari.provenance.job import Params, ScriptJob
 from ferrari.provenance.reuse import has_work
 from ferrari.provenance.table_stamps import seal
+from ferrari.review import decisions
+from ferrari.review.contract import Decision
 from ferrari.subject import (
     clusters,
     mixed_tracks,
@@ -51,6 +54,7 @@ from ferrari.subject.templates import ReferencesError, Template, Thresholds
 
 REFERENCE_COLUMNS = (
     *("setting", "file", "sha256", "outcome", "reason", "value", "threshold", "detail"),
+    "decision",
 )
 PEOPLE_COLUMNS = ("person", "clips", "tracks", "subject")
 _OUTPUTS = ("table", "people", "template", "said")
@@ -84,19 +88,21 @@ def name_subject(
     pinned_csv: str,
     refused_csv: str,
     outputs: Mapping[str, str],
+    review: Sequence[Decision] = (),
 ) -> Answer:
     """Write who the subject is: `outputs` has the paths of `table`, `people`, `template`, `said`.
 
     `folders` are those of `subject.references` and `subject.not`, by these names, which `finder`
     looks into. `sightings` are the files of the `voters`, in their order; `gone` are pinned clips
-    that are no more. Raises ReferencesError where the pictures do not say who the subject is;
-    `refused_csv` then has the rows of the table, and is taken away else.
+    that are no more. `review` is what a person decided of pictures. Raises ReferencesError where
+    the pictures do not say who the subject is; `refused_csv` then has the rows of the table, and is
+    taken away else.
     """
     Path(refused_csv).unlink(missing_ok=True)
     rows = {}
     for setting, folder in folders.items():
         assert finder is not None
-        rows[setting] = references.examine(folder, setting, finder)
+        rows[setting] = references.reviewed(references.examine(folder, setting, finder), review)
     if mode == REFERENCES:
         answer = _of_references(rows, thresholds, refused_csv)
     else:
@@ -281,6 +287,7 @@ def run(job) -> None:
             pinned_csv=str(pinned),
             refused_csv=str(Path(job.config["dataset"]) / REFUSED_REFERENCES_CSV),
             outputs={name: getattr(job.output, name) for name in _OUTPUTS},
+            review=decisions.of_job(job.config["dataset"], params.review, "who"),
         )
     useless = any(all(one.outcome != KEPT for one in rows) for rows in answer.rows.values())
     say = LOGGER.warning if answer.why or useless else LOGGER.info

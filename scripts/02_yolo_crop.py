@@ -116,18 +116,20 @@ def crop_video(
         for item in digests
         for row in rows[item]
     ]
-    tables.write_stage(out_csv, "crop", decided)
+    tables.write_stage(out_csv, "crop", verdicts.all_applied(decided))
     return digests
 
 
 def _decided(
     row: tables.Row, frame_sha256: str, verdicts: Verdicts, known: Identities | None
-) -> tables.Row:
-    """A row with what a person decided: of its track, unless it was of the crop itself."""
+) -> tuple[tables.Row, str]:
+    """A row with what a person decided of its track, unless it was of the crop itself; and the
+    crop's digest as a target.
+    """
     made = verdicts.without_drop(row)
     if known is not None and not is_by_review(made):
         made["decision"] = _of(str(made["parent"]), known).decision
-    return verdicts.applied(made, crop_digest(frame_sha256, made))
+    return made, crop_digest(frame_sha256, made)
 
 
 def _kept_by_hand(verdicts: Verdicts) -> dict[str, list[Decision]]:

@@ -2,17 +2,19 @@
 
 Reads one video's crop table, writes one RGBA cut-out a kept crop (PNG, straight alpha, at crop
 size) and a table with a row for each. Other people who are in a crop are taken out of it
-(`matting.other_people`). Which crops are refused: EMPTY_MASK and FULL_MASK (the subject's share of
-the crop is out of bounds), OTHER_PERSON (too much of it may be somebody else's),
-SUBJECT_CLASS_ABSENT (segmenter `ram`), UNREADABLE_CROP; and MODEL_CRASHED, MODEL_TIMEOUT and
-OUT_OF_MEMORY, where a crop ended the child process in which network and matting run. They are
-copied to `bad_frames/<video>/<REASON>/`.
+(`matting.other_people`). Where a person drew a crop's mask (`matting.by_hand`), it takes the
+network's place, and only crops without one load a network. Which crops are refused: EMPTY_MASK and
+FULL_MASK (the subject's share of the crop is out of bounds), OTHER_PERSON (too much of it may be
+somebody else's), SUBJECT_CLASS_ABSENT (segmenter `ram`), UNREADABLE_CROP; and MODEL_CRASHED,
+MODEL_TIMEOUT and OUT_OF_MEMORY, where a crop ended the child process in which network and matting
+run. They are copied to `bad_frames/<video>/<REASON>/`.
 """
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +23,7 @@ from ferrari.common.atomic_files import sha256_bytes, whole_folder
 from ferrari.common.progress import Progress
 from ferrari.curation import embeddings
 from ferrari.images import boxes, image_files
-from ferrari.ledger import item_ids, tables
+from ferrari.ledger import tables
 from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
 from ferrari.ledger.reasons import (
     EMPTY_MASK,
@@ -33,34 +35,30 @@ from ferrari.ledger.reasons import (
 )
 from ferrari.ledger.refused_files import clear_frames, refuse_frame
 from ferrari.ledger.stages import FOLDERS
-from ferrari.matting import cutouts
+from ferrari.matting import by_hand, cutouts
+from ferrari.matting.by_hand import HandMask
+from ferrari.matting.crop_rows import people_in, with_others
 from ferrari.matting.cutouts import CutOut
 from ferrari.networks import weight_files
 from ferrari.networks.on_device import OnDevice
 from ferrari.processes.batching import in_flight
 from ferrari.processes.failures import Failure
 from ferrari.processes.isolated_model import Isolated
+from ferrari.processes.model_process import Load
 from ferrari.processes.model_verdicts import Limits
-from ferrari.provenance.reuse import NOTHING, Earlier, item_digest, narrowed, refused_files
+from ferrari.provenance.reuse import NOTHING, Earlier, item_digest, refused_files
 from ferrari.provenance.table_stamps import seal
 from ferrari.review import decisions
 from ferrari.review.applying import Verdicts
 from ferrari.review.contract import Decision
 
-#: What this stage looks at in a crop's row: a crop is masked again when one of these changes.
-READS = (
-    *("item", "path", "sha256", "x1", "y1", "x2", "y2"),
-    *("crop_x1", "crop_y1", "crop_x2", "crop_y2"),
-)
-#: What it looks at in the rows of all others in the frame, whatever became of them.
-OTHERS_READ = ("x1", "y1", "x2", "y2")
 REASONS = (EMPTY_MASK, FULL_MASK, OTHER_PERSON, SUBJECT_CLASS_ABSENT, UNREADABLE_CROP)
 
 
 @dataclass
 class Crop:
     """A crop on its way through the stage: its row, its bytes, its pixels, and in these the boxes
-    of the subject and of other people.
+    of the subject and of other people. `drawn` is the mask of a person, if there is one.
     """
 
     line: Mapping[str, str]
@@ -69,10 +67,24 @@ class Crop:
     box_xyxy: boxes.Box
     others_xyxy: list[boxes.Box]
     detail: str = ""
+    drawn: HandMask | None = None
 
     @property
     def item(self) -> str:
         return self.line["item"]
+
+    def offered(self) -> cutouts.Crop | by_hand.Crop:
+        """What the child gets of it."""
+        if self.drawn:
+            return self.image_rgb, self.drawn.alpha_u8, len(self.others_xyxy)
+        return self.image_rgb, self.box_xyxy, self.others_xyxy
+
+    def mended(self) -> dict[str, str]:
+        """The cells that say that a person drew the mask."""
+        if not self.drawn:
+            return {}
+        file = {"mended_path": self.drawn.path, "mended_sha256": self.drawn.sha256}
+        return {"matte_of": by_hand.HAND, **file}
 
 
 def mask_video(
@@ -98,33 +110,46 @@ def mask_video(
     cut-outs, needs none.
     """
     lines = with_others(tables.read_stage(crops_csv, "crop"))
-    digests = {line["item"]: item_digest(line) for line in lines}
+    drawn = by_hand.in_force(review, lines)
+    digests = {line["item"]: _digest(line, drawn.get(line["item"])) for line in lines}
     out_csv = Path(out_csv)
     video = out_csv.stem
     with whole_folder(out_csv.with_suffix("")) as scratch:
         rows: dict[str, list[tables.Row]] = earlier.take_all(digests, scratch)
         clear_frames(video, REASONS, dataset, keep=refused_files(rows))
         clear_frames(video, MODEL_FAILURES, dataset, "crop", refused_files(rows))
-        crops = [line for line in lines if line["item"] not in rows]
-        if crops:
+        left = [line for line in lines if line["item"] not in rows]
+        networks = [line for line in left if line["item"] not in drawn]
+        hands = [line for line in left if line["item"] in drawn]
+        limits, progress = (
+            Limits.of("mask", settings),
+            Progress(f"{video}: crops masked", len(left)),
+        )
+        stage = Stage(settings, Path(dataset), video, scratch, limits, progress, drawn)
+        if networks:
             paths = [weights] if isinstance(weights, str | os.PathLike) else list(weights)
-            limits = Limits.of("mask", settings)
             opener = OnDevice(settings["device"], limits)
             load = cutouts.loader(paths, settings, subject_class, cache, threads, opener)
-            progress = Progress(f"{video}: crops masked", len(crops))
-            size = settings["batch"]
-            parts = (crops[start : start + size] for start in range(0, len(crops), size))
-            with Isolated(load, cutouts.HARMLESS, limits) as segmenter:
-                stage = Stage(segmenter, settings, Path(dataset), video, scratch)
-                batches = in_flight(parts, stage.read, stage.cut)
-                with closing(batches):
-                    for batch in batches:
-                        rows |= {str(row["parent"]): [row] for row in stage.rows(batch)}
-                        progress.step(len(batch.crops))
+            rows |= stage.made(networks, load, cutouts.HARMLESS)
+        if hands:
+            rows |= stage.made(hands, by_hand.loader(settings), by_hand.HARMLESS)
     verdicts = Verdicts(review)
-    applied = [verdicts.applied(row, str(row["sha256"])) for item in digests for row in rows[item]]
+    made = [_decided(row, drawn, verdicts) for item in digests for row in rows[item]]
+    applied = verdicts.all_applied((row, str(row["sha256"])) for row in made)
     tables.write_stage(out_csv, "mask", applied)
     return digests
+
+
+def _digest(line: Mapping, drawn: Decision | None) -> str:
+    """Over what a crop's rows are made from: its row, and the mask that a person drew."""
+    return item_digest(line, drawn.value) if drawn else item_digest(line)
+
+
+def _decided(row: tables.Row, drawn: Mapping[str, Decision], verdicts: Verdicts) -> tables.Row:
+    """A row as it was made, with the decision that its mask is of, before others are applied."""
+    made = verdicts.without_drop(row)
+    made["decision"] = drawn[str(row["item"])].id if made["mended_path"] else ""
+    return made
 
 
 @dataclass(frozen=True)
@@ -142,31 +167,52 @@ class Batch:
 class Stage:
     """What the rows of one video share. `read`, `cut` and `rows` run in a thread each."""
 
-    segmenter: Isolated
     settings: Mapping
     dataset: Path
     video: str
     scratch: Path
+    limits: Limits
+    progress: Progress
+    drawn: Mapping[str, Decision]
     about: Mapping = field(default_factory=dict)
+
+    def made(
+        self, lines: Sequence[Mapping[str, str]], load: Load, harmless: object
+    ) -> dict[str, list[tables.Row]]:
+        """The rows of crops, by item, that what `load` loads in a child makes."""
+        size, found = self.settings["batch"], dict[str, list[tables.Row]]()
+        parts = (lines[start : start + size] for start in range(0, len(lines), size))
+        with Isolated(load, harmless, self.limits) as model:
+            batches = in_flight(parts, self.read, partial(self.cut, model))
+            with closing(batches):
+                for batch in batches:
+                    found |= {str(row["parent"]): [row] for row in self.rows(batch)}
+                    self.progress.step(len(batch.crops))
+        return found
 
     def read(self, lines: Sequence[Mapping[str, str]]) -> list[Crop | tuple[Mapping, str]]:
         """The crops of a batch; of those that cannot be read the row, and why."""
         crops: list[Crop | tuple[Mapping, str]] = []
         for line in lines:
             try:
-                crops.append(read_crop(self.dataset, line))
+                crops.append(self._with_mask(read_crop(self.dataset, line)))
             except image_files.ImageReadError as error:
                 crops.append((line, str(error)))
         return crops
 
-    def cut(self, crops: list[Crop | tuple[Mapping, str]]) -> Batch:
-        """Have the segmenter cut out those that could be read."""
+    def _with_mask(self, crop: Crop) -> Crop:
+        """A crop with the mask that a person drew; MendedMaskError if that is not as it was."""
+        if row := self.drawn.get(crop.item):
+            crop.drawn = by_hand.read(self.dataset, row, *crop.image_rgb.shape[:2])
+        return crop
+
+    def cut(self, model: Isolated, crops: list[Crop | tuple[Mapping, str]]) -> Batch:
+        """Have the segmenter, or matting alone, cut out those that could be read."""
         there = [crop for crop in crops if isinstance(crop, Crop)]
-        offered = [(crop.image_rgb, crop.box_xyxy, crop.others_xyxy) for crop in there]
-        results, remark = self.segmenter.outcomes(offered, "crops")
+        results, remark = model.outcomes([crop.offered() for crop in there], "crops")
         found = iter(results)
         seen = [(crop, next(found)) if isinstance(crop, Crop) else crop for crop in crops]
-        return Batch(seen, self.segmenter.about, remark)
+        return Batch(seen, model.about, remark)
 
     def rows(self, batch: Batch) -> Iterator[tables.Row]:
         """One row for each crop of a batch, in its order; writes the cut-outs of those kept."""
@@ -226,6 +272,7 @@ class Stage:
             foreground=self.settings["foreground"],
             **embeddings.described(rgba, box),
             **_limits(result),
+            **crop.mended(),
             detail="; ".join(filter(None, (crop.detail, result.detail))),
         )
 
@@ -245,7 +292,7 @@ class Stage:
             width=width,
             height=height,
             detail=detail,
-            **fields,
+            **{**fields, **crop.mended()},
         )
 
     def _unreadable(self, line: Mapping[str, str], detail: str) -> tables.Row:
@@ -291,30 +338,6 @@ def _limits(result: CutOut) -> dict[str, object]:
     }
 
 
-def with_others(rows: Sequence[Mapping[str, str]]) -> list[dict]:
-    """READS of each kept crop, and in `others` OTHERS_READ of everybody else whose box reaches into
-    it, in the order of the rows.
-    """
-    by_frame: dict[str, list[Mapping[str, str]]] = {}
-    for row in rows:
-        frame = item_ids.frame_of(row["item"]) or row["item"]
-        by_frame.setdefault(frame, []).append(row)
-    lines = []
-    for row in tables.kept(rows):
-        frame = item_ids.frame_of(row["item"]) or row["item"]
-        beside = [one for one in by_frame[frame] if one is not row]
-        window = _box(row, ("crop_x1", "crop_y1", "crop_x2", "crop_y2"))
-        there = [one for one in beside if one["x1"] and boxes.shared(_box(one), window) > 0]
-        others = [narrowed(one, OTHERS_READ) for one in there]
-        lines.append({**narrowed(row, READS), "others": others})
-    return lines
-
-
-def _box(row: Mapping[str, str], names: Sequence[str] = OTHERS_READ) -> boxes.Box:
-    x1, y1, x2, y2 = (float(row[name]) for name in names)
-    return x1, y1, x2, y2
-
-
 def read_crop(dataset: Path, line: Mapping) -> Crop:
     """A crop's bytes, its RGB pixels and in them the boxes of its subject and of others.
 
@@ -324,9 +347,7 @@ def read_crop(dataset: Path, line: Mapping) -> Crop:
     image = image_files.decode(data, name=line["path"])
     if image.ndim != 3 or image.shape[2] != 3:
         raise image_files.ImageReadError(f"{line['path']} is no RGB image: shape {image.shape}")
-    left, top = float(line["crop_x1"]), float(line["crop_y1"])
-    here, *others = (boxes.moved(_box(one), -left, -top) for one in (line, *line["others"]))
-    return Crop(line, data, image, here, others)
+    return Crop(line, data, image, *people_in(line))
 
 
 def run(job) -> None:

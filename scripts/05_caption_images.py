@@ -13,18 +13,15 @@ worse one that nobody asked for, and looks like the others.
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from ferrari.captions.caption_rules import check_caption
-from ferrari.captions.caption_text import (
-    build_caption,
-    checked_templates,
-    fill_override,
-)
+from ferrari.captions import by_hand
+from ferrari.captions.by_hand import Rules
+from ferrari.captions.caption_text import build_caption, checked_templates
 from ferrari.captions.clip_tokens import MAX_CLIP_TOKENS, count_clip_tokens
 from ferrari.captions.description_cleaning import (
     clean_description,
@@ -66,13 +63,11 @@ HARMLESS = np.full((96, 96, 3), 128, np.uint8)
 
 @dataclass(frozen=True)
 class Style:
-    """What all captions of a run share; `context_words` come on top of the built-in list."""
+    """What all captions of a run share: how they are written, and the rules they are held to."""
 
     templates: tuple[str, ...]
     seed: int
-    token: str
-    subject_class: str
-    context_words: tuple[str, ...] = ()
+    rules: Rules
 
     def template(self, item: str) -> str:
         """The template of an image: one more template changes only the captions that take it."""
@@ -80,20 +75,10 @@ class Style:
             return self.templates[0]
         return ranked(self.templates, self.seed, "", item)[0]
 
-    def problems(self, caption: str, background: str) -> list[str]:
-        """`check_caption` with this style's words."""
-        return check_caption(
-            caption,
-            token=self.token,
-            subject_class=self.subject_class,
-            background=background,
-            context_words=self.context_words,
-        )
-
     def write(self, item: str, words: str, **known: str) -> tuple[str, list[str]]:
         """The caption, and those of the captioner's `words` that were cut off to fit CLIP."""
         template = self.template(item)
-        slots = {"token": self.token, "class": self.subject_class, **known}
+        slots = {"token": self.rules.token, "class": self.rules.subject_class, **known}
 
         def filled(description: str) -> str:
             return build_caption(template, **slots, description=description)
@@ -102,7 +87,7 @@ class Style:
             words, lambda text: count_clip_tokens(filled(text)) <= MAX_CLIP_TOKENS
         )
         caption = filled(words)
-        if words and self.problems(caption, known["background"]):
+        if words and self.rules.problems(caption, known["background"]):
             return filled(""), words.split() + cut  # rather without than refused for them
         return caption, cut
 
@@ -120,7 +105,7 @@ def caption_row(
     return _captioned(
         line,
         caption,
-        style.problems(caption, line["background"]),
+        style.rules.problems(caption, line["background"]),
         CAPTION_INVALID,
         caption_source="transformers" if len(words.split()) > len(cut) else "template",
         removed_words="; ".join(removed + cut),
@@ -137,18 +122,17 @@ def overridden(
     caption that breaks the rules is refused with its image, never passed over for the other.
     """
     facts = _facts(crop)
-    slots = {"token": style.token, "class": style.subject_class, "background": line["background"]}
-    caption, unknown = fill_override(override.caption, **slots, **facts)
-    problems = unknown + style.problems(caption, line["background"])
+    known = {**facts, "background": line["background"]}
+    found = by_hand.written(override.caption, override.allow, known, style.rules)
     return _captioned(
         line,
-        caption,
-        [problem for problem in problems if problem not in override.allow],
+        found.caption,
+        found.problems,
         OVERRIDE_INVALID,
         caption_source="override",
         decision=override.decision,
         replaced_caption=written["caption"],
-        allowed_problems=" ".join(problem for problem in problems if problem in override.allow),
+        allowed_problems=" ".join(found.allowed),
         **facts,
     )
 
@@ -158,7 +142,7 @@ def _facts(crop: Mapping[str, str]) -> dict[str, str]:
 
 
 def _captioned(
-    line: Mapping[str, str], caption: str, problems: list[str], reason: str, **known: object
+    line: Mapping[str, str], caption: str, problems: Sequence[str], reason: str, **known: object
 ) -> Row:
     """The row of a caption: kept, or quarantined for `reason` where there are `problems`."""
     return row(
@@ -214,7 +198,8 @@ def model_describer(
             (said,), _ = halving(model.run, [composite_on_grey(cutout_rgba)], "cut-outs")
             if isinstance(said, Failure):
                 return said
-            return clean_description(said, token=style.token, context_words=style.context_words)
+            rules = style.rules
+            return clean_description(said, token=rules.token, context_words=rules.context_words)
 
         yield describe
 
@@ -331,7 +316,7 @@ def _cutouts(masks_csv: str | Path) -> dict[str, dict[str, str]]:
 def _style(settings: Mapping, subject: Mapping[str, str], seed: int) -> Style:
     extra = tuple(settings.get("context_words") or ())
     templates = checked_templates(settings, subject)
-    return Style(templates, seed, subject["token"], subject["class"], extra)
+    return Style(templates, seed, Rules(subject["token"], subject["class"], extra))
 
 
 def _refused(line: Mapping[str, str], reason: str, detail: str) -> Row:

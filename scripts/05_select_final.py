@@ -19,7 +19,7 @@ from ferrari.ledger.reasons import DROPPED_BY_REVIEW, DUPLICATE_IMAGE, UNREADABL
 from ferrari.ledger.tables import LedgerError, Row, iter_stage, kept, read_table, row, sorted_table
 from ferrari.review import decisions
 from ferrari.review.applying import Verdicts, cells_of_drop, cells_of_keep
-from ferrari.review.contract import Decision
+from ferrari.review.contract import DUPLICATE_OF, Decision
 
 CARRIED = (
     *("path", "sha256", "caption", "framing", "facing", "background", "kind"),
@@ -62,6 +62,7 @@ class Candidates:
     looks: dict[str, tuple[str, str]] = field(default_factory=dict)
     refused: dict[str, Verdict] = field(default_factory=dict)
     kept_by_hand: dict[str, Decision] = field(default_factory=dict)
+    repeats: dict[str, str] = field(default_factory=dict)  # named as duplicates: their digests
     _seen: dict[bytes, str] = field(default_factory=dict)
     _embeddings: dict[str, str] = field(default_factory=dict)
     _read: set[str] = field(default_factory=set)
@@ -83,8 +84,24 @@ class Candidates:
             cell = (line["framing"], line["facing"], *self.looks[crop])
             self.cutouts[crop] = CutOut(crop, video, cell, self._embeddings[crop])
         self.cutouts[crop].images.append(line["item"])
+        repeat = self.verdicts.named(line["item"])
+        if repeat and repeat.decision == DUPLICATE_OF:
+            self.repeats[line["item"]] = line["sha256"]
         if keep := self.verdicts.kept(line["item"], line["sha256"]):
             self.kept_by_hand[line["item"]] = keep
+
+    def drop_duplicates(self) -> None:
+        """Refuse the images that a person named as duplicates of others that may stay. Whether
+        selection chooses the other is not asked: it would depend on this.
+        """
+        there = {item: cutout for cutout in self.cutouts.values() for item in cutout.images}
+        for repeat in self.verdicts.duplicates():
+            item, sha256 = repeat.target, self.repeats.get(repeat.target)
+            if sha256 and self.verdicts.repeated(item, sha256, there.__contains__):
+                self.refused[item] = dict(cells_of_drop(repeat))
+                there[item].images.remove(item)
+                if not there[item].images:
+                    del self.cutouts[there[item].item]
 
     def _read_masks(self, video: str) -> None:
         self._read.add(video)
@@ -154,6 +171,7 @@ def select_final(
     found = Candidates(masks, Path(dataset), _clips_that_go(videos_csv), Verdicts(review))
     for video, line in in_order(tables):
         found.add(video, line)
+    found.drop_duplicates()
     cutouts = [found.cutouts[crop] for crop in sorted(found.cutouts)]
     plan = make(cutouts, settings, seed, frozenset(found.kept_by_hand))
     with sorted_table(out_csv, "final") as write:

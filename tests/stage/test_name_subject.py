@@ -15,6 +15,7 @@ from ferrari.subject import pins, sightings_file, template_file
 from ferrari.subject.sightings import Linked
 from ferrari.subject.sightings_file import SeenFace
 from ferrari.subject.templates import ReferencesError, Thresholds
+from tests.unit.review.rows import decided
 
 name_subject = importlib.import_module("02_name_subject").name_subject
 THRESHOLDS = Thresholds(0.45, 0.36)
@@ -61,7 +62,7 @@ def clip(path, *people):
 
 @pytest.fixture
 def name(tmp_path):
-    def run(mode, clips=(), finder=None, gone=(), **folders):
+    def run(mode, clips=(), finder=None, gone=(), review=(), **folders):
         outputs = {"table": "references.csv", "people": "people.csv", "template": "who.npz"}
         outputs |= {"said": "who.json"}
         answer = name_subject(
@@ -76,6 +77,7 @@ def name(tmp_path):
             pinned_csv=str(tmp_path / "pinned.csv"),
             refused_csv=str(tmp_path / "refused.csv"),
             outputs={key: str(tmp_path / file) for key, file in outputs.items()},
+            review=review,
         )
         told = json.loads((tmp_path / "who.json").read_text())
         assert told["said"] == answer.said and told["named"] == (answer.template is not None)
@@ -192,3 +194,31 @@ def test_the_same_clips_give_the_same_bytes(name, tmp_path):
     first = (tmp_path / "who.npz").read_bytes()
     name("cluster", [clip(tmp_path / f"{n}.npz", ANNA) for n in range(3)])
     assert (tmp_path / "who.npz").read_bytes() == first
+
+
+def test_a_picture_that_a_person_dropped_counts_for_nothing_and_undo_gives_all_back(name, tmp_path):
+    own = folder(tmp_path / "own", RED, RED, RED)
+
+    def files():
+        return {path.name: path.read_bytes() for path in tmp_path.glob("*.*")}
+
+    name("references", references=own)
+    plain, rows = files(), tables.read_table(tmp_path / "references.csv")
+    drop = decided("drop", rows[1]["sha256"], "reference", reason="not her")
+    by_name = decided("drop", "1.png", "reference", target_sha256=rows[1]["sha256"])
+    for row in (drop, by_name):
+        told, template = name("references", references=own, review=[row])
+        mine = tables.read_table(tmp_path / "references.csv")[1]
+        assert (mine["reason"], mine["decision"]) == ("DROPPED_BY_REVIEW", row.id)
+        assert "ana" in mine["detail"] and len(template.members) == 2
+        assert "2 of 3 pictures can be used; refused: dropped by a person (1)" in told["said"]
+    name("references", references=own)
+    assert files() == plain
+
+
+def test_all_pictures_dropped_end_the_job(name, tmp_path):
+    own = folder(tmp_path / "own", RED)
+    name("references", references=own)
+    (row,) = tables.read_table(tmp_path / "references.csv")
+    with pytest.raises(ReferencesError, match=r"dropped by a person \(1\); none can be used"):
+        name("references", references=own, review=[decided("drop", row["sha256"], "reference")])

@@ -191,3 +191,80 @@ def test_a_caption_counts_while_its_picture_is_the_one_that_it_was_written_about
     assert {(row["caption_source"], row["decision"]) for row in written} == {("override", "abcd")}
     assert "sks person, up, " in written[0]["caption"]
     assert captions("0" * 64) == plain
+
+
+def test_a_duplicate_crop_goes_while_the_one_it_repeats_is_kept(clip, plain):
+    before, kept = files(clip), [row["item"] for row in plain if row["reason"] == "OK"]
+    one, other = kept[:2]
+    repeat = decided("duplicate_of", other, value=one, target_sha256=digest_of(clip, other))
+    rows = {
+        row["item"]: row for row in clip.crop(clip.earlier("crop"), review=[repeat], min_side=50)
+    }
+    assert (rows[other]["reason"], rows[other]["decision"]) == ("DROPPED_BY_REVIEW", repeat.id)
+    assert f"as a duplicate of {one} by ana" in rows[other]["detail"]
+    assert rows[one]["outcome"] == "kept" and state_of(clip, repeat) == "applied"
+    gone = decided("drop", one)
+    rows = {
+        r["item"]: r for r in clip.crop(clip.earlier("crop"), review=[repeat, gone], min_side=50)
+    }
+    assert rows[other]["outcome"] == "kept" and rows[one]["decision"] == gone.id
+    decisions.place(clip.dataset).unlink()
+    writing.append(clip.dataset, [repeat, gone])
+    found = effects.of_dataset(clip.dataset, decisions.load(clip.dataset))
+    assert [effect.state for effect in found] == ["cannot", "applied"]
+    assert found[0].reason == f"{one} is not kept itself"
+    assert clip.crop(clip.earlier("crop"), min_side=50) == plain and files(clip) == before
+
+
+def test_duplicates_of_each_other_both_stay(clip, plain):
+    one, other = [row["item"] for row in plain if row["reason"] == "OK"][:2]
+    rows = [decided("duplicate_of", one, value=other), decided("duplicate_of", other, value=one)]
+    assert clip.crop(clip.earlier("crop"), review=rows, min_side=50) == plain
+    decisions.place(clip.dataset).unlink(missing_ok=True)
+    writing.append(clip.dataset, rows)
+    found = effects.of_dataset(clip.dataset, decisions.load(clip.dataset))
+    assert {(effect.state, effect.reason) for effect in found} == {
+        ("cannot", "it repeats itself in the end")
+    }
+
+
+def test_a_duplicate_cut_out_goes_without_a_network(dataset, segmenter, monkeypatch):
+    item, other = dataset.add(test_mask.picture()), dataset.add(test_mask.picture(20))
+    plain = dataset.run()
+    repeat = decided("duplicate_of", item, "cutout", value=other)
+    monkeypatch.setattr(test_mask.stage, "Isolated", None)
+    rows = dataset.run(review=[repeat], earlier=dataset.earlier())
+    assert rows[item]["decision"] == repeat.id and rows[other] == plain[other]
+    assert dataset.run(earlier=dataset.earlier()) == plain
+
+
+def test_duplicate_images_go_by_the_end_of_their_chain_over_clips(tmp_path, clips):
+    plain = final_of(final_set.select(tmp_path, clips))
+    first, second = (row["item"] for row in clips[0].rows["augment"][:2])
+    third = clips[1].rows["augment"][0]["item"]
+    chain = [
+        decided("duplicate_of", first, "image", value=second, target_sha256=plain[first]["sha256"]),
+        decided("duplicate_of", second, "image", value=third),
+    ]
+    found = final_of(final_set.select(tmp_path, clips, chain))
+    gone = {item for item, row in found.items() if row["outcome"] != "kept"}
+    assert gone == {first, second}
+    writing.append(tmp_path, chain)
+    states = [e.state for e in effects.of_dataset(tmp_path, decisions.load(tmp_path))]
+    assert states == ["applied", "applied"]
+    last = decided("drop", third, "image")
+    found = final_of(final_set.select(tmp_path, clips, [*chain, last]))
+    assert {item for item, row in found.items() if row["outcome"] != "kept"} == {third}
+    assert final_of(final_set.select(tmp_path, clips)) == plain
+
+
+def test_a_duplicate_of_what_only_the_budget_left_out_goes_too(tmp_path, clips):
+    plain = final_of(final_set.select(tmp_path, clips, max_images=2))
+    out = [item for item, row in plain.items() if row["reason"] == "OVER_BUDGET"]
+    kept = next(item for item, row in plain.items() if row["outcome"] == "kept")
+    repeat = decided("duplicate_of", kept, "image", value=out[0])
+    found = final_of(final_set.select(tmp_path, clips, [repeat], max_images=2))
+    assert found[kept]["decision"] == repeat.id
+    writing.append(tmp_path, [repeat])
+    (effect,) = effects.of_dataset(tmp_path, decisions.load(tmp_path))
+    assert effect.state == "applied"

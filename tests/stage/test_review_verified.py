@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib
 
+import numpy as np
 import pytest
 
+from ferrari.images import image_files
+from ferrari.ledger import stages, tables
 from ferrari.ledger.item_ids import video_id
-from ferrari.review import decisions, writing
+from ferrari.review import decisions, mended, writing
 from ferrari.verification.findings import Layout
 from tests.stage import final_set
 from tests.unit.review.rows import decided, undone
@@ -39,11 +42,19 @@ def rows(tmp_path, clips):
 
 def found(tmp_path) -> dict[str, int]:
     """Faults of the checks on decisions alone: the made dataset has no stamps."""
+    findings = findings_of(tmp_path)
+    return {name: findings.counts[name] for name in CHECKS if findings.counts[name]}
+
+
+def faults(tmp_path, check) -> list[str]:
+    return [fault.where for fault in findings_of(tmp_path).listed() if fault.check == check]
+
+
+def findings_of(tmp_path):
     videos = {video_id(name): name for name in ("walk.mp4", "wave.mp4")}
     raw = tmp_path / "raw"
     raw.mkdir(exist_ok=True)
-    verdict = examine(Layout(tmp_path, raw, videos, (), not_ours=(raw,)))
-    return {name: verdict.findings.counts[name] for name in CHECKS if verdict.findings.counts[name]}
+    return examine(Layout(tmp_path, raw, videos, (), not_ours=(raw,))).findings
 
 
 def test_what_was_decided_and_carried_out_is_sound(tmp_path, rows):
@@ -83,3 +94,37 @@ def test_a_torn_table_is_found(tmp_path, rows):
     path = decisions.place(tmp_path)
     path.write_bytes(path.read_bytes()[:-5])
     assert found(tmp_path)["decisions_sound"] == 1
+
+
+def test_a_dropped_reference_has_its_row_and_its_row_its_decision(tmp_path, rows):
+    drop = decided("drop", "ab" * 32, "reference")
+    line = {"file": "1.png", "sha256": drop.target, "outcome": "dropped"}
+    line |= {"reason": "DROPPED_BY_REVIEW", "decision": drop.id}
+    table = tmp_path / stages.REFERENCES_CSV
+    tables.write_table(table, tuple(line), [line])
+    writing.append(tmp_path, [drop])
+    assert found(tmp_path) == {}
+    tables.write_table(table, tuple(line), [line | {"outcome": "kept", "decision": ""}])
+    assert found(tmp_path) == {"decisions_have_their_effect": 1}
+    tables.write_table(table, tuple(line), [line | {"decision": "other"}])
+    assert found(tmp_path) == {"effects_have_their_decision": 1}
+
+
+def test_a_mended_mask_is_proved_to_its_last_bit(tmp_path, clips, rows):
+    clip = clips[0]
+    crop, line = clip.rows["crop"][0], clip.rows["mask"][0]
+    crop |= {"sha256": "cd" * 32, "crop_x1": 0, "crop_y1": 0, "crop_x2": 24, "crop_y2": 40}
+    clip.write()
+    mask = mended.save(tmp_path, crop["item"], image_files.encode_png(np.zeros((40, 24), np.uint8)))
+    known = {"value": mask.path, "target_sha256": mask.target_sha256}
+    row = decided("mask", crop["item"], "cutout", **known)
+    writing.append(tmp_path, [row])
+    assert found(tmp_path) == {"decisions_have_their_effect": 1}
+    line |= {"mended_path": mask.path, "mended_sha256": mask.sha256, "decision": row.id}
+    clip.write()
+    assert found(tmp_path) == {} and not faults(tmp_path, "files_unchanged")
+    assert not [where for where in faults(tmp_path, "no_unlisted_files") if "masks" in where]
+    (tmp_path / mask.path).write_bytes(b"another")
+    assert faults(tmp_path, "files_unchanged") == [mask.path]
+    writing.append(tmp_path, [undone(row)])
+    assert found(tmp_path) == {"effects_have_their_decision": 1}

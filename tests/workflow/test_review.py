@@ -7,11 +7,12 @@ import shutil
 
 import pytest
 
+from ferrari.images import image_files
 from ferrari.ledger import tables
 from ferrari.provenance.trace import Dataset
 from ferrari.provenance.trace_text import render
 from ferrari.reports import checks
-from ferrari.review import decisions, effects, writing
+from ferrari.review import decisions, effects, mended, writing
 from tests.unit.review.rows import decided, undone
 from tests.workflow.test_reruns import STAGES, clip_of
 
@@ -32,6 +33,25 @@ def full_run(run) -> dict[str, tuple[int, int]]:
 
 def without_decisions(run) -> dict[str, str]:
     return {name: sha for name, sha in run.digests().items() if name != decisions.PLACE}
+
+
+def of_the_other_clip(run) -> tuple[str, list]:
+    """A crop of the other clip, and the decisions that its mask is mended (the upper half alone)
+    and that one of its neighbour's images repeats the other.
+    """
+    root, video = run.dataset, clip_of(run, "wave")
+    cutouts = tables.read_stage(root / f"03_masked_subjects/{video}.csv", "mask")
+    captions = tables.read_stage(root / f"05_final_training/captions/{video}.csv", "caption")
+    first, second = (row["item"] for row in cutouts[:2])
+    alpha = image_files.read(root / cutouts[0]["path"])[..., 3].copy()
+    alpha[len(alpha) // 2 :] = 0
+    mask = mended.save(root, first, image_files.encode_png(alpha))
+    one, other = (row["item"] for row in captions if row["item"].startswith(f"{second}-v"))
+    known = {"value": mask.path, "target_sha256": mask.target_sha256}
+    return first, [
+        decided("mask", first, "cutout", **known),
+        decided("duplicate_of", one, "image", value=other),
+    ]
 
 
 def test_decisions_change_their_rows_and_undoing_all_gives_the_first_bytes_back(small, tmp_path):
@@ -58,14 +78,17 @@ def test_decisions_change_their_rows_and_undoing_all_gives_the_first_bytes_back(
     jobs = full_run(run)
     assert jobs == {**dict.fromkeys(STAGES, (0, 0)), "caption": (1, 1)}, "a caption, and no network"
 
-    writing.append(root, rows[:3])
+    by_hand, others = of_the_other_clip(run)
+    writing.append(root, [*rows[:3], *others])
     jobs = full_run(run)
-    once = dict.fromkeys(("crop", "mask", "augment", "caption"), (1, 1))
-    assert jobs == {**dict.fromkeys(STAGES, (0, 0)), **once}
+    both = dict.fromkeys(("mask", "augment", "caption"), (2, 2))
+    assert jobs == {**dict.fromkeys(STAGES, (0, 0)), "crop": (1, 1), **both}
     log = (run.folder / f"logs/mask/{video}.log").read_text()
     assert "0 of " in log and "items to work on" in log, "no crop is masked again"
+    log = (run.folder / f"logs/mask/{clip_of(run, 'wave')}.log").read_text()
+    assert "1 of " in log, "but the one with a mask by hand"
     states = [e.state for e in effects.of_dataset(root, decisions.load(root))]
-    assert states == ["applied"] * 4
+    assert states == ["applied"] * 6
     final = {r["item"]: r for r in tables.read_stage(root / "05_final_training/final.csv", "final")}
     assert final[image]["reason"] == "DROPPED_BY_REVIEW" and final[image]["decision"] == rows[2].id
     assert "laughing" in final[captioned]["caption"]
@@ -73,14 +96,17 @@ def test_decisions_change_their_rows_and_undoing_all_gives_the_first_bytes_back(
     assert not [item for item in final if item.startswith((crop + "-v", cutout + "-v"))]
     found = {c.name: c for c in checks.read(run.folder / "qc_reports/qc7_final_summary.csv")}
     assert found["decisions_have_their_effect"].status == checks.PASS
-    assert found["decisions_have_their_effect"].figure == "0 of 4"
+    assert found["decisions_have_their_effect"].figure == "0 of 6"
     told = json.loads((root / "croissant.json").read_text())["rai:dataAnnotationProtocol"]
     assert told.startswith("A person looked and dropped 3 things")
-    assert "wrote 1 caption." in told
+    assert "named 1 duplicate, mended 1 mask, wrote 1 caption." in told
     traced = render(Dataset(root, root / "00_raw_videos").trace(image))
     assert f"drop of {image} by ana, {rows[2].when} ({rows[2].id})" in " ".join(traced.split())
+    traced = render(Dataset(root, root / "00_raw_videos").trace(by_hand))
+    assert f"by hand: {others[0].value}" in " ".join(traced.split())
 
-    writing.append(root, [undone(row) for row in rows])
+    writing.append(root, [undone(row) for row in (*rows, *others)])
+    shutil.move(root / "review/masks", tmp_path)  # which undo leaves
     full_run(run)
     assert without_decisions(run) == before
     assert run.planned() == {}

@@ -13,7 +13,9 @@ import yaml
 
 from bench import stubs
 from ferrari.ledger import item_ids, stages
+from ferrari.review import writing
 from ferrari.subject import pins
+from tests.unit.review.rows import decided, undone
 from tests.workflow.demo_run import Demo
 
 pytestmark = pytest.mark.timeout(300)
@@ -80,6 +82,16 @@ def test_another_picture_names_the_subject_anew(referenced, tmp_path, how):
     (copy.folder / "pictures" / name).write_bytes(b"another picture")
     jobs = per_clip(copy.planned(overlay=REFERENCES))
     assert jobs == {"probe": 0, "extract": 0, "detect": 0, "who": 1, "crop": CLIPS}
+
+
+def test_a_picture_dropped_by_a_person_judges_all_clips_anew_and_undo_nothing(referenced, tmp_path):
+    copy = referenced.copy(tmp_path / "copy")
+    drop = decided("drop", "0" * 64, "reference")
+    writing.append(copy.dataset, [drop])
+    jobs = per_clip(copy.planned(overlay=REFERENCES))
+    assert jobs == {"probe": 0, "extract": 0, "detect": 0, "who": 1, "crop": CLIPS}
+    writing.append(copy.dataset, [undone(drop)])
+    assert copy.planned(overlay=REFERENCES) == {}
 
 
 @pytest.mark.parametrize("which", ["referenced", "voted"])

@@ -90,13 +90,18 @@ def load(config: Mapping, video: str = "") -> dict[str, Override]:
 
 def _of(config: Mapping, row: Decision) -> Override:
     """A row `caption` as an Override; its `reason` holds what `allow` does in the other file."""
-    if wrong := next((name for name in row.allowed if not _ALLOWED.fullmatch(name)), ""):
+    if wrong := not_allowable(row.allowed):
         raise OverridesError(
             f"{_place_of(config, row.id)}: its reason holds {wrong!r}; a caption's reason takes "
             f"problems that it may have, such as CONTEXT_WORD:chair, of the kinds "
             f"{' and '.join(ALLOWABLE)}. Take the row back: make decide UNDO={row.id}"
         )
     return Override(row.target, row.value, row.allowed, row.id, row.target_sha256)
+
+
+def not_allowable(names: Iterable[str]) -> str:
+    """The first of some names that is no problem which an author may accept; empty for none."""
+    return next((name for name in names if not _ALLOWED.fullmatch(name)), "")
 
 
 def _twice(config: Mapping, item: str, decision: str) -> OverridesError:

@@ -8,6 +8,8 @@ FerrariError
   · CaptionSettingError      a caption setting gives no good caption: change the one named
   · OverridesError           captions/overrides.csv cannot be used: correct the line named
   · DecisionsError           review/decisions.csv cannot be used: correct the line named
+  · MendedMaskError          a mended mask does not fit its crop: mend it at the crop's own pixels
+  · ProposalError            no mask can be proposed for a crop: draw it, or drop the cut-out
   · ModelError               weights are missing, altered or unfit: fetch, pin or change them
     · UnpinnedPickleError    a pickle of weights without a pin: pin it if you trust its source
   · CaptionerError           the captioner does not load: install or name what the message says

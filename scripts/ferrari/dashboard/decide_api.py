@@ -13,12 +13,14 @@ from fastapi import APIRouter, FastAPI, HTTPException, Request
 from pydantic import BaseModel, ConfigDict
 from starlette.concurrency import run_in_threadpool
 
+from ferrari.captions import by_hand
+from ferrari.captions.overrides import OverridesError
 from ferrari.common import settings
 from ferrari.dashboard import dry_run
-from ferrari.dashboard.caption_faults import CaptionFaults
 from ferrari.dashboard.posted_rows import Decisions, OtherRowError, RefusedRowError
 from ferrari.dashboard.reviewed_set import ReviewedSet
 from ferrari.review import decisions, effects
+from ferrari.review.contract import CAPTION, Decision
 from ferrari.review.decisions import DecisionsError
 
 #: Rows of one request: a decision about all that a filter shows.
@@ -58,11 +60,20 @@ class Desk:
 
     def __init__(self, the_set: ReviewedSet) -> None:
         config = settings.load(*the_set.config_files)
-        faults = CaptionFaults(the_set.work, the_set.dataset, config)
-        self.decisions = Decisions(os.fspath(the_set.dataset), the_set.who, faults.of)
+        self._config = by_hand.seen_from(the_set.work, config)
+        self.decisions = Decisions(os.fspath(the_set.dataset), the_set.who, self._fault_of)
         self.turn = asyncio.Lock()  # fair: who asks first writes first
         self.forecast = dry_run.Forecast(the_set)
         self.forecasting = asyncio.Lock()
+
+    def _fault_of(self, row: Decision) -> str:
+        """Why the next run would end at a decision, or refuse its caption; "" for a sound one."""
+        if row.decision != CAPTION:
+            return ""
+        try:
+            return by_hand.fault_of(self._config, row)
+        except OverridesError as error:
+            return str(error)
 
 
 def open_desk(app: FastAPI, the_set: ReviewedSet) -> None:

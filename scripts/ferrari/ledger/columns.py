@@ -54,6 +54,7 @@ COLUMNS = {
         *("others", "others_taken", "others_unsure"),
         # The person gate: its network, whose matte it let through, and pixels outside the person.
         *("person_gate", "gate_sha256", "matte_of", "gate_iou", "held_px", "removed_px"),
+        *("mended_path", "mended_sha256"),  # the mask that a person drew in the network's place
     ),
     # One row a pinned clip or picture; `video` is empty for pictures of the user's folder.
     "environments": (
@@ -93,6 +94,7 @@ FILE_COLUMNS = (
     ("path", "sha256"),
     ("mask_path", "mask_sha256"),
     ("caption_path", "caption_sha256"),
+    ("mended_path", "mended_sha256"),
 )
 
 #: Kinds of cells. A flag is 0 or 1; an exact number is a whole one that a float may round; a
@@ -143,6 +145,7 @@ KINDS = {
             *("caption_path", "caption_sha256", "source_sha256", "source_mask_sha256"),
             *("compared_with", "decision", "identity_by", "identity_why"),
             *("person_gate", "gate_sha256", "matte_of"),
+            *("mended_path", "mended_sha256"),
         ),
         TEXT,
     ),

@@ -85,10 +85,10 @@ def _serve(
     place = segmenters.place_of(settings["segmenter"], own, settings["device"])
     matting = ThreadPoolExecutor(1, "matting")
     # On the CPU beside the network's loading. For a card, a process may be forked: not beside that.
-    compiled = matting.submit(_load_matting, settings) if place.device == "cpu" else None
+    compiled = matting.submit(load_matting, settings) if place.device == "cpu" else None
     segmenter = _segmenter(own, settings, subject_class, cache, threads, opener)
     gate = _gate(weights[len(own) :], settings, subject_class, cache, threads, opener)
-    (compiled or matting.submit(_load_matting, settings)).result()
+    (compiled or matting.submit(load_matting, settings)).result()
     about = {
         "segmenter": segmenter.name,
         "weights_sha256": segmenter.weights_sha256,
@@ -99,7 +99,7 @@ def _serve(
     return about, lambda crops: cut_outs(segmenter, crops, settings, matting, gate)
 
 
-def _load_matting(settings: Mapping) -> None:
+def load_matting(settings: Mapping) -> None:
     """Load now, not in a call: the first use ever compiles, which takes longer than a call may."""
     if settings["refine"] or settings["foreground"]:
         engines.load(settings["matting"])
@@ -228,7 +228,17 @@ def cut_out(crop: Crop, matte: Gated, claims: np.ndarray | None, settings: Mappi
     told = CutOut(parting=parting.told(), gated=matte.told())
     if parting.unsure_share > settings["max_other_person"]:
         return replace(told, share=float(matte.alpha.mean()), fault=OTHER_PERSON)
-    alpha = parting.limited(matte.alpha)
+    return finished(told, image_rgb, matte.alpha, parting, settings)
+
+
+def finished(
+    told: CutOut, image_rgb: np.ndarray, matte: np.ndarray, parting: Parting, settings: Mapping
+) -> CutOut:
+    """`told` with the cut-out of a crop by its matte (HxW float, 0..1), or the fault of that.
+
+    The matte is limited by `parting`, its edge refined, the subject's colours estimated there.
+    """
+    alpha = parting.limited(matte)
     share = float(alpha.mean())
     if share < settings["min_subject"] or boxes.subject_box(alpha) is None:
         return replace(told, share=share, fault=EMPTY_MASK)

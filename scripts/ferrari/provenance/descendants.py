@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Container
 from dataclasses import dataclass, field
 
 from ferrari.ledger.columns import KEPT
@@ -15,6 +16,7 @@ from ferrari.ledger.item_ids import Item
 from ferrari.provenance.row_lookup import Table
 
 _KEPT = KEPT.encode()
+_VARIANT = re.compile(rb"-v[0-9]+\Z")
 _LISTED = ("item", "outcome", "reason", "value", "threshold")
 
 
@@ -30,8 +32,17 @@ class Fate:
     warnings: list[str] = field(default_factory=list)
 
 
-def follow(opened: Table, stage: str, table: str, item: Item, limit: int | None) -> Fate:
-    """The fate of `item` in one stage's table; lists hold at most `limit` items."""
+def follow(
+    opened: Table,
+    stage: str,
+    table: str,
+    item: Item,
+    limit: int | None,
+    crops: Container[bytes] | None = None,
+) -> Fate:
+    """The fate of `item` in one stage's table; lists hold at most `limit` items. With `crops` only
+    these, and what was made of them, are looked at.
+    """
     fate = Fate(stage, table, {}, [])
     counts: Counter[tuple[bytes, bytes]] = Counter()
     # Id, outcome and reason hold no comma and no quote. A row with a carriage return in some cell
@@ -42,6 +53,8 @@ def follow(opened: Table, stage: str, table: str, item: Item, limit: int | None)
         if not found:
             continue
         name, outcome, reason = found.groups()
+        if crops is not None and _VARIANT.sub(b"", name) not in crops:
+            continue
         counts[outcome, reason] += 1
         if outcome != _KEPT and (limit is None or len(fate.refused) < limit):
             row = opened.row(record)

@@ -25,6 +25,9 @@ from ferrari.provenance import older_packages, table_stamps
 from ferrari.provenance.descendants import Fate, follow
 from ferrari.provenance.row_lookup import Table
 from ferrari.review import decisions
+from ferrari.review.applying import track_digest
+from ferrari.review.contract import track_of
+from ferrari.review.effects import tables_of, track_items
 
 #: The stage whose table has an item's own row, by its kind.
 _LEVELS = {"clip": "probe", "frame": "extract", "detection": "detect", "crop": "crop"} | {
@@ -85,8 +88,11 @@ class Dataset:
     def trace(self, asked: str, limit: int | None = 40) -> Trace:
         """All that is known of `asked` (an id, a file's name or a path); `limit` bounds each list.
 
-        Raises UnknownItemError.
+        A track of a clip may be asked for too (`<clip>-t3`). Raises UnknownItemError.
         """
+        name = Path(asked).name
+        if (track := track_of(name)) and self._has(track[0]):
+            return self._track(name, *track, limit)
         item = self.identify(asked)
         steps = [step for stage in FOLDERS if (step := self._step(stage, item))]
         if not any(step.row["item"] == item.id for step in steps):
@@ -95,6 +101,25 @@ class Dataset:
         packages = list(self._packages(item)) if item.variant else []
         fates = [] if item.variant else self._fates(item, limit)
         return Trace(asked, item.id, item.kind, steps, self._raw(steps[0].row), packages, fates)
+
+    def _track(self, asked: str, video: str, number: int, limit: int | None) -> Trace:
+        """What is known of a track, and what became of the crops of its detections."""
+        table = f"{stages.IDENTITY}/{video}.csv"
+        path = self.root / table
+        rows = list(ledger_tables.iter_table(path)) if path.is_file() else []
+        known = {row["track"]: row for row in rows if row["track"]}
+        row, items = known.get(str(number)), track_items(tables_of(self.root), asked)
+        if row is None:
+            raise UnknownItemError(asked, [f"{video}-t{track}" for track in known][:3] or [video])
+        cells = {"item": asked, "outcome": row["who"], "reason": "", "value": row["score"]}
+        cells |= {"path": "", "sha256": track_digest(items) if items else ""}
+        step = Step("identity", table, {**row, **cells})
+        step.decided = "; ".join(map(self._decided, row["decision"].split()))
+        clip = Item(video)
+        crops = frozenset(re.sub("-d(?=[0-9]+$)", "-p", item).encode() for item in items)
+        steps = [found for found in (self._step("probe", clip), step) if found]
+        fates = self._fates(clip, limit, "detect", crops)
+        return Trace(asked, asked, "track", steps, self._raw(steps[0].row), [], fates)
 
     def identify(self, asked: str) -> Item:
         """The item that an id, a file name or a path stands for; raises UnknownItemError."""
@@ -216,16 +241,24 @@ class Dataset:
         others = [text for text in warnings if not text.endswith(_RUN_AGAIN)]
         return [*others, f"{older.headline}. {older.cure}"]
 
-    def _fates(self, item: Item, limit: int | None) -> list[Fate]:
-        """One fate for each stage below the item's own, the final table and each package."""
-        below = list(FOLDERS)[list(FOLDERS).index(_LEVELS[item.kind]) + 1 :]
+    def _fates(
+        self,
+        item: Item,
+        limit: int | None,
+        level: str = "",
+        crops: frozenset[bytes] | None = None,
+    ) -> list[Fate]:
+        """One fate for each stage below the item's own (or `level`), the final table and each
+        package; of `crops` alone where they are given.
+        """
+        below = list(FOLDERS)[list(FOLDERS).index(level or _LEVELS[item.kind]) + 1 :]
         tables = {stages.table(stage, item.video): stage for stage in below} | {FINAL_CSV: "final"}
         tables |= dict.fromkeys(self._manifests(), "package")
         there = [table for table in tables if (self.root / table).is_file()]
         with ThreadPoolExecutor(1) as pool:
             hashing = [pool.submit(self._digest, table) for table in there]  # beside the counting
             fates = [
-                follow(Table(self.root / table), tables[table], table, item, limit)
+                follow(Table(self.root / table), tables[table], table, item, limit, crops)
                 for table in there
             ]
         for done in hashing:

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping
 
 from ferrari.common.visible_text import shown
+from ferrari.ledger import stages
 from ferrari.ledger.reason_words import advice, sentence
 from ferrari.ledger.reasons import DROPPED_BY_REVIEW, OK
 from ferrari.provenance.descendants import Fate
@@ -63,7 +64,7 @@ def step_facts(step: Step, trace: Trace) -> Facts:
         ("decided", step.decided),
         *facts(step.row, step.made, trace),
     ]
-    if step.row["sha256"] and step.stage not in ("probe", "caption", "final"):
+    if step.row["sha256"] and step.row["path"] and step.stage not in ("probe", "caption", "final"):
         known += [("file", step.row["path"]), ("sha256", step.row["sha256"])]
     return known
 
@@ -204,7 +205,8 @@ def _evidence(row: Row) -> str:
 def _mask_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
     settings = made.get("settings", {}).get("settings", {})
     band = f", in a band of {settings['edge_px']} px" if "edge_px" in settings else ""
-    refined = f"refined by matting{band}" if row["refined"] == "1" else "the network's own"
+    own = "as it was drawn" if row.get("mended_path") else "the network's own"
+    refined = f"refined by matting{band}" if row["refined"] == "1" else own
     beside = (
         f"{row['others']} in the crop; {row['others_taken']} of the alpha taken out as theirs, "
         f"{row['others_unsure']} in doubt"
@@ -212,8 +214,10 @@ def _mask_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
         else ""
     )
     colours = "estimated at the edge" if row["foreground"] == "1" else "the crop's own"
+    by_hand = f"by hand: {row['mended_path']}" if row.get("mended_path") else ""
     return [
-        ("segmenter", f"{row['segmenter']} on {row['device']}"),
+        ("mask", by_hand),
+        ("segmenter", "" if by_hand else f"{row['segmenter']} on {row['device']}"),
         ("weights", f"sha256 {row['weights_sha256']}" if row["weights_sha256"] else ""),
         ("person gate", _gate_facts(row)),
         ("alpha", refined),
@@ -234,13 +238,27 @@ _MATTE_OF = {
 
 def _gate_facts(row: Row) -> str:
     """What the person gate did to a matte; "" where there was none."""
-    if not row.get("matte_of"):
+    if not row.get("gate_iou"):
         return ""
     whose = _MATTE_OF.get(row["matte_of"], row["matte_of"])
     return (
         f"{row['person_gate']}, IoU {row['gate_iou']}: the matte is {whose}; outside it "
         f"{row['held_px']} px kept as held, {row['removed_px']} px removed"
     )
+
+
+def _identity_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
+    from ferrari.subject.judgements import WORDS  # with numpy, which other traces do without
+
+    by = f" (by {row['by']}, sureness {row['sureness']})" if row["by"] else ""
+    judged = f"{row['faces']} of {row['faces_seen']} can be judged"
+    return [
+        ("why", f"{WORDS.get(row['why'], row['why'])}{by}"),
+        ("seen", f"in {row['frames']} kept frames, from {row['from_s']} to {row['to_s']} s"),
+        ("faces", judged if row["faces_seen"] else ""),
+        ("linked as", f"track {row['linked_track']} of {stages.TRACKS}"),
+        ("digest", row["sha256"]),
+    ]
 
 
 def _augment_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
@@ -331,6 +349,7 @@ _STEPS: dict[str, tuple[str, Callable[[Row, Mapping, Trace], Facts]]] = {
     "probe": ("0 raw clip", _probe_facts),
     "extract": ("1 frame", _extract_facts),
     "detect": ("2 detection", _detect_facts),
+    "identity": ("2 track", _identity_facts),
     "crop": ("2 crop", _crop_facts),
     "mask": ("3 cut-out", _mask_facts),
     "augment": ("4 image", _augment_facts),

@@ -10,10 +10,30 @@ import pandas as pd
 from ferrari.reports.checks import WARN, Check, none_of
 from ferrari.reports.page import Table
 from ferrari.review import effects
-from ferrari.review.contract import CAPTION, DROP, KEEP
+from ferrari.review.contract import (
+    CAPTION,
+    DROP,
+    DUPLICATE_OF,
+    IS_SUBJECT,
+    KEEP,
+    MASK,
+    MERGE_TRACKS,
+    NOT_SUBJECT,
+    SPLIT_TRACK,
+)
 from ferrari.review.effects import Effect
 
-_COUNTED = {DROP: "Dropped by a person", KEEP: "Kept by a person", CAPTION: "Captions decided"}
+_COUNTED = {
+    DROP: "Dropped by a person",
+    KEEP: "Kept by a person",
+    DUPLICATE_OF: "Duplicates named",
+    MASK: "Masks mended",
+    IS_SUBJECT: "Tracks said to be the subject",
+    NOT_SUBJECT: "Tracks said not to be",
+    SPLIT_TRACK: "Tracks cut",
+    MERGE_TRACKS: "Tracks joined",
+    CAPTION: "Captions decided",
+}
 
 
 def checks(decided: Sequence[Effect]) -> list[Check]:
@@ -33,8 +53,8 @@ def checks(decided: Sequence[Effect]) -> list[Check]:
             [effect.row.target for effect in decided if effect.state in effects.IN_VAIN],
             len(decided),
             "Decisions that change nothing: what they were made about is another now (stale), is "
-            "not there (absent), or was refused for what keep cannot take back (cannot). The table "
-            "below has them." + (f" Found: {vain}." if vain else ""),
+            "not there (absent), or they cannot be carried out (cannot). The table below has them, "
+            "and says why." + (f" Found: {vain}." if vain else ""),
             otherwise=WARN,
         ),
     ]

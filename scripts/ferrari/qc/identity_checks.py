@@ -95,7 +95,10 @@ def sum_checks(
     detections = detections[detections["video"].isin(asked)]
     pairs = pd.MultiIndex.from_frame(linked[["video", "track"]])
     whose = pd.MultiIndex.from_frame(tracks[["video", "linked_track"]])
-    unjudged = [name_of(*pair) for pair in pairs.difference(whose.unique())]
+    first = _first_of_joined(tracks)
+    unjudged = [
+        name_of(*pair) for pair in pairs.difference(whose.unique()) if tuple(pair) not in first
+    ]
     unknown = tracks["who"].isin([words.SUBJECT, words.NOT_SUBJECT, words.UNSURE])
     twice = tracks.duplicated(["video", "track"])
     strange = tracks["name"][twice | ~unknown | ~whose.isin(pairs)]
@@ -108,8 +111,41 @@ def sum_checks(
             "each judgement belongs to a track.",
         ),
         _add_up("tracks_count_their_crops", tracks, "track", crops[crops["video"].isin(asked)]),
-        _add_up("judged_frames_add_up", tracks, "linked_track", detections),
+        _add_up(
+            "judged_frames_add_up",
+            _as_first(tracks, "linked_track", first),
+            "linked_track",
+            _as_first(detections, "track", first),
+        ),
     ]
+
+
+def _first_of_joined(tracks: pd.DataFrame) -> dict[tuple[str, float], float]:
+    """Of linked tracks that a person joined, by clip and number: the least number of those joined.
+
+    A piece of one may be joined to a second, and another piece to a third.
+    """
+    first: dict[tuple[str, float], float] = {}
+    for line in tracks[tracks["joined"] != ""].to_dict("records"):
+        video = line["video"]
+        numbers = {float(line["linked_track"]), *map(float, line["joined"].split())}
+        known = {first[video, one] for one in numbers if (video, one) in first}
+        least = min(numbers | known)
+        together = numbers | {
+            one for (of, one), of_it in first.items() if of == video and of_it in known
+        }
+        first |= {(video, one): least for one in together}
+    return first
+
+
+def _as_first(
+    rows: pd.DataFrame, column: str, first: Mapping[tuple[str, float], float]
+) -> pd.DataFrame:
+    """`rows` with the first number of joined tracks in `column` for each of them."""
+    if not first:
+        return rows
+    pairs = zip(rows["video"], rows[column], strict=True)
+    return rows.assign(**{column: [first.get(pair, pair[1]) for pair in pairs]})
 
 
 def _asked(judged: pd.DataFrame) -> set[str]:
@@ -121,7 +157,7 @@ def _asked(judged: pd.DataFrame) -> set[str]:
 _COUNTED = {
     "tracks_count_their_crops": "Each track has as many rows of crops as frames it is seen in.",
     "judged_frames_add_up": "The tracks that a track was cut in are seen in as many frames as it "
-    "has detections.",
+    "has detections; tracks that a person joined are counted together.",
 }
 
 

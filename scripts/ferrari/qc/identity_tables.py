@@ -33,7 +33,7 @@ _FIGURES = (
     *("face_px", "frames", "from_s", "to_s"),
 )
 #: What the report reads of a clip's table of judgements.
-COLUMNS = (*_FIGURES, "who", "by", "why", "mode")
+COLUMNS = (*_FIGURES, "who", "by", "why", "mode", "joined")
 #: What it reads of the pictures in subject.references and subject.not.
 REFERENCE_COLUMNS = (
     *("setting", "file", "sha256", "outcome", "reason", "value", "threshold", "detail"),

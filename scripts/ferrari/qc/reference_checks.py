@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from ferrari.ledger.columns import KEPT
+from ferrari.ledger.reasons import DROPPED_BY_REVIEW
 from ferrari.qc import identity_tables
 from ferrari.qc.identity_tables import Answer
 from ferrari.reports.checks import FAIL, PASS, WARN, Check, none_of
@@ -155,8 +156,10 @@ def _bound_said(used: pd.DataFrame) -> str:
 
 
 def unused(pictures: pd.DataFrame) -> Check:
-    """Files that change nothing, for another reason than that they are there twice."""
-    harmless = [references.DUPLICATE_PICTURE, references.STRANGER]
+    """Files that change nothing, for another reason than that they are there twice, or that a
+    person dropped them.
+    """
+    harmless = [references.DUPLICATE_PICTURE, references.STRANGER, DROPPED_BY_REVIEW]
     bad = pictures[(pictures["outcome"] != KEPT) & ~pictures["reason"].isin(harmless)]
     return none_of(
         "reference_files_used",

@@ -1,4 +1,4 @@
-"""A person's decisions applied to the rows of a stage: `drop` and `keep`.
+"""A person's decisions applied to the rows of a stage: `drop`, `keep` and `duplicate_of`.
 
 A decision changes the row that it names and no other. What is dropped was made all the same: its
 file stays in the stage's folder, the row keeps all cells but its outcome, so that taking the
@@ -8,7 +8,7 @@ decision back asks no network again. `as_made` gives the row as it was before an
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from ferrari.common.atomic_files import sha256_bytes
 from ferrari.ledger.columns import DROPPED, KEPT
@@ -22,7 +22,7 @@ from ferrari.ledger.reasons import (
     TOO_SMALL,
     UNSURE_WHO,
 )
-from ferrari.review.contract import DROP, KEEP, Decision
+from ferrari.review.contract import DROP, DUPLICATE_OF, KEEP, Decision
 
 #: Refusals that `keep` takes back: a rule's, which a person may know better about. What is damaged,
 #: what no network found, and the same bytes twice stay refused.
@@ -32,6 +32,8 @@ TAKEN_BACK = frozenset(
         *(NEAR_DUPLICATE, OVER_BUDGET),
     }
 )
+#: Whether a thing stays is one question, and these are its answers.
+_ANSWERS = (KEEP, DROP, DUPLICATE_OF)
 #: What the cell `detail` holds behind its own text, where a person decided.
 _MARK = "by review: "
 _KEPT_FROM = re.compile(rf"{_MARK}kept from ([A-Z_]+) by ")
@@ -56,7 +58,7 @@ class Verdicts:
 
     def __init__(self, rows: Iterable[Decision] = (), reason: str = "") -> None:
         self._reason = reason
-        self._rows = {row.target: row for row in rows if row.decision in (KEEP, DROP)}
+        self._rows = {row.target: row for row in rows if row.decision in _ANSWERS}
 
     def __bool__(self) -> bool:
         return bool(self._rows)
@@ -77,6 +79,18 @@ class Verdicts:
         """The decision that keeps it, if there is one."""
         return self._of(item, sha256, KEEP)
 
+    def duplicates(self) -> list[Decision]:
+        """The decisions that something repeats another thing, stale ones included, by its id."""
+        return [row for _, row in sorted(self._rows.items()) if row.decision == DUPLICATE_OF]
+
+    def repeated(self, item: str, sha256: str, stands: Callable[[str], bool]) -> Decision | None:
+        """The decision that drops an item as a duplicate, if there is one and what it repeats
+        `stands`; of a chain (a repeats b, which repeats c) the last one has to.
+        """
+        row = self._of(item, sha256, DUPLICATE_OF)
+        original = original_of(item, self._rows) if row else ""
+        return row if original and stands(original) else None
+
     def _of(self, item: str, sha256: str, wanted: str) -> Decision | None:
         row = self._rows.get(item)
         holds = row is not None and row.decision == wanted and not row.is_stale(sha256)
@@ -95,10 +109,38 @@ class Verdicts:
         drop = self.dropped(str(known["item"]), sha256) if known["outcome"] == KEPT else None
         return {**known, **cells_of_drop(drop, str(known["detail"]))} if drop else known
 
+    def all_applied(self, rows: Iterable[tuple[Mapping, str]]) -> list[dict]:
+        """`applied` for the rows of a table, each with its digest; then the duplicates go whose
+        originals are kept among them.
+        """
+        pairs = [(self.applied(row, sha256), sha256) for row, sha256 in rows]
+        kept = {str(row["item"]) for row, _ in pairs if row["outcome"] == KEPT}
+        found = []
+        for row, sha256 in pairs:
+            repeat = self.repeated(str(row["item"]), sha256, kept.__contains__)
+            if repeat and row["outcome"] == KEPT:
+                row = {**row, **cells_of_drop(repeat, str(row["detail"]))}
+            found.append(row)
+        return found
+
+
+def original_of(item: str, rows: Mapping[str, Decision]) -> str:
+    """What an item repeats in the end, by the decisions of its stage by target; empty where these
+    lead back to the item, so that nothing would be left.
+    """
+    seen = {item}
+    while (row := rows.get(item)) and row.decision == DUPLICATE_OF:
+        item = row.value
+        if item in seen:
+            return ""
+        seen.add(item)
+    return item
+
 
 def cells_of_drop(decision: Decision, detail: str = "") -> dict[str, str]:
     """The cells of a row that a person dropped."""
-    told = _told(detail, f"dropped by {decision.said()}")
+    repeats = f" as a duplicate of {decision.value}" if decision.decision == DUPLICATE_OF else ""
+    told = _told(detail, f"dropped{repeats} by {decision.said()}")
     return {
         "outcome": DROPPED,
         "reason": DROPPED_BY_REVIEW,

@@ -22,6 +22,7 @@ SCOPES = (CLIP, TRACK, ITEM, CUTOUT, IMAGE, REFERENCE)
 
 KEEP, DROP, CAPTION, UNDO = "keep", "drop", "caption", "undo"
 IS_SUBJECT, NOT_SUBJECT, SPLIT_TRACK = "is_subject", "not_subject", "split_track"
+MERGE_TRACKS, MASK, DUPLICATE_OF = "merge_tracks", "mask", "duplicate_of"
 #: What may be decided of what.
 MAY_SAY = {
     KEEP: (CLIP, ITEM, CUTOUT, IMAGE, REFERENCE),
@@ -29,24 +30,29 @@ MAY_SAY = {
     IS_SUBJECT: (TRACK,),
     NOT_SUBJECT: (TRACK,),
     SPLIT_TRACK: (TRACK,),
-    "merge_tracks": (TRACK,),
+    MERGE_TRACKS: (TRACK,),
     CAPTION: (CUTOUT, IMAGE),
-    "mask": (CUTOUT,),
-    "duplicate_of": (ITEM, CUTOUT, IMAGE),
+    MASK: (CUTOUT,),
+    DUPLICATE_OF: (ITEM, CUTOUT, IMAGE),
 }
 #: Decisions that need a value; the others have none.
-WITH_VALUE = frozenset({CAPTION, SPLIT_TRACK, "merge_tracks", "mask", "duplicate_of"})
-#: Decisions and scopes that the workflow does not carry out yet. A row in force that says one ends
-#: the run before its first job: to pass it over in silence would be a promise that nobody keeps.
-NOT_YET = frozenset({"merge_tracks", "mask", "duplicate_of", REFERENCE})
+WITH_VALUE = frozenset({CAPTION, SPLIT_TRACK, MERGE_TRACKS, MASK, DUPLICATE_OF})
 #: Decisions that answer one question about a target: the last of them in force is the answer.
-_QUESTIONS = {KEEP: "stays", DROP: "stays", IS_SUBJECT: "who", NOT_SUBJECT: "who"}
+_QUESTIONS = {
+    **dict.fromkeys((KEEP, DROP, DUPLICATE_OF), "stays"),
+    **dict.fromkeys((IS_SUBJECT, NOT_SUBJECT), "who"),
+}
 #: The stage whose table shows a decision.
-_STAGES = {CLIP: "videos", ITEM: "crop", CUTOUT: "mask", IMAGE: "final", TRACK: "crop"}
+_STAGES = {CLIP: "videos", ITEM: "crop", CUTOUT: "mask", IMAGE: "final", TRACK: "crop"} | {
+    REFERENCE: "who"
+}
+#: Where mended masks lie, below the dataset's folder.
+MASKS = "review/masks"
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{3,63}")
 _TRACK = re.compile(rf"({VIDEO_ID})-t[0-9]+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_MASK = re.compile(rf"{MASKS}/(.+)-([0-9a-f]{{12}})\.png")
 
 
 class Decision(NamedTuple):
@@ -82,7 +88,21 @@ class Decision(NamedTuple):
     @property
     def question(self) -> tuple[str, str, str]:
         """What it answers: of two decisions with one question, the later counts."""
-        return self.scope, self.target, _QUESTIONS.get(self.decision, self.decision)
+        target = self.picture if self.scope == REFERENCE else self.target
+        asked = _QUESTIONS.get(self.decision, self.decision)
+        # One track may be one person with several others: each pair is a question.
+        return self.scope, target, f"{asked} {self.value}" if asked == MERGE_TRACKS else asked
+
+    @property
+    def picture(self) -> str:
+        """Of a reference picture: its digest, by which it is known under any name."""
+        return self.target_sha256 or self.target
+
+    @property
+    def other_track(self) -> tuple[str, str]:
+        """Of `merge_tracks`: the id and the digest of the other track."""
+        track, _, sha256 = self.value.partition(" ")
+        return track, sha256
 
     @property
     def allowed(self) -> tuple[str, ...]:
@@ -114,11 +134,25 @@ def fault_of(row: Decision) -> str:
         return f"{row.decision} is decided of {scopes}, not of scope {row.scope!r}"
     if not fits_scope(row.scope, row.target):
         return f"{row.target!r} is no id of a thing of scope {row.scope}"
+    return _fault_of_value(row) or _fault_of_digest(row)
+
+
+def _fault_of_digest(row: Decision) -> str:
     if row.target_sha256 and not _SHA256.fullmatch(row.target_sha256):
         return "target_sha256 is 64 hex digits in small letters, or empty"
     if row.scope == TRACK and not row.target_sha256:
         return "of a track target_sha256 is needed: its number changes when another one is cut"
-    return _fault_of_value(row)
+    if row.decision == MASK and not row.target_sha256:
+        return (
+            "of a mask target_sha256 is needed, the digest of the crop's file: it was drawn on "
+            "those pixels, and is of no use on others"
+        )
+    if row.scope == REFERENCE and not _SHA256.fullmatch(row.picture):
+        return (
+            "of a reference the SHA-256 of its file is needed, as target or in target_sha256: "
+            "names change, and what a picture shows does not"
+        )
+    return ""
 
 
 def _fault_of_head(row: Decision) -> str:
@@ -137,11 +171,59 @@ def _fault_of_value(row: Decision) -> str:
         return f"{row.decision} has no value, and this is {row.value!r}" if row.value else ""
     if not row.value.strip():
         return f"{row.decision} needs a value"
-    if row.decision != SPLIT_TRACK:
-        return ""
+    check = {
+        SPLIT_TRACK: _fault_of_frame,
+        MERGE_TRACKS: _fault_of_other_track,
+        MASK: _fault_of_mask,
+        DUPLICATE_OF: _fault_of_original,
+    }.get(row.decision)
+    return check(row) if check else ""
+
+
+def _fault_of_frame(row: Decision) -> str:
     frame = parse(row.value)
     fits = frame is not None and frame.kind == "frame" and frame.video == row.video
     return "" if fits else "the value of split_track is the id of a frame of the track's clip"
+
+
+def _fault_of_other_track(row: Decision) -> str:
+    name, sha256 = row.other_track
+    found = _TRACK.fullmatch(name)
+    if not found or found[1] != row.video or not _SHA256.fullmatch(sha256):
+        return (
+            "the value of merge_tracks is the id of another track of the clip and its digest, "
+            "parted by a space"
+        )
+    return "a track is not merged with itself" if sha256 == row.target_sha256 else ""
+
+
+def _fault_of_mask(row: Decision) -> str:
+    found = _MASK.fullmatch(row.value)
+    if found and found[1] == row.target:
+        return ""
+    return (
+        f"the value of mask is {MASKS}/{row.target}-<12 digits>.png, below the dataset's folder; "
+        "the digits are the first of the file's SHA-256"
+    )
+
+
+def _fault_of_original(row: Decision) -> str:
+    if row.value == row.target:
+        return "a thing is no duplicate of itself"
+    if not fits_scope(row.scope, row.value):
+        return f"the value of duplicate_of is the id of the {row.scope} that it repeats"
+    if row.scope != IMAGE and clip_of(row.value) != row.video:
+        return (
+            f"of two clips no {row.scope} is a duplicate of another's: name their images, which "
+            "are chosen from the whole set"
+        )
+    return ""
+
+
+def track_of(text: str) -> tuple[str, int] | None:
+    """The clip and the number of the track that an id names, or None if it is none of a track."""
+    found = _TRACK.fullmatch(text)
+    return (found[1], int(text[len(found[1]) + 2 :])) if found else None
 
 
 def fits_scope(scope: str, target: str) -> bool:
@@ -170,11 +252,6 @@ def is_moment(text: str) -> bool:
 def now() -> str:
     """This moment, as the column `when` has it."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def not_yet(row: Decision) -> str:
-    """What of a row the workflow does not carry out yet; empty for what it does."""
-    return next((word for word in (row.decision, row.scope) if word in NOT_YET), "")
 
 
 def row_of(cells: Mapping[str, str]) -> Decision:

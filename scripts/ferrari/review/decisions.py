@@ -22,7 +22,8 @@ from pathlib import Path
 from ferrari.common.atomic_files import sha256_bytes
 from ferrari.common.errors import FerrariError
 from ferrari.ledger.csv_cells import unguard
-from ferrari.review.contract import COLUMNS, UNDO, Decision, fault_of, not_yet, row_of
+from ferrari.review import mended
+from ferrari.review.contract import COLUMNS, MASK, UNDO, Decision, fault_of, row_of
 
 #: Below the dataset's folder.
 PLACE = "review/decisions.csv"
@@ -75,16 +76,25 @@ def place(dataset: str | os.PathLike) -> Path:
 
 
 def load(dataset: str | os.PathLike) -> Review:
-    """The rows in force; none where there is no table. Raises DecisionsError, for a row in force
-    too that the workflow cannot carry out yet.
+    """The rows in force; none where there is no table. Raises DecisionsError."""
+    path = place(dataset)
+    lines = standing(read(path)) if path.exists() else []
+    return Review(tuple(line.row for line in lines))
+
+
+def load_for_run(dataset: str | os.PathLike) -> Review:
+    """`load`, before a run's first job: raises DecisionsError too for a row whose mended mask is
+    not there or is another now, since no job could carry it out.
     """
     path = place(dataset)
     lines = standing(read(path)) if path.exists() else []
-    for line in lines:
-        if word := not_yet(line.row):
+    masks = [line for line in lines if line.row.decision == MASK]
+    crops = mended.crops_of(dataset, (line.row for line in masks))
+    for line in masks:
+        if fault := mended.fault_of(dataset, line.row, crops.get(line.row.target, {})):
             raise DecisionsError(
-                f"{path}, line {line.number}: {word} is not applied yet, and is not passed over "
-                f"in silence; take the row back (make decide UNDO={line.row.id}) and run again"
+                f"{path}, line {line.number}: {fault}; put the file back, or take the row back "
+                f"(make decide UNDO={line.row.id})"
             )
     return Review(tuple(line.row for line in lines))
 

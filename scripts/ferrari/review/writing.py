@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ferrari.ledger.csv_cells import Writer
-from ferrari.review.contract import COLUMNS, UNDO, Decision, fault_of, now
+from ferrari.review import mended
+from ferrari.review.contract import COLUMNS, MASK, UNDO, Decision, fault_of, now
 from ferrari.review.decisions import DecisionsError, is_whole, place
 
 #: Beside the table: what was left of lines that were cut off.
@@ -35,11 +36,16 @@ def append(dataset: str | os.PathLike, rows: Sequence[Decision]) -> str:
 
     Two who write at once take turns. A last line that is cut off is mended first (see `mend`); what
     there is to say about that is returned, "" for nothing. Raises DecisionsError for a row that no
-    reader would take.
+    reader would take, or whose mended mask is not there.
     """
     path = place(dataset)
+    masks = [row for row in rows if row.decision == MASK and not fault_of(row)]
+    crops = mended.crops_of(dataset, masks)
     for row in rows:
-        if fault := fault_of(row):
+        fault = fault_of(row)
+        if row in masks:
+            fault = mended.fault_of(dataset, row, crops.get(row.target, {}))
+        if fault:
             raise DecisionsError(f"{path}: a row that would be added: {fault}")
     path.parent.mkdir(parents=True, exist_ok=True)
     with _locked(path, os.O_CREAT) as file:

@@ -58,8 +58,8 @@ def identify(
     mode: str,
     review: Sequence[Decision] = (),
 ) -> Identities:
-    """Judge a clip. Tracks that pass from one person to another are cut first, then those that a
-    person cut; `review` is what was decided of the clip's tracks.
+    """Judge a clip. Tracks that pass from one person to another are cut first, then what a person
+    cut and merged; `review` is what was decided of the clip's tracks.
 
     Raises LedgerError where faces and template are of networks that cannot be compared.
     """
@@ -114,17 +114,21 @@ def _comparable(seen: Sightings, template: Template | None) -> Sightings:
 
 
 def _looks(seen: SeenClip, cut: Sightings) -> np.ndarray:
-    """(T, K) looks of the tracks after they were cut.
+    """(T, K) looks of the tracks after they were cut and merged.
 
     A piece of a track that was cut looks like nobody: what its linked track looked like is a mix of
-    two people.
+    two people. A merged track looks like the mean of its parts, by how often each is seen.
     """
     found = np.zeros((cut.tracks, seen.looks.shape[1]), np.float32)
-    pairs = set(zip(seen.sightings.track.tolist(), cut.track.tolist(), strict=True))
+    pairs = Counter(zip(seen.sightings.track.tolist(), cut.track.tolist(), strict=True))
     pieces = Counter(linked for linked, _ in pairs)
-    for linked, track in pairs:
-        if pieces[linked] == 1:
-            found[track] = seen.looks[linked]
+    for track in range(cut.tracks):
+        parts = sorted(linked for linked, other in pairs if other == track and pieces[linked] == 1)
+        if len(parts) == 1:
+            found[track] = seen.looks[parts[0]]
+        elif parts:
+            counts = [pairs[linked, track] for linked in parts]
+            found[track] = appearance.mean(np.repeat(seen.looks[parts], counts, axis=0))
     return found
 
 
@@ -139,9 +143,11 @@ def _row(seen: SeenClip, cut: Sightings, track: int, judgement: Judgement) -> Id
     of_track = own[cut.faces.detection]
     judged = _judged(cut)
     items = [seen.items[place] for place in np.flatnonzero(own).tolist()]
+    linked = seen.sightings.track[own].tolist()
     return IdentityRow(
         track=track,
-        linked_track=int(seen.sightings.track[own][0]),
+        linked_track=linked[0],
+        joined=" ".join(map(str, sorted(set(linked) - {linked[0]}))),
         who=judgement.who,
         by=judgement.by,
         why=judgement.why,

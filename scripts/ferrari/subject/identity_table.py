@@ -19,7 +19,8 @@ from ferrari.ledger import tables
 class IdentityRow:
     """A track, or (`track` is None) the clip: `mode`, and what was seen of faces in it.
 
-    `linked_track` is the number that the track, before it was cut, has in the table of tracks.
+    `linked_track` is the number that the track, before it was cut, has in the table of tracks;
+    `joined` has the numbers of those that a person joined to it, parted by spaces.
     `who`, `by`, `why`, `score`, `threshold` and `sureness` are those of its judgement (see
     `judgements.Judgement`). `faces` are those that could be judged, `faces_seen` all; `face_px` is
     the median of the short side of the judged ones, or where there are none of all. `frames` are
@@ -43,6 +44,7 @@ class IdentityRow:
     from_s: float | None = None
     to_s: float | None = None
     decision: str = ""
+    joined: str = ""
 
 
 COLUMNS = tuple(field.name for field in fields(IdentityRow))

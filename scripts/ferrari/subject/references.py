@@ -21,7 +21,9 @@ from ferrari.images import user_pictures
 from ferrari.images.boxes import Box
 from ferrari.images.image_files import ImageReadError
 from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
-from ferrari.ledger.reasons import TOO_LARGE, UNREADABLE_PICTURE
+from ferrari.ledger.reasons import DROPPED_BY_REVIEW, TOO_LARGE, UNREADABLE_PICTURE
+from ferrari.review.applying import cells_of_drop
+from ferrari.review.contract import DROP, Decision
 from ferrari.subject import templates
 from ferrari.subject.face_weights import LEAST
 from ferrari.subject.templates import ReferencesError, Template, Thresholds
@@ -51,6 +53,7 @@ WORDS = {
     STRANGER: "somebody else than most of the others",
     NO_MAJORITY: "of several people, none of whom most of them show",
     SHOWS_SUBJECT: "of the subject, by the references",
+    DROPPED_BY_REVIEW: "dropped by a person",
 }
 
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
@@ -87,7 +90,7 @@ class Reference:
     `file` is its path in the folder, `sha256` empty where it could not be read. `value` and
     `threshold` are what was measured: the short side of the face in px, megapixels, the number of
     faces, or the similarity to the other references. `embedding` is (D,) and of unit length where
-    the picture counts, else None.
+    the picture counts, else None. `decision` is the id of the row by which a person dropped it.
     """
 
     file: str
@@ -98,6 +101,7 @@ class Reference:
     threshold: float | None = None
     detail: str = ""
     embedding: np.ndarray | None = None
+    decision: str = ""
 
 
 def examine(folder: str | os.PathLike, setting: str, finder: FaceFinder) -> list[Reference]:
@@ -168,6 +172,31 @@ def _one_face(file: str, digest: str, picture: np.ndarray, finder: FaceFinder) -
         return Reference(file, digest, DROPPED, SMALL_FACE, side, REFERENCE_FACE)
     embedding = finder.embed(picture, [faces[face]])[0]
     return Reference(file, digest, KEPT, value=side, embedding=embedding)
+
+
+def reviewed(rows: Sequence[Reference], decided: Sequence[Decision]) -> list[Reference]:
+    """The rows with those pictures dropped that a person dropped; they are known by their digests.
+
+    What is refused already stays refused for that.
+    """
+    drops = {row.picture: row for row in decided if row.decision == DROP}
+    found = []
+    for row in rows:
+        drop = drops.get(row.sha256) if row.outcome == KEPT else None
+        found.append(_dropped(row, drop) if drop else row)
+    return found
+
+
+def _dropped(row: Reference, drop: Decision) -> Reference:
+    cells = cells_of_drop(drop, row.detail)
+    return replace(
+        row,
+        outcome=cells["outcome"],
+        reason=cells["reason"],
+        detail=cells["detail"],
+        decision=cells["decision"],
+        embedding=None,
+    )
 
 
 def settle(

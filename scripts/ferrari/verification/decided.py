@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from ferrari.ledger import stages
 from ferrari.ledger.columns import COLUMNS
 from ferrari.ledger.item_ids import parse
-from ferrari.ledger.stages import FINAL_CSV, VIDEOS_CSV
+from ferrari.ledger.stages import FINAL_CSV, REFERENCES_CSV, VIDEOS_CSV
 from ferrari.ledger.tables import LedgerError
 from ferrari.review import decisions, effects
-from ferrari.review.contract import TRACK, Decision
+from ferrari.review.contract import REFERENCE, TRACK, Decision
 from ferrari.subject import identity_table
 from ferrari.verification.clip import Clip
 from ferrari.verification.findings import Findings, Layout
@@ -19,7 +19,9 @@ from ferrari.verification.tables import Row, Tables
 
 #: Stages of a clip whose rows name decisions; their rows, and those of frames, are looked at.
 _OF_CLIPS = ("crop", "mask", "caption")
-_WHOLE = {"videos": VIDEOS_CSV, "final": FINAL_CSV}
+#: What is read of the table of reference pictures, which is none of a stage.
+_OF_PICTURES = ("file", "sha256", "outcome", "reason", "decision")
+_WHOLE = {"videos": VIDEOS_CSV, "final": FINAL_CSV, "who": REFERENCES_CSV}
 
 
 class Decided:
@@ -60,7 +62,7 @@ class Decided:
             return []
 
     def _rows(self, stage: str) -> Iterable[Row]:
-        return self.tables.rows_again(_WHOLE[stage], COLUMNS[stage])
+        return self.tables.rows_again(_WHOLE[stage], COLUMNS.get(stage, _OF_PICTURES))
 
     def _look(self, decided: list[Decision], rows_of: effects.RowsOf) -> None:
         for effect in effects.effects(decided, rows_of):
@@ -85,14 +87,23 @@ class Decided:
             decision = known.get(row["decision"])
             if decision is None or not _is_about(decision, row):
                 why = f"no decision in force about it has the id {row['decision']}"
-                self.findings.add("effects_have_their_decision", row["item"], why, video)
+                self.findings.add("effects_have_their_decision", _name(row), why, video)
             elif self._states.get(row["decision"]) != effects.APPLIED:
                 why = f"decision {row['decision']} does not make it so"
-                self.findings.add("effects_have_their_decision", row["item"], why, video)
+                self.findings.add("effects_have_their_decision", _name(row), why, video)
+
+
+def _name(row: Mapping[str, str]) -> str:
+    """What a row is of: an item, or a reference picture."""
+    return row.get("item") or row["file"]
 
 
 def _is_about(decision: Decision, row: Mapping[str, str]) -> bool:
     """True if a row may be what a decision made it: about it, its track or its clip."""
+    if decision.scope == REFERENCE:
+        return decision.picture == row["sha256"]
+    if "item" not in row:
+        return False
     item = parse(row["item"])
     if item is None:
         return decision.target == row["item"]

@@ -19,6 +19,7 @@ from ferrari.ledger.stages import (
     REFUSED_REFERENCES_CSV,
     SUBJECT_PINNED_CSV,
 )
+from ferrari.review.contract import MASKS
 from ferrari.review.decisions import PLACE as DECISIONS_CSV
 from ferrari.verification.findings import Findings, Layout
 
@@ -175,7 +176,9 @@ def sweep(
 
 
 def _is_known(path: str) -> bool:
-    return path in _KNOWN or PurePath(path).name.startswith(".snakemake")
+    # Of mended masks those too that no row in force names: they may be taken up again.
+    mended = path.startswith(f"{MASKS}/") and path.endswith(".png")
+    return mended or path in _KNOWN or PurePath(path).name.startswith(".snakemake")
 
 
 def _is_trainers(layout: Layout, parts: Sequence[str]) -> bool:

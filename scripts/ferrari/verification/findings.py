@@ -120,7 +120,7 @@ CHECKS = {
     "decisions_have_their_effect": (
         FAIL,
         "Each decision in force shows in the row that it is about, unless there is no such row, it "
-        "is another now, or its refusal cannot be taken back. Run the pipeline.",
+        "is another now, or it cannot be carried out. Run the pipeline.",
     ),
     "effects_have_their_decision": (
         FAIL,
@@ -130,8 +130,7 @@ CHECKS = {
     "decisions_in_vain": (
         WARN,
         "Decisions in force that change nothing: what they were made about is another now, or is "
-        "not there, or was refused for what keep cannot take back. Look again and decide anew, or "
-        "take them back.",
+        "not there, or they cannot be carried out. Look again and decide anew, or take them back.",
     ),
     "packages_of_this_set": (
         WARN,

@@ -166,7 +166,7 @@ class WholeSet:
         if expected and found != expected:
             self.findings.add("packages_as_final", item, f"{name}.csv and final.csv differ")
         told = row["caption_sha256"]
-        places = [row[column] for column, _ in FILE_COLUMNS if row[column]]
+        places = [row[column] for column, _ in FILE_COLUMNS if row.get(column)]
         if not all(place.startswith(f"{FINAL}/{name}/") for place in places):
             self.findings.add("packages_as_final", item, "a file of it lies outside the package")
         text = known_formats().get(name, Format).caption_text(row["caption"])

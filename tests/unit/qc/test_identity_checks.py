@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -345,3 +346,26 @@ def test_no_chart_is_empty(judged):
     nothing = stage_tables.load([], "crop")
     empty = identity_tables.per_clip(judged(b=[]), nothing, ["b"])
     assert identity_pictures.distributions(judged(b=[]), nothing, empty) == []
+
+
+def test_tracks_that_a_person_joined_add_up_together(judged):
+    """Tracks 0 and 2 are one now; of track 1, which was cut, a piece is joined to track 3."""
+    rows = [
+        subject(0, frames=4, joined="2"),
+        replace(other(1, frames=1), linked_track=1),
+        replace(other(2, frames=3), linked_track=1, joined="3"),
+    ]
+    numbers = [0.0, 0.0, 2.0, 2.0, 1.0, 1.0, 3.0, 3.0]
+    found = pd.DataFrame({"video": "a", "track": numbers, "outcome": "kept"})
+    followed = pd.DataFrame({"video": "a", "track": [0.0, 1.0, 2.0, 3.0]})
+    now = [0.0] * 4 + [1.0] + [2.0] * 3
+    seen = crops(*({"item": f"a{place}", "track": number} for place, number in enumerate(now)))
+
+    def statuses(table):
+        checks = identity_checks.sum_checks(table, followed, found, seen)
+        return {check.name: check.status for check in checks}
+
+    assert set(statuses(judged(a=rows)).values()) == {PASS}
+    untold = [replace(row, joined="") for row in rows]
+    told = statuses(judged(a=untold))
+    assert told["judged_frames_add_up"] == told["one_judgement_a_track"] == FAIL

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ferrari.review import decisions, writing
+from ferrari.review import contract, decisions, writing
 from ferrari.review.decisions import DecisionsError
 from tests.unit.review.rows import (
     CROP,
@@ -171,18 +171,52 @@ def test_nonsense_is_an_error_with_its_line(tmp_path, table, text, said):
     assert said in str(error.value) and str(path) in str(error.value)
 
 
-NOT_YET = [
-    decided("merge_tracks", f"{WALK}-t3", "track", value="t4", target_sha256="0" * 64),
-    decided("mask", CROP, "cutout", value="review/masks/one.png"),
-    decided("duplicate_of", CROP, "item", value=CROP),
-    decided("drop", "her.jpg", "reference"),
+SHA = "0" * 64
+MASK_PLACE = f"review/masks/{CROP}-{'a' * 12}.png"
+OTHER = CROP.replace("f000003", "f000004")
+SOUND = [
+    decided(
+        "merge_tracks", f"{WALK}-t3", "track", value=f"{WALK}-t4 {'1' * 64}", target_sha256=SHA
+    ),
+    decided("mask", CROP, "cutout", value=MASK_PLACE, target_sha256=SHA),
+    decided("duplicate_of", CROP, "item", value=OTHER),
+    decided("duplicate_of", IMAGE, "image", value=IMAGE.replace(WALK, WAVE)),
+    decided("drop", SHA, "reference"),
+    decided("keep", "her.jpg", "reference", target_sha256=SHA),
 ]
 
 
-@pytest.mark.parametrize("row", NOT_YET, ids=lambda row: f"{row.decision} {row.scope}")
-def test_what_is_not_applied_yet_is_said_and_may_be_taken_back(tmp_path, row):
-    writing.append(tmp_path, [decided("drop"), row])
-    with pytest.raises(DecisionsError, match=rf"line 3: \w+ is not applied yet.*UNDO={row.id}"):
-        decisions.load(tmp_path)
-    writing.append(tmp_path, [undone(row)])
-    assert len(decisions.load(tmp_path).rows) == 1
+@pytest.mark.parametrize("row", SOUND, ids=lambda row: f"{row.decision} {row.scope}")
+def test_each_kind_may_be_said(row):
+    assert contract.fault_of(row) == "" and row.stage
+
+
+FAULTS = {
+    "merge without a digest": (SOUND[0]._replace(value=f"{WALK}-t4"), "id of another track"),
+    "merge over clips": (SOUND[0]._replace(value=f"{WAVE}-t4 {'1' * 64}"), "id of another track"),
+    "merge with itself": (SOUND[0]._replace(value=f"{WALK}-t3 {SHA}"), "not merged with itself"),
+    "mask elsewhere": (SOUND[1]._replace(value="../a.png"), "the value of mask is review/masks/"),
+    "mask of another": (SOUND[1]._replace(target=OTHER), "the value of mask is review/masks/"),
+    "mask of no pixels": (SOUND[1]._replace(target_sha256=""), "digest of the crop's file"),
+    "of itself": (SOUND[2]._replace(value=CROP), "no duplicate of itself"),
+    "of a frame": (SOUND[2]._replace(value=CROP[:-3]), "the id of the item that it repeats"),
+    "of another clip": (SOUND[2]._replace(value=CROP.replace(WALK, WAVE)), "name their images"),
+    "picture by name": (SOUND[4]._replace(target="her.jpg"), "the SHA-256 of its file"),
+}
+
+
+@pytest.mark.parametrize(("row", "said"), FAULTS.values(), ids=FAULTS.keys())
+def test_values_that_lead_nowhere_are_refused(row, said):
+    assert said in contract.fault_of(row)
+
+
+def test_a_picture_is_one_under_any_name_and_duplicates_answer_whether_a_thing_stays(tmp_path):
+    drop, keep = SOUND[4], SOUND[5]
+    assert in_force(tmp_path, drop, keep) == (keep,)
+    assert in_force(tmp_path, decided("drop"), SOUND[2]) == (SOUND[2],)
+    assert decisions.load(tmp_path).of("crop", WALK) == [SOUND[2]]
+
+
+def test_a_track_may_be_one_person_with_several_others(tmp_path):
+    other = SOUND[0]._replace(id="other", value=f"{WALK}-t5 {'2' * 64}")
+    assert in_force(tmp_path, SOUND[0], other) == (SOUND[0], other)
