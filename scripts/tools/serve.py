@@ -19,6 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
+from ferrari.common import settings
 from ferrari.common.errors import FerrariError
 from ferrari.common.places import ROOT
 from ferrari.dashboard import live_routes, serve
@@ -28,7 +29,6 @@ from ferrari.dashboard.reviewed_set import ReviewedSet
 from ferrari.ledger.stages import RAW
 from ferrari.provenance import last_run
 from ferrari.review import decisions, writing
-from tools.plan_run import fault_of
 
 DOORS = {"review": "/review", "dashboard": "/live"}
 #: The rule that makes the review page; no other may run because somebody wants to look.
@@ -38,15 +38,11 @@ PAGE_RULE = "review_page"
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status when the server was ended."""
     given = parsed(arguments)
-    faults = [fault for file in given.config if (fault := fault_of(Path(file)))]
-    if faults:
-        print("\n".join(faults), file=sys.stderr)
-        return 1
     try:
-        config, said, file = last_run.settings_for(given.work, given.config)
+        files, said = last_run.files_for(given.work, given.config)
+        config = settings.load(*files)
         if said:
             print(said, file=sys.stderr)
-        files = [Path(name) for name in given.config] or ([file] if file else [])
         the_set = reviewed_set(given, config, files)
         if given.door == "review" and not bring_up_to_date(the_set, config["qc_reports"]):
             return 1

@@ -101,7 +101,8 @@ def test_the_set_is_the_one_of_the_settings(work, monkeypatch):
     assert serve.main([*words, "--who", "ana"]) == 0
     (the_set,) = seen
     assert (the_set.dataset, the_set.qc) == (work / "made", work / "pages")
-    assert str(the_set.raw) == "/films" and the_set.config_files == (elsewhere,)
+    assert str(the_set.raw) == "/films"
+    assert the_set.config_files == (work / "my.yaml", elsewhere)  # laid over the set's own
     assert (the_set.who, the_set.may_start_runs) == ("ana", False)
     assert decisions.place(the_set.dataset) == work / "made/review/decisions.csv"
 
