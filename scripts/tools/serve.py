@@ -143,12 +143,15 @@ def bring_up_to_date(the_set: ReviewedSet, reports: str) -> bool:
 
 
 def page_command(the_set: ReviewedSet, target: str) -> list[str]:
-    """Snakemake's command line; the target is before what takes all that follows."""
+    """Snakemake's command line; the target is before what takes all that follows.
+
+    Without hooks: to look is no run of the set, leaves no record, and may be while a run goes on.
+    """
     snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     files = [str(file) for file in the_set.config_files]
     return [
         *(*snakemake, target, "--cores", str(the_set.cores), "--quiet", "rules", "host"),
-        *("--allowed-rules", PAGE_RULE),
+        *("--no-hooks", "--allowed-rules", PAGE_RULE),
         *(("--configfile", *files) if files else ()),
     ]
 

@@ -112,3 +112,4 @@ def test_only_the_page_s_own_rule_may_run(work):
     command = serve.page_command(serve.reviewed_set(given, config, []), "qc_reports/review.html")
     at = command.index("--allowed-rules")
     assert command[at + 1 :] == ["review_page"] and command[0] == sys.executable
+    assert "--no-hooks" in command, "a look is no run, whose settings other commands would take"
