@@ -64,13 +64,20 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--config", nargs="*", default=[], help="settings files that go before")
     parser.add_argument("--cores", type=int, default=os.cpu_count() or 1, help="of a run")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=int, help="without it 8000, or a free one")
+    parser.add_argument("--port", type=_port, help="without it 8000, or a free one")
     parser.add_argument("--who", default=os.environ.get("SERVE_WHO", ""), help="who decides")
     parser.add_argument("--no-runs", action="store_true", help="never start a run from a page")
     parser.add_argument(
         "--open-reports", action="store_true", help="/app/qc_reports/ without the token, read only"
     )
     return parser.parse_args(arguments)
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 < number < 1 << 16:
+        raise argparse.ArgumentTypeError(f"{number} is no port: they are numbers from 1 to 65535")
+    return number
 
 
 def reviewed_set(given: argparse.Namespace, config: dict, files: Sequence[Path]) -> ReviewedSet:
