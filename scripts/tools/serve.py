@@ -60,13 +60,20 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--config", nargs="*", default=[], help="settings files that go before")
     parser.add_argument("--cores", type=int, default=os.cpu_count() or 1, help="of a run")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=int, help="without it 8000, or a free one")
+    parser.add_argument("--port", type=_port, help="without it 8000, or a free one")
     parser.add_argument("--who", default=os.environ.get("SERVE_WHO", ""), help="who decides")
     parser.add_argument("--no-runs", action="store_true", help="never start a run from a page")
     parser.add_argument(
         "--open-reports", action="store_true", help="/app/qc_reports/ without the token, read only"
     )
     return parser.parse_args(arguments)
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 < number < 1 << 16:
+        raise argparse.ArgumentTypeError(f"{number} is no port: they are numbers from 1 to 65535")
+    return number
 
 
 def reviewed_set(given: argparse.Namespace, config: dict, files: Sequence[Path]) -> ReviewedSet:
@@ -141,12 +148,15 @@ def bring_up_to_date(the_set: ReviewedSet, reports: str) -> bool:
 
 
 def page_command(the_set: ReviewedSet, target: str) -> list[str]:
-    """Snakemake's command line; the target is before what takes all that follows."""
+    """Snakemake's command line; the target is before what takes all that follows.
+
+    Without hooks: to look is no run of the set, leaves no record, and may be while a run goes on.
+    """
     snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     files = [str(file) for file in the_set.config_files]
     return [
         *(*snakemake, target, "--cores", str(the_set.cores), "--quiet", "rules", "host"),
-        *("--allowed-rules", PAGE_RULE),
+        *("--no-hooks", "--allowed-rules", PAGE_RULE),
         *(("--configfile", *files) if files else ()),
     ]
 

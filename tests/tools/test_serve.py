@@ -63,6 +63,13 @@ def test_a_port_that_is_taken_is_said_in_a_sentence(work, capsys):
     assert f"port {port} of 127.0.0.1 cannot be had" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("port", ["0", "65536", "-1", "http"])
+def test_what_is_no_port_is_said(work, capsys, port):
+    with pytest.raises(SystemExit):
+        serve.main(["dashboard", "--work", str(work), f"--port={port}"])
+    assert "argument --port" in capsys.readouterr().err
+
+
 def test_settings_that_are_not_there_are_said(work, capsys):
     assert serve.main(["review", "--work", str(work), "--config", str(work / "none.yaml")]) == 1
     assert "none.yaml cannot be read" in capsys.readouterr().err
@@ -113,3 +120,4 @@ def test_only_the_page_s_own_rule_may_run(work):
     command = serve.page_command(serve.reviewed_set(given, config, []), "qc_reports/review.html")
     at = command.index("--allowed-rules")
     assert command[at + 1 :] == ["review_page"] and command[0] == sys.executable
+    assert "--no-hooks" in command, "a look is no run, whose settings other commands would take"

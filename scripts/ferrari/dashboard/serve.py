@@ -70,9 +70,15 @@ def token_of(environment: Mapping[str, str]) -> str:
 
 
 def names(host: str, environment: Mapping[str, str]) -> frozenset[str]:
-    """The host names that the server goes by: the machine's for itself, `host`, those given."""
+    """The host names that the server goes by: the machine's for itself, `host`, those given.
+
+    Raises ServeError.
+    """
     given = environment.get(HOSTS, "").split(",")
-    more = {urlsplit(f"//{name.strip()}").hostname or "" for name in given} - {""}  # without a port
+    try:  # without a port, if one is said
+        more = {urlsplit(f"//{name.strip()}").hostname or "" for name in given} - {""}
+    except ValueError as error:
+        raise ServeError(f"{HOSTS} holds what is no host name: {error}") from error
     own = {socket.gethostname()} if host not in LOOPBACK else set()
     return frozenset({*LOOPBACK, *own, *more} | ({host} - _EVERYWHERE))
 

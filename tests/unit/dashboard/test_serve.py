@@ -60,6 +60,11 @@ def test_a_server_that_others_reach_says_so_and_by_which_names():
     assert "192.168.1.9" in serve.names("192.168.1.9", {})
 
 
+def test_a_name_that_is_none_is_said():
+    with pytest.raises(ServeError, match="FERRARI_HOSTS"):
+        serve.names("127.0.0.1", {"FERRARI_HOSTS": "box,[::1"})
+
+
 @pytest.mark.parametrize(
     ("host", "shown"),
     [("0.0.0.0", "127.0.0.1"), ("::", "127.0.0.1"), ("::1", "[::1]"), ("10.0.0.7", "10.0.0.7")],
