@@ -145,6 +145,7 @@ class OnServer {
       return;
     }
     this.states = answer.found.states ?? {};
+    this.takesMasks = answer.found.masks === true;  // whether it answers /api/propose-mask
     const written = answer.found.rows.map((row) => ({ ...rowOf([]), ...row }));
     const ids = new Set(written.map((row) => row.id));
     this.#written(ids);
