@@ -96,7 +96,9 @@ def keys(browser: Browser, url: str, gap_ms: str, *words: str) -> dict:
             page.keyboard.press("Shift+Z" if letter == "Y" else letter)
             page.wait_for_timeout(float(gap_ms))
         tables.append(_exported(page))
-    seconds, progress = time.monotonic() - began, page.locator("#progress").inner_text()
+    seconds = time.monotonic() - began
+    page.wait_for_timeout(300)
+    progress = page.locator("#progress").inner_text()
     page.reload()
     page.locator(READY).wait_for(state="attached")
     told = {"seconds": seconds, "progress": progress}

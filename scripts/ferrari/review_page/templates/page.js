@@ -18,6 +18,7 @@ const KEYS = [
   ["Shift+K", "keep all that are shown"], ["Shift+D", "drop all that are shown"], ["Esc", "leave a field; close"], ["?", "this list"],
 ];
 const RATE_OVER_MS = 600_000;
+const PROGRESS_AFTER_MS = 100;
 
 const log = new Log();
 const filters = Object.fromEntries(Object.keys(VIEWS).map((name) => [name, { order: "doubt first" }]));
@@ -25,6 +26,7 @@ const places = {};  // where each view was left
 const made = [];    // when decisions were made on this page, for the rate
 let view = "dataset";
 let brushOffered = false;
+let progressWaits;
 
 const detail = new Detail(document.getElementById("detail"), log, {
   caption: writeCaption, leave: () => grid.box.focus(), goTo, stateOf: (id) => saving.states?.[id],
@@ -111,7 +113,12 @@ function tellButtons(at) {
   }
 }
 
+// Soon, and once for many keys: it looks at all that is shown.
 function tellProgress() {
+  progressWaits ??= setTimeout(() => { progressWaits = undefined; countProgress(); }, PROGRESS_AFTER_MS);
+}
+
+function countProgress() {
   const shown = grid.order.length, decided = grid.order.filter((at) => isLooked(log, at)).length;
   const now = performance.now(), recent = made.filter((when) => now - when < RATE_OVER_MS);
   const minutes = recent.length > 1 ? Math.max((now - recent[0]) / 60_000, 1 / 60) : 0;
@@ -168,7 +175,7 @@ function split(at) {
 }
 
 function next() {
-  grid.refresh();
+  grid.refresh(true);
   grid.select(grid.at + 1);
   tellProgress();
 }
