@@ -193,7 +193,7 @@ function decideAll(key) {
     rows.length < possible.length ? `Decided so already: ${(possible.length - rows.length).toLocaleString("en")}.` : "",
   ].filter(Boolean);
   if (!rows.length) { say(`Nothing to write: ${lines.join(" ")}`); return; }
-  named(() => confirmBatch(`${SAID[decision][0]}: all that are shown?`, lines, () => writeAll(rows.map((at) => rowFor(at, decision))), `Write ${plural(rows.length, "decision")}`));
+  named(() => confirmBatch(`${view === "refused" ? "Take back" : DECISIONS[key][1]} all that are shown?`, lines, () => writeAll(rows.map((at) => rowFor(at, decision))), `Write ${plural(rows.length, "decision")}`));
 }
 
 function writeAll(rows) {

@@ -89,7 +89,7 @@ class InBrowser {
 
   #say() {
     const fresh = this.log.rows.length - this.there.length;
-    this.said(fresh ? `${plural(fresh, "row")} in this browser, to be exported` : "nothing to export");
+    this.said(fresh ? `${plural(fresh, "row")} to export` : "nothing to export");
   }
 }
 
