@@ -52,7 +52,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         if path == "/api/decisions":
             table = decisions.place(self.dataset)
             rows = [line.row._asdict() for line in decisions.read(table)] if table.exists() else []
-            self._answer(200, {"rows": rows, "states": {}})
+            self._answer(200, {"rows": rows, "states": {}, "masks": True})
         elif path == "/review":
             text = (Path(self.directory) / "review.html").read_text("utf-8")
             self._send(200, text.replace("</head>", META + "</head>", 1).encode(), "text/html")

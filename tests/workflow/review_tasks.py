@@ -10,7 +10,10 @@ import psutil
 from playwright.sync_api import Browser, BrowserContext, Page
 
 NAME = "localStorage.setItem('ferrari-review-name', 'ana')"
-READY = "document.documentElement.dataset.ready === 'yes'"
+#: What is waited for. The page's Content-Security-Policy lets nobody evaluate text, so Playwright
+#: cannot poll a function; it can look for elements.
+READY = "html[data-ready=yes]"
+SAVED = "#saved:text-is('all saved')"
 VIEWS = ("dataset", "people", "masks", "refused", "captions")
 #: Frames drawn while the grid is scrolled through, one step a frame.
 SCROLL = """async (seconds) => {
@@ -45,7 +48,7 @@ def _opened(context: BrowserContext, url: str, name: str = NAME) -> Page:
     if name:
         page.add_init_script(name)
     page.goto(url)
-    page.wait_for_function(READY)
+    page.locator(READY).wait_for(state="attached")
     return page
 
 
@@ -65,7 +68,7 @@ def look(browser: Browser, url: str, shots: str = "") -> list[str]:
         page.on("console", lambda message: faults.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: faults.append(f"page error: {error}"))
         page.goto(url)
-        page.wait_for_function(READY)
+        page.locator(READY).wait_for(state="attached")
         for view in VIEWS:
             page.click(f"[data-view={view}]")
             page.wait_for_timeout(400)
@@ -81,24 +84,25 @@ def look(browser: Browser, url: str, shots: str = "") -> list[str]:
     return faults
 
 
-def keys(browser: Browser, url: str, word: str, gap_ms: str = "30") -> dict:
-    """Presses the letters of `word`, then exports: the table, seconds, and what is said."""
+def keys(browser: Browser, url: str, gap_ms: str, *words: str) -> dict:
+    """Presses the letters of each word and exports behind it: the tables, and again after the page
+    was loaded anew; what is said of the progress, and seconds.
+    """
     page = _opened(browser.new_context(), url)
     began = time.monotonic()
-    for letter in word:
-        page.keyboard.press("Shift+Z" if letter == "Y" else letter)
-        page.wait_for_timeout(float(gap_ms))
+    tables = []
+    for word in words:
+        for letter in word:
+            page.keyboard.press("Shift+Z" if letter == "Y" else letter)
+            page.wait_for_timeout(float(gap_ms))
+        tables.append(_exported(page))
     seconds = time.monotonic() - began
-    table, progress = _exported(page), page.locator("#progress").inner_text()
+    page.wait_for_timeout(300)
+    progress = page.locator("#progress").inner_text()
     page.reload()
-    page.wait_for_function(READY)
-    again = _exported(page)
-    return {
-        "table": table,
-        "again": again,
-        "seconds": seconds,
-        "progress": progress,
-    }
+    page.locator(READY).wait_for(state="attached")
+    told = {"seconds": seconds, "progress": progress}
+    return {"tables": tables, "again": _exported(page), **told}
 
 
 def tabs(browser: Browser, url: str) -> dict:
@@ -185,7 +189,7 @@ def scroll(browser: Browser, url: str, seconds: str = "5") -> dict:
     began = _cpu_ms()
     page.goto(url)
     first = {"first_ms": page.evaluate(FIRST), "first_cpu_ms": _cpu_ms() - began}
-    page.wait_for_function(READY)
+    page.locator(READY).wait_for(state="attached")
     began = _cpu_ms()
     seen = page.evaluate(SCROLL, float(seconds))
     return {**first, **seen, "frame_cpu_ms": (_cpu_ms() - began) / seen["frames"]}
@@ -207,7 +211,7 @@ def served(browser: Browser, url: str, word: str, gap_ms: str = "30") -> dict:
     for letter in word:
         page.keyboard.press("Shift+Z" if letter == "Y" else letter)
         page.wait_for_timeout(float(gap_ms))
-    page.wait_for_function("document.getElementById('saved').textContent === 'all saved'")
+    page.locator(SAVED).wait_for()
     page.keyboard.press("Home")
     return {
         "trouble": page.locator("#trouble").inner_text(),
@@ -241,7 +245,7 @@ def mend(browser: Browser, url: str, shots: str = "") -> dict:
         page.screenshot(path=Path(shots) / "brush.png")
     page.click("#save-mask")
     page.locator("canvas").wait_for(state="detached")
-    page.wait_for_function("document.getElementById('saved').textContent === 'all saved'")
+    page.locator(SAVED).wait_for()
     page.keyboard.press("Home")
     return {"state": page.locator("#tile-0 .state").inner_text()}
 

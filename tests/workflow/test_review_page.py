@@ -51,35 +51,31 @@ def test_each_view_shows_its_entries_and_nothing_goes_wrong(url):
 
 
 def test_two_hundred_keys_are_two_hundred_rows_in_order(url, tmp_path):
-    seen = browser.ask("review_keys", url, "kd" * 100)
-    rows = rows_of(seen["table"], tmp_path)
+    seen = browser.ask("review_keys", url, "30", "kd" * 100)
+    (table,) = seen["tables"]
+    rows = rows_of(table, tmp_path)
     assert [row.decision for row in rows] == ["keep", "drop"] * 100
     assert len({row.target for row in rows}) == 200 and {row.who for row in rows} == {"ana"}
     assert all(row.target_sha256 == review_set.sha(row.target) for row in rows)
-    assert seen["again"] == seen["table"], "the browser keeps them"
+    assert seen["again"] == table, "the browser keeps them"
     assert seen["progress"].startswith("decided 200 of 240 shown, ")
 
 
 def test_fifty_undos_and_redos_bring_the_state_back(url, tmp_path):
-    once = browser.ask("review_keys", url, "d" * 50, "0")
-    back = browser.ask("review_keys", url, "d" * 50 + "z" * 50, "0")
-    there = browser.ask("review_keys", url, "d" * 50 + "z" * 50 + "Y" * 50, "0")
-    rows = rows_of(back["table"], tmp_path)
-    assert len(rows) == 100 and decisions.load(tmp_path).rows == ()
-    dropped = [row.target for row in rows_of(once["table"], tmp_path)]
-    assert len(rows_of(there["table"], tmp_path)) == 150
+    once, back, there = browser.ask("review_keys", url, "0", "d" * 50, "z" * 50, "Y" * 50)["tables"]
+    dropped = [row.target for row in rows_of(once, tmp_path)]
+    assert len(rows_of(back, tmp_path)) == 100 and decisions.load(tmp_path).rows == ()
+    assert len(rows_of(there, tmp_path)) == 150
     assert [row.target for row in decisions.load(tmp_path).rows] == dropped
 
 
-def test_undo_after_redo_takes_back_the_same_decision_again(url, tmp_path):
-    seen = browser.ask("review_keys", url, "kdzYzzYY", "0")
-    rows_of(seen["table"], tmp_path)
+def test_undo_takes_back_what_was_made_again_and_a_new_decision_ends_redo(url, tmp_path):
+    again, ended = browser.ask("review_keys", url, "0", "kdzYzzYY", "zzdY")["tables"]
+    rows_of(again, tmp_path)
     assert [row.decision for row in decisions.load(tmp_path).rows] == ["keep", "drop"]
-
-
-def test_a_decision_after_an_undo_leaves_nothing_to_redo(url, tmp_path):
-    seen = browser.ask("review_keys", url, "kzdY", "0")
-    assert len(rows_of(seen["table"], tmp_path)) == 3
+    rows = rows_of(ended, tmp_path)
+    assert len(rows) == 11, "nothing was made again"
+    assert [row.decision for row in decisions.load(tmp_path).rows] == ["drop"]
 
 
 def test_two_tabs_lose_nothing(url, tmp_path):
@@ -229,7 +225,7 @@ def test_the_page_is_made_where_it_is_asked_for_and_follows_decisions(small, tmp
     assert run.planned(PAGE) == {} and run.planned() == {}
     url = (run.folder / PAGE).as_uri()
     assert browser.ask("review_look", url) == []
-    rows = rows_of(browser.ask("review_keys", url, "d", "0")["table"], run.dataset)
+    rows = rows_of(browser.ask("review_keys", url, "0", "d")["again"], run.dataset)
     assert [row.decision for row in rows] == ["drop"]
     assert run.planned(PAGE)["review_page"] == 1, "of all that is to be made"
     run.run("--cores", "2")

@@ -1,4 +1,4 @@
-// The brush: a cut-out's mask mended at the crop's own pixels. Only where a server answers: from the
+// The brush: a cut-out's mask mended at the crop's own pixels. Only where a server takes masks: from the
 // disk a browser gives no pixels of other files. What is painted is 0 or 255; the pipeline refines
 // the edge. The mask is sent as a grey PNG of 8 bits, which is how the table names one.
 const BRUSHES = { small: 0.015, large: 0.06 };  // radius, in longer sides of the crop
@@ -112,11 +112,6 @@ class Brush {
     dialog.close();
     this.saved(this.at, { value, target_sha256 });
   }
-}
-
-// Whether the server takes masks: asked once, with a body that it refuses.
-async function takesMasks(place) {
-  try { return (await place.ask("/api/propose-mask", {})).status === 422; } catch { return false; }
 }
 
 async function pixelsOf(address) {

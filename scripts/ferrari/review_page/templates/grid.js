@@ -45,9 +45,11 @@ class Grid {
     this.chosen(this.selected);
   }
 
-  // Draws again what may have been decided meanwhile.
-  refresh() {
-    for (const [place, node] of this.drawn) { this.#fill(node, place); }
+  // Draws again what may have been decided meanwhile, or the selected entry alone.
+  refresh(only = false) {
+    for (const [place, node] of this.drawn) {
+      if (!only || place === this.at) { this.#fill(node, place); }
+    }
   }
 
   get columns() {

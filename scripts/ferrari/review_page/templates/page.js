@@ -18,13 +18,15 @@ const KEYS = [
   ["Shift+K", "keep all that are shown"], ["Shift+D", "drop all that are shown"], ["Esc", "leave a field; close"], ["?", "this list"],
 ];
 const RATE_OVER_MS = 600_000;
+const PROGRESS_AFTER_MS = 100;
 
 const log = new Log();
 const filters = Object.fromEntries(Object.keys(VIEWS).map((name) => [name, { order: "doubt first" }]));
 const places = {};  // where each view was left
 const made = [];    // when decisions were made on this page, for the rate
 let view = "dataset";
-let masksTaken = false;  // whether a server answers that takes mended masks
+let brushOffered = false;
+let progressWaits;
 
 const detail = new Detail(document.getElementById("detail"), log, {
   caption: writeCaption, leave: () => grid.box.focus(), goTo, stateOf: (id) => saving.states?.[id],
@@ -34,6 +36,7 @@ const saving = served ? new OnServer(log, changed, tellSaved, served) : new InBr
 
 // Rows came from elsewhere. A caption that is being written is left alone.
 function changed() {
+  if (brushOffered !== Boolean(saving.takesMasks)) { buildActions(); }
   grid.refresh();
   if (document.activeElement !== detail.textField) { detail.show(grid.selected); }
   tellButtons(grid.selected);
@@ -87,13 +90,14 @@ function buildActions() {
   const button = (key, label, act) => el("button", { type: "button", "data-key": key, "aria-keyshortcuts": key.replace("⇧", "Shift+"), click: act }, el("kbd", {}, key), ` ${label}`);
   const { keys, group } = VIEWS[view];
   const found = [];
+  brushOffered = Boolean(saving.takesMasks);
   for (const key of keys) {
     if (key === "E") { found.push(button("E", "Caption", () => editCaption())); continue; }
     const label = view === "refused" && key === "K" ? "Take it back" : DECISIONS[key][1];
     found.push(button(key, label, () => decide(key)));
   }
   if (group === "image" || group === "mask") { found.push(button("M", "Mask", () => detail.toggleOverlay())); }
-  if (group === "mask" && masksTaken) { found.push(button("B", "Mend", mend)); }
+  if (group === "mask" && saving.takesMasks) { found.push(button("B", "Mend", mend)); }
   found.push(button("Z", "Undo", undo), button("⇧Z", "Redo", redo));
   if (keys.includes("K")) { found.push(button("⇧K", view === "refused" ? "Take back all shown" : "Keep all shown", () => decideAll("K"))); }
   if (keys.includes("D")) { found.push(button("⇧D", "Drop all shown", () => decideAll("D"))); }
@@ -109,7 +113,12 @@ function tellButtons(at) {
   }
 }
 
+// Soon, and once for many keys: it looks at all that is shown.
 function tellProgress() {
+  progressWaits ??= setTimeout(() => { progressWaits = undefined; countProgress(); }, PROGRESS_AFTER_MS);
+}
+
+function countProgress() {
   const shown = grid.order.length, decided = grid.order.filter((at) => isLooked(log, at)).length;
   const now = performance.now(), recent = made.filter((when) => now - when < RATE_OVER_MS);
   const minutes = recent.length > 1 ? Math.max((now - recent[0]) / 60_000, 1 / 60) : 0;
@@ -166,7 +175,7 @@ function split(at) {
 }
 
 function next() {
-  grid.refresh();
+  grid.refresh(true);
   grid.select(grid.at + 1);
   tellProgress();
 }
@@ -184,7 +193,7 @@ function decideAll(key) {
     rows.length < possible.length ? `Decided so already: ${(possible.length - rows.length).toLocaleString("en")}.` : "",
   ].filter(Boolean);
   if (!rows.length) { say(`Nothing to write: ${lines.join(" ")}`); return; }
-  named(() => confirmBatch(`${SAID[decision][0]}: all that are shown?`, lines, () => writeAll(rows.map((at) => rowFor(at, decision))), `Write ${plural(rows.length, "decision")}`));
+  named(() => confirmBatch(`${view === "refused" ? "Take back" : DECISIONS[key][1]} all that are shown?`, lines, () => writeAll(rows.map((at) => rowFor(at, decision))), `Write ${plural(rows.length, "decision")}`));
 }
 
 function writeAll(rows) {
@@ -233,7 +242,7 @@ function replaceCaptions() {
 
 async function mend() {
   const at = grid.selected;
-  if (!masksTaken || at === undefined || groupOf(at) !== "mask") { return; }
+  if (!saving.takesMasks || at === undefined || groupOf(at) !== "mask") { return; }
   try {
     await new Brush(saving, at, (one, fields) => {
       if (write([rowFor(one, "mask", fields)])) { say(`mask mended: ${targetOf(one)}`); }
@@ -308,7 +317,6 @@ function start() {
   if (served) {
     document.getElementById("home").href = addressOf("reports/index.html");
     document.getElementById("live").href = addressOf("live");
-    takesMasks(saving).then((takes) => { masksTaken = takes; buildActions(); tellButtons(grid.selected); });
     document.getElementById("reruns").addEventListener("click", () => showReruns(saving));
   }
   try { document.getElementById("who").value = localStorage.getItem("ferrari-review-name") ?? ""; } catch { /* asked later */ }

@@ -89,7 +89,7 @@ class InBrowser {
 
   #say() {
     const fresh = this.log.rows.length - this.there.length;
-    this.said(fresh ? `${plural(fresh, "row")} in this browser, to be exported` : "nothing to export");
+    this.said(fresh ? `${plural(fresh, "row")} to export` : "nothing to export");
   }
 }
 
@@ -145,6 +145,7 @@ class OnServer {
       return;
     }
     this.states = answer.found.states ?? {};
+    this.takesMasks = answer.found.masks === true;  // whether it answers /api/propose-mask
     const written = answer.found.rows.map((row) => ({ ...rowOf([]), ...row }));
     const ids = new Set(written.map((row) => row.id));
     this.#written(ids);
