@@ -308,6 +308,7 @@ def _stages(said: RunProgress) -> Iterator[dict]:
                 "done": sum(said.done[rule] for rule in rules),
                 "running": sum(job.rule in rules for job in said.running.values()),
                 "failed": sum(job.rule in rules for job in said.failed.values()),
+                "blocked": sum(said.blocked[rule] for rule in rules),
             }
 
 

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ferrari.jobs.run_events import BEGAN, END, ENDED, FAILED, START, Event
+from ferrari.ledger.stages import FOLDERS
 
+_STAGES = list(FOLDERS)
 #: So many of a rule's last jobs say how long the next one takes: what the first ones load is not
 #: loaded again, and jobs that find nothing to do are among their like.
 _LAST = 30
@@ -101,10 +103,19 @@ class RunProgress:
         return job
 
     @property
+    def blocked(self) -> Counter[str]:
+        """Jobs by rule that will not run: those of later stages of a clip of which one failed."""
+        found: Counter[str] = Counter()
+        for job in self.failed.values():
+            if job.rule in FOLDERS:
+                found.update(_STAGES[_STAGES.index(job.rule) + 1 :])
+        return found & self.planned
+
+    @property
     def to_do(self) -> Counter[str]:
-        """Jobs by rule that have not ended, those at work included; failed ones are not to do."""
+        """Jobs by rule that will run and have not ended, those at work included."""
         failed = Counter(job.rule for job in self.failed.values())
-        return self.planned - self.done - failed
+        return self.planned - self.done - failed - self.blocked
 
     def rate(self, now: float) -> float:
         """Jobs that ended a minute, over the last five minutes."""

@@ -69,11 +69,11 @@ def test_a_run_at_work(seen):
             **{"stage": "mask", "title": "Cut-outs", "planned": 4},
             "done": 1,
             "running": 2,
-            "failed": 0,
+            **{"failed": 0, "blocked": 0},
         },
         {
             **{"stage": "whole set", "title": "The whole set", "planned": 1},
-            **{"done": 0, "running": 0, "failed": 0},
+            **{"done": 0, "running": 0, "failed": 0, "blocked": 0},
         },
     ]
     assert [(each["title"], each["of"], each["seconds"]) for each in state["now"]] == [

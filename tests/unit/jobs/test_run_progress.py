@@ -28,7 +28,8 @@ def test_counts_by_rule():
         ("began", 3, 3, "mask"),
     )
     assert run.done == {"probe": 1}
-    assert run.to_do == {"probe": 1, "mask": 2}, "one failed, one is at work, one waits"
+    assert run.to_do == {"probe": 1, "mask": 1}, "of the clip that failed nothing comes"
+    assert run.blocked == {"mask": 1}
     assert [job.of for job in run.running.values()] == ["clip-3"]
     assert [(job.rule, job.of, job.log) for job in run.failed.values()] == [
         ("probe", "clip-2", "logs/x.log")
