@@ -137,12 +137,22 @@ class RunWatch:
 
     def _read_events(self) -> list[RunningJob]:
         """Take in what the latest run has written since; the jobs that ended with it."""
-        latest = next(iter(run_events.files(self._set.work)), None)
+        latest = self._latest()
         if latest is None:
             return []
         if self._reader is None or self._reader.path != latest:
             self._reader, self._progress = EventReader(latest), RunProgress()
         return list(self._progress.take(self._reader.new()))
+
+    def _latest(self) -> Path | None:
+        """The events of the run that goes on, else of the last one that made more than a report:
+        somebody who looks at a page has that brought up to date, and asks what became of the night.
+        """
+        files = run_events.files(self._set.work)
+        for path in files:
+            if EventReader(path).is_written() or _makes_the_set(path):
+                return path
+        return files[0] if files else None
 
     def _note_tables(self, ended: Iterable[RunningJob], phase: str) -> None:
         now = time.monotonic()
@@ -290,6 +300,13 @@ class RunWatch:
         if last is not None and last.log.stat().st_mtime >= events.last:
             return last.log
         return self._set.work / events.log if events.log else None
+
+
+def _makes_the_set(path: Path) -> bool:
+    """Whether a run was asked for everything, or had a job of a clip."""
+    start = run_events.start_of(path)
+    of_clips = not FOLDERS.keys().isdisjoint(start.get("jobs", ()))
+    return of_clips or start.get("targets") == []
 
 
 def _stages(said: RunProgress) -> Iterator[dict]:

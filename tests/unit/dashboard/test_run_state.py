@@ -203,6 +203,26 @@ def test_a_later_run_takes_the_earlier_one_s_place(seen):
     assert seen()["run"]["planned"] == 2 and seen()["phase"] == "killed"
 
 
+def test_a_page_that_was_brought_up_to_date_hides_no_night(seen):
+    tell(seen.set, start({"mask": 9}), job("began", 1, 1))
+    asked = ("qc_reports/review.html",)
+    page = tell(
+        seen.set,
+        start({"review_page": 1}, targets=asked),
+        name="20270116T080000000000Z-1",
+    )
+    assert (seen()["phase"], seen()["run"]["planned"]) == ("killed", 9)
+    seen.hold(page)
+    assert (seen()["phase"], seen()["run"]["planned"]) == ("running", 1), "while it goes on"
+
+
+def test_a_run_of_one_package_made_the_set(seen):
+    tell(seen.set, start({"mask": 9}), end(3, "failed"))
+    asked = ("dataset/05_final_training/kohya.csv",)
+    tell(seen.set, start({"mask": 2}, targets=asked), name="20270116T080000000000Z-1")
+    assert seen()["run"]["planned"] == 2
+
+
 def test_refused_rows_with_their_reasons(seen):
     write_tables(seen.set.dataset, 2, 3)
     state = seen()
