@@ -46,6 +46,8 @@ _COUNT_S = 0.4
 _LOOK_AT_ALL_S = 60.0
 #: A run that holds the lock for so long and has told nothing will not tell anything.
 _SILENT_AFTER_S = 30.0
+#: So many runs before the last one say what the rules over the whole set take.
+_BEFORE = 3
 #: Looks within this time get the same answer: several tabs cost no more than one.
 _SAME_S = 1.0
 _LOG_BYTES = 64 << 10
@@ -141,7 +143,8 @@ class RunWatch:
         if latest is None:
             return []
         if self._reader is None or self._reader.path != latest:
-            self._reader, self._progress = EventReader(latest), RunProgress()
+            self._reader = EventReader(latest)
+            self._progress = RunProgress(costs=self._costs(latest))
         return list(self._progress.take(self._reader.new()))
 
     def _latest(self) -> Path | None:
@@ -153,6 +156,22 @@ class RunWatch:
             if EventReader(path).is_written() or _makes_the_set(path):
                 return path
         return files[0] if files else None
+
+    def _costs(self, latest: Path) -> dict[str, float]:
+        """What a job of each rule over the whole set took in the runs before `latest`, at most.
+
+        Each of them has one job, so the run itself measures them too late. How long a clip takes
+        it knows soon, and an earlier run may have found nothing to do in that clip.
+        """
+        costs: dict[str, float] = {}
+        for path in [path for path in run_events.files(self._set.work) if path < latest][:_BEFORE]:
+            earlier = RunProgress()
+            for _ in earlier.take(EventReader(path).new()):
+                pass
+            for rule, seconds in earlier.means().items():
+                if rule not in FOLDERS:
+                    costs[rule] = max(seconds, costs.get(rule, 0.0))
+        return costs
 
     def _note_tables(self, ended: Iterable[RunningJob], phase: str) -> None:
         now = time.monotonic()

@@ -50,8 +50,12 @@ class TimeLeft:
 
 @dataclass
 class RunProgress:
-    """A run as far as its events were `take`n. Times are in seconds since 1970."""
+    """A run as far as its events were `take`n. Times are in seconds since 1970.
 
+    `costs`: seconds of a job by rule, as known from before, for rules of which none has ended here.
+    """
+
+    costs: Mapping[str, float] = field(default_factory=dict)
     planned: Counter[str] = field(default_factory=Counter)
     done: Counter[str] = field(default_factory=Counter)
     running: dict[int, RunningJob] = field(default_factory=dict)
@@ -128,7 +132,7 @@ class RunProgress:
         side as until now.
         """
         to_do = self.to_do
-        measured = self._means()
+        measured = {**self.costs, **self.means()}
         without = tuple(rule for rule in to_do if rule not in measured)
         unknown = sum(to_do[rule] for rule in without)
         if not measured or unknown > _UNMEASURED * to_do.total():
@@ -142,7 +146,7 @@ class RunProgress:
         side_by_side = (self._busy_s + spent) / max(now - self._first, 1e-3)
         return TimeLeft(max(0.0, work) / max(1.0, side_by_side), without)
 
-    def _means(self) -> Mapping[str, float]:
+    def means(self) -> Mapping[str, float]:
         """Mean seconds of a rule's last jobs."""
         return {rule: sum(took) / len(took) for rule, took in self._took.items()}
 

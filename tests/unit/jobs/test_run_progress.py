@@ -106,6 +106,14 @@ def test_a_few_rules_that_were_never_measured_make_it_a_lower_bound():
     assert left.without == ("qc5",) and left.seconds == pytest.approx(198.0)
 
 
+def test_what_was_known_before_counts_until_it_is_measured():
+    run = run_of({"mask": 2, "qc5": 1}, ("began", 0, 1, "mask"), ("ended", 2, 1))
+    assert run.time_left(1002.0).seconds is None, "of half of what is to do nothing is known"
+    run.costs = {"qc5": 7.0, "mask": 900.0}
+    left = run.time_left(1002.0)
+    assert left.seconds == pytest.approx(9.0) and left.without == ()
+
+
 def test_nothing_left_takes_no_time():
     run = run_of({"mask": 1}, ("began", 0, 1, "mask"), ("ended", 2, 1))
     assert run.time_left(1002.0).seconds == 0.0
