@@ -16,8 +16,6 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.workflow import review_tasks
-
 _FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-quic"),
     *("--disable-component-update", "--disable-sync", "--no-first-run"),
@@ -48,43 +46,6 @@ def look(browser: Browser, url: str, shots: str = "") -> list[str]:
             page.screenshot(path=shot, full_page=True)
         context.close()
     return faults
-
-
-def served(browser: Browser, url: str, shots: str = "", ready: str = "main") -> list[str]:
-    """What is wrong with a page that a server makes, wide and narrow, light and dark.
-
-    Looks for messages of the console, page errors, requests to anybody else, and sideways
-    scrolling at 380 px, once what the selector `ready` names is there. With `shots`, a folder, a
-    screenshot of each is written there.
-    """
-    faults: list[str] = []
-    origin = "/".join(url.split("/")[:3])
-    for width, scheme in ((1280, "light"), (1280, "dark"), (380, "light"), (380, "dark")):
-        size = {"width": width, "height": 900}
-        context = browser.new_context(viewport=size, color_scheme=scheme)
-        page = context.new_page()
-        _listen(page, origin, faults, whole_origin=True)
-        page.goto(url)
-        page.wait_for_selector(ready, timeout=10_000)
-        overflow = page.evaluate(_OVERFLOW)
-        if overflow > 0:
-            faults.append(f"{width} px: the page scrolls sideways by {overflow} px")
-        if shots:
-            Path(shots).mkdir(parents=True, exist_ok=True)
-            page.screenshot(path=Path(shots) / f"{width}_{scheme}.png", full_page=True)
-        context.close()
-    return faults
-
-
-def press(browser: Browser, url: str, button: str, ready: str) -> str:
-    """Opens a page, waits until a button can be pressed, presses it, and waits until what the
-    selector `ready` names is to be seen; the page's text.
-    """
-    page = browser.new_page()
-    page.goto(url)
-    page.locator(button).click(timeout=10_000)
-    page.locator(ready).wait_for(timeout=30_000)
-    return page.locator("main").inner_text()
 
 
 def use(browser: Browser, url: str) -> dict:
@@ -139,21 +100,16 @@ def hang(browser: Browser) -> None:
     browser.new_page().evaluate("while (true) {}")
 
 
-TASKS = {
-    **{"look": look, "use": use, "links": links, "blank": blank, "hang": hang},
-    **{"served": served, "press": press},
-    **review_tasks.TASKS,
-}
+TASKS = {"look": look, "use": use, "links": links, "blank": blank, "hang": hang}
 
 
-def _listen(page: Page, url: str, faults: list[str], *, whole_origin: bool = False) -> None:
+def _listen(page: Page, url: str, faults: list[str]) -> None:
     def said(message) -> None:
         if message.type in ("error", "warning"):
             faults.append(f"console: {message.text}")
 
     def asked(request) -> None:
-        known = request.url.startswith(f"{url}/") if whole_origin else request.url == url
-        if not known and not request.url.startswith("data:"):
+        if request.url != url and not request.url.startswith("data:"):
             faults.append(f"asked for {request.url[:200]}")
 
     page.on("console", said)
@@ -192,10 +148,13 @@ def _chart_faults(page: Page, index: int) -> list[str]:
 
 def main() -> None:
     """Do the task that the command line names."""
+    from tests.workflow import review_tasks, served_tasks
+
     answer, chromium, task, *words = sys.argv[1:]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(_FLAGS))
-        Path(answer).write_text(json.dumps(TASKS[task](browser, *words)), "utf-8")
+        tasks = {**TASKS, **served_tasks.TASKS, **review_tasks.TASKS}
+        Path(answer).write_text(json.dumps(tasks[task](browser, *words)), "utf-8")
         browser.close()
 
 

@@ -17,7 +17,6 @@ from ferrari.dashboard import live_routes, trace_routes
 from ferrari.dashboard.reviewed_set import ReviewedSet
 from ferrari.dashboard.run_control import RunControl
 from ferrari.dashboard.run_state import RunWatch
-from ferrari.jobs import run_events
 from ferrari.ledger import tables
 from ferrari.ledger.stages import FINAL_CSV, FOLDERS
 from tests.workflow import browser
@@ -66,7 +65,6 @@ def server(the_set: ReviewedSet, control: RunControl) -> Iterator[str]:
 def test_a_run_is_seen_as_it_goes(small, tmp_path):
     """`snakemake` as anybody types it, with nothing on its terminal."""
     run = taken_back(small, tmp_path / "run")
-    planned = run.planned()
     the_set = set_of(run)
     watch = RunWatch(the_set, RunControl(the_set))
     process = subprocess.Popen(
@@ -89,7 +87,9 @@ def test_a_run_is_seen_as_it_goes(small, tmp_path):
         one["waiting"] for state in at_work for one in state["ledger"] if one["stage"] == "mask"
     ]
     assert max(waiting) > 0 and waiting[-1] == 0
-    assert last["run"]["planned"] == last["run"]["done"] == sum(planned.values()) - planned["all"]
+    assert last["run"]["planned"] == last["run"]["done"] > 10
+    of_clip = {one["stage"]: one["planned"] for one in last["stages"]}
+    assert (of_clip["mask"], of_clip["augment"], of_clip["caption"]) == (1, 1, 1)
     assert "A run is at work" in at_work[-1]["why_not"] and last["why_not"] == ""
 
 
@@ -107,13 +107,6 @@ def test_the_sums_are_those_of_the_tables(small):
         assert (one["lost"], one["waiting"], one["considered"]) == (0, 0, len(rows))
     (refused,) = (one for one in state["refused"] if one["stage"] == "Raw videos")
     assert refused["reason"] == "LOW_RESOLUTION" and refused["rows"] == 1
-
-
-def test_a_run_that_only_looks_leaves_no_events(small, tmp_path):
-    run = small.copy(tmp_path / "run")
-    before = run_events.files(run.folder)
-    run.run("--cores", "1", "verified")
-    assert run_events.files(run.folder) == before
 
 
 def test_the_pages_in_a_browser(small, tmp_path):

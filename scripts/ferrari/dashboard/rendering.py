@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
@@ -84,5 +85,5 @@ def _environment() -> jinja2.Environment:
     )
     styles = [_REPORTS / "style.css", _OWN / "served.css"]
     environment.globals["style"] = Markup("\n".join(file.read_text("utf-8") for file in styles))
-    environment.filters["shown"] = shown
+    environment.filters |= {"shown": shown, "quoted": shlex.quote}
     return environment

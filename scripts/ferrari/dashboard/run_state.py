@@ -46,6 +46,8 @@ _COUNT_S = 0.4
 _LOOK_AT_ALL_S = 60.0
 #: A run that holds the lock for so long and has told nothing will not tell anything.
 _SILENT_AFTER_S = 30.0
+#: So many runs before the last one say what the rules over the whole set take.
+_BEFORE = 3
 #: Looks within this time get the same answer: several tabs cost no more than one.
 _SAME_S = 1.0
 _LOG_BYTES = 64 << 10
@@ -137,12 +139,39 @@ class RunWatch:
 
     def _read_events(self) -> list[RunningJob]:
         """Take in what the latest run has written since; the jobs that ended with it."""
-        latest = next(iter(run_events.files(self._set.work)), None)
+        latest = self._latest()
         if latest is None:
             return []
         if self._reader is None or self._reader.path != latest:
-            self._reader, self._progress = EventReader(latest), RunProgress()
+            self._reader = EventReader(latest)
+            self._progress = RunProgress(costs=self._costs(latest))
         return list(self._progress.take(self._reader.new()))
+
+    def _latest(self) -> Path | None:
+        """The events of the run that goes on, else of the last one that made more than a report:
+        somebody who looks at a page has that brought up to date, and asks what became of the night.
+        """
+        files = run_events.files(self._set.work)
+        for path in files:
+            if EventReader(path).is_written() or _makes_the_set(path):
+                return path
+        return files[0] if files else None
+
+    def _costs(self, latest: Path) -> dict[str, float]:
+        """What a job of each rule over the whole set took in the runs before `latest`, at most.
+
+        Each of them has one job, so the run itself measures them too late. How long a clip takes
+        it knows soon, and an earlier run may have found nothing to do in that clip.
+        """
+        costs: dict[str, float] = {}
+        for path in [path for path in run_events.files(self._set.work) if path < latest][:_BEFORE]:
+            earlier = RunProgress()
+            for _ in earlier.take(EventReader(path).new()):
+                pass
+            for rule, seconds in earlier.means().items():
+                if rule not in FOLDERS:
+                    costs[rule] = max(seconds, costs.get(rule, 0.0))
+        return costs
 
     def _note_tables(self, ended: Iterable[RunningJob], phase: str) -> None:
         now = time.monotonic()
@@ -292,6 +321,13 @@ class RunWatch:
         return self._set.work / events.log if events.log else None
 
 
+def _makes_the_set(path: Path) -> bool:
+    """Whether a run was asked for everything, or had a job of a clip."""
+    start = run_events.start_of(path)
+    of_clips = not FOLDERS.keys().isdisjoint(start.get("jobs", ()))
+    return of_clips or start.get("targets") == []
+
+
 def _stages(said: RunProgress) -> Iterator[dict]:
     """Jobs by stage, and those of the rules over the whole set together; what is not planned is
     left out.
@@ -308,6 +344,7 @@ def _stages(said: RunProgress) -> Iterator[dict]:
                 "done": sum(said.done[rule] for rule in rules),
                 "running": sum(job.rule in rules for job in said.running.values()),
                 "failed": sum(job.rule in rules for job in said.failed.values()),
+                "blocked": sum(said.blocked[rule] for rule in rules),
             }
 
 

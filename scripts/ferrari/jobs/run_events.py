@@ -7,7 +7,7 @@ another workflow, and a run with --no-hooks, leave none. Nothing that a run make
 
 | event | what else it holds |
 |---|---|
-| start | `jobs` planned, by rule; `pid`; `cores` (null on a cluster); `log`: Snakemake's own |
+| start | `jobs` planned, by rule; `targets` asked for; `pid`, `cores`, `log` of Snakemake |
 | began | a job was started, or handed to a cluster: `id`, `rule`, its clip or format (`of`) |
 | ended | the job `id` is done |
 | failed | the job `id` failed; `log`: its own |
@@ -72,6 +72,7 @@ class EventLog(logging.Handler):
         del jobs[NO_WORK]
         told = {
             "jobs": dict(sorted(jobs.items())),
+            "targets": sorted({*map(str, workflow.dag_settings.targets)} - {NO_WORK}),
             "pid": os.getpid(),
             "log": next(map(os.path.relpath, logs), ""),
         }
@@ -141,6 +142,15 @@ class EventReader:
 def files(working: str | os.PathLike) -> list[Path]:
     """The files of events of a working folder's runs, the latest first."""
     return sorted((Path(working) / FOLDER).glob("*.jsonl"), reverse=True)
+
+
+def start_of(path: str | os.PathLike) -> Event:
+    """The event with which a file begins; empty where there is none yet."""
+    try:
+        with open(path, "rb") as stream:
+            return _event(stream.readline())
+    except FileNotFoundError:
+        return {}
 
 
 def _event(line: bytes) -> Event:

@@ -69,11 +69,11 @@ def test_a_run_at_work(seen):
             **{"stage": "mask", "title": "Cut-outs", "planned": 4},
             "done": 1,
             "running": 2,
-            "failed": 0,
+            **{"failed": 0, "blocked": 0},
         },
         {
             **{"stage": "whole set", "title": "The whole set", "planned": 1},
-            **{"done": 0, "running": 0, "failed": 0},
+            **{"done": 0, "running": 0, "failed": 0, "blocked": 0},
         },
     ]
     assert [(each["title"], each["of"], each["seconds"]) for each in state["now"]] == [
@@ -201,6 +201,39 @@ def test_a_later_run_takes_the_earlier_one_s_place(seen):
     assert seen()["run"]["planned"] == 9
     tell(seen.set, start({"probe": 2}), name="20270116T080000000000Z-1")
     assert seen()["run"]["planned"] == 2 and seen()["phase"] == "killed"
+
+
+def test_an_earlier_run_says_what_a_report_takes(seen):
+    """It runs once a run: when it is measured it is over."""
+    report = {"rule": "qc5", "of": ""}
+    for n, seconds in enumerate((8, 20, 5)):
+        jobs = [job("began", 0, 1, **report), job("ended", seconds, 1), end(99, "success")]
+        name = f"2027011{n}T080000000000Z-1"
+        tell(seen.set, start({"qc5": 1, "mask": 1}), *jobs, name=name)
+    later = [start({"mask": 2, "qc5": 1}), job("began", 90, 2), job("ended", 94, 2)]
+    seen.hold(tell(seen.set, *later, name="20270116T080000000000Z-1"))
+    pace = seen()["pace"]
+    assert pace["left_s"] == pytest.approx(24.0) and pace["without"] == []
+
+
+def test_a_page_that_was_brought_up_to_date_hides_no_night(seen):
+    tell(seen.set, start({"mask": 9}), job("began", 1, 1))
+    asked = ("qc_reports/review.html",)
+    page = tell(
+        seen.set,
+        start({"review_page": 1}, targets=asked),
+        name="20270116T080000000000Z-1",
+    )
+    assert (seen()["phase"], seen()["run"]["planned"]) == ("killed", 9)
+    seen.hold(page)
+    assert (seen()["phase"], seen()["run"]["planned"]) == ("running", 1), "while it goes on"
+
+
+def test_a_run_of_one_package_made_the_set(seen):
+    tell(seen.set, start({"mask": 9}), end(3, "failed"))
+    asked = ("dataset/05_final_training/kohya.csv",)
+    tell(seen.set, start({"mask": 2}, targets=asked), name="20270116T080000000000Z-1")
+    assert seen()["run"]["planned"] == 2
 
 
 def test_refused_rows_with_their_reasons(seen):

@@ -31,6 +31,7 @@ def workflow(**jobs):
     return SimpleNamespace(
         dag=SimpleNamespace(needrun_jobs=lambda: iter(named)),
         resource_settings=SimpleNamespace(cores=2),
+        dag_settings=SimpleNamespace(targets={"all", "qc_reports/index.html"}),
         scheduler=SimpleNamespace(print_progress=False),
     )
 
@@ -68,6 +69,7 @@ def test_a_run_s_events_are_told_in_order(begun):
     assert told == [
         {
             **{"event": "start", "jobs": {"probe": 2}, "pid": os.getpid(), "cores": 2},
+            "targets": ["qc_reports/index.html"],
             "log": ".snakemake/log/x.log",
         },
         {"event": "began", "id": 7, "rule": "probe", "of": "a-0123456789"},
@@ -77,6 +79,14 @@ def test_a_run_s_events_are_told_in_order(begun):
         {"event": "end", "status": "failed"},
     ]
     assert reader.new() == []
+
+
+def test_how_a_file_begins(begun, tmp_path):
+    _, reader, _ = begun
+    assert run_events.start_of(reader.path) == reader.new()[0]
+    (tmp_path / "new.jsonl").write_text('{"event": "st')
+    assert run_events.start_of(tmp_path / "new.jsonl") == {}
+    assert run_events.start_of(tmp_path / "none.jsonl") == {}
 
 
 def test_half_a_line_comes_when_it_is_whole(begun):

@@ -64,7 +64,7 @@
   function stages(state) {
     by("stages-part").hidden = !state.stages.length;
     const lines = state.stages.map((one) => {
-      const left = Math.max(0, one.planned - one.done - one.failed), share = made("span", undefined, "share"), fill = made("i");
+      const left = Math.max(0, one.planned - one.done - one.failed - one.blocked), share = made("span", undefined, "share"), fill = made("i");
       const said = one.done + " of " + one.planned + " done";
       fill.style.width = (100 * one.done / one.planned) + "%";
       share.append(fill);
@@ -76,7 +76,8 @@
       return row(made("td", one.title), number(one.done), number(one.running), number(left), number(one.failed), cell);
     });
     by("stages").replaceChildren(...lines);
-    const without = state.pace.without, notes = [];
+    const without = state.pace.without, notes = [], blocked = state.stages.reduce((total, one) => total + one.blocked, 0);
+    if (blocked) { notes.push(plural(blocked, "job of a clip waits", "jobs of clips wait") + " for one that failed, and will not run."); }
     const few = without.slice(0, 8).join(", ") + (without.length > 8 ? " and " + (without.length - 8) + " more" : "");
     if (without.length) {
       notes.push(state.pace.left_s === null ? "How long it takes is known once jobs have ended of: " + few + "." :
