@@ -1,7 +1,7 @@
 """The index of the QC reports: a card a report with its status, and the ledger's flow.
 
-Made from the reports' CSV files; the pages are linked by name, beside it. What lies on the disk, and
-what clips cost, is as it was when the page was made.
+Made from the reports' CSV files; the pages are linked by name, beside it. What lies on the disk,
+and what clips cost, is as it was when the page was made.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -281,6 +281,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except FerrariError as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:  # before the run began, or in a plan
+        print(run_watch.STOPPED, file=sys.stderr)
+        return run_watch.INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -267,6 +267,29 @@ def test_another_seed_other_pictures(clips):
     assert all(a["sha256"] != b["sha256"] for a, b in zip(first, second, strict=True))
 
 
+def test_a_clip_that_lent_no_scene_can_go_and_no_variant_is_made_anew(tmp_path):
+    """What a cut-out's rows are made from are the scenes that it is offered, not those refused."""
+    dataset = tmp_path / "dataset"
+    good, other = Clip(dataset, clip_id(0)), Clip(dataset, clip_id(1))
+    hidden = Clip(dataset, clip_id(2), box=(2, 2, 198, 118))
+
+    def made_from(clips):
+        return augment_video(
+            probe_csv=good.table("probe"),
+            masks_csv=good.table("mask"),
+            crops_csv=good.table("crop"),
+            bank_csv=bank(clips),
+            dataset=dataset,
+            out_csv=dataset / "04_augmented" / f"{good.video}.csv",
+            settings=SETTINGS,
+            seed=1,
+        )
+
+    whole = made_from([good, other, hidden])
+    assert made_from([good, other]) == whole, "the clip whose scene was hidden is gone"
+    assert made_from([good, hidden]) != whole, "the clip that lent one is gone"
+
+
 def test_a_severed_subject_stays_at_its_side(tmp_path):
     clip = Clip(tmp_path / "dataset", clip_id(7), box=(60, 20, 110, 120))
     for line in clip.rows["mask"]:

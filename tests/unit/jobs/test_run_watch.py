@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import io
 import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import zlib
 from pathlib import Path
 
 import pytest
 
+from ferrari.common.places import SCRIPTS
 from ferrari.jobs import progress_line, run_watch
 from ferrari.jobs.run_progress import RunningJob, RunProgress
 from ferrari.ledger import stages, tables
@@ -114,3 +121,22 @@ def test_people_are_told_what_the_workflow_says_and_what_is_wrong(
     record = logging.LogRecord("s", level, f"/x/{place}", 1, said, (), None)
     record.exception = exception
     assert run_watch.is_for_people(record, Path("/x/snakemake")) is shows
+
+
+def test_a_job_that_waits_for_its_server_is_interrupted_without_a_traceback(tmp_path):
+    """A terminal's Ctrl-C reaches it as well as the run."""
+    warm = tmp_path / f"{os.getpid()}-warm"
+    place = f"{warm}-{zlib.crc32(os.fsencode(sys.executable)):08x}"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"{place}.sock")
+        server.listen()
+        job = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(SCRIPTS / "run_stage.py"), "a_stage"],
+            env={"FERRARI_WARM": str(warm)},
+            stderr=subprocess.PIPE,
+        )
+        client, _ = server.accept()
+        client.recv(8)  # it has handed the job over, and waits
+        job.send_signal(signal.SIGINT)
+        _, said = job.communicate(timeout=60)
+    assert (said, job.returncode) == (b"", -signal.SIGINT)
