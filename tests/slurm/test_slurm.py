@@ -140,7 +140,7 @@ def test_a_queue_that_takes_no_more_is_waited_for(small, tmp_path):
     narrow = Cluster((tmp_path / "narrow").resolve())
     narrow.folder.mkdir()
     try:
-        narrow.up(max_jobs=2, forget_s=2)
+        narrow.up(max_jobs=2, forget_s=10)  # sooner, and states are asked of the database
         run = SlurmRun(fresh(small, tmp_path / "run"), narrow, by_clip())
         run.run(small_run.FINAL)
         same_up_to_final(run, small)
