@@ -665,8 +665,24 @@ def say_end():
         logger.info("\n".join(["", *lines]))
 
 
+def forget_failed():
+    """Take away what failed jobs left of earlier runs.
+
+    A job takes its table away before it works. If it ends sooner, Snakemake puts the old table back
+    and writes down that it was made with today's settings: the next run would take it for true.
+    """
+    failed = workflow.scheduler.failed if workflow.scheduler else ()
+    for job in failed:
+        for each in job if job.is_group() else [job]:
+            for path in each.output:
+                if os.path.isfile(path):
+                    logger.info(f"{path} is removed: its job failed")
+                    os.unlink(path)
+
+
 def end_failed(log):
     """After a run that failed: its record, and what the jobs said, which else only logs tell."""
+    forget_failed()
     RECORD.end("failed", log)
     EVENTS.end("failed")
     if WATCHED:

@@ -1,0 +1,20 @@
+"""What a job that fails before it has begun leaves of an earlier run: nothing that is believed."""
+
+from __future__ import annotations
+
+import shutil
+
+
+def test_a_job_that_fails_at_once_is_done_by_the_next_run(small, tmp_path):
+    """With another setting: Snakemake restores the table, and writes down that it is of today."""
+    run = small.copy(tmp_path / "copy")
+    (table,) = (run.dataset / "subject/detections").glob("walk-one-*.csv")
+    target = str(table.relative_to(run.folder))
+    place = run.folder / ".snakemake/ferrari"
+    shutil.rmtree(place)
+    """With another setting: Snakemake restores the table and writes down that it is of today."""
+    other = {"detect": {"confidence": 0.5}}
+    said = run.run("--cores", "1", target, overlay=other, check=False)
+    assert "Error in rule detect" in said and "its job failed" in said
+    place.unlink()
+    assert run.planned(target, overlay=other) == {"detect": 1}
