@@ -228,7 +228,9 @@ def main(given: Sequence[str] | None = None) -> int:
         "--only", nargs="*", default=[], help="contenders, by their names in the table"
     )
     parser.add_argument("--sets", nargs="*", default=[], help="sets, by their names; and `pairs`")
-    parser.add_argument("--quick", action="store_true", help="pairs: those filmed to the waist alone")
+    parser.add_argument(
+        "--quick", action="store_true", help="pairs: those filmed to the waist alone"
+    )
     parser.add_argument("--work", type=Path, default=Path(__file__).parent / "work")
     options = parser.parse_args(given)
     bench = Bench(options.work.resolve())

@@ -121,7 +121,9 @@ def crops_of(
     return rows, subjects
 
 
-def _of_frame(image: np.ndarray, alphas: Sequence[np.ndarray], eyes: Eyes, dataset: Path, frame: str):
+def _of_frame(
+    image: np.ndarray, alphas: Sequence[np.ndarray], eyes: Eyes, dataset: Path, frame: str
+):
     settings = prepare.section("detect")
     seen = [d for d in eyes.detector.detect([image])[0] if d.confidence >= settings["confidence"]]
     places = [one.box_xyxy for one in subject_choice.in_order(seen)]
@@ -137,7 +139,9 @@ def _of_frame(image: np.ndarray, alphas: Sequence[np.ndarray], eyes: Eyes, datas
             continue
         x1, y1, x2, y2 = boxes.padded(box, settings["pad"], image.shape[1], image.shape[0])
         window = np.s_[y1:y2, x1:x2]
-        crop = dict(zip(("crop_x1", "crop_y1", "crop_x2", "crop_y2"), (x1, y1, x2, y2), strict=True))
+        crop = dict(
+            zip(("crop_x1", "crop_y1", "crop_x2", "crop_y2"), (x1, y1, x2, y2), strict=True)
+        )
         rows.append(_kept(dataset, item, image[window], {**corners, **crop}))
         who = int(np.argmax(fits))
         others = sum((a for n, a in enumerate(alphas) if n != who), np.zeros(image.shape[:2]))

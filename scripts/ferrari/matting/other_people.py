@@ -34,7 +34,7 @@ _HELD, _SOLID, _EMPTY = 0.1, 0.5, 0.05  # alpha that is the subject's at all, su
 #: edges leave.
 _PRESENT = 1e-3
 #: Of the crop, and of another's box: one that reaches less beyond the subject's says nothing by it.
-#: A box around two people holds nearly all of the other's, and the strip that it leaves out is scene.
+#: A box around two people holds nearly all of the other's; the strip that it leaves out is scene.
 _BEYOND, _BEYOND_OF_BOX = 0.01, 0.1
 #: Prices of `label_cut`, in units of the logarithm of a likelihood: to which people lean; what
 #: speaks against somebody who is not seen in the alpha; how far the two readings are apart.
