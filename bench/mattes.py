@@ -2,8 +2,8 @@
 
 Judged by drawn figures, whose alpha and colours are known, by keyed footage, and by pictures that
 are composed of it (`bench.composed`). Prints a table in Markdown for each set: means over the
-pictures, smaller is better but for IoU; and whether the default keeps the bounds. Last, what is left
-of others where several people are in a crop (`bench.pairs`).
+pictures, smaller is better but for IoU; and whether the default keeps the bounds. Last, what is
+left of others where several people are in a crop (`bench.pairs`).
 """
 
 from __future__ import annotations

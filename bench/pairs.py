@@ -186,7 +186,7 @@ def left(subject: Subject, row: Mapping[str, str], dataset: Path) -> Left:
         return Left(row["reason"])
     alpha = image_files.read(dataset / row["path"])[..., 3] / 255
     total = max(float(alpha.sum()), 1e-6)
-    # What is neither the subject's nor the scene's: where both have a part, the alpha may be both's.
+    # At a border both have a part of a pixel, and the subject's own is no fault.
     theirs = np.minimum(np.maximum(alpha - subject.own, 0), subject.others)
     kernel = np.ones((2 * _EDGE_PX + 1,) * 2, np.uint8)
     inner = cv2.erode((subject.others > 0.5).astype(np.uint8), kernel) > 0
