@@ -2,8 +2,8 @@
 
 Judged by drawn figures, whose alpha and colours are known, by keyed footage, and by pictures that
 are composed of it (`bench.composed`). Prints a table in Markdown for each set: means over the
-pictures, smaller is better but for IoU; and whether the default keeps the bounds. Last, what is left
-of others where several people are in a crop (`bench.pairs`).
+pictures, smaller is better but for IoU; and whether the default keeps the bounds. Last, what is
+left of others where several people are in a crop (`bench.pairs`).
 """
 
 from __future__ import annotations
@@ -228,7 +228,9 @@ def main(given: Sequence[str] | None = None) -> int:
         "--only", nargs="*", default=[], help="contenders, by their names in the table"
     )
     parser.add_argument("--sets", nargs="*", default=[], help="sets, by their names; and `pairs`")
-    parser.add_argument("--quick", action="store_true", help="pairs: those filmed to the waist alone")
+    parser.add_argument(
+        "--quick", action="store_true", help="pairs: those filmed to the waist alone"
+    )
     parser.add_argument("--work", type=Path, default=Path(__file__).parent / "work")
     options = parser.parse_args(given)
     bench = Bench(options.work.resolve())

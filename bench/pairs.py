@@ -33,6 +33,7 @@ _TO_THE_WAIST = frozenset({"s18", "s20", "man", "woman"})
 _AT = (0.35, 0.65)
 #: Overlap of a box with whom it is of, at least.
 _IS_OF = 0.5
+_VEIL_PX = 6  # from where somebody is solid: further away alpha is no edge of theirs
 #: The clip that all frames are said to be of. Who is in one frame is told by the names of items.
 _VIDEO = item_ids.video_id("pairs.mp4")
 _EDGE_PX = 2  # of another's edge, which no border between two people can be exact to
@@ -70,6 +71,7 @@ def measured(bench: Bench, weights: Path, quick: bool) -> str:
     if quick:
         trios = [trio for trio in trios if set(trio[:2]) <= _TO_THE_WAIST]
     cast = identity_cast.cast_of(eyes, work, identity_people.clips(), trios, bench.log)
+    cast = {who: _solid(actor) for who, actor in cast.items()}
     scenes = [s for s in identity_cast.scenes_of(trios) if s.name.split("-")[0] in KINDS]
     dataset = bench.fresh("pairs")
     rows, subjects = crops_of(scenes, cast, eyes, dataset)
@@ -82,6 +84,17 @@ def measured(bench: Bench, weights: Path, quick: bool) -> str:
 def _log_worst(bench: Bench, found: Mapping[str, Left], most: int = 20) -> None:
     for item in sorted(found, key=lambda item: -found[item].others)[:most]:
         bench.log(f"  {item}: {found[item]}")
+
+
+def _solid(actor: composed.Actor) -> composed.Actor:
+    """The actor without veils: what the network left half there of a room is nobody's pixel."""
+    kernel = np.ones((2 * _VEIL_PX + 1,) * 2, np.uint8)
+    pictures = []
+    for rgba in actor.pictures:
+        near = cv2.dilate((rgba[..., 3] > 230).astype(np.uint8), kernel) > 0
+        alpha = np.where(near, rgba[..., 3], 0).astype(np.uint8)
+        pictures.append(np.dstack([rgba[..., :3], alpha]))
+    return composed.Actor(pictures, actor.faces_xyxy)
 
 
 def crops_of(
@@ -108,7 +121,9 @@ def crops_of(
     return rows, subjects
 
 
-def _of_frame(image: np.ndarray, alphas: Sequence[np.ndarray], eyes: Eyes, dataset: Path, frame: str):
+def _of_frame(
+    image: np.ndarray, alphas: Sequence[np.ndarray], eyes: Eyes, dataset: Path, frame: str
+):
     settings = prepare.section("detect")
     seen = [d for d in eyes.detector.detect([image])[0] if d.confidence >= settings["confidence"]]
     places = [one.box_xyxy for one in subject_choice.in_order(seen)]
@@ -124,7 +139,9 @@ def _of_frame(image: np.ndarray, alphas: Sequence[np.ndarray], eyes: Eyes, datas
             continue
         x1, y1, x2, y2 = boxes.padded(box, settings["pad"], image.shape[1], image.shape[0])
         window = np.s_[y1:y2, x1:x2]
-        crop = dict(zip(("crop_x1", "crop_y1", "crop_x2", "crop_y2"), (x1, y1, x2, y2), strict=True))
+        crop = dict(
+            zip(("crop_x1", "crop_y1", "crop_x2", "crop_y2"), (x1, y1, x2, y2), strict=True)
+        )
         rows.append(_kept(dataset, item, image[window], {**corners, **crop}))
         who = int(np.argmax(fits))
         others = sum((a for n, a in enumerate(alphas) if n != who), np.zeros(image.shape[:2]))
@@ -169,7 +186,7 @@ def left(subject: Subject, row: Mapping[str, str], dataset: Path) -> Left:
         return Left(row["reason"])
     alpha = image_files.read(dataset / row["path"])[..., 3] / 255
     total = max(float(alpha.sum()), 1e-6)
-    # What is neither the subject's nor the scene's: where both have a part, the alpha may be both's.
+    # At a border both have a part of a pixel, and the subject's own is no fault.
     theirs = np.minimum(np.maximum(alpha - subject.own, 0), subject.others)
     kernel = np.ones((2 * _EDGE_PX + 1,) * 2, np.uint8)
     inner = cv2.erode((subject.others > 0.5).astype(np.uint8), kernel) > 0

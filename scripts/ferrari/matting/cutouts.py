@@ -186,8 +186,8 @@ def _absent(
 def _mattes(
     segmenter: segmenters.Segmenter, crops: Sequence[Crop], gate: person_gate.PersonGate | None
 ) -> Iterator[tuple[int, Gated, np.ndarray | None]]:
-    """Each crop's place, its matte, through the gate if there is one, and the alpha of the others in
-    it, if the segmenter knows instances. Crops of which a second look is taken come last.
+    """Each crop's place, its matte, through the gate if there is one, and the alpha of the others
+    in it, if the segmenter knows instances. Crops of which a second look is taken come last.
     """
     if gate is None:
         for place, (alpha, claims) in enumerate(_alphas(segmenter, crops)):

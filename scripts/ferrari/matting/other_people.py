@@ -33,8 +33,9 @@ _HELD, _SOLID, _EMPTY = 0.1, 0.5, 0.05  # alpha that is the subject's at all, su
 #: Who is in the alpha has at least this share of it where the subject cannot be; 0.1 % is what
 #: edges leave.
 _PRESENT = 1e-3
-#: Of the crop: another's box that reaches less beyond the subject's says nothing by that.
-_BEYOND = 0.01
+#: Of the crop, and of another's box: one that reaches less beyond the subject's says nothing by it.
+#: A box around two people holds nearly all of the other's; the strip that it leaves out is scene.
+_BEYOND, _BEYOND_OF_BOX = 0.01, 0.1
 #: Prices of `label_cut`, in units of the logarithm of a likelihood: to which people lean; what
 #: speaks against somebody who is not seen in the alpha; how far the two readings are apart.
 _LEANING, _ABSENT, _DOUBT = -0.3, 1.0, 1.0
@@ -155,7 +156,7 @@ class _Small:
             around = _region(one, hw, reach / 2)
             near |= around
             off = np.where(around, np.minimum(off, _off_axis(one, hw)), off)
-            if _is_present(_region(one, hw) & ~own, held):
+            if _is_present(_region(one, hw), own, held):
                 absent[around] = False
         central = np.clip(_off_axis(box, hw) - off, -2, 2)
         lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB)
@@ -189,12 +190,13 @@ def _off_axis(box: Box, hw: tuple[int, int]) -> np.ndarray:
     return np.broadcast_to(np.minimum(off, 1.6) ** 2, hw)
 
 
-def _is_present(beyond: np.ndarray, alpha: np.ndarray) -> bool:
-    """Whether somebody whose box has the part `beyond` outside the subject's is in the alpha.
+def _is_present(theirs: np.ndarray, own: np.ndarray, alpha: np.ndarray) -> bool:
+    """Whether somebody whose box is `theirs` is in the alpha, by the part beyond the subject's.
 
-    Where the box lies within the subject's, nothing tells, and it may be so.
+    Where the box lies within the subject's, or nearly so, nothing tells, and it may be so.
     """
-    if beyond.mean() < _BEYOND:
+    beyond = theirs & ~own
+    if beyond.mean() < _BEYOND or beyond.sum() < _BEYOND_OF_BOX * theirs.sum():
         return True
     return float(alpha[beyond].sum()) >= _PRESENT * float(alpha.sum())
 

@@ -60,8 +60,8 @@ class Segmenter:
     other people's own instances (HxW float32; all 0 where none is seen), whose boxes are a list a
     crop. None if the segmenter does not know people apart.
 
-    again(crops_rgb): the alpha of a second look at crops, in another shape; None if the segmenter has
-    only one. What stands out in a crop changes with its shape where it is a close call.
+    again(crops_rgb): the alpha of a second look at crops, in another shape; None if the segmenter
+    has only one. What stands out in a crop changes with its shape where it is a close call.
 
     presence(crops_rgb): whether each crop holds the subject's class; None if the segmenter does not
     judge that.

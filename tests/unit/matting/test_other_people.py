@@ -69,6 +69,20 @@ def test_a_neighbour_who_came_along_is_taken_out(in_front, aside):
     assert parted.taken_share == pytest.approx(came_along, abs=0.08)
 
 
+@pytest.mark.parametrize("wide", [0, 8, 12])
+def test_who_is_nearly_all_in_the_subjects_box_is_not_taken_for_absent(wide):
+    """One box around two people: the strip of the other's box that it leaves out shows scene."""
+    own = person(70)
+    theirs = person(120) * (1 - own)
+    image = picture((theirs, RED), (own, BLUE))
+    both = np.maximum(own, theirs).astype(np.float32)
+    x1, y1, x2, y2 = box(theirs)
+    around = (box(own)[0], y1, x2, y2)
+    parted = part(image, both, around, [(x1, y1, x2 + wide, y2)])
+    left, _ = errors(parted.limited(both), own, theirs)
+    assert left < 0.002 or parted.unsure_share > 0.01
+
+
 def test_a_bystander_whom_the_network_left_out_costs_the_subject_nothing():
     """A false alarm: his box reaches deep into the subject's, and not one pixel of him is held."""
     own = person(100)
