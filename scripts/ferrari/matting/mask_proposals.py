@@ -35,11 +35,14 @@ from ferrari.review.mended import MendedMask, crop_row
 
 #: IoU of two boxes in the frame from which the person has hardly moved, and of two alphas, the one
 #: laid on the other, from which the network has made the same of both.
-SAME_BOX, SAME_ALPHA = 0.7, 0.85
+SAME_BOX, SAME_ALPHA = 0.7, 0.9
 #: Crops on either side, at most.
 REACH = 15
 #: Levels of 255 by which a mask and the alpha before it differ where a person changed something.
 _CHANGED = 64
+#: Room around what was changed, in shares of the crop's size (the root of its area): a neighbour's
+#: edge lies a pixel or two elsewhere, and would be left as a thin line.
+_ROOM = 0.01
 
 
 class ProposalError(FerrariError, ValueError):
@@ -151,7 +154,7 @@ def _walk(
         if box_iou < SAME_BOX or alpha_iou < SAME_ALPHA:
             return
         changed = np.abs(mask.astype(np.int16) - last.alpha_u8) >= _CHANGED
-        where = _laid(changed.astype(np.uint8) * 255, last, here) >= 128
+        where = _laid(_grown(changed), last, here) >= 128
         proposed = np.where(where, _laid(mask, last, here), here.alpha_u8)
         pixels = int((np.abs(proposed.astype(np.int16) - here.alpha_u8) >= _CHANGED).sum())
         if not pixels:
@@ -171,7 +174,15 @@ def _laid(picture_u8: np.ndarray, one: _Cut, other: _Cut) -> np.ndarray:
     y += (y_scale - 1) / 2
     matrix = np.array([[x_scale, 0, x], [0, y_scale, y]], np.float64)
     height, width = other.alpha_u8.shape
-    return cv2.warpAffine(picture_u8, matrix, (width, height), flags=cv2.INTER_LINEAR)
+    size, border = (width, height), cv2.BORDER_REPLICATE
+    return cv2.warpAffine(picture_u8, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border)
+
+
+def _grown(changed: np.ndarray) -> np.ndarray:
+    """HxW uint8: 255 in what was changed (HxW bool) and the room around it."""
+    side = 2 * max(2, round(_ROOM * changed.size**0.5)) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    return cv2.dilate(changed.astype(np.uint8) * 255, kernel)
 
 
 def _iou(one: np.ndarray, other: np.ndarray) -> float:

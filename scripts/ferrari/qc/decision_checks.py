@@ -19,7 +19,9 @@ from ferrari.review.contract import (
     MASK,
     MERGE_TRACKS,
     NOT_SUBJECT,
+    REFERENCE,
     SPLIT_TRACK,
+    Decision,
 )
 from ferrari.review.effects import Effect
 
@@ -50,7 +52,7 @@ def checks(decided: Sequence[Effect]) -> list[Check]:
         ),
         none_of(
             "decisions_still_hold",
-            [effect.row.target for effect in decided if effect.state in effects.IN_VAIN],
+            [_name(effect.row) for effect in decided if effect.state in effects.IN_VAIN],
             len(decided),
             "Decisions that change nothing: what they were made about is another now (stale), is "
             "not there (absent), or they cannot be carried out (cannot). The table below has them, "
@@ -58,6 +60,11 @@ def checks(decided: Sequence[Effect]) -> list[Check]:
             otherwise=WARN,
         ),
     ]
+
+
+def _name(row: Decision) -> str:
+    """What a row is about; of a picture its digest, since names of files may hold spaces."""
+    return row.picture if row.scope == REFERENCE else row.target
 
 
 def counts(decided: Sequence[Effect]) -> dict[str, object]:
