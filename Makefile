@@ -209,7 +209,7 @@ format: $(VENV)/.ready ##: format Python and the rules
 	$(BIN)/snakefmt Snakefile rules
 
 lock: ##: resolve the lock anew (needs uv)
-	uv pip compile pyproject.toml --extra dev --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -o $(LOCK)
+	uv pip compile pyproject.toml --extra dev --extra slurm --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -o $(LOCK)
 	uv pip compile envs/bench.in --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -o $(BENCH_LOCK)
 	uv pip compile envs/trainers.in --override envs/trainers.overrides --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -o $(TRAINERS_LOCK)
 

@@ -69,6 +69,8 @@ def test_rules_that_are_named_exist(name):
 
 #: What is made once for all clips, after some of them and before the others.
 BETWEEN = {"environments", "who"}
+#: What no run asks for: somebody does who looks, on the machine where they sit.
+ASKED_FOR = {"fetch_weights", "verify", "verified", "review_page"}
 
 
 def grouped() -> dict[str, set[str]]:
@@ -85,7 +87,7 @@ def test_slurm_submits_every_rule_in_a_group_but_what_all_clips_wait_for():
     """
     assert grouped().keys() == {"look", "make", "end"}
     others = RULE_NAMES - set().union(*grouped().values())
-    assert others == BETWEEN | {"fetch_weights", "verify", "verified"}
+    assert others == BETWEEN | ASKED_FOR
     assert {rule for rule in RULE_NAMES if " video" in of_clip(rule)} == (
         grouped()["look"] | grouped()["make"]
     )
