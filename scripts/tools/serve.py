@@ -39,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status when the server was ended."""
     given = parsed(arguments)
     faults = [fault for file in given.config if (fault := fault_of(Path(file)))]
+    if not given.work.is_dir():
+        faults.append(f"there is no folder {given.work}: WORK=folder is where the set is")
     if faults:
         print("\n".join(faults), file=sys.stderr)
         return 1
