@@ -75,6 +75,11 @@ def test_settings_that_are_not_there_are_said(work, capsys):
     assert "none.yaml cannot be read" in capsys.readouterr().err
 
 
+def test_a_set_that_is_not_there_is_said(work, capsys):
+    assert serve.main(["dashboard", "--work", str(work / "typo")]) == 1
+    assert "there is no folder" in capsys.readouterr().err and not (work / "typo").exists()
+
+
 def ended(status: int):
     """Stands for Snakemake."""
 
