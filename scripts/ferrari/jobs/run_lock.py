@@ -70,11 +70,15 @@ def at_work(dataset: str | os.PathLike, working: str | os.PathLike = ".") -> str
 
 
 def is_held(path: Path, kind: int = fcntl.LOCK_SH) -> bool | None:
-    """Whether a lock of this kind cannot be had on a file; None where there are no such locks."""
+    """Whether a lock of this kind cannot be had on a file; None where nobody can tell: there are no
+    such locks, or the file is another user's.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         return False
+    except PermissionError:
+        return None
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except OSError as error:
