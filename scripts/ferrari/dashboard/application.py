@@ -10,12 +10,19 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
 from ferrari.common.errors import FerrariError
-from ferrari.dashboard import decide_api, live_routes, pages, pictures, trace_routes
+from ferrari.dashboard import (
+    decide_api,
+    live_routes,
+    mask_api,
+    pages,
+    pictures,
+    trace_routes,
+)
 from ferrari.dashboard.access import LOOPBACK, Access
 from ferrari.dashboard.reviewed_set import ReviewedSet
 
 ROUTERS = (
-    *(pages.router, pictures.router, decide_api.router),
+    *(pages.router, pictures.router, decide_api.router, mask_api.router),
     *(live_routes.router, trace_routes.router),
 )
 

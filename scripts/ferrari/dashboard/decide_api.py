@@ -13,14 +13,12 @@ from fastapi import APIRouter, FastAPI, HTTPException, Request
 from pydantic import BaseModel, ConfigDict
 from starlette.concurrency import run_in_threadpool
 
-from ferrari.captions import by_hand
-from ferrari.captions.overrides import OverridesError
 from ferrari.common import settings
 from ferrari.dashboard import dry_run
 from ferrari.dashboard.posted_rows import Decisions, OtherRowError, RefusedRowError
 from ferrari.dashboard.reviewed_set import ReviewedSet
+from ferrari.dashboard.row_faults import RowFaults
 from ferrari.review import decisions, effects
-from ferrari.review.contract import CAPTION, Decision
 from ferrari.review.decisions import DecisionsError
 
 #: Rows of one request: a decision about all that a filter shows.
@@ -60,20 +58,11 @@ class Desk:
 
     def __init__(self, the_set: ReviewedSet) -> None:
         config = settings.load(*the_set.config_files)
-        self._config = by_hand.seen_from(the_set.work, config)
-        self.decisions = Decisions(os.fspath(the_set.dataset), the_set.who, self._fault_of)
+        faults = RowFaults(the_set.work, config)
+        self.decisions = Decisions(os.fspath(the_set.dataset), the_set.who, faults.of)
         self.turn = asyncio.Lock()  # fair: who asks first writes first
         self.forecast = dry_run.Forecast(the_set)
         self.forecasting = asyncio.Lock()
-
-    def _fault_of(self, row: Decision) -> str:
-        """Why the next run would end at a decision, or refuse its caption; "" for a sound one."""
-        if row.decision != CAPTION:
-            return ""
-        try:
-            return by_hand.fault_of(self._config, row)
-        except OverridesError as error:
-            return str(error)
 
 
 def open_desk(app: FastAPI, the_set: ReviewedSet) -> None:
@@ -83,7 +72,9 @@ def open_desk(app: FastAPI, the_set: ReviewedSet) -> None:
 
 @router.get("/api/decisions")
 async def decided(request: Request) -> dict:
-    """All rows of the table in their order, and the state of each row in force by its id."""
+    """All rows of the table in their order, the state of each row in force by its id, and that
+    masks may be sent (`mask_api`).
+    """
     desk: Desk = request.app.state.desk
     dataset: Path = request.app.state.set.dataset
     try:
@@ -92,7 +83,7 @@ async def decided(request: Request) -> dict:
         states = await run_in_threadpool(_states, dataset)
     except DecisionsError as error:
         raise HTTPException(503, str(error)) from error
-    return {"rows": [row._asdict() for row in rows], "states": states}
+    return {"rows": [row._asdict() for row in rows], "states": states, "masks": True}
 
 
 def _states(dataset: Path) -> dict[str, list[str]]:
