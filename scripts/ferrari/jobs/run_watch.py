@@ -112,6 +112,7 @@ class Watch:
     progress: RunProgress = field(default_factory=RunProgress)
     refused: set[str] = field(default_factory=set)
     stopped: bool = False
+    began: float = field(default_factory=time.time)
     _process: subprocess.Popen | None = None
     _events: run_events.EventReader | None = None
 
@@ -146,15 +147,23 @@ class Watch:
     def _take_events(self) -> Iterator[str]:
         """Take in what happened since; a line for each job that failed."""
         if self._events is None and self._process is not None:
-            own = f"-{self._process.pid}.jsonl"
-            found = [path for path in run_events.files(self.work) if path.name.endswith(own)]
-            self._events = run_events.EventReader(found[0]) if found else None
+            found = self._own_events(self._process.pid)
+            self._events = run_events.EventReader(found) if found else None
         for job in self.progress.take(self._events.new() if self._events else ()):
             if job.id in self.progress.failed and not self.stopped:
                 name = progress_line.job_name(job.rule, job.of, self.clips)
                 yield f"failed: {name}. Why, and what to do, is said at the end; the others go on."
             elif progress_line.is_refused(job, self.dataset):
                 self.refused.add(job.of)
+
+    def _own_events(self, pid: int) -> Path | None:
+        """The run's file of events, once it is there: an earlier run may have had the same process
+        id (in a container most do).
+        """
+        for path in run_events.files(self.work):
+            if path.name.endswith(f"-{pid}.jsonl") and path.stat().st_mtime >= self.began:
+                return path
+        return None
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
