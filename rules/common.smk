@@ -568,10 +568,11 @@ def begin(log):
     if makes:
         require_dataset()
     try:
-        RECORD.start()
         if makes:
             EVENTS.begin(workflow, logger, log)
+        RECORD.start()
     except OSError as error:
+        EVENTS.end("failed")
         raise WorkflowError(str(error), error_advice.of_error(error)) from error
 
 

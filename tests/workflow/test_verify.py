@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ferrari.jobs import run_events
 from ferrari.ledger import tables
 from ferrari.ledger.item_ids import find_videos
 from ferrari.provenance import table_stamps
@@ -379,3 +380,4 @@ def test_make_verify_finds_and_repairs_nothing(demo, tmp_path):
     assert gone[0] in said and gone[1] in said and "Traceback" not in said
     assert copy.digests() == before, "verify reads, and writes nothing into the dataset"
     assert (tmp_path / "qc_reports/verify_dataset.html").is_file()
+    assert run_events.files(tmp_path) == [], "a run that makes nothing has nobody follow it"

@@ -154,14 +154,19 @@ class LedgerSums:
             for verdict, count in one.rows:
                 rows[verdict] += count
         waiting, lost = self._waiting_and_lost(stage, here)
-        by_outcome = {outcome: 0 for outcome in OUTCOMES}
+        by_outcome = dict.fromkeys(OUTCOMES, 0)
         for (outcome, _), count in rows.items():
             by_outcome[outcome] = by_outcome.get(outcome, 0) + count
         refused = [(o, why, n) for (o, why), n in rows.items() if o != KEPT and why != OK]
         return StageSums(
-            **{"stage": stage, "tables": len(here), "considered": rows.total()},
-            **{"kept": by_outcome[KEPT], "dropped": by_outcome[DROPPED]},
-            **{"quarantined": by_outcome[QUARANTINED], "waiting": waiting, "lost": lost},
+            stage=stage,
+            tables=len(here),
+            considered=rows.total(),
+            kept=by_outcome[KEPT],
+            dropped=by_outcome[DROPPED],
+            quarantined=by_outcome[QUARANTINED],
+            waiting=waiting,
+            lost=lost,
             refused=tuple(sorted(refused, key=lambda each: (-each[2], each[1]))),
         )
 

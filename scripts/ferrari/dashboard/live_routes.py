@@ -62,9 +62,20 @@ def start(request: Request, asked: dict[str, str]) -> Response:
         return JSONResponse({"error": f"kind has to be one of {', '.join(KINDS)}"}, 422)
     try:
         started = live_of(request).control.start(kind)
+        live_of(request).watch.look_anew()
     except RunRefusedError as error:
         return JSONResponse({"error": str(error)}, 409)
     return JSONResponse({"kind": started.kind, "pid": started.process.pid}, 202)
+
+
+@router.post("/api/run/stop")
+def stop(request: Request) -> Response:
+    """End the run that this server started, as Ctrl-C would; 409 where there is none."""
+    try:
+        live_of(request).control.stop()
+    except RunRefusedError as error:
+        return JSONResponse({"error": str(error)}, 409)
+    return JSONResponse({}, 202)
 
 
 def farewell(state: object) -> str:

@@ -8,8 +8,9 @@ template's escaping.
 from __future__ import annotations
 
 import base64
-import hashlib
 import functools
+import hashlib
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
@@ -32,14 +33,18 @@ def page(request: Request, template: str, status: int = 200, **values: object) -
     """The page of a template: `values` are what it shows. Links carry the server's token."""
     token = str(getattr(request.app.state, "token", ""))
     scripts = _scripts(template)
-    html = _environment().get_template(f"{template}.html.j2").render(
-        scripts=[Markup(script) for script in scripts],
-        at=functools.partial(_at, token),
-        places=[(path, name) for path, name in _PLACES],
-        here=request.url.path,
-        token=token,
-        server=Markup(script_json({"token": token})),
-        **values,
+    html = (
+        _environment()
+        .get_template(f"{template}.html.j2")
+        .render(
+            scripts=[Markup(script) for script in scripts],
+            at=functools.partial(_at, token),
+            places=[(path, name) for path, name in _PLACES],
+            here=request.url.path,
+            token=token,
+            server=Markup(script_json({"token": token})),
+            **values,
+        )
     )
     return HTMLResponse(html, status, headers={"Content-Security-Policy": _policy(scripts)})
 
@@ -80,5 +85,5 @@ def _environment() -> jinja2.Environment:
     )
     styles = [_REPORTS / "style.css", _OWN / "served.css"]
     environment.globals["style"] = Markup("\n".join(file.read_text("utf-8") for file in styles))
-    environment.filters["shown"] = shown
+    environment.filters |= {"shown": shown, "quoted": shlex.quote}
     return environment

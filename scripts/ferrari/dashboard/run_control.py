@@ -7,6 +7,7 @@ or otherwise. Never two at once: what this server started is asked first, then t
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -72,12 +73,25 @@ class RunControl:
             with open(log, "wb") as output:
                 process = subprocess.Popen(
                     list(self._command(self._set, kind)),
-                    **{"cwd": self._set.work, "stdin": subprocess.DEVNULL},
-                    **{"stdout": output, "stderr": subprocess.STDOUT},
+                    cwd=self._set.work,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
                     start_new_session=True,
                 )
             self.last = Started(kind, log, process)
             return self.last
+
+    def stop(self) -> None:
+        """End the run that was started here as Ctrl-C would: jobs at work are ended, what is
+        finished is kept. Raises RunRefusedError where there is none.
+        """
+        going = self.going
+        if going is None:
+            raise RunRefusedError(
+                "No run that was started here is going: end another one where it was started."
+            )
+        going.process.send_signal(signal.SIGINT)
 
     def why_not(self) -> str:
         """Why no run can be started now, as a sentence; empty if one can."""
@@ -91,7 +105,7 @@ class RunControl:
             return f"A {kind} that was started here is still going: wait for it to end."
         state = run_lock.at_work(self._set.dataset, self._set.work)
         if state == run_lock.RUN:
-            return "A run is at work on this set: wait for it to end, or end it where it was started."
+            return "A run is at work on this set: wait for it, or end it where it was started."
         if state == run_lock.JOBS:
             return "Jobs of a run that was killed are still at work: wait for them to end."
         return ""

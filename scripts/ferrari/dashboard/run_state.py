@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -18,22 +19,24 @@ from pathlib import Path
 from ferrari.common import settings
 from ferrari.common.job_messages import message_of
 from ferrari.common.visible_text import shown
-from ferrari.dashboard.ledger_sums import FINAL, Key, LedgerSums
+from ferrari.dashboard.ledger_sums import FINAL, Key, LedgerSums, StageSums
 from ferrari.dashboard.machine import Machine
 from ferrari.dashboard.reviewed_set import ReviewedSet
 from ferrari.dashboard.run_control import DRY, RunControl
 from ferrari.jobs import run_events, run_lock
 from ferrari.jobs.run_events import EventReader
 from ferrari.jobs.run_progress import FailedJob, RunningJob, RunProgress
+from ferrari.ledger import tables
+from ferrari.ledger.item_ids import VIDEO_ID
 from ferrari.ledger.reason_words import advice, sentence
-from ferrari.ledger.stages import FOLDERS
+from ferrari.ledger.stages import FOLDERS, table
 from ferrari.provenance import last_run
 from ferrari.reports.titles import FLOW
 
-#: What is at work: a run; one that this server started, and that has not come to its first job; or
-#: jobs that a killed run left. Else how the last run ended, or that there was none.
-RUNNING, STARTING, LEFTOVERS = "running", "starting", "leftovers"
-SUCCESS, FAILED, KILLED, NONE = "success", "failed", "killed", "none"
+#: What is at work: a run; one that has not come to its first job; one that leaves no events; jobs
+#: that a killed run left. Else how the last run ended, or that there was none.
+RUNNING, STARTING, SILENT, LEFTOVERS = "running", "starting", "silent", "leftovers"
+SUCCESS, FAILED, STOPPED, KILLED, NONE = "success", "failed", "stopped", "killed", "none"
 #: Titles of what runs once a clip; all else is counted together.
 _TITLES = {stage: title for stage, title, *_ in FLOW}
 _WHOLE_SET = "whole set"
@@ -41,6 +44,10 @@ _WHOLE_SET = "whole set"
 _COUNT_S = 0.4
 #: How often all tables are looked at; in between, those of jobs that ended.
 _LOOK_AT_ALL_S = 60.0
+#: A run that holds the lock for so long and has told nothing will not tell anything.
+_SILENT_AFTER_S = 30.0
+#: So many runs before the last one say what the rules over the whole set take.
+_BEFORE = 3
 #: Looks within this time get the same answer: several tabs cost no more than one.
 _SAME_S = 1.0
 _LOG_BYTES = 64 << 10
@@ -60,6 +67,8 @@ class RunWatch:
         self._progress = RunProgress()
         self._looked = self._answered = 0.0  # monotonic
         self._last_phase = ""
+        self._names: dict[str, str] = {}  # raw files by clip
+        self._untold_since = 0.0  # when a run was first seen at work that had told nothing
         self._answer: dict = {}
         self._asked = threading.Lock()
 
@@ -70,6 +79,11 @@ class RunWatch:
             if not self._answer or now - self._answered >= _SAME_S:
                 self._answer, self._answered = self._look(), time.monotonic()
             return self._answer
+
+    def look_anew(self) -> None:
+        """Something was done: the next answer is no earlier one."""
+        with self._asked:
+            self._answer = {}
 
     def log_tail(self) -> str:
         """The end of what the run says: of the one that goes on, else of the last one."""
@@ -94,15 +108,17 @@ class RunWatch:
         self._note_tables(ended, phase)
         uncounted = self._sums.count(_COUNT_S)
         sums = self._sums.sums()
+        # Of a run that told nothing yet, the events are an earlier one's.
+        told = RunProgress() if phase in (STARTING, SILENT) else self._progress
         return {
             "phase": phase,
             "sentence": self._sentence(phase, now),
-            "run": self._run(now),
-            "stages": list(self._stages()),
+            "run": self._run(told, now),
+            "stages": list(_stages(told)),
             "now": [self._running_job(job, now) for job in self._running_jobs(phase)],
-            "failed": [self._failed_job(job) for job in self._failed_jobs()],
+            "failed": [self._failed_job(job) for job in _some(told.failed.values())],
             "pace": self._pace(phase, now),
-            "ledger": [asdict(one) | {"title": _TITLES[one.stage]} for one in sums],
+            "ledger": [_sums(one) for one in sums],
             "uncounted": uncounted,
             "damaged": [shown(text) for text in self._sums.damaged.values()][:_FAILED_NAMED],
             "refused": [
@@ -123,12 +139,39 @@ class RunWatch:
 
     def _read_events(self) -> list[RunningJob]:
         """Take in what the latest run has written since; the jobs that ended with it."""
-        latest = next(iter(run_events.files(self._set.work)), None)
+        latest = self._latest()
         if latest is None:
             return []
         if self._reader is None or self._reader.path != latest:
-            self._reader, self._progress = EventReader(latest), RunProgress()
+            self._reader = EventReader(latest)
+            self._progress = RunProgress(costs=self._costs(latest))
         return list(self._progress.take(self._reader.new()))
+
+    def _latest(self) -> Path | None:
+        """The events of the run that goes on, else of the last one that made more than a report:
+        somebody who looks at a page has that brought up to date, and asks what became of the night.
+        """
+        files = run_events.files(self._set.work)
+        for path in files:
+            if EventReader(path).is_written() or _makes_the_set(path):
+                return path
+        return files[0] if files else None
+
+    def _costs(self, latest: Path) -> dict[str, float]:
+        """What a job of each rule over the whole set took in the runs before `latest`, at most.
+
+        Each of them has one job, so the run itself measures them too late. How long a clip takes
+        it knows soon, and an earlier run may have found nothing to do in that clip.
+        """
+        costs: dict[str, float] = {}
+        for path in [path for path in run_events.files(self._set.work) if path < latest][:_BEFORE]:
+            earlier = RunProgress()
+            for _ in earlier.take(EventReader(path).new()):
+                pass
+            for rule, seconds in earlier.means().items():
+                if rule not in FOLDERS:
+                    costs[rule] = max(seconds, costs.get(rule, 0.0))
+        return costs
 
     def _note_tables(self, ended: Iterable[RunningJob], phase: str) -> None:
         now = time.monotonic()
@@ -141,41 +184,53 @@ class RunWatch:
         self._sums.look([*of_clips, (FINAL, "")])
 
     def _phase(self) -> str:
+        if self._is_told():
+            self._untold_since = 0.0
+            return self._end() or RUNNING  # its process ends a moment after its last word
         at_work = run_lock.at_work(self._set.dataset, self._set.work)
-        said = self._progress
-        if at_work == run_lock.UNKNOWN:  # no locks here: its process tells
-            at_work = run_lock.RUN if said.pid and _lives(said.pid) else run_lock.NOTHING
-        if at_work == run_lock.RUN and not (said.status and self._just_ended()):
-            return RUNNING
+        if at_work == run_lock.RUN:
+            now = self._clock()
+            self._untold_since = self._untold_since or now
+            return STARTING if now - self._untold_since < _SILENT_AFTER_S else SILENT
+        self._untold_since = 0.0
         if self._control.going is not None:
             return STARTING
         if at_work == run_lock.JOBS:
             return LEFTOVERS
-        if self._reader is None:
-            return NONE
-        return said.status or KILLED
+        return NONE if self._reader is None else self._end() or KILLED
 
-    def _just_ended(self) -> bool:
-        """Whether the last run's end is so fresh that its process may still be there."""
-        return self._clock() - self._progress.last < 10
+    def _end(self) -> str:
+        """How the run ended that the events are of; empty while it has not said."""
+        said = self._progress
+        return STOPPED if said.status == FAILED and not said.failed else said.status
+
+    def _is_told(self) -> bool:
+        """Whether the run whose events are read is alive; where there are no locks, its process
+        tells.
+        """
+        if self._reader is None:
+            return False
+        written = self._reader.is_written()
+        return _lives(self._progress.pid) if written is None else written
 
     # --- in words --------------------------------------------------------------------------------
 
     def _sentence(self, phase: str, now: float) -> str:
         said = self._progress
-        if phase == RUNNING and (said.status or self._reader is None):
+        if phase == SILENT:
             return (
                 "A run is at work on this set and leaves no events here: it was started in another "
-                "folder, by another workflow, or with --no-hooks. The tables below are its own."
+                "folder, by another workflow, or with --no-hooks. The ledger below is right anyway."
             )
         if phase == RUNNING and not said.running:
             return "A run is at work; between two jobs right now."
         if phase == RUNNING:
-            return f"A run is at work since {_moment(said.began)}."
-        if phase == STARTING:
-            kind = self._control.last.kind if self._control.last else ""
-            what = "A dry run" if kind == DRY else "A run"
+            return f"A run has been at work since {_moment(said.began)}."
+        if phase == STARTING and self._control.going is not None:
+            what = "A dry run" if self._control.going.kind == DRY else "A run"
             return f"{what} was started here and looks at what is to be done."
+        if phase == STARTING:
+            return "A run is at work, and comes to its first job."
         if phase == LEFTOVERS:
             return "A run was killed, and jobs of it are still at work: no new one can start yet."
         if phase == NONE:
@@ -183,6 +238,7 @@ class RunWatch:
         ways = {
             SUCCESS: "ended well",
             FAILED: "ended with failed jobs: what they say is below. Mend that and run again",
+            STOPPED: "was stopped, or could not go on: the log says which. Run again to go on",
         }
         how = ways.get(phase, "was ended from outside, in the middle: run again to go on")
         return f"The last run began {_moment(said.began)} and {how}."
@@ -200,8 +256,7 @@ class RunWatch:
 
     # --- figures ---------------------------------------------------------------------------------
 
-    def _run(self, now: float) -> dict:
-        said = self._progress
+    def _run(self, said: RunProgress, now: float) -> dict:
         return {
             "began": said.began,
             "ended": said.last if said.status else None,
@@ -214,23 +269,6 @@ class RunWatch:
             "clips_done": said.done["caption"],
         }
 
-    def _stages(self) -> Iterator[dict]:
-        """Jobs by stage, and those of the rules over the whole set together; what is not planned
-        is left out.
-        """
-        said = self._progress
-        groups = {rule: (_TITLES[rule], {rule}) for rule in FOLDERS}
-        groups[_WHOLE_SET] = ("The whole set", set(said.planned) - set(FOLDERS))
-        for name, (title, rules) in groups.items():
-            planned = sum(said.planned[rule] for rule in rules)
-            if planned:
-                yield {
-                    **{"stage": name, "title": title, "planned": planned},
-                    "done": sum(said.done[rule] for rule in rules),
-                    "running": sum(job.rule in rules for job in said.running.values()),
-                    "failed": sum(job.rule in rules for job in said.failed.values()),
-                }
-
     def _running_jobs(self, phase: str) -> list[RunningJob]:
         running = self._progress.running.values() if phase == RUNNING else ()
         return sorted(running, key=lambda job: job.since)
@@ -238,34 +276,42 @@ class RunWatch:
     def _running_job(self, job: RunningJob, now: float) -> dict:
         return {
             "rule": job.rule,
-            "title": _TITLES.get(job.rule, job.rule.replace("_", " ")),
-            "of": shown(job.of),
+            "title": _title(job.rule),
+            "of": shown(self._name_of(job.of)),
             "seconds": max(0.0, now - job.since),
         }
-
-    def _failed_jobs(self) -> list[FailedJob]:
-        return list(self._progress.failed.values())[:_FAILED_NAMED]
 
     def _failed_job(self, job: FailedJob) -> dict:
         said = message_of(self._set.work / job.log) if job.log else ""
         return {
-            "title": _TITLES.get(job.rule, job.rule.replace("_", " ")),
-            **{"of": shown(job.of), "log": shown(job.log), "said": said},
+            "title": _title(job.rule),
+            **{"of": shown(self._name_of(job.of)), "log": shown(job.log), "said": said},
         }
+
+    def _name_of(self, of: str) -> str:
+        """The raw file's name of a clip, which people know it by; else what was given."""
+        if of not in self._names and re.fullmatch(VIDEO_ID, of):
+            try:
+                (row,) = tables.iter_table(self._set.dataset / table("probe", of))
+            except (OSError, ValueError):  # stage 0 has not come to it, or is at it
+                return of
+            self._names[of] = row["file"]
+        return self._names.get(of, of)
 
     def _pace(self, phase: str, now: float) -> dict:
         if phase != RUNNING:
             return {"rate": None, "left_s": None, "without": []}
         left = self._progress.time_left(now)
         rate = self._progress.rate(now)
-        return {"rate": rate, "left_s": left.seconds, "without": list(left.without)}
+        without = [_title(rule) for rule in (*FOLDERS, *left.without) if rule in left.without]
+        return {"rate": rate, "left_s": left.seconds, "without": list(dict.fromkeys(without))}
 
     def _started(self) -> dict | None:
         last = self._control.last
         return None if last is None else {"kind": last.kind, "status": last.status}
 
     def _log(self) -> Path | None:
-        """What a run that was started here says, if it is the last one; else Snakemake's own log."""
+        """What a run that was started here says, if it is the last; else Snakemake's own log."""
         last = self._control.last
         events = self._progress
         if last is not None and (last.process.pid == events.pid or last.status is None):
@@ -273,6 +319,47 @@ class RunWatch:
         if last is not None and last.log.stat().st_mtime >= events.last:
             return last.log
         return self._set.work / events.log if events.log else None
+
+
+def _makes_the_set(path: Path) -> bool:
+    """Whether a run was asked for everything, or had a job of a clip."""
+    start = run_events.start_of(path)
+    of_clips = not FOLDERS.keys().isdisjoint(start.get("jobs", ()))
+    return of_clips or start.get("targets") == []
+
+
+def _stages(said: RunProgress) -> Iterator[dict]:
+    """Jobs by stage, and those of the rules over the whole set together; what is not planned is
+    left out.
+    """
+    groups = {rule: (_TITLES[rule], {rule}) for rule in FOLDERS}
+    groups[_WHOLE_SET] = ("The whole set", set(said.planned) - set(FOLDERS))
+    for name, (title, rules) in groups.items():
+        planned = sum(said.planned[rule] for rule in rules)
+        if planned:
+            yield {
+                "stage": name,
+                "title": title,
+                "planned": planned,
+                "done": sum(said.done[rule] for rule in rules),
+                "running": sum(job.rule in rules for job in said.running.values()),
+                "failed": sum(job.rule in rules for job in said.failed.values()),
+                "blocked": sum(said.blocked[rule] for rule in rules),
+            }
+
+
+def _some(jobs: Iterable[FailedJob]) -> list[FailedJob]:
+    return list(jobs)[:_FAILED_NAMED]
+
+
+def _title(rule: str) -> str:
+    return _TITLES.get(rule, rule.replace("_", " "))
+
+
+def _sums(one: StageSums) -> dict:
+    told = asdict(one) | {"title": _TITLES[one.stage]}
+    del told["refused"]
+    return told
 
 
 def _moment(time_s: float) -> str:
@@ -284,6 +371,6 @@ def _lives(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
+    except PermissionError:  # somebody else's
         return True
     return True

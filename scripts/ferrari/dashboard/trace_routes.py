@@ -1,4 +1,4 @@
-"""What `make trace` says, as a page: the way to an item with its pictures, and what became of it."""
+"""What `make trace` says, as a page: the way to an item, its pictures, what became of it."""
 
 from __future__ import annotations
 

@@ -7,18 +7,19 @@ another workflow, and a run with --no-hooks, leave none. Nothing that a run make
 
 | event | what else it holds |
 |---|---|
-| start | `jobs` planned, by rule; `pid`; `cores` (null on a cluster); `log`: Snakemake's own |
-| began | a job was started, or handed to a cluster: its `id`, `rule`, and the clip or format it is `of` |
+| start | `jobs` planned, by rule; `targets` asked for; `pid`, `cores`, `log` of Snakemake |
+| began | a job was started, or handed to a cluster: `id`, `rule`, its clip or format (`of`) |
 | ended | the job `id` is done |
 | failed | the job `id` failed; `log`: its own |
 | end | of the run: `status` is success or failed. A run that was killed leaves none |
 
-`time` is in seconds of the clock since 1970. A run of a clip's jobs alone makes about 200 bytes a job.
+`time` is in seconds of the clock since 1970. A job makes about 200 bytes.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import logging
 import os
@@ -28,6 +29,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ferrari.jobs import run_lock
 from ferrari.jobs.stage_command import STATE
 
 START, BEGAN, ENDED, FAILED, END = "start", "began", "ended", "failed", "end"
@@ -42,7 +44,11 @@ Event = dict[str, Any]
 
 
 class EventLog(logging.Handler):
-    """Writes a run's events. A disk that takes no more ends the file, and never the run."""
+    """Writes a run's events. A disk that takes no more ends the file, and never the run.
+
+    Its process holds a lock on the file until it ends, however it does: so readers know whether
+    more may come.
+    """
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
@@ -60,9 +66,16 @@ class EventLog(logging.Handler):
             path.unlink(missing_ok=True)
         path = FOLDER / f"{now:%Y%m%dT%H%M%S%f}Z-{os.getpid()}.jsonl"
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        with contextlib.suppress(OSError):  # no such locks here
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         jobs = Counter(job.rule.name for job in workflow.dag.needrun_jobs())
         del jobs[NO_WORK]
-        told = {"jobs": dict(jobs), "pid": os.getpid(), "log": next(map(os.path.relpath, logs), "")}
+        told = {
+            "jobs": dict(sorted(jobs.items())),
+            "targets": sorted({*map(str, workflow.dag_settings.targets)} - {NO_WORK}),
+            "pid": os.getpid(),
+            "log": next(map(os.path.relpath, logs), ""),
+        }
         cores = workflow.resource_settings.cores  # None on a cluster
         self._write(START, now.timestamp(), cores=cores, **told)
         # Else `--quiet progress` has it say nothing of jobs that end; its terminal filters them.
@@ -121,10 +134,23 @@ class EventReader:
         self._read += len(whole)
         return [event for line in whole.splitlines() if (event := _event(line))]
 
+    def is_written(self) -> bool | None:
+        """Whether the run that writes the file is alive; None where the file system cannot tell."""
+        return run_lock.is_held(self.path)
+
 
 def files(working: str | os.PathLike) -> list[Path]:
     """The files of events of a working folder's runs, the latest first."""
     return sorted((Path(working) / FOLDER).glob("*.jsonl"), reverse=True)
+
+
+def start_of(path: str | os.PathLike) -> Event:
+    """The event with which a file begins; empty where there is none yet."""
+    try:
+        with open(path, "rb") as stream:
+            return _event(stream.readline())
+    except FileNotFoundError:
+        return {}
 
 
 def _event(line: bytes) -> Event:

@@ -61,16 +61,16 @@ def at_work(dataset: str | os.PathLike, working: str | os.PathLike = ".") -> str
     NOTHING; UNKNOWN where the file system has no such locks. For those who only look.
     """
     state = Path(working).absolute() / ".snakemake"
-    runs = {_is_held(path, fcntl.LOCK_SH) for path in (state / "run.lock", Path(dataset))}
+    runs = {is_held(path) for path in (state / "run.lock", Path(dataset))}
     if True in runs:
         return RUN
     if None in runs:
         return UNKNOWN
-    return JOBS if _is_held(state / "jobs.lock", fcntl.LOCK_EX) else NOTHING
+    return JOBS if is_held(state / "jobs.lock", fcntl.LOCK_EX) else NOTHING
 
 
-def _is_held(path: Path, kind: int) -> bool | None:
-    """Whether a lock of this kind could not be had; None where there are no such locks."""
+def is_held(path: Path, kind: int = fcntl.LOCK_SH) -> bool | None:
+    """Whether a lock of this kind cannot be had on a file; None where there are no such locks."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:

@@ -7,13 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ferrari.jobs.run_events import BEGAN, END, ENDED, FAILED, START, Event
+from ferrari.ledger.stages import FOLDERS
 
+_STAGES = list(FOLDERS)
 #: So many of a rule's last jobs say how long the next one takes: what the first ones load is not
 #: loaded again, and jobs that find nothing to do are among their like.
 _LAST = 30
 _RATE_OVER_S = 300.0
-#: Where more of the jobs to do than this are of rules of which none has ended, the time that is left
-#: is unknown.
+#: Where more than this of the jobs to do are of rules of which none has ended, the time left is
+#: unknown.
 _UNMEASURED = 0.2
 
 
@@ -48,8 +50,12 @@ class TimeLeft:
 
 @dataclass
 class RunProgress:
-    """A run as far as its events were `take`n. Times are in seconds since 1970."""
+    """A run as far as its events were `take`n. Times are in seconds since 1970.
 
+    `costs`: seconds of a job by rule, as known from before, for rules of which none has ended here.
+    """
+
+    costs: Mapping[str, float] = field(default_factory=dict)
     planned: Counter[str] = field(default_factory=Counter)
     done: Counter[str] = field(default_factory=Counter)
     running: dict[int, RunningJob] = field(default_factory=dict)
@@ -101,10 +107,19 @@ class RunProgress:
         return job
 
     @property
+    def blocked(self) -> Counter[str]:
+        """Jobs by rule that will not run: those of later stages of a clip of which one failed."""
+        found: Counter[str] = Counter()
+        for job in self.failed.values():
+            if job.rule in FOLDERS:
+                found.update(_STAGES[_STAGES.index(job.rule) + 1 :])
+        return found & self.planned
+
+    @property
     def to_do(self) -> Counter[str]:
-        """Jobs by rule that have not ended, those at work included; failed ones are not to do."""
+        """Jobs by rule that will run and have not ended, those at work included."""
         failed = Counter(job.rule for job in self.failed.values())
-        return self.planned - self.done - failed
+        return self.planned - self.done - failed - self.blocked
 
     def rate(self, now: float) -> float:
         """Jobs that ended a minute, over the last five minutes."""
@@ -117,7 +132,7 @@ class RunProgress:
         side as until now.
         """
         to_do = self.to_do
-        measured = self._means()
+        measured = {**self.costs, **self.means()}
         without = tuple(rule for rule in to_do if rule not in measured)
         unknown = sum(to_do[rule] for rule in without)
         if not measured or unknown > _UNMEASURED * to_do.total():
@@ -131,7 +146,7 @@ class RunProgress:
         side_by_side = (self._busy_s + spent) / max(now - self._first, 1e-3)
         return TimeLeft(max(0.0, work) / max(1.0, side_by_side), without)
 
-    def _means(self) -> Mapping[str, float]:
+    def means(self) -> Mapping[str, float]:
         """Mean seconds of a rule's last jobs."""
         return {rule: sum(took) / len(took) for rule, took in self._took.items()}
 

@@ -23,9 +23,10 @@ def make(work: Path, *, may_start_runs: bool = True) -> ReviewedSet:
     )
 
 
-def start(jobs: dict[str, int], pid: int = 1, log: str = "") -> dict:
+def start(jobs: dict[str, int], pid: int = 1, log: str = "", targets: tuple = ()) -> dict:
     """The event with which a run begins."""
-    return {"event": "start", "time": BEGAN, "jobs": jobs, "pid": pid, "cores": 2, "log": log}
+    told = {"jobs": jobs, "targets": list(targets), "pid": pid, "cores": 2, "log": log}
+    return {"event": "start", "time": BEGAN, **told}
 
 
 def job(kind: str, after_s: float, number: int, **told: str) -> dict:

@@ -92,7 +92,9 @@ def test_only_what_changed_is_counted_again(dataset, monkeypatch):
     monkeypatch.setattr(sums, "_outcomes", lambda path: opened.append(path) or outcomes(path))
     first = clips(dataset)[0]
     masks = dataset / table("mask", first)
-    masks.write_text(masks.read_text().replace("kept", "dropped,EMPTY_MASK", 1).replace(",,", ",", 1))
+    masks.write_text(
+        masks.read_text().replace("kept", "dropped,EMPTY_MASK", 1).replace(",,", ",", 1)
+    )
     found = counted(sums, [("mask", first), ("crop", first)])
     assert opened == [masks]
     assert found["mask"].kept == CLIPS * FRAMES - 1

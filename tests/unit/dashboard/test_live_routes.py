@@ -72,6 +72,9 @@ def test_starting_a_run(client, tmp_path):
         assert answer.status_code == 202 and answer.json()["kind"] == "dry"
         again = client.post("/api/run/start", json={"kind": "run"})
         assert again.status_code == 409 and "still going" in again.json()["error"]
+        assert client.post("/api/run/stop").status_code == 202
+        assert control.last.process.wait(20) != 0
+        assert client.post("/api/run/stop").status_code == 409
     finally:
         control.last.process.kill()
         control.last.process.wait()

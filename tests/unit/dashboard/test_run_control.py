@@ -98,6 +98,23 @@ def test_ctrl_c_of_the_server_leaves_the_run(tmp_path, ended):
     assert runs.farewell() == ""
 
 
+def test_a_run_is_stopped_as_ctrl_c_would(tmp_path, ended):
+    words = (
+        "import signal, time; print(1, flush=True)\ntry: time.sleep(60)\nexcept KeyboardInterrupt: "
+    )
+    runs = control(tmp_path, (sys.executable, "-c", words + "raise SystemExit(7)"))
+    with pytest.raises(RunRefusedError, match="No run that was started here"):
+        runs.stop()
+    started = runs.start(RUN)
+    ended(started)
+    while not started.log.read_text():
+        time.sleep(0.01)
+    runs.stop()
+    assert started.process.wait(20) == 7
+    with pytest.raises(RunRefusedError):
+        runs.stop()
+
+
 def test_old_logs_go(tmp_path, ended):
     runs = control(tmp_path, QUICK)
     for _ in range(12):
@@ -111,7 +128,9 @@ def test_the_command_has_the_settings_last(tmp_path):
     """`--configfile` takes all words that follow, and `--quiet` those up to the next option."""
     the_set = live_set.make(tmp_path)
     given = run_control.snakemake(
-        type(the_set)(**{**vars(the_set), "config_files": (tmp_path / "a.yaml", tmp_path / "b.yaml")}),
+        type(the_set)(
+            **{**vars(the_set), "config_files": (tmp_path / "a.yaml", tmp_path / "b.yaml")}
+        ),
         DRY,
     )
     assert given[-3:] == ["--configfile", str(tmp_path / "a.yaml"), str(tmp_path / "b.yaml")]

@@ -25,10 +25,13 @@ def logger():
 
 def workflow(**jobs):
     """What a handler is told of a workflow: its jobs, by rule."""
-    named = [SimpleNamespace(rule=SimpleNamespace(name=rule)) for rule in jobs for _ in range(jobs[rule])]
+    named = [
+        SimpleNamespace(rule=SimpleNamespace(name=rule)) for rule in jobs for _ in range(jobs[rule])
+    ]
     return SimpleNamespace(
         dag=SimpleNamespace(needrun_jobs=lambda: iter(named)),
         resource_settings=SimpleNamespace(cores=2),
+        dag_settings=SimpleNamespace(targets={"all", "qc_reports/index.html"}),
         scheduler=SimpleNamespace(print_progress=False),
     )
 
@@ -66,6 +69,7 @@ def test_a_run_s_events_are_told_in_order(begun):
     assert told == [
         {
             **{"event": "start", "jobs": {"probe": 2}, "pid": os.getpid(), "cores": 2},
+            "targets": ["qc_reports/index.html"],
             "log": ".snakemake/log/x.log",
         },
         {"event": "began", "id": 7, "rule": "probe", "of": "a-0123456789"},
@@ -75,6 +79,14 @@ def test_a_run_s_events_are_told_in_order(begun):
         {"event": "end", "status": "failed"},
     ]
     assert reader.new() == []
+
+
+def test_how_a_file_begins(begun, tmp_path):
+    _, reader, _ = begun
+    assert run_events.start_of(reader.path) == reader.new()[0]
+    (tmp_path / "new.jsonl").write_text('{"event": "st')
+    assert run_events.start_of(tmp_path / "new.jsonl") == {}
+    assert run_events.start_of(tmp_path / "none.jsonl") == {}
 
 
 def test_half_a_line_comes_when_it_is_whole(begun):
@@ -147,3 +159,13 @@ def test_the_files_of_old_runs_go(tmp_path, monkeypatch, logger):
     left = run_events.files(tmp_path)
     assert len(left) == run_events.KEPT
     assert left[0].name > "2020" and left[1].name.startswith("20200101T000014")
+
+
+def test_a_reader_knows_whether_more_may_come(begun):
+    events, reader, _ = begun
+    assert reader.is_written()
+    events.end("success")
+    assert reader.is_written(), "until the process ends"
+    os.close(events._file)
+    events._file = None
+    assert reader.is_written() is False

@@ -28,7 +28,8 @@ def test_counts_by_rule():
         ("began", 3, 3, "mask"),
     )
     assert run.done == {"probe": 1}
-    assert run.to_do == {"probe": 1, "mask": 2}, "one failed, one is at work, one waits"
+    assert run.to_do == {"probe": 1, "mask": 1}, "of the clip that failed nothing comes"
+    assert run.blocked == {"mask": 1}
     assert [job.of for job in run.running.values()] == ["clip-3"]
     assert [(job.rule, job.of, job.log) for job in run.failed.values()] == [
         ("probe", "clip-2", "logs/x.log")
@@ -47,9 +48,7 @@ def test_what_ends_is_given_back():
 
 
 def test_a_job_that_is_tried_again_did_not_fail():
-    run = run_of(
-        {"mask": 1}, ("began", 0, 1, "mask"), ("failed", 1, 1), ("began", 2, 1, "mask")
-    )
+    run = run_of({"mask": 1}, ("began", 0, 1, "mask"), ("failed", 1, 1), ("began", 2, 1, "mask"))
     assert not run.failed and len(run.running) == 1
     run = run_of(
         {"mask": 1},
@@ -105,6 +104,14 @@ def test_a_few_rules_that_were_never_measured_make_it_a_lower_bound():
     run = run_of({"mask": 100, "qc5": 1}, ("began", 0, 1, "mask"), ("ended", 2, 1))
     left = run.time_left(1002.0)
     assert left.without == ("qc5",) and left.seconds == pytest.approx(198.0)
+
+
+def test_what_was_known_before_counts_until_it_is_measured():
+    run = run_of({"mask": 2, "qc5": 1}, ("began", 0, 1, "mask"), ("ended", 2, 1))
+    assert run.time_left(1002.0).seconds is None, "of half of what is to do nothing is known"
+    run.costs = {"qc5": 7.0, "mask": 900.0}
+    left = run.time_left(1002.0)
+    assert left.seconds == pytest.approx(9.0) and left.without == ()
 
 
 def test_nothing_left_takes_no_time():

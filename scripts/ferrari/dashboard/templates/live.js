@@ -3,8 +3,8 @@
   const server = JSON.parse(document.getElementById("server").textContent);
   const EVERY_MS = 2000, PATIENCE_MS = 15000;
   const WORDS = {
-    running: ["at work", "busy"], starting: ["starting", "busy"], leftovers: ["left over", "WARN"], success: ["ended well", "PASS"],
-    failed: ["failed jobs", "FAIL"], killed: ["cut short", "WARN"], none: ["no run", "plain"],
+    running: ["at work", "busy"], starting: ["starting", "busy"], silent: ["at work", "busy"], leftovers: ["left over", "WARN"], success: ["ended well", "PASS"],
+    failed: ["failed jobs", "FAIL"], stopped: ["stopped", "WARN"], killed: ["cut short", "WARN"], none: ["no run", "plain"],
   };
   const by = (id) => document.getElementById(id);
 
@@ -25,7 +25,7 @@
     if (hours) { return hours + " h " + String(minutes).padStart(2, "0") + " min"; }
     return minutes ? minutes + " min " + String(whole % 60).padStart(2, "0") + " s" : whole + " s";
   }
-  const size = (bytes) => (bytes / 1e9 >= 100 ? (bytes / 1e9).toFixed(0) : (bytes / 1e9).toFixed(1)) + " GB";
+  const size = (bytes) => (bytes / 1e9 >= 100 ? (bytes / 1e9).toFixed(0) : (bytes / 1e9).toFixed(1)) + "\u00a0GB";
   const plural = (count, one, many) => count.toLocaleString("en") + " " + (count === 1 ? one : many);
   function text(id, words) {
     const place = by(id);
@@ -64,7 +64,7 @@
   function stages(state) {
     by("stages-part").hidden = !state.stages.length;
     const lines = state.stages.map((one) => {
-      const left = Math.max(0, one.planned - one.done - one.failed), share = made("span", undefined, "share"), fill = made("i");
+      const left = Math.max(0, one.planned - one.done - one.failed - one.blocked), share = made("span", undefined, "share"), fill = made("i");
       const said = one.done + " of " + one.planned + " done";
       fill.style.width = (100 * one.done / one.planned) + "%";
       share.append(fill);
@@ -76,8 +76,13 @@
       return row(made("td", one.title), number(one.done), number(one.running), number(left), number(one.failed), cell);
     });
     by("stages").replaceChildren(...lines);
-    const without = state.pace.without, notes = [];
-    if (without.length) { notes.push("Not measured yet, so not in the time left: " + without.join(", ") + "."); }
+    const without = state.pace.without, notes = [], blocked = state.stages.reduce((total, one) => total + one.blocked, 0);
+    if (blocked) { notes.push(plural(blocked, "job of a clip waits", "jobs of clips wait") + " for one that failed, and will not run."); }
+    const few = without.slice(0, 8).join(", ") + (without.length > 8 ? " and " + (without.length - 8) + " more" : "");
+    if (without.length) {
+      notes.push(state.pace.left_s === null ? "How long it takes is known once jobs have ended of: " + few + "." :
+        "Not in the time left, since no job of it has ended yet: " + few + ".");
+    }
     if (state.phase === "running" && state.run.quiet_s > 60) {
       notes.push("No job began or ended for " + duration(state.run.quiet_s) + ".");
     }
@@ -129,15 +134,16 @@
     by("refused-table").hidden = !state.refused.length;
     text("refused-note", rows ? plural(rows, "row", "rows") + ", by stage and reason." : "Nothing yet.");
     by("refused").replaceChildren(...state.refused.map((one) => row(
-      made("td", one.stage), made("td", one.reason, "id"), number(one.rows), made("td", (one.means + " " + one.to_do).trim(), "means"))));
+      made("td", one.stage), made("td", one.reason, "id reason"), number(one.rows), made("td", (one.means + " " + one.to_do).trim(), "means"))));
   }
   function controls(state) {
     text("why-not", state.why_not || "A run takes the set's settings, and makes what is missing or out of date.");
     document.querySelectorAll("[data-start]").forEach((button) => { button.disabled = Boolean(state.why_not); });
     const last = state.started;
+    by("stop").hidden = !last || last.status !== null;
     if (!last) { return; }
     const what = last.kind === "dry" ? "The dry run" : "The run";
-    text("started", last.status === null ? "" : what + (last.status ? " ended with status " + last.status + "; the log says why." :
+    text("started", last.status === null ? "" : what + (last.status ? " that was started here ended with status " + last.status + "; the log says why." :
       " that was started here is through; the log has what it said."));
   }
   function show(state) {
@@ -193,6 +199,15 @@
     }
     await look();
   }
+  async function stop() {
+    by("stop").hidden = true;
+    try {
+      const answer = await ask("/api/run/stop", { method: "POST", body: "{}" });
+      text("started", answer.ok ? "Stopping: jobs that are at work are ended." : await refusal(answer));
+    } catch (error) {
+      text("started", "The server does not answer: nothing was stopped.");
+    }
+  }
   async function watch() {
     try { await look(); } finally { setTimeout(watch, EVERY_MS); }
   }
@@ -200,6 +215,7 @@
   document.querySelectorAll("[data-start]").forEach((button) => {
     button.addEventListener("click", () => start(button.dataset.start));
   });
+  by("stop").addEventListener("click", stop);
   by("log-open").addEventListener("toggle", showLog);
   document.addEventListener("visibilitychange", look);
   watch();
