@@ -32,6 +32,8 @@ STOPPED = "stopped; run the same command to go on"
 INTERRUPTED = 128 + signal.SIGINT
 _STOPPING = "stopping: jobs that are at work end first ..."
 _NOTHING = "Nothing to be done"
+#: What Snakemake says of itself before the workflow can have it leave that out.
+_OPENING = ("Using workflow specific profile", "Config file ", "Assuming unrestricted shared")
 _TICK_S = 0.5
 _EVERY_S = 60.0
 _ERASE = "\r\x1b[K"
@@ -130,7 +132,7 @@ class Watch:
             for text in _lines(process):
                 for failure in self._take_events():
                     screen.say(failure)
-                if text is not None and not self.stopped:
+                if text is not None and not (self.stopped or text.startswith(_OPENING)):
                     screen.say(text)
                 screen.show(self._line)
             screen.clear()
