@@ -134,20 +134,6 @@ def process_of(cluster: Cluster, script: str) -> int:
     return 0
 
 
-def test_a_queue_that_takes_no_more_is_waited_for(small, tmp_path):
-    if why := slurm.missing():
-        pytest.skip(why)
-    narrow = Cluster((tmp_path / "narrow").resolve())
-    narrow.folder.mkdir()
-    try:
-        narrow.up(max_jobs=2, forget_s=10)  # sooner, and states are asked of the database
-        run = SlurmRun(fresh(small, tmp_path / "run"), narrow, by_clip())
-        run.run(small_run.FINAL)
-        same_up_to_final(run, small)
-    finally:
-        narrow.down()
-
-
 def same_up_to_final(run: SlurmRun, finished: Demo) -> None:
     """What a run up to the final table leaves is what the whole run left, to the last byte."""
     assert compare_datasets.unlike(run.demo.dataset, finished.dataset) == []
