@@ -22,14 +22,17 @@ from tests.workflow.demo_run import Demo
 #: What is made on the way to the final table, below the dataset.
 UP_TO_FINAL = ("videos", "environments", "01_", "02_", "03_", "04_", "05_final_training/captions")
 UP_TO_FINAL += ("05_final_training/final.csv", "subject/detections", "subject/identity")
-pytestmark = [pytest.mark.slurm, pytest.mark.timeout(1800)]
+MISSING = slurm.missing()
+pytestmark = [
+    pytest.mark.slurm,
+    pytest.mark.timeout(3000),
+    pytest.mark.skipif(bool(MISSING), reason=MISSING),  # before the runs that it compares with
+]
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    """A cluster, up; skips where this machine cannot have one."""
-    if why := slurm.missing():
-        pytest.skip(why)
+    """A cluster, up."""
     found = Cluster(tmp_path_factory.mktemp("slurm").resolve())
     try:
         found.up()
