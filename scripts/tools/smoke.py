@@ -32,6 +32,7 @@ from ferrari.common import settings
 from ferrari.common.errors import FerrariError
 from ferrari.common.places import ROOT
 from ferrari.images import image_files
+from ferrari.jobs import snakemake_command
 from ferrari.ledger import stages, tables
 from ferrari.ledger.item_ids import video_id
 from ferrari.networks import weight_files
@@ -76,8 +77,9 @@ def send_through(work: Path, config: Mapping, cores: int) -> list[Result]:
     else:
         print(f"clip: made for the purpose; yours would be taken from {sample}")
         make_clip(raw / SAMPLE, config)
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    command += ["--configfile", OVERLAY, "--cores", str(cores), "--resources", "gpu=1"]
+    command = snakemake_command.command(
+        "--resources", "gpu=1", cores=cores, config_files=[folder / OVERLAY]
+    )
     with open(folder / LOG, "w") as log:
         ended = subprocess.run(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT).returncode
     found = results(folder, config["package"]["formats"])

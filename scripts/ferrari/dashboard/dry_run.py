@@ -5,21 +5,18 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 
 from ferrari.common.atomic_files import file_states, sha256_bytes
 from ferrari.common.errors import FerrariError
-from ferrari.common.places import ROOT
 from ferrari.dashboard.reviewed_set import ReviewedSet
+from ferrari.jobs import snakemake_command
 from ferrari.ledger.item_ids import VIDEO_ID
 from ferrari.provenance.last_run import AUDIT
 from ferrari.review import decisions
 
 _PATIENCE_S = 600  # for thousands of clips on a slow disk
-_STATS = re.compile(r"^Job stats:\n.*?\n[- ]+\n(.*?)\n\n", re.S | re.M)
 _CLIP = re.compile(rf"^    wildcards: .*?\bvideo=({VIDEO_ID})(?:,|$)", re.M)
-_ALL = ("total", "all")  # no jobs of their own
 
 
 class DryRunError(FerrariError, RuntimeError):
@@ -54,9 +51,9 @@ class Forecast:
 
 def command(the_set: ReviewedSet) -> list[str]:
     """Snakemake's command line for a dry run of the set."""
-    words = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    words += ["--dry-run", "--cores", str(the_set.cores), "--nocolor"]
-    return words + (["--configfile", *map(str, the_set.config_files)] * bool(the_set.config_files))
+    return snakemake_command.command(
+        *("--dry-run", "--nocolor"), cores=the_set.cores, config_files=the_set.config_files
+    )
 
 
 def _asked(the_set: ReviewedSet) -> dict:
@@ -83,16 +80,9 @@ def _asked(the_set: ReviewedSet) -> dict:
 
 def answer(output: str) -> dict:
     """What a dry run's output says: `clips`, `jobs` and `sentence` (see `Forecast.look`)."""
-    jobs = planned(output)
+    jobs = snakemake_command.planned(output)
     clips = sorted(set(_CLIP.findall(output))) if jobs else []
     return {"clips": clips, "jobs": jobs, "sentence": in_words(jobs, clips)}
-
-
-def planned(output: str) -> dict[str, int]:
-    """Jobs by rule, out of what a dry run prints; {} where nothing is to be done."""
-    found = _STATS.search(output)
-    rows = [line.split() for line in found[1].splitlines()] if found else []
-    return {row[0]: int(row[1]) for row in rows if len(row) > 1 and row[0] not in _ALL}
 
 
 def in_words(jobs: Mapping[str, int], clips: Sequence[str]) -> str:
