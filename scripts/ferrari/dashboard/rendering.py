@@ -29,7 +29,7 @@ _PLACES = (("/review", "Review"), ("/live", "Live"), ("/reports/index.html", "Re
 
 def page(request: Request, template: str, status: int = 200, **values: object) -> HTMLResponse:
     """The page of a template: `values` are what it shows. Links carry the server's token."""
-    token = str(getattr(request.app.state, "token", ""))
+    token = request.app.state.token
     scripts = _scripts(template)
     html = (
         _environment()

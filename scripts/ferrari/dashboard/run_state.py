@@ -316,7 +316,7 @@ class RunWatch:
         events = self._progress
         if last is not None and (last.process.pid == events.pid or last.status is None):
             return last.log
-        if last is not None and last.log.stat().st_mtime >= events.last:
+        if last is not None and _changed(last.log) >= events.last:
             return last.log
         return self._set.work / events.log if events.log else None
 
@@ -360,6 +360,14 @@ def _sums(one: StageSums) -> dict:
     told = asdict(one) | {"title": _TITLES[one.stage]}
     del told["refused"]
     return told
+
+
+def _changed(path: Path) -> float:
+    """When a file was last written, in seconds since 1970; -1 for one that is gone."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return -1.0
 
 
 def _moment(time_s: float) -> str:
