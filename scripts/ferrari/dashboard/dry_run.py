@@ -6,12 +6,14 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from ferrari.common import settings
 from ferrari.common.atomic_files import file_states, sha256_bytes
 from ferrari.common.errors import FerrariError
 from ferrari.dashboard.reviewed_set import ReviewedSet
 from ferrari.jobs import snakemake_command
-from ferrari.ledger.item_ids import VIDEO_ID
+from ferrari.ledger.item_ids import VIDEO_ID, look_through
 from ferrari.provenance.last_run import AUDIT
 from ferrari.review import decisions
 
@@ -25,7 +27,7 @@ class DryRunError(FerrariError, RuntimeError):
 
 class Forecast:
     """The next run of a set. The answer is kept until what it hangs on has changed: the rows in
-    force, the settings files, the records of runs.
+    force, the settings files, the raw files, the records of runs.
     """
 
     def __init__(self, the_set: ReviewedSet) -> None:
@@ -45,8 +47,16 @@ class Forecast:
     def _now(self) -> str:
         in_force = decisions.load(self._set.dataset).whole
         runs = sorted((self._set.work / AUDIT / "runs").glob("*/run.json"))[-1:]
-        states = file_states([*self._set.config_files, *runs])
+        states = file_states([*self._set.config_files, *runs, *_clips(self._set)])
         return sha256_bytes(repr((in_force, states)).encode("utf-8", "surrogatepass"))
+
+
+def _clips(the_set: ReviewedSet) -> list[Path]:
+    """The raw files that may be clips: one that comes, goes or changes has jobs to do."""
+    ignored = settings.load(*the_set.config_files)["intake"]["ignore"]
+    known = look_through(the_set.raw, ignored).videos if the_set.raw.is_dir() else {}
+    files = (the_set.raw / name for name in known.values())
+    return [file for file in files if file.is_file()]  # else a link to a folder, maybe a loop
 
 
 def command(the_set: ReviewedSet) -> list[str]:
