@@ -11,7 +11,6 @@ run_watch`), ends with what came out, or with what failed and what to do. Exit s
 import argparse
 import itertools
 import os
-import re
 import shutil
 import statistics
 import subprocess
@@ -29,7 +28,7 @@ from ferrari.common.job_messages import message_of
 from ferrari.jobs import error_advice, run_watch, snakemake_command
 from ferrari.jobs.progress_line import duration, job_name
 from ferrari.jobs.run_progress import RunProgress
-from ferrari.ledger import clip_files, tables
+from ferrari.ledger import clip_files, job_costs, tables
 from ferrari.ledger.item_ids import look_through
 from ferrari.ledger.stages import FOLDERS, RAW, VIDEOS_CSV
 from ferrari.provenance import last_run
@@ -51,12 +50,11 @@ def costs(work: Path) -> dict[str, float]:
     """
     measured: dict[str, list[float]] = {}
     for path in _benchmarks(work / "benchmarks"):
-        lines = path.read_text("utf-8").splitlines()
-        cell = lines[-1].split("\t")[0] if len(lines) > 1 else ""
+        seconds = job_costs.seconds(path)
         rule = _rule_of(path.relative_to(work / "benchmarks").with_suffix("").parts)
-        if re.fullmatch(r"[\d.]+", cell) and (rule not in FOLDERS or float(cell) >= _WORKED_S):
-            measured.setdefault(rule, []).append(float(cell))
-    return {rule: statistics.median(seconds) for rule, seconds in measured.items()}
+        if seconds is not None and (rule not in FOLDERS or seconds >= _WORKED_S):
+            measured.setdefault(rule, []).append(seconds)
+    return {rule: statistics.median(known) for rule, known in measured.items()}
 
 
 def _benchmarks(folder: Path) -> Iterator[Path]:
