@@ -88,7 +88,7 @@ test-real: $(VENV)/.ready ##: the tests on real footage and weights (FERRARI_SHA
 test-gpu: $(VENV)/.ready ##: the tests that need an NVIDIA GPU
 	$(BIN)/python -m pytest -m gpu
 
-test-slurm: $(VENV)/.ready ##: the tests on a SLURM of two nodes, brought up here (slurm-wlm, munge, the extra `slurm`)
+test-slurm: $(VENV)/.ready ##: the tests on a SLURM of two nodes, brought up here (needs slurm-wlm and munge)
 	$(BIN)/python -m pytest -m slurm -rs
 
 test-trainers: $(VENV)/.ready $(TRAINERS_VENV)/.ready ##: each package in its trainer's own loader (FERRARI_TRAINERS: checkouts)

@@ -145,13 +145,6 @@ def looked_at(eyes: Eyes, work: Path, clips: Mapping[str, Path], log=print) -> d
     return {name: _load(work / f"{digest}.npz") for name, digest in digests.items()}
 
 
-def frame_picture(work: Path, file: str, frame: int) -> np.ndarray:
-    """A kept frame of a clip that was looked at, HxWx3 uint8 RGB."""
-    rows = tables.kept(tables.read_stage(_table(work / "set", file), "extract"))
-    row = next(row for row in rows if int(row["frame"]) == frame)
-    return image_files.read(work / "set" / row["path"])
-
-
 def _digest(eyes: Eyes, path: Path) -> str:
     return hashlib.sha256(eyes.key.encode() + path.read_bytes()).hexdigest()[:20]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ferrari.common.atomic_files import write_text
 from ferrari.common.visible_text import shown
-from ferrari.ledger import clip_fates, disk_use, tables
+from ferrari.ledger import clip_fates, disk_use, job_costs, tables
 from ferrari.ledger.disk_use import FolderUse
 from ferrari.qc.stage_tables import listed
 from ferrari.reports import checks
@@ -175,6 +175,6 @@ def run(job) -> None:
         out_html=job.output.html,
         older_packages=job.params.older_packages,
         folders=disk_use.by_folder(job.config),
-        seconds=disk_use.seconds(Path("benchmarks"), clips),
+        seconds=job_costs.of_clips(Path("benchmarks"), clips),
         sizes=disk_use.bytes_of_clips(Path(job.config["dataset"])),
     )

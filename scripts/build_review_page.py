@@ -4,6 +4,7 @@ Made on demand: nothing waits for it. Tables are read, pictures only where a cli
 there yet. Pictures of strangers are on it, for a person has to see them to decide.
 """
 
+import itertools
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +24,7 @@ from ferrari.review import decisions
 from ferrari.review.contract import Decision
 from ferrari.review_page import page, page_data, sprites
 from ferrari.review_page.clip_entries import Clip
-from ferrari.review_page.entries import Entry, Picture
+from ferrari.review_page.entries import TRACK, Entry, Picture
 from ferrari.subject import judgements
 
 SPRITES = "review"
@@ -54,8 +55,9 @@ def build_review_page(
     sheets = page_data.pictures_by_sheet(entries)
     made = make_sheets(folder, sheets, root, known, threads)
     references, of_references = make_references(folder, root, references_folder, entries, known)
-    sprites.clear(folder, [*of_references, *(one for found in made.values() for one in found)])
-    write_files(out_files, [*of_references, *(one for found in made.values() for one in found)])
+    files = [*of_references, *itertools.chain.from_iterable(made.values())]
+    sprites.clear(folder, files)
+    write_files(out_files, files)
     data = page_data.build(
         dataset=page_data.dataset_id(row["sha256"] for row in clips),
         subject=subject,
@@ -133,7 +135,7 @@ def make_references(
         chosen = [Picture(row["file"], row["sha256"]) for row in used[:BESIDE]]
         found = sprites.make(folder, "references", chosen, Path(pictures), known, read_small)
         return {"sprites": [one.file for one in found], "names": [p.path for p in chosen]}, found
-    sure = [one for one in entries if one.group == "track" and one.reason == judgements.SUBJECT]
+    sure = [one for one in entries if one.group == TRACK and one.reason == judgements.SUBJECT]
     sure = sorted((one for one in sure if one.pictures), key=lambda one: one.doubt)[:BESIDE]
     middle = [one.pictures[len(one.pictures) // 2] for one in sure]
     found = sprites.make(folder, "subject", middle, root, known)

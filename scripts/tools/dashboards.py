@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
 from ferrari.common import settings
-from ferrari.common.places import ROOT
+from ferrari.jobs import snakemake_command
 from ferrari.provenance import last_run
 from ferrari.reports.run_end import last_lines
 
@@ -23,11 +23,9 @@ _QUIET = ("--quiet", "rules", "host", "progress")
 
 
 def command(config: dict, files: Sequence[Path], cores: int) -> list[str]:
-    """Snakemake's command line; `--configfile` takes all that follows, so the target is before."""
+    """Snakemake's command line."""
     target = f"{config['qc_reports']}/index.html"
-    snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), target]
-    given = ["--configfile", *(str(file.absolute()) for file in files)] if files else []
-    return [*snakemake, "--cores", str(cores), *given, *_QUIET]
+    return snakemake_command.command(target, *_QUIET, cores=cores, config_files=files)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

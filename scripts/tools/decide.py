@@ -26,6 +26,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
 from ferrari.captions import by_hand
+from ferrari.common import settings
 from ferrari.common.atomic_files import sha256_bytes
 from ferrari.common.errors import FerrariError
 from ferrari.common.visible_text import shown
@@ -54,7 +55,6 @@ from ferrari.review.contract import (
     UNDO,
     Decision,
 )
-from ferrari.review.decisions import Line
 from tools.trace_item import open_dataset
 
 LAST = "last"
@@ -249,7 +249,8 @@ def _take_back(dataset: Path, given: argparse.Namespace) -> str:
     """A row `undo`, of a decision or, to redo it, of an undo."""
     path = decisions.place(dataset)
     lines = decisions.read(path) if path.is_file() else []
-    standing = [line.row for line in lines if line.row.id not in _taken_back(lines)]
+    gone = decisions.taken_back(lines)
+    standing = [line.row for line in lines if line.row.id not in gone]
     asked = given.undo or given.redo
     if asked == LAST:
         fitting = [row for row in standing if (row.decision == UNDO) == bool(given.redo)]
@@ -266,14 +267,6 @@ def _take_back(dataset: Path, given: argparse.Namespace) -> str:
         f"{word}: {row.decision} of {row.target} ({row.id}). The next run applies it. "
         f"Undo: make decide UNDO={back.id}\n"
     )
-
-
-def _taken_back(lines: Sequence[Line]) -> set[str]:
-    gone: set[str] = set()
-    for line in reversed(lines):
-        if line.row.decision == UNDO and line.row.id not in gone:
-            gone.add(line.row.undoes)
-    return gone
 
 
 def _in_force(dataset: Path) -> Iterator[str]:
@@ -313,6 +306,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         near = f"; the nearest that there are: {', '.join(error.near)}" if error.near else ""
         print(f"nothing in {given.work} is known as {error.asked!r}{near}", file=sys.stderr)
         return 1
+    except settings.SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
     except (LedgerError, OSError) as error:
         print(f"the dataset cannot be read: {error}", file=sys.stderr)
         return 2

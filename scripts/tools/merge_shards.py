@@ -4,7 +4,8 @@
 
 The folders are copies of one in which the target `pins` was made, each with another shard done in
 it (docs/scaling.md). WORK is one of them, or that copy itself; what it has stays. A run in WORK
-then makes what concerns the whole set. Exit status: 0 merged, 2 not (nothing is written then).
+then makes what concerns the whole set. Exit status: 0 merged, 2 refused (nothing is written then),
+1 a file could not be read or written (what was copied is whole; the same command goes on).
 """
 
 import argparse
@@ -18,7 +19,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
+from ferrari.common.atomic_files import written_beside
 from ferrari.common.errors import FerrariError
+from ferrari.jobs import run_lock
 from ferrari.ledger.stages import RAW
 from ferrari.provenance import last_run
 
@@ -30,7 +33,7 @@ _RECORDS = Path(".snakemake/metadata")
 
 
 class MergeError(FerrariError, ValueError):
-    """The folders are not shards of one set; nothing was written."""
+    """The folders are not shards of one set, or a run is at work in one; nothing was written."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,11 @@ class Folder:
                 f"no run is recorded in {path}: name the folders that the shards were run in"
             )
         return cls(path, Path(last.config["dataset"]), Path(last.config["audit"]))
+
+    def require_quiet(self) -> None:
+        """Raises MergeError while a run is at work here: half of what it makes would come along."""
+        if run_lock.at_work(self.path / self.dataset, self.path) in (run_lock.RUN, run_lock.JOBS):
+            raise MergeError(f"a run is at work in {self.path}: wait for it to end, then merge")
 
     def results(self) -> Iterator[Path]:
         """What has to be the same wherever two folders have it; paths below the folder."""
@@ -73,12 +81,17 @@ def _files(root: Path, place: Path, kept_out: set[Path]) -> Iterator[Path]:
 def merge(shards: Sequence[Path], into: Path) -> str:
     """Copy into a working folder what it lacks of the others'; what to say of it.
 
-    Times of change are kept: by them it is known what is to be made anew. Raises MergeError where
-    a file of the dataset has other bytes in one folder than in another.
+    Times of change are kept: by them it is known what is to be made anew. Each file comes whole or
+    not at all, so that after a full disk the same command goes on. Raises MergeError where a file
+    of the dataset has other bytes in one folder than in another, or a run is at work in one;
+    RunningError where one is in `into`; OSError.
     """
     target = Folder.of(into)
     sources = [Folder.of(path) for path in shards if path.resolve() != into.resolve()]
+    (into / target.dataset).mkdir(parents=True, exist_ok=True)
+    run_lock.require(into / target.dataset, into)
     for source in sources:
+        source.require_quiet()
         if (source.dataset, source.audit) != (target.dataset, target.audit):
             raise MergeError(
                 f"{source.path} has its dataset in {source.dataset}, {into} in {target.dataset}: "
@@ -90,8 +103,8 @@ def merge(shards: Sequence[Path], into: Path) -> str:
             if not (into / name).exists():
                 wanted.setdefault(name, source.path / name)
     for name, found in wanted.items():
-        (into / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(found, into / name)
+        with written_beside(into / name, clear=False) as whole:
+            shutil.copy2(found, whole)
     return f"{len(wanted):,} files came into {into}. A run there makes what concerns the whole set."
 
 
@@ -124,9 +137,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         print(merge(given.folders, given.into))
-    except MergeError as error:
+    except FerrariError as error:
         print(error, file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"{error}; mend that, then give the same command again", file=sys.stderr)
+        return 1
     return 0
 
 

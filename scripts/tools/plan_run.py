@@ -11,7 +11,6 @@ run_watch`), ends with what came out, or with what failed and what to do. Exit s
 import argparse
 import itertools
 import os
-import re
 import shutil
 import statistics
 import subprocess
@@ -26,11 +25,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` 
 from ferrari.common import settings
 from ferrari.common.errors import FerrariError
 from ferrari.common.job_messages import message_of
-from ferrari.common.places import ROOT
-from ferrari.jobs import error_advice, run_watch
+from ferrari.jobs import error_advice, run_watch, snakemake_command
 from ferrari.jobs.progress_line import duration, job_name
 from ferrari.jobs.run_progress import RunProgress
-from ferrari.ledger import clip_files, tables
+from ferrari.ledger import clip_files, job_costs, tables
 from ferrari.ledger.item_ids import look_through
 from ferrari.ledger.stages import FOLDERS, RAW, VIDEOS_CSV
 from ferrari.provenance import last_run
@@ -43,14 +41,6 @@ _SAMPLE = 200
 _CLIPS = 20
 #: Rules of reports that are named as their benchmark; of the others the first word is the name.
 _WHOLE_NAMES = ("qc0_page", "qc_identity")
-_STATS = re.compile(r"Job stats:\n.*?\n[- ]+\n(.*?)\n\n", re.S)
-
-
-def planned(snakemakes_output: str) -> dict[str, int]:
-    """Jobs by rule, out of what a dry run prints; {} where nothing is to be done."""
-    found = _STATS.search(snakemakes_output)
-    rows = [line.split() for line in found[1].splitlines()] if found else []
-    return {row[0]: int(row[1]) for row in rows if row[0] not in ("total", "all")}
 
 
 def costs(work: Path) -> dict[str, float]:
@@ -60,12 +50,11 @@ def costs(work: Path) -> dict[str, float]:
     """
     measured: dict[str, list[float]] = {}
     for path in _benchmarks(work / "benchmarks"):
-        lines = path.read_text("utf-8").splitlines()
-        cell = lines[-1].split("\t")[0] if len(lines) > 1 else ""
+        seconds = job_costs.seconds(path)
         rule = _rule_of(path.relative_to(work / "benchmarks").with_suffix("").parts)
-        if re.fullmatch(r"[\d.]+", cell) and (rule not in FOLDERS or float(cell) >= _WORKED_S):
-            measured.setdefault(rule, []).append(float(cell))
-    return {rule: statistics.median(seconds) for rule, seconds in measured.items()}
+        if seconds is not None and (rule not in FOLDERS or seconds >= _WORKED_S):
+            measured.setdefault(rule, []).append(seconds)
+    return {rule: statistics.median(known) for rule, known in measured.items()}
 
 
 def _benchmarks(folder: Path) -> Iterator[Path]:
@@ -173,12 +162,9 @@ class _Set:
         ignored = self.config["intake"]["ignore"]
         return look_through(str(self.raw), ignored).videos if self.raw.is_dir() else {}
 
-    def command(self) -> list[str]:
+    def command(self, *words: str) -> list[str]:
         """Snakemake's command line."""
-        words = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-        words += ["--configfile", *(str(file.absolute()) for file in self.files)]
-        words = words if self.files else words[:-1]
-        return [*words, "--cores", str(self.cores), "--quiet", "rules", "host", "progress"]
+        return snakemake_command.command(*words, cores=self.cores, config_files=self.files)
 
 
 def run(this: _Set) -> int:
@@ -186,7 +172,7 @@ def run(this: _Set) -> int:
     began, since = time.monotonic(), time.time()
     known = RunProgress(costs=costs(this.work))
     watch = run_watch.Watch(this.work, this.dataset, this.clips(), known)
-    status = watch.run(this.command())
+    status = watch.run(this.command("--quiet", "rules", "host", "progress"))
     if status not in (0, run_watch.INTERRUPTED):
         print("\n".join(failures(this.work, watch, since)), file=sys.stderr)
     elif status == 0:
@@ -220,9 +206,8 @@ def failures(work: Path, watch: run_watch.Watch, since: float) -> list[str]:
 
 def plan(this: _Set) -> int:
     """Print what a run would do; Snakemake's exit status."""
-    done = subprocess.run(
-        [*this.command()[:-1], "-n"], cwd=this.work, capture_output=True, text=True, check=False
-    )
+    words = this.command("--dry-run", "--quiet", "rules", "host")
+    done = subprocess.run(words, cwd=this.work, capture_output=True, text=True, check=False)
     if done.returncode:
         print(done.stdout + done.stderr, file=sys.stderr)
         return done.returncode
@@ -236,7 +221,8 @@ def plan(this: _Set) -> int:
             f"No clips: {this.raw} {state}. A run would end before its first job: put clips there, "
             "or correct raw_videos in the settings."
         )
-    print(told(planned(done.stdout + done.stderr), costs(this.work), this.cores, found))
+    jobs = snakemake_command.planned(done.stdout + done.stderr)
+    print(told(jobs, costs(this.work), this.cores, found))
     print(f"{_megabytes(shutil.disk_usage(this.work).free)} are free on the disk of {this.work}.")
     return 0
 
@@ -245,11 +231,8 @@ def footage(this: _Set) -> Footage:
     """What the raw folder holds, and what is known of it."""
     clips = this.clips()
     table = this.dataset / VIDEOS_CSV
-    rows = (
-        [row for row in tables.read_table(table) if row["item"] in clips]
-        if (table.is_file())
-        else []
-    )
+    known = tables.read_table(table) if table.is_file() else []
+    rows = [row for row in known if row["item"] in clips]
     seconds = [float(row["duration_s"]) for row in rows if row["duration_s"]]
     sizes = clip_files.sizes(this.dataset, sorted(row["item"] for row in rows)[:_CLIPS])
     kept = round(statistics.mean(sizes.values())) if sizes else None

@@ -4,8 +4,8 @@
                                          [--config FILE ...]
 
 Writes a grey PNG of the crop's size. Nothing is decided by it. Without --segmenter it lists those
-whose weights are on this machine. Exit status: 0 done, 1 nothing to propose, 2 the dataset cannot
-be read.
+whose weights are on this machine. Exit status: 0 done, 1 nothing to propose, 2 the settings or the
+dataset cannot be read.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
+from ferrari.common import settings
 from ferrari.common.atomic_files import write_bytes
 from ferrari.images import image_files
 from ferrari.ledger.tables import LedgerError
@@ -53,6 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ProposalError, MendedMaskError, ModelError, DeviceError) as error:
         print(error, file=sys.stderr)
         return 1
+    except settings.SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
     except (LedgerError, image_files.ImageReadError, OSError) as error:
         print(f"the dataset cannot be read: {error}", file=sys.stderr)
         return 2

@@ -21,11 +21,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` 
 
 from ferrari.common import settings
 from ferrari.common.errors import FerrariError
-from ferrari.common.places import ROOT
 from ferrari.dashboard import live_routes, serve
 from ferrari.dashboard.application import Doors, create_app
 from ferrari.dashboard.pages import REVIEW
 from ferrari.dashboard.reviewed_set import ReviewedSet
+from ferrari.jobs import snakemake_command
 from ferrari.ledger.stages import RAW
 from ferrari.provenance import last_run
 from ferrari.review import decisions, writing
@@ -152,17 +152,16 @@ def bring_up_to_date(the_set: ReviewedSet, reports: str) -> bool:
 
 
 def page_command(the_set: ReviewedSet, target: str) -> list[str]:
-    """Snakemake's command line; the target is before what takes all that follows.
+    """Snakemake's command line.
 
     Without hooks: to look is no run of the set, leaves no record, and may be while a run goes on.
     """
-    snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    files = [str(file) for file in the_set.config_files]
-    return [
-        *(*snakemake, target, "--cores", str(the_set.cores), "--quiet", "rules", "host"),
-        *("--no-hooks", "--allowed-rules", PAGE_RULE),
-        *(("--configfile", *files) if files else ()),
-    ]
+    quiet = ("--quiet", "rules", "host")
+    return snakemake_command.command(
+        *(target, *quiet, "--no-hooks", "--allowed-rules", PAGE_RULE),
+        cores=the_set.cores,
+        config_files=the_set.config_files,
+    )
 
 
 if __name__ == "__main__":

@@ -32,7 +32,8 @@ from ferrari.common import settings
 from ferrari.common.errors import FerrariError
 from ferrari.common.places import ROOT
 from ferrari.images import image_files
-from ferrari.ledger import stages, tables
+from ferrari.jobs import snakemake_command
+from ferrari.ledger import job_costs, stages, tables
 from ferrari.ledger.item_ids import video_id
 from ferrari.networks import weight_files
 from ferrari.provenance.last_run import own_files
@@ -76,8 +77,9 @@ def send_through(work: Path, config: Mapping, cores: int) -> list[Result]:
     else:
         print(f"clip: made for the purpose; yours would be taken from {sample}")
         make_clip(raw / SAMPLE, config)
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    command += ["--configfile", OVERLAY, "--cores", str(cores), "--resources", "gpu=1"]
+    command = snakemake_command.command(
+        "--resources", "gpu=1", cores=cores, config_files=[folder / OVERLAY]
+    )
     with open(folder / LOG, "w") as log:
         ended = subprocess.run(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT).returncode
     found = results(folder, config["package"]["formats"])
@@ -202,7 +204,12 @@ def _result(folder: Path, name: str, table: str, cost: str, stage: str) -> Resul
     fault = "" if kept else f"kept nothing: {_counted(reasons) or 'it was given nothing'}"
     where = " + ".join(sorted({_where(row) for row in kept or rows})) or "CPU"
     return Result(
-        name, where, _seconds(folder / f"benchmarks/{cost}.tsv"), len(kept), len(rows), fault
+        name,
+        where,
+        job_costs.seconds(folder / f"benchmarks/{cost}.tsv"),
+        len(kept),
+        len(rows),
+        fault,
     )
 
 
@@ -217,15 +224,6 @@ def _where(row: Mapping[str, str]) -> str:
 
 def _counted(reasons: Counter) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-
-
-def _seconds(cost: Path) -> float | None:
-    """The time that a job took, as the run wrote it down."""
-    lines = cost.read_text().splitlines() if cost.is_file() else []
-    if len(lines) < 2:
-        return None
-    row = dict(zip(lines[0].split("\t"), lines[1].split("\t"), strict=False))
-    return float(row["s"])
 
 
 def text(found: Sequence[Result]) -> str:

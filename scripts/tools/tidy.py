@@ -70,13 +70,13 @@ def delete(work: Path, config: Mapping, found: Sequence[LeftBehind]) -> Path:
     still tells of a clip that is gone, RunningError while a run is at work.
     """
     dataset = work / config["dataset"]
+    run_lock.require(dataset, work)  # before: a run may be about to name them no more, or again
     if named := left_behind.still_named(dataset, found):
         raise TidyError(
             f"nothing was deleted: {', '.join(named)} still name clips that are gone, so their "
             "images may be in packages and their scenes behind others. Run the set first (make run "
             "WORK=...), then tidy"
         )
-    run_lock.require(dataset, work)
     place = work / config["audit"] / LIST
     rows = read_table(place) if place.is_file() else []
     now = datetime.now(UTC).isoformat(timespec="seconds")

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from ferrari.common import settings
+from ferrari.jobs import snakemake_command
 from scripts.tools import new_set, plan_run
 from tests.settings import ROOT
 
@@ -102,7 +103,7 @@ def test_a_plan_adds_up_what_was_measured(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"s\th:m:s\n{seconds}\t0\n")
     known = plan_run.costs(tmp_path)
-    jobs = plan_run.planned(STATS)
+    jobs = snakemake_command.planned(STATS)
     reports = {"qc3": 4, "qc_identity": 5, "qc0_page": 6, "qc_index": 7}
     assert known == {"mask": 20, "probe": 2, **reports} and jobs == {
         "mask": 3,
@@ -126,7 +127,9 @@ def test_a_plan_says_where_nothing_is_known_or_to_be_done():
     new = plan_run.Footage(7, 10**10, 0, 0)
     text = plan_run.told({"probe": 7}, {}, 2, new)
     assert "make smoke" in text and "7 files may be clips, 10.0 GB; how long they are" in text
-    assert "To do: nothing" in plan_run.told(plan_run.planned("Nothing to be done"), {}, 2, new)
+    assert "To do: nothing" in plan_run.told(
+        snakemake_command.planned("Nothing to be done"), {}, 2, new
+    )
     some = str(plan_run.Footage(10, 0, 60, 5))
     assert some.endswith("1 min 00 s of footage in 5 of them, about 2 min 00 s in all.")
 

@@ -124,7 +124,7 @@ def test_only_the_page_s_own_rule_may_run(work):
     config = {"dataset": "dataset", "qc_reports": "qc_reports", "raw_videos": None}
     command = serve.page_command(serve.reviewed_set(given, config, []), "qc_reports/review.html")
     at = command.index("--allowed-rules")
-    assert command[at + 1 :] == ["review_page"] and command[0] == sys.executable
+    assert command[at + 1 : at + 3] == ["review_page", "--cores"] and command[0] == sys.executable
     assert "--no-hooks" in command, "a look is no run, whose settings other commands would take"
 
 

@@ -68,27 +68,27 @@ class Access:
             await said(scope, receive, answer)
         elif _length(request) > _most(request):
             await _read(receive)
-            await _too_large(request)(scope, receive, answer)
+            await refusal(request, 413, _too_large(request))(scope, receive, answer)
         else:
             await self._app(scope, _limited(receive, request), answer)
 
     def _refused(self, request: Request) -> Response | None:
         """The answer to a request that is not let in; None for one that is."""
         if not self._is_own_host(request):
-            return _answer(
+            return refusal(
                 request,
                 403,
                 "this server does not go by that name: open the address that it printed, or start "
                 "it with FERRARI_HOSTS=name",
             )
         if not _is_own_origin(request):
-            return _answer(request, 403, "a page of another origin asked for this: refused")
+            return refusal(request, 403, "a page of another origin asked for this: refused")
         if request.method not in ("GET", "POST"):
-            return _answer(request, 405, f"{request.method} is not answered here: GET and POST are")
+            return refusal(request, 405, f"{request.method} is not answered here: GET and POST are")
         if self._open and request.method == "GET" and request.url.path.startswith(self._open):
             return None
         if not self._has_token(request):
-            return _answer(
+            return refusal(
                 request,
                 403,
                 "the token is missing or is another server's: open the address that `make review` "
@@ -126,7 +126,8 @@ def _is_own_origin(request: Request) -> bool:
     return origin.casefold() in (f"http://{host}", f"https://{host}")
 
 
-def _answer(request: Request, status: int, said: str) -> Response:
+def refusal(request: Request, status: int, said: str) -> Response:
+    """A sentence and its status: as JSON where a script asked, as text where a person did."""
     if request.url.path.startswith("/api/"):
         return JSONResponse({"error": said}, status)
     return PlainTextResponse(f"{said}\n", status)
@@ -156,8 +157,8 @@ def _length(request: Request) -> int:
     return int(said) if said.isascii() and said.isdigit() else 0
 
 
-def _too_large(request: Request) -> Response:
-    return _answer(request, 413, f"more than {_most(request):,} bytes in one request: not read")
+def _too_large(request: Request) -> str:
+    return f"more than {_most(request):,} bytes in one request: not read"
 
 
 async def _read(receive: Receive) -> None:
@@ -179,7 +180,7 @@ def _limited(receive: Receive, request: Request) -> Receive:
         message = await receive()
         read += len(message.get("body", b""))
         if read > _most(request):
-            raise HTTPException(413, f"more than {_most(request):,} bytes in one request: not read")
+            raise HTTPException(413, _too_large(request))
         return message
 
     return limited

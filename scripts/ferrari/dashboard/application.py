@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from ferrari.common.errors import FerrariError
@@ -18,7 +18,7 @@ from ferrari.dashboard import (
     pictures,
     trace_routes,
 )
-from ferrari.dashboard.access import LOOPBACK, Access
+from ferrari.dashboard.access import LOOPBACK, Access, refusal
 from ferrari.dashboard.reviewed_set import ReviewedSet
 
 ROUTERS = (
@@ -56,19 +56,12 @@ def create_app(the_set: ReviewedSet, token: str, doors: Doors) -> FastAPI:
 
 def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _said(request, str(error.detail), error.status_code)
+    return refusal(request, error.status_code, str(error.detail))
 
 
 def _fault(request: Request, error: Exception) -> Response:
     """What a person has to mend, such as a damaged table: the message says where and how."""
-    return _said(request, str(error), 500)
-
-
-def _said(request: Request, said: str, status: int) -> Response:
-    """A sentence: as JSON where a script asked, as text where a person did."""
-    if request.url.path.startswith("/api/"):
-        return JSONResponse({"error": said}, status)
-    return PlainTextResponse(f"{said}\n", status)
+    return refusal(request, 500, str(error))
 
 
 def _unfit(request: Request, error: Exception) -> Response:
@@ -76,4 +69,4 @@ def _unfit(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"] if part != "body")
-    return JSONResponse({"error": f"{place or 'the body'}: {first['msg']}"}, 422)
+    return refusal(request, 422, f"{place or 'the body'}: {first['msg']}")

@@ -120,7 +120,7 @@ async def decide(request: Request, posted: Posted) -> dict:
 async def reruns(request: Request) -> dict:
     """What the next run would do, as Snakemake says: jobs by rule, and the clips that they are of.
 
-    One dry run goes at a time; its answer holds until a row, a setting or a run changes something.
+    One dry run goes at a time; its answer holds until a row, a setting, a clip or a run changes it.
     """
     desk: Desk = request.app.state.desk
     try:

@@ -5,21 +5,20 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from ferrari.common import settings
 from ferrari.common.atomic_files import file_states, sha256_bytes
 from ferrari.common.errors import FerrariError
-from ferrari.common.places import ROOT
 from ferrari.dashboard.reviewed_set import ReviewedSet
-from ferrari.ledger.item_ids import VIDEO_ID
+from ferrari.jobs import snakemake_command
+from ferrari.ledger.item_ids import VIDEO_ID, look_through
 from ferrari.provenance.last_run import AUDIT
 from ferrari.review import decisions
 
 _PATIENCE_S = 600  # for thousands of clips on a slow disk
-_STATS = re.compile(r"^Job stats:\n.*?\n[- ]+\n(.*?)\n\n", re.S | re.M)
 _CLIP = re.compile(rf"^    wildcards: .*?\bvideo=({VIDEO_ID})(?:,|$)", re.M)
-_ALL = ("total", "all")  # no jobs of their own
 
 
 class DryRunError(FerrariError, RuntimeError):
@@ -28,7 +27,7 @@ class DryRunError(FerrariError, RuntimeError):
 
 class Forecast:
     """The next run of a set. The answer is kept until what it hangs on has changed: the rows in
-    force, the settings files, the records of runs.
+    force, the settings files, the raw files, the records of runs.
     """
 
     def __init__(self, the_set: ReviewedSet) -> None:
@@ -48,15 +47,23 @@ class Forecast:
     def _now(self) -> str:
         in_force = decisions.load(self._set.dataset).whole
         runs = sorted((self._set.work / AUDIT / "runs").glob("*/run.json"))[-1:]
-        states = file_states([*self._set.config_files, *runs])
+        states = file_states([*self._set.config_files, *runs, *_clips(self._set)])
         return sha256_bytes(repr((in_force, states)).encode("utf-8", "surrogatepass"))
+
+
+def _clips(the_set: ReviewedSet) -> list[Path]:
+    """The raw files that may be clips: one that comes, goes or changes has jobs to do."""
+    ignored = settings.load(*the_set.config_files)["intake"]["ignore"]
+    known = look_through(the_set.raw, ignored).videos if the_set.raw.is_dir() else {}
+    files = (the_set.raw / name for name in known.values())
+    return [file for file in files if file.is_file()]  # else a link to a folder, maybe a loop
 
 
 def command(the_set: ReviewedSet) -> list[str]:
     """Snakemake's command line for a dry run of the set."""
-    words = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    words += ["--dry-run", "--cores", str(the_set.cores), "--nocolor"]
-    return words + (["--configfile", *map(str, the_set.config_files)] * bool(the_set.config_files))
+    return snakemake_command.command(
+        *("--dry-run", "--nocolor"), cores=the_set.cores, config_files=the_set.config_files
+    )
 
 
 def _asked(the_set: ReviewedSet) -> dict:
@@ -83,16 +90,9 @@ def _asked(the_set: ReviewedSet) -> dict:
 
 def answer(output: str) -> dict:
     """What a dry run's output says: `clips`, `jobs` and `sentence` (see `Forecast.look`)."""
-    jobs = planned(output)
+    jobs = snakemake_command.planned(output)
     clips = sorted(set(_CLIP.findall(output))) if jobs else []
     return {"clips": clips, "jobs": jobs, "sentence": in_words(jobs, clips)}
-
-
-def planned(output: str) -> dict[str, int]:
-    """Jobs by rule, out of what a dry run prints; {} where nothing is to be done."""
-    found = _STATS.search(output)
-    rows = [line.split() for line in found[1].splitlines()] if found else []
-    return {row[0]: int(row[1]) for row in rows if len(row) > 1 and row[0] not in _ALL}
 
 
 def in_words(jobs: Mapping[str, int], clips: Sequence[str]) -> str:

@@ -122,7 +122,7 @@ class LedgerSums:
         except FileNotFoundError:  # it is being made anew
             self._put(key, None)
             return
-        except LedgerError as error:
+        except (LedgerError, OSError) as error:
             self._put(key, None)
             self.damaged[key] = str(error)
             return

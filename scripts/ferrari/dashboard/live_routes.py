@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
 from ferrari.dashboard.rendering import page
@@ -59,12 +59,12 @@ def start(request: Request, asked: dict[str, str]) -> Response:
     """Start a run: {"kind": "dry"} or {"kind": "run"}. 409 where one goes on or none may start."""
     kind = asked.get("kind", "")
     if kind not in KINDS:
-        return JSONResponse({"error": f"kind has to be one of {', '.join(KINDS)}"}, 422)
+        raise HTTPException(422, f"kind has to be one of {', '.join(KINDS)}")
     try:
         started = live_of(request).control.start(kind)
         live_of(request).watch.look_anew()
     except RunRefusedError as error:
-        return JSONResponse({"error": str(error)}, 409)
+        raise HTTPException(409, str(error)) from error
     return JSONResponse({"kind": started.kind, "pid": started.process.pid}, 202)
 
 
@@ -74,7 +74,7 @@ def stop(request: Request) -> Response:
     try:
         live_of(request).control.stop()
     except RunRefusedError as error:
-        return JSONResponse({"error": str(error)}, 409)
+        raise HTTPException(409, str(error)) from error
     return JSONResponse({}, 202)
 
 

@@ -7,25 +7,19 @@ carry it.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from pathlib import Path
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
 
+from ferrari.common import page_policy
 from ferrari.dashboard.access import OPEN_REPORTS, PARAMETER
 from ferrari.dashboard.pictures import TYPES
 
 #: Below the folder of the reports.
 REVIEW, REVIEW_PICTURES = "review.html", "review"
 _TYPES = {".html": "text/html; charset=utf-8", ".csv": "text/csv; charset=utf-8"}
-_REPORT_CSP = (
-    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
-    "script-src 'unsafe-inline' 'unsafe-eval'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
-)
 _SCRIPT = re.compile(rb"<script(?![^>]*application/json)[^>]*>(.*?)</script>", re.S)
 _LINK = re.compile(rb'href="([\w-]+\.html)([#"])')
 
@@ -50,23 +44,13 @@ def review(request: Request) -> Response:
         ) from error
     tag = f'<meta name="ferrari-server" content="{request.app.state.token}">'
     served = html.replace(b"</head>", tag.encode() + b"</head>", 1)
-    return Response(served, headers=_html("review", html))
+    policy = page_policy.of_page(_SCRIPT.findall(html), images="'self' data: blob:")
+    return _page(served, policy)
 
 
-def _html(kind: str, html: bytes) -> dict[str, str]:
-    policy = _REPORT_CSP if kind == "report" else _review_csp(html)
-    return {"Content-Type": _TYPES[".html"], "Content-Security-Policy": policy}
-
-
-def _review_csp(html: bytes) -> str:
-    """Its own scripts by their digests, and what it fetches from here; nothing from elsewhere."""
-    scripts = (base64.b64encode(hashlib.sha256(one).digest()) for one in _SCRIPT.findall(html))
-    allowed = " ".join(f"'sha256-{digest.decode()}'" for digest in scripts) or "'none'"
-    return (
-        "default-src 'none'; img-src 'self' data: blob:; style-src 'unsafe-inline'; "
-        f"script-src {allowed}; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'"
-    )
+def _page(html: bytes, policy: str) -> Response:
+    headers = {"Content-Type": _TYPES[".html"], "Content-Security-Policy": policy}
+    return Response(html, headers=headers)
 
 
 @router.get("/review/{name}")
@@ -91,7 +75,7 @@ def report(request: Request, name: str) -> Response:
     html = path.read_bytes()
     token = request.app.state.token.encode()
     linked = _LINK.sub(rb'href="\1?%s=%s\2' % (PARAMETER.encode(), token), html)
-    return Response(linked, headers=_html("report", html))
+    return _page(linked, page_policy.of_report())
 
 
 @router.get(OPEN_REPORTS + "{name}")
@@ -101,8 +85,7 @@ def open_report(request: Request, name: str) -> Response:
     path = _listed(request.app.state.set.qc, name) if known else None
     if path is None:
         raise HTTPException(404, "there is no report of this name")
-    html = path.read_bytes()
-    return Response(html, headers=_html("report", html))
+    return _page(path.read_bytes(), page_policy.of_report())
 
 
 def _listed(folder: Path, name: str) -> Path | None:

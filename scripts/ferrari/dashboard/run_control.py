@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,9 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ferrari.common.errors import FerrariError
-from ferrari.common.places import ROOT
 from ferrari.dashboard.reviewed_set import ReviewedSet
-from ferrari.jobs import run_lock
+from ferrari.jobs import run_lock, snakemake_command
 from ferrari.jobs.stage_command import STATE, make_state_folder
 
 DRY, RUN = "dry", "run"
@@ -126,9 +124,6 @@ class RunControl:
 
 
 def snakemake(the_set: ReviewedSet, kind: str) -> list[str]:
-    """The command of a run, with the set's own settings. `--configfile` takes all that follows."""
-    words = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    words += ["--cores", str(the_set.cores), *(["-n"] if kind == DRY else [])]
-    words += ["--quiet", "rules", "host"]
-    files = [str(file) for file in the_set.config_files]
-    return [*words, *(["--configfile", *files] if files else [])]
+    """The command of a run of a kind of `KINDS`, with the set's own settings."""
+    words = (*(("--dry-run",) if kind == DRY else ()), "--quiet", "rules", "host")
+    return snakemake_command.command(*words, cores=the_set.cores, config_files=the_set.config_files)

@@ -6,23 +6,31 @@ that anybody looks, and does nothing for it.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
-from ferrari.common import settings
 from ferrari.common.job_messages import message_of
 from ferrari.common.visible_text import shown
+from ferrari.dashboard import run_phases
 from ferrari.dashboard.ledger_sums import FINAL, Key, LedgerSums, StageSums
 from ferrari.dashboard.machine import Machine
 from ferrari.dashboard.reviewed_set import ReviewedSet
-from ferrari.dashboard.run_control import DRY, RunControl
+from ferrari.dashboard.run_control import RunControl
+from ferrari.dashboard.run_phases import (
+    FAILED,
+    KILLED,
+    LEFTOVERS,
+    NONE,
+    RUNNING,
+    SILENT,
+    STARTING,
+    STOPPED,
+)
 from ferrari.jobs import run_events, run_lock
 from ferrari.jobs.run_events import EventReader
 from ferrari.jobs.run_progress import FailedJob, RunningJob, RunProgress
@@ -30,13 +38,8 @@ from ferrari.ledger import tables
 from ferrari.ledger.item_ids import VIDEO_ID
 from ferrari.ledger.reason_words import advice, sentence
 from ferrari.ledger.stages import FOLDERS, table
-from ferrari.provenance import last_run
 from ferrari.reports.titles import FLOW
 
-#: What is at work: a run; one that has not come to its first job; one that leaves no events; jobs
-#: that a killed run left. Else how the last run ended, or that there was none.
-RUNNING, STARTING, SILENT, LEFTOVERS = "running", "starting", "silent", "leftovers"
-SUCCESS, FAILED, STOPPED, KILLED, NONE = "success", "failed", "stopped", "killed", "none"
 #: Titles of what runs once a clip; all else is counted together.
 _TITLES = {stage: title for stage, title, *_ in FLOW}
 _WHOLE_SET = "whole set"
@@ -112,7 +115,7 @@ class RunWatch:
         told = RunProgress() if phase in (STARTING, SILENT) else self._progress
         return {
             "phase": phase,
-            "sentence": self._sentence(phase, now),
+            "sentence": self._sentence(phase),
             "run": self._run(told, now),
             "stages": list(_stages(told)),
             "now": [self._running_job(job, now) for job in self._running_jobs(phase)],
@@ -213,46 +216,11 @@ class RunWatch:
         written = self._reader.is_written()
         return _lives(self._progress.pid) if written is None else written
 
-    # --- in words --------------------------------------------------------------------------------
-
-    def _sentence(self, phase: str, now: float) -> str:
-        said = self._progress
-        if phase == SILENT:
-            return (
-                "A run is at work on this set and leaves no events here: it was started in another "
-                "folder, by another workflow, or with --no-hooks. The ledger below is right anyway."
-            )
-        if phase == RUNNING and not said.running:
-            return "A run is at work; between two jobs right now."
-        if phase == RUNNING:
-            return f"A run has been at work since {_moment(said.began)}."
-        if phase == STARTING and self._control.going is not None:
-            what = "A dry run" if self._control.going.kind == DRY else "A run"
-            return f"{what} was started here and looks at what is to be done."
-        if phase == STARTING:
-            return "A run is at work, and comes to its first job."
-        if phase == LEFTOVERS:
-            return "A run was killed, and jobs of it are still at work: no new one can start yet."
+    def _sentence(self, phase: str) -> str:
         if phase == NONE:
-            return self._record_sentence()
-        ways = {
-            SUCCESS: "ended well",
-            FAILED: "ended with failed jobs: what they say is below. Mend that and run again",
-            STOPPED: "was stopped, or could not go on: the log says which. Run again to go on",
-        }
-        how = ways.get(phase, "was ended from outside, in the middle: run again to go on")
-        return f"The last run began {_moment(said.began)} and {how}."
-
-    def _record_sentence(self) -> str:
-        """Of a set whose runs left no events here: what the record of its last run says."""
-        audit = self._set.work / settings.load(*self._set.config_files)["audit"]
-        last = last_run.of(audit)
-        if last is None:
-            return "No run of this set is recorded yet."
-        record = json.loads((last.folder / "run.json").read_bytes())
-        how = {"success": "ended well", "failed": "ended with failed jobs"}
-        status = how.get(record.get("status"), "did not say how it ended")
-        return f"The last run that is recorded began {last.start} and {status}."
+            return run_phases.of_record(self._set)
+        going = self._control.going
+        return run_phases.sentence(phase, self._progress, going.kind if going else "")
 
     # --- figures ---------------------------------------------------------------------------------
 
@@ -316,7 +284,7 @@ class RunWatch:
         events = self._progress
         if last is not None and (last.process.pid == events.pid or last.status is None):
             return last.log
-        if last is not None and last.log.stat().st_mtime >= events.last:
+        if last is not None and _changed(last.log) >= events.last:
             return last.log
         return self._set.work / events.log if events.log else None
 
@@ -362,8 +330,12 @@ def _sums(one: StageSums) -> dict:
     return told
 
 
-def _moment(time_s: float) -> str:
-    return f"{datetime.fromtimestamp(time_s, UTC):%Y-%m-%d %H:%M:%S} UTC"
+def _changed(path: Path) -> float:
+    """When a file was last written, in seconds since 1970; -1 for one that is gone."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return -1.0
 
 
 def _lives(pid: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import signal
 import socket
 from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
@@ -115,9 +116,11 @@ def run(app: FastAPI, listener: socket.socket) -> None:
         timeout_graceful_shutdown=_GOODBYE_S,
     )
     os.set_inheritable(listener.fileno(), False)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         uvicorn.Server(config).run(sockets=[listener])
-    except KeyboardInterrupt:  # uvicorn raises Ctrl-C again, once it has ended
+    except KeyboardInterrupt:  # uvicorn raises the signal that ended it again, once it has ended
         pass
     finally:
+        signal.signal(signal.SIGTERM, before)
         listener.close()

@@ -7,12 +7,11 @@ file counts once, for the folder that comes first.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ferrari.ledger.clip_files import OF_CLIPS
-from ferrari.ledger.stages import FOLDERS
 
 _AGAIN = "yes; the next run makes it anew, which takes as long as it took"
 _NEVER = "no; nothing makes it anew"
@@ -66,15 +65,6 @@ def by_folder(config: Mapping) -> list[FolderUse]:
     return found
 
 
-def seconds(benchmarks: Path, videos: Iterable[str]) -> dict[str, float]:
-    """Seconds that the last jobs of each clip took, all stages together."""
-    found = {}
-    for video in videos:
-        costs = (_seconds(benchmarks / stage / f"{video}.tsv") for stage in FOLDERS)
-        found[video] = sum(costs)
-    return found
-
-
 def bytes_of_clips(dataset: Path) -> dict[str, int]:
     """Bytes of all that is named after a clip, by its id: each folder is listed once."""
     found: dict[str, int] = {}
@@ -104,11 +94,3 @@ def _sum(path: str, seen: set[tuple[int, int]]) -> tuple[int, int]:
         return 0, 1
     seen.add(inode)
     return state.st_size, 1
-
-
-def _seconds(cost: Path) -> float:
-    try:
-        cell = cost.read_text("utf-8").splitlines()[1].split("\t")[0]
-        return float(cell)
-    except (OSError, IndexError, ValueError):  # no job yet, or one that was killed
-        return 0.0

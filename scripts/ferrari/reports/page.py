@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jinja2
@@ -23,7 +22,7 @@ from ferrari.common.atomic_files import write_text
 from ferrari.common.visible_text import script_json, shown
 from ferrari.ledger.tables import write_table
 from ferrari.reports import checks as gate
-from ferrari.reports import vega
+from ferrari.reports import templating, vega
 from ferrari.reports.checks import FAIL, PASS, WARN, Check
 from ferrari.reports.thumbnails import Thumb
 from ferrari.reports.titles import about
@@ -32,7 +31,6 @@ if TYPE_CHECKING:  # it loads altair, of which the index has no need
     from ferrari.reports.charts import Chart
 
 MAX_TABLE_ROWS = 300
-_TEMPLATES = Path(__file__).with_name("templates")
 _SPELT = {
     **{"rgb": "RGB", "rgba": "RGBA", "fps": "fps", "ascii": "ASCII"},
     **{"cutouts": "cut-outs", "cutout": "cut-out"},
@@ -174,14 +172,9 @@ def check_title(name: str) -> str:
 
 
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-    )
-    environment.globals["style"] = Markup((_TEMPLATES / "style.css").read_text("utf-8"))
-    environment.globals["script"] = Markup((_TEMPLATES / "page.js").read_text("utf-8"))
+    environment = templating.environment(templating.TEMPLATES)
+    environment.globals["style"] = Markup(templating.style())
+    environment.globals["script"] = Markup(templating.script())
     return environment
 
 

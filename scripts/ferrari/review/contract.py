@@ -18,7 +18,6 @@ COLUMNS = (
 )
 CLIP, TRACK, ITEM, CUTOUT, IMAGE = "clip", "track", "item", "cutout", "image"
 REFERENCE = "reference"
-SCOPES = (CLIP, TRACK, ITEM, CUTOUT, IMAGE, REFERENCE)
 
 KEEP, DROP, CAPTION, UNDO = "keep", "drop", "caption", "undo"
 IS_SUBJECT, NOT_SUBJECT, SPLIT_TRACK = "is_subject", "not_subject", "split_track"

@@ -123,20 +123,22 @@ def digest(rows: Iterable[Decision]) -> str:
 
 
 def standing(lines: Sequence[Line]) -> list[Line]:
-    """The rows in force: not taken back, and the last about their question; in the table's order.
+    """The rows in force, in the table's order: not taken back, the last about their question."""
+    gone = taken_back(lines)
+    decided = (line for line in lines if line.row.decision != UNDO and line.row.id not in gone)
+    last = {line.row.question: line for line in decided}
+    return sorted(last.values(), key=lambda line: line.number)
 
-    An undo that was itself taken back takes nothing back.
+
+def taken_back(lines: Sequence[Line]) -> set[str]:
+    """The ids of rows that were taken back. An undo that was itself taken back takes nothing back,
+    and no row takes back a later one: so the last are looked at first.
     """
     gone: set[str] = set()
-    last: dict[tuple[str, str, str], Line] = {}
     for line in reversed(lines):
-        if line.row.id in gone:
-            continue
-        if line.row.decision == UNDO:
+        if line.row.decision == UNDO and line.row.id not in gone:
             gone.add(line.row.undoes)
-        else:
-            last.setdefault(line.row.question, line)
-    return sorted(last.values(), key=lambda line: line.number)
+    return gone
 
 
 def read(path: str | os.PathLike) -> list[Line]:

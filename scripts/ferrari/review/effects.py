@@ -184,7 +184,8 @@ def _verdicts(stage: str, video: str, decided: list[Decision], rows_of: RowsOf) 
             continue
         found = Effect(row, _state(row, line, _digest(line, stage, frames)), _reason(line))
         original = original_of(row.target, repeats)
-        if found.state == PENDING and row in repeats.values() and original not in standing:
+        repeated = row.decision == DUPLICATE_OF
+        if found.state == PENDING and repeated and original not in standing:
             why = f"{original} is not kept itself" if original else "it repeats itself in the end"
             found = Effect(row, CANNOT, why)
         yield found

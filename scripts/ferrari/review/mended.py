@@ -88,7 +88,7 @@ def check(png: bytes, height: int, width: int) -> None:
 
 def _check_pixels(png: bytes, expected: int) -> None:
     """Each part has its checksum, and the pixels are as many as the header says."""
-    packed, at, kind = b"", 8, b""
+    packed, at, kind = [], 8, b""
     while kind != b"IEND":
         if at + 12 > len(png):
             raise MendedMaskError("the mask is cut off")
@@ -96,10 +96,10 @@ def _check_pixels(png: bytes, expected: int) -> None:
         body, crc = png[at + 4 : at + 8 + length], png[at + 8 + length : at + 12 + length]
         if len(crc) < 4 or zlib.crc32(body) != int.from_bytes(crc, "big"):
             raise MendedMaskError(f"the mask is damaged, in its part {kind!r}")
-        packed += body[4:] if kind == b"IDAT" else b""
+        packed += [body[4:]] * (kind == b"IDAT")
         at += 12 + length
     try:
-        pixels = zlib.decompressobj().decompress(packed, expected + 1)
+        pixels = zlib.decompressobj().decompress(b"".join(packed), expected + 1)
     except zlib.error as error:
         raise MendedMaskError(f"the mask's pixels cannot be unpacked: {error}") from error
     if len(pixels) != expected:

@@ -8,16 +8,15 @@ other; it asks nobody but its own server. No clock: the same tables give the sam
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
+from ferrari.common.page_policy import script_source
 from ferrari.common.visible_text import script_json
+from ferrari.reports import templating
 
 _TEMPLATES = Path(__file__).with_name("templates")
 #: The parts of the one module, in order: a browser loads no module from another file of a folder.
@@ -30,17 +29,12 @@ _SCRIPTS = (
 def html(data: Mapping[str, Any]) -> str:
     """The page with `data` (see `page_data`)."""
     script = module()
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-    )
-    return environment.get_template("review.html.j2").render(
+    template = templating.environment(_TEMPLATES).get_template("review.html.j2")
+    return template.render(
         data=Markup(script_json(data)),
         style=Markup((_TEMPLATES / "review.css").read_text("utf-8")),
         script=Markup(script),
-        script_digest=_csp_digest(script),
+        script_source=Markup(script_source(script.encode("utf-8"))),
     )
 
 
@@ -48,8 +42,3 @@ def module() -> str:
     """The page's script: its parts, one behind the other."""
     parts = [(_TEMPLATES / name).read_text("utf-8") for name in _SCRIPTS]
     return '"use strict";\n' + "\n".join(parts)
-
-
-def _csp_digest(script: str) -> str:
-    digest = hashlib.sha256(script.encode("utf-8")).digest()
-    return "sha256-" + base64.b64encode(digest).decode("ascii")

@@ -11,10 +11,11 @@ from tests.unit.dashboard.served import TOKEN, set_in
 
 
 def main(work: Path) -> None:
-    """Serve the set in `work` on a free port, which is printed."""
+    """Serve the set in `work` on a free port, which is printed, and then that it ended."""
     listener = serve.listen("127.0.0.1", 0)
     print(listener.getsockname()[1], flush=True)
     serve.run(create_app(set_in(work), TOKEN, Doors()), listener)
+    print("ended", flush=True)
 
 
 if __name__ == "__main__":

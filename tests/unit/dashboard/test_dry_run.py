@@ -106,6 +106,10 @@ def test_the_answer_is_kept_until_something_changes(tmp_path, asked):
     (tmp_path / "audit/runs/1/run.json").write_text("{}")
     forecast.look()
     assert len(asked) == 5 and forecast.look() and len(asked) == 5
+    the_set.raw.mkdir()
+    (the_set.raw / "new.mp4").write_bytes(b"a clip that came")
+    forecast.look()
+    assert len(asked) == 6, "else the page says that nothing is to be done"
 
 
 def test_a_dry_run_has_the_set_s_settings_last(tmp_path):

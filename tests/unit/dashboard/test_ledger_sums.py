@@ -116,6 +116,16 @@ def test_without_time_it_says_how_much_is_left(dataset):
     assert all(one.considered == 0 for one in sums.sums())
 
 
+def test_a_table_that_cannot_be_opened_is_named_and_the_others_count(dataset):
+    path = dataset / table("mask", clips(dataset)[0])
+    path.unlink()
+    path.mkdir()
+    sums = LedgerSums(dataset)
+    assert counted(sums)["mask"].tables == CLIPS - 1
+    ((key, why),) = sums.damaged.items()
+    assert key == ("mask", clips(dataset)[0]) and str(path) in why
+
+
 def test_a_damaged_table_is_named_and_the_others_count(dataset):
     broken = dataset / table("probe", clips(dataset)[0])
     broken.write_text(broken.read_text() + '"half a')

@@ -6,14 +6,16 @@ import re
 import sys
 
 import pytest
-from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from ferrari.dashboard import live_routes, trace_routes
+from ferrari.dashboard import live_routes
+from ferrari.dashboard.access import HEADER
+from ferrari.dashboard.application import Doors, create_app
 from ferrari.dashboard.run_control import RunControl
 from ferrari.dashboard.run_state import RunWatch
 from ferrari.ledger.stages import FOLDERS
 from tests.unit.dashboard import live_set
+from tests.unit.dashboard.served import URL
 from tests.unit.large_dataset import write_tables
 
 SLEEP = (sys.executable, "-c", "import time; time.sleep(60)")
@@ -21,12 +23,10 @@ HOSTILE = "<script>alert(1)</script>"
 
 
 def client_of(the_set) -> TestClient:
-    """A browser before the routes alone: who may ask is another matter's."""
-    app = FastAPI()
-    app.state.set, app.state.token = the_set, "to-ken"
-    app.include_router(live_routes.router)
-    app.include_router(trace_routes.router)
-    return TestClient(app, raise_server_exceptions=False)
+    """A page of the server's own, which knows its token."""
+    app = create_app(the_set, "to-ken", Doors())
+    headers = {HEADER: "to-ken", "Origin": URL}
+    return TestClient(app, base_url=URL, headers=headers, raise_server_exceptions=False)
 
 
 @pytest.fixture

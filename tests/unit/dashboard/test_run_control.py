@@ -125,15 +125,7 @@ def test_old_logs_go(tmp_path, ended):
     assert len(list((tmp_path / run_control.LOGS).iterdir())) == 10
 
 
-def test_the_command_has_the_settings_last(tmp_path):
-    """`--configfile` takes all words that follow, and `--quiet` those up to the next option."""
+def test_a_dry_run_makes_nothing_and_a_run_does(tmp_path):
     the_set = live_set.make(tmp_path)
-    given = run_control.snakemake(
-        type(the_set)(
-            **{**vars(the_set), "config_files": (tmp_path / "a.yaml", tmp_path / "b.yaml")}
-        ),
-        DRY,
-    )
-    assert given[-3:] == ["--configfile", str(tmp_path / "a.yaml"), str(tmp_path / "b.yaml")]
-    assert "-n" in given and "-n" not in run_control.snakemake(the_set, RUN)
-    assert "--configfile" not in run_control.snakemake(the_set, RUN)
+    assert "--dry-run" in run_control.snakemake(the_set, DRY)
+    assert "--dry-run" not in run_control.snakemake(the_set, RUN)

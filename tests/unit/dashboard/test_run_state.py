@@ -292,3 +292,11 @@ def test_the_log_of_what_was_started_here_comes_first(seen):
     finally:
         started.process.kill()
         started.process.wait()
+
+
+def test_a_log_that_is_gone_says_nothing_and_ends_nothing(seen):
+    started = seen.control.start("run")
+    started.process.kill()
+    started.process.wait()
+    started.log.unlink()
+    assert seen.watch.log_tail() == ""

@@ -164,11 +164,13 @@ def test_a_thousand_decisions_fit_into_little_memory(running):
     assert used < MOST_MB, f"{used:.0f} MB"
 
 
-def test_ctrl_c_ends_it_in_peace(tmp_path):
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_in_peace_and_what_comes_after_is_said(tmp_path, ending):
     (tmp_path / "dataset").mkdir()
     with server(tmp_path) as (process, client):
         assert client.get("/api/decisions").status_code == 200
-        process.send_signal(signal.SIGINT)
+        process.send_signal(ending)
         assert process.wait(20) == 0
+        assert process.stdout.read() == "ended\n", "else nobody is told of a run that goes on"
         assert process.stderr.read() == ""
     assert not writing.mend(tmp_path / "dataset")

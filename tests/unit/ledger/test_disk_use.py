@@ -37,16 +37,12 @@ def test_a_file_counts_once_for_the_folder_that_comes_first(tmp_path, monkeypatc
     assert "dataset/review" not in found
 
 
-def test_bytes_and_seconds_of_clips(tmp_path):
+def test_bytes_of_clips(tmp_path):
     put(tmp_path / f"dataset/01_extracted_frames/{A}/f.webp", 10)
     put(tmp_path / f"dataset/01_extracted_frames/{A}.csv", 3)
     put(tmp_path / f"dataset/01_extracted_frames/{A}.linking.mkv", 20)
     put(tmp_path / f"dataset/bad_frames/{B}/NO_SUBJECT/f.webp", 5)
     assert disk_use.bytes_of_clips(tmp_path / "dataset") == {A: 33, B: 5}
-    for stage, text in (("probe", "s\n1.5\t0\n"), ("mask", "s\n2.25\t0\n"), ("crop", "")):
-        put(tmp_path / f"benchmarks/{stage}/{A}.tsv", 0)
-        (tmp_path / f"benchmarks/{stage}/{A}.tsv").write_text(text)
-    assert disk_use.seconds(tmp_path / "benchmarks", [A, B]) == {A: 3.75, B: 0.0}
 
 
 def test_the_docs_say_of_each_folder_what_the_index_says():

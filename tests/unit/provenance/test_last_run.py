@@ -11,10 +11,12 @@ from ferrari.common import settings
 from ferrari.provenance import last_run
 from tools import (
     dashboards,
+    decide,
     doctor,
     get_weights,
     last_settings,
     plan_run,
+    propose_mask,
     tidy,
     trace_item,
 )
@@ -99,14 +101,19 @@ def test_a_run_that_took_the_settings_of_the_one_before_had_the_files_of_that(tm
     ],
 )
 @pytest.mark.parametrize(
-    "tool", [dashboards, last_settings, doctor, get_weights, trace_item, tidy, plan_run], ids=str
+    "tool",
+    [
+        *(dashboards, decide, doctor, get_weights, last_settings),
+        *(plan_run, propose_mask, tidy, trace_item),
+    ],
+    ids=str,
 )
 def test_a_settings_file_that_says_nothing_is_told_in_one_way(tmp_path, capsys, tool, text, said):
     file = tmp_path / "own.yaml"
     if text is not None:
         file.write_text(text)
     work = [] if tool is get_weights else ["--work", str(tmp_path)]
-    item = ["an-item"] if tool is trace_item else []
+    item = ["an-item"] if tool in (trace_item, propose_mask) else []
     assert tool.main([*item, *work, "--config", str(file)]) == 2
     told = capsys.readouterr().err
     assert f"the settings file {file}" in told and said in told and "Traceback" not in told
