@@ -10,12 +10,12 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
 from ferrari.common.errors import FerrariError
-from ferrari.dashboard import decide_api, live_routes, pages, pictures, trace_routes
+from ferrari.dashboard import decide_api, live_routes, mask_api, pages, pictures, trace_routes
 from ferrari.dashboard.access import LOOPBACK, Access
 from ferrari.dashboard.reviewed_set import ReviewedSet
 
 ROUTERS = (
-    *(pages.router, pictures.router, decide_api.router),
+    *(pages.router, pictures.router, decide_api.router, mask_api.router),
     *(live_routes.router, trace_routes.router),
 )
 
@@ -38,6 +38,7 @@ def create_app(the_set: ReviewedSet, token: str, doors: Doors) -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.set, app.state.token, app.state.doors = the_set, token, doors
     decide_api.open_desk(app, the_set)
+    mask_api.open_easel(app, the_set)
     for router in ROUTERS:
         app.include_router(router)
     app.add_exception_handler(HTTPException, _refused)

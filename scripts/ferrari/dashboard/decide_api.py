@@ -19,8 +19,8 @@ from ferrari.common import settings
 from ferrari.dashboard import dry_run
 from ferrari.dashboard.posted_rows import Decisions, OtherRowError, RefusedRowError
 from ferrari.dashboard.reviewed_set import ReviewedSet
-from ferrari.review import decisions, effects
-from ferrari.review.contract import CAPTION, Decision
+from ferrari.review import decisions, effects, mended
+from ferrari.review.contract import CAPTION, MASK, Decision
 from ferrari.review.decisions import DecisionsError
 
 #: Rows of one request: a decision about all that a filter shows.
@@ -60,6 +60,7 @@ class Desk:
 
     def __init__(self, the_set: ReviewedSet) -> None:
         config = settings.load(*the_set.config_files)
+        self._dataset = the_set.dataset
         self._config = by_hand.seen_from(the_set.work, config)
         self.decisions = Decisions(os.fspath(the_set.dataset), the_set.who, self._fault_of)
         self.turn = asyncio.Lock()  # fair: who asks first writes first
@@ -68,6 +69,9 @@ class Desk:
 
     def _fault_of(self, row: Decision) -> str:
         """Why the next run would end at a decision, or refuse its caption; "" for a sound one."""
+        if row.decision == MASK:
+            crops = mended.crops_of(self._dataset, [row])
+            return mended.fault_of(self._dataset, row, crops.get(row.target, {}))
         if row.decision != CAPTION:
             return ""
         try:
@@ -83,7 +87,9 @@ def open_desk(app: FastAPI, the_set: ReviewedSet) -> None:
 
 @router.get("/api/decisions")
 async def decided(request: Request) -> dict:
-    """All rows of the table in their order, and the state of each row in force by its id."""
+    """All rows of the table in their order, and the state of each row in force by its id. `masks`:
+    masks are taken too (`mask_api`).
+    """
     desk: Desk = request.app.state.desk
     dataset: Path = request.app.state.set.dataset
     try:
@@ -92,7 +98,7 @@ async def decided(request: Request) -> dict:
         states = await run_in_threadpool(_states, dataset)
     except DecisionsError as error:
         raise HTTPException(503, str(error)) from error
-    return {"rows": [row._asdict() for row in rows], "states": states}
+    return {"rows": [row._asdict() for row in rows], "states": states, "masks": True}
 
 
 def _states(dataset: Path) -> dict[str, list[str]]:

@@ -33,7 +33,7 @@ def post(client, *rows):
 
 
 def test_nothing_is_decided_at_first(client, the_set):
-    assert client.get("/api/decisions").json() == {"rows": [], "states": {}}
+    assert client.get("/api/decisions").json() == {"rows": [], "states": {}, "masks": True}
     assert not decisions.place(the_set.dataset).exists()
 
 
