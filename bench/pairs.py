@@ -87,11 +87,16 @@ def _log_worst(bench: Bench, found: Mapping[str, Left], most: int = 20) -> None:
 
 
 def _solid(actor: composed.Actor) -> composed.Actor:
-    """The actor without veils: what the network left half there of a room is nobody's pixel."""
+    """The actor alone: what the network left half there of a room, or cut out beside them, is
+    nobody's pixel.
+    """
     kernel = np.ones((2 * _VEIL_PX + 1,) * 2, np.uint8)
     pictures = []
     for rgba in actor.pictures:
-        near = cv2.dilate((rgba[..., 3] > 230).astype(np.uint8), kernel) > 0
+        solid = (rgba[..., 3] > 230).astype(np.uint8)
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(solid)
+        body = labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
+        near = cv2.dilate(body.astype(np.uint8), kernel) > 0
         alpha = np.where(near, rgba[..., 3], 0).astype(np.uint8)
         pictures.append(np.dstack([rgba[..., :3], alpha]))
     return composed.Actor(pictures, actor.faces_xyxy)

@@ -29,6 +29,7 @@ from ferrari.common.job_messages import message_of
 from ferrari.common.places import ROOT
 from ferrari.jobs import error_advice, run_watch
 from ferrari.jobs.progress_line import duration, job_name
+from ferrari.jobs.run_progress import RunProgress
 from ferrari.ledger import clip_files, tables
 from ferrari.ledger.item_ids import look_through
 from ferrari.ledger.stages import FOLDERS, RAW, VIDEOS_CSV
@@ -183,7 +184,8 @@ class _Set:
 def run(this: _Set) -> int:
     """Run the set, watched; the exit status."""
     began, since = time.monotonic(), time.time()
-    watch = run_watch.Watch(this.work, this.dataset, this.clips())
+    known = RunProgress(costs=costs(this.work))
+    watch = run_watch.Watch(this.work, this.dataset, this.clips(), known)
     status = watch.run(this.command())
     if status not in (0, run_watch.INTERRUPTED):
         print("\n".join(failures(this.work, watch, since)), file=sys.stderr)

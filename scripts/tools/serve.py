@@ -39,6 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status when the server was ended."""
     given = parsed(arguments)
     try:
+        if not given.work.is_dir():
+            raise serve.ServeError(
+                f"there is no folder {given.work}: WORK=folder is where the set is"
+            )
         files, said = last_run.files_for(given.work, given.config)
         config = settings.load(*files)
         if said:

@@ -53,8 +53,8 @@ JobCompType=jobcomp/none
 MpiDefault=none
 SwitchType=switch/none
 ReturnToService=2
-MinJobAge={forget_s}
-MaxJobCount={max_jobs}
+MinJobAge=3600
+MaxJobCount=10000
 KillWait=5
 SchedulerType=sched/backfill
 SchedulerParameters=sched_interval=1,batch_sched_delay=0,bf_interval=5
@@ -103,15 +103,12 @@ class Cluster:
         path = f"{self.folder / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
         return {**os.environ, "SLURM_CONF": str(self.folder / "slurm.conf"), "PATH": path}
 
-    def up(self, cpus: int = 2, max_jobs: int = 10_000, forget_s: int = 3600) -> None:
-        """Start all daemons, and wait until both nodes are idle.
-
-        The controller takes `max_jobs` jobs, with those that ended in the last `forget_s` seconds.
-        """
+    def up(self, cpus: int = 2) -> None:
+        """Start all daemons, and wait until both nodes are idle."""
         for name in ("state", "log", "munge", *(f"spool-{node}" for node in NODES)):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o755)  # munged wants its socket's folders closed to others' writing
-        self._configure(cpus, max_jobs, forget_s)
+        self._configure(cpus)
         self._place_srun()
         self._start_munge()
         self._daemon("slurmctld")
@@ -186,7 +183,7 @@ class Cluster:
 
     # --- starting ---------------------------------------------------------------------------------
 
-    def _configure(self, cpus: int, max_jobs: int, forget_s: int) -> None:
+    def _configure(self, cpus: int) -> None:
         host, ports = socket.gethostname().partition(".")[0], _free_ports(1 + len(NODES))
         memory_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
         share = memory_mb * 9 // 10 // len(NODES)
@@ -199,8 +196,6 @@ class Cluster:
             port=ports[0],
             user=getpass.getuser(),
             folder=self.folder,
-            max_jobs=max_jobs,
-            forget_s=forget_s,
             nodes="\n".join(nodes),
             names=",".join(NODES),
         )

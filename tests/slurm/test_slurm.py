@@ -22,14 +22,17 @@ from tests.workflow.demo_run import Demo
 #: What is made on the way to the final table, below the dataset.
 UP_TO_FINAL = ("videos", "environments", "01_", "02_", "03_", "04_", "05_final_training/captions")
 UP_TO_FINAL += ("05_final_training/final.csv", "subject/detections", "subject/identity")
-pytestmark = [pytest.mark.slurm, pytest.mark.timeout(1800)]
+MISSING = slurm.missing()
+pytestmark = [
+    pytest.mark.slurm,
+    pytest.mark.timeout(3000),
+    pytest.mark.skipif(bool(MISSING), reason=MISSING),  # before the runs that it compares with
+]
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    """A cluster, up; skips where this machine cannot have one."""
-    if why := slurm.missing():
-        pytest.skip(why)
+    """A cluster, up."""
     found = Cluster(tmp_path_factory.mktemp("slurm").resolve())
     try:
         found.up()
@@ -132,20 +135,6 @@ def process_of(cluster: Cluster, script: str) -> int:
             if words.exists() and re.search(rf"python.*{script}\.py", words.read_text()):
                 return pid
     return 0
-
-
-def test_a_queue_that_takes_no_more_is_waited_for(small, tmp_path):
-    if why := slurm.missing():
-        pytest.skip(why)
-    narrow = Cluster((tmp_path / "narrow").resolve())
-    narrow.folder.mkdir()
-    try:
-        narrow.up(max_jobs=2, forget_s=10)  # sooner, and states are asked of the database
-        run = SlurmRun(fresh(small, tmp_path / "run"), narrow, by_clip())
-        run.run(small_run.FINAL)
-        same_up_to_final(run, small)
-    finally:
-        narrow.down()
 
 
 def same_up_to_final(run: SlurmRun, finished: Demo) -> None:

@@ -122,6 +122,7 @@ def test_pictures_have_cells_and_only_a_changed_clips_are_made_again(data, tmp_p
     page = build(data, tmp_path)
     found = entries(page)
     assert all(one["cell"] >= 0 for one in found if one["group"] in ("image", "mask", "track"))
+    assert all(one["cell"] >= 0 for one in found if one["reason"] == "NO_SUBJECT"), "the frame"
     files = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "review").iterdir()}
     listed = [row["file"] for row in tables.read_table(tmp_path / "review_files.csv")]
     assert sorted(files) == sorted(listed)

@@ -75,6 +75,11 @@ def test_settings_that_are_not_there_are_said(work, capsys):
     assert "none.yaml cannot be read" in capsys.readouterr().err
 
 
+def test_a_set_that_is_not_there_is_said(work, capsys):
+    assert serve.main(["dashboard", "--work", str(work / "typo")]) == 1
+    assert "there is no folder" in capsys.readouterr().err and not (work / "typo").exists()
+
+
 def ended(status: int):
     """Stands for Snakemake."""
 
@@ -121,3 +126,13 @@ def test_only_the_page_s_own_rule_may_run(work):
     at = command.index("--allowed-rules")
     assert command[at + 1 :] == ["review_page"] and command[0] == sys.executable
     assert "--no-hooks" in command, "a look is no run, whose settings other commands would take"
+
+
+def test_the_page_s_rule_names_its_inputs_by_path():
+    """Of an input that is another rule's output Snakemake runs that rule too, allowed or not: then
+    whoever wants to look would start what his decisions ask for.
+    """
+    text = (ROOT / "rules/qc.smk").read_text()
+    rule = text.partition(f"rule {serve.PAGE_RULE}:\n")[2].partition("\nrule ")[0]
+    inputs = rule.partition("    input:\n")[2].partition("    output:\n")[0]
+    assert inputs.strip() and "rules." not in inputs

@@ -66,7 +66,8 @@ def test_a_terminal_shows_a_line_that_moves_and_how_it_ended(run):
     assert re.search(r"stage 3 mask \d of \d \| (walk one|wave_two)\.mp4 \| jobs", said)
     end = said[said.rindex("captioned images, from") - 5 :]
     assert "dashboards" in end and "took  " in end and "free on the disk" in end
-    assert "Select jobs" not in said and "Finished jobid" not in said
+    for noise in ("Select jobs", "Finished jobid", "Using workflow", "Config file"):
+        assert noise not in said
 
 
 def test_ctrl_c_says_how_to_go_on_and_leaves_no_traceback(run):

@@ -10,7 +10,14 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
 from ferrari.common.errors import FerrariError
-from ferrari.dashboard import decide_api, live_routes, mask_api, pages, pictures, trace_routes
+from ferrari.dashboard import (
+    decide_api,
+    live_routes,
+    mask_api,
+    pages,
+    pictures,
+    trace_routes,
+)
 from ferrari.dashboard.access import LOOPBACK, Access
 from ferrari.dashboard.reviewed_set import ReviewedSet
 

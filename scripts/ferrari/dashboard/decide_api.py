@@ -13,14 +13,12 @@ from fastapi import APIRouter, FastAPI, HTTPException, Request
 from pydantic import BaseModel, ConfigDict
 from starlette.concurrency import run_in_threadpool
 
-from ferrari.captions import by_hand
-from ferrari.captions.overrides import OverridesError
 from ferrari.common import settings
 from ferrari.dashboard import dry_run
 from ferrari.dashboard.posted_rows import Decisions, OtherRowError, RefusedRowError
 from ferrari.dashboard.reviewed_set import ReviewedSet
-from ferrari.review import decisions, effects, mended
-from ferrari.review.contract import CAPTION, MASK, Decision
+from ferrari.dashboard.row_faults import RowFaults
+from ferrari.review import decisions, effects
 from ferrari.review.decisions import DecisionsError
 
 #: Rows of one request: a decision about all that a filter shows.
@@ -60,24 +58,11 @@ class Desk:
 
     def __init__(self, the_set: ReviewedSet) -> None:
         config = settings.load(*the_set.config_files)
-        self._dataset = the_set.dataset
-        self._config = by_hand.seen_from(the_set.work, config)
-        self.decisions = Decisions(os.fspath(the_set.dataset), the_set.who, self._fault_of)
+        faults = RowFaults(the_set.work, config)
+        self.decisions = Decisions(os.fspath(the_set.dataset), the_set.who, faults.of)
         self.turn = asyncio.Lock()  # fair: who asks first writes first
         self.forecast = dry_run.Forecast(the_set)
         self.forecasting = asyncio.Lock()
-
-    def _fault_of(self, row: Decision) -> str:
-        """Why the next run would end at a decision, or refuse its caption; "" for a sound one."""
-        if row.decision == MASK:
-            crops = mended.crops_of(self._dataset, [row])
-            return mended.fault_of(self._dataset, row, crops.get(row.target, {}))
-        if row.decision != CAPTION:
-            return ""
-        try:
-            return by_hand.fault_of(self._config, row)
-        except OverridesError as error:
-            return str(error)
 
 
 def open_desk(app: FastAPI, the_set: ReviewedSet) -> None:
@@ -87,8 +72,8 @@ def open_desk(app: FastAPI, the_set: ReviewedSet) -> None:
 
 @router.get("/api/decisions")
 async def decided(request: Request) -> dict:
-    """All rows of the table in their order, and the state of each row in force by its id. `masks`:
-    masks are taken too (`mask_api`).
+    """All rows of the table in their order, the state of each row in force by its id, and that
+    masks may be sent (`mask_api`).
     """
     desk: Desk = request.app.state.desk
     dataset: Path = request.app.state.set.dataset

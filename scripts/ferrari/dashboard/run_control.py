@@ -20,7 +20,7 @@ from ferrari.common.errors import FerrariError
 from ferrari.common.places import ROOT
 from ferrari.dashboard.reviewed_set import ReviewedSet
 from ferrari.jobs import run_lock
-from ferrari.jobs.stage_command import STATE
+from ferrari.jobs.stage_command import STATE, make_state_folder
 
 DRY, RUN = "dry", "run"
 KINDS = (DRY, RUN)
@@ -66,7 +66,7 @@ class RunControl:
             if why := self.why_not():
                 raise RunRefusedError(why)
             folder = self._set.work / LOGS
-            folder.mkdir(parents=True, exist_ok=True)
+            make_state_folder(folder)
             for old in sorted(folder.glob("*.log"), reverse=True)[_KEPT - 1 :]:
                 old.unlink(missing_ok=True)
             log = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z-{kind}.log"

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from ferrari.jobs import run_lock
-from ferrari.jobs.stage_command import STATE
+from ferrari.jobs.stage_command import STATE, make_state_folder
 
 START, BEGAN, ENDED, FAILED, END = "start", "began", "ended", "failed", "end"
 #: Below a run's working folder.
@@ -61,7 +61,7 @@ class EventLog(logging.Handler):
         file.
         """
         now = datetime.now(UTC)
-        FOLDER.mkdir(parents=True, exist_ok=True)
+        make_state_folder(FOLDER)
         for path in files(".")[KEPT - 1 :]:
             path.unlink(missing_ok=True)
         path = FOLDER / f"{now:%Y%m%dT%H%M%S%f}Z-{os.getpid()}.jsonl"

@@ -134,8 +134,9 @@ def at_work(dataset: str | os.PathLike, working: str | os.PathLike = ".") -> str
 
 
 def is_held(path: Path, kind: int = fcntl.LOCK_SH) -> bool | None:
-    """Whether a lock of this kind cannot be had on a file for a tenth of a second; None where there
-    are no such locks. Nothing is made, and nothing held afterwards.
+    """Whether a lock of this kind cannot be had on a file for a tenth of a second; None where
+    nobody can tell: there are no such locks, or the file is another user's. Nothing is made, and
+    nothing held afterwards.
     """
     for _ in range(_TRIES - 1):
         held = _is_held_now(path, kind)
@@ -150,6 +151,8 @@ def _is_held_now(path: Path, kind: int) -> bool | None:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         return False
+    except PermissionError:
+        return None
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except OSError as error:

@@ -32,6 +32,8 @@ STOPPED = "stopped; run the same command to go on"
 INTERRUPTED = 128 + signal.SIGINT
 _STOPPING = "stopping: jobs that are at work end first ..."
 _NOTHING = "Nothing to be done"
+#: What Snakemake says of itself before the workflow can have it leave that out.
+_OPENING = ("Using workflow specific profile", "Config file ", "Assuming unrestricted shared")
 _TICK_S = 0.5
 _EVERY_S = 60.0
 _ERASE = "\r\x1b[K"
@@ -112,6 +114,7 @@ class Watch:
     progress: RunProgress = field(default_factory=RunProgress)
     refused: set[str] = field(default_factory=set)
     stopped: bool = False
+    began: float = field(default_factory=time.time)
     _process: subprocess.Popen | None = None
     _events: run_events.EventReader | None = None
 
@@ -129,7 +132,7 @@ class Watch:
             for text in _lines(process):
                 for failure in self._take_events():
                     screen.say(failure)
-                if text is not None and not self.stopped:
+                if text is not None and not (self.stopped or text.startswith(_OPENING)):
                     screen.say(text)
                 screen.show(self._line)
             screen.clear()
@@ -146,15 +149,23 @@ class Watch:
     def _take_events(self) -> Iterator[str]:
         """Take in what happened since; a line for each job that failed."""
         if self._events is None and self._process is not None:
-            own = f"-{self._process.pid}.jsonl"
-            found = [path for path in run_events.files(self.work) if path.name.endswith(own)]
-            self._events = run_events.EventReader(found[0]) if found else None
+            found = self._own_events(self._process.pid)
+            self._events = run_events.EventReader(found) if found else None
         for job in self.progress.take(self._events.new() if self._events else ()):
             if job.id in self.progress.failed and not self.stopped:
                 name = progress_line.job_name(job.rule, job.of, self.clips)
                 yield f"failed: {name}. Why, and what to do, is said at the end; the others go on."
             elif progress_line.is_refused(job, self.dataset):
                 self.refused.add(job.of)
+
+    def _own_events(self, pid: int) -> Path | None:
+        """The run's file of events, once it is there: an earlier run may have had the same process
+        id (in a container most do).
+        """
+        for path in run_events.files(self.work):
+            if path.name.endswith(f"-{pid}.jsonl") and path.stat().st_mtime >= self.began:
+                return path
+        return None
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

@@ -107,6 +107,14 @@ def runs_a_group(arguments: Sequence[str]) -> bool:
     return "--local-groupid" in arguments
 
 
+def make_state_folder(folder: Path) -> None:
+    """Make a folder right below a `STATE`, which is for its user alone: the sockets of the fork
+    servers lie there.
+    """
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
+
+
 def offer_warm_workers(offered: bool) -> None:
     """Tell this process's jobs where their fork servers are to be, or that there is none.
 

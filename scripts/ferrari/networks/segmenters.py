@@ -131,8 +131,9 @@ def load(
         ram_tags,
         ram_threshold,
     )
-    network, *more = _BACKENDS[known["backend"]](asked)
-    return Segmenter(name, network.device, "+".join(digests), network.alpha, *more)
+    network, presence, apart, again = _BACKENDS[known["backend"]](asked)
+    digest = "+".join(digests)
+    return Segmenter(name, network.device, digest, network.alpha, presence, apart, again)
 
 
 @dataclass(frozen=True)

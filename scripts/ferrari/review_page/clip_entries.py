@@ -186,12 +186,15 @@ class Clip:
         return crop_digest(frame["sha256"] if frame else "", row)
 
     def _own_or_crops(self, row: Row) -> Picture | None:
-        """The row's own file, or its crop's."""
+        """The row's own file, or its crop's, or its frame's."""
         if row["path"] and row["sha256"]:
             return Picture(row["path"], row["sha256"])
         found = parse(row["item"])
         crop = self._crop_of.get(found.crop) if found else None
-        return self._picture(crop) if crop else None
+        if crop:
+            return self._picture(crop)
+        frame = self._frames.get(frame_of(row["item"]))
+        return Picture(frame["path"], frame["sha256"]) if frame and frame["path"] else None
 
     def _picture(self, row: Row) -> Picture | None:
         """A crop's file, or what would have been cut out of its frame."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
+import httpx
 import pytest
 from starlette.testclient import TestClient
 
@@ -136,6 +138,20 @@ def test_fifty_undos_and_redos_end_where_the_last_one_says(client, image, the_se
         in_force = [row.id for row in decisions.load(the_set.dataset).rows]
         assert in_force == ([] if count % 2 else [rows[0]["id"]])
     assert len(client.get("/api/decisions").json()["rows"]) == 51
+
+
+def test_requests_that_are_under_way_together_are_written_as_they_came(the_set, image, in_table):
+    rows = [drop(image) for _ in range(40)]
+
+    async def send() -> list[int]:
+        transport = httpx.ASGITransport(create_app(the_set, TOKEN, Doors()))
+        headers = {"X-Ferrari-Token": TOKEN, "Origin": URL}
+        async with httpx.AsyncClient(transport=transport, base_url=URL, headers=headers) as page:
+            sent = [page.post("/api/decisions", json={"rows": [row]}) for row in rows]
+            return [answer.status_code for answer in await asyncio.gather(*sent)]
+
+    assert set(asyncio.run(send())) == {200}
+    assert [row.id for row in in_table()] == [row["id"] for row in rows]
 
 
 def test_two_pages_see_one_another_s_rows(client, the_set, clip):

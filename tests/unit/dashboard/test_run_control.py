@@ -52,6 +52,7 @@ def test_what_it_says_and_how_it_ends_is_known(tmp_path, ended):
     started.process.wait()
     assert started.status == 3 and started.log.read_text() == "no\n"
     assert started.log.parent == tmp_path / run_control.LOGS
+    assert started.log.parent.parent.stat().st_mode & 0o777 == 0o700, "sockets lie there"
 
 
 def test_a_server_that_may_not_starts_nothing(tmp_path):

@@ -223,7 +223,7 @@ def test_without_a_place_for_the_server_a_job_runs_by_itself(run):
 def test_what_killed_servers_left_is_cleared_away(run):
     gone = subprocess.Popen(["true"])
     gone.wait()
-    left = Path(f".snakemake/ferrari/{gone.pid}-test.log")
+    left = Path(f".snakemake/ferrari/{gone.pid}-{machine()}-test.log")
     left.write_text("of a run that is over")
     config = Path(".snakemake/ferrari/config-0123456789abcdef.json")
     config.write_text("{}")

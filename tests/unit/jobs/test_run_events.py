@@ -89,6 +89,10 @@ def test_how_a_file_begins(begun, tmp_path):
     assert run_events.start_of(tmp_path / "none.jsonl") == {}
 
 
+def test_the_folder_of_the_fork_servers_sockets_is_its_user_s_alone(begun, tmp_path):
+    assert (tmp_path / run_events.FOLDER.parent).stat().st_mode & 0o777 == 0o700
+
+
 def test_half_a_line_comes_when_it_is_whole(begun):
     _, reader, _ = begun
     reader.new()

@@ -138,6 +138,8 @@ def test_a_run_starts_while_somebody_asks(working):
     run_lock.fcntl.flock(asking, run_lock.fcntl.LOCK_SH)
     threading.Timer(0.03, os.close, [asking]).start()
     run_lock.require(working / "dataset", working)
+
+
 # --- shards -------------------------------------------------------------------------------------
 
 FIRST = "run_lock.require('dataset', shard=Shard(1, 3))"

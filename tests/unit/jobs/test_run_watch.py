@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ferrari.common.places import SCRIPTS
-from ferrari.jobs import progress_line, run_watch
+from ferrari.jobs import progress_line, run_events, run_watch
 from ferrari.jobs.run_progress import RunningJob, RunProgress
 from ferrari.ledger import stages, tables
 from ferrari.ledger.reasons import EXTRACTOR_REJECTED, LOW_RESOLUTION, NOT_A_VIDEO
@@ -140,3 +140,18 @@ def test_a_job_that_waits_for_its_server_is_interrupted_without_a_traceback(tmp_
         job.send_signal(signal.SIGINT)
         _, said = job.communicate(timeout=60)
     assert (said, job.returncode) == (b"", -signal.SIGINT)
+
+
+def test_an_earlier_run_of_the_same_process_id_is_not_taken_for_this_one(tmp_path):
+    folder = tmp_path / run_events.FOLDER
+    folder.mkdir(parents=True)
+    earlier, other = folder / "20260101T000000000000Z-7.jsonl", folder / "20270101T0Z-17.jsonl"
+    for path in (earlier, other):
+        path.touch()
+    os.utime(earlier, (5, 5))
+    watch = run_watch.Watch(tmp_path, tmp_path, {})
+    watch.began -= 60
+    assert watch._own_events(7) is None
+    own = folder / "20260102T000000000000Z-7.jsonl"
+    own.touch()
+    assert watch._own_events(7) == own

@@ -1,0 +1,34 @@
+"""Rows that the next run would refuse or end at, told before they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ferrari.captions import by_hand
+from ferrari.captions.overrides import OverridesError
+from ferrari.review import mended
+from ferrari.review.contract import CAPTION, MASK, Decision
+
+
+class RowFaults:
+    """Holds rows against what the stages will ask of them.
+
+    `work` is where relative paths of the settings begin, `config` all settings of the set.
+    """
+
+    def __init__(self, work: Path, config: Mapping) -> None:
+        self._config = by_hand.seen_from(work, config)
+
+    def of(self, row: Decision) -> str:
+        """What is wrong with a row beyond its own cells; "" for a sound one."""
+        if row.decision == MASK:
+            dataset = self._config["dataset"]
+            crops = mended.crops_of(dataset, [row])
+            return mended.fault_of(dataset, row, crops.get(row.target, {}))
+        if row.decision != CAPTION:
+            return ""
+        try:
+            return by_hand.fault_of(self._config, row)
+        except OverridesError as error:
+            return str(error)
