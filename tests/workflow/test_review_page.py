@@ -5,10 +5,8 @@ from __future__ import annotations
 import io
 import shutil
 
-import numpy as np
 import pytest
 
-from ferrari.images import image_files
 from ferrari.ledger import stages, tables
 from ferrari.ledger.csv_cells import Writer
 from ferrari.review import decisions
@@ -173,21 +171,6 @@ def test_a_row_that_the_server_refuses_is_said_and_the_others_are_written(made, 
     assert f"Not saved: drop of {first}: {first} is not taken" in seen["trouble"]
     assert len({row.target for row in rows} - {first}) == len(rows) == 29
     assert seen["state"].strip() == "", "what was not written is not shown as decided"
-
-
-def test_a_mask_is_mended_at_the_crops_own_pixels(made, tmp_path):
-    with review_stub.serving(made, tmp_path, Faults()) as address:
-        seen = browser.ask("review_mend", address)
-    (row,) = [line.row for line in decisions.read(decisions.place(tmp_path))]
-    assert (row.scope, row.decision, row.value) == ("cutout", "mask", "review/masks/a.png")
-    assert row.target_sha256 == "0" * 64 and seen == {"state": "mask mended"}
-    png = (tmp_path / "mask.png").read_bytes()
-    assert png[24:26] == bytes([8, 0]), "8 bits, one channel"
-    mask_u8, before = image_files.decode(png), review_stub.MASK_U8
-    assert mask_u8.shape == before.shape and set(np.unique(mask_u8)) == {0, 255}
-    assert mask_u8[60, 150] == 255 and mask_u8[30, 150] == 0, "added"
-    assert mask_u8[60, 30] == 0 and mask_u8[10, 30] == 255, "removed"
-    assert mask_u8[20, 80] == 255, "the last stroke was taken back"
 
 
 # --- large --------------------------------------------------------------------------------------

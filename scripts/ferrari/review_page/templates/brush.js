@@ -10,11 +10,14 @@ class Brush {
     Object.assign(this, { place, crop, saved, size: "small", adds: true, steps: [] });
     this.canvas = el("canvas", { "aria-label": "The crop; what is dark is not the subject" });
     this.told = el("p", { role: "alert" });
+    this.working = el("span", { role: "status", class: "length" });
   }
 
   async open() {
-    const [crop, mask] = await Promise.all([`picture/crop/${this.crop}`, `api/mask/${this.crop}`].map((path) => pixelsOf(addressOf(path))));
-    Object.assign(this.canvas, { width: crop.width, height: crop.height });
+    const [crop, mask, names] = await Promise.all([
+      pixelsOf(addressOf(`picture/crop/${this.crop}`)), pixelsOf(addressOf(`api/mask/${this.crop}`)), this.#segmenters(),
+    ]);
+    sized(this.canvas, crop, 1);
     this.pixels = crop;
     this.alpha = levelsOf(mask);
     this.pen = this.canvas.getContext("2d");
@@ -22,9 +25,7 @@ class Brush {
     this.#paint(0, 0, crop.width, crop.height);
     this.#listen();
     const save = el("button", { type: "button", id: "save-mask", click: () => this.#save(save) }, "Save the mask");
-    const others = el("div", { class: "bar" });
-    openDialog(`Mend the mask of ${this.crop}`, [this.#tools(), others, el("div", { class: "canvas" }, this.canvas), this.told], [save]);
-    this.#offer(others);
+    openDialog(`Mend the mask of ${this.crop}`, [this.#tools(), names.length ? this.#others(names) : "", el("div", { class: "canvas" }, this.canvas), this.told], [save]);
   }
 
   #tools() {
@@ -81,6 +82,7 @@ class Brush {
 
   #back() {
     if (!this.steps.length) { return; }
+    this.working.textContent = "";
     this.alpha = this.steps.pop();
     this.#paint(0, 0, this.canvas.width, this.canvas.height);
   }
@@ -95,31 +97,32 @@ class Brush {
     if (right > left && bottom > top) { this.pen.putImageData(this.shown, 0, 0, left, top, right - left, bottom - top); }
   }
 
-  // Segmenters whose weights are there; nothing is offered where there are none.
-  async #offer(place) {
-    const { names } = await this.place.ask("/api/segmenters").then(({ found }) => ({ names: found.segmenters ?? [] }), () => ({ names: [] }));
-    if (!names.length) { return; }
-    const choice = el("select", { id: "segmenter" }, ...names.map((name) => el("option", { value: name }, name)));
-    const said = el("span", { role: "status", class: "length" });
-    const go = el("button", { type: "button", id: "segment", click: async () => {
-      go.disabled = choice.disabled = true;
-      said.textContent = "Working...";
-      this.told.textContent = "";
-      await this.#segmented(choice.value, said);
-      go.disabled = choice.disabled = false;
-    } }, "Take its mask");
-    place.append(el("label", { for: "segmenter" }, "By another segmenter ", choice), go, said);
+  // Those whose weights are there; without any nothing is offered.
+  async #segmenters() {
+    try { return (await this.place.ask("/api/segmenters")).found.segmenters ?? []; } catch { return []; }
   }
 
-  async #segmented(segmenter, said) {
+  #others(names) {
+    const choice = el("select", { id: "segmenter" }, ...names.map((name) => el("option", { value: name }, name)));
+    const go = el("button", { type: "button", id: "segment", click: async () => {
+      go.disabled = choice.disabled = true;
+      this.working.textContent = "Working...";
+      this.told.textContent = "";
+      await this.#segmented(choice.value);
+      go.disabled = choice.disabled = false;
+    } }, "Take its mask");
+    return el("div", { class: "bar" }, el("label", { for: "segmenter" }, "By another segmenter ", choice), go, this.working);
+  }
+
+  async #segmented(segmenter) {
     const { png, error } = await asked(this.place, { target: this.crop, segmenter });
-    said.textContent = "";
+    this.working.textContent = "";
     if (error) { this.told.textContent = error; return; }
     const mask = await pixelsIn(new Blob([unbase64(png)]));
     this.#keep();
     this.alpha = levelsOf(mask);
     this.#paint(0, 0, mask.width, mask.height);
-    said.textContent = `This is what ${segmenter} makes of it.`;
+    this.working.textContent = `This is what ${segmenter} makes of it.`;
   }
 
   async #save(button) {

@@ -69,3 +69,10 @@ function laid(pixels, alpha, shown, left = 0, top = 0, right = shown.width, bott
     }
   }
 }
+
+// A canvas for a picture, of which `abreast` stand side by side: small ones are enlarged.
+function sized(canvas, { width, height }, abreast) {
+  Object.assign(canvas, { width, height });
+  const times = Math.floor(Math.min(0.55 * innerHeight / height, Math.min(900, innerWidth - 90) / abreast / width, 5));
+  if (times > 1) { canvas.style.width = `${times * width}px`; }
+}

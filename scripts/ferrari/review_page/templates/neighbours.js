@@ -67,7 +67,7 @@ async function show(one, before, after) {
   for (const [canvas, levels] of [[before, mask], [after, proposed]]) {
     const shown = new ImageData(crop.width, crop.height);
     laid(crop, levelsOf(levels), shown);
-    Object.assign(canvas, { width: crop.width, height: crop.height });
+    sized(canvas, crop, 2);
     canvas.getContext("2d").putImageData(shown, 0, 0);
   }
 }
