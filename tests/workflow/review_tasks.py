@@ -236,11 +236,12 @@ def mend(browser: Browser, url: str, shots: str = "") -> dict:
     if shots:
         page.screenshot(path=Path(shots) / "brush.png")
     page.click("#save-mask")
-    page.locator("canvas").wait_for(state="detached")
+    page.locator("#look").wait_for()
+    told = page.locator("dialog p").inner_text()
     page.keyboard.press("Escape")
     page.locator(SAVED).wait_for()
     page.keyboard.press("Home")
-    return {"state": page.locator("#tile-0 .state").inner_text()}
+    return {"state": page.locator("#tile-0 .state").inner_text(), "told": told}
 
 
 def _stroke(page: Page, *spots: tuple[float, float]) -> None:

@@ -18,12 +18,14 @@ from ferrari.dashboard.reviewed_set import ReviewedSet
 from ferrari.images import image_files
 from ferrari.ledger import tables
 from ferrari.ledger.stages import table
-from ferrari.review import decisions
+from ferrari.matting import mask_proposals
+from ferrari.review import decisions, writing
 from ferrari.review_page import page, page_data
 from ferrari.review_page.entries import MASK, Entry
 from tests.unit.dashboard.served import TOKEN, set_in
 from tests.unit.matting import one_track
 from tests.unit.matting.one_track import CROPS, VIDEO, alpha_of
+from tests.unit.review.rows import decided
 from tests.workflow import browser
 
 #: In place of a segmenter: all of the crop, after a while in which the page says that it works.
@@ -114,12 +116,18 @@ def test_a_stroke_is_on_the_disk_and_neighbours_are_accepted_one_by_one(the_set)
 
 
 def test_a_mask_is_mended_at_the_crops_own_pixels(the_set):
-    """What a stroke adds and removes, and one that was taken back, pixel by pixel."""
+    """What a stroke adds and removes, and one that was taken back, pixel by pixel; a neighbour that
+    has a mask of somebody's already is not offered.
+    """
+    own = mask_proposals.accepted(the_set.dataset, CROPS[2], alpha_of(2))
+    known = {"value": own.path, "target_sha256": own.target_sha256}
+    writing.append(the_set.dataset, [decided("mask", CROPS[2], "cutout", **known)])
     with serving(the_set) as url:
         seen = browser.ask("review_mend", url)
-    (row,) = decisions.load_for_run(the_set.dataset).rows
+    _, row = decisions.load_for_run(the_set.dataset).rows
     assert (row.scope, row.decision, row.target) == ("cutout", "mask", CROPS[1])
-    assert row.who == "ana" and seen == {"state": "mask mended"}
+    assert row.who == "ana" and seen["state"] == "mask mended"
+    assert seen["told"].startswith("2 neighbours along the track would change")
     mask_u8, before = image_files.read(the_set.dataset / row.value), alpha_of(1)
     assert mask_u8[50, 65] == 255 and before[50, 65] == 0, "added"
     assert mask_u8[80, 30] == 0 and before[80, 30] == 255, "removed"

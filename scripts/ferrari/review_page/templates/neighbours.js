@@ -12,12 +12,18 @@ class Neighbours {
     const { proposals = [], error } = await asked(this.place, { target: crop, png, along_track: true });
     if (!told.isConnected) { return; }  // somebody left the window meanwhile
     if (error) { told.textContent = `Saved. Its neighbours cannot be told: ${error}`; return; }
-    this.left = proposals.filter((one) => !hasMask(one.target));
+    this.left = proposals.filter((one) => !this.#hasMask(one.target));
     this.total = this.left.length;
     if (!this.total) { dialog.close(); return; }
     const go = el("button", { type: "button", id: "look", "data-key": "L", "aria-keyshortcuts": "L", click: () => this.#next() }, el("kbd", {}, "L"), " Look");
     openDialog("The mask is saved", [el("p", {}, `${plural(this.total, "neighbour")} along the track would change: look, and accept them one by one.`)], [go], "Close");
     go.focus();
+  }
+
+  // A mask that somebody drew is not changed by one that was carried there, unless it is of other pixels.
+  #hasMask(crop) {
+    const row = log.inForce("cutout", crop, "mask");
+    return Boolean(row) && this.place.states[row.id]?.[0] !== "stale";
   }
 
   async #next() {
@@ -53,11 +59,6 @@ class Neighbours {
     this.accepted += 1;
     if (told.isConnected) { await this.#next(); }
   }
-}
-
-// A mask that somebody drew is not changed by one that was carried there.
-function hasMask(crop) {
-  return Boolean(log.inForce("cutout", crop, "mask"));
 }
 
 async function show(one, before, after) {
