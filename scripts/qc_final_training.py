@@ -13,7 +13,14 @@ import pandas as pd
 
 from ferrari.captions.clip_tokens import MAX_CLIP_TOKENS
 from ferrari.captions.overrides import Override, all_of
-from ferrari.qc import caption_checks, decision_checks, reopened_images, stage_checks, stage_tables
+from ferrari.qc import (
+    caption_checks,
+    decision_checks,
+    reopened_images,
+    stage_checks,
+    stage_tables,
+    way_to_image,
+)
 from ferrari.qc.coverage_table import coverage_table
 from ferrari.reports import charts, thumbnails
 from ferrari.reports.checks import FAIL, PASS, WARN, Check, none_of
@@ -79,6 +86,7 @@ def report_final(
             videos=videos,
             charts=pictures(captions, chosen, kept, lengths, videos),
             tables=[*described(captions, chosen, kept), *decision_checks.listed(decided)],
+            galleries=way_to_image.gallery(root, kept),
             refused=thumbnails.of_rows(dataset, refused, qc_settings["thumbnails"], refused_paths),
             refused_total=len(refused),
             refused_hint="Refused between captions and the final dataset.",

@@ -51,11 +51,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures of a page under a heading of their own."""
+    """Pictures of a page under a heading of their own; `wide`: each has a line of the page."""
 
     title: str
     note: str
     thumbs: list[Thumb]
+    wide: bool = False
 
 
 @dataclass

@@ -105,12 +105,27 @@ def of_users(path: str | os.PathLike) -> str:
 
 def _encoded(picture: Image.Image) -> str:
     picture.thumbnail((SIDE, SIDE))
-    if picture.mode == "RGBA":
-        board = _checkerboard(picture.size)
-        board.paste(picture, mask=picture.getchannel("A"))
-        picture = board
+    return as_uri(_on_checkers(picture).convert("RGB"))
+
+
+def on_checkers(picture: Image.Image, high: int) -> Image.Image:
+    """A picture `high` px high, RGB; what is transparent in it shows checkers."""
+    size = (max(1, round(picture.width * high / picture.height)), high)
+    return _on_checkers(picture.resize(size, Image.Resampling.LANCZOS)).convert("RGB")
+
+
+def _on_checkers(picture: Image.Image) -> Image.Image:
+    if picture.mode != "RGBA":
+        return picture
+    board = _checkerboard(picture.size)
+    board.paste(picture, mask=picture.getchannel("A"))
+    return board
+
+
+def as_uri(picture: Image.Image) -> str:
+    """A picture as a WebP data URI, in its own size."""
     stream = io.BytesIO()
-    picture.convert("RGB").save(stream, "WEBP", quality=72, method=4)
+    picture.save(stream, "WEBP", quality=72, method=4)
     return "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
