@@ -14,7 +14,11 @@ class Neighbours {
     if (error) { told.textContent = `Saved. Its neighbours cannot be told: ${error}`; return; }
     this.left = proposals.filter((one) => !this.#hasMask(one.target));
     this.total = this.left.length;
-    if (!this.total) { dialog.close(); return; }
+    if (!this.total) {
+      dialog.close();
+      say(`mask mended: ${crop}; no neighbour along its track is alike enough to be changed with it`);
+      return;
+    }
     const go = el("button", { type: "button", id: "look", "data-key": "L", "aria-keyshortcuts": "L", click: () => this.#next() }, el("kbd", {}, "L"), " Look");
     openDialog("The mask is saved", [el("p", {}, `${plural(this.total, "neighbour")} along the track would change: look, and accept them one by one.`)], [go], "Close");
     go.focus();
