@@ -275,6 +275,7 @@ def along(browser: Browser, url: str, scheme: str = "light", shots: str = "") ->
     page.locator("canvas").wait_for(state="detached")
     seen["left"] = page.locator(":focus").get_attribute("id")
     page.keyboard.press("b")
+    page.locator("#segment").wait_for()
     seen["names"] = page.locator("#segmenter option").all_inner_texts()
     page.locator("#segmenter").select_option("u2net")
     page.click("#segment")

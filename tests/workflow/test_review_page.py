@@ -207,7 +207,8 @@ def test_the_page_is_made_where_it_is_asked_for_and_follows_decisions(small, tmp
     run.run(PAGE, "--cores", "1")
     assert run.planned(PAGE) == {} and run.planned() == {}
     url = (run.folder / PAGE).as_uri()
-    assert browser.ask("review_look", url) == []
+    faults = browser.ask("review_look", url)
+    assert set(faults) <= {"people shows nothing"}, "nobody is judged in the small run"
     rows = rows_of(browser.ask("review_keys", url, "0", "d")["again"], run.dataset)
     assert [row.decision for row in rows] == ["drop"]
     assert run.planned(PAGE)["review_page"] == 1, "of all that is to be made"
