@@ -209,7 +209,8 @@ def test_the_page_is_made_where_it_is_asked_for_and_follows_decisions(small, tmp
     url = (run.folder / PAGE).as_uri()
     faults = browser.ask("review_look", url)
     assert set(faults) <= {"people shows nothing"}, "nobody is judged in the small run"
-    rows = rows_of(browser.ask("review_keys", url, "0", "d")["again"], run.dataset)
+    (table,) = browser.ask("review_keys", url, "0", "d")["tables"]
+    rows = rows_of(table, run.dataset)
     assert [row.decision for row in rows] == ["drop"]
     assert run.planned(PAGE)["review_page"] == 1, "of all that is to be made"
     run.run("--cores", "2")
