@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import functools
 import http.server
@@ -12,16 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlparse
 
-import numpy as np
-
-from ferrari.images import image_files
 from ferrari.review import decisions, writing
 from ferrari.review.contract import COLUMNS, fault_of, row_of
 
 TOKEN, WHO = "a-token", "bea"
-#: The mask of every cut-out: its left half.
-MASK_U8 = np.zeros((120, 200), np.uint8)
-MASK_U8[:, :100] = 255
 META = f'<meta name="ferrari-server" content="{TOKEN}">'
 
 
@@ -52,14 +45,10 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         if path == "/api/decisions":
             table = decisions.place(self.dataset)
             rows = [line.row._asdict() for line in decisions.read(table)] if table.exists() else []
-            self._answer(200, {"rows": rows, "states": {}, "masks": True})
+            self._answer(200, {"rows": rows, "states": {}})
         elif path == "/review":
             text = (Path(self.directory) / "review.html").read_text("utf-8")
             self._send(200, text.replace("</head>", META + "</head>", 1).encode(), "text/html")
-        elif path.startswith("/picture/"):
-            kind = path.split("/")[2]
-            picture = MASK_U8 if kind == "mask" else np.full((*MASK_U8.shape, 3), 90, np.uint8)
-            self._send(200, image_files.encode_png(picture), "image/png")
         else:
             super().do_GET()
 
@@ -69,9 +58,6 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         if self.headers["X-Ferrari-Token"] != TOKEN:
             self._answer(403, {"error": "a wrong token"})
             return
-        if urlparse(self.path).path == "/api/propose-mask":
-            self._mask(body)
-            return
         with self.faults.lock:
             self.faults.requests += 1
             if self.faults.down:
@@ -79,15 +65,6 @@ class Handler(http.server.SimpleHTTPRequestHandler):
                 self._answer(503, {"error": "not now"})
                 return
             self._write(body["rows"])
-
-    def _mask(self, body: dict) -> None:
-        """Keeps a mask beside the table, and answers as if it were among the dataset's."""
-        if "png" not in body:
-            self._answer(422, {"error": "a png is missing"})
-            return
-        png = base64.b64decode(body["png"])
-        (self.dataset / "mask.png").write_bytes(png)
-        self._answer(200, {"value": "review/masks/a.png", "target_sha256": "0" * 64})
 
     def _write(self, asked: list[dict]) -> None:
         rows = [

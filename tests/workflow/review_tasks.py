@@ -221,36 +221,94 @@ def served(browser: Browser, url: str, word: str, gap_ms: str = "30") -> dict:
 
 
 def mend(browser: Browser, url: str, shots: str = "") -> dict:
-    """Adds a stroke to a mask and takes away another one, one too many taken back; saves it."""
+    """Adds a stroke to a mask and takes away another one, one too many taken back; saves it, and
+    looks at no neighbour.
+    """
     page = _opened(browser.new_context(viewport={"width": 1280, "height": 860}), url)
     page.keyboard.press("3")
     page.locator("[data-key=B]").click()
-    box = page.locator("canvas").bounding_box()
-
-    def stroke(*spots: tuple[float, float]) -> None:
-        places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in spots]
-        page.mouse.move(*places[0])
-        page.mouse.down()
-        for place in places[1:]:
-            page.mouse.move(*place)
-        page.mouse.up()
-
-    stroke((0.6, 0.5), (0.9, 0.5))
+    _stroke(page, (0.6, 0.5), (0.9, 0.5))
     page.get_by_role("button", name="Remove").click()
     page.get_by_role("button", name="Large").click()
-    stroke((0.1, 0.5), (0.2, 0.5))
-    stroke((0.4, 0.1), (0.4, 0.9))
+    _stroke(page, (0.25, 0.8), (0.5, 0.8))
+    _stroke(page, (0.4, 0.1), (0.4, 0.9))
     page.get_by_role("button", name="Take the last stroke back").click()
     if shots:
         page.screenshot(path=Path(shots) / "brush.png")
     page.click("#save-mask")
-    page.locator("canvas").wait_for(state="detached")
+    page.locator("#look").wait_for()
+    told = page.locator("dialog p").inner_text()
+    page.keyboard.press("Escape")
     page.locator(SAVED).wait_for()
     page.keyboard.press("Home")
-    return {"state": page.locator("#tile-0 .state").inner_text()}
+    return {"state": page.locator("#tile-0 .state").inner_text(), "told": told}
+
+
+def _stroke(page: Page, *spots: tuple[float, float]) -> None:
+    """Draws over the brush's canvas from spot to spot, in shares of its size."""
+    box = page.locator("canvas").bounding_box()
+    assert box
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in spots]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place)
+    page.mouse.up()
+
+
+def along(browser: Browser, url: str, scheme: str = "light", shots: str = "") -> dict:
+    """Takes another segmenter's mask and gives it up; removes what is right of the body, saves;
+    accepts the first neighbour, skips the second, and leaves the third by Escape. What was seen.
+    """
+    size = {"width": 1280, "height": 860}
+    page = _opened(browser.new_context(viewport=size, color_scheme=scheme), url)
+    seen: dict = {}
+
+    def shot(name: str) -> None:
+        if shots:
+            page.screenshot(path=Path(shots) / f"{name}_{scheme}.png")
+
+    page.keyboard.press("3")
+    page.keyboard.press("b")
+    page.locator("#segment").wait_for()
+    page.keyboard.press("Escape")
+    page.locator("canvas").wait_for(state="detached")
+    seen["left"] = page.locator(":focus").get_attribute("id")
+    page.keyboard.press("b")
+    page.locator("#segment").wait_for()
+    seen["names"] = page.locator("#segmenter option").all_inner_texts()
+    page.locator("#segmenter").select_option("u2net")
+    page.click("#segment")
+    page.get_by_text("Working...").wait_for()
+    shot("working")
+    page.get_by_text("This is what u2net makes of it.").wait_for()
+    page.get_by_role("button", name="Take the last stroke back").click()
+    page.get_by_role("button", name="Remove").click()
+    page.get_by_role("button", name="Large").click()
+    _stroke(page, (0.76, 0.5), (0.76, 0.98))
+    shot("brush")
+    page.click("#save-mask")
+    page.locator("#look").wait_for()
+    seen["told"] = page.locator("dialog p").inner_text()
+    shot("saved")
+    page.keyboard.press("l")
+    seen["titles"] = []
+    for key in ("a", "s", "Escape"):
+        page.locator("button[data-key=A]:enabled").wait_for()
+        title = page.locator("#dialog-title").inner_text()
+        seen["titles"].append(title)
+        shot(f"neighbour_{len(seen['titles'])}")
+        page.keyboard.press(key)
+        page.locator(f"#dialog-title:text-is('{title}')").wait_for(state="detached")
+    page.locator(SAVED).wait_for()
+    seen["focus"] = page.locator(":focus").get_attribute("id")
+    seen["trouble"] = page.locator("#trouble").inner_text()
+    seen["states"] = page.locator(".tile .state").all_inner_texts()
+    shot("after")
+    return seen
 
 
 TASKS = {
     f"review_{task.__name__}": task
-    for task in (look, keys, tabs, captions, batch, people, asks_who, scroll, served, mend)
+    for task in (look, keys, tabs, captions, batch, people, asks_who, scroll, served, mend, along)
 }

@@ -45,6 +45,7 @@ def create_app(the_set: ReviewedSet, token: str, doors: Doors) -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.set, app.state.token, app.state.doors = the_set, token, doors
     decide_api.open_desk(app, the_set)
+    mask_api.open_easel(app, the_set)
     for router in ROUTERS:
         app.include_router(router)
     app.add_exception_handler(HTTPException, _refused)

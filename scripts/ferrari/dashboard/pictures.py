@@ -39,7 +39,7 @@ def picture(request: Request, kind: str, name: str) -> Response:
     """
     dataset = request.app.state.set.dataset
     if kind == MASK:
-        return _mask(dataset, name)
+        return mask_of(dataset, name)
     path = find(dataset, kind, name)
     if path is None:
         raise HTTPException(404, f"there is no {kind} of this id")
@@ -55,7 +55,8 @@ def find(dataset: Path, kind: str, name: str) -> Path | None:
     return _file(dataset, stage, item, "path")
 
 
-def _mask(dataset: Path, name: str) -> Response:
+def mask_of(dataset: Path, name: str) -> Response:
+    """The alpha of a crop or an image as a grey PNG; raises 404 where there is none."""
     item = parse(name)
     if item is not None and item.kind == "image":
         path = _file(dataset, "augment", item, "mask_path")

@@ -1,125 +1,286 @@
-"""Masks over HTTP: drawn ones are files that a decision may name; proposals are only shown."""
+"""Masks over HTTP: saved at the crop's own pixels, carried along the track, made by a segmenter."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
-import subprocess
-from types import SimpleNamespace
+import sys
+import time
 
+import httpx
 import numpy as np
+import psutil
 import pytest
+from starlette.testclient import TestClient
 
+from ferrari.common.atomic_files import sha256_path
 from ferrari.dashboard import mask_api
+from ferrari.dashboard.application import Doors, create_app
 from ferrari.images import image_files
-from ferrari.matting import mask_proposals
-from ferrari.matting.mask_proposals import Proposal, ProposalError
-from ferrari.review import contract, decisions, mended
-from tests.unit.dashboard.served import drop
+from ferrari.review import decisions
+from tests.unit.dashboard.served import TOKEN, URL, drop, set_in, undo
+from tests.unit.matting import one_track
+from tests.unit.matting.one_track import CROPS, alpha_of
+
+HEADERS = {"X-Ferrari-Token": TOKEN, "Origin": URL}
+CROP = CROPS[1]
+MENDED = alpha_of(1, holder=False)
 
 
 @pytest.fixture
-def crop(clip):
-    """A crop with the size of its window and with a file, as stage 2 leaves one."""
-    height, width = clip.size
-    line = clip.rows["crop"][0]
-    line |= {"crop_x1": 10, "crop_y1": 20, "crop_x2": 10 + width, "crop_y2": 20 + height}
-    line |= clip._save("02_yolo_crops", f"{line['item']}.png", np.zeros((*clip.size, 3), np.uint8))
-    clip.write()
-    return line
+def the_set(tmp_path):
+    one_track.write(tmp_path / "dataset")
+    return set_in(tmp_path)
 
 
 @pytest.fixture
-def drawn(clip):
-    """A mask as a brush in a page gives it."""
-    mask = np.zeros(clip.size, np.uint8)
-    mask[4:20, 3:9] = 255
-    return mask
+def client(the_set):
+    return TestClient(create_app(the_set, TOKEN, Doors()), base_url=URL, headers=HEADERS)
 
 
-def text(picture) -> str:
+def as_text(picture: np.ndarray) -> str:
     return base64.b64encode(image_files.encode_png(picture)).decode()
 
 
-def ask(client, **body):
-    return client.post("/api/propose-mask", json=body)
+def pixels(text: str) -> np.ndarray:
+    return image_files.decode(base64.b64decode(text))
 
 
-def test_a_drawn_mask_is_saved_and_a_decision_names_it(client, clip, crop, drawn):
-    told = ask(client, target=crop["item"], png=text(drawn)).json()
-    assert told["target_sha256"] == crop["sha256"]
-    assert (image_files.read(clip.dataset / told["value"]) == drawn).all()
-    assert mended.name_of(crop["item"], told["sha256"]) == told["value"]
-    row = drop(crop["item"], scope="cutout", decision="mask", value=told["value"])
-    row |= {"target_sha256": told["target_sha256"]}
-    assert client.post("/api/decisions", json={"rows": [row]}).status_code == 200
-    (written,) = decisions.load(clip.dataset).rows
-    assert (written.decision, written.value) == (contract.MASK, told["value"])
+def ask(client, target=CROP, **asked):
+    return client.post("/api/propose-mask", json={"target": target, **asked})
 
 
-def test_a_decision_without_its_mask_is_refused(client, clip, crop):
-    place = mended.name_of(crop["item"], "a" * 64)
-    row = drop(crop["item"], scope="cutout", decision="mask", value=place)
-    row |= {"target_sha256": crop["sha256"]}
-    answer = client.post("/api/decisions", json={"rows": [row]})
-    assert answer.status_code == 422 and "cannot be read" in answer.json()["error"]
-    assert not decisions.place(clip.dataset).exists()
+def mask_row(saved: dict, target=CROP, **cells) -> dict[str, str]:
+    known = {name: saved[name] for name in ("value", "target_sha256")}
+    return drop(target, scope="cutout", decision="mask", **{**known, **cells})
 
 
-@pytest.mark.parametrize(
-    ("body", "said"),
-    [
-        ({}, "target"),
-        ({"target": "x"}, "either png or segmenter"),
-        ({"target": "x", "png": "AAAA", "segmenter": "sam"}, "either png or segmenter"),
-        ({"png": "not base64!"}, "no base64"),
-        ({"png": "AAAA"}, "no PNG"),
-        ({"png": text(np.zeros((3, 3), np.uint8))}, "is 3x3 px"),
-        ({"png": text(np.full((40, 24, 3), (9, 0, 0), np.uint8))}, "has colours"),
-        ({"target": "../../x", "png": text(np.zeros((40, 24), np.uint8))}, "is no crop"),
-    ],
-)
-def test_what_is_no_mask_of_a_crop_is_refused(client, clip, crop, body, said):
-    named = {"target": crop["item"]} if "png" in body else {}
-    answer = ask(client, **{**named, **body})
+def decide(client, *rows):
+    return client.post("/api/decisions", json={"rows": list(rows)})
+
+
+# --- a mask that somebody drew --------------------------------------------------------------------
+
+
+def test_a_mask_is_saved_and_its_row_is_taken(client, the_set):
+    saved = ask(client, png=as_text(MENDED)).json()
+    file = the_set.dataset / saved["value"]
+    assert (image_files.read(file) == MENDED).all() and sha256_path(file) == saved["sha256"]
+    assert saved["value"] == f"review/masks/{CROP}-{saved['sha256'][:12]}.png"
+    assert not decisions.place(the_set.dataset).exists(), "nothing is decided by saving it"
+    assert decide(client, mask_row(saved)).status_code == 200
+    (row,) = decisions.load_for_run(the_set.dataset).rows
+    assert (row.decision, row.target, row.value) == ("mask", CROP, saved["value"])
+
+
+def test_what_browsers_and_editors_write_is_the_same_mask(client):
+    rgba = np.dstack([MENDED, MENDED, MENDED, np.full_like(MENDED, 255)])
+    assert ask(client, png=as_text(rgba)).json() == ask(client, png=as_text(MENDED)).json()
+
+
+COLOURS = np.dstack([MENDED, MENDED, MENDED // 2])
+UNFIT = {
+    "size": ({"png": as_text(MENDED[:50])}, "the mask is 80x50 px, and the crop 80x100"),
+    "colours": ({"png": as_text(COLOURS)}, "the mask has colours"),
+    "no picture": ({"png": "aaaa"}, "the mask is no PNG"),
+    "cut off": ({"png": as_text(MENDED)[:80]}, "the mask"),
+    "no base64": ({"png": "a mask"}, "no base64"),
+    "nothing": ({}, "ask with a png"),
+    "both": ({"png": as_text(MENDED), "segmenter": "isnet"}, "ask with a png"),
+    "a segmenter's neighbours": ({"segmenter": "isnet", "along_track": True}, "ask with a png"),
+    "no crop": ({"target": "../../etc", "png": as_text(MENDED)}, "is no id of a crop"),
+    "an image": ({"target": f"{CROP}-v0", "png": as_text(MENDED)}, "is no id of a crop"),
+    "not there": ({"target": f"{CROP}9", "png": as_text(MENDED)}, "there is none of this id"),
+    "other fields": ({"png": as_text(MENDED), "path": "/etc"}, "path"),
+    "neighbours of another size": (
+        {"png": as_text(MENDED[:50]), "along_track": True},
+        "the mask's shape is (50, 80)",
+    ),
+    "neighbours of nobody": (
+        {"target": f"{CROP}9", "png": as_text(MENDED), "along_track": True},
+        "no cut-out that is kept",
+    ),
+}
+
+
+@pytest.mark.parametrize(("asked", "said"), UNFIT.values(), ids=UNFIT.keys())
+def test_what_does_not_fit_is_said_and_nothing_is_saved(client, the_set, asked, said):
+    answer = ask(client, **asked)
     assert answer.status_code == 422 and said in answer.json()["error"]
-    assert not (clip.dataset / contract.MASKS).exists()
+    assert not (the_set.dataset / "review").exists()
 
 
-def test_neighbours_are_proposed_and_nothing_is_written(client, clip, crop, drawn, monkeypatch):
-    other = Proposal("walk-0-f1-p0", drawn, 0.91, 0.95, 12)
-    monkeypatch.setattr(mask_proposals, "along_track", lambda *_: [other])
-    (one,) = ask(client, target=crop["item"], png=text(drawn), along_track=True).json()["proposals"]
-    assert one["target"] == other.crop and (one["box_iou"], one["changed_px"]) == (0.91, 12)
-    assert (image_files.decode(base64.b64decode(one["png"])) == drawn).all()
-    assert not (clip.dataset / contract.MASKS).exists()
+def test_a_full_disk_is_said(client, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("ferrari.review.mended.write_bytes", full)
+    answer = ask(client, png=as_text(MENDED))
+    assert answer.status_code == 507 and "No space left" in answer.json()["error"]
 
 
-def test_where_nothing_can_be_proposed_that_is_said(client, crop, drawn, monkeypatch):
-    def none(*_):
-        raise ProposalError("its track is not known")
-
-    monkeypatch.setattr(mask_proposals, "along_track", none)
-    answer = ask(client, target=crop["item"], png=text(drawn), along_track=True)
-    assert answer.status_code == 422 and answer.json()["error"] == "its track is not known"
-
-
-def test_another_segmenter_runs_in_a_process_of_its_own(client, crop, drawn, monkeypatch):
-    asked = []
-
-    def run(words, **_):
-        asked.append(words)
-        out = next(word for word in words if word.startswith("--out="))[6:]
-        image_files.write_checked(out, image_files.encode_png(drawn), drawn.shape)
-        return SimpleNamespace(returncode=0, stderr="")
-
-    monkeypatch.setattr(mask_api.subprocess, "run", run)
-    told = ask(client, target=crop["item"], segmenter="u2netp").json()
-    assert base64.b64decode(told["proposals"][0]["png"]) == image_files.encode_png(drawn)
-    assert asked[0][-2:] == ["--", crop["item"]] and "--segmenter=u2netp" in asked[0]
+def test_a_row_whose_mask_is_not_there_or_does_not_fit_is_refused_for_good(client, the_set):
+    """503 would have the page send it for ever."""
+    saved = ask(client, png=as_text(MENDED)).json()
+    gone = mask_row(saved, value=f"review/masks/{CROP}-{'0' * 12}.png")
+    answer = decide(client, gone)
+    assert answer.status_code == 422 and "cannot be read" in answer.json()["error"]
+    file = the_set.dataset / saved["value"]
+    sound = file.read_bytes()
+    file.write_bytes(sound[:-1])
+    answer = decide(client, mask_row(saved))
+    assert answer.status_code == 422 and "is another now" in answer.json()["error"]
+    file.write_bytes(sound)
+    answer = decide(client, mask_row(saved, target_sha256=""))
+    assert answer.status_code == 422 and "target_sha256 is needed" in answer.json()["error"]
+    assert not decisions.place(the_set.dataset).exists()
 
 
-def test_a_segmenter_that_there_is_not_is_said(client, crop, monkeypatch):
-    done = subprocess.CompletedProcess([], 1, "", "nosuch is no segmenter\n")
-    monkeypatch.setattr(mask_api.subprocess, "run", lambda *_, **__: done)
-    answer = ask(client, target=crop["item"], segmenter="nosuch")
-    assert answer.status_code == 422 and answer.json()["error"] == "nosuch is no segmenter"
+def test_a_person_goes_on_from_the_mask_that_is_in_force(client):
+    def begun():
+        return image_files.decode(client.get(f"/api/mask/{CROP}").content)
+
+    assert (begun() == alpha_of(1)).all()
+    saved = ask(client, png=as_text(MENDED)).json()
+    assert (begun() == alpha_of(1)).all(), "saved, and not decided"
+    row = mask_row(saved)
+    decide(client, row)
+    assert (begun() == MENDED).all()
+    decide(client, undo(row))
+    assert (begun() == alpha_of(1)).all()
+    decide(client, mask_row(saved, target_sha256="0" * 64))
+    assert (begun() == alpha_of(1)).all(), "it was drawn on other pixels"
+    for name, status in ((f"{CROP}9", 404), ("nobody", 422)):
+        assert client.get(f"/api/mask/{name}").status_code == status
+
+
+# --- along the track ------------------------------------------------------------------------------
+
+
+def test_a_change_is_proposed_for_the_neighbours_and_nothing_is_saved(client, the_set):
+    answer = ask(client, png=as_text(MENDED), along_track=True)
+    found = answer.json()["proposals"]
+    assert [one["target"] for one in found] == [CROPS[2], CROPS[0], CROPS[3]]
+    for one in found:
+        number = CROPS.index(one["target"])
+        off = np.abs(pixels(one["png"]).astype(int) - alpha_of(number, holder=False)) > 64
+        assert off.mean() < 0.002 and one["changed_px"] > 100
+        assert one["box_iou"] > 0.85 and one["alpha_iou"] > 0.95
+    assert not (the_set.dataset / "review").exists()
+    saved = ask(client, found[0]["target"], png=found[0]["png"])
+    assert saved.status_code == 200, "accepted as it was proposed"
+    assert ask(client, png=as_text(alpha_of(1)), along_track=True).json() == {"proposals": []}
+
+
+# --- another segmenter ----------------------------------------------------------------------------
+
+SLOW = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+open("started", "w").write(str(child.pid))
+time.sleep(60)
+"""
+WRITES = """
+import pathlib, shutil, sys
+words = dict(zip(sys.argv[2::2], sys.argv[3::2]))
+shutil.copy("made.png", words["--out"])
+pathlib.Path("words").write_text("\\n".join(sys.argv[1:]))
+print("a warning", file=sys.stderr)
+"""
+SAYS = "import sys; print('it sees no subject', file=sys.stderr); sys.exit({status})"
+
+
+@pytest.fixture
+def tool(the_set, monkeypatch):
+    """Puts a script in the tool's place; two segmenters are said to be at hand."""
+    names = ["isnet", "u2net"]
+    monkeypatch.setattr(mask_api.mask_proposals, "segmenters_at_hand", lambda config: names)
+
+    def placed(text: str):
+        path = the_set.work / "tool.py"
+        path.write_text(text)
+        monkeypatch.setattr(mask_api, "TOOL", path)
+
+    return placed
+
+
+def test_what_another_segmenter_makes_is_told_and_not_saved(client, the_set, tool):
+    tool(WRITES)
+    (the_set.work / "made.png").write_bytes(image_files.encode_png(MENDED))
+    assert client.get("/api/segmenters").json() == {"segmenters": ["isnet", "u2net"]}
+    answer = ask(client, segmenter="u2net")
+    assert (pixels(answer.json()["png"]) == MENDED).all() and answer.json().keys() == {"png"}
+    words = (the_set.work / "words").read_text().split("\n")
+    assert words[:3] == [CROP, "--segmenter", "u2net"]
+    assert words[-2:] == ["--config", str(the_set.config_files[0])]
+    assert not (the_set.dataset / "review").exists()
+
+
+def test_what_the_segmenter_says_is_the_answer(client, tool):
+    for status, answered in ((1, 422), (2, 500)):
+        tool(SAYS.format(status=status))
+        answer = ask(client, segmenter="u2net")
+        assert answer.status_code == answered and answer.json() == {"error": "it sees no subject"}
+    tool("import os; os._exit(1)")
+    assert "without a word" in ask(client, segmenter="u2net").json()["error"]
+
+
+def test_a_segmenter_that_is_not_at_hand_starts_nothing(client, the_set, tool):
+    tool(WRITES)
+    answer = ask(client, segmenter="--out")
+    assert answer.status_code == 422 and "these are: isnet, u2net" in answer.json()["error"]
+    assert not (the_set.work / "words").exists()
+
+
+def test_the_time_that_is_up_ends_all_that_was_started(client, the_set, tool, monkeypatch):
+    tool(SLOW)
+    monkeypatch.setattr(mask_api, "PATIENCE_S", 2.0)
+    answer = ask(client, segmenter="u2net")
+    assert answer.status_code == 422 and "no answer within 2 s" in answer.json()["error"]
+    child = int((the_set.work / "started").read_text())
+    for _ in range(100):
+        if not psutil.pid_exists(child) or psutil.Process(child).status() == "zombie":
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail("what the segmenter started goes on")
+
+
+def test_nothing_else_waits_for_a_segmenter(the_set, tool, monkeypatch):
+    tool(SLOW)
+    monkeypatch.setattr(mask_api, "PATIENCE_S", 20.0)
+    app = create_app(the_set, TOKEN, Doors())
+
+    async def asked() -> list[int]:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url=URL, headers=HEADERS) as client:
+            body = {"target": CROP, "segmenter": "u2net"}
+            slow = asyncio.create_task(client.post("/api/propose-mask", json=body))
+            while not (the_set.work / "started").exists():
+                await asyncio.sleep(0.02)
+            body = {"target": CROP, "png": as_text(MENDED)}
+            others = [
+                await client.get("/api/decisions"),
+                await client.post("/api/propose-mask", json=body),
+            ]
+            assert not slow.done()
+            slow.cancel()
+            await asyncio.gather(slow, return_exceptions=True)
+            return [one.status_code for one in others]
+
+    assert asyncio.run(asked()) == [200, 200]
+
+
+def test_weights_are_found_from_another_folder(the_set):
+    config = {"mask": {"weights": "my/own.onnx"}, "cache": "cache"}
+    seen = mask_api.seen_from(the_set.work, config)
+    assert seen["mask"]["weights"] == f"{the_set.work}/my/own.onnx"
+    assert seen["cache"] == f"{the_set.work}/cache"
+    assert mask_api.seen_from(the_set.work, {"mask": {"weights": None}, "cache": "/c"}) == {
+        "mask": {"weights": None},
+        "cache": "/c",
+    }
+
+
+def test_the_tool_is_where_it_is_looked_for():
+    assert mask_api.TOOL.is_file() and sys.executable

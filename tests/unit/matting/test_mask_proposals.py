@@ -8,42 +8,16 @@ import pytest
 from ferrari.common.atomic_files import sha256_bytes
 from ferrari.images import image_files
 from ferrari.ledger import stages, tables
-from ferrari.ledger.item_ids import crop_item, detection_item, frame_item, video_id
 from ferrari.matting import mask_proposals
 from ferrari.matting.mask_proposals import ProposalError
-
-VIDEO = video_id("walk.mp4")
-CROPS = [crop_item(frame_item(VIDEO, n), 0) for n in range(5)]
-
-
-def body(left: int, holder: bool = True) -> np.ndarray:
-    """A 100x80 alpha: a body from column `left` on, with a stand beside it that is nobody."""
-    alpha = np.zeros((100, 80), np.uint8)
-    alpha[10:95, left : left + 30] = 255
-    if holder:
-        alpha[60:95, left + 30 : left + 36] = 255
-    return alpha
+from tests.unit.matting import one_track
+from tests.unit.matting.one_track import CROPS, VIDEO, body
 
 
 @pytest.fixture
 def dataset(tmp_path):
     """Five crops of one track, which move 2 px a frame; the last one is of another track."""
-    rows = {"crop": [], "mask": []}
-    for number, crop in enumerate(CROPS):
-        window = {"crop_x1": 100, "crop_y1": 50, "crop_x2": 180, "crop_y2": 150}
-        box = {"x1": 120 + 2 * number, "y1": 60, "x2": 156 + 2 * number, "y2": 145}
-        known = {"outcome": "kept", "track": 7 if number < 4 else 8}
-        parent = detection_item(frame_item(VIDEO, number), 0)
-        rows["crop"].append(tables.row("crop", item=crop, parent=parent, **known, **window, **box))
-        rgba = np.dstack([np.zeros((100, 80, 3), np.uint8), body(20 + 2 * number)])
-        data = image_files.encode_png(rgba)
-        path = f"03_masked_subjects/{VIDEO}/{crop}.png"
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_bytes(data)
-        file = {"path": path, "sha256": sha256_bytes(data), "outcome": "kept"}
-        rows["mask"].append(tables.row("mask", item=crop, parent=crop, **file))
-    for stage, lines in rows.items():
-        tables.write_stage(tmp_path / stages.table(stage, VIDEO), stage, lines)
+    one_track.write(tmp_path)
     return tmp_path
 
 

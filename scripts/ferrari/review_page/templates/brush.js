@@ -1,28 +1,31 @@
 // The brush: a cut-out's mask mended at the crop's own pixels. Only where a server takes masks: from the
 // disk a browser gives no pixels of other files. What is painted is 0 or 255; the pipeline refines
-// the edge. The mask is sent as a grey PNG of 8 bits, which is how the table names one.
+// the edge. Another segmenter's mask may be had to go on from.
 const BRUSHES = { small: 0.015, large: 0.06 };  // radius, in longer sides of the crop
 const MOST_STEPS = 30;  // strokes that can be taken back
 
 class Brush {
-  constructor(place, at, saved) {
-    Object.assign(this, { place, at, saved, size: "small", adds: true, steps: [] });
+  // `saved(crop, fields)` writes the row of a mask that the server has saved.
+  constructor(place, crop, saved) {
+    Object.assign(this, { place, crop, saved, size: "small", adds: true, steps: [] });
     this.canvas = el("canvas", { "aria-label": "The crop; what is dark is not the subject" });
     this.told = el("p", { role: "alert" });
+    this.working = el("span", { role: "status", class: "length" });
   }
 
   async open() {
-    const id = targetOf(this.at);
-    const [crop, mask] = await Promise.all(["crop", "mask"].map((kind) => pixelsOf(addressOf(`picture/${kind}/${id}`))));
-    Object.assign(this.canvas, { width: crop.width, height: crop.height });
+    const [crop, mask, names] = await Promise.all([
+      pixelsOf(addressOf(`picture/crop/${this.crop}`)), pixelsOf(addressOf(`api/mask/${this.crop}`)), this.#segmenters(),
+    ]);
+    sized(this.canvas, crop, 1);
     this.pixels = crop;
-    this.alpha = new Uint8ClampedArray(crop.width * crop.height).map((_, place) => mask.data[place * 4]);
+    this.alpha = levelsOf(mask);
     this.pen = this.canvas.getContext("2d");
     this.shown = new ImageData(crop.width, crop.height);
     this.#paint(0, 0, crop.width, crop.height);
     this.#listen();
     const save = el("button", { type: "button", id: "save-mask", click: () => this.#save(save) }, "Save the mask");
-    openDialog(`Mend the mask of ${id}`, [this.#tools(), el("div", { class: "canvas" }, this.canvas), this.told], [save]);
+    openDialog(`Mend the mask of ${this.crop}`, [this.#tools(), names.length ? this.#others(names) : "", el("div", { class: "canvas" }, this.canvas), this.told], [save]);
   }
 
   #tools() {
@@ -48,8 +51,7 @@ class Brush {
     };
     this.canvas.addEventListener("pointerdown", (event) => {
       this.canvas.setPointerCapture(event.pointerId);
-      this.steps.push(this.alpha.slice());
-      if (this.steps.length > MOST_STEPS) { this.steps.shift(); }
+      this.#keep();
       last = spot(event);
       this.#stroke(last, last);
     });
@@ -80,81 +82,67 @@ class Brush {
 
   #back() {
     if (!this.steps.length) { return; }
+    this.working.textContent = "";
     this.alpha = this.steps.pop();
     this.#paint(0, 0, this.canvas.width, this.canvas.height);
   }
 
-  // The crop, dark and grey where it is not the subject.
+  #keep() {
+    this.steps.push(this.alpha.slice());
+    if (this.steps.length > MOST_STEPS) { this.steps.shift(); }
+  }
+
   #paint(left, top, right, bottom) {
-    const { width } = this.canvas, from = this.pixels.data, to = this.shown.data;
-    for (let y = top; y < bottom; y += 1) {
-      for (let place = y * width + left; place < y * width + right; place += 1) {
-        const share = this.alpha[place] / 255, at = place * 4;
-        const dark = (from[at] + from[at + 1] + from[at + 2]) / 9 * (1 - share);
-        for (let channel = 0; channel < 3; channel += 1) { to[at + channel] = from[at + channel] * share + dark; }
-        to[at + 3] = 255;
-      }
-    }
+    laid(this.pixels, this.alpha, this.shown, left, top, right, bottom);
     if (right > left && bottom > top) { this.pen.putImageData(this.shown, 0, 0, left, top, right - left, bottom - top); }
+  }
+
+  // Those whose weights are there; without any nothing is offered.
+  async #segmenters() {
+    try { return (await this.place.ask("/api/segmenters")).found.segmenters ?? []; } catch { return []; }
+  }
+
+  #others(names) {
+    const choice = el("select", { id: "segmenter" }, ...names.map((name) => el("option", { value: name }, name)));
+    const go = el("button", { type: "button", id: "segment", click: async () => {
+      go.disabled = choice.disabled = true;
+      this.working.textContent = "Working...";
+      this.told.textContent = "";
+      await this.#segmented(choice.value);
+      go.disabled = choice.disabled = false;
+    } }, "Take its mask");
+    return el("div", { class: "bar" }, el("label", { for: "segmenter" }, "By another segmenter ", choice), go, this.working);
+  }
+
+  async #segmented(segmenter) {
+    const { png, error } = await asked(this.place, { target: this.crop, segmenter });
+    this.working.textContent = "";
+    if (error) { this.told.textContent = error; return; }
+    const mask = await pixelsIn(new Blob([unbase64(png)]));
+    this.#keep();
+    this.alpha = levelsOf(mask);
+    this.#paint(0, 0, mask.width, mask.height);
+    this.working.textContent = `This is what ${segmenter} makes of it.`;
   }
 
   async #save(button) {
     button.disabled = true;
     this.told.textContent = "";
-    let answer;
-    try {
-      const png = await greyPng(this.alpha, this.canvas.width, this.canvas.height);
-      answer = await this.place.ask("/api/propose-mask", { target: targetOf(this.at), png: base64(png) });
-    } catch { answer = { status: 0, found: { error: "The server does not answer; the mask is still here." } }; }
+    const png = base64(await greyPng(this.alpha, this.canvas.width, this.canvas.height));
+    const { value, target_sha256, error } = await asked(this.place, { target: this.crop, png });
     button.disabled = false;
-    const { value, target_sha256, error } = answer.found;
-    if (answer.status !== 200 || !value) { this.told.textContent = error ?? `The server answered ${answer.status}.`; return; }
-    dialog.close();
-    this.saved(this.at, { value, target_sha256 });
+    if (error) { this.told.textContent = error; return; }
+    this.saved(this.crop, { value, target_sha256 });
+    if (this.canvas.isConnected) { await new Neighbours(this.place, this.saved).look(this.crop, png); }
   }
 }
 
-async function pixelsOf(address) {
-  const answer = await fetch(address);
-  if (!answer.ok) { throw new Error(`${answer.status}`); }
-  const picture = await createImageBitmap(await answer.blob());
-  const pen = new OffscreenCanvas(picture.width, picture.height).getContext("2d");
-  pen.drawImage(picture, 0, 0);
-  return pen.getImageData(0, 0, picture.width, picture.height);
-}
-
-async function greyPng(grey, width, height) {
-  const lines = new Uint8Array(height * (width + 1));  // each line begins with its filter: none
-  for (let y = 0; y < height; y += 1) { lines.set(grey.subarray(y * width, (y + 1) * width), y * (width + 1) + 1); }
-  const packed = new Response(new Blob([lines]).stream().pipeThrough(new CompressionStream("deflate")));
-  const head = new DataView(new ArrayBuffer(13));
-  head.setUint32(0, width);
-  head.setUint32(4, height);
-  head.setUint8(8, 8);  // bits; colour type 0 and the rest are zeros
-  const parts = [pngPart("IHDR", new Uint8Array(head.buffer)), pngPart("IDAT", new Uint8Array(await packed.arrayBuffer())), pngPart("IEND", new Uint8Array())];
-  return new Uint8Array(await new Blob([new Uint8Array([137, 80, 78, 71, 13, 10, 26, 10]), ...parts]).arrayBuffer());
-}
-
-function pngPart(name, body) {
-  const part = new Uint8Array(body.length + 12), view = new DataView(part.buffer);
-  view.setUint32(0, body.length);
-  part.set(new TextEncoder().encode(name), 4);
-  part.set(body, 8);
-  view.setUint32(body.length + 8, crc32(part.subarray(4, body.length + 8)));
-  return part;
-}
-
-function crc32(bytes) {
-  let crc = 0xffffffff;
-  for (const byte of bytes) {
-    crc ^= byte;
-    for (let bit = 0; bit < 8; bit += 1) { crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0); }
+// What the server answers to a mask that it saves or proposes; `error` is a sentence where it does not.
+async function asked(place, body) {
+  try {
+    const { status, found } = await place.ask("/api/propose-mask", body);
+    return status === 200 ? found : { error: found.error ?? `The server answered ${status}.` };
+  } catch {
+    return { error: "The server does not answer; the mask is still here." };
   }
-  return (crc ^ 0xffffffff) >>> 0;
-}
-
-function base64(bytes) {
-  let text = "";
-  for (let at = 0; at < bytes.length; at += 8192) { text += String.fromCharCode(...bytes.subarray(at, at + 8192)); }
-  return btoa(text);
 }

@@ -1,14 +1,27 @@
 // What is asked in a window of its own: before many decisions at once, the keys, find and replace.
 const dialog = document.getElementById("dialog");
-dialog.addEventListener("close", () => { if (!dialog.open) { dialog.replaceChildren(); } });
+dialog.addEventListener("close", () => {
+  if (dialog.open) { return; }
+  dialog.replaceChildren();
+  // The browser gives the focus back to where it was, unless that was drawn anew meanwhile.
+  if (document.activeElement === document.body) { grid.box.focus(); }
+});
+// A letter presses the window's button of that key.
+document.addEventListener("keydown", (event) => {
+  const { key, target } = event;
+  if (!dialog.open || event.ctrlKey || event.metaKey || event.altKey || event.repeat || !/^[a-z]$/i.test(key) || target.matches("input, textarea, select")) { return; }
+  const button = dialog.querySelector(`button[data-key="${key.toUpperCase()}"]`);
+  if (button) { event.preventDefault(); button.click(); }
+});
 
-function openDialog(title, body, buttons) {
+// `leave` is what the last button is called, which closes the window as Escape does.
+function openDialog(title, body, buttons, leave = buttons.length ? "Cancel" : "Close") {
   const close = () => dialog.close();
   dialog.replaceChildren(
     el("h2", { id: "dialog-title" }, title), ...body,
-    el("div", { class: "bar" }, ...buttons, el("button", { type: "button", click: close }, buttons.length ? "Cancel" : "Close")),
+    el("div", { class: "bar" }, ...buttons, el("button", { type: "button", click: close }, leave)),
   );
-  dialog.showModal();
+  if (dialog.open) { dialog.focus(); } else { dialog.showModal(); }
 }
 
 function confirmBatch(title, lines, doIt, label) {

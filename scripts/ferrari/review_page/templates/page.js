@@ -243,14 +243,21 @@ function replaceCaptions() {
 async function mend() {
   const at = grid.selected;
   if (!saving.takesMasks || at === undefined || groupOf(at) !== "mask") { return; }
+  const crop = targetOf(at);
   try {
-    await new Brush(saving, at, (one, fields) => {
-      if (write([rowFor(one, "mask", fields)])) { say(`mask mended: ${targetOf(one)}`); }
-      next();
+    await new Brush(saving, crop, (one, fields) => {
+      writeMask(one, fields);
+      if (one === crop) { next(); }
     }).open();
   } catch (error) {
-    trouble(`The pictures of ${targetOf(at)} cannot be had (${error.message}).`);
+    trouble(`The pictures of ${crop} cannot be had (${error.message}).`);
   }
+}
+
+function writeMask(crop, fields) {
+  const reason = clean(document.getElementById("why").value);
+  if (write([newRow({ who: clean(who()), scope: "cutout", target: crop, decision: "mask", reason, ...fields })])) { say(`mask mended: ${crop}`); }
+  grid.refresh();
 }
 
 // --- moving about -------------------------------------------------------------------------------
