@@ -59,7 +59,7 @@ def report_final(
     recipes = stage_tables.load(previous, "augment")
     chosen = stage_tables.load([final], "final")
     ids = stage_tables.videos_of(previous)
-    kept = stage_tables.kept(chosen)
+    kept, written = stage_tables.kept(chosen), stage_tables.kept(captions)
     columns = ("path", "sha256", "mask_path", "mask_sha256", "width", "height")
     seen = reopened_images.inspect(root, kept, columns, look, "final images opened again")
     lengths = caption_checks.token_counts(kept["caption"])
@@ -73,9 +73,7 @@ def report_final(
             checks=[
                 *image_checks(kept, seen),
                 size_check(kept, resolution, qc_settings["min_resolution"]),
-                *caption_checks.checks(
-                    stage_tables.kept(captions), recipes, subject_settings, caption_settings
-                ),
+                *caption_checks.checks(written, recipes, subject_settings, caption_settings),
                 *caption_checks.override_checks(captions, recipes, overrides or {}),
                 *decision_checks.checks(decided),
                 *agreement_checks(captions, recipes, kept),
