@@ -22,7 +22,9 @@ TOKEN, WHO = "a-token", "bea"
 #: The mask of every cut-out: its left half.
 MASK_U8 = np.zeros((120, 200), np.uint8)
 MASK_U8[:, :100] = 255
-META = f'<meta name="ferrari-server" content="{TOKEN}">'
+META = '<meta name="ferrari-server" content="{token}">'
+#: Asked for, it makes the server another one: with a new token, as after a start.
+RESTART = "/restart"
 
 
 class Faults:
@@ -33,6 +35,7 @@ class Faults:
     def __init__(self, lost: int = 0, down: int = 0, refused: tuple[str, ...] = ()) -> None:
         self.lost, self.down, self.refused = lost, down, refused
         self.requests = 0
+        self.token = TOKEN
         self.lock = threading.Lock()
 
 
@@ -49,13 +52,24 @@ class Handler(http.server.SimpleHTTPRequestHandler):
     def do_GET(self) -> None:
         """The page, a picture, or the table."""
         path = urlparse(self.path).path
-        if path == "/api/decisions":
+        if path == "/api/decisions" and self.headers["X-Ferrari-Token"] != self.faults.token:
+            self._answer(403, {"error": "a wrong token"})
+        elif path == "/api/decisions":
             table = decisions.place(self.dataset)
             rows = [line.row._asdict() for line in decisions.read(table)] if table.exists() else []
             self._answer(200, {"rows": rows, "states": {}, "masks": True})
         elif path == "/review":
             text = (Path(self.directory) / "review.html").read_text("utf-8")
-            self._send(200, text.replace("</head>", META + "</head>", 1).encode(), "text/html")
+            self._send(
+                200,
+                text.replace(
+                    "</head>", META.format(token=self.faults.token) + "</head>", 1
+                ).encode(),
+                "text/html",
+            )
+        elif path == RESTART:
+            self.faults.token = "another-token"
+            self._answer(200, {})
         elif path.startswith("/picture/"):
             kind = path.split("/")[2]
             picture = MASK_U8 if kind == "mask" else np.full((*MASK_U8.shape, 3), 90, np.uint8)
@@ -66,7 +80,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
     def do_POST(self) -> None:
         """Writes rows, unless a fault is due."""
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if self.headers["X-Ferrari-Token"] != TOKEN:
+        if self.headers["X-Ferrari-Token"] != self.faults.token:
             self._answer(403, {"error": "a wrong token"})
             return
         if urlparse(self.path).path == "/api/propose-mask":
