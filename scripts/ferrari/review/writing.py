@@ -9,15 +9,17 @@ import io
 import os
 import secrets
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ferrari.ledger.csv_cells import Writer
 from ferrari.review import mended
 from ferrari.review.contract import COLUMNS, MASK, UNDO, Decision, fault_of, now
-from ferrari.review.decisions import DecisionsError, is_whole, not_utf_8, place
+from ferrari.review.decisions import PLACE, DecisionsError, is_whole, not_utf_8, place
 
 #: Beside the table: what was left of lines that were cut off.
 TORN = "torn_lines.txt"
+#: The same, as a path below the dataset.
+TORN_PLACE = PLACE.replace(PurePosixPath(PLACE).name, TORN)
 #: How a table begins that a spreadsheet saved as "Unicode text".
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 

@@ -207,6 +207,7 @@ class OnServer {
     const [row] = rows;
     this.#written(new Set([row.id]));
     this.log.replace(this.log.rows.filter((one) => one.id !== row.id));
+    say(`not saved: ${row.decision} of ${row.target}`);
     trouble(`Not saved: ${row.decision} of ${row.target}: ${answer.found.error ?? `the server answered ${answer.status}`}`);
     this.changed();
     return true;
