@@ -119,7 +119,7 @@ wild: $(VENV)/.ready ##: clips of the folders DIR held against what ffmpeg makes
 
 verify: $(VENV)/.ready ## prove the dataset in WORK (default: here) to the last bit; CONFIG: other settings than its last run's
 	@settings=$$($(BIN)/python scripts/tools/last_settings.py --work "$(or $(WORK),.)" $(if $(CONFIG),--config $(CONFIG))) && \
-	  cd "$(or $(WORK),.)" && rm -f logs/verified.log && \
+	  cd "$(or $(WORK),.)" && { rm -f logs/verified.log || exit 1; } && \
 	  IFS="$$(printf '\nx')" && IFS="$${IFS%x}" && set -f && set -- $$settings && \
 	  { test $$# = 0 || set -- --configfile "$$@"; } && \
 	  $(abspath $(SNAKEMAKE)) --snakefile $(CURDIR)/Snakefile "$$@" --cores $(CORES) \

@@ -56,7 +56,9 @@ def log(request: Request) -> Response:
 
 @router.post("/api/run/start")
 def start(request: Request, asked: dict[str, str]) -> Response:
-    """Start a run: {"kind": "dry"} or {"kind": "run"}. 409 where one goes on or none may start."""
+    """Start a run: {"kind": "dry"} or {"kind": "run"}. 409 where one goes on or none may start, 507
+    where its log cannot be written.
+    """
     kind = asked.get("kind", "")
     if kind not in KINDS:
         return JSONResponse({"error": f"kind has to be one of {', '.join(KINDS)}"}, 422)
@@ -65,6 +67,8 @@ def start(request: Request, asked: dict[str, str]) -> Response:
         live_of(request).watch.look_anew()
     except RunRefusedError as error:
         return JSONResponse({"error": str(error)}, 409)
+    except OSError as error:
+        return JSONResponse({"error": f"The run's log cannot be written: {error}"}, 507)
     return JSONResponse({"kind": started.kind, "pid": started.process.pid}, 202)
 
 

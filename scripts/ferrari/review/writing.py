@@ -70,12 +70,21 @@ def mend(dataset: str | os.PathLike) -> str:
     DecisionsError for a table in UTF-16, which stays as it is.
     """
     path = place(dataset)
-    if not path.is_file():
+    if not path.is_file() or _ends_whole(
+        path
+    ):  # a sound table is looked at on a read-only disk too
         return ""
     with _locked(path) as file:
         said = _mended(file, path)
         os.fsync(file)
     return said
+
+
+def _ends_whole(path: Path) -> bool:
+    with open(path, "rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        return file.read(1) in (b"", b"\n")
 
 
 @contextlib.contextmanager

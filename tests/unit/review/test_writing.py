@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -136,3 +137,20 @@ def test_a_table_in_utf_16_is_refused_and_stays_as_it_is(tmp_path):
         with pytest.raises(DecisionsError, match="line 1 is not UTF-8; save the table as"):
             act()
     assert path.read_bytes() == before and not path.with_name(writing.TORN).exists()
+
+
+def test_a_sound_table_is_not_opened_for_writing(tmp_path, monkeypatch):
+    """Of a dataset on a disk that is read-only, decisions can be listed."""
+    path = decisions.place(tmp_path)
+    path.parent.mkdir(parents=True)
+
+    def locked(*_):
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(writing, "_locked", locked)
+    for sound in (b"", HEADER.encode() + LINE):
+        path.write_bytes(sound)
+        assert writing.mend(tmp_path) == ""
+    path.write_bytes(LINE[:-9])
+    with pytest.raises(OSError, match="Read-only"):
+        writing.mend(tmp_path)
