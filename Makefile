@@ -60,8 +60,13 @@ demo: $(VENV)/.ready ## synthetic clips through the whole pipeline, under demo/
 demo-clean: ## remove the demo's clips, dataset and reports
 	rm -rf demo
 
+unexport CLIPS REFERENCES TOKEN CLASS
+new: export NEW_CLIPS := $(value CLIPS)
+new: export NEW_REFERENCES := $(value REFERENCES)
+new: export NEW_TOKEN := $(value TOKEN)
+new: export NEW_CLASS := $(value CLASS)
 new: $(VENV)/.ready ## begin a set of your own: make new WORK=folder CLIPS=folder (REFERENCES=folder TOKEN=ohwx CLASS=man) writes WORK/my.yaml
-	@$(BIN)/python scripts/tools/new_set.py "$(WORK)" --clips "$(CLIPS)" $(if $(REFERENCES),--references "$(REFERENCES)") $(if $(TOKEN),--token "$(TOKEN)") $(if $(CLASS),--class "$(CLASS)")
+	@$(BIN)/python scripts/tools/new_set.py "$(WORK)" --clips "$$NEW_CLIPS" $(if $(value REFERENCES),--references "$$NEW_REFERENCES") $(if $(value TOKEN),--token "$$NEW_TOKEN") $(if $(value CLASS),--class "$$NEW_CLASS")
 
 plan: $(VENV)/.ready ## what a run of the set in WORK would do, about how long and how much; settings: WORK/my.yaml, CONFIG on top
 	@$(BIN)/python scripts/tools/plan_run.py --work "$(or $(WORK),.)" --cores $(CORES) $(if $(CONFIG),--config $(CONFIG))
@@ -114,7 +119,7 @@ wild: $(VENV)/.ready ##: clips of the folders DIR held against what ffmpeg makes
 
 verify: $(VENV)/.ready ## prove the dataset in WORK (default: here) to the last bit; CONFIG: other settings than its last run's
 	@settings=$$($(BIN)/python scripts/tools/last_settings.py --work "$(or $(WORK),.)" $(if $(CONFIG),--config $(CONFIG))) && \
-	  cd "$(or $(WORK),.)" && rm -f logs/verified.log && \
+	  cd "$(or $(WORK),.)" && { rm -f logs/verified.log || exit 1; } && \
 	  IFS="$$(printf '\nx')" && IFS="$${IFS%x}" && set -f && set -- $$settings && \
 	  { test $$# = 0 || set -- --configfile "$$@"; } && \
 	  $(abspath $(SNAKEMAKE)) --snakefile $(CURDIR)/Snakefile "$$@" --cores $(CORES) \

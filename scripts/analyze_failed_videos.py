@@ -109,8 +109,8 @@ def gone_check(dataset: Path, videos: Collection[str]) -> Check:
         gone,
         len(gone) + len(videos),
         "Files of clips that are no longer among the raw files lie in the dataset's folders. No "
-        "package has them and nothing reads them; they may be deleted, table and folder, in "
-        "each stage's folder.",
+        "package has them and nothing reads them; `make tidy` lists them with their sizes, and "
+        "deletes them with YES=1.",
         otherwise=WARN,
         figure=f"{len(gone):,}",
     )

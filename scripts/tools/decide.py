@@ -13,7 +13,7 @@ reference ITEM is the name or the SHA-256 of a picture in subject.references or 
 is a track's id (<clip>-t3), or the id of a crop in it. PNG is a grey picture of the crop's size:
 white is the subject. ID is a row's, or `last`. Without an action it lists what is in force. What is
 not given comes from the environment (DECIDE_DROP and so on). Exit status: 0 done, 1 refused, 2 the
-dataset cannot be read.
+dataset cannot be read, or the decision not be written.
 """
 
 import argparse
@@ -309,8 +309,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except settings.SettingsError as error:
         print(error, file=sys.stderr)
         return 2
-    except (LedgerError, OSError) as error:
+    except LedgerError as error:
         print(f"the dataset cannot be read: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"nothing was decided; a file cannot be read or written: {error}", file=sys.stderr)
         return 2
     except FerrariError as error:
         print(error, file=sys.stderr)

@@ -74,10 +74,9 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _port(text: str) -> int:
-    number = int(text)
-    if not 0 < number < 1 << 16:
-        raise argparse.ArgumentTypeError(f"{number} is no port: they are numbers from 1 to 65535")
-    return number
+    if not text.isdecimal() or not 0 < int(text) < 1 << 16:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: they are numbers from 1 to 65535")
+    return int(text)
 
 
 def reviewed_set(given: argparse.Namespace, config: dict, files: Sequence[Path]) -> ReviewedSet:

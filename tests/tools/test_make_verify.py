@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,8 @@ def test_each_settings_file_is_a_word_of_its_own(tmp_path, names):
     snakemake.write_text(STAND_IN)
     snakemake.chmod(0o755)
     files = [str(tmp_path / name) for name in names]
+    for file in files:
+        Path(file).write_text("seed: 1\n")
     done = subprocess.run(
         [
             *("make", "--no-print-directory", "-o", ".venv/.ready", "verify", f"WORK={work}"),
@@ -33,3 +36,16 @@ def test_each_settings_file_is_a_word_of_its_own(tmp_path, names):
         *("--snakefile", str(ROOT / "Snakefile"), *asked, "--cores", "1", "--quiet"),
         *("rules", "host", "progress", "--forcerun", "verify", "--", "verified"),
     ]
+
+
+def test_an_older_verdict_that_cannot_be_taken_away_is_not_told_again(tmp_path):
+    """As on a disk that is read-only; here a folder is in the log's place."""
+    (tmp_path / "logs/verified.log").mkdir(parents=True)
+    done = subprocess.run(
+        [
+            *("make", "--no-print-directory", "-o", ".venv/.ready", "verify", "CORES=1"),
+            *(f"WORK={tmp_path}", "SNAKEMAKE=false"),
+        ],
+        **{"cwd": ROOT, "capture_output": True, "text": True, "check": False},
+    )
+    assert done.returncode and "rm:" in done.stderr and "cat:" not in done.stderr

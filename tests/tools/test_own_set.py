@@ -52,6 +52,25 @@ def test_new_writes_settings_that_are_valid_and_says_what_to_do(clips, tmp_path,
     assert all(named[part] == {k: defaults[part][k] for k in named[part]} for part in named)
 
 
+def test_make_hands_on_each_word_of_a_new_set_as_it_is(clips, tmp_path):
+    """A quote, a dollar or a semicolon in a word is no command to the shell or to make."""
+    work, spoilt = tmp_path / "set", tmp_path / "spoilt"
+    word = f'o"; touch {spoilt}; $(shell touch {spoilt}) #'
+    done = subprocess.run(
+        [
+            *("make", "--no-print-directory", "-o", ".venv/.ready", "new"),
+            *(f"WORK={work}", f"CLIPS={clips}", f"REFERENCES={clips}", f"TOKEN={word}"),
+            "CLASS=it's $HOME",
+        ],
+        **{"cwd": ROOT, "capture_output": True, "text": True, "check": False},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    config = settings.load(work / "my.yaml")
+    assert config["raw_videos"] == config["subject"]["references"] == str(clips)
+    assert (config["subject"]["token"], config["subject"]["class"]) == (word, "it's $HOME")
+    assert not spoilt.exists()
+
+
 def test_new_refuses_what_it_would_spoil(clips, tmp_path, capsys):
     work = tmp_path / "set"
     new_set.main([str(work), "--clips", str(clips)])

@@ -26,6 +26,13 @@ def work(tmp_path):
     return tmp_path
 
 
+@pytest.mark.parametrize("port", ["abc", "0", "65536", "-1", "8000.5"])
+def test_what_is_no_port_is_refused_in_words(port, capsys):
+    with pytest.raises(SystemExit):
+        serve.parsed(["review", f"--port={port}"])
+    assert f"'{port}' is no port: they are numbers from 1 to 65535" in capsys.readouterr().err
+
+
 def test_a_dashboard_is_served_until_ctrl_c(work):
     """By make, as people start it: one line with the address, and one at the end."""
     reports_in(work / "qc_reports")

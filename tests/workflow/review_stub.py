@@ -15,7 +15,9 @@ from ferrari.review import decisions, writing
 from ferrari.review.contract import COLUMNS, fault_of, row_of
 
 TOKEN, WHO = "a-token", "bea"
-META = f'<meta name="ferrari-server" content="{TOKEN}">'
+META = '<meta name="ferrari-server" content="{token}">'
+#: Asked for, it makes the server another one: with a new token, as after a start.
+RESTART = "/restart"
 
 
 class Faults:
@@ -26,6 +28,7 @@ class Faults:
     def __init__(self, lost: int = 0, down: int = 0, refused: tuple[str, ...] = ()) -> None:
         self.lost, self.down, self.refused = lost, down, refused
         self.requests = 0
+        self.token = TOKEN
         self.lock = threading.Lock()
 
 
@@ -42,20 +45,26 @@ class Handler(http.server.SimpleHTTPRequestHandler):
     def do_GET(self) -> None:
         """The page, a picture, or the table."""
         path = urlparse(self.path).path
-        if path == "/api/decisions":
+        if path == "/api/decisions" and self.headers["X-Ferrari-Token"] != self.faults.token:
+            self._answer(403, {"error": "a wrong token"})
+        elif path == "/api/decisions":
             table = decisions.place(self.dataset)
             rows = [line.row._asdict() for line in decisions.read(table)] if table.exists() else []
             self._answer(200, {"rows": rows, "states": {}})
         elif path == "/review":
             text = (Path(self.directory) / "review.html").read_text("utf-8")
-            self._send(200, text.replace("</head>", META + "</head>", 1).encode(), "text/html")
+            tag = META.format(token=self.faults.token)
+            self._send(200, text.replace("</head>", tag + "</head>", 1).encode(), "text/html")
+        elif path == RESTART:
+            self.faults.token = "another-token"
+            self._answer(200, {})
         else:
             super().do_GET()
 
     def do_POST(self) -> None:
         """Writes rows, unless a fault is due."""
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if self.headers["X-Ferrari-Token"] != TOKEN:
+        if self.headers["X-Ferrari-Token"] != self.faults.token:
             self._answer(403, {"error": "a wrong token"})
             return
         with self.faults.lock:

@@ -220,6 +220,25 @@ def served(browser: Browser, url: str, word: str, gap_ms: str = "30") -> dict:
     }
 
 
+def restarted(browser: Browser, url: str, restart: str) -> dict:
+    """Decides twice on a page whose server was started anew, at the address `restart`, and opens
+    the new page beside it: what each says once nothing waits.
+    """
+    context = browser.new_context()
+    old = _opened(context, url)
+    old.evaluate("(address) => fetch(address)", restart)
+    old.keyboard.press("d")
+    old.keyboard.press("d")
+    old.locator("#trouble:not([hidden])").wait_for()
+    refused = old.locator("#trouble").inner_text()
+    new = _opened(context, url)
+    for page in (new, old):
+        page.locator(SAVED).wait_for()
+    old.locator("#trouble:not(:text('Not saved yet'))").wait_for()
+    said = [page.locator("#trouble").inner_text() for page in (old, new)]
+    return {"refused": refused, "old": said[0], "new": said[1]}
+
+
 def mend(browser: Browser, url: str, shots: str = "") -> dict:
     """Adds a stroke to a mask and takes away another one, one too many taken back; saves it, and
     looks at no neighbour.
@@ -310,5 +329,8 @@ def along(browser: Browser, url: str, scheme: str = "light", shots: str = "") ->
 
 TASKS = {
     f"review_{task.__name__}": task
-    for task in (look, keys, tabs, captions, batch, people, asks_who, scroll, served, mend, along)
+    for task in (
+        *(look, keys, tabs, captions, batch, people, asks_who, scroll),
+        *(served, restarted, mend, along),
+    )
 }

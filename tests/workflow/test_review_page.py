@@ -173,6 +173,21 @@ def test_a_row_that_the_server_refuses_is_said_and_the_others_are_written(made, 
     assert seen["state"].strip() == "", "what was not written is not shown as decided"
 
 
+def test_what_waits_for_a_server_that_is_another_now_is_sent_by_its_new_page(made, tmp_path):
+    """The old page has a token that nobody takes any more; it does not say for ever that it
+    waits.
+    """
+    with review_stub.serving(made, tmp_path, Faults()) as address:
+        restart = address.replace("/review", review_stub.RESTART)
+        seen = browser.ask_once("review_restarted", address, restart)
+    said = "The server answered 403: a wrong token."
+    assert seen["refused"].startswith(f"{said} Not saved yet: ")
+    assert "kept in this browser for the server at 127.0.0.1:" in seen["refused"]
+    assert (seen["old"], seen["new"]) == (said, "")
+    rows = [line.row for line in decisions.read(decisions.place(tmp_path))]
+    assert [row.decision for row in rows] == ["drop", "drop"]
+
+
 # --- large --------------------------------------------------------------------------------------
 
 

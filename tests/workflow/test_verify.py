@@ -14,6 +14,8 @@ from ferrari.ledger import tables
 from ferrari.ledger.item_ids import find_videos
 from ferrari.provenance import table_stamps
 from ferrari.reports import checks
+from ferrari.review import writing
+from ferrari.review.contract import COLUMNS
 from ferrari.verification.findings import Layout
 from require_verified import VerificationError, require_verified
 from tests.workflow.corruption import KINDS, Changes, files
@@ -164,6 +166,15 @@ def test_a_clip_taken_away_fails_until_the_pipeline_ran_again(changes, dataset):
     assert found["videos_ledger_balances"] == found["final_ledger_balances"] == "FAIL"
     traced = {where.rsplit("-f", 1)[0] for where, _ in named(verdict, "final_images_trace_back")}
     assert traced == {WALK}
+
+
+def test_what_was_left_of_a_torn_decision_is_the_pipelines_own(changes, dataset):
+    """It was put aside by the next decision, and says nothing against the dataset."""
+    changes.made("review/decisions.csv").parent.mkdir(parents=True, exist_ok=True)
+    (dataset / "review/decisions.csv").write_text(f"{','.join(COLUMNS)}\nabcd1,2026-11-29T2")
+    changes.made("review/torn_lines.txt")
+    assert "is now in" in writing.mend(dataset)
+    assert (dataset / "review/torn_lines.txt").is_file() and statuses(look(dataset)) == {}
 
 
 def test_sound_tables_of_clips_that_are_gone_are_named_only(changes, dataset):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ferrari.captions import overrides
-from ferrari.captions.caption_rules import check_caption
+from ferrari.captions.caption_rules import check_caption, in_words
 from ferrari.captions.caption_text import fill_override
 from ferrari.ledger import stages, tables
 from ferrari.ledger.item_ids import parse
@@ -88,8 +88,8 @@ def fault_of(config: Mapping, row: Decision) -> str:
         found = written(row.value, row.allowed, line, Rules.of(config))
         if found.problems:
             return (
-                f"the caption of {line['item']} would be refused for {' '.join(found.problems)} "
-                f"(docs/captions.md says what each means): {found.caption!r}"
+                f"the caption of {line['item']} would be refused: "
+                f"{'; '.join(map(in_words, found.problems))}. It is {found.caption!r}"
             )
     return ""
 

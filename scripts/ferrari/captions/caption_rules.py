@@ -53,6 +53,31 @@ def check_caption(
     return problems
 
 
+#: A sentence's part for each kind of problem; {} is what the problem names behind its colon.
+_WORDS = {
+    "EMPTY": "it is empty",
+    "MULTI_LINE": "it has more than one line",
+    "UNTRIMMED": "it begins or ends with a space",
+    "NON_ASCII": "it holds characters that are not plain ASCII: {}",
+    "CONTROL_CHARACTER": "it holds characters that cannot be seen: {}",
+    "TOKEN_MISSING": "the token is not in it",
+    "TOKEN_REPEATED": "the token is in it more than once",
+    "TOO_LONG": f"it has {{}} CLIP tokens, and {MAX_CLIP_TOKENS} are the most",
+    "RECIPE_CONTRADICTED": "the image's own background is not in it, or another one is: write "
+    "{{background}} where it belongs",
+    "RECIPE_REPEATED": "the background is in it more than once",
+    "BACKGROUND_COLOUR": "{} reads as the background's colour, which is another",
+    "CONTEXT_WORD": "{} names a place or a thing of a scene, which the picture does not show",
+    "UNKNOWN_SLOT": "there is no slot {}",
+}
+
+
+def in_words(problem: str) -> str:
+    """A problem of `check_caption` or of a caption's slots, in plain words with its name."""
+    kind, _, named = problem.partition(":")
+    return f"{_WORDS[kind].format(named)} ({problem})"
+
+
 def _unplain(caption: str) -> list[str]:
     """Problems of a caption as a line of text, with the code points of what should not be in it."""
     problems = []

@@ -15,9 +15,11 @@ from starlette.concurrency import run_in_threadpool
 
 from ferrari.common import settings
 from ferrari.dashboard import dry_run
+from ferrari.dashboard.pages import REVIEW
 from ferrari.dashboard.posted_rows import Decisions, OtherRowError, RefusedRowError
 from ferrari.dashboard.reviewed_set import ReviewedSet
 from ferrari.dashboard.row_faults import RowFaults
+from ferrari.ledger.stages import FINAL_CSV
 from ferrari.review import decisions, effects
 from ferrari.review.decisions import DecisionsError
 
@@ -72,8 +74,8 @@ def open_desk(app: FastAPI, the_set: ReviewedSet) -> None:
 
 @router.get("/api/decisions")
 async def decided(request: Request) -> dict:
-    """All rows of the table in their order, the state of each row in force by its id, and that
-    masks may be sent (`mask_api`).
+    """All rows of the table in their order, the state of each row in force by its id, that masks
+    may be sent (`mask_api`), and whether the review page is `older` than the dataset.
     """
     desk: Desk = request.app.state.desk
     dataset: Path = request.app.state.set.dataset
@@ -83,7 +85,20 @@ async def decided(request: Request) -> dict:
         states = await run_in_threadpool(_states, dataset)
     except DecisionsError as error:
         raise HTTPException(503, str(error)) from error
-    return {"rows": [row._asdict() for row in rows], "states": states, "masks": True}
+    older = is_older(request.app.state.set)
+    found = [row._asdict() for row in rows]
+    return {"rows": found, "states": states, "masks": True, "older": older}
+
+
+def is_older(the_set: ReviewedSet) -> bool:
+    """True if the final table was written after the review page, which then shows what was there
+    before; False where one of them is not there.
+    """
+    try:
+        page = (the_set.qc / REVIEW).stat().st_mtime_ns
+        return (the_set.dataset / FINAL_CSV).stat().st_mtime_ns > page
+    except FileNotFoundError:
+        return False
 
 
 def _states(dataset: Path) -> dict[str, list[str]]:

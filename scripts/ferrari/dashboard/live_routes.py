@@ -56,7 +56,9 @@ def log(request: Request) -> Response:
 
 @router.post("/api/run/start")
 def start(request: Request, asked: dict[str, str]) -> Response:
-    """Start a run: {"kind": "dry"} or {"kind": "run"}. 409 where one goes on or none may start."""
+    """Start a run: {"kind": "dry"} or {"kind": "run"}. 409 where one goes on or none may start, 507
+    where its log cannot be written.
+    """
     kind = asked.get("kind", "")
     if kind not in KINDS:
         raise HTTPException(422, f"kind has to be one of {', '.join(KINDS)}")
@@ -65,6 +67,8 @@ def start(request: Request, asked: dict[str, str]) -> Response:
         live_of(request).watch.look_anew()
     except RunRefusedError as error:
         raise HTTPException(409, str(error)) from error
+    except OSError as error:
+        raise HTTPException(507, f"The run's log cannot be written: {error}") from error
     return JSONResponse({"kind": started.kind, "pid": started.process.pid}, 202)
 
 

@@ -18,7 +18,10 @@ from ferrari.reports.titles import REPORTS, about
 def last_lines(dataset: Path, reports: Path, formats: Sequence[str]) -> list[str]:
     """The lines about the dataset in `dataset`, with its reports in the folder `reports` and the
     packages of `formats`; [] while there is no table of clips or no final table.
+
+    Folders are told as absolute paths: who reads the lines is seldom in the set's folder.
     """
+    dataset, reports = dataset.absolute(), reports.absolute()
     if not (dataset / VIDEOS_CSV).is_file() or not (dataset / FINAL_CSV).is_file():
         return []
     rows = tables.read_table(dataset / VIDEOS_CSV)

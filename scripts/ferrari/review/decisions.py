@@ -221,10 +221,15 @@ def _text(path: str | os.PathLike, data: bytes, before: int) -> str:
         return data.decode("utf-8" if before else "utf-8-sig")
     except UnicodeDecodeError as error:
         number = before + error.object[: error.start].count(b"\n") + 1
-        raise DecisionsError(
-            f"{path}, line {number} is not UTF-8; save the table as 'CSV UTF-8', or put back the "
-            "copy from before it was edited"
-        ) from error
+        raise not_utf_8(path, number) from error
+
+
+def not_utf_8(path: str | os.PathLike, number: int) -> DecisionsError:
+    """What is said of a table whose line `number` is no UTF-8."""
+    return DecisionsError(
+        f"{path}, line {number} is not UTF-8; save the table as 'CSV UTF-8', or put back the copy "
+        "from before it was edited"
+    )
 
 
 def _cells(path: str | os.PathLike, number: int, line: str) -> list[str]:

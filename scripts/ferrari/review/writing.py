@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import fcntl
 import io
 import os
 import secrets
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ferrari.ledger.csv_cells import Writer
 from ferrari.review import mended
 from ferrari.review.contract import COLUMNS, MASK, UNDO, Decision, fault_of, now
-from ferrari.review.decisions import DecisionsError, is_whole, place
+from ferrari.review.decisions import PLACE, DecisionsError, is_whole, not_utf_8, place
 
 #: Beside the table: what was left of lines that were cut off.
 TORN = "torn_lines.txt"
+#: The same, as a path below the dataset.
+TORN_PLACE = PLACE.replace(PurePosixPath(PLACE).name, TORN)
+#: How a table begins that a spreadsheet saved as "Unicode text".
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def new_id() -> str:
@@ -61,15 +66,25 @@ def mend(dataset: str | os.PathLike) -> str:
     sentence, or "".
 
     Nobody was told that such a row is written. If all its cells are there it only lacks its end,
-    and gets it. Else its bytes go to TORN beside the table: nothing is thrown away.
+    and gets it. Else its bytes go to TORN beside the table: nothing is thrown away. Raises
+    DecisionsError for a table in UTF-16, which stays as it is.
     """
     path = place(dataset)
-    if not path.is_file():
+    if not path.is_file() or _ends_whole(
+        path
+    ):  # a sound table is looked at on a read-only disk too
         return ""
     with _locked(path) as file:
         said = _mended(file, path)
         os.fsync(file)
     return said
+
+
+def _ends_whole(path: Path) -> bool:
+    with open(path, "rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        return file.read(1) in (b"", b"\n")
 
 
 @contextlib.contextmanager
@@ -87,6 +102,8 @@ def _mended(file: int, path: Path) -> str:
     if not size or os.pread(file, 1, size - 1) == b"\n":
         return ""
     data = os.pread(file, size, 0)
+    if data.startswith(UTF_16):  # its last byte says nothing of its last line
+        raise not_utf_8(path, 1)
     start = data.rfind(b"\n") + 1
     if start and is_whole(data[start:]):
         _write_all(file, path, b"\n", size)

@@ -9,7 +9,7 @@ from ferrari.backgrounds import palette
 from ferrari.backgrounds.recipes import PHRASES
 from ferrari.captions import caption_text, clip_tokens, description_cleaning, scene_words
 from ferrari.captions import framing as caption_framing
-from ferrari.captions.caption_rules import check_caption
+from ferrari.captions.caption_rules import check_caption, in_words
 from ferrari.captions.caption_text import CaptionSettingError
 from ferrari.common import settings
 
@@ -338,3 +338,13 @@ def test_the_setting_takes_one_template_or_a_list(template, fault):
         return
     with pytest.raises(settings.SettingsError, match=re.escape(fault)):
         settings.check(config, schema)
+
+
+def test_each_problem_is_told_in_plain_words_and_by_its_name():
+    kinds = set(re.findall(r"\b[A-Z]+_[A-Z_]+|\bEMPTY|\bUNTRIMMED", check_caption.__doc__))
+    assert len(kinds) == 12, kinds
+    for kind in sorted(kinds | {"UNKNOWN_SLOT"}):
+        told = in_words(f"{kind}:this")
+        assert told.endswith(f" ({kind}:this)") and len(told.split()) > 3
+    assert in_words("TOO_LONG:81") == "it has 81 CLIP tokens, and 75 are the most (TOO_LONG:81)"
+    assert "write {background} where" in in_words("RECIPE_CONTRADICTED")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 
 import httpx
 import pytest
@@ -11,6 +12,8 @@ from starlette.testclient import TestClient
 
 from ferrari.captions import overrides
 from ferrari.dashboard.application import Doors, create_app
+from ferrari.dashboard.pages import REVIEW
+from ferrari.ledger.stages import FINAL_CSV
 from ferrari.review import contract, decisions, writing
 from tests.unit.dashboard.served import TOKEN, URL, drop, undo
 from tests.unit.review.rows import HEADER, WHEN, decided
@@ -35,8 +38,21 @@ def post(client, *rows):
 
 
 def test_nothing_is_decided_at_first(client, the_set):
-    assert client.get("/api/decisions").json() == {"rows": [], "states": {}, "masks": True}
+    nothing = {"rows": [], "states": {}, "masks": True, "older": False}
+    assert client.get("/api/decisions").json() == nothing
     assert not decisions.place(the_set.dataset).exists()
+
+
+def test_a_page_that_was_made_before_the_last_run_is_told_so(client, the_set):
+    """It shows images that the run took away, and none that it added."""
+    final, page = the_set.dataset / FINAL_CSV, the_set.qc / REVIEW
+    for path in (final, page):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    for moment, older in ((10, True), (30, False)):
+        os.utime(page, (moment, moment))
+        os.utime(final, (20, 20))
+        assert client.get("/api/decisions").json()["older"] is older
 
 
 def test_a_row_is_written_as_it_was_sent_with_what_was_left_open_filled_in(client, image, in_table):

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from ferrari.dashboard import live_routes
 from ferrari.dashboard.access import HEADER
 from ferrari.dashboard.application import Doors, create_app
-from ferrari.dashboard.run_control import RunControl
+from ferrari.dashboard.run_control import LOGS, RunControl
 from ferrari.dashboard.run_state import RunWatch
 from ferrari.ledger.stages import FOLDERS
 from tests.unit.dashboard import live_set
@@ -84,6 +84,17 @@ def test_starting_a_run(client, tmp_path):
 def test_what_is_no_kind_of_run_is_refused(client, body):
     assert client.post("/api/run/start", json=body).status_code == 422
     assert not hasattr(client.app.state, "live") or client.app.state.live.control.last is None
+
+
+def test_a_run_whose_log_cannot_be_written_is_not_started(tmp_path):
+    """As on a disk that is read-only or full."""
+    the_set = live_set.make(tmp_path)
+    folder = the_set.work / LOGS
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.write_text("a file in the folder's place")
+    answer = client_of(the_set).post("/api/run/start", json={"kind": "run"})
+    assert answer.status_code == 507
+    assert answer.json()["error"].startswith("The run's log cannot be written: ")
 
 
 def test_a_server_that_starts_no_runs_says_so(tmp_path):

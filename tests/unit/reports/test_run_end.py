@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from ferrari.ledger import tables
 from ferrari.reports.run_end import failures, last_lines
@@ -51,3 +52,17 @@ def test_clips_that_gave_no_image_are_not_counted(tmp_path):
     tables.write_stage(tmp_path / "videos.csv", "videos", sound)
     told = last_lines(tmp_path, tmp_path / "qc_reports", [])
     assert told[0] == "3 captioned images, from 1 of 2 clips."
+
+
+def test_where_all_lies_is_true_wherever_the_reader_stands(tmp_path, monkeypatch):
+    """A run is in the set's folder, and names its folders as they are below that."""
+    dataset = Path("dataset")
+    (tmp_path / "set/dataset/05_final_training").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "set")
+    tables.write_stage(dataset / "05_final_training/final.csv", "final", [])
+    tables.write_stage(dataset / "videos.csv", "videos", [])
+    (dataset / "05_final_training/kohya").mkdir()
+    told = last_lines(dataset, Path("qc_reports"), ["kohya"])
+    monkeypatch.chdir(tmp_path)
+    ways = [word.rstrip(",") for line in told for word in line.split() if "/" in word]
+    assert len(ways) == 5 and all(way.startswith(f"{tmp_path / 'set'}/") for way in ways), told

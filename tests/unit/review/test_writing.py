@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -121,3 +122,35 @@ def test_each_line_has_all_columns(tmp_path):
     writing.append(tmp_path, [decided("drop"), decided("keep")])
     lines = decisions.place(tmp_path).read_text().splitlines()
     assert len(lines) == 3 and {line.count(",") for line in lines} == {len(COLUMNS) - 1}
+
+
+def test_a_table_in_utf_16_is_refused_and_stays_as_it_is(tmp_path):
+    """A spreadsheet's "Unicode text": its last byte is no end of a line, and no line is torn."""
+    path = decisions.place(tmp_path)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(f"{HEADER}{LINE.decode()}".encode("utf-16"))
+    before = path.read_bytes()
+    for act in (
+        lambda: writing.mend(tmp_path),
+        lambda: writing.append(tmp_path, [decided("drop")]),
+    ):
+        with pytest.raises(DecisionsError, match="line 1 is not UTF-8; save the table as"):
+            act()
+    assert path.read_bytes() == before and not path.with_name(writing.TORN).exists()
+
+
+def test_a_sound_table_is_not_opened_for_writing(tmp_path, monkeypatch):
+    """Of a dataset on a disk that is read-only, decisions can be listed."""
+    path = decisions.place(tmp_path)
+    path.parent.mkdir(parents=True)
+
+    def locked(*_):
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(writing, "_locked", locked)
+    for sound in (b"", HEADER.encode() + LINE):
+        path.write_bytes(sound)
+        assert writing.mend(tmp_path) == ""
+    path.write_bytes(LINE[:-9])
+    with pytest.raises(OSError, match="Read-only"):
+        writing.mend(tmp_path)

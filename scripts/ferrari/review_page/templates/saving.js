@@ -103,7 +103,7 @@ class OnServer {
     this.busy = this.behind = false;
     this.version = 0;
     this.others = new BroadcastChannel(STORE);
-    this.others.onmessage = () => this.#fetch();
+    this.others.onmessage = ({ data: ids }) => this.#sentElsewhere(new Set(ids));
     addEventListener("focus", () => this.#fetch());
     addEventListener("beforeunload", (event) => { if (this.waiting.length) { event.preventDefault(); } });
   }
@@ -146,6 +146,7 @@ class OnServer {
     }
     this.states = answer.found.states ?? {};
     this.takesMasks = answer.found.masks === true;  // whether it answers /api/propose-mask
+    document.getElementById("older").hidden = answer.found.older !== true;
     const written = answer.found.rows.map((row) => ({ ...rowOf([]), ...row }));
     const ids = new Set(written.map((row) => row.id));
     this.#written(ids);
@@ -188,7 +189,8 @@ class OnServer {
       this.version += 1;
       this.#written(new Set(rows.map((row) => row.id)));
       if (this.failures > 0) { trouble(""); this.failures = 0; }
-      if (!this.waiting.length) { this.failures = 0; this.others.postMessage("written"); }
+      if (!this.waiting.length) { this.failures = 0; }
+      this.others.postMessage(rows.map((row) => row.id));
       return true;
     }
     if (answer.status === 422 || answer.status === 409) { return this.#refused(rows, answer); }
@@ -205,9 +207,17 @@ class OnServer {
     const [row] = rows;
     this.#written(new Set([row.id]));
     this.log.replace(this.log.rows.filter((one) => one.id !== row.id));
+    say(`not saved: ${row.decision} of ${row.target}`);
     trouble(`Not saved: ${row.decision} of ${row.target}: ${answer.found.error ?? `the server answered ${answer.status}`}`);
     this.changed();
     return true;
+  }
+
+  // Another tab sends what waits here too: where this one is refused, it would wait for ever.
+  #sentElsewhere(ids) {
+    this.#written(ids);
+    this.#say();
+    this.#fetch();
   }
 
   #written(ids) {
@@ -218,7 +228,7 @@ class OnServer {
   #gone() {
     this.failures = Math.max(0, this.failures) + 1;
     if (this.waiting.length) {
-      trouble(`The server does not answer. ${plural(this.waiting.length, "decision")} wait in this browser, and are sent when it is back: leave this page open.`);
+      trouble(`The server does not answer. Not saved yet: ${plural(this.waiting.length, "decision")}, kept in this browser and sent when it is back. Leave this page open.`);
     }
     this.#say();
   }
@@ -226,8 +236,9 @@ class OnServer {
   #refusedAtAll(answer) {
     this.failures = Math.max(0, this.failures) + 1;
     const why = answer.found.error ?? answer.found.detail ?? "";
-    const help = answer.status === 403 ? " Open the address that the server printed last." : "";
-    trouble(`The server answered ${answer.status}. ${why}${help} ${plural(this.waiting.length, "decision")} wait in this browser.`);
+    const kept = answer.status === 403 ? `kept in this browser for the server at ${location.host}` : "kept in this browser";
+    const waits = this.waiting.length ? ` Not saved yet: ${plural(this.waiting.length, "decision")}, ${kept}.` : "";
+    trouble(`The server answered ${answer.status}${why ? `: ${why}` : ""}.${waits}`);
     this.#say();
   }
 
