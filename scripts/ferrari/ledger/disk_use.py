@@ -12,23 +12,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ferrari.ledger.clip_files import OF_CLIPS
+from ferrari.ledger.refused_files import BAD_FRAMES, BAD_VIDEOS
+from ferrari.ledger.stages import ENVIRONMENTS, FINAL, FOLDERS, RAW
 
 _AGAIN = "yes; the next run makes it anew, which takes as long as it took"
 _NEVER = "no; nothing makes it anew"
 #: Folders below the dataset, or those that a setting names (with a dot before): what is in them,
 #: and whether they may be deleted. docs/reruns.md has the same rows.
 PLACES = {
-    "00_raw_videos": ("your clips", _NEVER),
-    "01_extracted_frames": ("frames, and the films of small pictures", _AGAIN),
+    RAW: ("your clips", _NEVER),
+    FOLDERS["extract"]: ("frames, and the films of small pictures", _AGAIN),
     "subject": ("who was seen where, and faces as numbers", _AGAIN),
-    "02_yolo_crops": ("crops", _AGAIN),
-    "03_masked_subjects": ("cut-outs", _AGAIN),
-    "environments": ("scenes for backgrounds", _AGAIN),
-    "04_augmented": ("images on other backgrounds, and their masks", _AGAIN),
-    "05_final_training": ("captions, the final table, packages", _AGAIN),
-    "bad_videos": ("copies of refused clips", _AGAIN),
-    "bad_frames": ("copies of refused frames and crops", _AGAIN),
-    "videos": ("verdicts on clips", _AGAIN),
+    FOLDERS["crop"]: ("crops", _AGAIN),
+    FOLDERS["mask"]: ("cut-outs", _AGAIN),
+    ENVIRONMENTS: ("scenes for backgrounds", _AGAIN),
+    FOLDERS["augment"]: ("images on other backgrounds, and their masks", _AGAIN),
+    FINAL: ("captions, the final table, packages", _AGAIN),
+    BAD_VIDEOS: ("copies of refused clips", _AGAIN),
+    BAD_FRAMES: ("copies of refused frames and crops", _AGAIN),
+    FOLDERS["probe"]: ("verdicts on clips", _AGAIN),
     "stamps": ("what each table was made from", "no: all tables would be made anew"),
     "review": ("what you decided", _NEVER),
     "captions": ("your captions", _NEVER),

@@ -358,7 +358,7 @@ def test_conversations(tmp_path, form):
 
 
 def test_what_cannot_be_linted_says_why(tmp_path):
-    with pytest.raises(NothingToLintError, match=r"no trainer's marks.*--trainer kohya"):
+    with pytest.raises(NothingToLintError, match=r"no trainer's marks.*TRAINER=kohya"):
         lint(tmp_path)
     with pytest.raises(NothingToLintError, match="there is no folder"):
         lint(tmp_path / "gone")

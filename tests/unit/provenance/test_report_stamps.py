@@ -23,6 +23,9 @@ class Outputs(dict):
 
     __getattr__ = dict.__getitem__
 
+    def __missing__(self, place):
+        return list(self.values())[place]
+
     def __iter__(self):
         return iter(self.values())
 
