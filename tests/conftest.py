@@ -5,6 +5,7 @@ Tests that change anything of a run work on a copy.
 
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,11 @@ from tests.workflow.demo_run import Demo, make_demo
 # have run numba's compiled loops, and GNU OpenMP, its default, cannot be used on both sides.
 os.environ.setdefault("NUMBA_THREADING_LAYER", "workqueue")
 
+
+# In the background of a script Ctrl-C is ignored, also by whatever is started there; the server that
+# tests stand for heeds it, so what tests start must too.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: Tests that load a network's runtime into this process. A fork of it has none of the runtime's
 #: threads and may wait for them for ever, so they come after the tests that fork.
