@@ -20,8 +20,8 @@ from tests.workflow.demo_run import Demo, make_demo
 os.environ.setdefault("NUMBA_THREADING_LAYER", "workqueue")
 
 
-# In the background of a script Ctrl-C is ignored, also by whatever is started there; the server that
-# tests stand for heeds it, so what tests start must too.
+# In the background of a script Ctrl-C is ignored, also by whatever is started there. A server heeds
+# it, and so does what it starts: where tests stand for the server, it must be so too.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
