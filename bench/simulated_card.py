@@ -135,10 +135,18 @@ def install(card: Card) -> None:
         on_device.OnDevice.__call__ = lambda self, request: network.open_here(request)
 
 
+def server_place() -> str:
+    """Where the jobs of a Snakemake in this process look for their fork server."""
+    from ferrari.jobs import stage_command
+
+    stage_command.offer_warm_workers(True)
+    return f"{os.environ[stage_command.WARM]}-{zlib.crc32(os.fsencode(sys.executable)):08x}"
+
+
 def main(card: Card, arguments: Sequence[str]) -> int:
     """Run Snakemake, with a fork server of our own where its jobs look for one."""
     install(card)
-    place = f".snakemake/ferrari/{os.getpid()}-warm-{zlib.crc32(os.fsencode(sys.executable)):08x}"
+    place = server_place()
     Path(place).parent.mkdir(parents=True, exist_ok=True)
     reader, writer = os.pipe()
     run = os.getpid()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+import run_stage
 from bench import simulated_card
 from bench.simulated_card import Card, SimulatedNetwork
+from ferrari.jobs import stage_command
 from ferrari.networks.backends.face_net import FaceNet
 from ferrari.networks.backends.yolo_finder import YoloFinder
 from ferrari.networks.backends.yunet import YuNet
@@ -57,6 +60,13 @@ def test_it_sees_one_face_and_knows_it(tmp_path):
     known = FaceNet(network(tmp_path, "onnxruntime", path=path), entry)
     (numbers,) = known.embed([(picture, face)])
     assert np.linalg.norm(numbers) == pytest.approx(1)
+
+
+def test_its_server_is_where_jobs_look_for_one(monkeypatch):
+    """The server's name was spelt a second time here, and jobs found none with the card."""
+    monkeypatch.setenv(stage_command.WARM, "of an earlier run")
+    place = simulated_card.server_place()
+    assert place == run_stage._of_this_python(os.environ[stage_command.WARM])
 
 
 def test_nothing_of_the_product_leads_to_it():
