@@ -82,7 +82,7 @@ def entries_of(root: Path, clips: Sequence[Mapping], flags: Mapping[str, str]) -
     def rows_of(stage: str, video: str) -> Iterable[Mapping[str, str]]:
         identity = stage == "identity"
         place = f"{stages.IDENTITY}/{video}.csv" if identity else stages.table(stage, video)
-        return tables.iter_table(root / place) if (root / place).is_file() else ()
+        return tables.iter_if_there(root / place)
 
     found: list[Entry] = []
     for row in clips:
@@ -129,7 +129,7 @@ def make_references(
 ) -> tuple[dict[str, list[str]], list[sprites.Sprite]]:
     """Who the subject is: the references, or without any the tracks that are surest to be it."""
     path = root / stages.REFERENCES_CSV
-    rows = list(tables.iter_table(path)) if path.is_file() else []
+    rows = list(tables.iter_if_there(path))
     used = [row for row in rows if row["outcome"] == KEPT and row["setting"] == OF_SUBJECT]
     if used and pictures:
         chosen = [Picture(row["file"], row["sha256"]) for row in used[:BESIDE]]

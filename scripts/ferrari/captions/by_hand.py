@@ -104,7 +104,7 @@ def seen_from(work: str | os.PathLike, config: Mapping) -> dict:
 def _images(dataset: str, row: Decision) -> list[dict[str, str]]:
     """The captioned images that a row would give its caption to."""
     table = Path(dataset) / stages.table("caption", row.video)
-    lines = list(tables.iter_table(table)) if table.is_file() else []
+    lines = list(tables.iter_if_there(table))
     there = [line for line in lines if line["framing"]]  # of others it is not known
     if row.scope == IMAGE:
         return [line for line in there if line["item"] == row.target]

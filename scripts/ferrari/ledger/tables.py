@@ -107,6 +107,12 @@ def iter_table(path: str | os.PathLike, wanted: Sequence[str] = ()) -> Iterator[
         yield dict(zip(header, line, strict=False))  # `iter_lines` has checked the length
 
 
+def iter_if_there(path: str | os.PathLike) -> Iterator[dict[str, str]]:
+    """`iter_table` of a table that may not have been made yet; no rows where it is not there."""
+    if os.path.isfile(path):
+        yield from iter_table(path)
+
+
 def iter_lines(
     path: str | os.PathLike, wanted: Sequence[str] = (), errors: str = "surrogateescape"
 ) -> Iterator[list[str]]:

@@ -132,7 +132,7 @@ def _track_of(dataset: str | os.PathLike, crop: str) -> list[dict[str, str]]:
 
 def _rows(root: Path, stage: str, video: str) -> Iterable[dict[str, str]]:
     table = root / stages.table(stage, video)
-    return tables.iter_table(table) if table.is_file() else ()
+    return tables.iter_if_there(table)
 
 
 def _cut(dataset: str | os.PathLike, row: Mapping[str, str]) -> _Cut:

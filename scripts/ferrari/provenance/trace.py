@@ -106,7 +106,7 @@ class Dataset:
         """What is known of a track, and what became of the crops of its detections."""
         table = f"{stages.IDENTITY}/{video}.csv"
         path = self.root / table
-        rows = list(ledger_tables.iter_table(path)) if path.is_file() else []
+        rows = list(ledger_tables.iter_if_there(path))
         known = {row["track"]: row for row in rows if row["track"]}
         row, items = known.get(str(number)), track_items(tables_of(self.root), asked)
         if row is None:
@@ -148,7 +148,7 @@ class Dataset:
 
     def _videos(self) -> Iterator[dict[str, str]]:
         table = self.root / stages.VIDEOS_CSV
-        return ledger_tables.iter_table(table) if table.is_file() else iter(())
+        return ledger_tables.iter_if_there(table)
 
     def _step(self, stage: str, item: Item) -> Step | None:
         """The stage's row of the item or its ancestor; None where there is none (yet)."""

@@ -6,7 +6,7 @@ unless the set changes. Somebody who never looks at the review page sees the dat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -64,8 +64,7 @@ def _strip(dataset: Path, crop: str, images: Sequence[dict]) -> Thumb:
 
 
 def _row(dataset: Path, stage: str, video: str, item: str) -> dict[str, str] | None:
-    path = dataset / stages.table(stage, video)
-    rows: Iterable[dict[str, str]] = tables.iter_table(path) if path.is_file() else ()
+    rows = tables.iter_if_there(dataset / stages.table(stage, video))
     return next((row for row in rows if row["item"] == item), None)
 
 

@@ -80,7 +80,7 @@ def tables_of(dataset: str | os.PathLike) -> RowsOf:
 
     def rows_of(stage: str, video: str) -> Iterable[Row]:
         path = Path(dataset) / _place_of(stage, video)
-        return tables.iter_table(path) if path.is_file() else ()
+        return tables.iter_if_there(path)
 
     return rows_of
 

@@ -142,7 +142,7 @@ def crops_of(dataset: str | os.PathLike, rows: Iterable[Decision]) -> dict[str, 
 
 def _crop_rows(dataset: str | os.PathLike, video: str) -> Iterable[dict[str, str]]:
     table = Path(dataset) / stages.table("crop", video)
-    return tables.iter_table(table) if table.is_file() else ()
+    return tables.iter_if_there(table)
 
 
 def _side(line: Mapping[str, str], axis: str) -> int:
