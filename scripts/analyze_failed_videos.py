@@ -16,7 +16,9 @@ from ferrari.ledger.clip_fates import ClipFates
 from ferrari.ledger.item_ids import find_videos
 from ferrari.ledger.reasons import (
     DROPPED_BY_REVIEW,
+    DUPLICATE_VIDEO,
     LOW_RESOLUTION_TWIN,
+    NOT_FETCHED,
     OK,
     UNREADABLE,
     of_stage,
@@ -29,7 +31,9 @@ from ferrari.video import raw_files
 from ferrari.video.clip_verdicts import OTHER_FILM, VERDICTS
 
 #: There is nothing that could be copied, or nothing wrong with it but that nobody wants it.
-_NOT_COPIED = frozenset({UNREADABLE, LOW_RESOLUTION_TWIN, DROPPED_BY_REVIEW, *of_stage("videos")})
+_NOT_COPIED = frozenset(
+    {UNREADABLE, NOT_FETCHED, LOW_RESOLUTION_TWIN, DROPPED_BY_REVIEW, *of_stage("videos")}
+)
 _METADATA = (
     *("bytes", "container", "codec", "pix_fmt", "width", "height", "sar", "rotation", "fps"),
     *("duration_s", "declared_duration_s", "frames", "bitrate_kbps", "vfr", "largest_gap_s"),
@@ -57,7 +61,7 @@ def analyze_failed_videos(
         *verdict_checks(probe, videos, sorted(raw)),
         gone_check(Path(dataset), {*raw, *probe["video"]}),
         *copy_checks(videos, Path(dataset)),
-        changed_check(probe, raw, Path(raw_folder)),
+        changed_check(probe, raw, raw_folder),
         usable_check(videos),
         tracks_check(videos),
     ]
@@ -147,7 +151,8 @@ def verdict_checks(probe: pd.DataFrame, videos: pd.DataFrame, raw: Sequence[str]
 
 def copy_checks(videos: pd.DataFrame, dataset: Path) -> list[Check]:
     """Each refused file lies under bad_videos/<VERDICT>/, whole."""
-    refused = videos[~videos["verdict"].isin([OK, *_NOT_COPIED])]
+    in_bucket = (videos["verdict"] == DUPLICATE_VIDEO) & (videos["etag"].fillna("") != "")
+    refused = videos[~videos["verdict"].isin([OK, *_NOT_COPIED]) & ~in_bucket]
     missing, partial = [], []
     for row in refused.to_dict("records"):
         path = dataset / row["path"] if row["path"] else None
@@ -171,7 +176,7 @@ def copy_checks(videos: pd.DataFrame, dataset: Path) -> list[Check]:
     ]
 
 
-def changed_check(probe: pd.DataFrame, raw: dict[str, str], raw_folder: Path) -> Check:
+def changed_check(probe: pd.DataFrame, raw: dict[str, str], raw_folder: str) -> Check:
     """Raw files are still as large as when they were looked at."""
     sizes = dict(zip(probe["video"], probe["bytes"], strict=True))
     changed = []

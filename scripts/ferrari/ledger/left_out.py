@@ -16,6 +16,7 @@ from itertools import islice
 
 from ferrari.common.foreign_files import system_pattern
 from ferrari.ledger.reasons import IGNORED, SYSTEM_FILE
+from ferrari.storage import buckets
 
 #: Files of one folder that get a row each; a fuller folder gets one for the whole of it.
 MOST_LISTED = 1000
@@ -65,18 +66,23 @@ def listed(
 
     The files of a folder come one by one. One with more than MOST_LISTED is a single entry, whose
     path ends in a slash: bytes are empty then, and no more than those are counted, since snapshots
-    may hold millions.
+    may hold millions. `raw_folder` may be the address of a bucket.
     """
+    if not left_out:
+        return
+    place: _Folder | _Bucket = (
+        _Bucket(raw_folder) if buckets.is_address(raw_folder) else _Folder(raw_folder)
+    )
     for path, why in left_out.items():
         if not why.folder:
-            yield path, why, _detail(why, path), _size(raw_folder, path)
+            yield path, why, _detail(why, path), place.size(path)
             continue
-        files = list(islice(_files_below(raw_folder, path), MOST_LISTED + 1))
+        files = list(islice(place.files_below(path), MOST_LISTED + 1))
         if len(files) > MOST_LISTED:
             yield f"{path}/", why, f"{_detail(why, path)}; more than {MOST_LISTED:,} files", ""
         else:
             for file in sorted(files):
-                yield file, why, _detail(why, path), _size(raw_folder, file)
+                yield file, why, _detail(why, path), place.size(file)
 
 
 def _detail(why: LeftOut, path: str) -> str:
@@ -87,19 +93,41 @@ def _detail(why: LeftOut, path: str) -> str:
     return "a file of the system by its name"
 
 
-def _files_below(raw_folder: str | os.PathLike, path: str) -> Iterator[str]:
-    """Paths (below the raw folder) of the files in a folder; links to folders are not followed."""
-    top = os.path.join(raw_folder, path)
-    if os.path.islink(top):
-        yield path
-        return
-    for folder, _, names in os.walk(top):
-        for name in names:
-            yield os.path.relpath(os.path.join(folder, name), raw_folder)
+class _Folder:
+    """Names and sizes below a folder of a disk."""
+
+    def __init__(self, raw_folder: str | os.PathLike) -> None:
+        self._raw_folder = raw_folder
+
+    def files_below(self, path: str) -> Iterator[str]:
+        """Paths (below the raw folder) of the files in a folder; links to folders are not
+        followed.
+        """
+        top = os.path.join(self._raw_folder, path)
+        if os.path.islink(top):
+            yield path
+            return
+        for folder, _, names in os.walk(top):
+            for name in names:
+                yield os.path.relpath(os.path.join(folder, name), self._raw_folder)
+
+    def size(self, path: str) -> int | str:
+        try:
+            return os.lstat(os.path.join(self._raw_folder, path)).st_size
+        except OSError:
+            return ""
 
 
-def _size(raw_folder: str | os.PathLike, path: str) -> int | str:
-    try:
-        return os.lstat(os.path.join(raw_folder, path)).st_size
-    except OSError:
-        return ""
+class _Bucket:
+    """Names and sizes below the address of a bucket."""
+
+    def __init__(self, address: str | os.PathLike) -> None:
+        self._objects = buckets.listed(os.fspath(address))
+
+    def files_below(self, path: str) -> Iterator[str]:
+        """The objects in a folder."""
+        return (file for file in self._objects if file.startswith(f"{path}/"))
+
+    def size(self, path: str) -> int | str:
+        found = self._objects.get(path)
+        return "" if found is None else found.size

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from ferrari.common.atomic_files import sha256_bytes, sha256_file
 from ferrari.common.errors import FerrariError
+from ferrari.storage import buckets
 
 _CHANGED = "changed while it was looked at (is it still being copied?)"
 
@@ -91,7 +92,15 @@ def state(path: str | os.PathLike) -> str:
 
 
 def sizes(files: Mapping[str, str], raw_folder: str | os.PathLike) -> dict[str, int]:
-    """Bytes of each of `files` (id: path below the raw folder); -1 of one that cannot be asked."""
+    """Bytes of each of `files` (id: path below the raw folder); -1 of one that cannot be asked.
+
+    `raw_folder` may be the address of a bucket; raises BucketError where that cannot be listed.
+    """
+    if buckets.is_address(raw_folder):
+        objects = buckets.listed(os.fspath(raw_folder))
+        return {
+            video: objects[file].size if file in objects else -1 for video, file in files.items()
+        }
     found = {}
     for video, file in files.items():
         try:
