@@ -81,3 +81,15 @@ def test_a_full_bin_is_one_row_and_is_not_looked_through(tmp_path, monkeypatch):
     )
     look_through(tmp_path)
     assert looked_into == [str(tmp_path)], "parsing enters no folder of a system"
+
+
+def test_objects_of_a_bucket_are_left_out_by_the_same_names(store):
+    for file in (*OF_SYSTEMS, *CLIPS, "Proxy/b.MP4"):
+        store.put(f"footage/card 1/{file}", b"four")
+    address = "s3://footage/card 1"
+    found = look_through(address, ["proxy"])
+    assert set(found.videos.values()) == set(CLIPS)
+    assert found.objects.keys() == found.videos.keys()
+    assert {one.size for one in found.objects.values()} == {4}
+    named = {file: size for file, _, _, size in left_out.listed(address, found.left_out)}
+    assert named == dict.fromkeys((*OF_SYSTEMS, "Proxy/b.MP4"), 4)
