@@ -35,16 +35,17 @@ def missing() -> str:
 
 @dataclass
 class Faults:
-    """What is done with requests whose path ends so, and how often; None: every time."""
+    """What is done with one request after the other whose path ends so; nothing where it is empty
+    or the iterator's end.
+    """
 
-    of: dict[str, tuple[str, int | None]] = field(default_factory=dict)
+    of: dict[str, Iterator[str]] = field(default_factory=dict)
 
     def next(self, path: str) -> str:
-        """The fault of a request, which counts as one of its times; empty for none."""
-        for ending, (fault, times) in self.of.items():
-            if path.endswith(ending) and times != 0:
-                self.of[ending] = (fault, None if times is None else times - 1)
-                return fault
+        """The fault of a request; empty for none."""
+        for ending, faults in self.of.items():
+            if path.endswith(ending):
+                return next(faults, "")
         return ""
 
 

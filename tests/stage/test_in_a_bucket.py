@@ -1,4 +1,4 @@
-"""Stages 0 and 1 on clips that lie in a bucket: the same as from a disk, or a row that says why not."""
+"""Stages 0 and 1 on clips of a bucket: the same as from a disk, or a row that says why not."""
 
 import importlib
 from types import SimpleNamespace
