@@ -76,17 +76,21 @@ def listed(address: str) -> dict[str, Listed]:
 
     bucket, prefix = _parts(address)
     place = f"{bucket}/{prefix}".rstrip("/")
+
+    def is_file(info: Any) -> bool:
+        """pyarrow lists markers as empty files, without the slash; asked for one it sees none."""
+        if info.type == fs.FileType.File and not info.size and _is_plain(info.path):
+            info = _store().get_file_info(info.path)
+        return info.type == fs.FileType.File
+
     try:
         found = _store().get_file_info(
             fs.FileSelector(place, recursive=True, allow_not_found=bool(prefix))
         )
+        files = [info for info in found if is_file(info)]
     except OSError as error:
         raise _refused(address, error) from error
-    return {
-        info.path[len(place) + 1 :]: Listed(info.size, info.mtime_ns)
-        for info in found
-        if info.type == fs.FileType.File
-    }
+    return {info.path[len(place) + 1 :]: Listed(info.size, info.mtime_ns) for info in files}
 
 
 def look(address: str) -> Seen:
@@ -151,12 +155,22 @@ def _copy(address: str, path: str | os.PathLike) -> Seen:
 
 
 def _open(address: str) -> Any:
-    return _asked(_store().open_input_file, "/".join(_parts(address)))
+    name = "/".join(_parts(address))
+    if not _is_plain(name):
+        raise ObjectError(
+            "cannot be fetched: its key has an empty part, `.` or `..` in it; rename it"
+        )
+    return _asked(_store().open_input_file, name)
+
+
+def _is_plain(name: str) -> bool:
+    """False for keys that pyarrow lists, but takes for another one when asked for them."""
+    return {"", ".", ".."}.isdisjoint(name.split("/"))
 
 
 def _described(source: Any) -> Seen:
-    told = _asked(source.metadata)
-    return Seen(_asked(source.size), told.get(b"ETag", b"").decode("ascii", "replace").strip('"'))
+    etag = _asked(source.metadata).get("ETag", b"")
+    return Seen(_asked(source.size), etag.decode("ascii", "replace").strip('"'))
 
 
 def _asked(question: Any, *arguments: object) -> Any:
@@ -208,6 +222,6 @@ def _refused(address: str, error: OSError) -> BucketError:
 
 
 def _said(error: OSError) -> str:
-    """The store's words, in one line, without what only its library means by them."""
+    """The store's words in one line, without what differs each time: they stand in a row."""
     said = " ".join(str(error).split())
-    return re.sub(r"\. Detail: .*$", "", said).rstrip(".") or type(error).__name__
+    return re.sub(r"(; Details: | \(?Request ID: ).*$", "", said).rstrip(".") or "no reason"

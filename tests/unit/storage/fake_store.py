@@ -25,13 +25,14 @@ class FakeStore:
     def get_file_info(self, asked: fs.FileSelector | str):
         self._require_up()
         if isinstance(asked, str):
-            return fs.FileInfo(asked, fs.FileType.Directory)
+            there = asked in self.objects
+            return fs.FileInfo(asked, fs.FileType.File if there else fs.FileType.Directory)
         below = [name for name in self.objects if name.startswith(f"{asked.base_dir}/")]
         if not below and not asked.allow_not_found:
             raise FileNotFoundError(f"no bucket {asked.base_dir}")
         return [
             fs.FileInfo(
-                name,
+                name.rstrip("/"),  # as pyarrow lists the marker of a folder
                 fs.FileType.File,
                 size=len(self.objects[name]),
                 mtime_ns=self.times[name] * 10**9,
@@ -61,18 +62,18 @@ class FakeFile:
     def size(self) -> int:
         return len(self._store.objects[self._name])
 
-    def metadata(self) -> dict[bytes, bytes]:
+    def metadata(self) -> dict[str, bytes]:
         digest = hashlib.md5(self._store.objects[self._name], usedforsecurity=False).hexdigest()
-        return {b"ETag": f'"{digest}"'.encode()}
+        return {"ETag": f'"{digest}"'.encode()}
 
     def read(self, count: int) -> bytes:
         content = self._store.objects[self._name]
         if self._at == 0:
             self._store.fetched.append(self._name)
-        if self._store.cut.get(self._name):
-            self._store.cut[self._name] -= 1
-            self._at = len(content)
-            return content[: len(content) // 2]
+            if self._store.cut.get(self._name):
+                self._store.cut[self._name] -= 1
+                self._at = len(content)
+                return content[: len(content) // 2]
         piece = content[self._at : self._at + count]
         self._at += len(piece)
         return piece

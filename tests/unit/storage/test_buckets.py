@@ -22,6 +22,21 @@ def test_objects_are_listed_by_what_stands_behind_the_address(store: FakeStore):
     assert buckets.listed("s3://footage/nothing") == {}
 
 
+def test_markers_of_folders_are_no_objects_and_empty_files_are(store: FakeStore):
+    for name in ("day 1/", "day 1/a.mp4", "day 2/", "empty.mp4"):
+        store.put(f"footage/shoot/{name}", b"")
+    assert buckets.listed("s3://footage/shoot").keys() == {"day 1/a.mp4", "empty.mp4"}
+
+
+@pytest.mark.parametrize("key", ["day//a.mp4", "./a.mp4", "day/../a.mp4"])
+def test_a_key_that_pyarrow_takes_for_another_is_refused_by_name(store: FakeStore, key, tmp_path):
+    store.put("footage/shoot/a.mp4", b"somebody else")
+    store.put(f"footage/shoot/{key}", b"abc")
+    assert key in buckets.listed("s3://footage/shoot")
+    with pytest.raises(ObjectError, match="has an empty part"):
+        buckets.fetch(f"s3://footage/shoot/{key}", tmp_path / "a")
+
+
 def test_a_rewritten_object_has_another_state(store: FakeStore):
     store.put("footage/shoot/a.mp4", b"abc")
     before = buckets.listed("s3://footage/shoot")["a.mp4"].state
