@@ -1,4 +1,4 @@
-"""The workflow on clips of a bucket: the bytes of a run from the disk, and what becomes of faults."""
+"""The workflow on clips of a bucket: the bytes of a run from the disk, and what faults become."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def bucketed(server, small, tmp_path, monkeypatch):
-    """The small run's clips in the bucket, and nothing done yet; no fault is left of other tests."""
+    """The small run's clips in the bucket, and nothing done yet; no other test's fault is left."""
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
     raw = small.dataset / "00_raw_videos"
