@@ -174,7 +174,7 @@ def test_the_pins_are_made_by_the_target_of_that_name():
 
 
 def test_each_pod_of_an_indexed_job_works_on_a_shard_of_its_own(tmp_path):
-    """What the pods' shell makes of their numbers, with a `snakemake` that says what it is given."""
+    """What the pods' shell makes of their numbers, for a `snakemake` that says what it gets."""
     spec, pod = pod_of("shards")
     assert spec["completionMode"] == "Indexed" and spec["parallelism"] <= spec["completions"]
     said = tmp_path / "snakemake"
