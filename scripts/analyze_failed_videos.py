@@ -27,6 +27,7 @@ from ferrari.ledger.refused_files import BAD_VIDEOS
 from ferrari.qc import stage_tables
 from ferrari.reports import checks, page
 from ferrari.reports.checks import FAIL, PASS, WARN, Check, none_of
+from ferrari.storage import buckets
 from ferrari.video import raw_files
 from ferrari.video.clip_verdicts import OTHER_FILM, VERDICTS
 
@@ -60,7 +61,7 @@ def analyze_failed_videos(
         refused_check(clip_fates.of_rows(ledger_tables.iter_table(videos_table))),
         *verdict_checks(probe, videos, sorted(raw)),
         gone_check(Path(dataset), {*raw, *probe["video"]}),
-        *copy_checks(videos, Path(dataset)),
+        *copy_checks(videos, Path(dataset), buckets.is_address(raw_folder)),
         changed_check(probe, raw, raw_folder),
         usable_check(videos),
         tracks_check(videos),
@@ -149,10 +150,12 @@ def verdict_checks(probe: pd.DataFrame, videos: pd.DataFrame, raw: Sequence[str]
     ]
 
 
-def copy_checks(videos: pd.DataFrame, dataset: Path) -> list[Check]:
-    """Each refused file lies under bad_videos/<VERDICT>/, whole."""
-    in_bucket = (videos["verdict"] == DUPLICATE_VIDEO) & (videos["etag"].fillna("") != "")
-    refused = videos[~videos["verdict"].isin([OK, *_NOT_COPIED]) & ~in_bucket]
+def copy_checks(videos: pd.DataFrame, dataset: Path, in_bucket: bool) -> list[Check]:
+    """Each refused file lies under bad_videos/<VERDICT>/, whole; no copies of what is in order in
+    its bucket.
+    """
+    not_copied = {OK, *_NOT_COPIED, *([DUPLICATE_VIDEO] if in_bucket else [])}
+    refused = videos[~videos["verdict"].isin(not_copied)]
     missing, partial = [], []
     for row in refused.to_dict("records"):
         path = dataset / row["path"] if row["path"] else None
