@@ -88,6 +88,8 @@ def listed(address: str) -> dict[str, Listed]:
             fs.FileSelector(place, recursive=True, allow_not_found=bool(prefix))
         )
         files = [info for info in found if is_file(info)]
+        if not found and _store().get_file_info(bucket).type == fs.FileType.NotFound:
+            raise FileNotFoundError(f"there is no bucket {bucket}")
     except OSError as error:
         raise _refused(address, error) from error
     return {info.path[len(place) + 1 :]: Listed(info.size, info.mtime_ns) for info in files}

@@ -25,8 +25,10 @@ class FakeStore:
     def get_file_info(self, asked: fs.FileSelector | str):
         self._require_up()
         if isinstance(asked, str):
-            there = asked in self.objects
-            return fs.FileInfo(asked, fs.FileType.File if there else fs.FileType.Directory)
+            kind = fs.FileType.File if asked in self.objects else fs.FileType.Directory
+            if not any(name.startswith(asked) for name in self.objects):
+                kind = fs.FileType.NotFound
+            return fs.FileInfo(asked, kind)
         below = [name for name in self.objects if name.startswith(f"{asked.base_dir}/")]
         if not below and not asked.allow_not_found:
             raise FileNotFoundError(f"no bucket {asked.base_dir}")

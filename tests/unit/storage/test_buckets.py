@@ -20,6 +20,9 @@ def test_objects_are_listed_by_what_stands_behind_the_address(store: FakeStore):
         *("shoot/a.mp4", "shoot/day 1/b.mp4", "shooting/c.mp4")
     }
     assert buckets.listed("s3://footage/nothing") == {}
+    for address in ("s3://none-such", "s3://none-such/shoot"):
+        with pytest.raises(BucketError, match="no bucket none-such"):
+            buckets.listed(address)
 
 
 def test_markers_of_folders_are_no_objects_and_empty_files_are(store: FakeStore):
