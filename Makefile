@@ -24,9 +24,9 @@ export FERRARI_SHARED
 
 help: ## list the commands
 	@echo "For your sets"
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^/  /; s/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^/  /; s/:.*## /\t/' | expand -t 16
 	@echo; echo "For work on the pipeline itself"
-	@grep -hE '^[a-z-]+:.*##: ' $(MAKEFILE_LIST) | sed -E 's/^/  /; s/:.*##: /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*##: ' $(MAKEFILE_LIST) | sed -E 's/^/  /; s/:.*##: /\t/' | expand -t 16
 
 setup: $(VENV)/.ready ## set up .venv from the lock
 

@@ -36,7 +36,8 @@ from ferrari.jobs.stage_command import (
     tell_tokens,
 )
 from ferrari.ledger import clips_gone, pinned_clips, raw_place, shards, stages
-from ferrari.ledger.item_ids import VIDEO_ID, RawFolder, look_through
+from ferrari.ledger.item_ids import VIDEO_ID
+from ferrari.ledger.raw_listing import RawClips, look_through
 from ferrari.networks import weight_files
 from ferrari.processes.devices import (
     DeviceError,
@@ -109,7 +110,7 @@ TABLES = {
 
 IGNORE = config["intake"]["ignore"]
 try:
-    RAW_FOLDER = look_through(RAW, IGNORE) if raw_place.is_there(RAW) else RawFolder()
+    RAW_FOLDER = look_through(RAW, IGNORE) if raw_place.is_there(RAW) else RawClips()
 except OSError as error:
     raise WorkflowError(str(error), error_advice.of_error(error)) from error
 except BucketError as error:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from ferrari.ledger import clip_fates, clips_gone
+from ferrari.ledger import clip_fates, clips_gone, raw_listing
 from ferrari.ledger import tables as ledger_tables
 from ferrari.ledger.clip_fates import ClipFates
-from ferrari.ledger.item_ids import find_videos
+from ferrari.ledger.raw_listing import find_videos
 from ferrari.ledger.reasons import (
     DROPPED_BY_REVIEW,
     DUPLICATE_VIDEO,
@@ -28,7 +28,6 @@ from ferrari.qc import stage_tables
 from ferrari.reports import checks, page
 from ferrari.reports.checks import FAIL, PASS, WARN, Check, none_of
 from ferrari.storage import buckets
-from ferrari.video import raw_files
 from ferrari.video.clip_verdicts import OTHER_FILM, VERDICTS
 
 #: There is nothing that could be copied, or nothing wrong with it but that nobody wants it.
@@ -183,7 +182,7 @@ def changed_check(probe: pd.DataFrame, raw: dict[str, str], raw_folder: str) -> 
     """Raw files are still as large as when they were looked at."""
     sizes = dict(zip(probe["video"], probe["bytes"], strict=True))
     changed = []
-    for video, now in raw_files.sizes(raw, raw_folder).items():
+    for video, now in raw_listing.sizes(raw, raw_folder).items():
         size = sizes.get(video)
         if size is None or size != size:  # no row, or nothing could be read: other checks' subject
             continue

@@ -15,7 +15,7 @@ import pandas as pd
 
 from ferrari.common.progress import LOGGER
 from ferrari.ledger import raw_place
-from ferrari.ledger.item_ids import find_videos
+from ferrari.ledger.raw_listing import find_videos
 from ferrari.ledger.stages import ENVIRONMENTS, FINAL
 from ferrari.reports.page import Report, Table, publish
 from ferrari.storage import buckets

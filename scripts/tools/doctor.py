@@ -27,7 +27,7 @@ from ferrari.common import settings
 from ferrari.common.errors import FerrariError
 from ferrari.common.places import ROOT
 from ferrari.common.progress import LOGGER
-from ferrari.ledger import item_ids, raw_place
+from ferrari.ledger import raw_listing, raw_place
 from ferrari.networks import detectors, faces, segmenters, weight_files
 from ferrari.networks.backends import onnx_runtime, torch_runtime
 from ferrari.processes import devices
@@ -279,7 +279,7 @@ def _decoders(page: Page, line: Callable[[str, str], None], extract: Mapping) ->
 def _clips(page: Page, line: Callable[[str, str], None], work: Path, config: Mapping) -> None:
     raw = raw_place.of(config, work)
     try:
-        count = len(item_ids.look_through(raw, config["intake"]["ignore"]).videos)
+        count = len(raw_listing.look_through(raw, config["intake"]["ignore"]).videos)
         line("raw clips", f"{count} in {raw}")
     except FileNotFoundError:
         line("raw clips", f"there is no folder {raw}")

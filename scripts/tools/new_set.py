@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` 
 from ferrari.common.errors import FerrariError
 from ferrari.common.places import ROOT
 from ferrari.ledger import raw_place
-from ferrari.ledger.item_ids import look_through
+from ferrari.ledger.raw_listing import look_through
 from ferrari.provenance.last_run import OWN
 from ferrari.storage import buckets
 

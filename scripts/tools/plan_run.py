@@ -29,11 +29,10 @@ from ferrari.jobs import error_advice, run_watch, snakemake_command
 from ferrari.jobs.progress_line import duration, job_name
 from ferrari.jobs.run_progress import RunProgress
 from ferrari.ledger import clip_files, job_costs, raw_place, tables
-from ferrari.ledger.item_ids import look_through
+from ferrari.ledger.raw_listing import look_through
 from ferrari.ledger.stages import FOLDERS, VIDEOS_CSV
 from ferrari.provenance import last_run
 from ferrari.reports import run_end
-from ferrari.video import raw_files
 
 #: From here on a job of a clip did something.
 _WORKED_S = 0.1
@@ -237,7 +236,7 @@ def footage(this: _Set) -> Footage:
     seconds = [float(row["duration_s"]) for row in rows if row["duration_s"]]
     sizes = clip_files.sizes(this.dataset, sorted(row["item"] for row in rows)[:_CLIPS])
     kept = round(statistics.mean(sizes.values())) if sizes else None
-    whole = sum(max(size, 0) for size in raw_files.sizes(clips, this.raw).values())
+    whole = sum(max(size, 0) for size in sizes(clips, this.raw).values())
     return Footage(len(clips), whole, sum(seconds), len(seconds), kept)
 
 

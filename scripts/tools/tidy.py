@@ -19,7 +19,7 @@ from ferrari.common import settings
 from ferrari.common.errors import FerrariError
 from ferrari.jobs import run_lock
 from ferrari.ledger import raw_place
-from ferrari.ledger.item_ids import look_through
+from ferrari.ledger.raw_listing import look_through
 from ferrari.ledger.tables import read_table, write_table
 from ferrari.provenance import last_run, left_behind
 from ferrari.provenance.left_behind import CLIP, LeftBehind

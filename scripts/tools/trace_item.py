@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` 
 
 from ferrari.common.settings import SettingsError
 from ferrari.ledger import raw_place
-from ferrari.ledger.item_ids import find_videos
+from ferrari.ledger.raw_listing import find_videos
 from ferrari.ledger.stages import FOLDERS, VIDEOS_CSV
 from ferrari.ledger.tables import LedgerError
 from ferrari.provenance import last_run

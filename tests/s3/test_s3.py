@@ -83,7 +83,7 @@ def test_a_run_from_a_bucket_is_the_run_from_the_disk(bucketed, small):
     }
     assert list((bucketed.demo.dataset / fetched_clips.FOLDER).iterdir()) == []
     for row in tables.read_table(bucketed.demo.dataset / "videos.csv"):
-        assert len(row["etag"]) == 32 and len(row["sha256"]) == 64
+        assert row["etag"] and len(row["sha256"]) == 64
     assert bucketed.planned(small_run.FINAL) == {}
     assert not (bucketed.demo.dataset / "00_raw_videos").exists()
     assert holding(bucketed.demo.folder, KEY, SECRET) == []

@@ -9,7 +9,7 @@ import yaml
 
 from ferrari.common import settings
 from ferrari.dashboard import dry_run
-from ferrari.ledger.item_ids import find_videos
+from ferrari.ledger.raw_listing import find_videos
 from ferrari.provenance.trace import Dataset
 from ferrari.storage.buckets import BucketError
 from ferrari.verification.findings import Findings, Layout

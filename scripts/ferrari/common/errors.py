@@ -48,6 +48,7 @@ FerrariError
   · NoFileError              a raw file cannot be read: the clip is quarantined
   · ObjectError              an object of a bucket cannot be fetched: its row says so
     · _TornError             a copy is not its object: it is fetched again
+  · _StoreError              a store refuses a request: what it means is asked next
   · NotAVideoError           a raw file is a picture or a playlist: the clip is quarantined
   · ImageReadError           an image cannot be decoded: its row says so
     · PictureTooLargeError   a picture of the user's has too many pixels: it is left out

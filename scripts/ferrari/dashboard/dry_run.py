@@ -14,7 +14,8 @@ from ferrari.common.errors import FerrariError
 from ferrari.dashboard.reviewed_set import ReviewedSet
 from ferrari.jobs import snakemake_command
 from ferrari.ledger import raw_place
-from ferrari.ledger.item_ids import VIDEO_ID, look_through
+from ferrari.ledger.item_ids import VIDEO_ID
+from ferrari.ledger.raw_listing import look_through
 from ferrari.provenance.last_run import AUDIT
 from ferrari.review import decisions
 

@@ -11,18 +11,16 @@ four of five from a name and looks there for a caption). An item's id says what 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ferrari.common.errors import FerrariError
 from ferrari.ledger import item_ids
 from ferrari.ledger.left_out import LeftOut, why_left_out
-from ferrari.storage import buckets
 
 VIDEO_ID = r"[a-z0-9][a-z0-9-]*-[0-9a-f]{10}"
 _SLUG_CHARS = 40
@@ -63,13 +61,11 @@ class RawFolder:
     """What lies in the folder of raw clips; all paths are relative to it.
 
     `videos` maps ids to paths, sorted by id. A folder that is `left_out` was not looked into: a
-    NAS's snapshots may hold a hundred times the clips. `objects` has, of clips that lie in a
-    bucket, by id what its listing says.
+    NAS's snapshots may hold a hundred times the clips.
     """
 
     videos: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, LeftOut] = field(default_factory=dict)
-    objects: dict[str, buckets.Listed] = field(default_factory=dict)
 
 
 def find_videos(raw_folder: str | os.PathLike, ignore: Sequence[str] = ()) -> dict[str, str]:
@@ -85,20 +81,13 @@ def look_through(raw_folder: str | os.PathLike, ignore: Sequence[str] = ()) -> R
     over in silence: a link to a folder (not followed, it may be a loop), a folder that cannot be
     read, and an empty folder that is named like a video. Left out are the files and folders of
     systems (`foreign_files.system_pattern`) and what matches a pattern of `ignore`
-    (`left_out.matching_pattern`). `raw_folder` may be the address of a bucket, where every object
-    is a file. Raises OSError if a folder, BucketError if a bucket cannot be listed.
+    (`left_out.matching_pattern`). Raises OSError if `raw_folder` itself cannot be read.
     """
     raw_folder = os.fspath(raw_folder)
     seen = RawFolder()
     found: dict[str, str] = {}
-    objects: dict[str, buckets.Listed] = {}
-    if buckets.is_address(raw_folder):
-        objects = buckets.listed(raw_folder)
-        files = iter(_objects(objects, ignore, seen.left_out))
-    else:
-        paths = _entries(raw_folder, ignore, seen.left_out)
-        files = (os.path.relpath(path, raw_folder) for path in paths)
-    for relative in files:
+    for path in _entries(raw_folder, ignore, seen.left_out):
+        relative = os.path.relpath(path, raw_folder)
         video = video_id(relative)
         if video in found:
             raise DuplicateIdError(
@@ -106,8 +95,6 @@ def look_through(raw_folder: str | os.PathLike, ignore: Sequence[str] = ()) -> R
             )
         found[video] = relative
     seen.videos = dict(sorted(found.items()))
-    if objects:
-        seen.objects = {video: objects[file] for video, file in seen.videos.items()}
     seen.left_out = dict(sorted(seen.left_out.items()))
     return seen
 
@@ -152,20 +139,6 @@ def _entries(raw_folder: str, ignore: Sequence[str], left_out: dict[str, LeftOut
         if error.filename == raw_folder:
             raise error
         yield error.filename
-
-
-def _objects(
-    files: Iterable[str], ignore: Sequence[str], left_out: dict[str, LeftOut]
-) -> Iterator[str]:
-    """Those of the objects that count as clips; adds the rest to `left_out`."""
-    for file in files:
-        folders = itertools.accumulate(file.split("/")[:-1], "{}/{}".format)
-        for path, is_folder in (*((folder, True) for folder in folders), (file, False)):
-            if why := why_left_out(path, is_folder, ignore):
-                left_out[path] = why
-                break
-        else:
-            yield file
 
 
 def frame_item(video: str, ordinal: int) -> str:

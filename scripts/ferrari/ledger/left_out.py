@@ -13,10 +13,10 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Protocol
 
 from ferrari.common.foreign_files import system_pattern
 from ferrari.ledger.reasons import IGNORED, SYSTEM_FILE
-from ferrari.storage import buckets
 
 #: Files of one folder that get a row each; a fuller folder gets one for the whole of it.
 MOST_LISTED = 1000
@@ -59,30 +59,37 @@ def why_left_out(relative: str, folder: bool, ignore: Sequence[str]) -> LeftOut 
     return None
 
 
+class Names(Protocol):
+    """What there is below the place of raw clips; paths are below it."""
+
+    def files_below(self, path: str) -> Iterator[str]:
+        """The files in a folder, in no order."""
+        ...
+
+    def size(self, path: str) -> int | str:
+        """Bytes of a file; empty where they cannot be told."""
+        ...
+
+
 def listed(
-    raw_folder: str | os.PathLike, left_out: Mapping[str, LeftOut]
+    names: Names, left_out: Mapping[str, LeftOut]
 ) -> Iterator[tuple[str, LeftOut, str, int | str]]:
     """(path, why, detail, bytes) of each file that is left out; paths below the raw folder.
 
     The files of a folder come one by one. One with more than MOST_LISTED is a single entry, whose
     path ends in a slash: bytes are empty then, and no more than those are counted, since snapshots
-    may hold millions. `raw_folder` may be the address of a bucket.
+    may hold millions.
     """
-    if not left_out:
-        return
-    place: _Folder | _Bucket = (
-        _Bucket(raw_folder) if buckets.is_address(raw_folder) else _Folder(raw_folder)
-    )
     for path, why in left_out.items():
         if not why.folder:
-            yield path, why, _detail(why, path), place.size(path)
+            yield path, why, _detail(why, path), names.size(path)
             continue
-        files = list(islice(place.files_below(path), MOST_LISTED + 1))
+        files = list(islice(names.files_below(path), MOST_LISTED + 1))
         if len(files) > MOST_LISTED:
             yield f"{path}/", why, f"{_detail(why, path)}; more than {MOST_LISTED:,} files", ""
         else:
             for file in sorted(files):
-                yield file, why, _detail(why, path), place.size(file)
+                yield file, why, _detail(why, path), names.size(file)
 
 
 def _detail(why: LeftOut, path: str) -> str:
@@ -93,7 +100,7 @@ def _detail(why: LeftOut, path: str) -> str:
     return "a file of the system by its name"
 
 
-class _Folder:
+class FolderNames:
     """Names and sizes below a folder of a disk."""
 
     def __init__(self, raw_folder: str | os.PathLike) -> None:
@@ -116,18 +123,3 @@ class _Folder:
             return os.lstat(os.path.join(self._raw_folder, path)).st_size
         except OSError:
             return ""
-
-
-class _Bucket:
-    """Names and sizes below the address of a bucket."""
-
-    def __init__(self, address: str | os.PathLike) -> None:
-        self._objects = buckets.listed(os.fspath(address))
-
-    def files_below(self, path: str) -> Iterator[str]:
-        """The objects in a folder."""
-        return (file for file in self._objects if file.startswith(f"{path}/"))
-
-    def size(self, path: str) -> int | str:
-        found = self._objects.get(path)
-        return "" if found is None else found.size

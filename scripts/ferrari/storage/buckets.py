@@ -119,7 +119,7 @@ class _TornError(ObjectError):
     """The copy is not the object: worth another try."""
 
 
-class _StoreError(Exception):
+class _StoreError(FerrariError):
     """What reading from the store raised, apart from what writing to the disk raises."""
 
 
