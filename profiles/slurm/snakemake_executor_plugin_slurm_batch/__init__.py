@@ -3,8 +3,8 @@
 The plugin that this one is made of starts a Snakemake in each submitted job, which starts another
 one for each job of the group, one after the other (its release 2.8). Here the first one does the
 group's jobs itself, as many at a time as it has cores. Where SLURM takes no job at present, the
-plugin counts a failed try; here the submission waits. Submitting, asking for states and cancelling
-are the plugin's own.
+plugin counts a failed try; here the submission waits. Where SLURM does not say how jobs are, the
+plugin forgets them; here they are asked for again. All else is the plugin's own.
 
 Snakemake finds it where PYTHONPATH has the folder that this package lies in.
 """
@@ -34,6 +34,7 @@ class Executor(SlurmExecutor):
         """What the plugin does, and what waiting submissions need."""
         self._refused = threading.local()  # the plugin submits from threads
         self._ending = threading.Event()
+        self._ended: set[object] = set()  # jobs, since states were asked for last
         self._said = ""
         super().__post_init__(*arguments, **named)
 
@@ -57,6 +58,31 @@ class Executor(SlurmExecutor):
         finally:
             self._refused.is_asked = False
         return self._refused.told
+
+    async def check_active_jobs(self, active_jobs):
+        """Ask for states. Jobs of which nothing could be learnt stay active.
+
+        The plugin forgets all of them if SLURM does not answer (its release 2.8), and the run would
+        wait for them for ever.
+        """
+        self._ended.clear()
+        active = {job.external_jobid: job for job in active_jobs}
+        async for job in super().check_active_jobs(active_jobs):
+            active.pop(job.external_jobid, None)
+            yield job
+        for external_id, job in active.items():
+            if external_id not in self._ended:
+                yield job
+
+    def report_job_success(self, job_info) -> None:
+        """What the plugin does, noted down."""
+        self._ended.add(job_info.external_jobid)
+        super().report_job_success(job_info)
+
+    def report_job_error(self, job_info, *arguments: object, **named: object) -> None:
+        """What the plugin does, noted down."""
+        self._ended.add(job_info.external_jobid)
+        super().report_job_error(job_info, *arguments, **named)
 
     def cancel_jobs(self, active_jobs) -> None:
         """End waiting submissions, and what was submitted."""
