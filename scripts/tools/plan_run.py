@@ -28,8 +28,7 @@ from ferrari.common.job_messages import message_of
 from ferrari.jobs import error_advice, run_watch, snakemake_command
 from ferrari.jobs.progress_line import duration, job_name
 from ferrari.jobs.run_progress import RunProgress
-from ferrari.ledger import clip_files, job_costs, raw_place, tables
-from ferrari.ledger.raw_listing import look_through
+from ferrari.ledger import clip_files, job_costs, raw_listing, raw_place, tables
 from ferrari.ledger.stages import FOLDERS, VIDEOS_CSV
 from ferrari.provenance import last_run
 from ferrari.reports import run_end
@@ -160,7 +159,11 @@ class _Set:
     def clips(self) -> dict[str, str]:
         """Raw files by id; none where the folder is not there, which a run says itself."""
         ignored = self.config["intake"]["ignore"]
-        return look_through(self.raw, ignored).videos if raw_place.is_there(self.raw) else {}
+        return (
+            raw_listing.look_through(self.raw, ignored).videos
+            if raw_place.is_there(self.raw)
+            else {}
+        )
 
     def command(self, *words: str) -> list[str]:
         """Snakemake's command line."""
@@ -236,7 +239,7 @@ def footage(this: _Set) -> Footage:
     seconds = [float(row["duration_s"]) for row in rows if row["duration_s"]]
     sizes = clip_files.sizes(this.dataset, sorted(row["item"] for row in rows)[:_CLIPS])
     kept = round(statistics.mean(sizes.values())) if sizes else None
-    whole = sum(max(size, 0) for size in sizes(clips, this.raw).values())
+    whole = sum(max(size, 0) for size in raw_listing.sizes(clips, this.raw).values())
     return Footage(len(clips), whole, sum(seconds), len(seconds), kept)
 
 

@@ -30,13 +30,15 @@ _PAUSE_S = 30.0
 class Executor(SlurmExecutor):
     """Submits as the SLURM plugin does; what is submitted runs its jobs on its node's cores."""
 
-    def __post_init__(self, *arguments: object, **named: object) -> None:
-        """What the plugin does, and what waiting submissions need."""
+    def __init__(self, workflow, logger) -> None:
+        """What the plugin does. What is needed here comes first: states are asked for by a thread
+        that Snakemake starts meanwhile, and that dies without a word where something is missing.
+        """
         self._refused = threading.local()  # the plugin submits from threads
         self._ending = threading.Event()
         self._ended: set[object] = set()  # jobs, since states were asked for last
         self._said = ""
-        super().__post_init__(*arguments, **named)
+        super().__init__(workflow, logger)
 
     def additional_general_args(self) -> str:
         """What the command of a submitted job ends with."""
