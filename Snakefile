@@ -16,6 +16,9 @@ configfile: workflow.source_path("config/config.yaml")
 
 
 include: "rules/common.smk"
+include: "rules/params.smk"
+include: "rules/devices.smk"
+include: "rules/awaited.smk"
 include: "rules/models.smk"
 include: "rules/probe.smk"
 include: "rules/extract.smk"
@@ -29,6 +32,7 @@ include: "rules/package.smk"
 include: "rules/qc.smk"
 include: "rules/audit.smk"
 include: "rules/verify.smk"
+include: "rules/handlers.smk"
 
 
 wildcard_constraints:
@@ -49,7 +53,7 @@ rule all:
     default_target: True
     input:
         of_shard if SHARD else WHOLE_SET,
-        lost_tables,  # by name, or Snakemake takes them for not needed
+        lost,  # by name, or Snakemake takes them for not needed
 
 
 onstart:
