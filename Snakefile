@@ -16,9 +16,6 @@ configfile: workflow.source_path("config/config.yaml")
 
 
 include: "rules/common.smk"
-include: "rules/params.smk"
-include: "rules/devices.smk"
-include: "rules/awaited.smk"
 include: "rules/models.smk"
 include: "rules/probe.smk"
 include: "rules/extract.smk"
@@ -61,8 +58,7 @@ onstart:
 
 
 onsuccess:
-    RECORD.end("success", log)
-    say_end()
+    end_well(log)
 
 
 onerror:

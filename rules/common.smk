@@ -1,7 +1,7 @@
 # What all rules share: the settings, where things lie, which clips there are, functions for inputs.
 # Contract: `config` is checked before anything else happens; no rule is defined here, and nothing is
 # written: parsing is all that `-n`, `--lint`, `--dag` and `--report` do.
-# Beside it, and without rules too: params.smk, devices.smk, awaited.smk, handlers.smk. What can be
+# Without rules too: params.smk, devices.smk and awaited.smk, which follow, and handlers.smk. What can be
 # decided without Snakemake is decided in the library, where unit tests reach it.
 
 import gc
@@ -262,3 +262,8 @@ def lost(wildcards):
     )
     answer = [f"{DATASET}/{file}" for file in stages.OF_WHO]
     return missing + [file for file in answer if not os.path.exists(file)]
+
+
+include: "params.smk"
+include: "devices.smk"
+include: "awaited.smk"

@@ -96,8 +96,9 @@ def require_own_jobs():
         SHARD.require_own(planned, OWN)
 
 
-def say_end():
-    """After the last job: what came of the clips, where people look first."""
+def end_well(log):
+    """After the last job: the run's record, and what came of the clips, where people look first."""
+    RECORD.end("success", log)
     EVENTS.end("success")
     if SHARD is not None:
         logger.info(
