@@ -156,7 +156,7 @@ def test_a_copy_that_was_cut_off_once_is_fetched_again(bucketed):
 
 def test_a_bucket_that_cannot_be_listed_ends_the_run_in_a_sentence(bucketed, monkeypatch):
     said = bucketed.run("--cores", "1", PROBES, check=False, raw_videos="s3://no-such-bucket/a")
-    assert "raw_videos: s3://no-such-bucket/a cannot be read" in said, said[-2000:]
+    assert "s3://no-such-bucket/a cannot be read" in said, said[-2000:]
     bucketed.server.faults.of["/footage"] = repeat(DENY)
     said = bucketed.run("--cores", "1", PROBES, check=False)
     assert "ACCESS_DENIED" in said and "it needs s3:ListBucket" in said

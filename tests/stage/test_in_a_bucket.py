@@ -93,7 +93,7 @@ def test_a_clip_that_cannot_be_fetched_is_a_row_until_it_can_be(store, clip, tmp
 def test_a_bucket_that_cannot_be_asked_makes_no_row(store, clip, tmp_path):
     store.put(OBJECT, clip.read_bytes())
     store.is_down = True
-    with pytest.raises(BucketError, match="Check the address, the network"):
+    with pytest.raises(BucketError, match="Check raw_videos, the network"):
         probe(tmp_path)
     assert not (tmp_path / f"videos/{VIDEO}.csv").exists()
 

@@ -218,7 +218,7 @@ def _refused(address: str, error: OSError) -> BucketError:
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     asked = f"the server at {_without_key(endpoint)}" if endpoint else "AWS"
     return BucketError(
-        f"{address} cannot be read: {asked} says: {_said(error)}. Check the address, the network, "
+        f"{address} cannot be read: {asked} says: {_said(error)}. Check raw_videos, the network, "
         "AWS_ENDPOINT_URL, AWS_REGION and the key (it needs s3:ListBucket and s3:GetObject)"
     )
 

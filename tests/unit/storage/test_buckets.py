@@ -96,7 +96,7 @@ def test_what_is_wrong_with_an_object_is_told_from_what_is_wrong_with_the_way(
     store.is_down = True
     with pytest.raises(BucketError, match=r"a\.mp4 cannot be read: .*connect to server"):
         buckets.look(CLIP)
-    with pytest.raises(BucketError, match="Check the address"):
+    with pytest.raises(BucketError, match="Check raw_videos"):
         buckets.listed("s3://footage/shoot")
 
 
