@@ -61,8 +61,8 @@ def test_jobs_that_have_ended_do_not(executor, plugin, monkeypatch):
 
 
 LATER = (
-    "sbatch: error: AssocMaxSubmitJobLimit\nsbatch: error: Batch job submission failed: Job violates "
-    "accounting/QOS policy (job submit limit, user's size and/or time limits)",
+    "sbatch: error: AssocMaxSubmitJobLimit\nsbatch: error: Batch job submission failed: Job "
+    "violates accounting/QOS policy (job submit limit, user's size and/or time limits)",
     "sbatch: error: QOSMaxSubmitJobPerUserLimit",
     "sbatch: error: Batch job submission failed: Resource temporarily unavailable",
     "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying.",
