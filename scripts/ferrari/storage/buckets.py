@@ -226,4 +226,5 @@ def _refused(address: str, error: OSError) -> BucketError:
 def _said(error: OSError) -> str:
     """The store's words in one line, without what differs each time: they stand in a row."""
     said = " ".join(str(error).split())
+    said = re.sub(r"^When .* in bucket '[^']*': ", "", said)  # its address stands before it
     return re.sub(r"(; Details: | \(?Request ID: ).*$", "", said).rstrip(".") or "no reason"
