@@ -250,7 +250,7 @@ def test_the_dataset_is_found_by_the_runs_own_settings(tmp_path):
     assert (merged["subject"]["token"], merged["subject"]["class"]) == ("ohwx", "man")
     assert merged["subject"]["voting_clips"] == 24 and merged["seed"] == 1
     dataset = open_dataset(tmp_path, overlays)
-    assert (dataset.root, dataset.raw) == (tmp_path / "set", tmp_path / "raw")
+    assert (dataset.root, dataset.raw) == (tmp_path / "set", str(tmp_path / "raw"))
 
 
 def test_it_starts_without_heavy_libraries():
