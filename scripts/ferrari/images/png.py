@@ -48,6 +48,14 @@ def _part(kind: bytes, body: bytes | bytearray) -> bytes:
     return b"".join((struct.pack(">I", len(body)), kind, body, struct.pack(">I", crc)))
 
 
+def size_of(data: bytes) -> tuple[int, int] | None:
+    """Height and width that a PNG's header says, before anything is unpacked; None for no PNG."""
+    if len(data) < 24 or data[:8] != SIGNATURE or data[12:16] != b"IHDR":
+        return None
+    width, height = struct.unpack_from(">II", data, 16)
+    return height, width
+
+
 def shape_of(data: bytes) -> tuple[int, ...] | None:
     """HxW or HxWxC of a PNG of 8 bits whose parts, pixel data and number of pixels are sound.
 
