@@ -6,16 +6,17 @@ it has a state that says why.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Container, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ferrari.ledger import stages, tables
 from ferrari.ledger.columns import KEPT
 from ferrari.ledger.item_ids import parse
 from ferrari.ledger.reasons import DROPPED_BY_REVIEW, NEAR_DUPLICATE, OK, OVER_BUDGET
-from ferrari.review import decisions
+from ferrari.review import absences, decisions
 from ferrari.review.applying import TAKEN_BACK, crop_digest, original_of, track_digest
 from ferrari.review.contract import (
     CAPTION,
@@ -61,8 +62,8 @@ RowsOf = Callable[[str, str], Iterable[Row]]
 
 @dataclass(frozen=True)
 class Effect:
-    """A decision in force, its state, and the reason: that which its target's row gives, or why the
-    decision cannot be carried out; empty where there is none.
+    """A decision in force, its state, and the reason: that which its target's row gives, why there
+    is no such row, or why the decision cannot be carried out; empty where there is none.
     """
 
     row: Decision
@@ -123,7 +124,19 @@ def effects(decided: Iterable[Decision], rows_of: RowsOf) -> list[Effect]:
             *_tracks(video, of_tracks, rows_of),
         ]
         found |= {effect.row.id: effect for effect in here}
-    return [found[row.id] for row in decided]
+
+    @functools.cache  # many may be gone of one clip
+    def known(stage: str, video: str) -> list[Row]:
+        return list(rows_of(stage, video))
+
+    return [_with_absence(found[row.id], known) for row in decided]
+
+
+def _with_absence(found: Effect, rows_of: RowsOf) -> Effect:
+    """The same; where nothing is there of what was decided about, with why."""
+    if found.state != ABSENT:
+        return found
+    return replace(found, reason=absences.why(found.row, rows_of))
 
 
 def foreseen(dataset: str | os.PathLike, row: Decision) -> Effect:
