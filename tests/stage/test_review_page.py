@@ -41,7 +41,7 @@ def build(data, folder: Path, reports: tuple[str, ...] = ()) -> dict:
     build_review_page.build_review_page(
         dataset=str(data.dataset),
         reports=reports,
-        references_folder=str(data.references),
+        picture_folders={"subject.references": str(data.references)},
         subject=SUBJECT,
         threads=1,
         out_html=str(folder / "review.html"),
