@@ -226,6 +226,7 @@ function decideOfTwo(key) {
   if (against) { say(against); return; }
   named(() => confirm(first, at, () => {
     if (write([rowFor(at, decision, { value: value(first) })])) { say(`${SAID[decision][0]}: ${nameOf(at)}`); }
+    grid.refresh();
     next();
   }));
 }
