@@ -192,22 +192,3 @@ def test_pictures_of_the_subject_are_there_and_a_decision_names_their_bytes(data
     decision = decided("drop", found[0]["target"], found[0]["scope"])
     assert effects.foreseen(data.dataset, decision).state == effects.PENDING
     assert page["clips"][-1]["id"] == ""
-
-
-def test_tracks_that_a_frame_shows_together_are_named(data, tmp_path):
-    """Those are two people, and cannot be joined."""
-    video = data.good[0]
-    found = {
-        one["track"]: one["meets"].split()
-        for one in entries(build(data, tmp_path))
-        if one["group"] == "track" and one["target"].startswith(video)
-    }
-    there: dict[str, set[str]] = {}
-    for row in tables.read_table(data.dataset / f"02_yolo_crops/{video}.csv"):
-        there.setdefault(row["parent"].rpartition("-")[0], set()).add(row["track"])
-    together = [tracks - {""} for tracks in there.values() if len(tracks - {""}) > 1]
-    assert together, "the fabricated clip has a frame with two people"
-    for tracks in together:
-        for track in tracks:
-            assert tracks - {track} <= set(found[track])
-    assert all(track in found[other] for track, others in found.items() for other in others)

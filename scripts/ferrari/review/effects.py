@@ -73,7 +73,8 @@ class Effect:
 
 def of_dataset(dataset: str | os.PathLike, review: decisions.Review) -> list[Effect]:
     """The effects of all decisions in force, in their order."""
-    return effects(review.rows, tables_of(dataset))
+    rows_of = tables_of(dataset)
+    return with_absences(effects(review.rows, rows_of), rows_of)
 
 
 def tables_of(dataset: str | os.PathLike) -> RowsOf:
@@ -124,19 +125,22 @@ def effects(decided: Iterable[Decision], rows_of: RowsOf) -> list[Effect]:
             *_tracks(video, of_tracks, rows_of),
         ]
         found |= {effect.row.id: effect for effect in here}
+    return [found[row.id] for row in decided]
+
+
+def with_absences(found: Iterable[Effect], rows_of: RowsOf) -> list[Effect]:
+    """The same effects; those of which nothing is there with why, out of any of the tables."""
 
     @functools.cache  # many may be gone of one clip
     def known(stage: str, video: str) -> list[Row]:
         return list(rows_of(stage, video))
 
-    return [_with_absence(found[row.id], known) for row in decided]
-
-
-def _with_absence(found: Effect, rows_of: RowsOf) -> Effect:
-    """The same; where nothing is there of what was decided about, with why."""
-    if found.state != ABSENT:
-        return found
-    return replace(found, reason=absences.why(found.row, rows_of))
+    return [
+        replace(effect, reason=absences.why(effect.row, known))
+        if effect.state == ABSENT
+        else effect
+        for effect in found
+    ]
 
 
 def foreseen(dataset: str | os.PathLike, row: Decision) -> Effect:
@@ -144,7 +148,8 @@ def foreseen(dataset: str | os.PathLike, row: Decision) -> Effect:
     PENDING the next run applies, what is ABSENT or CANNOT it would never.
     """
     others = [one for one in decisions.load(dataset).rows if one.question != row.question]
-    return effects([*others, row], tables_of(dataset))[-1]
+    rows_of = tables_of(dataset)
+    return with_absences(effects([*others, row], rows_of)[-1:], rows_of)[0]
 
 
 def counted(found: Iterable[Effect]) -> dict[str, int]:

@@ -98,7 +98,7 @@ def test_an_effect_has_it_and_each_table_is_read_once_for_all_that_are_gone():
         return reading(rows)(stage, video)
 
     decisions = [DROP, decided("drop", IMAGE.replace("v2", "v1"), "image")]
-    found = effects.effects(decisions, rows_of)
+    found = effects.with_absences(effects.effects(decisions, rows_of), rows_of)
     assert [effect.state for effect in found] == ["absent"] * 2
     assert {effect.reason for effect in found} == {"its crop was refused: TOO_SMALL"}
     assert asked.count("crop") == asked.count("videos") == 1
