@@ -25,6 +25,8 @@ _REASON = re.compile(
     r"updated|Output file is|Job provides|Set of input|Code has|Params have|Software environment))"
 )
 _CHANGE = re.compile(r"across all output: before: (.*) now: (.*?) ?$")
+#: What Snakemake says behind an output: `table.csv (update)`.
+_FLAG = re.compile(r" \([a-z ]+\)$")
 _NONE = "<nothing exclusive>"
 #: What a digest of decisions looks like as a param: it is empty where nothing is decided.
 _DIGEST = re.compile(r"'(?:[0-9a-f]{16})?'")
@@ -78,8 +80,8 @@ def _told(output: str) -> Iterator[Planned]:
         told = {name: value for name, _, value in lines}
         clip = _CLIP.search(told.get("wildcards", ""))
         reasons = filter(None, _REASON.split(told.get("reason", "")))
-        outputs = tuple(told.get("output", "").split(", "))
-        yield Planned(rule, clip[1] if clip else "", outputs, tuple(reasons))
+        outputs = (_FLAG.sub("", file) for file in told.get("output", "").split(", "))
+        yield Planned(rule, clip[1] if clip else "", tuple(outputs), tuple(reasons))
 
 
 def caused_by(planned: Sequence[Planned], digests: Collection[str]) -> list[Planned]:
@@ -88,11 +90,13 @@ def caused_by(planned: Sequence[Planned], digests: Collection[str]) -> list[Plan
     """
     made_by = {file: job for job in planned for file in job.outputs}
     waiting: dict[Planned, list[Planned]] = defaultdict(list)
+    others = {job for job in planned if not job.is_about(digests)}
     for job in planned:
         for file in job.waits_for:
             if file in made_by:
                 waiting[made_by[file]].append(job)
-    others = {job for job in planned if not job.is_about(digests)}
+            else:  # nobody knows what that waits for
+                others.add(job)
     left = list(others)
     while left:  # what waits for a job that runs anyway runs anyway
         after = [job for job in waiting[left.pop()] if job not in others]
