@@ -39,7 +39,7 @@ def axe(browser: Browser, url: str, script: str, ready: str, *words: str) -> lis
 
 def _do(page: Page, word: str) -> None:
     if word.startswith("click:"):
-        page.locator(word.removeprefix("click:")).click()
+        page.locator(word.removeprefix("click:")).first.click()
         return
     for key in word.split():
         page.keyboard.press(key)

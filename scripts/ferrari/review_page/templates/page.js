@@ -59,12 +59,15 @@ function openView(name) {
   view = name;
   for (const button of document.querySelectorAll("#views button")) {
     button.toggleAttribute("aria-current", false);
-    if (button.dataset.view === name) { button.setAttribute("aria-current", "page"); }
+    if (button.dataset.view !== name) { continue; }
+    button.setAttribute("aria-current", "page");
+    button.scrollIntoView({ block: "nearest", inline: "nearest" });  // on a telephone they are a row to scroll
   }
   grid.box.setAttribute("aria-label", `${VIEWS[name].title}: what is shown`);
   buildFilters();
   buildActions();
   refilter(places[name]);
+  say("");  // what was said of another view
 }
 
 function refilter(keep) {
