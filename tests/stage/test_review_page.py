@@ -176,7 +176,8 @@ def test_pictures_of_the_subject_are_there_and_a_decision_names_their_bytes(data
     columns = [*rows[0]]
     rows[1] |= {"outcome": "dropped", "reason": "DROPPED_BY_REVIEW"}
     rows[2] |= {"outcome": "dropped", "reason": "STRANGER"}
-    rows[3] |= {"setting": "subject.not"}
+    unread = {"outcome": "quarantined", "reason": "UNREADABLE_PICTURE", "sha256": ""}
+    rows[3] |= {"setting": "subject.not", **unread}
     tables.write_table(path, columns, rows)
     try:
         page = build(data, tmp_path)
@@ -184,11 +185,10 @@ def test_pictures_of_the_subject_are_there_and_a_decision_names_their_bytes(data
         path.write_bytes(before)
     found = [one for one in entries(page) if one["group"] == "reference"]
     assert [one["tail"] for one in found] == [f"{r['setting']}/{r['file']}" for r in rows]
-    assert [one["may"] for one in found] == ["KD", "KD", "", "KD"]
-    assert [one["cell"] for one in found] == [0, 1, -1, 2], "the third is nothing to decide about"
-    assert [one["sha256"] for one in found] == [
-        rows[k]["sha256"] if k != 2 else "" for k in range(4)
-    ]
+    assert [one["may"] for one in found] == ["KD", "KD", "", ""]
+    assert [one["cell"] for one in found] == [0, 1, 2, -1], "the last one could not be read"
+    assert found[2]["said"] == "somebody else than most of the others"
+    assert [one["sha256"] for one in found] == [rows[0]["sha256"], rows[1]["sha256"], "", ""]
     decision = decided("drop", found[0]["target"], found[0]["scope"])
     assert effects.foreseen(data.dataset, decision).state == effects.PENDING
     assert page["clips"][-1]["id"] == ""

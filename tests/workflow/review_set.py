@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from ferrari.common.atomic_files import write_text
 from ferrari.ledger.item_ids import crop_item, frame_item, variant_item, video_id
 from ferrari.review.applying import track_digest
+from ferrari.review.effects import Effect
 from ferrari.review_page import page, page_data, sprites
 from ferrari.review_page.entries import (
     IMAGE,
@@ -137,9 +139,11 @@ def drawn(path: Path) -> np.ndarray:
     return picture
 
 
-def write(folder: Path, images: int, caption: str = "") -> tuple[Path, dict]:
+def write(
+    folder: Path, images: int, caption: str = "", effects: Sequence[Effect] = ()
+) -> tuple[Path, dict]:
     """A page of `images` kept images with its sprites; its path and its data. `caption` is that of
-    the first image, if given.
+    the first image, if given; `effects` are those of decisions that are in force already.
     """
     clips, made = entries(images)
     if caption:
@@ -161,6 +165,8 @@ def write(folder: Path, images: int, caption: str = "") -> tuple[Path, dict]:
         entries=made,
         sheets=sheets,
         references={"sprites": [], "names": []},
+        rows=[effect.row for effect in effects],
+        effects=effects,
     )
     write_text(folder / "review.html", page.html(data))
     return folder / "review.html", data

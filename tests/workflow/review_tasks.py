@@ -214,6 +214,19 @@ def of_two(browser: Browser, url: str, shots: str = "") -> dict:
     return seen
 
 
+def vain(browser: Browser, url: str) -> dict:
+    """What the page says of decisions in vain, before and after the last one is taken back."""
+    page = _opened(browser.new_context(), url)
+    button = page.locator("#vain")
+    seen = {"button": button.inner_text()}
+    button.click()
+    seen["listed"] = page.locator("dialog").inner_text()
+    page.keyboard.press("Escape")
+    page.keyboard.press("z")
+    page.locator("#vain:text-is('1 decision in vain')").wait_for()
+    return seen
+
+
 def asks_who(browser: Browser, url: str) -> dict:
     """The first decision without a name: the window that asks, and the row that follows."""
     page = _opened(browser.new_context(), url, name="")
@@ -376,7 +389,7 @@ def along(browser: Browser, url: str, scheme: str = "light", shots: str = "") ->
 TASKS = {
     f"review_{task.__name__}": task
     for task in (
-        *(look, keys, tabs, captions, batch, people, of_two, asks_who, scroll),
+        *(look, keys, tabs, captions, batch, people, of_two, vain, asks_who, scroll),
         *(served, restarted, mend, along),
     )
 }

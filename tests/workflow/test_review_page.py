@@ -11,6 +11,8 @@ from ferrari.ledger import stages, tables
 from ferrari.ledger.csv_cells import Writer
 from ferrari.review import decisions
 from ferrari.review.contract import COLUMNS
+from ferrari.review.effects import Effect
+from tests.unit.review.rows import CROP, IMAGE, decided
 from tests.workflow import browser, review_set, review_stub
 from tests.workflow.review_stub import Faults
 
@@ -184,6 +186,20 @@ def test_a_served_page_writes_the_same_rows_of_two(made, url, tmp_path):
         for rows, ids in zip((served, exported), places, strict=True)
     ]
     assert undone[0] == undone[1]
+
+
+def test_decisions_that_change_nothing_are_listed_with_why(tmp_path):
+    gone = decided("drop", IMAGE, "image")
+    told = [
+        Effect(gone, "absent", "its crop was refused: DROPPED_BY_REVIEW (decision abcd1234)"),
+        Effect(decided("keep", CROP, "cutout"), "pending"),
+        Effect(decided("drop", CROP, "item"), "stale"),
+    ]
+    page, _ = review_set.write(tmp_path, 3, effects=told)
+    seen = browser.ask("review_vain", page.as_uri())
+    assert seen["button"] == "2 decisions in vain"
+    assert f"{IMAGE}\nabsent: {told[0].reason}" in seen["listed"]
+    assert f"{CROP}\nstale" in seen["listed"] and "pending" not in seen["listed"]
 
 
 def test_the_first_decision_asks_who_decides(url, tmp_path):

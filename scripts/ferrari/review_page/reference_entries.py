@@ -17,13 +17,14 @@ from ferrari.ledger.reasons import DROPPED_BY_REVIEW
 from ferrari.review.contract import REFERENCE as OF_REFERENCE
 from ferrari.review_page import sprites
 from ferrari.review_page.entries import REFERENCE, Entry, Picture
+from ferrari.subject import references
 
 
 def entries(rows: Iterable[Mapping[str, str]]) -> list[Entry]:
     """An entry for each row of subject/references.csv, in its order.
 
-    Only a picture that counts, or that a person dropped, has something to decide, and is shown; the
-    path of its `Picture` is the setting of its folder and its path in there (see `reader`).
+    Only of a picture that counts, or that a person dropped, there is something to decide. The path
+    of its `Picture` is the setting of its folder and its path in there (see `reader`).
     """
     return [_entry(row) for row in rows]
 
@@ -35,11 +36,11 @@ def _entry(row: Mapping[str, str]) -> Entry:
         *(REFERENCE, OF_REFERENCE, "", row["sha256"]),
         sha256=row["sha256"] if decidable else "",
         may="KD" if decidable else "",
-        pictures=(Picture(place, row["sha256"]),) if decidable else (),
+        pictures=(Picture(place, row["sha256"]),) if row["sha256"] else (),
         called=place,
         stage="who",
         reason=row["reason"],
-        said=row["detail"],
+        said="; ".join(filter(None, (references.WORDS.get(row["reason"], ""), row["detail"]))),
         kind=row["setting"],
     )
 

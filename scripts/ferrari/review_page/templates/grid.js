@@ -116,7 +116,7 @@ class Grid {
       : different.map((nth) => picture(at, this.kind === "track" ? 98 : side, nth));
     const lines = [
       el("span", { class: `state ${kind}` }, isMarked(at) ? el("span", { class: "mark" }, "marked") : null, words || text("flag", at) || "\u00a0"),
-      el("span", { class: row ? "line caption" : "line" }, row ? captionOf(this.log, at) : `${items.tail[at]} ${clipOf(at).name}`),
+      el("span", { class: row ? "line caption" : "line" }, row ? captionOf(this.log, at) : labelOf(at)),
     ];
     if (this.kind === "tile" && text("caption", at)) { lines.push(el("span", { class: "unseen" }, captionOf(this.log, at))); }
     if (this.kind === "track") { lines.push(el("span", { class: "line" }, text("said", at))); }

@@ -21,6 +21,9 @@ function targetOf(at) {
   if (isReference(at)) { return items.sha256[at]; }
   return items.tail[at] ? `${clipOf(at).id}-${items.tail[at]}` : clipOf(at).id;
 }
+function labelOf(at) {  // what tells it from others where there is little room: not the folder
+  return isReference(at) ? items.tail[at].replace(/^.*?\//, "") : `${items.tail[at]} ${clipOf(at).name}`;
+}
 function nameOf(at) { return isReference(at) ? items.tail[at] : targetOf(at); }
 function frameOf(at) { return items.tail[at].match(/^(f\d+)/)?.[1] ?? ""; }
 
