@@ -12,6 +12,7 @@ from ferrari.ledger import balance, item_ids
 from ferrari.networks import detectors
 from ferrari.networks import faces as networks
 from ferrari.subject import sightings_file, track_table
+from ferrari.subject.second_look import SIDE
 from tests.deadly import ENDS, Notes
 from tests.stage.people_clip import VIDEO, Clip
 from tests.stage.test_detect import walker, walkers
@@ -26,7 +27,7 @@ FRAME = item_ids.frame_item(VIDEO, 1)
 def clip(tmp_path):
     """Two people in four frames and a film; the detector misses the walker in one frame."""
     clip = Clip(tmp_path)
-    clip.write(4, walkers, between=walkers)
+    clip.write(4, lambda ordinal: walkers(3 * ordinal), between=walkers)
     return clip
 
 
@@ -51,7 +52,7 @@ def misses(looks, also_standing=False, end=None):
         return [one(frame) for frame in frames]
 
     def one(frame):
-        square = frame.shape[0] == frame.shape[1]
+        square = frame.shape == (SIDE, SIDE, 3)
         if square:
             looks.add("1")
             if end is not None:
