@@ -21,12 +21,16 @@ from bench import peers, prepare
 from bench.measure import PeerMissingError, task
 from ferrari.images import head_pose, image_files, subject_choice
 from ferrari.images.boxes import Detection
+from ferrari.images.faces import Face
 from ferrari.ledger import item_ids, tables
 from ferrari.networks import detectors, faces, weight_files
 from ferrari.networks.backends import tfjs_graph
+from ferrari.subject import faint_people
 from ferrari.subject.face_weights import face_weight
+from ferrari.subject.faint_people import FAINT
 from ferrari.subject.following import Followed, Sight, follow
 from ferrari.subject.sightings import Faces, Sightings
+from ferrari.subject.sightings_file import SeenFace
 from ferrari.video import linking_film
 
 #: The embeddings that are compared, in the order in which the cache has them.
@@ -230,6 +234,26 @@ def _counted(found: Sequence[Detection]) -> list[Detection]:
     return subject_choice.in_order([one for one in found if one.confidence >= least])
 
 
+def _faint(eyes: Eyes, view: _View, found: Sequence[Detection]) -> list[Detection]:
+    """Those of a frame's detections below the bound that count by their face, as in stage 2."""
+    least = prepare.section("detect")["confidence"]
+    faint = subject_choice.in_order([one for one in found if FAINT <= one.confidence < least])
+    if not faint:
+        return []
+    sure = [one.box_xyxy for one in view.people]
+    every = [*sure, *(one.box_xyxy for one in faint)]
+    model = eyes.models[EMBEDDINGS[0]]
+    before = faces.faces_of_people(model, [(view.picture_rgb, sure)])[0]
+    after = faces.faces_of_people(model, [(view.picture_rgb, every)])[0]
+    known, asked = ([list(map(_seen, of_one)) for of_one in some] for some in (before, after))
+    counted = faint_people.with_a_face(sure, known, asked[len(sure) :])
+    return [faint[number] for number in counted]
+
+
+def _seen(face: Face) -> SeenFace:
+    return SeenFace.of(face, np.zeros(0))
+
+
 def _item(number: int, ordinal: int) -> str:
     return f"{number}-{ordinal}"
 
@@ -265,7 +289,10 @@ class _Found:
 
     def add(self, view: _View) -> list[str]:
         """Have the detector look at a picture; the names of its detections."""
-        view.people = _counted(self.eyes.detector.detect([view.picture_rgb])[0])
+        found = self.eyes.detector.detect([view.picture_rgb])[0]
+        view.people = _counted(found)
+        if view.kept and prepare.section("detect")["second_look"]:
+            view.people += _faint(self.eyes, view, found)
         self.views.append(view)
         return [_item(len(self.views) - 1, at) for at in range(len(view.people))]
 

@@ -9,9 +9,10 @@ The pictures of the linking film are searched too, and what is found in both is 
 (`ferrari.subject.following`): each detection's row has its track, and a table beside it tells of
 the tracks. Of what is found in the film, only these sums remain.
 
-Where people are judged, a kept frame in which a track loses somebody is searched once more around
-the place (`ferrari.subject.second_look`). Who is found there has a row like any other, whose detail
-says so.
+Where people are judged, a box below `detect.confidence` counts too if a face of its own is seen in
+it (`ferrari.subject.faint_people`); and a kept frame in which a track loses somebody is searched
+once more around the place (`ferrari.subject.second_look`). Who is found in these ways has a row like
+any other, whose detail says so.
 
 Where faces are asked for, those of the people in a frame are found and embedded, by networks in a
 child process of their own. A frame that ends these is quarantined as well: nobody could say who is
@@ -44,8 +45,9 @@ from ferrari.processes.model_process import Load
 from ferrari.processes.model_verdicts import Limits
 from ferrari.provenance.reuse import NOTHING, Earlier, item_digest, narrowed, refused_files
 from ferrari.provenance.table_stamps import seal
-from ferrari.subject import sightings_file, track_table
+from ferrari.subject import faint_people, sightings_file, track_table
 from ferrari.subject.face_weights import LEAST
+from ferrari.subject.faint_people import FAINT
 from ferrari.subject.following import Sight, follow
 from ferrari.subject.sightings_file import SeenFace
 from ferrari.video import linking_film
@@ -55,6 +57,8 @@ from ferrari.video.linking_film import LinkingPicture
 READS = ("item", "path", "sha256", "width", "height", "frame", "time_s")
 #: What the row of somebody says who was found on a second look.
 FOUND_AGAIN = "found on a second look, where the track says"
+#: And that of somebody whom the detector hardly saw.
+FOUND_BY_FACE = "below detect.confidence, found by the face"
 
 
 @dataclass(frozen=True)
@@ -101,10 +105,10 @@ def detect_video(
 
     `settings` is the `detect` section of the config, `mask_settings` the `mask` section (used by
     `detect.backend: mask`). `faces` are the networks for them, None if none are asked for. With a
-    `second_look` a frame is searched again where a track loses somebody in it. Frames
-    whose rows `earlier` has, with their faces, are not searched again. The `film` is, whenever a
-    job has anything to do: people are linked over the clip as a whole. For `mask` it is left alone:
-    three times as many pictures would go through a segmenter.
+    `second_look` faint boxes with a face count, and a frame is searched again where a track loses
+    somebody in it. Frames whose rows `earlier` has, with their faces, are not searched again. The
+    `film` is, whenever a job has anything to do: people are linked over the clip as a whole. For
+    `mask` it is left alone: three times as many pictures would go through a segmenter.
     """
     kept = tables.kept(tables.read_stage(frames_csv, "extract"))
     lines = [narrowed(line, READS) for line in kept]
@@ -120,7 +124,7 @@ def detect_video(
     limits = Limits.of("detect", settings)
     opener = OnDevice(settings["device"], limits)
     with ExitStack() as processes:
-        stage = _Stage(settings["confidence"], Path(dataset), video, taken)
+        stage = _Stage(settings["confidence"], Path(dataset), video, taken, second_look)
         unknown = len(taken) < len(lines) or (second_look and bool(lines))
         if unknown or (pictures and os.path.getsize(film)):
             load = detectors.loader(settings, weights, mask_settings, threads, cache, opener)
@@ -178,6 +182,7 @@ class _View:
     picture_rgb: np.ndarray | None = None
     fault: str = ""
     found: Sequence[boxes.Detection] | Failure | None = None
+    faint: Sequence[boxes.Detection] = ()  # those below the bound that count by their face
 
     def pixels(self) -> int:
         """How many pixels it has, or will have."""
@@ -211,6 +216,7 @@ class _Stage:
     dataset: Path
     video: str
     taken: Mapping[str, list[dict[str, str]]]  # rows of frames that are not searched again
+    second_look: bool = False
     detector: Isolated | None = None
     recogniser: Isolated | None = None  # of faces
     faces: dict[str, list[SeenFace]] = field(default_factory=dict)  # by detection
@@ -259,7 +265,37 @@ class _Stage:
         """Find and embed the faces of the people in frames that were searched; a remark for their
         rows. A frame that ends the networks is one that the detector could not search.
         """
-        return self._embed([(view, self._people(view)) for view in views])
+        remark = self._embed([(view, self._people(view)) for view in views])
+        for view in views if self.second_look else ():
+            self._count_faint(view)
+        return remark
+
+    def _count_faint(self, view: _View) -> None:
+        """Let boxes of a frame that are below the bound count where a face speaks for them."""
+        if self.recogniser is None or view.found is None or isinstance(view.found, Failure):
+            return
+        faint = subject_choice.in_order(
+            [one for one in view.found if FAINT <= one.confidence < self.confidence]
+        )
+        sure, before = self._people(view), dict(self.faces)
+        view.faint = faint
+        added = dict(list(self._people(view).items())[len(sure) :])
+        counted: list[int] = []
+        if _with_a_face(view, added) and self._embedded(view):
+            known = [before.get(item, []) for item in sure]
+            faces = [self.faces.get(item, []) for item in added]
+            people = [one.box_xyxy for one in sure.values()]
+            counted = faint_people.with_a_face(people, known, faces)
+        self.faces, view.faint = dict(before), [faint[number] for number in counted]
+        if counted and not self._embedded(view):
+            self.faces, view.faint = before, ()
+
+    def _embedded(self, view: _View) -> bool:
+        """Whether the faces of all of a frame's people could be asked for; it stays as it was."""
+        found = view.found
+        self._embed([(view, self._people(view))])
+        failed, view.found = isinstance(view.found, Failure), found
+        return not failed
 
     def _embed(self, views: Sequence[tuple[_View, Mapping[str, boxes.Detection]]]) -> str:
         """The same for the people in each, by item."""
@@ -312,7 +348,7 @@ class _Stage:
         if view.line is None or view.found is None or isinstance(view.found, Failure):
             return {}
         frame = view.line["item"]
-        counted = enumerate(self.counted(view.found))
+        counted = enumerate([*self.counted(view.found), *view.faint])
         return {item_ids.detection_item(frame, ordinal): one for ordinal, one in counted}
 
     def sights(self, batches: Iterable[_Batch]) -> Iterator[Sight]:
@@ -378,10 +414,12 @@ class _Stage:
             yield self._refused(view.line, view.found.reason, view.found.detail)
         else:
             found = view.found or ()
-            counted = self.counted(found)
-            for ordinal, detection in enumerate(counted):
+            counted = [(one, remark) for one in self.counted(found)]
+            by_face = "; ".join(filter(None, [FOUND_BY_FACE, remark]))
+            counted += [(one, by_face) for one in view.faint]
+            for ordinal, (detection, said) in enumerate(counted):
                 item = item_ids.detection_item(view.line["item"], ordinal)
-                yield {"item": item, **_about(detection, view.picture_rgb), "detail": remark}
+                yield {"item": item, **_about(detection, view.picture_rgb), "detail": said}
             if not counted:
                 best = max((d.confidence for d in found), default=0.0)
                 verdict = {"outcome": DROPPED, "reason": NO_SUBJECT, "detail": remark}

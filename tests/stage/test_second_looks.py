@@ -14,11 +14,12 @@ from ferrari.networks import faces as networks
 from ferrari.subject import sightings_file, track_table
 from ferrari.subject.second_look import SIDE
 from tests.deadly import ENDS, Notes
-from tests.stage.people_clip import VIDEO, Clip
+from tests.stage.people_clip import LARGE, VIDEO, Clip
 from tests.stage.test_detect import walker, walkers
 from tests.stage.test_faces_of_a_clip import NETWORKS, asked  # noqa: F401 (a fixture)
 
-FOUND_AGAIN = importlib.import_module("02_detect_people").FOUND_AGAIN
+_STAGE = importlib.import_module("02_detect_people")
+FOUND_AGAIN, FOUND_BY_FACE = _STAGE.FOUND_AGAIN, _STAGE.FOUND_BY_FACE
 MISSED = 3  # number of the picture, which is that of the second frame
 FRAME = item_ids.frame_item(VIDEO, 1)
 
@@ -163,3 +164,66 @@ def test_a_frame_that_then_ends_the_networks_for_faces_stays_as_it_was(
     monkeypatch.setattr(networks, "recognise", ends)
     assert clip.detect(second_look=True, faces=NETWORKS) == sound
     assert clip.sightings.read_bytes() == faces
+
+
+# --- boxes that count by their face ---------------------------------------------------------------
+
+HARDLY_SEEN = Detection((240.0, 50.0, 310.0, 200.0), 0.2, "person")
+
+
+@pytest.fixture
+def still(tmp_path):
+    clip = Clip(tmp_path)
+    clip.write(2)
+    return clip
+
+
+def test_a_box_below_the_bound_counts_by_its_face(still, detect, asked):  # noqa: F811
+    detect(lambda frames: [[LARGE, HARDLY_SEEN] for _ in frames])
+    rows = still.detect(second_look=True, faces=NETWORKS)
+    assert balance.balance("detect", rows, still.rows("extract")).balanced
+    assert [row["item"][-2:] for row in rows] == ["d0", "d1"] * 2
+    assert [row["confidence"] for row in rows] == ["0.8", "0.2"] * 2
+    assert [row["detail"] for row in rows] == ["", FOUND_BY_FACE] * 2
+    faces = sightings_file.read(still.sightings).faces_by_item()
+    assert set(faces) == {row["item"] for row in rows}
+
+
+@pytest.mark.parametrize("how", ["nobody is judged", "no faces", "lower than faint"])
+def test_otherwise_it_does_not(still, detect, asked, how):  # noqa: F811
+    faint = Detection(HARDLY_SEEN.box_xyxy, 0.09 if how == "lower than faint" else 0.2, "person")
+    detect(lambda frames: [[LARGE, faint] for _ in frames])
+    networks_for_faces = None if how == "no faces" else NETWORKS
+    rows = still.detect(second_look=how != "nobody is judged", faces=networks_for_faces)
+    assert [row["confidence"] for row in rows] == ["0.8"] * 2
+
+
+def test_a_frame_with_nobody_else_shows_who_has_a_face(still, detect, asked):  # noqa: F811
+    detect(lambda frames: [[HARDLY_SEEN] for _ in frames])
+    rows = still.detect(second_look=True, faces=NETWORKS)
+    assert [row["outcome"] for row in rows] == ["kept"] * 2
+    before = rows, still.sightings.read_bytes()
+    earlier = still.earlier("detect", but=(item_ids.frame_item(VIDEO, 1),))
+    again = still.detect(earlier, second_look=True, faces=NETWORKS)
+    assert (again, still.sightings.read_bytes()) == before
+
+
+def test_a_frame_that_ends_the_networks_with_a_faint_box_alone_stays_as_it_was(
+    still,
+    detect,
+    asked,  # noqa: F811
+    monkeypatch,
+):
+    detect(lambda frames: [[LARGE] for _ in frames])
+    sound, faces = still.detect(faces=NETWORKS), still.sightings.read_bytes()
+    recognise = networks.recognise
+
+    def ends(model, pictures):
+        if any(len(people) == 2 for _, people in pictures):
+            ENDS["exit"][0]()
+        return recognise(model, pictures)
+
+    monkeypatch.setattr(networks, "recognise", ends)
+    detect(lambda frames: [[LARGE, HARDLY_SEEN] for _ in frames])
+    assert still.detect(second_look=True, faces=NETWORKS) == sound
+    assert still.sightings.read_bytes() == faces
