@@ -47,7 +47,8 @@ class Looked:
     picture's width and height, `confidence` (N), `track` (N), `short_px` (N) short side of the box.
     Faces, which only kept frames have: `face_of` (F) their detection, `score`, `yaw`, `side_px`
     (F), `face_box` (F, 4) as shares, `sface` and `faceres` (F, D) float32 of unit length. `looks`
-    (T, K) float32: what each track wears. `again` (2,): second looks taken, and how many found somebody.
+    (T, K) float32: what each track wears. `again` (2,): second looks taken, and how many found
+    somebody.
     """
 
     time_s: np.ndarray
@@ -326,9 +327,7 @@ class _Found:
             sface=_stacked([one["sface"] for _, one in of_faces], dimensions["sface"]),
             faceres=_stacked([one["faceres"] for _, one in of_faces], dimensions["faceres"]),
             looks=linked.looks,
-            again=np.array(
-                [followed.clip.looks_again or 0, followed.clip.found_again or 0], int
-            ),
+            again=np.array([followed.clip.looks_again or 0, followed.clip.found_again or 0], int),
         )
 
 

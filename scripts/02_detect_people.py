@@ -11,8 +11,8 @@ the tracks. Of what is found in the film, only these sums remain.
 
 Where people are judged, a box below `detect.confidence` counts too if a face of its own is seen in
 it (`ferrari.subject.faint_people`); and a kept frame in which a track loses somebody is searched
-once more around the place (`ferrari.subject.second_look`). Who is found in these ways has a row like
-any other, whose detail says so.
+once more around the place (`ferrari.subject.second_look`). Who is found in these ways has a row
+like any other, whose detail says so.
 
 Where faces are asked for, those of the people in a frame are found and embedded, by networks in a
 child process of their own. A frame that ends these is quarantined as well: nobody could say who is
@@ -221,7 +221,9 @@ class _Stage:
     recogniser: Isolated | None = None  # of faces
     faces: dict[str, list[SeenFace]] = field(default_factory=dict)  # by detection
     rows: dict[str, list[tables.Row]] = field(default_factory=dict)  # by frame
-    shown: list[Mapping | None] = field(default_factory=list)  # each sight's frame, None: the film's
+    shown: list[Mapping | None] = field(
+        default_factory=list
+    )  # each sight's frame, None: the film's
     unsearched: int = 0  # pictures of the film
 
     def read(self, views: list[_View]) -> list[_View]:

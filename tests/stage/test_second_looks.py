@@ -150,7 +150,11 @@ def test_a_second_look_that_ends_the_detector_finds_nobody(clip, detect, looks):
 
 
 def test_a_frame_that_then_ends_the_networks_for_faces_stays_as_it_was(
-    clip, detect, looks, asked, monkeypatch  # noqa: F811
+    clip,
+    detect,
+    looks,
+    asked,  # noqa: F811
+    monkeypatch,
 ):
     detect(misses(looks))
     sound, faces = clip.detect(faces=NETWORKS), clip.sightings.read_bytes()

@@ -131,9 +131,7 @@ class _Seen:
             )
         return moments
 
-    def look_again(
-        self, again: Again, moments: Sequence[Moment], tracks: Sequence[Track]
-    ) -> bool:
+    def look_again(self, again: Again, moments: Sequence[Moment], tracks: Sequence[Track]) -> bool:
         """Search the kept frames again where tracks say that somebody is; whether anybody was
         found.
         """

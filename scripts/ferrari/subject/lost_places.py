@@ -99,9 +99,7 @@ class Lost:
         if not place.step:
             return []
         time_s = self._moments[place.moment].time_s
-        return self._beyond(
-            place.moment, place.step, box_xyxy, time_s, place.speed, place.looks
-        )
+        return self._beyond(place.moment, place.step, box_xyxy, time_s, place.speed, place.looks)
 
     def _of(self, track: Track) -> Iterator[Place]:
         looks = appearance.mean(

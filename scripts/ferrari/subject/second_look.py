@@ -124,14 +124,11 @@ class _Answer:
     looks: np.ndarray
 
 
-def _looked(
-    again: LookAgain, places: Sequence[Place], size_wh: tuple[int, int]
-) -> list[_Answer]:
+def _looked(again: LookAgain, places: Sequence[Place], size_wh: tuple[int, int]) -> list[_Answer]:
     pictures = {number: again.picture(number) for number in {one.moment for one in places}}
     windows = [Window.around(_in(pictures[one.moment], one, size_wh)) for one in places]
     squares = [
-        window.cut(pictures[place.moment])
-        for window, place in zip(windows, places, strict=True)
+        window.cut(pictures[place.moment]) for window, place in zip(windows, places, strict=True)
     ]
     answers = []
     for window, place, found in zip(windows, places, again.find(squares), strict=True):
