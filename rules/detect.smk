@@ -32,7 +32,7 @@ rule detect:
         limits=limits("detect"),
         weights=weights_entries("detect"),
         faces=networks_for_faces,
-        second_look=JUDGING is not None and config["detect"]["second_look"],
+        second_look=bool(JUDGING) and config["detect"]["second_look"],
         code=code_digest("scripts/02_detect_people.py"),
     shell:
         stage_command(
