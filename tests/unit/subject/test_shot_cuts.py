@@ -76,7 +76,7 @@ def test_a_short_shot_of_the_same_light_is_two_cuts():
 
 
 def newness(one, other) -> float:
-    """What a cut is told by, in full: (1 - the share of blocks kept) x the difference of colours."""
+    """What tells a cut, in full: (1 - the share of blocks kept) x the difference of colours."""
     a, b = shot_cuts._in_one_light(one, other)
     kept = min(shot_cuts._kept(x[..., 0], y[..., 0]) for x, y in ((a, b), (b, a)))
     return (1 - kept) * shot_cuts._colour_difference(a, b)

@@ -11,7 +11,7 @@ from ferrari.video.decoding import conversion
 
 BT709 = {"src_colorspace": Colorspace.ITU709, "dst_colorspace": Colorspace.ITU709}
 LIMITED = {"src_color_range": ColorRange.MPEG}
-SMALL = {**BT709, **LIMITED, "dst_color_range": ColorRange.MPEG, "interpolation": Interpolation.AREA}
+SHRUNK = {"dst_color_range": ColorRange.MPEG, "interpolation": Interpolation.AREA}
 
 
 def noise(pixels: str, width: int, height: int, seed: int) -> VideoFrame:
@@ -30,7 +30,7 @@ def noise(pixels: str, width: int, height: int, seed: int) -> VideoFrame:
         ("nv12", "rgb24", {**BT709, **LIMITED}),
         ("yuv420p10le", "gbrp16le", {**BT709, **LIMITED}),
         ("yuv422p10le", "gray", {}),
-        ("yuv444p", "yuv444p16le", SMALL),
+        ("yuv444p", "yuv444p16le", {**BT709, **LIMITED, **SHRUNK}),
     ],
 )
 def test_what_came_before_does_not_show(width, height, pixels, to, how):

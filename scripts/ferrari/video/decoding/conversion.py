@@ -16,9 +16,7 @@ from av.video.reformatter import VideoReformatter
 from ferrari.video.containers import what_failed
 from ferrari.video.decoding.base import DecoderUnavailableError
 
-
-#: Conversions that stay set up: a few threads, each with those that a kept frame and a picture of the
-#: linking film need.
+#: Conversions that stay set up: those of a few threads, for kept frames and for the linking film.
 _SET_UP = 16
 
 
@@ -54,5 +52,5 @@ def converted(
 
 @lru_cache(_SET_UP)
 def _converter(thread: int, asked: tuple) -> VideoReformatter:
-    """Converts in one thread, and one way: swscale's setting up takes as long as a small picture."""
+    """Converts in one thread, and one way: to set swscale up takes as long as a small picture."""
     return VideoReformatter()
