@@ -48,6 +48,11 @@ def look(browser: Browser, url: str, shots: str = "") -> list[str]:
     return faults
 
 
+def look_at_all(browser: Browser, *urls: str) -> dict[str, list[str]]:
+    """What `look` says of each page."""
+    return {url: look(browser, url) for url in urls}
+
+
 def use(browser: Browser, url: str) -> dict:
     """Sorts, filters, opens, changes the theme and points at a mark of a QC page, as people do.
 
@@ -100,7 +105,7 @@ def hang(browser: Browser) -> None:
     browser.new_page().evaluate("while (true) {}")
 
 
-TASKS = {"look": look, "use": use, "links": links, "blank": blank, "hang": hang}
+TASKS = {"look": look, "look_at_all": look_at_all, "use": use, "links": links, "blank": blank, "hang": hang}
 
 
 def _listen(page: Page, url: str, faults: list[str]) -> None:
