@@ -41,6 +41,7 @@ def test_page_opens_from_the_disk(faults, name):
     assert faults[name] == []
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_pages_of_a_real_run_open_from_the_disk(demo):
     pages = sorted((demo.folder / "qc_reports").glob("*.html"))
