@@ -6,12 +6,12 @@ import ast
 import re
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 
 import pytest
 
 from tests.settings import ENVIRONMENT
+from tests.source import parsed
 
 ROOT = Path(__file__).parents[2]
 LIBRARY = sorted((ROOT / "scripts/ferrari").rglob("*.py"))
@@ -22,11 +22,6 @@ HEAVY = {"torch", "torchvision", "ultralytics", "openvino", "onnxruntime", "tran
 
 def relative(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
-
-
-@cache
-def parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
 
 
 def imports(tree: ast.AST) -> set[str]:

@@ -105,7 +105,14 @@ def hang(browser: Browser) -> None:
     browser.new_page().evaluate("while (true) {}")
 
 
-TASKS = {"look": look, "look_at_all": look_at_all, "use": use, "links": links, "blank": blank, "hang": hang}
+TASKS = {
+    "look": look,
+    "look_at_all": look_at_all,
+    "use": use,
+    "links": links,
+    "blank": blank,
+    "hang": hang,
+}
 
 
 def _listen(page: Page, url: str, faults: list[str]) -> None:

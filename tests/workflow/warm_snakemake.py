@@ -1,7 +1,7 @@
 """Snakemake in a process that has imported it already: a test starts it dozens of times.
 
-What is imported ahead is Snakemake and other people's packages, and nothing of ours: the workflow is
-read, and the library imported, anew for each run, from the files as they are. Tests of the process
+What is imported ahead is Snakemake and other people's packages, and nothing of ours: for each run
+the workflow is read and the library imported anew, from the files as they are. Tests of the process
 itself (its command line, its signals, its death) start one of their own.
 """
 
