@@ -19,9 +19,7 @@ CODES = {*reasons.REASONS, *reasons.REJECTION_VALUES, reasons.OK}
 
 def modules() -> dict[Path, ast.Module]:
     return {
-        path: parsed(path)
-        for path in (ROOT / "scripts").rglob("*.py")
-        if path.name != "reasons.py"
+        path: parsed(path) for path in (ROOT / "scripts").rglob("*.py") if path.name != "reasons.py"
     }
 
 
