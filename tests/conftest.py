@@ -30,19 +30,21 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 LOADS_RUNTIMES = "tests/unit/networks/"
 #: Files that take minutes. They are begun first, so that no process is left alone with one.
 TAKES_MINUTES = ("tests/workflow/", "tests/faults/", "tests/stage/test_fake_driver")
-#: The first of them makes the demo. What others do meanwhile must not wait for it, nor make another
-#: run: the second process would stand still, or both would share a core.
-FIRST = ("tests/faults/test_disk.py", "tests/workflow/test_graph", "tests/workflow/test_subject_")
+#: The first of them makes the demo, the others need neither it nor another run: a process that began
+#: with a file that does would stand still meanwhile.
+FIRST = (
+    "tests/faults/test_disk",
+    "tests/workflow/test_graph",
+    "tests/workflow/test_subject_graph",
+    "tests/workflow/test_review_page",
+    "tests/stage/test_fake_driver",
+)
 
 
 def _turn(nodeid: str) -> tuple[bool, bool, int]:
     """Where a test's file comes in the order."""
-    first = [place for place, start in enumerate(FIRST) if nodeid.startswith(start)]
-    return (
-        nodeid.startswith(LOADS_RUNTIMES),
-        not nodeid.startswith(TAKES_MINUTES),
-        *(first or [len(FIRST)]),
-    )
+    place = [nodeid.startswith(start) for start in (*FIRST, "")].index(True)
+    return nodeid.startswith(LOADS_RUNTIMES), not nodeid.startswith(TAKES_MINUTES), place
 
 
 def pytest_collection_modifyitems(items):
