@@ -30,7 +30,7 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 LOADS_RUNTIMES = "tests/unit/networks/"
 #: Files that take minutes. They are begun first, so that no process is left alone with one.
 TAKES_MINUTES = ("tests/workflow/", "tests/faults/", "tests/stage/test_fake_driver")
-#: The first of them makes the demo, the others need neither it nor another run: a process that began
+#: The first makes the demo, the others need neither it nor another run: a process that began
 #: with a file that does would stand still meanwhile.
 FIRST = (
     "tests/faults/test_disk",
