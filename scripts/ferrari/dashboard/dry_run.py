@@ -18,7 +18,8 @@ from ferrari.common.errors import FerrariError
 from ferrari.dashboard.reviewed_set import ReviewedSet
 from ferrari.jobs import planned_jobs, snakemake_command
 from ferrari.jobs.planned_jobs import Planned
-from ferrari.ledger.item_ids import look_through
+from ferrari.ledger import raw_place
+from ferrari.ledger.raw_listing import look_through
 from ferrari.provenance.last_run import AUDIT
 from ferrari.review import decisions
 
@@ -52,16 +53,24 @@ class Forecast:
     def _now(self) -> str:
         in_force = decisions.load(self._set.dataset).whole
         runs = sorted((self._set.work / AUDIT / "runs").glob("*/run.json"))[-1:]
-        states = file_states([*self._set.config_files, *runs, *_clips(self._set)])
-        return sha256_bytes(repr((in_force, states)).encode("utf-8", "surrogatepass"))
+        states = file_states([*self._set.config_files, *runs])
+        seen = repr((in_force, states, _clips(self._set)))
+        return sha256_bytes(seen.encode("utf-8", "surrogatepass"))
 
 
-def _clips(the_set: ReviewedSet) -> list[Path]:
-    """The raw files that may be clips: one that comes, goes or changes has jobs to do."""
+def _clips(the_set: ReviewedSet) -> list:
+    """The raw files that may be clips, and their states: one that comes, goes or changes has jobs
+    to do.
+    """
+    if not raw_place.is_there(the_set.raw):
+        return []
     ignored = settings.load(*the_set.config_files)["intake"]["ignore"]
-    known = look_through(the_set.raw, ignored).videos if the_set.raw.is_dir() else {}
-    files = (the_set.raw / name for name in known.values())
-    return [file for file in files if file.is_file()]  # else a link to a folder, maybe a loop
+    known = look_through(the_set.raw, ignored)
+    if known.objects:
+        return [(video, one.state) for video, one in known.objects.items()]
+    files = (Path(the_set.raw, name) for name in known.videos.values())
+    # What is no file is a link to a folder, maybe a loop.
+    return file_states(file for file in files if file.is_file())
 
 
 def command(the_set: ReviewedSet) -> list[str]:
