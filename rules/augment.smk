@@ -37,8 +37,7 @@ rule augment:
     output:
         table=update(f"{AUGMENTED}/{{video}}.csv"),
     log:
-        log="logs/augment/{video}.log",
-        cost="benchmarks/augment/{video}.tsv",
+        "logs/augment/{video}.log",
     priority: soon("augment")
     conda:
         "../envs/extract.yaml"

@@ -20,8 +20,7 @@ rule caption:
     output:
         table=update(f"{FINAL}/captions/{{video}}.csv"),
     log:
-        log="logs/caption/{video}.log",
-        cost="benchmarks/caption/{video}.tsv",
+        "logs/caption/{video}.log",
     priority: soon("caption")
     conda:
         "../envs/captioner.yaml"
@@ -33,7 +32,7 @@ rule caption:
         limits=limits("caption"),
         subject=SUBJECT_WORDS,
         seed=config["seed"],
-        overrides=lambda wildcards: BY_HAND.of(wildcards.video),
+        overrides=of_clip(BY_HAND.of),
         code=code_digest("scripts/05_caption_images.py"),
     shell:
         stage_command(

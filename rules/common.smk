@@ -3,6 +3,7 @@
 # written: parsing is all that `-n`, `--lint`, `--dag` and `--report` do.
 
 import gc
+import inspect
 import os
 import sys
 import time
@@ -209,26 +210,41 @@ def say_other_settings():
         )
 
 
-def raw_file(wildcards):
+def of_clip(function):
+    """What Snakemake asks once a job (a param, inputs, a priority): `function` of the clip's id.
+
+    Snakemake asks for a function's signature up to three times a call. Python works it out anew,
+    which takes longer than all our functions, unless the function has it with it.
+    """
+
+    def asked(wildcards):
+        return function(wildcards.video)
+
+    asked.__signature__ = inspect.signature(asked)
+    return asked
+
+
+def raw_file(video):
     """Path of a clip's raw file."""
-    return os.path.join(RAW, VIDEOS[wildcards.video])
+    return os.path.join(RAW, VIDEOS[video])
 
 
-def raw_state(wildcards):
+def raw_state(video):
     """The state of a clip's raw file: as a param, it reruns stage 0 when the file changes.
 
     Raw files are no inputs of a rule: Snakemake takes braces in an input's name for wildcards, and
     a dangling link or a FIFO has to become a row, not an error.
     """
-    return raw_files.state(raw_file(wildcards))
+    return raw_files.state(raw_file(video))
 
 
 def of_named_twins(pattern):
     """An input function: `pattern` for each clip that a clip may be a low-resolution copy of."""
-    return lambda wildcards: [
-        pattern.replace("{video}", video)
-        for video in NAMED_TWINS.get(wildcards.video, ())
-    ]
+    return of_clip(
+        lambda video: [
+            pattern.replace("{video}", twin) for twin in NAMED_TWINS.get(video, ())
+        ]
+    )
 
 
 def every(pattern):
@@ -266,18 +282,25 @@ def lost_tables(wildcards):
     what says who the subject is.
 
     Snakemake by itself takes a missing file for one that is not needed where what was made of it
-    is there. What nothing was made of yet needs no naming, and would be 70,000 names.
+    is there. What nothing was made of yet needs no naming, and would be 70,000 names. Each folder is
+    listed once: 100,000 questions take longer.
     """
+    require_clips()
     finished = SHARD is None and os.path.exists(f"{FINAL}/final.csv")
-    lost = []
     beside = (f"{TRACKS}/{{video}}.csv", f"{IDENTITY}/{{video}}.csv", SEEN)
     patterns = (*TABLES.values(), *beside)
-    for video, *tables in zip(
-        VIDEOS, *(every(pattern)(wildcards) for pattern in patterns)
-    ):
+    there = {
+        f"{folder}/{name}"
+        for folder in set(map(os.path.dirname, patterns))
+        if os.path.isdir(folder)
+        for name in os.listdir(folder)
+    }
+    lost = []
+    for video in VIDEOS:
         if video not in OWN:
             continue
-        missing = [table for table in tables if not os.path.exists(table)]
+        tables = [pattern.replace("{video}", video) for pattern in patterns]
+        missing = [table for table in tables if table not in there]
         if finished or len(missing) < len(tables):
             lost += missing
     answer = (f"{DATASET}/{file}" for file in stages.OF_WHO)
@@ -533,18 +556,22 @@ def soon(stage):
     depth = list(stages.FOLDERS).index(stage)
     if stage not in AWAITED_STAGES:
         return depth
-    return lambda wildcards: FIRST if wildcards.video in AWAITED else depth
+    return of_clip(lambda video: FIRST if video in AWAITED else depth)
 
 
-def detect_weights(wildcards):
-    """The weights of the detector, and where faces are searched those of the networks for them."""
-    faces = weights_files("subject") if wildcards.video in FACED else []
-    return weights_files("detect") + faces
+#: The weights of the detector, and where faces are searched those of the networks for them.
+DETECT_WEIGHTS = weights_files("detect")
+DETECT_AND_FACE_WEIGHTS = DETECT_WEIGHTS + (weights_files("subject") if FACED else [])
 
 
-def networks_for_faces(wildcards):
+def detect_weights(video):
+    """The files of the networks that search a clip."""
+    return DETECT_AND_FACE_WEIGHTS if video in FACED else DETECT_WEIGHTS
+
+
+def networks_for_faces(video):
     """What a clip's table depends on of the networks for faces; None where none are searched."""
-    return FACE_NETWORKS if wildcards.video in FACED else None
+    return FACE_NETWORKS if video in FACED else None
 
 
 def picture_states(wildcards):

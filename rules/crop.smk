@@ -16,8 +16,7 @@ rule crop:
         table=update(f"{CROPS}/{{video}}.csv"),
         identity=update(f"{IDENTITY}/{{video}}.csv"),
     log:
-        log="logs/crop/{video}.log",
-        cost="benchmarks/crop/{video}.tsv",
+        "logs/crop/{video}.log",
     priority: soon("crop")
     conda:
         "../envs/extract.yaml"
@@ -30,7 +29,7 @@ rule crop:
             }
         ),
         identity=JUDGING,
-        review=lambda wildcards: REVIEW.digest("crop", wildcards.video),
+        review=of_clip(lambda video: REVIEW.digest("crop", video)),
         code=code_digest("scripts/02_yolo_crop.py"),
     shell:
         stage_command(

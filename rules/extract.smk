@@ -15,8 +15,7 @@ rule extract:
         table=update(f"{FRAMES}/{{video}}.csv"),
         film=update(f"{FRAMES}/{{video}}.linking.mkv"),
     log:
-        log="logs/extract/{video}.log",
-        cost="benchmarks/extract/{video}.tsv",
+        "logs/extract/{video}.log",
     priority: soon("extract")
     conda:
         "../envs/extract.yaml"
@@ -28,7 +27,7 @@ rule extract:
             and not nvdec_problem()
         ),
     params:
-        raw=raw_file,
+        raw=of_clip(raw_file),
         max_megapixels=config["probe"]["max_megapixels"],
         settings=what_matters("extract"),
         limits=limits("extract"),

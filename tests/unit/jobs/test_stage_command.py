@@ -26,7 +26,7 @@ def formatted(template: str, config_file: str, params: dict, inputs: dict) -> li
         params=Params(fromdict=params),
         input=InputFiles(fromdict=inputs),
         output=OutputFiles(fromdict={"table": "out/t.csv"}),
-        log=Log(fromdict={"log": "logs/a.log", "cost": "benchmarks/a.tsv"}),
+        log=Log(["logs/a.log"]),
     )
     told = {"$FERRARI_PYTHON": "python", "$FERRARI_HOME": "home", "$FERRARI_CONFIG": config_file}
     words = shlex.split(text)
@@ -52,7 +52,7 @@ def test_a_job_is_told_what_its_rule_says(config_file):
     assert words[:4] == ["python", "-I", "-S", "home/scripts/run_stage.py"]
     job = stage_job.parse(words[4:])
     assert (job.stage, job.rule, job.threads) == ("02_detect_people", "detect", 3)
-    assert (job.log, job.cost) == ("logs/a.log", "benchmarks/a.tsv")
+    assert (job.log, job.cost) == ("logs/a.log", "benchmarks/detect/clip-1.tsv")
     assert job.params == params and job.params.raw == ODD
     assert job.settings("settings") == {**settings, "batch": 4, "device": "auto"}
     assert job.wildcards.video == "clip-1" and job.config == {"dataset": "dataset"}
