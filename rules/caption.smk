@@ -15,8 +15,6 @@ rule caption:
     """Caption each image from what is known of it; re-open it; refuse it with a row if it fails."""
     input:
         augment=rules.augment.output.table,
-        masks=rules.mask.output.table,
-        crops=rules.crop.output.table,
     output:
         table=update(f"{FINAL}/captions/{{video}}.csv"),
     log:
@@ -25,6 +23,7 @@ rule caption:
     conda:
         "../envs/captioner.yaml"
     resources:
+        **SCRATCH,
         gpu=on_gpu("caption") if config["caption"]["backend"] == "transformers" else 0,
         device=device("caption"),
     params:
@@ -37,9 +36,10 @@ rule caption:
     shell:
         stage_command(
             "05_caption_images",
-            ["augment", "masks", "crops"],
+            ["augment"],
             ["caption", "limits", "subject", "seed", "overrides", "code"],
             ["device"],
+            upstream={"masks": TABLES["mask"], "crops": TABLES["crop"]},
         )
 
 

@@ -6,6 +6,7 @@ import gc
 import inspect
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -342,6 +343,8 @@ def tokens(name):
 
 
 tell_tokens(tokens("gpu"), tokens("nvdec"))
+#: Where jobs on this machine have their scratch files, as Snakemake's default asks for each job anew.
+SCRATCH = {"tmpdir": tempfile.gettempdir()} if workflow.local_exec else {}
 if tokens("gpu") is None and cuda_devices():
     # Of jobs that hold the card themselves, one on each: networks beside each other gain little.
     workflow.register_resource("gpu", cuda_devices())

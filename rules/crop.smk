@@ -8,7 +8,6 @@
 rule crop:
     """Judge who is the subject, or choose it by policy; cut a padded crop. No network is asked."""
     input:
-        frames=rules.extract.output.table,
         detections=rules.detect.output.table,
         sightings=rules.detect.output.sightings if JUDGING else [],
         who=rules.who.output.template if JUDGING else [],
@@ -20,6 +19,8 @@ rule crop:
     priority: soon("crop")
     conda:
         "../envs/extract.yaml"
+    resources:
+        **SCRATCH,
     params:
         settings=settled(
             {
@@ -34,7 +35,8 @@ rule crop:
     shell:
         stage_command(
             "02_yolo_crop",
-            ["frames", "detections", "sightings", "who"],
+            ["detections", "sightings", "who"],
             ["settings", "identity", "review", "code"],
             outputs=["table", "identity"],
+            upstream={"frames": TABLES["extract"]},
         )

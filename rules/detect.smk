@@ -22,6 +22,7 @@ rule detect:
         "../envs/detect.yaml"
     threads: config["threads"]["detect"]
     resources:
+        **SCRATCH,
         gpu=on_gpu("detect"),
         batch=config["detect"]["batch"],
         device=device("detect"),

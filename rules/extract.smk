@@ -21,6 +21,7 @@ rule extract:
         "../envs/extract.yaml"
     threads: config["threads"]["extract"]
     resources:
+        **SCRATCH,
         # Of the other decoders only a few clips need the card: those jobs take their turns at it.
         nvdec=int(
             config["extract"]["decoder"] in ("nvdec", "nvdec_first")

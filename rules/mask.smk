@@ -17,6 +17,7 @@ rule mask:
         "../envs/mask.yaml"
     threads: config["threads"]["mask"]
     resources:
+        **SCRATCH,
         gpu=on_gpu("mask"),
         batch=config["mask"]["batch"],
         device=device("mask"),

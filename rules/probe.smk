@@ -12,6 +12,8 @@ rule probe:
     priority: soon("probe")
     conda:
         "../envs/extract.yaml"
+    resources:
+        **SCRATCH,
     params:
         raw=of_clip(raw_file),
         raw_state=of_clip(raw_state),
