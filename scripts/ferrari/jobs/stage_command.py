@@ -47,13 +47,13 @@ def stage_command(
 ) -> str:
     """The `shell:` of a rule whose job is `scripts/<stage>.py`.
 
-    `inputs`, `outputs` and `params` name all that the rule has, in its order; `resources` those that
-    the stage is told: they decide how fast its result is reached, and Snakemake runs nothing anew
-    when they change. Snakemake fills in the braces, three times for each job that it shows, so there
-    are few: all params are one list. `upstream` has, by name, tables of the clip ({video} stands for
-    its id) that the job reads too, and that its inputs were made from: they need no names in the
-    graph. What is no part of a job, and must not make it run again when it changes, comes from the
-    environment (`set_environment`).
+    `inputs`, `outputs` and `params` name all that the rule has, in its order; `resources` those
+    that the stage is told: they decide how fast its result is reached, and Snakemake runs nothing
+    anew when they change. Snakemake fills in the braces, three times for each job that it shows, so
+    there are few: all params are one list. `upstream` has, by name, tables of the clip ({video}
+    stands for its id) that the job reads too, and that its inputs were made from: they need no
+    names in the graph. What is no part of a job, and must not make it run again when it changes,
+    comes from the environment (`set_environment`).
     """
     rule = RULES[stage]
     parts = [
