@@ -10,6 +10,7 @@ import io
 import json
 import re
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,21 @@ def look(browser: Browser, url: str, shots: str = "") -> list[str]:
             page.screenshot(path=shot, full_page=True)
         context.close()
     return faults
+
+
+def opens(browser: Browser, url: str, times: str = "3") -> list[float]:
+    """Seconds from asking for a page until all of it is shown, its charts too: once a repeat."""
+    taken = []
+    for _ in range(int(times)):
+        context = browser.new_context(viewport={"width": 1280, "height": 900})
+        page = context.new_page()
+        began = time.monotonic()
+        page.goto(url)
+        if page.locator("#chart-specs").count():
+            page.wait_for_function(_DRAWN)
+        taken.append(time.monotonic() - began)
+        context.close()
+    return taken
 
 
 def use(browser: Browser, url: str) -> dict:
@@ -100,7 +116,7 @@ def hang(browser: Browser) -> None:
     browser.new_page().evaluate("while (true) {}")
 
 
-TASKS = {"look": look, "use": use, "links": links, "blank": blank, "hang": hang}
+TASKS = {**{"look": look, "opens": opens, "use": use, "links": links, "blank": blank, "hang": hang}}
 
 
 def _listen(page: Page, url: str, faults: list[str]) -> None:
