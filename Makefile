@@ -79,11 +79,15 @@ run: $(VENV)/.ready ## run the set in WORK; settings as for plan
 merge: $(VENV)/.ready ## bring shards that were run in the folders FROM together in WORK, where a run then makes the rest
 	@$(BIN)/python scripts/tools/merge_shards.py $(FROM) --into "$(or $(WORK),.)"
 
+# Tests wait for browsers, for jobs and for limits: one process more than there are cores, of which
+# the last is busy meanwhile. No more than four, for memory.
+TESTERS ?= $(shell cores=$$(nproc); echo $$((cores < 4 ? cores + 1 : 4)))
+
 # pytest-timeout ends a test by an exception, which code in C may never let through. After that the
 # run ends, and every thread's traceback says where it stood.
 test: $(VENV)/.ready ##: the tests (minutes)
 	$(BIN)/python -m pytest -m "not slow and not real and not gpu and not slurm and not s3 and not kubernetes and not trainers" \
-	  -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
+	  -n $(TESTERS) --dist loadfile --no-loadscope-reorder \
 	  -o faulthandler_timeout=1000 -o faulthandler_exit_on_timeout=true
 
 test-slow: $(VENV)/.ready ##: the tests that take longer

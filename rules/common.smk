@@ -27,6 +27,7 @@ from ferrari.common import settings
 from ferrari.common.atomic_files import sha256_file
 from ferrari.common.errors import FerrariError
 from ferrari.jobs import error_advice, run_lock
+from ferrari.jobs.rule_functions import of_clip
 from ferrari.jobs.stage_command import (
     offer_warm_workers,
     runs_a_group,
@@ -197,30 +198,31 @@ def say_other_settings():
         say_once(text)
 
 
-def raw_file(wildcards):
+def raw_file(video):
     """Path of a clip's raw file, or its address in a bucket."""
-    return raw_place.join(RAW, VIDEOS[wildcards.video])
+    return raw_place.join(RAW, VIDEOS[video])
 
 
-def raw_state(wildcards):
+def raw_state(video):
     """The state of a clip's raw file: as a param, it reruns stage 0 when the file changes.
 
     Raw files are no inputs of a rule: Snakemake takes braces in an input's name for wildcards, and
     a dangling link or a FIFO has to become a row, not an error. Of a clip in a bucket the listing
     tells, and a note where it could not be fetched the last time: then it is tried again.
     """
-    listed = RAW_FOLDER.objects.get(wildcards.video)
+    listed = RAW_FOLDER.objects.get(video)
     if listed is None:
-        return raw_files.state(raw_file(wildcards))
-    return listed.state + NOT_FETCHED.get(wildcards.video, "")
+        return raw_files.state(raw_file(video))
+    return listed.state + NOT_FETCHED.get(video, "")
 
 
 def of_named_twins(pattern):
     """An input function: `pattern` for each clip that a clip may be a low-resolution copy of."""
-    return lambda wildcards: [
-        pattern.replace("{video}", video)
-        for video in NAMED_TWINS.get(wildcards.video, ())
-    ]
+    return of_clip(
+        lambda video: [
+            pattern.replace("{video}", twin) for twin in NAMED_TWINS.get(video, ())
+        ]
+    )
 
 
 def every(pattern):

@@ -8,6 +8,7 @@ FerrariError
   · CaptionSettingError      a caption setting gives no good caption: change the one named
   · OverridesError           captions/overrides.csv cannot be used: correct the line named
   · DecisionsError           review/decisions.csv cannot be used: correct the line named
+    · UnfitRowError          a row was not added: it says why the next run would refuse it
   · MendedMaskError          a mended mask does not fit its crop: mend it at the crop's own pixels
   · ProposalError            no mask can be proposed for a crop: draw it, or drop the cut-out
   · ModelError               weights are missing, altered or unfit: fetch, pin or change them
