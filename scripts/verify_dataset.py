@@ -137,7 +137,7 @@ def _raw_looks(layout: Layout, hasher: Hasher) -> dict[str, tuple[str, str]]:
         with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
             looks = list(pool.map(_etag, places))
     else:
-        looks = list(hasher.looks(map(Path, places)))
+        looks = list(hasher.looks([Path(place) for place in places]))
     return dict(zip(layout.videos, looks, strict=True))
 
 
