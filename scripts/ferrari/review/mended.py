@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 from ferrari.common.atomic_files import sha256_bytes, write_bytes
 from ferrari.common.errors import FerrariError
-from ferrari.images import png
 from ferrari.ledger import stages, tables
 from ferrari.ledger.columns import KEPT
 from ferrari.ledger.item_ids import clip_of
@@ -69,6 +68,8 @@ def crop_row(dataset: str | os.PathLike, crop: str) -> dict[str, str]:
 
 def check(data: bytes, height: int, width: int) -> None:
     """Raise MendedMaskError unless `data` is a grey PNG of 8 bits and of that size, to its end."""
+    from ferrari.images import png  # with NumPy, which whoever only reads decisions need not load
+
     size = png.size_of(data)  # before its pixels are unpacked: a header may promise any number
     if size is None:
         raise MendedMaskError("the mask is no PNG")
