@@ -34,7 +34,7 @@ from ferrari.ledger.reasons import (
 )
 from ferrari.ledger.refused_files import clear_frames, refuse_frame
 from ferrari.ledger.spooled_rows import Spool
-from ferrari.video import linking_film
+from ferrari.video import linking_film, native_memory
 from ferrari.video.colours import Untagged
 from ferrari.video.decoding.base import (
     DecodePlan,
@@ -45,7 +45,7 @@ from ferrari.video.decoding.base import (
     PlanChangedError,
     Proof,
 )
-from ferrari.video.frame_encoding import encoded, reuse_memory, started, write_frame
+from ferrari.video.frame_encoding import encoded, started, write_frame
 from ferrari.video.frame_trust import trusted
 from ferrari.video.hdr import HDR_TRANSFERS
 from ferrari.video.lost_footage import Losses, LostSpan, PacketTimes
@@ -101,7 +101,7 @@ def extract(
     `max_pixels` is decoded. Raises DecoderUnavailableError if the decoder does not take the clip.
     """
     gc.freeze()  # what the parent left to be collected may wait for threads that are not here
-    reuse_memory()
+    native_memory.keep()
     most = settings["max_frames"] and settings["max_frames"] + 1
     plan = DecodePlan(
         threads,

@@ -1,9 +1,8 @@
-"""Threads that turn kept frames into files while others are decoded, and the memory they take."""
+"""Threads that turn kept frames into files while others are decoded."""
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import mmap
 import threading
 from collections.abc import Iterator
@@ -39,8 +38,6 @@ def encode_webp_yuv(i420: np.ndarray, quality: int, method: int = 0) -> bytes:
 
 
 _THREAD_MB = 32  # room that must be there for each thread: its stack and what it allocates
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # of mallopt(3)
-_LARGEST_MB = 32  # glibc's own upper bound for the second
 
 
 def encoded(picture: Picture, quality: int) -> tuple[bytes, tuple[int, int, int]]:
@@ -88,15 +85,3 @@ def started(count: int) -> Iterator[ThreadPoolExecutor]:
             raise MemoryError(str(error)) from error
         gate.wait()
         yield pool
-
-
-def reuse_memory() -> None:
-    """Have glibc keep the memory of one picture for the next, where it would give it back.
-
-    A page that is taken anew costs the kernel as much as OpenCV needs to fill it.
-    """
-    tune = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
-    if tune:
-        tune(_M_MMAP_THRESHOLD, _LARGEST_MB << 20)
-        tune(_M_TRIM_THRESHOLD, 4 * _LARGEST_MB << 20)
-        tune(_M_ARENA_MAX, 1)

@@ -19,6 +19,7 @@ import av
 from av import VideoStream
 from av.error import FFmpegError
 
+from ferrari.video import native_memory
 from ferrari.video.containers import aspect_of, container_of, declared_end, is_too_large
 from ferrari.video.decoding.base import DecodePlan, DecodeStats, PlanChangedError
 from ferrari.video.decoding.ffmpeg_log import Complaints
@@ -107,6 +108,8 @@ class SelectiveReader:
             if survey.held is None:
                 container.close()
                 self.stream = stack.enter_context(self._open_again())
+                # What an index takes while it is built, twice by now, would stay beside the frames.
+                native_memory.give_back()
                 packets = self._same_again(self.stream, survey.pts)
             else:
                 packets, survey.held = iter(survey.held), None
