@@ -7,7 +7,6 @@ Snakemake itself (`--touch`); those of the others are copies with another video'
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import json
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import yaml
 
+from bench.bare import record_file
 from bench.measure import ROOT
 from ferrari.ledger import item_ids, pinned_clips
 from ferrari.ledger.columns import COLUMNS
@@ -136,12 +136,12 @@ def _clone(
             _write(folder / there, rule)
             made.append(there)
             text = record.replace(model, video).replace(model_file, file_name(number))
-            _record_file(folder, there).write_text(text)
+            record_file(folder, there).write_text(text)
     seeds = [item_ids.video_id(file_name(number)) for number in range(SEEDS)]
     for path in outputs:
         if not any(seed in path for seed in seeds):
             record = _widened(_record(folder, path), model, list(videos.values()))
-            _record_file(folder, path).write_text(json.dumps(record))
+            record_file(folder, path).write_text(json.dumps(record))
     return made
 
 
@@ -157,13 +157,5 @@ def _widened(record: dict, model: str, videos: Sequence[str]) -> dict:
     return record
 
 
-def _record_file(folder: Path, path: str) -> Path:
-    """Where Snakemake keeps the record of an output: its path in base64, cut into names."""
-    name = base64.urlsafe_b64encode(path.encode()).decode()
-    if len(name) > 200:
-        raise ValueError(f"{path} is too long a path for a stub")
-    return folder / ".snakemake/metadata" / name
-
-
 def _record(folder: Path, path: str) -> dict:
-    return json.loads(_record_file(folder, path).read_text())
+    return json.loads(record_file(folder, path).read_text())

@@ -12,6 +12,8 @@ from pathlib import Path
 import filelock
 import pytest
 
+from ferrari.storage import buckets
+from tests.unit.storage.fake_store import FakeStore
 from tests.workflow import small_run
 from tests.workflow.demo_run import Demo, make_demo
 
@@ -74,6 +76,15 @@ def demo(tmp_path_factory):
     if os.environ.get("FERRARI_DEMO"):
         return Demo(Path(os.environ["FERRARI_DEMO"]).resolve())
     return Demo(made_once(tmp_path_factory, "demo", make_demo))
+
+
+@pytest.fixture
+def store(monkeypatch) -> FakeStore:
+    """A store of objects that this process asks in place of a server."""
+    fake = FakeStore()
+    monkeypatch.setattr(buckets, "_store", lambda: fake)
+    monkeypatch.setattr(buckets.time, "sleep", lambda seconds: None)
+    return fake
 
 
 @pytest.fixture(scope="session")
