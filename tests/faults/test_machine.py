@@ -53,6 +53,7 @@ def test_a_killed_job_and_a_second_run(demo, tmp_path):
     assert_resumes(copy, demo)
 
 
+@pytest.mark.slow
 def test_a_killed_fork_server(demo, tmp_path):
     """SIGKILL of the process that does the jobs: the one at work is done again, the run goes on."""
     copy = demo.copy(tmp_path / "copy")

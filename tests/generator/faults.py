@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ HTML = """<!DOCTYPE html>
 <html><head><title>404 Not Found</title></head>
 <body><h1>Not Found</h1><p>The video that you asked for is not here.</p></body></html>
 """
+#: Clips that were written, by what is drawn and the ending of the file's name.
+_WRITTEN: dict[tuple[str, str], bytes] = {}
 
 
 @dataclass(frozen=True)
@@ -45,15 +48,25 @@ class FileTruth:
         return data | {"file": self.path.name}
 
 
+def _write(spec: ClipSpec, path: Path) -> None:
+    """`write_clip`, which draws and encodes a clip of a kind once a process."""
+    kind = repr(spec), path.suffix
+    if kind not in _WRITTEN:
+        with tempfile.TemporaryDirectory() as folder:
+            _WRITTEN[kind] = write_clip(spec, Path(folder) / f"clip{path.suffix}").read_bytes()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(_WRITTEN[kind])
+
+
 def good(path: Path, spec: ClipSpec) -> FileTruth:
     """A sound clip."""
-    write_clip(spec, path)
+    _write(spec, path)
     return FileTruth(path, "OK", spec.n_frames, spec.fps, spec, bool(spec.figures))
 
 
 def truncated(path: Path, spec: ClipSpec, share: float = 0.6) -> FileTruth:
     """An mp4 cut off before its index (moov) was written: CORRUPT_CONTAINER."""
-    write_clip(spec, path)
+    _write(spec, path)
     whole = path.read_bytes()
     end = min(int(len(whole) * share), whole.rindex(b"moov") - 4)
     path.write_bytes(whole[:end])

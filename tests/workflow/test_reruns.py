@@ -106,6 +106,7 @@ def test_a_copied_project_is_looked_at_and_worked_on_nowhere(small, tmp_path):
     assert run.digests() == before and report_digests(run) == reports
 
 
+@pytest.mark.slow
 def test_a_touched_clip_of_a_whole_project_works_on_nothing(small, tmp_path):
     run = small.copy(tmp_path / "copy")
     shutil.rmtree(run.folder / "logs")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 
+import pytest
+
 from ferrari.common import settings
 from ferrari.provenance import older_packages
 from ferrari.provenance.trace import Dataset
@@ -14,9 +16,7 @@ from tests.workflow import warm_snakemake
 from verify_dataset import examine
 
 
-def test_a_run_ends_with_the_clips_that_were_refused_and_what_is_left_of_those_gone(
-    small, tmp_path
-):
+def test_a_run_ends_with_the_clips_that_were_refused(small, tmp_path):
     run = small.copy(tmp_path / "run")
     index = run.folder / "qc_reports/index.html"
     index.unlink()
@@ -25,6 +25,10 @@ def test_a_run_ends_with_the_clips_that_were_refused_and_what_is_left_of_those_g
     assert "probe.min_short_side: 120 takes it as it is" in told
     assert "Clips refused: 1 of 3" in index.read_text("utf-8")
 
+
+@pytest.mark.slow
+def test_a_run_ends_with_what_is_left_of_clips_that_are_gone(small, tmp_path):
+    run = small.copy(tmp_path / "run")
     (run.dataset / "00_raw_videos/thumbnail.mp4").unlink()
     told = run.run("--cores", "2")
     assert "Clips refused" not in told
