@@ -282,20 +282,22 @@ class _Stage:
         sure, before = self._people(view), dict(self.faces)
         view.faint = faint
         added = dict(list(self._people(view).items())[len(sure) :])
+        # Whoever is not in touch with a faint box has no face in it.
+        near = {k: one for k, one in sure.items() if any(_touch(one, other) for other in faint)}
         counted: list[int] = []
-        if _with_a_face(view, added) and self._embedded(view):
+        if _with_a_face(view, added) and self._embedded(view, near | added):
             known = [before.get(item, []) for item in sure]
             faces = [self.faces.get(item, []) for item in added]
             people = [one.box_xyxy for one in sure.values()]
             counted = faint_people.with_a_face(people, known, faces)
         self.faces, view.faint = dict(before), [faint[number] for number in counted]
-        if counted and not self._embedded(view):
+        if counted and not self._embedded(view, self._people(view)):
             self.faces, view.faint = before, ()
 
-    def _embedded(self, view: _View) -> bool:
-        """Whether the faces of all of a frame's people could be asked for; it stays as it was."""
+    def _embedded(self, view: _View, people: Mapping[str, boxes.Detection]) -> bool:
+        """Whether the faces of a frame's people could be asked for; `found` stays as it was."""
         found = view.found
-        self._embed([(view, self._people(view))])
+        self._embed([(view, people)])
         failed, view.found = isinstance(view.found, Failure), found
         return not failed
 
@@ -466,6 +468,10 @@ def _with_a_face(view: _View, people: Mapping[str, boxes.Detection]) -> dict[str
     height, width = view.picture_rgb.shape[:2]
     inside = {item: boxes.clip(one.box_xyxy, width, height) for item, one in people.items()}
     return {item: box for item, box in inside.items() if has_room(box, LEAST)}
+
+
+def _touch(one: boxes.Detection, other: boxes.Detection) -> bool:
+    return boxes.shared(one.box_xyxy, other.box_xyxy) > 0
 
 
 def _detection(row: Mapping) -> boxes.Detection:
