@@ -78,18 +78,22 @@ def soon(stage):
     depth = list(stages.FOLDERS).index(stage)
     if stage not in AWAITED_STAGES:
         return depth
-    return lambda wildcards: FIRST if wildcards.video in AWAITED else depth
+    return of_clip(lambda video: FIRST if video in AWAITED else depth)
 
 
-def detect_weights(wildcards):
-    """The weights of the detector, and where faces are searched those of the networks for them."""
-    faces = weights_files("subject") if wildcards.video in FACED else []
-    return weights_files("detect") + faces
+#: The weights of the detector, and where faces are searched those of the networks for them.
+DETECT_WEIGHTS = weights_files("detect")
+DETECT_AND_FACE_WEIGHTS = DETECT_WEIGHTS + (weights_files("subject") if FACED else [])
 
 
-def networks_for_faces(wildcards):
+def detect_weights(video):
+    """The files of the networks that search a clip."""
+    return DETECT_AND_FACE_WEIGHTS if video in FACED else DETECT_WEIGHTS
+
+
+def networks_for_faces(video):
     """What a clip's table depends on of the networks for faces; None where none are searched."""
-    return FACE_NETWORKS if wildcards.video in FACED else None
+    return FACE_NETWORKS if video in FACED else None
 
 
 def picture_states(wildcards):

@@ -10,19 +10,19 @@ rule detect:
     input:
         table=rules.extract.output.table,
         film=rules.extract.output.film,
-        weights=detect_weights,
+        weights=of_clip(detect_weights),
     output:
         table=update(f"{DETECTIONS}/{{video}}.csv"),
         tracks=update(f"{TRACKS}/{{video}}.csv"),
         sightings=update(SEEN),
     log:
-        log="logs/detect/{video}.log",
-        cost="benchmarks/detect/{video}.tsv",
+        "logs/detect/{video}.log",
     priority: soon("detect")
     conda:
         "../envs/detect.yaml"
     threads: config["threads"]["detect"]
     resources:
+        **SCRATCH,
         gpu=on_gpu("detect"),
         batch=config["detect"]["batch"],
         device=device("detect"),
@@ -31,7 +31,7 @@ rule detect:
         mask=what_matters("mask") if config["detect"]["backend"] == "mask" else None,
         limits=limits("detect"),
         weights=weights_entries("detect"),
-        faces=networks_for_faces,
+        faces=of_clip(networks_for_faces),
         second_look=bool(JUDGING) and config["detect"]["second_look"],
         code=code_digest("scripts/02_detect_people.py"),
     shell:

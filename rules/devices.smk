@@ -1,6 +1,8 @@
 # Cards: how many tokens there are, and which device a stage's jobs are told.
 # Contract: nothing of a card is asked where the driver shows none; no rule here.
 
+import tempfile
+
 from ferrari.jobs.run_devices import RunDevices
 from ferrari.jobs.stage_command import tell_tokens
 from ferrari.processes.devices import cuda_devices, nvdec_engines, nvdec_problem
@@ -19,6 +21,9 @@ if tokens("gpu") is None and cuda_devices():
 if tokens("nvdec") is None and config["extract"]["decoder"] != "cpu":
     if not nvdec_problem():
         workflow.register_resource("nvdec", cuda_devices() * nvdec_engines(0))
+
+#: Where jobs on this machine have their scratch files, as Snakemake's default asks for each job anew.
+SCRATCH = {"tmpdir": tempfile.gettempdir()} if workflow.local_exec else {}
 
 DEVICES = RunDevices(
     config,

@@ -16,6 +16,7 @@ from ferrari.ledger import item_ids, stages
 from ferrari.review import writing
 from ferrari.subject import pins
 from tests.unit.review.rows import decided, undone
+from tests.workflow import warm_snakemake
 from tests.workflow.demo_run import Demo
 
 pytestmark = pytest.mark.timeout(300)
@@ -31,7 +32,7 @@ def finished(folder: Path, overlay: dict) -> Demo:
     (folder / "pictures").mkdir(parents=True)
     (folder / "pictures/one.png").write_bytes(b"a picture")
     (folder / "overlay.yaml").write_text(yaml.safe_dump(overlay))
-    stubs.finished(folder, CLIPS, folder / "overlay.yaml")
+    stubs.finished(folder, CLIPS, folder / "overlay.yaml", warm_snakemake.on_stubs)
     return Demo(folder)
 
 
