@@ -47,18 +47,15 @@ from ferrari.provenance.reuse import NOTHING, Earlier, item_digest, narrowed, re
 from ferrari.provenance.table_stamps import seal
 from ferrari.subject import faint_people, sightings_file, track_table
 from ferrari.subject.face_weights import LEAST
-from ferrari.subject.faint_people import FAINT
+from ferrari.subject.faint_people import FAINT, FOUND_BY_FACE
 from ferrari.subject.following import Sight, follow
+from ferrari.subject.second_look import FOUND_AGAIN
 from ferrari.subject.sightings_file import SeenFace
 from ferrari.video import linking_film
 from ferrari.video.linking_film import LinkingPicture
 
 #: What this stage looks at in a frame's row: a frame is searched again when one of these changes.
 READS = ("item", "path", "sha256", "width", "height", "frame", "time_s")
-#: What the row of somebody says who was found on a second look.
-FOUND_AGAIN = "found on a second look, where the track says"
-#: And that of somebody whom the detector hardly saw.
-FOUND_BY_FACE = "below detect.confidence, found by the face"
 
 
 @dataclass(frozen=True)
