@@ -48,7 +48,7 @@ from ferrari.provenance.table_stamps import seal
 from ferrari.subject import faint_people, sightings_file, track_table
 from ferrari.subject.face_weights import LEAST
 from ferrari.subject.faint_people import FAINT, FOUND_BY_FACE
-from ferrari.subject.following import Sight, follow
+from ferrari.subject.following import Followed, Sight, follow
 from ferrari.subject.second_look import FOUND_AGAIN
 from ferrari.subject.sightings_file import SeenFace
 from ferrari.video import linking_film
@@ -107,8 +107,7 @@ def detect_video(
     `film` is, whenever a job has anything to do: people are linked over the clip as a whole. For
     `mask` it is left alone: three times as many pictures would go through a segmenter.
     """
-    kept = tables.kept(tables.read_stage(frames_csv, "extract"))
-    lines = [narrowed(line, READS) for line in kept]
+    lines = _lines(frames_csv)
     digests = {line["item"]: item_digest(line) for line in lines}
     if faces is not None and out_sightings not in earlier.beside:
         earlier = NOTHING  # rows without their faces are of no use
@@ -130,10 +129,7 @@ def detect_video(
             load = faces.loader(settings, threads, cache, opener)
             recogniser = Isolated(load, face_networks.HARMLESS, limits)
             stage.recogniser = processes.enter_context(recogniser)
-        batches = by_size(views, _View.pixels, settings["batch"])
-        searched = in_flight(batches, stage.read, stage.search)
-        with closing(searched):
-            followed = follow(stage.sights(searched), _Again(stage) if second_look else None)
+        followed = stage.followed(by_size(views, _View.pixels, settings["batch"]))
     rows = [row | followed.cells_of(row) for item in digests for row in stage.rows[item]]
     clip = replace(followed.clip, unsearched=stage.unsearched)
     track_table.write(out_tracks, clip, followed.tracks)
@@ -142,6 +138,12 @@ def detect_video(
     sightings_file.write(out_sightings, sightings_file.seen_clip(linked, known, dimensions))
     tables.write_stage(out_csv, "detect", rows)
     return digests
+
+
+def _lines(frames_csv: str) -> list[Mapping[str, str]]:
+    """What this stage looks at of the kept frames."""
+    kept = tables.kept(tables.read_stage(frames_csv, "extract"))
+    return [narrowed(line, READS) for line in kept]
 
 
 def _as_first_seen(taken: Mapping[str, list[dict[str, str]]]) -> dict[str, list[dict[str, str]]]:
@@ -222,6 +224,11 @@ class _Stage:
         default_factory=list
     )  # each sight's frame, None: the film's
     unsearched: int = 0  # pictures of the film
+
+    def followed(self, batches: Iterable[list[_View]]) -> Followed:
+        """Search all pictures, and follow the people in them."""
+        with closing(in_flight(batches, self.read, self.search)) as searched:
+            return follow(self.sights(searched), _Again(self) if self.second_look else None)
 
     def read(self, views: list[_View]) -> list[_View]:
         """A batch with the pictures of its frames."""
