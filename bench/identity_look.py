@@ -20,7 +20,7 @@ import numpy as np
 from bench import peers, prepare
 from bench.measure import PeerMissingError, task
 from ferrari.images import head_pose, image_files, subject_choice
-from ferrari.images.boxes import Detection
+from ferrari.images.boxes import Detection, shared
 from ferrari.images.faces import Face
 from ferrari.ledger import item_ids, tables
 from ferrari.networks import detectors, faces, weight_files
@@ -242,12 +242,13 @@ def _faint(eyes: Eyes, view: _View, found: Sequence[Detection]) -> list[Detectio
     if not faint:
         return []
     sure = [one.box_xyxy for one in view.people]
-    every = [*sure, *(one.box_xyxy for one in faint)]
+    hardly = [one.box_xyxy for one in faint]
+    every = [*(one for one in sure if any(shared(one, box) for box in hardly)), *hardly]
     model = eyes.models[EMBEDDINGS[0]]
     before = faces.faces_of_people(model, [(view.picture_rgb, sure)])[0]
     after = faces.faces_of_people(model, [(view.picture_rgb, every)])[0]
     known, asked = ([list(map(_seen, of_one)) for of_one in some] for some in (before, after))
-    counted = faint_people.with_a_face(sure, known, asked[len(sure) :])
+    counted = faint_people.with_a_face(sure, known, asked[-len(hardly) :])
     return [faint[number] for number in counted]
 
 

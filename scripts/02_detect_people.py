@@ -47,18 +47,15 @@ from ferrari.provenance.reuse import NOTHING, Earlier, item_digest, narrowed, re
 from ferrari.provenance.table_stamps import seal
 from ferrari.subject import faint_people, sightings_file, track_table
 from ferrari.subject.face_weights import LEAST
-from ferrari.subject.faint_people import FAINT
-from ferrari.subject.following import Sight, follow
+from ferrari.subject.faint_people import FAINT, FOUND_BY_FACE
+from ferrari.subject.following import Followed, Sight, follow
+from ferrari.subject.second_look import FOUND_AGAIN
 from ferrari.subject.sightings_file import SeenFace
 from ferrari.video import linking_film
 from ferrari.video.linking_film import LinkingPicture
 
 #: What this stage looks at in a frame's row: a frame is searched again when one of these changes.
 READS = ("item", "path", "sha256", "width", "height", "frame", "time_s")
-#: What the row of somebody says who was found on a second look.
-FOUND_AGAIN = "found on a second look, where the track says"
-#: And that of somebody whom the detector hardly saw.
-FOUND_BY_FACE = "below detect.confidence, found by the face"
 
 
 @dataclass(frozen=True)
@@ -110,8 +107,7 @@ def detect_video(
     `film` is, whenever a job has anything to do: people are linked over the clip as a whole. For
     `mask` it is left alone: three times as many pictures would go through a segmenter.
     """
-    kept = tables.kept(tables.read_stage(frames_csv, "extract"))
-    lines = [narrowed(line, READS) for line in kept]
+    lines = _lines(frames_csv)
     digests = {line["item"]: item_digest(line) for line in lines}
     if faces is not None and out_sightings not in earlier.beside:
         earlier = NOTHING  # rows without their faces are of no use
@@ -133,10 +129,7 @@ def detect_video(
             load = faces.loader(settings, threads, cache, opener)
             recogniser = Isolated(load, face_networks.HARMLESS, limits)
             stage.recogniser = processes.enter_context(recogniser)
-        batches = by_size(views, _View.pixels, settings["batch"])
-        searched = in_flight(batches, stage.read, stage.search)
-        with closing(searched):
-            followed = follow(stage.sights(searched), _Again(stage) if second_look else None)
+        followed = stage.followed(by_size(views, _View.pixels, settings["batch"]))
     rows = [row | followed.cells_of(row) for item in digests for row in stage.rows[item]]
     clip = replace(followed.clip, unsearched=stage.unsearched)
     track_table.write(out_tracks, clip, followed.tracks)
@@ -145,6 +138,12 @@ def detect_video(
     sightings_file.write(out_sightings, sightings_file.seen_clip(linked, known, dimensions))
     tables.write_stage(out_csv, "detect", rows)
     return digests
+
+
+def _lines(frames_csv: str) -> list[Mapping[str, str]]:
+    """What this stage looks at of the kept frames."""
+    kept = tables.kept(tables.read_stage(frames_csv, "extract"))
+    return [narrowed(line, READS) for line in kept]
 
 
 def _as_first_seen(taken: Mapping[str, list[dict[str, str]]]) -> dict[str, list[dict[str, str]]]:
@@ -226,6 +225,11 @@ class _Stage:
     )  # each sight's frame, None: the film's
     unsearched: int = 0  # pictures of the film
 
+    def followed(self, batches: Iterable[list[_View]]) -> Followed:
+        """Search all pictures, and follow the people in them."""
+        with closing(in_flight(batches, self.read, self.search)) as searched:
+            return follow(self.sights(searched), _Again(self) if self.second_look else None)
+
     def read(self, views: list[_View]) -> list[_View]:
         """A batch with the pictures of its frames."""
         for view in views:
@@ -282,20 +286,22 @@ class _Stage:
         sure, before = self._people(view), dict(self.faces)
         view.faint = faint
         added = dict(list(self._people(view).items())[len(sure) :])
+        # Whoever is not in touch with a faint box has no face in it.
+        near = {k: one for k, one in sure.items() if any(_touch(one, other) for other in faint)}
         counted: list[int] = []
-        if _with_a_face(view, added) and self._embedded(view):
+        if _with_a_face(view, added) and self._embedded(view, near | added):
             known = [before.get(item, []) for item in sure]
             faces = [self.faces.get(item, []) for item in added]
             people = [one.box_xyxy for one in sure.values()]
             counted = faint_people.with_a_face(people, known, faces)
         self.faces, view.faint = dict(before), [faint[number] for number in counted]
-        if counted and not self._embedded(view):
+        if counted and not self._embedded(view, self._people(view)):
             self.faces, view.faint = before, ()
 
-    def _embedded(self, view: _View) -> bool:
-        """Whether the faces of all of a frame's people could be asked for; it stays as it was."""
+    def _embedded(self, view: _View, people: Mapping[str, boxes.Detection]) -> bool:
+        """Whether the faces of a frame's people could be asked for; `found` stays as it was."""
         found = view.found
-        self._embed([(view, self._people(view))])
+        self._embed([(view, people)])
         failed, view.found = isinstance(view.found, Failure), found
         return not failed
 
@@ -466,6 +472,10 @@ def _with_a_face(view: _View, people: Mapping[str, boxes.Detection]) -> dict[str
     height, width = view.picture_rgb.shape[:2]
     inside = {item: boxes.clip(one.box_xyxy, width, height) for item, one in people.items()}
     return {item: box for item, box in inside.items() if has_room(box, LEAST)}
+
+
+def _touch(one: boxes.Detection, other: boxes.Detection) -> bool:
+    return boxes.shared(one.box_xyxy, other.box_xyxy) > 0
 
 
 def _detection(row: Mapping) -> boxes.Detection:

@@ -16,6 +16,7 @@ from ferrari.qc import reopened_images, stage_checks, stage_tables, still_subjec
 from ferrari.reports import charts, thumbnails
 from ferrari.reports.checks import WARN, Check, none_of
 from ferrari.reports.page import Report, publish
+from ferrari.subject.faint_people import FAINT, FOUND_BY_FACE
 
 NAME = "qc4_yolo_crops_summary"
 FOLDER = FOLDERS["crop"]
@@ -97,10 +98,17 @@ def look(dataset: Path, cells: tuple) -> dict:
 
 
 def with_detections(rows: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
-    """The rows of crops with the frame of each and what found it; empty where no detection is."""
-    known = found.drop_duplicates("item").set_index("item")[["parent", "detector", "device"]]
-    joined = rows.join(known.rename(columns={"parent": "frame"}), on="parent")
-    return joined.fillna({"frame": "", "detector": "", "device": ""})
+    """The rows of crops with the frame of each, what found it, and whether its box counts by its
+    face alone (`by_face`); empty where no detection is.
+    """
+    known = found.drop_duplicates("item").set_index("item")
+    known = known.assign(
+        by_face=known["detail"].astype(str).str.contains(FOUND_BY_FACE, regex=False)
+    )
+    known = known[["parent", "detector", "device", "by_face"]].rename(columns={"parent": "frame"})
+    joined = rows.join(known, on="parent")
+    joined = joined.fillna({"frame": "", "detector": "", "device": ""})
+    return joined.assign(by_face=joined["by_face"].eq(True))
 
 
 def per_clip(
@@ -180,6 +188,7 @@ def detection_checks(
     from_mask = detect_settings["backend"] == "mask"  # a box around a mask has no confidence
     least = 0.0 if from_mask else float(detect_settings["confidence"])
     sound = confidence.between(least - 1e-3, 1) | (from_mask & confidence.isna())
+    sound |= kept["by_face"] & confidence.between(FAINT, 1)
     nameless = (kept[["class_name", "detector", "device"]] == "").any(axis=1)
     figures = kept[[*_BOX, *_CROP, "frame_width", "frame_height"]].isna().any(axis=1)
     floor = qc_settings["min_detection_rate"]
@@ -190,7 +199,8 @@ def detection_checks(
             "confidences_sound",
             kept["item"][~sound],
             len(kept),
-            "Each kept detection has a confidence of at least detect.confidence and at most 1.",
+            "Each kept detection has a confidence of at least detect.confidence, or 0.1 where a "
+            "face speaks for it, and at most 1.",
             bound=f"{least:g} to 1",
         ),
         none_of(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from ferrari.images.boxes import Detection
@@ -12,14 +13,14 @@ from ferrari.ledger import balance, item_ids
 from ferrari.networks import detectors
 from ferrari.networks import faces as networks
 from ferrari.subject import sightings_file, track_table
-from ferrari.subject.second_look import SIDE
+from ferrari.subject.faint_people import FOUND_BY_FACE
+from ferrari.subject.second_look import FOUND_AGAIN, SIDE
 from tests.deadly import ENDS, Notes
 from tests.stage.people_clip import LARGE, VIDEO, Clip
 from tests.stage.test_detect import walker, walkers
 from tests.stage.test_faces_of_a_clip import NETWORKS, asked  # noqa: F401 (a fixture)
 
-_STAGE = importlib.import_module("02_detect_people")
-FOUND_AGAIN, FOUND_BY_FACE = _STAGE.FOUND_AGAIN, _STAGE.FOUND_BY_FACE
+qc_yolo_crops = importlib.import_module("qc_yolo_crops")
 MISSED = 3  # number of the picture, which is that of the second frame
 FRAME = item_ids.frame_item(VIDEO, 1)
 
@@ -231,3 +232,28 @@ def test_a_frame_that_ends_the_networks_with_a_faint_box_alone_stays_as_it_was(
     detect(lambda frames: [[LARGE, HARDLY_SEEN] for _ in frames])
     assert still.detect(second_look=True, faces=NETWORKS) == sound
     assert still.sightings.read_bytes() == faces
+
+
+@pytest.mark.parametrize(
+    ("confidence", "detail", "sound"),
+    [
+        (0.2, FOUND_BY_FACE, True),
+        (0.2, f"{FOUND_BY_FACE}; batches halved", True),
+        (0.2, "", False),
+        (0.05, FOUND_BY_FACE, False),
+        (0.35, "", True),
+    ],
+)
+def test_the_report_takes_a_faint_box_for_sound_if_a_face_speaks_for_it(confidence, detail, sound):
+    about = {"detector": "stand-in", "device": "cpu", "detail": detail}
+    found = pd.DataFrame([{"item": "a-d0", "parent": "a", **about}])
+    sides = dict.fromkeys((*qc_yolo_crops._BOX, *qc_yolo_crops._CROP), 1.0)
+    size = {"frame_width": 320.0, "frame_height": 240.0}
+    row = {"item": "a-p0", "parent": "a-d0", "confidence": confidence, "class_name": "person"}
+    rows = qc_yolo_crops.with_detections(pd.DataFrame([row | sides | size]), found)
+    videos = pd.DataFrame([{"video": "a", "detection_rate": 1.0, "frames": 1}])
+    settings = {"backend": "yolo", "confidence": 0.35}
+    checks = qc_yolo_crops.detection_checks(rows, videos, {"min_detection_rate": 0.3}, settings)
+    assert {check.name: check.status for check in checks}["confidences_sound"] == (
+        "PASS" if sound else "FAIL"
+    )

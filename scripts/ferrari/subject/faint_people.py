@@ -15,6 +15,8 @@ from ferrari.subject.sightings_file import SeenFace
 
 #: Confidence from which a face may speak for a box; below, boxes lie anywhere.
 FAINT = 0.1
+#: What the row of a box says that counts by its face.
+FOUND_BY_FACE = "below detect.confidence, found by the face"
 
 
 def with_a_face(

@@ -20,6 +20,8 @@ from ferrari.subject import appearance
 from ferrari.subject.lost_places import Lost, Place
 from ferrari.subject.tracks import Moment, Track
 
+#: What the row of somebody says who was found on a second look.
+FOUND_AGAIN = "found on a second look, where the track says"
 #: px, side of the square that is searched.
 SIDE = 640
 #: How many times as long as the place's longer side that of the square is, in the picture.

@@ -125,6 +125,14 @@ def test_a_file_that_is_there_stays_and_its_truth_is_known(tmp_path):
     ]
 
 
+def test_a_painted_body_is_not_of_the_film(tmp_path):
+    part = composed._filmed_part(np.ones((100, 50), np.float32), np.array([10, 10, 30, 30]))
+    assert part.sum(axis=1).tolist() == [50.0] * 68 + [0.0] * 32  # 1.6 heights of the face
+    (shown,) = filmed(tmp_path, Role("red", composed.still(0.5), 40)).truth[0]
+    wide, high = (shown.box[2:] - shown.box[:2]) * [composed.WIDTH, composed.HEIGHT]
+    assert 0 < shown.filmed_px < min(wide, high) or shown.filmed_px == wide < high
+
+
 # --- cases ----------------------------------------------------------------------------------------
 
 
