@@ -34,14 +34,15 @@ from ferrari.jobs.stage_command import (
     set_environment,
     stage_command,
 )
-from ferrari.ledger import clips_gone, lost_tables, shards, stages
-from ferrari.ledger.item_ids import VIDEO_ID, RawFolder, look_through
+from ferrari.ledger import clips_gone, lost_tables, raw_place, shards, stages
+from ferrari.ledger.item_ids import VIDEO_ID
+from ferrari.ledger.raw_listing import RawClips, look_through
 from ferrari.provenance import last_run
 from ferrari.provenance.code_digest import code_digest
 from ferrari.provenance.reuse import item_digest
 from ferrari.review import decisions
 from ferrari.subject import sightings_file
-from ferrari.video import raw_files, twins
+from ferrari.video import fetched_clips, raw_files, twins
 
 
 @contextmanager
@@ -94,7 +95,7 @@ offer_warm_workers(SERVED)
 
 DATASET = config["dataset"]
 QC = config["qc_reports"]
-RAW = config["raw_videos"] or f"{DATASET}/{stages.RAW}"
+RAW = raw_place.of(config)
 FRAMES, DETECTIONS, CROPS, MASKS, AUGMENTED = (
     f"{DATASET}/{stages.FOLDERS[stage]}"
     for stage in ("extract", "detect", "crop", "mask", "augment")
@@ -112,8 +113,10 @@ TABLES = {
 
 IGNORE = config["intake"]["ignore"]
 with ending_the_run():
-    RAW_FOLDER = look_through(RAW, IGNORE) if os.path.isdir(RAW) else RawFolder()
+    RAW_FOLDER = look_through(RAW, IGNORE) if raw_place.is_there(RAW) else RawClips()
 VIDEOS = RAW_FOLDER.videos
+#: Of each clip that could not be fetched out of its bucket, when.
+NOT_FETCHED = fetched_clips.failures(DATASET) if RAW_FOLDER.objects else {}
 #: Of each clip that is named as a low-resolution copy, the clips that it may be one of.
 NAMED_TWINS = twins.named_twins(VIDEOS)
 with ending_the_run():
@@ -161,7 +164,7 @@ def require_clips():
     say_other_settings()
     if VIDEOS:
         return
-    state = "holds no files" if os.path.isdir(RAW) else "does not exist"
+    state = "holds no files" if raw_place.is_there(RAW) else "does not exist"
     if RAW_FOLDER.left_out:
         state = (
             "holds no clip: all in it are files of the system, or match intake.ignore"
@@ -196,17 +199,21 @@ def say_other_settings():
 
 
 def raw_file(video):
-    """Path of a clip's raw file."""
-    return os.path.join(RAW, VIDEOS[video])
+    """Path of a clip's raw file, or its address in a bucket."""
+    return raw_place.join(RAW, VIDEOS[video])
 
 
 def raw_state(video):
     """The state of a clip's raw file: as a param, it reruns stage 0 when the file changes.
 
     Raw files are no inputs of a rule: Snakemake takes braces in an input's name for wildcards, and
-    a dangling link or a FIFO has to become a row, not an error.
+    a dangling link or a FIFO has to become a row, not an error. Of a clip in a bucket the listing
+    tells, and a note where it could not be fetched the last time: then it is tried again.
     """
-    return raw_files.state(raw_file(video))
+    listed = RAW_FOLDER.objects.get(video)
+    if listed is None:
+        return raw_files.state(raw_file(video))
+    return listed.state + NOT_FETCHED.get(video, "")
 
 
 def of_named_twins(pattern):

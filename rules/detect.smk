@@ -27,17 +27,18 @@ rule detect:
         batch=config["detect"]["batch"],
         device=device("detect"),
     params:
-        settings=what_matters("detect", but=CHOICE),
+        settings=what_matters("detect", but=(*CHOICE, "second_look")),
         mask=what_matters("mask") if config["detect"]["backend"] == "mask" else None,
         limits=limits("detect"),
         weights=weights_entries("detect"),
         faces=of_clip(networks_for_faces),
+        second_look=bool(JUDGING) and config["detect"]["second_look"],
         code=code_digest("scripts/02_detect_people.py"),
     shell:
         stage_command(
             "02_detect_people",
             ["table", "film", "weights"],
-            ["settings", "mask", "limits", "weights", "faces", "code"],
+            ["settings", "mask", "limits", "weights", "faces", "second_look", "code"],
             ["batch", "device"],
             outputs=["table", "tracks", "sightings"],
         )

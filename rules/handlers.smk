@@ -81,6 +81,8 @@ def require_dataset():
         for folder in (".", DATASET, QC):
             error_advice.require_writable(folder)
         run_lock.require(DATASET, shard=SHARD)
+        if SHARD is None:  # else jobs of other shards may be at work
+            fetched_clips.clear(DATASET)
 
 
 def require_own_jobs():

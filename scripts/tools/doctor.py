@@ -27,7 +27,7 @@ from ferrari.common import settings
 from ferrari.common.errors import FerrariError
 from ferrari.common.places import ROOT
 from ferrari.common.progress import LOGGER
-from ferrari.ledger import item_ids, stages
+from ferrari.ledger import raw_listing, raw_place
 from ferrari.networks import section_places, weight_files
 from ferrari.networks.backends import onnx_runtime, torch_runtime
 from ferrari.processes import devices
@@ -277,15 +277,16 @@ def _decoders(page: Page, line: Callable[[str, str], None], extract: Mapping) ->
 
 
 def _clips(page: Page, line: Callable[[str, str], None], work: Path, config: Mapping) -> None:
-    raw = work / (config["raw_videos"] or Path(config["dataset"]) / stages.RAW)
+    raw = raw_place.of(config, work)
     try:
-        count = len(item_ids.look_through(raw, config["intake"]["ignore"]).videos)
+        count = len(raw_listing.look_through(raw, config["intake"]["ignore"]).videos)
         line("raw clips", f"{count} in {raw}")
     except FileNotFoundError:
         line("raw clips", f"there is no folder {raw}")
         if config["raw_videos"]:
             page.blocking.append(
-                f"raw_videos: there is no folder {raw.absolute()}; correct it, or make the folder"
+                f"raw_videos: there is no folder {os.path.abspath(raw)}; correct it, or make the "
+                "folder"
             )
             return
         count = 0

@@ -16,6 +16,7 @@ from ferrari.captions import overrides
 from ferrari.ledger import item_ids, stages
 from ferrari.review import decisions, writing
 from tests.unit.review.rows import decided, undone
+from tests.workflow import warm_snakemake
 from tests.workflow.demo_run import ROOT, Demo
 
 pytestmark = pytest.mark.timeout(300)
@@ -35,7 +36,7 @@ def done(tmp_path_factory) -> Demo:
     """A few clips for which nothing is to be done; their tables are empty."""
     folder = tmp_path_factory.mktemp("stubs") / "run"
     folder.mkdir()
-    stubs.finished(folder, CLIPS)
+    stubs.finished(folder, CLIPS, run=warm_snakemake.on_stubs)
     return Demo(folder)
 
 
