@@ -6,12 +6,12 @@ import pytest
 
 from ferrari.ledger.tables import write_table
 from ferrari.qc import identity_tables, track_checks
-from ferrari.subject import judgements, track_table
+from ferrari.subject import track_table
 
 
 @pytest.mark.parametrize(
     ("load", "columns"),
-    [(identity_tables.load, judgements.COLUMNS), (track_checks.load, track_table.COLUMNS)],
+    [(identity_tables.load, identity_tables.COLUMNS), (track_checks.load, track_table.COLUMNS)],
 )
 def test_each_row_has_its_clip_and_its_figures(tmp_path, monkeypatch, load, columns):
     monkeypatch.chdir(tmp_path)
