@@ -1,4 +1,4 @@
-"""What many clips cost beside their own work: a shard of a huge set, the whole-set steps, the pages."""
+"""What many clips cost beside their own work: a shard of a huge set, whole-set steps, pages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _INDEX = "qc_reports/index.html"
 
 
 def measure(bench: Bench) -> Part:
-    """A shard of MANY clips, the whole set's steps at VIDEOS clips, size and opening of each page."""
+    """A shard of MANY clips, whole-set steps at VIDEOS clips, each page's size and opening."""
     part = Part("scale")
     for measured in (_shard(bench, part), _whole_set(bench, part)):
         for row in measured:
@@ -77,7 +77,7 @@ def _whole_set(bench: Bench, part: Part) -> Iterator[Row]:
 
 
 def _reports(bench: Bench, place: Path) -> Cost:
-    """Snakemake makes what the whole set needs for its reports; what clips have it takes as it is."""
+    """Snakemake makes what the reports need of the whole set; what clips have it takes as done."""
     for name in ("videos.csv", "05_final_training/final.csv"):
         (place / "dataset" / name).unlink(missing_ok=True)
     for page in (place / "qc_reports").glob("*.html"):
