@@ -1,0 +1,89 @@
+"""The kinds of decisions that the review page offers, and how each is made by keys.
+
+A line of `KINDS` adds one: the whole review makes its decisions, counts and measures them, and holds
+the run to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ferrari.ledger import item_ids
+from ferrari.review import contract
+from tests.review_demo.keyboard import Keyboard
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind. `decision` is what its rows in the table of decisions hold.
+
+    `act` decides about what is selected; it is told how many of the kind there were before. Where
+    `alters_clip`, the decision may change what becomes of other things of its clip: those clips are
+    taken first of which nothing else was decided.
+    """
+
+    name: str
+    view: str  # the key of its view
+    key: str  # its own, as it stands on its button
+    decision: str
+    act: Callable[[Keyboard, int], None]
+    alters_clip: bool = False
+
+
+def letter(key: str) -> Callable[[Keyboard, int], None]:
+    """One key, and it is decided."""
+    return lambda hands, _: hands.press(key)
+
+
+def caption(hands: Keyboard, nth: int) -> None:
+    """Write behind the caption that is there."""
+    hands.press("e", "Control+End")
+    hands.type(f", take {nth + 1}")
+    hands.press("Enter")
+
+
+def split(hands: Keyboard, _: int) -> None:
+    """Somebody else begins at the second picture of the track."""
+    hands.press(".", "x")
+
+
+def mend(hands: Keyboard, nth: int) -> None:
+    """Add a stroke from the middle of the body outwards; the neighbours are left as they are."""
+    hands.press("b")
+    hands.page.locator("#save-mask").wait_for()
+    hands.draw((0.5, 0.4), (0.75, 0.4))
+    if nth == 0:
+        hands.shoot("brush", "The brush: a stroke was added, with the pointer")
+    hands.tab_to("#save-mask")
+    hands.press("Enter")
+    closed = hands.page.locator("#dialog:not([open])")
+    closed.or_(hands.page.locator("#look")).first.wait_for(state="attached")
+    if not closed.count():
+        hands.press("Escape")
+        closed.wait_for(state="attached")
+
+
+#: In the order in which they are made: what concerns single things first, tracks last.
+KINDS = (
+    Kind("keep an image", "1", "K", "keep", letter("k")),
+    Kind("drop an image", "1", "D", "drop", letter("d")),
+    Kind("write a caption", "5", "E", "caption", caption),
+    Kind("drop a cut-out", "3", "D", "drop", letter("d")),
+    Kind("mend a mask", "3", "B", "mask", mend),
+    Kind("take back a refused item", "4", "K", "keep", letter("k")),
+    Kind("the subject", "2", "S", "is_subject", letter("s")),
+    Kind("not the subject", "2", "N", "not_subject", letter("n"), alters_clip=True),
+    Kind("split a track", "2", "X", "split_track", split, alters_clip=True),
+)
+
+
+def related(one: str, other: str) -> bool:
+    """True if two ids are of the same thing, or the one thing was made of the other."""
+    return one == other or one.startswith(f"{other}-") or other.startswith(f"{one}-")
+
+
+def clip_of(target: str) -> str:
+    """The id of the clip that an item or a track is of."""
+    track = contract.track_of(target)
+    return track[0] if track else item_ids.clip_of(target)
