@@ -1,1 +1,1 @@
-"""A whole review of the demo by keys alone, in a browser, and the proof that the dataset follows."""
+"""A whole review by keys alone, in a browser, and the proof that the dataset follows it."""

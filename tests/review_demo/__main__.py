@@ -1,9 +1,11 @@
-"""A whole review of the demo by keys alone: `python -m tests.review_demo [--work DIR] [--number N]`.
+"""A whole review of the demo by keys alone.
+
+    python -m tests.review_demo [--work DIR] [--number N] [--cores N]
 
 Makes the demo in a folder of its own, or uses the one that is there; decides, runs, traces,
 verifies and takes all back on a copy of it. Writes there `review-demo.json`, `review-demo.txt` (a
-table), `review-demo.webp` (a film), `review-demo.png` (a sheet) and all pictures. Exit status: 0 all
-is as it has to be, 1 something is not, and what is said, 2 it cannot start.
+table), `review-demo.webp` (a film), `review-demo.png` (a sheet) and all pictures. Exit status: 0
+all is as it has to be; 1 something is not, and what is said; 2 it cannot start.
 """
 
 from __future__ import annotations

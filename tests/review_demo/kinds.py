@@ -1,7 +1,7 @@
 """The kinds of decisions that the review page offers, and how each is made by keys.
 
-A line of `KINDS` adds one: the whole review makes its decisions, counts and measures them, and holds
-the run to them.
+A line of `KINDS` adds one: its decisions are made, counted and measured, and the run is held to
+them.
 """
 
 from __future__ import annotations

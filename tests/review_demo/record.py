@@ -127,7 +127,9 @@ def _of_the_table(record: Record) -> list[str]:
     found = [f"not in the table: {decision} of {target}" for decision, target in made - there]
     found += [f"in the table alone: {decision} of {target}" for decision, target in there - made]
     for row in record.rows:
-        if row.state == effects.PENDING or (row.state in effects.IN_VAIN and not cause(row, record)):
+        if row.state == effects.PENDING or (
+            row.state in effects.IN_VAIN and not cause(row, record)
+        ):
             found.append(f"{row.decision} of {row.target} is {row.state} after the run: {row.why}")
     return found
 

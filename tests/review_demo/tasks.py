@@ -118,7 +118,7 @@ def _decided(hands: Keyboard, kind: Kind, number: int, before: list[Made]) -> Ma
     touched = [target for one in before for target in one.targets]
     clips = {clip_of(target) for target in touched}
     began = time.monotonic()
-    for spared in ((clips, set()) if kind.alters_clip else (set(),)):
+    for spared in (clips, set()) if kind.alters_clip else (set(),):
         hands.press(kind.view, "Home")
         while len(made.targets) < number:
             target = hands.target
@@ -164,6 +164,6 @@ def _run_again(hands: Keyboard) -> tuple[dict, str]:
     page.locator("#now tr").first.wait_for(timeout=_RUN_MS)
     hands.shoot("run", "The run, as it goes")
     page.locator("#phase.PASS, #phase.WARN, #phase.FAIL").wait_for(timeout=_RUN_MS)
-    ended = page.locator("#phase").inner_text()
+    ended = page.locator("#phase").text_content() or ""
     hands.shoot("run_ended", f"The run {ended}")
     return forecast, ended

@@ -1,4 +1,4 @@
-"""What is wrong with a whole review is found in its record: each fault alone, and none in a sound one."""
+"""What is wrong with a whole review is found in its record, and nothing in a sound one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from tests.review_demo.record import InForce, Kind, Record, Rerun, Traced
 
 CLIP = "walk-room-1e6b6d7006"
 IMAGE, CROP, TRACK = f"{CLIP}-f000003-p0-v1", f"{CLIP}-f000003-p0", f"{CLIP}-t2"
-RUN = Rerun("The next run has 3 jobs.", {"mask": 1, "qc5": 2}, {"mask": 1, "qc5": 2}, "ended well", 9)
+RUN = Rerun(
+    "The next run has 3 jobs.", {"mask": 1, "qc5": 2}, {"mask": 1, "qc5": 2}, "ended well", 9
+)
 
 
 def sound() -> Record:
@@ -95,7 +97,9 @@ def test_each_fault_is_found_alone(said):
         ("drop", f"{CLIP}-f000003-p01", False),
     ],
 )
-def test_a_decision_may_be_in_vain_by_another_one_of_what_it_was_made_of(decision, target, explains):
+def test_a_decision_may_be_in_vain_by_another_one_of_what_it_was_made_of(
+    decision, target, explains
+):
     row = InForce("a1", "caption", IMAGE, effects.ABSENT, "")
     other = InForce("a2", decision, target, effects.APPLIED, "")
     found = record.cause(row, replace(sound(), rows=[row, other]))

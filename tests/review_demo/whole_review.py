@@ -36,8 +36,8 @@ _OF_PEOPLE = "review/"
 
 
 def prove(run: Demo, folder: Path, number: int, cores: int, say: Callable = print) -> Record:
-    """Make `number` decisions of each kind on the finished set `run`, which is changed, and take all
-    of them back. Pictures go into `folder`. What was seen; `record.faults` says what is wrong.
+    """Make `number` decisions of each kind on the finished set `run`, which is changed, and take
+    all of them back. Pictures go into `folder`. What was seen; `record.faults` says what is wrong.
     """
     before = _files_of(run)
     say("looking and deciding by keys, then the run ...", flush=True)
@@ -119,7 +119,7 @@ def _visit(run: Demo, cores: int, task: str, *words: str) -> tuple[dict, Rerun]:
 
 
 def _verify(run: Demo, cores: int) -> str:
-    """What `make verify` says of the set: the first line of its verdict, or the end of its words."""
+    """What `make verify` says: the first line of its verdict, or else the end of its words."""
     log = run.folder / "logs/verified.log"
     log.unlink(missing_ok=True)
     said = run.run("--cores", str(cores), "verified", "--forcerun", "verify", check=False)

@@ -1,4 +1,4 @@
-"""A whole review by keys alone, as `make review-demo` makes one of the demo: here of three clips."""
+"""A whole review by keys alone, as `make review-demo` makes of the demo; of three clips."""
 
 from __future__ import annotations
 
