@@ -108,6 +108,12 @@ class Keyboard:
         return heading.inner_text() if heading.count() else ""
 
     @property
+    def views(self) -> list[str]:
+        """The names of the views, in the order of their keys: 1 is the first one's."""
+        buttons = self.page.locator("#views button").all()
+        return [button.get_attribute("data-view") or "" for button in buttons]
+
+    @property
     def place(self) -> str:
         """The place of the selected tile in the list; "" where nothing is selected."""
         return self.page.locator("#grid").get_attribute("aria-activedescendant") or ""

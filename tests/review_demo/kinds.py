@@ -13,43 +13,50 @@ from ferrari.ledger import item_ids
 from ferrari.review import contract
 from tests.review_demo.keyboard import Keyboard
 
+Act = Callable[[Keyboard, int], tuple[str, ...]]
+
 
 @dataclass(frozen=True)
 class Kind:
     """One kind. `decision` is what its rows in the table of decisions hold.
 
-    `act` decides about what is selected; it is told how many of the kind there were before. Where
-    `alters_clip`, the decision may change what becomes of other things of its clip: those clips are
-    taken first of which nothing else was decided.
+    `act` decides about what is selected, and is told how many of the kind there were before; it
+    gives the ids that it decided about, the target of the row first, or none where it could not.
+    Where `alters_clip`, the decision may change what becomes of other things of its clip: those
+    clips are taken first of which nothing else was decided.
     """
 
     name: str
     view: str  # the key of its view
-    key: str  # its own, as it stands on its button
+    key: str  # as it stands on the button that has to be there to begin
     decision: str
-    act: Callable[[Keyboard, int], None]
+    act: Act
     alters_clip: bool = False
 
 
-def letter(key: str) -> Callable[[Keyboard, int], None]:
-    """One key, and it is decided."""
-    return lambda hands, _: hands.press(key)
+def letter(*keys: str) -> Act:
+    """These keys, and it is decided."""
+
+    def act(hands: Keyboard, _: int) -> tuple[str, ...]:
+        target = hands.target
+        hands.press(*keys)
+        return (target,)
+
+    return act
 
 
-def caption(hands: Keyboard, nth: int) -> None:
+def caption(hands: Keyboard, nth: int) -> tuple[str, ...]:
     """Write behind the caption that is there."""
+    target = hands.target
     hands.press("e", "Control+End")
     hands.type(f", take {nth + 1}")
     hands.press("Enter")
+    return (target,)
 
 
-def split(hands: Keyboard, _: int) -> None:
-    """Somebody else begins at the second picture of the track."""
-    hands.press(".", "x")
-
-
-def mend(hands: Keyboard, nth: int) -> None:
+def mend(hands: Keyboard, nth: int) -> tuple[str, ...]:
     """Add a stroke from the middle of the body outwards; the neighbours are left as they are."""
+    target = hands.target
     hands.press("b")
     hands.page.locator("#save-mask").wait_for()
     hands.draw((0.5, 0.4), (0.75, 0.4))
@@ -62,6 +69,7 @@ def mend(hands: Keyboard, nth: int) -> None:
     if not closed.count():
         hands.press("Escape")
         closed.wait_for(state="attached")
+    return (target,)
 
 
 #: In the order in which they are made: what concerns single things first, tracks last.
@@ -74,7 +82,7 @@ KINDS = (
     Kind("take back a refused item", "4", "K", "keep", letter("k")),
     Kind("the subject", "2", "S", "is_subject", letter("s")),
     Kind("not the subject", "2", "N", "not_subject", letter("n"), alters_clip=True),
-    Kind("split a track", "2", "X", "split_track", split, alters_clip=True),
+    Kind("split a track", "2", "X", "split_track", letter(".", "x"), alters_clip=True),
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -12,15 +13,14 @@ from playwright.sync_api import Browser
 from tests.review_demo.keyboard import Keyboard
 from tests.review_demo.kinds import KINDS, Kind, clip_of, related
 
-VIEWS = {"1": "dataset", "2": "people", "3": "masks", "4": "refused", "5": "captions"}
 #: Views whose tiles are put in another order than doubt first: so that what is decided of single
 #: images and cut-outs is decided in few clips, and leaves others for the tracks.
-BY_CLIP = ("1", "3", "5")
+BY_CLIP = ("dataset", "masks", "captions")
 _SIZE = {"width": 1280, "height": 860}
 #: For what the server answers at once, on a machine that has other work; for a whole run.
 _ANSWER_MS, _RUN_MS = 60_000, 1_800_000
 #: A line of the jobs that would run.
-_JOBS = re.compile(r"(\w+): (\d+)")
+_JOBS = re.compile(r"(\w+): ([\d,]+)")
 _NOTHING_LEFT = "There is nothing to undo."
 
 
@@ -54,8 +54,9 @@ def review(browser: Browser, url: str, shots: str, number: str) -> dict:
     hands = visit(browser, url, shots)
     shown = _look_around(hands)
     made: list[Made] = []
+    touched: list[str] = []
     for kind in KINDS:
-        made.append(_decided(hands, kind, int(number), made))
+        made.append(_decided(hands, kind, int(number), touched))
         hands.shoot(kind.decision, f"{kind.name}, with {kind.key}: {len(made[-1].targets)} decided")
     told = hands.page.locator("#progress").inner_text()
     forecast, ended = _run_again(hands)
@@ -99,23 +100,22 @@ def _look_around(hands: Keyboard) -> dict[str, str]:
     hands.shoot("keys", "The list of keys, with ?")
     hands.press("Escape")
     shown = {}
-    for key, name in VIEWS.items():
-        hands.press(key)
+    for key, name in enumerate(hands.views, 1):
+        hands.press(str(key))
         hands.page.wait_for_timeout(500)  # the whole picture comes once the selection rests
         shown[name] = hands.page.locator("#progress").inner_text()
         hands.shoot(f"view_{name}", f"The view {name}, with {key}")
-        if key in BY_CLIP:
+        if name in BY_CLIP:
             hands.tab_to("select[data-filter=order]", "Shift+Tab")
             hands.press("ArrowDown", "Escape")
     return shown
 
 
-def _decided(hands: Keyboard, kind: Kind, number: int, before: list[Made]) -> Made:
+def _decided(hands: Keyboard, kind: Kind, number: int, touched: list[str]) -> Made:
     """`number` decisions of a kind, or as many as the view has things for that nothing was decided
-    about yet.
+    about yet. `touched` are the ids of what was decided about; those of this kind are added.
     """
     made = Made(kind.name, kind.decision)
-    touched = [target for one in before for target in one.targets]
     clips = {clip_of(target) for target in touched}
     began = time.monotonic()
     for spared in (clips, set()) if kind.alters_clip else (set(),):
@@ -123,11 +123,12 @@ def _decided(hands: Keyboard, kind: Kind, number: int, before: list[Made]) -> Ma
         while len(made.targets) < number:
             target = hands.target
             fits = hands.offers(kind.key) and clip_of(target) not in spared
-            if fits and not any(related(target, one) for one in (*touched, *made.targets)):
-                kind.act(hands, len(made.targets))
+            fresh = not any(related(target, one) for one in touched)
+            if decided := kind.act(hands, len(made.targets)) if fits and fresh else ():
+                touched += decided
+                made.targets.append(decided[0])
                 made.said.append(hands.said)
                 hands.wait_until_saved()
-                made.targets.append(target)
             elif not _moved_on(hands):
                 break
     made.seconds = time.monotonic() - began
@@ -151,8 +152,10 @@ def _run_again(hands: Keyboard) -> tuple[dict, str]:
     hands.tab_to("#reruns", "Shift+Tab")
     hands.press("Enter")
     page.locator("#dialog p:not(:text('Asking the workflow'))").first.wait_for(timeout=_RUN_MS)
-    lines = map(_JOBS.fullmatch, page.locator("#dialog li").all_inner_texts())
-    jobs = {line[1]: int(line[2]) for line in lines if line}
+    jobs: Counter[str] = Counter()
+    for line in map(_JOBS.fullmatch, page.locator("#dialog li").all_inner_texts()):
+        if line:
+            jobs[line[1]] += int(line[2].replace(",", ""))
     forecast = {"said": page.locator("#dialog p").first.inner_text(), "jobs": jobs}
     hands.shoot("reruns", f"What runs again: {forecast['said']}")
     if not jobs:
