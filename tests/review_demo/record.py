@@ -17,21 +17,23 @@ _OF_TRACKS = (NOT_SUBJECT, SPLIT_TRACK, MERGE_TRACKS)
 
 
 @dataclass
-class Kind:
-    """The decisions of a kind: `asked` for and `made`, about what, ms from the key until each was
-    saved, and the seconds that they took with moving about on the page.
+class Made:
+    """The decisions of a kind: how many were asked for; of those that were made the targets, the
+    page's words, and ms from the key until each was saved; the seconds that they took with moving
+    about on the page.
     """
 
     name: str
     decision: str
     asked: int
-    targets: list[str]
-    ms: list[float]
-    seconds: float
+    targets: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    ms: list[float] = field(default_factory=list)
+    seconds: float = 0.0
 
     @property
-    def made(self) -> int:
-        """How many there were to make."""
+    def number(self) -> int:
+        """How many were made."""
         return len(self.targets)
 
 
@@ -76,7 +78,7 @@ class Record:
     """One whole review."""
 
     shown: dict[str, str]
-    kinds: list[Kind]
+    kinds: list[Made]
     progress: str
     applying: Rerun
     rows: list[InForce]
@@ -94,7 +96,7 @@ class Record:
     @property
     def decisions(self) -> int:
         """How many were made."""
-        return sum(kind.made for kind in self.kinds)
+        return sum(kind.number for kind in self.kinds)
 
     @property
     def a_minute(self) -> float:
@@ -110,7 +112,7 @@ class Record:
 def faults(record: Record) -> list[str]:
     """What a sound review would not show; empty for one."""
     return [
-        *(f"nobody could {kind.name}" for kind in record.kinds if not kind.made),
+        *(f"nobody could {kind.name}" for kind in record.kinds if not kind.number),
         *_of_the_table(record),
         *_of_rerun("the decisions", record.applying),
         *_of_rerun("taking them back", record.undoing),
@@ -175,45 +177,58 @@ def _of_undo(record: Record) -> list[str]:
 
 def table(record: Record) -> str:
     """The record as text for people."""
-    lines = ["kind                        made  median ms  worst ms  seconds"]
-    for kind in record.kinds:
-        fewer = "" if kind.made == kind.asked else f"   all that there were; {kind.asked} asked for"
-        middle = statistics.median(kind.ms) if kind.ms else 0.0
-        worst = max(kind.ms, default=0.0)
-        lines.append(
-            f"{kind.name:<26}{kind.made:>6}{middle:>11.0f}{worst:>10.0f}{kind.seconds:>9.1f}{fewer}"
-        )
-    ms = [one for kind in record.kinds for one in kind.ms]
-    return "\n".join(
+    sections = (
+        _kinds_lines(record),
         [
-            *lines,
-            f"{'all':<26}{record.decisions:>6}{statistics.median(ms or [0]):>11.0f}"
-            f"{max(ms, default=0):>10.0f}{sum(kind.seconds for kind in record.kinds):>9.1f}",
-            "",
             f"{record.a_minute:.0f} decisions a minute by keys, with nobody who looks: what the "
-            "page takes, not what a person can judge",
-            "",
-            *_rerun_lines("run after the decisions", record.applying),
-            f"decisions in force: {_counted(record.states)}",
-            *(
-                f"  {row.state}: {row.decision} of {row.target}, by {cause(row, record)}"
-                for row in record.rows
-                if row.state in effects.IN_VAIN
-            ),
-            *(f"trace of {one.item}: {one.line}" for one in record.traced),
-            f"verify: {record.verified[0]}",
-            "",
+            "page takes, not what a person can judge"
+        ],
+        [*_rerun_lines("run after the decisions", record.applying), *_effects_lines(record)],
+        [
             f"taken back with Z: {record.undone}",
             *_rerun_lines("run after that", record.undoing),
             f"verify: {record.verified[-1]}",
-            f"digest before     {record.digests[0]}",
-            f"digest decided    {record.digests[1]}",
-            f"digest taken back {record.digests[2]}",
-            f"other files than before: {', '.join(record.differing) or 'none'}",
-            "",
-            *(faults(record) or ["nothing is wrong"]),
-        ]
+        ],
+        [
+            f"digest at first     {record.digests[0]}",
+            f"digest as decided   {record.digests[1]}",
+            f"digest taken back   {record.digests[2]}",
+            f"files that differ from those at first: {', '.join(record.differing) or 'none'}",
+        ],
+        faults(record) or ["nothing is wrong"],
     )
+    return "\n\n".join("\n".join(lines) for lines in sections)
+
+
+def _kinds_lines(record: Record) -> list[str]:
+    """A line a kind, and one of all."""
+    total = Made("all", "", 0, seconds=sum(kind.seconds for kind in record.kinds))
+    for kind in record.kinds:
+        total.targets += kind.targets
+        total.ms += kind.ms
+        total.asked += kind.asked
+    lines = [f"{'decisions':<28}{'asked':>6}{'made':>6}{'median ms':>11}{'worst ms':>10}{'s':>7}"]
+    for kind in (*record.kinds, total):
+        middle, worst = statistics.median(kind.ms or [0.0]), max(kind.ms, default=0.0)
+        figures = (
+            f"{kind.asked:>6}{kind.number:>6}{middle:>11.0f}{worst:>10.0f}{kind.seconds:>7.1f}"
+        )
+        lines.append(f"{kind.name:<28}{figures}")
+    return [*lines, "where fewer were made than asked for, there were no more"]
+
+
+def _effects_lines(record: Record) -> list[str]:
+    """The decisions in force by their states, why those in vain are so, three traces, verify."""
+    vain = [row for row in record.rows if row.state in effects.IN_VAIN]
+    return [
+        f"decisions in force: {_counted(record.states)}",
+        *(
+            f"  {row.state}: {row.decision} of {row.target}, by {cause(row, record) or 'nothing'}"
+            for row in vain
+        ),
+        *(f"trace of {one.item}: {one.line}" for one in record.traced),
+        f"verify: {record.verified[0]}",
+    ]
 
 
 def _rerun_lines(name: str, rerun: Rerun) -> list[str]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 from playwright.sync_api import Browser
 
 from tests.review_demo.keyboard import Keyboard
 from tests.review_demo.kinds import KINDS, Kind, clip_of, related
+from tests.review_demo.record import Made
 
 #: Views whose tiles are put in another order than doubt first: so that what is decided of single
 #: images and cut-outs is decided in few clips, and leaves others for the tracks.
@@ -22,20 +23,6 @@ _ANSWER_MS, _RUN_MS = 60_000, 1_800_000
 #: A line of the jobs that would run.
 _JOBS = re.compile(r"(\w+): ([\d,]+)")
 _NOTHING_LEFT = "There is nothing to undo."
-
-
-@dataclass
-class Made:
-    """The decisions of a kind that were made: what about, the page's words on each, ms from the key
-    until each was saved, and the seconds that all of them took with moving about.
-    """
-
-    name: str
-    decision: str
-    targets: list[str] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
-    ms: list[float] = field(default_factory=list)
-    seconds: float = 0.0
 
 
 def visit(browser: Browser, url: str, shots: str) -> Keyboard:
@@ -115,7 +102,7 @@ def _decided(hands: Keyboard, kind: Kind, number: int, touched: list[str]) -> Ma
     """`number` decisions of a kind, or as many as the view has things for that nothing was decided
     about yet. `touched` are the ids of what was decided about; those of this kind are added.
     """
-    made = Made(kind.name, kind.decision)
+    made = Made(kind.name, kind.decision, number)
     clips = {clip_of(target) for target in touched}
     began = time.monotonic()
     for spared in (clips, set()) if kind.alters_clip else (set(),):

@@ -12,7 +12,7 @@ from ferrari.review import effects
 from tests.review_demo import record, sequence, sets
 from tests.review_demo.__main__ import tell
 from tests.review_demo.kinds import KINDS, clip_of, related
-from tests.review_demo.record import InForce, Kind, Record, Rerun, Traced
+from tests.review_demo.record import InForce, Made, Record, Rerun, Traced
 
 CLIP = "walk-room-1e6b6d7006"
 IMAGE, CROP, TRACK = f"{CLIP}-f000003-p0-v1", f"{CLIP}-f000003-p0", f"{CLIP}-t2"
@@ -26,8 +26,8 @@ def sound() -> Record:
     return Record(
         shown={"dataset": "decided 0 of 4 shown"},
         kinds=[
-            Kind("drop an image", "drop", 1, [IMAGE], [12.0], 0.5),
-            Kind("split a track", "split_track", 1, [TRACK], [14.0], 0.5),
+            Made("drop an image", "drop", 1, [IMAGE], ["dropped"], [12.0], 0.5),
+            Made("split a track", "split_track", 1, [TRACK], ["split"], [14.0], 0.5),
         ],
         progress="decided 1 of 4 shown",
         applying=RUN,
@@ -54,7 +54,7 @@ def test_nothing_is_wrong_with_a_sound_review():
 
 
 WRONG = {
-    "nobody could": {"kinds": [*sound().kinds, Kind("mend a mask", "mask", 1, [], [], 1.0)]},
+    "nobody could": {"kinds": [*sound().kinds, Made("mend a mask", "mask", 1)]},
     "not in the table: split_track": {"rows": sound().rows[:1]},
     "in the table alone: keep": {
         "rows": [*sound().rows, InForce("a3", "keep", IMAGE, effects.AGREES, "")]

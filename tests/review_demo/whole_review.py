@@ -20,8 +20,7 @@ from ferrari.provenance.trace_text import render
 from ferrari.review import decisions, effects
 from ferrari.review.contract import CAPTION, DROP, MASK
 from scripts.tools.trace_item import open_dataset
-from tests.review_demo.kinds import KINDS
-from tests.review_demo.record import InForce, Kind, Record, Rerun, Traced
+from tests.review_demo.record import InForce, Made, Record, Rerun, Traced
 from tests.workflow import browser
 from tests.workflow.demo_run import ROOT, Demo
 
@@ -49,13 +48,9 @@ def prove(run: Demo, folder: Path, number: int, cores: int, say: Callable = prin
     taken_back, undoing = _visit(run, cores, "whole_review_undone", str(folder / "2"))
     after = _files_of(run)
     verified.append(_verify(run, cores))
-    made = zip(KINDS, decided["made"], strict=True)
     return Record(
         shown=decided["shown"],
-        kinds=[
-            Kind(kind.name, kind.decision, number, one["targets"], one["ms"], one["seconds"])
-            for kind, one in made
-        ],
+        kinds=[Made(**one) for one in decided["made"]],
         progress=decided["progress"],
         applying=applying,
         rows=[_in_force(effect) for effect in in_force],

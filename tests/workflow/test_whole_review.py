@@ -17,7 +17,7 @@ def test_what_is_decided_by_keys_is_done_told_and_taken_back(tmp_path):
     found = whole_review.prove(run, tmp_path / "pictures", NUMBER, cores=2)
     print(record.table(found))
     assert record.faults(found) == []
-    assert {kind.name: kind.made for kind in found.kinds} == {
+    assert {kind.name: kind.number for kind in found.kinds} == {
         kind.name: NUMBER for kind in found.kinds
     }
     assert found.states.get("applied", 0) >= len(found.kinds)
