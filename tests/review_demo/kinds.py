@@ -55,11 +55,11 @@ def caption(hands: Keyboard, nth: int) -> tuple[str, ...]:
 
 
 def mend(hands: Keyboard, nth: int) -> tuple[str, ...]:
-    """Add a stroke from the middle of the body outwards; the neighbours are left as they are."""
+    """Add a stroke from the body to a corner; the neighbours are left as they are."""
     target = hands.target
     hands.press("b")
     hands.page.locator("#save-mask").wait_for()
-    hands.draw((0.5, 0.4), (0.75, 0.4))
+    hands.draw((0.5, 0.3), (0.1, 0.08))
     if nth == 0:
         hands.shoot("brush", "The brush: a stroke was added, with the pointer")
     hands.tab_to("#save-mask")
