@@ -80,8 +80,8 @@ KINDS = (
     Kind("drop a cut-out", "3", "D", "drop", letter("d")),
     Kind("mend a mask", "3", "B", "mask", mend),
     Kind("take back a refused item", "4", "K", "keep", letter("k")),
-    Kind("the subject", "2", "S", "is_subject", letter("s")),
-    Kind("not the subject", "2", "N", "not_subject", letter("n"), alters_clip=True),
+    Kind("take for the subject", "2", "S", "is_subject", letter("s")),
+    Kind("take for somebody else", "2", "N", "not_subject", letter("n"), alters_clip=True),
     Kind("split a track", "2", "X", "split_track", letter(".", "x"), alters_clip=True),
 )
 

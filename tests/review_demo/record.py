@@ -12,6 +12,8 @@ from tests.review_demo.kinds import clip_of, related
 
 #: How a run ends by the page, and how `make verify` begins, where all is well.
 WELL, VERIFIED = "ended well", "Verified: "
+#: Images that are traced.
+TRACED = 3
 #: Decisions about a track that change what becomes of its crops, or which tracks there are.
 _OF_TRACKS = (NOT_SUBJECT, SPLIT_TRACK, MERGE_TRACKS)
 
@@ -113,10 +115,15 @@ def faults(record: Record) -> list[str]:
     """What a sound review would not show; empty for one."""
     return [
         *(f"nobody could {kind.name}" for kind in record.kinds if not kind.number),
+        *(
+            f"{kind.name}: {kind.number} were made, and {len(kind.ms)} times all was saved"
+            for kind in record.kinds
+            if len(kind.ms) != kind.number
+        ),
         *_of_the_table(record),
         *_of_rerun("the decisions", record.applying),
         *_of_rerun("taking them back", record.undoing),
-        *(f"make trace of {one.item} does not tell {one.decision}" for one in _untold(record)),
+        *_of_traces(record.traced),
         *(f"verify: {said}" for said in record.verified if not said.startswith(VERIFIED)),
         *_of_undo(record),
         *record.troubles,
@@ -157,8 +164,12 @@ def _of_rerun(what: str, rerun: Rerun) -> list[str]:
     return found
 
 
-def _untold(record: Record) -> list[Traced]:
-    return [one for one in record.traced if not one.line]
+def _of_traces(traced: list[Traced]) -> list[str]:
+    untold = [one for one in traced if not one.line]
+    found = [f"make trace of {one.item} does not tell {one.decision}" for one in untold]
+    if len(traced) < TRACED:
+        found.append(f"only {len(traced)} of {TRACED} images show a decision to be traced")
+    return found
 
 
 def _of_undo(record: Record) -> list[str]:

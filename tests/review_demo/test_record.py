@@ -21,6 +21,9 @@ RUN = Rerun(
 )
 
 
+TOLD = Traced(IMAGE, "drop a1", "drop of it by keys alone", "the text")
+
+
 def sound() -> Record:
     """A record of two decisions in which nothing is wrong."""
     return Record(
@@ -35,7 +38,7 @@ def sound() -> Record:
             InForce("a1", "drop", IMAGE, effects.APPLIED, ""),
             InForce("a2", "split_track", TRACK, effects.APPLIED, ""),
         ],
-        traced=[Traced(IMAGE, "drop a1", "drop of it by keys alone", "the text")],
+        traced=[TOLD] * 3,
         verified=["Verified: 40 checks, none failed."] * 2,
         undone=2,
         undo_ms=[10.0, 11.0],
@@ -70,7 +73,11 @@ WRONG = {
     "the page told {'mask': 1, 'qc5': 2}, and the run did {'mask': 2": {
         "applying": replace(RUN, done={"mask": 2, "qc5": 2})
     },
-    "does not tell drop a1": {"traced": [Traced(IMAGE, "drop a1", "", "")]},
+    "does not tell drop a1": {"traced": [TOLD, TOLD, replace(TOLD, line="")]},
+    "only 2 of 3 images show": {"traced": [TOLD] * 2},
+    "split a track: 1 were made, and 2 times all was saved": {
+        "kinds": [sound().kinds[0], replace(sound().kinds[1], ms=[1.0, 2.0])]
+    },
     "verify: 1 of 40 checks failed": {"verified": ["Verified: ok", "1 of 40 checks failed"]},
     "2 decisions were made, and 1 taken back": {"undone": 1},
     "the decisions changed nothing": {"digests": ["aa", "aa", "aa"]},
