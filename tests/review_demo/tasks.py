@@ -155,5 +155,6 @@ def _run_again(hands: Keyboard) -> tuple[dict, str]:
     hands.shoot("run", "The run, as it goes")
     page.locator("#phase.PASS, #phase.WARN, #phase.FAIL").wait_for(timeout=_RUN_MS)
     ended = page.locator("#phase").text_content() or ""
+    page.locator("#stop").wait_for(state="hidden")  # its process ends after the run's last event
     hands.shoot("run_ended", f"The run {ended}")
     return forecast, ended
