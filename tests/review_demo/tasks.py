@@ -155,6 +155,7 @@ def _run_again(hands: Keyboard) -> tuple[dict, str]:
     hands.shoot("run", "The run, as it goes")
     page.locator("#phase.PASS, #phase.WARN, #phase.FAIL").wait_for(timeout=_RUN_MS)
     ended = page.locator("#phase").text_content() or ""
-    page.locator("#stop").wait_for(state="hidden")  # its process ends after the run's last event
+    # Its process ends after its last event.
+    page.locator("#stop").wait_for(state="hidden", timeout=_RUN_MS)
     hands.shoot("run_ended", f"The run {ended}")
     return forecast, ended
