@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from playwright.sync_api import Page
+from playwright.sync_api import ConsoleMessage, Page
 
 from tests.workflow.review_tasks import READY, SAVED
 
@@ -37,10 +37,14 @@ class Keyboard:
         self.page, self._shots = page, shots
         self.seen: list[list[str]] = []
         self.troubles: list[str] = []
-        page.on("console", lambda message: self.troubles.append(f"console: {message.text}"))
+        page.on("console", self._told)
         page.on("pageerror", lambda error: self.troubles.append(f"page error: {error}"))
         page.add_init_script(MEASURED)
         shots.mkdir(parents=True, exist_ok=True)
+
+    def _told(self, message: ConsoleMessage) -> None:
+        where = message.location.get("url", "").partition("?")[0]  # behind it is the token
+        self.troubles.append(f"console: {message.text} {where}")
 
     def open(self, url: str) -> None:
         """Open the review page at its address, and wait until it can be used."""

@@ -22,8 +22,8 @@ class Kind:
 
     `act` decides about what is selected, and is told how many of the kind there were before; it
     gives the ids that it decided about, the target of the row first, or none where it could not.
-    Where `alters_clip`, the decision may change what becomes of other things of its clip: those
-    clips are taken first of which nothing else was decided.
+    Where `alters_clip`, the decision may change what becomes of other things of its clip: the other
+    kinds go to clips first of which no such thing was decided.
     """
 
     name: str
@@ -72,17 +72,17 @@ def mend(hands: Keyboard, nth: int) -> tuple[str, ...]:
     return (target,)
 
 
-#: In the order in which they are made: what concerns single things first, tracks last.
+#: In the order in which they are made: tracks first, then what is left as it was by them.
 KINDS = (
+    Kind("take for somebody else", "2", "N", "not_subject", letter("n"), alters_clip=True),
+    Kind("split a track", "2", "X", "split_track", letter(".", "x"), alters_clip=True),
+    Kind("take for the subject", "2", "S", "is_subject", letter("s")),
     Kind("keep an image", "1", "K", "keep", letter("k")),
     Kind("drop an image", "1", "D", "drop", letter("d")),
     Kind("write a caption", "5", "E", "caption", caption),
-    Kind("drop a cut-out", "3", "D", "drop", letter("d")),
     Kind("mend a mask", "3", "B", "mask", mend),
+    Kind("drop a cut-out", "3", "D", "drop", letter("d")),
     Kind("take back a refused item", "4", "K", "keep", letter("k")),
-    Kind("take for the subject", "2", "S", "is_subject", letter("s")),
-    Kind("take for somebody else", "2", "N", "not_subject", letter("n"), alters_clip=True),
-    Kind("split a track", "2", "X", "split_track", letter(".", "x"), alters_clip=True),
 )
 
 

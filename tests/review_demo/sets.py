@@ -64,7 +64,7 @@ def of_three_clips(folder: Path) -> None:
     people = cast.many_people()
     specs = {name: people[name].spec for name in ("friends_cross.mp4", "bystander.mp4")}
     walk = demo.demo_specs()["walk_room.mp4"]
-    specs["walk_room.mp4"] = replace(walk, n_frames=60, frozen_runs=())
+    specs["walk_room.mp4"] = replace(walk, n_frames=96, frozen_runs=())
     truths = [faults.good(raw / name, spec) for name, spec in specs.items()]
     cast.write_pictures(folder)
     files = [truth.to_json() for truth in truths]

@@ -14,9 +14,9 @@ from tests.review_demo.keyboard import Keyboard
 from tests.review_demo.kinds import KINDS, Kind, clip_of, related
 from tests.review_demo.record import Made
 
-#: Views whose tiles are put in another order than doubt first: so that what is decided of single
-#: images and cut-outs is decided in few clips, and leaves others for the tracks.
-BY_CLIP = ("dataset", "masks", "captions")
+#: Views that are put in another order than doubt first: so that decisions of a kind are about few
+#: clips, and leave others alone.
+BY_CLIP = ("dataset", "people", "masks", "captions")
 _SIZE = {"width": 1280, "height": 860}
 #: For what the server answers at once, on a machine that has other work; for a whole run.
 _ANSWER_MS, _RUN_MS = 60_000, 1_800_000
@@ -42,18 +42,22 @@ def review(browser: Browser, url: str, shots: str, number: str) -> dict:
     shown = _look_around(hands)
     made: list[Made] = []
     touched: list[str] = []
+    altered: set[str] = set()
     for kind in KINDS:
-        made.append(_decided(hands, kind, int(number), touched))
+        made.append(_decided(hands, kind, int(number), touched, altered))
+        if kind.alters_clip:
+            altered |= set(map(clip_of, made[-1].targets))
         hands.shoot(kind.decision, f"{kind.name}, with {kind.key}: {len(made[-1].targets)} decided")
     told = hands.page.locator("#progress").inner_text()
     forecast, ended = _run_again(hands)
-    hands.open(url)
+    troubles = list(hands.troubles)
+    hands.open(url)  # some of its pictures are gone
     hands.page.locator("#older").wait_for()
     hands.shoot("older", "The page says that a run has changed the dataset since it was made")
     return {
         **{"shown": shown, "made": [asdict(one) for one in made], "progress": told},
         **{"forecast": forecast, "ended": ended},
-        **{"troubles": hands.troubles, "seen": hands.seen},
+        **{"troubles": troubles, "seen": hands.seen},
     }
 
 
@@ -98,14 +102,16 @@ def _look_around(hands: Keyboard) -> dict[str, str]:
     return shown
 
 
-def _decided(hands: Keyboard, kind: Kind, number: int, touched: list[str]) -> Made:
+def _decided(
+    hands: Keyboard, kind: Kind, number: int, touched: list[str], altered: set[str]
+) -> Made:
     """`number` decisions of a kind, or as many as the view has things for that nothing was decided
-    about yet. `touched` are the ids of what was decided about; those of this kind are added.
+    about yet. `touched` are the ids of what was decided about; those of this kind are added. The
+    clips `altered` come last, but for what alters them itself.
     """
     made = Made(kind.name, kind.decision, number)
-    clips = {clip_of(target) for target in touched}
     began = time.monotonic()
-    for spared in (clips, set()) if kind.alters_clip else (set(),):
+    for spared in (set(),) if kind.alters_clip else (altered, set()):
         hands.press(kind.view, "Home")
         while len(made.targets) < number:
             target = hands.target
