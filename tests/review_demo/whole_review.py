@@ -20,6 +20,7 @@ from ferrari.provenance.trace_text import render
 from ferrari.review import decisions, effects
 from ferrari.review.contract import CAPTION, DROP, MASK
 from scripts.tools.trace_item import open_dataset
+from tests.review_demo.kinds import related
 from tests.review_demo.record import InForce, Made, Record, Rerun, Traced
 from tests.workflow import browser
 from tests.workflow.demo_run import ROOT, Demo
@@ -134,7 +135,7 @@ def _traced(run: Demo, in_force: Sequence[effects.Effect]) -> list[Traced]:
             for effect in in_force
             if effect.row.decision == decision and effect.state == effects.APPLIED
             for image in images
-            if effect.row.target in (image["item"], image["parent"])
+            if related(image["item"], effect.row.target)
         )
         if one := next(items, None):
             row, item = one
