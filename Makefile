@@ -10,6 +10,8 @@ BENCH_VENV := .venv-bench
 BENCH_LOCK := envs/bench.lock
 TRAINERS_VENV := .venv-trainers
 TRAINERS_LOCK := envs/trainers.lock
+SERVICES_VENV := .venv-services
+SERVICES_LOCK := envs/services.lock
 SNAKEMAKE := $(BIN)/snakemake
 # Once: the first job would take ten seconds longer.
 COMPILE = PYTHONPATH=scripts $(BIN)/python -c "import ferrari.matting.closed_form, ferrari.matting.foreground"
@@ -18,13 +20,13 @@ FERRARI_SHARED ?= ../shared
 export FERRARI_SHARED
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-gpu image weights doctor smoke new plan run demo demo-clean merge test test-slow test-real test-gpu test-slurm test-trainers train-smoke review-demo fuzz chaos wild verify tidy dashboards review dashboard trace decide lint-package real check-gpu outcomes bench mattes identity lint format lock clean
+.PHONY: help setup setup-gpu image weights doctor smoke new plan run demo demo-clean merge test test-slow test-real test-gpu test-slurm test-s3 test-kubernetes test-trainers train-smoke review-demo fuzz chaos wild verify tidy dashboards review dashboard trace decide lint-package real check-gpu outcomes bench mattes identity lint format lock clean
 
 help: ## list the commands
 	@echo "For your sets"
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^/  /; s/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^/  /; s/:.*## /\t/' | expand -t 16
 	@echo; echo "For work on the pipeline itself"
-	@grep -hE '^[a-z-]+:.*##: ' $(MAKEFILE_LIST) | sed -E 's/^/  /; s/:.*##: /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*##: ' $(MAKEFILE_LIST) | sed -E 's/^/  /; s/:.*##: /\t/' | expand -t 16
 
 setup: $(VENV)/.ready ## set up .venv from the lock
 
@@ -77,11 +79,15 @@ run: $(VENV)/.ready ## run the set in WORK; settings as for plan
 merge: $(VENV)/.ready ## bring shards that were run in the folders FROM together in WORK, where a run then makes the rest
 	@$(BIN)/python scripts/tools/merge_shards.py $(FROM) --into "$(or $(WORK),.)"
 
+# Tests wait for browsers, for jobs and for limits: one process more than there are cores, of which
+# the last is busy meanwhile. No more than four, for memory.
+TESTERS ?= $(shell cores=$$(nproc); echo $$((cores < 4 ? cores + 1 : 4)))
+
 # pytest-timeout ends a test by an exception, which code in C may never let through. After that the
 # run ends, and every thread's traceback says where it stood.
 test: $(VENV)/.ready ##: the tests (minutes)
-	$(BIN)/python -m pytest -m "not slow and not real and not gpu and not slurm and not trainers" \
-	  -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
+	$(BIN)/python -m pytest -m "not slow and not real and not gpu and not slurm and not s3 and not kubernetes and not trainers" \
+	  -n $(TESTERS) --dist loadfile --no-loadscope-reorder \
 	  -o faulthandler_timeout=1000 -o faulthandler_exit_on_timeout=true
 
 test-slow: $(VENV)/.ready ##: the tests that take longer
@@ -95,6 +101,17 @@ test-gpu: $(VENV)/.ready ##: the tests that need an NVIDIA GPU
 
 test-slurm: $(VENV)/.ready ##: the tests on a SLURM of two nodes, brought up here (needs slurm-wlm and munge)
 	$(BIN)/python -m pytest -m slurm -rs
+
+# Where the packages cannot be had the tests skip, and say so.
+test-s3: $(VENV)/.ready ##: the tests on an S3 server, brought up here (moto)
+	-@$(SERVICES)
+	$(BIN)/python -m pytest -m s3 -rs
+
+test-kubernetes: $(VENV)/.ready ##: the manifests held to the schema of Kubernetes' API
+	-@$(SERVICES)
+	$(BIN)/python -m pytest -m kubernetes -rs
+
+SERVICES = test $(SERVICES_VENV)/.ready -nt $(SERVICES_LOCK) || { $(PYTHON) envs/install.py $(SERVICES_VENV) $(SERVICES_LOCK) && touch $(SERVICES_VENV)/.ready; }
 
 test-trainers: $(VENV)/.ready $(TRAINERS_VENV)/.ready ##: each package in its trainer's own loader (FERRARI_TRAINERS: checkouts)
 	$(BIN)/python -m pytest -m trainers -rs
@@ -219,6 +236,7 @@ format: $(VENV)/.ready ##: format Python and the rules
 lock: ##: resolve the lock anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --extra slurm --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -o $(LOCK)
 	uv pip compile envs/bench.in --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -o $(BENCH_LOCK)
+	uv pip compile envs/services.in --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -o $(SERVICES_LOCK)
 	uv pip compile envs/trainers.in --override envs/trainers.overrides --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -o $(TRAINERS_LOCK)
 
 clean: ##: remove caches, the fetched weights among them (hundreds of MB: the next run fetches them again); datasets stay

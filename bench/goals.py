@@ -39,6 +39,10 @@ GOALS = {
     "dry_run_gb": Goal("dry run at 10,000 videos, GB", AT_MOST, 1.5, "1.5 GB"),
     "no_op_s": Goal("no-op run at 10,000 videos, seconds", AT_MOST, 60.0, "60 s"),
     "no_op_gb": Goal("no-op run at 10,000 videos, GB", AT_MOST, 1.5, "1.5 GB"),
+    "dry_run_over_bare": Goal("dry run over a bare graph's, CPU time", AT_MOST, 1.15, "1.15x"),
+    "no_op_over_bare": Goal("no-op run over a bare graph's, CPU time", AT_MOST, 1.3, "1.3x"),
+    "page_mb": Goal("a page of the reports at 10,000 clips, MB", AT_MOST, 5.0, "5 MB"),
+    "page_s": Goal("seconds until a browser shows it", AT_MOST, 2.0, "2 s"),
     "schedule_ms": Goal("scheduling one job of 60,000, ms", AT_MOST, 30.0, "30 ms"),
     "device_busy": Goal("busy share of a simulated RTX 3090", AT_LEAST, 0.85, "85 %"),
     "device_ratio": Goal(
@@ -49,3 +53,5 @@ GOALS = {
 
 #: The number of videos, jobs and seconds that the goals above speak of.
 VIDEOS, JOBS, LONG_S, SHORT_S = 10_000, 60_000, 7200, 60
+#: So many clips are worked on in shards.
+MANY = 100_000

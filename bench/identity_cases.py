@@ -20,6 +20,8 @@ from ferrari.subject.who import Decision, decide
 _SHOWS = 0.2
 #: Least share of a person that is to be seen for an appearance.
 _VISIBLE = 0.25
+#: px, `detect.min_side`.
+_MIN_SIDE = 96
 NOBODY = "nobody"
 
 
@@ -31,7 +33,8 @@ class Case:
     `face_who` (F) str: whose each face is, which the wrong person may have been given.
 
     `there`: the pictures in which each person is there to be delivered; `backs`: those of them that
-    show their back. `people`: how many at once.
+    show their back, `cut_short` those in which what was filmed of them is too small to be cut out,
+    for their body is painted. `people`: how many at once.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Case:
     there: Mapping[str, frozenset[int]]
     people: int
     backs: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    cut_short: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
 
 def real_case(clip: str, looked: Looked, who: str, share: people.Share | None, told) -> Case:
@@ -75,12 +79,15 @@ def composed_case(clip: Composed, looked: Looked) -> Case:
     ]
     there: dict[str, set[int]] = {}
     backs: dict[str, set[int]] = {}
+    short: dict[str, set[int]] = {}
     for view in np.flatnonzero(looked.kept):
         for one in clip.truth[int(looked.frame[view])]:
             if one.kind == SELF and one.visible >= _VISIBLE and _large(one, size):
                 there.setdefault(one.who, set()).add(int(view))
                 if one.back:
                     backs.setdefault(one.who, set()).add(int(view))
+                elif one.filmed_px < _MIN_SIDE:
+                    short.setdefault(one.who, set()).add(int(view))
     return Case(
         clip.path.stem,
         clip.scene.name.split("-")[0],
@@ -92,6 +99,7 @@ def composed_case(clip: Composed, looked: Looked) -> Case:
         {who: frozenset(views) for who, views in there.items()},
         max((len(frame) for frame in clip.truth), default=0),
         {who: frozenset(views) for who, views in backs.items()},
+        {who: frozenset(views) for who, views in short.items()},
     )
 
 
@@ -106,7 +114,7 @@ def _faces(clip: Composed, looked: Looked) -> np.ndarray:
     return np.array(found, object)
 
 
-def _large(one: Shown, size: np.ndarray, least: float = 96) -> bool:
+def _large(one: Shown, size: np.ndarray, least: float = _MIN_SIDE) -> bool:
     """Whether it is large enough to be cut out at all (`detect.min_side`)."""
     x1, y1, x2, y2 = one.box * size
     return min(x2 - x1, y2 - y1) >= least

@@ -71,7 +71,11 @@ class Scene:
 @dataclass(frozen=True)
 class Shown:
     """Who a frame shows: the box of what is visible as shares of the frame, how much of them that
-    is, where (`seen`, bool, a quarter of the frame's height and width), and the face's box."""
+    is, where (`seen`, bool, a quarter of the frame's height and width), and the face's box.
+
+    `filmed_px`: the short side of the box around what is visible of the film of them. The body
+    below is painted on, and no detector need take a flat rectangle for a body.
+    """
 
     who: str
     kind: str
@@ -80,6 +84,7 @@ class Shown:
     visible: float
     seen: np.ndarray
     face: np.ndarray
+    filmed_px: float = float("inf")
 
 
 @dataclass(frozen=True)
@@ -161,16 +166,39 @@ def _truth(scene: Scene, actors: dict[str, Actor], number: int, at: float) -> li
             continue
         rgba, face, place = _placed(role, actors[role.who], number, at)
         alpha = np.float32(rgba[..., 3])
-        size = (WIDTH // _COARSE, HEIGHT // _COARSE)
-        whole = cv2.warpAffine(alpha, place / _COARSE, size, flags=cv2.INTER_AREA) > 127
+        whole = _coarse(alpha, place)
         seen, covered = whole & ~covered, covered | whole
         if seen.any():
             share = float(seen.sum() / whole.sum())
             back = role.turned or at >= role.back_from
             corners = face.reshape(2, 2) * place[0, 0] + place[:, 2]
             faced = (corners / [WIDTH, HEIGHT]).ravel()
-            shown.append(Shown(role.who, role.kind, back, _box_of(seen), share, seen, faced))
+            filmed_px = _short_side(seen & _coarse(_filmed_part(alpha, face), place))
+            shown.append(
+                Shown(role.who, role.kind, back, _box_of(seen), share, seen, faced, filmed_px)
+            )
     return shown[::-1]
+
+
+def _coarse(alpha: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """Where a cut-out is in the frame, a quarter of its height and width: bool."""
+    size = (WIDTH // _COARSE, HEIGHT // _COARSE)
+    return cv2.warpAffine(alpha, place / _COARSE, size, flags=cv2.INTER_AREA) > 127
+
+
+def _filmed_part(alpha: np.ndarray, face: np.ndarray) -> np.ndarray:
+    """The alpha without the body that was painted below (`_with_body`)."""
+    part = alpha.copy()
+    part[len(part) - round(_BODY * (face[3] - face[1])) :] = 0
+    return part
+
+
+def _short_side(seen: np.ndarray) -> float:
+    """px of the frame; 0 where nothing is seen."""
+    if not seen.any():
+        return 0.0
+    x1, y1, x2, y2 = _box_of(seen) * [WIDTH, HEIGHT, WIDTH, HEIGHT]
+    return float(min(x2 - x1, y2 - y1))
 
 
 def _box_of(seen: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -28,10 +29,22 @@ from ferrari.subject import modes, template_file
 from tests.generator.encode import Encoding, encode
 
 _HERE = Path(__file__).parent
-WIDTH, HEIGHT, FPS = 1920, 1080, 12
+FPS = 12
 SHORT_S, LONG_S = 1, 5
-#: People, by columns and rows. Of fifty in five rows the detector finds six.
-CROWDS = {2: (2, 1), 10: (5, 2)}
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """People in columns and rows, in a picture of `wide` x `high` px."""
+
+    columns: int
+    rows: int
+    wide: int = 1920
+    high: int = 1080
+
+
+#: By their number. In 1080 rows the detector, which sees 360 of them, finds six of fifty.
+CROWDS = {2: Crowd(2, 1), 10: Crowd(5, 2), 50: Crowd(10, 5, high=1920)}
 
 
 def main(given: Sequence[str] | None = None) -> int:
@@ -39,6 +52,7 @@ def main(given: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.identity_cost", description=__doc__)
     parser.add_argument("--work", type=Path, default=_HERE / "work/identity")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--people", type=int, nargs="*", default=list(CROWDS), choices=CROWDS)
     options = parser.parse_args(given)
     work = options.work.resolve()
     eyes, files = Eyes(work), people.clips()
@@ -48,7 +62,7 @@ def main(given: Sequence[str] | None = None) -> int:
     # An odd number of turns ends with `judged`, whose files are looked at.
     print("| people | frames | boxes a frame | faces a frame | single | judged | more |")
     print("|---:|---:|---:|---:|---:|---:|---:|")
-    for count in CROWDS:
+    for count in options.people:
         print(_row(dataset, actors, count, who, options.repeats | 1), flush=True)
     return 0
 
@@ -149,13 +163,13 @@ def _filmed(dataset: Path, actors: Sequence[Actor], count: int) -> list[str]:
 
 def _frames(actors: Sequence[Actor], count: int, number: int) -> Iterator[np.ndarray]:
     """People in columns and rows before a grey wall, each swaying in their own time."""
-    columns, rows = CROWDS[count]
-    wide, high = WIDTH / columns, HEIGHT / rows
-    wall = np.linspace(120, 190, HEIGHT, dtype=np.float32)[:, None, None]
+    crowd = CROWDS[count]
+    wide, high = crowd.wide / crowd.columns, crowd.high / crowd.rows
+    wall = np.linspace(120, 190, crowd.high, dtype=np.float32)[:, None, None]
     for frame in range(number):
-        canvas = np.broadcast_to(wall, (HEIGHT, WIDTH, 3)).copy()
+        canvas = np.broadcast_to(wall, (crowd.high, crowd.wide, 3)).copy()
         for place in range(count):
-            row, column = divmod(place, columns)
+            row, column = divmod(place, crowd.columns)
             sway = 0.06 * wide * np.sin(0.9 * frame / FPS + 1.7 * place)
             middle = (column + 0.5) * wide + sway
             _put(canvas, actors[place % len(actors)], frame // 2 + 3 * place, middle, row, high)

@@ -11,7 +11,7 @@ import hashlib
 import heapq
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 
@@ -21,18 +21,21 @@ from bench import peers, prepare
 from bench.measure import PeerMissingError, task
 from ferrari.images import head_pose, image_files, subject_choice
 from ferrari.images.boxes import Detection
+from ferrari.images.faces import Face
 from ferrari.ledger import item_ids, tables
 from ferrari.networks import detectors, faces, weight_files
 from ferrari.networks.backends import tfjs_graph
-from ferrari.subject import appearance
+from ferrari.subject import faint_people
 from ferrari.subject.face_weights import face_weight
-from ferrari.subject.following import Sight, follow
+from ferrari.subject.faint_people import FAINT
+from ferrari.subject.following import Followed, Sight, follow
 from ferrari.subject.sightings import Faces, Sightings
+from ferrari.subject.sightings_file import SeenFace
 from ferrari.video import linking_film
 
 #: The embeddings that are compared, in the order in which the cache has them.
 EMBEDDINGS = ("sface", "faceres")
-_VERSION = 1  # of what the cache holds
+_VERSION = 2  # of what the cache holds
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,8 @@ class Looked:
     picture's width and height, `confidence` (N), `track` (N), `short_px` (N) short side of the box.
     Faces, which only kept frames have: `face_of` (F) their detection, `score`, `yaw`, `side_px`
     (F), `face_box` (F, 4) as shares, `sface` and `faceres` (F, D) float32 of unit length. `looks`
-    (T, K) float32: what each track wears.
+    (T, K) float32: what each track wears. `again` (2,): second looks taken, and how many found
+    somebody.
     """
 
     time_s: np.ndarray
@@ -63,6 +67,7 @@ class Looked:
     sface: np.ndarray
     faceres: np.ndarray
     looks: np.ndarray
+    again: np.ndarray = field(default_factory=lambda: np.zeros(2, int))
 
     @cached_property
     def weights(self) -> np.ndarray:
@@ -175,6 +180,7 @@ class _View:
     time_s: float
     kept: bool
     picture_rgb: np.ndarray
+    people: list[Detection] = field(default_factory=list)
 
 
 def _views(dataset: Path, file: str) -> Iterator[_View]:
@@ -193,26 +199,71 @@ def _views(dataset: Path, file: str) -> Iterator[_View]:
 
 
 def _look(eyes: Eyes, dataset: Path, file: str) -> Looked:
-    found = _Found([], [], [], [])
-    followed = follow(_sights(eyes, dataset, file, found))
-    numbers = [followed.track_of[item] for item in found.items]
-    return found.looked(np.array(numbers, int), len(followed.tracks), eyes.dimensions)
+    found = _Found(eyes)
+    again = _Again(eyes, found) if prepare.section("detect")["second_look"] else None
+    followed = follow(_sights(dataset, file, found), again)
+    return found.looked(followed, eyes.dimensions)
 
 
-def _sights(eyes: Eyes, dataset: Path, file: str, found: _Found) -> Iterator[Sight]:
-    confidence = prepare.section("detect")["confidence"]
+def _sights(dataset: Path, file: str, found: _Found) -> Iterator[Sight]:
     for view in _views(dataset, file):
-        seen = eyes.detector.detect([view.picture_rgb])[0]
-        counted = subject_choice.in_order([d for d in seen if d.confidence >= confidence])
-        items = found.add(view, counted, _faces_in(eyes, view, counted))
-        yield Sight(view.time_s, view.picture_rgb, counted, items)
+        items = found.add(view)
+        yield Sight(view.time_s, view.picture_rgb, view.people, items if view.kept else None)
 
 
-def _faces_in(eyes: Eyes, view: _View, people: Sequence[Detection]) -> list[dict]:
-    """The faces of a kept frame, each with its place among the people, pose and embeddings."""
-    if not view.kept or not people:
+@dataclass
+class _Again:
+    """A second look, as stage 2 takes it (`following.Again`)."""
+
+    eyes: Eyes
+    found: _Found
+
+    def picture(self, number: int) -> np.ndarray:
+        return self.found.views[number].picture_rgb
+
+    def find(self, squares_rgb: Sequence[np.ndarray]) -> list[list[Detection]]:
+        return [_counted(one) for one in self.eyes.detector.detect(squares_rgb)]
+
+    def taken(self, number: int, found: Sequence[Detection]) -> list[str]:
+        people = self.found.views[number].people
+        people += found
+        return [_item(number, at) for at in range(len(people) - len(found), len(people))]
+
+
+def _counted(found: Sequence[Detection]) -> list[Detection]:
+    least = prepare.section("detect")["confidence"]
+    return subject_choice.in_order([one for one in found if one.confidence >= least])
+
+
+def _faint(eyes: Eyes, view: _View, found: Sequence[Detection]) -> list[Detection]:
+    """Those of a frame's detections below the bound that count by their face, as in stage 2."""
+    least = prepare.section("detect")["confidence"]
+    faint = subject_choice.in_order([one for one in found if FAINT <= one.confidence < least])
+    if not faint:
         return []
-    picture, boxes = view.picture_rgb, [one.box_xyxy for one in people]
+    sure = [one.box_xyxy for one in view.people]
+    every = [*sure, *(one.box_xyxy for one in faint)]
+    model = eyes.models[EMBEDDINGS[0]]
+    before = faces.faces_of_people(model, [(view.picture_rgb, sure)])[0]
+    after = faces.faces_of_people(model, [(view.picture_rgb, every)])[0]
+    known, asked = ([list(map(_seen, of_one)) for of_one in some] for some in (before, after))
+    counted = faint_people.with_a_face(sure, known, asked[len(sure) :])
+    return [faint[number] for number in counted]
+
+
+def _seen(face: Face) -> SeenFace:
+    return SeenFace.of(face, np.zeros(0))
+
+
+def _item(number: int, ordinal: int) -> str:
+    return f"{number}-{ordinal}"
+
+
+def _faces_in(eyes: Eyes, view: _View) -> list[dict]:
+    """The faces of a kept frame, each with its place among the people, pose and embeddings."""
+    if not view.kept or not view.people:
+        return []
+    picture, boxes = view.picture_rgb, [one.box_xyxy for one in view.people]
     first = eyes.models[EMBEDDINGS[0]]
     height, width = picture.shape[:2]
     made = []
@@ -234,50 +285,49 @@ def _faces_in(eyes: Eyes, view: _View, people: Sequence[Detection]) -> list[dict
 class _Found:
     """What is known of the pictures so far."""
 
-    views: list[_View]
-    people: list[tuple[int, Detection, tuple[int, int]]]
-    faces: list[tuple[int, dict]]
-    looks: list[np.ndarray]
+    eyes: Eyes
+    views: list[_View] = field(default_factory=list)
 
-    @property
-    def items(self) -> list[str]:
-        return [str(number) for number in range(len(self.people))]
+    def add(self, view: _View) -> list[str]:
+        """Have the detector look at a picture; the names of its detections."""
+        found = self.eyes.detector.detect([view.picture_rgb])[0]
+        view.people = _counted(found)
+        if view.kept and prepare.section("detect")["second_look"]:
+            view.people += _faint(self.eyes, view, found)
+        self.views.append(view)
+        return [_item(len(self.views) - 1, at) for at in range(len(view.people))]
 
-    def add(self, view: _View, people: Sequence[Detection], of_faces: Sequence[dict]) -> list[str]:
-        """Take a picture in; the names of its detections, the film's too."""
-        first, number = len(self.people), len(self.views)
-        height, width = view.picture_rgb.shape[:2]
-        self.looks.append(
-            appearance.descriptors(view.picture_rgb, np.array([p.box_xyxy for p in people]))
-        )
-        self.people += [(number, one, (width, height)) for one in people]
-        self.faces += [(first + one["place"], one) for one in of_faces]
-        self.views.append(_View(view.frame, view.time_s, view.kept, np.zeros(0)))
-        return self.items[first:]
-
-    def looked(self, track: np.ndarray, tracks: int, dimensions: Mapping[str, int]) -> Looked:
-        boxes = np.array([one.box_xyxy for _, one, _ in self.people]).reshape(-1, 4)
-        sizes = np.array([size for _, _, size in self.people]).reshape(-1, 2)
-        sides = boxes[:, 2:] - boxes[:, :2]
-        looks = np.concatenate([np.zeros((0, appearance.LENGTH)), *self.looks])
-        of_faces = [one for _, one in self.faces]
+    def looked(self, followed: Followed, dimensions: Mapping[str, int]) -> Looked:
+        """All of it, once people are followed; of the frames, with their faces."""
+        views, linked = self.views, followed.linked
+        people = [(n, one) for n, view in enumerate(views) for one in view.people]
+        first = np.cumsum([0, *(len(view.people) for view in views)])
+        of_faces = [
+            (int(first[n]) + one["place"], one)
+            for n, view in enumerate(views)
+            for one in _faces_in(self.eyes, view)
+        ]
+        found = np.array([one.box_xyxy for _, one in people]).reshape(-1, 4)
+        sizes = np.array([views[n].picture_rgb.shape[1::-1] for n, _ in people]).reshape(-1, 2)
+        sides = found[:, 2:] - found[:, :2]
         return Looked(
-            time_s=np.array([view.time_s for view in self.views]),
-            kept=np.array([view.kept for view in self.views], bool),
-            frame=np.array([view.frame for view in self.views], int),
-            view=np.array([number for number, _, _ in self.people], int),
-            box=(boxes / np.tile(sizes, 2)).reshape(-1, 4),
-            confidence=np.array([one.confidence for _, one, _ in self.people]),
-            track=track,
+            time_s=np.array([view.time_s for view in views]),
+            kept=np.array([view.kept for view in views], bool),
+            frame=np.array([view.frame for view in views], int),
+            view=np.array([number for number, _ in people], int),
+            box=(found / np.tile(sizes, 2)).reshape(-1, 4),
+            confidence=np.array([one.confidence for _, one in people]),
+            track=linked.track,
             short_px=sides.min(axis=1) if len(sides) else np.zeros(0),
-            face_of=np.array([place for place, _ in self.faces], int),
-            score=np.array([one["score"] for one in of_faces]),
-            yaw=np.array([one["yaw"] for one in of_faces]),
-            side_px=np.array([one["side_px"] for one in of_faces]),
-            face_box=np.array([one["face_box"] for one in of_faces]).reshape(-1, 4),
-            sface=_stacked([one["sface"] for one in of_faces], dimensions["sface"]),
-            faceres=_stacked([one["faceres"] for one in of_faces], dimensions["faceres"]),
-            looks=np.array([appearance.mean(looks[track == t]) for t in range(tracks)], np.float32),
+            face_of=np.array([place for place, _ in of_faces], int),
+            score=np.array([one["score"] for _, one in of_faces]),
+            yaw=np.array([one["yaw"] for _, one in of_faces]),
+            side_px=np.array([one["side_px"] for _, one in of_faces]),
+            face_box=np.array([one["face_box"] for _, one in of_faces]).reshape(-1, 4),
+            sface=_stacked([one["sface"] for _, one in of_faces], dimensions["sface"]),
+            faceres=_stacked([one["faceres"] for _, one in of_faces], dimensions["faceres"]),
+            looks=linked.looks,
+            again=np.array([followed.clip.looks_again or 0, followed.clip.found_again or 0], int),
         )
 
 

@@ -11,6 +11,7 @@ from bench.identity_cases import Trial
 from bench.identity_tables import Table
 
 NO_BOX, SMALL = "no box of their own, face to be seen", "the box is too small to be cut out"
+SMALL_FILM = "the box is too small, as what was filmed is: the body is painted"
 NO_BOX_BACK = "no box of their own, from behind"
 _ORDER = ("subject", "unsure", "not_subject")
 
@@ -26,7 +27,8 @@ def lost(trial: Trial) -> Iterator[str]:
         if not len(own):
             yield NO_BOX_BACK if view in backs else NO_BOX
         elif not large:
-            yield SMALL
+            short = trial.case.cut_short.get(trial.subject, frozenset())
+            yield SMALL_FILM if view in short else SMALL
         else:
             best = min(large, key=lambda at: _ORDER.index(trial.decision.detections[at].who))
             judged = trial.decision.detections[best]
@@ -47,7 +49,31 @@ def table(trials: Sequence[Trial], kind: Callable[[Trial], str]) -> Table:
     total = [sum(counts[why][one] for why in causes) for one in kinds]
     rows.append(("lost", *total, sum(total)))
     rows.append(("there", *[there[one] for one in kinds], there.total()))
+    filmed = [trial_counts(trials, kind, one) for one in (*kinds, None)]
+    rows.append((_FILMED, *[reached for _, reached in filmed]))
+    rows.append((f"{_FILMED}: there", *[views for views, _ in filmed]))
     return Table("What the subject's pictures were lost by", _NOTE, ("", *kinds, "all"), rows)
+
+
+def trial_counts(
+    trials: Sequence[Trial], kind: Callable[[Trial], str], wanted: str | None
+) -> tuple[int, int]:
+    """Of pictures in which nothing that matters is painted: how many there are, and in how many the
+    subject is delivered.
+    """
+    there = reached = 0
+    for trial in trials:
+        if wanted is None or kind(trial) == wanted:
+            case, looked = trial.case, trial.case.looked
+            painted = case.backs.get(trial.subject, frozenset())
+            painted |= case.cut_short.get(trial.subject, frozenset())
+            views = trial.there - painted
+            there += len(views)
+            reached += len(views & set(looked.view[trial.delivered & trial.own].tolist()))
+    return there, reached
+
+
+_FILMED = "delivered, of pictures with neither a painted head nor a body that is wanted and painted"
 
 
 _NOTE = (

@@ -95,10 +95,19 @@ def _sizes(bench: Bench, part: Part) -> Iterator[Row]:
         ours.mkdir()
         stubs.finished(ours, count)
         bare.finish(plain, count)
-        idle = {"ours": partial(_nothing, ours), "bare": partial(_bare, plain, "--cores", "2")}
+        known = bench.fresh(f"bare_{count}_known")
+        bare.write(known, count)
+        bare.record(known, count)
+        bare.finish(known, count)
+        idle = {
+            "ours": partial(_nothing, ours),
+            "bare": partial(_bare, plain, "--cores", "2"),
+            "bare, with records": partial(_bare, known, "--cores", "2"),
+        }
         yield _row(bench, part, "no-op run", count, by_turns(repeats, idle, bench.log))
         shutil.rmtree(ours)
         shutil.rmtree(plain)
+        shutil.rmtree(known)
 
 
 def _row(bench: Bench, part: Part, what: str, count: int, costs: dict[str, list[Cost]]) -> Row:
@@ -112,6 +121,12 @@ def _row(bench: Bench, part: Part, what: str, count: int, costs: dict[str, list[
     bench.log(f"orchestration: {row.what} {row.ours:.1f} s, bare {row.floor:.1f} s, {row.note}")
     if count == VIDEOS:
         row.figures = {f"{_GOALS[what]}_s": row.ours, f"{_GOALS[what]}_gb": peak_gb}
+        row.figures[f"{_GOALS[what]}_over_bare"] = ratio(ours, plain).cpu
+    if "bare, with records" in costs:
+        known = ratio(ours, costs["bare, with records"])
+        part.notes.append(
+            f"{row.what}: {known.cpu:.2f}x the CPU time of a bare graph with Snakemake's records"
+        )
     return row
 
 

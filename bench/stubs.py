@@ -7,7 +7,6 @@ Snakemake itself (`--touch`); those of the others are copies with another video'
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import json
@@ -15,11 +14,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import yaml
 
+from bench.bare import record_file
 from bench.measure import ROOT
 from ferrari.ledger import item_ids, pinned_clips
 from ferrari.ledger.columns import COLUMNS
@@ -54,16 +54,31 @@ def raw_files(folder: Path, count: int) -> None:
         os.utime(path, ns=(_WHEN_NS, _WHEN_NS))
 
 
-def finished(folder: Path, count: int, overlay: str | Path = "") -> None:
+def quiet(command: Sequence[str | Path], folder: Path) -> str:
+    """Run `snakemake(...)` in `folder`; its output, RuntimeError if it fails."""
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, errors="replace"
+    )
+    if done.returncode:
+        raise RuntimeError(f"snakemake on stubs failed: {(done.stdout + done.stderr)[-2000:]}")
+    return done.stdout
+
+
+def finished(
+    folder: Path,
+    count: int,
+    overlay: str | Path = "",
+    run: Callable[[Sequence[str | Path], Path], str] = quiet,
+) -> None:
     """A dataset of `count` videos in `folder` for which nothing is to be done.
 
-    `overlay` is a file of settings on top of the demo's.
+    `overlay` is a file of settings on top of the demo's; `run` does what `quiet` does.
     """
     raw_files(folder, min(count, SEEDS))
-    outputs = _outputs(folder, overlay)
+    outputs = _outputs(run(snakemake("--summary", overlay=overlay), folder))
     for path, rule in outputs.items():
         _write(folder / path, rule)
-    _quiet(snakemake("--cores", "1", "--touch", "--forceall", overlay=overlay), folder)
+    run(snakemake("--cores", "1", "--touch", "--forceall", overlay=overlay), folder)
     pinned = _pin(folder, min(count, SEEDS))
     made = list(outputs)
     if count > SEEDS:
@@ -86,10 +101,9 @@ def _pin(folder: Path, seeds_there: int) -> list[str]:
     return pinned
 
 
-def _outputs(folder: Path, overlay: str | Path) -> dict[str, str]:
+def _outputs(summary: str) -> dict[str, str]:
     """Every output of the workflow on these files, with its rule."""
-    text = _quiet(snakemake("--summary", overlay=overlay), folder)
-    lines = [line for line in text.splitlines() if "\t" in line]
+    lines = [line for line in summary.splitlines() if "\t" in line]
     return {row["output_file"]: row["rule"] for row in csv.DictReader(lines, delimiter="\t")}
 
 
@@ -122,12 +136,12 @@ def _clone(
             _write(folder / there, rule)
             made.append(there)
             text = record.replace(model, video).replace(model_file, file_name(number))
-            _record_file(folder, there).write_text(text)
+            record_file(folder, there).write_text(text)
     seeds = [item_ids.video_id(file_name(number)) for number in range(SEEDS)]
     for path in outputs:
         if not any(seed in path for seed in seeds):
             record = _widened(_record(folder, path), model, list(videos.values()))
-            _record_file(folder, path).write_text(json.dumps(record))
+            record_file(folder, path).write_text(json.dumps(record))
     return made
 
 
@@ -143,22 +157,5 @@ def _widened(record: dict, model: str, videos: Sequence[str]) -> dict:
     return record
 
 
-def _record_file(folder: Path, path: str) -> Path:
-    """Where Snakemake keeps the record of an output: its path in base64, cut into names."""
-    name = base64.urlsafe_b64encode(path.encode()).decode()
-    if len(name) > 200:
-        raise ValueError(f"{path} is too long a path for a stub")
-    return folder / ".snakemake/metadata" / name
-
-
 def _record(folder: Path, path: str) -> dict:
-    return json.loads(_record_file(folder, path).read_text())
-
-
-def _quiet(command: Sequence[str | Path], folder: Path) -> str:
-    done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, check=False, errors="replace"
-    )
-    if done.returncode:
-        raise RuntimeError(f"snakemake on stubs failed: {(done.stdout + done.stderr)[-2000:]}")
-    return done.stdout
+    return json.loads(record_file(folder, path).read_text())

@@ -163,6 +163,7 @@ def people(
             out_tracks=f"{beside['tracks']}.csv",
             out_sightings=f"{beside['sightings']}.npz",
             faces=asked,
+            second_look=bool(judging),
             **common,
             **means,
         )

@@ -30,19 +30,18 @@ rule environments:
 rule augment:
     """Put each cut-out on k seeded backgrounds; record each recipe."""
     input:
-        probe=rules.probe.output.table,
         masks=rules.mask.output.table,
-        crops=rules.crop.output.table,
         bank=rules.environments.output.table,
     output:
         table=update(f"{AUGMENTED}/{{video}}.csv"),
     log:
-        log="logs/augment/{video}.log",
-        cost="benchmarks/augment/{video}.tsv",
+        "logs/augment/{video}.log",
     priority: soon("augment")
     conda:
         "../envs/extract.yaml"
     threads: config["threads"]["augment"]
+    resources:
+        **SCRATCH,
     params:
         augment=what_matters("augment", but=("environment_folder", "environment_clips")),
         seed=lookup(dpath="seed", within=config),
@@ -50,6 +49,7 @@ rule augment:
     shell:
         stage_command(
             "04_replace_background",
-            ["probe", "masks", "crops", "bank"],
+            ["masks", "bank"],
             ["augment", "seed", "code"],
+            upstream={"probe": TABLES["probe"], "crops": TABLES["crop"]},
         )

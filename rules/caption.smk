@@ -3,29 +3,27 @@
 # Output:  <dataset>/05_final_training/captions/<video>.csv; final.csv: what goes into the packages
 
 
+from ferrari.captions import caption_text, overrides
+
 # No input of the rule: it would rerun every clip for one line. Each job gets its lines' digest.
-try:
+with ending_the_run():
     BY_HAND = overrides.digests(config)
     caption_text.checked_templates(config["caption"], SUBJECT_WORDS)
-except FerrariError as error:
-    raise WorkflowError(str(error)) from error
 
 
 rule caption:
     """Caption each image from what is known of it; re-open it; refuse it with a row if it fails."""
     input:
         augment=rules.augment.output.table,
-        masks=rules.mask.output.table,
-        crops=rules.crop.output.table,
     output:
         table=update(f"{FINAL}/captions/{{video}}.csv"),
     log:
-        log="logs/caption/{video}.log",
-        cost="benchmarks/caption/{video}.tsv",
+        "logs/caption/{video}.log",
     priority: soon("caption")
     conda:
         "../envs/captioner.yaml"
     resources:
+        **SCRATCH,
         gpu=on_gpu("caption") if config["caption"]["backend"] == "transformers" else 0,
         device=device("caption"),
     params:
@@ -33,14 +31,15 @@ rule caption:
         limits=limits("caption"),
         subject=SUBJECT_WORDS,
         seed=config["seed"],
-        overrides=lambda wildcards: BY_HAND.of(wildcards.video),
+        overrides=of_clip(BY_HAND.of),
         code=code_digest("scripts/05_caption_images.py"),
     shell:
         stage_command(
             "05_caption_images",
-            ["augment", "masks", "crops"],
+            ["augment"],
             ["caption", "limits", "subject", "seed", "overrides", "code"],
             ["device"],
+            upstream={"masks": TABLES["mask"], "crops": TABLES["crop"]},
         )
 
 

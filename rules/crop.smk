@@ -8,7 +8,6 @@
 rule crop:
     """Judge who is the subject, or choose it by policy; cut a padded crop. No network is asked."""
     input:
-        frames=rules.extract.output.table,
         detections=rules.detect.output.table,
         sightings=rules.detect.output.sightings if JUDGING else [],
         who=rules.who.output.template if JUDGING else [],
@@ -16,11 +15,12 @@ rule crop:
         table=update(f"{CROPS}/{{video}}.csv"),
         identity=update(f"{IDENTITY}/{{video}}.csv"),
     log:
-        log="logs/crop/{video}.log",
-        cost="benchmarks/crop/{video}.tsv",
+        "logs/crop/{video}.log",
     priority: soon("crop")
     conda:
         "../envs/extract.yaml"
+    resources:
+        **SCRATCH,
     params:
         settings=settled(
             {
@@ -30,12 +30,13 @@ rule crop:
             }
         ),
         identity=JUDGING,
-        review=lambda wildcards: REVIEW.digest("crop", wildcards.video),
+        review=of_clip(lambda video: REVIEW.digest("crop", video)),
         code=code_digest("scripts/02_yolo_crop.py"),
     shell:
         stage_command(
             "02_yolo_crop",
-            ["frames", "detections", "sightings", "who"],
+            ["detections", "sightings", "who"],
             ["settings", "identity", "review", "code"],
             outputs=["table", "identity"],
+            upstream={"frames": TABLES["extract"]},
         )

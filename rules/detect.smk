@@ -10,34 +10,35 @@ rule detect:
     input:
         table=rules.extract.output.table,
         film=rules.extract.output.film,
-        weights=detect_weights,
+        weights=of_clip(detect_weights),
     output:
         table=update(f"{DETECTIONS}/{{video}}.csv"),
         tracks=update(f"{TRACKS}/{{video}}.csv"),
         sightings=update(SEEN),
     log:
-        log="logs/detect/{video}.log",
-        cost="benchmarks/detect/{video}.tsv",
+        "logs/detect/{video}.log",
     priority: soon("detect")
     conda:
         "../envs/detect.yaml"
     threads: config["threads"]["detect"]
     resources:
+        **SCRATCH,
         gpu=on_gpu("detect"),
         batch=config["detect"]["batch"],
         device=device("detect"),
     params:
-        settings=what_matters("detect", but=CHOICE),
+        settings=what_matters("detect", but=(*CHOICE, "second_look")),
         mask=what_matters("mask") if config["detect"]["backend"] == "mask" else None,
         limits=limits("detect"),
         weights=weights_entries("detect"),
-        faces=networks_for_faces,
+        faces=of_clip(networks_for_faces),
+        second_look=bool(JUDGING) and config["detect"]["second_look"],
         code=code_digest("scripts/02_detect_people.py"),
     shell:
         stage_command(
             "02_detect_people",
             ["table", "film", "weights"],
-            ["settings", "mask", "limits", "weights", "faces", "code"],
+            ["settings", "mask", "limits", "weights", "faces", "second_look", "code"],
             ["batch", "device"],
             outputs=["table", "tracks", "sightings"],
         )

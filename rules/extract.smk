@@ -15,20 +15,20 @@ rule extract:
         table=update(f"{FRAMES}/{{video}}.csv"),
         film=update(f"{FRAMES}/{{video}}.linking.mkv"),
     log:
-        log="logs/extract/{video}.log",
-        cost="benchmarks/extract/{video}.tsv",
+        "logs/extract/{video}.log",
     priority: soon("extract")
     conda:
         "../envs/extract.yaml"
     threads: config["threads"]["extract"]
     resources:
+        **SCRATCH,
         # Of the other decoders only a few clips need the card: those jobs take their turns at it.
         nvdec=int(
             config["extract"]["decoder"] in ("nvdec", "nvdec_first")
             and not nvdec_problem()
         ),
     params:
-        raw=raw_file,
+        raw=of_clip(raw_file),
         max_megapixels=config["probe"]["max_megapixels"],
         settings=what_matters("extract"),
         limits=limits("extract"),

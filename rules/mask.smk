@@ -11,13 +11,13 @@ rule mask:
     output:
         table=update(f"{MASKS}/{{video}}.csv"),
     log:
-        log="logs/mask/{video}.log",
-        cost="benchmarks/mask/{video}.tsv",
+        "logs/mask/{video}.log",
     priority: soon("mask")
     conda:
         "../envs/mask.yaml"
     threads: config["threads"]["mask"]
     resources:
+        **SCRATCH,
         gpu=on_gpu("mask"),
         batch=config["mask"]["batch"],
         device=device("mask"),
@@ -26,7 +26,7 @@ rule mask:
         subject_class=lookup(dpath="detect/class", within=config),
         limits=limits("mask"),
         weights=weights_entries("mask"),
-        review=lambda wildcards: REVIEW.digest("mask", wildcards.video),
+        review=of_clip(lambda video: REVIEW.digest("mask", video)),
         code=code_digest("scripts/03_mask_subject.py"),
     shell:
         stage_command(

@@ -8,15 +8,16 @@ rule probe:
     output:
         table=update(f"{DATASET}/videos/{{video}}.csv"),
     log:
-        log="logs/probe/{video}.log",
-        cost="benchmarks/probe/{video}.tsv",
+        "logs/probe/{video}.log",
     priority: soon("probe")
     conda:
         "../envs/extract.yaml"
+    resources:
+        **SCRATCH,
     params:
-        raw=raw_file,
-        raw_state=raw_state,
-        file=lambda wildcards: VIDEOS[wildcards.video],
+        raw=of_clip(raw_file),
+        raw_state=of_clip(raw_state),
+        file=of_clip(VIDEOS.get),
         settings=what_matters("probe"),
         limits=limits("probe"),
         code=code_digest("scripts/00_probe_video.py"),

@@ -6,6 +6,9 @@
 # A FAIL never fails the report; it stops `package` while qc.enforce is true.
 
 
+from ferrari.provenance import older_packages
+
+
 report: "../report/workflow.rst"
 
 
@@ -327,7 +330,7 @@ rule review_page:
         "../envs/report.yaml"
     threads: 4
     params:
-        references_folder=getattr(SUBJECT.references, "path", None),
+        picture_folders={name: folder.path for name, folder in PICTURES.items()},
         subject=SUBJECT_WORDS,
         rows=decided_so_far,
         code=code_digest("scripts/build_review_page.py"),

@@ -23,7 +23,7 @@ rule verify:
         not_ours=[
             folder
             for folder in (
-                RAW,
+                RAW if os.path.isdir(RAW) else None,
                 QC,
                 config["cache"],
                 config["audit"],

@@ -3,17 +3,26 @@
 The file is looked at in a child process with limits (see `ferrari.processes.limited_call`); what it
 is refused for is listed in `ferrari.ledger.reasons`. A refused file is copied, or
 linked where the file system can, to `bad_videos/<VERDICT>/`, with a line in the table that says
-why.
+why. A clip that lies in a bucket is fetched for it, and handed on to stage 1; one that cannot be
+fetched is a row too, and is tried again in each run.
 """
 
 from ferrari.ledger import tables
 from ferrari.ledger.columns import KEPT, QUARANTINED
-from ferrari.ledger.reasons import LOW_RESOLUTION, OK, TOO_LARGE, UNREADABLE, of_stage
+from ferrari.ledger.reasons import (
+    LOW_RESOLUTION,
+    NOT_FETCHED,
+    OK,
+    TOO_LARGE,
+    UNREADABLE,
+    of_stage,
+)
 from ferrari.ledger.refused_files import clear_video, refuse_video
 from ferrari.processes.failures import Failure
 from ferrari.processes.limited_call import run_limited
 from ferrari.provenance.table_stamps import seal
-from ferrari.video import probing, raw_files
+from ferrari.storage import buckets
+from ferrari.video import fetched_clips, probing, raw_files
 from ferrari.video.containers import is_too_large
 
 
@@ -22,30 +31,45 @@ def probe_video(
 ) -> None:
     """Write the one-row probe table of a raw file.
 
-    `file` is its path relative to the raw folder; `settings` the `probe` section of the config.
-    Raises RawFileChangedError if the file was taken away since the folder was listed.
+    `raw` is its path, or its address in a bucket; `file` its path relative to the raw folder;
+    `settings` the `probe` section of the config. Raises RawFileChangedError if the file was taken
+    away since the folder was listed, BucketError if its bucket cannot be asked.
     """
-    look, digest, size = _read_and_look(raw, settings)
-    look, value, threshold = _apply_bounds(look, settings)
-    fine = look.verdict == OK
     clear_video(video, of_stage("probe"), dataset)
-    refused_path = "" if fine else refuse_video(raw, file, look.verdict, dataset)
-    row = tables.row(
+    try:
+        with fetched_clips.at_hand(raw, video, dataset) as clip:
+            row = _probed(clip, file, video, dataset, settings)
+            clip.hand_on = row["outcome"] == KEPT
+        fetched_clips.forget_failure(video, dataset)
+    except buckets.ObjectError as error:
+        row = _row(video, file, probing.Look(NOT_FETCHED, f"the object {error}"))
+        fetched_clips.note_failure(video, dataset)
+    tables.write_stage(out_csv, "probe", [row])
+
+
+def _probed(
+    clip: fetched_clips.ClipAtHand, file: str, video: str, dataset: str, settings: dict
+) -> tables.Row:
+    """The row of a file on the disk; one that is refused is put aside."""
+    look, digest, size = _read_and_look(clip.path, settings)
+    look, value, threshold = _apply_bounds(look, settings)
+    refused = "" if look.verdict == OK else refuse_video(clip.path, file, look.verdict, dataset)
+    told = {"value": value, "threshold": threshold, "path": refused, "sha256": digest}
+    return _row(video, file, look, bytes=size, etag=clip.etag, **told)
+
+
+def _row(video: str, file: str, look: probing.Look, **told: object) -> tables.Row:
+    return tables.row(
         "probe",
         item=video,
         parent=file,
-        outcome=KEPT if fine else QUARANTINED,
+        outcome=KEPT if look.verdict == OK else QUARANTINED,
         reason=look.verdict,
-        value=value,
-        threshold=threshold,
-        path=refused_path,
-        sha256=digest,
         file=file,
-        bytes=size,
         detail=look.detail,
         **look.facts,
+        **told,
     )
-    tables.write_stage(out_csv, "probe", [row])
 
 
 def _read_and_look(raw: str, settings: dict) -> tuple[probing.Look, str, int | str]:
@@ -95,12 +119,14 @@ def still_holds(job) -> bool:
     """True if the raw file is the one that the table tells of.
 
     Its time of change alone is no reason to look at it again. A file that could not be read to its
-    end is looked at again.
+    end is looked at again. Of an object its ETag tells, for which it need not be fetched.
     """
     (row,) = tables.read_stage(job.output.table, "probe")
     try:
+        if buckets.is_address(job.params.raw):
+            return row["etag"] == buckets.look(job.params.raw).etag != ""
         return row["sha256"] == raw_files.read(job.params.raw).sha256
-    except raw_files.NoFileError:
+    except (raw_files.NoFileError, buckets.ObjectError):
         return False
 
 

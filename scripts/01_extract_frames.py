@@ -16,8 +16,8 @@ LOW_RESOLUTION_TWIN, and is not decoded. Whether it is one hangs on the tables o
 which alone this job takes besides its own: any other clip may come and go.
 """
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,11 +37,13 @@ from ferrari.processes.devices import nvdec_slots
 from ferrari.processes.failures import Failure
 from ferrari.processes.limited_call import run_limited
 from ferrari.provenance.table_stamps import seal
+from ferrari.storage.buckets import ObjectError
 from ferrari.video import linking_film, raw_files, twins
 from ferrari.video.decoding.base import Decoder, DecoderUnavailableError
 from ferrari.video.decoding.card_pays import CodedClip
 from ferrari.video.decoding.registry import candidates
 from ferrari.video.extraction import QUARANTINE_REASONS, Extraction, extract, forget
+from ferrari.video.fetched_clips import at_hand
 from ferrari.video.timestamps import frame_time
 
 
@@ -61,7 +63,8 @@ def extract_video(
 
     `named_after`: tables (of stages 0 and 1) of the clips that it may be a small copy of.
     `settings` is the `extract` section of the config; `out_csv` lies beside the frames' folder. No
-    frame beyond `max_megapixels` is decoded. Raises RawFileChangedError if the raw file is not the
+    frame beyond `max_megapixels` is decoded. `raw` is a path, or an address in a bucket. Raises
+    RawFileChangedError if the raw file is not the
     one that stage 0 looked at, before and after its frames are taken.
     """
     folder = Path(out_csv).with_suffix("")
@@ -79,13 +82,14 @@ def extract_video(
             if twin := _twin(probed, named_after):
                 rejection = [twin]
             elif probed["outcome"] == KEPT:
-                read = _probed_file(raw, probed, probe_csv)
-                result = _extract_limited(
-                    *(raw, video, scratch, film, dataset, settings, probed, threads),
-                    *(max_megapixels, spool),
-                )
-                _check_still(read, raw, video, dataset)
-                rejection = _rejection(result, raw, probed, dataset)
+                with _at_hand(raw, probed, dataset) as clip:
+                    read = _probed_file(raw, clip, probed, probe_csv)
+                    result = _extract_limited(
+                        *(clip, video, scratch, film, dataset, settings, probed, threads),
+                        *(max_megapixels, spool),
+                    )
+                    _check_still(read, clip, video, dataset)
+                    rejection = _rejection(result, clip, probed, dataset)
                 common = {} if isinstance(result, Failure) else result.common
             if rejection or not film.exists():
                 film.write_bytes(b"")
@@ -120,14 +124,30 @@ def _twin(probed: dict, named_after: Sequence[tuple[str, str]]) -> tables.Row | 
     )
 
 
-def _probed_file(raw: str, probed: dict, probe_csv: str) -> raw_files.RawFile:
-    """The raw file, after checking that it is the one that stage 0 looked at.
+@contextmanager
+def _at_hand(raw: str, probed: dict, dataset: str) -> Iterator[str]:
+    """The path of the raw file, or of what was fetched out of its bucket.
+
+    Raises RawFileChangedError for an object that cannot be fetched any more. That is no row: stage
+    0 could fetch it, so something has changed since, and the next run looks at it anew.
+    """
+    try:
+        with at_hand(raw, probed["item"], dataset, probed["sha256"]) as clip:
+            yield clip.path
+    except ObjectError as error:
+        raise raw_files.RawFileChangedError(
+            f"{raw} {error}: stage 0 could fetch it. Start the run again, and it is fetched anew."
+        ) from error
+
+
+def _probed_file(raw: str, path: str, probed: dict, probe_csv: str) -> raw_files.RawFile:
+    """The file at `path`, after checking that it is the one that stage 0 looked at.
 
     The whole digest is compared: reading a file costs a hundredth of decoding it, and size and
     time alone would let frames into the dataset under the digest of another file.
     """
     try:
-        read = raw_files.read(raw)
+        read = raw_files.read(path)
         why = "" if read.sha256 == probed["sha256"] else "its SHA-256 differs"
     except raw_files.NoFileError as error:
         why = f"it {error}"

@@ -9,6 +9,11 @@ The pictures of the linking film are searched too, and what is found in both is 
 (`ferrari.subject.following`): each detection's row has its track, and a table beside it tells of
 the tracks. Of what is found in the film, only these sums remain.
 
+Where people are judged, a box below `detect.confidence` counts too if a face of its own is seen in
+it (`ferrari.subject.faint_people`); and a kept frame in which a track loses somebody is searched
+once more around the place (`ferrari.subject.second_look`). Who is found in these ways has a row
+like any other, whose detail says so.
+
 Where faces are asked for, those of the people in a frame are found and embedded, by networks in a
 child process of their own. A frame that ends these is quarantined as well: nobody could say who is
 in it. Faces lie in a third file, `subject/sightings/<video>.npz`, and in no table.
@@ -40,8 +45,9 @@ from ferrari.processes.model_process import Load
 from ferrari.processes.model_verdicts import Limits
 from ferrari.provenance.reuse import NOTHING, Earlier, item_digest, narrowed, refused_files
 from ferrari.provenance.table_stamps import seal
-from ferrari.subject import sightings_file, track_table
+from ferrari.subject import faint_people, sightings_file, track_table
 from ferrari.subject.face_weights import LEAST
+from ferrari.subject.faint_people import FAINT
 from ferrari.subject.following import Sight, follow
 from ferrari.subject.sightings_file import SeenFace
 from ferrari.video import linking_film
@@ -49,6 +55,10 @@ from ferrari.video.linking_film import LinkingPicture
 
 #: What this stage looks at in a frame's row: a frame is searched again when one of these changes.
 READS = ("item", "path", "sha256", "width", "height", "frame", "time_s")
+#: What the row of somebody says who was found on a second look.
+FOUND_AGAIN = "found on a second look, where the track says"
+#: And that of somebody whom the detector hardly saw.
+FOUND_BY_FACE = "below detect.confidence, found by the face"
 
 
 @dataclass(frozen=True)
@@ -87,23 +97,26 @@ def detect_video(
     cache: str,
     threads: int,
     faces: Faces | None = None,
+    second_look: bool = False,
     earlier: Earlier = NOTHING,
 ) -> dict[str, str]:
     """Write one clip's tables of detections and tracks, and its sightings; returns the digests of
     its frames' rows.
 
     `settings` is the `detect` section of the config, `mask_settings` the `mask` section (used by
-    `detect.backend: mask`). `faces` are the networks for them, None if none are asked for. Frames
-    whose rows `earlier` has, with their faces, are not searched again. The `film` is, whenever a
-    job has anything to do: people are linked over the clip as a whole. For `mask` it is left alone:
-    three times as many pictures would go through a segmenter.
+    `detect.backend: mask`). `faces` are the networks for them, None if none are asked for. With a
+    `second_look` faint boxes with a face count, and a frame is searched again where a track loses
+    somebody in it. Frames whose rows `earlier` has, with their faces, are not searched again. The
+    `film` is, whenever a job has anything to do: people are linked over the clip as a whole. For
+    `mask` it is left alone: three times as many pictures would go through a segmenter.
     """
     kept = tables.kept(tables.read_stage(frames_csv, "extract"))
     lines = [narrowed(line, READS) for line in kept]
     digests = {line["item"]: item_digest(line) for line in lines}
     if faces is not None and out_sightings not in earlier.beside:
         earlier = NOTHING  # rows without their faces are of no use
-    taken = earlier.take_all(digests)
+    second_look &= settings["backend"] != "mask"
+    taken = _as_first_seen(earlier.take_all(digests))
     refusals = (UNREADABLE_FRAME, *MODEL_FAILURES)
     clear_frames(video, refusals, dataset, "frame", refused_files(taken))
     pictures = linking_film.read(film) if settings["backend"] != "mask" else ()
@@ -111,18 +124,19 @@ def detect_video(
     limits = Limits.of("detect", settings)
     opener = OnDevice(settings["device"], limits)
     with ExitStack() as processes:
-        stage = _Stage(settings["confidence"], Path(dataset), video, taken)
-        if len(taken) < len(lines) or (pictures and os.path.getsize(film)):
+        stage = _Stage(settings["confidence"], Path(dataset), video, taken, second_look)
+        unknown = len(taken) < len(lines) or (second_look and bool(lines))
+        if unknown or (pictures and os.path.getsize(film)):
             load = detectors.loader(settings, weights, mask_settings, threads, cache, opener)
             stage.detector = processes.enter_context(Isolated(load, detectors.HARMLESS, limits))
-        if faces is not None and len(taken) < len(lines):
+        if faces is not None and unknown:
             load = faces.loader(settings, threads, cache, opener)
             recogniser = Isolated(load, face_networks.HARMLESS, limits)
             stage.recogniser = processes.enter_context(recogniser)
         batches = by_size(views, _View.pixels, settings["batch"])
         searched = in_flight(batches, stage.read, stage.search)
         with closing(searched):
-            followed = follow(stage.sights(searched))
+            followed = follow(stage.sights(searched), _Again(stage) if second_look else None)
     rows = [row | followed.cells_of(row) for item in digests for row in stage.rows[item]]
     clip = replace(followed.clip, unsearched=stage.unsearched)
     track_table.write(out_tracks, clip, followed.tracks)
@@ -131,6 +145,17 @@ def detect_video(
     sightings_file.write(out_sightings, sightings_file.seen_clip(linked, known, dimensions))
     tables.write_stage(out_csv, "detect", rows)
     return digests
+
+
+def _as_first_seen(taken: Mapping[str, list[dict[str, str]]]) -> dict[str, list[dict[str, str]]]:
+    """Without the frames in which a second look found somebody: where one is taken, and whose its
+    faces are, hangs on the clip as a whole.
+    """
+    return {
+        frame: rows
+        for frame, rows in taken.items()
+        if not any(FOUND_AGAIN in row["detail"] for row in rows)
+    }
 
 
 def _faces_taken(
@@ -157,6 +182,7 @@ class _View:
     picture_rgb: np.ndarray | None = None
     fault: str = ""
     found: Sequence[boxes.Detection] | Failure | None = None
+    faint: Sequence[boxes.Detection] = ()  # those below the bound that count by their face
 
     def pixels(self) -> int:
         """How many pixels it has, or will have."""
@@ -190,10 +216,14 @@ class _Stage:
     dataset: Path
     video: str
     taken: Mapping[str, list[dict[str, str]]]  # rows of frames that are not searched again
+    second_look: bool = False
     detector: Isolated | None = None
     recogniser: Isolated | None = None  # of faces
     faces: dict[str, list[SeenFace]] = field(default_factory=dict)  # by detection
     rows: dict[str, list[tables.Row]] = field(default_factory=dict)  # by frame
+    shown: list[Mapping | None] = field(
+        default_factory=list
+    )  # each sight's frame, None: the film's
     unsearched: int = 0  # pictures of the film
 
     def read(self, views: list[_View]) -> list[_View]:
@@ -237,7 +267,41 @@ class _Stage:
         """Find and embed the faces of the people in frames that were searched; a remark for their
         rows. A frame that ends the networks is one that the detector could not search.
         """
-        asked = [(view, people) for view in views if (people := self._with_a_face(view))]
+        remark = self._embed([(view, self._people(view)) for view in views])
+        for view in views if self.second_look else ():
+            self._count_faint(view)
+        return remark
+
+    def _count_faint(self, view: _View) -> None:
+        """Let boxes of a frame that are below the bound count where a face speaks for them."""
+        if self.recogniser is None or view.found is None or isinstance(view.found, Failure):
+            return
+        faint = subject_choice.in_order(
+            [one for one in view.found if FAINT <= one.confidence < self.confidence]
+        )
+        sure, before = self._people(view), dict(self.faces)
+        view.faint = faint
+        added = dict(list(self._people(view).items())[len(sure) :])
+        counted: list[int] = []
+        if _with_a_face(view, added) and self._embedded(view):
+            known = [before.get(item, []) for item in sure]
+            faces = [self.faces.get(item, []) for item in added]
+            people = [one.box_xyxy for one in sure.values()]
+            counted = faint_people.with_a_face(people, known, faces)
+        self.faces, view.faint = dict(before), [faint[number] for number in counted]
+        if counted and not self._embedded(view):
+            self.faces, view.faint = before, ()
+
+    def _embedded(self, view: _View) -> bool:
+        """Whether the faces of all of a frame's people could be asked for; it stays as it was."""
+        found = view.found
+        self._embed([(view, self._people(view))])
+        failed, view.found = isinstance(view.found, Failure), found
+        return not failed
+
+    def _embed(self, views: Sequence[tuple[_View, Mapping[str, boxes.Detection]]]) -> str:
+        """The same for the people in each, by item."""
+        asked = [(view, some) for view, people in views if (some := _with_a_face(view, people))]
         if self.recogniser is None or not asked:
             return ""
         pictures = [(view.picture_rgb, list(people.values())) for view, people in asked]
@@ -250,18 +314,44 @@ class _Stage:
                 self.faces[item] = [SeenFace.of(one.face, one.embedding) for one in seen]
         return remark
 
-    def _with_a_face(self, view: _View) -> dict[str, boxes.Box]:
-        """The boxes of a frame's detections in which a face may be that can be judged, by item."""
+    def picture(self, line: Mapping) -> np.ndarray:
+        """The pixels of a frame that was read before."""
+        return image_files.read_verified(self.dataset / line["path"], line["sha256"], line["path"])
+
+    def add(self, line: Mapping, found: Sequence[boxes.Detection]) -> list[str]:
+        """Give those whom a second look found in a frame rows behind the others', or in place of
+        the one that says that nobody is there; their items.
+
+        Whose the faces are is asked anew: one that was given to somebody else may be theirs. If
+        the frame ends the networks for faces, nobody is added.
+        """
+        assert self.detector is not None
+        frame = line["item"]
+        view = _View(int(line["frame"]), float(line["time_s"]), line, self.picture(line))
+        before = [row for row in self.rows[frame] if row["outcome"] == KEPT]
+        height, width = view.picture_rgb.shape[:2]
+        about = {"parent": frame, **self.detector.about, "detail": FOUND_AGAIN}
+        about |= {"frame_width": width, "frame_height": height}
+        rows = list(before)
+        for one in found:
+            item = item_ids.detection_item(frame, len(rows))
+            rows.append(tables.row("detect", item=item, **about, **_about(one, view.picture_rgb)))
+        faces = dict(self.faces)
+        self.faces |= {str(row["item"]): [] for row in rows}
+        self._embed([(view, {str(row["item"]): _detection(row) for row in rows})])
+        if isinstance(view.found, Failure):
+            self.faces = faces
+            return []
+        self.rows[frame] = rows
+        return [str(row["item"]) for row in rows[len(before) :]]
+
+    def _people(self, view: _View) -> dict[str, boxes.Detection]:
+        """A frame's detections, by item."""
         if view.line is None or view.found is None or isinstance(view.found, Failure):
             return {}
-        assert view.picture_rgb is not None
-        height, width = view.picture_rgb.shape[:2]
-        people = {}
-        for ordinal, one in enumerate(self._counted(view.found)):
-            box = boxes.clip(one.box_xyxy, width, height)
-            if has_room(box, LEAST):
-                people[item_ids.detection_item(view.line["item"], ordinal)] = box
-        return people
+        frame = view.line["item"]
+        counted = enumerate([*self.counted(view.found), *view.faint])
+        return {item_ids.detection_item(frame, ordinal): one for ordinal, one in counted}
 
     def sights(self, batches: Iterable[_Batch]) -> Iterator[Sight]:
         """What is found, picture by picture; keeps the rows of frames on the way."""
@@ -275,6 +365,7 @@ class _Stage:
                     sight = self._film_sight(view)
                     self.unsearched += sight is None
                 if sight is not None:
+                    self.shown.append(view.line)
                     yield sight
             progress.step(len(batch.views))
         if self.unsearched:
@@ -294,9 +385,9 @@ class _Stage:
         """What is found in a picture of the film; None if it ended the detector."""
         if view.picture_rgb is None or view.found is None or isinstance(view.found, Failure):
             return None
-        return Sight(view.time_s, view.picture_rgb, self._counted(view.found))
+        return Sight(view.time_s, view.picture_rgb, self.counted(view.found))
 
-    def _counted(self, found: Iterable[boxes.Detection]) -> list[boxes.Detection]:
+    def counted(self, found: Iterable[boxes.Detection]) -> list[boxes.Detection]:
         """What reaches the bound, in the order in which detections are numbered."""
         return subject_choice.in_order([d for d in found if d.confidence >= self.confidence])
 
@@ -325,10 +416,12 @@ class _Stage:
             yield self._refused(view.line, view.found.reason, view.found.detail)
         else:
             found = view.found or ()
-            counted = self._counted(found)
-            for ordinal, detection in enumerate(counted):
+            counted = [(one, remark) for one in self.counted(found)]
+            by_face = "; ".join(filter(None, [FOUND_BY_FACE, remark]))
+            counted += [(one, by_face) for one in view.faint]
+            for ordinal, (detection, said) in enumerate(counted):
                 item = item_ids.detection_item(view.line["item"], ordinal)
-                yield {"item": item, **_about(detection, view.picture_rgb), "detail": remark}
+                yield {"item": item, **_about(detection, view.picture_rgb), "detail": said}
             if not counted:
                 best = max((d.confidence for d in found), default=0.0)
                 verdict = {"outcome": DROPPED, "reason": NO_SUBJECT, "detail": remark}
@@ -339,6 +432,40 @@ class _Stage:
         path = self.dataset / line["path"]
         copy = refuse_frame_file(path, path.name, self.video, reason, self.dataset)
         return {"outcome": QUARANTINED, "reason": reason, "detail": detail, **copy}
+
+
+@dataclass(frozen=True)
+class _Again:
+    """A second look at a clip's frames (`following.Again`): sights are told by their number."""
+
+    stage: _Stage
+
+    def picture(self, number: int) -> np.ndarray:
+        return self.stage.picture(self._line(number))
+
+    def find(self, squares_rgb: Sequence[np.ndarray]) -> list[list[boxes.Detection]]:
+        """What ends the detector shows nobody."""
+        assert self.stage.detector is not None
+        found, _ = self.stage.detector.outcomes(list(squares_rgb), "second looks")
+        return [[] if isinstance(one, Failure) else self.stage.counted(one) for one in found]
+
+    def taken(self, number: int, found: Sequence[boxes.Detection]) -> list[str]:
+        return self.stage.add(self._line(number), found)
+
+    def _line(self, number: int) -> Mapping:
+        line = self.stage.shown[number]
+        assert line is not None  # the film is not looked at again
+        return line
+
+
+def _with_a_face(view: _View, people: Mapping[str, boxes.Detection]) -> dict[str, boxes.Box]:
+    """The boxes of those among a picture's people on whom a face may be that can be judged."""
+    if not people:
+        return {}
+    assert view.picture_rgb is not None
+    height, width = view.picture_rgb.shape[:2]
+    inside = {item: boxes.clip(one.box_xyxy, width, height) for item, one in people.items()}
+    return {item: box for item, box in inside.items() if has_room(box, LEAST)}
 
 
 def _detection(row: Mapping) -> boxes.Detection:
@@ -384,6 +511,7 @@ def run(job) -> None:
         cache=job.config["cache"],
         threads=job.threads,
         faces=_asked_for(job),
+        second_look=job.params.second_look,
         earlier=job.earlier,
     )
     seal(job, digests)

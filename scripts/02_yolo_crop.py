@@ -13,8 +13,10 @@ somebody is judged otherwise, and those behind them. A frame that is not what st
 quarantines its subjects (UNREADABLE_FRAME). What a person decided of a crop changes its row alone.
 """
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +37,7 @@ from ferrari.ledger.reasons import (
     UNSURE_WHO,
 )
 from ferrari.ledger.refused_files import clear_frames, refuse_frame, refuse_frame_file
+from ferrari.processes.beside import Behind, ahead
 from ferrari.provenance.reuse import NOTHING, Earlier, chained_digests, narrowed, refused_files
 from ferrari.provenance.table_stamps import seal
 from ferrari.review import decisions
@@ -60,6 +63,9 @@ READS = (
     *("item", "confidence", "class_name", "x1", "y1", "x2", "y2"),
     *("frame_width", "frame_height", "track_area", "track_off_centre"),
 )
+#: Threads that read frames and write crops beside the one that compares them, and how many frames
+#: are read ahead of it, and crops written behind it.
+_THREADS, _AHEAD = 2, 2
 
 
 def crop_video(
@@ -102,13 +108,17 @@ def crop_video(
         refusals = (UNREADABLE_FRAME, UNSURE_WHO)
         clear_frames(video, refusals, dataset, "crop", refused_files(taken))
         left = [one for item, one in seen.items() if item not in rows]
-        stage = _Stage(settings, video, Path(dataset), folder, scratch, verdicts, known)
-        if left:
-            stage.resume(seen, {item: list(map(as_made, own)) for item, own in taken.items()})
-        progress = Progress(f"{video}: frames cut", len(left))
-        for one in left:
-            rows[one.line["item"]] = list(stage.rows(one))
-            progress.step()
+        with ThreadPoolExecutor(_THREADS, "files") as files:
+            behind = Behind(files, _AHEAD)
+            stage = _Stage(settings, video, Path(dataset), folder, scratch, verdicts, known, behind)
+            if left:
+                stage.resume(seen, {item: list(map(as_made, own)) for item, own in taken.items()})
+            progress = Progress(f"{video}: frames cut", len(left))
+            opened = functools.partial(stage.opened, by_hand=kept)
+            for one, frame in ahead(files, left, opened, _AHEAD):
+                rows[one.line["item"]] = list(stage.rows(one, frame))
+                progress.step()
+            behind.finish()
     clip = known.clip if known else IdentityRow(None, SINGLE, frames=len(seen))
     identity_table.write(out_identity, clip, known.tracks if known else ())
     decided = [
@@ -253,7 +263,8 @@ class _Stage:
     folder: Path
     scratch: Path
     verdicts: Verdicts
-    known: Identities | None = None
+    known: Identities | None
+    behind: Behind
     last: subject_repeats.LastSubjects = field(default_factory=subject_repeats.LastSubjects)
 
     def resume(self, seen: Mapping[str, _Seen], taken: Mapping[str, Sequence[Mapping]]) -> None:
@@ -267,9 +278,29 @@ class _Stage:
 
         self.last.resume(taken.values(), picture)
 
-    def rows(self, seen: _Seen) -> Iterator[tables.Row]:
-        """The rows of a frame's detections, in their order; writes the crops that are kept."""
+    def opened(self, seen: _Seen, by_hand: Mapping[str, object]) -> _Pixels:
+        """A frame's pixels, read already if they will be looked at; `by_hand` has the frames that
+        something is kept in. A fault of the file is told when they are.
+        """
         frame = _Pixels(seen.line, self._read)
+        if seen.line["item"] in by_hand or any(self._may_be_cut(seen)):
+            with contextlib.suppress(image_files.ImageReadError):
+                frame.picture  # noqa: B018 - it is kept
+        return frame
+
+    def _may_be_cut(self, seen: _Seen) -> Iterator[bool]:
+        """Of each detection whether its pixels are looked at, as far as its row tells."""
+        for line, other in zip(seen.detections, self._targets(seen), strict=True):
+            wanted = not other
+            if self.known is not None:
+                wanted = _of(line["item"], self.known).judgement.who != judgements.NOT_SUBJECT
+            yield wanted and not self._too_small(_box(line))
+
+    def rows(self, seen: _Seen, frame: _Pixels) -> Iterator[tables.Row]:
+        """The rows of a frame's detections, in their order; has the crops that are kept written.
+
+        `path` and `sha256` of these are filled in when they are.
+        """
         targets = self._targets(seen)
         for ordinal, line in enumerate(seen.detections):
             item = item_ids.crop_item(seen.line["item"], ordinal)
@@ -281,13 +312,17 @@ class _Stage:
                 about |= targets[ordinal] or self._judged(item, box, frame, about)
             if about["reason"] in TAKEN_BACK:
                 about |= self._taken_back(item, frame, about)
-            yield tables.row("crop", item=item, parent=line["item"], **about)
+            row = tables.row("crop", item=item, parent=line["item"], **about)
+            if row["outcome"] == KEPT and not row["path"]:
+                crop = _cut(frame.rgb, row)
+                self.behind.add(functools.partial(self._written, item, crop), row.update)
+            yield row
         self.last.next_frame()
 
     def _targets(self, seen: _Seen) -> list[tables.Row]:
         """Under a policy: of each detection why it is not the subject, or nothing if it is."""
         if self.known is not None:
-            return []
+            return [{}] * len(seen.detections)
         figures = subject_choice.figures(seen.detections, self.settings["policy"])
         chosen = subject_choice.choose(figures, self.settings["policy"])
         best = round(figures[min(chosen)], 6)
@@ -332,7 +367,7 @@ class _Stage:
     def _judged(
         self, item: str, box: boxes.Box, frame: _Pixels, about: Mapping
     ) -> dict[str, object]:
-        """Cut and write the subject's crop, unless it is too small to be of use, or a repeat."""
+        """Keep the subject's crop, unless it is too small to be of use, or a repeat."""
         if small := self._too_small(box):
             return small
         try:
@@ -342,12 +377,7 @@ class _Stage:
         repeat = self.last.repeated(item, subject_repeats.box_of(about), picture, self.settings)
         if repeat:
             return {"outcome": DROPPED, "reason": DUPLICATE_SUBJECT, **repeat}
-        return {
-            "outcome": KEPT,
-            "reason": OK,
-            **self._written(item, frame, about),
-            **self._side(box),
-        }
+        return {"outcome": KEPT, "reason": OK, **self._side(box)}
 
     def _taken_back(self, item: str, frame: _Pixels, about: Mapping) -> dict[str, object]:
         """The cells of a crop that a rule refused and a person kept; empty if nobody did.
@@ -358,7 +388,7 @@ class _Stage:
         if not keep:
             return {}
         try:
-            cut = self._written(item, frame, about)
+            cut = self._written(item, _cut(frame.rgb, about))
         except image_files.ImageReadError as error:
             return self._refused(item, frame.line, str(error))
         if about.get("path"):  # the copy for somebody to look at, who has looked
@@ -366,9 +396,8 @@ class _Stage:
         told = cells_of_keep(keep, str(about["reason"]), str(about.get("detail", "")))
         return {"reason": OK, **cut, **told}
 
-    def _written(self, item: str, frame: _Pixels, about: Mapping) -> dict[str, object]:
+    def _written(self, item: str, crop: np.ndarray) -> dict[str, object]:
         """Write a crop, and read it back; its row's `path` and `sha256`."""
-        crop = _cut(frame.rgb, about)
         path = self.scratch / f"{item}.png"
         digest = image_files.write_checked(path, image_files.encode_png(crop), crop.shape)
         where = (self.folder / path.name).relative_to(self.dataset).as_posix()

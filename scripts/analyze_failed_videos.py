@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from ferrari.ledger import clip_fates, clips_gone
+from ferrari.ledger import clip_fates, clips_gone, raw_listing
 from ferrari.ledger import tables as ledger_tables
 from ferrari.ledger.clip_fates import ClipFates
-from ferrari.ledger.item_ids import find_videos
+from ferrari.ledger.raw_listing import find_videos
 from ferrari.ledger.reasons import (
     DROPPED_BY_REVIEW,
+    DUPLICATE_VIDEO,
     LOW_RESOLUTION_TWIN,
+    NOT_FETCHED,
     OK,
     UNREADABLE,
     of_stage,
@@ -25,11 +27,13 @@ from ferrari.ledger.refused_files import BAD_VIDEOS
 from ferrari.qc import stage_tables
 from ferrari.reports import checks, page
 from ferrari.reports.checks import FAIL, PASS, WARN, Check, none_of
-from ferrari.video import raw_files
+from ferrari.storage import buckets
 from ferrari.video.clip_verdicts import OTHER_FILM, VERDICTS
 
 #: There is nothing that could be copied, or nothing wrong with it but that nobody wants it.
-_NOT_COPIED = frozenset({UNREADABLE, LOW_RESOLUTION_TWIN, DROPPED_BY_REVIEW, *of_stage("videos")})
+_NOT_COPIED = frozenset(
+    {UNREADABLE, NOT_FETCHED, LOW_RESOLUTION_TWIN, DROPPED_BY_REVIEW, *of_stage("videos")}
+)
 _METADATA = (
     *("bytes", "container", "codec", "pix_fmt", "width", "height", "sar", "rotation", "fps"),
     *("duration_s", "declared_duration_s", "frames", "bitrate_kbps", "vfr", "largest_gap_s"),
@@ -56,8 +60,8 @@ def analyze_failed_videos(
         refused_check(clip_fates.of_rows(ledger_tables.iter_table(videos_table))),
         *verdict_checks(probe, videos, sorted(raw)),
         gone_check(Path(dataset), {*raw, *probe["video"]}),
-        *copy_checks(videos, Path(dataset)),
-        changed_check(probe, raw, Path(raw_folder)),
+        *copy_checks(videos, Path(dataset), buckets.is_address(raw_folder)),
+        changed_check(probe, raw, raw_folder),
         usable_check(videos),
         tracks_check(videos),
     ]
@@ -145,9 +149,12 @@ def verdict_checks(probe: pd.DataFrame, videos: pd.DataFrame, raw: Sequence[str]
     ]
 
 
-def copy_checks(videos: pd.DataFrame, dataset: Path) -> list[Check]:
-    """Each refused file lies under bad_videos/<VERDICT>/, whole."""
-    refused = videos[~videos["verdict"].isin([OK, *_NOT_COPIED])]
+def copy_checks(videos: pd.DataFrame, dataset: Path, in_bucket: bool) -> list[Check]:
+    """Each refused file lies under bad_videos/<VERDICT>/, whole; no copies of what is in order in
+    its bucket.
+    """
+    not_copied = {OK, *_NOT_COPIED, *([DUPLICATE_VIDEO] if in_bucket else [])}
+    refused = videos[~videos["verdict"].isin(not_copied)]
     missing, partial = [], []
     for row in refused.to_dict("records"):
         path = dataset / row["path"] if row["path"] else None
@@ -171,11 +178,11 @@ def copy_checks(videos: pd.DataFrame, dataset: Path) -> list[Check]:
     ]
 
 
-def changed_check(probe: pd.DataFrame, raw: dict[str, str], raw_folder: Path) -> Check:
+def changed_check(probe: pd.DataFrame, raw: dict[str, str], raw_folder: str) -> Check:
     """Raw files are still as large as when they were looked at."""
     sizes = dict(zip(probe["video"], probe["bytes"], strict=True))
     changed = []
-    for video, now in raw_files.sizes(raw, raw_folder).items():
+    for video, now in raw_listing.sizes(raw, raw_folder).items():
         size = sizes.get(video)
         if size is None or size != size:  # no row, or nothing could be read: other checks' subject
             continue

@@ -11,20 +11,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
-
 from ferrari.common.atomic_files import write_text
 from ferrari.common.progress import LOGGER
-from ferrari.images import user_pictures
 from ferrari.jobs.job_log import send_output_to
 from ferrari.ledger import stages, tables
 from ferrari.ledger.columns import KEPT
 from ferrari.reports import checks
-from ferrari.review import decisions
+from ferrari.review import decisions, effects
 from ferrari.review.contract import Decision
-from ferrari.review_page import page, page_data, sprites
+from ferrari.review_page import page, page_data, reference_entries, sprites
 from ferrari.review_page.clip_entries import Clip
-from ferrari.review_page.entries import TRACK, Entry, Picture
+from ferrari.review_page.entries import REFERENCE, TRACK, Entry, Picture
 from ferrari.subject import judgements
 
 SPRITES = "review"
@@ -38,7 +35,7 @@ def build_review_page(
     *,
     dataset: str,
     reports: Sequence[str],
-    references_folder: str | None,
+    picture_folders: Mapping[str, str],
     subject: Mapping[str, str],
     threads: int,
     out_html: str,
@@ -46,15 +43,22 @@ def build_review_page(
 ) -> None:
     """Write the page, its sprites (in `review/` beside it) and the table of these.
 
-    `reports` are the reports' tables of checks, `subject` has `token` and `class`.
+    `reports` are the reports' tables of checks, `picture_folders` the folders of the pictures that
+    say who is who, by their settings, `subject` has `token` and `class`.
     """
     root, folder = Path(dataset), Path(out_html).parent / SPRITES
     clips = list(tables.iter_table(root / stages.VIDEOS_CSV))
-    entries = entries_of(root, clips, remarks(reports))
+    pictures = list(tables.iter_if_there(root / stages.REFERENCES_CSV))
+    of_clips, of_pictures = (
+        entries_of(root, clips, remarks(reports)),
+        reference_entries.entries(pictures),
+    )
     known = known_sprites(out_files)
-    sheets = page_data.pictures_by_sheet(entries)
-    made = make_sheets(folder, sheets, root, known, threads)
-    references, of_references = make_references(folder, root, references_folder, entries, known)
+    made = make_sheets(folder, page_data.pictures_by_sheet(of_clips), root, known, threads)
+    read = reference_entries.reader(picture_folders)
+    for key, shown in page_data.pictures_by_sheet(of_pictures).items():
+        made[key] = sprites.make(folder, REFERENCE, shown, Path(), known, read)
+    references, of_references = make_references(folder, root, pictures, read, of_clips, known)
     files = [*of_references, *itertools.chain.from_iterable(made.values())]
     sprites.clear(folder, files)
     write_files(out_files, files)
@@ -63,14 +67,15 @@ def build_review_page(
         subject=subject,
         root=os.path.relpath(root, Path(out_html).parent),
         clips=[(row["item"], row["file"]) for row in clips],
-        entries=entries,
+        entries=[*of_clips, *of_pictures],
         sheets={key: [sprite.file for sprite in found] for key, found in made.items()},
         references=references,
         rows=rows_so_far(dataset),
+        effects=effects.of_dataset(dataset, decisions.load(dataset)),
     )
     text = page.html(data)
     write_text(out_html, text)
-    LOGGER.info(f"{len(entries):,} things to look at, {len(text) / 1e6:.1f} MB")
+    LOGGER.info(f"{len(of_clips) + len(of_pictures):,} things to look at, {len(text) / 1e6:.1f} MB")
 
 
 def entries_of(root: Path, clips: Sequence[Mapping], flags: Mapping[str, str]) -> list[Entry]:
@@ -123,28 +128,27 @@ def make_sheets(
 def make_references(
     folder: Path,
     root: Path,
-    pictures: str | None,
+    pictures: Sequence[Mapping[str, str]],
+    read: sprites.Reader,
     entries: Sequence[Entry],
     known: dict[str, str],
 ) -> tuple[dict[str, list[str]], list[sprites.Sprite]]:
-    """Who the subject is: the references, or without any the tracks that are surest to be it."""
-    path = root / stages.REFERENCES_CSV
-    rows = list(tables.iter_if_there(path))
-    used = [row for row in rows if row["outcome"] == KEPT and row["setting"] == OF_SUBJECT]
-    if used and pictures:
-        chosen = [Picture(row["file"], row["sha256"]) for row in used[:BESIDE]]
-        found = sprites.make(folder, "references", chosen, Path(pictures), known, read_small)
-        return {"sprites": [one.file for one in found], "names": [p.path for p in chosen]}, found
+    """Who the subject is: the references, or without any the tracks that are surest to be it.
+
+    `pictures` are the rows of subject/references.csv, which `read` opens.
+    """
+    used = [row for row in pictures if row["outcome"] == KEPT and row["setting"] == OF_SUBJECT]
+    if used:
+        chosen = used[:BESIDE]
+        shown = [Picture(f"{OF_SUBJECT}/{row['file']}", row["sha256"]) for row in chosen]
+        found = sprites.make(folder, "subject", shown, Path(), known, read)
+        names = [row["file"] for row in chosen]
+        return {"sprites": [one.file for one in found], "names": names}, found
     sure = [one for one in entries if one.group == TRACK and one.reason == judgements.SUBJECT]
     sure = sorted((one for one in sure if one.pictures), key=lambda one: one.doubt)[:BESIDE]
     middle = [one.pictures[len(one.pictures) // 2] for one in sure]
     found = sprites.make(folder, "subject", middle, root, known)
     return {"sprites": [one.file for one in found], "names": [one.target for one in sure]}, found
-
-
-def read_small(path: Path) -> np.ndarray:
-    """HxWx3 uint8 RGB of a picture of the user's own."""
-    return user_pictures.read(path, sprites.CELL)
 
 
 def rows_so_far(dataset: str) -> list[Decision]:
@@ -174,7 +178,7 @@ if __name__ == "__main__":
     build_review_page(
         dataset=snakemake.config["dataset"],  # noqa: F821
         reports=snakemake.input.reports,  # noqa: F821
-        references_folder=snakemake.params.references_folder,  # noqa: F821
+        picture_folders=snakemake.params.picture_folders,  # noqa: F821
         subject=snakemake.params.subject,  # noqa: F821
         threads=snakemake.threads,  # noqa: F821
         out_html=snakemake.output.html,  # noqa: F821

@@ -12,9 +12,9 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ferrari.ledger import left_out, tables
+from ferrari.ledger import raw_listing, tables
 from ferrari.ledger.columns import COLUMNS, DROPPED
-from ferrari.ledger.item_ids import look_through, video_id
+from ferrari.ledger.item_ids import video_id
 from ferrari.ledger.left_out import LeftOut
 from ferrari.ledger.reasons import DROPPED_BY_REVIEW, DUPLICATE_VIDEO, EXTRACTOR_REJECTED, OK
 from ferrari.ledger.refused_files import BAD_VIDEOS, refuse_video
@@ -54,7 +54,7 @@ def list_videos(
             row |= {"verdict": DROPPED_BY_REVIEW, "detail": drop.said(), "decision": drop.id}
         if end.verdict == EXTRACTOR_REJECTED:
             row["path"] = rejections[probe["item"]]["path"]
-        if end.verdict == DUPLICATE_VIDEO:
+        if end.verdict == DUPLICATE_VIDEO and not probe["etag"]:  # it stays where it is, in order
             raw = os.path.join(raw_folder, probe["file"])
             row["path"] = refuse_video(raw, probe["file"], DUPLICATE_VIDEO, dataset)
         rows.append(row)
@@ -63,8 +63,8 @@ def list_videos(
 
 
 def _left_out_rows(raw_folder: str, not_clips: Mapping[str, LeftOut]) -> Iterator[tables.Row]:
-    """A row for each file that is no clip by its name, sorted by path; see `left_out.listed`."""
-    for file, why, detail, size in left_out.listed(raw_folder, not_clips):
+    """A row for each file that is no clip by its name, sorted by path; see `raw_listing`."""
+    for file, why, detail, size in raw_listing.left_out_files(raw_folder, not_clips):
         item = video_id(file)
         yield tables.row(
             "videos",
@@ -106,7 +106,7 @@ if __name__ == "__main__":
             raw_folder=job.params.raw,
             dataset=job.config["dataset"],
             out_csv=job.output.table,
-            not_clips=look_through(job.params.raw, job.params.ignore).left_out,
+            not_clips=raw_listing.look_through(job.params.raw, job.params.ignore).left_out,
             review=decisions.of_job(job.config["dataset"], job.params.review, "videos"),
         )
         seal(this)

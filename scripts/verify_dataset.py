@@ -7,15 +7,18 @@ nothing, and never fails itself (`require_verified` does).
 
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from ferrari.common.progress import LOGGER
-from ferrari.ledger.item_ids import find_videos
+from ferrari.ledger import raw_place
+from ferrari.ledger.raw_listing import find_videos
 from ferrari.ledger.stages import ENVIRONMENTS, FINAL
 from ferrari.reports.page import Report, Table, publish
+from ferrari.storage import buckets
 from ferrari.verification.clip import Clip
 from ferrari.verification.decided import Decided
 from ferrari.verification.disk_files import Hasher, pruned, sweep
@@ -24,6 +27,7 @@ from ferrari.verification.tables import Tables
 from ferrari.verification.whole_set import WholeSet
 
 NAME = "verify_dataset"
+_ASKED_AT_ONCE = 16  # objects of a bucket
 _CLIP_COLUMNS = ("video", "file", "considered", "kept", "files", "final_images", "faults")
 
 
@@ -52,7 +56,7 @@ def verify_dataset(
     """Examine the dataset and write the report; see `findings.Layout` for the first arguments."""
     layout = Layout(
         dataset=Path(dataset),
-        raw=Path(raw_folder),
+        raw=raw_folder,
         videos=find_videos(raw_folder, ignore),
         formats=tuple(formats),
         clip_scenes=clip_scenes,
@@ -86,14 +90,14 @@ def examine(layout: Layout) -> Verdict:
         findings.add("packages_of_this_set", f"{FINAL}/{name}", why)
     findings.looked("raw_files_found", len(layout.videos))
     if not layout.videos:
-        findings.add("raw_files_found", layout.raw.name, "holds no raw file")
+        findings.add("raw_files_found", os.path.basename(layout.raw), "holds no raw file")
     with Hasher() as hasher:
         tables = Tables(layout, hasher, findings)
         tables.look()
         whole = WholeSet(layout, tables, findings)
         clips, swept = [], {ENVIRONMENTS, *(f"{FINAL}/{name}" for name in layout.formats)}
         decided = Decided(layout, tables, findings)
-        raw = _raw_digests(layout, hasher)
+        raw = _raw_looks(layout, hasher)
         for video in layout.videos:
             clip = Clip(layout, tables, findings, video)
             clip.check_rows()
@@ -126,15 +130,31 @@ def examine(layout: Layout) -> Verdict:
     return Verdict(findings, counts, clips)
 
 
-def _raw_digests(layout: Layout, hasher: Hasher) -> dict[str, tuple[str, str]]:
-    paths = [layout.raw / file for file in layout.videos.values()]
-    return dict(zip(layout.videos, hasher.looks(paths), strict=True))
+def _raw_looks(layout: Layout, hasher: Hasher) -> dict[str, tuple[str, str]]:
+    """Of each raw file its SHA-256, or of one in a bucket its ETag; and why there is none."""
+    places = [raw_place.join(layout.raw, file) for file in layout.videos.values()]
+    if buckets.is_address(layout.raw):
+        with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
+            looks = list(pool.map(_etag, places))
+    else:
+        looks = list(hasher.looks(map(Path, places)))
+    return dict(zip(layout.videos, looks, strict=True))
+
+
+def _etag(address: str) -> tuple[str, str]:
+    try:
+        return buckets.look(address).etag, ""
+    except buckets.ObjectError as error:
+        return "", str(error)
 
 
 def _raw_fault(layout: Layout, findings: Findings, clip: Clip, digest: str, why: str) -> str:
     """What is wrong with a clip's raw file now; told as a fault, unless stage 0 never saw it."""
     findings.looked("raw_files_unchanged")
-    if not clip.rows["probe"] or digest == clip.raw_sha256:
+    in_bucket = buckets.is_address(layout.raw)
+    recorded = clip.raw_etag if in_bucket else clip.raw_sha256
+    never_read = in_bucket and not recorded  # nothing was made of it
+    if not clip.rows["probe"] or digest == recorded or never_read:
         return ""
     fault = f"the raw file {why}" if why else "the raw file is not the one that stage 0 saw"
     findings.add("raw_files_unchanged", layout.videos[clip.video], fault, clip.video)

@@ -1,6 +1,8 @@
 """The default configuration, with some settings changed: what the stage tests run with."""
 
+import copy
 import os
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -10,9 +12,14 @@ ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT / "scripts"), str(ROOT)))}
 
 
+@cache
+def _defaults() -> dict:
+    return yaml.safe_load((ROOT / "config/config.yaml").read_text())
+
+
 def section(name: str, **changed) -> dict:
     """A section of config.yaml with `changed` settings."""
-    defaults = yaml.safe_load((ROOT / "config/config.yaml").read_text())[name]
+    defaults = copy.deepcopy(_defaults()[name])
     unknown = set(changed) - set(defaults)
     assert not unknown, f"{name} has no {unknown}"
     return {**defaults, **changed}

@@ -225,8 +225,8 @@ def _require_sense(dataset: Path, row: Decision) -> str:
     found = effects.foreseen(dataset, row)
     if found.state == effects.ABSENT:
         raise DecideError(
-            f"{row.stage} has no row of {row.target}: it did not get that far, or its stage has "
-            f"not run; make trace ITEM={row.target} tells more"
+            f"{row.stage} has no row of {row.target}: {found.reason}; make trace "
+            f"ITEM={row.target} tells more"
         )
     if found.state == effects.CANNOT and row.decision == KEEP:
         raise DecideError(

@@ -8,6 +8,7 @@ Nothing that is there is changed. Exit status: 0 made, 2 not (the message says w
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,8 +17,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` 
 
 from ferrari.common.errors import FerrariError
 from ferrari.common.places import ROOT
-from ferrari.ledger.item_ids import look_through
+from ferrari.ledger import raw_place
+from ferrari.ledger.raw_listing import look_through
 from ferrari.provenance.last_run import OWN
+from ferrari.storage import buckets
 
 #: Where a run looks for pictures of the subject, unless a setting says otherwise.
 REFERENCES = "references"
@@ -42,22 +45,23 @@ class NewSetError(FerrariError, ValueError):
 
 
 def begin(
-    work: Path, clips: Path, token: str, subject_class: str, references: Path | None = None
+    work: Path, clips: str, token: str, subject_class: str, references: Path | None = None
 ) -> str:
-    """Write the settings of a set into the folder `work`; what to say of it. `references` is the
-    folder of pictures of the subject.
+    """Write the settings of a set into the folder `work`; what to say of it. `clips` is a folder or
+    the address of a bucket, `references` the folder of pictures of the subject.
 
     Raises NewSetError where clips or pictures are not there, `work` lies in the checkout, or has
     settings.
     """
-    work, clips = work.absolute(), clips.absolute()
+    work = work.absolute()
+    clips = clips if buckets.is_address(clips) else os.path.abspath(clips)
     pictures = references.absolute() if references else work / REFERENCES
     if references and not pictures.is_dir():
         raise NewSetError(
             f"there is no folder {pictures}: name the one with pictures of the subject, REFERENCES="
         )
     settings = work / OWN
-    if not clips.is_dir():
+    if not raw_place.is_there(clips):
         raise NewSetError(f"there is no folder {clips}: name the one that holds your clips, CLIPS=")
     if work.resolve() == ROOT or ROOT in work.resolve().parents:
         raise NewSetError(
@@ -66,10 +70,10 @@ def begin(
         )
     if settings.exists():
         raise NewSetError(f"{settings} is there already: edit it, or name another folder, WORK=")
-    found = look_through(str(clips), [])
+    found = look_through(clips, [])
     work.mkdir(parents=True, exist_ok=True)
     told = {
-        "clips": str(clips),
+        "clips": clips,
         "token": token,
         "subject_class": subject_class,
         "references": str(pictures) if references else None,
@@ -111,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="new_set", description=__doc__.partition("\n")[0])
     parser.add_argument("work", help="the folder that the set gets")
-    parser.add_argument("--clips", required=True, help="the folder with the clips")
+    parser.add_argument("--clips", required=True, help="the folder with the clips, or s3://...")
     parser.add_argument("--references", help="a folder with pictures of the subject alone")
     parser.add_argument("--token", default="sks", help="the word that names the subject")
     parser.add_argument("--class", dest="subject_class", default="person", help="what it is")
@@ -119,9 +123,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _require_named({"WORK": given.work, "CLIPS": given.clips})
         pictures = Path(given.references) if given.references else None
-        work, clips = Path(given.work), Path(given.clips)
-        print(begin(work, clips, given.token, given.subject_class, pictures))
-    except (NewSetError, OSError) as error:
+        work = Path(given.work)
+        print(begin(work, given.clips, given.token, given.subject_class, pictures))
+    except (FerrariError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0

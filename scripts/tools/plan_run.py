@@ -28,9 +28,8 @@ from ferrari.common.job_messages import message_of
 from ferrari.jobs import error_advice, run_watch, snakemake_command
 from ferrari.jobs.progress_line import duration, job_name
 from ferrari.jobs.run_progress import RunProgress
-from ferrari.ledger import clip_files, job_costs, tables
-from ferrari.ledger.item_ids import look_through
-from ferrari.ledger.stages import FOLDERS, RAW, VIDEOS_CSV
+from ferrari.ledger import clip_files, job_costs, raw_listing, raw_place, tables
+from ferrari.ledger.stages import FOLDERS, VIDEOS_CSV
 from ferrari.provenance import last_run
 from ferrari.reports import run_end
 
@@ -154,13 +153,17 @@ class _Set:
         return self.work / self.config["dataset"]
 
     @property
-    def raw(self) -> Path:
-        return self.work / (self.config["raw_videos"] or f"{self.config['dataset']}/{RAW}")
+    def raw(self) -> str:
+        return raw_place.of(self.config, self.work)
 
     def clips(self) -> dict[str, str]:
         """Raw files by id; none where the folder is not there, which a run says itself."""
         ignored = self.config["intake"]["ignore"]
-        return look_through(str(self.raw), ignored).videos if self.raw.is_dir() else {}
+        return (
+            raw_listing.look_through(self.raw, ignored).videos
+            if raw_place.is_there(self.raw)
+            else {}
+        )
 
     def command(self, *words: str) -> list[str]:
         """Snakemake's command line."""
@@ -216,7 +219,7 @@ def plan(this: _Set) -> int:
             print(line)
     found = footage(this)
     if not found.files:
-        state = "holds none" if this.raw.is_dir() else "does not exist"
+        state = "holds none" if raw_place.is_there(this.raw) else "does not exist"
         print(
             f"No clips: {this.raw} {state}. A run would end before its first job: put clips there, "
             "or correct raw_videos in the settings."
@@ -236,15 +239,8 @@ def footage(this: _Set) -> Footage:
     seconds = [float(row["duration_s"]) for row in rows if row["duration_s"]]
     sizes = clip_files.sizes(this.dataset, sorted(row["item"] for row in rows)[:_CLIPS])
     kept = round(statistics.mean(sizes.values())) if sizes else None
-    whole = sum(_size(this.raw / file) for file in clips.values())
+    whole = sum(max(size, 0) for size in raw_listing.sizes(clips, this.raw).values())
     return Footage(len(clips), whole, sum(seconds), len(seconds), kept)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:  # a dangling link is a row of stage 0
-        return 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -26,7 +26,7 @@ from ferrari.dashboard.application import Doors, create_app
 from ferrari.dashboard.pages import REVIEW
 from ferrari.dashboard.reviewed_set import ReviewedSet
 from ferrari.jobs import snakemake_command
-from ferrari.ledger.stages import RAW
+from ferrari.ledger import raw_place
 from ferrari.provenance import last_run
 from ferrari.review import decisions, writing
 
@@ -87,7 +87,7 @@ def reviewed_set(given: argparse.Namespace, config: dict, files: Sequence[Path])
         work=work,
         dataset=dataset,
         qc=work / config["qc_reports"],
-        raw=work / config["raw_videos"] if config["raw_videos"] else dataset / RAW,
+        raw=raw_place.of(config, work),
         config_files=tuple(name.absolute() for name in files),
         cores=given.cores,
         who=given.who or _login(),

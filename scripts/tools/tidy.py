@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` 
 from ferrari.common import settings
 from ferrari.common.errors import FerrariError
 from ferrari.jobs import run_lock
-from ferrari.ledger.item_ids import look_through
-from ferrari.ledger.stages import RAW
+from ferrari.ledger import raw_place
+from ferrari.ledger.raw_listing import look_through
 from ferrari.ledger.tables import read_table, write_table
 from ferrari.provenance import last_run, left_behind
 from ferrari.provenance.left_behind import CLIP, LeftBehind
@@ -35,8 +35,9 @@ class TidyError(FerrariError, ValueError):
 
 def look(work: Path, config: Mapping) -> list[LeftBehind]:
     """What is left in the set in `work`; raises TidyError where no clip is there to go by."""
-    raw = work / (config["raw_videos"] or f"{config['dataset']}/{RAW}")
-    videos = look_through(raw, config["intake"]["ignore"]).videos if raw.is_dir() else {}
+    raw = raw_place.of(config, work)
+    there = raw_place.is_there(raw)
+    videos = look_through(raw, config["intake"]["ignore"]).videos if there else {}
     if not videos:
         raise TidyError(
             f"no clip is in {raw}: its disk may not be there, and all that was made would count as "

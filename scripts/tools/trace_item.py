@@ -18,8 +18,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
 from ferrari.common.settings import SettingsError
-from ferrari.ledger.item_ids import find_videos
-from ferrari.ledger.stages import FOLDERS, RAW, VIDEOS_CSV
+from ferrari.ledger import raw_place
+from ferrari.ledger.raw_listing import find_videos
+from ferrari.ledger.stages import FOLDERS, VIDEOS_CSV
 from ferrari.ledger.tables import LedgerError
 from ferrari.provenance import last_run
 from ferrari.provenance.trace import Dataset, UnknownItemError
@@ -36,8 +37,7 @@ def open_dataset(work: str | os.PathLike, config_files: Sequence[str | os.PathLi
     if said:
         print(said, file=sys.stderr)
     root = Path(work) / config["dataset"]
-    raw = config["raw_videos"]
-    return Dataset(root, Path(work) / raw if raw else root / RAW, config)
+    return Dataset(root, raw_place.of(config, work), config)
 
 
 def trace_item(
@@ -66,13 +66,18 @@ def unknown(dataset: Dataset, asked: str, near: Sequence[str]) -> str:
     return f"nothing is known as {asked!r}: name a clip, an image, or an id in a table"
 
 
-def waiting_clip(raw: Path, asked: str) -> str:
+def waiting_clip(raw: str, asked: str) -> str:
     """The clip in the folder of raw clips that `asked` names by its id, its path or its file's
     name; "" if there is none.
     """
-    clips = find_videos(raw) if raw.is_dir() else {}
+    clips = find_videos(raw) if raw_place.is_there(raw) else {}
     known = (clip for one, clip in clips.items() if asked in (one, clip, Path(clip).name))
-    within = (clip for clip in clips.values() if Path(asked).resolve() == (raw / clip).resolve())
+    places = {clip: raw_place.join(raw, clip) for clip in clips.values()}
+    within = (
+        clip
+        for clip, place in places.items()
+        if asked == place or os.path.realpath(asked) == os.path.realpath(place)
+    )
     return next(known, "") or next(within, "")
 
 

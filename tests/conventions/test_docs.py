@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 from ferrari.ledger import stages
 from ferrari.reports.titles import REPORTS
 from ferrari.subject import judgements
+from tests.source import parsed
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -111,7 +112,7 @@ def fault_of_name(dotted: str) -> str:
     path /= f"{parts.pop(0)}.py"
     if not path.is_file():
         return f"{dotted}: there is no {relative(path)}"
-    body = ast.parse(path.read_text()).body
+    body = parsed(path).body
     for name in parts:
         if name not in defined(body):
             return f"{dotted}: {relative(path)} defines no {name}"

@@ -1,10 +1,13 @@
 """The profiles: every key one that Snakemake knows, every rule that they name there."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
+
+from ferrari.ledger.shards import Shard
 
 ROOT = Path(__file__).resolve().parents[2]
 PROFILES = sorted(path.parent.name for path in (ROOT / "profiles").glob("*/config.yaml"))
@@ -143,3 +146,74 @@ def test_the_kubernetes_job_asks_for_what_its_profile_hands_out():
     assert f"WORKDIR {mounts['data']}\n" in dockerfile
     assert f'VOLUME ["{mounts["data"]}"]' in dockerfile
     assert f"--uid {pod['securityContext']['runAsUser']} " in dockerfile
+
+
+KUBERNETES = ROOT / "profiles/kubernetes"
+
+
+def pod_of(name: str) -> tuple[dict, dict]:
+    """The spec of a Job, and that of its pod."""
+    spec = yaml.safe_load((KUBERNETES / f"{name}.yaml").read_text())["spec"]
+    return spec, spec["template"]["spec"]
+
+
+@pytest.mark.parametrize("name", ["pins", "shards"])
+def test_the_pods_of_shards_are_those_of_the_whole_run_but_for_what_they_run(name):
+    def asked_for(file):
+        _, pod = pod_of(file)
+        (container,) = pod.pop("containers")
+        return pod, {key: container[key] for key in container.keys() - {"args", "command"}}
+
+    assert asked_for(name) == asked_for("job")
+
+
+def test_the_pins_are_made_by_the_target_of_that_name():
+    _, pod = pod_of("pins")
+    assert pod["containers"][0]["args"] == ["pins", "--workflow-profile", "kubernetes"]
+    assert "\nrule pins:" in (ROOT / "Snakefile").read_text()
+
+
+def test_each_pod_of_an_indexed_job_works_on_a_shard_of_its_own(tmp_path):
+    """What the pods' shell makes of their numbers, for a `snakemake` that says what it gets."""
+    spec, pod = pod_of("shards")
+    assert spec["completionMode"] == "Indexed" and spec["parallelism"] <= spec["completions"]
+    said = tmp_path / "snakemake"
+    said.write_text('#!/bin/sh\necho "$@"\n')
+    said.chmod(0o755)
+    (container,) = pod["containers"]
+    shards = []
+    for index in range(spec["completions"]):
+        done = subprocess.run(
+            [*container["command"], *container["args"]],
+            env={"JOB_COMPLETION_INDEX": str(index), "PATH": f"{tmp_path}:/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        options = done.stdout.split()
+        assert options[:4] == [
+            *("--snakefile", "/opt/ferrari/Snakefile", "--workflow-profile", "kubernetes")
+        ]
+        shards.append(Shard.of(options[-1].removeprefix("shard=")))
+    assert shards == [Shard(number, len(shards)) for number in range(1, len(shards) + 1)]
+
+
+SCHEMAS = ROOT / ".venv-services/bin/kubernetes-validate"
+
+
+@pytest.mark.kubernetes
+@pytest.mark.skipif(
+    not SCHEMAS.is_file(), reason="no kubernetes-validate here: make test-kubernetes"
+)
+@pytest.mark.parametrize("version", ["1.30", "1.37"])
+def test_the_manifests_are_what_the_api_takes(version, tmp_path):
+    """Held to the API's own schema, in which no other field than its own may stand."""
+    manifests = sorted(KUBERNETES.glob("*.yaml"))
+    manifests.remove(KUBERNETES / "config.yaml")
+    assert len(manifests) == 3
+    command = [SCHEMAS, "--strict", "-k", version]
+    done = subprocess.run([*command, *manifests], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text((KUBERNETES / "shards.yaml").read_text().replace("completions:", "complete:"))
+    assert subprocess.run([*command, wrong], capture_output=True, check=False).returncode != 0

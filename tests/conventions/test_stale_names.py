@@ -8,6 +8,7 @@ import re
 import subprocess
 import tokenize
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,14 @@ LISTED = subprocess.run(
     check=True,
 ).stdout.split()
 FILES = sorted(name for name in LISTED if (ROOT / name).is_file())
-TESTS = [(ROOT / name).read_text() for name in FILES if re.fullmatch(r"tests/.*\.py", name)]
+#: Files by their names without a folder, and the functions of the tests' files.
+NAMES = {Path(name).name for name in FILES}
+TESTS = {
+    function
+    for name in FILES
+    if re.fullmatch(r"tests/.*\.py", name)
+    for function in re.findall(r"def (\w+)\(", (ROOT / name).read_text())
+}
 LIBRARY = [ROOT / name for name in FILES if re.match(r"scripts/ferrari/.*\.py", name)]
 PACKAGES = {path.parent.name for path in LIBRARY}
 SETTINGS = yaml.safe_load((ROOT / "config/config.yaml").read_text())
@@ -71,8 +79,7 @@ def stale(text: str) -> Iterator[str]:
         if not known and f"{path}.py" not in FILES and path not in WRITTEN:
             yield path
     for test in _TEST.findall(text):
-        known = any(Path(name).name in (test, f"{test}.py") for name in FILES)
-        if not known and not any(f"def {test}(" in code for code in TESTS):
+        if not {test, f"{test}.py"} & NAMES and test not in TESTS:
             yield test
     for owner, member in _MEMBER.findall(text):
         if not _is_member(owner, member):
@@ -87,8 +94,13 @@ def _is_member(owner: str, member: str) -> bool:
     if any(path.parent.name == owner and path.stem == member for path in LIBRARY):
         return True
     if modules:
-        return any(re.search(rf"\b{member}\b", path.read_text()) for path in modules)
+        return any(member in _words(path) for path in modules)
     return owner not in PACKAGES
+
+
+@cache
+def _words(path: Path) -> set[str]:
+    return set(re.findall(r"\w+", path.read_text()))
 
 
 @pytest.mark.parametrize("name", TEXTS)

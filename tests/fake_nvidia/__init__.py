@@ -13,7 +13,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from ctypes.util import find_library
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -40,9 +42,7 @@ class Machine:
             pytest.skip("this machine has a driver of its own, whose libnvcuvid would be found")
         folder.mkdir(parents=True, exist_ok=True)
         for name in libraries:
-            source = Path(__file__).parent / f"{name}.c"
-            command = [compiler, "-shared", "-fPIC", "-O1", "-o", folder / f"{name}.so.1", source]
-            subprocess.run(command, check=True)
+            (folder / f"{name}.so.1").write_bytes(_compiled(compiler, name))
         self._log = folder / "log"
         self.environment = dict(os.environ, FAKE_CUDA_LOG=str(self._log), **environment)
         self.environment["FERRARI_LOCKS"] = str(folder / "locks")
@@ -86,6 +86,17 @@ class Machine:
         done = _run(environment, "-m", "tests.fake_nvidia", *arguments)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
+
+
+@cache
+def _compiled(compiler: str, name: str) -> bytes:
+    """The library of a C source, compiled once in a process: each test has a driver of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "made.so"
+        source = Path(__file__).parent / f"{name}.c"
+        command = [compiler, "-shared", "-fPIC", "-O1", "-o", made, source]
+        subprocess.run(command, check=True)
+        return made.read_bytes()
 
 
 def _run(environment: dict[str, str], *arguments: str | Path) -> subprocess.CompletedProcess[str]:

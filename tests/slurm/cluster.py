@@ -65,6 +65,25 @@ SlurmctldTimeout=30
 SlurmdTimeout=10
 {nodes}
 PartitionName=main Nodes={names} Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO
+{more}
+"""
+#: What a QOS with MaxSubmitJobsPerUser says, without the accounting database that holds one. It has
+#: the limit from a file, and none where that is not there.
+_LIMITS = """\
+function slurm_job_submit(job, partitions, user)
+  local file = io.open("{folder}/submit_limit")
+  if not file then return slurm.SUCCESS end
+  local limit, waiting = tonumber(file:read("*l")), 0
+  file:close()
+  for _, other in pairs(slurm.jobs) do
+    if other.job_state < 3 then waiting = waiting + 1 end
+  end
+  if waiting < limit then return slurm.SUCCESS end
+  slurm.log_user("QOSMaxSubmitJobPerUserLimit")
+  return 2050
+end
+function slurm_job_modify(job, wanted, partitions, user) return slurm.SUCCESS end
+return slurm.SUCCESS
 """
 _NODE = (
     "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs={cpus} "
@@ -93,9 +112,12 @@ def _program(name: str) -> str | None:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster whose configuration, state and logs are in `folder`, which is absolute."""
+    """A cluster whose configuration, state and logs are in `folder`, which is absolute. With
+    `limits` it can be told how many jobs its queue takes.
+    """
 
     folder: Path
+    limits: bool = False
 
     @property
     def environment(self) -> dict[str, str]:
@@ -155,6 +177,17 @@ class Cluster:
         lines = self.call("sinfo", "-h", "-N", "-o", "%N %t").split("\n")
         return dict(line.split() for line in lines if line)
 
+    def stop_controller(self) -> None:
+        """End the controller, as an administrator does; nodes and their jobs stay."""
+        pid = _pid(self.folder / "slurmctld.pid")
+        _end(pid, signal.SIGTERM)
+        self._wait(lambda: not Path(f"/proc/{pid}").exists(), "the controller has ended")
+
+    def start_controller(self) -> None:
+        """Start the controller again, with the state that it left."""
+        self._daemon("slurmctld")
+        self._wait(self.states, "the controller answers")
+
     # --- jobs -------------------------------------------------------------------------------------
 
     def jobs(self, *options: str) -> list[tuple[int, str, str]]:
@@ -162,6 +195,14 @@ class Cluster:
         lines = self.call("squeue", "-h", "-o", "%A|%T|%N", *options).splitlines()
         found = (line.split("|") for line in lines)
         return [(int(job), state, node) for job, state, node in found]
+
+    def limit(self, jobs: int | None) -> None:
+        """How many jobs may be pending or running; None for no limit."""
+        file = self.folder / "submit_limit"
+        if jobs is None:
+            file.unlink(missing_ok=True)
+        else:
+            file.write_text(f"{jobs}\n")
 
     def submitted(self) -> int:
         """How many jobs were submitted so far."""
@@ -198,7 +239,10 @@ class Cluster:
             folder=self.folder,
             nodes="\n".join(nodes),
             names=",".join(NODES),
+            more="JobSubmitPlugins=lua" if self.limits else "",
         )
+        if self.limits:
+            (self.folder / "job_submit.lua").write_text(_LIMITS.format(folder=self.folder))
         (self.folder / "slurm.conf").write_text(text)
         # A token needs a device file; nobody opens these.
         tokens = [

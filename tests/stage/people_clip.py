@@ -118,7 +118,7 @@ class Clip:
         return self.table("extract").with_suffix("") / name
 
     def detect(
-        self, earlier=NOTHING, weights="unused", faces=None, **changed
+        self, earlier=NOTHING, weights="unused", faces=None, second_look=False, **changed
     ) -> list[dict[str, str]]:
         """Search the frames; the rows."""
         self.digests["detect"] = detect_video(
@@ -135,6 +135,7 @@ class Clip:
             cache="unused",
             threads=1,
             faces=faces,
+            second_look=second_look,
             earlier=earlier,
         )
         return self.rows("detect")

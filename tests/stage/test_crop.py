@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import importlib
+from concurrent.futures import Future
+
 import numpy as np
 import pytest
 
@@ -12,6 +16,7 @@ from ferrari.ledger import balance, item_ids, tables
 from tests.settings import section
 from tests.stage.people_clip import LARGE, SMALL, VIDEO, Clip
 
+stage = importlib.import_module("02_yolo_crop")
 BESIDE = (slice(20, 60), slice(260, 310))  # beside LARGE, where leaves or a clock may move
 
 
@@ -213,3 +218,70 @@ def test_the_subject_is_one_track_whoever_is_larger_in_a_frame(clip):
     rows = clip.crop(min_side=50)
     assert [row["reason"] for row in rows] == ["OK", "NOT_TARGET", "OK", "NOT_TARGET", "OK"]
     assert float(rows[1]["value"]) < float(rows[1]["threshold"])
+
+
+class AtOnce:
+    """Threads that are none: what they are given is done before they give an answer."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def submit(self, work, *arguments):
+        done = Future()
+        try:
+            done.set_result(work(*arguments))
+        except OSError as error:
+            done.set_exception(error)
+        return done
+
+
+def test_what_is_read_ahead_and_written_behind_is_what_one_thread_makes(clip, monkeypatch):
+    clip.write(7, lambda ordinal: scene(ordinal // 2, beside=ordinal))
+    clip.found(*[[SMALL, LARGE]] * 7)
+    clip.file(3).write_bytes(b"no picture")
+    found = []
+    for at_once in (False, True):
+        with monkeypatch.context() as patched:
+            if at_once:
+                patched.setattr(stage, "ThreadPoolExecutor", AtOnce)
+            rows = clip.crop(min_side=50)
+        files = {r["path"]: (clip.dataset / r["path"]).read_bytes() for r in rows if r["path"]}
+        found.append((rows, files, clip.table("crop").read_bytes()))
+    assert found[0] == found[1]
+    reasons = [row["reason"] for row in found[0][0] if row["reason"] != "NOT_TARGET"]
+    assert reasons == [
+        *("OK", "DUPLICATE_SUBJECT", "OK", "UNREADABLE_FRAME"), *("OK", "DUPLICATE_SUBJECT", "OK")
+    ]  # fmt: skip
+
+
+def test_frames_are_read_once_and_only_where_somebody_may_be_cut_out(clip, monkeypatch):
+    clip.write(4)
+    tiny = Detection((0, 0, 40, 200), 0.9, "person")
+    clip.found([LARGE], [tiny], [], [LARGE, LARGE])
+    read, asked = image_files.read_verified, []
+    monkeypatch.setattr(
+        image_files, "read_verified", lambda path, *more: asked.append(path) or read(path, *more)
+    )
+    clip.crop(min_side=50)
+    assert sorted(asked) == [clip.file(0), clip.file(3)]
+
+
+def test_a_crop_that_cannot_be_written_ends_the_job_and_leaves_the_old_folder(clip, monkeypatch):
+    clip.write(3)
+    clip.found(*[[LARGE]] * 3)
+    before = clip.crop(min_side=50)
+
+    def full(path, *_):
+        raise OSError(errno.ENOSPC, "no space left", str(path))
+
+    monkeypatch.setattr(image_files, "write_checked", full)
+    with pytest.raises(OSError, match="no space left"):
+        clip.crop(min_side=50)
+    for row in tables.kept(before):
+        assert sha256_file(clip.dataset / row["path"]) == row["sha256"]

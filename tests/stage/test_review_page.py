@@ -41,7 +41,7 @@ def build(data, folder: Path, reports: tuple[str, ...] = ()) -> dict:
     build_review_page.build_review_page(
         dataset=str(data.dataset),
         reports=reports,
-        references_folder=str(data.references),
+        picture_folders={"subject.references": str(data.references)},
         subject=SUBJECT,
         threads=1,
         out_html=str(folder / "review.html"),
@@ -67,6 +67,7 @@ def entries(page: dict) -> list[dict]:
     for one in records:
         video = page["clips"][one["clip"]]["id"]
         one["target"] = f"{video}-{one['tail']}" if one["tail"] else video
+        one["target"] = one["target"] if video else one["sha256"]
         one["group"] = page["groups"][one["group"]]
     return records
 
@@ -165,11 +166,41 @@ def test_an_image_is_in_doubt_where_its_cutout_is(data, tmp_path):
     assert images and max(cutouts.values()) > 0 and behind == []
 
 
-def test_decisions_that_are_there_already_are_on_the_page(data, tmp_path):
+def test_decisions_that_are_there_already_are_on_the_page_with_their_states(data, tmp_path):
     row = decided("drop", tables.read_table(data.final)[1]["item"], "image")
+    gone = decided("drop", f"{row.video}-f999999-p0", "item")
     place = decisions.place(data.dataset)
-    writing.append(data.dataset, [row])
+    writing.append(data.dataset, [row, gone])
     try:
-        assert build(data, tmp_path)["rows"] == [list(row)]
+        page = build(data, tmp_path)
     finally:
         place.unlink()
+    assert page["rows"] == [list(row), list(gone)]
+    assert page["states"][row.id] == ["pending", ""]
+    state, why = page["states"][gone.id]
+    assert state == "absent" and why.startswith("its frame is not made any more")
+
+
+def test_pictures_of_the_subject_are_there_and_a_decision_names_their_bytes(data, tmp_path):
+    path = data.dataset / "subject/references.csv"
+    before = path.read_bytes()
+    rows = tables.read_table(path)
+    columns = [*rows[0]]
+    rows[1] |= {"outcome": "dropped", "reason": "DROPPED_BY_REVIEW"}
+    rows[2] |= {"outcome": "dropped", "reason": "STRANGER"}
+    unread = {"outcome": "quarantined", "reason": "UNREADABLE_PICTURE", "sha256": ""}
+    rows[3] |= {"setting": "subject.not", **unread}
+    tables.write_table(path, columns, rows)
+    try:
+        page = build(data, tmp_path)
+    finally:
+        path.write_bytes(before)
+    found = [one for one in entries(page) if one["group"] == "reference"]
+    assert [one["tail"] for one in found] == [f"{r['setting']}/{r['file']}" for r in rows]
+    assert [one["may"] for one in found] == ["KD", "KD", "", ""]
+    assert [one["cell"] for one in found] == [0, 1, 2, -1], "the last one could not be read"
+    assert found[2]["said"] == "somebody else than most of the others"
+    assert [one["sha256"] for one in found] == [rows[0]["sha256"], rows[1]["sha256"], "", ""]
+    decision = decided("drop", found[0]["target"], found[0]["scope"])
+    assert effects.foreseen(data.dataset, decision).state == effects.PENDING
+    assert page["clips"][-1]["id"] == ""

@@ -15,6 +15,7 @@ from pathlib import Path
 import yaml
 
 from bench.stubs import NOBODY_JUDGED
+from tests.workflow import warm_snakemake
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,25 +46,21 @@ class Demo:
 
     def command(self, *arguments: str, overlay: dict | None = None) -> list[str]:
         """`snakemake` on this folder with the demo's settings, and an overlay on top of them."""
-        snakefile = str(self.repository / "Snakefile")
-        python = [sys.executable, "-m", "snakemake", "--snakefile", snakefile]
+        return [sys.executable, "-m", "snakemake", *self.words(*arguments, overlay=overlay)]
+
+    def words(self, *arguments: str, overlay: dict | None = None) -> list[str]:
+        """The words of that command after `snakemake`."""
         configs = list(self.configs)
         if overlay:
             file = self.folder / "overlay.yaml"
             file.write_text(yaml.safe_dump(overlay, sort_keys=False))
             configs.append(str(file))
-        return [*python, *arguments, "--configfile", *configs]
+        snakefile = str(self.repository / "Snakefile")
+        return ["--snakefile", snakefile, *arguments, "--configfile", *configs]
 
     def run(self, *arguments: str, check: bool = True, overlay: dict | None = None) -> str:
         """Run Snakemake to the end; its output."""
-        done = subprocess.run(
-            self.command(*arguments, overlay=overlay),
-            cwd=self.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        done = warm_snakemake.run(self.words(*arguments, overlay=overlay), self.folder)
         if check and done.returncode:
             raise AssertionError(done.stdout[-6000:])
         return done.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,17 @@ import numpy as np
 from ferrari.common.atomic_files import write_text
 from ferrari.ledger.item_ids import crop_item, frame_item, variant_item, video_id
 from ferrari.review.applying import track_digest
+from ferrari.review.effects import Effect
 from ferrari.review_page import page, page_data, sprites
-from ferrari.review_page.entries import IMAGE, MASK, REFUSED, TRACK, Entry, Picture
+from ferrari.review_page.entries import (
+    IMAGE,
+    MASK,
+    REFERENCE,
+    REFUSED,
+    TRACK,
+    Entry,
+    Picture,
+)
 
 VARIANTS = 3
 SUBJECT = {"token": "ohwx", "class": "man"}
@@ -40,8 +50,9 @@ def entries(images: int, frames: int = 8) -> tuple[list[tuple[str, str]], list[E
                     made += 1
             found.append(_cutout(video, crop, ordinal))
         found.append(_track(video, frames))
+        found.append(_second_track(video, frames, meets=len(clips) % 2 == 0))
         found += [_refused(video, ordinal) for ordinal in range(frames, frames + 4)]
-    return clips, found
+    return clips, [*found, *map(_reference, ("side.jpg", "front.jpg"))]
 
 
 def _image(video: str, item: str, ordinal: int, number: int) -> Entry:
@@ -86,6 +97,26 @@ def _track(video: str, frames: int) -> Entry:
     )
 
 
+def _second_track(video: str, frames: int, meets: bool) -> Entry:
+    """The track 1 of a clip, in its later frames; in every second clip beside track 0 in one."""
+    known = vars(_track(video, frames + 4)) | {"target": f"{video}-t1", "track": "1", "doubt": 0.4}
+    seen = [frame_item(video, ordinal) for ordinal in range(frames, frames + 4)]
+    shown = known["pictures"][frames:], known["frames"][frames:]
+    own = {"sha256": track_digest(seen), "pictures": shown[0], "frames": shown[1]}
+    return Entry(**known | own | {"meets": ("0",) if meets else ()})
+
+
+def _reference(file: str) -> Entry:
+    place = f"subject.references/{file}"
+    return Entry(
+        *(REFERENCE, "reference", "", sha(place), sha(place), "KD"),
+        pictures=(Picture(place, sha(place)),),
+        called=place,
+        stage="who",
+        kind="subject.references",
+    )
+
+
 def _refused(video: str, ordinal: int) -> Entry:
     item = crop_item(frame_item(video, ordinal), 0)
     return Entry(
@@ -108,9 +139,11 @@ def drawn(path: Path) -> np.ndarray:
     return picture
 
 
-def write(folder: Path, images: int, caption: str = "") -> tuple[Path, dict]:
+def write(
+    folder: Path, images: int, caption: str = "", effects: Sequence[Effect] = ()
+) -> tuple[Path, dict]:
     """A page of `images` kept images with its sprites; its path and its data. `caption` is that of
-    the first image, if given.
+    the first image, if given; `effects` are those of decisions that are in force already.
     """
     clips, made = entries(images)
     if caption:
@@ -132,6 +165,8 @@ def write(folder: Path, images: int, caption: str = "") -> tuple[Path, dict]:
         entries=made,
         sheets=sheets,
         references={"sprites": [], "names": []},
+        rows=[effect.row for effect in effects],
+        effects=effects,
     )
     write_text(folder / "review.html", page.html(data))
     return folder / "review.html", data

@@ -14,7 +14,7 @@ NAME = "localStorage.setItem('ferrari-review-name', 'ana')"
 #: cannot poll a function; it can look for elements.
 READY = "html[data-ready=yes]"
 SAVED = "#saved:text-is('all saved')"
-VIEWS = ("dataset", "people", "masks", "refused", "captions")
+VIEWS = ("dataset", "people", "masks", "refused", "captions", "references")
 #: Frames drawn while the grid is scrolled through, one step a frame.
 SCROLL = """async (seconds) => {
   const grid = document.getElementById("grid"), gaps = [], began = performance.now();
@@ -69,7 +69,8 @@ def look(browser: Browser, url: str, shots: str = "") -> list[str]:
         page.on("pageerror", lambda error: faults.append(f"page error: {error}"))
         page.goto(url)
         page.locator(READY).wait_for(state="attached")
-        for view in VIEWS:
+        there = page.locator("#views button").count()
+        for view in VIEWS[:there]:
             page.click(f"[data-view={view}]")
             page.wait_for_timeout(400)
             over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
@@ -166,6 +167,64 @@ def people(browser: Browser, url: str) -> dict:
     for key in ("s", "n", ".", ".", "x"):
         page.keyboard.press(key)
     return {"table": _exported(page)}
+
+
+def of_two(browser: Browser, url: str, shots: str = "") -> dict:
+    """Joins tracks and names duplicates by keys, where that can be and where it cannot: what was
+    said, what was asked before a row was written, and the table where the page exports one.
+    """
+    page = _opened(browser.new_context(viewport={"width": 1280, "height": 860}), url)
+    seen: dict = {"said": [], "asked": []}
+
+    def press(*keys: str) -> None:
+        for key in keys:
+            page.keyboard.press(key)
+        seen["said"].append(page.locator("#said").inner_text())
+
+    def ask(key: str) -> None:
+        page.keyboard.press(key)
+        seen["asked"].append(page.locator("dialog").inner_text())
+        if shots:
+            page.screenshot(path=Path(shots) / f"asks_{len(seen['asked'])}.png")
+        page.keyboard.press("Enter")
+
+    page.keyboard.press("2")
+    press("w")
+    press("v", "w")
+    press("ArrowRight", "w")
+    for _ in range(9):
+        page.keyboard.press("ArrowRight")
+    ask("w")
+    seen["joined"] = page.locator("#tile-10 .state").inner_text()
+    press("Home", "ArrowRight", "v", *["ArrowRight"] * 10, "w")
+    page.keyboard.press("1")
+    press("v")
+    page.keyboard.press("ArrowRight")
+    ask("c")
+    press("ArrowLeft", "c")
+    press("v", "Home", "c")
+    press("z", "z", "Shift+Z")
+    page.keyboard.press("6")
+    ask("d")
+    press("z")
+    if page.locator("#export").is_visible():
+        seen["table"] = _exported(page)
+    else:
+        page.locator(SAVED).wait_for()
+    return seen
+
+
+def vain(browser: Browser, url: str) -> dict:
+    """What the page says of decisions in vain, before and after the last one is taken back."""
+    page = _opened(browser.new_context(), url)
+    button = page.locator("#vain")
+    seen = {"button": button.inner_text()}
+    button.click()
+    seen["listed"] = page.locator("dialog").inner_text()
+    page.keyboard.press("Escape")
+    page.keyboard.press("z")
+    page.locator("#vain:text-is('1 decision in vain')").wait_for()
+    return seen
 
 
 def asks_who(browser: Browser, url: str) -> dict:
@@ -330,7 +389,7 @@ def along(browser: Browser, url: str, scheme: str = "light", shots: str = "") ->
 TASKS = {
     f"review_{task.__name__}": task
     for task in (
-        *(look, keys, tabs, captions, batch, people, asks_who, scroll),
+        *(look, keys, tabs, captions, batch, people, of_two, vain, asks_who, scroll),
         *(served, restarted, mend, along),
     )
 }

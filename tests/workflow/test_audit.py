@@ -22,6 +22,7 @@ from ferrari.ledger import tables as ledger_tables
 from ferrari.provenance import table_stamps
 from tests.unit.provenance.test_ledger_parquet import same, tables_of
 from tests.unit.provenance.test_run_record import validate
+from tests.workflow import warm_snakemake
 from tests.workflow.demo_run import ROOT
 from tools import trace_item
 
@@ -44,15 +45,14 @@ onerror: RECORD.end("failed", log)
 """.replace(": RECORD", ":\n    RECORD")
 
 
-def command(*arguments: str, command: str = "true", seconds: int = 0) -> list[str]:
-    """Snakemake on the small workflow of the working folder."""
+def words(*arguments: str, command: str = "true", seconds: int = 0) -> list[str]:
+    """What Snakemake is asked for of the small workflow of the working folder."""
     given = ["--config", f"command={command}", f"seconds={seconds}"]
-    return [sys.executable, "-m", "snakemake", "--cores", "1", *arguments, *given]
+    return ["--cores", "1", *arguments, *given]
 
 
 def snakemake(folder: Path, *arguments: str, **options) -> subprocess.CompletedProcess[str]:
-    line = command(*arguments, **options)
-    return subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False)
+    return warm_snakemake.run(words(*arguments, **options), folder)
 
 
 def records(folder: Path) -> list[dict]:
@@ -72,7 +72,7 @@ def test_runs_leave_records_and_dry_or_empty_ones_leave_none(folder, tmp_path_fa
     (record,) = records(folder)
     assert record["status"] == "success" and "snakemake" in record["command"]
     again = snakemake(folder)
-    assert "Nothing to be done" in again.stdout + again.stderr and len(records(folder)) == 1
+    assert "Nothing to be done" in again.stdout and len(records(folder)) == 1
     (run,) = folder.glob("audit/runs/*")
     assert (run / "made.txt").is_file() and "made.txt" in (run / "snakemake.log").read_text()
     assert validate(run, tmp_path_factory.mktemp("v")).returncode == 0
@@ -80,14 +80,14 @@ def test_runs_leave_records_and_dry_or_empty_ones_leave_none(folder, tmp_path_fa
 
 def test_a_failed_run_is_recorded_and_its_error_is_not_lost(folder):
     done = snakemake(folder, command="false")
-    assert done.returncode == 1 and "At least one job did not complete" in done.stderr
+    assert done.returncode == 1 and "At least one job did not complete" in done.stdout
     (record,) = records(folder)
     assert record["status"] == "failed" and record["end"]
 
 
 def test_a_killed_run_keeps_a_record_without_an_end(folder):
     process = subprocess.Popen(
-        command(seconds=60),
+        [sys.executable, "-m", "snakemake", *words(seconds=60)],
         cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

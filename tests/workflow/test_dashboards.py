@@ -14,7 +14,9 @@ import pytest
 from tests.stage import reports
 from tests.stage.fabricate import fabricate
 from tests.workflow import browser
-from tests.workflow.browser import HungError, faults_of
+from tests.workflow.browser import HungError, faults_of, faults_of_all
+
+PAGES = ("index", *reports.NAMES)
 
 
 @pytest.fixture(scope="module")
@@ -29,16 +31,22 @@ def pages(tmp_path_factory):
     return data.reports
 
 
-@pytest.mark.parametrize("name", ["index", *reports.NAMES])
-def test_page_opens_from_the_disk(pages, name):
-    assert faults_of((pages / f"{name}.html").as_uri()) == []
+@pytest.fixture(scope="module")
+def faults(pages):
+    return faults_of_all([pages / f"{name}.html" for name in PAGES])
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_page_opens_from_the_disk(faults, name):
+    assert faults[name] == []
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_pages_of_a_real_run_open_from_the_disk(demo):
     pages = sorted((demo.folder / "qc_reports").glob("*.html"))
-    assert {page.stem for page in pages} == {"index", *reports.NAMES}
-    assert [fault for page in pages for fault in faults_of(page.as_uri())] == []
+    assert {page.stem for page in pages} == set(PAGES)
+    assert faults_of_all(pages) == {name: [] for name in PAGES}
 
 
 def test_page_opens_over_http_with_a_single_request(pages):
@@ -94,7 +102,7 @@ def test_what_goes_wrong_in_the_browser_is_told():
 
 
 def test_where_no_page_opens_the_tests_are_skipped(monkeypatch):
-    def hang(task, *words):
+    def hang(task, *words, **_):
         raise HungError(task)
 
     monkeypatch.setattr(browser, "ask_once", hang)

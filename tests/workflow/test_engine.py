@@ -91,6 +91,17 @@ def test_the_order_of_settings_in_an_overlay_means_nothing(demo):
     assert demo.planned(overlay=overlay) == {}
 
 
+@pytest.fixture(scope="module")
+def elsewhere(demo, tmp_path_factory):
+    """The demo under a copy of the repository, whose place changes nothing; dry runs only."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    others = shutil.ignore_patterns(".*", "demo", "real", "work")
+    shutil.copytree(ROOT, folder / "repository", ignore=others)
+    copy = Demo(demo.copy(folder / "copy").folder, folder / "repository")
+    assert copy.planned() == {}
+    return copy
+
+
 @pytest.mark.parametrize(
     ("module", "rerun", "spared"),
     [
@@ -105,18 +116,14 @@ def test_the_order_of_settings_in_an_overlay_means_nothing(demo):
         ("reports/charts", {"qc3", "qc7"}, PER_CLIP),
     ],
 )
-def test_an_edited_module_reruns_the_stages_that_import_it(demo, tmp_path, module, rerun, spared):
-    repository = tmp_path / "repository"
-    shutil.copytree(
-        ROOT,
-        repository,
-        ignore=shutil.ignore_patterns(".*", "demo", "real", "work"),
-    )
-    copy = Demo(demo.copy(tmp_path / "copy").folder, repository)
-    assert copy.planned() == {}
-    with open(repository / f"scripts/ferrari/{module}.py", "a") as stream:
-        stream.write("\n# edited\n")
-    planned = set(copy.planned())
+def test_an_edited_module_reruns_the_stages_that_import_it(elsewhere, module, rerun, spared):
+    path = elsewhere.repository / f"scripts/ferrari/{module}.py"
+    before = path.read_text()
+    path.write_text(before + "\n# edited\n")
+    try:
+        planned = set(elsewhere.planned())
+    finally:
+        path.write_text(before)
     assert rerun <= planned and not spared & planned
 
 

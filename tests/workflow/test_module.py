@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from bench.stubs import NOBODY_JUDGED
-from tests.workflow import small_run
+from tests.workflow import small_run, warm_snakemake
 from tests.workflow.demo_run import ROOT
 
 pytestmark = pytest.mark.timeout(900)
@@ -75,14 +73,7 @@ def settings(folder: Path, **changed) -> None:
 
 
 def snakemake(folder: Path, *arguments: str) -> tuple[int, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", *arguments],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    done = warm_snakemake.run(arguments, folder)
     return done.returncode, done.stdout
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -15,7 +13,7 @@ import pytest
 from bench.stubs import NOBODY_JUDGED
 from ferrari.reports.titles import REPORTS
 from tests import lint_workflow
-from tests.workflow import small_run
+from tests.workflow import small_run, warm_snakemake
 from tests.workflow.browser import ask
 from tests.workflow.demo_run import ROOT, Demo
 
@@ -59,15 +57,8 @@ def checkout(tmp_path_factory):
 
 
 def show(snakefile: Path, folder: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), *arguments],
-        cwd=folder,
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    asked = ["--snakefile", str(snakefile), *arguments]
+    done = warm_snakemake.run(asked, folder, ENVIRONMENT)
     assert done.returncode == 0, done.stdout[-4000:]
     return done.stdout
 

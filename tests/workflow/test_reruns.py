@@ -14,11 +14,15 @@ import pytest
 
 from ferrari.captions import overrides
 from ferrari.common.atomic_files import sha256_file
+from ferrari.jobs import planned_jobs
 from ferrari.ledger import tables
 from ferrari.ledger.refused_files import refuse_frame
+from ferrari.ledger.stages import table
 from ferrari.provenance import table_stamps
+from ferrari.review import decisions, writing
 from tests.generator import faults
 from tests.generator.spec import ClipSpec, FigureSpec
+from tests.unit.review.rows import decided
 from tests.workflow import small_run
 
 pytestmark = pytest.mark.timeout(300)
@@ -244,6 +248,26 @@ def test_a_caption_by_hand_is_one_items_work(run):
 
 
 @pytest.mark.slow
+def test_what_decisions_cause_is_told_from_what_waited_anyway(run):
+    """What Snakemake says of a dry run, read: another form of it would have all wait anyway."""
+    walk, wave = clip_of(run, "walk"), clip_of(run, "wave")
+    crops = tables.read_stage(run.dataset / table("crop", walk), "crop")
+    row = decided("drop", next(one["item"] for one in crops if one["outcome"] == "kept"))
+    writing.append(run.dataset, [row])
+
+    def split() -> tuple[dict[str, str], dict[str, str]]:
+        review = decisions.load(run.dataset)
+        planned = planned_jobs.read(run.run("-n", "--nocolor", small_run.FINAL))
+        caused = planned_jobs.caused_by(planned, {review.digest("crop", walk), review.whole})
+        others = [job for job in planned if job not in caused]
+        return {job.rule: job.clip for job in caused}, {job.rule: job.clip for job in others}
+
+    of_walk = {"crop": walk, "mask": walk, "augment": walk, "caption": walk}
+    assert split() == (of_walk | {"select_final": ""}, {})
+    (run.dataset / table("caption", wave)).unlink()
+    assert split() == (of_walk, {"caption": wave, "select_final": ""})
+
+
 def test_what_was_damaged_since_is_made_again(run):
     """A file that is not as its row says is never linked into the new folder."""
     video = clip_of(run, "walk")

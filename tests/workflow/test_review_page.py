@@ -11,6 +11,8 @@ from ferrari.ledger import stages, tables
 from ferrari.ledger.csv_cells import Writer
 from ferrari.review import decisions
 from ferrari.review.contract import COLUMNS
+from ferrari.review.effects import Effect
+from tests.unit.review.rows import CROP, IMAGE, decided
 from tests.workflow import browser, review_set, review_stub
 from tests.workflow.review_stub import Faults
 
@@ -49,7 +51,7 @@ def test_each_view_shows_its_entries_and_nothing_goes_wrong(url):
 
 
 def test_two_hundred_keys_are_two_hundred_rows_in_order(url, tmp_path):
-    seen = browser.ask("review_keys", url, "30", "kd" * 100)
+    seen = browser.ask("review_keys", url, "5", "kd" * 100)
     (table,) = seen["tables"]
     rows = rows_of(table, tmp_path)
     assert [row.decision for row in rows] == ["keep", "drop"] * 100
@@ -133,6 +135,71 @@ def test_people_are_decided_and_cut(url, tmp_path):
     rows = rows_of(browser.ask("review_people", url)["table"], tmp_path)
     assert [row.decision for row in rows] == ["is_subject", "not_subject", "split_track"]
     assert rows[2].value == f"{rows[2].video}-f000002"
+
+
+#: What the keys of `review_tasks.of_two` write: decision, scope, whether it was taken back.
+OF_TWO = [
+    *(("merge_tracks", "track"), ("duplicate_of", "image"), ("undo", "image"), ("undo", "track")),
+    *(("undo", "track"), ("drop", "reference"), ("undo", "reference")),
+]
+
+
+def test_tracks_are_joined_and_duplicates_named_once_the_page_has_said_what_that_does(
+    made, url, tmp_path
+):
+    seen = browser.ask("review_of_two", url)
+    rows = rows_of(seen["table"], tmp_path)
+    assert [(row.decision, row.scope) for row in rows] == OF_TWO
+    of_tracks = {one.target: one for one in review_set.entries(IMAGES)[1] if one.scope == "track"}
+    join, repeat = rows[:2]
+    first, second = of_tracks[f"{join.video}-t0"], of_tracks[join.target]
+    assert join.target == f"{join.video}-t1" and join.target_sha256 == second.sha256
+    assert join.value == f"{first.target} {first.sha256}"
+    assert repeat.value != repeat.target and repeat.target_sha256 == review_set.sha(repeat.target)
+    assert [row.decision for row in decisions.load(tmp_path).rows] == ["merge_tracks"]
+    asked = seen["asked"]
+    assert "become one person" in asked[0] and "other clips stay as they are" in asked[0]
+    assert f"goes: this one\n{repeat.target}" in asked[1]
+    assert f"stays: the marked one\n{repeat.value}" in asked[1]
+    assert "all 10 clips anew" in asked[2]
+    said = seen["said"]
+    assert said[0].startswith("Mark one first") and said[1].startswith("This is the marked one")
+    assert "is of another clip" in said[2] and "joined within one clip" in said[2]
+    assert "A frame shows both tracks" in said[3]
+    assert said[5] == "It goes as a duplicate of that already."
+    assert said[6].startswith("The marked one goes itself")
+    assert "all 10 clips anew" in said[-1], "taking it back moves who the subject is as well"
+    assert seen["joined"] == "one person with another track"
+
+
+def test_a_served_page_writes_the_same_rows_of_two(made, url, tmp_path):
+    """Both lives write one table, but for the moments, the names and the ids."""
+    with review_stub.serving(made, tmp_path / "served", Faults()) as address:
+        browser.ask_once("review_of_two", address)
+    served = [line.row for line in decisions.read(decisions.place(tmp_path / "served"))]
+    exported = rows_of(browser.ask("review_of_two", url)["table"], tmp_path)
+    known = {"when": "", "who": "", "id": "", "undoes": ""}
+    assert [row._replace(**known) for row in served] == [row._replace(**known) for row in exported]
+    places = [[row.id for row in rows] for rows in (served, exported)]
+    undone = [
+        [ids.index(row.undoes) for row in rows if row.undoes]
+        for rows, ids in zip((served, exported), places, strict=True)
+    ]
+    assert undone[0] == undone[1]
+
+
+def test_decisions_that_change_nothing_are_listed_with_why(tmp_path):
+    gone = decided("drop", IMAGE, "image")
+    told = [
+        Effect(gone, "absent", "its crop was refused: DROPPED_BY_REVIEW (decision abcd1234)"),
+        Effect(decided("keep", CROP, "cutout"), "pending"),
+        Effect(decided("drop", CROP, "item"), "stale"),
+    ]
+    page, _ = review_set.write(tmp_path, 3, effects=told)
+    seen = browser.ask("review_vain", page.as_uri())
+    assert seen["button"] == "2 decisions in vain"
+    assert f"{IMAGE}\nabsent: {told[0].reason}" in seen["listed"]
+    assert f"{CROP}\nstale" in seen["listed"] and "pending" not in seen["listed"]
 
 
 def test_the_first_decision_asks_who_decides(url, tmp_path):

@@ -16,6 +16,7 @@ from ferrari.ledger import item_ids, stages
 from ferrari.review import writing
 from ferrari.subject import pins
 from tests.unit.review.rows import decided, undone
+from tests.workflow import warm_snakemake
 from tests.workflow.demo_run import Demo
 
 pytestmark = pytest.mark.timeout(300)
@@ -23,6 +24,7 @@ CLIPS = 3
 VIDEOS = [item_ids.video_id(stubs.file_name(number)) for number in range(CLIPS)]
 REFERENCES = {"subject": {"mode": "references", "references": "pictures", "voting_clips": 24}}
 CLUSTER = {"subject": {"mode": "cluster", "voting_clips": 24}}
+SINGLE = {"subject": {"mode": "single", "voting_clips": 0}}
 
 
 def finished(folder: Path, overlay: dict) -> Demo:
@@ -30,7 +32,7 @@ def finished(folder: Path, overlay: dict) -> Demo:
     (folder / "pictures").mkdir(parents=True)
     (folder / "pictures/one.png").write_bytes(b"a picture")
     (folder / "overlay.yaml").write_text(yaml.safe_dump(overlay))
-    stubs.finished(folder, CLIPS, folder / "overlay.yaml")
+    stubs.finished(folder, CLIPS, folder / "overlay.yaml", warm_snakemake.on_stubs)
     return Demo(folder)
 
 
@@ -44,6 +46,11 @@ def voted(tmp_path_factory) -> Demo:
     run = finished(tmp_path_factory.mktemp("vote") / "run", CLUSTER)
     pins.pin(run.dataset / stages.SUBJECT_PINNED_CSV, VIDEOS)
     return run
+
+
+@pytest.fixture(scope="module")
+def single(tmp_path_factory) -> Demo:
+    return finished(tmp_path_factory.mktemp("single") / "run", SINGLE)
 
 
 def per_clip(planned: dict[str, int]) -> dict[str, int]:
@@ -67,6 +74,15 @@ def test_a_threshold_judges_anew_and_searches_nothing(referenced, key, value):
 def test_a_policy_changes_nothing_where_everybody_is_judged(referenced):
     changed = REFERENCES | {"detect": {"policy": "most_central"}}
     assert per_clip(referenced.planned(overlay=changed))["crop"] == 0
+
+
+def test_without_second_looks_people_are_searched_anew(referenced):
+    changed = REFERENCES | {"detect": {"second_look": False}}
+    assert per_clip(referenced.planned(overlay=changed))["detect"] == CLIPS
+
+
+def test_where_nobody_is_judged_second_looks_change_nothing(single):
+    assert single.planned(overlay=SINGLE | {"detect": {"second_look": False}}) == {}
 
 
 def test_a_token_changes_captions_and_judges_nobody_anew(referenced):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 
 from ferrari.common import settings
 from ferrari.provenance import older_packages
@@ -12,6 +10,7 @@ from ferrari.provenance.trace import Dataset
 from ferrari.verification.findings import Layout
 from scripts.tools import trace_item
 from tests.settings import ROOT
+from tests.workflow import warm_snakemake
 from verify_dataset import examine
 
 
@@ -42,11 +41,8 @@ def test_a_run_ends_with_the_clips_that_were_refused_and_what_is_left_of_those_g
 
 def bare(run, *words):
     """A dry run as somebody types it who forgets `--configfile`; what it says."""
-    snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "-n"]
-    done = subprocess.run(
-        [*snakemake, *words], cwd=run.folder, capture_output=True, text=True, check=False
-    )
-    return done.stdout + done.stderr
+    asked = ["--snakefile", str(ROOT / "Snakefile"), "-n", *words]
+    return warm_snakemake.run(asked, run.folder).stdout
 
 
 def test_a_run_that_lacks_its_settings_file_says_so_before_any_job(small):

@@ -8,6 +8,7 @@ FerrariError
   · CaptionSettingError      a caption setting gives no good caption: change the one named
   · OverridesError           captions/overrides.csv cannot be used: correct the line named
   · DecisionsError           review/decisions.csv cannot be used: correct the line named
+    · UnfitRowError          a row was not added: it says why the next run would refuse it
   · MendedMaskError          a mended mask does not fit its crop: mend it at the crop's own pixels
   · ProposalError            no mask can be proposed for a crop: draw it, or drop the cut-out
   · ModelError               weights are missing, altered or unfit: fetch, pin or change them
@@ -20,6 +21,7 @@ FerrariError
   · IsolationError           a model's process cannot live here: the limit to raise is named
   · KilledError              somebody killed a job's process: give it more memory, fewer jobs
   · RawFileChangedError      a raw file changed during the run: run again when it is at rest
+  · BucketError              a bucket of raw clips cannot be asked: correct what the message names
   · RunningError             another run works on these files: wait for it, or end it
   · RunRefusedError          a server starts no run now: wait for the other one, or start it there
   · LedgerError              a table is damaged: delete it, and the next run makes it anew
@@ -45,6 +47,9 @@ FerrariError
   · ChildError               a child process raised: report it, with the traceback it holds
   What becomes a row of a table or a choice of another way. Nobody has to do anything.
   · NoFileError              a raw file cannot be read: the clip is quarantined
+  · ObjectError              an object of a bucket cannot be fetched: its row says so
+    · _TornError             a copy is not its object: it is fetched again
+  · _StoreError              a store refuses a request: what it means is asked next
   · NotAVideoError           a raw file is a picture or a playlist: the clip is quarantined
   · ImageReadError           an image cannot be decoded: its row says so
     · PictureTooLargeError   a picture of the user's has too many pixels: it is left out

@@ -1,24 +1,29 @@
-"""What the next run would make again: a dry run of the workflow, read."""
+"""What the next run would make again: a dry run of the workflow, read.
+
+What a person's decisions cause is told apart from what waited anyway (`planned_jobs`).
+"""
 
 from __future__ import annotations
 
 import os
-import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from ferrari.captions import by_hand, overrides
 from ferrari.common import settings
 from ferrari.common.atomic_files import file_states, sha256_bytes
 from ferrari.common.errors import FerrariError
 from ferrari.dashboard.reviewed_set import ReviewedSet
-from ferrari.jobs import snakemake_command
-from ferrari.ledger.item_ids import VIDEO_ID, look_through
+from ferrari.jobs import planned_jobs, snakemake_command
+from ferrari.jobs.planned_jobs import Planned
+from ferrari.ledger import raw_place
+from ferrari.ledger.raw_listing import look_through
 from ferrari.provenance.last_run import AUDIT
 from ferrari.review import decisions
 
 _PATIENCE_S = 600  # for thousands of clips on a slow disk
-_CLIP = re.compile(rf"^    wildcards: .*?\bvideo=({VIDEO_ID})(?:,|$)", re.M)
 
 
 class DryRunError(FerrariError, RuntimeError):
@@ -36,27 +41,36 @@ class Forecast:
         self._answer: dict = {}
 
     def look(self) -> dict:
-        """`clips` (ids, sorted), `jobs` (number by rule) and a `sentence`. Raises DryRunError, and
-        DecisionsError where the table cannot be used.
+        """`clips` (ids, sorted) and `jobs` (number by rule) of all that it would do; the same of
+        what the decisions cause (`decided`) and of what waited `anyway`; a `sentence`. Raises
+        DryRunError, and DecisionsError where the table cannot be used.
         """
         key = self._now()
         if key != self._key:
-            self._answer, self._key = _asked(self._set), key
+            self._answer, self._key = answer(_asked(self._set), _digests(self._set)), key
         return self._answer
 
     def _now(self) -> str:
         in_force = decisions.load(self._set.dataset).whole
         runs = sorted((self._set.work / AUDIT / "runs").glob("*/run.json"))[-1:]
-        states = file_states([*self._set.config_files, *runs, *_clips(self._set)])
-        return sha256_bytes(repr((in_force, states)).encode("utf-8", "surrogatepass"))
+        states = file_states([*self._set.config_files, *runs])
+        seen = repr((in_force, states, _clips(self._set)))
+        return sha256_bytes(seen.encode("utf-8", "surrogatepass"))
 
 
-def _clips(the_set: ReviewedSet) -> list[Path]:
-    """The raw files that may be clips: one that comes, goes or changes has jobs to do."""
+def _clips(the_set: ReviewedSet) -> list:
+    """The raw files that may be clips, and their states: one that comes, goes or changes has jobs
+    to do.
+    """
+    if not raw_place.is_there(the_set.raw):
+        return []
     ignored = settings.load(*the_set.config_files)["intake"]["ignore"]
-    known = look_through(the_set.raw, ignored).videos if the_set.raw.is_dir() else {}
-    files = (the_set.raw / name for name in known.values())
-    return [file for file in files if file.is_file()]  # else a link to a folder, maybe a loop
+    known = look_through(the_set.raw, ignored)
+    if known.objects:
+        return [(video, one.state) for video, one in known.objects.items()]
+    files = (Path(the_set.raw, name) for name in known.videos.values())
+    # What is no file is a link to a folder, maybe a loop.
+    return file_states(file for file in files if file.is_file())
 
 
 def command(the_set: ReviewedSet) -> list[str]:
@@ -66,7 +80,20 @@ def command(the_set: ReviewedSet) -> list[str]:
     )
 
 
-def _asked(the_set: ReviewedSet) -> dict:
+def _digests(the_set: ReviewedSet) -> set[str]:
+    """The digests of what is decided now, one of which each job that a decision is about has as a
+    param. Raises DecisionsError.
+    """
+    config = by_hand.seen_from(the_set.work, settings.load(*the_set.config_files))
+    review = decisions.load(the_set.dataset)
+    captions = overrides.digests(config)
+    return {
+        *(review.digest(row.stage, video) for row in review.rows for video in ("", row.video)),
+        *(review.whole, captions.whole, *captions.by_video.values()),
+    } - {""}
+
+
+def _asked(the_set: ReviewedSet) -> str:
     try:
         done = subprocess.run(
             command(the_set),
@@ -85,23 +112,52 @@ def _asked(the_set: ReviewedSet) -> dict:
     if done.returncode:
         tail = "\n".join(done.stdout.strip().splitlines()[-12:])
         raise DryRunError(f"a dry run ended with status {done.returncode}:\n{tail}")
-    return answer(done.stdout)
+    return done.stdout
 
 
-def answer(output: str) -> dict:
-    """What a dry run's output says: `clips`, `jobs` and `sentence` (see `Forecast.look`)."""
+def answer(output: str, digests: Collection[str]) -> dict:
+    """What a dry run's output says (see `Forecast.look`). `digests` are those that jobs have of
+    what is decided now.
+    """
     jobs = snakemake_command.planned(output)
-    clips = sorted(set(_CLIP.findall(output))) if jobs else []
-    return {"clips": clips, "jobs": jobs, "sentence": in_words(jobs, clips)}
+    planned = planned_jobs.read(output) if jobs else []
+    decided = planned_jobs.caused_by(planned, digests)
+    known = set(decided)
+    anyway = [job for job in planned if job not in known]
+    return {
+        "clips": planned_jobs.clips(planned),
+        "jobs": jobs,
+        "decided": _part(decided),
+        "anyway": _part(anyway),
+        "sentence": in_words(decided, anyway),
+    }
 
 
-def in_words(jobs: Mapping[str, int], clips: Sequence[str]) -> str:
-    """'The next run has 14 jobs: 3 of 1 clip, 11 over the whole set.' and the like."""
-    if not jobs:
+def _part(planned: Sequence[Planned]) -> dict:
+    jobs = dict(sorted(Counter(job.rule for job in planned).items()))
+    return {"clips": planned_jobs.clips(planned), "jobs": jobs}
+
+
+def in_words(decided: Sequence[Planned], anyway: Sequence[Planned]) -> str:
+    """'Your decisions: 14 jobs, of 1 clip and over the whole set. Besides, 3 jobs that waited
+    anyway.' and the like.
+    """
+    if not decided and not anyway:
         return "The next run has nothing to do."
-    total = sum(jobs.values())
-    number = f"{total:,} {'job' if total == 1 else 'jobs'}"
-    if not clips:
-        return f"The next run has {number}, all over the whole set."
-    of = f"{len(clips):,} {'clip' if len(clips) == 1 else 'clips'}"
-    return f"The next run has {number}; {of} would be worked on."
+    if not decided:
+        said = f"{_number(anyway, 'job')} that waited anyway, {_of(anyway)}"
+        return f"Your decisions ask for nothing more. The next run has {said}."
+    said = f"Your decisions: {_number(decided, 'job')}, {_of(decided)}."
+    also = f" Besides, {_number(anyway, 'job')} that waited anyway, {_of(anyway)}."
+    return said + (also if anyway else "")
+
+
+def _of(planned: Sequence[Planned]) -> str:
+    clips = planned_jobs.clips(planned)
+    whole = any(not job.clip for job in planned)
+    of = f"of {_number(clips, 'clip')}" if clips else ""
+    return " and ".join(filter(None, (of, "over the whole set" if whole else "")))
+
+
+def _number(things: Sequence, word: str) -> str:
+    return f"{len(things):,} {word if len(things) == 1 else word + 's'}"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ferrari.common.errors import FerrariError
 from ferrari.review import contract, decisions, writing
-from ferrari.review.contract import COLUMNS, UNDO, Decision
+from ferrari.review.contract import COLUMNS, Decision
 
 #: Characters that a cell of a row may have: a caption has some hundred.
 LONGEST = 4000
@@ -30,7 +30,8 @@ class OtherRowError(FerrariError, ValueError):
 class Decisions:
     """The table of a dataset, for one writer at a time; others may write to it meanwhile.
 
-    `fault_of` is asked of each new row, beyond what the contract demands.
+    `fault_of` is asked of each new row, beyond what the contract demands and what `writing.append`
+    asks of a mask.
     """
 
     def __init__(self, dataset: str, who: str, fault_of: Fault) -> None:
@@ -62,8 +63,14 @@ class Decisions:
                 _require_same(row, cells)
             answered.append(row)
         if new:
-            writing.append(self._dataset, new)
+            self._append(new)
         return answered, said
+
+    def _append(self, new: Sequence[Decision]) -> None:
+        try:
+            writing.append(self._dataset, new)
+        except writing.UnfitRowError as error:  # not the table's fault: it will never be taken
+            raise RefusedRowError(str(error)) from error
 
     def _row(self, cells: Mapping[str, str]) -> Decision:
         drawn = {"id": writing.new_id(), "when": contract.now(), "who": self._who}
@@ -76,20 +83,13 @@ class Decisions:
             raise RefusedRowError(
                 f"{long[0]} has more than {LONGEST:,} characters; say it in fewer"
             )
-        fault = contract.fault_of(row) or _fault_of_undo(row, known) or self._fault_of(row)
+        fault = (
+            contract.fault_of(row)
+            or contract.fault_of_undo(row, known.get(row.undoes))
+            or self._fault_of(row)
+        )
         if fault:
             raise RefusedRowError(fault)
-
-
-def _fault_of_undo(row: Decision, known: Mapping[str, Decision]) -> str:
-    if row.decision != UNDO:
-        return ""
-    undone = known.get(row.undoes)
-    if undone is None:
-        return f"there is no row {row.undoes} to take back"
-    if (row.scope, row.target) not in (("", ""), (undone.scope, undone.target)):
-        return f"{row.undoes} is about {undone.scope} {undone.target}, not about {row.target}"
-    return ""
 
 
 def _require_same(row: Decision, cells: Mapping[str, str]) -> None:

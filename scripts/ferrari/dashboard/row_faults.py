@@ -7,8 +7,7 @@ from pathlib import Path
 
 from ferrari.captions import by_hand
 from ferrari.captions.overrides import OverridesError
-from ferrari.review import mended
-from ferrari.review.contract import CAPTION, MASK, Decision
+from ferrari.review.contract import CAPTION, Decision
 
 
 class RowFaults:
@@ -21,11 +20,9 @@ class RowFaults:
         self._config = by_hand.seen_from(work, config)
 
     def of(self, row: Decision) -> str:
-        """What is wrong with a row beyond its own cells; "" for a sound one."""
-        if row.decision == MASK:
-            dataset = self._config["dataset"]
-            crops = mended.crops_of(dataset, [row])
-            return mended.fault_of(dataset, row, crops.get(row.target, {}))
+        """What is wrong with a row beyond its own cells; "" for a sound one. A mask is looked at
+        where it is written (`review.writing`).
+        """
         if row.decision != CAPTION:
             return ""
         try:

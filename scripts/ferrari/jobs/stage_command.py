@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import socket
 import zlib
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,9 @@ RULES = {
 }
 #: Where a run keeps what only its jobs read, below the working folder.
 STATE = Path(".snakemake/ferrari")
+#: Where a job writes what it took, in the form of Snakemake's own benchmarks. No log of the rule:
+#: each is a name in the graph, and Snakemake shows the logs of a job that failed.
+COSTS = "benchmarks"
 WARM = "FERRARI_WARM"
 SETTINGS = "FERRARI_SETTINGS"
 
@@ -39,24 +43,33 @@ def stage_command(
     params: Sequence[str],
     resources: Sequence[str] = (),
     outputs: Sequence[str] = ("table",),
+    upstream: Mapping[str, str] | None = None,
 ) -> str:
     """The `shell:` of a rule whose job is `scripts/<stage>.py`.
 
-    `inputs`, `outputs` and `params` name all that the rule has, `resources` those that the stage is
-    told: they decide how fast its result is reached, and Snakemake runs nothing anew when they
-    change. Snakemake fills in the braces. What is no part of a job, and must not make it run again
-    when it changes, comes from the environment (`set_environment`).
+    `inputs`, `outputs` and `params` name all that the rule has, in its order; `resources` those
+    that the stage is told: they decide how fast its result is reached, and Snakemake runs nothing
+    anew when they change. Snakemake fills in the braces, three times for each job that it shows, so
+    there are few: all params are one list. `upstream` has, by name, tables of the clip ({video}
+    stands for its id) that the job reads too, and that its inputs were made from: they need no
+    names in the graph. What is no part of a job, and must not make it run again when it changes,
+    comes from the environment (`set_environment`).
     """
+    rule = RULES[stage]
     parts = [
         '"$FERRARI_PYTHON" -I -S "$FERRARI_HOME/scripts/run_stage.py"',
-        f"{stage} --rule {RULES[stage]}",
+        f"{stage} --rule {rule}",
         "--threads {threads}",
-        "--log {log.log:q} --cost {log.cost:q}",
+        f"--log {{log:q}} --cost {COSTS}/{rule}/{{wildcards.video}}.tsv",
         '--config "$FERRARI_CONFIG"',
-        "--wildcard video {wildcards.video:q}",
+        "--wildcard video {wildcards.video}",
         *(f"--output {name} {{output.{name}:q}}" for name in outputs),
+        *(
+            f"--input {name} {shlex.quote(pattern).replace('{video}', '{wildcards.video}')}"
+            for name, pattern in (upstream or {}).items()
+        ),
         *(f"--input {name} {{input.{name}:q}}" for name in inputs),
-        *(f"--param {name} {{params.{name}!r:q}}" for name in params),
+        f"--params {','.join(params)} {{params!r:q}}",
         *(f"--resource {name} {{resources.{name}!r:q}}" for name in resources),
     ]
     return " ".join(parts)

@@ -82,15 +82,16 @@ def parse(arguments: Sequence[str]) -> Job:
     parser.add_argument("--wildcard", nargs=2, action="append", default=[])
     for name in ("input", "output"):
         parser.add_argument(f"--{name}", nargs="+", action="append", default=[])
-    for name in ("param", "resource"):
-        parser.add_argument(f"--{name}", nargs=2, action="append", default=[])
+    parser.add_argument("--resource", nargs=2, action="append", default=[])
+    parser.add_argument("--params", nargs=2, required=True, metavar=("NAMES", "VALUES"))
     asked = parser.parse_args(arguments)
+    names, values = asked.params
     return Job(
         stage=asked.stage,
         rule=asked.rule,
         input=Files({name: paths for name, *paths in asked.input}),
         output=Files({name: paths for name, *paths in asked.output}),
-        params=Params((name, ast.literal_eval(value)) for name, value in asked.param),
+        params=Params(zip(names.split(","), ast.literal_eval(values), strict=True)),
         resources=Params((name, ast.literal_eval(value)) for name, value in asked.resource),
         wildcards=Params(asked.wildcard),
         threads=asked.threads,

@@ -11,7 +11,7 @@ CORE = ("item", "parent", "outcome", "reason", "value", "threshold", "path", "sh
 COLUMNS = {
     "probe": (
         *CORE,
-        *("file", "bytes", "container", "codec", "pix_fmt", "coded_width", "coded_height"),
+        *("file", "bytes", "etag", "container", "codec", "pix_fmt", "coded_width", "coded_height"),
         *("width", "height", "sar", "rotation", "fps", "duration_s", "declared_duration_s"),
         "cropped",
         *("frames", "hidden_frames", "key_frames", "other_tracks"),
@@ -132,7 +132,7 @@ KINDS = {
     **dict.fromkeys(
         (
             *("item", "parent", "outcome", "reason", "path", "sha256", "detail"),
-            *("file", "container", "codec", "pix_fmt", "sar", "verdict", "duplicate_of"),
+            *("file", "etag", "container", "codec", "pix_fmt", "sar", "verdict", "duplicate_of"),
             *("other_tracks", "time_base"),
             *("decoder", "decoder_reason", "decoder_version", "transfer", "matrix"),
             *("range", "primaries", "cropped", "log_footage"),

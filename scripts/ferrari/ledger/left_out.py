@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Protocol
 
 from ferrari.common.foreign_files import system_pattern
 from ferrari.ledger.reasons import IGNORED, SYSTEM_FILE
@@ -58,8 +59,20 @@ def why_left_out(relative: str, folder: bool, ignore: Sequence[str]) -> LeftOut 
     return None
 
 
+class Names(Protocol):
+    """What there is below the place of raw clips; paths are below it."""
+
+    def files_below(self, path: str) -> Iterator[str]:
+        """The files in a folder, in no order."""
+        ...
+
+    def size(self, path: str) -> int | str:
+        """Bytes of a file; empty where they cannot be told."""
+        ...
+
+
 def listed(
-    raw_folder: str | os.PathLike, left_out: Mapping[str, LeftOut]
+    names: Names, left_out: Mapping[str, LeftOut]
 ) -> Iterator[tuple[str, LeftOut, str, int | str]]:
     """(path, why, detail, bytes) of each file that is left out; paths below the raw folder.
 
@@ -69,14 +82,14 @@ def listed(
     """
     for path, why in left_out.items():
         if not why.folder:
-            yield path, why, _detail(why, path), _size(raw_folder, path)
+            yield path, why, _detail(why, path), names.size(path)
             continue
-        files = list(islice(_files_below(raw_folder, path), MOST_LISTED + 1))
+        files = list(islice(names.files_below(path), MOST_LISTED + 1))
         if len(files) > MOST_LISTED:
             yield f"{path}/", why, f"{_detail(why, path)}; more than {MOST_LISTED:,} files", ""
         else:
             for file in sorted(files):
-                yield file, why, _detail(why, path), _size(raw_folder, file)
+                yield file, why, _detail(why, path), names.size(file)
 
 
 def _detail(why: LeftOut, path: str) -> str:
@@ -87,19 +100,26 @@ def _detail(why: LeftOut, path: str) -> str:
     return "a file of the system by its name"
 
 
-def _files_below(raw_folder: str | os.PathLike, path: str) -> Iterator[str]:
-    """Paths (below the raw folder) of the files in a folder; links to folders are not followed."""
-    top = os.path.join(raw_folder, path)
-    if os.path.islink(top):
-        yield path
-        return
-    for folder, _, names in os.walk(top):
-        for name in names:
-            yield os.path.relpath(os.path.join(folder, name), raw_folder)
+class FolderNames:
+    """Names and sizes below a folder of a disk."""
 
+    def __init__(self, raw_folder: str | os.PathLike) -> None:
+        self._raw_folder = raw_folder
 
-def _size(raw_folder: str | os.PathLike, path: str) -> int | str:
-    try:
-        return os.lstat(os.path.join(raw_folder, path)).st_size
-    except OSError:
-        return ""
+    def files_below(self, path: str) -> Iterator[str]:
+        """Paths (below the raw folder) of the files in a folder; links to folders are not
+        followed.
+        """
+        top = os.path.join(self._raw_folder, path)
+        if os.path.islink(top):
+            yield path
+            return
+        for folder, _, names in os.walk(top):
+            for name in names:
+                yield os.path.relpath(os.path.join(folder, name), self._raw_folder)
+
+    def size(self, path: str) -> int | str:
+        try:
+            return os.lstat(os.path.join(self._raw_folder, path)).st_size
+        except OSError:
+            return ""

@@ -60,6 +60,11 @@ WORDS = {
         "The file system refuses to read the file, or it is not a regular file.",
         "Correct the file's permissions or the link; if the disk fails, restore the file.",
     ),
+    reasons.NOT_FETCHED: Words(
+        "The clip could not be fetched out of its bucket, though the bucket answers.",
+        "Look at the row's detail: restore the object, or let the key read it (s3:GetObject). Each "
+        "run tries again; `intake.ignore` leaves it out.",
+    ),
     reasons.TOO_LARGE: Words(
         "The picture has more pixels than the limit allows, so it was not decoded.",
         "Scale the clip or the picture down; for clips, `probe.max_megapixels` is the limit.",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from ferrari.common.places import ROOT
@@ -52,9 +53,12 @@ def _imports(path: Path) -> tuple[Path, ...]:
     if path.suffix != ".py":
         return ()
     files: list[Path] = []
-    for node in ast.walk(ast.parse(_content(path), filename=str(path))):
-        if isinstance(node, ast.Constant) and node.value == _TEMPLATES:
-            files.extend(file for file in (path.parent / _TEMPLATES).glob("*") if file.is_file())
+    tree = ast.parse(_content(path), filename=str(path))
+    if _TEMPLATES.encode() in _content(path) and any(
+        isinstance(node, ast.Constant) and node.value == _TEMPLATES for node in ast.walk(tree)
+    ):
+        files.extend(file for file in (path.parent / _TEMPLATES).glob("*") if file.is_file())
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             modules = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
@@ -63,6 +67,16 @@ def _imports(path: Path) -> tuple[Path, ...]:
             continue
         files.extend(file for name in modules if (file := _module_file(name)))
     return tuple(files)
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """All statements below a node. Not their expressions, which are ten times as many: every start
+    of the workflow looks through all modules.
+    """
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):
+            yield child
+            yield from _statements(child)
 
 
 def _module_file(module: str) -> Path | None:

@@ -20,12 +20,11 @@ from typing import Any
 from ferrari.common.atomic_files import sha256_file, write_text
 from ferrari.common.progress import LOGGER
 from ferrari.ledger import tables
-from ferrari.ledger.item_ids import find_videos
+from ferrari.ledger.raw_listing import find_videos, sizes
 from ferrari.provenance import table_stamps
 from ferrari.provenance.job import Job, ScriptJob
 from ferrari.provenance.reuse import item_digest
 from ferrari.reports import checks
-from ferrari.video import raw_files
 
 FOLDER = "stamps"
 
@@ -52,7 +51,7 @@ class ReportStamp:
         self._code, self._settings = job.params.code, table_stamps.settings_of(this)
         folder = given.get("raw_folder")
         raw = find_videos(folder, given["ignore"]) if folder else {}
-        self._raw = raw_files.sizes(raw, folder or "")
+        self._raw = sizes(raw, folder or "")
 
     def left_alone(self) -> bool:
         """True if the report would come out as it is; its files then get the time of now."""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ferrari.common.atomic_files import sha256_file
 from ferrari.common.errors import FerrariError
-from ferrari.ledger import item_ids, stages
+from ferrari.ledger import item_ids, raw_place, stages
 from ferrari.ledger import tables as ledger_tables
 from ferrari.ledger.item_ids import Item, parse
 from ferrari.ledger.stages import FINAL_CSV, FOLDERS
@@ -28,6 +28,7 @@ from ferrari.review import decisions
 from ferrari.review.applying import track_digest
 from ferrari.review.contract import track_of
 from ferrari.review.effects import tables_of, track_items
+from ferrari.storage import buckets
 
 #: The stage whose table has an item's own row, by its kind.
 _LEVELS = {"clip": "probe", "frame": "extract", "detection": "detect", "crop": "crop"} | {
@@ -81,7 +82,7 @@ class Dataset:
     def __init__(
         self, root: str | os.PathLike, raw: str | os.PathLike, config: Mapping | None = None
     ) -> None:
-        self.root, self.raw = Path(root), Path(raw)
+        self.root, self.raw = Path(root), os.fspath(raw)
         self._older = older_packages.find(root, config) if config else {}
         self._digests: dict[str, str] = {}
 
@@ -138,9 +139,14 @@ class Dataset:
 
     def _as_raw(self, asked: str) -> Iterator[str]:
         """The ids that `asked` would have if it were a raw file's path."""
-        raw, path = os.path.abspath(self.raw), os.path.abspath(asked)
-        if path.startswith(raw + os.sep):
-            yield item_ids.video_id(os.path.relpath(path, raw))
+        if buckets.is_address(self.raw):
+            below = raw_place.join(self.raw, "")
+            if asked.startswith(below):
+                yield item_ids.video_id(asked.removeprefix(below))
+        else:
+            raw, path = os.path.abspath(self.raw), os.path.abspath(asked)
+            if path.startswith(raw + os.sep):
+                yield item_ids.video_id(os.path.relpath(path, raw))
         yield item_ids.video_id(asked)
 
     def _has(self, video: str) -> bool:
@@ -206,13 +212,15 @@ class Dataset:
 
     def _raw(self, probe: Mapping[str, str]) -> dict[str, object]:
         """Whether the raw file is still there, with the size that was recorded."""
-        path = self.raw / probe["file"]
+        path = raw_place.join(self.raw, probe["file"])
         try:
-            size = path.stat().st_size
+            size = buckets.look(path).size if buckets.is_address(path) else os.stat(path).st_size
         except OSError as error:
-            return {"path": str(path), "there": False, "fault": error.strerror}
+            return {"path": path, "there": False, "fault": error.strerror}
+        except (buckets.ObjectError, buckets.BucketError) as error:
+            return {"path": path, "there": False, "fault": str(error)}
         same = probe["bytes"] in ("", str(size))
-        return {"path": str(path), "there": True, "bytes": size, "same_size": same}
+        return {"path": path, "there": True, "bytes": size, "same_size": same}
 
     def _manifests(self) -> Iterator[str]:
         """The packages' manifests, relative to the dataset."""

@@ -136,6 +136,22 @@ def fault_of(row: Decision) -> str:
     return _fault_of_value(row) or _fault_of_digest(row)
 
 
+def fault_of_undo(row: Decision, undone: Decision | None) -> str:
+    """What is wrong with a row `undo` beside `undone`, the row before it that has the id which it
+    names (None: there is none); empty for a sound one, and for a row that is no undo.
+    """
+    if row.decision != UNDO:
+        return ""
+    if undone is None:
+        return f"no row before it has the id {row.undoes}, which it undoes"
+    if (row.scope, row.target) in (("", ""), (undone.scope, undone.target)):
+        return ""
+    return (
+        f"it undoes {row.undoes}, which is about {undone.scope} {undone.target}, not about "
+        f"{row.scope} {row.target}"
+    )
+
+
 def _fault_of_digest(row: Decision) -> str:
     if row.target_sha256 and not _SHA256.fullmatch(row.target_sha256):
         return "target_sha256 is 64 hex digits in small letters, or empty"

@@ -23,7 +23,7 @@ from ferrari.common.atomic_files import sha256_bytes
 from ferrari.common.errors import FerrariError
 from ferrari.ledger.csv_cells import unguard
 from ferrari.review import mended
-from ferrari.review.contract import COLUMNS, MASK, UNDO, Decision, fault_of, row_of
+from ferrari.review.contract import COLUMNS, MASK, UNDO, Decision, fault_of, fault_of_undo, row_of
 
 #: Below the dataset's folder.
 PLACE = "review/decisions.csv"
@@ -162,7 +162,7 @@ class Table:
         """All rows as they are now, those taken back too; [] where no table is. Raises
         DecisionsError.
         """
-        data = _bytes(self._path)
+        data = without_blank_end(_bytes(self._path))
         if not data.startswith(self._known):  # somebody has edited it
             self._forget()
         if len(data) > len(self._known):
@@ -195,6 +195,13 @@ class Table:
             numbers[row.id] = number
             found.append(Line(number, row))
         self._known, self._lines, self._numbers = data, found, numbers
+
+
+def without_blank_end(data: bytes) -> bytes:
+    """The bytes of a table without the blank lines at its very end, which editors of text add."""
+    rows = data.rstrip(b"\r\n")
+    left = data[len(rows) :]
+    return rows + left[: left.find(b"\n") + 1] if rows else b""
 
 
 def is_whole(data: bytes) -> bool:
@@ -276,16 +283,6 @@ def _require_fits(
             f"{path}, line {number}: line {numbers[row.id]} has the id {row.id} already; "
             "each row has its own"
         )
-    if row.decision != UNDO:
-        return
-    if row.undoes not in numbers:
-        raise DecisionsError(
-            f"{path}, line {number}: no row before it has the id {row.undoes}, which it undoes; "
-            "correct it or take it out"
-        )
-    undone = before[numbers[row.undoes] - 2].row
-    if (row.scope, row.target) not in (("", ""), (undone.scope, undone.target)):
-        raise DecisionsError(
-            f"{path}, line {number}: it undoes {row.undoes}, which is about {undone.scope} "
-            f"{undone.target}, not about {row.scope} {row.target}; correct it or take it out"
-        )
+    place = numbers.get(row.undoes)
+    if fault := fault_of_undo(row, before[place - 2].row if place else None):
+        raise DecisionsError(f"{path}, line {number}: {fault}; correct it or take it out")

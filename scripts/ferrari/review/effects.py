@@ -6,16 +6,17 @@ it has a state that says why.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Container, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ferrari.ledger import stages, tables
 from ferrari.ledger.columns import KEPT
 from ferrari.ledger.item_ids import parse
 from ferrari.ledger.reasons import DROPPED_BY_REVIEW, NEAR_DUPLICATE, OK, OVER_BUDGET
-from ferrari.review import decisions
+from ferrari.review import absences, decisions
 from ferrari.review.applying import TAKEN_BACK, crop_digest, original_of, track_digest
 from ferrari.review.contract import (
     CAPTION,
@@ -61,8 +62,8 @@ RowsOf = Callable[[str, str], Iterable[Row]]
 
 @dataclass(frozen=True)
 class Effect:
-    """A decision in force, its state, and the reason: that which its target's row gives, or why the
-    decision cannot be carried out; empty where there is none.
+    """A decision in force, its state, and the reason: that which its target's row gives, why there
+    is no such row, or why the decision cannot be carried out; empty where there is none.
     """
 
     row: Decision
@@ -72,7 +73,8 @@ class Effect:
 
 def of_dataset(dataset: str | os.PathLike, review: decisions.Review) -> list[Effect]:
     """The effects of all decisions in force, in their order."""
-    return effects(review.rows, tables_of(dataset))
+    rows_of = tables_of(dataset)
+    return with_absences(effects(review.rows, rows_of), rows_of)
 
 
 def tables_of(dataset: str | os.PathLike) -> RowsOf:
@@ -126,12 +128,28 @@ def effects(decided: Iterable[Decision], rows_of: RowsOf) -> list[Effect]:
     return [found[row.id] for row in decided]
 
 
+def with_absences(found: Iterable[Effect], rows_of: RowsOf) -> list[Effect]:
+    """The same effects; those of which nothing is there with why, out of any of the tables."""
+
+    @functools.cache  # many may be gone of one clip
+    def known(stage: str, video: str) -> list[Row]:
+        return list(rows_of(stage, video))
+
+    return [
+        replace(effect, reason=absences.why(effect.row, known))
+        if effect.state == ABSENT
+        else effect
+        for effect in found
+    ]
+
+
 def foreseen(dataset: str | os.PathLike, row: Decision) -> Effect:
     """The effect that a row would have beside those in force, if it were added now: what is
     PENDING the next run applies, what is ABSENT or CANNOT it would never.
     """
     others = [one for one in decisions.load(dataset).rows if one.question != row.question]
-    return effects([*others, row], tables_of(dataset))[-1]
+    rows_of = tables_of(dataset)
+    return with_absences(effects([*others, row], rows_of)[-1:], rows_of)[0]
 
 
 def counted(found: Iterable[Effect]) -> dict[str, int]:

@@ -9,21 +9,17 @@ row that was taken back can be taken up again.
 from __future__ import annotations
 
 import os
-import struct
-import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from ferrari.common.atomic_files import sha256_bytes, write_bytes
 from ferrari.common.errors import FerrariError
+from ferrari.images import png
 from ferrari.ledger import stages, tables
 from ferrari.ledger.columns import KEPT
 from ferrari.ledger.item_ids import clip_of
 from ferrari.review.contract import MASKS, Decision
-
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_HEAD = struct.Struct(">8sI4sIIBBBBB")  # the signature, and the first part of a PNG
 
 
 class MendedMaskError(FerrariError, ValueError):
@@ -45,19 +41,19 @@ def name_of(crop: str, sha256: str) -> str:
     return f"{MASKS}/{crop}-{sha256[:12]}.png"
 
 
-def save(dataset: str | os.PathLike, crop: str, png: bytes) -> MendedMask:
-    """Put a mask (a PNG, see above) of a kept crop where a decision may name it.
+def save(dataset: str | os.PathLike, crop: str, data: bytes) -> MendedMask:
+    """Put a mask (`data` is a PNG, see above) of a kept crop where a decision may name it.
 
     Raises MendedMaskError for a crop that is not kept, and for what `check` refuses. The same
     bytes twice are one file.
     """
     line = crop_row(dataset, crop)
-    check(png, height=_side(line, "y"), width=_side(line, "x"))
-    sha256 = sha256_bytes(png)
+    check(data, height=_side(line, "y"), width=_side(line, "x"))
+    sha256 = sha256_bytes(data)
     path = Path(dataset) / name_of(crop, sha256)
-    if not (path.is_file() and path.read_bytes() == png):
+    if not (path.is_file() and path.read_bytes() == data):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(path, png)
+        write_bytes(path, data)
     return MendedMask(name_of(crop, sha256), sha256, line["sha256"])
 
 
@@ -71,39 +67,22 @@ def crop_row(dataset: str | os.PathLike, crop: str) -> dict[str, str]:
     return line
 
 
-def check(png: bytes, height: int, width: int) -> None:
-    """Raise MendedMaskError unless `png` is a grey PNG of 8 bits and of that size, to its end."""
-    if len(png) < _HEAD.size or png[:8] != _SIGNATURE or png[12:16] != b"IHDR":
+def check(data: bytes, height: int, width: int) -> None:
+    """Raise MendedMaskError unless `data` is a grey PNG of 8 bits and of that size, to its end."""
+    size = png.size_of(data)  # before its pixels are unpacked: a header may promise any number
+    if size is None:
         raise MendedMaskError("the mask is no PNG")
-    *_, wide, high, depth, colour, _, _, interlaced = _HEAD.unpack_from(png)
-    if (depth, colour, interlaced) != (8, 0, 0):
-        raise MendedMaskError(
-            f"the mask has {depth} bits and the colour type {colour}; a mask is a grey PNG of 8 "
-            "bits and one channel (colour type 0), not interlaced"
-        )
-    if (high, wide) != (height, width):
-        raise MendedMaskError(f"the mask is {wide}x{high} px, and the crop {width}x{height}")
-    _check_pixels(png, height * (1 + width))
-
-
-def _check_pixels(png: bytes, expected: int) -> None:
-    """Each part has its checksum, and the pixels are as many as the header says."""
-    packed, at, kind = [], 8, b""
-    while kind != b"IEND":
-        if at + 12 > len(png):
-            raise MendedMaskError("the mask is cut off")
-        length, kind = struct.unpack_from(">I4s", png, at)
-        body, crc = png[at + 4 : at + 8 + length], png[at + 8 + length : at + 12 + length]
-        if len(crc) < 4 or zlib.crc32(body) != int.from_bytes(crc, "big"):
-            raise MendedMaskError(f"the mask is damaged, in its part {kind!r}")
-        packed += [body[4:]] * (kind == b"IDAT")
-        at += 12 + length
+    if size != (height, width):
+        raise MendedMaskError(f"the mask is {size[1]}x{size[0]} px, and the crop {width}x{height}")
     try:
-        pixels = zlib.decompressobj().decompress(b"".join(packed), expected + 1)
-    except zlib.error as error:
-        raise MendedMaskError(f"the mask's pixels cannot be unpacked: {error}") from error
-    if len(pixels) != expected:
-        raise MendedMaskError("the mask's pixels are not what its header says")
+        shape = png.shape_of(data)
+    except png.PngError as error:
+        raise MendedMaskError(f"the mask {error}") from error
+    if shape != size:
+        raise MendedMaskError(
+            "the mask is another kind of PNG: a mask is grey, of 8 bits and one channel, and not "
+            "interlaced"
+        )
 
 
 def fault_of(dataset: str | os.PathLike, row: Decision, crop: Mapping[str, str]) -> str:
@@ -113,15 +92,15 @@ def fault_of(dataset: str | os.PathLike, row: Decision, crop: Mapping[str, str])
     mask was drawn on its pixels.
     """
     try:
-        png = (Path(dataset) / row.value).read_bytes()
+        data = (Path(dataset) / row.value).read_bytes()
     except OSError as error:
         return f"its mask {row.value} cannot be read ({error.strerror})"
-    if name_of(row.target, sha256_bytes(png)) != row.value:
+    if name_of(row.target, sha256_bytes(data)) != row.value:
         return f"its mask {row.value} is another now: its SHA-256 is not that of its name"
-    here = crop.get("sha256") == row.target_sha256
-    wide, high = struct.unpack_from(">II", png.ljust(_HEAD.size), 16)
+    if crop.get("sha256") != row.target_sha256:
+        return ""  # drawn on other pixels: it is stale, and nobody opens it
     try:
-        check(png, _side(crop, "y") if here else high, _side(crop, "x") if here else wide)
+        check(data, _side(crop, "y"), _side(crop, "x"))
     except MendedMaskError as error:
         return f"{row.value}: {error}"
     return ""

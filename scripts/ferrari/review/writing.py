@@ -14,14 +14,29 @@ from pathlib import Path, PurePosixPath
 from ferrari.ledger.csv_cells import Writer
 from ferrari.review import mended
 from ferrari.review.contract import COLUMNS, MASK, UNDO, Decision, fault_of, now
-from ferrari.review.decisions import PLACE, DecisionsError, is_whole, not_utf_8, place
+from ferrari.review.decisions import (
+    PLACE,
+    DecisionsError,
+    is_whole,
+    not_utf_8,
+    place,
+    without_blank_end,
+)
 
 #: Beside the table: what was left of lines that were cut off.
 TORN = "torn_lines.txt"
 #: The same, as a path below the dataset.
 TORN_PLACE = PLACE.replace(PurePosixPath(PLACE).name, TORN)
+_BLANK = (b"\n\n", b"\n\r\n")
 #: How a table begins that a spreadsheet saved as "Unicode text".
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+class UnfitRowError(DecisionsError):
+    """A row that no reader would take, or whose mended mask is not there; says why.
+
+    The row is at fault and not the table: it will never be taken.
+    """
 
 
 def new_id() -> str:
@@ -39,9 +54,9 @@ def undo(row: Decision, who: str, note: str = "") -> Decision:
 def append(dataset: str | os.PathLike, rows: Sequence[Decision]) -> str:
     """Add rows at the table's end, each with one write; the first row brings the header with it.
 
-    Two who write at once take turns. A last line that is cut off is mended first (see `mend`); what
-    there is to say about that is returned, "" for nothing. Raises DecisionsError for a row that no
-    reader would take, or whose mended mask is not there.
+    Two who write at once take turns. Blank lines at the end go, since none may stand between rows.
+    A last line that is cut off is mended first (see `mend`); what there is to say about that is
+    returned, "" for nothing. Raises UnfitRowError, and nothing was written; DecisionsError.
     """
     path = place(dataset)
     masks = [row for row in rows if row.decision == MASK and not fault_of(row)]
@@ -51,7 +66,7 @@ def append(dataset: str | os.PathLike, rows: Sequence[Decision]) -> str:
         if row in masks:
             fault = mended.fault_of(dataset, row, crops.get(row.target, {}))
         if fault:
-            raise DecisionsError(f"{path}: a row that would be added: {fault}")
+            raise UnfitRowError(fault)
     path.parent.mkdir(parents=True, exist_ok=True)
     with _locked(path, os.O_CREAT) as file:
         said = _mended(file, path)
@@ -99,11 +114,15 @@ def _locked(path: Path, flags: int = 0) -> Iterator[int]:
 
 def _mended(file: int, path: Path) -> str:
     size = os.fstat(file).st_size
-    if not size or os.pread(file, 1, size - 1) == b"\n":
+    end = os.pread(file, 3, max(0, size - 3))
+    if end.endswith(b"\n") and end not in (b"\n", b"\r\n") and not end.endswith(_BLANK):
         return ""
     data = os.pread(file, size, 0)
     if data.startswith(UTF_16):  # its last byte says nothing of its last line
         raise not_utf_8(path, 1)
+    if not data or data.endswith(b"\n"):
+        os.ftruncate(file, len(without_blank_end(data)))
+        return ""
     start = data.rfind(b"\n") + 1
     if start and is_whole(data[start:]):
         _write_all(file, path, b"\n", size)

@@ -119,6 +119,7 @@ class Clip:
         crops: dict[str, list[Row]] = defaultdict(list)
         for row in self._crops:
             crops[row["track"]].append(row)
+        meets = _meets(crops)
         for track, rows in crops.items():
             judged = self._identities.get(track)
             if not track or judged is None:  # nobody is told from anybody
@@ -138,6 +139,7 @@ class Clip:
                 reason=judged["who"],
                 said=_figures_of_track(judged, rows),
                 track=track,
+                meets=tuple(sorted(meets[track], key=int)),
                 time_s=self._time(rows[0]["parent"]),
             )
 
@@ -205,6 +207,19 @@ class Clip:
         if frame is None or not frame["path"] or box is None:
             return None
         return Picture(frame["path"], frame["sha256"], box)
+
+
+def _meets(crops: Mapping[str, Sequence[Row]]) -> dict[str, set[str]]:
+    """The tracks that share a frame with each: two people, or one with two boxes."""
+    there: dict[str, set[str]] = defaultdict(set)
+    for track, rows in crops.items():
+        for row in rows:
+            there[frame_of(row["parent"])].add(track)
+    found: dict[str, set[str]] = defaultdict(set)
+    for tracks in there.values():
+        for track in tracks:
+            found[track] |= tracks - {track, ""}
+    return found
 
 
 def _box(row: Row) -> tuple[int, int, int, int] | None:

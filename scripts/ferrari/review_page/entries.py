@@ -1,4 +1,4 @@
-"""What the page shows, one by one: an image, a cut-out, a track, or something that was refused."""
+"""What the page shows, one by one: an image, a cut-out, a track, what was refused, a reference."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 
 #: The groups of entries, as the page's data numbers them.
 IMAGE, MASK, TRACK, REFUSED = "image", "mask", "track", "refused"
-GROUPS = (IMAGE, MASK, TRACK, REFUSED)
+#: A picture that says who the subject is, or who is not: of no clip.
+REFERENCE = "reference"
+GROUPS = (IMAGE, MASK, TRACK, REFUSED, REFERENCE)
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class Entry:
     holds the keys that count for it: K keep, D drop, E caption, S and N who it is, X split. `doubt`
     is 0 to 1 (see `doubts`). `frames` are the ordinals of the frames that `pictures` show, of a
     track alone. `file` and `mask` are paths below the dataset of what is seen in full size.
-    `time_s` is the moment in the clip, -1 where it is not known.
+    `time_s` is the moment in the clip, -1 where it is not known. `meets` are the numbers of the
+    tracks that a frame shows beside a track. `called` is what the page calls an entry of no clip.
     """
 
     group: str
@@ -52,6 +55,8 @@ class Entry:
     kind: str = ""
     split: str = ""
     track: str = ""
+    meets: tuple[str, ...] = ()
+    called: str = ""
     flag: str = ""
     time_s: float = -1.0
 

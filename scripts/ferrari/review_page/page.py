@@ -21,7 +21,7 @@ from ferrari.reports import templating
 _TEMPLATES = Path(__file__).with_name("templates")
 #: The parts of the one module, in order: a browser loads no module from another file of a folder.
 _SCRIPTS = (
-    *("table.js", "saving.js", "items.js", "grid.js", "detail.js"),
+    *("table.js", "saving.js", "items.js", "pairs.js", "grid.js", "detail.js"),
     *("dialogs.js", "mask_pixels.js", "brush.js", "neighbours.js", "page.js"),
 )
 

@@ -4,22 +4,25 @@
     class, token what captions call the subject
     root         path of the dataset's folder, relative to the page
     cell         px of a cell, its columns a row and cells a file of sprites (see `sprites`)
-    clips        [{id, name, sprites: {group: [file, ...]}}, ...]
+    clips        [{id, name, sprites: {group: [file, ...]}}, ...]; the last one has no id where
+                 there are entries of no clip (reference pictures)
     references   {sprites: [file, ...], names: [...]}: who the subject is
     groups       names of the groups; the column `group` holds their places
     words        {code: sentence} of the reasons that occur
     columns      the decisions' columns, and `rows` what review/decisions.csv held: lists of cells
+    states       {id: [state, reason]} of the rows in force, as they were when the page was made
     items        the entries' columns, arrays of one length
 
 Columns of `items`. Plain arrays: `group`, `clip` (places in lists above), `tail` (the target's id
-without its clip's id and the `-`; empty: the clip itself), `sha256` (of the target; "" where
-nothing can be decided), `doubt` (0 to 1), `cell` (place of its first picture among those of its
-clip and group; -1: none), `cells` (how many pictures), `time_s` (-1: not known). All others are
-{"values": [text, ...], "at": [place in values, ...]}, since they repeat: `scope`, `may` (the keys
-that count for it), `stage`, `reason`, `said` (figures and detail), `caption`, `framing`, `facing`,
-`background`, `kind`, `split`, `track`, `flag` (what a report remarks), `frames` (ordinals, parted
-by spaces), `file` and `mask` (paths below the dataset, in which `*` is the clip's id and `@` the
-target's).
+without its clip's id and the `-`; empty: the clip itself; of no clip: what it is called, and its
+id is `sha256`), `sha256` (of the target; "" where nothing can be decided), `doubt` (0 to 1),
+`cell` (place of its first picture among those of its clip and group; -1: none), `cells` (how many
+pictures), `time_s` (-1: not known). All others are {"values": [text, ...], "at": [place in values,
+...]}, since they repeat: `scope`, `may` (the keys that count for it), `stage`, `reason`, `said`
+(figures and detail), `caption`, `framing`, `facing`, `background`, `kind`, `split`, `track`,
+`flag` (what a report remarks), `frames` (ordinals) and `meets` (numbers of tracks that a frame
+shows beside this one), both parted by spaces, `file` and `mask` (paths below the dataset, in which
+`*` is the clip's id and `@` the target's).
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ from ferrari.common.atomic_files import sha256_bytes
 from ferrari.common.visible_text import shown
 from ferrari.ledger import reason_words
 from ferrari.review.contract import COLUMNS, Decision
+from ferrari.review.effects import Effect
 from ferrari.review_page import sprites
 from ferrari.review_page.entries import GROUPS, Entry, Picture
 
@@ -64,10 +68,12 @@ def build(
     sheets: Mapping[tuple[str, str], Sequence[str]],
     references: Mapping[str, Sequence[str]],
     rows: Sequence[Decision] = (),
+    effects: Sequence[Effect] = (),
 ) -> dict[str, Any]:
     """The data of `entries`. `clips` are (id, name), `sheets` the sprites' files by clip and group,
-    `subject` has `token` and `class`.
+    `subject` has `token` and `class`, `effects` are those of the rows in force.
     """
+    clips = [*clips, ("", "")] if any(not entry.video for entry in entries) else clips
     reasons = sorted({entry.reason for entry in entries})
     words = {code: said for code in reasons if (said := reason_words.sentence(code))}
     files: dict[str, dict[str, list[str]]] = defaultdict(dict)
@@ -87,6 +93,7 @@ def build(
         "words": words,
         "columns": list(COLUMNS),
         "rows": [list(row) for row in rows],
+        "states": {effect.row.id: [effect.state, effect.reason] for effect in effects},
         "items": _items(entries, {video: place for place, (video, _) in enumerate(clips)}),
     }
 
@@ -95,7 +102,7 @@ def _items(entries: Sequence[Entry], places: Mapping[str, int]) -> dict[str, Any
     plain: dict[str, list] = {
         "group": [GROUPS.index(entry.group) for entry in entries],
         "clip": [places[entry.video] for entry in entries],
-        "tail": [entry.target[len(entry.video) + 1 :] for entry in entries],
+        "tail": [entry.called or entry.target[len(entry.video) + 1 :] for entry in entries],
         "sha256": [entry.sha256 for entry in entries],
         "doubt": [round(entry.doubt, 3) for entry in entries],
         "cell": _cells(entries),
@@ -103,7 +110,8 @@ def _items(entries: Sequence[Entry], places: Mapping[str, int]) -> dict[str, Any
         "time_s": [round(entry.time_s, 2) for entry in entries],
     }
     repeated = {name: _coded(getattr(entry, name) for entry in entries) for name in _REPEATED}
-    repeated["frames"] = _coded(" ".join(entry.frames) for entry in entries)
+    for name in ("frames", "meets"):
+        repeated[name] = _coded(" ".join(getattr(entry, name)) for entry in entries)
     for name in ("file", "mask"):
         repeated[name] = _coded(_pattern(entry, getattr(entry, name)) for entry in entries)
     return {**plain, **repeated}

@@ -1,21 +1,26 @@
 """Who is who over a clip: what is found in its pictures, one after the other, linked to tracks.
 
 The pictures are the kept frames and those of the linking film, in the order shown; to tracks both
-are moments. Only boxes, looks and times are held of them.
+are moments. Only boxes, looks and times are held of them. Where a track says that somebody is in a
+kept frame and nobody was found, a second look may be taken (`second_look`); what it finds is linked
+as all else is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Protocol
 
 import cv2
 import numpy as np
 
 from ferrari.images import boxes, subject_choice
 from ferrari.images.boxes import Detection
-from ferrari.subject import appearance, consistency, shot_cuts, track_table
+from ferrari.subject import appearance, consistency, second_look, shot_cuts, track_table
 from ferrari.subject.consistency import Consistency
+from ferrari.subject.second_look import Found, LookAgain
 from ferrari.subject.sightings import Linked
 from ferrari.subject.track_table import TrackRow
 from ferrari.subject.tracks import Moment, Track, link
@@ -39,6 +44,13 @@ class Sight:
     items: Sequence[str] | None = None
 
 
+class Again(LookAgain, Protocol):
+    """What a second look needs of a clip, and who is told what it found."""
+
+    def taken(self, number: int, found: Sequence[Detection]) -> list[str]:
+        """The items of what the second look found in a picture; none if it cannot be taken in."""
+
+
 @dataclass(frozen=True)
 class Followed:
     """The tracks of a clip: each kept detection's by its item, the rows of their table, and what
@@ -60,12 +72,15 @@ class Followed:
         return {"track": number, **told}
 
 
-def follow(sights: Iterable[Sight]) -> Followed:
-    """Link what is found, in the order shown."""
+def follow(sights: Iterable[Sight], again: Again | None = None) -> Followed:
+    """Link what is found, in the order shown; take a second look where `again` lets it."""
     seen = _Seen()
     cuts = shot_cuts.cuts(seen.pictures(sights))
     moments = seen.moments(cuts)
     tracks = link(moments)
+    if again is not None and seen.look_again(again, moments, tracks):
+        moments = seen.moments(cuts)
+        tracks = link(moments)
     scores = [_score(track, moments) for track in tracks]
     rows = [seen.row(track, score) for track, score in zip(tracks, scores, strict=True)]
     clip = seen.clip_row(consistency.of_clip(scores))
@@ -78,6 +93,8 @@ class _Seen:
     def __init__(self) -> None:
         self.sights: list[_Kept] = []
         self._size_wh = (0, 0)  # px, that all boxes are brought to: of the first small picture
+        self._looks_again: int | None = None  # None: nobody asked for any
+        self._found_again = 0
 
     def pictures(self, sights: Iterable[Sight]) -> Iterator[np.ndarray]:
         """The sights' pictures, made small; takes in what else is to be known of each."""
@@ -113,6 +130,32 @@ class _Seen:
                 Moment(at_s, sight.boxes_xyxy, sight.confidences, sight.looks, cut or back)
             )
         return moments
+
+    def look_again(self, again: Again, moments: Sequence[Moment], tracks: Sequence[Track]) -> bool:
+        """Search the kept frames again where tracks say that somebody is; whether anybody was
+        found.
+        """
+        asked = [sight.items is not None for sight in self.sights]
+        found, looks = second_look.search(again, moments, tracks, asked, self._size_wh)
+        self._looks_again, self._found_again = looks, 0
+        for number, those in groupby(found, key=lambda one: one.number):
+            self._add(number, list(those), again)
+        return self._found_again > 0
+
+    def _add(self, number: int, found: Sequence[Found], again: Again) -> None:
+        sight, items = self.sights[number], again.taken(number, [one.detection for one in found])
+        if not items:
+            return
+        self._found_again += len(items)
+        boxes_xyxy = [sight.boxes_xyxy, *(one.box_xyxy[None] for one in found)]
+        confidences = [one.detection.confidence for one in found]
+        self.sights[number] = replace(
+            sight,
+            boxes_xyxy=np.concatenate(boxes_xyxy).astype(np.float32),
+            confidences=np.append(sight.confidences, np.array(confidences, np.float32)),
+            looks=np.concatenate([sight.looks, *(one.looks[None] for one in found)]),
+            items=[*(sight.items or ()), *items],
+        )
 
     def track_of(self, tracks: Iterable[Track]) -> dict[str, int]:
         """The track of each kept detection, by item."""
@@ -177,6 +220,8 @@ class _Seen:
             moments=len(times),
             frames=sum(sight.items is not None for sight in self.sights),
             consistency=score if any(len(sight.confidences) for sight in self.sights) else None,
+            looks_again=self._looks_again,
+            found_again=None if self._looks_again is None else self._found_again,
         )
 
 

@@ -23,7 +23,9 @@ class TrackRow:
     `frames` the kept frames among them. `area` is the mean of its box as a share of the picture,
     `off_centre` the mean of how far its box is from the middle (0 to 1, see
     `subject_choice.off_centre`), `consistency` 0 to 1 (see `subject.consistency`). `unsearched`, of
-    a clip alone, is how many pictures of its film the detector could not search.
+    a clip alone, is how many pictures of its film the detector could not search; `looks_again` and
+    `found_again` how many second looks were taken at places where a track lost somebody, and how
+    many found them (None: none were asked for).
     """
 
     track: int | None
@@ -37,6 +39,8 @@ class TrackRow:
     confidence: float | None = None
     consistency: float | None = None
     unsearched: int | None = None
+    looks_again: int | None = None
+    found_again: int | None = None
 
 
 COLUMNS = tuple(field.name for field in fields(TrackRow))

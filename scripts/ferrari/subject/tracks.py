@@ -24,6 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ferrari.subject import doubts
+from ferrari.subject.assignment import best_pairs
 from ferrari.subject.linking import Evidence, Follower, Linking, cover, gather
 
 CUT, OVERLAP, SIZE, LOOKS, GAP, END = "cut", "overlap", "size", "looks", "gap", "end"
@@ -187,15 +188,10 @@ def assign(evidence: Evidence, confidences: np.ndarray, sure: float) -> dict[int
 
     First among detections from `sure` confidence on, then the rest for the tracks that are left.
     """
-    from scipy.optimize import linear_sum_assignment  # SciPy takes a quarter of a second to import
-
-    gains = evidence.still + evidence.moved
+    gains = np.where(evidence.possible, evidence.still + evidence.moved, 0.0)
     links: dict[int, int] = {}
     for columns in (np.flatnonzero(confidences >= sure), np.flatnonzero(confidences < sure)):
         rows = np.array([at for at in range(len(gains)) if at not in links], int)
-        possible = evidence.possible[np.ix_(rows, columns)]
-        found = linear_sum_assignment(possible * gains[np.ix_(rows, columns)], maximize=True)
-        for row, column in zip(*found, strict=True):
-            if possible[row, column]:
-                links[int(rows[row])] = int(columns[column])
+        for row, column in best_pairs(gains[np.ix_(rows, columns)]):
+            links[int(rows[row])] = int(columns[column])
     return links

@@ -133,6 +133,11 @@ class Clip:
         """What stage 0 recorded of the raw file; empty if it could not be read."""
         return self.rows["probe"][0]["sha256"] if self.rows["probe"] else ""
 
+    @property
+    def raw_etag(self) -> str:
+        """What stage 0 recorded of the raw clip's object in a bucket; empty if there is none."""
+        return self.rows["probe"][0]["etag"] if self.rows["probe"] else ""
+
     def check_rows(self) -> None:
         """Check the sums from stage to stage, and the cells copied from one table into another."""
         before: list[Row] | None = None

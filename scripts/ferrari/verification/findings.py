@@ -6,6 +6,7 @@ Each check has its meaning and what to do about a fault. `tables`, `disk_files`,
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -81,7 +82,8 @@ CHECKS = {
     ),
     "raw_files_unchanged": (
         FAIL,
-        "Each raw file has the SHA-256 that stage 0 recorded. If you replaced the clip, run the "
+        "Each raw file has the SHA-256 that stage 0 recorded, or where clips lie in a bucket, the "
+        "ETag. If you replaced the clip, run the "
         "pipeline; if you did not, it was damaged: restore it.",
     ),
     "no_unlisted_files": (
@@ -175,13 +177,14 @@ class Fault:
 class Layout:
     """What is verified: the dataset's folder, the raw clips, and what the settings ask for.
 
-    `videos` maps ids to raw files below `raw`. `older_packages` says of packages (by format) that
-    the settings would not make as they are, why. `not_ours` are folders that may lie inside the
-    dataset's but are no part of it (reports, caches, the user's own backgrounds).
+    `videos` maps ids to raw files below `raw`, a folder or the address of a bucket.
+    `older_packages` says of packages (by format) that the settings would not make as they are, why.
+    `not_ours` are folders that may lie inside the dataset's but are no part of it (reports, caches,
+    the user's own backgrounds).
     """
 
     dataset: Path
-    raw: Path
+    raw: str | os.PathLike
     videos: Mapping[str, str]
     formats: tuple[str, ...]
     clip_scenes: bool = True

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ferrari.common.atomic_files import sha256_bytes, sha256_file
@@ -88,17 +87,6 @@ def state(path: str | os.PathLike) -> str:
     if not stat.S_ISREG(seen.st_mode):
         return "no regular file"
     return f"{seen.st_size} bytes, {seen.st_mtime_ns} ns" if seen.st_size else "0 bytes"
-
-
-def sizes(files: Mapping[str, str], raw_folder: str | os.PathLike) -> dict[str, int]:
-    """Bytes of each of `files` (id: path below the raw folder); -1 of one that cannot be asked."""
-    found = {}
-    for video, file in files.items():
-        try:
-            found[video] = os.stat(os.path.join(raw_folder, file)).st_size
-        except OSError:
-            found[video] = -1
-    return found
 
 
 def gone(path: str | os.PathLike) -> RawFileChangedError:

@@ -303,6 +303,42 @@ def test_the_bench_calls_stage_2_as_it_is_now(tmp_path):
     assert (dataset / f"02_yolo_crops/{table.name}").is_file()
 
 
+def test_a_finished_set_grows_by_copies_that_its_tables_know(tmp_path):
+    from bench import many_clips
+    from ferrari.ledger import item_ids
+
+    raw, tables = tmp_path / "00_raw_videos", tmp_path / "04_augmented"
+    seed, copy = item_ids.video_id("a b.mp4"), item_ids.video_id("copy_000000.mp4")
+    (tables / seed).mkdir(parents=True)
+    raw.mkdir()
+    (raw / "a b.mp4").write_bytes(b"clip")
+    (tables / seed / f"{seed}-f000000-p0-v0.png").write_bytes(b"picture")
+    line = f"{seed}-f000000-p0-v0,kept,04_augmented/{seed}/{seed}-f000000-p0-v0.png,{'a' * 64}"
+    (tables / f"{seed}.csv").write_text(f"item,outcome,path,sha256\n{line}\n")
+    many_clips.grow(tmp_path, 2)
+    item, outcome, path, digest = (tables / f"{copy}.csv").read_text().splitlines()[1].split(",")
+    assert (item, outcome) == (f"{copy}-f000000-p0-v0", "kept")
+    assert (tmp_path / path).read_bytes() == b"picture" and len(set(digest)) > 1
+    assert len(item_ids.find_videos(raw)) == 3
+    many_clips.grow(tmp_path, 1, first=2)
+    assert len(item_ids.find_videos(raw)) == 4
+
+
+def test_records_of_a_bare_graph_are_those_that_snakemake_writes(tmp_path):
+    """Of two videos: one's own, one copied; with them a run finds nothing to do."""
+    from bench import bare
+
+    bare.write(tmp_path, 2)
+    bare.record(tmp_path, 2)
+    bare.finish(tmp_path, 2)
+    done = measure.run(bare.snakemake("--cores", "1"), cwd=tmp_path)
+    assert "Nothing to be done" in done.said["output"]
+    bare.finish(tmp_path, 3)
+    record = bare.record_file(tmp_path, f"s2/{bare._video(1)}")
+    known = json.loads(record.read_text())
+    assert known["input"] == [f"s1/{bare._video(1)}"] and known["rule"] == "s2"
+
+
 # --- the lock -------------------------------------------------------------------------------------
 
 

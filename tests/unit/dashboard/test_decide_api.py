@@ -107,7 +107,10 @@ REFUSED = {
     "id": ({"id": "a b"}, "is no id"),
     "when": ({"when": "today"}, "a moment in UTC"),
     "two lines": ({"note": "a\nb"}, "a line break"),
-    "undo of nothing": ({"decision": "undo", "undoes": "nothing1"}, "no row nothing1"),
+    "undo of nothing": (
+        {"decision": "undo", "undoes": "nothing1"},
+        "no row before it has the id nothing1",
+    ),
     "undoes": ({"undoes": "nothing1"}, "leaves `undoes` empty"),
     "long": ({"note": "x" * 4001}, "more than 4,000 characters"),
     "column": ({"path": "/etc"}, "rows.1.path"),

@@ -9,10 +9,12 @@ import pytest
 
 from ferrari.dashboard import dry_run
 from ferrari.dashboard.dry_run import DryRunError
+from ferrari.jobs.planned_jobs import Planned
 from ferrari.review import decisions, writing
 from tests.unit.dashboard.served import drop, set_in
 from tests.unit.review.rows import IMAGE, WALK, WAVE, decided
 
+NOW = "0123456789abcdef"
 OUTPUT = f"""host: here
 Building DAG of jobs...
 Job stats:
@@ -28,7 +30,8 @@ rule caption:
     input: dataset/04_augmented/{WALK}.csv
     output: dataset/05_final_training/captions/{WALK}.csv
     jobid: 5
-    reason: Params have changed since last execution
+    reason: Params have changed since last execution: Union of exclusive params before and now \
+across all output: before: '' now: '{NOW}'
     wildcards: video={WALK}
     resources: tmpdir=<TBD>
 
@@ -51,30 +54,48 @@ This was a dry-run (flag -n). The order of jobs does not reflect the order of ex
 
 
 def test_jobs_and_clips_of_a_dry_run():
-    assert dry_run.answer(OUTPUT) == {
+    jobs = {"caption": 2, "select_final": 1}
+    assert dry_run.answer(OUTPUT, {NOW}) == {
         "clips": sorted([WALK, WAVE]),
-        "jobs": {"caption": 2, "select_final": 1},
-        "sentence": "The next run has 3 jobs; 2 clips would be worked on.",
+        "jobs": jobs,
+        "decided": {"clips": [WALK], "jobs": {"caption": 1}},
+        "anyway": {"clips": [WAVE], "jobs": jobs | {"caption": 1}},
+        "sentence": "Your decisions: 1 job, of 1 clip. Besides, 2 jobs that waited anyway, of 1 "
+        "clip and over the whole set.",
     }
 
 
+OF_CLIP, WHOLE = Planned("caption", WALK, (), ()), Planned("package", "", (), ())
+
+
 @pytest.mark.parametrize(
-    ("jobs", "clips", "said"),
+    ("decided", "anyway", "said"),
     [
-        ({}, [], "The next run has nothing to do."),
-        ({"package": 1}, [], "The next run has 1 job, all over the whole set."),
-        ({"caption": 1200}, [WALK], "The next run has 1,200 jobs; 1 clip would be worked on."),
+        ([], [], "The next run has nothing to do."),
+        (
+            [],
+            [WHOLE],
+            "Your decisions ask for nothing more. The next run has 1 job that waited anyway, over "
+            "the whole set.",
+        ),
+        ([OF_CLIP] * 1200, [], "Your decisions: 1,200 jobs, of 1 clip."),
+        (
+            [OF_CLIP, WHOLE],
+            [WHOLE] * 2,
+            "Your decisions: 2 jobs, of 1 clip and over the whole set. Besides, 2 jobs that waited "
+            "anyway, over the whole set.",
+        ),
     ],
 )
-def test_a_forecast_in_words(jobs, clips, said):
-    assert dry_run.in_words(jobs, clips) == said
+def test_a_forecast_in_words(decided, anyway, said):
+    assert dry_run.in_words(decided, anyway) == said
 
 
 def test_nothing_to_do_is_nothing():
-    told = dry_run.answer(
-        "Building DAG of jobs...\nNothing to be done (all requested files ...).\n"
-    )
-    assert told == {"clips": [], "jobs": {}, "sentence": "The next run has nothing to do."}
+    said = "Building DAG of jobs...\nNothing to be done (all requested files ...).\n"
+    nothing = {"clips": [], "jobs": {}}
+    told = {**nothing, "decided": nothing, "anyway": nothing}
+    assert dry_run.answer(said, set()) == {**told, "sentence": "The next run has nothing to do."}
 
 
 @pytest.fixture

@@ -106,7 +106,7 @@ def probe(name: str, raw: Path, **settings) -> list[str]:
     words = ["00_probe_video", "--rule", "probe", "--threads", "1", "--config", "config.json"]
     words += ["--wildcard", "video", name, "--output", "table", f"dataset/videos/{name}.csv"]
     words += ["--log", f"logs/{name}.log", "--cost", f"costs/{name}.tsv"]
-    return [*words, *(w for key, value in params.items() for w in ("--param", key, repr(value)))]
+    return [*words, "--params", ",".join(params), repr(list(params.values()))]
 
 
 def client(words: list[str], **environment: str) -> subprocess.CompletedProcess:

@@ -26,7 +26,7 @@ def formatted(template: str, config_file: str, params: dict, inputs: dict) -> li
         params=Params(fromdict=params),
         input=InputFiles(fromdict=inputs),
         output=OutputFiles(fromdict={"table": "out/t.csv"}),
-        log=Log(fromdict={"log": "logs/a.log", "cost": "benchmarks/a.tsv"}),
+        log=Log(["logs/a.log"]),
     )
     told = {"$FERRARI_PYTHON": "python", "$FERRARI_HOME": "home", "$FERRARI_CONFIG": config_file}
     words = shlex.split(text)
@@ -52,7 +52,7 @@ def test_a_job_is_told_what_its_rule_says(config_file):
     assert words[:4] == ["python", "-I", "-S", "home/scripts/run_stage.py"]
     job = stage_job.parse(words[4:])
     assert (job.stage, job.rule, job.threads) == ("02_detect_people", "detect", 3)
-    assert (job.log, job.cost) == ("logs/a.log", "benchmarks/a.tsv")
+    assert (job.log, job.cost) == ("logs/a.log", "benchmarks/detect/clip-1.tsv")
     assert job.params == params and job.params.raw == ODD
     assert job.settings("settings") == {**settings, "batch": 4, "device": "auto"}
     assert job.wildcards.video == "clip-1" and job.config == {"dataset": "dataset"}
@@ -115,3 +115,20 @@ def test_a_process_without_a_run_of_its_own_offers_no_warm_workers(monkeypatch):
     assert stage_command.WARM not in os.environ
     stage_command.offer_warm_workers(True)
     assert f"{os.getpid()}-" in os.environ.pop(stage_command.WARM)
+
+
+def test_a_job_reads_tables_that_its_rule_does_not_name(config_file):
+    """They come before the rule's inputs in any case (docs/decisions/0060)."""
+    template = stage_command.stage_command(
+        "04_replace_background", ["table"], ["seed"], upstream={"crops": "a 'set'/{video}.csv"}
+    )
+    words = formatted(template, config_file, {"seed": 1}, {"table": "in/t.csv"})
+    job = stage_job.parse(words[4:])
+    assert (job.input.crops, job.input.table) == ("a 'set'/clip-1.csv", "in/t.csv")
+
+
+def test_params_without_their_names_are_refused(config_file):
+    template = stage_command.stage_command("02_yolo_crop", [], ["settings", "code"])
+    words = formatted(template, config_file, {"settings": {}}, {})
+    with pytest.raises(ValueError, match="shorter"):
+        stage_job.parse(words[4:])

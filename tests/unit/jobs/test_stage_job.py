@@ -31,7 +31,7 @@ def test_opencv_takes_no_more_threads_than_the_job_has(tmp_path, threads):
     words = ["00_probe_video", "--rule", "probe", "--threads", str(threads)]
     words += ["--config", "config.json", "--wildcard", "video", "a", "--output", "table", "table"]
     words += ["--log", "log", "--cost", "cost"]
-    words += [part for name in ("settings", "code") for part in ("--param", name, "{}")]
+    words += ["--params", "settings,code", "[{}, {}]"]
     done = subprocess.run(
         [sys.executable, "-c", code, *words], cwd=tmp_path, env=ENVIRONMENT, check=False
     )

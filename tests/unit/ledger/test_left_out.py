@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ferrari.ledger import item_ids, left_out
-from ferrari.ledger.item_ids import look_through
+from ferrari.ledger import item_ids, left_out, raw_listing
+from ferrari.ledger.raw_listing import look_through
 
 OF_SYSTEMS = (
     *("@eaDir/a.mp4/SYNOPHOTO_FILM_H.mp4", "#recycle/a.mp4", "#snapshot/GMT-2024/a.mp4"),
@@ -25,7 +25,7 @@ def put(folder, *files):
 
 
 def rows(folder, ignore=()):
-    found = left_out.listed(folder, look_through(folder, ignore).left_out)
+    found = raw_listing.left_out_files(folder, look_through(folder, ignore).left_out)
     return {file: (why.reason, why.pattern, detail, size) for file, why, detail, size in found}
 
 
@@ -81,3 +81,15 @@ def test_a_full_bin_is_one_row_and_is_not_looked_through(tmp_path, monkeypatch):
     )
     look_through(tmp_path)
     assert looked_into == [str(tmp_path)], "parsing enters no folder of a system"
+
+
+def test_objects_of_a_bucket_are_left_out_by_the_same_names(store):
+    for file in (*OF_SYSTEMS, *CLIPS, "Proxy/b.MP4"):
+        store.put(f"footage/card 1/{file}", b"four")
+    address = "s3://footage/card 1"
+    found = look_through(address, ["proxy"])
+    assert set(found.videos.values()) == set(CLIPS)
+    assert found.objects.keys() == found.videos.keys()
+    assert {one.size for one in found.objects.values()} == {4}
+    named = {file: size for file, _, _, size in raw_listing.left_out_files(address, found.left_out)}
+    assert named == dict.fromkeys((*OF_SYSTEMS, "Proxy/b.MP4"), 4)

@@ -11,6 +11,7 @@ import pytest
 from ferrari.ledger import reason_words, reasons, tables
 from ferrari.ledger.columns import COLUMNS, OUTCOMES
 from ferrari.ledger.stages import ORDER
+from tests.source import parsed
 
 ROOT = Path(__file__).parents[3]
 CODES = {*reasons.REASONS, *reasons.REJECTION_VALUES, reasons.OK}
@@ -18,9 +19,7 @@ CODES = {*reasons.REASONS, *reasons.REJECTION_VALUES, reasons.OK}
 
 def modules() -> dict[Path, ast.Module]:
     return {
-        path: ast.parse(path.read_text())
-        for path in (ROOT / "scripts").rglob("*.py")
-        if path.name != "reasons.py"
+        path: parsed(path) for path in (ROOT / "scripts").rglob("*.py") if path.name != "reasons.py"
     }
 
 

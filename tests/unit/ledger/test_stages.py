@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ferrari.ledger import stages
 from ferrari.ledger.columns import COLUMNS
+from tests.source import parsed
 
 ROOT = Path(__file__).parents[3]
 
@@ -31,7 +32,7 @@ def test_no_other_module_says_where_things_lie():
         f"{path.name}:{node.lineno} {node.value}"
         for path in (ROOT / "scripts").rglob("*.py")
         if path.name not in places
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
         if said.fullmatch(node.value)
     ]

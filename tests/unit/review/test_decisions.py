@@ -48,6 +48,25 @@ def test_a_row_is_read_as_it_was_written(tmp_path, table, text):
     assert (row.video, row.stage, row.said()) == (WALK, "crop", f"ana, {WHEN}: blurred")
 
 
+@pytest.mark.parametrize("end", ["\n", "\n\n", "\r\n", "\r\n\r\n"])
+def test_blank_lines_at_the_very_end_are_none(tmp_path, table, end):
+    """Editors of text add one; what an earlier look has parsed is not parsed again for it."""
+    path = table(HEADER + LINE + end)
+    read = decisions.Table(path)
+    assert [line.row.id for line in read.lines()] == ["abcd1234"]
+    other = LINE.replace("abcd1234", "other1")
+    path.write_text(HEADER + LINE + other)
+    assert [line.row.id for line in read.lines()] == ["abcd1234", "other1"]
+    table(HEADER + LINE + end + other)
+    with pytest.raises(DecisionsError, match="line 3 has 0 cells"):
+        decisions.load(tmp_path)
+    table(HEADER + LINE + end + LINE[:30])
+    with pytest.raises(DecisionsError, match="is cut off"):
+        decisions.load(tmp_path)
+    table(end)
+    assert decisions.load(tmp_path).rows == ()
+
+
 def test_what_is_written_is_read_back_whatever_text_it_holds(tmp_path):
     rows = [
         decided("caption", IMAGE, "image", value='=1+1, "quoted" \u2028 sks'),

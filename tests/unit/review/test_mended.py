@@ -49,11 +49,16 @@ def test_a_mask_lies_under_its_crop_and_its_digest(dataset):
 
 REFUSED = {
     "no PNG": (b"GIF89a" + bytes(40), "is no PNG"),
-    "RGB": (image_files.encode_png(np.zeros((9, 7, 3), np.uint8)), "colour type 2"),
+    "RGB": (
+        image_files.encode_png(np.zeros((9, 7, 3), np.uint8)),
+        "another kind of PNG: a mask is grey",
+    ),
     "size": (image_files.encode_png(np.zeros((7, 9), np.uint8)), "is 9x7 px, and the crop 7x9"),
     "cut off": (PNG[:-8], "cut off"),
-    "damaged": (PNG[:45] + bytes([PNG[45] ^ 1]) + PNG[46:], "is damaged"),
+    "damaged": (PNG[:45] + bytes([PNG[45] ^ 1]) + PNG[46:], "the CRC of its part b'IDAT' differs"),
     "empty": (b"", "is no PNG"),
+    "bomb": (PNG[:16] + b"\x00\x0f\x00\x00" * 2 + PNG[24:], "is 983040x983040 px"),
+    "16 bits": (PNG[:24] + b"\x10" + PNG[25:], "of its part b'IHDR' differs"),
 }
 
 

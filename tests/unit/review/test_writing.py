@@ -102,6 +102,18 @@ def test_there_is_nothing_to_mend_in_a_sound_table_or_in_none(tmp_path):
     assert writing.mend(tmp_path) == "" and decisions.place(tmp_path).read_bytes() == before
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r\n\n", b"\n\r\n"])
+@pytest.mark.parametrize("before", [b"", HEADER.encode(), HEADER.encode() + LINE])
+def test_a_row_behind_blank_lines_takes_their_place(tmp_path, before, end):
+    """Else they would stand between two rows, and no run could read the table."""
+    path = decisions.place(tmp_path)
+    path.parent.mkdir()
+    path.write_bytes(before + end)
+    assert writing.append(tmp_path, [decided("drop", id="added")]) == ""
+    start = before or HEADER.encode()
+    assert path.read_bytes() == start + LINE.replace(b"abcd1", b"added").replace(b"blurred", b"")
+
+
 @pytest.mark.parametrize("cells", [{"reason": "two\nlines"}, {"who": ""}, {"value": "x"}])
 def test_a_row_that_nobody_could_read_is_not_written(tmp_path, cells):
     with pytest.raises(DecisionsError):

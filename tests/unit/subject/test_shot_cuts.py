@@ -75,6 +75,34 @@ def test_a_short_shot_of_the_same_light_is_two_cuts():
     assert [at for at, cut in enumerate(found) if cut] == [3, 4]
 
 
+def newness(one, other) -> float:
+    """What tells a cut, in full: (1 - the share of blocks kept) x the difference of colours."""
+    a, b = shot_cuts._in_one_light(one, other)
+    kept = min(shot_cuts._kept(x[..., 0], y[..., 0]) for x, y in ((a, b), (b, a)))
+    return (1 - kept) * shot_cuts._colour_difference(a, b)
+
+
+def test_what_is_left_out_to_be_fast_changes_no_verdict():
+    shots = [shot(1, 3), shot(2, 2, "outdoor"), shot(3, 2, "gallery"), shot(4, 2, "street")]
+    wide = place(0)
+    shots.append([wide[:, 90 * n :][:, :320].astype(np.uint8) for n in range(3)])
+    small = [shot_cuts._small(picture) for one in shots for picture in one]
+    verdicts = set()
+    for one in small:
+        for other in small:
+            told = newness(one, other) >= shot_cuts._NEW
+            assert shot_cuts.is_new(one, other) == told
+            verdicts.add(told)
+    assert verdicts == {True, False}
+
+
+def test_blocks_are_looked_for_only_where_colours_differ(monkeypatch):
+    looked, kept = [], shot_cuts._kept
+    monkeypatch.setattr(shot_cuts, "_kept", lambda *two: looked.append(1) or kept(*two))
+    assert not any(shot_cuts.cuts(shot(5, 8)))
+    assert len(looked) <= 2, "of seven pairs of pictures, one where a person turned at most"
+
+
 def test_no_picture_one_picture_and_plain_ones():
     assert shot_cuts.cuts([]) == []
     grey = np.full((90, 160, 3), 128, np.uint8)

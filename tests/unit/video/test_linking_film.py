@@ -1,11 +1,13 @@
 """The linking film: what is written is read, in the order shown; what is not whole is said."""
 
 import errno
+import io
 from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from ferrari.images.image_files import ImageReadError
 from ferrari.video import linking_film
@@ -60,6 +62,18 @@ def test_pictures_have_the_clips_times_and_players_get_rising_ones(tmp_path, tim
 def test_the_same_pictures_are_the_same_bytes(tmp_path):
     films = [write(tmp_path / name, [0.0, 0.2, 0.4]).read_bytes() for name in ("a.mkv", "b.mkv")]
     assert films[0] == films[1] and b"Lavf6" not in films[0]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 3), (90, 160), (479, 640)])
+def test_a_picture_is_the_jpeg_that_pillow_makes_with_the_same_comment(size):
+    rng = np.random.default_rng(size[0])
+    coarse = rng.integers(0, 256, (-(-size[0] // 4), -(-size[1] // 4), 3), np.uint8)
+    picture = LinkingPicture(45, 1.501, coarse.repeat(4, 0).repeat(4, 1)[: size[0], : size[1]])
+    note, stream = '{"picture": 7, "frame": 45, "time_s": 1.501}', io.BytesIO()
+    Image.fromarray(picture.picture_rgb).save(
+        stream, "JPEG", quality=85, subsampling="4:2:0", comment=note
+    )
+    assert encoded(picture, 7) == stream.getvalue()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 3), (479, 640)])

@@ -15,8 +15,9 @@ class Detail {
     const [words, kind] = stateOf(this.log, at);
     const focused = [...this.box.querySelectorAll("button")].indexOf(document.activeElement);
     this.box.replaceChildren(
-      el("h2", {}, targetOf(at)),
+      el("h2", {}, nameOf(at)),
       el("p", { class: kind }, words || "kept"),
+      el("p", { class: "length" }, this.act.ofPair(at)),
       groupOf(at) === "refused" ? el("p", {}, data.words[text("reason", at)] ?? "") : "",
       ...this.#middle(at),
       ...this.#caption(at),
@@ -109,18 +110,18 @@ class Detail {
     const state = row && this.act.stateOf(row.id);
     const reason = text("reason", at);
     const told = [
-      ["clip", clipOf(at).name], ["time", items.time_s[at] >= 0 ? `${items.time_s[at].toFixed(2)} s` : ""],
+      ["clip", clipOf(at).name], ["SHA-256", isReference(at) ? targetOf(at) : ""], ["time", items.time_s[at] >= 0 ? `${items.time_s[at].toFixed(2)} s` : ""],
       ["track", text("track", at)], ["stage", text("stage", at)],
       ["refused as", groupOf(at) === "refused" ? reason : ""],
       [groupOf(at) === "track" ? "why" : "figures", text("said", at)], ["report", text("flag", at)],
       ["framing", text("framing", at)], ["facing", text("facing", at)], ["background", text("background", at)],
-      ["kind", text("kind", at)], ["split", text("split", at)], ["doubt", items.doubt[at].toFixed(2)],
-      ["decided", row ? `${row.decision}${row.who ? ` by ${row.who}` : ""}, ${row.when}${row.reason ? `: ${row.reason}` : ""}` : ""],
+      [isReference(at) ? "folder" : "kind", text("kind", at)], ["split", text("split", at)], ["doubt", items.doubt[at].toFixed(2)],
+      ["decided", row ? `${row.decision}${valueOf(row)}${row.who ? ` by ${row.who}` : ""}, ${row.when}${row.reason ? `: ${row.reason}` : ""}` : ""],
       ["then", state ? state.filter(Boolean).join(": ") : ""],
     ];
     const list = el("dl");
     for (const [name, value] of told) { if (value) { list.append(el("dt", {}, name), el("dd", {}, value)); } }
-    if (served && text("scope", at) !== "track") {
+    if (served && !["track", "reference"].includes(text("scope", at))) {
       list.append(el("dt", {}, "way"), el("dd", {}, el("a", { href: addressOf(`trace/${targetOf(at)}`) }, "what led to it")));
     }
     return list;
@@ -144,4 +145,10 @@ class Detail {
       });
     }, SETTLES_MS);
   }
+}
+
+// What a row says beside its decision: of a caption that is shown already.
+function valueOf(row) {
+  if (row.decision === "merge_tracks") { return ` (${row.target} with ${otherTrack(row)[0]})`; }
+  return row.value && row.decision !== "caption" ? ` ${row.value}` : "";
 }

@@ -24,9 +24,9 @@ function openDialog(title, body, buttons, leave = buttons.length ? "Cancel" : "C
   if (dialog.open) { dialog.focus(); } else { dialog.showModal(); }
 }
 
-function confirmBatch(title, lines, doIt, label) {
+function confirmBatch(title, lines, doIt, label, shown = "") {
   const go = el("button", { type: "button", id: "confirm", click: () => { dialog.close(); doIt(); } }, label);
-  openDialog(title, lines.map((line) => el("p", {}, line)), [go]);
+  openDialog(title, [...lines.map((line) => el("p", {}, line)), shown], [go]);
   go.focus();
 }
 
@@ -76,8 +76,7 @@ async function showReruns(place) {
   let answer;
   try { answer = await place.ask("/api/reruns"); } catch { answer = { status: 0, found: { error: "The server does not answer." } }; }
   if (!dialog.open) { return; }
-  const { sentence, jobs = {}, clips = [], error } = answer.found;
-  const list = el("ul", {}, ...Object.entries(jobs).map(([stage, number]) => el("li", {}, `${stage}: ${number}`)));
+  const { sentence, jobs = {}, decided, anyway, error } = answer.found;
   const start = el("button", { type: "button", id: "start", click: async () => {
     start.disabled = true;
     const begun = await place.ask("/api/run/start", { kind: "run" }).catch(() => ({ status: 0, found: {} }));
@@ -85,6 +84,24 @@ async function showReruns(place) {
     start.after(el("p", { role: "alert" }, `It was not started: ${begun.found.error ?? begun.found.detail ?? `the server answered ${begun.status}`}`));
   } }, "Start this run");
   openDialog("What runs again",
-    [el("p", {}, error ?? sentence ?? ""), el("p", {}, clips.length ? `Clips: ${clips.slice(0, 20).join(", ")}${clips.length > 20 ? ", ..." : ""}` : ""), list],
+    [el("p", {}, error ?? sentence ?? ""), ...jobsOf("Your decisions", decided), ...jobsOf("What waited anyway", anyway)],
     error || !Object.keys(jobs).length ? [] : [start]);
+}
+
+const MOST_CLIPS = 20;  // that are named
+function jobsOf(title, part) {
+  if (!part || !Object.keys(part.jobs).length) { return []; }
+  const more = part.clips.length > MOST_CLIPS ? `, and ${(part.clips.length - MOST_CLIPS).toLocaleString("en")} more` : "";
+  const clips = part.clips.length ? el("p", {}, `Clips: ${part.clips.slice(0, MOST_CLIPS).join(", ")}${more}`) : "";
+  const list = el("ul", {}, ...Object.entries(part.jobs).map(([rule, number]) => el("li", {}, `${rule}: ${number.toLocaleString("en")}`)));
+  return [el("h3", {}, title), clips, list];
+}
+
+// Decisions in force that change nothing, and why not.
+function showVain(rows, states) {
+  const list = el("dl", {}, ...rows.flatMap((row) => [
+    el("dt", {}, `${row.decision} (${row.scope})`),
+    el("dd", {}, row.target, el("br"), states[row.id].filter(Boolean).join(": ")),
+  ]));
+  openDialog("Decisions in vain", [el("p", {}, "They are in force and change nothing. None is lost: each counts again once what it is about is there again."), list], []);
 }

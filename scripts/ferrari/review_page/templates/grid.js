@@ -115,13 +115,14 @@ class Grid {
       ? [el("span", { class: "soft" }, "no picture")]
       : different.map((nth) => picture(at, this.kind === "track" ? 98 : side, nth));
     const lines = [
-      el("span", { class: `state ${kind}` }, words || text("flag", at) || "\u00a0"),
-      el("span", { class: row ? "line caption" : "line" }, row ? captionOf(this.log, at) : `${items.tail[at]} ${clipOf(at).name}`),
+      el("span", { class: `state ${kind}` }, isMarked(at) ? el("span", { class: "mark" }, "marked") : null, words || text("flag", at) || "\u00a0"),
+      el("span", { class: row ? "line caption" : "line" }, row ? captionOf(this.log, at) : labelOf(at)),
     ];
     if (this.kind === "tile" && text("caption", at)) { lines.push(el("span", { class: "unseen" }, captionOf(this.log, at))); }
     if (this.kind === "track") { lines.push(el("span", { class: "line" }, text("said", at))); }
     node.classList.toggle("row", row);
-    node.classList.toggle("dropped", inForce(this.log, at, "keep")?.decision === "drop");
+    node.classList.toggle("dropped", isDropped(this.log, at));
+    node.classList.toggle("marked", isMarked(at));
     node.setAttribute("aria-selected", place === this.at ? "true" : "false");
     node.setAttribute("aria-setsize", this.order.length);
     node.setAttribute("aria-posinset", place + 1);

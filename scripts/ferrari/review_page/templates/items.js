@@ -16,17 +16,30 @@ function text(name, at) {
 
 function groupOf(at) { return data.groups[items.group[at]]; }
 function clipOf(at) { return data.clips[items.clip[at]]; }
-function targetOf(at) { return items.tail[at] ? `${clipOf(at).id}-${items.tail[at]}` : clipOf(at).id; }
+function isReference(at) { return groupOf(at) === "reference"; }  // of no clip: its digest is its id
+function targetOf(at) {
+  if (isReference(at)) { return items.sha256[at]; }
+  return items.tail[at] ? `${clipOf(at).id}-${items.tail[at]}` : clipOf(at).id;
+}
+function labelOf(at) {  // what tells it from others where there is little room: not the folder
+  return isReference(at) ? items.tail[at].replace(/^.*?\//, "") : `${items.tail[at]} ${clipOf(at).name}`;
+}
+function nameOf(at) { return isReference(at) ? items.tail[at] : targetOf(at); }
 function frameOf(at) { return items.tail[at].match(/^(f\d+)/)?.[1] ?? ""; }
 
 function inForce(log, at, decision) { return log.inForce(text("scope", at), targetOf(at), decision); }
 
 // A decision about something else than what is there now: it changes nothing.
-function isStale(row, at) { return Boolean(row.target_sha256) && row.target_sha256 !== items.sha256[at]; }
+function isStale(row, at) {
+  const [other, itsDigest] = row.decision === "merge_tracks" ? otherTrack(row) : [];
+  const digest = other === targetOf(at) ? itsDigest : row.target_sha256;
+  return Boolean(digest) && digest !== items.sha256[at];
+}
 
 // What is decided of an entry: the row about whether it stays, or about who it is.
 function decidedOf(log, at) {
-  return inForce(log, at, groupOf(at) === "track" ? "is_subject" : "keep") ?? inForce(log, at, "split_track");
+  if (groupOf(at) !== "track") { return inForce(log, at, "keep"); }
+  return inForce(log, at, "is_subject") ?? inForce(log, at, "split_track") ?? log.joins(targetOf(at))[0];
 }
 
 function isLooked(log, at) { return Boolean(decidedOf(log, at) ?? inForce(log, at, "caption") ?? inForce(log, at, "mask")); }
@@ -47,7 +60,9 @@ function captionOf(log, at) {
 const SAID = {
   keep: ["kept", "keep"], drop: ["dropped", "drop"], is_subject: ["subject", "keep"],
   not_subject: ["not subject", "drop"], split_track: ["split", "other"], duplicate_of: ["a duplicate", "drop"],
+  merge_tracks: ["one person with another track", "other"],
 };
+function isDropped(log, at) { return ["drop", "duplicate_of"].includes(inForce(log, at, "keep")?.decision); }
 function stateOf(log, at) {
   const row = decidedOf(log, at);
   if (row && isStale(row, at)) { return ["decided, but it has changed", "other"]; }
@@ -55,7 +70,7 @@ function stateOf(log, at) {
   if (inForce(log, at, "mask")) { return ["mask mended", "keep"]; }
   if (inForce(log, at, "caption")) { return ["caption written", "keep"]; }
   if (groupOf(at) === "track") { return [NOBODY[text("reason", at)] ?? text("reason", at), "soft"]; }
-  return [groupOf(at) === "refused" ? text("reason", at) : "", "soft"];
+  return [groupOf(at) === "refused" || isReference(at) ? text("reason", at) : "", "soft"];
 }
 
 // --- pictures -----------------------------------------------------------------------------------
@@ -112,7 +127,7 @@ const CHOICES = {
 const DECIDED = {
   "not decided": (log, at) => !isLooked(log, at),
   "decided": (log, at) => isLooked(log, at),
-  "dropped": (log, at) => inForce(log, at, "keep")?.decision === "drop",
+  "dropped": isDropped,
   "changed since": (log, at) => { const row = decidedOf(log, at); return Boolean(row) && isStale(row, at); },
 };
 const ORDERS = {
@@ -145,7 +160,7 @@ function filtered(log, entries, filter) {
   const fits = (at) =>
     wanted.every((name) => CHOICES[name](at) === filter[name]) &&
     (!filter.decided || DECIDED[filter.decided](log, at)) &&
-    (!words || `${targetOf(at)} ${captionOf(log, at)} ${text("said", at)}`.toLowerCase().includes(words));
+    (!words || `${nameOf(at)} ${captionOf(log, at)} ${text("said", at)}`.toLowerCase().includes(words));
   return entries.filter(fits).sort(ORDERS[filter.order] ?? ORDERS["doubt first"]);
 }
 

@@ -1,20 +1,27 @@
 // The page: views, filters, keys, and what each key does.
 const VIEWS = {
-  dataset: { title: "Dataset", group: "image", shape: "tile", keys: "KDE", filters: ["clip", "track", "framing", "facing", "kind", "split", "flag"] },
-  people: { title: "People", group: "track", shape: "track", keys: "SNX", filters: ["clip", "track", "reason", "flag"] },
-  masks: { title: "Masks", group: "mask", shape: "tile", keys: "KD", filters: ["clip", "track", "flag"] },
+  dataset: { title: "Dataset", group: "image", shape: "tile", keys: "KDEVC", filters: ["clip", "track", "framing", "facing", "kind", "split", "flag"] },
+  people: { title: "People", group: "track", shape: "track", keys: "SNXVW", filters: ["clip", "track", "reason", "flag"] },
+  masks: { title: "Masks", group: "mask", shape: "tile", keys: "KDVC", filters: ["clip", "track", "flag"] },
   refused: { title: "Refused", group: "refused", shape: "tile", keys: "KE", filters: ["reason", "stage", "clip", "track"] },
   captions: { title: "Captions", group: "image", shape: "row", keys: "EKD", filters: ["clip", "framing", "facing", "kind", "split", "flag"] },
+  references: { title: "References", group: "reference", shape: "tile", keys: "KD", filters: ["kind", "reason"] },
 };
 const DECISIONS = {
   K: ["keep", "Keep"], D: ["drop", "Drop"], S: ["is_subject", "Subject"], N: ["not_subject", "Not subject"],
   X: ["split_track", "Split here"],
 };
+// Decisions about two: one is marked, the other is selected (see pairs.js).
+const OF_TWO = {
+  W: { label: "One person with the marked", decision: "merge_tracks", whyNot: whyNotJoined, confirm: confirmJoin, value: (first) => `${targetOf(first)} ${items.sha256[first]}` },
+  C: { label: "Duplicate of the marked", decision: "duplicate_of", whyNot: whyNotRepeated, confirm: confirmRepeat, value: targetOf },
+};
+const IN_VAIN = ["stale", "absent", "cannot"];
 const KEYS = [
   ["K", "keep; in Refused: take it back"], ["D", "drop"], ["S", "this track is the subject"], ["N", "this track is somebody else"],
-  ["X", "somebody else begins at the chosen frame"], [", .", "the frame before, the next frame of a track"], ["M", "mask over the picture"],
+  ["X", "somebody else begins at the chosen frame"], [", .", "the frame before, the next frame of a track"], ["V", "mark this one, for W and C"], ["W", "this track and the marked one are one person"], ["C", "this one is a duplicate, and goes; the marked one stays"], ["M", "mask over the picture"],
   ["E", "write the caption"], ["B", "mend a mask with a brush, where the page is served"], ["Z", "undo"], ["Shift+Z", "redo"], ["arrows", "next, previous"], ["Home End", "first, last"],
-  ["[ ]", "previous, next clip"], ["Enter", "large picture, and back"], ["/", "filter by text"], ["1 to 5", "views"],
+  ["[ ]", "previous, next clip"], ["Enter", "large picture, and back"], ["/", "filter by text"], ["1 to 6", "views"],
   ["Shift+K", "keep all that are shown"], ["Shift+D", "drop all that are shown"], ["Esc", "leave a field; close"], ["?", "this list"],
 ];
 const RATE_OVER_MS = 600_000;
@@ -29,7 +36,7 @@ let brushOffered = false;
 let progressWaits;
 
 const detail = new Detail(document.getElementById("detail"), log, {
-  caption: writeCaption, leave: () => grid.box.focus(), goTo, stateOf: (id) => saving.states?.[id],
+  caption: writeCaption, leave: () => grid.box.focus(), goTo, stateOf: (id) => saving.states?.[id], ofPair: sayOfPair,
 });
 const grid = new Grid(document.getElementById("grid"), log, (at) => { detail.show(at); tellButtons(at); });
 const saving = served ? new OnServer(log, changed, tellSaved, served) : new InBrowser(log, changed, tellSaved);
@@ -52,12 +59,15 @@ function openView(name) {
   view = name;
   for (const button of document.querySelectorAll("#views button")) {
     button.toggleAttribute("aria-current", false);
-    if (button.dataset.view === name) { button.setAttribute("aria-current", "page"); }
+    if (button.dataset.view !== name) { continue; }
+    button.setAttribute("aria-current", "page");
+    button.scrollIntoView({ block: "nearest", inline: "nearest" });  // on a telephone they are a row to scroll
   }
   grid.box.setAttribute("aria-label", `${VIEWS[name].title}: what is shown`);
   buildFilters();
   buildActions();
   refilter(places[name]);
+  say("");  // what was said of another view
 }
 
 function refilter(keep) {
@@ -93,6 +103,8 @@ function buildActions() {
   brushOffered = Boolean(saving.takesMasks);
   for (const key of keys) {
     if (key === "E") { found.push(button("E", "Caption", () => editCaption())); continue; }
+    if (key === "V") { found.push(button("V", "Mark", mark)); continue; }
+    if (OF_TWO[key]) { found.push(button(key, OF_TWO[key].label, () => decideOfTwo(key))); continue; }
     const label = view === "refused" && key === "K" ? "Take it back" : DECISIONS[key][1];
     found.push(button(key, label, () => decide(key)));
   }
@@ -110,6 +122,8 @@ function tellButtons(at) {
   for (const button of document.querySelectorAll("#actions [data-key]")) {
     const key = button.dataset.key;
     if ("KDSNXE".includes(key)) { button.disabled = !may.includes(key); }
+    if (OF_TWO[key]) { button.disabled = at === undefined || marked[groupOf(at)] === undefined || isMarked(at); }
+    if (key === "V") { button.setAttribute("aria-pressed", at !== undefined && isMarked(at) ? "true" : "false"); }
   }
 }
 
@@ -123,7 +137,19 @@ function countProgress() {
   const now = performance.now(), recent = made.filter((when) => now - when < RATE_OVER_MS);
   const minutes = recent.length > 1 ? Math.max((now - recent[0]) / 60_000, 1 / 60) : 0;
   const rate = minutes ? `, ${Math.round(recent.length / minutes)} decisions a minute` : "";
+  tellVain();
   document.getElementById("progress").textContent = `decided ${decided.toLocaleString("en")} of ${shown.toLocaleString("en")} shown${rate}`;
+}
+
+function rowsInVain() {
+  const rows = log.rows.filter((row) => IN_VAIN.includes(saving.states[row.id]?.[0]));
+  return rows.filter((row) => log.isInForce(row));
+}
+
+function tellVain() {
+  const button = document.getElementById("vain"), number = rowsInVain().length;
+  button.hidden = !number;
+  button.textContent = `${plural(number, "decision")} in vain`;
 }
 
 // --- deciding -----------------------------------------------------------------------------------
@@ -162,10 +188,50 @@ function decide(key) {
   if (at === undefined || !text("may", at).includes(key)) { say("This cannot be decided of it."); return; }
   named(() => {
     if (key === "X") { split(at); return; }
-    if (isDecidedSo(at, decision)) { say(`${targetOf(at)}: ${SAID[decision][0]} already`); next(); return; }
-    if (write([rowFor(at, decision)])) { say(`${SAID[decision][0]}: ${targetOf(at)}`); }
-    next();
+    if (isDecidedSo(at, decision)) { say(`${nameOf(at)}: ${SAID[decision][0]} already`); next(); return; }
+    const go = () => {
+      if (write([rowFor(at, decision)])) { say(`${SAID[decision][0]}: ${nameOf(at)}`); }
+      next();
+    };
+    if (isReference(at)) { askOfReference(at, decision, go); } else { go(); }
   });
+}
+
+// Who the subject is moves with each reference, and with it what every clip gives.
+const ALL_ANEW = `Who the subject is moves with it: the next run judges all ${plural(data.clips.filter((clip) => clip.id).length, "clip")} anew.`;
+function askOfReference(at, decision, doIt) {
+  const lines = [`${nameOf(at)} ${decision === "drop" ? "counts for nothing any more" : "counts, whatever was decided before"}.`, ALL_ANEW];
+  confirmBatch(`${DECISIONS[decision === "drop" ? "D" : "K"][1]} this picture?`, lines, doIt, `${DECISIONS[decision === "drop" ? "D" : "K"][1]} it, judge all anew`, el("div", { class: "pair" }, picture(at, 128)));
+}
+
+function mark() {
+  const at = grid.selected;
+  if (at === undefined) { return; }
+  marked[groupOf(at)] = isMarked(at) ? undefined : at;
+  say(isMarked(at) ? `marked: ${nameOf(at)}` : `no longer marked: ${nameOf(at)}`);
+  grid.refresh();
+  detail.show(at);
+  tellButtons(at);
+}
+
+// What the key of two would do with this entry, while one is marked; empty where there is none.
+function sayOfPair(at) {
+  const first = marked[groupOf(at)], key = Object.keys(OF_TWO).find((one) => VIEWS[view].keys.includes(one));
+  if (first === undefined || !key || first === at) { return ""; }
+  return `Marked: ${nameOf(first)}. ${OF_TWO[key].whyNot(log, first, at) || `${key}: ${OF_TWO[key].label.toLowerCase()}.`}`;
+}
+
+function decideOfTwo(key) {
+  const at = grid.selected, { decision, whyNot, confirm, value } = OF_TWO[key];
+  if (at === undefined) { return; }
+  const first = marked[groupOf(at)];
+  const against = whyNot(log, first, at);
+  if (against) { say(against); return; }
+  named(() => confirm(first, at, () => {
+    if (write([rowFor(at, decision, { value: value(first) })])) { say(`${SAID[decision][0]}: ${nameOf(at)}`); }
+    grid.refresh();
+    next();
+  }));
 }
 
 function split(at) {
@@ -190,6 +256,7 @@ function decideAll(key) {
   const lines = [
     `${plural(shown, "thing")} shown: ${plural(rows.length, "decision")} would be written, ${change.toLocaleString("en")} of them change what the dataset holds.`,
     possible.length < shown ? `Of ${(shown - possible.length).toLocaleString("en")} it cannot be decided.` : "",
+    VIEWS[view].group === "reference" ? ALL_ANEW : "",
     rows.length < possible.length ? `Decided so already: ${(possible.length - rows.length).toLocaleString("en")}.` : "",
   ].filter(Boolean);
   if (!rows.length) { say(`Nothing to write: ${lines.join(" ")}`); return; }
@@ -212,7 +279,8 @@ function takeBack(rows, words) {
   if (!rows.length) { say(words === "undone" ? "There is nothing to undo." : "There is nothing to make again."); return; }
   const decided = log.decisionOf(rows[0]);
   write(rows.map((row) => newRow({ who: clean(who()), scope: row.scope, target: row.target, decision: "undo", undoes: row.id })));
-  say(`${words}: ${decided.decision} of ${rows.length > 1 ? plural(rows.length, "thing") : decided.target}`);
+  const anew = decided.scope === "reference" ? `. ${ALL_ANEW}` : "";
+  say(`${words}: ${decided.decision} of ${rows.length > 1 ? plural(rows.length, "thing") : decided.target}${anew}`);
   const place = grid.order.findIndex((at) => targetOf(at) === decided.target && text("scope", at) === decided.scope);
   grid.refresh();
   grid.select(place >= 0 ? place : grid.at);
@@ -281,10 +349,12 @@ const MOVES = {
   Home: () => grid.select(0), End: () => grid.select(grid.order.length - 1),
   "[": () => moveClip(-1), "]": () => moveClip(1), ",": () => detail.step(-1), ".": () => detail.step(1),
   "/": () => document.getElementById("text").focus(), "?": () => showKeys(KEYS),
-  m: () => detail.toggleOverlay(), e: () => editCaption(), b: () => mend(), z: undo, Z: redo, K: () => decideAll("K"), D: () => decideAll("D"),
+  v: mark, w: () => decideOfTwo("W"), c: () => decideOfTwo("C"), m: () => detail.toggleOverlay(), e: () => editCaption(), b: () => mend(), z: undo, Z: redo, K: () => decideAll("K"), D: () => decideAll("D"),
   Enter: () => document.body.classList.toggle("single"), Escape: () => { document.body.classList.remove("single"); trouble(""); },
 };
-for (const [nth, name] of Object.keys(VIEWS).entries()) { MOVES[String(nth + 1)] = () => openView(name); }
+// References are there where the user has given some.
+const shownViews = Object.keys(VIEWS).filter((name) => name !== "references" || entriesOf("reference").length);
+for (const [nth, name] of shownViews.entries()) { MOVES[String(nth + 1)] = () => openView(name); }
 
 document.addEventListener("keydown", (event) => {
   const { target, key } = event;
@@ -297,7 +367,8 @@ document.addEventListener("keydown", (event) => {
   const name = letter ? (event.shiftKey ? key.toUpperCase() : key.toLowerCase()) : key;
   const { keys } = VIEWS[view];
   const decides = letter && !event.shiftKey && DECISIONS[name.toUpperCase()];
-  if (decides ? !keys.includes(name.toUpperCase()) : "KD".includes(name) && !keys.includes(name)) { return; }
+  const ofTwo = letter && !event.shiftKey && "vwc".includes(name);
+  if (decides || ofTwo ? !keys.includes(name.toUpperCase()) : "KD".includes(name) && !keys.includes(name)) { return; }
   const act = decides ? () => decide(name.toUpperCase()) : MOVES[name];
   if (!act || (key === "Enter" && target.matches("button, a"))) { return; }
   event.preventDefault();
@@ -305,6 +376,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 document.getElementById("filters").addEventListener("submit", (event) => event.preventDefault());
+document.getElementById("vain").addEventListener("click", () => showVain(rowsInVain(), saving.states));
 document.getElementById("help").addEventListener("click", () => showKeys(KEYS));
 document.getElementById("export").addEventListener("click", () => {
   const file = new Blob([csvText(log.rows)], { type: "text/csv" });
@@ -316,7 +388,8 @@ document.getElementById("export").addEventListener("click", () => {
 
 function start() {
   const views = document.getElementById("views");
-  for (const [name, { title, group }] of Object.entries(VIEWS)) {
+  for (const name of shownViews) {
+    const { title, group } = VIEWS[name];
     views.append(el("button", { type: "button", "data-view": name, click: () => openView(name) }, `${title} `, el("span", { class: "soft" }, String(entriesOf(group).length))), " ");
   }
   for (const id of ["export", "who-label"]) { document.getElementById(id).hidden = Boolean(served); }

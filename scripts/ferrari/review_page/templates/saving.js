@@ -50,6 +50,7 @@ class InBrowser {
     Object.assign(this, { log, changed, said });
     this.shelf = new Shelf(STORE + "row:");
     this.there = data.rows.map(rowOf);
+    this.states = data.states;  // as they were when the page was made
     addEventListener("storage", (event) => {
       if (event.key === null || event.key.startsWith(this.shelf.prefix)) { this.#read(); }
     });

@@ -42,6 +42,16 @@ function questionOf(scope, target, decision) {
   return `${scope} ${target} ${QUESTIONS[decision] ?? decision}`;
 }
 
+// A picture is known by its digest, under any name; a track may be one person with several others.
+function questionOfRow(row) {
+  const target = row.scope === "reference" ? row.target_sha256 || row.target : row.target;
+  const asked = questionOf(row.scope, target, row.decision);
+  return row.decision === "merge_tracks" ? `${asked} ${row.value}` : asked;
+}
+
+// Of a row that joins two tracks: the id of the other one, and its digest.
+function otherTrack(row) { return row.value.split(" "); }
+
 // The rows in their order, and what follows from them. An undo that was taken back takes nothing
 // back; of the rows that stand, the last one about a question is in force.
 class Log {
@@ -49,6 +59,7 @@ class Log {
   #byId = new Map();
   #gone = new Set();
   #answers = new Map();
+  #joins = new Map();  // those of the answers that say of two tracks that they are one person
 
   replace(rows) {
     this.rows = rows;
@@ -63,13 +74,20 @@ class Log {
     }
     for (const row of rows) {
       this.#byId.set(row.id, row);
-      this.#answers.set(questionOf(row.scope, row.target, row.decision), row);
+      this.#answer(questionOfRow(row), row);
     }
   }
 
   has(id) { return this.#byId.has(id); }
 
   inForce(scope, target, decision) { return this.#answers.get(questionOf(scope, target, decision)); }
+
+  isInForce(row) { return this.#answers.get(questionOfRow(row)) === row; }
+
+  // The rows in force that say of a track that it is one person with another one.
+  joins(target) {
+    return [...this.#joins.values()].filter((row) => row.target === target || otherTrack(row)[0] === target);
+  }
 
   // The rows that Z takes back: the last decision that stands, with all that were made with it.
   toUndo() {
@@ -87,6 +105,11 @@ class Log {
     let found = row;
     while (found?.decision === "undo") { found = this.#byId.get(found.undoes); }
     return found;
+  }
+
+  #answer(question, row) {
+    this.#answers.set(question, row);
+    if (row.decision === "merge_tracks") { this.#joins.set(question, row); }
   }
 
   #last(fits) {
@@ -107,12 +130,13 @@ class Log {
     this.#byId = new Map(this.rows.map((row) => [row.id, row]));
     this.#gone = new Set();
     this.#answers = new Map();
+    this.#joins = new Map();
     for (let at = this.rows.length - 1; at >= 0; at -= 1) {
       const row = this.rows[at];
       if (this.#gone.has(row.id)) { continue; }
       if (row.decision === "undo") { this.#gone.add(row.undoes); continue; }
-      const question = questionOf(row.scope, row.target, row.decision);
-      if (!this.#answers.has(question)) { this.#answers.set(question, row); }
+      const question = questionOfRow(row);
+      if (!this.#answers.has(question)) { this.#answer(question, row); }
     }
   }
 }

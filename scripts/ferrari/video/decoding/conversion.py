@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import threading
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from av import VideoFrame
 from av.error import FFmpegError
+from av.video.reformatter import VideoReformatter
 
 from ferrari.video.containers import what_failed
 from ferrari.video.decoding.base import DecoderUnavailableError
+
+#: Conversions that stay set up: those of a few threads, for kept frames and for the linking film.
+_SET_UP = 16
 
 
 @contextlib.contextmanager
@@ -37,6 +43,14 @@ def converted(
     On one thread: by itself swscale starts one a core for each frame, and what several of them make
     of 16 bits differs from call to call where a side is odd.
     """
-    width, height = size or (frame.width, frame.height)
+    size = size or (frame.width, frame.height)
+    asked = (frame.format.name, frame.width, frame.height, pixels, size, *sorted(how.items()))
+    converter = _converter(threading.get_ident(), asked)
     with filter_errors():
-        return frame.reformat(width, height, pixels, threads=1, **how)
+        return converter.reformat(frame, *size, pixels, threads=1, **how)
+
+
+@lru_cache(_SET_UP)
+def _converter(thread: int, asked: tuple) -> VideoReformatter:
+    """Converts in one thread, and one way: to set swscale up takes as long as a small picture."""
+    return VideoReformatter()

@@ -1,0 +1,110 @@
+"""The jobs that a dry run plans, and which of them a person's decisions alone cause.
+
+Snakemake says of each job why it is to run: for reasons of its own (a param that is another now, a
+file that is missing), or because a job before it makes its inputs anew. A decision comes into the
+graph as a digest among the params of the jobs that it is about. So decisions cause a job that has
+no other reason of its own than such a digest, and waits for no job that has another cause.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple
+
+from ferrari.ledger.item_ids import VIDEO_ID
+
+_JOB = re.compile(r"^(?:local)?(?:rule|checkpoint) (\w+):\n((?:    .*\n)*)", re.M)
+_CLIP = re.compile(rf"\bvideo=({VIDEO_ID})(?:,|$)")
+#: How the reasons of a job begin (snakemake.jobs.Reason); each goes on to the next or to the end.
+_AFTER = "Input files updated by another job: "
+_PARAMS = "Params have changed since last execution: "
+_REASON = re.compile(
+    r"(?:^|; )(?=(?:Forced|Rules with|Missing output|Incomplete output|Updated input|Input files "
+    r"updated|Output file is|Job provides|Set of input|Code has|Params have|Software environment))"
+)
+_CHANGE = re.compile(r"across all output: before: (.*) now: (.*?) ?$")
+#: What Snakemake says behind an output: `table.csv (update)`.
+_FLAG = re.compile(r" \([a-z ]+\)$")
+_NONE = "<nothing exclusive>"
+#: What a digest of decisions looks like as a param: it is empty where nothing is decided.
+_DIGEST = re.compile(r"'(?:[0-9a-f]{16})?'")
+
+
+class Planned(NamedTuple):
+    """A job of a dry run: its rule, its clip ("" over the whole set), the files that it makes, and
+    its reasons as Snakemake says them.
+    """
+
+    rule: str
+    clip: str
+    outputs: tuple[str, ...]
+    reasons: tuple[str, ...]
+
+    @property
+    def waits_for(self) -> tuple[str, ...]:
+        """The files of other planned jobs for which it is to run."""
+        return tuple(
+            file
+            for reason in self.reasons
+            if reason.startswith(_AFTER)
+            for file in reason.removeprefix(_AFTER).split(", ")
+        )
+
+    def is_about(self, digests: Collection[str]) -> bool:
+        """True if it has no other reason of its own than that its digest of what is decided is
+        another one; that is among `digests` now, or empty.
+        """
+        own = [reason for reason in self.reasons if not reason.startswith(_AFTER)]
+        return bool(self.reasons) and all(_is_digest(reason, digests) for reason in own)
+
+
+def _is_digest(reason: str, digests: Collection[str]) -> bool:
+    change = _CHANGE.search(reason) if reason.startswith(_PARAMS) else None
+    if not change:
+        return False
+    before, now = ([] if said == _NONE else said.split(",") for said in change.groups())
+    known = {repr(digest) for digest in digests} | {"''"}
+    return all(map(_DIGEST.fullmatch, before)) and known.issuperset(now)
+
+
+def read(output: str) -> list[Planned]:
+    """The jobs that a dry run's output tells of, but for the rule that only names what is made."""
+    return [job for job in _told(output) if job.rule != "all"]
+
+
+def _told(output: str) -> Iterator[Planned]:
+    for rule, body in _JOB.findall(output):
+        lines = (line.strip().partition(": ") for line in body.splitlines())
+        told = {name: value for name, _, value in lines}
+        clip = _CLIP.search(told.get("wildcards", ""))
+        reasons = filter(None, _REASON.split(told.get("reason", "")))
+        outputs = (_FLAG.sub("", file) for file in told.get("output", "").split(", "))
+        yield Planned(rule, clip[1] if clip else "", tuple(outputs), tuple(reasons))
+
+
+def caused_by(planned: Sequence[Planned], digests: Collection[str]) -> list[Planned]:
+    """Those of the planned jobs that decisions alone cause. `digests` are those of what is decided
+    now.
+    """
+    made_by = {file: job for job in planned for file in job.outputs}
+    waiting: dict[Planned, list[Planned]] = defaultdict(list)
+    others = {job for job in planned if not job.is_about(digests)}
+    for job in planned:
+        for file in job.waits_for:
+            if file in made_by:
+                waiting[made_by[file]].append(job)
+            else:  # nobody knows what that waits for
+                others.add(job)
+    left = list(others)
+    while left:  # what waits for a job that runs anyway runs anyway
+        after = [job for job in waiting[left.pop()] if job not in others]
+        others.update(after)
+        left += after
+    return [job for job in planned if job not in others]
+
+
+def clips(planned: Sequence[Planned]) -> list[str]:
+    """The clips that jobs are of, sorted."""
+    return sorted({job.clip for job in planned} - {""})

@@ -1,0 +1,113 @@
+"""What lies where the raw clips are: in a folder of a disk, or in a bucket.
+
+Apart from `item_ids`, whose `look_through` is for folders: each stage names its items by that
+module, and none but the first two has to do with buckets.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ferrari.ledger import item_ids, left_out
+from ferrari.ledger.item_ids import DuplicateIdError, RawFolder, video_id
+from ferrari.ledger.left_out import FolderNames, LeftOut, why_left_out
+from ferrari.storage import buckets
+
+
+@dataclass
+class RawClips(RawFolder):
+    """What lies there; `objects` has, of clips of a bucket, by id what its listing says."""
+
+    objects: dict[str, buckets.Listed] = field(default_factory=dict)
+
+
+def look_through(place: str | os.PathLike, ignore: Sequence[str] = ()) -> RawClips:
+    """The clips at a place, and what is left out of them by its name (`item_ids.look_through`).
+
+    In a bucket every object is a file, and a folder what its keys have in common. Raises OSError
+    where a folder, BucketError where a bucket cannot be listed.
+    """
+    place = os.fspath(place)
+    if not buckets.is_address(place):
+        found = item_ids.look_through(place, ignore)
+        return RawClips(found.videos, found.left_out)
+    seen = RawClips()
+    objects = buckets.listed(place)
+    for file in _clips(objects, ignore, seen.left_out):
+        video = video_id(file)
+        if video in seen.videos:
+            raise DuplicateIdError(
+                f"{file!r} and {seen.videos[video]!r} both get the id {video}; rename one of them"
+            )
+        seen.videos[video] = file
+    seen.videos = dict(sorted(seen.videos.items()))
+    seen.left_out = dict(sorted(seen.left_out.items()))
+    seen.objects = {video: objects[file] for video, file in seen.videos.items()}
+    return seen
+
+
+def find_videos(place: str | os.PathLike, ignore: Sequence[str] = ()) -> dict[str, str]:
+    """The `videos` of `look_through`."""
+    return look_through(place, ignore).videos
+
+
+def sizes(files: Mapping[str, str], place: str | os.PathLike) -> dict[str, int]:
+    """Bytes of each of `files` (id: path below the place); -1 of one that cannot be asked.
+
+    Raises BucketError where a bucket cannot be listed.
+    """
+    if buckets.is_address(place):
+        objects = buckets.listed(os.fspath(place))
+        return {
+            video: objects[file].size if file in objects else -1 for video, file in files.items()
+        }
+    found = {}
+    for video, file in files.items():
+        try:
+            found[video] = os.stat(os.path.join(place, file)).st_size
+        except OSError:
+            found[video] = -1
+    return found
+
+
+def left_out_files(
+    place: str | os.PathLike, why: Mapping[str, LeftOut]
+) -> Iterator[tuple[str, LeftOut, str, int | str]]:
+    """Each file that is left out at a place, as `left_out.listed` has it."""
+    if not why:
+        return iter(())
+    is_bucket = buckets.is_address(place)
+    return left_out.listed(_BucketNames(place) if is_bucket else FolderNames(place), why)
+
+
+def _clips(
+    files: Iterable[str], ignore: Sequence[str], not_clips: dict[str, LeftOut]
+) -> Iterator[str]:
+    """Those of the objects that count as clips; adds the rest to `not_clips`."""
+    for file in files:
+        folders = itertools.accumulate(file.split("/")[:-1], "{}/{}".format)
+        for path, is_folder in (*((folder, True) for folder in folders), (file, False)):
+            if why := why_left_out(path, is_folder, ignore):
+                not_clips[path] = why
+                break
+        else:
+            yield file
+
+
+class _BucketNames:
+    """Names and sizes below the address of a bucket."""
+
+    def __init__(self, address: str | os.PathLike) -> None:
+        self._objects = buckets.listed(os.fspath(address))
+
+    def files_below(self, path: str) -> Iterator[str]:
+        """The objects in a folder."""
+        return (file for file in self._objects if file.startswith(f"{path}/"))
+
+    def size(self, path: str) -> int | str:
+        """Bytes of an object; empty for one that is gone."""
+        found = self._objects.get(path)
+        return "" if found is None else found.size

@@ -1,0 +1,30 @@
+"""Where the raw clips of a set lie: a folder of a disk, or the address of a bucket (`s3://...`).
+
+A plain text is both, and `pathlib` would make `s3:/...` of an address; so places are joined here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from ferrari.ledger.stages import RAW
+from ferrari.storage import buckets
+
+
+def of(config: Mapping, work: str | os.PathLike = "") -> str:
+    """The place that the settings name, as seen from the folder `work` that the set lies in."""
+    place = config["raw_videos"] or os.path.join(config["dataset"], RAW)
+    return place if buckets.is_address(place) else os.path.join(work, place)
+
+
+def is_there(place: str | os.PathLike) -> bool:
+    """True for a folder. True for any address: whether it can be listed, listing it tells."""
+    return buckets.is_address(place) or os.path.isdir(place)
+
+
+def join(place: str | os.PathLike, file: str) -> str:
+    """Where a raw file lies, by its path below the place."""
+    if buckets.is_address(place):
+        return f"{os.fspath(place).rstrip('/')}/{file}"
+    return os.path.join(place, file)

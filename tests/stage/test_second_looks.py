@@ -1,0 +1,233 @@
+"""Stage 2, first half: who is missed in a frame is looked for again, and has a row that says so."""
+
+from __future__ import annotations
+
+import importlib
+
+import numpy as np
+import pytest
+
+from ferrari.images.boxes import Detection
+from ferrari.ledger import balance, item_ids
+from ferrari.networks import detectors
+from ferrari.networks import faces as networks
+from ferrari.subject import sightings_file, track_table
+from ferrari.subject.second_look import SIDE
+from tests.deadly import ENDS, Notes
+from tests.stage.people_clip import LARGE, VIDEO, Clip
+from tests.stage.test_detect import walker, walkers
+from tests.stage.test_faces_of_a_clip import NETWORKS, asked  # noqa: F401 (a fixture)
+
+_STAGE = importlib.import_module("02_detect_people")
+FOUND_AGAIN, FOUND_BY_FACE = _STAGE.FOUND_AGAIN, _STAGE.FOUND_BY_FACE
+MISSED = 3  # number of the picture, which is that of the second frame
+FRAME = item_ids.frame_item(VIDEO, 1)
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """Two people in four frames and a film; the detector misses the walker in one frame."""
+    clip = Clip(tmp_path)
+    clip.write(4, lambda ordinal: walkers(3 * ordinal), between=walkers)
+    return clip
+
+
+@pytest.fixture
+def detect(monkeypatch):
+    def see(answer):
+        stand_in = detectors.Detector("stand-in", "cpu", "0" * 64, answer)
+        monkeypatch.setattr(detectors, "load", lambda *_: stand_in)
+
+    return see
+
+
+@pytest.fixture
+def looks(tmp_path):
+    return Notes(tmp_path)
+
+
+def misses(looks, also_standing=False, end=None):
+    """Sees red and blue people by their colour, but in one frame; and in squares all red ones."""
+
+    def run(frames):
+        return [one(frame) for frame in frames]
+
+    def one(frame):
+        square = frame.shape == (SIDE, SIDE, 3)
+        if square:
+            looks.add("1")
+            if end is not None:
+                end()
+            return red(frame, 0.6)
+        missed = is_missed(frame)
+        found = [] if missed else red(frame, 0.8)
+        return found + ([] if missed and also_standing else blue(frame))
+
+    return run
+
+
+def is_missed(frame):
+    return int((frame[0, :, 0] > 200).sum()) == MISSED
+
+
+def red(frame, confidence):
+    return seen(frame, 0, confidence)
+
+
+def blue(frame):
+    return seen(frame, 2, 0.9)
+
+
+def seen(frame, channel, confidence):
+    rest = [one for one in range(3) if one != channel]
+    rows, columns = np.where(frame[..., channel] > frame[..., rest].max(-1).astype(int) + 60)
+    if not len(rows):
+        return []
+    box = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+    return [Detection(tuple(map(float, box)), confidence, "person")]
+
+
+def test_who_was_missed_has_a_row_that_says_how_they_were_found(clip, detect, looks):
+    detect(misses(looks))
+    rows = clip.detect(second_look=True)
+    assert balance.balance("detect", rows, clip.rows("extract")).balanced
+    again = [row for row in rows if FOUND_AGAIN in row["detail"]]
+    assert [row["item"] for row in again] == [f"{FRAME}-d1"] and looks.read() == ["1"]
+    (row,) = again
+    assert (row["outcome"], row["parent"], row["confidence"]) == ("kept", FRAME, "0.6")
+    assert (row["detector"], row["frame_width"]) == ("stand-in", "320")
+    corners = [float(row[key]) for key in ("x1", "y1", "x2", "y2")]
+    assert corners == pytest.approx(walker(MISSED), abs=1)
+    walks = next(r["track"] for r in rows if r["confidence"] == "0.8")
+    assert row["track"] == walks, "the same track"
+    whole = track_table.read(clip.tracks)[0]
+    assert (whole["looks_again"], whole["found_again"]) == ("1", "1")
+
+
+def test_a_frame_that_showed_nobody_shows_who_was_found(clip, detect, looks):
+    detect(misses(looks, also_standing=True))
+    before = [row for row in clip.detect() if row["parent"] == FRAME]
+    assert [row["reason"] for row in before] == ["NO_SUBJECT"]
+    rows = clip.detect(second_look=True)
+    assert balance.balance("detect", rows, clip.rows("extract")).balanced
+    assert [row["item"] for row in rows if row["parent"] == FRAME] == [f"{FRAME}-d0"]
+
+
+def test_unless_it_is_asked_for_no_second_look_is_taken(clip, detect, looks):
+    detect(misses(looks))
+    rows = clip.detect()
+    assert not any(row["detail"] for row in rows) and looks.read() == []
+    whole = track_table.read(clip.tracks)[0]
+    assert (whole["looks_again"], whole["found_again"]) == ("", "")
+
+
+@pytest.mark.parametrize("opened", range(4))
+def test_whatever_is_taken_over_the_same_is_found(clip, detect, looks, asked, opened):  # noqa: F811
+    detect(misses(looks))
+    whole = clip.detect(second_look=True, faces=NETWORKS)
+    files = clip.tracks.read_bytes(), clip.sightings.read_bytes()
+    earlier = clip.earlier("detect", but=(item_ids.frame_item(VIDEO, opened),))
+    assert clip.detect(earlier, second_look=True, faces=NETWORKS) == whole
+    assert (clip.tracks.read_bytes(), clip.sightings.read_bytes()) == files
+
+
+def test_who_was_found_again_has_the_face_that_is_theirs(clip, detect, looks, asked):  # noqa: F811
+    detect(misses(looks))
+    rows = clip.detect(second_look=True, faces=NETWORKS)
+    faces = sightings_file.read(clip.sightings).faces_by_item()
+    assert set(faces) == {row["item"] for row in rows}
+    assert {len(found) for found in faces.values()} == {1}
+
+
+def test_a_second_look_that_ends_the_detector_finds_nobody(clip, detect, looks):
+    detect(misses(looks))
+    sound = clip.detect()
+    detect(misses(looks, end=ENDS["exit"][0]))
+    rows = clip.detect(second_look=True)
+    assert rows == sound
+    whole = track_table.read(clip.tracks)[0]
+    assert (whole["looks_again"], whole["found_again"]) == ("1", "0")
+
+
+def test_a_frame_that_then_ends_the_networks_for_faces_stays_as_it_was(
+    clip,
+    detect,
+    looks,
+    asked,  # noqa: F811
+    monkeypatch,
+):
+    detect(misses(looks))
+    sound, faces = clip.detect(faces=NETWORKS), clip.sightings.read_bytes()
+    recognise = networks.recognise
+
+    def ends(model, pictures):
+        if any(len(people) == 2 and is_missed(frame) for frame, people in pictures):
+            ENDS["exit"][0]()
+        return recognise(model, pictures)
+
+    monkeypatch.setattr(networks, "recognise", ends)
+    assert clip.detect(second_look=True, faces=NETWORKS) == sound
+    assert clip.sightings.read_bytes() == faces
+
+
+# --- boxes that count by their face ---------------------------------------------------------------
+
+HARDLY_SEEN = Detection((240.0, 50.0, 310.0, 200.0), 0.2, "person")
+
+
+@pytest.fixture
+def still(tmp_path):
+    clip = Clip(tmp_path)
+    clip.write(2)
+    return clip
+
+
+def test_a_box_below_the_bound_counts_by_its_face(still, detect, asked):  # noqa: F811
+    detect(lambda frames: [[LARGE, HARDLY_SEEN] for _ in frames])
+    rows = still.detect(second_look=True, faces=NETWORKS)
+    assert balance.balance("detect", rows, still.rows("extract")).balanced
+    assert [row["item"][-2:] for row in rows] == ["d0", "d1"] * 2
+    assert [row["confidence"] for row in rows] == ["0.8", "0.2"] * 2
+    assert [row["detail"] for row in rows] == ["", FOUND_BY_FACE] * 2
+    faces = sightings_file.read(still.sightings).faces_by_item()
+    assert set(faces) == {row["item"] for row in rows}
+
+
+@pytest.mark.parametrize("how", ["nobody is judged", "no faces", "lower than faint"])
+def test_otherwise_it_does_not(still, detect, asked, how):  # noqa: F811
+    faint = Detection(HARDLY_SEEN.box_xyxy, 0.09 if how == "lower than faint" else 0.2, "person")
+    detect(lambda frames: [[LARGE, faint] for _ in frames])
+    networks_for_faces = None if how == "no faces" else NETWORKS
+    rows = still.detect(second_look=how != "nobody is judged", faces=networks_for_faces)
+    assert [row["confidence"] for row in rows] == ["0.8"] * 2
+
+
+def test_a_frame_with_nobody_else_shows_who_has_a_face(still, detect, asked):  # noqa: F811
+    detect(lambda frames: [[HARDLY_SEEN] for _ in frames])
+    rows = still.detect(second_look=True, faces=NETWORKS)
+    assert [row["outcome"] for row in rows] == ["kept"] * 2
+    before = rows, still.sightings.read_bytes()
+    earlier = still.earlier("detect", but=(item_ids.frame_item(VIDEO, 1),))
+    again = still.detect(earlier, second_look=True, faces=NETWORKS)
+    assert (again, still.sightings.read_bytes()) == before
+
+
+def test_a_frame_that_ends_the_networks_with_a_faint_box_alone_stays_as_it_was(
+    still,
+    detect,
+    asked,  # noqa: F811
+    monkeypatch,
+):
+    detect(lambda frames: [[LARGE] for _ in frames])
+    sound, faces = still.detect(faces=NETWORKS), still.sightings.read_bytes()
+    recognise = networks.recognise
+
+    def ends(model, pictures):
+        if any(len(people) == 2 for _, people in pictures):
+            ENDS["exit"][0]()
+        return recognise(model, pictures)
+
+    monkeypatch.setattr(networks, "recognise", ends)
+    detect(lambda frames: [[LARGE, HARDLY_SEEN] for _ in frames])
+    assert still.detect(second_look=True, faces=NETWORKS) == sound
+    assert still.sightings.read_bytes() == faces

@@ -1,0 +1,24 @@
+"""Where raw clips lie: folders and addresses are joined each in its own way."""
+
+from pathlib import Path
+
+from ferrari.ledger import raw_place
+
+DEFAULTS = {"dataset": "dataset", "raw_videos": None}
+
+
+def test_places_are_seen_from_the_sets_folder():
+    assert raw_place.of(DEFAULTS) == "dataset/00_raw_videos"
+    assert raw_place.of(DEFAULTS, Path("/sets/anna")) == "/sets/anna/dataset/00_raw_videos"
+    assert raw_place.of(DEFAULTS | {"raw_videos": "/clips"}, "/sets/anna") == "/clips"
+    assert raw_place.of(DEFAULTS | {"raw_videos": "s3://footage/a"}, "/sets") == "s3://footage/a"
+
+
+def test_files_are_joined_to_them():
+    assert raw_place.join("clips", "a.mp4") == "clips/a.mp4"
+    assert raw_place.join("s3://footage/a/", "b c.mp4") == "s3://footage/a/b c.mp4"
+
+
+def test_an_address_counts_as_there_until_it_is_listed(tmp_path):
+    assert raw_place.is_there(tmp_path) and raw_place.is_there("s3://footage")
+    assert not raw_place.is_there(tmp_path / "none")

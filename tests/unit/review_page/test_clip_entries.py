@@ -1,0 +1,36 @@
+"""The entries of a clip, where its tables say what a fabricated dataset does not."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from ferrari.ledger import tables
+from ferrari.ledger.item_ids import crop_item, frame_item
+from ferrari.review_page.clip_entries import Clip
+from ferrari.review_page.entries import TRACK
+from tests.unit.review.rows import WALK
+
+#: The tracks that each frame shows; of one detection in it nobody knows whose it is.
+FRAMES = {0: "0", 1: "01", 2: "1", 3: "12", 4: ("10", "3", ""), 5: "3"}
+
+
+def test_tracks_that_a_frame_shows_together_are_named():
+    """Those are two people, or one has two boxes: they cannot be joined."""
+    crops = [
+        tables.row(
+            "crop",
+            item=crop_item(frame_item(WALK, frame), place),
+            parent=f"{frame_item(WALK, frame)}-d{place}",
+            outcome="dropped",
+            reason="UNSURE_WHO",
+            track=track,
+        )
+        for frame, tracks in FRAMES.items()
+        for place, track in enumerate(tracks)
+    ]
+    names = {track for tracks in FRAMES.values() for track in tracks} - {""}
+    judged = [defaultdict(str, track=name, who="unsure") for name in sorted(names)]
+    rows = {"crop": crops, "identity": judged}
+    clip = Clip(WALK, lambda stage, video: rows.get(stage, []), {"verdict": "OK"})
+    found = {one.track: one.meets for one in clip.entries() if one.group == TRACK}
+    assert found == {"0": ("1",), "1": ("0", "2"), "2": ("1",), "3": ("10",), "10": ("3",)}
