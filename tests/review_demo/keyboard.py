@@ -117,6 +117,10 @@ class Keyboard:
         buttons = self.page.locator("#views button").all()
         return [button.get_attribute("data-view") or "" for button in buttons]
 
+    def fact(self, name: str) -> str:
+        """What the panel says of what is selected, by the name of the fact."""
+        return self.page.locator(f"#detail dt:text-is('{name}') + dd").inner_text()
+
     @property
     def place(self) -> str:
         """The place of the selected tile in the list; "" where nothing is selected."""

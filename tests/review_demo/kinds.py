@@ -32,6 +32,8 @@ class Kind:
     decision: str
     act: Act
     alters_clip: bool = False
+    again: bool = False  # also about what something was decided about before
+    most: int = 10_000  # where more would leave nothing to review
 
 
 def letter(*keys: str) -> Act:
@@ -72,17 +74,55 @@ def mend(hands: Keyboard, nth: int) -> tuple[str, ...]:
     return (target,)
 
 
+def with_the_next(key: str, name: str) -> Act:
+    """Mark what is selected, and decide about the next one beside it, where the page lets it be."""
+
+    def act(hands: Keyboard, nth: int) -> tuple[str, ...]:
+        marked = hands.target
+        hands.press("v", "ArrowRight")
+        target = hands.target
+        if target == marked:
+            hands.press("v")
+            return ()
+        hands.press(key)
+        if not hands.page.locator("#confirm").count():
+            hands.press("ArrowLeft", "v")
+            return ()
+        if nth == 0:
+            hands.shoot(name, f"Before two things are decided about, with {key.upper()}")
+        hands.press("Enter")
+        return target, marked
+
+    return act
+
+
+def drop_reference(hands: Keyboard, _: int) -> tuple[str, ...]:
+    """The picture that is most in doubt counts for nothing any more."""
+    target = hands.fact("SHA-256")
+    hands.press("d")
+    hands.shoot("reference_asked", "Before a reference picture is dropped")
+    hands.press("Enter")
+    return (target,)
+
+
 #: In the order in which they are made: tracks first, then what is left as it was by them.
 KINDS = (
     Kind("take for somebody else", "2", "N", "not_subject", letter("n"), alters_clip=True),
     Kind("split a track", "2", "X", "split_track", letter(".", "x"), alters_clip=True),
+    Kind(
+        *("join two tracks", "2", "V", "merge_tracks", with_the_next("w", "merge_asked")),
+        alters_clip=True,
+        again=True,
+    ),
     Kind("take for the subject", "2", "S", "is_subject", letter("s")),
+    Kind("name a duplicate", "1", "V", "duplicate_of", with_the_next("c", "duplicate_asked")),
     Kind("keep an image", "1", "K", "keep", letter("k")),
     Kind("drop an image", "1", "D", "drop", letter("d")),
     Kind("write a caption", "5", "E", "caption", caption),
     Kind("mend a mask", "3", "B", "mask", mend),
     Kind("drop a cut-out", "3", "D", "drop", letter("d")),
     Kind("take back a refused item", "4", "K", "keep", letter("k")),
+    Kind("drop a reference picture", "6", "D", "drop", drop_reference, most=1),
 )
 
 

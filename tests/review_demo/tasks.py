@@ -44,7 +44,7 @@ def review(browser: Browser, url: str, shots: str, number: str) -> dict:
     touched: list[str] = []
     altered: set[str] = set()
     for kind in KINDS:
-        made.append(_decided(hands, kind, int(number), touched, altered))
+        made.append(_decided(hands, kind, min(int(number), kind.most), touched, altered))
         if kind.alters_clip:
             altered |= set(map(clip_of, made[-1].targets))
         hands.shoot(kind.decision, f"{kind.name}, with {kind.key}: {len(made[-1].targets)} decided")
@@ -116,7 +116,7 @@ def _decided(
         while len(made.targets) < number:
             target = hands.target
             fits = hands.offers(kind.key) and clip_of(target) not in spared
-            fresh = not any(related(target, one) for one in touched)
+            fresh = kind.again or not any(related(target, one) for one in touched)
             if decided := kind.act(hands, len(made.targets)) if fits and fresh else ():
                 touched += decided
                 made.targets.append(decided[0])
