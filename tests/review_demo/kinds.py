@@ -105,16 +105,17 @@ def drop_reference(hands: Keyboard, _: int) -> tuple[str, ...]:
     return (target,)
 
 
-#: In the order in which they are made: tracks first, then what is left as it was by them.
+#: In the order in which they are made: tracks first, then what is left as it was by them. Tracks
+#: are joined last, since that may be said of those of which something was said.
 KINDS = (
     Kind("take for somebody else", "2", "N", "not_subject", letter("n"), alters_clip=True),
     Kind("split a track", "2", "X", "split_track", letter(".", "x"), alters_clip=True),
+    Kind("take for the subject", "2", "S", "is_subject", letter("s")),
     Kind(
         *("join two tracks", "2", "V", "merge_tracks", with_the_next("w", "merge_asked")),
         alters_clip=True,
         again=True,
     ),
-    Kind("take for the subject", "2", "S", "is_subject", letter("s")),
     Kind("name a duplicate", "1", "V", "duplicate_of", with_the_next("c", "duplicate_asked")),
     Kind("keep an image", "1", "K", "keep", letter("k")),
     Kind("drop an image", "1", "D", "drop", letter("d")),
