@@ -20,7 +20,7 @@ FERRARI_SHARED ?= ../shared
 export FERRARI_SHARED
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-gpu image weights doctor smoke new plan run demo demo-clean merge test test-slow test-real test-gpu test-slurm test-s3 test-kubernetes test-trainers train-smoke fuzz chaos wild verify tidy dashboards review dashboard trace decide lint-package real check-gpu outcomes bench mattes identity lint format lock clean
+.PHONY: help setup setup-gpu image weights doctor smoke new plan run demo demo-clean merge test test-slow test-real test-gpu test-slurm test-s3 test-kubernetes test-trainers train-smoke review-demo fuzz chaos wild verify tidy dashboards review dashboard trace decide lint-package real check-gpu outcomes bench mattes identity lint format lock clean
 
 help: ## list the commands
 	@echo "For your sets"
@@ -125,6 +125,9 @@ $(TRAINERS_VENV)/.ready: $(TRAINERS_LOCK) | $(VENV)/.ready
 
 chaos: $(VENV)/.ready ##: the small workflow killed N times (50) at random instants, and resumed
 	$(BIN)/python -m tests.chaos --kills $(or $(N),50) --seed $(or $(SEED),1)
+
+review-demo: $(VENV)/.ready ##: a whole review by keys alone, N decisions of each kind (10), run, verified and taken back; WORK=review-demo
+	@$(BIN)/python -m tests.review_demo --work "$(or $(WORK),review-demo)" --number $(or $(N),10) --cores $(CORES)
 
 fuzz: $(VENV)/.ready ##: N damaged clips (default 500) of SEED through stages 0 and 1
 	$(BIN)/python -m tests.fuzz $(or $(N),500) --seed $(or $(SEED),0) --jobs $(CORES)

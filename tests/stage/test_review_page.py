@@ -154,6 +154,18 @@ def test_what_a_report_remarks_on_comes_first(data, tmp_path):
     assert flagged["doubt"] >= 0.9
 
 
+def test_an_image_is_in_doubt_where_its_cutout_is(data, tmp_path):
+    found = entries(build(data, tmp_path))
+    cutouts = {one["target"]: one["doubt"] for one in found if one["group"] == "mask"}
+    images = [one for one in found if one["group"] == "image"]
+    behind = [
+        one["target"]
+        for one in images
+        if one["doubt"] < 0.9 * cutouts[one["target"].rpartition("-v")[0]] - 0.01
+    ]
+    assert images and max(cutouts.values()) > 0 and behind == []
+
+
 def test_decisions_that_are_there_already_are_on_the_page_with_their_states(data, tmp_path):
     row = decided("drop", tables.read_table(data.final)[1]["item"], "image")
     gone = decided("drop", f"{row.video}-f999999-p0", "item")

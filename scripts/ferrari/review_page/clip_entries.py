@@ -85,7 +85,7 @@ class Clip:
             track = self._track(row["item"])
             yield Entry(
                 *(IMAGE, OF_IMAGE, self.video, row["item"], row["sha256"], "KDE"),
-                doubt=doubts.of_image(cutouts.get(row["parent"], 0.0), tracks.get(track, 0.0)),
+                doubt=doubts.of_image(cutouts.get(_crop(row["item"]), 0.0), tracks.get(track, 0.0)),
                 pictures=(Picture(row["path"], row["sha256"]),),
                 file=row["path"],
                 mask=row["mask_path"],
@@ -234,6 +234,12 @@ def _evenly(values: Sequence, most: int) -> list:
     if len(values) <= most:
         return list(values)
     return [values[round(at * (len(values) - 1) / (most - 1))] for at in range(most)]
+
+
+def _crop(item: str) -> str:
+    """The id of the crop that an item comes from, which is its cut-out's too; "" for none."""
+    found = parse(item)
+    return found.crop if found else ""
 
 
 def _ordinal(item: str) -> str:
