@@ -44,7 +44,7 @@ from ferrari.processes.devices import (
     nvdec_engines,
     nvdec_problem,
 )
-from ferrari.provenance import last_run, older_packages
+from ferrari.provenance import bank_stays, last_run, older_packages
 from ferrari.provenance.code_digest import code_digest
 from ferrari.provenance.reuse import item_digest
 from ferrari.review import decisions
