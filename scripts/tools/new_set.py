@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` 
 
 from ferrari.common.errors import FerrariError
 from ferrari.common.places import ROOT
+from ferrari.jobs import error_advice
 from ferrari.ledger.item_ids import look_through
 from ferrari.provenance.last_run import OWN
 
@@ -121,8 +122,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         pictures = Path(given.references) if given.references else None
         work, clips = Path(given.work), Path(given.clips)
         print(begin(work, clips, given.token, given.subject_class, pictures))
-    except (NewSetError, OSError) as error:
+    except NewSetError as error:
         print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(error_advice.in_words(error), file=sys.stderr)
         return 2
     return 0
 

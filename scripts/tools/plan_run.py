@@ -10,7 +10,6 @@ run_watch`), ends with what came out, or with what failed and what to do. Exit s
 
 import argparse
 import itertools
-import os
 import shutil
 import statistics
 import subprocess
@@ -24,15 +23,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` 
 
 from ferrari.common import settings
 from ferrari.common.errors import FerrariError
-from ferrari.common.job_messages import message_of
+from ferrari.common.usable_cores import usable_cores
 from ferrari.jobs import error_advice, run_watch, snakemake_command
-from ferrari.jobs.progress_line import duration, job_name
+from ferrari.jobs.progress_line import duration
+from ferrari.jobs.run_failures import failures
 from ferrari.jobs.run_progress import RunProgress
 from ferrari.ledger import clip_files, job_costs, tables
 from ferrari.ledger.item_ids import look_through
 from ferrari.ledger.stages import FOLDERS, RAW, VIDEOS_CSV
 from ferrari.provenance import last_run
-from ferrari.reports import run_end
 
 #: From here on a job of a clip did something.
 _WORKED_S = 0.1
@@ -167,14 +166,33 @@ class _Set:
         return snakemake_command.command(*words, cores=self.cores, config_files=self.files)
 
 
+def _set(work: Path, config_files: Sequence[str], cores: int) -> _Set:
+    """The set that a command line names, after what would end its run before the first job.
+
+    Raises SettingsError, and OSError for a folder that nothing can be written into.
+    """
+    if not work.exists():
+        raise settings.SettingsError(
+            f"there is no folder {work.absolute()}: make new begins a set, WORK= names it"
+        )
+    files = settings_files(work, config_files)
+    config = settings.load(*files)
+    settings.read_text(config, settings.SCHEMA)
+    settings.check(config, settings.SCHEMA)
+    for folder in (work, work / config["dataset"], work / config["qc_reports"]):
+        if folder == work or folder.exists():  # a plan makes none
+            error_advice.require_writable(folder.absolute())
+    return _Set(work, files, config, cores)
+
+
 def run(this: _Set) -> int:
     """Run the set, watched; the exit status."""
-    began, since = time.monotonic(), time.time()
+    began = time.monotonic()
     known = RunProgress(costs=costs(this.work))
     watch = run_watch.Watch(this.work, this.dataset, this.clips(), known)
     status = watch.run(this.command("--quiet", "rules", "host", "progress"))
     if status not in (0, run_watch.INTERRUPTED):
-        print("\n".join(failures(this.work, watch, since)), file=sys.stderr)
+        print("\n".join(failures(watch)), file=sys.stderr)
     elif status == 0:
         free = shutil.disk_usage(this.work).free
         print(
@@ -183,25 +201,6 @@ def run(this: _Set) -> int:
             file=sys.stderr,
         )
     return status
-
-
-def failures(work: Path, watch: run_watch.Watch, since: float) -> list[str]:
-    """What the jobs that failed said, each message once with what to do. Of a job that said nothing
-    the last line of its log; of one that was killed what that means.
-    """
-    lines = run_end.failures(work / "logs", since)
-    for job in watch.progress.failed.values():
-        log = work / job.log
-        if job.log and log.is_file() and message_of(log):
-            continue
-        said = log.read_text("utf-8", "replace").strip() if job.log and log.is_file() else ""
-        end = said.rpartition("\n")[2] or "nothing"
-        name = job_name(job.rule, job.of, watch.clips)
-        lines.append(f"\n{name} ended without a message; the last line of {log}: {end}")
-    engine = work / watch.progress.log
-    if watch.progress.log and engine.is_file():
-        lines.append(error_advice.of_run(engine.read_text("utf-8", "replace")) or "")
-    return [line for line in lines if line]
 
 
 def plan(this: _Set) -> int:
@@ -252,19 +251,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="plan_run", description=__doc__.partition("\n")[0])
     parser.add_argument("--work", type=Path, default=Path("."), help="the set's folder")
     parser.add_argument("--config", nargs="*", default=[], help="settings files on top of its own")
-    parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--cores", type=int, default=usable_cores())
     parser.add_argument("--run", action="store_true", help="do it, in place of saying it")
     given = parser.parse_args(arguments)
     try:
-        if not given.work.is_dir():
-            raise settings.SettingsError(
-                f"there is no folder {given.work.absolute()}: make new begins a set, WORK= names it"
-            )
-        files = settings_files(given.work, given.config)
-        this = _Set(given.work, files, settings.load(*files), given.cores)
+        this = _set(given.work, given.config, given.cores)
         return run(this) if given.run else plan(this)
     except FerrariError as error:
         print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(error_advice.in_words(error), file=sys.stderr)
         return 2
     except KeyboardInterrupt:  # before the run began, or in a plan
         print(run_watch.STOPPED, file=sys.stderr)

@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-def usable_cores(groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:
+def usable_cores(
+    groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")
+) -> int:
     """At least 1. `groups` is where the kernel shows control groups, `own` says which is ours."""
     cores = len(os.sched_getaffinity(0))
     limits = [limit for limit in _limits(groups, own) if limit > 0]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ferrari.common.job_messages import message_of
 from ferrari.jobs import error_advice
 from ferrari.jobs.progress_line import job_name

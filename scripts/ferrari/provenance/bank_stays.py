@@ -64,7 +64,9 @@ def stays(
         return False
 
 
-def restamp(stamp: Mapping, dataset: str | os.PathLike, inputs: Iterable[str | os.PathLike]) -> None:
+def restamp(
+    stamp: Mapping, dataset: str | os.PathLike, inputs: Iterable[str | os.PathLike]
+) -> None:
     """Write the stamp of the bank again, with `inputs` as all that the bank was drawn from."""
     table_stamps.write(
         table=Path(dataset) / ENVIRONMENTS_CSV,
