@@ -258,7 +258,7 @@ def test_clips_on_a_mount_whose_other_side_went_away(tmp_path, monkeypatch, caps
         words += ["--run", "--cores", "1"]
     assert tool.main(words) in (1, 2)
     told = " ".join(capsys.readouterr().err.split())
-    assert f"holds '{clips}' fails: is it still mounted" in told and "Errno" not in told
+    assert f"holds '{clips}' fails: is it mounted" in told and "Errno" not in told
 
 
 def test_new_says_what_to_do_where_nothing_can_be_written(clips, tmp_path, capsys):

@@ -152,7 +152,7 @@ def _of_system(error: OSError) -> str | None:
         )
     if error.errno in _SHAKY:
         return (
-            f"the disk or share that holds {where} fails: is it still mounted (`findmnt`), and what "
+            f"the disk or share that holds {where} fails: is it mounted (`findmnt`)? What "
             f"does `dmesg | tail` say? {RESUME}"
         )
     if error.errno in (errno.EMFILE, errno.ENFILE):

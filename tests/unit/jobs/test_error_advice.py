@@ -32,7 +32,7 @@ def said(error: BaseException) -> str:
         (PermissionError(errno.EACCES, "no", "d"), "may not use 'd': change its owner"),
         (FileNotFoundError(errno.ENOENT, "gone", b"\xff.mp4"), r"'\udcff.mp4' is not there"),
         (OSError(errno.EIO, "io", "d"), "the disk or share that holds 'd' fails"),
-        (OSError(errno.ENOTCONN, "mount", "d"), "is it still mounted"),
+        (OSError(errno.ENOTCONN, "mount", "d"), "is it mounted"),
         (NotADirectoryError(errno.ENOTDIR, "no", "d"), "is to lie in, is a file: rename the file"),
         (FileExistsError(errno.EEXIST, "no", "d"), "'d', or one of the folders"),
         (OSError(errno.EMFILE, "many"), "ulimit -n"),
