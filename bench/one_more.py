@@ -1,4 +1,4 @@
-"""One clip more in a set: seconds, which jobs ran and which of them worked, images each report read.
+"""One clip more in a set: seconds, jobs that ran and that worked, images that each report read.
 
     python -m bench.one_more [--clips 100] [--work FOLDER] [--cores N]
 
@@ -64,9 +64,7 @@ def run(folder: Path, cores: int) -> Run:
     """Run the workflow to its end; raises CalledProcessError where it fails."""
     shutil.rmtree(folder / "logs", ignore_errors=True)
     began = time.monotonic()
-    subprocess.run(
-        stubs.snakemake("--cores", str(cores), "--quiet", "all"), cwd=folder, check=True
-    )
+    subprocess.run(stubs.snakemake("--cores", str(cores), "--quiet", "all"), cwd=folder, check=True)
     return of_logs(folder / "logs", time.monotonic() - began)
 
 

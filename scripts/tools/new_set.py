@@ -14,6 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
+from ferrari.common import near_paths
 from ferrari.common.errors import FerrariError
 from ferrari.common.places import ROOT
 from ferrari.jobs import error_advice
@@ -55,11 +56,15 @@ def begin(
     pictures = references.absolute() if references else work / REFERENCES
     if references and not pictures.is_dir():
         raise NewSetError(
-            f"there is no folder {pictures}: name the one with pictures of the subject, REFERENCES="
+            f"there is no folder {pictures}: REFERENCES= names one with pictures of the subject."
+            f"{near_paths.hint(pictures)}"
         )
     settings = work / OWN
     if not clips.is_dir():
-        raise NewSetError(f"there is no folder {clips}: name the one that holds your clips, CLIPS=")
+        raise NewSetError(
+            f"there is no folder {clips}: name the one that holds your clips, CLIPS=."
+            f"{near_paths.hint(clips)}"
+        )
     if work.resolve() == ROOT or ROOT in work.resolve().parents:
         raise NewSetError(
             f"{work} lies in the pipeline's own folder {ROOT}: name a folder beside it, WORK=, so "

@@ -21,10 +21,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
-from ferrari.common import settings
+from ferrari.common import near_paths, settings
 from ferrari.common.errors import FerrariError
 from ferrari.common.usable_cores import usable_cores
-from ferrari.jobs import error_advice, run_watch, snakemake_command
+from ferrari.jobs import engine_words, error_advice, run_watch, snakemake_command
 from ferrari.jobs.progress_line import duration
 from ferrari.jobs.run_failures import failures
 from ferrari.jobs.run_progress import RunProgress
@@ -208,16 +208,17 @@ def plan(this: _Set) -> int:
     words = this.command("--dry-run", "--quiet", "rules", "host")
     done = subprocess.run(words, cwd=this.work, capture_output=True, text=True, check=False)
     if done.returncode:
-        print(done.stdout + done.stderr, file=sys.stderr)
+        print(engine_words.for_people(done.stdout + done.stderr), file=sys.stderr)
         return done.returncode
     for line in done.stderr.splitlines():
         if line.startswith("OTHER SETTINGS"):
             print(line)
     found = footage(this)
     if not found.files:
-        state = "holds none" if this.raw.is_dir() else "does not exist"
+        hint = near_paths.hint(this.raw)
+        state = "holds none." if this.raw.is_dir() else f"does not exist.{hint}"
         print(
-            f"No clips: {this.raw} {state}. A run would end before its first job: put clips there, "
+            f"No clips: {this.raw} {state} A run would end before its first job: put clips there, "
             "or correct raw_videos in the settings."
         )
     jobs = snakemake_command.planned(done.stdout + done.stderr)
