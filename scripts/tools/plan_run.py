@@ -38,6 +38,8 @@ _WORKED_S = 0.1
 #: Of so many jobs of a rule the cost is read, and of so many clips the files are added up.
 _SAMPLE = 200
 _CLIPS = 20
+#: Where `make smoke` works, below the set's folder.
+SMOKE = "smoke"
 #: Rules of reports that are named as their benchmark; of the others the first word is the name.
 _WHOLE_NAMES = ("qc0_page", "qc_identity")
 
@@ -95,8 +97,14 @@ class Footage:
         return f"{said}; {length} in {self.known:,} of them, about {duration(whole)} in all."
 
 
-def told(jobs: Mapping[str, int], known: Mapping[str, float], cores: int, footage: Footage) -> str:
-    """The plan in words."""
+def told(
+    jobs: Mapping[str, int],
+    known: Mapping[str, float],
+    cores: int,
+    footage: Footage,
+    measured_on: str = "the jobs measured so far",
+) -> str:
+    """The plan in words; `known` are the costs of jobs, `measured_on` what they are known from."""
     if not jobs:
         return f"{footage}\nTo do: nothing; all is as the settings ask for."
     fresh = jobs.get("probe", 0)
@@ -107,20 +115,29 @@ def told(jobs: Mapping[str, int], known: Mapping[str, float], cores: int, footag
     if fresh and footage.dataset_bytes is not None:
         more = _megabytes(fresh * footage.dataset_bytes)
         lines.append(f"About {more} more on the disk, from the clips that are done.")
-    return "\n".join([*lines, _time_told(jobs, known, cores)])
+    if weights := jobs.get("fetch_weights", 0):
+        lines.append(
+            f"Fetched first: {weights} files of networks' weights, up to some hundred MB; make "
+            "weights does it ahead."
+        )
+    return "\n".join([*lines, _time_told(jobs, known, cores, measured_on)])
 
 
-def _time_told(jobs: Mapping[str, int], known: Mapping[str, float], cores: int) -> str:
+def _time_told(
+    jobs: Mapping[str, int], known: Mapping[str, float], cores: int, measured_on: str
+) -> str:
     timed = {rule: count for rule, count in jobs.items() if rule in known}
     if not timed:
-        return "Nothing was measured here yet: make smoke sends one clip through."
+        return (
+            "Nothing was measured here yet: make smoke sends one clip through, and plan goes by it."
+        )
     work = sum(count * known[rule] for rule, count in timed.items())
     left = sorted(set(jobs) - set(timed))
     unknown = f" Not measured yet: {', '.join(left)}." if left else ""
     about = "At least" if left else "About"
     return (
-        f"{about} {duration(work / cores)} here on {cores} cores, from the jobs measured so far; "
-        f"less where little changed.{unknown}"
+        f"{about} {duration(work / cores)} here on {cores} cores, from {measured_on}; less where "
+        f"little changed.{unknown}"
     )
 
 
@@ -222,7 +239,11 @@ def plan(this: _Set) -> int:
             "or correct raw_videos in the settings."
         )
     jobs = snakemake_command.planned(done.stdout + done.stderr)
-    print(told(jobs, costs(this.work), this.cores, found))
+    known, measured_on = costs(this.work), "the jobs measured so far"
+    if not known:
+        known = costs(this.work / SMOKE)
+        measured_on = "the clip of make smoke, which may be shorter than yours"
+    print(told(jobs, known, this.cores, found, measured_on))
     print(f"{_megabytes(shutil.disk_usage(this.work).free)} are free on the disk of {this.work}.")
     return 0
 

@@ -14,7 +14,7 @@ import yaml
 
 from ferrari.common import settings
 from ferrari.jobs import snakemake_command
-from scripts.tools import new_set, plan_run, tidy
+from scripts.tools import new_set, plan_run, smoke, tidy
 from tests.settings import ROOT
 
 STATS = """Job stats:
@@ -136,6 +136,25 @@ def test_a_plan_adds_up_what_was_measured(tmp_path):
     assert "About 55 MB more on the disk" in text
     assert "To do: new or changed clips: 1. Jobs: probe 1, mask 3, other 1." in text
     assert "At least 31 s here on 2 cores" in text and "Not measured yet: qc0." in text
+
+
+def test_a_plan_goes_by_the_clip_that_was_tried_where_nothing_else_is_known(
+    tmp_path, monkeypatch, capsys
+):
+    assert smoke.FOLDER == plan_run.SMOKE
+    cost = tmp_path / "smoke/benchmarks/mask/a.tsv"
+    cost.parent.mkdir(parents=True)
+    cost.write_text("s\th:m:s\n20\t0\n")
+    done = subprocess.CompletedProcess([], 0, STATS, "")
+    monkeypatch.setattr(plan_run.subprocess, "run", lambda *_, **__: done)
+    assert plan_run.main(["--work", str(tmp_path), "--cores", "2"]) == 0
+    told = capsys.readouterr().out
+    assert "At least 30 s here on 2 cores, from the clip of make smoke, which may be" in told
+
+
+def test_a_plan_says_that_weights_are_fetched():
+    text = plan_run.told({"fetch_weights": 4}, {}, 2, plan_run.Footage(3, 9, 9, 3))
+    assert "Fetched first: 4 files of networks' weights" in text and "make weights" in text
 
 
 def test_a_plan_is_about_right_where_all_was_measured():
