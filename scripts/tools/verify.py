@@ -35,7 +35,9 @@ def verify(work: Path, config: dict, files: Sequence[Path], cores: int) -> int:
     """
     verdict = work / VERDICT
     verdict.unlink(missing_ok=True)
-    watch = run_watch.Watch(work, work / config["dataset"], {})
+    watch = run_watch.Watch(
+        work, work / config["dataset"], {}, at_work="reading everything again ..."
+    )
     status = watch.run(command(files, cores))
     if verdict.is_file():
         print(verdict.read_text("utf-8", "replace").strip())

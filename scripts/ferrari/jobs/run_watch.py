@@ -104,7 +104,8 @@ class Screen:
 @dataclass
 class Watch:
     """A run that is watched: in the folder `work`, of a `dataset`, with the raw files of clips by
-    id (`clips`). `progress` is how far it is, `refused` the clips that it refused so far.
+    id (`clips`). `progress` is how far it is, `refused` the clips that it refused so far, `at_work`
+    the line while nothing is known of jobs.
     """
 
     work: Path
@@ -114,6 +115,7 @@ class Watch:
     refused: set[str] = field(default_factory=set)
     stopped: bool = False
     began: float = field(default_factory=time.time)
+    at_work: str = "looking at what there is to do ..."
     _process: subprocess.Popen | None = None
     _events: run_events.EventReader | None = None
 
@@ -143,7 +145,8 @@ class Watch:
         if self.stopped:
             return _STOPPING[:width]
         refused, now = len(self.refused), time.time()
-        return progress_line.line(self.progress, self.clips, refused, now, width)
+        line = progress_line.line(self.progress, self.clips, refused, now, width)
+        return line or self.at_work[:width]
 
     def _take_events(self) -> Iterator[str]:
         """Take in what happened since; a line for each job that failed."""
