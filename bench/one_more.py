@@ -41,15 +41,15 @@ class Run:
 
 
 def draw(raw: Path, count: int) -> list[Path]:
-    """Clips of a second, 640 x 360 px, one figure each; those that are there stay."""
+    """Clips of a second, 854 x 480 px, one figure each; those that are there stay."""
     raw.mkdir(parents=True, exist_ok=True)
     paths = []
     for number in range(count):
         path = raw / f"clip_{number:03d}.mp4"
         spec = ClipSpec(
             seed=number,
-            width=640,
-            height=360,
+            width=854,
+            height=480,
             n_frames=25,
             scenes=(SCENES[number % len(SCENES)],),
             figures=(FigureSpec(seed=1000 + number, motion=MOTIONS[number % len(MOTIONS)]),),
