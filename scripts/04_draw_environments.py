@@ -148,18 +148,15 @@ if __name__ == "__main__":
     from ferrari.jobs.job_log import send_output_to
     from ferrari.provenance import bank_stays
     from ferrari.provenance.job import ScriptJob
-    from ferrari.provenance.reuse import has_work, leave_alone
+    from ferrari.provenance.reuse import has_work
     from ferrari.provenance.table_stamps import seal
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])
     this = ScriptJob.of(job, "environments")
     settled = job.params.folder or (Path(job.config["dataset"]) / PINNED_CSV).is_file()
-    unchanged = bank_stays.as_stamped(this.config["dataset"], this.params.code, this.input)
-    if settled and unchanged:
-        bank_stays.restamp(unchanged, this.config["dataset"], this.input)
-        leave_alone(this)
-    elif has_work(this, always=not settled):
+    left_alone = settled and bank_stays.leave_alone(this)
+    if not left_alone and has_work(this, always=not settled):
         draw_environments(
             probe_csvs=job.input.probes,
             frames_csvs=job.input.frames,

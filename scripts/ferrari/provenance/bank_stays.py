@@ -8,13 +8,14 @@ included. Only its stamp is written anew, so that it names tables that are there
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from ferrari.common.atomic_files import sha256_file
 from ferrari.ledger import tables
 from ferrari.ledger.stages import ENVIRONMENTS_CSV
-from ferrari.provenance import table_stamps
+from ferrari.provenance import reuse, table_stamps
+from ferrari.provenance.job import Job
 
 _RULE = "environments"
 
@@ -64,17 +65,22 @@ def stays(
         return False
 
 
-def restamp(
-    stamp: Mapping, dataset: str | os.PathLike, inputs: Iterable[str | os.PathLike]
-) -> None:
-    """Write the stamp of the bank again, with `inputs` as all that the bank was drawn from."""
+def leave_alone(job: Job) -> bool:
+    """In the job that draws the scenes: True if the bank stays as it is (see `as_stamped`). Then
+    its stamp is written anew, with the job's inputs as all that the bank was drawn from.
+    """
+    dataset = job.config["dataset"]
+    stamp = as_stamped(dataset, job.params.code, job.input)
+    if stamp is None:
+        return False
     table_stamps.write(
-        table=Path(dataset) / ENVIRONMENTS_CSV,
+        table=job.output.table,
         dataset=dataset,
         rule=stamp["rule"],
         code=stamp["code"],
         settings=stamp["settings"],
-        inputs=map(str, inputs),
-        items=stamp.get("items"),
+        inputs=map(str, job.input),
         other_inputs=stamp["other_inputs"],
     )
+    reuse.leave_alone(job)
+    return True

@@ -10,6 +10,7 @@ import pytest
 from ferrari.ledger import tables
 from ferrari.ledger.columns import COLUMNS
 from ferrari.provenance import bank_stays, table_stamps
+from ferrari.provenance.job import Params, ScriptJob
 
 LENDS, REFUSED, GONE = "lends-0000000000", "refused-1111111111", "gone-2222222222"
 
@@ -43,6 +44,14 @@ def bank(dataset: Path, lenders):
 @pytest.fixture
 def inputs(tmp_path):
     return bank(tmp_path, {LENDS})
+
+
+class Outputs(list):
+    """As Snakemake gives them: files in order, and by name."""
+
+    @property
+    def table(self):
+        return self[0]
 
 
 def left(inputs, *videos):
@@ -92,9 +101,18 @@ def test_before_a_run_the_clips_that_are_left_must_not_have_been_touched(tmp_pat
 
 def test_its_stamp_names_no_table_of_the_gone_afterwards(tmp_path, inputs):
     names = left(inputs, LENDS, REFUSED)
-    stamp = bank_stays.as_stamped(tmp_path, "c0de", names)
-    assert stamp is not None
-    bank_stays.restamp(stamp, tmp_path, names)
-    again = table_stamps.read(table_stamps.place(tmp_path, tmp_path / "environments.csv"))
+    bank = tmp_path / "environments.csv"
+    place, drawn = table_stamps.place(tmp_path, bank), bank.read_bytes()
+    stamp = table_stamps.read(place)
+    job = ScriptJob(
+        "environments",
+        [str(name) for name in names],
+        Outputs([str(bank)]),
+        Params(code="c0de"),
+        {"dataset": str(tmp_path)},
+    )
+    assert bank_stays.leave_alone(job) and bank.read_bytes() == drawn
+    again = table_stamps.read(place)
     assert set(again["inputs"]) == {f"videos/{video}.csv" for video in (LENDS, REFUSED)}
     assert {**again, "inputs": {}} == {**stamp, "inputs": {}}
+    assert not bank_stays.leave_alone(job), "nothing is left to say"
