@@ -29,6 +29,7 @@ include: "rules/package.smk"
 include: "rules/qc.smk"
 include: "rules/audit.smk"
 include: "rules/verify.smk"
+include: "rules/handlers.smk"
 
 
 wildcard_constraints:
@@ -49,7 +50,7 @@ rule all:
     default_target: True
     input:
         of_shard if SHARD else WHOLE_SET,
-        lost_tables,  # by name, or Snakemake takes them for not needed
+        lost,  # by name, or Snakemake takes them for not needed
 
 
 onstart:
@@ -57,8 +58,7 @@ onstart:
 
 
 onsuccess:
-    RECORD.end("success", log)
-    say_end()
+    end_well(log)
 
 
 onerror:

@@ -3,6 +3,7 @@
 # Output:  <dataset>/environments.csv, and per clip <dataset>/04_augmented/<video>.csv, the images in
 #          <video>/ and their masks in <video>/mask/
 
+from ferrari.provenance import bank_stays
 
 DRAWING = code_digest("scripts/04_draw_environments.py")
 #: What scenes are drawn from, by the input's name: tables of the clips that may lend one.

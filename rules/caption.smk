@@ -3,12 +3,12 @@
 # Output:  <dataset>/05_final_training/captions/<video>.csv; final.csv: what goes into the packages
 
 
+from ferrari.captions import caption_text, overrides
+
 # No input of the rule: it would rerun every clip for one line. Each job gets its lines' digest.
-try:
+with ending_the_run():
     BY_HAND = overrides.digests(config)
     caption_text.checked_templates(config["caption"], SUBJECT_WORDS)
-except FerrariError as error:
-    raise WorkflowError(str(error)) from error
 
 
 rule caption:

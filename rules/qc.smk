@@ -6,6 +6,9 @@
 # A FAIL never fails the report; it stops `package` while qc.enforce is true.
 
 
+from ferrari.provenance import older_packages
+
+
 report: "../report/workflow.rst"
 
 

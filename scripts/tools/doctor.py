@@ -28,7 +28,7 @@ from ferrari.common.errors import FerrariError
 from ferrari.common.places import ROOT
 from ferrari.common.progress import LOGGER
 from ferrari.ledger import item_ids, stages
-from ferrari.networks import detectors, faces, segmenters, weight_files
+from ferrari.networks import section_places, weight_files
 from ferrari.networks.backends import onnx_runtime, torch_runtime
 from ferrari.processes import devices
 from ferrari.processes.failures import Failure
@@ -308,27 +308,23 @@ def _network(page: Page, work: Path, config: Mapping, section: str) -> str:
     """What a section's networks are, and where they run; raises what would end the run."""
     placed = {**config, "cache": str(work / config["cache"])}
     wanted = weight_files.wanted(placed, section)
-    paths = [str(weights.path) for weights in wanted]
     for weights in wanted:
         weight_files.require_place(weights, section)
         weight_files.require_terms(weights, config["models"]["accept_noncommercial"])
-    if section == "detect":
-        backend = config["detect"]["backend"]
-        place = detectors.place_of(config["detect"], paths, config["mask"])
-    elif section == "subject":
-        backend = " and ".join(weight_files.face_settings(config).values())
-        place = faces.places_of(paths, config["detect"]["device"])[0]
-    else:
-        backend = config["mask"]["segmenter"]
-        own = weight_files.for_segmenter(config["mask"], placed["cache"])
-        place = segmenters.place_of(backend, paths[: len(own)], config["mask"]["device"])
+    backends = {
+        "detect": config["detect"]["backend"],
+        "subject": " and ".join(weight_files.face_settings(config).values()),
+        "mask": config["mask"]["segmenter"],
+    }
+    place = section_places.place_of(placed, section)
     absent = [weights.name for weights in wanted if not weights.path.exists()]
     if absent:
         text = "the first run fetches weights, which needs the internet; `make weights` does so now"
         page.advice += [text] if text not in page.advice else []
     names = ", ".join(weights.name for weights in wanted)
     fetched = f" ({', '.join(absent)}: not fetched yet)" if absent else ""
-    return f"{backend} with the weights {names}, on {place.device} ({place.runtime}){fetched}"
+    where = f"on {place.device} ({place.runtime})"
+    return f"{backends[section]} with the weights {names}, {where}{fetched}"
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ferrari.common.errors import FerrariError
@@ -53,6 +53,24 @@ class Shard:
         return frozenset(
             video for video in videos if _part(leader.get(video, video), self.count) == self.number
         )
+
+    def require_own(self, jobs: Iterable[tuple[str, str | None]], own: Collection[str]) -> None:
+        """Raise ShardError unless all `jobs`, pairs of a rule and the clip that it works on (None
+        for the whole set), are of the clips in `own`.
+
+        Who the subject is and which scenes there are is asked of clips of all shards, and weights
+        are fetched into one cache: two machines that do so at once would get in each other's way.
+        """
+        others = sorted(
+            f"{rule} of {video}" if video else rule for rule, video in jobs if video not in own
+        )
+        if others:
+            more = f" and {len(others) - 4} more" if len(others) > 4 else ""
+            raise ShardError(
+                f"shard {self} would do what is not its own: {', '.join(others[:4])}{more}. Run "
+                "the target `pins` once, with the same settings and without the setting shard, "
+                "before the shards; what concerns the whole set is made after them, without it too"
+            )
 
     def __str__(self) -> str:
         return f"{self.number}/{self.count}"

@@ -131,6 +131,27 @@ def settings_for(
     return settings.load(*files), said, files[0] if files and not config_files else None
 
 
+def other_settings(last: LastRun, config: Mapping, given: Sequence[str]) -> str:
+    """What to say before a run with `config`, out of the settings files `given`, of a set that was
+    last made with other files and other settings; "" where there is nothing to say.
+
+    A file that was edited says nothing: that is meant.
+    """
+    before = last.config_files
+    if not last.had_file or (given and (not before or list(before) == list(given))):
+        return ""
+    differing = differences(last.config, config)
+    if not differing:
+        return ""
+    more = f" and {len(differing) - 4} more" if len(differing) > 4 else ""
+    now = f"the settings files {' '.join(given)}" if given else "no settings file"
+    return (
+        f"OTHER SETTINGS: this set was last made with others ({'; '.join(differing[:4])}{more}), "
+        f"and this run has {now}. Stop it unless you mean it; the last had "
+        f"--configfile {' '.join(map(str, before or (last.settings_file,)))}"
+    )
+
+
 def differences(then: Mapping, now: Mapping) -> list[str]:
     """'subject.token: ohwx, now sks' for each setting that decides what is in a set and differs."""
     return [

@@ -94,3 +94,17 @@ def thresholds(subject: Mapping, embedding: Mapping) -> Thresholds:
             "subject's and somebody else's; set both, below no higher than above"
         )
     return Thresholds(above, below)
+
+
+#: Settings of the section that judge a detection whose face says nothing.
+_OF_BODIES = ("body_similarity", "body_gap_s", "sureness_decay")
+
+
+def judging(chosen: Chosen, subject: Mapping, limits: Thresholds) -> dict | None:
+    """All that decides which detections are the subject's, beside what is seen and who it is; None
+    where nobody is judged. Nothing is searched anew when it changes.
+    """
+    if chosen.mode == SINGLE:
+        return None
+    faces = {"mode": chosen.mode, "above": limits.above, "below": limits.below}
+    return faces | {key: subject[key] for key in _OF_BODIES}

@@ -59,3 +59,14 @@ def test_what_is_written_is_what_is_meant():
 def test_what_is_no_part_is_refused(text):
     with pytest.raises(ShardError, match="names no part"):
         Shard.of(text)
+
+
+def test_a_shard_does_what_is_its_own_and_nothing_else():
+    own = {"a-0000000001", "b-0000000002"}
+    Shard(1, 2).require_own([("probe", "a-0000000001"), ("mask", "b-0000000002")], own)
+    others = [("who", None), ("probe", "c-0000000003"), ("probe", "a-0000000001")]
+    with pytest.raises(ShardError, match=r"shard 1/2 .*: probe of c-0000000003, who\. Run") as said:
+        Shard(1, 2).require_own(others, own)
+    assert "`pins`" in str(said.value)
+    with pytest.raises(ShardError, match="and 2 more"):
+        Shard(1, 2).require_own([("mask", f"d-000000000{n}") for n in range(6)], own)

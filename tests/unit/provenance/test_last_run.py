@@ -126,3 +126,20 @@ def test_dashboards_name_the_target_before_the_settings(tmp_path):
     words = dashboards.command(settings.load(), [tmp_path / "my.yaml"], 2)
     assert words.index("qc_reports/index.html") < words.index("--configfile")
     assert words[words.index("--configfile") + 1] == str(tmp_path / "my.yaml")
+
+
+@pytest.mark.parametrize(
+    ("given", "overlay", "said"),
+    [
+        ([], {"subject": {"token": "sks"}}, "no settings file"),
+        (["other.yaml"], {"subject": {"token": "sks"}}, "the settings files other.yaml"),
+        (["my.yaml"], {"subject": {"token": "sks"}}, ""),  # it was edited, which is meant
+        ([], {"subject": {"token": "ohwx"}}, ""),  # the same settings, by another way
+    ],
+)
+def test_a_set_made_with_other_settings_is_said(tmp_path, given, overlay, said):
+    record(tmp_path, "1", {"subject": {"token": "ohwx"}})
+    last = last_run.of(tmp_path / "audit")
+    text = last_run.other_settings(last, settings.completed(overlay), given)
+    assert (said in text) if said else (text == "")
+    assert not said or ("subject.token: ohwx, now sks" in text and "--configfile my.yaml" in text)

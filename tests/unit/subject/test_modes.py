@@ -82,3 +82,11 @@ def test_thresholds_are_the_networks_unless_they_are_set():
 def test_a_face_cannot_be_the_subjects_and_somebody_elses():
     with pytest.raises(SettingsError, match=r"below is 0\.36 and"):
         modes.thresholds(section("subject", above=0.2), SFACE)
+
+
+def test_what_judges_is_a_param_where_somebody_is_judged(here):
+    subject = section("subject", above=0.5, below=0.3)
+    found = modes.judging(modes.Chosen(modes.CLUSTER), subject, modes.thresholds(subject, {}))
+    assert found["mode"] == "cluster" and (found["above"], found["below"]) == (0.5, 0.3)
+    assert {"body_similarity", "body_gap_s", "sureness_decay"} < found.keys()
+    assert modes.judging(modes.Chosen(modes.SINGLE), subject, modes.thresholds(subject, {})) is None

@@ -1,0 +1,153 @@
+# What happens before the first job and after the last: what is said, the run's lock and its record.
+# Contract: jobs need nothing of it, since a module's handlers do not run, nor do any with --no-hooks;
+# no rule here.
+
+import time
+from pathlib import Path
+
+from ferrari.jobs import run_events, run_watch
+
+#: Logs that were written before are an earlier run's.
+BEGAN = time.time()
+#: What others read of the run while it goes on.
+EVENTS = run_events.EventLog()
+#: Whether the command that started the run shows how far it is, and says at its end what jobs said
+#: that failed.
+WATCHED = workflow.is_main_process and run_watch.is_watched(logger)
+
+
+def begin(log):
+    """Before the first job: the run has the dataset to itself, and its record is begun."""
+    collect_again()
+    say_subject()
+    say_devices()
+    say_gate()
+    require_decoder()
+    require_own_jobs()
+    targets = set(workflow.dag_settings.targets)
+    makes = not targets or not targets <= last_run.ONLY_LOOK
+    if makes:
+        require_dataset()
+    try:
+        with ending_the_run():
+            if makes:
+                EVENTS.begin(workflow, logger, log)
+            RECORD.start()
+    except WorkflowError:
+        EVENTS.end("failed")
+        raise
+
+
+def say_subject():
+    """Before the first job: how it is known who the subject is, where that needs a word."""
+    for said in (SUBJECT.said, VOTERS.said()):
+        if said:
+            logger.warning(said)
+
+
+def say_devices():
+    """Before the first job: what each network runs on, once. A device that was named and cannot be
+    had ends the run here, with what to install, and not in every job.
+    """
+    with ending_the_run():
+        for line in DEVICES.told(faces=bool(FACED)):
+            logger.info(line)
+
+
+def say_gate():
+    """Why mattes go through no person gate, where one would be expected."""
+    _, why = weight_files.gate_of(config["mask"], config["detect"]["class"])
+    if why:
+        logger.info(f"Mattes are not limited to people: {why}.")
+
+
+def require_decoder():
+    """Before the first job: a decoder that was named and cannot be had ends the run here."""
+    choice = config["extract"]["decoder"]
+    named = choice in ("nvdec", "decord")
+    if not named or PYTHON != sys.executable or not workflow.local_exec:
+        return
+    from ferrari.video.decoding import registry
+
+    with ending_the_run():
+        registry.require(choice)
+
+
+def require_dataset():
+    """Before the first job: the dataset and the reports can be written, and by this run alone, or
+    by runs of other shards beside it.
+    """
+    with ending_the_run():
+        for folder in (".", DATASET, QC):
+            error_advice.require_writable(folder)
+        run_lock.require(DATASET, shard=SHARD)
+
+
+def require_own_jobs():
+    """Before a shard's first job: all that would be done is its own clips'."""
+    if SHARD is None:
+        return
+    planned = [
+        (job.rule.name, job.wildcards_dict.get("video"))
+        for job in workflow.dag.needrun_jobs()
+        if job.rule.name != "all"
+    ]
+    with ending_the_run():
+        SHARD.require_own(planned, OWN)
+
+
+def end_well(log):
+    """After the last job: the run's record, and what came of the clips, where people look first."""
+    RECORD.end("success", log)
+    EVENTS.end("success")
+    if SHARD is not None:
+        logger.info(
+            f"Shard {SHARD} is done: {len(OWN):,} of {len(VIDEOS):,} clips. When all shards are, run "
+            "the same without the setting shard: it makes what concerns the whole set."
+        )
+        return
+    if set(workflow.dag_settings.targets) - {
+        "all"
+    }:  # a single report, or nothing was made
+        return
+    from ferrari.reports.run_end import last_lines
+
+    lines = last_lines(Path(DATASET), Path(QC), config["package"]["formats"])
+    if lines:
+        logger.info("\n".join(["", *lines]))
+
+
+def forget_failed():
+    """Take away what failed jobs left of earlier runs.
+
+    A job takes its table away before it works. If it ends sooner, Snakemake puts the old table back
+    and writes down that it was made with today's settings: the next run would take it for true.
+    """
+    failed = workflow.scheduler.failed if workflow.scheduler else ()
+    for job in failed:
+        for each in job if job.is_group() else [job]:
+            for path in each.output:
+                if os.path.isfile(path):
+                    logger.info(f"{path} is removed: its job failed")
+                    os.unlink(path)
+
+
+def end_failed(log):
+    """After a run that failed: its record, and what the jobs said, which else only logs tell."""
+    forget_failed()
+    RECORD.end("failed", log)
+    EVENTS.end("failed")
+    if WATCHED:
+        return
+    from ferrari.reports.run_end import failures
+
+    said = "".join(Path(file).read_text("utf-8", "replace") for file in log)
+    lines = [*failures(Path("logs"), BEGAN), error_advice.of_run(said) or ""]
+    if any(lines):
+        logger.error("\n".join(lines))
+
+
+def collect_again():
+    """Look for cycles again, among what is made from now on."""
+    gc.freeze()
+    gc.enable()
