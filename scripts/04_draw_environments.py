@@ -155,8 +155,7 @@ if __name__ == "__main__":
     send_output_to(job.log[0])
     this = ScriptJob.of(job, "environments")
     settled = job.params.folder or (Path(job.config["dataset"]) / PINNED_CSV).is_file()
-    left_alone = settled and bank_stays.leave_alone(this)
-    if not left_alone and has_work(this, always=not settled):
+    if not (settled and bank_stays.leave_alone(this)) and has_work(this, always=not settled):
         draw_environments(
             probe_csvs=job.input.probes,
             frames_csvs=job.input.frames,
