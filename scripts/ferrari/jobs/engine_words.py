@@ -7,6 +7,13 @@ from collections.abc import Iterable
 
 #: What Snakemake says of itself before the workflow can have it leave that out.
 _OPENING = ("Using workflow specific profile", "Config file ", "Assuming unrestricted shared")
+#: What it says of jobs that failed: the run's last lines say which, why, and what to do.
+_OF_FAILURES = (
+    "Cannot restore ",
+    "Removing output files of failed job",
+    "Exiting because a job execution failed",
+    "At least one job did not complete successfully",
+)
 #: An error that the workflow raised for people; its message follows, and then the way to it.
 _HEAD = re.compile(r"WorkflowError( in (file|rule) .*)?:$")
 _WAY = re.compile(r'  File "[^"]*", line \d+, in ')
@@ -20,7 +27,7 @@ class EngineWords:
 
     def is_for_people(self, line: str) -> bool:
         """Whether this line, which comes next, is."""
-        if line.startswith(_OPENING):
+        if line.startswith((*_OPENING, *_OF_FAILURES)):
             return False
         if _HEAD.match(line):
             self._in_error = True

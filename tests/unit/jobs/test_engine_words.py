@@ -28,5 +28,14 @@ def test_a_refusal_is_its_message():
     ]
 
 
+def test_of_a_failed_job_the_end_of_the_run_says_it_all():
+    said = """Cannot restore dataset/videos/a.csv: no backup found.
+Exiting because a job execution failed. Look above for error messages
+WorkflowError:
+At least one job did not complete successfully.
+dataset/videos/b.csv is removed: its job failed"""
+    assert engine_words.for_people(said) == "dataset/videos/b.csv is removed: its job failed"
+
+
 def test_a_defect_is_told_with_the_way_to_it():
     assert engine_words.for_people(DEFECT) == DEFECT
