@@ -222,6 +222,8 @@ def run(this: _Set) -> int:
 
 def plan(this: _Set) -> int:
     """Print what a run would do; Snakemake's exit status."""
+    if sys.stderr.isatty():
+        print("looking at what there is to do ...", file=sys.stderr)
     words = this.command("--dry-run", "--quiet", "rules", "host")
     done = subprocess.run(words, cwd=this.work, capture_output=True, text=True, check=False)
     if done.returncode:
