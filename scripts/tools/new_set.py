@@ -15,6 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
 from ferrari.common import near_paths
+from ferrari.common.atomic_files import write_text
 from ferrari.common.errors import FerrariError
 from ferrari.common.places import ROOT
 from ferrari.jobs import error_advice
@@ -81,7 +82,7 @@ def begin(
         "references": str(pictures) if references else None,
     }
     quoted = {name: json.dumps(value, ensure_ascii=False) for name, value in told.items()}
-    settings.write_text(_TEXT.format(**quoted), "utf-8")
+    write_text(settings, _TEXT.format(**quoted))  # whole or not at all: what is there stays
     return (
         f"{len(found.videos):,} files in {clips} may be clips.\n"
         f"{_references_told(pictures)}\n"

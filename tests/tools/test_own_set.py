@@ -280,6 +280,22 @@ def test_clips_on_a_mount_whose_other_side_went_away(tmp_path, monkeypatch, caps
     assert f"holds '{clips}' fails: is it mounted" in told and "Errno" not in told
 
 
+def test_on_a_full_disk_new_leaves_no_settings_and_names_their_place(
+    clips, tmp_path, monkeypatch, capsys
+):
+    """An empty my.yaml was left, which the next try took for settings that are there already."""
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    work = tmp_path / "set"
+    assert new_set.main([str(work), "--clips", str(clips)]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"holds '{work}/my.yaml" in told and "is full (" in told
+    assert list(work.iterdir()) == []
+
+
 def test_new_says_what_to_do_where_nothing_can_be_written(clips, tmp_path, capsys):
     (tmp_path / "a file").touch()
     assert new_set.main([str(tmp_path / "a file/set"), "--clips", str(clips)]) == 2

@@ -8,6 +8,7 @@ a job that was killed.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -90,7 +91,8 @@ def require_writable(folder: str | os.PathLike) -> None:
         error.filename = os.fspath(folder)
         raise
     finally:
-        probe.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # of a read-only disk nothing can be removed, nor is it
+            probe.unlink(missing_ok=True)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -56,6 +56,21 @@ def test_a_command_says_where_in_its_first_line_and_then_what_to_do():
     assert first == "Read-only file system: /sets/anna" and rest.startswith("WHAT TO DO: ")
 
 
+def test_a_folder_on_a_read_only_disk_is_named_and_not_the_file_that_was_tried(
+    tmp_path, monkeypatch
+):
+    """There even a file that is not there cannot be removed."""
+
+    def refused(path, *_, **__):
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr("builtins.open", refused)
+    monkeypatch.setattr(Path, "unlink", refused)
+    with pytest.raises(OSError, match="Read-only") as found:
+        error_advice.require_writable(tmp_path)
+    assert found.value.filename == str(tmp_path)
+
+
 def test_errors_that_say_it_themselves_are_pointed_at_and_the_rest_are_defects():
     assert "see the message above" in said(weight_files.ModelError("fetch it"))
     assert "see the message above" in said(tables.LedgerError("damaged; delete it"))
