@@ -15,7 +15,7 @@ SERVICES_LOCK := envs/services.lock
 SNAKEMAKE := $(BIN)/snakemake
 # Once: the first job would take ten seconds longer.
 COMPILE = PYTHONPATH=scripts $(BIN)/python -c "import ferrari.matting.closed_form, ferrari.matting.foreground"
-CORES ?= $(shell nproc)
+CORES ?= $(shell $(PYTHON) scripts/ferrari/common/usable_cores.py)
 FERRARI_SHARED ?= ../shared
 export FERRARI_SHARED
 
@@ -138,13 +138,7 @@ wild: $(VENV)/.ready ##: clips of the folders DIR held against what ffmpeg makes
 	  $(if $(ONLY),--only "$(ONLY)") $(if $(ALL),--all)
 
 verify: $(VENV)/.ready ## prove the dataset in WORK (default: here) to the last bit; CONFIG: other settings than its last run's
-	@settings=$$($(BIN)/python scripts/tools/last_settings.py --work "$(or $(WORK),.)" $(if $(CONFIG),--config $(CONFIG))) && \
-	  cd "$(or $(WORK),.)" && { rm -f logs/verified.log || exit 1; } && \
-	  IFS="$$(printf '\nx')" && IFS="$${IFS%x}" && set -f && set -- $$settings && \
-	  { test $$# = 0 || set -- --configfile "$$@"; } && \
-	  $(abspath $(SNAKEMAKE)) --snakefile $(CURDIR)/Snakefile "$$@" --cores $(CORES) \
-	  --quiet rules host progress --forcerun verify -- verified; \
-	  found=$$?; test ! -e logs/verified.log || cat logs/verified.log; exit $$found
+	@$(BIN)/python scripts/tools/verify.py --work "$(or $(WORK),.)" --cores $(CORES) $(if $(CONFIG),--config $(CONFIG))
 
 SERVE = $(BIN)/python scripts/tools/serve.py $(1) --work "$(or $(WORK),.)" --cores $(CORES) \
 	  $(if $(HOST),--host "$(HOST)") $(if $(PORT),--port $(PORT)) $(if $(CONFIG),--config $(CONFIG))

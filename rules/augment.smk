@@ -3,13 +3,30 @@
 # Output:  <dataset>/environments.csv, and per clip <dataset>/04_augmented/<video>.csv, the images in
 #          <video>/ and their masks in <video>/mask/
 
+from ferrari.provenance import bank_stays
+
+DRAWING = code_digest("scripts/04_draw_environments.py")
+#: What scenes are drawn from, by the input's name: tables of the clips that may lend one.
+DRAWN_FROM = {
+    name: [f"{folder}/{video}.csv" for video in PINNED if USES_CLIP_SCENES]
+    for name, folder in (
+        ("probes", f"{DATASET}/videos"),
+        ("frames", FRAMES),
+        ("detections", DETECTIONS),
+    )
+}
+BANK_STAYS = USES_CLIP_SCENES and bank_stays.stays(
+    DATASET,
+    DRAWING,
+    [table for tables in DRAWN_FROM.values() for table in tables],
+    [raw_file(video) for video in PINNED],
+)
+
 
 rule environments:
     """The bank of scenes: the user's pictures, or scenes of a pinned set of clips."""
     input:
-        probes=[f"{DATASET}/videos/{v}.csv" for v in PINNED] if USES_CLIP_SCENES else [],
-        frames=[f"{FRAMES}/{v}.csv" for v in PINNED] if USES_CLIP_SCENES else [],
-        detections=[f"{DETECTIONS}/{v}.csv" for v in PINNED] if USES_CLIP_SCENES else [],
+        **DRAWN_FROM,
         pictures=[] if USES_CLIP_SCENES else user_pictures(),
     output:
         table=update(f"{DATASET}/environments.csv"),
@@ -22,16 +39,24 @@ rule environments:
         "../envs/extract.yaml"
     params:
         folder=lookup(dpath="augment/environment_folder", within=config),
-        code=code_digest("scripts/04_draw_environments.py"),
+        code=DRAWING,
     script:
         "../scripts/04_draw_environments.py"
+
+
+def bank_of_scenes(wildcards):
+    """The bank. If all that happened to it is that clips which lent no scene are gone, its job runs
+    and leaves its bytes as they are: no variant waits for a look then, which `ancient` says.
+    """
+    table = f"{DATASET}/environments.csv"
+    return ancient(table) if BANK_STAYS else table
 
 
 rule augment:
     """Put each cut-out on k seeded backgrounds; record each recipe."""
     input:
         masks=rules.mask.output.table,
-        bank=rules.environments.output.table,
+        bank=bank_of_scenes,
     output:
         table=update(f"{AUGMENTED}/{{video}}.csv"),
     log:

@@ -146,6 +146,7 @@ def _row(environment: str, video: str, outcome: str, **fields: object) -> Row:
 
 if __name__ == "__main__":
     from ferrari.jobs.job_log import send_output_to
+    from ferrari.provenance import bank_stays
     from ferrari.provenance.job import ScriptJob
     from ferrari.provenance.reuse import has_work
     from ferrari.provenance.table_stamps import seal
@@ -154,7 +155,7 @@ if __name__ == "__main__":
     send_output_to(job.log[0])
     this = ScriptJob.of(job, "environments")
     settled = job.params.folder or (Path(job.config["dataset"]) / PINNED_CSV).is_file()
-    if has_work(this, always=not settled):
+    if not (settled and bank_stays.leave_alone(this)) and has_work(this, always=not settled):
         draw_environments(
             probe_csvs=job.input.probes,
             frames_csvs=job.input.frames,

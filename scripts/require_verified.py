@@ -15,7 +15,7 @@ class VerificationError(FerrariError, RuntimeError):
 def require_verified(*, checks_csv: str | os.PathLike) -> str:
     """One line that says what was verified; VerificationError if a check of `checks_csv` failed."""
     found = checks.read(checks_csv)
-    page = Path(checks_csv).with_suffix(".html")
+    page = Path(checks_csv).with_suffix(".html").absolute()
     if not found:
         raise VerificationError(f"{checks_csv} holds no check: nothing was verified")
     failed = [check for check in found if check.status == checks.FAIL]

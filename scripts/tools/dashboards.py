@@ -6,8 +6,6 @@ Without --config the settings are those of the set's last run. Ends as Snakemake
 """
 
 import argparse
-import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +13,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
 from ferrari.common import settings
-from ferrari.jobs import snakemake_command
+from ferrari.common.usable_cores import usable_cores
+from ferrari.jobs import run_watch, snakemake_command
+from ferrari.jobs.run_failures import failures
 from ferrari.provenance import last_run
 from ferrari.reports.run_end import last_lines
 
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="dashboards", description=__doc__.partition("\n")[0])
     parser.add_argument("--work", default=".", help="folder that the pipeline was started in")
     parser.add_argument("--config", nargs="*", default=[], help="settings files that go before")
-    parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--cores", type=int, default=usable_cores())
     given = parser.parse_args(arguments)
     work = Path(given.work)
     try:
@@ -44,8 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     if said:
         print(said, file=sys.stderr)
-    status = subprocess.run(command(config, files, given.cores), cwd=work, check=False).returncode
-    if status == 0:
+    watch = run_watch.Watch(work, work / config["dataset"], {})
+    status = watch.run(command(config, files, given.cores))
+    if status not in (0, run_watch.INTERRUPTED):
+        print("\n".join(failures(watch)), file=sys.stderr)
+    elif status == 0:
         formats = config["package"]["formats"]
         lines = last_lines(work / config["dataset"], work / config["qc_reports"], formats)
         print("\n".join(["", *lines]))

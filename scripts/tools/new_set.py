@@ -15,8 +15,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
+from ferrari.common import near_paths
+from ferrari.common.atomic_files import write_text
 from ferrari.common.errors import FerrariError
 from ferrari.common.places import ROOT
+from ferrari.jobs import error_advice
 from ferrari.ledger import raw_place
 from ferrari.ledger.raw_listing import look_through
 from ferrari.provenance.last_run import OWN
@@ -58,11 +61,15 @@ def begin(
     pictures = references.absolute() if references else work / REFERENCES
     if references and not pictures.is_dir():
         raise NewSetError(
-            f"there is no folder {pictures}: name the one with pictures of the subject, REFERENCES="
+            f"there is no folder {pictures}: REFERENCES= names one with pictures of the subject."
+            f"{near_paths.hint(pictures)}"
         )
     settings = work / OWN
     if not raw_place.is_there(clips):
-        raise NewSetError(f"there is no folder {clips}: name the one that holds your clips, CLIPS=")
+        raise NewSetError(
+            f"there is no folder {clips}: name the one that holds your clips, CLIPS=."
+            f"{near_paths.hint(clips)}"
+        )
     if work.resolve() == ROOT or ROOT in work.resolve().parents:
         raise NewSetError(
             f"{work} lies in the pipeline's own folder {ROOT}: name a folder beside it, WORK=, so "
@@ -79,7 +86,7 @@ def begin(
         "references": str(pictures) if references else None,
     }
     quoted = {name: json.dumps(value, ensure_ascii=False) for name, value in told.items()}
-    settings.write_text(_TEXT.format(**quoted), "utf-8")
+    write_text(settings, _TEXT.format(**quoted))  # whole or not at all: what is there stays
     return (
         f"{len(found.videos):,} files in {clips} may be clips.\n"
         f"{_references_told(pictures)}\n"
@@ -125,8 +132,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         pictures = Path(given.references) if given.references else None
         work = Path(given.work)
         print(begin(work, given.clips, given.token, given.subject_class, pictures))
-    except (FerrariError, OSError) as error:
+    except FerrariError as error:
         print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(error_advice.in_words(error), file=sys.stderr)
         return 2
     return 0
 

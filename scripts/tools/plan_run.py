@@ -10,7 +10,6 @@ run_watch`), ends with what came out, or with what failed and what to do. Exit s
 
 import argparse
 import itertools
-import os
 import shutil
 import statistics
 import subprocess
@@ -22,22 +21,24 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
-from ferrari.common import settings
+from ferrari.common import near_paths, settings
 from ferrari.common.errors import FerrariError
-from ferrari.common.job_messages import message_of
-from ferrari.jobs import error_advice, run_watch, snakemake_command
-from ferrari.jobs.progress_line import duration, job_name
+from ferrari.common.usable_cores import usable_cores
+from ferrari.jobs import engine_words, error_advice, run_watch, snakemake_command
+from ferrari.jobs.progress_line import duration
+from ferrari.jobs.run_failures import failures
 from ferrari.jobs.run_progress import RunProgress
 from ferrari.ledger import clip_files, job_costs, raw_listing, raw_place, tables
 from ferrari.ledger.stages import FOLDERS, VIDEOS_CSV
 from ferrari.provenance import last_run
-from ferrari.reports import run_end
 
 #: From here on a job of a clip did something.
 _WORKED_S = 0.1
 #: Of so many jobs of a rule the cost is read, and of so many clips the files are added up.
 _SAMPLE = 200
 _CLIPS = 20
+#: Where `make smoke` works, below the set's folder.
+SMOKE = "smoke"
 #: Rules of reports that are named as their benchmark; of the others the first word is the name.
 _WHOLE_NAMES = ("qc0_page", "qc_identity")
 
@@ -95,8 +96,14 @@ class Footage:
         return f"{said}; {length} in {self.known:,} of them, about {duration(whole)} in all."
 
 
-def told(jobs: Mapping[str, int], known: Mapping[str, float], cores: int, footage: Footage) -> str:
-    """The plan in words."""
+def told(
+    jobs: Mapping[str, int],
+    known: Mapping[str, float],
+    cores: int,
+    footage: Footage,
+    measured_on: str = "the jobs measured so far",
+) -> str:
+    """The plan in words; `known` are the costs of jobs, `measured_on` what they are known from."""
     if not jobs:
         return f"{footage}\nTo do: nothing; all is as the settings ask for."
     fresh = jobs.get("probe", 0)
@@ -107,20 +114,29 @@ def told(jobs: Mapping[str, int], known: Mapping[str, float], cores: int, footag
     if fresh and footage.dataset_bytes is not None:
         more = _megabytes(fresh * footage.dataset_bytes)
         lines.append(f"About {more} more on the disk, from the clips that are done.")
-    return "\n".join([*lines, _time_told(jobs, known, cores)])
+    if weights := jobs.get("fetch_weights", 0):
+        lines.append(
+            f"Fetched first: {weights} files of networks' weights, up to some hundred MB; make "
+            "weights does it ahead."
+        )
+    return "\n".join([*lines, _time_told(jobs, known, cores, measured_on)])
 
 
-def _time_told(jobs: Mapping[str, int], known: Mapping[str, float], cores: int) -> str:
+def _time_told(
+    jobs: Mapping[str, int], known: Mapping[str, float], cores: int, measured_on: str
+) -> str:
     timed = {rule: count for rule, count in jobs.items() if rule in known}
     if not timed:
-        return "Nothing was measured here yet: make smoke sends one clip through."
+        return (
+            "Nothing was measured here yet: make smoke sends one clip through, and plan goes by it."
+        )
     work = sum(count * known[rule] for rule, count in timed.items())
     left = sorted(set(jobs) - set(timed))
     unknown = f" Not measured yet: {', '.join(left)}." if left else ""
     about = "At least" if left else "About"
     return (
-        f"{about} {duration(work / cores)} here on {cores} cores, from the jobs measured so far; "
-        f"less where little changed.{unknown}"
+        f"{about} {duration(work / cores)} here on {cores} cores, from {measured_on}; less where "
+        f"little changed.{unknown}"
     )
 
 
@@ -170,14 +186,33 @@ class _Set:
         return snakemake_command.command(*words, cores=self.cores, config_files=self.files)
 
 
+def _set(work: Path, config_files: Sequence[str], cores: int) -> _Set:
+    """The set that a command line names, after what would end its run before the first job.
+
+    Raises SettingsError, and OSError for a folder that nothing can be written into.
+    """
+    if not work.exists():
+        raise settings.SettingsError(
+            f"there is no folder {work.absolute()}: make new begins a set, WORK= names it"
+        )
+    files = settings_files(work, config_files)
+    config = settings.load(*files)
+    settings.read_text(config, settings.SCHEMA)
+    settings.check(config, settings.SCHEMA)
+    for folder in (work, work / config["dataset"], work / config["qc_reports"]):
+        if folder == work or folder.exists():  # a plan makes none
+            error_advice.require_writable(folder.absolute())
+    return _Set(work, files, config, cores)
+
+
 def run(this: _Set) -> int:
     """Run the set, watched; the exit status."""
-    began, since = time.monotonic(), time.time()
+    began = time.monotonic()
     known = RunProgress(costs=costs(this.work))
     watch = run_watch.Watch(this.work, this.dataset, this.clips(), known)
     status = watch.run(this.command("--quiet", "rules", "host", "progress"))
     if status not in (0, run_watch.INTERRUPTED):
-        print("\n".join(failures(this.work, watch, since)), file=sys.stderr)
+        print("\n".join(failures(watch)), file=sys.stderr)
     elif status == 0:
         free = shutil.disk_usage(this.work).free
         print(
@@ -188,44 +223,32 @@ def run(this: _Set) -> int:
     return status
 
 
-def failures(work: Path, watch: run_watch.Watch, since: float) -> list[str]:
-    """What the jobs that failed said, each message once with what to do. Of a job that said nothing
-    the last line of its log; of one that was killed what that means.
-    """
-    lines = run_end.failures(work / "logs", since)
-    for job in watch.progress.failed.values():
-        log = work / job.log
-        if job.log and log.is_file() and message_of(log):
-            continue
-        said = log.read_text("utf-8", "replace").strip() if job.log and log.is_file() else ""
-        end = said.rpartition("\n")[2] or "nothing"
-        name = job_name(job.rule, job.of, watch.clips)
-        lines.append(f"\n{name} ended without a message; the last line of {log}: {end}")
-    engine = work / watch.progress.log
-    if watch.progress.log and engine.is_file():
-        lines.append(error_advice.of_run(engine.read_text("utf-8", "replace")) or "")
-    return [line for line in lines if line]
-
-
 def plan(this: _Set) -> int:
     """Print what a run would do; Snakemake's exit status."""
+    if sys.stderr.isatty():
+        print("looking at what there is to do ...", file=sys.stderr)
     words = this.command("--dry-run", "--quiet", "rules", "host")
     done = subprocess.run(words, cwd=this.work, capture_output=True, text=True, check=False)
     if done.returncode:
-        print(done.stdout + done.stderr, file=sys.stderr)
+        print(engine_words.for_people(done.stdout + done.stderr), file=sys.stderr)
         return done.returncode
     for line in done.stderr.splitlines():
         if line.startswith("OTHER SETTINGS"):
             print(line)
     found = footage(this)
     if not found.files:
-        state = "holds none" if raw_place.is_there(this.raw) else "does not exist"
+        hint = near_paths.hint(this.raw)
+        state = "holds none." if raw_place.is_there(this.raw) else f"does not exist.{hint}"
         print(
-            f"No clips: {this.raw} {state}. A run would end before its first job: put clips there, "
+            f"No clips: {this.raw} {state} A run would end before its first job: put clips there, "
             "or correct raw_videos in the settings."
         )
     jobs = snakemake_command.planned(done.stdout + done.stderr)
-    print(told(jobs, costs(this.work), this.cores, found))
+    known, measured_on = costs(this.work), "the jobs measured so far"
+    if not known:
+        known = costs(this.work / SMOKE)
+        measured_on = "the clip of make smoke, which may be shorter than yours"
+    print(told(jobs, known, this.cores, found, measured_on))
     print(f"{_megabytes(shutil.disk_usage(this.work).free)} are free on the disk of {this.work}.")
     return 0
 
@@ -248,19 +271,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="plan_run", description=__doc__.partition("\n")[0])
     parser.add_argument("--work", type=Path, default=Path("."), help="the set's folder")
     parser.add_argument("--config", nargs="*", default=[], help="settings files on top of its own")
-    parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--cores", type=int, default=usable_cores())
     parser.add_argument("--run", action="store_true", help="do it, in place of saying it")
     given = parser.parse_args(arguments)
     try:
-        if not given.work.is_dir():
-            raise settings.SettingsError(
-                f"there is no folder {given.work.absolute()}: make new begins a set, WORK= names it"
-            )
-        files = settings_files(given.work, given.config)
-        this = _Set(given.work, files, settings.load(*files), given.cores)
+        this = _set(given.work, given.config, given.cores)
         return run(this) if given.run else plan(this)
     except FerrariError as error:
         print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(error_advice.in_words(error), file=sys.stderr)
         return 2
     except KeyboardInterrupt:  # before the run began, or in a plan
         print(run_watch.STOPPED, file=sys.stderr)

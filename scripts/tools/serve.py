@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` 
 
 from ferrari.common import settings
 from ferrari.common.errors import FerrariError
+from ferrari.common.usable_cores import usable_cores
 from ferrari.dashboard import live_routes, serve
 from ferrari.dashboard.application import Doors, create_app
 from ferrari.dashboard.pages import REVIEW
@@ -62,7 +63,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("door", choices=DOORS, help="the first page")
     parser.add_argument("--work", type=Path, default=Path("."), help="the set's folder")
     parser.add_argument("--config", nargs="*", default=[], help="settings files that go before")
-    parser.add_argument("--cores", type=int, default=os.cpu_count() or 1, help="of a run")
+    parser.add_argument("--cores", type=int, default=usable_cores(), help="of a run")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=_port, help="without it 8000, or a free one")
     parser.add_argument("--who", default=os.environ.get("SERVE_WHO", ""), help="who decides")

@@ -12,7 +12,6 @@ import argparse
 import copy
 import importlib
 import importlib.util
-import os
 import shutil
 import subprocess
 import sys
@@ -31,6 +30,7 @@ sys.path.append(
 from ferrari.common import settings
 from ferrari.common.errors import FerrariError
 from ferrari.common.places import ROOT
+from ferrari.common.usable_cores import usable_cores
 from ferrari.images import image_files
 from ferrari.jobs import snakemake_command
 from ferrari.ledger import job_costs, stages, tables
@@ -246,7 +246,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--config", nargs="*", default=[], help="settings files on top of the defaults"
     )
-    parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--cores", type=int, default=usable_cores())
     given = parser.parse_args(arguments)
     try:
         config = settings.load(*own_files(given.work, given.config))

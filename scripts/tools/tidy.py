@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` 
 
 from ferrari.common import settings
 from ferrari.common.errors import FerrariError
-from ferrari.jobs import run_lock
+from ferrari.jobs import error_advice, run_lock
 from ferrari.ledger import raw_place
 from ferrari.ledger.raw_listing import look_through
 from ferrari.ledger.tables import read_table, write_table
@@ -125,8 +125,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except settings.SettingsError as error:
         print(error, file=sys.stderr)
         return 2
-    except (FerrariError, OSError) as error:
+    except FerrariError as error:
         print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(error_advice.in_words(error), file=sys.stderr)
         return 1
     return 0
 

@@ -1,4 +1,4 @@
-"""`make verify`: which words reach Snakemake, through make and its shell."""
+"""`make verify`: which words reach Snakemake, and what reaches the person."""
 
 from __future__ import annotations
 
@@ -8,44 +8,66 @@ from pathlib import Path
 
 import pytest
 
+from scripts.tools import verify
 from tests.settings import ROOT
 
-STAND_IN = f"#!{sys.executable}\nimport sys\nprint('\\n'.join(sys.argv[1:]))\n"
+
+def stand_in(tmp_path, monkeypatch, *, verdict=None, status=0):
+    """A Snakemake that says its words and noise, writes a verdict, and ends with a status."""
+    place = tmp_path / "modules/snakemake/__main__.py"
+    place.parent.mkdir(parents=True)
+    (place.parent / "__init__.py").touch()
+    place.write_text(
+        "import pathlib, sys\n"
+        "pathlib.Path('words').write_text('\\n'.join(sys.argv[1:]))\n"
+        "print('Using workflow specific profile profiles/default')\n"
+        f"verdict = {verdict!r}\n"
+        "if verdict:\n"
+        "    pathlib.Path('logs').mkdir()\n"
+        "    pathlib.Path('logs/verified.log').write_text(verdict)\n"
+        f"sys.exit({status})\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "modules"))
+    work = tmp_path / "my set"
+    work.mkdir()
+    return work
 
 
 @pytest.mark.parametrize("names", [[], ["a.yaml"], ["a.yaml", "b.yaml"]])
-def test_each_settings_file_is_a_word_of_its_own(tmp_path, names):
+def test_each_settings_file_is_a_word_of_its_own(tmp_path, monkeypatch, names):
     """In a folder whose name has a space: a shell that split or joined words would show it."""
-    work = tmp_path / "my set"
-    work.mkdir()
-    snakemake = tmp_path / "snakemake"
-    snakemake.write_text(STAND_IN)
-    snakemake.chmod(0o755)
+    work = stand_in(tmp_path, monkeypatch)
     files = [str(tmp_path / name) for name in names]
     for file in files:
         Path(file).write_text("seed: 1\n")
-    done = subprocess.run(
+    subprocess.run(
         [
             *("make", "--no-print-directory", "-o", ".venv/.ready", "verify", f"WORK={work}"),
-            *(f"SNAKEMAKE={snakemake}", "CORES=1", f"CONFIG={' '.join(files)}"),
+            *("CORES=1", f"CONFIG={' '.join(files)}"),
         ],
         **{"cwd": ROOT, "capture_output": True, "text": True, "check": True},
     )
     asked = ["--configfile", *files] if files else []
-    assert done.stdout.splitlines() == [
-        *("--snakefile", str(ROOT / "Snakefile"), *asked, "--cores", "1", "--quiet"),
-        *("rules", "host", "progress", "--forcerun", "verify", "--", "verified"),
+    assert (work / "words").read_text().splitlines() == [
+        *("--snakefile", str(ROOT / "Snakefile"), "verified", "--quiet", "rules", "host"),
+        *("progress", "--forcerun", "verify", "--cores", "1", *asked),
     ]
 
 
-def test_an_older_verdict_that_cannot_be_taken_away_is_not_told_again(tmp_path):
+@pytest.mark.parametrize(("status", "verdict"), [(0, "Verified: all.\n"), (1, "2 failed\n")])
+def test_the_verdict_is_all_that_is_said(tmp_path, monkeypatch, status, verdict):
+    work = stand_in(tmp_path, monkeypatch, verdict=verdict, status=status)
+    done = subprocess.run(
+        [sys.executable, verify.__file__, "--work", str(work), "--cores", "1"],
+        **{"capture_output": True, "text": True, "check": False},
+    )
+    assert (done.returncode, done.stdout) == (status, verdict)
+    assert done.stderr == f"no run is recorded in {work}: the default settings are used\n"
+
+
+def test_an_older_verdict_that_cannot_be_taken_away_is_not_told_again(tmp_path, capsys):
     """As on a disk that is read-only; here a folder is in the log's place."""
     (tmp_path / "logs/verified.log").mkdir(parents=True)
-    done = subprocess.run(
-        [
-            *("make", "--no-print-directory", "-o", ".venv/.ready", "verify", "CORES=1"),
-            *(f"WORK={tmp_path}", "SNAKEMAKE=false"),
-        ],
-        **{"cwd": ROOT, "capture_output": True, "text": True, "check": False},
-    )
-    assert done.returncode and "rm:" in done.stderr and "cat:" not in done.stderr
+    assert verify.main(["--work", str(tmp_path), "--cores", "1"]) == 2
+    told = capsys.readouterr()
+    assert "verified.log" in told.err and "WHAT TO DO" in told.err and not told.out

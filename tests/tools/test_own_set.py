@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import yaml
 
 from ferrari.common import settings
 from ferrari.jobs import snakemake_command
-from scripts.tools import new_set, plan_run
+from scripts.tools import new_set, plan_run, smoke, tidy
 from tests.settings import ROOT
 
 STATS = """Job stats:
@@ -137,6 +138,25 @@ def test_a_plan_adds_up_what_was_measured(tmp_path):
     assert "At least 31 s here on 2 cores" in text and "Not measured yet: qc0." in text
 
 
+def test_a_plan_goes_by_the_clip_that_was_tried_where_nothing_else_is_known(
+    tmp_path, monkeypatch, capsys
+):
+    assert smoke.FOLDER == plan_run.SMOKE
+    cost = tmp_path / "smoke/benchmarks/mask/a.tsv"
+    cost.parent.mkdir(parents=True)
+    cost.write_text("s\th:m:s\n20\t0\n")
+    done = subprocess.CompletedProcess([], 0, STATS, "")
+    monkeypatch.setattr(plan_run.subprocess, "run", lambda *_, **__: done)
+    assert plan_run.main(["--work", str(tmp_path), "--cores", "2"]) == 0
+    told = capsys.readouterr().out
+    assert "At least 30 s here on 2 cores, from the clip of make smoke, which may be" in told
+
+
+def test_a_plan_says_that_weights_are_fetched():
+    text = plan_run.told({"fetch_weights": 4}, {}, 2, plan_run.Footage(3, 9, 9, 3))
+    assert "Fetched first: 4 files of networks' weights" in text and "make weights" in text
+
+
 def test_a_plan_is_about_right_where_all_was_measured():
     text = plan_run.told({"mask": 3}, {"mask": 20}, 2, plan_run.Footage(3, 9, 9, 3))
     assert "About 30 s here on 2 cores" in text and "Not measured" not in text
@@ -187,6 +207,100 @@ def test_a_plan_without_clips_names_the_folder(tmp_path, capsys):
     file.write_text(f"raw_videos: {tmp_path / 'typo'}\n")
     assert plan_run.main(["--work", str(tmp_path), "--config", str(file), "--cores", "1"]) == 0
     assert f"No clips: {tmp_path / 'typo'} does not exist." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [[], ["--run"]])
+def test_a_typo_in_the_settings_is_told_without_a_run(tmp_path, capsys, words):
+    (tmp_path / "my.yaml").write_text("detect: {confidense: 0.5}\n")
+    assert plan_run.main(["--work", str(tmp_path), "--cores", "1", *words]) == 2
+    assert "did you mean confidence?" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["my.yaml"], "nothing was begun"
+
+
+def refuse_writing(monkeypatch, number):
+    """As a disk that is read-only, or full, does; root may write into any folder."""
+
+    def refused(folder):
+        raise OSError(number, os.strerror(number), str(folder))
+
+    monkeypatch.setattr(plan_run.error_advice, "require_writable", refused)
+
+
+@pytest.mark.parametrize("words", [[], ["--run"]])
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(errno.EROFS, "is read-only: mount it writable"), (errno.ENOSPC, "is full (")],
+)
+def test_a_folder_that_takes_nothing_is_told_before_anything_begins(
+    tmp_path, monkeypatch, capsys, words, number, said
+):
+    refuse_writing(monkeypatch, number)
+    assert plan_run.main(["--work", str(tmp_path), "--cores", "1", *words]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert told.startswith("no run is recorded") and str(tmp_path) in told
+    assert "WHAT TO DO: " in told and said in told and "Errno" not in told
+
+
+@pytest.mark.parametrize("place", ["set", "set/dataset", "set/qc_reports"])
+def test_a_file_where_a_folder_should_be_is_named(tmp_path, capsys, place):
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / place).touch()
+    assert plan_run.main(["--work", str(tmp_path / "set"), "--cores", "1", "--run"]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"{tmp_path / place}" in told and "is a file: rename the file" in told
+
+
+def test_a_set_that_is_not_there_is_named(tmp_path, capsys):
+    assert plan_run.main(["--work", str(tmp_path / "none"), "--cores", "1", "--run"]) == 2
+    assert f"there is no folder {tmp_path / 'none'}: make new begins a set" in (
+        capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("tool", [new_set, plan_run, tidy])
+def test_clips_on_a_mount_whose_other_side_went_away(tmp_path, monkeypatch, capsys, tool):
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    (tmp_path / "my.yaml").write_text(f"raw_videos: {clips}\n")
+    stat = os.stat
+
+    def gone(path, *args, **options):
+        if str(path) == str(clips):
+            raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN), str(path))
+        return stat(path, *args, **options)
+
+    monkeypatch.setattr(os, "stat", gone)
+    words = ["--work", str(tmp_path)]
+    if tool is new_set:
+        words = [str(tmp_path / "set"), "--clips", str(clips)]
+    if tool is plan_run:
+        words += ["--run", "--cores", "1"]
+    assert tool.main(words) in (1, 2)
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"holds '{clips}' fails: is it mounted" in told and "Errno" not in told
+
+
+def test_on_a_full_disk_new_leaves_no_settings_and_names_their_place(
+    clips, tmp_path, monkeypatch, capsys
+):
+    """An empty my.yaml was left, which the next try took for settings that are there already."""
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    work = tmp_path / "set"
+    assert new_set.main([str(work), "--clips", str(clips)]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"holds '{work}/my.yaml" in told and "is full (" in told
+    assert list(work.iterdir()) == []
+
+
+def test_new_says_what_to_do_where_nothing_can_be_written(clips, tmp_path, capsys):
+    (tmp_path / "a file").touch()
+    assert new_set.main([str(tmp_path / "a file/set"), "--clips", str(clips)]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "is a file: rename the file, or name another folder" in told and "Errno" not in told
 
 
 def test_ctrl_c_leaves_a_run_the_time_to_end(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ferrari.ledger import tables
+from ferrari.ledger.columns import COLUMNS
 from ferrari.ledger.item_ids import video_id
 from ferrari.provenance.run_crate import _snapshot
 from tools import tidy
@@ -101,6 +102,16 @@ def test_nothing_is_deleted_while_the_set_still_holds_its_images(work, capsys):
     told = capsys.readouterr().err
     assert "05_final_training/final.csv still name clips that are gone" in told
     assert "make run" in told and all_files(work) - {".snakemake/run.lock"} == before
+
+
+@pytest.mark.parametrize(("outcome", "status"), [("kept", 1), ("dropped", 0)])
+def test_a_clip_whose_scene_stands_behind_others_is_kept_and_one_that_lent_none_is_not(
+    work, outcome, status
+):
+    row = dict.fromkeys(COLUMNS["environments"], "")
+    row |= {"environment": GONE, "video": GONE, "outcome": outcome}
+    tables.write_table(work / "dataset/environments.csv", COLUMNS["environments"], [row])
+    assert tidy.main(["--work", str(work), "--yes"]) == status
 
 
 @pytest.mark.parametrize("whole", [True, False])

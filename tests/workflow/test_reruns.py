@@ -24,6 +24,7 @@ from tests.generator import faults
 from tests.generator.spec import ClipSpec, FigureSpec
 from tests.unit.review.rows import decided
 from tests.workflow import small_run
+from tools import tidy, verify
 
 pytestmark = pytest.mark.timeout(300)
 #: Stages with a job a clip, in the order of flow.
@@ -229,6 +230,36 @@ def test_one_clip_more_is_worked_on_alone(run):
     found = rerun(run)
     assert found.jobs == dict.fromkeys(STAGES, 1)
     assert not any(found.idle.values()) and found.items["crop"] > 0
+
+
+def test_a_clip_taken_out_that_lent_no_scene_reruns_no_job_of_another(run):
+    """The bank was drawn from it too, and keeps its row: all that changes is the bank's stamp."""
+    gone = clip_of(run, "thumbnail")
+    bank = run.dataset / "environments.csv"
+    (row,) = [row for row in tables.read_table(bank) if row["video"] == gone]
+    assert row["outcome"] == "dropped", "it was drawn, and lent none"
+    before, drawn = outputs(run), bank.read_bytes()
+    os.utime(bank)  # written after the clips came: copying them gave them a new time of change
+    (run.dataset / "00_raw_videos/thumbnail.mp4").unlink()
+    found = rerun(run)
+    assert found.jobs == dict.fromkeys(STAGES, 0)
+    assert IDLE in (run.folder / "logs/environments.log").read_text()
+    after = before | outputs(run)
+    changed = {name for name in before if after[name] != before[name]}
+    assert changed == {"stamps/05_final_training/final.json"} and bank.read_bytes() == drawn
+    stamp = table_stamps.read(table_stamps.place(run.dataset, bank))
+    assert not [name for name in stamp["inputs"] if gone in name], "they may be deleted now"
+    assert tidy.main(["--work", str(run.folder), "--yes", "--config", *run.configs]) == 0
+    assert run.planned(small_run.FINAL) == {}, "nor when its tables are gone too"
+    assert not [path for path in run.dataset.rglob("*") if gone in path.name]
+    assert verify.main(["--work", str(run.folder), "--cores", "2", "--config", *run.configs]) == 0
+    os.utime(run.dataset / "00_raw_videos/walk one.mp4")
+    assert run.planned(small_run.FINAL)["augment"] == CLIPS - 1, "a clip that lends one is touched"
+
+
+def test_a_clip_taken_out_that_lent_a_scene_has_the_others_looked_at(run):
+    (run.dataset / "00_raw_videos/wave_two.mp4").unlink()
+    assert run.planned(small_run.FINAL)["augment"] == CLIPS - 1
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from jsonschema import Draft202012Validator, ValidationError
 
 DEFAULTS = ROOT / "config" / "config.yaml"
+SCHEMA = ROOT / "config" / "config.schema.yaml"
 
 
 class SettingsError(FerrariError, ValueError):

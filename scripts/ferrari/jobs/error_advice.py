@@ -8,6 +8,7 @@ a job that was killed.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -27,7 +28,11 @@ RESUME = (
 )
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
-_SHAKY = {errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.ETIMEDOUT}
+_NO_FOLDER = {errno.ENOTDIR, errno.EEXIST}
+_SHAKY = {
+    *(errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.ETIMEDOUT),
+    *(errno.ENOTCONN, errno.EHOSTDOWN, errno.EREMOTEIO),  # a mount whose other side went away
+}
 _SHOWS_A_KILL = re.compile(r"died with <Signals\.SIGKILL|exit status 137")
 _KILLED = (
     "a job, or the process that it decodes in, was killed from outside. Most often that is the "
@@ -55,6 +60,13 @@ def of_error(error: BaseException) -> str | None:
     )
 
 
+def in_words(error: OSError) -> str:
+    """The error of a command that people call: what, where, and what to do."""
+    name = error.filename2 or error.filename
+    where = f": {os.fsdecode(name)}" if isinstance(name, (str, bytes)) else ""
+    return f"{error.strerror or error}{where}\n{of_error(error)}"
+
+
 def of_run(log: str) -> str | None:
     """Advice for a whole run, from the text of Snakemake's log; None if that shows no kill."""
     if _SHOWS_A_KILL.search(log):
@@ -79,7 +91,8 @@ def require_writable(folder: str | os.PathLike) -> None:
         error.filename = os.fspath(folder)
         raise
     finally:
-        probe.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # of a read-only disk nothing can be removed, nor is it
+            probe.unlink(missing_ok=True)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -134,8 +147,16 @@ def _of_system(error: OSError) -> str | None:
             "is gone. Put it back, or leave it out; a table of the pipeline is made anew by a run "
             f"without a target. {RESUME}"
         )
+    if error.errno in _NO_FOLDER:
+        return (
+            f"{where}, or one of the folders that it is to lie in, is a file: rename the file, or "
+            f"name another folder. {RESUME}"
+        )
     if error.errno in _SHAKY:
-        return f"the disk or share that holds {where} fails: check it (`dmesg | tail`). {RESUME}"
+        return (
+            f"the disk or share that holds {where} fails: is it mounted (`findmnt`)? What "
+            f"does `dmesg | tail` say? {RESUME}"
+        )
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return f"too many files are open: raise `ulimit -n`, or use a smaller --cores. {RESUME}"
     return None

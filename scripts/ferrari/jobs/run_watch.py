@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TextIO
 
 from ferrari.jobs import progress_line, run_events
+from ferrari.jobs.engine_words import EngineWords
 from ferrari.jobs.run_progress import RunProgress
 
 #: In the environment of a run that is watched.
@@ -32,8 +33,6 @@ STOPPED = "stopped; run the same command to go on"
 INTERRUPTED = 128 + signal.SIGINT
 _STOPPING = "stopping: jobs that are at work end first ..."
 _NOTHING = "Nothing to be done"
-#: What Snakemake says of itself before the workflow can have it leave that out.
-_OPENING = ("Using workflow specific profile", "Config file ", "Assuming unrestricted shared")
 _TICK_S = 0.5
 _EVERY_S = 60.0
 _ERASE = "\r\x1b[K"
@@ -105,7 +104,8 @@ class Screen:
 @dataclass
 class Watch:
     """A run that is watched: in the folder `work`, of a `dataset`, with the raw files of clips by
-    id (`clips`). `progress` is how far it is, `refused` the clips that it refused so far.
+    id (`clips`). `progress` is how far it is, `refused` the clips that it refused so far, `at_work`
+    the line while nothing is known of jobs.
     """
 
     work: Path
@@ -115,12 +115,13 @@ class Watch:
     refused: set[str] = field(default_factory=set)
     stopped: bool = False
     began: float = field(default_factory=time.time)
+    at_work: str = "looking at what there is to do ..."
     _process: subprocess.Popen | None = None
     _events: run_events.EventReader | None = None
 
     def run(self, command: Sequence[str], stream: TextIO = sys.stderr) -> int:
         """Run `command` to its end; its exit status, or INTERRUPTED after Ctrl-C."""
-        screen = Screen(stream)
+        screen, words = Screen(stream), EngineWords()
         with self._signals():
             process = self._process = subprocess.Popen(
                 command,
@@ -132,7 +133,7 @@ class Watch:
             for text in _lines(process):
                 for failure in self._take_events():
                     screen.say(failure)
-                if text is not None and not (self.stopped or text.startswith(_OPENING)):
+                if text is not None and words.is_for_people(text) and not self.stopped:
                     screen.say(text)
                 screen.show(self._line)
             screen.clear()
@@ -144,7 +145,8 @@ class Watch:
         if self.stopped:
             return _STOPPING[:width]
         refused, now = len(self.refused), time.time()
-        return progress_line.line(self.progress, self.clips, refused, now, width)
+        line = progress_line.line(self.progress, self.clips, refused, now, width)
+        return line or self.at_work[:width]
 
     def _take_events(self) -> Iterator[str]:
         """Take in what happened since; a line for each job that failed."""

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ferrari.common import near_paths
 from ferrari.common.atomic_files import file_states, sha256_path
 from ferrari.common.errors import FerrariError
 from ferrari.common.places import ROOT
@@ -190,8 +191,9 @@ def require_place(weights: Weights, section: str) -> None:
     """Raise ModelError if the user's own weights are not there; listed ones can be fetched."""
     if not weights.entry.get("sources") and not weights.path.exists():
         raise ModelError(
-            f"{section}.weights: there is no file or folder at {weights.path}; put it there, or "
-            f"give its path, or a name that {TABLE.name} lists"
+            f"{section}.weights: there is no file or folder at {weights.path}."
+            f"{near_paths.hint(weights.path)} Put it there, or give its path, or a name that "
+            f"{TABLE.name} lists"
         )
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ferrari.ledger import clip_files, tables
+from ferrari.ledger.columns import KEPT
 from ferrari.ledger.item_ids import VIDEO_ID
 from ferrari.ledger.refused_files import BAD_VIDEOS
 from ferrari.ledger.stages import ENVIRONMENTS_CSV, FINAL, FINAL_CSV, FOLDERS, VIDEOS_CSV
@@ -25,7 +26,8 @@ CLIP, PACKAGE = "clip", "package"
 _ID = re.compile(VIDEO_ID)
 #: Beside the dataset, named after rules and clips: what jobs said, and what they cost.
 _OF_JOBS = ("logs", "benchmarks")
-#: Tables over the whole set, and the column that names the clip of a row.
+#: Tables over the whole set, and the column that names the clip of a row. In the bank of scenes a
+#: row that is not kept is no more than a name: nothing of that clip stands behind a cut-out.
 _WHOLE = {FINAL_CSV: "video", VIDEOS_CSV: "item", ENVIRONMENTS_CSV: "video"}
 
 
@@ -80,7 +82,10 @@ def still_named(dataset: Path, left: Sequence[LeftBehind]) -> list[str]:
         name
         for name, column in _WHOLE.items()
         if (dataset / name).is_file()
-        and any(row[column] in gone for row in tables.iter_table(dataset / name))
+        and any(
+            row[column] in gone and (name != ENVIRONMENTS_CSV or row["outcome"] == KEPT)
+            for row in tables.iter_table(dataset / name)
+        )
     ]
 
 

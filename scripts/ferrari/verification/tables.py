@@ -185,13 +185,16 @@ def _candidates(layout: Layout) -> set[str]:
     return found - {FINAL_CSV}
 
 
-def compare_pinned(tables: Tables, drawn: Sequence[str]) -> None:
-    """`environments_pinned.csv` against the clips (`drawn`) that the bank has a row of.
+def compare_pinned(tables: Tables, bank: Sequence[Row]) -> None:
+    """`environments_pinned.csv` against the clips that the bank's rows (`bank`) were drawn from.
 
     The file has no stamp, since it is written before any job. It must name exactly the drawn clips,
-    sorted; clips that are no longer among the raw files stay in it.
+    sorted. Clips that are no longer among the raw files stay in it; in the bank those of them stay
+    that lent no scene.
     """
     layout, findings = tables.layout, tables.findings
+    drawn = {row["video"] for row in bank}
+    refused = {row["video"] for row in bank if row["outcome"] != KEPT}
     path = layout.dataset / PINNED_CSV
     findings.looked("pinned_clips_as_drawn", len(drawn))
     _, why = tables.hasher.look(path)
@@ -205,6 +208,7 @@ def compare_pinned(tables: Tables, drawn: Sequence[str]) -> None:
     for clip in clips:
         if not re.fullmatch(VIDEO_ID, clip):
             findings.add("pinned_clips_as_drawn", PINNED_CSV, f"{clip!r} is no clip's id")
-    for clip in sorted((set(clips) & layout.videos.keys()) ^ set(drawn)):
+    gone = refused & set(clips) - layout.videos.keys()
+    for clip in sorted((set(clips) & layout.videos.keys()) ^ (drawn - gone)):
         why = "the bank has no row of it" if clip in clips else "the bank has a row of it"
         findings.add("pinned_clips_as_drawn", clip, why, clip)

@@ -85,7 +85,7 @@ class WholeSet:
         self._read_again("environments", named, hasher, listed, ENVIRONMENTS_CSV)
         sweep(self.layout, self.findings, ENVIRONMENTS, listed)
         if self.layout.clip_scenes:
-            compare_pinned(self.tables, [row["video"] for row in rows])
+            compare_pinned(self.tables, rows)
 
     def check_who(self, hasher: Hasher) -> None:
         """Who the subject is: the files that the stamp of the references' table lists."""

@@ -32,6 +32,9 @@ def said(error: BaseException) -> str:
         (PermissionError(errno.EACCES, "no", "d"), "may not use 'd': change its owner"),
         (FileNotFoundError(errno.ENOENT, "gone", b"\xff.mp4"), r"'\udcff.mp4' is not there"),
         (OSError(errno.EIO, "io", "d"), "the disk or share that holds 'd' fails"),
+        (OSError(errno.ENOTCONN, "mount", "d"), "is it mounted"),
+        (NotADirectoryError(errno.ENOTDIR, "no", "d"), "is to lie in, is a file: rename the file"),
+        (FileExistsError(errno.EEXIST, "no", "d"), "'d', or one of the folders"),
         (OSError(errno.EMFILE, "many"), "ulimit -n"),
         (MemoryError(), "the machine's memory ran out; use a smaller --cores"),
         (OSError(errno.ENOMEM, "fork"), "the machine's memory ran out"),
@@ -45,6 +48,27 @@ def test_faults_of_the_machine_have_advice_of_their_own(error, wanted):
     assert wanted in text
     assert text.startswith("WHAT TO DO: ") and "run the same command again" in text
     assert all(len(line) <= 100 for line in error_advice.of_error(error).splitlines())
+
+
+def test_a_command_says_where_in_its_first_line_and_then_what_to_do():
+    told = error_advice.in_words(OSError(errno.EROFS, "Read-only file system", "/sets/anna"))
+    first, _, rest = told.partition("\n")
+    assert first == "Read-only file system: /sets/anna" and rest.startswith("WHAT TO DO: ")
+
+
+def test_a_folder_on_a_read_only_disk_is_named_and_not_the_file_that_was_tried(
+    tmp_path, monkeypatch
+):
+    """There even a file that is not there cannot be removed."""
+
+    def refused(path, *_, **__):
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr("builtins.open", refused)
+    monkeypatch.setattr(Path, "unlink", refused)
+    with pytest.raises(OSError, match="Read-only") as found:
+        error_advice.require_writable(tmp_path)
+    assert found.value.filename == str(tmp_path)
 
 
 def test_errors_that_say_it_themselves_are_pointed_at_and_the_rest_are_defects():

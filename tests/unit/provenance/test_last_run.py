@@ -14,11 +14,11 @@ from tools import (
     decide,
     doctor,
     get_weights,
-    last_settings,
     plan_run,
     propose_mask,
     tidy,
     trace_item,
+    verify,
 )
 
 
@@ -57,18 +57,6 @@ def test_settings_come_from_the_person_then_the_last_run_then_the_defaults(tmp_p
     assert (config["subject"]["token"], said, file) == ("mine", "", None)
 
 
-def test_what_the_makefile_asks_prints_a_file_and_says_whose(tmp_path, capsys):
-    folder = record(tmp_path, "1", {})
-    assert last_settings.main(["--work", str(tmp_path)]) == 0
-    told = capsys.readouterr()
-    assert told.out == f"{folder / 'config.yaml'}\n" and "settings of the run" in told.err
-    files = [tmp_path / name for name in ("a.yaml", "b.yaml")]
-    for file in files:
-        file.write_text("seed: 2\n")
-    last_settings.main(["--work", str(tmp_path), "--config", *map(str, files)])
-    assert capsys.readouterr() == (f"{files[0]}\n{files[1]}\n", "")
-
-
 def test_the_sets_own_file_counts_under_what_a_person_names_and_where_no_run_is_recorded(tmp_path):
     own, mine = tmp_path / "my.yaml", tmp_path / "mine.yaml"
     own.write_text("subject: {token: own, class: man}\n")
@@ -103,8 +91,8 @@ def test_a_run_that_took_the_settings_of_the_one_before_had_the_files_of_that(tm
 @pytest.mark.parametrize(
     "tool",
     [
-        *(dashboards, decide, doctor, get_weights, last_settings),
-        *(plan_run, propose_mask, tidy, trace_item),
+        *(dashboards, decide, doctor, get_weights, plan_run),
+        *(propose_mask, tidy, trace_item, verify),
     ],
     ids=str,
 )

@@ -1,0 +1,28 @@
+"""'Did you mean': the path that is there and nearest to one that is not."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+
+
+def hint(path: str | os.PathLike) -> str:
+    """' Did you mean /clips/anna?' for a path whose first missing part is nearly a name that lies
+    there, and below which the rest is as asked; else "".
+    """
+    asked = Path(path).absolute()
+    missing = [part for part in (asked, *asked.parents) if not os.path.lexists(part)]
+    if not missing:
+        return ""
+    first = missing[-1]
+    try:
+        beside = sorted(os.listdir(first.parent))
+    except OSError:  # a file, or closed to us
+        return ""
+    near = difflib.get_close_matches(first.name, beside, n=3, cutoff=0.75)
+    for name in near:
+        found = first.with_name(name) / asked.relative_to(first)
+        if found.exists():
+            return f" Did you mean {found}?"
+    return ""

@@ -1,0 +1,29 @@
+"""What the jobs of a watched run said that failed, with what to do: the last lines of the run."""
+
+from __future__ import annotations
+
+from ferrari.common.job_messages import message_of
+from ferrari.jobs import error_advice
+from ferrari.jobs.progress_line import job_name
+from ferrari.jobs.run_watch import Watch
+from ferrari.reports import run_end
+
+
+def failures(watch: Watch) -> list[str]:
+    """Each message once, with what to do. Of a job that said nothing the last line of its log; of
+    one that was killed what that means.
+    """
+    work = watch.work
+    lines = run_end.failures(work / "logs", watch.began)
+    for job in watch.progress.failed.values():
+        log = work / job.log
+        if job.log and log.is_file() and message_of(log):
+            continue
+        said = log.read_text("utf-8", "replace").strip() if job.log and log.is_file() else ""
+        end = said.rpartition("\n")[2] or "nothing"
+        name = job_name(job.rule, job.of, watch.clips)
+        lines.append(f"\n{name} ended without a message; the last line of {log}: {end}")
+    engine = work / watch.progress.log
+    if watch.progress.log and engine.is_file():
+        lines.append(error_advice.of_run(engine.read_text("utf-8", "replace")) or "")
+    return [line for line in lines if line]

@@ -1,0 +1,26 @@
+"""The nearest path that is there."""
+
+from __future__ import annotations
+
+import pytest
+
+from ferrari.common import near_paths
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        ("clip/anna", "clips/anna"),
+        ("clips/ana", "clips/anna"),
+        ("clips/Anna", "clips/anna"),
+        ("clip/bob", None),
+        ("elsewhere/anna", None),
+        ("clips/anna", None),
+        ("a file/anna", None),
+    ],
+)
+def test_what_may_be_meant_is_there(tmp_path, asked, meant):
+    (tmp_path / "clips/anna").mkdir(parents=True)
+    (tmp_path / "a file").touch()
+    said = near_paths.hint(tmp_path / asked)
+    assert said == (f" Did you mean {tmp_path / meant}?" if meant else "")
