@@ -118,7 +118,7 @@ def test_a_process_without_a_run_of_its_own_offers_no_warm_workers(monkeypatch):
 
 
 def test_a_job_reads_tables_that_its_rule_does_not_name(config_file):
-    """They come before the rule's inputs in any case (docs/decisions/0060)."""
+    """They come before the rule's inputs in any case (decision 60)."""
     template = stage_command.stage_command(
         "04_replace_background", ["table"], ["seed"], upstream={"crops": "a 'set'/{video}.csv"}
     )
