@@ -15,6 +15,9 @@ DRAWN_FROM = {
         ("detections", DETECTIONS),
     )
 }
+SCENES = f"{DATASET}/environments.csv"
+#: All that happens to the bank is that clips which lent no scene are gone: its job runs and leaves
+#: its bytes as they are, and no variant waits for a look, which `ancient` says.
 BANK_STAYS = USES_CLIP_SCENES and bank_stays.stays(
     DATASET,
     DRAWING,
@@ -29,7 +32,7 @@ rule environments:
         **DRAWN_FROM,
         pictures=[] if USES_CLIP_SCENES else user_pictures(),
     output:
-        table=update(f"{DATASET}/environments.csv"),
+        table=update(SCENES),
     log:
         "logs/environments.log",
     benchmark:
@@ -44,19 +47,11 @@ rule environments:
         "../scripts/04_draw_environments.py"
 
 
-def bank_of_scenes(wildcards):
-    """The bank. If all that happened to it is that clips which lent no scene are gone, its job runs
-    and leaves its bytes as they are: no variant waits for a look then, which `ancient` says.
-    """
-    table = f"{DATASET}/environments.csv"
-    return ancient(table) if BANK_STAYS else table
-
-
 rule augment:
     """Put each cut-out on k seeded backgrounds; record each recipe."""
     input:
         masks=rules.mask.output.table,
-        bank=bank_of_scenes,
+        bank=ancient(SCENES) if BANK_STAYS else SCENES,
     output:
         table=update(f"{AUGMENTED}/{{video}}.csv"),
     log:
