@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from ferrari.ledger.stages import RAW
 from ferrari.storage import buckets
@@ -19,8 +20,11 @@ def of(config: Mapping, work: str | os.PathLike = "") -> str:
 
 
 def is_there(place: str | os.PathLike) -> bool:
-    """True for a folder. True for any address: whether it can be listed, listing it tells."""
-    return buckets.is_address(place) or os.path.isdir(place)
+    """True for a folder. True for any address: whether it can be listed, listing it tells.
+
+    Raises OSError where nobody can say, as of a mount whose other side went away.
+    """
+    return buckets.is_address(place) or Path(place).is_dir()
 
 
 def join(place: str | os.PathLike, file: str) -> str:

@@ -98,7 +98,7 @@ def test_a_goal_is_met_from_its_bound_on(sense, figure, met):
 def test_every_goal_is_judged_by_some_part():
     source = "".join(path.read_text() for path in (ROOT / "bench").glob("part_*.py"))
     named = set(re.findall(r'"([a-z_]+)"', source)) | {
-        f"{key}_{unit}" for key in ("dry_run", "no_op") for unit in ("s", "gb")
+        f"{key}_{unit}" for key in ("dry_run", "no_op") for unit in ("s", "gb", "over_bare")
     }
     assert set(GOALS) <= named
 
