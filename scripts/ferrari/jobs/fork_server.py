@@ -92,12 +92,16 @@ class Server:
         self._waiting: list[tuple[socket.socket, dict]] = []  # for a model that is about to be free
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         _clear_dead(Path(place).parent)
+        # Under its name only once it listens: a job that connects before would run by itself, and
+        # hold a card that the server's own process waits for.
+        new = f"{self._path}.new"
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._path)  # a killed server's: run_stage.py starts one at a time
+            os.unlink(new)  # a killed server's: run_stage.py starts one at a time
         before = os.umask(0o177)  # no other user may connect
-        self._listener.bind(self._path)
+        self._listener.bind(new)
         os.umask(before)
         self._listener.listen(256)
+        os.replace(new, self._path)
         self._over = False
         self._poller.register(self._listener, selectors.EVENT_READ, self._accept)
         self._run_fd = os.pidfd_open(run)

@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -129,6 +130,20 @@ def test_a_job_leaves_the_same_with_the_server_and_without(run):
     assert client(probe("a", Path("raw.mp4")), **{WARM: ""}).returncode == 0
     assert warm == {p: p.read_bytes() for p in Path("dataset").rglob("*") if p.is_file()}
     assert [row["outcome"] for row in tables.read_table("dataset/videos/a.csv")] == ["quarantined"]
+
+
+def test_the_server_has_its_name_only_once_it_listens(run, monkeypatch):
+    """A job that found the name before would be refused, and run by itself."""
+    place, seen = Path(os.environ[WARM] + ".sock"), []
+
+    class Listener(socket.socket):
+        def listen(self, *backlog):
+            seen.append(place.exists())
+            super().listen(*backlog)
+
+    monkeypatch.setattr(socket, "socket", Listener)
+    fork_server.Server(os.environ[WARM], run.pid)
+    assert seen == [False] and place.exists()
 
 
 def test_an_environment_has_a_server_of_its_own(run, tmp_path):
