@@ -81,7 +81,7 @@ def test_a_run_is_seen_as_it_goes(small, tmp_path):
     of_clips = {job["title"]: job["of"] for state in at_work for job in state["now"]}
     assert of_clips["Cut-outs"] in ("walk one.mp4", "wave_two.mp4")
     done = [state["run"]["done"] for state in at_work]
-    assert done == sorted(done) and len(set(done)) > 3
+    assert done == sorted(done) and len(set(done)) > 1
     assert any(state["pace"]["left_s"] is not None for state in at_work)
     waiting = [
         one["waiting"] for state in at_work for one in state["ledger"] if one["stage"] == "mask"
