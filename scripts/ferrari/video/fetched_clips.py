@@ -65,6 +65,12 @@ def at_hand(
             _leave(file, Path(dataset) / FOLDER)
 
 
+def let_go(raw: str, video: str, dataset: str | os.PathLike) -> None:
+    """Remove what was handed on of a clip that the next job does not need."""
+    if buckets.is_address(raw):
+        (Path(dataset) / FOLDER / _name(raw, video)).unlink(missing_ok=True)
+
+
 def note_failure(video: str, dataset: str | os.PathLike) -> None:
     """Note that a clip could not be fetched, now."""
     note = Path(dataset) / _FAILURES / video
