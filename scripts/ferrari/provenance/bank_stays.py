@@ -61,7 +61,7 @@ def stays(
     written = os.stat(Path(dataset) / ENVIRONMENTS_CSV).st_mtime_ns
     try:
         return all(os.stat(path).st_ctime_ns <= written for path in raw)
-    except OSError:  # a dangling link is a row of stage 0
+    except OSError:  # a dangling link, or a clip in a bucket, whose clock is not ours
         return False
 
 
