@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,8 @@ from scripts.tools import verify
 from tests.settings import ROOT
 
 
-def stand_in(tmp_path, monkeypatch, *, verdict=None, status=0):
-    """A Snakemake that says its words and noise, writes a verdict, and ends with a status."""
+def stand_in(tmp_path, monkeypatch, *, verdict=None, status=0, log=""):
+    """A Snakemake that says its words and noise, writes a verdict or a log, and ends."""
     place = tmp_path / "modules/snakemake/__main__.py"
     place.parent.mkdir(parents=True)
     (place.parent / "__init__.py").touch()
@@ -25,6 +26,10 @@ def stand_in(tmp_path, monkeypatch, *, verdict=None, status=0):
         "if verdict:\n"
         "    pathlib.Path('logs').mkdir()\n"
         "    pathlib.Path('logs/verified.log').write_text(verdict)\n"
+        f"log = {log!r}\n"
+        "if log:\n"
+        "    pathlib.Path('.snakemake/log').mkdir(parents=True)\n"
+        "    pathlib.Path('.snakemake/log/now.snakemake.log').write_text(log)\n"
         f"sys.exit({status})\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "modules"))
@@ -63,6 +68,25 @@ def test_the_verdict_is_all_that_is_said(tmp_path, monkeypatch, status, verdict)
     )
     assert (done.returncode, done.stdout) == (status, verdict)
     assert done.stderr == f"no run is recorded in {work}: the default settings are used\n"
+
+
+def test_a_verification_that_was_killed_says_so(tmp_path, monkeypatch, capfd):
+    """Its job leaves no message, and what Snakemake says of it is left out."""
+    killed = "Command 'python verify_dataset.py' died with <Signals.SIGKILL: 9>.\n"
+    work = stand_in(tmp_path, monkeypatch, status=1, log=killed)
+    assert verify.main(["--work", str(work), "--cores", "1"]) == 1
+    told = capfd.readouterr()
+    assert "WHAT TO DO: a job" in told.err and "was killed from outside" in told.err
+
+
+def test_an_earlier_run_that_was_killed_is_not_told_again(tmp_path, monkeypatch, capfd):
+    work = stand_in(tmp_path, monkeypatch, status=1)
+    log = work / ".snakemake/log/earlier.snakemake.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("Command 'python x' died with <Signals.SIGKILL: 9>.\n")
+    os.utime(log, (1e9, 1e9))
+    assert verify.main(["--work", str(work), "--cores", "1"]) == 1
+    assert "killed" not in capfd.readouterr().err
 
 
 def test_an_older_verdict_that_cannot_be_taken_away_is_not_told_again(tmp_path, capsys):
