@@ -19,7 +19,7 @@ def stand_in(tmp_path, monkeypatch, *, verdict=None, status=0, log=""):
     place.parent.mkdir(parents=True)
     (place.parent / "__init__.py").touch()
     place.write_text(
-        "import pathlib, sys\n"
+        "import os, pathlib, sys\n"
         "pathlib.Path('words').write_text('\\n'.join(sys.argv[1:]))\n"
         "print('Using workflow specific profile profiles/default')\n"
         f"verdict = {verdict!r}\n"
@@ -30,7 +30,10 @@ def stand_in(tmp_path, monkeypatch, *, verdict=None, status=0, log=""):
         "if log:\n"
         "    pathlib.Path('.snakemake/log').mkdir(parents=True)\n"
         "    pathlib.Path('.snakemake/log/now.snakemake.log').write_text(log)\n"
-        f"sys.exit({status})\n"
+        f"status = {status}\n"
+        "if status < 0:\n"
+        "    os.kill(os.getpid(), -status)\n"
+        "sys.exit(status)\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "modules"))
     work = tmp_path / "my set"
@@ -77,6 +80,12 @@ def test_a_verification_that_was_killed_says_so(tmp_path, monkeypatch, capfd):
     assert verify.main(["--work", str(work), "--cores", "1"]) == 1
     told = capfd.readouterr()
     assert "WHAT TO DO: a job" in told.err and "was killed from outside" in told.err
+
+
+def test_a_run_that_was_killed_itself_says_so(tmp_path, monkeypatch, capfd):
+    work = stand_in(tmp_path, monkeypatch, status=-9)
+    assert verify.main(["--work", str(work), "--cores", "1"]) == -9
+    assert "WHAT TO DO: the run itself was killed" in capfd.readouterr().err
 
 
 def test_an_earlier_run_that_was_killed_is_not_told_again(tmp_path, monkeypatch, capfd):

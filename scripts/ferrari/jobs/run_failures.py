@@ -26,7 +26,7 @@ def failures(watch: Watch) -> list[str]:
         name = job_name(job.rule, job.of, watch.clips)
         lines.append(f"\n{name} ended without a message; the last line of {log}: {end}")
     said = "".join(log.read_text("utf-8", "replace") for log in _of_snakemake(watch))
-    return [line for line in (*lines, error_advice.of_run(said)) if line]
+    return [line for line in (*lines, error_advice.of_run(said, watch.status)) if line]
 
 
 def _of_snakemake(watch: Watch) -> list[Path]:
