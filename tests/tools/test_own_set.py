@@ -213,7 +213,7 @@ def test_a_plan_that_was_killed_says_so(tmp_path, monkeypatch, capsys):
     killed = subprocess.CompletedProcess([], -signal.SIGKILL, "", "")
     monkeypatch.setattr(plan_run.subprocess, "run", lambda *_, **__: killed)
     assert plan_run.main(["--work", str(tmp_path), "--cores", "1"]) == -signal.SIGKILL
-    assert capsys.readouterr().err.startswith("WHAT TO DO: the run itself was killed")
+    assert "\nWHAT TO DO: the run itself was killed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [[], ["--run"]])
