@@ -43,7 +43,7 @@ from ferrari.video.decoding.base import Decoder, DecoderUnavailableError
 from ferrari.video.decoding.card_pays import CodedClip
 from ferrari.video.decoding.registry import candidates
 from ferrari.video.extraction import QUARANTINE_REASONS, Extraction, extract, forget
-from ferrari.video.fetched_clips import at_hand
+from ferrari.video.fetched_clips import at_hand, let_go
 from ferrari.video.timestamps import frame_time
 
 
@@ -64,8 +64,8 @@ def extract_video(
     `named_after`: tables (of stages 0 and 1) of the clips that it may be a small copy of.
     `settings` is the `extract` section of the config; `out_csv` lies beside the frames' folder. No
     frame beyond `max_megapixels` is decoded. `raw` is a path, or an address in a bucket. Raises
-    RawFileChangedError if the raw file is not the
-    one that stage 0 looked at, before and after its frames are taken.
+    RawFileChangedError if the raw file is not the one that stage 0 looked at, before and after its
+    frames are taken.
     """
     folder = Path(out_csv).with_suffix("")
     probed = tables.read_stage(probe_csv, "probe")[0]
@@ -81,6 +81,7 @@ def extract_video(
         ):
             if twin := _twin(probed, named_after):
                 rejection = [twin]
+                let_go(raw, video, dataset)
             elif probed["outcome"] == KEPT:
                 with _at_hand(raw, probed, dataset) as clip:
                     read = _probed_file(raw, clip, probed, probe_csv)

@@ -302,8 +302,11 @@ class _Stage:
         """Whether the faces of a frame's people could be asked for; `found` stays as it was."""
         found = view.found
         self._embed([(view, people)])
-        failed, view.found = isinstance(view.found, Failure), found
-        return not failed
+        answer, view.found = view.found, found
+        if isinstance(answer, Failure):
+            why = f"{answer.reason} ({answer.detail})"
+            LOGGER.warning("%s stays without its faint boxes: %s", view.line["item"], why)
+        return not isinstance(answer, Failure)
 
     def _embed(self, views: Sequence[tuple[_View, Mapping[str, boxes.Detection]]]) -> str:
         """The same for the people in each, by item."""
@@ -347,6 +350,8 @@ class _Stage:
         self._embed([(view, {str(row["item"]): _detection(row) for row in rows})])
         if isinstance(view.found, Failure):
             self.faces = faces
+            why = f"{view.found.reason} ({view.found.detail})"
+            LOGGER.warning("%s stays without whom a second look found: %s", frame, why)
             return []
         self.rows[frame] = rows
         return [str(row["item"]) for row in rows[len(before) :]]
@@ -453,6 +458,8 @@ class _Again:
         """What ends the detector shows nobody."""
         assert self.stage.detector is not None
         found, _ = self.stage.detector.outcomes(list(squares_rgb), "second looks")
+        if failed := sum(isinstance(one, Failure) for one in found):
+            LOGGER.warning("%d second looks ended the detector, and find nobody", failed)
         return [[] if isinstance(one, Failure) else self.stage.counted(one) for one in found]
 
     def taken(self, number: int, found: Sequence[boxes.Detection]) -> list[str]:

@@ -152,7 +152,7 @@ def _kept_by_hand(verdicts: Verdicts) -> dict[str, list[Decision]]:
 
 @dataclass(frozen=True)
 class _Seen:
-    """A frame that shows somebody: its row, and those of its detections, most confident first."""
+    """A frame that shows somebody: its row, and those of its detections, by their numbers."""
 
     line: Mapping[str, str]
     detections: list[Mapping[str, str]] = field(default_factory=list)

@@ -54,7 +54,7 @@ def list_videos(
             row |= {"verdict": DROPPED_BY_REVIEW, "detail": drop.said(), "decision": drop.id}
         if end.verdict == EXTRACTOR_REJECTED:
             row["path"] = rejections[probe["item"]]["path"]
-        if end.verdict == DUPLICATE_VIDEO and not probe["etag"]:  # it stays where it is, in order
+        if end.verdict == DUPLICATE_VIDEO and not probe["etag"]:  # it stays in its bucket
             raw = os.path.join(raw_folder, probe["file"])
             row["path"] = refuse_video(raw, probe["file"], DUPLICATE_VIDEO, dataset)
         rows.append(row)

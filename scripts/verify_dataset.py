@@ -90,7 +90,7 @@ def examine(layout: Layout) -> Verdict:
         findings.add("packages_of_this_set", f"{FINAL}/{name}", why)
     findings.looked("raw_files_found", len(layout.videos))
     if not layout.videos:
-        findings.add("raw_files_found", os.path.basename(layout.raw), "holds no raw file")
+        findings.add("raw_files_found", Path(layout.raw).name, "holds no raw file")
     with Hasher() as hasher:
         tables = Tables(layout, hasher, findings)
         tables.look()

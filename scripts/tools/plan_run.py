@@ -230,7 +230,9 @@ def plan(this: _Set) -> int:
     words = this.command("--dry-run", "--quiet", "rules", "host")
     done = subprocess.run(words, cwd=this.work, capture_output=True, text=True, check=False)
     if done.returncode:
-        print(engine_words.for_people(done.stdout + done.stderr), file=sys.stderr)
+        said = engine_words.for_people(done.stdout + done.stderr)
+        advice = error_advice.of_run(said, done.returncode)
+        print("\n".join(filter(None, (said, advice))), file=sys.stderr)
         return done.returncode
     for line in done.stderr.splitlines():
         if line.startswith("OTHER SETTINGS"):

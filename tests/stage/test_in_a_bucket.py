@@ -76,6 +76,17 @@ def test_a_refused_clip_is_kept_aside_and_does_not_wait(store, tmp_path):
     assert left(tmp_path) == []
 
 
+def test_a_small_copy_of_another_clip_does_not_wait_on(store, clip, tmp_path, monkeypatch):
+    store.put(OBJECT, clip.read_bytes())
+    probe(tmp_path)
+    assert len(left(tmp_path)) == 1
+    reason = {"outcome": "dropped", "reason": "LOW_RESOLUTION_TWIN"}
+    twin = tables.row("extract", item=VIDEO, parent=VIDEO, **reason)
+    monkeypatch.setattr(stage_1, "_twin", lambda *_: twin)
+    (row,) = extract(tmp_path)
+    assert row["reason"] == "LOW_RESOLUTION_TWIN" and left(tmp_path) == []
+
+
 def test_a_clip_that_cannot_be_fetched_is_a_row_until_it_can_be(store, clip, tmp_path):
     store.put(OBJECT, clip.read_bytes())
     store.denied.add(OBJECT)

@@ -140,7 +140,7 @@ def test_who_was_found_again_has_the_face_that_is_theirs(clip, detect, looks, as
     assert {len(found) for found in faces.values()} == {1}
 
 
-def test_a_second_look_that_ends_the_detector_finds_nobody(clip, detect, looks):
+def test_a_second_look_that_ends_the_detector_finds_nobody(clip, detect, looks, caplog):
     detect(misses(looks))
     sound = clip.detect()
     detect(misses(looks, end=ENDS["exit"][0]))
@@ -148,6 +148,7 @@ def test_a_second_look_that_ends_the_detector_finds_nobody(clip, detect, looks):
     assert rows == sound
     whole = track_table.read(clip.tracks)[0]
     assert (whole["looks_again"], whole["found_again"]) == ("1", "0")
+    assert "1 second looks ended the detector" in caplog.text
 
 
 def test_a_frame_that_then_ends_the_networks_for_faces_stays_as_it_was(
@@ -156,6 +157,7 @@ def test_a_frame_that_then_ends_the_networks_for_faces_stays_as_it_was(
     looks,
     asked,  # noqa: F811
     monkeypatch,
+    caplog,
 ):
     detect(misses(looks))
     sound, faces = clip.detect(faces=NETWORKS), clip.sightings.read_bytes()
@@ -169,6 +171,7 @@ def test_a_frame_that_then_ends_the_networks_for_faces_stays_as_it_was(
     monkeypatch.setattr(networks, "recognise", ends)
     assert clip.detect(second_look=True, faces=NETWORKS) == sound
     assert clip.sightings.read_bytes() == faces
+    assert f"{FRAME} stays without whom a second look found: " in caplog.text
 
 
 # --- boxes that count by their face ---------------------------------------------------------------
@@ -218,6 +221,7 @@ def test_a_frame_that_ends_the_networks_with_a_faint_box_alone_stays_as_it_was(
     detect,
     asked,  # noqa: F811
     monkeypatch,
+    caplog,
 ):
     detect(lambda frames: [[LARGE] for _ in frames])
     sound, faces = still.detect(faces=NETWORKS), still.sightings.read_bytes()
@@ -232,6 +236,7 @@ def test_a_frame_that_ends_the_networks_with_a_faint_box_alone_stays_as_it_was(
     detect(lambda frames: [[LARGE, HARDLY_SEEN] for _ in frames])
     assert still.detect(second_look=True, faces=NETWORKS) == sound
     assert still.sightings.read_bytes() == faces
+    assert f"{FRAME} stays without its faint boxes: " in caplog.text
 
 
 @pytest.mark.parametrize(

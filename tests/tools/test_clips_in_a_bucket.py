@@ -90,3 +90,10 @@ def test_verify_holds_objects_to_their_etags(shoot, tmp_path):
         ("a.mp4", "the raw file is not the one that stage 0 saw"),
         ("day/b.mp4", "the raw file is no longer in the bucket"),
     ]
+
+
+@pytest.mark.parametrize("raw", ["raw/", "s3://footage/raw/"])
+def test_a_place_without_clips_is_told_by_its_name(raw, tmp_path):
+    verdict = verify_dataset.examine(Layout(tmp_path / "dataset", raw, videos={}, formats=()))
+    faults = [one for one in verdict.findings.listed() if one.check == "raw_files_found"]
+    assert [one.where for one in faults] == ["raw"]

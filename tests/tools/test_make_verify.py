@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,20 +13,27 @@ from scripts.tools import verify
 from tests.settings import ROOT
 
 
-def stand_in(tmp_path, monkeypatch, *, verdict=None, status=0):
-    """A Snakemake that says its words and noise, writes a verdict, and ends with a status."""
+def stand_in(tmp_path, monkeypatch, *, verdict=None, status=0, log=""):
+    """A Snakemake that says its words and noise, writes a verdict or a log, and ends."""
     place = tmp_path / "modules/snakemake/__main__.py"
     place.parent.mkdir(parents=True)
     (place.parent / "__init__.py").touch()
     place.write_text(
-        "import pathlib, sys\n"
+        "import os, pathlib, sys\n"
         "pathlib.Path('words').write_text('\\n'.join(sys.argv[1:]))\n"
         "print('Using workflow specific profile profiles/default')\n"
         f"verdict = {verdict!r}\n"
         "if verdict:\n"
         "    pathlib.Path('logs').mkdir()\n"
         "    pathlib.Path('logs/verified.log').write_text(verdict)\n"
-        f"sys.exit({status})\n"
+        f"log = {log!r}\n"
+        "if log:\n"
+        "    pathlib.Path('.snakemake/log').mkdir(parents=True)\n"
+        "    pathlib.Path('.snakemake/log/now.snakemake.log').write_text(log)\n"
+        f"status = {status}\n"
+        "if status < 0:\n"
+        "    os.kill(os.getpid(), -status)\n"
+        "sys.exit(status)\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "modules"))
     work = tmp_path / "my set"
@@ -63,6 +71,31 @@ def test_the_verdict_is_all_that_is_said(tmp_path, monkeypatch, status, verdict)
     )
     assert (done.returncode, done.stdout) == (status, verdict)
     assert done.stderr == f"no run is recorded in {work}: the default settings are used\n"
+
+
+def test_a_verification_that_was_killed_says_so(tmp_path, monkeypatch, capfd):
+    """Its job leaves no message, and what Snakemake says of it is left out."""
+    killed = "Command 'python verify_dataset.py' died with <Signals.SIGKILL: 9>.\n"
+    work = stand_in(tmp_path, monkeypatch, status=1, log=killed)
+    assert verify.main(["--work", str(work), "--cores", "1"]) == 1
+    told = capfd.readouterr()
+    assert "WHAT TO DO: a job" in told.err and "was killed from outside" in told.err
+
+
+def test_a_run_that_was_killed_itself_says_so(tmp_path, monkeypatch, capfd):
+    work = stand_in(tmp_path, monkeypatch, status=-9)
+    assert verify.main(["--work", str(work), "--cores", "1"]) == -9
+    assert "WHAT TO DO: the run itself was killed" in capfd.readouterr().err
+
+
+def test_an_earlier_run_that_was_killed_is_not_told_again(tmp_path, monkeypatch, capfd):
+    work = stand_in(tmp_path, monkeypatch, status=1)
+    log = work / ".snakemake/log/earlier.snakemake.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("Command 'python x' died with <Signals.SIGKILL: 9>.\n")
+    os.utime(log, (1e9, 1e9))
+    assert verify.main(["--work", str(work), "--cores", "1"]) == 1
+    assert "killed" not in capfd.readouterr().err
 
 
 def test_an_older_verdict_that_cannot_be_taken_away_is_not_told_again(tmp_path, capsys):

@@ -209,6 +209,13 @@ def test_a_plan_without_clips_names_the_folder(tmp_path, capsys):
     assert f"No clips: {tmp_path / 'typo'} does not exist." in capsys.readouterr().out
 
 
+def test_a_plan_that_was_killed_says_so(tmp_path, monkeypatch, capsys):
+    killed = subprocess.CompletedProcess([], -signal.SIGKILL, "", "")
+    monkeypatch.setattr(plan_run.subprocess, "run", lambda *_, **__: killed)
+    assert plan_run.main(["--work", str(tmp_path), "--cores", "1"]) == -signal.SIGKILL
+    assert "\nWHAT TO DO: the run itself was killed" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("words", [[], ["--run"]])
 def test_a_typo_in_the_settings_is_told_without_a_run(tmp_path, capsys, words):
     (tmp_path / "my.yaml").write_text("detect: {confidense: 0.5}\n")

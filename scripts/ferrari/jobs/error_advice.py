@@ -12,6 +12,7 @@ import contextlib
 import errno
 import os
 import re
+import signal
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,11 @@ _KILLED = (
     "a job, or the process that it decodes in, was killed from outside. Most often that is the "
     "system running out of memory (`dmesg | tail` shows it) or a limit of the cluster: use a "
     f"smaller --cores or a smaller batch, or ask for more memory. {RESUME}"
+)
+_RUN_KILLED = (
+    "the run itself was killed from outside. Most often that is the system running out of memory "
+    "(`dmesg | tail` shows it): use a smaller --cores, ask for more memory, or run a very large "
+    f"set in shards (docs/scaling.md). {RESUME}"
 )
 
 
@@ -67,8 +73,12 @@ def in_words(error: OSError) -> str:
     return f"{error.strerror or error}{where}\n{of_error(error)}"
 
 
-def of_run(log: str) -> str | None:
-    """Advice for a whole run, from the text of Snakemake's log; None if that shows no kill."""
+def of_run(log: str, status: int | None = None) -> str | None:
+    """Advice for a whole run, from the text of Snakemake's log and the exit status of Snakemake's
+    process, where it is known; None if neither shows a kill.
+    """
+    if status == -signal.SIGKILL:
+        return _laid_out(_RUN_KILLED)
     if _SHOWS_A_KILL.search(log):
         return _laid_out(_KILLED)
     return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ferrari.common.job_messages import message_of
 from ferrari.jobs import error_advice
 from ferrari.jobs.progress_line import job_name
@@ -23,7 +25,15 @@ def failures(watch: Watch) -> list[str]:
         end = said.rpartition("\n")[2] or "nothing"
         name = job_name(job.rule, job.of, watch.clips)
         lines.append(f"\n{name} ended without a message; the last line of {log}: {end}")
-    engine = work / watch.progress.log
-    if watch.progress.log and engine.is_file():
-        lines.append(error_advice.of_run(engine.read_text("utf-8", "replace")) or "")
-    return [line for line in lines if line]
+    said = "".join(log.read_text("utf-8", "replace") for log in _of_snakemake(watch))
+    return [line for line in (*lines, error_advice.of_run(said, watch.status)) if line]
+
+
+def _of_snakemake(watch: Watch) -> list[Path]:
+    """Snakemake's log of the run. A run that only looks leaves no events, which would name it: then
+    those that were written since the run began.
+    """
+    if watch.progress.log:
+        return [log for log in (watch.work / watch.progress.log,) if log.is_file()]
+    logs = sorted((watch.work / ".snakemake/log").glob("*.log"))
+    return [log for log in logs if log.stat().st_mtime >= watch.began]

@@ -105,7 +105,7 @@ class Screen:
 class Watch:
     """A run that is watched: in the folder `work`, of a `dataset`, with the raw files of clips by
     id (`clips`). `progress` is how far it is, `refused` the clips that it refused so far, `at_work`
-    the line while nothing is known of jobs.
+    the line while nothing is known of jobs. `status` is that of its process, which has ended.
     """
 
     work: Path
@@ -116,6 +116,7 @@ class Watch:
     stopped: bool = False
     began: float = field(default_factory=time.time)
     at_work: str = "looking at what there is to do ..."
+    status: int | None = None
     _process: subprocess.Popen | None = None
     _events: run_events.EventReader | None = None
 
@@ -137,6 +138,7 @@ class Watch:
                     screen.say(text)
                 screen.show(self._line)
             screen.clear()
+            self.status = process.returncode
             if self.stopped:
                 screen.say(STOPPED)
         return INTERRUPTED if self.stopped else process.returncode

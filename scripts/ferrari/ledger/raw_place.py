@@ -6,8 +6,8 @@ A plain text is both, and `pathlib` would make `s3:/...` of an address; so place
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
-from pathlib import Path
 
 from ferrari.ledger.stages import RAW
 from ferrari.storage import buckets
@@ -22,9 +22,14 @@ def of(config: Mapping, work: str | os.PathLike = "") -> str:
 def is_there(place: str | os.PathLike) -> bool:
     """True for a folder. True for any address: whether it can be listed, listing it tells.
 
-    Raises OSError where nobody can say, as of a mount whose other side went away.
+    Raises OSError for what is there and cannot be asked, as a mount whose other side went away.
     """
-    return buckets.is_address(place) or Path(place).is_dir()
+    if buckets.is_address(place):
+        return True
+    try:
+        return stat.S_ISDIR(os.stat(place).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def join(place: str | os.PathLike, file: str) -> str:

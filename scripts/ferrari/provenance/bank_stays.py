@@ -26,7 +26,8 @@ def as_stamped(
     """The stamp of the bank, where `inputs` (tables of the clips that are there) are all that it
     was drawn from but for clips that lent no scene, at least one; else None.
 
-    Everything else has to be as it was: the bank, those tables, the code and the libraries.
+    Everything else has to be as it was: the bank and its pictures, those tables, the code and the
+    libraries.
     """
     dataset = Path(dataset)
     bank = dataset / ENVIRONMENTS_CSV
@@ -43,7 +44,10 @@ def as_stamped(
     then = {bank: stamp["sha256"]} | {dataset / name: stamp["inputs"][name] for name in names}
     if not all(path.is_file() and sha256_file(path) == sha256 for path, sha256 in then.items()):
         return None
-    lent = {row["video"] for row in tables.kept(tables.read_table(bank))}
+    rows = tables.read_table(bank)
+    if not all((dataset / path).is_file() for row in rows for path, _ in tables.files_of(row)):
+        return None
+    lent = {row["video"] for row in tables.kept(rows)}
     return None if lent & {Path(name).stem for name in lost} else stamp
 
 
@@ -61,7 +65,7 @@ def stays(
     written = os.stat(Path(dataset) / ENVIRONMENTS_CSV).st_mtime_ns
     try:
         return all(os.stat(path).st_ctime_ns <= written for path in raw)
-    except OSError:  # a dangling link is a row of stage 0
+    except OSError:  # a dangling link, or a clip in a bucket, whose clock is not ours
         return False
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from ferrari.ledger.columns import KEPT
 from ferrari.ledger.item_ids import parse
 from ferrari.ledger.reasons import DROPPED_BY_REVIEW, OK
-from ferrari.review.contract import CAPTION, CLIP, CUTOUT, IMAGE, ITEM, REFERENCE, Decision
+from ferrari.review.contract import CAPTION, CUTOUT, IMAGE, ITEM, REFERENCE, Decision
 
 #: What leads to a thing, from its clip on: stage, what its row is of, why there may be no such row.
 _WAY = (
@@ -37,7 +37,7 @@ def why(row: Decision, rows_of: RowsOf) -> str:
         return "its clip is gone" if clips else "there is no table of clips: run the pipeline"
     if clip["verdict"] != OK:
         return f"its clip was refused: {_refused(clip['verdict'], clip)}"
-    return "" if row.scope == CLIP else _on_the_way(row, rows_of)
+    return _on_the_way(row, rows_of)
 
 
 def _on_the_way(row: Decision, rows_of: RowsOf) -> str:

@@ -136,8 +136,8 @@ class _Seen:
         found.
         """
         asked = [sight.items is not None for sight in self.sights]
-        found, looks = second_look.search(again, moments, tracks, asked, self._size_wh)
-        self._looks_again, self._found_again = looks, 0
+        found, taken = second_look.search(again, moments, tracks, asked, self._size_wh)
+        self._looks_again, self._found_again = taken, 0
         for number, those in groupby(found, key=lambda one: one.number):
             self._add(number, list(those), again)
         return self._found_again > 0

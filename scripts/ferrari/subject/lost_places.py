@@ -66,7 +66,7 @@ class Lost:
         self._moments = moments
         self._tracks = tracks
         self._asked = np.flatnonzero(np.asarray(asked, bool))
-        #: Boxes and looks of what was found in each moment, on the first look and on the second.
+        #: Boxes of what was found in each moment, on the first look and on the second.
         self._boxes = [np.asarray(one.boxes_xyxy, float).reshape(-1, 4) for one in moments]
 
     def places(self) -> list[Place]:
@@ -79,7 +79,7 @@ class Lost:
     ) -> int | None:
         """Which of the detections (N, 4) of a second look, if any, is who was lost.
 
-        It is there, looks like the track, and no box of the first look is it as well.
+        It is there, looks like the track, and no box that is known, of either look, is it as well.
         """
         if not len(boxes):
             return None

@@ -98,22 +98,22 @@ def search(
     asked: Sequence[bool],
     size_wh: tuple[int, int],
 ) -> tuple[list[Found], int]:
-    """Who is found again, in which of the pictures that are `asked`; and how many looks it took.
+    """Who is found again, in which of the pictures that are `asked`; and how many looks were taken.
 
     `size_wh` is the size in whose px the moments' boxes are.
     """
     lost = Lost(moments, tracks, asked, size_wh)
-    left, found, looks = lost.places(), [], 0
+    left, found, taken = lost.places(), [], 0
     while left:
         some, left = left[:_BATCH], left[_BATCH:]
-        looks += len(some)
+        taken += len(some)
         for place, answer in zip(some, _looked(again, some, size_wh), strict=True):
             at = lost.accepted(place, answer.boxes_xyxy, answer.confidences, answer.looks)
             if at is not None:
                 box = answer.boxes_xyxy[at]
                 found.append(Found(place.moment, answer.detections[at], box, answer.looks[at]))
                 left += lost.take(place, answer.boxes_xyxy[at])
-    return sorted(found, key=lambda one: one.number), looks
+    return sorted(found, key=lambda one: one.number), taken
 
 
 @dataclass(frozen=True)

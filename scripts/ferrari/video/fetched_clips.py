@@ -65,6 +65,12 @@ def at_hand(
             _leave(file, Path(dataset) / FOLDER)
 
 
+def let_go(raw: str, video: str, dataset: str | os.PathLike) -> None:
+    """Remove what was handed on of a clip that the next job does not need."""
+    if buckets.is_address(raw):
+        (Path(dataset) / FOLDER / _name(raw, video)).unlink(missing_ok=True)
+
+
 def note_failure(video: str, dataset: str | os.PathLike) -> None:
     """Note that a clip could not be fetched, now."""
     note = Path(dataset) / _FAILURES / video
@@ -85,8 +91,12 @@ def failures(dataset: str | os.PathLike) -> dict[str, str]:
     folder = Path(dataset) / _FAILURES
     if not folder.is_dir():
         return {}
-    with os.scandir(folder) as notes:
-        return {note.name: f", not fetched at {note.stat().st_mtime_ns} ns" for note in notes}
+    found = {}
+    for note in folder.iterdir():
+        # A job on another machine reads the workflow anew, while one that fetched its clip forgets.
+        with contextlib.suppress(FileNotFoundError):
+            found[note.name] = f", not fetched at {note.stat().st_mtime_ns} ns"
+    return found
 
 
 def clear(dataset: str | os.PathLike) -> None:

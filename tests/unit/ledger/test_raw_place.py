@@ -1,6 +1,10 @@
 """Where raw clips lie: folders and addresses are joined each in its own way."""
 
+import errno
+import os
 from pathlib import Path
+
+import pytest
 
 from ferrari.ledger import raw_place
 
@@ -22,3 +26,12 @@ def test_files_are_joined_to_them():
 def test_an_address_counts_as_there_until_it_is_listed(tmp_path):
     assert raw_place.is_there(tmp_path) and raw_place.is_there("s3://footage")
     assert not raw_place.is_there(tmp_path / "none")
+
+
+def test_a_mount_whose_other_side_went_away_is_no_folder_that_is_missing(tmp_path, monkeypatch):
+    def gone(path, *_, **__):
+        raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN), str(path))
+
+    monkeypatch.setattr(os, "stat", gone)
+    with pytest.raises(OSError, match="not connected"):
+        raw_place.is_there(tmp_path)

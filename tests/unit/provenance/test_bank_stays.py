@@ -24,11 +24,15 @@ def bank(dataset: Path, lenders):
             "video": video,
             "outcome": "kept" if video in lenders else "dropped",
         }
+        | ({"path": f"environments/{video}.png", "sha256": "5ce0e"} if video in lenders else {})
         for video in (LENDS, REFUSED, GONE)
     ]
     inputs = {video: [dataset / f"videos/{video}.csv"] for video in (LENDS, REFUSED, GONE)}
     for (path,) in inputs.values():
         tables.write_table(path, ["item"], [{"item": path.stem}])
+    (dataset / "environments").mkdir()
+    for video in lenders:
+        (dataset / f"environments/{video}.png").touch()
     tables.write_table(dataset / "environments.csv", COLUMNS["environments"], rows)
     table_stamps.write(
         table=dataset / "environments.csv",
@@ -70,7 +74,7 @@ def test_where_nobody_is_gone_or_somebody_came_there_is_nothing_to_say(tmp_path,
     assert not bank_stays.as_stamped(tmp_path, "c0de", [*left(inputs, LENDS, REFUSED), other])
 
 
-@pytest.mark.parametrize("what", ["code", "table", "lost", "bank", "stamp"])
+@pytest.mark.parametrize("what", ["code", "table", "lost", "bank", "stamp", "scene"])
 def test_all_else_has_to_be_as_it_was(tmp_path, inputs, what):
     """Whatever may have another scene drawn sends all variants to be looked at, as before."""
     (path,) = inputs[LENDS]
@@ -78,6 +82,8 @@ def test_all_else_has_to_be_as_it_was(tmp_path, inputs, what):
         path.write_text("item\nother\n")
     elif what == "lost":
         path.unlink()
+    elif what == "scene":
+        (tmp_path / f"environments/{LENDS}.png").unlink()
     elif what in ("bank", "stamp"):
         place = tmp_path / "environments.csv"
         place = place if what == "bank" else table_stamps.place(tmp_path, place)

@@ -65,6 +65,11 @@ def test_of_a_clip_its_verdict_is_told():
     assert absences.why(DROP, reading(rows)) == "its clip was refused: LOW_RESOLUTION"
 
 
+def test_a_clip_that_has_come_since_waits_for_a_run():
+    said = absences.why(decided("drop", WALK, "clip"), reading(there()))
+    assert said.endswith(": run the pipeline")
+
+
 @pytest.mark.parametrize("stage", ["videos", *STAGES])
 def test_a_table_that_is_not_there_yet_is_no_refusal(stage):
     rows = {name: row for name, row in there().items() if name != stage}

@@ -89,6 +89,20 @@ def test_a_note_makes_the_state_of_a_clip_another_each_time(tmp_path):
     assert fetched_clips.failures(tmp_path) == {}
 
 
+def test_a_note_that_goes_while_notes_are_read_is_none(tmp_path, monkeypatch):
+    for video in (VIDEO, "other-0123456789"):
+        fetched_clips.note_failure(video, tmp_path)
+    listed = Path.iterdir
+
+    def and_forgotten(folder):
+        found = list(listed(folder))
+        fetched_clips.forget_failure(VIDEO, tmp_path)
+        return iter(found)
+
+    monkeypatch.setattr(Path, "iterdir", and_forgotten)
+    assert fetched_clips.failures(tmp_path).keys() == {"other-0123456789"}
+
+
 def test_clearing_takes_what_killed_jobs_left(clip, tmp_path):
     (tmp_path / fetched_clips.FOLDER / "job-killed").mkdir(parents=True)
     (tmp_path / fetched_clips.FOLDER / "job-killed/a.mp4").write_bytes(b"half")
