@@ -50,7 +50,9 @@ rule environments:
 rule augment:
     """Put each cut-out on k seeded backgrounds; record each recipe."""
     input:
+        probe=rules.probe.output.table,
         masks=rules.mask.output.table,
+        crops=rules.crop.output.table,
         bank=ancient(SCENES) if BANK_STAYS else SCENES,
     output:
         table=update(f"{AUGMENTED}/{{video}}.csv"),
@@ -69,7 +71,6 @@ rule augment:
     shell:
         stage_command(
             "04_replace_background",
-            ["masks", "bank"],
+            ["probe", "masks", "crops", "bank"],
             ["augment", "seed", "code"],
-            upstream={"probe": TABLES["probe"], "crops": TABLES["crop"]},
         )

@@ -15,6 +15,8 @@ rule caption:
     """Caption each image from what is known of it; re-open it; refuse it with a row if it fails."""
     input:
         augment=rules.augment.output.table,
+        masks=rules.mask.output.table,
+        crops=rules.crop.output.table,
     output:
         table=update(f"{FINAL}/captions/{{video}}.csv"),
     log:
@@ -36,10 +38,9 @@ rule caption:
     shell:
         stage_command(
             "05_caption_images",
-            ["augment"],
+            ["augment", "masks", "crops"],
             ["caption", "limits", "subject", "seed", "overrides", "code"],
             ["device"],
-            upstream={"masks": TABLES["mask"], "crops": TABLES["crop"]},
         )
 
 

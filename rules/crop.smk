@@ -8,6 +8,7 @@
 rule crop:
     """Judge who is the subject, or choose it by policy; cut a padded crop. No network is asked."""
     input:
+        frames=rules.extract.output.table,
         detections=rules.detect.output.table,
         sightings=rules.detect.output.sightings if JUDGING else [],
         who=rules.who.output.template if JUDGING else [],
@@ -35,8 +36,7 @@ rule crop:
     shell:
         stage_command(
             "02_yolo_crop",
-            ["detections", "sightings", "who"],
+            ["frames", "detections", "sightings", "who"],
             ["settings", "identity", "review", "code"],
             outputs=["table", "identity"],
-            upstream={"frames": TABLES["extract"]},
         )

@@ -106,9 +106,7 @@ def test_a_stage_is_told_all_that_its_rule_has(path):
             continue
         call = ast.parse("stage_command" + rule.split("stage_command", 1)[1].strip()).body[0].value
         stage, *told = map(ast.literal_eval, call.args)
-        named = {
-            one.arg: ast.literal_eval(one.value) for one in call.keywords if one.arg != "upstream"
-        }
+        named = {one.arg: ast.literal_eval(one.value) for one in call.keywords}
         inputs, params, resources, outputs = (
             re.findall(r"^        (\w+)=", _section(rule, part), flags=re.M)
             for part in ("input", "params", "resources", "output")

@@ -24,7 +24,7 @@ CLIPS = 3
 VIDEO = item_ids.video_id(stubs.file_name(1))
 #: How many input names one more clip adds, by rule. `augment` has the bank of scenes beside it.
 NAMES_A_CLIP = {
-    **{"probe": 0, "extract": 1, "detect": 2, "crop": 1, "mask": 1, "augment": 2, "caption": 1},
+    **{"probe": 0, "extract": 1, "detect": 2, "crop": 2, "mask": 1, "augment": 4, "caption": 3},
     **{"videos": 2, "select_final": 1, "ledger": 0, "environments": 3, "qc0": 0, "all": 0},
     **dict.fromkeys(("qc3", "qc_identity", "qc4", "qc5", "qc6", "qc7"), 1),
     "qc8": 0,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import socket
 import zlib
 from collections.abc import Mapping, Sequence
@@ -43,17 +42,14 @@ def stage_command(
     params: Sequence[str],
     resources: Sequence[str] = (),
     outputs: Sequence[str] = ("table",),
-    upstream: Mapping[str, str] | None = None,
 ) -> str:
     """The `shell:` of a rule whose job is `scripts/<stage>.py`.
 
     `inputs`, `outputs` and `params` name all that the rule has, in its order; `resources` those
     that the stage is told: they decide how fast its result is reached, and Snakemake runs nothing
     anew when they change. Snakemake fills in the braces, three times for each job that it shows, so
-    there are few: all params are one list. `upstream` has, by name, tables of the clip ({video}
-    stands for its id) that the job reads too, and that its inputs were made from: they need no
-    names in the graph. What is no part of a job, and must not make it run again when it changes,
-    comes from the environment (`set_environment`).
+    there are few: all params are one list. What is no part of a job, and must not make it run again
+    when it changes, comes from the environment (`set_environment`).
     """
     rule = RULES[stage]
     parts = [
@@ -64,10 +60,6 @@ def stage_command(
         '--config "$FERRARI_CONFIG"',
         "--wildcard video {wildcards.video}",
         *(f"--output {name} {{output.{name}:q}}" for name in outputs),
-        *(
-            f"--input {name} {shlex.quote(pattern).replace('{video}', '{wildcards.video}')}"
-            for name, pattern in (upstream or {}).items()
-        ),
         *(f"--input {name} {{input.{name}:q}}" for name in inputs),
         f"--params {','.join(params)} {{params!r:q}}",
         *(f"--resource {name} {{resources.{name}!r:q}}" for name in resources),

@@ -117,16 +117,6 @@ def test_a_process_without_a_run_of_its_own_offers_no_warm_workers(monkeypatch):
     assert f"{os.getpid()}-" in os.environ.pop(stage_command.WARM)
 
 
-def test_a_job_reads_tables_that_its_rule_does_not_name(config_file):
-    """They come before the rule's inputs in any case (decision 60)."""
-    template = stage_command.stage_command(
-        "04_replace_background", ["table"], ["seed"], upstream={"crops": "a 'set'/{video}.csv"}
-    )
-    words = formatted(template, config_file, {"seed": 1}, {"table": "in/t.csv"})
-    job = stage_job.parse(words[4:])
-    assert (job.input.crops, job.input.table) == ("a 'set'/clip-1.csv", "in/t.csv")
-
-
 def test_params_without_their_names_are_refused(config_file):
     template = stage_command.stage_command("02_yolo_crop", [], ["settings", "code"])
     words = formatted(template, config_file, {"settings": {}}, {})
