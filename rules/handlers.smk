@@ -24,18 +24,22 @@ def begin(log):
     say_gate()
     require_decoder()
     require_own_jobs()
-    targets = set(workflow.dag_settings.targets)
-    makes = not targets or not targets <= last_run.ONLY_LOOK
-    if makes:
+    if makes_something():
         require_dataset()
     try:
         with ending_the_run():
-            if makes:
+            if makes_something():
                 EVENTS.begin(workflow, logger, log)
             RECORD.start()
     except WorkflowError:
         EVENTS.end("failed")
         raise
+
+
+def makes_something():
+    """Whether the run may write into the dataset, and so has it to itself."""
+    targets = set(workflow.dag_settings.targets)
+    return not targets or not targets <= last_run.ONLY_LOOK
 
 
 def say_subject():
@@ -108,10 +112,12 @@ def end_well(log):
             "the same without the setting shard: it makes what concerns the whole set."
         )
         return
-    if set(workflow.dag_settings.targets) - {
-        "all"
-    }:  # a single report, or nothing was made
-        return
+    if makes_something():
+        fetched_clips.clear(
+            DATASET
+        )  # stage 1 had nothing to do with what stage 0 handed on
+    if set(workflow.dag_settings.targets) - {"all"}:
+        return  # a single report, or nothing was made
     from ferrari.reports.run_end import last_lines
 
     lines = last_lines(Path(DATASET), Path(QC), config["package"]["formats"])

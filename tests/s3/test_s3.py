@@ -36,6 +36,11 @@ class Bucketed:
     demo: Demo
     server: Server
 
+    def waiting(self) -> list[str]:
+        """The files that were fetched and are still there."""
+        folder = self.demo.dataset / fetched_clips.FOLDER
+        return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
     def run(self, *arguments: str, check: bool = True, **changed: object) -> str:
         return self.demo.run(*arguments, check=check, overlay=self._settings(changed))
 
@@ -81,7 +86,7 @@ def test_a_run_from_a_bucket_is_the_run_from_the_disk(bucketed, small):
     assert bucketed.server.sent == {
         name: (small.dataset / "00_raw_videos" / name).stat().st_size for name in NAMES
     }
-    assert list((bucketed.demo.dataset / fetched_clips.FOLDER).iterdir()) == []
+    assert bucketed.waiting() == []
     for row in tables.read_table(bucketed.demo.dataset / "videos.csv"):
         assert row["etag"] and len(row["sha256"]) == 64
     assert bucketed.planned(small_run.FINAL) == {}
@@ -109,6 +114,9 @@ def test_what_changes_in_the_bucket_is_what_runs_again(bucketed, small):
     bucketed.run("--cores", "2", PROBES)
     assert set(bucketed.server.sent) == {WALK}
     assert sorted(bucketed.verdicts().values()) == ["DUPLICATE_VIDEO", "LOW_RESOLUTION", "OK"]
+    bucketed.run("--cores", "2", PROBES, probe={"min_short_side": 470})
+    assert bucketed.waiting() == [], "stage 1 had nothing to do with what stage 0 fetched"
+    bucketed.run("--cores", "2", PROBES)
     time.sleep(1.1)
     bucketed.server.put(TINY, (small.dataset / "00_raw_videos" / TINY).read_bytes())
     assert bucketed.planned(PROBES)["probe"] == 1, "it was written again, the same"

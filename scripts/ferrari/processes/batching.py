@@ -24,7 +24,7 @@ S = TypeVar("S")
 #: Batches under way beside the caller's own: one being computed, one being read.
 _AHEAD = 2
 #: Pixels of a batch of frames: 64 MB of RGB. A job holds a few batches.
-_PIXELS = (64 << 20) // 3
+PIXELS = (64 << 20) // 3
 #: Held by the thread that reads, and by the one that writes. A model's process that has died is
 #: forked anew by the thread that calls it, which waits for the others to be out of native code: a
 #: lock that such code held at the fork would stay locked in the child for ever.
@@ -52,7 +52,7 @@ os.register_at_fork(
 
 
 def by_size(
-    images: Iterable[T], size_of: Callable[[T], int], most: int, pixels: int = _PIXELS
+    images: Iterable[T], size_of: Callable[[T], int], most: int, pixels: int = PIXELS
 ) -> Iterator[list[T]]:
     """Consecutive images, of `size_of` pixels each: up to `most`, and up to `pixels` together.
 

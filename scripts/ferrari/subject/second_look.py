@@ -7,7 +7,7 @@ from frame to frame.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from ferrari.images import boxes
 from ferrari.images.boxes import Box, Detection
+from ferrari.processes.batching import PIXELS
 from ferrari.subject import appearance
 from ferrari.subject.lost_places import Lost, Place
 from ferrari.subject.tracks import Moment, Track
@@ -105,9 +106,10 @@ def search(
     lost = Lost(moments, tracks, asked, size_wh)
     left, found, taken = lost.places(), [], 0
     while left:
-        some, left = left[:_BATCH], left[_BATCH:]
+        some, pictures = _batch(again, left)
+        left = left[len(some) :]
         taken += len(some)
-        for place, answer in zip(some, _looked(again, some, size_wh), strict=True):
+        for place, answer in zip(some, _looked(again, some, pictures, size_wh), strict=True):
             at = lost.accepted(place, answer.boxes_xyxy, answer.confidences, answer.looks)
             if at is not None:
                 box = answer.boxes_xyxy[at]
@@ -126,8 +128,25 @@ class _Answer:
     looks: np.ndarray
 
 
-def _looked(again: LookAgain, places: Sequence[Place], size_wh: tuple[int, int]) -> list[_Answer]:
-    pictures = {number: again.picture(number) for number in {one.moment for one in places}}
+def _batch(
+    again: LookAgain, places: Sequence[Place]
+) -> tuple[Sequence[Place], dict[int, np.ndarray]]:
+    """The first of the places, and their pictures: of large ones few; a job holds them."""
+    pictures: dict[int, np.ndarray] = {}
+    for count, place in enumerate(places[:_BATCH], 1):
+        if place.moment not in pictures:
+            pictures[place.moment] = again.picture(place.moment)
+            if sum(picture.size for picture in pictures.values()) > 3 * PIXELS:
+                return places[:count], pictures
+    return places[:_BATCH], pictures
+
+
+def _looked(
+    again: LookAgain,
+    places: Sequence[Place],
+    pictures: Mapping[int, np.ndarray],
+    size_wh: tuple[int, int],
+) -> list[_Answer]:
     windows = [Window.around(_in(pictures[one.moment], one, size_wh)) for one in places]
     squares = [
         window.cut(pictures[place.moment]) for window, place in zip(windows, places, strict=True)

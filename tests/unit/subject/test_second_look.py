@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ferrari.images.boxes import Detection
+from ferrari.subject import second_look
 from ferrari.subject.following import Sight, follow
 from ferrari.subject.second_look import ROOM, SIDE, Window
 
@@ -50,6 +51,7 @@ class Clip:
 
     def __init__(self, count: int, missed: set[int], takes: bool = True) -> None:
         self.count, self.missed, self.takes, self.looks = count, missed, takes, 0
+        self.at_once = 0
         self.items: list[str] = []
 
     def sights(self):
@@ -66,6 +68,7 @@ class Clip:
 
     def find(self, squares_rgb):
         found = []
+        self.at_once = max(self.at_once, len(squares_rgb))
         for square in squares_rgb:
             self.looks += 1
             rows, columns = np.where(square[..., 0] > square[..., 1] + 60)
@@ -94,6 +97,15 @@ def test_one_look_leads_to_the_next():
     followed = follow(clip.sights(), clip)
     assert clip.items == ["f6-d0", "f9-d0", "f12-d0"] and clip.looks == 3
     assert {followed.track_of[item] for item in clip.items} == {0}
+
+
+def test_of_large_pictures_few_are_held_and_the_same_is_found(monkeypatch):
+    together, apart = Clip(19, {3, 9, 15}), Clip(19, {3, 9, 15})
+    follow(together.sights(), together)
+    monkeypatch.setattr(second_look, "PIXELS", 640 * 360 - 1)
+    follow(apart.sights(), apart)
+    assert (together.at_once, apart.at_once) == (3, 1)
+    assert together.items == apart.items == ["f3-d0", "f9-d0", "f15-d0"]
 
 
 def test_without_a_second_look_nothing_is_said_of_it():
