@@ -198,6 +198,7 @@ def test_pictures_of_the_subject_are_there_and_a_decision_names_their_bytes(data
     found = [one for one in entries(page) if one["group"] == "reference"]
     assert [one["tail"] for one in found] == [f"{r['setting']}/{r['file']}" for r in rows]
     assert [one["may"] for one in found] == ["KD", "KD", "", ""]
+    assert [one["doubt"] for one in found] == [0, 1, 1, 1], "those that do not count come first"
     assert [one["cell"] for one in found] == [0, 1, 2, -1], "the last one could not be read"
     assert found[2]["said"] == "somebody else than most of the others"
     assert [one["sha256"] for one in found] == [rows[0]["sha256"], rows[1]["sha256"], "", ""]

@@ -30,6 +30,7 @@ from ferrari.dashboard.run_phases import (
     SILENT,
     STARTING,
     STOPPED,
+    SUCCESS,
 )
 from ferrari.jobs import run_events, run_lock
 from ferrari.jobs.run_events import EventReader
@@ -134,7 +135,7 @@ class RunWatch:
                 for outcome, reason, rows in one.refused
             ],
             "machine": self._machine.state(),
-            "why_not": self._control.why_not(),
+            "why_not": self._why_not(phase),
             "started": self._started(),
         }
 
@@ -201,6 +202,12 @@ class RunWatch:
         if at_work == run_lock.JOBS:
             return LEFTOVERS
         return NONE if self._reader is None else self._end() or KILLED
+
+    def _why_not(self, phase: str) -> str:
+        """Why no run can be started now; empty if one can."""
+        if self._control.going is not None and phase in (SUCCESS, FAILED):
+            return "The run that was started here is over, and its process is about to end."
+        return self._control.why_not()
 
     def _end(self) -> str:
         """How the run ended that the events are of; empty while it has not said."""

@@ -38,6 +38,7 @@ def _entry(row: Mapping[str, str]) -> Entry:
         may="KD" if decidable else "",
         pictures=(Picture(place, row["sha256"]),) if row["sha256"] else (),
         called=place,
+        doubt=0.0 if row["outcome"] == KEPT else 1.0,
         stage="who",
         reason=row["reason"],
         said="; ".join(filter(None, (references.WORDS.get(row["reason"], ""), row["detail"]))),

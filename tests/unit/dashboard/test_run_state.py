@@ -169,6 +169,18 @@ def test_a_run_that_was_started_here_and_looks_at_what_to_do(seen):
     assert seen()["started"]["status"] == -9
 
 
+def test_a_run_that_was_started_here_and_is_over_is_not_said_to_go_on(seen):
+    started = seen.control.start("run")
+    try:
+        seen.hold(tell(seen.set, start({"mask": 1}, pid=started.process.pid), end(3, "success")))
+        state = seen()
+        assert state["phase"] == "success" and "is about to end" in state["why_not"]
+    finally:
+        started.process.kill()
+        started.process.wait()
+    assert "is about to end" not in seen()["why_not"]
+
+
 def test_a_failed_job_says_why(seen):
     log = seen.set.work / "logs/mask/a.log"
     log.parent.mkdir(parents=True)
