@@ -15,7 +15,7 @@ import pandas as pd
 from ferrari.curation.embeddings import described
 from ferrari.curation.neighbours import distance, nearest
 from ferrari.curation.splits import SPLITS, VALIDATION
-from ferrari.images import boxes, image_files
+from ferrari.images import boxes
 from ferrari.ledger.reasons import OVER_BUDGET
 from ferrari.qc import reopened_images, similarity, stage_tables
 from ferrari.qc.similarity import CutOuts, Pairs
@@ -31,7 +31,7 @@ _TOLERANCE = 1e-3
 def embedding_checks(root: Path, cutouts: CutOuts, kept: pd.DataFrame) -> list[Check]:
     """Each kept image's cut-out has a sound embedding, and it is that of the pixels."""
     some = cutouts.rows.iloc[:: max(1, -(-len(cutouts) // AGAIN))]
-    columns = ("path", "embedding", "phash", "lightness", "side")
+    columns = ("path", "sha256", "embedding", "phash", "lightness", "side")
     seen = reopened_images.inspect(root, some, columns, look, "cut-outs described again")
     total = kept["crop"].nunique()
     return [
@@ -52,16 +52,18 @@ def embedding_checks(root: Path, cutouts: CutOuts, kept: pd.DataFrame) -> list[C
 
 
 def look(dataset: Path, cells: tuple) -> dict:
-    """Describe one cut-out anew: is it `same` as its row says?"""
-    path, *said = cells
-    try:
-        rgba = image_files.read(dataset / path)
-    except (OSError, image_files.ImageReadError):
-        return {"same": False}
-    box = boxes.subject_box(rgba[..., 3]) if rgba.shape[-1] == 4 else None
+    """Describe one cut-out anew: is it the `same` as its row says? Else `fault` says so too, and it
+    is looked at again the next time.
+    """
+    path, sha256, *said = cells
+    seen = reopened_images.reopen(dataset, path)
+    rgba = seen.pixels if seen.mode == "RGBA" else None
+    box = boxes.subject_box(rgba[..., 3]) if rgba is not None else None
     found = described(rgba, box) if box else {}
     names = ("embedding", "phash", "lightness", "side")
-    return {"same": [found.get(name) for name in names] == said}
+    same = [found.get(name) for name in names] == said
+    fault = seen.fault or ("" if same else "it is described otherwise")
+    return {"same": same, "fault": fault, "sha_ok": seen.sha256 == sha256}
 
 
 def likeness_checks(
