@@ -58,8 +58,9 @@ def look(dataset: Path, cells: tuple) -> dict:
     path, sha256, *said = cells
     seen = reopened_images.reopen(dataset, path)
     rgba = seen.pixels if seen.mode == "RGBA" else None
-    box = boxes.subject_box(rgba[..., 3]) if rgba is not None else None
-    found = described(rgba, box) if box else {}
+    found = {}
+    if rgba is not None and (box := boxes.subject_box(rgba[..., 3])):
+        found = described(rgba, box)
     names = ("embedding", "phash", "lightness", "side")
     same = [found.get(name) for name in names] == said
     fault = seen.fault or ("" if same else "it is described otherwise")
