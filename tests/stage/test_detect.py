@@ -9,7 +9,6 @@ from ferrari.common.atomic_files import sha256_file
 from ferrari.images import image_files
 from ferrari.images.boxes import Detection
 from ferrari.ledger import balance, item_ids, tables
-from ferrari.networks import detectors
 from ferrari.processes.devices import DeviceMemoryError
 from ferrari.processes.model_verdicts import IsolationError
 from ferrari.subject import track_table
@@ -20,22 +19,6 @@ from tests.stage.people_clip import LARGE, SMALL, VIDEO, Clip, picture
 @pytest.fixture
 def clip(tmp_path):
     return Clip(tmp_path)
-
-
-@pytest.fixture
-def detect(monkeypatch):
-    """Sets what the detector sees: a list of detections a frame, in order."""
-
-    def see(answer):
-        found = iter(answer) if isinstance(answer, list) else None
-
-        def run(frames):
-            return [next(found) for _ in frames] if found else answer(frames)
-
-        stand_in = detectors.Detector("stand-in", "cpu", "0" * 64, run)
-        monkeypatch.setattr(detectors, "load", lambda *_: stand_in)
-
-    return see
 
 
 def test_every_detection_that_reaches_the_bound_is_kept(clip, detect):

@@ -10,7 +10,7 @@ import pytest
 from ferrari.images.boxes import Detection
 from ferrari.images.faces import Face
 from ferrari.ledger import item_ids
-from ferrari.networks import detectors, faces
+from ferrari.networks import faces
 from ferrari.networks.faces import EmbeddedFace
 from ferrari.subject import sightings_file
 from tests.deadly import ENDS, Notes
@@ -49,15 +49,6 @@ def _face(box) -> EmbeddedFace:
     embedding = np.array([x2 - x1, 1, 0, 0], np.float32)
     face = Face((x1, y1, x1 + 50, y1 + 60), LANDMARKS + np.array([x1, y1]), 0.9)
     return EmbeddedFace(face, embedding / np.linalg.norm(embedding))
-
-
-@pytest.fixture
-def detect(monkeypatch):
-    def see(answer):
-        stand_in = detectors.Detector("stand-in", "cpu", "0" * 64, answer)
-        monkeypatch.setattr(detectors, "load", lambda *_: stand_in)
-
-    return see
 
 
 def everybody(frames):

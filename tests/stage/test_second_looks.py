@@ -10,7 +10,6 @@ import pytest
 
 from ferrari.images.boxes import Detection
 from ferrari.ledger import balance, item_ids
-from ferrari.networks import detectors
 from ferrari.networks import faces as networks
 from ferrari.subject import sightings_file, track_table
 from ferrari.subject.faint_people import FOUND_BY_FACE
@@ -31,15 +30,6 @@ def clip(tmp_path):
     clip = Clip(tmp_path)
     clip.write(4, lambda ordinal: walkers(3 * ordinal), between=walkers)
     return clip
-
-
-@pytest.fixture
-def detect(monkeypatch):
-    def see(answer):
-        stand_in = detectors.Detector("stand-in", "cpu", "0" * 64, answer)
-        monkeypatch.setattr(detectors, "load", lambda *_: stand_in)
-
-    return see
 
 
 @pytest.fixture

@@ -11,14 +11,13 @@ import pytest
 
 from scripts.tools import verify
 from tests.settings import ROOT
+from tests.tools.stand_in import snakemake
 
 
 def stand_in(tmp_path, monkeypatch, *, verdict=None, status=0, log=""):
     """A Snakemake that says its words and noise, writes a verdict or a log, and ends."""
-    place = tmp_path / "modules/snakemake/__main__.py"
-    place.parent.mkdir(parents=True)
-    (place.parent / "__init__.py").touch()
-    place.write_text(
+    modules = snakemake(
+        tmp_path,
         "import os, pathlib, sys\n"
         "pathlib.Path('words').write_text('\\n'.join(sys.argv[1:]))\n"
         "print('Using workflow specific profile profiles/default')\n"
@@ -33,9 +32,9 @@ def stand_in(tmp_path, monkeypatch, *, verdict=None, status=0, log=""):
         f"status = {status}\n"
         "if status < 0:\n"
         "    os.kill(os.getpid(), -status)\n"
-        "sys.exit(status)\n"
+        "sys.exit(status)\n",
     )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "modules"))
+    monkeypatch.setenv("PYTHONPATH", modules)
     work = tmp_path / "my set"
     work.mkdir()
     return work

@@ -16,6 +16,7 @@ from ferrari.common import settings
 from ferrari.jobs import snakemake_command
 from scripts.tools import new_set, plan_run, smoke, tidy
 from tests.settings import ROOT
+from tests.tools.stand_in import snakemake
 
 STATS = """Job stats:
 job        count
@@ -314,10 +315,8 @@ def test_ctrl_c_leaves_a_run_the_time_to_end(tmp_path):
     """Terminals interrupt the whole group; whoever waits for Snakemake must not kill it then. What
     it says while it ends is nothing that anybody has to do something about.
     """
-    stand_in = tmp_path / "modules/snakemake/__main__.py"
-    stand_in.parent.mkdir(parents=True)
-    (stand_in.parent / "__init__.py").touch()
-    stand_in.write_text(
+    modules = snakemake(
+        tmp_path,
         "import sys, time\n"
         "try:\n"
         "    print('begun', flush=True)\n"
@@ -326,13 +325,13 @@ def test_ctrl_c_leaves_a_run_the_time_to_end(tmp_path):
         "    time.sleep(1)\n"
         "    print('ended', file=open('ended', 'w'), flush=True)\n"
         "    print('Traceback')\n"
-        "    sys.exit(3)\n"
+        "    sys.exit(3)\n",
     )
     (tmp_path / "my.yaml").write_text("seed: 1\n")
     run = subprocess.Popen(
         [sys.executable, str(ROOT / "scripts/tools/plan_run.py"), "--run", "--work", str(tmp_path)],
         **{"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True},
-        env={**os.environ, "PYTHONPATH": str(tmp_path / "modules")},
+        env={**os.environ, "PYTHONPATH": modules},
         start_new_session=True,
     )
     assert run.stdout is not None and run.stdout.readline() == "begun\n"
