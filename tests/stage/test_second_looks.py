@@ -206,6 +206,13 @@ def test_a_frame_with_nobody_else_shows_who_has_a_face(still, detect, asked):  #
     assert (again, still.sightings.read_bytes()) == before
 
 
+def test_the_faces_of_a_frame_are_asked_for_once(still, detect, asked):  # noqa: F811
+    """Those of sure boxes, then those of faint ones: nobody's twice, whoever counts."""
+    detect(lambda frames: [[LARGE, HARDLY_SEEN] for _ in frames])
+    rows = still.detect(second_look=True, faces=NETWORKS)
+    assert len(rows) == 4 and sum(map(int, asked.read())) == 4
+
+
 def test_a_frame_that_ends_the_networks_with_a_faint_box_alone_stays_as_it_was(
     still,
     detect,
@@ -218,7 +225,7 @@ def test_a_frame_that_ends_the_networks_with_a_faint_box_alone_stays_as_it_was(
     recognise = networks.recognise
 
     def ends(model, pictures):
-        if any(len(people) == 2 for _, people in pictures):
+        if any(list(people) == [HARDLY_SEEN.box_xyxy] for _, people in pictures):
             ENDS["exit"][0]()
         return recognise(model, pictures)
 

@@ -57,14 +57,13 @@ class CloserLooks:
         view.picture_rgb = frame_rgb(self.dataset, line)
         before = [row for row in self.rows[frame] if row["outcome"] == KEPT]
         rows = [*before, *self._rows(view, len(before), found)]
-        faces = dict(self.faces.faces)
-        self.faces.faces |= {str(row["item"]): [] for row in rows}
         people = {str(row["item"]): detection_rows.detection_of(row) for row in rows}
-        if (failure := self.faces.ask(view, people)) is not None:
-            self.faces.faces = faces
-            why = f"{failure.reason} ({failure.detail})"
+        faces = self.faces.of(view, people)
+        if isinstance(faces, Failure):
+            why = f"{faces.reason} ({faces.detail})"
             LOGGER.warning("%s stays without whom a second look found: %s", frame, why)
             return []
+        self.faces.faces |= {item: [] for item in people} | faces
         self.rows[frame] = rows
         return [str(row["item"]) for row in rows[len(before) :]]
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeVar
 
 from ferrari.common.progress import LOGGER
-from ferrari.detection.views import View, with_a_face
-from ferrari.images import boxes, subject_choice
+from ferrari.detection.views import View
+from ferrari.images import subject_choice
+from ferrari.images.boxes import Box, Detection, clip
+from ferrari.images.faces import has_room
 from ferrari.networks import faces as face_networks
+from ferrari.networks.faces import EmbeddedFace
 from ferrari.networks.on_device import OnDevice
 from ferrari.processes.failures import Failure
-from ferrari.processes.isolated_model import Isolated
 from ferrari.processes.model_process import Load
 from ferrari.subject import faint_people
+from ferrari.subject.face_weights import LEAST
 from ferrari.subject.faint_people import FAINT
 from ferrari.subject.sightings_file import SeenFace
+
+K = TypeVar("K")  # what a person of a frame is told by
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,15 @@ class FaceNetworks:
         return face_networks.loader({**self.asked, **means}, self.weights, threads, cache, opener)
 
 
+class Recogniser(Protocol):
+    """What finds and embeds faces: `Isolated`, or another that answers as it does."""
+
+    def outcomes(self, items: Sequence[Any], what: str) -> tuple[list, str]:
+        """Of each picture with people's boxes in it the `EmbeddedFace`s of each person, or a
+        Failure; and a remark for the rows.
+        """
+
+
 @dataclass
 class FaceSearch:
     """The faces found so far, by detection. Without a `recogniser` none is searched.
@@ -47,7 +62,7 @@ class FaceSearch:
     """
 
     least: float
-    recogniser: Isolated | None = None
+    recogniser: Recogniser | None = None
     faces: dict[str, list[SeenFace]] = field(default_factory=dict)
 
     def recognise(self, views: Sequence[View], also_faint: bool) -> str:
@@ -56,73 +71,87 @@ class FaceSearch:
 
         `also_faint`: boxes below the bound count where a face speaks for them.
         """
-        remark = self._embed([(view, view.people(self.least)) for view in views])
-        for view in views if also_faint else ():
-            self._count_faint(view)
-        return remark
-
-    def ask(self, view: View, people: Mapping[str, boxes.Detection]) -> Failure | None:
-        """Find and embed the faces of some people of a frame, by item: whose each is hangs on all
-        of them. What came in the way, if anything did; `view` stays as it was.
-        """
-        found = view.found
-        self._embed([(view, people)])
-        answer, view.found = view.found, found
-        return answer if isinstance(answer, Failure) else None
-
-    def _count_faint(self, view: View) -> None:
-        """Let boxes of a frame that are below the bound count where a face speaks for them."""
-        if self.recogniser is None or view.found is None or isinstance(view.found, Failure):
-            return
-        faint = subject_choice.in_order(
-            [one for one in view.found if FAINT <= one.confidence < self.least]
-        )
-        sure, before = view.people(self.least), dict(self.faces)
-        view.faint = faint
-        added = dict(list(view.people(self.least).items())[len(sure) :])
-        # Whoever is not in touch with a faint box has no face in it.
-        near = {k: one for k, one in sure.items() if any(_touch(one, other) for other in faint)}
-        counted: list[int] = []
-        if self._faces_on(view, added) and self._embedded(view, near | added):
-            known = [before.get(item, []) for item in sure]
-            faces = [self.faces.get(item, []) for item in added]
-            people = [one.box_xyxy for one in sure.values()]
-            counted = faint_people.with_a_face(people, known, faces)
-        self.faces, view.faint = dict(before), [faint[number] for number in counted]
-        if counted and not self._embedded(view, view.people(self.least)):
-            self.faces, view.faint = before, ()
-
-    def _embedded(self, view: View, people: Mapping[str, boxes.Detection]) -> bool:
-        """Whether the faces of a frame's people could be asked for."""
-        failure = self.ask(view, people)
-        if failure is not None:
-            assert view.line is not None
-            why = f"{failure.reason} ({failure.detail})"
-            LOGGER.warning("%s stays without its faint boxes: %s", view.line["item"], why)
-        return failure is None
-
-    def _embed(self, views: Sequence[tuple[View, Mapping[str, boxes.Detection]]]) -> str:
-        """The same for the people in each, by item."""
-        asked = [(view, some) for view, people in views if (some := self._faces_on(view, people))]
-        if self.recogniser is None or not asked:
-            return ""
-        pictures = [(view.picture_rgb, list(people.values())) for view, people in asked]
-        found, remark = self.recogniser.outcomes(pictures, "frames with faces")
-        for (view, people), answer in zip(asked, found, strict=True):
+        answers, remark = self._asked([(view, view.people(self.least)) for view in views])
+        for view, answer in zip(views, answers, strict=True):
             if isinstance(answer, Failure):
-                view.found = replace(answer, detail=f"the networks for faces: {answer.detail}")
-                continue
-            for item, seen in zip(people, answer, strict=True):
-                self.faces[item] = [SeenFace.of(one.face, one.embedding) for one in seen]
+                view.found = answer
+            else:
+                self.faces |= answer
+        if also_faint:
+            self._count_faint(views)
         return remark
 
-    @staticmethod
-    def _faces_on(view: View, people: Mapping[str, boxes.Detection]) -> dict[str, boxes.Box]:
-        if not people:
-            return {}
-        assert view.picture_rgb is not None
-        return with_a_face(view.picture_rgb, people)
+    def of(
+        self, view: View, people: Mapping[str, Detection]
+    ) -> dict[str, list[SeenFace]] | Failure:
+        """The faces of some people of a frame, by item: whose each is hangs on all of them."""
+        return self._asked([(view, people)])[0][0]
+
+    def _count_faint(self, views: Sequence[View]) -> None:
+        """Let boxes that are below the bound count where a face speaks for them."""
+        faint = [(view, dict(enumerate(self._faint(view)))) for view in views]
+        for (view, boxes_of), answer in zip(faint, self._asked(faint)[0], strict=True):
+            if isinstance(answer, Failure):
+                assert view.line is not None
+                why = f"{answer.reason} ({answer.detail})"
+                LOGGER.warning("%s stays without its faint boxes: %s", view.line["item"], why)
+            elif answer:
+                self._let_count(view, boxes_of, answer)
+
+    def _faint(self, view: View) -> list[Detection]:
+        if view.found is None or isinstance(view.found, Failure):
+            return []
+        some = [one for one in view.found if FAINT <= one.confidence < self.least]
+        return subject_choice.in_order(some)
+
+    def _let_count(
+        self, view: View, faint: Mapping[int, Detection], seen: Mapping[int, list[SeenFace]]
+    ) -> None:
+        """`faint` are told by number; `seen` are the faces of those that have room for one."""
+        sure = _with_room(view, view.people(self.least))
+        of_sure = [(box, self.faces.get(item, [])) for item, box in sure.items()]
+        of_faint = [(box, seen[number]) for number, box in _with_room(view, faint).items()]
+        counted = faint_people.with_a_face(of_sure, of_faint)
+        given = [face for faces in counted.values() for face in faces]
+        for item in sure:
+            self.faces[item] = faint_people.left_to(self.faces.get(item, []), given)
+        before = view.people(self.least)
+        view.faint = [faint[list(seen)[at]] for at in counted]
+        added = [item for item in view.people(self.least) if item not in before]
+        self.faces |= dict(zip(added, counted.values(), strict=True))
+
+    def _asked(
+        self, views: Sequence[tuple[View, Mapping[K, Detection]]]
+    ) -> tuple[list[dict[K, list[SeenFace]] | Failure], str]:
+        """The faces of the people in each, by their key, of those on whom one may be; a remark."""
+        asked = [(view, _with_room(view, people)) for view, people in views]
+        answers: list[dict[K, list[SeenFace]] | Failure] = [{} for _ in views]
+        some = [at for at, (_, people) in enumerate(asked) if people]
+        if self.recogniser is None or not some:
+            return answers, ""
+        pictures = [(asked[at][0].picture_rgb, list(asked[at][1].values())) for at in some]
+        found, remark = self.recogniser.outcomes(pictures, "frames with faces")
+        for at, answer in zip(some, found, strict=True):
+            answers[at] = _seen(asked[at][1], answer)
+        return answers, remark
 
 
-def _touch(one: boxes.Detection, other: boxes.Detection) -> bool:
-    return boxes.shared(one.box_xyxy, other.box_xyxy) > 0
+def _with_room(view: View, people: Mapping[K, Detection]) -> dict[K, Box]:
+    """The boxes of those on whom a face may be that can be judged."""
+    if not people:
+        return {}
+    assert view.picture_rgb is not None
+    height, width = view.picture_rgb.shape[:2]
+    inside = {key: clip(one.box_xyxy, width, height) for key, one in people.items()}
+    return {key: box for key, box in inside.items() if has_room(box, LEAST)}
+
+
+def _seen(
+    people: Iterable[K], answer: Sequence[Sequence[EmbeddedFace]] | Failure
+) -> dict[K, list[SeenFace]] | Failure:
+    if isinstance(answer, Failure):
+        return replace(answer, detail=f"the networks for faces: {answer.detail}")
+    return {
+        key: [SeenFace.of(one.face, one.embedding) for one in faces]
+        for key, faces in zip(people, answer, strict=True)
+    }

@@ -10,10 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from ferrari.images import boxes, image_files, subject_choice
-from ferrari.images.faces import has_room
 from ferrari.ledger import item_ids
 from ferrari.processes.failures import Failure
-from ferrari.subject.face_weights import LEAST
 from ferrari.video.linking_film import LinkingPicture
 
 
@@ -79,12 +77,3 @@ def in_order(lines: Iterable[Mapping], film: Iterable[LinkingPicture]) -> Iterat
 def counted(found: Iterable[boxes.Detection], least: float) -> list[boxes.Detection]:
     """What reaches the bound, in the order in which detections are numbered."""
     return subject_choice.in_order([one for one in found if one.confidence >= least])
-
-
-def with_a_face(
-    picture_rgb: np.ndarray, people: Mapping[str, boxes.Detection]
-) -> dict[str, boxes.Box]:
-    """The boxes of those among a picture's people on whom a face may be that can be judged."""
-    height, width = picture_rgb.shape[:2]
-    inside = {item: boxes.clip(one.box_xyxy, width, height) for item, one in people.items()}
-    return {item: box for item, box in inside.items() if has_room(box, LEAST)}

@@ -6,10 +6,10 @@ right. The network for faces is another witness: a box with a face of its own co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ferrari.images.boxes import Box, overlap
-from ferrari.images.faces import SAME_FACE, belongs
+from ferrari.images.faces import SAME_FACE, belongs, owner
 from ferrari.subject.face_weights import USABLE, face_weight
 from ferrari.subject.sightings_file import SeenFace
 
@@ -20,34 +20,39 @@ FOUND_BY_FACE = "below detect.confidence, found by the face"
 
 
 def with_a_face(
-    sure: Sequence[Box],
-    faces_of_sure: Sequence[Sequence[SeenFace]],
-    faces: Sequence[Sequence[SeenFace]],
-) -> list[int]:
-    """Which of a frame's faint boxes count, by number.
+    sure: Sequence[tuple[Box, Sequence[SeenFace]]], faint: Sequence[tuple[Box, Sequence[SeenFace]]]
+) -> dict[int, list[SeenFace]]:
+    """Which of a frame's faint boxes count, by number, each with the faces that are theirs.
 
-    `faces_of_sure` are the faces of the sure boxes where these alone are asked for; `faces` those
-    of the faint ones where all are. A face that was somebody's only one stays theirs, unless their
-    box holds a second face, which is another's: then it is a box around two.
+    Each box has the faces that are given to it where those of its kind alone are asked for. A face
+    that was somebody's only one stays theirs, unless their box holds a second face, which is
+    another's: then it is a box around two.
     """
-    found: list[int] = []
+    counted: dict[int, list[SeenFace]] = {}
     given: list[SeenFace] = []
-    every = [face for those in faces_of_sure for face in those]
-    for number, own in enumerate(faces):
+    people = [box for box, _ in sure]
+    every = [face for _, those in sure for face in those]
+    for number, (box, seen) in enumerate(faint):
+        own = [face for face in seen if owner(face.box_xyxy, [*people, box]) == len(people)]
         judged = [face for face in own if _weight(face) >= USABLE]
-        if len(judged) != 1 or any(_same(judged[0], other) for other in given):
+        if len(judged) != 1 or _among(judged[0], given):
             continue
         (face,) = judged
         others = [other for other in [*every, *given] if not _same(face, other)]
-        holders = [
-            box
-            for box, those in zip(sure, faces_of_sure, strict=True)
-            if any(_same(face, other) for other in those)
-        ]
+        holders = [box for box, those in sure if _among(face, those)]
         if all(any(belongs(other.box_xyxy, box) for other in others) for box in holders):
-            found.append(number)
+            counted[number] = own
             given.append(face)
-    return found
+    return counted
+
+
+def left_to(faces: Iterable[SeenFace], given: Sequence[SeenFace]) -> list[SeenFace]:
+    """What remains of somebody's faces when some are given to those who are hardly seen."""
+    return [face for face in faces if not _among(face, given)]
+
+
+def _among(face: SeenFace, others: Iterable[SeenFace]) -> bool:
+    return any(_same(face, other) for other in others)
 
 
 def _same(one: SeenFace, other: SeenFace) -> bool:
