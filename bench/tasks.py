@@ -145,11 +145,12 @@ def people(
 
     With `faces` they are searched, and people are judged by `judging` against the template `who`.
     """
+    from ferrari.detection.face_search import FaceNetworks
     from ferrari.video import linking_film
 
-    found = importlib.import_module("02_detect_people")
+    find = importlib.import_module("02_detect_people").detect_video
     cut = importlib.import_module("02_yolo_crop").crop_video
-    asked = found.Faces(faces, face_weights) if faces else None
+    asked = FaceNetworks(faces, face_weights) if faces else None
 
     def work(video: str) -> None:
         table = f"{dataset}/01_extracted_frames/{video}.csv"
@@ -157,7 +158,7 @@ def people(
         means = {"weights": [weights], "mask_settings": {}, "cache": cache, "threads": 1}
         beside = {kind: f"{dataset}/subject/{kind}/{video}" for kind in ("tracks", "sightings")}
         detections = f"{dataset}/subject/detections/{video}.csv"
-        found.detect_video(
+        find(
             film=str(linking_film.path_of(table)),
             out_csv=detections,
             out_tracks=f"{beside['tracks']}.csv",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-
 import numpy as np
 import pytest
 
+from ferrari.detection.face_search import FaceNetworks
 from ferrari.images.boxes import Detection
 from ferrari.images.faces import Face
 from ferrari.ledger import item_ids
@@ -16,8 +15,7 @@ from ferrari.subject import sightings_file
 from tests.deadly import ENDS, Notes
 from tests.stage.people_clip import LARGE, SMALL, VIDEO, Clip, picture
 
-Faces = importlib.import_module("02_detect_people").Faces
-NETWORKS = Faces({"detector": "a", "embedding": "b", "weights": [{}, {"dimensions": 4}]}, ())
+NETWORKS = FaceNetworks({"detector": "a", "embedding": "b", "weights": [{}, {"dimensions": 4}]}, ())
 LANDMARKS = np.array([[30, 40], [70, 40], [50, 60], [35, 80], [65, 80]], np.float32)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -72,7 +72,9 @@ def by_size(
         yield batch
 
 
-def in_flight(batches: Iterable[T], read: Callable[[T], S], run: Callable[[S], R]) -> Iterator[R]:
+def in_flight(
+    batches: Iterable[T], read: Callable[[T], S], run: Callable[[S], R]
+) -> Generator[R, None, None]:
     """`run(read(batch))` of each batch, in their order.
 
     While the caller works on one result, one thread runs the next batch and another reads the batch
