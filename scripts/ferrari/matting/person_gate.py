@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from ferrari.images import boxes, growing
 from ferrari.networks import segmenters
 from ferrari.networks.network import Opener
 from ferrari.networks.segmenters import Segmenter
@@ -35,6 +36,8 @@ _HELD_MOST, _HELD_LEAST = 0.15, 0.0005
 #: Share of a held object that lies at the person's room: a stand that an elbow meets has less.
 _HELD_NEAR = 0.1
 _GREY = 127
+#: How many pictures of a crop the network sees.
+VIEWS = 6
 
 #: Whose matte a cut-out has, as the column `matte_of` says it.
 SEGMENTER, SECOND_LOOK, PERSON = "segmenter", "second_look", "person"
@@ -109,7 +112,7 @@ def load(
         sha256=weights.sha256,
         threads=threads,
         cache=cache,
-        batch=len(_FITS) * 2,
+        batch=VIEWS,
         opener=opener,
     )
     return PersonGate(network, side, settings["held_objects"])
@@ -130,27 +133,27 @@ def _window(height: int, width: int, side: int) -> tuple[slice, slice]:
     return slice(top, top + high), slice(left, left + wide)
 
 
-def _framed(crop_rgb: np.ndarray, side: int, border: int) -> np.ndarray:
+def _framed(crop_rgb: np.ndarray, side: int) -> list[np.ndarray]:
+    """The crop at its own shape, between grey and between its own border drawn out."""
     height, width = crop_rgb.shape[:2]
     rows, columns = _window(height, width, side)
     size = (columns.stop - columns.start, rows.stop - rows.start)
     small = cv2.resize(crop_rgb, size, interpolation=cv2.INTER_AREA)
     beyond = (rows.start, side - rows.stop, columns.start, side - columns.stop)
-    return cv2.copyMakeBorder(small, *beyond, border, value=(_GREY,) * 3)
-
-
-#: How a crop is made square: squashed, between grey, or between its own border drawn out. People at
-#: the border are found by the last one best, tall people by the others.
-_FITS = (
-    _squashed,
-    lambda crop_rgb, side: _framed(crop_rgb, side, cv2.BORDER_CONSTANT),
-    lambda crop_rgb, side: _framed(crop_rgb, side, cv2.BORDER_REPLICATE),
-)
+    return [
+        cv2.copyMakeBorder(small, *beyond, border, value=(_GREY,) * 3)
+        for border in (cv2.BORDER_CONSTANT, cv2.BORDER_REPLICATE)
+    ]
 
 
 def views(crop_rgb: np.ndarray, side: int) -> list[np.ndarray]:
-    """A crop in three ways of making it a square of `side` pixels, and their mirror images."""
-    squares = [fit(crop_rgb, side) for fit in _FITS]
+    """VIEWS pictures of an HxWx3 uint8 RGB crop: three ways of making it a square of `side` pixels,
+    each followed by its mirror image.
+
+    People at the border are found between the crop's own border drawn out best, tall people by the
+    other two: squashed, or between grey.
+    """
+    squares = [_squashed(crop_rgb, side), *_framed(crop_rgb, side)]
     return [picture for s in squares for picture in (s, np.ascontiguousarray(s[:, ::-1]))]
 
 
@@ -175,7 +178,7 @@ def limited(alpha: np.ndarray, person: np.ndarray, keep_held: bool) -> Gated:
     """A matte limited to a person: `alpha` and `person` are HxW float, 0..1."""
     inside, sure = alpha >= 0.5, person >= 0.5
     reach = max(2, round(_ROOM * (alpha.shape[0] * alpha.shape[1]) ** 0.5))
-    room = _grown(person >= _PERSON, reach)
+    room = growing.grown(person >= _PERSON, reach)
     iou = _iou(inside & room, sure)
     matte_of = SEGMENTER if iou >= _AGREES and sure.any() else PERSON
     own = np.where(room, alpha, 0) if matte_of == SEGMENTER else person
@@ -197,25 +200,25 @@ def _held(outside: np.ndarray, own: np.ndarray) -> np.ndarray:
     """Of the pixels `outside` a person's room, those of things that the person may hold: parts that
     lie at the room with some of themselves, end inside the crop, and are small beside the person.
     """
-    near = _grown(own, max(2, round(2 * _ROOM * own.size**0.5)))
+    held = np.zeros(own.shape, bool)
+    if not outside.any():
+        return held
+    reach = max(2, round(2 * _ROOM * own.size**0.5))
+    top, bottom, left, right = boxes.bounds(outside, reach)
+    window = np.s_[top:bottom, left:right]  # its own border is empty, unless it is the crop's
+    parts, near = outside[window], growing.grown(own[window], reach)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(
-        outside.astype(np.uint8), connectivity=4
+        parts.astype(np.uint8), connectivity=4
     )
     areas = stats[:, cv2.CC_STAT_AREA]
     fits = (areas <= _HELD_MOST * own.sum()) & (areas >= _HELD_LEAST * own.size)
-    touching = np.bincount(labels[near & outside], minlength=count) >= _HELD_NEAR * areas
+    touching = np.bincount(labels[near & parts], minlength=count) >= _HELD_NEAR * areas
     border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     touching[np.unique(border)] = False
     fits &= touching
     fits[0] = False
-    return fits[labels]
-
-
-def _grown(mask: np.ndarray, reach: int) -> np.ndarray:
-    """HxW bool mask, grown by `reach` pixels."""
-    size = 2 * reach + 1
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-    return cv2.dilate(mask.astype(np.uint8), kernel) > 0
+    held[window] = fits[labels]
+    return held
 
 
 def _iou(one: np.ndarray, other: np.ndarray) -> float:

@@ -168,6 +168,21 @@ def test_the_server_has_one_thread_or_its_forks_would_not_be_safe(run):
     assert len(os.listdir(f"/proc/{server_of(run)}/task")) == 1
 
 
+def test_the_server_has_computed_opencvs_tables_for_its_forks(run):
+    """A job's first conversion to CIELAB takes what a second one takes."""
+    first = """
+import time, cv2, numpy
+from ferrari.jobs import fork_server
+fork_server._fill_opencv()
+began = time.thread_time()
+cv2.cvtColor(numpy.zeros((1, 1, 3), numpy.uint8), cv2.COLOR_RGB2LAB)
+print(time.thread_time() - began)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
+    said = subprocess.check_output([sys.executable, "-c", first], env=environment)
+    assert float(said) < 0.02  # 0.07 s where they have to be computed
+
+
 def test_a_job_that_fails_says_so_through_the_server(run):
     done = client(probe("a", Path("raw.mp4"), timeout_s="no number"))
     assert done.returncode == 1

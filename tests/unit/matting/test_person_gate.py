@@ -147,3 +147,12 @@ def test_a_stand_that_an_elbow_meets_is_not_held():
     fine = drawn(PERSON, np.s_[80:230, 150:160], np.s_[150:154, 130:150])
     assert fine.sum() - drawn(PERSON).sum() < 0.15 * drawn(PERSON).sum()
     assert gated(fine).held_px == 0
+
+
+@pytest.mark.parametrize(
+    ("at", "held"),
+    [(np.s_[100:120, 45:68], True), (np.s_[0:70, 50:68], False), (np.s_[150:170, 0:69], False)],
+)
+def test_what_is_held_ends_inside_the_crop(at, held):
+    found = gated(drawn(PERSON, at))
+    assert (found.held_px > 0, found.removed_px > 0) == (held, not held)
