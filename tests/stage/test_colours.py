@@ -5,11 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from av import VideoFrame
 
 from ferrari.images import image_files
 from ferrari.video.colours import Untagged
 from ferrari.video.decoding import pyav_decoder
 from ferrari.video.decoding.base import DecodePlan, DecodeStats
+from ferrari.video.frame_encoding import encode_webp_yuv
 from tests.generator import oddities
 from tests.generator.colour_patches import PATCHES, Tags, measured, write_patches
 from tests.generator.encode import encode, encoding_of, frames_of
@@ -56,6 +58,23 @@ def test_matrix_and_range_are_read(tmp_path, matrix, pixels):
         assert worst(picture) <= WITHIN
         assert frame.picture.facts["range"] == ("limited", "full")[levels - 1]
         assert luma.shape == picture.shape[:2]
+
+
+@pytest.mark.parametrize("levels", [1, 2])
+@pytest.mark.parametrize("matrix", [1, 5, 6])
+def test_the_planes_for_webp_show_what_the_picture_shows(tmp_path, matrix, levels):
+    clip = write_patches(tmp_path / "a.mkv", SIGNAL, Tags(matrix, levels, 1, 1))
+    frame, _, _ = first(clip)
+    planes = frame.picture.yuv()
+    assert worst(image_files.decode(encode_webp_yuv(planes, 100))) <= WITHIN
+    two_planes = VideoFrame.from_ndarray(woven(frame.picture.frame), "nv12")
+    assert np.array_equal(replace(frame.picture, frame=two_planes).yuv(), planes)
+
+
+def woven(frame):
+    """The planes of a 4:2:0 frame as NV12, which cards give: Cb and Cr by turns."""
+    luma, cb, cr = np.split(frame.to_ndarray().ravel(), np.cumsum([96 * 256, 48 * 128]))
+    return np.vstack([luma.reshape(96, 256), np.stack([cb, cr], -1).reshape(48, 256)])
 
 
 @pytest.mark.parametrize("pixels", ["gbrp", "gbrp10le", "gray", "gray10le"])

@@ -59,6 +59,29 @@ def test_extreme_chroma_is_cut_off_and_does_not_wrap():
     assert (i420(flat, high, low, bt709=True)[4:].reshape(2, 2, 2)[0] == 255).all()
 
 
+def test_full_range_becomes_limited_range_level_by_level():
+    levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    chroma = levels[4:12, 4:12]
+    stacked = i420(levels, chroma, chroma[::-1], full_range=True)
+    told = 16 + np.arange(256) * 219 / 255  # H.273, 8.3
+    assert np.abs(stacked[:16].ravel() - told).max() <= 0.5
+    assert (stacked[0, 0], stacked[15, 15]) == (16, 235)
+    cb, cr = stacked[16:].reshape(2, 8, 8)
+    told = 128 + (chroma - 128.0) * 224 / 255
+    assert np.abs(cb - told).max() <= 0.5 and np.abs(cr[::-1] - told).max() <= 0.5
+
+
+def test_range_and_matrix_change_together_as_one_after_the_other():
+    luma = RNG.integers(40, 215, (32, 48), np.uint8)
+    cb, cr = RNG.integers(60, 190, (2, 16, 24), np.uint8)
+    once = i420(luma, cb, cr, bt709=True, full_range=True)
+    limited = i420(luma, cb, cr, full_range=True)
+    rest = limited[32:].reshape(2, 16, 24)
+    twice = i420(limited[:32], *rest, bt709=True)
+    assert np.abs(once.astype(int) - twice).max() <= 1
+    assert (once != limited).any() and not (once == i420(luma, cb, cr, bt709=True)).all()
+
+
 def picture(height=64, width=96):
     grid = np.add.outer(np.arange(height), np.arange(width)) % 120 + 60
     chroma = np.full((height // 2, width), 128)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Any
 
 import cv2
 import numpy as np
@@ -105,33 +106,40 @@ class Pixels:
         plain = frame.format.name.startswith(_SHRUNK_AS_THEY_ARE) and self.cropping == Cropping()
         if not (plain and smaller) or size == (frame.width, frame.height):
             return self
+        name, area = frame.format.name, Interpolation.AREA
+        shrunk = self._with_numbers_kept(name, size, interpolation=area)
+        return replace(self, frame=shrunk, sar=Fraction(1))
+
+    def _with_numbers_kept(
+        self, pixels: str, size: tuple[int, int] | None = None, **how: Any
+    ) -> VideoFrame:
+        """The frame in another layout or size: its matrix and range stay what they are."""
         levels = ColorRange.JPEG if self.colours.full_range else ColorRange.MPEG
-        shrunk = converted(
-            frame,
-            frame.format.name,
+        return converted(
+            self.frame,
+            pixels,
             size,
-            src_colorspace=Colorspace.ITU709,  # of both sides: the numbers stay what they are
+            src_colorspace=Colorspace.ITU709,  # of both sides: so no matrix is applied
             dst_colorspace=Colorspace.ITU709,
             src_color_range=levels,
             dst_color_range=levels,
-            interpolation=Interpolation.AREA,
+            **how,
         )
-        return replace(self, frame=shrunk, sar=Fraction(1))
 
     def yuv(self) -> np.ndarray | None:
-        """The upright picture's planes in BT.601, if the frame's own are as good as that: 8 bits,
-        4:2:0, limited range, even sides, square pixels, no larger than `max_side`.
+        """The upright picture's planes in BT.601 and limited range, if the frame's own are as good
+        as that: 8 bits, 4:2:0, even sides, square pixels, no larger than `max_side`.
         """
         frame, colours = self.frame, self.colours
         width, height = self.cropping.size(frame.width, frame.height)
-        plain = frame.format.name in ("yuv420p", "nv12") and not colours.full_range
+        plain = frame.format.name in ("yuv420p", "yuvj420p", "nv12")
         small = not self.max_side or max(width, height) <= self.max_side
         whole = frame.width % 2 == 0 and frame.height % 2 == 0
         known = colours.matrix in ("bt601", "bt709")
         if not (plain and small and whole and known and self.sar == 1 and self._shown_unchanged):
             return None
         if frame.format.name == "nv12":
-            frame = converted(frame, "yuv420p")
+            frame = self._with_numbers_kept("yuv420p")
         planes = [
             self.cropping.of(_plane(plane), shrunk)
             for plane, shrunk in zip(frame.planes, (1, 2, 2), strict=True)
@@ -139,7 +147,7 @@ class Pixels:
         if self.turn != Orientation():
             planes = [make_upright(plane, Fraction(1), self.turn) for plane in planes]
         luma, cb, cr = planes
-        return i420(luma, cb, cr, bt709=colours.matrix == "bt709")
+        return i420(luma, cb, cr, colours.matrix == "bt709", colours.full_range)
 
     @property
     def _shown_unchanged(self) -> bool:
@@ -209,16 +217,7 @@ class Pixels:
 
     def _by_own_matrix(self) -> np.ndarray:
         """HxWx3 uint16 R'G'B' of YCgCo, or of YCbCr whose matrix follows from its primaries."""
-        same = ColorRange.JPEG if self.colours.full_range else ColorRange.MPEG
-        bt709 = Colorspace.ITU709  # of both sides: the planes stay what they are
-        frame = converted(
-            self.frame,
-            "yuv444p16le",
-            src_colorspace=bt709,
-            dst_colorspace=bt709,
-            src_color_range=same,
-            dst_color_range=same,
-        )
+        frame = self._with_numbers_kept("yuv444p16le")
         planes = np.moveaxis(frame.to_ndarray(channel_last=True), -1, 0).astype(np.float32)
         low, high = (0, _FULL_WHITE) if self.colours.full_range else _limited(16, 235, 16)
         span = high if self.colours.full_range else 224 << 8
