@@ -46,6 +46,8 @@ def grow(dataset: Path, copies: int, first: int = 0) -> None:
                 _link(dataset / path, to)
     now = time.time_ns()  # all of one age: whoever goes by times has nothing to do for a clip
     for folder, _, files in os.walk(dataset):
+        if Path(folder) == raw:  # of clips it is asked when they changed: they would be read again
+            continue
         for name in files:
             os.utime(Path(folder) / name, ns=(now, now))
 

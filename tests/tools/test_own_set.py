@@ -192,12 +192,20 @@ def test_the_settings_are_the_sets_own_with_those_named_on_top(tmp_path, capsys)
         ("", "names no setting"),
         ("# seed: 2\n", "names no setting"),
         ("extract:\n\tfps: 3\n", "line 2 is no YAML"),
+        ("extract:\n\tfps: 3\n", "indent with spaces, not with tabs"),
+        ("extract: {fps: 3]\n", "line 1 is no YAML: expected ',' or '}'"),
+        (
+            "seed: 1\n".encode("utf-16"),
+            "is no text in UTF-8 (invalid start byte)",
+        ),
+        ("subject: {token: café}\n".encode("latin-1"), "save it as UTF-8"),
+        ("seed: 1\0\n", "holds a control character (character 8, U+0000): take it out"),
     ],
 )
 def test_a_settings_file_that_cannot_be_read_is_named(tmp_path, capsys, text, said):
     file = tmp_path / "own.yaml"
     if text is not None:
-        file.write_text(text)
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
     assert plan_run.main(["--work", str(tmp_path), "--config", str(file)]) == 2
     told = capsys.readouterr().err
     assert f"the settings file {file}" in told and said in told

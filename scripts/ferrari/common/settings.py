@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 DEFAULTS = ROOT / "config" / "config.yaml"
 SCHEMA = ROOT / "config" / "config.schema.yaml"
+_INDENT = ": indent with spaces, not with tabs"
 
 
 class SettingsError(FerrariError, ValueError):
@@ -45,20 +46,35 @@ def read_file(file: str | os.PathLike) -> dict:
     """
     place = os.fspath(file)
     try:
-        said = yaml.safe_load(Path(file).read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else str(error)
+        said = yaml.safe_load(_text(file))
+    except OSError as error:
         raise SettingsError(
-            f"the settings file {place} cannot be read ({why}): correct its name or its place"
+            f"the settings file {place} cannot be read ({error.strerror}): correct its name or its "
+            "place"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(
+            f"the settings file {place} is no text in UTF-8 ({error.reason}): save it as UTF-8"
         ) from error
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        cure = _INDENT if "'\\t'" in str(error.problem) else ""
         raise SettingsError(
-            f"the settings file {place}{line} is no YAML: {error.problem}"
+            f"the settings file {place}{line} is no YAML: {error.problem}{cure}"
+        ) from error
+    except yaml.reader.ReaderError as error:
+        raise SettingsError(
+            f"the settings file {place} holds a control character (character "
+            f"{error.position + 1}, U+{error.character:04X}): take it out"
         ) from error
     if not isinstance(said, dict):
         raise SettingsError(f"the settings file {place} names no setting: write one, as `seed: 1`")
     return said
+
+
+def _text(file: str | os.PathLike) -> str:
+    """The text of a settings file, without the mark that some editors begin one with."""
+    return Path(file).read_text("utf-8-sig")
 
 
 def require_said_once(files: Iterable[str | os.PathLike]) -> None:
@@ -67,7 +83,7 @@ def require_said_once(files: Iterable[str | os.PathLike]) -> None:
     """
     for file in files:
         try:
-            document = yaml.compose(Path(file).read_text(encoding="utf-8"))
+            document = yaml.compose(_text(file))
         except yaml.YAMLError:  # JSON, or nothing: whoever reads the settings has their say
             continue
         for mapping in _mappings(document):

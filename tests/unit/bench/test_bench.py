@@ -1,6 +1,7 @@
 """The benchmark's own arithmetic, goals and results; and that a tiny run of it works."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -312,6 +313,7 @@ def test_a_finished_set_grows_by_copies_that_its_tables_know(tmp_path):
     (tables / seed).mkdir(parents=True)
     raw.mkdir()
     (raw / "a b.mp4").write_bytes(b"clip")
+    os.utime(raw / "a b.mp4", (1, 1))
     (tables / seed / f"{seed}-f000000-p0-v0.png").write_bytes(b"picture")
     line = f"{seed}-f000000-p0-v0,kept,04_augmented/{seed}/{seed}-f000000-p0-v0.png,{'a' * 64}"
     (tables / f"{seed}.csv").write_text(f"item,outcome,path,sha256\n{line}\n")
@@ -320,6 +322,7 @@ def test_a_finished_set_grows_by_copies_that_its_tables_know(tmp_path):
     assert (item, outcome) == (f"{copy}-f000000-p0-v0", "kept")
     assert (tmp_path / path).read_bytes() == b"picture" and len(set(digest)) > 1
     assert len(item_ids.find_videos(raw)) == 3
+    assert (raw / "a b.mp4").stat().st_mtime == 1, "a clip that changed would be read again"
     many_clips.grow(tmp_path, 1, first=2)
     assert len(item_ids.find_videos(raw)) == 4
 

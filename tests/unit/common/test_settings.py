@@ -83,6 +83,15 @@ def test_one_key_in_several_sections_is_none(tmp_path):
     assert settings.load(tmp_path / "my.yaml")["detect"]["batch"] == 2
 
 
+@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["", "marked"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["unix", "windows"])
+def test_how_an_editor_ends_lines_and_begins_files_says_nothing(tmp_path, mark, end):
+    text = mark + end.join(["subject:", "  token: ohwx", "seed: 5", ""])
+    (tmp_path / "my.yaml").write_bytes(text.encode())
+    config = settings.load(tmp_path / "my.yaml")
+    assert (config["subject"]["token"], config["seed"]) == ("ohwx", 5)
+
+
 def test_every_fault_is_listed_at_once():
     overlay = {"extract": {"fps": 0}, "mask": {"batch": 0}}
     with pytest.raises(settings.SettingsError) as caught:
