@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ferrari.provenance import code_digest
 from tests.settings import ENVIRONMENT
 from tests.source import parsed
 
@@ -40,6 +41,25 @@ def test_networks_runtimes_are_imported_by_backends_alone(path):
     if path.is_relative_to(ROOT / "scripts/ferrari/networks/backends"):
         return
     assert not imports(parsed(path)) & HEAVY
+
+
+def test_the_digest_of_code_follows_each_import_that_the_parser_finds():
+    """It reads the text, for speed: an import in a form of its own would rerun no stage."""
+    modules = {_module(path): path for path in LIBRARY}
+    for path in [*LIBRARY, *STAGES]:
+        names = set()
+        for node in ast.walk(parsed(path)):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        found = {file for file in code_digest._imports(path) if file.suffix == ".py"}
+        assert found == {modules[name] for name in names & set(modules)}, relative(path)
+
+
+def _module(path: Path) -> str:
+    place = path.parent if path.name == "__init__.py" else path.with_suffix("")
+    return ".".join(place.relative_to(ROOT / "scripts").parts)
 
 
 @pytest.mark.parametrize("path", [p for p in LIBRARY if p.name == "__init__.py"], ids=relative)

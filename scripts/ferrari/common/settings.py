@@ -144,6 +144,7 @@ def read_text(config: dict, schema_path: str | Path) -> None:
             functools.reduce(lambda part, key: part[key], above, config)[name] = meant
 
 
+@functools.cache
 def _validator(schema_path: str | Path) -> Draft202012Validator:
     from jsonschema import Draft202012Validator  # 60 ms, and only the workflow itself checks
 
