@@ -154,7 +154,7 @@ with ending_the_run():
 def decided_so_far(wildcards):
     """A digest of all rows of review/decisions.csv, for the page that shows them."""
     path = decisions.place(DATASET)
-    return sha256_file(path)[:16] if path.exists() else ""
+    return decisions.DECIDED + sha256_file(path)[:16] if path.exists() else ""
 
 
 def require_clips():
