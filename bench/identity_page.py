@@ -7,15 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import jinja2
-from markupsafe import Markup
-
 from bench.identity_tables import Cell, Table
-
-_TEMPLATES = (
-    Path(__file__).parent,
-    Path(__file__).parents[1] / "scripts/ferrari/reports/templates",
-)
+from ferrari.reports import templating
 
 
 def write(folder: Path, tables: Sequence[Table], quick: bool) -> None:
@@ -27,14 +20,6 @@ def write(folder: Path, tables: Sequence[Table], quick: bool) -> None:
 
 def page(tables: Sequence[Table], quick: bool) -> str:
     """The HTML."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-    )
-    style, script = ((_TEMPLATES[1] / name).read_text("utf-8") for name in ("style.css", "page.js"))
-    environment.globals |= {"style": Markup(style), "script": Markup(script)}
     shown = [
         {
             "name": table.name,
@@ -44,9 +29,8 @@ def page(tables: Sequence[Table], quick: bool) -> str:
         }
         for table in tables
     ]
-    return environment.get_template("identity.html.j2").render(
-        title="Identity", tables=shown, quick=quick
-    )
+    template = templating.of_reports(Path(__file__).parent).get_template("identity.html.j2")
+    return template.render(title="Identity", tables=shown, quick=quick)
 
 
 def markdown(tables: Sequence[Table]) -> str:

@@ -7,39 +7,28 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import altair as alt
-import jinja2
 from markupsafe import Markup
 
 from bench.goals import AT_LEAST, GOALS
 from bench.results import Part, Row, figure
 from ferrari.common.visible_text import script_json
+from ferrari.reports import templating, vega
 
-_TEMPLATES = (
-    Path(__file__).parent,
-    Path(__file__).parents[1] / "scripts/ferrari/reports/templates",
-)
 _MET, _MISSED = "#2f9e78", "#cf5240"
 _SIZE = re.compile(r"^(dry run|no-op run), ([\d,]+) videos$")
 
 
 def page(machine: Mapping, options: Mapping, parts: Sequence[Part]) -> str:
     """The HTML of what `results.load` gives."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-    )
-    style, script = ((_TEMPLATES[1] / name).read_text("utf-8") for name in ("style.css", "page.js"))
-    environment.globals |= {"style": Markup(style), "script": Markup(script)}
     drawn = charts(parts)
-    return environment.get_template("page.html.j2").render(
+    template = templating.of_reports(Path(__file__).parent).get_template("page.html.j2")
+    return template.render(
         title="Benchmarks",
         machine=_about(machine, options),
         goals=goal_lines(parts),
         charts=drawn,
         specs=Markup(script_json([chart["spec"] for chart in drawn])),
-        bundle=_vega_bundle(),
+        bundle=vega.in_page(),
         parts=[_part(part) for part in parts],
     )
 
@@ -208,12 +197,3 @@ def _about(machine: Mapping, options: Mapping) -> list[tuple[str, str]]:
     ]
     quick = "a quick run on small inputs: no figures to quote" if options["quick"] else "in full"
     return [*lines, ("run", f"{quick}, {options['repeats']} repeats")]
-
-
-def _vega_bundle() -> Markup:
-    """Vega, Vega-Lite and Vega-Embed as one script, of the version altair writes for."""
-    import vl_convert
-
-    version = re.match(r"v?(\d+\.\d+)", alt.SCHEMA_VERSION).group(1)
-    bundle = vl_convert.javascript_bundle(vl_version=version)
-    return Markup(bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--"))

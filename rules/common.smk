@@ -41,6 +41,7 @@ from ferrari.provenance import last_run
 from ferrari.provenance.code_digest import code_digest
 from ferrari.provenance.reuse import item_digest
 from ferrari.review import decisions
+from ferrari.storage import run_listing
 from ferrari.subject import sightings_file
 from ferrari.video import fetched_clips, raw_files, twins
 
@@ -112,6 +113,8 @@ TABLES = {
 }
 
 IGNORE = config["intake"]["ignore"]
+if workflow.is_main_process:
+    run_listing.forget()
 with ending_the_run():
     RAW_FOLDER = look_through(RAW, IGNORE) if raw_place.is_there(RAW) else RawClips()
 VIDEOS = RAW_FOLDER.videos
@@ -151,7 +154,7 @@ with ending_the_run():
 def decided_so_far(wildcards):
     """A digest of all rows of review/decisions.csv, for the page that shows them."""
     path = decisions.place(DATASET)
-    return sha256_file(path)[:16] if path.exists() else ""
+    return decisions.DECIDED + sha256_file(path)[:16] if path.exists() else ""
 
 
 def require_clips():

@@ -86,7 +86,17 @@ def require_dataset():
             error_advice.require_writable(folder)
         run_lock.require(DATASET, shard=SHARD)
         if SHARD is None:  # else jobs of other shards may be at work
-            fetched_clips.clear(DATASET)
+            clear_of_the_bucket()
+        if RAW_FOLDER.listing:
+            run_listing.hand_on(RAW, RAW_FOLDER.listing, DATASET)
+
+
+def clear_of_the_bucket():
+    """Remove what runs and killed jobs left of the bucket: their listings, clips that they fetched,
+    and those that stage 0 handed on and stage 1 had nothing to do with.
+    """
+    fetched_clips.clear(DATASET)
+    run_listing.clear(DATASET)
 
 
 def require_own_jobs():
@@ -113,9 +123,7 @@ def end_well(log):
         )
         return
     if makes_something():
-        fetched_clips.clear(
-            DATASET
-        )  # stage 1 had nothing to do with what stage 0 handed on
+        clear_of_the_bucket()
     if set(workflow.dag_settings.targets) - {"all"}:
         return  # a single report, or nothing was made
     from ferrari.reports.run_end import last_lines

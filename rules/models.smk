@@ -10,7 +10,7 @@ rule fetch_weights:
     log:
         "logs/weights/{name}-{file}.log",
     benchmark:
-        "benchmarks/weights/{name}-{file}.tsv"
+        "benchmarks/fetch_weights/{name}-{file}.tsv"
     retries: 2
     conda:
         "../envs/extract.yaml"

@@ -22,7 +22,7 @@ rule qc0:
     log:
         "logs/qc/qc0_failed_video_diagnostics.log",
     benchmark:
-        "benchmarks/qc/qc0_failed_video_diagnostics.tsv"
+        "benchmarks/qc0.tsv"
     conda:
         "../envs/report.yaml"
     params:
@@ -53,7 +53,7 @@ rule qc0_page:
     log:
         "logs/qc/qc0_page.log",
     benchmark:
-        "benchmarks/qc/qc0_page.tsv"
+        "benchmarks/qc0_page.tsv"
     conda:
         "../envs/report.yaml"
     params:
@@ -80,7 +80,7 @@ rule qc3:
     log:
         "logs/qc/qc3_extraction_summary.log",
     benchmark:
-        "benchmarks/qc/qc3_extraction_summary.tsv"
+        "benchmarks/qc3.tsv"
     conda:
         "../envs/report.yaml"
     params:
@@ -113,7 +113,7 @@ rule qc_identity:
     log:
         "logs/qc/qc_identity.log",
     benchmark:
-        "benchmarks/qc/qc_identity.tsv"
+        "benchmarks/qc_identity.tsv"
     conda:
         "../envs/report.yaml"
     params:
@@ -146,7 +146,7 @@ rule qc4:
     log:
         "logs/qc/qc4_yolo_crops_summary.log",
     benchmark:
-        "benchmarks/qc/qc4_yolo_crops_summary.tsv"
+        "benchmarks/qc4.tsv"
     conda:
         "../envs/report.yaml"
     params:
@@ -178,7 +178,7 @@ rule qc5:
     log:
         "logs/qc/qc5_masks_summary.log",
     benchmark:
-        "benchmarks/qc/qc5_masks_summary.tsv"
+        "benchmarks/qc5.tsv"
     conda:
         "../envs/report.yaml"
     params:
@@ -209,7 +209,7 @@ rule qc6:
     log:
         "logs/qc/qc6_augmentation_summary.log",
     benchmark:
-        "benchmarks/qc/qc6_augmentation_summary.tsv"
+        "benchmarks/qc6.tsv"
     conda:
         "../envs/report.yaml"
     params:
@@ -240,7 +240,7 @@ rule qc7:
     log:
         "logs/qc/qc7_final_summary.log",
     benchmark:
-        "benchmarks/qc/qc7_final_summary.tsv"
+        "benchmarks/qc7.tsv"
     conda:
         "../envs/report.yaml"
     params:
@@ -274,7 +274,7 @@ rule qc8:
     log:
         "logs/qc/qc8_similarity.log",
     benchmark:
-        "benchmarks/qc/qc8_similarity.tsv"
+        "benchmarks/qc8.tsv"
     conda:
         "../envs/report.yaml"
     params:
@@ -300,7 +300,7 @@ rule qc_index:
     log:
         "logs/qc/index.log",
     benchmark:
-        "benchmarks/qc/index.tsv"
+        "benchmarks/qc_index.tsv"
     conda:
         "../envs/report.yaml"
     params:
@@ -325,7 +325,7 @@ rule review_page:
     log:
         "logs/qc/review_page.log",
     benchmark:
-        "benchmarks/qc/review_page.tsv"
+        "benchmarks/review_page.tsv"
     conda:
         "../envs/report.yaml"
     threads: 4

@@ -13,7 +13,7 @@ rule verify:
     log:
         "logs/verify_dataset.log",
     benchmark:
-        "benchmarks/verify_dataset.tsv"
+        "benchmarks/verify.tsv"
     conda:
         "../envs/report.yaml"
     threads: 4

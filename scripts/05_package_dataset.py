@@ -20,7 +20,7 @@ from ferrari.packaging.image_preparation import Preparation, Sample, sources
 from ferrari.packaging.registry import make_format
 from ferrari.reports.checks import enforce as hold_back
 from ferrari.reports.checks import faults_of
-from ferrari.review.effects import sentence
+from ferrari.review.deeds import sentence
 
 
 def package_dataset(

@@ -35,7 +35,7 @@ if __name__ == "__main__":
     from ferrari.jobs.job_log import send_output_to
     from ferrari.provenance.job import ScriptJob
     from ferrari.provenance.table_stamps import seal
-    from ferrari.review import effects
+    from ferrari.review import deeds
 
     job = snakemake  # noqa: F821
     send_output_to(job.log[0])
@@ -45,6 +45,6 @@ if __name__ == "__main__":
         about=job.params.about,
         formats=job.params.formats,
         out_json=job.output.table,
-        reviewed=effects.sentence(job.config["dataset"], job.params.review),
+        reviewed=deeds.sentence(job.config["dataset"], job.params.review),
     )
     seal(ScriptJob.of(job, "croissant"))

@@ -34,7 +34,7 @@ from ferrari.ledger.item_ids import Item
 from ferrari.ledger.tables import LedgerError
 from ferrari.provenance import last_run
 from ferrari.provenance.trace import Dataset, UnknownItemError
-from ferrari.review import contract, decisions, effects, mended, writing
+from ferrari.review import contract, decisions, effects, mended, targets, writing
 from ferrari.review.applying import TAKEN_BACK
 from ferrari.review.contract import (
     CAPTION,
@@ -114,7 +114,7 @@ def _add(opened: Dataset, given: argparse.Namespace, decision: str, asked: str) 
     png = _mask_in(given.file) if decision == MASK and given.file else b""
     row = Decision(
         *(writing.new_id(), contract.now(), given.who or getpass.getuser(), scope, target),
-        effects.target_digest(dataset, scope, target, decision),
+        targets.target_digest(dataset, scope, target, decision),
         decision,
         value=_value(opened, given, decision, scope, target, png),
         reason=given.why,
@@ -147,7 +147,7 @@ def _target(opened: Dataset, asked: str, decision: str, wanted: str) -> tuple[st
 
 def _track(opened: Dataset, asked: str) -> str:
     """The id of a track, from its own or that of a crop in it; raises DecideError if it is none."""
-    name, rows_of = Path(asked).name, effects.tables_of(opened.root)
+    name, rows_of = Path(asked).name, targets.tables_of(opened.root)
     if found := contract.track_of(name):
         track, video = name, opened.identify(found[0]).video
     else:
@@ -155,7 +155,7 @@ def _track(opened: Dataset, asked: str) -> str:
         video = item.video
         line = next((row for row in rows_of("crop", video) if row["item"] == item.crop), None)
         track = f"{video}-t{line['track']}" if line and line["track"] else ""
-    if track and effects.track_items(rows_of, track):
+    if track and targets.track_items(rows_of, track):
         return track
     numbers = sorted({row["track"] for row in rows_of("crop", video)} - {""}, key=int)
     if not numbers:
@@ -169,7 +169,7 @@ def _track(opened: Dataset, asked: str) -> str:
 
 def _picture(dataset: Path, asked: str) -> str:
     """The digest of a reference picture, from that or from its file's name."""
-    rows = list(effects.tables_of(dataset)("who", ""))
+    rows = list(targets.tables_of(dataset)("who", ""))
     found = {row["sha256"] for row in rows if asked in (row["file"], row["sha256"])} - {""}
     if len(found) == 1:
         return found.pop()
@@ -201,7 +201,7 @@ def _value(
         return opened.identify(text).frame
     if decision == MERGE_TRACKS:
         other = _track(opened, text)
-        return f"{other} {effects.target_digest(opened.root, TRACK, other)}"
+        return f"{other} {targets.target_digest(opened.root, TRACK, other)}"
     if decision == MASK:
         return mended.name_of(target, sha256_bytes(png))
     if decision == DUPLICATE_OF:

@@ -9,13 +9,12 @@ run_watch`), ends with what came out, or with what failed and what to do. Exit s
 """
 
 import argparse
-import itertools
 import shutil
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,45 +31,10 @@ from ferrari.ledger import clip_files, job_costs, raw_listing, raw_place, tables
 from ferrari.ledger.stages import FOLDERS, VIDEOS_CSV
 from ferrari.provenance import last_run
 
-#: From here on a job of a clip did something.
-_WORKED_S = 0.1
-#: Of so many jobs of a rule the cost is read, and of so many clips the files are added up.
-_SAMPLE = 200
+#: Of so many clips the files are added up.
 _CLIPS = 20
 #: Where `make smoke` works, below the set's folder.
 SMOKE = "smoke"
-#: Rules of reports that are named as their benchmark; of the others the first word is the name.
-_WHOLE_NAMES = ("qc0_page", "qc_identity")
-
-
-def costs(work: Path) -> dict[str, float]:
-    """Median seconds of a job, by rule, as the benchmarks of earlier runs below `work` have it.
-
-    A job of a clip that found nothing to do takes hundredths of a second, and measures nothing.
-    """
-    measured: dict[str, list[float]] = {}
-    for path in _benchmarks(work / "benchmarks"):
-        seconds = job_costs.seconds(path)
-        rule = _rule_of(path.relative_to(work / "benchmarks").with_suffix("").parts)
-        if seconds is not None and (rule not in FOLDERS or seconds >= _WORKED_S):
-            measured.setdefault(rule, []).append(seconds)
-    return {rule: statistics.median(known) for rule, known in measured.items()}
-
-
-def _benchmarks(folder: Path) -> Iterator[Path]:
-    """The files of jobs' costs, of each folder a sample: ten thousand clips have 70,000."""
-    if folder.is_dir():
-        for below in [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]:
-            yield from itertools.islice(below.glob("*.tsv"), _SAMPLE)
-
-
-def _rule_of(within: Sequence[str]) -> str:
-    """The rule of a benchmark: its folder, or its own name; reports have one folder together."""
-    if within[0] != "qc":
-        return within[0]
-    if within[1] == "index":
-        return "qc_index"
-    return within[1] if within[1] in _WHOLE_NAMES else within[1].split("_")[0]
 
 
 @dataclass(frozen=True)
@@ -208,7 +172,7 @@ def _set(work: Path, config_files: Sequence[str], cores: int) -> _Set:
 def run(this: _Set) -> int:
     """Run the set, watched; the exit status."""
     began = time.monotonic()
-    known = RunProgress(costs=costs(this.work))
+    known = RunProgress(costs=job_costs.known(this.work))
     watch = run_watch.Watch(this.work, this.dataset, this.clips(), known)
     status = watch.run(this.command("--quiet", "rules", "host", "progress"))
     if status not in (0, run_watch.INTERRUPTED):
@@ -246,9 +210,9 @@ def plan(this: _Set) -> int:
             "or correct raw_videos in the settings."
         )
     jobs = snakemake_command.planned(done.stdout + done.stderr)
-    known, measured_on = costs(this.work), "the jobs measured so far"
+    known, measured_on = job_costs.known(this.work), "the jobs measured so far"
     if not known:
-        known = costs(this.work / SMOKE)
+        known = job_costs.known(this.work / SMOKE)
         measured_on = "the clip of make smoke, which may be shorter than yours"
     print(told(jobs, known, this.cores, found, measured_on))
     print(f"{_megabytes(shutil.disk_usage(this.work).free)} are free on the disk of {this.work}.")

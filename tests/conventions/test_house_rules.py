@@ -115,6 +115,11 @@ def test_rules_have_a_contract_a_docstring_a_log_and_a_benchmark(path):
         how = ("    script:", "    benchmark:")
         if "    shell:" in rule:
             how = ("        stage_command(",)  # the command says where the cost goes
+        else:  # it is read off the name of the file (`job_costs.known`)
+            named = re.fullmatch(
+                r'"benchmarks/(\w+)[./].*tsv"', _section(rule, "benchmark").strip()
+            )
+            assert named and named[1] == name, f"the benchmark of rule {name} is called otherwise"
         for part in ('"""', "    log:", "    conda:", *how):
             assert part in rule, f"rule {name} has no {part.strip()}"
 

@@ -57,6 +57,7 @@ class Server:
     store: object  # a pyarrow filesystem on the server itself, past the proxy
     faults: Faults
     sent: Counter  # bytes of objects by key's last part
+    listings: list[str]  # the requests for what lies in the bucket
 
     @property
     def address(self) -> str:
@@ -106,13 +107,13 @@ def running(folder: Path) -> Iterator[Server]:
         )
     try:
         _wait_for(port, process)
-        faults, sent = Faults(), Counter()
-        proxy = ThreadingHTTPServer(("127.0.0.1", 0), _handler(port, faults, sent))
+        faults, sent, listings = Faults(), Counter(), []
+        proxy = ThreadingHTTPServer(("127.0.0.1", 0), _handler(port, faults, sent, listings))
         proxy.daemon_threads = True
         threading.Thread(target=proxy.serve_forever, daemon=True).start()
         try:
             endpoint = f"http://127.0.0.1:{proxy.server_port}"
-            yield Server(endpoint, _store(port), faults, sent)
+            yield Server(endpoint, _store(port), faults, sent, listings)
         finally:
             proxy.shutdown()
             proxy.server_close()
@@ -146,7 +147,9 @@ def _store(port: int) -> object:
     return store
 
 
-def _handler(port: int, faults: Faults, sent: Counter) -> type[BaseHTTPRequestHandler]:
+def _handler(
+    port: int, faults: Faults, sent: Counter, listings: list[str]
+) -> type[BaseHTTPRequestHandler]:
     class Proxy(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -155,6 +158,8 @@ def _handler(port: int, faults: Faults, sent: Counter) -> type[BaseHTTPRequestHa
 
         def _answer(self) -> None:
             path = unquote(urlsplit(self.path).path)
+            if "list-type=" in urlsplit(self.path).query:
+                listings.append(self.path)
             fault = faults.next(path)
             if fault in _STATUS:
                 self._refuse(*_STATUS[fault])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from itertools import chain, repeat
@@ -10,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from ferrari.ledger import item_ids, tables
+from ferrari.storage import buckets, run_listing
 from ferrari.video import fetched_clips
 from tests import compare_datasets
 from tests.s3 import server as s3
 from tests.s3.server import CUT, DENY, KEY, LOSE, SECRET, Server
 from tests.workflow import small_run
 from tests.workflow.demo_run import Demo
+from tests.workflow.test_batches import SUBMITTED
 
 MISSING = s3.missing()
 pytestmark = [
@@ -72,6 +75,7 @@ def bucketed(server, small, tmp_path, monkeypatch):
         server.put(name, (raw / name).read_bytes())
     server.faults.of.clear()
     server.sent.clear()
+    server.listings.clear()
     (tmp_path / "set").mkdir()
     return Bucketed(Demo(tmp_path / "set"), server)
 
@@ -92,6 +96,30 @@ def test_a_run_from_a_bucket_is_the_run_from_the_disk(bucketed, small):
     assert bucketed.planned(small_run.FINAL) == {}
     assert not (bucketed.demo.dataset / "00_raw_videos").exists()
     assert holding(bucketed.demo.folder, KEY, SECRET) == []
+
+
+def test_the_bucket_is_listed_once_a_run_and_not_by_its_jobs(bucketed, monkeypatch):
+    """Not even by a job that reads the workflow anew, as each does that a cluster runs; a job that
+    cannot have its run's listing asks for itself.
+    """
+    bucketed.run("--cores", "2", PROBES)
+    assert len(bucketed.server.listings) == 1, bucketed.server.listings
+    listings = bucketed.demo.dataset / run_listing.FOLDER
+    assert not listings.exists(), "the run is over"
+    bucketed.server.listings.clear()
+    address = bucketed.server.address
+    run_listing.hand_on(address, buckets.listed(address), bucketed.demo.dataset)
+    assert len(bucketed.server.listings) == 1
+    job = f"probe:video={item_ids.video_id(WALK)}"
+    try:
+        said = bucketed.run(*SUBMITTED, "--target-jobs", job)
+    finally:
+        handed = os.environ.pop(run_listing.LISTING)
+    assert "1 of 1 steps" in said, said[-2000:]
+    assert len(bucketed.server.listings) == 1, bucketed.server.listings
+    Path(handed).unlink()
+    bucketed.run(*SUBMITTED, "--target-jobs", job)
+    assert len(bucketed.server.listings) == 2
 
 
 def holding(folder: Path, *texts: str) -> list[str]:

@@ -8,7 +8,7 @@ from ferrari.captions.overrides import Override
 from ferrari.common.atomic_files import sha256_file
 from ferrari.images import image_files
 from ferrari.ledger import balance, tables
-from ferrari.review import decisions, effects, writing
+from ferrari.review import decisions, effects, targets, writing
 from ferrari.review.contract import Decision
 from tests.stage import final_set, test_mask
 from tests.stage.people_clip import LARGE, SMALL, Clip
@@ -45,7 +45,7 @@ def files(clip) -> dict[str, str]:
 
 
 def digest_of(clip, item):
-    return effects.target_digest(clip.dataset, "item", item)
+    return targets.target_digest(clip.dataset, "item", item)
 
 
 def test_a_dropped_crop_keeps_its_file_and_the_others_their_rows(clip, plain):

@@ -12,7 +12,7 @@ import pytest
 import build_review_page
 from ferrari.ledger import tables
 from ferrari.ledger.columns import KEPT
-from ferrari.review import decisions, effects, writing
+from ferrari.review import decisions, effects, targets, writing
 from ferrari.review.applying import TAKEN_BACK
 from tests.stage import reports
 from tests.stage.fabricate import SUBJECT, fabricate
@@ -99,7 +99,7 @@ def test_digests_are_those_that_decisions_are_held_against(data, tmp_path):
     found = entries(build(data, tmp_path))
     decidable = [one for one in found if one["may"] and one["group"] != "track"]
     for one in decidable[:: max(1, len(decidable) // 40)]:
-        now = effects.target_digest(data.dataset, one["scope"], one["target"])
+        now = targets.target_digest(data.dataset, one["scope"], one["target"])
         assert one["sha256"] == now, one["target"]
     back = [one for one in found if one["group"] == "refused" and one["may"] == "K"]
     assert back and {one["reason"] for one in back} <= TAKEN_BACK
@@ -115,7 +115,7 @@ def test_tracks_are_found_by_their_digest(data, tmp_path):
         for one in tracks
     ]
     writing.append(root, rows)
-    states = {one.state for one in effects.effects(rows, effects.tables_of(data.dataset))}
+    states = {one.state for one in effects.effects(rows, targets.tables_of(data.dataset))}
     assert states == {effects.PENDING}, "each is known, and none is stale"
 
 

@@ -14,6 +14,7 @@ import yaml
 
 from ferrari.common import settings
 from ferrari.jobs import snakemake_command
+from ferrari.ledger import job_costs
 from scripts.tools import new_set, plan_run, smoke, tidy
 from tests.settings import ROOT
 from tests.tools.stand_in import snakemake
@@ -115,18 +116,15 @@ def test_a_plan_adds_up_what_was_measured(tmp_path):
         ("mask/c", 20),
         ("mask/d", 0.01),
         ("probe/a", 2),
-        ("qc/qc3_extraction_summary", 4),
-        ("qc/qc_identity", 5),
-        ("qc/qc0_page", 6),
-        ("qc/index", 7),
+        ("qc3", 4),
+        ("fetch_weights/yolo-best.pt", 8),
     ):
         path = tmp_path / f"benchmarks/{name}.tsv"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"s\th:m:s\n{seconds}\t0\n")
-    known = plan_run.costs(tmp_path)
+    known = job_costs.known(tmp_path)
     jobs = snakemake_command.planned(STATS)
-    reports = {"qc3": 4, "qc_identity": 5, "qc0_page": 6, "qc_index": 7}
-    assert known == {"mask": 20, "probe": 2, **reports} and jobs == {
+    assert known == {"mask": 20, "probe": 2, "qc3": 4, "fetch_weights": 8} and jobs == {
         "mask": 3,
         "probe": 1,
         "qc0": 1,

@@ -19,7 +19,7 @@ from ferrari.ledger import tables
 from ferrari.ledger.refused_files import refuse_frame
 from ferrari.ledger.stages import table
 from ferrari.provenance import table_stamps
-from ferrari.review import decisions, writing
+from ferrari.review import writing
 from tests.generator import faults
 from tests.generator.spec import ClipSpec, FigureSpec
 from tests.unit.review.rows import decided
@@ -288,9 +288,8 @@ def test_what_decisions_cause_is_told_from_what_waited_anyway(run):
     writing.append(run.dataset, [row])
 
     def split() -> tuple[dict[str, str], dict[str, str]]:
-        review = decisions.load(run.dataset)
         planned = planned_jobs.read(run.run("-n", "--nocolor", small_run.FINAL))
-        caused = planned_jobs.caused_by(planned, {review.digest("crop", walk), review.whole})
+        caused = planned_jobs.caused_by_decisions(planned)
         others = [job for job in planned if job not in caused]
         return {job.rule: job.clip for job in caused}, {job.rule: job.clip for job in others}
 

@@ -12,7 +12,7 @@ from ferrari.ledger import tables
 from ferrari.provenance.trace import Dataset
 from ferrari.provenance.trace_text import render
 from ferrari.reports import checks
-from ferrari.review import decisions, effects, mended, writing
+from ferrari.review import decisions, effects, mended, targets, writing
 from tests.unit.review.rows import decided, undone
 from tests.workflow.test_reruns import STAGES, clip_of
 
@@ -69,7 +69,7 @@ def test_decisions_change_their_rows_and_undoing_all_gives_the_first_bytes_back(
         decided("caption", captioned, "image", value="{token} {class}, laughing, {background}"),
     ]
     rows = [
-        row._replace(target_sha256=effects.target_digest(root, row.scope, row.target))
+        row._replace(target_sha256=targets.target_digest(root, row.scope, row.target))
         for row in rows
     ]
     assert all(row.target_sha256 for row in rows)

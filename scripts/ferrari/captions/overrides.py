@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from ferrari.common.atomic_files import sha256_bytes
 from ferrari.common.errors import FerrariError
 from ferrari.ledger.csv_cells import unguard
 from ferrari.ledger.item_ids import VIDEO_ID
@@ -181,13 +180,11 @@ def _require(config: Mapping, found: str, expected: str) -> None:
 
 
 def digest(lines: Iterable[Override]) -> str:
-    """16 hex digits over lines in any order; empty for none."""
-    texts = sorted(
+    """The digest of lines in any order; empty for none. A caption by hand is a decision."""
+    return decisions.digest_of_texts(
         "\0".join((line.item, line.caption, *line.allow, line.decision, line.sha256))
         for line in lines
     )
-    text = "\n\0".join(texts)
-    return sha256_bytes(text.encode("utf-8", "surrogatepass"))[:16] if texts else ""
 
 
 def video_of(item: str) -> str:

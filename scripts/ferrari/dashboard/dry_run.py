@@ -8,10 +8,9 @@ from __future__ import annotations
 import os
 import subprocess
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from ferrari.captions import by_hand, overrides
 from ferrari.common import settings
 from ferrari.common.atomic_files import file_states, sha256_bytes
 from ferrari.common.errors import FerrariError
@@ -47,7 +46,7 @@ class Forecast:
         """
         key = self._now()
         if key != self._key:
-            self._answer, self._key = answer(_asked(self._set), _digests(self._set)), key
+            self._answer, self._key = answer(_asked(self._set)), key
         return self._answer
 
     def _now(self) -> str:
@@ -80,19 +79,6 @@ def command(the_set: ReviewedSet) -> list[str]:
     )
 
 
-def _digests(the_set: ReviewedSet) -> set[str]:
-    """The digests of what is decided now, one of which each job that a decision is about has as a
-    param. Raises DecisionsError.
-    """
-    config = by_hand.seen_from(the_set.work, settings.load(*the_set.config_files))
-    review = decisions.load(the_set.dataset)
-    captions = overrides.digests(config)
-    return {
-        *(review.digest(row.stage, video) for row in review.rows for video in ("", row.video)),
-        *(review.whole, captions.whole, *captions.by_video.values()),
-    } - {""}
-
-
 def _asked(the_set: ReviewedSet) -> str:
     try:
         done = subprocess.run(
@@ -115,13 +101,11 @@ def _asked(the_set: ReviewedSet) -> str:
     return done.stdout
 
 
-def answer(output: str, digests: Collection[str]) -> dict:
-    """What a dry run's output says (see `Forecast.look`). `digests` are those that jobs have of
-    what is decided now.
-    """
+def answer(output: str) -> dict:
+    """What a dry run's output says (see `Forecast.look`)."""
     jobs = snakemake_command.planned(output)
     planned = planned_jobs.read(output) if jobs else []
-    decided = planned_jobs.caused_by(planned, digests)
+    decided = planned_jobs.caused_by_decisions(planned)
     known = set(decided)
     anyway = [job for job in planned if job not in known]
     return {

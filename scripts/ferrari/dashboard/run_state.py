@@ -35,7 +35,7 @@ from ferrari.dashboard.run_phases import (
 from ferrari.jobs import run_events, run_lock
 from ferrari.jobs.run_events import EventReader
 from ferrari.jobs.run_progress import FailedJob, RunningJob, RunProgress
-from ferrari.ledger import tables
+from ferrari.ledger import job_costs, tables
 from ferrari.ledger.item_ids import VIDEO_ID
 from ferrari.ledger.reason_words import advice, sentence
 from ferrari.ledger.stages import FOLDERS, table
@@ -50,8 +50,6 @@ _COUNT_S = 0.4
 _LOOK_AT_ALL_S = 60.0
 #: A run that holds the lock for so long and has told nothing will not tell anything.
 _SILENT_AFTER_S = 30.0
-#: So many runs before the last one say what the rules over the whole set take.
-_BEFORE = 3
 #: Looks within this time get the same answer: several tabs cost no more than one.
 _SAME_S = 1.0
 _LOG_BYTES = 64 << 10
@@ -148,7 +146,7 @@ class RunWatch:
             return []
         if self._reader is None or self._reader.path != latest:
             self._reader = EventReader(latest)
-            self._progress = RunProgress(costs=self._costs(latest))
+            self._progress = RunProgress(costs=job_costs.known(self._set.work))
         return list(self._progress.take(self._reader.new()))
 
     def _latest(self) -> Path | None:
@@ -160,22 +158,6 @@ class RunWatch:
             if EventReader(path).is_written() or _makes_the_set(path):
                 return path
         return files[0] if files else None
-
-    def _costs(self, latest: Path) -> dict[str, float]:
-        """What a job of each rule over the whole set took in the runs before `latest`, at most.
-
-        Each of them has one job, so the run itself measures them too late. How long a clip takes
-        it knows soon, and an earlier run may have found nothing to do in that clip.
-        """
-        costs: dict[str, float] = {}
-        for path in [path for path in run_events.files(self._set.work) if path < latest][:_BEFORE]:
-            earlier = RunProgress()
-            for _ in earlier.take(EventReader(path).new()):
-                pass
-            for rule, seconds in earlier.means().items():
-                if rule not in FOLDERS:
-                    costs[rule] = max(seconds, costs.get(rule, 0.0))
-        return costs
 
     def _note_tables(self, ended: Iterable[RunningJob], phase: str) -> None:
         now = time.monotonic()

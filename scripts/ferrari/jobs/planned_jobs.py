@@ -2,18 +2,20 @@
 
 Snakemake says of each job why it is to run: for reasons of its own (a param that is another now, a
 file that is missing), or because a job before it makes its inputs anew. A decision comes into the
-graph as a digest among the params of the jobs that it is about. So decisions cause a job that has
-no other reason of its own than such a digest, and waits for no job that has another cause.
+graph as a digest among the params of the jobs that it is about, and the digest begins with a word
+that says what it is (`decisions.DECIDED`). So decisions cause a job that has no other reason of its
+own than such a digest, and waits for no job that has another cause.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ferrari.ledger.item_ids import VIDEO_ID
+from ferrari.review.decisions import DECIDED
 
 _JOB = re.compile(r"^(?:local)?(?:rule|checkpoint) (\w+):\n((?:    .*\n)*)", re.M)
 _CLIP = re.compile(rf"\bvideo=({VIDEO_ID})(?:,|$)")
@@ -28,8 +30,9 @@ _CHANGE = re.compile(r"across all output: before: (.*) now: (.*?) ?$")
 #: What Snakemake says behind an output: `table.csv (update)`.
 _FLAG = re.compile(r" \([a-z ]+\)$")
 _NONE = "<nothing exclusive>"
-#: What a digest of decisions looks like as a param: it is empty where nothing is decided.
-_DIGEST = re.compile(r"'(?:[0-9a-f]{16})?'")
+#: A digest of decisions as a param; where nothing is decided it is empty.
+_DIGEST = re.compile(rf"'{DECIDED}[0-9a-f]+'")
+_NOTHING_DECIDED = "''"
 
 
 class Planned(NamedTuple):
@@ -52,21 +55,21 @@ class Planned(NamedTuple):
             for file in reason.removeprefix(_AFTER).split(", ")
         )
 
-    def is_about(self, digests: Collection[str]) -> bool:
-        """True if it has no other reason of its own than that its digest of what is decided is
-        another one; that is among `digests` now, or empty.
-        """
+    @property
+    def is_decided(self) -> bool:
+        """True if it has no other reason of its own than that what is decided is another now."""
         own = [reason for reason in self.reasons if not reason.startswith(_AFTER)]
-        return bool(self.reasons) and all(_is_digest(reason, digests) for reason in own)
+        return bool(self.reasons) and all(map(_is_decision, own))
 
 
-def _is_digest(reason: str, digests: Collection[str]) -> bool:
+def _is_decision(reason: str) -> bool:
+    """True if digests of decisions are all that has changed."""
     change = _CHANGE.search(reason) if reason.startswith(_PARAMS) else None
     if not change:
         return False
-    before, now = ([] if said == _NONE else said.split(",") for said in change.groups())
-    known = {repr(digest) for digest in digests} | {"''"}
-    return all(map(_DIGEST.fullmatch, before)) and known.issuperset(now)
+    params = [one for said in change.groups() if said != _NONE for one in said.split(",")]
+    named = [one for one in params if one != _NOTHING_DECIDED]
+    return bool(named) and all(map(_DIGEST.fullmatch, named))
 
 
 def read(output: str) -> list[Planned]:
@@ -84,13 +87,11 @@ def _told(output: str) -> Iterator[Planned]:
         yield Planned(rule, clip[1] if clip else "", tuple(outputs), tuple(reasons))
 
 
-def caused_by(planned: Sequence[Planned], digests: Collection[str]) -> list[Planned]:
-    """Those of the planned jobs that decisions alone cause. `digests` are those of what is decided
-    now.
-    """
+def caused_by_decisions(planned: Sequence[Planned]) -> list[Planned]:
+    """Those of the planned jobs that decisions alone cause."""
     made_by = {file: job for job in planned for file in job.outputs}
     waiting: dict[Planned, list[Planned]] = defaultdict(list)
-    others = {job for job in planned if not job.is_about(digests)}
+    others = {job for job in planned if not job.is_decided}
     for job in planned:
         for file in job.waits_for:
             if file in made_by:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ferrari.common.atomic_files import sha256_bytes
 from ferrari.common.places import ROOT, SCRIPTS
+from ferrari.ledger.job_costs import PLACE as COSTS
 from ferrari.processes import device_slots
 
 #: The scripts that are called so, and their rules.
@@ -29,9 +30,6 @@ RULES = {
 }
 #: Where a run keeps what only its jobs read, below the working folder.
 STATE = Path(".snakemake/ferrari")
-#: Where a job writes what it took, in the form of Snakemake's own benchmarks. No log of the rule:
-#: each is a name in the graph, and Snakemake shows the logs of a job that failed.
-COSTS = "benchmarks"
 WARM = "FERRARI_WARM"
 SETTINGS = "FERRARI_SETTINGS"
 
@@ -56,6 +54,8 @@ def stage_command(
         '"$FERRARI_PYTHON" -I -S "$FERRARI_HOME/scripts/run_stage.py"',
         f"{stage} --rule {rule}",
         "--threads {threads}",
+        # No benchmark of the rule, and no log: each is a name in the graph, and Snakemake shows the
+        # logs of a job that failed.
         f"--log {{log:q}} --cost {COSTS}/{rule}/{{wildcards.video}}.tsv",
         '--config "$FERRARI_CONFIG"',
         "--wildcard video {wildcards.video}",

@@ -14,14 +14,17 @@ from dataclasses import dataclass, field
 from ferrari.ledger import item_ids, left_out
 from ferrari.ledger.item_ids import DuplicateIdError, RawFolder, video_id
 from ferrari.ledger.left_out import FolderNames, LeftOut, why_left_out
-from ferrari.storage import buckets
+from ferrari.storage import buckets, run_listing
 
 
 @dataclass
 class RawClips(RawFolder):
-    """What lies there; `objects` has, of clips of a bucket, by id what its listing says."""
+    """What lies there. Of a bucket, `objects` has by a clip's id what the listing says of it, and
+    `listing` all that lies there by its key.
+    """
 
     objects: dict[str, buckets.Listed] = field(default_factory=dict)
+    listing: dict[str, buckets.Listed] = field(default_factory=dict)
 
 
 def look_through(place: str | os.PathLike, ignore: Sequence[str] = ()) -> RawClips:
@@ -35,7 +38,7 @@ def look_through(place: str | os.PathLike, ignore: Sequence[str] = ()) -> RawCli
         found = item_ids.look_through(place, ignore)
         return RawClips(found.videos, found.left_out)
     seen = RawClips()
-    objects = buckets.listed(place)
+    objects = seen.listing = run_listing.listed(place)
     for file in _clips(objects, ignore, seen.left_out):
         video = video_id(file)
         if video in seen.videos:
@@ -55,9 +58,10 @@ def find_videos(place: str | os.PathLike, ignore: Sequence[str] = ()) -> dict[st
 
 
 def sizes(files: Mapping[str, str], place: str | os.PathLike) -> dict[str, int]:
-    """Bytes of each of `files` (id: path below the place); -1 of one that cannot be asked.
+    """Bytes of each of `files` (id: path below the place) now; -1 of one that cannot be asked.
 
-    Raises BucketError where a bucket cannot be listed.
+    A bucket is listed for it, also in a job: it may hold something else than when its run began.
+    Raises BucketError where it cannot be.
     """
     if buckets.is_address(place):
         objects = buckets.listed(os.fspath(place))
@@ -101,7 +105,7 @@ class _BucketNames:
     """Names and sizes below the address of a bucket."""
 
     def __init__(self, address: str | os.PathLike) -> None:
-        self._objects = buckets.listed(os.fspath(address))
+        self._objects = run_listing.listed(os.fspath(address))
 
     def files_below(self, path: str) -> Iterator[str]:
         """The objects in a folder."""

@@ -27,7 +27,7 @@ from ferrari.provenance.row_lookup import Table
 from ferrari.review import decisions
 from ferrari.review.applying import track_digest
 from ferrari.review.contract import track_of
-from ferrari.review.effects import tables_of, track_items
+from ferrari.review.targets import tables_of, track_items
 from ferrari.storage import buckets
 
 #: The stage whose table has an item's own row, by its kind.

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ferrari.reports.checks import WARN, Check, none_of
 from ferrari.reports.page import Table
-from ferrari.review import effects
+from ferrari.review import deeds, effects
 from ferrari.review.contract import (
     CAPTION,
     DROP,
@@ -69,7 +69,7 @@ def _name(row: Decision) -> str:
 
 def counts(decided: Sequence[Effect]) -> dict[str, object]:
     """The figures of the page: how many decisions hold, of each kind that there is."""
-    found = effects.counted(decided)
+    found = deeds.counted(decided)
     return {name: found[kind] for kind, name in _COUNTED.items() if kind in found}
 
 

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import jinja2
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
@@ -103,7 +102,7 @@ def page(report: Report) -> str:
     label, heading, question = about(report.name)
     status = gate.worst(check.status for check in report.checks)
     return (
-        _environment()
+        templating.of_reports()
         .get_template("report.html.j2")
         .render(
             title=f"{label} {heading}: {status}",
@@ -117,7 +116,7 @@ def page(report: Report) -> str:
             checks=[_format_check(check) for check in _worst_first(report.checks)],
             charts=report.charts,
             specs=Markup(script_json([chart.spec for chart in report.charts])),
-            bundle=_vega_bundle() if report.charts else "",
+            bundle=vega.in_page() if report.charts else "",
             tables=[_format_table(table) for table in report.tables],
             galleries=report.galleries,
             first=report.first,
@@ -144,7 +143,7 @@ def index_page(cards: Sequence[dict], flow: Sequence[dict], lost: dict, disk: di
             "earlier run."
         )
     return (
-        _environment()
+        templating.of_reports()
         .get_template("index.html.j2")
         .render(
             title=f"Quality reports: {status}",
@@ -169,18 +168,6 @@ def check_title(name: str) -> str:
     """A check's name as words: 'crops_readable' is 'Crops readable'."""
     words = [_SPELT.get(word, word) for word in name.split("_")]
     return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
-
-
-def _environment() -> jinja2.Environment:
-    environment = templating.environment(templating.TEMPLATES)
-    environment.globals["style"] = Markup(templating.style())
-    environment.globals["script"] = Markup(templating.script())
-    return environment
-
-
-def _vega_bundle() -> Markup:
-    bundle = vega.bundle()
-    return Markup(bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--"))
 
 
 def _worst_first(checks: Sequence[Check]) -> list[Check]:

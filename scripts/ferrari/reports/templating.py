@@ -5,18 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 
 import jinja2
+from markupsafe import Markup
 
 TEMPLATES = Path(__file__).with_name("templates")
 
 
-def environment(folder: Path) -> jinja2.Environment:
-    """The templates of a folder: all values are escaped, one that is missing raises."""
+def environment(*folders: Path) -> jinja2.Environment:
+    """The templates of folders, the first that has one: all values are escaped, one that is missing
+    raises.
+    """
     return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
+        loader=jinja2.FileSystemLoader(folders),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
     )
+
+
+def of_reports(*own: Path) -> jinja2.Environment:
+    """The reports' templates, behind those of other folders that are built on them; `style` and
+    `script`, which the base shows, are there.
+    """
+    made = environment(*own, TEMPLATES)
+    made.globals |= {"style": Markup(style()), "script": Markup(script())}
+    return made
 
 
 def style() -> str:

@@ -10,6 +10,8 @@ import functools
 from importlib import metadata
 from pathlib import Path
 
+from markupsafe import Markup
+
 from ferrari.common.atomic_files import sha256_bytes, write_bytes
 from ferrari.common.progress import LOGGER
 
@@ -20,6 +22,11 @@ def keep_in(folder: Path) -> None:
     """From now on, this process takes the script from `folder`, and puts it there."""
     global _folder
     _folder = folder
+
+
+def in_page() -> Markup:
+    """The script as it may stand in a page: nothing in it ends the element or begins a comment."""
+    return Markup(bundle().replace("</script", "<\\/script").replace("<!--", "<\\!--"))
 
 
 @functools.cache

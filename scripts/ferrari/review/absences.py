@@ -6,12 +6,11 @@ refused or is not there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-
 from ferrari.ledger.columns import KEPT
 from ferrari.ledger.item_ids import parse
 from ferrari.ledger.reasons import DROPPED_BY_REVIEW, OK
 from ferrari.review.contract import CAPTION, CUTOUT, IMAGE, ITEM, REFERENCE, Decision
+from ferrari.review.targets import Row, RowsOf
 
 #: What leads to a thing, from its clip on: stage, what its row is of, why there may be no such row.
 _WAY = (
@@ -23,8 +22,6 @@ _WAY = (
     ("caption", "image", ""),
 )
 _LAST = {ITEM: "crop", CUTOUT: "mask", IMAGE: "caption"}
-Row = Mapping[str, str]
-RowsOf = Callable[[str, str], Iterable[Row]]
 
 
 def why(row: Decision, rows_of: RowsOf) -> str:

@@ -27,6 +27,8 @@ from ferrari.review.contract import COLUMNS, MASK, UNDO, Decision, fault_of, fau
 
 #: Below the dataset's folder.
 PLACE = "review/decisions.csv"
+#: How each digest of decisions begins, so that a param tells that it is one (`planned_jobs`).
+DECIDED = "decided:"
 
 
 class DecisionsError(FerrariError, ValueError):
@@ -61,7 +63,7 @@ class Review:
         return [row for row in self.rows if row.stage == stage]
 
     def digest(self, stage: str, video: str = "") -> str:
-        """16 hex digits over the rows of `of`; empty for none."""
+        """The digest of the rows of `of` (see `digest`); empty for none."""
         return digest(self.of(stage, video))
 
     @property
@@ -116,10 +118,14 @@ def of_job(
 
 
 def digest(rows: Iterable[Decision]) -> str:
-    """16 hex digits over rows in any order, notes left out; empty for none."""
-    texts = sorted("\0".join(row._replace(note="")) for row in rows)
-    text = "\n\0".join(texts)
-    return sha256_bytes(text.encode("utf-8", "surrogatepass"))[:16] if texts else ""
+    """The digest of rows in any order, notes left out; empty for none."""
+    return digest_of_texts("\0".join(row._replace(note="")) for row in rows)
+
+
+def digest_of_texts(texts: Iterable[str]) -> str:
+    """DECIDED and 16 hex digits over texts in any order, each of a decision; empty for none."""
+    text = "\n\0".join(sorted(texts))
+    return DECIDED + sha256_bytes(text.encode("utf-8", "surrogatepass"))[:16] if text else ""
 
 
 def standing(lines: Sequence[Line]) -> list[Line]:

@@ -1,23 +1,21 @@
 """What became of each decision in force, read off the tables of the clips that it names.
 
-Reports, `verify` and the dataset's description ask here. A row that changes nothing is never lost:
-it has a state that says why.
+Reports and `verify` ask here. A row that changes nothing is never lost: it has a state that says
+why.
 """
 
 from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from ferrari.ledger import stages, tables
 from ferrari.ledger.columns import KEPT
 from ferrari.ledger.item_ids import parse
 from ferrari.ledger.reasons import DROPPED_BY_REVIEW, NEAR_DUPLICATE, OK, OVER_BUDGET
 from ferrari.review import absences, decisions
-from ferrari.review.applying import TAKEN_BACK, crop_digest, original_of, track_digest
+from ferrari.review.applying import TAKEN_BACK, original_of, track_digest
 from ferrari.review.contract import (
     CAPTION,
     CLIP,
@@ -26,16 +24,20 @@ from ferrari.review.contract import (
     DUPLICATE_OF,
     IMAGE,
     IS_SUBJECT,
-    ITEM,
-    KEEP,
     MASK,
     MERGE_TRACKS,
     NOT_SUBJECT,
-    REFERENCE,
     SPLIT_TRACK,
     TRACK,
     Decision,
-    track_of,
+)
+from ferrari.review.targets import (
+    IDENTITY,
+    Row,
+    RowsOf,
+    digest_of,
+    frames_of,
+    tables_of,
 )
 
 #: The states of a decision in force.
@@ -51,13 +53,8 @@ WORDS = {
     CANNOT: "it cannot be carried out, as things are",
     PENDING: "the table does not show it yet: run the pipeline",
 }
-#: Not a stage: the table of who is who in a clip.
-IDENTITY = "identity"
 #: States of decisions that somebody should look at again.
 IN_VAIN = (STALE, ABSENT, CANNOT)
-Row = Mapping[str, str]
-#: The rows of a stage's table of a clip; of one over the whole set the clip is empty.
-RowsOf = Callable[[str, str], Iterable[Row]]
 
 
 @dataclass(frozen=True)
@@ -75,35 +72,6 @@ def of_dataset(dataset: str | os.PathLike, review: decisions.Review) -> list[Eff
     """The effects of all decisions in force, in their order."""
     rows_of = tables_of(dataset)
     return with_absences(effects(review.rows, rows_of), rows_of)
-
-
-def tables_of(dataset: str | os.PathLike) -> RowsOf:
-    """The rows of the dataset's tables; none of a table that is not there."""
-
-    def rows_of(stage: str, video: str) -> Iterable[Row]:
-        path = Path(dataset) / _place_of(stage, video)
-        return tables.iter_if_there(path)
-
-    return rows_of
-
-
-def _place_of(stage: str, video: str) -> str:
-    whole = {
-        "videos": stages.VIDEOS_CSV,
-        "final": stages.FINAL_CSV,
-        "who": stages.REFERENCES_CSV,
-    }
-    if stage == IDENTITY:
-        return f"{stages.IDENTITY}/{video}.csv"
-    return whole.get(stage) or stages.table(stage, video)
-
-
-def sentence(dataset: str | os.PathLike, expected: str) -> str:
-    """`in_words` of a dataset's decisions, for a job that was given their digest.
-
-    The table is not opened where `expected` is empty.
-    """
-    return in_words(counted(of_dataset(dataset, decisions.load(dataset)))) if expected else ""
 
 
 def effects(decided: Iterable[Decision], rows_of: RowsOf) -> list[Effect]:
@@ -152,46 +120,11 @@ def foreseen(dataset: str | os.PathLike, row: Decision) -> Effect:
     return with_absences(effects([*others, row], rows_of)[-1:], rows_of)[0]
 
 
-def counted(found: Iterable[Effect]) -> dict[str, int]:
-    """How many decisions of each kind hold; only what there is."""
-    counts: dict[str, int] = {}
-    for effect in found:
-        if effect.state in (APPLIED, AGREES):
-            counts[effect.row.decision] = counts.get(effect.row.decision, 0) + 1
-    return counts
-
-
-#: What may be dropped and kept.
-_THINGS = "(clips, crops, cut-outs, images or reference pictures)"
-#: What a person did, by decision, with what a number of them is called: one, several.
-_DEEDS = {
-    DROP: ("dropped", f"thing {_THINGS}", f"things {_THINGS}"),
-    KEEP: ("kept", f"thing {_THINGS}", f"things {_THINGS}"),
-    DUPLICATE_OF: ("named", "duplicate", "duplicates"),
-    MASK: ("mended", "mask", "masks"),
-    IS_SUBJECT: ("took for the subject", "track", "tracks"),
-    NOT_SUBJECT: ("took for somebody else", "track", "tracks"),
-    SPLIT_TRACK: ("cut", "track", "tracks"),
-    MERGE_TRACKS: ("joined", "pair of tracks", "pairs of tracks"),
-    CAPTION: ("wrote", "caption", "captions"),
-}
-
-
-def in_words(counts: Mapping[str, int]) -> str:
-    """What `counted` found, as a sentence; empty for nothing."""
-    said = [
-        f"{verb} {counts[kind]:,} {one if counts[kind] == 1 else several}"
-        for kind, (verb, one, several) in _DEEDS.items()
-        if counts.get(kind)
-    ]
-    return f"A person looked and {', '.join(said)}." if said else ""
-
-
 def _verdicts(stage: str, video: str, decided: list[Decision], rows_of: RowsOf) -> Iterable[Effect]:
     """The effects of `keep` and `drop` at one stage."""
     wanted = {row.target for row in decided}
     there = {line["item"]: line for line in rows_of(stage, video) if line["item"] in wanted}
-    frames = _frames(there.values(), rows_of, video) if stage == "crop" else {}
+    frames = frames_of(there.values(), rows_of, video) if stage == "crop" else {}
     repeats = {row.target: row for row in decided if row.decision == DUPLICATE_OF}
     originals = {original_of(item, repeats) for item in repeats}
     standing = _standing(rows_of(stage, video), originals) if repeats else set()
@@ -200,7 +133,7 @@ def _verdicts(stage: str, video: str, decided: list[Decision], rows_of: RowsOf) 
         if line is None:
             yield Effect(row, ABSENT)
             continue
-        found = Effect(row, _state(row, line, _digest(line, stage, frames)), _reason(line))
+        found = Effect(row, _state(row, line, digest_of(line, stage, frames)), _reason(line))
         original = original_of(row.target, repeats)
         repeated = row.decision == DUPLICATE_OF
         if found.state == PENDING and repeated and original not in standing:
@@ -251,20 +184,6 @@ def _pictures(stage: str, video: str, decided: list[Decision], rows_of: RowsOf) 
             yield Effect(row, ABSENT)
         else:
             yield Effect(row, _state(row, line, row.picture), _reason(line))
-
-
-def _frames(lines: Iterable[Row], rows_of: RowsOf, video: str) -> dict[str, str]:
-    """The digests of the frames that crops were cut from."""
-    wanted = {item.frame for line in lines if (item := parse(line["item"]))}
-    rows = rows_of("extract", video)
-    return {line["item"]: line["sha256"] for line in rows if line["item"] in wanted}
-
-
-def _digest(line: Row, stage: str, frames: Mapping[str, str]) -> str:
-    if stage != "crop":
-        return line["sha256"]
-    item = parse(line["item"])
-    return crop_digest(frames.get(item.frame, ""), line) if item else ""
 
 
 def _state(row: Decision, line: Row, sha256: str) -> str:
@@ -357,37 +276,3 @@ def _captions(stage: str, video: str, decided: list[Decision], rows_of: RowsOf) 
             refused = next((line["reason"] for line in lines if line["reason"]), "")
             own = all(line["decision"] or line["reason"] for line in lines)
             yield Effect(row, APPLIED if said else AGREES if own else PENDING, refused)
-
-
-def target_digest(dataset: str | os.PathLike, scope: str, target: str, decision: str = "") -> str:
-    """What `target_sha256` is to be in a decision about something as it is now; empty where it is
-    not there, or has no file (a clip that cannot be read, a cut-out that was refused).
-
-    Of a mask it is the digest of the crop's file, on whose pixels it is drawn.
-    """
-    rows_of = tables_of(dataset)
-    if scope == REFERENCE:
-        return next((row["sha256"] for row in rows_of("who", "") if row["file"] == target), target)
-    if scope == TRACK:
-        return track_digest(items) if (items := track_items(rows_of, target)) else ""
-    asked = Decision("", "", "", scope, target, "", KEEP)
-    table = {CLIP: "probe", ITEM: "crop", CUTOUT: "mask", IMAGE: "augment"}[scope]
-    table = "crop" if decision == MASK else table
-    line = next((row for row in rows_of(table, asked.video) if row["item"] == target), None)
-    if line is None:
-        return ""
-    if decision == MASK:
-        return line["sha256"]
-    frames = _frames([line], rows_of, asked.video) if scope == ITEM else {}
-    return _digest(line, table, frames)
-
-
-def track_items(rows_of: RowsOf, track: str) -> list[str]:
-    """The ids of the detections of a track in kept frames; none where there is no such track, or
-    nobody is told from anybody (`subject.mode: single`).
-    """
-    found = track_of(track)
-    if found is None:
-        return []
-    video, number = found
-    return [row["parent"] for row in rows_of("crop", video) if row["track"] == str(number)]

@@ -10,7 +10,7 @@ from ferrari.ledger.columns import COLUMNS
 from ferrari.ledger.item_ids import parse
 from ferrari.ledger.stages import FINAL_CSV, REFERENCES_CSV, VIDEOS_CSV
 from ferrari.ledger.tables import LedgerError
-from ferrari.review import decisions, effects
+from ferrari.review import decisions, effects, targets
 from ferrari.review.contract import REFERENCE, TRACK, Decision
 from ferrari.subject import identity_table
 from ferrari.verification.clip import Clip
@@ -53,7 +53,7 @@ class Decided:
             self._check_rows(self._rows(stage), "")
 
     def _rows_of(self, clip: Clip, stage: str) -> list[Row]:
-        if stage != effects.IDENTITY:
+        if stage != targets.IDENTITY:
             return clip.rows[stage]
         path = self.tables.layout.dataset / stages.IDENTITY / f"{clip.video}.csv"
         try:
@@ -64,7 +64,7 @@ class Decided:
     def _rows(self, stage: str) -> Iterable[Row]:
         return self.tables.rows_again(_WHOLE[stage], COLUMNS.get(stage, _OF_PICTURES))
 
-    def _look(self, decided: list[Decision], rows_of: effects.RowsOf) -> None:
+    def _look(self, decided: list[Decision], rows_of: targets.RowsOf) -> None:
         for effect in effects.effects(decided, rows_of):
             row, state = effect.row, effect.state
             self._states[row.id] = state

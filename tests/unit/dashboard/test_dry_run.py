@@ -14,7 +14,7 @@ from ferrari.review import decisions, writing
 from tests.unit.dashboard.served import drop, set_in
 from tests.unit.review.rows import IMAGE, WALK, WAVE, decided
 
-NOW = "0123456789abcdef"
+NOW = f"{decisions.DECIDED}0123456789abcdef"
 OUTPUT = f"""host: here
 Building DAG of jobs...
 Job stats:
@@ -55,7 +55,7 @@ This was a dry-run (flag -n). The order of jobs does not reflect the order of ex
 
 def test_jobs_and_clips_of_a_dry_run():
     jobs = {"caption": 2, "select_final": 1}
-    assert dry_run.answer(OUTPUT, {NOW}) == {
+    assert dry_run.answer(OUTPUT) == {
         "clips": sorted([WALK, WAVE]),
         "jobs": jobs,
         "decided": {"clips": [WALK], "jobs": {"caption": 1}},
@@ -95,7 +95,7 @@ def test_nothing_to_do_is_nothing():
     said = "Building DAG of jobs...\nNothing to be done (all requested files ...).\n"
     nothing = {"clips": [], "jobs": {}}
     told = {**nothing, "decided": nothing, "anyway": nothing}
-    assert dry_run.answer(said, set()) == {**told, "sentence": "The next run has nothing to do."}
+    assert dry_run.answer(said) == {**told, "sentence": "The next run has nothing to do."}
 
 
 @pytest.fixture

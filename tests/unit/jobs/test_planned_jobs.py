@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from ferrari.jobs import planned_jobs
+from ferrari.review.decisions import DECIDED
 from tests.unit.review.rows import WALK, WAVE
 
-NOW, BEFORE, CODE = "0123456789abcdef", "fedcba9876543210", "1111222233334444"
+NOW, BEFORE = f"{DECIDED}0123456789abcdef", f"{DECIDED}fedcba9876543210"
+CODE, OLD_CODE = "1111222233334444", "5555666677778888"
 CHANGED = "Params have changed since last execution: Union of exclusive params before and now"
 UPDATED = "Input files updated by another job: "
 
@@ -31,7 +33,7 @@ def job(rule: str, output: str, reason: str, clip: str = "", inputs: str = "") -
 def split(*told: str) -> tuple[list[str], list[str]]:
     """The rules of jobs that decisions cause, and of the others."""
     planned = planned_jobs.read("".join(told))
-    decided = planned_jobs.caused_by(planned, {NOW})
+    decided = planned_jobs.caused_by_decisions(planned)
     return [one.rule for one in decided], [one.rule for one in planned if one not in decided]
 
 
@@ -61,6 +63,10 @@ def test_what_follows_from_a_decision_is_caused_by_it():
         "Code has changed since last execution",
         "Set of input files has changed since last execution",
         changed(f"'{BEFORE}'", f"'{CODE}'"),
+        changed(f"'{OLD_CODE}'", f"'{CODE}'"),  # digests, but of the code
+        changed(f"'{BEFORE}','{OLD_CODE}'", f"'{NOW}','{CODE}'"),
+        changed(f"'{OLD_CODE}'", "''"),
+        changed("''", "<nothing exclusive>"),
         changed("'0.25'", "'0.3'"),
         changed(f"0.25,'{BEFORE}'", f"0.3,'{NOW}'"),
         changed("['a', 'b']", "<nothing exclusive>"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ferrari.qc import decision_checks
 from ferrari.reports.checks import WARN
-from ferrari.review import effects
+from ferrari.review import deeds, effects
 from ferrari.review.contract import MAY_SAY
 from ferrari.review.effects import Effect
 from tests.unit.review.rows import decided
@@ -15,11 +15,11 @@ def effects_of(state):
 
 
 def test_each_kind_that_holds_is_counted_on_the_page_and_in_words():
-    counts = effects.counted(effects_of(effects.APPLIED))
+    counts = deeds.counted(effects_of(effects.APPLIED))
     assert counts == dict.fromkeys(MAY_SAY, 1)
     assert set(decision_checks.counts(effects_of(effects.APPLIED)).values()) == {1}
     assert len(decision_checks.counts(effects_of(effects.APPLIED))) == len(MAY_SAY)
-    said = effects.in_words({**counts, "mask": 2, "merge_tracks": 1200})
+    said = deeds.in_words({**counts, "mask": 2, "merge_tracks": 1200})
     assert said.startswith("A person looked and dropped 1 thing (clips,")
     assert "mended 2 masks" in said and "joined 1,200 pairs of tracks" in said
     assert said.endswith("wrote 1 caption.")
@@ -27,7 +27,7 @@ def test_each_kind_that_holds_is_counted_on_the_page_and_in_words():
 
 def test_what_changes_nothing_is_not_counted_and_is_named():
     vain = effects_of(effects.CANNOT)
-    assert effects.counted(vain) == {} and effects.in_words({}) == ""
+    assert deeds.counted(vain) == {} and deeds.in_words({}) == ""
     (_, hold) = decision_checks.checks(vain)
     assert hold.status == WARN and f"{len(vain)} cannot" in hold.explanation
 
