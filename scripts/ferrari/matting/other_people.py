@@ -10,7 +10,9 @@ that is not enough, since a small network's masks reach over to the neighbour.
 
 The cut is made twice, once with a leaning to the subject and once to the others. What both give to
 the others, and what only one does, is taken out; the latter's share is what the alpha is in doubt
-by. A cut-out with too much of it is refused, and not mended by a guess.
+by. So is what stays half transparent beside others: a hand of theirs that the network half takes
+for the subject's (`_see_through`). A cut-out with too much of it is refused, and not mended by a
+guess.
 
 Pure arrays. Alpha is HxW float, 0..1; boxes are x1, y1, x2, y2 in the crop's pixels, and may reach
 beyond it.
@@ -30,6 +32,8 @@ from ferrari.matting import label_cut
 _SIDE = 160  # px of the longer side at which it is decided; edges are the refinement's work
 _REACH = 0.03  # of the longer side of a box: how far outside it whom it shows may reach
 _HELD, _SOLID, _EMPTY = 0.1, 0.5, 0.05  # alpha that is the subject's at all, surely, not at all
+#: Alpha below this is half transparent, and in a patch so many pixels wide no edge.
+_OPAQUE, _PATCH = 0.9, 5
 #: Who is in the alpha has at least this share of it where the subject cannot be; 0.1 % is what
 #: edges leave.
 _PRESENT = 1e-3
@@ -112,8 +116,9 @@ def by_boxes(
     if where.any():
         taken, surely = _readings(crop)
         doubtful = taken & ~surely
-    total = float(crop.alpha.sum())
-    unsure = float(crop.alpha[doubtful].sum()) / max(total, 1e-6)
+    total = max(float(crop.alpha.sum()), 1e-6)
+    half = int(_see_through(crop, taken).sum())
+    unsure = min(1.0, (float(crop.alpha[doubtful].sum()) + half) / total)
     unsure = max(unsure, _of_somebody_else(crop, taken))
     size = (alpha.shape[1], alpha.shape[0])
     large = cv2.resize(taken.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) > 0.5
@@ -258,6 +263,18 @@ def _likelihood(lab: np.ndarray, weights: np.ndarray) -> np.ndarray:
         counts = counts / 2 + (first + second) / 4
     usual = (counts[at] + _RARE) / (counts.sum() + _RARE * counts.size)
     return usual.reshape(lab.shape[:2])
+
+
+def _see_through(crop: _Small, taken: np.ndarray) -> np.ndarray:
+    """h x w bool: patches near others that are left in the alpha half transparent.
+
+    The network cannot say whether they are of what it cut out. Each of their pixels counts as a
+    whole one: the refinement may make it so.
+    """
+    left = np.where(taken, 0, crop.alpha)
+    half = ((left > _HELD) & (left < _OPAQUE)).astype(np.uint8)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_PATCH, _PATCH))
+    return (cv2.morphologyEx(half, cv2.MORPH_OPEN, kernel) > 0) & crop.near
 
 
 def _of_somebody_else(crop: _Small, taken: np.ndarray) -> float:

@@ -92,6 +92,41 @@ def test_a_bystander_whom_the_network_left_out_costs_the_subject_nothing():
     assert parted.unsure_share < 0.01 and errors(parted.limited(alpha), own, theirs)[1] > 0.995
 
 
+def a_hand_between(solid):
+    """Somebody's hand in both boxes at the subject's side: their alpha, as `solid` as that, and the
+    subject's; and what `part` makes of it.
+    """
+    own, theirs = person(80), person(160)
+    hand = np.zeros(SIZE)
+    hand[110:140, 117:130] = 1
+    image = picture((theirs, RED), (hand, BLUE), (own, BLUE))
+    alpha = np.maximum(own, hand * solid).astype(np.float32)
+    x1, y1, x2, y2 = box(own)
+    left, top, right, bottom = box(np.maximum(theirs, hand))
+    return alpha, hand, part(image, alpha, (x1, y1, x2 + 14, y2), [(left, top, right, bottom)])
+
+
+@pytest.mark.parametrize("solid", [0.2, 0.5, 0.8])
+def test_a_hand_that_the_network_half_takes_for_the_subjects_is_doubt(solid):
+    alpha, hand, parted = a_hand_between(solid)
+    assert (parted.limited(alpha) * hand).sum() == 0 or parted.unsure_share > 0.01
+
+
+def test_hair_and_motion_that_are_half_transparent_beside_somebody_are_no_doubt():
+    """An edge is soft, and no patch."""
+    own, theirs = person(80), person(160)
+    alpha = cv2.GaussianBlur(own, (0, 0), 2).astype(np.float32)
+    parted = part(picture((theirs, RED), (own, BLUE)), alpha, (20, 10, 125, 235), [box(theirs, 12)])
+    assert parted.unsure_share < 0.01
+
+
+def test_what_is_half_transparent_far_from_others_is_no_doubt():
+    own, theirs = person(50), person(160)
+    alpha = np.where(np.arange(SIZE[1]) < 40, own * 0.5, own).astype(np.float32)
+    parted = part(picture((theirs, RED), (own, BLUE)), alpha, box(own), [box(theirs)])
+    assert parted.unsure_share < 0.01
+
+
 def test_a_small_bystander_within_the_subjects_box_is_taken_out():
     own = person(100)
     theirs = np.roll(person(148, 0.3), -120, axis=0) * (1 - own)
