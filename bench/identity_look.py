@@ -207,7 +207,9 @@ class _Again:
     def picture(self, number: int) -> np.ndarray:
         return self.found.views[number].picture_rgb
 
-    def find(self, squares_rgb: Sequence[np.ndarray]) -> list[list[Detection]]:
+    def find(
+        self, numbers: Sequence[int], squares_rgb: Sequence[np.ndarray]
+    ) -> list[list[Detection]]:
         return [views.counted(one, _least()) for one in self.eyes.detector.detect(squares_rgb)]
 
     def taken(self, number: int, found: Sequence[Detection]) -> list[str]:
