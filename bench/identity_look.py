@@ -8,7 +8,6 @@ through the detector and, the frames alone, through both networks of faces; trac
 from __future__ import annotations
 
 import hashlib
-import heapq
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -19,18 +18,18 @@ import numpy as np
 
 from bench import peers, prepare
 from bench.measure import PeerMissingError, task
-from ferrari.images import head_pose, image_files, subject_choice
-from ferrari.images.boxes import Detection, shared
+from ferrari.detection import views
+from ferrari.detection.face_search import FaceSearch
+from ferrari.detection.views import View
+from ferrari.images.boxes import Box, Detection
 from ferrari.images.faces import Face
 from ferrari.ledger import item_ids, tables
 from ferrari.networks import detectors, faces, weight_files
 from ferrari.networks.backends import tfjs_graph
-from ferrari.subject import faint_people
+from ferrari.networks.faces import EmbeddedFace
 from ferrari.subject.face_weights import face_weight
-from ferrari.subject.faint_people import FAINT
 from ferrari.subject.following import Followed, Sight, follow
 from ferrari.subject.sightings import Faces, Sightings
-from ferrari.subject.sightings_file import SeenFace
 from ferrari.video import linking_film
 
 #: The embeddings that are compared, in the order in which the cache has them.
@@ -174,28 +173,14 @@ def _table(dataset: Path, file: str) -> Path:
     return dataset / f"01_extracted_frames/{item_ids.video_id(file)}.csv"
 
 
-@dataclass
-class _View:
-    frame: int
-    time_s: float
-    kept: bool
-    picture_rgb: np.ndarray
-    people: list[Detection] = field(default_factory=list)
-
-
-def _views(dataset: Path, file: str) -> Iterator[_View]:
+def _views(dataset: Path, file: str) -> Iterator[View]:
     """Kept frames and pictures of the film, in the order shown."""
     table = _table(dataset, file)
-    rows = tables.kept(tables.read_stage(table, "extract"))
-    kept = (
-        _View(int(r["frame"]), float(r["time_s"]), True, image_files.read(dataset / r["path"]))
-        for r in rows
-    )
-    filmed = (
-        _View(one.frame, one.time_s, False, one.picture_rgb)
-        for one in linking_film.read(linking_film.path_of(table))
-    )
-    return heapq.merge(kept, filmed, key=lambda view: view.frame)
+    kept = tables.kept(tables.read_stage(table, "extract"))
+    for view in views.in_order(kept, linking_film.read(linking_film.path_of(table))):
+        if view.line is not None:
+            view.read(dataset)
+        yield view
 
 
 def _look(eyes: Eyes, dataset: Path, file: str) -> Looked:
@@ -207,8 +192,9 @@ def _look(eyes: Eyes, dataset: Path, file: str) -> Looked:
 
 def _sights(dataset: Path, file: str, found: _Found) -> Iterator[Sight]:
     for view in _views(dataset, file):
-        items = found.add(view)
-        yield Sight(view.time_s, view.picture_rgb, view.people, items if view.kept else None)
+        people = found.add(view)
+        items = None if view.line is None else list(people)
+        yield Sight(view.time_s, view.picture_rgb, list(people.values()), items)
 
 
 @dataclass
@@ -221,116 +207,113 @@ class _Again:
     def picture(self, number: int) -> np.ndarray:
         return self.found.views[number].picture_rgb
 
-    def find(self, squares_rgb: Sequence[np.ndarray]) -> list[list[Detection]]:
-        return [_counted(one) for one in self.eyes.detector.detect(squares_rgb)]
+    def find(
+        self, numbers: Sequence[int], squares_rgb: Sequence[np.ndarray]
+    ) -> list[list[Detection]]:
+        return [views.counted(one, _least()) for one in self.eyes.detector.detect(squares_rgb)]
 
     def taken(self, number: int, found: Sequence[Detection]) -> list[str]:
-        people = self.found.views[number].people
-        people += found
-        return [_item(number, at) for at in range(len(people) - len(found), len(people))]
+        return self.found.add_again(number, found)
 
 
-def _counted(found: Sequence[Detection]) -> list[Detection]:
-    least = prepare.section("detect")["confidence"]
-    return subject_choice.in_order([one for one in found if one.confidence >= least])
+def _least() -> float:
+    return prepare.section("detect")["confidence"]
 
 
-def _faint(eyes: Eyes, view: _View, found: Sequence[Detection]) -> list[Detection]:
-    """Those of a frame's detections below the bound that count by their face, as in stage 2."""
-    least = prepare.section("detect")["confidence"]
-    faint = subject_choice.in_order([one for one in found if FAINT <= one.confidence < least])
-    if not faint:
-        return []
-    sure = [one.box_xyxy for one in view.people]
-    hardly = [one.box_xyxy for one in faint]
-    every = [*(one for one in sure if any(shared(one, box) for box in hardly)), *hardly]
-    model = eyes.models[EMBEDDINGS[0]]
-    before = faces.faces_of_people(model, [(view.picture_rgb, sure)])[0]
-    after = faces.faces_of_people(model, [(view.picture_rgb, every)])[0]
-    known, asked = ([list(map(_seen, of_one)) for of_one in some] for some in (before, after))
-    counted = faint_people.with_a_face(sure, known, asked[-len(hardly) :])
-    return [faint[number] for number in counted]
+@dataclass
+class _BothEmbeddings:
+    """Stage 2's networks for faces, in this process (`face_search.Recogniser`): an embedding is
+    that of each of EMBEDDINGS, one behind the other.
+    """
 
+    eyes: Eyes
 
-def _seen(face: Face) -> SeenFace:
-    return SeenFace.of(face, np.zeros(0))
+    def outcomes(self, items: Sequence, what: str) -> tuple[list, str]:
+        """The faces of the people in each picture; no remark."""
+        found = faces.faces_of_people(self.eyes.models[EMBEDDINGS[0]], items)
+        return [
+            [[self._embedded(picture, face) for face in of_one] for of_one in people]
+            for (picture, _), people in zip(items, found, strict=True)
+        ], ""
 
-
-def _item(number: int, ordinal: int) -> str:
-    return f"{number}-{ordinal}"
-
-
-def _faces_in(eyes: Eyes, view: _View) -> list[dict]:
-    """The faces of a kept frame, each with its place among the people, pose and embeddings."""
-    if not view.kept or not view.people:
-        return []
-    picture, boxes = view.picture_rgb, [one.box_xyxy for one in view.people]
-    first = eyes.models[EMBEDDINGS[0]]
-    height, width = picture.shape[:2]
-    made = []
-    for place, of_one in enumerate(faces.faces_of_people(first, [(picture, boxes)])[0]):
-        for face in of_one:
-            embedded = {name: eyes.models[name].embed(picture, [face])[0] for name in EMBEDDINGS}
-            yaw = head_pose.pose(face.landmarks_xy).yaw
-            box = np.array(face.box_xyxy) / [width, height, width, height]
-            made.append(
-                {
-                    **{"place": place, "score": face.score, "yaw": yaw},
-                    **{"side_px": face.short_side, "face_box": box, **embedded},
-                }
-            )
-    return made
+    def _embedded(self, picture_rgb: np.ndarray, face: Face) -> EmbeddedFace:
+        made = [self.eyes.models[name].embed(picture_rgb, [face])[0] for name in EMBEDDINGS]
+        return EmbeddedFace(face, np.concatenate(made))
 
 
 @dataclass
 class _Found:
-    """What is known of the pictures so far."""
+    """What is known of the pictures so far: the people of each by item, and the faces of those in
+    frames.
+    """
 
     eyes: Eyes
-    views: list[_View] = field(default_factory=list)
+    views: list[View] = field(default_factory=list)
+    people: list[dict[str, Detection]] = field(default_factory=list)
 
-    def add(self, view: _View) -> list[str]:
-        """Have the detector look at a picture; the names of its detections."""
-        found = self.eyes.detector.detect([view.picture_rgb])[0]
-        view.people = _counted(found)
-        if view.kept and prepare.section("detect")["second_look"]:
-            view.people += _faint(self.eyes, view, found)
+    def __post_init__(self) -> None:
+        self.faces = FaceSearch(_least(), _BothEmbeddings(self.eyes))
+
+    def add(self, view: View) -> dict[str, Detection]:
+        """Have the networks look at a picture; its detections."""
+        view.found = self.eyes.detector.detect([view.picture_rgb])[0]
+        if view.line is None:
+            counted = views.counted(view.found, _least())
+            people = {f"film-{len(self.views)}-{at}": one for at, one in enumerate(counted)}
+        else:
+            self.faces.recognise([view], also_faint=prepare.section("detect")["second_look"])
+            people = view.people(_least())
         self.views.append(view)
-        return [_item(len(self.views) - 1, at) for at in range(len(view.people))]
+        self.people.append(people)
+        return people
+
+    def add_again(self, number: int, found: Sequence[Detection]) -> list[str]:
+        """Take those in whom a second look found in a frame; their items."""
+        view, people = self.views[number], self.people[number]
+        first = len(people)
+        items = [item_ids.detection_item(view.line["item"], first + at) for at in range(len(found))]
+        people |= dict(zip(items, found, strict=True))
+        self.faces.faces |= {item: [] for item in people} | self.faces.of(view, people)
+        return items
 
     def looked(self, followed: Followed, dimensions: Mapping[str, int]) -> Looked:
         """All of it, once people are followed; of the frames, with their faces."""
-        views, linked = self.views, followed.linked
-        people = [(n, one) for n, view in enumerate(views) for one in view.people]
-        first = np.cumsum([0, *(len(view.people) for view in views)])
-        of_faces = [
-            (int(first[n]) + one["place"], one)
-            for n, view in enumerate(views)
-            for one in _faces_in(self.eyes, view)
+        linked = followed.linked
+        people = [
+            (n, item, one) for n, those in enumerate(self.people) for item, one in those.items()
         ]
-        found = np.array([one.box_xyxy for _, one in people]).reshape(-1, 4)
-        sizes = np.array([views[n].picture_rgb.shape[1::-1] for n, _ in people]).reshape(-1, 2)
-        sides = found[:, 2:] - found[:, :2]
+        of_faces = [
+            (at, n, face)
+            for at, (n, item, _) in enumerate(people)
+            for face in self.faces.faces.get(item, ())
+        ]
+        seen = [face for _, _, face in of_faces]
+        box = self._shares([one.box_xyxy for *_, one in people], [n for n, *_ in people])
+        sides = np.array([one.box_xyxy for *_, one in people]).reshape(-1, 4)
+        sides = sides[:, 2:] - sides[:, :2]
+        both = np.array([face.embedding for face in seen], np.float32)
+        both = both.reshape(-1, sum(dimensions[name] for name in EMBEDDINGS))
+        split = np.split(both, np.cumsum([dimensions[name] for name in EMBEDDINGS])[:-1], axis=1)
         return Looked(
-            time_s=np.array([view.time_s for view in views]),
-            kept=np.array([view.kept for view in views], bool),
-            frame=np.array([view.frame for view in views], int),
-            view=np.array([number for number, _ in people], int),
-            box=(found / np.tile(sizes, 2)).reshape(-1, 4),
-            confidence=np.array([one.confidence for _, one in people]),
+            time_s=np.array([view.time_s for view in self.views]),
+            kept=np.array([view.line is not None for view in self.views], bool),
+            frame=np.array([view.frame for view in self.views], int),
+            view=np.array([n for n, *_ in people], int),
+            box=box,
+            confidence=np.array([one.confidence for *_, one in people]),
             track=linked.track,
             short_px=sides.min(axis=1) if len(sides) else np.zeros(0),
-            face_of=np.array([place for place, _ in of_faces], int),
-            score=np.array([one["score"] for _, one in of_faces]),
-            yaw=np.array([one["yaw"] for _, one in of_faces]),
-            side_px=np.array([one["side_px"] for _, one in of_faces]),
-            face_box=np.array([one["face_box"] for _, one in of_faces]).reshape(-1, 4),
-            sface=_stacked([one["sface"] for _, one in of_faces], dimensions["sface"]),
-            faceres=_stacked([one["faceres"] for _, one in of_faces], dimensions["faceres"]),
+            face_of=np.array([at for at, *_ in of_faces], int),
+            score=np.array([face.score for face in seen]),
+            yaw=np.array([face.yaw_deg for face in seen]),
+            side_px=np.array([face.short_side_px for face in seen]),
+            face_box=self._shares([face.box_xyxy for face in seen], [n for _, n, _ in of_faces]),
+            **dict(zip(EMBEDDINGS, map(np.ascontiguousarray, split), strict=True)),
             looks=linked.looks,
             again=np.array([followed.clip.looks_again or 0, followed.clip.found_again or 0], int),
         )
 
-
-def _stacked(embeddings: Sequence[np.ndarray], dimensions: int) -> np.ndarray:
-    return np.array(embeddings, np.float32).reshape(-1, dimensions)
+    def _shares(self, boxes: Sequence[Box], numbers: Sequence[int]) -> np.ndarray:
+        """(N, 4): boxes as shares of the pictures of these numbers."""
+        sizes = [self.views[n].picture_rgb.shape[1::-1] for n in numbers]
+        return np.array(boxes).reshape(-1, 4) / np.tile(np.array(sizes).reshape(-1, 2), 2)

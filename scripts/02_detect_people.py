@@ -12,7 +12,8 @@ the tracks. Of what is found in the film, only these sums remain.
 Where people are judged, a box below `detect.confidence` counts too if a face of its own is seen in
 it (`ferrari.subject.faint_people`); and a kept frame in which a track loses somebody is searched
 once more around the place (`ferrari.subject.second_look`). Who is found in these ways has a row
-like any other, whose detail says so.
+like any other, whose detail says so. Such a look that ends a network leaves the frame as it was,
+and has a row of its own, which is quarantined: a limit that is raised opens the frame again.
 
 Where faces are asked for, those of the people in a frame are found and embedded, by networks in a
 child process of their own. A frame that ends these is quarantined as well: nobody could say who is
@@ -27,6 +28,7 @@ from pathlib import Path
 
 from ferrari.detection import views
 from ferrari.detection.clip_search import ClipSearch
+from ferrari.detection.detection_rows import is_unseen
 from ferrari.detection.face_search import FaceNetworks, FaceSearch
 from ferrari.detection.views import View
 from ferrari.ledger import tables
@@ -118,13 +120,13 @@ def _lines(frames_csv: str) -> list[Mapping[str, str]]:
 
 
 def _as_first_seen(taken: Mapping[str, list[dict[str, str]]]) -> dict[str, list[dict[str, str]]]:
-    """Without the frames in which a second look found somebody: where one is taken, and whose its
-    faces are, hangs on the clip as a whole.
+    """Without the frames in which a second look found somebody, or a look beyond the first ended a
+    network: where one is taken, and whose its faces are, hangs on the clip as a whole.
     """
     return {
         frame: rows
         for frame, rows in taken.items()
-        if not any(FOUND_AGAIN in row["detail"] for row in rows)
+        if not any(FOUND_AGAIN in row["detail"] or is_unseen(row) for row in rows)
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import time
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 
 from ferrari.images.boxes import Detection
 from ferrari.ledger import balance, item_ids
+from ferrari.ledger.open_rows import is_open
 from ferrari.networks import faces as networks
 from ferrari.subject import sightings_file, track_table
 from ferrari.subject.faint_people import FOUND_BY_FACE
@@ -130,15 +132,62 @@ def test_who_was_found_again_has_the_face_that_is_theirs(clip, detect, looks, as
     assert {len(found) for found in faces.values()} == {1}
 
 
-def test_a_second_look_that_ends_the_detector_finds_nobody(clip, detect, looks, caplog):
+def test_a_second_look_that_ends_the_detector_finds_nobody_and_has_a_row(clip, detect, looks):
     detect(misses(looks))
     sound = clip.detect()
     detect(misses(looks, end=ENDS["exit"][0]))
     rows = clip.detect(second_look=True)
-    assert rows == sound
+    assert without_unseen(rows) == sound
+    (row,) = unseen(rows)
+    assert (row["item"], row["parent"], row["outcome"]) == (f"{FRAME}-d1", FRAME, "quarantined")
+    assert row["reason"] == "MODEL_CRASHED" and row["detail"].startswith("a second look at a place")
+    assert (row["track"], row["x1"], row["frame_width"]) == ("", "", "320")
+    assert (clip.dataset / row["path"]).is_file() and row["sha256"]
+    assert balance.balance("detect", rows, clip.rows("extract")).balanced
     whole = track_table.read(clip.tracks)[0]
     assert (whole["looks_again"], whole["found_again"]) == ("1", "0")
-    assert "1 second looks ended the detector" in caplog.text
+
+
+def unseen(rows):
+    return [row for row in rows if row["item"] != row["parent"] and row["outcome"] == "quarantined"]
+
+
+def without_unseen(rows):
+    return [row for row in rows if row not in unseen(rows)]
+
+
+def test_a_look_that_took_too_long_is_taken_again_once_it_may_take_longer(
+    clip,
+    detect,
+    looks,
+    asked,  # noqa: F811
+):
+    detect(misses(looks))
+    sound = clip.detect(second_look=True, faces=NETWORKS)
+    detect(misses(looks, end=lambda: time.sleep(60)))
+    rows = clip.detect(second_look=True, faces=NETWORKS, timeout_s=1)
+    (row,) = unseen(rows)
+    assert row["reason"] == "MODEL_TIMEOUT" and "detect.timeout_s" in row["detail"]
+    opened = [row["parent"] for row in rows if is_open(row, {"timeout_s": 1}, {"timeout_s": 2})]
+    assert opened == [FRAME], "that frame, and no other"
+    detect(misses(looks))
+    earlier = clip.earlier("detect", but=tuple(opened))
+    assert clip.detect(earlier, second_look=True, faces=NETWORKS) == sound
+    assert not (clip.dataset / row["path"]).exists()
+
+
+def test_a_job_that_runs_for_another_reason_has_that_row_once(clip, detect, looks):
+    detect(misses(looks, end=ENDS["exit"][0]))
+    rows = clip.detect(second_look=True)
+    other = item_ids.frame_item(VIDEO, 3)
+    assert clip.detect(clip.earlier("detect", but=(other,)), second_look=True) == rows
+
+
+def test_a_frame_that_showed_nobody_says_so_and_that_a_look_ended(clip, detect, looks):
+    detect(misses(looks, also_standing=True, end=ENDS["exit"][0]))
+    rows = [row for row in clip.detect(second_look=True) if row["parent"] == FRAME]
+    assert [row["reason"] for row in rows] == ["NO_SUBJECT", *["MODEL_CRASHED"] * (len(rows) - 1)]
+    assert len({row["item"] for row in rows}) == len(rows) > 1
 
 
 def test_a_frame_that_then_ends_the_networks_for_faces_stays_as_it_was(
@@ -147,7 +196,6 @@ def test_a_frame_that_then_ends_the_networks_for_faces_stays_as_it_was(
     looks,
     asked,  # noqa: F811
     monkeypatch,
-    caplog,
 ):
     detect(misses(looks))
     sound, faces = clip.detect(faces=NETWORKS), clip.sightings.read_bytes()
@@ -159,9 +207,11 @@ def test_a_frame_that_then_ends_the_networks_for_faces_stays_as_it_was(
         return recognise(model, pictures)
 
     monkeypatch.setattr(networks, "recognise", ends)
-    assert clip.detect(second_look=True, faces=NETWORKS) == sound
-    assert clip.sightings.read_bytes() == faces
-    assert f"{FRAME} stays without whom a second look found: " in caplog.text
+    rows = clip.detect(second_look=True, faces=NETWORKS)
+    assert without_unseen(rows) == sound and clip.sightings.read_bytes() == faces
+    (row,) = unseen(rows)
+    assert row["parent"] == FRAME and row["reason"] == "MODEL_CRASHED"
+    assert row["detail"].startswith("whom a second look found: the networks for faces: ")
 
 
 # --- boxes that count by their face ---------------------------------------------------------------
@@ -218,7 +268,6 @@ def test_a_frame_that_ends_the_networks_with_a_faint_box_alone_stays_as_it_was(
     detect,
     asked,  # noqa: F811
     monkeypatch,
-    caplog,
 ):
     detect(lambda frames: [[LARGE] for _ in frames])
     sound, faces = still.detect(faces=NETWORKS), still.sightings.read_bytes()
@@ -231,9 +280,14 @@ def test_a_frame_that_ends_the_networks_with_a_faint_box_alone_stays_as_it_was(
 
     monkeypatch.setattr(networks, "recognise", ends)
     detect(lambda frames: [[LARGE, HARDLY_SEEN] for _ in frames])
-    assert still.detect(second_look=True, faces=NETWORKS) == sound
-    assert still.sightings.read_bytes() == faces
-    assert f"{FRAME} stays without its faint boxes: " in caplog.text
+    rows = still.detect(second_look=True, faces=NETWORKS)
+    assert without_unseen(rows) == sound and still.sightings.read_bytes() == faces
+    assert [row["item"] for row in unseen(rows)] == [f"{row['item'][:-1]}1" for row in sound]
+    for row in unseen(rows):
+        assert row["detail"].startswith("boxes below the bound: the networks for faces: ")
+    monkeypatch.setattr(networks, "recognise", recognise)
+    again = still.detect(still.earlier("detect", but=(FRAME,)), second_look=True, faces=NETWORKS)
+    assert not unseen(again) and len(again) == 4, "the other frame is not taken over either"
 
 
 @pytest.mark.parametrize(

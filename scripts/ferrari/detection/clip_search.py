@@ -13,7 +13,7 @@ from ferrari.detection.closer_looks import CloserLooks
 from ferrari.detection.face_search import FaceSearch
 from ferrari.detection.views import View, counted
 from ferrari.ledger import tables
-from ferrari.ledger.columns import KEPT, QUARANTINED
+from ferrari.ledger.columns import KEPT
 from ferrari.processes.batching import in_flight
 from ferrari.processes.failures import Failure
 from ferrari.processes.isolated_model import Isolated
@@ -52,7 +52,23 @@ class ClipSearch:
         """Search all pictures, and follow the people in them."""
         again = CloserLooks(self.dataset, self.detector, self.faces, self.rows, self._shown)
         with closing(in_flight(batches, self._read, self._search)) as searched:
-            return follow(self._sights(searched), again if self.second_look else None)
+            followed = follow(self._sights(searched), again if self.second_look else None)
+        self._add_unseen()
+        return followed
+
+    def _add_unseen(self) -> None:
+        """Give each look that ended a network its row, once all others have their numbers."""
+        about = self.detector.about if self.detector is not None else {}
+        of = {line["item"]: line for line in self._shown if line is not None}
+        for frame, failures in self.faces.unseen.items():
+            self.rows[frame] += detection_rows.unseen_rows(
+                of[frame],
+                failures,
+                self.rows[frame],
+                about,
+                dataset=self.dataset,
+                video=self.video,
+            )
 
     def _read(self, views: list[View]) -> list[View]:
         """A batch with the pictures of its frames."""
@@ -121,7 +137,7 @@ class ClipSearch:
         """What a frame's rows tell; None of one that could not be searched."""
         assert view.line is not None
         rows = self.rows[view.line["item"]]
-        if view.picture_rgb is None or any(row["outcome"] == QUARANTINED for row in rows):
+        if view.picture_rgb is None or any(map(detection_rows.is_refused, rows)):
             return None
         kept = [row for row in rows if row["outcome"] == KEPT]
         items = [str(row["item"]) for row in kept]

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ferrari.common.progress import LOGGER
 from ferrari.detection import detection_rows
 from ferrari.detection.face_search import FaceSearch
 from ferrari.detection.views import View, counted, frame_rgb
@@ -18,6 +17,9 @@ from ferrari.ledger.columns import KEPT
 from ferrari.processes.failures import Failure
 from ferrari.processes.isolated_model import Isolated
 from ferrari.subject.second_look import FOUND_AGAIN
+
+#: Whom a row is of that could not be looked at.
+_PLACE, _FOUND = "a second look at a place", "whom a second look found"
 
 
 @dataclass(frozen=True)
@@ -36,14 +38,19 @@ class CloserLooks:
         """The pixels of a frame that was read before, HxWx3 uint8 RGB."""
         return frame_rgb(self.dataset, self._line(number))
 
-    def find(self, squares_rgb: Sequence[np.ndarray]) -> list[list[boxes.Detection]]:
-        """Who is in each square. What ends the detector shows nobody."""
+    def find(
+        self, numbers: Sequence[int], squares_rgb: Sequence[np.ndarray]
+    ) -> list[list[boxes.Detection]]:
+        """Who is in each square. What ends the detector shows nobody, and is `unseen`."""
         assert self.detector is not None
         found, _ = self.detector.outcomes(list(squares_rgb), "second looks")
-        if failed := sum(isinstance(one, Failure) for one in found):
-            LOGGER.warning("%d second looks ended the detector, and find nobody", failed)
-        least = self.faces.least
-        return [[] if isinstance(one, Failure) else counted(one, least) for one in found]
+        people = []
+        for number, answer in zip(numbers, found, strict=True):
+            if isinstance(answer, Failure):
+                self.faces.not_seen(self._line(number), _PLACE, answer)
+            seen = [] if isinstance(answer, Failure) else answer
+            people.append(counted(seen, self.faces.least))
+        return people
 
     def taken(self, number: int, found: Sequence[boxes.Detection]) -> list[str]:
         """Give those whom a second look found in a frame rows behind the others', or in place of
@@ -60,8 +67,7 @@ class CloserLooks:
         people = {str(row["item"]): detection_rows.detection_of(row) for row in rows}
         faces = self.faces.of(view, people)
         if isinstance(faces, Failure):
-            why = f"{faces.reason} ({faces.detail})"
-            LOGGER.warning("%s stays without whom a second look found: %s", frame, why)
+            self.faces.not_seen(line, _FOUND, faces)
             return []
         self.faces.faces |= {item: [] for item in people} | faces
         self.rows[frame] = rows

@@ -1,8 +1,10 @@
-"""The rows of a frame: one of each detection, one of a frame without any or that is refused."""
+"""The rows of a frame: one of each detection, one of a frame without any or that is refused, and
+one of each closer look that ended a network.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +43,39 @@ def rows_of(
         item = row.pop("item", frame)
         rows.append(tables.row("detect", item=item, parent=frame, **about, **size, **row))
     return rows
+
+
+def unseen_rows(
+    line: Mapping,
+    failures: Iterable[Failure],
+    before: Sequence[tables.Row],
+    about: Mapping,
+    *,
+    dataset: Path,
+    video: str,
+) -> list[tables.Row]:
+    """A row of each look beyond the first that ended a network, behind the frame's others.
+
+    It stands for somebody who may be there, as one of a detection does, and is quarantined.
+    """
+    frame = line["item"]
+    cells = {**about, **{name: before[0][name] for name in ("frame_width", "frame_height")}}
+    rows = []
+    for ordinal, failure in enumerate(failures, sum(row["outcome"] == KEPT for row in before)):
+        item = item_ids.detection_item(frame, ordinal)
+        said = _refused(line, failure.reason, failure.detail, dataset, video)
+        rows.append(tables.row("detect", item=item, parent=frame, **cells | said))
+    return rows
+
+
+def is_unseen(row: Mapping) -> bool:
+    """Whether a row is of a look beyond the first (`unseen_rows`)."""
+    return row["outcome"] == QUARANTINED and row["item"] != row["parent"]
+
+
+def is_refused(row: Mapping) -> bool:
+    """Whether a row is of a frame that is quarantined as a whole."""
+    return row["outcome"] == QUARANTINED and row["item"] == row["parent"]
 
 
 def _searched(view: View, remark: str, least: float) -> Iterator[dict]:

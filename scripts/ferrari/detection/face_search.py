@@ -58,12 +58,20 @@ class Recogniser(Protocol):
 class FaceSearch:
     """The faces found so far, by detection. Without a `recogniser` none is searched.
 
-    `least` is the confidence from which a detection counts.
+    `least` is the confidence from which a detection counts. `unseen`: of each frame the looks
+    beyond the first that ended a network; the frame stays as it was without.
     """
 
     least: float
     recogniser: Recogniser | None = None
     faces: dict[str, list[SeenFace]] = field(default_factory=dict)
+    unseen: dict[str, list[Failure]] = field(default_factory=dict)
+
+    def not_seen(self, line: Mapping, whom: str, failure: Failure) -> None:
+        """Take down that a look beyond the first ended a network."""
+        failure = replace(failure, detail=f"{whom}: {failure.detail}")
+        self.unseen.setdefault(line["item"], []).append(failure)
+        LOGGER.warning("%s, %s (%s)", line["item"], failure.detail, failure.reason)
 
     def recognise(self, views: Sequence[View], also_faint: bool) -> str:
         """Find and embed the faces of the people in frames that were searched; a remark for their
@@ -93,8 +101,7 @@ class FaceSearch:
         for (view, boxes_of), answer in zip(faint, self._asked(faint)[0], strict=True):
             if isinstance(answer, Failure):
                 assert view.line is not None
-                why = f"{answer.reason} ({answer.detail})"
-                LOGGER.warning("%s stays without its faint boxes: %s", view.line["item"], why)
+                self.not_seen(view.line, "boxes below the bound", answer)
             elif answer:
                 self._let_count(view, boxes_of, answer)
 

@@ -38,8 +38,12 @@ class LookAgain(Protocol):
     def picture(self, number: int) -> np.ndarray:
         """HxWx3 uint8 RGB."""
 
-    def find(self, squares_rgb: Sequence[np.ndarray]) -> list[list[Detection]]:
-        """What the detector sees in each SIDE x SIDE picture, that counts."""
+    def find(
+        self, numbers: Sequence[int], squares_rgb: Sequence[np.ndarray]
+    ) -> list[list[Detection]]:
+        """What the detector sees, that counts, in each SIDE x SIDE picture, which is a part of the
+        picture of that number.
+        """
 
 
 @dataclass(frozen=True)
@@ -151,8 +155,8 @@ def _looked(
     squares = [
         window.cut(pictures[place.moment]) for window, place in zip(windows, places, strict=True)
     ]
-    answers = []
-    for window, place, found in zip(windows, places, again.find(squares), strict=True):
+    answers, seen_in = [], again.find([one.moment for one in places], squares)
+    for window, place, found in zip(windows, places, seen_in, strict=True):
         picture = pictures[place.moment]
         height, width = picture.shape[:2]
         seen = [window.placed(one, width, height) for one in found]

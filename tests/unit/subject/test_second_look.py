@@ -66,7 +66,7 @@ class Clip:
         picture[60:300, 200:300] = (190, 40, 30)
         return picture
 
-    def find(self, squares_rgb):
+    def find(self, numbers, squares_rgb):
         found = []
         self.at_once = max(self.at_once, len(squares_rgb))
         for square in squares_rgb:
