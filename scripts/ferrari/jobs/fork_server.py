@@ -32,7 +32,7 @@ from pathlib import Path
 from ferrari.jobs.device_pool import DevicePool
 from ferrari.jobs.stage_command import RULES, machine
 from ferrari.processes import array_messages, model_lease
-from ferrari.processes.limits import end_with, open_as_many_as_may_be
+from ferrari.processes.limits import call_this, end_with, open_as_many_as_may_be
 
 #: Modules that jobs import inside functions; the server loads them before the first fork too.
 LATE = (
@@ -328,7 +328,7 @@ def _be_job(request: dict) -> int:
     from ferrari.jobs import stage_job
 
     out, error = request["descriptors"]
-    _name(request["argv"][0])
+    call_this(request["argv"][0])
     os.dup2(out, 1)
     os.dup2(error, 2)
     os.environ.clear()
@@ -338,13 +338,8 @@ def _be_job(request: dict) -> int:
 
 def _be_model(control: socket.socket, load: bytes) -> int:
     """What a model's process does."""
-    _name("model")
+    call_this("model")
     return model_lease.live(control, load)
-
-
-def _name(what: str) -> None:
-    """Set the name that `ps` and `top` show for this fork."""
-    Path("/proc/self/comm").write_bytes(what.encode()[:15])
 
 
 def _kill(pid: int, group: bool = False) -> None:
