@@ -23,11 +23,13 @@ from bench.simulated_card import Card
 from ferrari.ledger import item_ids, stages, tables
 from ferrari.ledger.columns import KEPT
 
-#: The card's times for a picture in half precision, in seconds, and those of a process that opens
-#: it. ISNet takes 160 G multiplications a crop, YOLO11s 6.5 G a frame of 640 x 384, at 20 to 26
-#: TFLOP/s, a third of what the card has; the small networks take what launching their hundred
-#: operations takes, shared by a batch. None of it was measured on one.
-YOLO_S, ISNET_S, SMALL_S, START_S = 0.0005, 0.015, 0.0003, 5.0
+#: The card's times in seconds: for a picture in half precision, until a process has it open (CUDA
+#: and a runtime), and for each network that it loads then. ISNet takes 160 G multiplications a
+#: crop, YOLO11s 6.5 G a frame of 640 x 384, at 20 to 26 TFLOP/s, a third of what the card has; the
+#: small networks take what launching their hundred operations takes, shared by a batch. None of it
+#: was measured on one.
+YOLO_S, ISNET_S, SMALL_S = 0.0005, 0.015, 0.0003
+START_S, LOAD_S = 5.0, 0.5
 #: The first user's machine: its cores, the cores whose work they do with two threads each, and how
 #: long one of these takes for what takes these here one second. The latter two are estimates.
 CORES, CORES_WITH_SMT, CORE_S = 12, 15, 0.55
@@ -44,7 +46,7 @@ def scale() -> float:
 def card(factor: float = 1.0) -> Card:
     """One card that jobs share, its times for pictures longer by `scale` and by a factor."""
     yolo, isnet, small = (each * scale() * factor for each in (YOLO_S, ISNET_S, SMALL_S))
-    return Card(yolo, isnet, small, START_S, 1, True, "")
+    return Card(yolo, isnet, small, START_S, LOAD_S, 1, True, "")
 
 
 def described() -> str:
@@ -53,14 +55,15 @@ def described() -> str:
     return (
         f"The simulated card is an RTX 3090: {YOLO_S * 1000:g} ms a frame (YOLO11s), "
         f"{ISNET_S * 1000:g} ms a crop (ISNet), {SMALL_S * 1000:g} ms a picture (faces, person "
-        f"gate), {START_S:g} s to start; reckoned from their operations, not measured. Its owner's "
-        f"{CORES} cores run two threads each, which do the work of {CORES_WITH_SMT} cores with one "
-        f"thread (an estimate), and each takes {CORE_S:g} s for a second's work of these: so they "
-        f"do {scale():.1f} times the work of the {threads} here, and the card's times for pictures "
-        f"are {scale():.1f} times longer, with {2 * threads} jobs at a time. What one thread does "
-        "for all (Snakemake's choice of the next job, handing pictures to the card and back) is "
-        "made no longer by this, so its share is smaller here than there. Of the clips, "
-        f"{ASKED_CLIPS} say who the subject is, before anything is cut."
+        f"gate), {START_S:g} s until a process has it open and {LOAD_S:g} s a network; reckoned "
+        "from their operations, not measured. "
+        f"Its owner's {CORES} cores run two threads each, which do the work of {CORES_WITH_SMT} "
+        f"cores with one thread (an estimate), and each takes {CORE_S:g} s for a second's work of "
+        f"these: so they do {scale():.1f} times the work of the {threads} here, and the card's "
+        f"times for pictures are {scale():.1f} times longer, with {2 * threads} jobs at a time. "
+        "What one thread does for all (Snakemake's choice of the next job, handing pictures to the "
+        "card and back) is made no longer by this, so its share is smaller here than there. "
+        f"{ASKED_CLIPS} of the clips say who the subject is, before anything is cut."
     )
 
 
