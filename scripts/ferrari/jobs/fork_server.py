@@ -90,6 +90,7 @@ class Server:
         self._models: dict[int, _Model] = {}
         self._devices = DevicePool(self._fork, self._poller)
         self._waiting: list[tuple[socket.socket, dict]] = []  # for a model that is about to be free
+        self._known: dict[str, str] = {}  # what jobs have worked out for those that follow
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         _clear_dead(Path(place).parent)
         # Under its name only once it listens: a job that connects before would run by itself, and
@@ -151,6 +152,8 @@ class Server:
                 "model": self._lend,
                 "device": self._join_device,
                 "end": self._end_model,
+                "keep": self._keep,
+                "recall": self._recall,
             }
             answer[request["kind"]](client, request | {"descriptors": descriptors})
         for descriptor in descriptors:
@@ -287,6 +290,16 @@ class Server:
             if overdue or (model.free and rested > MODEL_IDLE_S):
                 _kill(model.pid)
                 self._model_ended(model)
+
+    # --- what jobs have worked out (`run_memory`) ------------------------------------------------
+
+    def _keep(self, client: socket.socket, request: dict) -> None:
+        self._known[request["key"]] = request["value"]
+        client.close()
+
+    def _recall(self, client: socket.socket, request: dict) -> None:
+        _say(client, self._known.get(request["key"], "").encode())
+        client.close()
 
     # --- processes ------------------------------------------------------------------------------
 
