@@ -45,6 +45,8 @@ GOALS = {
     "page_s": Goal("seconds until a browser shows it", AT_MOST, 2.0, "2 s"),
     "schedule_ms": Goal("scheduling one job of 60,000, ms", AT_MOST, 30.0, "30 ms"),
     "device_busy": Goal("busy share of a simulated RTX 3090", AT_LEAST, 0.85, "85 %"),
+    "device_slow": Goal("the same of a card ten times slower", AT_LEAST, 0.95, "95 %"),
+    "device_fast": Goal("the same of a card ten times faster", AT_MOST, 0.5, "50 % at most"),
     "device_ratio": Goal(
         "stages 2 and 3 on it vs one job at a time that holds the card", AT_LEAST, 10.0, "10x"
     ),

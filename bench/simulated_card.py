@@ -30,19 +30,23 @@ RUNTIME = "simulated"
 
 @dataclass(frozen=True)
 class Card:
-    """A card's times for a picture and for the start of a process, in seconds (`small_s`: of the
-    networks for faces and of the person gate's); how many there are; whether jobs share them
-    (False: each job has its own networks, as before there was a process for a card); and the folder
-    where it notes when it was busy.
+    """A card's times in seconds: for a picture (`small_s`: of the networks for faces and of the
+    person gate's), until a process has it open, and for each network that is loaded then; how many
+    cards there are; whether jobs share them (False: each job has its own networks, as before there
+    was a process for a card); and the folder where it notes when it was busy.
     """
 
     yolo_s: float
     isnet_s: float
     small_s: float
     start_s: float
+    load_s: float
     devices: int
     shared: bool
     notes: str
+
+
+_opened: set[int] = set()  # processes that have the card open
 
 
 class SimulatedNetwork:
@@ -69,7 +73,8 @@ class SimulatedNetwork:
             self.about["yolo"] = {
                 "names": {0: "person"}, "stride": 32, "size": None, "end2end": True, "masks": False
             }  # fmt: skip
-        time.sleep(card.start_s)
+        time.sleep(card.load_s + (0 if os.getpid() in _opened else card.start_s))
+        _opened.add(os.getpid())
 
     def stream(self, images_rgb) -> Iterator[tuple[np.ndarray, ...]]:
         """The outputs of pictures; as many as a batch holds together."""

@@ -56,7 +56,7 @@ def card(tmp_path, monkeypatch):
     monkeypatch.setattr(devices, "cuda_devices", lambda: 1)
     monkeypatch.setattr(torch_runtime, "problem", lambda *_: "")
     monkeypatch.setattr(onnx_runtime, "runtime_problem", lambda *_: "")
-    made = Card(0.0, 0.0, 0.0, 0.0, 1, True, str(notes))
+    made = Card(0.0, 0.0, 0.0, 0.0, 0.0, 1, True, str(notes))
     for runtime in ("ultralytics", "onnxruntime"):
         monkeypatch.setitem(network._RUNTIMES, runtime, lambda request: Network(made, request))
     return lambda where: monkeypatch.setattr(on_device.OnDevice, "__call__", where)
@@ -201,7 +201,7 @@ class ShortNetwork(FixedBatches, SimulatedNetwork):
 def test_rows_say_alike_where_memory_ran_out_whoever_has_the_network(
     tmp_path, card, weights, monkeypatch
 ):
-    made = Card(0.0, 0.0, 0.0, 0.0, 1, True, str(tmp_path / "notes"))
+    made = Card(0.0, 0.0, 0.0, 0.0, 0.0, 1, True, str(tmp_path / "notes"))
     for runtime in ("ultralytics", "onnxruntime"):
         short = functools.partial(ShortNetwork, made)
         monkeypatch.setitem(network._RUNTIMES, runtime, short)

@@ -47,6 +47,8 @@ def decode(data: bytes, name: str = "image") -> np.ndarray:
         decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
         if decoded is not None:
             return decoded
+    if (ours := _png(data)) is not None:
+        return ours
     try:
         with Image.open(io.BytesIO(data)) as picture:
             picture.load()
@@ -54,6 +56,17 @@ def decode(data: bytes, name: str = "image") -> np.ndarray:
             return np.asarray(picture.convert(mode))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ImageReadError(f"{name} cannot be decoded: {error}") from error
+
+
+def _png(data: bytes) -> np.ndarray | None:
+    """The pixels of a PNG as this module writes it; None for any other, a damaged or huge one."""
+    height, width = png.size_of(data) or (0, 0)
+    if not 0 < height * width <= (Image.MAX_IMAGE_PIXELS or 0):
+        return None
+    try:
+        return png.decode(data)
+    except png.PngError:  # what Pillow makes of it, and says of it, is what counts
+        return None
 
 
 def read(path: str | os.PathLike) -> np.ndarray:

@@ -62,6 +62,28 @@ def shape_of(data: bytes) -> tuple[int, ...] | None:
     decoding would only undo the filters of the lines as well. None for any other file; raises
     PngError where a check fails (PNG specification 5.3, 9.2, 10.1).
     """
+    found = _unpacked(data)
+    return found[0] if found else None
+
+
+def decode(data: bytes) -> np.ndarray | None:
+    """HxW or HxWxC uint8 of a PNG as `encode` writes it, to the last byte as other readers decode
+    it, in half their time or less; None for any other file. Raises PngError as `shape_of`.
+    """
+    found = _unpacked(data)
+    if found is None:
+        return None
+    shape, pixels = found
+    lines = np.frombuffer(pixels, np.uint8).reshape(shape[0], -1)
+    if (lines[:, 0] != _UP).any():
+        return None
+    image = np.empty((shape[0], lines.shape[1] - 1), np.uint8)
+    np.add.accumulate(lines[:, 1:], axis=0, dtype=np.uint8, out=image)
+    return image.reshape(shape)
+
+
+def _unpacked(data: bytes) -> tuple[tuple[int, ...], bytes | bytearray] | None:
+    """The shape and the filtered lines of a PNG of 8 bits that is sound; as `shape_of`."""
     if data[:8] != SIGNATURE:
         return None
     header: bytes | memoryview = b""
@@ -84,7 +106,7 @@ def shape_of(data: bytes) -> tuple[int, ...] | None:
         raise PngError("cannot be decoded: its pixels cannot be unpacked") from error
     if len(pixels) != height * line or max(pixels[::line]) > _LAST_FILTER:
         raise PngError("cannot be decoded: its pixels are not what its header says")
-    return (height, width) if channels == 1 else (height, width, channels)
+    return (height, width) if channels == 1 else (height, width, channels), pixels
 
 
 def _read_part(data: bytes, at: int) -> tuple[memoryview, bytes, int]:

@@ -32,7 +32,7 @@ from pathlib import Path
 from ferrari.jobs.device_pool import DevicePool
 from ferrari.jobs.stage_command import RULES, machine
 from ferrari.processes import array_messages, model_lease
-from ferrari.processes.limits import end_with, open_as_many_as_may_be
+from ferrari.processes.limits import call_this, end_with, open_as_many_as_may_be
 
 #: Modules that jobs import inside functions; the server loads them before the first fork too.
 LATE = (
@@ -90,6 +90,7 @@ class Server:
         self._models: dict[int, _Model] = {}
         self._devices = DevicePool(self._fork, self._poller)
         self._waiting: list[tuple[socket.socket, dict]] = []  # for a model that is about to be free
+        self._known: dict[str, str] = {}  # what jobs have worked out for those that follow
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         _clear_dead(Path(place).parent)
         # Under its name only once it listens: a job that connects before would run by itself, and
@@ -151,6 +152,8 @@ class Server:
                 "model": self._lend,
                 "device": self._join_device,
                 "end": self._end_model,
+                "keep": self._keep,
+                "recall": self._recall,
             }
             answer[request["kind"]](client, request | {"descriptors": descriptors})
         for descriptor in descriptors:
@@ -288,6 +291,16 @@ class Server:
                 _kill(model.pid)
                 self._model_ended(model)
 
+    # --- what jobs have worked out (`run_memory`) ------------------------------------------------
+
+    def _keep(self, client: socket.socket, request: dict) -> None:
+        self._known[request["key"]] = request["value"]
+        client.close()
+
+    def _recall(self, client: socket.socket, request: dict) -> None:
+        _say(client, self._known.get(request["key"], "").encode())
+        client.close()
+
     # --- processes ------------------------------------------------------------------------------
 
     def _fork(self, life: Callable[[], int]) -> int:
@@ -328,7 +341,7 @@ def _be_job(request: dict) -> int:
     from ferrari.jobs import stage_job
 
     out, error = request["descriptors"]
-    _name(request["argv"][0])
+    call_this(request["argv"][0])
     os.dup2(out, 1)
     os.dup2(error, 2)
     os.environ.clear()
@@ -338,13 +351,8 @@ def _be_job(request: dict) -> int:
 
 def _be_model(control: socket.socket, load: bytes) -> int:
     """What a model's process does."""
-    _name("model")
+    call_this("model")
     return model_lease.live(control, load)
-
-
-def _name(what: str) -> None:
-    """Set the name that `ps` and `top` show for this fork."""
-    Path("/proc/self/comm").write_bytes(what.encode()[:15])
 
 
 def _kill(pid: int, group: bool = False) -> None:

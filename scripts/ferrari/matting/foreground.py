@@ -114,17 +114,22 @@ def _begin_level(
 ) -> None:
     """Take each pixel's alpha, colour, and first foreground and background from the nearest."""
     (height, width), (tall, wide) = mask.shape, alpha_u8.shape
+    # Columns of the picture and of the level before: a division a pixel took half of the time.
+    columns, columns_before = np.empty(width, np.int64), np.empty(width, np.int64)
+    for x in range(width):
+        columns[x] = x * wide // width
+        columns_before[x] = x * before.shape[1] // width
     for y in range(height):
+        up, up_before = y * tall // height, y * before.shape[0] // height
         for x in range(width):
             if mask[y, x] == _LEFT_OUT:
                 continue
-            up, left = y * tall // height, x * wide // width
+            left, left_before = columns[x], columns_before[x]
             alpha[y, x] = np.float32(alpha_u8[up, left]) / np.float32(255)
             for c in range(3):
                 colours[y, x, c] = np.float32(image_rgb[up, left, c]) / np.float32(255)
-            up, left = y * before.shape[0] // height, x * before.shape[1] // width
             for c in range(6):
-                now[y, x, c] = before[up, left, c]
+                now[y, x, c] = before[up_before, left_before, c]
 
 
 @njit(

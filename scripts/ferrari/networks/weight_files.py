@@ -20,6 +20,7 @@ from ferrari.common import near_paths
 from ferrari.common.atomic_files import file_states, sha256_path
 from ferrari.common.errors import FerrariError
 from ferrari.common.places import ROOT
+from ferrari.processes import run_memory
 
 TABLE = ROOT / "config" / "models.yaml"
 #: In the environment: a folder of weights that are only read, laid out as <cache>/weights is. A
@@ -297,15 +298,15 @@ def _differs(path: Path, what: str, expected: object, found: object) -> str:
 
 
 def digest(path: str | os.PathLike) -> str:
-    """SHA-256 of a file or folder of weights. It is read once a process, and again if it changes:
-    a job asks for it several times, and large weights take a second each time.
+    """SHA-256 of a file or folder of weights. It is read once a run, and again if it changes (by
+    size or time): each job asks for it several times, and large weights take up to a second.
     """
     return _digest(os.fspath(path), tuple(file_states([path])))
 
 
 @functools.lru_cache(maxsize=64)
 def _digest(path: str, states: tuple) -> str:
-    return sha256_path(path)
+    return run_memory.once(f"SHA-256 of {states}", lambda: sha256_path(path))
 
 
 def is_pickle(path: str | os.PathLike) -> bool:

@@ -41,6 +41,7 @@ from ferrari.processes import device_slots, model_process, remarks
 from ferrari.processes.array_messages import Channel
 from ferrari.processes.device_page import MOST, Page
 from ferrari.processes.devices import DeviceMemoryError, halved
+from ferrari.processes.limits import call_this
 
 #: An item's results: arrays.
 Arrays = tuple[np.ndarray, ...]
@@ -243,6 +244,7 @@ def live(control: socket.socket, page: Page, device: int, slots: int) -> int:
 
     `device` is one of those that this process sees, of which `slots` processes may use it at once.
     """
+    call_this(f"card {device}")
     model_process.prepare()
     log_to_stderr()
     with device_slots.hold(device_slots.CUDA, device, slots):

@@ -20,7 +20,7 @@ from tests.settings import ROOT
 
 
 def network(folder, runtime="ultralytics", batch=4, path="simulated.pt"):
-    card = Card(0.01, 0.03, 0.001, 0.0, 1, True, str(folder))
+    card = Card(0.01, 0.03, 0.001, 0.0, 0.0, 1, True, str(folder))
     asked = SimpleNamespace(path=path, runtime=runtime, device="cuda:0", sha256="", batch=batch)
     return SimulatedNetwork(card, asked)
 
@@ -39,6 +39,19 @@ def test_a_network_that_takes_one_at_a_time_sleeps_for_each(tmp_path):
     assert [matte.shape for (matte,) in mattes] == [(1, 64, 32)] * 3
     assert simulated_card.busy(tmp_path)["busy_s"] >= 3 * 0.03
     assert 0.2 < float(mattes[0][0].mean()) < 0.8
+
+
+def test_a_process_opens_the_card_once(tmp_path, monkeypatch):
+    """It took the start of a process for each network: one process with five of them stood still
+    for as long as five processes that start side by side.
+    """
+    slept = []
+    monkeypatch.setattr(simulated_card, "_opened", set())
+    monkeypatch.setattr(simulated_card.time, "sleep", slept.append)
+    asked = SimpleNamespace(path="a.pt", runtime="torch", device="cuda:0", sha256="", batch=1)
+    for _ in range(3):
+        SimulatedNetwork(Card(0.0, 0.0, 0.0, 5.0, 0.5, 1, True, str(tmp_path)), asked)
+    assert slept == [5.5, 0.5, 0.5]
 
 
 def test_its_answers_cost_the_cores_nothing(tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ferrari.images import image_files
+from ferrari.images import image_files, png
 
 SHAPES = [(1, 1), (7, 5), (64, 33, 3), (31, 40, 4), (1, 300, 3)]
 
@@ -31,7 +31,8 @@ def test_the_shape_is_that_of_a_decoder(shape, tmp_path):
 def test_every_pixel_comes_back_from_decoders_that_are_not_ours(shape):
     image = picture(shape)
     data = image_files.encode_png(image)
-    assert (image_files.decode(data) == image).all()
+    with Image.open(io.BytesIO(data)) as by_pillow:
+        assert (np.asarray(by_pillow) == image).all()
     by_opencv = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if image.ndim == 3:
         channels = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
@@ -81,3 +82,29 @@ def test_a_header_that_promises_more_than_there_is():
     crc = struct.pack(">I", zlib.crc32(b"IHDR" + header))
     with pytest.raises(image_files.ImageReadError, match="not what its header says"):
         image_files._png_shape(data[:16] + header + crc + data[33:], "x")
+
+
+@pytest.mark.parametrize("shape", [(40, 31), *SHAPES])
+def test_what_is_written_here_is_read_here_to_the_last_byte(shape):
+    image = picture(shape)
+    found = png.decode(image_files.encode_png(image))
+    assert found.shape == image.shape and (found == image).all()
+    assert (image_files.decode(image_files.encode_png(image)) == image).all()
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGB", "RGBA", "1", "I;16"])
+def test_pngs_of_others_come_out_as_pillow_reads_them(mode):
+    drawn = Image.fromarray(picture((40, 31, 3))).convert("I" if mode == "I;16" else mode)
+    stream = io.BytesIO()
+    (drawn.convert(mode) if mode == "I;16" else drawn).save(stream, "PNG")
+    with Image.open(io.BytesIO(stream.getvalue())) as by_pillow:
+        kind = by_pillow.mode if by_pillow.mode in ("L", "RGB", "RGBA") else "RGB"
+        expected = np.asarray(by_pillow.convert(kind))
+    assert (image_files.decode(stream.getvalue()) == expected).all()
+
+
+def test_a_damaged_png_is_refused_as_pillow_refuses_it():
+    data = bytearray(image_files.encode_png(picture((30, 20, 3))))
+    data[-20] ^= 255
+    with pytest.raises(image_files.ImageReadError, match="cannot be decoded"):
+        image_files.decode(bytes(data))

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import hashlib
 import json
 import os
 import resource
@@ -18,6 +19,7 @@ import pytest
 from ferrari.jobs import fork_server
 from ferrari.jobs.stage_command import ROOT, WARM, machine
 from ferrari.ledger import tables
+from ferrari.networks import weight_files
 from ferrari.processes.batching import halving
 from ferrari.processes.failures import Failure
 from ferrari.processes.isolated_model import Isolated
@@ -260,6 +262,37 @@ def test_what_killed_servers_left_is_cleared_away(run):
     Path("raw.mp4").write_text("no video")
     assert client(probe("a", Path("raw.mp4"))).returncode == 0
     assert not left.exists() and config.exists()
+
+
+@pytest.fixture
+def weights(tmp_path, monkeypatch):
+    """A file of weights, and how often it was read."""
+    path, reads = tmp_path / "weights.onnx", []
+    path.write_bytes(b"weights")
+    read = weight_files.sha256_path
+    monkeypatch.setattr(weight_files, "sha256_path", lambda p: reads.append(p) or read(p))
+
+    def digest() -> str:
+        weight_files._digest.cache_clear()  # as in another job
+        return weight_files.digest(path)
+
+    return path, digest, reads
+
+
+def test_weights_are_read_once_a_run_and_again_when_they_change(server, weights):
+    """Each job of stage 3 read 88 MB of ISNet to make sure that it was ISNet."""
+    path, digest, reads = weights
+    assert digest() == digest() == hashlib.sha256(b"weights").hexdigest()
+    assert len(reads) == 1
+    path.write_bytes(b"others!")
+    os.utime(path, (1, 1))
+    assert digest() == hashlib.sha256(b"others!").hexdigest()
+
+
+def test_without_a_server_each_job_reads_the_weights(run, weights):
+    _, digest, reads = weights
+    assert digest() == digest() == hashlib.sha256(b"weights").hexdigest()
+    assert len(reads) == 2
 
 
 # --- models ---------------------------------------------------------------------------------------

@@ -1,0 +1,155 @@
+"""The workflow on a simulated card: how a folder is prepared for it, run, and measured.
+
+The card's times are those of an RTX 3090 beside its owner's cores, made longer as these cores are
+fewer and slower, so that the shares of time come out as there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+
+from bench import prepare, simulated_card
+from bench.measure import ROOT, run
+from bench.prepare import Bench
+from bench.simulated_card import Card
+from ferrari.ledger import item_ids, stages, tables
+from ferrari.ledger.columns import KEPT
+
+#: The card's times in seconds: for a picture in half precision, until a process has it open (CUDA
+#: and a runtime), and for each network that it loads then. ISNet takes 160 G multiplications a
+#: crop, YOLO11s 6.5 G a frame of 640 x 384, at 20 to 26 TFLOP/s, a third of what the card has; the
+#: small networks take what launching their hundred operations takes, shared by a batch. None of it
+#: was measured on one.
+YOLO_S, ISNET_S, SMALL_S = 0.0005, 0.015, 0.0003
+START_S, LOAD_S = 5.0, 0.5
+#: The first user's machine: its cores, the cores whose work they do with two threads each, and how
+#: long one of these takes for what takes these here one second. The latter two are estimates.
+CORES, CORES_WITH_SMT, CORE_S = 12, 15, 0.55
+#: Clips that say who the subject is, and those that lend a scene: before all of them have been
+#: searched nothing is cut. Of a night's clips these are few; of the bench's few they were all.
+ASKED_CLIPS = 3
+
+
+def scale() -> float:
+    """How many times the work of these cores the first user's cores do."""
+    return CORES_WITH_SMT / CORE_S / prepare.threads()
+
+
+def card(factor: float = 1.0) -> Card:
+    """One card that jobs share, its times for pictures longer by `scale` and by a factor."""
+    yolo, isnet, small = (each * scale() * factor for each in (YOLO_S, ISNET_S, SMALL_S))
+    return Card(yolo, isnet, small, START_S, LOAD_S, 1, True, "")
+
+
+def described() -> str:
+    """What the page says of the card and of the machine that it is thought to be in."""
+    threads = prepare.threads()
+    return (
+        f"The simulated card is an RTX 3090: {YOLO_S * 1000:g} ms a frame (YOLO11s), "
+        f"{ISNET_S * 1000:g} ms a crop (ISNet), {SMALL_S * 1000:g} ms a picture (faces, person "
+        f"gate), {START_S:g} s until a process has it open and {LOAD_S:g} s a network; reckoned "
+        "from their operations, not measured. "
+        f"Its owner's {CORES} cores run two threads each, which do the work of {CORES_WITH_SMT} "
+        f"cores with one thread (an estimate), and each takes {CORE_S:g} s for a second's work of "
+        f"these: so they do {scale():.1f} times the work of the {threads} here, and the card's "
+        f"times for pictures are {scale():.1f} times longer, with {2 * threads} jobs at a time. "
+        "What one thread does for all (Snakemake's choice of the next job, handing pictures to the "
+        "card and back) is made no longer by this, so its share is smaller here than there. "
+        f"{ASKED_CLIPS} of the clips say who the subject is, before anything is cut."
+    )
+
+
+def prepared(bench: Bench, name: str, raws: Sequence[Path]) -> Path:
+    """A folder in which the workflow has come as far as the frames of `raws`; nothing has run in
+    the folder `raw_only` below it.
+    """
+    place = bench.fresh(f"simulated-{name.partition(' ')[0]}")
+    weights = {kind: place / f"simulated.{kind}" for kind in ("pt", "onnx")}
+    for path in weights.values():
+        path.write_bytes(b"no weights: the card is simulated")
+    pin = hashlib.sha256(weights["pt"].read_bytes()).hexdigest()
+    overlay = {
+        "raw_videos": str(prepare.linked(place / "raw", raws)),
+        "cache": str(bench.cache),
+        "extract": {"decoder": "cpu"},
+        "detect": {"weights": "simulated.pt", "weights_sha256": pin, "duplicate_block": 0},
+        "mask": {"weights": "simulated.onnx"},
+        "subject": {"voting_clips": ASKED_CLIPS},
+        "augment": {"environment_clips": ASKED_CLIPS},
+    }
+    (place / "bench.yaml").write_text(yaml.safe_dump(overlay))
+    videos = [item_ids.video_id(raw.name) for raw in raws]
+    (place / "targets").write_text("\n".join(videos))
+    untouched = ("raw", "bench.yaml", "targets", *(path.name for path in weights.values()))
+    for entry in untouched:
+        _copied(place / entry, place / "raw_only" / entry)
+    frames = [f"dataset/01_extracted_frames/{video}.csv" for video in videos]
+    run([sys.executable, "-m", "snakemake", *_options(prepare.threads()), *frames], cwd=place)
+    return place
+
+
+def _copied(source: Path, target: Path) -> None:
+    """A copy of a file or folder; links stay links, sockets are left out."""
+    if source.is_dir():
+        sockets = shutil.ignore_patterns("*.sock", "raw_only")  # of a server that has just ended
+        shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True, ignore=sockets)
+    else:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, target)
+
+
+def _options(cores: int) -> list[str]:
+    return [
+        *("--snakefile", str(ROOT / "Snakefile"), "--cores", str(cores)),
+        *("--configfile", "bench.yaml", "--quiet", "rules", "host", "--"),
+    ]
+
+
+def measured(bench: Bench, base: Path, card: Card, last: str = "mask") -> dict[str, float]:
+    """The workflow in a copy of `base`, up to the stage `last` of all its clips, on the card."""
+    place = bench.fresh("simulated-run")
+    _copied(base, place)
+    card = replace(card, notes=str(place / "notes"))
+    Path(card.notes).mkdir()
+    described = simulated_card.to_file(card, place / "card.json")
+    videos = (place / "targets").read_text().split()
+    one = ["--set-resources", "detect:gpu=1", "mask:gpu=1", "--resources", f"gpu={card.devices}"]
+    command = [sys.executable, "-m", "bench.simulated_card", str(described)]
+    command += [*([] if card.shared else one), *_options(2 * prepare.threads())]
+    command += [f"dataset/{stages.table(last, video)}" for video in videos]
+    began = time.monotonic()
+    run(command, cwd=place, env=prepare.bench_environment())
+    run_s = time.monotonic() - began
+    crops = _all_rows(place, "mask", videos)
+    if not crops or any(simulated_card.RUNTIME not in row["device"] for row in crops):
+        raise RuntimeError("networks ran elsewhere than on the simulated card")
+    if any(row["outcome"] != KEPT for row in crops):
+        raise RuntimeError(f"{place}: crops were lost")
+    frames = len(tables.kept(_all_rows(place, "extract", videos)))
+    noted = simulated_card.busy(Path(card.notes))
+    return {
+        "share": noted["busy_s"] / noted["span_s"] / card.devices,
+        "fps": frames / noted["span_s"],
+        "span_s": noted["span_s"],
+        "run_s": run_s,
+        "frames": frames,
+        "crops": len(crops),
+    }
+
+
+def _all_rows(place: Path, stage: str, videos: Sequence[str]) -> list[tables.Row]:
+    """The rows of a stage's tables of all clips."""
+    dataset = place / "dataset"
+    return [
+        row
+        for video in videos
+        for row in tables.read_stage(dataset / stages.table(stage, video), stage)
+    ]
