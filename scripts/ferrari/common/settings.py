@@ -175,7 +175,7 @@ def _explain(fault: ValidationError) -> Iterator[str]:
 
 
 def _near(said: object, known: Iterable) -> str:
-    """Which of the `known` words was meant by one that is none of them; empty where none is near."""
+    """Which of the `known` words was meant by one that is not among them; empty: none is near."""
     near = difflib.get_close_matches(str(said), [str(one) for one in known], n=1)
     return f"; did you mean {near[0]}?" if near else ""
 
