@@ -167,12 +167,18 @@ def _explain(fault: ValidationError) -> Iterator[str]:
     if fault.validator == "additionalProperties":
         known = list(schema.get("properties", {}))
         for name in sorted(set(instance) - set(known), key=str):
-            near = difflib.get_close_matches(str(name), known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else f"; known here: {', '.join(known)}"
+            hint = _near(name, known) or f"; known here: {', '.join(known)}"
             yield f"{_dotted(place, name)!r} was unexpected{hint}"
         return
     unit = schema.get("description", "")
-    yield f"{place or 'config'}: {fault.message}" + (f" ({unit})" if unit else "")
+    meant = _near(instance, fault.validator_value) if fault.validator == "enum" else ""
+    yield f"{place or 'config'}: {fault.message}" + (f" ({unit})" if unit else "") + meant
+
+
+def _near(said: object, known: Iterable) -> str:
+    """Which of the `known` words was meant by one that is not among them; empty: none is near."""
+    near = difflib.get_close_matches(str(said), [str(one) for one in known], n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _dotted(place: str, name: object) -> str:

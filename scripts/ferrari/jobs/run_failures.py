@@ -16,8 +16,10 @@ def failures(watch: Watch) -> list[str]:
     one that was killed what that means.
     """
     work = watch.work
-    lines = run_end.failures(work / "logs", watch.began)
-    for job in watch.progress.failed.values():
+    failed = watch.progress.failed.values()
+    known = {work / job.log for job in failed if job.log}  # by name: a clock may be put back
+    lines = run_end.failures(work / "logs", watch.began, known)
+    for job in failed:
         log = work / job.log
         if job.log and log.is_file() and message_of(log):
             continue

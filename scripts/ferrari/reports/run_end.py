@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from ferrari.common.job_messages import message_of
@@ -42,13 +42,15 @@ def last_lines(dataset: Path, reports: Path, formats: Sequence[str]) -> list[str
     ]
 
 
-def failures(logs: Path, since: float) -> list[str]:
-    """What the jobs that failed say, each message once: the ends of the logs in the folder `logs`
-    that hold a traceback and were written after the moment `since` (seconds of the clock).
+def failures(logs: Path, since: float, known: Collection[Path] = ()) -> list[str]:
+    """What the jobs that failed say, each message once: the ends of the logs that hold a traceback
+    and are `known` to be of failed jobs, or lie in the folder `logs` and were written after the
+    moment `since` (seconds of the clock).
     """
     said: dict[str, Path] = {}
-    for path in sorted(logs.rglob("*.log")):
-        if path.stat().st_mtime >= since and (message := message_of(path)):
+    for path in sorted({*logs.rglob("*.log"), *known}):
+        ours = path in known or path.stat().st_mtime >= since
+        if ours and (message := message_of(path)):
             said.setdefault(message, path)
     return [line for message, path in said.items() for line in (f"\n{path}:", message)]
 

@@ -32,7 +32,8 @@ def test_what_we_ship_is_valid(name):
         ({"detekt": {}}, r"'detekt' was unexpected; did you mean detect\?"),
         ({"extract": {"fps": -1}}, r"extract\.fps: -1 is less than .*samples per second"),
         ({"extract": {"decoder": "gpu"}}, r"extract\.decoder: 'gpu' is not one of"),
-        ({"mask": {"segmenter": "isnett"}}, r"mask\.segmenter: 'isnett' is not one of"),
+        ({"mask": {"segmenter": "isnett"}}, r"mask\.segmenter: 'isnett' .*; did you mean isnet\?"),
+        ({"package": {"formats": ["imagefoldr"]}}, r"formats\.0: .*; did you mean imagefolder\?"),
         ({"augment": {"scale": [0, 1]}}, r"augment\.scale\.0: "),
         (
             {"augment": {"weights": dict.fromkeys(DEFAULTS["augment"]["weights"], 0)}},
