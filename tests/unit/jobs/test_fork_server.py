@@ -200,7 +200,9 @@ def test_a_job_is_done_all_the_same_when_somebody_kills_the_server(run):
     killed = server_of(run)
     os.kill(killed, signal.SIGKILL)
     wait_for(lambda: is_gone(job))
-    said = Path("logs/probe/a.log").read_text()  # the reader that the job of the client itself waits for
+    said = Path(
+        "logs/probe/a.log"
+    ).read_text()  # the reader that the job of the client itself waits for
     assert waiting.wait(60) == 0 and "done in" in said
     assert b"runs in a process of its own" in waiting.stderr.read()
     assert tables.read_table("dataset/videos/a.csv")
