@@ -40,7 +40,12 @@ GOALS = {
     "no_op_s": Goal("no-op run at 10,000 videos, seconds", AT_MOST, 60.0, "60 s"),
     "no_op_gb": Goal("no-op run at 10,000 videos, GB", AT_MOST, 1.5, "1.5 GB"),
     "dry_run_over_bare": Goal("dry run over a bare graph's, CPU time", AT_MOST, 1.15, "1.15x"),
-    "no_op_over_bare": Goal("no-op run over a bare graph's, CPU time", AT_MOST, 1.3, "1.3x"),
+    "no_op_over_bare": Goal(
+        "no-op run over a finished bare graph's, CPU time", AT_MOST, 1.3, "1.3x"
+    ),
+    "added_over_alone": Goal(
+        "100 clips more in 10,000 over 100 alone, less the graph, CPU time", AT_MOST, 2.0, "2x"
+    ),
     "page_mb": Goal("a page of the reports at 10,000 clips, MB", AT_MOST, 5.0, "5 MB"),
     "page_s": Goal("seconds until a browser shows it", AT_MOST, 2.0, "2 s"),
     "schedule_ms": Goal("scheduling one job of 60,000, ms", AT_MOST, 30.0, "30 ms"),

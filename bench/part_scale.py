@@ -1,4 +1,4 @@
-"""What many clips cost beside their own work: a shard of a huge set, whole-set steps, pages."""
+"""What many clips cost beside their own work, on stubs: a shard of a huge set, some clips more."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from pathlib import Path
 
 import yaml
 
-from bench import many_clips, stubs
+from bench import stubs
 from bench.goals import MANY, VIDEOS
-from bench.measure import Cost, PeerMissingError, median, run
+from bench.measure import Cost, run
 from bench.prepare import Bench
 from bench.results import Part, Row
-from tests.workflow import browser, small_run
 
 #: The shard that is planned of MANY clips.
 SHARD = "3/16"
-_INDEX = "qc_reports/index.html"
+#: So many clips come to a finished set; what all clips wait for stays as it is.
+MORE = 100
+#: What a stub's clips end in: without a single image there is nothing to package.
+_END = "dataset/05_final_training/final.csv"
 
 
 def measure(bench: Bench) -> Part:
-    """A shard of MANY clips, whole-set steps at VIDEOS clips, each page's size and opening."""
+    """A shard of MANY clips; MORE clips in a finished set of VIDEOS."""
     part = Part("scale")
-    for measured in (_shard(bench, part), _whole_set(bench, part)):
+    for measured in (_shard(bench, part), _more(bench, part)):
         for row in measured:
             part.rows.append(row)
             bench.keep(part)
@@ -39,8 +41,9 @@ def _shard(bench: Bench, part: Part) -> Iterator[Row]:
     sharded, alone = bench.fresh("shard"), bench.fresh("alone")
     stubs.raw_files(sharded, count)
     stubs.raw_files(alone, count // int(SHARD.partition("/")[2]))
-    whole = run(stubs.snakemake("-n", overlay=_settings(sharded, {"shard": SHARD})), cwd=sharded)
-    same = run(stubs.snakemake("-n", overlay=_settings(alone, {})), cwd=alone)
+    of_shard = settings_file(sharded, {"shard": SHARD})
+    whole = run(stubs.snakemake("-n", overlay=of_shard), cwd=sharded)
+    same = run(stubs.snakemake("-n", overlay=settings_file(alone, {})), cwd=alone)
     row = Row(f"dry run of shard {SHARD} of {count:,} clips", "s of CPU", ours=whole.cpu_s)
     row.floor, row.over_floor = same.cpu_s, whole.cpu_s / same.cpu_s
     row.note = f"peak {whole.peak_mb / 1024:.2f} GB; the floor is a set of {count // 16:,} clips"
@@ -49,55 +52,47 @@ def _shard(bench: Bench, part: Part) -> Iterator[Row]:
     yield row
 
 
-def _settings(folder: Path, said: dict) -> Path:
+# --- some clips more ------------------------------------------------------------------------------
+
+
+def _more(bench: Bench, part: Part) -> Iterator[Row]:
+    """A run that has MORE new clips among many finished ones, beside a run of as many alone.
+
+    A run over many clips pays for the graph of all of them, whatever is new: its share is what a
+    run takes that has nothing to do. The clips are empty files, so each job is its process and its
+    row, and nothing else.
+    """
+    count, more = (300, 10) if bench.quick else (VIDEOS, MORE)
+    among, alone = bench.fresh("more"), bench.fresh("alone")
+    stubs.finished(among, count)
+    idle = _run(among)
+    stubs.raw_files(among, count + more)
+    grown = _run(among)
+    stubs.raw_files(alone, more)
+    few = _run(alone)
+    own = grown.cpu_s - idle.cpu_s
+    row = Row(f"{more} clips more in {count:,}, up to the final table", "s of CPU")
+    row.ours, row.floor, row.over_floor = grown.cpu_s, few.cpu_s, grown.cpu_s / few.cpu_s
+    row.figures["added_over_alone"] = own / few.cpu_s
+    row.note = (
+        f"{idle.cpu_s:.1f} s of it are the graph (a run with nothing to do), {own:.1f} s the rest; "
+        f"the floor is a set of {more} clips"
+    )
+    part.notes.append(f"{row.what}: {grown.cpu_s:.1f} s, alone {few.cpu_s:.1f} s; {row.note}")
+    bench.log(f"scale: {part.notes[-1]}")
+    yield row
+    shutil.rmtree(among)
+    shutil.rmtree(alone)
+
+
+def _run(place: Path) -> Cost:
+    """Snakemake makes the final table, and what it is made of."""
+    words = (_END, "--cores", "2", "--quiet", "rules", "host")
+    return run(stubs.snakemake(*words), cwd=place)
+
+
+def settings_file(folder: Path, said: dict) -> Path:
+    """`said` as a file of settings in `folder`."""
     path = folder / "bench.yaml"
     path.write_text(yaml.safe_dump(said))
     return path
-
-
-# --- what is made of all clips --------------------------------------------------------------------
-
-
-def _whole_set(bench: Bench, part: Part) -> Iterator[Row]:
-    """All that a new clip makes anew for the whole set, up to the reports; then each page."""
-    count = 60 if bench.quick else VIDEOS
-    place = bench.fresh("whole_set")
-    set_ = small_run.start(place)
-    set_.run("--cores", "2", _INDEX)
-    many_clips.grow(place / "dataset", count - len(small_run.SPECS) - 1)
-    first = _reports(bench, place)
-    many_clips.grow(place / "dataset", count // 100, first=count)
-    again = _reports(bench, place)
-    row = Row(f"whole-set steps and graph, {count // 100:,} clips more than {count:,}", "s of CPU")
-    row.ours, row.note = again.cpu_s, f"all of them new: {first.cpu_s:.0f} s"
-    part.notes.append(f"{row.what}: {again.cpu_s:.0f} s, peak {again.peak_mb / 1024:.2f} GB")
-    bench.log(f"scale: {part.notes[-1]}")
-    yield row
-    yield from _pages(bench, part, place / "qc_reports", count)
-
-
-def _reports(bench: Bench, place: Path) -> Cost:
-    """Snakemake makes what the reports need of the whole set; what clips have it takes as done."""
-    for name in ("videos.csv", "05_final_training/final.csv"):
-        (place / "dataset" / name).unlink(missing_ok=True)
-    for page in (place / "qc_reports").glob("*.html"):
-        page.unlink()
-    words = ("--cores", "2", "--rerun-triggers", "mtime", "--quiet", "rules", "host", "--", _INDEX)
-    return run(stubs.snakemake(*words, overlay=_settings(place, {})), cwd=place)
-
-
-def _pages(bench: Bench, part: Part, folder: Path, count: int) -> Iterator[Row]:
-    """Each page's megabytes, and seconds until a browser shows it whole."""
-    for page in sorted(folder.glob("*.html")):
-        size_mb = page.stat().st_size / 1e6
-        row = Row(f"{page.stem}, {count:,} clips", "MB", ours=size_mb)
-        row.figures["page_mb"] = size_mb
-        if shutil.which("chromium") or shutil.which("chromium-browser"):
-            shown = median(browser.ask_once("opens", page.as_uri(), patience_s=120.0))
-            row.figures["page_s"] = shown
-        else:
-            part.notes.append(
-                str(PeerMissingError("chromium is not installed: no page was opened"))
-            )
-        bench.log(f"scale: {row.what} {size_mb:.2f} MB, {row.figures.get('page_s', 0):.2f} s")
-        yield row

@@ -81,19 +81,21 @@ def soon(stage):
     return of_clip(lambda video: FIRST if video in AWAITED else depth)
 
 
-#: The weights of the detector, and where faces are searched those of the networks for them.
-DETECT_WEIGHTS = weights_files("detect")
-DETECT_AND_FACE_WEIGHTS = DETECT_WEIGHTS + (weights_files("subject") if FACED else [])
+def where_faces_are_searched(there, elsewhere):
+    """An input or a param of a clip's job: `there`, or `elsewhere` where no faces are searched.
+
+    A function only where clips differ, since it is asked for each job.
+    """
+    if len(FACED) in (0, len(VIDEOS)):
+        return there if FACED else elsewhere
+    return of_clip(lambda video: there if video in FACED else elsewhere)
 
 
-def detect_weights(video):
-    """The files of the networks that search a clip."""
-    return DETECT_AND_FACE_WEIGHTS if video in FACED else DETECT_WEIGHTS
-
-
-def networks_for_faces(video):
-    """What a clip's table depends on of the networks for faces; None where none are searched."""
-    return FACE_NETWORKS if video in FACED else None
+#: The files of the networks that search a clip.
+DETECT_WEIGHTS = where_faces_are_searched(
+    weights_files("detect") + (weights_files("subject") if FACED else []),
+    weights_files("detect"),
+)
 
 
 def picture_states(wildcards):

@@ -33,7 +33,7 @@ rule caption:
         limits=limits("caption"),
         subject=SUBJECT_WORDS,
         seed=config["seed"],
-        overrides=of_clip(BY_HAND.of),
+        overrides=of_clip(BY_HAND.of) if BY_HAND.by_video else "",
         code=code_digest("scripts/05_caption_images.py"),
     shell:
         stage_command(

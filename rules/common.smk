@@ -151,6 +151,13 @@ with ending_the_run():
     REVIEW = decisions.load_for_run(DATASET)
 
 
+def decided(stage):
+    """A param of a clip's job: the digest of its rows. A function only if any clip has one."""
+    if not REVIEW.of(stage):
+        return ""
+    return of_clip(lambda video: REVIEW.digest(stage, video))
+
+
 def decided_so_far(wildcards):
     """A digest of all rows of review/decisions.csv, for the page that shows them."""
     path = decisions.place(DATASET)
@@ -220,7 +227,11 @@ def raw_state(video):
 
 
 def of_named_twins(pattern):
-    """An input function: `pattern` for each clip that a clip may be a low-resolution copy of."""
+    """An input: `pattern` for each clip that a clip may be a low-resolution copy of. A function
+    only if there is such a clip: 10,000 others would be asked.
+    """
+    if not NAMED_TWINS:
+        return []
     return of_clip(
         lambda video: [
             pattern.replace("{video}", twin) for twin in NAMED_TWINS.get(video, ())

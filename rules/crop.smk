@@ -31,12 +31,12 @@ rule crop:
             }
         ),
         identity=JUDGING,
-        review=of_clip(lambda video: REVIEW.digest("crop", video)),
+        review=decided("crop"),
         code=code_digest("scripts/02_yolo_crop.py"),
     shell:
         stage_command(
             "02_yolo_crop",
-            ["frames", "detections", "sightings", "who"],
+            ["frames", "detections", "sightings*", "who*"],
             ["settings", "identity", "review", "code"],
             outputs=["table", "identity"],
         )

@@ -10,7 +10,7 @@ rule detect:
     input:
         table=rules.extract.output.table,
         film=rules.extract.output.film,
-        weights=of_clip(detect_weights),
+        weights=DETECT_WEIGHTS,
     output:
         table=update(f"{DETECTIONS}/{{video}}.csv"),
         tracks=update(f"{TRACKS}/{{video}}.csv"),
@@ -31,13 +31,13 @@ rule detect:
         mask=what_matters("mask") if config["detect"]["backend"] == "mask" else None,
         limits=limits("detect"),
         weights=weights_entries("detect"),
-        faces=of_clip(networks_for_faces),
+        faces=where_faces_are_searched(FACE_NETWORKS, None),
         second_look=bool(JUDGING) and config["detect"]["second_look"],
         code=code_digest("scripts/02_detect_people.py"),
     shell:
         stage_command(
             "02_detect_people",
-            ["table", "film", "weights"],
+            ["table", "film", "weights*"],
             ["settings", "mask", "limits", "weights", "faces", "second_look", "code"],
             ["batch", "device"],
             outputs=["table", "tracks", "sightings"],

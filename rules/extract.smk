@@ -36,7 +36,7 @@ rule extract:
     shell:
         stage_command(
             "01_extract_frames",
-            ["probe", "full_probes", "full_frames"],
+            ["probe", "full_probes*", "full_frames*"],
             ["raw", "max_megapixels", "settings", "limits", "code"],
             outputs=["table", "film"],
         )

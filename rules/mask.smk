@@ -26,12 +26,12 @@ rule mask:
         subject_class=lookup(dpath="detect/class", within=config),
         limits=limits("mask"),
         weights=weights_entries("mask"),
-        review=of_clip(lambda video: REVIEW.digest("mask", video)),
+        review=decided("mask"),
         code=code_digest("scripts/03_mask_subject.py"),
     shell:
         stage_command(
             "03_mask_subject",
-            ["crops", "weights"],
+            ["crops", "weights*"],
             ["settings", "subject_class", "limits", "weights", "review", "code"],
             ["batch", "device"],
         )

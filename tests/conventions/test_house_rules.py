@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ferrari.jobs import stage_command
 from ferrari.provenance import code_digest
 from tests.settings import ENVIRONMENT
 from tests.source import parsed
@@ -137,7 +138,10 @@ def test_a_stage_is_told_all_that_its_rule_has(path):
             for part in ("input", "params", "resources", "output")
         )
         means = [name for name in resources if name not in ("gpu", "nvdec")]  # tokens, not settings
-        assert told == [inputs, params, *([means] if means else [])], rule.split(":")[0]
+        told[0] = [name.removesuffix("*") for name in told[0]]
+        name = rule.split(":")[0]
+        assert told == [inputs, params, *([means] if means else [])], name
+        assert f'        "{stage_command.log_of(name, "{video}")}",' in _section(rule, "log")
         assert named.get("outputs", ["table"]) == outputs, rule.split(":")[0]
         assert f'code_digest("scripts/{stage}.py")' in rule
 

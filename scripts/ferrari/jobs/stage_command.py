@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import socket
 import zlib
 from collections.abc import Mapping, Sequence
@@ -45,26 +46,37 @@ def stage_command(
 
     `inputs`, `outputs` and `params` name all that the rule has, in its order; `resources` those
     that the stage is told: they decide how fast its result is reached, and Snakemake runs nothing
-    anew when they change. Snakemake fills in the braces, three times for each job that it shows, so
-    there are few: all params are one list. What is no part of a job, and must not make it run again
-    when it changes, comes from the environment (`set_environment`).
+    anew when they change. A name of an input that may stand for none or several files ends in a
+    star; where there are several such names, they stand for equally many. Snakemake fills in the
+    braces, each by itself and three times for each job that it shows, so there are few: all files
+    of a kind are one list, all params another. What is no part of a job, and must not make it run
+    again when it changes, comes from the environment (`set_environment`).
     """
-    rule = RULES[stage]
     parts = [
         '"$FERRARI_PYTHON" -I -S "$FERRARI_HOME/scripts/run_stage.py"',
-        f"{stage} --rule {rule}",
-        "--threads {threads}",
-        # No benchmark of the rule, and no log: each is a name in the graph, and Snakemake shows the
-        # logs of a job that failed.
-        f"--log {{log:q}} --cost {COSTS}/{rule}/{{wildcards.video}}.tsv",
+        f"{stage} --rule {RULES[stage]}",
+        "--threads {threads} --video {wildcards.video}",
         '--config "$FERRARI_CONFIG"',
-        "--wildcard video {wildcards.video}",
-        *(f"--output {name} {{output.{name}:q}}" for name in outputs),
-        *(f"--input {name} {{input.{name}:q}}" for name in inputs),
+        f"--outputs {','.join(outputs)} {{output:q}}",
+        *([f"--inputs {shlex.quote(','.join(inputs))} {{input:q}}"] if inputs else []),
         f"--params {','.join(params)} {{params!r:q}}",
         *(f"--resource {name} {{resources.{name}!r:q}}" for name in resources),
     ]
     return " ".join(parts)
+
+
+def log_of(rule: str, video: str) -> Path:
+    """Where a job of a stage's rule writes what it says: the `log:` of the rule."""
+    return Path("logs", rule, f"{video}.log")
+
+
+def cost_of(rule: str, video: str) -> Path:
+    """Where it writes what it took, in the form of Snakemake's own benchmarks.
+
+    No log of the rule: each is a name in the graph, and Snakemake shows the logs of a job that
+    failed.
+    """
+    return Path(COSTS, rule, f"{video}.tsv")
 
 
 def set_environment(python: str, config: Mapping) -> str:

@@ -16,12 +16,13 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from ferrari.common.progress import LOGGER
 from ferrari.jobs.job_log import send_output_to
-from ferrari.jobs.stage_command import place_config
+from ferrari.jobs.stage_command import cost_of, log_of, place_config
 from ferrari.provenance import reuse, table_stamps
 from ferrari.provenance.job import Params
 from ferrari.provenance.reuse import NOTHING, Earlier
@@ -73,15 +74,14 @@ class Job:
 
 
 def parse(arguments: Sequence[str]) -> Job:
-    """The job of a command line; exits as argparse does if it is none."""
+    """The job of a command line (see `stage_command`); exits as argparse does if it is none."""
     parser = argparse.ArgumentParser(prog="run_stage.py", allow_abbrev=False)
     parser.add_argument("stage")
-    for name in ("rule", "log", "cost", "config"):
+    for name in ("rule", "video", "config"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--threads", type=int, required=True)
-    parser.add_argument("--wildcard", nargs=2, action="append", default=[])
-    for name in ("input", "output"):
-        parser.add_argument(f"--{name}", nargs="+", action="append", default=[])
+    for name in ("inputs", "outputs"):
+        parser.add_argument(f"--{name}", nargs="+", default=[""], metavar=("NAMES", "PATH"))
     parser.add_argument("--resource", nargs=2, action="append", default=[])
     parser.add_argument("--params", nargs=2, required=True, metavar=("NAMES", "VALUES"))
     asked = parser.parse_args(arguments)
@@ -89,15 +89,33 @@ def parse(arguments: Sequence[str]) -> Job:
     return Job(
         stage=asked.stage,
         rule=asked.rule,
-        input=Files({name: paths for name, *paths in asked.input}),
-        output=Files({name: paths for name, *paths in asked.output}),
+        input=named_files(*asked.inputs),
+        output=named_files(*asked.outputs),
         params=Params(zip(names.split(","), ast.literal_eval(values), strict=True)),
         resources=Params((name, ast.literal_eval(value)) for name, value in asked.resource),
-        wildcards=Params(asked.wildcard),
+        wildcards=Params(video=asked.video),
         threads=asked.threads,
-        log=asked.log,
-        cost=asked.cost,
+        log=str(log_of(asked.rule, asked.video)),
+        cost=str(cost_of(asked.rule, asked.video)),
         config=json.loads(Path(asked.config).read_text(encoding="utf-8")),
+    )
+
+
+def named_files(names: str, *paths: str) -> Files:
+    """Which of `paths` each of `names` (with commas between them) stands for: one each, and those
+    with a star equally many of what is left. ValueError if that does not come out even.
+    """
+    asked = names.split(",") if names else []
+    starred = sum(name.endswith("*") for name in asked)
+    each, over = divmod(len(paths) - len(asked) + starred, starred or 1)
+    if over or each < 0 or (each and not starred):
+        raise ValueError(f"{len(paths)} files do not fit the names {names!r}")
+    left = iter(paths)
+    return Files(
+        {
+            name.removesuffix("*"): list(islice(left, each if name.endswith("*") else 1))
+            for name in asked
+        }
     )
 
 

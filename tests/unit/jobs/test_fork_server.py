@@ -107,8 +107,7 @@ def probe(name: str, raw: Path, **settings) -> list[str]:
     } | settings
     params["limits"] = {"timeout_s": 60, "memory_mb": 4096}
     words = ["00_probe_video", "--rule", "probe", "--threads", "1", "--config", "config.json"]
-    words += ["--wildcard", "video", name, "--output", "table", f"dataset/videos/{name}.csv"]
-    words += ["--log", f"logs/{name}.log", "--cost", f"costs/{name}.tsv"]
+    words += ["--video", name, "--outputs", "table", f"dataset/videos/{name}.csv"]
     return [*words, "--params", ",".join(params), repr(list(params.values()))]
 
 
@@ -127,8 +126,8 @@ def test_a_job_leaves_the_same_with_the_server_and_without(run):
     Path("raw.mp4").write_text("no video")
     assert client(probe("a", Path("raw.mp4"))).returncode == 0
     warm = {path: path.read_bytes() for path in Path("dataset").rglob("*") if path.is_file()}
-    assert server_of(run) and "done in" in Path("logs/a.log").read_text()
-    assert Path("costs/a.tsv").read_text().startswith("s\th:m:s\tmax_rss\tcpu_time\n0.")
+    assert server_of(run) and "done in" in Path("logs/probe/a.log").read_text()
+    assert Path("benchmarks/probe/a.tsv").read_text().startswith("s\th:m:s\tmax_rss\tcpu_time\n0.")
     assert client(probe("a", Path("raw.mp4")), **{WARM: ""}).returncode == 0
     assert warm == {p: p.read_bytes() for p in Path("dataset").rglob("*") if p.is_file()}
     assert [row["outcome"] for row in tables.read_table("dataset/videos/a.csv")] == ["quarantined"]
@@ -188,15 +187,15 @@ print(time.thread_time() - began)
 def test_a_job_that_fails_says_so_through_the_server(run):
     done = client(probe("a", Path("raw.mp4"), timeout_s="no number"))
     assert done.returncode == 1
-    assert "Traceback" in Path("logs/a.log").read_text()
-    assert not Path("costs/a.tsv").exists()
+    assert "Traceback" in Path("logs/probe/a.log").read_text()
+    assert not Path("benchmarks/probe/a.tsv").exists()
 
 
 def hanging(run) -> tuple[subprocess.Popen, int]:
     """A client whose job hangs, and the job's process id."""
-    os.mkfifo("log")  # opening it for writing waits for a reader
+    os.makedirs("logs/probe")
+    os.mkfifo("logs/probe/a.log")  # opening it for writing waits for a reader
     words = probe("a", Path("raw.mp4"))
-    words[words.index("logs/a.log")] = "log"
     Path("raw.mp4").write_text("no video")
     waiting = subprocess.Popen([*CLIENT, *words], stderr=subprocess.PIPE)
     wait_for(lambda: socket_of().exists())
@@ -218,7 +217,9 @@ def test_a_job_is_done_all_the_same_when_somebody_kills_the_server(run):
     killed = server_of(run)
     os.kill(killed, signal.SIGKILL)
     wait_for(lambda: is_gone(job))
-    said = Path("log").read_text()  # the reader that the job of the client itself waits for
+    said = Path(
+        "logs/probe/a.log"
+    ).read_text()  # the reader that the job of the client itself waits for
     assert waiting.wait(60) == 0 and "done in" in said
     assert b"runs in a process of its own" in waiting.stderr.read()
     assert tables.read_table("dataset/videos/a.csv")

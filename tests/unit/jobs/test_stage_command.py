@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from snakemake.iocontainers import InputFiles, Log, OutputFiles, Params, ResourceList, Wildcards
+from snakemake.iocontainers import InputFiles, OutputFiles, Params, ResourceList, Wildcards
 from snakemake.utils import format as snakemake_format
 
 from ferrari.jobs import stage_command, stage_job
@@ -16,7 +16,7 @@ from ferrari.jobs import stage_command, stage_job
 ODD = "a 'b' \"c\" {d} $e\n-f\udcff=ü.mp4"
 
 
-def formatted(template: str, config_file: str, params: dict, inputs: dict) -> list[str]:
+def formatted(template: str, config_file: str, params: dict, inputs: list) -> list[str]:
     """The words of a command, as Snakemake and the shell make them."""
     text = snakemake_format(
         template,
@@ -24,9 +24,8 @@ def formatted(template: str, config_file: str, params: dict, inputs: dict) -> li
         resources=ResourceList(fromdict={"batch": 4, "device": "auto"}),
         wildcards=Wildcards(fromdict={"video": "clip-1"}),
         params=Params(fromdict=params),
-        input=InputFiles(fromdict=inputs),
+        input=InputFiles(inputs),
         output=OutputFiles(fromdict={"table": "out/t.csv"}),
-        log=Log(["logs/a.log"]),
     )
     told = {"$FERRARI_PYTHON": "python", "$FERRARI_HOME": "home", "$FERRARI_CONFIG": config_file}
     words = shlex.split(text)
@@ -45,19 +44,48 @@ def config_file(tmp_path):
 def test_a_job_is_told_what_its_rule_says(config_file):
     settings = {"a": [1, 2.5, None, True], "b": {"c": ODD}}
     params = {"settings": settings, "raw": ODD, "none": None, "seed": -3, "weights": [{"x": 1}]}
-    inputs = {"table": "in/t.csv", "weights": ["w 1.pt", "w2.pt"], "nothing": []}
+    inputs = ["in/t.csv", "w 1.pt", "w2.pt"]
     means = ["batch", "device"]
-    template = stage_command.stage_command("02_detect_people", list(inputs), list(params), means)
+    names = ["table", "weights*"]
+    template = stage_command.stage_command("02_detect_people", names, list(params), means)
     words = formatted(template, config_file, params, inputs)
     assert words[:4] == ["python", "-I", "-S", "home/scripts/run_stage.py"]
     job = stage_job.parse(words[4:])
     assert (job.stage, job.rule, job.threads) == ("02_detect_people", "detect", 3)
-    assert (job.log, job.cost) == ("logs/a.log", "benchmarks/detect/clip-1.tsv")
+    assert (job.log, job.cost) == ("logs/detect/clip-1.log", "benchmarks/detect/clip-1.tsv")
     assert job.params == params and job.params.raw == ODD
     assert job.settings("settings") == {**settings, "batch": 4, "device": "auto"}
     assert job.wildcards.video == "clip-1" and job.config == {"dataset": "dataset"}
     assert job.input.table == "in/t.csv" and job.output.table == "out/t.csv"
-    assert list(job.input) == ["in/t.csv", "w 1.pt", "w2.pt"]
+    assert list(job.input) == inputs and job.input.all("weights") == inputs[1:]
+
+
+@pytest.mark.parametrize(
+    ("names", "paths", "stand_for"),
+    [
+        ("", [], {}),
+        ("a", ["1"], {"a": ["1"]}),
+        ("a,b*", ["1"], {"a": ["1"], "b": []}),
+        ("a,b*,c", ["1", "2", "3", "4"], {"a": ["1"], "b": ["2", "3"], "c": ["4"]}),
+        ("a,b*,c*", ["1", "2", "3", "4", "5"], {"a": ["1"], "b": ["2", "3"], "c": ["4", "5"]}),
+        ("a*", [], {"a": []}),
+    ],
+)
+def test_files_are_told_apart_by_the_names_of_their_rule(names, paths, stand_for):
+    found = stage_job.named_files(names, *paths)
+    assert {name.rstrip("*"): found.all(name.rstrip("*")) for name in names.split(",") if name} == (
+        stand_for
+    )
+    assert list(found) == paths
+
+
+@pytest.mark.parametrize(
+    ("names", "paths"),
+    [("", ["1"]), ("a", []), ("a", ["1", "2"]), ("a,b*", []), ("a,b*,c*", ["1", "2"])],
+)
+def test_files_that_do_not_fit_their_names_are_refused(names, paths):
+    with pytest.raises(ValueError, match="do not fit the names"):
+        stage_job.named_files(names, *paths)
 
 
 def test_a_name_that_stands_for_several_files_is_not_taken_for_one(config_file):
@@ -119,6 +147,6 @@ def test_a_process_without_a_run_of_its_own_offers_no_warm_workers(monkeypatch):
 
 def test_params_without_their_names_are_refused(config_file):
     template = stage_command.stage_command("02_yolo_crop", [], ["settings", "code"])
-    words = formatted(template, config_file, {"settings": {}}, {})
+    words = formatted(template, config_file, {"settings": {}}, [])
     with pytest.raises(ValueError, match="shorter"):
         stage_job.parse(words[4:])

@@ -29,11 +29,10 @@ def test_opencv_takes_no_more_threads_than_the_job_has(tmp_path, threads):
         "from ferrari.jobs import stage_job; sys.exit(stage_job.main(sys.argv[1:]))"
     )
     words = ["00_probe_video", "--rule", "probe", "--threads", str(threads)]
-    words += ["--config", "config.json", "--wildcard", "video", "a", "--output", "table", "table"]
-    words += ["--log", "log", "--cost", "cost"]
+    words += ["--config", "config.json", "--video", "a", "--outputs", "table", "table"]
     words += ["--params", "settings,code", "[{}, {}]"]
     done = subprocess.run(
         [sys.executable, "-c", code, *words], cwd=tmp_path, env=ENVIRONMENT, check=False
     )
-    assert done.returncode == 0, Path(tmp_path, "log").read_text()
+    assert done.returncode == 0, Path(tmp_path, "logs/probe/a.log").read_text()
     assert (tmp_path / "table").read_text() == f"{threads} {threads}"
