@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 
 def upper_bound(wrong: int, of: int, sure: float = 0.95) -> float:
@@ -15,7 +15,7 @@ def upper_bound(wrong: int, of: int, sure: float = 0.95) -> float:
     """
     if not of or wrong >= of:
         return 1.0
-    return float(beta.ppf(sure, wrong + 1, of - wrong))
+    return float(betaincinv(wrong + 1, of - wrong, sure))
 
 
 def area(own: np.ndarray, others: np.ndarray) -> float:

@@ -13,7 +13,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 
 from bench.simulated_card import Card, SimulatedNetwork
 from ferrari.common.atomic_files import sha256_file
@@ -149,6 +148,15 @@ def test_a_crop_that_ends_the_process_of_the_card_is_quarantined(tmp_path, card,
     assert masks[1]["reason"] == "MODEL_CRASHED"
 
 
+class StandInTensor(np.ndarray):
+    """What is asked of torch's. Its import takes seconds, in each process that reads this file."""
+
+    def float(self):
+        return self
+
+    cpu = numpy = float
+
+
 class StandInSam:
     """Gives the middle of the box, and notes which process it was asked in."""
 
@@ -162,14 +170,15 @@ class StandInSam:
         mask = np.zeros((1, *image_bgr.shape[:2]), np.float32)
         x1, y1, x2, y2 = (round(side) for side in bboxes[0])
         mask[:, y1 + 9 : y2 - 9, x1 + 9 : x2 - 9] = 1
-        return [SimpleNamespace(masks=SimpleNamespace(data=torch.from_numpy(mask)))]
+        return [SimpleNamespace(masks=SimpleNamespace(data=mask.view(StandInTensor)))]
 
 
 def test_sam_is_one_of_the_networks_of_the_cards_process(tmp_path, card, weights, monkeypatch):
     notes = tmp_path / "notes"
     package = SimpleNamespace(SAM=lambda path: StandInSam(notes))
     monkeypatch.setattr(sam, "ultralytics", lambda cache: package)
-    monkeypatch.setattr(torch_runtime, "take", lambda *_: None)
+    for of_torch in ("start", "take"):
+        monkeypatch.setattr(torch_runtime, of_torch, lambda *_: None)
     pinned = {"segmenter": "sam", "weights_sha256": sha256_file(weights[0]), "batch": 2}
     _, masks, files = same_both_ways(tmp_path, card, 3, [weights[0], weights[0]], **pinned)
     assert len(files) == 3 and {row["device"] for row in masks} == {"cuda ultralytics"}
