@@ -55,7 +55,7 @@ _LOG_BYTES = 64 << 10
 _FAILED_NAMED = 20
 
 
-class RunWatch:
+class RunState:
     """Watches one set for the live page; may be asked from several threads."""
 
     def __init__(
