@@ -175,6 +175,6 @@ def run(job) -> None:
         out_html=job.output.html,
         older_packages=job.params.older_packages,
         folders=disk_use.by_folder(job.config),
-        seconds=job_costs.of_clips(Path("benchmarks"), clips),
+        seconds=job_costs.of_clips(Path(job_costs.PLACE), clips),
         sizes=disk_use.bytes_of_clips(Path(job.config["dataset"])),
     )

@@ -22,11 +22,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` 
 from ferrari.common.atomic_files import written_beside
 from ferrari.common.errors import FerrariError
 from ferrari.jobs import run_lock
+from ferrari.ledger import job_costs
 from ferrari.ledger.stages import RAW
 from ferrari.provenance import last_run
 
 #: What differs between machines that did the same: how it went, and what it cost.
-_HOW_IT_WENT = ("logs", "benchmarks")
+_HOW_IT_WENT = ("logs", job_costs.PLACE)
 #: What Snakemake knows of a file: with which settings and code it was made. Without it, a setting
 #: that changes later would not reach the file.
 _RECORDS = Path(".snakemake/metadata")

@@ -206,7 +206,7 @@ def _result(folder: Path, name: str, table: str, cost: str, stage: str) -> Resul
     return Result(
         name,
         where,
-        job_costs.seconds(folder / f"benchmarks/{cost}.tsv"),
+        job_costs.seconds(folder / job_costs.PLACE / f"{cost}.tsv"),
         len(kept),
         len(rows),
         fault,

@@ -21,7 +21,7 @@ _SIZE = {"width": 1280, "height": 860}
 #: For what the server answers at once, on a machine that has other work; for a whole run.
 _ANSWER_MS, _RUN_MS = 60_000, 1_800_000
 #: A line of the jobs that would run.
-_JOBS = re.compile(r"(\w+): ([\d,]+)")
+_JOBS = re.compile(r".* (\w+): ([\d,]+)")
 _NOTHING_LEFT = "There is nothing to undo."
 
 

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from ferrari.dashboard import live_routes, trace_routes
 from ferrari.dashboard.reviewed_set import ReviewedSet
 from ferrari.dashboard.run_control import RunControl
-from ferrari.dashboard.run_state import RunWatch
+from ferrari.dashboard.run_state import RunState
 from ferrari.ledger import tables
 from ferrari.ledger.stages import FINAL_CSV, FOLDERS
 from tests.workflow import browser
@@ -47,7 +47,7 @@ def server(the_set: ReviewedSet, control: RunControl) -> Iterator[str]:
     """The routes on a port of this machine; their address. Who may ask is another matter's."""
     app = FastAPI()
     app.state.set, app.state.token = the_set, ""
-    app.state.live = live_routes.Live(control, RunWatch(the_set, control))
+    app.state.live = live_routes.Live(control, RunState(the_set, control))
     app.include_router(live_routes.router)
     app.include_router(trace_routes.router)
     running = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
@@ -66,7 +66,7 @@ def test_a_run_is_seen_as_it_goes(small, tmp_path):
     """`snakemake` as anybody types it, with nothing on its terminal."""
     run = taken_back(small, tmp_path / "run")
     the_set = set_of(run)
-    watch = RunWatch(the_set, RunControl(the_set))
+    watch = RunState(the_set, RunControl(the_set))
     process = subprocess.Popen(
         run.command("--cores", "2", "--quiet", "all"), cwd=run.folder, stderr=subprocess.DEVNULL
     )
@@ -95,7 +95,7 @@ def test_a_run_is_seen_as_it_goes(small, tmp_path):
 
 def test_the_sums_are_those_of_the_tables(small):
     the_set = set_of(small)
-    state = RunWatch(the_set, RunControl(the_set)).state()
+    state = RunState(the_set, RunControl(the_set)).state()
     assert state["uncounted"] == 0 and not state["damaged"]
     for one in state["ledger"]:
         paths = [small.dataset / FINAL_CSV]

@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from ferrari.common import settings
 from ferrari.dashboard import dry_run
 from ferrari.dashboard.pages import REVIEW
-from ferrari.dashboard.posted_rows import Decisions, OtherRowError, RefusedRowError
+from ferrari.dashboard.posted_rows import OtherRowError, PostedRows, RefusedRowError
 from ferrari.dashboard.reviewed_set import ReviewedSet
 from ferrari.dashboard.row_faults import RowFaults
 from ferrari.ledger.stages import FINAL_CSV
@@ -61,7 +61,7 @@ class Desk:
     def __init__(self, the_set: ReviewedSet) -> None:
         config = settings.load(*the_set.config_files)
         faults = RowFaults(the_set.work, config)
-        self.decisions = Decisions(os.fspath(the_set.dataset), the_set.who, faults.of)
+        self.posted = PostedRows(os.fspath(the_set.dataset), the_set.who, faults.of)
         self.turn = asyncio.Lock()  # fair: who asks first writes first
         self.forecast = dry_run.Forecast(the_set)
         self.forecasting = asyncio.Lock()
@@ -81,7 +81,7 @@ async def decided(request: Request) -> dict:
     dataset: Path = request.app.state.set.dataset
     try:
         async with desk.turn:
-            rows = await run_in_threadpool(desk.decisions.rows)
+            rows = await run_in_threadpool(desk.posted.rows)
         states = await run_in_threadpool(_states, dataset)
     except DecisionsError as error:
         raise HTTPException(503, str(error)) from error
@@ -119,7 +119,7 @@ async def decide(request: Request, posted: Posted) -> dict:
     cells = [row.model_dump() for row in posted.rows]
     try:
         async with desk.turn:
-            rows, said = await run_in_threadpool(desk.decisions.add, cells)
+            rows, said = await run_in_threadpool(desk.posted.add, cells)
     except RefusedRowError as error:
         raise HTTPException(422, str(error)) from error
     except OtherRowError as error:

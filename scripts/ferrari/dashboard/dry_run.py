@@ -8,18 +8,20 @@ from __future__ import annotations
 import os
 import subprocess
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ferrari.common import settings
 from ferrari.common.atomic_files import file_states, sha256_bytes
 from ferrari.common.errors import FerrariError
+from ferrari.common.visible_text import shown
 from ferrari.dashboard.reviewed_set import ReviewedSet
 from ferrari.jobs import planned_jobs, snakemake_command
 from ferrari.jobs.planned_jobs import Planned
 from ferrari.ledger import raw_place
-from ferrari.ledger.raw_listing import look_through
+from ferrari.ledger.raw_listing import RawClips, look_through
 from ferrari.provenance.last_run import AUDIT
+from ferrari.reports import titles
 from ferrari.review import decisions
 
 _PATIENCE_S = 600  # for thousands of clips on a slow disk
@@ -41,33 +43,35 @@ class Forecast:
 
     def look(self) -> dict:
         """`clips` (ids, sorted) and `jobs` (number by rule) of all that it would do; the same of
-        what the decisions cause (`decided`) and of what waited `anyway`; a `sentence`. Raises
-        DryRunError, and DecisionsError where the table cannot be used.
+        what the decisions cause (`decided`) and of what waited `anyway`; a `sentence`; `files`, the
+        raw files of the clips by id, and `titles`, what people call the rules. Raises DryRunError,
+        and DecisionsError where the table cannot be used.
         """
-        key = self._now()
+        raw = _raw(self._set)
+        key = self._now(raw)
         if key != self._key:
-            self._answer, self._key = answer(_asked(self._set)), key
+            self._answer, self._key = answer(_asked(self._set), raw.videos), key
         return self._answer
 
-    def _now(self) -> str:
+    def _now(self, raw: RawClips) -> str:
         in_force = decisions.load(self._set.dataset).whole
         runs = sorted((self._set.work / AUDIT / "runs").glob("*/run.json"))[-1:]
         states = file_states([*self._set.config_files, *runs])
-        seen = repr((in_force, states, _clips(self._set)))
+        seen = repr((in_force, states, _states(raw, self._set.raw)))
         return sha256_bytes(seen.encode("utf-8", "surrogatepass"))
 
 
-def _clips(the_set: ReviewedSet) -> list:
-    """The raw files that may be clips, and their states: one that comes, goes or changes has jobs
-    to do.
-    """
+def _raw(the_set: ReviewedSet) -> RawClips:
     if not raw_place.is_there(the_set.raw):
-        return []
-    ignored = settings.load(*the_set.config_files)["intake"]["ignore"]
-    known = look_through(the_set.raw, ignored)
-    if known.objects:
-        return [(video, one.state) for video, one in known.objects.items()]
-    files = (Path(the_set.raw, name) for name in known.videos.values())
+        return RawClips()
+    return look_through(the_set.raw, settings.load(*the_set.config_files)["intake"]["ignore"])
+
+
+def _states(raw: RawClips, place: str | os.PathLike) -> list:
+    """The states of the files that may be clips: one that comes, goes or changes has jobs to do."""
+    if raw.objects:
+        return [(video, one.state) for video, one in raw.objects.items()]
+    files = (Path(place, name) for name in raw.videos.values())
     # What is no file is a link to a folder, maybe a loop.
     return file_states(file for file in files if file.is_file())
 
@@ -101,16 +105,19 @@ def _asked(the_set: ReviewedSet) -> str:
     return done.stdout
 
 
-def answer(output: str) -> dict:
-    """What a dry run's output says (see `Forecast.look`)."""
+def answer(output: str, files: Mapping[str, str]) -> dict:
+    """What a dry run's output says (see `Forecast.look`); `files`: all raw files by clip."""
     jobs = snakemake_command.planned(output)
     planned = planned_jobs.read(output) if jobs else []
     decided = planned_jobs.caused_by_decisions(planned)
     known = set(decided)
     anyway = [job for job in planned if job not in known]
+    clips = planned_jobs.clips(planned)
     return {
-        "clips": planned_jobs.clips(planned),
+        "clips": clips,
         "jobs": jobs,
+        "files": {video: shown(files[video]) for video in clips if video in files},
+        "titles": {rule: titles.of_rule(rule) for rule in jobs},
         "decided": _part(decided),
         "anyway": _part(anyway),
         "sentence": in_words(decided, anyway),

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Res
 
 from ferrari.dashboard.rendering import page
 from ferrari.dashboard.run_control import KINDS, RunControl, RunRefusedError
-from ferrari.dashboard.run_state import RunWatch
+from ferrari.dashboard.run_state import RunState
 
 router = APIRouter()
 _opening = threading.Lock()
@@ -21,7 +21,7 @@ class Live:
     """What the routes share: one watch and one control for the set that is served."""
 
     control: RunControl
-    watch: RunWatch
+    watch: RunState
 
 
 def live_of(request: Request) -> Live:
@@ -32,7 +32,7 @@ def live_of(request: Request) -> Live:
     with _opening:
         if not hasattr(state, "live"):
             control = RunControl(state.set)
-            state.live = Live(control, RunWatch(state.set, control))
+            state.live = Live(control, RunState(state.set, control))
         return state.live
 
 
@@ -44,7 +44,7 @@ def live(request: Request) -> HTMLResponse:
 
 @router.get("/api/run")
 def run(request: Request) -> Response:
-    """The state of the set (`run_state.RunWatch.state`)."""
+    """The state of the set (`run_state.RunState.state`)."""
     return JSONResponse(live_of(request).watch.state())
 
 

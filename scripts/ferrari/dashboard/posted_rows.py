@@ -27,8 +27,8 @@ class OtherRowError(FerrariError, ValueError):
     """A row that a page sent has the id of another row, which says something else."""
 
 
-class Decisions:
-    """The table of a dataset, for one writer at a time; others may write to it meanwhile.
+class PostedRows:
+    """Takes rows for the table of a dataset, one after the other; others may write to it meanwhile.
 
     `fault_of` is asked of each new row, beyond what the contract demands and what `writing.append`
     asks of a mask.

@@ -39,10 +39,9 @@ from ferrari.ledger import job_costs, tables
 from ferrari.ledger.item_ids import VIDEO_ID
 from ferrari.ledger.reason_words import advice, sentence
 from ferrari.ledger.stages import FOLDERS, table
-from ferrari.reports.titles import FLOW
+from ferrari.reports import titles
 
-#: Titles of what runs once a clip; all else is counted together.
-_TITLES = {stage: title for stage, title, *_ in FLOW}
+#: All that does not run once a clip is counted together.
 _WHOLE_SET = "whole set"
 #: Time that a look at the page may spend on counting tables.
 _COUNT_S = 0.4
@@ -56,7 +55,7 @@ _LOG_BYTES = 64 << 10
 _FAILED_NAMED = 20
 
 
-class RunWatch:
+class RunState:
     """Watches one set for the live page; may be asked from several threads."""
 
     def __init__(
@@ -125,7 +124,7 @@ class RunWatch:
             "damaged": [shown(text) for text in self._sums.damaged.values()][:_FAILED_NAMED],
             "refused": [
                 {
-                    "stage": _TITLES[one.stage],
+                    "stage": titles.of_rule(one.stage),
                     **{"outcome": outcome, "reason": shown(reason, 60), "rows": rows},
                     **{"means": sentence(reason), "to_do": advice(reason)},
                 }
@@ -233,7 +232,7 @@ class RunWatch:
     def _running_job(self, job: RunningJob, now: float) -> dict:
         return {
             "rule": job.rule,
-            "title": _title(job.rule),
+            "title": titles.of_rule(job.rule),
             "of": shown(self._name_of(job.of)),
             "seconds": max(0.0, now - job.since),
         }
@@ -241,7 +240,7 @@ class RunWatch:
     def _failed_job(self, job: FailedJob) -> dict:
         said = message_of(self._set.work / job.log) if job.log else ""
         return {
-            "title": _title(job.rule),
+            "title": titles.of_rule(job.rule),
             **{"of": shown(self._name_of(job.of)), "log": shown(job.log), "said": said},
         }
 
@@ -260,7 +259,9 @@ class RunWatch:
             return {"rate": None, "left_s": None, "without": []}
         left = self._progress.time_left(now)
         rate = self._progress.rate(now)
-        without = [_title(rule) for rule in (*FOLDERS, *left.without) if rule in left.without]
+        without = [
+            titles.of_rule(rule) for rule in (*FOLDERS, *left.without) if rule in left.without
+        ]
         return {"rate": rate, "left_s": left.seconds, "without": list(dict.fromkeys(without))}
 
     def _started(self) -> dict | None:
@@ -289,7 +290,7 @@ def _stages(said: RunProgress) -> Iterator[dict]:
     """Jobs by stage, and those of the rules over the whole set together; what is not planned is
     left out.
     """
-    groups = {rule: (_TITLES[rule], {rule}) for rule in FOLDERS}
+    groups = {rule: (titles.of_rule(rule), {rule}) for rule in FOLDERS}
     groups[_WHOLE_SET] = ("The whole set", set(said.planned) - set(FOLDERS))
     for name, (title, rules) in groups.items():
         planned = sum(said.planned[rule] for rule in rules)
@@ -309,12 +310,8 @@ def _some(jobs: Iterable[FailedJob]) -> list[FailedJob]:
     return list(jobs)[:_FAILED_NAMED]
 
 
-def _title(rule: str) -> str:
-    return _TITLES.get(rule, rule.replace("_", " "))
-
-
 def _sums(one: StageSums) -> dict:
-    told = asdict(one) | {"title": _TITLES[one.stage]}
+    told = asdict(one) | {"title": titles.of_rule(one.stage)}
     del told["refused"]
     return told
 

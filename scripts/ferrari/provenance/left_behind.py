@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ferrari.ledger import clip_files, tables
+from ferrari.ledger import clip_files, job_costs, tables
 from ferrari.ledger.columns import KEPT
 from ferrari.ledger.item_ids import VIDEO_ID
 from ferrari.ledger.refused_files import BAD_VIDEOS
@@ -25,7 +25,7 @@ from ferrari.provenance import older_packages, table_stamps
 CLIP, PACKAGE = "clip", "package"
 _ID = re.compile(VIDEO_ID)
 #: Beside the dataset, named after rules and clips: what jobs said, and what they cost.
-_OF_JOBS = ("logs", "benchmarks")
+_OF_JOBS = ("logs", job_costs.PLACE)
 #: Tables over the whole set, and the column that names the clip of a row. In the bank of scenes a
 #: row that is not kept is no more than a name: nothing of that clip stands behind a cut-out.
 _WHOLE = {FINAL_CSV: "video", VIDEOS_CSV: "item", ENVIRONMENTS_CSV: "video"}

@@ -1,7 +1,8 @@
-"""The QC reports by name: their number, heading, and the question that each one answers."""
+"""What people call the stages, the reports and the jobs."""
 
 from __future__ import annotations
 
+#: The reports by name: number, heading, and the question that each one answers.
 REPORTS = {
     "qc0_failed_video_diagnostics": (
         "QC0",
@@ -66,6 +67,35 @@ FLOW = (
     ("caption", "Captions", "qc7_final_summary", ""),
     ("final", "Final images", "qc7_final_summary", "final_"),
 )
+
+#: What the jobs of other rules make.
+_OTHERS = {
+    "videos": "Table of the clips",
+    "who": "Who the subject is",
+    "environments": "Scenes for backgrounds",
+    "select_final": "Selection",
+    "package": "Packages",
+    "ledger": "Ledger in one file",
+    "croissant": "Description of the dataset",
+    "fetch_weights": "Networks' weights",
+    "qc0_page": "QC0: Raw videos, page",
+    "qc_index": "Index of the reports",
+    "review_page": "Review page",
+    "verified": "Record of Verify",
+}
+_TITLES = {
+    **{stage: title for stage, title, *_ in FLOW},
+    **{
+        name if name == "qc_identity" else name.partition("_")[0]: f"{label}: {heading}"
+        for name, (label, heading, _) in REPORTS.items()
+    },
+    **_OTHERS,
+}
+
+
+def of_rule(rule: str) -> str:
+    """What people call a rule's jobs; a rule that is not known by its own name."""
+    return _TITLES.get(rule, rule.replace("_", " "))
 
 
 def about(name: str) -> tuple[str, str, str]:

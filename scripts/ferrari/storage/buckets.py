@@ -62,11 +62,6 @@ def is_address(place: str | os.PathLike) -> bool:
     return os.fspath(place).startswith("s3:")
 
 
-def require_address(address: str) -> None:
-    """Raise BucketError for what is no address of a bucket or of something in it."""
-    _parts(address)
-
-
 def listed(address: str) -> dict[str, Listed]:
     """The objects below an address, by what their keys have behind it; none if there are none.
 

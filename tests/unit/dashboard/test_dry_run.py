@@ -55,9 +55,11 @@ This was a dry-run (flag -n). The order of jobs does not reflect the order of ex
 
 def test_jobs_and_clips_of_a_dry_run():
     jobs = {"caption": 2, "select_final": 1}
-    assert dry_run.answer(OUTPUT) == {
+    assert dry_run.answer(OUTPUT, {WALK: "walk\x1b one.mp4", "other-0123456789": "other.mp4"}) == {
         "clips": sorted([WALK, WAVE]),
         "jobs": jobs,
+        "files": {WALK: "walk\\u001b one.mp4"},
+        "titles": {"caption": "Captions", "select_final": "Selection"},
         "decided": {"clips": [WALK], "jobs": {"caption": 1}},
         "anyway": {"clips": [WAVE], "jobs": jobs | {"caption": 1}},
         "sentence": "Your decisions: 1 job, of 1 clip. Besides, 2 jobs that waited anyway, of 1 "
@@ -94,8 +96,8 @@ def test_a_forecast_in_words(decided, anyway, said):
 def test_nothing_to_do_is_nothing():
     said = "Building DAG of jobs...\nNothing to be done (all requested files ...).\n"
     nothing = {"clips": [], "jobs": {}}
-    told = {**nothing, "decided": nothing, "anyway": nothing}
-    assert dry_run.answer(said) == {**told, "sentence": "The next run has nothing to do."}
+    told = {**nothing, "files": {}, "titles": {}, "decided": nothing, "anyway": nothing}
+    assert dry_run.answer(said, {}) == {**told, "sentence": "The next run has nothing to do."}
 
 
 @pytest.fixture

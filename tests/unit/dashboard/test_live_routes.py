@@ -12,7 +12,7 @@ from ferrari.dashboard import live_routes
 from ferrari.dashboard.access import HEADER
 from ferrari.dashboard.application import Doors, create_app
 from ferrari.dashboard.run_control import LOGS, RunControl
-from ferrari.dashboard.run_state import RunWatch
+from ferrari.dashboard.run_state import RunState
 from ferrari.ledger.stages import FOLDERS
 from tests.unit.dashboard import live_set
 from tests.unit.dashboard.served import URL
@@ -66,7 +66,7 @@ def test_the_state_is_json(client):
 def test_starting_a_run(client, tmp_path):
     the_set = client.app.state.set
     control = RunControl(the_set, lambda *_: SLEEP)
-    client.app.state.live = live_routes.Live(control, RunWatch(the_set, control))
+    client.app.state.live = live_routes.Live(control, RunState(the_set, control))
     answer = client.post("/api/run/start", json={"kind": "dry"})
     try:
         assert answer.status_code == 202 and answer.json()["kind"] == "dry"

@@ -9,7 +9,7 @@ import pytest
 
 from ferrari.dashboard import run_state
 from ferrari.dashboard.run_control import RunControl
-from ferrari.dashboard.run_state import RunWatch
+from ferrari.dashboard.run_state import RunState
 from ferrari.jobs import run_lock
 from ferrari.ledger.stages import table
 from tests.unit.dashboard import live_set
@@ -25,7 +25,7 @@ class Seen:
         self.control = RunControl(self.set, lambda the_set, kind: ("sleep", "60"))
         self.now = BEGAN + 100
         self.at_work, self.held = run_lock.NOTHING, None
-        self.watch = RunWatch(self.set, self.control, lambda: self.now)
+        self.watch = RunState(self.set, self.control, lambda: self.now)
         monkeypatch.setattr(run_lock, "at_work", lambda *_: self.at_work)
         monkeypatch.setattr(run_state, "_SAME_S", 0.0)
 

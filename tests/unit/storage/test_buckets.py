@@ -111,7 +111,7 @@ def test_a_full_disk_is_no_fault_of_the_object(store: FakeStore):
 )
 def test_what_is_no_address_is_refused_without_its_key(address):
     with pytest.raises(BucketError, match="is no address of a bucket") as refused:
-        buckets.require_address(address)
+        buckets.listed(address)
     assert "secret" not in str(refused.value)
     assert buckets.is_address(address)
 

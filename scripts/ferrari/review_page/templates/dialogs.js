@@ -76,7 +76,7 @@ async function showReruns(place) {
   let answer;
   try { answer = await place.ask("/api/reruns"); } catch { answer = { status: 0, found: { error: "The server does not answer." } }; }
   if (!dialog.open) { return; }
-  const { sentence, jobs = {}, decided, anyway, error } = answer.found;
+  const { sentence, jobs = {}, decided, anyway, files = {}, titles = {}, error } = answer.found;
   const start = el("button", { type: "button", id: "start", click: async () => {
     start.disabled = true;
     const begun = await place.ask("/api/run/start", { kind: "run" }).catch(() => ({ status: 0, found: {} }));
@@ -84,17 +84,24 @@ async function showReruns(place) {
     start.after(el("p", { role: "alert" }, `It was not started: ${begun.found.error ?? begun.found.detail ?? `the server answered ${begun.status}`}`));
   } }, "Start this run");
   openDialog("What runs again",
-    [el("p", {}, error ?? sentence ?? ""), ...jobsOf("Your decisions", decided), ...jobsOf("What waited anyway", anyway)],
+    [el("p", {}, error ?? sentence ?? ""), ...jobsOf("Your decisions", decided, files, titles), ...jobsOf("What waited anyway", anyway, files, titles)],
     error || !Object.keys(jobs).length ? [] : [start]);
 }
 
 const MOST_CLIPS = 20;  // that are named
-function jobsOf(title, part) {
+// The clips and the jobs of a part of what runs again: as people call them, and as commands do.
+function jobsOf(title, part, files, titles) {
   if (!part || !Object.keys(part.jobs).length) { return []; }
-  const more = part.clips.length > MOST_CLIPS ? `, and ${(part.clips.length - MOST_CLIPS).toLocaleString("en")} more` : "";
-  const clips = part.clips.length ? el("p", {}, `Clips: ${part.clips.slice(0, MOST_CLIPS).join(", ")}${more}`) : "";
-  const list = el("ul", {}, ...Object.entries(part.jobs).map(([rule, number]) => el("li", {}, `${rule}: ${number.toLocaleString("en")}`)));
-  return [el("h3", {}, title), clips, list];
+  const clips = part.clips.slice(0, MOST_CLIPS).map((clip) => el("li", {}, files[clip] ?? "", " ", el("code", {}, clip)));
+  const more = part.clips.length - clips.length;
+  const jobs = Object.entries(part.jobs).map(([rule, number]) =>
+    el("li", {}, `${titles[rule] ?? rule} `, el("code", {}, rule), `: ${number.toLocaleString("en")}`));
+  return [
+    el("h3", {}, title),
+    el("p", {}, "Jobs"), el("ul", {}, ...jobs),
+    ...(clips.length ? [el("p", {}, "Of the clips"), el("ul", {}, ...clips)] : []),
+    ...(more ? [el("p", {}, `and ${more.toLocaleString("en")} more`)] : []),
+  ];
 }
 
 // Decisions in force that change nothing, and why not.
