@@ -14,7 +14,7 @@ from ferrari.images import image_files
 from ferrari.ledger import balance as ledger_balance
 from ferrari.ledger import tables as ledger_tables
 from ferrari.ledger.columns import KEPT, QUARANTINED
-from ferrari.provenance import trace_text
+from ferrari.provenance import trace_facts
 from tests.deadly import ENDS, room
 from tests.stage.final_set import Clip, select
 
@@ -525,7 +525,7 @@ def test_a_persons_caption_does_not_save_an_image_that_is_not_sound(clip):
 def test_a_trace_says_what_a_persons_caption_stands_in_place_of(clip):
     row = by_hand(clip, v0=("sks person, {background}",))[0]
     made = {"settings": {"caption": {"template": TWO}}}
-    facts = dict(trace_text._caption_facts(row, made, None))
+    facts = dict(trace_facts._caption_facts(row, made, None))
     assert facts["source"].startswith("override")
     assert facts["in place of"] == row["replaced_caption"] != ""
     assert facts["template"] == "one of: " + " | ".join(TWO)

@@ -13,7 +13,7 @@ from ferrari.images import image_files
 from ferrari.matting import mask_proposals
 from ferrari.matting.mask_proposals import ProposalError
 from ferrari.networks import weight_files
-from ferrari.provenance.trace_text import _mask_facts
+from ferrari.provenance.trace_facts import _mask_facts
 from ferrari.review import decisions, effects, mended, writing
 from ferrari.review.mended import MendedMaskError
 from tests.settings import ROOT

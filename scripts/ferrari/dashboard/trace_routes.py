@@ -16,7 +16,7 @@ from ferrari.dashboard.reviewed_set import ReviewedSet
 from ferrari.ledger.columns import KEPT
 from ferrari.ledger.reason_words import advice, sentence
 from ferrari.ledger.tables import LedgerError
-from ferrari.provenance import trace_text
+from ferrari.provenance import trace_facts
 from ferrari.provenance.descendants import Fate
 from ferrari.provenance.trace import Dataset, Step, Trace, UnknownItemError
 
@@ -77,9 +77,9 @@ def _dataset(the_set: ReviewedSet) -> Dataset:
 def _as_shown(trace: Trace) -> dict:
     return {
         "item": trace.item,
-        "what": trace_text.headline(trace),
+        "what": trace_facts.headline(trace),
         "steps": [_step(step, trace) for step in trace.steps],
-        "packages": _told(trace_text.package_facts(trace)),
+        "packages": _told(trace_facts.package_facts(trace)),
         "in_no_package": trace.kind == "image" and not trace.packages,
         "kind": trace.kind,
         "fates": [_fate(fate) for fate in trace.fates],
@@ -89,12 +89,12 @@ def _as_shown(trace: Trace) -> dict:
 
 
 def _step(step: Step, trace: Trace) -> dict:
-    made = [("table", step.table), *trace_text.made_facts(step)]
+    made = [("table", step.table), *trace_facts.made_facts(step)]
     return {
-        "title": trace_text.title_of(step),
+        "title": trace_facts.title_of(step),
         "item": step.row["item"],
         "kept": step.row["outcome"] == KEPT,
-        "facts": _told(trace_text.step_facts(step, trace)),
+        "facts": _told(trace_facts.step_facts(step, trace)),
         "made": _told([fact for fact in made if fact[0] != "WARNING"]),
         "warnings": step.warnings,
         "pictures": list(_pictures(step)),
@@ -112,10 +112,10 @@ def _fate(fate: Fate) -> dict:
     listed = fate.refused if fate.stage != "package" else []
     reasons = dict.fromkeys(row["reason"] for row in listed)
     return {
-        "label": trace_text.fate_label(fate),
+        "label": trace_facts.fate_label(fate),
         "counts": ", ".join(f"{count:,} {what}" for what, count in fate.counts.items()),
         "warnings": fate.warnings,
-        "refused": [(row["item"], trace_text.verdict(row)) for row in listed],
+        "refused": [(row["item"], trace_facts.verdict(row)) for row in listed],
         "reasons": [(code, f"{sentence(code)} {advice(code)}".strip()) for code in reasons],
         "more": refused - len(listed) if listed else 0,
     }
@@ -125,5 +125,5 @@ def _more_kept(fate: Fate) -> int:
     return fate.counts.get(KEPT, 0) - len(fate.final) if fate.final else 0
 
 
-def _told(facts: trace_text.Facts) -> list[tuple[str, str]]:
+def _told(facts: trace_facts.Facts) -> list[tuple[str, str]]:
     return [(label, text) for label, text in facts if text]
