@@ -4,7 +4,8 @@ A salient-object network asks what stands out, not who it is: it takes a clothes
 loses a person at the picture's border. A network for people is coarse at edges, but knows them. So
 the fine matte counts within the person's mask and some room around it, and where it lacks too much
 of the person, the segmenter takes a second look; where that lacks too much too, the person's mask
-takes its place. What is outside and held in a hand may stay.
+takes its place. Deep inside a person nothing is half transparent: clothes that do not stand out are
+made whole. What is outside and held in a hand may stay.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ _PERSON = 0.3
 _ROOM = 0.02
 #: The fine matte within the room is the person's own where their IoU is at least this.
 _AGREES = 0.8
+#: Deep inside what is a person with this probability, the matte is at least that, unless it says
+#: that there is scene: a gap between arm and body, which the mask's 256 pixels are too few for.
+_SURE, _SCENE = 0.8, 0.1
 #: A held object has at most this share of the person's pixels, and at least this share of the
 #: crop's: what is larger is a piece of furniture as a rule, what is smaller a ragged edge.
 _HELD_MOST, _HELD_LEAST = 0.15, 0.0005
@@ -181,7 +185,7 @@ def limited(alpha: np.ndarray, person: np.ndarray, keep_held: bool) -> Gated:
     room = growing.grown(person >= _PERSON, reach)
     iou = _iou(inside & room, sure)
     matte_of = SEGMENTER if iou >= _AGREES and sure.any() else PERSON
-    own = np.where(room, alpha, 0) if matte_of == SEGMENTER else person
+    own = _whole(np.where(room, alpha, 0), person, reach) if matte_of == SEGMENTER else person
     held = np.zeros(alpha.shape, bool)
     if keep_held and sure.any():
         held = _held(inside & ~room, own >= 0.5)
@@ -189,6 +193,12 @@ def limited(alpha: np.ndarray, person: np.ndarray, keep_held: bool) -> Gated:
     outside = int((inside & ~room).sum())
     kept = int((held & inside & ~room).sum())
     return Gated(result, matte_of, iou, kept, outside - kept)
+
+
+def _whole(alpha: np.ndarray, person: np.ndarray, reach: int) -> np.ndarray:
+    """The matte without what is half transparent in it deeper than `reach` px inside the person."""
+    deep = ~_grown(person < _SURE, reach) & (alpha >= _SCENE)
+    return np.where(deep, np.maximum(alpha, person), alpha)
 
 
 def is_lost(gated: Gated, person: np.ndarray) -> bool:

@@ -41,6 +41,27 @@ def test_the_fine_matte_decides_at_the_edge():
     assert found.iou == pytest.approx(230 / 233, abs=1e-3)
 
 
+def test_clothes_that_do_not_stand_out_are_made_whole():
+    fine = drawn(PERSON)
+    fine[160:200, 70:130] = 0.4
+    found = gated(fine)
+    assert found.matte_of == "segmenter" and found.alpha[165:195, 80:120].min() == 1
+    # Right at the person's edge the fine matte decides.
+    assert found.alpha[170, 70] == pytest.approx(0.4)
+
+
+def test_a_gap_between_arm_and_body_stays_a_gap():
+    fine = drawn(PERSON)
+    fine[150:200, 95:105] = 0.05
+    assert np.array_equal(gated(fine).alpha, fine)
+
+
+def test_where_the_person_is_not_sure_nothing_is_made_whole():
+    fine, unsure = drawn(PERSON), drawn(PERSON) * 0.7
+    fine[150:200, 70:130] = 0.6
+    assert np.array_equal(gated(fine, person=unsure).alpha, fine)
+
+
 def test_a_person_that_the_fine_matte_lost_comes_from_the_persons_mask():
     found = gated(drawn(np.s_[60:120, 70:130]))
     assert (found.matte_of, found.iou) == ("person", pytest.approx(60 / 230, abs=1e-3))
