@@ -120,6 +120,7 @@ def measured(study: Study, log=print) -> list[Table]:
         _bounds(trials),
         _why(several),
         identity_losses.table(several, _kind),
+        identity_losses.real_backs(study.looked[identity_losses.BACKS]),
         identity_tracks.table(study.filmed, {case.name: case for case in study.composed}),
     ]  # fmt: skip
     sets = _whole_sets(study)

@@ -1,8 +1,9 @@
 """What it costs to tell who is who: `python -m bench.identity_cost`.
 
 Crowds of real people, cut out and put side by side, go through `detect` and `crop` with faces
-searched and people judged, and as in the mode `single`, in turns. Start and loading are left out:
-what is counted is a clip of five seconds less one of one second. CPU seconds, one thread a job.
+searched and people judged, and as in the mode `single`, in turns; the subject's crops then through
+`mask`. Start and loading are left out: what is counted is a clip of five seconds less one of one
+second. CPU seconds, one thread a job.
 """
 
 from __future__ import annotations
@@ -60,8 +61,8 @@ def main(given: Sequence[str] | None = None) -> int:
     dataset = work / "cost"
     who = _template(eyes, work, files, dataset)
     # An odd number of turns ends with `judged`, whose files are looked at.
-    print("| people | frames | boxes a frame | faces a frame | single | judged | more |")
-    print("|---:|---:|---:|---:|---:|---:|---:|")
+    print("| people | frames | boxes a frame | faces a frame | single | judged | more | masks |")
+    print("|---:|---:|---:|---:|---:|---:|---:|---:|")
     for count in options.people:
         print(_row(dataset, actors, count, who, options.repeats | 1), flush=True)
     return 0
@@ -121,8 +122,22 @@ def _row(dataset: Path, actors: Sequence[Actor], count: int, who: Path, repeats:
     single, judged = (_cpu(costs[name]) for name in ("single", "judged"))
     return (
         f"| {count} | {frames} | {boxes / frames:.1f} | {faces / frames:.1f} | {single:.2f} "
-        f"| {judged:.2f} | {judged / single - 1:.0%} |"
+        f"| {judged:.2f} | {judged / single - 1:.0%} | {_masked(dataset, videos, repeats):.2f} |"
     )
+
+
+def _masked(dataset: Path, videos: Sequence[str], repeats: int) -> float:
+    """CPU seconds of `mask` on the subject's crops of the long clip beyond those of the short one;
+    NaN where none is kept.
+    """
+    crops = [dataset / f"02_yolo_crops/{video}.csv" for video in videos]
+    if not tables.kept(tables.read_stage(crops[1], "crop")):
+        return float("nan")
+    weights = [peers.isnet_weights(), peers.selfie_weights(dataset / "cache")]
+    settings = prepare.section("mask", weights=str(weights[0]), device="cpu")
+    means = {"weights": weights, "settings": settings, "cache": dataset / "cache", "threads": 1}
+    places = {"dataset": dataset, "out": dataset / "03_masked_subjects"}
+    return _cpu([task("mask", tables=crops, **places, **means) for _ in range(repeats)])
 
 
 def _cpu(costs: Sequence[Cost]) -> float:

@@ -263,3 +263,16 @@ def test_a_drawn_clip_knows_who_is_in_which_box():
     assert case.kind.tolist() == [kinds[one.shown] for one in people]
     assert case.who.tolist() == [str(one.identity) for one in people]
     assert case.there == {str(subject_of(31)): {0}} and case.group == "poster_stranger"
+
+
+def test_of_real_backs_those_count_that_are_seen_found_or_not():
+    """Five kept frames: a box, two of them of one frame, one told by eye, nobody, and the film."""
+    some = replace(
+        looked([[0, 0, 1, 1]] * 3, {}, [0, 0, 0]),
+        kept=np.array([True, True, True, True, False]),
+        frame=np.array([10, 20, identity_losses.MISSED_BACKS[0], 40, 50]),
+        view=np.array([0, 1, 1]),
+        short_px=np.array([200.0, 40.0, 50.0]),
+    )
+    (row,) = identity_losses.real_backs(some).rows
+    assert row[1:] == (3, 2, 1, pytest.approx(2 / 3))
