@@ -28,7 +28,7 @@ from ferrari.video.decoding.packet_selection import Selection, select
 from ferrari.video.decoding.pyav_full_reader import require_software
 from ferrari.video.orientation import square_size
 
-_HELD_BYTES = 8 << 20  # of a clip's packets that are kept instead of being read again
+_HELD_BYTES = 24 << 20  # of a clip's packets that are kept instead of being read again
 _PACKET_BYTES = 512  # that a packet takes beside its data
 
 #: Is called with the last picture of a group and with the key frame behind it.
@@ -83,6 +83,7 @@ class SelectiveReader:
         self.stream, self._kind_of, self._plan = stream, kind_of, plan
         self._watch, self._most_held = watch, 0 if watch else _HELD_BYTES
         self._stats, self._complaints, self._open_again = stats, complaints, open_again
+        self._fitting: set[tuple[int, int]] = set()  # sizes of frames that are not too large
 
     def frames(self) -> Iterator[tuple[av.VideoFrame, int]]:
         """Each sample, and each frame for the linking film, with its number among the clip's
@@ -188,9 +189,11 @@ class SelectiveReader:
     def _check_frame(self, frame: av.VideoFrame, stream: VideoStream) -> None:
         if frame.is_corrupt or frame.interlaced_frame:
             self._fall_back()
-        wide, high = square_size(frame.width, frame.height, aspect_of(stream))
-        if is_too_large(wide, high, self._plan.max_pixels):
-            self._fall_back()
+        size = frame.width, frame.height
+        if size not in self._fitting:
+            if is_too_large(*square_size(*size, aspect_of(stream)), self._plan.max_pixels):
+                self._fall_back()
+            self._fitting.add(size)
 
     def _check_complaints(self) -> None:
         if any(self._complaints.fresh()):
