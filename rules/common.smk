@@ -34,7 +34,14 @@ from ferrari.jobs.stage_command import (
     set_environment,
     stage_command,
 )
-from ferrari.ledger import clips_gone, lost_tables, raw_listing, raw_place, shards, stages
+from ferrari.ledger import (
+    clips_gone,
+    lost_tables,
+    raw_listing,
+    raw_place,
+    shards,
+    stages,
+)
 from ferrari.ledger.item_ids import VIDEO_ID
 from ferrari.ledger.raw_listing import NoClipsError, RawClips, look_through
 from ferrari.provenance import last_run
