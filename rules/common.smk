@@ -34,9 +34,16 @@ from ferrari.jobs.stage_command import (
     set_environment,
     stage_command,
 )
-from ferrari.ledger import clips_gone, lost_tables, raw_place, shards, stages
+from ferrari.ledger import (
+    clips_gone,
+    lost_tables,
+    raw_listing,
+    raw_place,
+    shards,
+    stages,
+)
 from ferrari.ledger.item_ids import VIDEO_ID
-from ferrari.ledger.raw_listing import RawClips, look_through
+from ferrari.ledger.raw_listing import NoClipsError, RawClips, look_through
 from ferrari.provenance import last_run
 from ferrari.provenance.code_digest import code_digest
 from ferrari.provenance.reuse import item_digest
@@ -174,18 +181,12 @@ def require_clips():
     say_other_settings()
     if VIDEOS:
         return
-    state = "holds no files" if raw_place.is_there(RAW) else "does not exist"
-    if RAW_FOLDER.left_out:
-        state = (
-            "holds no clip: all in it are files of the system, or match intake.ignore"
-        )
-    text = (
-        f"the folder of raw clips {RAW} {state}: put your clips there, or point the setting "
-        "raw_videos at the folder that has them"
-    )
-    if not workflow.dryrun:
-        raise WorkflowError(text)
-    say_once(text)
+    try:
+        raw_listing.require_clips(RAW, RAW_FOLDER)
+    except NoClipsError as error:
+        if not workflow.dryrun:
+            raise WorkflowError(str(error)) from error
+        say_once(str(error))
 
 
 def say_once(text):

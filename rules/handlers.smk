@@ -5,7 +5,7 @@
 import time
 from pathlib import Path
 
-from ferrari.jobs import run_events, run_watch
+from ferrari.jobs import clock, run_events, run_watch
 
 #: Logs that were written before are an earlier run's.
 BEGAN = time.time()
@@ -77,13 +77,18 @@ def require_decoder():
         registry.require(choice)
 
 
+#: Tables over the whole set, which tell when it was last made.
+WHOLE_SET = (stages.VIDEOS_CSV, stages.ENVIRONMENTS_CSV, stages.FINAL_CSV)
+
+
 def require_dataset():
-    """Before the first job: the dataset and the reports can be written, and by this run alone, or
-    by runs of other shards beside it.
+    """Before the first job: the dataset and the reports can be written, no later than now, and by
+    this run alone, or by runs of other shards beside it.
     """
     with ending_the_run():
         for folder in (".", DATASET, QC):
             error_advice.require_writable(folder)
+        clock.require_not_behind(Path(DATASET), WHOLE_SET)
         run_lock.require(DATASET, shard=SHARD)
         if SHARD is None:  # else jobs of other shards may be at work
             clear_of_the_bucket()

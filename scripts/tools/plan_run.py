@@ -137,13 +137,14 @@ class _Set:
         return raw_place.of(self.config, self.work)
 
     def clips(self) -> dict[str, str]:
-        """Raw files by id; none where the folder is not there, which a run says itself."""
+        """Raw files by id; none where the folder is not there."""
+        return self.found().videos
+
+    def found(self) -> raw_listing.RawClips:
+        """What lies in the folder of raw clips; nothing where it is not there."""
         ignored = self.config["intake"]["ignore"]
-        return (
-            raw_listing.look_through(self.raw, ignored).videos
-            if raw_place.is_there(self.raw)
-            else {}
-        )
+        there = raw_place.is_there(self.raw)
+        return raw_listing.look_through(self.raw, ignored) if there else raw_listing.RawClips()
 
     def command(self, *words: str) -> list[str]:
         """Snakemake's command line."""
@@ -170,10 +171,12 @@ def _set(work: Path, config_files: Sequence[str], cores: int) -> _Set:
 
 
 def run(this: _Set) -> int:
-    """Run the set, watched; the exit status."""
+    """Run the set, watched; the exit status. Raises NoClipsError where there is nothing to run."""
     began = time.monotonic()
     known = RunProgress(costs=job_costs.known(this.work))
-    watch = run_watch.Watch(this.work, this.dataset, this.clips(), known)
+    found = this.found()
+    raw_listing.require_clips(this.raw, found)  # what Snakemake lays around it is for nobody
+    watch = run_watch.Watch(this.work, this.dataset, found.videos, known)
     status = watch.run(this.command("--quiet", "rules", "host", "progress"))
     if status not in (0, run_watch.INTERRUPTED):
         print("\n".join(failures(watch)), file=sys.stderr)

@@ -216,6 +216,27 @@ def test_a_plan_without_clips_names_the_folder(tmp_path, capsys):
     assert f"No clips: {tmp_path / 'typo'} does not exist." in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        ("clip", "/clip does not exist: put your clips there, or point the setting raw_videos"),
+        ("clip", "/clips?"),
+        ("empty", "/empty holds no files: put your clips there"),
+        ("system", "/system holds no clip: all in it are files of the system"),
+    ],
+)
+def test_a_run_without_clips_is_one_sentence(tmp_path, capsys, raw, said):
+    for name in ("clips", "empty", "system"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "system/.DS_Store").touch()
+    file = tmp_path / "own.yaml"
+    file.write_text(f"raw_videos: {tmp_path / raw}\n")
+    assert plan_run.main(["--run", "--work", str(tmp_path), "--config", str(file)]) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert said in told[-1] and len([line for line in told if "raw clips" in line]) == 1
+    assert not list(tmp_path.glob("logs/*")), "no job began"
+
+
 def test_a_plan_that_was_killed_says_so(tmp_path, monkeypatch, capsys):
     killed = subprocess.CompletedProcess([], -signal.SIGKILL, "", "")
     monkeypatch.setattr(plan_run.subprocess, "run", lambda *_, **__: killed)

@@ -171,8 +171,12 @@ def _explain(fault: ValidationError) -> Iterator[str]:
             yield f"{_dotted(place, name)!r} was unexpected{hint}"
         return
     unit = schema.get("description", "")
-    meant = _near(instance, fault.validator_value) if fault.validator == "enum" else ""
-    yield f"{place or 'config'}: {fault.message}" + (f" ({unit})" if unit else "") + meant
+    known = schema.get("enum", []) if fault.validator == "enum" else []
+    yield (
+        f"{place or 'config'}: {fault.message}"
+        + (f" ({unit})" if unit else "")
+        + _near(instance, known)
+    )
 
 
 def _near(said: object, known: Iterable) -> str:

@@ -11,10 +11,16 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ferrari.ledger import item_ids, left_out
+from ferrari.common import near_paths
+from ferrari.common.errors import FerrariError
+from ferrari.ledger import item_ids, left_out, raw_place
 from ferrari.ledger.item_ids import DuplicateIdError, RawFolder, video_id
 from ferrari.ledger.left_out import FolderNames, LeftOut, why_left_out
 from ferrari.storage import buckets, run_listing
+
+
+class NoClipsError(FerrariError, ValueError):
+    """There is no clip to work on; the message names the folder, its state and what to do."""
 
 
 @dataclass
@@ -50,6 +56,21 @@ def look_through(place: str | os.PathLike, ignore: Sequence[str] = ()) -> RawCli
     seen.left_out = dict(sorted(seen.left_out.items()))
     seen.objects = {video: objects[file] for video, file in seen.videos.items()}
     return seen
+
+
+def require_clips(place: str | os.PathLike, found: RawFolder) -> None:
+    """Raise NoClipsError where `look_through` found no clip, or where there is no such folder."""
+    if found.videos:
+        return
+    state, near = "holds no files", ""
+    if found.left_out:
+        state = "holds no clip: all in it are files of the system, or match intake.ignore"
+    elif not raw_place.is_there(place):
+        state, near = "does not exist", near_paths.hint(place)
+    raise NoClipsError(
+        f"the folder of raw clips {os.fspath(place)} {state}: put your clips there, or point the "
+        f"setting raw_videos at the folder that has them.{near}"
+    )
 
 
 def find_videos(place: str | os.PathLike, ignore: Sequence[str] = ()) -> dict[str, str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from ferrari.common.job_messages import message_of
 from ferrari.ledger import clip_fates, tables
+from ferrari.ledger.columns import KEPT
 from ferrari.ledger.refused_files import BAD_FRAMES, BAD_VIDEOS
 from ferrari.ledger.stages import FINAL, FINAL_CSV, VIDEOS_CSV
 from ferrari.reports import checks
@@ -26,12 +28,15 @@ def last_lines(dataset: Path, reports: Path, formats: Sequence[str]) -> list[str
         return []
     rows = tables.read_table(dataset / VIDEOS_CSV)
     fates = clip_fates.of_rows(rows)
-    images = tables.kept(tables.read_stage(dataset / FINAL_CSV, "final"))
-    clips = len({row["video"] for row in images})
+    images = Counter(
+        row["video"]
+        for row in tables.iter_stage(dataset / FINAL_CSV, "final")
+        if row["outcome"] == KEPT
+    )
     final = dataset / FINAL
     packages = [str(final / name) for name in formats if (final / name).is_dir()]
     return [
-        f"{len(images):,} captioned images, from {clips:,} of {fates.clips:,} clips.",
+        f"{images.total():,} captioned images, from {len(images):,} of {fates.clips:,} clips.",
         *clip_fates.as_lines(fates),
         *([f"{fates.apart}."] if fates.apart else []),
         *_questions(reports),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from pathlib import Path
 
 from ferrari.ledger import tables
@@ -52,6 +53,24 @@ def test_clips_that_gave_no_image_are_not_counted(tmp_path):
     tables.write_stage(tmp_path / "videos.csv", "videos", sound)
     told = last_lines(tmp_path, tmp_path / "qc_reports", [])
     assert told[0] == "3 captioned images, from 1 of 2 clips."
+
+
+def test_the_images_are_counted_without_holding_their_rows(tmp_path):
+    """Of 10,000 clips there are hundreds of thousands."""
+    final = tmp_path / "05_final_training/final.csv"
+    final.parent.mkdir()
+    images = [
+        tables.row("final", item=f"i{n}", parent="", outcome="kept", video=f"v{n % 7}")
+        for n in range(3000)
+    ]
+    tables.write_stage(final, "final", images)
+    tables.write_stage(tmp_path / "videos.csv", "videos", [])
+    last_lines(tmp_path, tmp_path / "qc_reports", [])  # what is read once
+    tracemalloc.start()
+    told = last_lines(tmp_path, tmp_path / "qc_reports", [])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert told[0].startswith("3,000 captioned images, from 7 of") and peak < 1e6
 
 
 def test_where_all_lies_is_true_wherever_the_reader_stands(tmp_path, monkeypatch):

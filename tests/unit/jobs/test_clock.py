@@ -1,0 +1,36 @@
+"""A clock that stands behind the files of a set ends a run before its first job."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from ferrari.jobs import clock
+
+NOW = 1_790_000_000.0
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    for name, ahead in (("videos.csv", -5), ("final.csv", 0)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (NOW + ahead, NOW + ahead))
+    return tmp_path
+
+
+@pytest.mark.parametrize("behind", [0, 30, 59], ids=["none", "half a minute", "a minute"])
+def test_clocks_that_differ_a_little_are_no_fault(dataset, behind):
+    clock.require_not_behind(dataset, ["videos.csv", "final.csv", "none.csv"], NOW - behind)
+
+
+def test_a_clock_that_was_put_back_is_told_with_both_times(dataset):
+    with pytest.raises(clock.ClockError) as caught:
+        clock.require_not_behind(dataset, ["videos.csv", "final.csv"], NOW - 86400)
+    told = str(caught.value)
+    assert "2026-09-20" in told and f"{dataset / 'final.csv'} was written at 2026-09-21" in told
+    assert "Set the clock right" in told and f"find {dataset} -newermt now" in told
+
+
+def test_a_set_that_is_not_there_says_nothing(tmp_path):
+    clock.require_not_behind(tmp_path / "none", ["videos.csv"], 0.0)
