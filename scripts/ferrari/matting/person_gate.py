@@ -197,7 +197,7 @@ def limited(alpha: np.ndarray, person: np.ndarray, keep_held: bool) -> Gated:
 
 def _whole(alpha: np.ndarray, person: np.ndarray, reach: int) -> np.ndarray:
     """The matte without what is half transparent in it deeper than `reach` px inside the person."""
-    deep = ~_grown(person < _SURE, reach) & (alpha >= _SCENE)
+    deep = ~growing.grown(person < _SURE, reach) & (alpha >= _SCENE)
     return np.where(deep, np.maximum(alpha, person), alpha)
 
 
