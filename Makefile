@@ -84,9 +84,10 @@ merge: $(VENV)/.ready ## bring shards that were run in the folders FROM together
 TESTERS ?= $(shell cores=$$(nproc); echo $$((cores < 4 ? cores + 1 : 4)))
 
 # pytest-timeout ends a test by an exception, which code in C may never let through. After that the
-# run ends, and every thread's traceback says where it stood.
+# run ends, and every thread's traceback says where it stood. Bytecode is kept whatever the shell
+# says: else each process compiles all tests, and they are most of what it does before the first.
 test: $(VENV)/.ready ##: the tests (minutes)
-	$(BIN)/python -m pytest -m "not slow and not real and not gpu and not slurm and not s3 and not kubernetes and not trainers" \
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m "not slow and not real and not gpu and not slurm and not s3 and not kubernetes and not trainers" \
 	  -n $(TESTERS) --dist loadfile --no-loadscope-reorder \
 	  -o faulthandler_timeout=1000 -o faulthandler_exit_on_timeout=true
 

@@ -1,14 +1,18 @@
 """Asks a real browser about pages, from outside; for tests.
 
-Each question is a process of its own with a Chromium of its own (`tests.workflow.in_browser`).
-Nothing that hangs in there reaches the tests: its processes are ended when its time is up.
+They are asked in a process with a Chromium (`tests.workflow.in_browser`), which is kept from one
+question to the next: to start both takes as much as most questions. Each question has contexts of
+its own. Nothing that hangs in there reaches the tests: where a question failed or its time is up,
+the processes are ended, and the next question has others.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -27,6 +31,49 @@ PATIENCE_S = 60.0
 
 class HungError(Exception):
     """The browser gave no answer in time."""
+
+
+class _Asked:
+    """The process that is asked, with its browser and a folder of theirs."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="browser-")
+        self._said = Path(self._folder.name) / "said.txt"
+        with open(self._said, "wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.workflow.in_browser", chromium()],
+                **{"cwd": ROOT, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": log},
+                env={**os.environ, "TMPDIR": self._folder.name},
+            )
+
+    def answer(self, words: Sequence[str], patience_s: float) -> object:
+        """What the task returns; raises as `ask_once`."""
+        with contextlib.suppress(BrokenPipeError):  # it has ended, and has said why
+            self._process.stdin.write(json.dumps(words).encode() + b"\n")
+            self._process.stdin.flush()
+        if not select.select([self._process.stdout], [], [], patience_s)[0]:
+            raise HungError(f"the browser gave no answer within {patience_s:g} s")
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(self._said.read_text("utf-8", "replace")[-2000:])
+        return json.loads(line)
+
+    def end(self) -> None:
+        """End the process, and its browser, which has a process group of its own."""
+        child = self._process
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(child.pid)
+            for one in [process, *process.children(recursive=True)]:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    one.kill()
+        child.wait()
+        for pipe in (child.stdin, child.stdout):
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+        self._folder.cleanup()
+
+
+_kept: list[_Asked] = []
 
 
 def chromium() -> str:
@@ -54,24 +101,21 @@ def ask(task: str, *words: str, patience_s: float = PATIENCE_S) -> object:
 
 def ask_once(task: str, *words: str, patience_s: float = PATIENCE_S) -> object:
     """What the task returns; raises HungError after `patience_s`, RuntimeError if it fails."""
-    with tempfile.TemporaryDirectory(prefix="browser-") as folder:
-        answer, said = Path(folder) / "answer.json", Path(folder) / "said.txt"
-        command = [sys.executable, "-m", "tests.workflow.in_browser", str(answer), chromium()]
-        with open(said, "wb") as log:
-            child = subprocess.Popen(
-                [*command, task, *words],
-                **{"cwd": ROOT, "stdin": subprocess.DEVNULL, "stdout": log, "stderr": log},
-                env={**os.environ, "TMPDIR": folder},
-            )
-        try:
-            code = child.wait(patience_s)
-        except subprocess.TimeoutExpired:
-            raise HungError(f"the browser gave no answer within {patience_s:g} s") from None
-        finally:
-            _end(child)
-        if code:
-            raise RuntimeError(said.read_text("utf-8", "replace")[-2000:])
-        return json.loads(answer.read_text("utf-8"))
+    if not _kept:
+        _kept.append(_Asked())
+    try:
+        answer = _kept[0].answer([task, *words], patience_s)
+    except (HungError, RuntimeError):
+        end()
+        raise
+    return answer
+
+
+@atexit.register
+def end() -> None:
+    """End the browser that is kept, if there is one."""
+    while _kept:
+        _kept.pop().end()
 
 
 def faults_of(url: str, *, shots: Path | None = None) -> list[str]:
@@ -96,15 +140,3 @@ def _works() -> bool:
         with contextlib.suppress(HungError):
             return bool(ask_once("blank"))
     return False
-
-
-def _end(child: subprocess.Popen) -> None:
-    """End the process, and its browser, which has a process group of its own."""
-    try:
-        family = [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]
-    except psutil.NoSuchProcess:  # it ended by itself, and Playwright ends the browser before
-        family = []
-    for process in family:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    child.wait()

@@ -1,13 +1,15 @@
 """What tests do in a headless Chromium, in a process that `tests.workflow.browser` starts and ends.
 
-Run as `python -m tests.workflow.in_browser ANSWER CHROMIUM TASK [WORD ...]`: does one of `TASKS`
-with the words and writes what it returns to the file ANSWER, as JSON. CHROMIUM is its path.
+Run as `python -m tests.workflow.in_browser CHROMIUM`, which is the browser's path. Each line that
+it reads is a list in JSON, one of `TASKS` and words; it does the task with the words and writes
+what that returns as a line of JSON. A task that fails ends it.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import sys
 import time
@@ -174,16 +176,22 @@ def _chart_faults(page: Page, index: int) -> list[str]:
 
 
 def main() -> None:
-    """Do the task that the command line names."""
+    """Do what is asked, line by line."""
     from tests.review_demo import tasks as whole_review
     from tests.workflow import axe_tasks, review_tasks, served_tasks
 
-    answer, chromium, task, *words = sys.argv[1:]
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever a task prints is no answer
+    tasks = {**TASKS, **axe_tasks.TASKS, **served_tasks.TASKS, **review_tasks.TASKS}
+    tasks |= whole_review.TASKS
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=list(_FLAGS))
-        tasks = {**TASKS, **axe_tasks.TASKS, **served_tasks.TASKS, **review_tasks.TASKS}
-        tasks |= whole_review.TASKS
-        Path(answer).write_text(json.dumps(tasks[task](browser, *words)), "utf-8")
+        browser = playwright.chromium.launch(executable_path=sys.argv[1], args=list(_FLAGS))
+        for line in sys.stdin:
+            task, *words = json.loads(line)
+            answer = tasks[task](browser, *words)
+            for context in browser.contexts:  # what one kept, the next does not find
+                context.close()
+            print(json.dumps(answer), file=answers, flush=True)
         browser.close()
 
 
