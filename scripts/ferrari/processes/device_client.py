@@ -396,7 +396,8 @@ class DeviceModel:
         ticket = int.from_bytes(os.urandom(8), "little") | 1
         assert self._link is not None
         try:
-            self._link.channel.send((what, ticket, self._name, item, limit_s, alone))
+            asked = (what, ticket, self._name, item, limit_s, alone, model_process.called_at())
+            self._link.channel.send(asked)
         except ConnectionError:  # it is gone, as `_receive` finds out
             LOGGER.debug("the device's process did not take a request")
         except TimeoutError:  # it does not read: what is not sent would be waited for in vain

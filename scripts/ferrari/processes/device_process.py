@@ -17,6 +17,7 @@ of the machine's memory, the process exits, and its clients find another.
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import hashlib
 import os
@@ -68,7 +69,8 @@ def name_of(load: bytes) -> bytes:
 class Request:
     """What a client asks for: a load (`item` is the pickled function), or a run of one item.
 
-    `limit_s` is how long it may take.
+    `limit_s` is how long it may take; `job_began` says when the client's job did, by a clock that
+    all processes share.
     """
 
     client: Channel
@@ -77,6 +79,7 @@ class Request:
     item: Any
     limit_s: float
     alone: bool = False
+    job_began: float = 0.0
     since: float = field(default_factory=time.monotonic)
 
     @property
@@ -84,13 +87,20 @@ class Request:
         """Requests of one kind can share a batch."""
         return self.network, self.item.shape, self.item.dtype.str
 
+    @property
+    def turn(self) -> tuple[float, float]:
+        """The job that began first comes first. By turns of single requests, jobs that began
+        together would end together, and the device would wait while all of them write.
+        """
+        return self.job_began, self.since
+
 
 class Queue:
     """Requests of all clients; `take` gathers them into batches. One thread takes."""
 
     def __init__(self) -> None:
         self._loads: deque[Request] = deque()
-        self._runs: dict[tuple, deque[Request]] = {}
+        self._runs: dict[tuple, list[Request]] = {}  # by turn
         self._changed = threading.Condition()
 
     def put(self, request: Request, load: bool = False) -> None:
@@ -99,7 +109,8 @@ class Queue:
             if load:
                 self._loads.append(request)
             else:
-                self._runs.setdefault(request.kind, deque()).append(request)
+                requests = self._runs.setdefault(request.kind, [])
+                bisect.insort(requests, request, key=lambda each: each.turn)
             self._changed.notify()
 
     def drop(self, client: Channel) -> None:
@@ -107,7 +118,7 @@ class Queue:
         with self._changed:
             self._loads = deque(r for r in self._loads if r.client is not client)
             left = {
-                kind: deque(r for r in requests if r.client is not client)
+                kind: [r for r in requests if r.client is not client]
                 for kind, requests in self._runs.items()
             }
             self._runs = {kind: requests for kind, requests in left.items() if requests}
@@ -115,9 +126,9 @@ class Queue:
     def take(self, most: Callable[[tuple], int]) -> tuple[list[Request], bool]:
         """The next requests that can be run together, and whether it is a load; waits for them.
 
-        `most` says how many of a kind a batch may have. The oldest request decides which kind comes
-        next; it waits for others to fill its batch, but not for longer than `_GATHER_S` after it
-        came. One that asks to be alone is.
+        `most` says how many of a kind a batch may have. The request whose turn it is decides which
+        kind comes next; it waits for others to fill its batch, but not for longer than `_GATHER_S`
+        after it came. One that asks to be alone is.
         """
         with self._changed:
             while True:
@@ -126,14 +137,14 @@ class Queue:
                 if not self._runs:
                     self._changed.wait()
                     continue
-                requests = min(self._runs.values(), key=lambda each: each[0].since)
+                requests = min(self._runs.values(), key=lambda each: each[0].turn)
                 first = requests[0]
                 count = 1 if first.alone else _together(requests, most(first.kind))
                 left = first.since + _GATHER_S - time.monotonic()
                 if not first.alone and count < most(first.kind) and left > 0:
                     self._changed.wait(left)
                     continue
-                batch = [requests.popleft() for _ in range(count)]
+                batch, requests[:count] = requests[:count], []
                 if not requests:
                     del self._runs[first.kind]
                 return batch, False
@@ -283,13 +294,13 @@ class _Serving:
 
     def _hear(self, client: Channel) -> None:
         try:
-            what, ticket, network, item, limit_s, alone = client.receive()
+            what, ticket, network, item, limit_s, alone, job_began = client.receive()
         except (EOFError, ConnectionError):
             self._poller.unregister(client)
             self._queue.drop(client)
             self._answers.submit(client.close)  # after what is on its way to it
             return
-        request = Request(client, ticket, network, item, limit_s, alone)
+        request = Request(client, ticket, network, item, limit_s, alone, job_began)
         self._queue.put(request, load=what == LOAD)
 
     def _work(self) -> None:

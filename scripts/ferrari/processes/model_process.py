@@ -32,6 +32,7 @@ _NO_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "Insufficient memory
 #: What a child says that waits for another process (`device_client`): it does not hang.
 _WAITS = ("waits", None, "")
 _caller: Channel | None = None  # of this process, if it is such a child and is being called
+_called_at = 0.0  # since when, by the machine's monotonic clock
 
 
 class OverMemoryError(FerrariError):
@@ -132,8 +133,13 @@ def prepare() -> None:
 
 def call_by(channel: Channel) -> None:
     """From now on, this process works for whoever has the other end."""
-    global _caller
-    _caller = channel
+    global _caller, _called_at
+    _caller, _called_at = channel, time.monotonic()
+
+
+def called_at() -> float:
+    """Since when this process works for its caller, by the machine's monotonic clock."""
+    return _called_at
 
 
 def say_it_waits() -> None:

@@ -55,8 +55,8 @@ def notes(folder: Path, name: str) -> list[str]:
 # --- what comes together --------------------------------------------------------------------------
 
 
-def request(value=0, client="a", size=8, alone=False):
-    return Request(client, 1, b"net", item(value, size), 20.0, alone)
+def request(value=0, client="a", size=8, alone=False, job_began=0.0):
+    return Request(client, 1, b"net", item(value, size), 20.0, alone, job_began)
 
 
 def test_requests_of_one_shape_share_a_batch_whoever_sends_them():
@@ -72,6 +72,19 @@ def test_a_batch_holds_no_more_than_its_network_takes():
     for number in range(5):
         queue.put(request(number))
     assert [len(queue.take(lambda kind: 2)[0]) for _ in range(3)] == [2, 2, 1]
+
+
+def test_the_job_that_began_first_comes_first():
+    """Jobs that began together ended together, and the card waited while all of them wrote."""
+    queue = Queue()
+    for number in (1, 2):
+        queue.put(request(number, "late", job_began=9.0))
+        queue.put(request(10 + number, "early", size=number, job_began=7.0))
+    batches = [queue.take(lambda kind: 4)[0] for _ in range(3)]
+    assert [[int(r.item[0]) for r in batch] for batch in batches] == [[11], [12], [1, 2]]
+    for number, client in ((1, "late"), (2, "early"), (3, "late")):
+        queue.put(request(number, client, job_began=7.0 if client == "early" else 9.0))
+    assert [int(r.item[0]) for r in queue.take(lambda kind: 2)[0]] == [2, 1]
 
 
 def test_who_asks_to_be_alone_is_alone():
