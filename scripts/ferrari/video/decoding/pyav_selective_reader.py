@@ -28,7 +28,7 @@ from ferrari.video.decoding.packet_selection import Selection, select
 from ferrari.video.decoding.pyav_full_reader import require_software
 from ferrari.video.orientation import square_size
 
-_HELD_BYTES = 24 << 20  # of a clip's packets that are kept instead of being read again
+_HELD_BYTES = 8 << 20  # of a clip's packets that are kept instead of being read again
 _PACKET_BYTES = 512  # that a packet takes beside its data
 
 #: Is called with the last picture of a group and with the key frame behind it.
