@@ -78,7 +78,7 @@ def require_decoder():
 
 
 #: Tables over the whole set, which tell when it was last made.
-WHOLE_SET = (stages.VIDEOS_CSV, stages.ENVIRONMENTS_CSV, stages.FINAL_CSV)
+DATED_BY = (stages.VIDEOS_CSV, stages.ENVIRONMENTS_CSV, stages.FINAL_CSV)
 
 
 def require_dataset():
@@ -88,7 +88,7 @@ def require_dataset():
     with ending_the_run():
         for folder in (".", DATASET, QC):
             error_advice.require_writable(folder)
-        clock.require_not_behind(Path(DATASET), WHOLE_SET)
+        clock.require_not_behind(Path(DATASET), DATED_BY, Path(QC))
         run_lock.require(DATASET, shard=SHARD)
         if SHARD is None:  # else jobs of other shards may be at work
             clear_of_the_bucket()

@@ -24,6 +24,8 @@ FerrariError
   · BucketError              a bucket of raw clips cannot be asked: correct what the message names
   · RunningError             another run works on these files: wait for it, or end it
   · RunRefusedError          a server starts no run now: wait for the other one, or start it there
+  · ClockError               the clock stands behind the set: set it right
+  · NoClipsError             there is no clip to work on: correct raw_videos, or put clips there
   · LedgerError              a table is damaged: delete it, and the next run makes it anew
   · ReferencesError          reference pictures do not say who the subject is: change those named
   · PinError                 the clips that voted on the subject are gone: restore them, or unpin

@@ -4,6 +4,7 @@ is older than its inputs, though it was made this moment.
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -19,20 +20,24 @@ class ClockError(FerrariError, RuntimeError):
     """The clock stands behind the files of the set; says by how much and what to do."""
 
 
-def require_not_behind(dataset: Path, tables: Iterable[str], now: float | None = None) -> None:
+def require_not_behind(
+    dataset: Path, tables: Iterable[str], reports: Path, now: float | None = None
+) -> None:
     """Raise ClockError where one of the `tables` below `dataset` was written more than a minute
     after `now` (seconds since 1970; None: the clock's). Tables that are not there say nothing.
+    `reports` is the folder of the pages, which the message names beside the dataset.
     """
     now = time.time() if now is None else now
     times = {path: path.stat().st_mtime for name in tables if (path := dataset / name).is_file()}
     latest = max(times, key=times.__getitem__, default=None)
     if latest is None or times[latest] <= now + _TOLERATED_S:
         return
+    folders = " ".join(shlex.quote(str(folder.absolute())) for folder in (dataset, reports))
     raise ClockError(
         f"the clock stands at {_told(now)}, and {latest} was written at {_told(times[latest])}: "
         "every job would fail, since what it makes is older than what it is made from. Set the "
         "clock right, then run the same command again. If it is right now, and was ahead when the "
-        f"set was made, give the files the time of now first: find {dataset} -newermt now -type f "
+        f"set was made, give the files the time of now first: find {folders} -newermt now -type f "
         "-exec touch {} +"
     )
 

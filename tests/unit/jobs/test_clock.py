@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
 from ferrari.jobs import clock
 
 NOW = 1_790_000_000.0
+REPORTS = Path("/a set/qc")
 
 
 @pytest.fixture
@@ -21,16 +23,18 @@ def dataset(tmp_path):
 
 @pytest.mark.parametrize("behind", [0, 30, 59], ids=["none", "half a minute", "a minute"])
 def test_clocks_that_differ_a_little_are_no_fault(dataset, behind):
-    clock.require_not_behind(dataset, ["videos.csv", "final.csv", "none.csv"], NOW - behind)
+    clock.require_not_behind(
+        dataset, ["videos.csv", "final.csv", "none.csv"], REPORTS, NOW - behind
+    )
 
 
 def test_a_clock_that_was_put_back_is_told_with_both_times(dataset):
     with pytest.raises(clock.ClockError) as caught:
-        clock.require_not_behind(dataset, ["videos.csv", "final.csv"], NOW - 86400)
+        clock.require_not_behind(dataset, ["videos.csv", "final.csv"], REPORTS, NOW - 86400)
     told = str(caught.value)
     assert "2026-09-20" in told and f"{dataset / 'final.csv'} was written at 2026-09-21" in told
-    assert "Set the clock right" in told and f"find {dataset} -newermt now" in told
+    assert "Set the clock right" in told and f"find {dataset} '/a set/qc' -newermt now" in told
 
 
 def test_a_set_that_is_not_there_says_nothing(tmp_path):
-    clock.require_not_behind(tmp_path / "none", ["videos.csv"], 0.0)
+    clock.require_not_behind(tmp_path / "none", ["videos.csv"], REPORTS, 0.0)
