@@ -355,6 +355,9 @@ def test_ctrl_c_leaves_a_run_the_time_to_end(tmp_path):
         "    sys.exit(3)\n",
     )
     (tmp_path / "my.yaml").write_text("seed: 1\n")
+    raw = tmp_path / "dataset/00_raw_videos"
+    raw.mkdir(parents=True)
+    (raw / "walk.mp4").write_bytes(b"a clip")
     run = subprocess.Popen(
         [sys.executable, str(ROOT / "scripts/tools/plan_run.py"), "--run", "--work", str(tmp_path)],
         **{"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True},
