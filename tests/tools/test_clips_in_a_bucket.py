@@ -55,10 +55,14 @@ def test_a_plan_knows_how_much_there_is(own):
 
 def test_a_forecast_hangs_on_the_objects(own, shoot):
     the_set = SimpleNamespace(raw=ADDRESS, config_files=[own])
-    before = dry_run._clips(the_set)
-    assert len(before) == 2 and dry_run._clips(the_set) == before
+
+    def states() -> list:
+        return dry_run._states(dry_run._raw(the_set), ADDRESS)
+
+    before = states()
+    assert len(before) == 2 and states() == before
     shoot.put("footage/anna 1/a.mp4", b"xyz")
-    assert dry_run._clips(the_set) != before
+    assert states() != before
 
 
 def test_a_trace_finds_clips_by_their_address(shoot, tmp_path):
