@@ -268,9 +268,9 @@ def usual_step(frames: Sequence[ShownFrame]) -> Fraction:
 
 
 def steps_of(frames: Sequence[ShownFrame]) -> list[Fraction]:
-    """The steps between the times of frames, in rising order."""
-    times = sorted(frame.time_s for frame in frames if frame.time_s is not None)
-    return sorted(b - a for a, b in itertools.pairwise(times))
+    """The steps from frame to frame as shown, in rising order; jumps back are none."""
+    times = [frame.time_s for frame in frames if frame.time_s is not None]
+    return sorted(b - a for a, b in itertools.pairwise(times) if b >= a)
 
 
 def shown_duration(frames: Sequence[ShownFrame]) -> Fraction | None:

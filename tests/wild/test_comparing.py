@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from ferrari.ledger.columns import QUARANTINED
-from tests.wild.comparing import KINDS, differences, shown_duration
+from tests.wild.comparing import KINDS, differences, shown_duration, usual_step
 from tests.wild.made_views import Made, lost_span, refused, row, scene, shown
 
 PICTURE = scene()
@@ -102,3 +103,10 @@ def test_parts_with_a_clock_each_add_up():
     once = frames()
     assert shown_duration([*once, *once]) == 2 * shown_duration(once)
     assert shown_duration([]) is None
+
+
+def test_parts_that_lie_across_one_another_keep_their_steps():
+    """The second part's times lie between the first one's, half a step on."""
+    step = usual_step(frames())
+    later = [replace(frame, time_s=frame.time_s + step / 2) for frame in frames()]
+    assert usual_step([*frames(), *later]) == step
