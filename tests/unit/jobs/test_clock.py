@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,22 @@ def test_a_clock_that_was_put_back_is_told_with_both_times(dataset):
     told = str(caught.value)
     assert "2026-09-20" in told and f"{dataset / 'final.csv'} was written at 2026-09-21" in told
     assert "Set the clock right" in told and f"find {dataset} '/a set/qc' -newermt now" in told
+
+
+def test_a_disk_whose_own_clock_is_ahead_is_no_fault(tmp_path, monkeypatch):
+    """A network disk dates files by its server's clock, those of the next run as well."""
+    (tmp_path / "videos.csv").touch()
+    behind = time.time() - 600
+    monkeypatch.setattr(time, "time", lambda: behind)
+    clock.require_not_behind(tmp_path, ["videos.csv"], REPORTS)
+
+
+def test_a_table_that_is_later_than_a_new_file_is_told(tmp_path):
+    (tmp_path / "videos.csv").touch()
+    os.utime(tmp_path / "videos.csv", (time.time() + 600, time.time() + 600))
+    with pytest.raises(clock.ClockError):
+        clock.require_not_behind(tmp_path, ["videos.csv"], REPORTS)
+    assert [path.name for path in tmp_path.iterdir()] == ["videos.csv"]
 
 
 def test_a_set_that_is_not_there_says_nothing(tmp_path):
