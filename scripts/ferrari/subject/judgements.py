@@ -46,7 +46,7 @@ WORDS = {
     LIKE_BOTH: "the face is like the subject's and like one in subject.not",
     FACES_DISAGREE: "some of the track's faces are the subject's and others are not",
     FACE_DIFFERS: "the track is the subject, but the face here is not the subject's",
-    TWO_FACES: "two faces in one body's box",
+    TWO_FACES: "two faces in one body's box, or a box around two bodies",
     TWO_AT_ONCE: "two tracks in one frame are both like the subject: a mirror or a picture?",
     REFLECTION: "the subject's face, smaller, beside the subject, and it moves along: a reflection",
     BESIDE_SUBJECT: "shows no face to judge, and another track is the subject at the same time",

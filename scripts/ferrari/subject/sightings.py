@@ -13,6 +13,9 @@ from ferrari.subject.face_weights import USABLE
 
 #: Share of the smaller of two boxes of one person that lies in the larger, or more.
 NESTED = 0.6
+#: Share of each of two people's boxes that lies in a box around both, and of that box that they
+#: reach over together, or more.
+HELD = 0.8
 #: Moments in which the boxes of two tracks lie apart, or more: once may be a wrong box.
 APART = 2
 
@@ -112,9 +115,28 @@ class Sightings:
         return together(self.track.tolist(), self.time_s.tolist(), self.tracks)
 
     def crowded(self) -> np.ndarray:
-        """(N,) bool: detections with two faces or more that can be judged."""
+        """(N,) bool: detections with two faces or more that can be judged.
+
+        A box around two people that each have a box and a face of their own is one too: a face is
+        given to the box that fits it best, so none of the two is left for the larger box.
+        """
         judged = self.faces.detection[self.faces.weights >= USABLE]
-        return np.bincount(judged, minlength=len(self.track)) > 1
+        faces = np.bincount(judged, minlength=len(self.track))
+        return (faces > 1) | self._around_two(faces > 0)
+
+    def _around_two(self, with_face: np.ndarray) -> np.ndarray:
+        """(N,) bool: boxes without a face that two or more boxes with one fill between them."""
+        found = np.zeros(len(self.track), bool)
+        if self.boxes is None:
+            return found
+        inside: dict[float, list[np.ndarray]] = defaultdict(list)
+        for place in np.flatnonzero(with_face).tolist():
+            inside[self.time_s[place]].append(self.boxes[place])
+        for place in np.flatnonzero(~with_face).tolist():
+            known = inside.get(self.time_s[place], ())
+            if len(known) > 1:
+                found[place] = _filled_by(self.boxes[place], known)
+        return found
 
     def deciding(self) -> np.ndarray:
         """(F,) bool: faces that can be judged and have their detection to themselves."""
@@ -125,6 +147,18 @@ def _nested(one: np.ndarray, other: np.ndarray) -> bool:
     """Whether most of the smaller of two boxes lies in the other."""
     mine, theirs = tuple(one.tolist()), tuple(other.tolist())
     return boxes.shared(mine, theirs) >= NESTED * min(boxes.area(mine), boxes.area(theirs))
+
+
+def _filled_by(box: np.ndarray, others: Iterable[np.ndarray]) -> bool:
+    """Whether two of `others` or more lie in a box, and reach over most of it together."""
+    mine = tuple(box.tolist())
+    pairs = ((tuple(other.tolist()), other) for other in others)
+    held = [other for one, other in pairs if boxes.shared(mine, one) >= HELD * boxes.area(one)]
+    if len(held) < 2:
+        return False
+    corners = np.array(held)
+    hull = (*corners[:, :2].min(axis=0).tolist(), *corners[:, 2:].max(axis=0).tolist())
+    return boxes.shared(mine, hull) >= HELD * boxes.area(mine)
 
 
 def at_once(tracks: Iterable[int], moments: Iterable[Hashable], count: int) -> np.ndarray:

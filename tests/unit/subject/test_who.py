@@ -152,6 +152,25 @@ def test_a_single_other_face_makes_its_own_detection_unsure():
     assert {each.who for i, each in enumerate(found.detections) if i != 5} == {SUBJECT}
 
 
+@pytest.mark.parametrize(
+    ("around", "who"),
+    [
+        ((0, 0, 200, 100), UNSURE),  # both, each with a box and a face of their own
+        ((0, 0, 110, 100), SUBJECT),  # one of the two
+        ((0, 0, 200, 300), SUBJECT),  # a body in front of two who fill a part of its box
+    ],
+)
+def test_a_box_around_two_people_is_nobodys(around, who):
+    """The subject's track goes on in a larger box; the two faces are bound to the boxes in it."""
+    scene = Scene().see(0, range(5), 0).see(0, [5], None).see(1, [5], 0).see(2, [5], 1)
+    boxes = np.array([(0, 0, 90, 100)] * 5 + [around, (0, 0, 90, 100), (110, 0, 200, 100)], float)
+    found = scene.decide(boxes=boxes)
+    assert found.detections[5].who == who
+    if who == UNSURE:
+        assert said(found.detections[5]) == (UNSURE, j.FACE, j.TWO_FACES)
+    assert [found.detections[i].who for i in (0, 7)] == [SUBJECT, NOT_SUBJECT]
+
+
 def test_two_faces_in_one_body():
     found = Scene().see(0, range(5), 0).see(0, [5], 0, 1).see(0, [6], None).decide()
     assert said(found.detections[5]) == (UNSURE, j.FACE, j.TWO_FACES)
