@@ -48,8 +48,10 @@ def sha256_path(path: str | os.PathLike) -> str:
     return sha256_bytes("".join(lines).encode())
 
 
-def file_states(paths: Iterable[str | os.PathLike]) -> list[tuple[str, int, int]]:
-    """Path, size in bytes and time of change in ns of each file, and of each in a folder."""
+def file_states(paths: Iterable[str | os.PathLike]) -> list[tuple[str, int, int, int]]:
+    """Path, size in bytes, and times of change in ns (of the content, of the inode), of each file,
+    and of each in a folder. By the last a file is told that was given the time of the one before.
+    """
     files = [
         file
         for path in map(Path, paths)
@@ -57,7 +59,7 @@ def file_states(paths: Iterable[str | os.PathLike]) -> list[tuple[str, int, int]
         if file.is_file()
     ]
     seen = ((str(file), file.stat()) for file in files)
-    return [(name, state.st_size, state.st_mtime_ns) for name, state in seen]
+    return [(name, of.st_size, of.st_mtime_ns, of.st_ctime_ns) for name, of in seen]
 
 
 @contextlib.contextmanager

@@ -65,7 +65,7 @@ class NetworkRequest:
     runtime: str
     device: str
     sha256: str
-    states: tuple[tuple[str, int, int], ...] = ()
+    states: tuple[tuple[str, int, int, int], ...] = ()
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     std: tuple[float, ...] = (255.0, 255.0, 255.0)
     outputs: tuple[int, ...] = ()

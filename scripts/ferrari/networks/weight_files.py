@@ -298,8 +298,8 @@ def _differs(path: Path, what: str, expected: object, found: object) -> str:
 
 
 def digest(path: str | os.PathLike) -> str:
-    """SHA-256 of a file or folder of weights. It is read once a run, and again if it changes (by
-    size or time): each job asks for it several times, and large weights take up to a second.
+    """SHA-256 of a file or folder of weights. It is read once a run, and again if it changes (see
+    `file_states`): each job asks for it several times, and large weights take up to a second.
     """
     return _digest(os.fspath(path), tuple(file_states([path])))
 

@@ -69,8 +69,8 @@ def name_of(load: bytes) -> bytes:
 class Request:
     """What a client asks for: a load (`item` is the pickled function), or a run of one item.
 
-    `limit_s` is how long it may take; `job_began` says when the client's job did, by a clock that
-    all processes share.
+    `limit_s` is how long it may take; `job_began` says since when the client works for its job
+    (`model_process.called_at`), by a clock that all processes share.
     """
 
     client: Channel

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 
 import pytest
 
@@ -72,3 +73,15 @@ def test_a_symbolic_link_is_linked_as_what_it_leads_to(tmp_path):
     atomic_files.link_or_copy(tmp_path / "raw/link", tmp_path / "bad/elsewhere/copy")
     assert not (tmp_path / "bad/elsewhere/copy").is_symlink()
     assert (tmp_path / "bad/elsewhere/copy").read_bytes() == b"x"
+
+
+def test_a_file_that_takes_anothers_place_with_its_time_is_told_by_its_state(tmp_path):
+    """Weights of one architecture have one size, and archives give all files the same time."""
+    path = tmp_path / "weights.onnx"
+    path.write_bytes(b"weights")
+    before = atomic_files.file_states([path])
+    time.sleep(0.05)  # the kernel's clock for files ticks every few milliseconds
+    path.write_bytes(b"others!")
+    os.utime(path, ns=(before[0][2], before[0][2]))
+    assert atomic_files.file_states([path]) != before
+    assert atomic_files.file_states([path]) == atomic_files.file_states([path])

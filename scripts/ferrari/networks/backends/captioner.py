@@ -45,7 +45,7 @@ class CaptionerRequest:
 
     path: str
     device: str
-    states: tuple[tuple[str, int, int], ...] = ()
+    states: tuple[tuple[str, int, int, int], ...] = ()
 
     @classmethod
     def of(cls, folder: str | Path | None, device: str) -> CaptionerRequest:
