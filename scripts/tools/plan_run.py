@@ -40,7 +40,8 @@ SMOKE = "smoke"
 @dataclass(frozen=True)
 class Footage:
     """The files that may be clips: how many, their bytes, seconds known so far, and how many clips
-    those are of; `dataset_bytes` is what the dataset keeps of a clip, None where none is there yet.
+    those are of; `dataset_bytes` is what the dataset keeps of a clip, None where none is there yet;
+    `gone` are clips of the set whose files are there no more.
     """
 
     files: int
@@ -48,8 +49,13 @@ class Footage:
     seconds: float
     known: int
     dataset_bytes: int | None = None
+    gone: int = 0
 
     def __str__(self) -> str:
+        gone = f" Gone since the last run: {self.gone:,}." if self.gone else ""
+        return self._there() + gone
+
+    def _there(self) -> str:
         said = f"{self.files:,} files may be clips, {_megabytes(self.bytes)}"
         if not self.known:
             return f"{said}; how long they are is known after stage 0."
@@ -212,6 +218,7 @@ def plan(this: _Set) -> int:
             f"No clips: {this.raw} {state} A run would end before its first job: put clips there, "
             "or correct raw_videos in the settings."
         )
+        return 0
     jobs = snakemake_command.planned(done.stdout + done.stderr)
     known, measured_on = job_costs.known(this.work), "the jobs measured so far"
     if not known:
@@ -232,7 +239,8 @@ def footage(this: _Set) -> Footage:
     sizes = clip_files.sizes(this.dataset, sorted(row["item"] for row in rows)[:_CLIPS])
     kept = round(statistics.mean(sizes.values())) if sizes else None
     whole = sum(max(size, 0) for size in raw_listing.sizes(clips, this.raw).values())
-    return Footage(len(clips), whole, sum(seconds), len(seconds), kept)
+    gone = len(known) - len(rows)
+    return Footage(len(clips), whole, sum(seconds), len(seconds), kept, gone)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -69,7 +69,10 @@ def test_the_verdict_is_all_that_is_said(tmp_path, monkeypatch, status, verdict)
         **{"capture_output": True, "text": True, "check": False},
     )
     assert (done.returncode, done.stdout) == (status, verdict)
-    assert done.stderr == f"no run is recorded in {work}: the default settings are used\n"
+    assert (
+        done.stderr
+        == f"no run is recorded in {work}: the default settings are used; WORK= names a set\n"
+    )
 
 
 def test_a_verification_that_was_killed_says_so(tmp_path, monkeypatch, capfd):

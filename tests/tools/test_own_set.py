@@ -169,6 +169,8 @@ def test_a_plan_says_where_nothing_is_known_or_to_be_done():
         snakemake_command.planned("Nothing to be done"), {}, 2, new
     )
     some = str(plan_run.Footage(10, 0, 60, 5))
+    assert "Gone" not in some
+    assert str(plan_run.Footage(6, 0, 60, 6, gone=1)).endswith(" Gone since the last run: 1.")
     assert some.endswith("1 min 00 s of footage in 5 of them, about 2 min 00 s in all.")
 
 
@@ -213,7 +215,9 @@ def test_a_plan_without_clips_names_the_folder(tmp_path, capsys):
     file = tmp_path / "own.yaml"
     file.write_text(f"raw_videos: {tmp_path / 'typo'}\n")
     assert plan_run.main(["--work", str(tmp_path), "--config", str(file), "--cores", "1"]) == 0
-    assert f"No clips: {tmp_path / 'typo'} does not exist." in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert f"No clips: {tmp_path / 'typo'} does not exist." in told
+    assert "To do" not in told, "a run would not begin"
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def files_for(
         return [last.settings_file], said
     if own.is_file():
         return [own], f"no run is recorded in {work}: the settings of {own} are used"
-    return [], f"no run is recorded in {work}: the default settings are used"
+    return [], f"no run is recorded in {work}: the default settings are used; WORK= names a set"
 
 
 def own_files(work: str | os.PathLike, config_files: Sequence[str | os.PathLike]) -> list[Path]:

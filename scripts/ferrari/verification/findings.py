@@ -137,13 +137,13 @@ CHECKS = {
     "packages_of_this_set": (
         WARN,
         "Each package is one that a run with these settings would make of the final table. One "
-        "that is not holds captions and images of an older set: delete its folder, its table and "
-        "its stamp, or ask for its format again and run the pipeline.",
+        "that is not holds captions and images of an older set: make tidy lists it, and deletes it "
+        "with YES=1; or ask for its format again and run the pipeline.",
     ),
     "nothing_of_clips_gone": (
         WARN,
-        "Tables and stamps of clips that are no longer among the raw files; nothing reads them, "
-        "and they may be deleted.",
+        "Tables and stamps of clips that are no longer among the raw files; nothing reads them. "
+        "make tidy lists them, and deletes them with YES=1.",
     ),
     "no_leftovers": (
         WARN,
