@@ -87,8 +87,8 @@ def _nothing_worked(name: str, entry: Mapping, target: Path, tried: list[str]) -
     lines = [
         f"the weights {name!r} could not be fetched.",
         *(f"  tried {line}" for line in tried or ["nothing: models.yaml lists no source for them"]),
-        f"  put the file {entry['file']} (digest {digest}) at {target}, and run again"
-        + (f",\n  or {without}." if without else "."),
+        f"  put the file {entry['file']} (digest {digest}) at {target.absolute()}, and run "
+        "again" + (f",\n  or {without}." if without else "."),
     ]
     return "\n".join(lines)
 

@@ -144,6 +144,9 @@ def test_a_plan_goes_by_the_clip_that_was_tried_where_nothing_else_is_known(
     cost = tmp_path / "smoke/benchmarks/mask/a.tsv"
     cost.parent.mkdir(parents=True)
     cost.write_text("s\th:m:s\n20\t0\n")
+    raw = tmp_path / "dataset/00_raw_videos"
+    raw.mkdir(parents=True)
+    (raw / "walk.mp4").write_bytes(b"a clip")
     done = subprocess.CompletedProcess([], 0, STATS, "")
     monkeypatch.setattr(plan_run.subprocess, "run", lambda *_, **__: done)
     assert plan_run.main(["--work", str(tmp_path), "--cores", "2"]) == 0
