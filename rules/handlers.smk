@@ -138,19 +138,23 @@ def end_well(log):
         logger.info("\n".join(["", *lines]))
 
 
+def failed_jobs():
+    """The jobs that failed, those of a batch one by one."""
+    for job in workflow.scheduler.failed if workflow.scheduler else ():
+        yield from job if job.is_group() else [job]
+
+
 def forget_failed():
     """Take away what failed jobs left of earlier runs.
 
     A job takes its table away before it works. If it ends sooner, Snakemake puts the old table back
     and writes down that it was made with today's settings: the next run would take it for true.
     """
-    failed = workflow.scheduler.failed if workflow.scheduler else ()
-    for job in failed:
-        for each in job if job.is_group() else [job]:
-            for path in each.output:
-                if os.path.isfile(path):
-                    logger.info(f"{path} is removed: its job failed")
-                    os.unlink(path)
+    for job in failed_jobs():
+        for path in job.output:
+            if os.path.isfile(path):
+                logger.info(f"{path} is removed: its job failed")
+                os.unlink(path)
 
 
 def end_failed(log):
@@ -163,7 +167,8 @@ def end_failed(log):
     from ferrari.reports.run_end import failures
 
     said = "".join(Path(file).read_text("utf-8", "replace") for file in log)
-    lines = [*failures(Path("logs"), BEGAN), error_advice.of_run(said) or ""]
+    known = {Path(file) for job in failed_jobs() for file in job.log}
+    lines = [*failures(Path("logs"), BEGAN, known), error_advice.of_run(said) or ""]
     if any(lines):
         logger.error("\n".join(lines))
 
