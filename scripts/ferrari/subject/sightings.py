@@ -11,11 +11,9 @@ import numpy as np
 from ferrari.images import boxes
 from ferrari.subject.face_weights import USABLE
 
-#: Share of the smaller of two boxes of one person that lies in the larger, or more.
+#: Share of a box that lies in another, or more: the smaller of two of one person, each of two
+#: people's in one around both, and that one in what the two reach over together.
 NESTED = 0.6
-#: Share of each of two people's boxes that lies in a box around both, and of that box that they
-#: reach over together, or more.
-HELD = 0.8
 #: Moments in which the boxes of two tracks lie apart, or more: once may be a wrong box.
 APART = 2
 
@@ -153,12 +151,12 @@ def _filled_by(box: np.ndarray, others: Iterable[np.ndarray]) -> bool:
     """Whether two of `others` or more lie in a box, and reach over most of it together."""
     mine = tuple(box.tolist())
     pairs = ((tuple(other.tolist()), other) for other in others)
-    held = [other for one, other in pairs if boxes.shared(mine, one) >= HELD * boxes.area(one)]
+    held = [other for one, other in pairs if boxes.shared(mine, one) >= NESTED * boxes.area(one)]
     if len(held) < 2:
         return False
     corners = np.array(held)
     hull = (*corners[:, :2].min(axis=0).tolist(), *corners[:, 2:].max(axis=0).tolist())
-    return boxes.shared(mine, hull) >= HELD * boxes.area(mine)
+    return boxes.shared(mine, hull) >= NESTED * boxes.area(mine)
 
 
 def at_once(tracks: Iterable[int], moments: Iterable[Hashable], count: int) -> np.ndarray:

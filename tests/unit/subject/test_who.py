@@ -156,7 +156,8 @@ def test_a_single_other_face_makes_its_own_detection_unsure():
     ("around", "who"),
     [
         ((0, 0, 200, 100), UNSURE),  # both, each with a box and a face of their own
-        ((0, 0, 110, 100), SUBJECT),  # one of the two
+        ((30, 0, 200, 100), UNSURE),  # one, and most of the other
+        ((0, 0, 150, 100), SUBJECT),  # one, and less than half of the other
         ((0, 0, 200, 300), SUBJECT),  # a body in front of two who fill a part of its box
     ],
 )
