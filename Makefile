@@ -45,8 +45,8 @@ image: ## the Docker image of this commit; TARGET=dev: with the tests, WEIGHTS=1
 	  --build-arg COMMIT="$$(git describe --always --dirty --abbrev=40 --exclude '*')" \
 	  --tag ferrari-pipeline$(if $(filter dev,$(TARGET)),:dev) .
 
-weights: $(VENV)/.ready ## fetch the networks' weights for CONFIG into the cache, ahead of a run
-	@$(BIN)/python scripts/tools/get_weights.py $(if $(CONFIG),--config $(CONFIG))
+weights: $(VENV)/.ready ## fetch the networks' weights for the set in WORK into its cache, ahead of a run; settings as for plan
+	@$(BIN)/python scripts/tools/get_weights.py --work "$(or $(WORK),.)" $(if $(CONFIG),--config $(CONFIG))
 
 doctor: $(VENV)/.ready ## what this machine has, what a run with CONFIG would use of it, what to install to get more
 	@$(BIN)/python scripts/tools/doctor.py --work "$(or $(WORK),.)" $(if $(CONFIG),--config $(CONFIG))

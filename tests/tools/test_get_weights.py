@@ -39,6 +39,13 @@ def test_what_the_settings_name_and_is_not_there_is_fetched_once(tmp_path, fetch
     assert len(fetched) == 5
 
 
+def test_those_of_a_set_go_where_its_run_looks(tmp_path, fetched):
+    """And by the set's own settings file, as a plan goes by it."""
+    (tmp_path / "my.yaml").write_text(yaml.safe_dump({"cache": "kept"}))
+    assert get_weights.main(["--work", str(tmp_path)]) == 0
+    assert fetched[0]["target"].parent == tmp_path / "kept/weights/yolo11s"
+
+
 def test_where_no_face_is_searched_no_weights_for_them_are_fetched(tmp_path, fetched):
     nobody = overlay(tmp_path, subject={"mode": "single", "voting_clips": 0})
     assert get_weights.main(["--config", nobody]) == 0

@@ -100,9 +100,8 @@ def test_a_settings_file_that_says_nothing_is_told_in_one_way(tmp_path, capsys, 
     file = tmp_path / "own.yaml"
     if text is not None:
         file.write_text(text)
-    work = [] if tool is get_weights else ["--work", str(tmp_path)]
     item = ["an-item"] if tool in (trace_item, propose_mask) else []
-    assert tool.main([*item, *work, "--config", str(file)]) == 2
+    assert tool.main([*item, "--work", str(tmp_path), "--config", str(file)]) == 2
     told = capsys.readouterr().err
     assert f"the settings file {file}" in told and said in told and "Traceback" not in told
 
