@@ -230,6 +230,7 @@ def vain(browser: Browser, url: str) -> dict:
     """What the page says of decisions in vain, before and after the last one is taken back."""
     page = _opened(browser.new_context(), url)
     button = page.locator("#vain")
+    button.wait_for()  # the page is drawn before the states of decisions are told
     seen = {"button": button.inner_text()}
     button.click()
     seen["listed"] = page.locator("dialog").inner_text()
