@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -112,6 +113,7 @@ class Sightings:
         """(T, T) int: how many moments two tracks share."""
         return together(self.track.tolist(), self.time_s.tolist(), self.tracks)
 
+    @cached_property
     def crowded(self) -> np.ndarray:
         """(N,) bool: detections with two faces or more that can be judged.
 
@@ -138,7 +140,7 @@ class Sightings:
 
     def deciding(self) -> np.ndarray:
         """(F,) bool: faces that can be judged and have their detection to themselves."""
-        return (self.faces.weights >= USABLE) & ~self.crowded()[self.faces.detection]
+        return (self.faces.weights >= USABLE) & ~self.crowded[self.faces.detection]
 
 
 def _nested(one: np.ndarray, other: np.ndarray) -> bool:

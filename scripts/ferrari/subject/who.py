@@ -138,7 +138,7 @@ def _judge_tracks(seen: Sightings, template: Template, thresholds: Thresholds) -
             weights = faces.weights[own]
             found.append(_judge_track(scores[own], negatives[own], weights, thresholds))
         else:
-            crowded = seen.crowded()[seen.track == track].any()
+            crowded = seen.crowded[seen.track == track].any()
             small = (track_of == track).any()
             why = TWO_FACES if crowded else FACES_TOO_SMALL if small else NO_FACE
             found.append(Judgement(UNSURE, NOTHING, why))
@@ -213,7 +213,7 @@ def _judge_detections(
     deciding = seen.deciding()
     face_of = {int(seen.faces.detection[i]): own[i] for i in np.flatnonzero(deciding).tolist()}
     near = _near_a_face(seen, tracks, own, deciding, rules)
-    crowded = seen.crowded()
+    crowded = seen.crowded
     return [
         _judge_detection(tracks[track], face_of.get(place), bool(crowded[place]), near[place])
         for place, track in enumerate(seen.track.tolist())
