@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ferrari.common.counts import number_of
 from ferrari.common.visible_text import shown
 from ferrari.curation.splits import VALIDATION
 from ferrari.ledger import tables
@@ -162,7 +163,7 @@ def group_pictures(root: Path, apart: Groups, paths: Mapping[str, str]) -> list[
             root,
             paths,
             one.item,
-            f"{_format_count(one.cutouts, 'cut-out')} of {_format_count(one.clips, 'clip')}",
+            f"{number_of(one.cutouts, 'cut-out')} of {number_of(one.clips, 'clip')}",
         )
         for one in apart.table.itertuples()
     ]
@@ -181,7 +182,7 @@ def galleries(
             root,
             paths,
             one.item,
-            f"{_format_count(one.cutouts, 'cut-out')} of {_format_count(one.clips, 'clip')}",
+            f"{number_of(one.cutouts, 'cut-out')} of {number_of(one.clips, 'clip')}",
         )
         for one in groups.itertuples()
     ]
@@ -200,10 +201,6 @@ def picture(root: Path, paths: Mapping[str, str], item: str, detail: str) -> thu
     """A cut-out as a thumbnail."""
     path = paths.get(item, "")
     return thumbnails.Thumb(shown(item), detail=detail, uri=thumbnails.data_uri(root / path))
-
-
-def _format_count(count: int, what: str) -> str:
-    return f"{count:,} {what}" + ("" if count == 1 else "s")
 
 
 def pair_table(pairs: Pairs) -> Table:

@@ -320,8 +320,10 @@ def _network(page: Page, work: Path, config: Mapping, section: str) -> str:
     place = section_places.place_of(placed, section)
     absent = [weights.name for weights in wanted if not weights.path.exists()]
     if absent:
-        text = "the first run fetches weights, which needs the internet; `make weights`, with the "
-        text += "same WORK, does so now"
+        text = (
+            "the first run fetches weights, which needs the internet; `make weights`, with the "
+            "same WORK, does so now"
+        )
         page.advice += [text] if text not in page.advice else []
     names = ", ".join(weights.name for weights in wanted)
     fetched = f" ({', '.join(absent)}: not fetched yet)" if absent else ""

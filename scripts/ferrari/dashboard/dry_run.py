@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ferrari.common import settings
 from ferrari.common.atomic_files import file_states, sha256_bytes
+from ferrari.common.counts import number_of
 from ferrari.common.errors import FerrariError
 from ferrari.common.visible_text import shown
 from ferrari.dashboard.reviewed_set import ReviewedSet
@@ -136,19 +137,15 @@ def in_words(decided: Sequence[Planned], anyway: Sequence[Planned]) -> str:
     if not decided and not anyway:
         return "The next run has nothing to do."
     if not decided:
-        said = f"{_number(anyway, 'job')} that waited anyway, {_of(anyway)}"
+        said = f"{number_of(len(anyway), 'job')} that waited anyway, {_of(anyway)}"
         return f"Your decisions ask for nothing more. The next run has {said}."
-    said = f"Your decisions: {_number(decided, 'job')}, {_of(decided)}."
-    also = f" Besides, {_number(anyway, 'job')} that waited anyway, {_of(anyway)}."
+    said = f"Your decisions: {number_of(len(decided), 'job')}, {_of(decided)}."
+    also = f" Besides, {number_of(len(anyway), 'job')} that waited anyway, {_of(anyway)}."
     return said + (also if anyway else "")
 
 
 def _of(planned: Sequence[Planned]) -> str:
     clips = planned_jobs.clips(planned)
     whole = any(not job.clip for job in planned)
-    of = f"of {_number(clips, 'clip')}" if clips else ""
+    of = f"of {number_of(len(clips), 'clip')}" if clips else ""
     return " and ".join(filter(None, (of, "over the whole set" if whole else "")))
-
-
-def _number(things: Sequence, word: str) -> str:
-    return f"{len(things):,} {word if len(things) == 1 else word + 's'}"

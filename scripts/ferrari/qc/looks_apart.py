@@ -15,6 +15,7 @@ import pandas as pd
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
+from ferrari.common.counts import number_of
 from ferrari.curation.neighbours import distance, nearest, squared, squares
 from ferrari.qc.similarity import CutOuts
 from ferrari.reports.checks import PASS, WARN, Check
@@ -80,7 +81,7 @@ def check(groups: Groups, bound: float) -> Check:
     return Check(
         "groups_as_far_apart_as_two_people",
         WARN if count > 1 else PASS,
-        f"{count:,} group{'' if count == 1 else 's'}{apart}",
+        f"{number_of(count, 'group')}{apart}",
         f"no two groups {bound:g} or more apart" if bound else "not asked",
         "One person in two outfits, or two people? The distance is that of two people, but clothes "
         "and light count as much as who it is. A picture of each group, and its clips, are below: "

@@ -18,6 +18,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from ferrari.common.atomic_files import write_text
+from ferrari.common.counts import number_of
 from ferrari.common.visible_text import script_json, shown
 from ferrari.ledger.tables import write_table
 from ferrari.reports import checks as gate
@@ -137,7 +138,7 @@ def index_page(cards: Sequence[dict], flow: Sequence[dict], lost: dict, disk: di
     count = {one: sum(card["status"] == one for card in cards) for one in (PASS, WARN, FAIL)}
     parts = [f"{n} {one}" for one, n in count.items() if n]
     said = (
-        f"{_number(len(cards), 'report')}: {', '.join(parts)}."
+        f"{number_of(len(cards), 'report')}: {', '.join(parts)}."
         if cards
         else "No report was built yet."
     )
@@ -165,17 +166,13 @@ def summary(checks: Sequence[Check]) -> str:
     """'9 checks: 7 PASS, 1 WARN, 1 FAIL.'"""
     count = {one: sum(check.status == one for check in checks) for one in (PASS, WARN, FAIL)}
     said = ", ".join(f"{n} {one}" for one, n in count.items() if n)
-    return f"{_number(len(checks), 'check')}: {said}."
+    return f"{number_of(len(checks), 'check')}: {said}."
 
 
 def check_title(name: str) -> str:
     """A check's name as words: 'crops_readable' is 'Crops readable'."""
     words = [_SPELT.get(word, word) for word in name.split("_")]
     return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
-
-
-def _number(count: int, word: str) -> str:
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 def _worst_first(checks: Sequence[Check]) -> list[Check]:
@@ -185,7 +182,7 @@ def _worst_first(checks: Sequence[Check]) -> list[Check]:
 def _format_check(check: Check) -> dict:
     rows = [gate.as_named(item) for item in check.rows]
     passed = check.status == PASS and check.bound == "0"
-    said = _number(len(rows), "row")
+    said = number_of(len(rows), "row")
     if len(rows) == gate.MAX_ROWS:
         said = f"the first {len(rows)} rows"
     return {
@@ -211,7 +208,7 @@ def _refused_note(report: Report) -> str:
 
 def _format_videos(report: Report) -> dict:
     videos = report.videos
-    note = f"{_number(len(videos), 'video')}. Click a heading to sort."
+    note = f"{number_of(len(videos), 'video')}. Click a heading to sort."
     if len(videos) > MAX_TABLE_ROWS:
         share = videos["kept"] / videos["considered"].clip(lower=1)
         chosen = share.sort_values(kind="stable").index[:MAX_TABLE_ROWS]
