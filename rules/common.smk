@@ -227,15 +227,17 @@ def raw_state(video):
     return listed.state + NOT_FETCHED.get(video, "")
 
 
-def of_named_twins(pattern):
-    """An input: `pattern` for each clip that a clip may be a low-resolution copy of. A function
+def of_named_twins(*patterns):
+    """An input: all `patterns` for each clip that a clip may be a low-resolution copy of. A function
     only if there is such a clip: 10,000 others would be asked.
     """
     if not NAMED_TWINS:
         return []
     return of_clip(
         lambda video: [
-            pattern.replace("{video}", twin) for twin in NAMED_TWINS.get(video, ())
+            pattern.replace("{video}", twin)
+            for twin in NAMED_TWINS.get(video, ())
+            for pattern in patterns
         ]
     )
 

@@ -437,6 +437,7 @@ def _box(line: Mapping[str, str]) -> boxes.Box:
 
 def run(job) -> None:
     """The job of the rule `crop` (see `ferrari.jobs.stage_job`)."""
+    sightings, who = job.input.all("judged_by") or ("", "")
     digests = crop_video(
         frames_csv=job.input.frames,
         detections_csv=job.input.detections,
@@ -445,8 +446,8 @@ def run(job) -> None:
         out_csv=job.output.table,
         out_identity=job.output.identity,
         settings=job.settings("settings"),
-        sightings=next(iter(job.input.all("sightings")), ""),
-        who=next(iter(job.input.all("who")), ""),
+        sightings=sightings,
+        who=who,
         identity=job.params.identity,
         review=decisions.of_job(
             job.config["dataset"], job.params.review, "crop", job.wildcards.video
