@@ -47,7 +47,7 @@ from ferrari.ledger.raw_listing import NoClipsError, RawClips, look_through
 from ferrari.provenance import last_run
 from ferrari.provenance.code_digest import code_digest
 from ferrari.provenance.reuse import item_digest
-from ferrari.review import decisions
+from ferrari.review import decision_table, decisions
 from ferrari.storage import run_listing
 from ferrari.subject import sightings_file
 from ferrari.video import fetched_clips, raw_files, twins
@@ -167,7 +167,7 @@ def decided(stage):
 
 def decided_so_far(wildcards):
     """A digest of all rows of review/decisions.csv, for the page that shows them."""
-    path = decisions.place(DATASET)
+    path = decision_table.place(DATASET)
     return decisions.DECIDED + sha256_file(path)[:16] if path.exists() else ""
 
 
