@@ -153,8 +153,7 @@ def make_references(
 
 def rows_so_far(dataset: str) -> list[Decision]:
     """All rows of the table of decisions, those that were taken back too."""
-    path = decision_table.place(dataset)
-    return [line.row for line in decision_table.read(path)] if path.exists() else []
+    return [line.row for line in decision_table.read(decision_table.place(dataset))]
 
 
 def known_sprites(path: str) -> dict[str, str]:

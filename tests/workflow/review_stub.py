@@ -49,11 +49,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
             self._answer(403, {"error": "a wrong token"})
         elif path == "/api/decisions":
             table = decision_table.place(self.dataset)
-            rows = (
-                [line.row._asdict() for line in decision_table.read(table)]
-                if table.exists()
-                else []
-            )
+            rows = [line.row._asdict() for line in decision_table.read(table)]
             self._answer(200, {"rows": rows, "states": {}})
         elif path == "/review":
             text = (Path(self.directory) / "review.html").read_text("utf-8")
@@ -88,7 +84,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
             self._answer(422, {"error": f"{bad[0].target} is not taken"})
             return
         table = decision_table.place(self.dataset)
-        known = {line.row.id for line in decision_table.read(table)} if table.exists() else set()
+        known = {line.row.id for line in decision_table.read(table)}
         writing.append(self.dataset, [row for row in rows if row.id not in known])
         if self.faults.lost:
             self.faults.lost -= 1

@@ -38,7 +38,7 @@ def place(dataset: str | os.PathLike) -> Path:
 
 
 def read(path: str | os.PathLike) -> list[Line]:
-    """All rows of a table, those taken back too. Raises DecisionsError."""
+    """All rows of a table, those taken back too; [] where no table is. Raises DecisionsError."""
     return Table(path).lines()
 
 

@@ -56,9 +56,7 @@ class Review:
 
 def load(dataset: str | os.PathLike) -> Review:
     """The rows in force; none where there is no table. Raises DecisionsError."""
-    path = place(dataset)
-    lines = standing(read(path)) if path.exists() else []
-    return Review(tuple(line.row for line in lines))
+    return Review(tuple(line.row for line in standing(read(place(dataset)))))
 
 
 def load_for_run(dataset: str | os.PathLike) -> Review:
@@ -66,7 +64,7 @@ def load_for_run(dataset: str | os.PathLike) -> Review:
     not there or is another now, since no job could carry it out.
     """
     path = place(dataset)
-    lines = standing(read(path)) if path.exists() else []
+    lines = standing(read(path))
     masks = [line for line in lines if line.row.decision == MASK]
     crops = mended.crops_of(dataset, (line.row for line in masks))
     for line in masks:
