@@ -11,6 +11,7 @@ from ferrari.common.atomic_files import write_text
 from ferrari.common.visible_text import shown
 from ferrari.ledger import clip_fates, disk_use, job_costs, tables
 from ferrari.ledger.disk_use import FolderUse
+from ferrari.ledger.stages import WORDS
 from ferrari.qc.stage_tables import listed
 from ferrari.reports import checks
 from ferrari.reports.checks import FAIL, PASS, Check
@@ -142,7 +143,7 @@ def sum_of(lines: Lines, prefix: str) -> dict[str, int]:
 def flow(found: Mapping[str, Sequence[Check]], figures: Mapping[str, Lines]) -> list[dict]:
     """One step for each stage of the ledger whose report is there."""
     steps = []
-    for stage, title, report, prefix in FLOW:
+    for stage, report, prefix in FLOW:
         if report not in figures:
             continue
         sums = sum_of(figures[report], prefix)
@@ -151,7 +152,7 @@ def flow(found: Mapping[str, Sequence[Check]], figures: Mapping[str, Lines]) -> 
         statuses = [c.status for c in found.get(report, ()) if c.name == f"{stage}_ledger_balances"]
         steps.append(
             {
-                "title": title,
+                "title": WORDS[stage].rows,
                 **{name: f"{value:,}" for name, value in sums.items()},
                 "status": checks.worst([PASS if balanced else FAIL, *statuses]),
                 "said": ", ".join(f"{sums[name]:,} {name}" for name in _PARTS),
