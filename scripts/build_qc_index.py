@@ -12,7 +12,7 @@ from ferrari.common.visible_text import shown
 from ferrari.ledger import clip_fates, disk_use, job_costs, tables
 from ferrari.ledger.disk_use import FolderUse
 from ferrari.ledger.stages import WORDS
-from ferrari.qc.stage_tables import listed
+from ferrari.provenance.job import listed
 from ferrari.reports import checks
 from ferrari.reports.checks import FAIL, PASS, Check
 from ferrari.reports.page import check_title, index_page, summary

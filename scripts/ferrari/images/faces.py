@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ferrari.images import boxes
 from ferrari.images.boxes import Box, area, overlap
 
 #: This share of a face lies on the upper half of the body that it belongs to, or more.
@@ -30,8 +31,7 @@ class Face:
     @property
     def short_side(self) -> float:
         """The shorter side of its box in pixels."""
-        x1, y1, x2, y2 = self.box_xyxy
-        return min(x2 - x1, y2 - y1)
+        return boxes.short_side(self.box_xyxy)
 
     def placed(self, scale: float, x: float, y: float) -> Face:
         """The face in a picture of which its own is a part, cut out at (x, y) and scaled then."""

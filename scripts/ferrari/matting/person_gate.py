@@ -183,8 +183,8 @@ def limited(alpha: np.ndarray, person: np.ndarray, keep_held: bool) -> Gated:
     inside, sure = alpha >= 0.5, person >= 0.5
     reach = max(2, round(_ROOM * (alpha.shape[0] * alpha.shape[1]) ** 0.5))
     room = growing.grown(person >= _PERSON, reach)
-    iou = _iou(inside & room, sure)
-    matte_of = SEGMENTER if iou >= _AGREES and sure.any() else PERSON
+    agreement = iou(inside & room, sure)
+    matte_of = SEGMENTER if agreement >= _AGREES and sure.any() else PERSON
     own = _whole(np.where(room, alpha, 0), person, reach) if matte_of == SEGMENTER else person
     held = np.zeros(alpha.shape, bool)
     if keep_held and sure.any():
@@ -192,7 +192,7 @@ def limited(alpha: np.ndarray, person: np.ndarray, keep_held: bool) -> Gated:
     result = np.where(held, alpha, own).astype(np.float32)
     outside = int((inside & ~room).sum())
     kept = int((held & inside & ~room).sum())
-    return Gated(result, matte_of, iou, kept, outside - kept)
+    return Gated(result, matte_of, agreement, kept, outside - kept)
 
 
 def _whole(alpha: np.ndarray, person: np.ndarray, reach: int) -> np.ndarray:
@@ -231,7 +231,7 @@ def _held(outside: np.ndarray, own: np.ndarray) -> np.ndarray:
     return held
 
 
-def _iou(one: np.ndarray, other: np.ndarray) -> float:
-    """Intersection over union; 1 where both are empty."""
+def iou(one: np.ndarray, other: np.ndarray) -> float:
+    """Intersection over union of two HxW bool masks; 1 where both are empty."""
     union = int((one | other).sum())
     return int((one & other).sum()) / union if union else 1.0

@@ -35,6 +35,7 @@ from ferrari.processes.array_messages import Channel, pair
 from ferrari.processes.device_page import Page
 from ferrari.processes.device_process import DIED, LOAD, RESULT, RUN, Arrays
 from ferrari.processes.device_slots import Cards
+from ferrari.processes.endings import child_has_ended, has_ended
 from ferrari.processes.failures import ChildError, Failure
 from ferrari.processes.limits import end_with
 from ferrari.processes.model_process import Load
@@ -88,7 +89,7 @@ class _Joined:
         self._pidfd, self.page = descriptors[1], Page(descriptors[2])
 
     def gone(self) -> bool:
-        return bool(select.select([self._pidfd], [], [], 0)[0])
+        return has_ended(self._pidfd)
 
     def end(self) -> int:
         """Have the process end unless it has; its exit status, or minus the signal's number."""
@@ -134,7 +135,7 @@ class _Own:
         end.close()
 
     def gone(self) -> bool:
-        return os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        return child_has_ended(self._pid)
 
     def end(self) -> int:
         self.channel.close()

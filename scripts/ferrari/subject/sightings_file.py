@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ferrari.common.atomic_files import write_bytes
-from ferrari.images import head_pose
+from ferrari.images import boxes, head_pose
 from ferrari.images.boxes import Box
 from ferrari.images.faces import Face
 from ferrari.ledger.tables import LedgerError
@@ -48,8 +48,7 @@ class SeenFace:
     @property
     def short_side_px(self) -> float:
         """The shorter side of its box."""
-        x1, y1, x2, y2 = self.box_xyxy
-        return min(x2 - x1, y2 - y1)
+        return boxes.short_side(self.box_xyxy)
 
 
 @dataclass(frozen=True, eq=False)
