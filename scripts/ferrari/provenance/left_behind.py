@@ -27,9 +27,7 @@ _ID = re.compile(VIDEO_ID)
 #: Beside the dataset, named after rules and clips: what jobs said, and what they cost.
 _OF_JOBS = ("logs", job_costs.PLACE)
 #: Beside the dataset, under names that earlier versions gave: what their jobs cost.
-_OF_EARLIER = tuple(
-    f"{job_costs.PLACE}/{name}" for name in ("qc", "weights", "verify_dataset.tsv")
-)
+_OF_EARLIER = tuple(f"{job_costs.PLACE}/{name}" for name in ("qc", "weights", "verify_dataset.tsv"))
 #: Tables over the whole set, and the column that names the clip of a row. In the bank of scenes a
 #: row that is not kept is no more than a name: nothing of that clip stands behind a cut-out.
 _WHOLE = {FINAL_CSV: "video", VIDEOS_CSV: "item", ENVIRONMENTS_CSV: "video"}
@@ -37,8 +35,8 @@ _WHOLE = {FINAL_CSV: "video", VIDEOS_CSV: "item", ENVIRONMENTS_CSV: "video"}
 
 @dataclass(frozen=True)
 class LeftBehind:
-    """What is left of a clip, a package or an earlier version: its id, its format, or where it lies;
-    its files and folders, their bytes.
+    """What is left of a clip, of a package or of an earlier version: its id, its format or where it
+    lies; its files and folders, their bytes.
     """
 
     kind: str
