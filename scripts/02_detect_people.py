@@ -42,7 +42,7 @@ from ferrari.processes.isolated_model import Isolated
 from ferrari.processes.model_verdicts import Limits
 from ferrari.provenance.reuse import NOTHING, Earlier, item_digest, narrowed, refused_files
 from ferrari.provenance.table_stamps import seal
-from ferrari.subject import sightings_file, track_table
+from ferrari.subject import clip_table, sightings_file
 from ferrari.subject.second_look import FOUND_AGAIN
 from ferrari.subject.sightings_file import SeenFace
 from ferrari.video import linking_film
@@ -105,7 +105,7 @@ def detect_video(
         followed = search.followed(by_size(shown, View.pixels, settings["batch"]))
     rows = [row | followed.cells_of(row) for item in digests for row in search.rows[item]]
     clip = replace(followed.clip, unsearched=search.unsearched)
-    track_table.write(out_tracks, clip, followed.tracks)
+    clip_table.write(out_tracks, clip, followed.tracks)
     known = _faces_taken(earlier, out_sightings, taken) | seen.faces
     linked, dimensions = followed.linked, faces.dimensions if faces is not None else 0
     sightings_file.write(out_sightings, sightings_file.seen_clip(linked, known, dimensions))

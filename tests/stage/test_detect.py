@@ -11,7 +11,7 @@ from ferrari.images.boxes import Detection
 from ferrari.ledger import balance, item_ids, tables
 from ferrari.processes.devices import DeviceMemoryError
 from ferrari.processes.model_verdicts import IsolationError
-from ferrari.subject import track_table
+from ferrari.subject import clip_table, track_table
 from tests.deadly import ENDS, Notes, room
 from tests.stage.people_clip import LARGE, SMALL, VIDEO, Clip, picture
 
@@ -123,7 +123,7 @@ def test_boxes_from_the_segmenters_view(clip, monkeypatch):
     assert [row["reason"] for row in rows] == ["", "NO_SUBJECT"]
     assert [float(rows[0][key]) for key in ("x1", "y1", "x2", "y2")] == [60, 30, 200, 200]
     assert rows[0]["detector"] == "mask:isnet" and rows[0]["weights_sha256"] == "1" * 64
-    assert track_table.read(clip.tracks)[0]["moments"] == "2"
+    assert clip_table.read(clip.tracks, track_table.COLUMNS)[0]["moments"] == "2"
 
 
 def deadly(guilty: tuple[int, ...], end):
@@ -252,7 +252,7 @@ def test_people_are_followed_over_the_frames_and_the_film_between(clip, detect):
     detect(sees_walkers)
     rows = clip.detect()
     assert [row["track"] for row in rows] == ["0", "1"] * 4, "the standing one is more confident"
-    whole, stands, walks = track_table.read(clip.tracks)
+    whole, stands, walks = clip_table.read(clip.tracks, track_table.COLUMNS)
     assert (whole["track"], whole["moments"], whole["frames"]) == ("", "12", "4")
     assert (walks["moments"], walks["frames"], walks["ended_by"]) == ("12", "4", "end")
     assert float(walks["to_s"]) == pytest.approx(11 / 6, abs=1e-5)
@@ -284,7 +284,7 @@ def test_a_subject_whose_track_is_cut_stays_the_subject(clip, detect):
     clip.write(4, draw, between=draw)
     detect(sees)
     clip.detect()
-    tracks = track_table.read(clip.tracks)[1:]
+    tracks = clip_table.read(clip.tracks, track_table.COLUMNS)[1:]
     assert max(int(row["moments"]) for row in tracks if row["track"] != "0") < 12
     kept = tables.kept(clip.crop(policy="largest", min_side=50, duplicate_block=0))
     assert [float(row["x1"]) for row in kept] == [near[0]] * 4
@@ -294,7 +294,7 @@ def test_without_a_film_the_frames_alone_are_linked(clip, detect):
     clip.write(3, walkers)
     detect(sees_walkers)
     clip.detect()
-    whole, *tracks = track_table.read(clip.tracks)
+    whole, *tracks = clip_table.read(clip.tracks, track_table.COLUMNS)
     assert whole["moments"] == whole["frames"] == "3"
     assert sum(int(row["frames"]) for row in tracks) == 6
 
@@ -318,7 +318,7 @@ def test_a_picture_of_the_film_that_ends_the_detector_is_counted(clip, detect):
     detect(run)
     rows = clip.detect()
     assert {row["outcome"] for row in rows} == {"kept"}
-    whole = track_table.read(clip.tracks)[0]
+    whole = clip_table.read(clip.tracks, track_table.COLUMNS)[0]
     assert (whole["moments"], whole["unsearched"]) == ("8", "1")
 
 
@@ -330,5 +330,5 @@ def test_a_clock_that_runs_back_ends_all_tracks(clip, detect):
     tables.write_stage(clip.table("extract"), "extract", rows)
     detect(sees_walkers)
     clip.detect()
-    tracks = track_table.read(clip.tracks)[1:]
+    tracks = clip_table.read(clip.tracks, track_table.COLUMNS)[1:]
     assert [row["ended_by"] for row in tracks] == ["cut"] * 2 + ["end"] * 2
