@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from ferrari.common.atomic_files import sha256_file
 from ferrari.images import image_files
 from ferrari.images.boxes import Detection
 from ferrari.ledger import balance, item_ids, tables
+from ferrari.ledger.open_rows import is_open
 from ferrari.processes.devices import DeviceMemoryError
 from ferrari.processes.model_verdicts import IsolationError
 from ferrari.subject import clip_table, track_table
@@ -307,7 +310,7 @@ def test_what_is_taken_over_is_followed_as_if_it_were_searched(clip, detect):
     assert again == whole and clip.tracks.read_bytes() == tracks
 
 
-def test_a_picture_of_the_film_that_ends_the_detector_is_counted(clip, detect):
+def test_a_picture_of_the_film_that_ends_the_detector_has_a_row(clip, detect):
     clip.write(3, walkers, between=walkers)
 
     def run(frames):
@@ -317,9 +320,49 @@ def test_a_picture_of_the_film_that_ends_the_detector_is_counted(clip, detect):
 
     detect(run)
     rows = clip.detect()
-    assert {row["outcome"] for row in rows} == {"kept"}
+    (lost,) = [row for row in rows if row["outcome"] != "kept"]
+    before = item_ids.frame_item(VIDEO, 1)
+    assert (lost["parent"], lost["item"]) == (before, f"{before}-d2"), "the kept frame before it"
+    assert (lost["outcome"], lost["reason"]) == ("quarantined", "MODEL_CRASHED")
+    assert lost["detail"].startswith("the linking film at 0.666667 s (frame 4): ")
+    assert balance.balance("detect", rows, clip.rows("extract")).balanced
     whole = clip_table.read(clip.tracks, track_table.COLUMNS)[0]
     assert (whole["moments"], whole["unsearched"]) == ("8", "1")
+
+
+@pytest.mark.parametrize("number", [1, 8], ids=["behind the first frame", "behind the last"])
+def test_the_film_is_searched_again_once_it_may_take_longer(clip, detect, number):
+    clip.write(3, lambda ordinal: walkers(3 * ordinal), between=walkers)
+    detect(sees_walkers)
+    sound = clip.detect()
+
+    def run(frames):
+        if any((frame[0, :, 0] > 200).sum() == number for frame in frames):
+            time.sleep(60)
+        return sees_walkers(frames)
+
+    detect(run)
+    rows = clip.detect(timeout_s=1)
+    opened = [row["parent"] for row in rows if is_open(row, {"timeout_s": 1}, {"timeout_s": 2})]
+    assert opened == [item_ids.frame_item(VIDEO, number // 3)]
+    detect(sees_walkers)
+    assert clip.detect(clip.earlier("detect", but=tuple(opened))) == sound
+    assert clip.detect(clip.earlier("detect")) == sound, "nor is a row that is gone taken over"
+
+
+def test_where_no_frame_can_be_searched_the_pictures_of_the_film_are_counted_alone(clip, detect):
+    clip.write(2, lambda ordinal: walkers(10 + ordinal), between=walkers)
+
+    def run(frames):
+        if any((frame[0, :, 0] > 200).sum() in (4, 10, 11) for frame in frames):
+            ENDS["exit"][0]()
+        return sees_walkers(frames)
+
+    detect(run)
+    rows = clip.detect()
+    assert [row["item"] for row in rows] == [item_ids.frame_item(VIDEO, at) for at in range(2)]
+    assert {row["outcome"] for row in rows} == {"quarantined"}
+    assert clip_table.read(clip.tracks, track_table.COLUMNS)[0]["unsearched"] == "1"
 
 
 def test_a_clock_that_runs_back_ends_all_tracks(clip, detect):

@@ -59,7 +59,7 @@ class FaceSearch:
     """The faces found so far, by detection. Without a `recogniser` none is searched.
 
     `least` is the confidence from which a detection counts. `unseen`: of each frame the looks
-    beyond the first that ended a network; the frame stays as it was without.
+    beyond the first, and into the film, that ended a network; the frame stays as it was without.
     """
 
     least: float
@@ -68,7 +68,7 @@ class FaceSearch:
     unseen: dict[str, list[Failure]] = field(default_factory=dict)
 
     def not_seen(self, line: Mapping, whom: str, failure: Failure) -> None:
-        """Take down that a look beyond the first ended a network."""
+        """Take down that a look beyond the first, or into the film, ended a network."""
         failure = replace(failure, detail=f"{whom}: {failure.detail}")
         self.unseen.setdefault(line["item"], []).append(failure)
         LOGGER.warning("%s, %s (%s)", line["item"], failure.detail, failure.reason)
