@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bench import identity_backs, identity_losses, identity_tracks
 from bench import identity_composed as composed
-from bench import identity_losses, identity_tracks
 from bench import identity_rates as rates
 from bench.identity_cases import NOBODY, Case, composed_case, tried
 from bench.identity_composed import HEIGHT, MIRROR, SELF, WIDTH, Actor, Composed, Role, Scene
@@ -270,9 +270,26 @@ def test_of_real_backs_those_count_that_are_seen_found_or_not():
     some = replace(
         looked([[0, 0, 1, 1]] * 3, {}, [0, 0, 0]),
         kept=np.array([True, True, True, True, False]),
-        frame=np.array([10, 20, identity_losses.MISSED_BACKS[0], 40, 50]),
+        frame=np.array([10, 20, identity_backs.MISSED[0], 40, 50]),
         view=np.array([0, 1, 1]),
         short_px=np.array([200.0, 40.0, 50.0]),
     )
-    (row,) = identity_losses.real_backs(some).rows
+    (row,) = identity_backs.found(some).rows
     assert row[1:] == (3, 2, 1, pytest.approx(2 / 3))
+
+
+def test_a_face_in_one_frame_names_the_backs_of_its_track_and_of_nobody_else():
+    """The first of the six in two tracks of three images and one, in other clothes; the second."""
+    seen = looked([[0, 0, 1, 1]] * 5, {}, [0, 0, 0, 1, 2])
+    some = replace(
+        seen,
+        time_s=np.array([1.0, 1.5, 2.0, 19.0, 40.0]),
+        kept=np.ones(5, bool),
+        frame=np.arange(5),
+        view=np.arange(5),
+        short_px=np.full(5, 200.0),
+    )
+    one, two, every = identity_backs.carried(some, Rules(SFACE.thresholds)).rows
+    assert one == ("person 1", 4, pytest.approx((3 * 3 + 1) / 16), 1, 3, 0)
+    assert two == ("person 2", 1, 1.0, 1, 1, 0)
+    assert every[1:] == (5, pytest.approx(3.5 / 5), 2, 4, 0)
