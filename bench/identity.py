@@ -127,8 +127,8 @@ def measured(study: Study, log=print) -> list[Table]:
         _bounds(trials),
         _why(several),
         identity_losses.table(several, _kind),
-        identity_backs.found(study.looked[identity_backs.CLIP]),
-        identity_backs.carried(study.looked[identity_backs.CLIP], rules),
+        identity_backs.found(study.looked[people.BACKS]),
+        identity_backs.carried(study.looked[people.BACKS], rules),
         identity_tracks.table(study.filmed, {case.name: case for case in study.composed}),
     ]  # fmt: skip
     sets = _whole_sets(study)

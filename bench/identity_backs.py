@@ -15,11 +15,11 @@ import numpy as np
 from bench.identity_cases import Case, tried
 from bench.identity_composed import SELF
 from bench.identity_look import EMBEDDINGS, Eyes, Looked
+from bench.identity_people import BACKS
 from bench.identity_tables import Table
 from ferrari.subject.judgements import Rules
 from ferrari.subject.templates import Template
 
-CLIP = "people/intel__one-by-one-person-detection.mp4"
 #: By eye: frames of it in which a head from behind is whole, and no body is in the picture yet. The
 #: detector gives them no box.
 MISSED = (230, 505, 925)
@@ -35,7 +35,7 @@ def found(looked: Looked) -> Table:
     told = set(np.flatnonzero(looked.kept & np.isin(looked.frame, MISSED)).tolist())
     large = set(looked.view[looked.delivered()].tolist())
     there = with_box | told
-    row = (CLIP, len(there), len(with_box), len(large), len(with_box) / max(len(there), 1))
+    row = (BACKS, len(there), len(with_box), len(large), len(with_box) / max(len(there), 1))
     columns = ("", "frames with somebody from behind", "with a box", "large enough", "found")
     return Table("Real backs", _FOUND, columns, [row])
 
@@ -76,7 +76,7 @@ def _delivered(
     template = Template(np.repeat(face, 3, axis=0), face[:0])
     for at in np.flatnonzero(looked.delivered() & (who == name)).tolist():
         seen = _with_face(looked, at, face)
-        case = Case(CLIP, "real", seen, who, np.full(len(who), SELF, object),
+        case = Case(BACKS, "real", seen, who, np.full(len(who), SELF, object),
                     np.ones(len(who), bool), np.array([name]), {}, 1)  # fmt: skip
         images = tried(case, name, template, rules, "sface").delivered
         yield int((images & (who == name)).sum()), int((images & (who != name)).sum())

@@ -7,13 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench import identity_backs, identity_losses, identity_tracks
+from bench import identity_backs, identity_heads, identity_losses, identity_tracks
 from bench import identity_composed as composed
 from bench import identity_rates as rates
 from bench.identity_cases import NOBODY, Case, composed_case, tried
 from bench.identity_composed import HEIGHT, MIRROR, SELF, WIDTH, Actor, Composed, Role, Scene
 from bench.identity_drawn import drawn_case
 from bench.identity_look import Looked
+from bench.identity_people import PEOPLE
 from bench.identity_scores import Scores, among, fitted
 from bench.identity_tables import Counted, by_largest, ranked
 from ferrari.subject import judgements as j
@@ -251,6 +252,22 @@ def test_tracks_of_a_composed_clip_are_held_against_who_is_there(tmp_path):
         baseline, ours = table.rows[0], table.rows[1]
         assert baseline[1:7] == (1, 2, 2, 0, 0, 1.0) and ours[5] == switches
         assert (ours[6] == 1.0) == (switches == 0)
+
+
+def test_a_head_from_behind_covers_the_face_and_little_else():
+    """A person of 120 x 240 px in white, whose face is 40 px wide; the head is green."""
+    rgba = np.full((240, 120, 4), 255, np.uint8)
+    face = np.array([40.0, 60.0, 80.0, 112.0])
+    head = np.dstack([np.full((70, 50), one, np.uint8) for one in (0, 128, 0, 255)])
+    made = composed._turned(rgba, face, head)
+    green = (made[..., :3] == [0, 128, 0]).all(-1)
+    assert green[60:105, 40:80].mean() > 0.9 and green[45:60, 50:70].mean() > 0.9
+    assert (made[:40] == 255).all() and (made[140:] == 255).all(), "the body stays"
+    assert (composed._turned(rgba, face, None)[60:112, 40:80, 1] != 128).any(), "paint alone"
+
+
+def test_everybody_has_a_head_from_behind():
+    assert {identity_heads.of(who) for who in PEOPLE} == set(identity_heads._FRAMES)
 
 
 def test_a_drawn_clip_knows_who_is_in_which_box():
