@@ -13,7 +13,7 @@ from ferrari.images import image_files
 from ferrari.ledger import stages, tables
 from ferrari.review import decision_table, decisions
 from ferrari.review.applying import track_digest
-from ferrari.subject import identity_table
+from ferrari.subject import clip_table
 from ferrari.subject.identity_table import IdentityRow
 from scripts.tools import decide, trace_item
 from tests.settings import ROOT
@@ -181,7 +181,7 @@ def write_identities(clip):
     path = clip.dataset / stages.IDENTITY / f"{clip.video}.csv"
     known = {"who": "unsure", "why": "no_face", "linked_track": 0, "frames": 1}
     people = [IdentityRow(number, from_s=0.0, to_s=0.0, **known) for number in range(2)]
-    identity_table.write(path, IdentityRow(None, "references"), people)
+    clip_table.write(path, IdentityRow(None, "references"), people)
 
 
 def test_tracks_are_named_by_their_id_or_a_crop_and_get_their_digest(clip, tracks, capsys):

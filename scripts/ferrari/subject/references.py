@@ -159,7 +159,7 @@ def _is_heic(path: Path) -> bool:
 
 def _one_face(file: str, digest: str, picture: np.ndarray, finder: FaceFinder) -> Reference:
     faces = finder.find(picture)
-    sides = [min(x2 - x1, y2 - y1) for x1, y1, x2, y2 in (face.box_xyxy for face in faces)]
+    sides = [face.short_side for face in faces]
     seen = [i for i, side in enumerate(sides) if side >= LEAST]
     if not faces:
         return Reference(file, digest, DROPPED, NO_REFERENCE_FACE)
