@@ -87,6 +87,40 @@ def test_the_job_that_began_first_comes_first():
     assert [int(r.item[0]) for r in queue.take(lambda kind: 2)[0]] == [2, 1]
 
 
+def test_a_full_batch_of_another_kind_does_not_wait_while_the_first_gathers(monkeypatch):
+    """The device idled until nobody more could share the batch whose turn it was."""
+    monkeypatch.setattr(device_process, "_GATHER_S", 0.5)
+    queue = Queue()
+    queue.put(request(1, "early", size=4, job_began=7.0))
+    for number in (2, 3, 4):
+        queue.put(request(number, "late", job_began=9.0))
+    began = time.monotonic()
+    assert [int(r.item[0]) for r in queue.take(lambda kind: 2)[0]] == [2, 3]
+    assert time.monotonic() - began < 0.4
+    assert [int(r.item[0]) for r in queue.take(lambda kind: 2)[0]] == [1], "nor is it forgotten"
+    assert time.monotonic() - began > 0.4
+    assert [int(r.item[0]) for r in queue.take(lambda kind: 2)[0]] == [4]
+
+
+def test_one_that_has_gathered_long_enough_comes_before_a_full_batch(monkeypatch):
+    monkeypatch.setattr(device_process, "_GATHER_S", 0.0)
+    queue = Queue()
+    queue.put(request(1, "early", size=4, job_began=7.0))
+    queue.put(request(2, "late", job_began=9.0))
+    queue.put(request(3, "late", job_began=9.0))
+    assert [int(r.item[0]) for r in queue.take(lambda kind: 2)[0]] == [1]
+
+
+def test_one_that_asks_to_be_alone_does_not_wait_for_another_kind_to_gather(monkeypatch):
+    monkeypatch.setattr(device_process, "_GATHER_S", 0.5)
+    queue = Queue()
+    queue.put(request(1, "early", size=4, job_began=7.0))
+    queue.put(request(2, "late", alone=True, job_began=9.0))
+    began = time.monotonic()
+    assert [int(r.item[0]) for r in queue.take(lambda kind: 4)[0]] == [2]
+    assert time.monotonic() - began < 0.4
+
+
 def test_who_asks_to_be_alone_is_alone():
     queue = Queue()
     for one in (request(1), request(2, alone=True), request(3)):
