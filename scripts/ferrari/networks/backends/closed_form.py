@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import torch
 
 _SUBJECT, _UNKNOWN = 1, 2  # 0: scene
-#: Bytes of the card: of a picture of 2^20 px, all of them unknown (`unit/networks/
-#: test_closed_form_by_torch.py`). A crop of 1000 x 600 px takes a tenth.
+#: Bytes of the card: more than a picture of 2^20 px takes, all of them unknown
+#: (`unit/matting/test_on_card.py`). A crop of 1000 x 600 px takes a tenth.
 SHARE = 768 << 20
 _REACH = 2  # px from a pixel to the farthest that shares a window with it
 _SPAN = 2 * _REACH + 1
