@@ -1,0 +1,47 @@
+"""The closed form solved on a card, in the process that has it; on the CPU what the card does not.
+
+The card's process may have to be forked: a solver is made before there are other threads.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ferrari.matting import closed_form
+from ferrari.matting.engines import Solve
+from ferrari.networks.backends.closed_form import item
+from ferrari.networks.network import CLOSED_FORM, Network, NetworkRequest, Opener
+from ferrari.processes.devices import DeviceMemoryError
+from ferrari.processes.model_verdicts import ModelDiedError
+
+
+def solver(device: str, opener: Opener) -> Solve:
+    """A solver on `device` ('cuda:N'), opened by `opener`; one thread may use it."""
+    network = opener(NetworkRequest("", CLOSED_FORM, device, ""))
+    return lambda *picture: _solved(network, *picture)
+
+
+def _solved(
+    network: Network,
+    image_rgb: np.ndarray,
+    unknown: np.ndarray,
+    subject: np.ndarray,
+    prior: np.ndarray,
+    prior_weight: float,
+) -> tuple[np.ndarray | None, int, str]:
+    """As `closed_form.solve`, and "", or why the CPU solved it: the card has too little memory for
+    it, its process ended on it, or it did not converge there.
+    """
+    picture = (image_rgb, unknown, subject, prior, prior_weight)
+    bounds = (closed_form.EPSILON, closed_form.TOLERANCE, closed_form.MAX_ITERATIONS)
+    try:
+        ((alpha, iterations),) = network.stream([item(*picture, *bounds)])
+    except DeviceMemoryError:
+        why = "the card's memory did not suffice"
+    except ModelDiedError as death:
+        why = str(death)
+    else:
+        if iterations >= 0:
+            return alpha.astype(np.float64), int(iterations), ""
+        why = f"not converged on the card in {closed_form.MAX_ITERATIONS} iterations"
+    return (*closed_form.solve(*picture), f"refined on the CPU: {why}")
