@@ -12,7 +12,7 @@ from typing import TypeVar, overload
 
 import numpy as np
 
-from ferrari.video.timestamps import longest_step
+from ferrari.video.timestamps import PackedTimes, longest_step
 
 #: A clip that says that more than this is missing at its end is not believed.
 MOST_MISSING_S = Fraction(24 * 3600)
@@ -23,8 +23,9 @@ _BY_TIMES = "by the times of its frames and packets"
 class PacketTimes(Sequence[Fraction]):
     """Times of packets in seconds, rising: a number of 8 bytes each until one is looked at."""
 
-    def __init__(self, pts: array, time_base: Fraction | None) -> None:
-        self._pts = np.sort(np.frombuffer(pts, np.int64)).data
+    def __init__(self, pts: array | PackedTimes, time_base: Fraction | None) -> None:
+        whole = pts.whole() if isinstance(pts, PackedTimes) else np.frombuffer(pts, np.int64)
+        self._pts = np.sort(whole).data
         self._base = time_base or Fraction(0)
 
     def __len__(self) -> int:

@@ -16,7 +16,7 @@ from fractions import Fraction
 import numpy as np
 
 from ferrari.video.decoding.packet_kinds import DISPOSABLE, RESTART, NotUnderstoodError
-from ferrari.video.timestamps import first_of_slots
+from ferrari.video.timestamps import PackedTimes, first_of_slots
 
 _TRIED = 4  # disposable frames that are decoded all the same, to see that they come in their turn
 _MOST_REORDERED = 16  # frames that a decoder of any codec may hold back
@@ -34,7 +34,7 @@ class Selection:
 
     decode: bytearray
     frames: array
-    pts: array
+    pts: PackedTimes
     sampled: bytearray
     linking: bytearray
     ending: bytearray
@@ -87,7 +87,7 @@ def select(
     return Selection(
         bytearray(decode.tobytes()),
         array("I", frames.astype(np.uint32).tobytes()),
-        array("q", shown[frames].tobytes()),
+        PackedTimes.of(shown[frames]),
         bytearray(is_sample[order][frames].tobytes()),
         bytearray(linking[order][frames].tobytes()),
         bytearray(ends[order][frames].tobytes()),
