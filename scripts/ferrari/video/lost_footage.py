@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from itertools import pairwise
 from typing import TypeVar, overload
 
@@ -24,12 +25,18 @@ class PacketTimes(Sequence[Fraction]):
     """Times of packets in seconds, rising: a number of 8 bytes each until one is looked at."""
 
     def __init__(self, pts: array | PackedTimes, time_base: Fraction | None) -> None:
-        whole = pts.whole() if isinstance(pts, PackedTimes) else np.frombuffer(pts, np.int64)
-        self._pts = np.sort(whole).data
+        self._unsorted = pts
         self._base = time_base or Fraction(0)
 
+    @cached_property
+    def _pts(self) -> memoryview:
+        """Made when it is asked for: nobody looks at the packets of a sound clip."""
+        pts = self._unsorted
+        whole = pts.whole() if isinstance(pts, PackedTimes) else np.frombuffer(pts, np.int64)
+        return np.sort(whole).data
+
     def __len__(self) -> int:
-        return len(self._pts)
+        return len(self._unsorted)
 
     @overload
     def __getitem__(self, place: int) -> Fraction: ...
