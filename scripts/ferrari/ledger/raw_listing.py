@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -124,6 +125,28 @@ def kinds_told(kinds: Mapping[str, str], files: Mapping[str, str]) -> str:
         + (", ..." if len(names) > _NAMED else "")
         for kind, names in sorted(by_kind.items())
     )
+
+
+def closed_folders(place: str | os.PathLike, videos: Mapping[str, str]) -> list[str]:
+    """Those of `videos` (id: path below the place) that are no files: folders that cannot be
+    listed, and what cannot even be asked what it is (a disk that went away). What they hold is not
+    known.
+    """
+    if buckets.is_address(place):
+        return []
+    return [path for file in videos.values() if _is_closed(path := os.path.join(place, file))]
+
+
+def _is_closed(path: str) -> bool:
+    try:
+        if os.path.islink(path) or not stat.S_ISDIR(os.stat(path).st_mode):
+            return False
+        os.listdir(path)
+    except FileNotFoundError:  # went away since it was listed
+        return False
+    except OSError:
+        return True
+    return False
 
 
 def find_videos(place: str | os.PathLike, ignore: Sequence[str] = ()) -> dict[str, str]:
