@@ -128,7 +128,8 @@ def _time_told(
     timed = {rule: count for rule, count in jobs.items() if rule in known}
     if not timed:
         return (
-            "Nothing was measured here yet: make smoke sends one clip through, and plan goes by it."
+            "Nothing was measured here yet: make smoke, with the same WORK, sends one clip through, "
+            "and plan goes by it."
         )
     work = sum(count * known[rule] for rule, count in timed.items())
     left = sorted(set(jobs) - set(timed))
