@@ -128,8 +128,8 @@ def _time_told(
     timed = {rule: count for rule, count in jobs.items() if rule in known}
     if not timed:
         return (
-            "Nothing was measured here yet: make smoke, with the same WORK, sends one clip through, "
-            "and plan goes by it."
+            "Nothing was measured here yet: make smoke, with the same WORK, sends one clip "
+            "through, and plan goes by it."
         )
     work = sum(count * known[rule] for rule, count in timed.items())
     left = sorted(set(jobs) - set(timed))
@@ -213,7 +213,7 @@ def _set(work: Path, config_files: Sequence[str], cores: int) -> _Set:
 def run(this: _Set) -> int:
     """Run the set, watched; the exit status. Raises NoClipsError where there is nothing to run."""
     began = time.monotonic()
-    known = RunProgress(costs=job_costs.known(this.work))
+    known = RunProgress(costs=costs(this.work)[0])
     clips = this.files_found()  # before Snakemake: what that lays around the message is for nobody
     watch = run_watch.Watch(this.work, this.dataset, clips, known)
     status = watch.run(this.command("--quiet", "rules", "host", "progress"))
@@ -253,14 +253,22 @@ def plan(this: _Set) -> int:
     waiting = clips_waiting.of(this.dataset, this.raw, files, animations=this.animations)
     decided = planned_jobs.decided_told(planned_jobs.read(output)) if has_decisions else ""
     jobs = snakemake_command.planned(output)
-    known, measured_on = job_costs.known(this.work), "the jobs measured so far"
-    if not known:
-        known = job_costs.known(this.work / SMOKE)
-        measured_on = "the clip of make smoke, which may be shorter than yours"
+    known, measured_on = costs(this.work)
     seen = footage(this, files, waiting)
     print(told(jobs, known, this.cores, seen, measured_on, waiting, decided))
     print(f"{_megabytes(shutil.disk_usage(this.work).free)} are free on the disk of {this.work}.")
     return 0
+
+
+def costs(work: Path) -> tuple[dict[str, float], str]:
+    """Seconds of a job, by rule, in the set in `work`, of rules that none is known of there in what
+    `make smoke` left; and what they are known from.
+    """
+    own, smoke = job_costs.known(work), job_costs.known(work / SMOKE)
+    words = ["the jobs measured so far"] if own else []
+    if smoke.keys() - own.keys():
+        words.append("the clip of make smoke, which may be shorter than yours")
+    return {**smoke, **own}, " and ".join(words)
 
 
 def footage(this: _Set, files: Mapping[str, str], waiting: ClipsWaiting) -> Footage:

@@ -162,6 +162,17 @@ def test_a_plan_goes_by_the_clip_that_was_tried_where_nothing_else_is_known(
     assert plan_run.main(["--work", str(tmp_path), "--cores", "2"]) == 0
     told = capsys.readouterr().out
     assert "At least 30 s here on 2 cores, from the clip of make smoke, which may be" in told
+    for rule in ("probe", "mask"):  # of a run that was stopped: it hid what make smoke knew
+        own = tmp_path / f"benchmarks/{rule}/b.tsv"
+        own.parent.mkdir(parents=True)
+        own.write_text("s\th:m:s\n4\t0\n")
+        assert plan_run.main(["--work", str(tmp_path), "--cores", "2"]) == 0
+        told = capsys.readouterr().out
+        seconds, source = {
+            "probe": (32, "the jobs measured so far and the clip of make smoke, which may be"),
+            "mask": (8, "the jobs measured so far; less where"),
+        }[rule]
+        assert f"At least {seconds} s here on 2 cores, from {source}" in told
 
 
 def test_a_plan_says_what_waits_besides_new_clips():
