@@ -1,4 +1,4 @@
-"""One clip more in a set: seconds, CPU time, jobs that ran and that worked, images that each report read.
+"""One clip more in a set: seconds, CPU time, jobs that ran and worked, images that reports read.
 
     python -m bench.one_more [--clips 100] [--work FOLDER] [--cores N]
 
