@@ -8,6 +8,7 @@ import gc
 import os
 import sys
 from contextlib import contextmanager
+from functools import cache
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
@@ -171,6 +172,17 @@ def decided_so_far(wildcards):
     return decisions.DECIDED + sha256_file(path)[:16] if path.exists() else ""
 
 
+@cache
+def without_clips():
+    """What is to be said where there is no clip to work on; else ""."""
+    takes = config["probe"]["animations"] == "take"
+    try:
+        raw_listing.require_clips(RAW, RAW_FOLDER, animations=takes)
+    except NoClipsError as error:
+        return str(error)
+    return ""
+
+
 def require_clips():
     """While a graph is built: without clips a run ends before its first job, a dry run warns.
 
@@ -179,14 +191,11 @@ def require_clips():
     if workflow.executor_plugin is None:
         return
     say_other_settings()
-    if VIDEOS:
-        return
-    try:
-        raw_listing.require_clips(RAW, RAW_FOLDER)
-    except NoClipsError as error:
-        if not workflow.dryrun:
-            raise WorkflowError(str(error)) from error
-        say_once(str(error))
+    fault = without_clips()
+    if fault and not workflow.dryrun:
+        raise WorkflowError(fault)
+    if fault:
+        say_once(fault)
 
 
 def say_once(text):
