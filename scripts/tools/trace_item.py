@@ -26,7 +26,7 @@ from ferrari.provenance import last_run
 from ferrari.provenance.trace import Dataset, UnknownItemError
 from ferrari.provenance.trace_text import render
 
-LINES = 40
+LINES = 10
 
 
 def open_dataset(work: str | os.PathLike, config_files: Sequence[str | os.PathLike]) -> Dataset:
@@ -47,7 +47,7 @@ def trace_item(
     trace = dataset.trace(asked, None if everything else LINES)
     if as_json:
         return json.dumps(asdict(trace), indent=1, ensure_ascii=True) + "\n"
-    return render(trace)
+    return render(trace, everything)
 
 
 def unknown(dataset: Dataset, asked: str, near: Sequence[str]) -> str:
@@ -90,7 +90,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--config", nargs="*", default=[], help="settings files on top of the defaults"
     )
     parser.add_argument("--json", action="store_true", help="for machines")
-    parser.add_argument("--all", action="store_true", help="lists are not cut short")
+    parser.add_argument(
+        "--all", action="store_true", help="each step with its settings and hashes; lists whole"
+    )
     given = parser.parse_args(arguments)
     if not given.item:
         print("ITEM= is missing: name a clip, an image, or an id in a table", file=sys.stderr)
