@@ -87,7 +87,7 @@ SCHEMA = workflow.source_path("../config/config.schema.yaml")
 settings.read_text(config, SCHEMA)
 with ending_the_run():
     settings.require_said_once(workflow.config_settings.configfiles)
-    settings.check(config, SCHEMA)
+    settings.check(config, SCHEMA, workflow.config_settings.configfiles)
 
 #: What runs the stages: this Python, or that of the environment that Snakemake deploys for them.
 PYTHON = "python" if workflow.deployment_settings.deployment_method else sys.executable

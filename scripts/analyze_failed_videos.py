@@ -205,7 +205,7 @@ def usable_check(videos: pd.DataFrame) -> Check:
         PASS if usable else FAIL,
         f"{usable:,} of {len(clips):,}",
         "at least 1",
-        "Without a usable video there is no dataset; the verdicts below say why.",
+        "Without a usable video there is no dataset; a table on the page has the verdicts.",
     )
 
 

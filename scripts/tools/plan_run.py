@@ -203,7 +203,7 @@ def _set(work: Path, config_files: Sequence[str], cores: int) -> _Set:
     files = settings_files(work, config_files)
     config = settings.load(*files)
     settings.read_text(config, settings.SCHEMA)
-    settings.check(config, settings.SCHEMA)
+    settings.check(config, settings.SCHEMA, files)
     for folder in (work, work / config["dataset"], work / config["qc_reports"]):
         if folder == work or folder.exists():  # a plan makes none
             error_advice.require_writable(folder.absolute())

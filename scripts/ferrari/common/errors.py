@@ -40,6 +40,7 @@ FerrariError
   · RefusedRowError          a page sends a decision that cannot be: it says what would be right
   · OtherRowError            a page sends another decision under an id: it says both
   · DryRunError              Snakemake cannot say what the next run would do: see what it says
+  · UnreadableTextError      a training folder's file is no text: `make lint-package` lists it
   · NothingToLintError       `make lint-package` sees no training folder: name its trainer
   · NewSetError              `make new` finds no clips, or settings in its way: name other folders
   · TidyError                `make tidy` may not delete yet: do first what the message says
@@ -50,6 +51,7 @@ FerrariError
   What becomes a row of a table or a choice of another way. Nobody has to do anything.
   · NoFileError              a raw file cannot be read: the clip is quarantined
   · ObjectError              an object of a bucket cannot be fetched: its row says so
+    · GoneObjectError        an object was taken out of its bucket: its row says so
     · _TornError             a copy is not its object: it is fetched again
   · _StoreError              a store refuses a request: what it means is asked next
   · NotAVideoError           a raw file is a picture or a playlist: the clip is quarantined

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
+import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ferrari.linting.findings import Finding, Trap
-from ferrari.linting.training_folder import images_below
+from ferrari.linting.training_folder import images_below, json_lines, text_of
 
 NO_ROW = Trap(
     "imagefolder/image-without-row",
@@ -72,8 +72,7 @@ def _rows(folder: Path, table: Path) -> Iterator[Finding]:
 
 
 def _read_rows(table: Path) -> Iterator[Mapping]:
-    with open(table, encoding="utf-8", newline="") as stream:
-        if table.suffix == ".csv":
-            yield from csv.DictReader(stream)
-        else:
-            yield from (json.loads(line) for line in stream if line.strip())
+    if table.suffix == ".csv":
+        yield from csv.DictReader(io.StringIO(text_of(table), newline=""))
+    else:
+        yield from (row for row in json_lines(table) if isinstance(row, Mapping))

@@ -12,10 +12,43 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ferrari.common import text_files
+from ferrari.common.errors import FerrariError
+
 #: What at least one of the trainers takes for an image.
 IMAGES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".avif", ".jxl", ".tif", ".tiff"})
 _LEAST_TRANSPARENT = 0.001  # share of an image's pixels
 _UNIFORM = 2  # of 255: what is painted under alpha 0 may differ by so much and be one colour
+
+
+class UnreadableTextError(FerrariError, ValueError):
+    """A file of a training folder is no text in UTF-8, or a line of it no JSON; `why` says it."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(path, why)
+        self.path, self.why = path, why
+
+    def __str__(self) -> str:
+        return f"{self.path}{self.why}"
+
+
+def text_of(path: Path) -> str:
+    """A file's text; raises UnreadableTextError."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UnreadableTextError(path, text_files.not_utf_8(error)) from error
+
+
+def json_lines(path: Path) -> list:
+    """What each line of a JSONL file says, blank ones left out; raises UnreadableTextError."""
+    found = []
+    for number, line in enumerate(text_of(path).split("\n"), start=1):
+        try:
+            found += [json.loads(line)] if line.strip() else []
+        except ValueError as error:
+            raise UnreadableTextError(path, f", line {number}, is no JSON ({error})") from error
+    return found
 
 
 def from_folder(folder: Path, path: Path) -> Path:

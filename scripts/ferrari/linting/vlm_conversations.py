@@ -5,12 +5,11 @@ Read in the loaders' code; TRL's was run as well.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ferrari.linting.findings import Finding, Trap
-from ferrari.linting.training_folder import json_files
+from ferrari.linting.training_folder import json_files, json_lines
 
 PLACEHOLDERS = Trap(
     "sft/placeholders",
@@ -53,7 +52,7 @@ class Sft:
 
 def _conversations(folder: Path) -> Iterator[tuple[Path, list[Mapping]]]:
     lines = (
-        (path, [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()])
+        (path, json_lines(path))
         for path in sorted(folder.glob("*.jsonl"))
         if path.name != "metadata.jsonl"
     )
@@ -68,7 +67,8 @@ def _conversations(folder: Path) -> Iterator[tuple[Path, list[Mapping]]]:
 def _registered(folder: Path) -> Iterator[Finding]:
     info = folder / "dataset_info.json"
     if info.is_file():
-        for told in json.loads(info.read_text(encoding="utf-8")).values():
+        told_of = dict(json_files(folder)).get(info)
+        for told in told_of.values() if isinstance(told_of, Mapping) else ():
             name = told.get("file_name") if isinstance(told, Mapping) else None
             if name and not (folder / name).is_file():
                 yield NOT_REGISTERED.found(info.name, name=name)

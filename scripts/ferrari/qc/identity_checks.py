@@ -296,7 +296,8 @@ def delivery_checks(
             f"in {len(asked) - len(empty):,} of {len(asked):,} clips with people",
             "at least 1",
             "Somebody in the clips is the subject. If nobody is, the references may be of another "
-            "person, or subject.above is too high: look at the scores below. Nothing is delivered.",
+            "person, or subject.above is too high: look at the scores on the page. Nothing is "
+            "delivered.",
         ),
         none_of(
             "clips_show_the_subject",
@@ -319,7 +320,7 @@ def delivery_checks(
             unsure["video"],
             len(asked),
             "Clips in which more detections wait for somebody to look at them than qc.max_unsure. "
-            "The pictures below say why; references from other sides make more of them sure.",
+            "The pictures on the page say why; references from other sides make more of them sure.",
             otherwise=WARN,
             bound=f"at most {most:.0%}",
             figure=_unsure_said(asked),
