@@ -128,10 +128,13 @@ def _live(channel: Channel, load: Load, parent: int) -> None:
 
 
 def prepare() -> None:
-    """Ignore Ctrl-C, write no core dump, and have a crash write its traceback into the log."""
+    """Ignore Ctrl-C, write no core dump, have a crash write its traceback into the log, and forget
+    what the parent had to say of its own results.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     faulthandler.enable(2)  # the log says where the model died
+    remarks.taken()
 
 
 def call_by(channel: Channel) -> None:

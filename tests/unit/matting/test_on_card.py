@@ -22,7 +22,7 @@ from ferrari.processes import devices
 from ferrari.processes.devices import DeviceError, DeviceMemoryError
 from ferrari.processes.failures import Failure
 from ferrari.processes.limited_call import run_limited
-from ferrari.processes.model_verdicts import Limits, ModelDiedError
+from ferrari.processes.model_verdicts import IsolationError, Limits, ModelDiedError
 from tests.settings import section
 from tests.unit.matting.test_closed_form import CASES, UNKNOWN, WEIGHT, figure, noise
 
@@ -135,6 +135,16 @@ def test_a_card_that_is_full_or_ends_costs_no_crop_its_refinement(error, why):
     assert refined.refined and refined.detail == f"refined on the CPU: {why}"
     ours = alpha_refinement.refine_alpha(image, net, 8)
     np.testing.assert_array_equal(refined.alpha, ours.alpha)
+
+
+def test_a_card_whose_process_ends_on_every_crop_is_told_and_not_tried_for_ever():
+    """Each death costs all jobs of the run their networks."""
+    picture_ = picture(*figure("full", 8))
+    death = ModelDiedError(Failure(MODEL_CRASHED, "SIGSEGV"))
+    solve = on_card.solver("cuda:0", lambda request: Fails(death))
+    assert all("SIGSEGV" in solve(*picture_)[2] for _ in range(2))
+    with pytest.raises(IsolationError, match=r"SIGSEGV\); set mask\.matting: closed_form"):
+        solve(*picture_)
 
 
 def test_an_error_that_nobody_foresaw_is_no_reason_to_go_on():
