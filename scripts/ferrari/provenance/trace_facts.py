@@ -218,9 +218,11 @@ def _gate_facts(row: Row) -> str:
     if not row.get("gate_iou"):
         return ""
     whose = _MATTE_OF.get(row["matte_of"], row["matte_of"])
+    restored = int(row.get("restored_px") or 0)
+    limbs = f"; {restored} px of limbs that it lacked are the person's mask" if restored else ""
     return (
         f"{row['person_gate']}, IoU {row['gate_iou']}: the matte is {whose}; outside it "
-        f"{row['held_px']} px kept as held, {row['removed_px']} px removed"
+        f"{row['held_px']} px kept as held, {row['removed_px']} px removed{limbs}"
     )
 
 
