@@ -42,7 +42,7 @@ def find(
     the raw folder.
     """
     waiting = {video for video in gone if _has_frames(dataset, video)}
-    found = []
+    found: list[GoneAtOnce] = []
     for run, clips in _recorded(audit):
         if not waiting:
             return found
