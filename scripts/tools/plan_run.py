@@ -30,9 +30,12 @@ from ferrari.jobs.run_progress import RunProgress
 from ferrari.ledger import clip_files, job_costs, raw_listing, raw_place, tables
 from ferrari.ledger.stages import FOLDERS, VIDEOS_CSV
 from ferrari.provenance import last_run
+from ferrari.reports import titles
 
 #: Of so many clips the files are added up.
 _CLIPS = 20
+#: Kinds of jobs named of which nothing was measured.
+_NAMED = 4
 #: Where `make smoke` works, below the set's folder.
 SMOKE = "smoke"
 
@@ -102,7 +105,9 @@ def _time_told(
         )
     work = sum(count * known[rule] for rule, count in timed.items())
     left = sorted(set(jobs) - set(timed))
-    unknown = f" Not measured yet: {', '.join(left)}." if left else ""
+    more = f" and {len(left) - _NAMED} more kinds of jobs" if len(left) > _NAMED else ""
+    named = ", ".join(titles.of_rule(rule) for rule in left[:_NAMED])
+    unknown = f" Not measured yet: {named}{more}." if left else ""
     about = "At least" if left else "About"
     return (
         f"{about} {duration(work / cores)} here on {cores} cores, from {measured_on}; less where "
