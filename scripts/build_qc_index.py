@@ -95,12 +95,13 @@ def lost_clips(lines: Lines, found: Sequence[Check], dataset: str = "") -> dict:
     fates = clip_fates.of_rows(lines)
     sound = {line["video"]: shown(line["file"]) for line in lines if line["verdict"] == OK}
     made = dataset and (Path(dataset) / FINAL_CSV).is_file()
-    without = without_images.of_set(dataset, sound)[1] if made else {}
+    images, without = without_images.of_set(dataset, sound) if made else ({}, {})
     gone = [one for one in found if one.name == "clips_gone" and one.status != PASS]
     return {
         "headline": fates.headline,
         "files": fates.refused[: clip_fates.NAMED],
         "more": max(0, len(fates.refused) - clip_fates.NAMED),
+        "images": without_images.given(images, fates.clips) if made else "",
         "without": without_images.headline(without, fates.clips),
         "reasons": without_images.reasons(without),
         "apart": fates.apart,

@@ -32,7 +32,6 @@ from ferrari.linting import (
     vlm_conversations,
 )
 from ferrari.linting.findings import Finding, Trap
-from ferrari.linting.training_folder import UnreadableTextError
 from ferrari.provenance import last_run, older_packages
 
 
@@ -64,11 +63,6 @@ LINTERS: tuple[Linter, ...] = (
 )
 
 
-_UNREADABLE = Trap(
-    "text/unreadable",
-    "It{why}: the trainer stops at it, and nothing behind it was looked at.",
-    "save it as UTF-8, and correct the line that is named",
-)
 _OLDER = Trap(
     "ferrari/older-set",
     "The package is {headline}; a trainer reads it all the same.",
@@ -88,29 +82,14 @@ def lint(folder: Path, trainers: Sequence[str] = ()) -> tuple[list[str], list[Fi
     if not folder.is_dir():
         raise NothingToLintError(f"there is no folder {folder}")
     known = {linter.NAME: linter for linter in LINTERS}
-    names = list(trainers) or [name for name, one in known.items() if _is_here(one, folder)]
+    names = list(trainers) or [name for name, linter in known.items() if linter.is_here(folder)]
     if not names:
         raise NothingToLintError(
             f"{folder} bears no trainer's marks (no dataset.toml, no <repeats>_<words> folder, no "
             f"metadata.jsonl, ...); say which is meant: TRAINER={' | '.join(known)}"
         )
-    found = {finding for name in names for finding in _findings(known[name], folder)}
+    found = {finding for name in names for finding in known[name].lint(folder)}
     return names, sorted({*found, *older_set(folder)})
-
-
-def _is_here(linter: Linter, folder: Path) -> bool:
-    try:
-        return linter.is_here(folder)
-    except UnreadableTextError:  # which its findings then say
-        return True
-
-
-def _findings(linter: Linter, folder: Path) -> Iterator[Finding]:
-    """What one trainer's linter finds, up to a file that cannot be read."""
-    try:
-        yield from linter.lint(folder)
-    except UnreadableTextError as error:
-        yield _UNREADABLE.found(error.path.relative_to(folder), why=error.why)
 
 
 def older_set(folder: Path) -> list[Finding]:

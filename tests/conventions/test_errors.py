@@ -14,7 +14,6 @@ import pytest
 
 from ferrari.common import errors
 from ferrari.images.user_pictures import PictureTooLargeError
-from ferrari.linting.training_folder import UnreadableTextError
 from ferrari.processes.device_client import _Died
 from ferrari.processes.failures import Failure
 from ferrari.processes.model_verdicts import ModelDiedError
@@ -51,7 +50,6 @@ ARGUMENTS = {
     PictureTooLargeError: ("too large", 300.5),
     PlanChangedError: (DecodePlan(threads=2),),
     UnknownItemError: ("clip_1", ["clip_2"]),
-    UnreadableTextError: (Path("metadata.csv"), ", line 2, is not UTF-8"),
 }
 
 

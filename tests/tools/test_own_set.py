@@ -164,7 +164,7 @@ def test_a_plan_adds_up_what_was_measured(tmp_path):
     assert text.startswith("7 files may be clips, 400 MB, 3 min 20 s of footage.\n")
     assert "About 55 MB more on the disk" in text
     assert "To do: new clips: 1. Jobs: probe 1, mask 3, other 1." in text
-    assert "At least 31 s here on 2 cores" in text and "Not measured yet: qc0." in text
+    assert "At least 31 s here on 2 cores" in text and "Not measured yet: QC0: Raw videos." in text
 
 
 def test_a_plan_goes_by_the_clip_that_was_tried_where_nothing_else_is_known(

@@ -40,7 +40,6 @@ FerrariError
   · RefusedRowError          a page sends a decision that cannot be: it says what would be right
   · OtherRowError            a page sends another decision under an id: it says both
   · DryRunError              Snakemake cannot say what the next run would do: see what it says
-  · UnreadableTextError      a training folder's file is no text: `make lint-package` lists it
   · NothingToLintError       `make lint-package` sees no training folder: name its trainer
   · NewSetError              `make new` finds no clips, or settings in its way: name other folders
   · TidyError                `make tidy` may not delete yet: do first what the message says

@@ -203,8 +203,8 @@ def _meant(fault: ValidationError) -> str:
     """What to write in place of text that was meant for a number or a list; "" where that cannot be
     told.
     """
-    wanted = fault.validator_value if fault.validator == "type" else ()
-    wanted = {wanted} if isinstance(wanted, str) else set(wanted)
+    types: Any = fault.validator_value if fault.validator == "type" else ()
+    wanted = {types} if isinstance(types, str) else set(types)
     if not isinstance(fault.instance, str):
         return ""
     number = _NUMBER.fullmatch(fault.instance)

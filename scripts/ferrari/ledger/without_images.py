@@ -59,6 +59,12 @@ def _most(reasons: Mapping[str, int]) -> str:
     return min(reasons, key=lambda reason: (-reasons[reason], reason), default="")
 
 
+def given(images: Mapping[str, int], clips: int) -> str:
+    """How many images so many clips gave, as one line; `images` counts those of a clip."""
+    total = sum(images.values())
+    return f"{total:,} captioned images, from {len(images):,} of {clips:,} clips."
+
+
 def headline(found: Mapping[str, list[str]], clips: int) -> str:
     """How many of so many clips gave none, as one line; "" where each sound clip gave one."""
     without = sum(map(len, found.values()))

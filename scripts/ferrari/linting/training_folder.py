@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import tomllib
@@ -12,8 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ferrari.common import text_files
-from ferrari.common.errors import FerrariError
+from ferrari.linting.findings import Trap
 
 #: What at least one of the trainers takes for an image.
 IMAGES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".avif", ".jxl", ".tif", ".tiff"})
@@ -21,34 +21,35 @@ _LEAST_TRANSPARENT = 0.001  # share of an image's pixels
 _UNIFORM = 2  # of 255: what is painted under alpha 0 may differ by so much and be one colour
 
 
-class UnreadableTextError(FerrariError, ValueError):
-    """A file of a training folder is no text in UTF-8, or a line of it no JSON; `why` says it."""
-
-    def __init__(self, path: Path, why: str) -> None:
-        super().__init__(path, why)
-        self.path, self.why = path, why
-
-    def __str__(self) -> str:
-        return f"{self.path}{self.why}"
+def unreadable(trainer: str) -> Trap:
+    """The trap of a text that a trainer stops at; `why` is what `fault_of` says of it."""
+    return Trap(
+        f"{trainer}/unreadable",
+        "{why}: the trainer stops at it, and nothing in it was looked at",
+        "save it as UTF-8, and correct the line that is named",
+    )
 
 
-def text_of(path: Path) -> str:
-    """A file's text; raises UnreadableTextError."""
+def fault_of(path: Path) -> str:
+    """Why a file is no text in UTF-8, or, of a JSONL file, which line is no JSON; "" if sound."""
+    data = path.read_bytes()
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "it is UTF-16, not UTF-8"
     try:
-        return path.read_bytes().decode("utf-8")
+        lines = data.decode("utf-8").split("\n")
     except UnicodeDecodeError as error:
-        raise UnreadableTextError(path, text_files.not_utf_8(error)) from error
+        return f"line {data.count(10, 0, error.start) + 1} is not UTF-8"
+    for number, line in enumerate(lines if path.suffix == ".jsonl" else (), start=1):
+        try:
+            json.loads(line if line.strip() else "0")
+        except ValueError as error:
+            return f"line {number} is no JSON ({error})"
+    return ""
 
 
 def json_lines(path: Path) -> list:
-    """What each line of a JSONL file says, blank ones left out; raises UnreadableTextError."""
-    found = []
-    for number, line in enumerate(text_of(path).split("\n"), start=1):
-        try:
-            found += [json.loads(line)] if line.strip() else []
-        except ValueError as error:
-            raise UnreadableTextError(path, f", line {number}, is no JSON ({error})") from error
-    return found
+    """What each line of a sound JSONL file says, blank ones left out."""
+    return [json.loads(line) for line in path.read_text("utf-8").split("\n") if line.strip()]
 
 
 def from_folder(folder: Path, path: Path) -> Path:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ferrari.linting.findings import Finding, Trap
-from ferrari.linting.training_folder import json_files, json_lines
+from ferrari.linting.training_folder import fault_of, json_files, json_lines, unreadable
 
 PLACEHOLDERS = Trap(
     "sft/placeholders",
@@ -30,6 +30,8 @@ NOT_REGISTERED = Trap(
     "correct file_name",
 )
 
+UNREADABLE = unreadable("sft")
+
 
 class Sft:
     """LLaVA JSON, LLaMA-Factory's sharegpt JSON with `dataset_info.json`, TRL's messages."""
@@ -39,23 +41,27 @@ class Sft:
     @staticmethod
     def is_here(folder: Path) -> bool:
         """True if a JSON file in the folder holds conversations."""
-        return any(True for _ in _conversations(folder))
+        return any(True for _ in _conversations(folder)) or any(map(fault_of, _lists(folder)))
 
     @staticmethod
     def lint(folder: Path) -> Iterator[Finding]:
         """All findings of a folder."""
         yield from _registered(folder)
+        for path in _lists(folder):
+            if why := fault_of(path):
+                yield UNREADABLE.found(path.relative_to(folder), why=why)
         for path, samples in _conversations(folder):
             for sample in samples:
                 yield from _sample(folder, path, sample)
 
 
+def _lists(folder: Path) -> list[Path]:
+    """The JSONL files of a folder that may hold conversations."""
+    return [path for path in sorted(folder.glob("*.jsonl")) if path.name != "metadata.jsonl"]
+
+
 def _conversations(folder: Path) -> Iterator[tuple[Path, list[Mapping]]]:
-    lines = (
-        (path, json_lines(path))
-        for path in sorted(folder.glob("*.jsonl"))
-        if path.name != "metadata.jsonl"
-    )
+    lines = ((path, json_lines(path)) for path in _lists(folder) if not fault_of(path))
     for path, content in [*json_files(folder), *lines]:
         if not isinstance(content, list):
             continue

@@ -357,10 +357,10 @@ def counts(judged: pd.DataFrame, crops: pd.DataFrame, ids: Sequence[str]) -> dic
     reasons = crops["reason"].value_counts()
     return {
         "Videos": len(ids),
-        "Tracks": len(tracks),
+        "Tracks (one person through one clip)": len(tracks),
         "Subject": int((tracks["who"] == words.SUBJECT).sum()),
         "Somebody else": int((tracks["who"] == words.NOT_SUBJECT).sum()),
         "Unsure": int((tracks["who"] == words.UNSURE).sum()),
-        "Detections dropped": int(reasons.get(NOT_SUBJECT, 0)),
-        "Detections quarantined": int(reasons.get(UNSURE_WHO, 0)),
+        "Detections of somebody else": int(reasons.get(NOT_SUBJECT, 0)),
+        "Detections that wait, unsure": int(reasons.get(UNSURE_WHO, 0)),
     }

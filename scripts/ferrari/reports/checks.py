@@ -97,6 +97,8 @@ def figure_in_words(check: Check) -> str:
     counted = _NONE_OF.fullmatch(check.figure)
     if check.status == PASS and check.bound == "0" and counted:
         return f"no fault in {counted[1]}" if counted[1] != "0" else "nothing to look at"
+    if check.status == PASS and check.bound == check.figure == "0":
+        return "none"
     if check.status == PASS or check.name in _NAMED_BY_COUNT:
         return check.figure
     bare = check.bound == "0" and check.figure.replace(",", "").isdecimal()

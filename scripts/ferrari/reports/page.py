@@ -172,9 +172,9 @@ def _worst_first(checks: Sequence[Check]) -> list[Check]:
 def _format_check(check: Check) -> dict:
     rows = [gate.as_named(item) for item in check.rows]
     passed = check.status == PASS and check.bound == "0"
-    said = number_of(len(rows), "row")
+    said = f"which ({len(rows)})"
     if len(rows) == gate.MAX_ROWS:
-        said = f"the first {len(rows)} rows"
+        said = f"the first {len(rows)}"
     return {
         "status": check.status,
         "title": check_title(check.name),

@@ -33,7 +33,7 @@ def last_lines(dataset: Path, reports: Path, formats: Sequence[str]) -> list[str
     packages = [str(final / name) for name in formats if (final / name).is_dir()]
     refused = [str(folder) for folder in _refused(dataset)]
     return [
-        f"{images.total():,} captioned images, from {len(images):,} of {fates.clips:,} clips.",
+        without_images.given(images, fates.clips),
         *clip_fates.as_lines(fates),
         *without_images.as_lines(without, fates.clips),
         *([f"{fates.apart}."] if fates.apart else []),

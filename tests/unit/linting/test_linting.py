@@ -326,10 +326,10 @@ def test_imagefolder(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "why"),
     [
-        ("metadata.csv", "file_name,text\na.png,für\n".encode("latin-1"), "line 2, is not UTF-8"),
-        ("metadata.jsonl", '{"file_name": "a.png"}\n'.encode("utf-16"), "is UTF-16"),
-        ("metadata.jsonl", b'{"file_name": "a.png"}\n{"file_na\n', "line 2, is no JSON"),
-        ("chat.jsonl", '{"messages": "für"}\n'.encode("latin-1"), "line 1, is not UTF-8"),
+        ("metadata.csv", "file_name,text\na.png,für\n".encode("latin-1"), "line 2 is not UTF-8"),
+        ("metadata.jsonl", '{"file_name": "a.png"}\n'.encode("utf-16"), "it is UTF-16"),
+        ("metadata.jsonl", b'{"file_name": "a.png"}\n{"file_na\n', "line 2 is no JSON"),
+        ("chat.jsonl", '{"messages": "für"}\n'.encode("latin-1"), "line 1 is not UTF-8"),
     ],
 )
 def test_a_text_that_a_trainer_stops_at_is_found_and_named(tmp_path, name, text, why):
@@ -337,7 +337,8 @@ def test_a_text_that_a_trainer_stops_at_is_found_and_named(tmp_path, name, text,
     image(tmp_path / "a.png")
     (tmp_path / name).write_bytes(text)
     (found,) = lint(tmp_path)[1]
-    assert (found.check, found.path) == ("text/unreadable", name) and why in found.effect
+    trainer = "sft" if name == "chat.jsonl" else "imagefolder"
+    assert (found.check, found.path) == (f"{trainer}/unreadable", name) and why in found.effect
 
 
 def shard(path: Path, *names: str) -> None:

@@ -225,6 +225,7 @@ def test_same_data_same_chart():
         (PASS, "0 of 1,640", "0", "no fault in 1,640"),
         (PASS, "0 of 0", "0", "nothing to look at"),
         (FAIL, "2 of 164", "0", "not so for 2 of 164"),
+        (PASS, "0", "0", "none"),
         (WARN, "12", "0", "not so for 12"),
         (FAIL, "0", "at least 1", "0 (bound: at least 1)"),
         (FAIL, "2 of 70", "2 a cut-out", "not so for 2 of 70 (bound: 2 a cut-out)"),
