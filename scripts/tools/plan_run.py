@@ -33,7 +33,7 @@ from ferrari.ledger.clips_waiting import ClipsWaiting
 from ferrari.ledger.stages import FOLDERS, VIDEOS_CSV
 from ferrari.provenance import last_run
 from ferrari.reports import titles
-from ferrari.review import decisions
+from ferrari.review import decision_table
 
 #: Of so many clips the files are added up.
 _CLIPS = 20
@@ -241,7 +241,7 @@ def plan(this: _Set) -> int:
     files = this.files_found()
     if sys.stderr.isatty():
         print("looking at what there is to do ...", file=sys.stderr)
-    has_decisions = decisions.place(this.dataset).is_file()
+    has_decisions = decision_table.place(this.dataset).is_file()
     # What decisions cause is told by the reasons of the jobs, which are long where jobs are many.
     quiet = () if has_decisions else ("--quiet", "rules", "host")
     words = this.command("--dry-run", "--nocolor", *quiet)
