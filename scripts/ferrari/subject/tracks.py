@@ -4,9 +4,8 @@ Cut, never stretch: a track that mixes two people is the worst fault, a person i
 costs little. So a track ends, and what comes after it is a new one, where
 
 - the shot changes, or nobody is found at its place for longer than `gap_s`;
-- the looks change from one moment to the next (`looks`), or the box grows or shrinks at once, in
-  height, or in width over somebody else's place: a detector that gives one box for two people, or
-  ceases to (`size`);
+- the looks change from one moment to the next (`looks`), or the box grows or shrinks at once: a
+  detector that gives one box for two people, or ceases to (`size`);
 - another link would be nearly as good, whether people go on as they went or stand still: two who
   cross may as well have turned round (`overlap`);
 - somebody went out of sight in touch with the person, or came out from behind, and looks do not say
