@@ -1,9 +1,10 @@
 """How good the cut-outs are, beside rembg's from the same network: `python -m bench.mattes`.
 
 Judged by drawn figures, whose alpha and colours are known, by keyed footage, and by pictures that
-are composed of it (`bench.composed`). Prints a table in Markdown for each set: means over the
-pictures, smaller is better but for IoU; and whether the default keeps the bounds. Last, what is
-left of others where several people are in a crop (`bench.pairs`).
+are composed of it (`bench.composed`); Robust Video Matting is judged beside (`bench.rvm`). Prints a
+table in Markdown for each set: means over the pictures, smaller is better but for IoU; and whether
+the default keeps the bounds. Last, what is left of others where several people are in a crop
+(`bench.pairs`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import composed, pairs, part_masks, peers, prepare
+from bench import composed, pairs, part_masks, peers, prepare, rvm
 from bench.matte_metrics import composite_error, errors, iou
 from bench.measure import ROOT, PeerMissingError, run, task
 from bench.prepare import Bench
@@ -151,6 +152,13 @@ def cut_by_rembg(dataset: Path, judged: Judged, weights: Path, *options: str) ->
     return target, cost.wall_s / len(judged.rows)
 
 
+def cut_by_rvm(dataset: Path, judged: Judged, weights: Path, times: int) -> _Cut:
+    """Let Robust Video Matting cut the set out, each picture shown so many times."""
+    target = dataset / "rvm"
+    pictures = [dataset / row["path"] for row in judged.rows]
+    return target, rvm.cut_out(pictures, target, weights, times, prepare.threads())
+
+
 def judge(judged: Judged, folder: Path) -> dict[str, float]:
     """Means of the metrics over the set's pictures as they lie in `folder`, and the median SAD.
 
@@ -184,8 +192,8 @@ def kept(judged: Judged, figures: Mapping[str, float]) -> str:
 
 
 def contenders(bench: Bench, dataset: Path, isnet: Path) -> Mapping[str, partial]:
-    """What cuts a set out, by name: ours in several ways, other segmenters, the demo's network, and
-    rembg in three ways.
+    """What cuts a set out, by name: ours in several ways, other segmenters, the demo's network,
+    rembg in three ways, and Robust Video Matting in two.
     """
     ours = partial(cut_by_us, bench, dataset)
     found = {
@@ -205,7 +213,19 @@ def contenders(bench: Bench, dataset: Path, isnet: Path) -> Mapping[str, partial
     found["ours (default), yolo-seg (demo's)"] = partial(ours, weights=demo, **yolo)
     for name, options in _REMBG.items():
         found[name] = lambda judged, options=options: cut_by_rembg(dataset, judged, isnet, *options)
-    return found
+    return found | _rvm(bench, dataset)
+
+
+def _rvm(bench: Bench, dataset: Path) -> Mapping[str, partial]:
+    try:
+        weights = rvm.weights(bench.cache)
+    except PeerMissingError as missing:
+        bench.log(f"without it: {missing}")
+        return {}
+    return {
+        name: partial(cut_by_rvm, dataset, weights=weights, times=times)
+        for name, times in rvm.WAYS.items()
+    }
 
 
 def table(name: str, rows: Mapping[str, Mapping[str, float]]) -> str:

@@ -42,7 +42,7 @@ from ferrari.networks.on_device import OnDevice
 from ferrari.processes.batching import by_size
 from ferrari.processes.isolated_model import Isolated
 from ferrari.processes.model_verdicts import Limits
-from ferrari.provenance.reuse import NOTHING, Earlier, item_digest, narrowed, refused_files
+from ferrari.provenance.reuse import NOTHING, Earlier, item_digest, refused_files
 from ferrari.provenance.table_stamps import seal
 from ferrari.subject import clip_table, sightings_file
 from ferrari.subject.second_look import FOUND_AGAIN
@@ -118,7 +118,7 @@ def detect_video(
 def _lines(frames_csv: str) -> list[Mapping[str, str]]:
     """What this stage looks at of the kept frames."""
     kept = tables.kept(tables.read_stage(frames_csv, "extract"))
-    return [narrowed(line, READS) for line in kept]
+    return [tables.narrowed(line, READS) for line in kept]
 
 
 def _as_first_seen(taken: Mapping[str, list[dict[str, str]]]) -> dict[str, list[dict[str, str]]]:

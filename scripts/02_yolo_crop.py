@@ -38,7 +38,7 @@ from ferrari.ledger.reasons import (
 )
 from ferrari.ledger.refused_files import clear_frames, refuse_frame, refuse_frame_file
 from ferrari.processes.beside import Behind, ahead
-from ferrari.provenance.reuse import NOTHING, Earlier, chained_digests, narrowed, refused_files
+from ferrari.provenance.reuse import NOTHING, Earlier, chained_digests, refused_files
 from ferrari.provenance.table_stamps import seal
 from ferrari.review import decisions
 from ferrari.review.applying import (
@@ -161,7 +161,7 @@ class _Seen:
 def _seen(frames_csv: str, detections_csv: str) -> dict[str, _Seen]:
     """The frames with kept detections, by item, in the order of the clip."""
     frames = {
-        line["item"]: narrowed(line, FRAME_READS)
+        line["item"]: tables.narrowed(line, FRAME_READS)
         for line in tables.kept(tables.read_stage(frames_csv, "extract"))
     }
     seen: dict[str, _Seen] = {}
@@ -169,7 +169,8 @@ def _seen(frames_csv: str, detections_csv: str) -> dict[str, _Seen]:
         parent = line["parent"]
         if parent not in frames:
             raise tables.LedgerError(f"{detections_csv}: {frames_csv} kept no frame {parent}")
-        seen.setdefault(parent, _Seen(frames[parent])).detections.append(narrowed(line, READS))
+        detections = seen.setdefault(parent, _Seen(frames[parent])).detections
+        detections.append(tables.narrowed(line, READS))
     return seen
 
 
@@ -351,7 +352,7 @@ class _Stage:
         crop = boxes.padded(box, self.settings["pad"], width, height)
         corners = dict(zip(("x1", "y1", "x2", "y2"), (round(v, 2) for v in box), strict=True))
         cut = dict(zip(("crop_x1", "crop_y1", "crop_x2", "crop_y2"), crop, strict=True))
-        told = narrowed(line, ("confidence", "class_name", "frame_width", "frame_height"))
+        told = tables.narrowed(line, ("confidence", "class_name", "frame_width", "frame_height"))
         return {**told, **corners, **cut}
 
     def _side(self, box: boxes.Box) -> tables.Row:
@@ -436,6 +437,7 @@ def _box(line: Mapping[str, str]) -> boxes.Box:
 
 def run(job) -> None:
     """The job of the rule `crop` (see `ferrari.jobs.stage_job`)."""
+    sightings, who = job.input.all("judged_by") or ("", "")
     digests = crop_video(
         frames_csv=job.input.frames,
         detections_csv=job.input.detections,
@@ -444,8 +446,8 @@ def run(job) -> None:
         out_csv=job.output.table,
         out_identity=job.output.identity,
         settings=job.settings("settings"),
-        sightings=next(iter(job.input.all("sightings")), ""),
-        who=next(iter(job.input.all("who")), ""),
+        sightings=sightings,
+        who=who,
         identity=job.params.identity,
         review=decisions.of_job(
             job.config["dataset"], job.params.review, "crop", job.wildcards.video

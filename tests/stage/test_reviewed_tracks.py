@@ -7,7 +7,7 @@ import pytest
 from ferrari.common.atomic_files import sha256_file
 from ferrari.ledger import item_ids, tables
 from ferrari.provenance.reuse import NOTHING
-from ferrari.review import decisions, effects, writing
+from ferrari.review import decision_table, decisions, effects, writing
 from ferrari.review.applying import track_digest
 from ferrari.subject import clip_table, identity_table
 from tests.stage.people_clip import LARGE, SMALL, VIDEO, Clip
@@ -41,7 +41,7 @@ def said(decision, rows, track, **cells):
 
 
 def states(clip, *rows):
-    decisions.place(clip.dataset).unlink(missing_ok=True)
+    decision_table.place(clip.dataset).unlink(missing_ok=True)
     writing.append(clip.dataset, rows)
     return [e.state for e in effects.of_dataset(clip.dataset, decisions.load(clip.dataset))]
 

@@ -313,6 +313,25 @@ def test_the_most_urgent_doubts_come_first_a_picture_a_track():
     assert len(identity_pictures.doubtful(rows, 2)) == 2
 
 
+def test_a_track_that_is_unsure_and_waits_for_nobody_is_shown_and_says_why(tmp_path, judged):
+    """Counted as unsure, it was nowhere to be seen: all of it was too small."""
+    small = {"reason": "TOO_SMALL", "outcome": "dropped", "identity_why": "beside_subject"}
+    rows = crops(
+        {"item": "a1"},
+        {"item": "a2", "track": 1.0, **small},
+        waits("a3", track=2.0, identity_why="no_face"),
+        {"item": "a4", "track": 2.0, **small},
+    )
+    whole = judged(a=[subject(0), between(1), between(2), between(3, frames=0)])
+    assert identity_pictures.unsure_but_settled(whole, rows)["item"].tolist() == ["a2"]
+    where = identity_pictures.Pictures(tmp_path, {})
+    (gallery,) = identity_pictures.doubts(whole, rows, references(), where, 60)
+    assert "1 of 1 tracks are shown" in gallery.note and " 1 track more: unsure too" in gallery.note
+    assert [thumb.item for thumb in gallery.thumbs][-2:] == ["a3", "a2"]
+    assert gallery.thumbs[-1].detail.startswith("left out: TOO_SMALL")
+    assert "left out" not in gallery.thumbs[-2].detail
+
+
 def test_the_weakest_evidence_comes_first():
     rows = crops(
         {"item": "a1"},
