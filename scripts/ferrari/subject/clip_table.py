@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import Field, asdict, fields
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from ferrari.ledger import tables
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
-R = TypeVar("R", bound="DataclassInstance")
+class Row(Protocol):
+    """Any dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
 
-def columns(kind: type[DataclassInstance]) -> tuple[str, ...]:
+R = TypeVar("R", bound=Row)
+
+
+def columns(kind: type[Row]) -> tuple[str, ...]:
     """Those of a kind of row."""
     return tuple(field.name for field in fields(kind))
 
 
-def cells(row: DataclassInstance) -> dict[str, object]:
+def cells(row: Row) -> dict[str, object]:
     """A row as its table has it; figures have six digits behind the point."""
     given = asdict(row).items()
     return {name: round(one, 6) if isinstance(one, float) else one for name, one in given}

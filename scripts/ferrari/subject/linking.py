@@ -42,9 +42,6 @@ class Linking:
     #: By how much a box may become higher or lower in a sixth of a second: 0.4 is 1.4 times. More
     #: is a box that begins or ceases to hold somebody else as well. Widths change with each stride.
     growth: float = 0.38
-    #: Share of somebody else's place in a box that has become wider by `growth`, or more: it is
-    #: around both, however high it is; and so was one that has become narrower beside it.
-    swallowed: float = 0.6
     #: A track that nothing goes on for longer than this ends, seconds.
     gap_s: float = 0.7
     #: For so long somebody who went out of sight beside a person may be in that person's place.
@@ -136,9 +133,7 @@ def gather(
     usual = np.array([one.usual for one in tracks])[:, None]
     least = np.maximum(settings.least_looks, usual - settings.looks_fall)
     most = 1 + settings.growth * np.maximum(waited / _MOMENT_S, 1)[:, None]
-    around_two = _swallows(last, boxes, most, settings.swallowed)
-    around_two |= _swallows(boxes, last, most.T, settings.swallowed).T
-    same_size = near & (_growth(last, boxes) <= most) & ~around_two
+    same_size = near & (_growth(last, boxes) <= most)
     gains = [np.where(near, place + alike, 0.0) for place in (still, moved)]
     return Evidence(gains[0], gains[1], near, same_size, same_size & (alike >= least))
 
@@ -163,26 +158,11 @@ def held(some: np.ndarray, others: np.ndarray) -> np.ndarray:
     return shared / np.maximum(_area(some), 1e-9)[:, None]
 
 
-def _swallows(some: np.ndarray, others: np.ndarray, most: np.ndarray, share: float) -> np.ndarray:
-    """(N, M) bool: whether a box of (N, 4), if it becomes one of (M, 4) others, becomes wider (more
-    than `most` times) over the place of another of the first, which lay beside it.
-    """
-    beside = held(some, some) < share
-    np.fill_diagonal(beside, False)
-    taken = held(some, others) >= share
-    wider = _sides(others, 0)[None, :] > most * _sides(some, 0)[:, None]
-    return wider & (beside.T[:, :, None] & taken[None, :, :]).any(axis=1)
-
-
 def _growth(some: np.ndarray, others: np.ndarray) -> np.ndarray:
     """(N, M) how many times as high the higher of two boxes is."""
-    ratios = _sides(some, 1)[:, None] / _sides(others, 1)[None, :]
+    a, b = (np.maximum(boxes[:, 3] - boxes[:, 1], 1e-9) for boxes in (some, others))
+    ratios = a[:, None] / b[None, :]
     return np.maximum(ratios, 1 / ratios)
-
-
-def _sides(boxes: np.ndarray, axis: int) -> np.ndarray:
-    """(N,) widths (axis 0) or heights (1)."""
-    return np.maximum(boxes[:, axis + 2] - boxes[:, axis], 1e-9)
 
 
 def _widened(boxes: np.ndarray, wider: np.ndarray | float) -> np.ndarray:

@@ -159,27 +159,6 @@ def test_a_box_that_becomes_higher_at_once_holds_somebody_else_too():
     ]
 
 
-@pytest.mark.parametrize("look", [RED, BLUE], ids=["twins", "others"])
-@pytest.mark.parametrize("second", [True, False], ids=["both found", "one box for two"])
-def test_a_box_that_becomes_wider_over_somebody_elses_place_holds_them_too(look, second):
-    """As high as before; in the third moment of five it is around both."""
-    two = (person(100), person(150, look))
-    around = [82.0, 100.0, 168.0, 200.0], 0.7, RED
-    found = link(clip(two, two, (around, person(150, look, sure=0.4))[: 1 + second], two, two))
-    of_first = [track for track in found if track.places[0] == (0, 0)]
-    assert [(track.places[-1], track.ended_by) for track in of_first] == [((1, 0), "size")]
-    (box,) = [track.places for track in found if (2, 0) in track.places]
-    assert box == ((2, 0),), "neither before nor behind does anybody have it"
-
-
-@pytest.mark.parametrize("beyond", [0.0, 400.0], ids=["alone", "with somebody elsewhere"])
-def test_arms_that_are_spread_end_no_track(beyond):
-    wide = [60.0, 100.0, 140.0, 200.0], 0.9, RED
-    others = [person(beyond, BLUE)] if beyond else []
-    moments = [(person(100), *others)] * 2 + [(wide, *others)] * 2 + [(person(100), *others)] * 2
-    assert len(link(clip(*moments))) == 1 + len(others)
-
-
 def test_drawn_people_are_never_mixed():
     """Pictures, a detector that errs, looks from pixels: all at once."""
     scenes = [
