@@ -10,23 +10,21 @@ from __future__ import annotations
 
 import argparse
 import re
-import resource
 import shutil
-import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import stubs
+from bench import measure, stubs
 from ferrari.common.usable_cores import usable_cores
 from ferrari.ledger.stages import FOLDERS
 from tests.generator.encode import write_clip
 from tests.generator.spec import MOTIONS, SCENES, ClipSpec, FigureSpec
 
 IDLE = "nothing to do"
+_LIMIT_S = 6 * 3600
 #: What a report's log says of the images of a stage (`ferrari.qc.seen_before`).
 _IMAGES = re.compile(r"(\d+) of (\d+) images opened")
 
@@ -65,19 +63,13 @@ def draw(raw: Path, count: int) -> list[Path]:
 
 
 def run(folder: Path, cores: int) -> Run:
-    """Run the workflow to its end; raises CalledProcessError where it fails."""
+    """Run the workflow to its end; raises CommandFailedError where it fails."""
     shutil.rmtree(folder / "logs", ignore_errors=True)
-    began, spent = time.monotonic(), _cpu_s()
-    subprocess.run(stubs.snakemake("--cores", str(cores), "--quiet", "all"), cwd=folder, check=True)
-    found = of_logs(folder / "logs", time.monotonic() - began)
-    found.cpu_s = _cpu_s() - spent
+    command = stubs.snakemake("--cores", str(cores), "--quiet", "all")
+    cost = measure.run(command, cwd=folder, limit_s=_LIMIT_S)
+    found = of_logs(folder / "logs", cost.wall_s)
+    found.cpu_s = cost.cpu_s  # the fork server's jobs included, which are no children of the run's
     return found
-
-
-def _cpu_s() -> float:
-    """Of the children that have ended, and theirs."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def of_logs(logs: Path, seconds: float) -> Run:

@@ -255,11 +255,14 @@ def plan(this: _Set) -> int:
     for line in done.stderr.splitlines():
         if line.startswith("OTHER SETTINGS"):
             print(line)
-    waiting = clips_waiting.of(this.dataset, this.raw, files, animations=this.animations)
+    table = this.dataset / VIDEOS_CSV
+    rows = tables.read_table(table) if table.is_file() else []
+    animations = this.animations
+    waiting = clips_waiting.of(this.dataset, rows, this.raw, files, animations=animations)
     decided = planned_jobs.decided_told(planned_jobs.read(output)) if has_decisions else ""
     jobs = snakemake_command.planned(output)
     known, measured_on = costs(this.work)
-    seen = footage(this, files, waiting)
+    seen = footage(this, files, rows, waiting)
     print(told(jobs, known, this.cores, seen, measured_on, waiting, decided))
     print(f"{_megabytes(shutil.disk_usage(this.work).free)} are free on the disk of {this.work}.")
     return 0
@@ -276,11 +279,11 @@ def costs(work: Path) -> tuple[dict[str, float], str]:
     return {**smoke, **own}, " and ".join(words)
 
 
-def footage(this: _Set, files: Mapping[str, str], waiting: ClipsWaiting) -> Footage:
-    """What the raw folder holds, and what is known of it; `files` by id."""
+def footage(
+    this: _Set, files: Mapping[str, str], known: Sequence[Mapping[str, str]], waiting: ClipsWaiting
+) -> Footage:
+    """What the raw folder holds (`files` by id), and what is known of it (rows of videos.csv)."""
     clips = {video: file for video, file in files.items() if video not in waiting.others}
-    table = this.dataset / VIDEOS_CSV
-    known = tables.read_table(table) if table.is_file() else []
     rows = [row for row in known if row["item"] in clips]
     seconds = [float(row["duration_s"]) for row in rows if row["duration_s"]]
     sizes = clip_files.sizes(this.dataset, sorted(row["item"] for row in rows)[:_CLIPS])

@@ -4,14 +4,14 @@ files that are no clips; told from names, first bytes and the tables that are th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ferrari.ledger import clips_gone, raw_listing, tables
+from ferrari.ledger import clips_gone, raw_listing
 from ferrari.ledger.clip_fates import OTHER_FILES
 from ferrari.ledger.reasons import of_stage
-from ferrari.ledger.stages import FOLDERS, VIDEOS_CSV
+from ferrari.ledger.stages import FOLDERS
 
 _OTHER = "other file"
 _LAST_STAGE = list(FOLDERS)[-1]
@@ -31,12 +31,17 @@ class ClipsWaiting:
     gone: tuple[str, ...] = ()
 
 
-def of(dataset: Path, raw: str, videos: Mapping[str, str], *, animations: bool) -> ClipsWaiting:
-    """What waits in the raw folder `raw`, which holds `videos` (id: path). `animations`: whether
-    pictures that may move count as film.
+def of(
+    dataset: Path,
+    rows: Sequence[Mapping[str, str]],
+    raw: str,
+    videos: Mapping[str, str],
+    *,
+    animations: bool,
+) -> ClipsWaiting:
+    """What waits in the raw folder `raw`, which holds `videos` (id: path), beside the `rows` of
+    videos.csv. `animations`: whether pictures that may move count as film.
     """
-    table = dataset / VIDEOS_CSV
-    rows = tables.read_table(table) if table.is_file() else []
     looked_at = clips_gone.ids_in(dataset / FOLDERS["probe"])
     through = clips_gone.ids_in(dataset / FOLDERS[_LAST_STAGE])
     no_clips = {row["item"] for row in rows if row["verdict"] in OTHER_FILES}

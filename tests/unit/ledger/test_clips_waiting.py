@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ferrari.ledger import clips_waiting, tables
+from ferrari.ledger import clips_waiting
 from ferrari.ledger.columns import COLUMNS
 from ferrari.ledger.item_ids import video_id
 from ferrari.ledger.raw_listing import look_through
@@ -31,13 +31,12 @@ def the_set(tmp_path):
             *((".DS_Store", "SYSTEM_FILE"), ("x.lrv", "IGNORED")),
         )
     ]
-    tables.write_table(dataset / "videos.csv", COLUMNS["videos"], rows)
-    return dataset, raw
+    return dataset, rows, raw
 
 
 def test_each_file_is_counted_for_what_it_is(the_set):
-    dataset, raw = the_set
-    found = clips_waiting.of(dataset, str(raw), look_through(raw).videos, animations=False)
+    dataset, rows, raw = the_set
+    found = clips_waiting.of(dataset, rows, str(raw), look_through(raw).videos, animations=False)
     assert found.new == {video_id(NEW)}
     assert found.begun == {video_id(BEGUN)}, "a run that failed or was stopped left it there"
     assert found.others == {video_id("old.txt"): "other file", video_id("notes.txt"): "text"}
@@ -46,7 +45,8 @@ def test_each_file_is_counted_for_what_it_is(the_set):
 
 
 def test_a_set_that_was_never_run_has_new_clips_only(the_set, tmp_path):
-    _, raw = the_set
-    found = clips_waiting.of(tmp_path / "none", str(raw), look_through(raw).videos, animations=True)
+    _, _, raw = the_set
+    videos = look_through(raw).videos
+    found = clips_waiting.of(tmp_path / "none", (), str(raw), videos, animations=True)
     assert found.new == {video_id(name) for name in (DONE, BEGUN, NEW)}
     assert not found.begun and found.gone == ()
