@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 
 from ferrari.ledger import tables
 
@@ -48,7 +48,7 @@ COLUMNS = tuple(field.name for field in fields(TrackRow))
 
 def cells(row: TrackRow) -> dict[str, object]:
     """A row as its table has it; figures have six digits behind the point."""
-    given = asdict(row).items()
+    given = vars(row).items()  # `asdict` copies each of them deeply, for each of a track's rows
     return {name: round(one, 6) if isinstance(one, float) else one for name, one in given}
 
 
