@@ -155,13 +155,15 @@ class Sightings:
         if self.boxes is None:
             return found
         boxes_, lasts = self.boxes.astype(float), np.bincount(self.track)[self.track] >= APART
-        times, moment = np.unique(self.time_s, return_inverse=True)
-        places = [np.flatnonzero(moment == at) for at in range(len(times))]
-        for one, other in pairwise(range(len(times))):
-            if times[other] - times[one] <= NEXT_S:
-                for here, there in ((places[one], places[other]), (places[other], places[one])):
-                    bodies = boxes_[there[lasts[there]]]
-                    found[here] |= _of_two(boxes_[here], bodies)
+        order = np.argsort(self.time_s, kind="stable")
+        times, begins = np.unique(self.time_s[order], return_index=True)
+        moments = np.split(order, begins[1:])
+        near = np.diff(times) <= NEXT_S
+        for (one, other), soon in zip(pairwise(moments), near.tolist(), strict=True):
+            for here, there in ((one, other), (other, one)) if soon else ():
+                bodies = there[lasts[there]]
+                if len(bodies) > 1:
+                    found[here] |= _of_two(boxes_[here], boxes_[bodies])
         return found
 
     def deciding(self) -> np.ndarray:
@@ -179,10 +181,12 @@ def _of_two(boxes_: np.ndarray, bodies: np.ndarray) -> np.ndarray:
     """(M,) bool: which of a moment's (M, 4) boxes two of the (N, 4) bodies of another fill, which
     lie apart, and neither of which goes on in another box.
     """
-    inside, apart = held(bodies, boxes_) >= NESTED, cover(bodies, bodies) < NESTED
-    goes_on = overlaps(bodies, boxes_) >= SAME_BODY
-    found = np.zeros(len(boxes_), bool)
-    for place in np.flatnonzero(inside.sum(axis=0) > 1).tolist():
+    found, inside = np.zeros(len(boxes_), bool), held(bodies, boxes_) >= NESTED
+    several = np.flatnonzero(inside.sum(axis=0) > 1).tolist()
+    if not several:  # as nearly always
+        return found
+    apart, goes_on = cover(bodies, bodies) < NESTED, overlaps(bodies, boxes_) >= SAME_BODY
+    for place in several:
         elsewhere = np.delete(goes_on, place, axis=1).any(axis=1)
         pairs = combinations(np.flatnonzero(inside[:, place] & ~elsewhere).tolist(), 2)
         found[place] = any(
