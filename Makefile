@@ -173,7 +173,7 @@ dashboards: $(VENV)/.ready ## bring the reports of the set in WORK up to date, a
 unexport ITEM DROP KEEP CAPTION TEXT DUPLICATE OF MASK FILE SUBJECT NOT_SUBJECT SPLIT AT MERGE WITH
 unexport UNDO REDO WHY WHO NOTE
 trace: export ASKED := $(value ITEM)
-trace: $(VENV)/.ready ## what led to ITEM (an id or a file's name), and what became of it; WORK, CONFIG as for verify
+trace: $(VENV)/.ready ## what led to ITEM (an id or a file's name), and what became of it; ALL=1: each step with settings and hashes; WORK, CONFIG as for verify
 	@$(BIN)/python scripts/tools/trace_item.py --work "$(SET)" $(if $(CONFIG),--config $(CONFIG)) \
 	  $(if $(ALL),--all) $(if $(JSON),--json) -- "$$ASKED"
 

@@ -48,7 +48,7 @@ from ferrari.ledger.raw_listing import NoClipsError, RawClips, look_through
 from ferrari.provenance import last_run
 from ferrari.provenance.code_digest import code_digest
 from ferrari.provenance.reuse import item_digest
-from ferrari.review import decisions
+from ferrari.review import decision_table, decisions
 from ferrari.storage import run_listing
 from ferrari.subject import sightings_file
 from ferrari.video import fetched_clips, raw_files, twins
@@ -87,7 +87,7 @@ SCHEMA = workflow.source_path("../config/config.schema.yaml")
 settings.read_text(config, SCHEMA)
 with ending_the_run():
     settings.require_said_once(workflow.config_settings.configfiles)
-    settings.check(config, SCHEMA)
+    settings.check(config, SCHEMA, workflow.config_settings.configfiles)
 
 #: What runs the stages: this Python, or that of the environment that Snakemake deploys for them.
 PYTHON = "python" if workflow.deployment_settings.deployment_method else sys.executable
@@ -168,7 +168,7 @@ def decided(stage):
 
 def decided_so_far(wildcards):
     """A digest of all rows of review/decisions.csv, for the page that shows them."""
-    path = decisions.place(DATASET)
+    path = decision_table.place(DATASET)
     return decisions.DECIDED + sha256_file(path)[:16] if path.exists() else ""
 
 
@@ -236,15 +236,17 @@ def raw_state(video):
     return listed.state + NOT_FETCHED.get(video, "")
 
 
-def of_named_twins(pattern):
-    """An input: `pattern` for each clip that a clip may be a low-resolution copy of. A function
+def of_named_twins(*patterns):
+    """An input: all `patterns` for each clip that a clip may be a low-resolution copy of. A function
     only if there is such a clip: 10,000 others would be asked.
     """
     if not NAMED_TWINS:
         return []
     return of_clip(
         lambda video: [
-            pattern.replace("{video}", twin) for twin in NAMED_TWINS.get(video, ())
+            pattern.replace("{video}", twin)
+            for twin in NAMED_TWINS.get(video, ())
+            for pattern in patterns
         ]
     )
 

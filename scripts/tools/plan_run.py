@@ -32,12 +32,15 @@ from ferrari.ledger import clip_files, clips_waiting, job_costs, raw_listing, ra
 from ferrari.ledger.clips_waiting import ClipsWaiting
 from ferrari.ledger.stages import FOLDERS, VIDEOS_CSV
 from ferrari.provenance import last_run
-from ferrari.review import decisions
+from ferrari.reports import titles
+from ferrari.review import decision_table
 
 #: Of so many clips the files are added up.
 _CLIPS = 20
 #: Of so many clips that are gone the names are said.
 _NAMED = 3
+#: Kinds of jobs named of which nothing was measured.
+_UNMEASURED = 4
 _NOTHING = ClipsWaiting()
 #: Where `make smoke` works, below the set's folder.
 SMOKE = "smoke"
@@ -133,7 +136,9 @@ def _time_told(
         )
     work = sum(count * known[rule] for rule, count in timed.items())
     left = sorted(set(jobs) - set(timed))
-    unknown = f" Not measured yet: {', '.join(left)}." if left else ""
+    more = f" and {len(left) - _UNMEASURED} more kinds of jobs" if len(left) > _UNMEASURED else ""
+    named = ", ".join(titles.of_rule(rule) for rule in left[:_UNMEASURED])
+    unknown = f" Not measured yet: {named}{more}." if left else ""
     about = "At least" if left else "About"
     return (
         f"{about} {duration(work / cores)} here on {cores} cores, from {measured_on}; less where "
@@ -203,7 +208,7 @@ def _set(work: Path, config_files: Sequence[str], cores: int) -> _Set:
     files = settings_files(work, config_files)
     config = settings.load(*files)
     settings.read_text(config, settings.SCHEMA)
-    settings.check(config, settings.SCHEMA)
+    settings.check(config, settings.SCHEMA, files)
     for folder in (work, work / config["dataset"], work / config["qc_reports"]):
         if folder == work or folder.exists():  # a plan makes none
             error_advice.require_writable(folder.absolute())
@@ -236,7 +241,7 @@ def plan(this: _Set) -> int:
     files = this.files_found()
     if sys.stderr.isatty():
         print("looking at what there is to do ...", file=sys.stderr)
-    has_decisions = decisions.place(this.dataset).is_file()
+    has_decisions = decision_table.place(this.dataset).is_file()
     # What decisions cause is told by the reasons of the jobs, which are long where jobs are many.
     quiet = () if has_decisions else ("--quiet", "rules", "host")
     words = this.command("--dry-run", "--nocolor", *quiet)

@@ -88,6 +88,7 @@ def listed(found: Sequence[LeftBehind]) -> str:
     for kind, title in (
         (CLIP, "of clips that are gone"),
         (left_behind.PACKAGE, "packages that are not made any more"),
+        (left_behind.EARLIER, "of earlier versions of the pipeline"),
     ):
         some = [one for one in found if one.kind == kind]
         if some:

@@ -48,6 +48,7 @@ def test_new_writes_settings_that_are_valid_and_says_what_to_do(clips, tmp_path,
     assert new_set.main([str(work), "--clips", str(clips), "--token", "ohwx"]) == 0
     told = capsys.readouterr().out
     assert told.startswith("2 files in ") and f'make run WORK="{work}"' in told
+    assert "will call the subject 'ohwx person': no CLASS was given" in told
     config = settings.load(work / "my.yaml")
     settings.check(config, ROOT / "config/config.schema.yaml")
     assert (config["raw_videos"], config["subject"]["token"]) == (str(clips), "ohwx")
@@ -62,6 +63,25 @@ def test_new_counts_files_that_are_no_clips_apart(clips, tmp_path, capsys):
     assert new_set.main([str(tmp_path / "set"), "--clips", str(clips)]) == 0
     told = capsys.readouterr().out
     assert f"2 files in {clips} may be clips. Other files, no clips: 1 text: notes.txt.\n" in told
+
+
+def test_words_for_the_subject_that_nobody_chose_are_said(clips, tmp_path, capsys):
+    assert new_set.main([str(tmp_path / "a"), "--clips", str(clips)]) == 0
+    told = capsys.readouterr().out
+    assert "call the subject 'sks person': no TOKEN and no CLASS was given. Change it" in told
+    chosen = ["--token", "ohwx", "--class", "man"]
+    assert new_set.main([str(tmp_path / "b"), "--clips", str(clips), *chosen]) == 0
+    assert "Captions will call the subject 'ohwx man'.\n" in capsys.readouterr().out
+    given = settings.load()["subject"]
+    assert (given["token"], given["class"]) == (new_set.TOKEN, new_set.CLASS)
+
+
+def test_a_folder_whose_name_is_no_utf_8_makes_settings_that_can_be_read(tmp_path):
+    clips = tmp_path / os.fsdecode(b"caf\xe9")
+    clips.mkdir()
+    assert new_set.main([str(tmp_path / "a"), "--clips", str(clips)]) == 0
+    (tmp_path / "a/my.yaml").read_text("utf-8")
+    assert Path(settings.load(tmp_path / "a/my.yaml")["raw_videos"]).is_dir()
 
 
 def test_make_hands_on_each_word_of_a_new_set_as_it_is(clips, tmp_path):
@@ -144,7 +164,7 @@ def test_a_plan_adds_up_what_was_measured(tmp_path):
     assert text.startswith("7 files may be clips, 400 MB, 3 min 20 s of footage.\n")
     assert "About 55 MB more on the disk" in text
     assert "To do: new clips: 1. Jobs: probe 1, mask 3, other 1." in text
-    assert "At least 31 s here on 2 cores" in text and "Not measured yet: qc0." in text
+    assert "At least 31 s here on 2 cores" in text and "Not measured yet: QC0: Raw videos." in text
 
 
 def test_a_plan_goes_by_the_clip_that_was_tried_where_nothing_else_is_known(
@@ -243,7 +263,7 @@ def test_the_settings_are_the_sets_own_with_those_named_on_top(tmp_path, capsys)
         ("extract: {fps: 3]\n", "line 1 is no YAML: expected ',' or '}'"),
         (
             "seed: 1\n".encode("utf-16"),
-            "is no text in UTF-8 (invalid start byte)",
+            "is UTF-16, not UTF-8",
         ),
         ("subject: {token: café}\n".encode("latin-1"), "save it as UTF-8"),
         ("seed: 1\0\n", "holds a control character (character 8, U+0000): take it out"),

@@ -97,6 +97,22 @@ def test_a_clip_that_is_gone_is_gone_from_every_folder_and_all_else_stays(work, 
     assert len(tables.read_table(work / "audit/tidied.csv")) == 2
 
 
+def test_what_earlier_versions_wrote_is_listed_and_goes(work, capsys):
+    """Nobody writes or reads these any more: what a job costs is named after its rule."""
+    old = ("qc/qc3_extraction_summary.tsv", "weights/isnet-isnet.onnx.tsv", "verify_dataset.tsv")
+    todays = ("qc3.tsv", "fetch_weights/isnet-isnet.onnx.tsv", "verify.tsv")
+    for name in (*old, *todays):
+        put(work / "benchmarks" / name)
+    assert tidy.main(["--work", str(work)]) == 0
+    told = capsys.readouterr().out
+    assert "of earlier versions of the pipeline: 3" in told
+    assert "benchmarks/weights   1 files" in told and "benchmarks/qc3" not in told
+    assert tidy.main(["--work", str(work), "--yes"]) == 0
+    left = all_files(work)
+    assert not left & {f"benchmarks/{name}" for name in old}
+    assert {f"benchmarks/{name}" for name in todays} <= left
+
+
 def test_nothing_is_deleted_while_the_set_still_holds_its_images(work, capsys):
     rows = [
         tables.row("final", item=one, parent="", outcome="kept", video=one) for one in (HERE, GONE)

@@ -21,6 +21,13 @@ def known_by_tables(dataset: str | os.PathLike, videos: Collection[str]) -> list
     return sorted(ids_in(Path(dataset) / FOLDERS["probe"]) - set(videos))
 
 
+def folders_of(dataset: str | os.PathLike, video: str) -> list[str]:
+    """The folders, below the dataset, that hold files of one clip."""
+    return [
+        folder for folder in (*FOLDERS.values(), TRACKS) if video in ids_in(Path(dataset) / folder)
+    ]
+
+
 def left_over(dataset: str | os.PathLike, videos: Collection[str]) -> dict[str, list[str]]:
     """By clip that is not among `videos`: the folders, below the dataset, that hold files of it."""
     known = set(videos)

@@ -68,11 +68,6 @@ class RawFolder:
     left_out: dict[str, LeftOut] = field(default_factory=dict)
 
 
-def find_videos(raw_folder: str | os.PathLike, ignore: Sequence[str] = ()) -> dict[str, str]:
-    """The `videos` of `look_through`."""
-    return look_through(raw_folder, ignore).videos
-
-
 def look_through(raw_folder: str | os.PathLike, ignore: Sequence[str] = ()) -> RawFolder:
     """The clips of the raw folder, and what is left out of them by its name.
 
