@@ -199,9 +199,13 @@ def test_a_folder_that_cannot_be_looked_into_holds_nobody_knows_what(work, monke
 
 
 def recorded(work, run, *files):
+    refused = f"refused-{run}.mp4"
+    put(work / f"dataset/02_yolo_crops/{video_id(refused)}.csv")
+    (work / f"dataset/01_extracted_frames/{video_id(refused)}").mkdir()
     rows = [
-        dict.fromkeys(COLUMNS["videos"], "") | {"item": video_id(file), "file": file, "verdict": OK}
-        for file in files
+        dict.fromkeys(COLUMNS["videos"], "")
+        | {"item": video_id(file), "file": file, "verdict": verdict}
+        for file, verdict in (*dict.fromkeys(files, OK).items(), (refused, "LOW_RESOLUTION"))
     ]
     place = work / f"audit/runs/{run}/videos.csv"
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -225,11 +229,11 @@ def test_the_folder_of_another_set(work, capsys):
     recorded(work, "3", *names)
     tables.write_stage(work / "dataset/05_final_training/final.csv", "final", [])
     told = refused(work, capsys)
-    assert "Only 0 of the 2 clips of the run of 2 still lie in " in told
+    assert "Only 0 of 2 clips of the run of 2 still lie in " in told
     assert "raw_videos" in told and "YES=1 ALL=1 deletes" in told
     assert tidy.main(["--work", str(work)]) == 0
     told = capsys.readouterr().out
-    assert "Nothing was deleted. Only 0 of the 2 clips" in told and "YES=1 deletes" not in told
+    assert "Nothing was deleted. Only 0 of 2 clips" in told and "YES=1 deletes" not in told
     assert tidy.main(["--work", str(work), "--yes", "--all"]) == 0, "it was meant"
     assert not [path for path in work.rglob("*") if HERE in path.name or GONE in path.name]
 
@@ -238,7 +242,7 @@ def test_half_of_the_clips_are_gone_and_no_run_is_recorded(work, capsys):
     """Somebody deleted the records: what has frames counts."""
     put(work / f"dataset/01_extracted_frames/{video_id('too.mp4')}/frame.webp")
     told = refused(work, capsys)
-    assert "Only 1 of the 3 clips that the dataset has frames of still lie in" in told
+    assert "Only 1 of 3 clips that the dataset has frames of still lie in" in told
 
 
 def test_a_few_clips_a_week_are_taken_out_without_more_ado(work, capsys):

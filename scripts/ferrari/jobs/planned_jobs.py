@@ -62,6 +62,11 @@ class Planned(NamedTuple):
         own = [reason for reason in self.reasons if not reason.startswith(_AFTER)]
         return bool(self.reasons) and all(map(_is_decision, own))
 
+    @property
+    def applies_decisions(self) -> bool:
+        """True if what is decided is another now, whatever else it is to run for."""
+        return any(map(_is_decision, self.reasons))
+
 
 def _is_decision(reason: str) -> bool:
     """True if digests of decisions are all that has changed."""
@@ -113,9 +118,13 @@ def clips(planned: Sequence[Planned]) -> list[str]:
 
 
 def decided_told(planned: Sequence[Planned]) -> str:
-    """'14 jobs, of 1 clip and over the whole set': what decisions alone cause; "" for nothing."""
-    decided = caused_by_decisions(planned)
-    return f"{number_of(len(decided), 'job')}, {of_what(decided)}" if decided else ""
+    """What decisions cause by themselves ('14 jobs, of 1 clip and over the whole set'), or which
+    jobs apply them that run anyway; "" where none waits.
+    """
+    if decided := caused_by_decisions(planned):
+        return f"{number_of(len(decided), 'job')}, {of_what(decided)}"
+    applying = [job for job in planned if job.applies_decisions]
+    return f"applied by jobs that run anyway, {of_what(applying)}" if applying else ""
 
 
 def of_what(planned: Sequence[Planned]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,9 +17,11 @@ _LAST = 30
 _RATE_OVER_S = 300.0
 #: Where more than this of the stages' jobs to do are of stages of which none has ended, the time
 #: left is unknown. Jobs over the whole set are as many in a small set as in a large one, each of a
-#: rule of its own: in a first run they are never measured before their time, and only make it a
-#: lower bound.
+#: rule of its own: in a first run none is measured before its time, and one of them tells of the
+#: others.
 _UNMEASURED = 0.2
+#: Rules that tell nothing of a job over the whole set: a download takes as long as it takes.
+_OTHERWISE = frozenset({*FOLDERS, "fetch_weights"})
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,7 @@ class RunProgress:
         side as until now.
         """
         to_do = self.to_do
-        measured = {**self.costs, **self.means()}
+        measured = self._measured(to_do)
         without = tuple(rule for rule in to_do if rule not in measured)
         of_clips = {rule: count for rule, count in to_do.items() if rule in FOLDERS}
         unknown = sum(of_clips.get(rule, 0) for rule in without)
@@ -148,6 +151,17 @@ class RunProgress:
             spent += elapsed
         side_by_side = (self._busy_s + spent) / max(now - self._first, 1e-3)
         return TimeLeft(max(0.0, work) / max(1.0, side_by_side), without)
+
+    def _measured(self, to_do: Iterable[str]) -> dict[str, float]:
+        """Seconds of a job, by rule. Of a rule over the whole set that never was measured, those of
+        its like: the median of what is known of such rules.
+        """
+        measured = {**self.costs, **self.means()}
+        alike = [took for rule, took in measured.items() if rule not in _OTHERWISE]
+        if alike:
+            usual = statistics.median(alike)
+            measured |= {r: usual for r in to_do if r not in measured and r not in _OTHERWISE}
+        return measured
 
     def means(self) -> Mapping[str, float]:
         """Mean seconds of a rule's last jobs."""

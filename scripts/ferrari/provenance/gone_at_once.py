@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ferrari.common.counts import number_of
 from ferrari.ledger import tables
 from ferrari.ledger.reasons import OK
 from ferrari.ledger.stages import FOLDERS
@@ -32,7 +33,7 @@ class GoneAtOnce:
 
     def __str__(self) -> str:
         whose = f"of the run of {self.run}" if self.run else "that the dataset has frames of"
-        return f"{self.left:,} of the {self.clips:,} clips {whose}"
+        return f"{self.left:,} of {number_of(self.clips, 'clip')} {whose}"
 
 
 def find(
@@ -43,12 +44,12 @@ def find(
     """
     waiting = {video for video in gone if _has_frames(dataset, video)}
     found: list[GoneAtOnce] = []
-    for run, clips in _recorded(audit):
+    for run, clips, refused in _recorded(audit):
         if not waiting:
             return found
         if waiting & clips:
-            waiting -= clips
             found += _judged(run, len(clips), len(clips & set(here)))
+        waiting -= clips | refused
     staying = sum(_has_frames(dataset, video) for video in here) if waiting else 0
     return found + _judged("", len(waiting) + staying, staying) if waiting else found
 
@@ -57,16 +58,19 @@ def _judged(run: str, clips: int, left: int) -> list[GoneAtOnce]:
     return [GoneAtOnce(run, clips, left)] if left < _LEAST_STAYING * clips else []
 
 
-def _recorded(audit: Path) -> Iterator[tuple[str, set[str]]]:
-    """The clips that gave frames in each run whose record is whole, latest first."""
+def _recorded(audit: Path) -> Iterator[tuple[str, set[str], set[str]]]:
+    """The clips that gave frames in each run whose record is whole, and those that were refused;
+    latest first.
+    """
     for table in sorted((audit / "runs").glob("*/videos.csv"), reverse=True):
         try:
-            rows = tables.read_table(table)
-            clips = {row["item"] for row in rows if row["verdict"] == OK}
+            verdicts = {row["item"]: row["verdict"] for row in tables.iter_table(table)}
         except (OSError, tables.LedgerError, KeyError):  # cut short, or not ours
             continue
-        yield table.parent.name, clips
+        clips = {video for video, verdict in verdicts.items() if verdict == OK}
+        yield table.parent.name, clips, verdicts.keys() - clips
 
 
 def _has_frames(dataset: Path, video: str) -> bool:
-    return (dataset / FOLDERS["extract"] / video).is_dir()
+    folder = dataset / FOLDERS["extract"] / video
+    return folder.is_dir() and any(folder.iterdir())

@@ -126,6 +126,21 @@ def test_a_first_run_tells_its_time_from_the_second_clip_on():
     assert run.time_left(now).seconds is None
 
 
+def test_one_job_over_the_whole_set_tells_of_the_others():
+    """At the end of a small first run it was `at least 0 s left`, and went on for a minute."""
+    run, now = first_run(7, 7)
+    more = []
+    for number, (rule, took) in enumerate(
+        {"whole-0": 4, "whole-1": 2, "whole-2": 90, "fetch_weights": 900}.items(), 100
+    ):
+        more += [{"event": "began", "id": number, "rule": rule, "of": "", "time": now}]
+        more += [{"event": "ended", "id": number, "time": now + took, "log": ""}]
+        now += took
+    run.planned["fetch_weights"] = 1
+    list(run.take(more))
+    assert run.time_left(now) == TimeLeft(pytest.approx(14 * 4.0), ()), "the median, no download"
+
+
 def test_where_nothing_that_is_left_was_measured_no_time_is_told():
     run, now = first_run(7, 7)
     assert run.time_left(now).seconds is None, "at least 0 s is no word for reports to come"
