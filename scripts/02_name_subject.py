@@ -35,7 +35,7 @@ from ferrari.networks.faces import EmbeddedFace
 from ferrari.processes.failures import Failure
 from ferrari.processes.isolated_model import Isolated
 from ferrari.processes.model_verdicts import Limits
-from ferrari.provenance.job import Params, ScriptJob
+from ferrari.provenance.job import Params, ScriptJob, listed
 from ferrari.provenance.reuse import has_work
 from ferrari.provenance.table_stamps import seal
 from ferrari.review import decisions
@@ -282,7 +282,7 @@ def run(job) -> None:
             folders=params.folders,
             voters=params.voters,
             gone=params.gone,
-            sightings=_paths(job.input.sightings),
+            sightings=listed(job.input.sightings),
             thresholds=Thresholds(params.embedding["above"], params.embedding["below"]),
             dimensions=params.embedding["dimensions"],
             finder=processes.enter_context(_finder(job)) if params.folders else None,
@@ -306,11 +306,6 @@ def _finder(job) -> Iterator[Finder]:
     limits = Limits.of("detect", job.params.limits)
     with Isolated(load, np.full((96, 96, 3), 128, np.uint8), limits) as model:
         yield Finder(model)
-
-
-def _paths(given: Sequence[str] | str) -> Sequence[str]:
-    """Snakemake hands over a single file as a bare string."""
-    return [given] if isinstance(given, str) else list(given)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from ferrari.common.visible_text import shown
 from ferrari.ledger import clip_fates, disk_use, job_costs, tables, without_images
 from ferrari.ledger.disk_use import FolderUse
 from ferrari.ledger.reasons import OK
-from ferrari.ledger.stages import FINAL_CSV
-from ferrari.qc.stage_tables import listed
+from ferrari.ledger.stages import FINAL_CSV, WORDS
+from ferrari.provenance.job import listed
 from ferrari.reports import check_words, checks
 from ferrari.reports.checks import FAIL, PASS, Check
 from ferrari.reports.page import index_page, summary
@@ -154,7 +154,7 @@ def sum_of(lines: Lines, prefix: str) -> dict[str, int]:
 def flow(found: Mapping[str, Sequence[Check]], figures: Mapping[str, Lines]) -> list[dict]:
     """One step for each stage of the ledger whose report is there."""
     steps = []
-    for stage, title, report, prefix in FLOW:
+    for stage, report, prefix in FLOW:
         if report not in figures:
             continue
         sums = sum_of(figures[report], prefix)
@@ -163,7 +163,7 @@ def flow(found: Mapping[str, Sequence[Check]], figures: Mapping[str, Lines]) -> 
         statuses = [c.status for c in found.get(report, ()) if c.name == f"{stage}_ledger_balances"]
         steps.append(
             {
-                "title": title,
+                "title": WORDS[stage].rows,
                 **{name: f"{value:,}" for name, value in sums.items()},
                 "status": checks.worst([PASS if balanced else FAIL, *statuses]),
                 "said": ", ".join(f"{sums[name]:,} {name}" for name in _PARTS),

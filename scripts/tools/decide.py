@@ -34,7 +34,7 @@ from ferrari.ledger.item_ids import Item
 from ferrari.ledger.tables import LedgerError
 from ferrari.provenance import last_run, no_set
 from ferrari.provenance.trace import Dataset, UnknownItemError
-from ferrari.review import contract, decisions, effects, mended, targets, writing
+from ferrari.review import contract, decision_table, decisions, effects, mended, targets, writing
 from ferrari.review.applying import TAKEN_BACK
 from ferrari.review.contract import (
     CAPTION,
@@ -249,8 +249,8 @@ def _require_sound_caption(given: argparse.Namespace, row: Decision) -> None:
 
 def _take_back(dataset: Path, given: argparse.Namespace) -> str:
     """A row `undo`, of a decision or, to redo it, of an undo."""
-    path = decisions.place(dataset)
-    lines = decisions.read(path) if path.is_file() else []
+    path = decision_table.place(dataset)
+    lines = decision_table.read(path) if path.is_file() else []
     gone = decisions.taken_back(lines)
     standing = [line.row for line in lines if line.row.id not in gone]
     asked = given.undo or given.redo
@@ -283,7 +283,7 @@ def _in_force(dataset: Path, work: str) -> Iterator[str]:
         )
     if not found:
         said = no_set.nothing_made(work, dataset)
-        yield said or f"nothing is decided in {decisions.place(dataset)}"
+        yield said or f"nothing is decided in {decision_table.place(dataset)}"
 
 
 def parsed(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> argparse.Namespace:

@@ -21,7 +21,7 @@ from ferrari.common.errors import FerrariError
 from ferrari.common.places import ROOT
 from ferrari.jobs import error_advice
 from ferrari.ledger import raw_place
-from ferrari.ledger.raw_listing import look_through
+from ferrari.ledger.raw_listing import kinds_told, look_through, no_film
 from ferrari.provenance.last_run import OWN
 from ferrari.storage import buckets
 
@@ -80,7 +80,9 @@ def begin(
         )
     if settings.exists():
         raise NewSetError(f"{settings} is there already: edit it, or name another folder, WORK=")
-    found = look_through(clips, [])
+    videos = look_through(clips, []).videos
+    others = no_film(clips, videos, animations=False)
+    apart = f" Other files, no clips: {kinds_told(others, videos)}." if others else ""
     work.mkdir(parents=True, exist_ok=True)
     told = {
         "clips": clips,
@@ -91,7 +93,7 @@ def begin(
     quoted = {name: _quoted(value) for name, value in told.items()}
     write_text(settings, _TEXT.format(**quoted))  # whole or not at all: what is there stays
     return (
-        f"{len(found.videos):,} files in {clips} may be clips.\n"
+        f"{len(videos) - len(others):,} files in {clips} may be clips.{apart}\n"
         f"{_references_told(pictures)}\n"
         f"{_words_told(token, subject_class)}\n"
         f"  settings   {settings}   (have a look: the token, the class, the trainers)\n"

@@ -29,7 +29,7 @@ from ferrari.dashboard.reviewed_set import ReviewedSet
 from ferrari.jobs import snakemake_command
 from ferrari.ledger import raw_place
 from ferrari.provenance import last_run, no_set
-from ferrari.review import decisions, writing
+from ferrari.review import decision_table, writing
 
 DOORS = {"review": "/review", "dashboard": "/live"}
 #: The rule that makes the review page; no other may run because somebody wants to look.
@@ -118,7 +118,7 @@ def serve_set(given: argparse.Namespace, the_set: ReviewedSet) -> int:
     serve.run(app, listener)
     if going_on := live_routes.farewell(app.state):
         print(going_on, flush=True)
-    place = decisions.place(the_set.dataset)
+    place = decision_table.place(the_set.dataset)
     print(f"ended; what was decided is in {place}, and the next run applies it", flush=True)
     return 0
 

@@ -11,7 +11,7 @@ import sys
 import httpx
 import pytest
 
-from ferrari.review import decisions
+from ferrari.review import decision_table
 from scripts.tools import serve
 from tests.settings import ENVIRONMENT, ROOT
 from tests.unit.dashboard.served import SETTINGS, reports_in
@@ -126,7 +126,7 @@ def test_the_set_is_the_one_of_the_settings(work, monkeypatch):
     assert str(the_set.raw) == "/films"
     assert the_set.config_files == (work / "my.yaml", elsewhere)  # laid over the set's own
     assert (the_set.who, the_set.may_start_runs) == ("ana", False)
-    assert decisions.place(the_set.dataset) == work / "made/review/decisions.csv"
+    assert decision_table.place(the_set.dataset) == work / "made/review/decisions.csv"
 
 
 def test_only_the_page_s_own_rule_may_run(work):

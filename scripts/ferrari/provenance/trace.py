@@ -24,7 +24,7 @@ from ferrari.ledger.stages import FINAL_CSV, FOLDERS
 from ferrari.provenance import older_packages, table_stamps
 from ferrari.provenance.descendants import Fate, follow
 from ferrari.provenance.row_lookup import Table
-from ferrari.review import decisions
+from ferrari.review import decision_table
 from ferrari.review.applying import track_digest
 from ferrari.review.contract import track_of
 from ferrari.review.targets import tables_of, track_items
@@ -202,11 +202,11 @@ class Dataset:
         """What a row's decision says, of those that were taken back too."""
         if not decision:
             return ""
-        path = decisions.place(self.root)
-        rows = [line.row for line in decisions.read(path)] if path.is_file() else []
+        path = decision_table.place(self.root)
+        rows = [line.row for line in decision_table.read(path)] if path.is_file() else []
         row = next((row for row in rows if row.id == decision), None)
         if row is None:
-            return f"{decision}, of which {decisions.PLACE} holds no row: run make verify"
+            return f"{decision}, of which {decision_table.PLACE} holds no row: run make verify"
         value = f" {row.value!r}" if row.value else ""
         return f"{row.decision}{value} of {row.target} by {row.said()} ({decision})"
 

@@ -40,12 +40,13 @@ def headline(trace: Trace) -> str:
 
 def title_of(step: Step) -> str:
     """'3 cut-out': the number that people know the stage by, and what its rows are."""
-    return _STEPS[step.stage][0]
+    words = stages.WORDS[step.stage]
+    return f"{words.number} {words.row}"
 
 
 def step_facts(step: Step, trace: Trace) -> Facts:
     """What is known of a step, as (label, text); texts may be empty."""
-    _, facts = _STEPS[step.stage]
+    facts = _FACTS[step.stage]
     known = [
         ("verdict", verdict(step.row)),
         *_meaning(step.row),
@@ -217,9 +218,11 @@ def _gate_facts(row: Row) -> str:
     if not row.get("gate_iou"):
         return ""
     whose = _MATTE_OF.get(row["matte_of"], row["matte_of"])
+    restored = int(row.get("restored_px") or 0)
+    limbs = f"; {restored} px of limbs that it lacked are the person's mask" if restored else ""
     return (
         f"{row['person_gate']}, IoU {row['gate_iou']}: the matte is {whose}; outside it "
-        f"{row['held_px']} px kept as held, {row['removed_px']} px removed"
+        f"{row['held_px']} px kept as held, {row['removed_px']} px removed{limbs}"
     )
 
 
@@ -296,14 +299,14 @@ def fate_label(fate: Fate) -> str:
     return fate.table.rpartition("/")[2][:-4] if fate.stage == "package" else fate.stage
 
 
-_STEPS: dict[str, tuple[str, Callable[[Row, Mapping, Trace], Facts]]] = {
-    "probe": ("0 raw clip", _probe_facts),
-    "extract": ("1 frame", _extract_facts),
-    "detect": ("2 detection", _detect_facts),
-    "identity": ("2 track", _identity_facts),
-    "crop": ("2 crop", _crop_facts),
-    "mask": ("3 cut-out", _mask_facts),
-    "augment": ("4 image", _augment_facts),
-    "caption": ("5 caption", _caption_facts),
-    "final": ("5 final verdict", _final_facts),
+_FACTS: dict[str, Callable[[Row, Mapping, Trace], Facts]] = {
+    "probe": _probe_facts,
+    "extract": _extract_facts,
+    "detect": _detect_facts,
+    "identity": _identity_facts,
+    "crop": _crop_facts,
+    "mask": _mask_facts,
+    "augment": _augment_facts,
+    "caption": _caption_facts,
+    "final": _final_facts,
 }

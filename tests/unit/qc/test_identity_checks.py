@@ -19,7 +19,7 @@ from ferrari.qc import (
 )
 from ferrari.qc.identity_tables import Answer
 from ferrari.reports.checks import FAIL, PASS, WARN
-from ferrari.subject import identity_table
+from ferrari.subject import clip_table
 from ferrari.subject.identity_table import IdentityRow
 
 QC = {"min_faces_judged": 0.1, "max_between": 0.2, "max_unsure": 0.25}
@@ -51,7 +51,7 @@ def judged(tmp_path):
         for video, rows in clips.items():
             seen = sum(row.faces_seen for row in rows)
             clip = IdentityRow(None, mode, faces=seen, faces_seen=seen, frames=len(rows))
-            identity_table.write(tmp_path / f"{video}.csv", clip, rows)
+            clip_table.write(tmp_path / f"{video}.csv", clip, rows)
         return identity_tables.load([str(tmp_path / f"{video}.csv") for video in clips])
 
     return load
