@@ -29,7 +29,6 @@ sys.path.append(
 
 from ferrari.common import settings
 from ferrari.common.errors import FerrariError
-from ferrari.common.places import ROOT
 from ferrari.common.usable_cores import usable_cores
 from ferrari.images import image_files
 from ferrari.jobs import snakemake_command
@@ -255,8 +254,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--cores", type=int, default=usable_cores())
     given = parser.parse_args(arguments)
     try:
-        config = settings.load(*own_files(given.work, given.config))
-        settings.check(config, ROOT / "config/config.schema.yaml")
+        files = own_files(given.work, given.config)
+        config = settings.load(*files)
+        settings.check(config, settings.SCHEMA, files)
         found = send_through(given.work, config, given.cores)
     except (FerrariError, OSError) as error:
         print(error, file=sys.stderr)

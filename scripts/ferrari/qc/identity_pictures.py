@@ -268,7 +268,7 @@ def _of_faces(tracks: pd.DataFrame) -> list[charts.Chart]:
             "of tracks with a face that could be judged",
             bounds=sorted(set(scored["threshold"].dropna())),
             count_title="tracks",
-            note="Two peaks are well: the subject and everybody else. Lines: the thresholds.",
+            note="Two peaks are good: the subject, and everybody else. Lines: the thresholds.",
         )
         found.append(chart)
     if tracks["face_px"].notna().any():

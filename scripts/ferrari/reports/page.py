@@ -179,7 +179,7 @@ def _format_check(check: Check) -> dict:
         "status": check.status,
         "title": check_title(check.name),
         "figure": shown(gate.figure_in_words(check)),
-        "bound": "" if passed else shown(check.bound),
+        "bound": "" if passed else "none" if check.bound == "0" else shown(check.bound),
         "explanation": shown(check.explanation, 2000),
         "rows": rows,
         "rows_said": said,
