@@ -19,7 +19,7 @@ from bench.simulated_card import Card, SimulatedNetwork
 from ferrari.common.atomic_files import sha256_file
 from ferrari.images import image_files
 from ferrari.ledger import tables
-from ferrari.networks import network, on_device
+from ferrari.networks import network, on_device, weight_files
 from ferrari.networks.backends import closed_form, onnx_runtime, sam, torch_runtime
 from ferrari.networks.backends.fixed_batches import FixedBatches
 from ferrari.processes import device_slots, devices
@@ -72,7 +72,7 @@ def weights(tmp_path):
 
 def run(clip: Clip, weights, **changed) -> tuple[list[dict], list[dict], dict[str, bytes]]:
     """The rows of both networks' stages, and the files that the second wrote."""
-    yolo, isnet = weights
+    yolo, *nets = weights
     dataset = clip.dataset
     masks = dataset / f"03_masked/{VIDEO}.csv"
     found = clip.detect(weights=yolo, weights_sha256=sha256_file(yolo), batch=2)
@@ -81,10 +81,10 @@ def run(clip: Clip, weights, **changed) -> tuple[list[dict], list[dict], dict[st
         crops_csv=clip.table("crop"),
         dataset=dataset,
         out_csv=masks,
-        weights=isnet,
+        weights=nets,
         settings=section(
             "mask",
-            **{"segmenter": "isnet", "weights": str(isnet), "batch": 2, "person_gate": "off"}
+            **{"segmenter": "isnet", "weights": str(nets[0]), "batch": 2, "person_gate": "off"}
             | changed,
         ),
         subject_class="person",
@@ -109,6 +109,24 @@ def test_the_process_of_a_card_changes_no_row_and_no_byte(tmp_path, card, weight
     detections, masks, files = same_both_ways(tmp_path, card, 5, weights)
     used = {row["device"] for row in detections + masks}
     assert len(files) == 5 and used == {"cuda simulated"}
+
+
+def test_the_person_gate_is_in_the_cards_process_a_crops_views_as_one_batch(
+    tmp_path, card, weights, monkeypatch
+):
+    """Parting has no network of its own, and stays with the job."""
+    selfie = tmp_path / "selfie.onnx"
+    selfie.write_bytes(b"of the stand-in")
+    entry = weight_files.table()["models"]["selfie"]
+    monkeypatch.setitem(entry, "sha256", sha256_file(selfie))
+    gated = {"person_gate": "auto", "max_subject": 1.0}
+    _, masks, files = same_both_ways(tmp_path, card, 5, [*weights, selfie], **gated)
+    assert len(files) == 5 and {row["person_gate"] for row in masks} == {"selfie"}
+    noted = [file.read_text().splitlines() for file in (tmp_path / "notes").glob("busy-*")]
+    full = sum(line.endswith(" 6") for lines in noted for line in lines)
+    # Ten crops, and five times noise to see that company changes nothing. Views that came one by
+    # one would be padded, and make 30 batches in the card's process alone.
+    assert 10 <= full < 25
 
 
 def test_what_ends_the_process_of_the_card_costs_its_own_rows_alone(tmp_path, card, weights):
