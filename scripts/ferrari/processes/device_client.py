@@ -37,6 +37,7 @@ from ferrari.processes.array_messages import Channel, pair
 from ferrari.processes.device_page import Page
 from ferrari.processes.device_process import DIED, LOAD, RESULT, RUN, Arrays
 from ferrari.processes.device_slots import Cards
+from ferrari.processes.endings import child_has_ended, has_ended
 from ferrari.processes.failures import ChildError, Failure
 from ferrari.processes.limits import end_with
 from ferrari.processes.model_process import Load
@@ -90,7 +91,7 @@ class _Joined:
         self._pidfd, self.page = descriptors[1], Page(descriptors[2])
 
     def gone(self) -> bool:
-        return bool(select.select([self._pidfd], [], [], 0)[0])
+        return has_ended(self._pidfd)
 
     def end(self) -> int:
         """Have the process end unless it has; its exit status, or minus the signal's number."""
@@ -144,8 +145,7 @@ class _OwnProcess:
         return ours
 
     def gone(self) -> bool:
-        ended = os.WEXITED | os.WNOHANG | os.WNOWAIT
-        return self._status is not None or os.waitid(os.P_PID, self._pid, ended) is not None
+        return self._status is not None or child_has_ended(self._pid)
 
     def end(self) -> int:
         """Kill it unless it has ended; its exit status, or minus the signal's number."""

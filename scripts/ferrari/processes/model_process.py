@@ -19,6 +19,7 @@ from ferrari.common.errors import FerrariError
 from ferrari.processes import array_messages, remarks
 from ferrari.processes.array_messages import Channel
 from ferrari.processes.devices import context_is_lost
+from ferrari.processes.endings import child_has_ended
 from ferrari.processes.limits import DIED_OF_DEVICE, DIED_OF_MEMORY, POLL_S, end_with, own_memory
 
 #: Turns items into as many results.
@@ -98,7 +99,7 @@ class Child:
         self.end()
 
     def _ended(self) -> bool:
-        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        return child_has_ended(self.pid)
 
 
 def _live(channel: Channel, load: Load, parent: int) -> None:
