@@ -93,7 +93,7 @@ def detect_video(
     shown = views.in_order(lines, pictures)
     limits = Limits.of("detect", settings)
     opener = OnDevice(settings["device"], limits)
-    with ExitStack() as processes:
+    with opener.one_slot(), ExitStack() as processes:
         seen = FaceSearch(settings["confidence"])
         search = ClipSearch(Path(dataset), video, taken, seen, second_look)
         unknown = len(taken) < len(lines) or (second_look and bool(lines))

@@ -17,14 +17,16 @@ import pytest
 
 from bench.simulated_card import Card, SimulatedNetwork
 from ferrari.common.atomic_files import sha256_file
+from ferrari.detection.face_search import FaceNetworks
 from ferrari.images import image_files
 from ferrari.ledger import tables
-from ferrari.networks import network, on_device, weight_files
+from ferrari.networks import faces, network, on_device, weight_files
 from ferrari.networks.backends import closed_form, onnx_runtime, sam, torch_runtime
 from ferrari.networks.backends.fixed_batches import FixedBatches
 from ferrari.processes import device_slots, devices
 from ferrari.processes.devices import DeviceMemoryError
 from ferrari.processes.failures import Failure
+from ferrari.processes.limited_call import run_limited
 from ferrari.video.decoding import pyav_decoder
 from tests.settings import section
 from tests.stage.people_clip import VIDEO, Clip, picture
@@ -189,6 +191,38 @@ def test_alphas_refined_on_the_card_are_those_of_the_cpu(tmp_path, card, weights
     for name, png in files.items():
         ours, theirs = (image_files.decode(data, name).astype(int) for data in (png, by_cpu[name]))
         assert np.abs(ours[..., 3] - theirs[..., 3]).max() <= 2
+
+
+def test_detector_and_faces_of_a_job_without_a_server_share_the_cards_one_slot(
+    tmp_path, card, weights, monkeypatch
+):
+    """Each is in a model process of its own, and so was each one's process of the card."""
+
+    def load(settings, paths, threads, cache, opener):
+        net = opener(network.NetworkRequest.of(paths[0], "onnxruntime", "cuda:0", ""))
+        about = {"name": "faces", "device": net.about["device"], "weights_sha256": ""}
+        return SimpleNamespace(**about, threshold=0.5, net=net)
+
+    def recognise(model, pictures):
+        list(model.net.stream([picture for picture, _ in pictures]))
+        return [[[] for _ in people] for _, people in pictures]
+
+    monkeypatch.setattr(faces, "load", load)
+    monkeypatch.setattr(faces, "recognise", recognise)
+    card(SHARED)
+    clip = Clip(tmp_path / "clip")
+    clip.write(3)
+    asked = {"detector": "a", "embedding": "b", "weights": [{}, {"dimensions": 4}]}
+    networks = FaceNetworks(asked, [str(weights[1])])
+    yolo = {"weights": weights[0], "weights_sha256": sha256_file(weights[0])}
+    # In a child that is ended: it waited for ever.
+    detect = functools.partial(clip.detect, faces=networks, batch=2, **yolo)
+    rows = run_limited(detect, timeout_s=60, memory_mb=None)
+    assert not isinstance(rows, Failure), rows
+    assert [row["device"] for row in rows] == ["cuda simulated"] * 3
+    assert len(list((tmp_path / "notes").glob("busy-*"))) == 2
+    with device_slots.hold(device_slots.CUDA, 0, 1):
+        pass  # the job gives it back
 
 
 class StandInTensor(np.ndarray):

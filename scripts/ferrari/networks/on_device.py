@@ -6,12 +6,13 @@ are, and has the others loaded by that process (`processes.device_process`).
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from ferrari.networks.network import Network, NetworkRequest, open_here
+from ferrari.processes import device_slots, devices
 from ferrari.processes.device_client import DeviceModel
 from ferrari.processes.device_process import DEVICE
-from ferrari.processes.devices import cards_of
 from ferrari.processes.model_verdicts import Limits
 
 
@@ -22,8 +23,18 @@ class OnDevice:
     device: str
     limits: Limits
 
+    def one_slot(self) -> AbstractContextManager[None]:
+        """For a job with several model processes: their card's processes share one slot, if there
+        is no fork server whose one process serves them all.
+        """
+        if self.device == "cpu" or not devices.cuda_devices():
+            return nullcontext()
+        return device_slots.of_one_job(device_slots.CUDA, devices.cards_of(self.device))
+
     def __call__(self, request: NetworkRequest) -> Network:
         """The network, in this process or in that of one of the cards that the setting allows."""
         if request.device == "cpu":
             return open_here(request)
-        return DeviceModel(replace(request, device=DEVICE), self.limits, cards_of(self.device))
+        return DeviceModel(
+            replace(request, device=DEVICE), self.limits, devices.cards_of(self.device)
+        )

@@ -72,14 +72,41 @@ def hold(kind: str, device: int, slots: int) -> Iterator[int]:
     """
     if slots < 1:
         raise ValueError(f"{kind} of device {device}: {slots} slots are none")
-    place, name = folder(), _name(kind, device)
-    files = [place / f"{name}-{slot}.lock" for slot in range(slots)]
-    slot, lock = _taken(files) or _waited_for(name, files, place / f"{name}{_WANTED}")
+    name, files = _name(kind, device), _files(kind, device, slots)
+    slot, lock = _taken(files) or _waited_for(name, files, files[0].with_name(f"{name}{_WANTED}"))
     try:
         yield slot
     finally:
-        fcntl.flock(lock, fcntl.LOCK_UN)
-        os.close(lock)
+        if lock not in _of_job.values():  # else it is held until the job ends
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            os.close(lock)
+
+
+@contextlib.contextmanager
+def of_one_job(kind: str, cards: Cards) -> Iterator[None]:
+    """Have what is forked in the block share its slots of `cards`; they are free when it is over.
+
+    A job with several model processes and no fork server opens the card in each of them. With a
+    slot for each, the second would wait for the first, which waits for nothing but the job's end.
+    """
+    files = []
+    with contextlib.suppress(SlotFolderError):  # whoever opens a card says so
+        files = [file for device, slots in cards.slots for file in _files(kind, device, slots)]
+    # A lock is of the open file, which forks have in common.
+    _of_job.update((file, _opened(file)) for file in files)
+    try:
+        yield
+    finally:
+        for file in files:
+            os.close(_of_job.pop(file))
+
+
+_of_job: dict[Path, int] = {}  # the slots' files that this process and its forks have in common
+
+
+def _files(kind: str, device: int, slots: int) -> list[Path]:
+    place, name = folder(), _name(kind, device)
+    return [place / f"{name}-{slot}.lock" for slot in range(slots)]
 
 
 def wanted(kind: str, device: int) -> bool:
@@ -166,14 +193,15 @@ def _folder_error(place: Path, why: str) -> SlotFolderError:
 def _taken(files: Sequence[Path]) -> tuple[int, int] | None:
     """The number of a slot that was free, and its open file with our process id in it."""
     for slot, file in enumerate(files):
-        descriptor = _opened(file)
+        descriptor = _of_job[file] if file in _of_job else _opened(file)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            os.close(descriptor)
+            if file not in _of_job:
+                os.close(descriptor)
             continue
         os.ftruncate(descriptor, 0)
-        os.write(descriptor, str(os.getpid()).encode())
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         return slot, descriptor
     return None
 

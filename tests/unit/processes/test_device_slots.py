@@ -1,5 +1,6 @@
 """Slots of a device: so many holders at a time and no more, however they end."""
 
+import fcntl
 import logging
 import os
 import signal
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ferrari.processes import device_client, device_slots
-from ferrari.processes.device_slots import hold
+from ferrari.processes.device_slots import Cards, hold
 from ferrari.processes.model_verdicts import Limits
 from tests import device_loads
 from tests.fake_nvidia import DRIVER, Machine
@@ -52,6 +53,36 @@ def is_free(*slots) -> bool:
     thread = threading.Thread(target=take, daemon=True)
     thread.start()
     return got.wait(0.3)
+
+
+def test_what_one_job_forks_has_one_slot_and_nobody_else_has_it_meanwhile():
+    one = Cards(((0, 1),))
+    with device_slots.of_one_job("cuda", one):
+        forks = [holder(), holder()]  # the second does not wait for the first
+        lock = device_slots.folder() / "cuda-0-0.lock"
+        assert lock.read_text() == str(forks[1])
+        with lock.open("a") as another, pytest.raises(BlockingIOError):
+            fcntl.flock(another, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        end(forks[0])
+        with lock.open("a") as another, pytest.raises(BlockingIOError):
+            fcntl.flock(another, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        end(forks[1])
+    assert is_free("cuda", 0, 1), "with the job it is free"
+
+
+def test_jobs_do_not_share_their_slots():
+    with device_slots.of_one_job("cuda", Cards(((0, 1),))):
+        pid = holder()
+        other = os.fork()
+        if other == 0:  # another job: it has opened the files itself
+            try:
+                device_slots._of_job.clear()
+                with device_slots.of_one_job("cuda", Cards(((0, 1),))):
+                    os._exit(is_free("cuda", 0, 1))
+            finally:
+                os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(other, 0)[1]) == 0
+        end(pid)
 
 
 def test_a_slot_is_free_again_however_its_holder_ends():
