@@ -8,6 +8,7 @@ import gc
 import os
 import sys
 from contextlib import contextmanager
+from functools import cache
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
@@ -47,7 +48,7 @@ from ferrari.ledger.raw_listing import NoClipsError, RawClips, look_through
 from ferrari.provenance import last_run
 from ferrari.provenance.code_digest import code_digest
 from ferrari.provenance.reuse import item_digest
-from ferrari.review import decisions
+from ferrari.review import decision_table, decisions
 from ferrari.storage import run_listing
 from ferrari.subject import sightings_file
 from ferrari.video import fetched_clips, raw_files, twins
@@ -86,7 +87,7 @@ SCHEMA = workflow.source_path("../config/config.schema.yaml")
 settings.read_text(config, SCHEMA)
 with ending_the_run():
     settings.require_said_once(workflow.config_settings.configfiles)
-    settings.check(config, SCHEMA)
+    settings.check(config, SCHEMA, workflow.config_settings.configfiles)
 
 #: What runs the stages: this Python, or that of the environment that Snakemake deploys for them.
 PYTHON = "python" if workflow.deployment_settings.deployment_method else sys.executable
@@ -167,8 +168,19 @@ def decided(stage):
 
 def decided_so_far(wildcards):
     """A digest of all rows of review/decisions.csv, for the page that shows them."""
-    path = decisions.place(DATASET)
+    path = decision_table.place(DATASET)
     return decisions.DECIDED + sha256_file(path)[:16] if path.exists() else ""
+
+
+@cache
+def without_clips():
+    """What is to be said where there is no clip to work on; else ""."""
+    takes = config["probe"]["animations"] == "take"
+    try:
+        raw_listing.require_clips(RAW, RAW_FOLDER, animations=takes)
+    except NoClipsError as error:
+        return str(error)
+    return ""
 
 
 def require_clips():
@@ -179,14 +191,11 @@ def require_clips():
     if workflow.executor_plugin is None:
         return
     say_other_settings()
-    if VIDEOS:
-        return
-    try:
-        raw_listing.require_clips(RAW, RAW_FOLDER)
-    except NoClipsError as error:
-        if not workflow.dryrun:
-            raise WorkflowError(str(error)) from error
-        say_once(str(error))
+    fault = without_clips()
+    if fault and not workflow.dryrun:
+        raise WorkflowError(fault)
+    if fault:
+        say_once(fault)
 
 
 def say_once(text):
@@ -227,15 +236,17 @@ def raw_state(video):
     return listed.state + NOT_FETCHED.get(video, "")
 
 
-def of_named_twins(pattern):
-    """An input: `pattern` for each clip that a clip may be a low-resolution copy of. A function
+def of_named_twins(*patterns):
+    """An input: all `patterns` for each clip that a clip may be a low-resolution copy of. A function
     only if there is such a clip: 10,000 others would be asked.
     """
     if not NAMED_TWINS:
         return []
     return of_clip(
         lambda video: [
-            pattern.replace("{video}", twin) for twin in NAMED_TWINS.get(video, ())
+            pattern.replace("{video}", twin)
+            for twin in NAMED_TWINS.get(video, ())
+            for pattern in patterns
         ]
     )
 

@@ -10,8 +10,11 @@ rule crop:
     input:
         frames=rules.extract.output.table,
         detections=rules.detect.output.table,
-        sightings=rules.detect.output.sightings if JUDGING else [],
-        who=rules.who.output.template if JUDGING else [],
+        judged_by=(
+            [rules.detect.output.sightings, rules.who.output.template]
+            if JUDGING
+            else []
+        ),
     output:
         table=update(f"{CROPS}/{{video}}.csv"),
         identity=update(f"{IDENTITY}/{{video}}.csv"),
@@ -36,7 +39,7 @@ rule crop:
     shell:
         stage_command(
             "02_yolo_crop",
-            ["frames", "detections", "sightings*", "who*"],
+            ["frames", "detections", "judged_by*"],
             ["settings", "identity", "review", "code"],
             outputs=["table", "identity"],
         )

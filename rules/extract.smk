@@ -9,8 +9,7 @@ rule extract:
     """Sample a clip on its own clock; drop repeats; quarantine what is built on lost data."""
     input:
         probe=rules.probe.output.table,
-        full_probes=of_named_twins(f"{DATASET}/videos/{{video}}.csv"),
-        full_frames=of_named_twins(f"{FRAMES}/{{video}}.csv"),
+        named_after=of_named_twins(TABLES["probe"], TABLES["extract"]),
     output:
         table=update(f"{FRAMES}/{{video}}.csv"),
         film=update(f"{FRAMES}/{{video}}.linking.mkv"),
@@ -36,7 +35,7 @@ rule extract:
     shell:
         stage_command(
             "01_extract_frames",
-            ["probe", "full_probes*", "full_frames*"],
+            ["probe", "named_after*"],
             ["raw", "max_megapixels", "settings", "limits", "code"],
             outputs=["table", "film"],
         )

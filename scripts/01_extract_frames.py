@@ -280,6 +280,7 @@ def _rejection(
 
 def run(job) -> None:
     """The job of the rule `extract` (see `ferrari.jobs.stage_job`)."""
+    named_after = job.input.all("named_after")  # two tables a clip
     extract_video(
         raw=job.params.raw,
         probe_csv=job.input.probe,
@@ -289,8 +290,6 @@ def run(job) -> None:
         settings=job.settings("settings"),
         threads=job.threads,
         max_megapixels=job.params.max_megapixels,
-        named_after=list(
-            zip(job.input.all("full_probes"), job.input.all("full_frames"), strict=True)
-        ),
+        named_after=list(zip(named_after[::2], named_after[1::2], strict=True)),
     )
     seal(job)

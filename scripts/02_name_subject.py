@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ferrari.common import near_paths
 from ferrari.common.atomic_files import sha256_file, write_text
 from ferrari.common.progress import LOGGER
 from ferrari.images.image_files import ImageReadError
@@ -34,7 +35,7 @@ from ferrari.networks.faces import EmbeddedFace
 from ferrari.processes.failures import Failure
 from ferrari.processes.isolated_model import Isolated
 from ferrari.processes.model_verdicts import Limits
-from ferrari.provenance.job import Params, ScriptJob
+from ferrari.provenance.job import Params, ScriptJob, listed
 from ferrari.provenance.reuse import has_work
 from ferrari.provenance.table_stamps import seal
 from ferrari.review import decisions
@@ -128,7 +129,8 @@ def _of_references(
     except ReferencesError as error:
         told = references.refused(own, others, thresholds)
         _write_pictures(refused_csv, dict(zip((_OWN, _OTHERS), told, strict=True)))
-        raise ReferencesError(f"{error}. What became of each picture: {refused_csv}") from error
+        place = near_paths.told(refused_csv)
+        raise ReferencesError(f"{error}. What became of each picture: {place}") from error
     said = f"subject.references: {references.tally(settled)}"
     if others:
         said += f"; subject.not: {references.tally(others)}"
@@ -280,7 +282,7 @@ def run(job) -> None:
             folders=params.folders,
             voters=params.voters,
             gone=params.gone,
-            sightings=_paths(job.input.sightings),
+            sightings=listed(job.input.sightings),
             thresholds=Thresholds(params.embedding["above"], params.embedding["below"]),
             dimensions=params.embedding["dimensions"],
             finder=processes.enter_context(_finder(job)) if params.folders else None,
@@ -304,11 +306,6 @@ def _finder(job) -> Iterator[Finder]:
     limits = Limits.of("detect", job.params.limits)
     with Isolated(load, np.full((96, 96, 3), 128, np.uint8), limits) as model:
         yield Finder(model)
-
-
-def _paths(given: Sequence[str] | str) -> Sequence[str]:
-    """Snakemake hands over a single file as a bare string."""
-    return [given] if isinstance(given, str) else list(given)
 
 
 if __name__ == "__main__":

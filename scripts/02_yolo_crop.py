@@ -38,7 +38,7 @@ from ferrari.ledger.reasons import (
 )
 from ferrari.ledger.refused_files import clear_frames, refuse_frame, refuse_frame_file
 from ferrari.processes.beside import Behind, ahead
-from ferrari.provenance.reuse import NOTHING, Earlier, chained_digests, narrowed, refused_files
+from ferrari.provenance.reuse import NOTHING, Earlier, chained_digests, refused_files
 from ferrari.provenance.table_stamps import seal
 from ferrari.review import decisions
 from ferrari.review.applying import (
@@ -51,7 +51,7 @@ from ferrari.review.applying import (
     retold,
 )
 from ferrari.review.contract import TRACK, Decision
-from ferrari.subject import identities, identity_table, judgements, sightings_file, template_file
+from ferrari.subject import clip_table, identities, judgements, sightings_file, template_file
 from ferrari.subject.identities import Identities, Identity
 from ferrari.subject.identity_table import IdentityRow
 from ferrari.subject.modes import SINGLE
@@ -120,7 +120,7 @@ def crop_video(
                 progress.step()
             behind.finish()
     clip = known.clip if known else IdentityRow(None, SINGLE, frames=len(seen))
-    identity_table.write(out_identity, clip, known.tracks if known else ())
+    clip_table.write(out_identity, clip, known.tracks if known else ())
     decided = [
         _decided(row, seen[item].line["sha256"], verdicts, known)
         for item in digests
@@ -161,7 +161,7 @@ class _Seen:
 def _seen(frames_csv: str, detections_csv: str) -> dict[str, _Seen]:
     """The frames with kept detections, by item, in the order of the clip."""
     frames = {
-        line["item"]: narrowed(line, FRAME_READS)
+        line["item"]: tables.narrowed(line, FRAME_READS)
         for line in tables.kept(tables.read_stage(frames_csv, "extract"))
     }
     seen: dict[str, _Seen] = {}
@@ -169,7 +169,8 @@ def _seen(frames_csv: str, detections_csv: str) -> dict[str, _Seen]:
         parent = line["parent"]
         if parent not in frames:
             raise tables.LedgerError(f"{detections_csv}: {frames_csv} kept no frame {parent}")
-        seen.setdefault(parent, _Seen(frames[parent])).detections.append(narrowed(line, READS))
+        detections = seen.setdefault(parent, _Seen(frames[parent])).detections
+        detections.append(tables.narrowed(line, READS))
     return seen
 
 
@@ -351,16 +352,15 @@ class _Stage:
         crop = boxes.padded(box, self.settings["pad"], width, height)
         corners = dict(zip(("x1", "y1", "x2", "y2"), (round(v, 2) for v in box), strict=True))
         cut = dict(zip(("crop_x1", "crop_y1", "crop_x2", "crop_y2"), crop, strict=True))
-        told = narrowed(line, ("confidence", "class_name", "frame_width", "frame_height"))
+        told = tables.narrowed(line, ("confidence", "class_name", "frame_width", "frame_height"))
         return {**told, **corners, **cut}
 
     def _side(self, box: boxes.Box) -> tables.Row:
-        short = min(box[2] - box[0], box[3] - box[1])
-        return {"value": round(short, 2), "threshold": self.settings["min_side"]}
+        return {"value": round(boxes.short_side(box), 2), "threshold": self.settings["min_side"]}
 
     def _too_small(self, box: boxes.Box) -> tables.Row:
         """The fate of a box that is too small to be of use; nothing of any other."""
-        if min(box[2] - box[0], box[3] - box[1]) >= self.settings["min_side"]:
+        if boxes.short_side(box) >= self.settings["min_side"]:
             return {}
         return {"outcome": DROPPED, "reason": TOO_SMALL, **self._side(box)}
 
@@ -437,6 +437,7 @@ def _box(line: Mapping[str, str]) -> boxes.Box:
 
 def run(job) -> None:
     """The job of the rule `crop` (see `ferrari.jobs.stage_job`)."""
+    sightings, who = job.input.all("judged_by") or ("", "")
     digests = crop_video(
         frames_csv=job.input.frames,
         detections_csv=job.input.detections,
@@ -445,8 +446,8 @@ def run(job) -> None:
         out_csv=job.output.table,
         out_identity=job.output.identity,
         settings=job.settings("settings"),
-        sightings=next(iter(job.input.all("sightings")), ""),
-        who=next(iter(job.input.all("who")), ""),
+        sightings=sightings,
+        who=who,
         identity=job.params.identity,
         review=decisions.of_job(
             job.config["dataset"], job.params.review, "crop", job.wildcards.video

@@ -25,8 +25,8 @@ from ferrari.ledger.columns import KEPT, QUARANTINED
 from ferrari.ledger.item_ids import variant_item
 from ferrari.ledger.reasons import UNREADABLE_CUTOUT
 from ferrari.ledger.stages import ENVIRONMENTS_CSV
-from ferrari.ledger.tables import Row, kept, read_stage, read_table, row, write_stage
-from ferrari.provenance.reuse import NOTHING, Earlier, item_digest, narrowed
+from ferrari.ledger.tables import Row, kept, narrowed, read_stage, read_table, row, write_stage
+from ferrari.provenance.reuse import NOTHING, Earlier, item_digest
 from ferrari.provenance.table_stamps import seal
 
 #: What this stage looks at in the rows of a cut-out, its crop and a scene: variants are made again

@@ -36,7 +36,16 @@ from ferrari.images import image_files
 from ferrari.images.image_and_mask import file_fault
 from ferrari.ledger.columns import KEPT, QUARANTINED
 from ferrari.ledger.reasons import CAPTION_INVALID, OVERRIDE_INVALID, UNREADABLE_IMAGE
-from ferrari.ledger.tables import LedgerError, Row, iter_stage, kept, read_stage, row, write_stage
+from ferrari.ledger.tables import (
+    LedgerError,
+    Row,
+    iter_stage,
+    kept,
+    narrowed,
+    read_stage,
+    row,
+    write_stage,
+)
 from ferrari.networks.backends import captioner
 from ferrari.processes.batching import halving
 from ferrari.processes.device_client import DeviceModel
@@ -45,7 +54,7 @@ from ferrari.processes.devices import cards_of
 from ferrari.processes.failures import Failure
 from ferrari.processes.isolated_model import Isolated
 from ferrari.processes.model_verdicts import Limits
-from ferrari.provenance.reuse import NOTHING, Earlier, item_digest, narrowed
+from ferrari.provenance.reuse import NOTHING, Earlier, item_digest
 from ferrari.provenance.table_stamps import seal
 
 #: What this stage looks at in the rows of an image and its crop: the image is captioned again when

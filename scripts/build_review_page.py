@@ -17,7 +17,7 @@ from ferrari.jobs.job_log import send_output_to
 from ferrari.ledger import stages, tables
 from ferrari.ledger.columns import KEPT
 from ferrari.reports import checks
-from ferrari.review import decisions, effects
+from ferrari.review import decision_table, decisions, effects
 from ferrari.review.contract import Decision
 from ferrari.review_page import page, page_data, reference_entries, sprites
 from ferrari.review_page.clip_entries import Clip
@@ -153,8 +153,7 @@ def make_references(
 
 def rows_so_far(dataset: str) -> list[Decision]:
     """All rows of the table of decisions, those that were taken back too."""
-    path = decisions.place(dataset)
-    return [line.row for line in decisions.read(path)] if path.exists() else []
+    return [line.row for line in decision_table.read(decision_table.place(dataset))]
 
 
 def known_sprites(path: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from ferrari.common.progress import LOGGER
 from ferrari.ledger.stages import FOLDERS, ORDER
+from ferrari.provenance.job import listed
 from ferrari.provenance.ledger_parquet import Source, write_parquet
 
 
@@ -15,7 +16,7 @@ def write_ledger(*, tables: dict[str, Iterable[str]], out_parquet: str) -> None:
     sources: list[Source] = []
     for stage in ORDER:
         given = tables.get(stage, ())
-        for path in sorted([given] if isinstance(given, str) else given):
+        for path in sorted(listed(given)):
             video = path.rpartition("/")[2].removesuffix(".csv") if stage in FOLDERS else ""
             sources.append((stage, video, path))
     count = write_parquet(out_parquet, sources)

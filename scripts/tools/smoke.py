@@ -173,8 +173,14 @@ def results(folder: Path, formats: Sequence[str], clip: str = SAMPLE) -> list[Re
     """What became of each stage of the run of `clip` in `folder`, in the order of flow."""
     video = video_id(clip)
     found = [
-        _result(folder, f"{number} {stage}", stages.table(stage, video), f"{stage}/{video}", stage)
-        for stage, number in stages.NUMBERS.items()
+        _result(
+            folder,
+            f"{stages.WORDS[stage].number} {stage}",
+            stages.table(stage, video),
+            f"{stage}/{video}",
+            stage,
+        )
+        for stage in stages.FOLDERS
     ]
     final = _result(folder, "5 select", stages.FINAL_CSV, "select_final", "final")
     packed = [

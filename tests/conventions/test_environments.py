@@ -102,9 +102,9 @@ class Hidden(importlib.abc.MetaPathFinder):
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 
 sys.meta_path.insert(0, Hidden())
-from ferrari.jobs import fork_server
-fork_server._load()
-print(*sorted(set(sys.modules) & set(fork_server.RULES)))
+from ferrari.jobs import loaded_before_forks
+loaded_before_forks.load()
+print(*sorted(set(sys.modules) & set(loaded_before_forks.RULES)))
 """
 
 

@@ -14,7 +14,7 @@ from ferrari.matting import mask_proposals
 from ferrari.matting.mask_proposals import ProposalError
 from ferrari.networks import weight_files
 from ferrari.provenance.trace_facts import _mask_facts
-from ferrari.review import decisions, effects, mended, writing
+from ferrari.review import decision_table, decisions, effects, mended, writing
 from ferrari.review.mended import MendedMaskError
 from tests.settings import ROOT
 from tests.stage import test_mask
@@ -42,7 +42,7 @@ def files(dataset):
 
 
 def state(dataset, *rows):
-    decisions.place(dataset.root).unlink(missing_ok=True)
+    decision_table.place(dataset.root).unlink(missing_ok=True)
     writing.append(dataset.root, rows)
     found = effects.of_dataset(dataset.root, decisions.load(dataset.root))
     return [effect.state for effect in found]

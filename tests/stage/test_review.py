@@ -8,7 +8,7 @@ from ferrari.captions.overrides import Override
 from ferrari.common.atomic_files import sha256_file
 from ferrari.images import image_files
 from ferrari.ledger import balance, tables
-from ferrari.review import decisions, effects, targets, writing
+from ferrari.review import decision_table, decisions, effects, targets, writing
 from ferrari.review.contract import Decision
 from tests.stage import final_set, test_mask
 from tests.stage.people_clip import LARGE, SMALL, Clip
@@ -33,7 +33,7 @@ def plain(clip):
 
 
 def state_of(clip, row: Decision) -> str:
-    decisions.place(clip.dataset).unlink(missing_ok=True)
+    decision_table.place(clip.dataset).unlink(missing_ok=True)
     writing.append(clip.dataset, [row])
     (effect,) = effects.of_dataset(clip.dataset, decisions.load(clip.dataset))
     return effect.state
@@ -208,7 +208,7 @@ def test_a_duplicate_crop_goes_while_the_one_it_repeats_is_kept(clip, plain):
         r["item"]: r for r in clip.crop(clip.earlier("crop"), review=[repeat, gone], min_side=50)
     }
     assert rows[other]["outcome"] == "kept" and rows[one]["decision"] == gone.id
-    decisions.place(clip.dataset).unlink()
+    decision_table.place(clip.dataset).unlink()
     writing.append(clip.dataset, [repeat, gone])
     found = effects.of_dataset(clip.dataset, decisions.load(clip.dataset))
     assert [effect.state for effect in found] == ["cannot", "applied"]
@@ -220,7 +220,7 @@ def test_duplicates_of_each_other_both_stay(clip, plain):
     one, other = [row["item"] for row in plain if row["reason"] == "OK"][:2]
     rows = [decided("duplicate_of", one, value=other), decided("duplicate_of", other, value=one)]
     assert clip.crop(clip.earlier("crop"), review=rows, min_side=50) == plain
-    decisions.place(clip.dataset).unlink(missing_ok=True)
+    decision_table.place(clip.dataset).unlink(missing_ok=True)
     writing.append(clip.dataset, rows)
     found = effects.of_dataset(clip.dataset, decisions.load(clip.dataset))
     assert {(effect.state, effect.reason) for effect in found} == {

@@ -12,7 +12,7 @@ import pytest
 import build_review_page
 from ferrari.ledger import tables
 from ferrari.ledger.columns import KEPT
-from ferrari.review import decisions, effects, targets, writing
+from ferrari.review import decision_table, effects, targets, writing
 from ferrari.review.applying import TAKEN_BACK
 from tests.stage import reports
 from tests.stage.fabricate import SUBJECT, fabricate
@@ -169,7 +169,7 @@ def test_an_image_is_in_doubt_where_its_cutout_is(data, tmp_path):
 def test_decisions_that_are_there_already_are_on_the_page_with_their_states(data, tmp_path):
     row = decided("drop", tables.read_table(data.final)[1]["item"], "image")
     gone = decided("drop", f"{row.video}-f999999-p0", "item")
-    place = decisions.place(data.dataset)
+    place = decision_table.place(data.dataset)
     writing.append(data.dataset, [row, gone])
     try:
         page = build(data, tmp_path)

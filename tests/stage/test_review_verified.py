@@ -10,7 +10,7 @@ import pytest
 from ferrari.images import image_files
 from ferrari.ledger import stages, tables
 from ferrari.ledger.item_ids import video_id
-from ferrari.review import decisions, mended, writing
+from ferrari.review import decision_table, mended, writing
 from ferrari.verification.findings import Layout
 from tests.stage import final_set
 from tests.unit.review.rows import decided, undone
@@ -62,7 +62,7 @@ def test_what_was_decided_and_carried_out_is_sound(tmp_path, rows):
 
 
 def test_rows_without_their_decisions_are_found(tmp_path, rows):
-    decisions.place(tmp_path).unlink()
+    decision_table.place(tmp_path).unlink()
     effects_of_two = 1 + 4 + 1  # the image, the images of the clip, the clip
     assert found(tmp_path) == {"effects_have_their_decision": effects_of_two}
 
@@ -91,7 +91,7 @@ def test_decisions_in_vain_are_named(tmp_path, clips, rows):
 
 
 def test_a_torn_table_is_found(tmp_path, rows):
-    path = decisions.place(tmp_path)
+    path = decision_table.place(tmp_path)
     path.write_bytes(path.read_bytes()[:-5])
     assert found(tmp_path)["decisions_sound"] == 1
 

@@ -11,9 +11,9 @@ import pytest
 from ferrari.captions import overrides
 from ferrari.images import image_files
 from ferrari.ledger import stages, tables
-from ferrari.review import decisions
+from ferrari.review import decision_table, decisions
 from ferrari.review.applying import track_digest
-from ferrari.subject import identity_table
+from ferrari.subject import clip_table
 from ferrari.subject.identity_table import IdentityRow
 from scripts.tools import decide, trace_item
 from tests.settings import ROOT
@@ -97,7 +97,7 @@ def test_a_crop_and_its_cut_out_are_told_apart_by_scope(clip):
 def test_what_makes_no_sense_is_refused_and_nothing_is_written(clip, capsys, asked, said):
     known = {"video": clip.video, "image": images(clip)[0], "crop": clip.rows["mask"][0]["item"]}
     assert decide.main([word.format(**known) for word in asked]) == 1
-    assert said in capsys.readouterr().err and not decisions.place(clip.dataset).exists()
+    assert said in capsys.readouterr().err and not decision_table.place(clip.dataset).exists()
 
 
 def test_an_item_has_its_caption_from_one_file(clip, capsys):
@@ -110,7 +110,7 @@ def test_an_item_has_its_caption_from_one_file(clip, capsys):
 
 def test_half_a_line_that_something_left_stops_nobody(clip, capsys):
     assert decide.main(["--drop", images(clip)[0]]) == 0
-    with open(decisions.place(clip.dataset), "a") as stream:
+    with open(decision_table.place(clip.dataset), "a") as stream:
         stream.write("half a li")
     assert decide.main(["--undo", "last"]) == 0 and rows(clip) == []
     assert "was cut off, and is now in" in capsys.readouterr().err
@@ -181,7 +181,7 @@ def write_identities(clip):
     path = clip.dataset / stages.IDENTITY / f"{clip.video}.csv"
     known = {"who": "unsure", "why": "no_face", "linked_track": 0, "frames": 1}
     people = [IdentityRow(number, from_s=0.0, to_s=0.0, **known) for number in range(2)]
-    identity_table.write(path, IdentityRow(None, "references"), people)
+    clip_table.write(path, IdentityRow(None, "references"), people)
 
 
 def test_tracks_are_named_by_their_id_or_a_crop_and_get_their_digest(clip, tracks, capsys):
@@ -204,7 +204,7 @@ def test_tracks_are_named_by_their_id_or_a_crop_and_get_their_digest(clip, track
 
 
 def test_a_track_is_traced(clip, tracks, capsys):
-    assert trace_item.main([tracks[1]]) == 0
+    assert trace_item.main([tracks[1], "--all"]) == 0
     told = " ".join(capsys.readouterr().out.split())
     assert f"{tracks[1]}: a track" in told and "no face is seen" in told
     assert track_digest([clip.rows["crop"][1]["parent"]]) in told
@@ -231,3 +231,11 @@ def test_a_cut_outs_caption_is_tried_on_those_of_its_images_that_have_none_of_th
     assert decide.main(["--caption", second, "--text", "sks person, {background}"]) == 0
     assert decide.main(caption) == 0
     assert [row.target for row in rows(clip)] == [second, crop] and first not in rows(clip)[0]
+
+
+def test_where_no_set_was_made_it_is_said_how_a_set_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert decide.main(["--drop", "wave.mp4"]) == 1
+    assert "name its folder: WORK=folder" in capsys.readouterr().err
+    assert decide.main([]) == 0
+    assert "name its folder: WORK=folder" in capsys.readouterr().out

@@ -11,7 +11,7 @@ import sys
 import httpx
 import pytest
 
-from ferrari.review import decisions
+from ferrari.review import decision_table
 from scripts.tools import serve
 from tests.settings import ENVIRONMENT, ROOT
 from tests.unit.dashboard.served import SETTINGS, reports_in
@@ -100,7 +100,10 @@ def test_without_a_page_review_says_what_makes_one(work, capsys, monkeypatch):
     monkeypatch.setattr(subprocess, "run", ended(1))
     assert serve.main(["review", "--work", str(work), "--config", str(work / "my.yaml")]) == 1
     err = capsys.readouterr().err
-    assert "MissingInputException" in err and "run the pipeline" in err
+    assert "MissingInputException" in err and "`make run` makes it" in err
+    (work / "dataset/videos").mkdir(parents=True)
+    assert serve.main(["review", "--work", str(work), "--config", str(work / "my.yaml")]) == 1
+    assert "Run the pipeline on the set" in capsys.readouterr().err
 
 
 def test_a_page_of_before_is_shown_and_that_is_said(work, capsys, monkeypatch):
@@ -123,7 +126,7 @@ def test_the_set_is_the_one_of_the_settings(work, monkeypatch):
     assert str(the_set.raw) == "/films"
     assert the_set.config_files == (work / "my.yaml", elsewhere)  # laid over the set's own
     assert (the_set.who, the_set.may_start_runs) == ("ana", False)
-    assert decisions.place(the_set.dataset) == work / "made/review/decisions.csv"
+    assert decision_table.place(the_set.dataset) == work / "made/review/decisions.csv"
 
 
 def test_only_the_page_s_own_rule_may_run(work):

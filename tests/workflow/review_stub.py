@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlparse
 
-from ferrari.review import decisions, writing
+from ferrari.review import decision_table, writing
 from ferrari.review.contract import COLUMNS, fault_of, row_of
 
 TOKEN, WHO = "a-token", "bea"
@@ -48,8 +48,8 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         if path == "/api/decisions" and self.headers["X-Ferrari-Token"] != self.faults.token:
             self._answer(403, {"error": "a wrong token"})
         elif path == "/api/decisions":
-            table = decisions.place(self.dataset)
-            rows = [line.row._asdict() for line in decisions.read(table)] if table.exists() else []
+            table = decision_table.place(self.dataset)
+            rows = [line.row._asdict() for line in decision_table.read(table)]
             self._answer(200, {"rows": rows, "states": {}})
         elif path == "/review":
             text = (Path(self.directory) / "review.html").read_text("utf-8")
@@ -83,8 +83,8 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         if self.faults.refused and bad:
             self._answer(422, {"error": f"{bad[0].target} is not taken"})
             return
-        table = decisions.place(self.dataset)
-        known = {line.row.id for line in decisions.read(table)} if table.exists() else set()
+        table = decision_table.place(self.dataset)
+        known = {line.row.id for line in decision_table.read(table)}
         writing.append(self.dataset, [row for row in rows if row.id not in known])
         if self.faults.lost:
             self.faults.lost -= 1

@@ -14,7 +14,7 @@ import pytest
 from bench import stubs
 from ferrari.captions import overrides
 from ferrari.ledger import item_ids, stages
-from ferrari.review import decisions, writing
+from ferrari.review import decision_table, writing
 from tests.unit.review.rows import decided, undone
 from tests.workflow import warm_snakemake
 from tests.workflow.demo_run import ROOT, Demo
@@ -156,7 +156,7 @@ def test_decisions_that_cannot_be_used_end_the_run_before_its_first_job(copy):
     said = copy.run("-n", check=False)
     assert f"{row.target} has two captions" in said
     assert "overrides.csv, line 3" in said and "decisions.csv, line 2" in said
-    with open(copy.dataset / decisions.PLACE, "a") as stream:
+    with open(copy.dataset / decision_table.PLACE, "a") as stream:
         stream.write("torn")
     assert "decisions.csv, line 3 is cut off" in copy.run("-n", check=False)
 

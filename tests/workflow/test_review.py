@@ -12,7 +12,7 @@ from ferrari.ledger import tables
 from ferrari.provenance.trace import Dataset
 from ferrari.provenance.trace_text import render
 from ferrari.reports import checks
-from ferrari.review import decisions, effects, mended, targets, writing
+from ferrari.review import decision_table, decisions, effects, mended, targets, writing
 from tests.unit.review.rows import decided, undone
 from tests.workflow.test_reruns import STAGES, clip_of
 
@@ -32,7 +32,7 @@ def full_run(run) -> dict[str, tuple[int, int]]:
 
 
 def without_decisions(run) -> dict[str, str]:
-    return {name: sha for name, sha in run.digests().items() if name != decisions.PLACE}
+    return {name: sha for name, sha in run.digests().items() if name != decision_table.PLACE}
 
 
 def of_the_other_clip(run) -> tuple[str, list]:

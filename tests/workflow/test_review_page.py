@@ -9,7 +9,7 @@ import pytest
 
 from ferrari.ledger import stages, tables
 from ferrari.ledger.csv_cells import Writer
-from ferrari.review import decisions
+from ferrari.review import decision_table, decisions
 from ferrari.review.contract import COLUMNS
 from ferrari.review.effects import Effect
 from tests.unit.review.rows import CROP, IMAGE, decided
@@ -34,10 +34,10 @@ def url(made):
 
 def rows_of(table: str, folder) -> list:
     """The rows of an exported table as a run reads them; its bytes must be those of Python."""
-    place = decisions.place(folder)
+    place = decision_table.place(folder)
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_bytes(table.encode("utf-8"))
-    rows = [line.row for line in decisions.read(place)]
+    rows = [line.row for line in decision_table.read(place)]
     text = io.StringIO()
     writer = Writer(text)
     for cells in (COLUMNS, *rows):
@@ -176,7 +176,7 @@ def test_a_served_page_writes_the_same_rows_of_two(made, url, tmp_path):
     """Both lives write one table, but for the moments, the names and the ids."""
     with review_stub.serving(made, tmp_path / "served", Faults()) as address:
         browser.ask_once("review_of_two", address)
-    served = [line.row for line in decisions.read(decisions.place(tmp_path / "served"))]
+    served = [line.row for line in decision_table.read(decision_table.place(tmp_path / "served"))]
     exported = rows_of(browser.ask("review_of_two", url)["table"], tmp_path)
     known = {"when": "", "who": "", "id": "", "undoes": ""}
     assert [row._replace(**known) for row in served] == [row._replace(**known) for row in exported]
@@ -215,7 +215,7 @@ def ask_served(made, dataset, faults: Faults, word: str) -> tuple[dict, list]:
     """Presses letters on the page as a server answers it; what is seen, and the rows written."""
     with review_stub.serving(made, dataset, faults) as address:
         seen = browser.ask_once("review_served", address, word)
-    return seen, [line.row for line in decisions.read(decisions.place(dataset))]
+    return seen, [line.row for line in decision_table.read(decision_table.place(dataset))]
 
 
 def test_a_served_page_saves_each_key_in_order(made, tmp_path):
@@ -251,7 +251,7 @@ def test_what_waits_for_a_server_that_is_another_now_is_sent_by_its_new_page(mad
     assert seen["refused"].startswith(f"{said} Not saved yet: ")
     assert "kept in this browser for the server at 127.0.0.1:" in seen["refused"]
     assert (seen["old"], seen["new"]) == (said, "")
-    rows = [line.row for line in decisions.read(decisions.place(tmp_path))]
+    rows = [line.row for line in decision_table.read(decision_table.place(tmp_path))]
     assert [row.decision for row in rows] == ["drop", "drop"]
 
 

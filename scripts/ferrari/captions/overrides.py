@@ -21,10 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from ferrari.common import text_files
 from ferrari.common.errors import FerrariError
 from ferrari.ledger.csv_cells import unguard
 from ferrari.ledger.item_ids import VIDEO_ID
-from ferrari.review import decisions
+from ferrari.review import decision_table, decisions
 from ferrari.review.contract import CAPTION, Decision
 
 PLACE = "captions/overrides.csv"
@@ -114,8 +115,8 @@ def _twice(config: Mapping, item: str, decision: str) -> OverridesError:
 
 def _place_of(config: Mapping, decision: str) -> str:
     """The file and the line of a row of the decisions."""
-    path = decisions.place(config["dataset"])
-    number = next(line.number for line in decisions.read(path) if line.row.id == decision)
+    path = decision_table.place(config["dataset"])
+    number = next(line.number for line in decision_table.read(path) if line.row.id == decision)
     return f"{path}, line {number}"
 
 
@@ -174,8 +175,8 @@ def all_of(config: Mapping, expected: str) -> dict[str, Override]:
 def _require(config: Mapping, found: str, expected: str) -> None:
     if found != expected:
         raise OverridesError(
-            f"{place(config)} or {decisions.place(config['dataset'])} was changed while this run "
-            "was under way; run again, and what the change asks for is made"
+            f"{place(config)} or {decision_table.place(config['dataset'])} was changed while this "
+            "run was under way; run again, and what the change asks for is made"
         )
 
 
@@ -235,7 +236,7 @@ def _text(path: str | os.PathLike) -> str:
         ) from error
     except UnicodeDecodeError as error:
         raise OverridesError(
-            f"{path} is not UTF-8 (byte {error.start}); save it as 'CSV UTF-8'"
+            f"{path}{text_files.not_utf_8(error)}; save it as 'CSV UTF-8'"
         ) from error
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ferrari.curation.neighbours import close_pairs, distance, nearest
+from ferrari.curation.neighbours import close_pairs
 
 
 @dataclass
@@ -144,10 +144,3 @@ def farthest_first(
         best[pick] = -np.inf
         pick = int((best / given[clip]).argmax())
     return places[np.array(taken)]
-
-
-def spread_of(vectors: np.ndarray, taken: np.ndarray) -> tuple[float, float]:
-    """Largest and mean distance of all cut-outs to the nearest of those taken."""
-    _, found = nearest(vectors, vectors[taken])
-    away = distance(found)
-    return float(away.max()), float(away.mean())

@@ -23,7 +23,6 @@ LENGTH = CELLS * CELLS * (4 + 3 + 1)
 _GREY = 128
 _CELL = SIDE // CELLS
 _SURE = 250  # alpha from which a pixel's colour is the subject's alone
-_OUTLINE = LENGTH - CELLS * CELLS  # where the outline begins
 #: How far the mass of a subject may lie from the middle of its box, as a share, to count as middle.
 _MIDDLE = 0.1
 LEFT, MIDDLE, RIGHT = "left", "middle", "right"

@@ -21,7 +21,7 @@ from ferrari.dashboard.reviewed_set import ReviewedSet
 from ferrari.dashboard.row_faults import RowFaults
 from ferrari.ledger.stages import FINAL_CSV
 from ferrari.review import decisions, effects
-from ferrari.review.decisions import DecisionsError
+from ferrari.review.decision_table import DecisionsError
 
 #: Rows of one request: a decision about all that a filter shows.
 MOST_ROWS = 20_000

@@ -36,7 +36,7 @@ from ferrari.matting.mask_proposals import ProposalError
 from ferrari.networks import weight_files
 from ferrari.review import decisions, mended
 from ferrari.review.contract import MASK
-from ferrari.review.decisions import DecisionsError
+from ferrari.review.decision_table import DecisionsError
 from ferrari.review.mended import MendedMaskError
 
 #: Makes another segmenter's mask. It forks, and so has to be a process without threads.

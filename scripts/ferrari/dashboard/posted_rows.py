@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from ferrari.common.errors import FerrariError
-from ferrari.review import contract, decisions, writing
+from ferrari.review import contract, decision_table, writing
 from ferrari.review.contract import COLUMNS, Decision
 
 #: Characters that a cell of a row may have: a caption has some hundred.
@@ -36,7 +36,7 @@ class PostedRows:
 
     def __init__(self, dataset: str, who: str, fault_of: Fault) -> None:
         self._dataset, self._who, self._fault_of = dataset, who, fault_of
-        self._table = decisions.Table(decisions.place(dataset))
+        self._table = decision_table.Table(decision_table.place(dataset))
 
     def rows(self) -> list[Decision]:
         """All rows, in the table's order. Raises DecisionsError."""

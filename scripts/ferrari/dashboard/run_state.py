@@ -1,8 +1,4 @@
-"""What the live page says of a set: whether a run is at work, how far it is, what it refused.
-
-It is read off what lies there: the run's lock, its file of events, the tables. A run does not know
-that anybody looks, and does nothing for it.
-"""
+"""What the live page says of a set: whether a run is at work, how far it is, what it refused."""
 
 from __future__ import annotations
 
@@ -12,30 +8,17 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
-from pathlib import Path
 
 from ferrari.common.job_messages import message_of
 from ferrari.common.visible_text import shown
-from ferrari.dashboard import run_phases
 from ferrari.dashboard.ledger_sums import FINAL, Key, LedgerSums, StageSums
 from ferrari.dashboard.machine import Machine
 from ferrari.dashboard.reviewed_set import ReviewedSet
 from ferrari.dashboard.run_control import RunControl
-from ferrari.dashboard.run_phases import (
-    FAILED,
-    KILLED,
-    LEFTOVERS,
-    NONE,
-    RUNNING,
-    SILENT,
-    STARTING,
-    STOPPED,
-    SUCCESS,
-)
-from ferrari.jobs import run_events, run_lock
-from ferrari.jobs.run_events import EventReader
+from ferrari.dashboard.run_phases import RUNNING
+from ferrari.dashboard.watched_run import WatchedRun
 from ferrari.jobs.run_progress import FailedJob, RunningJob, RunProgress
-from ferrari.ledger import job_costs, tables
+from ferrari.ledger import tables
 from ferrari.ledger.item_ids import VIDEO_ID
 from ferrari.ledger.reason_words import advice, sentence
 from ferrari.ledger.stages import FOLDERS, table
@@ -47,8 +30,6 @@ _WHOLE_SET = "whole set"
 _COUNT_S = 0.4
 #: How often all tables are looked at; in between, those of jobs that ended.
 _LOOK_AT_ALL_S = 60.0
-#: A run that holds the lock for so long and has told nothing will not tell anything.
-_SILENT_AFTER_S = 30.0
 #: Looks within this time get the same answer: several tabs cost no more than one.
 _SAME_S = 1.0
 _LOG_BYTES = 64 << 10
@@ -62,14 +43,12 @@ class RunState:
         self, the_set: ReviewedSet, control: RunControl, clock: Callable[[], float] = time.time
     ) -> None:
         self._set, self._control, self._clock = the_set, control, clock
+        self._run = WatchedRun(the_set, control, clock)
         self._sums = LedgerSums(the_set.dataset)
         self._machine = Machine(the_set.dataset)
-        self._reader: EventReader | None = None
-        self._progress = RunProgress()
         self._looked = self._answered = 0.0  # monotonic
         self._last_phase = ""
         self._names: dict[str, str] = {}  # raw files by clip
-        self._untold_since = 0.0  # when a run was first seen at work that had told nothing
         self._answer: dict = {}
         self._asked = threading.Lock()
 
@@ -89,7 +68,7 @@ class RunState:
     def log_tail(self) -> str:
         """The end of what the run says: of the one that goes on, else of the last one."""
         with self._asked:
-            path = self._log()
+            path = self._run.log()
         if path is None:
             return ""
         try:
@@ -104,21 +83,19 @@ class RunState:
 
     def _look(self) -> dict:
         now = self._clock()
-        ended = self._read_events()
-        phase = self._phase()
-        self._note_tables(ended, phase)
+        ended = self._run.look()
+        self._note_tables(ended)
         uncounted = self._sums.count(_COUNT_S)
         sums = self._sums.sums()
-        # Of a run that told nothing yet, the events are an earlier one's.
-        told = RunProgress() if phase in (STARTING, SILENT) else self._progress
+        told = self._run.progress
         return {
-            "phase": phase,
-            "sentence": self._sentence(phase),
-            "run": self._run(told, now),
+            "phase": self._run.phase,
+            "sentence": self._run.sentence(),
+            "run": _figures(told, now),
             "stages": list(_stages(told)),
-            "now": [self._running_job(job, now) for job in self._running_jobs(phase)],
+            "now": [self._running_job(job, now) for job in self._running_jobs()],
             "failed": [self._failed_job(job) for job in _some(told.failed.values())],
-            "pace": self._pace(phase, now),
+            "pace": self._pace(now),
             "ledger": [_sums(one) for one in sums],
             "uncounted": uncounted,
             "damaged": [shown(text) for text in self._sums.damaged.values()][:_FAILED_NAMED],
@@ -132,34 +109,12 @@ class RunState:
                 for outcome, reason, rows in one.refused
             ],
             "machine": self._machine.state(),
-            "why_not": self._why_not(phase),
+            "why_not": self._run.why_not(),
             "started": self._started(),
         }
 
-    # --- what happened ---------------------------------------------------------------------------
-
-    def _read_events(self) -> list[RunningJob]:
-        """Take in what the latest run has written since; the jobs that ended with it."""
-        latest = self._latest()
-        if latest is None:
-            return []
-        if self._reader is None or self._reader.path != latest:
-            self._reader = EventReader(latest)
-            self._progress = RunProgress(costs=job_costs.known(self._set.work))
-        return list(self._progress.take(self._reader.new()))
-
-    def _latest(self) -> Path | None:
-        """The events of the run that goes on, else of the last one that made more than a report:
-        somebody who looks at a page has that brought up to date, and asks what became of the night.
-        """
-        files = run_events.files(self._set.work)
-        for path in files:
-            if EventReader(path).is_written() or _makes_the_set(path):
-                return path
-        return files[0] if files else None
-
-    def _note_tables(self, ended: Iterable[RunningJob], phase: str) -> None:
-        now = time.monotonic()
+    def _note_tables(self, ended: Iterable[RunningJob]) -> None:
+        now, phase = time.monotonic(), self._run.phase
         changed, self._last_phase = phase != self._last_phase, phase
         if changed or now - self._looked > _LOOK_AT_ALL_S:
             self._looked = now
@@ -168,65 +123,8 @@ class RunState:
         of_clips: list[Key] = [(job.rule, job.of) for job in ended if job.rule in FOLDERS]
         self._sums.look([*of_clips, (FINAL, "")])
 
-    def _phase(self) -> str:
-        if self._is_told():
-            self._untold_since = 0.0
-            return self._end() or RUNNING  # its process ends a moment after its last word
-        at_work = run_lock.at_work(self._set.dataset, self._set.work)
-        if at_work == run_lock.RUN:
-            now = self._clock()
-            self._untold_since = self._untold_since or now
-            return STARTING if now - self._untold_since < _SILENT_AFTER_S else SILENT
-        self._untold_since = 0.0
-        if self._control.going is not None:
-            return STARTING
-        if at_work == run_lock.JOBS:
-            return LEFTOVERS
-        return NONE if self._reader is None else self._end() or KILLED
-
-    def _why_not(self, phase: str) -> str:
-        """Why no run can be started now; empty if one can."""
-        if self._control.going is not None and phase in (SUCCESS, FAILED):
-            return "The run that was started here is over, and its process is about to end."
-        return self._control.why_not()
-
-    def _end(self) -> str:
-        """How the run ended that the events are of; empty while it has not said."""
-        said = self._progress
-        return STOPPED if said.status == FAILED and not said.failed else said.status
-
-    def _is_told(self) -> bool:
-        """Whether the run whose events are read is alive; where there are no locks, its process
-        tells.
-        """
-        if self._reader is None:
-            return False
-        written = self._reader.is_written()
-        return _lives(self._progress.pid) if written is None else written
-
-    def _sentence(self, phase: str) -> str:
-        if phase == NONE:
-            return run_phases.of_record(self._set)
-        going = self._control.going
-        return run_phases.sentence(phase, self._progress, going.kind if going else "")
-
-    # --- figures ---------------------------------------------------------------------------------
-
-    def _run(self, said: RunProgress, now: float) -> dict:
-        return {
-            "began": said.began,
-            "ended": said.last if said.status else None,
-            "quiet_s": max(0.0, now - said.last) if said.last else None,
-            "cores": said.cores,
-            "planned": said.planned.total(),
-            "done": said.done.total(),
-            "failed": len(said.failed),
-            "clips_planned": said.planned["caption"],
-            "clips_done": said.done["caption"],
-        }
-
-    def _running_jobs(self, phase: str) -> list[RunningJob]:
-        running = self._progress.running.values() if phase == RUNNING else ()
+    def _running_jobs(self) -> list[RunningJob]:
+        running = self._run.progress.running.values() if self._run.phase == RUNNING else ()
         return sorted(running, key=lambda job: job.since)
 
     def _running_job(self, job: RunningJob, now: float) -> dict:
@@ -254,11 +152,11 @@ class RunState:
             self._names[of] = row["file"]
         return self._names.get(of, of)
 
-    def _pace(self, phase: str, now: float) -> dict:
-        if phase != RUNNING:
+    def _pace(self, now: float) -> dict:
+        if self._run.phase != RUNNING:
             return {"rate": None, "left_s": None, "without": []}
-        left = self._progress.time_left(now)
-        rate = self._progress.rate(now)
+        left = self._run.progress.time_left(now)
+        rate = self._run.progress.rate(now)
         without = [
             titles.of_rule(rule) for rule in (*FOLDERS, *left.without) if rule in left.without
         ]
@@ -268,22 +166,19 @@ class RunState:
         last = self._control.last
         return None if last is None else {"kind": last.kind, "status": last.status}
 
-    def _log(self) -> Path | None:
-        """What a run that was started here says, if it is the last; else Snakemake's own log."""
-        last = self._control.last
-        events = self._progress
-        if last is not None and (last.process.pid == events.pid or last.status is None):
-            return last.log
-        if last is not None and _changed(last.log) >= events.last:
-            return last.log
-        return self._set.work / events.log if events.log else None
 
-
-def _makes_the_set(path: Path) -> bool:
-    """Whether a run was asked for everything, or had a job of a clip."""
-    start = run_events.start_of(path)
-    of_clips = not FOLDERS.keys().isdisjoint(start.get("jobs", ()))
-    return of_clips or start.get("targets") == []
+def _figures(said: RunProgress, now: float) -> dict:
+    return {
+        "began": said.began,
+        "ended": said.last if said.status else None,
+        "quiet_s": max(0.0, now - said.last) if said.last else None,
+        "cores": said.cores,
+        "planned": said.planned.total(),
+        "done": said.done.total(),
+        "failed": len(said.failed),
+        "clips_planned": said.planned["caption"],
+        "clips_done": said.done["caption"],
+    }
 
 
 def _stages(said: RunProgress) -> Iterator[dict]:
@@ -314,21 +209,3 @@ def _sums(one: StageSums) -> dict:
     told = asdict(one) | {"title": titles.of_rule(one.stage)}
     del told["refused"]
     return told
-
-
-def _changed(path: Path) -> float:
-    """When a file was last written, in seconds since 1970; -1 for one that is gone."""
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:
-        return -1.0
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's
-        return True
-    return True

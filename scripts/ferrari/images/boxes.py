@@ -27,6 +27,11 @@ def area(box: Box) -> float:
     return max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1])
 
 
+def short_side(box: Box) -> float:
+    """The shorter side in px."""
+    return min(box[2] - box[0], box[3] - box[1])
+
+
 def overlap(one: Box, other: Box) -> float:
     """Intersection over union of two boxes, 0 to 1; 0 if both are empty."""
     common = shared(one, other)

@@ -14,7 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ferrari.common.settings import SettingsError
 from ferrari.images.image_files import ImageReadError
-from ferrari.ledger.item_ids import find_videos
+from ferrari.ledger.item_ids import look_through
 
 #: Pixels of the largest picture that is decoded; some files unpack to gigabytes.
 MAX_PICTURE_PIXELS = 64_000_000
@@ -41,7 +41,7 @@ def find(folder: str | os.PathLike, setting: str, otherwise: str) -> dict[str, s
         raise SettingsError(
             f"{setting}: {os.fspath(folder)!r} is not a folder; correct the path, or {otherwise}"
         )
-    return find_videos(folder)
+    return look_through(folder).videos
 
 
 def read(path: str | os.PathLike, side: int) -> np.ndarray:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import selectors
 import signal
 import socket
@@ -20,6 +19,7 @@ from dataclasses import dataclass, field
 from ferrari.processes import array_messages, device_process, device_slots
 from ferrari.processes.array_messages import Channel
 from ferrari.processes.device_page import Page
+from ferrari.processes.endings import has_ended
 
 _TRIES = 3  # processes that a job is introduced to, if each ends just then
 #: How long the server waits for a process that it has killed. All jobs wait with it, those without
@@ -153,7 +153,7 @@ class DevicePool:
 
     def _notice_end(self, place: tuple[int, int]) -> None:
         process = self._running.get(place)
-        if process is not None and select.select([process.pidfd], [], [], 0)[0]:
+        if process is not None and has_ended(process.pidfd):
             self._ends(process)
 
     def _kill(self, process: _Process) -> None:
@@ -200,7 +200,7 @@ def _status(process: _Process) -> int:
     """The exit status of a process, or minus the signal's number. One that was killed and does not
     end is left behind; it keeps its slot of the device, for which the next one waits.
     """
-    if select.select([process.pidfd], [], [], _END_S)[0]:
+    if has_ended(process.pidfd, _END_S):
         return os.waitstatus_to_exitcode(os.waitpid(process.pid, 0)[1])
     print(
         f"process {process.pid} was killed and does not end: cuda:{process.place[0]} may hang "

@@ -4,8 +4,9 @@
     scripts/run_stage.py)
 
 A job still has a process, memory and a log of its own; it saves a second of imports. The models
-that jobs ask for (`model_lease`) live in forks too, which serve one job after the other, and so do
-the networks on a device (`device_pool`), in one process that serves all jobs at once.
+that jobs ask for (`model_pool`) live in forks too, which serve one job after the other, and so do
+the networks on a device (`device_pool`), in one process that serves all jobs at once. Which job
+gets which of them, the two pools decide.
 
 The server has one thread and computes nothing: only so are its forks safe. When a client goes away,
 its job is ended. The server ends when its run ends, when it has been idle for `IDLE_S`, or when it
@@ -15,9 +16,6 @@ is killed; all its forks end with it (see `limits.end_with`).
 from __future__ import annotations
 
 import contextlib
-import gc
-import hashlib
-import importlib
 import marshal
 import os
 import selectors
@@ -25,30 +23,18 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+from ferrari.jobs import loaded_before_forks
 from ferrari.jobs.device_pool import DevicePool
-from ferrari.jobs.stage_command import RULES, machine
-from ferrari.processes import array_messages, model_lease
+from ferrari.jobs.model_pool import ModelPool
+from ferrari.jobs.stage_command import machine
 from ferrari.processes.limits import call_this, end_with, open_as_many_as_may_be
 
-#: Modules that jobs import inside functions; the server loads them before the first fork too.
-LATE = (
-    "numpy.ma",  # by numpy itself, for the first median or quantile
-    "numpy.random",
-    "scipy.optimize",
-    "ferrari.jobs.error_advice",
-    "ferrari.video.decoding.decord_decoder",
-    "ferrari.video.decoding.pyav_decoder",
-    "ferrari.jobs.stage_job",
-    "ferrari.jobs.run_lock",
-)
 IDLE_S = 600  # the server ends after so long without a job
 MODEL_IDLE_S = 60  # a model that no job has asked for so long is ended, for its memory
-#: How long a model may go on working for a job that is gone before it is ended.
-GRACE_S = 5
 _READ_S = 5
 
 
@@ -61,25 +47,6 @@ class _Work:
     pidfd: int
 
 
-@dataclass
-class _Model:
-    """A fork that holds a model; `lease` is the connection of the job that it serves."""
-
-    key: bytes
-    control: socket.socket
-    pid: int
-    pidfd: int
-    lease: socket.socket | None = None
-    busy: bool = False
-    served: int = 0
-    since: float = field(default_factory=time.monotonic)  # the last change of lease or busy
-    status: int | None = None  # when it has ended
-
-    @property
-    def free(self) -> bool:
-        return self.lease is None and not self.busy and self.status is None
-
-
 class Server:
     """Listens at `<place>.sock` until the run ends."""
 
@@ -87,9 +54,8 @@ class Server:
         self._path = f"{place}.sock"
         self._poller = selectors.DefaultSelector()
         self._jobs: dict[int, _Work] = {}  # by process id
-        self._models: dict[int, _Model] = {}
+        self._models = ModelPool(self._fork, self._poller)
         self._devices = DevicePool(self._fork, self._poller)
-        self._waiting: list[tuple[socket.socket, dict]] = []  # for a model that is about to be free
         self._known: dict[str, str] = {}  # what jobs have worked out for those that follow
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         _clear_dead(Path(place).parent)
@@ -120,16 +86,16 @@ class Server:
             if self._jobs:
                 last = time.monotonic()
             self._over = self._over or time.monotonic() - last > IDLE_S
-            self._end_idle_models()
+            self._models.end_idle(MODEL_IDLE_S)
             self._devices.end_idle(MODEL_IDLE_S)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._path)
         self._devices.end_all()
-        left: list[_Work | _Model] = [*self._jobs.values(), *self._models.values()]
-        for process in left:
-            _kill(process.pid, process in self._jobs.values())
+        for work in self._jobs.values():
+            _kill_group(work.pid)
             with contextlib.suppress(ChildProcessError):  # adds their CPU time to this process's
-                os.waitpid(process.pid, 0)
+                os.waitpid(work.pid, 0)
+        self._models.end_all()
 
     def _stop(self) -> None:
         self._over = True
@@ -149,9 +115,9 @@ class Server:
             request = marshal.loads(body)
             answer = {
                 "job": self._start_job,
-                "model": self._lend,
-                "device": self._join_device,
-                "end": self._end_model,
+                "model": self._models.lend,
+                "device": lambda client, asked: self._devices.join(client, asked["slots"]),
+                "end": self._end,
                 "keep": self._keep,
                 "recall": self._recall,
             }
@@ -172,124 +138,28 @@ class Server:
     def _client_gone(self, work: _Work) -> None:
         """The client that wanted the job is gone (Ctrl-C, a kill): end the job."""
         self._poller.unregister(work.client)
-        _kill(work.pid, group=True)
+        _kill_group(work.pid)
 
     def _job_ended(self, work: _Work) -> None:
         status = os.waitstatus_to_exitcode(os.waitpid(work.pid, 0)[1])
-        self._forget(work.pidfd, work.client)
+        self._poller.unregister(work.pidfd)
+        with contextlib.suppress(KeyError):  # the client had gone before
+            self._poller.unregister(work.client)
         os.close(work.pidfd)
         del self._jobs[work.pid]
         _say(work.client, b"E" + status.to_bytes(8, "little", signed=True))
         work.client.close()
 
-    # --- models ---------------------------------------------------------------------------------
+    # --- models and devices -----------------------------------------------------------------------
 
-    def _lend(self, client: socket.socket, request: dict) -> None:
-        """Give a job a model of the kind that it asks for: a free one, or a new fork."""
-        key = hashlib.sha256(request["load"]).digest()
-        same = [m for m in self._models.values() if m.key == key and m.status is None]
-        free = [m for m in same if m.free]
-        if request["fresh"] or not same:
-            model = self._start_model(key, request)
-        elif free:
-            model = free[0]
-        elif any(m.lease is None for m in same):
-            descriptors = [os.dup(descriptor) for descriptor in request["descriptors"]]
-            self._waiting.append((client, request | {"descriptors": descriptors}))
-            return
-        else:
-            model = self._start_model(key, request)
-        self._hand(model, client, request)
-
-    def _hand(self, model: _Model, client: socket.socket, request: dict) -> None:
-        ours, theirs = array_messages.pair()
-        try:
-            socket.send_fds(model.control, [b"s"], [theirs.fileno(), *request["descriptors"][:1]])
-            answer = b"M" + model.pid.to_bytes(8, "little") + bytes([model.served > 0])
-            socket.send_fds(client, [answer], [ours.fileno(), model.pidfd])
-        except OSError:  # the model or the job has just ended; a job then sees its model's death
-            client.close()
-            return
-        finally:
-            ours.close()
-            theirs.close()
-        model.lease, model.busy, model.since = client, True, time.monotonic()
-        model.served += 1
-        self._poller.register(client, selectors.EVENT_READ, lambda: self._released(model))
-
-    def _start_model(self, key: bytes, request: dict) -> _Model:
-        control, theirs = socket.socketpair()
-        load = request["load"]
-        pid = self._fork(lambda: _be_model(theirs, load))
-        theirs.close()
-        model = _Model(key, control, pid, os.pidfd_open(pid))
-        self._models[pid] = model
-        self._poller.register(control, selectors.EVENT_READ, lambda: self._idle(model))
-        self._poller.register(model.pidfd, selectors.EVENT_READ, lambda: self._model_ended(model))
-        return model
-
-    def _idle(self, model: _Model) -> None:
-        """The model reports that it has finished with a job."""
-        if not model.control.recv(1):
-            self._forget(model.control)  # the model has ended; its pidfd reports that
-            return
-        model.busy, model.since = False, time.monotonic()
-        self._offer()
-
-    def _released(self, model: _Model) -> None:
-        """The job has released the model, or is gone."""
-        if model.lease is not None:
-            self._forget(model.lease)
-            model.lease.close()
-        model.lease, model.since = None, time.monotonic()
-        if model.status is not None:
-            self._models.pop(model.pid, None)
-        self._offer()
-
-    def _offer(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for client, request in waiting:
-            self._lend(client, request)
-            for descriptor in request["descriptors"]:
-                os.close(descriptor)
-
-    def _model_ended(self, model: _Model) -> int:
-        """Forget a model's process that has ended; its status, or minus the signal's number."""
-        if model.status is None:
-            model.status = os.waitstatus_to_exitcode(os.waitpid(model.pid, 0)[1])
-        self._forget(model.pidfd, model.control)
-        model.control.close()
-        os.close(model.pidfd)
-        if model.lease is None:
-            self._models.pop(model.pid, None)
-        self._offer()
-        return model.status
-
-    def _join_device(self, client: socket.socket, request: dict) -> None:
-        self._devices.join(client, request["slots"])
-
-    def _end_model(self, client: socket.socket, request: dict) -> None:
+    def _end(self, client: socket.socket, request: dict) -> None:
         """A job asks to end its model, or its device's process, and for its exit status."""
-        model = self._models.get(request["pid"])
-        if model is None:
+        status = self._models.end(request["pid"])
+        if status is None:
             status = self._devices.end(request["pid"])
-        elif model.status is None:
-            _kill(model.pid)
-            status = self._model_ended(model)
-        else:
-            status = model.status
         if status is not None:
             _say(client, status.to_bytes(8, "little", signed=True))
         client.close()
-
-    def _end_idle_models(self) -> None:
-        now = time.monotonic()
-        for model in list(self._models.values()):
-            rested = now - model.since
-            overdue = model.lease is None and model.busy and rested > GRACE_S
-            if overdue or (model.free and rested > MODEL_IDLE_S):
-                _kill(model.pid)
-                self._model_ended(model)
 
     # --- what jobs have worked out (`run_memory`) ------------------------------------------------
 
@@ -330,11 +200,6 @@ class Server:
                     stream.flush()
             os._exit(status)
 
-    def _forget(self, *what: socket.socket | int) -> None:
-        for each in what:
-            with contextlib.suppress(KeyError, ValueError):  # it was no longer registered
-                self._poller.unregister(each)
-
 
 def _be_job(request: dict) -> int:
     """What a job's process does: the same as `run_stage.py --here`."""
@@ -349,15 +214,9 @@ def _be_job(request: dict) -> int:
     return stage_job.main(request["argv"])
 
 
-def _be_model(control: socket.socket, load: bytes) -> int:
-    """What a model's process does."""
-    call_this("model")
-    return model_lease.live(control, load)
-
-
-def _kill(pid: int, group: bool = False) -> None:
+def _kill_group(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):
-        (os.killpg if group else os.kill)(pid, signal.SIGKILL)
+        os.killpg(pid, signal.SIGKILL)
 
 
 def _say(client: socket.socket, message: bytes) -> None:
@@ -383,58 +242,6 @@ def _clear_dead(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _load() -> None:
-    """Import what jobs import, and fill the caches that each of them would fill.
-
-    An environment that was made for some stages lacks what the others import: a stage that cannot
-    be imported is none of its jobs.
-    """
-    import PIL.Image
-
-    from ferrari.captions import clip_tokens
-    from ferrari.jobs import stage_job
-    from ferrari.networks import weight_files
-    from ferrari.processes import devices
-    from ferrari.provenance import table_stamps
-
-    PIL.Image.init()
-    for module in (*LATE, *RULES):
-        with _unless_not_installed(module):
-            importlib.import_module(module)
-    for rule in table_stamps.LIBRARIES:
-        table_stamps.versions(rule)
-    weight_files.table()
-    with _unless_not_installed("the captions' tokenizer"):
-        clip_tokens.count_clip_tokens("")
-    devices.nvdec_problem()
-    # A job that has more threads raises it (`stage_job`); the models' processes keep to one. Not to
-    # be called in a fork of a process whose OpenCV has started threads: it would wait for them.
-    stage_job.limit_opencv(1)
-    _fill_opencv()
-    gc.collect()
-    gc.freeze()  # else a garbage collection in a fork would copy all that is loaded
-
-
-def _fill_opencv() -> None:
-    """Have OpenCV, if it is loaded, compute its tables for CIELAB: 70 ms in each fork else."""
-    if "cv2" in sys.modules:
-        import cv2
-        import numpy as np
-
-        cv2.cvtColor(np.zeros((1, 1, 3), np.uint8), cv2.COLOR_RGB2LAB)
-
-
-@contextlib.contextmanager
-def _unless_not_installed(what: str) -> Iterator[None]:
-    """Go on where a module of others is not there; one of ours is an error."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in ("", "ferrari", *RULES):
-            raise
-        print(f"{what} is not loaded: there is no {error.name} here", file=sys.stderr)
-
-
 def main(place: str, run: str, ready: str) -> None:
     """Serve; the file descriptor `ready` gets a byte as soon as the server takes jobs."""
     from ferrari.processes import devices
@@ -442,7 +249,7 @@ def main(place: str, run: str, ready: str) -> None:
     os.environ["FERRARI_WARM"] = place
     devices.remember_in(place)
     open_as_many_as_may_be()
-    _load()
+    loaded_before_forks.load()
     server = Server(place, int(run))
     os.write(int(ready), b"L")
     os.close(int(ready))

@@ -10,7 +10,7 @@ from ferrari.jobs.run_progress import RunningJob, RunProgress, TimeLeft
 from ferrari.ledger import clip_fates, tables
 from ferrari.ledger.columns import KEPT
 from ferrari.ledger.reasons import EXTRACTOR_REJECTED
-from ferrari.ledger.stages import FOLDERS, NUMBERS, table
+from ferrari.ledger.stages import FOLDERS, WORDS, table
 
 #: The last stage of a clip: a refused clip passes it too.
 LAST_STAGE = list(FOLDERS)[-1]
@@ -71,8 +71,7 @@ def duration(seconds: float) -> str:
 
 
 def _at_work(job: RunningJob, progress: RunProgress, clips: Mapping[str, str]) -> tuple[str, ...]:
-    number = NUMBERS.get(job.rule)
-    stage = job.rule if number is None else f"stage {number} {job.rule}"
+    stage = f"stage {WORDS[job.rule].number} {job.rule}" if job.rule in FOLDERS else job.rule
     ended, planned = progress.done[job.rule], progress.planned[job.rule]
     return f"{stage} {ended:,} of {planned:,}", shown(clips.get(job.of, job.of), _NAME)
 

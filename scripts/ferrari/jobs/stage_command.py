@@ -47,11 +47,12 @@ def stage_command(
     `inputs`, `outputs` and `params` name all that the rule has, in its order; `resources` those
     that the stage is told: they decide how fast its result is reached, and Snakemake runs nothing
     anew when they change. A name of an input that may stand for none or several files ends in a
-    star; where there are several such names, they stand for equally many. Snakemake fills in the
-    braces, each by itself and three times for each job that it shows, so there are few: all files
-    of a kind are one list, all params another. What is no part of a job, and must not make it run
-    again when it changes, comes from the environment (`set_environment`).
+    star (`require_one_star`). Snakemake fills in the braces, each by itself and three times for
+    each job that it shows, so there are few: all files of a kind are one list, all params another.
+    What is no part of a job, and must not make it run again when it changes, comes from the
+    environment (`set_environment`).
     """
+    require_one_star(inputs)
     parts = [
         '"$FERRARI_PYTHON" -I -S "$FERRARI_HOME/scripts/run_stage.py"',
         f"{stage} --rule {RULES[stage]}",
@@ -63,6 +64,18 @@ def stage_command(
         *(f"--resource {name} {{resources.{name}!r:q}}" for name in resources),
     ]
     return " ".join(parts)
+
+
+def require_one_star(names: Sequence[str]) -> None:
+    """Refuse a second name that may stand for none or several files: nothing in a list of paths
+    tells where the first one's end. Raises ValueError.
+    """
+    starred = [name for name in names if name.endswith("*")]
+    if len(starred) > 1:
+        raise ValueError(
+            f"{' and '.join(starred)} may each stand for several files, and a command holds one "
+            "list of them: give their files one name, and let the stage take them apart"
+        )
 
 
 def log_of(rule: str, video: str) -> Path:

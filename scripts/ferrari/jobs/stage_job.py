@@ -22,7 +22,7 @@ from typing import Any
 
 from ferrari.common.progress import LOGGER
 from ferrari.jobs.job_log import send_output_to
-from ferrari.jobs.stage_command import cost_of, log_of, place_config
+from ferrari.jobs.stage_command import cost_of, log_of, place_config, require_one_star
 from ferrari.provenance import reuse, table_stamps
 from ferrari.provenance.job import Params
 from ferrari.provenance.reuse import NOTHING, Earlier
@@ -102,18 +102,19 @@ def parse(arguments: Sequence[str]) -> Job:
 
 
 def named_files(names: str, *paths: str) -> Files:
-    """Which of `paths` each of `names` (with commas between them) stands for: one each, and those
-    with a star equally many of what is left. ValueError if that does not come out even.
+    """Which of `paths` each of `names` (with commas between them) stands for: one each, and the one
+    with a star all that are left. ValueError if they do not fit, or if two names have a star.
     """
     asked = names.split(",") if names else []
-    starred = sum(name.endswith("*") for name in asked)
-    each, over = divmod(len(paths) - len(asked) + starred, starred or 1)
-    if over or each < 0 or (each and not starred):
+    require_one_star(asked)
+    starred = any(name.endswith("*") for name in asked)
+    many = len(paths) - len(asked) + starred
+    if many < 0 or (many and not starred):
         raise ValueError(f"{len(paths)} files do not fit the names {names!r}")
     left = iter(paths)
     return Files(
         {
-            name.removesuffix("*"): list(islice(left, each if name.endswith("*") else 1))
+            name.removesuffix("*"): list(islice(left, many if name.endswith("*") else 1))
             for name in asked
         }
     )

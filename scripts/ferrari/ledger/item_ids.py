@@ -68,11 +68,6 @@ class RawFolder:
     left_out: dict[str, LeftOut] = field(default_factory=dict)
 
 
-def find_videos(raw_folder: str | os.PathLike, ignore: Sequence[str] = ()) -> dict[str, str]:
-    """The `videos` of `look_through`."""
-    return look_through(raw_folder, ignore).videos
-
-
 def look_through(raw_folder: str | os.PathLike, ignore: Sequence[str] = ()) -> RawFolder:
     """The clips of the raw folder, and what is left out of them by its name.
 
@@ -105,8 +100,12 @@ def named_as_film(videos: Mapping[str, str]) -> list[str]:
     Stage 0 looks into every file. What is drawn before it does, to speak for the whole set, is
     drawn from these: photos and texts beside the clips would take places, and say nothing.
     """
-    endings = {video: os.path.splitext(file)[1].lower() for video, file in videos.items()}
-    return [video for video in videos if endings[video] in _FILM_ENDINGS] or list(videos)
+    return [video for video, file in videos.items() if is_named_as_film(file)] or list(videos)
+
+
+def is_named_as_film(file: str) -> bool:
+    """True if the ending of a file's name is that of film."""
+    return os.path.splitext(file)[1].lower() in _FILM_ENDINGS
 
 
 def _entries(raw_folder: str, ignore: Sequence[str], left_out: dict[str, LeftOut]) -> Iterator[str]:

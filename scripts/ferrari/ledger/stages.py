@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 RAW, FINAL = "00_raw_videos", "05_final_training"
 #: Stages with one table a clip, and the folder of those tables.
 FOLDERS = {
@@ -13,8 +15,29 @@ FOLDERS = {
     "augment": "04_augmented",
     "caption": f"{FINAL}/captions",
 }
-#: The number that people know a stage by; finding people and cutting one out are its halves.
-NUMBERS = {"probe": 0, "extract": 1, "detect": 2, "crop": 2, "mask": 3, "augment": 4, "caption": 5}
+
+
+class Words(NamedTuple):
+    """What people call a stage: by its number, and by what its rows are, one and all of them."""
+
+    number: int
+    row: str
+    rows: str
+
+
+#: In the order of flow. Finding people, telling who each is and cutting one out are parts of
+#: stage 2; what becomes of each image is the end of stage 5.
+WORDS = {
+    "probe": Words(0, "raw clip", "Raw videos"),
+    "extract": Words(1, "frame", "Frames"),
+    "detect": Words(2, "detection", "Detections"),
+    "identity": Words(2, "track", "Tracks"),
+    "crop": Words(2, "crop", "Crops"),
+    "mask": Words(3, "cut-out", "Cut-outs"),
+    "augment": Words(4, "image", "Augmented images"),
+    "caption": Words(5, "caption", "Captions"),
+    "final": Words(5, "final verdict", "Final images"),
+}
 #: All that write tables; those without a folder in FOLDERS write one over the whole set.
 ORDER = (
     *("probe", "videos", "extract", "detect", "crop", "mask", "environments", "augment"),

@@ -187,6 +187,11 @@ def sorted_table(path: str | os.PathLike, stage: str) -> Iterator[Callable[[Row]
         yield write
 
 
+def narrowed(row: Mapping[str, str], columns: Iterable[str]) -> dict[str, str]:
+    """The part of a row that a stage may look at: what is in no digest must not be within reach."""
+    return {name: row[name] for name in columns}
+
+
 def kept(rows: Iterable[Mapping[str, str]]) -> list[Mapping[str, str]]:
     """The rows whose outcome is kept."""
     return [line for line in rows if line["outcome"] == KEPT]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ferrari.images import boxes
 from ferrari.ledger import item_ids, tables
@@ -30,8 +30,8 @@ def with_others(rows: Sequence[Mapping[str, str]]) -> list[dict]:
         beside = [one for one in by_frame[frame] if one is not row]
         window = box_of(row, WINDOW)
         there = [one for one in beside if one["x1"] and boxes.shared(box_of(one), window) > 0]
-        others = [_narrowed(one, OTHERS_READ) for one in there]
-        lines.append({**_narrowed(row, READS), "others": others})
+        others = [tables.narrowed(one, OTHERS_READ) for one in there]
+        lines.append({**tables.narrowed(row, READS), "others": others})
     return lines
 
 
@@ -46,7 +46,3 @@ def box_of(row: Mapping[str, str], names: Sequence[str] = OTHERS_READ) -> boxes.
     """A box of a row, in the frame's pixels: the detection's, or that of WINDOW."""
     x1, y1, x2, y2 = (float(row[name]) for name in names)
     return x1, y1, x2, y2
-
-
-def _narrowed(row: Mapping[str, str], columns: Iterable[str]) -> dict[str, str]:
-    return {name: row[name] for name in columns}

@@ -23,7 +23,7 @@ from ferrari.images import boxes, image_files, mask_files
 from ferrari.ledger import stages, tables
 from ferrari.ledger.columns import KEPT
 from ferrari.ledger.item_ids import clip_of
-from ferrari.matting import cutouts
+from ferrari.matting import cutouts, person_gate
 from ferrari.matting.crop_rows import WINDOW, box_of, people_in, with_others
 from ferrari.networks import weight_files
 from ferrari.networks.on_device import OnDevice
@@ -150,7 +150,7 @@ def _walk(
         here = _cut(dataset, row)
         box_iou = boxes.overlap(last.box, here.box)
         moved_alpha = _laid(last.alpha_u8, last, here)
-        alpha_iou = _iou(moved_alpha >= 128, here.alpha_u8 >= 128)
+        alpha_iou = person_gate.iou(moved_alpha >= 128, here.alpha_u8 >= 128)
         if box_iou < SAME_BOX or alpha_iou < SAME_ALPHA:
             return
         changed = np.abs(mask.astype(np.int16) - last.alpha_u8) >= _CHANGED
@@ -183,11 +183,6 @@ def _grown(changed: np.ndarray) -> np.ndarray:
     side = 2 * max(2, round(_ROOM * changed.size**0.5)) + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     return cv2.dilate(changed.astype(np.uint8) * 255, kernel)
-
-
-def _iou(one: np.ndarray, other: np.ndarray) -> float:
-    union = int((one | other).sum())
-    return int((one & other).sum()) / union if union else 1.0
 
 
 # --- another segmenter ----------------------------------------------------------------------------

@@ -10,6 +10,8 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
+from ferrari.packaging.base import PackageError
+
 
 class CaptionList:
     """One such file, as it grows; `finish` reads it back and compares."""
@@ -32,15 +34,16 @@ class CaptionList:
         self._written.update("\n".join(item_and_caption(entry)).encode() + b"\n")
         self._count += 1
 
-    def finish(self, folder: Path) -> bool:
-        """End the file; True if what is on the disk says of each image what was given."""
+    def finish(self, folder: Path) -> None:
+        """End the file, and read it back: PackageError if it says other than what was given."""
         if self.is_list:
             with open(folder / self.name, "a", encoding="utf-8") as stream:
                 stream.write("\n]\n")
         found = hashlib.sha256()
         for item, caption in captions_in(folder / self.name):
             found.update(f"{item}\n{caption}\n".encode())
-        return found.digest() == self._written.digest()
+        if found.digest() != self._written.digest():
+            raise PackageError(f"{self.name} does not read back as written; check the disk")
 
 
 def captions_in(path: Path) -> Iterator[tuple[str, str]]:

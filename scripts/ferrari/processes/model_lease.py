@@ -10,7 +10,6 @@ from __future__ import annotations
 import marshal
 import os
 import pickle
-import select
 import socket
 import sys
 from typing import Any
@@ -19,6 +18,7 @@ from ferrari.common.errors import FerrariError
 from ferrari.common.progress import log_to_stderr
 from ferrari.processes import model_process
 from ferrari.processes.array_messages import Channel
+from ferrari.processes.endings import has_ended
 
 
 class LostServerError(FerrariError, ConnectionError):
@@ -54,7 +54,7 @@ class Lease(model_process.Child):
         os.close(self._pidfd)
 
     def _ended(self) -> bool:
-        return bool(select.select([self._pidfd], [], [], 0)[0])
+        return has_ended(self._pidfd)
 
 
 def begin(load: model_process.Load, fresh: bool = False) -> model_process.Child:

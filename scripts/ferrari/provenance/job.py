@@ -35,6 +35,11 @@ class Params(dict):
             raise AttributeError(f"the rule gives no param {name}") from error
 
 
+def listed(given: Iterable[str] | str) -> list[str]:
+    """The paths of an input or a param: Snakemake hands over a single one as a bare string."""
+    return [given] if isinstance(given, str) else list(given)
+
+
 @dataclass(frozen=True)
 class ScriptJob:
     """A `script:` job as stamps take it; all that it reads is among its inputs."""

@@ -1,5 +1,5 @@
 """What lies in a set's folders and belongs to nothing any more: of clips that are gone, of packages
-that are not made any more.
+that are not made any more, of earlier versions of the pipeline.
 
 A person who asks to be taken out is gone when their clips are out of the raw folder, the set was
 made anew without them, and what is left of them is deleted. Never among it: raw clips, settings,
@@ -22,10 +22,12 @@ from ferrari.ledger.refused_files import BAD_VIDEOS
 from ferrari.ledger.stages import ENVIRONMENTS_CSV, FINAL, FINAL_CSV, FOLDERS, VIDEOS_CSV
 from ferrari.provenance import older_packages, table_stamps
 
-CLIP, PACKAGE = "clip", "package"
+CLIP, PACKAGE, EARLIER = "clip", "package", "earlier"
 _ID = re.compile(VIDEO_ID)
 #: Beside the dataset, named after rules and clips: what jobs said, and what they cost.
 _OF_JOBS = ("logs", job_costs.PLACE)
+#: Beside the dataset, under names that earlier versions gave: what their jobs cost.
+_OF_EARLIER = tuple(f"{job_costs.PLACE}/{name}" for name in ("qc", "weights", "verify_dataset.tsv"))
 #: Tables over the whole set, and the column that names the clip of a row. In the bank of scenes a
 #: row that is not kept is no more than a name: nothing of that clip stands behind a cut-out.
 _WHOLE = {FINAL_CSV: "video", VIDEOS_CSV: "item", ENVIRONMENTS_CSV: "video"}
@@ -33,7 +35,9 @@ _WHOLE = {FINAL_CSV: "video", VIDEOS_CSV: "item", ENVIRONMENTS_CSV: "video"}
 
 @dataclass(frozen=True)
 class LeftBehind:
-    """What is left of a clip or a package: its id or format, its files and folders, their bytes."""
+    """What is left of a clip, of a package or of an earlier version: its id, its format or where it
+    lies; its files and folders, their bytes.
+    """
 
     kind: str
     name: str
@@ -55,8 +59,8 @@ class LeftBehind:
 
 
 def find(work: Path, config: Mapping, videos: Collection[str]) -> list[LeftBehind]:
-    """All that is left in the set's folder `work` of clips that are not among `videos`, and of
-    packages that `config` does not ask for; clips first, sorted by name.
+    """All that is left in the set's folder `work` of clips that are not among `videos`, of packages
+    that `config` does not ask for, and of earlier versions; clips first, sorted by name.
     """
     dataset = work / config["dataset"]
     of_clips: dict[str, list[Path]] = {}
@@ -70,7 +74,8 @@ def find(work: Path, config: Mapping, videos: Collection[str]) -> list[LeftBehin
         stamp = table_stamps.place(dataset, dataset / FINAL / f"{name}.csv")
         places = (dataset / FINAL / name, dataset / FINAL / f"{name}.csv", stamp)
         found.append(_left(PACKAGE, name, [path for path in places if path.exists()]))
-    return found
+    earlier = [name for name in _OF_EARLIER if (work / name).exists()]
+    return found + [_left(EARLIER, name, [work / name]) for name in earlier]
 
 
 def still_named(dataset: Path, left: Sequence[LeftBehind]) -> list[str]:

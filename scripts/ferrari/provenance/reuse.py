@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -47,11 +47,6 @@ def item_digest(*parts: object) -> str:
     """16 hex digits over what an item's rows are made from: rows, settings of its own, digests."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
     return sha256_bytes(text.encode("utf-8", "surrogateescape"))[:16]
-
-
-def narrowed(row: Mapping[str, str], columns: Sequence[str]) -> dict[str, str]:
-    """The part of a row that a stage may look at: what is in no digest must not be within reach."""
-    return {name: row[name] for name in columns}
 
 
 def stamp_of(job: Job) -> dict | None:

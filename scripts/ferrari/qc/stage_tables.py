@@ -25,16 +25,12 @@ from ferrari.ledger.columns import (
 )
 from ferrari.ledger.reasons import DROPPED_BY_REVIEW
 from ferrari.ledger.tables import iter_lines
+from ferrari.provenance.job import listed
 
 #: Columns that are read as figures; all others are text.
 NUMERIC = frozenset(name for name, kind in KINDS.items() if kind in (WHOLE, REAL, MEASURE))
 
 _FLUSH_ROWS = 50_000
-
-
-def listed(paths: Iterable[str] | str) -> list[str]:
-    """`paths` as a list; Snakemake may hand over a single file as a bare string."""
-    return [paths] if isinstance(paths, str) else list(paths)
 
 
 def load(paths: Iterable[str] | str, stage: str, text: Collection[str] = ()) -> pd.DataFrame:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ferrari.ledger.stages import WORDS
+
 #: The reports by name: number, heading, and the question that each one answers.
 REPORTS = {
     "qc0_failed_video_diagnostics": (
@@ -56,16 +58,17 @@ REPORTS = {
     ),
 }
 
-#: Stages of the ledger in the order of flow, and the report whose figures hold their sums.
+#: Stages of the ledger in the order of flow, the report whose figures hold their sums, and how the
+#: columns of those begin.
 FLOW = (
-    ("probe", "Raw videos", "qc0_failed_video_diagnostics", ""),
-    ("extract", "Frames", "qc3_extraction_summary", ""),
-    ("detect", "Detections", "qc4_yolo_crops_summary", "detect_"),
-    ("crop", "Crops", "qc4_yolo_crops_summary", ""),
-    ("mask", "Cut-outs", "qc5_masks_summary", ""),
-    ("augment", "Augmented images", "qc6_augmentation_summary", ""),
-    ("caption", "Captions", "qc7_final_summary", ""),
-    ("final", "Final images", "qc7_final_summary", "final_"),
+    ("probe", "qc0_failed_video_diagnostics", ""),
+    ("extract", "qc3_extraction_summary", ""),
+    ("detect", "qc4_yolo_crops_summary", "detect_"),
+    ("crop", "qc4_yolo_crops_summary", ""),
+    ("mask", "qc5_masks_summary", ""),
+    ("augment", "qc6_augmentation_summary", ""),
+    ("caption", "qc7_final_summary", ""),
+    ("final", "qc7_final_summary", "final_"),
 )
 
 #: What the jobs of other rules make.
@@ -84,13 +87,25 @@ _OTHERS = {
     "verified": "Record of Verify",
 }
 _TITLES = {
-    **{stage: title for stage, title, *_ in FLOW},
+    **{stage: WORDS[stage].rows for stage, *_ in FLOW},
     **{
         name if name == "qc_identity" else name.partition("_")[0]: f"{label}: {heading}"
         for name, (label, heading, _) in REPORTS.items()
     },
     **_OTHERS,
 }
+
+#: How words of a check's name are spelt, where not as they stand.
+_SPELT = {
+    **{"rgb": "RGB", "rgba": "RGBA", "fps": "fps", "ascii": "ASCII"},
+    **{"cutouts": "cut-outs", "cutout": "cut-out"},
+}
+
+
+def check_title(name: str) -> str:
+    """A check's name as words: 'crops_readable' is 'Crops readable'."""
+    words = [_SPELT.get(word, word) for word in name.split("_")]
+    return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
 
 
 def of_rule(rule: str) -> str:

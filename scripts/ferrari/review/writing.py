@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from ferrari.ledger.csv_cells import Writer
 from ferrari.review import mended
 from ferrari.review.contract import COLUMNS, MASK, UNDO, Decision, fault_of, now
-from ferrari.review.decisions import (
+from ferrari.review.decision_table import (
     PLACE,
     DecisionsError,
     is_whole,

@@ -16,7 +16,7 @@ import numpy as np
 
 from ferrari.common.atomic_files import write_bytes
 from ferrari.images import head_pose
-from ferrari.images.boxes import Box
+from ferrari.images.boxes import Box, short_side
 from ferrari.images.faces import Face
 from ferrari.ledger.tables import LedgerError
 from ferrari.subject.face_weights import face_weight
@@ -48,8 +48,7 @@ class SeenFace:
     @property
     def short_side_px(self) -> float:
         """The shorter side of its box."""
-        x1, y1, x2, y2 = self.box_xyxy
-        return min(x2 - x1, y2 - y1)
+        return short_side(self.box_xyxy)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,9 +10,9 @@ from ferrari.ledger.columns import COLUMNS
 from ferrari.ledger.item_ids import parse
 from ferrari.ledger.stages import FINAL_CSV, REFERENCES_CSV, VIDEOS_CSV
 from ferrari.ledger.tables import LedgerError
-from ferrari.review import decisions, effects, targets
+from ferrari.review import decision_table, decisions, effects, targets
 from ferrari.review.contract import REFERENCE, TRACK, Decision
-from ferrari.subject import identity_table
+from ferrari.subject import clip_table, identity_table
 from ferrari.verification.clip import Clip
 from ferrari.verification.findings import Findings, Layout
 from ferrari.verification.tables import Row, Tables
@@ -33,9 +33,9 @@ class Decided:
         findings.looked("decisions_sound")
         try:
             self.review = decisions.load(layout.dataset)
-        except decisions.DecisionsError as error:
+        except decision_table.DecisionsError as error:
             why = str(error).replace(f"{layout.dataset}/", "")
-            findings.add("decisions_sound", decisions.PLACE, why)
+            findings.add("decisions_sound", decision_table.PLACE, why)
         self._states: dict[str, str] = {}
 
     def add(self, clip: Clip) -> None:
@@ -57,7 +57,7 @@ class Decided:
             return clip.rows[stage]
         path = self.tables.layout.dataset / stages.IDENTITY / f"{clip.video}.csv"
         try:
-            return identity_table.read(path)
+            return clip_table.read(path, identity_table.COLUMNS)
         except (LedgerError, csv.Error, OSError):  # told where identities are verified
             return []
 

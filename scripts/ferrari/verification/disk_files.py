@@ -20,7 +20,7 @@ from ferrari.ledger.stages import (
     SUBJECT_PINNED_CSV,
 )
 from ferrari.review.contract import MASKS
-from ferrari.review.decisions import PLACE as DECISIONS_CSV
+from ferrari.review.decision_table import PLACE as DECISIONS_CSV
 from ferrari.review.writing import TORN_PLACE
 from ferrari.verification.findings import Findings, Layout
 

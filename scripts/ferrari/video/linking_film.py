@@ -15,11 +15,11 @@ import contextlib
 import json
 import os
 import struct
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,6 +29,7 @@ import numpy as np
 from av.error import FFmpegError
 
 from ferrari.images.image_files import ImageReadError
+from ferrari.processes.beside import Behind
 from ferrari.video.decoding.base import Frame, Picture
 from ferrari.video.timestamps import Sampler
 
@@ -126,9 +127,9 @@ class Recorder:
         self, writer: Writer, fps: float, frame_s: Fraction, side: int, pool: Executor
     ) -> None:
         self._sampler = Sampler(fps, frame_s) if fps else None
-        self._writer, self._side, self._pool = writer, side, pool
+        self._writer, self._side = writer, side
         self._number = 0
-        self._pending: deque[tuple[Future[tuple[bytes, tuple[int, int]]], Fraction]] = deque()
+        self._behind = Behind(pool, _PENDING)
 
     def wants(self, time_s: Fraction) -> bool:
         """True if a frame is the first of its slot; call it for each frame that can be trusted."""
@@ -137,15 +138,14 @@ class Recorder:
     def add(self, frame: Frame, time_s: Fraction) -> None:
         """Film a frame; of a card it is fetched here, shrunk and encoded it is in a thread."""
         told = (frame.picture, self._side, frame.ordinal, round(float(time_s), 6), self._number)
-        self._pending.append((self._pool.submit(_filmed, *told), time_s))
+        self._behind.add(
+            partial(_filmed, *told), lambda encoded: self._writer.add(*encoded, time_s)
+        )
         self._number += 1
-        self.finish(_PENDING)
 
-    def finish(self, most: int = 0) -> None:
-        """Write pictures until no more than `most` are being encoded."""
-        while len(self._pending) > most:
-            future, time_s = self._pending.popleft()
-            self._writer.add(*future.result(), time_s)
+    def finish(self) -> None:
+        """Write the pictures that are still being encoded."""
+        self._behind.finish()
 
 
 def _filmed(

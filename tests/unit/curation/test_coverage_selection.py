@@ -159,7 +159,7 @@ def test_a_budget_of_k_covers_k_planted_modes_and_chance_does_not():
         max(chance) <= 6 and modes_met(mode, every) <= 4 and modes_met(mode, everything[:12]) == 1
     )
     ours, by_chance = (
-        coverage_selection.spread_of(vectors, places)[0]
+        neighbours.distance(neighbours.nearest(vectors, vectors[places])[1]).max()
         for places in (taken, rng.permutation(len(mode))[:12])
     )
     assert ours < by_chance / 5

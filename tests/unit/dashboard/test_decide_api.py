@@ -14,7 +14,7 @@ from ferrari.captions import overrides
 from ferrari.dashboard.application import Doors, create_app
 from ferrari.dashboard.pages import REVIEW
 from ferrari.ledger.stages import FINAL_CSV
-from ferrari.review import contract, decisions, writing
+from ferrari.review import contract, decision_table, decisions, writing
 from tests.unit.dashboard.served import TOKEN, URL, drop, undo
 from tests.unit.review.rows import HEADER, WHEN, decided
 
@@ -29,8 +29,8 @@ def image(clip):
 @pytest.fixture
 def in_table(the_set):
     """The rows of the table as the next run reads them."""
-    path = decisions.place(the_set.dataset)
-    return lambda: [line.row for line in decisions.read(path)]
+    path = decision_table.place(the_set.dataset)
+    return lambda: [line.row for line in decision_table.read(path)]
 
 
 def post(client, *rows):
@@ -40,7 +40,7 @@ def post(client, *rows):
 def test_nothing_is_decided_at_first(client, the_set):
     nothing = {"rows": [], "states": {}, "masks": True, "older": False}
     assert client.get("/api/decisions").json() == nothing
-    assert not decisions.place(the_set.dataset).exists()
+    assert not decision_table.place(the_set.dataset).exists()
 
 
 def test_a_page_that_was_made_before_the_last_run_is_told_so(client, the_set):
@@ -124,7 +124,7 @@ def test_what_no_run_could_read_is_refused_and_nothing_is_written(
 ):
     answer = post(client, drop(image), {**drop(image), **cells})
     assert answer.status_code == 422 and said in answer.json()["error"]
-    assert not decisions.place(the_set.dataset).exists()
+    assert not decision_table.place(the_set.dataset).exists()
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_a_caption_that_the_next_run_would_refuse_is_refused_now(
 ):
     answer = post(client, caption(image, text))
     assert answer.status_code == 422 and said in answer.json()["error"]
-    assert not decisions.place(the_set.dataset).exists()
+    assert not decision_table.place(the_set.dataset).exists()
 
 
 def test_a_problem_that_the_author_accepts_is_none(client, image, in_table):
@@ -256,7 +256,7 @@ def test_html_in_a_text_stays_the_text_that_it_is(client, image, in_table):
 
 def test_a_line_that_a_killed_server_left_is_put_aside_and_said(client, image, the_set, in_table):
     post(client, drop(image))
-    path = decisions.place(the_set.dataset)
+    path = decision_table.place(the_set.dataset)
     with open(path, "ab") as stream:
         stream.write(b"abcd1234,2026-01-")
     assert client.get("/api/decisions").status_code == 503
@@ -269,7 +269,7 @@ def test_a_line_that_a_killed_server_left_is_put_aside_and_said(client, image, t
 def test_a_table_that_was_edited_is_read_anew(client, image, the_set):
     rows = [drop(image), drop(image)]
     post(client, *rows)
-    path = decisions.place(the_set.dataset)
+    path = decision_table.place(the_set.dataset)
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
     assert [row["id"] for row in client.get("/api/decisions").json()["rows"]] == [rows[0]["id"]]
     path.write_text(HEADER + "nonsense\n")

@@ -10,7 +10,7 @@ import pytest
 from ferrari.dashboard import dry_run
 from ferrari.dashboard.dry_run import DryRunError
 from ferrari.jobs.planned_jobs import Planned
-from ferrari.review import decisions, writing
+from ferrari.review import decision_table, decisions, writing
 from tests.unit.dashboard.served import drop, set_in
 from tests.unit.review.rows import IMAGE, WALK, WAVE, decided
 
@@ -153,6 +153,6 @@ def test_a_page_asks_and_is_told(client, asked, clip, the_set):
     assert answer["jobs"] == {"caption": 2, "select_final": 1}
     image = clip.rows["augment"][0]["item"]
     client.post("/api/decisions", json={"rows": [drop(image)]})
-    decisions.place(the_set.dataset).open("a").write("half")
+    decision_table.place(the_set.dataset).open("a").write("half")
     refused = client.get("/api/reruns")
     assert refused.status_code == 503 and "cut off" in refused.json()["error"]

@@ -17,7 +17,7 @@ from ferrari.common.atomic_files import sha256_path
 from ferrari.dashboard import mask_api
 from ferrari.dashboard.application import Doors, create_app
 from ferrari.images import image_files
-from ferrari.review import decisions
+from ferrari.review import decision_table, decisions
 from tests.unit.dashboard.served import TOKEN, URL, drop, set_in, undo
 from tests.unit.matting import one_track
 from tests.unit.matting.one_track import CROPS, alpha_of
@@ -67,7 +67,7 @@ def test_a_mask_is_saved_and_its_row_is_taken(client, the_set):
     file = the_set.dataset / saved["value"]
     assert (image_files.read(file) == MENDED).all() and sha256_path(file) == saved["sha256"]
     assert saved["value"] == f"review/masks/{CROP}-{saved['sha256'][:12]}.png"
-    assert not decisions.place(the_set.dataset).exists(), "nothing is decided by saving it"
+    assert not decision_table.place(the_set.dataset).exists(), "nothing is decided by saving it"
     assert decide(client, mask_row(saved)).status_code == 200
     (row,) = decisions.load_for_run(the_set.dataset).rows
     assert (row.decision, row.target, row.value) == ("mask", CROP, saved["value"])
@@ -133,7 +133,7 @@ def test_a_row_whose_mask_is_not_there_or_does_not_fit_is_refused_for_good(clien
     file.write_bytes(sound)
     answer = decide(client, mask_row(saved, target_sha256=""))
     assert answer.status_code == 422 and "target_sha256 is needed" in answer.json()["error"]
-    assert not decisions.place(the_set.dataset).exists()
+    assert not decision_table.place(the_set.dataset).exists()
 
 
 def test_a_person_goes_on_from_the_mask_that_is_in_force(client):

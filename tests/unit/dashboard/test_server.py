@@ -19,7 +19,7 @@ import pytest
 
 from ferrari.ledger import tables
 from ferrari.ledger.stages import FINAL_CSV
-from ferrari.review import decisions, writing
+from ferrari.review import decision_table, decisions, writing
 from tests.settings import ENVIRONMENT, ROOT
 from tests.unit import large_dataset
 from tests.unit.dashboard.served import TOKEN, drop, undo
@@ -74,7 +74,7 @@ class Running:
     def written(self, rows) -> list[str]:
         """The ids of those of `rows` that the table has, in its order."""
         ids = {row["id"] for row in rows}
-        lines = decisions.read(decisions.place(self.dataset))
+        lines = decision_table.read(decision_table.place(self.dataset))
         return [line.row.id for line in lines if line.row.id in ids]
 
 
@@ -112,7 +112,7 @@ def test_a_server_killed_in_the_middle_loses_no_row_that_it_acknowledged(tmp_pat
     acknowledged: list[str] = []
     unanswered: list[dict] = []
     left = list(map(drop, images_in(tmp_path)))
-    path = decisions.place(tmp_path / "dataset")
+    path = decision_table.place(tmp_path / "dataset")
     for goal in (3, 41):
         with server(tmp_path) as (process, client):
             soon = threading.Timer(0.004 * (goal % 7), process.send_signal, [signal.SIGKILL])
@@ -125,7 +125,7 @@ def test_a_server_killed_in_the_middle_loses_no_row_that_it_acknowledged(tmp_pat
                         soon.start()
             soon.join()
         assert path.read_bytes().endswith(b"\n")
-        written = [line.row.id for line in decisions.read(path)]
+        written = [line.row.id for line in decision_table.read(path)]
         assert written[: len(acknowledged)] == acknowledged
         assert written[len(acknowledged) :] in ([], [row["id"] for row in unanswered])
     assert len(acknowledged) >= 41

@@ -25,7 +25,7 @@ from ferrari.processes.failures import Failure
 from ferrari.processes.model_verdicts import Limits
 from tests import device_loads
 from tests.device_loads import item, result
-from tests.unit.jobs.test_fork_server import is_gone, run, server, wait_for  # noqa: F401
+from tests.unit.jobs.waiting import is_gone, wait_for
 
 LIMITS = Limits("mask", timeout_s=20, memory_mb=8192)
 ONE, TWO = Cards(((0, 1),)), Cards(((0, 1), (1, 1)))
@@ -64,7 +64,7 @@ def numbers(job: int, count: int = 12) -> list[int]:
     return [(job * 7 + k) % 200 for k in range(count)]
 
 
-def test_jobs_share_one_process_and_its_batches(server, tmp_path):  # noqa: F811
+def test_jobs_share_one_process_and_its_batches(server, tmp_path):
     load = load_in(tmp_path, seconds=0.01)
     found = at_once(6, lambda k: job(load, [item(n) for n in numbers(k)]))
     assert [values(each) for each in found] == [[result(n) for n in numbers(k)] for k in range(6)]
@@ -80,7 +80,7 @@ def test_jobs_share_one_process_and_its_batches(server, tmp_path):  # noqa: F811
     "what, reason",
     [(device_loads.LOST, "MODEL_CRASHED"), (device_loads.ABORT, "MODEL_CRASHED")],
 )
-def test_a_hostile_item_costs_itself_alone_whoever_else_is_served(server, tmp_path, what, reason):  # noqa: F811
+def test_a_hostile_item_costs_itself_alone_whoever_else_is_served(server, tmp_path, what, reason):
     load = load_in(tmp_path, seconds=0.005)
 
     def work(k):
@@ -96,7 +96,7 @@ def test_a_hostile_item_costs_itself_alone_whoever_else_is_served(server, tmp_pa
     assert len(lines(tmp_path / "loads")) <= 1 + 3 + 1
 
 
-def test_killing_the_process_costs_nobody_anything(server, tmp_path):  # noqa: F811
+def test_killing_the_process_costs_nobody_anything(server, tmp_path):
     load = load_in(tmp_path, seconds=0.02)
     killer = threading.Thread(target=kill_the_first, args=(tmp_path,))
     killer.start()
@@ -112,7 +112,7 @@ def kill_the_first(folder: Path, after: int = 4) -> None:
     os.kill(int(lines(folder / "loads")[0]), signal.SIGKILL)
 
 
-def test_killing_a_job_costs_the_others_nothing(server, tmp_path):  # noqa: F811
+def test_killing_a_job_costs_the_others_nothing(server, tmp_path):
     load = load_in(tmp_path, seconds=0.01)
     killed = os.fork()
     if killed == 0:
@@ -126,7 +126,7 @@ def test_killing_a_job_costs_the_others_nothing(server, tmp_path):  # noqa: F811
     assert len(lines(tmp_path / "loads")) == 1
 
 
-def test_jobs_are_spread_over_the_cards_and_each_process_sees_its_own(server, caplog):  # noqa: F811
+def test_jobs_are_spread_over_the_cards_and_each_process_sees_its_own(server, caplog):
     """Which card it was is for the log: rows, and so tables, are the same."""
     caplog.set_level(logging.INFO)
     models = [DeviceModel(device_loads.seeing, LIMITS, TWO) for _ in range(4)]
@@ -139,8 +139,8 @@ def test_jobs_are_spread_over_the_cards_and_each_process_sees_its_own(server, ca
         model.close()
 
 
-@pytest.mark.parametrize("server", [{"MODEL_IDLE_S": 0.1}], indirect=True)
-def test_a_process_that_no_job_uses_is_ended_and_the_next_job_has_another(server, tmp_path):  # noqa: F811
+@pytest.mark.parametrize("server", [{"fork_server.MODEL_IDLE_S": 0.1}], indirect=True)
+def test_a_process_that_no_job_uses_is_ended_and_the_next_job_has_another(server, tmp_path):
     load = load_in(tmp_path)
     for _ in range(2):
         pid = int(job(load, [item(1)])[0][0][1])
@@ -191,7 +191,7 @@ def test_a_process_without_jobs_stays_for_the_next_one_where_nobody_waits(idle_p
     assert len(list(idle_process)) == 1
 
 
-def test_jobs_go_on_by_themselves_when_somebody_kills_the_server(server, tmp_path, capfd):  # noqa: F811
+def test_jobs_go_on_by_themselves_when_somebody_kills_the_server(server, tmp_path, capfd):
     load = load_in(tmp_path, seconds=0.01)
     with (
         DeviceModel(load, LIMITS, ONE) as one,
@@ -209,7 +209,7 @@ def test_jobs_go_on_by_themselves_when_somebody_kills_the_server(server, tmp_pat
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
-def test_work_that_hangs_is_ended_though_its_job_is_gone(server, tmp_path, monkeypatch, how):  # noqa: F811
+def test_work_that_hangs_is_ended_though_its_job_is_gone(server, tmp_path, monkeypatch, how):
     """The others would wait for it, each knowing that it is not theirs."""
     monkeypatch.setattr(device_client, "_GRACE_S", 0.2)
     load, hangs = load_in(tmp_path), str(device_loads.HANG)
@@ -286,7 +286,7 @@ def test_the_server_does_not_wait_for_a_process_that_a_hanging_card_keeps(monkey
     assert len(begun) == 2
 
 
-def test_two_networks_are_in_one_process(server, tmp_path):  # noqa: F811
+def test_two_networks_are_in_one_process(server, tmp_path):
     with (
         DeviceModel(load_in(tmp_path), LIMITS, ONE) as one,
         DeviceModel(load_in(tmp_path, batch=2), LIMITS, ONE) as two,
@@ -297,7 +297,7 @@ def test_two_networks_are_in_one_process(server, tmp_path):  # noqa: F811
 
 
 @pytest.mark.slow
-def test_24_jobs_through_everything_that_can_happen_to_the_process(server, tmp_path):  # noqa: F811
+def test_24_jobs_through_everything_that_can_happen_to_the_process(server, tmp_path):
     """Kills from outside, killed jobs, hostile items of every kind: each clip has its results."""
     hostile = {3: device_loads.ABORT, 11: device_loads.LOST, 17: device_loads.HANG}
     limits = Limits("mask", timeout_s=3, memory_mb=8192)

@@ -10,8 +10,8 @@ from tests.settings import ENVIRONMENT
 NEW = """
 import sys
 import numpy as np
-from ferrari.jobs import fork_server
-fork_server._load()
+from ferrari.jobs import loaded_before_forks
+loaded_before_forks.load()
 from ferrari.curation import embeddings
 cutout = np.random.default_rng(0).integers(0, 256, (60, 40, 4), np.uint8)
 before = set(sys.modules)

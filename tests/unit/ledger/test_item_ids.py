@@ -25,18 +25,18 @@ def test_same_stem_case_and_unicode_form_stay_apart():
 
 def test_ids_do_not_depend_on_other_files(tmp_path):
     (tmp_path / "one.mp4").touch()
-    before = item_ids.find_videos(tmp_path)
+    before = item_ids.look_through(tmp_path).videos
     for other in ("sub/one.mp4", "zwei.mp4", "- leading.mp4", "new\nline.mp4"):
         (tmp_path / other).parent.mkdir(exist_ok=True)
         (tmp_path / other).touch()
-    after = item_ids.find_videos(tmp_path)
+    after = item_ids.look_through(tmp_path).videos
     assert before.items() <= after.items() and len(after) == 5
 
 
 def test_hidden_files_are_left_out_and_undecodable_names_are_not(tmp_path):
     (tmp_path / ".DS_Store").touch()
     (tmp_path / os.fsdecode(b"caf\xe9.mp4")).touch()
-    found = item_ids.find_videos(tmp_path)
+    found = item_ids.look_through(tmp_path).videos
     assert [os.fsencode(file) for file in found.values()] == [b"caf\xe9.mp4"]
 
 
@@ -45,7 +45,7 @@ def test_a_collision_is_an_error_that_names_both(tmp_path, monkeypatch):
     for name in ("a.mp4", "b.mp4"):
         (tmp_path / name).touch()
     with pytest.raises(item_ids.DuplicateIdError, match=r"(?s)a\.mp4.*b\.mp4|b\.mp4.*a\.mp4"):
-        item_ids.find_videos(tmp_path)
+        item_ids.look_through(tmp_path)
 
 
 def test_items_name_their_parents_and_hold_nothing_that_trainers_cut():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ferrari.ledger import stages
 from ferrari.ledger.columns import COLUMNS
+from ferrari.provenance import trace_facts
 from tests.source import parsed
 
 ROOT = Path(__file__).parents[3]
@@ -16,6 +17,16 @@ ROOT = Path(__file__).parents[3]
 def test_every_stage_with_columns_is_in_the_order_of_flow():
     assert list(COLUMNS) == list(stages.ORDER)
     assert [stage for stage in stages.ORDER if stage in stages.FOLDERS] == list(stages.FOLDERS)
+
+
+def test_every_stage_of_a_clip_has_words_and_stands_in_the_order_of_flow():
+    assert [stage for stage in stages.WORDS if stage in stages.FOLDERS] == list(stages.FOLDERS)
+    numbers = [words.number for words in stages.WORDS.values()]
+    assert numbers == sorted(numbers)
+
+
+def test_a_trace_knows_what_to_say_of_each_stage_that_has_words():
+    assert list(trace_facts._FACTS) == list(stages.WORDS)
 
 
 def test_a_clips_table_is_named_after_it():

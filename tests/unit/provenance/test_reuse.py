@@ -12,7 +12,7 @@ from ferrari.jobs.stage_job import Files, Params
 from ferrari.ledger import tables
 from ferrari.ledger.open_rows import is_open, limit_that_ended
 from ferrari.provenance import reuse, table_stamps
-from ferrari.provenance.reuse import Earlier, chained_digests, item_digest, narrowed
+from ferrari.provenance.reuse import Earlier, chained_digests, item_digest
 
 LIMITS = {"memory_mb": 100, "timeout_s": 10}
 VIDEO = "walk-0123456789"
@@ -219,8 +219,8 @@ def test_pictures_count_by_their_names_too(made, tmp_path):
 
 def test_what_a_stage_does_not_name_is_out_of_its_reach():
     row = {"item": "a", "sha256": "1", "detail": "odd"}
-    seen = narrowed(row, ("item", "sha256"))
-    assert item_digest(seen) == item_digest(narrowed(row | {"detail": "other"}, seen))
+    seen = tables.narrowed(row, ("item", "sha256"))
+    assert item_digest(seen) == item_digest(tables.narrowed(row | {"detail": "other"}, seen))
     with pytest.raises(KeyError):
         seen["detail"]
 

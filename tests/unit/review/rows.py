@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ferrari.ledger.item_ids import crop_item, frame_item, variant_item, video_id
-from ferrari.review import decisions, writing
+from ferrari.review import decision_table, decisions, writing
 from ferrari.review.contract import COLUMNS, Decision
 
 WALK, WAVE = video_id("walk.mp4"), video_id("wave.mp4")
@@ -28,6 +28,6 @@ def undone(row: Decision) -> Decision:
 
 def in_force(folder: Path, *rows: Decision) -> tuple[Decision, ...]:
     """The rows in force of a table in which `rows` stand, in this order."""
-    decisions.place(folder).unlink(missing_ok=True)
+    decision_table.place(folder).unlink(missing_ok=True)
     writing.append(folder, rows)
     return decisions.load(folder).rows

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ferrari.review import contract, decisions, writing
-from ferrari.review.decisions import DecisionsError
+from ferrari.review import contract, decision_table, decisions, writing
+from ferrari.review.decision_table import DecisionsError
 from tests.unit.review.rows import (
     CROP,
     HEADER,
@@ -24,7 +24,7 @@ LINE = f"abcd1234,{WHEN},ana,item,{CROP},,drop,,blurred,,\n"
 @pytest.fixture
 def table(tmp_path):
     def write(text):
-        path = decisions.place(tmp_path)
+        path = decision_table.place(tmp_path)
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         return path
@@ -52,7 +52,7 @@ def test_a_row_is_read_as_it_was_written(tmp_path, table, text):
 def test_blank_lines_at_the_very_end_are_none(tmp_path, table, end):
     """Editors of text add one; what an earlier look has parsed is not parsed again for it."""
     path = table(HEADER + LINE + end)
-    read = decisions.Table(path)
+    read = decision_table.Table(path)
     assert [line.row.id for line in read.lines()] == ["abcd1234"]
     other = LINE.replace("abcd1234", "other1")
     path.write_text(HEADER + LINE + other)
@@ -91,15 +91,15 @@ def test_an_undo_brings_back_what_counted_before_and_a_redo_takes_it_away(tmp_pa
 
 
 def test_a_table_that_grows_is_read_as_one_that_is_read_anew(tmp_path):
-    path = decisions.place(tmp_path)
-    table = decisions.Table(path)
+    path = decision_table.place(tmp_path)
+    table = decision_table.Table(path)
     assert table.lines() == [] and table.row("first") is None
     rows = [decided("drop", id="first"), decided("keep"), undone(decided("drop", id="first"))]
     for row in rows:
         writing.append(tmp_path, [row])
-        assert table.lines() == decisions.read(path) and table.row(row.id) == row
+        assert table.lines() == decision_table.read(path) and table.row(row.id) == row
     path.write_text(HEADER + LINE)
-    assert table.lines() == decisions.read(path) and table.row("first") is None
+    assert table.lines() == decision_table.read(path) and table.row("first") is None
     path.write_text(HEADER + LINE + LINE[:30])
     with pytest.raises(DecisionsError, match="line 3 is cut off"):
         table.lines()

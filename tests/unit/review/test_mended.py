@@ -8,7 +8,7 @@ import pytest
 from ferrari.common.atomic_files import sha256_bytes
 from ferrari.images import image_files, mask_files
 from ferrari.ledger import stages, tables
-from ferrari.review import decisions, mended, writing
+from ferrari.review import decision_table, decisions, mended, writing
 from ferrari.review.mended import MendedMaskError
 from tests.unit.review.rows import CROP, HEADER, WALK, decided, undone
 
@@ -87,7 +87,7 @@ def test_a_file_that_is_gone_or_another_ends_the_run_with_its_line(dataset, data
     row = decide(dataset)
     path = dataset / row.value
     path.unlink() if data is None else path.write_bytes(data)
-    with pytest.raises(decisions.DecisionsError, match=rf"line 2: .*{said}.*UNDO={row.id}"):
+    with pytest.raises(decision_table.DecisionsError, match=rf"line 2: .*{said}.*UNDO={row.id}"):
         decisions.load_for_run(dataset)
     assert decisions.load(dataset).rows == (row,), "whoever only looks may look"
     writing.append(dataset, [undone(row)])
@@ -100,11 +100,11 @@ def test_a_mask_of_another_size_is_told_where_it_is_meant_for_the_crop_as_it_is(
     (dataset / "review/masks").mkdir(parents=True)
     (dataset / place).write_bytes(png)
     said = "is 4x4 px, and the crop 7x9"
-    with pytest.raises(decisions.DecisionsError, match=said):
+    with pytest.raises(decision_table.DecisionsError, match=said):
         decide(dataset, mended.MendedMask(place, sha256_bytes(png), SHA))
     row = decided("mask", CROP, "cutout", value=place, target_sha256=SHA)  # by another program
-    decisions.place(dataset).write_text(HEADER + ",".join(row) + "\n")
-    with pytest.raises(decisions.DecisionsError, match=said):
+    decision_table.place(dataset).write_text(HEADER + ",".join(row) + "\n")
+    with pytest.raises(decision_table.DecisionsError, match=said):
         decisions.load_for_run(dataset)
     writing.append(dataset, [undone(row)])
     stale = decide(dataset, mended.MendedMask(place, sha256_bytes(png), "cd" * 32))

@@ -17,6 +17,8 @@ from types import TracebackType
 
 import av
 
+from ferrari.video.decoding.base import DecoderUnavailableError
+
 #: The picture that is being decoded is not whole.
 _PICTURE = re.compile(
     r"error while decoding|concealing \d+|block unavailable for requested|damaged at|bad vlc"
@@ -113,3 +115,13 @@ def unheard() -> Iterator[None]:
 
 def _plain(line: bytes) -> str:
     return _ORIGIN.sub("", line.decode(errors="replace")).strip()
+
+
+def require_silence(complaints: Complaints) -> None:
+    """Raise DecoderUnavailableError if FFmpeg said anything of a clip that the card decodes.
+
+    What a line means for the pixels is known of FFmpeg's own decoders only.
+    """
+    complaints.fresh()
+    if complaints.first:
+        raise DecoderUnavailableError(f"FFmpeg complains of the clip: {complaints.first}")

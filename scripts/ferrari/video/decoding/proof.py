@@ -32,7 +32,7 @@ from ferrari.video.decoding.base import (
     Picture,
     Proof,
 )
-from ferrari.video.decoding.ffmpeg_log import Complaints
+from ferrari.video.decoding.ffmpeg_log import Complaints, require_silence
 from ferrari.video.decoding.pyav_pixels import Pixels
 from ferrari.video.decoding.pyav_streams import Told, opened, picture_of, require_cropped, told_by
 from ferrari.video.decoding.trust import MOST_LEVELS
@@ -87,17 +87,11 @@ def against(path: str, plan: DecodePlan, stats: DecodeStats, theirs: Side) -> Pr
             for group in chosen(groups(stream), stats.drifts):
                 for packet in chain(group.packets, (None,)):
                     found.take(ours.decode(packet), theirs.decode(packet))
-                    _require_silence(log)
+                    require_silence(log)
                 found.end_group()
         except FFmpegError as error:
             raise DecoderUnavailableError(f"the CPU finds damage: {what_failed(error)}") from error
         return found.proof()
-
-
-def _require_silence(log: Complaints) -> None:
-    log.fresh()
-    if log.first:
-        raise DecoderUnavailableError(f"FFmpeg complains of the clip: {log.first}")
 
 
 def groups(stream: VideoStream) -> Iterator[Group]:

@@ -23,13 +23,12 @@ from ferrari.video.decoding import proof
 from ferrari.video.decoding.base import (
     DecodePlan,
     Decoder,
-    DecoderUnavailableError,
     DecodeStats,
     Frame,
 )
 from ferrari.video.decoding.card_frames import on_host
 from ferrari.video.decoding.deinterlacing import Deinterlacer, Sourced
-from ferrari.video.decoding.ffmpeg_log import Complaints
+from ferrari.video.decoding.ffmpeg_log import Complaints, require_silence
 from ferrari.video.decoding.pyav_full_reader import Reader, SourceFrame, source_of
 from ferrari.video.decoding.pyav_selective_reader import SelectiveReader, Watch, classifier_for
 from ferrari.video.decoding.pyav_streams import Told, opened, picture_of, require_cropped, told_by
@@ -94,17 +93,7 @@ def _frames(
                 end = declared_end(container, stream, plan.frame_s, stats.packets)
                 stats.declared_end = end
         if device is not None:
-            _require_silence(complaints)
-
-
-def _require_silence(complaints: Complaints) -> None:
-    """Raise DecoderUnavailableError if FFmpeg said anything of a clip that NVDEC decoded.
-
-    What a line means for the pixels is known of FFmpeg's own decoders only.
-    """
-    complaints.fresh()
-    if complaints.first:
-        raise DecoderUnavailableError(f"FFmpeg complains of the clip: {complaints.first}")
+            require_silence(complaints)
 
 
 def _note_drift(
