@@ -19,6 +19,18 @@ CORES ?= $(shell $(PYTHON) scripts/ferrari/common/usable_cores.py)
 FERRARI_SHARED ?= ../shared
 export FERRARI_SHARED
 
+# A set is named by WORK, by the my.yaml of a set that lies outside the checkout, or is here.
+SET = $(or $(WORK),$(patsubst %/my.yaml,%,$(firstword $(filter-out $(CURDIR)/%,$(filter %/my.yaml,$(abspath $(CONFIG)))))),.)
+
+# make takes any word with a `=` for a variable: one that no target of this call knows ends it.
+GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
+ifneq ($(GIVEN),)
+UNKNOWN := $(shell $(PYTHON) scripts/tools/make_variables.py $(foreach name,$(GIVEN),'$(subst ',,$(name))') -- $(MAKECMDGOALS) 2>/dev/null)
+ifneq ($(UNKNOWN),)
+$(error $(UNKNOWN))
+endif
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-gpu image weights doctor smoke new plan run demo demo-clean merge test test-slow test-real test-gpu test-slurm test-s3 test-kubernetes test-trainers train-smoke review-demo fuzz chaos wild verify tidy dashboards review dashboard trace decide lint-package real check-gpu outcomes bench mattes identity lint format lock clean
 
@@ -46,13 +58,13 @@ image: ## the Docker image of this commit; TARGET=dev: with the tests, WEIGHTS=1
 	  --tag ferrari-pipeline$(if $(filter dev,$(TARGET)),:dev) .
 
 weights: $(VENV)/.ready ## fetch the networks' weights for the set in WORK into its cache, ahead of a run; settings as for plan
-	@$(BIN)/python scripts/tools/get_weights.py --work "$(or $(WORK),.)" $(if $(CONFIG),--config $(CONFIG))
+	@$(BIN)/python scripts/tools/get_weights.py --work "$(SET)" $(if $(CONFIG),--config $(CONFIG))
 
-doctor: $(VENV)/.ready ## what this machine has, what a run with CONFIG would use of it, what to install to get more
-	@$(BIN)/python scripts/tools/doctor.py --work "$(or $(WORK),.)" $(if $(CONFIG),--config $(CONFIG))
+doctor: $(VENV)/.ready ## what this machine has, what a run of the set in WORK would use of it, what to install to get more; settings as for plan
+	@$(BIN)/python scripts/tools/doctor.py --work "$(SET)" $(if $(CONFIG),--config $(CONFIG))
 
-smoke: $(VENV)/.ready ## one short clip (dataset/sample_test.mp4, if there) through all stages with CONFIG, into smoke/
-	@$(BIN)/python scripts/tools/smoke.py --work "$(or $(WORK),.)" --cores $(CORES) $(if $(CONFIG),--config $(CONFIG))
+smoke: $(VENV)/.ready ## one short clip (dataset/sample_test.mp4, if there) through all stages, into WORK/smoke/; settings as for plan
+	@$(BIN)/python scripts/tools/smoke.py --work "$(SET)" --cores $(CORES) $(if $(CONFIG),--config $(CONFIG))
 
 demo: $(VENV)/.ready ## synthetic clips through the whole pipeline, under demo/
 	@mkdir -p demo
@@ -71,10 +83,10 @@ new: $(VENV)/.ready ## begin a set of your own: make new WORK=folder CLIPS=folde
 	@$(BIN)/python scripts/tools/new_set.py "$(WORK)" --clips "$$NEW_CLIPS" $(if $(value REFERENCES),--references "$$NEW_REFERENCES") $(if $(value TOKEN),--token "$$NEW_TOKEN") $(if $(value CLASS),--class "$$NEW_CLASS")
 
 plan: $(VENV)/.ready ## what a run of the set in WORK would do, about how long and how much; settings: WORK/my.yaml, CONFIG on top
-	@$(BIN)/python scripts/tools/plan_run.py --work "$(or $(WORK),.)" --cores $(CORES) $(if $(CONFIG),--config $(CONFIG))
+	@$(BIN)/python scripts/tools/plan_run.py --work "$(SET)" --cores $(CORES) $(if $(CONFIG),--config $(CONFIG))
 
 run: $(VENV)/.ready ## run the set in WORK; settings as for plan
-	@$(BIN)/python scripts/tools/plan_run.py --run --work "$(or $(WORK),.)" --cores $(CORES) $(if $(CONFIG),--config $(CONFIG))
+	@$(BIN)/python scripts/tools/plan_run.py --run --work "$(SET)" --cores $(CORES) $(if $(CONFIG),--config $(CONFIG))
 
 merge: $(VENV)/.ready ## bring shards that were run in the folders FROM together in WORK, where a run then makes the rest
 	@$(BIN)/python scripts/tools/merge_shards.py $(FROM) --into "$(or $(WORK),.)"
@@ -139,9 +151,9 @@ wild: $(VENV)/.ready ##: clips of the folders DIR held against what ffmpeg makes
 	  $(if $(ONLY),--only "$(ONLY)") $(if $(ALL),--all)
 
 verify: $(VENV)/.ready ## prove the dataset in WORK (default: here) to the last bit; CONFIG: other settings than its last run's
-	@$(BIN)/python scripts/tools/verify.py --work "$(or $(WORK),.)" --cores $(CORES) $(if $(CONFIG),--config $(CONFIG))
+	@$(BIN)/python scripts/tools/verify.py --work "$(SET)" --cores $(CORES) $(if $(CONFIG),--config $(CONFIG))
 
-SERVE = $(BIN)/python scripts/tools/serve.py $(1) --work "$(or $(WORK),.)" --cores $(CORES) \
+SERVE = $(BIN)/python scripts/tools/serve.py $(1) --work "$(SET)" --cores $(CORES) \
 	  $(if $(HOST),--host "$(HOST)") $(if $(PORT),--port $(PORT)) $(if $(CONFIG),--config $(CONFIG))
 
 review: export SERVE_WHO := $(value WHO)
@@ -152,17 +164,17 @@ dashboard: export SERVE_WHO := $(value WHO)
 dashboard: $(VENV)/.ready ## a run as it goes, the reports and the review page, in a browser, until Ctrl-C; options as for review
 	@$(call SERVE,dashboard)
 
-tidy: $(VENV)/.ready ## what belongs to no clip or format any more, with sizes; YES=1 deletes it; WORK, CONFIG as for verify
-	@$(BIN)/python scripts/tools/tidy.py --work "$(or $(WORK),.)" $(if $(CONFIG),--config $(CONFIG)) $(if $(YES),--yes)
+tidy: $(VENV)/.ready ## what belongs to no clip or format any more, with sizes; YES=1 deletes it, where most clips are gone at once with ALL=1; WORK, CONFIG as for verify
+	@$(BIN)/python scripts/tools/tidy.py --work "$(SET)" $(if $(CONFIG),--config $(CONFIG)) $(if $(YES),--yes) $(if $(ALL),--all)
 
 dashboards: $(VENV)/.ready ## bring the reports of the set in WORK up to date, and say where they lie; CONFIG as for verify
-	@$(BIN)/python scripts/tools/dashboards.py --work "$(or $(WORK),.)" --cores $(CORES) $(if $(CONFIG),--config $(CONFIG))
+	@$(BIN)/python scripts/tools/dashboards.py --work "$(SET)" --cores $(CORES) $(if $(CONFIG),--config $(CONFIG))
 
 unexport ITEM DROP KEEP CAPTION TEXT DUPLICATE OF MASK FILE SUBJECT NOT_SUBJECT SPLIT AT MERGE WITH
 unexport UNDO REDO WHY WHO NOTE
 trace: export ASKED := $(value ITEM)
-trace: $(VENV)/.ready ## what led to ITEM (an id or a file's name), and what became of it; WORK, CONFIG as for verify
-	@$(BIN)/python scripts/tools/trace_item.py --work "$(or $(WORK),.)" $(if $(CONFIG),--config $(CONFIG)) \
+trace: $(VENV)/.ready ## what led to ITEM (an id or a file's name), and what became of it; ALL=1: each step with settings and hashes; WORK, CONFIG as for verify
+	@$(BIN)/python scripts/tools/trace_item.py --work "$(SET)" $(if $(CONFIG),--config $(CONFIG)) \
 	  $(if $(ALL),--all) $(if $(JSON),--json) -- "$$ASKED"
 
 decide: export DECIDE_DROP := $(value DROP)
@@ -185,7 +197,7 @@ decide: export DECIDE_WHY := $(value WHY)
 decide: export DECIDE_WHO := $(value WHO)
 decide: export DECIDE_NOTE := $(value NOTE)
 decide: $(VENV)/.ready ## DROP=id, KEEP=id, CAPTION=id TEXT="...", DUPLICATE=id OF=id, MASK=crop FILE=png, SUBJECT=track, NOT_SUBJECT=track, SPLIT=track AT=frame, MERGE=track WITH=track, UNDO=id or last, REDO; WHY, WHO; none of them: what is in force
-	@$(BIN)/python scripts/tools/decide.py --work "$(or $(WORK),.)" $(if $(CONFIG),--config $(CONFIG)) \
+	@$(BIN)/python scripts/tools/decide.py --work "$(SET)" $(if $(CONFIG),--config $(CONFIG)) \
 	  $(if $(SCOPE),--scope $(SCOPE))
 
 lint-package: $(VENV)/.ready ## what trainers would do in silence with the folder DIR, ours or anybody's; TRAINER=kohya, ALL=1, JSON=1

@@ -57,7 +57,7 @@ def _men() -> list[Layer]:
     return found
 
 
-def _scene(number: int, *figures: FigureSpec) -> tuple[np.ndarray, np.ndarray]:
+def backdrop(number: int, *figures: FigureSpec) -> tuple[np.ndarray, np.ndarray]:
     """A drawn scene and what its figures cover: HxWx3 float, HxW float 0..1."""
     kind = _SCENES[number % len(_SCENES)]
     spec = ClipSpec(seed=7_500 + number, width=_WIDE, height=_HIGH, scenes=(kind,), figures=figures)
@@ -80,12 +80,12 @@ def _man(number: int, left: int | None = None, down: int = 0) -> Layer:
     )
 
 
-def _over(scene: np.ndarray, layer: Layer) -> np.ndarray:
+def over(scene: np.ndarray, layer: Layer) -> np.ndarray:
     alpha = layer.alpha[..., None]
     return layer.rgb * alpha + scene * (1 - alpha)
 
 
-def _finished(image: np.ndarray, alpha: np.ndarray) -> Picture:
+def finished(image: np.ndarray, alpha: np.ndarray) -> Picture:
     return Picture(
         np.clip(image + 0.5, 0, 255).astype(np.uint8),
         np.clip(alpha * 255 + 0.5, 0, 255).astype(np.uint8),
@@ -120,9 +120,9 @@ def at_a_border(number: int) -> Picture:
     """Cut off by the left border, the right one, the bottom, a corner, or the top."""
     where = ({"left": -200}, {"left": _WIDE - 440}, {"down": 150}, {"left": -180, "down": 120}, {})
     man = _man(number, **where[number % len(where)])
-    scene, _ = _scene(number)
+    scene, _ = backdrop(number)
     first = 0 if where[number % len(where)] else int(np.argmax(man.alpha.max(1) > 0.5)) + 60
-    return _finished(_over(scene, man)[first:], man.alpha[first:])
+    return finished(over(scene, man)[first:], man.alpha[first:])
 
 
 def holding(number: int) -> Picture:
@@ -131,9 +131,9 @@ def holding(number: int) -> Picture:
     row, right = _HIGH - 90, number % 2 == 0
     centre = (_side(man, row, right) + (14 if right else -14), row)
     thing = _thing(number, centre, (30, 36), number % 4 < 2)
-    scene, _ = _scene(number)
+    scene, _ = backdrop(number)
     alpha = np.maximum(man.alpha, thing.alpha)
-    return _finished(_over(_over(scene, man), thing), alpha)
+    return finished(over(over(scene, man), thing), alpha)
 
 
 def beside(number: int) -> Picture:
@@ -145,8 +145,8 @@ def beside(number: int) -> Picture:
         (edge, _HIGH // 2) if number % 4 < 2 else (edge + (60 if number % 2 == 0 else -60), 440)
     )
     thing = _thing(number, centre, size, False)
-    scene, _ = _scene(number)
-    return _finished(_over(_over(scene, thing), man), man.alpha)
+    scene, _ = backdrop(number)
+    return finished(over(over(scene, thing), man), man.alpha)
 
 
 def moving(number: int) -> Picture:
@@ -159,23 +159,23 @@ def moving(number: int) -> Picture:
         cv2.filter2D(man.rgb * man.alpha[..., None], -1, kernel)
         / np.maximum(alpha, 1e-3)[..., None]
     )
-    scene, _ = _scene(number)
-    return _finished(_over(scene, Layer(rgb, alpha)), alpha)
+    scene, _ = backdrop(number)
+    return finished(over(scene, Layer(rgb, alpha)), alpha)
 
 
 def dark(number: int) -> Picture:
     """In a dark pullover, under little light, before a scene as dark."""
     man = _man(number)
-    scene, _ = _scene(number)
-    return _finished(_over(scene * 0.18, Layer(man.rgb * 0.55, man.alpha)), man.alpha)
+    scene, _ = backdrop(number)
+    return finished(over(scene * 0.18, Layer(man.rgb * 0.55, man.alpha)), man.alpha)
 
 
 def with_another(number: int) -> Picture:
     """A drawn figure stands beside him: both are people, and the scene is neither."""
     other = FigureSpec(seed=7_600 + number, framing="half", x=0.12 if number % 2 else 0.88, sway=0)
-    scene, covered = _scene(number, other)
+    scene, covered = backdrop(number, other)
     man = _man(number)
-    return _finished(_over(scene, man), 1 - (1 - man.alpha) * (1 - covered))
+    return finished(over(scene, man), 1 - (1 - man.alpha) * (1 - covered))
 
 
 #: The sets, and what the default must reach on each: mean and least IoU. Set before the first run.

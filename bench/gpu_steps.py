@@ -227,6 +227,57 @@ def mask(asked: Asked) -> Found:
     return Found(DIFFERS if apart > ALPHA else OK, f"{says}; {_said(speed)}", rows)
 
 
+def matting(asked: Asked) -> Found:
+    """Alphas refined on the card and by the CPU: the same? How long does a crop take on each?"""
+    from ferrari.matting import closed_form, on_card
+    from ferrari.networks import placement
+    from ferrari.networks.network import open_here
+
+    _require_card(partial(placement.of_torch, DEVICE))
+    solve, rows = on_card.solver(DEVICE, open_here), list[dict[str, Any]]()
+    crops = edges()
+    for number, crop in enumerate(crops):
+        alpha, iterations, remark = solve(*crop)
+        if remark:
+            raise RuntimeError(remark)
+        ours, _ = closed_form.solve(*crop)
+        levels = round(float(abs(alpha - ours).max()) * 255, 3)
+        seen = {"picture": number, "unknown_px": len(alpha), "iterations": iterations}
+        rows.append({**seen, "levels": levels})
+    speed = _rate(partial(solve, *crops[0]), 1)
+    start = time.monotonic()
+    closed_form.solve(*crops[0])
+    speed["cpu_ms"] = round(1000 * (time.monotonic() - start), 1)
+    rows.append({"picture": "rate", **speed})
+    apart = max(row["levels"] for row in rows[:-1])
+    says = f"{len(crops)} crops, alpha {apart} levels apart at most"
+    status = DIFFERS if apart > PIXELS else OK
+    return Found(status, f"{says}; {_said(speed)}; a core takes {speed['cpu_ms']} ms", rows)
+
+
+def edges() -> list[Any]:
+    """What refining solves for drawn people of some 900 px: arguments of `closed_form.solve`."""
+    import cv2
+    import numpy as np
+
+    from ferrari.matting import alpha_refinement
+    from tests.generator.render import render_frame
+    from tests.generator.spec import ClipSpec, FigureSpec
+
+    made = []
+    for seed, framing in ((7003, "full"), (7011, "half"), (7003, "close")):
+        figures = (FigureSpec(seed=seed, framing=framing),)
+        seen = render_frame(ClipSpec(seed=7103, width=1920, height=1080, figures=figures), 10)
+        x1, y1, x2, y2 = seen.box_xyxy
+        window = np.s_[max(0, y1 - 8) : y2 + 8, max(0, x1 - 8) : x2 + 8]
+        net = cv2.GaussianBlur(seen.alpha_u8[window].astype(np.float32) / 255, (0, 0), 3)
+        trimap = alpha_refinement.trimap_from_alpha(net, 8)
+        unknown, subject = trimap == alpha_refinement.UNKNOWN, trimap == 255
+        crop = np.ascontiguousarray(seen.frame_rgb[window])
+        made.append((crop, unknown, subject, net, alpha_refinement.PRIOR_WEIGHT))
+    return made
+
+
 def _weights(asked: Asked, section: str) -> list[str]:
     from ferrari.networks import weight_files
 
@@ -358,6 +409,7 @@ STEPS: dict[str, Callable[[Asked], Found]] = {
     "clips": clips,
     "detect": detect,
     "mask": mask,
+    "matting": matting,
     "run": run,
 }
 

@@ -15,9 +15,16 @@ from pathlib import Path
 
 import numpy as np
 
+from bench import (
+    identity_backs,
+    identity_drawn,
+    identity_losses,
+    identity_page,
+    identity_tracks,
+    peers,
+)
 from bench import identity_cast as cast
 from bench import identity_controls as checks
-from bench import identity_drawn, identity_losses, identity_page, identity_tracks, peers
 from bench import identity_people as people
 from bench import identity_rates as rates
 from bench import identity_scores as scoring
@@ -120,7 +127,8 @@ def measured(study: Study, log=print) -> list[Table]:
         _bounds(trials),
         _why(several),
         identity_losses.table(several, _kind),
-        identity_losses.real_backs(study.looked[identity_losses.BACKS]),
+        identity_backs.found(study.looked[people.BACKS]),
+        identity_backs.carried(study.looked[people.BACKS], rules),
         identity_tracks.table(study.filmed, {case.name: case for case in study.composed}),
     ]  # fmt: skip
     sets = _whole_sets(study)

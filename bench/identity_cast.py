@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from bench import identity_composed as composed
+from bench import identity_heads, peers, prepare
 from bench import identity_people as people
-from bench import peers, prepare
 from bench.identity_composed import Actor, Composed, Scene
 from bench.identity_look import Eyes
 from ferrari.images.faces import Face
@@ -27,7 +27,7 @@ def filmed_together(
 ) -> list[Composed]:
     """All scenes of each trio, encoded into `work`."""
     cast = cast_of(eyes, work, clips, trios, log)
-    folder = work / "composed"
+    folder = work / "composed-2"  # the number goes up when clips of the same names change
     folder.mkdir(parents=True, exist_ok=True)
     log(f"  {len(trios)} trios are filmed together")
     return [composed.film(scene, cast, folder) for scene in scenes_of(trios)]
@@ -65,9 +65,20 @@ def actor(eyes: Eyes, work: Path, clips: Mapping[str, Path], who: str, log) -> A
         made = _cut_out(eyes, work, clips, who)
         pictures = {f"picture{n}": one for n, one in enumerate(made.pictures)}
         np.savez_compressed(path, faces=made.faces_xyxy, **pictures)
+    head = _heads(work, clips[people.BACKS], log)[identity_heads.of(who)]
     with np.load(path) as arrays:
         boxes = arrays["faces"]
-        return Actor([arrays[f"picture{n}"] for n in range(len(boxes))], boxes)
+        return Actor([arrays[f"picture{n}"] for n in range(len(boxes))], boxes, head)
+
+
+def _heads(work: Path, clip: Path, log) -> dict[str, np.ndarray]:
+    """The heads from behind, from `work` where they are there."""
+    path = work / "heads.npz"
+    if not path.exists():
+        log("  heads from behind are cut out")
+        np.savez_compressed(path, **identity_heads.cut_out(clip, _alphas))
+    with np.load(path) as arrays:
+        return dict(arrays)
 
 
 def _cut_out(eyes: Eyes, work: Path, clips: Mapping[str, Path], who: str) -> Actor:
@@ -78,14 +89,18 @@ def _cut_out(eyes: Eyes, work: Path, clips: Mapping[str, Path], who: str) -> Act
         for share in shares
         for picture in composed.filmed(clips[share.clip], share.begin, share.end, each)
     ]
+    found = [eyes.models["sface"].find(one) for one in pictures]
+    return composed.actor(pictures, _alphas(pictures), [_largest(faces) for faces in found])
+
+
+def _alphas(pictures: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """By the pipeline's own network, 0..1."""
     entry = weight_files.table()["models"]["isnet"]
     entry = {**entry, "input": {**entry["input"], "size": [_SIDE, _SIDE]}}
     network = segmenters.load(
         "isnet", peers.isnet_weights(), "cpu", entry=entry, threads=prepare.threads(), aspect=True
     )
-    alphas = [next(iter(network.alpha([one], None))) for one in pictures]
-    found = [eyes.models["sface"].find(one) for one in pictures]
-    return composed.actor(pictures, alphas, [_largest(faces) for faces in found])
+    return [next(iter(network.alpha([one], None))) for one in pictures]
 
 
 def _largest(faces: Sequence[Face]) -> tuple[float, float, float, float] | None:

@@ -15,6 +15,7 @@ import av
 import cv2
 import numpy as np
 
+from bench import identity_heads
 from tests.generator.encode import Encoding, encode
 from tests.generator.scenes import paint_scene
 
@@ -34,10 +35,13 @@ Way = Callable[[float], float]
 
 @dataclass(frozen=True)
 class Actor:
-    """Cut-outs of one person, in the order filmed: HxWx4 uint8, and the face's box in each."""
+    """Cut-outs of one person, in the order filmed: HxWx4 uint8, and the face's box in each. `head`
+    is one from behind that may be theirs, HxWx4 uint8.
+    """
 
     pictures: Sequence[np.ndarray]
     faces_xyxy: np.ndarray
+    head: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -212,7 +216,7 @@ def _drawn(role: Role, actor: Actor, number: int, at: float) -> tuple[np.ndarray
     """A role's colours HxWx3 float32 and alpha HxW 0..1, in the frame."""
     rgba, face, place = _placed(role, actor, number, at)
     if role.turned or at >= role.back_from:
-        rgba = _turned(rgba, face)
+        rgba = _turned(rgba, face, actor.head)
     if role.outfit:
         rgba = _dyed(rgba, face, role.outfit)
     scale = float(place[0, 0])
@@ -251,13 +255,14 @@ def _back_and_forth(number: int, count: int) -> int:
     return at if at < count else 2 * count - 2 - at
 
 
-def _turned(rgba: np.ndarray, face: np.ndarray) -> np.ndarray:
-    """The face covered with the colours of the hair above it: a head from behind, roughly."""
+def _turned(rgba: np.ndarray, face: np.ndarray, head: np.ndarray | None) -> np.ndarray:
+    """The face covered with the colours of the hair above it, and a head from behind before it."""
     x1, y1, x2, y2 = face
     wide, high = x2 - x1, y2 - y1
     top = rgba[max(0, int(y1 - 0.35 * high)) : max(1, int(y1 - 0.05 * high)), int(x1) : int(x2)]
     solid = top[top[..., 3] > 200][:, :3]
     hair = np.median(solid, axis=0) if len(solid) else np.array([60, 50, 45])
+    hair = hair if head is None else identity_heads.colour_of(head)
     mask = np.zeros(rgba.shape[:2], np.float32)
     middle = round((x1 + x2) / 2), round((y1 + y2) / 2)
     cv2.ellipse(mask, middle, (round(0.68 * wide), round(0.68 * high)), 0, 0, 360, 1, -1)
@@ -265,7 +270,8 @@ def _turned(rgba: np.ndarray, face: np.ndarray) -> np.ndarray:
     grain = np.random.default_rng(3).normal(0, 8, (*rgba.shape[:2], 1))
     made = rgba.astype(np.float32)
     made[..., :3] = made[..., :3] * (1 - mask) + np.clip(hair + grain, 0, 255) * mask
-    return made.astype(np.uint8)
+    covered = made.astype(np.uint8)
+    return covered if head is None else identity_heads.put_on(covered, face, head)
 
 
 def _dyed(rgba: np.ndarray, face: np.ndarray, outfit: int) -> np.ndarray:

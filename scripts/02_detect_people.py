@@ -7,7 +7,9 @@ quarantined (MODEL_CRASHED, MODEL_TIMEOUT, OUT_OF_MEMORY), and the others go on.
 
 The pictures of the linking film are searched too, and what is found in both is linked to tracks
 (`ferrari.subject.following`): each detection's row has its track, and a table beside it tells of
-the tracks. Of what is found in the film, only these sums remain.
+the tracks. Of what is found in the film, only these sums remain. A picture of it that ends the
+detector has a quarantined row behind those of the kept frame before it: a limit that is raised
+opens that frame, and the film is searched with it.
 
 Where people are judged, a box below `detect.confidence` counts too if a face of its own is seen in
 it (`ferrari.subject.faint_people`); and a kept frame in which a track loses somebody is searched
@@ -42,7 +44,7 @@ from ferrari.processes.isolated_model import Isolated
 from ferrari.processes.model_verdicts import Limits
 from ferrari.provenance.reuse import NOTHING, Earlier, item_digest, refused_files
 from ferrari.provenance.table_stamps import seal
-from ferrari.subject import sightings_file, track_table
+from ferrari.subject import clip_table, sightings_file
 from ferrari.subject.second_look import FOUND_AGAIN
 from ferrari.subject.sightings_file import SeenFace
 from ferrari.video import linking_film
@@ -105,7 +107,7 @@ def detect_video(
         followed = search.followed(by_size(shown, View.pixels, settings["batch"]))
     rows = [row | followed.cells_of(row) for item in digests for row in search.rows[item]]
     clip = replace(followed.clip, unsearched=search.unsearched)
-    track_table.write(out_tracks, clip, followed.tracks)
+    clip_table.write(out_tracks, clip, followed.tracks)
     known = _faces_taken(earlier, out_sightings, taken) | seen.faces
     linked, dimensions = followed.linked, faces.dimensions if faces is not None else 0
     sightings_file.write(out_sightings, sightings_file.seen_clip(linked, known, dimensions))
@@ -120,8 +122,8 @@ def _lines(frames_csv: str) -> list[Mapping[str, str]]:
 
 
 def _as_first_seen(taken: Mapping[str, list[dict[str, str]]]) -> dict[str, list[dict[str, str]]]:
-    """Without the frames in which a second look found somebody, or a look beyond the first ended a
-    network: where one is taken, and whose its faces are, hangs on the clip as a whole.
+    """Without the frames in which a second look found somebody, or that have a row of a look beyond
+    the first, or of the film, which ended a network: these hang on the clip as a whole.
     """
     return {
         frame: rows

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ferrari.common import near_paths
 from ferrari.common.atomic_files import sha256_file, write_text
 from ferrari.common.progress import LOGGER
 from ferrari.images.image_files import ImageReadError
@@ -128,7 +129,8 @@ def _of_references(
     except ReferencesError as error:
         told = references.refused(own, others, thresholds)
         _write_pictures(refused_csv, dict(zip((_OWN, _OTHERS), told, strict=True)))
-        raise ReferencesError(f"{error}. What became of each picture: {refused_csv}") from error
+        place = near_paths.told(refused_csv)
+        raise ReferencesError(f"{error}. What became of each picture: {place}") from error
     said = f"subject.references: {references.tally(settled)}"
     if others:
         said += f"; subject.not: {references.tally(others)}"

@@ -51,7 +51,7 @@ from ferrari.review.applying import (
     retold,
 )
 from ferrari.review.contract import TRACK, Decision
-from ferrari.subject import identities, identity_table, judgements, sightings_file, template_file
+from ferrari.subject import clip_table, identities, judgements, sightings_file, template_file
 from ferrari.subject.identities import Identities, Identity
 from ferrari.subject.identity_table import IdentityRow
 from ferrari.subject.modes import SINGLE
@@ -120,7 +120,7 @@ def crop_video(
                 progress.step()
             behind.finish()
     clip = known.clip if known else IdentityRow(None, SINGLE, frames=len(seen))
-    identity_table.write(out_identity, clip, known.tracks if known else ())
+    clip_table.write(out_identity, clip, known.tracks if known else ())
     decided = [
         _decided(row, seen[item].line["sha256"], verdicts, known)
         for item in digests
@@ -356,12 +356,11 @@ class _Stage:
         return {**told, **corners, **cut}
 
     def _side(self, box: boxes.Box) -> tables.Row:
-        short = min(box[2] - box[0], box[3] - box[1])
-        return {"value": round(short, 2), "threshold": self.settings["min_side"]}
+        return {"value": round(boxes.short_side(box), 2), "threshold": self.settings["min_side"]}
 
     def _too_small(self, box: boxes.Box) -> tables.Row:
         """The fate of a box that is too small to be of use; nothing of any other."""
-        if min(box[2] - box[0], box[3] - box[1]) >= self.settings["min_side"]:
+        if boxes.short_side(box) >= self.settings["min_side"]:
             return {}
         return {"outcome": DROPPED, "reason": TOO_SMALL, **self._side(box)}
 

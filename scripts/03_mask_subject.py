@@ -335,6 +335,7 @@ def _limits(result: CutOut) -> dict[str, object]:
         "gate_iou": round(gated.iou, 4),
         "held_px": gated.held_px,
         "removed_px": gated.removed_px,
+        "restored_px": gated.restored_px,
     }
 
 

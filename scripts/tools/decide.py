@@ -32,7 +32,7 @@ from ferrari.common.errors import FerrariError
 from ferrari.common.visible_text import shown
 from ferrari.ledger.item_ids import Item
 from ferrari.ledger.tables import LedgerError
-from ferrari.provenance import last_run
+from ferrari.provenance import last_run, no_set
 from ferrari.provenance.trace import Dataset, UnknownItemError
 from ferrari.review import contract, decision_table, decisions, effects, mended, targets, writing
 from ferrari.review.applying import TAKEN_BACK
@@ -102,9 +102,11 @@ def decide(given: argparse.Namespace) -> str:
     actions = {word: getattr(given, option) for word, (option, _) in _ACTIONS.items()}
     asked = [(decision, item) for decision, item in actions.items() if item]
     if not asked:
-        return "".join(f"{line}\n" for line in _in_force(dataset))
+        return "".join(f"{line}\n" for line in _in_force(dataset, given.work))
     if len(asked) > 1:
         raise DecideError("decide one thing at a time: " + " or ".join(word for word, _ in asked))
+    if said := no_set.nothing_made(given.work, dataset):
+        raise DecideError(said)
     return _add(opened, given, *asked[0])
 
 
@@ -269,7 +271,7 @@ def _take_back(dataset: Path, given: argparse.Namespace) -> str:
     )
 
 
-def _in_force(dataset: Path) -> Iterator[str]:
+def _in_force(dataset: Path, work: str) -> Iterator[str]:
     """What is in force, a line each."""
     found = effects.of_dataset(dataset, decisions.load(dataset))
     for effect in found:
@@ -280,7 +282,8 @@ def _in_force(dataset: Path) -> Iterator[str]:
             f"{row.id}  {row.decision} {row.scope} {row.target}{value}, {row.said()}: {state}"
         )
     if not found:
-        yield f"nothing is decided in {decision_table.place(dataset)}"
+        said = no_set.nothing_made(work, dataset)
+        yield said or f"nothing is decided in {decision_table.place(dataset)}"
 
 
 def parsed(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> argparse.Namespace:

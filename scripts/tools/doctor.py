@@ -25,7 +25,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` 
 
 from ferrari.common import settings
 from ferrari.common.errors import FerrariError
-from ferrari.common.places import ROOT
 from ferrari.common.progress import LOGGER
 from ferrari.ledger import raw_listing, raw_place
 from ferrari.networks import section_places, weight_files
@@ -355,8 +354,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     given = parser.parse_args(arguments)
     try:
-        config = settings.load(*own_files(given.work, given.config))
-        settings.check(config, ROOT / "config/config.schema.yaml")
+        files = own_files(given.work, given.config)
+        config = settings.load(*files)
+        settings.check(config, settings.SCHEMA, files)
     except settings.SettingsError as error:
         print(error, file=sys.stderr)
         return 2

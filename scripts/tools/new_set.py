@@ -21,12 +21,14 @@ from ferrari.common.errors import FerrariError
 from ferrari.common.places import ROOT
 from ferrari.jobs import error_advice
 from ferrari.ledger import raw_place
-from ferrari.ledger.raw_listing import look_through
+from ferrari.ledger.raw_listing import kinds_told, look_through, no_film
 from ferrari.provenance.last_run import OWN
 from ferrari.storage import buckets
 
 #: Where a run looks for pictures of the subject, unless a setting says otherwise.
 REFERENCES = "references"
+#: What captions call a subject, unless somebody says otherwise: the defaults of the settings.
+TOKEN, CLASS = "sks", "person"
 _TEXT = """\
 # The settings of this set; what is not named here has its default (config/config.yaml of the
 # pipeline names all of them). Paths are as they stand, or below this folder.
@@ -51,7 +53,8 @@ def begin(
     work: Path, clips: str, token: str, subject_class: str, references: Path | None = None
 ) -> str:
     """Write the settings of a set into the folder `work`; what to say of it. `clips` is a folder or
-    the address of a bucket, `references` the folder of pictures of the subject.
+    the address of a bucket, `references` the folder of pictures of the subject. An empty `token` or
+    `subject_class` is the default's, and that is said.
 
     Raises NewSetError where clips or pictures are not there, `work` lies in the checkout, or has
     settings.
@@ -77,22 +80,31 @@ def begin(
         )
     if settings.exists():
         raise NewSetError(f"{settings} is there already: edit it, or name another folder, WORK=")
-    found = look_through(clips, [])
+    videos = look_through(clips, []).videos
+    others = no_film(clips, videos, animations=False)
+    apart = f" Other files, no clips: {kinds_told(others, videos)}." if others else ""
     work.mkdir(parents=True, exist_ok=True)
     told = {
         "clips": clips,
-        "token": token,
-        "subject_class": subject_class,
+        "token": token or TOKEN,
+        "subject_class": subject_class or CLASS,
         "references": str(pictures) if references else None,
     }
-    quoted = {name: json.dumps(value, ensure_ascii=False) for name, value in told.items()}
+    quoted = {name: _quoted(value) for name, value in told.items()}
     write_text(settings, _TEXT.format(**quoted))  # whole or not at all: what is there stays
     return (
-        f"{len(found.videos):,} files in {clips} may be clips.\n"
+        f"{len(videos) - len(others):,} files in {clips} may be clips.{apart}\n"
         f"{_references_told(pictures)}\n"
+        f"{_words_told(token, subject_class)}\n"
         f"  settings   {settings}   (have a look: the token, the class, the trainers)\n"
         f'  then       make run WORK="{work}"'
     )
+
+
+def _quoted(value: str | None) -> str:
+    """A value as YAML. What of a folder's name is no UTF-8 is spelt out: the file would be none."""
+    odd = value is not None and any("\udc80" <= char <= "\udcff" for char in value)
+    return json.dumps(value, ensure_ascii=odd)
 
 
 def _references_told(pictures: Path) -> str:
@@ -103,6 +115,18 @@ def _references_told(pictures: Path) -> str:
     return (
         f"No pictures of the subject are in {pictures}: put some there (one face in each), or the "
         "subject is whom most clips show."
+    )
+
+
+def _words_told(token: str, subject_class: str) -> str:
+    """How captions will name the subject: a word that nobody chose is trained all the same."""
+    said = f"Captions will call the subject '{token or TOKEN} {subject_class or CLASS}'"
+    missing = [name for name, word in (("TOKEN", token), ("CLASS", subject_class)) if not word]
+    if not missing:
+        return f"{said}."
+    return (
+        f"{said}: no {' and no '.join(missing)} was given. Change it in the settings before the "
+        "first run, if it is to be another."
     )
 
 
@@ -124,8 +148,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("work", help="the folder that the set gets")
     parser.add_argument("--clips", required=True, help="the folder with the clips, or s3://...")
     parser.add_argument("--references", help="a folder with pictures of the subject alone")
-    parser.add_argument("--token", default="sks", help="the word that names the subject")
-    parser.add_argument("--class", dest="subject_class", default="person", help="what it is")
+    parser.add_argument("--token", default="", help="the word that names the subject")
+    parser.add_argument("--class", dest="subject_class", default="", help="what it is")
     given = parser.parse_args(arguments)
     try:
         _require_named({"WORK": given.work, "CLIPS": given.clips})

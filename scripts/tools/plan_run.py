@@ -20,19 +20,28 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
-from ferrari.common import near_paths, settings
+from ferrari.common import settings
 from ferrari.common.errors import FerrariError
 from ferrari.common.usable_cores import usable_cores
-from ferrari.jobs import engine_words, error_advice, run_watch, snakemake_command
+from ferrari.common.visible_text import shown
+from ferrari.jobs import engine_words, error_advice, planned_jobs, run_watch, snakemake_command
 from ferrari.jobs.progress_line import duration
 from ferrari.jobs.run_failures import failures
 from ferrari.jobs.run_progress import RunProgress
-from ferrari.ledger import clip_files, job_costs, raw_listing, raw_place, tables
+from ferrari.ledger import clip_files, clips_waiting, job_costs, raw_listing, raw_place, tables
+from ferrari.ledger.clips_waiting import ClipsWaiting
 from ferrari.ledger.stages import FOLDERS, VIDEOS_CSV
 from ferrari.provenance import last_run
+from ferrari.reports import titles
+from ferrari.review import decision_table
 
 #: Of so many clips the files are added up.
 _CLIPS = 20
+#: Of so many clips that are gone the names are said.
+_NAMED = 3
+#: Kinds of jobs named of which nothing was measured.
+_UNMEASURED = 4
+_NOTHING = ClipsWaiting()
 #: Where `make smoke` works, below the set's folder.
 SMOKE = "smoke"
 
@@ -41,7 +50,8 @@ SMOKE = "smoke"
 class Footage:
     """The files that may be clips: how many, their bytes, seconds known so far, and how many clips
     those are of; `dataset_bytes` is what the dataset keeps of a clip, None where none is there yet;
-    `gone` are clips of the set whose files are there no more.
+    `others` are the other files there in words, `gone` the names of clips of the set whose files
+    are there no more.
     """
 
     files: int
@@ -49,11 +59,15 @@ class Footage:
     seconds: float
     known: int
     dataset_bytes: int | None = None
-    gone: int = 0
+    others: str = ""
+    gone: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        gone = f" Gone since the last run: {self.gone:,}." if self.gone else ""
-        return self._there() + gone
+        others = f" Other files, no clips: {self.others}." if self.others else ""
+        names = shown(", ".join(self.gone[:_NAMED]), 200)
+        more = ", ..." if len(self.gone) > _NAMED else ""
+        gone = f" Gone since the last run: {len(self.gone):,} ({names}{more})." if self.gone else ""
+        return self._there() + others + gone
 
     def _there(self) -> str:
         said = f"{self.files:,} files may be clips, {_megabytes(self.bytes)}"
@@ -72,15 +86,19 @@ def told(
     cores: int,
     footage: Footage,
     measured_on: str = "the jobs measured so far",
+    waiting: ClipsWaiting = _NOTHING,
+    decided: str = "",
 ) -> str:
-    """The plan in words; `known` are the costs of jobs, `measured_on` what they are known from."""
+    """The plan in words; `known` are the costs of jobs, `measured_on` what they are known from,
+    `decided` what decisions that wait cause.
+    """
     if not jobs:
         return f"{footage}\nTo do: nothing; all is as the settings ask for."
-    fresh = jobs.get("probe", 0)
     stages = [f"{rule} {jobs[rule]:,}" for rule in FOLDERS if jobs.get(rule)]
     rest = sum(count for rule, count in jobs.items() if rule not in FOLDERS)
     said = ", ".join([*stages, f"other {rest:,}"])
-    lines = [str(footage), f"To do: new or changed clips: {fresh:,}. Jobs: {said}."]
+    lines = [str(footage), f"To do: {_waiting_told(jobs, waiting, decided)}. Jobs: {said}."]
+    fresh = min(len(waiting.new), jobs.get("probe", 0))
     if fresh and footage.dataset_bytes is not None:
         more = _megabytes(fresh * footage.dataset_bytes)
         lines.append(f"About {more} more on the disk, from the clips that are done.")
@@ -92,17 +110,35 @@ def told(
     return "\n".join([*lines, _time_told(jobs, known, cores, measured_on)])
 
 
+def _waiting_told(jobs: Mapping[str, int], waiting: ClipsWaiting, decided: str) -> str:
+    looked_at = jobs.get("probe", 0)
+    fresh = min(len(waiting.new), looked_at)
+    others = min(len(waiting.new_others), looked_at - fresh)
+    again = looked_at - fresh - others
+    counts = {
+        "clips that are looked at again, since they or what looks at them changed": again,
+        "clips that were begun and not finished": len(waiting.begun),
+        "other files, which get a row": others,
+    }
+    parts = [f"new clips: {fresh:,}"]
+    parts += [f"{what}: {count:,}" for what, count in counts.items() if count]
+    return "; ".join([*parts, *([f"your decisions: {decided}"] if decided else [])])
+
+
 def _time_told(
     jobs: Mapping[str, int], known: Mapping[str, float], cores: int, measured_on: str
 ) -> str:
     timed = {rule: count for rule, count in jobs.items() if rule in known}
     if not timed:
         return (
-            "Nothing was measured here yet: make smoke sends one clip through, and plan goes by it."
+            "Nothing was measured here yet: make smoke, with the same WORK, sends one clip "
+            "through, and plan goes by it."
         )
     work = sum(count * known[rule] for rule, count in timed.items())
     left = sorted(set(jobs) - set(timed))
-    unknown = f" Not measured yet: {', '.join(left)}." if left else ""
+    more = f" and {len(left) - _UNMEASURED} more kinds of jobs" if len(left) > _UNMEASURED else ""
+    named = ", ".join(titles.of_rule(rule) for rule in left[:_UNMEASURED])
+    unknown = f" Not measured yet: {named}{more}." if left else ""
     about = "At least" if left else "About"
     return (
         f"{about} {duration(work / cores)} here on {cores} cores, from {measured_on}; less where "
@@ -142,15 +178,18 @@ class _Set:
     def raw(self) -> str:
         return raw_place.of(self.config, self.work)
 
-    def clips(self) -> dict[str, str]:
-        """Raw files by id; none where the folder is not there."""
-        return self.found().videos
+    @property
+    def animations(self) -> bool:
+        """Whether pictures that may move count as film."""
+        return self.config["probe"]["animations"] == "take"
 
-    def found(self) -> raw_listing.RawClips:
-        """What lies in the folder of raw clips; nothing where it is not there."""
+    def files_found(self) -> dict[str, str]:
+        """Raw files by id. Raises NoClipsError where none can be a clip."""
         ignored = self.config["intake"]["ignore"]
         there = raw_place.is_there(self.raw)
-        return raw_listing.look_through(self.raw, ignored) if there else raw_listing.RawClips()
+        found = raw_listing.look_through(self.raw, ignored) if there else raw_listing.RawClips()
+        raw_listing.require_clips(self.raw, found, animations=self.animations)
+        return found.videos
 
     def command(self, *words: str) -> list[str]:
         """Snakemake's command line."""
@@ -169,7 +208,7 @@ def _set(work: Path, config_files: Sequence[str], cores: int) -> _Set:
     files = settings_files(work, config_files)
     config = settings.load(*files)
     settings.read_text(config, settings.SCHEMA)
-    settings.check(config, settings.SCHEMA)
+    settings.check(config, settings.SCHEMA, files)
     for folder in (work, work / config["dataset"], work / config["qc_reports"]):
         if folder == work or folder.exists():  # a plan makes none
             error_advice.require_writable(folder.absolute())
@@ -179,10 +218,9 @@ def _set(work: Path, config_files: Sequence[str], cores: int) -> _Set:
 def run(this: _Set) -> int:
     """Run the set, watched; the exit status. Raises NoClipsError where there is nothing to run."""
     began = time.monotonic()
-    known = RunProgress(costs=job_costs.known(this.work))
-    found = this.found()
-    raw_listing.require_clips(this.raw, found)  # what Snakemake lays around it is for nobody
-    watch = run_watch.Watch(this.work, this.dataset, found.videos, known)
+    known = RunProgress(costs=costs(this.work)[0])
+    clips = this.files_found()  # before Snakemake: what that lays around the message is for nobody
+    watch = run_watch.Watch(this.work, this.dataset, clips, known)
     status = watch.run(this.command("--quiet", "rules", "host", "progress"))
     if status not in (0, run_watch.INTERRUPTED):
         print("\n".join(failures(watch)), file=sys.stderr)
@@ -197,50 +235,62 @@ def run(this: _Set) -> int:
 
 
 def plan(this: _Set) -> int:
-    """Print what a run would do; Snakemake's exit status."""
+    """Print what a run would do; Snakemake's exit status. Raises NoClipsError where nothing can be
+    run.
+    """
+    files = this.files_found()
     if sys.stderr.isatty():
         print("looking at what there is to do ...", file=sys.stderr)
-    words = this.command("--dry-run", "--quiet", "rules", "host")
+    has_decisions = decision_table.place(this.dataset).is_file()
+    # What decisions cause is told by the reasons of the jobs, which are long where jobs are many.
+    quiet = () if has_decisions else ("--quiet", "rules", "host")
+    words = this.command("--dry-run", "--nocolor", *quiet)
     done = subprocess.run(words, cwd=this.work, capture_output=True, text=True, check=False)
+    output = done.stdout + done.stderr
     if done.returncode:
-        said = engine_words.for_people(done.stdout + done.stderr)
+        said = engine_words.for_people(output)
         advice = error_advice.of_run(said, done.returncode)
         print("\n".join(filter(None, (said, advice))), file=sys.stderr)
         return done.returncode
     for line in done.stderr.splitlines():
         if line.startswith("OTHER SETTINGS"):
             print(line)
-    found = footage(this)
-    if not found.files:
-        hint = near_paths.hint(this.raw)
-        state = "holds none." if raw_place.is_there(this.raw) else f"does not exist.{hint}"
-        print(
-            f"No clips: {this.raw} {state} A run would end before its first job: put clips there, "
-            "or correct raw_videos in the settings."
-        )
-        return 0
-    jobs = snakemake_command.planned(done.stdout + done.stderr)
-    known, measured_on = job_costs.known(this.work), "the jobs measured so far"
-    if not known:
-        known = job_costs.known(this.work / SMOKE)
-        measured_on = "the clip of make smoke, which may be shorter than yours"
-    print(told(jobs, known, this.cores, found, measured_on))
+    table = this.dataset / VIDEOS_CSV
+    rows = tables.read_table(table) if table.is_file() else []
+    animations = this.animations
+    waiting = clips_waiting.of(this.dataset, rows, this.raw, files, animations=animations)
+    decided = planned_jobs.decided_told(planned_jobs.read(output)) if has_decisions else ""
+    jobs = snakemake_command.planned(output)
+    known, measured_on = costs(this.work)
+    seen = footage(this, files, rows, waiting)
+    print(told(jobs, known, this.cores, seen, measured_on, waiting, decided))
     print(f"{_megabytes(shutil.disk_usage(this.work).free)} are free on the disk of {this.work}.")
     return 0
 
 
-def footage(this: _Set) -> Footage:
-    """What the raw folder holds, and what is known of it."""
-    clips = this.clips()
-    table = this.dataset / VIDEOS_CSV
-    known = tables.read_table(table) if table.is_file() else []
+def costs(work: Path) -> tuple[dict[str, float], str]:
+    """Seconds of a job, by rule, in the set in `work`, of rules that none is known of there in what
+    `make smoke` left; and what they are known from.
+    """
+    own, smoke = job_costs.known(work), job_costs.known(work / SMOKE)
+    words = ["the jobs measured so far"] if own else []
+    if smoke.keys() - own.keys():
+        words.append("the clip of make smoke, which may be shorter than yours")
+    return {**smoke, **own}, " and ".join(words)
+
+
+def footage(
+    this: _Set, files: Mapping[str, str], known: Sequence[Mapping[str, str]], waiting: ClipsWaiting
+) -> Footage:
+    """What the raw folder holds (`files` by id), and what is known of it (rows of videos.csv)."""
+    clips = {video: file for video, file in files.items() if video not in waiting.others}
     rows = [row for row in known if row["item"] in clips]
     seconds = [float(row["duration_s"]) for row in rows if row["duration_s"]]
     sizes = clip_files.sizes(this.dataset, sorted(row["item"] for row in rows)[:_CLIPS])
     kept = round(statistics.mean(sizes.values())) if sizes else None
     whole = sum(max(size, 0) for size in raw_listing.sizes(clips, this.raw).values())
-    gone = len(known) - len(rows)
-    return Footage(len(clips), whole, sum(seconds), len(seconds), kept, gone)
+    others = raw_listing.kinds_told(waiting.others, files)
+    return Footage(len(clips), whole, sum(seconds), len(seconds), kept, others, waiting.gone)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -28,7 +28,7 @@ from ferrari.dashboard.pages import REVIEW
 from ferrari.dashboard.reviewed_set import ReviewedSet
 from ferrari.jobs import snakemake_command
 from ferrari.ledger import raw_place
-from ferrari.provenance import last_run
+from ferrari.provenance import last_run, no_set
 from ferrari.review import decision_table, writing
 
 DOORS = {"review": "/review", "dashboard": "/live"}
@@ -143,11 +143,10 @@ def bring_up_to_date(the_set: ReviewedSet, reports: str) -> bool:
     if page.is_file():
         print("The review page was not brought up to date: it shows what was.", file=sys.stderr)
         return True
-    print(
-        f"There is no review page ({page}), and none can be made yet: run the pipeline on the set "
-        "(make run WORK=...), then start this again.",
-        file=sys.stderr,
+    missing = no_set.nothing_made(the_set.work, the_set.dataset) or (
+        "Run the pipeline on the set (make run WORK=...), then start this again."
     )
+    print(f"There is no review page ({page}), and none can be made yet. {missing}", file=sys.stderr)
     return False
 
 

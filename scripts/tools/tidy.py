@@ -1,27 +1,30 @@
 """What lies in a set's folders and belongs to no clip or format any more; with --yes, delete it.
 
-    python scripts/tools/tidy.py [--yes] [--work DIR] [--config FILE ...]
+    python scripts/tools/tidy.py [--yes [--all]] [--work DIR] [--config FILE ...]
 
-Never deleted: raw clips, settings, review/, captions by hand. What was deleted gets a row in
-<audit>/tidied.csv. Exit status: 0 done or nothing to do, 1 refused (the message says why), 2
-settings that cannot be read.
+Never deleted: raw clips, settings, review/, captions by hand. Where most clips of a run are gone at
+once, --yes alone deletes nothing. What was deleted gets a row in <audit>/tidied.csv. Exit status: 0
+done or nothing to do, 1 refused (the message says why), 2 settings that cannot be read.
 """
 
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
 from ferrari.common import settings
+from ferrari.common.counts import number_of
 from ferrari.common.errors import FerrariError
 from ferrari.jobs import error_advice, run_lock
-from ferrari.ledger import raw_place
-from ferrari.ledger.raw_listing import look_through
+from ferrari.ledger import raw_listing, raw_place
+from ferrari.ledger.raw_listing import NoClipsError, RawClips
 from ferrari.ledger.tables import read_table, write_table
-from ferrari.provenance import last_run, left_behind
+from ferrari.provenance import gone_at_once, last_run, left_behind
+from ferrari.provenance.gone_at_once import GoneAtOnce
 from ferrari.provenance.left_behind import CLIP, LeftBehind
 
 LIST = "tidied.csv"
@@ -33,18 +36,50 @@ class TidyError(FerrariError, ValueError):
     """What is left cannot be told, or must not be deleted yet; says why, and what to do first."""
 
 
-def look(work: Path, config: Mapping) -> list[LeftBehind]:
-    """What is left in the set in `work`; raises TidyError where no clip is there to go by."""
+@dataclass(frozen=True)
+class Found:
+    """What is left in a set, and of which runs most clips are gone at once."""
+
+    left: list[LeftBehind]
+    doubts: list[GoneAtOnce]
+
+
+def look(work: Path, config: Mapping) -> Found:
+    """What is left in the set in `work`; raises TidyError where nothing in the folder of raw clips
+    can be one, or a part of that folder cannot be looked into.
+    """
     raw = raw_place.of(config, work)
     there = raw_place.is_there(raw)
-    videos = look_through(raw, config["intake"]["ignore"]).videos if there else {}
-    if not videos:
+    found = raw_listing.look_through(raw, config["intake"]["ignore"]) if there else RawClips()
+    try:
+        takes = config["probe"]["animations"] == "take"
+        raw_listing.require_clips(raw, found, animations=takes)
+    except NoClipsError as error:
+        made = [one for one in left_behind.find(work, config, ()) if one.kind == CLIP]
         raise TidyError(
-            f"no clip is in {raw}: its disk may not be there, and all that was made would count as "
-            "left over. Put the clips back, or correct raw_videos or CONFIG; whoever wants the "
-            "whole set gone deletes its folder"
+            f"nothing was deleted: {error} Until then all that was made of "
+            f"{number_of(len(made), 'clip')} would count as left over. Whoever wants the whole set "
+            "gone deletes its folder"
+        ) from error
+    if closed := raw_listing.closed_folders(raw, found.videos):
+        raise TidyError(
+            f"nothing was deleted: {', '.join(closed)} cannot be looked into, so the clips in it "
+            "would count as gone: mount it, or make it readable"
         )
-    return left_behind.find(work, config, videos)
+    left = left_behind.find(work, config, found.videos)
+    gone = [one.name for one in left if one.kind == CLIP]
+    audit, dataset = work / config["audit"], work / config["dataset"]
+    return Found(left, gone_at_once.find(audit, dataset, gone, found.videos))
+
+
+def doubts_told(doubts: Sequence[GoneAtOnce], raw: str) -> str:
+    """That most clips of a run are gone, and what that may be."""
+    counts = "; ".join(map(str, doubts))
+    return (
+        f"Only {counts} still lie in {raw}. If their disk is not there, or the set's clips lie in "
+        "another folder, put that right and run the set first (raw_videos, CONFIG). If they were "
+        "taken out on purpose, YES=1 ALL=1 deletes what was made of them"
+    )
 
 
 def listed(found: Sequence[LeftBehind]) -> str:
@@ -99,6 +134,24 @@ def delete(work: Path, config: Mapping, found: Sequence[LeftBehind]) -> Path:
     return place
 
 
+def tidy(work: Path, config: Mapping, *, yes: bool, everything: bool) -> str:
+    """List what is left in the set in `work`, and with `yes` delete it; what to say of it. Where
+    most clips of a run are gone it takes `everything` too. Raises TidyError.
+    """
+    found = look(work, config)
+    if not found.left:
+        return "Nothing is left over: all belongs to a clip or a package of this set."
+    print(listed(found.left))
+    if found.doubts and not everything:
+        doubts = doubts_told(found.doubts, raw_place.of(config, work))
+        if yes:
+            raise TidyError(f"nothing was deleted. {doubts}")
+        return f"Nothing was deleted. {doubts}."
+    if not yes:
+        return "Nothing was deleted. YES=1 deletes it."
+    return f"Deleted. {delete(work, config, found.left)} tells what it was."
+
+
 def _megabytes(count: int) -> str:
     return f"{count / 1e6:,.1f} MB"
 
@@ -109,20 +162,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, default=Path("."), help="the set's folder")
     parser.add_argument("--config", nargs="*", default=[], help="settings files on top of its own")
     parser.add_argument("--yes", action="store_true", help="delete it")
+    parser.add_argument("--all", action="store_true", help="though most clips are gone at once")
     given = parser.parse_args(arguments)
     try:
         config, said, _ = last_run.settings_for(given.work, given.config)
         if said:
             print(said, file=sys.stderr)
-        found = look(given.work, config)
-        if not found:
-            print("Nothing is left over: all belongs to a clip or a package of this set.")
-            return 0
-        print(listed(found))
-        if given.yes:
-            print(f"Deleted. {delete(given.work, config, found)} tells what it was.")
-        else:
-            print("Nothing was deleted. YES=1 deletes it.")
+        print(tidy(given.work, config, yes=given.yes, everything=given.all))
     except settings.SettingsError as error:
         print(error, file=sys.stderr)
         return 2

@@ -20,13 +20,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` 
 from ferrari.common.settings import SettingsError
 from ferrari.ledger import raw_place
 from ferrari.ledger.raw_listing import find_videos
-from ferrari.ledger.stages import FOLDERS, VIDEOS_CSV
 from ferrari.ledger.tables import LedgerError
-from ferrari.provenance import last_run
+from ferrari.provenance import last_run, no_set
 from ferrari.provenance.trace import Dataset, UnknownItemError
 from ferrari.provenance.trace_text import render
 
-LINES = 40
+LINES = 10
 
 
 def open_dataset(work: str | os.PathLike, config_files: Sequence[str | os.PathLike]) -> Dataset:
@@ -47,20 +46,20 @@ def trace_item(
     trace = dataset.trace(asked, None if everything else LINES)
     if as_json:
         return json.dumps(asdict(trace), indent=1, ensure_ascii=True) + "\n"
-    return render(trace)
+    return render(trace, everything)
 
 
-def unknown(dataset: Dataset, asked: str, near: Sequence[str]) -> str:
-    """What to say of something that no table tells of: a clip that waits for a run, a name that is
-    nearly one, or nothing.
+def unknown(dataset: Dataset, work: str | os.PathLike, asked: str, near: Sequence[str]) -> str:
+    """What to say of something that no table tells of: a clip that waits for a run, a folder
+    without a set, a name that is nearly one, or nothing.
     """
     if waiting := waiting_clip(dataset.raw, asked):
         return (
             f"{waiting} lies in {dataset.raw}, and no run has looked at it yet: run the set, then "
             "ask again"
         )
-    if not (dataset.root / VIDEOS_CSV).is_file() and not (dataset.root / FOLDERS["probe"]).is_dir():
-        return f"nothing was made in {dataset.root} yet, so nothing can be told of {asked!r}"
+    if said := no_set.nothing_made(work, dataset.root):
+        return said
     if near:
         return f"nothing is known as {asked!r}; did you mean {' or '.join(near)}?"
     return f"nothing is known as {asked!r}: name a clip, an image, or an id in a table"
@@ -90,7 +89,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--config", nargs="*", default=[], help="settings files on top of the defaults"
     )
     parser.add_argument("--json", action="store_true", help="for machines")
-    parser.add_argument("--all", action="store_true", help="lists are not cut short")
+    parser.add_argument(
+        "--all", action="store_true", help="each step with its settings and hashes; lists whole"
+    )
     given = parser.parse_args(arguments)
     if not given.item:
         print("ITEM= is missing: name a clip, an image, or an id in a table", file=sys.stderr)
@@ -100,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             text = trace_item(dataset, given.item, given.all, given.json)
         except UnknownItemError as error:
-            print(unknown(dataset, given.item, error.near), file=sys.stderr)
+            print(unknown(dataset, given.work, given.item, error.near), file=sys.stderr)
             return 1
     except SettingsError as error:
         print(error, file=sys.stderr)

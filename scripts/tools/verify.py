@@ -3,7 +3,8 @@
     python scripts/tools/verify.py [--work DIR] [--config FILE ...] [--cores N]
 
 Without --config the settings are those of the set's last run. Exit status: 0 sound, 1 not (each
-fault is named), 2 settings that cannot be read, 130 after Ctrl-C.
+fault is named), 2 settings that cannot be read, or
+no set, 130 after Ctrl-C.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from ferrari.common import settings
 from ferrari.common.usable_cores import usable_cores
 from ferrari.jobs import error_advice, run_watch, snakemake_command
 from ferrari.jobs.run_failures import failures
-from ferrari.provenance import last_run
+from ferrari.provenance import last_run, no_set
 
 #: What the job says that looks at the report: the verdict.
 VERDICT = Path("logs/verified.log")
@@ -58,6 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = settings.load(*files)
         if said:
             print(said, file=sys.stderr)
+        if missing := no_set.nothing_made(given.work, given.work / config["dataset"]):
+            print(missing, file=sys.stderr)
+            return 2
         return verify(given.work, config, files, given.cores)
     except settings.SettingsError as error:
         print(error, file=sys.stderr)

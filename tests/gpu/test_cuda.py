@@ -12,7 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
+from bench import gpu_steps
 from ferrari.images import image_files
+from ferrari.matting import closed_form, on_card
 from ferrari.networks import detectors, faces, segmenters, weight_files
 from ferrari.networks.backends import onnx_runtime, torch_runtime
 from ferrari.networks.network import NetworkRequest, open_here
@@ -139,6 +141,17 @@ def test_a_picture_on_the_card_is_seen_the_same_whatever_comes_with_it(isnet, ru
     for (output,), wanted in zip(opened(isnet, runtime, "cuda:0").stream(frames), together,
                                  strict=True):  # fmt: skip
         assert output.tobytes() == wanted.tobytes(), "the same bytes of a fresh session"
+
+
+def test_alphas_refined_on_the_card_are_those_of_the_cpu():
+    """Within 2/255, and the same bytes of a fresh solver."""
+    if why := torch_runtime.problem(0):
+        pytest.skip(why)
+    for crop in gpu_steps.edges():
+        ours, _ = closed_form.solve(*crop)
+        first, second = (on_card.solver("cuda:0", open_here)(*crop) for _ in range(2))
+        assert first[2] == "" and first[0].tobytes() == second[0].tobytes()
+        np.testing.assert_allclose(first[0], ours, rtol=0, atol=2 / 255)
 
 
 def test_faces_on_the_card_are_those_of_the_cpu(tmp_path, monkeypatch, runtime):

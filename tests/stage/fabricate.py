@@ -26,7 +26,7 @@ from ferrari.ledger.item_ids import (
     variant_item,
     video_id,
 )
-from ferrari.subject import identity_table, judgements, track_table
+from ferrari.subject import clip_table, judgements
 from ferrari.subject.identity_table import IdentityRow
 from ferrari.subject.track_table import TrackRow
 
@@ -256,7 +256,7 @@ def _write_tracks(data: Fabricated, video: str, frames: list, detections: list) 
     track = TrackRow(0, times[0], times[-1], kept, kept, *known) if kept else None
     span = (times[0], times[-1]) if times else (None, None)
     clip = TrackRow(None, *span, len(times), len(times), consistency=0.95, unsearched=0)
-    track_table.write(path, clip, [track] if track else [])
+    clip_table.write(path, clip, [track] if track else [])
     data.tables.setdefault("tracks", []).append(str(path))
 
 
@@ -277,7 +277,7 @@ def _write_identity(data: Fabricated, video: str, crops: list) -> None:
     )
     path = data.dataset / f"subject/identity/{video}.csv"
     clip = IdentityRow(None, "references", **faces)
-    identity_table.write(path, clip, [track] if count else [])
+    clip_table.write(path, clip, [track] if count else [])
     data.tables.setdefault("identity", []).append(str(path))
 
 

@@ -123,5 +123,6 @@ def run_index(data: Fabricated) -> str:
         reports=[data.outputs(name)["out_csv"] for name in NAMES],
         videos=[data.outputs(name)["out_videos_csv"] for name in NAMES],
         out_html=str(out),
+        dataset=str(data.dataset),
     )
     return str(out)

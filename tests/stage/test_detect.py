@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -9,9 +11,10 @@ from ferrari.common.atomic_files import sha256_file
 from ferrari.images import image_files
 from ferrari.images.boxes import Detection
 from ferrari.ledger import balance, item_ids, tables
+from ferrari.ledger.open_rows import is_open
 from ferrari.processes.devices import DeviceMemoryError
 from ferrari.processes.model_verdicts import IsolationError
-from ferrari.subject import track_table
+from ferrari.subject import clip_table, track_table
 from tests.deadly import ENDS, Notes, room
 from tests.stage.people_clip import LARGE, SMALL, VIDEO, Clip, picture
 
@@ -123,7 +126,7 @@ def test_boxes_from_the_segmenters_view(clip, monkeypatch):
     assert [row["reason"] for row in rows] == ["", "NO_SUBJECT"]
     assert [float(rows[0][key]) for key in ("x1", "y1", "x2", "y2")] == [60, 30, 200, 200]
     assert rows[0]["detector"] == "mask:isnet" and rows[0]["weights_sha256"] == "1" * 64
-    assert track_table.read(clip.tracks)[0]["moments"] == "2"
+    assert clip_table.read(clip.tracks, track_table.COLUMNS)[0]["moments"] == "2"
 
 
 def deadly(guilty: tuple[int, ...], end):
@@ -252,7 +255,7 @@ def test_people_are_followed_over_the_frames_and_the_film_between(clip, detect):
     detect(sees_walkers)
     rows = clip.detect()
     assert [row["track"] for row in rows] == ["0", "1"] * 4, "the standing one is more confident"
-    whole, stands, walks = track_table.read(clip.tracks)
+    whole, stands, walks = clip_table.read(clip.tracks, track_table.COLUMNS)
     assert (whole["track"], whole["moments"], whole["frames"]) == ("", "12", "4")
     assert (walks["moments"], walks["frames"], walks["ended_by"]) == ("12", "4", "end")
     assert float(walks["to_s"]) == pytest.approx(11 / 6, abs=1e-5)
@@ -284,7 +287,7 @@ def test_a_subject_whose_track_is_cut_stays_the_subject(clip, detect):
     clip.write(4, draw, between=draw)
     detect(sees)
     clip.detect()
-    tracks = track_table.read(clip.tracks)[1:]
+    tracks = clip_table.read(clip.tracks, track_table.COLUMNS)[1:]
     assert max(int(row["moments"]) for row in tracks if row["track"] != "0") < 12
     kept = tables.kept(clip.crop(policy="largest", min_side=50, duplicate_block=0))
     assert [float(row["x1"]) for row in kept] == [near[0]] * 4
@@ -294,7 +297,7 @@ def test_without_a_film_the_frames_alone_are_linked(clip, detect):
     clip.write(3, walkers)
     detect(sees_walkers)
     clip.detect()
-    whole, *tracks = track_table.read(clip.tracks)
+    whole, *tracks = clip_table.read(clip.tracks, track_table.COLUMNS)
     assert whole["moments"] == whole["frames"] == "3"
     assert sum(int(row["frames"]) for row in tracks) == 6
 
@@ -307,7 +310,7 @@ def test_what_is_taken_over_is_followed_as_if_it_were_searched(clip, detect):
     assert again == whole and clip.tracks.read_bytes() == tracks
 
 
-def test_a_picture_of_the_film_that_ends_the_detector_is_counted(clip, detect):
+def test_a_picture_of_the_film_that_ends_the_detector_has_a_row(clip, detect):
     clip.write(3, walkers, between=walkers)
 
     def run(frames):
@@ -317,9 +320,49 @@ def test_a_picture_of_the_film_that_ends_the_detector_is_counted(clip, detect):
 
     detect(run)
     rows = clip.detect()
-    assert {row["outcome"] for row in rows} == {"kept"}
-    whole = track_table.read(clip.tracks)[0]
+    (lost,) = [row for row in rows if row["outcome"] != "kept"]
+    before = item_ids.frame_item(VIDEO, 1)
+    assert (lost["parent"], lost["item"]) == (before, f"{before}-d2"), "the kept frame before it"
+    assert (lost["outcome"], lost["reason"]) == ("quarantined", "MODEL_CRASHED")
+    assert lost["detail"].startswith("the linking film at 0.666667 s (frame 4): ")
+    assert balance.balance("detect", rows, clip.rows("extract")).balanced
+    whole = clip_table.read(clip.tracks, track_table.COLUMNS)[0]
     assert (whole["moments"], whole["unsearched"]) == ("8", "1")
+
+
+@pytest.mark.parametrize("number", [1, 8], ids=["behind the first frame", "behind the last"])
+def test_the_film_is_searched_again_once_it_may_take_longer(clip, detect, number):
+    clip.write(3, lambda ordinal: walkers(3 * ordinal), between=walkers)
+    detect(sees_walkers)
+    sound = clip.detect()
+
+    def run(frames):
+        if any((frame[0, :, 0] > 200).sum() == number for frame in frames):
+            time.sleep(60)
+        return sees_walkers(frames)
+
+    detect(run)
+    rows = clip.detect(timeout_s=1)
+    opened = [row["parent"] for row in rows if is_open(row, {"timeout_s": 1}, {"timeout_s": 2})]
+    assert opened == [item_ids.frame_item(VIDEO, number // 3)]
+    detect(sees_walkers)
+    assert clip.detect(clip.earlier("detect", but=tuple(opened))) == sound
+    assert clip.detect(clip.earlier("detect")) == sound, "nor is a row that is gone taken over"
+
+
+def test_where_no_frame_can_be_searched_the_pictures_of_the_film_are_counted_alone(clip, detect):
+    clip.write(2, lambda ordinal: walkers(10 + ordinal), between=walkers)
+
+    def run(frames):
+        if any((frame[0, :, 0] > 200).sum() in (4, 10, 11) for frame in frames):
+            ENDS["exit"][0]()
+        return sees_walkers(frames)
+
+    detect(run)
+    rows = clip.detect()
+    assert [row["item"] for row in rows] == [item_ids.frame_item(VIDEO, at) for at in range(2)]
+    assert {row["outcome"] for row in rows} == {"quarantined"}
+    assert clip_table.read(clip.tracks, track_table.COLUMNS)[0]["unsearched"] == "1"
 
 
 def test_a_clock_that_runs_back_ends_all_tracks(clip, detect):
@@ -330,5 +373,5 @@ def test_a_clock_that_runs_back_ends_all_tracks(clip, detect):
     tables.write_stage(clip.table("extract"), "extract", rows)
     detect(sees_walkers)
     clip.detect()
-    tracks = track_table.read(clip.tracks)[1:]
+    tracks = clip_table.read(clip.tracks, track_table.COLUMNS)[1:]
     assert [row["ended_by"] for row in tracks] == ["cut"] * 2 + ["end"] * 2

@@ -9,7 +9,7 @@ import pytest
 
 from ferrari.images import image_files
 from ferrari.ledger import balance, tables
-from ferrari.matting import alpha_refinement, closed_form
+from ferrari.matting import alpha_refinement, closed_form, cutouts, person_gate
 from ferrari.networks import segmenters
 from ferrari.networks.backends.ram import Presence
 from ferrari.networks.weight_files import ModelError
@@ -236,7 +236,7 @@ def test_each_row_says_what_the_person_gate_decided(dataset, segmenter, monkeypa
     kept = rows[alone]
     assert (kept["person_gate"], kept["gate_sha256"]) == ("selfie", "s" * 64)
     assert (kept["matte_of"], kept["held_px"], kept["removed_px"]) == ("segmenter", "0", "100")
-    assert float(kept["gate_iou"]) > 0.9
+    assert kept["restored_px"] == "0" and float(kept["gate_iou"]) > 0.9
     alpha = image_files.read(dataset.root / kept["path"])[..., 3]
     assert not alpha[5:15, 5:15].any()
     refused = rows[nobody]
@@ -276,6 +276,31 @@ def test_of_crops_that_lost_the_person_a_second_look_is_taken(
     once = [dict(rows[item]) for item in items]
     given = {"person_gate": "auto", "weights_given": ["isnet.onnx", "selfie.onnx"]}
     assert [dict(row) for row in dataset.run(batch=1, **given).values()] == once
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_what_the_segmenter_lacks_of_the_person_is_restored_where_nobody_else_is(shared):
+    """The right end of a red disc is lacking; `shared`: somebody's box lies over it."""
+    image = picture(radius=30)
+    red = red_is_the_subject([image])[0]
+    columns = np.flatnonzero(red.any(0))
+    end = int(columns[0] + 0.8 * len(columns))
+
+    def lacking(crops_rgb, boxes_xyxy=None):
+        for alpha in red_is_the_subject(crops_rgb):
+            alpha[:, end:] = 0
+            yield alpha
+
+    looking = segmenters.Segmenter("isnet", "cpu test", "i" * 64, lacking)
+    sure = segmenters.Segmenter("selfie", "cpu test", "s" * 64, red_is_the_subject)
+    box = (float(columns[0]), 0.0, float(columns[-1]), float(image.shape[0]))
+    others = [(float(end - 1), 0.0, 200.0, float(image.shape[0]))] if shared else []
+    gate = person_gate.PersonGate(sure, 256, "keep")
+    ((_, matte, _),) = cutouts._mattes(looking, [(image, box, others)], gate)
+    lacked = int(red[:, end:].sum())
+    assert matte.matte_of == "segmenter" and lacked > 300
+    assert matte.restored_px == (0 if shared else pytest.approx(lacked, rel=0.05))
+    assert (matte.alpha[:, end:] >= 0.5).sum() == matte.restored_px
 
 
 def test_the_gates_weights_must_be_given(dataset, segmenter):

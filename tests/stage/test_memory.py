@@ -24,8 +24,8 @@ for clip in sys.argv[2:]:
     run.extract(Path(clip), threads=1, fps=0.5, linking_fps=2)
     print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
 """
-#: libavformat's index of an MP4 takes 53 bytes a packet, our own notes of it 20.
-_A_PACKET, _ROOM_MB = 73, 5
+#: libavformat's index of an MP4 takes 53 bytes a packet, our own notes of it 13.
+_A_PACKET, _ROOM_MB = 66, 5
 
 
 def test_a_long_clip_takes_its_index_more_than_a_short_one(tmp_path):

@@ -9,6 +9,7 @@ import fcntl
 import functools
 import importlib
 import os
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,7 +20,7 @@ from ferrari.common.atomic_files import sha256_file
 from ferrari.images import image_files
 from ferrari.ledger import tables
 from ferrari.networks import network, on_device
-from ferrari.networks.backends import onnx_runtime, sam, torch_runtime
+from ferrari.networks.backends import closed_form, onnx_runtime, sam, torch_runtime
 from ferrari.networks.backends.fixed_batches import FixedBatches
 from ferrari.processes import device_slots, devices
 from ferrari.processes.devices import DeviceMemoryError
@@ -146,6 +147,30 @@ def test_a_crop_that_ends_the_process_of_the_card_is_quarantined(tmp_path, card,
     masks = tables.read_stage(clip.dataset / f"03_masked/{VIDEO}.csv", "mask")
     assert [row["outcome"] for row in masks] == ["kept", "quarantined", "kept"]
     assert masks[1]["reason"] == "MODEL_CRASHED"
+
+
+def test_alphas_refined_on_the_card_are_those_of_the_cpu(tmp_path, card, weights, monkeypatch):
+    """Torch's CPU stands in for the card; each crop says so where the card did not do it."""
+
+    def load(request):
+        (tmp_path / "notes" / f"solves-{os.getpid()}").touch()
+        return closed_form.load(replace(request, device="cpu", threads=1))
+
+    monkeypatch.setitem(network._RUNTIMES, network.CLOSED_FORM, load)
+    _, masks, files = same_both_ways(tmp_path, card, 2, weights, matting="card")
+    assert [(row["refined"], row["detail"]) for row in masks] == [("1", "")] * 2
+    solve, segment = (
+        {path.name.partition("-")[2] for path in (tmp_path / "notes").glob(f"{kind}-*")}
+        for kind in ("solves", "busy")
+    )
+    assert len(solve) == 2 and solve <= segment, "in the process that has the card, both ways"
+    clip = Clip(tmp_path / "cpu")
+    clip.write(2)
+    _, _, by_cpu = run(clip, weights)
+    assert files.keys() == by_cpu.keys()
+    for name, png in files.items():
+        ours, theirs = (image_files.decode(data, name).astype(int) for data in (png, by_cpu[name]))
+        assert np.abs(ours[..., 3] - theirs[..., 3]).max() <= 2
 
 
 class StandInTensor(np.ndarray):

@@ -1059,6 +1059,28 @@ def test_the_index_begins_with_packages_of_an_older_set(data):
     assert text.index(html.escape(said)) < text.index("The ledger") and "<b>" not in text
 
 
+def test_the_index_names_sound_clips_that_gave_no_image_and_says_why(data):
+    """Their images were all refused at last: no clip is, and nothing else said it."""
+    clip, name = data.good[0], data.outputs(QC0)
+    cells = {"outcome": "dropped", "reason": "DUPLICATE_IMAGE"}
+    data.edit(
+        "final", clip, lambda rows: [{**r, **(cells if r["video"] == clip else {})} for r in rows]
+    )
+    reports.run(data, QC0)
+    page = data.reports / "index.html"
+    build_index(
+        reports=[name["out_csv"]],
+        videos=[name["out_videos_csv"]],
+        out_html=str(page),
+        dataset=str(data.dataset),
+    )
+    text = html.unescape(page.read_text("utf-8"))
+    assert "Clips without an image, though their files are sound: 1 of" in text
+    (row,) = tables.read_table(data.table("probe", clip))
+    file = row["file"]
+    assert f"1 DUPLICATE_IMAGE ({file}): {sentence('DUPLICATE_IMAGE')}" in text
+
+
 def cells_of(data, video, cells):
     data.edit("probe", video, lambda rows: [{**row, **cells} for row in rows])
 

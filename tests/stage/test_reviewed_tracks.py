@@ -9,7 +9,7 @@ from ferrari.ledger import item_ids, tables
 from ferrari.provenance.reuse import NOTHING
 from ferrari.review import decision_table, decisions, effects, writing
 from ferrari.review.applying import track_digest
-from ferrari.subject import identity_table
+from ferrari.subject import clip_table, identity_table
 from tests.stage.people_clip import LARGE, SMALL, VIDEO, Clip
 from tests.stage.test_who_is_who import ANNA, BERT, RULES
 from tests.unit.review.rows import decided
@@ -76,7 +76,7 @@ def test_a_track_is_cut_at_a_frame_and_its_piece_is_the_subject(clip):
     rows = crop(clip, cut, yes)
     faceless = [row for row in rows if row["parent"].endswith("d0")]
     assert [row["reason"] for row in faceless] == ["UNSURE_WHO"] * 2 + ["OK"] * 2
-    table = {row["track"]: row for row in identity_table.read(clip.identity)}
+    table = {row["track"]: row for row in clip_table.read(clip.identity, identity_table.COLUMNS)}
     assert table[piece]["decision"] == f"{cut.id} {yes.id}"
     assert states(clip, cut, yes) == ["applied", "applied"]
     assert crop(clip) == plain
@@ -127,7 +127,7 @@ def test_two_tracks_are_one_person_and_the_face_of_one_counts_for_both(parted):
     rows = crop(parted, merge)
     assert [row["reason"] for row in rows] == ["OK"] * 4
     assert {row["track"] for row in rows} == {"0"}
-    (_, track) = identity_table.read(parted.identity)
+    (_, track) = clip_table.read(parted.identity, identity_table.COLUMNS)
     assert (track["decision"], track["frames"], track["who"]) == (merge.id, "4", "subject")
     assert (track["linked_track"], track["joined"]) == ("0", "1")
     assert states(parted, merge) == ["applied"]

@@ -13,7 +13,7 @@ from ferrari.images.boxes import Detection
 from ferrari.ledger import balance, item_ids
 from ferrari.ledger.open_rows import is_open
 from ferrari.networks import faces as networks
-from ferrari.subject import sightings_file, track_table
+from ferrari.subject import clip_table, sightings_file, track_table
 from ferrari.subject.faint_people import FOUND_BY_FACE
 from ferrari.subject.second_look import FOUND_AGAIN, SIDE
 from tests.deadly import ENDS, Notes
@@ -93,7 +93,7 @@ def test_who_was_missed_has_a_row_that_says_how_they_were_found(clip, detect, lo
     assert corners == pytest.approx(walker(MISSED), abs=1)
     walks = next(r["track"] for r in rows if r["confidence"] == "0.8")
     assert row["track"] == walks, "the same track"
-    whole = track_table.read(clip.tracks)[0]
+    whole = clip_table.read(clip.tracks, track_table.COLUMNS)[0]
     assert (whole["looks_again"], whole["found_again"]) == ("1", "1")
 
 
@@ -110,7 +110,7 @@ def test_unless_it_is_asked_for_no_second_look_is_taken(clip, detect, looks):
     detect(misses(looks))
     rows = clip.detect()
     assert not any(row["detail"] for row in rows) and looks.read() == []
-    whole = track_table.read(clip.tracks)[0]
+    whole = clip_table.read(clip.tracks, track_table.COLUMNS)[0]
     assert (whole["looks_again"], whole["found_again"]) == ("", "")
 
 
@@ -144,7 +144,7 @@ def test_a_second_look_that_ends_the_detector_finds_nobody_and_has_a_row(clip, d
     assert (row["track"], row["x1"], row["frame_width"]) == ("", "", "320")
     assert (clip.dataset / row["path"]).is_file() and row["sha256"]
     assert balance.balance("detect", rows, clip.rows("extract")).balanced
-    whole = track_table.read(clip.tracks)[0]
+    whole = clip_table.read(clip.tracks, track_table.COLUMNS)[0]
     assert (whole["looks_again"], whole["found_again"]) == ("1", "0")
 
 

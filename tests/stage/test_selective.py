@@ -13,7 +13,7 @@ from bench.reference import chosen
 from ferrari.ledger import tables
 from ferrari.ledger.columns import KEPT
 from ferrari.ledger.reasons import LOST_SPAN
-from ferrari.video.decoding import pyav_decoder
+from ferrari.video.decoding import pyav_decoder, pyav_selective_reader
 from ferrari.video.decoding.base import (
     DecodePlan,
     DecoderUnavailableError,
@@ -206,14 +206,53 @@ def test_few_frames_are_decoded(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("held", [0, 1 << 30])
 def test_packets_read_twice_or_held_are_the_same(run, tmp_path, monkeypatch, held):
-    from ferrari.video.decoding import pyav_selective_reader
-
     monkeypatch.setattr(pyav_selective_reader, "_HELD_BYTES", held)
-    for name in ("pyramid.mp4", "stream.ts"):
+    for name in ("pyramid.mp4", "open_gop.mp4", "fragments.mp4", "prores.mov", "stream.ts"):
         path = write(tmp_path / name, CASES[name][0])
         assert decoded_in_part(path, 2)
         part, full = both(run, path, monkeypatch)
         assert part == full
+
+
+def openings(path, monkeypatch):
+    """How often a clip is opened to be decoded in part."""
+    opened = []
+    again = pyav_decoder.opened
+    with monkeypatch.context() as patch:
+        patch.setattr(pyav_selective_reader, "_HELD_BYTES", 0)
+        patch.setattr(pyav_decoder, "opened", lambda *how: opened.append(how) or again(*how))
+        assert decoded_in_part(path, 2)
+    return len(opened)
+
+
+def test_an_mp4_is_wound_back_and_any_other_opened_again(tmp_path, monkeypatch):
+    for name, times in (("pyramid.mp4", 1), ("fragments.mp4", 1), ("stream.ts", 2)):
+        assert openings(write(tmp_path / name, CASES[name][0]), monkeypatch) == times, name
+
+
+def test_an_mp4_that_cannot_be_wound_back_is_opened_again(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.mp4", h264())
+    monkeypatch.setattr(pyav_selective_reader, "wound_back", lambda stream: False)
+    assert openings(path, monkeypatch) == 2
+
+
+def test_packets_that_come_otherwise_the_second_time_have_the_clip_read_in_full(
+    run, tmp_path, monkeypatch
+):
+    """As if winding back ended behind the first packet."""
+    path = write(tmp_path / "a.mp4", h264())
+    wound_back = pyav_selective_reader.wound_back
+
+    def too_far(stream):
+        found = wound_back(stream)
+        next(stream.container.demux(stream))
+        return found
+
+    monkeypatch.setattr(pyav_selective_reader, "_HELD_BYTES", 0)
+    monkeypatch.setattr(pyav_selective_reader, "wound_back", too_far)
+    assert not decoded_in_part(path, 2)
+    part, full = both(run, path, monkeypatch)
+    assert part == full
 
 
 @pytest.mark.parametrize("limit", [1, 3, 8, 9])

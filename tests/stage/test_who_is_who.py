@@ -9,7 +9,7 @@ from ferrari.common.atomic_files import sha256_file
 from ferrari.images import image_files
 from ferrari.images.boxes import Detection
 from ferrari.ledger import balance, tables
-from ferrari.subject import identity_table
+from ferrari.subject import clip_table, identity_table
 from ferrari.verification import identities as verification
 from tests.stage.people_clip import LARGE, SMALL, VIDEO, Clip
 from tests.unit.review.rows import decided
@@ -113,7 +113,7 @@ def test_without_rules_the_columns_of_identity_are_empty(clip):
     assert fates(rows) == ["NOT_TARGET", "OK"]
     names = ("track", "identity_by", "identity_why", "identity_score", "sureness")
     assert {row[name] for row in rows for name in names} == {""}
-    (only,) = identity_table.read(clip.identity)
+    (only,) = clip_table.read(clip.identity, identity_table.COLUMNS)
     assert (only["mode"], only["frames"], only["faces"]) == ("single", "1", "")
 
 
@@ -122,7 +122,7 @@ def test_the_table_of_identities_has_the_clip_and_a_row_a_track(clip):
     clip.found([SMALL, LARGE], [SMALL, LARGE], [SMALL])
     clip.seen(ANNA, None, subject=ANNA)
     clip.crop(identity=RULES, min_side=50)
-    whole, subject, other = identity_table.read(clip.identity)
+    whole, subject, other = clip_table.read(clip.identity, identity_table.COLUMNS)
     assert (whole["track"], whole["mode"], whole["faces"], whole["frames"]) == (
         "", "references", "3", "3"
     )  # fmt: skip

@@ -13,7 +13,7 @@ from ferrari.images import image_files
 from ferrari.ledger import stages, tables
 from ferrari.review import decision_table, decisions
 from ferrari.review.applying import track_digest
-from ferrari.subject import identity_table
+from ferrari.subject import clip_table
 from ferrari.subject.identity_table import IdentityRow
 from scripts.tools import decide, trace_item
 from tests.settings import ROOT
@@ -181,7 +181,7 @@ def write_identities(clip):
     path = clip.dataset / stages.IDENTITY / f"{clip.video}.csv"
     known = {"who": "unsure", "why": "no_face", "linked_track": 0, "frames": 1}
     people = [IdentityRow(number, from_s=0.0, to_s=0.0, **known) for number in range(2)]
-    identity_table.write(path, IdentityRow(None, "references"), people)
+    clip_table.write(path, IdentityRow(None, "references"), people)
 
 
 def test_tracks_are_named_by_their_id_or_a_crop_and_get_their_digest(clip, tracks, capsys):
@@ -204,7 +204,7 @@ def test_tracks_are_named_by_their_id_or_a_crop_and_get_their_digest(clip, track
 
 
 def test_a_track_is_traced(clip, tracks, capsys):
-    assert trace_item.main([tracks[1]]) == 0
+    assert trace_item.main([tracks[1], "--all"]) == 0
     told = " ".join(capsys.readouterr().out.split())
     assert f"{tracks[1]}: a track" in told and "no face is seen" in told
     assert track_digest([clip.rows["crop"][1]["parent"]]) in told
@@ -231,3 +231,11 @@ def test_a_cut_outs_caption_is_tried_on_those_of_its_images_that_have_none_of_th
     assert decide.main(["--caption", second, "--text", "sks person, {background}"]) == 0
     assert decide.main(caption) == 0
     assert [row.target for row in rows(clip)] == [second, crop] and first not in rows(clip)[0]
+
+
+def test_where_no_set_was_made_it_is_said_how_a_set_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert decide.main(["--drop", "wave.mp4"]) == 1
+    assert "name its folder: WORK=folder" in capsys.readouterr().err
+    assert decide.main([]) == 0
+    assert "name its folder: WORK=folder" in capsys.readouterr().out

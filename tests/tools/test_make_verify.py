@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.tools import verify
+from scripts.tools import dashboards, verify
 from tests.settings import ROOT
 from tests.tools.stand_in import snakemake
 
@@ -36,7 +36,7 @@ def stand_in(tmp_path, monkeypatch, *, verdict=None, status=0, log=""):
     )
     monkeypatch.setenv("PYTHONPATH", modules)
     work = tmp_path / "my set"
-    work.mkdir()
+    (work / "dataset/videos").mkdir(parents=True)
     return work
 
 
@@ -103,6 +103,19 @@ def test_an_earlier_run_that_was_killed_is_not_told_again(tmp_path, monkeypatch,
 def test_an_older_verdict_that_cannot_be_taken_away_is_not_told_again(tmp_path, capsys):
     """As on a disk that is read-only; here a folder is in the log's place."""
     (tmp_path / "logs/verified.log").mkdir(parents=True)
+    (tmp_path / "dataset/videos").mkdir(parents=True)
     assert verify.main(["--work", str(tmp_path), "--cores", "1"]) == 2
     told = capsys.readouterr()
     assert "verified.log" in told.err and "WHAT TO DO" in told.err and not told.out
+
+
+def test_of_a_folder_without_a_set_it_is_said_how_a_set_is_named(tmp_path, monkeypatch, capsys):
+    work = stand_in(tmp_path, monkeypatch, status=1)
+    near = work.parent / "anna/dataset/videos.csv"
+    near.parent.mkdir(parents=True)
+    near.touch()
+    for tool in (verify, dashboards):
+        assert tool.main(["--work", str(tmp_path), "--cores", "1"]) == 2
+        said = capsys.readouterr().err
+        assert f"Nothing was made in {tmp_path}/dataset yet" in said
+        assert f"name its folder: WORK=folder (WORK={tmp_path}/anna)" in said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import yaml
 from ferrari.common import settings
 from ferrari.jobs import snakemake_command
 from ferrari.ledger import job_costs
+from ferrari.ledger.clips_waiting import ClipsWaiting
 from scripts.tools import new_set, plan_run, smoke, tidy
 from tests.settings import ROOT
 from tests.tools.stand_in import snakemake
@@ -46,6 +48,7 @@ def test_new_writes_settings_that_are_valid_and_says_what_to_do(clips, tmp_path,
     assert new_set.main([str(work), "--clips", str(clips), "--token", "ohwx"]) == 0
     told = capsys.readouterr().out
     assert told.startswith("2 files in ") and f'make run WORK="{work}"' in told
+    assert "will call the subject 'ohwx person': no CLASS was given" in told
     config = settings.load(work / "my.yaml")
     settings.check(config, ROOT / "config/config.schema.yaml")
     assert (config["raw_videos"], config["subject"]["token"]) == (str(clips), "ohwx")
@@ -53,6 +56,32 @@ def test_new_writes_settings_that_are_valid_and_says_what_to_do(clips, tmp_path,
     del named["raw_videos"], named["subject"]["token"]
     defaults = settings.load()
     assert all(named[part] == {k: defaults[part][k] for k in named[part]} for part in named)
+
+
+def test_new_counts_files_that_are_no_clips_apart(clips, tmp_path, capsys):
+    (clips / "notes.txt").write_text("Take one\n")
+    assert new_set.main([str(tmp_path / "set"), "--clips", str(clips)]) == 0
+    told = capsys.readouterr().out
+    assert f"2 files in {clips} may be clips. Other files, no clips: 1 text: notes.txt.\n" in told
+
+
+def test_words_for_the_subject_that_nobody_chose_are_said(clips, tmp_path, capsys):
+    assert new_set.main([str(tmp_path / "a"), "--clips", str(clips)]) == 0
+    told = capsys.readouterr().out
+    assert "call the subject 'sks person': no TOKEN and no CLASS was given. Change it" in told
+    chosen = ["--token", "ohwx", "--class", "man"]
+    assert new_set.main([str(tmp_path / "b"), "--clips", str(clips), *chosen]) == 0
+    assert "Captions will call the subject 'ohwx man'.\n" in capsys.readouterr().out
+    given = settings.load()["subject"]
+    assert (given["token"], given["class"]) == (new_set.TOKEN, new_set.CLASS)
+
+
+def test_a_folder_whose_name_is_no_utf_8_makes_settings_that_can_be_read(tmp_path):
+    clips = tmp_path / os.fsdecode(b"caf\xe9")
+    clips.mkdir()
+    assert new_set.main([str(tmp_path / "a"), "--clips", str(clips)]) == 0
+    (tmp_path / "a/my.yaml").read_text("utf-8")
+    assert Path(settings.load(tmp_path / "a/my.yaml")["raw_videos"]).is_dir()
 
 
 def test_make_hands_on_each_word_of_a_new_set_as_it_is(clips, tmp_path):
@@ -130,11 +159,12 @@ def test_a_plan_adds_up_what_was_measured(tmp_path):
         "qc0": 1,
     }
     footage = plan_run.Footage(7, 400_000_000, 200, 7, dataset_bytes=55_000_000)
-    text = plan_run.told(jobs, known, 2, footage)
+    waiting = ClipsWaiting(new=frozenset({"a"}))
+    text = plan_run.told(jobs, known, 2, footage, waiting=waiting)
     assert text.startswith("7 files may be clips, 400 MB, 3 min 20 s of footage.\n")
     assert "About 55 MB more on the disk" in text
-    assert "To do: new or changed clips: 1. Jobs: probe 1, mask 3, other 1." in text
-    assert "At least 31 s here on 2 cores" in text and "Not measured yet: qc0." in text
+    assert "To do: new clips: 1. Jobs: probe 1, mask 3, other 1." in text
+    assert "At least 31 s here on 2 cores" in text and "Not measured yet: QC0: Raw videos." in text
 
 
 def test_a_plan_goes_by_the_clip_that_was_tried_where_nothing_else_is_known(
@@ -152,6 +182,37 @@ def test_a_plan_goes_by_the_clip_that_was_tried_where_nothing_else_is_known(
     assert plan_run.main(["--work", str(tmp_path), "--cores", "2"]) == 0
     told = capsys.readouterr().out
     assert "At least 30 s here on 2 cores, from the clip of make smoke, which may be" in told
+    for rule in ("probe", "mask"):  # of a run that was stopped: it hid what make smoke knew
+        own = tmp_path / f"benchmarks/{rule}/b.tsv"
+        own.parent.mkdir(parents=True)
+        own.write_text("s\th:m:s\n4\t0\n")
+        assert plan_run.main(["--work", str(tmp_path), "--cores", "2"]) == 0
+        told = capsys.readouterr().out
+        seconds, source = {
+            "probe": (32, "the jobs measured so far and the clip of make smoke, which may be"),
+            "mask": (8, "the jobs measured so far; less where"),
+        }[rule]
+        assert f"At least {seconds} s here on 2 cores, from {source}" in told
+
+
+def test_a_plan_says_what_waits_besides_new_clips():
+    """After a run that failed it said `new or changed clips: 0`, and of decisions nothing."""
+    waiting = ClipsWaiting(
+        new=frozenset("a"), begun=frozenset("bcd"), others={"e": "text"}, new_others=frozenset("e")
+    )
+    text = plan_run.told(
+        {"probe": 5, "mask": 4},
+        {},
+        2,
+        plan_run.Footage(4, 9, 9, 3),
+        waiting=waiting,
+        decided="3 jobs, of 1 clip",
+    )
+    assert (
+        "To do: new clips: 1; clips that are looked at again, since they or what looks at them "
+        "changed: 3; clips that were begun and not finished: 3; other files, which get a row: 1; "
+        "your decisions: 3 jobs, of 1 clip. Jobs: probe 5, mask 4"
+    ) in text
 
 
 def test_a_plan_says_that_weights_are_fetched():
@@ -173,7 +234,10 @@ def test_a_plan_says_where_nothing_is_known_or_to_be_done():
     )
     some = str(plan_run.Footage(10, 0, 60, 5))
     assert "Gone" not in some
-    assert str(plan_run.Footage(6, 0, 60, 6, gone=1)).endswith(" Gone since the last run: 1.")
+    gone = str(plan_run.Footage(6, 0, 60, 6, gone=("a.mp4", "b.mp4", "c.mp4", "d\n.mp4")))
+    assert gone.endswith(" Gone since the last run: 4 (a.mp4, b.mp4, c.mp4, ...).")
+    others = str(plan_run.Footage(6, 0, 60, 6, others="1 text: notes.txt"))
+    assert others.endswith(" Other files, no clips: 1 text: notes.txt.")
     assert some.endswith("1 min 00 s of footage in 5 of them, about 2 min 00 s in all.")
 
 
@@ -199,7 +263,7 @@ def test_the_settings_are_the_sets_own_with_those_named_on_top(tmp_path, capsys)
         ("extract: {fps: 3]\n", "line 1 is no YAML: expected ',' or '}'"),
         (
             "seed: 1\n".encode("utf-16"),
-            "is no text in UTF-8 (invalid start byte)",
+            "is UTF-16, not UTF-8",
         ),
         ("subject: {token: café}\n".encode("latin-1"), "save it as UTF-8"),
         ("seed: 1\0\n", "holds a control character (character 8, U+0000): take it out"),
@@ -214,15 +278,6 @@ def test_a_settings_file_that_cannot_be_read_is_named(tmp_path, capsys, text, sa
     assert f"the settings file {file}" in told and said in told
 
 
-def test_a_plan_without_clips_names_the_folder(tmp_path, capsys):
-    file = tmp_path / "own.yaml"
-    file.write_text(f"raw_videos: {tmp_path / 'typo'}\n")
-    assert plan_run.main(["--work", str(tmp_path), "--config", str(file), "--cores", "1"]) == 0
-    told = capsys.readouterr().out
-    assert f"No clips: {tmp_path / 'typo'} does not exist." in told
-    assert "To do" not in told, "a run would not begin"
-
-
 @pytest.mark.parametrize(
     ("raw", "said"),
     [
@@ -230,25 +285,35 @@ def test_a_plan_without_clips_names_the_folder(tmp_path, capsys):
         ("clip", "/clips?"),
         ("empty", "/empty holds no files: put your clips there"),
         ("system", "/system holds no clip: all in it are files of the system"),
+        ("texts", "/texts holds 1 file, and none is a video (1 text: notes.txt): put your clips"),
     ],
 )
-def test_a_run_without_clips_is_one_sentence(tmp_path, capsys, raw, said):
-    for name in ("clips", "empty", "system"):
+@pytest.mark.parametrize("words", [[], ["--run"]])
+def test_a_run_or_plan_without_clips_is_one_sentence(
+    tmp_path, monkeypatch, capsys, raw, said, words
+):
+    for name in ("clips", "empty", "system", "texts"):
         (tmp_path / name).mkdir()
     (tmp_path / "system/.DS_Store").touch()
+    (tmp_path / "texts/notes.txt").write_text("Take one\n")
     file = tmp_path / "own.yaml"
     file.write_text(f"raw_videos: {tmp_path / raw}\n")
-    assert plan_run.main(["--run", "--work", str(tmp_path), "--config", str(file)]) == 2
-    told = capsys.readouterr().err.splitlines()
+    monkeypatch.setattr(plan_run.subprocess, "run", None)  # Snakemake is not asked
+    monkeypatch.setattr(plan_run.run_watch.Watch, "run", None)
+    assert plan_run.main([*words, "--work", str(tmp_path), "--config", str(file)]) == 2
+    out, err = capsys.readouterr()
+    told = err.splitlines()
     assert said in told[-1] and len([line for line in told if "raw clips" in line]) == 1
+    assert out == "", "no list of jobs for a run that would not begin"
     assert not list(tmp_path.glob("logs/*")), "no job began"
 
 
-def test_a_plan_that_was_killed_says_so(tmp_path, monkeypatch, capsys):
+def test_a_plan_that_was_killed_says_so(clips, tmp_path, monkeypatch, capsys):
+    (tmp_path / "my.yaml").write_text(f"raw_videos: {json.dumps(str(clips))}\n")
     killed = subprocess.CompletedProcess([], -signal.SIGKILL, "", "")
     monkeypatch.setattr(plan_run.subprocess, "run", lambda *_, **__: killed)
     assert plan_run.main(["--work", str(tmp_path), "--cores", "1"]) == -signal.SIGKILL
-    assert "\nWHAT TO DO: the run itself was killed" in capsys.readouterr().err
+    assert "WHAT TO DO: the run itself was killed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [[], ["--run"]])

@@ -100,7 +100,10 @@ def test_without_a_page_review_says_what_makes_one(work, capsys, monkeypatch):
     monkeypatch.setattr(subprocess, "run", ended(1))
     assert serve.main(["review", "--work", str(work), "--config", str(work / "my.yaml")]) == 1
     err = capsys.readouterr().err
-    assert "MissingInputException" in err and "run the pipeline" in err
+    assert "MissingInputException" in err and "`make run` makes it" in err
+    (work / "dataset/videos").mkdir(parents=True)
+    assert serve.main(["review", "--work", str(work), "--config", str(work / "my.yaml")]) == 1
+    assert "Run the pipeline on the set" in capsys.readouterr().err
 
 
 def test_a_page_of_before_is_shown_and_that_is_said(work, capsys, monkeypatch):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import pytest
 
 from ferrari.ledger import tables
 from ferrari.ledger.columns import COLUMNS
 from ferrari.ledger.item_ids import video_id
+from ferrari.ledger.reasons import OK
 from ferrari.provenance.run_crate import _snapshot
+from ferrari.storage import buckets, run_listing
 from tools import tidy
 
 HERE, GONE = video_id("here.mp4"), video_id("gone.mp4")
@@ -130,15 +135,124 @@ def test_a_clip_whose_scene_stands_behind_others_is_kept_and_one_that_lent_none_
     assert tidy.main(["--work", str(work), "--yes"]) == status
 
 
-@pytest.mark.parametrize("whole", [True, False])
-def test_without_clips_nothing_counts_as_left_over(work, capsys, whole):
-    """The disk with the clips is not there: all that was made would be deleted."""
-    (work / "dataset/00_raw_videos/here.mp4").unlink()
-    if whole:
-        (work / "dataset/00_raw_videos").rmdir()
+def refused(work, capsys, *words, status=1):
+    """What tidy says that deletes nothing though it is asked to."""
     before = all_files(work)
-    assert tidy.main(["--work", str(work), "--yes"]) == 1
-    assert "its disk may not be there" in capsys.readouterr().err and all_files(work) == before
+    assert tidy.main(["--work", str(work), "--yes", *words]) == status
+    assert all_files(work) == before
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [[], ["--all"]])
+@pytest.mark.parametrize("state", ["not there", "empty", "pictures", "bucket"])
+def test_without_clips_nothing_counts_as_left_over(work, monkeypatch, capsys, state, words):
+    """The disk with the clips is not there, or raw_videos names another folder: with one of
+    pictures, all frames, crops and cut-outs of the set were deleted.
+    """
+    raw = work / "dataset/00_raw_videos"
+    (raw / "here.mp4").unlink()
+    said = {"not there": "does not exist", "empty": "holds no files"}
+    if state == "not there":
+        raw.rmdir()
+    if state == "pictures":
+        put(raw / "me_1.png", "\x89PNG")
+        put(raw / "notes.txt", "Take one")
+        said["pictures"] = "none is a video (2 texts: me_1.png, notes.txt)"
+    if state == "bucket":
+        (work / "my.yaml").write_text("raw_videos: s3://clips/anna\n")
+        monkeypatch.setattr(run_listing, "listed", lambda address: {})
+        said["bucket"] = "s3://clips/anna holds no files"
+    told = refused(work, capsys, *words)
+    assert "nothing was deleted: the folder of raw clips" in told and said[state] in told
+    assert "all that was made of 2 clips would count as left over" in told
+
+
+def test_a_bucket_that_cannot_be_listed(work, monkeypatch, capsys):
+    def fail(address):
+        raise buckets.BucketError(f"{address} cannot be listed")
+
+    (work / "my.yaml").write_text("raw_videos: s3://clips/anna\n")
+    monkeypatch.setattr(run_listing, "listed", fail)
+    assert "s3://clips/anna cannot be listed" in refused(work, capsys)
+
+
+def test_a_folder_that_cannot_be_looked_into_holds_nobody_knows_what(work, monkeypatch, capsys):
+    """A disk that is mounted below the raw folder, and went away: its clips are not gone."""
+    disk = work / "dataset/00_raw_videos/disk"
+    put(disk / "clip.mp4")
+    before = all_files(work)
+
+    def closed(ask):
+        def asked(path="."):
+            if str(path) == str(disk):
+                raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+            return ask(path)
+
+        return asked
+
+    with monkeypatch.context() as patched:
+        for name in ("scandir", "listdir"):
+            patched.setattr(os, name, closed(getattr(os, name)))
+        assert tidy.main(["--work", str(work), "--yes"]) == 1
+    assert f"nothing was deleted: {disk} cannot be looked into" in capsys.readouterr().err
+    assert all_files(work) == before
+
+
+def recorded(work, run, *files):
+    rows = [
+        dict.fromkeys(COLUMNS["videos"], "") | {"item": video_id(file), "file": file, "verdict": OK}
+        for file in files
+    ]
+    place = work / f"audit/runs/{run}/videos.csv"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    tables.write_table(place, COLUMNS["videos"], rows)
+
+
+def others_here(work, number):
+    """Another set's clips in the raw folder, which a run took in."""
+    names = [f"other-{n}.mp4" for n in range(number)]
+    for name in names:
+        put(work / "dataset/00_raw_videos" / name)
+        put(work / f"dataset/01_extracted_frames/{video_id(name)}/frame.webp")
+    return names
+
+
+def test_the_folder_of_another_set(work, capsys):
+    """However many clips that set has: none of those of the run before are in its folder."""
+    (work / "dataset/00_raw_videos/here.mp4").unlink()
+    names = others_here(work, 9)
+    recorded(work, "2", "here.mp4", "gone.mp4")
+    recorded(work, "3", *names)
+    tables.write_stage(work / "dataset/05_final_training/final.csv", "final", [])
+    told = refused(work, capsys)
+    assert "Only 0 of the 2 clips of the run of 2 still lie in " in told
+    assert "raw_videos" in told and "YES=1 ALL=1 deletes" in told
+    assert tidy.main(["--work", str(work)]) == 0
+    told = capsys.readouterr().out
+    assert "Nothing was deleted. Only 0 of the 2 clips" in told and "YES=1 deletes" not in told
+    assert tidy.main(["--work", str(work), "--yes", "--all"]) == 0, "it was meant"
+    assert not [path for path in work.rglob("*") if HERE in path.name or GONE in path.name]
+
+
+def test_half_of_the_clips_are_gone_and_no_run_is_recorded(work, capsys):
+    """Somebody deleted the records: what has frames counts."""
+    put(work / f"dataset/01_extracted_frames/{video_id('too.mp4')}/frame.webp")
+    told = refused(work, capsys)
+    assert "Only 1 of the 3 clips that the dataset has frames of still lie in" in told
+
+
+def test_a_few_clips_a_week_are_taken_out_without_more_ado(work, capsys):
+    """Held against the last run that had them, and not against all that ever were in the set."""
+    late = [f"late-{n}.mp4" for n in range(5)]
+    for name in late:
+        put(work / f"dataset/01_extracted_frames/{video_id(name)}/frame.webp")
+    stay = ["here.mp4", *others_here(work, 3)]
+    recorded(work, "2", *stay, "gone.mp4", *late[:3])
+    recorded(work, "3", *stay, *late[3:])
+    recorded(work, "4", *stay)
+    put(work / "audit/runs/5/videos.csv", "")  # of a run that was killed
+    assert tidy.main(["--work", str(work), "--yes"]) == 0
+    assert not [path for path in work.rglob("*") if path.name.startswith("late-")]
 
 
 def test_a_link_is_deleted_and_not_what_it_leads_to(work, tmp_path):

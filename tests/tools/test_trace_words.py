@@ -46,4 +46,5 @@ def test_of_nothing_near_it_is_said_what_can_be_named(work, capsys):
 
 
 def test_of_a_set_that_nothing_was_made_of_that_is_said(tmp_path, capsys):
-    assert f"nothing was made in {tmp_path / 'dataset'} yet" in told(tmp_path, "a.mp4", capsys)
+    said = told(tmp_path, "a.mp4", capsys)
+    assert f"Nothing was made in {tmp_path / 'dataset'} yet" in said and "WORK=folder" in said

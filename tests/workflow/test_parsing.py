@@ -168,12 +168,16 @@ def test_the_linter_has_nothing_to_say_of_a_fresh_clone():
     assert "raw clips" not in done.stdout
 
 
-@pytest.fixture(params=["no folder", "an empty folder"])
+@pytest.fixture(params=["no folder", "an empty folder", "a folder of pictures"])
 def without_clips(request, tmp_path) -> Demo:
     run = Demo(tmp_path / "run")
     run.folder.mkdir()
-    if request.param == "an empty folder":
-        (run.dataset / "00_raw_videos").mkdir(parents=True)
+    raw = run.dataset / "00_raw_videos"
+    if request.param != "no folder":
+        raw.mkdir(parents=True)
+    if request.param == "a folder of pictures":
+        (raw / "me.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+        (raw / "notes.txt").write_text("Take one\n")
     return run
 
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from ferrari.common import text_files
 from ferrari.common.errors import FerrariError
 from ferrari.ledger.csv_cells import unguard
 from ferrari.ledger.item_ids import VIDEO_ID
@@ -235,7 +236,7 @@ def _text(path: str | os.PathLike) -> str:
         ) from error
     except UnicodeDecodeError as error:
         raise OverridesError(
-            f"{path} is not UTF-8 (byte {error.start}); save it as 'CSV UTF-8'"
+            f"{path}{text_files.not_utf_8(error)}; save it as 'CSV UTF-8'"
         ) from error
 
 

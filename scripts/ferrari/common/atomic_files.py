@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import glob
 import hashlib
 import os
 import shutil
@@ -107,10 +106,16 @@ def write_bytes(path: str | os.PathLike, data: bytes, durable: bool = True) -> N
 
 
 def clear_leftovers(path: str | os.PathLike) -> None:
-    """Remove the temporary files of processes that were killed while they wrote `path`."""
+    """Remove the temporary files of processes that were killed while they wrote `path`.
+
+    The folder may hold some files of each of ten thousand clips, and each write looks through it.
+    """
     path = Path(path)
-    for leftover in path.parent.glob(f".{glob.escape(path.name[-150:])}.*.part"):
-        leftover.unlink(missing_ok=True)
+    begin = f".{path.name[-150:]}."
+    with contextlib.suppress(FileNotFoundError, PermissionError):  # whoever writes there tells
+        for name in os.listdir(path.parent):
+            if name.startswith(begin) and name.endswith(".part"):
+                (path.parent / name).unlink(missing_ok=True)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

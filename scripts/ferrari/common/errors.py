@@ -50,6 +50,7 @@ FerrariError
   What becomes a row of a table or a choice of another way. Nobody has to do anything.
   · NoFileError              a raw file cannot be read: the clip is quarantined
   · ObjectError              an object of a bucket cannot be fetched: its row says so
+    · GoneObjectError        an object was taken out of its bucket: its row says so
     · _TornError             a copy is not its object: it is fetched again
   · _StoreError              a store refuses a request: what it means is asked next
   · NotAVideoError           a raw file is a picture or a playlist: the clip is quarantined

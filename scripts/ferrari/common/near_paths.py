@@ -1,10 +1,18 @@
-"""'Did you mean': the path that is there and nearest to one that is not."""
+"""Paths in messages: where a relative one leads, and the nearest that is there ('Did you mean')."""
 
 from __future__ import annotations
 
 import difflib
 import os
 from pathlib import Path
+
+
+def told(path: str | os.PathLike) -> str:
+    """A path as it is given and, of a relative one, where it leads: who reads a message need not
+    stand in the folder that it is seen from.
+    """
+    given, whole = os.fspath(path), os.path.abspath(path)
+    return given if os.path.isabs(given) else f"{given} ({whole})"
 
 
 def hint(path: str | os.PathLike) -> str:

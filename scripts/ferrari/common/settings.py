@@ -5,20 +5,26 @@ from __future__ import annotations
 import difflib
 import functools
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from ferrari.common import text_files
 from ferrari.common.errors import FerrariError
 from ferrari.common.places import ROOT
+from ferrari.common.setting_places import Places
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator, ValidationError
 
 DEFAULTS = ROOT / "config" / "config.yaml"
 SCHEMA = ROOT / "config" / "config.schema.yaml"
+#: A number with a decimal comma, in quotes or with a unit behind it.
+_NUMBER = re.compile(r"\s*([+-]?[\d][\d,.']*)\s*[a-zA-Z]*\s*")
+_THOUSANDS = re.compile(r"\d{1,3}([,']\d{3})+")
 _INDENT = ": indent with spaces, not with tabs"
 
 
@@ -52,10 +58,6 @@ def read_file(file: str | os.PathLike) -> dict:
             f"the settings file {place} cannot be read ({error.strerror}): correct its name or its "
             "place"
         ) from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(
-            f"the settings file {place} is no text in UTF-8 ({error.reason}): save it as UTF-8"
-        ) from error
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         cure = _INDENT if "'\\t'" in str(error.problem) else ""
@@ -73,8 +75,16 @@ def read_file(file: str | os.PathLike) -> dict:
 
 
 def _text(file: str | os.PathLike) -> str:
-    """The text of a settings file, without the mark that some editors begin one with."""
-    return Path(file).read_text("utf-8-sig")
+    """The text of a settings file, without the mark that some editors begin one with. Raises
+    OSError, and SettingsError where it is no UTF-8.
+    """
+    try:
+        return Path(file).read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SettingsError(
+            f"the settings file {os.fspath(file)}{text_files.not_utf_8(error)}: save it as "
+            "UTF-8 (an editor's 'Save as', encoding UTF-8)"
+        ) from error
 
 
 def require_said_once(files: Iterable[str | os.PathLike]) -> None:
@@ -151,16 +161,27 @@ def _validator(schema_path: str | Path) -> Draft202012Validator:
     return Draft202012Validator(yaml.safe_load(Path(schema_path).read_text()))
 
 
-def check(config: Mapping, schema_path: str | Path) -> None:
-    """Raise SettingsError naming each setting that the schema refuses and the nearest valid one."""
+def check(
+    config: Mapping, schema_path: str | Path, files: Sequence[str | os.PathLike] = ()
+) -> None:
+    """Raise SettingsError naming each setting that the schema refuses, the nearest valid one, and
+    the line where one of the settings `files` says it.
+    """
     validator = _validator(schema_path)
     faults = sorted(validator.iter_errors(dict(config)), key=lambda error: list(error.path))
-    lines = [line for fault in faults for line in _explain(fault)]
-    if lines:
-        raise SettingsError("the configuration is not valid:\n  " + "\n  ".join(lines))
+    if not faults:
+        return
+    places = Places(files)
+    lines = [
+        f"{line} ({place})" if (place := places.of(path, value)) else line
+        for fault in faults
+        for path, value, line in _explain(fault)
+    ]
+    raise SettingsError("the configuration is not valid:\n  " + "\n  ".join(lines))
 
 
-def _explain(fault: ValidationError) -> Iterator[str]:
+def _explain(fault: ValidationError) -> Iterator[tuple[list, object, str]]:
+    """The way to each setting that a fault is about, its value, and what to say of it."""
     place = ".".join(str(part) for part in fault.absolute_path)
     schema = fault.schema if isinstance(fault.schema, Mapping) else {}
     instance: Any = fault.instance
@@ -168,15 +189,31 @@ def _explain(fault: ValidationError) -> Iterator[str]:
         known = list(schema.get("properties", {}))
         for name in sorted(set(instance) - set(known), key=str):
             hint = _near(name, known) or f"; known here: {', '.join(known)}"
-            yield f"{_dotted(place, name)!r} was unexpected{hint}"
+            said = f"{_dotted(place, name)!r} was unexpected{hint}"
+            yield [*fault.absolute_path, name], instance[name], said
         return
     unit = schema.get("description", "")
     known = schema.get("enum", []) if fault.validator == "enum" else []
-    yield (
-        f"{place or 'config'}: {fault.message}"
-        + (f" ({unit})" if unit else "")
-        + _near(instance, known)
-    )
+    said = f"{place or 'config'}: {fault.message}" + (f" ({unit})" if unit else "")
+    said += _near(instance, known) or _meant(fault)
+    yield list(fault.absolute_path), instance, said
+
+
+def _meant(fault: ValidationError) -> str:
+    """What to write in place of text that was meant for a number or a list; "" where that cannot be
+    told.
+    """
+    types: Any = fault.validator_value if fault.validator == "type" else ()
+    wanted = {types} if isinstance(types, str) else set(types)
+    if not isinstance(fault.instance, str):
+        return ""
+    number = _NUMBER.fullmatch(fault.instance)
+    if number and wanted & {"number", "integer"}:
+        text = number[1]
+        if _THOUSANDS.fullmatch(text) and "number" not in wanted:
+            text = text.replace(",", "").replace("'", "")
+        return f"; write {text.replace(',', '.')}"
+    return f"; write [{fault.instance}]" if wanted == {"array"} else ""
 
 
 def _near(said: object, known: Iterable) -> str:

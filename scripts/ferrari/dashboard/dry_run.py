@@ -137,15 +137,11 @@ def in_words(decided: Sequence[Planned], anyway: Sequence[Planned]) -> str:
     if not decided and not anyway:
         return "The next run has nothing to do."
     if not decided:
-        said = f"{number_of(len(anyway), 'job')} that waited anyway, {_of(anyway)}"
+        said = f"{number_of(len(anyway), 'job')} that waited anyway, {planned_jobs.of_what(anyway)}"
         return f"Your decisions ask for nothing more. The next run has {said}."
-    said = f"Your decisions: {number_of(len(decided), 'job')}, {_of(decided)}."
-    also = f" Besides, {number_of(len(anyway), 'job')} that waited anyway, {_of(anyway)}."
+    said = f"Your decisions: {number_of(len(decided), 'job')}, {planned_jobs.of_what(decided)}."
+    also = (
+        f" Besides, {number_of(len(anyway), 'job')} that waited anyway, "
+        f"{planned_jobs.of_what(anyway)}."
+    )
     return said + (also if anyway else "")
-
-
-def _of(planned: Sequence[Planned]) -> str:
-    clips = planned_jobs.clips(planned)
-    whole = any(not job.clip for job in planned)
-    of = f"of {number_of(len(clips), 'clip')}" if clips else ""
-    return " and ".join(filter(None, (of, "over the whole set" if whole else "")))

@@ -16,7 +16,7 @@ from ferrari.dashboard.reviewed_set import ReviewedSet
 from ferrari.ledger.columns import KEPT
 from ferrari.ledger.reason_words import advice, sentence
 from ferrari.ledger.tables import LedgerError
-from ferrari.provenance import trace_facts
+from ferrari.provenance import trace_facts, trace_summary
 from ferrari.provenance.descendants import Fate
 from ferrari.provenance.trace import Dataset, Step, Trace, UnknownItemError
 
@@ -78,6 +78,7 @@ def _as_shown(trace: Trace) -> dict:
     return {
         "item": trace.item,
         "what": trace_facts.headline(trace),
+        "gone": trace_summary.gone(trace),
         "steps": [_step(step, trace) for step in trace.steps],
         "packages": _told(trace_facts.package_facts(trace)),
         "in_no_package": trace.kind == "image" and not trace.packages,

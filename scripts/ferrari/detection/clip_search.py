@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ferrari.common.progress import LOGGER, Progress
+from ferrari.common.progress import Progress
 from ferrari.detection import detection_rows
 from ferrari.detection.closer_looks import CloserLooks
 from ferrari.detection.face_search import FaceSearch
@@ -35,7 +35,8 @@ class ClipSearch:
 
     `taken`: rows of frames that are not searched again, by frame. `second_look`: a frame in which a
     track loses somebody is searched once more, and faint boxes with a face count. Then `rows` has
-    those of each frame; `unsearched` is how many pictures of the film ended the detector.
+    those of each frame; `unsearched` is how many pictures of the film ended the detector, each of
+    which has a row behind those of the kept frame before it.
     """
 
     dataset: Path
@@ -45,16 +46,34 @@ class ClipSearch:
     second_look: bool = False
     detector: Isolated | None = None
     rows: dict[str, list[tables.Row]] = field(default_factory=dict)
-    unsearched: int = 0
     _shown: list[Mapping | None] = field(default_factory=list)  # each sight's frame, None: film
+    #: Pictures of the film that ended the detector: how many sights were before, which one, and why
+    _lost: list[tuple[int, str, Failure]] = field(default_factory=list)
+
+    @property
+    def unsearched(self) -> int:
+        """How many pictures of the film ended the detector."""
+        return len(self._lost)
 
     def followed(self, batches: Iterable[list[View]]) -> Followed:
         """Search all pictures, and follow the people in them."""
         again = CloserLooks(self.dataset, self.detector, self.faces, self.rows, self._shown)
         with closing(in_flight(batches, self._read, self._search)) as searched:
             followed = follow(self._sights(searched), again if self.second_look else None)
+        self._tell_of_lost()
         self._add_unseen()
         return followed
+
+    def _tell_of_lost(self) -> None:
+        """Tell of the film's lost pictures with the kept frame before each, or the first one.
+
+        A clip without any frame that could be searched has nobody to follow.
+        """
+        for before, which, failure in self._lost:
+            for line in (*self._shown[:before][::-1], *self._shown[before:]):
+                if line is not None:
+                    self.faces.not_seen(line, which, failure)
+                    break
 
     def _add_unseen(self) -> None:
         """Give each look that ended a network its row, once all others have their numbers."""
@@ -111,13 +130,13 @@ class ClipSearch:
                     sight = self._frame_sight(view)
                 else:
                     sight = self._film_sight(view)
-                    self.unsearched += sight is None
+                    if isinstance(view.found, Failure):
+                        which = f"the linking film at {view.time_s:g} s (frame {view.frame})"
+                        self._lost.append((len(self._shown), which, view.found))
                 if sight is not None:
                     self._shown.append(view.line)
                     yield sight
             progress.step(len(batch.views))
-        if self.unsearched:
-            LOGGER.warning("%d pictures of the linking film ended the detector", self.unsearched)
 
     def _rows(self, view: View, batch: _Batch) -> list[tables.Row]:
         """The rows of a frame."""

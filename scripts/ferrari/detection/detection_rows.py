@@ -54,7 +54,8 @@ def unseen_rows(
     dataset: Path,
     video: str,
 ) -> list[tables.Row]:
-    """A row of each look beyond the first that ended a network, behind the frame's others.
+    """A row of each look beyond the first, or of the linking film, that ended a network, behind the
+    frame's others.
 
     It stands for somebody who may be there, as one of a detection does, and is quarantined.
     """
@@ -69,7 +70,7 @@ def unseen_rows(
 
 
 def is_unseen(row: Mapping) -> bool:
-    """Whether a row is of a look beyond the first (`unseen_rows`)."""
+    """Whether a row is of a look beyond the frame's first, or of the film (`unseen_rows`)."""
     return row["outcome"] == QUARANTINED and row["item"] != row["parent"]
 
 

@@ -59,7 +59,7 @@ class FaceSearch:
     """The faces found so far, by detection. Without a `recogniser` none is searched.
 
     `least` is the confidence from which a detection counts. `unseen`: of each frame the looks
-    beyond the first that ended a network; the frame stays as it was without.
+    beyond the first, and into the film, that ended a network; the frame stays as it was without.
     """
 
     least: float
@@ -68,7 +68,7 @@ class FaceSearch:
     unseen: dict[str, list[Failure]] = field(default_factory=dict)
 
     def not_seen(self, line: Mapping, whom: str, failure: Failure) -> None:
-        """Take down that a look beyond the first ended a network."""
+        """Take down that a look beyond the first, or into the film, ended a network."""
         failure = replace(failure, detail=f"{whom}: {failure.detail}")
         self.unseen.setdefault(line["item"], []).append(failure)
         LOGGER.warning("%s, %s (%s)", line["item"], failure.detail, failure.reason)
@@ -79,31 +79,38 @@ class FaceSearch:
 
         `also_faint`: boxes below the bound count where a face speaks for them.
         """
-        answers, remark = self._asked([(view, view.people(self.least)) for view in views])
+        sure = [_with_room(view, view.people(self.least)) for view in views]
+        answers, remark = self._asked(views, sure)
         for view, answer in zip(views, answers, strict=True):
             if isinstance(answer, Failure):
                 view.found = answer
             else:
                 self.faces |= answer
         if also_faint:
-            self._count_faint(views)
+            self._count_faint(views, sure)
         return remark
 
     def of(
         self, view: View, people: Mapping[str, Detection]
     ) -> dict[str, list[SeenFace]] | Failure:
         """The faces of some people of a frame, by item: whose each is hangs on all of them."""
-        return self._asked([(view, people)])[0][0]
+        return self._asked([view], [_with_room(view, people)])[0][0]
 
-    def _count_faint(self, views: Sequence[View]) -> None:
+    def _count_faint(self, views: Sequence[View], sure: Sequence[Mapping[str, Box]]) -> None:
         """Let boxes that are below the bound count where a face speaks for them."""
-        faint = [(view, dict(enumerate(self._faint(view)))) for view in views]
-        for (view, boxes_of), answer in zip(faint, self._asked(faint)[0], strict=True):
+        people = [dict(enumerate(self._faint(view))) for view in views]
+        faint = list(map(_with_room, views, people))
+        answers = self._asked(views, faint)[0]
+        for view, those, in_sure, in_faint, answer in zip(
+            views, people, sure, faint, answers, strict=True
+        ):
             if isinstance(answer, Failure):
                 assert view.line is not None
                 self.not_seen(view.line, "boxes below the bound", answer)
             elif answer:
-                self._let_count(view, boxes_of, answer)
+                some = [(box, answer[number]) for number, box in in_faint.items()]
+                counted = self._let_count(in_sure, some)
+                self._add(view, [those[list(in_faint)[at]] for at in counted], counted.values())
 
     def _faint(self, view: View) -> list[Detection]:
         if view.found is None or isinstance(view.found, Failure):
@@ -112,34 +119,35 @@ class FaceSearch:
         return subject_choice.in_order(some)
 
     def _let_count(
-        self, view: View, faint: Mapping[int, Detection], seen: Mapping[int, list[SeenFace]]
-    ) -> None:
-        """`faint` are told by number; `seen` are the faces of those that have room for one."""
-        sure = _with_room(view, view.people(self.least))
+        self, sure: Mapping[str, Box], faint: Sequence[tuple[Box, list[SeenFace]]]
+    ) -> dict[int, list[SeenFace]]:
+        """Which of the `faint` count, by place, with their faces; these are taken from the sure."""
         of_sure = [(box, self.faces.get(item, [])) for item, box in sure.items()]
-        of_faint = [(box, seen[number]) for number, box in _with_room(view, faint).items()]
-        counted = faint_people.with_a_face(of_sure, of_faint)
+        counted = faint_people.with_a_face(of_sure, faint)
         given = [face for faces in counted.values() for face in faces]
         for item in sure:
             self.faces[item] = faint_people.left_to(self.faces.get(item, []), given)
+        return counted
+
+    def _add(self, view: View, faint: list[Detection], faces: Iterable[list[SeenFace]]) -> None:
+        """Take in who counts by a face, behind the others."""
         before = view.people(self.least)
-        view.faint = [faint[list(seen)[at]] for at in counted]
+        view.faint = faint
         added = [item for item in view.people(self.least) if item not in before]
-        self.faces |= dict(zip(added, counted.values(), strict=True))
+        self.faces |= dict(zip(added, faces, strict=True))
 
     def _asked(
-        self, views: Sequence[tuple[View, Mapping[K, Detection]]]
+        self, views: Sequence[View], people: Sequence[Mapping[K, Box]]
     ) -> tuple[list[dict[K, list[SeenFace]] | Failure], str]:
-        """The faces of the people in each, by their key, of those on whom one may be; a remark."""
-        asked = [(view, _with_room(view, people)) for view, people in views]
+        """The faces of the `people` in each, by their key, all of whom have room; a remark."""
         answers: list[dict[K, list[SeenFace]] | Failure] = [{} for _ in views]
-        some = [at for at, (_, people) in enumerate(asked) if people]
+        some = [at for at, those in enumerate(people) if those]
         if self.recogniser is None or not some:
             return answers, ""
-        pictures = [(asked[at][0].picture_rgb, list(asked[at][1].values())) for at in some]
+        pictures = [(views[at].picture_rgb, list(people[at].values())) for at in some]
         found, remark = self.recogniser.outcomes(pictures, "frames with faces")
         for at, answer in zip(some, found, strict=True):
-            answers[at] = _seen(asked[at][1], answer)
+            answers[at] = _seen(people[at], answer)
         return answers, remark
 
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ferrari.images import boxes
-from ferrari.images.boxes import Box, area, overlap
+from ferrari.images.boxes import Box, area, overlap, short_side
 
 #: This share of a face lies on the upper half of the body that it belongs to, or more.
 LEAST_SHARE = 0.7
@@ -31,7 +30,7 @@ class Face:
     @property
     def short_side(self) -> float:
         """The shorter side of its box in pixels."""
-        return boxes.short_side(self.box_xyxy)
+        return short_side(self.box_xyxy)
 
     def placed(self, scale: float, x: float, y: float) -> Face:
         """The face in a picture of which its own is a part, cut out at (x, y) and scaled then."""
@@ -55,8 +54,7 @@ def head_zone(person: Box) -> Box:
 
 def has_room(person: Box, least: float) -> bool:
     """Whether the part of a body in which its face is holds one of `least` px, short side."""
-    x1, y1, x2, y2 = head_zone(person)
-    return min(x2 - x1, y2 - y1) >= least
+    return short_side(head_zone(person)) >= least
 
 
 def belongs(face: Box, person: Box) -> bool:

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from ferrari.common.counts import number_of
 from ferrari.ledger.item_ids import VIDEO_ID
 from ferrari.review.decisions import DECIDED
 
@@ -109,3 +110,17 @@ def caused_by_decisions(planned: Sequence[Planned]) -> list[Planned]:
 def clips(planned: Sequence[Planned]) -> list[str]:
     """The clips that jobs are of, sorted."""
     return sorted({job.clip for job in planned} - {""})
+
+
+def decided_told(planned: Sequence[Planned]) -> str:
+    """'14 jobs, of 1 clip and over the whole set': what decisions alone cause; "" for nothing."""
+    decided = caused_by_decisions(planned)
+    return f"{number_of(len(decided), 'job')}, {of_what(decided)}" if decided else ""
+
+
+def of_what(planned: Sequence[Planned]) -> str:
+    """'of 1 clip and over the whole set': what jobs are of."""
+    of_clips = clips(planned)
+    whole = any(not job.clip for job in planned)
+    of = f"of {number_of(len(of_clips), 'clip')}" if of_clips else ""
+    return " and ".join(filter(None, (of, "over the whole set" if whole else "")))

@@ -71,18 +71,26 @@ class RunDevices:
         """
         if not (self.known_python and self.local and self._is_worth_a_word()):
             return
-        captions = self.config["caption"]["backend"] == "transformers"
-        asked = {"detect": True, "subject": faces, "mask": True, "caption": captions}
-        for section in (section for section, wanted in asked.items() if wanted):
-            setting = "detect" if section == "subject" else section
+        for section, setting, what in self._asked(faces):
             if self.gpu_tokens == 0 and self.config[setting]["device"] == "auto":
-                yield f"{section}: its network runs on the CPU (gpu=0)"
+                yield f"{section}: {what} on the CPU (gpu=0)"
                 continue
             try:
                 found = self._place(section)
             except DeviceError as error:
                 raise DeviceError(f"{setting}.device: {error}") from error
-            yield f"{section}: its network runs on {found.device} ({found.runtime})"
+            yield f"{section}: {what} on {found.device} ({found.runtime})"
+
+    def _asked(self, faces: bool) -> Iterator[tuple[str, str, str]]:
+        """What may run on a card: a name, the section whose `device` it goes by, and words."""
+        yield "detect", "detect", "its network runs"
+        if faces:
+            yield "subject", "detect", "its network runs"
+        yield "mask", "mask", "its network runs"
+        if self.config["mask"]["refine"] and self.config["mask"]["matting"] == "card":
+            yield "matting", "mask", "alphas are refined"
+        if self.config["caption"]["backend"] == "transformers":
+            yield "caption", "caption", "its network runs"
 
     def _place(self, section: str) -> Place:
         from ferrari.networks import section_places  # with OpenCV, which no dry run needs

@@ -14,8 +14,10 @@ _STAGES = list(FOLDERS)
 #: loaded again, and jobs that find nothing to do are among their like.
 _LAST = 30
 _RATE_OVER_S = 300.0
-#: Where more than this of the jobs to do are of rules of which none has ended, the time left is
-#: unknown.
+#: Where more than this of the stages' jobs to do are of stages of which none has ended, the time
+#: left is unknown. Jobs over the whole set are as many in a small set as in a large one, each of a
+#: rule of its own: in a first run they are never measured before their time, and only make it a
+#: lower bound.
 _UNMEASURED = 0.2
 
 
@@ -134,8 +136,9 @@ class RunProgress:
         to_do = self.to_do
         measured = {**self.costs, **self.means()}
         without = tuple(rule for rule in to_do if rule not in measured)
-        unknown = sum(to_do[rule] for rule in without)
-        if not measured or unknown > _UNMEASURED * to_do.total():
+        of_clips = {rule: count for rule, count in to_do.items() if rule in FOLDERS}
+        unknown = sum(of_clips.get(rule, 0) for rule in without)
+        if unknown > _UNMEASURED * sum(of_clips.values()) or len(without) == len(to_do) > 0:
             return TimeLeft(None, without)
         work = sum(count * measured[rule] for rule, count in to_do.items() if rule in measured)
         spent = 0.0

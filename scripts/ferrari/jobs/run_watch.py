@@ -117,6 +117,7 @@ class Watch:
     began: float = field(default_factory=time.time)
     at_work: str = "looking at what there is to do ..."
     status: int | None = None
+    _failed: set[str] = field(default_factory=set)  # names of jobs; some rules try them again
     _process: subprocess.Popen | None = None
     _events: run_events.EventReader | None = None
 
@@ -151,16 +152,26 @@ class Watch:
         return line or self.at_work[:width]
 
     def _take_events(self) -> Iterator[str]:
-        """Take in what happened since; a line for each job that failed."""
+        """Take in what happened since; a line for each job that failed, however often."""
         if self._events is None and self._process is not None:
             found = self._own_events(self._process.pid)
             self._events = run_events.EventReader(found) if found else None
         for job in self.progress.take(self._events.new() if self._events else ()):
-            if job.id in self.progress.failed and not self.stopped:
-                name = progress_line.job_name(job.rule, job.of, self.clips)
-                yield f"failed: {name}. Why, and what to do, is said at the end; the others go on."
-            elif progress_line.is_refused(job, self.dataset):
+            name = progress_line.job_name(job.rule, job.of, self.clips)
+            if job.id in self.progress.failed:
+                yield from self._failure(name)
+                continue
+            if name in self._failed:
+                self._failed.remove(name)
+                yield f"went well when it was tried again: {name}"
+            if progress_line.is_refused(job, self.dataset):
                 self.refused.add(job.of)
+
+    def _failure(self, name: str) -> Iterator[str]:
+        """What to say of a job that failed: nothing where it was said before."""
+        if name not in self._failed and not self.stopped:
+            yield f"failed: {name}. Why, and what to do, is said at the end; the others go on."
+        self._failed.add(name)
 
     def _own_events(self, pid: int) -> Path | None:
         """The run's file of events, once it is there: an earlier run may have had the same process

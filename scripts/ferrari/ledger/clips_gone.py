@@ -18,7 +18,14 @@ _ID = re.compile(VIDEO_ID)
 
 def known_by_tables(dataset: str | os.PathLike, videos: Collection[str]) -> list[str]:
     """Clips with a table of stage 0 that are not among `videos`, sorted: one folder is listed."""
-    return sorted(_ids(Path(dataset) / FOLDERS["probe"]) - set(videos))
+    return sorted(ids_in(Path(dataset) / FOLDERS["probe"]) - set(videos))
+
+
+def folders_of(dataset: str | os.PathLike, video: str) -> list[str]:
+    """The folders, below the dataset, that hold files of one clip."""
+    return [
+        folder for folder in (*FOLDERS.values(), TRACKS) if video in ids_in(Path(dataset) / folder)
+    ]
 
 
 def left_over(dataset: str | os.PathLike, videos: Collection[str]) -> dict[str, list[str]]:
@@ -26,13 +33,15 @@ def left_over(dataset: str | os.PathLike, videos: Collection[str]) -> dict[str, 
     known = set(videos)
     found: dict[str, list[str]] = {}
     for folder in (*FOLDERS.values(), TRACKS):
-        for video in _ids(Path(dataset) / folder) - known:
+        for video in ids_in(Path(dataset) / folder) - known:
             found.setdefault(video, []).append(folder)
     return dict(sorted(found.items()))
 
 
-def _ids(folder: Path) -> set[str]:
-    """The ids of clips that files and folders in `folder` are named after."""
+def ids_in(folder: Path) -> set[str]:
+    """The ids of clips that files and folders in `folder` are named after; none if it is not
+    there.
+    """
     try:
         names = os.listdir(folder)
     except FileNotFoundError:

@@ -52,8 +52,10 @@ COLUMNS = {
         "decision",
         # Other people in the crop, and shares of the alpha: taken out as theirs, and in doubt.
         *("others", "others_taken", "others_unsure"),
-        # The person gate: its network, whose matte it let through, and pixels outside the person.
-        *("person_gate", "gate_sha256", "matte_of", "gate_iou", "held_px", "removed_px"),
+        # The person gate: its network, whose matte it let through, pixels outside the person that
+        # it kept or took away, and those of limbs that it took from the person's mask.
+        *("person_gate", "gate_sha256", "matte_of", "gate_iou"),
+        *("held_px", "removed_px", "restored_px"),
         *("mended_path", "mended_sha256"),  # the mask that a person drew in the network's place
     ),
     # One row a pinned clip or picture; `video` is empty for pictures of the user's folder.
@@ -113,7 +115,7 @@ KINDS = {
             *("hidden_frames", "frame", "bit_depth", "frames_decoded", "decode_errors"),
             *("crop_x1", "crop_y1", "crop_x2", "crop_y2", "frame_width", "frame_height"),
             *("variant", "offset_x", "offset_y", "clip_tokens", "source_width", "source_height"),
-            *("track", "others", "held_px", "removed_px"),
+            *("track", "others", "held_px", "removed_px", "restored_px"),
         ),
         WHOLE,
     ),

@@ -100,8 +100,12 @@ def named_as_film(videos: Mapping[str, str]) -> list[str]:
     Stage 0 looks into every file. What is drawn before it does, to speak for the whole set, is
     drawn from these: photos and texts beside the clips would take places, and say nothing.
     """
-    endings = {video: os.path.splitext(file)[1].lower() for video, file in videos.items()}
-    return [video for video in videos if endings[video] in _FILM_ENDINGS] or list(videos)
+    return [video for video, file in videos.items() if is_named_as_film(file)] or list(videos)
+
+
+def is_named_as_film(file: str) -> bool:
+    """True if the ending of a file's name is that of film."""
+    return os.path.splitext(file)[1].lower() in _FILM_ENDINGS
 
 
 def _entries(raw_folder: str, ignore: Sequence[str], left_out: dict[str, LeftOut]) -> Iterator[str]:

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import itertools
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ferrari.common import near_paths
+from ferrari.common import first_bytes, near_paths
+from ferrari.common.counts import number_of
 from ferrari.common.errors import FerrariError
+from ferrari.common.visible_text import shown
 from ferrari.ledger import item_ids, left_out, raw_place
-from ferrari.ledger.item_ids import DuplicateIdError, RawFolder, video_id
+from ferrari.ledger.item_ids import DuplicateIdError, RawFolder, is_named_as_film, video_id
 from ferrari.ledger.left_out import FolderNames, LeftOut, why_left_out
 from ferrari.storage import buckets, run_listing
+
+#: Files of a kind that are named in a message.
+_NAMED = 3
 
 
 class NoClipsError(FerrariError, ValueError):
@@ -58,12 +64,19 @@ def look_through(place: str | os.PathLike, ignore: Sequence[str] = ()) -> RawCli
     return seen
 
 
-def require_clips(place: str | os.PathLike, found: RawFolder) -> None:
-    """Raise NoClipsError where `look_through` found no clip, or where there is no such folder."""
-    if found.videos:
+def require_clips(place: str | os.PathLike, found: RawFolder, *, animations: bool) -> None:
+    """Raise NoClipsError where `look_through` found no clip, or where there is no such folder.
+
+    No clip is there either where each file is known to be something else (see `no_film`).
+    """
+    others = no_film(place, found.videos, animations=animations, most=1)
+    if len(others) < len(found.videos):
         return
     state, near = "holds no files", ""
-    if found.left_out:
+    if found.videos:
+        one = number_of(len(others), "file")
+        state = f"holds {one}, and none is a video ({kinds_told(others, found.videos)})"
+    elif found.left_out:
         state = "holds no clip: all in it are files of the system, or match intake.ignore"
     elif not raw_place.is_there(place):
         state, near = "does not exist", near_paths.hint(place)
@@ -71,6 +84,69 @@ def require_clips(place: str | os.PathLike, found: RawFolder) -> None:
         f"the folder of raw clips {os.fspath(place)} {state}: put your clips there, or point the "
         f"setting raw_videos at the folder that has them.{near}"
     )
+
+
+def no_film(
+    place: str | os.PathLike,
+    videos: Mapping[str, str],
+    *,
+    animations: bool,
+    most: int | None = None,
+) -> dict[str, str]:
+    """The kind ("picture") of each of `videos` (id: path below the place) that is known to be no
+    film, by its first bytes; with `most`, no more are asked once so many may be film.
+
+    What is named as film may be film, whatever it holds, and so may all in a bucket: stage 0 looks
+    into it. `animations`: whether pictures that may move count as film.
+    """
+    if buckets.is_address(place):
+        return {}
+    unknown = [video for video, file in videos.items() if not is_named_as_film(file)]
+    film = len(videos) - len(unknown)
+    found = {}
+    for video in unknown:
+        if most is not None and film >= most:
+            break
+        path = os.path.join(place, videos[video])
+        if kind := first_bytes.no_film(path, animations=animations):
+            found[video] = kind
+        else:
+            film += 1
+    return found
+
+
+def kinds_told(kinds: Mapping[str, str], files: Mapping[str, str]) -> str:
+    """'4 pictures: a.png, b.png, ...; 1 text: notes.txt', of ids with their kinds."""
+    by_kind: dict[str, list[str]] = {}
+    for video, kind in kinds.items():
+        by_kind.setdefault(kind, []).append(shown(files[video], 60))
+    return "; ".join(
+        f"{number_of(len(names), kind)}: {', '.join(sorted(names)[:_NAMED])}"
+        + (", ..." if len(names) > _NAMED else "")
+        for kind, names in sorted(by_kind.items())
+    )
+
+
+def closed_folders(place: str | os.PathLike, videos: Mapping[str, str]) -> list[str]:
+    """Those of `videos` (id: path below the place) that are no files: folders that cannot be
+    listed, and what cannot even be asked what it is (a disk that went away). What they hold is not
+    known.
+    """
+    if buckets.is_address(place):
+        return []
+    return [path for file in videos.values() if _is_closed(path := os.path.join(place, file))]
+
+
+def _is_closed(path: str) -> bool:
+    try:
+        if os.path.islink(path) or not stat.S_ISDIR(os.stat(path).st_mode):
+            return False
+        os.listdir(path)
+    except FileNotFoundError:  # went away since it was listed
+        return False
+    except OSError:
+        return True
+    return False
 
 
 def find_videos(place: str | os.PathLike, ignore: Sequence[str] = ()) -> dict[str, str]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ferrari.linting.findings import Finding, Trap
-from ferrari.linting.training_folder import images_below
+from ferrari.linting.training_folder import fault_of, images_below, json_lines, unreadable
 
 NO_ROW = Trap(
     "imagefolder/image-without-row",
@@ -28,6 +27,8 @@ AS_CLASSES = Trap(
     "no caption",
     "write metadata.jsonl with file_name and text beside the images",
 )
+
+UNREADABLE = unreadable("imagefolder")
 
 
 class ImageFolder:
@@ -57,6 +58,9 @@ def _metadata(folder: Path) -> Iterator[Path]:
 
 
 def _rows(folder: Path, table: Path) -> Iterator[Finding]:
+    if why := fault_of(table):
+        yield UNREADABLE.found(table.relative_to(folder), why=why)
+        return
     named = set()
     for row in _read_rows(table):
         files = [value for key, value in row.items() if key and key.endswith("file_name") and value]
@@ -72,8 +76,8 @@ def _rows(folder: Path, table: Path) -> Iterator[Finding]:
 
 
 def _read_rows(table: Path) -> Iterator[Mapping]:
-    with open(table, encoding="utf-8", newline="") as stream:
-        if table.suffix == ".csv":
+    if table.suffix == ".csv":
+        with open(table, encoding="utf-8", newline="") as stream:
             yield from csv.DictReader(stream)
-        else:
-            yield from (json.loads(line) for line in stream if line.strip())
+    else:
+        yield from (row for row in json_lines(table) if isinstance(row, Mapping))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import tomllib
@@ -12,10 +13,43 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ferrari.linting.findings import Trap
+
 #: What at least one of the trainers takes for an image.
 IMAGES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".avif", ".jxl", ".tif", ".tiff"})
 _LEAST_TRANSPARENT = 0.001  # share of an image's pixels
 _UNIFORM = 2  # of 255: what is painted under alpha 0 may differ by so much and be one colour
+
+
+def unreadable(trainer: str) -> Trap:
+    """The trap of a text that a trainer stops at; `why` is what `fault_of` says of it."""
+    return Trap(
+        f"{trainer}/unreadable",
+        "{why}: the trainer stops at it, and nothing in it was looked at",
+        "save it as UTF-8, and correct the line that is named",
+    )
+
+
+def fault_of(path: Path) -> str:
+    """Why a file is no text in UTF-8, or, of a JSONL file, which line is no JSON; "" if sound."""
+    data = path.read_bytes()
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "it is UTF-16, not UTF-8"
+    try:
+        lines = data.decode("utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        return f"line {data.count(10, 0, error.start) + 1} is not UTF-8"
+    for number, line in enumerate(lines if path.suffix == ".jsonl" else (), start=1):
+        try:
+            json.loads(line if line.strip() else "0")
+        except ValueError as error:
+            return f"line {number} is no JSON ({error})"
+    return ""
+
+
+def json_lines(path: Path) -> list:
+    """What each line of a sound JSONL file says, blank ones left out."""
+    return [json.loads(line) for line in path.read_text("utf-8").split("\n") if line.strip()]
 
 
 def from_folder(folder: Path, path: Path) -> Path:

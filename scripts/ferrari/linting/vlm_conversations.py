@@ -5,12 +5,11 @@ Read in the loaders' code; TRL's was run as well.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ferrari.linting.findings import Finding, Trap
-from ferrari.linting.training_folder import json_files
+from ferrari.linting.training_folder import fault_of, json_files, json_lines, unreadable
 
 PLACEHOLDERS = Trap(
     "sft/placeholders",
@@ -31,6 +30,8 @@ NOT_REGISTERED = Trap(
     "correct file_name",
 )
 
+UNREADABLE = unreadable("sft")
+
 
 class Sft:
     """LLaVA JSON, LLaMA-Factory's sharegpt JSON with `dataset_info.json`, TRL's messages."""
@@ -40,23 +41,27 @@ class Sft:
     @staticmethod
     def is_here(folder: Path) -> bool:
         """True if a JSON file in the folder holds conversations."""
-        return any(True for _ in _conversations(folder))
+        return any(True for _ in _conversations(folder)) or any(map(fault_of, _lists(folder)))
 
     @staticmethod
     def lint(folder: Path) -> Iterator[Finding]:
         """All findings of a folder."""
         yield from _registered(folder)
+        for path in _lists(folder):
+            if why := fault_of(path):
+                yield UNREADABLE.found(path.relative_to(folder), why=why)
         for path, samples in _conversations(folder):
             for sample in samples:
                 yield from _sample(folder, path, sample)
 
 
+def _lists(folder: Path) -> list[Path]:
+    """The JSONL files of a folder that may hold conversations."""
+    return [path for path in sorted(folder.glob("*.jsonl")) if path.name != "metadata.jsonl"]
+
+
 def _conversations(folder: Path) -> Iterator[tuple[Path, list[Mapping]]]:
-    lines = (
-        (path, [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()])
-        for path in sorted(folder.glob("*.jsonl"))
-        if path.name != "metadata.jsonl"
-    )
+    lines = ((path, json_lines(path)) for path in _lists(folder) if not fault_of(path))
     for path, content in [*json_files(folder), *lines]:
         if not isinstance(content, list):
             continue
@@ -68,7 +73,8 @@ def _conversations(folder: Path) -> Iterator[tuple[Path, list[Mapping]]]:
 def _registered(folder: Path) -> Iterator[Finding]:
     info = folder / "dataset_info.json"
     if info.is_file():
-        for told in json.loads(info.read_text(encoding="utf-8")).values():
+        told_of = dict(json_files(folder)).get(info)
+        for told in told_of.values() if isinstance(told_of, Mapping) else ():
             name = told.get("file_name") if isinstance(told, Mapping) else None
             if name and not (folder / name).is_file():
                 yield NOT_REGISTERED.found(info.name, name=name)

@@ -78,14 +78,14 @@ def refine_alpha(
     alpha: np.ndarray,
     edge_px: int,
     max_pixels: int = MAX_PIXELS,
-    matting: str = "closed_form",
+    engine: engines.Engine | None = None,
 ) -> Refinement:
     """Closed-form matting of the band around the net's edge (Levin, Lischinski, Weiss 2008).
 
     Outside the band alpha becomes 0 or 1. Inside it solves (L + w I) a = w a_net with the known
     pixels fixed, where L is the matting Laplacian and a_net the net's alpha: colours decide
     where they can tell, the net where they cannot. `fill_islands` comes first. If the solver does
-    not converge, the net's own alpha comes back, and `refined` is false. `matting`: see `engines`.
+    not converge, the net's own alpha comes back, and `refined` is false. `engine`: ours if None.
     """
     net, (alpha, filled) = alpha, fill_islands(alpha)
     note = f"filled {filled} px inside the subject" if filled else ""
@@ -96,9 +96,8 @@ def refine_alpha(
         return Refinement((trimap > 0).astype(np.float32), True, note)
     top, bottom, left, right = bounds(unknown, margin=2)
     window = np.s_[top:bottom, left:right]
-    engine = engines.load(matting)
     solved, detail = _solve_window(
-        engine, image_rgb[window], alpha[window], trimap[window], max_pixels
+        engine or engines.load(), image_rgb[window], alpha[window], trimap[window], max_pixels
     )
     if solved is None:
         return Refinement(net.astype(np.float32), False, detail)
@@ -130,7 +129,7 @@ def _solve_window(
     )
     if solved is not None:
         solved = cv2.resize(solved, (width, height), interpolation=cv2.INTER_LINEAR)
-        detail = f"refined at {size[0]}x{size[1]}"
+        detail = "; ".join(filter(None, (detail, f"refined at {size[0]}x{size[1]}")))
     return solved, detail
 
 
@@ -139,10 +138,11 @@ def _solve(
 ) -> tuple[np.ndarray | None, str]:
     """Solve the matting equation on the unknown pixels; None if it does not converge."""
     unknown, subject = trimap == UNKNOWN, trimap == 255
-    solved, iterations = engine.solve(image_rgb, unknown, subject, alpha, PRIOR_WEIGHT)
+    solved, iterations, remark = engine.solve(image_rgb, unknown, subject, alpha, PRIOR_WEIGHT)
     if solved is None:
-        return None, f"refinement did not converge in {iterations} iterations; net's own alpha kept"
+        kept = f"refinement did not converge in {iterations} iterations; net's own alpha kept"
+        return None, "; ".join(filter(None, (remark, kept)))
     solved[solved < _SURE], solved[solved > 1 - _SURE] = 0, 1
     result = subject.astype(np.float32)
     result[unknown] = solved
-    return result, ""
+    return result, remark

@@ -20,6 +20,7 @@ from ferrari.common.atomic_files import sha256_bytes
 from ferrari.images import image_files
 from ferrari.matting import cutouts
 from ferrari.matting.cutouts import CutOut
+from ferrari.matting.engines import Engine
 from ferrari.matting.other_people import Parting
 from ferrari.review import mended
 from ferrari.review.contract import MASK, Decision
@@ -86,13 +87,15 @@ def loader(settings: Mapping) -> Load:
 
 
 def _serve(settings: Mapping) -> tuple[dict[str, str], Callable[[Sequence[Crop]], list[CutOut]]]:
-    cutouts.load_matting(settings)
-    return {}, lambda crops: [cut_out(crop, settings) for crop in crops]
+    engine = cutouts.load_matting(settings)
+    return {}, lambda crops: [cut_out(crop, settings, engine) for crop in crops]
 
 
-def cut_out(crop: Crop, settings: Mapping) -> CutOut:
-    """The cut-out of a crop by the mask that a person drew; `settings` are those of `mask`."""
+def cut_out(crop: Crop, settings: Mapping, engine: Engine | None = None) -> CutOut:
+    """The cut-out of a crop by the mask that a person drew; `settings` are those of `mask`, and
+    `engine` does the sums, ours if None. One mask now and then is no work for a card.
+    """
     image_rgb, alpha_u8, others = crop
     parting = Parting(others)
     matte = alpha_u8.astype(np.float32) / 255
-    return cutouts.finished(CutOut(parting=parting), image_rgb, matte, parting, settings)
+    return cutouts.finished(CutOut(parting=parting), image_rgb, matte, parting, settings, engine)

@@ -18,10 +18,12 @@ from ferrari.common.atomic_files import file_states
 from ferrari.images import boxes
 from ferrari.ledger.reasons import EMPTY_MASK, FULL_MASK, OTHER_PERSON
 from ferrari.matting import alpha_refinement, edge_colours, engines, other_people, person_gate
+from ferrari.matting.engines import Engine
 from ferrari.matting.other_people import NOBODY, Parting
 from ferrari.matting.person_gate import Gated
 from ferrari.networks import segmenters, weight_files
 from ferrari.networks.network import Opener, open_here
+from ferrari.networks.placement import MATTING_ON_CPU, Place
 
 if TYPE_CHECKING:
     from ferrari.networks.backends.ram import Presence
@@ -83,12 +85,13 @@ def _serve(
     # Asked once a process, in a fork of it: so before there are threads.
     own = weights[: len(weight_files.for_segmenter(settings, cache))]
     place = segmenters.place_of(settings["segmenter"], own, settings["device"])
+    refined = engines.place_of(settings, place.device)
     matting = ThreadPoolExecutor(1, "matting")
     # On the CPU beside the network's loading. For a card, a process may be forked: not beside that.
     compiled = matting.submit(load_matting, settings) if place.device == "cpu" else None
     segmenter = _segmenter(own, settings, subject_class, cache, threads, opener)
     gate = _gate(weights[len(own) :], settings, subject_class, cache, threads, opener)
-    (compiled or matting.submit(load_matting, settings)).result()
+    engine = compiled.result() if compiled else load_matting(settings, refined, opener)
     about = {
         "segmenter": segmenter.name,
         "weights_sha256": segmenter.weights_sha256,
@@ -96,13 +99,18 @@ def _serve(
         "person_gate": gate.network.name if gate else "",
         "gate_sha256": gate.network.weights_sha256 if gate else "",
     }
-    return about, lambda crops: cut_outs(segmenter, crops, settings, matting, gate)
+    return about, lambda crops: cut_outs(segmenter, crops, settings, matting, engine, gate)
 
 
-def load_matting(settings: Mapping) -> None:
-    """Load now, not in a call: the first use ever compiles, which takes longer than a call may."""
-    if settings["refine"] or settings["foreground"]:
-        engines.load(settings["matting"])
+def load_matting(
+    settings: Mapping, place: Place = MATTING_ON_CPU, opener: Opener = open_here
+) -> Engine | None:
+    """The engine of the `mask` settings, None if they need none. Loaded now, not in a call: the
+    first use ever compiles, which takes longer than a call may.
+    """
+    if not (settings["refine"] or settings["foreground"]):
+        return None
+    return engines.load(settings["matting"], place, opener)
 
 
 def _segmenter(
@@ -157,16 +165,17 @@ def cut_outs(
     crops: Sequence[Crop],
     settings: Mapping,
     matting: Executor,
+    engine: Engine | None = None,
     gate: person_gate.PersonGate | None = None,
 ) -> list[CutOut]:
     """One CutOut for each crop; raises DeviceMemoryError if the GPU's memory does not suffice.
 
-    `matting` works on a crop's alpha while the network computes the next ones.
+    `matting` works on a crop's alpha, by `engine`, while the network computes the next ones.
     """
     absent = _absent(segmenter, [crop[0] for crop in crops])
     there = [crop for crop, verdict in zip(crops, absent, strict=True) if verdict is None]
     made: dict[int, Future[CutOut]] = {
-        place: matting.submit(cut_out, there[place], matte, claims, settings)
+        place: matting.submit(cut_out, there[place], matte, claims, settings, engine)
         for place, matte, claims in _mattes(segmenter, there, gate)
     }
     cut = iter(made[place].result() for place in range(len(there)))
@@ -195,8 +204,9 @@ def _mattes(
         return
     lost: list[tuple[int, Gated, np.ndarray, np.ndarray | None]] = []
     for place, (alpha, claims) in enumerate(_alphas(segmenter, crops)):
-        person = gate.mask(crops[place][0])
-        matte = gate.through(alpha, person)
+        image_rgb, _, others = crops[place]
+        person = gate.mask(image_rgb)
+        matte = gate.through(alpha, person, others)
         if segmenter.again is not None and person_gate.is_lost(matte, person):
             lost.append((place, matte, person, claims))
         else:
@@ -204,7 +214,7 @@ def _mattes(
     if segmenter.again is not None and lost:
         looks = segmenter.again([crops[place][0] for place, *_ in lost])
         for (place, first, person, claims), alpha in zip(lost, looks, strict=True):
-            yield place, gate.second(first, alpha, person), claims
+            yield place, gate.second(first, alpha, person, crops[place][2]), claims
 
 
 def _alphas(
@@ -219,20 +229,31 @@ def _alphas(
     return segmenter.apart(images, subjects, others)
 
 
-def cut_out(crop: Crop, matte: Gated, claims: np.ndarray | None, settings: Mapping) -> CutOut:
+def cut_out(
+    crop: Crop,
+    matte: Gated,
+    claims: np.ndarray | None,
+    settings: Mapping,
+    engine: Engine | None = None,
+) -> CutOut:
     """The cut-out of a crop by its matte and, if the segmenter gives that, the others' (`claims`),
-    HxW float, 0..1.
+    HxW float, 0..1. `engine` does the sums, ours if None.
     """
     image_rgb, box, others = crop
     parting = other_people.part(image_rgb, matte.alpha, box, others, claims)
     told = CutOut(parting=parting.told(), gated=matte.told())
     if parting.unsure_share > settings["max_other_person"]:
         return replace(told, share=float(matte.alpha.mean()), fault=OTHER_PERSON)
-    return finished(told, image_rgb, matte.alpha, parting, settings)
+    return finished(told, image_rgb, matte.alpha, parting, settings, engine)
 
 
 def finished(
-    told: CutOut, image_rgb: np.ndarray, matte: np.ndarray, parting: Parting, settings: Mapping
+    told: CutOut,
+    image_rgb: np.ndarray,
+    matte: np.ndarray,
+    parting: Parting,
+    settings: Mapping,
+    engine: Engine | None = None,
 ) -> CutOut:
     """`told` with the cut-out of a crop by its matte (HxW float, 0..1), or the fault of that.
 
@@ -247,10 +268,10 @@ def finished(
     refinement = alpha_refinement.Refinement(alpha, False)
     if settings["refine"]:
         refinement = alpha_refinement.refine_alpha(
-            image_rgb, alpha, settings["edge_px"], matting=settings["matting"]
+            image_rgb, alpha, settings["edge_px"], engine=engine
         )
     # The refinement's band reaches over the border to another's pixels.
     alpha = parting.limited(refinement.alpha)
-    rgba = edge_colours.cut_out(image_rgb, alpha, settings["foreground"], settings["matting"])
+    rgba = edge_colours.cut_out(image_rgb, alpha, settings["foreground"], engine)
     refined, detail = refinement.refined, refinement.detail
     return replace(told, rgba=rgba, share=share, refined=refined, detail=detail)

@@ -20,14 +20,14 @@ def cut_out(
     image_rgb: np.ndarray,
     alpha: np.ndarray,
     foreground: bool = True,
-    matting: str = "closed_form",
+    engine: engines.Engine | None = None,
 ) -> np.ndarray:
     """HxWx4 uint8 RGBA cut-out, straight alpha, from an image and its alpha (float 0..1).
 
     Where alpha is 255 the image's own pixels stay. With `foreground`, RGB at the edge is the
     subject's estimated colour (Germer et al. 2020, "Fast Multi-Level Foreground Estimation"), so
     that none of the scene shines through on a new background. Where alpha is 0, RGB is subject
-    colour for BLEED_PX beyond the edge, and 0 from there on.
+    colour for BLEED_PX beyond the edge, and 0 from there on. `engine`: ours if None.
     """
     alpha_u8 = np.rint(np.clip(alpha, 0, 1) * 255).astype(np.uint8)
     rgba = np.zeros((*alpha_u8.shape, 4), np.uint8)
@@ -41,7 +41,7 @@ def cut_out(
     near = cv2.dilate(seen.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
     keeps = alpha_u8 == 255 if foreground else seen
     if foreground:
-        colours = engines.load(matting).estimate(image_rgb, alpha_u8, near & ~keeps)
+        colours = (engine or engines.load()).estimate(image_rgb, alpha_u8, near & ~keeps)
     else:
         colours = _nearest(image_rgb, seen) * near[..., None]
     cv2.copyTo(image_rgb, keeps.astype(np.uint8), colours)

@@ -5,7 +5,8 @@ loses a person at the picture's border. A network for people is coarse at edges,
 the fine matte counts within the person's mask and some room around it, and where it lacks too much
 of the person, the segmenter takes a second look; where that lacks too much too, the person's mask
 takes its place. Deep inside a person nothing is half transparent: clothes that do not stand out are
-made whole. What is outside and held in a hand may stay.
+made whole; and a limb that the fine matte lacks is taken from the person's mask, where nobody else
+is. What is outside and held in a hand may stay.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import cv2
 import numpy as np
 
 from ferrari.images import boxes, growing
+from ferrari.images.boxes import Box
 from ferrari.networks import segmenters
 from ferrari.networks.network import Opener
 from ferrari.networks.segmenters import Segmenter
@@ -34,6 +36,10 @@ _AGREES = 0.8
 #: Deep inside what is a person with this probability, the matte is at least that, unless it says
 #: that there is scene: a gap between arm and body, which the mask's 256 pixels are too few for.
 _SURE, _SCENE = 0.8, 0.1
+#: A limb of which the matte has nothing has at least this share of the person's pixels deep inside
+#: the mask, which is as sure of it as this in the mean. What is less, or thin, is the mask's own
+#: error; and what the matte encloses, a gap between arm and body that the mask is too coarse for.
+_LOST, _LIMB = 0.01, 0.97
 #: A held object has at most this share of the person's pixels, and at least this share of the
 #: crop's: what is larger is a piece of furniture as a rule, what is smaller a ragged edge.
 _HELD_MOST, _HELD_LEAST = 0.15, 0.0005
@@ -54,7 +60,8 @@ class Gated:
     `matte_of`: SEGMENTER; SECOND_LOOK where its first one had lost the person; PERSON where the
     person's mask took over. `iou`: how far the segmenter's matte and the person agree within the
     person's room. `held_px` and `removed_px`: pixels of the fine matte outside of it that were kept
-    as held objects, and that were taken away. None: no gate has judged.
+    as held objects, and that were taken away; `restored_px`: pixels of limbs that it lacked. None:
+    no gate has judged.
     """
 
     alpha: np.ndarray
@@ -62,6 +69,7 @@ class Gated:
     iou: float | None = None
     held_px: int | None = None
     removed_px: int | None = None
+    restored_px: int | None = None
 
     def told(self) -> Gated:
         """The same figures without the matte."""
@@ -76,15 +84,19 @@ class PersonGate:
     side: int
     held: str
 
-    def through(self, alpha: np.ndarray, person: np.ndarray) -> Gated:
-        """A crop's matte through the gate; `person` is the crop's `mask`."""
-        return limited(alpha, person, self.held == "keep")
+    def through(self, alpha: np.ndarray, person: np.ndarray, others: Sequence[Box] = ()) -> Gated:
+        """A crop's matte through the gate; `person` is the crop's `mask`, `others` the boxes of
+        other people.
+        """
+        return limited(alpha, person, self.held == "keep", others)
 
-    def second(self, first: Gated, alpha: np.ndarray, person: np.ndarray) -> Gated:
+    def second(
+        self, first: Gated, alpha: np.ndarray, person: np.ndarray, others: Sequence[Box] = ()
+    ) -> Gated:
         """What is made of a second look at a crop (`alpha`), whose `first` had lost the person: its
         own matte where it has them, else what the first one left.
         """
-        again = self.through(alpha, person)
+        again = self.through(alpha, person, others)
         return replace(again, matte_of=SECOND_LOOK) if again.matte_of == SEGMENTER else first
 
     def mask(self, crop_rgb: np.ndarray) -> np.ndarray:
@@ -178,21 +190,67 @@ def of_views(seen: Sequence[np.ndarray], height: int, width: int) -> np.ndarray:
 # --- the rule -------------------------------------------------------------------------------------
 
 
-def limited(alpha: np.ndarray, person: np.ndarray, keep_held: bool) -> Gated:
-    """A matte limited to a person: `alpha` and `person` are HxW float, 0..1."""
+def limited(
+    alpha: np.ndarray, person: np.ndarray, keep_held: bool, others: Sequence[Box] = ()
+) -> Gated:
+    """A matte limited to a person: `alpha` and `person` are HxW float, 0..1.
+
+    `others` are boxes of other people: in them the person's mask shows somebody, and not whom.
+    """
     inside, sure = alpha >= 0.5, person >= 0.5
     reach = max(2, round(_ROOM * (alpha.shape[0] * alpha.shape[1]) ** 0.5))
     room = growing.grown(person >= _PERSON, reach)
     agreement = iou(inside & room, sure)
     matte_of = SEGMENTER if agreement >= _AGREES and sure.any() else PERSON
-    own = _whole(np.where(room, alpha, 0), person, reach) if matte_of == SEGMENTER else person
+    own, restored = person, 0
+    if matte_of == SEGMENTER:
+        own, restored = _restored(np.where(room, alpha, 0), person, reach, others)
+        own = _whole(own, person, reach)
     held = np.zeros(alpha.shape, bool)
     if keep_held and sure.any():
         held = _held(inside & ~room, own >= 0.5)
     result = np.where(held, alpha, own).astype(np.float32)
     outside = int((inside & ~room).sum())
     kept = int((held & inside & ~room).sum())
-    return Gated(result, matte_of, agreement, kept, outside - kept)
+    return Gated(result, matte_of, agreement, kept, outside - kept, restored)
+
+
+def _restored(
+    alpha: np.ndarray, person: np.ndarray, reach: int, others: Sequence[Box]
+) -> tuple[np.ndarray, int]:
+    """The matte with the limbs that it takes for scene, from the person's mask; and how many pixels
+    that adds. In others' boxes nothing: the mask shows them too.
+    """
+    theirs = np.zeros(alpha.shape, bool)
+    for x1, y1, x2, y2 in others:
+        theirs[max(0, round(y1)) : max(0, round(y2)), max(0, round(x1)) : max(0, round(x2))] = True
+    lost = ~growing.grown(person < _SURE, reach) & (alpha < _SCENE) & ~theirs
+    limbs = _limbs(lost, alpha, person, reach)
+    if not limbs.any():
+        return alpha, 0
+    # Out to where the mask is unsure: the limb's own edge.
+    near = growing.grown(limbs, 2 * reach) & ~theirs
+    own = np.where(near, np.maximum(alpha, person), alpha)
+    return own, int(((own >= 0.5) & (alpha < 0.5)).sum())
+
+
+def _limbs(lost: np.ndarray, alpha: np.ndarray, person: np.ndarray, reach: int) -> np.ndarray:
+    """HxW bool: parts of `lost` that are large, thick and sure, and lie at the person's edge."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
+        lost.astype(np.uint8), connectivity=4
+    )
+    fits = stats[:, cv2.CC_STAT_AREA] >= _LOST * int((person >= 0.5).sum())
+    fits[0] = False
+    if not fits.any():
+        return np.zeros(lost.shape, bool)
+    thick = cv2.distanceTransform(lost.astype(np.uint8), cv2.DIST_L2, 5) >= reach
+    _, free = cv2.connectedComponents((alpha < 0.5).astype(np.uint8), connectivity=4)
+    outside = np.isin(free, np.unique(free[(person < _PERSON) & (free > 0)]))
+    at_edge = growing.grown(person < _PERSON, 2 * reach)
+    for ones in (thick, outside, at_edge):
+        fits &= np.bincount(labels[ones], minlength=count) > 0
+    likely = np.bincount(labels.ravel(), weights=person.ravel(), minlength=count)
+    return (fits & (likely >= _LIMB * stats[:, cv2.CC_STAT_AREA]))[labels]
 
 
 def _whole(alpha: np.ndarray, person: np.ndarray, reach: int) -> np.ndarray:

@@ -7,8 +7,8 @@ runs on the CPU, in the job; the network between them runs where its device is:
     for outputs in net.stream(images): ...   # HxWx3 uint8 RGB in, the network's outputs out
 
 A `NetworkRequest` says all there is to know to load a network, and pickles. Calling it is a `Load`
-as `processes.model_process` has it, whose `run` takes pictures of one shape. (SAM's pictures come
-with what is asked of them, in one array: `backends.sam`.)
+as `processes.model_process` has it, whose `run` takes pictures of one shape. (SAM's pictures, and
+those of matting, come with what is asked of them in one array: `backends.sam`, `closed_form`.)
 """
 
 from __future__ import annotations
@@ -103,6 +103,8 @@ class NetworkRequest:
         return net.about, lambda images: [_owned(outputs) for outputs in net.stream(images)]
 
 
+#: The runtime of what has no weights (its `path` is ""): the equation of matting on a card.
+CLOSED_FORM = "closed-form"
 #: Whoever opens networks: this process (`open_here`), or a client of the one that has the card.
 Opener = Callable[[NetworkRequest], Network]
 
@@ -145,6 +147,12 @@ def _sam(request: NetworkRequest) -> Network:
     return sam.load(request)
 
 
+def _closed_form(request: NetworkRequest) -> Network:
+    from ferrari.networks.backends import closed_form
+
+    return closed_form.load(request)
+
+
 def _ultralytics(request: NetworkRequest) -> Network:
     from ferrari.networks.backends import ultralytics_runtime
 
@@ -156,6 +164,7 @@ _RUNTIMES: Mapping[str, Callable[[NetworkRequest], Network]] = {
     "openvino": _openvino,
     "openvino-yolo": _openvino_yolo,
     "sam": _sam,
+    CLOSED_FORM: _closed_form,
     "onnxruntime": _onnxruntime,
     "torch": _torch,
     "ultralytics": _ultralytics,

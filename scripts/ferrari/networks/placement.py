@@ -28,6 +28,9 @@ class Place:
     runtime: str
 
 
+MATTING_ON_CPU = Place("cpu", "numba")
+
+
 def of_alpha_net(path: str | os.PathLike, device: str) -> Place:
     """Of a network that gives an alpha, scores or faces; DeviceError if `device` cannot be had."""
     return _place(device, "openvino", _alpha_runtimes(Path(path)))
@@ -53,6 +56,14 @@ def of_yolo(path: str | os.PathLike, device: str) -> Place:
 def of_torch(device: str) -> Place:
     """Of what torch alone runs (SAM, a captioner); DeviceError as above."""
     return _place(device, "torch", [("torch", _torch)])
+
+
+def of_matting(segmenter: str, device: str) -> Place:
+    """Of the equation of matting, whose segmenter runs on a device ('cpu', 'cuda:N'): beside it, if
+    torch can use that card. DeviceError as above.
+    """
+    place = of_torch("cpu" if segmenter == "cpu" else device)
+    return MATTING_ON_CPU if place.device == "cpu" else place
 
 
 def _place(device: str, on_cpu: str, runtimes: Sequence[tuple[str, _Problem]]) -> Place:

@@ -9,11 +9,15 @@ from ferrari.networks.placement import Place
 
 
 def place_of(config: Mapping, section: str) -> Place:
-    """Where the network of `detect`, `subject` (faces), `mask` or `caption` runs.
+    """Where the network of `detect`, `subject` (faces), `mask` or `caption` runs, or `matting`,
+    which refines alphas.
 
     Raises DeviceError for a device that was named and cannot be had, ModelError for weights that
     the settings name wrongly. Loads no network, but may try a runtime in a child process.
     """
+    if section == "matting":  # on the card only beside the segmenter
+        segmenter = place_of(config, "mask").device
+        return placement.of_matting(segmenter, config["mask"]["device"])
     settings = config[section]
     if section == "caption":
         return placement.of_torch(settings["device"])

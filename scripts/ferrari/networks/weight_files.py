@@ -192,7 +192,7 @@ def require_place(weights: Weights, section: str) -> None:
     """Raise ModelError if the user's own weights are not there; listed ones can be fetched."""
     if not weights.entry.get("sources") and not weights.path.exists():
         raise ModelError(
-            f"{section}.weights: there is no file or folder at {weights.path}."
+            f"{section}.weights: there is no file or folder at {near_paths.told(weights.path)}."
             f"{near_paths.hint(weights.path)} Put it there, or give its path, or a name that "
             f"{TABLE.name} lists"
         )
@@ -263,8 +263,8 @@ def verify(weights: Weights) -> str:
     """
     if not weights.path.exists():
         raise ModelError(
-            f"weights {weights.name} are not at {weights.path}; run the pipeline with a network to "
-            "fetch them, or put the file there by hand"
+            f"weights {weights.name} are not at {near_paths.told(weights.path)}; run the pipeline "
+            "with a network to fetch them, or put the file there by hand"
         )
     check_file(weights.path, weights.entry)
     found = digest(weights.path)

@@ -3,8 +3,8 @@
     with DeviceModel(load, Limits.of("mask", settings), cards) as network:
         for arrays in network.stream(images): ...
 
-The process is one of the run's fork server; where there is none, the job opens the device in a
-child of its own, under the same locks.
+The process is one of the run's fork server; where there is none, the job's networks have the device
+open in one child of their own, under the same locks.
 
 If the process ends, the job sends again what is not answered, to a fresh one. Only a job whose
 items were being run just then counts it: after two such deaths it sends its items one by one, each
@@ -14,12 +14,14 @@ whether a harmless picture ends it too (see `isolated_model`).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import pickle
 import select
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -106,24 +108,25 @@ class _Joined:
         os.close(self._pidfd)
 
 
-class _Own:
-    """A child of this job that has the device open for it alone."""
+class _OwnProcess:
+    """A child of this process that has a card open for all networks of this process: one slot may
+    be all there is, and a second child would wait for the first for ever. `users` are connected.
+    """
 
     def __init__(self, cards: Cards) -> None:
-        self.device, slots = cards.slots[os.getpid() % len(cards.slots)]
+        self.parent, self.users = os.getpid(), 0
+        self._status: int | None = None
+        self.device, slots = cards.slots[self.parent % len(cards.slots)]
         self.page = Page.new()
         self._control, theirs = socket.socketpair()
-        self.channel, end = pair()
-        parent = os.getpid()
         sys.stdout.flush()
         sys.stderr.flush()
         self._pid = os.fork()
         if self._pid == 0:
             status = 1
             try:
-                end_with(parent)
+                end_with(self.parent)
                 self._control.close()
-                self.channel.close()
                 status = device_process.live(theirs, self.page, self.device, slots)
             except BaseException:  # noqa: BLE001 - handed on: into the log, and as the status
                 sys.excepthook(*sys.exc_info())
@@ -131,22 +134,63 @@ class _Own:
                 sys.stderr.flush()
                 os._exit(status)
         theirs.close()
-        socket.send_fds(self._control, [b"c"], [end.fileno()])
-        end.close()
+
+    def join(self) -> Channel:
+        """A connection to it; a closed one if it has ended."""
+        ours, theirs = pair()
+        with contextlib.suppress(ConnectionError):
+            socket.send_fds(self._control, [b"c"], [theirs.fileno()])
+        theirs.close()
+        self.users += 1
+        return ours
 
     def gone(self) -> bool:
-        return child_has_ended(self._pid)
+        return self._status is not None or child_has_ended(self._pid)
 
     def end(self) -> int:
-        self.channel.close()
-        os.kill(self._pid, 9)  # no status changes of one that has ended, or is about to
-        status = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
-        self._control.close()
-        self.page.close()
+        """Kill it unless it has ended; its exit status, or minus the signal's number."""
+        if self._status is None:
+            os.kill(self._pid, 9)  # no status changes of one that has ended, or is about to
+            self._status = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+            self._control.close()
+        return self._status
+
+    def leave(self) -> None:
+        """One user less; it ends with the last."""
+        self.users -= 1
+        if not self.users:
+            self.end()
+            self.page.close()
+
+
+_own: dict[Cards, _OwnProcess] = {}
+_joining = threading.Lock()
+
+
+class _Own:
+    """A connection to the child of this process that has a card open for it alone."""
+
+    def __init__(self, cards: Cards) -> None:
+        with _joining:
+            process = _own.get(cards)
+            if process is None or process.parent != os.getpid() or process.gone():
+                process = _own[cards] = _OwnProcess(cards)
+            self._process, self.channel = process, process.join()
+        self.device, self.page = process.device, process.page
+
+    def gone(self) -> bool:
+        return self._process.gone()
+
+    def end(self) -> int:
+        with _joining:
+            status = self._process.end()
+        self.release()
         return status
 
     def release(self) -> None:
-        self.end()
+        self.channel.close()
+        with _joining:
+            self._process.leave()
 
 
 def _linked(cards: Cards) -> _Link:

@@ -127,8 +127,9 @@ class Queue:
         """The next requests that can be run together, and whether it is a load; waits for them.
 
         `most` says how many of a kind a batch may have. The request whose turn it is decides which
-        kind comes next; it waits for others to fill its batch, but not for longer than `_GATHER_S`
-        after it came. One that asks to be alone is.
+        kind comes next. It waits for others to fill its batch, but not for longer than `_GATHER_S`
+        after it came; meanwhile a full batch of another kind goes first, so that the device has
+        something to do. One that asks to be alone is.
         """
         with self._changed:
             while True:
@@ -137,21 +138,30 @@ class Queue:
                 if not self._runs:
                     self._changed.wait()
                     continue
-                requests = min(self._runs.values(), key=lambda each: each[0].turn)
-                first = requests[0]
-                count = 1 if first.alone else _together(requests, most(first.kind))
-                left = first.since + _GATHER_S - time.monotonic()
-                if not first.alone and count < most(first.kind) and left > 0:
+                by_turn = sorted(self._runs.values(), key=lambda each: each[0].turn)
+                left = by_turn[0][0].since + _GATHER_S - time.monotonic()
+                ready = by_turn if left <= 0 else (r for r in by_turn if _is_full(r, most))
+                requests = next(iter(ready), None)
+                if requests is None:
                     self._changed.wait(left)
                     continue
+                count = _together(requests, most(requests[0].kind))
                 batch, requests[:count] = requests[:count], []
                 if not requests:
-                    del self._runs[first.kind]
+                    del self._runs[batch[0].kind]
                 return batch, False
 
 
+def _is_full(requests: Sequence[Request], most: Callable[[tuple], int]) -> bool:
+    """Whether nobody who came later could share the batch of the first of them."""
+    first, size = requests[0], most(requests[0].kind)
+    return first.alone or _together(requests, size) == size
+
+
 def _together(requests: Sequence[Request], most: int) -> int:
-    """How many of the first requests can be run at once."""
+    """How many of the first requests can be run at once; one at least."""
+    if requests[0].alone:
+        return 1
     count = 0
     for request in requests:
         if request.alone or count == most:

@@ -9,6 +9,7 @@ import resource
 import select
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +34,7 @@ _NO_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "Insufficient memory
 #: What a child says that waits for another process (`device_client`): it does not hang.
 _WAITS = ("waits", None, "")
 _caller: Channel | None = None  # of this process, if it is such a child and is being called
+_telling = threading.Lock()  # several threads may wait for the process of a card
 _called_at = 0.0  # since when, by the machine's monotonic clock
 
 
@@ -126,10 +128,13 @@ def _live(channel: Channel, load: Load, parent: int) -> None:
 
 
 def prepare() -> None:
-    """Ignore Ctrl-C, write no core dump, and have a crash write its traceback into the log."""
+    """Ignore Ctrl-C, write no core dump, have a crash write its traceback into the log, and forget
+    what the parent had to say of its own results.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     faulthandler.enable(2)  # the log says where the model died
+    remarks.taken()
 
 
 def call_by(channel: Channel) -> None:
@@ -146,7 +151,8 @@ def called_at() -> float:
 def say_it_waits() -> None:
     """Tell whoever has called this process that it waits for another, and does not hang."""
     if _caller is not None:
-        _caller.send(_WAITS)
+        with _telling:
+            _caller.send(_WAITS)
 
 
 def serve(channel: Channel, run: Run) -> None:
@@ -160,7 +166,8 @@ def serve(channel: Channel, run: Run) -> None:
             return
         answer = (*outcome(run, items), remarks.taken())
         del items  # the answer says that their memory is free for the next ones
-        channel.send(answer)
+        with _telling:
+            channel.send(answer)
         del answer
         sys.stdout.flush()
         sys.stderr.flush()

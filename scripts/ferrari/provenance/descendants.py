@@ -55,7 +55,7 @@ def follow(
         name, outcome, reason = found.groups()
         if crops is not None and _VARIANT.sub(b"", name) not in crops:
             continue
-        counts[outcome, reason] += 1
+        counts[outcome, b"" if outcome == _KEPT else reason] += 1  # kept frames have the reason OK
         if outcome != _KEPT and (limit is None or len(fate.refused) < limit):
             row = opened.row(record)
             fate.refused.append({key: row[key] for key in _LISTED})

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ferrari.common.atomic_files import sha256_file
 from ferrari.common.errors import FerrariError
-from ferrari.ledger import item_ids, raw_place, stages
+from ferrari.ledger import clips_gone, item_ids, raw_place, stages
 from ferrari.ledger import tables as ledger_tables
 from ferrari.ledger.item_ids import Item, parse
 from ferrari.ledger.stages import FINAL_CSV, FOLDERS
@@ -72,6 +72,7 @@ class Trace:
     raw: dict[str, object]
     packages: list[dict[str, str]]
     fates: list[Fate]
+    left: list[str] = field(default_factory=list)  # of a clip that is gone: folders with files
 
 
 class Dataset:
@@ -101,7 +102,9 @@ class Dataset:
         steps += self._final_step(item)
         packages = list(self._packages(item)) if item.variant else []
         fates = [] if item.variant else self._fates(item, limit)
-        return Trace(asked, item.id, item.kind, steps, self._raw(steps[0].row), packages, fates)
+        raw = self._raw(steps[0].row)
+        left = clips_gone.folders_of(self.root, item.video) if raw["gone"] else []
+        return Trace(asked, item.id, item.kind, steps, raw, packages, fates, left)
 
     def _track(self, asked: str, video: str, number: int, limit: int | None) -> Trace:
         """What is known of a track, and what became of the crops of its detections."""
@@ -120,7 +123,9 @@ class Dataset:
         crops = frozenset(re.sub("-d(?=[0-9]+$)", "-p", item).encode() for item in items)
         steps = [found for found in (self._step("probe", clip), step) if found]
         fates = self._fates(clip, limit, "detect", crops)
-        return Trace(asked, asked, "track", steps, self._raw(steps[0].row), [], fates)
+        raw = self._raw(steps[0].row)
+        left = clips_gone.folders_of(self.root, video) if raw["gone"] else []
+        return Trace(asked, asked, "track", steps, raw, [], fates, left)
 
     def identify(self, asked: str) -> Item:
         """The item that an id, a file name or a path stands for; raises UnknownItemError."""
@@ -211,16 +216,29 @@ class Dataset:
         return self._digests[table]
 
     def _raw(self, probe: Mapping[str, str]) -> dict[str, object]:
-        """Whether the raw file is still there, with the size that was recorded."""
+        """Whether the raw file is still there, with the size that was recorded.
+
+        `gone` is true where it was taken out: a folder or a bucket that cannot be asked says
+        nothing of its files. `known` is true while the table of clips still names it.
+        """
         path = raw_place.join(self.raw, probe["file"])
+        told: dict[str, object] = {"path": path, "there": False, "gone": False}
         try:
             size = buckets.look(path).size if buckets.is_address(path) else os.stat(path).st_size
+        except (FileNotFoundError, NotADirectoryError):
+            there = raw_place.is_there(self.raw)
+            told |= {"gone": there, "fault": "" if there else f"the folder {self.raw} is not there"}
         except OSError as error:
-            return {"path": path, "there": False, "fault": error.strerror}
+            told |= {"fault": error.strerror}
         except (buckets.ObjectError, buckets.BucketError) as error:
-            return {"path": path, "there": False, "fault": str(error)}
-        same = probe["bytes"] in ("", str(size))
-        return {"path": path, "there": True, "bytes": size, "same_size": same}
+            told |= {"gone": isinstance(error, buckets.GoneObjectError), "fault": str(error)}
+        else:
+            return told | {
+                "there": True,
+                "bytes": size,
+                "same_size": probe["bytes"] in ("", str(size)),
+            }
+        return told | {"known": any(row["item"] == probe["item"] for row in self._videos())}
 
     def _manifests(self) -> Iterator[str]:
         """The packages' manifests, relative to the dataset."""

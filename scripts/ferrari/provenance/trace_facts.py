@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 
+from ferrari.common.counts import number_of
 from ferrari.ledger import stages
+from ferrari.ledger.columns import KEPT
 from ferrari.ledger.reason_words import advice, sentence
 from ferrari.ledger.reasons import DROPPED_BY_REVIEW, OK
 from ferrari.provenance.descendants import Fate
@@ -17,15 +19,22 @@ from ferrari.provenance.trace import Step, Trace
 #: Labels and texts, in their order; a text may be empty.
 Facts = list[tuple[str, str]]
 Row = Mapping[str, str]
+#: The labels of what is wrong, and of what a refusal means and what to do about it.
+WARNING = "WARNING"
+REFUSAL = ("which means", "what to do")
 
 
 def headline(trace: Trace) -> str:
-    """What the item is, and if it is an image how it ended."""
+    """What the item is; how an image ended, and how many images of anything else were kept."""
     if trace.kind != "image":
-        return f"a {trace.kind}" if trace.kind != "clip" else "a raw clip"
+        what = f"a {trace.kind}" if trace.kind != "clip" else "a raw clip"
+        kept = sum(fate.counts.get(KEPT, 0) for fate in trace.fates if fate.stage == "final")
+        return f"{what}, with {number_of(kept, 'image')} in the final dataset"
     last = trace.steps[-1]
-    if last.stage == "final" and last.row["outcome"] == "kept":
+    if last.stage == "final" and last.row["outcome"] == KEPT:
         return "an image of the final dataset"
+    if trace.raw["gone"] and last.row["outcome"] == KEPT:
+        return "an image of a clip that is gone"
     return f"an image that ended at stage {last.stage}: {verdict(last.row)}"
 
 
@@ -58,7 +67,7 @@ def made_facts(step: Step) -> Facts:
         facts.append(("made by", rule))
         facts.append(("settings", json.dumps(made["settings"], sort_keys=True, ensure_ascii=False)))
         facts.append(("libraries", ", ".join(f"{k} {v}" for k, v in made["libraries"].items())))
-    return facts + [("WARNING", warning) for warning in step.warnings]
+    return facts + [(WARNING, warning) for warning in step.warnings]
 
 
 def verdict(row: Row) -> str:
@@ -73,31 +82,32 @@ def verdict(row: Row) -> str:
 
 def _meaning(row: Row) -> Facts:
     """What a refusal's reason means, and what to do about it."""
-    return [("which means", sentence(row["reason"])), ("what to do", advice(row["reason"]))]
+    return list(zip(REFUSAL, (sentence(row["reason"]), advice(row["reason"])), strict=True))
 
 
 def _probe_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
-    raw = trace.raw
-    state = f"gone ({raw.get('fault')})"
-    if raw["there"]:
-        state = (
-            "there, with the size that was recorded"
-            if raw["same_size"]
-            else (f"there, but {raw['bytes']} bytes now: it is another file")
-        )
     shown = f"{row['width']}x{row['height']} as shown, rotation {row['rotation']}, SAR {row['sar']}"
     rate = f"{row['fps']} fps{', variable' if row['vfr'] == '1' else ''}"
     length = f"{row['duration_s']} s, {row['frames']} frames, {row['bitrate_kbps']} kbit/s"
     return [
         ("file", row["file"]),
         ("sha256", row["sha256"]),
-        ("now", f"{raw['path']}: {state}"),
+        ("now", f"{trace.raw['path']}: {_raw_now(trace.raw)}"),
         ("bytes", row["bytes"]),
         ("codec", " ".join(filter(None, (row["codec"], row["pix_fmt"], row["container"])))),
         ("picture", shown if row["width"] else ""),
         ("time", f"{rate}; {length}" if row["fps"] else ""),
         ("detail", row["detail"]),
     ]
+
+
+def _raw_now(raw: Mapping[str, object]) -> str:
+    """How the raw file is found today."""
+    if raw["there"]:
+        if raw["same_size"]:
+            return "there, with the size that was recorded"
+        return f"there, but {raw['bytes']} bytes now: it is another file"
+    return "gone" if raw["gone"] else f"cannot be looked at: {raw['fault']}"
 
 
 def _extract_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
@@ -208,9 +218,11 @@ def _gate_facts(row: Row) -> str:
     if not row.get("gate_iou"):
         return ""
     whose = _MATTE_OF.get(row["matte_of"], row["matte_of"])
+    restored = int(row.get("restored_px") or 0)
+    limbs = f"; {restored} px of limbs that it lacked are the person's mask" if restored else ""
     return (
         f"{row['person_gate']}, IoU {row['gate_iou']}: the matte is {whose}; outside it "
-        f"{row['held_px']} px kept as held, {row['removed_px']} px removed"
+        f"{row['held_px']} px kept as held, {row['removed_px']} px removed{limbs}"
     )
 
 
@@ -273,12 +285,12 @@ def package_facts(trace: Trace) -> Facts:
     """Where each package has the image, or why it has not."""
     facts: Facts = []
     for held in trace.packages:
-        if held["outcome"] != "kept":
+        if held["outcome"] != KEPT:
             text = " ".join(filter(None, (held["outcome"], held["reason"], held["value"])))
         else:
             text = f"{held['path']}; mask {held['mask_path']}; caption {held['caption_path']}"
         facts.append((held["package"], text))
-        facts.append(("WARNING", held.get("warning", "")))
+        facts.append((WARNING, held.get("warning", "")))
     return facts
 
 

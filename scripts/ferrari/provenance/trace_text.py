@@ -10,31 +10,42 @@ from ferrari.ledger.reason_words import advice, sentence
 from ferrari.provenance.descendants import Fate
 from ferrari.provenance.trace import Step, Trace
 from ferrari.provenance.trace_facts import (
+    WARNING,
     Facts,
     fate_label,
     headline,
     made_facts,
-    package_facts,
     step_facts,
     title_of,
     verdict,
 )
+from ferrari.provenance.trace_summary import first_facts, gone
 
 _WIDTH, _LABEL = 100, 14
 _LONGEST = 20_000  # characters of one fact: settings are long
+_MORE = (
+    "Settings, weights, hashes and libraries of each step: --all (make trace ITEM=... ALL=1), as "
+    "JSON: JSON=1"
+)
 
 
-def render(trace: Trace) -> str:
-    """The whole answer."""
+def render(trace: Trace, everything: bool = False) -> str:
+    """The answer: what people ask for first, and below it, with `everything`, all that is known of
+    each step, with its settings, hashes and libraries.
+    """
     lines = [f"{trace.item}: {headline(trace)}", ""]
-    for step in trace.steps:
-        lines += _step_lines(step, trace)
-    if trace.packages:
-        lines += ["packages", *_facts_lines(package_facts(trace)), ""]
+    if said := gone(trace):
+        lines += [textwrap.fill(shown(said, _LONGEST), _WIDTH, break_on_hyphens=False), ""]
+    lines += [*_facts_lines(first_facts(trace)), ""]
     if trace.fates:
-        lines += [f"what became of the {trace.kind}", *_fates_lines(trace.fates)]
-    elif trace.kind == "image" and not trace.packages:
-        lines += ["packages", *_facts_lines([("", "no package holds it")]), ""]
+        was = ", while it was there" if trace.raw["gone"] else ""
+        lines += [f"what became of the {trace.kind}{was}", *_fates_lines(trace.fates), ""]
+    if everything:
+        lines += ["EACH STEP", ""]
+        for step in trace.steps:
+            lines += _step_lines(step, trace)
+    else:
+        lines.append(_MORE)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -62,7 +73,7 @@ def _fates_lines(fates: list[Fate]) -> Iterator[str]:
     for fate in fates:
         counts = ", ".join(f"{count} {what}" for what, count in fate.counts.items())
         yield from _facts_lines([(fate_label(fate), counts or "nothing came this far")])
-        yield from _facts_lines([("WARNING", warning) for warning in fate.warnings])
+        yield from _facts_lines([(WARNING, warning) for warning in fate.warnings])
     for fate in fates:
         hidden = sum(n for what, n in fate.counts.items() if what != "kept") - len(fate.refused)
         if fate.refused and fate.stage != "package":

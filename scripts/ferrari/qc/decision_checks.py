@@ -55,8 +55,8 @@ def checks(decided: Sequence[Effect]) -> list[Check]:
             [_name(effect.row) for effect in decided if effect.state in effects.IN_VAIN],
             len(decided),
             "Decisions that change nothing: what they were made about is another now (stale), is "
-            "not there (absent), or they cannot be carried out (cannot). The table below has them, "
-            "and says why." + (f" Found: {vain}." if vain else ""),
+            "not there (absent), or they cannot be carried out (cannot). The page has them, and "
+            "says why." + (f" Found: {vain}." if vain else ""),
             otherwise=WARN,
         ),
     ]

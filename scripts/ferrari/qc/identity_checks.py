@@ -296,7 +296,8 @@ def delivery_checks(
             f"in {len(asked) - len(empty):,} of {len(asked):,} clips with people",
             "at least 1",
             "Somebody in the clips is the subject. If nobody is, the references may be of another "
-            "person, or subject.above is too high: look at the scores below. Nothing is delivered.",
+            "person, or subject.above is too high: look at the scores on the page. Nothing is "
+            "delivered.",
         ),
         none_of(
             "clips_show_the_subject",
@@ -319,7 +320,7 @@ def delivery_checks(
             unsure["video"],
             len(asked),
             "Clips in which more detections wait for somebody to look at them than qc.max_unsure. "
-            "The pictures below say why; references from other sides make more of them sure.",
+            "The pictures on the page say why; references from other sides make more of them sure.",
             otherwise=WARN,
             bound=f"at most {most:.0%}",
             figure=_unsure_said(asked),
@@ -356,10 +357,10 @@ def counts(judged: pd.DataFrame, crops: pd.DataFrame, ids: Sequence[str]) -> dic
     reasons = crops["reason"].value_counts()
     return {
         "Videos": len(ids),
-        "Tracks": len(tracks),
+        "Tracks (one person through one clip)": len(tracks),
         "Subject": int((tracks["who"] == words.SUBJECT).sum()),
         "Somebody else": int((tracks["who"] == words.NOT_SUBJECT).sum()),
         "Unsure": int((tracks["who"] == words.UNSURE).sum()),
-        "Detections dropped": int(reasons.get(NOT_SUBJECT, 0)),
-        "Detections quarantined": int(reasons.get(UNSURE_WHO, 0)),
+        "Detections of somebody else": int(reasons.get(NOT_SUBJECT, 0)),
+        "Detections that wait, unsure": int(reasons.get(UNSURE_WHO, 0)),
     }

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ferrari.common.counts import number_of
 from ferrari.common.visible_text import shown
 from ferrari.ledger.columns import KEPT
 from ferrari.ledger.reasons import NOT_SUBJECT, OK, UNSURE_WHO
@@ -60,7 +61,8 @@ class Pictures:
 def doubts(
     judged: pd.DataFrame, crops: pd.DataFrame, pictures: pd.DataFrame, where: Pictures, most: int
 ) -> list[Gallery]:
-    """Who is in doubt, beside the subject; at most `most` of them.
+    """Who is in doubt, beside the subject; at most `most` of those who wait, and of those who do
+    not.
 
     `pictures` are the rows of references.
     """
@@ -70,8 +72,15 @@ def doubts(
     total = len(_a_track(crops[crops["reason"] == UNSURE_WHO]))
     note = f"{len(chosen):,} of {total:,} tracks are shown, a picture each; they wait in "
     note = f"{note}bad_frames." if total else "Nobody waits in bad_frames."
+    settled = unsure_but_settled(judged, crops)
+    if len(settled):
+        note += (
+            f" {number_of(len(settled), 'track')} more: unsure too, but nothing waits, since all "
+            "that is seen of them was left out for another reason, which their pictures name."
+        )
     first = f"The first {len(subject)} pictures are the subject, to compare. " if subject else ""
-    return [Gallery("In doubt", first + note, [*subject, *_thumbs(chosen, judged, where)])]
+    thumbs = [_thumbs(rows, judged, where) for rows in (chosen, settled.head(most))]
+    return [Gallery("In doubt", first + note, [*subject, *thumbs[0], *thumbs[1]])]
 
 
 def accepted(
@@ -132,6 +141,18 @@ def doubtful(crops: pd.DataFrame, most: int) -> pd.DataFrame:
     return order.drop(columns="rank")
 
 
+def unsure_but_settled(judged: pd.DataFrame, crops: pd.DataFrame) -> pd.DataFrame:
+    """A row of crops for each track that is unsure and of which nothing waits: what is seen of it
+    was refused for another reason (TOO_SMALL), which the column `left_out` has.
+    """
+    tracks = identity_tables.in_frames(judged)
+    unsure = tracks[tracks["who"] == words.UNSURE][["video", "track"]].drop_duplicates()
+    rows = crops.merge(unsure, on=["video", "track"])
+    waiting = rows["reason"].eq(UNSURE_WHO).groupby([rows["video"], rows["track"]]).transform("any")
+    settled = _a_track(rows[~waiting.astype(bool)])
+    return settled.assign(left_out=settled["reason"])
+
+
 def weakest(crops: pd.DataFrame, most: int) -> pd.DataFrame:
     """A crop of each track that is delivered, the weakest evidence first."""
     known = stage_tables.kept(crops)
@@ -163,8 +184,10 @@ def _thumbs(rows: pd.DataFrame, judged: pd.DataFrame, where: Pictures) -> list[T
 
 
 def _detail(row: Mapping, tracks: pd.DataFrame) -> str:
-    """The score, its bound where the row has one, and what faces its track shows."""
-    said = []
+    """Why it was left out if not for who it shows; the score, its bound where the row has one; and
+    what faces its track shows.
+    """
+    said = [f"left out: {shown(row['left_out'])}"] if row.get("left_out") else []
     if np.isfinite(row["identity_score"]):
         what = "clothes" if row["identity_by"] == words.BODY else "similarity"
         score = f"{what} {row['identity_score']:.3g}"

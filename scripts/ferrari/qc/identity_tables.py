@@ -187,4 +187,5 @@ def _count(rows: pd.DataFrame, ids: Iterable[str]) -> pd.Series:
 def in_words(why: str) -> str:
     """What a reason means, as a sentence; a reason without words is said as it is."""
     said = judgements.WORDS.get(why, why.replace("_", " "))
-    return f"{said[:1].upper()}{said[1:]}." if said else ""
+    end = "" if said.endswith("?") else "."
+    return f"{said[:1].upper()}{said[1:]}{end}" if said else ""

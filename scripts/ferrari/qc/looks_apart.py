@@ -84,8 +84,8 @@ def check(groups: Groups, bound: float) -> Check:
         f"{number_of(count, 'group')}{apart}",
         f"no two groups {bound:g} or more apart" if bound else "not asked",
         "One person in two outfits, or two people? The distance is that of two people, but clothes "
-        "and light count as much as who it is. A picture of each group, and its clips, are below: "
-        "take the clips of whoever is not the subject out of the raw folder. Nothing is dropped "
-        "because of this.",
+        "and light count as much as who it is. A picture of each group, and its clips, are on the "
+        "page: take the clips of whoever is not the subject out of the raw folder. Nothing is "
+        "dropped because of this.",
         tuple(groups.table["item"].head(20)) if count > 1 else (),
     )

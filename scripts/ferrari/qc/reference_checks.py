@@ -96,7 +96,7 @@ def leads(people: pd.DataFrame) -> Check:
         vote_said(people) if len(people) else "no people",
         f"the next in at most {CLOSE:.0%} as many",
         "Somebody else is in nearly as many of the voting clips as the person who was taken for "
-        "the subject. Look at the pictures below; one reference picture settles it.",
+        "the subject. Look at the pictures on the page; one reference picture settles it.",
     )
 
 
@@ -165,8 +165,8 @@ def unused(pictures: pd.DataFrame) -> Check:
         "reference_files_used",
         bad["file"],
         len(pictures),
-        "Files in the folders of subject.references and subject.not that are not used: the table "
-        "below says why each.",
+        "Files in the folders of subject.references and subject.not that are not used: a table "
+        "on the page says why each.",
         otherwise=WARN,
     )
 

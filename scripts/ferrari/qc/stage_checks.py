@@ -73,7 +73,7 @@ def folder_checks(
             figure=f"{len(without_folder):,} of {len(videos):,} lack it",
         ),
         none_of(
-            "kept_files_exist", missing, len(expected), "Each file that such a row names exists."
+            "kept_files_exist", missing, len(expected), "Each file that a kept row names exists."
         ),
         none_of("no_empty_files", empty, len(expected), "No file has zero bytes."),
         none_of(

@@ -15,7 +15,7 @@ from ferrari.ledger.reasons import NOT_THE_SUBJECTS
 from ferrari.qc import stage_tables
 from ferrari.reports import charts
 from ferrari.reports.checks import WARN, Check, none_of
-from ferrari.subject import track_table
+from ferrari.subject import clip_table, track_table
 
 _SLACK_S = 1e-5  # times are rounded to six digits
 
@@ -26,7 +26,7 @@ def load(paths: Sequence[str]) -> pd.DataFrame:
     """
     rows, videos = [], []
     for path in paths:  # one frame for all: one a clip takes 2 ms
-        for row in track_table.read(path):
+        for row in clip_table.read(path, track_table.COLUMNS):
             rows.append(row)
             videos.append(Path(path).stem)
     columns = list(track_table.COLUMNS)

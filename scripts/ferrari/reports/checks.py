@@ -23,6 +23,15 @@ STATUSES = (PASS, WARN, FAIL)  # from best to worst
 COLUMNS = ("check", "status", "figure", "bound", "rows", "explanation")
 MAX_ROWS = 20
 _NONE_OF = re.compile(r"0 of ([\d,]+)")
+_COUNTED = re.compile(r"[\d,]+ of [\d,]+(; .*| such tracks)?")
+#: A check's name says what should be (`crops_readable`), and its figure counts what is not so.
+#: These names say what the figure counts.
+_NAMED_BY_COUNT = frozenset(
+    {
+        *("clips_refused", "clips_gone", "frames_quarantined", "kinds_replaced"),
+        *("decisions_in_vain", "some_video_is_usable"),
+    }
+)
 
 
 class QualityGateError(FerrariError, RuntimeError):
@@ -76,13 +85,25 @@ def as_named(row: str) -> str:
 
 
 def in_words(check: Check) -> str:
-    """What a check found, as a sentence's end: 'no fault in 164', or its figure and its bound."""
-    if check.bound != "0":
-        return f"{check.figure} (bound: {check.bound})"
+    """What a check found, as a sentence's end behind its title: 'no fault in 164', 'not so for 2 of
+    164', or its figure; with its bound, unless that is 0.
+    """
+    said = figure_in_words(check)
+    return said if check.bound == "0" else f"{said} (bound: {check.bound})"
+
+
+def figure_in_words(check: Check) -> str:
+    """`in_words` without the bound. 'Crops readable: 2 of 164' would say the contrary."""
     counted = _NONE_OF.fullmatch(check.figure)
-    if check.status != PASS or not counted:
+    if check.status == PASS and check.bound == "0" and counted:
+        return f"no fault in {counted[1]}" if counted[1] != "0" else "nothing to look at"
+    if check.status == PASS and check.bound == check.figure == "0":
+        return "none"
+    if check.status == PASS or check.name in _NAMED_BY_COUNT:
         return check.figure
-    return f"no fault in {counted[1]}" if counted[1] != "0" else "nothing to look at"
+    bare = check.bound == "0" and check.figure.replace(",", "").isdecimal()
+    counts = bare or _COUNTED.fullmatch(check.figure)
+    return f"not so for {check.figure}" if counts else check.figure
 
 
 def worst(statuses: Iterable[str]) -> str:

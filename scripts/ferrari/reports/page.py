@@ -25,16 +25,12 @@ from ferrari.reports import checks as gate
 from ferrari.reports import templating, vega
 from ferrari.reports.checks import FAIL, PASS, WARN, Check
 from ferrari.reports.thumbnails import Thumb
-from ferrari.reports.titles import about
+from ferrari.reports.titles import about, check_title
 
 if TYPE_CHECKING:  # it loads altair, of which the index has no need
     from ferrari.reports.charts import Chart
 
 MAX_TABLE_ROWS = 300
-_SPELT = {
-    **{"rgb": "RGB", "rgba": "RGBA", "fps": "fps", "ascii": "ASCII"},
-    **{"cutouts": "cut-outs", "cutout": "cut-out"},
-}
 _IDS = frozenset({"video", "item", "file", "name"})
 
 
@@ -169,12 +165,6 @@ def summary(checks: Sequence[Check]) -> str:
     return f"{number_of(len(checks), 'check')}: {said}."
 
 
-def check_title(name: str) -> str:
-    """A check's name as words: 'crops_readable' is 'Crops readable'."""
-    words = [_SPELT.get(word, word) for word in name.split("_")]
-    return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
-
-
 def _worst_first(checks: Sequence[Check]) -> list[Check]:
     return sorted(checks, key=lambda check: -gate.STATUSES.index(check.status))
 
@@ -182,13 +172,13 @@ def _worst_first(checks: Sequence[Check]) -> list[Check]:
 def _format_check(check: Check) -> dict:
     rows = [gate.as_named(item) for item in check.rows]
     passed = check.status == PASS and check.bound == "0"
-    said = number_of(len(rows), "row")
+    said = f"which ({len(rows)})"
     if len(rows) == gate.MAX_ROWS:
-        said = f"the first {len(rows)} rows"
+        said = f"the first {len(rows)}"
     return {
         "status": check.status,
         "title": check_title(check.name),
-        "figure": shown(gate.in_words(check) if passed else check.figure),
+        "figure": shown(gate.figure_in_words(check)),
         "bound": "" if passed else shown(check.bound),
         "explanation": shown(check.explanation, 2000),
         "rows": rows,

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ferrari.common.job_messages import message_of
-from ferrari.ledger import clip_fates, tables
-from ferrari.ledger.columns import KEPT
+from ferrari.common.visible_text import shown
+from ferrari.ledger import clip_fates, tables, without_images
+from ferrari.ledger.reasons import OK
 from ferrari.ledger.refused_files import BAD_FRAMES, BAD_VIDEOS
 from ferrari.ledger.stages import FINAL, FINAL_CSV, VIDEOS_CSV
-from ferrari.reports import checks
+from ferrari.reports import check_words, checks
 from ferrari.reports.checks import PASS
-from ferrari.reports.page import check_title
 from ferrari.reports.titles import REPORTS, about
 
 
@@ -28,23 +27,29 @@ def last_lines(dataset: Path, reports: Path, formats: Sequence[str]) -> list[str
         return []
     rows = tables.read_table(dataset / VIDEOS_CSV)
     fates = clip_fates.of_rows(rows)
-    images = Counter(
-        row["video"]
-        for row in tables.iter_stage(dataset / FINAL_CSV, "final")
-        if row["outcome"] == KEPT
-    )
+    sound = {row["item"]: shown(row["file"]) for row in rows if row["verdict"] == OK}
+    images, without = without_images.of_set(dataset, sound)
     final = dataset / FINAL
     packages = [str(final / name) for name in formats if (final / name).is_dir()]
+    refused = [str(folder) for folder in _refused(dataset)]
     return [
-        f"{images.total():,} captioned images, from {len(images):,} of {fates.clips:,} clips.",
+        without_images.given(images, fates.clips),
         *clip_fates.as_lines(fates),
+        *without_images.as_lines(without, fates.clips),
         *([f"{fates.apart}."] if fates.apart else []),
-        *_questions(reports),
+        *_questions(reports, {row["item"]: row["file"] for row in rows}),
         f"  dashboards   {reports / 'index.html'}   (open it in a browser)",
         f"  packages     {', '.join(packages) or 'none'}",
-        f"  refused      {dataset / BAD_VIDEOS}, {dataset / BAD_FRAMES}",
+        *([f"  refused      {', '.join(refused)}"] if refused else []),
         f"  every clip   {dataset / VIDEOS_CSV}",
     ]
+
+
+def _refused(dataset: Path) -> Iterator[Path]:
+    """The folders of refused files that hold any."""
+    for name in (BAD_VIDEOS, BAD_FRAMES):
+        if any(path.is_file() for path in (dataset / name).rglob("*")):
+            yield dataset / name
 
 
 def failures(logs: Path, since: float, known: Collection[Path] = ()) -> list[str]:
@@ -60,13 +65,15 @@ def failures(logs: Path, since: float, known: Collection[Path] = ()) -> list[str
     return [line for message, path in said.items() for line in (f"\n{path}:", message)]
 
 
-def _questions(reports: Path) -> Iterator[str]:
-    """A line for each check that is not PASS; of refused clips more was said already."""
+def _questions(reports: Path, files: Mapping[str, str]) -> Iterator[str]:
+    """A line for each check that is not PASS; of refused clips more was said already. `files` are
+    those of the clips, by id.
+    """
     for name in REPORTS:
         path = reports / f"{name}.csv"
         if name == "verify_dataset" or not path.is_file():
             continue
         for check in checks.read(path):
             if check.status != PASS and check.name != clip_fates.CHECK:
-                said = f"{about(name)[0]}, {check_title(check.name)}: {check.figure}"
-                yield f"{check.status} {said}. {check.explanation}"
+                said = check_words.line(check, files)
+                yield f"{check.status} {about(name)[0]}, {said}. {check.explanation}"

@@ -95,6 +95,18 @@ _TITLES = {
     **_OTHERS,
 }
 
+#: How words of a check's name are spelt, where not as they stand.
+_SPELT = {
+    **{"rgb": "RGB", "rgba": "RGBA", "fps": "fps", "ascii": "ASCII"},
+    **{"cutouts": "cut-outs", "cutout": "cut-out"},
+}
+
+
+def check_title(name: str) -> str:
+    """A check's name as words: 'crops_readable' is 'Crops readable'."""
+    words = [_SPELT.get(word, word) for word in name.split("_")]
+    return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
+
 
 def of_rule(rule: str) -> str:
     """What people call a rule's jobs; a rule that is not known by its own name."""

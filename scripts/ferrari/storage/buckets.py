@@ -34,6 +34,10 @@ class ObjectError(FerrariError, ValueError):
     """One object cannot be had, and says why; its bucket answers."""
 
 
+class GoneObjectError(ObjectError):
+    """An object is no longer in its bucket."""
+
+
 @dataclass(frozen=True)
 class Listed:
     """An object as its bucket's listing has it: its size in bytes, its time of change in ns."""
@@ -133,7 +137,7 @@ def _of_object(address: str, ask: Any) -> Any:
     except OSError as error:
         raise _refused(address, error) from error
     if isinstance(told, FileNotFoundError):
-        raise ObjectError("is no longer in the bucket") from told
+        raise GoneObjectError("is no longer in the bucket") from told
     raise ObjectError(f"cannot be fetched: {_said(told)}") from told
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from ferrari.images import boxes, subject_choice
 from ferrari.images.boxes import Detection
-from ferrari.subject import appearance, consistency, second_look, shot_cuts, track_table
+from ferrari.subject import appearance, clip_table, consistency, second_look, shot_cuts
 from ferrari.subject.consistency import Consistency
 from ferrari.subject.second_look import Found, LookAgain
 from ferrari.subject.sightings import Linked
@@ -67,7 +67,7 @@ class Followed:
         number = self.track_of.get(str(row["item"]))
         if number is None:
             return dict.fromkeys(("track", "track_area", "track_off_centre"), "")
-        known = track_table.cells(self.tracks[number])
+        known = clip_table.cells(self.tracks[number])
         told = {"track_area": known["area"], "track_off_centre": known["off_centre"]}
         return {"track": number, **told}
 

@@ -152,6 +152,12 @@ def cover(some: np.ndarray, others: np.ndarray, wider: float = 0.0) -> np.ndarra
     return _shared(a, b) / np.maximum(np.minimum(_area(a), _area(b)), 1e-9)
 
 
+def held(some: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """(N, M) share of each of some boxes that lies in each of the others."""
+    shared = _shared(some[:, None, :], others[None, :, :])
+    return shared / np.maximum(_area(some), 1e-9)[:, None]
+
+
 def _growth(some: np.ndarray, others: np.ndarray) -> np.ndarray:
     """(N, M) how many times as high the higher of two boxes is."""
     a, b = (np.maximum(boxes[:, 3] - boxes[:, 1], 1e-9) for boxes in (some, others))

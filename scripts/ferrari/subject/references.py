@@ -18,7 +18,7 @@ import numpy as np
 from ferrari.common.atomic_files import sha256_bytes
 from ferrari.common.settings import SettingsError
 from ferrari.images import user_pictures
-from ferrari.images.boxes import Box
+from ferrari.images.boxes import Box, short_side
 from ferrari.images.image_files import ImageReadError
 from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
 from ferrari.ledger.reasons import DROPPED_BY_REVIEW, TOO_LARGE, UNREADABLE_PICTURE
@@ -159,7 +159,7 @@ def _is_heic(path: Path) -> bool:
 
 def _one_face(file: str, digest: str, picture: np.ndarray, finder: FaceFinder) -> Reference:
     faces = finder.find(picture)
-    sides = [min(x2 - x1, y2 - y1) for x1, y1, x2, y2 in (face.box_xyxy for face in faces)]
+    sides = [short_side(face.box_xyxy) for face in faces]
     seen = [i for i, side in enumerate(sides) if side >= LEAST]
     if not faces:
         return Reference(file, digest, DROPPED, NO_REFERENCE_FACE)

@@ -32,6 +32,8 @@ _FLASH_PICTURES = 2  # at six a second, a third of a second
 _MOST_GAIN = 2.0  # of the light between two pictures of a shot
 _FLASH_LIGHT = 20.0  # by which the mean of a picture (0-255) differs in a flash from both sides
 _COLOUR_BINS = 32  # of a* and b* from -32 to 32, what is beyond in the outermost
+_LEVELS = np.arange(256, dtype=np.uint8)
+_BY_COLOUR = np.clip((_LEVELS.astype(int) - 96) // 2, 0, _COLOUR_BINS - 1)  # the bin of each level
 _SMOOTHING = np.exp(-0.5 * (np.arange(-9, 10) / 3.0) ** 2)  # of histograms, in bins
 
 
@@ -90,25 +92,26 @@ def _in_one_light(one: np.ndarray, other: np.ndarray) -> list[np.ndarray]:
     """Both as uint8 L*a*b*, the darker one made as bright as the other, up to _MOST_GAIN."""
     means = [max(float(picture.mean()), 1.0) for picture in (one, other)]
     gains = [min(max(means) / mean, _MOST_GAIN) for mean in means]
-    lit = [
-        np.clip(p * np.float32(gain), 0, 255) for p, gain in zip((one, other), gains, strict=True)
-    ]
-    return [cv2.cvtColor(np.rint(picture).astype(np.uint8), cv2.COLOR_RGB2LAB) for picture in lit]
+    lit = [cv2.LUT(p, _brighter(gain)) for p, gain in zip((one, other), gains, strict=True)]
+    return [cv2.cvtColor(picture, cv2.COLOR_RGB2LAB) for picture in lit]
+
+
+def _brighter(gain: float) -> np.ndarray:
+    """uint8: what each level becomes."""
+    return np.rint(np.clip(_LEVELS * np.float32(gain), 0, 255)).astype(np.uint8)
 
 
 def _kept(there: np.ndarray, light: np.ndarray) -> float:
     """Share of the blocks of one lightness that `there` has near their place; 1 if all are flat."""
-    height, width = light.shape
+    rows, columns = (side // _BLOCK for side in light.shape)
+    blocks = light[: rows * _BLOCK, : columns * _BLOCK].reshape(rows, _BLOCK, columns, _BLOCK)
     found = []
-    for y in range(0, height - _BLOCK + 1, _BLOCK):
-        for x in range(0, width - _BLOCK + 1, _BLOCK):
-            block = light[y : y + _BLOCK, x : x + _BLOCK]
-            if block.std() < _FLAT:
-                continue
-            top, left = max(0, y - _REACH_XY[1]), max(0, x - _REACH_XY[0])
-            near = there[top : y + _BLOCK + _REACH_XY[1], left : x + _BLOCK + _REACH_XY[0]]
-            match = cv2.matchTemplate(near, block, cv2.TM_CCOEFF_NORMED)
-            found.append(float(match.max()) >= _FOUND)
+    for row, column in np.argwhere(blocks.std(axis=(1, 3)) >= _FLAT).tolist():
+        y, x = row * _BLOCK, column * _BLOCK
+        top, left = max(0, y - _REACH_XY[1]), max(0, x - _REACH_XY[0])
+        near = there[top : y + _BLOCK + _REACH_XY[1], left : x + _BLOCK + _REACH_XY[0]]
+        match = cv2.matchTemplate(near, blocks[row, :, column], cv2.TM_CCOEFF_NORMED)
+        found.append(float(match.max()) >= _FOUND)
     return float(np.mean(found)) if found else 1.0
 
 
@@ -123,12 +126,12 @@ def _colour_difference(one: np.ndarray, other: np.ndarray) -> float:
 def _histograms(lab: np.ndarray) -> list[np.ndarray]:
     """Shares by lightness, brought to one mean and contrast, by a* and by b*."""
     light = lab[..., 0].astype(np.float64)
-    levels = (light - light.mean()) / max(float(light.std()), _FLAT)
-    bins = [np.clip(np.floor((levels + 2) * 4), 0, 15)]
-    bins += [
-        np.clip((lab[..., axis].astype(int) - 96) // 2, 0, _COLOUR_BINS - 1) for axis in (1, 2)
+    levels = (_LEVELS - light.mean()) / max(float(light.std()), _FLAT)
+    by_light = np.clip(np.floor((levels + 2) * 4), 0, 15).astype(int)
+    counts = [
+        np.bincount(bins, np.bincount(lab[..., axis].ravel(), minlength=256), _COLOUR_BINS)
+        for axis, bins in enumerate((by_light, _BY_COLOUR, _BY_COLOUR))
     ]
-    counts = [np.bincount(one.astype(int).ravel(), minlength=_COLOUR_BINS) for one in bins]
     smooth = [np.convolve(count, _SMOOTHING) for count in counts]
     return [count / count.sum() for count in smooth]
 

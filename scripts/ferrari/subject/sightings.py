@@ -6,17 +6,24 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations, pairwise
 
 import numpy as np
 
 from ferrari.images import boxes
 from ferrari.subject.face_weights import USABLE
+from ferrari.subject.linking import cover, held, overlaps
 
 #: Share of a box that lies in another, or more: the smaller of two of one person, each of two
 #: people's in one around both, and that one in what the two reach over together.
 NESTED = 0.6
-#: Moments in which the boxes of two tracks lie apart, or more: once may be a wrong box.
+#: Moments in which the boxes of two tracks lie apart, or in which a body is seen, or more: once may
+#: be a wrong box.
 APART = 2
+#: Seconds to the moment before or behind in which two people may be seen apart, at most.
+NEXT_S = 0.35
+#: Overlap (IoU) of two boxes in moments one after the other that are of one body, or more.
+SAME_BODY = 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,11 +125,13 @@ class Sightings:
         """(N,) bool: detections with two faces or more that can be judged.
 
         A box around two people that each have a box and a face of their own is one too: a face is
-        given to the box that fits it best, so none of the two is left for the larger box.
+        given to the box that fits it best, so none of the two is left for the larger box. And so is
+        a box that holds two bodies of the moment before or behind: who crosses in front of somebody
+        may hide the other's face.
         """
         judged = self.faces.detection[self.faces.weights >= USABLE]
         faces = np.bincount(judged, minlength=len(self.track))
-        return (faces > 1) | self._around_two(faces > 0)
+        return (faces > 1) | self._around_two(faces > 0) | self._of_two_bodies()
 
     def _around_two(self, with_face: np.ndarray) -> np.ndarray:
         """(N,) bool: boxes without a face that two or more boxes with one fill between them."""
@@ -138,6 +147,23 @@ class Sightings:
                 found[place] = _filled_by(self.boxes[place], known)
         return found
 
+    def _of_two_bodies(self) -> np.ndarray:
+        """(N,) bool: boxes that two of the moment before or behind fill, which lie apart, and
+        neither of whom has another box now.
+        """
+        found = np.zeros(len(self.track), bool)
+        if self.boxes is None:
+            return found
+        boxes_, lasts = self.boxes.astype(float), np.bincount(self.track)[self.track] >= APART
+        times, moment = np.unique(self.time_s, return_inverse=True)
+        places = [np.flatnonzero(moment == at) for at in range(len(times))]
+        for one, other in pairwise(range(len(times))):
+            if times[other] - times[one] <= NEXT_S:
+                for here, there in ((places[one], places[other]), (places[other], places[one])):
+                    bodies = boxes_[there[lasts[there]]]
+                    found[here] |= _of_two(boxes_[here], bodies)
+        return found
+
     def deciding(self) -> np.ndarray:
         """(F,) bool: faces that can be judged and have their detection to themselves."""
         return (self.faces.weights >= USABLE) & ~self.crowded[self.faces.detection]
@@ -149,14 +175,36 @@ def _nested(one: np.ndarray, other: np.ndarray) -> bool:
     return boxes.shared(mine, theirs) >= NESTED * min(boxes.area(mine), boxes.area(theirs))
 
 
+def _of_two(boxes_: np.ndarray, bodies: np.ndarray) -> np.ndarray:
+    """(M,) bool: which of a moment's (M, 4) boxes two of the (N, 4) bodies of another fill, which
+    lie apart, and neither of which goes on in another box.
+    """
+    inside, apart = held(bodies, boxes_) >= NESTED, cover(bodies, bodies) < NESTED
+    goes_on = overlaps(bodies, boxes_) >= SAME_BODY
+    found = np.zeros(len(boxes_), bool)
+    for place in np.flatnonzero(inside.sum(axis=0) > 1).tolist():
+        elsewhere = np.delete(goes_on, place, axis=1).any(axis=1)
+        pairs = combinations(np.flatnonzero(inside[:, place] & ~elsewhere).tolist(), 2)
+        found[place] = any(
+            apart[one, other] and _hull_fills(boxes_[place], bodies[[one, other]])
+            for one, other in pairs
+        )
+    return found
+
+
 def _filled_by(box: np.ndarray, others: Iterable[np.ndarray]) -> bool:
     """Whether two of `others` or more lie in a box, and reach over most of it together."""
     mine = tuple(box.tolist())
     pairs = ((tuple(other.tolist()), other) for other in others)
-    held = [other for one, other in pairs if boxes.shared(mine, one) >= NESTED * boxes.area(one)]
-    if len(held) < 2:
+    inside = [other for one, other in pairs if boxes.shared(mine, one) >= NESTED * boxes.area(one)]
+    if len(inside) < 2:
         return False
-    corners = np.array(held)
+    return _hull_fills(box, np.array(inside))
+
+
+def _hull_fills(box: np.ndarray, corners: np.ndarray) -> bool:
+    """Whether what (N, 4) boxes reach over together is most of a box."""
+    mine = tuple(box.tolist())
     hull = (*corners[:, :2].min(axis=0).tolist(), *corners[:, 2:].max(axis=0).tolist())
     return boxes.shared(mine, hull) >= NESTED * boxes.area(mine)
 

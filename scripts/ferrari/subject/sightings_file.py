@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ferrari.common.atomic_files import write_bytes
-from ferrari.images import boxes, head_pose
-from ferrari.images.boxes import Box
+from ferrari.images import head_pose
+from ferrari.images.boxes import Box, short_side
 from ferrari.images.faces import Face
 from ferrari.ledger.tables import LedgerError
 from ferrari.subject.face_weights import face_weight
@@ -48,7 +48,7 @@ class SeenFace:
     @property
     def short_side_px(self) -> float:
         """The shorter side of its box."""
-        return boxes.short_side(self.box_xyxy)
+        return short_side(self.box_xyxy)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,11 +8,9 @@ digest.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 
-from ferrari.ledger import tables
+from ferrari.subject import clip_table
 
 
 @dataclass(frozen=True)
@@ -43,20 +41,4 @@ class TrackRow:
     found_again: int | None = None
 
 
-COLUMNS = tuple(field.name for field in fields(TrackRow))
-
-
-def cells(row: TrackRow) -> dict[str, object]:
-    """A row as its table has it; figures have six digits behind the point."""
-    given = asdict(row).items()
-    return {name: round(one, 6) if isinstance(one, float) else one for name, one in given}
-
-
-def write(path: str | os.PathLike, clip: TrackRow, tracks: Iterable[TrackRow]) -> None:
-    """Write the table."""
-    tables.write_table(path, COLUMNS, map(cells, (clip, *tracks)))
-
-
-def read(path: str | os.PathLike) -> list[dict[str, str]]:
-    """All rows, as text, that of the clip first; LedgerError where a column is missing."""
-    return list(tables.iter_table(path, COLUMNS))
+COLUMNS = clip_table.columns(TrackRow)

@@ -12,7 +12,7 @@ from ferrari.ledger.stages import FINAL_CSV, REFERENCES_CSV, VIDEOS_CSV
 from ferrari.ledger.tables import LedgerError
 from ferrari.review import decision_table, decisions, effects, targets
 from ferrari.review.contract import REFERENCE, TRACK, Decision
-from ferrari.subject import identity_table
+from ferrari.subject import clip_table, identity_table
 from ferrari.verification.clip import Clip
 from ferrari.verification.findings import Findings, Layout
 from ferrari.verification.tables import Row, Tables
@@ -57,7 +57,7 @@ class Decided:
             return clip.rows[stage]
         path = self.tables.layout.dataset / stages.IDENTITY / f"{clip.video}.csv"
         try:
-            return identity_table.read(path)
+            return clip_table.read(path, identity_table.COLUMNS)
         except (LedgerError, csv.Error, OSError):  # told where identities are verified
             return []
 

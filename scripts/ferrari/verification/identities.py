@@ -9,7 +9,7 @@ from pathlib import Path
 from ferrari.ledger import stages
 from ferrari.ledger.columns import KEPT
 from ferrari.ledger.tables import LedgerError
-from ferrari.subject import identity_table, sightings_file
+from ferrari.subject import clip_table, identity_table, sightings_file
 from ferrari.verification.tables import Row
 
 
@@ -46,7 +46,7 @@ def _of_sightings(path: Path, detections: Sequence[Row]) -> Iterator[str]:
 
 def _of_identities(path: Path, crops: Sequence[Row]) -> Iterator[str]:
     try:
-        told = [row for row in identity_table.read(path) if row["track"]]
+        told = [row for row in clip_table.read(path, identity_table.COLUMNS) if row["track"]]
     except LedgerError:
         yield "cannot be read"
         return

@@ -10,6 +10,7 @@ import os
 
 from av.container import InputContainer
 
+from ferrari.common import first_bytes
 from ferrari.video.streams import decodes
 
 #: Demuxers that name other files or addresses; none of them is ever opened.
@@ -42,20 +43,6 @@ PICTURE_CODECS = frozenset(
         *("targa", "pcx", "ppm", "pgm", "pam", "psd", "exr", "dpx"),
     )
 )
-#: How files begin that are neither film nor open as anything, and what they are.
-_BEGINNINGS = {
-    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "a document or a thumbnail store of Windows",
-    b"PK\x03\x04": "a ZIP archive",
-    b"Rar!": "a RAR archive",
-    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
-    b"\x1f\x8b": "a gzip archive",
-    b"%PDF": "a PDF document",
-    b"8BPS": "a picture (Photoshop)",
-    b"II*\0": "a picture (TIFF or camera raw)",
-    b"MM\0*": "a picture (TIFF or camera raw)",
-    b"SQLite format 3\0": "a database",
-}
-_HEAD_BYTES = 4096
 
 
 def picture_brand(container: InputContainer) -> str:
@@ -77,7 +64,7 @@ def refusal(container: InputContainer, path: str | os.PathLike) -> str:
     if names & FILM or names & ANIMATIONS.keys() or container.streams.audio:
         return ""
     if container.format.name == "tty" or not container.streams.video:
-        return text(path) or f"{container.format.long_name}: no film"
+        return first_bytes.text(first_bytes.read(path)) or f"{container.format.long_name}: no film"
     kind = container.format.name.removesuffix("_pipe")
     if decodes(container.streams.video[0]):
         kind = container.streams.video[0].codec_context.name
@@ -85,32 +72,7 @@ def refusal(container: InputContainer, path: str | os.PathLike) -> str:
     return f"a picture ({kind}){moves}"
 
 
-def unopened(path: str | os.PathLike) -> str:
-    """What a file is that FFmpeg cannot open, where its first bytes tell; else ""."""
-    head = _head(path)
-    found = (what for beginning, what in _BEGINNINGS.items() if head.startswith(beginning))
-    return next(found, "") or text(path)
-
-
-def text(path: str | os.PathLike) -> str:
-    """What kind of text a file is, "" if its first bytes are not all text."""
-    head = _head(path)
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "plain text"
-    if not head or any(byte < 32 and byte not in b"\t\n\f\r\x1a\x1b" for byte in head):
-        return ""
-    start = head.lstrip().lower()
-    if start.startswith((b"<!doctype html", b"<html")):
-        return "an HTML page (a failed download?)"
-    return "a playlist" if start.startswith((b"#extm3u", b"ffconcat ")) else "plain text"
-
-
 def _is_animated_webp(path: str | os.PathLike) -> bool:
     """The flag ANIM of the extended header (RFC 9649, 2.7.1)."""
-    head = _head(path)
+    head = first_bytes.read(path)
     return head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and bool(head[20] & 2)
-
-
-def _head(path: str | os.PathLike) -> bytes:
-    with open(path, "rb") as stream:
-        return stream.read(_HEAD_BYTES)

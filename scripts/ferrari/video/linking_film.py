@@ -12,7 +12,6 @@ in the table of frames. The track's own times are for players, and only rise.
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import struct
@@ -28,7 +27,6 @@ import av
 import cv2
 import numpy as np
 from av.error import FFmpegError
-from PIL import Image
 
 from ferrari.images.image_files import ImageReadError
 from ferrari.processes.beside import Behind
@@ -41,6 +39,7 @@ _JPEG = [
     *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420),
 ]
 _HEAD, _COMMENT = 20, b"\xff\xfe"  # bytes of SOI and of JFIF's APP0; the marker behind them
+_START, _END = b"\xff\xd8", b"\xff\xd9"  # SOI, EOI
 _MS = Fraction(1, 1000)
 _LONGEST_STEP_S = 24 * 3600  # a longer one is a damaged clock, and not what players should wait
 _PENDING = 4  # pictures being encoded at a time, each of which holds its whole frame
@@ -166,9 +165,10 @@ def read(path: str | os.PathLike) -> Iterator[LinkingPicture]:
     if not os.path.getsize(path):
         return
     try:
-        with av.open(os.fspath(path), format=_KIND) as container:
+        with av.open(os.fspath(path), format=_KIND, metadata_errors="replace") as container:
             end_ms = 0
-            for number, packet in enumerate(p for p in container.demux(video=0) if p.size):
+            tracks = container.streams.video[:1]  # a damaged head may lose it
+            for number, packet in enumerate(p for p in container.demux(tracks) if p.size):
                 yield _decoded(bytes(packet), number, path)
                 end_ms = (packet.pts or 0) + 1
             whole = container.duration == end_ms * 1000
@@ -179,16 +179,36 @@ def read(path: str | os.PathLike) -> Iterator[LinkingPicture]:
 
 
 def _decoded(jpeg: bytes, number: int, path: str | os.PathLike) -> LinkingPicture:
+    """A picture as `encoded` made it. OpenCV takes a third of Pillow's time for the same pixels."""
     try:
-        with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as picture:
-            note = json.loads(picture.info["comment"])
-            if note["picture"] != number:
-                raise ImageReadError(f"{_named(path)} lacks picture {number}")
-            return LinkingPicture(note["frame"], note["time_s"], np.asarray(picture))
-    except (OSError, SyntaxError, ValueError, KeyError) as error:
-        if isinstance(error, ImageReadError):
-            raise
+        note = json.loads(_comment(jpeg))
+        frame, time_s, found = note["frame"], note["time_s"], note["picture"]
+    except (ValueError, KeyError, TypeError) as error:
         raise ImageReadError(f"picture {number} of {_named(path)} is damaged: {error}") from error
+    if found != number:
+        raise ImageReadError(f"{_named(path)} lacks picture {number}")
+    picture = _pixels(jpeg)
+    if picture is None:
+        raise ImageReadError(f"picture {number} of {_named(path)} is damaged: it is no whole JPEG")
+    return LinkingPicture(frame, time_s, picture)
+
+
+def _pixels(jpeg: bytes) -> np.ndarray | None:
+    """HxWx3 uint8 RGB of a whole JPEG; None of any other."""
+    if not jpeg.endswith(_END):  # OpenCV would make the rest of the picture grey
+        return None
+    try:
+        return cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
+    except cv2.error:  # a size that no picture has
+        return None
+
+
+def _comment(jpeg: bytes) -> bytes:
+    """The comment behind a JPEG's head; ValueError where there is none."""
+    start = _HEAD + len(_COMMENT) + 2
+    if not jpeg.startswith(_START) or jpeg[_HEAD : start - 2] != _COMMENT:
+        raise ValueError("it is no JPEG with a comment")
+    return jpeg[start : start - 2 + int.from_bytes(jpeg[start - 2 : start], "big")]
 
 
 def _named(path: str | os.PathLike) -> str:

@@ -7,12 +7,13 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from itertools import pairwise
 from typing import TypeVar, overload
 
 import numpy as np
 
-from ferrari.video.timestamps import longest_step
+from ferrari.video.timestamps import PackedTimes, longest_step
 
 #: A clip that says that more than this is missing at its end is not believed.
 MOST_MISSING_S = Fraction(24 * 3600)
@@ -23,12 +24,19 @@ _BY_TIMES = "by the times of its frames and packets"
 class PacketTimes(Sequence[Fraction]):
     """Times of packets in seconds, rising: a number of 8 bytes each until one is looked at."""
 
-    def __init__(self, pts: array, time_base: Fraction | None) -> None:
-        self._pts = np.sort(np.frombuffer(pts, np.int64)).data
+    def __init__(self, pts: array | PackedTimes, time_base: Fraction | None) -> None:
+        self._unsorted = pts
         self._base = time_base or Fraction(0)
 
+    @cached_property
+    def _pts(self) -> memoryview:
+        """Made when it is asked for: nobody looks at the packets of a sound clip."""
+        pts = self._unsorted
+        whole = pts.whole() if isinstance(pts, PackedTimes) else np.frombuffer(pts, np.int64)
+        return np.sort(whole).data
+
     def __len__(self) -> int:
-        return len(self._pts)
+        return len(self._unsorted)
 
     @overload
     def __getitem__(self, place: int) -> Fraction: ...

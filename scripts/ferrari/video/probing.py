@@ -16,6 +16,7 @@ from av import VideoStream
 from av.container import InputContainer
 from av.error import FFmpegError
 
+from ferrari.common import first_bytes
 from ferrari.ledger.reasons import (
     CORRUPT_CONTAINER,
     ENCRYPTED,
@@ -80,7 +81,7 @@ def look(
 
 
 def _unopened(path: str | os.PathLike, error: FFmpegError) -> Look:
-    what = film.unopened(path)
+    what = first_bytes.unopened(first_bytes.read(path))
     if what:
         return Look(NOT_A_VIDEO, f"it is {what}")
     encrypted = _looks_encrypted(path)

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import itertools
 import math
+from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+
+import numpy as np
 
 _GAP_S = Fraction(10)
 _GAP_STEPS = 4
@@ -79,6 +82,40 @@ def first_of_slots(pts: Sequence[int], time_base: Fraction, fps: float) -> list[
         slot = (pts[place] - pts[0]) // per_slot
         place = bisect_left(pts, pts[0] + math.ceil((slot + 1) * per_slot), place)
     return chosen
+
+
+@dataclass(frozen=True)
+class PackedTimes(Sequence[int]):
+    """Times in units of a clip's clock, one a packet or frame: four bytes each where they lie
+    within 2**32 units (half a day at 90 kHz), else eight.
+
+    `above` is how far each is from the `least`.
+    """
+
+    least: int
+    above: array
+
+    @classmethod
+    def of(cls, times: Sequence[int] | np.ndarray) -> PackedTimes:
+        """From integers of at most 64 bits, in any order."""
+        whole = np.asarray(times, np.int64)
+        least, most = (int(whole.min()), int(whole.max())) if len(whole) else (0, 0)
+        if most - least < 1 << 32:
+            return cls(least, array("I", (whole - least).astype(np.uint32).tobytes()))
+        return cls(0, array("q", whole.tobytes()))
+
+    def whole(self) -> np.ndarray:
+        """int64, in their order."""
+        return np.asarray(self.above).astype(np.int64) + self.least
+
+    def __len__(self) -> int:
+        return len(self.above)
+
+    def __getitem__(self, place: int) -> int:  # type: ignore[override]  # nobody takes slices
+        return self.least + self.above[place]
+
+    def __iter__(self) -> Iterator[int]:
+        return (self.least + above for above in self.above)
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,12 @@ def test_on_a_fake_card_it_goes_on_where_it_was(tmp_path):
     assert (first.returncode, second.returncode) == (0, 0), first.stdout + first.stderr
     assert "AFTER FORK" not in machine.log
     begun = [line.split()[0] for line in second.stdout.splitlines() if " ..." in line]
-    assert begun == ["detect", "mask", "run"]  # they lack something; the others are known
+    assert begun == [
+        "detect",
+        "mask",
+        "matting",
+        "run",
+    ]  # they lack something; the others are known
     found = json.loads((tmp_path / "gpu.json").read_text())
     assert "550.54.14" in found["machine"]["rows"][0]["answer"]
     rows = {row["clip"]: row for row in found["clips"]["rows"]}
@@ -152,10 +157,25 @@ def second_differs(*asked, **options):
     return net if len(loaded) == 1 else replace(net, alpha=faint)
 segmenters.load = second_differs"""
 
+FADED = """
+from ferrari.matting import on_card
+solver = on_card.solver
+def faded(*asked):
+    solve = solver(*asked)
+    def less(*picture):
+        alpha, iterations, remark = solve(*picture)
+        return alpha * 0.9, iterations, remark
+    return less
+on_card.solver = faded"""
+
 
 @pytest.mark.parametrize(
     ("step", "said", "change"),
-    [("detect", "boxes, 0 on one device alone", MOVED), ("mask", "alpha 0.0000 apart", FAINT)],
+    [
+        ("detect", "boxes, 0 on one device alone", MOVED),
+        ("mask", "alpha 0.0000 apart", FAINT),
+        ("matting", "3 crops, alpha 0.", FADED),
+    ],
 )
 def test_what_a_network_gives_is_compared_and_its_rate_measured(tmp_path, step, said, change):
     same, other = by_cpu(step, tmp_path, "pass", change)

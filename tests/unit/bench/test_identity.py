@@ -7,13 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bench import identity_backs, identity_heads, identity_losses, identity_tracks
 from bench import identity_composed as composed
-from bench import identity_losses, identity_tracks
 from bench import identity_rates as rates
 from bench.identity_cases import NOBODY, Case, composed_case, tried
 from bench.identity_composed import HEIGHT, MIRROR, SELF, WIDTH, Actor, Composed, Role, Scene
 from bench.identity_drawn import drawn_case
 from bench.identity_look import Looked
+from bench.identity_people import PEOPLE
 from bench.identity_scores import Scores, among, fitted
 from bench.identity_tables import Counted, by_largest, ranked
 from ferrari.subject import judgements as j
@@ -253,6 +254,22 @@ def test_tracks_of_a_composed_clip_are_held_against_who_is_there(tmp_path):
         assert (ours[6] == 1.0) == (switches == 0)
 
 
+def test_a_head_from_behind_covers_the_face_and_little_else():
+    """A person of 120 x 240 px in white, whose face is 40 px wide; the head is green."""
+    rgba = np.full((240, 120, 4), 255, np.uint8)
+    face = np.array([40.0, 60.0, 80.0, 112.0])
+    head = np.dstack([np.full((70, 50), one, np.uint8) for one in (0, 128, 0, 255)])
+    made = composed._turned(rgba, face, head)
+    green = (made[..., :3] == [0, 128, 0]).all(-1)
+    assert green[60:105, 40:80].mean() > 0.9 and green[45:60, 50:70].mean() > 0.9
+    assert (made[:40] == 255).all() and (made[140:] == 255).all(), "the body stays"
+    assert (composed._turned(rgba, face, None)[60:112, 40:80, 1] != 128).any(), "paint alone"
+
+
+def test_everybody_has_a_head_from_behind():
+    assert {identity_heads.of(who) for who in PEOPLE} == set(identity_heads._FRAMES)
+
+
 def test_a_drawn_clip_knows_who_is_in_which_box():
     many = many_people(31)["poster_stranger.mp4"]
     people = render_frame(many.spec, 0).people
@@ -270,9 +287,26 @@ def test_of_real_backs_those_count_that_are_seen_found_or_not():
     some = replace(
         looked([[0, 0, 1, 1]] * 3, {}, [0, 0, 0]),
         kept=np.array([True, True, True, True, False]),
-        frame=np.array([10, 20, identity_losses.MISSED_BACKS[0], 40, 50]),
+        frame=np.array([10, 20, identity_backs.MISSED[0], 40, 50]),
         view=np.array([0, 1, 1]),
         short_px=np.array([200.0, 40.0, 50.0]),
     )
-    (row,) = identity_losses.real_backs(some).rows
+    (row,) = identity_backs.found(some).rows
     assert row[1:] == (3, 2, 1, pytest.approx(2 / 3))
+
+
+def test_a_face_in_one_frame_names_the_backs_of_its_track_and_of_nobody_else():
+    """The first of the six in two tracks of three images and one, in other clothes; the second."""
+    seen = looked([[0, 0, 1, 1]] * 5, {}, [0, 0, 0, 1, 2])
+    some = replace(
+        seen,
+        time_s=np.array([1.0, 1.5, 2.0, 19.0, 40.0]),
+        kept=np.ones(5, bool),
+        frame=np.arange(5),
+        view=np.arange(5),
+        short_px=np.full(5, 200.0),
+    )
+    one, two, every = identity_backs.carried(some, Rules(SFACE.thresholds)).rows
+    assert one == ("person 1", 4, pytest.approx((3 * 3 + 1) / 16), 1, 3, 0)
+    assert two == ("person 2", 1, 1.0, 1, 1, 0)
+    assert every[1:] == (5, pytest.approx(3.5 / 5), 2, 4, 0)

@@ -20,8 +20,9 @@ def test_jobs_those_at_work_and_images_are_counted(tmp_path):
     found = one_more.of_logs(tmp_path, 4.0)
     assert found.jobs == {"mask": 2, "qc/qc5": 1} and found.idle["mask"] == 1
     assert found.images == {"qc/qc5": (5, 49)}
-    text = one_more.told(one_more.Run(60, found.jobs, found.idle, {}), found, 40)
-    assert "All but one of 40 clips: 60 s. One more: 4.0 s." in text
+    found.cpu_s = 2.5
+    text = one_more.told(one_more.Run(60, found.jobs, found.idle, {}, 90), found, 40)
+    assert "All but one of 40 clips: 60 s (90 s of CPU time). One more: 4.0 s (2.5 s)." in text
     assert "| mask | 2 | 2 | 1 |  |" in text and "| qc/qc5 | 1 | 1 | 1 | 5 of 49 |" in text
 
 

@@ -86,7 +86,7 @@ def test_an_actor_keeps_edges_and_loses_veils_and_things_beside():
     picture[10:50, 30:33, 3] = 120  # an edge
     picture[10:50, 45:55, 3] = 120  # a veil over the room behind
     picture[52:58, 10:30, 3] = 255  # a plank
-    cleaned = pairs._solid(Actor([picture], np.zeros((1, 4)))).pictures[0]
+    cleaned = pairs.solid(Actor([picture], np.zeros((1, 4)))).pictures[0]
     assert (cleaned[10:50, 30:33, 3] == 120).all() and not cleaned[:, 45:, 3].any()
     assert not cleaned[57:, :, 3].any()
     assert (cleaned[..., :3] == picture[..., :3]).all()

@@ -74,8 +74,11 @@ def test_problems_to_allow_are_read(table):
         (HEADER + f"{IMAGE},sks person, smiling, red hat, blue\n", "line 2: more cells .* quotes"),
         (HEADER + f"{IMAGE},a,TOO_LONG:80,\n", "line 2: allow holds 'TOO_LONG:80'"),
         (HEADER + f"{IMAGE},a,TOKEN_MISSING,\n", "allow holds 'TOKEN_MISSING'"),
-        (HEADER.encode("utf-16"), "not UTF-8"),
-        ((HEADER + f"{IMAGE},caf\xe9,,\n").encode("cp1252"), "not UTF-8 .*CSV UTF-8"),
+        (HEADER.encode("utf-16"), "is UTF-16, not UTF-8"),
+        (
+            (HEADER + f"{IMAGE},caf\xe9,,\n").encode("cp1252"),
+            "line 2, is not UTF-8 .*café.*CSV UTF-8",
+        ),
     ],
 )
 def test_what_cannot_be_used_stops_with_the_line(table, content, message):

@@ -64,6 +64,10 @@ def test_what_killed_writes_of_a_file_left_goes_with_the_next_one(tmp_path):
         (tmp_path / name).write_text("half")
     atomic_files.write_text(tmp_path / "t.csv", "whole")
     assert sorted(os.listdir(tmp_path)) == [".other.csv.17.part", "t.csv"]
+    (tmp_path / ".t[.o]*.csv.1.part").write_text("half")
+    atomic_files.write_text(tmp_path / "t[.o]*.csv", "a name that reads like a pattern")
+    assert sorted(os.listdir(tmp_path)) == [".other.csv.17.part", "t.csv", "t[.o]*.csv"]
+    atomic_files.clear_leftovers(tmp_path / "no folder/t.csv")
 
 
 def test_a_symbolic_link_is_linked_as_what_it_leads_to(tmp_path):

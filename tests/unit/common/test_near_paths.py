@@ -24,3 +24,9 @@ def test_what_may_be_meant_is_there(tmp_path, asked, meant):
     (tmp_path / "a file").touch()
     said = near_paths.hint(tmp_path / asked)
     assert said == (f" Did you mean {tmp_path / meant}?" if meant else "")
+
+
+def test_a_relative_path_is_told_with_where_it_leads(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert near_paths.told("cache/a.pt") == f"cache/a.pt ({tmp_path}/cache/a.pt)"
+    assert near_paths.told(tmp_path / "a.pt") == f"{tmp_path}/a.pt"

@@ -120,3 +120,56 @@ def test_every_default_has_a_comment():
     obvious = {"flat", "noise", "environment", "synthetic", "batch", "device", "timeout_s"}
     obvious |= {"formats", "detect", "mask", "augment", "extract"}
     assert [line for line in bare if line.split(":")[0].strip() not in obvious] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("extract:\n  fps: 2,0\n", "samples per second); write 2.0 (my.yaml, line 2)"),
+        ("extract: {fps: '2.5'}\n", "; write 2.5 (my.yaml, line 1)"),
+        ("package:\n  resolution: 1024px\n", "; write 1024 (my.yaml, line 2)"),
+        ("package:\n  resolution: '1,024'\n", "; write 1024 (my.yaml, line 2)"),
+        ("package:\n  formats: kohya\n", "; write [kohya] (my.yaml, line 2)"),
+        ("seed: 1\ndetect:\n  confidense: 0.5\n", "did you mean confidence? (my.yaml, line 3)"),
+        ("package:\n  formats:\n  - kohya\n  - kohia\n", "did you mean kohya? (my.yaml, line 4)"),
+        ("extract:\n  fps: many\n", "samples per second) (my.yaml, line 2)"),
+    ],
+)
+def test_a_fault_names_the_file_and_its_line_and_what_to_write(tmp_path, monkeypatch, text, told):
+    monkeypatch.chdir(tmp_path)
+    Path("my.yaml").write_text(text)
+    Path("over.yaml").write_text("# laid over it\nsubject: {class: man}\n")
+    files = ["my.yaml", "over.yaml"]
+    with pytest.raises(settings.SettingsError) as caught:
+        settings.check(settings.load(*files), SCHEMA, files)
+    (line,) = str(caught.value).splitlines()[1:]
+    assert line.endswith(told)
+
+
+def test_a_fault_of_the_command_line_is_not_laid_on_a_file(tmp_path):
+    (tmp_path / "my.yaml").write_text("extract: {fps: 3}\n")
+    config = settings.load(tmp_path / "my.yaml")
+    config["extract"]["fps"] = -1
+    with pytest.raises(settings.SettingsError) as caught:
+        settings.check(config, SCHEMA, [tmp_path / "my.yaml"])
+    assert "extract.fps: -1" in str(caught.value) and "my.yaml" not in str(caught.value)
+
+
+@pytest.mark.parametrize("read", [settings.load, lambda file: settings.require_said_once([file])])
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("seed: 1\nsubject: {token: café}\n".encode("latin-1"), ", line 2, is not UTF-8"),
+        ("# für\r\nseed: 1\r\n".encode("cp1252"), ", line 1, is not UTF-8"),
+        ("seed: 1\n".encode("utf-16"), " is UTF-16, not UTF-8"),
+    ],
+)
+def test_a_file_in_another_encoding_is_told_with_its_line_whoever_reads_it(
+    tmp_path, read, text, told
+):
+    file = tmp_path / "my.yaml"
+    file.write_bytes(text)
+    with pytest.raises(settings.SettingsError) as caught:
+        read(file)
+    assert f"the settings file {file}{told}" in str(caught.value)
+    assert "save it as UTF-8" in str(caught.value)

@@ -1,5 +1,7 @@
 """Which device a run's jobs are told, the tokens they take, and what is said before the first."""
 
+from dataclasses import replace
+
 import pytest
 
 from ferrari.common import settings
@@ -68,6 +70,14 @@ def test_each_network_is_told_once_where_there_is_a_card(run):
         "detect: its network runs on the CPU (gpu=0)",
         "mask: its network runs on the CPU (gpu=0)",
     ]
+
+
+def test_matting_is_told_of_where_it_may_be_on_the_card(run):
+    made = run()
+    config = settings.completed({**made.config, "mask": {"matting": "card", "device": "auto"}})
+    assert list(replace(made, config=config).told(faces=False))[-1] == (
+        "matting: alphas are refined on cuda:0 (onnxruntime)"
+    )
 
 
 @pytest.mark.parametrize("facts", [{"cards": 0}, {"local": False}, {"known_python": False}])

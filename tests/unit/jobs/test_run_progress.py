@@ -100,6 +100,37 @@ def test_time_is_unknown_while_much_was_never_measured():
     assert run_of({"probe": 4}).time_left(1002.0).seconds is None
 
 
+def first_run(clips, done):
+    """A first run, one job at a time: each stage takes 3 s a clip, and `done` clips are through;
+    seventeen jobs over the whole set wait, each of a rule of its own.
+    """
+    stages = ("probe", "extract", "detect", "crop", "mask", "augment", "caption")
+    jobs = dict.fromkeys(stages, clips) | {f"whole-{n}": 1 for n in range(17)}
+    events = []
+    for number in range(done * len(stages)):
+        rule = stages[number % len(stages)]
+        events += [("began", 3 * number, number, rule), ("ended", 3 * number + 3, number)]
+    return run_of(jobs, *events), 1000.0 + 3 * done * len(stages)
+
+
+def test_a_first_run_tells_its_time_from_the_second_clip_on():
+    """`time left not known yet` stood until the last job: a third of the jobs of seven clips are
+    over the whole set, and none of those had ended.
+    """
+    for done in range(1, 7):
+        run, now = first_run(7, done)
+        left = run.time_left(now)
+        assert left.seconds == pytest.approx((7 - done) * 21.0)
+        assert left.without == tuple(f"whole-{n}" for n in range(17)), "a lower bound"
+    run, now = first_run(7, 0)
+    assert run.time_left(now).seconds is None
+
+
+def test_where_nothing_that_is_left_was_measured_no_time_is_told():
+    run, now = first_run(7, 7)
+    assert run.time_left(now).seconds is None, "at least 0 s is no word for reports to come"
+
+
 def test_a_few_rules_that_were_never_measured_make_it_a_lower_bound():
     run = run_of({"mask": 100, "qc5": 1}, ("began", 0, 1, "mask"), ("ended", 2, 1))
     left = run.time_left(1002.0)
@@ -108,7 +139,7 @@ def test_a_few_rules_that_were_never_measured_make_it_a_lower_bound():
 
 def test_what_was_known_before_counts_until_it_is_measured():
     run = run_of({"mask": 2, "qc5": 1}, ("began", 0, 1, "mask"), ("ended", 2, 1))
-    assert run.time_left(1002.0).seconds is None, "of half of what is to do nothing is known"
+    assert run.time_left(1002.0) == TimeLeft(2.0, ("qc5",))
     run.costs = {"qc5": 7.0, "mask": 900.0}
     left = run.time_left(1002.0)
     assert left.seconds == pytest.approx(9.0) and left.without == ()

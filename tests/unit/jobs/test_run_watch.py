@@ -155,3 +155,29 @@ def test_an_earlier_run_of_the_same_process_id_is_not_taken_for_this_one(tmp_pat
     own = folder / "20260102T000000000000Z-7.jsonl"
     own.touch()
     assert watch._own_events(7) == own
+
+
+def test_a_job_that_is_tried_again_is_said_to_have_failed_once(tmp_path):
+    """Weights are asked for three times: the same line stood there three times."""
+
+    class Events:
+        def __init__(self, *batches):
+            self.batches = list(batches)
+
+        def new(self):
+            return self.batches.pop(0) if self.batches else []
+
+    def tried(time, end):
+        more = {"log": "a.log"} if end == "failed" else {}
+        return [
+            began(1, "fetch_weights", "yolo11s", time),
+            {"event": end, "id": 1, "time": time + 1, **more},
+        ]
+
+    watch = run_watch.Watch(tmp_path, tmp_path, {})
+    first = [{"jobs": {"fetch_weights": 1}} | START, *tried(100.0, "failed")]
+    watch._events = Events(first, tried(102.0, "failed"), tried(104.0, "ended"))
+    told = [list(watch._take_events()) for _ in range(3)]
+    (said,), again, (well,) = told
+    assert said.startswith("failed: fetch_weights of yolo11s.") and again == []
+    assert well == "went well when it was tried again: fetch_weights of yolo11s"

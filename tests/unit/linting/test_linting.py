@@ -323,6 +323,24 @@ def test_imagefolder(tmp_path):
     assert checks(tmp_path, "imagefolder") == {"imagefolder/folders-as-classes"}
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        ("metadata.csv", "file_name,text\na.png,für\n".encode("latin-1"), "line 2 is not UTF-8"),
+        ("metadata.jsonl", '{"file_name": "a.png"}\n'.encode("utf-16"), "it is UTF-16"),
+        ("metadata.jsonl", b'{"file_name": "a.png"}\n{"file_na\n', "line 2 is no JSON"),
+        ("chat.jsonl", '{"messages": "für"}\n'.encode("latin-1"), "line 1 is not UTF-8"),
+    ],
+)
+def test_a_text_that_a_trainer_stops_at_is_found_and_named(tmp_path, name, text, why):
+    """It ended the linter with a traceback."""
+    image(tmp_path / "a.png")
+    (tmp_path / name).write_bytes(text)
+    (found,) = lint(tmp_path)[1]
+    trainer = "sft" if name == "chat.jsonl" else "imagefolder"
+    assert (found.check, found.path) == (f"{trainer}/unreadable", name) and why in found.effect
+
+
 def shard(path: Path, *names: str) -> None:
     with tarfile.open(path, "w") as tar:
         for name in names:

@@ -5,7 +5,7 @@ import pytest
 
 from bench import matte_metrics
 from ferrari.images import boxes
-from ferrari.matting import alpha_refinement, closed_form, edge_colours
+from ferrari.matting import alpha_refinement, closed_form, edge_colours, engines
 
 SUBJECT, SCENE = (200, 60, 40), (30, 160, 220)
 
@@ -169,15 +169,15 @@ def test_pymatting_makes_the_same_cut_out():
     net, scene = disc(radius=25, softness=1.0), composite(disc())
     made = {}
     for name in ("closed_form", "pymatting"):
-        refined = alpha_refinement.refine_alpha(scene, net, edge_px=8, matting=name)
+        engine = engines.load(name)
+        refined = alpha_refinement.refine_alpha(scene, net, edge_px=8, engine=engine)
         assert refined.refined, refined.detail
-        made[name] = edge_colours.cut_out(scene, refined.alpha, matting=name).astype(int)
+        made[name] = edge_colours.cut_out(scene, refined.alpha, engine=engine).astype(int)
     assert np.abs(made["closed_form"] - made["pymatting"]).max() <= 2
 
 
 def test_pymattings_solver_that_fails_keeps_the_nets_alpha_too(monkeypatch):
     monkeypatch.setattr(closed_form, "MAX_ITERATIONS", 1)
-    refined = alpha_refinement.refine_alpha(
-        composite(disc()), disc(radius=25, softness=1.0), edge_px=8, matting="pymatting"
-    )
+    net, engine = disc(radius=25, softness=1.0), engines.load("pymatting")
+    refined = alpha_refinement.refine_alpha(composite(disc()), net, edge_px=8, engine=engine)
     assert not refined.refined and "1 iterations" in refined.detail

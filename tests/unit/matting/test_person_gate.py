@@ -56,6 +56,47 @@ def test_a_gap_between_arm_and_body_stays_a_gap():
     assert np.array_equal(gated(fine).alpha, fine)
 
 
+ARM = np.s_[100:140, 126:170]
+
+
+def without_the_arm(others=(), person=None, fine=None):
+    person = drawn(PERSON, ARM) if person is None else person
+    fine = drawn(PERSON) if fine is None else fine
+    return person_gate.limited(fine, person, True, others)
+
+
+def test_an_arm_that_the_fine_matte_lacks_comes_from_the_persons_mask():
+    found = without_the_arm()
+    assert found.matte_of == "segmenter" and found.iou > 0.8
+    assert np.array_equal(found.alpha, drawn(PERSON, ARM))
+    assert found.restored_px == 40 * 40
+
+
+def test_what_the_mask_shows_in_the_box_of_somebody_else_is_not_taken_for_an_arm():
+    found = without_the_arm(others=[(125.0, 60.0, 190.0, 290.0)])
+    assert np.array_equal(found.alpha, drawn(PERSON)) and found.restored_px == 0
+    beyond_the_crop = without_the_arm(others=[(-500.0, -80.0, -10.0, 500.0)])
+    assert beyond_the_crop.restored_px == 40 * 40
+
+
+def test_an_arm_of_which_the_mask_is_not_sure_is_not_taken():
+    person = np.maximum(drawn(PERSON), drawn(ARM) * 0.9)
+    assert without_the_arm(person=person).restored_px == 0
+
+
+def test_what_the_mask_has_at_an_edge_alone_is_no_arm():
+    thin = drawn(PERSON, np.s_[60:290, 126:142])
+    assert without_the_arm(person=thin).restored_px == 0
+
+
+@pytest.mark.parametrize("gap", [np.s_[150:200, 95:105], np.s_[120:200, 88:108]])
+def test_a_gap_within_the_matte_is_no_arm_however_sure_the_mask_is(gap):
+    fine = drawn(PERSON, ARM)
+    fine[gap] = 0
+    found = without_the_arm(fine=fine, person=drawn(PERSON, ARM))
+    assert np.array_equal(found.alpha, fine) and found.restored_px == 0
+
+
 def test_where_the_person_is_not_sure_nothing_is_made_whole():
     fine, unsure = drawn(PERSON), drawn(PERSON) * 0.7
     fine[150:200, 70:130] = 0.6

@@ -7,12 +7,13 @@ import signal
 import threading
 import time
 from concurrent.futures import Future
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ferrari.processes import array_messages, device_process, remarks
+from ferrari.processes import array_messages, device_process, device_slots, remarks
 from ferrari.processes.batching import halving
 from ferrari.processes.device_client import DeviceModel
 from ferrari.processes.device_page import Page
@@ -85,6 +86,40 @@ def test_the_job_that_began_first_comes_first():
     for number, client in ((1, "late"), (2, "early"), (3, "late")):
         queue.put(request(number, client, job_began=7.0 if client == "early" else 9.0))
     assert [int(r.item[0]) for r in queue.take(lambda kind: 2)[0]] == [2, 1]
+
+
+def test_a_full_batch_of_another_kind_does_not_wait_while_the_first_gathers(monkeypatch):
+    """The device idled until nobody more could share the batch whose turn it was."""
+    monkeypatch.setattr(device_process, "_GATHER_S", 0.5)
+    queue = Queue()
+    queue.put(request(1, "early", size=4, job_began=7.0))
+    for number in (2, 3, 4):
+        queue.put(request(number, "late", job_began=9.0))
+    began = time.monotonic()
+    assert [int(r.item[0]) for r in queue.take(lambda kind: 2)[0]] == [2, 3]
+    assert time.monotonic() - began < 0.4
+    assert [int(r.item[0]) for r in queue.take(lambda kind: 2)[0]] == [1], "nor is it forgotten"
+    assert time.monotonic() - began > 0.4
+    assert [int(r.item[0]) for r in queue.take(lambda kind: 2)[0]] == [4]
+
+
+def test_one_that_has_gathered_long_enough_comes_before_a_full_batch(monkeypatch):
+    monkeypatch.setattr(device_process, "_GATHER_S", 0.0)
+    queue = Queue()
+    queue.put(request(1, "early", size=4, job_began=7.0))
+    queue.put(request(2, "late", job_began=9.0))
+    queue.put(request(3, "late", job_began=9.0))
+    assert [int(r.item[0]) for r in queue.take(lambda kind: 2)[0]] == [1]
+
+
+def test_one_that_asks_to_be_alone_does_not_wait_for_another_kind_to_gather(monkeypatch):
+    monkeypatch.setattr(device_process, "_GATHER_S", 0.5)
+    queue = Queue()
+    queue.put(request(1, "early", size=4, job_began=7.0))
+    queue.put(request(2, "late", alone=True, job_began=9.0))
+    began = time.monotonic()
+    assert [int(r.item[0]) for r in queue.take(lambda kind: 4)[0]] == [2]
+    assert time.monotonic() - began < 0.4
 
 
 def test_who_asks_to_be_alone_is_alone():
@@ -188,6 +223,29 @@ def test_a_job_without_a_server_has_a_process_of_its_own(tmp_path):
     assert pid != os.getpid() and not Path(f"/proc/{pid}").exists()
 
 
+def test_the_networks_of_a_job_without_a_server_share_one_process_and_one_slot(tmp_path):
+    """Each had a process of its own, and the second waited for the slot of the first for ever."""
+    with model(tmp_path) as one:
+        with model(tmp_path, batch=2) as other:
+            found = [network.run([item(1)])[0][0] for network in (one, other)]
+            assert [int(values_[0]) for values_ in found] == [result(1)] * 2
+            (pid,) = {int(values_[1]) for values_ in found}
+        assert int(one.run([item(2)])[0][0][1]) == pid, "it stays for the network that is left"
+    assert not Path(f"/proc/{pid}").exists()
+    with model(tmp_path) as later:
+        assert values(later.run([item(3)])) == [result(3)]
+
+
+def test_what_ends_the_process_of_two_networks_costs_the_other_nothing(tmp_path):
+    with model(tmp_path) as one, model(tmp_path, batch=2) as other:
+        before = int(other.run([item(1)])[0][0][1])
+        results, _ = halving(one.run, [item(1), item(device_loads.ABORT)], "items")
+        assert values(results) == [result(1), "MODEL_CRASHED"]
+        (after,) = other.run([item(2)])
+        assert int(after[0][0]) == result(2) and int(after[0][1]) != before
+        assert int(one.run([item(4)])[0][0][1]) == int(after[0][1]), "and they share it again"
+
+
 def test_memory_that_ran_out_is_said_in_the_jobs_log(tmp_path, caplog):
     with model(tmp_path, batch=4, holds=2) as network:
         results = network.run([item(k) for k in range(4)])
@@ -276,16 +334,15 @@ def test_what_cannot_be_loaded_is_an_error_each_time(how, error):
 
 
 def test_a_job_waits_for_a_device_that_another_process_holds(tmp_path):
-    first = model(tmp_path)
-    assert values(first.run([item(1)])) == [result(1)]
-    second, done = model(tmp_path), []
-    waiting = threading.Thread(target=lambda: done.extend(second.run([item(2)])))
-    waiting.start()
-    time.sleep(0.3)
-    assert not done
-    first.close()
-    waiting.join(20)
-    second.close()
+    done = []
+    with ExitStack() as open_:
+        with device_slots.hold(device_slots.CUDA, 0, 1):
+            network = open_.enter_context(model(tmp_path))
+            waiting = threading.Thread(target=lambda: done.extend(network.run([item(2)])))
+            waiting.start()
+            time.sleep(0.3)
+            assert not done
+        waiting.join(20)
     assert values(done) == [result(2)]
 
 

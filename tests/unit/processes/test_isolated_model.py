@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from ferrari.networks import weight_files
-from ferrari.processes import devices, model_process
+from ferrari.processes import devices, model_process, remarks
 from ferrari.processes.batching import halving
 from ferrari.processes.failures import ChildError, Failure
 from ferrari.processes.isolated_model import Isolated
@@ -61,6 +61,16 @@ def test_the_model_is_loaded_once_in_another_process():
         first, second = model.run([1])[0], model.run([2])[0]
         assert first[0] == second[0] == [model.about["pid"]] != [os.getpid()]
     assert loads == []
+
+
+def test_what_the_parent_had_to_say_is_not_said_of_the_models_results():
+    """A fork has its parent's memory: the first rows of a clip told of another's batches."""
+    remarks.add("batches halved")
+    try:
+        with isolated(doubling()) as model:
+            assert model.outcomes([1, 2], "items") == ([2, 4], "")
+    finally:
+        remarks.taken()
 
 
 @pytest.mark.parametrize("how", ENDS)

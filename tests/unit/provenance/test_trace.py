@@ -21,7 +21,7 @@ from ferrari.provenance import trace_text
 from ferrari.provenance.trace import Dataset, UnknownItemError
 from ferrari.provenance.trace_text import render
 from tests.settings import ENVIRONMENT
-from tests.unit.large_dataset import write_tables
+from tests.unit.large_dataset import PACKAGES, write_tables
 from tools.trace_item import main, open_dataset
 
 ROOT = Path(__file__).parents[3]
@@ -102,7 +102,7 @@ def test_an_image_is_walked_back_to_its_raw_file(dataset):
     assert trace.raw["there"] and trace.raw["same_size"] and not trace.fates
     assert {held["package"] for held in trace.packages} == {"kohya", "imagefolder"}
     assert all(step.made["code"] == "c0de" and not step.warnings for step in trace.steps)
-    text = render(trace)
+    text = render(trace, everything=True)
     for told in ("an image of the final dataset", "pyav-cpu", "242421110728702", "band of 8 px"):
         assert told in text
 
@@ -220,13 +220,77 @@ def test_quoted_rows_are_counted_and_told_like_others(changed):
     assert Dataset(dataset, dataset).trace(rows[0]["item"]).steps[5].row["value"] == 'a, "b"'
 
 
-def test_a_missing_stamp_and_a_missing_raw_file_are_told(changed):
+def test_a_missing_stamp_is_told(changed):
     dataset, video, image = changed
     (dataset / f"stamps/02_yolo_crops/{video}.json").unlink()
-    trace = Dataset(dataset, dataset / "nowhere").trace(image)
+    trace = Dataset(dataset, dataset).trace(image)
     crop = next(step for step in trace.steps if step.stage == "crop")
     assert "cannot be read" in crop.warnings[0] and not crop.made
-    assert not trace.raw["there"] and "gone" in render(trace)
+
+
+def gone_text(dataset, raw, item):
+    return " ".join(render(Dataset(dataset, raw).trace(item)).split())
+
+
+def test_of_a_clip_that_was_taken_out_the_first_sentence_says_so(changed, tmp_path):
+    """Before the next run its images are still in the packages; after it, files are left over."""
+    dataset, video, image = changed
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for item in (video, f"{video}-f000001-p0", image):
+        told = gone_text(dataset, raw, item)
+        assert told.index(f"GONE: {raw}/clip 000") < told.index(" clip clip 000")
+        assert "No run was made since" in told and "`make run` leaves it out" in told
+
+    for table in ("videos.csv", FINAL_CSV, *(f"05_final_training/{p}.csv" for p in PACKAGES)):
+        lines = (dataset / table).read_text().splitlines(keepends=True)
+        (dataset / table).write_text("".join(line for line in lines if video not in line))
+    for item in (video, image):
+        told = gone_text(dataset, raw, item)
+        assert "No package has anything of it. Files of it still lie in videos, 01_ext" in told
+        assert "`make tidy` lists them" in told
+    assert "an image of a clip that is gone" in told
+
+
+def test_a_package_that_still_holds_a_clip_that_is_gone_is_not_kept_quiet(changed, tmp_path):
+    dataset, video, _ = changed
+    videos = (dataset / "videos.csv").read_text().splitlines(keepends=True)
+    (dataset / "videos.csv").write_text("".join(line for line in videos if video not in line))
+    told = gone_text(dataset, tmp_path, video)
+    assert "The packages named below still hold images of it" in told
+
+
+def test_a_clip_that_is_there_or_whose_folder_is_not_is_not_called_gone(work, changed):
+    dataset, _, image = changed
+    assert "GONE" not in render(
+        Dataset(work / "dataset", work / "dataset/00_raw_videos").trace(IMAGE)
+    )
+    told = gone_text(dataset, dataset / "not mounted", image)
+    assert "GONE" not in told and f"the folder {dataset}/not mounted is not there" in told
+
+
+def test_what_is_asked_for_first_fits_a_screen_and_the_rest_comes_when_asked_for(dataset):
+    trace = dataset.trace(IMAGE)
+    short, whole = render(trace), render(trace, everything=True)
+    assert len(short.splitlines()) <= 40
+    assert "clip 0001.mp4" in short and "\n  kohya " in short
+    assert "ALL=1" in short and "sha256" not in short and "made by" not in short
+    assert "sha256" in whole and "made by" in whole and "ALL=1" not in whole
+    assert whole.startswith(short[: short.index("Settings, weights")])
+
+
+def test_a_frame_kept_with_the_reason_ok_is_kept_and_no_refused_one_is_counted_too(changed):
+    """Stage 1 writes the reason OK; 'kept OK' was counted among those refused."""
+    dataset, video, _ = changed
+    table = dataset / f"01_extracted_frames/{video}.csv"
+    rows = list(tables.iter_stage(table, "extract"))
+    for row in rows:
+        row["reason"] = row["reason"] or "OK"
+    tables.write_stage(table, "extract", rows)
+    trace = Dataset(dataset, dataset).trace(video)
+    extract = next(fate for fate in trace.fates if fate.stage == "extract")
+    assert extract.counts == {"dropped DUPLICATE_FRAME": 1, "kept": 2}
+    assert "more: add --all" not in render(trace)
 
 
 def test_a_refused_image_says_where_it_ended(changed):

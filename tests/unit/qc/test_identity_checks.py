@@ -19,7 +19,7 @@ from ferrari.qc import (
 )
 from ferrari.qc.identity_tables import Answer
 from ferrari.reports.checks import FAIL, PASS, WARN
-from ferrari.subject import identity_table
+from ferrari.subject import clip_table
 from ferrari.subject.identity_table import IdentityRow
 
 QC = {"min_faces_judged": 0.1, "max_between": 0.2, "max_unsure": 0.25}
@@ -51,7 +51,7 @@ def judged(tmp_path):
         for video, rows in clips.items():
             seen = sum(row.faces_seen for row in rows)
             clip = IdentityRow(None, mode, faces=seen, faces_seen=seen, frames=len(rows))
-            identity_table.write(tmp_path / f"{video}.csv", clip, rows)
+            clip_table.write(tmp_path / f"{video}.csv", clip, rows)
         return identity_tables.load([str(tmp_path / f"{video}.csv") for video in clips])
 
     return load
@@ -311,6 +311,25 @@ def test_the_most_urgent_doubts_come_first_a_picture_a_track():
     found = identity_pictures.doubtful(rows, 60)
     assert found["item"].tolist() == ["a5", "a4", "a3", "a1"]
     assert len(identity_pictures.doubtful(rows, 2)) == 2
+
+
+def test_a_track_that_is_unsure_and_waits_for_nobody_is_shown_and_says_why(tmp_path, judged):
+    """Counted as unsure, it was nowhere to be seen: all of it was too small."""
+    small = {"reason": "TOO_SMALL", "outcome": "dropped", "identity_why": "beside_subject"}
+    rows = crops(
+        {"item": "a1"},
+        {"item": "a2", "track": 1.0, **small},
+        waits("a3", track=2.0, identity_why="no_face"),
+        {"item": "a4", "track": 2.0, **small},
+    )
+    whole = judged(a=[subject(0), between(1), between(2), between(3, frames=0)])
+    assert identity_pictures.unsure_but_settled(whole, rows)["item"].tolist() == ["a2"]
+    where = identity_pictures.Pictures(tmp_path, {})
+    (gallery,) = identity_pictures.doubts(whole, rows, references(), where, 60)
+    assert "1 of 1 tracks are shown" in gallery.note and " 1 track more: unsure too" in gallery.note
+    assert [thumb.item for thumb in gallery.thumbs][-2:] == ["a3", "a2"]
+    assert gallery.thumbs[-1].detail.startswith("left out: TOO_SMALL")
+    assert "left out" not in gallery.thumbs[-2].detail
 
 
 def test_the_weakest_evidence_comes_first():

@@ -14,6 +14,7 @@ from ferrari.ledger import balance, tables
 from ferrari.qc import reopened_images, stage_checks, stage_tables
 from ferrari.reports import charts, checks, thumbnails
 from ferrari.reports.checks import FAIL, PASS, WARN, Check, QualityGateError, none_of
+from tests.settings import ROOT
 
 
 def test_checks_come_back_as_they_were_written(tmp_path):
@@ -223,12 +224,30 @@ def test_same_data_same_chart():
         (PASS, "0 of 164", "0", "no fault in 164"),
         (PASS, "0 of 1,640", "0", "no fault in 1,640"),
         (PASS, "0 of 0", "0", "nothing to look at"),
-        (FAIL, "2 of 164", "0", "2 of 164"),
+        (FAIL, "2 of 164", "0", "not so for 2 of 164"),
+        (PASS, "0", "0", "none"),
+        (WARN, "12", "0", "not so for 12"),
+        (FAIL, "0", "at least 1", "0 (bound: at least 1)"),
+        (FAIL, "2 of 70", "2 a cut-out", "not so for 2 of 70 (bound: 2 a cut-out)"),
+        (WARN, "2 of 48; largest 9.1%", "0", "not so for 2 of 48; largest 9.1%"),
         (PASS, "highest 0.1%", "at most 2%", "highest 0.1% (bound: at most 2%)"),
     ],
 )
 def test_a_check_says_in_words_what_it_found(status, figure, bound, said):
     assert checks.in_words(Check("a", status, figure, bound, "why")) == said
+
+
+@pytest.mark.parametrize(
+    ("name", "figure", "bound"),
+    [("clips_refused", "2 of 7", "0"), ("some_video_is_usable", "0 of 7", "at least 1")],
+)
+def test_where_the_title_names_what_is_counted_the_figure_stands_as_it_is(name, figure, bound):
+    assert checks.figure_in_words(Check(name, FAIL, figure, bound, "why")) == figure
+
+
+def test_a_check_that_names_what_it_counts_is_one_that_some_report_has():
+    sources = "".join(path.read_text() for path in (ROOT / "scripts").rglob("*.py"))
+    assert [n for n in checks._NAMED_BY_COUNT if sources.count(f'"{n}"') < 2] == []
 
 
 @pytest.mark.parametrize("name", ["IMG 0042.MOV", "a%20b.mp4", "Çelik.mov", "plain-1.mp4"])

@@ -53,6 +53,13 @@ def test_clips_that_gave_no_image_are_not_counted(tmp_path):
     tables.write_stage(tmp_path / "videos.csv", "videos", sound)
     told = last_lines(tmp_path, tmp_path / "qc_reports", [])
     assert told[0] == "3 captioned images, from 1 of 2 clips."
+    assert told[1] == "Clips without an image, though their files are sound: 1 of 2."
+    assert not any(line.startswith("  refused ") for line in told), "nothing was refused"
+    (tmp_path / "bad_frames/UNSURE_WHO").mkdir(parents=True)
+    (tmp_path / "bad_videos/NOT_A_VIDEO").mkdir(parents=True)
+    (tmp_path / "bad_videos/NOT_A_VIDEO/a.txt").touch()
+    told = last_lines(tmp_path, tmp_path / "qc_reports", [])
+    assert f"  refused      {tmp_path}/bad_videos" in told, "an empty folder holds nothing"
 
 
 def test_the_images_are_counted_without_holding_their_rows(tmp_path):
@@ -81,6 +88,9 @@ def test_where_all_lies_is_true_wherever_the_reader_stands(tmp_path, monkeypatch
     tables.write_stage(dataset / "05_final_training/final.csv", "final", [])
     tables.write_stage(dataset / "videos.csv", "videos", [])
     (dataset / "05_final_training/kohya").mkdir()
+    for name in ("bad_videos", "bad_frames"):
+        (dataset / name).mkdir()
+        (dataset / name / "a").touch()
     told = last_lines(dataset, Path("qc_reports"), ["kohya"])
     monkeypatch.chdir(tmp_path)
     ways = [word.rstrip(",") for line in told for word in line.split() if "/" in word]

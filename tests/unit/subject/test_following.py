@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ferrari.images.boxes import Detection
-from ferrari.subject import track_table
+from ferrari.subject import clip_table, track_table
 from ferrari.subject.following import Sight, follow
 
 WIDTH, HEIGHT = 640, 360
@@ -56,6 +56,6 @@ def test_a_clip_that_shows_nobody_has_a_row_and_no_track(tmp_path):
         followed = follow(sights)
         assert followed.track_of == {} and followed.tracks == []
         assert followed.clip.moments == len(sights) and followed.clip.consistency is None
-        track_table.write(tmp_path / "t.csv", followed.clip, followed.tracks)
-        (row,) = track_table.read(tmp_path / "t.csv")
+        clip_table.write(tmp_path / "t.csv", followed.clip, followed.tracks)
+        (row,) = clip_table.read(tmp_path / "t.csv", track_table.COLUMNS)
         assert (row["track"], row["consistency"]) == ("", "")

@@ -172,6 +172,49 @@ def test_a_box_around_two_people_is_nobodys(around, who):
     assert [found.detections[i].who for i in (0, 7)] == [SUBJECT, NOT_SUBJECT]
 
 
+APART_XYXY = ((0, 0, 90, 100), (100, 0, 190, 100))
+
+
+@pytest.mark.parametrize(
+    ("around", "who"),
+    [
+        ((0, 0, 190, 100), UNSURE),
+        ((20, 0, 175, 100), UNSURE),  # two who have come closer
+        ((0, 0, 100, 100), SUBJECT),  # one of them, while the other is not found
+        ((0, 0, 190, 400), SUBJECT),  # a body in front of two who fill a part of its box
+    ],
+)
+@pytest.mark.parametrize("before", [True, False], ids=["seen before", "seen behind"])
+def test_a_box_in_which_two_cross_is_nobodys(around, who, before):
+    """Two are apart, then one box is found with the subject's face alone, or the other way round:
+    a face that is hidden is found in no box.
+    """
+    times, at = ((0.0, 1 / 6), 2 / 6) if before else ((2 / 6, 3 / 6), 1 / 6)
+    scene = Scene().see(0, times, 0).see(1, times, 1).see(2, [at], 0)
+    boxes = np.array([APART_XYXY[0]] * 2 + [APART_XYXY[1]] * 2 + [around], float)
+    assert scene.decide(boxes=boxes).detections[4].who == who
+
+
+@pytest.mark.parametrize(
+    ("second", "lasts", "at", "goes_on"),
+    [
+        ((60, 0, 110, 100), 2, 2 / 6, False),  # one body's: most of it lies in the other box
+        (APART_XYXY[1], 1, 2 / 6, False),  # seen once: it may be a wrong box
+        (APART_XYXY[1], 2, 1.0, False),  # long before
+        (APART_XYXY[1], 2, 2 / 6, True),  # the other has a box of their own
+    ],
+    ids=["nested", "once", "long before", "beside"],
+)
+def test_a_box_that_grows_is_not_one_of_two(second, lasts, at, goes_on):
+    times = (0.0, 1 / 6)
+    scene = Scene().see(0, times, 0).see(1, times[-lasts:], None).see(2, [at], 0)
+    boxes = [APART_XYXY[0]] * 2 + [second] * lasts + [(0, 0, second[2], 100)]
+    if goes_on:
+        scene.see(1, [at], None)
+        boxes.append(second)
+    assert scene.decide(boxes=np.array(boxes, float)).detections[2 + lasts].who == SUBJECT
+
+
 def test_two_faces_in_one_body():
     found = Scene().see(0, range(5), 0).see(0, [5], 0, 1).see(0, [6], None).decide()
     assert said(found.detections[5]) == (UNSURE, j.FACE, j.TWO_FACES)

@@ -115,6 +115,45 @@ def test_a_damaged_picture_and_one_that_is_missing_are_said_to_be(tmp_path):
         list(read(path))
 
 
+@pytest.mark.parametrize(
+    ("at", "becomes"),
+    [
+        (b"\xff\xd9", b"\0\0"),  # it has no end
+        (b"\xff\xfe", b"\xff\xe1"),  # no comment
+        (b'{"picture": 0', b'{"frame": 0,  '),
+        (b'{"picture": 0', b"[1, 2, 3, 4, "),
+        (b"\0\x5a\0\xa0", b"\xff\xff\xff\xff"),  # 90 x 160 px
+    ],
+)
+def test_a_picture_that_is_not_as_it_was_written_is_said_to_be_damaged(tmp_path, at, becomes):
+    path = write(tmp_path / "a.mkv", [0.0])
+    data = path.read_bytes()
+    place = data.rindex(at)
+    path.write_bytes(data[:place] + becomes + data[place + len(becomes) :])
+    with pytest.raises(ImageReadError, match=r"picture 0 of .*a\.mkv .*is damaged"):
+        list(read(path))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_damaged_film_is_read_or_said_to_be_damaged(tmp_path, seed):
+    path, rng = write(tmp_path / "a.mkv", [0.0, 0.2]), np.random.default_rng(seed)
+    data = np.frombuffer(path.read_bytes(), np.uint8).copy()
+    data[rng.integers(0, len(data), 20)] = rng.integers(0, 256, 20)
+    path.write_bytes(data.tobytes())
+    try:
+        assert all(picture.picture_rgb.ndim == 3 for picture in read(path))
+    except ImageReadError as error:
+        assert "delete a.csv beside it" in str(error) or "a.mkv" in str(error)
+
+
+def test_its_pixels_are_those_that_pillow_reads(tmp_path):
+    for size in ((90, 160), (91, 161), (1, 1), (3, 640)):
+        (picture,) = pictures([0.0], size=size)
+        jpeg = encoded(picture, 0)
+        with Image.open(io.BytesIO(jpeg)) as read_by_pillow:
+            assert np.array_equal(linking_film._pixels(jpeg), np.asarray(read_by_pillow))
+
+
 def test_a_disk_that_is_full_is_an_error_of_the_disk():
     with pytest.raises(OSError, match="No space left") as full, written("/dev/full") as film:
         for number, picture in enumerate(pictures([k / 6 for k in range(9)], size=(480, 640))):

@@ -149,15 +149,21 @@ def test_samples_and_what_they_are_made_from():
     packets = [(4 * k + p, kind) for k in range(5) for p, kind in IBBP[:4]]  # five GOPs of four
     selection = chosen(packets, fps=0.4)  # the first frame of each ten
     assert list(selection.decode) == [
-        *[1] * 8,  # with the four B-frames that are tried
-        *(1, 1, 0, 1),  # the sample 10 is a B-frame: all that it may be made from
+        *(1, 1, 1, 1, 1, 1, 1, 0),  # with three B-frames that are tried: the sample 10 is a fourth
+        *(1, 1, 0, 1),  # all that it may be made from
         *(0, 0, 0, 0),  # no sample in this GOP
         *(0, 0, 0, 0),
     ]
-    assert list(selection.pts) == [*range(8), 8, 10, 11]
-    assert list(selection.sampled) == [1, *[0] * 8, 1, 0]
+    assert list(selection.pts) == [*range(6), 7, 8, 10, 11]
+    assert list(selection.sampled) == [1, *[0] * 7, 1, 0]
     assert list(selection.frames) == list(selection.pts) and selection.total == 20
     assert list(chosen(packets, fps=0.4, most=1).sampled) == [1, *[0] * 7]
+
+
+def test_frames_that_nothing_wants_are_tried_only_where_few_of_their_kind_are_samples():
+    packets = [(4 * k + p, kind) for k in range(5) for p, kind in IBBP[:4]]
+    assert set(range(20)) - set(chosen(packets, fps=2).pts) == {1, 5, 9, 13, 17}
+    assert set(range(20)) - set(chosen(packets, fps=1).pts) >= {9, 10, 13, 14, 17, 18}
 
 
 def test_a_group_is_decoded_to_its_end_and_the_next_key_frame_where_that_is_asked_for():
@@ -189,7 +195,7 @@ def test_the_linking_film_takes_what_is_decoded_anyway_and_asks_for_no_more_than
     linked = chosen(packets, fps=0.4, linking_fps=2)  # slots of two frames
     assert marked(linked, "sampled") == marked(plain, "sampled") == [0, 10]
     # 8, not 9: decoded for 10. 14 rests on 15, and 15 alone is in the slot too; so is 19.
-    assert marked(linked, "linking") == [0, 2, 4, 6, 8, 10, 12, 15, 16, 19]
+    assert marked(linked, "linking") == [0, 2, 4, 7, 8, 10, 12, 15, 16, 19]
     assert set(linked.pts) - set(plain.pts) == {12, 15, 16, 19}
     assert marked(chosen(packets, fps=0.4, linking_fps=0.9), "linking") == [0, 5, 10, 15, 19]
     assert list(chosen(packets, fps=0.4, linking_fps=0.4).decode) == list(plain.decode)

@@ -2,9 +2,17 @@
 
 from fractions import Fraction as F
 
+import numpy as np
 import pytest
 
-from ferrari.video.timestamps import Sampler, frame_time, joined, longest_step, measure
+from ferrari.video.timestamps import (
+    PackedTimes,
+    Sampler,
+    frame_time,
+    joined,
+    longest_step,
+    measure,
+)
 
 
 def chosen(times, fps, frame_s=F(1, 30)):
@@ -72,3 +80,25 @@ def test_parts_with_a_clock_each_add_up():
 @pytest.mark.parametrize("fps", [29.97, 25.0, 1.0, 0.0666667, 0.00166667])
 def test_the_time_of_a_frame_is_what_the_rate_says(fps):
     assert float(frame_time(fps)) == pytest.approx(1 / fps, rel=1e-4)
+
+
+# --- many of them ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("times", "each"),
+    [
+        ([], 4),
+        ([-7], 4),
+        ([3, -1000, 90_000, 5], 4),
+        ([-(2**62), -(2**62) + 2**32 - 1], 4),
+        ([-1, 2**32 - 1], 8),
+        ([-(2**63), 2**63 - 1, 0], 8),
+    ],
+)
+def test_packed_times_are_those_that_were_given(times, each):
+    packed = PackedTimes.of(times)
+    assert list(packed) == packed.whole().tolist() == times and len(packed) == len(times)
+    assert [packed[place] for place in range(len(times))] == times
+    assert packed.above.itemsize == each
+    assert packed == PackedTimes.of(np.array(times, np.int64))

@@ -17,6 +17,7 @@ import numpy as np
 from ferrari.common.errors import FerrariError
 from ferrari.video.colours import Untagged
 from ferrari.video.lost_footage import DeclaredEnd
+from ferrari.video.timestamps import PackedTimes
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,8 @@ class DecodeStats:
     errors: int = 0
     first_error: str = ""
     packets: int = 0
-    packet_pts: array = field(default_factory=lambda: array("q"))  # of those that have one
+    #: Of those that have one.
+    packet_pts: array | PackedTimes = field(default_factory=lambda: array("q"))
     time_base: Fraction | None = None  # of packet_pts
     fault_at_end: str = ""  # an error that no frame came after
     declared_end: DeclaredEnd | None = None  # where the clip ends by its own account

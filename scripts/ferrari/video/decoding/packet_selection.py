@@ -16,9 +16,9 @@ from fractions import Fraction
 import numpy as np
 
 from ferrari.video.decoding.packet_kinds import DISPOSABLE, RESTART, NotUnderstoodError
-from ferrari.video.timestamps import first_of_slots
+from ferrari.video.timestamps import PackedTimes, first_of_slots
 
-_TRIED = 4  # disposable frames that are decoded all the same, to see that they come in their turn
+_TRIED = 4  # disposable frames that are decoded, samples or not, to see that they come in turn
 _MOST_REORDERED = 16  # frames that a decoder of any codec may hold back
 
 
@@ -34,7 +34,7 @@ class Selection:
 
     decode: bytearray
     frames: array
-    pts: array
+    pts: PackedTimes
     sampled: bytearray
     linking: bytearray
     ending: bytearray
@@ -70,7 +70,8 @@ def select(
     sampled = order[samples]
     wanted[sampled] = True
     free, restarts = kind & DISPOSABLE > 0, kind & RESTART > 0
-    wanted[np.flatnonzero(free & ~restarts)[:_TRIED]] = True
+    tried = max(0, _TRIED - np.count_nonzero(wanted & free & ~restarts))
+    wanted[np.flatnonzero(free & ~restarts & ~wanted)[:tried]] = True
     linking = np.zeros(len(times), bool)
     if linking_fps:
         end = samples[-1] + 1 if len(samples) == most else len(shown)
@@ -87,7 +88,7 @@ def select(
     return Selection(
         bytearray(decode.tobytes()),
         array("I", frames.astype(np.uint32).tobytes()),
-        array("q", shown[frames].tobytes()),
+        PackedTimes.of(shown[frames]),
         bytearray(is_sample[order][frames].tobytes()),
         bytearray(linking[order][frames].tobytes()),
         bytearray(ends[order][frames].tobytes()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -104,6 +105,7 @@ class Reader:
     ) -> None:
         self._container, self._stream, self._plan = container, stream, plan
         self._stats, self._complaints = stats, complaints
+        self._packet_pts = stats.packet_pts = array("q")
         self._aspects, self._times = Aspects(stream), FrameTimes()
         self._hidden_key = False  # a key frame that is decoded for those behind it, and not shown
         self._leading = Leading()
@@ -171,7 +173,7 @@ class Reader:
         self._stats.packets += 1
         pts = packet.dts if packet.pts is None else packet.pts
         if pts is not None and not packet.is_discard:
-            self._stats.packet_pts.append(pts)
+            self._packet_pts.append(pts)
         if packet.is_discard and packet.is_keyframe:
             self._hidden_key = True
         self._leading.see(number, pts, bool(packet.is_keyframe))

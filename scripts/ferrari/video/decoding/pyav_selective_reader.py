@@ -27,6 +27,7 @@ from ferrari.video.decoding.packet_kinds import Classifier, NotUnderstoodError, 
 from ferrari.video.decoding.packet_selection import Selection, select
 from ferrari.video.decoding.pyav_full_reader import require_software
 from ferrari.video.orientation import square_size
+from ferrari.video.timestamps import PackedTimes
 
 _HELD_BYTES = 8 << 20  # of a clip's packets that are kept instead of being read again
 _PACKET_BYTES = 512  # that a packet takes beside its data
@@ -43,6 +44,21 @@ def classifier_for(stream: VideoStream, plan: DecodePlan) -> Classifier | None:
         return classifier(stream.codec_context.codec.canonical_name, stream.codec_context.extradata)
     except NotUnderstoodError:
         return None
+
+
+def wound_back(stream: VideoStream) -> bool:
+    """Go back to a stream's first packet, where the container's own index has it; else False.
+
+    That is MP4 and its kind. What others make of a first packet is for each to say.
+    """
+    container, first = container_of(stream), next(iter(stream.index_entries), None)
+    if first is None or "mov" not in container.format.name:
+        return False
+    try:
+        container.seek(first.timestamp, stream=stream, any_frame=True)
+    except FFmpegError:
+        return False
+    return True
 
 
 @dataclass
@@ -63,7 +79,8 @@ class SelectiveReader:
     to be decoded.
 
     That is done for a long clip, whose packets are not kept, and with `watch` for any: the stream
-    that the packets are first read from need not be one that decodes. `watch` is given the last
+    that the packets are first read from need not be one that decodes. An MP4 is wound back instead:
+    to open one FFmpeg makes its index and decodes its first frames. `watch` is given the last
     picture of each group that is decoded, and the key frame behind it.
 
     Attribute: `stream`, the one that is being read. The first is closed before the second is
@@ -92,30 +109,38 @@ class SelectiveReader:
         Raises PlanChangedError where the clip has to be decoded in full after all.
         """
         stream, stats, plan = self.stream, self._stats, self._plan
-        time_base, container = stream.time_base, container_of(stream)
-        if plan.fps is None or time_base is None:
+        if plan.fps is None or stream.time_base is None:
             self._fall_back()
         try:
-            survey = self._survey(stream, time_base)
-            kinds = settled(survey.kinds)
-            watched, linking = self._watch is not None, plan.linking_fps
-            chosen = select(survey.pts, kinds, time_base, plan.fps, plan.most, watched, linking)
+            survey = self._survey(stream, stream.time_base)
+            chosen = self._chosen(survey, stream.time_base, plan.fps)
         except NotUnderstoodError:
             self._fall_back()
-        stats.packets, stats.packet_pts = len(survey.pts), survey.pts
-        stats.time_base = time_base
-        declared = declared_end(container, stream, plan.frame_s, stats.packets)
+        stats.packets, stats.packet_pts = len(survey.pts), PackedTimes.of(survey.pts)
+        stats.time_base, end, held = stream.time_base, survey.end, survey.held
+        del survey  # it is as long as the clip
+        declared = declared_end(container_of(stream), stream, plan.frame_s, stats.packets)
         with ExitStack() as stack:
-            if survey.held is None:
-                container.close()
-                self.stream = stack.enter_context(self._open_again())
-                # What an index takes while it is built, twice by now, would stay beside the frames.
+            if held is None:
+                self.stream = self._from_the_beginning(stream, stack)
+                # What an index takes while it is built would stay beside the frames.
                 native_memory.give_back()
-                packets = self._same_again(self.stream, survey.pts)
+                packets = self._same_again(self.stream, stats.packet_pts)
             else:
-                packets, survey.held = iter(survey.held), None
+                packets, held = iter(held), None
             yield from self._decoded(self.stream, compress(packets, chosen.decode), chosen)
-        stats.frames, stats.end, stats.declared_end = chosen.total, survey.end, declared
+        stats.frames, stats.end, stats.declared_end = chosen.total, end, declared
+
+    def _chosen(self, survey: _Survey, time_base: Fraction, fps: float) -> Selection:
+        kinds, plan, watched = settled(survey.kinds), self._plan, self._watch is not None
+        return select(survey.pts, kinds, time_base, fps, plan.most, watched, plan.linking_fps)
+
+    def _from_the_beginning(self, stream: VideoStream, stack: ExitStack) -> VideoStream:
+        """The stream, to be read once more and decoded; one that is opened is closed by `stack`."""
+        if self._watch is None and wound_back(stream):
+            return stream
+        container_of(stream).close()
+        return stack.enter_context(self._open_again())
 
     def _survey(self, stream: VideoStream, time_base: Fraction) -> _Survey:
         pts, kinds, size = array("q"), bytearray(), 0
@@ -136,7 +161,7 @@ class SelectiveReader:
         self._check_complaints()
         return _Survey(pts, kinds, held, ((last or 0) * time_base, duration * time_base))
 
-    def _same_again(self, stream: VideoStream, pts: array) -> Iterator[av.Packet]:
+    def _same_again(self, stream: VideoStream, pts: PackedTimes) -> Iterator[av.Packet]:
         number = 0
         for number, packet in enumerate(self._packets(stream), start=1):
             if number > len(pts) or packet.pts != pts[number - 1]:

@@ -1,0 +1,63 @@
+"""What a run of a set would find in the raw folder: clips that are new, half done or gone, and
+files that are no clips; told from names, first bytes and the tables that are there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ferrari.ledger import clips_gone, raw_listing
+from ferrari.ledger.clip_fates import OTHER_FILES
+from ferrari.ledger.reasons import of_stage
+from ferrari.ledger.stages import FOLDERS
+
+_OTHER = "other file"
+_LAST_STAGE = list(FOLDERS)[-1]
+
+
+@dataclass(frozen=True)
+class ClipsWaiting:
+    """By id: `new` clips, of which nothing is there, `begun` ones, which have not come through all
+    stages. `others`: the kinds of files that are no clips, `new_others` those without a row yet.
+    `gone`: files of the clips of the last run that are there no more.
+    """
+
+    new: frozenset[str] = frozenset()
+    begun: frozenset[str] = frozenset()
+    others: Mapping[str, str] = field(default_factory=dict)
+    new_others: frozenset[str] = frozenset()
+    gone: tuple[str, ...] = ()
+
+
+def of(
+    dataset: Path,
+    rows: Sequence[Mapping[str, str]],
+    raw: str,
+    videos: Mapping[str, str],
+    *,
+    animations: bool,
+) -> ClipsWaiting:
+    """What waits in the raw folder `raw`, which holds `videos` (id: path), beside the `rows` of
+    videos.csv. `animations`: whether pictures that may move count as film.
+    """
+    looked_at = clips_gone.ids_in(dataset / FOLDERS["probe"])
+    through = clips_gone.ids_in(dataset / FOLDERS[_LAST_STAGE])
+    no_clips = {row["item"] for row in rows if row["verdict"] in OTHER_FILES}
+    unsure = {video: file for video, file in videos.items() if video not in no_clips}
+    others = dict.fromkeys(sorted(no_clips & set(videos)), _OTHER)
+    others |= raw_listing.no_film(raw, unsure, animations=animations)
+    clips = frozenset(videos) - set(others)
+    left_out = of_stage("videos")
+    return ClipsWaiting(
+        new=clips - looked_at,
+        begun=(clips & looked_at) - through,
+        others=others,
+        new_others=frozenset(others) - looked_at,
+        gone=tuple(
+            row["file"]
+            for row in rows
+            if row["item"] not in videos and row["verdict"] not in left_out
+        ),
+    )

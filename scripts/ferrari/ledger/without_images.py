@@ -1,0 +1,96 @@
+"""Which clips gave no image though their files are sound, and why, for the places where people look
+first: a clip that shows somebody else is refused nowhere, and would be missed without a word.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from ferrari.ledger import stages, tables
+from ferrari.ledger.columns import KEPT
+from ferrari.ledger.reason_words import sentence
+
+#: The stages after the first, whose tables say where the last of a clip was refused.
+_STAGES = ("extract", "detect", "crop", "mask", "augment", "caption")
+#: Clips named of each reason.
+_NAMED = 4
+
+
+def of_set(
+    dataset: str | os.PathLike, sound: Mapping[str, str]
+) -> tuple[Counter[str], dict[str, list[str]]]:
+    """From the final table: how many images each clip gave; and the files of `sound` (by clip) that
+    gave none, by the reason, the most frequent reason first.
+
+    Only clips are held: of a large set the table has hundreds of thousands of rows.
+    """
+    images: Counter[str] = Counter()
+    refused: dict[str, Counter[str]] = {}
+    for row in tables.iter_stage(Path(dataset) / stages.FINAL_CSV, "final"):
+        if row["outcome"] == KEPT:
+            images[row["video"]] += 1
+        else:
+            refused.setdefault(row["video"], Counter())[row["reason"]] += 1
+    found: dict[str, list[str]] = {}
+    for video in sorted(set(sound) - set(images), key=lambda one: sound[one]):
+        found.setdefault(why(dataset, video, refused.get(video, {})), []).append(sound[video])
+    return images, dict(sorted(found.items(), key=lambda item: (-len(item[1]), item[0])))
+
+
+def why(dataset: str | os.PathLike, video: str, final: Mapping[str, int]) -> str:
+    """The reason for which most of a clip's items were refused in the stage that kept none of them;
+    `final` counts the reasons of its rows in the final table. "" where no table says one.
+    """
+    for stage in _STAGES:
+        refused: Counter[str] = Counter()
+        for row in tables.iter_if_there(Path(dataset) / stages.table(stage, video)):
+            if row["outcome"] == KEPT:
+                break
+            refused[row["reason"]] += 1
+        else:
+            return _most(refused)
+    return _most(final)
+
+
+def _most(reasons: Mapping[str, int]) -> str:
+    return min(reasons, key=lambda reason: (-reasons[reason], reason), default="")
+
+
+def given(images: Mapping[str, int], clips: int) -> str:
+    """How many images so many clips gave, as one line; `images` counts those of a clip."""
+    total = sum(images.values())
+    return f"{total:,} captioned images, from {len(images):,} of {clips:,} clips."
+
+
+def headline(found: Mapping[str, list[str]], clips: int) -> str:
+    """How many of so many clips gave none, as one line; "" where each sound clip gave one."""
+    without = sum(map(len, found.values()))
+    if not without:
+        return ""
+    return f"Clips without an image, though their files are sound: {without:,} of {clips:,}"
+
+
+def reasons(found: Mapping[str, list[str]]) -> list[str]:
+    """'2 NOT_SUBJECT (a.mp4, b.mp4): The person is somebody else than the subject.', each."""
+    lines = []
+    for reason, files in found.items():
+        more = f" and {len(files) - _NAMED:,} more" if len(files) > _NAMED else ""
+        said = sentence(reason) or "Nothing came of it."
+        count = f"{len(files):,} {reason}".strip()
+        lines.append(f"{count} ({', '.join(files[:_NAMED])}{more}): {said}")
+    return lines
+
+
+def as_lines(found: Mapping[str, list[str]], clips: int) -> list[str]:
+    """Both as lines of text, and how to ask for one clip."""
+    if not found:
+        return []
+    first = next(iter(found.values()))[0]
+    return [
+        f"{headline(found, clips)}.",
+        *(f"  {line}" for line in reasons(found)),
+        f'  What became of one: make trace ITEM="{first}"',
+    ]

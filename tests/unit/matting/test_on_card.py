@@ -1,0 +1,215 @@
+"""The closed form by torch, whose device is the CPU here, against the closed form by the CPU."""
+
+import os
+import resource
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from ferrari.images import image_files
+from ferrari.ledger.reasons import MODEL_CRASHED
+from ferrari.matting import alpha_refinement, closed_form, engines, on_card
+from ferrari.networks import network, on_device
+from ferrari.networks.backends import closed_form as by_torch
+from ferrari.networks.backends import torch_runtime
+from ferrari.networks.network import open_here
+from ferrari.networks.on_device import OnDevice
+from ferrari.networks.placement import MATTING_ON_CPU, Place
+from ferrari.processes import devices
+from ferrari.processes.devices import DeviceError, DeviceMemoryError
+from ferrari.processes.failures import Failure
+from ferrari.processes.limited_call import run_limited
+from ferrari.processes.model_verdicts import IsolationError, Limits, ModelDiedError
+from tests.settings import section
+from tests.unit.matting.test_closed_form import CASES, UNKNOWN, WEIGHT, figure, noise
+
+SHARED = Path(os.environ.get("FERRARI_SHARED", Path(__file__).parents[4] / "shared"))
+CARD = Place("cuda:0", "torch")
+
+
+@pytest.fixture
+def solver(monkeypatch):
+    """The card's solver, with the CPU for a card."""
+    monkeypatch.setitem(
+        network._RUNTIMES,
+        network.CLOSED_FORM,
+        lambda request: by_torch.load(replace(request, device="cpu", threads=1)),
+    )
+    return on_card.solver("cuda:0", open_here)
+
+
+def picture(image_rgb, trimap, prior):
+    return image_rgb, trimap == UNKNOWN, trimap == 255, prior, WEIGHT
+
+
+def same(solver, image_rgb, trimap, prior):
+    """The card's iterations and remark, once its alpha is the CPU's within the bound."""
+    asked = picture(image_rgb, trimap, prior)
+    alpha, iterations, remark = solver(*asked)
+    ours, theirs = closed_form.solve(*asked)
+    np.testing.assert_allclose(alpha, ours, rtol=0, atol=2 / 255)
+    assert abs(iterations - theirs) <= 8, "it stops where the CPU stops"
+    return iterations, remark
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_alpha_is_that_of_the_cpu(solver, case):
+    iterations, remark = same(solver, *CASES[case]())
+    assert 0 < iterations < closed_form.MAX_ITERATIONS and not remark
+
+
+def test_alpha_of_real_people_is_that_of_the_cpu(solver):
+    """Footage before a green screen; what keying gives, blurred, for the network's alpha."""
+    folder = SHARED / "media/gt/chroma_mdn_man"
+    if not folder.exists():
+        pytest.skip("real pictures are not here; set FERRARI_SHARED")
+    for path in sorted((folder / "img").glob("*.jpg"))[:3]:
+        mask = image_files.read(folder / "mask" / f"{path.stem}.png")
+        keyed = (mask if mask.ndim == 2 else mask[..., 0]).astype(np.float32) / 255
+        net = cv2.GaussianBlur(keyed, (0, 0), 3)
+        trimap = alpha_refinement.trimap_from_alpha(net, 8)
+        assert (trimap == UNKNOWN).sum() > 1000
+        same(solver, image_files.read(path), trimap, net)
+
+
+def test_nothing_unknown_is_nothing_to_solve(solver):
+    alpha, iterations, remark = solver(*picture(*noise(9, 9, np.s_[:0])))
+    assert alpha.shape == (0,) and (iterations, remark) == (0, "")
+
+
+def test_the_same_bytes_each_time_and_whatever_came_before(solver):
+    asked, other = picture(*figure("full", 8)), picture(*noise(40, 50, np.s_[:, :]))
+    first = solver(*asked)[0].tobytes()
+    solver(*other)
+    assert solver(*asked)[0].tobytes() == first
+
+
+# --- what the card does not solve -----------------------------------------------------------------
+
+
+def test_what_does_not_converge_there_is_solved_by_the_cpu_as_the_row_says(solver, monkeypatch):
+    asked = picture(*figure("full", 8))
+    ours, iterations = closed_form.solve(*asked)
+    made = on_card.item
+    monkeypatch.setattr(on_card, "item", lambda *given: made(*given[:-1], 20))
+    alpha, taken, remark = solver(*asked)
+    np.testing.assert_array_equal(alpha, ours)
+    assert taken == iterations
+    assert remark == "refined on the CPU: not converged on the card in 500 iterations"
+
+
+def test_what_converges_nowhere_keeps_the_networks_alpha(solver, monkeypatch):
+    monkeypatch.setattr(closed_form, "MAX_ITERATIONS", 1)
+    image, _, net = figure("full", 8)
+    engine = engines.Engine(solver, engines.load().estimate)
+    refined = alpha_refinement.refine_alpha(image, net, 8, engine=engine)
+    assert not refined.refined and (refined.alpha == net).all()
+    assert "on the card in 1 iterations; refinement did not converge" in refined.detail
+
+
+class Fails:
+    """A card on which nothing is solved."""
+
+    def __init__(self, error):
+        self.about, self.error = {"device": "cuda torch", "batch": 1}, error
+
+    def stream(self, items):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (DeviceMemoryError("tried to allocate 7 MiB"), "the card's memory did not suffice"),
+        (ModelDiedError(Failure(MODEL_CRASHED, "SIGABRT")), "MODEL_CRASHED: SIGABRT"),
+    ],
+)
+def test_a_card_that_is_full_or_ends_costs_no_crop_its_refinement(error, why):
+    image, _, net = figure("full", 8)
+    solve = on_card.solver("cuda:0", lambda request: Fails(error))
+    engine = engines.Engine(solve, engines.load().estimate)
+    refined = alpha_refinement.refine_alpha(image, net, 8, engine=engine)
+    assert refined.refined and refined.detail == f"refined on the CPU: {why}"
+    ours = alpha_refinement.refine_alpha(image, net, 8)
+    np.testing.assert_array_equal(refined.alpha, ours.alpha)
+
+
+def test_a_card_whose_process_ends_on_every_crop_is_told_and_not_tried_for_ever():
+    """Each death costs all jobs of the run their networks."""
+    picture_ = picture(*figure("full", 8))
+    death = ModelDiedError(Failure(MODEL_CRASHED, "SIGSEGV"))
+    solve = on_card.solver("cuda:0", lambda request: Fails(death))
+    assert all("SIGSEGV" in solve(*picture_)[2] for _ in range(2))
+    with pytest.raises(IsolationError, match=r"SIGSEGV\); set mask\.matting: closed_form"):
+        solve(*picture_)
+
+
+def test_an_error_that_nobody_foresaw_is_no_reason_to_go_on():
+    solve = on_card.solver("cuda:0", lambda request: Fails(ValueError("a defect")))
+    with pytest.raises(ValueError, match="a defect"):
+        solve(*picture(*figure("full", 8)))
+
+
+def memory_taken(side):
+    """Bytes more than before, at their peak, for a picture of `side` px all unknown."""
+    net = by_torch.load(network.NetworkRequest("", network.CLOSED_FORM, "cpu", "", threads=1))
+    bounds = (closed_form.EPSILON, closed_form.TOLERANCE, 2)
+    tiny, large = (
+        by_torch.item(*picture(*noise(size, size, np.s_[:, :])), *bounds) for size in (8, side)
+    )
+    list(net.stream([tiny]))
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    list(net.stream([large]))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+    return peak - pages * resource.getpagesize()
+
+
+def test_memory_is_bounded_by_the_share_that_is_asked_for():
+    """A quarter of the largest picture takes no more than a quarter of it."""
+    side = round((alpha_refinement.MAX_PIXELS / 4) ** 0.5)
+    taken = run_limited(memory_taken, side, timeout_s=120, memory_mb=None)
+    assert not isinstance(taken, Failure), taken
+    assert by_torch.SHARE / 16 < taken < by_torch.SHARE / 4
+
+
+# --- where it runs --------------------------------------------------------------------------------
+
+
+def test_the_cards_process_solves_it_and_the_job_opens_no_card(tmp_path, monkeypatch, solver):
+    monkeypatch.setenv("FERRARI_LOCKS", str(tmp_path / "ferrari"))
+    monkeypatch.delenv("FERRARI_WARM", raising=False)
+    opener, asked = OnDevice("cuda:0", Limits("mask", 60, 8192)), picture(*figure("full", 8))
+    opened = []
+
+    def noting(request):
+        opened.append(opener(request))
+        return opened[-1]
+
+    there = on_card.solver("cuda:0", noting)(*asked)
+    assert isinstance(opened[0], on_device.DeviceModel)
+    opened[0].close()
+    here = solver(*asked)
+    assert there[0].tobytes() == here[0].tobytes() and there[1:] == here[1:]
+
+
+@pytest.mark.parametrize(
+    ("changed", "segmenter", "works", "place"),
+    [
+        ({"matting": "card"}, "cuda:0", True, CARD),
+        ({"matting": "card"}, "cpu", True, MATTING_ON_CPU),  # beside the segmenter, or not at all
+        ({"matting": "card"}, "cuda:0", False, MATTING_ON_CPU),
+        ({"matting": "card", "refine": False}, "cuda:0", True, MATTING_ON_CPU),
+        ({}, "cuda:0", True, MATTING_ON_CPU),
+    ],
+)
+def test_it_is_solved_where_torch_has_the_card(monkeypatch, changed, segmenter, works, place):
+    why = "" if works else "torch is for CUDA 13"
+    monkeypatch.setattr(devices, "cuda_devices", lambda: 1)
+    monkeypatch.setattr(torch_runtime, "problem", lambda index: why)
+    assert engines.place_of(section("mask", **changed), segmenter) == place
+    if why:
+        with pytest.raises(DeviceError, match="CUDA 13"):
+            engines.place_of(section("mask", **changed, device="cuda"), segmenter)
