@@ -4,6 +4,7 @@
 # Without rules too: params.smk, devices.smk and awaited.smk, which follow, and handlers.smk. What can be
 # decided without Snakemake is decided in the library, where unit tests reach it.
 
+import atexit
 import gc
 import os
 import sys
@@ -80,8 +81,10 @@ if IS_MODULE:
         )
 else:
     # Building the graph makes millions of objects and hardly a cycle; looking for cycles among them,
-    # as Python does, takes a sixth of the time. On again when jobs start (`collect_again`).
+    # as Python does, takes a sixth of the time. On again when jobs start (`collect_again`). Python
+    # would look once more at its very end, and take the whole graph apart: that takes another sixth.
     gc.disable()
+    atexit.register(gc.freeze)
 
 SCHEMA = workflow.source_path("../config/config.schema.yaml")
 settings.read_text(config, SCHEMA)
