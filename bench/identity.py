@@ -376,7 +376,7 @@ _SCORES = (
     "Test faces and tracks of real and composed clips, each against each person's template of up "
     "to six faces from elsewhere. Own: of the subject; others: of anybody else."
 )
-_KINDS = "From behind: a face is painted over with hair, which the detector often takes for nobody."
+_KINDS = "From behind: a real head from behind, of somebody else, is put before the face."
 _FROZEN = (
     "All composed clips, with the subject and without, under `above` and `below` that were fitted "
     "on tracks of the other people."

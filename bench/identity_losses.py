@@ -58,8 +58,8 @@ def table(trials: Sequence[Trial], kind: Callable[[Trial], str]) -> Table:
 def trial_counts(
     trials: Sequence[Trial], kind: Callable[[Trial], str], wanted: str | None
 ) -> tuple[int, int]:
-    """Of pictures in which nothing that matters is painted: how many there are, and in how many the
-    subject is delivered.
+    """Of pictures from the front in which nothing that matters is painted: how many there are, and
+    in how many the subject is delivered.
     """
     there = reached = 0
     for trial in trials:
@@ -73,7 +73,7 @@ def trial_counts(
     return there, reached
 
 
-_FILMED = "delivered, of pictures with neither a painted head nor a body that is wanted and painted"
+_FILMED = "delivered, of pictures from the front, with no painted body that is wanted"
 
 
 _NOTE = (

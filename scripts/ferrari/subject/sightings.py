@@ -150,6 +150,9 @@ class Sightings:
     def _of_two_bodies(self) -> np.ndarray:
         """(N,) bool: boxes that two of the moment before or behind fill, which lie apart, and
         neither of whom has another box now.
+
+        Only boxes that go on no track: who is there before and behind is no two people, whoever
+        stands at the place after a cut.
         """
         found = np.zeros(len(self.track), bool)
         if self.boxes is None:
@@ -164,7 +167,7 @@ class Sightings:
                 bodies = there[lasts[there]]
                 if len(bodies) > 1:
                     found[here] |= _of_two(boxes_[here], boxes_[bodies])
-        return found
+        return found & ~lasts
 
     def deciding(self) -> np.ndarray:
         """(F,) bool: faces that can be judged and have their detection to themselves."""

@@ -215,6 +215,13 @@ def test_a_box_that_grows_is_not_one_of_two(second, lasts, at, goes_on):
     assert scene.decide(boxes=np.array(boxes, float)).detections[2 + lasts].who == SUBJECT
 
 
+def test_at_a_cut_to_two_others_a_track_is_still_one_person():
+    """Two come into view, at the very place of one who was there before."""
+    scene = Scene().see(0, (0.0, 1 / 6), 0).see(1, (2 / 6, 3 / 6), None).see(2, (2 / 6, 3 / 6), 1)
+    boxes = np.array([(0, 0, 190, 100)] * 2 + [APART_XYXY[0]] * 2 + [APART_XYXY[1]] * 2, float)
+    assert {one.who for one in scene.decide(boxes=boxes).detections[:2]} == {SUBJECT}
+
+
 def test_two_faces_in_one_body():
     found = Scene().see(0, range(5), 0).see(0, [5], 0, 1).see(0, [6], None).decide()
     assert said(found.detections[5]) == (UNSURE, j.FACE, j.TWO_FACES)
