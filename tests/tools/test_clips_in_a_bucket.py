@@ -75,7 +75,7 @@ def test_a_trace_finds_clips_by_their_address(shoot, tmp_path):
     assert video in dataset._as_raw(f"{ADDRESS}/day/b.mp4")
     told = dataset._raw({"file": "day/b.mp4", "bytes": "5"})
     assert told == {
-        "path": f"{ADDRESS}/day/b.mp4", "there": True, "bytes": 5, "same_size": True,
+        "path": f"{ADDRESS}/day/b.mp4", "there": True, "bytes": 5, "same_size": True, "gone": False,
     }  # fmt: skip
     assert not dataset._raw({"file": "c.mp4", "bytes": "5"})["there"]
 
