@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
@@ -259,13 +260,22 @@ def plan(this: _Set) -> int:
     rows = tables.read_table(table) if table.is_file() else []
     animations = this.animations
     waiting = clips_waiting.of(this.dataset, rows, this.raw, files, animations=animations)
-    decided = planned_jobs.decided_told(planned_jobs.read(output)) if has_decisions else ""
-    jobs = snakemake_command.planned(output)
+    jobs, decided = snakemake_command.planned(output), ""
+    if jobs and has_decisions:
+        since = _decisions_since(this.dataset, last_run.of(this.work / this.config["audit"]))
+        decided = planned_jobs.decided_told(planned_jobs.read(output), since)
     known, measured_on = costs(this.work)
     seen = footage(this, files, rows, waiting)
     print(told(jobs, known, this.cores, seen, measured_on, waiting, decided))
     print(f"{_megabytes(shutil.disk_usage(this.work).free)} are free on the disk of {this.work}.")
     return 0
+
+
+def _decisions_since(dataset: Path, run: last_run.LastRun | None) -> int:
+    """How many rows were decided since a run began; all of them where there was none."""
+    began = datetime.fromisoformat(run.start) if run else datetime.min.replace(tzinfo=UTC)
+    whens = (line.row.when for line in decision_table.read(decision_table.place(dataset)))
+    return sum(datetime.fromisoformat(when) > began for when in whens)
 
 
 def costs(work: Path) -> tuple[dict[str, float], str]:

@@ -17,9 +17,12 @@ from ferrari.common import settings
 from ferrari.jobs import snakemake_command
 from ferrari.ledger import job_costs
 from ferrari.ledger.clips_waiting import ClipsWaiting
+from ferrari.provenance.last_run import LastRun
+from ferrari.review import writing
 from scripts.tools import new_set, plan_run, smoke, tidy
 from tests.settings import ROOT
 from tests.tools.stand_in import snakemake
+from tests.unit.review import rows
 
 STATS = """Job stats:
 job        count
@@ -213,6 +216,15 @@ def test_a_plan_says_what_waits_besides_new_clips():
         "changed: 3; clips that were begun and not finished: 3; other files, which get a row: 1; "
         "your decisions: 3 jobs, of 1 clip. Jobs: probe 5, mask 4"
     ) in text
+
+
+def test_decisions_since_the_last_run_are_counted(tmp_path):
+    """Of jobs that run for other reasons too Snakemake does not say that a decision is one."""
+    whens = ("2026-01-31T18:05:00Z", "2026-02-01T08:00:00Z", "2026-02-01T08:00:01Z")
+    writing.append(tmp_path, [rows.decided("drop", when=when) for when in whens])
+    run = LastRun(tmp_path, {}, (), False, "2026-02-01T08:00:00+00:00")
+    assert plan_run._decisions_since(tmp_path, run) == 1
+    assert plan_run._decisions_since(tmp_path, None) == 3
 
 
 def test_a_plan_says_that_weights_are_fetched():

@@ -62,11 +62,6 @@ class Planned(NamedTuple):
         own = [reason for reason in self.reasons if not reason.startswith(_AFTER)]
         return bool(self.reasons) and all(map(_is_decision, own))
 
-    @property
-    def applies_decisions(self) -> bool:
-        """True if what is decided is another now, whatever else it is to run for."""
-        return any(map(_is_decision, self.reasons))
-
 
 def _is_decision(reason: str) -> bool:
     """True if digests of decisions are all that has changed."""
@@ -117,14 +112,14 @@ def clips(planned: Sequence[Planned]) -> list[str]:
     return sorted({job.clip for job in planned} - {""})
 
 
-def decided_told(planned: Sequence[Planned]) -> str:
-    """What decisions cause by themselves ('14 jobs, of 1 clip and over the whole set'), or which
-    jobs apply them that run anyway; "" where none waits.
+def decided_told(planned: Sequence[Planned], since: int) -> str:
+    """What decisions cause by themselves ('14 jobs, of 1 clip and over the whole set'); where
+    nothing, that jobs which run anyway apply those that came `since` the last run, since Snakemake
+    gives a job that follows another no reason of its own. "" where none waits.
     """
     if decided := caused_by_decisions(planned):
         return f"{number_of(len(decided), 'job')}, {of_what(decided)}"
-    applying = [job for job in planned if job.applies_decisions]
-    return f"applied by jobs that run anyway, {of_what(applying)}" if applying else ""
+    return f"{since:,} since the last run, applied by jobs that run anyway" if since else ""
 
 
 def of_what(planned: Sequence[Planned]) -> str:
