@@ -22,12 +22,15 @@ export FERRARI_SHARED
 # A set is named by WORK, by the my.yaml of a set that lies outside the checkout, or is here.
 SET = $(or $(WORK),$(patsubst %/my.yaml,%,$(firstword $(filter-out $(CURDIR)/%,$(filter %/my.yaml,$(abspath $(CONFIG)))))),.)
 
-# make takes any word with a `=` for a variable: one that no target of this call knows ends it.
+# make takes any word with a `=` for a variable: one that no target of this call knows ends it. What
+# another make hands down was typed for that one.
+ifeq ($(MAKELEVEL),0)
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 ifneq ($(GIVEN),)
 UNKNOWN := $(shell $(PYTHON) scripts/tools/make_variables.py $(foreach name,$(GIVEN),'$(subst ',,$(name))') -- $(MAKECMDGOALS) 2>/dev/null)
 ifneq ($(UNKNOWN),)
 $(error $(UNKNOWN))
+endif
 endif
 endif
 

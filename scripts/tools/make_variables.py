@@ -4,8 +4,8 @@
 
 Prints one sentence where one is not, and nothing else. make itself takes any word with a `=` and
 says nothing, so that `make plan WOKR=folder` planned another set. What a target takes is read from
-the Makefile: what its lines name, and whatever the Makefile gives a value of its own (PYTHON,
-CORES). The Makefile asks before there is an environment: this needs nothing but Python.
+the Makefile: what its lines name, and whatever the Makefile gives a value of its own with `?=` or
+`:=` (CORES, VENV). The Makefile asks before there is an environment: this needs nothing but Python.
 """
 
 import difflib
@@ -26,12 +26,13 @@ _OF_MAKE = frozenset({"CURDIR", "MAKECMDGOALS", "MAKEFILE_LIST", "SHELL"})
 
 class Variables:
     """The variables that a Makefile's targets take. `own` have a value in the Makefile, of which
-    `offered` are there to be given another one.
+    `offered` are there to be given another one; `derived` are worked out of others when asked for.
     """
 
     def __init__(self, text: str) -> None:
         self.own: dict[str, str] = {}
         self.offered: set[str] = set()
+        self.derived: set[str] = set()
         self._lines: dict[str, list[str]] = {}
         targets: list[str] = []
         for line in text.replace("\\\n", " ").splitlines():
@@ -44,8 +45,8 @@ class Variables:
             elif found := _VALUE.match(line):
                 targets = []
                 self.own[found[1]] = found[3]
-                if found[2] == "?":
-                    self.offered.add(found[1])
+                kinds = {"?": self.offered, "": self.derived}
+                kinds.get(found[2], set()).add(found[1])
 
     def _add(self, targets: Iterable[str], line: str) -> None:
         for target in targets:
@@ -75,8 +76,9 @@ def fault(names: Sequence[str], targets: Sequence[str], text: str) -> str:
     if not set(targets) <= set(variables.targets):
         return ""
     taken = set().union(*map(variables.taken_by, targets))
+    known = taken | (variables.own.keys() - variables.derived) | _OF_MAKE
     for name in names:
-        if name not in {*taken, *variables.own, *_OF_MAKE}:
+        if name not in known:
             return _told(name, taken, targets, variables)
     return ""
 

@@ -29,12 +29,21 @@ from ferrari.jobs import engine_words, error_advice, planned_jobs, run_watch, sn
 from ferrari.jobs.progress_line import duration
 from ferrari.jobs.run_failures import failures
 from ferrari.jobs.run_progress import RunProgress
-from ferrari.ledger import clip_files, clips_waiting, job_costs, raw_listing, raw_place, tables
+from ferrari.ledger import (
+    clip_files,
+    clips_waiting,
+    job_costs,
+    raw_listing,
+    raw_place,
+    shards,
+    tables,
+)
 from ferrari.ledger.clips_waiting import ClipsWaiting
 from ferrari.ledger.stages import FOLDERS, VIDEOS_CSV
 from ferrari.provenance import last_run
 from ferrari.reports import titles
 from ferrari.review import decision_table
+from ferrari.video import twins
 
 #: Of so many clips the files are added up.
 _CLIPS = 20
@@ -260,6 +269,8 @@ def plan(this: _Set) -> int:
     rows = tables.read_table(table) if table.is_file() else []
     animations = this.animations
     waiting = clips_waiting.of(this.dataset, rows, this.raw, files, animations=animations)
+    if shard := shards.Shard.of(this.config["shard"]):
+        waiting = waiting.within(shard.clips(files, twins.named_twins(files)))
     jobs, decided = snakemake_command.planned(output), ""
     if jobs and has_decisions:
         since = _decisions_since(this.dataset, last_run.of(this.work / this.config["audit"]))

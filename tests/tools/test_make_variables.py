@@ -36,6 +36,7 @@ def make(*words, **environment):
         (["tidy", "YESS=1"], "YESS is not known; did you mean YES?"),
         (["demo", "WORK=/x"], "make demo does not take WORK, which is for: "),
         (["WORK=/x"], "make help does not take WORK, which is for: "),
+        (["merge", "SET=/x"], "SET is not known: make merge takes FROM, WORK"),
         (["clean", "NOW=1"], "NOW is not known: make clean takes no variable"),
         (["weights", "ZZ=$(shell exit 1)'; #"], "ZZ is not known: make weights takes CONFIG, WORK"),
     ],
@@ -63,6 +64,12 @@ def test_what_is_taken_goes_through(words):
 
 def test_the_environment_is_nobodys_typing_error():
     assert make("plan", WOKR="/x", HOME="/root").returncode == 0
+
+
+def test_what_another_make_hands_down_was_typed_for_that_one(tmp_path):
+    outer = tmp_path / "Makefile"
+    outer.write_text(f"all:\n\t$(MAKE) -C {ROOT} -o .venv/.ready plan WORK=/x\n")
+    assert '--work "/x"' in make("-f", str(outer), "PREFIX=/usr").stdout
 
 
 def test_a_target_that_is_not_there_is_for_make_to_name():

@@ -15,8 +15,9 @@ import yaml
 
 from ferrari.common import settings
 from ferrari.jobs import snakemake_command
-from ferrari.ledger import job_costs
+from ferrari.ledger import item_ids, job_costs
 from ferrari.ledger.clips_waiting import ClipsWaiting
+from ferrari.ledger.shards import Shard
 from ferrari.provenance.last_run import LastRun
 from ferrari.review import writing
 from scripts.tools import new_set, plan_run, smoke, tidy
@@ -318,6 +319,25 @@ def test_a_run_or_plan_without_clips_is_one_sentence(
     assert said in told[-1] and len([line for line in told if "raw clips" in line]) == 1
     assert out == "", "no list of jobs for a run that would not begin"
     assert not list(tmp_path.glob("logs/*")), "no job began"
+
+
+def test_a_plan_of_a_shard_counts_no_clips_of_other_machines(tmp_path, monkeypatch, capsys):
+    """All clips that another machine was at work on were told as begun, and to do here."""
+    clips, tables = tmp_path / "clips", tmp_path / "dataset/videos"
+    for folder in (clips, tables):
+        folder.mkdir(parents=True)
+    names = [f"{number}.mp4" for number in range(8)]
+    for name in names:
+        (clips / name).touch()
+        (tables / f"{item_ids.video_id(name)}.csv").touch()
+    own = Shard.of("1/2").clips(map(item_ids.video_id, names), {})
+    (tmp_path / "my.yaml").write_text(f"raw_videos: {clips}\nshard: 1/2\n")
+    stats = f"Job stats:\njob    count\n----  -----\nmask  {len(own)}\ntotal  {len(own)}\n\n"
+    asked = subprocess.CompletedProcess([], 0, stats, "")
+    monkeypatch.setattr(plan_run.subprocess, "run", lambda *_, **__: asked)
+    assert plan_run.main(["--work", str(tmp_path), "--cores", "1"]) == 0
+    assert 0 < len(own) < 8
+    assert f"begun and not finished: {len(own)}. Jobs: mask {len(own)}" in capsys.readouterr().out
 
 
 def test_a_plan_that_was_killed_says_so(clips, tmp_path, monkeypatch, capsys):

@@ -4,8 +4,8 @@ files that are no clips; told from names, first bytes and the tables that are th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ferrari.ledger import clips_gone, raw_listing
@@ -29,6 +29,11 @@ class ClipsWaiting:
     others: Mapping[str, str] = field(default_factory=dict)
     new_others: frozenset[str] = frozenset()
     gone: tuple[str, ...] = ()
+
+    def within(self, own: Collection[str]) -> ClipsWaiting:
+        """The same without what waits for others than a run that works on the ids `own`."""
+        mine = {name: getattr(self, name) & set(own) for name in ("new", "begun", "new_others")}
+        return replace(self, **mine)
 
 
 def of(

@@ -235,7 +235,9 @@ def _restored(
 
 
 def _limbs(lost: np.ndarray, alpha: np.ndarray, person: np.ndarray, reach: int) -> np.ndarray:
-    """HxW bool: parts of `lost` that are large, thick and sure, and lie at the person's edge."""
+    """HxW bool: parts of `lost` that are large, thick and sure, and lie at the person's edge and at
+    what the matte has of them: what lies apart may be somebody else, whom the detector missed.
+    """
     count, labels, stats, _ = cv2.connectedComponentsWithStats(
         lost.astype(np.uint8), connectivity=4
     )
@@ -247,7 +249,8 @@ def _limbs(lost: np.ndarray, alpha: np.ndarray, person: np.ndarray, reach: int) 
     _, free = cv2.connectedComponents((alpha < 0.5).astype(np.uint8), connectivity=4)
     outside = np.isin(free, np.unique(free[(person < _PERSON) & (free > 0)]))
     at_edge = growing.grown(person < _PERSON, 2 * reach)
-    for ones in (thick, outside, at_edge):
+    joins = growing.grown(alpha >= 0.5, 2 * reach)  # as far as the limb will be taken out
+    for ones in (thick, outside, at_edge, joins):
         fits &= np.bincount(labels[ones], minlength=count) > 0
     likely = np.bincount(labels.ravel(), weights=person.ravel(), minlength=count)
     return (fits & (likely >= _LIMB * stats[:, cv2.CC_STAT_AREA]))[labels]

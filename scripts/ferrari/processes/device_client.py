@@ -116,6 +116,7 @@ class _OwnProcess:
     def __init__(self, cards: Cards) -> None:
         self.parent, self.users = os.getpid(), 0
         self._status: int | None = None
+        self._asking = threading.Lock()  # for the status, which can be had once
         self.device, slots = cards.slots[self.parent % len(cards.slots)]
         self.page = Page.new()
         self._control, theirs = socket.socketpair()
@@ -145,15 +146,17 @@ class _OwnProcess:
         return ours
 
     def gone(self) -> bool:
-        return self._status is not None or child_has_ended(self._pid)
+        with self._asking:
+            return self._status is not None or child_has_ended(self._pid)
 
     def end(self) -> int:
         """Kill it unless it has ended; its exit status, or minus the signal's number."""
-        if self._status is None:
-            os.kill(self._pid, 9)  # no status changes of one that has ended, or is about to
-            self._status = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
-            self._control.close()
-        return self._status
+        with self._asking:
+            if self._status is None:
+                os.kill(self._pid, 9)  # no status changes of one that has ended, or is about to
+                self._status = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+                self._control.close()
+            return self._status
 
     def leave(self) -> None:
         """One user less; it ends with the last."""

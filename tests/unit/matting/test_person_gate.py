@@ -79,6 +79,20 @@ def test_what_the_mask_shows_in_the_box_of_somebody_else_is_not_taken_for_an_arm
     assert beyond_the_crop.restored_px == 40 * 40
 
 
+def test_who_stands_apart_and_was_not_detected_is_no_arm():
+    """Their box is in nobody's list, and the network for people is as sure of them."""
+    apart = np.s_[90:130, 155:195]
+    found = without_the_arm(person=drawn(PERSON, apart))
+    assert found.matte_of == "segmenter" and found.restored_px == 0
+    assert np.array_equal(found.alpha, drawn(PERSON))
+
+
+def test_an_arm_whose_join_the_matte_half_has_is_an_arm():
+    fine = drawn(PERSON)
+    fine[100:140, 126:133] = np.linspace(0.6, 0.1, 7)
+    assert without_the_arm(fine=fine).restored_px > 35 * 40
+
+
 def test_an_arm_of_which_the_mask_is_not_sure_is_not_taken():
     person = np.maximum(drawn(PERSON), drawn(ARM) * 0.9)
     assert without_the_arm(person=person).restored_px == 0

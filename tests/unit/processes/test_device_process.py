@@ -246,6 +246,31 @@ def test_what_ends_the_process_of_two_networks_costs_the_other_nothing(tmp_path)
         assert int(one.run([item(4)])[0][0][1]) == int(after[0][1]), "and they share it again"
 
 
+def test_whether_the_process_of_two_networks_is_gone_is_asked_while_one_has_it_ended(
+    tmp_path, monkeypatch
+):
+    """Its status can be had once: who asked just then got an error, of which the job died."""
+    waitpid, taken, go_on = os.waitpid, threading.Event(), threading.Event()
+
+    def slow(pid, options):
+        status = waitpid(pid, options)
+        taken.set()
+        go_on.wait(20)
+        return status
+
+    with model(tmp_path) as one, model(tmp_path, batch=2) as other:
+        assert values(one.run([item(1)])) == [result(1)]
+        monkeypatch.setattr(os, "waitpid", slow)
+        ending = threading.Thread(target=one._link.end)
+        ending.start()
+        assert taken.wait(20)
+        threading.Timer(0.2, go_on.set).start()
+        assert other._link.gone()
+        ending.join(20)
+        one._link = None
+        assert values(other.run([item(2)])) == [result(2)]
+
+
 def test_memory_that_ran_out_is_said_in_the_jobs_log(tmp_path, caplog):
     with model(tmp_path, batch=4, holds=2) as network:
         results = network.run([item(k) for k in range(4)])
