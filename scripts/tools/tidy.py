@@ -64,7 +64,8 @@ def look(work: Path, config: Mapping) -> Found:
     if closed := raw_listing.closed_folders(raw, found.videos):
         raise TidyError(
             f"nothing was deleted: {', '.join(closed)} cannot be looked into, so the clips in it "
-            "would count as gone: mount it, or make it readable"
+            "would count as gone: mount it, make it readable, or, if no clips are in it, name it "
+            "in intake.ignore"
         )
     left = left_behind.find(work, config, found.videos)
     gone = [one.name for one in left if one.kind == CLIP]

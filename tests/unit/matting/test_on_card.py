@@ -101,6 +101,15 @@ def test_what_does_not_converge_there_is_solved_by_the_cpu_as_the_row_says(solve
     assert remark == "refined on the CPU: not converged on the card in 500 iterations"
 
 
+def test_what_is_no_number_there_is_solved_by_the_cpu(solver, monkeypatch):
+    """It counted as converged, since no number is above the bound, and became the cut-out."""
+    asked = picture(*figure("full", 8))
+    monkeypatch.setattr(by_torch, "_whitened", lambda c, _: c.new_full(c.shape, float("nan")))
+    alpha, _, remark = solver(*asked)
+    np.testing.assert_array_equal(alpha, closed_form.solve(*asked)[0])
+    assert remark.startswith("refined on the CPU: not converged on the card")
+
+
 def test_what_converges_nowhere_keeps_the_networks_alpha(solver, monkeypatch):
     monkeypatch.setattr(closed_form, "MAX_ITERATIONS", 1)
     image, _, net = figure("full", 8)

@@ -189,7 +189,7 @@ class _Equation:
         limit = (tolerance * max(float(torch.dot(right, right)) ** 0.5, 1e-12)) ** 2
         direction = inverse * residual
         energy, taken = torch.dot(residual, direction), torch.zeros((), device=x.device)
-        off = torch.dot(residual, residual) > limit
+        off = ~(torch.dot(residual, residual) <= limit)  # what is no number is never there
         for done in range(0, most, _STEPS):
             if not off.item():
                 break
@@ -199,7 +199,7 @@ class _Equation:
                 x.addcmul_(direction, step)
                 residual.addcmul_(image, step, value=-1)
                 taken += off
-                off = torch.dot(residual, residual) > limit
+                off = ~(torch.dot(residual, residual) <= limit)
                 scaled = inverse * residual
                 before, energy = energy, torch.dot(residual, scaled)
                 direction = torch.addcmul(scaled, direction, energy / before.clamp_min(_TINY))
