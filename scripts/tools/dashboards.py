@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\n".join(failures(watch)), file=sys.stderr)
     elif status == 0:
         formats = config["package"]["formats"]
-        lines = last_lines(work / config["dataset"], work / config["qc_reports"], formats)
+        lines = last_lines(work / config["dataset"], work / config["qc_reports"], formats, work)
         print("\n".join(["", *lines]))
     return status
 

@@ -26,7 +26,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
 from ferrari.captions import by_hand
-from ferrari.common import settings
+from ferrari.common import places, settings
 from ferrari.common.atomic_files import sha256_bytes
 from ferrari.common.errors import FerrariError
 from ferrari.common.visible_text import shown
@@ -133,7 +133,8 @@ def _add(opened: Dataset, given: argparse.Namespace, decision: str, asked: str) 
     already = " It is so already." if state == effects.AGREES else " The next run applies it."
     if scope == REFERENCE and state != effects.AGREES:
         already = " The next run judges all clips anew."
-    return f"{_PAST[decision]} {target} ({scope}).{already} Undo: make decide UNDO={row.id}\n"
+    undo = f"make decide UNDO={row.id}{places.as_typed(given.work)}"
+    return f"{_PAST[decision]} {target} ({scope}).{already} Undo: {undo}\n"
 
 
 def _target(opened: Dataset, asked: str, decision: str, wanted: str) -> tuple[str, str]:
@@ -267,7 +268,7 @@ def _take_back(dataset: Path, given: argparse.Namespace) -> str:
     word = "redone" if row.decision == UNDO else "taken back"
     return (
         f"{word}: {row.decision} of {row.target} ({row.id}). The next run applies it. "
-        f"Undo: make decide UNDO={back.id}\n"
+        f"Undo: make decide UNDO={back.id}{places.as_typed(given.work)}\n"
     )
 
 

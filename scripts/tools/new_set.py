@@ -59,9 +59,9 @@ def begin(
     Raises NewSetError where clips or pictures are not there, `work` lies in the checkout, or has
     settings.
     """
-    work = work.absolute()
+    work = Path(os.path.abspath(work))
     clips = clips if buckets.is_address(clips) else os.path.abspath(clips)
-    pictures = references.absolute() if references else work / REFERENCES
+    pictures = Path(os.path.abspath(references)) if references else work / REFERENCES
     if references and not pictures.is_dir():
         raise NewSetError(
             f"there is no folder {pictures}: REFERENCES= names one with pictures of the subject."

@@ -42,7 +42,7 @@ def test_drop_undo_and_redo_are_rows_and_each_says_how_it_is_taken_back(clip, ca
     (row,) = rows(clip)
     assert (row.decision, row.scope, row.who, row.reason) == ("drop", "image", "ana", "blurred")
     assert row.target_sha256 == one["sha256"]
-    assert f"make decide UNDO={row.id}" in capsys.readouterr().out
+    assert f"make decide UNDO={row.id} WORK={clip.dataset.parent}\n" in capsys.readouterr().out
     assert decide.main(["--undo", "last"]) == 0 and rows(clip) == []
     assert decide.main(["--redo", "last"]) == 0 and rows(clip) == [row]
     assert decide.main([]) == 0

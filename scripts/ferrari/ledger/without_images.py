@@ -84,13 +84,13 @@ def reasons(found: Mapping[str, list[str]]) -> list[str]:
     return lines
 
 
-def as_lines(found: Mapping[str, list[str]], clips: int) -> list[str]:
-    """Both as lines of text, and how to ask for one clip."""
+def as_lines(found: Mapping[str, list[str]], clips: int, of_set: str = "") -> list[str]:
+    """Both as lines of text, and how to ask for one clip; `of_set` is `places.as_typed`."""
     if not found:
         return []
     first = next(iter(found.values()))[0]
     return [
         f"{headline(found, clips)}.",
         *(f"  {line}" for line in reasons(found)),
-        f'  What became of one: make trace ITEM="{first}"',
+        f'  What became of one: make trace ITEM="{first}"{of_set}',
     ]

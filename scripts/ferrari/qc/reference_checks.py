@@ -47,9 +47,9 @@ def named(told: Answer, judged: pd.DataFrame) -> Check:
         "subject_named",
         tracks["name"] if not told.named else nameless["name"],
         len(tracks),
-        "It is known who the subject is. If it is not, nothing is delivered: put three or more "
-        "pictures of the subject into the folder of subject.references, or one of whoever else is "
-        "in most clips into that of subject.not.",
+        "Where it is not known who the subject is, nothing is delivered: put three or more "
+        "pictures of the subject into a folder, which the setting subject.references names, or "
+        "one of whoever else is in most clips into one that subject.not names.",
         bound="somebody",
         figure=told.said,
     )

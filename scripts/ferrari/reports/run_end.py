@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from ferrari.common import places
 from ferrari.common.job_messages import message_of
 from ferrari.common.visible_text import shown
 from ferrari.ledger import clip_fates, tables, without_images
@@ -16,9 +17,12 @@ from ferrari.reports.checks import PASS
 from ferrari.reports.titles import REPORTS, about
 
 
-def last_lines(dataset: Path, reports: Path, formats: Sequence[str]) -> list[str]:
+def last_lines(
+    dataset: Path, reports: Path, formats: Sequence[str], work: Path = Path()
+) -> list[str]:
     """The lines about the dataset in `dataset`, with its reports in the folder `reports` and the
-    packages of `formats`; [] while there is no table of clips or no final table.
+    packages of `formats`; [] while there is no table of clips or no final table. `work` is
+    the set's folder.
 
     Folders are told as absolute paths: who reads the lines is seldom in the set's folder.
     """
@@ -35,7 +39,7 @@ def last_lines(dataset: Path, reports: Path, formats: Sequence[str]) -> list[str
     return [
         without_images.given(images, fates.clips),
         *clip_fates.as_lines(fates),
-        *without_images.as_lines(without, fates.clips),
+        *without_images.as_lines(without, fates.clips, places.as_typed(work)),
         *([f"{fates.apart}."] if fates.apart else []),
         *_questions(reports, {row["item"]: row["file"] for row in rows}),
         f"  dashboards   {reports / 'index.html'}   (open it in a browser)",

@@ -54,6 +54,9 @@ def test_clips_that_gave_no_image_are_not_counted(tmp_path):
     told = last_lines(tmp_path, tmp_path / "qc_reports", [])
     assert told[0] == "3 captioned images, from 1 of 2 clips."
     assert told[1] == "Clips without an image, though their files are sound: 1 of 2."
+    elsewhere = last_lines(tmp_path, tmp_path / "qc_reports", [], tmp_path)
+    typed = f'  What became of one: make trace ITEM="others.mp4" WORK={tmp_path}'
+    assert typed in elsewhere, "as it can be typed"
     assert not any(line.startswith("  refused ") for line in told), "nothing was refused"
     (tmp_path / "bad_frames/UNSURE_WHO").mkdir(parents=True)
     (tmp_path / "bad_videos/NOT_A_VIDEO").mkdir(parents=True)
