@@ -131,11 +131,12 @@ def end_well(log):
         clear_of_the_bucket()
     if set(workflow.dag_settings.targets) - {"all"}:
         return  # a single report, or nothing was made
+    from ferrari.provenance.older_packages import not_asked_for
     from ferrari.reports.run_end import last_lines
 
     lines = last_lines(Path(DATASET), Path(QC), config["package"]["formats"])
     if lines:
-        logger.info("\n".join(["", *lines]))
+        logger.info("\n".join(["", *lines, *not_asked_for(DATASET, config)]))
 
 
 def failed_jobs():

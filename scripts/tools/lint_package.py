@@ -17,6 +17,7 @@ from typing import Protocol
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
+from ferrari.common import near_paths
 from ferrari.common.errors import FerrariError
 from ferrari.ledger.stages import FINAL, FINAL_CSV
 from ferrari.linting import (
@@ -80,7 +81,7 @@ def lint(folder: Path, trainers: Sequence[str] = ()) -> tuple[list[str], list[Fi
     Without `trainers`, those whose marks the folder bears. Raises NothingToLintError.
     """
     if not folder.is_dir():
-        raise NothingToLintError(f"there is no folder {folder}")
+        raise NothingToLintError(f"there is no folder {folder}.{near_paths.hint(folder)}")
     known = {linter.NAME: linter for linter in LINTERS}
     names = list(trainers) or [name for name, linter in known.items() if linter.is_here(folder)]
     if not names:

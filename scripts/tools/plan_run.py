@@ -21,7 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
-from ferrari.common import settings
+from ferrari.common import near_paths, settings
 from ferrari.common.errors import FerrariError
 from ferrari.common.usable_cores import usable_cores
 from ferrari.common.visible_text import shown
@@ -213,7 +213,8 @@ def _set(work: Path, config_files: Sequence[str], cores: int) -> _Set:
     """
     if not work.exists():
         raise settings.SettingsError(
-            f"there is no folder {work.absolute()}: make new begins a set, WORK= names it"
+            f"there is no folder {work.absolute()}: make new begins a set, WORK= names it."
+            f"{near_paths.hint(work)}"
         )
     files = settings_files(work, config_files)
     config = settings.load(*files)

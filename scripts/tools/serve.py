@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
-from ferrari.common import settings
+from ferrari.common import near_paths, settings
 from ferrari.common.errors import FerrariError
 from ferrari.common.usable_cores import usable_cores
 from ferrari.dashboard import live_routes, serve
@@ -42,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if not given.work.is_dir():
             raise serve.ServeError(
-                f"there is no folder {given.work}: WORK=folder is where the set is"
+                f"there is no folder {given.work}: WORK=folder is where the set is."
+                f"{near_paths.hint(given.work)}"
             )
         files, said = last_run.files_for(given.work, given.config)
         config = settings.load(*files)

@@ -85,6 +85,8 @@ def test_settings_that_are_not_there_are_said(work, capsys):
 def test_a_set_that_is_not_there_is_said(work, capsys):
     assert serve.main(["dashboard", "--work", str(work / "typo")]) == 1
     assert "there is no folder" in capsys.readouterr().err and not (work / "typo").exists()
+    assert serve.main(["dashboard", "--work", f"{work}s"]) == 1
+    assert capsys.readouterr().err.rstrip().endswith(f"Did you mean {work}?")
 
 
 def ended(status: int):
