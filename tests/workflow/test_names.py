@@ -13,7 +13,8 @@ import pytest
 
 from ferrari.common.atomic_files import sha256_bytes
 from ferrari.ledger import tables
-from ferrari.ledger.item_ids import VIDEO_ID, find_videos
+from ferrari.ledger.item_ids import VIDEO_ID
+from ferrari.ledger.raw_listing import find_videos
 from list_videos import list_videos
 from tests.settings import section
 from tests.stage.clip_run import probe_video

@@ -11,7 +11,7 @@ import pytest
 
 from ferrari.jobs import run_events
 from ferrari.ledger import tables
-from ferrari.ledger.item_ids import find_videos
+from ferrari.ledger.raw_listing import find_videos
 from ferrari.provenance import table_stamps
 from ferrari.reports import checks
 from ferrari.review import writing
