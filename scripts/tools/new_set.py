@@ -68,6 +68,8 @@ def begin(
             f"{near_paths.hint(pictures)}"
         )
     settings = work / OWN
+    if os.path.isfile(clips):
+        raise NewSetError(f"{clips} is a file: name the folder that holds it, CLIPS=.")
     if not raw_place.is_there(clips):
         raise NewSetError(
             f"there is no folder {clips}: name the one that holds your clips, CLIPS=."
@@ -83,6 +85,7 @@ def begin(
     videos = look_through(clips, []).videos
     others = no_film(clips, videos, animations=False)
     apart = f" Other files, no clips: {kinds_told(others, videos)}." if others else ""
+    first = "" if len(videos) > len(others) else "put your clips there, and "
     work.mkdir(parents=True, exist_ok=True)
     told = {
         "clips": clips,
@@ -97,7 +100,7 @@ def begin(
         f"{_references_told(pictures)}\n"
         f"{_words_told(token, subject_class)}\n"
         f"  settings   {settings}   (have a look: the token, the class, the trainers)\n"
-        f'  then       make run WORK="{work}"'
+        f'  then       {first}make plan WORK="{work}", make run WORK="{work}"'
     )
 
 

@@ -69,6 +69,18 @@ def test_new_counts_files_that_are_no_clips_apart(clips, tmp_path, capsys):
     assert f"2 files in {clips} may be clips. Other files, no clips: 1 text: notes.txt.\n" in told
 
 
+def test_new_says_what_is_missing_where_no_file_may_be_a_clip(clips, tmp_path, capsys):
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts/notes.txt").write_text("Take one\n")
+    assert new_set.main([str(tmp_path / "set"), "--clips", str(tmp_path / "texts")]) == 0
+    assert "then       put your clips there, and make plan WORK=" in capsys.readouterr().out
+    assert new_set.main([str(tmp_path / "other"), "--clips", str(clips)]) == 0
+    assert "then       make plan WORK=" in capsys.readouterr().out
+    file = tmp_path / "texts/notes.txt"
+    assert new_set.main([str(tmp_path / "third"), "--clips", str(file)]) != 0
+    assert f"{file} is a file: name the folder" in capsys.readouterr().err
+
+
 def test_words_for_the_subject_that_nobody_chose_are_said(clips, tmp_path, capsys):
     assert new_set.main([str(tmp_path / "a"), "--clips", str(clips)]) == 0
     told = capsys.readouterr().out

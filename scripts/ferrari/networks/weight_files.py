@@ -30,6 +30,10 @@ GIVEN = "FERRARI_WEIGHTS"
 PICKLE_ENDINGS = frozenset({".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".torchscript"})
 
 
+#: Of so many that lie in a folder the names are said.
+_NAMED = 5
+
+
 class ModelError(FerrariError, ValueError):
     """Weights are unknown, missing, not what their pin says, must not be loaded, or are no use for
     what is asked of them.
@@ -189,13 +193,37 @@ def _pinned(weights: Weights, settings: Mapping) -> Weights:
 
 
 def require_place(weights: Weights, section: str) -> None:
-    """Raise ModelError if the user's own weights are not there; listed ones can be fetched."""
-    if not weights.entry.get("sources") and not weights.path.exists():
+    """Raise ModelError if the user's own weights are not there, or are a folder in which no network
+    lies; listed ones can be fetched.
+    """
+    path = weights.path
+    if weights.entry.get("sources"):
+        return
+    if not path.exists():
         raise ModelError(
-            f"{section}.weights: there is no file or folder at {near_paths.told(weights.path)}."
-            f"{near_paths.hint(weights.path)} Put it there, or give its path, or a name that "
-            f"{TABLE.name} lists"
+            f"{section}.weights: there is no file or folder at {near_paths.told(path)}. Put your "
+            f"weights there, give their path, or a name that {TABLE.name} lists."
+            f"{near_paths.hint(path)}"
         )
+    if path.is_dir() and not _is_export(path):
+        inside = [one.name for one in sorted(path.iterdir()) if _may_be_weights(one)]
+        named = f" In it lie: {', '.join(inside[:_NAMED])}." if inside else ""
+        raise ModelError(
+            f"{section}.weights: {near_paths.told(path)} is a folder and no export of a network: "
+            "an OpenVINO export holds one .xml file. Give the path of the file or export itself."
+            f"{named}"
+        )
+
+
+def _is_export(folder: Path) -> bool:
+    """Whether a folder is a network: OpenVINO's, or one that ultralytics knows by its name."""
+    return folder.name.endswith("_model") or len(list(folder.glob("*.xml"))) == 1
+
+
+def _may_be_weights(path: Path) -> bool:
+    if path.is_dir():
+        return _is_export(path)
+    return path.suffix.lower() in {".onnx", ".engine", *PICKLE_ENDINGS}
 
 
 #: Settings of the section `subject` that name the parts of the model of faces.

@@ -251,3 +251,28 @@ def test_which_mattes_have_a_person_gate(tmp_path, changed, subject_class, gate,
     config = {"mask": settings, "detect": {"class": subject_class}, "cache": tmp_path}
     names = [weights.name for weights in weight_files.wanted(config, "mask")]
     assert names[1:] == ([gate] if gate else [])
+
+
+def test_a_folder_that_is_no_network_is_told_before_any_job_with_what_lies_in_it(tmp_path):
+    """It was taken for a pickle, and with the pin that was asked for it ended in a traceback."""
+    for name in ("yolo_int8_openvino_model", "notes"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "yolo_int8_openvino_model/yolo.xml").touch()
+    (tmp_path / "isnet.onnx").touch()
+
+    def require(path):
+        weight_files.require_place(weight_files.resolve(path), "detect")
+
+    with pytest.raises(weight_files.ModelError) as raised:
+        require(tmp_path)
+    said = str(raised.value)
+    assert said.startswith(f"detect.weights: {tmp_path} is a folder and no export")
+    assert said.endswith("In it lie: isnet.onnx, yolo_int8_openvino_model.")
+    with pytest.raises(weight_files.ModelError, match=r"the file or export itself\.$"):
+        require(tmp_path / "notes")
+    require(tmp_path / "yolo_int8_openvino_model")
+    require(tmp_path / "isnet.onnx")
+    own_name = tmp_path / "export"
+    own_name.mkdir()
+    (own_name / "any.xml").touch()
+    require(own_name)

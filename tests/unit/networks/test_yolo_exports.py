@@ -18,6 +18,7 @@ from ferrari.networks.backends.yolo_finder import YoloDetector, YoloFinder
 from ferrari.networks.backends.yolo_postprocessing import (
     Instances,
     Letterbox,
+    class_index,
     rows_of_class,
     suppress,
 )
@@ -285,3 +286,13 @@ def test_what_it_cannot_run_is_left_to_ultralytics(tmp_path, monkeypatch, notes)
         settings = section("detect", weights_sha256=None, device="cpu")
         detectors.load(settings, [str(path)], {}, 1, "unused")
     assert asked == [str(path)]
+
+
+def test_a_network_that_names_no_classes_is_told_to_be_no_detector():
+    """Ultralytics makes up names: they were offered as classes to choose from."""
+    made_up = {index: f"class{index}" for index in range(999)}
+    with pytest.raises(ModelError, match=r"names no classes, so it is hardly a network that finds"):
+        class_index(made_up, "person", "isnet.onnx")
+    with pytest.raises(ModelError, match=r"it knows cat, dog; set detect.class to one"):
+        class_index({0: "cat", 1: "dog"}, "person", "pets.onnx")
+    assert class_index({0: "person"}, "person", "people.onnx") == 0
