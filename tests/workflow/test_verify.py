@@ -360,7 +360,9 @@ def test_the_report_says_what_was_found_and_the_gate_stops(changes, dataset, tmp
     assert "&lt;script&gt;alert(1)" in page and "<script>alert(1)" not in page
     assert str(dataset) not in page and "stops packaging" not in page
     assert len(tables.read_table(outputs["out_videos_csv"])) == 19
-    with pytest.raises(VerificationError, match=r"no_unlisted_files: not so for 1 of .*04_augmented/<script"):
+    with pytest.raises(
+        VerificationError, match=r"no_unlisted_files: not so for 1 of .*04_augmented/<script"
+    ):
         require_verified(checks_csv=outputs["out_csv"])
     changes.undo()
     verify_dataset(**arguments, **outputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from ferrari.ledger.stages import FOLDERS, WORDS, table
 #: The last stage of a clip: a refused clip passes it too.
 LAST_STAGE = list(FOLDERS)[-1]
 _NAME = 30  # characters of a clip's name
+_UNKNOWN = "time left not known yet"
 
 
 def line(
@@ -22,21 +24,33 @@ def line(
 ) -> str:
     """The line, of at most `width` characters; "" while it is not known what is to be done.
 
-    `clips`: raw files by id; `refused`: clips of this run so far; `now`: seconds since 1970. What
-    matters least stands last, where a narrow terminal cuts.
+    `clips`: raw files by id; `refused`: clips of this run so far; `now`: seconds since 1970. Where
+    the terminal is narrow, what matters least is left out: the rate, the clip's name, the jobs.
     """
     if not progress.planned:
         return ""
     job = min(progress.running.values(), key=lambda one: one.since, default=None)
-    parts = [
-        *(_at_work(job, progress, clips) if job else ()),
-        f"jobs {progress.done.total():,} of {progress.planned.total():,}",
-        f"FAILED {len(progress.failed):,}" if progress.failed else "",
-        _left(progress.time_left(now)),
-        _clips(progress, refused),
-        f"{rate:,.0f} jobs a min" if (rate := progress.rate(now)) >= 1 else "",
-    ]
-    return " | ".join(filter(None, parts))[:width]
+    stage, name = _at_work(job, progress, clips) if job else ("", "")
+    jobs = f"jobs {progress.done.total():,} of {progress.planned.total():,}"
+    failed = f"FAILED {len(progress.failed):,}" if progress.failed else ""
+    left, done = _left(progress.time_left(now)), _clips(progress, refused)
+    a_min = progress.rate(now)
+    rate = f"{a_min:,.0f} jobs a min" if a_min >= 1 else ""
+    short = [_shortened(part) for part in (stage, jobs, failed, left, done)]
+    forms = (
+        [stage, name, jobs, failed, left, done, rate],
+        [stage, name, jobs, failed, left, done],
+        [stage, jobs, failed, left, done],
+        short,
+        [part for part in short if not part.startswith("jobs ")],
+    )
+    lines = [" | ".join(filter(None, parts)) for parts in forms]
+    return next((one for one in lines if len(one) <= width), lines[-1][:width])
+
+
+def _shortened(part: str) -> str:
+    """'mask 3/9' for 'stage 3 mask 3 of 9'."""
+    return re.sub(r"\Astage \d+ ", "", part).replace(" of ", "/").replace(_UNKNOWN, "time left ?")
 
 
 def job_name(rule: str, of: str, clips: Mapping[str, str]) -> str:
@@ -78,7 +92,7 @@ def _at_work(job: RunningJob, progress: RunProgress, clips: Mapping[str, str]) -
 
 def _left(left: TimeLeft) -> str:
     if left.seconds is None:
-        return "time left not known yet"
+        return _UNKNOWN
     about = "at least" if left.without else "about"
     return f"{about} {duration(left.seconds)} left"
 

@@ -53,8 +53,26 @@ def test_the_line_names_stage_clip_jobs_time_clips_and_what_was_refused():
     said = progress_line.line(later, CLIPS, 1, 130.0)
     assert "stage 3 mask 1 of 2 | \\u001b[31mred.mp4 | jobs 3 of 6 | about 30 s left" in said
     assert "clips 1 of 2, refused 1 | 6 jobs a min" in said
-    assert progress_line.line(later, CLIPS, 1, 130.0, 20) == said[:20]
+    assert progress_line.line(later, CLIPS, 1, 130.0, 20) == "mask 1/2 | about 30 s left"[:20]
     assert progress_line.line(RunProgress(), CLIPS, 0, 130.0) == "", "nothing is planned yet"
+
+
+def test_a_narrow_terminal_shows_clips_and_failures_and_leaves_out_what_matters_least():
+    """At 80 columns the line was cut before the clips, and with a failure before the time left."""
+    clips = {f"c-{n}": f"a long name of a clip {n}.mp4" for n in range(25)}
+    jobs = {"probe": 2500, "mask": 2500, "caption": 2500}
+    one = RunProgress()
+    failed = {"event": "failed", "id": 1, "time": 110.0, "log": ""}
+    start = {"jobs": jobs} | START
+    list(one.take((start, began(1, "mask", "c-1", 100.0), failed, began(2, "mask", "c-2", 111.0))))
+    told = {width: progress_line.line(one, clips, 12, 130.0, width) for width in (200, 120, 80, 60)}
+    assert all(len(line) <= width for width, line in told.items())
+    assert "a long name of a clip 2.mp4 | jobs 0 of 7,500 | FAILED 1" in told[200]
+    assert "stage 3 mask 0 of 2,500 | jobs 0 of 7,500 | FAILED 1" in told[120]
+    for width in (120, 80):
+        assert "FAILED 1" in told[width] and "left" in told[width], width
+        assert told[width].endswith("refused 12"), width
+    assert "clips 0/2,500" in told[80] and "jobs" not in told[80]
 
 
 @pytest.mark.parametrize(
