@@ -154,13 +154,15 @@ def enforce(csv_paths: Iterable[str | os.PathLike]) -> None:
 
     A report without a single check is refused as well: it looked at nothing.
     """
-    faults = faults_of(csv_paths)
+    found = {path: faults_of([path]) for path in csv_paths}
+    faults = [fault for some in found.values() for fault in some]
     if faults:
+        pages = [str(Path(path).with_suffix(".html").absolute()) for path in found if found[path]]
         raise QualityGateError(
             f"{len(faults)} quality check(s) failed, so nothing is packaged:\n  "
             + "\n  ".join(faults)
-            + "\nLook at the report's page beside its CSV and mend the cause, or set qc.enforce: "
-            "false to package all the same."
+            + f"\nLook at {', '.join(pages)} and mend the cause, or set qc.enforce: false to "
+            "package all the same. Packages of an earlier run stay as they are."
         )
 
 

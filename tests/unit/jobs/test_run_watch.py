@@ -65,14 +65,14 @@ def test_a_narrow_terminal_shows_clips_and_failures_and_leaves_out_what_matters_
     failed = {"event": "failed", "id": 1, "time": 110.0, "log": ""}
     start = {"jobs": jobs} | START
     list(one.take((start, began(1, "mask", "c-1", 100.0), failed, began(2, "mask", "c-2", 111.0))))
-    told = {width: progress_line.line(one, clips, 12, 130.0, width) for width in (200, 120, 80, 60)}
+    told = {width: progress_line.line(one, clips, 12, 130.0, width) for width in (200, 120, 80, 70)}
     assert all(len(line) <= width for width, line in told.items())
     assert "a long name of a clip 2.mp4 | jobs 0 of 7,500 | FAILED 1" in told[200]
     assert "stage 3 mask 0 of 2,500 | jobs 0 of 7,500 | FAILED 1" in told[120]
-    for width in (120, 80):
+    for width in (120, 80, 70):
         assert "FAILED 1" in told[width] and "left" in told[width], width
         assert told[width].endswith("refused 12"), width
-    assert "clips 0/2,500" in told[80] and "jobs" not in told[80]
+    assert "mask 0/2,500 | jobs 0/7,500" in told[80] and "jobs" not in told[70]
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,15 @@ def test_gate_names_report_check_figure_and_rows(tmp_path):
     with pytest.raises(QualityGateError) as caught:
         checks.enforce([tmp_path / "qc4.csv", tmp_path / "qc5.csv"])
     message = str(caught.value)
-    for part in ("qc5", "masks_ok", "2 of 9", "item-1, item-2", "Because.", "qc.enforce"):
+    for part in (
+        "qc5",
+        "masks_ok",
+        "2 of 9",
+        "item-1, item-2",
+        "Because.",
+        "qc.enforce",
+        f"{tmp_path}/qc5.html",
+    ):
         assert part in message
     assert "steady" not in message and "qc4" not in message
 
