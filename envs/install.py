@@ -69,6 +69,7 @@ def install(venv: Path, lock: Path) -> None:
     """Make `venv` if it is missing or of a wrong Python, and install what `lock` says."""
     uv = find_uv()
     if not suits(python_of(venv)):
+        print(f"installing what {lock.name} pins into {venv}: some minutes in silence", flush=True)
         make_empty(uv, venv)
     sync(uv, venv, [lock])
     note_locks(venv, [lock])

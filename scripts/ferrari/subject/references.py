@@ -211,8 +211,8 @@ def settle(
     if not places:
         raise ReferencesError(
             f"subject.references: {tally(references)}; none can be used. Put pictures there that "
-            f"show the subject alone, with a face of {REFERENCE_FACE:g} px and more (a photo rather "
-            "than a frame of a clip); without any, the subject is whom most clips show"
+            f"show the subject alone, with a face of {REFERENCE_FACE:g} px and more (a photo "
+            "rather than a frame of a clip); without any, the subject is whom most clips show"
         )
     others = [row for row in negatives if row.embedding is not None]
     template, check = templates.build(
