@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ferrari.common.visible_text import shown
+from ferrari.ledger import item_ids
 from ferrari.ledger.reason_words import advice
 from ferrari.ledger.reasons import (
     DUPLICATE_VIDEO,
@@ -76,14 +77,21 @@ class ClipFates:
     @property
     def apart(self) -> str:
         """What else lies in the raw folder, as one line; empty where there is nothing else."""
-        parts = []
-        if self.copies:
-            parts.append(f"Copies of clips that are used: {len(self.copies):,}")
-        if self.others:
-            parts.append(f"Other files, no videos: {len(self.others):,}")
-        return ". ".join(
-            f"{text} ({_names(files)})"
-            for text, files in zip(parts, filter(None, (self.copies, self.others)), strict=True)
+        parts = (
+            ("Copies of clips that are used", self.copies),
+            ("Other files, no videos", self.others),
+            ("Of these named like clips (a copy that failed?)", self._broken),
+        )
+        told = (f"{text}: {len(files):,} ({_names(files)})" for text, files in parts if files)
+        return ". ".join(told)
+
+    @property
+    def _broken(self) -> tuple[FileFate, ...]:
+        """Files whose name promises film and whose content is none of any kind."""
+        return tuple(
+            one
+            for one in self.others
+            if one.verdict == NOT_A_VIDEO and item_ids.is_named_as_film(one.file)
         )
 
 

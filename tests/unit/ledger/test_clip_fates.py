@@ -25,8 +25,11 @@ def test_clips_copies_and_other_files_are_counted_apart():
     assert [one.file for one in fates.copies] == ["3.mp4"]
     assert [one.file for one in fates.others] == ["4.mp4", "5.mp4"]
     assert fates.apart == (
-        "Copies of clips that are used: 1 (3.mp4). Other files, no videos: 2 (4.mp4, 5.mp4)"
+        "Copies of clips that are used: 1 (3.mp4). Other files, no videos: 2 (4.mp4, 5.mp4). "
+        "Of these named like clips (a copy that failed?): 1 (4.mp4)"
     )
+    notes = clip_fates.of_rows([row("NOT_A_VIDEO", "notes.txt")])
+    assert notes.apart == "Other files, no videos: 1 (notes.txt)"
 
 
 def test_a_sound_set_has_nothing_to_say():
