@@ -178,7 +178,7 @@ def decided_so_far(wildcards):
 @cache
 def without_clips():
     """What is to be said where there is no clip to work on; else ""."""
-    takes = config["probe"]["animations"] == "take"
+    takes = raw_listing.takes_animations(config)
     try:
         raw_listing.require_clips(RAW, RAW_FOLDER, animations=takes)
     except NoClipsError as error:

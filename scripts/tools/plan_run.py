@@ -188,17 +188,13 @@ class _Set:
     def raw(self) -> str:
         return raw_place.of(self.config, self.work)
 
-    @property
-    def animations(self) -> bool:
-        """Whether pictures that may move count as film."""
-        return self.config["probe"]["animations"] == "take"
-
     def files_found(self) -> dict[str, str]:
         """Raw files by id. Raises NoClipsError where none can be a clip."""
         ignored = self.config["intake"]["ignore"]
         there = raw_place.is_there(self.raw)
         found = raw_listing.look_through(self.raw, ignored) if there else raw_listing.RawClips()
-        raw_listing.require_clips(self.raw, found, animations=self.animations)
+        takes = raw_listing.takes_animations(self.config)
+        raw_listing.require_clips(self.raw, found, animations=takes)
         return found.videos
 
     def command(self, *words: str) -> list[str]:
@@ -268,7 +264,7 @@ def plan(this: _Set) -> int:
             print(line)
     table = this.dataset / VIDEOS_CSV
     rows = tables.read_table(table) if table.is_file() else []
-    animations = this.animations
+    animations = raw_listing.takes_animations(this.config)
     waiting = clips_waiting.of(this.dataset, rows, this.raw, files, animations=animations)
     if shard := shards.Shard.of(this.config["shard"]):
         waiting = waiting.within(shard.clips(files, twins.named_twins(files)))

@@ -52,7 +52,7 @@ def look(work: Path, config: Mapping) -> Found:
     there = raw_place.is_there(raw)
     found = raw_listing.look_through(raw, config["intake"]["ignore"]) if there else RawClips()
     try:
-        takes = config["probe"]["animations"] == "take"
+        takes = raw_listing.takes_animations(config)
         raw_listing.require_clips(raw, found, animations=takes)
     except NoClipsError as error:
         made = [one for one in left_behind.find(work, config, ()) if one.kind == CLIP]

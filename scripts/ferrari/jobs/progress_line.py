@@ -11,10 +11,8 @@ from ferrari.jobs.run_progress import RunningJob, RunProgress, TimeLeft
 from ferrari.ledger import clip_fates, tables
 from ferrari.ledger.columns import KEPT
 from ferrari.ledger.reasons import EXTRACTOR_REJECTED
-from ferrari.ledger.stages import FOLDERS, WORDS, table
+from ferrari.ledger.stages import FOLDERS, LAST_STAGE, WORDS, table
 
-#: The last stage of a clip: a refused clip passes it too.
-LAST_STAGE = list(FOLDERS)[-1]
 _NAME = 30  # characters of a clip's name
 _UNKNOWN = "time left not known yet"
 
@@ -42,7 +40,7 @@ def line(
         [stage, name, jobs, failed, left, done],
         [stage, jobs, failed, left, done],
         short,
-        [part for part in short if not part.startswith("jobs ")],
+        [short[0], *short[2:]],
     )
     lines = [" | ".join(filter(None, parts)) for parts in forms]
     return next((one for one in lines if len(one) <= width), lines[-1][:width])

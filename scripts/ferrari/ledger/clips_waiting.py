@@ -11,10 +11,9 @@ from pathlib import Path
 from ferrari.ledger import clips_gone, raw_listing
 from ferrari.ledger.clip_fates import OTHER_FILES
 from ferrari.ledger.reasons import of_stage
-from ferrari.ledger.stages import FOLDERS
+from ferrari.ledger.stages import FOLDERS, LAST_STAGE
 
 _OTHER = "other file"
-_LAST_STAGE = list(FOLDERS)[-1]
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def of(
     videos.csv. `animations`: whether pictures that may move count as film.
     """
     looked_at = clips_gone.ids_in(dataset / FOLDERS["probe"])
-    through = clips_gone.ids_in(dataset / FOLDERS[_LAST_STAGE])
+    through = clips_gone.ids_in(dataset / FOLDERS[LAST_STAGE])
     no_clips = {row["item"] for row in rows if row["verdict"] in OTHER_FILES}
     unsure = {video: file for video, file in videos.items() if video not in no_clips}
     others = dict.fromkeys(sorted(no_clips & set(videos)), _OTHER)

@@ -86,6 +86,11 @@ def require_clips(place: str | os.PathLike, found: RawFolder, *, animations: boo
     )
 
 
+def takes_animations(config: Mapping) -> bool:
+    """Whether pictures that may move (GIF and its like) count as film under these settings."""
+    return config["probe"]["animations"] == "take"
+
+
 def no_film(
     place: str | os.PathLike,
     videos: Mapping[str, str],

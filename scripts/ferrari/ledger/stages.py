@@ -15,6 +15,8 @@ FOLDERS = {
     "augment": "04_augmented",
     "caption": f"{FINAL}/captions",
 }
+#: The last stage of a clip: a refused clip passes it too.
+LAST_STAGE = list(FOLDERS)[-1]
 
 
 class Words(NamedTuple):
