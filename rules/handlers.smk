@@ -5,7 +5,9 @@
 import time
 from pathlib import Path
 
-from ferrari.jobs import clock, run_events, run_watch
+from snakemake.jobs import Job
+
+from ferrari.jobs import clock, pipe_inputs, run_events, run_watch
 
 #: Logs that were written before are an earlier run's.
 BEGAN = time.time()
@@ -19,6 +21,7 @@ WATCHED = workflow.is_main_process and run_watch.is_watched(logger)
 def begin(log):
     """Before the first job: the run has the dataset to itself, and its record is begun."""
     collect_again()
+    pipe_inputs.answer_without_search(Job, workflow.rules)
     say_subject()
     say_devices()
     say_gate()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench.stubs import NOBODY_JUDGED
+from ferrari.ledger import stages
 from ferrari.reports.titles import REPORTS
 from tests import lint_workflow
 from tests.workflow import small_run, warm_snakemake
@@ -90,6 +91,20 @@ def test_a_process_does_not_take_the_graph_apart_at_its_end(tmp_path, ours):
     said = show(tmp_path / "Snakefile", tmp_path, "-n", *configured)
     (frozen,) = re.findall(r"^(\d+) frozen$", said, flags=re.M)
     assert (int(frozen) > 100_000) == ours
+
+
+def test_a_run_looks_for_pipes_in_no_job(tmp_path):
+    """Snakemake would look through all clips for each input of a step over the whole set."""
+    small_run.start(tmp_path)
+    seen = (
+        "import atexit\nfrom snakemake.jobs import Job\n"
+        "atexit.register(lambda: print('asked:', Job.is_pipe_or_service_input.__module__))\n"
+    )
+    (tmp_path / "Snakefile").write_text(seen + f'include: "{ROOT / "Snakefile"}"\n')
+    table = f"dataset/{stages.VIDEOS_CSV}"
+    asked = ("--cores", "1", table, "--configfile", *SETTINGS)
+    assert "asked: ferrari.jobs.pipe_inputs" in show(tmp_path / "Snakefile", tmp_path, *asked)
+    assert (tmp_path / table).is_file()
 
 
 def left(folder: Path) -> set[str]:
