@@ -6,8 +6,9 @@ import time
 from pathlib import Path
 
 from snakemake.jobs import Job
+from snakemake.scheduling.job_scheduler import JobScheduler
 
-from ferrari.jobs import clock, pipe_inputs, run_events, run_watch
+from ferrari.jobs import clock, run_events, run_watch, scheduling_mends
 
 #: Logs that were written before are an earlier run's.
 BEGAN = time.time()
@@ -21,7 +22,7 @@ WATCHED = workflow.is_main_process and run_watch.is_watched(logger)
 def begin(log):
     """Before the first job: the run has the dataset to itself, and its record is begun."""
     collect_again()
-    pipe_inputs.answer_without_search(Job, workflow.rules)
+    mend_scheduling()
     say_subject()
     say_devices()
     say_gate()
@@ -175,6 +176,12 @@ def end_failed(log):
     lines = [*failures(Path("logs"), BEGAN, known), error_advice.of_run(said) or ""]
     if any(lines):
         logger.error("\n".join(lines))
+
+
+def mend_scheduling():
+    """Keep Snakemake quick however many jobs there are: before the first of them starts."""
+    scheduling_mends.one_timer_at_a_time(JobScheduler)
+    scheduling_mends.no_search_for_pipes(Job, workflow.rules)
 
 
 def collect_again():

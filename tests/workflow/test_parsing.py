@@ -93,17 +93,20 @@ def test_a_process_does_not_take_the_graph_apart_at_its_end(tmp_path, ours):
     assert (int(frozen) > 100_000) == ours
 
 
-def test_a_run_looks_for_pipes_in_no_job(tmp_path):
-    """Snakemake would look through all clips for each input of a step over the whole set."""
+def test_a_run_mends_what_grows_with_the_square_of_its_jobs(tmp_path):
+    """A search for pipes through all clips, and a timer for each job that was started."""
     small_run.start(tmp_path)
     seen = (
         "import atexit\nfrom snakemake.jobs import Job\n"
-        "atexit.register(lambda: print('asked:', Job.is_pipe_or_service_input.__module__))\n"
+        "from snakemake.scheduling.job_scheduler import JobScheduler\n"
+        "mended = lambda: (Job.is_pipe_or_service_input, JobScheduler._schedule_reevalutation)\n"
+        "atexit.register(lambda: print('by:', *(f.__module__ for f in mended())))\n"
     )
     (tmp_path / "Snakefile").write_text(seen + f'include: "{ROOT / "Snakefile"}"\n')
     table = f"dataset/{stages.VIDEOS_CSV}"
     asked = ("--cores", "1", table, "--configfile", *SETTINGS)
-    assert "asked: ferrari.jobs.pipe_inputs" in show(tmp_path / "Snakefile", tmp_path, *asked)
+    said = show(tmp_path / "Snakefile", tmp_path, *asked)
+    assert "by: ferrari.jobs.scheduling_mends ferrari.jobs.scheduling_mends" in said
     assert (tmp_path / table).is_file()
 
 

@@ -1,0 +1,57 @@
+"""Mends two places of Snakemake 9 whose cost grows with the square of the number of jobs.
+
+Both change when something is computed, and nothing of what comes out. A test asks whether Snakemake
+still has these places; see docs/decisions/0081-two-mends-of-snakemake.md.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+#: What marks an output that goes through a pipe, or comes from a job that serves others meanwhile.
+_PIPE_MARKS = ("pipe", "service")
+
+
+def one_timer_at_a_time(scheduler_class: type) -> None:
+    """Let a scheduler have one timer that wakes it, not one more for each job that it started.
+
+    Snakemake's scheduler looks for jobs to start whenever a job has ended. While jobs wait, each
+    look starts a timer that makes it look again after the time span of --max-jobs-per-timespan
+    (1 s). That look starts a timer too. So each ended job adds a look a second until the run's
+    end: after 5,000 jobs, 5,000 looks and 5,000 new threads a second.
+    """
+    scheduler_class._schedule_reevalutation = _wake_once  # type: ignore[attr-defined]
+
+
+def _wake_once(scheduler: Any, delay: float) -> None:
+    """Wake `scheduler` after `delay` seconds, unless a timer that will wake it is set already."""
+    if vars(scheduler).get("ferrari_timer_is_set"):
+        return
+    scheduler.ferrari_timer_is_set = True
+
+    def wake() -> None:
+        scheduler.ferrari_timer_is_set = False  # before it looks: its look may set the next one
+        scheduler._open_jobs.release()
+
+    threading.Timer(delay, wake).start()
+
+
+def no_search_for_pipes(job_class: type, rules: Iterable[Any]) -> bool:
+    """Let jobs answer "no" without a search, unless a rule of `rules` has a pipe or a service.
+
+    Before a job, Snakemake asks of each input whether it comes through a pipe. Its own answer
+    (`Job.is_pipe_or_service_input`) goes through all jobs that the job waits for. A step over the
+    whole set has inputs from every clip and waits for every clip: 40 s of CPU time at 10,000.
+    Returns whether jobs now answer without a search.
+    """
+    outputs = (output for rule in rules for output in rule.output)
+    if any(output.is_flagged(mark) for output in outputs for mark in _PIPE_MARKS):
+        return False
+    job_class.is_pipe_or_service_input = _no_pipe  # type: ignore[attr-defined]
+    return True
+
+
+def _no_pipe(job: Any, path: str) -> bool:
+    return False

@@ -1,0 +1,101 @@
+"""What is mended of Snakemake's scheduling answers and wakes as before, only more cheaply."""
+
+import inspect
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+from snakemake.io import IOFile, flag, pipe, service
+from snakemake.jobs import Job
+from snakemake.scheduling.job_scheduler import JobScheduler
+
+from ferrari.jobs.scheduling_mends import no_search_for_pipes, one_timer_at_a_time
+
+PLAIN = IOFile("clip.csv")
+
+
+class Asked:
+    """A job class that has Snakemake's own question, and nothing else of it."""
+
+    is_pipe_or_service_input = Job.is_pipe_or_service_input
+
+
+def rule(*outputs):
+    return SimpleNamespace(output=[IOFile(output) for output in outputs])
+
+
+def waiting(job_class, name, *, through_pipe):
+    """A job of `job_class` that waits for one other, which makes `name`."""
+    job = job_class()
+    before = Asked()
+    before.pipe_or_service_output = {name} if through_pipe else set()
+    job.dag = SimpleNamespace(dependencies={job: {before: {name}}})
+    return job
+
+
+def test_without_a_pipe_no_job_is_looked_through():
+    job_class = type("Own", (Asked,), {})
+    assert no_search_for_pipes(job_class, [rule("clip.csv"), rule("all.csv", "page.html")])
+    job = job_class()  # it has no graph to look through
+    assert job.is_pipe_or_service_input(PLAIN) is False
+
+
+@pytest.mark.parametrize("marked", [pipe, service])
+def test_with_a_pipe_in_any_rule_snakemake_looks_itself(marked):
+    job_class = type("Own", (Asked,), {})
+    assert not no_search_for_pipes(job_class, [rule("all.csv"), rule("x", marked("stream"))])
+    for through_pipe in (True, False):
+        job = waiting(job_class, "stream", through_pipe=through_pipe)
+        assert job.is_pipe_or_service_input("stream") is through_pipe
+
+
+def test_another_mark_is_no_pipe():
+    job_class = type("Own", (Asked,), {})
+    assert no_search_for_pipes(job_class, [rule(flag("folder", "directory"))])
+
+
+class Scheduler:
+    """A scheduler's way to be woken, as Snakemake has it."""
+
+    _schedule_reevalutation = JobScheduler._schedule_reevalutation
+
+    def __init__(self):
+        self._open_jobs = threading.Semaphore(0)
+
+    def times_woken(self, seconds):
+        """How often it is woken within `seconds`."""
+        until, times = time.monotonic() + seconds, 0
+        while self._open_jobs.acquire(timeout=max(0.0, until - time.monotonic())):
+            times += 1
+        return times
+
+
+@pytest.mark.parametrize("mended", [True, False])
+def test_a_scheduler_that_looks_often_is_woken_once(mended):
+    scheduler_class = type("Own", (Scheduler,), {})
+    if mended:
+        one_timer_at_a_time(scheduler_class)
+    scheduler = scheduler_class()
+    for _ in range(20):
+        scheduler._schedule_reevalutation(0.01)
+    assert scheduler.times_woken(0.5) == (1 if mended else 20)
+
+
+def test_it_is_woken_again_after_each_look():
+    scheduler_class = type("Own", (Scheduler,), {})
+    one_timer_at_a_time(scheduler_class)
+    scheduler = scheduler_class()
+    for _ in range(3):
+        scheduler._schedule_reevalutation(0.01)
+        assert scheduler._open_jobs.acquire(timeout=10)
+
+
+def test_snakemake_still_has_what_is_mended():
+    """Else the mends would lie there unused, and long runs would be slow again."""
+    assert list(inspect.signature(Job.is_pipe_or_service_input).parameters) == ["self", "path"]
+    assert "self.is_pipe_or_service_input(f)" in inspect.getsource(Job.prepare)
+    told = inspect.signature(JobScheduler._schedule_reevalutation)
+    assert list(told.parameters) == ["self", "delay"]
+    assert "self._open_jobs.release()" in inspect.getsource(JobScheduler._schedule_reevalutation)
+    assert "self._schedule_reevalutation(" in inspect.getsource(JobScheduler.schedule)
