@@ -123,7 +123,7 @@ class _OwnProcess:
         self.users = 0
         self._status: int | None = None
         self._asking = threading.Lock()  # for the status, which can be had once
-        self.device, slots = cards.slots[os.getpid() % len(cards.slots)]
+        self.device, slots = cards.of_this_process()
         self.page = Page.new()
         self._control, theirs = socket.socketpair()
 

@@ -320,6 +320,22 @@ def test_a_process_that_is_forked_while_another_joins_a_card_can_join_one_too(
     assert status == 0
 
 
+def test_the_model_processes_of_a_job_have_one_card_of_several():
+    """Each took one by its own number. Of two jobs on two cards each waited for what the other had,
+    which would have been free at its end.
+    """
+    cards = Cards(((0, 1), (1, 1)))
+
+    def seen() -> int:
+        with DeviceModel(device_loads.seeing, LIMITS, cards) as network:
+            return int(network.run([item(1)])[0][0][0])
+
+    with device_slots.of_one_job(device_slots.CUDA, cards):
+        pids = [forks.fork(seen) for _ in range(4)]
+        found = {os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids}
+    assert found == {os.getpid() % 2}
+
+
 def test_memory_that_ran_out_is_said_in_the_jobs_log(tmp_path, caplog):
     with model(tmp_path, batch=4, holds=2) as network:
         results = network.run([item(k) for k in range(4)])
