@@ -60,6 +60,7 @@ class SimulatedNetwork:
         self._answer = _SMALL.get(kind) or (_box if finds else _matte)
         self._each_s = card.small_s if kind else card.yolo_s if finds else card.isnet_s
         self._notes = Path(card.notes) / f"busy-{os.getpid()}"
+        self._what = kind or ("detector" if finds else "segmenter")
         # ISNet's file is exported for one picture, YuNet gets them in sizes of their own. Of YOLO a
         # batch takes as long as a full one, since its shape is fixed.
         batched = finds or kind in ("face_recognition", "selfie")
@@ -73,8 +74,10 @@ class SimulatedNetwork:
             self.about["yolo"] = {
                 "names": {0: "person"}, "stride": 32, "size": None, "end2end": True, "masks": False
             }  # fmt: skip
+        began = time.time()
         time.sleep(card.load_s + (0 if os.getpid() in _opened else card.start_s))
         _opened.add(os.getpid())
+        self._note(began, 0)
 
     def stream(self, images_rgb) -> Iterator[tuple[np.ndarray, ...]]:
         """The outputs of pictures; as many as a batch holds together."""
@@ -83,9 +86,13 @@ class SimulatedNetwork:
             part = images[start : start + most]
             began = time.time()
             time.sleep(self._each_s * (most if self._full else len(part)))
-            with open(self._notes, "a") as notes:
-                notes.write(f"{began} {time.time()} {len(part)}\n")
+            self._note(began, len(part))
             yield from (self._answer(image.shape) for image in part)
+
+    def _note(self, began: float, pictures: int) -> None:
+        """What the card did since `began`: so many pictures, or for none a network's load."""
+        with open(self._notes, "a") as notes:
+            notes.write(f"{began} {time.time()} {pictures} {self._what}\n")
 
 
 @functools.cache
