@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench import card_idle
 from ferrari.networks.backends import yunet
 
 #: Beside each other: what `about` of a network says of its device, and what rows say then.
@@ -189,15 +190,11 @@ def busy(folder: Path) -> Mapping[str, float]:
     """What the cards noted: seconds that they were busy, pictures, and the seconds between the
     first picture and the last.
     """
-    lines = [
-        [float(word) for word in line.split()]
-        for file in folder.glob("busy-*")
-        for line in file.read_text().splitlines()
-    ]
+    spans = [span for span in card_idle.of_card(folder) if span.pictures]
     return {
-        "busy_s": sum(end - began for began, end, _ in lines),
-        "pictures": sum(count for *_, count in lines),
-        "span_s": max(end for _, end, _ in lines) - min(began for began, *_ in lines),
+        "busy_s": sum(span.ended - span.began for span in spans),
+        "pictures": sum(span.pictures for span in spans),
+        "span_s": max(span.ended for span in spans) - min(span.began for span in spans),
     }
 
 

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from bench import card_idle
 from bench.simulated_card import Card, SimulatedNetwork
 from ferrari.common.atomic_files import sha256_file
 from ferrari.detection.face_search import FaceNetworks
@@ -124,8 +125,7 @@ def test_the_person_gate_is_in_the_cards_process_a_crops_views_as_one_batch(
     gated = {"person_gate": "auto", "max_subject": 1.0}
     _, masks, files = same_both_ways(tmp_path, card, 5, [*weights, selfie], **gated)
     assert len(files) == 5 and {row["person_gate"] for row in masks} == {"selfie"}
-    noted = [file.read_text().splitlines() for file in (tmp_path / "notes").glob("busy-*")]
-    full = sum(line.endswith(" 6") for lines in noted for line in lines)
+    full = sum(span.pictures == 6 for span in card_idle.of_card(tmp_path / "notes"))
     # Ten crops, and five times noise to see that company changes nothing. Views that came one by
     # one would be padded, and make 30 batches in the card's process alone.
     assert 10 <= full < 25
