@@ -131,6 +131,16 @@ def test_the_person_gate_is_in_the_cards_process_a_crops_views_as_one_batch(
     assert 10 <= full < 25
 
 
+def test_a_short_clip_does_not_pay_for_a_batch_of_a_long_one(tmp_path, card, weights):
+    """Of 32 places in the detector's batch a clip of two seconds filled four, and then eight."""
+    card(SHARED)
+    clip = Clip(tmp_path / "clip")
+    clip.write(3)
+    clip.detect(weights=weights[0], weights_sha256=sha256_file(weights[0]), batch=32)
+    spans = card_idle.of_card(tmp_path / "notes")
+    assert {span.pictures for span in spans if span.what == "detector"} == {0, 8}
+
+
 def test_what_ends_the_process_of_the_card_costs_its_own_rows_alone(tmp_path, card, weights):
     card(SHARED)
     clip = Clip(tmp_path / "clip")

@@ -67,7 +67,7 @@ _TELL_S = 0.5
 _PATIENCE = 50
 #: Kills from outside that one item bears: who kills this process may mean another job of many.
 _KILLS = 4
-#: A job has so many requests in flight, or as many as a batch takes.
+#: A job has so many requests in flight, or two batches: one is run while the next waits.
 _IN_FLIGHT = 4
 
 
@@ -333,7 +333,7 @@ class DeviceModel:
 
     def _go_on(self, flow: _Flow) -> None:
         """Send as much as may be on its way, and wait for one answer."""
-        most = max(_IN_FLIGHT, int(str(self.about.get("batch", 1))))
+        most = max(_IN_FLIGHT, 2 * int(str(self.about.get("batch", 1))))
         self._send_missing(flow)
         while flow.take(most):
             self._send_missing(flow)

@@ -23,6 +23,7 @@ def _renew() -> None:
     _lasting = ThreadPoolExecutor(1, "forks")
 
 
+_lasting: ThreadPoolExecutor
 _renew()
 os.register_at_fork(after_in_child=_renew)
 

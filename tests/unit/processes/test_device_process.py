@@ -353,7 +353,8 @@ def test_items_are_taken_as_they_are_needed_and_no_more_than_a_few_ahead(tmp_pat
 
     with model(tmp_path, batch=4) as network:
         for k, (values_,) in enumerate(network.stream(coming())):
-            assert values_[0] == result(k) and len(taken) <= k + 1 + 4
+            assert values_[0] == result(k) and len(taken) <= k + 1 + 2 * 4
+            assert len(taken) >= 2 * 4, "one batch waits while another is run"
     assert len(taken) == 40
 
 
