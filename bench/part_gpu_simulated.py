@@ -82,15 +82,14 @@ def _whole_compared(bench: Bench, base: Path, name: str, card: Card) -> list[Row
     return _rows(bench, f"{name}, all stages", "all stages", new, old)
 
 
-def _rows(
-    bench: Bench, name: str, what: str, new: Mapping[str, float], old: Mapping[str, float]
-) -> list[Row]:
+def _rows(bench: Bench, name: str, what: str, new: Mapping, old: Mapping) -> list[Row]:
     bench.log(
         f"gpu-simulated: {name}: busy {new['share']:.0%} and {old['share']:.0%}, "
         f"{new['fps']:.2f} and {old['fps']:.2f} frames/s"
     )
     share = Row(f"{name}: busy share", "%", ours=100 * new["share"])
     share.peer_name, share.peer = _OLD, 100 * old["share"]
+    share.note = new["waits"]
     frames = Row(f"{name}: frames of {what}", "frames/s", ours=new["fps"])
     frames.peer_name, frames.peer, frames.ratio = _OLD, old["fps"], new["fps"] / old["fps"]
     frames.note = f"{new['frames']:.0f} frames, {new['crops']:.0f} crops"

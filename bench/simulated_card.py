@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench import card_idle
 from ferrari.networks.backends import yunet
 
 #: Beside each other: what `about` of a network says of its device, and what rows say then.
@@ -60,6 +61,7 @@ class SimulatedNetwork:
         self._answer = _SMALL.get(kind) or (_box if finds else _matte)
         self._each_s = card.small_s if kind else card.yolo_s if finds else card.isnet_s
         self._notes = Path(card.notes) / f"busy-{os.getpid()}"
+        self._what = kind or ("detector" if finds else "segmenter")
         # ISNet's file is exported for one picture, YuNet gets them in sizes of their own. Of YOLO a
         # batch takes as long as a full one, since its shape is fixed.
         batched = finds or kind in ("face_recognition", "selfie")
@@ -73,8 +75,10 @@ class SimulatedNetwork:
             self.about["yolo"] = {
                 "names": {0: "person"}, "stride": 32, "size": None, "end2end": True, "masks": False
             }  # fmt: skip
+        began = time.time()
         time.sleep(card.load_s + (0 if os.getpid() in _opened else card.start_s))
         _opened.add(os.getpid())
+        self._note(began, 0)
 
     def stream(self, images_rgb) -> Iterator[tuple[np.ndarray, ...]]:
         """The outputs of pictures; as many as a batch holds together."""
@@ -83,9 +87,13 @@ class SimulatedNetwork:
             part = images[start : start + most]
             began = time.time()
             time.sleep(self._each_s * (most if self._full else len(part)))
-            with open(self._notes, "a") as notes:
-                notes.write(f"{began} {time.time()} {len(part)}\n")
+            self._note(began, len(part))
             yield from (self._answer(image.shape) for image in part)
+
+    def _note(self, began: float, pictures: int) -> None:
+        """What the card did since `began`: so many pictures, or for none a network's load."""
+        with open(self._notes, "a") as notes:
+            notes.write(f"{began} {time.time()} {pictures} {self._what}\n")
 
 
 @functools.cache
@@ -182,15 +190,11 @@ def busy(folder: Path) -> Mapping[str, float]:
     """What the cards noted: seconds that they were busy, pictures, and the seconds between the
     first picture and the last.
     """
-    lines = [
-        [float(word) for word in line.split()]
-        for file in folder.glob("busy-*")
-        for line in file.read_text().splitlines()
-    ]
+    spans = [span for span in card_idle.of_card(folder) if span.pictures]
     return {
-        "busy_s": sum(end - began for began, end, _ in lines),
-        "pictures": sum(count for *_, count in lines),
-        "span_s": max(end for _, end, _ in lines) - min(began for began, *_ in lines),
+        "busy_s": sum(span.ended - span.began for span in spans),
+        "pictures": sum(span.pictures for span in spans),
+        "span_s": max(span.ended for span in spans) - min(span.began for span in spans),
     }
 
 

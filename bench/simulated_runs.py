@@ -16,7 +16,7 @@ from pathlib import Path
 
 import yaml
 
-from bench import prepare, simulated_card
+from bench import card_idle, prepare, simulated_card
 from bench.measure import ROOT, run
 from bench.prepare import Bench
 from bench.simulated_card import Card
@@ -113,8 +113,11 @@ def _options(cores: int) -> list[str]:
     ]
 
 
-def measured(bench: Bench, base: Path, card: Card, last: str = "mask") -> dict[str, float]:
-    """The workflow in a copy of `base`, up to the stage `last` of all its clips, on the card."""
+def measured(bench: Bench, base: Path, card: Card, last: str = "mask") -> dict[str, float | str]:
+    """The workflow in a copy of `base`, up to the stage `last` of all its clips, on the card.
+
+    `waits` says for what one card waited, from its first picture to its last.
+    """
     place = bench.fresh("simulated-run")
     _copied(base, place)
     card = replace(card, notes=str(place / "notes"))
@@ -142,7 +145,15 @@ def measured(bench: Bench, base: Path, card: Card, last: str = "mask") -> dict[s
         "run_s": run_s,
         "frames": frames,
         "crops": len(crops),
+        "waits": _waits(place, card),
     }
+
+
+def _waits(place: Path, card: Card) -> str:
+    if card.devices > 1:
+        return ""
+    noted, slower = card_idle.of_card(Path(card.notes)), card.isnet_s / ISNET_S
+    return card_idle.told(card_idle.waits(noted, card_idle.of_jobs(place), slower))
 
 
 def _all_rows(place: Path, stage: str, videos: Sequence[str]) -> list[tables.Row]:

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from bench import card_idle
 from bench.simulated_card import Card, SimulatedNetwork
 from ferrari.common.atomic_files import sha256_file
 from ferrari.detection.face_search import FaceNetworks
@@ -124,11 +125,20 @@ def test_the_person_gate_is_in_the_cards_process_a_crops_views_as_one_batch(
     gated = {"person_gate": "auto", "max_subject": 1.0}
     _, masks, files = same_both_ways(tmp_path, card, 5, [*weights, selfie], **gated)
     assert len(files) == 5 and {row["person_gate"] for row in masks} == {"selfie"}
-    noted = [file.read_text().splitlines() for file in (tmp_path / "notes").glob("busy-*")]
-    full = sum(line.endswith(" 6") for lines in noted for line in lines)
+    full = sum(span.pictures == 6 for span in card_idle.of_card(tmp_path / "notes"))
     # Ten crops, and five times noise to see that company changes nothing. Views that came one by
     # one would be padded, and make 30 batches in the card's process alone.
     assert 10 <= full < 25
+
+
+def test_a_short_clip_does_not_pay_for_a_batch_of_a_long_one(tmp_path, card, weights):
+    """Of 32 places in the detector's batch a clip of two seconds filled four, and then eight."""
+    card(SHARED)
+    clip = Clip(tmp_path / "clip")
+    clip.write(3)
+    clip.detect(weights=weights[0], weights_sha256=sha256_file(weights[0]), batch=32)
+    spans = card_idle.of_card(tmp_path / "notes")
+    assert {span.pictures for span in spans if span.what == "detector"} == {0, 8}
 
 
 def test_what_ends_the_process_of_the_card_costs_its_own_rows_alone(tmp_path, card, weights):

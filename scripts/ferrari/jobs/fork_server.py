@@ -31,7 +31,8 @@ from ferrari.jobs import loaded_before_forks
 from ferrari.jobs.device_pool import DevicePool
 from ferrari.jobs.model_pool import ModelPool
 from ferrari.jobs.stage_command import machine
-from ferrari.processes.limits import call_this, end_with, open_as_many_as_may_be
+from ferrari.processes import forks
+from ferrari.processes.limits import call_this, open_as_many_as_may_be
 
 IDLE_S = 600  # the server ends after so long without a job
 MODEL_IDLE_S = 60  # a model that no job has asked for so long is ended, for its memory
@@ -175,30 +176,18 @@ class Server:
 
     def _fork(self, life: Callable[[], int]) -> int:
         """Fork a process that calls `life`, with the server's own sockets closed; gives its id."""
-        sys.stdout.flush()
-        sys.stderr.flush()
-        parent, pid = os.getpid(), os.fork()
-        if pid:
-            with contextlib.suppress(OSError):  # parent and child both try it
-                os.setpgid(pid, pid)
-            return pid
-        status = 1
-        try:
-            end_with(parent)
+
+        def own_life() -> int:
             os.setpgid(0, 0)
             for key in list(self._poller.get_map().values()):
                 os.close(key.fd)
             self._poller.close()
-            status = life()
-        except SystemExit as error:
-            status = error.code if isinstance(error.code, int) else 1
-        except BaseException:  # noqa: BLE001 - handed on: into the log, and as the exit status
-            sys.excepthook(*sys.exc_info())
-        finally:
-            for stream in (sys.stdout, sys.stderr):
-                with contextlib.suppress(OSError):  # the log's disk is full: the status says enough
-                    stream.flush()
-            os._exit(status)
+            return life()
+
+        pid = forks.fork(own_life)
+        with contextlib.suppress(OSError):  # parent and child both try it
+            os.setpgid(pid, pid)
+        return pid
 
 
 def _be_job(request: dict) -> int:

@@ -5,18 +5,25 @@ The card's process may have to be forked: a solver is made before there are othe
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 
 from ferrari.matting import closed_form
 from ferrari.matting.engines import Solve
 from ferrari.networks.backends.closed_form import item
 from ferrari.networks.network import CLOSED_FORM, Network, NetworkRequest, Opener
+from ferrari.processes import model_process
 from ferrari.processes.devices import DeviceMemoryError
 from ferrari.processes.model_verdicts import IsolationError, ModelDiedError
 
-#: Where so many crops end the card's process, and it never solved one, the crops are not to blame.
-#: Each of these deaths costs all jobs of the run their networks.
+#: The first arguments of `closed_form.solve`.
+_Picture: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float]
+#: After so many crops of a clip that ended the card's process, one after the other, no more of the
+#: clip is asked for there: each of these deaths costs all jobs of the run their networks.
 _TOO_MANY = 3
+#: The sides in px of a picture that any card solves, and of what is unknown in its middle.
+_HARMLESS, _MIDDLE = 12, slice(4, 8)
 
 
 def solver(device: str, opener: Opener) -> Solve:
@@ -29,7 +36,7 @@ class _OnCard:
 
     def __init__(self, network: Network) -> None:
         self._network = network
-        self._solved, self._deaths = False, 0
+        self._job, self._deaths = 0.0, 0  # of this job, one after the other
 
     def __call__(
         self,
@@ -40,30 +47,56 @@ class _OnCard:
         prior_weight: float,
     ) -> tuple[np.ndarray | None, int, str]:
         """As `closed_form.solve`, and "", or why the CPU solved it: the card has too little memory
-        for it, its process ended on it, or it did not converge there.
+        for it, its process ended on it or on crops of the clip before, or it did not converge.
 
         Raises IsolationError if the card's process ends on whatever comes.
         """
         picture = (image_rgb, unknown, subject, prior, prior_weight)
-        bounds = (closed_form.EPSILON, closed_form.TOLERANCE, closed_form.MAX_ITERATIONS)
+        self._begin_job()
+        if self._deaths == _TOO_MANY:
+            return _on_cpu(picture, f"the card's process had ended on {_TOO_MANY} crops in a row")
         try:
-            ((alpha, iterations),) = self._network.stream([item(*picture, *bounds)])
+            alpha, iterations = self._asked(picture)
         except DeviceMemoryError:
-            why = "the card's memory did not suffice"
+            return _on_cpu(picture, "the card's memory did not suffice")
         except ModelDiedError as death:
-            self._count(death)
-            why = str(death)
-        else:
-            self._solved = True
-            if iterations >= 0:
-                return alpha.astype(np.float64), int(iterations), ""
-            why = f"not converged on the card in {closed_form.MAX_ITERATIONS} iterations"
-        return (*closed_form.solve(*picture), f"refined on the CPU: {why}")
+            self._deaths += 1
+            if self._deaths == _TOO_MANY:
+                self._require_sound(death)
+            return _on_cpu(picture, str(death))
+        self._deaths = 0
+        if iterations >= 0:
+            return alpha.astype(np.float64), int(iterations), ""
+        most = closed_form.MAX_ITERATIONS
+        return _on_cpu(picture, f"not converged on the card in {most} iterations")
 
-    def _count(self, death: ModelDiedError) -> None:
-        self._deaths += 1
-        if self._deaths >= _TOO_MANY and not self._solved:
+    def _begin_job(self) -> None:
+        """What became of another clip's crops must not tell in this one's rows."""
+        if self._job != model_process.called_at():
+            self._job, self._deaths = model_process.called_at(), 0
+
+    def _asked(self, picture: _Picture) -> tuple[np.ndarray, np.ndarray]:
+        bounds = (closed_form.EPSILON, closed_form.TOLERANCE, closed_form.MAX_ITERATIONS)
+        ((alpha, iterations),) = self._network.stream([item(*picture, *bounds)])
+        return alpha, iterations
+
+    def _require_sound(self, death: ModelDiedError) -> None:
+        """Raise IsolationError if a harmless picture ends the card's process too."""
+        grey = np.full((_HARMLESS, _HARMLESS, 3), 128, np.uint8)
+        left, middle = np.zeros((2, _HARMLESS, _HARMLESS), bool)
+        left[:, : _MIDDLE.start] = True
+        middle[_MIDDLE, _MIDDLE] = True
+        try:
+            self._asked((grey, middle, left, left.astype(np.float32), 1.0))
+        except DeviceMemoryError:
+            return  # it is full, and has not ended
+        except ModelDiedError as again:
             raise IsolationError(
-                f"mask: the card's process ended on the alphas of {self._deaths} crops, and never "
-                f"refined one ({death}); set mask.matting: closed_form"
-            ) from death
+                f"mask: the card's process ended on the alphas of {_TOO_MANY} crops in a row "
+                f"({death}), and on that of a harmless picture ({again}); set mask.matting: "
+                "closed_form"
+            ) from again
+
+
+def _on_cpu(picture: _Picture, why: str) -> tuple[np.ndarray | None, int, str]:
+    return (*closed_form.solve(*picture), f"refined on the CPU: {why}")

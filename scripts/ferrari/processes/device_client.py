@@ -32,14 +32,20 @@ import numpy as np
 from ferrari.common.errors import FerrariError
 from ferrari.common.progress import LOGGER
 from ferrari.ledger.reasons import MODEL_CRASHED
-from ferrari.processes import device_process, device_slots, model_lease, model_process, remarks
+from ferrari.processes import (
+    device_process,
+    device_slots,
+    forks,
+    model_lease,
+    model_process,
+    remarks,
+)
 from ferrari.processes.array_messages import Channel, pair
 from ferrari.processes.device_page import Page
 from ferrari.processes.device_process import DIED, LOAD, RESULT, RUN, Arrays
 from ferrari.processes.device_slots import Cards
 from ferrari.processes.endings import child_has_ended, has_ended
 from ferrari.processes.failures import ChildError, Failure
-from ferrari.processes.limits import end_with
 from ferrari.processes.model_process import Load
 from ferrari.processes.model_verdicts import (
     IsolationError,
@@ -61,7 +67,7 @@ _TELL_S = 0.5
 _PATIENCE = 50
 #: Kills from outside that one item bears: who kills this process may mean another job of many.
 _KILLS = 4
-#: A job has so many requests in flight, or as many as a batch takes.
+#: A job has so many requests in flight, or two batches: one is run while the next waits.
 _IN_FLIGHT = 4
 
 
@@ -114,26 +120,18 @@ class _OwnProcess:
     """
 
     def __init__(self, cards: Cards) -> None:
-        self.parent, self.users = os.getpid(), 0
+        self.users = 0
         self._status: int | None = None
         self._asking = threading.Lock()  # for the status, which can be had once
-        self.device, slots = cards.slots[self.parent % len(cards.slots)]
+        self.device, slots = cards.of_this_process()
         self.page = Page.new()
         self._control, theirs = socket.socketpair()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        self._pid = os.fork()
-        if self._pid == 0:
-            status = 1
-            try:
-                end_with(self.parent)
-                self._control.close()
-                status = device_process.live(theirs, self.page, self.device, slots)
-            except BaseException:  # noqa: BLE001 - handed on: into the log, and as the status
-                sys.excepthook(*sys.exc_info())
-            finally:
-                sys.stderr.flush()
-                os._exit(status)
+
+        def live() -> int:
+            self._control.close()
+            return device_process.live(theirs, self.page, self.device, slots)
+
+        self._pid = forks.fork(live)
         theirs.close()
 
     def join(self) -> Channel:
@@ -166,8 +164,18 @@ class _OwnProcess:
             self.page.close()
 
 
-_own: dict[Cards, _OwnProcess] = {}
-_joining = threading.Lock()
+def _none_yet() -> None:
+    """This process has no child with a card. In a fork, the lock may be held by a thread that did
+    not come along: by the one that had a child of its parent forked.
+    """
+    global _own, _joining
+    _own, _joining = {}, threading.Lock()
+
+
+_own: dict[Cards, _OwnProcess]
+_joining: threading.Lock
+_none_yet()
+os.register_at_fork(after_in_child=_none_yet)
 
 
 class _Own:
@@ -176,7 +184,7 @@ class _Own:
     def __init__(self, cards: Cards) -> None:
         with _joining:
             process = _own.get(cards)
-            if process is None or process.parent != os.getpid() or process.gone():
+            if process is None or process.gone():
                 process = _own[cards] = _OwnProcess(cards)
             self._process, self.channel = process, process.join()
         self.device, self.page = process.device, process.page
@@ -325,7 +333,7 @@ class DeviceModel:
 
     def _go_on(self, flow: _Flow) -> None:
         """Send as much as may be on its way, and wait for one answer."""
-        most = max(_IN_FLIGHT, int(str(self.about.get("batch", 1))))
+        most = max(_IN_FLIGHT, 2 * int(str(self.about.get("batch", 1))))
         self._send_missing(flow)
         while flow.take(most):
             self._send_missing(flow)

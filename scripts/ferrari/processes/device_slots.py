@@ -56,6 +56,14 @@ class Cards:
         slots = ((device, share + (place < more)) for place, device in enumerate(devices))
         return cls(tuple((device, count) for device, count in slots if count))
 
+    def of_this_process(self) -> tuple[int, int]:
+        """The card, and how many processes on it, for a process that opens one itself: that of its
+        job, if there is one (`of_one_job`).
+        """
+        if _of_job is not None and _of_job.card in self.slots:
+            return _of_job.card
+        return self.slots[os.getpid() % len(self.slots)]
+
 
 def given(kind: str) -> int | None:
     """How many tokens of a kind the run was given; None if nobody said."""
@@ -77,31 +85,55 @@ def hold(kind: str, device: int, slots: int) -> Iterator[int]:
     try:
         yield slot
     finally:
-        if lock not in _of_job.values():  # else it is held until the job ends
+        if _of_job is None or lock not in _of_job.files.values():  # else until the job ends
             fcntl.flock(lock, fcntl.LOCK_UN)
             os.close(lock)
 
 
+@dataclass
+class _Share:
+    """What the forks of one job share: a card, with how many slots it has; the slots' files, open;
+    and a file without a name in which stands which slot they have.
+    """
+
+    card: tuple[int, int]
+    files: dict[Path, int]
+    note: int
+
+    def slot(self) -> int:
+        """The slot that they have; 0 before they have one."""
+        return int(os.pread(self.note, 20, 0) or 0)
+
+    def has(self, slot: int) -> None:
+        """Note which one they have now."""
+        os.pwrite(self.note, str(slot).encode(), 0)
+
+
+_of_job: _Share | None = None
+
+
 @contextlib.contextmanager
 def of_one_job(kind: str, cards: Cards) -> Iterator[None]:
-    """Have what is forked in the block share its slots of `cards`; they are free when it is over.
+    """Have what is forked in the block share one card of `cards` and one slot of it, which is free
+    when the block is over.
 
-    A job with several model processes and no fork server opens the card in each of them. With a
-    slot for each, the second would wait for the first, which waits for nothing but the job's end.
+    A job with several model processes and no fork server opens a card in each of them. With a slot
+    for each, the second would wait for the first, which waits for nothing but the job's end. With a
+    card for each, two jobs would each wait for what the other has.
     """
-    files = []
+    global _of_job
+    card, files = cards.of_this_process(), []
     with contextlib.suppress(SlotFolderError):  # whoever opens a card says so
-        files = [file for device, slots in cards.slots for file in _files(kind, device, slots)]
+        files = _files(kind, *card)
     # A lock is of the open file, which forks have in common.
-    _of_job.update((file, _opened(file)) for file in files)
+    share = _Share(card, {file: _opened(file) for file in files}, os.memfd_create("ferrari slot"))
+    _of_job = share
     try:
         yield
     finally:
-        for file in files:
-            os.close(_of_job.pop(file))
-
-
-_of_job: dict[Path, int] = {}  # the slots' files that this process and its forks have in common
+        _of_job = None
+        for descriptor in (*share.files.values(), share.note):
+            os.close(descriptor)
 
 
 def _files(kind: str, device: int, slots: int) -> list[Path]:
@@ -192,14 +224,18 @@ def _folder_error(place: Path, why: str) -> SlotFolderError:
 
 def _taken(files: Sequence[Path]) -> tuple[int, int] | None:
     """The number of a slot that was free, and its open file with our process id in it."""
-    for slot, file in enumerate(files):
-        descriptor = _of_job[file] if file in _of_job else _opened(file)
+    share = _of_job if _of_job is not None and files[0] in _of_job.files else None
+    first = share.slot() if share else 0
+    for slot in sorted(range(len(files)), key=lambda slot: slot != first):
+        descriptor = share.files[files[slot]] if share else _opened(files[slot])
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if file not in _of_job:
+            if not share:
                 os.close(descriptor)
             continue
+        if share:
+            share.has(slot)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         return slot, descriptor

@@ -16,11 +16,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ferrari.common.errors import FerrariError
-from ferrari.processes import array_messages, remarks
+from ferrari.processes import array_messages, forks, remarks
 from ferrari.processes.array_messages import Channel
 from ferrari.processes.devices import context_is_lost
 from ferrari.processes.endings import child_has_ended
-from ferrari.processes.limits import DIED_OF_DEVICE, DIED_OF_MEMORY, POLL_S, end_with, own_memory
+from ferrari.processes.limits import DIED_OF_DEVICE, DIED_OF_MEMORY, POLL_S, own_memory
 
 #: Turns items into as many results.
 Run = Callable[[Sequence[Any]], list]
@@ -34,8 +34,18 @@ _NO_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "Insufficient memory
 #: What a child says that waits for another process (`device_client`): it does not hang.
 _WAITS = ("waits", None, "")
 _caller: Channel | None = None  # of this process, if it is such a child and is being called
-_telling = threading.Lock()  # several threads may wait for the process of a card
 _called_at = 0.0  # since when, by the machine's monotonic clock
+
+
+def _nobody_tells() -> None:
+    """A fork does not wait for a thread of its parent that was telling something just then."""
+    global _telling
+    _telling = threading.Lock()
+
+
+_telling: threading.Lock  # several threads may wait for the process of a card
+_nobody_tells()
+os.register_at_fork(after_in_child=_nobody_tells)
 
 
 class OverMemoryError(FerrariError):
@@ -52,14 +62,22 @@ class Child:
 
     def __init__(self, load: Load) -> None:
         self.channel, theirs = array_messages.pair()
-        parent = os.getpid()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        self.pid = os.fork()
-        if self.pid == 0:
-            self.channel.close()
-            _live(theirs, load, parent)
+        self.pid = forks.fork(lambda: self._live(theirs, load))
         theirs.close()
+
+    def _live(self, theirs: Channel, load: Load) -> int:
+        """What the child does."""
+        self.channel.close()
+        prepare()
+        call_by(theirs)
+        kind, value = outcome(load)
+        if kind != "result":
+            theirs.send((kind, value, ""))
+            return 0
+        about, run = value
+        theirs.send(("result", about, ""))
+        serve(theirs, run)
+        return 0
 
     def answer(self, timeout_s: float, memory: int) -> Any:
         """The next message: its kind, a value, and a remark on results. The clock begins anew
@@ -100,31 +118,6 @@ class Child:
 
     def _ended(self) -> bool:
         return child_has_ended(self.pid)
-
-
-def _live(channel: Channel, load: Load, parent: int) -> None:
-    """What the child does; it exits without running the parent's clean-up handlers."""
-    status = 1
-    try:
-        end_with(parent)
-        prepare()
-        call_by(channel)
-        kind, value = outcome(load)
-        if kind == "result":
-            about, run = value
-            channel.send(("result", about, ""))
-            serve(channel, run)
-        else:
-            channel.send((kind, value, ""))
-        status = 0
-    except SystemExit as error:
-        status = error.code if isinstance(error.code, int) else 1
-    except BaseException:  # noqa: BLE001 - handed on: into the log, and as the exit status
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
 
 
 def prepare() -> None:

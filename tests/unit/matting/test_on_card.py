@@ -156,6 +156,41 @@ def test_a_card_whose_process_ends_on_every_crop_is_told_and_not_tried_for_ever(
         solve(*picture_)
 
 
+class EndsOn(Fails):
+    """A card that ends on pictures of one shape, and tells which shapes it was asked for."""
+
+    def __init__(self, shape, network):
+        super().__init__(ModelDiedError(Failure(MODEL_CRASHED, "SIGSEGV")))
+        self.shape, self.network, self.asked = shape, network, []
+
+    def stream(self, items):
+        (one,) = items
+        self.asked.append(one["kinds"].shape)
+        yield from (
+            super().stream(items) if self.asked[-1] == self.shape else self.network.stream(items)
+        )
+
+
+def test_crops_that_end_a_sound_card_one_after_the_other_end_it_no_more_than_three_times(
+    solver, monkeypatch
+):
+    """After a single success each crop of such a clip cost all jobs their networks, without end."""
+    hostile, sound = picture(*noise(40, 50, np.s_[:, :])), picture(*figure("full", 8))
+    card = EndsOn((40, 50), solver._network)
+    solve = on_card.solver("cuda:0", lambda request: card)
+    assert solve(*sound)[2] == ""
+    for asked in (hostile, hostile, sound):  # not in a row with what comes
+        solve(*asked)
+    said = [solve(*asked)[2] for asked in [hostile] * 5 + [sound]]
+    assert ["SIGSEGV" in each for each in said] == [True] * 3 + [False] * 3
+    assert set(said[3:]) == {"refined on the CPU: the card's process had ended on 3 crops in a row"}
+    assert card.asked.count((40, 50)) == 5 and card.asked.count((12, 12)) == 1
+    ours, _ = closed_form.solve(*sound)
+    np.testing.assert_array_equal(solve(*sound)[0], ours)
+    monkeypatch.setattr(on_card.model_process, "called_at", lambda: 7.0)
+    assert solve(*sound)[2] == "", "the next clip is asked for there again"
+
+
 def test_an_error_that_nobody_foresaw_is_no_reason_to_go_on():
     solve = on_card.solver("cuda:0", lambda request: Fails(ValueError("a defect")))
     with pytest.raises(ValueError, match="a defect"):

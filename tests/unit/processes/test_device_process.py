@@ -6,24 +6,33 @@ import os
 import signal
 import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ferrari.processes import array_messages, device_process, device_slots, remarks
+from ferrari.processes import (
+    array_messages,
+    device_client,
+    device_process,
+    device_slots,
+    forks,
+    remarks,
+)
 from ferrari.processes.batching import halving
 from ferrari.processes.device_client import DeviceModel
 from ferrari.processes.device_page import Page
 from ferrari.processes.device_process import Network, Queue, Request
 from ferrari.processes.device_slots import Cards
 from ferrari.processes.devices import DeviceMemoryError, context_is_lost
+from ferrari.processes.endings import has_ended
 from ferrari.processes.failures import Failure
 from ferrari.processes.isolated_model import Isolated
 from ferrari.processes.model_verdicts import IsolationError, Limits
 from tests import device_loads
+from tests.deadly import is_gone
 from tests.device_loads import item, result
 
 LIMITS = Limits("mask", timeout_s=20, memory_mb=8192)
@@ -271,6 +280,62 @@ def test_whether_the_process_of_two_networks_is_gone_is_asked_while_one_has_it_e
         assert values(other.run([item(2)])) == [result(2)]
 
 
+def test_a_process_that_a_pools_thread_had_to_start_again_does_not_end_with_the_pool(tmp_path):
+    """The kernel ends a fork with the thread that forked it, and the networks went with it."""
+    with model(tmp_path) as network:
+        first = int(network.run([item(1)])[0][0][1])
+        os.kill(first, signal.SIGKILL)
+        with ThreadPoolExecutor(1) as pool:
+            pid = int(pool.submit(network.run, [item(2)]).result()[0][0][1])
+        assert pid != first and not is_gone(pid, within_s=0.3)
+        assert int(network.run([item(3)])[0][0][1]) == pid
+    assert is_gone(pid)
+
+
+def test_a_process_that_is_forked_while_another_joins_a_card_can_join_one_too(
+    tmp_path, monkeypatch
+):
+    """It waited for ever for the lock of a thread that it does not have."""
+    forked, join = [], device_client._OwnProcess.join
+
+    def forks_meanwhile(process):
+        if not forked:
+            forked.append(forks.fork(in_the_fork))
+        return join(process)
+
+    def in_the_fork() -> int:
+        with model(tmp_path, batch=2) as own:
+            return int(values(own.run([item(2)])) != [result(2)])
+
+    monkeypatch.setattr(device_client._OwnProcess, "join", forks_meanwhile)
+    with model(tmp_path) as network:
+        assert values(network.run([item(1)])) == [result(1)]
+    # Its turn has come: it has a process of its own, which waited for this one's slot.
+    pidfd = os.pidfd_open(forked[0])
+    try:
+        assert has_ended(pidfd, wait_s=20), "it hangs"
+    finally:
+        os.kill(forked[0], signal.SIGKILL)
+        status = os.waitpid(forked[0], 0)[1]
+    assert status == 0
+
+
+def test_the_model_processes_of_a_job_have_one_card_of_several():
+    """Each took one by its own number. Of two jobs on two cards each waited for what the other had,
+    which would have been free at its end.
+    """
+    cards = Cards(((0, 1), (1, 1)))
+
+    def seen() -> int:
+        with DeviceModel(device_loads.seeing, LIMITS, cards) as network:
+            return int(network.run([item(1)])[0][0][0])
+
+    with device_slots.of_one_job(device_slots.CUDA, cards):
+        pids = [forks.fork(seen) for _ in range(4)]
+        found = {os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids}
+    assert found == {os.getpid() % 2}
+
+
 def test_memory_that_ran_out_is_said_in_the_jobs_log(tmp_path, caplog):
     with model(tmp_path, batch=4, holds=2) as network:
         results = network.run([item(k) for k in range(4)])
@@ -288,7 +353,8 @@ def test_items_are_taken_as_they_are_needed_and_no_more_than_a_few_ahead(tmp_pat
 
     with model(tmp_path, batch=4) as network:
         for k, (values_,) in enumerate(network.stream(coming())):
-            assert values_[0] == result(k) and len(taken) <= k + 1 + 4
+            assert values_[0] == result(k) and len(taken) <= k + 1 + 2 * 4
+            assert len(taken) >= 2 * 4, "one batch waits while another is run"
     assert len(taken) == 40
 
 

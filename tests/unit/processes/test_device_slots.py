@@ -61,13 +61,37 @@ def test_what_one_job_forks_has_one_slot_and_nobody_else_has_it_meanwhile():
         forks = [holder(), holder()]  # the second does not wait for the first
         lock = device_slots.folder() / "cuda-0-0.lock"
         assert lock.read_text() == str(forks[1])
-        with lock.open("a") as another, pytest.raises(BlockingIOError):
-            fcntl.flock(another, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert is_locked(0)
         end(forks[0])
-        with lock.open("a") as another, pytest.raises(BlockingIOError):
-            fcntl.flock(another, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert is_locked(0)
         end(forks[1])
     assert is_free("cuda", 0, 1), "with the job it is free"
+
+
+def test_what_one_job_forks_has_one_slot_of_several_whatever_becomes_free_meanwhile():
+    """The next fork took the first slot that was free: the job held two until its end."""
+    other = holder(slots=2)
+    with device_slots.of_one_job("cuda", Cards(((0, 2),))):
+        forks = [holder(slots=2)]
+        end(other)
+        forks += [holder(slots=2), holder(slots=2)]
+        try:
+            assert [is_locked(slot) for slot in range(2)] == [False, True]
+        finally:
+            for pid in forks:
+                end(pid)
+        assert is_locked(1), "its slot is the job's"
+    assert not is_locked(1), "with the job it is free"
+
+
+def is_locked(slot: int) -> bool:
+    """Whether any process has the slot of the first card, this one's job included."""
+    with (device_slots.folder() / f"cuda-0-{slot}.lock").open("a") as another:
+        try:
+            fcntl.flock(another, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def test_jobs_do_not_share_their_slots():
@@ -76,7 +100,7 @@ def test_jobs_do_not_share_their_slots():
         other = os.fork()
         if other == 0:  # another job: it has opened the files itself
             try:
-                device_slots._of_job.clear()
+                device_slots._of_job = None
                 with device_slots.of_one_job("cuda", Cards(((0, 1),))):
                     os._exit(is_free("cuda", 0, 1))
             finally:

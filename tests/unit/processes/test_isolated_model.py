@@ -14,7 +14,7 @@ import pytest
 
 from ferrari.networks import weight_files
 from ferrari.processes import devices, model_process, remarks
-from ferrari.processes.batching import halving
+from ferrari.processes.batching import halving, in_flight
 from ferrari.processes.failures import ChildError, Failure
 from ferrari.processes.isolated_model import Isolated
 from ferrari.processes.model_verdicts import IsolationError, Limits, ModelDiedError
@@ -303,6 +303,24 @@ def test_a_child_does_not_outlive_its_parent(state):
         assert not is_gone(child, within_s=0.2)
         parent.kill()
         assert is_gone(child)
+
+
+def test_a_process_that_a_pools_thread_had_to_start_again_does_not_end_with_the_pool():
+    """The kernel ends a fork with the thread that forked it: the next call found it killed, and a
+    second one would have ended the job.
+    """
+    with isolated(doubling(os.abort, deadly=[2]), about={}) as model:
+        batches = in_flight([[1], [2], [3]], list, lambda items: model.outcomes(items, "items"))
+        assert [result for results, _ in batches for result in results][::2] == [2, 6]
+        pid = model._child.pid
+        assert not is_gone(pid, within_s=0.3)
+        assert model.run([4]) == [8] and model._child.pid == pid
+
+
+def test_a_child_answers_although_its_parent_was_telling_that_it_waits_when_it_was_forked():
+    """It had the parent's lock, which nobody was left to open."""
+    with model_process._telling, isolated(doubling(), SHORT) as model:
+        assert model.run([1]) == [2]
 
 
 def test_a_dead_process_is_told_although_another_holds_its_connection(tmp_path):
