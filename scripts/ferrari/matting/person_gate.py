@@ -31,8 +31,9 @@ _PERSON = 0.3
 #: Room around the person in shares of the crop's size (the root of its area): hair, and the mask's
 #: own pixels, of which there are 256 a side.
 _ROOM = 0.02
-#: The fine matte within the room is the person's own where their IoU is at least this.
-_AGREES = 0.8
+#: The fine matte within the room is the person's own where their IoU is at least this. They are
+#: compared where no box of anybody else is, if at least so much of the person is there.
+_AGREES, _ALONE = 0.8, 0.3
 #: Deep inside what is a person with this probability, the matte is at least that, unless it says
 #: that there is scene: a gap between arm and body, which the mask's 256 pixels are too few for.
 _SURE, _SCENE = 0.8, 0.1
@@ -197,14 +198,17 @@ def limited(
 
     `others` are boxes of other people: in them the person's mask shows somebody, and not whom.
     """
-    inside, sure = alpha >= 0.5, person >= 0.5
+    inside, sure, theirs = alpha >= 0.5, person >= 0.5, _within(others, alpha.shape)
     reach = max(2, round(_ROOM * (alpha.shape[0] * alpha.shape[1]) ** 0.5))
     room = growing.grown(person >= _PERSON, reach)
-    agreement = iou(inside & room, sure)
+    # A matte without the neighbour, whom the mask shows too, has not lost the subject.
+    alone = (sure & ~theirs).sum() >= _ALONE * sure.sum()
+    judged = ~theirs if alone else np.True_
+    agreement = iou(inside & room & judged, sure & judged)
     matte_of = SEGMENTER if agreement >= _AGREES and sure.any() else PERSON
     own, restored = person, 0
     if matte_of == SEGMENTER:
-        own, restored = _restored(np.where(room, alpha, 0), person, reach, others)
+        own, restored = _restored(np.where(room, alpha, 0), person, reach, theirs)
         own = _whole(own, person, reach)
     held = np.zeros(alpha.shape, bool)
     if keep_held and sure.any():
@@ -215,15 +219,20 @@ def limited(
     return Gated(result, matte_of, agreement, kept, outside - kept, restored)
 
 
+def _within(boxes_xyxy: Sequence[Box], shape: tuple[int, ...]) -> np.ndarray:
+    """HxW bool: the pixels of any of the boxes."""
+    inside = np.zeros(shape, bool)
+    for x1, y1, x2, y2 in boxes_xyxy:
+        inside[max(0, round(y1)) : max(0, round(y2)), max(0, round(x1)) : max(0, round(x2))] = True
+    return inside
+
+
 def _restored(
-    alpha: np.ndarray, person: np.ndarray, reach: int, others: Sequence[Box]
+    alpha: np.ndarray, person: np.ndarray, reach: int, theirs: np.ndarray
 ) -> tuple[np.ndarray, int]:
     """The matte with the limbs that it takes for scene, from the person's mask; and how many pixels
-    that adds. In others' boxes nothing: the mask shows them too.
+    that adds. In others' boxes (`theirs`, HxW bool) nothing: the mask shows them too.
     """
-    theirs = np.zeros(alpha.shape, bool)
-    for x1, y1, x2, y2 in others:
-        theirs[max(0, round(y1)) : max(0, round(y2)), max(0, round(x1)) : max(0, round(x2))] = True
     lost = ~growing.grown(person < _SURE, reach) & (alpha < _SCENE) & ~theirs
     limbs = _limbs(lost, alpha, person, reach)
     if not limbs.any():

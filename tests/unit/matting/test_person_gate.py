@@ -123,6 +123,34 @@ def test_a_person_that_the_fine_matte_lost_comes_from_the_persons_mask():
     assert np.array_equal(found.alpha, drawn(PERSON))
 
 
+NEIGHBOUR = np.s_[60:290, 140:196]
+
+
+def test_a_matte_without_the_neighbour_has_not_lost_the_subject():
+    """The mask shows both; where the neighbour's box is not, the two are one."""
+    both = drawn(PERSON, NEIGHBOUR)
+    fine = drawn(PERSON)
+    fine[57:60, 70:130] = 0.6  # hair, that the person's mask does not have
+    found = person_gate.limited(fine, both, True, [(140.0, 60.0, 196.0, 290.0)])
+    assert found.matte_of == "segmenter" and found.iou == pytest.approx(230 / 233, abs=1e-3)
+    assert np.array_equal(found.alpha, fine)
+    assert person_gate.limited(fine, both, True).matte_of == "person", "nobody said who that is"
+
+
+def test_a_matte_of_the_neighbour_alone_has_lost_the_subject():
+    both = drawn(PERSON, NEIGHBOUR)
+    found = person_gate.limited(drawn(NEIGHBOUR), both, True, [(140.0, 60.0, 196.0, 290.0)])
+    assert (found.matte_of, found.iou) == ("person", 0)
+
+
+def test_where_others_boxes_hold_most_of_the_person_all_of_the_mask_counts():
+    """Two who hug: what is left of the subject says little."""
+    nearly_all = [(70.0, 100.0, 130.0, 290.0)]
+    legs_lost = drawn(np.s_[60:200, 70:130])
+    found = person_gate.limited(legs_lost, drawn(PERSON), True, nearly_all)
+    assert (found.matte_of, found.iou) == ("person", pytest.approx(140 / 230, abs=1e-3))
+
+
 def looked_again(again, first=None, person=None):
     person = drawn(PERSON) if person is None else person
     gate = person_gate.PersonGate(Segmenter("none", "test", "", None), 256, "keep")
