@@ -3,15 +3,15 @@
 Judged by drawn figures, whose alpha and colours are known, by keyed footage, and by pictures that
 are composed of it (`bench.composed`); Robust Video Matting is judged beside (`bench.rvm`). Prints a
 table in Markdown for each set: means over the pictures, smaller is better but for IoU (`filled`:
-the share of gaps between arm and body, `bench.gaps`, that do not stay open); and whether the
-default keeps the bounds. Last, what is left of others where several people are in a crop
-(`bench.pairs`).
+the share of gaps between arm and body, `bench.gaps`, that do not stay open; `others %`: of the
+alpha; `refused`: how many pictures); and whether the default keeps the bounds. Last, what is left
+of others where several people are in a crop (`bench.pairs`).
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -22,8 +22,9 @@ from bench import composed, gaps, pairs, part_masks, peers, prepare, rvm
 from bench.matte_metrics import composite_error, errors, iou
 from bench.measure import ROOT, PeerMissingError, run, task
 from bench.prepare import Bench
-from ferrari.images import image_files
-from ferrari.ledger import tables
+from ferrari.images import boxes, image_files
+from ferrari.ledger import item_ids, tables
+from ferrari.ledger.columns import DROPPED
 from ferrari.networks import weight_files
 from tests.generator.render import render_frame
 from tests.generator.spec import ClipSpec, FigureSpec
@@ -42,6 +43,8 @@ _METRICS = (
     "Conn",
     "Colour",
     "filled",
+    "others %",
+    "refused",
     "ms",
 )
 _DEFAULT = "ours (default)"
@@ -67,7 +70,8 @@ class Judged:
 
     `over` holds, where the subject's colours are known, a new background and the subject itself
     before it, HxWx3 uint8 both, by item. `gaps`: HxW bool, where the scene shows between arm and
-    body, by item. `bounds`: mean and least IoU that the default must reach.
+    body, by item. `others`: HxW uint8, the alpha of somebody else in it, by item, and `beside`
+    their rows: they are no subjects. `bounds`: mean and least IoU that the default must reach.
     """
 
     name: str
@@ -75,6 +79,8 @@ class Judged:
     truths: dict[str, np.ndarray]
     over: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     gaps: dict[str, np.ndarray] = field(default_factory=dict)
+    others: dict[str, np.ndarray] = field(default_factory=dict)
+    beside: list[dict] = field(default_factory=list)
     bounds: tuple[float, float] | None = None
 
 
@@ -120,12 +126,31 @@ def composed_of(dataset: Path, name: str, count: int) -> Judged:
     """A set of `bench.composed`."""
     make, *bounds = composed.SETS[name]
     judged = Judged(name, [], {}, bounds=(bounds[0], bounds[1]))
-    short = name.replace(" ", "-")
+    video = item_ids.video_id(f"{name}.mp4")  # who else is in a frame is told by the names of items
     for number in range(count):
-        picture, item = make(number), f"{short}-f{number:06d}-p0"
-        judged.rows.append(part_masks.crop_row(dataset, short, item, picture.image_rgb))
+        picture, item = make(number), item_ids.crop_item(item_ids.frame_item(video, number), 0)
+        row = part_masks.crop_row(dataset, video, item, picture.image_rgb)
         judged.truths[item] = picture.alpha_u8
+        if picture.other_u8 is not None:
+            judged.others[item] = picture.other_u8
+            judged.beside.append(_somebody(row, picture.other_u8))
+            row |= _box(picture.alpha_u8)
+        judged.rows.append(row)
     return judged
+
+
+def _box(alpha_u8: np.ndarray) -> dict[str, int]:
+    """The columns of a row that say where somebody is."""
+    found = boxes.subject_box(alpha_u8)
+    assert found is not None
+    return dict(zip(("x1", "y1", "x2", "y2"), found, strict=True))
+
+
+def _somebody(row: Mapping, alpha_u8: np.ndarray) -> dict:
+    """The row of somebody else in the frame of a crop's `row`."""
+    item = item_ids.crop_item(row["parent"], 1)
+    refused = {"outcome": DROPPED, "reason": "NOT_TARGET"}
+    return tables.row("crop", item=item, parent=row["parent"], **refused, **_box(alpha_u8))
 
 
 def with_gaps(dataset: Path, count: int) -> Judged:
@@ -144,14 +169,14 @@ _Cut = tuple[Path, float]
 
 def cut_by_us(bench: Bench, dataset: Path, judged: Judged, weights: Path, **changed) -> _Cut:
     """Cut the set out with these `mask` settings."""
-    rows, name = judged.rows, judged.name.split()[0]
+    rows, name = judged.rows, item_ids.slug(judged.name)
     settings = prepare.section("mask", weights=str(weights), device="cpu", **changed)
     gated = weight_files.gate_of(settings, "person")[0]
     files = [weights, peers.selfie_weights(bench.cache)] if gated else [weights]
     written = []
     for part, some in ((f"{name}-one", rows[:1]), (name, rows)):
         written.append(dataset / f"02_yolo_crops/{part}.csv")
-        tables.write_stage(written[-1], "crop", some)
+        tables.write_stage(written[-1], "crop", [*some, *judged.beside])
     cost = task(
         "mask",
         tables=written,
@@ -165,7 +190,7 @@ def cut_by_us(bench: Bench, dataset: Path, judged: Judged, weights: Path, **chan
     return dataset / "judged" / name, cost.wall_s / max(1, len(rows) - 1)
 
 
-def cut_by_rembg(dataset: Path, judged: Judged, weights: Path, *options: str) -> _Cut:
+def cut_by_rembg(dataset: Path, judged: Judged, weights: Path, options: Sequence[str] = ()) -> _Cut:
     """Let rembg cut the set out."""
     source = prepare.linked(dataset / "in", [dataset / row["path"] for row in judged.rows])
     target = dataset / "rembg"
@@ -187,23 +212,33 @@ def cut_by_rvm(dataset: Path, judged: Judged, weights: Path, times: int) -> _Cut
 def judge(judged: Judged, folder: Path) -> dict[str, float]:
     """Means of the metrics over the set's pictures as they lie in `folder`, and the median SAD.
 
-    A picture that is not there counts as all scene: nothing was cut out.
+    A picture that is not there counts as all scene: nothing was cut out. With somebody else beside
+    the subject that is no error: such a picture is refused, and the means are over the others.
     """
-    found = []
+    found, refused = [], 0
     for item, truth in judged.truths.items():
         path = folder / f"{item}.png"
+        if item in judged.others and not path.exists():
+            refused += 1
+            continue
         rgba = image_files.read(path) if path.exists() else np.zeros((*truth.shape, 4), np.uint8)
         figures = {"IoU": iou(rgba[..., 3] / 255, truth / 255), **errors(rgba[..., 3], truth)}
+        if item in judged.others:
+            theirs = pairs.of_others(rgba[..., 3] / 255, truth / 255, judged.others[item] / 255)
+            figures["others %"] = 100 * theirs
         if item in judged.over:
             figures["Colour"] = composite_error(rgba, *judged.over[item], truth / 255)
         if item in judged.gaps:
             figures["filled"] = float(gaps.is_filled(rgba[..., 3] / 255, judged.gaps[item]))
         found.append(figures)
+    if not found:
+        return {"refused": refused}
     means = {name: float(np.mean([one[name] for one in found])) for name in found[0]}
     return {
         **means,
         "least IoU": min(one["IoU"] for one in found),
         "median SAD": float(np.median([one["SAD"] for one in found])),
+        **({"refused": refused} if judged.others else {}),
     }
 
 
@@ -212,7 +247,7 @@ def kept(judged: Judged, figures: Mapping[str, float]) -> str:
     if judged.bounds is None:
         return ""
     mean, least = judged.bounds
-    good = figures["IoU"] >= mean and figures["least IoU"] >= least
+    good = figures.get("IoU", 0) >= mean and figures.get("least IoU", 0) >= least
     return (
         f"Bounds of the default, IoU {mean:g} and least {least:g}: {'kept' if good else 'MISSED'}"
     )
@@ -238,21 +273,33 @@ def contenders(bench: Bench, dataset: Path, isnet: Path) -> Mapping[str, partial
     demo = ROOT / "models/demo/person-seg_openvino_model"
     yolo = {"segmenter": "yolo-seg", "image_size": 320}
     found["ours (default), yolo-seg (demo's)"] = partial(ours, weights=demo, **yolo)
-    for name, options in _REMBG.items():
-        found[name] = lambda judged, options=options: cut_by_rembg(dataset, judged, isnet, *options)
-    return found | _rvm(bench, dataset)
+    return found | {name: partial(cut, dataset) for name, cut in _peers(bench, isnet).items()}
 
 
-def _rvm(bench: Bench, dataset: Path) -> Mapping[str, partial]:
+def _peers(bench: Bench, isnet: Path) -> dict[str, Callable[[Path, Judged], _Cut]]:
+    """Other tools, by name: each cuts out a set that lies in a dataset's folder."""
+    cuts: dict[str, Callable[[Path, Judged], _Cut]] = {
+        name: partial(cut_by_rembg, weights=isnet, options=options)
+        for name, options in _REMBG.items()
+    }
     try:
         weights = rvm.weights(bench.cache)
     except PeerMissingError as missing:
         bench.log(f"without it: {missing}")
-        return {}
-    return {
-        name: partial(cut_by_rvm, dataset, weights=weights, times=times)
-        for name, times in rvm.WAYS.items()
+        return cuts
+    return cuts | {
+        name: partial(cut_by_rvm, weights=weights, times=times) for name, times in rvm.WAYS.items()
     }
+
+
+def _beside_pairs(bench: Bench, isnet: Path) -> dict[str, pairs.Peer]:
+    """Who cuts the crops of several people out beside us."""
+
+    def alone(cut: Callable[[Path, Judged], _Cut], dataset: Path, rows: list[dict]) -> Path:
+        return cut(dataset, Judged(_PAIRS, rows, {}))[0]
+
+    cuts = _peers(bench, isnet)
+    return {name: partial(alone, cuts[name]) for name in ("rembg", *rvm.WAYS) if name in cuts}
 
 
 def table(name: str, rows: Mapping[str, Mapping[str, float]]) -> str:
@@ -284,8 +331,7 @@ def main(given: Sequence[str] | None = None) -> int:
     try:
         isnet = peers.isnet_weights()
         peers.selfie_weights(bench.cache)
-        if options.sets != [_PAIRS]:
-            peers.rembg()
+        peers.rembg()
     except PeerMissingError as missing:
         print(f"no table of mattes: {missing}")
         return 1
@@ -301,7 +347,7 @@ def main(given: Sequence[str] | None = None) -> int:
         print("\n" + table(f"{judged.name}, {len(judged.rows)} pictures", figures))
         print("\n" + (kept(judged, figures[_DEFAULT]) if _DEFAULT in figures else "") + "\n")
     if peers.shared() and (not options.sets or _PAIRS in options.sets):
-        print(pairs.measured(bench, isnet, options.quick))
+        print(pairs.measured(bench, isnet, options.quick, _beside_pairs(bench, isnet)))
     return 0
 
 

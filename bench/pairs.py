@@ -7,7 +7,7 @@ the person gate and with everybody's boxes. No constant of `matting.other_people
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,8 +63,14 @@ class Left:
     iou: float = 0.0
 
 
-def measured(bench: Bench, weights: Path, quick: bool) -> str:
-    """The table, in Markdown; PeerMissingError where there are no real people."""
+#: Cuts out the crops of stage 2's rows in a dataset's folder; the folder of <item>.png.
+Peer = Callable[[Path, list[tables.Row]], Path]
+
+
+def measured(bench: Bench, weights: Path, quick: bool, peers: Mapping[str, Peer]) -> str:
+    """The tables, in Markdown: ours by kinds of scenes, and the `peers`, who know no boxes, beside
+    it. PeerMissingError where there are no real people.
+    """
     work = bench.work / "identity"
     work.mkdir(parents=True, exist_ok=True)
     eyes, trios = Eyes(work, prepare.threads()), identity_cast.trios(quick=False)
@@ -78,7 +84,13 @@ def measured(bench: Bench, weights: Path, quick: bool) -> str:
     masked = cut_out(bench, dataset, rows, weights)
     found = {item: left(subjects[item], masked[item], dataset) for item in subjects}
     _log_worst(bench, found)
-    return table(subjects, found)
+    beside = {"ours (default)": found}
+    for name, cut in peers.items():
+        folder = cut(dataset, tables.kept(rows))
+        beside[name] = {
+            item: left_by(one, folder / f"{item}.png") for item, one in subjects.items()
+        }
+    return f"{table(subjects, found)}\n\n{side_by_side(subjects, beside)}"
 
 
 def _log_worst(bench: Bench, found: Mapping[str, Left], most: int = 20) -> None:
@@ -189,15 +201,24 @@ def left(subject: Subject, row: Mapping[str, str], dataset: Path) -> Left:
     """What a row of stage 3 and its cut-out have of a crop's subject and of others."""
     if row["outcome"] != KEPT:
         return Left(row["reason"])
-    alpha = image_files.read(dataset / row["path"])[..., 3] / 255
+    return left_by(subject, dataset / row["path"])
+
+
+def left_by(subject: Subject, cut_out: Path) -> Left:
+    """The same of a cut-out, whoever made it."""
+    alpha = image_files.read(cut_out)[..., 3] / 255
     total = max(float(alpha.sum()), 1e-6)
-    # At a border both have a part of a pixel, and the subject's own is no fault.
-    theirs = np.minimum(np.maximum(alpha - subject.own, 0), subject.others)
     kernel = np.ones((2 * _EDGE_PX + 1,) * 2, np.uint8)
     inner = cv2.erode((subject.others > 0.5).astype(np.uint8), kernel) > 0
-    return Left(
-        "", float(theirs.sum()) / total, float(alpha[inner].sum()) / total, iou(alpha, subject.own)
-    )
+    others = of_others(alpha, subject.own, subject.others)
+    return Left("", others, float(alpha[inner].sum()) / total, iou(alpha, subject.own))
+
+
+def of_others(alpha: np.ndarray, own: np.ndarray, others: np.ndarray) -> float:
+    """The share of an alpha that is `others`', and not its subject's `own`; all HxW float 0..1."""
+    # At a border both have a part of a pixel, and the subject's own is no fault.
+    theirs = np.minimum(np.maximum(alpha - own, 0), others)
+    return float(theirs.sum()) / max(float(alpha.sum()), 1e-6)
 
 
 _HEAD = (
@@ -209,16 +230,24 @@ _HEAD = (
 
 def table(subjects: Mapping[str, Subject], found: Mapping[str, Left]) -> str:
     """A Markdown table, a line for each kind of scene and one for all."""
-    lines = [
-        "**Several people in a crop** (shares of the cut-outs' alpha that are others')",
-        "",
-        f"| | {' | '.join(_HEAD)} |",
-        "|---|" + "---:|" * len(_HEAD),
-    ]
+    rows = {}
     for kind in (*KINDS, "all"):
         some = [item for item, one in subjects.items() if kind in ("all", one.kind)]
-        lines.append(f"| {kind} | {' | '.join(_cells(some, subjects, found))} |")
-    return "\n".join(lines)
+        rows[kind] = _cells(some, subjects, found)
+    title = "**Several people in a crop** (shares of the cut-outs' alpha that are others')"
+    return _markdown(title, rows)
+
+
+def side_by_side(subjects: Mapping[str, Subject], found: Mapping[str, Mapping[str, Left]]) -> str:
+    """A Markdown table, a line for each contender in `found`, by name."""
+    rows = {name: _cells(list(subjects), subjects, one) for name, one in found.items()}
+    return _markdown("**The same, beside others**", rows)
+
+
+def _markdown(title: str, rows: Mapping[str, Sequence[str]]) -> str:
+    head = [f"| | {' | '.join(_HEAD)} |", "|---|" + "---:|" * len(_HEAD)]
+    lines = [f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items()]
+    return "\n".join([title, "", *head, *lines])
 
 
 def _cells(items: Sequence[str], subjects: Mapping[str, Subject], found: Mapping[str, Left]):

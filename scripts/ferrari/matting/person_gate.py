@@ -31,15 +31,17 @@ _PERSON = 0.3
 #: Room around the person in shares of the crop's size (the root of its area): hair, and the mask's
 #: own pixels, of which there are 256 a side.
 _ROOM = 0.02
-#: The fine matte within the room is the person's own where their IoU is at least this.
-_AGREES = 0.8
+#: The fine matte within the room is the person's own where their IoU is at least this. They are
+#: compared where no box of anybody else is, if at least so much of the person is there.
+_AGREES, _ALONE = 0.8, 0.3
 #: Deep inside what is a person with this probability, the matte is at least that, unless it says
 #: that there is scene: a gap between arm and body, which the mask's 256 pixels are too few for.
 _SURE, _SCENE = 0.8, 0.1
 #: A limb of which the matte has nothing has at least this share of the person's pixels deep inside
 #: the mask, which is as sure of it as this in the mean. What is less, or thin, is the mask's own
 #: error; and what the matte encloses, a gap between arm and body that the mask is too coarse for.
-_LOST, _LIMB = 0.01, 0.97
+#: So much of it lies in the detector's box of the subject: that holds their limbs.
+_LOST, _LIMB, _OURS = 0.01, 0.97, 0.9
 #: A held object has at most this share of the person's pixels, and at least this share of the
 #: crop's: what is larger is a piece of furniture as a rule, what is smaller a ragged edge.
 _HELD_MOST, _HELD_LEAST = 0.15, 0.0005
@@ -84,19 +86,30 @@ class PersonGate:
     side: int
     held: str
 
-    def through(self, alpha: np.ndarray, person: np.ndarray, others: Sequence[Box] = ()) -> Gated:
-        """A crop's matte through the gate; `person` is the crop's `mask`, `others` the boxes of
-        other people.
+    def through(
+        self,
+        alpha: np.ndarray,
+        person: np.ndarray,
+        box: Box | None = None,
+        others: Sequence[Box] = (),
+    ) -> Gated:
+        """A crop's matte through the gate; `person` is the crop's `mask`, `box` the subject's and
+        `others` those of other people.
         """
-        return limited(alpha, person, self.held == "keep", others)
+        return limited(alpha, person, self.held == "keep", box, others)
 
     def second(
-        self, first: Gated, alpha: np.ndarray, person: np.ndarray, others: Sequence[Box] = ()
+        self,
+        first: Gated,
+        alpha: np.ndarray,
+        person: np.ndarray,
+        box: Box | None = None,
+        others: Sequence[Box] = (),
     ) -> Gated:
         """What is made of a second look at a crop (`alpha`), whose `first` had lost the person: its
         own matte where it has them, else what the first one left.
         """
-        again = self.through(alpha, person, others)
+        again = self.through(alpha, person, box, others)
         return replace(again, matte_of=SECOND_LOOK) if again.matte_of == SEGMENTER else first
 
     def mask(self, crop_rgb: np.ndarray) -> np.ndarray:
@@ -191,20 +204,30 @@ def of_views(seen: Sequence[np.ndarray], height: int, width: int) -> np.ndarray:
 
 
 def limited(
-    alpha: np.ndarray, person: np.ndarray, keep_held: bool, others: Sequence[Box] = ()
+    alpha: np.ndarray,
+    person: np.ndarray,
+    keep_held: bool,
+    box: Box | None = None,
+    others: Sequence[Box] = (),
 ) -> Gated:
     """A matte limited to a person: `alpha` and `person` are HxW float, 0..1.
 
-    `others` are boxes of other people: in them the person's mask shows somebody, and not whom.
+    `box` is the detector's of the subject (None: the crop), which holds their limbs. `others` are
+    boxes of other people: in them the person's mask shows somebody, and not whom.
     """
-    inside, sure = alpha >= 0.5, person >= 0.5
+    inside, sure, theirs = alpha >= 0.5, person >= 0.5, _within(others, alpha.shape)
     reach = max(2, round(_ROOM * (alpha.shape[0] * alpha.shape[1]) ** 0.5))
     room = growing.grown(person >= _PERSON, reach)
-    agreement = iou(inside & room, sure)
+    # A matte without the neighbour, whom the mask shows too, has not lost the subject.
+    alone = (sure & ~theirs).sum() >= _ALONE * sure.sum()
+    judged = ~theirs if alone else np.True_
+    agreement = iou(inside & room & judged, sure & judged)
     matte_of = SEGMENTER if agreement >= _AGREES and sure.any() else PERSON
     own, restored = person, 0
     if matte_of == SEGMENTER:
-        own, restored = _restored(np.where(room, alpha, 0), person, reach, others)
+        x1, y1, x2, y2 = box or (0, 0, alpha.shape[1], alpha.shape[0])
+        ours = _within([(x1 - reach, y1 - reach, x2 + reach, y2 + reach)], alpha.shape)
+        own, restored = _restored(np.where(room, alpha, 0), person, reach, ours, theirs)
         own = _whole(own, person, reach)
     held = np.zeros(alpha.shape, bool)
     if keep_held and sure.any():
@@ -215,17 +238,23 @@ def limited(
     return Gated(result, matte_of, agreement, kept, outside - kept, restored)
 
 
+def _within(boxes_xyxy: Sequence[Box], shape: tuple[int, ...]) -> np.ndarray:
+    """HxW bool: the pixels of any of the boxes."""
+    inside = np.zeros(shape, bool)
+    for x1, y1, x2, y2 in boxes_xyxy:
+        inside[max(0, round(y1)) : max(0, round(y2)), max(0, round(x1)) : max(0, round(x2))] = True
+    return inside
+
+
 def _restored(
-    alpha: np.ndarray, person: np.ndarray, reach: int, others: Sequence[Box]
+    alpha: np.ndarray, person: np.ndarray, reach: int, ours: np.ndarray, theirs: np.ndarray
 ) -> tuple[np.ndarray, int]:
     """The matte with the limbs that it takes for scene, from the person's mask; and how many pixels
-    that adds. In others' boxes nothing: the mask shows them too.
+    that adds. `ours` and `theirs`, HxW bool: the subject's box with some room, and others' boxes.
+    In those nothing is added: the mask shows them too.
     """
-    theirs = np.zeros(alpha.shape, bool)
-    for x1, y1, x2, y2 in others:
-        theirs[max(0, round(y1)) : max(0, round(y2)), max(0, round(x1)) : max(0, round(x2))] = True
     lost = ~growing.grown(person < _SURE, reach) & (alpha < _SCENE) & ~theirs
-    limbs = _limbs(lost, alpha, person, reach)
+    limbs = _limbs(lost, alpha, person, reach, ours)
     if not limbs.any():
         return alpha, 0
     # Out to where the mask is unsure: the limb's own edge.
@@ -234,9 +263,12 @@ def _restored(
     return own, int(((own >= 0.5) & (alpha < 0.5)).sum())
 
 
-def _limbs(lost: np.ndarray, alpha: np.ndarray, person: np.ndarray, reach: int) -> np.ndarray:
+def _limbs(
+    lost: np.ndarray, alpha: np.ndarray, person: np.ndarray, reach: int, ours: np.ndarray
+) -> np.ndarray:
     """HxW bool: parts of `lost` that are large, thick and sure, and lie at the person's edge and at
-    what the matte has of them: what lies apart may be somebody else, whom the detector missed.
+    what the matte has of them, and in the subject's box: what lies apart, or comes in from outside
+    of it, may be somebody else, whom the detector missed.
     """
     count, labels, stats, _ = cv2.connectedComponentsWithStats(
         lost.astype(np.uint8), connectivity=4
@@ -252,8 +284,10 @@ def _limbs(lost: np.ndarray, alpha: np.ndarray, person: np.ndarray, reach: int) 
     joins = growing.grown(alpha >= 0.5, 2 * reach)  # as far as the limb will be taken out
     for ones in (thick, outside, at_edge, joins):
         fits &= np.bincount(labels[ones], minlength=count) > 0
+    areas = stats[:, cv2.CC_STAT_AREA]
+    fits &= np.bincount(labels[ours], minlength=count) >= _OURS * areas
     likely = np.bincount(labels.ravel(), weights=person.ravel(), minlength=count)
-    return (fits & (likely >= _LIMB * stats[:, cv2.CC_STAT_AREA]))[labels]
+    return (fits & (likely >= _LIMB * areas))[labels]
 
 
 def _whole(alpha: np.ndarray, person: np.ndarray, reach: int) -> np.ndarray:

@@ -59,10 +59,10 @@ def test_a_gap_between_arm_and_body_stays_a_gap():
 ARM = np.s_[100:140, 126:170]
 
 
-def without_the_arm(others=(), person=None, fine=None):
+def without_the_arm(others=(), person=None, fine=None, box=None):
     person = drawn(PERSON, ARM) if person is None else person
     fine = drawn(PERSON) if fine is None else fine
-    return person_gate.limited(fine, person, True, others)
+    return person_gate.limited(fine, person, True, box, others)
 
 
 def test_an_arm_that_the_fine_matte_lacks_comes_from_the_persons_mask():
@@ -85,6 +85,13 @@ def test_who_stands_apart_and_was_not_detected_is_no_arm():
     found = without_the_arm(person=drawn(PERSON, apart))
     assert found.matte_of == "segmenter" and found.restored_px == 0
     assert np.array_equal(found.alpha, drawn(PERSON))
+
+
+@pytest.mark.parametrize(("right", "restored"), [(170, 1600), (162, 1600), (150, 0), (130, 0)])
+def test_an_arm_that_comes_into_the_subjects_box_is_somebody_elses(right, restored):
+    """Whoever it belongs to was not detected: nobody's box holds it."""
+    found = without_the_arm(box=(68.0, 58.0, float(right), 292.0))
+    assert found.restored_px == restored
 
 
 def test_an_arm_whose_join_the_matte_half_has_is_an_arm():
@@ -121,6 +128,34 @@ def test_a_person_that_the_fine_matte_lost_comes_from_the_persons_mask():
     found = gated(drawn(np.s_[60:120, 70:130]))
     assert (found.matte_of, found.iou) == ("person", pytest.approx(60 / 230, abs=1e-3))
     assert np.array_equal(found.alpha, drawn(PERSON))
+
+
+NEIGHBOUR = np.s_[60:290, 140:196]
+
+
+def test_a_matte_without_the_neighbour_has_not_lost_the_subject():
+    """The mask shows both; where the neighbour's box is not, the two are one."""
+    both = drawn(PERSON, NEIGHBOUR)
+    fine = drawn(PERSON)
+    fine[57:60, 70:130] = 0.6  # hair, that the person's mask does not have
+    found = person_gate.limited(fine, both, True, others=[(140.0, 60.0, 196.0, 290.0)])
+    assert found.matte_of == "segmenter" and found.iou == pytest.approx(230 / 233, abs=1e-3)
+    assert np.array_equal(found.alpha, fine)
+    assert person_gate.limited(fine, both, True).matte_of == "person", "nobody said who that is"
+
+
+def test_a_matte_of_the_neighbour_alone_has_lost_the_subject():
+    both = drawn(PERSON, NEIGHBOUR)
+    found = person_gate.limited(drawn(NEIGHBOUR), both, True, others=[(140.0, 60.0, 196.0, 290.0)])
+    assert (found.matte_of, found.iou) == ("person", 0)
+
+
+def test_where_others_boxes_hold_most_of_the_person_all_of_the_mask_counts():
+    """Two who hug: what is left of the subject says little."""
+    nearly_all = [(70.0, 100.0, 130.0, 290.0)]
+    legs_lost = drawn(np.s_[60:200, 70:130])
+    found = person_gate.limited(legs_lost, drawn(PERSON), True, others=nearly_all)
+    assert (found.matte_of, found.iou) == ("person", pytest.approx(140 / 230, abs=1e-3))
 
 
 def looked_again(again, first=None, person=None):
