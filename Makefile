@@ -167,7 +167,7 @@ dashboard: export SERVE_WHO := $(value WHO)
 dashboard: $(VENV)/.ready ## a run as it goes, the reports and the review page, in a browser, until Ctrl-C; options as for review
 	@$(call SERVE,dashboard)
 
-tidy: $(VENV)/.ready ## what belongs to no clip or format any more, with sizes; YES=1 deletes it, where most clips are gone at once with ALL=1; WORK, CONFIG as for verify
+tidy: $(VENV)/.ready ## what belongs to no clip or format any more, with sizes; YES=1 deletes it, where most clips, or all of a folder, are gone at once with ALL=1; WORK, CONFIG as for verify
 	@$(BIN)/python scripts/tools/tidy.py --work "$(SET)" $(if $(CONFIG),--config $(CONFIG)) $(if $(YES),--yes) $(if $(ALL),--all)
 
 dashboards: $(VENV)/.ready ## bring the reports of the set in WORK up to date, and say where they lie; CONFIG as for verify
