@@ -265,7 +265,10 @@ def plan(this: _Set) -> int:
     table = this.dataset / VIDEOS_CSV
     rows = tables.read_table(table) if table.is_file() else []
     animations = raw_listing.takes_animations(this.config)
-    waiting = clips_waiting.of(this.dataset, rows, this.raw, files, animations=animations)
+    sizes = raw_listing.sizes(files, this.raw)
+    waiting = clips_waiting.of(
+        this.dataset, rows, this.raw, files, sizes=sizes, animations=animations
+    )
     if shard := shards.Shard.of(this.config["shard"]):
         waiting = waiting.within(shard.clips(files, twins.named_twins(files)))
     jobs, decided = snakemake_command.planned(output), ""
@@ -273,7 +276,7 @@ def plan(this: _Set) -> int:
         since = _decisions_since(this.dataset, last_run.of(this.work / this.config["audit"]))
         decided = planned_jobs.decided_told(planned_jobs.read(output), since)
     known, measured_on = costs(this.work)
-    seen = footage(this, files, rows, waiting)
+    seen = footage(this.dataset, files, sizes, rows, waiting)
     print(told(jobs, known, this.cores, seen, measured_on, waiting, decided))
     print(f"{_megabytes(shutil.disk_usage(this.work).free)} are free on the disk of {this.work}.")
     return 0
@@ -298,15 +301,21 @@ def costs(work: Path) -> tuple[dict[str, float], str]:
 
 
 def footage(
-    this: _Set, files: Mapping[str, str], known: Sequence[Mapping[str, str]], waiting: ClipsWaiting
+    dataset: Path,
+    files: Mapping[str, str],
+    sizes: Mapping[str, int],
+    known: Sequence[Mapping[str, str]],
+    waiting: ClipsWaiting,
 ) -> Footage:
-    """What the raw folder holds (`files` by id), and what is known of it (rows of videos.csv)."""
+    """What the raw folder holds (`files` and their bytes by id), and what is known of it (rows of
+    videos.csv).
+    """
     clips = {video: file for video, file in files.items() if video not in waiting.others}
     rows = [row for row in known if row["item"] in clips]
     seconds = [float(row["duration_s"]) for row in rows if row["duration_s"]]
-    sizes = clip_files.sizes(this.dataset, sorted(row["item"] for row in rows)[:_CLIPS])
-    kept = round(statistics.mean(sizes.values())) if sizes else None
-    whole = sum(max(size, 0) for size in raw_listing.sizes(clips, this.raw).values())
+    made = clip_files.sizes(dataset, sorted(row["item"] for row in rows)[:_CLIPS])
+    kept = round(statistics.mean(made.values())) if made else None
+    whole = sum(max(sizes[video], 0) for video in clips)
     others = raw_listing.kinds_told(waiting.others, files)
     return Footage(len(clips), whole, sum(seconds), len(seconds), kept, others, waiting.gone)
 
