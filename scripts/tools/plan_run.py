@@ -22,6 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
 from ferrari.common import near_paths, settings
+from ferrari.common.counts import megabytes
 from ferrari.common.errors import FerrariError
 from ferrari.common.usable_cores import usable_cores
 from ferrari.common.visible_text import shown
@@ -80,7 +81,7 @@ class Footage:
         return self._there() + others + gone
 
     def _there(self) -> str:
-        said = f"{self.files:,} files may be clips, {_megabytes(self.bytes)}"
+        said = f"{self.files:,} files may be clips, {megabytes(self.bytes)}"
         if not self.known:
             return f"{said}; how long they are is known after stage 0."
         length = f"{duration(self.seconds)} of footage"
@@ -110,7 +111,7 @@ def told(
     lines = [str(footage), f"To do: {_waiting_told(jobs, waiting, decided)}. Jobs: {said}."]
     fresh = min(len(waiting.new), jobs.get("probe", 0))
     if fresh and footage.dataset_bytes is not None:
-        more = _megabytes(fresh * footage.dataset_bytes)
+        more = megabytes(fresh * footage.dataset_bytes)
         lines.append(f"About {more} more on the disk, from the clips that are done.")
     if weights := jobs.get("fetch_weights", 0):
         lines.append(
@@ -154,10 +155,6 @@ def _time_told(
         f"{about} {duration(work / cores)} here on {cores} cores, from {measured_on}; less where "
         f"little changed.{unknown}"
     )
-
-
-def _megabytes(count: float) -> str:
-    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"
 
 
 def settings_files(work: Path, given: Sequence[str]) -> list[Path]:
@@ -235,7 +232,7 @@ def run(this: _Set) -> int:
         free = shutil.disk_usage(this.work).free
         print(
             f"  took         {duration(time.monotonic() - began)}; "
-            f"{_megabytes(free)} are free on the disk",
+            f"{megabytes(free)} are free on the disk",
             file=sys.stderr,
         )
     return status
@@ -278,7 +275,7 @@ def plan(this: _Set) -> int:
     known, measured_on = costs(this.work)
     seen = footage(this.dataset, files, sizes, rows, waiting)
     print(told(jobs, known, this.cores, seen, measured_on, waiting, decided))
-    print(f"{_megabytes(shutil.disk_usage(this.work).free)} are free on the disk of {this.work}.")
+    print(f"{megabytes(shutil.disk_usage(this.work).free)} are free on the disk of {this.work}.")
     return 0
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
 from ferrari.common import settings
-from ferrari.common.counts import number_of
+from ferrari.common.counts import megabytes, number_of
 from ferrari.common.errors import FerrariError
 from ferrari.jobs import error_advice, run_lock
 from ferrari.ledger import raw_listing, raw_place
@@ -100,12 +100,12 @@ def listed(found: Sequence[LeftBehind]) -> str:
         if some:
             lines.append(f"{title}: {len(some):,}")
             lines += [
-                f"  {one.name}   {one.files:,} files, {_megabytes(one.bytes)}"
+                f"  {one.name}   {one.files:,} files, {megabytes(one.bytes)}"
                 for one in some[:_NAMED]
             ]
         if len(some) > _NAMED:
             lines.append(f"  ... and {len(some) - _NAMED:,} more")
-    return "\n".join([*lines, f"together {_megabytes(sum(one.bytes for one in found))}"])
+    return "\n".join([*lines, f"together {megabytes(sum(one.bytes for one in found))}"])
 
 
 def delete(work: Path, config: Mapping, found: Sequence[LeftBehind]) -> Path:
@@ -156,10 +156,6 @@ def tidy(work: Path, config: Mapping, *, yes: bool, everything: bool) -> str:
     if not yes:
         return "Nothing was deleted. YES=1 deletes it."
     return f"Deleted. {delete(work, config, found.left)} tells what it was."
-
-
-def _megabytes(count: int) -> str:
-    return f"{count / 1e6:,.1f} MB"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
