@@ -157,17 +157,6 @@ def _time_told(
     )
 
 
-def settings_files(work: Path, given: Sequence[str]) -> list[Path]:
-    """The settings files of a set: its my.yaml and, over it, those given; else the last run's."""
-    own = last_run.own_files(work, ())
-    if own and not given:
-        return own
-    files, said = last_run.files_for(work, given)
-    if said:
-        print(said, file=sys.stderr)
-    return files
-
-
 @dataclass(frozen=True)
 class _Set:
     """What is planned or run: where, with which settings files, and what they say."""
@@ -209,7 +198,9 @@ def _set(work: Path, config_files: Sequence[str], cores: int) -> _Set:
             f"there is no folder {work.absolute()}: make new begins a set, WORK= names it."
             f"{near_paths.hint(work)}"
         )
-    files = settings_files(work, config_files)
+    files, said = last_run.files_to_run(work, config_files)
+    if said:
+        print(said, file=sys.stderr)
     config = settings.load(*files)
     settings.read_text(config, settings.SCHEMA)
     settings.check(config, settings.SCHEMA, files)

@@ -111,6 +111,17 @@ def files_for(
     return [], f"no run is recorded in {work}: the default settings are used; WORK= names a set"
 
 
+def files_to_run(
+    work: str | os.PathLike, config_files: Sequence[str | os.PathLike]
+) -> tuple[list[Path], str]:
+    """The settings files for a run of the set in the folder `work`, and for what is asked before
+    one: its own file with those that the person named (`config_files`) laid over it; where there is
+    neither, the last run's. And one line that says whose they are, "" where that is plain.
+    """
+    own = own_files(work, ())
+    return (own, "") if own and not config_files else files_for(work, config_files)
+
+
 def own_files(work: str | os.PathLike, config_files: Sequence[str | os.PathLike]) -> list[Path]:
     """The set's own settings file, if there is one, and behind it those that the person named."""
     own, files = Path(work) / OWN, [Path(file) for file in config_files]
