@@ -26,7 +26,14 @@ from ferrari.common.counts import megabytes
 from ferrari.common.errors import FerrariError
 from ferrari.common.usable_cores import usable_cores
 from ferrari.common.visible_text import shown
-from ferrari.jobs import engine_words, error_advice, planned_jobs, run_watch, snakemake_command
+from ferrari.jobs import (
+    engine_words,
+    error_advice,
+    planned_jobs,
+    run_watch,
+    set_state,
+    snakemake_command,
+)
 from ferrari.jobs.progress_line import duration
 from ferrari.jobs.run_failures import failures
 from ferrari.jobs.run_progress import RunProgress
@@ -234,6 +241,8 @@ def plan(this: _Set) -> int:
     run.
     """
     files = this.files_found()
+    if said := set_state.at_work(this.work, this.dataset):
+        print(f"NOTE: {said}. What follows is what it has not made yet.", flush=True)
     if sys.stderr.isatty():
         print("looking at what there is to do ...", file=sys.stderr)
     has_decisions = decision_table.place(this.dataset).is_file()
