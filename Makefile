@@ -19,8 +19,11 @@ CORES ?= $(shell $(PYTHON) scripts/ferrari/common/usable_cores.py)
 FERRARI_SHARED ?= ../shared
 export FERRARI_SHARED
 
-# A set is named by WORK, by the my.yaml of a set that lies outside the checkout, or is here.
-SET = $(or $(WORK),$(patsubst %/my.yaml,%,$(firstword $(filter-out $(CURDIR)/%,$(filter %/my.yaml,$(abspath $(CONFIG)))))),.)
+# A set is named by WORK, by a settings file outside the checkout that is a set's my.yaml or lies
+# beside one, or is here.
+OUTSIDE = $(filter-out $(CURDIR)/%,$(abspath $(CONFIG)))
+BESIDE = $(foreach file,$(OUTSIDE),$(wildcard $(dir $(file))my.yaml))
+SET = $(or $(WORK),$(patsubst %/my.yaml,%,$(firstword $(filter %/my.yaml,$(OUTSIDE)) $(BESIDE))),.)
 
 # make takes any word with a `=` for a variable: one that no target of this call knows ends it. What
 # another make hands down was typed for that one.
@@ -167,7 +170,7 @@ dashboard: export SERVE_WHO := $(value WHO)
 dashboard: $(VENV)/.ready ## a run as it goes, the reports and the review page, in a browser, until Ctrl-C; options as for review
 	@$(call SERVE,dashboard)
 
-tidy: $(VENV)/.ready ## what belongs to no clip or format any more, with sizes; YES=1 deletes it, where most clips are gone at once with ALL=1; WORK, CONFIG as for verify
+tidy: $(VENV)/.ready ## what belongs to no clip or format any more, with sizes; YES=1 deletes it, where most clips, or all of a folder, are gone at once with ALL=1; WORK, CONFIG as for verify
 	@$(BIN)/python scripts/tools/tidy.py --work "$(SET)" $(if $(CONFIG),--config $(CONFIG)) $(if $(YES),--yes) $(if $(ALL),--all)
 
 dashboards: $(VENV)/.ready ## bring the reports of the set in WORK up to date, and say where they lie; CONFIG as for verify
@@ -214,8 +217,8 @@ real: $(VENV)/.ready ##: the pipeline on the real footage under FERRARI_SHARED, 
 outcomes: $(VENV)/.ready ##: each kind of clip with a fake NVIDIA card in each state: does it end as without one?
 	$(BIN)/python -m tests.fake_nvidia.outcomes
 
-check-gpu: $(VENV)/.ready ## ten minutes on a card, with CONFIG: does it give what the CPU gives, how fast, how busy; goes on where it was
-	@$(BIN)/python -m bench.gpu_check $(if $(CONFIG),--config $(CONFIG)) $(CHECK)
+check-gpu: $(VENV)/.ready ## ten minutes on a card, for the set in WORK: does it give what the CPU gives, how fast, how busy; goes on where it was; settings as for plan
+	@$(BIN)/python -m bench.gpu_check --set "$(SET)" $(if $(CONFIG),--config $(CONFIG)) $(CHECK)
 
 bench: $(VENV)/.ready $(BENCH_VENV)/.ready ##: against what one would chain by hand (an hour or two); BENCH="--quick --only masks"
 	$(BIN)/python -m bench $(BENCH)

@@ -1,7 +1,9 @@
 """Ten minutes on a real card: does it give what the CPU gives, how fast, and how busy is it?
 
-    python -m bench.gpu_check [--config FILE ...] [--minutes 10] [--only STEP,...] [--again]
+    python -m bench.gpu_check [--set DIR] [--config FILE ...] [--minutes 10] [--only STEP,...]
+                              [--again]
 
+The settings, and the cache of weights, are those of a run of the set in DIR (default: here).
 Writes gpu.json and gpu.html: into bench/ where there is a card, else into bench/work/. Each step
 runs in a process of its own, so that one that crashes loses nobody else's results, and is kept: a
 second call goes on where the first one stopped, and tries again what failed or lacked something. A
@@ -28,6 +30,7 @@ from pathlib import Path
 from bench import gpu_steps
 from bench.gpu_steps import DIFFERS, LACKING, OK, STEPS, Asked
 from bench.only import some_of
+from ferrari.provenance import last_run
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -42,7 +45,8 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench.gpu_check", description=__doc__.partition("\n")[0]
     )
-    parser.add_argument("--config", nargs="*", default=[], help="settings on top of the defaults")
+    parser.add_argument("--set", type=Path, default=Path(), help="the set's folder")
+    parser.add_argument("--config", nargs="*", default=[], help="settings files on top of its own")
     parser.add_argument("--minutes", type=float, default=10)
     names = ",".join(STEPS)
     parser.add_argument("--only", type=some_of(tuple(STEPS)), default=names, help=names)
@@ -59,6 +63,10 @@ def main(given: Sequence[str] | None = None) -> int:
     options = arguments(given)
     if options.step:
         return _take_here(options)
+    files, said = last_run.files_to_run(options.set, options.config)
+    if said:
+        print(said, file=sys.stderr)
+    options.config = [str(file.absolute()) for file in files]
     kept = options.work / "gpu"
     kept.mkdir(parents=True, exist_ok=True)
     key, until = key_of(options), time.monotonic() + options.minutes * 60
@@ -86,7 +94,8 @@ def take_apart(name: str, options: argparse.Namespace, left_s: float) -> dict:
     if left_s < _LEAST_S:
         return {"status": NOT_REACHED, "says": "the time was over: call again", "rows": []}
     command = [sys.executable, "-m", "bench.gpu_check", "--step", name, "--kinds", options.kinds]
-    command += ["--work", str(options.work), "--config", *options.config]
+    command += ["--work", str(options.work.absolute()), "--set", str(options.set.absolute())]
+    command += ["--config", *options.config]
     start = time.monotonic()
     try:
         done = subprocess.run(
@@ -103,21 +112,16 @@ def take_apart(name: str, options: argparse.Namespace, left_s: float) -> dict:
 
 def _take_here(options: argparse.Namespace) -> int:
     """In the step's own process: print what it found as one line of JSON."""
-    config = _config(options)
+    from ferrari.common import settings
+
+    config = settings.load(*options.config)
+    os.chdir(options.set)  # from where the user's settings name their files, as a run's do
+    config["cache"] = os.path.abspath(config["cache"])  # a step runs the stages elsewhere
     with tempfile.TemporaryDirectory(dir=options.work) as scratch:
         kinds = [name for name in options.kinds.split(",") if name]
         found = gpu_steps.take(options.step, Asked(config, Path(scratch), kinds))
     print(json.dumps(asdict(found)))
     return 0
-
-
-def _config(options: argparse.Namespace) -> dict:
-    """The settings, with the cache at its place though the run is elsewhere."""
-    from ferrari.common import settings
-
-    config = settings.load(*options.config)
-    config["cache"] = str(Path(config["cache"]).resolve())
-    return config
 
 
 def _environment() -> dict[str, str]:

@@ -375,7 +375,7 @@ def run(asked: Asked) -> Found:
     folder = asked.work / "run"
     raw = folder / "dataset" / stages.RAW
     raw.mkdir(parents=True, exist_ok=True)
-    own = smoke.settings_for(asked.config, ROOT)
+    own = smoke.settings_for(asked.config, Path())
     own["extract"] |= {"max_frames": None, "fps": _FPS}
     (folder / "run.yaml").write_text(yaml.safe_dump(own))
     names = [f"clip {number}.mp4" for number in range(_CLIPS)]

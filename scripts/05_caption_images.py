@@ -47,7 +47,6 @@ from ferrari.ledger.tables import (
     write_stage,
 )
 from ferrari.networks.backends import captioner
-from ferrari.processes.batching import halving
 from ferrari.processes.device_client import DeviceModel
 from ferrari.processes.device_process import DEVICE
 from ferrari.processes.devices import cards_of
@@ -204,7 +203,7 @@ def model_describer(
                 cutout_rgba = image_files.read_verified(dataset / path, line["sha256"], path)
             except image_files.ImageReadError as error:
                 return Failure(UNREADABLE_IMAGE, str(error))
-            (said,), _ = halving(model.run, [composite_on_grey(cutout_rgba)], "cut-outs")
+            (said,), _ = model.outcomes([composite_on_grey(cutout_rgba)], "cut-outs")
             if isinstance(said, Failure):
                 return said
             rules = style.rules

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ferrari.common.atomic_files import write_text
+from ferrari.common.counts import megabytes
 from ferrari.common.progress import LOGGER
 from ferrari.jobs.job_log import send_output_to
 from ferrari.ledger import stages, tables
@@ -75,7 +76,7 @@ def build_review_page(
     )
     text = page.html(data)
     write_text(out_html, text)
-    LOGGER.info(f"{len(of_clips) + len(of_pictures):,} things to look at, {len(text) / 1e6:.1f} MB")
+    LOGGER.info(f"{len(of_clips) + len(of_pictures):,} things to look at, {megabytes(len(text))}")
 
 
 def entries_of(root: Path, clips: Sequence[Mapping], flags: Mapping[str, str]) -> list[Entry]:

@@ -70,7 +70,7 @@ def report_identity(
             counts=identity_checks.counts(judged, crops, ids),
             videos=videos,
             charts=identity_pictures.distributions(judged, crops, videos),
-            tables=identity_pictures.page_tables(judged, pictures, voted),
+            tables=identity_pictures.page_tables(judged, crops, pictures, voted),
             first=identity_pictures.doubts(judged, crops, pictures, where, most),
             galleries=identity_pictures.accepted(judged, crops, where, most),
             refused=refused,

@@ -33,7 +33,7 @@ from ferrari.processes import devices
 from ferrari.processes.failures import Failure
 from ferrari.processes.limited_call import run_limited
 from ferrari.processes.nvidia_driver import NEEDED_CUDA, NEEDED_RELEASE, Driver, look
-from ferrari.provenance.last_run import own_files
+from ferrari.provenance.last_run import files_to_run
 from ferrari.video.decoding import registry
 from ferrari.video.decoding.base import DecoderUnavailableError
 from ferrari.video.decoding.card_pays import CodedClip
@@ -276,6 +276,7 @@ def _decoders(page: Page, line: Callable[[str, str], None], extract: Mapping) ->
 
 
 def _clips(page: Page, line: Callable[[str, str], None], work: Path, config: Mapping) -> None:
+    line("the set", str(work.absolute()))
     raw = raw_place.of(config, work)
     try:
         count = len(raw_listing.look_through(raw, config["intake"]["ignore"]).videos)
@@ -348,13 +349,13 @@ def _heard() -> Iterator[list[str]]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; prints the page and returns the exit status."""
     parser = argparse.ArgumentParser(prog="doctor", description=__doc__.partition("\n")[0])
-    parser.add_argument("--work", default=".", type=Path, help="folder that a run is started in")
-    parser.add_argument(
-        "--config", nargs="*", default=[], help="settings files on top of the defaults"
-    )
+    parser.add_argument("--work", default=".", type=Path, help="the set's folder")
+    parser.add_argument("--config", nargs="*", default=[], help="settings files on top of its own")
     given = parser.parse_args(arguments)
     try:
-        files = own_files(given.work, given.config)
+        files, said = files_to_run(given.work, given.config)
+        if said:
+            print(said, file=sys.stderr)
         config = settings.load(*files)
         settings.check(config, settings.SCHEMA, files)
     except settings.SettingsError as error:

@@ -42,7 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", nargs="*", default=[], help="settings files on top of its own")
     given = parser.parse_args(arguments)
     try:
-        config = settings.load(*last_run.own_files(given.work, given.config))
+        files, said = last_run.files_to_run(given.work, given.config)
+        if said:
+            print(said, file=sys.stderr)
+        config = settings.load(*files)
     except settings.SettingsError as error:
         print(error, file=sys.stderr)
         return 2

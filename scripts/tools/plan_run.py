@@ -22,10 +22,18 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
 from ferrari.common import near_paths, settings
+from ferrari.common.counts import megabytes
 from ferrari.common.errors import FerrariError
 from ferrari.common.usable_cores import usable_cores
 from ferrari.common.visible_text import shown
-from ferrari.jobs import engine_words, error_advice, planned_jobs, run_watch, snakemake_command
+from ferrari.jobs import (
+    engine_words,
+    error_advice,
+    planned_jobs,
+    run_watch,
+    set_state,
+    snakemake_command,
+)
 from ferrari.jobs.progress_line import duration
 from ferrari.jobs.run_failures import failures
 from ferrari.jobs.run_progress import RunProgress
@@ -80,7 +88,7 @@ class Footage:
         return self._there() + others + gone
 
     def _there(self) -> str:
-        said = f"{self.files:,} files may be clips, {_megabytes(self.bytes)}"
+        said = f"{self.files:,} files may be clips, {megabytes(self.bytes)}"
         if not self.known:
             return f"{said}; how long they are is known after stage 0."
         length = f"{duration(self.seconds)} of footage"
@@ -110,7 +118,7 @@ def told(
     lines = [str(footage), f"To do: {_waiting_told(jobs, waiting, decided)}. Jobs: {said}."]
     fresh = min(len(waiting.new), jobs.get("probe", 0))
     if fresh and footage.dataset_bytes is not None:
-        more = _megabytes(fresh * footage.dataset_bytes)
+        more = megabytes(fresh * footage.dataset_bytes)
         lines.append(f"About {more} more on the disk, from the clips that are done.")
     if weights := jobs.get("fetch_weights", 0):
         lines.append(
@@ -156,21 +164,6 @@ def _time_told(
     )
 
 
-def _megabytes(count: float) -> str:
-    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"
-
-
-def settings_files(work: Path, given: Sequence[str]) -> list[Path]:
-    """The settings files of a set: its my.yaml and, over it, those given; else the last run's."""
-    own = last_run.own_files(work, ())
-    if own and not given:
-        return own
-    files, said = last_run.files_for(work, given)
-    if said:
-        print(said, file=sys.stderr)
-    return files
-
-
 @dataclass(frozen=True)
 class _Set:
     """What is planned or run: where, with which settings files, and what they say."""
@@ -212,7 +205,9 @@ def _set(work: Path, config_files: Sequence[str], cores: int) -> _Set:
             f"there is no folder {work.absolute()}: make new begins a set, WORK= names it."
             f"{near_paths.hint(work)}"
         )
-    files = settings_files(work, config_files)
+    files, said = last_run.files_to_run(work, config_files)
+    if said:
+        print(said, file=sys.stderr)
     config = settings.load(*files)
     settings.read_text(config, settings.SCHEMA)
     settings.check(config, settings.SCHEMA, files)
@@ -235,7 +230,7 @@ def run(this: _Set) -> int:
         free = shutil.disk_usage(this.work).free
         print(
             f"  took         {duration(time.monotonic() - began)}; "
-            f"{_megabytes(free)} are free on the disk",
+            f"{megabytes(free)} are free on the disk",
             file=sys.stderr,
         )
     return status
@@ -246,6 +241,8 @@ def plan(this: _Set) -> int:
     run.
     """
     files = this.files_found()
+    if said := set_state.at_work(this.work, this.dataset):
+        print(f"NOTE: {said}. What follows is what it has not made yet.", flush=True)
     if sys.stderr.isatty():
         print("looking at what there is to do ...", file=sys.stderr)
     has_decisions = decision_table.place(this.dataset).is_file()
@@ -265,7 +262,10 @@ def plan(this: _Set) -> int:
     table = this.dataset / VIDEOS_CSV
     rows = tables.read_table(table) if table.is_file() else []
     animations = raw_listing.takes_animations(this.config)
-    waiting = clips_waiting.of(this.dataset, rows, this.raw, files, animations=animations)
+    sizes = raw_listing.sizes(files, this.raw)
+    waiting = clips_waiting.of(
+        this.dataset, rows, this.raw, files, sizes=sizes, animations=animations
+    )
     if shard := shards.Shard.of(this.config["shard"]):
         waiting = waiting.within(shard.clips(files, twins.named_twins(files)))
     jobs, decided = snakemake_command.planned(output), ""
@@ -273,9 +273,9 @@ def plan(this: _Set) -> int:
         since = _decisions_since(this.dataset, last_run.of(this.work / this.config["audit"]))
         decided = planned_jobs.decided_told(planned_jobs.read(output), since)
     known, measured_on = costs(this.work)
-    seen = footage(this, files, rows, waiting)
+    seen = footage(this.dataset, files, sizes, rows, waiting)
     print(told(jobs, known, this.cores, seen, measured_on, waiting, decided))
-    print(f"{_megabytes(shutil.disk_usage(this.work).free)} are free on the disk of {this.work}.")
+    print(f"{megabytes(shutil.disk_usage(this.work).free)} are free on the disk of {this.work}.")
     return 0
 
 
@@ -298,15 +298,21 @@ def costs(work: Path) -> tuple[dict[str, float], str]:
 
 
 def footage(
-    this: _Set, files: Mapping[str, str], known: Sequence[Mapping[str, str]], waiting: ClipsWaiting
+    dataset: Path,
+    files: Mapping[str, str],
+    sizes: Mapping[str, int],
+    known: Sequence[Mapping[str, str]],
+    waiting: ClipsWaiting,
 ) -> Footage:
-    """What the raw folder holds (`files` by id), and what is known of it (rows of videos.csv)."""
+    """What the raw folder holds (`files` and their bytes by id), and what is known of it (rows of
+    videos.csv).
+    """
     clips = {video: file for video, file in files.items() if video not in waiting.others}
     rows = [row for row in known if row["item"] in clips]
     seconds = [float(row["duration_s"]) for row in rows if row["duration_s"]]
-    sizes = clip_files.sizes(this.dataset, sorted(row["item"] for row in rows)[:_CLIPS])
-    kept = round(statistics.mean(sizes.values())) if sizes else None
-    whole = sum(max(size, 0) for size in raw_listing.sizes(clips, this.raw).values())
+    made = clip_files.sizes(dataset, sorted(row["item"] for row in rows)[:_CLIPS])
+    kept = round(statistics.mean(made.values())) if made else None
+    whole = sum(max(sizes[video], 0) for video in clips)
     others = raw_listing.kinds_told(waiting.others, files)
     return Footage(len(clips), whole, sum(seconds), len(seconds), kept, others, waiting.gone)
 

@@ -35,7 +35,7 @@ from ferrari.jobs import snakemake_command
 from ferrari.ledger import job_costs, stages, tables
 from ferrari.ledger.item_ids import video_id
 from ferrari.networks import weight_files
-from ferrari.provenance.last_run import own_files
+from ferrari.provenance.last_run import files_to_run
 from ferrari.reports import checks
 
 FOLDER, SAMPLE, OVERLAY, LOG = "smoke", "sample_test.mp4", "smoke.yaml", "snakemake.log"
@@ -247,14 +247,14 @@ def text(found: Sequence[Result]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; prints the table and returns the exit status."""
     parser = argparse.ArgumentParser(prog="smoke", description=__doc__.partition("\n")[0])
-    parser.add_argument("--work", default=".", type=Path, help="folder that a run is started in")
-    parser.add_argument(
-        "--config", nargs="*", default=[], help="settings files on top of the defaults"
-    )
+    parser.add_argument("--work", default=".", type=Path, help="the set's folder")
+    parser.add_argument("--config", nargs="*", default=[], help="settings files on top of its own")
     parser.add_argument("--cores", type=int, default=usable_cores())
     given = parser.parse_args(arguments)
     try:
-        files = own_files(given.work, given.config)
+        files, said = files_to_run(given.work, given.config)
+        if said:
+            print(said, file=sys.stderr)
         config = settings.load(*files)
         settings.check(config, settings.SCHEMA, files)
         found = send_through(given.work, config, given.cores)

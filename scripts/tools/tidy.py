@@ -2,9 +2,10 @@
 
     python scripts/tools/tidy.py [--yes [--all]] [--work DIR] [--config FILE ...]
 
-Never deleted: raw clips, settings, review/, captions by hand. Where most clips of a run are gone at
-once, --yes alone deletes nothing. What was deleted gets a row in <audit>/tidied.csv. Exit status: 0
-done or nothing to do, 1 refused (the message says why), 2 settings that cannot be read.
+Never deleted: raw clips, settings, review/, captions by hand. Where most clips of a run, or all of
+a folder, are gone at once, --yes alone deletes nothing. What was deleted gets a row in
+<audit>/tidied.csv. Exit status: 0 done or nothing to do, 1 refused (the message says why), 2
+settings that cannot be read.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
 from ferrari.common import settings
-from ferrari.common.counts import number_of
+from ferrari.common.counts import megabytes, number_of
 from ferrari.common.errors import FerrariError
 from ferrari.jobs import error_advice, run_lock
 from ferrari.ledger import raw_listing, raw_place
@@ -30,6 +31,7 @@ from ferrari.provenance.left_behind import CLIP, LeftBehind
 LIST = "tidied.csv"
 COLUMNS = ("when", "kind", "name", "files", "bytes")
 _NAMED = 40  # in the list on the screen
+_DOUBTS = 4  # named in a message
 
 
 class TidyError(FerrariError, ValueError):
@@ -38,7 +40,7 @@ class TidyError(FerrariError, ValueError):
 
 @dataclass(frozen=True)
 class Found:
-    """What is left in a set, and of which runs most clips are gone at once."""
+    """What is left in a set, and which clips are gone at once."""
 
     left: list[LeftBehind]
     doubts: list[GoneAtOnce]
@@ -70,12 +72,15 @@ def look(work: Path, config: Mapping) -> Found:
     left = left_behind.find(work, config, found.videos)
     gone = [one.name for one in left if one.kind == CLIP]
     audit, dataset = work / config["audit"], work / config["dataset"]
-    return Found(left, gone_at_once.find(audit, dataset, gone, found.videos))
+    return Found(left, gone_at_once.find(audit, dataset, gone, found))
 
 
 def doubts_told(doubts: Sequence[GoneAtOnce], raw: str) -> str:
-    """That most clips of a run are gone, and what that may be."""
-    counts = "; ".join(map(str, doubts))
+    """That clips are gone at once, and what that may be."""
+    more = (
+        f"; and of {len(doubts) - _DOUBTS:,} more folders or runs" if len(doubts) > _DOUBTS else ""
+    )
+    counts = "; ".join(map(str, doubts[:_DOUBTS])) + more
     return (
         f"Only {counts} still lie in {raw}. If their disk is not there, or the set's clips lie in "
         "another folder, put that right and run the set first (raw_videos, CONFIG). If they were "
@@ -95,12 +100,12 @@ def listed(found: Sequence[LeftBehind]) -> str:
         if some:
             lines.append(f"{title}: {len(some):,}")
             lines += [
-                f"  {one.name}   {one.files:,} files, {_megabytes(one.bytes)}"
+                f"  {one.name}   {one.files:,} files, {megabytes(one.bytes)}"
                 for one in some[:_NAMED]
             ]
         if len(some) > _NAMED:
             lines.append(f"  ... and {len(some) - _NAMED:,} more")
-    return "\n".join([*lines, f"together {_megabytes(sum(one.bytes for one in found))}"])
+    return "\n".join([*lines, f"together {megabytes(sum(one.bytes for one in found))}"])
 
 
 def delete(work: Path, config: Mapping, found: Sequence[LeftBehind]) -> Path:
@@ -137,7 +142,7 @@ def delete(work: Path, config: Mapping, found: Sequence[LeftBehind]) -> Path:
 
 def tidy(work: Path, config: Mapping, *, yes: bool, everything: bool) -> str:
     """List what is left in the set in `work`, and with `yes` delete it; what to say of it. Where
-    most clips of a run are gone it takes `everything` too. Raises TidyError.
+    clips are gone at once it takes `everything` too. Raises TidyError.
     """
     found = look(work, config)
     if not found.left:
@@ -153,17 +158,13 @@ def tidy(work: Path, config: Mapping, *, yes: bool, everything: bool) -> str:
     return f"Deleted. {delete(work, config, found.left)} tells what it was."
 
 
-def _megabytes(count: int) -> str:
-    return f"{count / 1e6:,.1f} MB"
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="tidy", description=__doc__.partition("\n")[0])
     parser.add_argument("--work", type=Path, default=Path("."), help="the set's folder")
     parser.add_argument("--config", nargs="*", default=[], help="settings files on top of its own")
     parser.add_argument("--yes", action="store_true", help="delete it")
-    parser.add_argument("--all", action="store_true", help="though most clips are gone at once")
+    parser.add_argument("--all", action="store_true", help="though many clips are gone at once")
     given = parser.parse_args(arguments)
     try:
         config, said, _ = last_run.settings_for(given.work, given.config)

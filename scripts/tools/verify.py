@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` 
 
 from ferrari.common import settings
 from ferrari.common.usable_cores import usable_cores
-from ferrari.jobs import error_advice, run_watch, snakemake_command
+from ferrari.jobs import error_advice, run_watch, set_state, snakemake_command
 from ferrari.jobs.run_failures import failures
 from ferrari.provenance import last_run, no_set
 
@@ -36,10 +36,15 @@ def verify(work: Path, config: dict, files: Sequence[Path], cores: int) -> int:
     """
     verdict = work / VERDICT
     verdict.unlink(missing_ok=True)
+    if said := set_state.at_work(work, work / config["dataset"]):
+        print(f"NOTE: {said}. What follows is of a set that it is still making.", flush=True)
+    unfinished = set_state.unfinished(work, config)
     watch = run_watch.Watch(
         work, work / config["dataset"], {}, at_work="reading everything again ..."
     )
     status = watch.run(command(files, cores))
+    if status not in (0, run_watch.INTERRUPTED) and not said:
+        print(*unfinished, sep="\n")
     if verdict.is_file():
         print(verdict.read_text("utf-8", "replace").strip())
     elif status != run_watch.INTERRUPTED:

@@ -16,7 +16,7 @@ from ferrari.processes.devices import DeviceMemoryError
 from ferrari.processes.model_verdicts import IsolationError
 from ferrari.subject import clip_table, track_table
 from tests.deadly import ENDS, Notes, room
-from tests.stage.people_clip import LARGE, SMALL, VIDEO, Clip, picture
+from tests.stage.people_clip import BETWEEN, LARGE, SMALL, VIDEO, Clip, picture
 
 
 @pytest.fixture
@@ -348,6 +348,27 @@ def test_the_film_is_searched_again_once_it_may_take_longer(clip, detect, number
     detect(sees_walkers)
     assert clip.detect(clip.earlier("detect", but=tuple(opened))) == sound
     assert clip.detect(clip.earlier("detect")) == sound, "nor is a row that is gone taken over"
+
+
+def test_a_film_that_ends_the_detector_on_each_picture_is_warned_of_once(clip, detect, caplog):
+    clip.write(4, walkers, between=walkers)
+
+    def run(frames):
+        if any((frame[0, :, 0] > 200).sum() % (BETWEEN + 1) for frame in frames):
+            ENDS["exit"][0]()
+        return sees_walkers(frames)
+
+    detect(run)
+    rows = clip.detect()
+    lost = [row for row in rows if row["item"] != row["parent"] and row["outcome"] != "kept"]
+    assert len(lost) == 4 * BETWEEN, "a row each"
+    said = [record.getMessage() for record in caplog.records]
+    once = [line for line in said if line.startswith("one of the pictures of the linking film is")]
+    assert len(once) == 1
+    assert "pictures of the linking film that are quarantined for MODEL_CRASHED: 8 in all" in said
+    (whole,) = [line for line in said if "each has a row" in line]
+    assert "ended a network: 8;" in whole and f"{item_ids.frame_item(VIDEO, 0)}: MODEL" in whole
+    assert len(said) < 4 * BETWEEN
 
 
 def test_where_no_frame_can_be_searched_the_pictures_of_the_film_are_counted_alone(clip, detect):

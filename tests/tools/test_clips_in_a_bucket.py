@@ -9,6 +9,7 @@ import yaml
 
 from ferrari.common import settings
 from ferrari.dashboard import dry_run
+from ferrari.ledger import raw_listing
 from ferrari.ledger.clips_waiting import ClipsWaiting
 from ferrari.ledger.raw_listing import find_videos
 from ferrari.provenance.trace import Dataset
@@ -50,7 +51,9 @@ def test_a_bucket_that_cannot_be_listed_begins_no_set(shoot, tmp_path):
 
 def test_a_plan_knows_how_much_there_is(own):
     this = plan_run._Set(own.parent, [own], settings.load(own), 1)
-    found = plan_run.footage(this, this.files_found(), (), ClipsWaiting())
+    files = this.files_found()
+    sizes = raw_listing.sizes(files, this.raw)
+    found = plan_run.footage(this.dataset, files, sizes, (), ClipsWaiting())
     assert (found.files, found.bytes) == (2, 8)
 
 

@@ -117,8 +117,8 @@ def test_a_folder_of_clips_that_is_named_and_not_there_stops_a_run(tmp_path, raw
     page, lines = doctor.Page(), []
     config = {**settings.load(), "raw_videos": raw}
     doctor._clips(page, lambda *line: lines.append(line), tmp_path, config)
-    (said,) = lines
-    assert "there is no folder" in said[1]
+    where, said = lines
+    assert where == ("the set", str(tmp_path)) and "there is no folder" in said[1]
     if raw:
         assert f"raw_videos: there is no folder {tmp_path / 'typo'}" in page.blocking[0]
     else:

@@ -110,6 +110,23 @@ def test_a_sets_own_settings_name_the_set(config, work, target):
     assert '--work "/other" ' in make(target, f"CONFIG={config}", "WORK=/other").stdout
 
 
+@pytest.mark.parametrize("target", ["run", "doctor", "tidy", "check-gpu"])
+def test_settings_that_lie_beside_a_sets_own_name_the_set(tmp_path, target):
+    """`make doctor CONFIG=carl/night.yaml` told of the checkout's cache, and not of carl's."""
+    carl = tmp_path / "carl"
+    carl.mkdir()
+    (carl / "my.yaml").touch()
+    words = re.compile(r"--(?:work|set) \"(.*?)\" .*--config (.*?) *(?:--.*)?$", re.M)
+    for config, work in (
+        (f"{carl}/night.yaml", str(carl)),
+        (f"{tmp_path}/all.yaml {carl}/night.yaml", str(carl)),
+        (f"{carl}/night.yaml /sets/anna/my.yaml", "/sets/anna"),
+        (f"{tmp_path}/all.yaml", "."),
+    ):
+        found = words.search(make(target, f"CONFIG={config}").stdout)
+        assert found and (found[1], found[2]) == (work, config)
+
+
 def test_a_makefile_is_read_as_make_reads_it():
     text = (
         "CORES ?= 2\nLONG = $(FIRST) \\\n  $(SECOND)\none two: dep ## ONE=x\n\t@run $(ONE) \\\n"

@@ -266,17 +266,6 @@ def test_a_plan_says_where_nothing_is_known_or_to_be_done():
     assert some.endswith("1 min 00 s of footage in 5 of them, about 2 min 00 s in all.")
 
 
-def test_the_settings_are_the_sets_own_with_those_named_on_top(tmp_path, capsys):
-    assert plan_run.settings_files(tmp_path, []) == []
-    own = tmp_path / "my.yaml"
-    own.touch()
-    assert plan_run.settings_files(tmp_path, []) == [own]
-    capsys.readouterr()
-    assert plan_run.settings_files(tmp_path, ["/a.yaml"]) == [own, Path("/a.yaml")]
-    assert f"settings of {own}, with those of /a.yaml laid over them" in capsys.readouterr().err
-    assert plan_run.settings_files(tmp_path, [str(own)]) == [own]
-
-
 @pytest.mark.parametrize(
     ("text", "said"),
     [

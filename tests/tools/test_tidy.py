@@ -245,6 +245,63 @@ def test_half_of_the_clips_are_gone_and_no_run_is_recorded(work, capsys):
     assert "Only 1 of 3 clips that the dataset has frames of still lie in" in told
 
 
+ON_A_DISK = ("disk/day/1.mp4", "disk/day/2.mp4", "disk/3.mp4")
+
+
+def with_a_disk(work):
+    """More clips than those of a disk below the raw folder, which is not mounted any more."""
+    for name in ON_A_DISK:
+        put(work / f"dataset/01_extracted_frames/{video_id(name)}/frame.webp")
+    return ["here.mp4", *others_here(work, 5)]
+
+
+@pytest.mark.parametrize("point", ["empty", "not there"])
+@pytest.mark.parametrize("known_by", ["run", "tables"])
+def test_a_disk_below_the_raw_folder_with_few_of_the_clips(work, capsys, point, known_by):
+    """What half of the clips decides does not see it: its clips were taken for gone, and tidied."""
+    stay = with_a_disk(work)
+    if known_by == "run":
+        recorded(work, "2", *stay, *ON_A_DISK)
+    for name in ON_A_DISK if known_by == "tables" else ():
+        row = tables.row("probe", item=video_id(name), parent=name, outcome="kept", file=name)
+        tables.write_stage(work / f"dataset/videos/{video_id(name)}.csv", "probe", [row])
+    if point == "empty":
+        (work / "dataset/00_raw_videos/disk").mkdir()
+    whose = "of the run of 2" if known_by == "run" else "that the dataset has frames of"
+    told = refused(work, capsys)
+    assert f"nothing was deleted. Only 0 of 3 clips {whose} in the folder disk still lie" in told
+    assert "YES=1 ALL=1 deletes" in told
+    assert tidy.main(["--work", str(work), "--yes", "--all"]) == 0, "it was meant"
+
+
+@pytest.mark.parametrize("state", ["a clip stays", "a file stays", "ignored", "one clip", "week"])
+def test_a_folder_of_which_clips_were_taken_out_one_by_one(work, state):
+    """No question where the disk is plainly there, where the settings say so, or a clip went with
+    the folder that held nothing else.
+    """
+    disk = work / "dataset/00_raw_videos/disk"
+    had = ON_A_DISK[2:] if state == "one clip" else ON_A_DISK
+    stay = with_a_disk(work)
+    recorded(work, "2", *stay, *had)
+    if state == "a clip stays":
+        put(disk / "day/new.mp4")
+    if state == "a file stays":
+        put(disk / "day/.DS_Store")
+    if state == "ignored":
+        put(disk / "day/1.mp4")
+        (work / "my.yaml").write_text("package: {formats: [kohya]}\nintake: {ignore: [disk]}\n")
+    if state == "week":
+        recorded(work, "3", *stay, *ON_A_DISK[1:])
+        recorded(work, "4", *stay, *ON_A_DISK[2:])
+    assert tidy.main(["--work", str(work), "--yes"]) == 0
+
+
+def test_the_outermost_folder_that_is_gone_is_named(work, capsys):
+    recorded(work, "2", *with_a_disk(work), *ON_A_DISK)
+    put(work / "dataset/00_raw_videos/disk/new.mp4")
+    assert "0 of 2 clips of the run of 2 in the folder disk/day still lie" in refused(work, capsys)
+
+
 def test_a_few_clips_a_week_are_taken_out_without_more_ado(work, capsys):
     """Held against the last run that had them, and not against all that ever were in the set."""
     late = [f"late-{n}.mp4" for n in range(5)]

@@ -1,4 +1,4 @@
-"""How a number of things is said."""
+"""How a number of things, or of bytes, is said."""
 
 from __future__ import annotations
 
@@ -6,3 +6,10 @@ from __future__ import annotations
 def number_of(count: int, word: str) -> str:
     """`1 clip`, `2,000 clips`: `word` is what one of them is called."""
     return f"{count:,} {word}" + ("" if count == 1 else "s")
+
+
+def megabytes(count: float) -> str:
+    """Bytes as `0.3 MB`, `53 MB` or `1.2 GB`."""
+    if count >= 1e9:
+        return f"{count / 1e9:,.1f} GB"
+    return f"{count / 1e6:.0f} MB" if count >= 10e6 else f"{count / 1e6:.1f} MB"

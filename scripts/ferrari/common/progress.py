@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 
 # Modules imported by name here change no output, so no digest of a stage's code follows them.
 LOGGER = logging.getLogger("ferrari")
@@ -15,6 +16,28 @@ def log_to_stderr() -> None:
     """
     form = "%(asctime)s %(levelname)s %(message)s"
     logging.basicConfig(level=logging.INFO, format=form, force=True)
+
+
+class CountedWarnings:
+    """Warnings that would come with each of a clip's thousand images: of each kind the first is
+    said when it comes, and how many there were at the end.
+    """
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def add(self, kind: str, text: str) -> None:
+        """Count one of a `kind` ('crops that are quarantined'), and say it if it is the first."""
+        self._counts[kind] += 1
+        if self._counts[kind] == 1:
+            LOGGER.warning("%s", text)
+
+    def sum_up(self) -> None:
+        """Say how many there were of each kind that came more than once, and begin anew."""
+        for kind, count in self._counts.items():
+            if count > 1:
+                LOGGER.warning("%s: %d in all", kind, count)
+        self._counts.clear()
 
 
 class Progress:

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ferrari.common.progress import Progress
+from ferrari.common.progress import LOGGER, Progress
 from ferrari.detection import detection_rows
 from ferrari.detection.closer_looks import CloserLooks
 from ferrari.detection.face_search import FaceSearch
@@ -77,6 +77,13 @@ class ClipSearch:
 
     def _add_unseen(self) -> None:
         """Give each look that ended a network its row, once all others have their numbers."""
+        if unseen := [(frame, one) for frame, some in self.faces.unseen.items() for one in some]:
+            frame, first = unseen[0]
+            LOGGER.warning(
+                "pictures of the linking film, and looks beyond the first at a frame, that ended a "
+                "network: %d; each has a row (the first behind those of %s: %s, %s)",
+                *(len(unseen), frame, first.reason, first.detail),
+            )
         about = self.detector.about if self.detector is not None else {}
         of = {line["item"]: line for line in self._shown if line is not None}
         for frame, failures in self.faces.unseen.items():

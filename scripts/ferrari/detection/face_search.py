@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
-from ferrari.common.progress import LOGGER
 from ferrari.detection.views import View
 from ferrari.images import subject_choice
 from ferrari.images.boxes import Box, Detection, clip
@@ -71,7 +70,6 @@ class FaceSearch:
         """Take down that a look beyond the first, or into the film, ended a network."""
         failure = replace(failure, detail=f"{whom}: {failure.detail}")
         self.unseen.setdefault(line["item"], []).append(failure)
-        LOGGER.warning("%s, %s (%s)", line["item"], failure.detail, failure.reason)
 
     def recognise(self, views: Sequence[View], also_faint: bool) -> str:
         """Find and embed the faces of the people in frames that were searched; a remark for their

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from ferrari.ledger.clip_files import OF_CLIPS
 from ferrari.ledger.item_ids import VIDEO_ID
-from ferrari.ledger.stages import FOLDERS, TRACKS
+from ferrari.ledger.stages import FOLDERS
 
 _ID = re.compile(VIDEO_ID)
 
@@ -23,19 +24,21 @@ def known_by_tables(dataset: str | os.PathLike, videos: Collection[str]) -> list
 
 def folders_of(dataset: str | os.PathLike, video: str) -> list[str]:
     """The folders, below the dataset, that hold files of one clip."""
-    return [
-        folder for folder in (*FOLDERS.values(), TRACKS) if video in ids_in(Path(dataset) / folder)
-    ]
+    return [folder for folder, ids in _by_folder(dataset) if video in ids]
 
 
 def left_over(dataset: str | os.PathLike, videos: Collection[str]) -> dict[str, list[str]]:
     """By clip that is not among `videos`: the folders, below the dataset, that hold files of it."""
     known = set(videos)
     found: dict[str, list[str]] = {}
-    for folder in (*FOLDERS.values(), TRACKS):
-        for video in ids_in(Path(dataset) / folder) - known:
+    for folder, ids in _by_folder(dataset):
+        for video in ids - known:
             found.setdefault(video, []).append(folder)
     return dict(sorted(found.items()))
+
+
+def _by_folder(dataset: str | os.PathLike) -> Iterator[tuple[str, set[str]]]:
+    return ((folder, ids_in(Path(dataset) / folder)) for folder in OF_CLIPS)
 
 
 def ids_in(folder: Path) -> set[str]:

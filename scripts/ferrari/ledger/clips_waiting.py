@@ -41,19 +41,27 @@ def of(
     raw: str,
     videos: Mapping[str, str],
     *,
+    sizes: Mapping[str, int],
     animations: bool,
 ) -> ClipsWaiting:
-    """What waits in the raw folder `raw`, which holds `videos` (id: path), beside the `rows` of
-    videos.csv. `animations`: whether pictures that may move count as film.
+    """What waits in the raw folder `raw`, which holds `videos` (id: path) of `sizes` (bytes now),
+    beside the `rows` of videos.csv. `animations`: whether pictures that may move count as film.
     """
     looked_at = clips_gone.ids_in(dataset / FOLDERS["probe"])
     through = clips_gone.ids_in(dataset / FOLDERS[LAST_STAGE])
-    no_clips = {row["item"] for row in rows if row["verdict"] in OTHER_FILES}
-    unsure = {video: file for video, file in videos.items() if video not in no_clips}
-    others = dict.fromkeys(sorted(no_clips & set(videos)), _OTHER)
+    left_out = frozenset(of_stage("videos"))
+    # A verdict is one on a file: another one of that name may be a clip, and so may what was left
+    # out by its name and is left out no more.
+    others = {
+        row["item"]: _OTHER
+        for row in sorted(rows, key=lambda row: row["item"])
+        if row["verdict"] in OTHER_FILES - left_out
+        and row["item"] in videos
+        and row["bytes"] == str(sizes[row["item"]])
+    }
+    unsure = {video: file for video, file in videos.items() if video not in others}
     others |= raw_listing.no_film(raw, unsure, animations=animations)
     clips = frozenset(videos) - set(others)
-    left_out = of_stage("videos")
     return ClipsWaiting(
         new=clips - looked_at,
         begun=(clips & looked_at) - through,

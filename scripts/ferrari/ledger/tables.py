@@ -113,6 +113,16 @@ def iter_if_there(path: str | os.PathLike) -> Iterator[dict[str, str]]:
         yield from iter_table(path)
 
 
+def may_have_rows(path: str | os.PathLike, stage: str) -> bool:
+    """Whether a stage's table is longer than its header, so that no empty one is opened; False
+    where it is not there. True of an empty one that another version wrote with other columns.
+    """
+    try:
+        return os.path.getsize(path) != len(",".join(COLUMNS[stage])) + 1
+    except FileNotFoundError:
+        return False
+
+
 def iter_lines(
     path: str | os.PathLike, wanted: Sequence[str] = (), errors: str = "surrogateescape"
 ) -> Iterator[list[str]]:

@@ -13,8 +13,8 @@ from ferrari.ledger import stages, tables
 from ferrari.ledger.columns import KEPT
 from ferrari.ledger.reason_words import sentence
 
-#: The stages after the first, whose tables say where the last of a clip was refused.
-_STAGES = ("extract", "detect", "crop", "mask", "augment", "caption")
+#: The stages after the first, whose tables say where the last of a clip was refused; last first.
+_STAGES = ("caption", "augment", "mask", "crop", "detect", "extract")
 #: Clips named of each reason.
 _NAMED = 4
 
@@ -43,16 +43,20 @@ def of_set(
 def why(dataset: str | os.PathLike, video: str, final: Mapping[str, int]) -> str:
     """The reason for which most of a clip's items were refused in the stage that kept none of them;
     `final` counts the reasons of its rows in the final table. "" where no table says one.
+
+    That stage is the last with rows: it was given something, and gave the next one nothing. So one
+    table of a clip is opened, and none of a clip with rows in the final table.
     """
+    if final:
+        return _most(final)
     for stage in _STAGES:
-        refused: Counter[str] = Counter()
-        for row in tables.iter_if_there(Path(dataset) / stages.table(stage, video)):
-            if row["outcome"] == KEPT:
-                break
-            refused[row["reason"]] += 1
-        else:
-            return _most(refused)
-    return _most(final)
+        path = Path(dataset) / stages.table(stage, video)
+        if not tables.may_have_rows(path, stage):
+            continue
+        if rows := tables.read_table(path):
+            kept = any(row["outcome"] == KEPT for row in rows)  # then a later table is missing
+            return "" if kept else _most(Counter(row["reason"] for row in rows))
+    return ""
 
 
 def _most(reasons: Mapping[str, int]) -> str:

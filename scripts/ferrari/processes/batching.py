@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from ferrari.common.progress import LOGGER
+from ferrari.common.progress import CountedWarnings
 from ferrari.processes.devices import DeviceMemoryError, halved
 from ferrari.processes.failures import Failure
 from ferrari.processes.model_verdicts import ModelDiedError
@@ -106,26 +106,33 @@ def in_flight(
 
 
 def halving(
-    run: Callable[[Sequence[T]], list[R]], items: Sequence[T], what: str
+    run: Callable[[Sequence[T]], list[R]],
+    items: Sequence[T],
+    what: str,
+    warnings: CountedWarnings | None = None,
 ) -> tuple[list[R | Failure], str]:
     """`run(items)`, in halves (of halves) where the device's memory does not suffice.
 
     Where the items end the model's process (ModelDiedError), they are run again one by one. Each
     death costs a new load of the model, and this way there are two, not one for each halving. The
-    item that is to blame gets a Failure in place of a result; the others lose nothing.
+    item that is to blame gets a Failure in place of a result; the others lose nothing. `warnings`
+    are those of all calls of a job.
 
     Returns the results in order, and a remark for the row: empty, or that the batch did not fit
     into the GPU's memory. Raises DeviceMemoryError if a single item does not fit.
     """
     if not items:
         return [], ""
+    warnings = warnings or CountedWarnings()
     try:
         return [*run(items)], ""
     except ModelDiedError as death:
         if len(items) == 1:
-            LOGGER.warning("one of the %s is quarantined: %s", what, death)
+            kind = f"{what} that are quarantined for {death.failure.reason}"
+            warnings.add(kind, f"one of the {what} is quarantined: {death}")
             return [death.failure], ""
-        LOGGER.warning("with %d %s at once: %s; going on one by one", len(items), what, death)
+        kind = f"batches of {what} that were gone through one by one"
+        warnings.add(kind, f"with {len(items)} {what} at once: {death}; going on one by one")
         parts: list[Sequence[T]] = [[item] for item in items]
         remark = ""
     except DeviceMemoryError as error:
@@ -137,7 +144,7 @@ def halving(
         middle = len(items) // 2
         parts = [items[:middle], items[middle:]]
         remark = halved(len(items))
-        LOGGER.warning("%s", remark)
-    found = [halving(run, part, what) for part in parts]
+        warnings.add(f"batches of {what} that were halved", remark)
+    found = [halving(run, part, what, warnings) for part in parts]
     results = [result for results, _ in found for result in results]
     return results, next((smaller for _, smaller in found if smaller), remark)

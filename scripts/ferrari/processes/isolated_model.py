@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ferrari.common.progress import LOGGER
+from ferrari.common.progress import LOGGER, CountedWarnings
 from ferrari.processes import model_lease
 from ferrari.processes.batching import halving
 from ferrari.processes.failures import ChildError
@@ -41,6 +41,7 @@ class Isolated:
         self._verdicts = Verdicts(limits)
         self._child: Child | None = model_lease.begin(load)
         self._loaded = False
+        self._warnings = CountedWarnings()
         self._remarks: dict[str, None] = {}  # on the results since the last `outcomes`
 
     @property
@@ -71,11 +72,12 @@ class Isolated:
         that of `batching.halving`, and what the model's process had to say (`remarks`).
         """
         self._remarks.clear()
-        results, remark = halving(self.run, items, what)
+        results, remark = halving(self.run, items, what, self._warnings)
         return results, "; ".join(dict.fromkeys(filter(None, [remark, *self._remarks])))
 
     def close(self) -> None:
         """Give the process up: a warm one goes back to its server, a child of this process ends."""
+        self._warnings.sum_up()
         if self._child is not None:
             self._child.release()
         self._child, self._loaded = None, False

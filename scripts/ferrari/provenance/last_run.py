@@ -51,22 +51,40 @@ class LastRun:
 
 def of(audit: str | os.PathLike) -> LastRun | None:
     """The last run whose record can be read in the folder `audit`; None if there is none."""
-    try:
-        folders = sorted((Path(audit) / "runs").iterdir(), reverse=True)
-    except OSError:
-        return None
-    for folder in folders:
+    for folder, record in _records(audit):
         try:
-            record = json.loads((folder / "run.json").read_bytes())
             config = yaml.safe_load((folder / "config.yaml").read_text("utf-8", "surrogateescape"))
         except (OSError, ValueError, yaml.YAMLError):  # killed while it was written, or not ours
             continue
-        targets = record.get("targets", [])
-        if isinstance(config, dict) and not (targets and set(targets) <= ONLY_LOOK):
+        if isinstance(config, dict):
             files = _named_first(record.get("config_files", ()), Path(audit) / "runs")
             had_file = bool(files) or "--configfile" in record["command"]
             return LastRun(folder, config, files, had_file, record["start"])
     return None
+
+
+def unfinished(audit: str | os.PathLike) -> dict | None:
+    """The record of the latest run that did not get to its end, if none over the whole set got
+    there since; its `status` is None if it was killed. None if there is no such run.
+    """
+    for _, record in _records(audit):
+        if record.get("status") != "success":
+            return record
+        if not set(record.get("targets", ())) - {"all"} and record.get("shard") is None:
+            break
+    return None
+
+
+def _records(audit: str | os.PathLike) -> Iterator[tuple[Path, dict]]:
+    """The folders and the records of the runs that may have made something, the latest first."""
+    for path in sorted((Path(audit) / "runs").glob("*/run.json"), reverse=True):
+        try:
+            record = json.loads(path.read_bytes())
+        except (OSError, ValueError):  # killed while it was written, or not ours
+            continue
+        targets = set(record.get("targets", ()))
+        if not targets or not targets <= ONLY_LOOK:
+            yield path.parent, record
 
 
 def _named_first(files: Sequence[str], runs: Path) -> tuple[str, ...]:
@@ -109,6 +127,17 @@ def files_for(
     if own.is_file():
         return [own], f"no run is recorded in {work}: the settings of {own} are used"
     return [], f"no run is recorded in {work}: the default settings are used; WORK= names a set"
+
+
+def files_to_run(
+    work: str | os.PathLike, config_files: Sequence[str | os.PathLike]
+) -> tuple[list[Path], str]:
+    """The settings files for a run of the set in the folder `work`, and for what is asked before
+    one: its own file with those that the person named (`config_files`) laid over it; where there is
+    neither, the last run's. And one line that says whose they are, "" where that is plain.
+    """
+    own = own_files(work, ())
+    return (own, "") if own and not config_files else files_for(work, config_files)
 
 
 def own_files(work: str | os.PathLike, config_files: Sequence[str | os.PathLike]) -> list[Path]:

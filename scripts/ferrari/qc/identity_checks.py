@@ -355,12 +355,16 @@ def counts(judged: pd.DataFrame, crops: pd.DataFrame, ids: Sequence[str]) -> dic
         return {"Videos": len(ids), "Detections": len(crops)}
     tracks = identity_tables.in_frames(judged)
     reasons = crops["reason"].value_counts()
+    unsure = tracks.loc[tracks["who"] == words.UNSURE, ["video", "track"]]
+    waiting = crops.loc[crops["reason"] == UNSURE_WHO, ["video", "track"]].drop_duplicates()
+    settled = len(unsure) - len(unsure.merge(waiting))
     return {
         "Videos": len(ids),
         "Tracks (one person through one clip)": len(tracks),
         "Subject": int((tracks["who"] == words.SUBJECT).sum()),
         "Somebody else": int((tracks["who"] == words.NOT_SUBJECT).sum()),
-        "Unsure": int((tracks["who"] == words.UNSURE).sum()),
+        "Unsure": len(unsure),
+        **({"Unsure, with nothing to decide": settled} if settled else {}),
         "Detections of somebody else": int(reasons.get(NOT_SUBJECT, 0)),
         "Detections that wait, unsure": int(reasons.get(UNSURE_WHO, 0)),
     }

@@ -71,12 +71,16 @@ def doubts(
     subject, chosen = beside(crops, pictures, where), doubtful(crops, most)
     total = len(_a_track(crops[crops["reason"] == UNSURE_WHO]))
     note = f"{len(chosen):,} of {total:,} tracks are shown, a picture each; they wait in "
-    note = f"{note}bad_frames." if total else "Nobody waits in bad_frames."
+    note = (
+        f"{note}bad_frames until you decide (make review), or add references that settle it."
+        if total
+        else "Nothing is to be decided: nobody waits in bad_frames."
+    )
     settled = unsure_but_settled(judged, crops)
     if len(settled):
         note += (
-            f" {number_of(len(settled), 'track')} more: unsure too, but nothing waits, since all "
-            "that is seen of them was left out for another reason, which their pictures name."
+            f" {number_of(len(settled), 'track')} more: unsure too, but nothing is to be decided. "
+            "All that is seen of them was left out for another reason, which their pictures name."
         )
     first = f"The first {len(subject)} pictures are the subject, to compare. " if subject else ""
     thumbs = [_thumbs(rows, judged, where) for rows in (chosen, settled.head(most))]
@@ -209,7 +213,9 @@ def _faces_said(track: Any) -> str:
     return f"{track['faces']:.0f} of {track['faces_seen']:.0f} faces judged{side}"
 
 
-def page_tables(judged: pd.DataFrame, pictures: pd.DataFrame, people: pd.DataFrame) -> list[Table]:
+def page_tables(
+    judged: pd.DataFrame, crops: pd.DataFrame, pictures: pd.DataFrame, people: pd.DataFrame
+) -> list[Table]:
     """The tables of the page: references, people of the vote, and tracks in doubt."""
     found = []
     if len(pictures):
@@ -224,15 +230,19 @@ def page_tables(judged: pd.DataFrame, pictures: pd.DataFrame, people: pd.DataFra
     tracks = identity_tables.in_frames(judged)
     unsure = tracks[tracks["who"] == words.UNSURE].sort_values("frames", ascending=False)
     if len(unsure):
-        note = "Nothing says clearly who they are; those seen longest first."
-        found.append(Table("Tracks in doubt", note, _listed(unsure)))
+        note = "Nothing says clearly who they are; those seen longest first. Of a track with 0 "
+        note += "waiting nothing is to be decided: all of it was left out for another reason."
+        found.append(Table("Tracks in doubt", note, _listed(unsure, crops)))
     return found
 
 
-def _listed(tracks: pd.DataFrame) -> pd.DataFrame:
+def _listed(tracks: pd.DataFrame, crops: pd.DataFrame) -> pd.DataFrame:
     told = ["video", "track", "score", "threshold", "faces", "faces_seen", "face_px", "frames"]
     rows = tracks[[*told, "from_s", "to_s"]].copy()
     rows.insert(2, "why", tracks["why"].map(in_words))
+    waiting = crops[crops["reason"] == UNSURE_WHO].groupby(["video", "track"]).size()
+    keys = zip(rows["video"], rows["track"], strict=True)
+    rows.insert(3, "waiting", [int(waiting.get(key, 0)) for key in keys])
     return rows.reset_index(drop=True)
 
 

@@ -112,6 +112,29 @@ def test_a_difference_is_the_exit_status_and_is_kept(tmp_path, monkeypatch):
     assert "<td>&lt;a&gt;</td>" in (tmp_path / "gpu.html").read_text()
 
 
+def test_the_settings_and_the_cache_are_those_of_the_set(tmp_path, monkeypatch):
+    """The checkout's cache was looked into, whatever set's settings were given."""
+    (tmp_path / "my.yaml").write_text("cache: of_anna\nsubject: {class: woman}\n")
+    (tmp_path / "night.yaml").write_text("subject: {token: ohwx}\n")
+    asked, taken = [], []
+    lacking = {"status": LACKING, "says": "a card", "rows": []}
+    monkeypatch.setattr(
+        gpu_check, "take_apart", lambda name, options, _: asked.append(options) or lacking
+    )
+    words = ["--set", str(tmp_path), "--work", str(tmp_path / "work"), "--only", "clips"]
+    assert gpu_check.main([*words, "--config", str(tmp_path / "night.yaml")]) == 0
+    (options,) = asked
+    assert options.config == [str(tmp_path / name) for name in ("my.yaml", "night.yaml")]
+    monkeypatch.chdir(".")  # a step works in the set's folder, in a process of its own
+    monkeypatch.setattr(
+        gpu_steps, "take", lambda _, what: taken.append(what) or gpu_steps.Found(LACKING, "")
+    )
+    assert gpu_check._take_here(options) == 0
+    config = taken[0].config
+    assert config["cache"] == str(tmp_path / "of_anna")
+    assert (config["subject"]["class"], config["subject"]["token"]) == ("woman", "ohwx")
+
+
 # --- the comparisons ------------------------------------------------------------------------------
 
 

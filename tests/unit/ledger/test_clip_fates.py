@@ -64,11 +64,17 @@ def test_what_is_left_of_clips_that_are_gone_is_found_in_every_folder(tmp_path):
     for place in ("videos/gone-0123456789.csv", "01_extracted_frames/gone-0123456789.linking.mkv"):
         (tmp_path / place).parent.mkdir()
         (tmp_path / place).touch()
+    faces = "subject/sightings"  # the last that somebody who asks to be taken out wants there
+    (tmp_path / faces).mkdir(parents=True)
+    (tmp_path / faces / "seen-0123456789.npz").touch()
     (tmp_path / "02_yolo_crops/other-0123456789").mkdir(parents=True)
     (tmp_path / "videos/here-0123456789.csv").touch()
     assert clips_gone.left_over(tmp_path, {"here-0123456789"}) == {
         "gone-0123456789": ["videos", "01_extracted_frames"],
         "other-0123456789": ["02_yolo_crops"],
+        "seen-0123456789": [faces],
     }
+    assert clips_gone.folders_of(tmp_path, "seen-0123456789") == [faces]
+    assert clips_gone.folders_of(tmp_path, "gone-0123456789") == ["videos", "01_extracted_frames"]
     assert clips_gone.known_by_tables(tmp_path, {"here-0123456789"}) == ["gone-0123456789"]
     assert clips_gone.known_by_tables(tmp_path / "nothing", ()) == []

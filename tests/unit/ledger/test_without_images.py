@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from ferrari.ledger import stages, tables
+from ferrari.ledger import csv_cells, stages, tables
 from ferrari.ledger.reason_words import sentence
 from ferrari.ledger.without_images import as_lines, headline, of_set, reasons
 
-#: By clip: the rows of each stage as outcome or reason; what is not kept has a reason.
+#: By clip: the rows of each stage as outcome or reason; what is not kept has a reason. Behind a
+#: stage that kept nothing no table has rows.
 CLIPS = {
     "me": {"extract": ["kept"], "crop": ["kept"], "final": ["kept", "DUPLICATE_IMAGE"]},
     "other": {"extract": ["kept", "DUPLICATE_FRAME"], "detect": ["kept"], "crop": ["NOT_SUBJECT"]},
@@ -26,8 +29,10 @@ def dataset(tmp_path):
     """The tables of CLIPS."""
     final = []
     for video, made in CLIPS.items():
+        alive = True
         for stage in (*stages.FOLDERS, "final"):
-            before = made.get(stage, ["kept"] if stage != "final" else [])
+            before = made.get(stage, ["kept"] if stage != "final" else []) if alive else []
+            alive &= "kept" in before
             rows = [
                 tables.row(
                     stage,
@@ -58,6 +63,38 @@ def test_each_clip_has_the_reason_of_the_stage_that_kept_nothing_of_it(dataset):
         "NO_SUBJECT": ["empty.mp4"],
     }
     assert next(iter(found)) == "NOT_SUBJECT"
+
+
+def test_of_each_clip_one_table_is_opened_and_none_of_one_in_the_final_table(dataset, monkeypatch):
+    """Of each clip without an image up to six were, twice a run."""
+    opened, read = [], csv_cells.read
+
+    def noted(path, *more):
+        opened.append(Path(path).relative_to(dataset).as_posix())
+        return read(path, *more)
+
+    monkeypatch.setattr(csv_cells, "read", noted)
+    of_set(dataset, {video: f"{video}.mp4" for video in CLIPS})
+    stopped = {"other": "crop", "third": "crop", "empty": "detect", "tangle": "mask"}
+    expected = [stages.table(stage, video) for video, stage in stopped.items()]
+    assert sorted(opened) == sorted([stages.FINAL_CSV, *expected])
+
+
+@pytest.mark.parametrize("stage", stages.FOLDERS)
+def test_an_empty_table_is_told_by_its_size(tmp_path, stage):
+    path = tmp_path / "clip.csv"
+    assert not tables.may_have_rows(path, stage)
+    tables.write_stage(path, stage, [])
+    assert not tables.may_have_rows(path, stage)
+    tables.write_stage(path, stage, [tables.row(stage, item="a", parent="", outcome="kept")])
+    assert tables.may_have_rows(path, stage)
+
+
+def test_a_table_without_rows_that_another_version_wrote_is_passed_over(dataset):
+    path = dataset / stages.table("caption", "empty")
+    path.write_text("item,outcome,reason,more\n")
+    _, found = of_set(dataset, {"empty": "empty.mp4"})
+    assert found == {"NO_SUBJECT": ["empty.mp4"]}
 
 
 def test_it_is_said_in_words_with_names_and_where_to_look():

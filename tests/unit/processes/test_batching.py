@@ -9,7 +9,11 @@ from contextlib import closing
 
 import pytest
 
+from ferrari.common.progress import CountedWarnings
 from ferrari.processes import batching
+from ferrari.processes.devices import DeviceMemoryError
+from ferrari.processes.failures import Failure
+from ferrari.processes.model_verdicts import ModelDiedError
 
 
 def test_batches_come_in_order_and_are_run_from_one_thread():
@@ -123,3 +127,30 @@ def test_a_fork_waits_until_the_others_are_out_of_native_code():
         time.sleep(0.02)
         inside["caller"] = False
     assert seen == [10] * 6
+
+
+def test_what_comes_with_each_of_many_items_is_warned_of_once_and_counted(caplog):
+    def run(items):
+        if "deadly" in items:
+            raise ModelDiedError(Failure("MODEL_CRASHED", "it died"))
+        if len(items) > 2:
+            raise DeviceMemoryError("full")
+        return items
+
+    warnings = CountedWarnings()
+    for batch in (["a", "deadly"], ["deadly", "deadly"], ["deadly"], ["a"] * 4, ["a"] * 4):
+        results, _ = batching.halving(run, batch, "crops", warnings)
+        assert len(results) == len(batch)
+    said = [record.getMessage() for record in caplog.records]
+    assert [sum(line.startswith(start) for line in said) for start in ("with", "one of")] == [1, 1]
+    assert len(said) == 3, "a batch that was halved is the third kind"
+    caplog.clear()
+    warnings.sum_up()
+    assert [record.getMessage() for record in caplog.records] == [
+        "batches of crops that were gone through one by one: 2 in all",
+        "crops that are quarantined for MODEL_CRASHED: 4 in all",
+        "batches of crops that were halved: 2 in all",
+    ]
+    caplog.clear()
+    warnings.sum_up()
+    assert not caplog.records

@@ -16,6 +16,7 @@ from tools import (
     get_weights,
     plan_run,
     propose_mask,
+    smoke,
     tidy,
     trace_item,
     verify,
@@ -67,6 +68,34 @@ def test_the_sets_own_file_counts_under_what_a_person_names_and_where_no_run_is_
     assert (config["subject"]["token"], config["subject"]["class"], file) == ("mine", "man", None)
     assert f"settings of {own}" in said
     assert last_run.files_for(tmp_path, [own]) == ([own], "")
+
+
+def test_a_run_goes_by_the_sets_own_file_and_only_without_one_by_the_last_run(tmp_path):
+    own = tmp_path / "my.yaml"
+    assert last_run.files_to_run(tmp_path, [])[0] == []
+    folder = record(tmp_path, "1", {})
+    files, said = last_run.files_to_run(tmp_path, [])
+    assert files == [folder / "config.yaml"] and "settings of the run of at 1" in said
+    own.touch()
+    assert last_run.files_to_run(tmp_path, []) == ([own], "")
+    assert last_run.files_to_run(tmp_path, [str(own)]) == ([own], "")
+    files, said = last_run.files_to_run(tmp_path, ["/a.yaml"])
+    assert [str(file) for file in files] == [str(own), "/a.yaml"]
+    assert said == f"settings of {own}, with those of /a.yaml laid over them"
+
+
+@pytest.mark.parametrize("tool", [doctor, smoke, get_weights, plan_run])
+def test_what_is_asked_before_a_run_goes_by_the_settings_of_the_run(tmp_path, monkeypatch, tool):
+    """Of a set without a my.yaml, `make doctor` told of the defaults and `make plan` of its own."""
+    folder, asked = record(tmp_path, "1", {}), []
+
+    def load(*files):
+        asked.extend(files)
+        raise settings.SettingsError("enough")
+
+    monkeypatch.setattr(tool.settings, "load", load)
+    assert tool.main(["--work", str(tmp_path)]) > 0
+    assert asked == [folder / "config.yaml"]
 
 
 def test_a_run_that_took_the_settings_of_the_one_before_had_the_files_of_that(tmp_path):

@@ -327,6 +327,10 @@ def test_a_track_that_is_unsure_and_waits_for_nobody_is_shown_and_says_why(tmp_p
     where = identity_pictures.Pictures(tmp_path, {})
     (gallery,) = identity_pictures.doubts(whole, rows, references(), where, 60)
     assert "1 of 1 tracks are shown" in gallery.note and " 1 track more: unsure too" in gallery.note
+    assert "but nothing is to be decided" in gallery.note and "make review" in gallery.note
+    assert identity_checks.counts(whole, rows, ["a"])["Unsure, with nothing to decide"] == 1
+    table = identity_pictures.page_tables(whole, rows, references(), references())[-1]
+    assert table.rows[["track", "waiting"]].to_numpy().tolist() == [[1, 0], [2, 1]]
     assert [thumb.item for thumb in gallery.thumbs][-2:] == ["a3", "a2"]
     assert gallery.thumbs[-1].detail.startswith("left out: TOO_SMALL")
     assert "left out" not in gallery.thumbs[-2].detail

@@ -1,0 +1,60 @@
+"""What to say with an answer about a set: that a run is making it just now, or that the last one
+did not get to its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from ferrari.common import places
+from ferrari.jobs import run_events, run_lock
+from ferrari.jobs.run_events import EventReader
+from ferrari.jobs.run_progress import RunProgress
+from ferrari.provenance import last_run
+from ferrari.reports import run_end
+
+
+def at_work(work: Path, dataset: Path) -> str:
+    """'a run is at work since 22:41: 120 of 700 jobs are done', of the set in the folder `work`; ""
+    where none is. How far it is, is not known of one that was started in another folder.
+    """
+    state = run_lock.at_work(dataset, work)
+    if state == run_lock.JOBS:
+        return "a run was killed, and jobs of it are still at work"
+    if state != run_lock.RUN:
+        return ""
+    progress = RunProgress()
+    for path in run_events.files(work)[:1]:
+        events = EventReader(path)
+        if events.is_written() is not False:
+            list(progress.take(events.new()))
+    if not progress.planned:
+        return "a run is at work"
+    done, jobs = progress.done.total(), progress.planned.total()
+    return f"a run is at work since {_told(progress.began)}: {done:,} of {jobs:,} jobs are done"
+
+
+def unfinished(work: Path, config: Mapping) -> list[str]:
+    """Of the set in the folder `work`: that its last run stopped, and what its jobs said; [] where
+    it got to its end. Which run that is, see `last_run.unfinished`.
+    """
+    run = last_run.unfinished(work / config["audit"])
+    if run is None:
+        return []
+    how = "stopped" if run["status"] else "was killed, or is still at work,"
+    said = run_end.failures(work / "logs", datetime.fromisoformat(run["start"]).timestamp())
+    return [
+        f"The last run (of {run['start']}) {how} before its end: what it had begun to make anew is "
+        "missing below, or does not fit the rest; that is no damage. Mend what stopped it, run "
+        f"again (make run{places.as_typed(work)}), then verify.",
+        *(["What it said:", *said] if said else []),
+        "",
+    ]
+
+
+def _told(time_s: float) -> str:
+    then = datetime.fromtimestamp(time_s)
+    today = then.date() == datetime.now().date()
+    return f"{then:%H:%M}" if today else f"{then:%Y-%m-%d %H:%M}"

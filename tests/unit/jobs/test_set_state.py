@@ -1,0 +1,157 @@
+"""What is said with an answer about a set that is being made, or whose last run stopped."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from datetime import datetime
+
+import pytest
+
+from ferrari.common import settings
+from ferrari.jobs import run_lock, set_state
+from ferrari.provenance import last_run
+from tests.unit.dashboard import live_set
+from tests.unit.dashboard.live_set import BEGAN, end, job, start, tell
+from tools import plan_run, verify
+
+CONFIG = settings.completed({})
+
+
+@pytest.fixture
+def held():
+    """Takes the lock of a file or folder, as a run does, until the test ends."""
+    descriptors = []
+
+    def hold(path):
+        descriptors.append(os.open(path, os.O_RDONLY))
+        fcntl.flock(descriptors[-1], fcntl.LOCK_EX)
+
+    yield hold
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def test_a_run_at_work_is_told_with_how_far_it_is(tmp_path, held):
+    the_set = live_set.make(tmp_path)
+    assert set_state.at_work(tmp_path, the_set.dataset) == ""
+    events = [start({"mask": 3, "crop": 2}), job("began", 1, 1), job("ended", 2, 1)]
+    path = tell(the_set, *events, job("began", 2, 2))
+    assert set_state.at_work(tmp_path, the_set.dataset) == "", "it is over"
+    held(the_set.dataset)
+    assert set_state.at_work(tmp_path, the_set.dataset) == "a run is at work", "not that one"
+    held(path)
+    began = f"{datetime.fromtimestamp(BEGAN):%Y-%m-%d %H:%M}"
+    said = f"a run is at work since {began}: 1 of 5 jobs are done"
+    assert set_state.at_work(tmp_path, the_set.dataset) == said
+
+
+def test_jobs_that_a_killed_run_left_are_told(tmp_path, held):
+    the_set = live_set.make(tmp_path)
+    tell(the_set, start({"mask": 3}), end(4, "failed"))
+    (tmp_path / ".snakemake/jobs.lock").touch()
+    held(tmp_path / ".snakemake/jobs.lock")
+    assert "a run was killed" in set_state.at_work(tmp_path, the_set.dataset)
+
+
+def recorded(work, *runs):
+    """Records of runs, the first first: status, and targets or a shard."""
+    for number, (status, facts) in enumerate(runs):
+        folder = work / "audit/runs" / str(number)
+        folder.mkdir(parents=True)
+        known = {"start": f"2026-01-0{number + 1}T10:00:00+00:00", "status": status, "targets": []}
+        (folder / "run.json").write_text(json.dumps(known | facts))
+
+
+PAGE, LOOK, SHARD = {"targets": ["page"]}, {"targets": ["verified"]}, {"shard": "1/2"}
+
+
+@pytest.mark.parametrize(
+    ("runs", "told"),
+    [
+        ([], None),
+        ([("success", {})], None),
+        ([("success", {}), ("failed", {})], "1"),
+        ([("failed", {}), ("success", {})], None),
+        ([("failed", {}), ("success", {"targets": ["all"]})], None),
+        ([("failed", {}), ("success", PAGE)], "0"),
+        ([("failed", {}), ("success", SHARD)], "0"),
+        ([("success", {}), ("failed", LOOK)], None),
+        ([("success", {}), (None, {})], "1"),
+    ],
+)
+def test_a_run_that_stopped_counts_until_a_whole_one_got_to_its_end(tmp_path, runs, told):
+    recorded(tmp_path, *runs)
+    found = last_run.unfinished(tmp_path / "audit")
+    assert (found and str(int(found["start"][9]) - 1)) == told
+
+
+def stopped_by_its_references(work):
+    """A set whose last run had a job that failed, as it lies there afterwards."""
+    recorded(work, ("success", {}), ("failed", {}))
+    (work / "dataset/videos").mkdir(parents=True)
+    (work / "logs").mkdir()
+    (work / "logs/who.log").write_text(
+        "a line\nTraceback (most recent call last):\n  File it\nSubjectError: two people\n"
+    )
+    (work / "logs/old.log").write_text("Traceback (most recent call last):\nOldError: it\n")
+    os.utime(work / "logs/old.log", (0, 0))
+
+
+class Watched:
+    """In place of a run that verifies: what it finds."""
+
+    status = 1
+
+    def __init__(self, work, *_, **__):
+        self.work = work
+
+    def run(self, _):
+        (self.work / verify.VERDICT).write_text("tables_present: dataset/x.csv is missing\n")
+        return self.status
+
+
+def test_verify_says_first_that_the_last_run_stopped_and_why(tmp_path, monkeypatch, capsys):
+    """It named what was missing by its paths, as if somebody had deleted it."""
+    stopped_by_its_references(tmp_path)
+    monkeypatch.setattr(verify.run_watch, "Watch", Watched)
+    assert verify.verify(tmp_path, CONFIG, [], 1) == 1
+    first, *others = capsys.readouterr().out.splitlines()
+    assert first.startswith("The last run (of 2026-01-02T10:00:00+00:00) stopped before its end")
+    assert f"make run WORK={tmp_path}" in first
+    assert "SubjectError: two people" in others and "OldError: it" not in others
+    assert others[-1].startswith("tables_present")
+
+
+def test_verify_says_nothing_of_it_where_all_is_sound(tmp_path, monkeypatch, capsys):
+    stopped_by_its_references(tmp_path)
+    monkeypatch.setattr(Watched, "status", 0)
+    monkeypatch.setattr(verify.run_watch, "Watch", Watched)
+    assert verify.verify(tmp_path, CONFIG, [], 1) == 0
+    assert "last run" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("tool", ["verify", "plan"])
+def test_an_answer_during_a_run_says_so_first(tmp_path, monkeypatch, capsys, tool, held):
+    stopped_by_its_references(tmp_path)
+    held(tmp_path / "dataset")
+    if tool == "verify":
+        monkeypatch.setattr(verify.run_watch, "Watch", Watched)
+        assert verify.verify(tmp_path, CONFIG, [], 1) == 1
+    else:
+        monkeypatch.setattr(plan_run._Set, "files_found", lambda _: {})
+        monkeypatch.setattr(plan_run.subprocess, "run", ended)
+        assert plan_run.plan(plan_run._Set(tmp_path, [], CONFIG, 1)) == 1
+    out = capsys.readouterr().out
+    assert out.startswith("NOTE: a run is at work. What follows is ") and "stopped" not in out
+
+
+def ended(command, **_):
+    return plan_run.subprocess.CompletedProcess(command, 1, "", "it failed")
+
+
+def test_whoever_asks_holds_nothing(tmp_path):
+    the_set = live_set.make(tmp_path)
+    set_state.at_work(tmp_path, the_set.dataset)
+    assert not run_lock.is_held(the_set.dataset, fcntl.LOCK_EX)
