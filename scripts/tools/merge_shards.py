@@ -10,11 +10,12 @@ whole; the same command goes on).
 """
 
 import argparse
+import contextlib
 import filecmp
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,8 @@ _HOW_IT_WENT = ("logs", job_costs.PLACE)
 #: What Snakemake knows of a file: with which settings and code it was made. Without it, a setting
 #: that changes later would not reach the file.
 _RECORDS = Path(".snakemake/metadata")
+#: A path below working folders, and the folders that have it.
+_File = tuple[Path, list[Path]]
 
 
 class MergeError(FerrariError, ValueError):
@@ -86,36 +89,27 @@ class Folder:
                     f"a run is at work in {self.path}: wait for it to end, then merge"
                 ) from None
 
-    def results(self) -> Iterator[Path]:
-        """What has to be the same wherever two folders have it; paths below the folder."""
-        kept_out = {self.dataset / stages.RAW, self.dataset / ".snakemake"}
-        yield from _files(self.path, self.dataset, kept_out)
 
-    def the_rest(self) -> Iterator[Path]:
-        """What comes along with the results."""
-        for place in (_RECORDS, self.audit / "runs", *map(Path, _HOW_IT_WENT)):
-            yield from _files(self.path, place, set())
-
-
-def _files(root: Path, place: Path, kept_out: set[Path]) -> Iterator[Path]:
-    """The files in a folder below `root`, sorted, as paths below `root`; none if it is not there.
+def _files(roots: Sequence[Path], place: Path, kept_out: Collection[Path]) -> Iterator[_File]:
+    """The files in a folder below any of `roots`, sorted, as paths below them, each with the roots
+    that have it, in their order. Names of one folder are held at a time: a set has millions.
 
     Links to folders are followed: a stage's folder may lie on another disk. What killed jobs left
     half-written stays where it is. Raises OSError for a folder that cannot be read.
     """
-    if not (root / place).exists():
-        return
-    for here, folders, names in os.walk(root / place, onerror=_raise, followlinks=True):
-        below = Path(here).relative_to(root)
-        folders[:] = sorted(
-            name for name in folders if below / name not in kept_out and not is_leftover(name)
-        )
-        yield from (below / name for name in sorted(names) if not is_leftover(name))
-
-
-def _raise(error: OSError) -> None:
-    """`os.walk` leaves out, without a word, what it is not told to make an error of."""
-    raise error
+    files: dict[str, list[Path]] = {}
+    folders: dict[str, list[Path]] = {}
+    for root in roots:
+        with contextlib.suppress(FileNotFoundError), os.scandir(root / place) as entries:
+            for entry in entries:
+                if not is_leftover(entry.name):
+                    kind = folders if entry.is_dir() else files
+                    kind.setdefault(entry.name, []).append(root)
+    for name in sorted(files):
+        yield place / name, files[name]
+    for name in sorted(folders):
+        if place / name not in kept_out:
+            yield from _files(folders[name], place / name, kept_out)
 
 
 def merge(shards: Sequence[Path], into: Path) -> str:
@@ -138,16 +132,16 @@ def merge(shards: Sequence[Path], into: Path) -> str:
                 "shards are run with the same settings"
             )
     videos = _raw_clips(target)
-    wanted = _missing_results(sources, into)
-    for source in sources:
-        for name in source.the_rest():
-            if not (into / name).exists():
-                wanted.setdefault(name, source.path / name)
-    for name, found in wanted.items():
-        with written_beside(into / name, clear=False) as whole:
-            shutil.copy2(found, whole)
+    folders = [target, *sources]
+    _require_one_set(folders)
+    came = 0
+    for name, having in _all_files(folders):
+        if having[0] != into:
+            with written_beside(into / name, clear=False) as whole:
+                shutil.copy2(having[0] / name, whole)
+            came += 1
     lines = [
-        f"{number_of(len(wanted), 'file')} came into {into}. A run there makes what concerns the "
+        f"{number_of(came, 'file')} came into {into}. A run there makes what concerns the "
         "whole set.",
         *_other_settings(sources, target),
         *_still_missing(target, videos),
@@ -194,17 +188,32 @@ def _still_missing(target: Folder, videos: Mapping[str, str] | None) -> Iterator
         )
 
 
-def _missing_results(sources: Sequence[Folder], into: Path) -> dict[Path, Path]:
-    """By name below `into`, the files of the dataset that it lacks; MergeError where two differ."""
-    wanted: dict[Path, Path] = {}
-    differing: list[str] = []
-    for source in sources:
-        for name in source.results():
-            there = wanted.get(name, into / name)
-            if not there.exists():
-                wanted[name] = source.path / name
-            elif not filecmp.cmp(source.path / name, there, shallow=False):
-                differing.append(f"{source.path / name} and {there}")
+def _results(folders: Sequence[Folder]) -> Iterator[_File]:
+    """What has to be the same wherever two of the folders have it."""
+    dataset = folders[0].dataset
+    kept_out = {dataset / stages.RAW, dataset / ".snakemake"}
+    yield from _files([folder.path for folder in folders], dataset, kept_out)
+
+
+def _all_files(folders: Sequence[Folder]) -> Iterator[_File]:
+    """What comes along. Records come before the files that they are of: a file without one would be
+    taken for done, whatever it was made with.
+    """
+    roots = [folder.path for folder in folders]
+    yield from _files(roots, _RECORDS, ())
+    yield from _results(folders)
+    for place in (folders[0].audit / "runs", *map(Path, _HOW_IT_WENT)):
+        yield from _files(roots, place, ())
+
+
+def _require_one_set(folders: Sequence[Folder]) -> None:
+    """Raises MergeError where a file of the dataset has other bytes in two of the folders."""
+    differing = [
+        f"{other / name} and {having[0] / name}"
+        for name, having in _results(folders)
+        for other in having[1:]
+        if not filecmp.cmp(other / name, having[0] / name, shallow=False)
+    ]
     if differing:
         more = [f"and {len(differing) - 5} more"] if len(differing) > 5 else []
         shown = "\n  ".join([*differing[:5], *more])
@@ -212,7 +221,6 @@ def _missing_results(sources: Sequence[Folder], into: Path) -> dict[Path, Path]:
             f"these are no shards of one set, for they differ in:\n  {shown}\n"
             "Make `pins` once, copy that folder to each machine, and give each its own shard"
         )
-    return wanted
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
