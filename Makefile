@@ -38,7 +38,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-gpu image weights doctor smoke new plan run demo demo-clean merge test test-slow test-real test-gpu test-slurm test-s3 test-kubernetes test-trainers train-smoke review-demo fuzz chaos wild verify tidy dashboards review dashboard trace decide lint-package real check-gpu outcomes bench mattes identity lint format lock clean
+.PHONY: help setup setup-gpu image weights doctor smoke new plan run demo demo-clean merge test test-slow test-real test-gpu test-slurm measure-slurm test-s3 test-kubernetes test-trainers train-smoke review-demo fuzz chaos wild verify tidy dashboards review dashboard trace decide lint-package real check-gpu outcomes bench mattes identity lint format lock clean
 
 help: ## list the commands
 	@echo "For your sets"
@@ -53,8 +53,8 @@ $(VENV)/.ready: $(LOCK) $(CUDA_LOCK) envs/install.py envs/derive_cuda_lock.py
 	@$(COMPILE)
 	@touch $@
 
-setup-gpu: ## set up .venv for an NVIDIA card: the same versions, with torch and ONNX Runtime for CUDA 12.4
-	@$(PYTHON) envs/install.py $(VENV) $(LOCK) --cuda $(CUDA_LOCK)
+setup-gpu: ## set up .venv for an NVIDIA card: the same versions, with torch and ONNX Runtime for CUDA 12.4; ELSEWHERE=1: the cards are in other machines
+	@$(PYTHON) envs/install.py $(VENV) $(LOCK) --cuda $(CUDA_LOCK) $(if $(ELSEWHERE),--elsewhere)
 	@$(COMPILE)
 	@touch $(VENV)/.ready
 
@@ -120,6 +120,9 @@ test-gpu: $(VENV)/.ready ##: the tests that need an NVIDIA GPU
 
 test-slurm: $(VENV)/.ready ##: the tests on a SLURM of two nodes, brought up here (needs slurm-wlm and munge)
 	$(BIN)/python -m pytest -m slurm -rs
+
+measure-slurm: $(VENV)/.ready ##: what the way through that SLURM costs: N clips (3) on one machine, in batches, and with a job for each job
+	@$(BIN)/python -m tests.slurm.measure $(or $(N),3)
 
 # Where the packages cannot be had the tests skip, and say so.
 test-s3: $(VENV)/.ready ##: the tests on an S3 server, brought up here (moto)

@@ -1,11 +1,12 @@
 """Make a virtual environment from a lock: what `make setup` and `make setup-gpu` do.
 
     python3 envs/install.py .venv envs/requirements.lock
-    python3 envs/install.py .venv envs/requirements.lock --cuda envs/cuda124.lock
+    python3 envs/install.py .venv envs/requirements.lock --cuda envs/cuda124.lock [--elsewhere]
 
 Standard library only, and no syntax of a newer Python: the `python3` that runs this need not be one
 that the packages are for. With --cuda nothing is touched before it is known that the driver is new
-enough and that the disk suffices, and the old environment gives way only to one that is whole. An
+enough and that the disk suffices, and the old environment gives way only to one that is whole. With
+--elsewhere no driver is asked: the cards are those of other machines, which share the folder. An
 environment that was made with --cuda stays one when it is brought up to date without; delete it to
 get the other.
 """
@@ -49,11 +50,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("venv", type=Path)
     parser.add_argument("lock", type=Path)
     parser.add_argument("--cuda", type=Path, help="the lock of what CUDA needs in place")
+    parser.add_argument("--elsewhere", action="store_true", help="the cards are in other machines")
     given = parser.parse_args(arguments)
     try:
         beside = given.lock.with_name("cuda124.lock")
         if given.cuda or beside.name in locks_of(given.venv):
-            install_cuda(given.venv, given.lock, given.cuda or beside)
+            install_cuda(given.venv, given.lock, given.cuda or beside, given.elsewhere)
         else:
             install(given.venv, given.lock)
     except SetupError as error:
@@ -151,14 +153,14 @@ def last_line(text: str) -> str:
 # --- for CUDA -------------------------------------------------------------------------------------
 
 
-def install_cuda(venv: Path, lock: Path, cuda_lock: Path) -> None:
+def install_cuda(venv: Path, lock: Path, cuda_lock: Path, elsewhere: bool) -> None:
     """Make `venv` an environment for CUDA; where that fails, it is left as it was."""
     locks = [lock, cuda_lock]
     if locks_of(venv) == digests(locks) and suits(python_of(venv)):
         print(f"{venv} is what the locks for CUDA {CUDA} say")
         return
     try:
-        print(require_driver(), flush=True)
+        print(require_cards(elsewhere), flush=True)
         require_disk(venv)
         build_beside(venv, locks)
     except SetupError as error:
@@ -187,14 +189,20 @@ def build_beside(venv: Path, locks: list[Path]) -> None:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def require_driver() -> str:
+def require_cards(elsewhere: bool) -> str:
     """A line on the card and its driver; raises SetupError where CUDA 12.4 cannot run."""
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         raise SetupError("the locked packages for CUDA are for Linux on x86-64")
+    if elsewhere:
+        return (
+            f"installing the packages for CUDA {CUDA}: the machines with the cards need driver "
+            f"{NEEDED_RELEASE} or newer"
+        )
     found = look()
     ask = (
         f"install NVIDIA driver {NEEDED_RELEASE} or newer, or stay with `make setup`, which runs "
-        "on CPUs"
+        "on CPUs; where the cards are in other machines that share this folder (a cluster): make "
+        "setup-gpu ELSEWHERE=1"
     )
     if not isinstance(found, Driver):
         raise SetupError(f"{found}; {ask}")

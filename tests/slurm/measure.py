@@ -1,4 +1,4 @@
-"""What the way through SLURM costs: `python -m tests.slurm.measure [CLIPS]`.
+"""What the way through SLURM costs: `make measure-slurm` (`python -m tests.slurm.measure [CLIPS]`).
 
 The same short clips by one machine, by a cluster with a submitted job a batch, and by one with a
 submitted job for each job, one after the other on this machine. Prints submissions, seconds and
@@ -38,8 +38,8 @@ def clips(folder: Path, count: int) -> Demo:
 def main(count: int) -> int:
     """Measure and print; the exit status."""
     if why := slurm.missing():
-        print(why, file=sys.stderr)
-        return 2
+        print(f"skipped: {why}")
+        return 0
     with tempfile.TemporaryDirectory(prefix="ferrari-slurm-") as scratch:
         work = Path(scratch).resolve()
         source = clips(work / "source", count)

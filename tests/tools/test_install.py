@@ -192,6 +192,15 @@ def test_where_it_cannot_be_one_line_says_so_and_all_is_as_it_was(
     assert [path.name for path in desk.folder.glob(".venv*")] == [".venv"]
 
 
+def test_a_machine_without_a_card_installs_for_others_that_have_one(desk, driver):
+    """The login node of a cluster: it has the internet, and the nodes with cards have not."""
+    require_no_driver()
+    done = desk.make("setup-gpu", machine=driver(), ELSEWHERE="1")
+    assert done.returncode == 0, done.stderr
+    assert "the machines with the cards need driver 550 or newer" in done.stdout
+    assert install.locks_of(desk.venv).keys() == {"requirements.lock", "cuda124.lock"}
+
+
 def test_a_driver_that_is_newer_is_new_enough(desk, driver):
     machine = driver(DRIVER, VIDEO, FAKE_CUDA_VERSION="13020")
     assert desk.make("setup-gpu", machine=machine).returncode == 0
