@@ -56,8 +56,8 @@ def begin(
     the address of a bucket, `references` the folder of pictures of the subject. An empty `token` or
     `subject_class` is the default's, and that is said.
 
-    Raises NewSetError where clips or pictures are not there, `work` lies in the checkout, or has
-    settings.
+    Raises NewSetError where clips or pictures are not there, `work` lies in the checkout or among
+    the clips, or has settings.
     """
     work = Path(os.path.abspath(work))
     clips = clips if buckets.is_address(clips) else os.path.abspath(clips)
@@ -79,6 +79,11 @@ def begin(
         raise NewSetError(
             f"{work} lies in the pipeline's own folder {ROOT}: name a folder beside it, WORK=, so "
             "that the set outlives a new version of the pipeline"
+        )
+    if not buckets.is_address(clips) and work.resolve().is_relative_to(Path(clips).resolve()):
+        raise NewSetError(
+            f"{work} lies in the folder of the clips, {clips}, where all that runs make would be "
+            "taken for clips: name a folder beside it, WORK="
         )
     if settings.exists():
         raise NewSetError(f"{settings} is there already: edit it, or name another folder, WORK=")
