@@ -52,7 +52,7 @@ def of_error(error: BaseException) -> str | None:
 
     The errors that it was raised from count too: advice is for the innermost one that has some.
     """
-    for cause in _chain(error):
+    for cause in _without_echoes(list(_chain(error))):
         text = _of_one(cause)
         if text:
             return _laid_out(text)
@@ -113,6 +113,16 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         seen.append(step)
         step = step.__cause__ or (None if step.__suppress_context__ else step.__context__)
     return reversed(seen)
+
+
+def _without_echoes(errors: list[BaseException]) -> Iterator[BaseException]:
+    """The errors, but for those of the system that name no file where another of their number does:
+    a file that could not be written fails once more when it is closed.
+    """
+    named = {one.errno for one in errors if isinstance(one, OSError) and one.filename is not None}
+    for error in errors:
+        if not isinstance(error, OSError) or error.filename is not None or error.errno not in named:
+            yield error
 
 
 def _laid_out(text: str) -> str:
