@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` 
 from ferrari.common import settings
 from ferrari.common.counts import number_of
 from ferrari.common.errors import FerrariError
+from ferrari.common.printing import end_with_the_reader
 from ferrari.jobs import error_advice, run_lock
 from ferrari.ledger import raw_listing, raw_place
 from ferrari.ledger.raw_listing import NoClipsError, RawClips
@@ -183,4 +184,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    end_with_the_reader()
     sys.exit(main())
