@@ -12,6 +12,7 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import signal
 import textwrap
 from collections.abc import Iterator
@@ -34,6 +35,8 @@ _SHAKY = {
     *(errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.ETIMEDOUT),
     *(errno.ENOTCONN, errno.EHOSTDOWN, errno.EREMOTEIO),  # a mount whose other side went away
 }
+#: Bytes that Snakemake needs at the least: it copies each output that is made anew.
+_ROOM = 64 << 20
 _SHOWS_A_KILL = re.compile(r"died with <Signals\.SIGKILL|exit status 137")
 _KILLED = (
     "a job, or the process that it decodes in, was killed from outside. Most often that is the "
@@ -82,6 +85,13 @@ def of_run(log: str, status: int | None = None) -> str | None:
     if _SHOWS_A_KILL.search(log):
         return _laid_out(_KILLED)
     return None
+
+
+def of_full_disk(folder: str | os.PathLike) -> str | None:
+    """Advice where the disk that holds `folder` is as good as full; None where it is not."""
+    if shutil.disk_usage(folder).free >= _ROOM:
+        return None
+    return of_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(folder)))
 
 
 def require_writable(folder: str | os.PathLike) -> None:
