@@ -91,6 +91,7 @@ settings.read_text(config, SCHEMA)
 with ending_the_run():
     settings.require_said_once(workflow.config_settings.configfiles)
     settings.check(config, SCHEMA, workflow.config_settings.configfiles)
+    raw_place.require_apart(config)
 
 #: What runs the stages: this Python, or that of the environment that Snakemake deploys for them.
 PYTHON = "python" if workflow.deployment_settings.deployment_method else sys.executable

@@ -29,6 +29,7 @@ from ferrari.captions import by_hand
 from ferrari.common import places, settings
 from ferrari.common.atomic_files import sha256_bytes
 from ferrari.common.errors import FerrariError
+from ferrari.common.printing import end_with_the_reader
 from ferrari.common.visible_text import shown
 from ferrari.ledger.item_ids import Item
 from ferrari.ledger.tables import LedgerError
@@ -326,4 +327,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    end_with_the_reader()
     sys.exit(main())

@@ -279,6 +279,7 @@ def _clips(page: Page, line: Callable[[str, str], None], work: Path, config: Map
     line("the set", str(work.absolute()))
     raw = raw_place.of(config, work)
     try:
+        raw_place.require_apart(config, work)
         count = len(raw_listing.look_through(raw, config["intake"]["ignore"]).videos)
         line("raw clips", f"{count} in {raw}")
     except FileNotFoundError:

@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` 
 
 from ferrari.common import near_paths
 from ferrari.common.errors import FerrariError
+from ferrari.common.printing import end_with_the_reader
 from ferrari.ledger.stages import FINAL, FINAL_CSV
 from ferrari.linting import (
     ai_toolkit,
@@ -150,4 +151,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    end_with_the_reader()
     sys.exit(main())

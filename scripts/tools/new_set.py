@@ -56,8 +56,8 @@ def begin(
     the address of a bucket, `references` the folder of pictures of the subject. An empty `token` or
     `subject_class` is the default's, and that is said.
 
-    Raises NewSetError where clips or pictures are not there, `work` lies in the checkout, or has
-    settings.
+    Raises NewSetError where clips or pictures are not there, `work` lies in the checkout or among
+    the clips, or has settings.
     """
     work = Path(os.path.abspath(work))
     clips = clips if buckets.is_address(clips) else os.path.abspath(clips)
@@ -67,21 +67,9 @@ def begin(
             f"there is no folder {pictures}: REFERENCES= names one with pictures of the subject."
             f"{near_paths.hint(pictures)}"
         )
+    _require_clips(clips)
+    _require_place(work, clips)
     settings = work / OWN
-    if os.path.isfile(clips):
-        raise NewSetError(f"{clips} is a file: name the folder that holds it, CLIPS=.")
-    if not raw_place.is_there(clips):
-        raise NewSetError(
-            f"there is no folder {clips}: name the one that holds your clips, CLIPS=."
-            f"{near_paths.hint(clips)}"
-        )
-    if work.resolve() == ROOT or ROOT in work.resolve().parents:
-        raise NewSetError(
-            f"{work} lies in the pipeline's own folder {ROOT}: name a folder beside it, WORK=, so "
-            "that the set outlives a new version of the pipeline"
-        )
-    if settings.exists():
-        raise NewSetError(f"{settings} is there already: edit it, or name another folder, WORK=")
     videos = look_through(clips, []).videos
     others = no_film(clips, videos, animations=False)
     apart = f" Other files, no clips: {kinds_told(others, videos)}." if others else ""
@@ -102,6 +90,33 @@ def begin(
         f"  settings   {settings}   (have a look: the token, the class, the trainers)\n"
         f'  then       {first}make plan WORK="{work}", make run WORK="{work}"'
     )
+
+
+def _require_clips(clips: str) -> None:
+    """Raise NewSetError where there is no folder of clips."""
+    if os.path.isfile(clips):
+        raise NewSetError(f"{clips} is a file: name the folder that holds it, CLIPS=.")
+    if not raw_place.is_there(clips):
+        raise NewSetError(
+            f"there is no folder {clips}: name the one that holds your clips, CLIPS=."
+            f"{near_paths.hint(clips)}"
+        )
+
+
+def _require_place(work: Path, clips: str) -> None:
+    """Raise NewSetError where a set would spoil, or be spoilt by, what is in its folder already."""
+    if work.resolve() == ROOT or ROOT in work.resolve().parents:
+        raise NewSetError(
+            f"{work} lies in the pipeline's own folder {ROOT}: name a folder beside it, WORK=, so "
+            "that the set outlives a new version of the pipeline"
+        )
+    if not buckets.is_address(clips) and work.resolve().is_relative_to(Path(clips).resolve()):
+        raise NewSetError(
+            f"{work} lies in the folder of the clips, {clips}, where all that runs make would be "
+            "taken for clips: name a folder beside it, WORK="
+        )
+    if (work / OWN).exists():
+        raise NewSetError(f"{work / OWN} is there already: edit it, or name another folder, WORK=")
 
 
 def _quoted(value: str | None) -> str:

@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` 
 from ferrari.common import settings
 from ferrari.common.counts import megabytes, number_of
 from ferrari.common.errors import FerrariError
+from ferrari.common.printing import end_with_the_reader
 from ferrari.jobs import error_advice, run_lock
 from ferrari.ledger import raw_listing, raw_place
 from ferrari.ledger.raw_listing import NoClipsError, RawClips
@@ -184,4 +185,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    end_with_the_reader()
     sys.exit(main())

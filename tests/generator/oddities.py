@@ -51,14 +51,18 @@ def hour_gap(path: Path, spec: ClipSpec) -> FileTruth:
     return with_pts(path, spec, pts)
 
 
-def rotated(path: Path, spec: ClipSpec, degrees: int) -> FileTruth:
-    """An mp4 that a player must turn clockwise by 90, 180 or 270 degrees to stand upright."""
+def rotated(path: Path, spec: ClipSpec, degrees: int, mirrored: bool = False) -> FileTruth:
+    """An mp4 that a player must turn clockwise by 0, 90, 180 or 270 degrees to stand upright, and
+    then mirror left and right, if it is to be `mirrored`.
+    """
     frames = (np.ascontiguousarray(np.rot90(f, degrees // 90)) for f in frames_of(spec))
     encode(path, frames, encoding_of(spec))
     data = bytearray(path.read_bytes())
     start = data.index(b"tkhd") + 4
     matrix = start + (52 if data[start] == 1 else 40)
     a, b, c, d = (v * 65536 for v in TURNS[degrees])
+    if mirrored:
+        a, c = -a, -c
     data[matrix : matrix + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
     path.write_bytes(data)
     return _truth(path, spec, clockwise_degrees=degrees)

@@ -128,6 +128,10 @@ def test_new_refuses_what_it_would_spoil(clips, tmp_path, capsys):
     assert (work / "my.yaml").read_bytes() == before
     assert new_set.main([str(ROOT / "sets"), "--clips", str(clips)]) == 2
     assert "the pipeline's own folder" in capsys.readouterr().err
+    for among in (clips, clips / "set"):
+        assert new_set.main([str(among), "--clips", str(clips)]) == 2
+        assert "lies in the folder of the clips" in capsys.readouterr().err
+        assert not (among / "my.yaml").exists()
     assert new_set.main([str(tmp_path / "b"), "--clips", str(tmp_path / "none")]) == 2
     assert "CLIPS=" in capsys.readouterr().err and not (tmp_path / "b").exists()
     for given, missing in (

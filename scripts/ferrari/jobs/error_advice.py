@@ -12,6 +12,7 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import signal
 import textwrap
 from collections.abc import Iterator
@@ -34,6 +35,8 @@ _SHAKY = {
     *(errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.ETIMEDOUT),
     *(errno.ENOTCONN, errno.EHOSTDOWN, errno.EREMOTEIO),  # a mount whose other side went away
 }
+#: Bytes that Snakemake needs at the least: it copies each output that is made anew.
+_ROOM = 64 << 20
 _SHOWS_A_KILL = re.compile(r"died with <Signals\.SIGKILL|exit status 137")
 _KILLED = (
     "a job, or the process that it decodes in, was killed from outside. Most often that is the "
@@ -52,7 +55,7 @@ def of_error(error: BaseException) -> str | None:
 
     The errors that it was raised from count too: advice is for the innermost one that has some.
     """
-    for cause in _chain(error):
+    for cause in _without_echoes(list(_chain(error))):
         text = _of_one(cause)
         if text:
             return _laid_out(text)
@@ -84,6 +87,13 @@ def of_run(log: str, status: int | None = None) -> str | None:
     return None
 
 
+def of_full_disk(folder: str | os.PathLike) -> str | None:
+    """Advice where the disk that holds `folder` is as good as full; None where it is not."""
+    if shutil.disk_usage(folder).free >= _ROOM:
+        return None
+    return of_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(folder)))
+
+
 def require_writable(folder: str | os.PathLike) -> None:
     """Make `folder` if it is missing, and try to write into it; raises OSError with its name.
 
@@ -113,6 +123,16 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         seen.append(step)
         step = step.__cause__ or (None if step.__suppress_context__ else step.__context__)
     return reversed(seen)
+
+
+def _without_echoes(errors: list[BaseException]) -> Iterator[BaseException]:
+    """The errors, but for those of the system that name no file where another of their number does:
+    a file that could not be written fails once more when it is closed.
+    """
+    named = {one.errno for one in errors if isinstance(one, OSError) and one.filename is not None}
+    for error in errors:
+        if not isinstance(error, OSError) or error.filename is not None or error.errno not in named:
+            yield error
 
 
 def _laid_out(text: str) -> str:

@@ -13,7 +13,8 @@ from ferrari.reports import run_end
 
 def failures(watch: Watch) -> list[str]:
     """Each message once, with what to do. Of a job that said nothing the last line of its log; of
-    one that was killed what that means.
+    one that was killed what that means. Where no job failed, Snakemake itself did: on a full disk
+    it cannot even say so in its log.
     """
     work = watch.work
     failed = watch.progress.failed.values()
@@ -28,7 +29,9 @@ def failures(watch: Watch) -> list[str]:
         name = job_name(job.rule, job.of, watch.clips)
         lines.append(f"\n{name} ended without a message; the last line of {log}: {end}")
     said = "".join(log.read_text("utf-8", "replace") for log in _of_snakemake(watch))
-    return [line for line in (*lines, error_advice.of_run(said, watch.status)) if line]
+    told = [line for line in (*lines, error_advice.of_run(said, watch.status)) if line]
+    full = None if told else error_advice.of_full_disk(work)
+    return [full] if full else told
 
 
 def _of_snakemake(watch: Watch) -> list[Path]:

@@ -80,8 +80,8 @@ def encoded(picture: LinkingPicture, number: int) -> bytes:
 class Writer:
     """A film that is being written, picture by picture: none of them stays in memory."""
 
-    def __init__(self, stream: BinaryIO, closing: contextlib.ExitStack) -> None:
-        self._stream, self._closing = stream, closing
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
         self._container: av.container.OutputContainer | None = None
         self._last_s = self._shown_s = Fraction(0)
         self._pts = -1
@@ -100,21 +100,31 @@ class Writer:
         container.mux(packet)
 
     def _started(self, size: tuple[int, int], time_s: Fraction) -> av.container.OutputContainer:
-        self._container = self._closing.enter_context(
-            av.open(self._stream, "w", format=_KIND, options=_BIT_EXACT)
-        )
+        self._container = av.open(self._stream, "w", format=_KIND, options=_BIT_EXACT)
         track = self._container.add_mux_stream("mjpeg", width=size[0], height=size[1])
         track.time_base, self._last_s = _MS, time_s
         # Else PyAV tries a filter first, of which FFmpeg complains, as if it were of the clip.
         self._container.start_encoding()
         return self._container
 
+    def close(self) -> None:
+        """Write the film's end."""
+        if self._container is not None:
+            self._container.close()
+
 
 @contextlib.contextmanager
 def written(path: str | os.PathLike) -> Iterator[Writer]:
-    """A new film at `path`, whole when the block has ended."""
-    with open(path, "wb") as stream, contextlib.ExitStack() as closing:
-        yield Writer(stream, closing)
+    """A new film at `path`, whole when the block has ended. Raises OSError where it cannot be."""
+    with open(path, "wb") as stream:
+        film = Writer(stream)
+        try:
+            yield film
+        except BaseException:
+            with contextlib.suppress(FFmpegError, OSError):  # of a full disk it knows no more
+                film.close()
+            raise
+        film.close()
 
 
 class Recorder:

@@ -38,7 +38,7 @@ class RawFile:
         try:
             same = _state(os.stat(path)) == self.state
         except OSError as error:
-            if not os.path.lexists(path):
+            if _is_gone(path):
                 raise gone(path) from error
             same = False
         if not same:
@@ -54,7 +54,7 @@ def read(path: str | os.PathLike) -> RawFile:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a FIFO would wait for a writer
     except OSError as error:
-        if not os.path.lexists(path):
+        if _is_gone(path):
             raise gone(path) from error
         raise NoFileError(f"cannot be read: {error.strerror}") from error
     try:
@@ -98,6 +98,19 @@ def gone(path: str | os.PathLike) -> RawFileChangedError:
         f"{os.fspath(path)!r} is gone: it was there when the run began. Put it back or leave it "
         "out, and start the run again."
     )
+
+
+def _is_gone(path: str | os.PathLike) -> bool:
+    """True if nothing is at the path. In a folder that may be listed but not entered, or below a
+    path that is too long for the system, a file is there and cannot be asked.
+    """
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _state(seen: os.stat_result) -> tuple[int, ...]:

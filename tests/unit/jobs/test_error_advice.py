@@ -1,6 +1,7 @@
 """Errors of the machine say what, where and what to do next, as the last lines of a job's log."""
 
 import errno
+import resource
 import runpy
 import subprocess
 import sys
@@ -112,6 +113,22 @@ def test_a_write_that_fails_names_its_file(tmp_path):
     with pytest.raises(OSError) as passed, atomic_files.naming(tmp_path):
         run_limited(fail, timeout_s=10, memory_mb=4096)
     assert (passed.value.errno, passed.value.filename) == (errno.ENOSPC, str(tmp_path))
+
+
+def test_advice_names_the_file_though_its_first_error_does_not(tmp_path):
+    """A file that could not be written fails again when it is closed, and only that error is named.
+    The advice told of another disk, with 30 GB free."""
+
+    def write_too_much():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 12, 1 << 12))
+        try:
+            atomic_files.write_bytes(tmp_path / "who.npz", bytes(6000))
+        except OSError as error:
+            return error.__context__ is not None, error_advice.of_error(error)
+        return None
+
+    twice, told = run_limited(write_too_much, timeout_s=20, memory_mb=4096)
+    assert twice and "who.npz' is larger" in " ".join(told.split())
 
 
 def run_job(log: str, code: str, cwd: Path) -> subprocess.CompletedProcess:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,16 @@ def test_a_job_that_left_no_log_is_told(tmp_path):
     watch.progress.failed[5] = FailedJob("who", "", "")
     told = "\n".join(failures(watch))
     assert "caption of a.mp4 ended without a message" in told and "who ended without" in told
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_a_run_that_no_job_ended_is_told_of_a_full_disk(tmp_path, monkeypatch, full):
+    """Snakemake ends with a traceback of its own where it cannot copy what a job makes anew."""
+    free = (40 << 10) if full else (1 << 30)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1 << 40, 0, free))
+    watch = Watch(tmp_path, tmp_path, {"a-0123456789": "a.mp4"})
+    told = " ".join("\n".join(failures(watch)).split())
+    assert (f"WHAT TO DO: the disk that holds {str(tmp_path)!r} is full" in told) is full
+    log(tmp_path, "caption/a-0123456789.log", "here", watch.began + 5)
+    watch.progress.failed[4] = FailedJob("caption", "a-0123456789", "logs/caption/a-0123456789.log")
+    assert "is full" not in "\n".join(failures(watch)), "the job has said why"

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from ferrari.common.settings import SettingsError
 from ferrari.ledger import raw_place
 
-DEFAULTS = {"dataset": "dataset", "raw_videos": None}
+DEFAULTS = {
+    "dataset": "dataset", "raw_videos": None,
+    "qc_reports": "qc_reports", "audit": "audit", "cache": "cache",
+}  # fmt: skip
 
 
 def test_places_are_seen_from_the_sets_folder():
@@ -35,3 +39,30 @@ def test_a_mount_whose_other_side_went_away_is_no_folder_that_is_missing(tmp_pat
     monkeypatch.setattr(os, "stat", gone)
     with pytest.raises(OSError, match="not connected"):
         raw_place.is_there(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("raw", "others", "named"),
+    [
+        (".", {}, "dataset"),
+        ("./", {}, "dataset"),
+        ("dataset", {}, "dataset"),
+        ("..", {}, "dataset"),
+        ("link", {}, "dataset"),
+        (".", dict.fromkeys(("dataset", "qc_reports", "audit", "cache"), "/elsewhere"), "logs"),
+        ("clips", {"cache": "clips/cache"}, "cache"),
+    ],
+)
+def test_clips_among_what_runs_make_are_refused(tmp_path, raw, others, named):
+    work = tmp_path / "set"
+    work.mkdir()
+    (work / "link").symlink_to(".")
+    config = DEFAULTS | {"raw_videos": raw} | others
+    with pytest.raises(SettingsError, match=rf"holds .*\({named}\).* \(raw_videos\)"):
+        raw_place.require_apart(config, work)
+
+
+@pytest.mark.parametrize("raw", [None, "clips", "../clips", "dataset-raw", "s3://clips", "none"])
+def test_clips_beside_what_runs_make_are_not(tmp_path, raw):
+    (tmp_path / "clips").mkdir()
+    raw_place.require_apart(DEFAULTS | {"raw_videos": raw}, tmp_path)

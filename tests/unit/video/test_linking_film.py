@@ -2,6 +2,7 @@
 
 import errno
 import io
+import resource
 from fractions import Fraction
 
 import av
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from ferrari.images.image_files import ImageReadError
+from ferrari.processes.limited_call import run_limited
 from ferrari.video import linking_film
 from ferrari.video.linking_film import LinkingPicture, encoded, read, written
 
@@ -159,6 +161,23 @@ def test_a_disk_that_is_full_is_an_error_of_the_disk():
         for number, picture in enumerate(pictures([k / 6 for k in range(9)], size=(480, 640))):
             film.add(encoded(picture, number), (640, 480), Fraction(number))
     assert full.value.errno == errno.ENOSPC
+
+
+@pytest.mark.parametrize("room", [0, 500, 5_000, 20_000])
+def test_a_disk_that_fills_up_on_the_way_is_one_too(tmp_path, room):
+    """FFmpeg, which then cannot write the film's end either, says nothing of a disk."""
+    film = tmp_path / "a.mkv"
+    times_s = [k / 6 for k in range(9)]
+
+    def write_with_room():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+        write(film, times_s, size=(480, 640))
+
+    with pytest.raises(OSError) as full:
+        run_limited(write_with_room, timeout_s=20, memory_mb=4096)
+    assert full.value.errno == errno.EFBIG
+    write(film, times_s, size=(480, 640))
+    assert film.stat().st_size > 20_000
 
 
 def test_the_film_lies_beside_its_table():

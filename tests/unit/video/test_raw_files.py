@@ -1,12 +1,14 @@
 """Raw files are read without waiting, and known again."""
 
 import os
+import socket
 import subprocess
 import sys
 import threading
 
 import pytest
 
+from ferrari.processes.limited_call import run_limited
 from ferrari.video import raw_files
 from tests.settings import ENVIRONMENT
 
@@ -39,6 +41,40 @@ def test_what_is_no_file_is_said_and_nothing_waits(tmp_path):
         assert "no regular file" in refuse(tmp_path / f"{name}.mp4")
     assert "No such file" in refuse(tmp_path / "nowhere.mp4")
     assert "symbolic links" in refuse(tmp_path / "loop.mp4")
+
+
+def test_a_socket_is_no_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the path of a socket is short
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("camera.mp4")
+        assert "cannot be read" in refuse(tmp_path / "camera.mp4")
+
+
+def test_a_file_in_a_folder_that_may_be_listed_and_not_entered_is_not_gone(tmp_path):
+    """As copies from other systems leave them (mode 644 for folders): the run ended at each."""
+
+    def read_as_nobody():
+        if os.geteuid() == 0:
+            os.setuid(65534)
+        assert os.listdir(folder) == ["a.mp4"]
+        return refuse(folder / "a.mp4"), raw_files.state(folder / "a.mp4")
+
+    folder = tmp_path / "closed"
+    folder.mkdir()
+    (folder / "a.mp4").touch()
+    for above in (tmp_path, *tmp_path.parents[:-2]):
+        if os.geteuid() == 0:
+            above.chmod(0o755)
+    folder.chmod(0o644)
+    try:
+        said, state = run_limited(read_as_nobody, timeout_s=20, memory_mb=4096)
+    finally:
+        folder.chmod(0o755)
+    assert (said, state) == ("cannot be read: Permission denied", "Permission denied")
+
+
+def test_a_path_that_is_too_long_for_the_system_is_not_gone(tmp_path):
+    assert "File name too long" in refuse(tmp_path.joinpath(*["f" * 200] * 30))
 
 
 def test_a_file_of_the_kernel_that_waits_is_taken_as_empty():
