@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -53,6 +53,20 @@ class Gallery:
     wide: bool = False
 
 
+@dataclass(frozen=True)
+class ReportFiles:
+    """The three files of a report: its checks, its figures per video, and its page."""
+
+    csv: str | os.PathLike
+    videos_csv: str | os.PathLike
+    html: str | os.PathLike
+
+    @classmethod
+    def of(cls, output: Any) -> ReportFiles:
+        """Those of a report's rule; `output` is that of Snakemake's job, which has no types."""
+        return cls(output.csv, output.videos_csv, output.html)
+
+
 @dataclass
 class Report:
     """All that a report says. `videos` has a row a video and goes whole into its own CSV."""
@@ -72,17 +86,11 @@ class Report:
     fail_means: str = "stops packaging while qc.enforce is true"
 
 
-def publish(
-    report: Report,
-    *,
-    out_csv: str | os.PathLike,
-    out_videos_csv: str | os.PathLike,
-    out_html: str | os.PathLike,
-) -> None:
+def publish(report: Report, out: ReportFiles) -> None:
     """Write a report's checks, its figures per video, and last its page."""
-    gate.write(out_csv, report.checks)
-    write_videos(out_videos_csv, report.videos)
-    write_text(out_html, page(report))
+    gate.write(out.csv, report.checks)
+    write_videos(out.videos_csv, report.videos)
+    write_text(out.html, page(report))
 
 
 def write_videos(path: str | os.PathLike, videos: pd.DataFrame) -> None:
