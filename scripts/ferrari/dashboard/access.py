@@ -74,7 +74,7 @@ class Access:
             await self._app(scope, _limited(receive, request), answer)
 
     def _refused(self, request: Request) -> Response | None:
-        """The answer to a request that is not let in; None for one that is."""
+        """The answer to a request that is not allowed; None for one that is."""
         if not self._is_own_host(request):
             return refusal(
                 request,
@@ -108,7 +108,9 @@ class Access:
         return (host or "").casefold() in self._hosts
 
     def _has_token(self, request: Request) -> bool:
-        """In the header; of what is only read, in the address too: a picture has no headers."""
+        """Whether the token is in the header or, for reading only, in the address: an image tag
+        cannot send headers.
+        """
         given = request.headers.get(HEADER, "")
         if not given and request.method == "GET":
             given = request.query_params.get(PARAMETER, "")
