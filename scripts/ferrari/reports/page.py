@@ -1,4 +1,4 @@
-"""The QC pages: one self-contained HTML file a report, and the index of them all.
+"""The QC pages: one self-contained HTML file for each report, and the index of them all.
 
 A page opens from `file://` without any network: style, scripts (Vega), data and pictures are in it,
 and its Content-Security-Policy forbids everything else. All text from outside goes through
@@ -36,7 +36,7 @@ _IDS = frozenset({"video", "item", "file", "name"})
 
 @dataclass(frozen=True)
 class Table:
-    """A table of a page, the first MAX_TABLE_ROWS rows of `rows` as they stand."""
+    """A table of a page: the first MAX_TABLE_ROWS rows of `rows`, unchanged."""
 
     title: str
     note: str
@@ -45,7 +45,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures of a page under a heading of their own; `wide`: each has a line of the page."""
+    """Pictures of a page under their own heading; `wide`: one picture in each line."""
 
     title: str
     note: str
@@ -69,7 +69,9 @@ class ReportFiles:
 
 @dataclass
 class Report:
-    """All that a report says. `videos` has a row a video and goes whole into its own CSV."""
+    """The contents of a report. `videos` has one row for each video and is written whole into its
+    own CSV.
+    """
 
     name: str
     checks: list[Check]
