@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes
 
+from ferrari.common.counts import number_of
 from ferrari.common.errors import FerrariError
 from ferrari.common.visible_text import shown
 from ferrari.ledger.tables import read_table, write_table
@@ -104,6 +106,17 @@ def figure_in_words(check: Check) -> str:
     bare = check.bound == "0" and check.figure.replace(",", "").isdecimal()
     counts = bare or _COUNTED.fullmatch(check.figure)
     return f"not so for {check.figure}" if counts else check.figure
+
+
+def tally(statuses: Iterable[str]) -> str:
+    """'7 PASS, 1 WARN, 1 FAIL'; a status that nothing has is left out."""
+    count = Counter(statuses)
+    return ", ".join(f"{count[status]} {status}" for status in STATUSES if count[status])
+
+
+def summary(found: Sequence[Check]) -> str:
+    """'9 checks: 7 PASS, 1 WARN, 1 FAIL.'"""
+    return f"{number_of(len(found), 'check')}: {tally(check.status for check in found)}."
 
 
 def worst(statuses: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""The QC pages: one self-contained HTML file for each report, and the index of them all.
+"""The page of a report: one self-contained HTML file (the index of them: `index_page`).
 
 A page opens from `file://` without any network: style, scripts (Vega), data and pictures are in it,
 and its Content-Security-Policy forbids everything else. All text from outside goes through
@@ -23,7 +23,7 @@ from ferrari.common.visible_text import script_json, shown
 from ferrari.ledger.tables import write_table
 from ferrari.reports import checks as gate
 from ferrari.reports import templating, vega
-from ferrari.reports.checks import FAIL, PASS, WARN, Check
+from ferrari.reports.checks import PASS, Check
 from ferrari.reports.thumbnails import Thumb
 from ferrari.reports.titles import about, check_title
 
@@ -117,7 +117,7 @@ def page(report: Report) -> str:
             heading=heading,
             question=question,
             status=status,
-            summary=summary(report.checks),
+            summary=gate.summary(report.checks),
             fail_means=report.fail_means,
             counts=[(name, _format_value(value)) for name, value in report.counts.items()],
             checks=[_format_check(check) for check in _worst_first(report.checks)],
@@ -136,43 +136,6 @@ def page(report: Report) -> str:
             f"{report.name}_videos.csv, both beside this page.",
         )
     )
-
-
-def index_page(cards: Sequence[dict], flow: Sequence[dict], lost: dict, disk: dict) -> str:
-    """The HTML of the index; see build_qc_index.py for what cards, flow, lost and disk hold."""
-    status = gate.worst([card["status"] for card in cards])
-    count = {one: sum(card["status"] == one for card in cards) for one in (PASS, WARN, FAIL)}
-    parts = [f"{n} {one}" for one, n in count.items() if n]
-    said = (
-        f"{number_of(len(cards), 'report')}: {', '.join(parts)}."
-        if cards
-        else "No report was built yet."
-    )
-    if count[FAIL]:
-        said += (
-            " A FAIL stops packaging while qc.enforce is true: a package that lies there is of an "
-            "earlier run."
-        )
-    return (
-        templating.of_reports()
-        .get_template("index.html.j2")
-        .render(
-            title=f"Quality reports: {status}",
-            status=status,
-            summary=said,
-            cards=cards,
-            flow=flow,
-            lost=lost,
-            disk=disk,
-        )
-    )
-
-
-def summary(checks: Sequence[Check]) -> str:
-    """'9 checks: 7 PASS, 1 WARN, 1 FAIL.'"""
-    count = {one: sum(check.status == one for check in checks) for one in (PASS, WARN, FAIL)}
-    said = ", ".join(f"{n} {one}" for one, n in count.items() if n)
-    return f"{number_of(len(checks), 'check')}: {said}."
 
 
 def _worst_first(checks: Sequence[Check]) -> list[Check]:
