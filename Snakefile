@@ -3,8 +3,8 @@
     00_raw_videos > probe > 01_extracted_frames > detect > 02_yolo_crops > 03_masked_subjects
                   > 04_augmented > 05_final_training           QC0, QC3 ... QC8 on the way
 
-Every stage has one table a clip; each row ends kept, dropped or quarantined, with the reason.
-The graph is static: `snakemake -n` shows all of it, and a bad clip is a row, not a failure.
+Every stage writes one table for each clip; every row is kept, dropped or quarantined, with a reason.
+The graph is static: `snakemake -n` shows all of it, and a bad clip is a row, not a failed job.
 """
 
 from snakemake.utils import min_version
@@ -38,7 +38,7 @@ wildcard_constraints:
 
 
 rule pins:
-    """What all clips wait for: made once, before several machines share them (setting shard)."""
+    """What every clip depends on: make it once, before several machines share a set (`shard`)."""
     input:
         rules.environments.output,
         rules.who.output,
@@ -46,11 +46,11 @@ rule pins:
 
 
 rule all:
-    """The packaged dataset, every report, and what the audit leaves; of a shard its clips' tables."""
+    """The packaged dataset, all reports and the audit files; for a shard, its clips' tables only."""
     default_target: True
     input:
         of_shard if SHARD else WHOLE_SET,
-        lost,  # by name, or Snakemake takes them for not needed
+        lost,  # by name, or Snakemake considers them not needed
 
 
 onstart:

@@ -1,7 +1,7 @@
-# Audit: what a run was, and the whole dataset in forms that others read.
+# Audit: the record of a run, and the whole dataset in standard formats.
 # Input:   the tables of all stages
-# Output:  <audit>/ledger.parquet, <dataset>/croissant.json; <audit>/runs/<time>/ is written by the
-#          Snakefile's handlers (RECORD), and no rule reads it
+# Output:  <audit>/ledger.parquet, <dataset>/croissant.json; the Snakefile's handlers write
+#          <audit>/runs/<time>/ (RECORD), which no rule reads
 
 from ferrari.provenance.run_record import Recorder
 
@@ -40,7 +40,7 @@ rule ledger:
 
 
 rule croissant:
-    """The dataset's description as MLCommons Croissant 1.1, beside what it describes."""
+    """The dataset's description as MLCommons Croissant 1.1, in the dataset's folder."""
     input:
         final=rules.select_final.output.table,
         package=expand(f"{FINAL}/{{format}}.csv", format=config["package"]["formats"]),
@@ -61,7 +61,7 @@ rule croissant:
         "../scripts/describe_dataset.py"
 
 
-#: What a run of the whole set makes: the packages, the reports, and what the audit leaves.
+#: All targets of a run of the whole set: packages, reports, audit files.
 WHOLE_SET = [
     LEDGER,
     *rules.ledger.input,

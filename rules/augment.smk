@@ -1,12 +1,13 @@
 # Stage 4: cut-outs on other backgrounds.
-# Input:   the cut-outs' table, the crops' (where the body meets the frame's edge), the scene bank
-# Output:  <dataset>/environments.csv, and per clip <dataset>/04_augmented/<video>.csv, the images in
+# Input:   the tables of cut-outs and of crops (these say where the body meets the frame's edge), and
+#          the bank of scenes
+# Output:  <dataset>/environments.csv; for each clip <dataset>/04_augmented/<video>.csv, the images in
 #          <video>/ and their masks in <video>/mask/
 
 from ferrari.provenance import bank_stays
 
 DRAWING = code_digest("scripts/04_draw_environments.py")
-#: What scenes are drawn from, by the input's name: tables of the clips that may lend one.
+#: The tables of the clips that may lend a scene, by the name of the input.
 DRAWN_FROM = {
     name: [f"{folder}/{video}.csv" for video in PINNED if USES_CLIP_SCENES]
     for name, folder in (
@@ -16,8 +17,8 @@ DRAWN_FROM = {
     )
 }
 SCENES = f"{DATASET}/environments.csv"
-#: All that happens to the bank is that clips which lent no scene are gone: its job runs and leaves
-#: its bytes as they are, and no variant waits for a look, which `ancient` says.
+#: True if the only change to the bank is that clips which lent no scene are gone. Its job then runs
+#: and writes the same bytes; `ancient` keeps Snakemake from rerunning every clip for that.
 BANK_STAYS = USES_CLIP_SCENES and bank_stays.stays(
     DATASET,
     DRAWING,
@@ -48,7 +49,7 @@ rule environments:
 
 
 rule augment:
-    """Put each cut-out on k seeded backgrounds; record each recipe."""
+    """Put each cut-out on k backgrounds, drawn by seed; record each recipe."""
     input:
         probe=rules.probe.output.table,
         masks=rules.mask.output.table,

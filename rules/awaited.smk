@@ -1,6 +1,6 @@
-# What single clips and the whole set wait for: the scenes' clips, and who the subject is.
-# Contract: which clips are asked is drawn by hash while the Snakefile is read, and pinned by name: a
-# new clip is no input of a step over the whole set; no rule here.
+# The few clips that all others wait for: those that lend scenes, and those that vote on the subject.
+# Contract: these clips are drawn by hash while the Snakefile is parsed, and pinned by name. So a new
+# clip never becomes an input of a step over the whole set. No rule here.
 
 from ferrari.backgrounds import scene_bank
 from ferrari.ledger import pinned_clips
@@ -17,7 +17,7 @@ def user_pictures():
     return [os.path.join(folder, file) for file in scene_bank.pictures(folder).values()]
 
 
-#: The clips whose scenes are lent to all.
+#: The clips whose scenes become backgrounds of other clips.
 PINNED = pinned_clips.pinned_or_drawn(
     f"{DATASET}/{stages.PINNED_CSV}",
     VIDEOS,
@@ -30,7 +30,7 @@ with ending_the_run():
     SUBJECT = modes.choose(config["subject"], config["detect"]["class"])
     FACES = weight_files.wanted(config, "subject")
     THRESHOLDS = modes.thresholds(config["subject"], FACES[1].entry)
-    #: The clips that say who the subject is, or of which is told how many people they show.
+    #: The clips that vote on who the subject is, or in which people are only counted.
     VOTERS = (
         pins.Voters(())
         if SUBJECT.mode == modes.REFERENCES or SUBJECT.said
@@ -42,9 +42,9 @@ with ending_the_run():
         )
     )
 
-#: In these clips faces are searched.
+#: The clips in which faces are detected.
 FACED = frozenset(VIDEOS if SUBJECT.mode != modes.SINGLE else VOTERS.clips)
-#: What is fetched before the networks of stages 2 and 3 can run.
+#: The weights files that the networks of stages 2 and 3 need.
 ALL_WEIGHTS = [
     file
     for section in ("detect", "mask", *(["subject"] if FACED else []))
@@ -54,26 +54,26 @@ FACE_NETWORKS = {
     **weight_files.face_settings(config),
     "weights": weights_entries("subject") if FACED else [],
 }
-#: The folders of pictures that say who the subject is, and who is not, by their settings.
+#: The folders of reference pictures (of the subject, and of others), by their settings.
 PICTURES = {
     folder.setting: folder for folder in (SUBJECT.references, SUBJECT.others) if folder
 }
-#: What judges each detection; None where nobody is judged. Stage 2 searches nothing anew for it.
+#: The rules for judging each detection; None if nobody is judged. A change reruns no detection.
 JUDGING = settled(modes.judging(SUBJECT, config["subject"], THRESHOLDS))
 
-#: The clips that steps over the whole set wait for, while all other clips wait for those steps;
-#: the stages of such a clip that they wait for, and the priority of all that is waited for.
+#: The clips that the steps over the whole set wait for, while all other clips wait for those steps;
+#: the stages of these clips that are waited for, and the priority of such jobs.
 AWAITED = frozenset((*PINNED, *VOTERS.clips))
 AWAITED_STAGES = ("probe", "extract", "detect")
 FIRST = 100
 
 
 def soon(stage):
-    """The priority of a stage's job: the further a clip has come, the sooner it goes on.
+    """The priority of a stage's job: later stages first.
 
-    So work of all kinds is there all the time, and a card is busy while the cores cut. Else
-    Snakemake takes the jobs with the largest inputs: weights are inputs, so all clips would be
-    searched before one is cut.
+    This keeps all stages at work at the same time, so that the card is busy while the cores crop.
+    By default Snakemake prefers the jobs with the largest inputs. Weights are inputs, so it would
+    run detection on all clips before it crops the first one.
     """
     depth = list(stages.FOLDERS).index(stage)
     if stage not in AWAITED_STAGES:
@@ -82,16 +82,16 @@ def soon(stage):
 
 
 def where_faces_are_searched(there, elsewhere):
-    """An input or a param of a clip's job: `there`, or `elsewhere` where no faces are searched.
+    """An input or param of a clip's job: `there` if faces are detected in the clip, else `elsewhere`.
 
-    A function only where clips differ, since it is asked for each job.
+    It is a function only if clips differ, because Snakemake calls it for each job.
     """
     if len(FACED) in (0, len(VIDEOS)):
         return there if FACED else elsewhere
     return of_clip(lambda video: there if video in FACED else elsewhere)
 
 
-#: The files of the networks that search a clip.
+#: The weights files of the networks that run on a clip in stage 2.
 DETECT_WEIGHTS = where_faces_are_searched(
     weights_files("detect") + (weights_files("subject") if FACED else []),
     weights_files("detect"),
@@ -99,7 +99,7 @@ DETECT_WEIGHTS = where_faces_are_searched(
 
 
 def picture_states(wildcards):
-    """The states of all pictures: as a param, they name the subject anew when a file changes."""
+    """The states of all reference pictures: as a param, they rerun `who` when a file changes."""
     return {
         name: [
             raw_files.state(os.path.join(folder.path, file)) for file in folder.files

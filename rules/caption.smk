@@ -1,18 +1,18 @@
-# Stage 5, first half: captions, and a last look at every image.
-# Input:   the tables of stages 2 to 4; a person's own captions (caption.overrides), if there are any
-# Output:  <dataset>/05_final_training/captions/<video>.csv; final.csv: what goes into the packages
+# Stage 5, first half: captions, a final check of every image, and the selection.
+# Input:   the tables of stages 2 to 4; captions written by hand (caption.overrides), if there are any
+# Output:  <dataset>/05_final_training/captions/<video>.csv; final.csv, the images to be packaged
 
 
 from ferrari.captions import caption_text, overrides
 
-# No input of the rule: it would rerun every clip for one line. Each job gets its lines' digest.
+# Not an input: one new line would rerun every clip. Instead, each job has its lines' digest as a param.
 with ending_the_run():
     BY_HAND = overrides.digests(config)
     caption_text.checked_templates(config["caption"], SUBJECT_WORDS)
 
 
 rule caption:
-    """Caption each image from what is known of it; re-open it; refuse it with a row if it fails."""
+    """Re-open each image and caption it from its row; one that fails a check is refused with a row."""
     input:
         augment=rules.augment.output.table,
         masks=rules.mask.output.table,
@@ -45,7 +45,7 @@ rule caption:
 
 
 rule select_final:
-    """The whole set: duplicates go, a budget keeps what covers it, the rest is split; a row each."""
+    """Select over the whole set: drop duplicates, apply the budget, split; a row for each image."""
     input:
         captions=every(f"{FINAL}/captions/{{video}}.csv"),
         videos=rules.videos.output.table,

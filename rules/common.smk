@@ -1,8 +1,8 @@
-# What all rules share: the settings, where things lie, which clips there are, functions for inputs.
-# Contract: `config` is checked before anything else happens; no rule is defined here, and nothing is
-# written: parsing is all that `-n`, `--lint`, `--dag` and `--report` do.
-# Without rules too: params.smk, devices.smk and awaited.smk, which follow, and handlers.smk. What can be
-# decided without Snakemake is decided in the library, where unit tests reach it.
+# What all rules share: the settings, the paths, the list of clips, and functions for inputs.
+# Contract: `config` is validated before anything else. This file defines no rule and writes nothing,
+# because `-n`, `--lint`, `--dag` and `--report` parse it too.
+# params.smk, devices.smk, awaited.smk (included below) and handlers.smk define no rules either. What does
+# not need Snakemake is in the library, where unit tests reach it.
 
 import atexit
 import gc
@@ -14,8 +14,8 @@ from functools import cache
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
-# The library lies in scripts/. It comes first, so that neither an installed package of the same name
-# nor the `scripts` of a workflow that includes this one is taken for it.
+# The library is in scripts/. It comes first on the path, so that neither an installed package of the
+# same name nor the `scripts` of a workflow that includes this one is imported in its place.
 RULES_FOLDER = workflow.current_basedir.get_path_or_uri(secret_free=True)
 SCRIPTS = os.path.join(os.path.dirname(os.path.abspath(RULES_FOLDER)), "scripts")
 if not os.path.isdir(SCRIPTS):
@@ -57,8 +57,8 @@ from ferrari.video import fetched_clips, raw_files, twins
 
 @contextmanager
 def ending_the_run():
-    """What goes wrong inside, with the settings, the files or the machine, ends the run before its
-    first job, with its message and what to do.
+    """An error in this block (settings, files, machine) ends the run before its first job, with the
+    error's message and advice.
     """
     try:
         yield
@@ -68,21 +68,21 @@ def ending_the_run():
         raise WorkflowError(str(error), error_advice.of_error(error)) from error
 
 
-#: Another workflow uses the rules: its handlers run, those of our Snakefile do not.
+#: True if another workflow uses these rules as a module: then our Snakefile's handlers do not run.
 IS_MODULE = not workflow.modifier.is_main_snakefile()
 
 if IS_MODULE:
-    # Snakemake reads no `configfile:` of a module that is given a config.
+    # Snakemake ignores the `configfile:` of a module that is given a config.
     config = settings.completed(config)
     if workflow.modifier.modify_path("dataset") != "dataset":
         raise WorkflowError(
-            "the module has a prefix, of which its jobs would know nothing; leave it out, and set "
+            "the module has a prefix, which its jobs cannot know of; leave it out, and set "
             "dataset, qc_reports, audit and cache in the module's config"
         )
 else:
-    # Building the graph makes millions of objects and hardly a cycle; looking for cycles among them,
-    # as Python does, takes a sixth of the time. On again when jobs start (`collect_again`). Python
-    # would look once more at its very end, and take the whole graph apart: that takes another sixth.
+    # Building the graph makes millions of objects and hardly any cycles. Garbage collection would take
+    # a sixth of the time, so it is off until jobs start (`collect_again`). At exit Python would
+    # collect once more and take the whole graph apart, another sixth: `freeze` prevents that.
     gc.disable()
     atexit.register(gc.freeze)
 
@@ -93,7 +93,7 @@ with ending_the_run():
     settings.check(config, SCHEMA, workflow.config_settings.configfiles)
     raw_place.require_apart(config)
 
-#: What runs the stages: this Python, or that of the environment that Snakemake deploys for them.
+#: The interpreter of the stages: this one, or that of the environment that Snakemake deploys.
 PYTHON = "python" if workflow.deployment_settings.deployment_method else sys.executable
 CONFIG_FILE = set_environment(PYTHON, config)
 if vars(workflow).setdefault("ferrari_config_file", CONFIG_FILE) != CONFIG_FILE:
@@ -101,8 +101,8 @@ if vars(workflow).setdefault("ferrari_config_file", CONFIG_FILE) != CONFIG_FILE:
         "the workflow is used twice in one run, with different settings: jobs get them from the "
         "environment of the run, and logs/ is one folder; start a run for each"
     )
-#: One fork server serves the jobs of this process: of a run, or of a group of jobs that a cluster
-#: runs, which has a Snakemake of its own on its node. A single job there has no use for one.
+#: Whether a fork server runs the jobs of this process: those of a run, or of a job group on a cluster
+#: node, which has its own Snakemake. A single job on a node does not need one.
 SERVED = (workflow.is_main_process or runs_a_group(sys.argv)) and config["warm_workers"]
 offer_warm_workers(SERVED)
 
@@ -119,7 +119,7 @@ TRACKS, SIGHTINGS, IDENTITY = (
 )
 FINAL = f"{DATASET}/{stages.FINAL}"
 SEEN = f"{SIGHTINGS}/{{video}}{sightings_file.ENDING}"
-#: The table of a clip, by stage, in the order of flow.
+#: The path of a clip's table, by stage, in the order of the workflow.
 TABLES = {
     stage: f"{DATASET}/{stages.table(stage, '{video}')}" for stage in stages.FOLDERS
 }
@@ -130,21 +130,21 @@ if workflow.is_main_process:
 with ending_the_run():
     RAW_FOLDER = look_through(RAW, IGNORE) if raw_place.is_there(RAW) else RawClips()
 VIDEOS = RAW_FOLDER.videos
-#: Of each clip that could not be fetched out of its bucket, when.
+#: For each clip that could not be fetched from its bucket: the time of the failure.
 NOT_FETCHED = fetched_clips.failures(DATASET) if RAW_FOLDER.objects else {}
-#: Of each clip that is named as a low-resolution copy, the clips that it may be one of.
+#: For each clip named like a camera's low-resolution copy: the clips that it may be a copy of.
 NAMED_TWINS = twins.named_twins(VIDEOS)
 with ending_the_run():
     SHARD = shards.Shard.of(config["shard"])
-#: The clips that this run works on, where several machines have a part of the set each; else all.
+#: The clips that this run works on: its shard's, if several machines share the set, else all.
 OWN = frozenset(VIDEOS) if SHARD is None else SHARD.clips(VIDEOS, NAMED_TWINS)
 run_lock.tell_jobs(SHARD)
-#: Clips that are no longer there, though tables tell of them.
+#: Clips that have tables but are no longer in the raw folder.
 GONE = clips_gone.known_by_tables(DATASET, VIDEOS)
-#: Stands for the names of all that is no clip by its name: the table of clips has a row for each.
+#: A digest of the names of all files that are not clips; the table of clips has a row for each.
 LEFT_OUT = item_digest(sorted(RAW_FOLDER.left_out))
 
-#: The reports in the order of flow; each has a CSV of checks, one of figures per clip, and a page.
+#: The reports in the order of the workflow. Each is a page and two CSVs: checks, and figures per clip.
 REPORTS = (
     "qc0_failed_video_diagnostics",
     "qc3_extraction_summary",
@@ -157,28 +157,28 @@ REPORTS = (
 )
 
 
-#: What a person decided (review/decisions.csv). No input of a rule: one row would rerun every clip.
-#: Each job has as a param the digest of the rows in force that concern its stage and its clip.
+#: A person's decisions (review/decisions.csv). The file is not an input: one new row would rerun every
+#: clip. Instead, each job has a param: the digest of the rows in force for its stage and its clip.
 with ending_the_run():
     REVIEW = decisions.load_for_run(DATASET)
 
 
 def decided(stage):
-    """A param of a clip's job: the digest of its rows. A function only if any clip has one."""
+    """A param of a clip's job: the digest of its decisions. "" if no clip has any at this stage."""
     if not REVIEW.of(stage):
         return ""
     return of_clip(lambda video: REVIEW.digest(stage, video))
 
 
 def decided_so_far(wildcards):
-    """A digest of all rows of review/decisions.csv, for the page that shows them."""
+    """A digest of review/decisions.csv, for the page that shows all its rows."""
     path = decision_table.place(DATASET)
     return decisions.DECIDED + sha256_file(path)[:16] if path.exists() else ""
 
 
 @cache
 def without_clips():
-    """What is to be said where there is no clip to work on; else ""."""
+    """The error message if there is no clip to work on, else ""."""
     takes = raw_listing.takes_animations(config)
     try:
         raw_listing.require_clips(RAW, RAW_FOLDER, animations=takes)
@@ -188,9 +188,9 @@ def without_clips():
 
 
 def require_clips():
-    """While a graph is built: without clips a run ends before its first job, a dry run warns.
+    """Called while the graph is built: without clips, a run ends before its first job; a dry run warns.
 
-    Other commands (--lint, --dag, --report) execute nothing, and have nothing to say.
+    Commands that execute nothing (--lint, --dag, --report) do neither.
     """
     if workflow.executor_plugin is None:
         return
@@ -203,7 +203,7 @@ def require_clips():
 
 
 def say_once(text):
-    """A warning of the run's own process, once however often the graph is asked."""
+    """Log a warning once, from the run's main process only; input functions are called many times."""
     said = vars(workflow).setdefault("ferrari_said", set())
     if workflow.is_main_process and text not in said:
         said.add(text)
@@ -211,9 +211,9 @@ def say_once(text):
 
 
 def say_other_settings():
-    """While a graph is built: a set that was last made with other settings files than this run has.
+    """Called while the graph is built: warn if the set was last made with other settings files.
 
-    Whoever forgets `--configfile`, or names another one, would make the whole set anew.
+    A forgotten or mistyped `--configfile` would make the whole set anew.
     """
     last = None if IS_MODULE else last_run.of(config["audit"])
     given = [os.path.relpath(file) for file in workflow.config_settings.configfiles]
@@ -223,16 +223,16 @@ def say_other_settings():
 
 
 def raw_file(video):
-    """Path of a clip's raw file, or its address in a bucket."""
+    """A clip's raw file: its path, or its address in a bucket."""
     return raw_place.join(RAW, VIDEOS[video])
 
 
 def raw_state(video):
     """The state of a clip's raw file: as a param, it reruns stage 0 when the file changes.
 
-    Raw files are no inputs of a rule: Snakemake takes braces in an input's name for wildcards, and
-    a dangling link or a FIFO has to become a row, not an error. Of a clip in a bucket the listing
-    tells, and a note where it could not be fetched the last time: then it is tried again.
+    Raw files are not inputs of a rule: Snakemake takes braces in a file name for wildcards, and a
+    dangling link or a FIFO has to become a row, not an error. For a clip in a bucket, the state
+    comes from the listing. A failed fetch is part of the state, so that the next run tries again.
     """
     listed = RAW_FOLDER.objects.get(video)
     if listed is None:
@@ -241,8 +241,9 @@ def raw_state(video):
 
 
 def of_named_twins(*patterns):
-    """An input: all `patterns` for each clip that a clip may be a low-resolution copy of. A function
-    only if there is such a clip: 10,000 others would be asked.
+    """An input of a clip's job: all `patterns`, for each clip that it may be a low-resolution copy of.
+
+    It is a function only if the set has such a clip: Snakemake would call it for 10,000 others.
     """
     if not NAMED_TWINS:
         return []
@@ -258,8 +259,8 @@ def of_named_twins(*patterns):
 def every(pattern):
     """An input function: `pattern` with each clip's id in place of {video}.
 
-    A function, since of a list Snakemake hashes the whole for each of its items where some other
-    input stands for the output of a rule. That is the square of the number of clips.
+    A list would be slower: if another input is a rule's output, Snakemake hashes the whole list once
+    for each of its items, which is quadratic in the number of clips.
     """
 
     def tables(wildcards):
@@ -270,24 +271,25 @@ def every(pattern):
 
 
 def upstream(pattern):
-    """A param function: the tables of `pattern`, which the inputs of a rule are made from.
+    """A param function: the tables of `pattern`, from which the inputs of a rule are made.
 
-    They come before the rule without being named, and each naming costs 10,000 clips a second and
-    10 MB a run (docs/decisions/0017). `input` is taken so that Snakemake keeps no record of them.
+    As indirect inputs they exist before the rule runs. Naming them as inputs would cost a second and
+    10 MB in a run of 10,000 clips (docs/decisions/0017). The parameter `input` makes Snakemake keep
+    no record of the param.
     """
     tables = every(pattern)
     return lambda wildcards, input: tables(wildcards)
 
 
 def of_shard(wildcards):
-    """The last tables of this shard's clips."""
+    """The tables of the last stage for this shard's clips."""
     require_clips()
     return [f"{FINAL}/captions/{video}.csv" for video in VIDEOS if video in OWN]
 
 
 def lost(wildcards):
-    """Tables of this run's clips that are gone, though others of the clip, or the final table, are
-    there; and what says who the subject is.
+    """Missing tables that have to be made again: of clips with other tables, or of all clips if the
+    final table exists; and missing files that say who the subject is.
     """
     missing = lost_tables.of_clips(
         [video for video in VIDEOS if video in OWN],

@@ -1,12 +1,11 @@
-# Stage 2, second half: who of them is the subject?
-# Input:   the tables of the frames and of the detections in them; what is seen of whom, and who the
-#          subject is
-# Output:  <dataset>/02_yolo_crops/<video>.csv and the crops beside it in <video>/; who is who,
-#          <dataset>/subject/identity/<video>.csv
+# Stage 2, second half: which detections show the subject?
+# Input:   the tables of frames and detections; the clip's sightings and the subject's template
+# Output:  <dataset>/02_yolo_crops/<video>.csv and the crops in <video>/ beside it; the identity of
+#          each track, <dataset>/subject/identity/<video>.csv
 
 
 rule crop:
-    """Judge who is the subject, or choose it by policy; cut a padded crop. No network is asked."""
+    """Find the subject by identity, or choose it by policy; cut a padded crop. Runs no network."""
     input:
         frames=rules.extract.output.table,
         detections=rules.detect.output.table,

@@ -1,12 +1,12 @@
-# Stage 2, first half: who is where?
-# Input:   the frames' table and the film between them; the weights of detector and faces' networks
-# Output:  <dataset>/subject/detections/<video>.csv, the tracks that they belong to,
-#          <dataset>/subject/tracks/<video>.csv, and what is seen of whom,
+# Stage 2, first half: where are people, and which detections are the same person?
+# Input:   the table of frames and the linking film; the weights of the detector and the face networks
+# Output:  detections, <dataset>/subject/detections/<video>.csv; their tracks,
+#          <dataset>/subject/tracks/<video>.csv; and sightings (boxes with tracks and face embeddings),
 #          <dataset>/subject/sightings/<video>.npz
 
 
 rule detect:
-    """Find people (or what detect.class names) in each frame, and follow them; a row each."""
+    """Detect people (or the class detect.class) in each frame, and track them; a row for each."""
     input:
         table=rules.extract.output.table,
         film=rules.extract.output.film,

@@ -1,5 +1,5 @@
-# Cards: how many tokens there are, and which device a stage's jobs are told.
-# Contract: nothing of a card is asked where the driver shows none; no rule here.
+# GPUs ("cards"): how many resource tokens there are, and which device a stage's jobs get.
+# Contract: nothing is asked about a card if the driver shows none. No rule here.
 
 import tempfile
 
@@ -9,20 +9,20 @@ from ferrari.processes.devices import cuda_devices, nvdec_engines, nvdec_problem
 
 
 def tokens(name):
-    """How many tokens of a kind the run was given (`--resources`, a profile); None: nobody said."""
+    """How many tokens of a resource the run has (`--resources`, a profile); None if not set."""
     given = workflow.global_resources.get(name)
     return None if given is None or given.value is None else int(given.value)
 
 
 tell_tokens(tokens("gpu"), tokens("nvdec"))
 if tokens("gpu") is None and cuda_devices():
-    # Of jobs that hold the card themselves, one on each: networks beside each other gain little.
+    # One job per card, for jobs that open the card themselves: two networks at once gain little.
     workflow.register_resource("gpu", cuda_devices())
 if tokens("nvdec") is None and config["extract"]["decoder"] != "cpu":
     if not nvdec_problem():
         workflow.register_resource("nvdec", cuda_devices() * nvdec_engines(0))
 
-#: Where jobs on this machine have their scratch files, as Snakemake's default asks for each job anew.
+#: The scratch folder of local jobs. Snakemake's default would look it up again for each job.
 SCRATCH = {"tmpdir": tempfile.gettempdir()} if workflow.local_exec else {}
 
 DEVICES = RunDevices(
@@ -36,12 +36,12 @@ DEVICES = RunDevices(
 
 
 def device(section):
-    """Where the jobs of a section are told to run their network."""
+    """The device on which the jobs of a section run their network."""
     with ending_the_run():
         return DEVICES.device(section)
 
 
 def on_gpu(section):
-    """How many tokens `gpu` a job of a section takes."""
+    """How many `gpu` tokens a job of a section takes."""
     with ending_the_run():
         return DEVICES.tokens_of(section)

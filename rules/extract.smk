@@ -1,12 +1,12 @@
-# Stage 1: frames of one clip.
-# Input:   the probe table (the raw file is read, see raw_state in common.smk); of a clip that is
-#          named as a camera's small copy, the tables of the clip that it may be a copy of
-# Output:  <dataset>/01_extracted_frames/<video>.csv and the images beside it in <video>/; the film of
-#          small pictures by which people are followed, <video>.linking.mkv (empty if there are none)
+# Stage 1: the frames of one clip.
+# Input:   the probe table, and the raw file as a param (see raw_state in common.smk). For a clip named
+#          like a camera's low-resolution copy, also the tables of the clip that it may be a copy of
+# Output:  <dataset>/01_extracted_frames/<video>.csv and the images in <video>/ beside it; the linking
+#          film, a small video by which people are tracked, <video>.linking.mkv (may be empty)
 
 
 rule extract:
-    """Sample a clip on its own clock; drop repeats; quarantine what is built on lost data."""
+    """Sample a clip by its timestamps; drop repeats; quarantine frames decoded from damaged data."""
     input:
         probe=rules.probe.output.table,
         named_after=of_named_twins(TABLES["probe"], TABLES["extract"]),
@@ -21,7 +21,7 @@ rule extract:
     threads: config["threads"]["extract"]
     resources:
         **SCRATCH,
-        # Of the other decoders only a few clips need the card: those jobs take their turns at it.
+        # With other settings only a few clips use the card; their jobs take turns by a lock.
         nvdec=int(
             config["extract"]["decoder"] in ("nvdec", "nvdec_first")
             and not nvdec_problem()

@@ -1,6 +1,6 @@
-# What happens before the first job and after the last: what is said, the run's lock and its record.
-# Contract: jobs need nothing of it, since a module's handlers do not run, nor do any with --no-hooks;
-# no rule here.
+# What happens before the first job and after the last one: messages, the run's lock, its record.
+# Contract: no job depends on this file, because handlers do not run in a module or with --no-hooks.
+# No rule here.
 
 import time
 from pathlib import Path
@@ -10,17 +10,17 @@ from snakemake.scheduling.job_scheduler import JobScheduler
 
 from ferrari.jobs import clock, run_events, run_watch, scheduling_mends
 
-#: Logs that were written before are an earlier run's.
+#: Logs written before this time belong to an earlier run.
 BEGAN = time.time()
-#: What others read of the run while it goes on.
+#: The events of the run, which others may read while it is running.
 EVENTS = run_events.EventLog()
-#: Whether the command that started the run shows how far it is, and says at its end what jobs said
-#: that failed.
+#: Whether the command that started the run shows its progress and, at its end, the errors of failed
+#: jobs: then the handlers do not.
 WATCHED = workflow.is_main_process and run_watch.is_watched(logger)
 
 
 def begin(log):
-    """Before the first job: the run has the dataset to itself, and its record is begun."""
+    """Before the first job: lock the dataset for this run, and begin its record."""
     collect_again()
     mend_scheduling()
     say_subject()
@@ -41,21 +41,21 @@ def begin(log):
 
 
 def makes_something():
-    """Whether the run may write into the dataset, and so has it to itself."""
+    """Whether the run may write into the dataset, and so needs the lock."""
     targets = set(workflow.dag_settings.targets)
     return not targets or not targets <= last_run.ONLY_LOOK
 
 
 def say_subject():
-    """Before the first job: how it is known who the subject is, where that needs a word."""
+    """Before the first job: warn if the way the subject is determined needs attention."""
     for said in (SUBJECT.said, VOTERS.said()):
         if said:
             logger.warning(said)
 
 
 def say_devices():
-    """Before the first job: what each network runs on, once. A device that was named and cannot be
-    had ends the run here, with what to install, and not in every job.
+    """Before the first job: log the device of each network. If a device was named and is not available,
+    the run ends here, with advice on what to install, and not in every job.
     """
     with ending_the_run():
         for line in DEVICES.told(faces=bool(FACED)):
@@ -63,14 +63,14 @@ def say_devices():
 
 
 def say_gate():
-    """Why mattes go through no person gate, where one would be expected."""
+    """Before the first job: say why there is no person gate, where one would be expected."""
     _, why = weight_files.gate_of(config["mask"], config["detect"]["class"])
     if why:
         logger.info(f"Mattes are not limited to people: {why}.")
 
 
 def require_decoder():
-    """Before the first job: a decoder that was named and cannot be had ends the run here."""
+    """Before the first job: a decoder that was named and is not available ends the run here."""
     choice = config["extract"]["decoder"]
     named = choice in ("nvdec", "decord")
     if not named or PYTHON != sys.executable or not workflow.local_exec:
@@ -81,13 +81,13 @@ def require_decoder():
         registry.require(choice)
 
 
-#: Tables over the whole set, which tell when it was last made.
+#: Tables over the whole set; their times say when it was last made.
 DATED_BY = (stages.VIDEOS_CSV, stages.ENVIRONMENTS_CSV, stages.FINAL_CSV)
 
 
 def require_dataset():
-    """Before the first job: the dataset and the reports can be written, no later than now, and by
-    this run alone, or by runs of other shards beside it.
+    """Before the first job: check that the dataset and the reports are writable and not dated in the
+    future, and that no other run works on them (but runs of other shards may).
     """
     with ending_the_run():
         for folder in (".", DATASET, QC):
@@ -101,15 +101,15 @@ def require_dataset():
 
 
 def clear_of_the_bucket():
-    """Remove what runs and killed jobs left of the bucket: their listings, clips that they fetched,
-    and those that stage 0 handed on and stage 1 had nothing to do with.
+    """Remove what earlier runs and killed jobs left of the bucket: listings, fetched clips, and clips
+    that stage 0 passed on to a stage 1 that did not need them.
     """
     fetched_clips.clear(DATASET)
     run_listing.clear(DATASET)
 
 
 def require_own_jobs():
-    """Before a shard's first job: all that would be done is its own clips'."""
+    """Before a shard's first job: check that all planned jobs belong to its own clips."""
     if SHARD is None:
         return
     planned = [
@@ -122,7 +122,7 @@ def require_own_jobs():
 
 
 def end_well(log):
-    """After the last job: the run's record, and what came of the clips, where people look first."""
+    """After the last job: complete the run's record, and print what happened to the clips."""
     RECORD.end("success", log)
     EVENTS.end("success")
     if SHARD is not None:
@@ -144,16 +144,16 @@ def end_well(log):
 
 
 def failed_jobs():
-    """The jobs that failed, those of a batch one by one."""
+    """The jobs that failed; those of a group one by one."""
     for job in workflow.scheduler.failed if workflow.scheduler else ():
         yield from job if job.is_group() else [job]
 
 
 def forget_failed():
-    """Take away what failed jobs left of earlier runs.
+    """Delete the outputs of failed jobs that Snakemake restored from earlier runs.
 
-    A job takes its table away before it works. If it ends sooner, Snakemake puts the old table back
-    and writes down that it was made with today's settings: the next run would take it for true.
+    A job deletes its old table when it begins to work. If it fails before that, Snakemake restores
+    the old table and records it as made with today's settings: the next run would consider it valid.
     """
     for job in failed_jobs():
         for path in job.output:
@@ -163,7 +163,7 @@ def forget_failed():
 
 
 def end_failed(log):
-    """After a run that failed: its record, and what the jobs said, which else only logs tell."""
+    """After a failed run: complete its record, and print the errors from the jobs' logs."""
     forget_failed()
     RECORD.end("failed", log)
     EVENTS.end("failed")
@@ -185,6 +185,6 @@ def mend_scheduling():
 
 
 def collect_again():
-    """Look for cycles again, among what is made from now on."""
+    """Turn garbage collection on again, for objects made from now on."""
     gc.freeze()
     gc.enable()

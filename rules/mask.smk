@@ -1,6 +1,6 @@
 # Stage 3: the subject, cut out.
-# Input:   the crops' table; the segmenter's weights
-# Output:  <dataset>/03_masked_subjects/<video>.csv and the RGBA cut-outs beside it in <video>/
+# Input:   the table of crops; the segmenter's weights
+# Output:  <dataset>/03_masked_subjects/<video>.csv and the RGBA cut-outs in <video>/ beside it
 
 
 rule mask:

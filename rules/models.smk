@@ -1,5 +1,5 @@
-# Weights: fetched once into the cache and verified against config/models.yaml.
-# Requires: a network on the first run, or the file put in place by hand.
+# Weights: fetched into the cache once, and verified against config/models.yaml.
+# Requires: internet on the first run, or the file put in place by hand.
 # Output:   <cache>/weights/<name>/<file>
 
 

@@ -1,10 +1,10 @@
 # Stage 5, second half: folders that trainers read.
-# Input:   final.csv, and the reports' checks: a FAIL stops packaging while qc.enforce is true
+# Input:   final.csv, and the reports' checks: with qc.enforce, a FAIL stops packaging
 # Output:  <dataset>/05_final_training/<format>/ and its manifest <format>.csv
 
 
 rule package:
-    """Write one package, whole or not at all, and compare it with the final table."""
+    """Write one package atomically, and compare it with the final table."""
     input:
         final=rules.select_final.output.table,
         gate=[f"{QC}/{name}.csv" for name in REPORTS],
@@ -20,7 +20,7 @@ rule package:
         package=what_matters("package", but=["formats"]),
         subject=SUBJECT_WORDS,
         about=settled(config["about"]) if config["package"]["card"] else None,
-        review=REVIEW.whole if config["package"]["card"] else "",  # the card tells of it
+        review=REVIEW.whole if config["package"]["card"] else "",  # the card mentions it
         enforce=lookup(dpath="qc/enforce", within=config),
         code=code_digest("scripts/05_package_dataset.py"),
     script:

@@ -1,23 +1,23 @@
-# What a rule's params are made of: sections of the settings, and the networks' weights.
-# Contract: a param holds all that decides what comes out of a job, and nothing else; no rule here.
+# What the rules' params are made of: sections of the settings, and the networks' weights.
+# Contract: a param holds everything that decides a job's result, and nothing else. No rule here.
 
 from ferrari.common import section_params
 from ferrari.common.section_params import settled
 from ferrari.networks import weight_files
 
-#: What captions and packages call the subject; who it is, is no matter of theirs.
+#: How captions and packages name the subject. They do not depend on who it is.
 SUBJECT_WORDS = settled({key: config["subject"][key] for key in ("token", "class")})
-#: Keys of `detect` that choose among what was found, and cut: no frame is searched again for them.
+#: Keys of `detect` for choosing and cropping detections: changing one does not rerun the detector.
 CHOICE = ("policy", "pad", "min_side", "duplicate_delta", "duplicate_block")
 
 
 def what_matters(section, but=()):
-    """A section of the config without its limits and what changes only how fast it goes."""
+    """A section of the config without its limits and the keys that only affect speed."""
     return section_params.what_matters(config[section], but)
 
 
 def limits(section):
-    """The limits of a section: jobs look for themselves which rows a raised one opens again."""
+    """The limits of a section. When one is raised, jobs find the rows to try again themselves."""
     return section_params.limits(config[section])
 
 
@@ -25,7 +25,7 @@ def weights_of(section):
     """The weights that `detect`, `mask` or `subject` (faces) loads, as weight_files.Weights."""
     with ending_the_run():
         found = weight_files.wanted(config, section)
-        # Snakemake takes a missing input for unchanged where the output is there.
+        # Snakemake considers a missing input unchanged if the output exists.
         for weights in found:
             weight_files.require_place(weights, section)
             weight_files.require_terms(
@@ -34,12 +34,12 @@ def weights_of(section):
         return found
 
 
-#: What an entry of models.yaml says of a set of weights without changing what comes out of it.
+#: Keys of an entry of models.yaml that do not affect the network's output.
 REMARKS = {"licence", "sources", "above", "below"}
 
 
 def weights_entries(section):
-    """The param that stands for the weights of a section: digests, and how pictures are prepared."""
+    """The param for the weights of a section: digests, and how pictures are prepared."""
     return [
         {key: value for key, value in weights.entry.items() if key not in REMARKS}
         for weights in weights_of(section)
@@ -47,5 +47,5 @@ def weights_entries(section):
 
 
 def weights_files(section):
-    """Those of them that have to be there first; the repository's own are pinned by their entry."""
+    """The weights of a section as input files, without those in the repository, which are pinned."""
     return [str(w.path) for w in weights_of(section) if not weight_files.is_ours(w)]

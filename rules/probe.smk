@@ -1,10 +1,10 @@
-# Stage 0: is a raw file a video that can be used?
-# Input:   the raw file (only ever read)
+# Stage 0: is a raw file a usable video?
+# Input:   the raw file (read, never changed)
 # Output:  <dataset>/videos/<video>.csv, one row; refused files under bad_videos/<VERDICT>/
 
 
 rule probe:
-    """Look at one raw file, without trusting its header; one row with its verdict."""
+    """Examine one raw file without trusting its header; write one row with its verdict."""
     output:
         table=update(f"{DATASET}/videos/{{video}}.csv"),
     log:
@@ -30,7 +30,7 @@ rule probe:
 
 
 rule videos:
-    """All clips in one table, with the verdict that each ends with (duplicates included)."""
+    """All clips in one table, each with its final verdict (duplicates included)."""
     input:
         probes=every(f"{DATASET}/videos/{{video}}.csv"),
         frames=every(f"{FRAMES}/{{video}}.csv"),

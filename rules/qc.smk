@@ -1,9 +1,9 @@
 # Reports: did each stage run correctly? A CSV of checks, a CSV of figures per clip, one HTML page.
-# Input:   the tables of a stage and of the one before; the images are opened anew
-# Output:  <qc_reports>/<report>.csv, <report>_videos.csv, <report>.html, and index.html
-#          <qc_reports>/review.html and its pictures in review/, only where they are asked for
-# Outputs are flagged `update`: a report that would come out the same is left (report_stamps).
-# A FAIL never fails the report; it stops `package` while qc.enforce is true.
+# Input:   the tables of a stage and of the one before; the images are opened again
+# Output:  <qc_reports>/<report>.csv, <report>_videos.csv, <report>.html, and index.html;
+#          <qc_reports>/review.html and its pictures in review/, only on request
+# Outputs are flagged `update`: a report that would not change is left as it is (report_stamps).
+# A FAIL never fails the report's job; with qc.enforce it stops `package`.
 
 
 from ferrari.provenance import older_packages
@@ -13,7 +13,7 @@ report: "../report/workflow.rst"
 
 
 rule qc0:
-    """QC0, figures: what became of every raw file."""
+    """QC0, figures: what happened to every raw file."""
     input:
         videos=rules.videos.output.table,
     output:
@@ -94,7 +94,7 @@ rule qc3:
 
 
 rule qc_identity:
-    """Who the subject is: decided before anybody is cut out, and so before QC4 in the flow."""
+    """Who the subject is. Comes before QC4, because it is decided before anybody is cropped."""
     input:
         tables=every(f"{CROPS}/{{video}}.csv"),
         references=rules.who.output.table,
@@ -258,7 +258,7 @@ rule qc7:
 
 
 rule qc8:
-    """QC8: how alike the final images are, and whether selection and splits are what they claim."""
+    """QC8: how similar the final images are, and whether selection and split did what they should."""
     input:
         final=rules.select_final.output.table,
     output:
@@ -279,7 +279,7 @@ rule qc8:
         "../envs/report.yaml"
     params:
         masks=upstream(f"{MASKS}/{{video}}.csv"),
-        # Whether cut-outs show two people is a question where nobody was held against faces.
+        # Only where nobody was judged by face is it checked whether the set shows two people.
         qc_settings=what_matters("qc", but=["enforce"])
         | ({"two_people": 0} if JUDGING else {}),
         curate_settings=settled(config["curate"]),
@@ -290,13 +290,13 @@ rule qc8:
 
 
 rule qc_index:
-    """The page that leads to all reports, with the ledger's sums from stage to stage."""
+    """The page that links all reports, with the counts from stage to stage."""
     input:
         csv=[f"{QC}/{name}.csv" for name in REPORTS],
         videos_csv=[f"{QC}/{name}_videos.csv" for name in REPORTS],
         pages=[f"{QC}/{name}.html" for name in REPORTS],
     output:
-        html=update(f"{QC}/index.html"),  # no part of --report, where its links would lead nowhere
+        html=update(f"{QC}/index.html"),  # not in --report, where its links would be dead
     log:
         "logs/qc/index.log",
     benchmark:
@@ -312,11 +312,11 @@ rule qc_index:
 
 
 rule review_page:
-    """Everything kept and refused, for a person to look at and decide. Not made by default: it
-    opens every image of the set, and nothing waits for it.
+    """The page on which a person reviews everything kept and refused. Not made by default: it opens
+    every image of the set, and no other rule needs it.
     """
     input:
-        # By name: with --allowed-rules, as `make review` asks, no other rule runs.
+        # By path: `make review` runs this rule alone, with --allowed-rules.
         final=f"{DATASET}/{stages.FINAL_CSV}",
         reports=[f"{QC}/{name}.csv" for name in REPORTS],
     output:

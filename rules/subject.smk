@@ -1,12 +1,12 @@
 # Stage 2, between its halves: who is the subject? One answer for the whole set.
-# Input:   with references their pictures alone, which are params; else what is seen in the clips
-#          that vote. The weights of the networks for faces where there are pictures
-# Output:  <dataset>/subject/who.npz, references.csv, people.csv and who.json beside it, and once
-#          <dataset>/subject_pinned.csv
+# Input:   with reference pictures, those (as params) and the weights of the face networks; without,
+#          the sightings in the clips that vote
+# Output:  <dataset>/subject/who.npz, and beside it references.csv, people.csv and who.json; on the
+#          first run <dataset>/subject_pinned.csv, the clips that vote
 
 
 rule who:
-    """Name the subject: whom the references show, or most of a pinned set of clips."""
+    """Decide who the subject is: the person in the references, or in most of the voting clips."""
     input:
         sightings=[SEEN.replace("{video}", video) for video in VOTERS.clips],
         weights=weights_files("subject") if PICTURES else [],

@@ -1,11 +1,11 @@
-# Verification: is the dataset what the pipeline wrote, to the last bit, and is nothing else in it?
-# Input:   none, on purpose: verifying must not make anything anew that it is to find missing
+# Verification: is the dataset what the pipeline wrote, to the last bit, and nothing else?
+# Input:   none, on purpose: Snakemake would remake a missing file before it could be reported
 # Output:  <qc_reports>/verify_dataset.csv, verify_dataset_videos.csv, verify_dataset.html
-# No other rule needs these; `make verify` asks for `verified` and forces `verify`.
+# No other rule needs these; `make verify` requests `verified` and forces `verify`.
 
 
 rule verify:
-    """Read everything again: tables, stamps, files, raw clips; a FAIL does not fail the report."""
+    """Read tables, stamps, files and raw clips again; a FAIL does not fail this job."""
     output:
         csv=f"{QC}/verify_dataset.csv",
         videos_csv=f"{QC}/verify_dataset_videos.csv",
@@ -40,7 +40,7 @@ rule verify:
 
 
 rule verified:
-    """Fail, naming each fault, unless the report says that the dataset is sound."""
+    """Fail and name each fault, unless the report found the dataset sound."""
     input:
         csv=rules.verify.output.csv,
     log:

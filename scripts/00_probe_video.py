@@ -1,7 +1,7 @@
-"""Stage 0: is this raw file a video that can be used? One row, one verdict, never a traceback.
+"""Stage 0: is this raw file a usable video? One row, one verdict, never a traceback.
 
-The file is looked at in a child process with limits (see `ferrari.processes.limited_call`); what it
-is refused for is listed in `ferrari.ledger.reasons`. A refused file is copied, or
+The file is examined in a child process with limits (see `ferrari.processes.limited_call`); the
+reasons for a refusal are in `ferrari.ledger.reasons`. A refused file is copied, or
 linked where the file system can, to `bad_videos/<VERDICT>/`, with a line in the table that says
 why. A clip that lies in a bucket is fetched for it, and handed on to stage 1; one that cannot be
 fetched is a row too, and is tried again in each run.
@@ -32,8 +32,8 @@ def probe_video(
     """Write the one-row probe table of a raw file.
 
     `raw` is its path, or its address in a bucket; `file` its path relative to the raw folder;
-    `settings` the `probe` section of the config. Raises RawFileChangedError if the file was taken
-    away since the folder was listed, BucketError if its bucket cannot be asked.
+    `settings` the `probe` section of the config. Raises RawFileChangedError if the file was removed
+    after the folder was listed, BucketError if its bucket cannot be asked.
     """
     clear_video(video, of_stage("probe"), dataset)
     try:
@@ -50,7 +50,7 @@ def probe_video(
 def _probed(
     clip: fetched_clips.ClipAtHand, file: str, video: str, dataset: str, settings: dict
 ) -> tables.Row:
-    """The row of a file on the disk; one that is refused is put aside."""
+    """The row of a file on the disk; a refused file is copied."""
     look, digest, size = _read_and_look(clip.path, settings)
     look, value, threshold = _apply_bounds(look, settings)
     refused = "" if look.verdict == OK else refuse_video(clip.path, file, look.verdict, dataset)
@@ -73,7 +73,9 @@ def _row(video: str, file: str, look: probing.Look, **told: object) -> tables.Ro
 
 
 def _read_and_look(raw: str, settings: dict) -> tuple[probing.Look, str, int | str]:
-    """What the file is, its SHA-256 and size; both empty where it is not one file to the end."""
+    """What the file is, its SHA-256 and its size; the last two are empty if it cannot be read to
+    its end.
+    """
     try:
         read = raw_files.read(raw)
         look = _look_limited(raw, settings)
@@ -84,7 +86,9 @@ def _read_and_look(raw: str, settings: dict) -> tuple[probing.Look, str, int | s
 
 
 def _look_limited(raw: str, settings: dict) -> probing.Look:
-    """`probing.look` in a child; what ends the child becomes the verdict."""
+    """`probing.look` in a child process; if the child crashes or reaches a limit, that is the
+    verdict.
+    """
     result = run_limited(
         probing.look,
         raw,
@@ -99,7 +103,7 @@ def _look_limited(raw: str, settings: dict) -> probing.Look:
 
 
 def _apply_bounds(look: probing.Look, settings: dict) -> tuple[probing.Look, object, object]:
-    """The verdict after the bounds, with the value and the threshold it was measured by."""
+    """The verdict after applying the bounds, with the value and the threshold that decided."""
     bound, most = settings["min_short_side"], settings["max_megapixels"]
     if look.verdict not in (OK, TOO_LARGE):
         return look, "", ""
@@ -116,10 +120,10 @@ def _apply_bounds(look: probing.Look, settings: dict) -> tuple[probing.Look, obj
 
 
 def still_holds(job) -> bool:
-    """True if the raw file is the one that the table tells of.
+    """True if the raw file is still the one in the table.
 
-    Its time of change alone is no reason to look at it again. A file that could not be read to its
-    end is looked at again. Of an object its ETag tells, for which it need not be fetched.
+    A new modification time alone is no reason to examine it again. A file that could not be read to
+    its end is examined again. An object in a bucket is identified by its ETag, without fetching it.
     """
     (row,) = tables.read_stage(job.output.table, "probe")
     try:

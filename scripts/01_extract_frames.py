@@ -1,7 +1,7 @@
-"""Stage 1: the frames of one clip, sampled on its own clock, upright, SDR, without repeats.
+"""Stage 1: the frames of one clip, sampled by its timestamps, upright, SDR, without repeats.
 
 Each sample gets a row: kept, dropped as a near-duplicate (with the mean luma change and the
-threshold), or quarantined because it was built on damaged data. A clip that the decoder crashes
+threshold), or quarantined because it was decoded from damaged data. A clip that the decoder crashes
 on, hangs on or gets no clean frame out of is one more row, EXTRACTOR_REJECTED, and is copied to
 `bad_videos/EXTRACTOR_REJECTED/`. Each stretch of time out of which nothing trustworthy came,
 because of errors, is a row LOST_SPAN with the seconds lost. Decoding runs in a child process with
@@ -104,7 +104,7 @@ def extract_video(
 
 
 def _twin(probed: dict, named_after: Sequence[tuple[str, str]]) -> tables.Row | None:
-    """The row of a clip that is a small copy of one that gave frames; else None."""
+    """The row of a clip that is a low-resolution copy of one that gave frames, else None."""
     others = {}
     for probe_csv, frames_csv in named_after:
         frames = tables.iter_stage(frames_csv, "extract")
@@ -127,10 +127,10 @@ def _twin(probed: dict, named_after: Sequence[tuple[str, str]]) -> tables.Row | 
 
 @contextmanager
 def _at_hand(raw: str, probed: dict, dataset: str) -> Iterator[str]:
-    """The path of the raw file, or of what was fetched out of its bucket.
+    """The path of the raw file, or of its copy fetched from the bucket.
 
-    Raises RawFileChangedError for an object that cannot be fetched any more. That is no row: stage
-    0 could fetch it, so something has changed since, and the next run looks at it anew.
+    Raises RawFileChangedError for an object that can no longer be fetched. That is not a row: stage
+    0 could fetch it, so something has changed since, and the next run examines it again.
     """
     try:
         with at_hand(raw, probed["item"], dataset, probed["sha256"]) as clip:
@@ -142,10 +142,10 @@ def _at_hand(raw: str, probed: dict, dataset: str) -> Iterator[str]:
 
 
 def _probed_file(raw: str, path: str, probed: dict, probe_csv: str) -> raw_files.RawFile:
-    """The file at `path`, after checking that it is the one that stage 0 looked at.
+    """The file at `path`, after checking that it is the one that stage 0 examined.
 
-    The whole digest is compared: reading a file costs a hundredth of decoding it, and size and
-    time alone would let frames into the dataset under the digest of another file.
+    The whole digest is compared. Reading a file costs a hundredth of decoding it, and with size and
+    time alone, frames of another file could enter the dataset under this one's digest.
     """
     try:
         read = raw_files.read(path)
@@ -161,7 +161,10 @@ def _probed_file(raw: str, path: str, probed: dict, probe_csv: str) -> raw_files
 
 
 def _check_still(read: raw_files.RawFile, raw: str, video: str, dataset: str) -> None:
-    """Leave nothing of a file that changed while its frames were taken."""
+    """Raise RawFileChangedError if the file changed while its frames were taken.
+
+    Its quarantined frames are deleted first.
+    """
     try:
         read.check_still(raw)
     except (raw_files.NoFileError, raw_files.RawFileChangedError) as error:
@@ -184,9 +187,9 @@ def _extract_limited(
     max_megapixels: float | None,
     spool: Spool,
 ) -> Extraction | Failure:
-    """`extract` in a child, with the first decoder that takes the clip.
+    """`extract` in a child process, with the first decoder that accepts the clip.
 
-    Each has a child of its own: what one that dies or refuses leaves behind harms no other.
+    Each decoder gets its own child, so that one that crashes or refuses cannot affect the next.
     """
     frame_s = frame_time(float(probed["fps"] or 25))
     clip = CodedClip.of(probed)
@@ -228,9 +231,9 @@ def _extract_limited(
 
 
 def _slot(decoder: Decoder) -> AbstractContextManager[object]:
-    """One of the decodes at a time on the card that the decoder uses; nothing for the CPU.
+    """Hold one of the decode slots of the card that the decoder uses; does nothing for the CPU.
 
-    Held here, where no limit's clock runs yet, and not in the child that opens the card.
+    It is held here, where no time limit runs yet, and not in the child that opens the card.
     """
     if decoder.device is None:
         return nullcontext()
@@ -239,8 +242,8 @@ def _slot(decoder: Decoder) -> AbstractContextManager[object]:
 
 
 def _memory_limit(decoder: Decoder, settings: dict) -> dict[str, int | None]:
-    """How the child's memory is limited: by its address space, or where CUDA maps the card's whole
-    memory into that, by what the child really holds.
+    """How the child's memory is limited: by its address space or, since CUDA maps the card's whole
+    memory into that, by its resident memory.
     """
     limit = settings["memory_mb"]
     if decoder.device is not None:
@@ -251,7 +254,7 @@ def _memory_limit(decoder: Decoder, settings: dict) -> dict[str, int | None]:
 def _rejection(
     result: Extraction | Failure, raw: str, probed: dict, dataset: str
 ) -> list[tables.Row]:
-    """The row that rejects the clip as a whole if no frame of it was kept; else none."""
+    """The row that rejects the whole clip if none of its frames was kept; else no row."""
     decoder = ""
     if isinstance(result, Failure):
         value, detail = result.reason, result.detail

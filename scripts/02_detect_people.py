@@ -1,25 +1,26 @@
-"""Stage 2, first half: who is where? One row a detection, one for each frame without any.
+"""Stage 2, first half: where are people? One row for each detection, one for a frame without any.
 
-Every detection that reaches `detect.confidence` is kept: which of them is the subject is for
-`02_yolo_crop` to say. A frame where nothing reaches it is dropped (NO_SUBJECT, with the highest
-confidence that was seen). The detector runs in a child process with limits: a frame that ends it is
-quarantined (MODEL_CRASHED, MODEL_TIMEOUT, OUT_OF_MEMORY), and the others go on.
+Every detection that reaches `detect.confidence` is kept; which of them is the subject is decided by
+`02_yolo_crop`. A frame without such a detection is dropped (NO_SUBJECT, with the highest confidence
+seen). The detector runs in a child process with limits: a frame that crashes it is quarantined
+(MODEL_CRASHED, MODEL_TIMEOUT, OUT_OF_MEMORY), and the others go on.
 
-The pictures of the linking film are searched too, and what is found in both is linked to tracks
-(`ferrari.subject.following`): each detection's row has its track, and a table beside it tells of
-the tracks. Of what is found in the film, only these sums remain. A picture of it that ends the
-detector has a quarantined row behind those of the kept frame before it: a limit that is raised
-opens that frame, and the film is searched with it.
+The detector also runs on the pictures of the linking film. The detections of both are linked to
+tracks (`ferrari.subject.following`): each detection's row names its track, and a table beside it
+has the tracks. Of the detections in the film, only sums over their tracks are stored. If a picture
+of the film crashes the detector, a quarantined row follows those of the kept frame before it. When
+the limit is raised, that frame and the film are searched again.
 
-Where people are judged, a box below `detect.confidence` counts too if a face of its own is seen in
-it (`ferrari.subject.faint_people`); and a kept frame in which a track loses somebody is searched
-once more around the place (`ferrari.subject.second_look`). Who is found in these ways has a row
-like any other, whose detail says so. Such a look that ends a network leaves the frame as it was,
-and has a row of its own, which is quarantined: a limit that is raised opens the frame again.
+Where people are judged, a box below `detect.confidence` also counts if a face of its own is found
+in it (`ferrari.subject.faint_people`). And if a track loses somebody in a kept frame, the frame is
+searched once more around that place (`ferrari.subject.second_look`). People found in these ways
+have a row like any other, whose detail says so. If such a second look crashes a network, the frame
+stays as it was, and the look has a quarantined row of its own. When the limit is raised, the frame
+is searched again.
 
-Where faces are asked for, those of the people in a frame are found and embedded, by networks in a
-child process of their own. A frame that ends these is quarantined as well: nobody could say who is
-in it. Faces lie in a third file, `subject/sightings/<video>.npz`, and in no table.
+Where faces are needed, those of the people in a frame are detected and embedded by networks in
+their own child process. A frame that crashes these is quarantined as well, because nobody could say
+who is in it. Faces are stored in a third file, `subject/sightings/<video>.npz`, and in no table.
 """
 
 import os
@@ -49,7 +50,7 @@ from ferrari.subject.second_look import FOUND_AGAIN
 from ferrari.subject.sightings_file import SeenFace
 from ferrari.video import linking_film
 
-#: What this stage looks at in a frame's row: a frame is searched again when one of these changes.
+#: The columns of a frame that this stage uses: it is searched again when one of them changes.
 READS = ("item", "path", "sha256", "width", "height", "frame", "time_s")
 
 
@@ -75,11 +76,11 @@ def detect_video(
     its frames' rows.
 
     `settings` is the `detect` section of the config, `mask_settings` the `mask` section (used by
-    `detect.backend: mask`). `faces` are the networks for them, None if none are asked for. With a
-    `second_look` faint boxes with a face count, and a frame is searched again where a track loses
-    somebody in it. Frames whose rows `earlier` has, with their faces, are not searched again. The
-    `film` is, whenever a job has anything to do: people are linked over the clip as a whole. For
-    `mask` it is left alone: three times as many pictures would go through a segmenter.
+    `detect.backend: mask`). `faces` are the face networks, or None. With `second_look`, faint boxes
+    with a face count, and a frame is searched again where a track loses somebody. Frames whose rows
+    and faces are in `earlier` are not searched again. The `film` always is, because people are
+    linked over the whole clip; but not with the backend `mask`, since that would send three times
+    as many pictures through a segmenter.
     """
     lines = _lines(frames_csv)
     digests = {line["item"]: item_digest(line) for line in lines}
@@ -116,14 +117,14 @@ def detect_video(
 
 
 def _lines(frames_csv: str) -> list[Mapping[str, str]]:
-    """What this stage looks at of the kept frames."""
+    """The columns of the kept frames that this stage uses."""
     kept = tables.kept(tables.read_stage(frames_csv, "extract"))
     return [tables.narrowed(line, READS) for line in kept]
 
 
 def _as_first_seen(taken: Mapping[str, list[dict[str, str]]]) -> dict[str, list[dict[str, str]]]:
-    """Without the frames in which a second look found somebody, or that have a row of a look beyond
-    the first, or of the film, which ended a network: these hang on the clip as a whole.
+    """The rows without frames that depend on the whole clip: those in which a second look found
+    somebody, or with a row of a second look or of the film that crashed a network.
     """
     return {
         frame: rows
@@ -135,7 +136,7 @@ def _as_first_seen(taken: Mapping[str, list[dict[str, str]]]) -> dict[str, list[
 def _faces_taken(
     earlier: Earlier, sightings: str, taken: Mapping[str, list[dict[str, str]]]
 ) -> dict[str, list[SeenFace]]:
-    """The faces of detections whose rows are taken over, by item."""
+    """The faces of detections whose rows are reused, by item."""
     if not taken or sightings not in earlier.beside:
         return {}
     before = sightings_file.read_bytes(earlier.beside[sightings]).faces_by_item()
@@ -144,7 +145,7 @@ def _faces_taken(
 
 
 def _asked_for(job) -> FaceNetworks | None:
-    """The networks for faces, if the rule asks for them; their weights are verified."""
+    """The face networks, if the rule asks for them; their weights are verified."""
     asked = job.params.faces
     return FaceNetworks(asked, weight_files.ready(job.config, "subject")) if asked else None
 

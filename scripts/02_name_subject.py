@@ -1,16 +1,17 @@
 """Stage 2, between its halves: who is the subject? One answer for the whole set.
 
-With references, their pictures alone say it: each is a row of `subject/references.csv`, used or
-refused; one that a person dropped counts for nothing. Where they do not say who it is, the run
-ends, and `subject/references_refused.csv` shows why. Without, people are grouped over the clips
-that vote, and the one whom most of them show is the subject; `subject/people.csv` has a row for
-each. Which clips vote is written down once (`subject_pinned.csv`): a clip that comes later changes
-nothing. With `subject.mode: single` nobody is named, and the table of people tells how many the
-sample shows.
+With reference pictures, these alone decide. Each is a row of `subject/references.csv`, used or
+refused; one that a person dropped does not count. If they do not show one person clearly, the run
+ends, and `subject/references_refused.csv` shows why. Without references, people are grouped over
+the clips that vote, and the person in most of them is the subject; `subject/people.csv` has a row
+for each person. Which clips vote is written down once (`subject_pinned.csv`), so that a later clip
+changes nothing. With `subject.mode: single` no subject is named, and the table of people only
+counts them in a sample of clips.
 
-The answer is `subject/who.npz`, a template of faces that each clip's detections are held against.
-That nobody could be named is an answer too, and is said loudly. The thresholds of the settings are
-not asked here, but those of the network: who is who must not change with them.
+The answer is `subject/who.npz`, a template of face embeddings with which each clip's detections are
+compared. "Nobody could be named" is a valid answer too, and is reported with a warning. This step
+uses the thresholds of the network, not those of the settings: the subject must not change with the
+settings.
 """
 
 import json
@@ -64,9 +65,10 @@ _OWN, _OTHERS = "subject.references", "subject.not"
 
 @dataclass
 class Answer:
-    """Who the subject is: the template (None: nobody was named), and what tables say of it.
+    """Who the subject is: the template (None: nobody was named), and what the tables say about it.
 
-    `rows` are pictures by the setting that names their folder. `people` are rows of a vote.
+    `rows` are reference pictures, by the setting that names their folder. `people` are the rows of
+    a vote.
     """
 
     template: Template | None
@@ -173,7 +175,7 @@ def _of_vote(
 
 
 def _missed(answer: Answer, voters: Sequence[str], gone: Sequence[str]) -> str:
-    """Where nobody was named and voting clips are gone: that, and what to do; else empty."""
+    """The message if nobody was named and voting clips are gone, with what to do; else empty."""
     if answer.template is not None or not gone:
         return ""
     return (
@@ -185,7 +187,7 @@ def _missed(answer: Answer, voters: Sequence[str], gone: Sequence[str]) -> str:
 
 
 def _sampled(found: clusters.Vote, voters: int) -> str:
-    """What a sample of clips shows, where nobody is judged."""
+    """How many people a sample of clips shows, where nobody is judged."""
     if not voters:
         return "nobody is judged (subject.mode: single), and no clip was looked at for faces"
     return (
@@ -223,7 +225,7 @@ def _write(
 
 
 def _write_pictures(path: str, rows: Mapping[str, Sequence[Reference]]) -> None:
-    """The table of the pictures, by the setting that names their folder."""
+    """Write the table of the reference pictures."""
     lines = [_line(setting, row) for setting, some in rows.items() for row in some]
     write_table(path, REFERENCE_COLUMNS, lines)
 
@@ -234,7 +236,7 @@ def _line(setting: str, row: Reference) -> dict:
 
 
 class Finder:
-    """What finds and embeds the faces in pictures, in a process of its own (`FaceFinder`)."""
+    """Finds and embeds the faces in pictures, in a child process (`FaceFinder`)."""
 
     def __init__(self, model: Isolated) -> None:
         self._model = model
@@ -299,7 +301,7 @@ def run(job) -> None:
 
 @contextmanager
 def _finder(job) -> Iterator[Finder]:
-    """The networks, on the CPU: a folder of pictures is looked at once."""
+    """The face networks, on the CPU: the folder of pictures is processed once."""
     weights = weight_files.ready(job.config, "subject")
     settings = {**weight_files.face_settings(job.config), "device": "cpu", "batch": 1}
     load = faces.picture_loader(settings, weights, job.threads, job.config["cache"])

@@ -1,16 +1,16 @@
-"""Stage 2, second half: which detection is the subject? One row for each, with its fate.
+"""Stage 2, second half: which detections show the subject? One row for each, with its outcome.
 
-Who is the subject was settled for the whole set (`02_name_subject.py`): here each detection is
-judged by it (`subject.identities`). Somebody else is NOT_SUBJECT; where nothing speaks clearly, the
-detection is UNSURE_WHO, and its picture is put aside for a person to look at. With `subject.mode:
-single` nobody is judged: the target policy (`subject_choice`) decides which of the tracks in a
-frame is the subject, and the others are NOT_TARGET.
+Who the subject is was determined once for the whole set (`02_name_subject.py`). Here each detection
+is compared with that answer (`subject.identities`). Somebody else is NOT_SUBJECT. Without clear
+evidence the detection is UNSURE_WHO, and its picture is set aside for a person to look at. With
+`subject.mode: single` nobody is judged: the target policy (`subject_choice`) chooses one of the
+tracks in a frame, and the others are NOT_TARGET.
 
-Boxes too small to be of use (TOO_SMALL) and subjects that have not moved since their last crop
-(DUPLICATE_SUBJECT) are rows too. The rest is cut out with a margin; crops are lossless. No network
-is asked: a threshold that changes searches no frame again, and works only on frames of which
-somebody is judged otherwise, and those behind them. A frame that is not what stage 1 wrote any more
-quarantines its subjects (UNREADABLE_FRAME). What a person decided of a crop changes its row alone.
+Boxes that are too small (TOO_SMALL) and subjects that have not moved since their last crop
+(DUPLICATE_SUBJECT) are dropped. The rest is cropped with a margin, losslessly. No network runs: a
+changed threshold repeats no detection, and only frames with a changed judgement, and those after
+them, are worked on again. If a frame is no longer what stage 1 wrote, its subjects are quarantined
+(UNREADABLE_FRAME). A person's decision about a crop changes only that crop's row.
 """
 
 import contextlib
@@ -56,15 +56,15 @@ from ferrari.subject.identities import Identities, Identity
 from ferrari.subject.identity_table import IdentityRow
 from ferrari.subject.modes import SINGLE
 
-#: What this stage looks at in the rows of a frame and its detections: a frame is judged again, and
-#: with it those after it (whose subjects are compared with its), when one of these changes.
+#: The columns of frames and detections that this stage uses. If one changes, the frame is judged
+#: again, and so are those after it, whose subjects are compared with this one's.
 FRAME_READS = ("item", "path", "sha256")
 READS = (
     *("item", "confidence", "class_name", "x1", "y1", "x2", "y2"),
     *("frame_width", "frame_height", "track_area", "track_off_centre"),
 )
-#: Threads that read frames and write crops beside the one that compares them, and how many frames
-#: are read ahead of it, and crops written behind it.
+#: Threads that read frames and write crops while the main thread compares them; how many frames are
+#: read ahead, and how many crops may wait to be written.
 _THREADS, _AHEAD = 2, 2
 
 
@@ -85,10 +85,10 @@ def crop_video(
 ) -> dict[str, str]:
     """Write the crops and the tables of one clip; returns the digests of its frames' rows.
 
-    `settings` has the keys of the config's `detect` section that choose and cut. `identity` has the
-    mode and the rules by which the people in `sightings` are held against `who`; without it nobody
-    is judged. `review` is what a person decided of the clip's crops. Frames whose rows `earlier`
-    has are not cut again, up to the first that it has not.
+    `settings` has the keys of the config's `detect` section for choosing and cropping. `identity`
+    has the mode and the rules for comparing the people in `sightings` with the template `who`;
+    without it nobody is judged. `review` holds a person's decisions about the clip's crops. The
+    rows in `earlier` are reused up to the first frame that it lacks.
     """
     seen, verdicts = _seen(frames_csv, detections_csv), Verdicts(review, OK)
     tracks = [row for row in review if row.scope == TRACK]
@@ -133,8 +133,8 @@ def crop_video(
 def _decided(
     row: tables.Row, frame_sha256: str, verdicts: Verdicts, known: Identities | None
 ) -> tuple[tables.Row, str]:
-    """A row with what a person decided of its track, unless it was of the crop itself; and the
-    crop's digest as a target.
+    """A row with the decision on its track, unless there is one on the crop itself; and the crop's
+    digest, by which a decision names it.
     """
     made = verdicts.without_drop(row)
     if known is not None and not is_by_review(made):
@@ -143,7 +143,7 @@ def _decided(
 
 
 def _kept_by_hand(verdicts: Verdicts) -> dict[str, list[Decision]]:
-    """What a person kept, by the frame that it is in."""
+    """The crops that a person decided to keep, by their frame."""
     found: dict[str, list[Decision]] = {}
     for row in verdicts.keeps():
         found.setdefault(item_ids.frame_of(row.target), []).append(row)
@@ -152,7 +152,7 @@ def _kept_by_hand(verdicts: Verdicts) -> dict[str, list[Decision]]:
 
 @dataclass(frozen=True)
 class _Seen:
-    """A frame that shows somebody: its row, and those of its detections, by their numbers."""
+    """A frame with detections: its row, and the detections' rows in the order of their numbers."""
 
     line: Mapping[str, str]
     detections: list[Mapping[str, str]] = field(default_factory=list)
@@ -183,7 +183,7 @@ def _identities(
 
 
 def _of(detection: str, known: Identities) -> Identity:
-    """Who a detection is, by its item; LedgerError if the sightings do not have it."""
+    """The identity of a detection; LedgerError if the sightings do not have it."""
     if detection not in known.of_item:
         raise tables.LedgerError(
             f"the sightings have no detection {detection}: they are not of this table of "
@@ -193,14 +193,14 @@ def _of(detection: str, known: Identities) -> Identity:
 
 
 def _who(seen: _Seen, known: Identities | None) -> list[str]:
-    """What a frame's rows depend on of who is who: on the verdicts, and on no score."""
+    """What a frame's rows take from the identities: the verdicts, but not the scores."""
     if known is None:
         return []
     return [_of(line["item"], known).judgement.who for line in seen.detections]
 
 
 def _evidence(identity: Identity) -> tables.Row:
-    """The cells of a row that say on what evidence somebody is the subject, or not."""
+    """The cells of a row with the evidence for who the person is."""
     judged = identity.judgement
     return {
         "track": identity.track,
@@ -212,7 +212,7 @@ def _evidence(identity: Identity) -> tables.Row:
 
 
 def _measured(identity: Identity) -> tables.Row:
-    """Of a row that is refused for who it shows: what was held against what."""
+    """The score and the threshold of a row that is refused for who it shows."""
     judged = identity.judgement
     return {"value": _rounded(judged.score), "threshold": _rounded(judged.threshold)}
 
@@ -226,12 +226,12 @@ def _rounded(figure: float | None) -> float | str:
 
 
 def _told_anew(row: Mapping[str, object], known: Identities | None) -> tables.Row:
-    """A row that is taken over, with today's evidence: the fate is the same, a score may differ."""
+    """A reused row with today's evidence: its outcome is the same, its score may differ."""
     if known is None:
         return dict(row)
     identity = _of(str(row["parent"]), known)
     told = {**row, **_evidence(identity)}
-    reason = as_made(told)["reason"]  # a person may have kept it, and what was measured stays told
+    reason = as_made(told)["reason"]  # kept by a person: the measured figures stay in the row
     if reason in (NOT_SUBJECT, UNSURE_WHO):
         told |= _measured(identity)
     if reason == UNSURE_WHO:
@@ -240,7 +240,7 @@ def _told_anew(row: Mapping[str, object], known: Identities | None) -> tables.Ro
 
 
 class _Pixels:
-    """A frame's pixels (HxWx3 uint8 RGB) and its compare image, read when they are asked for."""
+    """A frame's pixels (HxWx3 uint8 RGB) and its compare image, read on first use."""
 
     def __init__(self, line: Mapping[str, str], read: Callable[[Mapping], np.ndarray]) -> None:
         self.line, self._read = line, read
@@ -269,7 +269,7 @@ class _Stage:
     last: subject_repeats.LastSubjects = field(default_factory=subject_repeats.LastSubjects)
 
     def resume(self, seen: Mapping[str, _Seen], taken: Mapping[str, Sequence[Mapping]]) -> None:
-        """Go on behind the frames whose rows were taken over."""
+        """Continue after the frames whose rows were reused."""
 
         def picture(detection: str) -> np.ndarray | None:
             try:
@@ -280,8 +280,10 @@ class _Stage:
         self.last.resume(taken.values(), picture)
 
     def opened(self, seen: _Seen, by_hand: Mapping[str, object]) -> _Pixels:
-        """A frame's pixels, read already if they will be looked at; `by_hand` has the frames that
-        something is kept in. A fault of the file is told when they are.
+        """A frame's pixels, read ahead if they will be needed.
+
+        `by_hand` has the frames with crops that a person kept. A damaged file raises nothing here,
+        but when its pixels are used.
         """
         frame = _Pixels(seen.line, self._read)
         if seen.line["item"] in by_hand or any(self._may_be_cut(seen)):
@@ -290,7 +292,7 @@ class _Stage:
         return frame
 
     def _may_be_cut(self, seen: _Seen) -> Iterator[bool]:
-        """Of each detection whether its pixels are looked at, as far as its row tells."""
+        """For each detection, whether its pixels may be needed, judging by its row alone."""
         for line, other in zip(seen.detections, self._targets(seen), strict=True):
             wanted = not other
             if self.known is not None:
@@ -298,9 +300,9 @@ class _Stage:
             yield wanted and not self._too_small(_box(line))
 
     def rows(self, seen: _Seen, frame: _Pixels) -> Iterator[tables.Row]:
-        """The rows of a frame's detections, in their order; has the crops that are kept written.
+        """The rows of a frame's detections, in order; kept crops are queued for writing.
 
-        `path` and `sha256` of these are filled in when they are.
+        Their `path` and `sha256` are filled in once they are written.
         """
         targets = self._targets(seen)
         for ordinal, line in enumerate(seen.detections):
@@ -321,7 +323,7 @@ class _Stage:
         self.last.next_frame()
 
     def _targets(self, seen: _Seen) -> list[tables.Row]:
-        """Under a policy: of each detection why it is not the subject, or nothing if it is."""
+        """By policy: for each detection the cells of NOT_TARGET, or none if it is the subject."""
         if self.known is not None:
             return [{}] * len(seen.detections)
         figures = subject_choice.figures(seen.detections, self.settings["policy"])
@@ -336,7 +338,7 @@ class _Stage:
     def _by_identity(
         self, item: str, box: boxes.Box, frame: _Pixels, about: Mapping, identity: Identity
     ) -> tables.Row:
-        """The cells of a detection by who it is."""
+        """The cells of a detection whose identity is known."""
         told, who = _evidence(identity), identity.judgement.who
         if who == judgements.SUBJECT:
             return told | self._judged(item, box, frame, about)
@@ -359,7 +361,7 @@ class _Stage:
         return {"value": round(boxes.short_side(box), 2), "threshold": self.settings["min_side"]}
 
     def _too_small(self, box: boxes.Box) -> tables.Row:
-        """The fate of a box that is too small to be of use; nothing of any other."""
+        """The cells of a box that is too small; none for any other."""
         if boxes.short_side(box) >= self.settings["min_side"]:
             return {}
         return {"outcome": DROPPED, "reason": TOO_SMALL, **self._side(box)}
@@ -367,7 +369,7 @@ class _Stage:
     def _judged(
         self, item: str, box: boxes.Box, frame: _Pixels, about: Mapping
     ) -> dict[str, object]:
-        """Keep the subject's crop, unless it is too small to be of use, or a repeat."""
+        """Keep the subject's crop, unless it is too small or a repeat."""
         if small := self._too_small(box):
             return small
         try:
@@ -382,7 +384,7 @@ class _Stage:
     def _taken_back(self, item: str, frame: _Pixels, about: Mapping) -> dict[str, object]:
         """The cells of a crop that a rule refused and a person kept; empty if nobody did.
 
-        What comes after is still compared with the crops that the rules kept.
+        Later crops are still compared with those that the rules kept.
         """
         keep = self.verdicts.kept(item, crop_digest(frame.line["sha256"], about))
         if not keep:
@@ -391,7 +393,7 @@ class _Stage:
             cut = self._written(item, _cut(frame.rgb, about))
         except image_files.ImageReadError as error:
             return self._refused(item, frame.line, str(error))
-        if about.get("path"):  # the copy for somebody to look at, who has looked
+        if about.get("path"):  # the copy was there for a person to decide, who has decided
             (self.dataset / str(about["path"])).unlink(missing_ok=True)
         told = cells_of_keep(keep, str(about["reason"]), str(about.get("detail", "")))
         return {"reason": OK, **cut, **told}
@@ -404,7 +406,7 @@ class _Stage:
         return {"path": where, "sha256": digest}
 
     def _unsure(self, item: str, frame: _Pixels, about: Mapping, why: str) -> dict[str, object]:
-        """Somebody who may be the subject; the picture is put where a person can look at it."""
+        """Quarantine somebody who may be the subject, with a copy of the crop to look at."""
         try:
             data = image_files.encode_png(_cut(frame.rgb, about))
         except image_files.ImageReadError as error:
@@ -414,7 +416,9 @@ class _Stage:
         return {"outcome": QUARANTINED, "reason": UNSURE_WHO, "detail": why, **copy}
 
     def _refused(self, item: str, line: Mapping, detail: str) -> dict[str, object]:
-        """A subject whose frame cannot be read any more; a copy of the frame's file is kept."""
+        """Quarantine a subject whose frame can no longer be read, with a copy of the frame's
+        file.
+        """
         path = self.dataset / line["path"]
         name = f"{item}{path.suffix}"
         copy = refuse_frame_file(path, name, self.video, UNREADABLE_FRAME, self.dataset)

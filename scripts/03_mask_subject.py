@@ -1,13 +1,14 @@
 """Stage 3: cut the subject out of each crop.
 
-Reads one video's crop table, writes one RGBA cut-out a kept crop (PNG, straight alpha, at crop
-size) and a table with a row for each. Other people who are in a crop are taken out of it
-(`matting.other_people`). Where a person drew a crop's mask (`matting.by_hand`), it takes the
-network's place, and only crops without one load a network. Which crops are refused: EMPTY_MASK and
-FULL_MASK (the subject's share of the crop is out of bounds), OTHER_PERSON (too much of it may be
-somebody else's), SUBJECT_CLASS_ABSENT (segmenter `ram`), UNREADABLE_CROP; and MODEL_CRASHED,
-MODEL_TIMEOUT and OUT_OF_MEMORY, where a crop ended the child process in which network and matting
-run. They are copied to `bad_frames/<video>/<REASON>/`.
+Reads one video's table of crops; writes one RGBA cut-out for each kept crop (PNG, straight alpha,
+at crop size), and a table with a row for each. Other people in a crop are removed from it
+(`matting.other_people`). A mask that a person drew (`matting.by_hand`) replaces the network's; the
+network is loaded only if some crop has none.
+
+Refused crops: EMPTY_MASK and FULL_MASK (the subject's share of the crop is out of bounds),
+OTHER_PERSON (too much of it may be somebody else), SUBJECT_CLASS_ABSENT (segmenter `ram`),
+UNREADABLE_CROP; and MODEL_CRASHED, MODEL_TIMEOUT and OUT_OF_MEMORY, if a crop crashed the child
+process in which network and matting run. They are copied to `bad_frames/<video>/<REASON>/`.
 """
 
 import os

@@ -1,9 +1,10 @@
-"""Draw the bank of scenes for blurred backgrounds: one plate a pinned clip, or a user's picture.
+"""Draw the bank of scenes for blurred backgrounds: one plate for each pinned clip or user's
+picture.
 
 Reads the probe, frame and detection tables of the pinned clips; writes `environments/<id>.png`
-beside `environments.csv` (columns: ferrari.ledger.columns). A clip without a usable scene is a
-row with its reason: NO_FRAME, NO_TRUSTED_FRAME, SCENE_HIDDEN, UNREADABLE_FRAME; a file of the
-user's folder that is no picture is UNREADABLE_PICTURE, one that unpacks to too much TOO_LARGE.
+beside `environments.csv` (columns: ferrari.ledger.columns). A clip without a usable scene is a row
+with its reason: NO_FRAME, NO_TRUSTED_FRAME, SCENE_HIDDEN, UNREADABLE_FRAME. A file in the user's
+folder that is not a picture is UNREADABLE_PICTURE; one that is too large once decoded is TOO_LARGE.
 """
 
 import os
@@ -39,9 +40,9 @@ def draw_environments(
     dataset: str | os.PathLike,
     out_csv: str | os.PathLike,
 ) -> None:
-    """Write the plates and their table; `folder` (the user's pictures) takes the clips' place.
+    """Write the plates and their table; with `folder`, from the user's pictures instead of clips.
 
-    Which clips lend their scenes is written down once: clips that come later change nothing.
+    Which clips lend their scenes is written down once: later clips change nothing.
     """
     out_csv = Path(out_csv)
     with whole_folder(out_csv.with_suffix("")) as scratch:
@@ -78,7 +79,7 @@ def _from_clips(frames_csvs, detections_csvs, dataset: Path, scratch: Path) -> l
 
 
 def _clip_row(video: str, frames: list, boxes: dict, dataset: Path, scratch: Path) -> Row:
-    """Make the plate of one clip, from the best frame that can be read."""
+    """Make the plate of one clip, from its best readable frame."""
     if not frames:
         return _row(video, video, DROPPED, reason=NO_FRAME)
     ranked = scene_bank.best_frames(frames, boxes)

@@ -1,10 +1,10 @@
-"""Stage 4: put each cut-out in front of backgrounds that have nothing to do with its clip.
+"""Stage 4: put each cut-out on backgrounds that have nothing to do with its clip.
 
-Reads a clip's mask table, crop table and the bank of scenes; writes, for each kept cut-out,
-`augment.variants` pictures (RGB, lossless, the subject at its own size) and their masks (grey,
-255 = subject), and a table that holds each one's recipe. A cut-out that cannot be read gives
-quarantined rows, UNREADABLE_CUTOUT. Where a clip would need a scene and no other clip has one, a
-synthetic background takes its place and `detail` says NO_ENVIRONMENT.
+Reads a clip's table of cut-outs, its table of crops and the bank of scenes. For each kept cut-out
+it writes `augment.variants` pictures (RGB, lossless, the subject not resampled), their masks (grey,
+255 = subject), and a table with each one's recipe. A cut-out that cannot be read gives quarantined
+rows, UNREADABLE_CUTOUT. If a clip would need a scene and no other clip has one, a synthetic
+background takes its place, and `detail` says NO_ENVIRONMENT.
 """
 
 import functools
@@ -29,8 +29,8 @@ from ferrari.ledger.tables import Row, kept, narrowed, read_stage, read_table, r
 from ferrari.provenance.reuse import NOTHING, Earlier, item_digest
 from ferrari.provenance.table_stamps import seal
 
-#: What this stage looks at in the rows of a cut-out, its crop and a scene: variants are made again
-#: when one of these changes.
+#: The columns of a cut-out, its crop and a scene that this stage uses: variants are made again when
+#: one of them changes.
 READS = ("item", "path", "sha256")
 CROP_READS = ("crop_x1", "crop_y1", "crop_x2", "crop_y2", "frame_width", "frame_height")
 SCENE_READS = ("path", "sha256")
@@ -51,7 +51,7 @@ def augment_video(
 ) -> dict[str, str]:
     """Write one clip's variants, masks and table; returns the digests of the cut-outs' rows.
 
-    `settings` is the config's `augment` section. Variants that `earlier` has are not made again.
+    `settings` is the config's `augment` section. Variants in `earlier` are reused.
     """
     cv2.setNumThreads(threads)
     dataset, out_csv = Path(dataset), Path(out_csv)
@@ -92,7 +92,7 @@ def augment_video(
 
 
 def _placed(made: Row, out_csv: Path, dataset: Path, scenes: Mapping[str, Mapping]) -> Row:
-    """A row with its files where they will lie, and its scene's digest."""
+    """A row with the final paths of its files, and the digest of its scene."""
     if made["outcome"] == KEPT:
         place = Path(os.path.relpath(out_csv.with_suffix(""), dataset))
         made["path"] = (place / made["path"]).as_posix()
@@ -102,7 +102,7 @@ def _placed(made: Row, out_csv: Path, dataset: Path, scenes: Mapping[str, Mappin
 
 
 def _scene_loader(dataset: Path, scenes: Mapping[str, Mapping]) -> Callable[[str], np.ndarray]:
-    """Reads plates of the bank (<= 640 px, 1 MB each) once."""
+    """A function that reads plates of the bank (<= 640 px, 1 MB each), each once."""
 
     @functools.lru_cache(maxsize=64)
     def load(environment: str) -> np.ndarray:

@@ -1,14 +1,14 @@
-"""Stage 5, per video: is each augmented image still what its row says, and what is its caption?
+"""Stage 5, per video: check each augmented image against its row, and write its caption.
 
-Re-opens every image and mask that stage 4 kept (the final validation), then writes the caption
-from what is known: subject, framing, the recipe's background; or takes the one that a person wrote
-(captions/overrides.csv), and keeps what it stands for beside it. A refused image is a row:
+Re-opens every image and mask that stage 4 kept (the final validation). The caption is made from
+what is known (subject, framing, the recipe's background), or is the one that a person wrote
+(captions/overrides.csv); the caption that it replaces stays in the row. A refused image is a row:
 UNREADABLE_IMAGE, SHA_MISMATCH, MASK_MISMATCH, CAPTION_INVALID or OVERRIDE_INVALID, with the fault
 in `value`.
 
-The optional captioner runs in a child process with limits. Images of a cut-out that ends it are
-quarantined (MODEL_CRASHED, MODEL_TIMEOUT, OUT_OF_MEMORY): a caption without its words would be a
-worse one that nobody asked for, and looks like the others.
+The optional captioner runs in a child process with limits. If a cut-out crashes it, the cut-out's
+images are quarantined (MODEL_CRASHED, MODEL_TIMEOUT, OUT_OF_MEMORY): a caption without the
+captioner's words would be a worse one that nobody asked for and that looks like the others.
 """
 
 import contextlib
@@ -56,8 +56,8 @@ from ferrari.processes.model_verdicts import Limits
 from ferrari.provenance.reuse import NOTHING, Earlier, item_digest
 from ferrari.provenance.table_stamps import seal
 
-#: What this stage looks at in the rows of an image and its crop: the image is captioned again when
-#: one of these changes.
+#: The columns of an image and its crop that this stage uses: the image is captioned again when one
+#: of them changes.
 READS = (
     *("item", "parent", "path", "sha256", "mask_path", "mask_sha256"),
     *("background", "kind", "width", "height"),
@@ -65,20 +65,22 @@ READS = (
 CROP_READS = ("item", "x1", "y1", "x2", "y2", "frame_width", "frame_height")
 #: A crop's item -> (words, words removed), or why there are none: a row's reason and detail.
 Describe = Callable[[str], tuple[str, list[str]] | Failure]
-#: A picture that every sound captioner survives.
+#: A picture that no working captioner crashes on.
 HARMLESS = np.full((96, 96, 3), 128, np.uint8)
 
 
 @dataclass(frozen=True)
 class Style:
-    """What all captions of a run share: how they are written, and the rules they are held to."""
+    """What all captions of a run share: how they are written, and the rules that they must
+    follow.
+    """
 
     templates: tuple[str, ...]
     seed: int
     rules: Rules
 
     def template(self, item: str) -> str:
-        """The template of an image: one more template changes only the captions that take it."""
+        """The template of an image. Adding a template changes only the captions that use it."""
         if len(self.templates) == 1:
             return self.templates[0]
         return ranked(self.templates, self.seed, "", item)[0]
@@ -124,10 +126,11 @@ def caption_row(
 def overridden(
     line: Mapping[str, str], written: Row, override: Override, crop: Mapping[str, str], style: Style
 ) -> Row:
-    """The caption row of an image with a person's caption in place of what was `written`.
+    """The caption row of an image with a person's caption in place of the `written` one.
 
-    The image is kept even if the captioner failed on it: its words are not needed any more. A
-    caption that breaks the rules is refused with its image, never passed over for the other.
+    The image is kept even if the captioner failed on it, because its words are no longer needed. A
+    caption that breaks the rules is refused with its image, never silently replaced by the other
+    one.
     """
     facts = _facts(crop)
     known = {**facts, "background": line["background"]}
@@ -269,7 +272,9 @@ class Image:
         return self.line["item"]
 
     def digest(self, cutouts: Mapping[str, Mapping[str, str]]) -> str:
-        """Over all that the row is made from; of the cut-out only where a captioner sees it."""
+        """Of everything that the row is made from; the cut-out is part of it only if a captioner
+        sees it.
+        """
         seen = cutouts[self.line["parent"]] if cutouts else ""
         return item_digest(self.line, self.crop, self.by_hand, seen)
 
@@ -310,13 +315,15 @@ def _images(
 
 
 def _written_about(overrides: Mapping[str, Override], item: str, sha256: str) -> Override | None:
-    """The caption by hand of an image or a cut-out, if it was written about the file it is now."""
+    """The caption by hand of an image or a cut-out, if it was written about the file as it is
+    now.
+    """
     found = overrides.get(item)
     return found if found and found.sha256 in ("", sha256) else None
 
 
 def _cutouts(masks_csv: str | Path) -> dict[str, dict[str, str]]:
-    """Where the cut-outs lie, by item, with their digests."""
+    """The paths of the cut-outs, by item, with their digests."""
     rows = kept(read_stage(masks_csv, "mask"))
     return {line["item"]: narrowed(line, ("path", "sha256")) for line in rows}
 

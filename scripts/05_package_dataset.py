@@ -1,9 +1,9 @@
 """Stage 5, per format: the final images as a folder that a trainer's own loader reads.
 
-The folder is there whole or not at all. Each image, mask and caption is re-opened in the package
-and compared with the final table; what is unsound is a quarantined row and not in the package.
-The manifest, one row an image, is written last. Nothing is written while a quality check that is
-enforced fails.
+The folder is written atomically. Each image, mask and caption is re-opened in the package and
+compared with the final table; a damaged one is a quarantined row and not in the package. The
+manifest, one row for each image, is written last. Nothing is written while an enforced quality
+check fails.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -75,7 +75,7 @@ def package_dataset(
 
 
 class PackageSummary:
-    """What is counted on the way, and said at the end."""
+    """Counts made during packaging, and reported at its end."""
 
     def __init__(self) -> None:
         from ferrari.packaging.dataset_card import Figures
@@ -96,7 +96,7 @@ class PackageSummary:
         about: Mapping | None,
         reviewed: str = "",
     ) -> None:
-        """The card and the digests, where they are asked for; a warning of enlarged images."""
+        """Write the card and the digests, if wanted; warn of enlarged images."""
         from ferrari.packaging.dataset_card import write_card, write_sums
 
         if self._enlarged:
@@ -118,7 +118,7 @@ def placed(
     final_csv: str | Path,
     preparation: Preparation,
 ) -> Iterator[tuple[dict[str, str], Sample | None, Fault | None]]:
-    """Each kept row of the final table with what went into the package, or why nothing did."""
+    """Each kept row of the final table with what was put into the package, or why nothing was."""
     progress = Progress(f"images packaged ({form.name})")
     for line in iter_stage(final_csv, "final"):
         if line["outcome"] != KEPT:

@@ -1,11 +1,12 @@
-"""Stage 5, whole set: which captioned images make the dataset, once each?
+"""Stage 5, whole set: which captioned images make the dataset, each only once?
 
-Clips that are byte for byte the same file, or a smaller copy of another, would weigh twice:
-videos.csv says which of them stays, and the images of the others go. Images with the same bytes
-stay once too. What is left is held to the `curate` settings: near-duplicates across clips go
-(NEAR_DUPLICATE), a budget keeps the images that cover the set (OVER_BUDGET), and the images are
-split into train and val. Reads the captions twice; the memory it takes is that of the digests,
-and of the plan (see `curation.selection_plan`).
+Clips that are copies of another file, byte for byte or at a lower resolution, would count twice:
+videos.csv says which one stays, and the images of the others are dropped. So are images with the
+same bytes, but for one. The rest is selected by the `curate` settings: near-duplicates across clips
+are dropped (NEAR_DUPLICATE), a budget keeps the images that cover the set (OVER_BUDGET), and the
+images are split into train and val.
+
+Reads the captions twice. Memory: the digests and the plan (see `curation.selection_plan`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -31,8 +32,9 @@ Verdict = dict[str, object]
 def in_order(tables: Mapping[str, Path]) -> Iterator[tuple[str, dict[str, str]]]:
     """(video, row) of all kept caption rows, sorted by item.
 
-    Items begin with their video's id and `-f`, so tables in that order give rows in order, one
-    table in memory at a time; ids that begin like another's item are read together with it.
+    Items begin with their video's id and `-f`, so tables in the order of their videos give rows in
+    order, with one table in memory at a time. Videos whose id begins with another's id are read
+    together with it.
     """
     group: list[tuple[str, Path]] = []
     for video in sorted(tables, key=lambda video: video + "-f"):
@@ -51,7 +53,7 @@ def _merged(group: list[tuple[str, Path]]) -> list[tuple[str, dict[str, str]]]:
 @dataclass
 class Candidates:
     """What the first reading of the captions finds: cut-outs with images that may stay, the light
-    and side of every cut-out, and the verdicts on images that may not.
+    and side of every cut-out, and the verdicts on images that may not stay.
     """
 
     masks: Mapping[str, Path]
@@ -91,8 +93,9 @@ class Candidates:
             self.kept_by_hand[line["item"]] = keep
 
     def drop_duplicates(self) -> None:
-        """Refuse the images that a person named as duplicates of others that may stay. Whether
-        selection chooses the other is not asked: it would depend on this.
+        """Refuse images that a person named as duplicates of others that may stay.
+
+        Whether selection chooses the other image plays no part: it would depend on this.
         """
         there = {item: cutout for cutout in self.cutouts.values() for item in cutout.images}
         for repeat in self.verdicts.duplicates():
@@ -129,7 +132,7 @@ def crop_of(item: str) -> str:
 
 
 def final_row(video: str, line: Mapping[str, str], found: Candidates, plan: Plan) -> Row:
-    """The final row of a captioned image: refused already, left out by the plan, or kept."""
+    """The final row of a captioned image: refused, left out by the plan, or kept."""
     item = line["item"]
     looks, keep = found.looks[crop_of(item)], found.kept_by_hand.get(item)
     refusal = found.refused.get(item, {})
@@ -180,7 +183,9 @@ def select_final(
 
 
 def _clips_that_go(videos_csv: str | Path) -> dict[str, Verdict]:
-    """By clip of which no image stays: their verdict. Copies name the clip that they are of."""
+    """The verdicts of clips whose images are all dropped, by clip. Copies name the clip that they
+    copy.
+    """
     found: dict[str, Verdict] = {}
     for line in read_table(videos_csv):
         known = {"outcome": DROPPED, "reason": line["verdict"]}
@@ -193,7 +198,7 @@ def _clips_that_go(videos_csv: str | Path) -> dict[str, Verdict]:
 
 
 def _paths(given: Iterable[str | Path] | str | Path) -> Iterable[str | Path]:
-    """Snakemake hands over a single file as a bare string."""
+    """A list of paths: Snakemake passes a single file as a plain string."""
     return [given] if isinstance(given, (str, Path)) else given
 
 

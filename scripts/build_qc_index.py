@@ -1,7 +1,7 @@
-"""The index of the QC reports: a card a report with its status, and the ledger's flow.
+"""The index of the QC reports: a card for each report, and the ledger's counts by stage.
 
-Made from the reports' CSV files; the pages are linked by name, beside it. What lies on the disk,
-and what clips cost, is as it was when the page was made.
+Made from the reports' CSV files; it links the pages beside it by name. Disk use and the costs of
+clips are those at the time when the page is made.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,9 +14,9 @@ from ferrari.ledger.disk_use import FolderUse
 from ferrari.ledger.reasons import OK
 from ferrari.ledger.stages import FINAL_CSV, WORDS
 from ferrari.provenance.job import listed
-from ferrari.reports import check_words, checks
+from ferrari.reports import check_words, checks, index_page
 from ferrari.reports.checks import FAIL, PASS, Check
-from ferrari.reports.page import index_page, summary
+from ferrari.reports.index_page import Card, ClipCost, Costs, Folder, Lost, Share, Step, Trouble
 from ferrari.reports.titles import FLOW, REPORTS, about
 
 _RAW_VIDEOS = "qc0_failed_video_diagnostics"
@@ -40,8 +40,8 @@ def build_index(
     """Write the index from the reports' checks (`<name>.csv`) and `<name>_videos.csv` files.
 
     `dataset` is the folder whose tables say which clips gave no image; `older_packages` are
-    sentences on packages that are not made any more, `folders` what lies on the disk; `seconds` and
-    `sizes` (bytes) are those of clips, by id.
+    sentences about packages that are no longer made, `folders` the disk use; `seconds` and `sizes`
+    (bytes) are those of clips, by id.
     """
     found = {Path(path).stem: checks.read(path) for path in listed(reports)}
     figures = {
@@ -50,97 +50,94 @@ def build_index(
     clips = figures.get(_RAW_VIDEOS, ())
     files = {line["video"]: line["file"] for line in clips}
     cards = [card(name, found[name], figures.get(name, ()), files) for name in in_order(found)]
-    lost = lost_clips(clips, found.get(_RAW_VIDEOS, ()), dataset)
-    lost["older_packages"] = list(older_packages)
-    disk = {
-        "folders": [disk_line(one) for one in folders],
-        "clips": costly_clips(clips, seconds or {}, sizes or {}),
-        "all_clips": f"{len(seconds or {}):,}",
-    }
-    write_text(out_html, index_page(cards, flow(found, figures), lost, disk))
+    lost = lost_clips(clips, found.get(_RAW_VIDEOS, ()), older_packages, dataset)
+    costs = Costs(
+        folders=[folder_use(one) for one in folders],
+        clips=costly_clips(clips, seconds or {}, sizes or {}),
+        all_clips=f"{len(seconds or {}):,}",
+    )
+    write_text(out_html, index_page.html(cards, flow(found, figures), lost, costs))
 
 
-def disk_line(one: FolderUse) -> dict[str, str]:
+def folder_use(one: FolderUse) -> Folder:
     """What the index says about one folder."""
-    return {
-        "folder": shown(one.folder),
-        "holds": one.holds,
-        "mb": f"{one.bytes / 1e6:,.1f}",
-        "files": f"{one.files:,}",
-        "may_go": one.may_go,
-    }
+    return Folder(
+        folder=shown(one.folder),
+        holds=one.holds,
+        mb=f"{one.bytes / 1e6:,.1f}",
+        files=f"{one.files:,}",
+        may_go=one.may_go,
+    )
 
 
 def costly_clips(
     lines: Lines, seconds: Mapping[str, float], sizes: Mapping[str, int]
-) -> list[dict[str, str]]:
-    """The clips that took most: file, seconds of the last jobs, MB in the dataset."""
+) -> list[ClipCost]:
+    """The clips that took longest, of those in `seconds`; `sizes` are bytes in the dataset."""
     files = {line["video"]: line["file"] for line in lines}
     costly = sorted(seconds, key=lambda one: (-seconds[one], -sizes.get(one, 0), one))
     return [
-        {
-            "file": shown(files.get(one, one), 80),
-            "seconds": f"{seconds[one]:,.1f}",
-            "mb": f"{sizes.get(one, 0) / 1e6:,.1f}",
-        }
+        ClipCost(
+            file=shown(files.get(one, one), 80),
+            seconds=f"{seconds[one]:,.1f}",
+            mb=f"{sizes.get(one, 0) / 1e6:,.1f}",
+        )
         for one in costly[:_COSTLY]
     ]
 
 
-def lost_clips(lines: Lines, found: Sequence[Check], dataset: str = "") -> dict:
-    """What the index says first: which clips were refused and what admits them, which gave no image
-    (out of the tables in `dataset`), what else lies in the raw folder, and of which clips that are
-    gone something is left.
-    """
+def lost_clips(
+    lines: Lines, found: Sequence[Check], older_packages: Sequence[str] = (), dataset: str = ""
+) -> Lost:
+    """What is missing from the dataset, by QC0's rows and checks and the tables in `dataset`."""
     fates = clip_fates.of_rows(lines)
     sound = {line["video"]: shown(line["file"]) for line in lines if line["verdict"] == OK}
     made = dataset and (Path(dataset) / FINAL_CSV).is_file()
     images, without = without_images.of_set(dataset, sound) if made else ({}, {})
     gone = [one for one in found if one.name == "clips_gone" and one.status != PASS]
-    return {
-        "headline": fates.headline,
-        "files": fates.refused[: clip_fates.NAMED],
-        "more": max(0, len(fates.refused) - clip_fates.NAMED),
-        "images": without_images.given(images, fates.clips) if made else "",
-        "without": without_images.headline(without, fates.clips),
-        "reasons": without_images.reasons(without),
-        "apart": fates.apart,
-        "gone": [
+    return Lost(
+        headline=fates.headline,
+        files=list(fates.refused[: clip_fates.NAMED]),
+        more=max(0, len(fates.refused) - clip_fates.NAMED),
+        images=without_images.given(images, fates.clips) if made else "",
+        without=without_images.headline(without, fates.clips),
+        reasons=list(without_images.reasons(without)),
+        apart=fates.apart,
+        gone=[
             f"Clips that are gone, of which files are left in the dataset: {one.figure} "
             f"({', '.join(one.rows)})"
             for one in gone
         ],
-    }
+        older_packages=list(older_packages),
+    )
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Reports in the order of flow; those that the titles do not have come last, by name."""
+    """Reports in the order of the workflow; unknown ones come last, by name."""
     order = {name: place for place, name in enumerate(REPORTS)}
     return sorted(names, key=lambda name: (order.get(name, len(order)), name))
 
 
-def card(name: str, found: Sequence[Check], lines: Lines, files: Mapping[str, str]) -> dict:
-    """What the index says about one report; `files` are those of the clips, by id."""
+def card(name: str, found: Sequence[Check], lines: Lines, files: Mapping[str, str]) -> Card:
+    """The card of one report; `files` are those of the clips, by id."""
     label, heading, question = about(name)
     troubles = sorted(
         (check for check in found if check.status != PASS),
         key=lambda check: -checks.STATUSES.index(check.status),
     )
-    said = [
-        {"status": one.status, "said": check_words.line(one, files)} for one in troubles[:_TROUBLES]
-    ]
+    said = [Trouble(one.status, check_words.line(one, files)) for one in troubles[:_TROUBLES]]
     sums = sum_of(lines, "")
     refused = sums["dropped"] + sums["quarantined"]
-    facts = f"{summary(found)} {len(lines):,} videos, {sums['kept']:,} kept, {refused:,} refused."
-    return {
-        "href": f"{name}.html",
-        "label": label,
-        "heading": heading,
-        "question": question,
-        "status": checks.worst(check.status for check in found) if found else FAIL,
-        "facts": facts,
-        "troubles": said,
-    }
+    counted = f"{len(lines):,} videos, {sums['kept']:,} kept, {refused:,} refused."
+    return Card(
+        href=f"{name}.html",
+        label=label,
+        heading=heading,
+        question=question,
+        status=checks.worst(check.status for check in found) if found else FAIL,
+        facts=f"{checks.summary(found)} {counted}",
+        troubles=said,
+    )
 
 
 def sum_of(lines: Lines, prefix: str) -> dict[str, int]:
@@ -151,8 +148,8 @@ def sum_of(lines: Lines, prefix: str) -> dict[str, int]:
     }
 
 
-def flow(found: Mapping[str, Sequence[Check]], figures: Mapping[str, Lines]) -> list[dict]:
-    """One step for each stage of the ledger whose report is there."""
+def flow(found: Mapping[str, Sequence[Check]], figures: Mapping[str, Lines]) -> list[Step]:
+    """One step for each stage of the ledger with a report."""
     steps = []
     for stage, report, prefix in FLOW:
         if report not in figures:
@@ -162,17 +159,15 @@ def flow(found: Mapping[str, Sequence[Check]], figures: Mapping[str, Lines]) -> 
         balanced = sum(sums[name] for name in _PARTS) == sums["considered"]
         statuses = [c.status for c in found.get(report, ()) if c.name == f"{stage}_ledger_balances"]
         steps.append(
-            {
-                "title": WORDS[stage].rows,
+            Step(
+                title=WORDS[stage].rows,
                 **{name: f"{value:,}" for name, value in sums.items()},
-                "status": checks.worst([PASS if balanced else FAIL, *statuses]),
-                "said": ", ".join(f"{sums[name]:,} {name}" for name in _PARTS),
-                "parts": [
-                    {"name": name, "percent": f"{100 * sums[name] / whole:.3f}"}
-                    for name in _PARTS
-                    if sums[name]
+                status=checks.worst([PASS if balanced else FAIL, *statuses]),
+                said=", ".join(f"{sums[name]:,} {name}" for name in _PARTS),
+                parts=[
+                    Share(name, f"{100 * sums[name] / whole:.3f}") for name in _PARTS if sums[name]
                 ],
-            }
+            )
         )
     return steps
 

@@ -1,10 +1,10 @@
-"""All clips in one table: which file each id stands for, its facts, and the verdict it ends with.
+"""All clips in one table: the file of each id, its properties, and its final verdict.
 
-The one place that sees all raw files, so exact duplicates are found here; a duplicate is linked or
-copied to `bad_videos/DUPLICATE_VIDEO/` like any other refused clip, and its images stay out of the
-final set. So do those of low-resolution twins, of which no copy is made: they are in order; and
-those of clips that a person dropped (DROPPED_BY_REVIEW).
-Files that are no clips by their name (`ferrari.ledger.left_out`) have their only row here.
+This step sees all raw files, so exact duplicates are found here. A duplicate is linked or copied to
+`bad_videos/DUPLICATE_VIDEO/` like any other refused clip, and its images are left out of the final
+set. So are those of low-resolution twins (of which no copy is made, because nothing is wrong with
+them) and of clips that a person dropped (DROPPED_BY_REVIEW). Files whose names say that they are
+not clips (`ferrari.ledger.left_out`) have their only row here.
 """
 
 import os
@@ -34,9 +34,10 @@ def list_videos(
     not_clips: Mapping[str, LeftOut] | None = None,
     review: Sequence[Decision] = (),
 ) -> None:
-    """Write videos.csv: the probe rows, with `verdict` and `duplicate_of` behind them, and one row
-    for each file that is left out by its name (`not_clips`). `review` is what a person decided of
-    clips.
+    """Write videos.csv: the probe rows with `verdict` and `duplicate_of`, and one row for each file
+    left out by its name (`not_clips`).
+
+    `review` holds a person's decisions about clips.
     """
     verdicts_by_hand = Verdicts(review)
     probes = [row for path in probe_csvs for row in tables.read_stage(path, "probe")]

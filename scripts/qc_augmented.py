@@ -25,7 +25,7 @@ from ferrari.qc import (
 from ferrari.qc.reopened_images import Opened
 from ferrari.reports import charts, thumbnails
 from ferrari.reports.checks import WARN, Check, none_of
-from ferrari.reports.page import Report, publish
+from ferrari.reports.page import Report, ReportFiles, publish
 
 NAME = "qc6_augmentation_summary"
 FOLDER, CROPS, MASKS = FOLDERS["augment"], FOLDERS["crop"], "mask"
@@ -45,9 +45,7 @@ def report_augmented(
     dataset: str,
     qc_settings: dict,
     augment_settings: dict,
-    out_csv: str,
-    out_videos_csv: str,
-    out_html: str,
+    out: ReportFiles,
 ) -> None:
     """Write QC6 from the augment `tables` and the mask tables (`previous`)."""
     root = Path(dataset)
@@ -85,9 +83,7 @@ def report_augmented(
                 dataset, kept.assign(reason=kept["kind"], detail=kept["background"]), SAMPLES
             ),
         ),
-        out_csv=out_csv,
-        out_videos_csv=out_videos_csv,
-        out_html=out_html,
+        out,
     )
 
 
@@ -388,13 +384,11 @@ def pictures(
 
 def run(job) -> None:
     """The job of the report (see `make_report`)."""
-    names = ("qc_settings", "augment_settings")
     report_augmented(
         tables=job.input.tables,
         previous=job.params.previous,
         dataset=job.config["dataset"],
-        **{name: job.params[name] for name in names},
-        out_csv=job.output.csv,
-        out_videos_csv=job.output.videos_csv,
-        out_html=job.output.html,
+        qc_settings=job.params.qc_settings,
+        augment_settings=job.params.augment_settings,
+        out=ReportFiles.of(job.output),
     )

@@ -16,7 +16,7 @@ from ferrari.ledger.stages import FOLDERS
 from ferrari.qc import reopened_images, stage_checks, stage_tables
 from ferrari.reports import charts, thumbnails
 from ferrari.reports.checks import FAIL, PASS, WARN, Check, none_of
-from ferrari.reports.page import Report, publish
+from ferrari.reports.page import Report, ReportFiles, publish
 from ferrari.video.decoding.trust import JUDGE, MOST_LEVELS
 
 NAME = "qc3_extraction_summary"
@@ -36,9 +36,7 @@ def report_frames(
     dataset: str,
     qc_settings: dict,
     extract_settings: dict,
-    out_csv: str,
-    out_videos_csv: str,
-    out_html: str,
+    out: ReportFiles,
 ) -> None:
     """Write QC3 from the extract `tables` and the probe tables (`previous`)."""
     root = Path(dataset)
@@ -75,9 +73,7 @@ def report_frames(
             "quarantined frames are, in bad_frames/. A lost stretch of time has no picture.",
             samples=thumbnails.of_rows(dataset, kept.assign(reason=""), SAMPLES),
         ),
-        out_csv=out_csv,
-        out_videos_csv=out_videos_csv,
-        out_html=out_html,
+        out,
     )
 
 
@@ -371,13 +367,11 @@ def pictures(
 
 def run(job) -> None:
     """The job of the report (see `make_report`)."""
-    names = ("qc_settings", "extract_settings")
     report_frames(
         tables=job.input.tables,
         previous=job.params.previous,
         dataset=job.config["dataset"],
-        **{name: job.params[name] for name in names},
-        out_csv=job.output.csv,
-        out_videos_csv=job.output.videos_csv,
-        out_html=job.output.html,
+        qc_settings=job.params.qc_settings,
+        extract_settings=job.params.extract_settings,
+        out=ReportFiles.of(job.output),
     )

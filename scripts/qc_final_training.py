@@ -24,7 +24,7 @@ from ferrari.qc import (
 from ferrari.qc.coverage_table import coverage_table
 from ferrari.reports import charts, thumbnails
 from ferrari.reports.checks import FAIL, PASS, WARN, Check, none_of
-from ferrari.reports.page import Report, Table, publish
+from ferrari.reports.page import Report, ReportFiles, Table, publish
 from ferrari.review import decisions, effects
 
 NAME = "qc7_final_summary"
@@ -46,9 +46,7 @@ def report_final(
     resolution: int,
     overrides: Mapping[str, Override] | None = None,
     review: decisions.Review = NOBODY,
-    out_csv: str,
-    out_videos_csv: str,
-    out_html: str,
+    out: ReportFiles,
 ) -> None:
     """Write QC7 from the caption `tables`, the augment tables (`previous`) and `final`.csv.
 
@@ -90,9 +88,7 @@ def report_final(
             refused_hint="Refused between captions and the final dataset.",
             samples=thumbnails.of_rows(dataset, with_captions(kept), SAMPLES),
         ),
-        out_csv=out_csv,
-        out_videos_csv=out_videos_csv,
-        out_html=out_html,
+        out,
     )
 
 
@@ -272,17 +268,16 @@ def pictures(
 
 def run(job) -> None:
     """The job of the report (see `make_report`)."""
-    names = ("qc_settings", "subject_settings", "caption_settings")
     report_final(
         tables=job.input.tables,
         previous=job.params.previous,
         final=job.input.final,
         dataset=job.config["dataset"],
-        **{name: job.params[name] for name in names},
+        qc_settings=job.params.qc_settings,
+        subject_settings=job.params.subject_settings,
+        caption_settings=job.params.caption_settings,
         resolution=job.params.resolution,
         overrides=all_of(job.config, job.params.overrides),
         review=decisions.load(job.config["dataset"]) if job.params.review else NOBODY,
-        out_csv=job.output.csv,
-        out_videos_csv=job.output.videos_csv,
-        out_html=job.output.html,
+        out=ReportFiles.of(job.output),
     )

@@ -19,7 +19,7 @@ from ferrari.qc import (
     track_checks,
 )
 from ferrari.reports.checks import Check
-from ferrari.reports.page import Report, publish
+from ferrari.reports.page import Report, ReportFiles, publish
 
 NAME = "qc_identity"
 
@@ -37,9 +37,7 @@ def report_identity(
     references_folder: str | None,
     dataset: str,
     qc_settings: dict,
-    out_csv: str,
-    out_videos_csv: str,
-    out_html: str,
+    out: ReportFiles,
 ) -> None:
     """Write the report from the tables of crops, judgements (`identities`), `detections`, `tracks`
     and frames (`previous`).
@@ -77,9 +75,7 @@ def report_identity(
             refused_total=refused_total,
             refused_hint="Tracks of people who are somebody else, a picture each.",
         ),
-        out_csv=out_csv,
-        out_videos_csv=out_videos_csv,
-        out_html=out_html,
+        out,
     )
 
 
@@ -113,14 +109,17 @@ def _frame_paths(found: pd.DataFrame, frames: pd.DataFrame) -> dict[str, str]:
 
 def run(job) -> None:
     """The job of the report (see `make_report`)."""
-    names = ("identities", "detections", "tracks", "previous", "references_folder")
     report_identity(
         tables=job.input.tables,
-        **{name: job.params[name] for name in names},
-        **{name: job.input[name] for name in ("references", "people", "said")},
+        identities=job.params.identities,
+        detections=job.params.detections,
+        tracks=job.params.tracks,
+        previous=job.params.previous,
+        references_folder=job.params.references_folder,
+        references=job.input.references,
+        people=job.input.people,
+        said=job.input.said,
         dataset=job.config["dataset"],
         qc_settings=job.params.qc_settings,
-        out_csv=job.output.csv,
-        out_videos_csv=job.output.videos_csv,
-        out_html=job.output.html,
+        out=ReportFiles.of(job.output),
     )

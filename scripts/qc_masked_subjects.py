@@ -17,7 +17,7 @@ from ferrari.ledger.stages import FOLDERS
 from ferrari.qc import mask_flicker, other_people, reopened_images, stage_checks, stage_tables
 from ferrari.reports import charts, thumbnails
 from ferrari.reports.checks import WARN, Check, none_of
-from ferrari.reports.page import Gallery, Report, publish
+from ferrari.reports.page import Gallery, Report, ReportFiles, publish
 
 NAME = "qc5_masks_summary"
 FOLDER = FOLDERS["mask"]
@@ -38,9 +38,7 @@ def report_masks(
     dataset: str,
     qc_settings: dict,
     mask_settings: dict,
-    out_csv: str,
-    out_videos_csv: str,
-    out_html: str,
+    out: ReportFiles,
 ) -> None:
     """Write QC5 from the mask `tables` and the crop tables (`previous`)."""
     root = Path(dataset)
@@ -88,9 +86,7 @@ def report_masks(
             ],
             samples=thumbnails.of_rows(dataset, kept.assign(reason=""), SAMPLES),
         ),
-        out_csv=out_csv,
-        out_videos_csv=out_videos_csv,
-        out_html=out_html,
+        out,
     )
 
 
@@ -366,13 +362,11 @@ def pictures(
 
 def run(job) -> None:
     """The job of the report (see `make_report`)."""
-    names = ("qc_settings", "mask_settings")
     report_masks(
         tables=job.input.tables,
         previous=job.params.previous,
         dataset=job.config["dataset"],
-        **{name: job.params[name] for name in names},
-        out_csv=job.output.csv,
-        out_videos_csv=job.output.videos_csv,
-        out_html=job.output.html,
+        qc_settings=job.params.qc_settings,
+        mask_settings=job.params.mask_settings,
+        out=ReportFiles.of(job.output),
     )

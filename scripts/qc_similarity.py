@@ -18,7 +18,7 @@ from ferrari.qc.coverage_table import LEFT_OUT
 from ferrari.qc.looks_apart import Groups
 from ferrari.qc.similarity import CutOuts, Pairs
 from ferrari.reports import charts, thumbnails
-from ferrari.reports.page import Gallery, Report, Table, publish
+from ferrari.reports.page import Gallery, Report, ReportFiles, Table, publish
 
 NAME = "qc8_similarity"
 CLUSTERS, PAIRS_SHOWN, CLIPS_NAMED = 12, 12, 6
@@ -31,9 +31,7 @@ def report_similarity(
     dataset: str,
     qc_settings: Mapping,
     curate_settings: Mapping,
-    out_csv: str,
-    out_videos_csv: str,
-    out_html: str,
+    out: ReportFiles,
 ) -> None:
     """Write QC8 from the final table and the mask tables."""
     chosen, cut = stage_tables.load([final], "final"), stage_tables.load(masks, "mask")
@@ -69,9 +67,7 @@ def report_similarity(
             refused_total=len(gone),
             refused_hint="Left out by selection, each with the nearest image that stayed.",
         ),
-        out_csv=out_csv,
-        out_videos_csv=out_videos_csv,
-        out_html=out_html,
+        out,
     )
 
 
@@ -224,7 +220,5 @@ def run(job) -> None:
         dataset=job.config["dataset"],
         qc_settings=job.params.qc_settings,
         curate_settings=job.params.curate_settings,
-        out_csv=job.output.csv,
-        out_videos_csv=job.output.videos_csv,
-        out_html=job.output.html,
+        out=ReportFiles.of(job.output),
     )

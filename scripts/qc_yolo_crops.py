@@ -15,7 +15,7 @@ from ferrari.ledger.stages import FOLDERS
 from ferrari.qc import reopened_images, stage_checks, stage_tables, still_subjects, track_checks
 from ferrari.reports import charts, thumbnails
 from ferrari.reports.checks import WARN, Check, none_of
-from ferrari.reports.page import Report, publish
+from ferrari.reports.page import Report, ReportFiles, publish
 from ferrari.subject.faint_people import FAINT, FOUND_BY_FACE
 
 NAME = "qc4_yolo_crops_summary"
@@ -35,9 +35,7 @@ def report_crops(
     dataset: str,
     qc_settings: dict,
     detect_settings: dict,
-    out_csv: str,
-    out_videos_csv: str,
-    out_html: str,
+    out: ReportFiles,
 ) -> None:
     """Write QC4 from the tables of crops, `detections`, `tracks` and frames (`previous`)."""
     root = Path(dataset)
@@ -80,9 +78,7 @@ def report_crops(
             refused_hint="The picture is the frame that was looked at.",
             samples=thumbnails.of_rows(dataset, kept.assign(reason=""), SAMPLES),
         ),
-        out_csv=out_csv,
-        out_videos_csv=out_videos_csv,
-        out_html=out_html,
+        out,
     )
 
 
@@ -282,15 +278,13 @@ def pictures(
 
 def run(job) -> None:
     """The job of the report (see `make_report`)."""
-    names = ("qc_settings", "detect_settings")
     report_crops(
         tables=job.input.tables,
         detections=job.params.detections,
         tracks=job.params.tracks,
         previous=job.params.previous,
         dataset=job.config["dataset"],
-        **{name: job.params[name] for name in names},
-        out_csv=job.output.csv,
-        out_videos_csv=job.output.videos_csv,
-        out_html=job.output.html,
+        qc_settings=job.params.qc_settings,
+        detect_settings=job.params.detect_settings,
+        out=ReportFiles.of(job.output),
     )

@@ -17,7 +17,7 @@ from ferrari.common.progress import LOGGER
 from ferrari.ledger import raw_place
 from ferrari.ledger.raw_listing import find_videos
 from ferrari.ledger.stages import ENVIRONMENTS, FINAL
-from ferrari.reports.page import Report, Table, publish
+from ferrari.reports.page import Report, ReportFiles, Table, publish
 from ferrari.storage import buckets
 from ferrari.verification.clip import Clip
 from ferrari.verification.decided import Decided
@@ -47,9 +47,7 @@ def verify_dataset(
     formats: Sequence[str],
     clip_scenes: bool,
     not_ours: Sequence[str | os.PathLike],
-    out_csv: str | os.PathLike,
-    out_videos_csv: str | os.PathLike,
-    out_html: str | os.PathLike,
+    out: ReportFiles,
     ignore: Sequence[str] = (),
     older_packages: Mapping[str, str] | None = None,
 ) -> None:
@@ -76,9 +74,7 @@ def verify_dataset(
             tables=[Table("Findings", "Each thing that a check names.", pd.DataFrame(faults))],
             fail_means="means that the dataset is not as the pipeline wrote it",
         ),
-        out_csv=out_csv,
-        out_videos_csv=out_videos_csv,
-        out_html=out_html,
+        out,
     )
 
 
@@ -183,9 +179,7 @@ if __name__ == "__main__":
         formats=job.params.formats,
         clip_scenes=job.params.clip_scenes,
         not_ours=job.params.not_ours,
-        out_csv=job.output.csv,
-        out_videos_csv=job.output.videos_csv,
-        out_html=job.output.html,
+        out=ReportFiles.of(job.output),
         ignore=job.params.ignore,
         older_packages={
             name: one.headline

@@ -1,4 +1,4 @@
-"""The library: one package a subject, which imports only from packages on floors below its own.
+"""The library: one package for each subject, in layers; a package imports only from layers below.
 
-Why: docs/decisions/0022-rooms-by-subject.md. The floors: `tool.importlinter` in pyproject.toml.
+Why: docs/decisions/0022-rooms-by-subject.md. The layers: `tool.importlinter` in pyproject.toml.
 """

@@ -1,6 +1,6 @@
 """The documentation, held to the code: links, functions, and tables that repeat what code says.
 
-That files and tests exist which it names is `test_stale_names`' to hold.
+`test_stale_names` checks that the files and tests exist which it names.
 """
 
 from __future__ import annotations
@@ -211,14 +211,14 @@ def test_the_licences_page_has_all_weights():
     assert models.keys() - backticked_in_first_cells("licences.md") == set()
 
 
-def test_the_architecture_page_has_the_floors_that_import_linter_holds():
+def test_the_architecture_page_has_the_layers_of_the_import_linter():
     rows = rows_of((DOCS / "architecture.md").read_text())
     shown: dict[int, list[str]] = {}
     for row in rows:
         if found := re.match(r"\| (\d) \| `(\w+)` \|", row):
             shown.setdefault(int(found[1]), []).append(found[2])
     (contract,) = PYPROJECT["tool"]["importlinter"]["contracts"]
-    held = {floor: line.split(" | ") for floor, line in enumerate(contract["layers"][::-1], 1)}
-    assert {floor: sorted(names) for floor, names in shown.items()} == {
-        floor: sorted(names) for floor, names in held.items()
+    held = {layer: line.split(" | ") for layer, line in enumerate(contract["layers"][::-1], 1)}
+    assert {layer: sorted(names) for layer, names in shown.items()} == {
+        layer: sorted(names) for layer, names in held.items()
     }

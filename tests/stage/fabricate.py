@@ -26,6 +26,7 @@ from ferrari.ledger.item_ids import (
     variant_item,
     video_id,
 )
+from ferrari.reports.page import ReportFiles
 from ferrari.subject import clip_table, judgements
 from ferrari.subject.identity_table import IdentityRow
 from ferrari.subject.track_table import TrackRow
@@ -87,10 +88,10 @@ class Fabricated:
         path = self.final if stage == "final" else self.table(stage, video)
         ledger_tables.write_table(path, COLUMNS[stage], change(ledger_tables.read_table(path)))
 
-    def outputs(self, name: str) -> dict[str, str]:
-        """The three output arguments of a report."""
-        kinds = {"out_csv": ".csv", "out_videos_csv": "_videos.csv", "out_html": ".html"}
-        return {key: str(self.reports / f"{name}{end}") for key, end in kinds.items()}
+    def outputs(self, name: str) -> ReportFiles:
+        """The files of a report."""
+        endings = (".csv", "_videos.csv", ".html")
+        return ReportFiles(*(str(self.reports / f"{name}{ending}") for ending in endings))
 
 
 def fabricate(root: Path) -> Fabricated:

@@ -26,10 +26,9 @@ def _call(script: str, function: str, **arguments) -> None:
 def run(data: Fabricated, name: str) -> dict[str, Check]:
     """Build one report; its checks by name."""
     outputs = data.outputs(name)
-    common = {"dataset": str(data.dataset), "qc_settings": data.settings["qc"], **outputs}
+    common = {"dataset": str(data.dataset), "qc_settings": data.settings["qc"], "out": outputs}
     tables, settings = data.tables, data.settings
     if name.startswith("qc0"):
-        html = outputs.pop("out_html")
         videos_table = str(data.dataset / "videos.csv")
         _call(
             "list_videos",
@@ -48,14 +47,15 @@ def run(data: Fabricated, name: str) -> dict[str, Check]:
             extract_tables=tables["extract"],
             raw_folder=str(data.raw),
             dataset=str(data.dataset),
-            **outputs,
+            out_csv=outputs.csv,
+            out_videos_csv=outputs.videos_csv,
         )
         _call(
             "build_qc0_failed_videos_html",
             "build_qc0_page",
-            checks_csv=outputs["out_csv"],
-            videos_csv=outputs["out_videos_csv"],
-            out_html=html,
+            checks_csv=outputs.csv,
+            videos_csv=outputs.videos_csv,
+            out_html=outputs.html,
         )
     elif name.startswith("qc7"):
         _call(
@@ -111,7 +111,7 @@ def run(data: Fabricated, name: str) -> dict[str, Check]:
             **more,
             **common,
         )
-    return {check.name: check for check in read(data.outputs(name)["out_csv"])}
+    return {check.name: check for check in read(data.outputs(name).csv)}
 
 
 def run_index(data: Fabricated) -> str:
@@ -120,8 +120,8 @@ def run_index(data: Fabricated) -> str:
     _call(
         "build_qc_index",
         "build_index",
-        reports=[data.outputs(name)["out_csv"] for name in NAMES],
-        videos=[data.outputs(name)["out_videos_csv"] for name in NAMES],
+        reports=[data.outputs(name).csv for name in NAMES],
+        videos=[data.outputs(name).videos_csv for name in NAMES],
         out_html=str(out),
         dataset=str(data.dataset),
     )

@@ -16,6 +16,7 @@ from ferrari.ledger import tables
 from ferrari.ledger.columns import COLUMNS
 from ferrari.reports import page
 from ferrari.reports.checks import read
+from ferrari.reports.page import ReportFiles
 from tests.settings import section
 from tests.stage.final_set import CURATE, Clip, select, select_final
 
@@ -92,9 +93,7 @@ def report(dataset, clips, **curate):
         dataset=str(dataset),
         qc_settings=section("qc", thumbnails=0),
         curate_settings={**CURATE, **curate},
-        out_csv=out,
-        out_videos_csv=dataset / "videos8.csv",
-        out_html=dataset / "qc8.html",
+        out=ReportFiles(out, dataset / "videos8.csv", dataset / "qc8.html"),
     )
     return {check.name for check in read(out) if check.status != "PASS"}
 

@@ -856,7 +856,7 @@ def test_a_fail_names_its_rows_and_closes_the_gate(data):
     assert found.status == FAIL
     assert found.rows == (f"{data.good[0]}-f000000-p0",)
     with pytest.raises(QualityGateError, match=found.rows[0]):
-        enforce([data.outputs(QC5)["out_csv"]])
+        enforce([data.outputs(QC5).csv])
 
 
 def test_quarantine_and_odd_rates_only_warn(data):
@@ -866,7 +866,7 @@ def test_quarantine_and_odd_rates_only_warn(data):
         "fps_sane",
         "frames_quarantined",
     }
-    enforce([data.outputs(QC3)["out_csv"]])
+    enforce([data.outputs(QC3).csv])
 
 
 def test_repeats_of_a_still_picture_are_no_reason_to_warn(data):
@@ -973,7 +973,7 @@ def pristine_fields(data):
 
 
 def test_figures_per_video_sum_to_the_ledger(pristine):
-    lines = tables.read_table(pristine.outputs(QC4)["out_videos_csv"])
+    lines = tables.read_table(pristine.outputs(QC4).videos_csv)
     assert len(lines) == len(pristine.videos)
     assert sum(int(line["kept"]) for line in lines) == 7 * len(pristine.good)
     assert all(
@@ -1045,13 +1045,13 @@ def test_what_a_set_that_is_too_small_needs_is_said(data):
 
 
 def test_the_index_begins_with_packages_of_an_older_set(data):
-    name = data.outputs(QC7)
+    out = data.outputs(QC7)
     reports.run(data, QC7)
     said = "imagefolder: of an older set (token <b>), not made any more"
     page = data.reports / "index.html"
     build_index(
-        reports=[name["out_csv"]],
-        videos=[name["out_videos_csv"]],
+        reports=[out.csv],
+        videos=[out.videos_csv],
         out_html=str(page),
         older_packages=[said],
     )
@@ -1061,7 +1061,7 @@ def test_the_index_begins_with_packages_of_an_older_set(data):
 
 def test_the_index_names_sound_clips_that_gave_no_image_and_says_why(data):
     """Their images were all refused at last: no clip is, and nothing else said it."""
-    clip, name = data.good[0], data.outputs(QC0)
+    clip, out = data.good[0], data.outputs(QC0)
     cells = {"outcome": "dropped", "reason": "DUPLICATE_IMAGE"}
     data.edit(
         "final", clip, lambda rows: [{**r, **(cells if r["video"] == clip else {})} for r in rows]
@@ -1069,8 +1069,8 @@ def test_the_index_names_sound_clips_that_gave_no_image_and_says_why(data):
     reports.run(data, QC0)
     page = data.reports / "index.html"
     build_index(
-        reports=[name["out_csv"]],
-        videos=[name["out_videos_csv"]],
+        reports=[out.csv],
+        videos=[out.videos_csv],
         out_html=str(page),
         dataset=str(data.dataset),
     )

@@ -14,6 +14,7 @@ from ferrari.ledger import tables
 from ferrari.ledger.raw_listing import find_videos
 from ferrari.provenance import table_stamps
 from ferrari.reports import checks
+from ferrari.reports.page import ReportFiles
 from ferrari.review import writing
 from ferrari.review.contract import COLUMNS
 from ferrari.verification.findings import Layout
@@ -346,27 +347,24 @@ def test_nothing_at_all_is_an_answer_too(tmp_path):
 def test_the_report_says_what_was_found_and_the_gate_stops(changes, dataset, tmp_path):
     name = "04_augmented/<script>alert(1)<b>.png"
     changes.write(name.replace("/b", ""), b"not ours")
-    outputs = {
-        "out_csv": tmp_path / "verify_dataset.csv",
-        "out_videos_csv": tmp_path / "verify_dataset_videos.csv",
-        "out_html": tmp_path / "verify_dataset.html",
-    }
+    names = ("verify_dataset.csv", "verify_dataset_videos.csv", "verify_dataset.html")
+    out = ReportFiles(*(tmp_path / name for name in names))
     arguments = {
         "dataset": dataset, "raw_folder": dataset / "00_raw_videos", "formats": FORMATS,
         "clip_scenes": True, "not_ours": [],
     }  # fmt: skip
-    verify_dataset(**arguments, **outputs)
-    page = outputs["out_html"].read_text()
+    verify_dataset(**arguments, out=out)
+    page = out.html.read_text()
     assert "&lt;script&gt;alert(1)" in page and "<script>alert(1)" not in page
     assert str(dataset) not in page and "stops packaging" not in page
-    assert len(tables.read_table(outputs["out_videos_csv"])) == 19
+    assert len(tables.read_table(out.videos_csv)) == 19
     with pytest.raises(
         VerificationError, match=r"no_unlisted_files: not so for 1 of .*04_augmented/<script"
     ):
-        require_verified(checks_csv=outputs["out_csv"])
+        require_verified(checks_csv=out.csv)
     changes.undo()
-    verify_dataset(**arguments, **outputs)
-    assert require_verified(checks_csv=outputs["out_csv"]).startswith("Verified: 38 checks")
+    verify_dataset(**arguments, out=out)
+    assert require_verified(checks_csv=out.csv).startswith("Verified: 38 checks")
 
 
 def test_a_report_without_checks_verifies_nothing(tmp_path):

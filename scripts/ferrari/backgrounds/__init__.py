@@ -1,1 +1,1 @@
-"""Backgrounds: recipes, colours, noise, procedural scenes, the scene bank, compositing."""
+"""Backgrounds: recipes, colours, noise, procedural scenes, the bank of scenes, compositing."""

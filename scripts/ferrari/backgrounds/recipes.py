@@ -1,8 +1,8 @@
-"""What each variant of a cut-out is made of: drawn, recorded, put in words, painted.
+"""What each variant of a cut-out is made of: recipes drawn, recorded, described and painted.
 
-A recipe is drawn from (seed, video, item, variant) alone; painting it again from its row gives
-the same picture. Variants of one cut-out take colours, styles and scenes from a shuffled deck of
-their own, so that none comes twice before all were used.
+A recipe is drawn from (seed, video, item, variant) alone; painting it again from its row gives the
+same picture. Variants of one cut-out take colours, styles and scenes from their own shuffled decks,
+so that none is used twice before all were used.
 """
 
 from __future__ import annotations

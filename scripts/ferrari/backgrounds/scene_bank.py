@@ -1,8 +1,8 @@
-"""The bank of scenes: how the subject is removed from a clip's scene, and who may stand in which.
+"""The bank of scenes: how the subject is removed from a scene, and which clips may use which scene.
 
 Which clips lend a scene is drawn once (`ledger.pinned_clips`). To remove the subject, the box of
-every detection is widened and counts as unknown; it is then filled from the rest by push-pull. No
-pixel inside a box takes part in any sum, so nothing of a subject can be in the plate.
+every detection is widened and counts as unknown; it is then filled in from the rest by push-pull.
+No pixel inside a box takes part in any sum, so nothing of a subject can be in the plate.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def read_picture(path: str | os.PathLike) -> np.ndarray:
 def hidden_boxes(rows: Iterable[Mapping[str, str]]) -> dict[str, list[Box] | None]:
     """For each frame of a clip's table of detections, the boxes that hide its scene (frame px).
 
-    Every detection counts, whoever it shows. None where the frame cannot be trusted: the
-    detector saw no subject but came near one (best confidence >= 0.1, or unknown), or failed.
+    Every detection counts, whoever it shows. None for a frame that cannot be trusted: the detector
+    found no subject but came close to it (best confidence >= 0.1, or unknown), or failed.
     """
     boxes: dict[str, list[Box] | None] = {}
     for line in rows:
@@ -128,7 +128,7 @@ def plate(frame_rgb: np.ndarray, weight: np.ndarray, side: int = PLATE_SIDE) -> 
 def foreign(
     bank: Iterable[Mapping[str, str]], video: str, raw_sha256: str
 ) -> list[Mapping[str, str]]:
-    """The kept scenes that `video` may stand in: none of its own, nor of a copy of the clip."""
+    """The kept scenes that `video` may use: not its own, and not that of a copy of the clip."""
     usable = [line for line in bank if line["outcome"] == "kept"]
     own = {line["sha256"] for line in usable if line["video"] == video}
     return [

@@ -1,1 +1,1 @@
-"""Caption text, the rules it is held to, a person's own captions."""
+"""Caption text, the rules that captions must follow, and captions written by hand."""

@@ -1,7 +1,7 @@
-"""Colours that a caption gives to what is behind the subject, beside the recipe's own phrase.
+"""Colours that a caption gives to the background, apart from those in the recipe's own phrase.
 
-The subject may wear any colour ("a woman in a red shirt", "a man in black"); a colour that stands
-by itself, by the recipe's phrase or after a word of place is one of the background, and the recipe
+The subject may wear any colour ("a woman in a red shirt", "a man in black"). A colour that stands
+alone, beside the recipe's phrase or after a word of place belongs to the background, and the recipe
 did not paint it.
 """
 
@@ -51,7 +51,7 @@ def _patterns() -> tuple[re.Pattern[str], ...]:
 
 
 def background_colours(caption: str, phrase: str) -> list[str]:
-    """Colours that `caption` gives to the background, each once, other than those of `phrase`.
+    """Colours that `caption` gives to the background, each once, apart from those in `phrase`.
 
     In `caption`, BACKGROUND stands for the recipe's phrase, SUBJECT for token and class.
     """

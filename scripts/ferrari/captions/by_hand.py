@@ -1,7 +1,7 @@
-"""A caption that a person wrote, held to the rules of captions: by the stage that takes it, and
-before that by whoever writes a row `caption` (`make decide`, the review page).
+"""Whether a caption written by hand follows the rules of captions.
 
-Both ask here, so that no row is taken which the next run would refuse with its image.
+Both the stage that uses it and whoever writes a row `caption` (`make decide`, the review page) ask
+here, so that no row is accepted that the next run would refuse.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ferrari.review.contract import CAPTION, CUTOUT, IMAGE, Decision
 
 @dataclass(frozen=True)
 class Rules:
-    """What captions are held to; `context_words` come on top of the built-in list."""
+    """The rules for captions; `context_words` are added to the built-in list."""
 
     token: str
     subject_class: str
@@ -30,7 +30,7 @@ class Rules:
 
     @classmethod
     def of(cls, config: Mapping) -> Rules:
-        """Those of a whole configuration."""
+        """The rules of a whole configuration."""
         words = tuple(config["caption"].get("context_words") or ())
         return cls(config["subject"]["token"], config["subject"]["class"], words)
 
@@ -71,10 +71,10 @@ def written(text: str, allow: Iterable[str], known: Mapping[str, str], rules: Ru
 
 
 def fault_of(config: Mapping, row: Decision) -> str:
-    """Why the next run would refuse a row `caption`, or end for it; empty for a sound one.
+    """Why the next run would refuse a row `caption`, or end because of it; empty for a sound one.
 
-    `config` is the whole configuration, its paths as seen from here. A cut-out's caption is tried
-    on each of its images that has none of its own. Images that are not there yet say nothing.
+    `config` is the whole configuration, with paths relative to here. A cut-out's caption is tried
+    on each of its images that has none of its own. Images that do not exist yet are not checked.
     """
     if wrong := overrides.not_allowable(row.allowed):
         return (
@@ -95,14 +95,14 @@ def fault_of(config: Mapping, row: Decision) -> str:
 
 
 def seen_from(work: str | os.PathLike, config: Mapping) -> dict:
-    """A configuration for `fault_of`, whose paths begin in the folder `work`."""
+    """A configuration for `fault_of`, with paths relative to the folder `work`."""
     own = config["caption"]["overrides"]
     caption = {**config["caption"], "overrides": own and str(Path(work) / own)}
     return {**config, "dataset": str(Path(work) / config["dataset"]), "caption": caption}
 
 
 def _images(dataset: str, row: Decision) -> list[dict[str, str]]:
-    """The captioned images that a row would give its caption to."""
+    """The captioned images to which a row would give its caption."""
     table = Path(dataset) / stages.table("caption", row.video)
     lines = list(tables.iter_if_there(table))
     there = [line for line in lines if line["framing"]]  # of others it is not known

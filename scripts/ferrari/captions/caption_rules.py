@@ -1,4 +1,4 @@
-"""The rules that a caption is held to, by the stage that writes it and by QC7."""
+"""The rules for captions, used by the stage that writes them and by QC7."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def check_caption(
     background: str,
     context_words: Iterable[str] = (),
 ) -> list[str]:
-    """What is wrong with a caption; an empty list if nothing is.
+    """The problems of a caption; an empty list if it has none.
 
-    `background` is the recipe's phrase: it must be there, and is not searched for context words;
-    neither are token and class. `context_words` come on top of the built-in list. Problems:
+    `background` is the recipe's phrase: it must be in the caption, and is not searched for context
+    words; neither are token and class. `context_words` are added to the built-in list. Problems:
     EMPTY, MULTI_LINE, UNTRIMMED, NON_ASCII:<code points>, CONTROL_CHARACTER:<code points>,
     TOKEN_MISSING, TOKEN_REPEATED, TOO_LONG:<CLIP tokens>, RECIPE_CONTRADICTED (the phrase is
     absent, or something else is claimed to be the background), RECIPE_REPEATED,
-    BACKGROUND_COLOUR:<colour>, CONTEXT_WORD:<word> (a phrase with hyphens). None holds a space.
+    BACKGROUND_COLOUR:<colour>, CONTEXT_WORD:<word> (a phrase with hyphens). None contains a space.
     """
     if not caption.strip():
         return ["EMPTY"]
@@ -73,13 +73,13 @@ _WORDS = {
 
 
 def in_words(problem: str) -> str:
-    """A problem of `check_caption` or of a caption's slots, in plain words with its name."""
+    """A problem of `check_caption`, or of a caption's slots, in plain words with its name."""
     kind, _, named = problem.partition(":")
     return f"{_WORDS[kind].format(named)} ({problem})"
 
 
 def _unplain(caption: str) -> list[str]:
-    """Problems of a caption as a line of text, with the code points of what should not be in it."""
+    """Problems of a caption as a line of text, with the code points that should not be in it."""
     problems = []
     if len(caption.splitlines()) > 1:
         problems.append("MULTI_LINE")

@@ -1,8 +1,8 @@
-"""Captions made from what is known.
+"""Captions made from known facts.
 
-A caption names the subject (token and class), how much of it shows, and the background that the
-recipe painted; never the scene that was removed, or the trainer would tie that scene to the token.
-The template's slots are filled here; the stage and QC7 check the result with
+A caption names the subject (token and class), how much of it is visible, and the background that
+the recipe painted. It never names the scene that was removed, or the trainer would tie that scene
+to the token. The template's slots are filled here; the stage and QC7 check the result with
 `caption_rules.check_caption`.
 """
 
@@ -25,7 +25,7 @@ _TRIAL = "blurred background"
 
 
 class CaptionSettingError(FerrariError, ValueError):
-    """A setting that captions are made from cannot give a good one; names the setting."""
+    """A caption setting cannot give a good caption; names the setting."""
 
 
 def check_subject(subject: Mapping[str, str]) -> None:
@@ -124,9 +124,9 @@ def build_caption(template: str, **slots: str) -> str:
 
 
 def fill_override(text: str, **slots: str) -> tuple[str, list[str]]:
-    """A person's caption with its slots filled, and the problem if it holds one there is not.
+    """A person's caption with its slots filled, and the problem if it has an unknown slot.
 
-    Nothing else of it is changed. The slots are those of templates but for `description`.
+    Nothing else in it is changed. The slots are those of templates, without `description`.
     """
     values = {slot: str(slots.get(slot, "")) for slot in SLOTS if slot != "description"}
     if values["facing"]:

@@ -1,8 +1,8 @@
-"""An image-to-text model's description of a cut-out, without the parts that name a scene.
+"""A captioner's description of a cut-out, without the parts that name a scene.
 
-The model sees only the cut-out, on neutral grey, so whatever it says of a place is invented. A part
-of the sentence with a context word is removed as a whole, from its preposition on ("standing in a
-living room" becomes "standing"), and the removed words are recorded.
+The captioner sees only the cut-out, on neutral grey, so whatever it says about a place is invented.
+A part of the sentence with a context word is removed as a whole, starting at its preposition
+("standing in a living room" becomes "standing"), and the removed words are recorded.
 """
 
 from __future__ import annotations

@@ -1,12 +1,15 @@
-"""Captions that a person wrote, for an image or for a cut-out: the rows `caption` in force of
-`review/decisions.csv`, and the lines of `captions/overrides.csv`, which is the user's own file.
+"""Captions written by hand, for an image or for a cut-out.
 
-From here on both are one thing, an Override. An item that both name has two captions, and nobody
-could say which counts: OverridesError names both lines. The files are read once while the graph is
-built. A clip's caption job depends on the digest of that clip's captions, so an edit reruns only
-the jobs of the clips whose captions changed. None is ignored in silence: a line that cannot be
-parsed raises OverridesError with its number, one that breaks the rules of captions is refused with
-a row, and one that names no image, or was written about another, is listed by QC7.
+They come from the rows `caption` in force of `review/decisions.csv`, and from the lines of
+`captions/overrides.csv`, which is the user's own file. From here on both are one thing, an
+Override. If both name the same item, nobody could say which counts: OverridesError names both
+lines.
+
+The files are read once, while the graph is built. A clip's caption job depends on the digest of
+that clip's captions, so an edit reruns only the jobs of the clips whose captions changed. None is
+ignored silently: a line that cannot be parsed raises OverridesError with its number, one that
+breaks the rules of captions is refused with a row, and QC7 lists those that name no image, or were
+written about another version of it.
 """
 
 from __future__ import annotations
@@ -41,14 +44,16 @@ _DELIMITERS = (",", ";", "\t")  # which one a spreadsheet writes depends on its 
 
 
 class OverridesError(FerrariError, ValueError):
-    """The table of overrides cannot be used as it is; names the file, the line and the remedy."""
+    """The table of overrides cannot be used; the message names the file, the line and the
+    remedy.
+    """
 
 
 class Override(NamedTuple):
     """A caption for `item`; `allow` are problems (CONTEXT_WORD:chair) that its author accepts.
 
-    `decision` is the id of the row that says it, `sha256` the digest of the file that it was
-    written about; both are empty for a line of the user's own file.
+    `decision` is the id of its row, `sha256` the digest of the file that it was written about; both
+    are empty for a line of the user's own file.
     """
 
     item: str
@@ -66,7 +71,7 @@ class Digests:
     by_video: Mapping[str, str]
 
     def of(self, video: str) -> str:
-        """The digest of a clip's lines; empty where it has none."""
+        """The digest of a clip's lines; empty if it has none."""
         return self.by_video.get(video, "")
 
 
@@ -100,7 +105,9 @@ def _of(config: Mapping, row: Decision) -> Override:
 
 
 def not_allowable(names: Iterable[str]) -> str:
-    """The first of some names that is no problem which an author may accept; empty for none."""
+    """The first of some names that is not a problem which an author may accept; empty if there is
+    none.
+    """
     return next((name for name in names if not _ALLOWED.fullmatch(name)), "")
 
 
@@ -189,7 +196,9 @@ def digest(lines: Iterable[Override]) -> str:
 
 
 def video_of(item: str) -> str:
-    """The clip that an image or a cut-out with this id would be of; empty if it can be none's."""
+    """The id of the clip of an image or a cut-out with this id; empty if the id is not one of
+    those.
+    """
     match = _ITEM.fullmatch(item)
     return match[1] if match else ""
 

@@ -1,8 +1,7 @@
-"""Words that name a scene: what no caption of a cut-out may say beyond its recipe's own phrase.
+"""Words that name a scene: what no caption of a cut-out may say outside its recipe's own phrase.
 
-The list holds singular forms; plurals are matched too. Left out on purpose are words that more
-often name a part of the subject or what it wears or holds (chest, glasses, palm, sign,
-book, laptop).
+The list holds singular forms; plurals match too. Words are left out on purpose that more often name
+a part of the subject, its clothes or what it holds (chest, glasses, palm, sign, book, laptop).
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What everything else stands on: files, settings, seeds, progress, visible text."""
+"""What all other packages use: files, settings, seeds, progress, text for display."""

@@ -1,4 +1,4 @@
-"""Files that exist whole or not at all: digests, atomic writes, whole-folder swaps, links."""
+"""Atomic files: digests, writes that are complete or do not happen, whole-folder swaps, links."""
 
 from __future__ import annotations
 
@@ -48,8 +48,10 @@ def sha256_path(path: str | os.PathLike) -> str:
 
 
 def file_states(paths: Iterable[str | os.PathLike]) -> list[tuple[str, int, int, int]]:
-    """Path, size in bytes, and times of change in ns (of the content, of the inode), of each file,
-    and of each in a folder. By the last a file is told that was given the time of the one before.
+    """The path, size in bytes and times of change in ns (content, inode) of each file, and of each
+    file in a folder.
+
+    The inode's time reveals a file that was replaced by one with the same modification time.
     """
     files = [
         file
@@ -63,7 +65,7 @@ def file_states(paths: Iterable[str | os.PathLike]) -> list[tuple[str, int, int,
 
 @contextlib.contextmanager
 def naming(path: str | os.PathLike) -> Iterator[None]:
-    """Add `path` to an OSError of the block that names no file (one raised by `write` does not)."""
+    """Add `path` to an OSError in the block that names no file (one raised by `write` does not)."""
     try:
         yield
     except OSError as error:
@@ -74,10 +76,10 @@ def naming(path: str | os.PathLike) -> Iterator[None]:
 
 @contextlib.contextmanager
 def written_beside(path: str | os.PathLike, clear: bool = True) -> Iterator[Path]:
-    """A path beside `path` for its new content, which takes its place if the block ends without an
-    error: a reader sees the old content or the new, never a part.
+    """A temporary path beside `path`, which replaces it if the block ends without an error.
 
-    The block makes the file. `clear` removes first what killed processes left of their attempts.
+    The block writes the file. A reader sees the old content or the new, never a part. `clear` first
+    removes what killed processes left of their attempts.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +110,7 @@ def write_bytes(path: str | os.PathLike, data: bytes, durable: bool = True) -> N
 def clear_leftovers(path: str | os.PathLike) -> None:
     """Remove the temporary files of processes that were killed while they wrote `path`.
 
-    The folder may hold some files of each of ten thousand clips, and each write looks through it.
+    The folder may hold files of ten thousand clips, and each call lists it.
     """
     path = Path(path)
     begin = f".{path.name[-150:]}."
@@ -125,10 +127,10 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 
 @contextlib.contextmanager
 def whole_folder(target: str | os.PathLike) -> Iterator[Path]:
-    """A scratch folder that takes the place of `target` only if the block ends without an error.
+    """A scratch folder that replaces `target` if the block ends without an error.
 
-    An old folder is replaced as a whole. What a killed run left beside it is removed first. So
-    nothing half-written is ever found under the final name.
+    An old folder is replaced as a whole, and what a killed run left beside it is removed first. So
+    the final name never holds anything half-written.
     """
     target = Path(target)
     scratch = target.with_name(f".{target.name}.part")

@@ -1,10 +1,10 @@
-"""How a number of things, or of bytes, is said."""
+"""Numbers of things, or of bytes, in words."""
 
 from __future__ import annotations
 
 
 def number_of(count: int, word: str) -> str:
-    """`1 clip`, `2,000 clips`: `word` is what one of them is called."""
+    """`1 clip`, `2,000 clips`: `word` is the singular."""
     return f"{count:,} {word}" + ("" if count == 1 else "s")
 
 

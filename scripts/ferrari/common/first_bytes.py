@@ -1,16 +1,16 @@
-"""What a file is by its first bytes, where those tell of something that is no film."""
+"""What a file is, by its first bytes, if these show that it is not a video."""
 
 from __future__ import annotations
 
 import os
 import stat
 
-#: So many bytes tell. A larger text is taken for text by its beginning.
+#: How many bytes are read. A longer text is recognised by its beginning.
 HEAD_BYTES = 4096
 PICTURE, TEXT, DOCUMENT, ARCHIVE, DATABASE, SOUND = (
     *("picture", "text", "document", "archive", "database", "sound file"),
 )
-#: Of what begins like this FFmpeg opens nothing, or a picture.
+#: Files that begin like this FFmpeg cannot open, or opens as a picture.
 _BEGINNINGS = {
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": (DOCUMENT, "a document or a thumbnail store of Windows"),
     b"PK\x03\x04": (ARCHIVE, "a ZIP archive"),
@@ -35,7 +35,7 @@ _MAY_MOVE_BRANDS = frozenset(
 )
 _BITMAP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes; stands behind `BM`, a size, an offset
 _JPEG = b"\xff\xd8\xff"
-#: Pictures behind each other, without a container, are film (MJPEG) and begin as one picture does.
+#: A sequence of pictures without a container is video (MJPEG), but begins like a single picture.
 _JPEG_ENDINGS = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".thm", ".mpo", ".insp"))
 #: Film, whose header is text and whose pictures may look like it.
 _FILM_AS_TEXT = b"YUV4MPEG2"
@@ -48,7 +48,9 @@ def read(path: str | os.PathLike) -> bytes:
 
 
 def unopened(head: bytes) -> str:
-    """What a file is that FFmpeg cannot open, such as 'a ZIP archive'; "" where it is not told."""
+    """What a file is that FFmpeg cannot open, such as 'a ZIP archive'; "" if its bytes do not
+    say.
+    """
     found = (what for beginning, (_, what) in _BEGINNINGS.items() if head.startswith(beginning))
     return next(found, "") or text(head)
 
@@ -66,10 +68,10 @@ def text(head: bytes) -> str:
 
 
 def no_film(path: str | os.PathLike, *, animations: bool) -> str:
-    """What kind of thing a file is that cannot be film, such as PICTURE; "" for what may be film,
-    for an empty file, and for what is no file or cannot be read.
+    """The kind of a file that cannot be a video, such as PICTURE; "" for one that may be, for an
+    empty file, and for what is not a regular file or cannot be read.
 
-    `animations`: whether what may move counts as film.
+    `animations`: whether animated pictures count as video.
     """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for

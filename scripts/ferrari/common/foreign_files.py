@@ -22,7 +22,7 @@ _DESKTOP = {".ds_store", ".directory", "thumbs.db", "ehthumbs.db", "desktop.ini"
 
 
 def is_leftover(name: str) -> bool:
-    """True for a temporary name of `atomic_files`: of something unfinished, or replaced."""
+    """True for a temporary name of `atomic_files`: something unfinished, or something replaced."""
     return name.startswith(".") and name.endswith((".part", ".old"))
 
 

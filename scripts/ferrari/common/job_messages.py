@@ -1,4 +1,4 @@
-"""What a job that failed says in its log."""
+"""The error message of a failed job, from its log."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ _TRACEBACK = "Traceback (most recent call last):\n"
 
 
 def message_of(log: Path) -> str:
-    """What follows the last traceback of a log, what to do included; empty where there is none, or
-    no log, and of a job that was only interrupted.
+    """What follows the last traceback of a log, including the advice; empty if there is no log or
+    no traceback, or if the job was only interrupted.
     """
     try:
         text = log.read_text("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Paths in messages: where a relative one leads, and the nearest that is there ('Did you mean')."""
+"""Paths in messages: where a relative path leads, and the nearest existing one ('Did you mean')."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 
 
 def told(path: str | os.PathLike) -> str:
-    """A path as it is given and, of a relative one, where it leads: who reads a message need not
-    stand in the folder that it is seen from.
+    """A path as given and, if relative, the absolute path: a reader need not know the working
+    folder.
     """
     given, whole = os.fspath(path), os.path.abspath(path)
     return given if os.path.isabs(given) else f"{given} ({whole})"
 
 
 def hint(path: str | os.PathLike) -> str:
-    """' Did you mean /clips/anna?' for a path whose first missing part is nearly a name that lies
-    there, and below which the rest is as asked; else "".
+    """' Did you mean /clips/anna?' for a path whose first missing part is nearly an existing name,
+    below which the rest exists as given; else "".
     """
     asked = Path(path).absolute()
     missing = [part for part in (asked, *asked.parents) if not os.path.lexists(part)]

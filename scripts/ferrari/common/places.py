@@ -1,4 +1,4 @@
-"""Where the project's own files lie: no other module counts folders upwards from its own."""
+"""Where the project's own files are: no other module navigates upwards from its own folder."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ SCRIPTS = ROOT / "scripts"
 
 
 def as_typed(work: str | os.PathLike) -> str:
-    """What a make command about the set in the folder `work` needs at its end to be typed as it is
-    told: " WORK=folder", or nothing where the set is in the checkout, in which one types it.
+    """What has to be added to a make command so that it works on the set in the folder `work`: "
+    WORK=folder", or nothing for the set in the checkout.
     """
     folder = Path(work).resolve()
     return "" if folder == ROOT else f" WORK={shlex.quote(str(folder))}"

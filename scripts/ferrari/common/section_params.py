@@ -1,9 +1,8 @@
-"""What of a section of the settings is a param of the jobs that read it.
+"""Which part of a settings section is a param of the jobs that read it.
 
-All that decides what comes out of them, in an order that does not depend on the settings file.
-
-Snakemake runs a job anew when a param's text differs, so what only decides how fast a result is
-reached is left out, and so are limits: a job looks for itself which rows a raised one opens again.
+A param holds everything that decides a job's result, in an order that does not depend on the
+settings file. Snakemake reruns a job when a param's text changes, so settings that only affect
+speed are left out. So are limits: when one is raised, a job itself finds the rows to try again.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ MEANS = ("batch", "device")
 
 
 def settled(value: Any) -> Any:
-    """A setting with the keys of its parts sorted, down to the last: a param's text must not depend
-    on the order in which a settings file names them.
+    """A setting with its keys sorted at every level, because a param's text must not depend on
+    their order in the settings file.
     """
     if isinstance(value, Mapping):
         return {key: settled(value[key]) for key in sorted(value)}
@@ -27,8 +26,8 @@ def settled(value: Any) -> Any:
 
 
 def what_matters(section: Mapping, but: Collection[str] = ()) -> dict:
-    """A section without its limits, without what changes only how fast it goes, and without the
-    keys in `but`.
+    """A section without its limits, without what only affects speed, and without the keys in
+    `but`.
     """
     left_out = {*LIMITS, *MEANS, *but}
     return settled({key: value for key, value in section.items() if key not in left_out})

@@ -1,4 +1,4 @@
-"""Where a setting is written, for messages: the file, and its line."""
+"""Where a setting is written (file and line), for messages."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class _Document(NamedTuple):
 
 
 class Places:
-    """Looks settings up in settings files, each laid over those before it."""
+    """Looks up settings in settings files, of which each overrides those before it."""
 
     def __init__(self, files: Sequence[str | os.PathLike]) -> None:
         self._documents = [found for file in files if (found := _read(file))]
 
     def of(self, path: Sequence[object], value: object) -> str:
-        """'my.yaml, line 3' where the setting at `path` (keys and places in lists) has the value;
-        "" where no file says it so: the command line did.
+        """'my.yaml, line 3', where the setting at `path` (keys and list positions) has the value;
+        "" if no file sets it, but the command line does.
         """
         for document in reversed(self._documents):
             line, said = _look(document.node, document.said, path)

@@ -46,9 +46,9 @@ def load(*overlays: str | os.PathLike) -> dict:
 
 
 def read_file(file: str | os.PathLike) -> dict:
-    """What a settings file says; SettingsError, with the file and the line, where it says nothing.
+    """The settings in a file; SettingsError, with the file and the line, if it holds none.
 
-    Snakemake names neither.
+    Snakemake's own error names neither.
     """
     place = os.fspath(file)
     try:
@@ -75,8 +75,9 @@ def read_file(file: str | os.PathLike) -> dict:
 
 
 def _text(file: str | os.PathLike) -> str:
-    """The text of a settings file, without the mark that some editors begin one with. Raises
-    OSError, and SettingsError where it is no UTF-8.
+    """The text of a settings file, without a byte order mark.
+
+    Raises OSError, and SettingsError if it is not UTF-8.
     """
     try:
         return Path(file).read_bytes().decode("utf-8-sig")
@@ -88,8 +89,8 @@ def _text(file: str | os.PathLike) -> str:
 
 
 def require_said_once(files: Iterable[str | os.PathLike]) -> None:
-    """Raise SettingsError where a settings file has a key twice: of two sections of one name YAML
-    takes the last, and all that the first says is lost without a word.
+    """Raise SettingsError if a settings file has a key twice: of two sections with one name, YAML
+    silently drops the first.
     """
     for file in files:
         try:
@@ -138,8 +139,9 @@ def _lay_over(below: dict, above: Mapping) -> None:
 
 
 def read_text(config: dict, schema_path: str | Path) -> None:
-    """Make what came as text what the schema wants, in place: `--config warm_workers=false` and all
-    that is nested in a `--config` value reach the workflow as text, which a file says as YAML.
+    """Convert text to the types that the schema wants, in place.
+
+    Values nested in a `--config` option, such as `warm_workers=false`, reach the workflow as text.
     """
     validator = _validator(schema_path)
     for fault in list(validator.iter_errors(config)):
@@ -181,7 +183,7 @@ def check(
 
 
 def _explain(fault: ValidationError) -> Iterator[tuple[list, object, str]]:
-    """The way to each setting that a fault is about, its value, and what to say of it."""
+    """The path of each setting that a fault is about, its value, and an explanation."""
     place = ".".join(str(part) for part in fault.absolute_path)
     schema = fault.schema if isinstance(fault.schema, Mapping) else {}
     instance: Any = fault.instance
@@ -200,9 +202,7 @@ def _explain(fault: ValidationError) -> Iterator[tuple[list, object, str]]:
 
 
 def _meant(fault: ValidationError) -> str:
-    """What to write in place of text that was meant for a number or a list; "" where that cannot be
-    told.
-    """
+    """What to write instead of text that was meant as a number or a list; "" if that is unclear."""
     types: Any = fault.validator_value if fault.validator == "type" else ()
     wanted = {types} if isinstance(types, str) else set(types)
     if not isinstance(fault.instance, str):
@@ -217,7 +217,7 @@ def _meant(fault: ValidationError) -> str:
 
 
 def _near(said: object, known: Iterable) -> str:
-    """Which of the `known` words was meant by one that is not among them; empty: none is near."""
+    """The `known` word that was probably meant by a misspelt one; empty if none is near."""
     near = difflib.get_close_matches(str(said), [str(one) for one in known], n=1)
     return f"; did you mean {near[0]}?" if near else ""
 

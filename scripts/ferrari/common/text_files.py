@@ -1,4 +1,4 @@
-"""Text that people hand us: files in UTF-8, and what is said of one that is not."""
+"""Text files from people: UTF-8, and a helpful message for those that are not."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def not_utf_8(error: UnicodeDecodeError) -> str:
-    """Where a file's bytes, which were decoded at once, are no UTF-8, and what they may be: ', line
-    3, is not UTF-8 (...)', to stand behind the file's name.
+    """A phrase for an error message: where a file's bytes are not UTF-8, and which encoding they
+    may have (', line 3, is not UTF-8 (...)').
     """
     data = error.object
     if data.startswith(_UTF_16):

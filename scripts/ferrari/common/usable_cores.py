@@ -1,8 +1,8 @@
-"""How many CPU cores this process may use: those that it is bound to, less what a container allows.
+"""How many CPU cores this process may use: its affinity mask, less the limits of a container.
 
-    python scripts/ferrari/common/usable_cores.py      prints the number
+    python scripts/ferrari/common/usable_cores.py       prints the number
 
-`nproc` answers OMP_NUM_THREADS where that is set, which is how many threads one job is to have.
+`nproc` cannot be used: it honours OMP_NUM_THREADS, which here limits the threads of one job.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 def usable_cores(
     groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")
 ) -> int:
-    """At least 1. `groups` is where the kernel shows control groups, `own` says which is ours."""
+    """At least 1. `groups` is where the kernel shows control groups; `own` names ours."""
     cores = len(os.sched_getaffinity(0))
     limits = [limit for limit in _limits(groups, own) if limit > 0]
     return max(1, min([cores, *(int(limit) for limit in limits)]))

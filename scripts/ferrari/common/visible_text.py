@@ -1,4 +1,4 @@
-"""Text from outside (file names, messages) as it may be shown on a page or in a chart."""
+"""Untrusted text (file names, messages) made safe to show on a page or in a chart."""
 
 from __future__ import annotations
 

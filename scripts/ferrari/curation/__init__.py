@@ -1,1 +1,1 @@
-"""Which images make a dataset worth training on: likeness, coverage, choice, splits."""
+"""Which images make a good dataset: similarity, coverage, selection, splits."""

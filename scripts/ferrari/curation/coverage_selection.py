@@ -34,10 +34,11 @@ def choose(
     budget: int | None,
     near: float | None,
 ) -> Chosen:
-    """Choose among N cut-outs: Nx128 int8 `vectors`, N whole-number labels of `clips` and `cells`.
+    """Choose among N cut-outs: Nx128 int8 `vectors`, N integer labels of `clips` and `cells`, N
+    frame ordinals `times`.
 
-    `times` are frame ordinals. At most `budget` cut-outs stay (None: all); with `near`, what is
-    nearer than it to an earlier one of another clip goes first.
+    At most `budget` cut-outs stay (None: all). With `near`, those nearer than it to an earlier
+    cut-out of another clip are dropped first.
     """
     doubled = np.zeros(len(vectors), bool)
     if near is not None:
@@ -49,7 +50,7 @@ def choose(
 
 
 def near_duplicates(vectors: np.ndarray, clips: np.ndarray, bound: float) -> np.ndarray:
-    """True for what is nearer than `bound` to an earlier cut-out of another clip that stays."""
+    """True for cut-outs nearer than `bound` to an earlier one of another clip that stays."""
     earlier: dict[int, list[int]] = {}
     for firsts, seconds, _ in close_pairs(vectors, bound, clips):
         for first, second in zip(firsts.tolist(), seconds.tolist(), strict=True):
@@ -61,8 +62,8 @@ def near_duplicates(vectors: np.ndarray, clips: np.ndarray, bound: float) -> np.
 
 
 def spread_in_time(places: np.ndarray, clips: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """`places` in an order that is spread over the time of every clip, wherever it is cut off:
-    first one of each clip, then its middle, then the quarters.
+    """`places` in an order whose every beginning is spread over the time of each clip: one cut-out
+    of each clip first, then its middle, then the quarters.
     """
     order = np.lexsort((times[places], clips[places]))
     ordered = places[order]
@@ -90,7 +91,7 @@ def halving_ranks(count: int) -> np.ndarray:
 def _cover(
     vectors: np.ndarray, clips: np.ndarray, cells: np.ndarray, there: np.ndarray, budget: int
 ) -> np.ndarray:
-    """`budget` of the places `there`, the cells by turns."""
+    """Choose `budget` of the places `there`, taking turns over the cells."""
     labels, counts = np.unique(cells[there], return_counts=True)
     if budget < len(labels):  # not one for each cell: the farthest from one another, whatever cell
         return farthest_first(vectors, clips, there, budget)

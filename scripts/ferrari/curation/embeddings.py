@@ -1,9 +1,9 @@
-"""What a cut-out looks like in 128 small numbers, and a perceptual hash; no network.
+"""An embedding of a cut-out in 128 small numbers, and a perceptual hash; without a network.
 
 The subject, in its own box on neutral grey at 48 x 48 px, is described by the directions of its
 edges (4 x 4 cells, 4 directions), its colour (4 x 4 cells of CIE Lab) and its outline (4 x 4 cells
-of alpha). All arithmetic on the small picture is in whole numbers, so the same pixels give the same
-embedding on every machine. The scene behind the subject has no part in it: a cut-out has none.
+of alpha). All arithmetic on the small picture is in integers, so the same pixels give the same
+embedding on every machine. The scene behind the subject plays no part: a cut-out has none.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def encode(vector: np.ndarray) -> str:
 
 
 def decode(text: str) -> np.ndarray:
-    """The int8 vector of a table's cell; EmbeddingError says what is wrong with another text."""
+    """The int8 vector in a table's cell; EmbeddingError says what is wrong with any other text."""
     try:
         data = base64.b64decode(text.encode("ascii", "replace"), validate=True)
     except binascii.Error as error:

@@ -1,7 +1,8 @@
-"""The plan of the final set: which images stay and in which split, and which are left out, and why.
+"""The plan of the final set: which images stay, in which split, and why the others are left out.
 
 Cut-outs are chosen first, then their variants: each chosen cut-out gets a first image before any
-gets a second one. Memory: some 1.5 kB a cut-out and 300 bytes an image, whatever the images' size.
+gets a second one. Memory: about 1.5 kB for each cut-out and 300 bytes for each image, whatever the
+images' size.
 """
 
 from __future__ import annotations
@@ -42,10 +43,10 @@ class CutOut:
 
 @dataclass
 class Plan:
-    """`left_out`: by image, the reason, its nearest kept neighbour and how far that is.
-    `taken_back`: by image that stays against the settings, the reason that it would have gone for.
-    `groups`: by clip, the group that no split parts ('' where there is none). `sides`: by group,
-    its split.
+    """`left_out`: by image, the reason, the nearest kept neighbour and its distance. `taken_back`:
+    by image that a person kept against the settings, the reason for which it would have been left
+    out. `groups`: by clip, the group that no split divides ('' if none). `sides`: by group, its
+    split.
     """
 
     left_out: dict[str, tuple[str, str, float]] = field(default_factory=dict)
@@ -60,7 +61,7 @@ class Plan:
 
 
 def active(settings: Mapping) -> bool:
-    """False if the `curate` settings leave everything as it is."""
+    """False if the `curate` settings change nothing."""
     wanted = (settings["max_images"], settings["near_duplicates"])
     return any(one is not None for one in wanted) or settings["validation"] > 0
 
@@ -70,8 +71,8 @@ def make(
 ) -> Plan:
     """The plan for `cutouts`, sorted by item, under the `curate` settings.
 
-    Images that are `staying` do so on top of those that are chosen: no other image gives way.
-    Raises EmbeddingError for a cut-out whose embedding is missing or damaged.
+    Images in `staying` stay in addition to the chosen ones: no other image makes room. Raises
+    EmbeddingError for a cut-out whose embedding is missing or damaged.
     """
     plan = Plan()
     if not cutouts or not active(settings):
@@ -131,7 +132,7 @@ def _take_back(
     first: dict[int, str],
     staying: frozenset[str],
 ) -> Chosen:
-    """Put images back that are to stay; a cut-out that was not taken is, for them alone."""
+    """Put images back that have to stay; a cut-out that was not chosen returns for these alone."""
     more = []
     for place, one in enumerate(cutouts):
         wanted = sorted(staying.intersection(one.images))
@@ -151,7 +152,9 @@ def _take_back(
 
 
 def shares(sizes: np.ndarray, budget: int) -> np.ndarray:
-    """How many images each cut-out keeps: one each, then a second each, in order, to the budget."""
+    """How many images each cut-out keeps: one each, then a second each, in order, until the
+    budget.
+    """
     stays = np.zeros(len(sizes), np.int64)
     left = min(budget, int(sizes.sum()))
     while left:

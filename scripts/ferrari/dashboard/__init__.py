@@ -1,1 +1,1 @@
-"""What a person works with while it is served: the review page, the reports, a run's progress."""
+"""The local web server: the review page, the reports, the progress of a run."""

@@ -1,10 +1,10 @@
-"""Who is let in: the token, the Host and the Origin of every request, and what browsers are told.
+"""Access control: the token, the Host and the Origin of every request, and security headers.
 
-The server answers whoever knows its token, and nobody else: on a shared machine other users reach
-the loopback as well. Pages of other origins that run in the same browser know no token; beyond
-that, the Host must be a name that the server goes by (a foreign name that was made to point at
-this machine is refused), and the Origin, where the browser names one, must be the server's own.
-There are no cookies, so that no browser lets a foreign page in on its own.
+The server answers only those who know its token: on a shared machine other users can reach the
+loopback interface as well. Pages of other origins in the same browser do not know the token. In
+addition, the Host must be a name of this server (a foreign name pointed at this machine is
+refused), and the Origin, if the browser sends one, must be the server's own. There are no cookies,
+so no browser authorises a foreign page by itself.
 """
 
 from __future__ import annotations
@@ -41,9 +41,10 @@ _HEADERS = {
 
 
 class Access:
-    """ASGI middleware: lets a request through, or answers 403, 405 or 413 with a sentence.
+    """ASGI middleware: passes a request on, or answers 403, 405 or 413 with a sentence.
 
-    `hosts` are names without a port. The body of a request is limited here too, for every route.
+    `hosts` are names without a port. The size of a request's body is limited here too, for every
+    route.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class Access:
             await self._app(scope, _limited(receive, request), answer)
 
     def _refused(self, request: Request) -> Response | None:
-        """The answer to a request that is not let in; None for one that is."""
+        """The answer to a request that is not allowed; None for one that is."""
         if not self._is_own_host(request):
             return refusal(
                 request,
@@ -107,7 +108,9 @@ class Access:
         return (host or "").casefold() in self._hosts
 
     def _has_token(self, request: Request) -> bool:
-        """In the header; of what is only read, in the address too: a picture has no headers."""
+        """Whether the token is in the header or, for reading only, in the address: an image tag
+        cannot send headers.
+        """
         given = request.headers.get(HEADER, "")
         if not given and request.method == "GET":
             given = request.query_params.get(PARAMETER, "")
@@ -115,9 +118,9 @@ class Access:
 
 
 def _is_own_origin(request: Request) -> bool:
-    """True if the request names its origin, and that is this server; for GET also if it names none.
+    """True if the request's origin is this server; for GET also if it names none.
 
-    The Host has been checked. Behind a proxy the page may have come by https.
+    The Host has been checked. Behind a proxy the page may have been loaded by https.
     """
     origin = request.headers.get("origin")
     if origin is None:
@@ -162,7 +165,9 @@ def _too_large(request: Request) -> str:
 
 
 async def _read(receive: Receive) -> None:
-    """A server that answers before it has read all breaks the connection off for the browser."""
+    """Read the rest of a request: a server that answers before it has read everything breaks the
+    connection.
+    """
     read = 0
     while read < _READ_ANYHOW:
         message = await receive()

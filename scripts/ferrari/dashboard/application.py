@@ -1,4 +1,4 @@
-"""The server's application: every route, behind one check of who asks."""
+"""The server's application: every route, behind one access check."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ ROUTERS = (
 
 @dataclass(frozen=True)
 class Doors:
-    """Where the server is entered: the path of its first page, the host names that it goes by, and
-    whether the reports are open to whoever reaches it.
+    """How the server is entered: the path of its first page, its host names, and whether the
+    reports are open to everybody who can reach it.
     """
 
     first: str = "/review"
@@ -61,12 +61,14 @@ def _refused(request: Request, error: Exception) -> Response:
 
 
 def _fault(request: Request, error: Exception) -> Response:
-    """What a person has to mend, such as a damaged table: the message says where and how."""
+    """An error that a person has to correct, such as a damaged table: the message says where and
+    how.
+    """
     return refusal(request, 500, str(error))
 
 
 def _unfit(request: Request, error: Exception) -> Response:
-    """A body that is not of the form that a route takes: where, and what was expected."""
+    """A body that does not have the form that a route expects: where, and what was expected."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"] if part != "body")

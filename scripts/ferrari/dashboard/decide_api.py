@@ -1,4 +1,4 @@
-"""Decisions over HTTP: what was decided, what a page adds, and what that would make again.
+"""Decisions over HTTP: list them, add some, and forecast what they would rerun.
 
 All answers are JSON; a refusal is `{"error": sentence}`.
 """
@@ -56,7 +56,7 @@ class Posted(BaseModel):
 
 
 class Desk:
-    """What the routes share: the table, whose turn it is to write, and the last dry run."""
+    """What the routes share: the table, a lock for writing, and the last dry run."""
 
     def __init__(self, the_set: ReviewedSet) -> None:
         config = settings.load(*the_set.config_files)
@@ -108,10 +108,10 @@ def _states(dataset: Path) -> dict[str, list[str]]:
 
 @router.post("/api/decisions")
 async def decide(request: Request, posted: Posted) -> dict:
-    """Write rows; they are on the disk when the answer is sent. `said` tells what was mended.
+    """Write rows; they are on the disk when the answer is sent. `said` reports what was corrected.
 
-    What is wrong with a row is 422 or 409: it will never be taken. What is wrong with the table or
-    the disk is 503 or 507: the page keeps its rows, and sends them again.
+    A wrong row is 422 or 409: it will never be accepted. A problem with the table or the disk is
+    503 or 507: the page keeps its rows, and sends them again.
     """
     if not 0 < len(posted.rows) <= MOST_ROWS:
         raise HTTPException(422, f"one request has 1 to {MOST_ROWS:,} rows")
@@ -133,9 +133,9 @@ async def decide(request: Request, posted: Posted) -> dict:
 
 @router.get("/api/reruns")
 async def reruns(request: Request) -> dict:
-    """What the next run would do, as Snakemake says: jobs by rule, and the clips that they are of.
+    """What the next run would do, as Snakemake says: jobs by rule, and their clips.
 
-    One dry run goes at a time; its answer holds until a row, a setting, a clip or a run changes it.
+    One dry run at a time; its answer is valid until a row, a setting, a clip or a run changes it.
     """
     desk: Desk = request.app.state.desk
     try:

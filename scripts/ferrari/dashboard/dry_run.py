@@ -1,6 +1,6 @@
-"""What the next run would make again: a dry run of the workflow, read.
+"""A forecast of what the next run would rerun, from a dry run of the workflow.
 
-What a person's decisions cause is told apart from what waited anyway (`planned_jobs`).
+What a person's decisions cause is separated from what was due anyway (`planned_jobs`).
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _PATIENCE_S = 600  # for thousands of clips on a slow disk
 
 
 class DryRunError(FerrariError, RuntimeError):
-    """Snakemake cannot say what it would do; holds what it says instead."""
+    """Snakemake cannot say what it would do; holds its own message instead."""
 
 
 class Forecast:
-    """The next run of a set. The answer is kept until what it hangs on has changed: the rows in
+    """The next run of a set. The answer is cached until what it depends on has changed: the rows in
     force, the settings files, the raw files, the records of runs.
     """
 
@@ -69,7 +69,9 @@ def _raw(the_set: ReviewedSet) -> RawClips:
 
 
 def _states(raw: RawClips, place: str | os.PathLike) -> list:
-    """The states of the files that may be clips: one that comes, goes or changes has jobs to do."""
+    """The states of the files that may be clips: one that is added, removed or changed causes
+    jobs.
+    """
     if raw.objects:
         return [(video, one.state) for video, one in raw.objects.items()]
     files = (Path(place, name) for name in raw.videos.values())

@@ -1,7 +1,7 @@
-"""The ledger's sums while a run goes on: what each stage's tables hold by now, and what is to come.
+"""The ledger's sums during a run: what each stage's tables hold so far, and what is still to come.
 
-A table is counted once, and again when it has changed. So a look at a set of ten thousand clips
-costs a look at what changed, and a first look ends after its time, and says how much is left.
+A table is counted once, and again when it has changed. So an update on a set of ten thousand clips
+costs only what changed. The first count has a time limit, and says how much is left.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ Key = tuple[str, str]
 class StageSums:
     """What a stage's tables hold, summed over all clips.
 
-    `waiting`: what the stage before kept in clips of which this one has no table yet, or an older
-    one. `lost`: what it kept in the others, and no row here comes of. `refused`: rows by outcome
-    and reason, the most frequent first.
+    `waiting`: what the stage before kept in clips that have no table of this stage yet, or an older
+    one. `lost`: what it kept in the other clips without a row here. `refused`: rows by outcome and
+    reason, the most frequent first.
     """
 
     stage: str

@@ -1,4 +1,4 @@
-"""The live page: a run as it goes on, its log, and the buttons that start one."""
+"""The live page: the progress of a run, its log, and buttons that start one."""
 
 from __future__ import annotations
 
@@ -25,9 +25,7 @@ class Live:
 
 
 def live_of(request: Request) -> Live:
-    """The application's, made when it is first asked for: a server that nobody asks looks at
-    nothing.
-    """
+    """The application's live state, made on first use: a server without visitors does no work."""
     state = request.app.state
     with _opening:
         if not hasattr(state, "live"):
@@ -83,8 +81,8 @@ def stop(request: Request) -> Response:
 
 
 def farewell(state: object) -> str:
-    """What the server has to say when it ends, given its application's `state`: that a run goes on
-    which was started here; else empty.
+    """The message when the server ends, given its application's `state`: that a run started here is
+    still going; else empty.
     """
     shared = getattr(state, "live", None)
     return shared.control.farewell() if isinstance(shared, Live) else ""

@@ -1,4 +1,4 @@
-"""What the machine has left: disk, memory, and cards where there are any."""
+"""Free resources of the machine: disk, memory, and GPUs if there are any."""
 
 from __future__ import annotations
 

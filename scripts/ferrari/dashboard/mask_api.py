@@ -1,9 +1,9 @@
-"""Masks over HTTP: one that a person drew is saved, others are proposed. Nothing is decided here.
+"""Masks over HTTP: save one that a person drew, or propose others. Nothing is decided here.
 
-A page saves a mask, and then sends the row `mask` that names its file, as any decision. Proposals
+A page saves a mask, and then sends the row `mask` that names its file, like any decision. Proposals
 are shown to a person, who accepts them one by one. Pixels travel as base64 of a PNG; a mask is
-grey, of the crop's size: 255 is the subject. All answers are JSON; a refusal is
-`{"error": sentence}`.
+grey, of the crop's size: 255 is the subject. All answers are JSON; a refusal is `{"error":
+sentence}`.
 """
 
 from __future__ import annotations
@@ -63,8 +63,9 @@ class AskedMask(BaseModel):
 
 
 class Easel:
-    """What the routes share: the settings, and whose turn it is. One mask is worked on at a time,
-    and one segmenter: a crop may have 100 million pixels.
+    """What the routes share: the settings, and a lock.
+
+    One mask is worked on at a time, and by one segmenter: a crop may have 100 million pixels.
     """
 
     def __init__(self, the_set: ReviewedSet) -> None:
@@ -88,7 +89,7 @@ def open_easel(app: FastAPI, the_set: ReviewedSet) -> None:
 
 @router.get("/api/mask/{crop}")
 def begun(request: Request, crop: str) -> Response:
-    """The mask that a person goes on from: that of the row in force, or else the cut-out's alpha.
+    """The mask from which a person continues: that of the row in force, else the cut-out's alpha.
 
     The answer is the grey PNG itself.
     """

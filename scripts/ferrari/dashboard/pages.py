@@ -1,8 +1,8 @@
-"""The pages that lie on the disk: the review page, its pictures, and the reports.
+"""The pages that are files: the review page, its pictures, and the reports.
 
-They are served as they were built. The review page gets one tag more, which tells its script that a
-server is there; links of the reports to one another get the token, since they have no other way to
-carry it.
+They are served as they were built, with two changes: the review page gets a tag that tells its
+script that there is a server, and links between reports get the token, since they have no other way
+to carry it.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ router = APIRouter()
 
 @router.get("/")
 def first_page(request: Request) -> Response:
-    """The page behind the door that was opened."""
+    """The first page of the server, as it was started."""
     return _moved(request, request.app.state.doors.first)
 
 
 @router.get("/review")
 def review(request: Request) -> Response:
-    """The page where a person looks and decides."""
+    """The page on which a person reviews the set."""
     path = request.app.state.set.qc / REVIEW
     try:
         html = path.read_bytes()
@@ -89,7 +89,7 @@ def open_report(request: Request, name: str) -> Response:
 
 
 def _listed(folder: Path, name: str) -> Path | None:
-    """The file of a folder that has this name, and nothing that a name could lead to elsewhere."""
+    """The file of this name in a folder; no name can lead outside of the folder."""
     try:
         return next(one for one in folder.iterdir() if one.name == name and one.is_file())
     except (OSError, StopIteration):

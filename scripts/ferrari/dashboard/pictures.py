@@ -1,7 +1,7 @@
 """Pictures of the dataset, by kind and id.
 
-A client never names a path. The id is read by the grammar of ids, which leads to one clip's table
-of one stage; the row of that id names the file. What is in no table is not there.
+A client never names a path. The id is parsed by the grammar of ids, which leads to one clip's table
+of one stage; the row of that id names the file. A file that no table names cannot be requested.
 """
 
 from __future__ import annotations

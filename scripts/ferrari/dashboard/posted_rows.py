@@ -1,8 +1,8 @@
-"""Decisions that a page sends, and what becomes of them: rows of `review/decisions.csv`.
+"""Decisions sent by a page, and how they become rows of `review/decisions.csv`.
 
 A row is on the disk before the page is told so. A page that got no answer sends the row again under
-the same id: what stands there already is answered and not written again. Rows of one request keep
-their order, as do requests in the order in which they came in (`decide_api` sees to that).
+the same id: a row that exists is confirmed and not written twice. The rows of a request keep their
+order, as do requests in the order of their arrival (`decide_api` ensures that).
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class OtherRowError(FerrariError, ValueError):
 
 
 class PostedRows:
-    """Takes rows for the table of a dataset, one after the other; others may write to it meanwhile.
+    """Writes rows to the table of a dataset, one after the other; others may write to it meanwhile.
 
-    `fault_of` is asked of each new row, beyond what the contract demands and what `writing.append`
-    asks of a mask.
+    `fault_of` checks each new row, in addition to the contract and to what `writing.append`
+    requires of a mask.
     """
 
     def __init__(self, dataset: str, who: str, fault_of: Fault) -> None:
@@ -93,7 +93,9 @@ class PostedRows:
 
 
 def _require_same(row: Decision, cells: Mapping[str, str]) -> None:
-    """What was left for the server to fill in need not agree: it may have been filled in before."""
+    """Raise unless the row is the same; cells that were left for the server to fill in may
+    differ.
+    """
     left_open = {name for name in ("when", "who") if not cells.get(name)}
     for name in COLUMNS:
         if name not in left_open and getattr(row, name) != cells.get(name, ""):

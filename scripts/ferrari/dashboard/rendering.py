@@ -1,8 +1,7 @@
-"""Pages that the server makes itself, in the style of the reports.
+"""Pages that the server renders itself, in the style of the reports.
 
-Everything is in the page: style, script. What it may fetch comes from this server alone, its
-scripts are let in by their digests, and all text goes through `visible_text.shown` and the
-template's escaping.
+Style and scripts are in the page. It may fetch only from this server, its scripts are allowed by
+their digests, and all text goes through `visible_text.shown` and the template's escaping.
 """
 
 from __future__ import annotations

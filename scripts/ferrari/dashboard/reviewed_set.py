@@ -1,4 +1,4 @@
-"""The set that is served: where it lies, its settings, and what may be done with it."""
+"""The set that is served: its paths, its settings, and what may be done with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows that the next run would refuse or end at, told before they are written."""
+"""Rows that the next run would refuse or fail on, rejected before they are written."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ferrari.review.contract import CAPTION, Decision
 
 
 class RowFaults:
-    """Holds rows against what the stages will ask of them.
+    """Checks rows against what the stages will require of them.
 
     `work` is where relative paths of the settings begin, `config` all settings of the set.
     """
@@ -20,8 +20,9 @@ class RowFaults:
         self._config = by_hand.seen_from(work, config)
 
     def of(self, row: Decision) -> str:
-        """What is wrong with a row beyond its own cells; "" for a sound one. A mask is looked at
-        where it is written (`review.writing`).
+        """What is wrong with a row beyond its own cells; "" for a sound one.
+
+        A mask is checked when it is written (`review.writing`).
         """
         if row.decision != CAPTION:
             return ""

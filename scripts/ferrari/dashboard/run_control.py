@@ -1,7 +1,8 @@
-"""Starts runs of the set that is served: a dry run, or one that makes what is to be made.
+"""Starts runs of the set that is served: a dry run, or a real one.
 
-A run is a process of its own in a session of its own: it goes on when the server ends, by Ctrl-C
-or otherwise. Never two at once: what this server started is asked first, then the run's lock.
+A run is its own process in its own session: it continues when the server ends, by Ctrl-C or
+otherwise. There are never two at once: first the run started by this server is checked, then the
+run's lock.
 """
 
 from __future__ import annotations

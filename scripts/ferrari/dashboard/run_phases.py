@@ -1,4 +1,4 @@
-"""What may be said of a set's runs: the phases, and each of them as a sentence for a person."""
+"""The phases of a set's runs, and each of them as a sentence for a person."""
 
 from __future__ import annotations
 

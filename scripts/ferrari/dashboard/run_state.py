@@ -1,4 +1,4 @@
-"""What the live page says of a set: whether a run is at work, how far it is, what it refused."""
+"""The contents of the live page: whether a run is working, how far it is, what it refused."""
 
 from __future__ import annotations
 

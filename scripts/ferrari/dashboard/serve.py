@@ -1,4 +1,4 @@
-"""A server on this machine: its port, its address, its end."""
+"""A server on this machine: its port, its address, its shutdown."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def address(host: str, port: int, token: str) -> str:
 
 
 def warning(host: str, hosts: Iterable[str]) -> str:
-    """What is to be known of a server that others reach; "" of one on the loopback."""
+    """A warning about a server that others can reach; "" for one on the loopback interface."""
     if host in LOOPBACK:
         return ""
     others = sorted(set(hosts) - LOOPBACK)

@@ -1,4 +1,4 @@
-"""What `make trace` says, as a page: the way to an item, its pictures, what became of it."""
+"""The page of `make trace`: where an item comes from, its pictures, what happened to it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The latest run of a set, as the live page follows it: is it at work, how did it end, and why can
-no other one be started?
+"""The latest run of a set, for the live page: is it working, how did it end, why can no other be
+started?
 
-It is read off what lies there: the run's lock and its file of events. A run does not know that
-anybody looks, and does nothing for it.
+This is read from files: the run's lock and its file of events. A run does not know that it is being
+watched, and does nothing for it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SILENT_AFTER_S = 30.0
 
 
 class WatchedRun:
-    """The run that goes on, else the last one; as `look` found it the last time."""
+    """The run that is working, else the last one; as of the last `look`."""
 
     def __init__(
         self, the_set: ReviewedSet, control: RunControl, clock: Callable[[], float]

@@ -1,1 +1,1 @@
-"""Who is where in a clip: its pictures searched, faces, second looks, and the rows of frames."""
+"""Stage 2: detections and faces in a clip's pictures, second looks, and the rows of frames."""

@@ -1,1 +1,1 @@
-"""Image files, PNG, boxes, and whether an image and its mask belong together."""
+"""Image files, PNG, boxes, and whether an image matches its mask."""

@@ -1,4 +1,4 @@
-"""Faces upright, at one size, with their landmarks where a network was trained to see them."""
+"""Faces rotated upright and scaled to one size, with landmarks where face networks expect them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _SIDE = 112
 
 
 def similarity(points_xy: np.ndarray, places_xy: np.ndarray) -> np.ndarray:
-    """The 2x3 matrix that scales, turns and moves `points_xy` (N, 2) nearest to `places_xy`, by
-    least squares and without a mirror image.
+    """The 2x3 matrix that scales, rotates and moves `points_xy` (N, 2) as near as possible to
+    `places_xy`, by least squares and without mirroring.
 
     Umeyama's solution (IEEE TPAMI 13(4), 1991), which in a plane is a division of complex numbers.
-    Raises ValueError for points that all lie at one place.
+    Raises ValueError if all points coincide.
     """
     ours, theirs = (
         points.astype(np.float64) @ np.array([1, 1j]) for points in (points_xy, places_xy)

@@ -1,4 +1,4 @@
-"""Faces in pictures, and whose they are. Pure arithmetic."""
+"""Faces in pictures, and to which person each belongs. Pure arithmetic."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ class Face:
         return short_side(self.box_xyxy)
 
     def placed(self, scale: float, x: float, y: float) -> Face:
-        """The face in a picture of which its own is a part, cut out at (x, y) and scaled then."""
+        """The face in the coordinates of a picture from which its own was cropped at (x, y) and
+        then scaled.
+        """
         origin = np.array([x, y])
         x1, y1, x2, y2 = (np.array(self.box_xyxy).reshape(2, 2) / scale + origin).ravel().tolist()
         landmarks = (self.landmarks_xy / scale + origin).astype(np.float32)
@@ -43,9 +45,9 @@ class Face:
 def head_zone(person: Box) -> Box:
     """The part of a person's box in which the face is: the upper half of the body.
 
-    A box less than twice as high as wide holds no whole upright body: the picture ends at the chest
-    or the hips, or the person sits or lies. Half of a body that was twice as high as the box is
-    wide counts there.
+    A box less than twice as high as wide does not hold a whole upright body: the picture ends at
+    the chest or the hips, or the person sits or lies. Then the zone is half of a body twice as high
+    as the box is wide.
     """
     x1, y1, x2, y2 = person
     body = max(y2 - y1, 2 * (x2 - x1))
@@ -53,37 +55,37 @@ def head_zone(person: Box) -> Box:
 
 
 def has_room(person: Box, least: float) -> bool:
-    """Whether the part of a body in which its face is holds one of `least` px, short side."""
+    """Whether the head zone can hold a face with a short side of `least` px."""
     return short_side(head_zone(person)) >= least
 
 
 def belongs(face: Box, person: Box) -> bool:
-    """Whether a face may be that of the person in a box."""
+    """Whether a face may belong to the person in a box."""
     x1, y1, x2, y2 = head_zone(person)
     shared = (max(x1, face[0]), max(y1, face[1]), min(x2, face[2]), min(y2, face[3]))
     return area(face) > 0 and area(shared) >= LEAST_SHARE * area(face)
 
 
 def owner(face: Box, people: Sequence[Box]) -> int | None:
-    """Which of the people a face belongs to, None for none of them.
+    """The person to whom a face belongs, None if to none of them.
 
-    Of several, the one at the top of whose box the face is: somebody in front of another person
-    has the face on the other's chest.
+    Of several, it is the one whose box has the face nearest to its top: somebody standing in front
+    of another person has their face on the other's chest.
     """
     may = [index for index, person in enumerate(people) if belongs(face, person)]
     return min(may, key=lambda index: _from_top(face, people[index]), default=None)
 
 
 def _from_top(face: Box, person: Box) -> float:
-    """How far a face is from the middle of a box's upper edge, in heights of a face and widths of
-    the box.
+    """The distance of a face from the middle of a box's upper edge, in heights of a face and widths
+    of the box.
     """
     aside = abs((face[0] + face[2]) - (person[0] + person[2])) / 2
     return abs(face[1] - person[1]) / (face[3] - face[1]) + aside / (person[2] - person[0])
 
 
 def distinct(found: Sequence[Face]) -> list[Face]:
-    """Faces, the best first, without those that were found before with a higher score."""
+    """Faces, best first, without those already found with a higher score."""
     kept: list[Face] = []
     for face in sorted(found, key=lambda face: (-face.score, face.box_xyxy)):
         if all(overlap(face.box_xyxy, other.box_xyxy) < SAME_FACE for other in kept):

@@ -1,8 +1,8 @@
-"""Masks grown by an ellipse of any size: the bytes of OpenCV's dilation, whatever the reach.
+"""Masks dilated by an ellipse of any size: the same result as OpenCV's dilation, but fast.
 
-`cv2.dilate` looks at each pixel of the ellipse for each pixel of the mask: with a reach of 30 px
-that is 2,800 times. Here each row of the ellipse is an interval that runs of the mask are widened
-by, and only the ends of runs are touched.
+`cv2.dilate` visits each pixel of the ellipse for each pixel of the mask: 2,800 times with a radius
+of 30 px. Here each row of the ellipse is an interval by which runs of the mask are widened, and
+only the ends of runs are touched.
 """
 
 from __future__ import annotations

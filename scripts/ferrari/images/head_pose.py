@@ -1,4 +1,4 @@
-"""Which way a head is turned, from the five landmarks of its face."""
+"""The direction of a head, from the five landmarks of its face."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MEAN_FACE = np.array(
 
 @dataclass(frozen=True)
 class Pose:
-    """Turns of a head in degrees, each 0 for somebody who looks upright into the camera.
+    """Rotations of a head in degrees, all 0 for somebody who looks straight into the camera.
 
     `yaw` > 0: the face is turned towards the picture's right; `pitch` > 0: up; `roll` > 0: the head
     is tilted clockwise in the picture.

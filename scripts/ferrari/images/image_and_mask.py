@@ -1,4 +1,6 @@
-"""The last check of an image and its mask: both files are read again, against their row."""
+"""The final check of an image and its mask: both files are read again and compared with their
+row.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Masks in image files that people and their programs make, as grey PNGs of 8 bits."""
+"""Mask images made by people and their programs, converted to grey PNGs of 8 bits."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ _HEAD = 24  # bytes of a PNG up to its size
 
 
 def grey_png(data: bytes, name: str = "the mask") -> bytes:
-    """A mask as a PNG of 8 bits and one channel, from any PNG that shows grey alone: brushes in
-    pages and image editors write RGBA. The same mask gives the same bytes.
+    """A mask as a PNG of 8 bits and one channel, from any PNG that contains only grey: brushes in
+    web pages and image editors write RGBA. The same mask gives the same bytes.
 
-    Raises ImageReadError for what is no PNG, has colours or a transparent pixel, or is too large.
+    Raises ImageReadError for a file that is not a PNG, has colours or a transparent pixel, or is
+    too large.
     """
     if data[:8] != b"\x89PNG\r\n\x1a\n" or len(data) < _HEAD:
         raise ImageReadError(f"{name} is no PNG")

@@ -1,13 +1,16 @@
-"""Whether two pictures of a clip show the same: something that moved, or only noise?
+"""Whether two pictures of a clip show the same: did something move, or is it only noise?
 
-Both pictures are shrunk to 256 px width and compared in blocks of 8 px. A subject that is far away
-changes few blocks and hardly the mean of the whole picture, so the block that changed most decides,
-and the mean beside it. Two things change a picture in which nothing moves, and are not motion:
+Both pictures are shrunk to 256 px width and compared in blocks of 8 px. A distant subject changes
+few blocks, and hardly the mean of the whole picture. So the block that changed most decides,
+together with the mean.
 
-- Noise of the sensor and of compression changes every block. Averaging over 3x3 px takes most of
-  it away, and what is left shows in the median block: a block has changed if it stands out.
-- A lamp that flickers, or an exposure that follows the light, changes all of a picture by one gain.
-  It is fitted and taken out of a block's change. The mean still has it: new light is a change.
+Two things change a picture in which nothing moves:
+
+- Noise of the sensor and of compression changes every block. Averaging over 3x3 px removes most
+  of it; the rest shows in the median block. A block has changed if it stands out from that.
+- A flickering lamp, or an exposure that follows the light, multiplies the whole picture by one
+  gain. The gain is fitted and removed from a block's change, but not from the mean: new light
+  is a change.
 """
 
 from __future__ import annotations
@@ -32,10 +35,10 @@ _NOISE_PEAK = 3.0
 
 @dataclass(frozen=True)
 class LumaDelta:
-    """How far two pictures differ, in levels of luma (0-255), rounded as the tables have it.
+    """How far two pictures differ, in levels of luma (0-255), rounded as in the tables.
 
-    `mean` is the mean change of a block's luma, `block` the largest change of a block once light
-    is taken out, `noise` how large that may be where nothing moves.
+    `mean` is the mean change of a block's luma, `block` the largest change of a block after
+    correction for light, `noise` how large that may be if nothing moves.
     """
 
     mean: float
@@ -43,9 +46,10 @@ class LumaDelta:
     noise: float = 0.0
 
     def bound(self, settings: Mapping) -> float:
-        """What `block` has to reach to count as motion: `duplicate_block`, up to twice for noise.
+        """What `block` has to reach to count as motion: `duplicate_block`, or up to twice that for
+        noise.
 
-        Not more: where a large part of the picture moves, `noise` is no noise.
+        Not more: if a large part of the picture moves, `noise` is not noise.
         """
         least = float(settings["duplicate_block"])
         return min(max(least, self.noise), 2 * least)
@@ -60,7 +64,7 @@ UNLIKE = LumaDelta(255.0, 255.0)
 
 
 def compare_luma(luma: np.ndarray) -> np.ndarray:
-    """HxW uint8 luma, area-averaged to 256 px width (never enlarged), to compare pictures by."""
+    """HxW uint8 luma, area-averaged to 256 px width (never enlarged), for comparing pictures."""
     height, width = luma.shape
     if width <= _COMPARE_WIDTH:
         return luma.copy()
@@ -69,7 +73,7 @@ def compare_luma(luma: np.ndarray) -> np.ndarray:
 
 
 def glimpse(compared: np.ndarray) -> bytes:
-    """The means of 8x8 parts of a compare image (uint8): enough to know a picture again by."""
+    """The means of 8x8 parts of a compare image (uint8): enough to recognise a picture."""
     return cv2.resize(compared, (8, 8), interpolation=cv2.INTER_AREA).tobytes()
 
 
@@ -108,7 +112,7 @@ def _blocks(picture: np.ndarray) -> np.ndarray:
 
 
 def _light(one: np.ndarray, other: np.ndarray) -> float:
-    """The gain that makes the blocks of `other` those of `one`, as far as nothing moved.
+    """The gain that turns the blocks of `other` into those of `one`, as far as nothing moved.
 
     Least squares through black, repeated without the blocks that are far off: something that moved
     must not count as light, or the rest of the picture would seem to change.

@@ -1,4 +1,6 @@
-"""Which of a frame's people is the subject (`detect.policy`), and in which order they count."""
+"""Which of a frame's people is the subject by policy (`detect.policy`), and how crops are
+numbered.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +25,12 @@ def in_order(detections: Sequence[Detection]) -> list[Detection]:
 
 
 def figures(rows: Sequence[Mapping[str, str]], policy: str) -> list[float]:
-    """What each detection of a frame is judged by under a policy.
+    """The figure of each detection of a frame that a policy compares.
 
-    For `largest` and `most_central` it is the mean over its track, so that the subject is not
-    another one from frame to frame; else its confidence. A mean, and no sum: a track that was cut
-    where it was in doubt would lose against that of a small bystander who was followed longer.
+    For `largest` and `most_central` it is the mean over the detection's track, so that the subject
+    does not change from frame to frame; else the confidence. A mean and not a sum, because a track
+    that was cut at a doubtful link would lose against that of a small bystander who was tracked for
+    longer.
     """
     if policy not in POLICIES:
         raise ValueError(f"detect.policy {policy!r} is none of {POLICIES}")
@@ -36,8 +39,8 @@ def figures(rows: Sequence[Mapping[str, str]], policy: str) -> list[float]:
 
 
 def choose(found: Sequence[float], policy: str) -> set[int]:
-    """Indices of the subject(s) among the `figures` of a frame's detections; a tie goes to the
-    first.
+    """Indices of the subject(s) among the `figures` of a frame's detections; the first wins a
+    tie.
     """
     if policy == "all" or not found:
         return set(range(len(found)))

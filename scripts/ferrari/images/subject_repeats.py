@@ -1,8 +1,8 @@
-"""Whether a crop repeats one that was kept: nothing moved in the subject's box.
+"""Whether a crop repeats a kept one: nothing moved within the subject's box.
 
-Leaves, a clock or a screen may move beside a subject that stands still. So two frames are compared
-as a whole (`repeats`), with bounds of the same meaning, and only the blocks that the subject's two
-boxes touch are looked at. A crop is compared with the one that was kept last at its place.
+Leaves, a clock or a screen may move beside a subject that stands still. So two whole frames are
+compared (`repeats`), with the same bounds, but only in the blocks that the subject's two boxes
+touch. A crop is compared with the last kept one at its place.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Subject:
 
 @dataclass
 class LastSubjects:
-    """The kept crops that those of the last frame with any subject are, or repeat."""
+    """The kept crops that match, or are repeated by, the crops of the last frame with a subject."""
 
     subjects: Sequence[Subject] = ()
     _of_this_frame: list[Subject] = field(default_factory=list)
@@ -45,7 +45,7 @@ class LastSubjects:
     def repeated(
         self, item: str, box: Box, picture: np.ndarray, settings: Mapping
     ) -> dict[str, object]:
-        """The cells of a crop's row that tell what it repeats; empty if it repeats nothing.
+        """The cells of a crop's row that say what it repeats; empty if it repeats nothing.
 
         `box` is in shares of the frame, `picture` the frame's compare image, `settings` the section
         `detect` of the config.
@@ -66,7 +66,7 @@ class LastSubjects:
         return {}
 
     def next_frame(self) -> None:
-        """The frame's crops have all been compared."""
+        """All crops of the frame have been compared."""
         self.subjects = self._of_this_frame or self.subjects
         self._of_this_frame = []
 
@@ -75,7 +75,7 @@ class LastSubjects:
         frames: Iterable[Iterable[Mapping[str, str]]],
         picture: Callable[[str], np.ndarray | None],
     ) -> None:
-        """Go on behind the rows of the `frames` of a table of crops, in order.
+        """Continue after the rows of the `frames` of a table of crops, in order.
 
         `picture` gives the compare image of the frame that is an item's parent.
         """

@@ -1,4 +1,4 @@
-"""Pictures that a user put into a folder, backgrounds or references: files of any kind and size."""
+"""Pictures from a user's folder, as backgrounds or references: files of any kind and size."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _refuse_bomb(path: str | os.PathLike, size_wh: tuple[int, int]) -> None:
 
 
 def shrink(image: np.ndarray, side: int) -> np.ndarray:
-    """HxW or HxWxC, made smaller so that the longer side is at most `side` px; never larger."""
+    """HxW or HxWxC, scaled down so that the longer side is at most `side` px; never enlarged."""
     return resized(image, fitted_size(image.shape[:2], side))
 
 

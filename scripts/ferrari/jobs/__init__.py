@@ -1,1 +1,1 @@
-"""How a rule's job runs: its command, its log, its lock, advice on errors, the fork server."""
+"""How a rule's job runs: its command, log, lock, advice on errors, and the fork server."""

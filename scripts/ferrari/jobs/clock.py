@@ -1,5 +1,5 @@
-"""Whether the clock stands behind a set: Snakemake goes by times, and fails each job whose output
-is older than its inputs, though it was made this moment.
+"""Whether the clock is behind a set's files: Snakemake compares times, and fails each job whose
+output is older than its inputs, even if it was just made.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ _TOLERATED_S = 60.0
 
 
 class ClockError(FerrariError, RuntimeError):
-    """The clock stands behind the files of the set; says by how much and what to do."""
+    """The clock is behind the files of the set; says by how much and what to do."""
 
 
 def require_not_behind(
     dataset: Path, tables: Iterable[str], reports: Path, now: float | None = None
 ) -> None:
-    """Raise ClockError where one of the `tables` below `dataset` was written more than a minute
-    after `now` (seconds since 1970; None: the time that a new file in `dataset` gets). Tables that
-    are not there say nothing. `reports` is the folder of the pages, which the message names beside
+    """Raise ClockError if one of the `tables` below `dataset` was written more than a minute after
+    `now` (seconds since 1970; None: the time that a new file in `dataset` gets).
+
+    Missing tables are ignored. `reports` is the folder of the pages, which the message names beside
     the dataset.
     """
     times = {path: path.stat().st_mtime for name in tables if (path := dataset / name).is_file()}
@@ -47,8 +48,9 @@ def require_not_behind(
 
 
 def _time_of_a_new_file(folder: Path) -> float:
-    """The clock that dates what jobs write. A network disk has its server's: if that is ahead of
-    this machine's, no job fails.
+    """The clock that dates the outputs of jobs.
+
+    On a network disk it is the server's: if that is ahead of this machine's, no job fails.
     """
     with tempfile.TemporaryFile(dir=folder) as probe:
         probe.write(b" ")

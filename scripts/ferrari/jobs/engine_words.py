@@ -1,4 +1,6 @@
-"""Which lines that Snakemake prints are for people: not where in its rules an error was raised."""
+"""Which of Snakemake's output lines are meant for people: not the location of an error in the
+rules.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +22,13 @@ _WAY = re.compile(r'  File "[^"]*", line \d+, in ')
 
 
 class EngineWords:
-    """Takes the lines of a run one after the other."""
+    """Takes the lines of a run one by one."""
 
     def __init__(self) -> None:
         self._in_error = False
 
     def is_for_people(self, line: str) -> bool:
-        """Whether this line, which comes next, is."""
+        """Whether the next line is for people."""
         if line.startswith((*_OPENING, *_OF_FAILURES)):
             return False
         if _HEAD.match(line):

@@ -1,9 +1,9 @@
-"""What to do next, for each error where the machine is to blame and not the clip.
+"""What to do next, for each error that is the machine's fault and not the clip's.
 
-A full disk, a folder without write permission, a file that vanished, too little memory, missing
-weights: each gets a few lines that say what happened, where, and what helps. `job_log` prints them
-as the last lines of a job's log. `of_run` finds errors that leave no trace in a job's log, such as
-a job that was killed.
+A full disk, a folder without write permission, a missing file, too little memory, missing weights:
+each gets a few lines that say what happened, where, and what helps. `job_log` prints them as the
+last lines of a job's log. `of_run` finds errors that leave no trace in a job's log, such as a
+killed job.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ _RUN_KILLED = (
 
 
 def of_error(error: BaseException) -> str | None:
-    """Advice for an error that ends a job; None where the error's own message says it all.
+    """Advice for an error that ends a job; None if the error's own message says everything.
 
-    The errors that it was raised from count too: advice is for the innermost one that has some.
+    The chain of causes is searched too: advice is for the innermost error that has some.
     """
     for cause in _without_echoes(list(_chain(error))):
         text = _of_one(cause)
@@ -78,7 +78,7 @@ def in_words(error: OSError) -> str:
 
 def of_run(log: str, status: int | None = None) -> str | None:
     """Advice for a whole run, from the text of Snakemake's log and the exit status of Snakemake's
-    process, where it is known; None if neither shows a kill.
+    process, if known; None if neither shows that something was killed.
     """
     if status == -signal.SIGKILL:
         return _laid_out(_RUN_KILLED)

@@ -1,6 +1,6 @@
-"""A job's log: everything that the process prints, native libraries and tracebacks included.
+"""A job's log: everything that the process prints, including native libraries and tracebacks.
 
-If the job failed, the last lines say what to do (see `error_advice`).
+If the job fails, the last lines say what to do (see `error_advice`).
 """
 
 from __future__ import annotations

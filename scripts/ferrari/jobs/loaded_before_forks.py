@@ -1,4 +1,4 @@
-"""What the fork server has loaded before its first fork: else each job would load it again."""
+"""What the fork server loads before its first fork, so that not every job loads it again."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ LATE = (
 def load() -> None:
     """Import what jobs import, and fill the caches that each of them would fill.
 
-    An environment that was made for some stages lacks what the others import: a stage that cannot
-    be imported is none of its jobs.
+    An environment made for some stages lacks the packages of others: a stage that cannot be
+    imported is not one of its jobs.
     """
     import PIL.Image
 
@@ -66,7 +66,7 @@ def _fill_opencv() -> None:
 
 @contextlib.contextmanager
 def _unless_not_installed(what: str) -> Iterator[None]:
-    """Go on where a module of others is not there; one of ours is an error."""
+    """Ignore that a third-party module is not installed; a missing module of ours is an error."""
     try:
         yield
     except ModuleNotFoundError as error:

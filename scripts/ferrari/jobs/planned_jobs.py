@@ -1,10 +1,10 @@
-"""The jobs that a dry run plans, and which of them a person's decisions alone cause.
+"""The jobs that a dry run plans, and which of them are caused by a person's decisions alone.
 
-Snakemake says of each job why it is to run: for reasons of its own (a param that is another now, a
-file that is missing), or because a job before it makes its inputs anew. A decision comes into the
-graph as a digest among the params of the jobs that it is about, and the digest begins with a word
-that says what it is (`decisions.DECIDED`). So decisions cause a job that has no other reason of its
-own than such a digest, and waits for no job that has another cause.
+For each job Snakemake says why it has to run: reasons of its own (a changed param, a missing file),
+or because a job before it updates its inputs. A decision enters the graph as a digest among the
+params of the jobs that it concerns, and the digest begins with a word that identifies it
+(`decisions.DECIDED`). So decisions cause a job if such a digest is its only reason, and if every
+job that it waits for is caused by decisions too.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ _NOTHING_DECIDED = "''"
 
 
 class Planned(NamedTuple):
-    """A job of a dry run: its rule, its clip ("" over the whole set), the files that it makes, and
-    its reasons as Snakemake says them.
+    """A job of a dry run: its rule, its clip ("" over the whole set), its output files, and its
+    reasons in Snakemake's words.
     """
 
     rule: str
@@ -48,7 +48,7 @@ class Planned(NamedTuple):
 
     @property
     def waits_for(self) -> tuple[str, ...]:
-        """The files of other planned jobs for which it is to run."""
+        """The files of other planned jobs because of which it has to run."""
         return tuple(
             file
             for reason in self.reasons
@@ -58,7 +58,7 @@ class Planned(NamedTuple):
 
     @property
     def is_decided(self) -> bool:
-        """True if it has no other reason of its own than that what is decided is another now."""
+        """True if a changed digest of decisions is its only own reason."""
         own = [reason for reason in self.reasons if not reason.startswith(_AFTER)]
         return bool(self.reasons) and all(map(_is_decision, own))
 
@@ -74,7 +74,7 @@ def _is_decision(reason: str) -> bool:
 
 
 def read(output: str) -> list[Planned]:
-    """The jobs that a dry run's output tells of, but for the rule that only names what is made."""
+    """The jobs in a dry run's output, without the rule that only names the targets."""
     return [job for job in _told(output) if job.rule != "all"]
 
 
@@ -89,7 +89,7 @@ def _told(output: str) -> Iterator[Planned]:
 
 
 def caused_by_decisions(planned: Sequence[Planned]) -> list[Planned]:
-    """Those of the planned jobs that decisions alone cause."""
+    """Those of the planned jobs that are caused by decisions alone."""
     made_by = {file: job for job in planned for file in job.outputs}
     waiting: dict[Planned, list[Planned]] = defaultdict(list)
     others = {job for job in planned if not job.is_decided}
@@ -108,14 +108,14 @@ def caused_by_decisions(planned: Sequence[Planned]) -> list[Planned]:
 
 
 def clips(planned: Sequence[Planned]) -> list[str]:
-    """The clips that jobs are of, sorted."""
+    """The clips of the jobs, sorted."""
     return sorted({job.clip for job in planned} - {""})
 
 
 def decided_told(planned: Sequence[Planned], since: int) -> str:
-    """What decisions cause by themselves ('14 jobs, of 1 clip and over the whole set'); where
-    nothing, that jobs which run anyway apply those that came `since` the last run, since Snakemake
-    gives a job that follows another no reason of its own. "" where none waits.
+    """What decisions alone cause ('14 jobs, of 1 clip and over the whole set'). If nothing, that
+    jobs which run anyway will apply the decisions made `since` the last run, because Snakemake
+    gives a job that follows another no reason of its own. "" if no decision is waiting.
     """
     if decided := caused_by_decisions(planned):
         return f"{number_of(len(decided), 'job')}, {of_what(decided)}"
@@ -123,7 +123,7 @@ def decided_told(planned: Sequence[Planned], since: int) -> str:
 
 
 def of_what(planned: Sequence[Planned]) -> str:
-    """'of 1 clip and over the whole set': what jobs are of."""
+    """'of 1 clip and over the whole set': what the jobs work on."""
     of_clips = clips(planned)
     whole = any(not job.clip for job in planned)
     of = f"of {number_of(len(of_clips), 'clip')}" if of_clips else ""

@@ -1,4 +1,4 @@
-"""How far a run is, in one line: stage and clip, jobs, time left, clips, what was refused."""
+"""The progress of a run in one line: stage and clip, jobs, time left, clips done and refused."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ _UNKNOWN = "time left not known yet"
 def line(
     progress: RunProgress, clips: Mapping[str, str], refused: int, now: float, width: int = 1000
 ) -> str:
-    """The line, of at most `width` characters; "" while it is not known what is to be done.
+    """The line, of at most `width` characters; "" until it is known what has to be done.
 
-    `clips`: raw files by id; `refused`: clips of this run so far; `now`: seconds since 1970. Where
-    the terminal is narrow, what matters least is left out: the rate, the clip's name, the jobs.
+    `clips`: raw files by id; `refused`: clips refused in this run so far; `now`: seconds since
+    1970. On a narrow terminal the least important parts are left out: the rate, the clip's name,
+    the jobs.
     """
     if not progress.planned:
         return ""
@@ -52,13 +53,14 @@ def _shortened(part: str) -> str:
 
 
 def job_name(rule: str, of: str, clips: Mapping[str, str]) -> str:
-    """'mask of walk one.mp4': a job as people know it."""
+    """'mask of walk one.mp4': a job in words."""
     return f"{rule} of {shown(clips.get(of, of), 60)}" if of else rule
 
 
 def is_refused(job: RunningJob, dataset: Path) -> bool:
-    """True if the table that a job has just written says that its clip gives no images: refused by
-    stage 0 or 1. Copies, and files that are no videos, do not count.
+    """True if the table that a job has just written says that stage 0 or 1 refused its clip.
+
+    Copies, and files that are not videos, do not count.
     """
     if job.rule not in ("probe", "extract"):
         return False

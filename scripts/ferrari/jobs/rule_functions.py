@@ -1,4 +1,4 @@
-"""What rules give Snakemake to ask, in a form that is quickly asked: 70,000 jobs ask it."""
+"""Functions for rules, in a form that Snakemake calls quickly: it does so for 70,000 jobs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 
 def of_clip(function: Callable[[str], Any]) -> Callable[[Any], Any]:
-    """A param, input or priority function of a rule: `function` of the id of the job's clip.
+    """A param, input or priority function of a rule: `function` of the job's clip id.
 
-    Snakemake looks at a function's signature up to three times before each call. Python works it
-    out anew each time, which takes longer than all our functions, unless it lies beside them.
+    Snakemake inspects a function's signature up to three times before each call. Python computes it
+    anew each time, which takes longer than all our functions, unless it is stored with them.
     """
 
     def asked(wildcards: Any) -> Any:

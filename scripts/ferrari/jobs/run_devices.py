@@ -1,5 +1,5 @@
-"""Which device the jobs of a run are told to use, how many tokens they take for it, and what is
-said of it before the first job.
+"""Which device a run's jobs use, how many tokens they take for it, and what is logged about it
+before the first job.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunDevices:
-    """A run, as far as its devices depend on it.
+    """The properties of a run that decide about devices.
 
     `config` is the whole configuration. `gpu_tokens` is what the run was given (`--resources gpu`),
-    None where nobody said. `local`: jobs run on this machine. `served`: one process a card serves
+    None if not set. `local`: jobs run on this machine. `served`: one process for each card serves
     them. `known_python`: they run on this Python, so what is installed here is what they have.
-    `decides`: this is the run's own process, and none that a job was started in.
+    `decides`: this is the run's own process, not that of a job.
     """
 
     config: Mapping
@@ -52,10 +52,10 @@ class RunDevices:
         return "cpu" if self._place(section).device == "cpu" else wanted
 
     def tokens_of(self, section: str) -> int:
-        """How many tokens `gpu` a job of a section takes: 1 if it opens the card itself, else 0.
+        """How many `gpu` tokens a job of a section takes: 1 if it opens the card itself, else 0.
 
-        Where the run's fork server serves the jobs, its one process a card has it open, and so many
-        jobs at once as there are cores are what keeps it busy.
+        If the run's fork server serves the jobs, its one process for each card opens it, and as
+        many jobs at once as there are cores are needed to keep it busy.
         """
         wanted = self.device(section)
         if wanted == "cpu" or (wanted == "auto" and not cuda_devices()):

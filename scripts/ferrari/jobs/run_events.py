@@ -1,19 +1,20 @@
-"""What a run does, while it does it: a file of events that others may read as it grows.
+"""The events of a running run: a file that others may read as it grows.
 
-`.snakemake/ferrari/events/<UTC time>-<pid>.jsonl`: a JSON object a line, each appended with one
+`.snakemake/ferrari/events/<UTC time>-<pid>.jsonl`: one JSON object per line, each appended with one
 write. They are Snakemake's own events, which it makes for its terminal anyway: a handler on its
-logger takes them, so `snakemake` by itself leaves them too, whatever `--quiet` says. A module of
-another workflow, and a run with --no-hooks, leave none. Nothing that a run makes depends on them.
+logger records them, so a plain `snakemake` command leaves them too, whatever `--quiet` says. A
+module of another workflow, and a run with --no-hooks, leave none. No result of a run depends on
+them.
 
 | event | what else it holds |
 |---|---|
-| start | `jobs` planned, by rule; `targets` asked for; `pid`, `cores`, `log` of Snakemake |
-| began | a job was started, or handed to a cluster: `id`, `rule`, its clip or format (`of`) |
+| start | `jobs` planned, by rule; `targets` requested; `pid`, `cores`, `log` of Snakemake |
+| began | a job was started, or submitted to a cluster: `id`, `rule`, its clip or format (`of`) |
 | ended | the job `id` is done |
 | failed | the job `id` failed; `log`: its own |
 | end | of the run: `status` is success or failed. A run that was killed leaves none |
 
-`time` is in seconds of the clock since 1970. A job makes about 200 bytes.
+`time` is in seconds since 1970. A job makes about 200 bytes.
 """
 
 from __future__ import annotations
@@ -44,10 +45,10 @@ Event = dict[str, Any]
 
 
 class EventLog(logging.Handler):
-    """Writes a run's events. A disk that takes no more ends the file, and never the run.
+    """Writes a run's events. A full disk ends the file, never the run.
 
-    Its process holds a lock on the file until it ends, however it does: so readers know whether
-    more may come.
+    The process holds a lock on the file until it ends in any way, so that readers know whether more
+    events may come.
     """
 
     def __init__(self) -> None:
@@ -121,8 +122,8 @@ class EventReader:
         self._read = 0  # bytes
 
     def new(self) -> list[Event]:
-        """The events since the last call. The rest of a line that is being written comes later, a
-        line that is no event is passed over, a file that is gone has no more.
+        """The events since the last call. A half-written line comes later, a line that is not an
+        event is skipped, a file that is gone has no more.
         """
         try:
             with open(self.path, "rb") as stream:

@@ -1,4 +1,4 @@
-"""What the jobs of a watched run said that failed, with what to do: the last lines of the run."""
+"""The error messages of a watched run's failed jobs, with what to do: the last lines of the run."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from ferrari.reports import run_end
 
 
 def failures(watch: Watch) -> list[str]:
-    """Each message once, with what to do. Of a job that said nothing the last line of its log; of
-    one that was killed what that means. Where no job failed, Snakemake itself did: on a full disk
-    it cannot even say so in its log.
+    """Each message once, with advice.
+
+    For a job without a message, the last line of its log; for a killed one, what that means. Where
+    no job failed, Snakemake itself did: on a full disk it cannot even say so in its log.
     """
     work = watch.work
     failed = watch.progress.failed.values()

@@ -1,13 +1,12 @@
-"""One run at a time on a dataset, and none that has to be unlocked by hand after a kill.
+"""One run at a time on a dataset, with locks that never have to be removed by hand after a kill.
 
-Snakemake's own lock is a file, which a killed run leaves behind; so the profiles turn it off. The
-locks here are the kernel's (flock): they are gone with the process that held them, whatever ended
-it. Jobs hold a shared lock while they run: those that outlive their run keep the next one out until
-they end.
+Snakemake's own lock is a file, which a killed run leaves behind, so the profiles turn it off. The
+locks here are the kernel's (flock): they end with the process that held them, however it ends. Jobs
+hold a shared lock while they run: those that outlive their run block the next one until they end.
 
-Runs of different shards go side by side: they share the locks that a run of the whole set has to
-itself, and each has one of its own. Those are files, since a network file system locks no folders;
-they lie below the dataset, for each machine may have a working folder of its own.
+Runs of different shards may work at the same time: they share the locks that a run of the whole set
+holds alone, and each has its own lock. Those are files, since a network file system locks no
+folders; they are below the dataset, because each machine may have its own working folder.
 """
 
 from __future__ import annotations
@@ -120,8 +119,8 @@ def hold_for_job(working: str | os.PathLike = ".") -> None:
 
 
 def at_work(dataset: str | os.PathLike, working: str | os.PathLike = ".") -> str:
-    """What is at work on a dataset, or in a working folder: RUN, JOBS of a run that was killed, or
-    NOTHING; UNKNOWN where the file system has no such locks. For those who only look.
+    """What is working on a dataset, or in a working folder: RUN, JOBS of a run that was killed, or
+    NOTHING; UNKNOWN if the file system has no such locks. For read-only use.
     """
     state = Path(working).absolute() / ".snakemake"
     runs = {is_held(path, fcntl.LOCK_EX) for path in (state / "run.lock", Path(dataset))}
@@ -193,9 +192,9 @@ def _take_soon(path: Path, kind: int = fcntl.LOCK_EX) -> bool | None:
 
 
 def _take(path: Path, kind: int = fcntl.LOCK_EX) -> bool | None:
-    """Hold the lock of a file (which is made) or a folder, without waiting.
+    """Lock a file (which is created) or a folder, without waiting.
 
-    False if another process has it, None where the file system has no such locks.
+    False if another process has the lock, None if the file system has no such locks.
     """
     if path in _held:
         return True

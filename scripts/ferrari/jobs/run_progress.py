@@ -1,4 +1,6 @@
-"""How far a run is, as its events tell (`run_events`): what is done, what runs, what is left."""
+"""The progress of a run from its events (`run_events`): what is done, what is running, what is
+left.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,8 @@ class TimeLeft:
 class RunProgress:
     """A run as far as its events were `take`n. Times are in seconds since 1970.
 
-    `costs`: seconds of a job by rule, as known from before, for rules of which none has ended here.
+    `costs`: seconds of a job by rule, as known from earlier runs, for rules of which no job has
+    ended in this one.
     """
 
     costs: Mapping[str, float] = field(default_factory=dict)
@@ -113,7 +116,7 @@ class RunProgress:
 
     @property
     def blocked(self) -> Counter[str]:
-        """Jobs by rule that will not run: those of later stages of a clip of which one failed."""
+        """Jobs by rule that will not run: those of later stages of a clip with a failed job."""
         found: Counter[str] = Counter()
         for job in self.failed.values():
             if job.rule in FOLDERS:
@@ -133,8 +136,8 @@ class RunProgress:
         return 60 * recent / span if span > 0 else 0.0
 
     def time_left(self, now: float) -> TimeLeft:
-        """How long the run still takes, if jobs go on as those of their rules did, as many side by
-        side as until now.
+        """How long the run will still take, if jobs take as long as those of their rules did, with
+        as many in parallel as until now.
         """
         to_do = self.to_do
         measured = self._measured(to_do)
@@ -153,8 +156,8 @@ class RunProgress:
         return TimeLeft(max(0.0, work) / max(1.0, side_by_side), without)
 
     def _measured(self, to_do: Iterable[str]) -> dict[str, float]:
-        """Seconds of a job, by rule. Of a rule over the whole set that never was measured, those of
-        its like: the median of what is known of such rules.
+        """Seconds of a job, by rule. A rule over the whole set that was never measured gets the
+        median of such rules.
         """
         measured = {**self.costs, **self.means()}
         alike = [took for rule, took in measured.items() if rule not in _OTHERWISE]

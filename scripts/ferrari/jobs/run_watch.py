@@ -1,9 +1,9 @@
-"""A run in a process of its own, watched: its text, one line that moves, and how it ended.
+"""A run in its own process, watched: its text output, a progress line, and its exit status.
 
-All that the run and its jobs print comes through one pipe, so nothing is written into the line. On
-a terminal the line moves; in a file it is written once a minute. What happens is read from the
-run's file of events. A terminal's Ctrl-C reaches the run's processes too: they end by themselves,
-and what they say then is not shown.
+Everything that the run and its jobs print comes through one pipe, so nothing is written into the
+line. On a terminal the line is updated in place; in a file it is written once a minute. The
+progress comes from the run's file of events. A terminal's Ctrl-C reaches the run's processes too:
+they end by themselves, and what they print then is not shown.
 """
 
 from __future__ import annotations
@@ -39,9 +39,10 @@ _ERASE = "\r\x1b[K"
 
 
 def is_watched(logger: logging.Logger) -> bool:
-    """In the run: whether it is watched. Snakemake's `logger` then leaves out what Snakemake says
-    of itself ("Select jobs to execute..."), and the commands of jobs that failed: what the jobs
-    said is told at the end.
+    """In the run's process: whether it is watched.
+
+    If so, Snakemake's `logger` leaves out messages about Snakemake itself ("Select jobs to
+    execute...") and the commands of failed jobs: the jobs' own errors are shown at the end.
     """
     if not os.environ.pop(WATCHED, ""):  # popped: a run that a job starts is not watched
         return False
@@ -62,8 +63,8 @@ def is_for_people(record: logging.LogRecord, engine: Path) -> bool:
 
 
 class Screen:
-    """Text with a moving line below it, on a terminal; on any other stream text, and now and then
-    the line.
+    """Text with a progress line below it, on a terminal; on any other stream text, and the line now
+    and then.
     """
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
@@ -168,7 +169,7 @@ class Watch:
                 self.refused.add(job.of)
 
     def _failure(self, name: str) -> Iterator[str]:
-        """What to say of a job that failed: nothing where it was said before."""
+        """The message about a failed job; nothing if it was already shown."""
         if name not in self._failed and not self.stopped:
             yield f"failed: {name}. Why, and what to do, is said at the end; the others go on."
         self._failed.add(name)

@@ -1,4 +1,4 @@
-"""Snakemake's command line for a set, and the job counts that a dry run prints."""
+"""Snakemake's command line for a set, and the numbers of jobs that a dry run prints."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ _NO_JOBS = ("total", "all")  # a sum, and the rule that only names what is to be
 
 
 def command(*words: str, cores: int, config_files: Iterable[Path] = ()) -> list[str]:
-    """The command of a run on `cores` cores with these settings files, each laid over those before.
+    """The command of a run on `cores` cores with these settings files, of which each overrides
+    those before it.
 
-    `words` are targets, then options. The files come last: `--configfile` takes all that follows.
+    `words` are targets, then options. The settings files come last: `--configfile` takes all words
+    that follow.
     """
     snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     files = [str(file.absolute()) for file in config_files]

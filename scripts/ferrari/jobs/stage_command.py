@@ -1,7 +1,7 @@
-"""How the rules of the stages call them: a shell command that holds all that a job depends on.
+"""How the rules of the stages call them: a shell command that holds everything a job depends on.
 
-The other half is `stage_job.parse`. `script:` would cost half a second of imports a job
-(Snakemake's own among them) and cannot be handed to a process that has them loaded.
+The other half is `stage_job.parse`. `script:` would cost half a second of imports for each job
+(Snakemake's own among them), and cannot be passed to a process that has them loaded.
 """
 
 from __future__ import annotations
@@ -44,13 +44,12 @@ def stage_command(
 ) -> str:
     """The `shell:` of a rule whose job is `scripts/<stage>.py`.
 
-    `inputs`, `outputs` and `params` name all that the rule has, in its order; `resources` those
-    that the stage is told: they decide how fast its result is reached, and Snakemake runs nothing
-    anew when they change. A name of an input that may stand for none or several files ends in a
-    star (`require_one_star`). Snakemake fills in the braces, each by itself and three times for
-    each job that it shows, so there are few: all files of a kind are one list, all params another.
-    What is no part of a job, and must not make it run again when it changes, comes from the
-    environment (`set_environment`).
+    `inputs`, `outputs` and `params` name everything that the rule has, in its order; `resources`
+    those that the stage uses: they only affect speed, and Snakemake does not rerun a job when they
+    change. The name of an input that may stand for any number of files ends in a star
+    (`require_one_star`). Snakemake fills in the braces one by one, three times for each job that it
+    shows, so there are few: all files of a kind are one list, all params another. What must not
+    rerun a job when it changes comes from the environment (`set_environment`).
     """
     require_one_star(inputs)
     parts = [
@@ -67,8 +66,10 @@ def stage_command(
 
 
 def require_one_star(names: Sequence[str]) -> None:
-    """Refuse a second name that may stand for none or several files: nothing in a list of paths
-    tells where the first one's end. Raises ValueError.
+    """Refuse a second name with a star: in a list of paths nothing shows where the first one's
+    files end.
+
+    Raises ValueError.
     """
     starred = [name for name in names if name.endswith("*")]
     if len(starred) > 1:
@@ -79,26 +80,26 @@ def require_one_star(names: Sequence[str]) -> None:
 
 
 def log_of(rule: str, video: str) -> Path:
-    """Where a job of a stage's rule writes what it says: the `log:` of the rule."""
+    """The `log:` of a stage's rule: where its jobs write their output."""
     return Path("logs", rule, f"{video}.log")
 
 
 def cost_of(rule: str, video: str) -> Path:
-    """Where it writes what it took, in the form of Snakemake's own benchmarks.
+    """Where a job writes its cost, in the form of Snakemake's own benchmarks.
 
-    No log of the rule: each is a name in the graph, and Snakemake shows the logs of a job that
-    failed.
+    It is not a log of the rule: each log is a name in the graph, and Snakemake shows the logs of a
+    failed job.
     """
     return Path(COSTS, rule, f"{video}.tsv")
 
 
 def set_environment(python: str, config: Mapping) -> str:
-    """Tell this process's jobs what runs them, what the configuration is, and where `ferrari` lies.
+    """Pass to this process's jobs the interpreter, the configuration, and the path of `ferrari`.
 
-    Returns the path of the configuration's file, which the first job writes (`place_config`):
-    nothing is written here, since a process that only shows the graph gets here too. Snakemake puts
-    the folder of a `script:` last on its path: an installed package of the library's name would
-    come before it.
+    Returns the path of the configuration's file, which the first job writes (`place_config`).
+    Nothing is written here, since a process that only shows the graph comes here too. Snakemake
+    puts the folder of a `script:` last on its path, so an installed package of the library's name
+    would be imported first.
     """
     os.environ["FERRARI_PYTHON"], os.environ["FERRARI_HOME"] = python, str(ROOT)
     others = os.environ.get("PYTHONPATH", "").split(os.pathsep)
@@ -110,16 +111,17 @@ def set_environment(python: str, config: Mapping) -> str:
 
 
 def config_file(config: Mapping) -> tuple[Path, str]:
-    """Where a run's resolved configuration lies for its jobs, and its content."""
+    """The path of a run's resolved configuration for its jobs, and its content."""
     text = json.dumps(config, sort_keys=True, indent=1) + "\n"
     return STATE / f"config-{sha256_bytes(text.encode())[:16]}.json", text
 
 
 def place_config() -> None:
-    """Write the configuration that `set_environment` told where it said, unless it is there.
+    """Write the configuration from `set_environment`, unless the file already exists.
 
-    Jobs call this, those of a module too, whose workflow has no handler that could; several at a
-    time, so each writes a file of its own first (`write_text` would remove the others').
+    Jobs call this, those of a module too, whose workflow has no handler that could. Several jobs
+    may do so at once, so each first writes its own temporary file (`write_text` would remove the
+    others').
     """
     path = Path(os.environ.get("FERRARI_CONFIG", ""))
     if SETTINGS in os.environ and not path.is_file():
@@ -130,9 +132,10 @@ def place_config() -> None:
 
 
 def runs_a_group(arguments: Sequence[str]) -> bool:
-    """Whether a Snakemake with this command line was started on a node, for a group of jobs.
+    """Whether a Snakemake with this command line was started on a node, for a job group.
 
-    Nothing else tells it while the Snakefile is read: executors add this option for groups alone.
+    Nothing else shows that while the Snakefile is parsed: executors add this option for groups
+    alone.
     """
     return "--local-groupid" in arguments
 
@@ -146,10 +149,10 @@ def make_state_folder(folder: Path) -> None:
 
 
 def offer_warm_workers(offered: bool) -> None:
-    """Tell this process's jobs where their fork servers are to be, or that there is none.
+    """Pass to this process's jobs where their fork servers are to be, or that there is none.
 
     Their files are named after this process, the machine (the nodes of a cluster share a working
-    folder, and number their processes alike), and the Python that a job runs on (`run_stage.py`).
+    folder and may use the same process ids), and the Python of the job (`run_stage.py`).
     """
     if offered:
         os.environ[WARM] = str(STATE / f"{os.getpid()}-{machine()}-warm")
@@ -163,7 +166,7 @@ def machine() -> str:
 
 
 def tell_tokens(gpu: int | None, nvdec: int | None) -> None:
-    """Tell this process's jobs how many tokens the run was given of each kind, if anybody said."""
+    """Pass to this process's jobs how many tokens of each kind the run has, if set."""
     for kind, count in ((device_slots.CUDA, gpu), (device_slots.NVDEC, nvdec)):
         if count is None:
             os.environ.pop(device_slots.GIVEN[kind], None)

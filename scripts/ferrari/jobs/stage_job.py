@@ -1,8 +1,8 @@
-"""A stage's job, as its rule's command line describes it: read, run, its cost written down.
+"""A stage's job as described by its rule's command line: parse it, run it, record its cost.
 
-The command holds everything the job depends on (see `stage_command`), so a printed one can be run
-by hand. The stage's module, `scripts/<stage>.py`, has `run(job)`, and where its output depends on
-more than tables, `still_holds(job)`. A job whose table is still what it would make leaves it alone.
+The command holds everything that the job depends on (see `stage_command`), so a printed one can be
+run by hand. The stage's module, `scripts/<stage>.py`, has `run(job)` and, if its output depends on
+more than tables, `still_holds(job)`. A job whose table would not change leaves it alone.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ferrari.provenance.reuse import NOTHING, Earlier
 
 
 class Files:
-    """A job's inputs or outputs: by name where a name stands for one file; iterated, all paths."""
+    """A job's inputs or outputs: by name if the name stands for one file; iterated, all paths."""
 
     def __init__(self, named: Mapping[str, Sequence[str]]) -> None:
         self._named = dict(named)
@@ -41,7 +41,7 @@ class Files:
         return paths[0]
 
     def all(self, name: str) -> Sequence[str]:
-        """The paths that a name stands for, be they none or many."""
+        """The paths that a name stands for, none or many."""
         return self._named.get(name, ())
 
     def __iter__(self) -> Iterator[str]:
@@ -50,7 +50,7 @@ class Files:
 
 @dataclass(frozen=True)
 class Job:
-    """What a stage is told; the names are those of Snakemake's `snakemake` object."""
+    """What a stage gets; the names are those of Snakemake's `snakemake` object."""
 
     stage: str
     rule: str
@@ -74,7 +74,7 @@ class Job:
 
 
 def parse(arguments: Sequence[str]) -> Job:
-    """The job of a command line (see `stage_command`); exits as argparse does if it is none."""
+    """The job of a command line (see `stage_command`); exits as argparse does if it is not one."""
     parser = argparse.ArgumentParser(prog="run_stage.py", allow_abbrev=False)
     parser.add_argument("stage")
     for name in ("rule", "video", "config"):
@@ -141,7 +141,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def limit_opencv(threads: int) -> None:
-    """Keep OpenCV, if it is loaded, to so many threads: by itself it takes every core."""
+    """Limit OpenCV, if it is loaded, to so many threads: by default it uses every core."""
     if "cv2" in sys.modules:
         sys.modules["cv2"].setNumThreads(threads)
 
@@ -151,8 +151,8 @@ def _always(job: Job) -> bool:
 
 
 def _write_cost(path: str, wall_s: float) -> None:
-    """Write what this process and those that it waited for took, in the columns that Snakemake's
-    own benchmark files have; a model that a warm process holds is not in it.
+    """Write the cost of this process and of those that it waited for, in the columns of Snakemake's
+    benchmark files; the cost of a model in a warm process is not included.
     """
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     cpu_s = sum(each.ru_utime + each.ru_stime for each in used)

@@ -1,1 +1,1 @@
-"""The ledger: tables with one row for each thing considered, and what their cells mean."""
+"""The ledger: tables with one row for each item, and the meaning of their columns."""

@@ -1,4 +1,4 @@
-"""Whether a stage's sums balance: what it considered is kept, dropped or quarantined."""
+"""Whether a stage's counts balance: considered = kept + dropped + quarantined."""
 
 from __future__ import annotations
 

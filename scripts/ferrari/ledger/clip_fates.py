@@ -1,9 +1,9 @@
-"""What became of the clips of a set, in words for the places where people look first.
+"""What happened to the clips of a set, in words for the places where people look first.
 
-A person who puts seven clips into the folder and gets images of five has to be told, without
-opening a table: how many were refused, which, why, and which setting would admit them. Files that
-are no videos (by name, or by what they hold) are counted apart: nothing was lost with them. So
-are copies of a clip that is used.
+A person who adds seven clips and gets images of five must be told, without opening a table: how
+many were refused, which ones, why, and which setting would admit them. Files that are not videos
+(by name, or by content) are counted separately: nothing was lost with them. So are copies of a clip
+that is used.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ NAMED = 10
 
 @dataclass(frozen=True)
 class FileFate:
-    """A file that gave no images of its own, as text that may be shown: what it is and why.
+    """A file that gave no images of its own, as text ready for display: what it is and why.
 
-    `cure` says what admits it: a setting with its value where a bound decided, else an advice.
+    `cure` says what would admit it: a setting with its value if a bound decided, else some advice.
     """
 
     video: str
@@ -76,7 +76,7 @@ class ClipFates:
 
     @property
     def apart(self) -> str:
-        """What else lies in the raw folder, as one line; empty where there is nothing else."""
+        """What else is in the raw folder, as one line; empty if nothing is."""
         parts = (
             ("Copies of clips that are used", self.copies),
             ("Other files, no videos", self.others),
@@ -132,7 +132,9 @@ def admitted_by(row: Mapping[str, str]) -> str:
 
 
 def as_lines(fates: ClipFates, most: int = NAMED) -> list[str]:
-    """The refused clips as lines of text, a line each and one for what to do; [] if none was."""
+    """The refused clips as lines of text, one for each clip and one for what to do; [] if there are
+    none.
+    """
     if not fates.refused:
         return []
     lines = [f"{fates.headline}."]

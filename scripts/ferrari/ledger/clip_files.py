@@ -1,4 +1,4 @@
-"""What lies in the dataset of each clip: its folders and tables, the refused, and their bytes."""
+"""The files of each clip in the dataset (folders, tables, refused files), and their sizes."""
 
 from __future__ import annotations
 
@@ -38,6 +38,6 @@ def size(path: str | os.PathLike) -> int:
 
 
 def _beside(folder: Path, video: str) -> Iterator[Path]:
-    """The files of a clip that lie beside its folder: tables, its film, what was seen."""
+    """The files of a clip beside its folder: tables, linking film, sightings."""
     for ending in (".csv", ".linking.mkv", ".npz"):
         yield folder / f"{video}{ending}"

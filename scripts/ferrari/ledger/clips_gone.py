@@ -1,6 +1,6 @@
-"""What lies in the dataset of clips that are no longer in the raw folder.
+"""Files in the dataset of clips that are no longer in the raw folder.
 
-Nothing reads it, and it goes by itself nowhere: whoever takes a clip out is told of it once.
+No stage reads them, and nothing deletes them by itself: the user is told about them once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _ID = re.compile(VIDEO_ID)
 
 
 def known_by_tables(dataset: str | os.PathLike, videos: Collection[str]) -> list[str]:
-    """Clips with a table of stage 0 that are not among `videos`, sorted: one folder is listed."""
+    """Clips with a table of stage 0 that are not among `videos`, sorted. Lists only one folder."""
     return sorted(ids_in(Path(dataset) / FOLDERS["probe"]) - set(videos))
 
 
@@ -28,7 +28,7 @@ def folders_of(dataset: str | os.PathLike, video: str) -> list[str]:
 
 
 def left_over(dataset: str | os.PathLike, videos: Collection[str]) -> dict[str, list[str]]:
-    """By clip that is not among `videos`: the folders, below the dataset, that hold files of it."""
+    """By clip that is not among `videos`: the folders, below the dataset, with files of it."""
     known = set(videos)
     found: dict[str, list[str]] = {}
     for folder, ids in _by_folder(dataset):
@@ -42,8 +42,8 @@ def _by_folder(dataset: str | os.PathLike) -> Iterator[tuple[str, set[str]]]:
 
 
 def ids_in(folder: Path) -> set[str]:
-    """The ids of clips that files and folders in `folder` are named after; none if it is not
-    there.
+    """The ids of the clips after which files and folders in `folder` are named; none if it does not
+    exist.
     """
     try:
         names = os.listdir(folder)

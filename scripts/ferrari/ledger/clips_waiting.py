@@ -1,5 +1,5 @@
-"""What a run of a set would find in the raw folder: clips that are new, half done or gone, and
-files that are no clips; told from names, first bytes and the tables that are there.
+"""What a run would find in the raw folder (clips that are new, unfinished or gone, and files that
+are not clips), by names, first bytes and the existing tables.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ _OTHER = "other file"
 
 @dataclass(frozen=True)
 class ClipsWaiting:
-    """By id: `new` clips, of which nothing is there, `begun` ones, which have not come through all
-    stages. `others`: the kinds of files that are no clips, `new_others` those without a row yet.
-    `gone`: files of the clips of the last run that are there no more.
+    """By id: `new` clips, of which nothing exists, and `begun` ones, which have not passed all
+    stages.
+
+    `others`: the kinds of files that are not clips, `new_others` those without a row yet. `gone`:
+    files of the last run's clips that no longer exist.
     """
 
     new: frozenset[str] = frozenset()
@@ -30,7 +32,7 @@ class ClipsWaiting:
     gone: tuple[str, ...] = ()
 
     def within(self, own: Collection[str]) -> ClipsWaiting:
-        """The same without what waits for others than a run that works on the ids `own`."""
+        """The same for a run that works on the ids `own` only."""
         mine = {name: getattr(self, name) & set(own) for name in ("new", "begun", "new_others")}
         return replace(self, **mine)
 
@@ -44,8 +46,10 @@ def of(
     sizes: Mapping[str, int],
     animations: bool,
 ) -> ClipsWaiting:
-    """What waits in the raw folder `raw`, which holds `videos` (id: path) of `sizes` (bytes now),
-    beside the `rows` of videos.csv. `animations`: whether pictures that may move count as film.
+    """What is waiting in the raw folder `raw`, given the `rows` of videos.csv.
+
+    The folder holds `videos` (id: path) of `sizes` (bytes now). `animations`: whether animated
+    pictures count as video.
     """
     looked_at = clips_gone.ids_in(dataset / FOLDERS["probe"])
     through = clips_gone.ids_in(dataset / FOLDERS[LAST_STAGE])

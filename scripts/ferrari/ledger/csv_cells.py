@@ -2,7 +2,7 @@
 
 File names, container messages and captions come from outside: a clip named `=HYPERLINK(...)` would
 be run by the program that opens the table. `guard` puts a `'` in front of such text and `unguard`
-takes it off again, so a table that is read back holds what was written.
+removes it again, so a table that is read back holds what was written.
 """
 
 from __future__ import annotations

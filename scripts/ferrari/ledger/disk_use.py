@@ -1,7 +1,7 @@
-"""What lies where in a set, what it takes on the disk, and what deleting it means.
+"""What each folder of a set contains, how much disk it takes, and whether it may be deleted.
 
-Packages are hard links to the images of stage 4, and refused files to what they were made from: a
-file counts once, for the folder that comes first.
+Packages are hard links to the images of stage 4, and refused files to their originals: a file
+counts once, for the folder that comes first.
 """
 
 from __future__ import annotations
@@ -54,8 +54,9 @@ class FolderUse:
 
 
 def by_folder(config: Mapping) -> list[FolderUse]:
-    """The folders of PLACES that are there, in their order, seen from the working folder. One that
-    is a link (a stage moved to another disk) is followed, a link in it is not.
+    """The existing folders of PLACES, in order, relative to the working folder.
+
+    A link in place of a folder (a stage moved to another disk) is followed; links inside are not.
     """
     seen: set[tuple[int, int]] = set()
     found = []
@@ -68,7 +69,7 @@ def by_folder(config: Mapping) -> list[FolderUse]:
 
 
 def bytes_of_clips(dataset: Path) -> dict[str, int]:
-    """Bytes of all that is named after a clip, by its id: each folder is listed once."""
+    """Bytes of all files named after a clip, by its id; each folder is listed once."""
     found: dict[str, int] = {}
     seen: set[tuple[int, int]] = set()
     for folder in OF_CLIPS:

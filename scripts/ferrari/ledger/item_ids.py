@@ -58,10 +58,10 @@ def video_id(relative_path: str) -> str:
 
 @dataclass
 class RawFolder:
-    """What lies in the folder of raw clips; all paths are relative to it.
+    """The contents of the folder of raw clips; all paths are relative to it.
 
-    `videos` maps ids to paths, sorted by id. A folder that is `left_out` was not looked into: a
-    NAS's snapshots may hold a hundred times the clips.
+    `videos` maps ids to paths, sorted by id. Folders in `left_out` are not searched: a NAS's
+    snapshots may hold a hundred times the clips.
     """
 
     videos: dict[str, str] = field(default_factory=dict)
@@ -69,13 +69,13 @@ class RawFolder:
 
 
 def look_through(raw_folder: str | os.PathLike, ignore: Sequence[str] = ()) -> RawFolder:
-    """The clips of the raw folder, and what is left out of them by its name.
+    """The clips of the raw folder, and what is left out of it by name.
 
-    Every entry that is not a folder counts as a clip, whatever its extension: stage 0 gives its
-    verdict on what is no video. Three kinds of folder count too, since they would else be passed
-    over in silence: a link to a folder (not followed, it may be a loop), a folder that cannot be
-    read, and an empty folder that is named like a video. Left out are the files and folders of
-    systems (`foreign_files.system_pattern`) and what matches a pattern of `ignore`
+    Every entry that is not a folder counts as a clip, whatever its extension: stage 0 decides
+    whether it is a video. Three kinds of folder count too, since they would otherwise be passed
+    over silently: a link to a folder (not followed, it may be a loop), a folder that cannot be
+    read, and an empty folder with a video's extension. Left out are system files and folders
+    (`foreign_files.system_pattern`) and what matches a pattern of `ignore`
     (`left_out.matching_pattern`). Raises OSError if `raw_folder` itself cannot be read.
     """
     raw_folder = os.fspath(raw_folder)
@@ -95,16 +95,16 @@ def look_through(raw_folder: str | os.PathLike, ignore: Sequence[str] = ()) -> R
 
 
 def named_as_film(videos: Mapping[str, str]) -> list[str]:
-    """Those of `videos` (id: path) whose ending is that of film; all of them where none is.
+    """Those of `videos` (id: path) with a video's extension; all of them if none has one.
 
-    Stage 0 looks into every file. What is drawn before it does, to speak for the whole set, is
-    drawn from these: photos and texts beside the clips would take places, and say nothing.
+    Stage 0 examines every file. What is drawn before that, to represent the whole set, is drawn
+    from these: photos and texts beside the clips would only take up places.
     """
     return [video for video, file in videos.items() if is_named_as_film(file)] or list(videos)
 
 
 def is_named_as_film(file: str) -> bool:
-    """True if the ending of a file's name is that of film."""
+    """True if a file has a video's extension."""
     return os.path.splitext(file)[1].lower() in _FILM_ENDINGS
 
 
@@ -146,7 +146,7 @@ def frame_item(video: str, ordinal: int) -> str:
 
 
 def lost_item(video: str, ordinal: int) -> str:
-    """Id of the `ordinal`-th stretch of a video that gave no frame to trust."""
+    """Id of the `ordinal`-th stretch of a video that gave no usable frame."""
     return f"{video}-lost{ordinal:03d}"
 
 
@@ -172,7 +172,7 @@ _BELOW = rf"(?:{_FRAME})?(?:-[dp][0-9]+)?(?:-v[0-9]+)?".encode()
 
 @dataclass(frozen=True)
 class Item:
-    """An id, taken apart: its own and its ancestors' ids; levels below its own are empty."""
+    """A parsed id: its own and its ancestors' ids; levels below its own are empty."""
 
     video: str
     frame: str = ""
@@ -192,10 +192,10 @@ class Item:
         return ("clip", "frame", "detection", "crop", "image")[level]
 
     def below(self) -> bytes:
-        """Pattern (for a full match) of the item's id and of the ids of all that came from it.
+        """A pattern (for a full match) of the item's id and of the ids of everything made from it.
 
         One clip's id may be the beginning of another's, so only ordinals may follow. A detection's
-        crop has its number, and not its id before its own.
+        crop has the detection's number, but does not begin with its id.
         """
         own = re.escape(self.id.encode())
         if self.kind != "detection":
@@ -212,9 +212,10 @@ class Item:
 
 
 def parse(text: str) -> Item | None:
-    """The item that an id names, or None if it is none of a frame, a detection, a crop or an image.
+    """The item that an id names; None if it is not the id of a frame, a detection, a crop or an
+    image.
 
-    A crop is that of the detection of its number.
+    A crop has the number of its detection.
     """
     found = _ITEM.fullmatch(text)
     if not found:

@@ -1,5 +1,5 @@
-"""What jobs took, as Snakemake wrote it in the working folder: `benchmarks/<rule>/<clip>.tsv`, or
-`benchmarks/<rule>.tsv` of a rule that has one job.
+"""The run time of jobs, as Snakemake wrote it in the working folder:
+`benchmarks/<rule>/<clip>.tsv`, or `benchmarks/<rule>.tsv` of a rule with one job.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from ferrari.ledger.stages import FOLDERS
 
 #: Below the working folder.
 PLACE = "benchmarks"
-#: From here on a job of a clip did something: one that finds nothing to do takes hundredths of a
-#: second, and says nothing of the next one.
+#: Seconds from which a job has really worked: one that finds nothing to do takes hundredths of
+#: a second, which predicts nothing about the next one.
 _WORKED_S = 0.1
-#: So many jobs of a rule are read: ten thousand clips have 70,000.
+#: How many jobs of a rule are read: ten thousand clips have 70,000.
 _SAMPLE = 200
 
 
 def known(work: Path) -> dict[str, float]:
-    """Median seconds of a job, by rule, as the last run of each below a working folder says."""
+    """Median seconds of a job, by rule, from the last run of each job below a working folder."""
     measured: dict[str, list[float]] = {}
     for path in _benchmarks(work / PLACE):
         rule = path.relative_to(work / PLACE).with_suffix("").parts[0]
@@ -39,7 +39,7 @@ def _benchmarks(folder: Path) -> Iterator[Path]:
 
 
 def seconds(benchmark: Path) -> float | None:
-    """Seconds of a job; None where it did not end yet, or was killed while that was written."""
+    """Seconds of a job; None if it has not ended, or was killed while the file was written."""
     try:
         with open(benchmark, encoding="utf-8", newline="") as stream:
             rows = list(csv.DictReader(stream, delimiter="\t"))
@@ -49,7 +49,7 @@ def seconds(benchmark: Path) -> float | None:
 
 
 def of_clips(benchmarks: Path, videos: Iterable[str]) -> dict[str, float]:
-    """Seconds that the last jobs of each clip took, all stages together."""
+    """Seconds of each clip's last jobs, all stages together."""
     return {
         video: sum(seconds(benchmarks / stage / f"{video}.tsv") or 0.0 for stage in FOLDERS)
         for video in videos

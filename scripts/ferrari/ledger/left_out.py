@@ -1,9 +1,9 @@
-"""Files of the raw folder that are no clips by their name: those of systems, and those that the
-user's patterns (`intake.ignore`) leave out. Each has a row of videos.csv with its reason.
+"""Files of the raw folder whose names say that they are not clips: system files, and files that
+match the user's patterns (`intake.ignore`). Each has a row in videos.csv with its reason.
 
-A deleted file in a NAS's recycle bin, or its preview of a clip, decodes like any clip: nothing but
-its place tells that nobody put it there. They get no job, and no copy in `bad_videos/`, which a
-full bin would double; nothing of them is read but their names and sizes.
+A deleted file in a NAS's recycle bin, or the NAS's preview of a clip, decodes like any clip; only
+its path shows that nobody put it there. Such files get no job, and no copy in `bad_videos/`, which
+would double a full recycle bin. Only their names and sizes are read.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ MOST_LISTED = 1000
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Why a file or folder of the raw folder is no clip: a reason of the ledger, and what says so.
+    """Why a file or folder of the raw folder is not a clip: a reason of the ledger, and the
+    pattern.
 
-    `pattern` is the system's name for it, or the pattern of the user's that it matches.
+    `pattern` is the system's name for it, or the user's pattern that it matches.
     """
 
     reason: str
@@ -37,9 +38,9 @@ class LeftOut:
 def matching_pattern(relative: str, patterns: Iterable[str]) -> str:
     """The first of the user's patterns that a path below the raw folder matches; else empty.
 
-    A pattern with a slash is held to the whole path, one without to the last name alone: `*.lrv`,
-    `Proxy`, `2019/*/rushes`. `*` stands for any characters (slashes too), `?` for one, `[ab]` for
-    one of several; capital and small letters are alike, since cameras write capitals.
+    A pattern with a slash is matched against the whole path, one without against the last name
+    only: `*.lrv`, `Proxy`, `2019/*/rushes`. `*` stands for any characters (slashes too), `?` for
+    one, `[ab]` for one of several. Case is ignored, since cameras write capitals.
     """
     path = relative.lower()
     name = path.rpartition("/")[2]
@@ -51,7 +52,7 @@ def matching_pattern(relative: str, patterns: Iterable[str]) -> str:
 
 
 def why_left_out(relative: str, folder: bool, ignore: Sequence[str]) -> LeftOut | None:
-    """Why a path below the raw folder is no clip, by its name; None if it may be one."""
+    """Why a path below the raw folder is not a clip, by its name; None if it may be one."""
     if pattern := system_pattern(relative.rpartition("/")[2], folder):
         return LeftOut(SYSTEM_FILE, pattern, folder)
     if ignore and (pattern := matching_pattern(relative, ignore)):
@@ -74,11 +75,11 @@ class Names(Protocol):
 def listed(
     names: Names, left_out: Mapping[str, LeftOut]
 ) -> Iterator[tuple[str, LeftOut, str, int | str]]:
-    """(path, why, detail, bytes) of each file that is left out; paths below the raw folder.
+    """(path, why, detail, bytes) of each file that is left out; paths are below the raw folder.
 
-    The files of a folder come one by one. One with more than MOST_LISTED is a single entry, whose
-    path ends in a slash: bytes are empty then, and no more than those are counted, since snapshots
-    may hold millions.
+    The files of a folder come one by one. A folder with more than MOST_LISTED files is a single
+    entry, whose path ends in a slash and whose bytes are empty. Counting stops there, since
+    snapshots may hold millions.
     """
     for path, why in left_out.items():
         if not why.folder:

@@ -1,7 +1,6 @@
-"""Tables of clips that were made once, of which others were made since, and that are gone.
+"""Tables of clips that are missing, although later tables were made from them.
 
-Snakemake by itself takes a missing file for one that is not needed, where what was made of it is
-there.
+By itself, Snakemake considers a missing file not needed if the files made from it exist.
 """
 
 from __future__ import annotations
@@ -11,11 +10,12 @@ from collections.abc import Iterable, Sequence
 
 
 def of_clips(videos: Iterable[str], patterns: Sequence[str], *, finished: bool) -> list[str]:
-    """Paths of the missing tables of each clip that has some of them, or of all if the set is
-    `finished`. `patterns` are a clip's tables, with {video} for its id.
+    """Paths of the missing tables of each clip that has some tables, or of all clips if the set is
+    `finished`.
 
-    Of a clip without any table nothing was made yet: its tables need no naming, and there may be
-    70,000 of them. Each folder is listed once, since 100,000 single questions take longer.
+    `patterns` are a clip's tables, with {video} for its id. A clip without any table has not been
+    processed yet: its tables need no naming, and there may be 70,000 of them. Each folder is listed
+    once, since 100,000 single checks take longer.
     """
     there = {
         f"{folder}/{name}"

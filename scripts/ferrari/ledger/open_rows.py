@@ -1,5 +1,5 @@
-"""Rows that may end otherwise when their job runs again, though all that they are made from is the
-same: a limit of the machine ended them, or a file was not as its row said and may be so now.
+"""Rows that may end differently when their job runs again on the same input: a limit of the machine
+ended them, or a file was damaged and may have been restored.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ OF_A_FILE = frozenset(
 
 
 def limit_that_ended(row: Mapping[str, object]) -> str:
-    """The limit that a row's reason (or a whole clip's value) stands for, or ""."""
+    """The limit behind a row's reason (or a whole clip's value), or ""."""
     return LIMIT_OF.get(str(row["reason"])) or LIMIT_OF.get(str(row["value"]), "")
 
 

@@ -1,8 +1,8 @@
-"""Clips drawn for the whole set, once: they are written down (pinned) by name.
+"""Clips drawn once for the whole set, and written down (pinned) by name.
 
 What is made from a few clips for all of them must not change when a clip is added later, or that
-clip would make everything anew. The draw is made while the graph is built, the list written by the
-job that uses it.
+clip would cause everything to be made again. The draw happens while the graph is built; the job
+that uses the list writes it.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from ferrari.ledger.tables import read_table, write_table
 
 
 def draw(videos: Iterable[str], seed: int, count: int, purpose: str) -> list[str]:
-    """`count` of `videos`, sorted: the first in an order of hashes that each `purpose` has."""
+    """`count` of `videos`, sorted: the first by a hash that differs for each `purpose`."""
     return sorted(ranked(videos, seed, "", purpose)[:count])
 
 
 def pinned_or_drawn(
     pinned_csv: str | os.PathLike, videos: Mapping[str, str], seed: int, count: int, purpose: str
 ) -> list[str]:
-    """The clips in `pinned_csv` if there is one, less those that are gone; else those drawn.
+    """The clips in `pinned_csv` if it exists, without those that are gone; else those drawn.
 
-    `videos` are the raw files, id: path; what is drawn is named as film. Sorted ids. Writes
-    nothing.
+    `videos` are the raw files, id: path; only files with a video's extension are drawn. Sorted ids.
+    Writes nothing.
     """
     if Path(pinned_csv).exists():
         return sorted(set(videos) & {line["video"] for line in read_table(pinned_csv)})
@@ -35,6 +35,6 @@ def pinned_or_drawn(
 
 
 def pin(pinned_csv: str | os.PathLike, clips: Iterable[str]) -> None:
-    """Write the drawn clips down, unless that was done before."""
+    """Write the drawn clips down, unless that was already done."""
     if not Path(pinned_csv).exists():
         write_table(pinned_csv, ["video"], [{"video": clip} for clip in clips])

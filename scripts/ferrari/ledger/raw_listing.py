@@ -1,7 +1,7 @@
-"""What lies where the raw clips are: in a folder of a disk, or in a bucket.
+"""The list of raw clips, in a folder or in a bucket.
 
-Apart from `item_ids`, whose `look_through` is for folders: each stage names its items by that
-module, and none but the first two has to do with buckets.
+This is separate from `item_ids`, whose `look_through` is for folders: every stage uses that module
+for the ids of items, but only the first two have to do with buckets.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class NoClipsError(FerrariError, ValueError):
 
 @dataclass
 class RawClips(RawFolder):
-    """What lies there. Of a bucket, `objects` has by a clip's id what the listing says of it, and
-    `listing` all that lies there by its key.
+    """The raw files. For a bucket, `objects` has the listing's entry by the clip's id, and
+    `listing` everything in the bucket by its key.
     """
 
     objects: dict[str, buckets.Listed] = field(default_factory=dict)
@@ -40,10 +40,10 @@ class RawClips(RawFolder):
 
 
 def look_through(place: str | os.PathLike, ignore: Sequence[str] = ()) -> RawClips:
-    """The clips at a place, and what is left out of them by its name (`item_ids.look_through`).
+    """The clips at a place, and what is left out by name (`item_ids.look_through`).
 
-    In a bucket every object is a file, and a folder what its keys have in common. Raises OSError
-    where a folder, BucketError where a bucket cannot be listed.
+    In a bucket every object is a file, and the common beginnings of keys are folders. Raises
+    OSError if a folder, BucketError if a bucket cannot be listed.
     """
     place = os.fspath(place)
     if not buckets.is_address(place):
@@ -65,9 +65,9 @@ def look_through(place: str | os.PathLike, ignore: Sequence[str] = ()) -> RawCli
 
 
 def require_clips(place: str | os.PathLike, found: RawFolder, *, animations: bool) -> None:
-    """Raise NoClipsError where `look_through` found no clip, or where there is no such folder.
+    """Raise NoClipsError if `look_through` found no clip, or if the folder does not exist.
 
-    No clip is there either where each file is known to be something else (see `no_film`).
+    There is no clip either if each file is known to be something else (see `no_film`).
     """
     others = no_film(place, found.videos, animations=animations, most=1)
     if len(others) < len(found.videos):
@@ -87,7 +87,7 @@ def require_clips(place: str | os.PathLike, found: RawFolder, *, animations: boo
 
 
 def takes_animations(config: Mapping) -> bool:
-    """Whether pictures that may move (GIF and its like) count as film under these settings."""
+    """Whether animated pictures (GIF and the like) count as video under these settings."""
     return config["probe"]["animations"] == "take"
 
 
@@ -98,11 +98,11 @@ def no_film(
     animations: bool,
     most: int | None = None,
 ) -> dict[str, str]:
-    """The kind ("picture") of each of `videos` (id: path below the place) that is known to be no
-    film, by its first bytes; with `most`, no more are asked once so many may be film.
+    """The kind ("picture") of each of `videos` (id: path) that is known by its first bytes not to
+    be a video; with `most`, the search stops when so many files may be videos.
 
-    What is named as film may be film, whatever it holds, and so may all in a bucket: stage 0 looks
-    into it. `animations`: whether pictures that may move count as film.
+    A file with a video's extension may be one, whatever its bytes, and so may every object of a
+    bucket: stage 0 decides. `animations`: whether animated pictures count as video.
     """
     if buckets.is_address(place):
         return {}
@@ -121,7 +121,7 @@ def no_film(
 
 
 def kinds_told(kinds: Mapping[str, str], files: Mapping[str, str]) -> str:
-    """'4 pictures: a.png, b.png, ...; 1 text: notes.txt', of ids with their kinds."""
+    """'4 pictures: a.png, b.png, ...; 1 text: notes.txt', from ids with their kinds."""
     by_kind: dict[str, list[str]] = {}
     for video, kind in kinds.items():
         by_kind.setdefault(kind, []).append(shown(files[video], 60))
@@ -133,9 +133,8 @@ def kinds_told(kinds: Mapping[str, str], files: Mapping[str, str]) -> str:
 
 
 def closed_folders(place: str | os.PathLike, videos: Mapping[str, str]) -> list[str]:
-    """Those of `videos` (id: path below the place) that are no files: folders that cannot be
-    listed, and what cannot even be asked what it is (a disk that went away). What they hold is not
-    known.
+    """Those of `videos` (id: path) that are folders which cannot be listed, or paths that cannot
+    even be examined (a disk that was disconnected). Their contents are unknown.
     """
     if buckets.is_address(place):
         return []
@@ -160,10 +159,10 @@ def find_videos(place: str | os.PathLike, ignore: Sequence[str] = ()) -> dict[st
 
 
 def sizes(files: Mapping[str, str], place: str | os.PathLike) -> dict[str, int]:
-    """Bytes of each of `files` (id: path below the place) now; -1 of one that cannot be asked.
+    """Bytes of each of `files` (id: path) now; -1 if one cannot be examined.
 
-    A bucket is listed for it, also in a job: it may hold something else than when its run began.
-    Raises BucketError where it cannot be.
+    A bucket is listed for this, also within a job, since it may have changed since the run began.
+    Raises BucketError if it cannot be listed.
     """
     if buckets.is_address(place):
         objects = buckets.listed(os.fspath(place))
@@ -182,7 +181,7 @@ def sizes(files: Mapping[str, str], place: str | os.PathLike) -> dict[str, int]:
 def left_out_files(
     place: str | os.PathLike, why: Mapping[str, LeftOut]
 ) -> Iterator[tuple[str, LeftOut, str, int | str]]:
-    """Each file that is left out at a place, as `left_out.listed` has it."""
+    """Each file that is left out at a place, as from `left_out.listed`."""
     if not why:
         return iter(())
     is_bucket = buckets.is_address(place)

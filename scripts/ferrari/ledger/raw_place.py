@@ -1,6 +1,6 @@
-"""Where the raw clips of a set lie: a folder of a disk, or the address of a bucket (`s3://...`).
+"""Where the raw clips of a set are: a folder, or the address of a bucket (`s3://...`).
 
-A plain text is both, and `pathlib` would make `s3:/...` of an address; so places are joined here.
+Both are plain text. `pathlib` would turn an address into `s3:/...`, so paths are joined here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LOGS = "logs"
 
 
 def of(config: Mapping, work: str | os.PathLike = "") -> str:
-    """The place that the settings name, as seen from the folder `work` that the set lies in."""
+    """The place in the settings, for a set in the folder `work`."""
     place = config["raw_videos"] or os.path.join(config["dataset"], RAW)
     return place if buckets.is_address(place) else os.path.join(work, place)
 
@@ -46,9 +46,9 @@ def require_apart(config: Mapping, work: str | os.PathLike = "") -> None:
 
 
 def is_there(place: str | os.PathLike) -> bool:
-    """True for a folder. True for any address: whether it can be listed, listing it tells.
+    """True for a folder. True for any address: listing it shows whether it exists.
 
-    Raises OSError for what is there and cannot be asked, as a mount whose other side went away.
+    Raises OSError for a path that exists but cannot be examined, such as a disconnected mount.
     """
     if buckets.is_address(place):
         return True
@@ -59,7 +59,7 @@ def is_there(place: str | os.PathLike) -> bool:
 
 
 def join(place: str | os.PathLike, file: str) -> str:
-    """Where a raw file lies, by its path below the place."""
+    """The path or address of a raw file, from its path below the place."""
     if buckets.is_address(place):
         return f"{os.fspath(place).rstrip('/')}/{file}"
     return os.path.join(place, file)

@@ -1,7 +1,7 @@
-"""What each code of `reasons` means, in one plain sentence, and what to do about it.
+"""The meaning of each code of `reasons` in one plain sentence, and what to do about it.
 
-For people alone: the quality reports, `make trace` and docs/reasons.md say these words. No stage
-imports this module, so that a better sentence makes no table anew.
+Only for display: in the quality reports, `make trace` and docs/reasons.md. No stage imports this
+module, so a better sentence reruns no stage.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Words:
 
 
 def _made_anew(stage: str) -> str:
-    """What to do about a file of a stage that is not as the stage wrote it."""
+    """What to do about a stage's file that is no longer as the stage wrote it."""
     return f"Delete the clip's table in `{FOLDERS[stage]}/`, and the next run makes it anew."
 
 

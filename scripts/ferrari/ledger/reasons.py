@@ -1,9 +1,9 @@
-"""The registry of reasons: each code that a row may give for not being kept, at which stages, and
-with which outcome.
+"""The registry of reasons: each code that a row may give for not being kept, the stages that may
+give it, and its outcome.
 
-A code is written out here alone; each constant is named after it. What the codes mean to a person,
-and what to do about them, is in `reason_words`: a stage's code digest follows this module, and a
-better sentence must not make a whole dataset anew.
+Each code is written out only here; each constant is named after it. What the codes mean to a
+person, and what to do about them, is in `reason_words`: this module is part of every stage's code
+digest, and a better sentence must not rerun a whole dataset.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Refused files are kept: in bad_videos/<REASON>/ and bad_frames/<video>/<REASON>/."""
+"""Copies of refused files: in bad_videos/<REASON>/ and bad_frames/<video>/<REASON>/."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ BAD_FRAMES = "bad_frames"
 
 
 def refuse_video(raw: str | os.PathLike, file: str, reason: str, dataset: str | os.PathLike) -> str:
-    """Put a link to (or a copy of) a refused raw file under its reason; the path below `dataset`.
+    """Link (or copy) a refused raw file to its reason's folder; returns the path below `dataset`.
 
     The name is the video's id and the file's own suffix, so that no raw name has to be trusted.
-    For anything but a readable regular file nothing is copied, and the empty string is returned.
+    Anything but a readable regular file is not copied, and the empty string is returned.
     """
     if not os.path.isfile(raw) or not os.access(raw, os.R_OK):
         return ""
@@ -33,7 +33,7 @@ def refuse_video(raw: str | os.PathLike, file: str, reason: str, dataset: str | 
 
 
 def clear_video(video: str, reasons: Iterable[str], dataset: str | os.PathLike) -> None:
-    """Remove a clip's copies that an earlier run put under `reasons`, whatever their suffix."""
+    """Remove a clip's copies that an earlier run made under `reasons`, whatever their suffix."""
     for reason in reasons:
         for file in (Path(dataset) / BAD_VIDEOS / reason).glob(f"{video}*"):
             if file.name.partition(".")[0] == video:
@@ -49,8 +49,8 @@ def clear_frames(
 ) -> None:
     """Remove what an earlier run of one stage put under its reasons for this video.
 
-    Where two stages share a reason, `kind` (of the items that the stage's files are named after,
-    see `item_ids.Item`) tells theirs apart. Files named in `keep` (paths below the dataset) stay.
+    If two stages share a reason, `kind` tells their files apart (the kind of items that they are
+    named after, see `item_ids.Item`). Files named in `keep` (paths below the dataset) stay.
     """
     for reason in reasons:
         folder = Path(dataset) / BAD_FRAMES / video / reason
@@ -75,9 +75,9 @@ def refuse_frame(
 def refuse_frame_file(
     path: Path, name: str, video: str, reason: str, dataset: str | os.PathLike
 ) -> dict[str, str]:
-    """Copy the file of a frame that is refused; the row's `path` and `sha256`, of the copy.
+    """Copy the file of a refused frame; the row's `path` and `sha256`, of the copy.
 
-    Both are empty where the file is gone or empty: there is nothing to keep.
+    Both are empty if the file is gone or empty.
     """
     data = path.read_bytes() if path.is_file() else b""
     if not data:

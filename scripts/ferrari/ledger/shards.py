@@ -1,7 +1,7 @@
-"""Which clips a machine works on where several share a set without a scheduler: shard 3 of 16.
+"""Which clips a machine works on if several share a set without a scheduler: shard 3 of 16.
 
-A clip's shard is a hash of its id alone: a clip that comes later moves no other one. A small copy
-that a camera makes goes where its clip goes, since its frames are held against the clip's.
+A clip's shard is a hash of its id alone, so a later clip moves no other one. A camera's
+low-resolution copy goes with its clip, because its frames are compared with the clip's.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class Shard:
 
     @classmethod
     def of(cls, text: str | None) -> Shard | None:
-        """The shard that '3/16' names; None for None, which is the whole set.
+        """The shard named by '3/16'; None for None, which is the whole set.
 
-        Raises ShardError where it is none of the parts.
+        Raises ShardError if there is no such part.
         """
         if text is None:
             return None
@@ -44,10 +44,10 @@ class Shard:
         return cls(int(found[1]), int(found[2]))
 
     def clips(self, videos: Iterable[str], twins: Mapping[str, Sequence[str]]) -> frozenset[str]:
-        """The ids in `videos` that are this shard's.
+        """Those of the ids in `videos` that belong to this shard.
 
-        `twins` has, by id of a small copy, the ids of the clips that it may be a copy of
-        (`video.twins.named_twins`); all of these go together.
+        `twins` has, by id of a low-resolution copy, the ids of the clips that it may be a copy of
+        (`video.twins.named_twins`); these all go together.
         """
         leader = _leaders(twins)
         return frozenset(
@@ -55,11 +55,11 @@ class Shard:
         )
 
     def require_own(self, jobs: Iterable[tuple[str, str | None]], own: Collection[str]) -> None:
-        """Raise ShardError unless all `jobs`, pairs of a rule and the clip that it works on (None
-        for the whole set), are of the clips in `own`.
+        """Raise ShardError unless all `jobs`, pairs of a rule and its clip (None for the whole
+        set), belong to the clips in `own`.
 
-        Who the subject is and which scenes there are is asked of clips of all shards, and weights
-        are fetched into one cache: two machines that do so at once would get in each other's way.
+        The subject and the scenes depend on clips of all shards, and weights are fetched into one
+        cache: two machines that made these at once would interfere.
         """
         others = sorted(
             f"{rule} of {video}" if video else rule for rule, video in jobs if video not in own

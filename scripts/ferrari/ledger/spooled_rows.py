@@ -1,7 +1,7 @@
 """Rows on their way from the process that makes them to the one that writes the table.
 
-A clip of two hours has 14,000 rows. Held as Python objects in both processes, and pickled in
-between, they would take most of a job's memory; here they wait in a file.
+A clip of two hours has 14,000 rows. As Python objects in both processes, pickled in between, they
+would take most of a job's memory; so they wait in a file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ferrari.ledger.tables import Row
 
 
 class Spool:
-    """Rows in an unnamed file in `folder`, which vanishes when no process holds it open any more.
+    """Rows in an unnamed file in `folder`, which disappears when no process has it open any more.
 
     Make it before a fork: the child fills it, and the parent reads it when the child has ended.
     """

@@ -1,4 +1,4 @@
-"""The stages in the order of flow, and where things lie below the dataset's folder."""
+"""The stages in the order of the workflow, and the paths below the dataset's folder."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ FOLDERS = {
     "augment": "04_augmented",
     "caption": f"{FINAL}/captions",
 }
-#: The last stage of a clip: a refused clip passes it too.
+#: The last stage of a clip; refused clips pass through it too.
 LAST_STAGE = list(FOLDERS)[-1]
 
 
 class Words(NamedTuple):
-    """What people call a stage: by its number, and by what its rows are, one and all of them."""
+    """What people call a stage: by its number, and the name of one of its rows and of all of
+    them.
+    """
 
     number: int
     row: str

@@ -1,9 +1,10 @@
 """The ledger's tables: how a stage's rows are made, written and read.
 
-Each stage writes one table a video, with one row for each thing it considered. Every row ends
-`kept`, `dropped` (by a rule, with the value and the threshold) or `quarantined` (with a reason);
-the `kept` of one stage are the parents of the next stage's rows. Tables are CSV: UTF-8, `\n`, no
-absolute path, no time of day; text that a spreadsheet would run is guarded (see `csv_cells`).
+Each stage writes one table for each video, with one row for each item. Every row ends `kept`,
+`dropped` (by a rule, with the value and the threshold) or `quarantined` (with a reason); the `kept`
+rows of one stage are the parents of the next stage's rows. Tables are CSV: UTF-8, `\\n`, no
+absolute path, no time of day; text that a spreadsheet would run as a formula is guarded (see
+`csv_cells`).
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ def iter_table(path: str | os.PathLike, wanted: Sequence[str] = ()) -> Iterator[
 
 
 def iter_if_there(path: str | os.PathLike) -> Iterator[dict[str, str]]:
-    """`iter_table` of a table that may not have been made yet; no rows where it is not there."""
+    """`iter_table` of a table that may not exist yet; then no rows."""
     if os.path.isfile(path):
         yield from iter_table(path)
 
@@ -158,9 +159,11 @@ def files_of(line: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 @contextlib.contextmanager
 def streamed_table(path: str | os.PathLike, stage: str) -> Iterator[Callable[[Row], None]]:
-    """A function that takes the rows of a table one by one; for tables larger than one likes to
-    hold. The table is there only if the block ends without an error. Raises LedgerError for a
-    reason that is not the stage's.
+    """A function that takes the rows of a table one by one; for tables that are too large to hold
+    in memory.
+
+    The table appears only if the block ends without an error. Raises LedgerError for a reason that
+    is not the stage's.
     """
     with (
         written_beside(path) as temporary,
@@ -198,7 +201,9 @@ def sorted_table(path: str | os.PathLike, stage: str) -> Iterator[Callable[[Row]
 
 
 def narrowed(row: Mapping[str, str], columns: Iterable[str]) -> dict[str, str]:
-    """The part of a row that a stage may look at: what is in no digest must not be within reach."""
+    """The part of a row that a stage may use: columns that are in no digest must be out of
+    reach.
+    """
     return {name: row[name] for name in columns}
 
 

@@ -1,5 +1,6 @@
-"""Which clips gave no image though their files are sound, and why, for the places where people look
-first: a clip that shows somebody else is refused nowhere, and would be missed without a word.
+"""Clips that gave no image although their files are sound, and why.
+
+A clip that shows only somebody else is refused nowhere, and its absence would not be noticed.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ def of_set(
     dataset: str | os.PathLike, sound: Mapping[str, str]
 ) -> tuple[Counter[str], dict[str, list[str]]]:
     """From the final table: how many images each clip gave; and the files of `sound` (by clip) that
-    gave none, by the reason, the most frequent reason first.
+    gave none, by reason, the most frequent first.
 
-    Only clips are held: of a large set the table has hundreds of thousands of rows.
+    Only counts for each clip are held in memory: a large set's table has hundreds of thousands of
+    rows.
     """
     images: Counter[str] = Counter()
     refused: dict[str, Counter[str]] = {}
@@ -64,13 +66,13 @@ def _most(reasons: Mapping[str, int]) -> str:
 
 
 def given(images: Mapping[str, int], clips: int) -> str:
-    """How many images so many clips gave, as one line; `images` counts those of a clip."""
+    """How many images so many clips gave, as one line; `images` has the number for each clip."""
     total = sum(images.values())
     return f"{total:,} captioned images, from {len(images):,} of {clips:,} clips."
 
 
 def headline(found: Mapping[str, list[str]], clips: int) -> str:
-    """How many of so many clips gave none, as one line; "" where each sound clip gave one."""
+    """How many of so many clips gave no image, as one line; "" if each sound clip gave one."""
     without = sum(map(len, found.values()))
     if not without:
         return ""

@@ -1,5 +1,6 @@
-"""A training folder as the trainers' loaders read it, and what they would do in silence.
+"""Checks of a training folder as the trainers' loaders read it: what would go wrong silently.
 
-`training_folder` finds images, captions and masks; each trainer's module says what its loader makes
-of them, as `Finding`s. The traps were read in the loaders' own code, or met by running them.
+`training_folder` finds images, captions and masks; each trainer's module reports what its loader
+would do with them, as `Finding`s. The traps were found in the loaders' own code, or by running
+them.
 """

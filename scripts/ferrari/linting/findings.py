@@ -1,4 +1,4 @@
-"""What a linter of training folders says: one finding a trap that a folder holds."""
+"""What the linter of training folders reports: one finding for each trap in a folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 class Finding:
     """`check` is `<trainer>/<trap>`; `path` is relative to the folder that was linted.
 
-    `effect` says what the trainer would do without a word, `cure` how to mend it.
+    `effect` says what the trainer would silently do, `cure` how to fix it.
     """
 
     check: str

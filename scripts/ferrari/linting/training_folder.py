@@ -1,4 +1,4 @@
-"""Images, captions and masks of a folder, with the rules that loaders share."""
+"""Images, captions and masks of a folder, by the rules that loaders share."""
 
 from __future__ import annotations
 

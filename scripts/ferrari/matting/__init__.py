@@ -1,1 +1,1 @@
-"""Cut-outs: alpha refinement and the subject's own colours at its edge."""
+"""From a network's alpha to a cut-out: refinement, other people, colours at the edge."""

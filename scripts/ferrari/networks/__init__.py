@@ -1,1 +1,1 @@
-"""Detectors and segmenters behind their seams, and the files of their weights."""
+"""Detectors, segmenters and face networks behind small interfaces, and their weights files."""

@@ -1,6 +1,6 @@
-"""Packages: the final set as folders that trainers' own loaders read, one file a trainer.
+"""Packages: the final set as folders that trainers' own loaders read, one module for each trainer.
 
-`base` is what all share, `image_preparation` what may be done to an image on its way,
-`folder_formats` the base of formats with a file an image, `shard_formats` of those with many images
-a file; docs/packages.md says what each trainer needs.
+`base` is what all formats share, `image_preparation` how an image may be changed for a package,
+`folder_formats` the base of formats with one file for each image, `shard_formats` of those with
+many images in a file. docs/packages.md says what each trainer needs.
 """

@@ -1,7 +1,7 @@
 """What every package format shares: its interface, and names that are safe for all trainers.
 
-Items, which are the stems of files, hold only `a-z 0-9 -`: with a dot or five underscores, some
-trainer would take another image's caption.
+Items, which are the stems of files, contain only `a-z 0-9 -`: with a dot or five underscores, some
+trainers would use another image's caption.
 """
 
 from __future__ import annotations
@@ -71,7 +71,9 @@ class Format:
         raise NotImplementedError
 
     def caption_path(self, item: str, split: str) -> str:
-        """The file that holds its caption; empty where there is none, or it is in the image's."""
+        """The file with its caption; empty if there is none, or if the caption is in the image's
+        file.
+        """
         return ""
 
     @staticmethod
@@ -88,11 +90,11 @@ class Format:
         raise NotImplementedError
 
     def add(self, folder: Path, sample: Sample) -> Fault | None:
-        """Write one sample and read it back; an unsound one is removed, and its fault returned."""
+        """Write one sample and read it back; if it is damaged, remove it and return its fault."""
         raise NotImplementedError
 
     def finish(self, folder: Path, old: Path) -> dict[str, str]:
-        """Write what describes the whole; `old` is the package that this one replaces.
+        """Write the files that describe the whole package; `old` is the package that it replaces.
 
         Returns the SHA-256 of each file with many images, by its path.
         """
@@ -100,9 +102,9 @@ class Format:
 
 
 def sample_of(dataset: Path, line: Mapping[str, str], preparation: Preparation) -> Sample | Fault:
-    """What a row of the final table gives to a package, or why it gives nothing.
+    """What a row of the final table contributes to a package, or why nothing.
 
-    Raises PackageError for an item whose name is unsafe (a defect of ours).
+    Raises PackageError for an item whose name is unsafe (a bug of ours).
     """
     if not _STEM.fullmatch(line["item"]):
         raise PackageError(f"item {line['item']!r} is not safe as a file name; report this")

@@ -1,6 +1,6 @@
-"""Files that hold the captions of many images: JSON Lines, or a JSON list with an entry a line.
+"""Files with the captions of many images: JSON Lines, or a JSON list with one entry per line.
 
-One entry a line either way, so that a million of them are written and read one by one.
+With one entry per line, a million of them can be written and read one by one.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ class CaptionList:
         self._count += 1
 
     def finish(self, folder: Path) -> None:
-        """End the file, and read it back: PackageError if it says other than what was given."""
+        """Close the file and read it back; PackageError if its content differs from what was
+        given.
+        """
         if self.is_list:
             with open(folder / self.name, "a", encoding="utf-8") as stream:
                 stream.write("\n]\n")

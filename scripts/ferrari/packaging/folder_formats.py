@@ -1,7 +1,8 @@
-"""The base of formats with a file for each image, mask and caption, and one for the trainer.
+"""The base of formats with one file for each image, mask and caption, and one for the trainer.
 
-`images/`, `masks/` and, for validation, `val/images/` and `val/masks/`, which that file does not
-name: masks never lie in or below a folder of images, where some trainers take them for images.
+`images/`, `masks/` and, for validation, `val/images/` and `val/masks/`, which the trainer's file
+does not name. Masks are never in or below a folder of images, where some trainers take them for
+images.
 """
 
 from __future__ import annotations

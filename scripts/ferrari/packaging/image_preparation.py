@@ -1,6 +1,7 @@
-"""Changes to an image and its mask on their way into a package; without settings, none.
+"""Changes to an image and its mask for a package; without settings, none.
 
-In this order: fit (the same crop and scale for both), squares, the mask's latent grid, alpha.
+In this order: fit (the same crop and scale for both), padding to a square, the mask's latent grid,
+alpha.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Child processes: limits, models in a process of their own, batches, devices."""
+"""Child processes: limits, models in their own processes, batches, devices."""

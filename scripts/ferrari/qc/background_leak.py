@@ -1,11 +1,11 @@
-"""Leak probe: can a small classifier tell the source clip from what is not the subject?
+"""Leak probe: can a small classifier recognise the source clip without looking at the subject?
 
-Two probes work on one sample: `backdrop`, here, looks at the pixels where the mask is 0;
-`edge_fringe` at those along its edge. The sample has the same number of images of each clip, and
-its size is bounded, however large the set. All random choices come from `seeds`.
+Two probes work on one sample: `backdrop`, here, uses the pixels where the mask is 0; `edge_fringe`
+those along its edge. The sample has the same number of images from each clip, and its size is
+bounded, however large the set. All random choices come from `seeds`.
 
-The classifier's share of right answers is compared with chance (1 / clips). The leak is
-(share right - chance) / (1 - chance): 0 is chance, 1 is always right. The ends of the share's
+The classifier's share of right answers is compared with chance (1 / clips). The leak is (share
+right - chance) / (1 - chance): 0 is chance, 1 is always right. The ends of the share's
 Clopper-Pearson interval are converted in the same way.
 """
 

@@ -1,4 +1,6 @@
-"""The checks of QC7 on what a person decided: does each decision in force show, or say why not?"""
+"""The checks of QC7 on a person's decisions: is each one in force visible, or is it said why
+not?
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,7 @@ _COUNTED = {
 
 
 def checks(decided: Sequence[Effect]) -> list[Check]:
-    """Decisions in force show in the tables; those in vain are named."""
+    """Decisions in force are visible in the tables; those without effect are named."""
     states = Counter(effect.state for effect in decided)
     vain = ", ".join(f"{states[one]} {one}" for one in effects.IN_VAIN if states[one])
     return [

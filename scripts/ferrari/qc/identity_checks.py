@@ -1,8 +1,8 @@
-"""Was everybody in the clips judged, by faces that were looked at, and do the crops follow?
+"""Was everybody in the clips judged by face, and do the crops follow the judgements?
 
-Whether a judgement is right is not asked: nobody has the truth. What is asked is whether
-recognition ran, whether its tables agree with each other, and how far the scores of people lie
-apart. Pure functions of the tables that `identity_tables` loads.
+Whether a judgement is right is not checked, because the truth is not known. Checked is whether face
+recognition ran, whether its tables agree with each other, and how far apart the scores of different
+people are. Pure functions of the tables that `identity_tables` loads.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _one_threshold(tracks: pd.DataFrame) -> Check:
 def sum_checks(
     judged: pd.DataFrame, followed: pd.DataFrame, found: pd.DataFrame, crops: pd.DataFrame
 ) -> list[Check]:
-    """Each person that was followed is judged once, and no detection is lost on the way.
+    """Each tracked person is judged once, and no detection is lost.
 
     `followed` are tables of tracks (`track_checks.load`), `found` rows of detections, `crops` of
     crops. Clips of the mode `single` have no judgements that could add up.
@@ -255,7 +255,7 @@ def _fates(judged: pd.DataFrame, crops: pd.DataFrame) -> Check:
 
 
 def _scores_apart(tracks: pd.DataFrame, most: float) -> Check:
-    """How many tracks lie between the thresholds, and how far apart the two peaks are."""
+    """How many tracks have scores between the thresholds, and how far apart the two peaks are."""
     graded = tracks[tracks["why"].isin(_GRADED) & tracks["score"].notna()]
     between = graded[graded["why"] == words.BETWEEN]
     too_many = len(between) > max(_MOST_BETWEEN_OF_FEW, most * len(graded))
@@ -280,7 +280,7 @@ def _scores_apart(tracks: pd.DataFrame, most: float) -> Check:
 def delivery_checks(
     judged: pd.DataFrame, videos: pd.DataFrame, crops: pd.DataFrame, qc_settings: Mapping
 ) -> list[Check]:
-    """What the clips deliver: whether the subject is in them at all, and how it is known."""
+    """What the clips contribute: whether the subject is in them at all, and on what evidence."""
     asked = videos[(videos["mode"] != SINGLE) & (videos["considered"] > 0)]
     empty = asked["video"][asked["kept"] == 0]
     nowhere = len(asked) > 0 and len(empty) == len(asked)

@@ -1,6 +1,6 @@
-"""What the report on identity shows: who is in doubt, beside the subject, before all else.
+"""The pictures of the identity report: first the people in doubt, beside the subject.
 
-Pictures are crops, or cut out of frames where a detection has no crop. Nothing of an embedding is
+Pictures are crops, or cut out of frames if a detection has no crop. No part of an embedding is
 shown, and no table of the page has one.
 """
 
@@ -61,8 +61,8 @@ class Pictures:
 def doubts(
     judged: pd.DataFrame, crops: pd.DataFrame, pictures: pd.DataFrame, where: Pictures, most: int
 ) -> list[Gallery]:
-    """Who is in doubt, beside the subject; at most `most` of those who wait, and of those who do
-    not.
+    """The people in doubt, beside the subject; at most `most` of those that wait for a decision,
+    and as many of the others.
 
     `pictures` are the rows of references.
     """
@@ -90,7 +90,7 @@ def doubts(
 def accepted(
     judged: pd.DataFrame, crops: pd.DataFrame, where: Pictures, most: int
 ) -> list[Gallery]:
-    """Who was taken for the subject on the weakest evidence; none where `most` is 0."""
+    """The tracks accepted as the subject on the weakest evidence; none if `most` is 0."""
     if identity_tables.nobody_is_judged(judged) or not most:
         return []
     note = "A crop of each track, the least sure first: look whether it is the subject."
@@ -108,7 +108,9 @@ def others(
 
 
 def beside(crops: pd.DataFrame, pictures: pd.DataFrame, where: Pictures) -> list[Thumb]:
-    """Who the subject is: the references, or without any the faces most like the template's."""
+    """The subject for comparison: the references or, without any, the faces most similar to the
+    template.
+    """
     of_subject = pictures["setting"] == reference_checks.OF_SUBJECT
     used = pictures[(pictures["outcome"] == KEPT) & of_subject]
     if len(used) and where.references:

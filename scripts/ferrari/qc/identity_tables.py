@@ -1,7 +1,7 @@
-"""What was judged of each track and of each detection, as frames for the report on identity.
+"""The judgements of tracks and detections, as frames for the identity report.
 
-A clip's table of judgements has one row of the clip as a whole, without a track, then one of each
-track. The rows of crops say what became of each detection. Embeddings are never read here.
+A clip's table of judgements has one row for the clip as a whole, without a track, then one for each
+track. The rows of crops say what happened to each detection. Embeddings are never read here.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ PEOPLE_COLUMNS = ("person", "clips", "tracks", "subject")
 
 @dataclass(frozen=True)
 class Answer:
-    """Who the subject is, as subject/who.json has it: a sentence, and the clips that voted.
+    """Who the subject is, from subject/who.json: a sentence, and the clips that voted.
 
-    `gone` are clips that voted and are no more.
+    `gone` are clips that voted and no longer exist.
     """
 
     said: str = ""
@@ -56,7 +56,7 @@ class Answer:
 
 
 def answer(path: str) -> Answer:
-    """What was said. Raises LedgerError where the file is not what the rule `who` wrote."""
+    """The answer. Raises LedgerError if the file is not what the rule `who` wrote."""
     try:
         told = json.loads(Path(path).read_bytes())
         clips = {name: tuple(map(str, told[name])) for name in ("voters", "gone")}

@@ -1,9 +1,9 @@
-"""Do the cut-outs fall into groups that are as far apart as two people? For QC8, which asks.
+"""Do the cut-outs form groups that are as far apart as two people? For QC8.
 
-Two cut-outs belong together if they are nearer than a bound, or if a chain of such cut-outs leads
-from one to the other: somebody who moves, or turns, leaves such a chain. A group counts only if it
-is of some size, since a fast movement breaks a chain. What is found may be one person in two
-outfits, so this is a question for a person, and nothing is decided by it.
+Two cut-outs belong together if they are nearer than a bound, or if a chain of such cut-outs
+connects them: somebody who moves, or turns, leaves such a chain. A group counts only from some size
+on, since a fast movement breaks a chain. The result may be one person in two outfits, so it is a
+question to a person, and decides nothing.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _gap(groups: list[np.ndarray]) -> float:
 
 
 def check(groups: Groups, bound: float) -> Check:
-    """WARN where there are two groups or more: it asks whose they are."""
+    """WARN if there are two groups or more: a person has to say whose they are."""
     count = len(groups.table)
     sizes = " and ".join(f"{size:,}" for size in groups.table["cutouts"].head(4))
     apart = f" ({sizes} cut-outs), {groups.gap:.1f} apart" if count > 1 else ""

@@ -1,8 +1,8 @@
 """Flicker: a cut-out lacks what both its neighbours in the clip have, or has what both lack.
 
-Silhouettes are compared with their centroids on one spot, in cells of one size for the whole clip,
-so that motion of the subject or of the crop does not count. With cut-outs a, b, c of one subject in
-a row, b's flicker is
+Silhouettes are aligned by their centroids and compared in cells of one size for the whole clip, so
+that motion of the subject or of the crop does not count. With consecutive cut-outs a, b, c of one
+subject, b's flicker is
 
     min(IoU(a, c) - max(IoU(a, b), IoU(b, c)), |lost - gained|)
 
@@ -10,8 +10,10 @@ where `lost` is the share of the part common to a and c that b lacks, and `gaine
 that neither a nor c has. In steady motion a and c differ more from each other than from b, so the
 first term is 0 or less, however fast the subject moves. In a movement that returns (a step, a wave)
 a limb covers as much new area as it leaves, so the second term is small. An arm that is lost for
-one frame gives about the arm's share of the figure. The first and the last cut-out have only one
-neighbour and are not judged. `qc_masked_subjects.stability_checks` finds lasting changes of size.
+one frame gives about the arm's share of the figure.
+
+The first and the last cut-out have only one neighbour and are not judged. Lasting changes of size
+are found by `qc_masked_subjects.stability_checks`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""Other people's pixels in the cut-outs, counted by the boxes of stage 2, and what flickers beside.
+"""Other people's pixels in the cut-outs, counted by the boxes of stage 2, and people beside a
+flicker.
 
-A cut-out's pixel is somebody else's if it lies in another's box and further outside the subject's
-than a box is ever wrong. It is a count of what must not be there, by another rule than stage 3's:
-where two boxes overlap it sees nothing, and there the stage's own doubt (`others_unsure`) speaks.
+A cut-out's pixel belongs to somebody else if it lies in another's box, and farther outside the
+subject's box than boxes are ever wrong. This counts what must not be there by another rule than
+stage 3's. Where two boxes overlap it sees nothing; there the stage's own doubt (`others_unsure`) is
+used.
 """
 
 from __future__ import annotations
@@ -118,7 +120,9 @@ def gallery(root: Path, kept: pd.DataFrame, seen: pd.DataFrame) -> Gallery:
 
 
 def circumstances(kept: pd.DataFrame, items: Sequence[str]) -> str:
-    """What may be why a cut-out flickers: words on it (one of `items`) and its neighbours."""
+    """What may explain why a cut-out flickers: a phrase about it (one of `items`) and its
+    neighbours.
+    """
     some = kept[kept["item"].isin(items)]
     found = []
     if (some["others"].fillna(0) > 0).any():

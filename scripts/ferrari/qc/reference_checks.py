@@ -1,4 +1,4 @@
-"""What says who the subject is: reference pictures that agree, or a vote of clips with a winner.
+"""How the subject was determined: by references that agree, or by a vote of clips with a winner.
 
 Pure functions of subject/references.csv and subject/people.csv, as `identity_tables` loads them.
 """
@@ -156,9 +156,7 @@ def _bound_said(used: pd.DataFrame) -> str:
 
 
 def unused(pictures: pd.DataFrame) -> Check:
-    """Files that change nothing, for another reason than that they are there twice, or that a
-    person dropped them.
-    """
+    """Files that change nothing, except duplicates and those that a person dropped."""
     harmless = [references.DUPLICATE_PICTURE, references.STRANGER, DROPPED_BY_REVIEW]
     bad = pictures[(pictures["outcome"] != KEPT) & ~pictures["reason"].isin(harmless)]
     return none_of(

@@ -118,7 +118,7 @@ def inspect(
 
 
 def readable_checks(what: str, rows: pd.DataFrame, seen: pd.DataFrame) -> list[Check]:
-    """Every file decodes, and is the very bytes that its row names (`seen`: fault, sha_ok)."""
+    """Every file decodes, and has exactly the bytes of its row (`seen`: fault, sha_ok)."""
     broken = rows["item"][(seen["fault"] != "").to_numpy(dtype=bool)]
     changed = rows["item"][(~seen["sha_ok"].astype(bool)).to_numpy(dtype=bool)]
     return [

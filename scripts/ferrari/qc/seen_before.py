@@ -1,10 +1,10 @@
-"""What a report saw in images, kept for the next time it is made: one new clip in a set of
-thousands does not have all images of the others opened again.
+"""What a report found in images, cached for its next run, so that one new clip in a set of
+thousands does not reopen the images of all the others.
 
-An image is taken as seen if what the report asked of it is the same (its row's digest among it),
-its files have the size and the time of change that they had, and the report's code is the same.
-Images with a fault are never kept: whoever mends one wants to see it pass. That files hold the
-bytes of their rows is for `make verify` to prove; it reads all of them each time.
+A cached result is used if the report asks the same of the image (its row's digest included), its
+files have the same size and modification time, and the report's code is the same. Images with a
+fault are never cached: whoever repairs one wants to see it pass. That files hold the bytes of their
+rows is for `make verify` to prove; it reads all of them each time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _place: tuple[Path, str] | None = None
 
 
 def remember_in(folder: Path, report: str, maker: str) -> None:
-    """From now on, this process keeps in `folder` what the `report` sees; `maker` stands for its
+    """From now on, this process caches in `folder` what the `report` finds; `maker` stands for its
     code and libraries.
     """
     global _place
@@ -32,7 +32,7 @@ def remember_in(folder: Path, report: str, maker: str) -> None:
 
 
 def forget() -> None:
-    """From now on, this process keeps nothing."""
+    """From now on, this process caches nothing."""
     global _place
     _place = None
 
@@ -49,9 +49,10 @@ def key(root: Path, asked: object, files: Iterable[str]) -> str:
 def through(
     what: str, keys: Callable[[], Sequence[str]], look: Callable[[Sequence[int] | None], list[dict]]
 ) -> list[dict]:
-    """The answers about images in order: those kept, and those of `look`, which is given the
-    positions of the others, or None for all. `keys` has a `key` for each image; `what` names the
-    question among those of the report.
+    """The results for images in order: those cached, and those of `look`, which gets the positions
+    of the others, or None for all.
+
+    `keys` has a `key` for each image; `what` names the question among those of the report.
     """
     if _place is None:
         return look(None)

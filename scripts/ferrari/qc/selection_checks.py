@@ -1,4 +1,4 @@
-"""The checks of QC8: are the embeddings those of the pixels, and do selection and splits hold?
+"""The checks of QC8: do the embeddings match the pixels, and are selection and splits correct?
 
 Nothing is taken from the selection's own plan: nearest neighbours and similar clips are computed
 again from the tables.
@@ -200,7 +200,7 @@ def selection_checks(
 
 
 def truly_nearest(gone: pd.DataFrame, cut: pd.DataFrame, cutouts: CutOuts) -> np.ndarray:
-    """True for each row whose named neighbour is the nearest, at the distance it says."""
+    """True for each row whose named neighbour is really the nearest, at the given distance."""
     own = similarity.of_items(stage_tables.kept(cut), gone["crop"])
     places = own.places(gone["crop"])
     named = cutouts.places(similarity.crops_of(gone["neighbour"]))

@@ -1,6 +1,6 @@
-"""The cut-outs of the final set, and which of them are alike, for QC8.
+"""The cut-outs of the final set, and which of them are similar, for QC8.
 
-Nearest neighbours are looked up for at most QUERIES cut-outs, taken evenly, among all: for every
+Nearest neighbours are computed for at most QUERIES cut-outs, evenly chosen, among all: for every
 cut-out, the time would grow with the square of the set.
 """
 
@@ -36,7 +36,7 @@ class CutOuts:
         return len(self.rows)
 
     def places(self, items: Iterable[str]) -> np.ndarray:
-        """Where `items` lie; -1 for those that are not there."""
+        """The positions of `items`; -1 for those that are not there."""
         return pd.Index(self.rows["item"]).get_indexer(list(items))
 
 

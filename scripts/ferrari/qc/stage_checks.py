@@ -1,4 +1,4 @@
-"""Checks that hold for every stage: its ledger balances, its files are those of its rows."""
+"""Checks that apply to every stage: its ledger balances, and its files match its rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ferrari.reports.checks import FAIL, PASS, Check, none_of
 
 
 def ledger_checks(stage: str, rows: pd.DataFrame, before: pd.DataFrame) -> list[Check]:
-    """Nothing lost, nothing twice, nothing refused without a reason."""
+    """No item is lost, none is there twice, none is refused without a reason."""
     sums = balance(stage, rows, before)
     twice = rows["item"][rows["item"].duplicated()].unique()
     silent = rows["item"][(rows["outcome"] != KEPT) & (rows["reason"] == "")]
@@ -47,9 +47,9 @@ def ledger_checks(stage: str, rows: pd.DataFrame, before: pd.DataFrame) -> list[
 def folder_checks(
     dataset: Path, stage_folder: str, rows: pd.DataFrame, videos: Sequence[str], subfolder: str = ""
 ) -> list[Check]:
-    """Folders and files of a stage against its rows with a file; `rows` has `video` and `path`.
+    """Folders and files of a stage match the `rows` with a file (columns `video` and `path`).
 
-    `subfolder` (of each video's folder) is where a second file of each row lies, if it has one.
+    `subfolder` (of each video's folder) holds a second file for each row, if there is one.
     """
     root = Path(dataset) / stage_folder
     expected = set(rows["path"])

@@ -84,7 +84,7 @@ def kept(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_files(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows whose file lies in the stage's folder: kept, or dropped by a person."""
+    """The rows whose file is in the stage's folder: kept, or dropped by a person."""
     return rows[(rows["outcome"] == KEPT) | (rows["reason"] == DROPPED_BY_REVIEW)]
 
 
@@ -135,6 +135,6 @@ def counts(rows: pd.DataFrame, videos: Sequence[str], kept_title: str) -> dict[s
 
 
 def paths_of(rows: pd.DataFrame, items: Iterable[str]) -> dict[str, str]:
-    """Where the files of some `items` lie, for those that have one."""
+    """The paths of the files of `items`, for those that have one."""
     some = rows[rows["item"].isin(set(items)) & (rows["path"] != "")]
     return dict(zip(some["item"], some["path"], strict=True))

@@ -188,7 +188,7 @@ def stacked(
 def asked_and_got(
     asked: Mapping[str, float], got: Mapping[str, float], slack: float, title: str, note: str = ""
 ) -> Chart:
-    """Shares got as bars, shares asked for as ticks with the allowed range around them."""
+    """Actual shares as bars, requested shares as ticks with the allowed range around them."""
     rows = [
         {
             "name": shown(name),

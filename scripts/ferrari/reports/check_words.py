@@ -1,4 +1,4 @@
-"""A check that is not PASS as one line, which reads rightly by itself and names the clips."""
+"""A check that is not PASS as one line, which makes sense by itself and names the clips."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def line(check: Check, files: Mapping[str, str]) -> str:
 
 
 def clips_of(check: Check, files: Mapping[str, str]) -> list[str]:
-    """The files of the clips that a check's rows are about, each once; of a row that is about none
-    (a picture, a package) itself.
+    """The files of the clips that a check's rows name, each once; a row that names no clip (a
+    picture, a package) as it is.
     """
     clips = (files.get(_clip_of(row)) for row in check.rows)
     named = (file or as_named(row) for file, row in zip(clips, check.rows, strict=True))

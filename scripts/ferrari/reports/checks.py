@@ -1,4 +1,4 @@
-"""Named checks of the QC reports: what one says, its CSV, and the gate in front of packaging.
+"""Named checks of the QC reports: their contents, their CSV, and the gate before packaging.
 
 A check is PASS, WARN or FAIL, with the measured figure and its bound. A FAIL does not fail the QC
 job, or there would be no page to look at; `enforce` stops packaging. This module imports nothing
@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes
 
+from ferrari.common.counts import number_of
 from ferrari.common.errors import FerrariError
 from ferrari.common.visible_text import shown
 from ferrari.ledger.tables import read_table, write_table
@@ -67,7 +69,7 @@ def none_of(
     bound: str = "0",
     figure: str | None = None,
 ) -> Check:
-    """PASS where nothing is in `bad`, else `otherwise`; the figure counts the bad of `total`."""
+    """PASS if `bad` is empty, else `otherwise`; the figure counts the bad of `total`."""
     bad = [safe_id(item) for item in bad]
     said = f"{len(bad):,} of {total:,}" if figure is None else figure
     status = otherwise if bad else PASS
@@ -85,15 +87,15 @@ def as_named(row: str) -> str:
 
 
 def in_words(check: Check) -> str:
-    """What a check found, as a sentence's end behind its title: 'no fault in 164', 'not so for 2 of
-    164', or its figure; with its bound, unless that is 0.
+    """The result of a check as the end of a sentence that begins with its title: 'no fault in 164',
+    'not so for 2 of 164', or its figure; with its bound, unless that is 0.
     """
     said = figure_in_words(check)
     return said if check.bound == "0" else f"{said} (bound: {check.bound})"
 
 
 def figure_in_words(check: Check) -> str:
-    """`in_words` without the bound. 'Crops readable: 2 of 164' would say the contrary."""
+    """`in_words` without the bound. 'Crops readable: 2 of 164' would say the opposite."""
     counted = _NONE_OF.fullmatch(check.figure)
     if check.status == PASS and check.bound == "0" and counted:
         return f"no fault in {counted[1]}" if counted[1] != "0" else "nothing to look at"
@@ -104,6 +106,17 @@ def figure_in_words(check: Check) -> str:
     bare = check.bound == "0" and check.figure.replace(",", "").isdecimal()
     counts = bare or _COUNTED.fullmatch(check.figure)
     return f"not so for {check.figure}" if counts else check.figure
+
+
+def tally(statuses: Iterable[str]) -> str:
+    """'7 PASS, 1 WARN, 1 FAIL'; a status that nothing has is left out."""
+    count = Counter(statuses)
+    return ", ".join(f"{count[status]} {status}" for status in STATUSES if count[status])
+
+
+def summary(found: Sequence[Check]) -> str:
+    """'9 checks: 7 PASS, 1 WARN, 1 FAIL.'"""
+    return f"{number_of(len(found), 'check')}: {tally(check.status for check in found)}."
 
 
 def worst(statuses: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""The QC pages: one self-contained HTML file a report, and the index of them all.
+"""The page of a report: one self-contained HTML file (the index of them: `index_page`).
 
 A page opens from `file://` without any network: style, scripts (Vega), data and pictures are in it,
 and its Content-Security-Policy forbids everything else. All text from outside goes through
@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ from ferrari.common.visible_text import script_json, shown
 from ferrari.ledger.tables import write_table
 from ferrari.reports import checks as gate
 from ferrari.reports import templating, vega
-from ferrari.reports.checks import FAIL, PASS, WARN, Check
+from ferrari.reports.checks import PASS, Check
 from ferrari.reports.thumbnails import Thumb
 from ferrari.reports.titles import about, check_title
 
@@ -36,7 +36,7 @@ _IDS = frozenset({"video", "item", "file", "name"})
 
 @dataclass(frozen=True)
 class Table:
-    """A table of a page, the first MAX_TABLE_ROWS rows of `rows` as they stand."""
+    """A table of a page: the first MAX_TABLE_ROWS rows of `rows`, unchanged."""
 
     title: str
     note: str
@@ -45,7 +45,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures of a page under a heading of their own; `wide`: each has a line of the page."""
+    """Pictures of a page under their own heading; `wide`: one picture in each line."""
 
     title: str
     note: str
@@ -53,9 +53,25 @@ class Gallery:
     wide: bool = False
 
 
+@dataclass(frozen=True)
+class ReportFiles:
+    """The three files of a report: its checks, its figures per video, and its page."""
+
+    csv: str | os.PathLike
+    videos_csv: str | os.PathLike
+    html: str | os.PathLike
+
+    @classmethod
+    def of(cls, output: Any) -> ReportFiles:
+        """Those of a report's rule; `output` is that of Snakemake's job, which has no types."""
+        return cls(output.csv, output.videos_csv, output.html)
+
+
 @dataclass
 class Report:
-    """All that a report says. `videos` has a row a video and goes whole into its own CSV."""
+    """The contents of a report. `videos` has one row for each video and is written whole into its
+    own CSV.
+    """
 
     name: str
     checks: list[Check]
@@ -72,17 +88,11 @@ class Report:
     fail_means: str = "stops packaging while qc.enforce is true"
 
 
-def publish(
-    report: Report,
-    *,
-    out_csv: str | os.PathLike,
-    out_videos_csv: str | os.PathLike,
-    out_html: str | os.PathLike,
-) -> None:
+def publish(report: Report, out: ReportFiles) -> None:
     """Write a report's checks, its figures per video, and last its page."""
-    gate.write(out_csv, report.checks)
-    write_videos(out_videos_csv, report.videos)
-    write_text(out_html, page(report))
+    gate.write(out.csv, report.checks)
+    write_videos(out.videos_csv, report.videos)
+    write_text(out.html, page(report))
 
 
 def write_videos(path: str | os.PathLike, videos: pd.DataFrame) -> None:
@@ -107,7 +117,7 @@ def page(report: Report) -> str:
             heading=heading,
             question=question,
             status=status,
-            summary=summary(report.checks),
+            summary=gate.summary(report.checks),
             fail_means=report.fail_means,
             counts=[(name, _format_value(value)) for name, value in report.counts.items()],
             checks=[_format_check(check) for check in _worst_first(report.checks)],
@@ -126,43 +136,6 @@ def page(report: Report) -> str:
             f"{report.name}_videos.csv, both beside this page.",
         )
     )
-
-
-def index_page(cards: Sequence[dict], flow: Sequence[dict], lost: dict, disk: dict) -> str:
-    """The HTML of the index; see build_qc_index.py for what cards, flow, lost and disk hold."""
-    status = gate.worst([card["status"] for card in cards])
-    count = {one: sum(card["status"] == one for card in cards) for one in (PASS, WARN, FAIL)}
-    parts = [f"{n} {one}" for one, n in count.items() if n]
-    said = (
-        f"{number_of(len(cards), 'report')}: {', '.join(parts)}."
-        if cards
-        else "No report was built yet."
-    )
-    if count[FAIL]:
-        said += (
-            " A FAIL stops packaging while qc.enforce is true: a package that lies there is of an "
-            "earlier run."
-        )
-    return (
-        templating.of_reports()
-        .get_template("index.html.j2")
-        .render(
-            title=f"Quality reports: {status}",
-            status=status,
-            summary=said,
-            cards=cards,
-            flow=flow,
-            lost=lost,
-            disk=disk,
-        )
-    )
-
-
-def summary(checks: Sequence[Check]) -> str:
-    """'9 checks: 7 PASS, 1 WARN, 1 FAIL.'"""
-    count = {one: sum(check.status == one for check in checks) for one in (PASS, WARN, FAIL)}
-    said = ", ".join(f"{n} {one}" for one, n in count.items() if n)
-    return f"{number_of(len(checks), 'check')}: {said}."
 
 
 def _worst_first(checks: Sequence[Check]) -> list[Check]:

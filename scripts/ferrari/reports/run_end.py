@@ -1,4 +1,6 @@
-"""The last lines of a run: what came out, what gave nothing, what to look at, where it lies."""
+"""The last lines of a run: its results, clips without images, what to look at, and where everything
+is.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +22,10 @@ from ferrari.reports.titles import REPORTS, about
 def last_lines(
     dataset: Path, reports: Path, formats: Sequence[str], work: Path = Path()
 ) -> list[str]:
-    """The lines about the dataset in `dataset`, with its reports in the folder `reports` and the
-    packages of `formats`; [] while there is no table of clips or no final table. `work` is
-    the set's folder.
+    """The lines about the dataset in `dataset`, its reports in the folder `reports` and its
+    packages of `formats`; [] without a table of clips or a final table. `work` is the set's folder.
 
-    Folders are told as absolute paths: who reads the lines is seldom in the set's folder.
+    Folders are absolute paths: the reader's working folder is seldom the set's.
     """
     dataset, reports = dataset.absolute(), reports.absolute()
     if not (dataset / VIDEOS_CSV).is_file() or not (dataset / FINAL_CSV).is_file():
@@ -57,9 +58,9 @@ def _refused(dataset: Path) -> Iterator[Path]:
 
 
 def failures(logs: Path, since: float, known: Collection[Path] = ()) -> list[str]:
-    """What the jobs that failed say, each message once: the ends of the logs that hold a traceback
-    and are `known` to be of failed jobs, or lie in the folder `logs` and were written after the
-    moment `since` (seconds of the clock).
+    """The errors of failed jobs, each message once: the ends of the logs with a traceback that are
+    `known` to belong to failed jobs, or are in the folder `logs` and were written after `since`
+    (seconds since 1970).
     """
     said: dict[str, Path] = {}
     for path in sorted({*logs.rglob("*.log"), *known}):

@@ -1,4 +1,6 @@
-"""How templates of pages are read, and the files that the reports share with other pages."""
+"""How page templates are loaded, and the style and script that the reports share with other
+pages.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,8 @@ TEMPLATES = Path(__file__).with_name("templates")
 
 
 def environment(*folders: Path) -> jinja2.Environment:
-    """The templates of folders, the first that has one: all values are escaped, one that is missing
-    raises.
+    """The templates of several folders, of which the first match is used; all values are escaped, a
+    missing one raises.
     """
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(folders),

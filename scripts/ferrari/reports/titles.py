@@ -1,4 +1,4 @@
-"""What people call the stages, the reports and the jobs."""
+"""The names of stages, reports and jobs for people."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def check_title(name: str) -> str:
 
 
 def of_rule(rule: str) -> str:
-    """What people call a rule's jobs; a rule that is not known by its own name."""
+    """The name of a rule's jobs for people; an unknown rule's own name."""
     return _TITLES.get(rule, rule.replace("_", " "))
 
 

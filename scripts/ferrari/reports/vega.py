@@ -1,6 +1,6 @@
 """Vega, Vega-Lite and Vega-Embed as one script, which is part of each page with charts.
 
-To bundle it takes two seconds and gives the same each time, so reports keep it (`keep_in`).
+Bundling takes two seconds and always gives the same script, so reports cache it (`keep_in`).
 """
 
 from __future__ import annotations

@@ -1,1 +1,3 @@
-"""What a person decides of clips, crops, cut-outs, images and captions: `review/decisions.csv`."""
+"""A person's decisions about clips, crops, cut-outs, images and captions:
+`review/decisions.csv`.
+"""

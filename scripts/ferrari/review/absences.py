@@ -1,7 +1,7 @@
-"""Why nothing of a decision's id is there any more, read off the tables that are.
+"""Why the item of a decision no longer exists, from the tables.
 
-From the clip on, stage by stage, up to the first table in which its item, or what it came from, is
-refused or is not there.
+The search goes from the clip on, stage by stage, to the first table in which the item, or what it
+came from, is refused or missing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LAST = {ITEM: "crop", CUTOUT: "mask", IMAGE: "caption"}
 
 
 def why(row: Decision, rows_of: RowsOf) -> str:
-    """Why the tables have no row of what `row` is about, in a clause; never empty."""
+    """Why the tables have no row for the target of `row`, as a clause; never empty."""
     if row.scope == REFERENCE:
         return "no picture of subject.references or subject.not has these bytes now"
     clips = list(rows_of("videos", ""))

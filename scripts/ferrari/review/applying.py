@@ -1,8 +1,8 @@
 """A person's decisions applied to the rows of a stage: `drop`, `keep` and `duplicate_of`.
 
-A decision changes the row that it names and no other. What is dropped was made all the same: its
-file stays in the stage's folder, the row keeps all cells but its outcome, so that taking the
-decision back asks no network again. `as_made` gives the row as it was before anybody decided.
+A decision changes only the row that it names. What is dropped is made all the same: its file stays
+in the stage's folder, and the row keeps all cells but its outcome, so that undoing the decision
+runs no network again. `as_made` gives the row as it was before any decision.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from ferrari.ledger.reasons import (
 )
 from ferrari.review.contract import DROP, DUPLICATE_OF, KEEP, Decision
 
-#: Refusals that `keep` takes back: a rule's, which a person may know better about. What is damaged,
-#: what no network found, and the same bytes twice stay refused.
+#: Refusals that `keep` overrules: those by a rule, about which a person may know better. Damaged
+#: files, items that no network found, and identical bytes stay refused.
 TAKEN_BACK = frozenset(
     {
         *(NOT_TARGET, NOT_SUBJECT, UNSURE_WHO, TOO_SMALL, DUPLICATE_SUBJECT),
         *(NEAR_DUPLICATE, OVER_BUDGET),
     }
 )
-#: Whether a thing stays is one question, and these are its answers.
+#: Decisions that answer the same question: does the item stay?
 _ANSWERS = (KEEP, DROP, DUPLICATE_OF)
 #: What the cell `detail` holds behind its own text, where a person decided.
 _MARK = "by review: "
@@ -40,20 +40,24 @@ _KEPT_FROM = re.compile(rf"{_MARK}kept from ([A-Z_]+) by ")
 
 
 def crop_digest(frame_sha256: str, row: Mapping[str, object]) -> str:
-    """The digest of a crop as a target, whether it was cut or not: its frame, and where in it."""
+    """The digest by which a decision names a crop, whether it was cut or not: its frame, and where
+    in it.
+    """
     box = (str(row[f"crop_{corner}"]) for corner in ("x1", "y1", "x2", "y2"))
     return sha256_bytes(" ".join((frame_sha256, *box)).encode("ascii"))
 
 
 def track_digest(items: Iterable[str]) -> str:
-    """The digest of a track as a target: over the ids of its detections in kept frames."""
+    """The digest by which a decision names a track: over the ids of its detections in kept
+    frames.
+    """
     return sha256_bytes("\n".join(sorted(filter(None, items))).encode("ascii"))
 
 
 class Verdicts:
-    """What was decided of a stage's items, by their ids.
+    """The decisions about a stage's items, by their ids.
 
-    `reason` is what the stage's rows that are kept give for it.
+    `reason` is the reason in the stage's kept rows.
     """
 
     def __init__(self, rows: Iterable[Decision] = (), reason: str = "") -> None:
@@ -170,7 +174,9 @@ def as_made(row: Mapping[str, str]) -> dict[str, str]:
 
 
 def retold(detail: str, own: str) -> str:
-    """A cell `detail` with another text of the stage's own; what a person decided stays in it."""
+    """A cell `detail` with a new text of the stage; the part about a person's decision stays in
+    it.
+    """
     _, mark, decided = detail.partition(_MARK)
     return "; ".join(filter(None, (own, mark + decided)))
 

@@ -1,4 +1,5 @@
-"""The words of `review/decisions.csv`: its columns, scopes and decisions, and what a row may say.
+"""The vocabulary of `review/decisions.csv`: its columns, scopes and decisions, and what a row may
+say.
 
 A row is checked here by itself; `decisions` reads the table and says which rows count.
 """
@@ -55,8 +56,11 @@ _MASK = re.compile(rf"{MASKS}/(.+)-([0-9a-f]{{12}})\.png")
 
 
 class Decision(NamedTuple):
-    """A row of the table. `target_sha256` is the digest of what was decided about as it was then
-    (see `targets`); empty: the row holds whatever becomes of it. `undoes` is another row's id.
+    """A row of the table.
+
+    `target_sha256` is the digest of the target as it was when the decision was made (see
+    `targets`); if empty, the row holds whatever happens to the target. `undoes` is another row's
+    id.
     """
 
     id: str
@@ -86,7 +90,7 @@ class Decision(NamedTuple):
 
     @property
     def question(self) -> tuple[str, str, str]:
-        """What it answers: of two decisions with one question, the later counts."""
+        """The question that it answers: of two decisions with one question, the later counts."""
         target = self.picture if self.scope == REFERENCE else self.target
         asked = _QUESTIONS.get(self.decision, self.decision)
         # One track may be one person with several others: each pair is a question.
@@ -109,17 +113,17 @@ class Decision(NamedTuple):
         return tuple(filter(None, re.split(r"[\s;,]+", self.reason)))
 
     def is_stale(self, sha256: str) -> bool:
-        """True if it was made about something else than what has the digest `sha256` now."""
+        """True if it was made about a target with another digest than `sha256`."""
         return bool(self.target_sha256) and self.target_sha256 != sha256
 
     def said(self) -> str:
-        """Who decided it and when, and why where that was said; in one line."""
+        """Who decided it and when, and why if given; in one line."""
         why = f": {self.reason}" if self.reason and self.decision != CAPTION else ""
         return f"{self.who}, {self.when}{why}"
 
 
 def fault_of(row: Decision) -> str:
-    """What is wrong with a row, taken by itself, and what would be right; empty for a sound one."""
+    """What is wrong with a row by itself, and what would be right; empty for a sound one."""
     if fault := _fault_of_head(row):
         return fault
     if row.decision == UNDO:
@@ -242,7 +246,7 @@ def track_of(text: str) -> tuple[str, int] | None:
 
 
 def fits_scope(scope: str, target: str) -> bool:
-    """True if `target` can be the id of something of this scope."""
+    """True if `target` can be the id of an item of this scope."""
     if scope == REFERENCE:
         return bool(target)
     if scope == TRACK:

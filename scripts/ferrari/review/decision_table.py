@@ -1,7 +1,7 @@
-"""The table of a person's decisions, read line by line. Nothing in it is ever rewritten.
+"""The table of a person's decisions, read line by line. No line of it is ever rewritten.
 
 A line that cannot be read raises DecisionsError with its number, before the first job of a run.
-Which of its rows count is said in `decisions`; rows are added in `writing`.
+`decisions` says which rows count; `writing` adds rows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ PLACE = "review/decisions.csv"
 
 
 class DecisionsError(FerrariError, ValueError):
-    """The table of decisions cannot be used as it is; names the file, the line and the remedy."""
+    """The table of decisions cannot be used; the message names the file, the line and the
+    remedy.
+    """
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Line:
 
 
 def place(dataset: str | os.PathLike) -> Path:
-    """Where the table of a dataset lies, whether it is there or not."""
+    """The path of a dataset's table, whether it exists or not."""
     return Path(dataset) / PLACE
 
 
@@ -43,7 +45,7 @@ def read(path: str | os.PathLike) -> list[Line]:
 
 
 class Table:
-    """A table that is looked at again and again: each time only what was added is parsed."""
+    """A table that is read repeatedly: each time only the new lines are parsed."""
 
     def __init__(self, path: str | os.PathLike) -> None:
         self._path = path

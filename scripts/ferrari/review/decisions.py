@@ -1,11 +1,11 @@
-"""Which decisions of a person count: the rows in force.
+"""Which of a person's decisions count: the rows in force.
 
-A row `undo` takes back the row that it names, and may be taken back itself, which is redo. Of the
-rows that stand, the last one about a question counts. A row whose target has changed since is
-stale: it is reported (`effects`) and changes nothing.
+A row `undo` cancels the row that it names, and may be cancelled itself, which is redo. Of the
+remaining rows, the last one about a question counts. A row whose target has changed since is stale:
+it is reported (`effects`) and changes nothing.
 
-Each stage's job of a clip depends on the digest of the rows in force about that clip that concern
-this stage. Rows that were taken back are in no digest, so that the first one comes back.
+Each stage's job of a clip depends on the digest of the rows in force about that clip for this
+stage. Cancelled rows are in no digest, so after an undo the earlier digest is back.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def load(dataset: str | os.PathLike) -> Review:
 
 
 def load_for_run(dataset: str | os.PathLike) -> Review:
-    """`load`, before a run's first job: raises DecisionsError too for a row whose mended mask is
-    not there or is another now, since no job could carry it out.
+    """`load`, before a run's first job: also raises DecisionsError for a row whose corrected mask
+    is missing or has changed, since no job could apply it.
     """
     path = place(dataset)
     lines = standing(read(path))
@@ -98,13 +98,13 @@ def digest(rows: Iterable[Decision]) -> str:
 
 
 def digest_of_texts(texts: Iterable[str]) -> str:
-    """DECIDED and 16 hex digits over texts in any order, each of a decision; empty for none."""
+    """DECIDED and 16 hex digits over texts in any order, one for each decision; empty for none."""
     text = "\n\0".join(sorted(texts))
     return DECIDED + sha256_bytes(text.encode("utf-8", "surrogatepass"))[:16] if text else ""
 
 
 def standing(lines: Sequence[Line]) -> list[Line]:
-    """The rows in force, in the table's order: not taken back, the last about their question."""
+    """The rows in force, in the table's order: not undone, and the last about their question."""
     gone = taken_back(lines)
     decided = (line for line in lines if line.row.decision != UNDO and line.row.id not in gone)
     last = {line.row.question: line for line in decided}
@@ -112,8 +112,10 @@ def standing(lines: Sequence[Line]) -> list[Line]:
 
 
 def taken_back(lines: Sequence[Line]) -> set[str]:
-    """The ids of rows that were taken back. An undo that was itself taken back takes nothing back,
-    and no row takes back a later one: so the last are looked at first.
+    """The ids of rows that were undone.
+
+    An undo that was itself undone has no effect, and no row undoes a later one: so the last rows
+    are examined first.
     """
     gone: set[str] = set()
     for line in reversed(lines):

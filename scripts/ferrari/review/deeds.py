@@ -1,4 +1,6 @@
-"""What a person did to a set, counted and in a sentence: for QC7, the description, the card."""
+"""What a person did to a set, counted and as a sentence: for QC7, the dataset's description and its
+card.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,7 @@ def sentence(dataset: str | os.PathLike, expected: str) -> str:
 
 
 def counted(found: Iterable[Effect]) -> dict[str, int]:
-    """How many decisions of each kind hold; only what there is."""
+    """How many decisions of each kind are in force; kinds without any are left out."""
     counts: dict[str, int] = {}
     for effect in found:
         if effect.state in (APPLIED, AGREES):

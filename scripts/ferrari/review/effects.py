@@ -1,7 +1,7 @@
-"""What became of each decision in force, read off the tables of the clips that it names.
+"""The effect of each decision in force, from the tables of the clips that it names.
 
-Reports and `verify` ask here. A row that changes nothing is never lost: it has a state that says
-why.
+Reports and `verify` use this. A row that changes nothing is never passed over: it has a state that
+says why.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ IN_VAIN = (STALE, ABSENT, CANNOT)
 
 @dataclass(frozen=True)
 class Effect:
-    """A decision in force, its state, and the reason: that which its target's row gives, why there
-    is no such row, or why the decision cannot be carried out; empty where there is none.
+    """A decision in force, its state, and the reason: that of its target's row, or why there is no
+    such row, or why the decision cannot be applied; empty if there is none.
     """
 
     row: Decision
@@ -112,8 +112,8 @@ def with_absences(found: Iterable[Effect], rows_of: RowsOf) -> list[Effect]:
 
 
 def foreseen(dataset: str | os.PathLike, row: Decision) -> Effect:
-    """The effect that a row would have beside those in force, if it were added now: what is
-    PENDING the next run applies, what is ABSENT or CANNOT it would never.
+    """The effect that a row would have beside those in force, if it were added now: PENDING means
+    that the next run applies it, ABSENT or CANNOT that no run ever would.
     """
     others = [one for one in decisions.load(dataset).rows if one.question != row.question]
     rows_of = tables_of(dataset)
@@ -238,10 +238,8 @@ def _tracks(video: str, decided: list[Decision], rows_of: RowsOf) -> Iterable[Ef
 
 
 def _why_not(row: Decision, items: list[list[str]], said: Mapping[str, str]) -> str:
-    """Why a decision about tracks cannot be carried out; empty where it can.
-
-    `items` are the detections of the track, and of the other one of a merge; `said` is who tracks
-    are by a person's word.
+    """Why a decision about tracks cannot be applied; empty if it can. `items` are the detections of
+    the track, and of the other one of a merge; `said` is who the tracks are by a person's word.
     """
     frames = [{item.frame for name in names if (item := parse(name))} for names in items]
     if row.decision == SPLIT_TRACK and (row.value not in frames[0] or row.value == min(frames[0])):

@@ -1,9 +1,9 @@
-"""Masks that a person mended: files in `review/masks/`, drawn at a crop's own pixels.
+"""Masks corrected by a person: files in `review/masks/`, drawn at a crop's own pixels.
 
-A mask is a PNG of 8 bits and one channel, of the crop's size: 255 is the subject, 0 is not, what
-lies between is a soft edge. Its name holds the crop's id and the first 12 digits of its own
-SHA-256, so that a row which names it names its content. Files are added and never written over: a
-row that was taken back can be taken up again.
+A mask is a PNG of 8 bits and one channel, of the crop's size: 255 is the subject, 0 is not, values
+between are a soft edge. Its name contains the crop's id and the first 12 digits of its own SHA-256,
+so that a row which names it pins its content. Files are added and never overwritten: a row that was
+undone can be redone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ferrari.review.contract import MASKS, Decision
 
 
 class MendedMaskError(FerrariError, ValueError):
-    """A mask cannot be taken for a crop's; says why, and what would be right."""
+    """A mask cannot be used for a crop; says why, and what would be right."""
 
 
 class MendedMask(NamedTuple):

@@ -1,5 +1,5 @@
-"""What a decision may be about, as the tables have it now: its rows, and the digest by which a
-decision knows it again (`target_sha256`).
+"""The possible targets of a decision, from the current tables: their rows, and the digest by which
+a decision recognises its target (`target_sha256`).
 """
 
 from __future__ import annotations
@@ -68,10 +68,10 @@ def digest_of(line: Row, stage: str, frames: Mapping[str, str]) -> str:
 
 
 def target_digest(dataset: str | os.PathLike, scope: str, target: str, decision: str = "") -> str:
-    """What `target_sha256` is to be in a decision about something as it is now; empty where it is
-    not there, or has no file (a clip that cannot be read, a cut-out that was refused).
+    """The right `target_sha256` of a decision about an item as it is now; empty if the item does
+    not exist or has no file (an unreadable clip, a refused cut-out).
 
-    Of a mask it is the digest of the crop's file, on whose pixels it is drawn.
+    For a mask it is the digest of the crop's file, on whose pixels it is drawn.
     """
     rows_of = tables_of(dataset)
     if scope == REFERENCE:

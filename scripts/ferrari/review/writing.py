@@ -1,4 +1,6 @@
-"""Appending to the table of decisions: a row is one write, and is on the disk when that returns."""
+"""Appending to the table of decisions: a row is one write, and is on the disk when the call
+returns.
+"""
 
 from __future__ import annotations
 
@@ -33,9 +35,9 @@ UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class UnfitRowError(DecisionsError):
-    """A row that no reader would take, or whose mended mask is not there; says why.
+    """A row that no reader would accept, or whose corrected mask does not exist; says why.
 
-    The row is at fault and not the table: it will never be taken.
+    The row is at fault and not the table: it will never be accepted.
     """
 
 
@@ -52,11 +54,11 @@ def undo(row: Decision, who: str, note: str = "") -> Decision:
 
 
 def append(dataset: str | os.PathLike, rows: Sequence[Decision]) -> str:
-    """Add rows at the table's end, each with one write; the first row brings the header with it.
+    """Add rows at the table's end, each with one write; the first row also writes the header.
 
-    Two who write at once take turns. Blank lines at the end go, since none may stand between rows.
-    A last line that is cut off is mended first (see `mend`); what there is to say about that is
-    returned, "" for nothing. Raises UnfitRowError, and nothing was written; DecisionsError.
+    Writers take turns by a lock. Blank lines at the end are removed, since none may stand between
+    rows. A truncated last line is repaired first (see `mend`); the returned message says so, "" if
+    there was nothing to repair. Raises UnfitRowError, and nothing was written; DecisionsError.
     """
     path = place(dataset)
     masks = [row for row in rows if row.decision == MASK and not fault_of(row)]
@@ -77,12 +79,11 @@ def append(dataset: str | os.PathLike, rows: Sequence[Decision]) -> str:
 
 
 def mend(dataset: str | os.PathLike) -> str:
-    """Mend the table's last line, if what wrote it was ended before its end; what was done, in a
-    sentence, or "".
+    """Repair the table's last line, if its writer was killed; returns what was done, or "".
 
-    Nobody was told that such a row is written. If all its cells are there it only lacks its end,
-    and gets it. Else its bytes go to TORN beside the table: nothing is thrown away. Raises
-    DecisionsError for a table in UTF-16, which stays as it is.
+    Nobody was told that such a row is written. If all its cells are there, only the line's end is
+    missing and is added. Otherwise its bytes are moved to TORN beside the table: nothing is thrown
+    away. Raises DecisionsError for a table in UTF-16, which stays as it is.
     """
     path = place(dataset)
     if not path.is_file() or _ends_whole(

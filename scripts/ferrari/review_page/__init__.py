@@ -1,1 +1,1 @@
-"""The page on which a person looks at a whole dataset and decides: its data, pictures and HTML."""
+"""The page on which a person reviews a whole dataset and decides: its data, pictures and HTML."""

@@ -1,4 +1,4 @@
-"""The entries of one clip, read off its tables."""
+"""The entries of one clip, from its tables."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ class Clip:
 
 
 def _meets(crops: Mapping[str, Sequence[Row]]) -> dict[str, set[str]]:
-    """The tracks that share a frame with each: two people, or one with two boxes."""
+    """For each track, those that share a frame with it: two people, or one with two boxes."""
     there: dict[str, set[str]] = defaultdict(set)
     for track, rows in crops.items():
         for row in rows:

@@ -1,1 +1,1 @@
-"""Where raw clips may lie other than on a disk: the buckets of an object store."""
+"""Raw clips in a bucket of an object store."""

@@ -1,1 +1,1 @@
-"""Whose pixels: people followed through a clip, how they look, and who is the subject."""
+"""People tracked through a clip, their appearance, and which of them is the subject."""
