@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import av
@@ -42,6 +43,12 @@ class Actor:
     pictures: Sequence[np.ndarray]
     faces_xyxy: np.ndarray
     head: np.ndarray | None = None
+
+    @cached_property
+    def backs(self) -> Sequence[np.ndarray]:
+        """The same from behind."""
+        pairs = zip(self.pictures, self.faces_xyxy, strict=True)
+        return [_turned(rgba, face, self.head) for rgba, face in pairs]
 
 
 @dataclass(frozen=True)
@@ -168,7 +175,8 @@ def _truth(scene: Scene, actors: dict[str, Actor], number: int, at: float) -> li
     for role in reversed(scene.roles):
         if not role.present(at):
             continue
-        rgba, face, place = _placed(role, actors[role.who], number, at)
+        actor = actors[role.who]
+        rgba, face, place = _placed(role, actor, number, at, actor.pictures)
         alpha = np.float32(rgba[..., 3])
         whole = _coarse(alpha, place)
         seen, covered = whole & ~covered, covered | whole
@@ -214,9 +222,8 @@ def _box_of(seen: np.ndarray) -> np.ndarray:
 
 def _drawn(role: Role, actor: Actor, number: int, at: float) -> tuple[np.ndarray, np.ndarray]:
     """A role's colours HxWx3 float32 and alpha HxW 0..1, in the frame."""
-    rgba, face, place = _placed(role, actor, number, at)
-    if role.turned or at >= role.back_from:
-        rgba = _turned(rgba, face, actor.head)
+    behind = role.turned or at >= role.back_from
+    rgba, face, place = _placed(role, actor, number, at, actor.backs if behind else actor.pictures)
     if role.outfit:
         rgba = _dyed(rgba, face, role.outfit)
     scale = float(place[0, 0])
@@ -226,12 +233,14 @@ def _drawn(role: Role, actor: Actor, number: int, at: float) -> tuple[np.ndarray
 
 
 def _placed(
-    role: Role, actor: Actor, number: int, at: float
+    role: Role, actor: Actor, number: int, at: float, pictures: Sequence[np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A role's cut-out (HxWx4 uint8), the face's box in it, and where it is laid in the frame."""
+    """Of a role's `pictures` the one for a frame (HxWx4 uint8), the face's box in it, and where it
+    is laid in the frame.
+    """
     still = 0 if role.kind == POSTER else number
-    index = _back_and_forth(still, len(actor.pictures))
-    rgba, face = actor.pictures[index], actor.faces_xyxy[index]
+    index = _back_and_forth(still, len(pictures))
+    rgba, face = pictures[index], actor.faces_xyxy[index]
     if role.kind == POSTER:
         rgba = _framed(rgba)
     width = rgba.shape[1]

@@ -256,11 +256,15 @@ def test_a_frame_with_nobody_else_shows_who_has_a_face(still, detect, asked):  #
     assert (again, still.sightings.read_bytes()) == before
 
 
-def test_the_faces_of_a_frame_are_asked_for_once(still, detect, asked):  # noqa: F811
-    """Those of sure boxes, then those of faint ones: nobody's twice, whoever counts."""
-    detect(lambda frames: [[LARGE, HARDLY_SEEN] for _ in frames])
+@pytest.mark.parametrize(("counts", "times"), [(True, 3), (False, 2)])
+def test_faces_below_the_bound_are_embedded_where_one_counts(still, detect, asked, counts, times):  # noqa: F811
+    """A sure box is asked for once, a faint one for where its faces are, and again if it counts."""
+    faint = Detection((HARDLY_SEEN if counts else LARGE).box_xyxy, 0.2, "person")
+    detect(lambda frames: [[LARGE, faint] for _ in frames])
     rows = still.detect(second_look=True, faces=NETWORKS)
-    assert len(rows) == 4 and sum(map(int, asked.read())) == 4
+    assert len(rows) == 2 * (1 + counts) and sum(map(int, asked.read())) == 2 * times
+    faces = sightings_file.read(still.sightings).faces
+    assert len(faces) == len(rows) and all(face.embedding.any() for face in faces)
 
 
 def test_a_frame_that_ends_the_networks_with_a_faint_box_alone_stays_as_it_was(

@@ -48,8 +48,8 @@ class Recogniser(Protocol):
     """What finds and embeds faces: `Isolated`, or another that answers as it does."""
 
     def outcomes(self, items: Sequence[Any], what: str) -> tuple[list, str]:
-        """Of each picture with people's boxes in it the `EmbeddedFace`s of each person, or a
-        Failure; and a remark for the rows.
+        """Of each picture with people's boxes in it (a `FindOnly`, where no face is to be embedded)
+        the `EmbeddedFace`s of each person, or a Failure; and a remark for the rows.
         """
 
 
@@ -95,20 +95,26 @@ class FaceSearch:
         return self._asked([view], [_with_room(view, people)])[0][0]
 
     def _count_faint(self, views: Sequence[View], sure: Sequence[Mapping[str, Box]]) -> None:
-        """Let boxes that are below the bound count where a face speaks for them."""
+        """Let boxes that are below the bound count where a face speaks for them.
+
+        Few do, and whether one does is said by where faces are: those of others are not embedded.
+        """
         people = [dict(enumerate(self._faint(view))) for view in views]
         faint = list(map(_with_room, views, people))
-        answers = self._asked(views, faint)[0]
+        answers = self._asked(views, faint, embedded=False)[0]
         for view, those, in_sure, in_faint, answer in zip(
             views, people, sure, faint, answers, strict=True
         ):
+            if not isinstance(answer, Failure) and self._counted(in_sure, in_faint, answer):
+                answer = self._asked([view], [in_faint])[0][0]
             if isinstance(answer, Failure):
                 assert view.line is not None
                 self.not_seen(view.line, "boxes below the bound", answer)
-            elif answer:
-                some = [(box, answer[number]) for number, box in in_faint.items()]
-                counted = self._let_count(in_sure, some)
-                self._add(view, [those[list(in_faint)[at]] for at in counted], counted.values())
+            elif counted := self._counted(in_sure, in_faint, answer):
+                given = [face for faces in counted.values() for face in faces]
+                for item in in_sure:
+                    self.faces[item] = faint_people.left_to(self.faces.get(item, []), given)
+                self._add(view, [those[number] for number in counted], counted.values())
 
     def _faint(self, view: View) -> list[Detection]:
         if view.found is None or isinstance(view.found, Failure):
@@ -116,16 +122,18 @@ class FaceSearch:
         some = [one for one in view.found if FAINT <= one.confidence < self.least]
         return subject_choice.in_order(some)
 
-    def _let_count(
-        self, sure: Mapping[str, Box], faint: Sequence[tuple[Box, list[SeenFace]]]
+    def _counted(
+        self,
+        sure: Mapping[str, Box],
+        faint: Mapping[int, Box],
+        faces: Mapping[int, list[SeenFace]],
     ) -> dict[int, list[SeenFace]]:
-        """Which of the `faint` count, by place, with their faces; these are taken from the sure."""
+        """Which of the `faint` count, by number, with those of their `faces` that are theirs."""
         of_sure = [(box, self.faces.get(item, [])) for item, box in sure.items()]
-        counted = faint_people.with_a_face(of_sure, faint)
-        given = [face for faces in counted.values() for face in faces]
-        for item in sure:
-            self.faces[item] = faint_people.left_to(self.faces.get(item, []), given)
-        return counted
+        of_faint = [(box, faces.get(number, [])) for number, box in faint.items()]
+        numbers = list(faint)
+        counted = faint_people.with_a_face(of_sure, of_faint)
+        return {numbers[place]: found for place, found in counted.items()}
 
     def _add(self, view: View, faint: list[Detection], faces: Iterable[list[SeenFace]]) -> None:
         """Take in who counts by a face, behind the others."""
@@ -135,7 +143,10 @@ class FaceSearch:
         self.faces |= dict(zip(added, faces, strict=True))
 
     def _asked(
-        self, views: Sequence[View], people: Sequence[Mapping[K, Box]]
+        self,
+        views: Sequence[View],
+        people: Sequence[Mapping[K, Box]],
+        embedded: bool = True,
     ) -> tuple[list[dict[K, list[SeenFace]] | Failure], str]:
         """The faces of the `people` in each, by their key, all of whom have room; a remark."""
         answers: list[dict[K, list[SeenFace]] | Failure] = [{} for _ in views]
@@ -143,6 +154,8 @@ class FaceSearch:
         if self.recogniser is None or not some:
             return answers, ""
         pictures = [(views[at].picture_rgb, list(people[at].values())) for at in some]
+        if not embedded:
+            pictures = [face_networks.FindOnly(*one) for one in pictures]
         found, remark = self.recogniser.outcomes(pictures, "frames with faces")
         for at, answer in zip(some, found, strict=True):
             answers[at] = _seen(people[at], answer)

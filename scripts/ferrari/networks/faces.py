@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -252,10 +252,17 @@ _EMBEDDINGS: Mapping[str, Callable[[_Asked, Opener, Mapping], tuple[Network, _Em
 
 @dataclass(frozen=True, eq=False)
 class EmbeddedFace:
-    """A face of a person with its embedding: float32 of unit length."""
+    """A face of a person with its embedding: float32 of unit length; empty where none is wanted."""
 
     face: Face
     embedding: np.ndarray
+
+
+class FindOnly(NamedTuple):
+    """An HxWx3 uint8 RGB picture with people's boxes in it, whose faces are not to be embedded."""
+
+    picture_rgb: np.ndarray
+    people: Sequence[Box]
 
 
 def loader(
@@ -298,16 +305,24 @@ def faces_in(model: FaceModel, pictures: Sequence[np.ndarray]) -> list[list[Embe
 def recognise(
     model: FaceModel, pictures: Sequence[tuple[np.ndarray, Sequence[Box]]]
 ) -> list[list[list[EmbeddedFace]]]:
-    """`faces_of_people`, each face with its embedding."""
+    """`faces_of_people`, each face with its embedding; of a `FindOnly` without."""
     found = faces_of_people(model, pictures)
     shown = [
-        (picture, face)
-        for (picture, _), people in zip(pictures, found, strict=True)
+        (item[0], face)
+        for item, people in zip(pictures, found, strict=True)
+        if not isinstance(item, FindOnly)
         for faces in people
         for face in faces
     ]
     embeddings = iter(model.embed_all(shown))
+    none = np.zeros(0, np.float32)
     return [
-        [[EmbeddedFace(face, next(embeddings)) for face in faces] for faces in people]
-        for people in found
+        [
+            [
+                EmbeddedFace(face, none if isinstance(item, FindOnly) else next(embeddings))
+                for face in faces
+            ]
+            for faces in people
+        ]
+        for item, people in zip(pictures, found, strict=True)
     ]

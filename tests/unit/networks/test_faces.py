@@ -127,6 +127,15 @@ def as_bytes(people):
     ]
 
 
+def test_where_faces_are_is_told_without_embedding_them(listed):
+    model = face_nets.model(listed)
+    item = (painted(200, 200, (96, 40, 16, RED)), [(20.0, 20.0, 190.0, 190.0)])
+    found, ((wanted,),) = faces.recognise(model, [faces.FindOnly(*item), item])
+    ((face,),) = found
+    assert face.embedding.size == 0 and wanted.embedding.any()
+    assert face.face.box_xyxy == wanted.face.box_xyxy
+
+
 def test_runtimes_of_a_card_give_the_same_faces(listed, monkeypatch):
     from ferrari.networks.placement import Place
 
