@@ -153,9 +153,10 @@ class FaceSearch:
         some = [at for at, those in enumerate(people) if those]
         if self.recogniser is None or not some:
             return answers, ""
-        pictures = [(views[at].picture_rgb, list(people[at].values())) for at in some]
-        if not embedded:
-            pictures = [face_networks.FindOnly(*one) for one in pictures]
+        boxed: list[tuple[Any, list[Box]]] = [
+            (views[at].picture_rgb, list(people[at].values())) for at in some
+        ]
+        pictures = boxed if embedded else [face_networks.FindOnly(*one) for one in boxed]
         found, remark = self.recogniser.outcomes(pictures, "frames with faces")
         for at, answer in zip(some, found, strict=True):
             answers[at] = _seen(people[at], answer)
