@@ -21,7 +21,7 @@ ENDING = "after the last job began"
 NO_MASK = "no clip is being cut out"
 CORES = "jobs prepare and write"
 CAUSES = (HANDED_OVER, LOADING, BEGINNING, ENDING, NO_MASK, CORES)
-#: A wait that is shorter is what one hand-over takes.
+#: A wait that is shorter is what one hand-over takes, on cores that do nothing else.
 _SHORT_S = 0.02
 
 
@@ -55,11 +55,8 @@ def of_jobs(working: Path) -> list[Span]:
     ]
 
 
-def waits(card: Sequence[Span], jobs: Sequence[Span], slower: float = 1.0) -> Mapping[str, float]:
-    """Seconds by cause in which one card did nothing, from its first picture to its last.
-
-    `slower` says how many times longer a hand-over takes here than on idle cores.
-    """
+def waits(card: Sequence[Span], jobs: Sequence[Span]) -> Mapping[str, float]:
+    """Seconds by cause in which one card did nothing, from its first picture to its last."""
     pictures = [span for span in card if span.pictures]
     loads = [span for span in card if not span.pictures]
     masks = [span for span in jobs if span.what == "mask"]
@@ -68,7 +65,7 @@ def waits(card: Sequence[Span], jobs: Sequence[Span], slower: float = 1.0) -> Ma
     for began, ended in _gaps(pictures):
         for start, end in _cut(began, ended, [first, last], loads, masks):
             middle = (start + end) / 2
-            if ended - began < _SHORT_S * slower:
+            if ended - began < _SHORT_S:
                 cause = HANDED_OVER
             elif _on(loads, middle):
                 cause = LOADING

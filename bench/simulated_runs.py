@@ -152,8 +152,8 @@ def measured(bench: Bench, base: Path, card: Card, last: str = "mask") -> dict[s
 def _waits(place: Path, card: Card) -> str:
     if card.devices > 1:
         return ""
-    noted, slower = card_idle.of_card(Path(card.notes)), card.isnet_s / ISNET_S
-    return card_idle.told(card_idle.waits(noted, card_idle.of_jobs(place), slower))
+    noted = card_idle.of_card(Path(card.notes))
+    return card_idle.told(card_idle.waits(noted, card_idle.of_jobs(place)))
 
 
 def _all_rows(place: Path, stage: str, videos: Sequence[str]) -> list[tables.Row]:

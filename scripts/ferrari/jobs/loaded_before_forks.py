@@ -36,7 +36,9 @@ def load() -> None:
     from ferrari.networks import weight_files
     from ferrari.processes import devices
     from ferrari.provenance import table_stamps
+    from ferrari.video import native_memory
 
+    native_memory.keep()  # jobs and models inherit it, and take fewer pages anew
     PIL.Image.init()
     for module in (*LATE, *RULES):
         with _unless_not_installed(module):

@@ -106,7 +106,7 @@ class _Share:
 
     def has(self, slot: int) -> None:
         """Note which one they have now."""
-        os.pwrite(self.note, str(slot).encode(), 0)
+        os.pwrite(self.note, b"%20d" % slot, 0)
 
 
 _of_job: _Share | None = None

@@ -29,3 +29,25 @@ def test_a_fork_imports_nothing_for(work):
     command = [sys.executable, "-c", NEW.format(work=work)]
     done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+PAGES = """
+import resource
+import numpy as np
+from ferrari.jobs import loaded_before_forks
+loaded_before_forks.load()
+
+def pages():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    pictures = [np.ones((720, 1280, 3), np.uint8) for _ in range(8)]
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+pages()
+print(pages())
+"""
+
+
+def test_pictures_take_the_memory_of_those_before():
+    """The kernel had it back after each batch, and gave it out anew: 5,400 pages of these eight."""
+    done = subprocess.check_output([sys.executable, "-c", PAGES], env=ENVIRONMENT, text=True)
+    assert int(done.splitlines()[-1]) < 500
