@@ -79,6 +79,14 @@ def test_the_table_counts_what_is_refused_apart_and_means_are_over_what_is_kept(
     assert next(line for line in lines if line.startswith("| cross")).count("-") == 8
 
 
+def test_contenders_stand_side_by_side_a_line_each():
+    subjects = {"a": Subject("hug", *masks(), apart=False)}
+    found = {"ours": {"a": Left("OTHER_PERSON")}, "theirs": {"a": Left("", 0.25, 0.2, 0.75)}}
+    ours, theirs = pairs.side_by_side(subjects, found).splitlines()[-2:]
+    assert ours.startswith("| ours | 1 | 0 | 1 | 0 | - |")
+    assert theirs.startswith("| theirs | 1 | 1 | 0 | 0 | 25.000% | 25.000% | 20.000% |")
+
+
 def test_an_actor_keeps_edges_and_loses_veils_and_things_beside():
     picture = np.full((60, 60, 4), 200, np.uint8)
     picture[..., 3] = 0
