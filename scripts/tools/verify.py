@@ -43,7 +43,7 @@ def verify(work: Path, config: dict, files: Sequence[Path], cores: int) -> int:
         work, work / config["dataset"], {}, at_work="reading everything again ..."
     )
     status = watch.run(command(files, cores))
-    if status not in (0, run_watch.INTERRUPTED) and not said:
+    if unfinished and not said and status not in (0, run_watch.INTERRUPTED):
         print(*unfinished, sep="\n")
     if verdict.is_file():
         print(verdict.read_text("utf-8", "replace").strip())

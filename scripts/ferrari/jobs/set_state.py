@@ -47,8 +47,8 @@ def unfinished(work: Path, config: Mapping) -> list[str]:
     said = run_end.failures(work / "logs", datetime.fromisoformat(run["start"]).timestamp())
     return [
         f"The last run (of {run['start']}) {how} before its end: what it had begun to make anew is "
-        "missing below, or does not fit the rest; that is no damage. Mend what stopped it, run "
-        f"again (make run{places.as_typed(work)}), then verify.",
+        "missing below, or does not fit the rest. Mend what stopped it, run again (make "
+        f"run{places.as_typed(work)}), and verify then: what is named after that is damage.",
         *(["What it said:", *said] if said else []),
         "",
     ]
