@@ -58,7 +58,7 @@ class Decided:
         path = self.tables.layout.dataset / stages.IDENTITY / f"{clip.video}.csv"
         try:
             return clip_table.read(path, identity_table.COLUMNS)
-        except (LedgerError, csv.Error, OSError):  # told where identities are verified
+        except (LedgerError, csv.Error, OSError):  # reported where identities are verified
             return []
 
     def _rows(self, stage: str) -> Iterable[Row]:
