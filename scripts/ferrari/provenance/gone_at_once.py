@@ -1,9 +1,9 @@
-"""Whether missing clips were removed one by one, or most of a set disappeared at once.
+"""Whether clips that are gone were taken out one by one, or most of a set went at once.
 
-An unmounted disk, or settings that name another set's folder, make it look as if a set's clips had
-been removed; only their number shows the difference. The records of runs say which clips a set had,
-so missing clips are compared with the last run that had them: a set that loses a few clips each
-week never counts as suddenly empty.
+A disk that is not mounted, or settings that name the folder of another set, make a set's clips
+look as if they had been taken out, and nothing but their number tells the one from the other. The
+records of runs say which clips a set had, so what is gone is held against the last run that had it:
+a set that loses a few clips a week is not called empty in the end.
 """
 
 from __future__ import annotations
