@@ -1,8 +1,9 @@
-"""QC0, figures: what became of every raw file, and was what was refused set aside with its reason?
+"""QC0, figures: what happened to every raw file, and is there a copy of each refused one with its
+reason?
 
-Writes the checks and one row a raw file: the verdict that it ends with (from videos.csv), its
-metadata, and how many frames were got out of it. `build_qc0_failed_videos_html.py` makes
-the page from these two files.
+Writes the checks, and one row for each raw file: its final verdict (from videos.csv), its metadata,
+and how many frames were extracted. `build_qc0_failed_videos_html.py` makes the page from these two
+files.
 """
 
 from collections.abc import Collection, Sequence
@@ -89,7 +90,7 @@ def figures(videos: pd.DataFrame, probe: pd.DataFrame, frames: pd.DataFrame) -> 
 
 
 def refused_check(fates: ClipFates) -> Check:
-    """Clips that were refused are footage that the dataset lacks: somebody should know."""
+    """Refused clips are footage missing from the dataset: somebody should know."""
     cures = dict.fromkeys(
         _ended(f"{one.file}: {one.cure}") for one in fates.refused[: clip_fates.NAMED]
     )
@@ -112,7 +113,7 @@ def _ended(text: str) -> str:
 
 
 def gone_check(dataset: Path, videos: Collection[str]) -> Check:
-    """What was made of clips that are no longer there, once for all stages."""
+    """What was made from clips that no longer exist, once for all stages."""
     gone = clips_gone.left_over(dataset, videos)
     return none_of(
         "clips_gone",
@@ -127,7 +128,7 @@ def gone_check(dataset: Path, videos: Collection[str]) -> Check:
 
 
 def verdict_checks(probe: pd.DataFrame, videos: pd.DataFrame, raw: Sequence[str]) -> list[Check]:
-    """Every raw file has one verdict, from the known ones, and no verdict is about no file."""
+    """Every raw file has one known verdict, and no verdict is about a missing file."""
     rows = probe["video"].value_counts()
     wrong = [video for video in raw if rows.get(video, 0) != 1]
     gone = sorted(set(probe["video"]) - set(raw))
@@ -156,8 +157,8 @@ def verdict_checks(probe: pd.DataFrame, videos: pd.DataFrame, raw: Sequence[str]
 
 
 def copy_checks(videos: pd.DataFrame, dataset: Path, in_bucket: bool) -> list[Check]:
-    """Each refused file lies under bad_videos/<VERDICT>/, whole; no copies of what is in order in
-    its bucket.
+    """Each refused file is copied whole to bad_videos/<VERDICT>/, except files that are sound in
+    their bucket.
     """
     not_copied = {OK, *_NOT_COPIED, *([DUPLICATE_VIDEO] if in_bucket else [])}
     refused = videos[~videos["verdict"].isin(not_copied)]

@@ -1,4 +1,4 @@
-"""QC0, the page: raw, failed and extracted files, why files were refused, what the rest are like.
+"""QC0, the page: raw, failed and extracted files, why files were refused, properties of the rest.
 
 Made from the two CSV files of `analyze_failed_videos.py` alone.
 """

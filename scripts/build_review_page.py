@@ -1,7 +1,8 @@
 """The review page: every image, cut-out, track and refusal of the set, for a person to decide.
 
-Made on demand: nothing waits for it. Tables are read, pictures only where a clip's sprites are not
-there yet. Pictures of strangers are on it, for a person has to see them to decide.
+Made on request; no other rule needs it. It reads tables, and opens pictures only for clips whose
+sprites do not exist yet. Pictures of strangers are on it, because a person has to see them to
+decide.
 """
 
 import itertools
@@ -97,7 +98,7 @@ def entries_of(root: Path, clips: Sequence[Mapping], flags: Mapping[str, str]) -
 
 
 def remarks(reports: Iterable[str]) -> dict[str, str]:
-    """What reports remark on, by the ids that they name: the check that is no PASS."""
+    """The remarks of reports, by the ids that they name: the check that is not PASS."""
     found: dict[str, str] = {}
     for path in reports:
         for check in checks.read(path):
@@ -116,7 +117,7 @@ def make_sheets(
     known: dict[str, str],
     threads: int,
 ) -> dict[tuple[str, str], list[sprites.Sprite]]:
-    """The sprites of each clip and group, several at a time: decoders let other threads go on."""
+    """The sprites of each clip and group, several at a time: decoders release Python's lock."""
 
     def one(key: tuple[str, str]) -> list[sprites.Sprite]:
         video, group = key
@@ -153,7 +154,7 @@ def make_references(
 
 
 def rows_so_far(dataset: str) -> list[Decision]:
-    """All rows of the table of decisions, those that were taken back too."""
+    """All rows of the table of decisions, undone ones included."""
     return [line.row for line in decision_table.read(decision_table.place(dataset))]
 
 

@@ -1,4 +1,4 @@
-"""The dataset for others: croissant.json in its folder, which loaders and catalogues read."""
+"""The dataset's description for others: croissant.json, which loaders and catalogues read."""
 
 import json
 from collections.abc import Iterable, Mapping

@@ -1,7 +1,7 @@
-"""Fetch one known set of weights into the cache, verified: whole and right, or not at all.
+"""Fetch one known set of weights into the cache, verified and atomically.
 
-Sources are those of `config/models.yaml`, in order. What cannot be fetched ends in one error that
-says what was tried, where to put the file by hand, and which setting does without it.
+The sources are those of `config/models.yaml`, in order. If none works, one error says what was
+tried, where to put the file by hand, and which setting avoids the need for it.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
-"""The job of a report: left as it is if it would come out the same, else made by its own script.
+"""The job of a report: leave it as it is if nothing has changed, else run its own script.
 
-The scripts of the reports load pandas and what draws charts, which takes two seconds. Whether there
-is anything to do is asked first, without them.
+The scripts of the reports load pandas and the chart library, which takes two seconds. Whether there
+is anything to do is checked first, without them.
 """
 
 import importlib
@@ -14,7 +14,9 @@ from ferrari.reports import vega
 
 
 def make_report(job) -> None:
-    """Make a report with `run(job)` of the script that the param `made_by` names, if need be."""
+    """Make a report with `run(job)` of the script named by the param `made_by`, unless it is up to
+    date.
+    """
     stamp = ReportStamp(job)
     if not stamp.left_alone():
         stamp.withdraw()
@@ -25,7 +27,7 @@ def make_report(job) -> None:
 
 
 def keep_what_is_seen(job) -> None:
-    """Have the report open only images that it has not seen as they are."""
+    """Have the report open only images that have changed since it last saw them."""
     from ferrari.qc import seen_before
 
     maker = f"{job.params.code} {table_stamps.versions('report')}"

@@ -1,9 +1,9 @@
-"""QC6: are all variants there, in the proportions asked for, the subject's pixels untouched?
+"""QC6: are all variants there, in the requested proportions, with the subject's pixels unchanged?
 
 Opens each variant and its mask, and the cut-out and the crop that it came from. Where the cut-out
-is opaque the variant must hold exactly its pixels; the mask must be the cut-out's alpha; where the
-cut-out is transparent nothing of the clip's own scene may show. In the same pass a balanced sample
-of the variants is probed for what gives the clip away (see `leak_checks`).
+is opaque, the variant must hold exactly its pixels; the mask must be the cut-out's alpha; where the
+cut-out is transparent, nothing of the clip's own scene may be visible. In the same pass, a balanced
+sample of the variants is measured for traces of the clip (see `leak_checks`).
 """
 
 import itertools
@@ -88,8 +88,8 @@ def report_augmented(
 
 
 def reopen_variants(root: Path, kept: pd.DataFrame, cutouts: Mapping[str, str]) -> pd.DataFrame:
-    """What `look` found for each of `kept` (sorted by parent), a cut-out and its crop read once;
-    what was seen before is not opened again.
+    """The results of `look` for each of `kept` (sorted by parent); a cut-out and its crop are read
+    once, and images seen before are not opened again.
     """
     variants = list(kept[list(_COLUMNS)].itertuples(index=False, name="Variant"))
 

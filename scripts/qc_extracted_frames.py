@@ -1,7 +1,8 @@
-"""QC3: has every raw video its folder and table, does every frame decode, are the counts sane?
+"""QC3: does every raw video have its folder and table, does every frame decode, are the counts
+plausible?
 
-Opens each kept frame again from the disk and compares it with its row, compares each clip's number
-of samples with its length, and draws sharpness and luma change. It never judges a picture.
+Opens each kept frame again and compares it with its row, compares each clip's number of samples
+with its length, and charts sharpness and luma change. It never judges a picture.
 """
 
 from collections.abc import Sequence
@@ -241,7 +242,7 @@ def duplicate_check(videos: pd.DataFrame, qc_settings: dict) -> Check:
 
 
 def lost_check(videos: pd.DataFrame, rows: pd.DataFrame) -> Check:
-    """Seconds of footage that gave nothing to trust, in total and by clip."""
+    """Seconds of footage without a usable frame, in total and by clip."""
     spans = rows[rows["reason"] == LOST_SPAN]
     losing = videos[videos["video"].isin(spans["video"])].sort_values("lost_s", ascending=False)
     return none_of(
@@ -274,7 +275,9 @@ def log_check(rows: pd.DataFrame, clips: int) -> Check:
 
 
 def decoder_checks(rows: pd.DataFrame) -> list[Check]:
-    """Are the frames of other decoders those of PyAV on the CPU, and which clips were handed on?"""
+    """Do the frames of other decoders match those of PyAV on the CPU, and which clips did it take
+    over?
+    """
     clips = rows[rows["decoder"] != ""].drop_duplicates("video")
     others = clips[clips["decoder"] != JUDGE]
     far = ~(others["proof_difference"] <= MOST_LEVELS) | ~(others["proof_frames"] > 0)

@@ -1,7 +1,7 @@
-"""QC7: is every final image sound, and does every caption say what its picture holds, once?
+"""QC7: is every final image sound, and does every caption describe its picture correctly?
 
-Opens each final image and its mask again; holds each caption to `caption_rules.check_caption` and
-to the recipe in the augment table (`caption_checks`); says what became of a person's own captions;
+Opens each final image and its mask again; checks each caption by `caption_rules.check_caption` and
+against the recipe in the augment table (`caption_checks`); says what happened to captions by hand;
 checks that the ledger balances to the end.
 """
 

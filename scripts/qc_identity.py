@@ -1,8 +1,8 @@
-"""Identity: is everybody judged, on faces that were looked at, and is only the subject cut out?
+"""Identity: is everybody judged, by faces that were searched, and is only the subject cut out?
 
-Between finding people and cutting one of them out, somebody was named. This report says on what
-evidence, whether its tables agree, and shows who is in doubt beside the subject. It reads tables
-and pictures, and no embedding.
+Between detection and cropping, the subject was determined. This report says on what evidence,
+whether the tables agree, and shows people in doubt beside the subject. It reads tables and
+pictures, and no embedding.
 """
 
 from collections.abc import Sequence
@@ -88,7 +88,7 @@ def judged_checks(
     qc_settings: dict,
     dataset: Path,
 ) -> list[Check]:
-    """What is asked of judgements, and of what was made of them; nothing where nobody is judged."""
+    """The checks of judgements and their consequences; none if nobody is judged."""
     if identity_tables.nobody_is_judged(judged):
         return []
     return [
@@ -101,7 +101,7 @@ def judged_checks(
 
 
 def _frame_paths(found: pd.DataFrame, frames: pd.DataFrame) -> dict[str, str]:
-    """Where the frame of each detection lies."""
+    """The path of each detection's frame."""
     paths = stage_tables.paths_of(frames, found["parent"])
     known = found[found["parent"].isin(paths)]
     return dict(zip(known["item"], known["parent"].map(paths), strict=True))

@@ -1,9 +1,9 @@
-"""QC5: is each cut-out whole, as large as its crop, neither empty nor full, and free of its scene
-and of other people?
+"""QC5: is each cut-out complete, as large as its crop, neither empty nor full, and free of its
+scene and of other people?
 
 Opens each cut-out and its crop. Under alpha 0 there must be no pixels of the crop: an image editor
-or a loader that drops the alpha channel would bring the scene back. In the same pass silhouettes
-are taken, by which flickering masks are found (see `mask_flicker`).
+or a loader that drops the alpha channel would reveal the scene. In the same pass silhouettes are
+measured, by which flickering masks are found (see `mask_flicker`).
 """
 
 from collections.abc import Sequence
@@ -253,7 +253,7 @@ def cutout_checks(kept: pd.DataFrame, seen: pd.DataFrame, mask_settings: dict) -
 
 
 def stability_checks(videos: pd.DataFrame) -> list[Check]:
-    """Masks that jump in size from frame to frame."""
+    """Masks whose size jumps from frame to frame."""
     judged = videos[videos["neighbours"] >= MIN_PAIRS]
     highest = judged["jump_ratio"].max()
     return [
@@ -271,7 +271,7 @@ def stability_checks(videos: pd.DataFrame) -> list[Check]:
 
 
 def flicker_check(found: pd.DataFrame, max_flicker: float) -> Check:
-    """Cut-outs that lack for one frame what their neighbours hold."""
+    """Cut-outs that lack for one frame what their neighbours have."""
     worst = found["flicker"].max()
     flagged = found[found["flagged"]].sort_values("flicker", ascending=False, kind="stable")
     return none_of(

@@ -1,6 +1,6 @@
-"""QC8: how alike are the images of the final dataset, and did selection and splits do their work?
+"""QC8: how similar are the images of the final dataset, and did selection and splits work?
 
-Works on the cut-outs' embeddings; the checks are in `qc.selection_checks`.
+Uses the cut-outs' embeddings; the checks are in `qc.selection_checks`.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,7 @@
-"""QC4: was each frame searched, and is there one sound crop on the disk for each subject kept?
+"""QC4: did the detector run on each frame, and is there one sound crop for each kept subject?
 
 Opens each crop again, compares its size with its box and its box with its frame, counts in how many
-of a clip's frames a subject was found, and looks whether people were followed (`qc.track_checks`).
+of a clip's frames a subject was found, and checks whether people were tracked (`qc.track_checks`).
 """
 
 from collections.abc import Mapping, Sequence

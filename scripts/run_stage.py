@@ -1,11 +1,13 @@
-"""What a stage's rule calls: hands the job to the run's fork server, which has everything loaded.
+"""The command of a stage's rule: passes the job to the run's fork server, which has everything
+loaded.
 
-    python -I -S scripts/run_stage.py STAGE [what `ferrari.jobs.stage_job` reads...]
+    python -I -S scripts/run_stage.py STAGE [arguments of `ferrari.jobs.stage_job`...]
 
-FERRARI_WARM (set by the Snakefile, see rules/common.smk) says where the servers' sockets lie, one a
-Python, and which process the run is. The first job starts its server. Where there is none to be
-had, or somebody killed it, the job runs in a process of its own: the same bytes, a second later. So
-this file imports next to nothing, and speaks a protocol that `ferrari.jobs.fork_server` answers.
+FERRARI_WARM (set by the Snakefile, see rules/common.smk) says where the servers' sockets are, one
+for each Python, and which process is the run. The first job starts its server. If there can be
+none, or somebody killed it, the job runs in its own process: the same bytes, a second later. So
+this file imports next to nothing, and implements the protocol of `ferrari.jobs.fork_server` by
+itself.
 """
 
 import _signal
@@ -100,7 +102,7 @@ def _start(place: str) -> bool:
 
 
 def _hand_over(connection: _socket.socket) -> int | None:
-    """Have the server do the job; its exit status, or None if the server is gone."""
+    """Have the server run the job; its exit status, or None if the server is gone."""
     job = {"kind": "job", "argv": sys.argv[1:], "environment": dict(os.environ)}
     body = marshal.dumps(job)
     ours = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, bytes(_as_ints(1, 2)))]
@@ -136,7 +138,7 @@ def _exactly(connection: _socket.socket, length: int) -> bytes:
 
 
 def _end_as(number: int) -> int:
-    """End as the job did, by the same signal, so that whoever looks sees the same."""
+    """End as the job did, by the same signal, so that the caller sees the same."""
     import signal
 
     signal.signal(number, signal.SIG_DFL) if number not in (9, 19) else None
@@ -145,7 +147,7 @@ def _end_as(number: int) -> int:
 
 
 def _end(pid: int) -> None:
-    """Make sure that what a dead server left is gone before the job is done again."""
+    """Make sure that a dead server's job is gone before it is run again."""
     try:
         gone = os.pidfd_open(pid)
         os.kill(pid, 9)

@@ -1,8 +1,8 @@
-"""Verify: is the dataset what the pipeline wrote, to the last bit, and is nothing else in it?
+"""Verify: is the dataset what the pipeline wrote, to the last bit, and nothing else?
 
-Reads everything again: each table against its stamp, each file against its row, each row against
-the stage before, each final image back to a raw file. Writes checks and a page; it repairs
-nothing, and never fails itself (`require_verified` does).
+Reads everything again: each table is compared with its stamp, each file with its row, each row with
+the stage before, and each final image is followed back to a raw file. Writes checks and a page; it
+repairs nothing, and never fails itself (`require_verified` does).
 """
 
 import os
@@ -33,7 +33,7 @@ _CLIP_COLUMNS = ("video", "file", "considered", "kept", "files", "final_images",
 
 @dataclass
 class Verdict:
-    """What was found: the faults, and figures of the whole and of each clip."""
+    """The result: the faults, and figures of the whole set and of each clip."""
 
     findings: Findings
     counts: dict[str, int]
@@ -79,7 +79,7 @@ def verify_dataset(
 
 
 def examine(layout: Layout) -> Verdict:
-    """Read everything again and say what was found; writes nothing."""
+    """Read everything again and return the findings; writes nothing."""
     findings = Findings()
     findings.looked("packages_of_this_set", len({*layout.formats, *layout.older_packages}))
     for name, why in layout.older_packages.items():

@@ -1,4 +1,4 @@
-"""All tables of all stages in one Parquet file, for queries that the tables are too many for."""
+"""All tables of all stages in one Parquet file, for queries over many tables."""
 
 from collections.abc import Iterable
 

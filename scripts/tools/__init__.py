@@ -1,1 +1,1 @@
-"""Commands for a person: trace an item, lint a folder, sum up a run, lay out real footage."""
+"""Commands for people: trace an item, lint a folder, plan a run, review a set, and more."""

@@ -1,9 +1,9 @@
-"""Bring the reports of a set up to date, with its own settings, and say where they lie.
+"""Bring the reports of a set up to date, with its own settings, and say where they are.
 
     python scripts/tools/dashboards.py [--work DIR] [--config FILE ...] [--cores N]
 
-Without --config the settings are those of the set's last run. Ends as Snakemake does, with 2 where
-no set was made.
+Without --config the settings are those of the set's last run. The exit status is Snakemake's, or 2
+if no set was made.
 """
 
 import argparse

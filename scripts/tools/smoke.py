@@ -101,7 +101,7 @@ def settings_for(config: Mapping, work: Path) -> dict:
     own["cache"] = str((work / config["cache"]).resolve())
     own["intake"]["ignore"] = []
     own["caption"]["overrides"] = None  # those name images of the dataset
-    # Of one clip nobody can be told apart: its faces are looked for, if a run looks for any.
+    # One clip cannot show who the subject is: faces are only detected, if a run would do so.
     own["subject"] |= {"mode": "single", "references": None, "not": None}
     own["subject"]["voting_clips"] = min(1, config["subject"]["voting_clips"])
     own["extract"]["max_frames"] = min(FRAMES, config["extract"]["max_frames"] or FRAMES)

@@ -135,7 +135,7 @@ def delete(work: Path, config: Mapping, found: Sequence[LeftBehind]) -> Path:
             }
         )
     place.parent.mkdir(parents=True, exist_ok=True)
-    write_table(place, COLUMNS, rows)  # before: a deletion that is cut short is told of as well
+    write_table(place, COLUMNS, rows)  # first: an interrupted deletion is recorded as well
     for one in found:
         one.delete()
     return place

@@ -114,7 +114,7 @@ def clear_leftovers(path: str | os.PathLike) -> None:
     """
     path = Path(path)
     begin = f".{path.name[-150:]}."
-    with contextlib.suppress(FileNotFoundError, PermissionError):  # whoever writes there tells
+    with contextlib.suppress(FileNotFoundError, PermissionError):  # the write itself will report it
         for name in os.listdir(path.parent):
             if name.startswith(begin) and name.endswith(".part"):
                 (path.parent / name).unlink(missing_ok=True)

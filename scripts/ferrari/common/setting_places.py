@@ -38,7 +38,7 @@ def _read(file: str | os.PathLike) -> _Document | None:
         text = Path(file).read_bytes().decode("utf-8-sig")
         node = yaml.compose(text)
         return _Document(os.fspath(file), node, yaml.safe_load(text)) if node else None
-    except (OSError, ValueError, yaml.YAMLError):  # whoever reads it as settings has their say
+    except (OSError, ValueError, yaml.YAMLError):  # reading the settings reports it
         return None
 
 

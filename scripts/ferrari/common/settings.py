@@ -95,7 +95,7 @@ def require_said_once(files: Iterable[str | os.PathLike]) -> None:
     for file in files:
         try:
             document = yaml.compose(_text(file))
-        except yaml.YAMLError:  # JSON, or nothing: whoever reads the settings has their say
+        except yaml.YAMLError:  # JSON, or invalid: reading the settings reports it
             continue
         for mapping in _mappings(document):
             lines: dict[str, int] = {}

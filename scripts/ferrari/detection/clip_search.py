@@ -1,4 +1,4 @@
-"""All pictures of a clip searched, and the people in them followed."""
+"""Detection on all pictures of a clip, and tracking of the people in them."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class _Batch:
 
 @dataclass
 class ClipSearch:
-    """What the rows of one clip share. `_read`, `_search` and `_sights` run in a thread each.
+    """What the rows of one clip share. `_read`, `_search` and `_sights` run in one thread each.
 
     `taken`: rows of frames that are not searched again, by frame. `second_look`: a frame in which a
-    track loses somebody is searched once more, and faint boxes with a face count. Then `rows` has
-    those of each frame; `unsearched` is how many pictures of the film ended the detector, each of
-    which has a row behind those of the kept frame before it.
+    track loses somebody is searched once more, and faint boxes with a face count. Afterwards `rows`
+    has the rows of each frame; `unsearched` counts the pictures of the film that crashed the
+    detector, each of which has a row after those of the kept frame before it.
     """
 
     dataset: Path
@@ -52,11 +52,11 @@ class ClipSearch:
 
     @property
     def unsearched(self) -> int:
-        """How many pictures of the film ended the detector."""
+        """How many pictures of the film crashed the detector."""
         return len(self._lost)
 
     def followed(self, batches: Iterable[list[View]]) -> Followed:
-        """Search all pictures, and follow the people in them."""
+        """Search all pictures, and track the people in them."""
         again = CloserLooks(self.dataset, self.detector, self.faces, self.rows, self._shown)
         with closing(in_flight(batches, self._read, self._search)) as searched:
             followed = follow(self._sights(searched), again if self.second_look else None)

@@ -1,5 +1,5 @@
-"""The rows of a frame: one of each detection, one of a frame without any or that is refused, and
-one of each closer look that ended a network.
+"""The rows of a frame: one for each detection, one for a frame without any or that is refused, and
+one for each second look that crashed a network.
 """
 
 from __future__ import annotations

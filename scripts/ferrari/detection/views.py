@@ -1,4 +1,4 @@
-"""The pictures of a clip on their way through detection: kept frames, and those of its film."""
+"""The pictures of a clip during detection: kept frames, and those of its linking film."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from ferrari.video.linking_film import LinkingPicture
 
 @dataclass
 class View:
-    """A picture on its way through the stage: a kept frame with its row (`line`), or one of the
-    linking film.
+    """A picture during detection: a kept frame with its row (`line`), or a picture of the linking
+    film.
 
     `picture_rgb`, HxWx3 uint8, of a frame is read on the way; `fault` is what is wrong with its
-    file. `found` is all that the detector gave, `faint` what of it is below the bound and counts by
-    its face.
+    file. `found` is everything that the detector returned, `faint` the part of it below the bound
+    that counts by its face.
     """
 
     frame: int
@@ -46,7 +46,7 @@ class View:
         return self.picture_rgb.shape[0] * self.picture_rgb.shape[1]
 
     def read(self, dataset: Path) -> None:
-        """Take in the pixels of a frame, or what is wrong with its file."""
+        """Read the pixels of a frame, or note what is wrong with its file."""
         assert self.line is not None
         try:
             self.picture_rgb = frame_rgb(dataset, self.line)
@@ -75,5 +75,5 @@ def in_order(lines: Iterable[Mapping], film: Iterable[LinkingPicture]) -> Iterat
 
 
 def counted(found: Iterable[boxes.Detection], least: float) -> list[boxes.Detection]:
-    """What reaches the bound, in the order in which detections are numbered."""
+    """The detections that reach the bound, in the order in which they are numbered."""
     return subject_choice.in_order([one for one in found if one.confidence >= least])

@@ -1,7 +1,7 @@
-"""The processes of the run's devices, which the fork server starts and introduces jobs to.
+"""The processes of the run's devices, which the fork server starts and connects jobs to.
 
-Unlike a model, a device's process serves all jobs at once (`ferrari.processes.device_process`): a
-job is given to the process that has the fewest.
+Unlike a model's process, a device's process serves all jobs at once
+(`ferrari.processes.device_process`): a job is connected to the process with the fewest jobs.
 """
 
 from __future__ import annotations

@@ -1,12 +1,11 @@
 """The fork server of a run: it imports what the stages need once, and each job is a fork of it.
 
-    python -m ferrari.jobs.fork_server PLACE RUN_PID READY_FD       (started by
-    scripts/run_stage.py)
+    python -m ferrari.jobs.fork_server PLACE RUN_PID READY_FD   (started by scripts/run_stage.py)
 
-A job still has a process, memory and a log of its own; it saves a second of imports. The models
-that jobs ask for (`model_pool`) live in forks too, which serve one job after the other, and so do
-the networks on a device (`device_pool`), in one process that serves all jobs at once. Which job
-gets which of them, the two pools decide.
+A job still has its own process, memory and log; it saves a second of imports. The models that jobs
+use (`model_pool`) are forks too, which serve one job after the other. So are the networks on a
+device (`device_pool`), in one process that serves all jobs at once. The two pools decide which job
+gets which of them.
 
 The server has one thread and computes nothing: only so are its forks safe. When a client goes away,
 its job is ended. The server ends when its run ends, when it has been idle for `IDLE_S`, or when it
@@ -60,8 +59,8 @@ class Server:
         self._known: dict[str, str] = {}  # what jobs have worked out for those that follow
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         _clear_dead(Path(place).parent)
-        # Under its name only once it listens: a job that connects before would run by itself, and
-        # hold a card that the server's own process waits for.
+        # It gets its name only once it listens: a job that connects earlier would run without the
+        # server, and hold a card for which the server's own process then waits.
         new = f"{self._path}.new"
         with contextlib.suppress(FileNotFoundError):
             os.unlink(new)  # a killed server's: run_stage.py starts one at a time

@@ -1,7 +1,7 @@
-"""The warm models of a run: forks of the fork server that jobs lease, one job after the other.
+"""The warm models of a run: forks of the fork server, leased to one job after the other.
 
-Both ends of a lease are in `ferrari.processes.model_lease`; here is who gets which model, and when
-one is ended.
+The protocol of a lease is in `ferrari.processes.model_lease`; here it is decided who gets which
+model, and when one is ended.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ def caused_by_decisions(planned: Sequence[Planned]) -> list[Planned]:
         for file in job.waits_for:
             if file in made_by:
                 waiting[made_by[file]].append(job)
-            else:  # nobody knows what that waits for
+            else:  # it is unknown what that waits for
                 others.add(job)
     left = list(others)
     while left:  # what waits for a job that runs anyway runs anyway

@@ -66,7 +66,7 @@ def is_refused(job: RunningJob, dataset: Path) -> bool:
         return False
     try:
         row = next(iter(tables.read_stage(dataset / table(job.rule, job.of), job.rule)), None)
-    except (OSError, tables.LedgerError):  # told where the table is used
+    except (OSError, tables.LedgerError):  # reported where the table is used
         return False
     if row is None or job.rule == "extract":
         return row is not None and row["reason"] == EXTRACTOR_REJECTED

@@ -1,8 +1,8 @@
-"""Whether the bank of scenes stays as it is though clips that it was drawn from are gone.
+"""Whether the bank of scenes stays unchanged although clips from which it was drawn are gone.
 
-A clip that was drawn and lent no scene is a refused row of the bank. Once it is taken out nothing
-that stands behind a cut-out changes, so no variant needs a look: the bank keeps its bytes, the row
-included. Only its stamp is written anew, so that it names tables that are there.
+A drawn clip that lent no scene is a refused row of the bank. When it is removed, no background of
+any cut-out changes, so no variant has to be checked: the bank keeps its bytes, including that row.
+Only its stamp is rewritten, so that it names existing tables.
 """
 
 from __future__ import annotations

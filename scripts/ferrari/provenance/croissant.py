@@ -1,11 +1,11 @@
-"""The dataset as MLCommons Croissant 1.1: JSON-LD that loaders and catalogues of datasets read.
+"""The dataset as MLCommons Croissant 1.1: JSON-LD for dataset loaders and catalogues.
 
 https://docs.mlcommons.org/croissant/docs/croissant-spec-1.1.html
 
-All paths are relative to the description, which lies in the dataset's folder. The images and masks
+All paths are relative to the description, which is in the dataset's folder. The images and masks
 described are those of one package, so refused ones are not among them. Their columns are joined
-from the final table by the item in the file's name. `mlcroissant` carries out one join in a record
-set, so images and masks are two sets, each with all columns.
+from the final table by the item in the file's name. `mlcroissant` supports one join per record set,
+so images and masks are two sets, each with all columns.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What became, in one table, of everything that came from an item: counts, and refused items.
+"""What happened, in one table, to everything that came from an item: counts, and refused items.
 
-A long clip has half a million rows, so outcomes are read off the beginnings of records; only the
+A long clip has half a million rows, so outcomes are read from the beginnings of records; only the
 rows that are listed are parsed.
 """
 

@@ -1,4 +1,4 @@
-"""What a job tells those who write down how its output was made."""
+"""The parts of a job that are recorded as the provenance of its output."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Params(dict):
 
 
 def listed(given: Iterable[str] | str) -> list[str]:
-    """The paths of an input or a param: Snakemake hands over a single one as a bare string."""
+    """The paths of an input or a param: Snakemake passes a single one as a plain string."""
     return [given] if isinstance(given, str) else list(given)
 
 

@@ -1,8 +1,8 @@
-"""The settings of a set: its own file, and those that it was last made with, out of the record of
+"""The settings of a set: its own file, and those with which it was last made, from the record of
 its last run.
 
-A command that is given no settings would answer for the defaults: with another token, other
-formats, another folder. Runs that only looked at the set (`make verify`) say nothing of it.
+A command without settings would answer for the defaults: another token, other formats, another
+folder. Runs that only read the set (`make verify`) are ignored.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""All rows of all stages' tables in one Parquet file, text as text and numbers as numbers.
+"""All rows of all stages' tables in one Parquet file, with typed columns for text and numbers.
 
 The same tables give the same bytes: rows are ordered by stage, then by clip, then as in their
 table; row groups have one size, and nothing in the file depends on the clock.

@@ -1,9 +1,9 @@
-"""What lies in a set's folders and belongs to nothing any more: of clips that are gone, of packages
-that are not made any more, of earlier versions of the pipeline.
+"""Files in a set's folders that no longer belong to anything: of clips that are gone, of packages
+that are no longer made, of earlier versions of the pipeline.
 
-A person who asks to be taken out is gone when their clips are out of the raw folder, the set was
-made anew without them, and what is left of them is deleted. Never among it: raw clips, settings,
-`review/`, captions by hand.
+A person who asks to be removed from a set is gone when their clips are out of the raw folder, the
+set was made again without them, and their remaining files are deleted. Never listed here: raw
+clips, settings, `review/`, captions by hand.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What to say where a command is asked about a set and none was made in its folder."""
+"""The message of a command about a set that does not exist in its folder."""
 
 from __future__ import annotations
 

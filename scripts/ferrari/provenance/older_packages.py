@@ -1,7 +1,7 @@
-"""Packages in the dataset that are not what a run with the present settings would make.
+"""Packages in the dataset that differ from what a run with the present settings would make.
 
-A format that is no longer asked for keeps its folder, with the token and the images of the day
-when it was made. Nothing is wrong with its bytes, and whoever trains on it trains on an old set.
+A format that is no longer requested keeps its folder, with its old token and images. Its bytes are
+sound, but whoever trains on it trains on an old set.
 """
 
 from __future__ import annotations
@@ -49,9 +49,10 @@ class OlderPackage:
 
 
 def find(dataset: str | os.PathLike, config: Mapping) -> dict[str, OlderPackage]:
-    """The packages of `dataset` that settings `config` would not make as they are, by format.
+    """The packages of `dataset` that a run with the settings `config` would make differently, by
+    format.
 
-    A package without a sound stamp is left out: `make verify` has its say about it.
+    A package without a sound stamp is left out: `make verify` reports it.
     """
     found = {}
     for name in _packaged(Path(dataset)):

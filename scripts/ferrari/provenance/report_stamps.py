@@ -1,12 +1,12 @@
-"""Stamps of reports: from what a report was made, so that one that would come out the same is left.
+"""Stamps of reports: what a report was made from, so that an unchanged one is not made again.
 
 `<qc_reports>/stamps/<script>.json` holds the digests of the report's own files and of the tables
 that it was made from, its code, settings and libraries, and one digest over the sizes of all files
 that those tables name. A copied project has new times and the same content: without this, each
-report would open every image of the dataset again.
+report would open every image of the dataset again. A report with a FAIL is always made again,
+because whoever repaired what it names wants to see it pass.
 
-A report with a FAIL is never left: whoever mended what it names wants to see it pass. That files
-hold the bytes of their rows is for `verify` to prove; it looks at all of them each time.
+That files hold the bytes of their rows is for `verify` to prove; it reads all of them each time.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ _TABLES = ("probe", "extract", "detections", "tracks", "identities", "previous",
 
 
 class ReportStamp:
-    """What a job of a report knows before it runs, and whether its files are already so.
+    """What a report's job knows before it runs, and whether its files are up to date.
 
     `job` is Snakemake's object of the script. Its param `made_by` is the name of the report's own
-    script; one that has `raw_folder` looks at the sizes of the raw files as well.
+    script; one with the param `raw_folder` also depends on the sizes of the raw files.
     """
 
     def __init__(self, job: Job) -> None:
@@ -54,7 +54,7 @@ class ReportStamp:
         self._raw = sizes(raw, folder or "")
 
     def left_alone(self) -> bool:
-        """True if the report would come out as it is; its files then get the time of now."""
+        """True if the report is up to date; its files' times are then set to now."""
         try:
             before = json.loads(self._place.read_bytes())
         except (OSError, ValueError):
@@ -67,13 +67,13 @@ class ReportStamp:
         return True
 
     def withdraw(self) -> None:
-        """Take the files of the last run away, before they are made anew (`table_stamps`)."""
+        """Delete the files of the last run before they are made again (`table_stamps`)."""
         self._place.unlink(missing_ok=True)
         for path in self._outputs:
             table_stamps.take_away(path)
 
     def seal(self) -> None:
-        """Write down what the report, which has just been made, was made from."""
+        """Record what the report, which has just been made, was made from."""
         write_text(self._place, json.dumps(self._now(), indent=1, sort_keys=True) + "\n")
 
     def _now(self) -> dict[str, Any]:

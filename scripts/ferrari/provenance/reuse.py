@@ -1,15 +1,13 @@
-"""What a job's last run left that still holds, so that only what changed is worked on.
+"""What is still valid of a job's last run, so that only changed items are worked on.
 
-Snakemake runs a job when anything that it might depend on was touched, and then all jobs that
-depend on it, whatever comes out. So each job looks for itself, at what its table's stamp holds: the
-digests of the table and of the tables it was made from, settings, code, libraries, and for each
-item (a frame, a crop, a cut-out, an image) a digest of what its rows were made from.
+Snakemake runs a job when anything that it may depend on has changed, and then all downstream jobs,
+even if the result is the same. So each job compares its inputs with its table's stamp: the digests
+of the table and of the tables it was made from, settings, code, libraries, and for each item (a
+frame, a crop, a cut-out, an image) a digest of what its rows were made from.
 
-- `holds`: nothing changed, and the table stays as it is.
-- `Earlier`: something changed; rows of items for which nothing did are taken over, and their files
-  are hard-linked into the new folder, after their digests have been checked.
-
-A row that a limit ended (memory, time) is open again once that limit is higher.
+`holds`: nothing changed, and the table stays as it is. `Earlier`: something changed; the rows of
+unchanged items are reused, and their files are hard-linked into the new folder after their digests
+have been checked. A row that a limit ended (memory, time) is tried again once that limit is raised.
 """
 
 from __future__ import annotations
@@ -79,7 +77,7 @@ def _without(maker: Mapping, names: frozenset[str]) -> dict:
 def holds(stamp: Mapping | None, job: Job) -> bool:
     """True if the job would make its table as it is: it need not run.
 
-    Its files have to be there; that they are what the rows say is for `verify` to prove.
+    Its files have to exist; that they match their rows is for `verify` to prove.
     """
     if stamp is None or not same_maker(stamp, job):
         return False
@@ -95,7 +93,9 @@ def holds(stamp: Mapping | None, job: Job) -> bool:
 
 
 def leave_alone(job: Job) -> None:
-    """Give the outputs of a job whose table `holds` the time of now: Snakemake goes by that."""
+    """Set the times of the outputs to now, for a job whose table `holds`: Snakemake compares
+    times.
+    """
     LOGGER.info("nothing to do: the table is what this job would make")
     for path in job.output:
         os.utime(path)
@@ -104,8 +104,8 @@ def leave_alone(job: Job) -> None:
 def has_work(job: Job, always: bool = False) -> bool:
     """False for a job over the whole set whose table `holds`, which is then left alone.
 
-    Else, and `always` where the caller has a reason, the table and its stamp are taken away, for
-    the job to make both anew.
+    Otherwise, or with `always`, the table and its stamp are deleted, for the job to make both
+    again.
     """
     if not always and holds(stamp_of(job), job):
         leave_alone(job)
@@ -116,10 +116,10 @@ def has_work(job: Job, always: bool = False) -> bool:
 
 @dataclass(frozen=True)
 class Earlier:
-    """The rows of a table's last state by parent, as far as they may be taken over.
+    """The reusable rows of a table's last state, by parent.
 
-    `digests` has of each parent what its rows were made from. One without content stands for a
-    table that is made for the first time.
+    `digests` has, for each parent, the digest of what its rows were made from. An empty one stands
+    for a table that is made for the first time.
     """
 
     dataset: Path = Path()
@@ -131,7 +131,7 @@ class Earlier:
 
     @classmethod
     def of(cls, stamp: Mapping | None, job: Job) -> Earlier:
-        """What a job may take over, whose stamp does not hold as a whole."""
+        """What a job may reuse if its stamp does not hold as a whole."""
         if stamp is None or not same_maker(stamp, job, OF_ITEMS):
             return cls()
         before, now = stamp.get("limits", {}), job.params.get("limits", {})
@@ -158,9 +158,10 @@ class Earlier:
         return replace(self, rows=rows, opened=frozenset(map(group_of, self.opened)))
 
     def take(self, parent: str, digest: str, scratch: Path | None = None) -> list[dict[str, str]]:
-        """The rows of a parent that still hold, or none; their files are linked into `scratch`.
+        """The rows of a parent that are still valid, or none; their files are linked into
+        `scratch`.
 
-        Files that lie elsewhere (in another stage's folder, among the refused) stay where they are.
+        Files elsewhere (in another stage's folder, among the refused) stay where they are.
         """
         rows = self.rows.get(parent, [])
         if self.digests.get(parent) != digest or not rows or parent in self.opened:
@@ -186,7 +187,7 @@ class Earlier:
     ) -> dict[str, list[dict[str, str]]]:
         """`take` for each parent in order, up to the first whose rows have to be made.
 
-        For a stage that compares each item with those before it: what the first one comes to may
+        For a stage that compares each item with those before it: the result for the first one may
         change all that follow.
         """
         found: dict[str, list[dict[str, str]]] = {}
@@ -226,7 +227,7 @@ NOTHING = Earlier()
 
 
 def refused_files(taken: Mapping[str, Iterable[Mapping[str, str]]]) -> frozenset[str]:
-    """Paths of the files of rows that are not kept: they lie among the refused, and stay there."""
+    """Paths of the files of rows that are not kept: they are among the refused, and stay there."""
     return frozenset(
         row["path"] for rows in taken.values() for row in rows if row["outcome"] != KEPT
     )

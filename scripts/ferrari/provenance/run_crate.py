@@ -1,9 +1,8 @@
 """A run's record as Workflow Run RO-Crate 0.5: JSON-LD of what ran, its inputs and its results.
 
-https://w3id.org/ro/wfrun/workflow/0.5, on RO-Crate 1.1 and Workflow RO-Crate 1.0.
-
-The run's folder is the crate: a snapshot of the workflow, the settings, the table of the raw clips
-as the run left it, and the run's results (as hard links where possible).
+https://w3id.org/ro/wfrun/workflow/0.5, on RO-Crate 1.1 and Workflow RO-Crate 1.0. The run's folder
+is the crate: a snapshot of the workflow, the settings, the table of the raw clips as the run left
+it, and the run's results (as hard links where possible).
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Stamps: for each table, what it was when its job wrote it, and what it was made from.
+"""Stamps: the digest of each table as its job wrote it, and of everything that it was made from.
 
-`<dataset>/stamps/<table's path>.json` holds the SHA-256 of the table, how many rows it has, the
+`<dataset>/stamps/<table's path>.json` holds the SHA-256 of the table, its number of rows, the
 digests of the tables it was made from, the code, the settings and the libraries that made it, and
-the digests of files beside it that no row lists (a clip's linking film, say). Images are pinned by
-their rows, rows by the table, the table by its stamp, and the stamp by a digest of itself: so any
-changed bit shows (`verify`), and each step's code and settings can be told years later (`trace`).
-Nothing in it depends on the machine or the clock.
+the digests of files beside it that no row lists (such as a clip's linking film). Images are pinned
+by their rows, rows by the table, the table by its stamp, and the stamp by a digest of itself. So
+any changed bit is found (`verify`), and each step's code and settings are known years later
+(`trace`). Nothing in a stamp depends on the machine or the clock.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class StampError(FerrariError, ValueError):
 
 
 def place(dataset: str | os.PathLike, table: str | os.PathLike) -> Path:
-    """Where the stamp of `table` (a path at or below `dataset`) lies."""
+    """The path of the stamp of `table` (a path at or below `dataset`)."""
     relative = Path(os.path.relpath(table, dataset))
     return Path(dataset) / FOLDER / relative.with_suffix(".json")
 
@@ -91,11 +91,12 @@ def seal(job: Job, items: Mapping[str, str] | None = None) -> None:
 
 
 def withdraw(job: Job) -> None:
-    """Take a job's outputs and the stamp of its table away before they are made anew.
+    """Delete a job's outputs and the stamp of its table before they are made again.
 
-    Images come before their table: a job that fails or is killed in between must leave neither an
-    old table nor a stamp that fits it. Outputs are flagged `update`, of which Snakemake keeps a
-    copy, puts it back when the job fails, and takes the job for done. So that copy goes as well.
+    Images are written before their table: a job that fails or is killed in between must leave
+    neither an old table nor a stamp that fits it. Outputs are flagged `update`: Snakemake keeps a
+    copy of them, restores it when the job fails, and considers the job done. So that copy is
+    deleted as well.
     """
     place(job.config["dataset"], job.output.table).unlink(missing_ok=True)
     for output in job.output:
@@ -103,14 +104,14 @@ def withdraw(job: Job) -> None:
 
 
 def take_away(output: Path) -> None:
-    """Remove an output that is flagged `update`, and the copy that Snakemake would put back."""
+    """Delete an output that is flagged `update`, and the copy that Snakemake would restore."""
     output.unlink(missing_ok=True)
     within = output.relative_to(output.anchor) if output.is_absolute() else output
     (_SNAKEMAKES_COPIES / within).unlink(missing_ok=True)
 
 
 def settings_of(job: Job) -> dict[str, object]:
-    """The params of a job that decide what it makes."""
+    """The params of a job that decide its result."""
     return {key: value for key, value in job.params.items() if key not in _NO_SETTINGS}
 
 
@@ -210,7 +211,7 @@ def _name_of(path: str, folder: str | None) -> str:
 
 
 def read(path: str | os.PathLike) -> dict:
-    """A stamp, after checking that it is what was written; raises StampError."""
+    """A stamp, after checking that it is unchanged; raises StampError."""
     try:
         text = Path(path).read_bytes().decode("utf-8", "surrogateescape")
         stamp = json.loads(text)

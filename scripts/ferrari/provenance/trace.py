@@ -1,7 +1,7 @@
-"""What led to an image, and what became of a clip, a frame or a crop, read off the tables.
+"""Where an image comes from, and what happened to a clip, a frame or a crop, from the tables.
 
-Item ids hold their ancestry (`item_ids`), so each step is one row of one table. Tables are read
-from top to bottom as bytes, and only the rows wanted are parsed; none is held in memory whole.
+Item ids contain their ancestry (`item_ids`), so each step is one row of one table. Tables are read
+from top to bottom as bytes, and only the wanted rows are parsed; no table is held in memory whole.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A trace in words: what is known of each step, as labels and texts, and how its table was made.
+"""A trace in words: the facts of each step, as labels and texts, and how its table was made.
 
 `trace_text` and the page of a trace lay them out.
 """

@@ -1,5 +1,5 @@
-"""What people ask a trace for first: the clip, the moment, the box, the recipe, the caption, the
-packages, who decided, and what went wrong. A screen of it; `trace_facts` has the rest.
+"""The facts of a trace that people look for first: the clip, the time, the box, the recipe, the
+caption, the packages, who decided, and what went wrong. One screen; `trace_facts` has the rest.
 """
 
 from __future__ import annotations

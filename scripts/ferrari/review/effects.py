@@ -213,7 +213,7 @@ def _tracks(video: str, decided: list[Decision], rows_of: RowsOf) -> Iterable[Ef
     tracks: dict[str, list[str]] = {}
     for line in rows_of("crop", video):
         tracks.setdefault(line["track"], []).append(line["parent"])
-    tracks.pop("", None)  # nobody is told from anybody
+    tracks.pop("", None)  # clips in which nobody is identified
     known = {track_digest(items): items for items in tracks.values()}
     judged = list(rows_of(IDENTITY, video))
     applied = {name for line in judged for name in line["decision"].split()}

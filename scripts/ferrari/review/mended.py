@@ -68,7 +68,7 @@ def crop_row(dataset: str | os.PathLike, crop: str) -> dict[str, str]:
 
 def check(data: bytes, height: int, width: int) -> None:
     """Raise MendedMaskError unless `data` is a grey PNG of 8 bits and of that size, to its end."""
-    from ferrari.images import png  # with NumPy, which whoever only reads decisions need not load
+    from ferrari.images import png  # loads NumPy, which reading decisions does not need
 
     size = png.size_of(data)  # before its pixels are unpacked: a header may promise any number
     if size is None:
@@ -99,7 +99,7 @@ def fault_of(dataset: str | os.PathLike, row: Decision, crop: Mapping[str, str])
     if name_of(row.target, sha256_bytes(data)) != row.value:
         return f"its mask {row.value} is another now: its SHA-256 is not that of its name"
     if crop.get("sha256") != row.target_sha256:
-        return ""  # drawn on other pixels: it is stale, and nobody opens it
+        return ""  # drawn on other pixels: it is stale, and never opened
     try:
         check(data, _side(crop, "y"), _side(crop, "x"))
     except MendedMaskError as error:

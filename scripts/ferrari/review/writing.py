@@ -86,9 +86,7 @@ def mend(dataset: str | os.PathLike) -> str:
     away. Raises DecisionsError for a table in UTF-16, which stays as it is.
     """
     path = place(dataset)
-    if not path.is_file() or _ends_whole(
-        path
-    ):  # a sound table is looked at on a read-only disk too
+    if not path.is_file() or _ends_whole(path):  # a sound table may be on a read-only disk
         return ""
     with _locked(path) as file:
         said = _mended(file, path)

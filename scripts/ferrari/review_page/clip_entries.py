@@ -122,7 +122,7 @@ class Clip:
         meets = _meets(crops)
         for track, rows in crops.items():
             judged = self._identities.get(track)
-            if not track or judged is None:  # nobody is told from anybody
+            if not track or judged is None:  # nobody is identified in the clip
                 continue
             doubt = doubts.of_track(judged)
             most = MOST_PICTURES if doubt >= IN_DOUBT else FEW_PICTURES

@@ -1,12 +1,11 @@
-"""Raw clips in a bucket of an object store that speaks S3: what lies there, and one object at a
-time onto the disk.
+"""Raw clips in a bucket of an S3 object store: list it, and copy one object at a time to the disk.
 
-Addresses are `s3://bucket/prefix`. Who asks, and of which server, comes from where the AWS tools
-take it: the variables AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION,
-AWS_ENDPOINT_URL and AWS_PROFILE, the files in ~/.aws, the role of the machine. No address may hold
-a key, so none gets into settings, logs, tables or records.
+Addresses are `s3://bucket/prefix`. Credentials and endpoint are those of the AWS tools: the
+variables AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION, AWS_ENDPOINT_URL
+and AWS_PROFILE, the files in ~/.aws, the role of the machine. No address may contain a key, so none
+gets into settings, logs, tables or records.
 
-pyarrow does the talking: it is installed anyway, for Parquet. It is loaded where a bucket is asked.
+The client is pyarrow, which is installed anyway, for Parquet. It is loaded on first use.
 """
 
 from __future__ import annotations
@@ -27,11 +26,11 @@ _CONNECT_S, _REQUEST_S = 10.0, 60.0
 
 
 class BucketError(FerrariError, RuntimeError):
-    """A bucket cannot be asked: a wrong address, endpoint or key, or a network that is down."""
+    """A bucket cannot be used: a wrong address, endpoint or key, or a network that is down."""
 
 
 class ObjectError(FerrariError, ValueError):
-    """One object cannot be had, and says why; its bucket answers."""
+    """One object cannot be read, and says why; its bucket answers."""
 
 
 class GoneObjectError(ObjectError):
@@ -47,7 +46,7 @@ class Listed:
 
     @property
     def state(self) -> str:
-        """What tells that it is still the same one: each writing gives it a new time."""
+        """A text that changes whenever the object is written: its size and time."""
         return f"{self.size} bytes, {self.modified_ns} ns"
 
 
@@ -62,7 +61,7 @@ class Seen:
 
 
 def is_address(place: str | os.PathLike) -> bool:
-    """True for what begins like the address of a bucket, be it a right one or not."""
+    """True for text that begins like the address of a bucket, valid or not."""
     return os.fspath(place).startswith("s3:")
 
 
@@ -115,7 +114,7 @@ def fetch(address: str, path: str | os.PathLike) -> Seen:
 
 
 class _TornError(ObjectError):
-    """The copy is not the object: worth another try."""
+    """The copy differs from the object: worth another try."""
 
 
 class _StoreError(FerrariError):

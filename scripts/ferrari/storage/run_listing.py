@@ -1,10 +1,10 @@
-"""What a run was told lies in its bucket, handed to its jobs: the bucket is listed once a run.
+"""A run's listing of its bucket, passed on to its jobs, so that the bucket is listed once per run.
 
-A job on another machine reads the workflow anew. Were it to list the bucket itself, that would be
-a request for each 1,000 objects and each job, and an object that was deleted meanwhile would be
-unknown to a job that is about it. So the run writes its listing into a file below the dataset, and
-its jobs are told by the environment which one. Where that file cannot be had (a run with
---no-hooks, a machine with a disk of its own), they list the bucket.
+A job on another machine parses the workflow again. If it listed the bucket itself, that would be a
+request for each 1,000 objects and each job, and an object deleted meanwhile would be unknown to its
+own job. So the run writes its listing into a file below the dataset, and an environment variable
+tells its jobs which one. If that file is not available (a run with --no-hooks, a machine with its
+own disk), jobs list the bucket.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How the person in a box looks: colours by body part. Pure arrays.
+"""The appearance of the person in a box: colours by body part. Pure arrays.
 
 A descriptor holds STRIPES colour histograms, from the head down. The box is brought to one small
 size, so that neither its size nor a pixel more or less counts; colours are CIE L*a*b*, finer near

@@ -1,4 +1,4 @@
-"""Who goes with whom, where each goes with one at most: the largest sum of gains. Pure arrays."""
+"""Assignment: pairs with the largest sum of gains, each item in one pair at most. Pure arrays."""
 
 from __future__ import annotations
 

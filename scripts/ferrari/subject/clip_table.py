@@ -1,4 +1,4 @@
-"""A table of one clip's tracks: a row of the clip as a whole, then one of each track.
+"""A table of one clip's tracks: a row for the clip as a whole, then one for each track.
 
 A kind of row is a dataclass, whose fields are the columns. Its rows are no items with a fate, so
 such a table is no part of the ledger.

@@ -1,4 +1,4 @@
-"""Who the subject is where nobody says so: the person who is in most of the voting clips.
+"""The subject without references: the person who is in most of the voting clips.
 
 Tracks are grouped by average link: two groups are as similar as the mean over all pairs, so that
 single likenesses cannot chain two people together. A track stands for its faces by their weighted

@@ -1,4 +1,4 @@
-"""People whom the detector hardly sees, and whose face is seen. Pure arithmetic.
+"""People below the detector's threshold whose face is found. Pure arithmetic.
 
 Beside somebody else, or cut off, a person may stay below `detect.confidence` with a box that is
 right. The network for faces is another witness: a box with a face of its own counts.

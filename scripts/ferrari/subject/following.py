@@ -1,4 +1,4 @@
-"""Who is who over a clip: what is found in its pictures, one after the other, linked to tracks.
+"""Tracking over a clip: the detections of its pictures, in order, linked to tracks.
 
 The pictures are the kept frames and those of the linking film, in the order shown; to tracks both
 are moments. Only boxes, looks and times are held of them. Where a track says that somebody is in a

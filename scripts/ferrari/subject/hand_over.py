@@ -1,4 +1,4 @@
-"""Identity handed over by clothes, between tracks of one clip, where one of them shows no face.
+"""Identity passed on by clothes, from a track with a face to one without, within a clip.
 
 Clothes are what a body is known by, so this holds for one outfit and for a while only. Identity is
 handed over once: a track that got it so does not pass it on.

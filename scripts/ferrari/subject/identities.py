@@ -1,4 +1,4 @@
-"""Who is who in one clip: each detection's judgement, and the rows of the table of identities."""
+"""Identities in one clip: each detection's judgement, and the rows of the table of identities."""
 
 from __future__ import annotations
 

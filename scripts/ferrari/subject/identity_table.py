@@ -1,4 +1,4 @@
-"""The table of who is who in a clip: a row of the clip as a whole, then one of each track.
+"""The table of identities of a clip: a row for the clip as a whole, then one for each track.
 
 `<dataset>/subject/identity/<video>.csv` says of each track whether it is the subject, on what
 evidence and how surely, after tracks that pass from one person to another were cut. Its rows are no

@@ -1,4 +1,4 @@
-"""What speaks for it that a detection is who a track has shown: place and looks. Pure arrays.
+"""Evidence that a detection continues a track: position and appearance. Pure arrays.
 
 Between two moments a person may go on as before or stand still, so a track expects its box at two
 places: where it was, and where it would be at the same speed. How near a detection comes to one is

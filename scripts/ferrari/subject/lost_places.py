@@ -1,4 +1,4 @@
-"""Where tracks say that somebody is, and the detector found nobody. Pure arrays.
+"""Places where a track expects somebody and the detector found nobody. Pure arrays.
 
 A place is looked at again, closer (`second_look`). What is found there counts only where it lies as
 the track says, looks like it, and is nobody who was found before: a place without a detection stays

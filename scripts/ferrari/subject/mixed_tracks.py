@@ -1,4 +1,4 @@
-"""Tracks that pass from one person to another, cut where their faces say so. Pure arrays.
+"""Tracks that switch from one person to another, split where their faces show it. Pure arrays.
 
 What links boxes does not see faces. A person who turns changes gradually, a track that jumps to
 somebody else does not; so two faces before are held against two behind.

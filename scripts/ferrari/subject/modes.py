@@ -1,4 +1,4 @@
-"""How it is known who the subject is (`subject.mode`), and which thresholds judge faces."""
+"""How the subject is determined (`subject.mode`), and which thresholds judge faces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who shows no face where the set shows one person alone: the subject, unless something objects.
+"""People without a face, if the set shows one person only: the subject, unless something objects.
 
 A set of one person's clips has pictures from behind, in profile and from afar. Whoever films one
 person alone expects them, and the vote saw that nobody else is there. So clothes need not be as

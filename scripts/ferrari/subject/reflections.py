@@ -1,4 +1,4 @@
-"""Of two tracks that show the subject's face at one time: which is the person? Pure arrays.
+"""Two tracks with the subject's face at the same time: which is the person? Pure arrays.
 
 A plane mirror shows what lies as far behind it as the person stands before it, so the way from the
 reflection to the camera is never shorter than that from the person: of two faces that are one

@@ -1,4 +1,4 @@
-"""A second look at the places where a track says that somebody is, and nobody was found.
+"""A second look at places where a track expects somebody and nobody was found.
 
 The part of the picture around the place is brought to one size, in which the person is large, and
 searched once more. One look leads to the next, until nobody is found: who turns away is followed

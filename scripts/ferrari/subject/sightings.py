@@ -1,4 +1,4 @@
-"""What is seen of people in one clip: detections with their tracks and faces, as arrays."""
+"""Sightings of one clip: its detections with their tracks and faces, as arrays."""
 
 from __future__ import annotations
 

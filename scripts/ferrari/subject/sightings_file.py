@@ -1,4 +1,4 @@
-"""What is seen of people in one clip, as a file: `<dataset>/subject/sightings/<video>.npz`.
+"""Sightings of one clip as a file: `<dataset>/subject/sightings/<video>.npz`.
 
 It holds embeddings of faces. They are biometric data, of bystanders too, so they stay here: they go
 into no table of the ledger, no package and no page. The same sightings give the same bytes.

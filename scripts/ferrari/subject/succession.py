@@ -1,4 +1,4 @@
-"""Whether one track goes on where another ended: at its place, soon, with nobody else near.
+"""Whether one track continues where another ended: same place, soon after, nobody else near.
 
 A track ends where it is in doubt: the person turns away and looks otherwise, or the detector loses
 them for a second. Whoever is at the very place a moment later, while nobody else was near it, is

@@ -1,4 +1,4 @@
-"""Who the subject is, as a file: `<dataset>/subject/who.npz`, the template that all clips share.
+"""The subject as a file: `<dataset>/subject/who.npz`, the template that all clips share.
 
 It holds embeddings, as the sightings do, and stays beside them.
 """

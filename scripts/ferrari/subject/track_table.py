@@ -1,4 +1,4 @@
-"""The table of a clip's tracks: a row of the clip as a whole, then one of each track.
+"""The table of a clip's tracks: a row for the clip as a whole, then one for each track.
 
 `<dataset>/subject/tracks/<video>.csv` says when each person that a clip shows is there, how the
 track ended, how much of the picture it takes, and how steadily it shows one person. Its rows are

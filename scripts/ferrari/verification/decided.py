@@ -1,4 +1,4 @@
-"""A person's decisions: does each in force have its effect, and each effect its decision?"""
+"""A person's decisions: does each one in force have its effect, and each effect its decision?"""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WHOLE = {"videos": VIDEOS_CSV, "final": FINAL_CSV, "who": REFERENCES_CSV}
 
 
 class Decided:
-    """The decisions in force, held against the rows of each clip and of the whole set."""
+    """The decisions in force, compared with the rows of each clip and of the whole set."""
 
     def __init__(self, layout: Layout, tables: Tables, findings: Findings) -> None:
         self.tables, self.findings = tables, findings
@@ -58,7 +58,7 @@ class Decided:
         path = self.tables.layout.dataset / stages.IDENTITY / f"{clip.video}.csv"
         try:
             return clip_table.read(path, identity_table.COLUMNS)
-        except (LedgerError, csv.Error, OSError):  # told where identities are verified
+        except (LedgerError, csv.Error, OSError):  # reported where identities are verified
             return []
 
     def _rows(self, stage: str) -> Iterable[Row]:

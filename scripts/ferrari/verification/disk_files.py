@@ -1,4 +1,4 @@
-"""Files on the disk: hashed in threads, each inode once; and files that nothing lists."""
+"""Files on the disk: hashed in threads, each inode once; and files that no table lists."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The checks of `verify`, by name, and `Findings`, which collects the faults.
 
 Each check has its meaning and what to do about a fault. `tables`, `disk_files`, `clip` and
-`whole_set` do the looking, and add what they find to `Findings`.
+`whole_set` examine the dataset, and add what they find to `Findings`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who is who in a clip: do sightings, identities and crops tell of the same detections?"""
+"""Identities in a clip: do sightings, identities and crops list the same detections?"""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def faults(
 ) -> Iterator[tuple[str, str]]:
     """(path below the dataset, why) of what does not agree. `rows` are the clip's, by stage.
 
-    A file that is not there, or not as it was written, is told by other checks.
+    A file that is missing or changed is reported by other checks.
     """
     name = f"{stages.SIGHTINGS}/{video}{sightings_file.ENDING}"
     if (dataset / name).is_file():

@@ -1,4 +1,6 @@
-"""Tables and stamps: is each there and unchanged, made from today's inputs, with sound rows?"""
+"""Tables and stamps: does each exist unchanged, was it made from the present inputs, are its rows
+sound?
+"""
 
 from __future__ import annotations
 

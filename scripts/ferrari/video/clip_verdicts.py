@@ -1,4 +1,4 @@
-"""What each raw file ends as, seen over the whole set: its stage 0 verdict, or what came later."""
+"""The final verdict of each raw file over the whole set: stage 0's, or a later one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What container and codec leave out at a picture's edges: the shown rectangle of a stored frame.
+"""The visible rectangle of a stored frame, as container and codec define it.
 
 The codec's part (H.264 and HEVC's conformance window and the like) is applied by FFmpeg's decoders,
 to the pixel with `Flags.unaligned`. The container's part (QuickTime's clean aperture `clap`,

@@ -1,4 +1,4 @@
-"""A raw clip as a file of this machine's disk: itself, or what was fetched out of its bucket.
+"""A raw clip as a local file: itself, or a copy fetched from its bucket.
 
 A clip of a bucket is fetched by the job that needs it, into a folder of its own below the dataset,
 and gone when the job is. Stage 0 hands a clip that it takes on to stage 1, so that it is paid for

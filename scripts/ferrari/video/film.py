@@ -1,4 +1,4 @@
-"""Is a file film at all? Told by what it is: its container, its brand, and its pictures in time.
+"""Is a file a video at all? Decided by its container, its brand, and the times of its pictures.
 
 Photos, animations, texts and archives lie in folders of clips, often under a clip's name, and
 FFmpeg opens many of them as a video of one picture, or of letters.

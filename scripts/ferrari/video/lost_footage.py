@@ -1,4 +1,4 @@
-"""How much of a clip's time gave no frame to trust, stretch by stretch."""
+"""How much of a clip's time gave no usable frame, stretch by stretch."""
 
 from __future__ import annotations
 

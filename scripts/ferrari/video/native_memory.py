@@ -1,4 +1,4 @@
-"""What glibc's allocator does with the memory of frames, and of what a clip's packets told."""
+"""How glibc's allocator treats the memory of frames and of a clip's packets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Raw files as they lie on the disk: read without ever blocking, and known again later.
+"""Raw files on the disk: read without ever blocking, and recognised later.
 
 A folder of raw clips may hold FIFOs, broken links and files that are still being copied. Between
 two stages a clip may vanish or be replaced. Yet no frame may carry the digest of a file that it was

@@ -1,4 +1,4 @@
-"""Which of a file's video tracks is the film, as players choose it; why the others are not."""
+"""Which of a file's video streams is used, as players choose it, and why the others are not."""
 
 from __future__ import annotations
 

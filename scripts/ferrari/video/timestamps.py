@@ -1,4 +1,4 @@
-"""The clip's own clock: which frames to sample, and how much footage a list of timestamps holds.
+"""A clip's timestamps: which frames to sample, and how much footage they cover.
 
 Time is exact: integer pts and `Fraction` seconds. Clips in the wild start at two hours, jump an
 hour in the middle, run backwards or lack timestamps; none of that may invent or lose samples.

@@ -168,6 +168,7 @@ def test_a_budget_of_k_covers_k_planted_modes_and_chance_does_not():
 def test_a_rare_cell_is_not_drowned():
     assert coverage_selection.quotas([10_000, 100, 1], 30).tolist() == [26, 3, 1]
     assert coverage_selection.quotas([3, 5], 100).tolist() == [3, 5]
+    assert coverage_selection.quotas([9, 4, 1], 5).tolist() == [2, 2, 1]  # roots 3, 2, 1
     rng = np.random.default_rng(2)
     vectors, mode, clips = planted(rng, [500, 5])
     taken = coverage_selection.choose(vectors // 30, clips, mode, np.arange(505), 20, None).taken

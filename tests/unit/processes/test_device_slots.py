@@ -162,6 +162,15 @@ def test_the_log_says_who_is_waited_for(monkeypatch, caplog):
     assert "cuda-0 is free" in caplog.text
 
 
+def test_the_log_says_nothing_of_a_short_wait(monkeypatch, caplog):
+    monkeypatch.setattr(device_slots, "_SAID_AFTER_S", 60.0)
+    caplog.set_level(logging.INFO)
+    pid = holder()
+    threading.Timer(0.3, end, [pid]).start()
+    with hold("cuda", 0, 1):
+        assert not caplog.text
+
+
 def linked(place):
     place.symlink_to(place.parent)
 

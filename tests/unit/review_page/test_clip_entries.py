@@ -7,7 +7,7 @@ from collections import defaultdict
 from ferrari.ledger import tables
 from ferrari.ledger.item_ids import crop_item, frame_item
 from ferrari.review_page.clip_entries import Clip
-from ferrari.review_page.entries import TRACK
+from ferrari.review_page.entries import MASK, TRACK
 from tests.unit.review.rows import WALK
 
 #: The tracks that each frame shows; of one detection in it nobody knows whose it is.
@@ -34,3 +34,13 @@ def test_tracks_that_a_frame_shows_together_are_named():
     clip = Clip(WALK, lambda stage, video: rows.get(stage, []), {"verdict": "OK"})
     found = {one.track: one.meets for one in clip.entries() if one.group == TRACK}
     assert found == {"0": ("1",), "1": ("0", "2"), "2": ("1",), "3": ("10",), "10": ("3",)}
+
+
+def test_a_cut_out_says_each_of_its_figures_that_is_above_zero():
+    crop = crop_item(frame_item(WALK, 0), 0)
+    cells = {"subject_fraction": "0.41234", "edge_fraction": "0", "others_unsure": "0.0062"}
+    cut = tables.row("mask", item=crop, parent=crop, outcome="kept", reason="OK", **cells)
+    rows = {"mask": [cut]}
+    clip = Clip(WALK, lambda stage, video: rows.get(stage, []), {"verdict": "OK"})
+    (entry,) = [one for one in clip.entries() if one.group == MASK]
+    assert entry.said == "subject 0.412, may be another person's 0.0062"

@@ -1,4 +1,4 @@
-"""Does it pay to decode a clip on the card? A rule of the clip's facts alone: the same every run.
+"""Is it worth decoding a clip on the card? A rule of the clip alone: the same in every run.
 
 What counts is the time of a CPU core, for the cores are what all other stages wait for. The CPU
 decodes what samples and the linking film need. The card costs a core the start of a context, the

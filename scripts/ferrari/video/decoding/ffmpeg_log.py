@@ -1,4 +1,4 @@
-"""What FFmpeg says of lost data and then passes over: no error, no mark on the frame.
+"""FFmpeg's messages about lost data, which raise no error and leave no mark on the frame.
 
 A decoder that patches up a picture, or a demuxer that skips to the next thing that it knows, only
 writes a line. Those lines are read here, off the process's own standard error: PyAV's callback

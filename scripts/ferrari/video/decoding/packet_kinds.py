@@ -1,4 +1,4 @@
-"""What a packet says of its own frame before anything is decoded: does anything depend on it?
+"""What a packet says about its frame before decoding: do other frames depend on it?
 
 Read are the few bytes that a decoder itself goes by (H.264: ITU-T H.264 7.3.1 and 7.4.1; HEVC:
 ITU-T H.265 7.3.1.2 and table 7-1), and nothing is guessed: what is not understood, or is unusual,

@@ -1,4 +1,4 @@
-"""Are a decoder's frames those of PyAV on the CPU? Asked of samples of a clip, frame by frame.
+"""Are a decoder's frames those of PyAV on the CPU? Checked on samples of a clip, frame by frame.
 
 Compared are groups of pictures, each from a key frame to the next: the first of the clip, and those
 at whose end the picture jumps most, as it does where something went wrong in the group (`Drifts`).

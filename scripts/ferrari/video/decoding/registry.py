@@ -1,4 +1,4 @@
-"""Which decoders to try for a clip, in order, and why each of the others is left out."""
+"""Which decoders to try for a clip, in order, and why the others are left out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which decoder is believed as it is, and how close to it the others have to come."""
+"""The reference decoder, and how close to it the others have to come."""
 
 #: PyAV on the CPU, with FFmpeg's own decoders: it reports what it cannot decode.
 JUDGE = "pyav-cpu"
