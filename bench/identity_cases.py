@@ -11,7 +11,8 @@ from bench import identity_people as people
 from bench.identity_composed import HEIGHT, SELF, WIDTH, Composed, Shown
 from bench.identity_look import EMBEDDINGS, Looked
 from ferrari.images.boxes import overlap
-from ferrari.subject import appearance, mixed_tracks
+from ferrari.subject import mixed_tracks
+from ferrari.subject.hand_over import Likeness
 from ferrari.subject.judgements import Rules
 from ferrari.subject.templates import Template
 from ferrari.subject.who import Decision, decide
@@ -198,5 +199,5 @@ def tried(case: Case, subject: str, template: Template, rules: Rules, embedding:
     linked[seen.track] = before.track
     whole = np.bincount(linked, minlength=before.tracks)[linked] == 1
     looks = case.looked.looks[linked] * whole[:, None]
-    decision = decide(seen, template, appearance.similarity(looks, looks), rules)
+    decision = decide(seen, template, Likeness.of(looks), rules)
     return Trial(case, subject, decision, seen.track)

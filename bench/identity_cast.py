@@ -27,7 +27,7 @@ def filmed_together(
 ) -> list[Composed]:
     """All scenes of each trio, encoded into `work`."""
     cast = cast_of(eyes, work, clips, trios, log)
-    folder = work / "composed-3"  # the number goes up when clips of the same names change
+    folder = work / "composed-2"  # the number goes up when clips of the same names change
     folder.mkdir(parents=True, exist_ok=True)
     log(f"  {len(trios)} trios are filmed together")
     return [composed.film(scene, cast, folder) for scene in scenes_of(trios)]
@@ -65,13 +65,10 @@ def actor(eyes: Eyes, work: Path, clips: Mapping[str, Path], who: str, log) -> A
         made = _cut_out(eyes, work, clips, who)
         pictures = {f"picture{n}": one for n, one in enumerate(made.pictures)}
         np.savez_compressed(path, faces=made.faces_xyxy, **pictures)
-    name = identity_heads.of(who)
-    head = _heads(work, clips[people.BACKS], log)[name]
+    head = _heads(work, clips[people.BACKS], log)[identity_heads.of(who)]
     with np.load(path) as arrays:
         boxes = arrays["faces"]
-        pictures = [arrays[f"picture{n}"] for n in range(len(boxes))]
-    head = identity_heads.in_colours_of(head, name, pictures[0], boxes[0])
-    return Actor(pictures, boxes, head)
+        return Actor([arrays[f"picture{n}"] for n in range(len(boxes))], boxes, head)
 
 
 def _heads(work: Path, clip: Path, log) -> dict[str, np.ndarray]:

@@ -63,6 +63,17 @@ def mean(looks: np.ndarray) -> np.ndarray:
     return (summed / length if length else summed).astype(np.float32)
 
 
+def without_head(looks: np.ndarray) -> np.ndarray:
+    """(N, LENGTH) float32: descriptors (N, LENGTH) without the head's stripe, again of unit length.
+
+    A head shows a face or hair, by how it is turned; trunk and legs are dressed alike on all sides.
+    """
+    parts = looks.astype(np.float64)
+    parts[:, : LENGTH // STRIPES] = 0
+    length = np.sqrt((parts**2).sum(axis=1, keepdims=True))
+    return (parts / np.where(length > 0, length, 1)).astype(np.float32)
+
+
 def _inside(boxes: np.ndarray, width: int, height: int) -> np.ndarray:
     """The boxes in whole pixels of the picture."""
     corners = np.nan_to_num(np.rint(boxes))

@@ -13,6 +13,7 @@ from ferrari.ledger.tables import LedgerError
 from ferrari.review.contract import Decision
 from ferrari.subject import appearance
 from ferrari.subject.face_weights import USABLE
+from ferrari.subject.hand_over import Likeness
 from ferrari.subject.identity_table import IdentityRow
 from ferrari.subject.judgements import Judgement, Rules
 from ferrari.subject.mixed_tracks import separated
@@ -67,7 +68,7 @@ def identify(
     by_hand = reviewed(separated(comparable, rules.thresholds.below), seen.items, review)
     cut = by_hand.seen
     looks = _looks(seen, cut)
-    decision = decide(cut, template, appearance.similarity(looks, looks), rules, by_hand.who)
+    decision = decide(cut, template, Likeness.of(looks), rules, by_hand.who)
     said = {track: ids[-1] for track, ids in by_hand.decisions.items() if track in by_hand.who}
     shown = [place for place, item in enumerate(seen.items) if item]
     of_item = {

@@ -53,7 +53,8 @@ WORDS = {
     NO_FACE: "no face is seen, and no clothes of anybody known",
     FACES_TOO_SMALL: "the faces are too small, too turned or too blurred to be judged",
     CLOTHES_MATCH: "the clothes are those of a track whose face was judged",
-    SAME_PLACE: "at the place of a track whose face was judged, alone, in clothes like those",
+    SAME_PLACE: "at the place of a track whose face was judged, alone, in clothes like those, "
+    "or like them but for the head",
     CLOTHES_OF_TWO: "the clothes fit the subject and somebody else",
     ONLY_PERSON: "shows no face to judge, and the clips that voted show nobody but the subject",
     OTHER_CLOTHES: "shows no face to judge, and other clothes than the subject's in the clip",

@@ -14,7 +14,7 @@ import numpy as np
 
 from ferrari.subject import reflections
 from ferrari.subject.face_weights import REFUSING
-from ferrari.subject.hand_over import handed_over
+from ferrari.subject.hand_over import Likeness, handed_over
 from ferrari.subject.judgements import (
     BETWEEN,
     FACE,
@@ -61,13 +61,13 @@ class Decision:
 def decide(
     seen: Sightings,
     template: Template | None,
-    body_similarity: np.ndarray,
+    alike: Likeness,
     rules: Rules,
     reviewed: Mapping[int, str] | None = None,
 ) -> Decision:
     """Who each track and each detection of a clip is.
 
-    `body_similarity` is (T, T), how alike two tracks are dressed (`appearance.similarity`).
+    `alike` is how alike two tracks are dressed.
     `reviewed` holds what a person said of tracks (SUBJECT or NOT_SUBJECT), which nothing overrules.
     Without a template (nobody could be named) all are unsure. The order of detections and faces
     changes nothing.
@@ -81,10 +81,10 @@ def decide(
     for track, who in reviewed.items():
         tracks[track] = Judgement(who, REVIEW, REVIEWED, sureness=1.0)
     tracks = _one_at_once(tracks, seen, rules.thresholds)
-    tracks = handed_over(tracks, seen, body_similarity, rules)
+    tracks = handed_over(tracks, seen, alike, rules)
     if template is not None and template.alone:
         unlike = _unlike(seen, own)
-        tracks = only_person(tracks, seen, body_similarity, unlike)
+        tracks = only_person(tracks, seen, alike.whole, unlike)
     return Decision(tuple(tracks), tuple(_judge_detections(seen, tracks, own, rules)))
 
 

@@ -254,24 +254,6 @@ def test_tracks_of_a_composed_clip_are_held_against_who_is_there(tmp_path):
         assert (ours[6] == 1.0) == (switches == 0)
 
 
-def test_a_head_from_behind_has_the_hair_of_whose_it_is():
-    """Brown hair above a pale face, and black hair above a pale neck."""
-    rgba = np.full((240, 120, 4), (230, 190, 170, 255), np.uint8)
-    rgba[:20, :, :3] = (120, 70, 30)
-    face = np.array([40.0, 20.0, 80.0, 72.0])
-    head = np.full((40, 30, 4), (230, 190, 170, 255), np.uint8)
-    head[:20, :, :3] = np.random.default_rng(0).integers(0, 20, (20, 30, 1))
-    head[:, :3, 3] = 0
-    made = identity_heads.in_colours_of(head, "short", rgba, face)
-    assert np.abs(made[:12, 6:, :3].astype(int) - (120, 70, 30)).max() <= 3
-    assert (made[-8:] == head[-8:]).all() and (made[..., 3] == head[..., 3]).all()
-
-
-def test_a_head_keeps_its_colours_where_no_hair_is_seen():
-    head = np.full((40, 30, 4), 255, np.uint8)
-    assert identity_heads.in_colours_of(head, "short", head, np.array([5.0, 9, 25, 29])) is head
-
-
 def test_a_head_from_behind_covers_the_face_and_little_else():
     """A person of 120 x 240 px in white, whose face is 40 px wide; the head is green."""
     rgba = np.full((240, 120, 4), 255, np.uint8)

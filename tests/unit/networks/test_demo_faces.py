@@ -20,6 +20,7 @@ from ferrari.networks import faces, weight_files
 from ferrari.subject import appearance, judgements, references
 from ferrari.subject.face_weights import USABLE, face_weight
 from ferrari.subject.following import Sight, follow
+from ferrari.subject.hand_over import Likeness
 from ferrari.subject.mixed_tracks import separated
 from ferrari.subject.sightings import Faces, Sightings
 from ferrari.subject.templates import Thresholds
@@ -109,7 +110,7 @@ def judged(spec: ClipSpec, model, template, rules) -> list[Judged]:
     seen = _sightings(spec, drawn, places, followed.track_of, model)
     cut = separated(seen, rules.thresholds.below)
     looks = _looks(drawn, places, cut)
-    decision = decide(cut, template, appearance.similarity(looks, looks), rules)
+    decision = decide(cut, template, Likeness.of(looks), rules)
     return [
         Judged(drawn[k].people[n], decision.detections[place])
         for place, (k, n) in enumerate(places)

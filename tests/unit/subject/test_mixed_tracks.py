@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ferrari.subject import judgements as j
+from ferrari.subject.hand_over import Likeness
 from ferrari.subject.mixed_tracks import separated
 from ferrari.subject.templates import Template
 from ferrari.subject.who import decide
@@ -18,7 +19,9 @@ def test_a_mixed_track_is_cut_at_the_frame(network, seed, before):
     scene = Scene(network, seed).see(0, range(before), 0).see(0, range(before, 10), 1)
     found = separated(scene.sightings(), network.thresholds.below)
     assert found.track.tolist() == [0] * before + [1] * (10 - before)
-    decision = decide(found, Template(scene.members, scene.negatives), np.eye(2), scene.rules)
+    decision = decide(
+        found, Template(scene.members, scene.negatives), Likeness(np.eye(2), np.eye(2)), scene.rules
+    )
     assert [each.who for each in decision.tracks] == [j.SUBJECT, j.NOT_SUBJECT]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from ferrari.subject import judgements as j
 from ferrari.subject.clusters import alone, vote, voting_tracks
+from ferrari.subject.hand_over import Likeness
 from ferrari.subject.only_person import LEAST_LIKE
 from ferrari.subject.sightings import Sightings
 from ferrari.subject.templates import of_vote
@@ -47,7 +48,7 @@ def decided(clip: Scene, alike: float = 0.6, alone: bool = True) -> Decision:
     tracks = [t for i, one in enumerate(selfies()) for t in voting_tracks(str(i), one.sightings())]
     template = of_vote(tracks, vote(tracks, ABOVE), NOBODY, alone)
     body = np.full((seen.tracks, seen.tracks), alike)
-    return decide(seen, template, body, clip.rules)
+    return decide(seen, template, Likeness(body, body), clip.rules)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -133,5 +134,6 @@ def test_the_order_of_faces_changes_nothing():
     )
     tracks = [t for i, one in enumerate(selfies()) for t in voting_tracks(str(i), one.sightings())]
     template = of_vote(tracks, vote(tracks, ABOVE), NOBODY, True)
-    one = decide(seen, template, np.eye(2), clip.rules)
-    assert one == decide(replace(seen, faces=faces), template, np.eye(2), clip.rules)
+    alike = Likeness(np.eye(2), np.eye(2))
+    one = decide(seen, template, alike, clip.rules)
+    assert one == decide(replace(seen, faces=faces), template, alike, clip.rules)

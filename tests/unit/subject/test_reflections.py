@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ferrari.subject import judgements as j
+from ferrari.subject.hand_over import Likeness
 from ferrari.subject.judgements import SUBJECT, UNSURE, Rules
 from ferrari.subject.reflections import FACES, MOMENTS, told
 from ferrari.subject.sightings import Faces, Sightings
@@ -95,7 +96,7 @@ def test_a_few_moments_together_are_none():
 
 def test_the_person_is_delivered_and_the_reflection_put_aside():
     template = Template(PEOPLE.faces(0, 6), PEOPLE.faces(0, 0))
-    rules, clothes = Rules(SFACE.thresholds), np.ones((2, 2))
+    rules, clothes = Rules(SFACE.thresholds), Likeness(np.ones((2, 2)), np.ones((2, 2)))
     first, second = decide(beside(), template, clothes, rules).tracks
     assert (first.who, first.why) == (SUBJECT, j.LIKE_SUBJECT)
     assert (second.who, second.why) == (UNSURE, j.REFLECTION)
@@ -106,7 +107,9 @@ def test_the_person_is_delivered_and_the_reflection_put_aside():
 def test_a_person_s_word_for_the_reflection_leaves_the_person_unsure():
     template = Template(PEOPLE.faces(0, 6), PEOPLE.faces(0, 0))
     rules = Rules(SFACE.thresholds)
-    found = decide(beside(), template, np.ones((2, 2)), rules, reviewed={1: SUBJECT}).tracks
+    found = decide(
+        beside(), template, Likeness(np.ones((2, 2)), np.ones((2, 2))), rules, reviewed={1: SUBJECT}
+    ).tracks
     assert [one.who for one in found] == [UNSURE, SUBJECT]
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from ferrari.subject import judgements as j
 from ferrari.subject.clusters import vote, voting_tracks, without_negatives
+from ferrari.subject.hand_over import Likeness
 from ferrari.subject.pins import pin, voters
 from ferrari.subject.similarity import similarities
 from ferrari.subject.templates import Template, of_vote
@@ -39,7 +40,7 @@ def found_in(clips: dict[str, Scene], voting: tuple[str, ...], network: Network)
 
 def decided(clip: Scene, template: Template | None) -> Decision:
     seen = clip.sightings()
-    return decide(seen, template, np.eye(seen.tracks), clip.rules)
+    return decide(seen, template, Likeness(np.eye(seen.tracks), np.eye(seen.tracks)), clip.rules)
 
 
 @pytest.mark.parametrize("network", NETWORKS)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ferrari.subject import appearance
 from ferrari.subject import judgements as j
+from ferrari.subject.hand_over import Likeness
 from ferrari.subject.judgements import SUBJECT, UNSURE
 from tests.unit.subject.test_who import Scene, said
 
@@ -13,47 +15,74 @@ HERE, AWAY = (100, 0, 200, 300), (400, 0, 500, 300)
 
 
 def turned(
-    clothes: float,
+    without_head: float,
     *,
+    clothes: float = 0.4,
     gap: float = 1.0,
     then: tuple = HERE,
     near: tuple | None = None,
     at: float = 4.0,
 ) -> j.Judgement:
-    """The subject's face for four moments, then a back; `near` is somebody else's box, for once."""
+    """The subject's face for four moments, then a back, as like it with the head and without;
+    `near` is somebody else's box, for once.
+    """
     scene = Scene().see(0, range(5), 0).see(1, [4 + gap, 5 + gap], None)
     boxes = [HERE] * 5 + [then] * 2
     if near is not None:
         scene.see(2, [at], None)
         boxes.append(near)
-    found = scene.decide(clothes={(0, 1): clothes}, boxes=np.array(boxes, np.float32))
-    return found.tracks[1]
+    alike = {"clothes": {(0, 1): clothes}, "without_head": {(0, 1): without_head}}
+    return scene.decide(**alike, boxes=np.array(boxes, np.float32)).tracks[1]
+
+
+def test_a_back_at_the_place_is_the_subject_by_trunk_and_legs():
+    judged = turned(0.71)
+    assert said(judged) == (SUBJECT, j.BODY, j.SAME_PLACE)
+    assert (judged.score, judged.threshold) == (0.71, 0.7) and 0 < judged.sureness < 0.71
+    assert said(turned(0.9, clothes=0.9)) == (SUBJECT, j.BODY, j.CLOTHES_MATCH)
 
 
 def test_a_back_at_the_place_is_the_subject_by_clothes_that_say_less():
-    judged = turned(0.61)
+    judged = turned(0.5, clothes=0.61)
     assert said(judged) == (SUBJECT, j.BODY, j.SAME_PLACE)
     assert (judged.score, judged.threshold) == (0.61, 0.6) and 0 < judged.sureness < 0.61
-    assert said(turned(0.9)) == (SUBJECT, j.BODY, j.CLOTHES_MATCH)
+
+
+def test_away_from_the_place_the_head_counts():
+    assert said(turned(0.9, clothes=0.69, then=AWAY)) == (UNSURE, j.NOTHING, j.NO_FACE)
+
+
+def test_who_turns_round_is_as_like_without_the_head_and_somebody_else_is_not():
+    """Pictures: a pale face, then dark hair, above a red shirt; and a blue one."""
+    shown = []
+    for head, shirt in (((230, 190, 170), (180, 30, 30)), ((40, 30, 20), (180, 30, 30)),
+                        ((40, 30, 20), (30, 30, 180))):  # fmt: skip
+        picture = np.full((90, 30, 3), shirt, np.uint8)
+        picture[:30] = head
+        shown.append(appearance.descriptors(picture, np.array([[0, 0, 30, 90]]))[0])
+    alike = Likeness.of(np.stack([*shown, np.zeros_like(shown[0])]))
+    assert alike.whole[0, 1] < 0.6 and alike.without_head[0, 1] > alike.whole[0, 1] + 0.1
+    assert alike.without_head[1, 2] < 0.6 and alike.without_head[0, 1] > 0.7
+    assert not alike.without_head[3, :3].any() and not alike.whole[3, :3].any()
 
 
 @pytest.mark.parametrize(
-    ("clothes", "how"),
+    ("without_head", "how"),
     [
-        (0.59, {}),
-        (0.65, {"gap": 1.6}),
-        (0.65, {"then": AWAY}),
-        (0.65, {"near": (150, 0, 300, 300), "at": 4.5}),  # in between
-        (0.65, {"near": (150, 0, 300, 300), "at": 2.0}),  # may have hidden behind
-        (0.65, {"near": (150, 0, 300, 300), "at": 7.4}),  # may have come out from behind
+        (0.69, {}),
+        (0.71, {"gap": 1.6}),
+        (0.71, {"then": AWAY}),
+        (0.71, {"near": (150, 0, 300, 300), "at": 4.5}),  # in between
+        (0.71, {"near": (150, 0, 300, 300), "at": 2.0}),  # may have hidden behind
+        (0.71, {"near": (150, 0, 300, 300), "at": 7.4}),  # may have come out from behind
     ],
 )
-def test_it_is_unsure_where_anything_speaks_against_it(clothes, how):
-    assert said(turned(clothes, **how)) == (UNSURE, j.NOTHING, j.NO_FACE)
+def test_it_is_unsure_where_anything_speaks_against_it(without_head, how):
+    assert said(turned(without_head, **how)) == (UNSURE, j.NOTHING, j.NO_FACE)
 
 
 def test_somebody_far_away_is_no_doubt():
-    assert turned(0.65, near=AWAY, at=4.5).why == j.SAME_PLACE
+    assert turned(0.71, near=AWAY, at=4.5).why == j.SAME_PLACE
 
 
 def test_a_stranger_s_back_goes_on_the_stranger():

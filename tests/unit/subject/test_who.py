@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ferrari.subject import judgements as j
 from ferrari.subject.face_weights import REFUSING, USABLE, face_weight
+from ferrari.subject.hand_over import Likeness
 from ferrari.subject.judgements import NOT_SUBJECT, SUBJECT, UNSURE, Rules
 from ferrari.subject.sightings import Faces, Sightings
 from ferrari.subject.templates import Template, Thresholds
@@ -63,14 +64,24 @@ class Scene:
         clothes: dict | None = None,
         rules: Rules | None = None,
         boxes: np.ndarray | None = None,
+        without_head: dict | None = None,
         **also,
     ) -> Decision:
+        """`clothes`: how alike two tracks are; `without_head` as much, if nothing is said."""
         seen = replace(self.sightings(), boxes=boxes)
-        body = np.eye(seen.tracks)
-        for (one, other), alike in (clothes or {}).items():
-            body[one, other] = body[other, one] = alike
+        alike = Likeness(
+            _both_ways(seen.tracks, clothes or {}),
+            _both_ways(seen.tracks, without_head or clothes or {}),
+        )
         template = Template(self.members, self.negatives)
-        return decide(seen, template, body, rules or self.rules, **also)
+        return decide(seen, template, alike, rules or self.rules, **also)
+
+
+def _both_ways(tracks: int, alike: dict) -> np.ndarray:
+    found = np.eye(tracks)
+    for (one, other), value in alike.items():
+        found[one, other] = found[other, one] = value
+    return found
 
 
 def said(judged: j.Judgement) -> tuple[str, str, str]:
@@ -379,7 +390,7 @@ def test_a_person_s_word_stands_and_is_handed_over():
 
 def test_without_a_template_nobody_is_judged():
     scene = Scene().see(0, range(3), 0).see(1, range(5, 8), None)
-    found = decide(scene.sightings(), None, np.ones((2, 2)), scene.rules)
+    found = decide(scene.sightings(), None, Likeness(np.ones((2, 2)), np.ones((2, 2))), scene.rules)
     assert {said(each) for each in (*found.tracks, *found.detections)} == {
         (UNSURE, j.NOTHING, j.NOBODY_NAMED)
     }
@@ -390,7 +401,9 @@ def test_a_clip_without_anybody_and_a_track_of_linking_pictures_alone():
         np.zeros(0, int), np.zeros(0), Faces(np.zeros((0, 128)), np.zeros(0, int), np.zeros(0))
     )
     template = Template(People(SFACE).faces(0, 3), np.zeros((0, 128)))
-    assert decide(empty, template, np.zeros((0, 0)), Rules(SFACE.thresholds)) == Decision((), ())
+    assert decide(
+        empty, template, Likeness(np.zeros((0, 0)), np.zeros((0, 0))), Rules(SFACE.thresholds)
+    ) == Decision((), ())
     found = Scene().see(1, range(3), 0).decide()
     assert [each.who for each in found.tracks] == [UNSURE, SUBJECT]
 
@@ -432,8 +445,8 @@ def test_the_order_of_detections_and_faces_changes_nothing(random):
     random.shuffle(order), random.shuffle(face_order)
     body = np.full((5, 5), 0.8)
     template = Template(scene.members, scene.negatives)
-    first = decide(seen, template, body, scene.rules)
-    second = decide(shuffled(seen, order, face_order), template, body, scene.rules)
+    first = decide(seen, template, Likeness(body, body), scene.rules)
+    second = decide(shuffled(seen, order, face_order), template, Likeness(body, body), scene.rules)
     assert second.tracks == first.tracks
     assert second.detections == tuple(first.detections[i] for i in order)
 
