@@ -155,7 +155,7 @@ class FaceSearch:
         some = [at for at, those in enumerate(people) if those]
         if self.recogniser is None or not some:
             return answers, ""
-        pictures = [(views[at].picture_rgb, list(people[at].values())) for at in some]
+        pictures: list[Any] = [(views[at].picture_rgb, list(people[at].values())) for at in some]
         if not embedded:
             pictures = [face_networks.FindOnly(*one) for one in pictures]
         found, remark = self.recogniser.outcomes(pictures, "frames with faces")
