@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -34,6 +36,30 @@ def cut_without_encoding(path: Path, spec: ClipSpec, start: int) -> FileTruth:
     whole.unlink()
     shown = spec.n_frames - start
     return FileTruth(path, "OK", shown, spec.fps, spec, bool(spec.figures), {"hidden": start})
+
+
+def edited(path: Path, spec: ClipSpec, parts: Sequence[tuple[int, int]]) -> FileTruth:
+    """An mp4 whose edit list shows these parts of the spec, one after the other: (first frame,
+    frames) of each.
+    """
+    write_clip(spec, path, replace(encoding_of(spec), b_frames=0))
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        ticks = 1 / (Fraction(spec.fps) * stream.time_base)
+    ms = Fraction(1000) / Fraction(spec.fps)
+    entries = [struct.pack(">IiI", int(n * ms), int(first * ticks), 1 << 16) for first, n in parts]
+    box = struct.pack(">I4sII", 16 + 12 * len(parts), b"elst", 0, len(parts)) + b"".join(entries)
+    data = bytearray(path.read_bytes())
+    place = data.index(b"elst") - 4
+    (size,) = struct.unpack_from(">I", data, place)
+    data[place : place + size] = box
+    for holder in (b"edts", b"trak", b"moov"):  # which lies behind all frames
+        start = data.rindex(holder, 0, place) - 4
+        (held,) = struct.unpack_from(">I", data, start)
+        struct.pack_into(">I", data, start, held + len(box) - size)
+    path.write_bytes(data)
+    shown = sum(n for _, n in parts)
+    return FileTruth(path, "OK", shown, spec.fps, spec, bool(spec.figures), {"parts": list(parts)})
 
 
 def slideshow(path: Path, spec: ClipSpec, seconds: int) -> FileTruth:

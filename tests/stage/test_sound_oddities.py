@@ -46,6 +46,22 @@ def test_a_mirrored_selfie_is_shown_mirrored(run, tmp_path, degrees):
     assert np.abs(picture(run, row) - shown).mean() < 6
 
 
+@pytest.mark.parametrize(
+    "parts", [[(30, 10), (0, 10)], [(0, 10), (25, 10)], [(12, 10), (12, 10)], [(13, 7)]]
+)
+def test_an_edit_list_shows_its_parts_in_its_order(run, tmp_path, parts):
+    """As editors on phones write it: what was cut out is still in the file."""
+    spec = replace(SPEC, n_frames=40)
+    clip = wrappers.edited(tmp_path / "edited.mp4", spec, parts).path
+    shown = [first + k for first, count in parts for k in range(count)]
+    row, rows = run.probe(clip), tables.kept(run.extract(clip, **EVERY))
+    assert (row["frames"], float(row["duration_s"])) == (str(len(shown)), len(shown) / 25)
+    assert [float(r["time_s"]) for r in rows] == [k / 25 for k in range(len(shown))]
+    truths = np.array(list(frames_of(spec))).astype(int)
+    nearest = [np.abs(truths - picture(run, one)).mean(axis=(1, 2, 3)).argmin() for one in rows]
+    assert nearest == shown
+
+
 @pytest.mark.parametrize("height", [120, 360])
 def test_each_part_of_a_joined_clip_has_its_own_size(run, tmp_path, height):
     parts = [(160, 120), (height * 4 // 3, height), (120, 160)]
