@@ -316,7 +316,7 @@ rule review_page:
     every image of the set, and no other rule needs it.
     """
     input:
-        # By path: `make review` runs this rule alone, with --allowed-rules.
+        # By path: with --allowed-rules, `make review` runs this rule alone.
         final=f"{DATASET}/{stages.FINAL_CSV}",
         reports=[f"{QC}/{name}.csv" for name in REPORTS],
     output:
