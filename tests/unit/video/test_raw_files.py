@@ -1,5 +1,6 @@
 """Raw files are read without waiting, and known again."""
 
+import errno
 import os
 import socket
 import subprocess
@@ -75,6 +76,23 @@ def test_a_file_in_a_folder_that_may_be_listed_and_not_entered_is_not_gone(tmp_p
 
 def test_a_path_that_is_too_long_for_the_system_is_not_gone(tmp_path):
     assert "File name too long" in refuse(tmp_path.joinpath(*["f" * 200] * 30))
+
+
+@pytest.mark.parametrize("answer", [errno.ENOTCONN, errno.ESTALE, errno.EIO, errno.EHOSTDOWN])
+def test_a_clip_on_a_mount_that_went_away_is_gone_and_no_row(tmp_path, monkeypatch, answer):
+    """The row would stay when the mount is back: its clip looks as it did when the run began."""
+
+    def gone_away(path, *_):
+        raise OSError(answer, os.strerror(answer), path)
+
+    clip = tmp_path / "a.mp4"
+    clip.write_bytes(b"film")
+    seen = raw_files.read(clip)
+    for call in ("open", "stat", "lstat"):
+        monkeypatch.setattr(raw_files.os, call, gone_away)
+    for ask in (raw_files.read, seen.check_still):
+        with pytest.raises(raw_files.RawFileChangedError, match="is gone"):
+            ask(clip)
 
 
 def test_a_file_of_the_kernel_that_waits_is_taken_as_empty():
