@@ -58,9 +58,7 @@ def read(path: str | os.PathLike) -> RawFile:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a FIFO would wait for a writer
     except OSError as error:
-        if _is_gone(path):
-            raise gone(path) from error
-        raise NoFileError(f"cannot be read: {error.strerror}") from error
+        raise _unread(path, error) from error
     try:
         seen = os.fstat(descriptor)
         if not stat.S_ISREG(seen.st_mode):
@@ -69,7 +67,7 @@ def read(path: str | os.PathLike) -> RawFile:
         digest = sha256_file(f"/dev/fd/{descriptor}") if seen.st_size else sha256_bytes(b"")
         after = os.fstat(descriptor)
     except OSError as error:
-        raise NoFileError(f"cannot be read: {error.strerror}") from error
+        raise _unread(path, error) from error
     finally:
         os.close(descriptor)
     if _state(after) != _state(seen):
@@ -102,6 +100,11 @@ def gone(path: str | os.PathLike) -> RawFileChangedError:
         f"{os.fspath(path)!r} is gone: it was there when the run began. Put it back or leave it "
         "out, and start the run again."
     )
+
+
+def _unread(path: str | os.PathLike, error: OSError) -> FerrariError:
+    """What to raise for a file that could not be opened, or not be read to its end."""
+    return gone(path) if _is_gone(path) else NoFileError(f"cannot be read: {error.strerror}")
 
 
 def _is_gone(path: str | os.PathLike) -> bool:

@@ -91,6 +91,21 @@ def test_a_clip_on_a_mount_that_went_away_is_gone_and_no_row(tmp_path, monkeypat
             ask(clip)
 
 
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_disk_that_fails_half_way_is_a_row_only_if_it_still_answers(
+    tmp_path, monkeypatch, answers
+):
+    """A bad block stays bad; a mount that went away comes back."""
+    clip = tmp_path / "a.mp4"
+    clip.write_bytes(b"film")
+    wanted = raw_files.NoFileError if answers else raw_files.RawFileChangedError
+    with monkeypatch.context() as failing, pytest.raises(wanted):
+        failing.setattr(raw_files, "sha256_file", answering(errno.EIO))
+        if not answers:
+            failing.setattr(os, "lstat", answering(errno.ENOTCONN))
+        raw_files.read(clip)
+
+
 def answering(number):
     def refused(path, *_):
         raise OSError(number, os.strerror(number), path)
