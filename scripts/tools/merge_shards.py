@@ -78,9 +78,13 @@ class Folder:
         """No run begins here until this process ends, where the folder can be written into.
 
         Raises RunningError or MergeError while one is at work: half of what it makes would come
-        along.
+        along; MergeError for a folder without a dataset.
         """
         dataset = self.path / self.dataset
+        if not dataset.is_dir():  # the lock would make a file of that name
+            raise MergeError(
+                f"{dataset} is not there: name the folders that the shards were run in"
+            )
         try:
             run_lock.require(dataset, self.path)
         except OSError:  # a mount to read from alone: it can be asked at least

@@ -173,6 +173,14 @@ def test_a_folder_without_snakemakes_records_is_refused(machines, capsys):
     assert not (machines[0] / "dataset/own.csv").exists()
 
 
+def test_a_folder_without_a_dataset_is_refused_and_left_as_it_is(machines, capsys):
+    """Its lock made a file in place of the dataset, over which the next run there would stumble."""
+    shutil.rmtree(machines[1] / "dataset")
+    assert merge(machines) == 2
+    assert f"{machines[1] / 'dataset'} is not there" in capsys.readouterr().err
+    assert not (machines[1] / "dataset").exists()
+
+
 @pytest.mark.parametrize("place", ["/data/anna", "../anna"])
 @pytest.mark.parametrize("setting", ["dataset", "audit"])
 def test_files_outside_the_working_folder_are_refused(machines, setting, place, capsys):

@@ -37,8 +37,8 @@ def at_work(work: Path, dataset: Path) -> str:
 
 
 def unfinished(work: Path, config: Mapping) -> list[str]:
-    """Of the set in the folder `work`: that its last run stopped, and what its jobs said; [] where
-    it got to its end. Which run that is, see `last_run.unfinished`.
+    """Of the set in the folder `work`: that the run which `last_run.unfinished` names stopped, and
+    what its jobs said; [] if there is none.
     """
     run = last_run.unfinished(work / config["audit"])
     if run is None:
@@ -46,9 +46,10 @@ def unfinished(work: Path, config: Mapping) -> list[str]:
     how = "stopped" if run["status"] else "was killed, or is still at work,"
     said = run_end.failures(work / "logs", datetime.fromisoformat(run["start"]).timestamp())
     return [
-        f"The last run (of {run['start']}) {how} before its end: what it had begun to make anew is "
-        "missing below, or does not fit the rest. Mend what stopped it, run again (make "
-        f"run{places.as_typed(work)}), and verify then: what is named after that is damage.",
+        f"The run of {run['start']} {how} before its end, and none of the whole set has got to its "
+        "end since: what it had begun to make anew is missing below, or does not fit the rest. "
+        f"Mend what stopped it, run again (make run{places.as_typed(work)}), and verify then: what "
+        "is named after that is damage.",
         *(["What it said:", *said] if said else []),
         "",
     ]

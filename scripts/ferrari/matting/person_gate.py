@@ -61,8 +61,9 @@ class Gated:
 
     `matte_of`: SEGMENTER; SECOND_LOOK where its first one had lost the person; PERSON where the
     person's mask took over. `iou`: how far the segmenter's matte and the person agree within the
-    person's room. `held_px` and `removed_px`: pixels of the fine matte outside of it that were kept
-    as held objects, and that were taken away; `restored_px`: pixels of limbs that it lacked. None:
+    person's room (and outside of others' boxes, if enough of the person is there). `held_px` and
+    `removed_px`: pixels of the fine matte outside of that room that were kept as held objects, and
+    that were taken away; `restored_px`: pixels of limbs that it lacked. None:
     no gate has judged.
     """
 

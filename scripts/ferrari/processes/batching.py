@@ -32,13 +32,13 @@ _reading, _writing = threading.RLock(), threading.RLock()
 
 
 def _wait_for_the_others() -> None:
+    _writing.acquire()  # first: who writes may fork too, and must not wait for a fork that waits
     _reading.acquire()
-    _writing.acquire()
 
 
 def _go_on() -> None:
-    _writing.release()
     _reading.release()
+    _writing.release()
 
 
 def _forget_the_others() -> None:

@@ -26,7 +26,7 @@ _HELD_AGAINST = {
     "body_similarity": (words.CLOTHES_MATCH,),
 }
 #: Reasons whose score reaches its threshold, and those whose score does not.
-_REACHES = (words.LIKE_SUBJECT, words.LIKE_NEGATIVE, words.CLOTHES_MATCH)
+_REACHES = (words.LIKE_SUBJECT, words.LIKE_NEGATIVE, words.CLOTHES_MATCH, words.SAME_PLACE)
 _FALLS_SHORT = (words.BETWEEN, words.UNLIKE)
 _GRADED = (words.LIKE_SUBJECT, words.BETWEEN, words.UNLIKE)
 _SLACK = 1e-6  # scores are written with six digits

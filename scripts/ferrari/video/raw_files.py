@@ -7,6 +7,7 @@ not made from.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from ferrari.common.atomic_files import sha256_bytes, sha256_file
 from ferrari.common.errors import FerrariError
 
 _CHANGED = "changed while it was looked at (is it still being copied?)"
+#: What a system answers of a file that is there, and will be as closed in the next run. All other
+#: answers may be those of a mount that went away (EIO, ESTALE, ENOTCONN).
+_KEPT_FROM_US = {errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP}
 
 
 class NoFileError(FerrariError, ValueError):
@@ -54,9 +58,7 @@ def read(path: str | os.PathLike) -> RawFile:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a FIFO would wait for a writer
     except OSError as error:
-        if _is_gone(path):
-            raise gone(path) from error
-        raise NoFileError(f"cannot be read: {error.strerror}") from error
+        raise _unread(path, error) from error
     try:
         seen = os.fstat(descriptor)
         if not stat.S_ISREG(seen.st_mode):
@@ -65,7 +67,7 @@ def read(path: str | os.PathLike) -> RawFile:
         digest = sha256_file(f"/dev/fd/{descriptor}") if seen.st_size else sha256_bytes(b"")
         after = os.fstat(descriptor)
     except OSError as error:
-        raise NoFileError(f"cannot be read: {error.strerror}") from error
+        raise _unread(path, error) from error
     finally:
         os.close(descriptor)
     if _state(after) != _state(seen):
@@ -100,16 +102,20 @@ def gone(path: str | os.PathLike) -> RawFileChangedError:
     )
 
 
+def _unread(path: str | os.PathLike, error: OSError) -> FerrariError:
+    """What to raise for a file that could not be opened, or not be read to its end."""
+    return gone(path) if _is_gone(path) else NoFileError(f"cannot be read: {error.strerror}")
+
+
 def _is_gone(path: str | os.PathLike) -> bool:
-    """True if nothing is at the path. In a folder that may be listed but not entered, or below a
-    path that is too long for the system, a file is there and cannot be asked.
+    """True if nothing is at the path, or its disk does not answer. In a folder that may be listed
+    but not entered, or below a path that is too long for the system, a file is there and cannot be
+    asked.
     """
     try:
         os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
+    except OSError as error:
+        return error.errno not in _KEPT_FROM_US
     return False
 
 

@@ -118,7 +118,7 @@ def test_verify_says_first_that_the_last_run_stopped_and_why(tmp_path, monkeypat
     monkeypatch.setattr(verify.run_watch, "Watch", Watched)
     assert verify.verify(tmp_path, CONFIG, [], 1) == 1
     first, *others = capsys.readouterr().out.splitlines()
-    assert first.startswith("The last run (of 2026-01-02T10:00:00+00:00) stopped before its end")
+    assert first.startswith("The run of 2026-01-02T10:00:00+00:00 stopped before its end, and none")
     assert f"make run WORK={tmp_path}" in first
     assert "SubjectError: two people" in others and "OldError: it" not in others
     assert others[-1].startswith("tables_present")
@@ -129,7 +129,7 @@ def test_verify_says_nothing_of_it_where_all_is_sound(tmp_path, monkeypatch, cap
     monkeypatch.setattr(Watched, "status", 0)
     monkeypatch.setattr(verify.run_watch, "Watch", Watched)
     assert verify.verify(tmp_path, CONFIG, [], 1) == 0
-    assert "last run" not in capsys.readouterr().out
+    assert "before its end" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("tool", ["verify", "plan"])

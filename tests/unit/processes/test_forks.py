@@ -72,6 +72,25 @@ time.sleep(600)
 """
 
 
+TWO_AT_ONCE = """
+import os, time
+from ferrari.processes import batching, forks
+
+def forked(_):
+    os.waitpid(forks.fork(lambda: 0), 0)
+
+for _ in batching.in_flight([1, 2, 3, 4], int, forked):
+    time.sleep(0.2)  # a fork of the model's thread waits for this one, which writes
+    forked(0)
+"""
+
+
+def test_who_writes_a_result_may_fork_while_a_model_is_forked_anew():
+    """The one had the readers' lock and waited for the writer's, the other the reverse."""
+    command = [sys.executable, "-c", TWO_AT_ONCE]
+    assert subprocess.run(command, env=ENVIRONMENT, timeout=30, check=False).returncode == 0
+
+
 def test_it_ends_with_the_process_though_another_thread_asked_for_it():
     parent = subprocess.Popen(
         [sys.executable, "-c", KILLED], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT

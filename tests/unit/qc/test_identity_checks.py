@@ -106,6 +106,17 @@ def test_thresholds_of_two_runs_are_seen(judged):
     assert found.figure == "above 0.45, 0.5"
 
 
+@pytest.mark.parametrize(("score", "status"), [(0.7, PASS), (0.69, FAIL)])
+def test_whoever_goes_on_at_a_place_is_like_enough(judged, score, status):
+    """By either of two thresholds: the row has the one that counted."""
+    told = {"by": "body", "score": score, "threshold": 0.7}
+    rows = judged(a=[subject(0), track(1, "subject", "same_place", **told)])
+    found = identity_checks.judgement_checks(rows, crops({"item": "a1"}), QC)
+    (check,) = [one for one in found if one.name == "judgements_follow_scores"]
+    assert check.status == status
+    assert check.rows == (() if status == PASS else ("a:track-1",))
+
+
 def test_what_was_too_small_is_unsure_where_its_track_is(judged):
     rows = judged(a=[subject(0), between(1)])
     small = {"outcome": "dropped", "reason": "TOO_SMALL"}

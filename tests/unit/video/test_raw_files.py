@@ -1,5 +1,6 @@
 """Raw files are read without waiting, and known again."""
 
+import errno
 import os
 import socket
 import subprocess
@@ -75,6 +76,41 @@ def test_a_file_in_a_folder_that_may_be_listed_and_not_entered_is_not_gone(tmp_p
 
 def test_a_path_that_is_too_long_for_the_system_is_not_gone(tmp_path):
     assert "File name too long" in refuse(tmp_path.joinpath(*["f" * 200] * 30))
+
+
+@pytest.mark.parametrize("answer", [errno.ENOTCONN, errno.ESTALE, errno.EIO, errno.EHOSTDOWN])
+def test_a_clip_on_a_mount_that_went_away_is_gone_and_no_row(tmp_path, monkeypatch, answer):
+    """The row would stay when the mount is back: its clip looks as it did when the run began."""
+    clip = tmp_path / "a.mp4"
+    clip.write_bytes(b"film")
+    seen = raw_files.read(clip)
+    for ask in (raw_files.read, seen.check_still):
+        with monkeypatch.context() as away, pytest.raises(raw_files.RawFileChangedError):
+            for call in ("open", "stat", "lstat"):
+                away.setattr(os, call, answering(answer))
+            ask(clip)
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_disk_that_fails_half_way_is_a_row_only_if_it_still_answers(
+    tmp_path, monkeypatch, answers
+):
+    """A bad block stays bad; a mount that went away comes back."""
+    clip = tmp_path / "a.mp4"
+    clip.write_bytes(b"film")
+    wanted = raw_files.NoFileError if answers else raw_files.RawFileChangedError
+    with monkeypatch.context() as failing, pytest.raises(wanted):
+        failing.setattr(raw_files, "sha256_file", answering(errno.EIO))
+        if not answers:
+            failing.setattr(os, "lstat", answering(errno.ENOTCONN))
+        raw_files.read(clip)
+
+
+def answering(number):
+    def refused(path, *_):
+        raise OSError(number, os.strerror(number), path)
+
+    return refused
 
 
 def test_a_file_of_the_kernel_that_waits_is_taken_as_empty():
