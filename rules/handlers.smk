@@ -181,7 +181,7 @@ def end_failed(log):
 def mend_scheduling():
     """Keep Snakemake quick however many jobs there are: before the first of them starts."""
     scheduling_mends.one_timer_at_a_time(JobScheduler)
-    scheduling_mends.no_search_for_pipes(Job, workflow.rules)
+    scheduling_mends.no_search_for_pipes(Job, workflow)
 
 
 def collect_again():

@@ -7,7 +7,6 @@ still has these places; see docs/decisions/0081-two-mends-of-snakemake.md.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
 from typing import Any
 
 #: What marks an output that goes through a pipe, or comes from a job that serves others meanwhile.
@@ -38,20 +37,22 @@ def _wake_once(scheduler: Any, delay: float) -> None:
     threading.Timer(delay, wake).start()
 
 
-def no_search_for_pipes(job_class: type, rules: Iterable[Any]) -> bool:
-    """Let jobs answer "no" without a search, unless a rule of `rules` has a pipe or a service.
+def no_search_for_pipes(job_class: type, workflow: Any) -> bool:
+    """Let jobs of `workflow` answer "no" without a search, unless it has a pipe or a service.
 
     Before a job, Snakemake asks of each input whether it comes through a pipe. Its own answer
     (`Job.is_pipe_or_service_input`) goes through all jobs that the job waits for. A step over the
     whole set has inputs from every clip and waits for every clip: 40 s of CPU time at 10,000.
-    Returns whether jobs now answer without a search.
+    Jobs of another workflow in this process still search.
+    Returns whether jobs of this one now answer without a search.
     """
-    outputs = (output for rule in rules for output in rule.output)
+    outputs = (output for rule in workflow.rules for output in rule.output)
     if any(output.is_flagged(mark) for output in outputs for mark in _PIPE_MARKS):
         return False
-    job_class.is_pipe_or_service_input = _no_pipe  # type: ignore[attr-defined]
+    search = job_class.is_pipe_or_service_input  # type: ignore[attr-defined]
+
+    def is_pipe_or_service_input(job: Any, path: str) -> bool:
+        return job.rule.workflow is not workflow and search(job, path)
+
+    job_class.is_pipe_or_service_input = is_pipe_or_service_input  # type: ignore[attr-defined]
     return True
-
-
-def _no_pipe(job: Any, path: str) -> bool:
-    return False

@@ -21,38 +21,49 @@ class Asked:
     is_pipe_or_service_input = Job.is_pipe_or_service_input
 
 
-def rule(*outputs):
-    return SimpleNamespace(output=[IOFile(output) for output in outputs])
+def workflow(*outputs):
+    """A workflow with a rule for each of the `outputs`."""
+    rules = [SimpleNamespace(output=[IOFile(output)]) for output in outputs]
+    return SimpleNamespace(rules=rules)
 
 
-def waiting(job_class, name, *, through_pipe):
-    """A job of `job_class` that waits for one other, which makes `name`."""
-    job = job_class()
-    before = Asked()
-    before.pipe_or_service_output = {name} if through_pipe else set()
-    job.dag = SimpleNamespace(dependencies={job: {before: {name}}})
+def waiting(job_class, of, *, through_pipe=False):
+    """A job of the workflow `of` that waits for one other, which makes `stream`."""
+    job, before = job_class(), Asked()
+    before.pipe_or_service_output = {"stream"} if through_pipe else set()
+    job.rule = SimpleNamespace(workflow=of)
+    job.dag = SimpleNamespace(dependencies={job: {before: {"stream"}}})
     return job
 
 
 def test_without_a_pipe_no_job_is_looked_through():
-    job_class = type("Own", (Asked,), {})
-    assert no_search_for_pipes(job_class, [rule("clip.csv"), rule("all.csv", "page.html")])
-    job = job_class()  # it has no graph to look through
+    job_class, ours = type("Own", (Asked,), {}), workflow("clip.csv", "all.csv")
+    assert no_search_for_pipes(job_class, ours)
+    job = waiting(job_class, ours)
+    job.dag = None  # there is no graph to look through
     assert job.is_pipe_or_service_input(PLAIN) is False
 
 
 @pytest.mark.parametrize("marked", [pipe, service])
 def test_with_a_pipe_in_any_rule_snakemake_looks_itself(marked):
-    job_class = type("Own", (Asked,), {})
-    assert not no_search_for_pipes(job_class, [rule("all.csv"), rule("x", marked("stream"))])
+    job_class, ours = type("Own", (Asked,), {}), workflow("all.csv", marked("stream"))
+    assert not no_search_for_pipes(job_class, ours)
     for through_pipe in (True, False):
-        job = waiting(job_class, "stream", through_pipe=through_pipe)
+        job = waiting(job_class, ours, through_pipe=through_pipe)
+        assert job.is_pipe_or_service_input("stream") is through_pipe
+
+
+def test_a_job_of_another_workflow_in_the_process_still_looks():
+    job_class, ours = type("Own", (Asked,), {}), workflow("clip.csv")
+    assert no_search_for_pipes(job_class, ours)
+    for through_pipe in (True, False):
+        job = waiting(job_class, workflow(pipe("stream")), through_pipe=through_pipe)
         assert job.is_pipe_or_service_input("stream") is through_pipe
 
 
 def test_another_mark_is_no_pipe():
     job_class = type("Own", (Asked,), {})
-    assert no_search_for_pipes(job_class, [rule(flag("folder", "directory"))])
+    assert no_search_for_pipes(job_class, workflow(flag("folder", "directory")))
 
 
 class Scheduler:
