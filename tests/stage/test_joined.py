@@ -1,0 +1,89 @@
+"""Transport streams that were joined without encoding: each frame is kept, or lies in a row."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ferrari.images import image_files
+from tests.generator import wrappers
+from tests.generator.encode import Encoding
+from tests.generator.render import render_frame
+from tests.generator.spec import ClipSpec
+from tests.stage.clip_run import Run
+
+SPEC = ClipSpec(seed=1, width=160, height=120, n_frames=25, fps="25", gop=12)
+H264 = Encoding(gop=12, b_frames=0)
+KINDS = {
+    "h264": H264,
+    "h264 with B-frames": replace(H264, b_frames=2),
+    "mpeg2": replace(H264, codec="mpeg2video", options={"qscale": "3"}),
+    "hevc": replace(H264, codec="libx265", options={"preset": "ultrafast"}),
+    "hevc with B-frames": replace(
+        H264, codec="libx265", options={"preset": "ultrafast"}, b_frames=3
+    ),
+    "mpeg4": replace(H264, codec="mpeg4", options={"qscale": "3"}),
+}
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run(tmp_path / "dataset")
+
+
+def of_kinds(path, *names):
+    return wrappers.joined(path, [(SPEC, KINDS[name]) for name in names])
+
+
+def without_a_row(rows, times):
+    """The times of the frames that no row tells of."""
+    spans = [row for row in rows if row["reason"] == "LOST_SPAN"]
+    told = [float(row["time_s"]) for row in rows if row not in spans]
+    lost = [
+        (float(row["time_s"]), float(row["detail"].split(" to ")[1].split(" s")[0]))
+        for row in spans
+    ]
+    return [
+        time
+        for time in times
+        if not any(abs(time - other) < 0.002 for other in told)
+        and not any(start - 0.002 < time < end - 0.002 for start, end in lost)
+    ]
+
+
+def pixels(run, row):
+    return image_files.read(run.dataset / row["path"]).astype(int)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("h264", "mpeg2"),
+        ("h264", "hevc"),
+        ("h264 with B-frames", "mpeg2"),
+        ("mpeg2", "h264"),
+        ("mpeg4", "h264"),
+        ("hevc with B-frames", "h264"),
+        ("h264", "mpeg2", "h264"),
+        ("h264 with B-frames", "hevc", "h264 with B-frames"),
+    ],
+)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_where_the_codec_changes_no_frame_is_lost_without_a_row(run, tmp_path, names, threads):
+    path = tmp_path / "joined.ts"
+    times = of_kinds(path, *names)
+    rows = run.extract(path, threads, fps=25, duplicate_delta=0)
+    assert len(times) == 25 * len(names) and without_a_row(rows, times) == []
+    kept = [row for row in rows if row["outcome"] == "kept"]
+    assert len(kept) == 23 if len(names) == 2 else len(kept) >= 23 + 13
+    of_kinds(tmp_path / "alone.ts", names[0])
+    alone = run.extract(tmp_path / "alone.ts", fps=25, duplicate_delta=0)
+    originals = {row["pts"]: row for row in alone}
+    for row in kept[:23]:
+        assert np.abs(pixels(run, row) - pixels(run, originals[row["pts"]])).max() == 0
+    for row in kept[23:]:
+        number = min(range(len(times)), key=lambda k: abs(times[k] - float(row["time_s"])))
+        truth = render_frame(SPEC, number % 25).frame_rgb.astype(int)
+        assert np.abs(pixels(run, row) - truth).mean() < 10
