@@ -91,6 +91,17 @@ def joined(path: Path, parts: Sequence[tuple[ClipSpec, Encoding]]) -> list[float
     return times
 
 
+def without_transport_packets(path: Path, frame: int, which: slice) -> None:
+    """Take packets of a transport stream out of the data of one frame, in the order of decoding."""
+    data, size = path.read_bytes(), 188
+    packets = [data[place : place + size] for place in range(0, len(data), size)]
+    film = [k for k, p in enumerate(packets) if int.from_bytes(p[1:3], "big") & 0x1FFF == 0x100]
+    starts = [place for place, k in enumerate(film) if packets[k][1] & 0x40]
+    starts.append(len(film))
+    gone = set(film[starts[frame] : starts[frame + 1]][which])
+    path.write_bytes(b"".join(p for k, p in enumerate(packets) if k not in gone))
+
+
 def aspect_switch(path: Path, spec: ClipSpec, aspects: Sequence[str]) -> FileTruth:
     """A transport stream of parts, one after the other, each with a sample aspect of its own."""
     parts = [(spec, replace(encoding_of(spec), sar=sar, b_frames=0)) for sar in aspects]

@@ -1,4 +1,4 @@
-"""Transport streams that were joined without encoding: each frame is kept, or lies in a row."""
+"""Transport streams: joined without encoding, and short of packets. No frame is without a row."""
 
 from __future__ import annotations
 
@@ -87,3 +87,44 @@ def test_where_the_codec_changes_no_frame_is_lost_without_a_row(run, tmp_path, n
         number = min(range(len(times)), key=lambda k: abs(times[k] - float(row["time_s"])))
         truth = render_frame(SPEC, number % 25).frame_rgb.astype(int)
         assert np.abs(pixels(run, row) - truth).mean() < 10
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        (SPEC, H264),
+        (replace(SPEC, width=240, height=160), H264),
+        (SPEC, replace(H264, options={"profile": "baseline"})),
+        (SPEC, replace(H264, pix_fmt="yuv422p10le")),
+    ],
+    ids=["the same", "size", "profile", "pixel format"],
+)
+def test_a_join_in_one_codec_costs_the_two_frames_before_it(run, tmp_path, other):
+    """FFmpeg flags them, as it flags data that is missing: see docs/footage.md."""
+    path = tmp_path / "joined.ts"
+    times = wrappers.joined(path, [(SPEC, H264), other])
+    rows = run.extract(path, fps=25, duplicate_delta=0)
+    assert without_a_row(rows, times) == []
+    refused = [float(row["time_s"]) for row in rows if row["reason"] == "DECODE_DAMAGE"]
+    assert refused == pytest.approx(times[23:25], abs=0.002)
+    assert sum(row["outcome"] == "kept" for row in rows) == 48
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc", "mpeg2"])
+@pytest.mark.parametrize(
+    ("frame", "which", "lost"),
+    [
+        (12, slice(5, 6), range(12, 24)),  # of a key frame: HEVC's decoder says nothing of it
+        (11, slice(-1, None), range(11, 12)),  # the end of the last frame before a key frame
+        (11, slice(None), range(11, 12)),  # all of it: no decoder can know
+        (5, slice(None), range(5, 12)),
+    ],
+)
+def test_what_a_missing_packet_spoils_is_not_kept(run, tmp_path, codec, frame, which, lost):
+    path = tmp_path / "short.ts"
+    times = of_kinds(path, codec)
+    wrappers.without_transport_packets(path, frame, which)
+    rows = run.extract(path, fps=25, duplicate_delta=0)
+    kept = {round((float(r["time_s"]) - times[0]) * 25) for r in rows if r["outcome"] == "kept"}
+    assert not kept & set(lost) and len(kept) >= 25 - len(lost) - 3
+    assert without_a_row(rows, times) == []

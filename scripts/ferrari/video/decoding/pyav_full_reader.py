@@ -115,6 +115,7 @@ class Reader:
         self._faults: dict[int, str] = {}  # by number of packet, in the order of decoding
         self._pending: list[int] = []  # those whose damage no frame has shown yet
         self._number = 0  # of the packet that was decoded last
+        self._gap_before = False  # the last packet was flagged as corrupt: it may mean the next
         self._codec, self._others_from = CodecWatch(stream), sys.maxsize
         self._shown_pts: deque[int] = deque(maxlen=_STEPS)
 
@@ -194,8 +195,10 @@ class Reader:
         if packet.is_discard and packet.is_keyframe:
             self._hidden_key = True
         self._leading.see(number, pts, bool(packet.is_keyframe))
-        if packet.is_corrupt:
+        if packet.is_corrupt or self._gap_before:
             self._fault(number, "the container says that data of it is lost")
+        # What a transport stream's parser hands on is one frame behind the data that it was given.
+        self._gap_before = packet.is_corrupt and "mpegts" in self._container.format.name
 
     def _decode(self, number: int, packet: av.Packet | None) -> list[av.VideoFrame]:
         self._number = number
