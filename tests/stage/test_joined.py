@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ferrari.images import image_files
+from ferrari.video.clip_verdicts import OTHER_FILM
 from tests.generator import wrappers
 from tests.generator.encode import Encoding
 from tests.generator.render import render_frame
@@ -128,3 +129,21 @@ def test_what_a_missing_packet_spoils_is_not_kept(run, tmp_path, codec, frame, w
     kept = {round((float(r["time_s"]) - times[0]) * 25) for r in rows if r["outcome"] == "kept"}
     assert not kept & set(lost) and len(kept) >= 25 - len(lost) - 3
     assert without_a_row(rows, times) == []
+
+
+@pytest.mark.parametrize("between_mb", [0, 30])
+def test_a_second_part_on_another_track_is_told(run, tmp_path, between_mb):
+    """FFmpeg looks for tracks at both ends of a file; PyAV has none that is in its middle only."""
+    path, other = tmp_path / "joined.ts", tmp_path / "other.ts"
+    wrappers.joined(path, [(SPEC, H264)])
+    options = {"mpegts_start_pid": "300"}
+    shorter = replace(SPEC, n_frames=10)
+    wrappers.joined(other, [(shorter, replace(H264, container_options=options))])
+    empty = bytes([0x47, 0x1F, 0xFF, 0x10]) + bytes(184)
+    empty *= between_mb * 10**6 // 188
+    path.write_bytes(path.read_bytes() + empty + other.read_bytes() + empty)
+    row = run.probe(path)
+    assert (row["reason"], row["frames"]) == ("OK", "25")
+    assert row["other_tracks"].startswith("track 1 (h264") and OTHER_FILM in row["other_tracks"]
+    assert len(run.extract_probed(path, fps=25, duplicate_delta=0)) == 25
+    assert ("begun on the way" in row["other_tracks"]) == (between_mb > 0)
