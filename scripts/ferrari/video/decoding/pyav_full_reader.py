@@ -255,7 +255,7 @@ class Reader:
         own = self._faults.get(number, "")
         if source.interlaced:  # its second field may have a packet of its own
             own = own or self._faults.get(number + 1, "")
-        own = own or (_CONCEALED if frame.is_corrupt else "")
+        own = own or (_CONCEALED if frame.is_corrupt or self._is_made_up(frame) else "")
         base = source.is_key
         if source.ordinal == 0:
             own = own or self._headless(frame)
@@ -271,8 +271,14 @@ class Reader:
         """What is wrong with the first frame if it was made from one that is not there."""
         if frame.key_frame or self._hidden_key or int(frame.pict_type) not in _NOT_INTRA:
             return ""
-        waits = self._stream.codec_context.codec.canonical_name in _WAIT_FOR_A_BASE
-        return "" if waits else _HEADLESS
+        return "" if self._codec.codec in _WAIT_FOR_A_BASE else _HEADLESS
+
+    def _is_made_up(self, frame: av.VideoFrame) -> bool:
+        """Whether it is a blank one that HEVC's decoder puts in the place of a missing frame.
+
+        That is shown, flagged as a key frame, if the next group of pictures takes its number.
+        """
+        return self._codec.codec == "hevc" and not int(frame.pict_type)
 
 
 class Leading:
