@@ -116,6 +116,7 @@ def test_a_join_in_one_codec_costs_the_two_frames_before_it(run, tmp_path, other
     ("frame", "which", "lost"),
     [
         (12, slice(5, 6), range(12, 24)),  # of a key frame: HEVC's decoder says nothing of it
+        (0, slice(5, 6), range(12)),  # of the first frame: FFmpeg flags nothing
         (11, slice(-1, None), range(11, 12)),  # the end of the last frame before a key frame
         (11, slice(None), range(11, 12)),  # all of it: no decoder can know
         (5, slice(None), range(5, 12)),

@@ -25,6 +25,7 @@ from ferrari.video.decoding.base import (
 from ferrari.video.decoding.codec_changes import CodecWatch, time_of_the_dropped
 from ferrari.video.decoding.ffmpeg_log import Complaints
 from ferrari.video.decoding.frame_times import FrameTimes
+from ferrari.video.decoding.transport_gaps import first_frame_has_one
 from ferrari.video.orientation import square_size
 from ferrari.video.streams import main_video
 
@@ -115,7 +116,8 @@ class Reader:
         self._faults: dict[int, str] = {}  # by number of packet, in the order of decoding
         self._pending: list[int] = []  # those whose damage no frame has shown yet
         self._number = 0  # of the packet that was decoded last
-        self._gap_before = False  # the last packet was flagged as corrupt: it may mean the next
+        # The last packet was flagged as corrupt, which may mean the next.
+        self._gap_before = first_frame_has_one(stream)
         self._codec, self._others_from = CodecWatch(stream), sys.maxsize
         self._shown_pts: deque[int] = deque(maxlen=_STEPS)
 

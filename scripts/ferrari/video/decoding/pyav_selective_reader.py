@@ -27,6 +27,7 @@ from ferrari.video.decoding.ffmpeg_log import Complaints
 from ferrari.video.decoding.packet_kinds import Classifier, NotUnderstoodError, classifier, settled
 from ferrari.video.decoding.packet_selection import Selection, select
 from ferrari.video.decoding.pyav_full_reader import require_software
+from ferrari.video.decoding.transport_gaps import first_frame_has_one
 from ferrari.video.orientation import square_size
 from ferrari.video.timestamps import PackedTimes
 
@@ -148,6 +149,8 @@ class SelectiveReader:
         held: list[av.Packet] | None = [] if self._most_held else None
         last: int | None = None
         duration, codec = 0, CodecWatch(stream)
+        if first_frame_has_one(stream):
+            raise NotUnderstoodError("data of the first frame is missing")
         for packet in self._packets(stream):
             if packet.pts is None or packet.is_discard or packet.is_corrupt:
                 raise NotUnderstoodError("a packet without a time, not to be shown, or corrupt")
