@@ -18,9 +18,6 @@ _READ_BYTES = 8 << 20  # a first frame that is larger is looked at so far
 _SYNC = 0x47
 #: Where a packet starts, and the bytes from packet to packet; BDAV puts a time before each.
 _LAYOUTS = ((0, 188), (4, 192))
-    (0, 188),
-    (4, 192),
-)  # where a packet starts, from packet to packet; BDAV has a time each
 
 
 def first_frame_has_one(stream: VideoStream) -> bool:
