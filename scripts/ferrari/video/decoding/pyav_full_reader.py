@@ -257,7 +257,9 @@ class Reader:
         own = self._faults.get(number, "")
         if source.interlaced:  # its second field may have a packet of its own
             own = own or self._faults.get(number + 1, "")
-        own = own or (_CONCEALED if frame.is_corrupt or self._is_made_up(frame) else "")
+        own = own or (
+            _CONCEALED if frame.is_corrupt or is_made_up(frame, self._codec.codec) else ""
+        )
         base = source.is_key
         if source.ordinal == 0:
             own = own or self._headless(frame)
@@ -275,12 +277,13 @@ class Reader:
             return ""
         return "" if self._codec.codec in _WAIT_FOR_A_BASE else _HEADLESS
 
-    def _is_made_up(self, frame: av.VideoFrame) -> bool:
-        """Whether it is a blank one that HEVC's decoder puts in the place of a missing frame.
 
-        That is shown, flagged as a key frame, if the next group of pictures takes its number.
-        """
-        return self._codec.codec == "hevc" and not int(frame.pict_type)
+def is_made_up(frame: av.VideoFrame, codec: str) -> bool:
+    """Whether it is a blank one that HEVC's decoder puts in the place of a missing frame.
+
+    That is shown, flagged as a key frame, if the next group of pictures takes its number.
+    """
+    return codec == "hevc" and not int(frame.pict_type)
 
 
 class Leading:
