@@ -107,6 +107,13 @@ def _places(path: Path) -> list[tuple[int, int]]:
         return [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
 
 
+def _joined(path: Path, *codecs: str) -> None:
+    spec = replace(SPEC, n_frames=20)
+    options = {"libx264": X264, "mpeg2video": {"b": "4M"}}
+    parts = [Encoding(codec=c, gop=10, b_frames=0, options=options[c]) for c in codecs]
+    wrappers.joined(path, [(spec, part) for part in parts])
+
+
 def _of(make: Callable, **given) -> Make:
     return lambda path: make(path, SPEC, **given)
 
@@ -148,6 +155,8 @@ KINDS: dict[str, tuple[Make, bool]] = {
     "three_frames.mp4": (partial(_encoded, spec=replace(SPEC, n_frames=3)), True),
     "hidden_start.mp4": (_of(wrappers.cut_without_encoding, start=15), True),
     "aspect_changes.ts": (_of(wrappers.aspect_switch, aspects=("1", "2")), False),
+    "codec_changes.ts": (lambda path: _joined(path, "libx264", "mpeg2video"), False),
+    "joined.ts": (lambda path: _joined(path, "libx264", "libx264"), False),
     "begins_between_key_frames.mp4": (_begins_between_key_frames, True),
     "cut_off.mkv": (_cut_off, False),
     "wiped.mp4": (_wiped, False),

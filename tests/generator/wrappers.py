@@ -12,7 +12,7 @@ import av
 import numpy as np
 from av.stream import Disposition
 
-from tests.generator.encode import encode, encoding_of, frames_of, write_clip
+from tests.generator.encode import Encoding, encode, encoding_of, frames_of, write_clip
 from tests.generator.faults import FileTruth
 from tests.generator.spec import ClipSpec
 
@@ -69,19 +69,43 @@ def slideshow(path: Path, spec: ClipSpec, seconds: int) -> FileTruth:
     return FileTruth(path, "OK", spec.n_frames, fps, spec, bool(spec.figures))
 
 
-def aspect_switch(path: Path, spec: ClipSpec, aspects: Sequence[str]) -> FileTruth:
-    """A transport stream of parts, one after the other, each with a sample aspect of its own."""
+def joined(path: Path, parts: Sequence[tuple[ClipSpec, Encoding]]) -> list[float]:
+    """A transport stream of parts, one after the other on one clock, as `cat` joins them.
+
+    Returns when each frame is shown, in seconds.
+    """
     path.write_bytes(b"")
-    for number, sar in enumerate(aspects):
+    count = 0
+    times: list[float] = []
+    for number, (spec, encoding) in enumerate(parts):
         part = path.with_name(f"{path.name}.{number}.ts")
-        encoding = replace(
-            encoding_of(spec), sar=sar, b_frames=0,
-            pts=range(number * spec.n_frames, (number + 1) * spec.n_frames),
-        )  # fmt: skip
-        encode(part, frames_of(spec), encoding)
+        pts = range(count, count + spec.n_frames)
+        encode(part, frames_of(spec), replace(encoding, pts=pts))
         with open(path, "ab") as whole:
             whole.write(part.read_bytes())
+        with av.open(str(part)) as container:
+            packets = [packet for packet in container.demux(video=0) if packet.size]
+        times += sorted(float(packet.pts * packet.time_base) for packet in packets)
         part.unlink()
+        count += spec.n_frames
+    return times
+
+
+def without_transport_packets(path: Path, frame: int, which: slice) -> None:
+    """Take packets of a transport stream out of the data of one frame, in the order of decoding."""
+    data, size = path.read_bytes(), 188
+    packets = [data[place : place + size] for place in range(0, len(data), size)]
+    film = [k for k, p in enumerate(packets) if int.from_bytes(p[1:3], "big") & 0x1FFF == 0x100]
+    starts = [place for place, k in enumerate(film) if packets[k][1] & 0x40]
+    starts.append(len(film))
+    gone = set(film[starts[frame] : starts[frame + 1]][which])
+    path.write_bytes(b"".join(p for k, p in enumerate(packets) if k not in gone))
+
+
+def aspect_switch(path: Path, spec: ClipSpec, aspects: Sequence[str]) -> FileTruth:
+    """A transport stream of parts, one after the other, each with a sample aspect of its own."""
+    parts = [(spec, replace(encoding_of(spec), sar=sar, b_frames=0)) for sar in aspects]
+    joined(path, parts)
     facts = {"aspects": list(aspects)}
     return FileTruth(path, "OK", spec.n_frames * len(aspects), spec.fps, spec, True, facts)
 

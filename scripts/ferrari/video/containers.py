@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
 from typing import Any, cast
@@ -110,6 +111,18 @@ def _quieten() -> None:
 def container_of(stream: VideoStream) -> InputContainer:
     """The container that a stream is read from."""
     return cast(InputContainer, stream.container)
+
+
+def packets_of(stream: VideoStream) -> Iterator[av.Packet]:
+    """A stream's packets, and an empty one behind the last: PyAV's sign for the end.
+
+    It must not be asked for more: where FFmpeg met another track on the way, PyAV ends in an
+    IndexError.
+    """
+    for packet in container_of(stream).demux(stream):
+        yield packet
+        if not packet.size and packet.pts is None and packet.dts is None:
+            return
 
 
 def aspect_of(stream: VideoStream) -> Fraction:

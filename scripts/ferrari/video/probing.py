@@ -36,6 +36,7 @@ from ferrari.video.containers import (
     is_too_large,
     open_container,
     orientation,
+    packets_of,
     seconds,
     what_failed,
 )
@@ -107,7 +108,9 @@ def _look_inside(container: InputContainer, path: str | os.PathLike, animations:
     facts["other_tracks"] = streams.passed_over(container, stream)
     if stream is None:
         return _without_stream(container, path, facts)
-    seen = _walk(container, stream)
+    seen = _walk(stream)
+    others = (facts["other_tracks"], streams.begun_late(container))
+    facts["other_tracks"] = "; ".join(filter(None, others))
     facts |= _stream_facts(container, stream, seen)
     refused = _no_film(container, facts, animations)
     if refused:
@@ -212,12 +215,12 @@ class _Seen:
     frame: av.VideoFrame | None = None
 
 
-def _walk(container: InputContainer, stream: VideoStream) -> _Seen:
+def _walk(stream: VideoStream) -> _Seen:
     """Demux every packet; decode until a clean frame comes out (or _TRIES packets)."""
     seen, start, last = _Seen(), _Start(), _TRIES
     spoilt = None
     try:
-        for packet in container.demux(stream):
+        for packet in packets_of(stream):
             if packet.size:
                 seen.packets += 1
                 if not packet.is_discard:

@@ -19,6 +19,7 @@ _NO_FILM = {
     Disposition.dependent: "a part of another picture",
 }
 _DUMPED = re.compile(r"Stream #\d+:(\d+)[^\n]*?: Video: none \(([^/)]+?) ?/")
+_FILM = re.compile(r"Stream #\d+:(\d+)[^\n]*?: Video: (\w+)")
 
 
 def main_video(container: InputContainer) -> VideoStream | None:
@@ -53,15 +54,33 @@ def passed_over(container: InputContainer, chosen: VideoStream | None) -> str:
     return "; ".join(f"{_named(s, letters)}: {_passed_for(s, chosen)}" for s in others)
 
 
+def begun_late(container: InputContainer) -> str:
+    """The video tracks that FFmpeg met only after it had opened the file, once all of it is read.
+
+    PyAV knows nothing of them. A transport stream may have some, where two were joined.
+    """
+    late = [
+        f"track {index} ({codec}): {OTHER_FILM}, begun on the way"
+        for index, codec in _FILM.findall(_dumped(container))
+        if int(index) >= len(container.streams)
+    ]
+    return "; ".join(late)
+
+
 def four_letters(container: InputContainer) -> dict[int, str]:
     """The code (mostly four letters) of each video codec that FFmpeg does not know, by track."""
+    return {int(index): letters.strip() for index, letters in _DUMPED.findall(_dumped(container))}
+
+
+def _dumped(container: InputContainer) -> str:
+    """What FFmpeg's own programs print of a file."""
     av.logging.set_level(av.logging.INFO)  # what FFmpeg writes of a file is written as a log
     try:
         written: str = container.dumps_format()  # type: ignore[attr-defined]  # not in the stub
     finally:
         av.logging.restore_default_callback()
         av.logging.set_libav_level(av.logging.FATAL)
-    return {int(index): letters.strip() for index, letters in _DUMPED.findall(written)}
+    return written
 
 
 def _passed_for(stream: VideoStream, chosen: VideoStream | None) -> str:

@@ -23,7 +23,7 @@ from av import VideoStream
 from av.error import FFmpegError
 
 from ferrari.images.repeats import compare_luma, glimpse
-from ferrari.video.containers import aspect_of, container_of, what_failed
+from ferrari.video.containers import aspect_of, packets_of, what_failed
 from ferrari.video.decoding.base import (
     DecodePlan,
     DecoderUnavailableError,
@@ -97,7 +97,7 @@ def against(path: str, plan: DecodePlan, stats: DecodeStats, theirs: Side) -> Pr
 def groups(stream: VideoStream) -> Iterator[Group]:
     """The groups of a stream, each without what is shown before its key frame."""
     group: Group | None = None
-    for packet in container_of(stream).demux(stream):
+    for packet in packets_of(stream):
         when = packet.dts if packet.pts is None else packet.pts
         if not packet.size or when is None:
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from array import array
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -21,8 +22,10 @@ from ferrari.video.decoding.base import (
     DecodeStats,
     PlanChangedError,
 )
+from ferrari.video.decoding.codec_changes import CodecWatch, time_of_the_dropped
 from ferrari.video.decoding.ffmpeg_log import Complaints
 from ferrari.video.decoding.frame_times import FrameTimes
+from ferrari.video.decoding.transport_gaps import first_frame_has_one
 from ferrari.video.orientation import square_size
 from ferrari.video.streams import main_video
 
@@ -30,6 +33,7 @@ _CONCEALED = "the decoder concealed lost data"
 _HEADLESS = "the first frame builds on one that is not there"
 _NOT_INTRA = {2, 3, 4, 6}  # AV_PICTURE_TYPE_P, _B, _S, _SP
 _WAIT_FOR_A_BASE = {"h264", "hevc"}  # decoders that hold back what has none
+_STEPS = 4  # frames by whose times that of a dropped one is told
 _B_FRAMES = {3, 7}  # AV_PICTURE_TYPE_B, _BI
 
 
@@ -112,6 +116,10 @@ class Reader:
         self._faults: dict[int, str] = {}  # by number of packet, in the order of decoding
         self._pending: list[int] = []  # those whose damage no frame has shown yet
         self._number = 0  # of the packet that was decoded last
+        # The last packet was flagged as corrupt, which may mean the next.
+        self._gap_before = first_frame_has_one(stream)
+        self._codec, self._others_from = CodecWatch(stream), sys.maxsize
+        self._shown_pts: deque[int] = deque(maxlen=_STEPS)
 
     def frames(self) -> Iterator[tuple[av.VideoFrame, SourceFrame]]:
         """Every frame that is shown, in that order; one beyond the plan's `max_pixels` is a fault.
@@ -121,6 +129,8 @@ class Reader:
         for frame in self._decoded():
             self._stats.frames += 1
             frame.pts = self._times.of(frame.pts, frame.dts)
+            if frame.pts is not None:
+                self._shown_pts.append(frame.pts)
             number = _packet_number(frame)
             sar = self._aspects.of(number)
             wide, high = square_size(frame.width, frame.height, sar)
@@ -136,30 +146,40 @@ class Reader:
     def _decoded(self) -> Iterator[av.VideoFrame]:
         self._stats.time_base = self._stream.time_base
         last = 0
-        for number, packet in self._packets():
-            yield from self._decode(number, packet)
+        others = False
+        for number, packet, is_other in self._packets():
+            if is_other and not others:
+                yield from self._drained(number)
+            others = is_other
+            if not others:
+                yield from self._decode(number, packet)
             last = number + 1
         yield from self._decode(last, None)
 
-    def _packets(self) -> Iterator[tuple[int, av.Packet]]:
-        """Numbered packets, each after the next one was read: only that tells if it ran over."""
+    def _packets(self) -> Iterator[tuple[int, av.Packet, bool]]:
+        """Numbered packets, each after the next one was read: only that tells if it ran over; and
+        whether they are of another codec than the stream's."""
         packets = self._container.demux(self._stream)
-        held, number = None, 0
+        held: tuple[int, av.Packet, bool] | None = None
+        number = 0
         while True:
-            packet = None
+            packet, is_other = None, False
             try:
                 packet = next(packets, None)
             except FFmpegError as error:  # the demuxer lost its way and does not find it again
                 self._fault(number, f"demuxing: {what_failed(error)}")
             if packet is not None and not packet.size:  # PyAV's sign for the end
                 packet = None
+            if packet is not None and self._codec.is_other(packet):
+                self._fault(number, f"the stream goes on in another codec than {self._codec.codec}")
+                is_other = True
             self._listen(number, packet)
             if held is not None:
-                yield number - 1, held
+                yield held
             if packet is None:
                 return
             self._count(number, packet)
-            held, number = packet, number + 1
+            held, number = (number, packet, is_other), number + 1
 
     def _listen(self, number: int, packet: av.Packet | None) -> None:
         """Note what the demuxer said while it read packet `number` (None: it found no more)."""
@@ -177,8 +197,10 @@ class Reader:
         if packet.is_discard and packet.is_keyframe:
             self._hidden_key = True
         self._leading.see(number, pts, bool(packet.is_keyframe))
-        if packet.is_corrupt:
+        if packet.is_corrupt or self._gap_before:
             self._fault(number, "the container says that data of it is lost")
+        # What a transport stream's parser hands on is one frame behind the data that it was given.
+        self._gap_before = packet.is_corrupt and "mpegts" in self._container.format.name
 
     def _decode(self, number: int, packet: av.Packet | None) -> list[av.VideoFrame]:
         self._number = number
@@ -195,6 +217,21 @@ class Reader:
             self._fault(number, picture)
         if self._aspects.changed(number):
             self._require_numbers()
+        return frames
+
+    def _drained(self, number: int) -> list[av.VideoFrame]:
+        """The frames that the decoder still has when packet `number` is the first of another codec.
+
+        Shown between or behind them is the one that the demuxer dropped there: it is counted.
+        """
+        frames = self._decode(number, None)
+        self._stream.codec_context.flush_buffers()
+        self._others_from = number
+        times = [*self._shown_pts, *(frame.pts for frame in frames if frame.pts is not None)]
+        usual = self._plan.frame_s / (self._stream.time_base or 1)
+        dropped = time_of_the_dropped(times, usual)
+        if dropped is not None:
+            self._packet_pts.append(dropped)
         return frames
 
     def _require_numbers(self) -> None:
@@ -220,21 +257,33 @@ class Reader:
         own = self._faults.get(number, "")
         if source.interlaced:  # its second field may have a packet of its own
             own = own or self._faults.get(number + 1, "")
-        own = own or (_CONCEALED if frame.is_corrupt else "")
+        own = own or (
+            _CONCEALED if frame.is_corrupt or is_made_up(frame, self._codec.codec) else ""
+        )
         base = source.is_key
         if source.ordinal == 0:
             own = own or self._headless(frame)
             base = base or not (own or self._hidden_key)
+        drained = number < self._others_from <= self._number
+        near = self._faults[self._others_from] if drained else ""
         if base and known is not None:
-            return replace(source, fault=own, lost_before="" if own else before)
-        return replace(source, fault=own or before)
+            return replace(source, fault=own, lost_before="" if own else before or near)
+        fault = own or before
+        return replace(source, fault=fault, lost_before="" if fault else near)
 
     def _headless(self, frame: av.VideoFrame) -> str:
         """What is wrong with the first frame if it was made from one that is not there."""
         if frame.key_frame or self._hidden_key or int(frame.pict_type) not in _NOT_INTRA:
             return ""
-        waits = self._stream.codec_context.codec.canonical_name in _WAIT_FOR_A_BASE
-        return "" if waits else _HEADLESS
+        return "" if self._codec.codec in _WAIT_FOR_A_BASE else _HEADLESS
+
+
+def is_made_up(frame: av.VideoFrame, codec: str) -> bool:
+    """Whether it is a blank one that HEVC's decoder puts in the place of a missing frame.
+
+    That is shown, flagged as a key frame, if the next group of pictures takes its number.
+    """
+    return codec == "hevc" and not int(frame.pict_type)
 
 
 class Leading:

@@ -22,10 +22,12 @@ from av.error import FFmpegError
 from ferrari.video import native_memory
 from ferrari.video.containers import aspect_of, container_of, declared_end, is_too_large
 from ferrari.video.decoding.base import DecodePlan, DecodeStats, PlanChangedError
+from ferrari.video.decoding.codec_changes import CodecWatch
 from ferrari.video.decoding.ffmpeg_log import Complaints
 from ferrari.video.decoding.packet_kinds import Classifier, NotUnderstoodError, classifier, settled
 from ferrari.video.decoding.packet_selection import Selection, select
 from ferrari.video.decoding.pyav_full_reader import require_software
+from ferrari.video.decoding.transport_gaps import first_frame_has_one
 from ferrari.video.orientation import square_size
 from ferrari.video.timestamps import PackedTimes
 
@@ -146,10 +148,14 @@ class SelectiveReader:
         pts, kinds, size = array("q"), bytearray(), 0
         held: list[av.Packet] | None = [] if self._most_held else None
         last: int | None = None
-        duration = 0
+        duration, codec = 0, CodecWatch(stream)
+        if first_frame_has_one(stream):
+            raise NotUnderstoodError("data of the first frame is missing")
         for packet in self._packets(stream):
             if packet.pts is None or packet.is_discard or packet.is_corrupt:
                 raise NotUnderstoodError("a packet without a time, not to be shown, or corrupt")
+            if codec.is_other(packet):
+                raise NotUnderstoodError("the codec changes on the way")
             pts.append(packet.pts)
             kinds.append(self._kind_of(memoryview(packet)))
             if last is None or packet.pts > last:
