@@ -132,6 +132,6 @@ def html(cards: Sequence[Card], flow: Sequence[Step], lost: Lost, costs: Costs) 
             cards=cards,
             flow=flow,
             lost=lost,
-            disk=costs,
+            costs=costs,
         )
     )

@@ -34,9 +34,9 @@ from ferrari.subject.succession import goes_on
 
 #: By how much more alike clothes must be to one person than to another.
 CLOTHES_MARGIN = 0.10
-#: Likeness of clothes that hands over where a track goes on at the place of the other, with nobody
-#: else near; or that of trunk and legs alone. On people whom no test shows, 10 % of pairs of two in
-#: one frame reach the first, and none more the second; on a street 6.5 %, and 0.4 % more.
+#: Where a track goes on at the place of the other with nobody else near, its clothes decide if they
+#: are so alike with the head, or if trunk and legs alone are. docs/identity_measured.md, "Other
+#: people, to choose on", has the share of pairs of two people that reach either.
 LIKE_AT_PLACE, WITHOUT_HEAD_AT_PLACE = 0.60, 0.70
 
 
