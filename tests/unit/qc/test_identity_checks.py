@@ -19,6 +19,7 @@ from ferrari.qc import (
 )
 from ferrari.qc.identity_tables import Answer
 from ferrari.reports.checks import FAIL, PASS, WARN
+from ferrari.review import contract
 from ferrari.subject import clip_table
 from ferrari.subject.identity_table import IdentityRow
 
@@ -94,7 +95,7 @@ def test_one_track_between_few_is_no_reason_to_warn(judged):
 
 def test_many_tracks_between_the_thresholds_are_named(judged):
     found = scores_apart(judged(a=[subject(0), subject(1), other(2), between(3), between(4)]))
-    assert found.status == WARN and found.rows == ("a:track-3", "a:track-4")
+    assert found.status == WARN and found.rows == ("a-t3", "a-t4")
 
 
 def test_thresholds_of_two_runs_are_seen(judged):
@@ -102,7 +103,7 @@ def test_thresholds_of_two_runs_are_seen(judged):
     assert identity_checks._one_threshold(identity_tables.tracks(rows)).status == PASS
     rows.loc[rows["video"] == "b", "threshold"] = 0.5
     found = identity_checks._one_threshold(identity_tables.tracks(rows))
-    assert found.status == FAIL and found.rows == ("b:track-0",)
+    assert found.status == FAIL and found.rows == ("b-t0",)
     assert found.figure == "above 0.45, 0.5"
 
 
@@ -114,7 +115,7 @@ def test_whoever_goes_on_at_a_place_is_like_enough(judged, score, status):
     found = identity_checks.judgement_checks(rows, crops({"item": "a1"}), QC)
     (check,) = [one for one in found if one.name == "judgements_follow_scores"]
     assert check.status == status
-    assert check.rows == (() if status == PASS else ("a:track-1",))
+    assert check.rows == (() if status == PASS else ("a-t1",))
 
 
 def test_what_was_too_small_is_unsure_where_its_track_is(judged):
@@ -176,7 +177,12 @@ def test_where_nobody_is_named_it_is_said_by_that_check(judged):
     assert delivery(rows, crops(nobody))["subject_found"].status == PASS
     found = reference_checks.named(Answer("no clear majority"), rows)
     assert found.status == FAIL and found.figure == "no clear majority"
-    assert found.rows == ("a:track-0",)
+    assert found.rows == ("a-t0",)
+
+
+def test_a_track_is_called_as_it_is_decided_about():
+    video = "asl-again-4b2098bf6e"
+    assert contract.track_of(identity_tables.name_of(video, 12.0)) == (video, 12)
 
 
 def test_a_clip_known_by_the_set_alone_is_named(judged):
@@ -341,7 +347,7 @@ def test_a_track_that_is_unsure_and_waits_for_nobody_is_shown_and_says_why(tmp_p
     assert "but nothing is to be decided" in gallery.note and "make review" in gallery.note
     assert identity_checks.counts(whole, rows, ["a"])["Unsure, with nothing to decide"] == 1
     table = identity_pictures.page_tables(whole, rows, references(), references())[-1]
-    assert table.rows[["track", "waiting"]].to_numpy().tolist() == [[1, 0], [2, 1]]
+    assert table.rows[["track", "waiting"]].to_numpy().tolist() == [["a-t1", 0], ["a-t2", 1]]
     assert [thumb.item for thumb in gallery.thumbs][-2:] == ["a3", "a2"]
     assert gallery.thumbs[-1].detail.startswith("left out: TOO_SMALL")
     assert "left out" not in gallery.thumbs[-2].detail
