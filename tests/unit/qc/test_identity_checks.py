@@ -175,7 +175,7 @@ def test_where_nobody_is_named_it_is_said_by_that_check(judged):
     rows = judged("cluster", a=[track(0, "unsure", "nobody_named", by="")])
     nobody = waits("a1", identity_by="", identity_why="nobody_named")
     assert delivery(rows, crops(nobody))["subject_found"].status == PASS
-    found = reference_checks.named(Answer("no clear majority"), rows)
+    found = reference_checks.named(Answer("no clear majority"), rows, references())
     assert found.status == FAIL and found.figure == "no clear majority"
     assert found.rows == ("a-t0",)
 
@@ -200,7 +200,7 @@ def test_without_people_all_is_well(judged):
         *identity_checks.face_checks(rows, found, QC),
         *identity_checks.judgement_checks(rows, nothing, QC),
         *identity_checks.delivery_checks(rows, videos, nothing, QC),
-        reference_checks.named(Answer("no voting clip shows a face"), rows),
+        reference_checks.named(Answer("no voting clip shows a face"), rows, references()),
     ]
     assert {check.status for check in checks} == {PASS}
 
@@ -298,6 +298,26 @@ def test_pictures_of_others_are_not_counted_as_references():
     found = of_pictures({}, {}, {}, other, other | {"outcome": "dropped", "reason": "SMALL_FACE"})
     assert found["references_enough"].figure == "3 used"
     assert found["reference_files_used"].rows == ("4.png",)
+
+
+def test_where_nobody_is_named_the_pictures_that_were_not_used_are_told(judged):
+    """The page told them; the message that ended the run did not."""
+    rows = judged("cluster", a=[track(0, "unsure", "nobody_named", by="")])
+    small = {"setting": "subject.not", "outcome": "dropped", "reason": "SMALL_FACE"}
+    small |= {"file": "woman.png", "value": 51.9, "threshold": 64.0}
+    blind = {"outcome": "quarantined", "reason": "NO_REFERENCE_FACE", "value": np.nan}
+    twice = {"outcome": "dropped", "reason": "DUPLICATE_PICTURE", "value": np.nan}
+    told = Answer("no clear majority")
+    found = reference_checks.named(told, rows, references(small, blind, twice, {}))
+    assert found.explanation.endswith(
+        " Not used: woman.png (a face of less than 64 px: 51.9 (bound 64)), 1.png (no face)."
+    )
+    assert "needs 64 px" in found.explanation
+    assert "the folder that subject.not names" in found.explanation
+    many = reference_checks.named(told, rows, references(*[blind] * 7))
+    assert many.explanation.endswith("4.png (no face), and 2 more.")
+    nothing = reference_checks.named(told, rows, references()).explanation
+    assert "Not used" not in nothing and "into the folder references of this set" in nothing
 
 
 def test_what_is_not_used_comes_first_with_its_reason():
