@@ -45,7 +45,8 @@ def checks(
 def named(told: Answer, judged: pd.DataFrame, pictures: pd.DataFrame) -> Check:
     """Somebody is the subject: the references say who, or the vote has a winner."""
     given = bool((pictures["setting"] == OF_OTHERS).any())
-    folder = "the folder that subject.not names" if given else "a folder that subject.not names"
+    new = "a folder of this set, such as strangers, and name it in subject.not"
+    folder = "the folder that subject.not names" if given else new
     tracks = identity_tables.tracks(judged)
     nameless = tracks[tracks["why"] == judgements.NOBODY_NAMED] if told.named else tracks
     return none_of(
