@@ -156,9 +156,9 @@ def _names_nobody(dataset: Path) -> str:
         return ""
     return (
         "In this set nobody is named as the subject, and this decision does not change that: it "
-        "counts for this track alone, and the check subject_named fails as before. To name somebody, put "
-        f"three or more pictures of the subject alone into the folder {FOLDER} of this set, or "
-        "name another in subject.references.\n"
+        "counts for this track alone, and the check subject_named fails as before. To "
+        "name somebody, put three or more pictures of the subject alone into the folder "
+        f"{FOLDER} of this set, or name another in subject.references.\n"
     )
 
 
