@@ -104,9 +104,7 @@ def remarks(reports: Iterable[str]) -> dict[str, str]:
         for check in checks.read(path):
             if check.status != checks.PASS:
                 for name in check.rows:
-                    video, mark, track = name.partition(":track-")
-                    item = f"{video}-t{track}" if mark else name
-                    found.setdefault(item, check.name.replace("_", " "))
+                    found.setdefault(name, check.name.replace("_", " "))
     return found
 
 

@@ -23,7 +23,7 @@ from ferrari.qc import (
 )
 from ferrari.qc.coverage_table import coverage_table
 from ferrari.reports import charts, thumbnails
-from ferrari.reports.checks import FAIL, PASS, WARN, Check, none_of
+from ferrari.reports.checks import FAIL, PASS, SOME_IMAGE, WARN, Check, none_of
 from ferrari.reports.page import Report, ReportFiles, Table, publish
 from ferrari.review import decisions, effects
 
@@ -109,7 +109,7 @@ def image_checks(kept: pd.DataFrame, seen: pd.DataFrame) -> list[Check]:
     """There are images; they decode, are unchanged, RGB, and as large as their masks."""
     return [
         Check(
-            "some_image_is_final",
+            SOME_IMAGE,
             PASS if len(kept) else FAIL,
             f"{len(kept):,}",
             "at least 1",

@@ -18,6 +18,7 @@ dataset cannot be read, or the decision not be written.
 
 import argparse
 import getpass
+import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ from ferrari.common.atomic_files import sha256_bytes
 from ferrari.common.errors import FerrariError
 from ferrari.common.printing import end_with_the_reader
 from ferrari.common.visible_text import shown
+from ferrari.ledger import stages
 from ferrari.ledger.item_ids import Item
 from ferrari.ledger.tables import LedgerError
 from ferrari.provenance import last_run, no_set
@@ -135,7 +137,29 @@ def _add(opened: Dataset, given: argparse.Namespace, decision: str, asked: str) 
     if scope == REFERENCE and state != effects.AGREES:
         already = " The next run judges all clips anew."
     undo = f"make decide UNDO={row.id}{places.as_typed(given.work)}"
-    return f"{_PAST[decision]} {target} ({scope}).{already} Undo: {undo}\n"
+    alone = _names_nobody(dataset) if decision in (IS_SUBJECT, NOT_SUBJECT) else ""
+    return f"{_PAST[decision]} {target} ({scope}).{already} Undo: {undo}\n{alone}"
+
+
+def _names_nobody(dataset: Path) -> str:
+    """A line for a decision about a track of a set in which nobody is named: it does not help the
+    set. Empty where somebody is named, nobody is judged, or who it is was never asked.
+    """
+    from ferrari.subject.modes import CLUSTER, FOLDER  # with OpenCV, which few decisions need
+
+    try:
+        told = json.loads((dataset / stages.WHO_JSON).read_bytes())
+        nameless = told["mode"] == CLUSTER and not told["named"]
+    except (OSError, ValueError, TypeError, KeyError):  # the next run makes a damaged one anew
+        return ""
+    if not nameless:
+        return ""
+    return (
+        "In this set nobody is named as the subject, and this decision does not change that: it "
+        "counts for this track alone, and the check subject_named fails as before. To "
+        "name somebody, put three or more pictures of the subject alone into the folder "
+        f"{FOLDER} of this set, or name another in subject.references.\n"
+    )
 
 
 def _target(opened: Dataset, asked: str, decision: str, wanted: str) -> tuple[str, str]:
@@ -185,7 +209,7 @@ def _picture(dataset: Path, asked: str) -> str:
 
 
 def _mask_in(file: str) -> bytes:
-    from ferrari.images.mask_files import grey_png  # with OpenCV, which no other decision needs
+    from ferrari.images.mask_files import grey_png  # with OpenCV, which few decisions need
 
     try:
         return grey_png(Path(file).read_bytes(), file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 
@@ -201,6 +202,25 @@ def test_tracks_are_named_by_their_id_or_a_crop_and_get_their_digest(clip, track
     ]
     assert decide.main(["--subject", f"{clip.video}-t7"]) == 1
     assert "has t0, t1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("mode", "named", "told"),
+    [("cluster", False, True), ("cluster", True, False), ("single", False, False), ("", "", False)],
+)
+def test_where_nobody_is_named_a_track_s_decision_says_that_it_names_nobody(
+    clip, tracks, capsys, mode, named, told
+):
+    """It was taken without a word, and the next run failed as the one before."""
+    who = clip.dataset / stages.WHO_JSON
+    who.parent.mkdir(parents=True, exist_ok=True)
+    who.write_text(json.dumps({"mode": mode, "named": named}) if mode else "damaged")
+    for option in ("--subject", "--not-subject"):
+        assert decide.main([option, tracks[0]]) == 0
+        said = capsys.readouterr().out
+        assert ("counts for this track alone" in said and "the folder references" in said) is told
+    assert decide.main(["--drop", tracks[0][: -len("-t0")]]) == 0
+    assert "track alone" not in capsys.readouterr().out
 
 
 def test_a_track_is_traced(clip, tracks, capsys):

@@ -32,7 +32,7 @@ FerrariError
   · ShardError               shard names no part, or other parts' work: set it, or make pins first
   · DuplicateIdError         two raw files got one id: rename one of them
   · PackageError             a package cannot be written as asked: change the setting named
-  · QualityGateError         a report holds a FAIL: look at the report, or set qc.enforce: false
+  · QualityGateError         a report holds a FAIL: do what its checks say, or set qc.enforce: false
   · VerificationError        the dataset is not as written: restore or remake what is named
   · UnknownItemError         `make trace` knows no such item: ask for one of the nearest named
   · DecideError              `make decide` is asked for what cannot be: decide what it names
@@ -74,6 +74,10 @@ since they cross from one process to another.
 """
 
 from __future__ import annotations
+
+#: Before the sentence that says what to do, in a log: `jobs.error_advice` writes one, but where an
+#: error's message has one of its own.
+WHAT_TO_DO = "WHAT TO DO: "
 
 
 class FerrariError(Exception):

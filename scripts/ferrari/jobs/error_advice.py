@@ -19,11 +19,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ferrari.common.atomic_files import clear_leftovers
+from ferrari.common.errors import WHAT_TO_DO as HEAD
 from ferrari.common.errors import FerrariError
 from ferrari.processes.devices import DeviceMemoryError
 from ferrari.processes.failures import ChildError, KilledError
 
-HEAD = "WHAT TO DO: "
 RESUME = (
     "Then run the same command again: what is finished is kept, and what is half-written is made "
     "anew, never trusted."
@@ -59,6 +59,8 @@ def of_error(error: BaseException) -> str | None:
         text = _of_one(cause)
         if text:
             return _laid_out(text)
+    if isinstance(error, FerrariError) and HEAD in str(error):
+        return None
     if isinstance(error, FerrariError) and not isinstance(error, ChildError):
         return _laid_out(f"see the message above. {RESUME}")
     if isinstance(error, (KeyboardInterrupt, SystemExit)):

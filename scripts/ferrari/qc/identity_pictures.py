@@ -204,7 +204,7 @@ def _detail(row: Mapping, tracks: pd.DataFrame) -> str:
     name = identity_tables.name_of(row["video"], row["track"])
     if name in tracks.index:
         track = tracks.loc[name]
-        said.append(f"track {track['track']:.0f}: {_faces_said(track)}")
+        said.append(f"track {name}: {_faces_said(track)}")
     return ", ".join(said)
 
 
@@ -233,7 +233,9 @@ def page_tables(
     unsure = tracks[tracks["who"] == words.UNSURE].sort_values("frames", ascending=False)
     if len(unsure):
         note = "Nothing says clearly who they are; those seen longest first. Of a track with 0 "
-        note += "waiting nothing is to be decided: all of it was left out for another reason."
+        note += "waiting nothing is to be decided: all of it was left out for another reason. "
+        note += "make decide SUBJECT=<track> says that one is the subject, NOT_SUBJECT=<track> "
+        note += "that it is not."
         found.append(Table("Tracks in doubt", note, _listed(unsure, crops)))
     return found
 
@@ -245,7 +247,7 @@ def _listed(tracks: pd.DataFrame, crops: pd.DataFrame) -> pd.DataFrame:
     waiting = crops[crops["reason"] == UNSURE_WHO].groupby(["video", "track"]).size()
     keys = zip(rows["video"], rows["track"], strict=True)
     rows.insert(3, "waiting", [int(waiting.get(key, 0)) for key in keys])
-    return rows.reset_index(drop=True)
+    return rows.assign(track=tracks["name"]).reset_index(drop=True)
 
 
 def distributions(

@@ -120,8 +120,8 @@ def in_frames(judged: pd.DataFrame) -> pd.DataFrame:
 
 
 def name_of(video: str, track: float) -> str:
-    """How a track is called, without white space: the clip's id and the track's number."""
-    return f"{video}:track-{track:.0f}"
+    """The id of a track, as `make decide` and `make trace` take it: its clip's, and its number."""
+    return f"{video}-t{track:.0f}"
 
 
 def nobody_is_judged(judged: pd.DataFrame) -> bool:

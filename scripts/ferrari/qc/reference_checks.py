@@ -9,18 +9,21 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from ferrari.common.visible_text import shown
 from ferrari.ledger.columns import KEPT
 from ferrari.ledger.reasons import DROPPED_BY_REVIEW
 from ferrari.qc import identity_tables
 from ferrari.qc.identity_tables import Answer
 from ferrari.reports.checks import FAIL, PASS, WARN, Check, none_of
 from ferrari.subject import judgements, references
-from ferrari.subject.modes import CLUSTER, REFERENCES, SINGLE
+from ferrari.subject.modes import CLUSTER, FOLDER, REFERENCES, SINGLE
 
 #: Fewer references than this cannot outvote a wrong one among them.
 FEW = 3
 #: The next person may be in this share of as many clips as the subject, at most.
 CLOSE = 0.5
+#: So many pictures that are not used are named where nobody is; the page lists all.
+_TOLD = 5
 #: What `setting` says of pictures of the subject, and of people who are not.
 OF_SUBJECT, OF_OTHERS = "subject.references", "subject.not"
 _YES = "1"
@@ -32,27 +35,45 @@ def checks(
     """The checks that the mode of the run has an answer to; `told` is what was said of it."""
     modes = set(identity_tables.clips(judged)["mode"])
     found = [one_person(told, people)] if SINGLE in modes else []
-    found += [named(told, judged)] if modes - {SINGLE} else []
+    found += [named(told, judged, pictures)] if modes - {SINGLE} else []
     found += [voters(told), leads(people)] if CLUSTER in modes else []
     found += picture_checks(pictures) if REFERENCES in modes else []
     found += [unused(pictures)] if len(pictures) else []
     return found
 
 
-def named(told: Answer, judged: pd.DataFrame) -> Check:
+def named(told: Answer, judged: pd.DataFrame, pictures: pd.DataFrame) -> Check:
     """Somebody is the subject: the references say who, or the vote has a winner."""
+    given = bool((pictures["setting"] == OF_OTHERS).any())
+    new = "a folder of this set, such as strangers, and name it in subject.not"
+    folder = "the folder that subject.not names" if given else new
     tracks = identity_tables.tracks(judged)
-    nameless = tracks[tracks["why"] == judgements.NOBODY_NAMED]
+    nameless = tracks[tracks["why"] == judgements.NOBODY_NAMED] if told.named else tracks
     return none_of(
         "subject_named",
-        tracks["name"] if not told.named else nameless["name"],
+        nameless["name"],
         len(tracks),
-        "Where it is not known who the subject is, nothing is delivered: put three or more "
-        "pictures of the subject into a folder, which the setting subject.references names, or "
-        "one of whoever else is in most clips into one that subject.not names.",
+        "While it is not known who the subject is, nothing is delivered. Put three or more "
+        f"pictures of the subject alone into the folder {FOLDER} of this set, or name another in "
+        "subject.references (subject.mode has to be null or references). Or, if somebody else is "
+        f"in about as many clips as the subject: put pictures of that person into {folder}. The "
+        f"face in such a picture needs {references.REFERENCE_FACE:g} px. A decision about a track "
+        f"names nobody for the set.{_unused_said(pictures) if len(nameless) else ''}",
         bound="somebody",
         figure=told.said,
     )
+
+
+def _unused_said(pictures: pd.DataFrame) -> str:
+    """' Not used: ...' for pictures that changed nothing: file, reason and what was measured."""
+    bad = _unused(pictures)
+    said = []
+    for line in bad.head(_TOLD).to_dict("records"):
+        figures = [line["value"], line["threshold"]]
+        measured = f": {figures[0]:g} (bound {figures[1]:g})" if pd.notna(figures).all() else ""
+        said.append(f"{shown(line['file'], 80)} ({_why(line)}{measured})")
+    more = f", and {len(bad) - _TOLD:,} more" if len(bad) > _TOLD else ""
+    return f" Not used: {', '.join(said)}{more}." if said else ""
 
 
 def voters(told: Answer) -> Check:
@@ -157,16 +178,19 @@ def _bound_said(used: pd.DataFrame) -> str:
 
 def unused(pictures: pd.DataFrame) -> Check:
     """Files that change nothing, except duplicates and those that a person dropped."""
-    harmless = [references.DUPLICATE_PICTURE, references.STRANGER, DROPPED_BY_REVIEW]
-    bad = pictures[(pictures["outcome"] != KEPT) & ~pictures["reason"].isin(harmless)]
     return none_of(
         "reference_files_used",
-        bad["file"],
+        _unused(pictures)["file"],
         len(pictures),
         "Files in the folders of subject.references and subject.not that are not used: a table "
         "on the page says why each.",
         otherwise=WARN,
     )
+
+
+def _unused(pictures: pd.DataFrame) -> pd.DataFrame:
+    harmless = [references.DUPLICATE_PICTURE, references.STRANGER, DROPPED_BY_REVIEW]
+    return pictures[(pictures["outcome"] != KEPT) & ~pictures["reason"].isin(harmless)]
 
 
 def listed(pictures: pd.DataFrame) -> pd.DataFrame:

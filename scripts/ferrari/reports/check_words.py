@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from ferrari.common.visible_text import shown
@@ -40,7 +39,6 @@ def clips_of(check: Check, files: Mapping[str, str]) -> list[str]:
 
 
 def _clip_of(row: str) -> str:
-    """The clip that a row is about: one of a track (`<clip>-t3`, or `<clip>:track-3`), an item."""
-    row = re.sub(r":track-\d+\Z", "", row)
+    """The clip that a row is about: one of a track (`<clip>-t3`), or an item."""
     track = track_of(row)
     return track[0] if track else item_ids.clip_of(row)

@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes
 
 from ferrari.common.counts import number_of
-from ferrari.common.errors import FerrariError
+from ferrari.common.errors import WHAT_TO_DO, FerrariError
 from ferrari.common.visible_text import shown
 from ferrari.ledger.tables import read_table, write_table
 
@@ -24,6 +24,8 @@ PASS, WARN, FAIL = "PASS", "WARN", "FAIL"
 STATUSES = (PASS, WARN, FAIL)  # from best to worst
 COLUMNS = ("check", "status", "figure", "bound", "rows", "explanation")
 MAX_ROWS = 20
+#: The check that some image is there to package. Where it fails, no setting packages anything.
+SOME_IMAGE = "some_image_is_final"
 _NONE_OF = re.compile(r"0 of ([\d,]+)")
 _COUNTED = re.compile(r"[\d,]+ of [\d,]+(; .*| such tracks)?")
 #: A check's name says what should be (`crops_readable`), and its figure counts what is not so.
@@ -174,9 +176,19 @@ def enforce(csv_paths: Iterable[str | os.PathLike]) -> None:
         raise QualityGateError(
             f"{len(faults)} quality check(s) failed, so nothing is packaged:\n  "
             + "\n  ".join(faults)
-            + f"\nLook at {', '.join(pages)} and mend the cause, or set qc.enforce: false to "
-            "package all the same. Packages of an earlier run stay as they are."
+            + f"\nLook at {', '.join(pages)}. Packages of an earlier run stay as they are. "
+            f"The set's folder is {Path.cwd()}."
+            f"\n{WHAT_TO_DO}{_way_out(found)}"
         )
+
+
+def _way_out(csv_paths: Iterable[str | os.PathLike]) -> str:
+    """What helps against the faults of the reports; packaging all the same needs an image."""
+    failed = {check.name for path in csv_paths for check in read(path) if check.status == FAIL}
+    all_the_same = (
+        "" if SOME_IMAGE in failed else ", or set qc.enforce: false to package all the same"
+    )
+    return f"do what is said at each check{all_the_same}. Then run the same command again."
 
 
 def faults_of(csv_paths: Iterable[str | os.PathLike]) -> list[str]:

@@ -19,6 +19,7 @@ from ferrari.qc import (
 )
 from ferrari.qc.identity_tables import Answer
 from ferrari.reports.checks import FAIL, PASS, WARN
+from ferrari.review import contract
 from ferrari.subject import clip_table
 from ferrari.subject.identity_table import IdentityRow
 
@@ -94,7 +95,7 @@ def test_one_track_between_few_is_no_reason_to_warn(judged):
 
 def test_many_tracks_between_the_thresholds_are_named(judged):
     found = scores_apart(judged(a=[subject(0), subject(1), other(2), between(3), between(4)]))
-    assert found.status == WARN and found.rows == ("a:track-3", "a:track-4")
+    assert found.status == WARN and found.rows == ("a-t3", "a-t4")
 
 
 def test_thresholds_of_two_runs_are_seen(judged):
@@ -102,7 +103,7 @@ def test_thresholds_of_two_runs_are_seen(judged):
     assert identity_checks._one_threshold(identity_tables.tracks(rows)).status == PASS
     rows.loc[rows["video"] == "b", "threshold"] = 0.5
     found = identity_checks._one_threshold(identity_tables.tracks(rows))
-    assert found.status == FAIL and found.rows == ("b:track-0",)
+    assert found.status == FAIL and found.rows == ("b-t0",)
     assert found.figure == "above 0.45, 0.5"
 
 
@@ -114,7 +115,7 @@ def test_whoever_goes_on_at_a_place_is_like_enough(judged, score, status):
     found = identity_checks.judgement_checks(rows, crops({"item": "a1"}), QC)
     (check,) = [one for one in found if one.name == "judgements_follow_scores"]
     assert check.status == status
-    assert check.rows == (() if status == PASS else ("a:track-1",))
+    assert check.rows == (() if status == PASS else ("a-t1",))
 
 
 def test_what_was_too_small_is_unsure_where_its_track_is(judged):
@@ -174,9 +175,14 @@ def test_where_nobody_is_named_it_is_said_by_that_check(judged):
     rows = judged("cluster", a=[track(0, "unsure", "nobody_named", by="")])
     nobody = waits("a1", identity_by="", identity_why="nobody_named")
     assert delivery(rows, crops(nobody))["subject_found"].status == PASS
-    found = reference_checks.named(Answer("no clear majority"), rows)
+    found = reference_checks.named(Answer("no clear majority"), rows, references())
     assert found.status == FAIL and found.figure == "no clear majority"
-    assert found.rows == ("a:track-0",)
+    assert found.rows == ("a-t0",)
+
+
+def test_a_track_is_called_as_it_is_decided_about():
+    video = "asl-again-4b2098bf6e"
+    assert contract.track_of(identity_tables.name_of(video, 12.0)) == (video, 12)
 
 
 def test_a_clip_known_by_the_set_alone_is_named(judged):
@@ -194,7 +200,7 @@ def test_without_people_all_is_well(judged):
         *identity_checks.face_checks(rows, found, QC),
         *identity_checks.judgement_checks(rows, nothing, QC),
         *identity_checks.delivery_checks(rows, videos, nothing, QC),
-        reference_checks.named(Answer("no voting clip shows a face"), rows),
+        reference_checks.named(Answer("no voting clip shows a face"), rows, references()),
     ]
     assert {check.status for check in checks} == {PASS}
 
@@ -294,6 +300,27 @@ def test_pictures_of_others_are_not_counted_as_references():
     assert found["reference_files_used"].rows == ("4.png",)
 
 
+def test_where_nobody_is_named_the_pictures_that_were_not_used_are_told(judged):
+    """The page told them; the message that ended the run did not."""
+    rows = judged("cluster", a=[track(0, "unsure", "nobody_named", by="")])
+    small = {"setting": "subject.not", "outcome": "dropped", "reason": "SMALL_FACE"}
+    small |= {"file": "woman.png", "value": 51.9, "threshold": 64.0}
+    blind = {"outcome": "quarantined", "reason": "NO_REFERENCE_FACE", "value": np.nan}
+    twice = {"outcome": "dropped", "reason": "DUPLICATE_PICTURE", "value": np.nan}
+    told = Answer("no clear majority")
+    found = reference_checks.named(told, rows, references(small, blind, twice, {}))
+    assert found.explanation.endswith(
+        " Not used: woman.png (a face of less than 64 px: 51.9 (bound 64)), 1.png (no face)."
+    )
+    assert "needs 64 px" in found.explanation
+    assert "the folder that subject.not names" in found.explanation
+    many = reference_checks.named(told, rows, references(*[blind] * 7))
+    assert many.explanation.endswith("4.png (no face), and 2 more.")
+    nothing = reference_checks.named(told, rows, references()).explanation
+    assert "such as strangers, and name it in subject.not" in nothing
+    assert "Not used" not in nothing and "into the folder references of this set" in nothing
+
+
 def test_what_is_not_used_comes_first_with_its_reason():
     bad = {"outcome": "quarantined", "reason": "UNREADABLE_PICTURE", "detail": "HEIC is not read"}
     rows = reference_checks.listed(references({}, bad))
@@ -341,7 +368,7 @@ def test_a_track_that_is_unsure_and_waits_for_nobody_is_shown_and_says_why(tmp_p
     assert "but nothing is to be decided" in gallery.note and "make review" in gallery.note
     assert identity_checks.counts(whole, rows, ["a"])["Unsure, with nothing to decide"] == 1
     table = identity_pictures.page_tables(whole, rows, references(), references())[-1]
-    assert table.rows[["track", "waiting"]].to_numpy().tolist() == [[1, 0], [2, 1]]
+    assert table.rows[["track", "waiting"]].to_numpy().tolist() == [["a-t1", 0], ["a-t2", 1]]
     assert [thumb.item for thumb in gallery.thumbs][-2:] == ["a3", "a2"]
     assert gallery.thumbs[-1].detail.startswith("left out: TOO_SMALL")
     assert "left out" not in gallery.thumbs[-2].detail

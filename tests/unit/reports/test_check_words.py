@@ -18,7 +18,7 @@ def test_what_should_be_and_is_not_is_no_praise_and_names_the_clips():
 
 def test_images_tracks_and_crops_are_named_by_their_clip_once():
     crops = [crop_item(frame_item(WALK, n), 0) for n in range(3)]
-    check = none_of("crops_readable", [*crops, f"{IMG}-t3", f"{IMG}:track-4"], 78, "why")
+    check = none_of("crops_readable", [*crops, f"{IMG}-t3", f"{IMG}-t4"], 78, "why")
     said = "Crops readable: not so for 5 of 78 (walk.mp4, day 2/IMG 0042.MOV)"
     assert line(check, FILES) == said
 

@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 
 from ferrari.common.visible_text import script_json, shown
+from ferrari.jobs import error_advice
 from ferrari.ledger import balance, tables
 from ferrari.qc import reopened_images, stage_checks, stage_tables
 from ferrari.reports import charts, checks, thumbnails
-from ferrari.reports.checks import FAIL, PASS, WARN, Check, QualityGateError, none_of
+from ferrari.reports.checks import FAIL, PASS, SOME_IMAGE, WARN, Check, QualityGateError, none_of
 from tests.settings import ROOT
 
 
@@ -68,6 +69,17 @@ def test_gate_names_report_check_figure_and_rows(tmp_path):
     ):
         assert part in message
     assert "steady" not in message and "qc4" not in message
+    assert error_advice.of_error(caught.value) is None, "the message says what to do itself"
+
+
+@pytest.mark.parametrize(("failed", "offered"), [("masks_ok", True), (SOME_IMAGE, False)])
+def test_to_package_all_the_same_is_offered_where_there_is_an_image(tmp_path, failed, offered):
+    checks.write(tmp_path / "a.csv", [Check("x", FAIL, "1", "0", "Because.")])
+    checks.write(tmp_path / "b.csv", [Check(failed, FAIL, "0", "at least 1", "Because.")])
+    with pytest.raises(QualityGateError) as caught:
+        checks.enforce([tmp_path / "a.csv", tmp_path / "b.csv"])
+    end = str(caught.value).rpartition("WHAT TO DO: ")[2]
+    assert ("qc.enforce: false" in end) is offered and "run the same command again" in end
 
 
 def test_gate_opens_for_pass_and_warn_only(tmp_path):
