@@ -40,16 +40,21 @@ def unfinished(work: Path, config: Mapping) -> list[str]:
     """Of the set in the folder `work`: that the run which `last_run.unfinished` names stopped, and
     what its jobs said; [] if there is none.
     """
-    run = last_run.unfinished(work / config["audit"])
-    if run is None:
+    found = last_run.unfinished(work / config["audit"])
+    if found is None:
         return []
-    how = "stopped" if run["status"] else "was killed, or is still at work,"
+    folder, run = found
+    command = f"make run{places.as_typed(work)}"
     said = run_end.failures(work / "logs", datetime.fromisoformat(run["start"]).timestamp())
+    how = "stopped" if run["status"] else "was killed, or is still at work,"
+    cure = f"Mend what stopped it, run again ({command})"
+    if last_run.was_asked_to_stop(folder):
+        how = "was stopped by hand (Ctrl-C)"
+        cure = f"The same run goes on where it was ({command}): let it end"
     return [
         f"The run of {run['start']} {how} before its end, and none of the whole set has got to its "
         "end since: what it had begun to make anew is missing below, or does not fit the rest. "
-        f"Mend what stopped it, run again (make run{places.as_typed(work)}), and verify then: what "
-        "is named after that is damage.",
+        f"{cure}, and verify then: what is named after that is damage.",
         *(["What it said:", *said] if said else []),
         "",
     ]
