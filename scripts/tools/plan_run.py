@@ -25,7 +25,6 @@ from ferrari.common import near_paths, settings
 from ferrari.common.counts import megabytes
 from ferrari.common.errors import FerrariError
 from ferrari.common.usable_cores import usable_cores
-from ferrari.common.visible_text import shown
 from ferrari.jobs import (
     engine_words,
     error_advice,
@@ -55,8 +54,6 @@ from ferrari.video import twins
 
 #: Of so many clips the files are added up.
 _CLIPS = 20
-#: Of so many clips that are gone the names are said.
-_NAMED = 3
 #: Kinds of jobs named of which nothing was measured.
 _UNMEASURED = 4
 _NOTHING = ClipsWaiting()
@@ -82,9 +79,7 @@ class Footage:
 
     def __str__(self) -> str:
         others = f" Other files, no clips: {self.others}." if self.others else ""
-        names = shown(", ".join(self.gone[:_NAMED]), 200)
-        more = ", ..." if len(self.gone) > _NAMED else ""
-        gone = f" Gone since the last run: {len(self.gone):,} ({names}{more})." if self.gone else ""
+        gone = clips_waiting.since_last_run(" Gone", self.gone)
         return self._there() + others + gone
 
     def _there(self) -> str:
