@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
-from ferrari.common import near_paths, settings
+from ferrari.common import near_paths, places, settings
 from ferrari.common.errors import FerrariError
 from ferrari.common.usable_cores import usable_cores
 from ferrari.dashboard import live_routes, serve
@@ -145,7 +145,8 @@ def bring_up_to_date(the_set: ReviewedSet, reports: str) -> bool:
         print("The review page was not brought up to date: it shows what was.", file=sys.stderr)
         return True
     missing = no_set.nothing_made(the_set.work, the_set.dataset) or (
-        "Run the pipeline on the set (make run WORK=...), then start this again."
+        f"Run the pipeline on the set (make run{places.as_typed(the_set.work)}), then start this "
+        "again."
     )
     print(f"There is no review page ({page}), and none can be made yet. {missing}", file=sys.stderr)
     return False
