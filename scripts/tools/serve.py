@@ -12,12 +12,15 @@ ended, 1 it cannot start, and what to do was said.
 import argparse
 import getpass
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
+if __name__ == "__main__":  # while modules load, for seconds, Ctrl-C would print where they stood
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from ferrari.common import near_paths, places, settings
 from ferrari.common.errors import FerrariError
@@ -56,6 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (FerrariError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:  # before the server began, which ends by itself
+        print("ended", file=sys.stderr)
+        return 0
 
 
 def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -166,4 +172,5 @@ def page_command(the_set: ReviewedSet, target: str) -> list[str]:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main())
