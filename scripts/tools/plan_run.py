@@ -47,6 +47,7 @@ from ferrari.ledger import (
 )
 from ferrari.ledger.clips_waiting import ClipsWaiting
 from ferrari.ledger.stages import FOLDERS, VIDEOS_CSV
+from ferrari.networks import weight_files
 from ferrari.provenance import last_run
 from ferrari.reports import titles
 from ferrari.review import decision_table
@@ -201,8 +202,8 @@ def _set(work: Path, config_files: Sequence[str], cores: int) -> _Set:
             f"{near_paths.hint(work)}"
         )
     files, said = last_run.files_to_run(work, config_files)
-    if said:
-        print(said, file=sys.stderr)
+    for line in filter(None, (said, weight_files.given_is_missing(work))):
+        print(line, file=sys.stderr)
     config = settings.load(*files)
     settings.read_text(config, settings.SCHEMA)
     settings.check(config, settings.SCHEMA, files)

@@ -18,6 +18,7 @@ from ferrari.jobs import snakemake_command
 from ferrari.ledger import item_ids, job_costs
 from ferrari.ledger.clips_waiting import ClipsWaiting
 from ferrari.ledger.shards import Shard
+from ferrari.networks import weight_files
 from ferrari.provenance.last_run import LastRun
 from ferrari.review import writing
 from scripts.tools import new_set, plan_run, smoke, tidy
@@ -376,6 +377,14 @@ def test_a_plan_that_was_killed_says_so(clips, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(plan_run.subprocess, "run", lambda *_, **__: killed)
     assert plan_run.main(["--work", str(tmp_path), "--cores", "1"]) == -signal.SIGKILL
     assert "WHAT TO DO: the run itself was killed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [[], ["--run"]])
+def test_a_folder_of_shared_weights_that_is_none_is_told(tmp_path, monkeypatch, capsys, words):
+    monkeypatch.setenv(weight_files.GIVEN, str(tmp_path / "none"))
+    plan_run.main(["--work", str(tmp_path), "--cores", "1", *words])
+    told = capsys.readouterr().err
+    assert told.count(f"FERRARI_WEIGHTS: there is no folder {tmp_path / 'none'}") == 1
 
 
 @pytest.mark.parametrize("words", [[], ["--run"]])
