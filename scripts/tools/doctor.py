@@ -243,6 +243,8 @@ def _run(page: Page, work: Path, config: Mapping) -> None:
     line = page.part("a run with these settings")
     _clips(page, line, work, config)
     _require_writable(page, work, config)
+    if missing := weight_files.given_is_missing(work):
+        page.advice.append(missing)
     _decoders(page, line, config["extract"])
     for section in weight_files.sections(config):
         name = NAMES[section]

@@ -43,8 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         files, said = last_run.files_to_run(given.work, given.config)
-        if said:
-            print(said, file=sys.stderr)
+        for line in filter(None, (said, weight_files.given_is_missing(given.work))):
+            print(line, file=sys.stderr)
         config = settings.load(*files)
     except settings.SettingsError as error:
         print(error, file=sys.stderr)

@@ -13,9 +13,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import yaml
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
-from ferrari.common import near_paths
+from ferrari.common import near_paths, settings
 from ferrari.common.atomic_files import write_text
 from ferrari.common.errors import FerrariError
 from ferrari.common.places import ROOT
@@ -57,7 +59,7 @@ def begin(
     `subject_class` is the default's, and that is said.
 
     Raises NewSetError where clips or pictures are not there, `work` lies in the checkout or among
-    the clips, or has settings.
+    the clips, or has settings, and where a run would refuse a word.
     """
     work = Path(os.path.abspath(work))
     clips = clips if buckets.is_address(clips) else os.path.abspath(clips)
@@ -69,25 +71,25 @@ def begin(
         )
     _require_clips(clips)
     _require_place(work, clips)
-    settings = work / OWN
     videos = look_through(clips, []).videos
     others = no_film(clips, videos, animations=False)
     apart = f" Other files, no clips: {kinds_told(others, videos)}." if others else ""
     first = "" if len(videos) > len(others) else "put your clips there, and "
-    work.mkdir(parents=True, exist_ok=True)
     told = {
         "clips": clips,
         "token": token or TOKEN,
         "subject_class": subject_class or CLASS,
         "references": str(pictures) if references else None,
     }
-    quoted = {name: _quoted(value) for name, value in told.items()}
-    write_text(settings, _TEXT.format(**quoted))  # whole or not at all: what is there stays
+    text = _TEXT.format(**{name: _quoted(value) for name, value in told.items()})
+    _require_valid(text)
+    work.mkdir(parents=True, exist_ok=True)
+    write_text(work / OWN, text)  # whole or not at all: what is there stays
     return (
         f"{len(videos) - len(others):,} files in {clips} may be clips.{apart}\n"
         f"{_references_told(pictures)}\n"
         f"{_words_told(token, subject_class)}\n"
-        f"  settings   {settings}   (have a look: the token, the class, the trainers)\n"
+        f"  settings   {work / OWN}   (have a look: the token, the class, the trainers)\n"
         f'  then       {first}make plan WORK="{work}", make run WORK="{work}"'
     )
 
@@ -117,6 +119,18 @@ def _require_place(work: Path, clips: str) -> None:
         )
     if (work / OWN).exists():
         raise NewSetError(f"{work / OWN} is there already: edit it, or name another folder, WORK=")
+
+
+def _require_valid(text: str) -> None:
+    """Raise NewSetError for settings that a run would refuse: of all of them the two words alone
+    are the person's own.
+    """
+    try:
+        settings.check(settings.completed(yaml.safe_load(text)), settings.SCHEMA)
+    except settings.SettingsError as error:
+        raise NewSetError(
+            f"{error}\nTOKEN= is subject.token, CLASS= is subject.class: give other words"
+        ) from error
 
 
 def _quoted(value: str | None) -> str:

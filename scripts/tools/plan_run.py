@@ -25,7 +25,6 @@ from ferrari.common import near_paths, settings
 from ferrari.common.counts import megabytes
 from ferrari.common.errors import FerrariError
 from ferrari.common.usable_cores import usable_cores
-from ferrari.common.visible_text import shown
 from ferrari.jobs import (
     engine_words,
     error_advice,
@@ -48,6 +47,7 @@ from ferrari.ledger import (
 )
 from ferrari.ledger.clips_waiting import ClipsWaiting
 from ferrari.ledger.stages import FOLDERS, VIDEOS_CSV
+from ferrari.networks import weight_files
 from ferrari.provenance import last_run
 from ferrari.reports import titles
 from ferrari.review import decision_table
@@ -55,8 +55,6 @@ from ferrari.video import twins
 
 #: Of so many clips the files are added up.
 _CLIPS = 20
-#: Of so many clips that are gone the names are said.
-_NAMED = 3
 #: Kinds of jobs named of which nothing was measured.
 _UNMEASURED = 4
 _NOTHING = ClipsWaiting()
@@ -82,9 +80,7 @@ class Footage:
 
     def __str__(self) -> str:
         others = f" Other files, no clips: {self.others}." if self.others else ""
-        names = shown(", ".join(self.gone[:_NAMED]), 200)
-        more = ", ..." if len(self.gone) > _NAMED else ""
-        gone = f" Gone since the last run: {len(self.gone):,} ({names}{more})." if self.gone else ""
+        gone = clips_waiting.since_last_run(" Gone", self.gone)
         return self._there() + others + gone
 
     def _there(self) -> str:
@@ -206,8 +202,8 @@ def _set(work: Path, config_files: Sequence[str], cores: int) -> _Set:
             f"{near_paths.hint(work)}"
         )
     files, said = last_run.files_to_run(work, config_files)
-    if said:
-        print(said, file=sys.stderr)
+    for line in filter(None, (said, weight_files.given_is_missing(work))):
+        print(line, file=sys.stderr)
     config = settings.load(*files)
     settings.read_text(config, settings.SCHEMA)
     settings.check(config, settings.SCHEMA, files)

@@ -12,14 +12,17 @@ ended, 1 it cannot start, and what to do was said.
 import argparse
 import getpass
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
+if __name__ == "__main__":  # while modules load, for seconds, Ctrl-C would print where they stood
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-from ferrari.common import near_paths, settings
+from ferrari.common import near_paths, places, settings
 from ferrari.common.errors import FerrariError
 from ferrari.common.usable_cores import usable_cores
 from ferrari.dashboard import live_routes, serve
@@ -56,6 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (FerrariError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:  # before the server began, which ends by itself
+        print("ended", file=sys.stderr)
+        return 0
 
 
 def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -145,7 +151,8 @@ def bring_up_to_date(the_set: ReviewedSet, reports: str) -> bool:
         print("The review page was not brought up to date: it shows what was.", file=sys.stderr)
         return True
     missing = no_set.nothing_made(the_set.work, the_set.dataset) or (
-        "Run the pipeline on the set (make run WORK=...), then start this again."
+        f"Run the pipeline on the set (make run{places.as_typed(the_set.work)}), then start this "
+        "again."
     )
     print(f"There is no review page ({page}), and none can be made yet. {missing}", file=sys.stderr)
     return False
@@ -165,4 +172,5 @@ def page_command(the_set: ReviewedSet, target: str) -> list[str]:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main())

@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
-from ferrari.common import settings
+from ferrari.common import places, settings
 from ferrari.common.counts import megabytes, number_of
 from ferrari.common.errors import FerrariError
 from ferrari.common.printing import end_with_the_reader
@@ -109,18 +109,26 @@ def listed(found: Sequence[LeftBehind]) -> str:
     return "\n".join([*lines, f"together {megabytes(sum(one.bytes for one in found))}"])
 
 
+def not_made_without(work: Path, dataset: Path, found: Sequence[LeftBehind]) -> str:
+    """That the set still tells of a clip that is gone, and what to do first; "" if it does not."""
+    named = left_behind.still_named(dataset, found)
+    if not named:
+        return ""
+    return (
+        f"{', '.join(named)} still name clips that are gone, so their images may be in packages "
+        "and their scenes behind others. Run the set first (make run"
+        f"{places.as_typed(work)}), then tidy"
+    )
+
+
 def delete(work: Path, config: Mapping, found: Sequence[LeftBehind]) -> Path:
     """Delete what was found, and write it down; the list's path. Raises TidyError while the set
     still tells of a clip that is gone, RunningError while a run is at work.
     """
     dataset = work / config["dataset"]
     run_lock.require(dataset, work)  # before: a run may be about to name them no more, or again
-    if named := left_behind.still_named(dataset, found):
-        raise TidyError(
-            f"nothing was deleted: {', '.join(named)} still name clips that are gone, so their "
-            "images may be in packages and their scenes behind others. Run the set first (make run "
-            "WORK=...), then tidy"
-        )
+    if not_yet := not_made_without(work, dataset, found):
+        raise TidyError(f"nothing was deleted: {not_yet}")
     place = work / config["audit"] / LIST
     rows = read_table(place) if place.is_file() else []
     now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -149,13 +157,16 @@ def tidy(work: Path, config: Mapping, *, yes: bool, everything: bool) -> str:
     if not found.left:
         return "Nothing is left over: all belongs to a clip or a package of this set."
     print(listed(found.left))
+    not_yet = not_made_without(work, work / config["dataset"], found.left)
     if found.doubts and not everything:
         doubts = doubts_told(found.doubts, raw_place.of(config, work))
+        if not_yet:
+            doubts += f". Not yet, though: {not_yet}"
         if yes:
             raise TidyError(f"nothing was deleted. {doubts}")
         return f"Nothing was deleted. {doubts}."
     if not yes:
-        return "Nothing was deleted. YES=1 deletes it."
+        return f"Nothing was deleted{f': {not_yet}' if not_yet else '. YES=1 deletes it'}."
     return f"Deleted. {delete(work, config, found.left)} tells what it was."
 
 

@@ -43,8 +43,9 @@ def verify(work: Path, config: dict, files: Sequence[Path], cores: int) -> int:
         work, work / config["dataset"], {}, at_work="reading everything again ..."
     )
     status = watch.run(command(files, cores))
-    if unfinished and not said and status not in (0, run_watch.INTERRUPTED):
-        print(*unfinished, sep="\n")
+    faults = status not in (0, run_watch.INTERRUPTED)
+    if faults and not said and (first := unfinished or set_state.other_clips(work, config)):
+        print(*first, sep="\n")
     if verdict.is_file():
         print(verdict.read_text("utf-8", "replace").strip())
     elif status != run_watch.INTERRUPTED:

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from ferrari.common import settings
+from ferrari.networks import weight_files
 from ferrari.processes.nvidia_driver import Driver
 from scripts.tools import doctor
 from tests.conventions.test_versions import install
@@ -123,6 +124,13 @@ def test_a_folder_of_clips_that_is_named_and_not_there_stops_a_run(tmp_path, raw
         assert f"raw_videos: there is no folder {tmp_path / 'typo'}" in page.blocking[0]
     else:
         assert not page.blocking and "put clips into" in page.advice[0]
+
+
+def test_a_folder_of_shared_weights_that_is_none_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv(weight_files.GIVEN, str(tmp_path / "none"))
+    page = doctor.Page()
+    doctor._run(page, tmp_path, settings.load(DEMO))
+    assert [text for text in page.advice if f"there is no folder {tmp_path / 'none'}" in text]
 
 
 def test_a_runtime_that_does_not_load_stops_a_run():

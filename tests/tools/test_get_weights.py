@@ -57,6 +57,12 @@ def test_what_lies_in_the_repository_is_not_fetched(tmp_path, fetched):
     assert fetched == []
 
 
+def test_a_folder_of_shared_weights_that_is_none_is_told(tmp_path, fetched, monkeypatch, capsys):
+    monkeypatch.setenv(weight_files.GIVEN, str(tmp_path / "none"))
+    assert get_weights.main(["--config", overlay(tmp_path)]) == 0
+    assert f"FERRARI_WEIGHTS: there is no folder {tmp_path / 'none'}" in capsys.readouterr().err
+
+
 def test_weights_that_cannot_be_had_are_an_error(tmp_path, capsys):
     named = overlay(tmp_path, detect={"weights": "yolo11m-nonsense"})
     assert get_weights.main([str(tmp_path), "--config", named]) == 1

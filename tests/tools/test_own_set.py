@@ -18,6 +18,7 @@ from ferrari.jobs import snakemake_command
 from ferrari.ledger import item_ids, job_costs
 from ferrari.ledger.clips_waiting import ClipsWaiting
 from ferrari.ledger.shards import Shard
+from ferrari.networks import weight_files
 from ferrari.provenance.last_run import LastRun
 from ferrari.review import writing
 from scripts.tools import new_set, plan_run, smoke, tidy
@@ -100,23 +101,48 @@ def test_a_folder_whose_name_is_no_utf_8_makes_settings_that_can_be_read(tmp_pat
     assert Path(settings.load(tmp_path / "a/my.yaml")["raw_videos"]).is_dir()
 
 
-def test_make_hands_on_each_word_of_a_new_set_as_it_is(clips, tmp_path):
-    """A quote, a dollar or a semicolon in a word is no command to the shell or to make."""
-    work, spoilt = tmp_path / "set", tmp_path / "spoilt"
-    word = f'o"; touch {spoilt}; $(shell touch {spoilt}) #'
-    done = subprocess.run(
+def made_new(work, **words):
+    """`make new` as a person types it."""
+    return subprocess.run(
         [
-            *("make", "--no-print-directory", "-o", ".venv/.ready", "new"),
-            *(f"WORK={work}", f"CLIPS={clips}", f"REFERENCES={clips}", f"TOKEN={word}"),
-            "CLASS=it's $HOME",
+            *("make", "--no-print-directory", "-o", ".venv/.ready", "new", f"WORK={work}"),
+            *(f"{name}={word}" for name, word in words.items()),
         ],
         **{"cwd": ROOT, "capture_output": True, "text": True, "check": False},
     )
+
+
+def test_make_hands_on_each_word_of_a_new_set_as_it_is(tmp_path):
+    """A quote, a dollar or a semicolon in a word is no command to the shell or to make."""
+    spoilt = tmp_path / "spoilt"
+    clips = tmp_path / "it's \"; $HOME; $(HOME) #"
+    clips.mkdir()
+    done = made_new(tmp_path / "set", CLIPS=clips, REFERENCES=clips, TOKEN="oh-1", CLASS="tall man")
     assert (done.returncode, done.stderr) == (0, "")
-    config = settings.load(work / "my.yaml")
+    config = settings.load(tmp_path / "set/my.yaml")
     assert config["raw_videos"] == config["subject"]["references"] == str(clips)
-    assert (config["subject"]["token"], config["subject"]["class"]) == (word, "it's $HOME")
+    assert (config["subject"]["token"], config["subject"]["class"]) == ("oh-1", "tall man")
+    word = f'o"; touch {spoilt}; $(shell touch {spoilt}) #'
+    done = made_new(tmp_path / "other", CLIPS=clips, TOKEN=word, CLASS="it's $HOME")
+    assert f"subject.token: {word!r} does not" in done.stderr
+    assert 'subject.class: "it\'s $HOME" does not' in done.stderr
     assert not spoilt.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--token", "my man"], "subject.token: 'my man' does not match"),
+        (["--token", "1st"], "one word of ASCII letters, digits and hyphens"),
+        (["--class", "Frau Müller"], "subject.class: 'Frau Müller' does not match"),
+    ],
+)
+def test_new_refuses_a_word_that_a_plan_would_refuse(clips, tmp_path, capsys, words, said):
+    """It wrote the word into the settings, and the next command refused them."""
+    assert new_set.main([str(tmp_path / "a"), "--clips", str(clips), *words]) == 2
+    told = capsys.readouterr().err
+    assert said in told and "TOKEN= is subject.token, CLASS= is subject.class" in told
+    assert not (tmp_path / "a").exists()
 
 
 def test_new_refuses_what_it_would_spoil(clips, tmp_path, capsys):
@@ -351,6 +377,14 @@ def test_a_plan_that_was_killed_says_so(clips, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(plan_run.subprocess, "run", lambda *_, **__: killed)
     assert plan_run.main(["--work", str(tmp_path), "--cores", "1"]) == -signal.SIGKILL
     assert "WHAT TO DO: the run itself was killed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [[], ["--run"]])
+def test_a_folder_of_shared_weights_that_is_none_is_told(tmp_path, monkeypatch, capsys, words):
+    monkeypatch.setenv(weight_files.GIVEN, str(tmp_path / "none"))
+    plan_run.main(["--work", str(tmp_path), "--cores", "1", *words])
+    told = capsys.readouterr().err
+    assert told.count(f"FERRARI_WEIGHTS: there is no folder {tmp_path / 'none'}") == 1
 
 
 @pytest.mark.parametrize("words", [[], ["--run"]])

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from ferrari.review import decision_table
 from scripts.tools import serve
 from tests.settings import ENVIRONMENT, ROOT
+from tests.tools.stand_in import snakemake
 from tests.unit.dashboard.served import SETTINGS, reports_in
 
 TOKEN = "a-token-of-the-test"
@@ -61,6 +63,34 @@ def test_a_dashboard_is_served_until_ctrl_c(work):
         out, err = process.communicate(timeout=30)
     assert out.startswith("ended; what was decided is in ") and len(out.splitlines()) == 1
     assert "was cut off, and is now in" in err
+
+
+@pytest.mark.parametrize("state", ["modules", "page"])
+def test_ctrl_c_before_the_server_began_ends_it_in_a_word(work, tmp_path, state):
+    """While modules load, and while the page is brought up to date: it printed a traceback."""
+    at_it = tmp_path / "at_it"
+    waits = f"open({str(at_it)!r}, 'w')\nimport time\ntime.sleep(60)\n"
+    modules = snakemake(tmp_path, waits)
+    if state == "modules":
+        (tmp_path / "modules/uvicorn.py").write_text(waits)
+    process = subprocess.Popen(
+        [sys.executable, serve.__file__, "review", "--work", str(work)],
+        env={**ENVIRONMENT, "PYTHONPATH": modules},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not at_it.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    said = [line for line in err.splitlines() if "settings" not in line]
+    assert said == {"modules": [], "page": ["ended"]}[state]
+    assert process.returncode == {"modules": -signal.SIGINT, "page": 0}[state]
 
 
 def test_a_port_that_is_taken_is_said_in_a_sentence(work, capsys):

@@ -119,10 +119,15 @@ def test_nothing_is_deleted_while_the_set_still_holds_its_images(work, capsys):
     ]
     tables.write_stage(work / "dataset/05_final_training/final.csv", "final", rows)
     before = all_files(work)
+    assert tidy.main(["--work", str(work)]) == 0
+    told = capsys.readouterr().out
+    assert "YES=1" not in told, "it would be refused"
     assert tidy.main(["--work", str(work), "--yes"]) == 1
-    told = capsys.readouterr().err
-    assert "05_final_training/final.csv still name clips that are gone" in told
-    assert "make run" in told and all_files(work) - {".snakemake/run.lock"} == before
+    refused = capsys.readouterr().err.splitlines()[-1]
+    assert "05_final_training/final.csv still name clips that are gone" in refused
+    assert f"Run the set first (make run WORK={work})" in refused
+    assert refused.partition(": ")[2] in told
+    assert all_files(work) - {".snakemake/run.lock"} == before
 
 
 @pytest.mark.parametrize(("outcome", "status"), [("kept", 1), ("dropped", 0)])
@@ -219,6 +224,16 @@ def others_here(work, number):
         put(work / "dataset/00_raw_videos" / name)
         put(work / f"dataset/01_extracted_frames/{video_id(name)}/frame.webp")
     return names
+
+
+def test_where_clips_are_gone_at_once_and_still_named_all_1_is_not_the_last_word(work, capsys):
+    (work / "dataset/00_raw_videos/here.mp4").unlink()
+    recorded(work, "2", "here.mp4", "gone.mp4")
+    recorded(work, "3", *others_here(work, 9))
+    assert tidy.main(["--work", str(work)]) == 0
+    told = capsys.readouterr().out
+    assert "YES=1 ALL=1 deletes what was made of them. Not yet, though: 05_final_tr" in told
+    assert f"make run WORK={work}" in told and f"make run WORK={work}" in refused(work, capsys)
 
 
 def test_the_folder_of_another_set(work, capsys):

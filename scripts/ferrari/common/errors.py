@@ -41,7 +41,7 @@ FerrariError
   · OtherRowError            a page sends another decision under an id: it says both
   · DryRunError              Snakemake cannot say what the next run would do: see what it says
   · NothingToLintError       `make lint-package` sees no training folder: name its trainer
-  · NewSetError              `make new` finds no clips, or settings in its way: name other folders
+  · NewSetError              `make new` finds no clips, settings in its way, bad words: give others
   · TidyError                `make tidy` may not delete yet: do first what the message says
   · MergeError               `make merge` sees no shards of one set: name the shards' folders
   · SmokeError               `make smoke` has no clip or no place: give the one, free the other

@@ -1,5 +1,5 @@
-"""What to say with an answer about a set: that a run is making it just now, or that the last one
-did not get to its end.
+"""What to say with an answer about a set: that a run is making it just now, that the last one did
+not get to its end, or that there are other clips since.
 """
 
 from __future__ import annotations
@@ -9,9 +9,12 @@ from datetime import datetime
 from pathlib import Path
 
 from ferrari.common import places
+from ferrari.common.errors import FerrariError
 from ferrari.jobs import run_events, run_lock
 from ferrari.jobs.run_events import EventReader
 from ferrari.jobs.run_progress import RunProgress
+from ferrari.ledger import clips_waiting, raw_listing, raw_place, tables
+from ferrari.ledger.stages import VIDEOS_CSV
 from ferrari.provenance import last_run
 from ferrari.reports import run_end
 
@@ -40,17 +43,52 @@ def unfinished(work: Path, config: Mapping) -> list[str]:
     """Of the set in the folder `work`: that the run which `last_run.unfinished` names stopped, and
     what its jobs said; [] if there is none.
     """
-    run = last_run.unfinished(work / config["audit"])
-    if run is None:
+    found = last_run.unfinished(work / config["audit"])
+    if found is None:
         return []
-    how = "stopped" if run["status"] else "was killed, or is still at work,"
+    folder, run = found
+    command = f"make run{places.as_typed(work)}"
     said = run_end.failures(work / "logs", datetime.fromisoformat(run["start"]).timestamp())
+    how = "stopped" if run["status"] else "was killed, or is still at work,"
+    cure = f"Mend what stopped it, run again ({command})"
+    if last_run.was_asked_to_stop(folder):
+        how = "was stopped by hand (Ctrl-C)"
+        cure = f"The same run goes on where it was ({command}): let it end"
     return [
         f"The run of {run['start']} {how} before its end, and none of the whole set has got to its "
         "end since: what it had begun to make anew is missing below, or does not fit the rest. "
-        f"Mend what stopped it, run again (make run{places.as_typed(work)}), and verify then: what "
-        "is named after that is damage.",
+        f"{cure}, and verify then: what is named after that is damage.",
         *(["What it said:", *said] if said else []),
+        "",
+    ]
+
+
+def other_clips(work: Path, config: Mapping) -> list[str]:
+    """Of the set in the folder `work`: which clips were taken out of, or put into, the raw folder
+    since the last run; [] where there are none, or where the folder cannot be listed.
+    """
+    table = work / config["dataset"] / VIDEOS_CSV
+    raw = raw_place.of(config, work)
+    try:
+        if not table.is_file() or not raw_place.is_there(raw):
+            return []
+        rows = tables.read_stage(table, "videos")
+        videos = raw_listing.look_through(raw, config["intake"]["ignore"]).videos
+    except (FerrariError, OSError, ValueError):  # damage, which the answer itself names
+        return []
+    known = {row["item"] for row in rows}
+    others_make_some = config["shard"] is not None
+    new = [] if others_make_some else [videos[video] for video in videos.keys() - known]
+    said = [
+        clips_waiting.since_last_run("Gone", clips_waiting.gone(rows, videos)),
+        clips_waiting.since_last_run("New", sorted(new)),
+    ]
+    if not any(said):
+        return []
+    return [
+        f"{' '.join(filter(None, said))} If that is meant, run the set first (make run"
+        f"{places.as_typed(work)}), and verify then: until a run has gone through, what was made "
+        "with other clips is named below.",
         "",
     ]
 

@@ -4,16 +4,19 @@ are not clips), by names, first bytes and the existing tables.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ferrari.common.visible_text import shown
 from ferrari.ledger import clips_gone, raw_listing
 from ferrari.ledger.clip_fates import OTHER_FILES
 from ferrari.ledger.reasons import of_stage
 from ferrari.ledger.stages import FOLDERS, LAST_STAGE
 
 _OTHER = "other file"
+#: Of so many files the names are said.
+_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -71,9 +74,20 @@ def of(
         begun=(clips & looked_at) - through,
         others=others,
         new_others=frozenset(others) - looked_at,
-        gone=tuple(
-            row["file"]
-            for row in rows
-            if row["item"] not in videos and row["verdict"] not in left_out
-        ),
+        gone=gone(rows, videos),
     )
+
+
+def gone(rows: Iterable[Mapping[str, str]], videos: Collection[str]) -> tuple[str, ...]:
+    """Files of the clips in the `rows` of videos.csv that are not among `videos` any more."""
+    left_out = frozenset(of_stage("videos"))
+    return tuple(
+        row["file"] for row in rows if row["item"] not in videos and row["verdict"] not in left_out
+    )
+
+
+def since_last_run(what: str, files: Sequence[str]) -> str:
+    """'Gone since the last run: 4 (a.mp4, b.mp4, c.mp4, ...).', `what` before it; "" of no file."""
+    names = shown(", ".join(files[:_NAMED]), 200)
+    more = ", ..." if len(files) > _NAMED else ""
+    return f"{what} since the last run: {len(files):,} ({names}{more})." if files else ""

@@ -85,6 +85,19 @@ def resolve(name_or_path: str | os.PathLike, cache: str | os.PathLike = "cache")
     raise ModelError(f"no weights named {text!r} and no such file; known here: {', '.join(near)}")
 
 
+def given_is_missing(work: str | os.PathLike = "") -> str:
+    """One line that the environment names a folder of weights which is none, seen from the set's
+    folder `work`, in which runs run; "" where it does not. They would be fetched without a word.
+    """
+    given = os.environ.get(GIVEN)
+    if not given or (folder := Path(work, given)).is_dir():
+        return ""
+    return (
+        f"{GIVEN}: there is no folder {near_paths.told(folder)}, so weights come from the cache or "
+        f"are fetched; correct it, or unset it.{near_paths.hint(folder)}"
+    )
+
+
 def _place(name: str, entry: Mapping, cache: Path) -> Path:
     """Where an entry's file lies: in the repository if that is a source, in the folder of weights
     that the environment names if it is there, else in the cache.

@@ -26,6 +26,8 @@ AUDIT = "audit"  # the default of the setting: a record elsewhere is found with 
 _MEANS = frozenset({"threads", "warm_workers", "shard", "cache", "audit", "models"})
 _MEANS_BELOW = frozenset({"batch", "device", "timeout_s", "memory_mb"})
 _MISSING = object()
+#: What Snakemake logs then; of a run that failed by itself it logs nothing like it.
+_ASKED_TO_STOP = b"Terminating processes on user request"
 #: So many commands in a row that took the settings of the one before are followed back.
 _LONGEST_CHAIN = 100
 
@@ -63,16 +65,26 @@ def of(audit: str | os.PathLike) -> LastRun | None:
     return None
 
 
-def unfinished(audit: str | os.PathLike) -> dict | None:
-    """The record of the latest run that did not get to its end, if none over the whole set got
-    there since; its `status` is None if it was killed. None if there is no such run.
+def unfinished(audit: str | os.PathLike) -> tuple[Path, dict] | None:
+    """The folder and the record of the latest run that did not get to its end, if none over the
+    whole set got there since; its `status` is None if it was killed. None if there is no such run.
     """
-    for _, record in _records(audit):
+    for folder, record in _records(audit):
         if record.get("status") != "success":
-            return record
+            return folder, record
         if not set(record.get("targets", ())) - {"all"} and record.get("shard") is None:
             break
     return None
+
+
+def was_asked_to_stop(folder: Path) -> bool:
+    """Whether the run whose record is in `folder` ended because somebody wanted it to: by Ctrl-C,
+    or the like.
+    """
+    try:
+        return _ASKED_TO_STOP in (folder / "snakemake.log").read_bytes()
+    except OSError:  # a disk that was full
+        return False
 
 
 def _records(audit: str | os.PathLike) -> Iterator[tuple[Path, dict]]:

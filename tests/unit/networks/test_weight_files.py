@@ -101,6 +101,21 @@ def test_weights_that_an_image_brings_come_before_the_cache(tmp_path, monkeypatc
         weight_files.verify(weight_files.resolve("isnet"))
 
 
+def test_a_folder_of_weights_that_is_none_is_told(tmp_path, monkeypatch):
+    """It was passed over, and the weights were fetched."""
+    monkeypatch.delenv(weight_files.GIVEN, raising=False)
+    assert weight_files.given_is_missing() == ""
+    (tmp_path / "weights").mkdir()
+    monkeypatch.setenv(weight_files.GIVEN, str(tmp_path / "weights"))
+    assert weight_files.given_is_missing() == ""
+    monkeypatch.setenv(weight_files.GIVEN, "weights")
+    assert weight_files.given_is_missing(tmp_path) == "", "from where runs run"
+    monkeypatch.setenv(weight_files.GIVEN, str(tmp_path / "wieghts"))
+    told = weight_files.given_is_missing()
+    assert told.startswith(f"FERRARI_WEIGHTS: there is no folder {tmp_path / 'wieghts'}, so")
+    assert told.endswith(f"Did you mean {tmp_path / 'weights'}?") and "\n" not in told
+
+
 def test_a_name_resolves_into_the_cache_and_a_path_to_itself(tmp_path):
     known = weight_files.resolve("yolo11n", tmp_path)
     assert known.path == tmp_path / "weights" / "yolo11n" / "yolo11n.pt"
