@@ -79,7 +79,7 @@ def test_an_old_driver_has_to_be_replaced_first(visit):
 @pytest.mark.parametrize(
     ("libraries", "said", "found"),
     [
-        ((DRIVER,), {}, "to get more - decoding on the card: the driver's library libnvcuvid"),
+        ((DRIVER,), {}, "- decoding on the card: the driver's library libnvcuvid"),
         ((DRIVER, VIDEO), {"FAKE_CUDA_DEVICES": "0"}, "cards none shown"),
         ((DRIVER, VIDEO, MANAGEMENT), {"FAKE_NVML_FREE": "900"}, "only 900 MB of the memory of"),
     ],
