@@ -157,6 +157,8 @@ def tidy(work: Path, config: Mapping, *, yes: bool, everything: bool) -> str:
     if not found.left:
         return "Nothing is left over: all belongs to a clip or a package of this set."
     print(listed(found.left))
+    if yes and (everything or not found.doubts):
+        return f"Deleted. {delete(work, config, found.left)} tells what it was."
     not_yet = not_made_without(work, work / config["dataset"], found.left)
     if found.doubts and not everything:
         doubts = doubts_told(found.doubts, raw_place.of(config, work))
@@ -165,9 +167,7 @@ def tidy(work: Path, config: Mapping, *, yes: bool, everything: bool) -> str:
         if yes:
             raise TidyError(f"nothing was deleted. {doubts}")
         return f"Nothing was deleted. {doubts}."
-    if not yes:
-        return f"Nothing was deleted{f': {not_yet}' if not_yet else '. YES=1 deletes it'}."
-    return f"Deleted. {delete(work, config, found.left)} tells what it was."
+    return f"Nothing was deleted{f': {not_yet}' if not_yet else '. YES=1 deletes it'}."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

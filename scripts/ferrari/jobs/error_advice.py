@@ -19,8 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ferrari.common.atomic_files import clear_leftovers
-from ferrari.common.errors import WHAT_TO_DO as HEAD
-from ferrari.common.errors import FerrariError
+from ferrari.common.errors import WHAT_TO_DO, FerrariError
 from ferrari.processes.devices import DeviceMemoryError
 from ferrari.processes.failures import ChildError, KilledError
 
@@ -59,7 +58,7 @@ def of_error(error: BaseException) -> str | None:
         text = _of_one(cause)
         if text:
             return _laid_out(text)
-    if isinstance(error, FerrariError) and HEAD in str(error):
+    if isinstance(error, FerrariError) and WHAT_TO_DO in str(error):
         return None
     if isinstance(error, FerrariError) and not isinstance(error, ChildError):
         return _laid_out(f"see the message above. {RESUME}")
@@ -138,7 +137,7 @@ def _without_echoes(errors: list[BaseException]) -> Iterator[BaseException]:
 
 
 def _laid_out(text: str) -> str:
-    return textwrap.fill(HEAD + text, 100, break_long_words=False, break_on_hyphens=False)
+    return textwrap.fill(WHAT_TO_DO + text, 100, break_long_words=False, break_on_hyphens=False)
 
 
 def _of_one(error: BaseException) -> str | None:
