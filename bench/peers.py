@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench.measure import ROOT, PeerMissingError
 from ferrari.networks import weight_files
+from tests.shared import SHARED
 
 BENCH_PYTHON = ROOT / ".venv-bench/bin/python"
 _HOW = "`make bench` sets up .venv-bench"
@@ -95,10 +96,8 @@ def rembg_folder(source: Path, target: Path, *options: str) -> list[str]:
 
 
 def shared() -> Path | None:
-    """The folder that FERRARI_SHARED names (default: beside the repository), if it is there."""
-    folder = Path(os.environ.get("FERRARI_SHARED", "../shared"))
-    folder = folder if folder.is_absolute() else ROOT / folder
-    return folder.resolve() if folder.is_dir() else None
+    """The folder of real footage and weights (`tests/shared.py`), if it is there."""
+    return SHARED if SHARED.is_dir() else None
 
 
 def people_clips() -> list[Path]:

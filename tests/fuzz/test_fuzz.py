@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -13,8 +11,7 @@ from tests.fuzz.bases import write_bases
 from tests.fuzz.judge import judge
 from tests.fuzz.mutants import MUTATIONS, mutant
 from tests.fuzz.nasties import nasties
-
-MEDIA = Path(os.environ.get("FERRARI_SHARED", "../shared")) / "media"
+from tests.shared import shared
 
 
 @pytest.fixture(scope="module")
@@ -94,9 +91,7 @@ def test_a_fault_of_ours_is_seen(bases, tmp_path, monkeypatch):
 @pytest.mark.real
 @pytest.mark.timeout(900)
 def test_every_real_file_ends_in_a_verdict(tmp_path):
-    if not MEDIA.is_dir():
-        pytest.skip("FERRARI_SHARED has no folder media")
-    files = sorted(path for path in MEDIA.rglob("*") if path.is_file())
+    files = sorted(path for path in shared("media").rglob("*") if path.is_file())
     results = run.run_all(partial(run._judge_file, tmp_path), files, jobs=2)
     assert len(results) == len(files) > 100
     assert [(r.name, r.problems) for r in results if r.problems] == []

@@ -26,13 +26,13 @@ from tests.generator import faults
 from tests.generator.render import render_frame
 from tests.generator.spec import ClipSpec, FigureSpec
 from tests.settings import ROOT, section
+from tests.shared import SHARED
 from tests.stage.clip_run import Run
 from tests.unit.networks import face_nets
 
 SPEC = ClipSpec(
     seed=3, width=854, height=480, n_frames=50, figures=(FigureSpec(seed=5, framing="full"),)
 )
-SHARED = Path(os.environ.get("FERRARI_SHARED", ROOT.parent / "shared"))
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,5 @@
 """Decoding only what samples need gives the very rows and bytes that decoding everything does."""
 
-import os
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -23,9 +22,9 @@ from ferrari.video.decoding.base import (
 from tests.generator.encode import Encoding, encode
 from tests.generator.faults import audio_only
 from tests.settings import section
+from tests.shared import shared
 from tests.stage.clip_run import Run
 
-SHARED = Path(os.environ.get("FERRARI_SHARED", Path(__file__).parents[2] / "../shared"))
 X264, X265 = {"preset": "ultrafast", "crf": "23"}, {"preset": "ultrafast", "crf": "28"}
 _B3 = "bframes=3:b-adapt=0:scenecut=0"
 _LACED = {**X264, "flags": "+ildct+ilme", "x264-params": "tff=1"}
@@ -342,10 +341,8 @@ def test_same_rows_and_bytes_whatever_the_encoder_does(run, tmp_path, monkeypatc
 @pytest.mark.real
 @pytest.mark.timeout(1800)
 def test_same_rows_and_bytes_on_real_clips(run, monkeypatch):
-    if not (SHARED / "media").is_dir():
-        pytest.skip("FERRARI_SHARED has no folder media")
     in_part = 0
-    for path in sorted((SHARED / "media").rglob("*.*")):
+    for path in sorted(shared("media").rglob("*.*")):
         if path.suffix in (".csv", ".png", ".jpg") or not path.is_file():
             continue
         if run.probe(path)["outcome"] != KEPT:

@@ -4,7 +4,6 @@ must become of each.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +12,10 @@ import pytest
 from ferrari.images import image_files
 from ferrari.ledger import item_ids, tables
 from tests.generator.colour_patches import PATCHES
-from tests.settings import ROOT
+from tests.shared import shared
 from tests.stage.clip_run import Run
 
 pytestmark = pytest.mark.real
-WILD = Path(os.environ.get("FERRARI_SHARED", ROOT.parent / "shared")) / "wild"
-if not WILD.is_absolute():
-    WILD = ROOT / WILD
 GREY = np.repeat((PATCHES @ [0.2126, 0.7152, 0.0722])[:, None], 3, axis=1)
 #: Of each clip: frames shown, seconds, sizes of the images, images of two samples a second.
 CLIPS = {
@@ -84,9 +80,7 @@ def run(tmp_path):
 
 
 def file_of(name: str) -> Path:
-    if not WILD.is_dir():
-        pytest.skip(f"no inputs at {WILD}; set FERRARI_SHARED")
-    return WILD / name
+    return shared("wild") / name
 
 
 @pytest.mark.parametrize("name", CLIPS)

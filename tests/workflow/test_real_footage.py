@@ -9,14 +9,12 @@ from pathlib import Path
 import pytest
 
 from ferrari.ledger import item_ids, tables
-from tests.workflow.demo_run import ROOT, Demo
+from tests.shared import SHARED, shared
+from tests.workflow.demo_run import Demo
 from tests.workflow.test_verify import look
 from tools.link_real_footage import prepare
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(3600)]
-SHARED = Path(os.environ.get("FERRARI_SHARED", ROOT.parent / "shared"))
-if not SHARED.is_absolute():
-    SHARED = ROOT / SHARED
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +23,7 @@ def real(tmp_path_factory):
     if os.environ.get("FERRARI_REAL"):
         folder = Path(os.environ["FERRARI_REAL"]).resolve()
         return Demo(folder, config=folder / "real.yaml")
-    if not (SHARED / "media").is_dir():
-        pytest.skip(f"no footage at {SHARED}; set FERRARI_SHARED")
+    shared("media")
     folder = tmp_path_factory.mktemp("real")
     prepare(SHARED, folder)
     run = Demo(folder, config=folder / "real.yaml")

@@ -19,12 +19,10 @@ import yaml
 
 from ferrari.ledger import item_ids, stages, tables
 from ferrari.subject import sightings_file, template_file
-from tests.workflow.demo_run import ROOT, Demo
+from tests.shared import SHARED, shared
+from tests.workflow.demo_run import Demo
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(3600)]
-SHARED = Path(os.environ.get("FERRARI_SHARED", ROOT.parent / "shared"))
-if not SHARED.is_absolute():
-    SHARED = ROOT / SHARED
 MAN = ("again", "brother", "help", "no", "student", "yes")
 WOMAN = ("book", "learn", "school", "walk")
 FACES = {"yunet": "face_detection_yunet_2023mar_int8bq.onnx"}
@@ -35,8 +33,7 @@ CLUSTER = {"mode": "cluster", "voting_clips": 24}
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Demo:
     """The clips, both folders of pictures, and the weights; nothing done yet."""
-    if not (SHARED / "media/people").is_dir():
-        pytest.skip(f"no footage at {SHARED}; set FERRARI_SHARED")
+    shared("media/people")
     folder = tmp_path_factory.mktemp("identity")
     for name, file in FACES.items():
         place = folder / "cache/weights" / name / file

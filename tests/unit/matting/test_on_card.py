@@ -1,6 +1,5 @@
 """The closed form by torch, whose device is the CPU here, against the closed form by the CPU."""
 
-import os
 import resource
 from dataclasses import replace
 from pathlib import Path
@@ -24,9 +23,9 @@ from ferrari.processes.failures import Failure
 from ferrari.processes.limited_call import run_limited
 from ferrari.processes.model_verdicts import IsolationError, Limits, ModelDiedError
 from tests.settings import section
+from tests.shared import shared
 from tests.unit.matting.test_closed_form import CASES, UNKNOWN, WEIGHT, figure, noise
 
-SHARED = Path(os.environ.get("FERRARI_SHARED", Path(__file__).parents[4] / "shared"))
 CARD = Place("cuda:0", "torch")
 
 
@@ -63,9 +62,7 @@ def test_alpha_is_that_of_the_cpu(solver, case):
 
 def test_alpha_of_real_people_is_that_of_the_cpu(solver):
     """Footage before a green screen; what keying gives, blurred, for the network's alpha."""
-    folder = SHARED / "media/gt/chroma_mdn_man"
-    if not folder.exists():
-        pytest.skip("real pictures are not here; set FERRARI_SHARED")
+    folder = shared("media/gt/chroma_mdn_man")
     for path in sorted((folder / "img").glob("*.jpg"))[:3]:
         mask = image_files.read(folder / "mask" / f"{path.stem}.png")
         keyed = (mask if mask.ndim == 2 else mask[..., 0]).astype(np.float32) / 255

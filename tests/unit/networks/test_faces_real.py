@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from itertools import combinations
-from pathlib import Path
 
 import av
 import cv2
@@ -16,11 +14,10 @@ from ferrari.images.boxes import clip, overlap
 from ferrari.networks import detectors, weight_files
 from ferrari.networks import faces as face_models
 from ferrari.networks.backends import onnx_file, tfjs_graph
-from tests.settings import ROOT
+from tests.shared import SHARED, shared
 
 pytestmark = pytest.mark.real
 
-SHARED = Path(os.environ.get("FERRARI_SHARED", ROOT.parent / "shared"))
 MEDIA = SHARED / "media"
 SETTINGS = {"detector": "yunet", "embedding": "sface", "device": "cpu", "batch": 1}
 #: Who is alone in which clips.
@@ -44,10 +41,8 @@ NOBODY = (
 @pytest.fixture(scope="module")
 def weights():
     chosen = weight_files.for_faces(SETTINGS)
-    files = [SHARED / "weights" / "face" / one.entry["file"] for one in chosen]
-    if not all(file.exists() for file in files) or not (MEDIA / "identity").exists():
-        pytest.skip("real weights and people are not here; set FERRARI_SHARED")
-    return [str(file) for file in files]
+    shared("media/identity")
+    return [str(shared(f"weights/face/{one.entry['file']}")) for one in chosen]
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import cv2
@@ -16,9 +15,9 @@ from ferrari.networks.input_tensors import planes, scale_table
 from ferrari.networks.network import Batched, NetworkRequest, open_here
 from ferrari.networks.weight_files import ModelError
 from ferrari.processes.devices import DeviceMemoryError
+from tests.shared import shared
 from tests.unit.networks import onnx_files
 
-SHARED = Path(os.environ.get("FERRARI_SHARED", Path(__file__).parents[4] / "shared"))
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 
@@ -334,10 +333,8 @@ def test_isnet_changed_is_isnet(tmp_path):
     """At its own size the very bits of the file's own graph, padded or not; at others the alpha
     that OpenVINO gives on the CPU, within 2/255.
     """
-    weights = SHARED / "weights" / "isnet-general-use.fp16.onnx"
-    picture = SHARED / "media/gt/chroma_mdn_man/img/00440.jpg"
-    if not weights.exists() or not picture.exists():
-        pytest.skip("real weights and pictures are not here; set FERRARI_SHARED")
+    weights = shared("weights/isnet-general-use.fp16.onnx")
+    picture = shared("media/gt/chroma_mdn_man/img/00440.jpg")
     entry = weight_files.table()["models"]["isnet"]["input"]
     scale = {"mean": tuple(entry["mean"]), "std": tuple(entry["std"])}
     image = cv2.imread(str(picture))[..., ::-1]

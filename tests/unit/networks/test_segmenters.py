@@ -1,8 +1,5 @@
 """The seam of stage 3, on networks of a few nodes that are built here."""
 
-import os
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
@@ -10,8 +7,8 @@ import pytest
 from bench import matte_metrics
 from ferrari.networks import segmenters, weight_files
 from ferrari.networks.backends import alpha_net
+from tests.shared import shared
 
-SHARED = Path(os.environ.get("FERRARI_SHARED", Path(__file__).parents[4] / "shared"))
 UNIT = {"size": [16, 16], "mean": [0, 0, 0], "std": [255, 255, 255]}
 ALPHA = {"index": 0, "activation": "none"}
 
@@ -225,10 +222,8 @@ def test_weights_that_are_missing_wrong_or_too_few_are_refused(tmp_path):
 @pytest.mark.real
 def test_isnet_at_a_pictures_own_shape_is_the_same_recipe_computed_plainly(tmp_path):
     """Alpha within 2/255 of one request in full precision, with a graph for that size alone."""
-    weights = SHARED / "weights" / "isnet-general-use.fp16.onnx"
-    picture = SHARED / "media/gt/chroma_mdn_man/img/00440.jpg"
-    if not weights.exists() or not picture.exists():
-        pytest.skip("real weights and pictures are not here; set FERRARI_SHARED")
+    weights = shared("weights/isnet-general-use.fp16.onnx")
+    picture = shared("media/gt/chroma_mdn_man/img/00440.jpg")
     from bench.floors import write_plain_alphas
 
     entry = weight_files.table()["models"]["isnet"]
@@ -241,10 +236,8 @@ def test_isnet_at_a_pictures_own_shape_is_the_same_recipe_computed_plainly(tmp_p
 
 @pytest.mark.real
 def test_isnet_cuts_a_real_person_out():
-    weights = SHARED / "weights" / "isnet-general-use.fp16.onnx"
-    truth = SHARED / "media" / "gt" / "chroma_mdn_man"
-    if not weights.exists() or not truth.exists():
-        pytest.skip("real weights and pictures are not here; set FERRARI_SHARED")
+    weights = shared("weights/isnet-general-use.fp16.onnx")
+    truth = shared("media/gt/chroma_mdn_man")
     from ferrari.matting import alpha_refinement
 
     names = ["00080", "00440", "01460"]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
@@ -13,9 +10,8 @@ from ferrari.networks import weight_files
 from ferrari.networks.backends import onnx_file, torch_onnx
 from ferrari.networks.network import NetworkRequest, open_here
 from ferrari.networks.weight_files import ModelError
+from tests.shared import shared
 from tests.unit.networks import onnx_files
-
-SHARED = Path(os.environ.get("FERRARI_SHARED", Path(__file__).parents[4] / "shared"))
 
 
 def alphas(runtime, path, pictures, **more):
@@ -64,10 +60,8 @@ def test_nodes_may_stand_in_any_order(tmp_path):
 
 @pytest.mark.real
 def test_isnet_through_torch_is_isnet():
-    weights = SHARED / "weights" / "isnet-general-use.fp16.onnx"
-    picture = SHARED / "media/gt/chroma_mdn_man/img/00440.jpg"
-    if not weights.exists() or not picture.exists():
-        pytest.skip("real weights and pictures are not here; set FERRARI_SHARED")
+    weights = shared("weights/isnet-general-use.fp16.onnx")
+    picture = shared("media/gt/chroma_mdn_man/img/00440.jpg")
     image = cv2.resize(cv2.imread(str(picture)), (448, 512))[..., ::-1].copy()
     entry = weight_files.table()["models"]["isnet"]["input"]
     scale = {"mean": tuple(entry["mean"]), "std": tuple(entry["std"])}

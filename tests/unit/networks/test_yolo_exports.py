@@ -27,10 +27,10 @@ from ferrari.networks.weight_files import ModelError
 from tests.generator.render import render_frame
 from tests.generator.spec import ClipSpec, FigureSpec
 from tests.settings import section
+from tests.shared import shared
 from tests.unit.networks import onnx_files
 
 ROOT = Path(__file__).parents[3]
-SHARED = Path(os.environ.get("FERRARI_SHARED", ROOT.parent / "shared"))
 DEMO = ROOT / "models/demo/person-seg_openvino_model"
 CONFIDENCE, IOU = 0.05, 0.6
 
@@ -155,10 +155,8 @@ def test_a_picture_is_seen_the_same_alone_and_among_others(frames):
 
 @pytest.mark.real
 def test_real_boxes_are_those_of_ultralytics(tmp_path):
-    weights = SHARED / "weights/yolo11n_int8_openvino_model"
-    pictures = sorted((SHARED / "media/gt/chroma_mdn_man/img").glob("*.jpg"))[:6]
-    if not weights.exists() or not pictures:
-        pytest.skip("real weights and pictures are not here; set FERRARI_SHARED")
+    weights = shared("weights/yolo11n_int8_openvino_model")
+    pictures = sorted(shared("media/gt/chroma_mdn_man/img").glob("*.jpg"))[:6]
     frames = [cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB) for path in pictures]
     frames += [cv2.resize(frames[0], size) for size in ((640, 480), (1280, 720), (200, 700))]
     ours = boxes("openvino-yolo", frames, weights)

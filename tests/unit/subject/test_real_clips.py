@@ -21,10 +21,8 @@ from ferrari.networks import detectors
 from ferrari.subject import appearance, shot_cuts
 from ferrari.subject.tracks import Moment, link
 from tests.settings import section
+from tests.shared import shared
 
-ROOT = Path(__file__).parents[3]
-SHARED = Path(os.environ.get("FERRARI_SHARED", ROOT.parent / "shared"))
-YOLO = SHARED / "weights/yolo11n_int8_openvino_model"
 STREET = Path(__file__).with_name("street_people.csv")
 
 pytestmark = pytest.mark.real
@@ -32,10 +30,7 @@ pytestmark = pytest.mark.real
 
 def pictures(name: str, every: int) -> Iterator[tuple[int, float, np.ndarray]]:
     """Number, seconds and small RGB picture of each `every`-th frame of a clip."""
-    path = SHARED / "media" / name
-    if not path.exists():
-        pytest.skip("real footage is not here; set FERRARI_SHARED")
-    with av.open(os.fspath(path)) as container:
+    with av.open(os.fspath(shared(f"media/{name}"))) as container:
         for number, frame in enumerate(container.decode(video=0)):
             if number % every == 0:
                 picture = frame.to_ndarray(format="rgb24")
@@ -65,14 +60,13 @@ def test_cuts(name, firsts, every):
 @pytest.fixture(scope="module")
 def street():
     """Moments of the street, and for each detection who it shows, None where nobody can tell."""
-    if not YOLO.exists():
-        pytest.skip("real weights are not here; set FERRARI_SHARED")
+    weights = shared("weights/yolo11n_int8_openvino_model")
     known: dict[int, list[tuple[str, tuple]]] = {}
     for row in csv.DictReader(STREET.open()):
         box = tuple(float(row[name]) for name in ("x1", "y1", "x2", "y2"))
         known.setdefault(int(row["picture"]), []).append((row["person"], box))
     settings = section("detect", weights_sha256=None, device="cpu")
-    detector = detectors.load(settings, [str(YOLO)], {}, 1, "unused")
+    detector = detectors.load(settings, [str(weights)], {}, 1, "unused")
     moments, people, shown = [], [], []
     for number, time_s, picture in pictures("identity/street.mp4", 4):
         found = [d for d in detector.detect([picture])[0] if d.confidence >= 0.35]
