@@ -28,8 +28,9 @@ _FROM, _LATER = 0.3, 0.15
 
 def pictures(count: int) -> Iterator[tuple[Picture, np.ndarray]]:
     """Pictures of people with a gap, and HxW bool, where the gap is; none without real people."""
+    asked = segmenters.Asked(aspect=True)
     network = segmenters.load(
-        "isnet", peers.isnet_weights(), "cpu", threads=prepare.threads(), aspect=True
+        "isnet", peers.isnet_weights(), "cpu", asked, threads=prepare.threads()
     )
     clips = peers.people_clips()
     for number in range(count if clips else 0):

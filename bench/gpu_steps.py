@@ -195,24 +195,17 @@ def _overlap(a: Sequence[float], b: Sequence[float]) -> float:
 
 def mask(asked: Asked) -> Found:
     """The segmenter of the settings on the card and on the CPU: the same alpha? How fast?"""
-    from ferrari.networks import segmenters, weight_files
+    from ferrari.networks import segmenters
 
     settings, paths = asked.config["mask"], _segmenter_weights(asked)
     name = settings["segmenter"]
     _require_card(partial(segmenters.place_of, name, paths, DEVICE))
-    options = {
-        "entry": weight_files.for_segmenter(settings)[0].entry,
-        "pins": [settings["weights_sha256"]],
-        "cache": asked.config["cache"],
-        "class_name": asked.config["detect"]["class"],
-        "image_size": settings["image_size"],
-        "aspect": settings["input"] == "aspect",
-        "batch": settings["batch"],
-    }
+    cache = asked.config["cache"]
+    wanted = segmenters.Asked.of(settings, asked.config["detect"]["class"], cache)
     crops, alphas = pictures(), []
     whole = [(0.0, 0.0, float(crop.shape[1]), float(crop.shape[0])) for crop in crops]
     for device in ("cpu", DEVICE):
-        net = segmenters.load(name, paths, device, **options)
+        net = segmenters.load(name, paths, device, wanted, cache=cache)
         alphas.append(list(net.alpha(crops, whole)))
     rows: list[dict[str, Any]] = [
         {"picture": number, "alpha": round(float(abs(a - b).mean()), 5)}

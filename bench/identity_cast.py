@@ -97,8 +97,9 @@ def _alphas(pictures: Sequence[np.ndarray]) -> list[np.ndarray]:
     """By the pipeline's own network, 0..1."""
     entry = weight_files.table()["models"]["isnet"]
     entry = {**entry, "input": {**entry["input"], "size": [_SIDE, _SIDE]}}
+    asked = segmenters.Asked(entry, aspect=True)
     network = segmenters.load(
-        "isnet", peers.isnet_weights(), "cpu", entry=entry, threads=prepare.threads(), aspect=True
+        "isnet", peers.isnet_weights(), "cpu", asked, threads=prepare.threads()
     )
     return [next(iter(network.alpha([one], None))) for one in pictures]
 

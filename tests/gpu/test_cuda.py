@@ -205,7 +205,7 @@ def test_what_the_default_networks_hold_is_below_six_gigabytes(isnet, runtime):
 
 
 def test_an_alpha_by_name_says_what_it_ran_on(isnet, runtime):
-    net = segmenters.load("isnet", isnet, "cuda:0", aspect=True, batch=4)
+    net = segmenters.load("isnet", isnet, "cuda:0", segmenters.Asked(aspect=True, batch=4))
     (alpha,) = net.alpha([render_frame(SPEC, 0).frame_rgb])
     assert net.device in ("cuda onnxruntime", "cuda torch")
     assert alpha.shape == (480, 854) and alpha.max() > 0.5

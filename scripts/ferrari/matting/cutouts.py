@@ -121,23 +121,10 @@ def _segmenter(
     threads: int,
     opener: Opener,
 ) -> segmenters.Segmenter:
-    chosen = weight_files.for_segmenter(settings, cache)[0]
+    asked = segmenters.Asked.of(settings, subject_class, cache)
+    name, device = settings["segmenter"], settings["device"]
     return segmenters.load(
-        settings["segmenter"],
-        weights,
-        settings["device"],
-        entry=chosen.entry,
-        pins=[settings.get("weights_sha256")],
-        sha256=chosen.sha256,
-        threads=threads,
-        cache=cache,
-        class_name=subject_class,
-        image_size=settings["image_size"],
-        aspect=settings["input"] == "aspect",
-        ram_tags=settings["ram_tags"],
-        ram_threshold=settings["ram_threshold"],
-        batch=settings["batch"],
-        opener=opener,
+        name, weights, device, asked, threads=threads, cache=cache, opener=opener
     )
 
 

@@ -134,16 +134,10 @@ def load(
     """The gate of the `mask` settings: the segmenter that `weights` are of, which lie at `path`."""
     size = weights.entry["input"]["size"]
     side = int(size["short_side"] if isinstance(size, Mapping) else size[0])
+    asked = segmenters.Asked(weights.entry, weights.sha256, batch=VIEWS)
+    device = settings["device"]
     network = segmenters.load(
-        weights.name,
-        path,
-        settings["device"],
-        entry=weights.entry,
-        sha256=weights.sha256,
-        threads=threads,
-        cache=cache,
-        batch=VIEWS,
-        opener=opener,
+        weights.name, path, device, asked, threads=threads, cache=cache, opener=opener
     )
     return PersonGate(network, side, settings["held_objects"])
 

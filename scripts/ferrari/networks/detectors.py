@@ -10,7 +10,7 @@ can tell the best confidence; the caller applies `detect.confidence`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -116,19 +116,14 @@ def _from_segmenter(
     """The subject's box from the segmenter's own alpha, for machines without YOLO weights."""
     from ferrari.networks import segmenters
 
-    entry = weight_files.for_segmenter(mask_settings)[0].entry
+    asked = segmenters.Asked.of(mask_settings, settings["class"], cache)
     segmenter = segmenters.load(
         mask_settings["segmenter"],
-        list(weights),
+        weights,
         settings["device"],
-        entry=entry,
-        pins=[mask_settings["weights_sha256"]],
+        replace(asked, batch=settings["batch"]),
         threads=threads,
         cache=cache,
-        class_name=settings["class"],
-        image_size=mask_settings["image_size"],
-        aspect=mask_settings["input"] == "aspect",
-        batch=settings["batch"],
         opener=opener,
     )
 

@@ -76,34 +76,61 @@ class Segmenter:
     again: Again | None = None
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of a segmenter.
+
+    `entry` says how input is prepared (None: as for the segmenter's own weights). `sha256` is what
+    the (first) weights must have; `pins` are SHA-256 of pickles to trust beside the listed ones.
+    `batch`: crops that a GPU takes at once. `aspect`: see `alpha_net.AlphaNet`. `class_name` and
+    `image_size` are for `yolo-seg`, `ram_tags` and `ram_threshold` for `ram`.
+    """
+
+    entry: Mapping | None = None
+    sha256: str | None = None
+    pins: Sequence[str | None] = ()
+    batch: int = 1
+    aspect: bool = False
+    class_name: str = "person"
+    image_size: int = 640
+    ram_tags: Sequence[str] = ("person",)
+    ram_threshold: float = 0.68
+
+    @classmethod
+    def of(cls, settings: Mapping, class_name: str, cache: str | os.PathLike) -> Asked:
+        """What the `mask` settings ask for; `class_name` is what YOLO calls the subject."""
+        chosen = weight_files.for_segmenter(settings, cache)[0]
+        return cls(
+            entry=chosen.entry,
+            sha256=chosen.sha256,
+            pins=(settings.get("weights_sha256"),),
+            batch=settings["batch"],
+            aspect=settings["input"] == "aspect",
+            class_name=class_name,
+            image_size=settings["image_size"],
+            ram_tags=settings["ram_tags"],
+            ram_threshold=settings["ram_threshold"],
+        )
+
+
 def load(
     name: str,
     weights_path: str | os.PathLike | Sequence[str | os.PathLike],
     device: str = "auto",
+    asked: Asked | None = None,
     *,
-    entry: Mapping | None = None,
-    pins: Iterable[str | None] = (),
-    sha256: str | None = None,
     threads: int = 0,
     cache: str | os.PathLike = "cache",
-    class_name: str = "person",
-    image_size: int = 640,
-    aspect: bool = False,
-    ram_tags: Sequence[str] = ("person",),
-    ram_threshold: float = 0.68,
-    batch: int = 1,
     opener: Opener = open_here,
 ) -> Segmenter:
     """Load segmenter `name` (a key of models.yaml's `segmenters`) on `device`.
 
-    `weights_path` is its weights, and for `ram` a pair: RAM's and SAM's. `entry` says how input is
-    prepared (default: as for the segmenter's own weights). `pins` are SHA-256 of pickles to trust
-    beside the listed ones; `sha256` is what the (first) weights must have. `threads` limits CPU
-    threads (0: all), `batch` the crops that a GPU takes at once. `aspect`: see
-    `alpha_net.AlphaNet`. `opener` has the network loaded where it is to run. Raises ModelError for
+    `weights_path` is its weights, and for `ram` a pair: RAM's and SAM's. `threads` limits CPU
+    threads (0: all). `opener` has the network loaded where it is to run. Raises ModelError for
     weights that are missing, wrong, or pickled and not pinned; DeviceError for a device that is not
     there.
     """
+    asked = asked or Asked()
     given = [weights_path] if isinstance(weights_path, str | os.PathLike) else weights_path
     paths = [Path(path) for path in given]
     known = weight_files.table()["segmenters"].get(name)
@@ -116,41 +143,24 @@ def load(
         raise weight_files.ModelError(
             f"segmenter {name} takes {expected} weights, got {len(paths)}"
         )
-    digests = [_checked(path, weight_files.pins(*pins)) for path in paths]
-    weight_files.require_digest(paths[0], digests[0], sha256)
-    asked = _Asked(
-        paths,
-        digests,
-        entry or weight_files.table()["models"][known["weights"]],
-        _places(name, paths, device),
-        opener,
-        {"threads": threads, "cache": os.fspath(cache), "batch": batch},
-        class_name,
-        image_size,
-        aspect,
-        ram_tags,
-        ram_threshold,
-    )
-    network, presence, apart, again = _BACKENDS[known["backend"]](asked)
+    digests = [_checked(path, weight_files.pins(*asked.pins)) for path in paths]
+    weight_files.require_digest(paths[0], digests[0], asked.sha256)
+    entry = asked.entry or weight_files.table()["models"][known["weights"]]
+    means = {"threads": threads, "cache": os.fspath(cache), "batch": asked.batch}
+    files = _Files(paths, digests, entry, _places(name, paths, device))
+    network, presence, apart, again = _BACKENDS[known["backend"]](asked, files, opener, means)
     digest = "+".join(digests)
     return Segmenter(name, network.device, digest, network.alpha, presence, apart, again)
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """What `load` was asked for; `means` are NetworkRequest's threads, cache and batch."""
+class _Files:
+    """A segmenter's weights, where each of them runs, and how input is prepared."""
 
     paths: list[Path]
     digests: list[str]
     entry: Mapping
     places: list[Place]
-    opener: Opener
-    means: Mapping
-    class_name: str
-    image_size: int
-    aspect: bool
-    ram_tags: Sequence[str]
-    ram_threshold: float
 
 
 def place_of(name: str, paths: Sequence[str | os.PathLike], device: str) -> Place:
@@ -186,59 +196,56 @@ def _checked(path: Path, pinned: Iterable[str]) -> str:
     return weight_files.require_pinned(path, pinned)
 
 
-def _alpha_net(asked: _Asked) -> _Loaded:
+def _alpha_net(asked: Asked, files: _Files, opener: Opener, means: Mapping) -> _Loaded:
     from ferrari.networks.backends.alpha_net import AlphaNet
 
-    aspect = asked.aspect and "multiple" in asked.entry["input"]
-    segmenter = AlphaNet(_entrys_net(asked, aspect), asked.entry, aspect)
+    aspect = asked.aspect and "multiple" in files.entry["input"]
+    segmenter = AlphaNet(_entrys_net(files, opener, means, aspect), files.entry, aspect)
     return segmenter, None, None, segmenter.squared if aspect else None
 
 
-def _entrys_net(asked: _Asked, any_size: bool) -> Network:
+def _entrys_net(files: _Files, opener: Opener, means: Mapping, any_size: bool) -> Network:
     from ferrari.networks.backends import alpha_net
 
-    path, digest = asked.paths[0], asked.digests[0]
-    return asked.opener(
-        alpha_net.request(path, asked.entry, asked.places[0], digest, any_size, **asked.means)
-    )
+    path, digest, place = files.paths[0], files.digests[0], files.places[0]
+    return opener(alpha_net.request(path, files.entry, place, digest, any_size, **means))
 
 
-def _yolo_seg(asked: _Asked) -> _Loaded:
+def _yolo_seg(asked: Asked, files: _Files, opener: Opener, means: Mapping) -> _Loaded:
     from ferrari.networks.backends import yolo_finder, yolo_segmenter
 
-    path, digest = asked.paths[0], asked.digests[0]
-    net = yolo_finder.open_yolo(
-        path, asked.places[0], digest, asked.opener, asked.class_name, **asked.means
-    )
+    path, digest, place = files.paths[0], files.digests[0], files.places[0]
+    net = yolo_finder.open_yolo(path, place, digest, opener, asked.class_name, **means)
     finder = yolo_finder.YoloFinder(net, path, asked.class_name, asked.image_size)
     segmenter = yolo_segmenter.YoloSegmenter(finder, path)
     return segmenter, None, segmenter.apart, None
 
 
-def _sam(asked: _Asked) -> _Loaded:
+def _sam(asked: Asked, files: _Files, opener: Opener, means: Mapping) -> _Loaded:
     from ferrari.networks.backends.sam import SamSegmenter
 
-    path, place, digest = asked.paths[-1], asked.places[-1], asked.digests[-1]
-    request = NetworkRequest.of(path, "sam", place.device, digest, **asked.means)
-    segmenter = SamSegmenter(asked.opener(request))
+    path, place, digest = files.paths[-1], files.places[-1], files.digests[-1]
+    request = NetworkRequest.of(path, "sam", place.device, digest, **means)
+    segmenter = SamSegmenter(opener(request))
     return segmenter, None, segmenter.apart, None
 
 
-def _ram(asked: _Asked) -> _Loaded:
+def _ram(asked: Asked, files: _Files, opener: Opener, means: Mapping) -> _Loaded:
     from ferrari.networks.backends.ram import RamTagger
 
     tagger = RamTagger(
-        _entrys_net(asked, any_size=False),
-        asked.paths[0],
-        asked.entry,
+        _entrys_net(files, opener, means, any_size=False),
+        files.paths[0],
+        files.entry,
         tags=asked.ram_tags,
         threshold=asked.ram_threshold,
     )
-    segmenter, _, apart, _ = _sam(asked)
+    segmenter, _, apart, _ = _sam(asked, files, opener, means)
     return segmenter, tagger.presence, apart, None
 
 
-_BACKENDS: Mapping[str, Callable[[_Asked], _Loaded]] = {
+#: `means` are NetworkRequest's threads, cache and batch.
+_BACKENDS: Mapping[str, Callable[[Asked, _Files, Opener, Mapping], _Loaded]] = {
     "alpha_net": _alpha_net,
     "yolo_seg": _yolo_seg,
     "sam": _sam,

@@ -213,7 +213,11 @@ class StandInYolo:
 
     def segmenter(self, weights, class_name="dog"):
         return segmenters.load(
-            "yolo-seg", weights, "cpu", class_name=class_name, opener=lambda request: self
+            "yolo-seg",
+            weights,
+            "cpu",
+            segmenters.Asked(class_name=class_name),
+            opener=lambda request: self,
         )
 
 
@@ -300,7 +304,10 @@ def tagger(tmp_path, monkeypatch, weights):
 
     def load(wanted=("man", "cat"), threshold=0.6):
         return segmenters.load(
-            "ram", [path, weights], "cpu", entry=entry, ram_tags=wanted, ram_threshold=threshold
+            "ram",
+            [path, weights],
+            "cpu",
+            segmenters.Asked(entry, ram_tags=wanted, ram_threshold=threshold),
         )
 
     load.tags = path.with_name("tags.txt")
@@ -406,7 +413,7 @@ def test_sams_own_code_runs_on_weights_that_know_nothing(tmp_path):
     with pytest.raises(weight_files.UnpinnedPickleError):
         segmenters.load("sam", path, "cpu", cache=tmp_path)
     pin = sha256_path(path)
-    net = segmenters.load("sam", path, "cpu", cache=tmp_path, pins=[pin])
+    net = segmenters.load("sam", path, "cpu", segmenters.Asked(pins=[pin]), cache=tmp_path)
     (alpha,) = net.alpha([np.zeros((40, 60, 3), np.uint8)], [(5, 5, 50, 35)])
     assert alpha.shape == (40, 60) and set(np.unique(alpha)) <= {0.0, 1.0}
 

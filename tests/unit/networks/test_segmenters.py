@@ -40,7 +40,9 @@ def test_a_net_sees_rgb_scaled_as_its_entry_says(tmp_path):
     for index, expected in enumerate((200, 100, 50)):
         path = save_net(tmp_path / str(index), channel(index))
         entry = {"input": {"size": [16, 16], "mean": [20, 10, 5], "std": [256, 512, 128]}}
-        net = segmenters.load("isnet", path, "cpu", entry={**entry, "output": ALPHA}, threads=1)
+        net = segmenters.load(
+            "isnet", path, "cpu", segmenters.Asked({**entry, "output": ALPHA}), threads=1
+        )
         wanted = (expected - entry["input"]["mean"][index]) / entry["input"]["std"][index]
         (alpha,) = net.alpha([colour])
         assert alpha.shape == (20, 30) and alpha.dtype == np.float32
@@ -49,7 +51,9 @@ def test_a_net_sees_rgb_scaled_as_its_entry_says(tmp_path):
 
 def test_alphas_come_back_in_order_at_each_crops_size(tmp_path):
     path = save_net(tmp_path, channel(0))
-    net = segmenters.load("isnet", path, "cpu", entry={"input": UNIT, "output": ALPHA}, threads=2)
+    net = segmenters.load(
+        "isnet", path, "cpu", segmenters.Asked({"input": UNIT, "output": ALPHA}), threads=2
+    )
     crops = [np.full((20 + k, 40 - k, 3), 10 * k, np.uint8) for k in range(12)]
     for crop, alpha in zip(crops, net.alpha(crops), strict=True):
         assert alpha.shape == crop.shape[:2]
@@ -60,7 +64,9 @@ def test_alphas_come_back_in_order_at_each_crops_size(tmp_path):
 
 def test_the_picture_is_not_shifted_or_turned(tmp_path):
     path = save_net(tmp_path, channel(0))
-    net = segmenters.load("isnet", path, "cpu", entry={"input": UNIT, "output": ALPHA}, threads=1)
+    net = segmenters.load(
+        "isnet", path, "cpu", segmenters.Asked({"input": UNIT, "output": ALPHA}), threads=1
+    )
     crop = np.zeros((64, 32, 3), np.uint8)
     crop[:16, 16:] = 255  # the upper right eighth
     (alpha,) = net.alpha([crop])
@@ -74,7 +80,7 @@ def test_a_sigmoid_is_applied_where_the_entry_says(tmp_path):
         "input": {**UNIT, "mean": [255, 255, 255]},
         "output": {**ALPHA, "activation": "sigmoid"},
     }
-    net = segmenters.load("birefnet", path, "cpu", entry=entry, threads=1)
+    net = segmenters.load("birefnet", path, "cpu", segmenters.Asked(entry), threads=1)
     (alpha,) = net.alpha([np.zeros((16, 16, 3), np.uint8)])
     np.testing.assert_allclose(alpha, 1 / (1 + np.e), atol=0.004)
 
@@ -84,8 +90,8 @@ def test_the_same_alpha_whatever_the_batch_and_the_threads(tmp_path):
     rng = np.random.default_rng(0)
     crops = [rng.integers(0, 256, (50, 40, 3), np.uint8) for _ in range(4)]
     entry = {"input": UNIT, "output": ALPHA}
-    one = segmenters.load("isnet", path, "cpu", entry=entry, threads=1)
-    two = segmenters.load("isnet", path, "cpu", entry=entry, threads=2)
+    one = segmenters.load("isnet", path, "cpu", segmenters.Asked(entry), threads=1)
+    two = segmenters.load("isnet", path, "cpu", segmenters.Asked(entry), threads=2)
     singly = [next(iter(one.alpha([crop]))) for crop in crops]
     np.testing.assert_array_equal(singly, list(two.alpha(crops)))
 
@@ -125,7 +131,9 @@ def test_a_fixed_size_net_is_fed_the_pictures_own_shape(shape, expected):
 def test_modnet_takes_pictures_of_any_size(tmp_path):
     path = save_net(tmp_path, channel(0), shape=(1, 3, -1, -1))
     spec = {"size": {"short_side": 32, "multiple": 16}, "mean": [0, 0, 0], "std": [255, 255, 255]}
-    net = segmenters.load("modnet", path, "cpu", entry={"input": spec, "output": ALPHA}, threads=1)
+    net = segmenters.load(
+        "modnet", path, "cpu", segmenters.Asked({"input": spec, "output": ALPHA}), threads=1
+    )
     shapes = [(40, 80), (90, 30), (32, 32)]
     alphas = list(net.alpha([np.full((*shape, 3), 51, np.uint8) for shape in shapes]))
     assert [alpha.shape for alpha in alphas] == shapes
@@ -169,12 +177,12 @@ def test_a_second_look_is_of_the_crop_squashed_into_the_networks_square(tmp_path
     path = save_net(tmp_path, width, shape=(1, 3, 64, 64))
     entry = {"input": {**UNIT, "size": [64, 64], "multiple": 16}, "output": ALPHA}
     crop = np.full((40, 20, 3), 255, np.uint8)
-    net = segmenters.load("isnet", path, "cpu", entry=entry, threads=1, aspect=True)
+    net = segmenters.load("isnet", path, "cpu", segmenters.Asked(entry, aspect=True), threads=1)
     for look, wide in ((net.alpha([crop], None), 32), (net.again([crop]), 64)):
         (alpha,) = look
         assert alpha.shape == (40, 20)
         np.testing.assert_allclose(alpha, wide / 64, atol=0.004)
-    squashed = segmenters.load("isnet", path, "cpu", entry=entry, threads=1)
+    squashed = segmenters.load("isnet", path, "cpu", segmenters.Asked(entry), threads=1)
     assert squashed.again is None  # there is no other shape that it takes
 
 
@@ -209,7 +217,7 @@ def test_weights_that_are_missing_wrong_or_too_few_are_refused(tmp_path):
     with pytest.raises(weight_files.ModelError, match="not at"):
         segmenters.load("isnet", tmp_path / "none.onnx", "cpu")
     with pytest.raises(weight_files.ModelError, match="SHA-256"):
-        segmenters.load("isnet", path, "cpu", sha256="0" * 64)
+        segmenters.load("isnet", path, "cpu", segmenters.Asked(sha256="0" * 64))
     with pytest.raises(weight_files.ModelError, match="takes 2 weights"):
         segmenters.load("ram", path, "cpu")
     with pytest.raises(weight_files.ModelError, match="no segmenter"):
@@ -229,7 +237,7 @@ def test_isnet_at_a_pictures_own_shape_is_the_same_recipe_computed_plainly(tmp_p
     entry = weight_files.table()["models"]["isnet"]
     write_plain_alphas([picture], tmp_path, str(weights), entry, aspect=True)
     slow = cv2.imread(str(tmp_path / "00440.png"), 0).astype(int)
-    net = segmenters.load("isnet", weights, "cpu", threads=2, aspect=True)
+    net = segmenters.load("isnet", weights, "cpu", segmenters.Asked(aspect=True), threads=2)
     (alpha,) = net.alpha([cv2.imread(str(picture))[..., ::-1].copy()])
     assert np.quantile(np.abs(np.rint(alpha * 255) - slow), 0.999) <= 2
 
