@@ -164,3 +164,51 @@ def cut_packets(path: Path, whole: Path, first: int) -> Path:
                 packet.stream = stream
                 sink.mux(packet)
     return path
+
+
+def with_empty_samples(
+    path: Path, spec: ClipSpec, before: Sequence[int], codec: str = "mpeg4"
+) -> list[Fraction]:
+    """An mp4 with a sample of no bytes before each of these frames, for as long as a frame.
+
+    Returns the time of each frame in seconds. FFmpeg leaves such samples out of H.264 itself.
+    """
+    whole = path.with_name(path.name + ".whole.mp4")
+    pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    options = {} if codec == "libx265" else {"qscale": "3"}
+    encoding = replace(encoding_of(spec), codec=codec, pix_fmt=pix_fmt, b_frames=0)
+    encode(whole, frames_of(spec), replace(encoding, options=options))
+    times, empty, slot = [], [], 0
+    with av.open(str(whole)) as source, av.open(str(path), "w") as sink:
+        stream = source.streams.video[0]
+        copy = sink.add_stream_from_template(stream)
+        step = round(1 / Fraction(spec.fps) / stream.time_base)
+        packets = [packet for packet in source.demux(stream) if packet.size]
+        for number, packet in enumerate(packets):
+            fillers = [av.Packet(_FILLERS[codec])] if number in before else []
+            for each in (*fillers, packet):
+                each.pts = each.dts = slot * step
+                each.time_base, each.duration, each.stream = stream.time_base, step, copy
+                if each is packet:
+                    times.append(slot / Fraction(spec.fps))
+                else:
+                    empty.append(slot)
+                sink.mux(each)
+                slot += 1
+    whole.unlink()
+    data = bytearray(path.read_bytes())
+    sizes = data.index(b"stsz") + 16
+    for number in empty:  # their bytes become the end of the sample before them
+        place = sizes + 4 * number
+        taken = sum(struct.unpack_from(">II", data, place - 4))
+        struct.pack_into(">II", data, place - 4, taken, 0)
+    path.write_bytes(data)
+    return times
+
+
+#: What decoders pass over at the end of a packet: user data, bytes behind the picture, padding.
+_FILLERS = {
+    "mpeg4": b"\0\0\1\xb2none",
+    "mjpeg": b"\0\0\0\0",
+    "libx265": b"\0\0\0\3\x4c\1\x80",
+}

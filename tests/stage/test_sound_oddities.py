@@ -88,6 +88,27 @@ def test_an_avi_without_its_index_is_read_to_its_end(run, tmp_path):
     assert (row["reason"], row["frames"]) == ("OK", "20") and len(tables.kept(rows)) == 20
 
 
+@pytest.mark.parametrize(("codec", "fps"), [("mpeg4", 5), ("mjpeg", 25), ("libx265", 5)])
+@pytest.mark.parametrize("before", [[12], [1, 2, 15], [19]])
+def test_a_sample_of_no_bytes_is_not_the_end(run, tmp_path, before, codec, fps):
+    """As recorders write it where nothing has changed: the picture before it stays."""
+    clip = tmp_path / "clip.mp4"
+    times = wrappers.with_empty_samples(clip, SPEC, before, codec)
+    with av.open(str(clip)) as container:
+        sizes = [packet.size for packet in container.demux(video=0)]
+    assert sizes.count(0) == len(before) + 1  # and PyAV's own sign for the end
+    row, rows = run.probe(clip), run.extract(clip, fps=fps, duplicate_delta=0)
+    assert (row["reason"], row["frames"]) == ("OK", "20")
+    firsts = {}
+    for number, time_s in enumerate(times):
+        firsts.setdefault(int(time_s * fps), number)
+    assert [int(one["frame"]) for one in rows] == list(firsts.values())
+    assert {one["reason"] for one in rows} == {"OK"}
+    truths = np.array(list(frames_of(SPEC))).astype(int)
+    nearest = [np.abs(truths - picture(run, one)).mean(axis=(1, 2, 3)).argmin() for one in rows]
+    assert nearest == list(firsts.values())
+
+
 @pytest.mark.parametrize("start_ms", [3_600_000, 95_443_000])
 def test_a_clock_may_begin_anywhere(run, tmp_path, start_ms):
     pts = [start_ms + 40 * number for number in range(20)]

@@ -114,14 +114,16 @@ def container_of(stream: VideoStream) -> InputContainer:
 
 
 def packets_of(stream: VideoStream) -> Iterator[av.Packet]:
-    """A stream's packets, and an empty one behind the last: PyAV's sign for the end.
+    """A stream's packets that hold data, to its end.
 
-    It must not be asked for more: where FFmpeg met another track on the way, PyAV ends in an
-    IndexError.
+    A packet with a time and no data is left out: the picture before it stays, and a decoder would
+    take it for the end. PyAV's sign for the end is a packet without either. It must not be asked
+    for more: where FFmpeg met another track on the way, PyAV ends in an IndexError.
     """
     for packet in container_of(stream).demux(stream):
-        yield packet
-        if not packet.size and packet.pts is None and packet.dts is None:
+        if packet.size:
+            yield packet
+        elif packet.pts is None and packet.dts is None:
             return
 
 

@@ -20,6 +20,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,6 +31,7 @@ from av.error import FFmpegError
 
 from ferrari.images.image_files import ImageReadError
 from ferrari.processes.beside import Behind
+from ferrari.video.containers import packets_of
 from ferrari.video.decoding.base import Frame, Picture
 from ferrari.video.timestamps import Sampler
 
@@ -178,7 +180,8 @@ def read(path: str | os.PathLike) -> Iterator[LinkingPicture]:
         with av.open(os.fspath(path), format=_KIND, metadata_errors="replace") as container:
             end_ms = 0
             tracks = container.streams.video[:1]  # a damaged head may lose it
-            for number, packet in enumerate(p for p in container.demux(tracks) if p.size):
+            packets = chain.from_iterable(map(packets_of, tracks))
+            for number, packet in enumerate(packets):
                 yield _decoded(bytes(packet), number, path)
                 end_ms = (packet.pts or 0) + 1
             whole = container.duration == end_ms * 1000

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import chain
 from typing import Any
 
 import av
@@ -179,7 +180,7 @@ class _Start:
         """Note a packet that the decoder gets, unless it is one that is never shown."""
         if not self.fed:
             self.starts_whole = packet.is_keyframe
-        if packet.size and not packet.is_discard:
+        if not packet.is_discard:
             self.fed.append(packet.pts)
 
     @property
@@ -220,14 +221,15 @@ def _walk(stream: VideoStream) -> _Seen:
     seen, start, last = _Seen(), _Start(), _TRIES
     spoilt = None
     try:
-        for packet in packets_of(stream):
-            if packet.size:
+        for packet in chain(packets_of(stream), (None,)):
+            if packet is not None:
                 seen.packets += 1
                 if not packet.is_discard:
                     _measure(packet, seen)
             if seen.packets <= last:
-                start.feed(packet)
-                frames = _decode(packet, seen)
+                if packet is not None:
+                    start.feed(packet)
+                frames = _decode(stream, packet, seen)
                 start.out += [frame.pts for frame in frames]
                 spoilt = spoilt or (frames[0] if frames else None)
                 clean = [frame for frame in frames if not frame.is_corrupt]
@@ -265,9 +267,12 @@ def _measure(packet: av.Packet[VideoStream], seen: _Seen) -> None:
         seen.last_duration = packet.duration * packet.time_base
 
 
-def _decode(packet: av.Packet[VideoStream], seen: _Seen) -> list[av.VideoFrame]:
+def _decode(
+    stream: VideoStream, packet: av.Packet[VideoStream] | None, seen: _Seen
+) -> list[av.VideoFrame]:
+    """The frames that the decoder gives for a packet; None has it give those that it still has."""
     try:
-        return packet.decode()
+        return stream.decode(packet)
     except FFmpegError as error:
         seen.first_error = seen.first_error or what_failed(error)
         return []

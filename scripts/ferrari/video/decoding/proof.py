@@ -99,7 +99,7 @@ def groups(stream: VideoStream) -> Iterator[Group]:
     group: Group | None = None
     for packet in packets_of(stream):
         when = packet.dts if packet.pts is None else packet.pts
-        if not packet.size or when is None:
+        if when is None:
             continue
         time_s = float(when * (stream.time_base or Fraction(0)))
         if group and packet.is_keyframe and len(group.packets) >= _LEAST_FRAMES:

@@ -14,7 +14,7 @@ from av import VideoStream
 from av.container import InputContainer
 from av.error import FFmpegError
 
-from ferrari.video.containers import is_too_large, what_failed
+from ferrari.video.containers import is_too_large, packets_of, what_failed
 from ferrari.video.decoding.aspects import Aspects
 from ferrari.video.decoding.base import (
     DecodePlan,
@@ -159,7 +159,7 @@ class Reader:
     def _packets(self) -> Iterator[tuple[int, av.Packet, bool]]:
         """Numbered packets, each after the next one was read: only that tells if it ran over; and
         whether they are of another codec than the stream's."""
-        packets = self._container.demux(self._stream)
+        packets = packets_of(self._stream)
         held: tuple[int, av.Packet, bool] | None = None
         number = 0
         while True:
@@ -168,8 +168,6 @@ class Reader:
                 packet = next(packets, None)
             except FFmpegError as error:  # the demuxer lost its way and does not find it again
                 self._fault(number, f"demuxing: {what_failed(error)}")
-            if packet is not None and not packet.size:  # PyAV's sign for the end
-                packet = None
             if packet is not None and self._codec.is_other(packet):
                 self._fault(number, f"the stream goes on in another codec than {self._codec.codec}")
                 is_other = True

@@ -20,7 +20,13 @@ from av import VideoStream
 from av.error import FFmpegError
 
 from ferrari.video import native_memory
-from ferrari.video.containers import aspect_of, container_of, declared_end, is_too_large
+from ferrari.video.containers import (
+    aspect_of,
+    container_of,
+    declared_end,
+    is_too_large,
+    packets_of,
+)
 from ferrari.video.decoding.base import DecodePlan, DecodeStats, PlanChangedError
 from ferrari.video.decoding.codec_changes import CodecWatch
 from ferrari.video.decoding.ffmpeg_log import Complaints
@@ -178,10 +184,7 @@ class SelectiveReader:
 
     def _packets(self, stream: VideoStream) -> Iterator[av.Packet]:
         try:
-            for packet in container_of(stream).demux(stream):
-                if not packet.size:  # PyAV's sign for the end
-                    return
-                yield packet
+            yield from packets_of(stream)
         except FFmpegError:
             self._fall_back(threads=1)
 
