@@ -14,7 +14,6 @@ uses the thresholds of the network, not those of the settings: the subject must 
 settings.
 """
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from ferrari.common import near_paths
-from ferrari.common.atomic_files import sha256_file, write_text
+from ferrari.common.atomic_files import sha256_file
 from ferrari.common.progress import LOGGER
 from ferrari.images.image_files import ImageReadError
 from ferrari.ledger.columns import KEPT
@@ -42,6 +41,7 @@ from ferrari.provenance.table_stamps import seal
 from ferrari.review import decisions
 from ferrari.review.contract import Decision
 from ferrari.subject import (
+    answer_file,
     clusters,
     mixed_tracks,
     pins,
@@ -211,16 +211,17 @@ def _write(
 ) -> None:
     template_file.write(outputs["template"], answer.template, dimensions)
     write_table(outputs["people"], PEOPLE_COLUMNS, answer.people)
-    told = {
-        "mode": mode,
-        "named": answer.template is not None,
-        "alone": answer.template is not None and answer.template.alone,
-        "said": answer.said,
-        "why": answer.why,
-        "voters": list(voters),
-        "gone": list(gone),
-    }
-    write_text(outputs["said"], json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+    template = answer.template
+    told = answer_file.Told(
+        mode=mode,
+        named=template is not None,
+        alone=template is not None and template.alone,
+        said=answer.said,
+        why=answer.why,
+        voters=tuple(voters),
+        gone=tuple(gone),
+    )
+    answer_file.write(outputs["said"], told)
     _write_pictures(outputs["table"], answer.rows)
 
 

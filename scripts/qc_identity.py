@@ -20,6 +20,7 @@ from ferrari.qc import (
 )
 from ferrari.reports.checks import Check
 from ferrari.reports.page import Report, ReportFiles, publish
+from ferrari.subject import answer_file
 
 NAME = "qc_identity"
 
@@ -49,7 +50,7 @@ def report_identity(
     crops, found = stage_tables.load(tables, "crop"), stage_tables.load(detections, "detect")
     judged, followed = identity_tables.load(identities), track_checks.load(tracks)
     pictures = identity_tables.references(references)
-    voted, told = identity_tables.people(people), identity_tables.answer(said)
+    voted, told = identity_tables.people(people), answer_file.read(said)
     videos = identity_tables.per_clip(judged, crops, ids)
     frames = stage_tables.load(previous, "extract")
     where = identity_pictures.Pictures(

@@ -18,7 +18,6 @@ dataset cannot be read, or the decision not be written.
 
 import argparse
 import getpass
-import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -58,6 +57,7 @@ from ferrari.review.contract import (
     UNDO,
     Decision,
 )
+from ferrari.subject import answer_file
 from tools.trace_item import open_dataset
 
 LAST = "last"
@@ -148,11 +148,10 @@ def _names_nobody(dataset: Path) -> str:
     from ferrari.subject.modes import CLUSTER, FOLDER  # with OpenCV, which few decisions need
 
     try:
-        told = json.loads((dataset / stages.WHO_JSON).read_bytes())
-        nameless = told["mode"] == CLUSTER and not told["named"]
-    except (OSError, ValueError, TypeError, KeyError):  # the next run makes a damaged one anew
+        told = answer_file.read(dataset / stages.WHO_JSON)
+    except (OSError, LedgerError):  # the next run makes a damaged one anew
         return ""
-    if not nameless:
+    if told.named or told.mode != CLUSTER:
         return ""
     return (
         "In this set nobody is named as the subject, and this decision does not change that: it "

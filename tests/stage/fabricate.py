@@ -6,14 +6,13 @@ that must see it. Three usable clips, one of low resolution, one corrupt with a 
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import yaml
 
-from ferrari.common.atomic_files import sha256_bytes, sha256_file, write_text
+from ferrari.common.atomic_files import sha256_bytes, sha256_file
 from ferrari.curation.embeddings import described
 from ferrari.images import image_files
 from ferrari.images.boxes import subject_box
@@ -27,7 +26,7 @@ from ferrari.ledger.item_ids import (
     video_id,
 )
 from ferrari.reports.page import ReportFiles
-from ferrari.subject import clip_table, judgements
+from ferrari.subject import answer_file, clip_table, judgements
 from ferrari.subject.identity_table import IdentityRow
 from ferrari.subject.track_table import TrackRow
 
@@ -311,9 +310,8 @@ def nobody_yet(data: Fabricated) -> None:
 
 def write_who(data: Fabricated, said: str, **changes: object) -> None:
     """Write what is said of who the subject is."""
-    told = {"mode": "references", "named": True, "alone": False, "said": said, "why": ""}
-    told |= {"voters": [], "gone": []} | changes
-    write_text(data.of_the_set("who.json"), json.dumps(told))
+    told = answer_file.Told(mode="references", named=True, said=said)
+    answer_file.write(data.of_the_set("who.json"), replace(told, **changes))
 
 
 def _detections(frames: list[ledger_tables.Row]) -> list[ledger_tables.Row]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 
@@ -14,7 +13,7 @@ from ferrari.images import image_files
 from ferrari.ledger import stages, tables
 from ferrari.review import decision_table, decisions
 from ferrari.review.applying import track_digest
-from ferrari.subject import clip_table
+from ferrari.subject import answer_file, clip_table
 from ferrari.subject.identity_table import IdentityRow
 from scripts.tools import decide, trace_item
 from tests.settings import ROOT
@@ -206,7 +205,12 @@ def test_tracks_are_named_by_their_id_or_a_crop_and_get_their_digest(clip, track
 
 @pytest.mark.parametrize(
     ("mode", "named", "told"),
-    [("cluster", False, True), ("cluster", True, False), ("single", False, False), ("", "", False)],
+    [
+        ("cluster", False, True),
+        ("cluster", True, False),
+        ("single", False, False),
+        ("", False, False),
+    ],
 )
 def test_where_nobody_is_named_a_track_s_decision_says_that_it_names_nobody(
     clip, tracks, capsys, mode, named, told
@@ -214,7 +218,9 @@ def test_where_nobody_is_named_a_track_s_decision_says_that_it_names_nobody(
     """It was taken without a word, and the next run failed as the one before."""
     who = clip.dataset / stages.WHO_JSON
     who.parent.mkdir(parents=True, exist_ok=True)
-    who.write_text(json.dumps({"mode": mode, "named": named}) if mode else "damaged")
+    answer_file.write(who, answer_file.Told(mode=mode, named=named))
+    if not mode:
+        who.write_text("damaged")
     for option in ("--subject", "--not-subject"):
         assert decide.main([option, tracks[0]]) == 0
         said = capsys.readouterr().out

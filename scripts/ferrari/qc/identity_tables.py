@@ -6,9 +6,7 @@ track. The rows of crops say what happened to each detection. Embeddings are nev
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -40,32 +38,6 @@ REFERENCE_COLUMNS = (
 )
 #: What it reads of the people of the vote.
 PEOPLE_COLUMNS = ("person", "clips", "tracks", "subject")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Who the subject is, from subject/who.json: a sentence, and the clips that voted.
-
-    `gone` are clips that voted and no longer exist.
-    """
-
-    said: str = ""
-    named: bool = False
-    voters: tuple[str, ...] = ()
-    gone: tuple[str, ...] = ()
-
-
-def answer(path: str) -> Answer:
-    """The answer. Raises LedgerError if the file is not what the rule `who` wrote."""
-    try:
-        told = json.loads(Path(path).read_bytes())
-        clips = {name: tuple(map(str, told[name])) for name in ("voters", "gone")}
-        return Answer(str(told["said"]), bool(told["named"]), **clips)
-    except (ValueError, TypeError, KeyError) as error:
-        raise tables.LedgerError(
-            f"{path}: not the answer that names the subject ({error}); delete it, and the next run "
-            "makes it anew"
-        ) from error
 
 
 def load(paths: Sequence[str]) -> pd.DataFrame:

@@ -13,9 +13,9 @@ from ferrari.common.visible_text import shown
 from ferrari.ledger.columns import KEPT
 from ferrari.ledger.reasons import DROPPED_BY_REVIEW
 from ferrari.qc import identity_tables
-from ferrari.qc.identity_tables import Answer
 from ferrari.reports.checks import FAIL, PASS, WARN, Check, none_of
 from ferrari.subject import judgements, references
+from ferrari.subject.answer_file import Told
 from ferrari.subject.modes import CLUSTER, FOLDER, REFERENCES, SINGLE
 
 #: Fewer references than this cannot outvote a wrong one among them.
@@ -30,7 +30,7 @@ _YES = "1"
 
 
 def checks(
-    told: Answer, pictures: pd.DataFrame, people: pd.DataFrame, judged: pd.DataFrame
+    told: Told, pictures: pd.DataFrame, people: pd.DataFrame, judged: pd.DataFrame
 ) -> list[Check]:
     """The checks that the mode of the run has an answer to; `told` is what was said of it."""
     modes = set(identity_tables.clips(judged)["mode"])
@@ -42,7 +42,7 @@ def checks(
     return found
 
 
-def named(told: Answer, judged: pd.DataFrame, pictures: pd.DataFrame) -> Check:
+def named(told: Told, judged: pd.DataFrame, pictures: pd.DataFrame) -> Check:
     """Somebody is the subject: the references say who, or the vote has a winner."""
     given = bool((pictures["setting"] == OF_OTHERS).any())
     new = "a folder of this set, such as strangers, and name it in subject.not"
@@ -76,7 +76,7 @@ def _unused_said(pictures: pd.DataFrame) -> str:
     return f" Not used: {', '.join(said)}{more}." if said else ""
 
 
-def voters(told: Answer) -> Check:
+def voters(told: Told) -> Check:
     """Most of the clips that said who the subject is are still there."""
     gone, there = len(told.gone), len(told.voters)
     return none_of(
@@ -121,7 +121,7 @@ def leads(people: pd.DataFrame) -> Check:
     )
 
 
-def one_person(told: Answer, people: pd.DataFrame) -> Check:
+def one_person(told: Told, people: pd.DataFrame) -> Check:
     """In the mode `single` nobody is judged, so there should be one person."""
     return Check(
         "one_person_where_nobody_is_judged",

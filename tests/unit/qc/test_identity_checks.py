@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ferrari.ledger import tables
 from ferrari.qc import (
     identity_checks,
     identity_pictures,
@@ -17,10 +16,10 @@ from ferrari.qc import (
     reference_checks,
     stage_tables,
 )
-from ferrari.qc.identity_tables import Answer
 from ferrari.reports.checks import FAIL, PASS, WARN
 from ferrari.review import contract
 from ferrari.subject import clip_table
+from ferrari.subject.answer_file import Told
 from ferrari.subject.identity_table import IdentityRow
 
 QC = {"min_faces_judged": 0.1, "max_between": 0.2, "max_unsure": 0.25}
@@ -175,7 +174,7 @@ def test_where_nobody_is_named_it_is_said_by_that_check(judged):
     rows = judged("cluster", a=[track(0, "unsure", "nobody_named", by="")])
     nobody = waits("a1", identity_by="", identity_why="nobody_named")
     assert delivery(rows, crops(nobody))["subject_found"].status == PASS
-    found = reference_checks.named(Answer("no clear majority"), rows, references())
+    found = reference_checks.named(Told(said="no clear majority"), rows, references())
     assert found.status == FAIL and found.figure == "no clear majority"
     assert found.rows == ("a-t0",)
 
@@ -200,7 +199,7 @@ def test_without_people_all_is_well(judged):
         *identity_checks.face_checks(rows, found, QC),
         *identity_checks.judgement_checks(rows, nothing, QC),
         *identity_checks.delivery_checks(rows, videos, nothing, QC),
-        reference_checks.named(Answer("no voting clip shows a face"), rows, references()),
+        reference_checks.named(Told(said="no voting clip shows a face"), rows, references()),
     ]
     assert {check.status for check in checks} == {PASS}
 
@@ -246,7 +245,7 @@ def test_a_vote_without_a_winner_says_who_was_there():
 
 def test_more_than_one_person_where_nobody_is_judged_is_a_warning(judged):
     rows = judged("single", a=[])
-    told = Answer("nobody is judged; 2 clips were looked at")
+    told = Told(said="nobody is judged; 2 clips were looked at")
     for count, status in ((0, PASS), (1, PASS), (2, WARN)):
         pictures = references()
         (found,) = reference_checks.checks(told, pictures, people(*[1] * count), rows)
@@ -254,8 +253,8 @@ def test_more_than_one_person_where_nobody_is_judged_is_a_warning(judged):
 
 
 def test_a_few_clips_that_are_gone_do_not_matter():
-    assert reference_checks.voters(Answer(voters=("a", "b"), gone=("c",))).status == PASS
-    found = reference_checks.voters(Answer(voters=("a",), gone=("b", "c")))
+    assert reference_checks.voters(Told(voters=("a", "b"), gone=("c",))).status == PASS
+    found = reference_checks.voters(Told(voters=("a",), gone=("b", "c")))
     assert found.status == WARN and found.rows == ("b", "c")
 
 
@@ -307,7 +306,7 @@ def test_where_nobody_is_named_the_pictures_that_were_not_used_are_told(judged):
     small |= {"file": "woman.png", "value": 51.9, "threshold": 64.0}
     blind = {"outcome": "quarantined", "reason": "NO_REFERENCE_FACE", "value": np.nan}
     twice = {"outcome": "dropped", "reason": "DUPLICATE_PICTURE", "value": np.nan}
-    told = Answer("no clear majority")
+    told = Told(said="no clear majority")
     found = reference_checks.named(told, rows, references(small, blind, twice, {}))
     assert found.explanation.endswith(
         " Not used: woman.png (a face of less than 64 px: 51.9 (bound 64)), 1.png (no face)."
@@ -326,14 +325,6 @@ def test_what_is_not_used_comes_first_with_its_reason():
     rows = reference_checks.listed(references({}, bad))
     assert rows["file"].tolist() == ["1.png", "0.png"]
     assert rows["why"].tolist() == ["no pictures that can be read; HEIC is not read", ""]
-
-
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"said": "x", "named": true, "voters": 3}'])
-def test_an_answer_that_is_none_is_told_with_what_to_do(tmp_path, text):
-    path = tmp_path / "who.json"
-    path.write_text(text)
-    with pytest.raises(tables.LedgerError, match="delete it"):
-        identity_tables.answer(str(path))
 
 
 # --- what is shown ------------------------------------------------------------------------------
