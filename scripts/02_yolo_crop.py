@@ -48,11 +48,18 @@ from ferrari.review.applying import (
     cells_of_keep,
     crop_digest,
     is_by_review,
-    retold,
 )
 from ferrari.review.contract import TRACK, Decision
-from ferrari.subject import clip_table, identities, judgements, sightings_file, template_file
+from ferrari.subject import (
+    clip_table,
+    identities,
+    identity_cells,
+    judgements,
+    sightings_file,
+    template_file,
+)
 from ferrari.subject.identities import Identities, Identity
+from ferrari.subject.identity_cells import identity_of
 from ferrari.subject.identity_table import IdentityRow
 from ferrari.subject.modes import SINGLE
 
@@ -96,14 +103,15 @@ def crop_video(
     kept = _kept_by_hand(verdicts)
     digests = chained_digests(
         {"item": item, "frame": one.line, "detections": one.detections}
-        | {"who": _who(one, known), "kept": kept.get(item)}
+        | {"who": _verdicts(one, known), "kept": kept.get(item)}
         for item, one in seen.items()
     )
     folder = Path(out_csv).with_suffix("")
     with whole_folder(folder) as scratch:
         taken = earlier.grouped(item_ids.frame_of).take_first(digests, scratch)
         rows: dict[str, list[tables.Row]] = {
-            item: [_told_anew(row, known) for row in found] for item, found in taken.items()
+            item: [identity_cells.told_anew(row, known) for row in found]
+            for item, found in taken.items()
         }
         refusals = (UNREADABLE_FRAME, UNSURE_WHO)
         clear_frames(video, refusals, dataset, "crop", refused_files(taken))
@@ -138,7 +146,7 @@ def _decided(
     """
     made = verdicts.without_drop(row)
     if known is not None and not is_by_review(made):
-        made["decision"] = _of(str(made["parent"]), known).decision
+        made["decision"] = identity_of(str(made["parent"]), known).decision
     return made, crop_digest(frame_sha256, made)
 
 
@@ -182,61 +190,8 @@ def _identities(
     return identities.identify(seen, template, rules, identity["mode"], review)
 
 
-def _of(detection: str, known: Identities) -> Identity:
-    """The identity of a detection; LedgerError if the sightings do not have it."""
-    if detection not in known.of_item:
-        raise tables.LedgerError(
-            f"the sightings have no detection {detection}: they are not of this table of "
-            "detections; delete both, and the next run makes them anew"
-        )
-    return known.of_item[detection]
-
-
-def _who(seen: _Seen, known: Identities | None) -> list[str]:
-    """What a frame's rows take from the identities: the verdicts, but not the scores."""
-    if known is None:
-        return []
-    return [_of(line["item"], known).judgement.who for line in seen.detections]
-
-
-def _evidence(identity: Identity) -> tables.Row:
-    """The cells of a row with the evidence for who the person is."""
-    judged = identity.judgement
-    return {
-        "track": identity.track,
-        "identity_by": judged.by,
-        "identity_why": judged.why,
-        "identity_score": _rounded(judged.score),
-        "sureness": _rounded(judged.sureness),
-    }
-
-
-def _measured(identity: Identity) -> tables.Row:
-    """The score and the threshold of a row that is refused for who it shows."""
-    judged = identity.judgement
-    return {"value": _rounded(judged.score), "threshold": _rounded(judged.threshold)}
-
-
-def _in_words(identity: Identity) -> str:
-    return judgements.WORDS[identity.judgement.why]
-
-
-def _rounded(figure: float | None) -> float | str:
-    return "" if figure is None else round(figure, 6)
-
-
-def _told_anew(row: Mapping[str, object], known: Identities | None) -> tables.Row:
-    """A reused row with today's evidence: its outcome is the same, its score may differ."""
-    if known is None:
-        return dict(row)
-    identity = _of(str(row["parent"]), known)
-    told = {**row, **_evidence(identity)}
-    reason = as_made(told)["reason"]  # kept by a person: the measured figures stay in the row
-    if reason in (NOT_SUBJECT, UNSURE_WHO):
-        told |= _measured(identity)
-    if reason == UNSURE_WHO:
-        told["detail"] = retold(str(row["detail"]), _in_words(identity))
-    return told
+def _verdicts(seen: _Seen, known: Identities | None) -> list[str]:
+    return identity_cells.verdicts((line["item"] for line in seen.detections), known)
 
 
 class _Pixels:
@@ -296,7 +251,9 @@ class _Stage:
         for line, other in zip(seen.detections, self._targets(seen), strict=True):
             wanted = not other
             if self.known is not None:
-                wanted = _of(line["item"], self.known).judgement.who != judgements.NOT_SUBJECT
+                wanted = (
+                    identity_of(line["item"], self.known).judgement.who != judgements.NOT_SUBJECT
+                )
             yield wanted and not self._too_small(_box(line))
 
     def rows(self, seen: _Seen, frame: _Pixels) -> Iterator[tables.Row]:
@@ -310,7 +267,8 @@ class _Stage:
             box = _box(line)
             about = self._about(line, box)
             if self.known is not None:
-                about |= self._by_identity(item, box, frame, about, _of(line["item"], self.known))
+                identity = identity_of(line["item"], self.known)
+                about |= self._by_identity(item, box, frame, about, identity)
             else:
                 about |= targets[ordinal] or self._judged(item, box, frame, about)
             if about["reason"] in TAKEN_BACK:
@@ -339,15 +297,15 @@ class _Stage:
         self, item: str, box: boxes.Box, frame: _Pixels, about: Mapping, identity: Identity
     ) -> tables.Row:
         """The cells of a detection whose identity is known."""
-        told, who = _evidence(identity), identity.judgement.who
+        told, who = identity_cells.evidence(identity), identity.judgement.who
         if who == judgements.SUBJECT:
             return told | self._judged(item, box, frame, about)
-        measured = told | _measured(identity)
+        measured = told | identity_cells.measured(identity)
         if who == judgements.NOT_SUBJECT:
             return measured | {"outcome": DROPPED, "reason": NOT_SUBJECT}
         if small := self._too_small(box):
             return told | small
-        return measured | self._unsure(item, frame, about, _in_words(identity))
+        return measured | self._unsure(item, frame, about, identity_cells.in_words(identity))
 
     def _about(self, line: Mapping, box: boxes.Box) -> dict[str, object]:
         width, height = int(line["frame_width"]), int(line["frame_height"])
