@@ -16,7 +16,7 @@ LOW_RESOLUTION_TWIN, and is not decoded. Whether it is one hangs on the tables o
 which alone this job takes besides its own: any other clip may come and go.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +42,7 @@ from ferrari.video import linking_film, raw_files, twins
 from ferrari.video.decoding.base import Decoder, DecoderUnavailableError
 from ferrari.video.decoding.card_pays import CodedClip
 from ferrari.video.decoding.registry import candidates
-from ferrari.video.extraction import QUARANTINE_REASONS, Extraction, extract, forget
+from ferrari.video.extraction import QUARANTINE_REASONS, Clip, Extraction, extract
 from ferrari.video.fetched_clips import at_hand, let_go
 from ferrari.video.timestamps import frame_time
 
@@ -83,24 +83,33 @@ def extract_video(
                 rejection = [twin]
                 let_go(raw, video, dataset)
             elif probed["outcome"] == KEPT:
-                with _at_hand(raw, probed, dataset) as clip:
-                    read = _probed_file(raw, clip, probed, probe_csv)
-                    result = _extract_limited(
-                        *(clip, video, scratch, film, dataset, settings, probed, threads),
-                        *(max_megapixels, spool),
+                with _at_hand(raw, probed, dataset) as path:
+                    read = _probed_file(raw, path, probed, probe_csv)
+                    clip = Clip(
+                        *(path, video, dataset, scratch, film, spool, settings),
+                        frame_s=frame_time(float(probed["fps"] or 25)),
+                        threads=threads,
+                        max_pixels=int(max_megapixels * 1e6) if max_megapixels else None,
                     )
-                    _check_still(read, clip, video, dataset)
-                    rejection = _rejection(result, clip, probed, dataset)
+                    result = _extract_limited(clip, probed)
+                    _check_still(read, path, video, dataset)
+                    rejection = _rejection(result, path, probed, dataset)
                 common = {} if isinstance(result, Failure) else result.common
             if rejection or not film.exists():
                 film.write_bytes(b"")
         with tables.streamed_table(out_csv, "extract") as write:
             for row in rejection:
                 write(row)
-            for row in spool if common else ():
-                if row["outcome"] == KEPT:
-                    row["path"] = (folder / str(row["path"])).relative_to(dataset).as_posix()
+            for row in _placed(spool, folder.relative_to(dataset)) if common else ():
                 write(row | common)
+
+
+def _placed(rows: Iterable[tables.Row], folder: Path) -> Iterator[tables.Row]:
+    """The rows as they were spooled, with the paths of kept frames from the dataset on."""
+    for row in rows:
+        if row["outcome"] == KEPT:
+            row["path"] = (folder / str(row["path"])).as_posix()
+        yield row
 
 
 def _twin(probed: dict, named_after: Sequence[tuple[str, str]]) -> tables.Row | None:
@@ -175,44 +184,24 @@ def _check_still(read: raw_files.RawFile, raw: str, video: str, dataset: str) ->
         ) from error
 
 
-def _extract_limited(
-    raw: str,
-    video: str,
-    scratch: Path,
-    film: Path,
-    dataset: str,
-    settings: dict,
-    probed: dict,
-    threads: int,
-    max_megapixels: float | None,
-    spool: Spool,
-) -> Extraction | Failure:
+def _extract_limited(clip: Clip, probed: dict) -> Extraction | Failure:
     """`extract` in a child process, with the first decoder that accepts the clip.
 
     Each decoder gets its own child, so that one that crashes or refuses cannot affect the next.
     """
-    frame_s = frame_time(float(probed["fps"] or 25))
-    clip = CodedClip.of(probed)
+    settings = clip.settings
     pictures_fps = max(settings["fps"], settings["linking_fps"])
-    decoders, passed_over = candidates(settings["decoder"], clip, pictures_fps, video)
+    coded = CodedClip.of(probed)
+    decoders, passed_over = candidates(settings["decoder"], coded, pictures_fps, clip.video)
     proof = None
     for decoder in decoders:
         try:
             with _slot(decoder):
                 result = run_limited(
                     extract,
-                    raw,
-                    video,
-                    str(scratch),
-                    str(film),
-                    dataset,
-                    settings,
+                    clip,
                     decoder,
                     passed_over,
-                    frame_s,
-                    threads,
-                    None if max_megapixels is None else int(max_megapixels * 1e6),
-                    spool,
                     timeout_s=settings["timeout_s"],
                     **_memory_limit(decoder, settings),
                     passing=(DecoderUnavailableError,),
@@ -221,7 +210,7 @@ def _extract_limited(
             result, proof = Failure(NO_DECODER, str(error)), error.proof or proof
         if not isinstance(result, Failure):
             return replace(result, proof=result.proof or proof)
-        forget(video, scratch, dataset)
+        clip.forget()
         passed_over = f"{passed_over}; {decoder.name}: {result.detail}".strip("; ")
     if decoder.prove:
         return Failure(
@@ -241,7 +230,7 @@ def _slot(decoder: Decoder) -> AbstractContextManager[object]:
     return device_slots.hold(device_slots.NVDEC, decoder.device, slots)
 
 
-def _memory_limit(decoder: Decoder, settings: dict) -> dict[str, int | None]:
+def _memory_limit(decoder: Decoder, settings: Mapping) -> dict[str, int | None]:
     """How the child's memory is limited: by its address space or, since CUDA maps the card's whole
     memory into that, by its resident memory.
     """

@@ -10,6 +10,7 @@ import functools
 import importlib
 import os
 from dataclasses import replace
+from fractions import Fraction
 from types import SimpleNamespace
 
 import numpy as np
@@ -28,6 +29,7 @@ from ferrari.processes import device_slots, devices
 from ferrari.processes.devices import DeviceMemoryError
 from ferrari.processes.failures import Failure
 from ferrari.processes.limited_call import run_limited
+from ferrari.video import extraction
 from ferrari.video.decoding import pyav_decoder
 from tests.settings import section
 from tests.stage.people_clip import VIDEO, Clip, picture
@@ -318,7 +320,7 @@ def test_a_clip_is_decoded_on_a_card_under_one_of_its_slots(tmp_path, monkeypatc
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                taken.append(arguments[7].name)
+                taken.append(arguments[2].name)
         return Failure("DECODER_CRASHED", "it is no decoder")
 
     monkeypatch.setattr(stage, "run_limited", child)
@@ -330,6 +332,6 @@ def test_a_clip_is_decoded_on_a_card_under_one_of_its_slots(tmp_path, monkeypatc
     settings = {"decoder": "nvdec_first", "fps": 2, "linking_fps": 0}
     settings |= {"timeout_s": 1, "memory_mb": 1}
     (tmp_path / "scratch").mkdir()
-    where = ("raw", VIDEO, tmp_path / "scratch", tmp_path / "film.mkv", str(tmp_path))
-    stage._extract_limited(*where, settings, {"fps": "25"}, 1, None, None)
+    where = ("raw", VIDEO, str(tmp_path), tmp_path / "scratch", tmp_path / "film.mkv", None)
+    stage._extract_limited(extraction.Clip(*where, settings, Fraction(1, 25), 1, None), {})
     assert taken == [decoders[0].name]

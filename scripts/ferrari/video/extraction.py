@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import gc
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -80,34 +80,49 @@ class Extraction:
         }
 
 
-def extract(
-    path: str,
-    video: str,
-    folder: str,
-    film: str,
-    dataset: str,
-    settings: dict,
-    decoder: Decoder,
-    passed_over: str,
-    frame_s: Fraction,
-    threads: int,
-    max_pixels: int | None,
-    spool: Spool,
-) -> Extraction:
-    """Extract with one decoder; `folder` gets the images, `film` becomes the linking film, `spool`
-    gets the rows, in order, without the cells that they have in common.
+@dataclass(frozen=True)
+class Clip:
+    """A clip to be extracted, and where what is made of it goes.
 
-    `passed_over` says why it is not another one: each row's `decoder_reason`. No frame beyond
-    `max_pixels` is decoded. Raises DecoderUnavailableError if the decoder does not take the clip.
+    `folder` gets the images, `film` becomes the linking film, `spool` gets the rows. `settings` is
+    the `extract` section of the config; `frame_s` the time of a frame, in seconds. No frame beyond
+    `max_pixels` is decoded.
+    """
+
+    path: str
+    video: str
+    dataset: str
+    folder: Path
+    film: Path
+    spool: Spool
+    settings: Mapping
+    frame_s: Fraction
+    threads: int
+    max_pixels: int | None
+
+    def forget(self) -> None:
+        """Remove what a pass has written before it was given up: no row names it."""
+        for leftover in self.folder.iterdir():
+            leftover.unlink()
+        clear_frames(self.video, QUARANTINE_REASONS, self.dataset)
+
+
+def extract(clip: Clip, decoder: Decoder, passed_over: str) -> Extraction:
+    """Extract with one decoder; the rows are spooled in order, without the cells that they have in
+    common.
+
+    `passed_over` says why it is not another one: each row's `decoder_reason`. Raises
+    DecoderUnavailableError if the decoder does not take the clip.
     """
     gc.freeze()  # what the parent left to be collected may wait for threads that are not here
     native_memory.keep()
+    settings = clip.settings
     most = settings["max_frames"] and settings["max_frames"] + 1
     plan = DecodePlan(
-        threads,
+        clip.threads,
         max_side=settings["max_side"],
-        max_pixels=max_pixels,
-        frame_s=frame_s,
+        max_pixels=clip.max_pixels,
+        frame_s=clip.frame_s,
         fps=settings["fps"],
         most=most,
         linking_fps=settings["linking_fps"],
@@ -115,76 +130,56 @@ def extract(
     )
     while True:
         try:
-            job = _Pass(video, folder, film, dataset, settings, decoder, frame_s, spool)
-            result = job.run(path, plan)
+            result = _Pass(clip, decoder).run(plan)
         except PlanChangedError as change:
             plan = change.plan
             continue
-        spool.close_writing()
+        clip.spool.close_writing()
         return replace(result, decoder_reason=passed_over)
-
-
-def forget(video: str, folder: str | Path, dataset: str | Path) -> None:
-    """Remove what a pass has written of a clip before it was given up: no row names it."""
-    for leftover in Path(folder).iterdir():
-        leftover.unlink()
-    clear_frames(video, QUARANTINE_REASONS, dataset)
 
 
 class _Pass:
     """One pass over a clip with one decoder and one plan."""
 
-    def __init__(
-        self,
-        video: str,
-        folder: str,
-        film: str,
-        dataset: str,
-        settings: dict,
-        decoder: Decoder,
-        frame_s: Fraction,
-        spool: Spool,
-    ) -> None:
-        self.video, self.folder, self.film, self.dataset = video, Path(folder), film, dataset
-        self.settings, self.decoder, self.frame_s = settings, decoder, frame_s
-        self.sampler = Sampler(settings["fps"], frame_s)
-        self.losses = Losses(frame_s)
+    def __init__(self, clip: Clip, decoder: Decoder) -> None:
+        self.clip, self.decoder, self.settings = clip, decoder, clip.settings
+        self.sampler = Sampler(clip.settings["fps"], clip.frame_s)
+        self.losses = Losses(clip.frame_s)
         self.stats = DecodeStats()
-        self.spool = spool
         self.last_kept: np.ndarray | None = None
         self.samples = self.kept = self.encoding = 0
         self.latest: Frame | None = None  # one of a card keeps its context open for the proof
         self.pending: deque[tuple[tables.Row, Future | None]] = deque()  # rows not yet in the spool
 
-    def run(self, path: str, plan: DecodePlan) -> Extraction:
+    def run(self, plan: DecodePlan) -> Extraction:
         """Decode to the end (or max_frames), with the rows going to the spool."""
-        forget(self.video, self.folder, self.dataset)
-        self.spool.clear()
-        seen = self._take(path, plan)
+        self.clip.forget()
+        self.clip.spool.clear()
+        seen = self._take(plan)
         spans = self._spans(plan)
         if self.decoder.prove and (spans or not self.kept):
             why = f"it lost frames: {spans[0].fault}" if spans else "it gave no frame to keep"
             raise DecoderUnavailableError(why)
         for number, span in enumerate(spans):
-            self.spool.add(self._lost_row(number, span))
+            self.clip.spool.add(self._lost_row(number, span))
         stats = self.stats
         count = stats.frames if seen is None else seen
-        proof = self.decoder.prove(path, plan, stats) if self.decoder.prove else None
+        proof = self.decoder.prove(self.clip.path, plan, stats) if self.decoder.prove else None
         return Extraction(
             *(self.kept, self.decoder.name, count, stats.errors, stats.first_error), proof=proof
         )
 
-    def _take(self, path: str, plan: DecodePlan) -> int | None:
+    def _take(self, plan: DecodePlan) -> int | None:
         """Give every sample its row, and film what lies between; how many frames were seen, where
         that is not to the end.
         """
         limit = self.settings["max_frames"] or float("inf")
         seen = None
-        frames = self._watched(path, plan)
+        frames = self._watched(plan)
         with (
             started(max(1, plan.threads)) as encoders,
             contextlib.closing(frames),
-            linking_film.written(self.film) as film,
+            linking_film.written(self.clip.film) as film,
         ):
             recorder = self._recorder(film, encoders)
             for frame, clean in trusted(frames):
@@ -208,7 +203,9 @@ class _Pass:
 
     def _recorder(self, film: linking_film.Writer, pool: Executor) -> linking_film.Recorder:
         side = min(linking_film.SIDE, self.settings["max_side"] or linking_film.SIDE)
-        return linking_film.Recorder(film, self.settings["linking_fps"], self.frame_s, side, pool)
+        return linking_film.Recorder(
+            film, self.settings["linking_fps"], self.clip.frame_s, side, pool
+        )
 
     def _spans(self, plan: DecodePlan) -> list[LostSpan]:
         if self.stats.end:
@@ -223,10 +220,10 @@ class _Pass:
         packets = PacketTimes(stats.packet_pts, stats.time_base)
         return self.losses.finish(packets, stats.fault_at_end, stats.declared_end)
 
-    def _watched(self, path: str, plan: DecodePlan) -> Generator[Frame]:
+    def _watched(self, plan: DecodePlan) -> Generator[Frame]:
         """The decoder's frames; leaves the pass if they show that the plan does not fit."""
-        progress, told = Progress(f"{self.video}: frames read"), 0
-        with contextlib.closing(self.decoder.open(path, plan, self.stats)) as frames:
+        progress, told = Progress(f"{self.clip.video}: frames read"), 0
+        with contextlib.closing(self.decoder.open(self.clip.path, plan, self.stats)) as frames:
             for frame in frames:
                 self._leave_to_the_next(frame)
                 if plan.threads > 1 and (frame.damaged or self.stats.errors):
@@ -272,7 +269,7 @@ class _Pass:
                     str(row["item"]),
                     frame.picture,
                     luma,
-                    self.folder,
+                    self.clip.folder,
                     self.settings["webp_quality"],
                 )
                 self.encoding += 1
@@ -296,22 +293,24 @@ class _Pass:
                 row |= future.result()
                 self.encoding -= 1
                 self.kept += 1
-            self.spool.add(row)
+            self.clip.spool.add(row)
             self.pending.popleft()
 
     def _quarantine(self, row: tables.Row, frame: Frame, reason: str, detail: str) -> None:
         data, _ = encoded(frame.picture, self.settings["webp_quality"])
-        where = refuse_frame(f"{row['item']}.webp", data, self.video, reason, self.dataset)
+        where = refuse_frame(
+            f"{row['item']}.webp", data, self.clip.video, reason, self.clip.dataset
+        )
         row |= {"outcome": QUARANTINED, "reason": reason, "detail": detail}
         row |= {"path": where, "sha256": sha256_bytes(data)}
 
     def _row(self, frame: Frame, time_s: Fraction) -> tables.Row:
-        item = item_ids.frame_item(self.video, self.samples)
+        item = item_ids.frame_item(self.clip.video, self.samples)
         self.samples += 1
         return tables.row(
             "extract",
             item=item,
-            parent=self.video,
+            parent=self.clip.video,
             outcome=QUARANTINED,  # until its file is written and read back
             reason="NOT_WRITTEN",
             time_s=round(float(time_s), 6),
@@ -335,8 +334,8 @@ class _Pass:
         start, end = float(span.start_s), float(span.end_s)
         return tables.row(
             "extract",
-            item=item_ids.lost_item(self.video, number),
-            parent=self.video,
+            item=item_ids.lost_item(self.clip.video, number),
+            parent=self.clip.video,
             outcome=QUARANTINED,
             reason=LOST_SPAN,
             value=round(float(span.lost_s), 6),
