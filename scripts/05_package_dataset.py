@@ -106,7 +106,7 @@ class PackageSummary:
                 *(form.name, self._enlarged, self.figures.images),
             )
         if settings["card"] and form.is_hugging_face and about:
-            write_card(folder, form, about, self.figures, reviewed)
+            write_card(folder, about, self.figures, reviewed)
         if settings["checksums"]:
             write_sums(folder)
 

@@ -96,7 +96,7 @@ def judged_checks(
         *identity_checks.sum_checks(judged, followed, found, crops),
         *identity_checks.face_checks(judged, found, qc_settings),
         *identity_checks.judgement_checks(judged, crops, qc_settings),
-        *identity_checks.delivery_checks(judged, videos, crops, qc_settings),
+        *identity_checks.delivery_checks(judged, videos, qc_settings),
         identity_checks.picture_check(dataset, crops),
     ]
 

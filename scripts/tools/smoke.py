@@ -44,6 +44,7 @@ FRAMES = 8
 #: Settings that name a file or a folder of the user's, which a run elsewhere must still find.
 PATHS = (("augment", "environment_folder"), ("caption", "model"))
 _LOG_LINES = 25
+_RATE, _SIDE = 25, 720  # of the film that is made: frames a second, px
 
 
 class SmokeError(FerrariError, RuntimeError):
@@ -144,22 +145,22 @@ def _pictures() -> list[Path]:
     return sorted(picture for folder in folders for picture in Path(folder).glob("assets/*.jpg"))
 
 
-def _film(path: Path, pictures: Sequence[Path], frames: int = 50, size: int = 720) -> None:
+def _film(path: Path, pictures: Sequence[Path]) -> None:
     """Pan and zoom over each picture for two seconds."""
     import av
     import cv2
     import numpy as np
 
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options={"preset": "veryfast"})
-        stream.width, stream.height, stream.pix_fmt = size, size, "yuv420p"
+        stream = container.add_stream("libx264", rate=_RATE, options={"preset": "veryfast"})
+        stream.width, stream.height, stream.pix_fmt = _SIDE, _SIDE, "yuv420p"
         for picture in pictures:
             image = image_files.read(picture)
             height, width = image.shape[:2]
-            for step in np.linspace(0, 1, frames):
+            for step in np.linspace(0, 1, 2 * _RATE):
                 side = int(min(height, width) * (1 - 0.15 * step))
                 x, y = int((width - side) * step), int((height - side) * (0.5 + 0.3 * step))
-                window = cv2.resize(image[y : y + side, x : x + side], (size, size))
+                window = cv2.resize(image[y : y + side, x : x + side], (_SIDE, _SIDE))
                 frame = av.VideoFrame.from_ndarray(window.astype(np.uint8), format="rgb24")
                 container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -177,13 +178,12 @@ def results(folder: Path, formats: Sequence[str], clip: str = SAMPLE) -> list[Re
             f"{stages.WORDS[stage].number} {stage}",
             stages.table(stage, video),
             f"{stage}/{video}",
-            stage,
         )
         for stage in stages.FOLDERS
     ]
-    final = _result(folder, "5 select", stages.FINAL_CSV, "select_final", "final")
+    final = _result(folder, "5 select", stages.FINAL_CSV, "select_final")
     packed = [
-        _result(folder, f"5 {name}", f"{stages.FINAL}/{name}.csv", f"package/{name}", "package")
+        _result(folder, f"5 {name}", f"{stages.FINAL}/{name}.csv", f"package/{name}")
         for name in formats
     ]
     return [*found, final, _reports(folder), *packed]
@@ -199,7 +199,7 @@ def _reports(folder: Path) -> Result:
     return Result("  reports", "CPU", None, kept, len(found), fault)
 
 
-def _result(folder: Path, name: str, table: str, cost: str, stage: str) -> Result:
+def _result(folder: Path, name: str, table: str, cost: str) -> Result:
     path = folder / "dataset" / table
     if not path.is_file():
         return Result(name, fault="did not run")

@@ -98,8 +98,8 @@ def _scene_share(size_hw: tuple[int, int], boxes: Sequence[Box]) -> float:
     return float(scene_weight(small, scaled).mean())
 
 
-def plate(frame_rgb: np.ndarray, weight: np.ndarray, side: int = PLATE_SIDE) -> np.ndarray:
-    """The scene (HxWx3 uint8, longer side <= `side`), filled in where `weight` (HxW) is 0.
+def plate(frame_rgb: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The scene (HxWx3 uint8, longer side <= PLATE_SIDE), filled in where `weight` (HxW) is 0.
 
     Push-pull (Gortler et al., "The Lumigraph", 1996): the known pixels, each weighted, are summed
     into ever smaller pictures, from which the holes are then filled, coarse to fine. Raises
@@ -107,7 +107,7 @@ def plate(frame_rgb: np.ndarray, weight: np.ndarray, side: int = PLATE_SIDE) -> 
     """
     if not weight.any():
         raise ValueError("the whole frame is hidden, there is no scene to fill from")
-    size_hw = fitted_size(frame_rgb.shape[:2], side)
+    size_hw = fitted_size(frame_rgb.shape[:2], PLATE_SIDE)
     summed = resized(frame_rgb * weight[..., None], size_hw)
     known = resized(weight, size_hw)
     pyramid = [(summed, known)]

@@ -8,6 +8,7 @@ from collections import Counter
 
 # Modules imported by name here change no output, so no digest of a stage's code follows them.
 LOGGER = logging.getLogger("ferrari")
+_EVERY_S = 5.0  # a long job is heard of
 
 
 def log_to_stderr() -> None:
@@ -41,10 +42,10 @@ class CountedWarnings:
 
 
 class Progress:
-    """Reports in the job's log how far a long job is, at most once in `every_s` seconds."""
+    """Reports in the job's log how far a long job is, every few seconds."""
 
-    def __init__(self, what: str, total: int | None = None, every_s: float = 5.0) -> None:
-        self.what, self.total, self.every_s = what, total, every_s
+    def __init__(self, what: str, total: int | None = None) -> None:
+        self.what, self.total = what, total
         self.done = 0
         self._started = self._told = time.monotonic()
 
@@ -52,7 +53,7 @@ class Progress:
         """Count `count` more units as done."""
         self.done += count
         now = time.monotonic()
-        if now - self._told >= self.every_s:
+        if now - self._told >= _EVERY_S:
             self._told = now
             of_total = f" of {self.total}" if self.total else ""
             rate = self.done / (now - self._started)

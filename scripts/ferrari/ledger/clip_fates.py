@@ -145,6 +145,7 @@ def as_lines(fates: ClipFates, most: int = NAMED) -> list[str]:
     return lines
 
 
-def _names(files: tuple[FileFate, ...], most: int = 4) -> str:
+def _names(files: tuple[FileFate, ...]) -> str:
+    most = 4
     more = f", and {len(files) - most:,} more" if len(files) > most else ""
     return ", ".join(one.file for one in files[:most]) + more

@@ -87,9 +87,7 @@ class _Cut:
     alpha_u8: np.ndarray
 
 
-def along_track(
-    dataset: str | os.PathLike, crop: str, mask_u8: np.ndarray, reach: int = REACH
-) -> list[Proposal]:
+def along_track(dataset: str | os.PathLike, crop: str, mask_u8: np.ndarray) -> list[Proposal]:
     """Proposals for the cut-outs of one track around a crop's, nearest first, from the mask (HxW
     uint8) that a person drew on that crop's pixels.
 
@@ -107,8 +105,8 @@ def along_track(
         raise ProposalError(
             f"the mask's shape is {mask_u8.shape}, the crop's {start.alpha_u8.shape}"
         )
-    after = list(_walk(dataset, start, mask_u8, rows[at + 1 : at + 1 + reach]))
-    before = list(_walk(dataset, start, mask_u8, rows[max(0, at - reach) : at][::-1]))
+    after = list(_walk(dataset, start, mask_u8, rows[at + 1 : at + 1 + REACH]))
+    before = list(_walk(dataset, start, mask_u8, rows[max(0, at - REACH) : at][::-1]))
     ranked = sorted([*enumerate(after), *enumerate(before)], key=lambda pair: pair[0])
     return [proposal for _, proposal in ranked]
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 HARMLESS = np.full((96, 96, 3), 128, np.uint8)
 #: Confidence below which a detector's output is noise.
 FLOOR = 0.05
+_SPECK = 0.002  # of the frame's area: smaller parts of an alpha are no person
 
 
 @dataclass(frozen=True)
@@ -133,10 +134,10 @@ def _from_segmenter(
     return Detector(f"mask:{segmenter.name}", segmenter.device, segmenter.weights_sha256, detect)
 
 
-def regions(alpha: np.ndarray, class_name: str, least: float = 0.002) -> list[Detection]:
+def regions(alpha: np.ndarray, class_name: str) -> list[Detection]:
     """Boxes of the connected parts of an HxW alpha (0..1) that lie above one half.
 
-    A part's confidence is its mean alpha; parts below `least` of the frame's area are specks. Parts
+    A part's confidence is its mean alpha; parts below 0.2 % of the frame's area are specks. Parts
     are joined over gaps of 1 % of the longer side first (a strap, a thin wrist).
     """
     height, width = alpha.shape
@@ -147,7 +148,7 @@ def regions(alpha: np.ndarray, class_name: str, least: float = 0.002) -> list[De
     found = []
     for label in range(1, count):
         x, y, wide, high, size = (int(v) for v in stats[label])
-        if size < least * height * width:
+        if size < _SPECK * height * width:
             continue
         inside = (labels[y : y + high, x : x + wide] == label) & (
             solid[y : y + high, x : x + wide] > 0

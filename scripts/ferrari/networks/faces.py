@@ -285,11 +285,9 @@ def _serve(answer: Callable, *asked: Any, states: object) -> tuple[dict[str, obj
     return about, partial(answer, model)
 
 
-def picture_loader(
-    settings: Mapping, weights: Sequence[str], threads: int, cache: str, opener: Opener = open_here
-) -> Load:
+def picture_loader(settings: Mapping, weights: Sequence[str], threads: int, cache: str) -> Load:
     """As `loader`, to serve `faces_in`: of whole pictures, whoever is in them."""
-    asked = (dict(settings), list(weights), threads, cache, opener)
+    asked = (dict(settings), list(weights), threads, cache)
     return partial(_serve, faces_in, *asked, states=file_states(weights))
 
 

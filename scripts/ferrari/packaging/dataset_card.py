@@ -11,7 +11,7 @@ import yaml
 
 from ferrari.common.atomic_files import sha256_file
 from ferrari.common.foreign_files import is_trainer_file
-from ferrari.packaging.base import TRAIN, Format
+from ferrari.packaging.base import TRAIN
 from ferrari.packaging.image_preparation import Sample
 
 SUMS = "SHA256SUMS"
@@ -66,9 +66,7 @@ class Figures:
         return "\n".join(lines)
 
 
-def write_card(
-    folder: Path, form: Format, about: Mapping, figures: Figures, reviewed: str = ""
-) -> None:
+def write_card(folder: Path, about: Mapping, figures: Figures, reviewed: str = "") -> None:
     """`README.md` with the YAML header that the Hugging Face Hub reads.
 
     `about` is the configuration's section; `reviewed` says what a person decided.

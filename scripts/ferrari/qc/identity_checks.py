@@ -278,7 +278,7 @@ def _scores_apart(tracks: pd.DataFrame, most: float) -> Check:
 
 
 def delivery_checks(
-    judged: pd.DataFrame, videos: pd.DataFrame, crops: pd.DataFrame, qc_settings: Mapping
+    judged: pd.DataFrame, videos: pd.DataFrame, qc_settings: Mapping
 ) -> list[Check]:
     """What the clips contribute: whether the subject is in them at all, and on what evidence."""
     asked = videos[(videos["mode"] != SINGLE) & (videos["considered"] > 0)]

@@ -144,16 +144,14 @@ def bars(
     return _chart(title, note, shape + text, height=max(60, 24 * len(rows)))
 
 
-def stacked(
-    table: pd.DataFrame, title: str, *, note: str = "", order: Sequence[str] = (), top: int = 30
-) -> Chart:
+def stacked(table: pd.DataFrame, title: str, *, note: str) -> Chart:
     """One horizontal bar for each index entry of `table`, stacked from its columns.
 
     Columns named kept, dropped, quarantined (subject, somebody else, unsure) have their own
-    colours. The `top` largest are shown.
+    colours. The MAX_BARS largest are shown.
     """
     total = table.sum(axis=1)
-    table = table.loc[total.sort_values(ascending=False, kind="stable").index[:top]]
+    table = table.loc[total.sort_values(ascending=False, kind="stable").index[:MAX_BARS]]
     names = [shown(name) for name in table.index]
     rows = [
         {"name": name, "part": str(column), "count": int(count)}
@@ -161,7 +159,7 @@ def stacked(
         for column, count in line.items()
         if count
     ]
-    parts = list(order) or [str(column) for column in table.columns]
+    parts = [str(column) for column in table.columns]
     scale = alt.Scale(domain=parts)
     if set(parts) <= set(_OUTCOME_COLOURS):
         scale = alt.Scale(domain=parts, range=[_OUTCOME_COLOURS[part] for part in parts])

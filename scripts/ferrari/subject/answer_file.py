@@ -38,12 +38,17 @@ def read(path: str | os.PathLike) -> Told:
     """The answer. Raises LedgerError if the file is not what `write` writes."""
     try:
         told = json.loads(Path(path).read_bytes())
-        words = {name: str(told[name]) for name in ("mode", "said", "why")}
-        facts = {name: bool(told[name]) for name in ("named", "alone")}
-        clips = {name: tuple(map(str, told[name])) for name in ("voters", "gone")}
+        return Told(
+            mode=str(told["mode"]),
+            named=bool(told["named"]),
+            alone=bool(told["alone"]),
+            said=str(told["said"]),
+            why=str(told["why"]),
+            voters=tuple(map(str, told["voters"])),
+            gone=tuple(map(str, told["gone"])),
+        )
     except (ValueError, TypeError, KeyError) as error:
         raise LedgerError(
             f"{path}: not the answer that names the subject ({error}); delete it, and the next run "
             "makes it anew"
         ) from error
-    return Told(**words, **facts, **clips)

@@ -51,17 +51,17 @@ def in_words(identity: Identity) -> str:
     return judgements.WORDS[identity.judgement.why]
 
 
-def told_anew(row: Mapping[str, object], known: Identities | None) -> tables.Row:
+def told_anew(row: Mapping[str, str], known: Identities | None) -> tables.Row:
     """A reused row with today's evidence: its outcome is the same, its score may differ."""
     if known is None:
         return dict(row)
-    identity = identity_of(str(row["parent"]), known)
+    identity = identity_of(row["parent"], known)
     told = {**row, **evidence(identity)}
-    reason = as_made(told)["reason"]  # kept by a person: the measured figures stay in the row
+    reason = as_made(row)["reason"]  # kept by a person: the measured figures stay in the row
     if reason in (NOT_SUBJECT, UNSURE_WHO):
         told |= measured(identity)
     if reason == UNSURE_WHO:
-        told["detail"] = retold(str(row["detail"]), in_words(identity))
+        told["detail"] = retold(row["detail"], in_words(identity))
     return told
 
 

@@ -39,8 +39,8 @@ Look = tuple[str, str]  # (SHA-256, "") or ("", why there is none)
 class Hasher:
     """SHA-256 of files in a pool of threads; hard links of one file are read once."""
 
-    def __init__(self, workers: int | None = None) -> None:
-        self._workers = workers or len(os.sched_getaffinity(0))
+    def __init__(self) -> None:
+        self._workers = len(os.sched_getaffinity(0))
         self._pool = ThreadPoolExecutor(self._workers)
         self._linked: dict[int, bytes] = {}
         self._progress = Progress("files read again")

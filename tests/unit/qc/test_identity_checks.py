@@ -158,7 +158,7 @@ def test_figures_of_a_clip(judged):
 
 def delivery(rows, seen):
     videos = identity_tables.per_clip(rows, seen, sorted(set(rows["video"])))
-    found = identity_checks.delivery_checks(rows, videos, seen, QC)
+    found = identity_checks.delivery_checks(rows, videos, QC)
     return {check.name: check for check in found}
 
 
@@ -198,7 +198,7 @@ def test_without_people_all_is_well(judged):
         *identity_checks.table_checks(rows, ["a", "b"]),
         *identity_checks.face_checks(rows, found, QC),
         *identity_checks.judgement_checks(rows, nothing, QC),
-        *identity_checks.delivery_checks(rows, videos, nothing, QC),
+        *identity_checks.delivery_checks(rows, videos, QC),
         reference_checks.named(Told(said="no voting clip shows a face"), rows, references()),
     ]
     assert {check.status for check in checks} == {PASS}
