@@ -70,7 +70,7 @@ def _costs(
     plain = {"refine": False, "foreground": False}
     ours = partial(_snakemake, bench, folder, source, isnet)
     if isnet:
-        prepare.warm_rembg(bench, isnet)
+        prepare.compile_matting(bench, isnet)
     contenders = {
         _OURS: partial(ours, targets, plain),
         _CHAIN: partial(_chain, bench, folder, source, isnet),
