@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import resource
 import sys
 import time
@@ -38,6 +39,9 @@ def cpu_s() -> float:
 
 def stage(name: str, threads: int = 1) -> ModuleType:
     """The module of a stage, in a process as a job without a fork server has it."""
+    import run_stage
+
+    os.environ |= run_stage.ENVIRONMENT  # read when numpy is imported
     from ferrari.jobs import stage_job
 
     module = importlib.import_module(name)
