@@ -77,6 +77,34 @@ def test_a_command_s_children_count_even_those_that_leave_it():
     assert cost.cpu_s > 0.35 and cost.peak_mb > 60
 
 
+LOST = """
+import os, time
+
+def burn(seconds):
+    while time.process_time() < seconds:
+        pass
+
+reader, writer = os.pipe()
+if not os.fork():
+    os.setsid()
+    model = os.fork()
+    if not model:
+        burn(0.6)
+        os._exit(0)
+    os.waitid(os.P_PID, model, os.WEXITED | os.WNOWAIT)  # it has ended, and is not reaped
+    os.write(writer, b"e")
+    {then}
+os.read(reader, 1)
+"""
+
+
+@pytest.mark.parametrize("then", ["time.sleep(60)", "os._exit(0)", "burn(60)"])
+def test_cpu_time_counts_of_what_a_server_has_not_reaped_when_the_command_ends(then):
+    """A run's fork server ends its models when the run has ended: then they had cost nothing."""
+    cost = measure.run([sys.executable, "-c", LOST.replace("{then}", then)], limit_s=30)
+    assert cost.cpu_s > 0.55
+
+
 def test_a_command_that_fails_or_hangs_says_so():
     with pytest.raises(measure.CommandFailedError, match=r"exit status 3\n(?s:.*)oh no"):
         measure.run(["sh", "-c", "echo oh no; exit 3"])
