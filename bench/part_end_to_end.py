@@ -1,10 +1,16 @@
-"""Twenty short clips from file to cut-out: one `snakemake` against three commands in a script."""
+"""Twenty short clips from file to cut-out: one `snakemake` against three commands in a script.
+
+The commands cut out everybody. Ours is compared with them where it does as much: one person of each
+frame, whoever it is, by the same networks. What it does by default, people told apart and the
+subject alone cut out, has rows of its own.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,8 +22,14 @@ from bench.prepare import Bench
 from bench.results import Part, Row
 from ferrari.ledger import item_ids
 
-_OURS, _REFINED, _FULL = "ours, to the cut-outs", "ours, refined (default)", "ours, everything"
+_OURS, _REFINED = "anybody's cut-outs", "anybody's, refined"
+_DEFAULT, _FULL = "the subject's, refined (default)", "the default, to the packages"
 _CHAIN = "ffmpeg + yolo + rembg"
+#: Nobody is told from anybody else, as by the commands; they have no gate either.
+_ANYBODY = {"subject": {"mode": "single", "voting_clips": 0}}
+_PLAIN = {"mask": {"refine": False, "foreground": False, "person_gate": "off"}}
+#: By so much may the cut-outs (or crops) of two differ for a ratio between them.
+_ALIKE = 0.1
 
 
 def measure(bench: Bench) -> Part:
@@ -32,12 +44,6 @@ def measure(bench: Bench) -> Part:
     part.rows = _rows(costs, len(raws), bool(isnet))
     if isnet is None:
         part.notes.append("no weights of ISNet: both sides end at the crops, no goal is judged")
-    output = list((folder / "chain").rglob("*.png")), list((folder / "chain/frames").iterdir())
-    made = len(list((folder / "run/dataset/03_masked_subjects").rglob("*.png")))
-    part.notes.append(
-        f"frames and cut-outs of the chain: {len(output[1])}, {len(output[0])}; our last run: "
-        f"{len(list((folder / 'run/dataset/01_extracted_frames').rglob('*.webp')))}, {made}"
-    )
     return part
 
 
@@ -67,29 +73,37 @@ def _costs(
 ) -> dict[str, list[Cost]]:
     stage = "03_masked_subjects" if isnet else "02_yolo_crops"
     targets = [f"dataset/{stage}/{item_ids.video_id(raw.name)}.csv" for raw in raws]
-    plain = {"refine": False, "foreground": False}
     ours = partial(_snakemake, bench, folder, source, isnet)
     if isnet:
-        prepare.warm_rembg(bench, isnet)
+        prepare.compile_matting(bench, isnet)
     contenders = {
-        _OURS: partial(ours, targets, plain),
+        _OURS: partial(ours, targets, _ANYBODY | _PLAIN),
         _CHAIN: partial(_chain, bench, folder, source, isnet),
     }
     costs = by_turns(bench.repeats, contenders, bench.log)
-    once = {_REFINED: partial(ours, targets, {})} if isnet else {}
-    once[_FULL] = partial(ours, [], {})
+    refined = {_REFINED: partial(ours, targets, _ANYBODY)} if isnet else {}
+    once = {**refined, _DEFAULT: partial(ours, targets, {}), _FULL: partial(ours, [], {})}
     return costs | by_turns(1, once, bench.log)
 
 
 def _snakemake(
-    bench: Bench, folder: Path, source: Path, isnet: Path | None, targets: list[str], mask: dict
+    bench: Bench,
+    folder: Path,
+    source: Path,
+    isnet: Path | None,
+    targets: list[str],
+    changed: Mapping[str, Mapping],
 ) -> Cost:
-    """One run in an empty folder, on two cores, the settings as they come but for the weights."""
+    """One run in an empty folder, on two cores, the settings as they come but for the weights and
+    those that are `changed`, by section.
+    """
     place = bench.fresh(f"{folder.name}/run")
     detector, _, size = peers.yolo_weights()
+    mask = changed.get("mask", {})
     if isnet is None:
         mask = {**mask, "segmenter": "yolo-seg", "image_size": size}
     overlay = {
+        **changed,
         "raw_videos": str(source),
         "cache": str(bench.cache),
         "extract": {"decoder": "cpu"},
@@ -100,7 +114,9 @@ def _snakemake(
     (place / "bench.yaml").write_text(yaml.safe_dump(overlay))
     command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", *targets]
     command += ["--cores", "2", "--configfile", "bench.yaml", "--quiet", "rules", "host"]
-    return run(command, cwd=place)
+    made = place / "dataset"
+    cut = made / ("03_masked_subjects" if isnet else "02_yolo_crops")
+    return _with_output(run(command, cwd=place), made / "01_extracted_frames", cut)
 
 
 def _chain(bench: Bench, folder: Path, source: Path, isnet: Path | None) -> Cost:
@@ -115,16 +131,40 @@ def _chain(bench: Bench, folder: Path, source: Path, isnet: Path | None) -> Cost
         *(ROOT / "bench/chain.sh", source, out, detector, peers.ffmpeg(), peers.yolo()),
         *(peers.rembg() if isnet else "none", *map(str, figures)),
     ]
-    return run(command, cwd=out, env={**env, "PATH": os.environ["PATH"]})
+    cost = run(command, cwd=out, env={**env, "PATH": os.environ["PATH"]})
+    return _with_output(cost, out / "frames", out / ("masks" if isnet else "predict/crops"))
+
+
+def _with_output(cost: Cost, frames: Path, cut: Path) -> Cost:
+    """The cost, with how many frames and how many cut-outs (or crops) were made for it."""
+    kinds = {".png", ".jpg"}
+    count = sum(file.suffix in kinds for file in cut.rglob("*"))
+    return replace(cost, said={"frames": len(list(frames.rglob("*.webp"))), "cut": count})
+
+
+def alike(one: Cost, other: Cost) -> bool:
+    """Whether two made as many cut-outs (or crops), but for a tenth: else no ratio is drawn."""
+    counts = one.said["cut"], other.said["cut"]
+    return min(counts) > 0 and max(counts) - min(counts) <= _ALIKE * max(counts)
 
 
 def _rows(costs: dict[str, list[Cost]], count: int, whole: bool) -> list[Row]:
-    rows, peer = [], _CHAIN if whole else "ffmpeg + yolo"
+    peer, rows = _CHAIN if whole else "ffmpeg + yolo", []
     for who, ours in costs.items():
-        if who != _CHAIN:
-            row = Row(f"{count} short clips: {who.removeprefix('ours, ')}", "s", ours=wall(ours))
-            chain = costs[_CHAIN][: len(ours)]
-            rows.append(row.against(peer, wall(costs[_CHAIN]), ratio(chain, ours)))
-    if whole:
+        if who == _CHAIN:
+            continue
+        chain = costs[_CHAIN][: len(ours)]
+        row = Row(f"{count} short clips: {who}{_made(ours[0])}", "s", ours=wall(ours))
+        row.peer_name, row.peer = f"{peer}{_made(chain[0])}", wall(costs[_CHAIN])
+        if all(map(alike, ours, chain)):
+            row.against(row.peer_name, row.peer, ratio(chain, ours))
+        else:
+            row.note = "not as many cut-outs: no ratio"
+        rows.append(row)
+    if whole and rows[0].ratio is not None:
         rows[0].figures["end_to_end_ratio"] = rows[0].ratio
     return rows
+
+
+def _made(cost: Cost) -> str:
+    return f" ({cost.said['cut']} of {cost.said['frames']} frames)"

@@ -67,7 +67,7 @@ def _costs(bench: Bench, dataset: Path, rows: Sequence[Mapping], weights: Path) 
     full, one = _table(dataset, "all", rows), _table(dataset, "one", rows[:1])
     source = prepare.linked(dataset / "in", [dataset / row["path"] for row in rows])
     ours = partial(_ours, bench, dataset, weights)
-    prepare.warm_rembg(bench, weights)
+    prepare.compile_matting(bench, weights)
     contenders = {
         _PLAIN: partial(ours, [full], **_PLAIN_SETTINGS),
         _REMBG: partial(_rembg, dataset, source, weights),

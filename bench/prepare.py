@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,8 +137,12 @@ def linked(folder: Path, files: Sequence[Path]) -> Path:
     return folder
 
 
-def warm_rembg(bench: Bench, isnet: Path) -> None:
-    """Let rembg compile its matting, which it does at the first use ever, outside any clock."""
+def compile_matting(bench: Bench, isnet: Path) -> None:
+    """Have rembg and ours compile their matting, which they do at the first use ever, outside any
+    clock.
+    """
+    names = ", ".join(f"ferrari.matting.{name}" for name in ("closed_form", "foreground"))
+    run([sys.executable, "-c", f"import {names}"], env=bench_environment())
     folder = bench.fresh("warm")
     figure = FigureSpec(seed=1)
     drawn = render_frame(ClipSpec(seed=1, width=160, height=120, figures=(figure,)), 0)

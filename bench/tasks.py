@@ -4,18 +4,20 @@
 
 Each task imports and prepares first, then does its work under the clock, and prints one line of
 JSON: wall and CPU seconds of the work (children included) and what it found. The stages are called
-as the workflow calls them, by keyword.
+as the workflow calls them, by keyword, in a process that is prepared as a job's is.
 """
 
 from __future__ import annotations
 
 import importlib
 import json
+import os
 import resource
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 TASKS: dict[str, Callable] = {}
 
@@ -35,17 +37,29 @@ def cpu_s() -> float:
 # --- our stages -----------------------------------------------------------------------------------
 
 
+def stage(name: str, threads: int = 1) -> ModuleType:
+    """The module of a stage, in a process as a job without a fork server has it."""
+    import run_stage
+
+    os.environ |= run_stage.ENVIRONMENT  # read when numpy is imported
+    from ferrari.jobs import stage_job
+
+    module = importlib.import_module(name)
+    stage_job.prepare(threads)
+    return module
+
+
 @task
 def probe(raws: list[str], dataset: str, settings: dict) -> Callable:
     """Stage 0 for each clip."""
     from ferrari.ledger.item_ids import video_id
 
-    stage = importlib.import_module("00_probe_video").probe_video
+    probe_video = stage("00_probe_video").probe_video
 
     def work() -> None:
         for raw in map(Path, raws):
             video = video_id(raw.name)
-            stage(
+            probe_video(
                 raw=str(raw),
                 file=raw.name,
                 video=video,
@@ -62,12 +76,12 @@ def extract(raws: list[str], dataset: str, settings: dict, threads: int) -> Call
     """Stage 1 for each clip, after `probe`."""
     from ferrari.ledger.item_ids import video_id
 
-    stage = importlib.import_module("01_extract_frames").extract_video
+    extract_video = stage("01_extract_frames", threads).extract_video
 
     def work() -> None:
         for raw in map(Path, raws):
             video = video_id(raw.name)
-            stage(
+            extract_video(
                 raw=str(raw),
                 probe_csv=f"{dataset}/videos/{video}.csv",
                 video=video,
@@ -104,8 +118,8 @@ def crop(
     """Stage 2 on a table of frames, loading included; of two tables, the second less the first."""
     from ferrari.video import linking_film
 
-    find = importlib.import_module("02_detect_people").detect_video
-    cut = importlib.import_module("02_yolo_crop").crop_video
+    find = stage("02_detect_people", threads).detect_video
+    cut = stage("02_yolo_crop", threads).crop_video
 
     def work(table: str) -> None:
         video = Path(table).stem
@@ -148,8 +162,7 @@ def people(
     from ferrari.detection.face_search import FaceNetworks
     from ferrari.video import linking_film
 
-    find = importlib.import_module("02_detect_people").detect_video
-    cut = importlib.import_module("02_yolo_crop").crop_video
+    find, cut = stage("02_detect_people").detect_video, stage("02_yolo_crop").crop_video
     asked = FaceNetworks(faces, face_weights) if faces else None
 
     def work(video: str) -> None:
@@ -192,10 +205,10 @@ def mask(
     tables: list[str],
 ) -> Callable:
     """Stage 3 on a table of crops, as `crop`; the cut-outs go to `out`."""
-    stage = importlib.import_module("03_mask_subject").mask_video
+    mask_video = stage("03_mask_subject", threads).mask_video
 
     def work(table: str) -> None:
-        stage(
+        mask_video(
             crops_csv=table,
             dataset=dataset,
             out_csv=f"{out}/{Path(table).stem}.csv",

@@ -8,7 +8,6 @@ that their time counts too; they are ended when the command has. It imports next
 counts the starting process's memory to the peak of what it starts.
 """
 
-import contextlib
 import ctypes
 import json
 import os
@@ -41,32 +40,35 @@ def stat(pid: int) -> list[str]:
         return []
 
 
-def left_running() -> tuple[int, float, float]:
-    """Descendants that still run: how many, their CPU seconds, the largest peak in MB."""
-    ticks, cpu_s, peak_mb, count = os.sysconf("SC_CLK_TCK"), 0.0, 0.0, 0
+def left_running() -> tuple[int, float]:
+    """Descendants that still run: how many, and the largest peak of one in MB."""
+    peak_mb, count = 0.0, 0
     for pid in descendants(os.getpid()):
         fields = stat(pid)
         if not fields or fields[0] == "Z":
             continue
         count += 1
-        cpu_s += sum(int(value) for value in fields[11:15]) / ticks
         try:
             with open(f"/proc/{pid}/status") as stream:
                 peaks = [line.split()[1] for line in stream if line.startswith("VmHWM")]
         except OSError:
             peaks = []
         peak_mb = max([peak_mb, *(int(kb) / 1024 for kb in peaks)])
-    return count, cpu_s, peak_mb
+    return count, peak_mb
 
 
 def end_all() -> None:
-    """End every descendant that is left, and reap it."""
-    for pid in reversed(descendants(os.getpid())):
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
+    """End every descendant that is left, and reap it: only then its CPU time is this process's.
+
+    Parents end first. What they have not reaped yet comes to this process then; it would be lost
+    with one that ends beside them.
+    """
     while True:
+        for pid in descendants(os.getpid()):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
         try:
             os.wait()
         except ChildProcessError:
@@ -99,16 +101,13 @@ def run(command: list[str], limit_s: float) -> dict:
         status = -int(signal.SIGALRM)
     signal.setitimer(signal.ITIMER_REAL, 0)
     wall_s = time.monotonic() - start
-    with contextlib.suppress(ChildProcessError):  # adopted ones that have just ended count too
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-    done = resource.getrusage(resource.RUSAGE_CHILDREN)
-    count, cpu_s, peak_mb = left_running()
+    count, peak_mb = left_running()
     end_all()
+    done = resource.getrusage(resource.RUSAGE_CHILDREN)
     return {
         "status": status,
         "wall_s": wall_s,
-        "cpu_s": done.ru_utime + done.ru_stime + cpu_s,
+        "cpu_s": done.ru_utime + done.ru_stime,
         "peak_mb": max(done.ru_maxrss / 1024, peak_mb),
         "left_running": count,
     }

@@ -19,6 +19,9 @@ import zlib
 
 SCRIPTS = os.path.dirname(os.path.realpath(__file__))
 HERE = "--here"
+#: For the server and for a job by itself, so that both compute alike. The threads of a BLAS would
+#: not survive a fork, and spin while they wait, in each of as many jobs as there are cores.
+ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
 
 
 def main() -> int:
@@ -43,7 +46,7 @@ def main() -> int:
         print(f"the fork server {why}: this job runs in a process of its own", file=sys.stderr)
     sys.stderr.flush()
     arguments = [sys.executable, __file__, HERE, *sys.argv[1:]]
-    os.execv(sys.executable, arguments)
+    os.execve(sys.executable, arguments, {**os.environ, **ENVIRONMENT})
 
 
 def _of_this_python(place: str) -> str:
@@ -91,8 +94,7 @@ def _start(place: str) -> bool:
         os.dup2(log, 1)
         os.dup2(log, 2)
         os.set_inheritable(writer, True)
-        # Its own arithmetic is none; and the threads of a BLAS would not survive a fork.
-        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": SCRIPTS}
+        environment = {**os.environ, **ENVIRONMENT, "PYTHONPATH": SCRIPTS}
         command = [sys.executable, "-m", "ferrari.jobs.fork_server", place, str(_run_of(place))]
         os.execve(sys.executable, [*command, str(writer)], environment)
     os.close(writer)

@@ -26,6 +26,7 @@ from ferrari.jobs.stage_command import cost_of, log_of, place_config, require_on
 from ferrari.provenance import reuse, table_stamps
 from ferrari.provenance.job import Params
 from ferrari.provenance.reuse import NOTHING, Earlier
+from ferrari.video import native_memory
 
 
 class Files:
@@ -128,7 +129,7 @@ def main(arguments: Sequence[str]) -> int:
     send_output_to(job.log)
     job = replace(job, maker=table_stamps.made_by(job))
     stage = importlib.import_module(job.stage)
-    limit_opencv(job.threads)
+    prepare(job.threads)
     stamp = reuse.stamp_of(job)
     if reuse.holds(stamp, job) and getattr(stage, "still_holds", _always)(job):
         reuse.leave_alone(job)
@@ -138,6 +139,12 @@ def main(arguments: Sequence[str]) -> int:
         stage.run(replace(job, earlier=earlier))
     _write_cost(job.cost, time.monotonic() - start)
     return 0
+
+
+def prepare(threads: int) -> None:
+    """Make this process one of a job with so many threads; call it when the stage is imported."""
+    native_memory.keep()  # a fork of the server has it already; a job by itself has not
+    limit_opencv(threads)
 
 
 def limit_opencv(threads: int) -> None:

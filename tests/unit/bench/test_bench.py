@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from bench import __main__ as bench_main
-from bench import clips, gpu_check, measure, page, reference, results, stubs
+from bench import clips, gpu_check, measure, page, part_end_to_end, reference, results, stubs
 from bench.__main__ import PARTS, arguments, part_file, reason_of, run_part
 from bench.goals import GOALS, Goal
 from bench.measure import Cost
@@ -75,6 +75,34 @@ def test_a_command_s_children_count_even_those_that_leave_it():
     cost = measure.run([sys.executable, "-c", code])
     assert time.monotonic() - start < 20
     assert cost.cpu_s > 0.35 and cost.peak_mb > 60
+
+
+LOST = """
+import os, time
+
+def burn(seconds):
+    while time.process_time() < seconds:
+        pass
+
+reader, writer = os.pipe()
+if not os.fork():
+    os.setsid()
+    model = os.fork()
+    if not model:
+        burn(0.6)
+        os._exit(0)
+    os.waitid(os.P_PID, model, os.WEXITED | os.WNOWAIT)  # it has ended, and is not reaped
+    os.write(writer, b"e")
+    {then}
+os.read(reader, 1)
+"""
+
+
+@pytest.mark.parametrize("then", ["time.sleep(60)", "os._exit(0)", "burn(60)"])
+def test_cpu_time_counts_of_what_a_server_has_not_reaped_when_the_command_ends(then):
+    """A run's fork server ends its models when the run has ended: then they had cost nothing."""
+    cost = measure.run([sys.executable, "-c", LOST.replace("{then}", then)], limit_s=30)
+    assert cost.cpu_s > 0.55
 
 
 def test_a_command_that_fails_or_hangs_says_so():
@@ -180,6 +208,23 @@ def test_boxes_are_the_same_if_each_has_one_of_its_own(theirs, same):
 
 def test_no_box_is_the_same_as_no_box():
     assert reference.same_boxes([], []) and not reference.same_boxes([], [[0, 0, 1, 1]])
+
+
+def made(wall: float, cut: int) -> list[Cost]:
+    return [Cost(wall, wall, said={"frames": 100, "cut": cut})]
+
+
+@pytest.mark.parametrize(
+    ("cut", "ratio", "judged"),
+    [(100, 4.0, True), (91, 4.0, True), (89, None, False), (0, None, False)],
+)
+def test_end_to_end_has_no_ratio_where_less_was_made(cut, ratio, judged):
+    """The chain made 100 cut-outs and ours 58, of the subject alone: "5.71x", and the goal met."""
+    costs = {"anybody's": made(50.0, cut), "ffmpeg + yolo + rembg": made(200.0, 100)}
+    (row,) = part_end_to_end._rows(costs, 20, whole=True)
+    assert row.ratio == ratio and ("end_to_end_ratio" in row.figures) is judged
+    assert f"({cut} of 100 frames)" in row.what and "(100 of 100 frames)" in row.peer_name
+    assert bool(row.note) is not judged
 
 
 def test_matte_errors_by_hand():

@@ -97,6 +97,30 @@ def test_a_job_leaves_the_same_with_the_server_and_without(run):
     assert [row["outcome"] for row in tables.read_table("dataset/videos/a.csv")] == ["quarantined"]
 
 
+THREADS = """
+import os
+import numpy
+
+def run(job):
+    numpy.ones((400, 400)) @ numpy.ones((400, 400))
+    with open(job.output.table, "w") as table:
+        table.write(str(len(os.listdir("/proc/self/task"))))
+"""
+
+
+def test_a_job_by_itself_has_no_threads_of_a_blas_as_a_fork_has_none(tmp_path):
+    """They spin while they wait, and might sum in another order."""
+    (tmp_path / "threads_of.py").write_text(THREADS)
+    (tmp_path / "config.json").write_text(json.dumps({"dataset": str(tmp_path)}))
+    words = ["threads_of", "--rule", "probe", "--threads", "1", "--config", "config.json"]
+    words += ["--video", "a", "--outputs", "table", "table", "--params", "code", "['c']"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    environment.pop(WARM, None)
+    done = subprocess.run([*CLIENT, *words], cwd=tmp_path, env=environment, check=False)
+    assert done.returncode == 0, (tmp_path / "logs/probe/a.log").read_text()
+    assert (tmp_path / "table").read_text() == "1"
+
+
 def test_the_server_has_its_name_only_once_it_listens(run, monkeypatch):
     """A job that found the name before would be refused, and run by itself."""
     place, seen = Path(os.environ[WARM] + ".sock"), []

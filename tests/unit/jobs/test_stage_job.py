@@ -1,4 +1,4 @@
-"""A stage's job keeps to its threads."""
+"""A stage's job keeps to its threads, and keeps the memory of its pictures."""
 
 import json
 import subprocess
@@ -18,10 +18,25 @@ def run(job):
 """
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-def test_opencv_takes_no_more_threads_than_the_job_has(tmp_path, threads):
-    """By itself it takes all cores, in each of as many jobs as there are cores."""
-    (tmp_path / "00_probe_video.py").write_text(STAGE)
+PAGES = """
+import resource
+import numpy as np
+
+def pages():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    pictures = [np.ones((720, 1280, 3), np.uint8) for _ in range(8)]
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+def run(job):
+    pages()
+    with open(job.output.table, "w") as table:
+        table.write(str(pages()))
+"""
+
+
+def table_of_a_job(tmp_path: Path, stage: str, threads: int) -> str:
+    """What the code of a stage writes into its table, run by itself, without a fork server."""
+    (tmp_path / "00_probe_video.py").write_text(stage)
     (tmp_path / "config.json").write_text(json.dumps({"dataset": str(tmp_path)}))
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r}); "
@@ -35,4 +50,15 @@ def test_opencv_takes_no_more_threads_than_the_job_has(tmp_path, threads):
         [sys.executable, "-c", code, *words], cwd=tmp_path, env=ENVIRONMENT, check=False
     )
     assert done.returncode == 0, Path(tmp_path, "logs/probe/a.log").read_text()
-    assert (tmp_path / "table").read_text() == f"{threads} {threads}"
+    return (tmp_path / "table").read_text()
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_opencv_takes_no_more_threads_than_the_job_has(tmp_path, threads):
+    """By itself it takes all cores, in each of as many jobs as there are cores."""
+    assert table_of_a_job(tmp_path, STAGE, threads) == f"{threads} {threads}"
+
+
+def test_a_job_by_itself_keeps_the_memory_of_its_pictures(tmp_path):
+    """As a fork of the server does; else the kernel gives these eight 5,400 pages anew."""
+    assert int(table_of_a_job(tmp_path, PAGES, 1)) < 500
