@@ -3,10 +3,11 @@
 Tests that change anything of a run work on a copy.
 """
 
+import gc
 import os
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import filelock
@@ -47,6 +48,18 @@ def _turn(nodeid: str) -> tuple[bool, bool, int]:
     """Where a test's file comes in the order."""
     place = [nodeid.startswith(start) for start in (*FIRST, "")].index(True)
     return nodeid.startswith(LOADS_RUNTIMES), not nodeid.startswith(TAKES_MINUTES), place
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Looks for garbage once: what modules and tests are made of stays, and there is much of it."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.collect()
+        gc.freeze()
 
 
 def pytest_collection_modifyitems(items):

@@ -63,15 +63,17 @@ def anchors(path: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=relative)
-def test_links_lead_somewhere(page):
-    for link in _LINK.findall(page.read_text()):
-        if "://" in link or link.startswith("mailto:"):
-            continue
-        file, _, anchor = link.partition("#")
-        target = page.parent / file if file else page
-        assert target.exists(), link
-        assert not anchor or anchor in anchors(target), link
+def test_links_lead_somewhere():
+    lost = []
+    for page in PAGES:
+        for link in _LINK.findall(page.read_text()):
+            if "://" in link or link.startswith("mailto:"):
+                continue
+            file, _, anchor = link.partition("#")
+            target = page.parent / file if file else page
+            if not target.exists() or (anchor and anchor not in anchors(target)):
+                lost.append(f"{relative(page)}: {link}")
+    assert lost == []
 
 
 # --- names --------------------------------------------------------------------------------------
@@ -136,26 +138,28 @@ def test_the_judge_of_names(name, sound):
     assert (fault_of_name(name) == "") is sound
 
 
-@pytest.mark.parametrize("page", PAGES, ids=relative)
-def test_functions_that_are_named_exist(page):
+def test_functions_that_are_named_exist():
     rooms = [path.name for path in LIBRARY.iterdir() if path.is_dir()]
     scripts = [path.stem for path in (ROOT / "scripts").glob("*.py")]
-    starts = "|".join([*rooms, *scripts])
-    for span in code_spans(page.read_text()):
-        dotted = re.fullmatch(rf"(?:ferrari\.)?(?:{starts})(?:\.\w+)+(?:\(\))?", span)
-        is_file = span.endswith((".csv", ".json", ".parquet", ".md", ".py"))
-        if dotted and not is_file and not is_setting(span):
-            assert not fault_of_name(span.removeprefix("ferrari.").removesuffix("()"))
+    dotted = re.compile(rf"(?:ferrari\.)?(?:{'|'.join([*rooms, *scripts])})(?:\.\w+)+(?:\(\))?")
+    faults = []
+    for page in PAGES:
+        for span in filter(dotted.fullmatch, code_spans(page.read_text())):
+            is_file = span.endswith((".csv", ".json", ".parquet", ".md", ".py"))
+            if not is_file and not is_setting(span):
+                fault = fault_of_name(span.removeprefix("ferrari.").removesuffix("()"))
+                faults += [f"{relative(page)}: {fault}"] if fault else []
+    assert faults == []
 
 
 # --- tables that repeat code --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("page", PAGES, ids=relative)
-def test_no_command_gives_its_target_to_configfile_or_quiet(page):
+def test_no_command_gives_its_target_to_configfile_or_quiet():
     """Both take all words up to the next option; a target among them is a file that is missing."""
     swallowed = [
-        line.strip()
+        f"{relative(page)}: {line.strip()}"
+        for page in PAGES
         for line in page.read_text().splitlines()
         for words in re.findall(r"--(?:configfile|quiet)((?: [^-`|#\s][^`|#\s]*)+)", line)
         if any(Path(word).suffix in (".csv", ".html", ".parquet") for word in words.split())

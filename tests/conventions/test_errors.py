@@ -31,8 +31,9 @@ def module_names() -> list[str]:
     return sorted(".".join(path.parts).removesuffix(".__init__") for path in paths)
 
 
+@pytest.fixture(scope="module")
 def exceptions() -> dict[str, type[BaseException]]:
-    """Every exception class of the product, by name."""
+    """Every exception class of the product, by name: all its modules are imported for them."""
     found = {}
     for module in map(importlib.import_module, module_names()):
         for name, kind in inspect.getmembers(module, inspect.isclass):
@@ -42,7 +43,6 @@ def exceptions() -> dict[str, type[BaseException]]:
     return found
 
 
-EXCEPTIONS = exceptions()
 #: What the classes are made with whose `__init__` takes more than a message.
 ARGUMENTS = {
     ModelDiedError: (Failure("MODEL_CRASHED", "died"),),
@@ -64,21 +64,21 @@ def drawn() -> dict[str, str]:
     return tree
 
 
-def test_the_tree_in_the_docstring_is_the_tree():
-    assert drawn() == {name: kind.__bases__[0].__name__ for name, kind in EXCEPTIONS.items()}
+def test_the_tree_in_the_docstring_is_the_tree(exceptions):
+    assert drawn() == {name: kind.__bases__[0].__name__ for name, kind in exceptions.items()}
 
 
-@pytest.mark.parametrize("kind", EXCEPTIONS.values(), ids=lambda kind: kind.__name__)
-def test_every_exception_is_one_of_the_pipeline_s_and_pickles(kind):
-    assert issubclass(kind, errors.FerrariError)
-    error = kind(*ARGUMENTS.get(kind, ("what, where, what to do",)))
-    copy = pickle.loads(pickle.dumps(error))
-    assert (type(copy), str(copy), vars(copy)) == (kind, str(error), vars(error))
+def test_every_exception_is_one_of_the_pipeline_s_and_pickles(exceptions):
+    for kind in exceptions.values():
+        assert issubclass(kind, errors.FerrariError)
+        error = kind(*ARGUMENTS.get(kind, ("what, where, what to do",)))
+        copy = pickle.loads(pickle.dumps(error))
+        assert (type(copy), str(copy), vars(copy)) == (kind, str(error), vars(error))
 
 
-def test_to_read_an_exception_of_a_model_s_process_loads_no_runtime():
+def test_to_read_an_exception_of_a_model_s_process_loads_no_runtime(exceptions):
     """The process of a job never imports what it runs apart."""
-    library = [kind for kind in EXCEPTIONS.values() if kind.__module__.startswith("ferrari.")]
+    library = [kind for kind in exceptions.values() if kind.__module__.startswith("ferrari.")]
     assert library
     pickled = [pickle.dumps(kind(*ARGUMENTS.get(kind, ("x",)))) for kind in library]
     code = (

@@ -37,11 +37,11 @@ def imports(tree: ast.AST) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("path", [*LIBRARY, *STAGES], ids=relative)
-def test_networks_runtimes_are_imported_by_backends_alone(path):
-    if path.is_relative_to(ROOT / "scripts/ferrari/networks/backends"):
-        return
-    assert not imports(parsed(path)) & HEAVY
+def test_networks_runtimes_are_imported_by_backends_alone():
+    backends = ROOT / "scripts/ferrari/networks/backends"
+    users = {path for path in [*LIBRARY, *STAGES] if imports(parsed(path)) & HEAVY}
+    assert [relative(path) for path in users if not path.is_relative_to(backends)] == []
+    assert users, "the backends import them"
 
 
 def test_the_digest_of_code_follows_each_import_that_the_parser_finds():
@@ -63,10 +63,14 @@ def _module(path: Path) -> str:
     return ".".join(place.relative_to(ROOT / "scripts").parts)
 
 
-@pytest.mark.parametrize("path", [p for p in LIBRARY if p.name == "__init__.py"], ids=relative)
-def test_a_package_is_a_docstring_and_nothing_else(path):
-    (only,) = parsed(path).body
-    assert isinstance(only, ast.Expr) and isinstance(only.value.value, str)
+def test_a_package_is_a_docstring_and_nothing_else():
+    packages = [path for path in LIBRARY if path.name == "__init__.py"]
+    more = [path for path in packages if not _is_a_docstring(parsed(path).body)]
+    assert packages and [relative(path) for path in more] == []
+
+
+def _is_a_docstring(body: list[ast.stmt]) -> bool:
+    return len(body) == 1 and isinstance(body[0], ast.Expr) and isinstance(body[0].value.value, str)
 
 
 def test_packages_import_downwards_only():
@@ -77,34 +81,46 @@ def test_packages_import_downwards_only():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("path", [*LIBRARY, *STAGES], ids=relative)
-def test_modules_and_public_functions_say_what_they_are(path):
-    tree = parsed(path)
-    assert ast.get_docstring(tree)
-    for node in tree.body:
-        public = isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
-        assert not public or ast.get_docstring(node), f"{path.name}: {node.name}"
+def test_modules_and_public_functions_say_what_they_are():
+    mute = [
+        f"{relative(path)}: {getattr(node, 'name', 'the module')}"
+        for path in [*LIBRARY, *STAGES]
+        for node in [parsed(path), *filter(_is_public, parsed(path).body)]
+        if not ast.get_docstring(node)
+    ]
+    assert mute == []
 
 
-@pytest.mark.parametrize("path", [*LIBRARY, *STAGES], ids=relative)
-def test_no_error_is_swallowed_whole(path):
-    lines = path.read_text().splitlines()
-    for node in ast.walk(parsed(path)):
-        if not isinstance(node, ast.ExceptHandler):
-            continue
-        names = {n.id for n in ast.walk(node.type or ast.Name("")) if isinstance(n, ast.Name)}
-        blind = node.type is None or names & {"Exception", "BaseException"}
-        raises = any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
-        assert not blind or raises or "handed on" in lines[node.lineno - 1], f"line {node.lineno}"
+def _is_public(node: ast.stmt) -> bool:
+    return isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
 
 
-@pytest.mark.parametrize("path", STAGES, ids=relative)
-def test_stage_scripts_keep_snakemake_to_a_short_guard(path):
-    text = path.read_text()
-    head, _, guard = text.partition('if __name__ == "__main__":')
-    assert "from __future__" not in head, "Snakemake puts its preamble before it"
-    assert not re.search(r"\bsnakemake\.(input|output|params|config|log)", head)
-    assert "= snakemake" not in guard or len(guard.strip().splitlines()) <= 20
+def test_no_error_is_swallowed_whole():
+    swallowed = []
+    for path in [*LIBRARY, *STAGES]:
+        lines = path.read_text().splitlines()
+        for node in ast.walk(parsed(path)):
+            if isinstance(node, ast.ExceptHandler) and _is_blind(node):
+                raises = any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
+                if not raises and "handed on" not in lines[node.lineno - 1]:
+                    swallowed.append(f"{relative(path)}:{node.lineno}")
+    assert swallowed == []
+
+
+def _is_blind(handler: ast.ExceptHandler) -> bool:
+    """True where it takes errors of every kind."""
+    named = ast.walk(handler.type) if handler.type else ()
+    names = {node.id for node in named if isinstance(node, ast.Name)}
+    return handler.type is None or bool(names & {"Exception", "BaseException"})
+
+
+def test_stage_scripts_keep_snakemake_to_a_short_guard():
+    for path in STAGES:
+        head, _, guard = path.read_text().partition('if __name__ == "__main__":')
+        assert "from __future__" not in head, f"{path.name}: Snakemake puts its preamble before it"
+        assert not re.search(r"\bsnakemake\.(input|output|params|config|log)", head), path.name
+        assert "= snakemake" not in guard or len(guard.strip().splitlines()) <= 20, path.name
+    assert len(STAGES) > 20
 
 
 @pytest.mark.parametrize("path", RULE_FILES, ids=relative)
@@ -198,8 +214,12 @@ def test_each_command_of_the_makefile_is_there_once():
     assert sorted(rules) == sorted(named)
 
 
-@pytest.mark.parametrize("path", STAGES, ids=relative)
-def test_a_stages_settings_come_by_its_rule_alone(path):
+def test_a_stages_settings_come_by_its_rule_alone():
     """The configuration tells a job where things lie; what decides its output is a param."""
-    used = set(re.findall(r'\bjob\.config\["(\w+)"\]', path.read_text()))
-    assert used <= {"dataset", "cache", "audit"}, "give it by the rule, as a param or a resource"
+    used = {
+        (path.name, name)
+        for path in STAGES
+        for name in re.findall(r'\bjob\.config\["(\w+)"\]', path.read_text())
+    }
+    others = {(script, name) for script, name in used if name not in ("dataset", "cache", "audit")}
+    assert used and not others, "give it by the rule, as a param or a resource"

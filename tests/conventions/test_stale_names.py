@@ -103,9 +103,10 @@ def _words(path: Path) -> set[str]:
     return set(re.findall(r"\w+", path.read_text()))
 
 
-@pytest.mark.parametrize("name", TEXTS)
-def test_what_is_named_exists(name):
-    assert list(stale(prose(name))) == []
+def test_what_is_named_exists():
+    found = {name: list(stale(prose(name))) for name in TEXTS}
+    assert {name: gone for name, gone in found.items() if gone} == {}
+    assert len(found) > 500
 
 
 @pytest.mark.parametrize(

@@ -87,10 +87,11 @@ def test_what_is_written_anywhere_is_taken():
 
 
 def test_what_the_help_lines_name_is_taken():
-    variables = Variables(TEXT)
+    variables, named = Variables(TEXT), {}
     for target, told in re.findall(r"^([a-z0-9-]+):.*?##:? (.*)$", TEXT, re.M):
-        named = {*re.findall(r"\b([A-Z]{2,}(?:_[A-Z]+)*)=", told)}
-        assert named <= variables.taken_by(target) | set(variables.own), target
+        named[target] = {*re.findall(r"\b([A-Z]{2,}(?:_[A-Z]+)*)=", told)}
+        assert named[target] <= variables.taken_by(target) | set(variables.own), target
+    assert {"WORK", "CLIPS"} <= named["new"]
 
 
 @pytest.mark.parametrize(

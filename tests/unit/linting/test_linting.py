@@ -398,8 +398,8 @@ def test_the_command_says_it_and_counts_it(tmp_path):
 def test_every_trap_is_named_after_its_trainer():
     names = {linter.NAME for linter in LINTERS}
     text = "".join(p.read_text() for p in (ROOT / "scripts/ferrari/linting").glob("*.py"))
-    for trap in re.findall(r'Trap\(\s*"([^"]+)"', text):
-        assert trap.partition("/")[0] in names
+    traps = re.findall(r'Trap\(\s*"([^"]+)"', text)
+    assert {trap.partition("/")[0] for trap in traps} == names
 
 
 def test_a_folder_that_is_not_named_is_not_the_one_we_are_in():
