@@ -38,6 +38,9 @@ def test_a_job_that_left_no_log_is_told(tmp_path):
     watch.progress.failed[5] = FailedJob("who", "", "")
     told = "\n".join(failures(watch))
     assert "caption of a.mp4 ended without a message" in told and "who ended without" in told
+    watch.progress.failed |= {n: FailedJob("mask", str(n), "") for n in range(10, 5000)}
+    told = failures(watch)
+    assert len(told) < 20 and told[-1] == "\n... and 4,984 jobs more without a message"
 
 
 @pytest.mark.parametrize("full", [True, False])
