@@ -26,12 +26,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
+from ferrari.common import command_line
+
+if __name__ == "__main__":
+    command_line.begin()
+
 from ferrari.captions import by_hand
 from ferrari.common import places, settings
 from ferrari.common.atomic_files import sha256_bytes
 from ferrari.common.counts import first_of
 from ferrari.common.errors import FerrariError
-from ferrari.common.printing import end_with_the_reader
 from ferrari.common.visible_text import shown
 from ferrari.ledger import stages
 from ferrari.ledger.item_ids import Item
@@ -354,5 +358,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    end_with_the_reader()
-    sys.exit(main())
+    command_line.run(main)

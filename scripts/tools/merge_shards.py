@@ -21,6 +21,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
+from ferrari.common import command_line
+
+if __name__ == "__main__":
+    command_line.begin()
+
 from ferrari.common.atomic_files import written_beside
 from ferrari.common.counts import first_of, number_of
 from ferrari.common.errors import FerrariError
@@ -244,4 +249,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command_line.run(main)

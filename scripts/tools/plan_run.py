@@ -21,6 +21,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
+from ferrari.common import command_line
+
+if __name__ == "__main__":
+    command_line.begin()
+
 from ferrari.common import near_paths, settings
 from ferrari.common.counts import megabytes
 from ferrari.common.errors import FerrariError
@@ -220,7 +225,7 @@ def run(this: _Set) -> int:
     clips = this.files_found()  # before Snakemake: what that lays around the message is for nobody
     watch = run_watch.Watch(this.work, this.dataset, clips, known)
     status = watch.run(this.command("--quiet", "rules", "host", "progress"))
-    if status not in (0, run_watch.INTERRUPTED):
+    if status not in (0, command_line.INTERRUPTED):
         print("\n".join(failures(watch)), file=sys.stderr)
     elif status == 0:
         free = shutil.disk_usage(this.work).free
@@ -330,10 +335,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(error_advice.in_words(error), file=sys.stderr)
         return 2
-    except KeyboardInterrupt:  # before the run began, or in a plan
-        print(run_watch.STOPPED, file=sys.stderr)
-        return run_watch.INTERRUPTED
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command_line.run(main)

@@ -17,10 +17,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
+from ferrari.common import command_line
+
+if __name__ == "__main__":
+    command_line.begin()
+
 from ferrari.common import places, settings
 from ferrari.common.counts import first_of, megabytes, number_of
 from ferrari.common.errors import FerrariError
-from ferrari.common.printing import end_with_the_reader
 from ferrari.jobs import error_advice, run_lock
 from ferrari.ledger import raw_listing, raw_place
 from ferrari.ledger.raw_listing import NoClipsError, RawClips
@@ -196,5 +200,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    end_with_the_reader()
-    sys.exit(main())
+    command_line.run(main)

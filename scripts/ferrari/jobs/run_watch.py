@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from ferrari.common.command_line import INTERRUPTED
 from ferrari.jobs import progress_line, run_events
 from ferrari.jobs.engine_words import EngineWords
 from ferrari.jobs.run_progress import RunProgress
@@ -29,8 +30,6 @@ from ferrari.jobs.run_progress import RunProgress
 #: In the environment of a run that is watched.
 WATCHED = "FERRARI_WATCHED"
 STOPPED = "stopped; run the same command to go on"
-#: What a shell gives for a command that Ctrl-C ended.
-INTERRUPTED = 128 + signal.SIGINT
 _STOPPING = "stopping: jobs that are at work end first ..."
 _NOTHING = "Nothing to be done"
 _TICK_S = 0.5
@@ -122,9 +121,11 @@ class Watch:
     _process: subprocess.Popen | None = None
     _events: run_events.EventReader | None = None
 
-    def run(self, command: Sequence[str], stream: TextIO = sys.stderr) -> int:
-        """Run `command` to its end; its exit status, or INTERRUPTED after Ctrl-C."""
-        screen, words = Screen(stream), EngineWords()
+    def run(self, command: Sequence[str], stream: TextIO | None = None) -> int:
+        """Run `command` to its end; its exit status, or INTERRUPTED after Ctrl-C. It is told on
+        `stream`, by default standard error; once nobody reads that, the run is ended.
+        """
+        screen, words = Screen(stream or sys.stderr), EngineWords()
         with self._signals():
             process = self._process = subprocess.Popen(
                 command,
@@ -133,13 +134,14 @@ class Watch:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, WATCHED: "1"},
             )
-            for text in _lines(process):
-                for failure in self._take_events():
-                    screen.say(failure)
-                if text is not None and words.is_for_people(text) and not self.stopped:
-                    screen.say(text)
-                screen.show(self._line)
-            screen.clear()
+            with _ended_with_its_reader(process):
+                for text in _lines(process):
+                    for failure in self._take_events():
+                        screen.say(failure)
+                    if text is not None and words.is_for_people(text) and not self.stopped:
+                        screen.say(text)
+                    screen.show(self._line)
+                screen.clear()
             self.status = process.returncode
             if self.stopped:
                 screen.say(STOPPED)
@@ -201,6 +203,18 @@ class Watch:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+@contextmanager
+def _ended_with_its_reader(process: subprocess.Popen) -> Iterator[None]:
+    """Let a run end by itself, as after Ctrl-C, if nobody reads what is told of it any more."""
+    try:
+        yield
+    except SystemExit:
+        process.terminate()
+        for _ in _lines(process):  # what it says meanwhile, or it would wait for ever
+            pass
+        raise
 
 
 def _lines(process: subprocess.Popen) -> Iterator[str | None]:
