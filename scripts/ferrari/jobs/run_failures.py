@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from ferrari.common.counts import number_of
@@ -31,8 +32,17 @@ def failures(watch: Watch) -> list[str]:
         lines.append(f"\n... and {number_of(len(mute) - _MUTE, 'job')} more without a message")
     said = "".join(log.read_text("utf-8", "replace") for log in _of_snakemake(watch))
     told = [line for line in (*lines, error_advice.of_run(said, watch.status)) if line]
-    full = None if told else error_advice.of_full_disk(work)
-    return [full] if full else told
+    if told:
+        return told
+    full = error_advice.of_full_disk(work, "\n".join(watch.said), _other_disks(watch))
+    return [full] if full else []
+
+
+def _other_disks(watch: Watch) -> list[Path]:
+    """Folders that Snakemake writes into and that may lie on another disk than the set's."""
+    linked = (path for folder in (watch.work, watch.dataset) for path in sorted(folder.glob("*")))
+    places = [*(path for path in linked if path.is_symlink()), Path(tempfile.gettempdir())]
+    return [place for place in places if place.is_dir()]
 
 
 def _ended_mute(watch: Watch, job: FailedJob) -> str:

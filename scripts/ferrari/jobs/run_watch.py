@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ STOPPED = "stopped; run the same command to go on"
 _STOPPING = "stopping: jobs that are at work end first ..."
 _NOTHING = "Nothing to be done"
 _TICK_S = 0.5
+_LAST_LINES = 300
 _EVERY_S = 60.0
 _ERASE = "\r\x1b[K"
 
@@ -105,7 +107,8 @@ class Screen:
 class Watch:
     """A run that is watched: in the folder `work`, of a `dataset`, with the raw files of clips by
     id (`clips`). `progress` is how far it is, `refused` the clips that it refused so far, `at_work`
-    the line while nothing is known of jobs. `status` is that of its process, which has ended.
+    the line while nothing is known of jobs. `status` is that of its process, which has ended;
+    `said` are the last lines that it printed, shown or not.
     """
 
     work: Path
@@ -117,6 +120,7 @@ class Watch:
     began: float = field(default_factory=time.time)
     at_work: str = "looking at what there is to do ..."
     status: int | None = None
+    said: deque[str] = field(default_factory=lambda: deque(maxlen=_LAST_LINES))
     _failed: set[str] = field(default_factory=set)  # names of jobs; some rules try them again
     _process: subprocess.Popen | None = None
     _events: run_events.EventReader | None = None
@@ -138,6 +142,7 @@ class Watch:
                 for text in _lines(process):
                     for failure in self._take_events():
                         screen.say(failure)
+                    self.said.extend([] if text is None else [text])
                     if text is not None and words.is_for_people(text) and not self.stopped:
                         screen.say(text)
                     screen.show(self._line)
