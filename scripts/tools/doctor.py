@@ -32,7 +32,7 @@ from ferrari.common import settings
 from ferrari.common.errors import FerrariError
 from ferrari.common.progress import LOGGER
 from ferrari.ledger import raw_listing, raw_place
-from ferrari.networks import section_places, weight_files
+from ferrari.networks import section_places, weight_files, weight_kinds
 from ferrari.networks.backends import onnx_runtime, torch_runtime
 from ferrari.processes import devices
 from ferrari.processes.failures import Failure
@@ -319,6 +319,7 @@ def _network(page: Page, work: Path, config: Mapping, section: str) -> str:
     wanted = weight_files.wanted(placed, section)
     for weights in wanted:
         weight_files.require_place(weights, section)
+        weight_kinds.require(weights, section, config)
         weight_files.require_terms(weights, config["models"]["accept_noncommercial"])
     backends = {
         "detect": config["detect"]["backend"],
