@@ -62,6 +62,8 @@ from ferrari.video import twins
 _CLIPS = 20
 #: Kinds of jobs named of which nothing was measured.
 _UNMEASURED = 4
+#: Seconds that are worth to be told.
+_LEAST_S = 1.0
 _NOTHING = ClipsWaiting()
 #: Where `make smoke` works, below the set's folder.
 SMOKE = "smoke"
@@ -148,20 +150,24 @@ def _time_told(
     jobs: Mapping[str, int], known: Mapping[str, float], cores: int, measured_on: str
 ) -> str:
     timed = {rule: count for rule, count in jobs.items() if rule in known}
-    if not timed:
-        return (
-            "Nothing was measured here yet: make smoke, with the same WORK, sends one clip "
-            "through, and plan goes by it."
-        )
-    work = sum(count * known[rule] for rule, count in timed.items())
     left = sorted(set(jobs) - set(timed))
     more = f" and {len(left) - _UNMEASURED} more kinds of jobs" if len(left) > _UNMEASURED else ""
     named = ", ".join(titles.of_rule(rule) for rule in left[:_UNMEASURED])
     unknown = f" Not measured yet: {named}{more}." if left else ""
+    of_clips = [sum(some.get(rule, 0) for rule in FOLDERS) for some in (timed, jobs)]
+    seconds = sum(count * known[rule] for rule, count in timed.items()) / cores
+    # Of a run that was stopped in its first stage little is known, and the seconds are no answer.
+    if not timed or (left and (2 * of_clips[0] < of_clips[1] or seconds < _LEAST_S)):
+        what = "Most of this was never" if timed else "Nothing was"
+        return (
+            f"{what} measured here: make smoke, with the same WORK, sends one clip through, and "
+            f"plan goes by it.{unknown if timed else ''}"
+        )
     about = "At least" if left else "About"
+    how_long = duration(seconds) if seconds >= _LEAST_S else "a second"
     return (
-        f"{about} {duration(work / cores)} here on {cores} cores, from {measured_on}; less where "
-        f"little changed.{unknown}"
+        f"{about} {how_long} here on {cores} cores, from {measured_on}; less where little changed."
+        f"{unknown}"
     )
 
 

@@ -280,6 +280,19 @@ def test_a_plan_is_about_right_where_all_was_measured():
     assert "About 30 s here on 2 cores" in text and "Not measured" not in text
 
 
+def test_a_plan_after_a_run_that_was_stopped_early_says_that_it_knows_little():
+    """It said "At least 0 s here", of 20 minutes."""
+    jobs, footage = {"probe": 1, "extract": 9, "mask": 9, "qc0": 1}, plan_run.Footage(9, 9, 9, 3)
+    text = plan_run.told(jobs, {"probe": 0.4}, 2, footage)
+    assert "Most of this was never measured here: make smoke" in text and " 0 s" not in text
+    assert "Not measured yet: " in text
+    text = plan_run.told(jobs, {"probe": 0.4, "extract": 9, "mask": 9}, 2, footage)
+    assert "At least 1 min 21 s here" in text
+    assert "About a second here" in plan_run.told({"qc0": 1}, {"qc0": 0.3}, 2, footage)
+    text = plan_run.told({"qc0": 1, "qc3": 1}, {"qc0": 0.3}, 2, footage)
+    assert "Most of this was never" in text, "no word of seconds where a report was not measured"
+
+
 def test_a_plan_says_where_nothing_is_known_or_to_be_done():
     new = plan_run.Footage(7, 10**10, 0, 0)
     text = plan_run.told({"probe": 7}, {}, 2, new)
