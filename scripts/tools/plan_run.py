@@ -53,7 +53,7 @@ from ferrari.ledger import (
 from ferrari.ledger.clips_waiting import ClipsWaiting
 from ferrari.ledger.stages import FOLDERS, VIDEOS_CSV
 from ferrari.networks import weight_files
-from ferrari.provenance import last_run
+from ferrari.provenance import last_run, older_packages
 from ferrari.reports import titles
 from ferrari.review import decision_table
 from ferrari.video import twins
@@ -282,6 +282,10 @@ def plan(this: _Set) -> int:
     known, measured_on = costs(this.work)
     seen = footage(this.dataset, files, sizes, rows, waiting)
     print(told(jobs, known, this.cores, seen, measured_on, waiting, decided))
+    if pictures := set_state.other_pictures(this.work, this.config):
+        print(pictures)
+    for package in older_packages.not_asked_for(this.dataset, this.config):
+        print(package)
     print(f"{megabytes(shutil.disk_usage(this.work).free)} are free on the disk of {this.work}.")
     return 0
 

@@ -384,6 +384,25 @@ def test_a_plan_of_a_shard_counts_no_clips_of_other_machines(tmp_path, monkeypat
     assert f"begun and not finished: {len(own)}. Jobs: mask {len(own)}" in capsys.readouterr().out
 
 
+def test_a_plan_says_what_else_is_not_as_it_was(clips, tmp_path, monkeypatch, capsys):
+    """Pictures of the subject that changed, and a format that is asked for no more."""
+    (tmp_path / "my.yaml").write_text(
+        f"raw_videos: {json.dumps(str(clips))}\npackage: {{formats: [kohya]}}\n"
+    )
+    references = tmp_path / "references"
+    references.mkdir()
+    (references / "me.jpg").write_bytes(b"me")
+    subject = tmp_path / "dataset/subject"
+    subject.mkdir(parents=True)
+    (subject / "references.csv").write_text("setting,file,sha256\n")
+    monkeypatch.setattr(plan_run.older_packages, "not_asked_for", lambda *_: ["imagefolder: old"])
+    nothing = subprocess.CompletedProcess([], 0, "Nothing to be done", "")
+    monkeypatch.setattr(plan_run.subprocess, "run", lambda *_, **__: nothing)
+    assert plan_run.main(["--work", str(tmp_path), "--cores", "1"]) == 0
+    told = capsys.readouterr().out
+    assert "since the last run: 1 new (me.jpg)" in told and "\nimagefolder: old\n" in told
+
+
 def test_a_plan_that_was_killed_says_so(clips, tmp_path, monkeypatch, capsys):
     (tmp_path / "my.yaml").write_text(f"raw_videos: {json.dumps(str(clips))}\n")
     killed = subprocess.CompletedProcess([], -signal.SIGKILL, "", "")
