@@ -79,7 +79,7 @@ def begin(
     videos = look_through(clips, []).videos
     others = no_film(clips, videos, animations=False)
     apart = f" Other files, no clips: {kinds_told(others, videos)}." if others else ""
-    first = "" if len(videos) > len(others) else "put your clips there, and "
+    first = "" if len(videos) > len(others) else f"put your clips into {clips}, and "
     told = {
         "clips": clips,
         "token": token or TOKEN,

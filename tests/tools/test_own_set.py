@@ -74,7 +74,8 @@ def test_new_says_what_is_missing_where_no_file_may_be_a_clip(clips, tmp_path, c
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts/notes.txt").write_text("Take one\n")
     assert new_set.main([str(tmp_path / "set"), "--clips", str(tmp_path / "texts")]) == 0
-    assert "then       put your clips there, and make plan WORK=" in capsys.readouterr().out
+    first = f"put your clips into {tmp_path / 'texts'}, and "
+    assert f"then       {first}make plan WORK=" in capsys.readouterr().out
     assert new_set.main([str(tmp_path / "other"), "--clips", str(clips)]) == 0
     assert "then       make plan WORK=" in capsys.readouterr().out
     file = tmp_path / "texts/notes.txt"
