@@ -30,6 +30,7 @@ from pathlib import Path
 from bench import gpu_steps
 from bench.gpu_steps import DIFFERS, LACKING, OK, STEPS, Asked
 from bench.only import some_of
+from ferrari.common import command_line
 from ferrari.provenance import last_run
 
 HERE = Path(__file__).parent
@@ -215,4 +216,5 @@ def _table(columns: Sequence[str], rows: Sequence[Mapping]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command_line.begin()
+    command_line.run(main)

@@ -28,6 +28,7 @@ sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "envs")]
 
 import derive_cuda_lock  # noqa: E402
 
+from ferrari.common import command_line  # noqa: E402
 from ferrari.processes.nvidia_driver import NEEDED_CUDA, NEEDED_RELEASE, Driver, look  # noqa: E402
 
 #: The oldest Python that the packages take, and the first that is too new: CLIP's tokenizer has no
@@ -260,4 +261,5 @@ def locks_of(venv: Path) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command_line.begin()
+    command_line.run(main)

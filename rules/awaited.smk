@@ -3,6 +3,7 @@
 # clip never becomes an input of a step over the whole set. No rule here.
 
 from ferrari.backgrounds import scene_bank
+from ferrari.common import near_paths
 from ferrari.ledger import pinned_clips
 from ferrari.subject import modes, pins
 
@@ -13,7 +14,10 @@ def user_pictures():
     """The files of the user's own folder of backgrounds."""
     folder = config["augment"]["environment_folder"]
     if not os.path.isdir(folder):
-        raise WorkflowError(f"augment.environment_folder: there is no folder {folder}")
+        raise WorkflowError(
+            f"augment.environment_folder: there is no folder {near_paths.told(folder)}."
+            f"{near_paths.hint(folder)}"
+        )
     return [os.path.join(folder, file) for file in scene_bank.pictures(folder).values()]
 
 

@@ -3,7 +3,7 @@
 
 from ferrari.common import section_params
 from ferrari.common.section_params import settled
-from ferrari.networks import weight_files
+from ferrari.networks import weight_files, weight_kinds
 
 #: How captions and packages name the subject. They do not depend on who it is.
 SUBJECT_WORDS = settled({key: config["subject"][key] for key in ("token", "class")})
@@ -28,6 +28,7 @@ def weights_of(section):
         # Snakemake considers a missing input unchanged if the output exists.
         for weights in found:
             weight_files.require_place(weights, section)
+            weight_kinds.require(weights, section, config)
             weight_files.require_terms(
                 weights, config["models"]["accept_noncommercial"]
             )

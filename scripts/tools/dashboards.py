@@ -13,6 +13,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
+from ferrari.common import command_line
+
+if __name__ == "__main__":
+    command_line.begin()
+
 from ferrari.common import settings
 from ferrari.common.usable_cores import usable_cores
 from ferrari.jobs import run_watch, snakemake_command
@@ -50,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     watch = run_watch.Watch(work, work / config["dataset"], {})
     status = watch.run(command(config, files, given.cores))
-    if status not in (0, run_watch.INTERRUPTED):
+    if status not in (0, command_line.INTERRUPTED):
         print("\n".join(failures(watch)), file=sys.stderr)
     elif status == 0:
         formats = config["package"]["formats"]
@@ -60,4 +65,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command_line.run(main)

@@ -25,11 +25,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
+from ferrari.common import command_line
+
+if __name__ == "__main__":
+    command_line.begin()
+
 from ferrari.captions import by_hand
 from ferrari.common import places, settings
 from ferrari.common.atomic_files import sha256_bytes
+from ferrari.common.counts import first_of
 from ferrari.common.errors import FerrariError
-from ferrari.common.printing import end_with_the_reader
 from ferrari.common.visible_text import shown
 from ferrari.ledger import stages
 from ferrari.ledger.item_ids import Item
@@ -61,6 +66,8 @@ from ferrari.subject import answer_file
 from tools.trace_item import open_dataset
 
 LAST = "last"
+#: Tracks of a clip that are named in a message: a busy street has hundreds.
+_TRACKS = 20
 #: The option that names what is decided about, and the one that holds the value, if there is one.
 _ACTIONS = {
     DROP: ("drop", ""),
@@ -190,7 +197,7 @@ def _track(opened: Dataset, asked: str) -> str:
             f"{video} has no tracks to decide about: nobody was told from anybody (subject.mode: "
             "single), or nobody is in it"
         )
-    there = ", ".join(f"t{number}" for number in numbers)
+    there = first_of([f"t{number}" for number in numbers], _TRACKS)
     raise DecideError(f"{asked} is no track; {video} has {there} (make trace ITEM={video}-t0)")
 
 
@@ -350,5 +357,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    end_with_the_reader()
-    sys.exit(main())
+    command_line.run(main)

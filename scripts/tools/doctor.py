@@ -23,11 +23,20 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
+from ferrari.common import command_line
+
+if __name__ == "__main__":
+    command_line.begin()
+
 from ferrari.common import settings
+from ferrari.common.counts import number_of
 from ferrari.common.errors import FerrariError
 from ferrari.common.progress import LOGGER
-from ferrari.ledger import raw_listing, raw_place
-from ferrari.networks import section_places, weight_files
+from ferrari.ledger import raw_listing, raw_place, tables
+from ferrari.ledger.reasons import OK
+from ferrari.ledger.stages import VIDEOS_CSV
+from ferrari.ledger.tables import LedgerError
+from ferrari.networks import section_places, weight_files, weight_kinds
 from ferrari.networks.backends import onnx_runtime, torch_runtime
 from ferrari.processes import devices
 from ferrari.processes.failures import Failure
@@ -50,11 +59,14 @@ CORE_GB = 1.5
 RUNTIMES = ("torch", "onnxruntime", "openvino")
 #: What a part of a run is called on the page.
 NAMES = {"detect": "2 detect", "subject": "2 faces", "mask": "3 mask"}
-#: Clips for which it is said what would decode them: as phones film, a minute at 30 fps.
+#: Clips for which it is said what would decode them before any of the set's is known: as phones
+#: film, a minute at 30 fps.
 EXAMPLES = {
-    "H.264, 1080p": CodedClip("h264", "yuv420p", 2.07, frames=1800, group=30, fps=30),
-    "HEVC 10 bit, 2160p": CodedClip("hevc", "yuv420p10le", 8.29, frames=1800, group=30, fps=30),
+    "e.g. H.264, 1080p": CodedClip("h264", "yuv420p", 2.07, frames=1800, group=30, fps=30),
+    "e.g. HEVC 10 bit, 2160p": CodedClip("hevc", "yuv420p10le", 8.29, 1800, group=30, fps=30),
 }
+#: So many kinds of a set's own clips are told, the most frequent first.
+_KINDS = 3
 
 
 @dataclass
@@ -245,7 +257,7 @@ def _run(page: Page, work: Path, config: Mapping) -> None:
     _require_writable(page, work, config)
     if missing := weight_files.given_is_missing(work):
         page.advice.append(missing)
-    _decoders(page, line, config["extract"])
+    _decoders(page, line, config["extract"], _kinds_of_clips(work / config["dataset"]) or EXAMPLES)
     for section in weight_files.sections(config):
         name = NAMES[section]
         with _heard() as told:
@@ -264,11 +276,37 @@ def _run(page: Page, work: Path, config: Mapping) -> None:
     line("5 caption", model)
 
 
-def _decoders(page: Page, line: Callable[[str, str], None], extract: Mapping) -> None:
-    name = "1 extract"
+def _kinds_of_clips(dataset: Path) -> dict[str, CodedClip]:
+    """The most frequent kinds of clips that runs have found in the set, each with its longest."""
+    table = dataset / VIDEOS_CSV
     try:
-        for what, clip in EXAMPLES.items():
-            decoders, reason = registry.candidates(extract["decoder"], clip, extract["fps"])
+        rows = tables.read_stage(table, "videos") if table.is_file() else []
+    except LedgerError:  # a damaged table is verify's to tell
+        return {}
+    kinds: dict[tuple[str, ...], list[dict[str, str]]] = {}
+    for row in rows:
+        if row["verdict"] == OK:
+            kind = tuple(row[key] for key in ("codec", "pix_fmt", "width", "height"))
+            kinds.setdefault(kind, []).append(row)
+    told = {}
+    for kind in sorted(kinds, key=lambda kind: (-len(kinds[kind]), kind))[:_KINDS]:
+        codec, pix_fmt, width, height = kind
+        longest = max(kinds[kind], key=lambda row: float(row["duration_s"] or 0))
+        count = f"{len(kinds[kind]):,} of {number_of(len(rows), 'clip')}"
+        told[f"{codec} {pix_fmt}, {width}x{height} ({count})"] = CodedClip.of(longest)
+    return told
+
+
+def _decoders(
+    page: Page,
+    line: Callable[[str, str], None],
+    extract: Mapping,
+    clips: Mapping[str, CodedClip],
+) -> None:
+    name, pictures_fps = "1 extract", max(extract["fps"], extract["linking_fps"])
+    try:
+        for what, clip in clips.items():
+            decoders, reason = registry.candidates(extract["decoder"], clip, pictures_fps)
             names = ", then ".join(decoder.name for decoder in decoders)
             line(name, f"{what}: {names}{f' ({reason})' if reason else ''}")
             name = ""
@@ -314,6 +352,7 @@ def _network(page: Page, work: Path, config: Mapping, section: str) -> str:
     wanted = weight_files.wanted(placed, section)
     for weights in wanted:
         weight_files.require_place(weights, section)
+        weight_kinds.require(weights, section, config)
         weight_files.require_terms(weights, config["models"]["accept_noncommercial"])
     backends = {
         "detect": config["detect"]["backend"],
@@ -370,4 +409,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command_line.run(main)

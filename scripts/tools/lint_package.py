@@ -17,9 +17,13 @@ from typing import Protocol
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
+from ferrari.common import command_line
+
+if __name__ == "__main__":
+    command_line.begin()
+
 from ferrari.common import near_paths
 from ferrari.common.errors import FerrariError
-from ferrari.common.printing import end_with_the_reader
 from ferrari.ledger.stages import FINAL, FINAL_CSV
 from ferrari.linting import (
     ai_toolkit,
@@ -151,5 +155,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    end_with_the_reader()
-    sys.exit(main())
+    command_line.run(main)

@@ -21,8 +21,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
+from ferrari.common import command_line
+
+if __name__ == "__main__":
+    command_line.begin()
+
 from ferrari.common.atomic_files import written_beside
-from ferrari.common.counts import number_of
+from ferrari.common.counts import first_of, number_of
 from ferrari.common.errors import FerrariError
 from ferrari.common.foreign_files import is_leftover
 from ferrari.jobs import run_lock
@@ -37,6 +42,8 @@ _HOW_IT_WENT = ("logs", job_costs.PLACE)
 _RECORDS = Path(".snakemake/metadata")
 #: A path below working folders, and the folders that have it.
 _File = tuple[Path, list[Path]]
+#: What a folder is, by whatever path: its device and its inode.
+_Inode = tuple[int, int]
 
 
 class MergeError(FerrariError, ValueError):
@@ -94,15 +101,29 @@ class Folder:
                 ) from None
 
 
-def _files(roots: Sequence[Path], place: Path, kept_out: Collection[Path]) -> Iterator[_File]:
+def _files(
+    roots: Sequence[Path],
+    place: Path,
+    kept_out: Collection[Path],
+    above: Collection[_Inode | None] | None = None,
+) -> Iterator[_File]:
     """The files in a folder below any of `roots`, sorted, as paths below them, each with the roots
     that have it, in their order. Names of one folder are held at a time: a set has millions.
 
     Links to folders are followed: a stage's folder may lie on another disk. What killed jobs left
-    half-written stays where it is. Raises OSError for a folder that cannot be read.
+    half-written stays where it is. Raises OSError for a folder that cannot be read, and MergeError
+    for a link that leads to one of the folders `above` it.
     """
+    if above is None:
+        above = {_inode(folder) for root in roots for folder in (root / place).absolute().parents}
     files: dict[str, list[Path]] = {}
     folders: dict[str, list[Path]] = {}
+    here = {inode: root for root in roots if (inode := _inode(root / place))}
+    for inode in here.keys() & set(above):
+        raise MergeError(
+            f"{here[inode] / place} is a link to a folder above itself, so that what is in it has "
+            "no end: delete the link, then merge"
+        )
     for root in roots:
         with contextlib.suppress(FileNotFoundError), os.scandir(root / place) as entries:
             for entry in entries:
@@ -113,7 +134,15 @@ def _files(roots: Sequence[Path], place: Path, kept_out: Collection[Path]) -> It
         yield place / name, files[name]
     for name in sorted(folders):
         if place / name not in kept_out:
-            yield from _files(folders[name], place / name, kept_out)
+            yield from _files(folders[name], place / name, kept_out, {*above, *here})
+
+
+def _inode(folder: Path) -> _Inode | None:
+    try:
+        found = folder.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def merge(shards: Sequence[Path], into: Path) -> str:
@@ -125,7 +154,10 @@ def merge(shards: Sequence[Path], into: Path) -> str:
     run is at work in one; OSError.
     """
     target = Folder.of(into)
-    sources = [Folder.of(path) for path in shards if path.resolve() != into.resolve()]
+    each_once = {path.resolve(): path for path in reversed(shards)}
+    each_once.pop(into.resolve(), None)
+    sources = [Folder.of(path) for path in reversed(each_once.values())]
+    _require_apart([target, *sources])
     (into / target.dataset).mkdir(parents=True, exist_ok=True)
     run_lock.require(into / target.dataset, into)
     for source in sources:
@@ -153,6 +185,19 @@ def merge(shards: Sequence[Path], into: Path) -> str:
     return "\n".join(lines)
 
 
+def _require_apart(folders: Sequence[Folder]) -> None:
+    """Raises MergeError where two of the folders have one dataset, by links."""
+    seen: dict[Path, Path] = {}
+    for folder in folders:
+        dataset = (folder.path / folder.dataset).resolve()
+        if dataset in seen:
+            raise MergeError(
+                f"{seen[dataset]} and {folder.path} have one dataset, {dataset}: what machines "
+                "share needs no merging"
+            )
+        seen[dataset] = folder.path
+
+
 def _raw_clips(folder: Folder) -> Mapping[str, str] | None:
     """The set's raw files by their clip's id; None where they are in a bucket, or not here."""
     raw = raw_place.of(folder.config, folder.path)
@@ -166,10 +211,9 @@ def _other_settings(sources: Sequence[Folder], target: Folder) -> Iterator[str]:
     for source in sources:
         differing = last_run.differences(source.config, target.config)
         if differing:
-            more = f" and {len(differing) - 4} more" if len(differing) > 4 else ""
             yield (
                 f"OTHER SETTINGS: {source.path} was last run with others than {target.path} "
-                f"({'; '.join(differing[:4])}{more}). The run there makes anew what they concern"
+                f"({first_of(differing, 4, '; ')}). The run there makes anew what they concern"
             )
 
 
@@ -245,4 +289,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command_line.run(main)

@@ -17,6 +17,11 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
+from ferrari.common import command_line
+
+if __name__ == "__main__":
+    command_line.begin()
+
 from ferrari.common import near_paths, settings
 from ferrari.common.atomic_files import write_text
 from ferrari.common.errors import FerrariError
@@ -74,7 +79,7 @@ def begin(
     videos = look_through(clips, []).videos
     others = no_film(clips, videos, animations=False)
     apart = f" Other files, no clips: {kinds_told(others, videos)}." if others else ""
-    first = "" if len(videos) > len(others) else "put your clips there, and "
+    first = "" if len(videos) > len(others) else f"put your clips into {clips}, and "
     told = {
         "clips": clips,
         "token": token or TOKEN,
@@ -198,4 +203,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command_line.run(main)

@@ -21,6 +21,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
+from ferrari.common import command_line
+
+if __name__ == "__main__":
+    command_line.begin()
+
 from ferrari.common import near_paths, settings
 from ferrari.common.counts import megabytes
 from ferrari.common.errors import FerrariError
@@ -48,7 +53,7 @@ from ferrari.ledger import (
 from ferrari.ledger.clips_waiting import ClipsWaiting
 from ferrari.ledger.stages import FOLDERS, VIDEOS_CSV
 from ferrari.networks import weight_files
-from ferrari.provenance import last_run
+from ferrari.provenance import last_run, older_packages
 from ferrari.reports import titles
 from ferrari.review import decision_table
 from ferrari.video import twins
@@ -57,6 +62,8 @@ from ferrari.video import twins
 _CLIPS = 20
 #: Kinds of jobs named of which nothing was measured.
 _UNMEASURED = 4
+#: Seconds that are worth to be told.
+_LEAST_S = 1.0
 _NOTHING = ClipsWaiting()
 #: Where `make smoke` works, below the set's folder.
 SMOKE = "smoke"
@@ -143,20 +150,24 @@ def _time_told(
     jobs: Mapping[str, int], known: Mapping[str, float], cores: int, measured_on: str
 ) -> str:
     timed = {rule: count for rule, count in jobs.items() if rule in known}
-    if not timed:
-        return (
-            "Nothing was measured here yet: make smoke, with the same WORK, sends one clip "
-            "through, and plan goes by it."
-        )
-    work = sum(count * known[rule] for rule, count in timed.items())
     left = sorted(set(jobs) - set(timed))
     more = f" and {len(left) - _UNMEASURED} more kinds of jobs" if len(left) > _UNMEASURED else ""
     named = ", ".join(titles.of_rule(rule) for rule in left[:_UNMEASURED])
     unknown = f" Not measured yet: {named}{more}." if left else ""
+    of_clips = [sum(some.get(rule, 0) for rule in FOLDERS) for some in (timed, jobs)]
+    seconds = sum(count * known[rule] for rule, count in timed.items()) / cores
+    # Of a run that was stopped in its first stage little is known, and the seconds are no answer.
+    if not timed or (left and (2 * of_clips[0] < of_clips[1] or seconds < _LEAST_S)):
+        what = "Most of this was never" if timed else "Nothing was"
+        return (
+            f"{what} measured here: make smoke, with the same WORK, sends one clip through, and "
+            f"plan goes by it.{unknown if timed else ''}"
+        )
     about = "At least" if left else "About"
+    how_long = duration(seconds) if seconds >= _LEAST_S else "a second"
     return (
-        f"{about} {duration(work / cores)} here on {cores} cores, from {measured_on}; less where "
-        f"little changed.{unknown}"
+        f"{about} {how_long} here on {cores} cores, from {measured_on}; less where little changed."
+        f"{unknown}"
     )
 
 
@@ -220,7 +231,7 @@ def run(this: _Set) -> int:
     clips = this.files_found()  # before Snakemake: what that lays around the message is for nobody
     watch = run_watch.Watch(this.work, this.dataset, clips, known)
     status = watch.run(this.command("--quiet", "rules", "host", "progress"))
-    if status not in (0, run_watch.INTERRUPTED):
+    if status not in (0, command_line.INTERRUPTED):
         print("\n".join(failures(watch)), file=sys.stderr)
     elif status == 0:
         free = shutil.disk_usage(this.work).free
@@ -271,6 +282,10 @@ def plan(this: _Set) -> int:
     known, measured_on = costs(this.work)
     seen = footage(this.dataset, files, sizes, rows, waiting)
     print(told(jobs, known, this.cores, seen, measured_on, waiting, decided))
+    if pictures := set_state.other_pictures(this.work, this.config):
+        print(pictures)
+    for package in older_packages.not_asked_for(this.dataset, this.config):
+        print(package)
     print(f"{megabytes(shutil.disk_usage(this.work).free)} are free on the disk of {this.work}.")
     return 0
 
@@ -330,10 +345,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(error_advice.in_words(error), file=sys.stderr)
         return 2
-    except KeyboardInterrupt:  # before the run began, or in a plan
-        print(run_watch.STOPPED, file=sys.stderr)
-        return run_watch.INTERRUPTED
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command_line.run(main)

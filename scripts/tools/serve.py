@@ -6,21 +6,23 @@
 `review` brings the review page up to date first. Without --config the settings are those of the
 set's last run. FERRARI_TOKEN in the environment is the token that is asked for (else a new one each
 time), FERRARI_HOSTS names by which the machine is reached. Ctrl-C ends it. Exit status: 0 it was
-ended, 1 it cannot start, and what to do was said.
+ended, 1 it cannot start, and what to do was said, 130 Ctrl-C before it began.
 """
 
 import argparse
 import getpass
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
-if __name__ == "__main__":  # while modules load, for seconds, Ctrl-C would print where they stood
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+from ferrari.common import command_line
+
+if __name__ == "__main__":
+    command_line.begin()
 
 from ferrari.common import near_paths, places, settings
 from ferrari.common.errors import FerrariError
@@ -59,9 +61,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (FerrariError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
-    except KeyboardInterrupt:  # before the server began, which ends by itself
-        print("ended", file=sys.stderr)
-        return 0
 
 
 def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -172,5 +171,4 @@ def page_command(the_set: ReviewedSet, target: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.exit(main())
+    command_line.run(main)

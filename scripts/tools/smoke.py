@@ -23,6 +23,11 @@ from pathlib import Path
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
+
+from ferrari.common import command_line
+
+if __name__ == "__main__":
+    command_line.begin()
 sys.path.append(
     str(Path(__file__).resolve().parents[2])
 )  # and `tests`, whose generator makes clips
@@ -81,7 +86,9 @@ def send_through(work: Path, config: Mapping, cores: int) -> list[Result]:
         "--resources", "gpu=1", cores=cores, config_files=[folder / OVERLAY]
     )
     with open(folder / LOG, "w") as log:
-        ended = subprocess.run(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT).returncode
+        ended = snakemake_command.run_to_end(
+            command, cwd=folder, stdout=log, stderr=subprocess.STDOUT
+        )
     found = results(folder, config["package"]["formats"])
     if ended and not any(result.fault for result in found):
         found.append(Result("the run", fault=f"Snakemake ended with {ended}"))
@@ -273,4 +280,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command_line.run(main)

@@ -17,10 +17,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
+from ferrari.common import command_line
+
+if __name__ == "__main__":
+    command_line.begin()
+
 from ferrari.common import places, settings
-from ferrari.common.counts import megabytes, number_of
+from ferrari.common.counts import first_of, megabytes, number_of
 from ferrari.common.errors import FerrariError
-from ferrari.common.printing import end_with_the_reader
 from ferrari.jobs import error_advice, run_lock
 from ferrari.ledger import raw_listing, raw_place
 from ferrari.ledger.raw_listing import NoClipsError, RawClips
@@ -32,7 +36,7 @@ from ferrari.provenance.left_behind import CLIP, LeftBehind
 LIST = "tidied.csv"
 COLUMNS = ("when", "kind", "name", "files", "bytes")
 _NAMED = 40  # in the list on the screen
-_DOUBTS = 4  # named in a message
+_DOUBTS, _CLOSED = 4, 4  # named in a message
 
 
 class TidyError(FerrariError, ValueError):
@@ -66,9 +70,9 @@ def look(work: Path, config: Mapping) -> Found:
         ) from error
     if closed := raw_listing.closed_folders(raw, found.videos):
         raise TidyError(
-            f"nothing was deleted: {', '.join(closed)} cannot be looked into, so the clips in it "
-            "would count as gone: mount it, make it readable, or, if no clips are in it, name it "
-            "in intake.ignore"
+            f"nothing was deleted: {first_of(closed, _CLOSED)} cannot be looked into, so the clips "
+            "in there would count as gone: mount it, make it readable, or, if no clips are in it, "
+            "name it in intake.ignore"
         )
     left = left_behind.find(work, config, found.videos)
     gone = [one.name for one in left if one.kind == CLIP]
@@ -196,5 +200,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    end_with_the_reader()
-    sys.exit(main())
+    command_line.run(main)

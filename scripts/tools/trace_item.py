@@ -17,7 +17,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
-from ferrari.common.printing import end_with_the_reader
+from ferrari.common import command_line
+
+if __name__ == "__main__":
+    command_line.begin()
+
 from ferrari.common.settings import SettingsError
 from ferrari.ledger import raw_place
 from ferrari.ledger.raw_listing import find_videos
@@ -117,5 +121,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    end_with_the_reader()
-    sys.exit(main())
+    command_line.run(main)

@@ -14,6 +14,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
+from ferrari.common import command_line
+
+if __name__ == "__main__":
+    command_line.begin()
+
 from ferrari.common import settings
 from ferrari.common.usable_cores import usable_cores
 from ferrari.jobs import error_advice, run_watch, set_state, snakemake_command
@@ -43,12 +48,12 @@ def verify(work: Path, config: dict, files: Sequence[Path], cores: int) -> int:
         work, work / config["dataset"], {}, at_work="reading everything again ..."
     )
     status = watch.run(command(files, cores))
-    faults = status not in (0, run_watch.INTERRUPTED)
+    faults = status not in (0, command_line.INTERRUPTED)
     if faults and not said and (first := unfinished or set_state.other_clips(work, config)):
         print(*first, sep="\n")
     if verdict.is_file():
         print(verdict.read_text("utf-8", "replace").strip())
-    elif status != run_watch.INTERRUPTED:
+    elif status != command_line.INTERRUPTED:
         print("\n".join(failures(watch)), file=sys.stderr)
     return status
 
@@ -78,4 +83,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command_line.run(main)

@@ -1047,7 +1047,7 @@ def test_what_a_set_that_is_too_small_needs_is_said(data):
 def test_the_index_begins_with_packages_of_an_older_set(data):
     out = data.outputs(QC7)
     reports.run(data, QC7)
-    said = "imagefolder: of an older set (token <b>), not made any more"
+    said = "imagefolder: of an earlier run (token <b>), not made any more"
     page = data.reports / "index.html"
     build_index(
         reports=[out.csv],

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from ferrari.common import settings
+from ferrari.ledger import tables
 from ferrari.networks import weight_files
 from ferrari.processes.nvidia_driver import Driver
 from scripts.tools import doctor
@@ -49,7 +50,8 @@ def test_a_driver_for_cuda_12_4_and_packages_for_another(visit):
     assert "cuda:0 No card 0, 24.0 GB, 19.5 free, compute 8.6" in page
     assert re.search(r"torch \S+, runs on the CPU: .*driver on your system is too old", page)
     assert (
-        "NVDEC its library loads" in page and "1 extract H.264, 1080p: pyav-cpu (not NVDEC" in page
+        "NVDEC its library loads" in page
+        and "1 extract e.g. H.264, 1080p: pyav-cpu (not NVDEC" in page
     )
     assert "HEVC 10 bit, 2160p: pyav-nvdec, then pyav-cpu" in page
     where = "demo-person-seg, on cpu (openvino-yolo) why device auto: the CPU"
@@ -63,9 +65,31 @@ def test_without_a_driver(visit, tmp_path):
     page, status = visit()
     assert status == 0
     assert "driver there is no NVIDIA driver: libcuda.so.1 cannot be loaded" in page
-    assert "1 extract H.264, 1080p: pyav-cpu (no NVDEC" in page and "setup-gpu" not in page
+    assert "1 extract e.g. H.264, 1080p: pyav-cpu (no NVDEC" in page and "setup-gpu" not in page
     assert f"put clips into {tmp_path}/dataset/00_raw_videos" in page
     assert [path.name for path in tmp_path.iterdir()] == ["machine"]  # nothing is written
+
+
+def test_the_set_s_own_clips_are_told_once_a_run_has_seen_them(tmp_path):
+    """The page spoke of 1080p and 2160p to somebody whose clips are 640x480."""
+    sizes = [("640", "480")] * 3 + [("1280", "720")] * 2 + [("320", "240"), ("160", "120")]
+    rows = [
+        tables.row(
+            "videos",
+            **{"item": f"c{n}", "parent": "", "outcome": "kept", "file": f"c{n}.mp4"},
+            **{"verdict": "OK", "codec": "hevc", "pix_fmt": "yuv420p", "width": w, "height": h},
+            **{"coded_width": w, "coded_height": h, "frames": "90", "fps": "30"},
+            duration_s="3",
+        )
+        for n, (w, h) in enumerate(sizes)
+    ]
+    (tmp_path / "dataset").mkdir()
+    tables.write_stage(tmp_path / "dataset/videos.csv", "videos", rows)
+    page = doctor.examine(tmp_path, {**settings.load(DEMO), "cache": str(tmp_path)}).text()
+    told = re.sub(r"\s+", " ", page)
+    assert "1 extract hevc yuv420p, 640x480 (3 of 7 clips): pyav-cpu" in told
+    assert "hevc yuv420p, 1280x720 (2 of 7 clips)" in told and "160x120" in told
+    assert "320x240" not in told and "1080p" not in told
 
 
 def test_an_old_driver_has_to_be_replaced_first(visit):

@@ -117,7 +117,9 @@ def test_no_run_begins_in_any_of_the_folders_meanwhile(machines, monkeypatch):
     copy2, seen = shutil.copy2, []
 
     def copy(source, target):
-        seen.extend(run_lock.at_work(folder / "dataset", folder) for folder in machines)
+        with monkeypatch.context() as another_process:
+            another_process.setattr(run_lock, "_held", {})
+            seen.extend(run_lock.at_work(folder / "dataset", folder) for folder in machines)
         return copy2(source, target)
 
     monkeypatch.setattr(shutil, "copy2", copy)
@@ -223,3 +225,53 @@ def test_a_clip_whose_raw_file_is_not_here_is_named(machines, capsys):
     (machines[1] / f"dataset/videos/{video_id('late.mp4')}.csv").touch()
     assert merge(machines) == 0
     assert f"1 clip that shards worked on ({video_id('late.mp4')}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("leads_to", [".", "..", "../.."])
+def test_a_link_to_a_folder_above_itself_is_named_and_nothing_is_copied(machines, leads_to, capsys):
+    """It was followed until the system refused a path of forty links."""
+    stage = machines[1] / "dataset/01_extracted_frames"
+    stage.mkdir()
+    (stage / "back").symlink_to(leads_to)
+    assert merge(machines) == 2
+    said = capsys.readouterr().err
+    assert "back is a link to a folder above itself" in said and "delete the link" in said
+    assert not (machines[0] / "dataset/own.csv").exists()
+
+
+def test_two_links_to_one_folder_are_no_loop(machines, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    (disk / "walk.csv").write_text("item\n")
+    for name in ("01_extracted_frames", "02_yolo_crops"):
+        (machines[1] / "dataset" / name).symlink_to(disk)
+    assert merge(machines) == 0
+    assert (machines[0] / "dataset/02_yolo_crops/walk.csv").exists()
+
+
+def test_a_folder_that_is_named_twice_is_one(machines, tmp_path):
+    """Its second name found it locked, by this command itself: "another run is at work"."""
+    (tmp_path / "link").symlink_to(machines[1])
+    words = [*map(str, machines), str(machines[1]), str(tmp_path / "link")]
+    assert merge_shards.main([*words, "--into", str(machines[0])]) == 0
+    assert (machines[0] / "dataset/own.csv").exists()
+
+
+def test_folders_that_share_a_dataset_need_no_merging(machines, capsys):
+    """Each of them found the dataset locked by the other, which is this command."""
+    shutil.rmtree(machines[1] / "dataset")
+    (machines[1] / "dataset").symlink_to(machines[0] / "dataset")
+    assert merge(machines) == 2
+    said = capsys.readouterr().err
+    assert f"{machines[0]} and {machines[1]} have one dataset" in said and "another run" not in said
+
+
+def test_a_dataset_that_can_only_be_read_is_not_locked_by_oneself(machines, monkeypatch):
+    """The working folder's lock was had before the dataset's, and was taken for a run's."""
+
+    def only_read(dataset):
+        if str(machines[1]) in str(dataset):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(dataset))
+
+    monkeypatch.setattr(run_lock, "_require_no_shards", only_read)
+    assert merge(machines) == 0 and (machines[0] / "dataset/own.csv").exists()

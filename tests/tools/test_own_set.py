@@ -74,7 +74,8 @@ def test_new_says_what_is_missing_where_no_file_may_be_a_clip(clips, tmp_path, c
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts/notes.txt").write_text("Take one\n")
     assert new_set.main([str(tmp_path / "set"), "--clips", str(tmp_path / "texts")]) == 0
-    assert "then       put your clips there, and make plan WORK=" in capsys.readouterr().out
+    first = f"put your clips into {tmp_path / 'texts'}, and "
+    assert f"then       {first}make plan WORK=" in capsys.readouterr().out
     assert new_set.main([str(tmp_path / "other"), "--clips", str(clips)]) == 0
     assert "then       make plan WORK=" in capsys.readouterr().out
     file = tmp_path / "texts/notes.txt"
@@ -280,6 +281,19 @@ def test_a_plan_is_about_right_where_all_was_measured():
     assert "About 30 s here on 2 cores" in text and "Not measured" not in text
 
 
+def test_a_plan_after_a_run_that_was_stopped_early_says_that_it_knows_little():
+    """It said "At least 0 s here", of 20 minutes."""
+    jobs, footage = {"probe": 1, "extract": 9, "mask": 9, "qc0": 1}, plan_run.Footage(9, 9, 9, 3)
+    text = plan_run.told(jobs, {"probe": 0.4}, 2, footage)
+    assert "Most of this was never measured here: make smoke" in text and " 0 s" not in text
+    assert "Not measured yet: " in text
+    text = plan_run.told(jobs, {"probe": 0.4, "extract": 9, "mask": 9}, 2, footage)
+    assert "At least 1 min 21 s here" in text
+    assert "About a second here" in plan_run.told({"qc0": 1}, {"qc0": 0.3}, 2, footage)
+    text = plan_run.told({"qc0": 1, "qc3": 1}, {"qc0": 0.3}, 2, footage)
+    assert "Most of this was never" in text, "no word of seconds where a report was not measured"
+
+
 def test_a_plan_says_where_nothing_is_known_or_to_be_done():
     new = plan_run.Footage(7, 10**10, 0, 0)
     text = plan_run.told({"probe": 7}, {}, 2, new)
@@ -369,6 +383,25 @@ def test_a_plan_of_a_shard_counts_no_clips_of_other_machines(tmp_path, monkeypat
     assert plan_run.main(["--work", str(tmp_path), "--cores", "1"]) == 0
     assert 0 < len(own) < 8
     assert f"begun and not finished: {len(own)}. Jobs: mask {len(own)}" in capsys.readouterr().out
+
+
+def test_a_plan_says_what_else_is_not_as_it_was(clips, tmp_path, monkeypatch, capsys):
+    """Pictures of the subject that changed, and a format that is asked for no more."""
+    (tmp_path / "my.yaml").write_text(
+        f"raw_videos: {json.dumps(str(clips))}\npackage: {{formats: [kohya]}}\n"
+    )
+    references = tmp_path / "references"
+    references.mkdir()
+    (references / "me.jpg").write_bytes(b"me")
+    subject = tmp_path / "dataset/subject"
+    subject.mkdir(parents=True)
+    (subject / "references.csv").write_text("setting,file,sha256\n")
+    monkeypatch.setattr(plan_run.older_packages, "not_asked_for", lambda *_: ["imagefolder: old"])
+    nothing = subprocess.CompletedProcess([], 0, "Nothing to be done", "")
+    monkeypatch.setattr(plan_run.subprocess, "run", lambda *_, **__: nothing)
+    assert plan_run.main(["--work", str(tmp_path), "--cores", "1"]) == 0
+    told = capsys.readouterr().out
+    assert "since the last run: 1 new (me.jpg)" in told and "\nimagefolder: old\n" in told
 
 
 def test_a_plan_that_was_killed_says_so(clips, tmp_path, monkeypatch, capsys):

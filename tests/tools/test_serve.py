@@ -89,8 +89,8 @@ def test_ctrl_c_before_the_server_began_ends_it_in_a_word(work, tmp_path, state)
         os.killpg(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=30)
     said = [line for line in err.splitlines() if "settings" not in line]
-    assert said == {"modules": [], "page": ["ended"]}[state]
-    assert process.returncode == {"modules": -signal.SIGINT, "page": 0}[state]
+    assert said == {"modules": [], "page": ["stopped"]}[state]
+    assert process.returncode == {"modules": -signal.SIGINT, "page": 130}[state]
 
 
 def test_a_port_that_is_taken_is_said_in_a_sentence(work, capsys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -181,15 +182,19 @@ def test_a_bucket_that_cannot_be_listed(work, monkeypatch, capsys):
     assert "s3://clips/anna cannot be listed" in refused(work, capsys)
 
 
-def test_a_folder_that_cannot_be_looked_into_holds_nobody_knows_what(work, monkeypatch, capsys):
+@pytest.mark.parametrize("count", [1, 30])
+def test_a_folder_that_cannot_be_looked_into_holds_nobody_knows_what(
+    work, monkeypatch, capsys, count
+):
     """A disk that is mounted below the raw folder, and went away: its clips are not gone."""
-    disk = work / "dataset/00_raw_videos/disk"
-    put(disk / "clip.mp4")
+    disks = [work / f"dataset/00_raw_videos/disk{n:02}" for n in range(count)]
+    for disk in disks:
+        put(disk / "clip.mp4")
     before = all_files(work)
 
     def closed(ask):
         def asked(path="."):
-            if str(path) == str(disk):
+            if Path(path) in disks:
                 raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
             return ask(path)
 
@@ -199,7 +204,12 @@ def test_a_folder_that_cannot_be_looked_into_holds_nobody_knows_what(work, monke
         for name in ("scandir", "listdir"):
             patched.setattr(os, name, closed(getattr(os, name)))
         assert tidy.main(["--work", str(work), "--yes"]) == 1
-    assert f"nothing was deleted: {disk} cannot be looked into" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"nothing was deleted: {disks[0]}" in told
+    named = [disk for disk in disks if str(disk) in told]
+    assert len(named) == min(count, 4) and ("and 26 more cannot be looked into" in told) == (
+        count == 30
+    )
     assert all_files(work) == before
 
 

@@ -158,8 +158,8 @@ def test_the_mode_is_references_where_their_folder_is(tmp_path):
 @pytest.mark.parametrize(
     ("subject", "told"),
     [
-        ({"mode": "references"}, "'references' is not a folder"),
-        ({"mode": None, "references": "nowhere"}, "'nowhere' is not a folder"),
+        ({"mode": "references"}, "the folder references ("),
+        ({"mode": None, "references": "nowhere"}, "the folder nowhere ("),
         ({"mode": "references", "references": "empty"}, "'empty' holds no file"),
         ({"mode": "cluster", "not": "nowhere", "voting_clips": 1}, "subject.not"),
         ({"mode": "cluster", "voting_clips": 0}, "subject.voting_clips is 0"),

@@ -85,7 +85,7 @@ def test_a_package_that_is_not_asked_for_is_told_by_verify_and_trace(small):
 
     dataset = Dataset(small.dataset, small.dataset / "00_raw_videos", config)
     text = trace_item.trace_item(dataset, "wave_two.mp4")
-    assert "of an older set (token sks), not made any more" in " ".join(text.split())
+    assert "of an earlier run (token sks), not made any more" in " ".join(text.split())
 
 
 def test_trace_takes_the_settings_of_the_last_run_and_says_so(small, capsys):

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from ferrari.common import text_files
+from ferrari.common import near_paths, text_files
 from ferrari.common.errors import FerrariError
 from ferrari.ledger.csv_cells import unguard
 from ferrari.ledger.item_ids import VIDEO_ID
@@ -241,7 +241,8 @@ def _text(path: str | os.PathLike) -> str:
         return Path(path).read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise OverridesError(
-            f"caption.overrides: {path} cannot be read: {error.strerror}"
+            f"caption.overrides: {near_paths.told(path)} cannot be read: {error.strerror}."
+            f"{near_paths.hint(path)}"
         ) from error
     except UnicodeDecodeError as error:
         raise OverridesError(

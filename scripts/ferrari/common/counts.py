@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def number_of(count: int, word: str) -> str:
     """`1 clip`, `2,000 clips`: `word` is the singular."""
     return f"{count:,} {word}" + ("" if count == 1 else "s")
+
+
+def first_of(names: Sequence[str], most: int, between: str = ", ") -> str:
+    """`a, b and 9,998 more`: the first `most` of the names. A set has thousands of clips."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return between.join(names[:most]) + more
 
 
 def megabytes(count: float) -> str:

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from ferrari.common import near_paths
 from ferrari.common.settings import SettingsError
 from ferrari.images.image_files import ImageReadError
 from ferrari.ledger.item_ids import look_through
@@ -38,8 +39,10 @@ def find(folder: str | os.PathLike, setting: str, otherwise: str) -> dict[str, s
     instead of correcting the path.
     """
     if not Path(folder).is_dir():
+        is_file = "a file and no folder" if Path(folder).exists() else "not there"
         raise SettingsError(
-            f"{setting}: {os.fspath(folder)!r} is not a folder; correct the path, or {otherwise}"
+            f"{setting}: the folder {near_paths.told(folder)} is {is_file}; correct the path, or "
+            f"{otherwise}.{near_paths.hint(folder)}"
         )
     return look_through(folder).videos
 

@@ -15,7 +15,7 @@ import re
 import shutil
 import signal
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ferrari.common.atomic_files import clear_leftovers
@@ -36,6 +36,11 @@ _SHAKY = {
 }
 #: Bytes that Snakemake needs at the least: it copies each output that is made anew.
 _ROOM = 64 << 20
+#: A full disk, or a quota that is used up, as Python words it: of a file, or of a copy to one.
+_TOLD_FULL = re.compile(
+    rf"\[Errno (?P<errno>{errno.ENOSPC}|{errno.EDQUOT})\] [\w ]+"
+    r"(?:: (?:'[^'\n]+' -> )?'(?P<file>[^'\n]+)')?"
+)
 _SHOWS_A_KILL = re.compile(r"died with <Signals\.SIGKILL|exit status 137")
 _KILLED = (
     "a job, or the process that it decodes in, was killed from outside. Most often that is the "
@@ -88,11 +93,23 @@ def of_run(log: str, status: int | None = None) -> str | None:
     return None
 
 
-def of_full_disk(folder: str | os.PathLike) -> str | None:
-    """Advice where the disk that holds `folder` is as good as full; None where it is not."""
-    if shutil.disk_usage(folder).free >= _ROOM:
-        return None
-    return of_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(folder)))
+def of_full_disk(work: Path, said: str = "", others: Iterable[Path] = ()) -> str | None:
+    """Advice for a run in the folder `work` that itself, none of its jobs, met a full disk; None
+    where it is not known to have met one.
+
+    `said` is what the run printed: the file that it names tells the disk. Where it names none, it
+    is the disk of `work` or of one of the `others` (folders), whichever is as good as full; and
+    that of `work` may be so full that the run could not even say so.
+    """
+    told = list(_TOLD_FULL.finditer(said))
+    if named := [found for found in told if found["file"]]:
+        number, file = int(named[-1]["errno"]), work / named[-1]["file"]
+        return of_error(OSError(number, os.strerror(number), os.fspath(file)))
+    places = [work, *(others if told else ())]
+    full = [place for place in places if shutil.disk_usage(place).free < _ROOM]
+    if not full:
+        return _laid_out(f"a disk is full, see above: free some space. {RESUME}") if told else None
+    return of_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(full[0])))
 
 
 def require_writable(folder: str | os.PathLike) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
+from ferrari.common.counts import number_of
 from ferrari.common.job_messages import message_of
 from ferrari.jobs import error_advice
 from ferrari.jobs.progress_line import job_name
+from ferrari.jobs.run_progress import FailedJob
 from ferrari.jobs.run_watch import Watch
 from ferrari.reports import run_end
+
+_MUTE = 8  # jobs without a message that are told
 
 
 def failures(watch: Watch) -> list[str]:
@@ -21,18 +26,31 @@ def failures(watch: Watch) -> list[str]:
     failed = watch.progress.failed.values()
     known = {work / job.log for job in failed if job.log}  # by name: a clock may be put back
     lines = run_end.failures(work / "logs", watch.began, known)
-    for job in failed:
-        log = work / job.log
-        if job.log and log.is_file() and message_of(log):
-            continue
-        said = log.read_text("utf-8", "replace").strip() if job.log and log.is_file() else ""
-        end = said.rpartition("\n")[2] or "nothing"
-        name = job_name(job.rule, job.of, watch.clips)
-        lines.append(f"\n{name} ended without a message; the last line of {log}: {end}")
+    mute = [job for job in failed if not (job.log and message_of(work / job.log))]
+    lines += [_ended_mute(watch, job) for job in mute[:_MUTE]]
+    if len(mute) > _MUTE:
+        lines.append(f"\n... and {number_of(len(mute) - _MUTE, 'job')} more without a message")
     said = "".join(log.read_text("utf-8", "replace") for log in _of_snakemake(watch))
     told = [line for line in (*lines, error_advice.of_run(said, watch.status)) if line]
-    full = None if told else error_advice.of_full_disk(work)
-    return [full] if full else told
+    if told:
+        return told
+    full = error_advice.of_full_disk(work, "\n".join(watch.said), _other_disks(watch))
+    return [full] if full else []
+
+
+def _other_disks(watch: Watch) -> list[Path]:
+    """Folders that Snakemake writes into and that may lie on another disk than the set's."""
+    linked = (path for folder in (watch.work, watch.dataset) for path in sorted(folder.glob("*")))
+    places = [*(path for path in linked if path.is_symlink()), Path(tempfile.gettempdir())]
+    return [place for place in places if place.is_dir()]
+
+
+def _ended_mute(watch: Watch, job: FailedJob) -> str:
+    log = watch.work / job.log
+    said = log.read_text("utf-8", "replace").strip() if job.log and log.is_file() else ""
+    end = said.rpartition("\n")[2] or "nothing"
+    name = job_name(job.rule, job.of, watch.clips)
+    return f"\n{name} ended without a message; the last line of {log}: {end}"
 
 
 def _of_snakemake(watch: Watch) -> list[Path]:

@@ -119,11 +119,12 @@ def hold_for_job(working: str | os.PathLike = ".") -> None:
 
 
 def at_work(dataset: str | os.PathLike, working: str | os.PathLike = ".") -> str:
-    """What is working on a dataset, or in a working folder: RUN, JOBS of a run that was killed, or
-    NOTHING; UNKNOWN if the file system has no such locks. For read-only use.
+    """What else is working on a dataset, or in a working folder: RUN, JOBS of a run that was
+    killed, or NOTHING; UNKNOWN if the file system has no such locks. For read-only use.
     """
     state = Path(working).absolute() / ".snakemake"
-    runs = {is_held(path, fcntl.LOCK_EX) for path in (state / "run.lock", Path(dataset))}
+    places = (state / "run.lock", Path(dataset).absolute())
+    runs = {is_held(path, fcntl.LOCK_EX) for path in places}
     if True in runs:
         return RUN
     if None in runs:
@@ -133,10 +134,12 @@ def at_work(dataset: str | os.PathLike, working: str | os.PathLike = ".") -> str
 
 
 def is_held(path: Path, kind: int = fcntl.LOCK_SH) -> bool | None:
-    """Whether a lock of this kind cannot be had on a file for a tenth of a second; None where
-    nobody can tell: there are no such locks, or the file is another user's. Nothing is made, and
-    nothing held afterwards.
+    """Whether a lock of this kind cannot be had on a file for a tenth of a second, because another
+    process has it; None where nobody can tell: there are no such locks, or the file is another
+    user's. Nothing is made, and nothing held afterwards.
     """
+    if path in _held:
+        return False
     for _ in range(_TRIES - 1):
         held = _is_held_now(path, kind)
         if not held:

@@ -16,12 +16,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from ferrari.common.command_line import INTERRUPTED
 from ferrari.jobs import progress_line, run_events
 from ferrari.jobs.engine_words import EngineWords
 from ferrari.jobs.run_progress import RunProgress
@@ -29,11 +31,10 @@ from ferrari.jobs.run_progress import RunProgress
 #: In the environment of a run that is watched.
 WATCHED = "FERRARI_WATCHED"
 STOPPED = "stopped; run the same command to go on"
-#: What a shell gives for a command that Ctrl-C ended.
-INTERRUPTED = 128 + signal.SIGINT
 _STOPPING = "stopping: jobs that are at work end first ..."
 _NOTHING = "Nothing to be done"
 _TICK_S = 0.5
+_LAST_LINES = 300
 _EVERY_S = 60.0
 _ERASE = "\r\x1b[K"
 
@@ -106,7 +107,8 @@ class Screen:
 class Watch:
     """A run that is watched: in the folder `work`, of a `dataset`, with the raw files of clips by
     id (`clips`). `progress` is how far it is, `refused` the clips that it refused so far, `at_work`
-    the line while nothing is known of jobs. `status` is that of its process, which has ended.
+    the line while nothing is known of jobs. `status` is that of its process, which has ended;
+    `said` are the last lines that it printed, shown or not.
     """
 
     work: Path
@@ -118,13 +120,16 @@ class Watch:
     began: float = field(default_factory=time.time)
     at_work: str = "looking at what there is to do ..."
     status: int | None = None
+    said: deque[str] = field(default_factory=lambda: deque(maxlen=_LAST_LINES))
     _failed: set[str] = field(default_factory=set)  # names of jobs; some rules try them again
     _process: subprocess.Popen | None = None
     _events: run_events.EventReader | None = None
 
-    def run(self, command: Sequence[str], stream: TextIO = sys.stderr) -> int:
-        """Run `command` to its end; its exit status, or INTERRUPTED after Ctrl-C."""
-        screen, words = Screen(stream), EngineWords()
+    def run(self, command: Sequence[str], stream: TextIO | None = None) -> int:
+        """Run `command` to its end; its exit status, or INTERRUPTED after Ctrl-C. It is told on
+        `stream`, by default standard error; once nobody reads that, the run is ended.
+        """
+        screen, words = Screen(stream or sys.stderr), EngineWords()
         with self._signals():
             process = self._process = subprocess.Popen(
                 command,
@@ -133,13 +138,15 @@ class Watch:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, WATCHED: "1"},
             )
-            for text in _lines(process):
-                for failure in self._take_events():
-                    screen.say(failure)
-                if text is not None and words.is_for_people(text) and not self.stopped:
-                    screen.say(text)
-                screen.show(self._line)
-            screen.clear()
+            with _ended_with_its_reader(process):
+                for text in _lines(process):
+                    for failure in self._take_events():
+                        screen.say(failure)
+                    self.said.extend([] if text is None else [text])
+                    if text is not None and words.is_for_people(text) and not self.stopped:
+                        screen.say(text)
+                    screen.show(self._line)
+                screen.clear()
             self.status = process.returncode
             if self.stopped:
                 screen.say(STOPPED)
@@ -201,6 +208,18 @@ class Watch:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+@contextmanager
+def _ended_with_its_reader(process: subprocess.Popen) -> Iterator[None]:
+    """Let a run end by itself, as after Ctrl-C, if nobody reads what is told of it any more."""
+    try:
+        yield
+    except SystemExit:
+        process.terminate()
+        for _ in _lines(process):  # what it says meanwhile, or it would wait for ever
+            pass
+        raise
 
 
 def _lines(process: subprocess.Popen) -> Iterator[str | None]:

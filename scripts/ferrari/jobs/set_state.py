@@ -9,14 +9,19 @@ from datetime import datetime
 from pathlib import Path
 
 from ferrari.common import places
+from ferrari.common.counts import first_of
 from ferrari.common.errors import FerrariError
 from ferrari.jobs import run_events, run_lock
 from ferrari.jobs.run_events import EventReader
 from ferrari.jobs.run_progress import RunProgress
 from ferrari.ledger import clips_waiting, raw_listing, raw_place, tables
-from ferrari.ledger.stages import VIDEOS_CSV
+from ferrari.ledger.stages import REFERENCES_CSV, VIDEOS_CSV
 from ferrari.provenance import last_run
 from ferrari.reports import run_end
+from ferrari.subject import modes
+from ferrari.video import raw_files
+
+_NAMED = 3  # pictures, of each kind
 
 
 def at_work(work: Path, dataset: Path) -> str:
@@ -91,6 +96,47 @@ def other_clips(work: Path, config: Mapping) -> list[str]:
         "with other clips is named below.",
         "",
     ]
+
+
+def other_pictures(work: Path, config: Mapping) -> str:
+    """Of the set in the folder `work`: which pictures of the subject, or of others, came, went or
+    changed since it was last decided who the subject is; "" where there are none.
+
+    Raises SettingsError for a folder of pictures that is not there, or is empty.
+    """
+    table = work / config["dataset"] / REFERENCES_CSV
+    if not table.is_file():
+        return ""
+    then = {(row["setting"], row["file"]): row["sha256"] for row in tables.iter_table(table)}
+    now = {
+        (folder.setting, file): _digest(Path(folder.path, file))
+        for folder in modes.of_set(work, config)
+        for file in folder.files
+    }
+    kinds = {
+        "new": now.keys() - then.keys(),
+        "gone": then.keys() - now.keys(),
+        # Of a picture that could not be read no digest was kept.
+        "changed": {one for one in now.keys() & then.keys() if then[one] not in ("", now[one])},
+    }
+    said = [
+        f"{len(found):,} {kind} ({first_of(sorted(file for _, file in found), _NAMED)})"
+        for kind, found in kinds.items()
+        if found
+    ]
+    if not said:
+        return ""
+    return (
+        f"Pictures of the subject, or of others, since the last run: {', '.join(said)}. Who the "
+        "subject is gets decided anew, and with it who is in each clip."
+    )
+
+
+def _digest(picture: Path) -> str:
+    try:
+        return raw_files.read(picture).sha256
+    except (raw_files.NoFileError, raw_files.RawFileChangedError):
+        return ""
 
 
 def _told(time_s: float) -> str:

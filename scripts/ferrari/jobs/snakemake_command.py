@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from ferrari.common.places import ROOT
 
@@ -24,6 +26,20 @@ def command(*words: str, cores: int, config_files: Iterable[Path] = ()) -> list[
     files = [str(file.absolute()) for file in config_files]
     given = ["--configfile", *files] if files else []
     return [*snakemake, *words, "--cores", str(cores), *given]
+
+
+def run_to_end(words: Sequence[str], **options: Any) -> int:
+    """Run a command with the options of `subprocess.Popen`; its exit status.
+
+    Ctrl-C reaches the command as well, and `subprocess.run` would kill it a quarter of a second
+    later, while its jobs still end.
+    """
+    process = subprocess.Popen(words, **options)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.wait()
+        raise
 
 
 def planned(output: str) -> dict[str, int]:

@@ -30,9 +30,12 @@ class OlderPackage:
 
     @property
     def headline(self) -> str:
-        """'of an older set (token sks), not made any more: package.formats does not name it'."""
-        fate = "" if self.asked_for else ", not made any more"
-        return f"of an older set (token {self.token}){fate}: {self.why}"
+        """'of an earlier run (token sks), not made any more: package.formats does not name it'; one
+        that is asked for is 'of an older set (token sks): ' and why.
+        """
+        if self.asked_for:
+            return f"of an older set (token {self.token}): {self.why}"
+        return f"of an earlier run (token {self.token}), not made any more: {self.why}"
 
     @property
     def cure(self) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ferrari.common import places
+from ferrari.common.counts import number_of
 from ferrari.common.job_messages import message_of
 from ferrari.common.visible_text import shown
 from ferrari.ledger import clip_fates, tables, without_images
@@ -17,6 +18,9 @@ from ferrari.ledger.stages import FINAL, FINAL_CSV, VIDEOS_CSV
 from ferrari.reports import check_words, checks
 from ferrari.reports.checks import PASS
 from ferrari.reports.titles import REPORTS, about
+
+#: On a full disk each of 10,000 jobs names another file.
+_MESSAGES = 8
 
 
 def last_lines(
@@ -58,16 +62,20 @@ def _refused(dataset: Path) -> Iterator[Path]:
 
 
 def failures(logs: Path, since: float, known: Collection[Path] = ()) -> list[str]:
-    """The errors of failed jobs, each message once: the ends of the logs with a traceback that are
-    `known` to belong to failed jobs, or are in the folder `logs` and were written after `since`
-    (seconds since 1970).
+    """The errors of failed jobs, each message once and no more than a screen holds: the ends of the
+    logs with a traceback that are `known` to belong to failed jobs, or are in the folder `logs` and
+    were written after `since` (seconds since 1970).
     """
     said: dict[str, Path] = {}
     for path in sorted({*logs.rglob("*.log"), *known}):
         ours = path in known or path.stat().st_mtime >= since
         if ours and (message := message_of(path)):
             said.setdefault(message, path)
-    return [line for message, path in said.items() for line in (f"\n{path}:", message)]
+    told = list(said.items())
+    lines = [line for message, path in told[:_MESSAGES] for line in (f"\n{path}:", message)]
+    if len(told) > _MESSAGES:
+        lines.append(f"\n... and {number_of(len(told) - _MESSAGES, 'message')} more, in {logs}")
+    return lines
 
 
 def _questions(reports: Path, files: Mapping[str, str]) -> Iterator[str]:

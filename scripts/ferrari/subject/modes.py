@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from ferrari.common.settings import SettingsError
 from ferrari.images import user_pictures
@@ -65,6 +66,22 @@ def choose(subject: Mapping, class_name: str) -> Chosen:
             f"pictures of the subject into the folder {folder}, or set subject.mode: single"
         )
     return Chosen(CLUSTER, None, _others(subject))
+
+
+def of_set(work: Path, config: Mapping) -> list[Folder]:
+    """The folders of pictures that count in a run of the set in the folder `work`, seen from here.
+
+    Raises SettingsError as `choose`.
+    """
+    subject = dict(config["subject"])
+    default = work / FOLDER
+    for name in ("references", "not"):
+        if subject[name]:
+            subject[name] = str(work / subject[name])
+    if not subject["references"] and default.is_dir():
+        subject["references"] = str(default)
+    chosen = choose(subject, config["detect"]["class"])
+    return [folder for folder in (chosen.references, chosen.others) if folder]
 
 
 def _others(subject: Mapping) -> Folder | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ferrari.common.counts import megabytes, number_of
+from ferrari.common.counts import first_of, megabytes, number_of
 
 
 def test_one_is_no_plural():
@@ -17,3 +17,9 @@ def test_one_is_no_plural():
 )
 def test_bytes_have_the_digits_that_matter(count, said):
     assert megabytes(count) == said
+
+
+def test_of_thousands_of_names_the_first_are_said_and_how_many_more():
+    names = [f"{n}.mp4" for n in range(10_000)]
+    assert first_of(names, 2) == "0.mp4, 1.mp4 and 9,998 more"
+    assert first_of(names[:2], 2) == "0.mp4, 1.mp4" and first_of([], 2) == ""

@@ -10,6 +10,7 @@ from datetime import datetime
 import pytest
 
 from ferrari.common import settings
+from ferrari.common.atomic_files import sha256_bytes
 from ferrari.jobs import run_lock, set_state
 from ferrari.ledger import tables
 from ferrari.ledger.columns import COLUMNS
@@ -225,3 +226,55 @@ def test_whoever_asks_holds_nothing(tmp_path):
     the_set = live_set.make(tmp_path)
     set_state.at_work(tmp_path, the_set.dataset)
     assert not run_lock.is_held(the_set.dataset, fcntl.LOCK_EX)
+
+
+REFERENCES = ("setting", "file", "sha256")
+
+
+def with_pictures(work, **contents):
+    """A set whose subject was told by the pictures that lie there now."""
+    folder = work / "references"
+    folder.mkdir()
+    rows = []
+    for name, content in contents.items():
+        (folder / f"{name}.jpg").write_bytes(content)
+        digest = sha256_bytes(content) if content else ""
+        rows.append({"setting": "subject.references", "file": f"{name}.jpg", "sha256": digest})
+    (work / "dataset/subject").mkdir(parents=True)
+    tables.write_table(work / "dataset/subject/references.csv", REFERENCES, rows)
+    return folder
+
+
+def test_pictures_that_came_went_or_changed_are_told(tmp_path):
+    folder = with_pictures(tmp_path, a=b"a", b=b"b", c=b"c", unread=b"")
+    assert set_state.other_pictures(tmp_path, CONFIG) == ""
+    (folder / "b.jpg").write_bytes(b"another")
+    (folder / "c.jpg").unlink()
+    for number in range(5):
+        (folder / f"new{number}.jpg").write_bytes(b"n")
+    told = set_state.other_pictures(tmp_path, CONFIG)
+    assert (
+        "since the last run: 5 new (new0.jpg, new1.jpg, new2.jpg and 2 more), 1 gone (c.jpg), "
+        "1 changed (b.jpg). Who the subject is gets decided anew"
+    ) in told
+
+
+def test_pictures_of_a_set_that_had_none_are_new_and_all_may_go(tmp_path):
+    folder = with_pictures(tmp_path)
+    folder.rmdir()
+    assert set_state.other_pictures(tmp_path, CONFIG) == "", "the clips voted, and will again"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(b"a")
+    assert "1 new (a.jpg)" in set_state.other_pictures(tmp_path, CONFIG)
+    others = tmp_path / "others"
+    others.mkdir()
+    (others / "x.jpg").write_bytes(b"x")
+    config = settings.completed({"subject": {"not": "others"}})
+    assert "2 new (a.jpg, x.jpg)" in set_state.other_pictures(tmp_path, config)
+    single = settings.completed({"subject": {"mode": "single"}})
+    assert set_state.other_pictures(tmp_path, single) == ""
+
+
+def test_a_set_that_was_never_run_has_nothing_to_compare(tmp_path):
+    (tmp_path / "references").mkdir()
+    assert set_state.other_pictures(tmp_path, CONFIG) == ""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 from snakemake.cli import parse_args
 
 from ferrari.common.places import ROOT
 from ferrari.jobs import snakemake_command
+from tests.settings import ENVIRONMENT
 
 STATS = """Building DAG of jobs...
 Job stats:
@@ -45,3 +50,28 @@ def test_without_settings_files_none_are_named():
 def test_jobs_of_a_dry_run_by_rule():
     assert snakemake_command.planned(STATS) == {"caption": 1200, "select_final": 1}
     assert snakemake_command.planned("Building DAG of jobs...\nNothing to be done.\n") == {}
+
+
+def test_ctrl_c_leaves_a_run_the_time_to_end(tmp_path):
+    """`subprocess.run` kills it a quarter of a second later."""
+    run = (
+        "import signal, time\n"
+        "def end(*_):\n"
+        "    time.sleep(1); open('ended', 'w').close(); raise SystemExit\n"
+        "signal.signal(signal.SIGINT, end)\n"
+        "print('begun', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    waits = (
+        "import sys; from ferrari.jobs.snakemake_command import run_to_end\n"
+        f"run_to_end([sys.executable, '-c', {run!r}])"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", waits],
+        **{"cwd": tmp_path, "env": ENVIRONMENT, "start_new_session": True},
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True},
+    )
+    assert process.stdout is not None and process.stdout.readline() == "begun\n"
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=60)
+    assert (tmp_path / "ended").exists()

@@ -53,11 +53,11 @@ def test_packages_of_these_settings_are_no_news(work):
 def test_a_format_that_is_not_asked_for_is_not_made_any_more(work):
     overlay = {"package": {"formats": ["kohya"]}, "subject": {"token": "sks"}}
     assert headlines(work, overlay) == {
-        "imagefolder": "of an older set (token sks), not made any more: "
+        "imagefolder": "of an earlier run (token sks), not made any more: "
         "package.formats does not name it"
     }
     (said,) = older_packages.not_asked_for(work / "dataset", settings.completed(overlay))
-    assert said.startswith("imagefolder: of an older set (token sks)")
+    assert said.startswith("imagefolder: of an earlier run (token sks)")
     assert "`make tidy` deletes 05_final_training/imagefolder with its table" in said
 
 

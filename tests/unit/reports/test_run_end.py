@@ -38,6 +38,13 @@ def test_what_jobs_said_is_told_once_and_nothing_of_an_earlier_run(tmp_path):
     assert failures(tmp_path, 30.0) == [] and failures(tmp_path / "none", 0.0) == []
 
 
+def test_of_thousands_of_messages_a_screen_is_told(tmp_path):
+    for n in range(30):
+        (tmp_path / f"{n:02}.log").write_text(FAILED.replace("nobody", f"clip {n}"))
+    told = failures(tmp_path, 0.0)
+    assert told[-1] == f"\n... and 22 messages more, in {tmp_path}" and len(told) == 17
+
+
 def test_clips_that_gave_no_image_are_not_counted(tmp_path):
     """A clip that is sound and shows somebody else gives none."""
 

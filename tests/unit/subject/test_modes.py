@@ -56,14 +56,23 @@ def test_of_a_dog_nobody_is_judged_and_it_is_said(here, mode):
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
-        ({"references": "nowhere"}, "subject.references: 'nowhere' is not a folder"),
-        ({"mode": "cluster", "not": "nowhere"}, "subject.not: 'nowhere' is not a folder"),
+        ({"references": "nowhere"}, r"subject\.references: the folder nowhere \("),
+        ({"mode": "cluster", "not": "nowhere"}, r"subject\.not: the folder nowhere \("),
         ({"mode": "cluster", "voting_clips": 0}, "voting_clips is 0"),
     ],
 )
 def test_what_leads_nowhere_is_named(here, changed, told):
     with pytest.raises(SettingsError, match=told):
         chosen(**changed)
+
+
+def test_the_nearest_folder_is_named(here):
+    (here / "portraits").mkdir()
+    with pytest.raises(SettingsError, match=r"Did you mean .*/portraits\?"):
+        chosen(references="portrats")
+    (here / "portraits.jpg").touch()
+    with pytest.raises(SettingsError, match=r"portraits\.jpg .* is a file and no folder"):
+        chosen(references="portraits.jpg")
 
 
 def test_an_empty_folder_is_named(here):

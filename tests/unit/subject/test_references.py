@@ -162,7 +162,7 @@ def test_a_large_picture_is_looked_at_smaller(tmp_path):
 
 
 def test_no_folder_and_an_empty_one_are_errors_that_name_the_setting(tmp_path):
-    with pytest.raises(SettingsError, match=r"subject\.not: .*absent' is not a folder"):
+    with pytest.raises(SettingsError, match=r"subject\.not: .*absent is not there"):
         examine(tmp_path / "absent", "subject.not", Squares())
     (tmp_path / ".hidden").touch()
     with pytest.raises(SettingsError, match=r"subject\.references: .* holds no file"):
