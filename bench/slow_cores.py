@@ -122,6 +122,9 @@ class Groups:
         if group := self._of.pop(thread, None):
             self._free.append(group)
 
+    def __contains__(self, thread: int) -> bool:
+        return thread in self._of
+
     def crowds(self) -> Iterator[int]:
         """Threads that share the group of another; groups without any are free again."""
         free = set(self._free)
@@ -200,7 +203,8 @@ def _remove(folder: Path) -> None:
 @dataclass
 class Report:
     """What became of a command's threads, and what watching them cost: how many got groups of their
-    own, after how many milliseconds (the median, and the most), how often messages were lost, and the watcher's own CPU time.
+    own, after how many milliseconds (the median, and the most), how often messages were lost, and
+    the watcher's own CPU time.
     """
 
     status: int
@@ -233,7 +237,7 @@ class _Watch:
                 for each in _INTERRUPTS:
                     signal.signal(each, signal.SIG_DFL)
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
-                os.execvp(command[0], command)
+                os.execvp(command[0], list(command))
             except OSError as error:
                 print(f"{command[0]}: {error.strerror}", file=sys.stderr, flush=True)
             os._exit(127)
@@ -300,8 +304,9 @@ class _Watch:
         self._threads, self._processes = {}, {}
         for process in self._groups.processes():
             with contextlib.suppress(FileNotFoundError):
-                for thread in os.listdir(f"/proc/{process}/task"):
-                    self._note(int(thread), process)
+                for name in os.listdir(f"/proc/{process}/task"):
+                    if int(name) in self._groups:  # of others it is still to be told
+                        self._note(int(name), process)
 
 
 def run(command: Sequence[str], times: float) -> Report:

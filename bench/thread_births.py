@@ -66,12 +66,16 @@ class Births:
         size = _NETLINK_HEADER.size + len(text)
         self.socket.send(_NETLINK_HEADER.pack(size, _DONE, 0, 0, os.getpid()) + text)
         self.socket.settimeout(_PATIENCE_S)
-        what = None
-        while what != _NONE:  # whatever else happens is told meanwhile
-            what, _, _, error, *_ = _EVENT.unpack_from(self.socket.recv(256).ljust(256), _AT)
+        while True:  # whatever else happens is told meanwhile
+            what, _, _, error, *_ = self._told()
+            if what == _NONE:
+                break
         if error:
             raise OSError(error, os.strerror(error))
         self.socket.setblocking(False)
+
+    def _told(self) -> tuple[int, ...]:
+        return _EVENT.unpack_from(self.socket.recv(256).ljust(256), _AT)
 
     def new(self) -> Iterator[Birth | Death]:
         """What has happened since the last call, in this order; does not wait.
@@ -80,12 +84,11 @@ class Births:
         """
         while True:
             try:
-                message = self.socket.recv(256)
+                what, _, at_ns, *ids = self._told()
             except BlockingIOError:
                 return
             except OSError as error:
                 raise LostMessagesError from error  # ENOBUFS
-            what, _, at_ns, *ids = _EVENT.unpack_from(message.ljust(256), _AT)
             if what == _FORK:
                 _, parent, thread, process = ids
                 yield Birth(thread, process, parent, at_ns)
