@@ -33,8 +33,8 @@ from pathlib import Path
 from bench.thread_births import Birth, Births, LostMessagesError
 
 #: What a thread may use of a core before it waits for the next period. Short, so that work of some
-#: milliseconds is slowed too; the kernel takes no less than 1000.
-_QUOTA_US = 2000
+#: milliseconds is slowed too; the kernel takes no less.
+_QUOTA_US = 1000
 _MOUNTS, _OWN = Path("/proc/mounts"), Path("/proc/self/cgroup")
 _PREFIX = "ferrari-slow-"
 _WEIGHT = 1024  # what the kernel gives a thread without a group
