@@ -76,22 +76,20 @@ class Groups:
     def made(cls, times: float) -> Iterator[Groups]:
         """Groups whose threads are `times` slower, for the block."""
         place = _place()
-        _clear_away(place)
         folder = place / f"{_PREFIX}{os.getpid()}"
-        try:
-            folder.mkdir()
-        except OSError as error:
-            raise SlowCoresError(f"no group can be made in {place}: {error.strerror}") from error
-        groups = cls(folder, times)
-        lock = os.open(folder, os.O_RDONLY)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with contextlib.ExitStack() as held:
+            with _locked(place):  # or another would take the folder for one that was left behind
+                _clear_away(place)
+                try:
+                    folder.mkdir()
+                except OSError as error:
+                    why = f"no group can be made in {place}: {error.strerror}"
+                    raise SlowCoresError(why) from error
+                held.enter_context(_locked(folder))
+            held.callback(_remove, folder)
             weight = round(_WEIGHT * times * (os.cpu_count() or 1))
             (folder / "cpu.shares").write_text(str(min(weight, _MOST_WEIGHT)))
-            yield groups
-        finally:
-            _remove(folder)
-            os.close(lock)
+            yield cls(folder, times)
 
     def free(self) -> Path:
         """A group in which no thread is."""
@@ -170,15 +168,19 @@ def _tasks(group: Path, file: str = "tasks") -> list[int]:
 def _clear_away(place: Path) -> None:
     """Remove groups of commands whose watcher was killed: its lock on them is free."""
     for folder in place.glob(f"{_PREFIX}*"):
-        with contextlib.suppress(FileNotFoundError):
-            lock = os.open(folder, os.O_RDONLY)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _remove(folder)
-            except BlockingIOError:
-                continue
-            finally:
-                os.close(lock)
+        with contextlib.suppress(FileNotFoundError, BlockingIOError), _locked(folder, wait=False):
+            _remove(folder)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, wait: bool = True) -> Iterator[None]:
+    """Hold the lock of a folder; BlockingIOError if another does and it is not to be waited for."""
+    lock = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+    finally:
+        os.close(lock)
 
 
 def _remove(folder: Path) -> None:

@@ -20,9 +20,9 @@ WORK = [sys.executable, "-I", "-S", at_work.__file__]
 needed = pytest.mark.skipif(bool(slow_cores.why_not()), reason=slow_cores.why_not())
 
 
-def folders():
-    """Groups of slow cores that there are."""
-    return list(slow_cores._place().glob(f"{slow_cores._PREFIX}*"))
+def folder_of(watcher):
+    """Where the groups are of a process that slows others; there are none if it is not there."""
+    return slow_cores._place() / f"{slow_cores._PREFIX}{watcher}"
 
 
 def got(capfd, *command):
@@ -36,7 +36,7 @@ def test_a_thread_gets_its_share_and_four_get_four(capfd):
     assert 0.02 < got(capfd, *WORK, "1", "1.0") < 1.15 / TIMES
     # More than one share: each has its own. No more than four.
     assert 1.5 / TIMES < got(capfd, *WORK, "4", "1.0") < 1.15 * 4 / TIMES
-    assert not folders()
+    assert not folder_of(os.getpid()).exists()
 
 
 @needed
@@ -71,7 +71,7 @@ def test_its_status_is_the_command_s_and_what_that_leaves_running_goes_on(tmp_pa
     try:
         assert report.status == 7
         assert f"cpu:{slow_cores._own_group()}" in Path(f"/proc/{process}/cgroup").read_text()
-        assert not folders()
+        assert not folder_of(os.getpid()).exists()
     finally:
         os.kill(process, signal.SIGKILL)
 
@@ -92,10 +92,10 @@ def began(folder, *command):
 @pytest.mark.parametrize("what", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_leaves_nothing(tmp_path, what):
     watcher, process = began(tmp_path)
-    assert folders()
+    assert folder_of(watcher.pid).exists()
     watcher.send_signal(what)
     assert watcher.wait(20) != 0
-    assert not folders()
+    assert not folder_of(watcher.pid).exists()
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
 
@@ -105,10 +105,10 @@ def test_the_next_one_clears_away_what_a_killed_one_left(tmp_path):
     watcher, process = began(tmp_path)
     watcher.kill()
     watcher.wait()
-    assert folders()
+    assert folder_of(watcher.pid).exists()
     try:
         assert slow_cores.why_not() == ""
-        assert not folders()
+        assert not folder_of(watcher.pid).exists()
     finally:
         os.kill(process, signal.SIGKILL)
 
@@ -116,9 +116,8 @@ def test_the_next_one_clears_away_what_a_killed_one_left(tmp_path):
 @needed
 def test_one_at_work_is_left_alone_by_another(tmp_path):
     watcher, _ = began(tmp_path)
-    (folder,) = folders()
     assert slow_cores.why_not() == ""
-    assert folders() == [folder]
+    assert folder_of(watcher.pid).exists()
     watcher.terminate()
     watcher.wait(20)
 
