@@ -26,7 +26,7 @@ from bench.prepare import Bench
 
 PARTS = (
     *("extraction", "detection", "masks", "end_to_end", "orchestration", "memory"),
-    *("scale", "pages", "gpu-simulated", "gpu-controls"),
+    *("scale", "pages", "gpu-simulated", "gpu-controls", "gpu-twelve", "gpu-twelve-more"),
 )
 HERE = Path(__file__).parent
 _PART_LIMIT_S = 4 * 3600

@@ -18,6 +18,7 @@ import hashlib
 import html
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -38,6 +39,13 @@ ROOT = HERE.parent
 FAILED, NOT_REACHED = "failed", "not reached"
 #: What changes a step's result, and is not read from files.
 _PACKAGES = ("torch", "onnxruntime", "onnxruntime-gpu", "av", "ultralytics-opencv-headless")
+#: What has a run do without the card where it gives something else.
+INSTEAD = {
+    "clips": "set `extract.decoder: cpu`",
+    "detect": "set `detect.device: cpu`",
+    "mask": "set `mask.device: cpu`",
+    "matting": "set `mask.matting: closed_form`",
+}
 _LEAST_S = 10  # a step is not begun for less
 
 
@@ -83,7 +91,7 @@ def main(given: Sequence[str] | None = None) -> int:
     card = found.get("machine", {}).get("status") == OK
     out = options.out or (HERE if card else options.work)
     write(out, found)
-    print(f"\nwritten: {out / 'gpu.json'}, {out / 'gpu.html'}")
+    print("", *what_now(found), f"written: {out / 'gpu.json'}, {out / 'gpu.html'}", sep="\n")
     return int(any(step["status"] in (FAILED, DIFFERS) for step in found.values()))
 
 
@@ -94,21 +102,42 @@ def take_apart(name: str, options: argparse.Namespace, left_s: float) -> dict:
     """A step in a process of its own, in the time that is left."""
     if left_s < _LEAST_S:
         return {"status": NOT_REACHED, "says": "the time was over: call again", "rows": []}
-    command = [sys.executable, "-m", "bench.gpu_check", "--step", name, "--kinds", options.kinds]
-    command += ["--work", str(options.work.absolute()), "--set", str(options.set.absolute())]
-    command += ["--config", *options.config]
-    start = time.monotonic()
-    try:
-        done = subprocess.run(
-            command, cwd=ROOT, env=_environment(), capture_output=True, text=True, timeout=left_s
-        )
-    except subprocess.TimeoutExpired:
-        return {"status": NOT_REACHED, "says": f"stopped after {left_s:.0f} s", "rows": []}
+    start, log = time.monotonic(), options.work / "gpu" / f"{name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=options.work) as scratch:
+        done = _in_time(_step_command(name, options, scratch), left_s)
     seconds = round(time.monotonic() - start, 1)
+    if done is None:
+        return {"status": NOT_REACHED, "says": f"stopped after {left_s:.0f} s", "rows": []}
+    log.write_text(done.stderr, encoding="utf-8")
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"ended with {done.returncode}"]
-        return {"status": FAILED, "says": lines[-1], "rows": [], "seconds": seconds}
+        says = f"{lines[-1]} (all that it printed: {log})"
+        return {"status": FAILED, "says": says, "rows": [], "seconds": seconds}
     return {**json.loads(done.stdout.splitlines()[-1]), "seconds": seconds}
+
+
+def _step_command(name: str, options: argparse.Namespace, scratch: str) -> list[str]:
+    command = [sys.executable, "-m", "bench.gpu_check", "--step", name, "--kinds", options.kinds]
+    command += ["--work", os.path.abspath(scratch), "--set", str(options.set.absolute())]
+    return [*command, "--config", *options.config]
+
+
+def _in_time(command: Sequence[str], limit_s: float) -> subprocess.CompletedProcess[str] | None:
+    """The command, done; None if it took longer, and was ended with all that it had started."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=_environment(), start_new_session=True, **pipes
+    ) as step:
+        try:
+            said = step.communicate(timeout=limit_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(step.pid, signal.SIGKILL)  # a workflow would go on, on the card
+            return None
+        except BaseException:
+            os.killpg(step.pid, signal.SIGTERM)
+            raise
+    return subprocess.CompletedProcess(command, step.returncode, *said)
 
 
 def _take_here(options: argparse.Namespace) -> int:
@@ -118,9 +147,8 @@ def _take_here(options: argparse.Namespace) -> int:
     config = settings.load(*options.config)
     os.chdir(options.set)  # from where the user's settings name their files, as a run's do
     config["cache"] = os.path.abspath(config["cache"])  # a step runs the stages elsewhere
-    with tempfile.TemporaryDirectory(dir=options.work) as scratch:
-        kinds = [name for name in options.kinds.split(",") if name]
-        found = gpu_steps.take(options.step, Asked(config, Path(scratch), kinds))
+    kinds = [name for name in options.kinds.split(",") if name]
+    found = gpu_steps.take(options.step, Asked(config, options.work, kinds))
     print(json.dumps(asdict(found)))
     return 0
 
@@ -179,6 +207,23 @@ def line(name: str, step: Mapping) -> str:
     """A step in one line."""
     said = step["says"] if step["status"] != LACKING else f"lacks: {step['says']}"
     return f"{name:<9}{step['status']:<13}{said}"
+
+
+def what_now(found: Mapping[str, Mapping]) -> list[str]:
+    """What to do about what was found, a line for each thing; one line if there is nothing."""
+    lines = []
+    for name, step in found.items():
+        if step["status"] == DIFFERS:
+            lines.append(f"{name} differs: {INSTEAD[name]}, until it is known why")
+        elif step["status"] == FAILED:
+            lines.append(f"{name} failed: see its log; a second call tries it again")
+    if lacking := [name for name, step in found.items() if step["status"] == LACKING]:
+        lines.append(
+            f"{', '.join(lacking)}: a second call tries again, once what is lacking is there"
+        )
+    if left := [name for name, step in found.items() if step["status"] == NOT_REACHED]:
+        lines.append(f"{', '.join(left)}: a second call goes on with what the time was over for")
+    return lines or ["nothing differs: a run may use the card as the settings ask"]
 
 
 def write(out: Path, found: Mapping[str, Mapping]) -> None:

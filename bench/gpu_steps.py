@@ -78,7 +78,15 @@ def machine(asked: Asked) -> Found:
     answers = {name: question() for name, question in questions.items()}
     rows += [{"what": name, "answer": why or "works"} for name, why in answers.items()]
     working = [name for name, why in answers.items() if not why]
-    return Found(OK, f"{driver.cards[0].name}: {', '.join(working) or 'nothing'} works", rows)
+    card = driver.cards[0].name
+    if not {"torch", "onnxruntime"} & set(working):
+        return Found(
+            LACKING,
+            f"a runtime that works on the {card} (torch: {answers['torch']}; onnxruntime: "
+            f"{answers['onnxruntime']}); `make setup-gpu` installs both",
+            rows,
+        )
+    return Found(OK, f"{card}: {', '.join(working)} work", rows)
 
 
 # --- stage 1 --------------------------------------------------------------------------------------

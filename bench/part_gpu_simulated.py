@@ -13,7 +13,6 @@ from bench import clips, prepare, simulated_runs
 from bench.prepare import Bench
 from bench.results import Part, Row
 from bench.simulated_card import Card
-from bench.simulated_runs import CORES
 
 _NEW, _OLD = "one process a card", "one job at a time holds the card"
 
@@ -26,7 +25,7 @@ def measure(bench: Bench) -> Part:
         "Shares and frames/s of stages 2 and 3 are those between the card's first picture and its "
         "last, those of all stages over the whole run, Snakemake's start and the card's included. "
         "The job that holds the card keeps about one core busy, so here the ratio of frames/s ends "
-        f"at about {prepare.threads()}; it is judged on {CORES} cores or more."
+        f"at about {prepare.threads()}; gpu-twelve judges it, on as many cores as its owner has."
     )
     groups = _groups(bench)
     bases = {name: simulated_runs.prepared(bench, name, raws) for name, raws in groups.items()}
@@ -64,8 +63,6 @@ def _compared(bench: Bench, base: Path, name: str, card: Card, judged: bool) -> 
     share, frames = _rows(bench, f"{name}, {cards}", "stages 2 and 3", new, old)
     if judged and name.startswith("long"):
         share.figures["device_busy"] = new["share"]
-        if prepare.threads() >= CORES:
-            frames.figures["device_ratio"] = new["fps"] / old["fps"]
     return [share, frames]
 
 

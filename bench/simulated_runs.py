@@ -7,12 +7,15 @@ fewer and slower, so that the shares of time come out as there.
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import yaml
 
@@ -36,6 +39,26 @@ CORES, CORES_WITH_SMT, CORE_S = 12, 15, 0.55
 #: Clips that say who the subject is, and those that lend a scene: before all of them have been
 #: searched nothing is cut. Of a night's clips these are few; of the bench's few they were all.
 ASKED_CLIPS = 3
+_NOTHING: Mapping[str, Mapping] = MappingProxyType({})
+_SLOWED = "slowed.json"  # the report of `slow_cores`, in a run's folder
+
+
+@dataclass(frozen=True)
+class Cores:
+    """How many jobs run at a time, and how many times slower than here each of their threads is."""
+
+    jobs: int
+    times: float = 1.0
+
+
+def these() -> Cores:
+    """The cores of this machine, as they are."""
+    return Cores(2 * prepare.threads())
+
+
+def the_owners() -> Cores:
+    """The first user's cores, made of those of this machine (`slow_cores`)."""
+    return Cores(2 * CORES, CORES_WITH_SMT / prepare.threads())
 
 
 def scale() -> float:
@@ -53,30 +76,42 @@ def described() -> str:
     """What the page says of the card and of the machine that it is thought to be in."""
     threads = prepare.threads()
     return (
-        f"The simulated card is an RTX 3090: {YOLO_S * 1000:g} ms a frame (YOLO11s), "
-        f"{ISNET_S * 1000:g} ms a crop (ISNet), {SMALL_S * 1000:g} ms a picture (faces, person "
-        f"gate), {START_S:g} s until a process has it open and {LOAD_S:g} s a network; reckoned "
-        "from their operations, not measured. "
-        f"Its owner's {CORES} cores run two threads each, which do the work of {CORES_WITH_SMT} "
-        f"cores with one thread (an estimate), and each takes {CORE_S:g} s for a second's work of "
-        f"these: so they do {scale():.1f} times the work of the {threads} here, and the card's "
-        f"times for pictures are {scale():.1f} times longer, with {2 * threads} jobs at a time. "
+        f"{card_described()} The card's times for pictures are made {scale():.1f} times longer, "
+        f"with {2 * threads} jobs at a time. "
         "What one thread does for all (Snakemake's choice of the next job, handing pictures to the "
         "card and back) is made no longer by this, so its share is smaller here than there. "
         f"{ASKED_CLIPS} of the clips say who the subject is, before anything is cut."
     )
 
 
-def prepared(bench: Bench, name: str, raws: Sequence[Path]) -> Path:
-    """A folder in which the workflow has come as far as the frames of `raws`; nothing has run in
-    the folder `raw_only` below it.
+def card_described() -> str:
+    """What the page says of the card, and of how its owner's cores compare with these."""
+    return (
+        f"The simulated card is an RTX 3090: {YOLO_S * 1000:g} ms a frame (YOLO11s), "
+        f"{ISNET_S * 1000:g} ms a crop (ISNet), {SMALL_S * 1000:g} ms a picture (faces, person "
+        f"gate), {START_S:g} s until a process has it open and {LOAD_S:g} s a network; reckoned "
+        "from their operations, not measured. "
+        f"Its owner's {CORES} cores run two threads each, which do the work of {CORES_WITH_SMT} "
+        f"cores with one thread (an estimate), and each takes {CORE_S:g} s for a second's work of "
+        f"these: so they do {scale():.1f} times the work of the {prepare.threads()} here."
+    )
+
+
+def prepared(
+    bench: Bench,
+    name: str,
+    raws: Sequence[Path],
+    changed: Mapping[str, Mapping] = _NOTHING,
+) -> Path:
+    """A folder in which the workflow has come as far as the frames of `raws`, with `changed`
+    settings by section; nothing has run in the folder `raw_only` below it.
     """
     place = bench.fresh(f"simulated-{name.partition(' ')[0]}")
     weights = {kind: place / f"simulated.{kind}" for kind in ("pt", "onnx")}
     for path in weights.values():
         path.write_bytes(b"no weights: the card is simulated")
     pin = hashlib.sha256(weights["pt"].read_bytes()).hexdigest()
-    overlay = {
+    overlay: dict[str, Any] = {
         "raw_videos": str(prepare.linked(place / "raw", raws)),
         "cache": str(bench.cache),
         "extract": {"decoder": "cpu"},
@@ -85,6 +120,8 @@ def prepared(bench: Bench, name: str, raws: Sequence[Path]) -> Path:
         "subject": {"voting_clips": ASKED_CLIPS},
         "augment": {"environment_clips": ASKED_CLIPS},
     }
+    for section, values in changed.items():
+        overlay[section] = {**overlay.get(section, {}), **values}
     (place / "bench.yaml").write_text(yaml.safe_dump(overlay))
     videos = [item_ids.video_id(raw.name) for raw in raws]
     (place / "targets").write_text("\n".join(videos))
@@ -113,20 +150,20 @@ def _options(cores: int) -> list[str]:
     ]
 
 
-def measured(bench: Bench, base: Path, card: Card, last: str = "mask") -> dict[str, float | str]:
+def measured(
+    bench: Bench, base: Path, card: Card, last: str = "mask", cores: Cores | None = None
+) -> dict[str, Any]:
     """The workflow in a copy of `base`, up to the stage `last` of all its clips, on the card.
 
-    `waits` says for what one card waited, from its first picture to its last.
+    `waits` says for what one card waited, from its first picture to its last; `slowed` what
+    `slow_cores` reports, where it was on slower cores than these.
     """
     place = bench.fresh("simulated-run")
     _copied(base, place)
     card = replace(card, notes=str(place / "notes"))
     Path(card.notes).mkdir()
-    described = simulated_card.to_file(card, place / "card.json")
     videos = (place / "targets").read_text().split()
-    one = ["--set-resources", "detect:gpu=1", "mask:gpu=1", "--resources", f"gpu={card.devices}"]
-    command = [sys.executable, "-m", "bench.simulated_card", str(described)]
-    command += [*([] if card.shared else one), *_options(2 * prepare.threads())]
+    command = _command(place, card, cores or these())
     command += [f"dataset/{stages.table(last, video)}" for video in videos]
     began = time.monotonic()
     run(command, cwd=place, env=prepare.bench_environment())
@@ -138,6 +175,7 @@ def measured(bench: Bench, base: Path, card: Card, last: str = "mask") -> dict[s
         raise RuntimeError(f"{place}: crops were lost")
     frames = len(tables.kept(_all_rows(place, "extract", videos)))
     noted = simulated_card.busy(Path(card.notes))
+    slowed = place / _SLOWED
     return {
         "share": noted["busy_s"] / noted["span_s"] / card.devices,
         "fps": frames / noted["span_s"],
@@ -146,7 +184,21 @@ def measured(bench: Bench, base: Path, card: Card, last: str = "mask") -> dict[s
         "frames": frames,
         "crops": len(crops),
         "waits": _waits(place, card),
+        "slowed": json.loads(slowed.read_text()) if slowed.exists() else {},
     }
+
+
+def _command(place: Path, card: Card, cores: Cores) -> list[str]:
+    """Snakemake with the card, without its targets."""
+    described = simulated_card.to_file(card, place / "card.json")
+    command = [sys.executable, "-m", "bench.simulated_card", str(described)]
+    if cores.times > 1:
+        slowed = ["-m", "bench.slow_cores", str(cores.times), str(place / _SLOWED)]
+        command = [sys.executable, *slowed, *command]
+    if not card.shared:
+        command += ["--set-resources", "detect:gpu=1", "mask:gpu=1"]
+        command += ["--resources", f"gpu={card.devices}"]
+    return command + _options(cores.jobs)
 
 
 def _waits(place: Path, card: Card) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -68,12 +71,8 @@ def test_on_a_fake_card_it_goes_on_where_it_was(tmp_path):
     assert (first.returncode, second.returncode) == (0, 0), first.stdout + first.stderr
     assert "AFTER FORK" not in machine.log
     begun = [line.split()[0] for line in second.stdout.splitlines() if " ..." in line]
-    assert begun == [
-        "detect",
-        "mask",
-        "matting",
-        "run",
-    ]  # they lack something; the others are known
+    # They lack something; what the clips give is known.
+    assert begun == ["machine", "detect", "mask", "matting", "run"]
     found = json.loads((tmp_path / "gpu.json").read_text())
     assert "550.54.14" in found["machine"]["rows"][0]["answer"]
     rows = {row["clip"]: row for row in found["clips"]["rows"]}
@@ -86,6 +85,8 @@ def test_a_step_that_ends_its_process_loses_nobody_elses_result(tmp_path, monkey
     options = gpu_check.arguments(["--work", str(tmp_path), "--config", str(tmp_path / "no.yaml")])
     failed = gpu_check.take_apart("machine", options, 60)
     assert failed["status"] == gpu_check.FAILED and "no.yaml" in failed["says"]
+    log = tmp_path / "gpu" / "machine.log"
+    assert str(log) in failed["says"] and "Traceback" in log.read_text()
     assert gpu_check.take_apart("machine", options, 1)["status"] == gpu_check.NOT_REACHED
     answers = {name: {"status": OK, "says": "", "rows": []} for name in gpu_steps.STEPS}
     answers["detect"]["status"] = gpu_check.FAILED
@@ -102,6 +103,53 @@ def test_a_step_that_ends_its_process_loses_nobody_elses_result(tmp_path, monkey
     monkeypatch.setattr(gpu_check, "key_of", lambda options: "other code")
     assert gpu_check.main([*call, "--only", "machine"]) == 0
     assert asked[-1] == "machine"
+
+
+def test_a_step_that_takes_too_long_is_ended_with_all_that_it_started(tmp_path):
+    """Its workflow went on, with the card, and its folder stayed."""
+    said = tmp_path / "said"
+    begins = f"sleep 60 & echo $! > {said}; wait"
+    assert gpu_check._in_time(["sh", "-c", begins], 1) is None
+    state = Path(f"/proc/{said.read_text().strip()}/stat")
+    until = time.monotonic() + 5
+    while state.exists() and state.read_text().split()[2] != "Z":
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_it_says_what_to_do_about_what_it_found():
+    step = {"says": "", "rows": []}
+    found = {
+        "machine": {"status": OK, **step},
+        "mask": {"status": DIFFERS, **step},
+        "matting": {"status": LACKING, **step},
+        "run": {"status": gpu_check.NOT_REACHED, **step},
+    }
+    differs, lacks, left = gpu_check.what_now(found)
+    assert "`mask.device: cpu`" in differs
+    assert lacks.startswith("matting: ") and left.startswith("run: ")
+    (fine,) = gpu_check.what_now({"machine": {"status": OK, **step}})
+    assert "nothing differs" in fine
+    assert set(gpu_check.INSTEAD) < set(gpu_steps.STEPS)
+
+
+def test_a_card_on_which_no_runtime_works_lacks_one(tmp_path, monkeypatch):
+    """The step was called ok, and said: nothing works."""
+    from ferrari.networks.backends import onnx_runtime, torch_runtime
+    from ferrari.processes import devices, limited_call, nvidia_driver
+
+    cards = (SimpleNamespace(name="RTX 3090", memory_mb=24576),)
+    driver = nvidia_driver.Driver("550.54", (12, 4), cards)
+    monkeypatch.setattr(limited_call, "run_limited", lambda *_, **__: driver)
+    monkeypatch.setattr(devices, "nvdec_problem", lambda: "")
+    monkeypatch.setattr(torch_runtime, "problem", lambda _: "built for CUDA 13")
+    monkeypatch.setattr(onnx_runtime, "runtime_problem", lambda _: "the CPU's build")
+    found = gpu_steps.take("machine", gpu_steps.Asked({}, tmp_path))
+    assert found.status == LACKING and "make setup-gpu" in found.says
+    assert "built for CUDA 13" in found.says and "the CPU's build" in found.says
+    monkeypatch.setattr(torch_runtime, "problem", lambda _: "")
+    found = gpu_steps.take("machine", gpu_steps.Asked({}, tmp_path))
+    assert (found.status, found.says) == (OK, "RTX 3090: NVDEC, torch work")
 
 
 def test_a_difference_is_the_exit_status_and_is_kept(tmp_path, monkeypatch):

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 import run_stage
-from bench import simulated_card
+from bench import part_gpu_twelve, prepare, simulated_card, simulated_runs, slow_cores
+from bench.measure import PeerMissingError
 from bench.simulated_card import Card, SimulatedNetwork
+from ferrari.common import settings
 from ferrari.jobs import stage_command
 from ferrari.networks.backends.face_net import FaceNet
 from ferrari.networks.backends.yolo_finder import YoloFinder
@@ -88,6 +90,36 @@ def test_its_server_is_where_jobs_look_for_one(monkeypatch):
     monkeypatch.setenv(stage_command.WARM, "of an earlier run")
     place = simulated_card.server_place()
     assert place == run_stage._of_this_python(os.environ[stage_command.WARM])
+
+
+def test_the_owners_cores_are_as_much_slower_as_the_card_s_times_are_longer():
+    """What takes one of the owner's cores a second takes a slowed one `scale` seconds."""
+    owners = simulated_runs.the_owners()
+    assert owners.times == pytest.approx(simulated_runs.scale() * simulated_runs.CORE_S)
+    assert owners.times * prepare.threads() == pytest.approx(simulated_runs.CORES_WITH_SMT)
+
+
+def test_a_run_on_slow_cores_is_slowed_from_its_start_and_has_the_owners_jobs(tmp_path):
+    card = Card(0.01, 0.03, 0.001, 0.0, 0.0, 1, False, "")
+    command = simulated_runs._command(tmp_path, card, simulated_runs.Cores(24, 7.5))
+    assert command[1:4] == ["-m", "bench.slow_cores", "7.5"]
+    assert command.index("bench.slow_cores") < command.index("bench.simulated_card")
+    assert command[command.index("--cores") + 1] == "24"
+    assert "gpu=1" in command
+    plain = simulated_runs._command(tmp_path, card, simulated_runs.these())
+    assert "bench.slow_cores" not in plain
+
+
+def test_what_it_was_is_asked_for_with_settings_that_exist():
+    asked = settings.completed(part_gpu_twelve.AS_IT_WAS)
+    assert asked["mask"]["matting"] == "pymatting" and asked["mask"]["person_gate"] == "off"
+    assert asked["extract"]["linking_fps"] == 0 and asked["subject"]["mode"] == "single"
+
+
+def test_without_slow_cores_the_part_is_skipped_and_says_why(monkeypatch):
+    monkeypatch.setattr(slow_cores, "why_not", lambda: "no right to it")
+    with pytest.raises(PeerMissingError, match="no right to it"):
+        part_gpu_twelve.require_slow_cores()
 
 
 def test_nothing_of_the_product_leads_to_it():
