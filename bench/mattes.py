@@ -123,34 +123,56 @@ def sets(dataset: Path, count: int, asked: Sequence[str] = ()) -> list[Judged]:
 
 
 def composed_of(dataset: Path, name: str, count: int) -> Judged:
-    """A set of `bench.composed`."""
+    """A set of `bench.composed`: where somebody else is in the frame, the subject is cut out of it
+    as stage 2 cuts.
+    """
     make, *bounds = composed.SETS[name]
     judged = Judged(name, [], {}, bounds=(bounds[0], bounds[1]))
     video = item_ids.video_id(f"{name}.mp4")  # who else is in a frame is told by the names of items
     for number in range(count):
         picture, item = make(number), item_ids.crop_item(item_ids.frame_item(video, number), 0)
-        row = part_masks.crop_row(dataset, video, item, picture.image_rgb)
-        judged.truths[item] = picture.alpha_u8
+        window = _window(picture)
+        seen = np.s_[window[1] : window[3], window[0] : window[2]]
+        crop_rgb = np.ascontiguousarray(picture.image_rgb[seen])
+        row = part_masks.crop_row(dataset, video, item, crop_rgb)
+        judged.truths[item] = picture.alpha_u8[seen]
         if picture.other_u8 is not None:
-            judged.others[item] = picture.other_u8
+            judged.others[item] = picture.other_u8[seen]
             judged.beside.append(_somebody(row, picture.other_u8))
-            row |= _box(picture.alpha_u8)
+            row |= _columns(_box(picture.alpha_u8)) | _columns(window, "crop_")
         judged.rows.append(row)
     return judged
 
 
-def _box(alpha_u8: np.ndarray) -> dict[str, int]:
-    """The columns of a row that say where somebody is."""
+#: x1, y1, x2, y2 in a frame's pixels, end exclusive.
+_Box = tuple[int, int, int, int]
+
+
+def _window(picture: composed.Picture) -> _Box:
+    """What is shown of a composed picture, in its pixels: all of it, or the subject's crop."""
+    height, width = picture.alpha_u8.shape
+    if picture.other_u8 is None:
+        return 0, 0, width, height
+    return boxes.padded(_box(picture.alpha_u8), prepare.section("detect")["pad"], width, height)
+
+
+def _box(alpha_u8: np.ndarray) -> _Box:
     found = boxes.subject_box(alpha_u8)
     assert found is not None
-    return dict(zip(("x1", "y1", "x2", "y2"), found, strict=True))
+    return found
+
+
+def _columns(box: _Box, prefix: str = "") -> dict[str, int]:
+    """The columns of a row that say where a box is."""
+    return dict(zip((f"{prefix}{end}" for end in ("x1", "y1", "x2", "y2")), box, strict=True))
 
 
 def _somebody(row: Mapping, alpha_u8: np.ndarray) -> dict:
     """The row of somebody else in the frame of a crop's `row`."""
     item = item_ids.crop_item(row["parent"], 1)
     refused = {"outcome": DROPPED, "reason": "NOT_TARGET"}
-    return tables.row("crop", item=item, parent=row["parent"], **refused, **_box(alpha_u8))
+    place = _columns(_box(alpha_u8))
+    return tables.row("crop", item=item, parent=row["parent"], **refused, **place)
 
 
 def with_gaps(dataset: Path, count: int) -> Judged:

@@ -45,15 +45,27 @@ def test_a_refusal_is_no_error_where_somebody_else_is_and_all_scene_where_nobody
     assert "MISSED" in mattes.kept(two, {"refused": 1}), "nothing was shown to be good"
 
 
-def test_stage_3_is_told_where_somebody_else_is(tmp_path, monkeypatch):
-    image = np.zeros((40, 100, 3), np.uint8)
-    picture = Picture(image, truth(slice(10, 40)), truth(slice(60, 90)))
+def test_who_has_somebody_beside_them_is_cut_as_stage_2_cuts(tmp_path, monkeypatch):
+    image = np.dstack([np.tile(np.arange(100, dtype=np.uint8), (40, 1))] * 3)
+    picture = Picture(image, truth(slice(10, 40)), truth(slice(41, 90)))
     monkeypatch.setitem(mattes.composed.SETS, "two", (lambda number: picture, 0.9, 0.8))
     judged = mattes.composed_of(tmp_path, "two", 2)
     lines = crop_rows.with_others([*judged.rows, *judged.beside])
     assert len(lines) == len(judged.rows) == 2
     for line in lines:
-        assert crop_rows.people_in(line) == ((10, 0, 40, 40), [(60, 0, 90, 40)])
+        assert crop_rows.people_in(line) == ((3, 0, 33, 40), [(34, 0, 83, 40)])
+        crop = image_files.read(tmp_path / line["path"])
+        assert (crop[..., 0] == np.arange(7, 43)).all()
+        assert (judged.truths[line["item"]] == truth(slice(3, 33))[:, :36]).all()
+        assert (judged.others[line["item"]] == truth(slice(34, 36))[:, :36]).all()
+
+
+def test_who_is_alone_fills_a_picture_that_is_a_crop_as_a_whole(tmp_path, monkeypatch):
+    picture = Picture(np.zeros((40, 100, 3), np.uint8), truth(slice(10, 40)))
+    monkeypatch.setitem(mattes.composed.SETS, "one", (lambda number: picture, 0.9, 0.8))
+    judged = mattes.composed_of(tmp_path, "one", 1)
+    assert judged.beside == [] and int(judged.rows[0]["crop_x2"]) == 100
+    assert judged.truths[judged.rows[0]["item"]].shape == (40, 100)
 
 
 def test_a_table_has_a_dash_where_nothing_was_measured():
