@@ -6,7 +6,7 @@ handed over once: a track that got it so does not pass it on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -21,7 +21,6 @@ from ferrari.subject.judgements import (
     FACE,
     FACES_TOO_SMALL,
     NO_FACE,
-    NOT_SUBJECT,
     REVIEW,
     SAME_PLACE,
     SUBJECT,
@@ -56,6 +55,29 @@ class Likeness:
         return cls(appearance.similarity(looks, looks), appearance.similarity(bare, bare))
 
 
+@dataclass(frozen=True)
+class _Claim:
+    """What the clothes of one track say of another: the judgement, both likenesses, and which of
+    the two (a field of Likeness) the judgement rests on.
+    """
+
+    judged: Judgement
+    whole: float
+    without_head: float
+    rests_on: str
+
+    def leads(self, other: _Claim) -> bool:
+        """Whether it is clearly the more alike by what either of the two rests on.
+
+        Trunk and legs alone are more alike than with the head, whoever they are: held against
+        another's likeness with the head they would win too often.
+        """
+        return all(
+            getattr(self, one) - getattr(other, one) >= CLOTHES_MARGIN
+            for one in {self.rests_on, other.rests_on}
+        )
+
+
 def handed_over(
     tracks: Sequence[Judgement], seen: Sightings, alike: Likeness, rules: Rules
 ) -> list[Judgement]:
@@ -72,6 +94,7 @@ def handed_over(
         if t.by in (FACE, REVIEW) and t.who != UNSURE and times[i].size
     ]
     found = list(tracks)
+    subjects: dict[int, _Claim] = {}
     for track, judged in enumerate(tracks):
         if judged.why not in (NO_FACE, FACES_TOO_SMALL) or not times[track].size:
             continue
@@ -81,64 +104,77 @@ def handed_over(
         beside = _beside_subject(at_once[track], tracks)
         at_place = partial(goes_on, seen, track)
         likeness = Likeness(alike.whole[track], alike.without_head[track])
-        found[track] = _dressed(judged, tracks, likeness, within, beside, at_place, rules)
-    return _one_of_a_kind(found, at_once)
+        claims = _claims(tracks, likeness, within, at_place, rules)
+        if beside:
+            claims.pop(SUBJECT, None)
+        found[track] = _told(judged, list(claims.values()), beside)
+        if found[track].who == SUBJECT:
+            subjects[track] = claims[SUBJECT]
+    return _one_of_a_kind(found, subjects, at_once)
 
 
 def _beside_subject(at_once: np.ndarray, tracks: Sequence[Judgement]) -> bool:
     return any(tracks[other].who == SUBJECT for other in np.flatnonzero(at_once).tolist())
 
 
-def _dressed(
-    judged: Judgement,
+def _told(judged: Judgement, claims: Sequence[_Claim], beside: bool) -> Judgement:
+    """Who a track is by its claims, one for each who it may be; as it was `judged` without any."""
+    if not claims:
+        return replace(judged, why=BESIDE_SUBJECT) if beside else judged
+    for claim in claims:
+        if all(claim.leads(other) for other in claims if other is not claim):
+            return claim.judged
+    return _of_two(max(claims, key=_strength).judged)
+
+
+def _claims(
     tracks: Sequence[Judgement],
     likeness: Likeness,
     within: Iterable[tuple[int, float]],
-    beside: bool,
     at_place: Callable[[int], bool],
     rules: Rules,
-) -> Judgement:
-    """Who a track is by clothes. `likeness`: (T,) each, to all tracks; `within`: tracks that may
-    hand over, and seconds to them; `at_place`: whether the track goes on at the place of one.
+) -> dict[str, _Claim]:
+    """By who a track may be (SUBJECT, NOT_SUBJECT), the strongest that its clothes say. `likeness`:
+    (T,) each, to all tracks; `within`: tracks that may hand over, and seconds to them; `at_place`:
+    whether the track goes on at the place of one.
     """
-    best: dict[str, Judgement] = {}
+    best: dict[str, _Claim] = {}
     for other, gap in within:
-        alike, bare = (
+        whole, bare = (
             round(float(one[other]), 6) for one in (likeness.whole, likeness.without_head)
         )
-        who = tracks[other].who
-        least, why = rules.body_similarity, CLOTHES_MATCH
-        enough = alike >= LIKE_AT_PLACE or bare >= WITHOUT_HEAD_AT_PLACE
-        if alike < least and enough and at_place(other):
+        alike, least, why, rests_on = whole, rules.body_similarity, CLOTHES_MATCH, "whole"
+        if whole < least:
+            enough = whole >= LIKE_AT_PLACE or bare >= WITHOUT_HEAD_AT_PLACE
+            if not (enough and at_place(other)):
+                continue
             least, why = LIKE_AT_PLACE, SAME_PLACE
-            if alike < least:
-                alike, least = bare, WITHOUT_HEAD_AT_PLACE
-        if alike < least or (beside and who == SUBJECT):
-            continue
+            if whole < least:
+                alike, least, rests_on = bare, WITHOUT_HEAD_AT_PLACE, "without_head"
         sureness = round(alike * rules.decay**gap, 4)
-        one = Judgement(who, BODY, why, alike, least, sureness)
-        if who not in best or (alike, sureness) > (best[who].score, best[who].sureness):
-            best[who] = one
-    if SUBJECT in best and NOT_SUBJECT in best:
-        return _better(best[SUBJECT], best[NOT_SUBJECT])
-    for one in best.values():
-        return one
-    return replace(judged, why=BESIDE_SUBJECT) if beside else judged
+        judged = Judgement(tracks[other].who, BODY, why, alike, least, sureness)
+        claim = _Claim(judged, whole, bare, rests_on)
+        if judged.who not in best or _strength(claim) > _strength(best[judged.who]):
+            best[judged.who] = claim
+    return best
 
 
-def _better(one: Judgement, other: Judgement) -> Judgement:
-    first, second = sorted((one, other), key=lambda j: -(j.score or 0))
-    if (first.score or 0) - (second.score or 0) >= CLOTHES_MARGIN:
-        return first
-    return replace(first, who=UNSURE, why=CLOTHES_OF_TWO, sureness=0.0)
+def _strength(claim: _Claim) -> tuple[float, float]:
+    """The likeness with the head, which all claims have, then how near in time it is."""
+    return claim.whole, claim.judged.sureness
 
 
-def _one_of_a_kind(tracks: Sequence[Judgement], at_once: np.ndarray) -> list[Judgement]:
+def _of_two(judged: Judgement) -> Judgement:
+    return replace(judged, who=UNSURE, why=CLOTHES_OF_TWO, sureness=0.0)
+
+
+def _one_of_a_kind(
+    tracks: Sequence[Judgement], subjects: Mapping[int, _Claim], at_once: np.ndarray
+) -> list[Judgement]:
     """Of tracks in one frame that clothes made the subject, the clearly best alone stays so."""
-    by_body = [i for i, t in enumerate(tracks) if t.who == SUBJECT and t.by == BODY]
     found = list(tracks)
-    for one in by_body:
-        rivals = [tracks[i].score or 0 for i in by_body if at_once[one, i]]
-        if rivals and (tracks[one].score or 0) - max(rivals) < CLOTHES_MARGIN:
-            found[one] = replace(tracks[one], who=UNSURE, why=CLOTHES_OF_TWO, sureness=0.0)
+    for one, claim in subjects.items():
+        rivals = [other for i, other in subjects.items() if at_once[one, i]]
+        if not all(claim.leads(rival) for rival in rivals):
+            found[one] = _of_two(tracks[one])
     return found

@@ -94,3 +94,42 @@ def test_a_stranger_s_back_goes_on_the_stranger():
 def test_without_boxes_clothes_alone_speak():
     scene = Scene().see(0, range(5), 0).see(1, [5, 6], None)
     assert scene.decide(clothes={(0, 1): 0.65}).tracks[1].who == UNSURE
+
+
+def back_of_two(subject: tuple[float, float], other: tuple[float, float]) -> j.Judgement:
+    """Of a back at the subject's place, with somebody else's face elsewhere and later. As like each
+    of the two: with the head, and without.
+    """
+    scene = Scene().see(0, range(5), 0).see(1, [5, 6], None).see(2, range(20, 25), 1)
+    boxes = np.array([HERE] * 7 + [AWAY] * 5, np.float32)
+    pairs = ((0, 1), (1, 2))
+    whole, bare = (dict(zip(pairs, each, strict=True)) for each in zip(subject, other, strict=True))
+    return scene.decide(whole, without_head=bare, boxes=boxes).tracks[1]
+
+
+@pytest.mark.parametrize(
+    ("subject", "other"),
+    [
+        ((0.55, 0.91), (0.80, 0.98)),  # the other is more alike either way
+        ((0.55, 0.91), (0.75, 0.75)),  # one either way
+        ((0.55, 0.91), (0.80, 0.85)),
+        ((0.72, 0.95), (0.78, 0.70)),  # both with the head
+    ],
+)
+def test_likenesses_with_the_head_and_without_are_not_held_against_each_other(subject, other):
+    assert said(back_of_two(subject, other))[::2] == (UNSURE, j.CLOTHES_OF_TWO)
+
+
+def test_who_leads_by_all_that_is_told_is_named():
+    assert said(back_of_two((0.85, 0.70), (0.72, 0.90)))[::2] == (SUBJECT, j.CLOTHES_MATCH)
+    assert said(back_of_two((0.55, 0.70), (0.80, 0.81)))[::2] == (j.NOT_SUBJECT, j.CLOTHES_MATCH)
+    assert said(back_of_two((0.61, 0.99), (0.50, 0.99)))[::2] == (SUBJECT, j.SAME_PLACE)
+
+
+def test_of_two_backs_at_once_neither_is_named_by_another_likeness_than_the_other():
+    """One goes on at the subject's place by trunk and legs, the other wears the whole."""
+    scene = Scene().see(0, range(5), 0).see(1, [5, 6, 7], None).see(2, [6, 7], None)
+    boxes = np.array([HERE] * 8 + [AWAY] * 2, np.float32)
+    whole = {(0, 1): 0.55, (0, 2): 0.80}
+    told = scene.decide(whole, without_head={(0, 1): 0.95, (0, 2): 0.97}, boxes=boxes).tracks
+    assert [said(one)[::2] for one in told[1:]] == [(UNSURE, j.CLOTHES_OF_TWO)] * 2
