@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ferrari.common.visible_text import shown
-from ferrari.ledger import item_ids
+from ferrari.ledger.raw_folder import is_named_as_film
 from ferrari.ledger.reason_words import advice
 from ferrari.ledger.reasons import (
     DUPLICATE_VIDEO,
@@ -89,9 +89,7 @@ class ClipFates:
     def _broken(self) -> tuple[FileFate, ...]:
         """Files whose name promises film and whose content is none of any kind."""
         return tuple(
-            one
-            for one in self.others
-            if one.verdict == NOT_A_VIDEO and item_ids.is_named_as_film(one.file)
+            one for one in self.others if one.verdict == NOT_A_VIDEO and is_named_as_film(one.file)
         )
 
 
