@@ -1,11 +1,19 @@
-"""Numbers of things, or of bytes, in words."""
+"""Numbers of things, or of bytes, in words; lists of names, cut short."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 def number_of(count: int, word: str) -> str:
     """`1 clip`, `2,000 clips`: `word` is the singular."""
     return f"{count:,} {word}" + ("" if count == 1 else "s")
+
+
+def first_of(names: Sequence[str], most: int, between: str = ", ") -> str:
+    """`a, b and 3 more`: the first `most` of `names`, and how many more there are."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return between.join(names[:most]) + more
 
 
 def megabytes(count: float) -> str:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ferrari.common.counts import first_of
 from ferrari.common.errors import FerrariError
 
 _TEXT = re.compile(r"([1-9][0-9]*)/([1-9][0-9]*)")
@@ -65,9 +66,8 @@ class Shard:
             f"{rule} of {video}" if video else rule for rule, video in jobs if video not in own
         )
         if others:
-            more = f" and {len(others) - 4} more" if len(others) > 4 else ""
             raise ShardError(
-                f"shard {self} would do what is not its own: {', '.join(others[:4])}{more}. Run "
+                f"shard {self} would do what is not its own: {first_of(others, 4)}. Run "
                 "the target `pins` once, with the same settings and without the setting shard, "
                 "before the shards; what concerns the whole set is made after them, without it too"
             )

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+from ferrari.common.counts import first_of
 from ferrari.ledger import stages, tables
 from ferrari.ledger.columns import KEPT
 from ferrari.ledger.reason_words import sentence
@@ -83,10 +84,9 @@ def reasons(found: Mapping[str, list[str]]) -> list[str]:
     """'2 NOT_SUBJECT (a.mp4, b.mp4): The person is somebody else than the subject.', each."""
     lines = []
     for reason, files in found.items():
-        more = f" and {len(files) - _NAMED:,} more" if len(files) > _NAMED else ""
         said = sentence(reason) or "Nothing came of it."
         count = f"{len(files):,} {reason}".strip()
-        lines.append(f"{count} ({', '.join(files[:_NAMED])}{more}): {said}")
+        lines.append(f"{count} ({first_of(files, _NAMED)}): {said}")
     return lines
 
 

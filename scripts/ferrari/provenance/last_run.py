@@ -16,6 +16,7 @@ from pathlib import Path
 import yaml
 
 from ferrari.common import settings
+from ferrari.common.counts import first_of
 
 #: Targets that read the dataset and never write into it.
 ONLY_LOOK = frozenset({"verify", "verified"})
@@ -184,10 +185,10 @@ def other_settings(last: LastRun, config: Mapping, given: Sequence[str]) -> str:
     differing = differences(last.config, config)
     if not differing:
         return ""
-    more = f" and {len(differing) - 4} more" if len(differing) > 4 else ""
+    shown = first_of(differing, 4, "; ")
     now = f"the settings files {' '.join(given)}" if given else "no settings file"
     return (
-        f"OTHER SETTINGS: this set was last made with others ({'; '.join(differing[:4])}{more}), "
+        f"OTHER SETTINGS: this set was last made with others ({shown}), "
         f"and this run has {now}. Stop it unless you mean it; the last had "
         f"--configfile {' '.join(map(str, before or (last.settings_file,)))}"
     )

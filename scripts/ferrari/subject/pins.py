@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ferrari.common.counts import first_of
 from ferrari.common.errors import FerrariError
 from ferrari.ledger.pinned_clips import draw
 from ferrari.ledger.raw_folder import named_as_film
@@ -35,10 +36,9 @@ class Voters:
         """A sentence about the clips that are gone; empty if none is."""
         if not self.gone:
             return ""
-        more = f" and {len(self.gone) - 3} more" if len(self.gone) > 3 else ""
         return (
             f"{len(self.gone)} of {len(self.gone) + len(self.clips)} clips that voted on who the "
-            f"subject is are gone ({', '.join(self.gone[:3])}{more}); the others decide"
+            f"subject is are gone ({first_of(self.gone, 3)}); the others decide"
         )
 
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from ferrari.common.counts import first_of
 from ferrari.common.errors import FerrariError
 from ferrari.subject.clusters import Vote, VotingTrack, average_link
 from ferrari.subject.similarity import similarities
@@ -164,7 +165,7 @@ def build(
 
 
 def _who_is_who(check: SelfCheck, names: Sequence[str], thresholds: Thresholds) -> str:
-    shown = "; ".join(_listed([names[i] for i in group]) for group in check.groups[:4])
+    shown = "; ".join(first_of([names[i] for i in group], 5) for group in check.groups[:4])
     return (
         f"subject.references: no majority of the pictures shows one person (similarity below "
         f"{thresholds.below:g}), so it cannot be known who the subject is. They look like "
@@ -179,14 +180,9 @@ def _refuse_own_negatives(scores: np.ndarray, names: Sequence[str], thresholds: 
     if own:
         raise ReferencesError(
             f"subject.not holds pictures that the references take for the subject (similarity "
-            f"{thresholds.above:g} and more): {_listed(own)}. Take them out if they show the "
+            f"{thresholds.above:g} and more): {first_of(own, 5)}. Take them out if they show the "
             "subject; somebody who looks so much like the subject cannot be told apart by a face"
         )
-
-
-def _listed(names: Sequence[str], most: int = 5) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def of_vote(

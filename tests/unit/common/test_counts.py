@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ferrari.common.counts import megabytes, number_of
+from ferrari.common.counts import first_of, megabytes, number_of
 
 
 def test_one_is_no_plural():
@@ -17,3 +17,10 @@ def test_one_is_no_plural():
 )
 def test_bytes_have_the_digits_that_matter(count, said):
     assert megabytes(count) == said
+
+
+def test_of_many_names_the_first_are_said_and_how_many_more():
+    names = [f"{number}.mp4" for number in range(1003)]
+    assert first_of(names, 3) == "0.mp4, 1.mp4, 2.mp4 and 1,000 more"
+    assert first_of(names[:3], 3, "; ") == "0.mp4; 1.mp4; 2.mp4"
+    assert first_of([], 3) == ""
