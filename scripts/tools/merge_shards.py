@@ -22,7 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
 from ferrari.common.atomic_files import written_beside
-from ferrari.common.counts import first_of, number_of
+from ferrari.common.counts import number_of
 from ferrari.common.errors import FerrariError
 from ferrari.common.foreign_files import is_leftover
 from ferrari.jobs import run_lock
@@ -166,10 +166,10 @@ def _other_settings(sources: Sequence[Folder], target: Folder) -> Iterator[str]:
     for source in sources:
         differing = last_run.differences(source.config, target.config)
         if differing:
-            shown = first_of(differing, 4, "; ")
+            more = f" and {len(differing) - 4} more" if len(differing) > 4 else ""
             yield (
                 f"OTHER SETTINGS: {source.path} was last run with others than {target.path} "
-                f"({shown}). The run there makes anew what they concern"
+                f"({'; '.join(differing[:4])}{more}). The run there makes anew what they concern"
             )
 
 

@@ -1,4 +1,4 @@
-"""Numbers of things, or of bytes, in words; lists of names, cut short."""
+"""Numbers of things, or of bytes, in words."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def number_of(count: int, word: str) -> str:
 
 
 def first_of(names: Sequence[str], most: int, between: str = ", ") -> str:
-    """`a, b and 3 more`: the first `most` of `names`, and how many more there are."""
+    """`a, b and 9,998 more`: the first `most` of the names. A set has thousands of clips."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return between.join(names[:most]) + more
 

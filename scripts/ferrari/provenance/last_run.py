@@ -185,10 +185,9 @@ def other_settings(last: LastRun, config: Mapping, given: Sequence[str]) -> str:
     differing = differences(last.config, config)
     if not differing:
         return ""
-    shown = first_of(differing, 4, "; ")
     now = f"the settings files {' '.join(given)}" if given else "no settings file"
     return (
-        f"OTHER SETTINGS: this set was last made with others ({shown}), "
+        f"OTHER SETTINGS: this set was last made with others ({first_of(differing, 4, '; ')}), "
         f"and this run has {now}. Stop it unless you mean it; the last had "
         f"--configfile {' '.join(map(str, before or (last.settings_file,)))}"
     )

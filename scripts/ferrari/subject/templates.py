@@ -19,6 +19,7 @@ SAME_PICTURE = 0.98
 #: What the check of the references against each other says of one.
 AGREES, UNSURE, STRANGER = "agrees", "unsure", "stranger"
 DUPLICATE, UNCHECKED = "duplicate", "unchecked"
+_NAMED = 5  # pictures, in a message
 _Verdict = TypeVar("_Verdict")
 
 
@@ -165,7 +166,7 @@ def build(
 
 
 def _who_is_who(check: SelfCheck, names: Sequence[str], thresholds: Thresholds) -> str:
-    shown = "; ".join(first_of([names[i] for i in group], 5) for group in check.groups[:4])
+    shown = "; ".join(first_of([names[i] for i in group], _NAMED) for group in check.groups[:4])
     return (
         f"subject.references: no majority of the pictures shows one person (similarity below "
         f"{thresholds.below:g}), so it cannot be known who the subject is. They look like "
@@ -180,8 +181,9 @@ def _refuse_own_negatives(scores: np.ndarray, names: Sequence[str], thresholds: 
     if own:
         raise ReferencesError(
             f"subject.not holds pictures that the references take for the subject (similarity "
-            f"{thresholds.above:g} and more): {first_of(own, 5)}. Take them out if they show the "
-            "subject; somebody who looks so much like the subject cannot be told apart by a face"
+            f"{thresholds.above:g} and more): {first_of(own, _NAMED)}. Take them out if they show "
+            "the subject; somebody who looks so much like the subject cannot be told apart by a "
+            "face"
         )
 
 
