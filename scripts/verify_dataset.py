@@ -81,12 +81,7 @@ def verify_dataset(
 def examine(layout: Layout) -> Verdict:
     """Read everything again and return the findings; writes nothing."""
     findings = Findings()
-    findings.looked("packages_of_this_set", len({*layout.formats, *layout.older_packages}))
-    for name, why in layout.older_packages.items():
-        findings.add("packages_of_this_set", f"{FINAL}/{name}", why)
-    findings.looked("raw_files_found", len(layout.videos))
-    if not layout.videos:
-        findings.add("raw_files_found", Path(layout.raw).name, "holds no raw file")
+    _check_layout(layout, findings)
     with Hasher() as hasher:
         tables = Tables(layout, hasher, findings)
         tables.look()
@@ -124,6 +119,16 @@ def examine(layout: Layout) -> Verdict:
         "Findings": sum(findings.counts.values()),
     }
     return Verdict(findings, counts, clips)
+
+
+def _check_layout(layout: Layout, findings: Findings) -> None:
+    """There are raw files, and no packages that the settings would not make."""
+    findings.looked("packages_of_this_set", len({*layout.formats, *layout.older_packages}))
+    for name, why in layout.older_packages.items():
+        findings.add("packages_of_this_set", f"{FINAL}/{name}", why)
+    findings.looked("raw_files_found", len(layout.videos))
+    if not layout.videos:
+        findings.add("raw_files_found", Path(layout.raw).name, "holds no raw file")
 
 
 def _raw_looks(layout: Layout, hasher: Hasher) -> dict[str, tuple[str, str]]:

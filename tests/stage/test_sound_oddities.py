@@ -168,9 +168,9 @@ def test_names_do_not_hang_on_the_locale(run, tmp_path, name):
     raw.mkdir()
     faults.good(raw / name, SPEC)
     ask = (
-        "import sys; from pathlib import Path; from ferrari.ledger import item_ids;"
+        "import sys; from pathlib import Path; from ferrari.ledger import raw_folder;"
         "from tests.stage.clip_run import Run; raw = Path(sys.argv[1]);"
-        "(file,) = item_ids.look_through(raw).videos.values();"
+        "(file,) = raw_folder.look_through(raw).videos.values();"
         "row = Run(Path(sys.argv[2])).probe(raw / file); print(row['reason'], ascii(row['file']))"
     )
     plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ferrari.images import image_files
-from ferrari.ledger import item_ids, tables
+from ferrari.ledger import raw_folder, tables
 from tests.generator.colour_patches import PATCHES
 from tests.shared import shared
 from tests.stage.clip_run import Run
@@ -132,6 +132,6 @@ def test_interlaced_frames_keep_their_evidence(run):
 
 
 def test_what_systems_keep_in_a_folder_is_left_out():
-    found = item_ids.look_through(file_of("folder/NAS"))
+    found = raw_folder.look_through(file_of("folder/NAS"))
     assert found.videos == {}
     assert {why.reason for why in found.left_out.values()} == {"SYSTEM_FILE"}

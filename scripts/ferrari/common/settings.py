@@ -98,18 +98,24 @@ def require_said_once(files: Iterable[str | os.PathLike]) -> None:
         except yaml.YAMLError:  # JSON, or invalid: reading the settings reports it
             continue
         for mapping in _mappings(document):
-            lines: dict[str, int] = {}
-            for key, _ in mapping.value:
-                line = key.start_mark.line + 1
-                if key.value in lines:
-                    where = f"lines {lines[key.value]} and {line}"
-                    if line == lines[key.value]:
-                        where = f"line {line}"
-                    raise SettingsError(
-                        f"{os.fspath(file)}: {key.value} is there twice, in {where}, and only the "
-                        "last would count: put what both say into one"
-                    )
-                lines[key.value] = line
+            if twice := _key_twice(mapping):
+                raise SettingsError(
+                    f"{os.fspath(file)}: {twice}, and only the last would count: put what both "
+                    "say into one"
+                )
+
+
+def _key_twice(mapping: yaml.MappingNode) -> str:
+    """'fps is there twice, in lines 3 and 9' of the first such key; "" if each is there once."""
+    lines: dict[str, int] = {}
+    for key, _ in mapping.value:
+        line = key.start_mark.line + 1
+        first = lines.get(key.value)
+        if first is not None:
+            where = f"line {line}" if line == first else f"lines {first} and {line}"
+            return f"{key.value} is there twice, in {where}"
+        lines[key.value] = line
+    return ""
 
 
 def _mappings(node: yaml.Node | None) -> Iterator[yaml.MappingNode]:

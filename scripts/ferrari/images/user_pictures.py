@@ -15,7 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from ferrari.common import near_paths
 from ferrari.common.settings import SettingsError
 from ferrari.images.image_files import ImageReadError
-from ferrari.ledger.item_ids import look_through
+from ferrari.ledger.raw_folder import look_through
 
 #: Pixels of the largest picture that is decoded; some files unpack to gigabytes.
 MAX_PICTURE_PIXELS = 64_000_000

@@ -12,8 +12,9 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from ferrari.common.counts import first_of
 from ferrari.common.visible_text import shown
-from ferrari.ledger import item_ids
+from ferrari.ledger.raw_folder import is_named_as_film
 from ferrari.ledger.reason_words import advice
 from ferrari.ledger.reasons import (
     DUPLICATE_VIDEO,
@@ -82,16 +83,17 @@ class ClipFates:
             ("Other files, no videos", self.others),
             ("Of these named like clips (a copy that failed?)", self._broken),
         )
-        told = (f"{text}: {len(files):,} ({_names(files)})" for text, files in parts if files)
-        return ". ".join(told)
+        return ". ".join(
+            f"{text}: {len(files):,} ({first_of([one.file for one in files], 4)})"
+            for text, files in parts
+            if files
+        )
 
     @property
     def _broken(self) -> tuple[FileFate, ...]:
         """Files whose name promises film and whose content is none of any kind."""
         return tuple(
-            one
-            for one in self.others
-            if one.verdict == NOT_A_VIDEO and item_ids.is_named_as_film(one.file)
+            one for one in self.others if one.verdict == NOT_A_VIDEO and is_named_as_film(one.file)
         )
 
 
@@ -143,9 +145,3 @@ def as_lines(fates: ClipFates, most: int = NAMED) -> list[str]:
     if len(fates.refused) > most:
         lines.append(f"  ... and {len(fates.refused) - most:,} more")
     return lines
-
-
-def _names(files: tuple[FileFate, ...]) -> str:
-    most = 4
-    more = f", and {len(files) - most:,} more" if len(files) > most else ""
-    return ", ".join(one.file for one in files[:most]) + more

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ferrari.common.seeds import ranked
-from ferrari.ledger.item_ids import named_as_film
+from ferrari.ledger.raw_folder import named_as_film
 from ferrari.ledger.tables import read_table, write_table
 
 

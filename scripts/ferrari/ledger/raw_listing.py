@@ -1,7 +1,7 @@
 """The list of raw clips, in a folder or in a bucket.
 
-This is separate from `item_ids`, whose `look_through` is for folders: every stage uses that module
-for the ids of items, but only the first two have to do with buckets.
+This is separate from `raw_folder`, which only knows folders: pictures of the user's are found with
+that one, too.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from ferrari.common import first_bytes, near_paths
 from ferrari.common.counts import number_of
 from ferrari.common.errors import FerrariError
 from ferrari.common.visible_text import shown
-from ferrari.ledger import item_ids, left_out, raw_place
-from ferrari.ledger.item_ids import DuplicateIdError, RawFolder, is_named_as_film, video_id
+from ferrari.ledger import left_out, raw_folder, raw_place
+from ferrari.ledger.item_ids import video_id
 from ferrari.ledger.left_out import FolderNames, LeftOut, why_left_out
+from ferrari.ledger.raw_folder import DuplicateIdError, RawFolder, is_named_as_film
 from ferrari.storage import buckets, run_listing
 
 #: Files of a kind that are named in a message.
@@ -40,14 +41,14 @@ class RawClips(RawFolder):
 
 
 def look_through(place: str | os.PathLike, ignore: Sequence[str] = ()) -> RawClips:
-    """The clips at a place, and what is left out by name (`item_ids.look_through`).
+    """The clips at a place, and what is left out by name (`raw_folder.look_through`).
 
     In a bucket every object is a file, and the common beginnings of keys are folders. Raises
     OSError if a folder, BucketError if a bucket cannot be listed.
     """
     place = os.fspath(place)
     if not buckets.is_address(place):
-        found = item_ids.look_through(place, ignore)
+        found = raw_folder.look_through(place, ignore)
         return RawClips(found.videos, found.left_out)
     seen = RawClips()
     objects = seen.listing = run_listing.listed(place)

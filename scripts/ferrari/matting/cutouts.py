@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -69,37 +68,66 @@ def loader(
     `weight_files.wanted`, the gate's last.
     """
     asked = (list(weights), dict(settings), subject_class, cache, threads, opener)
-    return partial(_serve, *asked, states=file_states(weights))
+    return _Loader(*asked, states=tuple(file_states(weights)))
 
 
-def _serve(
-    weights: Sequence[str],
-    settings: Mapping,
-    subject_class: str,
-    cache: str,
-    threads: int,
-    opener: Opener,
-    states: object,
-) -> tuple[dict[str, str], Callable[[Sequence[Crop]], list[CutOut]]]:
-    """`states`, what the weights look like: a model is not lent to jobs that mean other weights."""
-    # Asked once a process, in a fork of it: so before there are threads.
-    own = weights[: len(weight_files.for_segmenter(settings, cache))]
-    place = segmenters.place_of(settings["segmenter"], own, settings["device"])
-    refined = engines.place_of(settings, place.device)
-    matting = ThreadPoolExecutor(1, "matting")
-    # On the CPU beside the network's loading. For a card, a process may be forked: not beside that.
-    compiled = matting.submit(load_matting, settings) if place.device == "cpu" else None
-    segmenter = _segmenter(own, settings, subject_class, cache, threads, opener)
-    gate = _gate(weights[len(own) :], settings, subject_class, cache, threads, opener)
-    engine = compiled.result() if compiled else load_matting(settings, refined, opener)
-    about = {
-        "segmenter": segmenter.name,
-        "weights_sha256": segmenter.weights_sha256,
-        "device": segmenter.device,
-        "person_gate": gate.network.name if gate else "",
-        "gate_sha256": gate.network.weights_sha256 if gate else "",
-    }
-    return about, lambda crops: cut_outs(segmenter, crops, settings, matting, engine, gate)
+@dataclass(frozen=True)
+class _Loader:
+    """As `loader` says. `states`, what the weights look like: a model is not lent to jobs that mean
+    other weights.
+    """
+
+    weights: Sequence[str]
+    settings: Mapping
+    subject_class: str
+    cache: str
+    threads: int
+    opener: Opener
+    states: tuple
+
+    def __call__(self) -> tuple[dict[str, str], Callable[[Sequence[Crop]], list[CutOut]]]:
+        settings, opener = self.settings, self.opener
+        # Asked once a process, in a fork of it: so before there are threads.
+        own = self.weights[: len(weight_files.for_segmenter(settings, self.cache))]
+        place = segmenters.place_of(settings["segmenter"], own, settings["device"])
+        refined = engines.place_of(settings, place.device)
+        matting = ThreadPoolExecutor(1, "matting")
+        # On the CPU beside the network's loading. For a card, a process may be forked: not then.
+        compiled = matting.submit(load_matting, settings) if place.device == "cpu" else None
+        segmenter, gate = self._segmenter(own), self._gate(self.weights[len(own) :])
+        engine = compiled.result() if compiled else load_matting(settings, refined, opener)
+        about = {
+            "segmenter": segmenter.name,
+            "weights_sha256": segmenter.weights_sha256,
+            "device": segmenter.device,
+            "person_gate": gate.network.name if gate else "",
+            "gate_sha256": gate.network.weights_sha256 if gate else "",
+        }
+        return about, lambda crops: cut_outs(segmenter, crops, settings, matting, engine, gate)
+
+    def _segmenter(self, weights: Sequence[str]) -> segmenters.Segmenter:
+        return segmenters.load(
+            self.settings["segmenter"],
+            weights,
+            self.settings["device"],
+            segmenters.Asked.of(self.settings, self.subject_class, self.cache),
+            threads=self.threads,
+            cache=self.cache,
+            opener=self.opener,
+        )
+
+    def _gate(self, weights: Sequence[str]) -> person_gate.PersonGate | None:
+        _, known = weight_files.for_mask(self.settings, self.subject_class, self.cache)
+        if len(weights) != bool(known):
+            raise weight_files.ModelError(
+                f"{len(weights)} weights for the person gate ({self.settings['person_gate']}), "
+                f"expected {int(bool(known))}: give those of weight_files.wanted"
+            )
+        if known is None:
+            return None
+        return person_gate.load(
+            known, weights[0], self.settings, self.cache, self.threads, self.opener
+        )
 
 
 def load_matting(
@@ -111,40 +139,6 @@ def load_matting(
     if not (settings["refine"] or settings["foreground"]):
         return None
     return engines.load(settings["matting"], place, opener)
-
-
-def _segmenter(
-    weights: Sequence[str],
-    settings: Mapping,
-    subject_class: str,
-    cache: str,
-    threads: int,
-    opener: Opener,
-) -> segmenters.Segmenter:
-    asked = segmenters.Asked.of(settings, subject_class, cache)
-    name, device = settings["segmenter"], settings["device"]
-    return segmenters.load(
-        name, weights, device, asked, threads=threads, cache=cache, opener=opener
-    )
-
-
-def _gate(
-    weights: Sequence[str],
-    settings: Mapping,
-    subject_class: str,
-    cache: str,
-    threads: int,
-    opener: Opener,
-) -> person_gate.PersonGate | None:
-    _, known = weight_files.for_mask(settings, subject_class, cache)
-    if len(weights) != bool(known):
-        raise weight_files.ModelError(
-            f"{len(weights)} weights for the person gate ({settings['person_gate']}), expected "
-            f"{int(bool(known))}: give those of weight_files.wanted"
-        )
-    if known is None:
-        return None
-    return person_gate.load(known, weights[0], settings, cache, threads, opener)
 
 
 def cut_outs(

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from ferrari.common.counts import number_of
 from ferrari.common.visible_text import shown
 from ferrari.ledger import tables
-from ferrari.ledger.item_ids import RawFolder
+from ferrari.ledger.raw_folder import RawFolder
 from ferrari.ledger.reasons import OK
 from ferrari.ledger.stages import FOLDERS, table
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from ferrari.common.counts import first_of
 from ferrari.common.errors import FerrariError
-from ferrari.ledger.item_ids import named_as_film
 from ferrari.ledger.pinned_clips import draw
+from ferrari.ledger.raw_folder import named_as_film
 from ferrari.ledger.tables import iter_table, write_table
 
 COLUMNS = ("video", "references_sha256")

@@ -352,7 +352,7 @@ def test_the_bench_calls_stage_2_as_it_is_now(tmp_path):
 
 def test_a_finished_set_grows_by_copies_that_its_tables_know(tmp_path):
     from bench import many_clips
-    from ferrari.ledger import item_ids
+    from ferrari.ledger import item_ids, raw_folder
 
     raw, tables = tmp_path / "00_raw_videos", tmp_path / "04_augmented"
     seed, copy = item_ids.video_id("a b.mp4"), item_ids.video_id("copy_000000.mp4")
@@ -367,10 +367,10 @@ def test_a_finished_set_grows_by_copies_that_its_tables_know(tmp_path):
     item, outcome, path, digest = (tables / f"{copy}.csv").read_text().splitlines()[1].split(",")
     assert (item, outcome) == (f"{copy}-f000000-p0-v0", "kept")
     assert (tmp_path / path).read_bytes() == b"picture" and len(set(digest)) > 1
-    assert len(item_ids.look_through(raw).videos) == 3
+    assert len(raw_folder.look_through(raw).videos) == 3
     assert (raw / "a b.mp4").stat().st_mtime == 1, "a clip that changed would be read again"
     many_clips.grow(tmp_path, 1, first=2)
-    assert len(item_ids.look_through(raw).videos) == 4
+    assert len(raw_folder.look_through(raw).videos) == 4
 
 
 def test_records_of_a_bare_graph_are_those_that_snakemake_writes(tmp_path):

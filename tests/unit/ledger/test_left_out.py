@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ferrari.ledger import item_ids, left_out, raw_listing
+from ferrari.ledger import left_out, raw_folder, raw_listing
 from ferrari.ledger.raw_listing import look_through
 
 OF_SYSTEMS = (
@@ -73,9 +73,9 @@ def test_a_full_bin_is_one_row_and_is_not_looked_through(tmp_path, monkeypatch):
     assert set(found) == {"#recycle/", "@eaDir/0", "@eaDir/1", "@eaDir/2"}
     assert found["#recycle/"][2].endswith("more than 3 files") and found["#recycle/"][3] == ""
     looked_into = []
-    walk = item_ids.os.walk
+    walk = raw_folder.os.walk
     monkeypatch.setattr(
-        item_ids.os,
+        raw_folder.os,
         "walk",
         lambda *args, **named: (looked_into.append(s[0]) or s for s in walk(*args, **named)),
     )
