@@ -183,8 +183,8 @@ class _Pass:
         frames = self._watched(path, plan)
         with (
             started(max(1, plan.threads)) as encoders,
+            linking_film.written(self.film) as film,  # its end takes memory: the decoder goes first
             contextlib.closing(frames),
-            linking_film.written(self.film) as film,
         ):
             recorder = self._recorder(film, encoders)
             for frame, clean in trusted(frames):
