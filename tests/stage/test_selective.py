@@ -20,11 +20,8 @@ from ferrari.video.decoding.base import (
     DecodeStats,
     PlanChangedError,
 )
-from ferrari.video.decoding.pyav_streams import UNEDITED, opened
-from tests.generator import wrappers
 from tests.generator.encode import Encoding, encode
 from tests.generator.faults import audio_only
-from tests.generator.spec import ClipSpec
 from tests.settings import section
 from tests.stage.clip_run import Run
 
@@ -223,9 +220,7 @@ def openings(path, monkeypatch):
     again = pyav_decoder.opened
     with monkeypatch.context() as patch:
         patch.setattr(pyav_selective_reader, "_HELD_BYTES", 0)
-        patch.setattr(
-            pyav_decoder, "opened", lambda *how, **more: opened.append(how) or again(*how, **more)
-        )
+        patch.setattr(pyav_decoder, "opened", lambda *how: opened.append(how) or again(*how))
         assert decoded_in_part(path, 2)
     return len(opened)
 
@@ -239,37 +234,6 @@ def test_an_mp4_that_cannot_be_wound_back_is_opened_again(tmp_path, monkeypatch)
     path = write(tmp_path / "a.mp4", h264())
     monkeypatch.setattr(pyav_selective_reader, "wound_back", lambda stream: False)
     assert openings(path, monkeypatch) == 2
-
-
-@pytest.mark.parametrize("name", ["pyramid.mp4", "open_gop.mp4", "hevc.mp4", "prores.mov"])
-def test_a_long_mp4_is_read_by_the_smaller_index(run, tmp_path, monkeypatch, name):
-    path = write(tmp_path / name, CASES[name][0])
-    monkeypatch.setattr(pyav_selective_reader, "_LONG", 2)
-    assert openings(path, monkeypatch) == 2
-    monkeypatch.setattr(pyav_selective_reader, "_HELD_BYTES", 0)
-    part, full = both(run, path, monkeypatch)
-    assert part == full
-
-
-def test_the_smaller_index_of_an_mp4_with_edits_differs(tmp_path):
-    spec = ClipSpec(seed=1, width=160, height=120, n_frames=20)
-    path = str(wrappers.edited(tmp_path / "edited.mp4", spec, [(0, 10)]).path)
-    plan = DecodePlan()
-    with opened(path, plan) as usual, opened(path, plan, demuxer=UNEDITED) as small:
-        digests = map(pyav_selective_reader.index_digest, (usual, small))
-        assert len(set(digests)) == 2
-
-
-def test_a_long_mp4_whose_smaller_index_differs_is_read_by_the_usual_one(
-    run, tmp_path, monkeypatch
-):
-    path = write(tmp_path / "a.mp4", h264())
-    monkeypatch.setattr(pyav_selective_reader, "_LONG", 2)
-    monkeypatch.setattr(pyav_selective_reader, "index_digest", id)
-    assert openings(path, monkeypatch) == 3
-    monkeypatch.setattr(pyav_selective_reader, "_HELD_BYTES", 0)
-    part, full = both(run, path, monkeypatch)
-    assert part == full
 
 
 def test_packets_that_come_otherwise_the_second_time_have_the_clip_read_in_full(

@@ -7,8 +7,6 @@ those say, and any error at all, changes the plan: the clip is then decoded in f
 
 from __future__ import annotations
 
-import hashlib
-import struct
 from array import array
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
@@ -29,16 +27,12 @@ from ferrari.video.decoding.ffmpeg_log import Complaints
 from ferrari.video.decoding.packet_kinds import Classifier, NotUnderstoodError, classifier, settled
 from ferrari.video.decoding.packet_selection import Selection, select
 from ferrari.video.decoding.pyav_full_reader import require_software
-from ferrari.video.decoding.pyav_streams import UNEDITED
 from ferrari.video.decoding.transport_gaps import first_frame_has_one
 from ferrari.video.orientation import square_size
 from ferrari.video.timestamps import PackedTimes
 
 _HELD_BYTES = 8 << 20  # of a clip's packets that are kept instead of being read again
 _PACKET_BYTES = 512  # that a packet takes beside its data
-_LONG = 1 << 16  # packets from which an MP4 is opened again for a smaller index: a megabyte less
-
-_ENTRY = struct.Struct("<4q")
 
 #: Is called with the last picture of a group and with the key frame behind it.
 Watch = Callable[[av.VideoFrame, av.VideoFrame], None]
@@ -54,33 +48,19 @@ def classifier_for(stream: VideoStream, plan: DecodePlan) -> Classifier | None:
         return None
 
 
-def is_mp4(stream: VideoStream) -> bool:
-    """Whether the container is an MP4 or of its kind."""
-    return "mov" in container_of(stream).format.name
-
-
 def wound_back(stream: VideoStream) -> bool:
     """Go back to a stream's first packet, where the container's own index has it; else False.
 
     That is MP4 and its kind. What others make of a first packet is for each to say.
     """
     container, first = container_of(stream), next(iter(stream.index_entries), None)
-    if first is None or not is_mp4(stream):
+    if first is None or "mov" not in container.format.name:
         return False
     try:
         container.seek(first.timestamp, stream=stream, any_frame=True)
     except FFmpegError:
         return False
     return True
-
-
-def index_digest(stream: VideoStream) -> bytes:
-    """Of all that a container's own index says of a stream's packets, but for their time shown."""
-    digest = hashlib.sha256()
-    for entry in stream.index_entries:
-        told = (entry.pos, entry.size, entry.timestamp, entry.flags)
-        digest.update(_ENTRY.pack(*told))
-    return digest.digest()
 
 
 @dataclass
@@ -102,9 +82,8 @@ class SelectiveReader:
 
     That is done for a long clip, whose packets are not kept, and with `watch` for any: the stream
     that the packets are first read from need not be one that decodes. An MP4 is wound back instead:
-    to open one FFmpeg makes its index and decodes its first frames. A long one is opened again, for
-    an index of two thirds the size, where that says the same (`pyav_streams.UNEDITED`). `watch` is
-    given the last picture of each group that is decoded, and the key frame behind it.
+    to open one FFmpeg makes its index and decodes its first frames. `watch` is given the last
+    picture of each group that is decoded, and the key frame behind it.
 
     Attribute: `stream`, the one that is being read. The first is closed before the second is
     opened: each holds an index that is as large as the clip is long.
@@ -117,7 +96,7 @@ class SelectiveReader:
         plan: DecodePlan,
         stats: DecodeStats,
         complaints: Complaints,
-        open_again: Callable[..., AbstractContextManager[VideoStream]],
+        open_again: Callable[[], AbstractContextManager[VideoStream]],
         watch: Watch | None = None,
     ) -> None:
         self.stream, self._kind_of, self._plan = stream, kind_of, plan
@@ -160,23 +139,9 @@ class SelectiveReader:
 
     def _from_the_beginning(self, stream: VideoStream, stack: ExitStack) -> VideoStream:
         """The stream, to be read once more and decoded; one that is opened is closed by `stack`."""
-        if self._watch is None and is_mp4(stream):
-            if self._stats.packets >= _LONG:
-                return self._with_small_index(stream, stack)
-            if wound_back(stream):
-                return stream
+        if self._watch is None and wound_back(stream):
+            return stream
         container_of(stream).close()
-        return stack.enter_context(self._open_again())
-
-    def _with_small_index(self, stream: VideoStream, stack: ExitStack) -> VideoStream:
-        """An MP4's stream opened again, with the index as it is in the file if it is the same."""
-        wanted = index_digest(stream)
-        container_of(stream).close()
-        with ExitStack() as own:
-            small = own.enter_context(self._open_again(demuxer=UNEDITED))
-            if index_digest(small) == wanted:
-                stack.push(own.pop_all())
-                return small
         return stack.enter_context(self._open_again())
 
     def _survey(self, stream: VideoStream, time_base: Fraction) -> _Survey:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -37,23 +37,10 @@ def told_by(stream: VideoStream) -> Told:
     return Told(context.name, context.pix_fmt or "", left_out, log_tag)
 
 
-#: For an MP4: FFmpeg then leaves its index as the file has it, in place of making another by the
-#: edit list, of 17 bytes more for each packet. Where nothing is edited, both say the same.
-UNEDITED = {"advanced_editlist": "0"}
-
-
 @contextlib.contextmanager
-def opened(
-    path: str,
-    plan: DecodePlan,
-    device: int | None = None,
-    demuxer: Mapping[str, str] | None = None,
-) -> Iterator[VideoStream]:
-    """The clip's main video stream, ready to be decoded as the plan says, by NVDEC of a device.
-
-    `demuxer` are options for what reads its container.
-    """
-    with _container(path, plan, device, demuxer) as container:
+def opened(path: str, plan: DecodePlan, device: int | None = None) -> Iterator[VideoStream]:
+    """The clip's main video stream, ready to be decoded as the plan says, by NVDEC of a device."""
+    with _container(path, plan, device) as container:
         stream = require_video(container)
         context = stream.codec_context
         if device is not None and not context.is_hwaccel:
@@ -67,11 +54,9 @@ def opened(
         yield stream
 
 
-def _container(
-    path: str, plan: DecodePlan, device: int | None, demuxer: Mapping[str, str] | None
-) -> InputContainer:
+def _container(path: str, plan: DecodePlan, device: int | None) -> InputContainer:
     if device is None:
-        return open_container(path, max_pixels=plan.max_pixels, container_options=demuxer)
+        return open_container(path, max_pixels=plan.max_pixels)
     # Frames that the card owns bring its primary context with them: one a process, not one a track.
     accel = HWAccel("cuda", str(device), allow_software_fallback=False, is_hw_owned=True)
     try:
