@@ -178,8 +178,8 @@ class _Pass:
         frames = self._watched(plan)
         with (
             started(max(1, plan.threads)) as encoders,
+            linking_film.written(self.clip.film) as film,  # its end takes memory
             contextlib.closing(frames),
-            linking_film.written(self.clip.film) as film,
         ):
             recorder = self._recorder(film, encoders)
             for frame, clean in trusted(frames):
