@@ -28,16 +28,6 @@ def box_of(rgba: np.ndarray) -> tuple[int, int, int, int]:
     return x, y, x + width, y + height
 
 
-def test_the_small_picture_is_the_subject_on_grey_to_the_last_level():
-    """White is in the middle third, at half of its strength below: what is behind it is grey."""
-    cutout = np.full((96, 32, 4), 255, np.uint8)
-    cutout[48:, :, 3] = 128
-    picture_rgb, alpha = embeddings.small_picture(cutout, (0, 0, 32, 96))
-    assert (alpha[:, :16] == 0).all() and (alpha[:24, 16:32] == 255).all()
-    assert (picture_rgb[:, :16] == 128).all() and (picture_rgb[:24, 16:32] == 255).all()
-    assert (picture_rgb[24:, 16:32] == 128 + (127 * 128 + 127) // 255).all()
-
-
 def vector(rgba: np.ndarray) -> np.ndarray:
     return embeddings.decode(embeddings.described(rgba, box_of(rgba))["embedding"])
 
@@ -48,6 +38,16 @@ def planted(rng, sizes, clips=20):
     mode = np.repeat(np.arange(len(sizes)), sizes)
     vectors = modes[mode] + rng.integers(-3, 4, (len(mode), embeddings.LENGTH))
     return vectors.astype(np.int8), mode, np.arange(len(mode)) % clips
+
+
+def test_the_small_picture_is_the_subject_on_grey_to_the_last_level():
+    """White is in the middle third, at half of its strength below: what is behind it is grey."""
+    cutout = np.full((96, 32, 4), 255, np.uint8)
+    cutout[48:, :, 3] = 128
+    picture_rgb, alpha = embeddings.small_picture(cutout, (0, 0, 32, 96))
+    assert (alpha[:, :16] == 0).all() and (alpha[:24, 16:32] == 255).all()
+    assert (picture_rgb[:, :16] == 128).all() and (picture_rgb[:24, 16:32] == 255).all()
+    assert (picture_rgb[24:, 16:32] == 128 + (127 * 128 + 127) // 255).all()
 
 
 # --- embeddings -------------------------------------------------------------------------------

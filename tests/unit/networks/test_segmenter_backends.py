@@ -345,6 +345,19 @@ def test_torchs_memory_error_becomes_ours_and_no_other(monkeypatch):
         raise RuntimeError("another")
 
 
+def test_torch_chooses_nothing_by_timing_and_rounds_nothing(monkeypatch):
+    """Two processes on a card would give other bytes: what is set does not show on the CPU."""
+    import torch
+
+    cudnn, products = torch.backends.cudnn, torch.backends.cuda.matmul
+    loose = {(cudnn, "benchmark"): True, (cudnn, "deterministic"): False}
+    loose |= {(cudnn, "allow_tf32"): True, (products, "allow_tf32"): True}
+    for (owner, name), value in loose.items():
+        monkeypatch.setattr(owner, name, value)
+    torch_runtime.start("cuda:0", 1)
+    assert all(getattr(owner, name) is not value for (owner, name), value in loose.items())
+
+
 def test_a_card_gives_the_boxes_of_the_class_that_score_highest():
     """Of 6 boxes, 3 classes and 2 mask weights: those whose best class it is, in order, then 0."""
     import torch
