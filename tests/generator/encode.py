@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 
 import av
@@ -15,6 +16,10 @@ from av.video.reformatter import ColorRange, Colorspace
 
 from tests.generator.render import render_frame
 from tests.generator.spec import ClipSpec
+
+#: Frames up to this size are kept: to draw one takes several times as long as to encode it, and
+#: the tests of a file write one small clip dozens of times.
+_KEPT_PX, _KEPT = 320 * 240, 256
 
 
 @dataclass(frozen=True)
@@ -51,13 +56,25 @@ def write_clip(spec: ClipSpec, path: Path, encoding: Encoding | None = None) -> 
 
 
 def frames_of(spec: ClipSpec) -> Iterator[np.ndarray]:
-    """Every frame's picture (uint8 HxWx3 RGB) in order; a frozen run is drawn once."""
+    """Every frame's picture (uint8 HxWx3 RGB, not to be written to) in order; a frozen run is drawn
+    once.
+    """
+    small = spec.width * spec.height <= _KEPT_PX
     drawn, frame_rgb = None, None
     for index in range(spec.n_frames):
         if frame_rgb is None or spec.source_of(index) != drawn:
             drawn = spec.source_of(index)
-            frame_rgb = render_frame(spec, drawn).frame_rgb
+            frame_rgb = (_kept_frame if small else _frame)(spec, drawn)
         yield frame_rgb
+
+
+def _frame(spec: ClipSpec, index: int) -> np.ndarray:
+    frame_rgb = render_frame(spec, index).frame_rgb
+    frame_rgb.flags.writeable = False
+    return frame_rgb
+
+
+_kept_frame = lru_cache(maxsize=_KEPT)(_frame)
 
 
 def encode(path: Path, frames_rgb: Iterable[np.ndarray], encoding: Encoding) -> Path:
@@ -125,4 +142,5 @@ def to_frame(frame_rgb: np.ndarray, encoding: Encoding) -> av.VideoFrame:
         src_color_range=ColorRange.JPEG,
         dst_color_range=ColorRange.MPEG,
         dst_colorspace=matrix,
+        threads=1,
     )

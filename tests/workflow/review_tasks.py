@@ -17,6 +17,8 @@ SAVED = "#saved:text-is('all saved')"
 #: Contexts of the browser that are tried until one has a store that can be relied on.
 _TRIES = 8
 VIEWS = ("dataset", "people", "masks", "refused", "captions", "references")
+#: Comes back when what was changed is on the screen.
+DRAWN = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 #: Frames drawn while the grid is scrolled through, one step a frame.
 SCROLL = """async (seconds) => {
   const grid = document.getElementById("grid"), gaps = [], began = performance.now();
@@ -74,7 +76,8 @@ def look(browser: Browser, url: str, shots: str = "") -> list[str]:
         there = page.locator("#views button").count()
         for view in VIEWS[:there]:
             page.click(f"[data-view={view}]")
-            page.wait_for_timeout(400)
+            page.locator(f"[data-view={view}][aria-current=page]").wait_for()
+            page.evaluate(DRAWN)
             over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
             if over > 0:
                 faults.append(f"{view} scrolls sideways by {over} px at {width} px")

@@ -101,6 +101,12 @@ def test_scale_and_shift_keep_their_bounds():
     assert np.abs(shifts).max() <= 0.4 and shifts.min() < -0.35 and shifts.max() > 0.35
 
 
+def test_a_scene_that_is_not_given_is_named():
+    (made,) = draw(variants=1, weights={"environment": 1}, scenes=["a"])
+    with pytest.raises(ValueError, match="stands in the scene a, which was not given"):
+        recipes.paint(made, (8, 8))
+
+
 def test_shift_0_is_centred():
     assert all(one.shift == (0, 0) for one in draw(shift=0))
 

@@ -40,6 +40,16 @@ def planted(rng, sizes, clips=20):
     return vectors.astype(np.int8), mode, np.arange(len(mode)) % clips
 
 
+def test_the_small_picture_is_the_subject_on_grey_to_the_last_level():
+    """White is in the middle third, at half of its strength below: what is behind it is grey."""
+    cutout = np.full((96, 32, 4), 255, np.uint8)
+    cutout[48:, :, 3] = 128
+    picture_rgb, alpha = embeddings.small_picture(cutout, (0, 0, 32, 96))
+    assert (alpha[:, :16] == 0).all() and (alpha[:24, 16:32] == 255).all()
+    assert (picture_rgb[:, :16] == 128).all() and (picture_rgb[:24, 16:32] == 255).all()
+    assert (picture_rgb[24:, 16:32] == 128 + (127 * 128 + 127) // 255).all()
+
+
 # --- embeddings -------------------------------------------------------------------------------
 
 

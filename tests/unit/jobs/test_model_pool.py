@@ -3,10 +3,12 @@
 import functools
 import os
 import signal
+import socket
 from pathlib import Path
 
 import pytest
 
+from ferrari.processes import model_lease
 from ferrari.processes.batching import halving
 from ferrari.processes.failures import Failure
 from ferrari.processes.isolated_model import Isolated
@@ -124,6 +126,22 @@ def test_a_model_that_nobody_asks_for_is_ended(server, tmp_path):
     with Isolated(load_from(tmp_path / "note"), "", LIMITS) as model:
         pid = model.about["pid"]
     wait_for(lambda: is_gone(pid))
+
+
+def test_a_model_whose_server_is_gone_ends_without_a_word():
+    """Else each that is idle would leave a traceback in what the run says as it ends."""
+    servers, models = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            servers.close()
+            status = model_lease.live(models, b"")
+        finally:
+            os._exit(status)
+    servers.close()
+    models.close()
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
 @pytest.mark.parametrize("server", [{"model_pool.GRACE_S": 0.1}], indirect=True)

@@ -352,6 +352,24 @@ def test_torchs_memory_error_becomes_ours_and_no_other(monkeypatch):
         raise RuntimeError("another")
 
 
+def test_torch_chooses_nothing_by_timing_and_rounds_nothing():
+    """Two processes on a card would give other bytes: what is set does not show on the CPU."""
+    import torch
+
+    cudnn, products = torch.backends.cudnn, torch.backends.cuda.matmul
+    strict = {(cudnn, "benchmark"): False, (cudnn, "deterministic"): True}
+    strict |= {(cudnn, "allow_tf32"): False, (products, "allow_tf32"): False}
+    before = {(owner, name): getattr(owner, name) for owner, name in strict}
+    try:
+        for (owner, name), value in strict.items():
+            setattr(owner, name, not value)
+        torch_runtime.start("cuda:0", 1)
+        assert {(owner, name): getattr(owner, name) for owner, name in strict} == strict
+    finally:
+        for (owner, name), value in before.items():
+            setattr(owner, name, value)
+
+
 def test_a_card_gives_the_boxes_of_the_class_that_score_highest():
     """Of 6 boxes, 3 classes and 2 mask weights: those whose best class it is, in order, then 0."""
     import torch

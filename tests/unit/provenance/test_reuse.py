@@ -229,14 +229,15 @@ def test_weights_without_a_pin_count_by_their_content(made, tmp_path):
     weights = tmp_path / "own.onnx"
     weights.write_bytes(b"one")
 
-    def maker(entry):
+    def maker(*entries):
         job = made.job()
         job.input = Files({"table": [str(made.source)], "weights": [str(weights)]})
-        job.params["weights"] = [entry]
+        job.params["weights"] = list(entries)
         return table_stamps.made_by(job)
 
     before = maker({})
     assert maker({"sha256": "a pin"})["other_inputs"] == {}
+    assert maker({"sha256": "a pin"}, {})["other_inputs"] == before["other_inputs"]
     weights.write_bytes(b"two")
     assert maker({})["other_inputs"] != before["other_inputs"]
 
