@@ -93,6 +93,8 @@ def require_dataset():
         for folder in (".", DATASET, QC):
             error_advice.require_writable(folder)
         clock.require_not_behind(Path(DATASET), DATED_BY, Path(QC))
+        pictures = [] if USES_CLIP_SCENES else user_pictures()
+        clock.require_none_ahead(map(Path, (*ALL_WEIGHTS, *pictures)), Path(DATASET))
         run_lock.require(DATASET, shard=SHARD)
         if SHARD is None:  # else jobs of other shards may be at work
             clear_of_the_bucket()

@@ -6,9 +6,7 @@ Without --config the settings are those of the set's last run. The exit status i
 if no set was made.
 """
 
-import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
@@ -17,6 +15,9 @@ from ferrari.common import command_line
 
 if __name__ == "__main__":
     command_line.begin()
+
+import argparse
+from collections.abc import Sequence
 
 from ferrari.common import settings
 from ferrari.common.usable_cores import usable_cores

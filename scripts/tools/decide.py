@@ -16,11 +16,7 @@ not given comes from the environment (DECIDE_DROP and so on). Exit status: 0 don
 dataset cannot be read, or the decision not be written.
 """
 
-import argparse
-import getpass
-import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
@@ -29,6 +25,11 @@ from ferrari.common import command_line
 
 if __name__ == "__main__":
     command_line.begin()
+
+import argparse
+import getpass
+import os
+from collections.abc import Iterator, Mapping, Sequence
 
 from ferrari.captions import by_hand
 from ferrari.common import places, settings

@@ -7,18 +7,7 @@ told by the functions that a run asks. Nothing is written. Exit status: 0, 1 if 
 settings cannot work, 2 if there are none that can be read.
 """
 
-import argparse
-import importlib
-import logging
-import os
-import platform
-import shutil
 import sys
-import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
@@ -27,6 +16,18 @@ from ferrari.common import command_line
 
 if __name__ == "__main__":
     command_line.begin()
+
+import argparse
+import importlib
+import logging
+import os
+import platform
+import shutil
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import metadata
 
 from ferrari.common import settings
 from ferrari.common.counts import number_of

@@ -7,11 +7,7 @@ where its run looks. Exit status 1 where one cannot be had; the message says wha
 where to put the file by hand.
 """
 
-import argparse
-import importlib
-import logging
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
@@ -20,6 +16,11 @@ from ferrari.common import command_line
 
 if __name__ == "__main__":
     command_line.begin()
+
+import argparse
+import importlib
+import logging
+from collections.abc import Sequence
 
 from ferrari.common import settings
 from ferrari.networks import weight_files

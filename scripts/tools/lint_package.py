@@ -7,13 +7,8 @@ exit status is 0 if there is nothing to say, 1 if there are findings, 2 if the f
 that can be linted.
 """
 
-import argparse
-import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Protocol
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
@@ -21,6 +16,12 @@ from ferrari.common import command_line
 
 if __name__ == "__main__":
     command_line.begin()
+
+import argparse
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from typing import Protocol
 
 from ferrari.common import near_paths
 from ferrari.common.errors import FerrariError

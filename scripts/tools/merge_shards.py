@@ -9,14 +9,7 @@ then makes what concerns the whole set, and what is still missing of clips. Exit
 whole; the same command goes on).
 """
 
-import argparse
-import contextlib
-import filecmp
-import os
-import shutil
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
@@ -25,6 +18,14 @@ from ferrari.common import command_line
 
 if __name__ == "__main__":
     command_line.begin()
+
+import argparse
+import contextlib
+import filecmp
+import os
+import shutil
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from ferrari.common.atomic_files import written_beside
 from ferrari.common.counts import first_of, number_of

@@ -6,14 +6,8 @@
 Nothing that is there is changed. Exit status: 0 made, 2 not (the message says why).
 """
 
-import argparse
-import json
-import os
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
@@ -21,6 +15,13 @@ from ferrari.common import command_line
 
 if __name__ == "__main__":
     command_line.begin()
+
+import argparse
+import json
+import os
+from collections.abc import Mapping, Sequence
+
+import yaml
 
 from ferrari.common import near_paths, settings
 from ferrari.common.atomic_files import write_text

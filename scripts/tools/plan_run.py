@@ -8,15 +8,7 @@ run_watch`), ends with what came out, or with what failed and what to do. Exit s
 130 after Ctrl-C, 2 for settings that cannot be read.
 """
 
-import argparse
-import shutil
-import statistics
-import subprocess
 import sys
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
@@ -25,6 +17,15 @@ from ferrari.common import command_line
 
 if __name__ == "__main__":
     command_line.begin()
+
+import argparse
+import shutil
+import statistics
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from ferrari.common import near_paths, settings
 from ferrari.common.counts import megabytes

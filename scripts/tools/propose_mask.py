@@ -8,9 +8,7 @@ whose weights are on this machine. Exit status: 0 done, 1 nothing to propose, 2 
 dataset cannot be read.
 """
 
-import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
@@ -19,6 +17,9 @@ from ferrari.common import command_line
 
 if __name__ == "__main__":
     command_line.begin()
+
+import argparse
+from collections.abc import Sequence
 
 from ferrari.common import settings
 from ferrari.common.atomic_files import write_bytes

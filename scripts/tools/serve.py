@@ -9,12 +9,7 @@ time), FERRARI_HOSTS names by which the machine is reached. Ctrl-C ends it. Exit
 ended, 1 it cannot start, and what to do was said, 130 Ctrl-C before it began.
 """
 
-import argparse
-import getpass
-import os
-import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
@@ -23,6 +18,12 @@ from ferrari.common import command_line
 
 if __name__ == "__main__":
     command_line.begin()
+
+import argparse
+import getpass
+import os
+import subprocess
+from collections.abc import Sequence
 
 from ferrari.common import near_paths, places, settings
 from ferrari.common.errors import FerrariError

@@ -8,29 +8,28 @@ is. Says what each stage ran on, how long it took and how many items it kept. Ex
 stage did not work, with its reason.
 """
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
+sys.path.append(str(Path(__file__).resolve().parents[2]))  # and `tests`: its generator makes clips
+
+from ferrari.common import command_line
+
+if __name__ == "__main__":
+    command_line.begin()
+
 import argparse
 import copy
 import importlib
 import importlib.util
 import shutil
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import yaml
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
-
-from ferrari.common import command_line
-
-if __name__ == "__main__":
-    command_line.begin()
-sys.path.append(
-    str(Path(__file__).resolve().parents[2])
-)  # and `tests`, whose generator makes clips
 
 from ferrari.common import settings
 from ferrari.common.errors import FerrariError

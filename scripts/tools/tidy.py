@@ -8,11 +8,7 @@ a folder, are gone at once, --yes alone deletes nothing. What was deleted gets a
 settings that cannot be read.
 """
 
-import argparse
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
@@ -21,6 +17,11 @@ from ferrari.common import command_line
 
 if __name__ == "__main__":
     command_line.begin()
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from ferrari.common import places, settings
 from ferrari.common.counts import first_of, megabytes, number_of

@@ -6,13 +6,7 @@ ITEM is an id, the name of a raw file, or the name or path of any image, mask or
 the dataset or a package. Exit status: 0 found, 1 unknown, 2 the dataset cannot be read.
 """
 
-import argparse
-import io
-import json
-import os
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
@@ -21,6 +15,13 @@ from ferrari.common import command_line
 
 if __name__ == "__main__":
     command_line.begin()
+
+import argparse
+import io
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
 
 from ferrari.common.settings import SettingsError
 from ferrari.ledger import raw_place

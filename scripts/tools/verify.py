@@ -7,9 +7,7 @@ fault is named), 2 settings that cannot be read, or
 no set, 130 after Ctrl-C.
 """
 
-import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
@@ -18,6 +16,9 @@ from ferrari.common import command_line
 
 if __name__ == "__main__":
     command_line.begin()
+
+import argparse
+from collections.abc import Sequence
 
 from ferrari.common import settings
 from ferrari.common.usable_cores import usable_cores

@@ -11,10 +11,12 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NoReturn, TextIO
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # `typing` takes as long to load as all the rest
+    from collections.abc import Callable
+    from typing import NoReturn, TextIO
+
     from _typeshed import ReadableBuffer
 
 #: What a shell gives for a command that Ctrl-C ended, and for one whose output nobody reads.
@@ -24,7 +26,7 @@ STOPPED = "stopped"
 
 def begin() -> None:
     """The first call of a command, before its other modules load: that takes seconds, in which
-    Ctrl-C would print where they stood.
+    Ctrl-C would print where they stood. (While Python itself begins it still does.)
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else ignored, by `nohup`
         signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -17,12 +17,15 @@ def told(path: str | os.PathLike) -> str:
 
 def hint(path: str | os.PathLike) -> str:
     """' Did you mean /clips/anna?' for a path whose first missing part is nearly an existing name,
-    below which the rest exists as given; else "".
+    below which the rest exists as given, and for one with a `~` or a `$HOME` that no shell has
+    read; else "".
     """
     asked = Path(path).absolute()
     missing = [part for part in (asked, *asked.parents) if not os.path.lexists(part)]
     if not missing:
         return ""
+    if (typed := _as_a_shell_reads(asked)) and typed.exists():
+        return f" Did you mean {typed}? Nothing but a shell reads ~ and $ in a path."
     first = missing[-1]
     try:
         beside = sorted(os.listdir(first.parent))
@@ -34,3 +37,11 @@ def hint(path: str | os.PathLike) -> str:
         if found.exists():
             return f" Did you mean {found}?"
     return ""
+
+
+def _as_a_shell_reads(path: Path) -> Path | None:
+    """The path from its first part with a `~` or a `$` on, read as a shell does; None without."""
+    for place, part in enumerate(path.parts):
+        if part.startswith(("~", "$")):
+            return Path(os.path.expandvars(Path(*path.parts[place:]))).expanduser()
+    return None

@@ -1,5 +1,5 @@
-"""Whether the clock is behind a set's files: Snakemake compares times, and fails each job whose
-output is older than its inputs, even if it was just made.
+"""Whether the clock is behind a set's files, or behind what its jobs read: Snakemake compares
+times, and fails each job whose output is older than its inputs, even if it was just made.
 """
 
 from __future__ import annotations
@@ -7,14 +7,16 @@ from __future__ import annotations
 import os
 import shlex
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ferrari.common.counts import first_of
 from ferrari.common.errors import FerrariError
 
 #: Clocks of machines that share a disk differ by less.
 _TOLERATED_S = 60.0
+_NAMED = 3  # files, in a message
 
 
 class ClockError(FerrariError, RuntimeError):
@@ -45,6 +47,31 @@ def require_not_behind(
         f"set was made, give the files the time of now first: find {folders} -newermt now -type f "
         "-exec touch {} +"
     )
+
+
+def require_none_ahead(inputs: Iterable[Path], dataset: Path, now: float | None = None) -> None:
+    """Raise ClockError if one of the `inputs` of jobs, files or folders of the user's own, is dated
+    more than a minute after `now` (as above): a copy keeps the time of another machine.
+    """
+    times = {path: path.stat().st_mtime for path in inputs if path.exists()}
+    if not times:
+        return
+    now = _time_of_a_new_file(dataset) if now is None else now
+    ahead = [path for path, time in times.items() if time > now + _TOLERATED_S]
+    if not ahead:
+        return
+    places = " ".join(shlex.quote(str(path.absolute())) for path in _places(ahead))
+    raise ClockError(
+        f"{first_of([str(path) for path in ahead], _NAMED)} is dated {_told(times[ahead[0]])}, "
+        f"which is to come: the clock stands at {_told(now)}. Every job that reads it would fail, "
+        "since what it makes is older. If the clock is right, give it the time of now: "
+        f"find {places} -newermt now -exec touch {{}} +"
+    )
+
+
+def _places(paths: Sequence[Path]) -> list[Path]:
+    """The paths, or of many the folders that they lie in."""
+    return list(paths) if len(paths) <= _NAMED else sorted({path.parent for path in paths})
 
 
 def _time_of_a_new_file(folder: Path) -> float:

@@ -26,6 +26,16 @@ def test_what_may_be_meant_is_there(tmp_path, asked, meant):
     assert said == (f" Did you mean {tmp_path / meant}?" if meant else "")
 
 
+@pytest.mark.parametrize("asked", ["~/clips", "$HOME/clips", "${HOME}/clips"])
+def test_what_only_a_shell_reads_is_read(tmp_path, monkeypatch, asked):
+    """In settings it is a folder of that name, below the set."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    said = f" Did you mean {tmp_path / 'clips'}? Nothing but a shell reads ~ and $ in a path."
+    assert near_paths.hint(tmp_path / "set" / asked) == ""
+    (tmp_path / "clips").mkdir()
+    assert near_paths.hint(tmp_path / "set" / asked) == said == near_paths.hint(asked)
+
+
 def test_a_relative_path_is_told_with_where_it_leads(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert near_paths.told("cache/a.pt") == f"cache/a.pt ({tmp_path}/cache/a.pt)"

@@ -55,3 +55,27 @@ def test_a_table_that_is_later_than_a_new_file_is_told(tmp_path):
 
 def test_a_set_that_is_not_there_says_nothing(tmp_path):
     clock.require_not_behind(tmp_path / "none", ["videos.csv"], REPORTS, 0.0)
+
+
+def test_weights_that_are_dated_ahead_are_told(dataset):
+    """Each job that reads them failed, without a word of what to do."""
+    net, other = dataset / "my net", dataset / "other.onnx"
+    net.mkdir()
+    other.touch()
+    os.utime(net, (NOW + 86400, NOW + 86400))
+    os.utime(other, (NOW + 30, NOW + 30))
+    missing = dataset / "not fetched yet"
+    clock.require_none_ahead([other, missing], dataset, NOW)
+    with pytest.raises(clock.ClockError) as caught:
+        clock.require_none_ahead([other, net, missing], dataset, NOW)
+    told = str(caught.value)
+    assert f"{net} is dated 2026-09-22" in told and "the clock stands at 2026-09-21" in told
+    assert f"find '{net}' -newermt now -exec touch {{}} +" in told
+
+
+def test_of_many_pictures_the_folder_is_named(tmp_path):
+    for number in range(9):
+        (tmp_path / f"{number}.jpg").touch()
+        os.utime(tmp_path / f"{number}.jpg", (time.time() + 900, time.time() + 900))
+    with pytest.raises(clock.ClockError, match=rf"and 6 more is dated .* find {tmp_path} -newermt"):
+        clock.require_none_ahead(sorted(tmp_path.glob("*.jpg")), tmp_path)
