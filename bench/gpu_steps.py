@@ -13,6 +13,7 @@ import io
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -111,6 +112,10 @@ def clips(asked: Asked) -> Found:
     wrong = [row["clip"] for row in rows if row["equal"] != "yes"]
     by_card = sum("nvdec" in row.get("decoder", "") for row in rows)
     says = f"{len(rows)} kinds, {by_card} of them decoded on the card"
+    if not by_card and not wrong:
+        whys = Counter(row["why"] for row in rows if row.get("why"))
+        why = whys.most_common(1)[0][0] if whys else "none could be made here"
+        return Found(LACKING, f"a clip that the card decodes: {says} ({why})", rows)
     return Found(DIFFERS if wrong else OK, says + (f"; not equal: {wrong}" if wrong else ""), rows)
 
 

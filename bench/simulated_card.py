@@ -187,14 +187,16 @@ def main(card: Card, arguments: Sequence[str]) -> int:
 
 
 def busy(folder: Path) -> Mapping[str, float]:
-    """What the cards noted: seconds that they were busy, pictures, and the seconds between the
-    first picture and the last.
+    """What the cards noted: seconds that they were busy, pictures, when the first picture began,
+    and the seconds between that and the end of the last.
     """
     spans = [span for span in card_idle.of_card(folder) if span.pictures]
+    began = min(span.began for span in spans)
     return {
         "busy_s": sum(span.ended - span.began for span in spans),
         "pictures": sum(span.pictures for span in spans),
-        "span_s": max(span.ended for span in spans) - min(span.began for span in spans),
+        "began": began,
+        "span_s": max(span.ended for span in spans) - began,
     }
 
 

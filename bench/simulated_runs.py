@@ -155,8 +155,9 @@ def measured(
 ) -> dict[str, Any]:
     """The workflow in a copy of `base`, up to the stage `last` of all its clips, on the card.
 
-    `waits` says for what one card waited, from its first picture to its last; `slowed` what
-    `slow_cores` reports, where it was on slower cores than these.
+    `share` and `fps` (frames a second) are those between the card's first picture and its last,
+    `done_fps` until the last job's end; `waits` says for what one card waited; `slowed` what
+    `slow_cores` reports, where the run was on slower cores than these.
     """
     place = bench.fresh("simulated-run")
     _copied(base, place)
@@ -175,10 +176,12 @@ def measured(
         raise RuntimeError(f"{place}: crops were lost")
     frames = len(tables.kept(_all_rows(place, "extract", videos)))
     noted = simulated_card.busy(Path(card.notes))
+    done = max(job.ended for job in card_idle.of_jobs(place) if job.what == last)
     slowed = place / _SLOWED
     return {
         "share": noted["busy_s"] / noted["span_s"] / card.devices,
         "fps": frames / noted["span_s"],
+        "done_fps": frames / (done - noted["began"]),
         "span_s": noted["span_s"],
         "run_s": run_s,
         "frames": frames,

@@ -63,7 +63,7 @@ def test_without_a_card_each_step_says_what_it_lacks(tmp_path):
 
 
 @pytest.mark.slow
-def test_on_a_fake_card_it_goes_on_where_it_was(tmp_path):
+def test_on_a_fake_card_all_steps_lack_something_and_are_tried_again(tmp_path):
     machine = Machine(tmp_path / "machine", DRIVER, VIDEO, MANAGEMENT)
     call = ("-m", "bench.gpu_check", "--work", tmp_path, "--out", tmp_path, "--config", DEMO,
             "--kinds", "h264.mp4,wiped.mp4")  # fmt: skip
@@ -71,13 +71,15 @@ def test_on_a_fake_card_it_goes_on_where_it_was(tmp_path):
     assert (first.returncode, second.returncode) == (0, 0), first.stdout + first.stderr
     assert "AFTER FORK" not in machine.log
     begun = [line.split()[0] for line in second.stdout.splitlines() if " ..." in line]
-    # They lack something; what the clips give is known.
-    assert begun == ["machine", "detect", "mask", "matting", "run"]
+    assert begun == list(gpu_steps.STEPS)
     found = json.loads((tmp_path / "gpu.json").read_text())
     assert "550.54.14" in found["machine"]["rows"][0]["answer"]
     rows = {row["clip"]: row for row in found["clips"]["rows"]}
     assert {row["equal"] for row in rows.values()} == {"yes"}
     assert rows["wiped.mp4"]["decoder"] == "pyav-cpu" and rows["h264.mp4"]["why"]
+    # No clip was decoded by both: that was called ok, though nothing had been compared.
+    assert found["clips"]["status"] == LACKING
+    assert "2 kinds, 0 of them decoded on the card (pyav-nvdec: " in found["clips"]["says"]
     assert "OpenVINO export" in found["mask"]["says"]
 
 
