@@ -206,6 +206,14 @@ def test_a_crop_without_the_subjects_class_is_dropped_with_its_score(dataset, se
     assert (dataset.root / row["path"]).is_file()
 
 
+def test_a_veil_over_the_whole_crop_is_no_share_of_a_subject(dataset, segmenter):
+    """Its mean is above the bound: the row would say that 0.3 is less than 0.02."""
+    segmenter(lambda crops_rgb, boxes: [np.full(c.shape[:2], 0.3, np.float32) for c in crops_rgb])
+    item = dataset.add(picture())
+    row = dataset.run()[item]
+    assert (row["reason"], row["value"], row["threshold"]) == ("EMPTY_MASK", "0.0", "0.02")
+
+
 def test_a_second_run_leaves_no_refusal_of_the_first(dataset, segmenter):
     item = dataset.add(picture(radius=9))
     first = dataset.run(min_subject=0.5)[item]
