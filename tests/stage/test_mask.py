@@ -462,6 +462,18 @@ def test_a_crop_that_may_be_somebody_else_is_quarantined_with_its_share(dataset,
     assert dataset.run(max_other_person=1.0)[item]["reason"] != "OTHER_PERSON"
 
 
+def test_whom_the_detector_hardly_sees_in_the_subjects_box_is_not_delivered(dataset, segmenter):
+    around_both = {**TWO, "x2": THEIRS["x2"]}
+    alone = dataset.add(two_people(), **around_both)
+    hint = " ".join(str(float(THEIRS[end])) for end in ("x1", "y1", "x2", "y2"))
+    item = dataset.add(two_people(), **around_both, hardly_seen=hint)
+    rows = dataset.run()
+    assert (rows[alone]["outcome"], rows[alone]["others"]) == ("kept", "0")
+    assert rows[item]["others"] == "1" and float(rows[item]["others_taken"]) > 0.4
+    rgba = image_files.read(dataset.root / rows[item]["path"])
+    assert not rgba[:, 62:, 3].any() and rgba[20:, 20:54, 3].all()
+
+
 def test_a_network_that_knows_instances_is_asked_about_the_others(dataset, segmenter, monkeypatch):
     def apart(crops_rgb, boxes_xyxy, others_xyxy):
         assert [list(map(tuple, one)) for one in others_xyxy] in ([[]], [[(58, 13, 94, 96)]])
