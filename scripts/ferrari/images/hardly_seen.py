@@ -19,8 +19,9 @@ _HINTS = 0.15
 _WITHIN = 0.5
 #: It is as large as this share of the person's box at least: a bag, a hand or a poster is smaller.
 _LARGE = 0.15
-#: A box that overlaps somebody's so much is theirs once more.
-_THEIRS = 0.5
+#: A box that overlaps somebody's so much is theirs once more; so is one in its middle, as that of
+#: head and shoulders is: its centre is this share of their width aside at least.
+_THEIRS, _ASIDE = 0.5, 0.1
 
 
 def within(people: Sequence[Box], found: Iterable[Detection], least: float) -> list[list[Box]]:
@@ -35,9 +36,15 @@ def within(people: Sequence[Box], found: Iterable[Detection], least: float) -> l
         if any(boxes.overlap(box, known) >= _THEIRS for known in people):
             continue
         holders = [n for n, own in enumerate(people) if _share(box, own) >= _WITHIN]
-        if len(holders) == 1 and boxes.area(box) >= _LARGE * boxes.area(people[holders[0]]):
+        if len(holders) == 1 and _is_somebody_else(box, people[holders[0]]):
             hints[holders[0]].append(box)
     return hints
+
+
+def _is_somebody_else(box: Box, own: Box) -> bool:
+    """Whether a box within somebody's `own` is no part of them."""
+    aside = abs(box[0] + box[2] - own[0] - own[2]) / 2
+    return boxes.area(box) >= _LARGE * boxes.area(own) and aside >= _ASIDE * (own[2] - own[0])
 
 
 def _share(box: Box, own: Box) -> float:

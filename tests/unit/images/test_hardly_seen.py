@@ -29,6 +29,7 @@ def test_who_looks_out_behind_somebody_is_a_hint_in_their_box_alone():
         ((20.0, 20.0, 150.0, 300.0), 0.2, "beside somebody, not in their box"),
         ((500.0, 20.0, 600.0, 300.0), 0.2, "in nobody's box"),
         ((250.0, 20.0, 250.0, 200.0), 0.2, "an empty box"),
+        ((125.0, 0.0, 270.0, 190.0), 0.2, "their own head and shoulders"),
     ],
 )
 def test_no_hint(box, confidence, why):
