@@ -20,7 +20,7 @@ from bench.identity_look import Eyes
 from bench.matte_metrics import iou
 from bench.measure import task
 from bench.prepare import Bench
-from ferrari.images import boxes, image_files, subject_choice
+from ferrari.images import boxes, hardly_seen, image_files, subject_choice
 from ferrari.ledger import item_ids, tables
 from ferrari.ledger.columns import DROPPED, KEPT
 from ferrari.ledger.reasons import OTHER_PERSON
@@ -142,8 +142,10 @@ def _of_frame(
     image: np.ndarray, alphas: Sequence[np.ndarray], eyes: Eyes, dataset: Path, frame: str
 ):
     settings = prepare.section("detect")
-    seen = [d for d in eyes.detector.detect([image])[0] if d.confidence >= settings["confidence"]]
+    every = eyes.detector.detect([image])[0]
+    seen = [one for one in every if one.confidence >= settings["confidence"]]
     places = [one.box_xyxy for one in subject_choice.in_order(seen)]
+    hints = hardly_seen.within(places, every, settings["confidence"])
     truths = [boxes.subject_box(alpha) for alpha in alphas]
     rows, found = [], {}
     for place, box in enumerate(places):
@@ -159,7 +161,8 @@ def _of_frame(
         crop = dict(
             zip(("crop_x1", "crop_y1", "crop_x2", "crop_y2"), (x1, y1, x2, y2), strict=True)
         )
-        rows.append(_kept(dataset, item, image[window], {**corners, **crop}))
+        hint = {"hardly_seen": hardly_seen.told(hints[place])}
+        rows.append(_kept(dataset, item, image[window], {**corners, **crop, **hint}))
         who = int(np.argmax(fits))
         others = sum((a for n, a in enumerate(alphas) if n != who), np.zeros(image.shape[:2]))
         apart = all(boxes.shared(box, o) == 0 for n, o in enumerate(places) if n != place)

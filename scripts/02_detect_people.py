@@ -11,6 +11,9 @@ has the tracks. Of the detections in the film, only sums over their tracks are s
 of the film crashes the detector, a quarantined row follows those of the kept frame before it. When
 the limit is raised, that frame and the film are searched again.
 
+A box below `detect.confidence` that lies within somebody's names nobody, but is told in that row
+(`hardly_seen`): the mask has to know that somebody may be behind them (`images.hardly_seen`).
+
 Where people are judged, a box below `detect.confidence` also counts if a face of its own is found
 in it (`ferrari.subject.faint_people`). And if a track loses somebody in a kept frame, the frame is
 searched once more around that place (`ferrari.subject.second_look`). People found in these ways

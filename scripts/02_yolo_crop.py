@@ -68,7 +68,7 @@ from ferrari.subject.modes import SINGLE
 FRAME_READS = ("item", "path", "sha256")
 READS = (
     *("item", "confidence", "class_name", "x1", "y1", "x2", "y2"),
-    *("frame_width", "frame_height", "track_area", "track_off_centre"),
+    *("frame_width", "frame_height", "track_area", "track_off_centre", "hardly_seen"),
 )
 #: Threads that read frames and write crops while the main thread compares them; how many frames are
 #: read ahead, and how many crops may wait to be written.
@@ -312,7 +312,8 @@ class _Stage:
         crop = boxes.padded(box, self.settings["pad"], width, height)
         corners = dict(zip(("x1", "y1", "x2", "y2"), (round(v, 2) for v in box), strict=True))
         cut = dict(zip(("crop_x1", "crop_y1", "crop_x2", "crop_y2"), crop, strict=True))
-        told = tables.narrowed(line, ("confidence", "class_name", "frame_width", "frame_height"))
+        names = ("confidence", "class_name", "frame_width", "frame_height", "hardly_seen")
+        told = tables.narrowed(line, names)
         return {**told, **corners, **cut}
 
     def _side(self, box: boxes.Box) -> tables.Row:

@@ -251,9 +251,8 @@ class Stage:
         rgba, alpha_u8 = result.rgba, result.rgba[..., 3]
         box = boxes.subject_box(alpha_u8)
         if box is None:  # the refinement found nothing where the net had seen something
-            share = round(float(alpha_u8.mean()) / 255, 6)
             bound, about = self.settings["min_subject"], _limits(result)
-            return self._refused(crop, EMPTY_MASK, value=share, threshold=bound, **about)
+            return self._refused(crop, EMPTY_MASK, value=0.0, threshold=bound, **about)
         name = f"{crop.item}.png"
         digest = image_files.write_checked(
             self.scratch / name, image_files.encode_png(rgba), rgba.shape

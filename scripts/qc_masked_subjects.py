@@ -305,9 +305,8 @@ def flicker_gallery(root: Path, kept: pd.DataFrame, found: pd.DataFrame) -> Gall
             (line.item, "FLICKER", change),
             (line.after, "after", ""),
         ):
-            shown.append(
-                thumbnails.Thumb(item, what, detail, thumbnails.data_uri(root / paths[item]))
-            )
+            picture = thumbnails.data_uri(root / paths[item])
+            shown.append(thumbnails.Thumb(item, what, detail=detail, uri=picture))
     note = (
         f"{len(worst)} of {len(flagged):,}, worst first, each between its neighbours. "
         "Look for an arm or a head that comes and goes; a quick gesture may look the same."

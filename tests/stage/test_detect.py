@@ -38,6 +38,22 @@ def test_every_detection_that_reaches_the_bound_is_kept(clip, detect):
     assert (rows[0]["detector"], rows[0]["device"]) == ("stand-in", "cpu")
 
 
+def test_whom_the_detector_hardly_sees_in_a_box_is_told_in_its_row_and_that_of_the_crop(
+    clip, detect
+):
+    clip.write(1)
+    x1, y1, x2, y2 = LARGE.box_xyxy
+    behind = Detection(((x1 + x2) / 2, y1, x2 + 4, (y1 + y2) / 2), 0.2, "person")
+    detect([[LARGE, SMALL, behind]])
+    second, first = clip.detect(confidence=0.35)
+    assert (first["hardly_seen"], second["hardly_seen"]) == (
+        " ".join(f"{corner:.1f}" for corner in behind.box_xyxy),
+        "",
+    )
+    crops = clip.crop(confidence=0.35)
+    assert [row["hardly_seen"] for row in crops] == ["", first["hardly_seen"]]
+
+
 def test_boxes_end_at_the_frames_edge(clip, detect):
     clip.write(1)
     detect([[Detection((-7.5, 10, 400, 250), 0.9, "person")]])

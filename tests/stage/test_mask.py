@@ -206,6 +206,14 @@ def test_a_crop_without_the_subjects_class_is_dropped_with_its_score(dataset, se
     assert (dataset.root / row["path"]).is_file()
 
 
+def test_a_veil_over_the_whole_crop_is_no_share_of_a_subject(dataset, segmenter):
+    """Its mean is above the bound: the row would say that 0.3 is less than 0.02."""
+    segmenter(lambda crops_rgb, boxes: [np.full(c.shape[:2], 0.3, np.float32) for c in crops_rgb])
+    item = dataset.add(picture())
+    row = dataset.run()[item]
+    assert (row["reason"], row["value"], row["threshold"]) == ("EMPTY_MASK", "0.0", "0.02")
+
+
 def test_a_second_run_leaves_no_refusal_of_the_first(dataset, segmenter):
     item = dataset.add(picture(radius=9))
     first = dataset.run(min_subject=0.5)[item]
@@ -452,6 +460,18 @@ def test_a_crop_that_may_be_somebody_else_is_quarantined_with_its_share(dataset,
     assert row["value"] == row["others_unsure"] and row["others"] == "1"
     assert row["path"] == f"bad_frames/{VIDEO}/OTHER_PERSON/{item}.png"
     assert dataset.run(max_other_person=1.0)[item]["reason"] != "OTHER_PERSON"
+
+
+def test_whom_the_detector_hardly_sees_in_the_subjects_box_is_not_delivered(dataset, segmenter):
+    around_both = {**TWO, "x2": THEIRS["x2"]}
+    alone = dataset.add(two_people(), **around_both)
+    hint = " ".join(str(float(THEIRS[end])) for end in ("x1", "y1", "x2", "y2"))
+    item = dataset.add(two_people(), **around_both, hardly_seen=hint)
+    rows = dataset.run()
+    assert (rows[alone]["outcome"], rows[alone]["others"]) == ("kept", "0")
+    assert rows[item]["others"] == "1" and float(rows[item]["others_taken"]) > 0.4
+    rgba = image_files.read(dataset.root / rows[item]["path"])
+    assert not rgba[:, 62:, 3].any() and rgba[20:, 20:54, 3].all()
 
 
 def test_a_network_that_knows_instances_is_asked_about_the_others(dataset, segmenter, monkeypatch):

@@ -1025,6 +1025,17 @@ def test_one_line_tells_of_a_clip_that_is_gone(data):
     )
 
 
+def test_a_flicker_is_shown_between_its_neighbours_with_a_picture_each(data, monkeypatch):
+    pages = []
+    monkeypatch.setattr(report_page, "page", lambda report: pages.append(report) or "")
+    flicker(data)
+    assert reports.run(data, QC5)["masks_do_not_flicker"].status == "WARN"
+    (gallery,) = [one for one in pages[0].galleries if one.title == "Flicker"]
+    assert [thumb.reason for thumb in gallery.thumbs[:3]] == ["before", "FLICKER", "after"]
+    assert all(thumb.uri.startswith("data:image/webp") for thumb in gallery.thumbs)
+    assert "bound" in gallery.thumbs[1].detail and not gallery.thumbs[0].detail
+
+
 def test_groups_as_far_apart_as_two_people_are_shown_with_a_picture_each(data, monkeypatch):
     pages = []
     monkeypatch.setattr(report_page, "page", lambda report: pages.append(report) or "")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ferrari.detection.views import View, counted
-from ferrari.images import boxes
+from ferrari.images import boxes, hardly_seen
 from ferrari.ledger import item_ids, tables
 from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
 from ferrari.ledger.reasons import NO_SUBJECT, UNREADABLE_FRAME
@@ -87,9 +87,11 @@ def _searched(view: View, remark: str, least: float) -> Iterator[dict]:
     every = [(one, remark) for one in counted(found, least)]
     by_face = "; ".join(filter(None, [FOUND_BY_FACE, remark]))
     every += [(one, by_face) for one in view.faint]
-    for ordinal, (detection, said) in enumerate(every):
+    hints = hardly_seen.within([one.box_xyxy for one, _ in every], found, least)
+    for ordinal, ((detection, said), beside) in enumerate(zip(every, hints, strict=True)):
         item = item_ids.detection_item(view.line["item"], ordinal)
-        yield {"item": item, **cells_of(detection, view.picture_rgb), "detail": said}
+        cells = cells_of(detection, view.picture_rgb)
+        yield {"item": item, **cells, "hardly_seen": hardly_seen.told(beside), "detail": said}
     if not every:
         best = max((one.confidence for one in found), default=0.0)
         verdict = {"outcome": DROPPED, "reason": NO_SUBJECT, "detail": remark}

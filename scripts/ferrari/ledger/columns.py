@@ -32,6 +32,7 @@ COLUMNS = {
         *CORE,
         *("confidence", "class_name", "x1", "y1", "x2", "y2", "frame_width", "frame_height"),
         *("detector", "weights_sha256", "device", "detail"),
+        "hardly_seen",  # boxes below detect.confidence within this one: somebody may be there too
         # Number of its row in the clip's table of tracks, and what that says for `detect.policy`.
         *("track", "track_area", "track_off_centre"),
     ),
@@ -39,6 +40,7 @@ COLUMNS = {
         *CORE,
         *("confidence", "class_name", "x1", "y1", "x2", "y2"),
         *("crop_x1", "crop_y1", "crop_x2", "crop_y2", "frame_width", "frame_height", "detail"),
+        "hardly_seen",  # as in the detection's row
         *("compared_with", "mean_change", "noise_change"),  # of what repeats a crop
         # Number of its row in the clip's table of identities, and why it is the subject or is not.
         *("track", "identity_by", "identity_why", "identity_score", "sureness"),
@@ -145,7 +147,7 @@ KINDS = {
             *("caption", "caption_source", "framing", "facing", "removed_words"),
             *("replaced_caption", "allowed_problems", "split", "group"),
             *("caption_path", "caption_sha256", "source_sha256", "source_mask_sha256"),
-            *("compared_with", "decision", "identity_by", "identity_why"),
+            *("compared_with", "decision", "identity_by", "identity_why", "hardly_seen"),
             *("person_gate", "gate_sha256", "matte_of"),
             *("mended_path", "mended_sha256"),
         ),

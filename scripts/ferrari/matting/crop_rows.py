@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ferrari.images import boxes
+from ferrari.images import boxes, hardly_seen
 from ferrari.ledger import item_ids, tables
 
 READS = (
     *("item", "path", "sha256", "x1", "y1", "x2", "y2"),
-    *("crop_x1", "crop_y1", "crop_x2", "crop_y2"),
+    *("crop_x1", "crop_y1", "crop_x2", "crop_y2", "hardly_seen"),
 )
 #: What it looks at in the rows of all others in the frame, whatever became of them.
 OTHERS_READ = ("x1", "y1", "x2", "y2")
@@ -36,9 +36,13 @@ def with_others(rows: Sequence[Mapping[str, str]]) -> list[dict]:
 
 
 def people_in(line: Mapping) -> tuple[boxes.Box, list[boxes.Box]]:
-    """The boxes of the subject and of the others in a crop's own pixels; of `with_others`."""
+    """The boxes of the subject and of the others in a crop's own pixels; of `with_others`.
+
+    Whom the detector hardly sees within the subject's box is one of the others.
+    """
     left, top = float(line["crop_x1"]), float(line["crop_y1"])
-    here, *others = (boxes.moved(box_of(one), -left, -top) for one in (line, *line["others"]))
+    there = [*map(box_of, (line, *line["others"])), *hardly_seen.read(line["hardly_seen"])]
+    here, *others = (boxes.moved(box, -left, -top) for box in there)
     return here, others
 
 

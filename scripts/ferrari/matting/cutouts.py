@@ -41,8 +41,9 @@ class CutOut:
 
     `gated`: what the person gate made of the network's alpha, if there is a gate. `absent`: the
     segmenter's verdict that the subject's class is not there. `fault`: EMPTY_MASK or FULL_MASK,
-    after `share`, the mean of the net's alpha; or OTHER_PERSON, after `parting`, which tells of
-    others in the crop. `refined` and `detail` are those of mattes.Refinement.
+    after `share`, the mean of the net's alpha (0 where no pixel of it is as much as a half); or
+    OTHER_PERSON, after `parting`, which tells of others in the crop. `refined` and `detail` are
+    those of mattes.Refinement.
     """
 
     rgba: np.ndarray | None = None
@@ -241,8 +242,10 @@ def finished(
     The matte is limited by `parting`, its edge refined, the subject's colours estimated there.
     """
     alpha = parting.limited(matte)
-    share = float(alpha.mean())
-    if share < settings["min_subject"] or boxes.subject_box(alpha) is None:
+    there = boxes.subject_box(alpha) is not None
+    # A veil of which no pixel is more subject than scene is no share of a subject.
+    share = float(alpha.mean()) if there else 0.0
+    if share < settings["min_subject"] or not there:
         return replace(told, share=share, fault=EMPTY_MASK)
     if share > settings["max_subject"]:
         return replace(told, share=share, fault=FULL_MASK)

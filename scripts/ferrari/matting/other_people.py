@@ -1,7 +1,8 @@
 """Other people's pixels, taken out of the subject's alpha.
 
 A network that looks for what stands out takes along who stands beside. Stage 2 knows the boxes of
-everybody in the frame. Boxes and colours say whose a pixel is (`by_boxes`): what looks like the
+everybody in the frame, also of whom the detector hardly sees within the subject's box
+(`images.hardly_seen`). Boxes and colours say whose a pixel is (`by_boxes`): what looks like the
 part of the alpha where only the subject can be is the subject's; what looks like the part of
 another's box that the alpha leaves free, or lies where only the other can be, is not; and the
 border between the two comes to lie on an edge of the picture (`label_cut`). Where the segmenter

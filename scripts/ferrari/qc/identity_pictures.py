@@ -118,7 +118,7 @@ def beside(crops: pd.DataFrame, pictures: pd.DataFrame, where: Pictures) -> list
             Thumb(
                 shown(file),
                 "REFERENCE",
-                "A picture of subject.references.",
+                meaning="A picture of subject.references.",
                 uri=thumbnails.of_users(where.references / file),
             )
             for file in used["file"].head(BESIDE)
@@ -130,9 +130,9 @@ def beside(crops: pd.DataFrame, pictures: pd.DataFrame, where: Pictures) -> list
         Thumb(
             shown(row["item"]),
             "SUBJECT",
-            "The person who was taken for the subject.",
-            f"similarity {row['identity_score']:.3g}",
-            where.of_detection(row),
+            meaning="The person who was taken for the subject.",
+            detail=f"similarity {row['identity_score']:.3g}",
+            uri=where.of_detection(row),
         )
         for row in best.drop_duplicates("video").head(BESIDE).to_dict("records")
     ]

@@ -6,7 +6,7 @@ import base64
 import io
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,7 @@ class Thumb:
 
     item: str
     reason: str = ""
+    _: KW_ONLY
     meaning: str = ""  # of the reason, one sentence
     detail: str = ""
     uri: str = ""
