@@ -233,7 +233,8 @@ def main(given: Sequence[str] | None = None) -> int:
     work = options.work.resolve()
     try:
         if options.cast is not None:
-            found = identity_given.measured(options.cast, work / "given", rules_of("sface"))
+            rules = rules_of("sface")
+            found = identity_given.measured(options.cast, work / "given", rules, options.quick)
         else:
             found = measured(gathered(work, options.quick))
     except PeerMissingError as missing:

@@ -55,19 +55,24 @@ def people_in(folder: Path) -> dict[str, Given]:
     return {name: Given(path, parts[_BACK][name]) for name, path in parts[_FRONT].items()}
 
 
-def measured(folder: Path, work: Path, rules: Rules, log=print) -> list[Table]:
-    """The tables of composed clips, of a cast in a folder; PeerMissingError without one."""
+def measured(folder: Path, work: Path, rules: Rules, quick: bool, log=print) -> list[Table]:
+    """The tables of composed clips, of a cast in a folder; PeerMissingError without one.
+
+    `quick`: two trios of them.
+    """
     given = people_in(folder)
     work.mkdir(parents=True, exist_ok=True)
     eyes = Eyes(work)
     made = _templates(eyes, work, given, log)
+    trios = cast.trios(list(given), quick)
     actors = {
         who: cast.cut_out(
             eyes, work, who, cast.Source([(one.front, 0.5, 1.0)], one.back, _HIGH), log
         )
         for who, one in given.items()
+        if any(who in trio for trio in trios)
     }
-    clips = cast.filmed_together(actors, work, cast.trios(list(given), quick=False), log)
+    clips = cast.filmed_together(actors, work, trios, log)
     seen = looked_at(eyes, work, {clip.path.name: clip.path for clip in clips}, log)
     cases = [composed_case(clip, seen[clip.path.name]) for clip in clips]
     trials = trials_of(cases, made, rules, "sface")
