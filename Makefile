@@ -229,7 +229,7 @@ bench: $(VENV)/.ready $(BENCH_VENV)/.ready ##: against what one would chain by h
 mattes: $(VENV)/.ready $(BENCH_VENV)/.ready ##: how good the cut-outs are, beside rembg's from the same network; MATTES="--pictures 4"
 	$(BIN)/python -m bench.mattes $(MATTES)
 
-identity: $(VENV)/.ready ##: who is told to be the subject, and who is not: real people and clips composed of them; IDENTITY="--quick"
+identity: $(VENV)/.ready ##: who is told to be the subject, and who is not: real people and clips composed of them; IDENTITY="--quick" or "--cast FOLDER"
 	$(BIN)/python -m bench.identity $(IDENTITY)
 
 $(BENCH_VENV)/.ready: $(BENCH_LOCK) | $(VENV)/.ready

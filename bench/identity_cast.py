@@ -1,8 +1,9 @@
-"""Cuts the real people out, and films them together: `filmed_together`."""
+"""Cuts real people out (`cast_of`, `cut_out`), and films them together (`filmed_together`)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +23,22 @@ _MOST = 12
 _SIDE = 512
 
 
+@dataclass(frozen=True)
+class Source:
+    """What one person is cut out of: clips from the front, each with a part of it (from and to, as
+    shares), and perhaps one from behind. `high`: px, of the pictures. Who is filmed from head to
+    foot has a small face in them.
+    """
+
+    front: Sequence[tuple[Path, float, float]]
+    back: Path | None = None
+    high: int = composed.CUT_FROM
+
+
 def filmed_together(
-    eyes: Eyes, work: Path, clips: Mapping[str, Path], trios: Sequence[tuple[str, str, str]], log
+    cast: Mapping[str, Actor], work: Path, trios: Sequence[tuple[str, str, str]], log
 ) -> list[Composed]:
     """All scenes of each trio, encoded into `work`."""
-    cast = cast_of(eyes, work, clips, trios, log)
     folder = work / "composed-2"  # the number goes up when clips of the same names change
     folder.mkdir(parents=True, exist_ok=True)
     log(f"  {len(trios)} trios are filmed together")
@@ -50,25 +62,50 @@ def scenes_of(trios: Sequence[tuple[str, str, str]]) -> list[Scene]:
     ]
 
 
-def trios(quick: bool) -> list[tuple[str, str, str]]:
-    """Everybody with everybody's next and the one after; two trios if it is to be quick."""
-    names = people.PEOPLE
-    ring = [tuple(names[(i + step) % len(names)] for step in (0, 1, 3)) for i in range(len(names))]
+def trios(names: Sequence[str], quick: bool) -> list[tuple[str, str, str]]:
+    """Everybody with the next, and with one who is not; two trios if it is to be quick. Three names
+    or more.
+    """
+    steps = (0, 1, 3 if len(names) > 3 else 2)
+    ring = [tuple(names[(i + step) % len(names)] for step in steps) for i in range(len(names))]
     return [(a, b, c) for a, b, c in (ring[:2] if quick else ring)]
 
 
 def actor(eyes: Eyes, work: Path, clips: Mapping[str, Path], who: str, log) -> Actor:
-    """The cut-outs of one of the people, from `work` where they are there."""
+    """The cut-outs of one of the people, with a head from behind."""
+    parts = [(clips[one.clip], one.begin, one.end) for one in people.for_tests(who)]
+    made = cut_out(eyes, work, who, Source(parts), log)
+    return replace(made, head=_heads(work, clips[people.BACKS], log)[identity_heads.of(who)])
+
+
+def cut_out(eyes: Eyes, work: Path, who: str, source: Source, log) -> Actor:
+    """The cut-outs of somebody, from `work` where they are there."""
     path = work / f"actor-{who}.npz"
     if not path.exists():
         log(f"  {who} is cut out")
-        made = _cut_out(eyes, work, clips, who)
-        pictures = {f"picture{n}": one for n, one in enumerate(made.pictures)}
-        np.savez_compressed(path, faces=made.faces_xyxy, **pictures)
-    head = _heads(work, clips[people.BACKS], log)[identity_heads.of(who)]
+        np.savez_compressed(path, **_arrays(_cut_out(eyes, source)))
     with np.load(path) as arrays:
-        boxes = arrays["faces"]
-        return Actor([arrays[f"picture{n}"] for n in range(len(boxes))], boxes, head)
+        return _actor(arrays)
+
+
+def _arrays(made: Actor) -> dict[str, np.ndarray]:
+    views = {"picture": made.pictures, "behind": made.behind}
+    found = {f"{name}{n}": one for name, some in views.items() for n, one in enumerate(some)}
+    if made.heads_xyxy is not None:
+        found["heads"] = made.heads_xyxy
+    return {"faces": made.faces_xyxy, "painted": np.array(made.painted), **found}
+
+
+def _actor(arrays: Mapping[str, np.ndarray]) -> Actor:
+    """Of what `_arrays` gave; what was kept before anybody had film of their back says less."""
+    faces, heads = arrays["faces"], arrays.get("heads")
+    return Actor(
+        [arrays[f"picture{n}"] for n in range(len(faces))],
+        faces,
+        behind=[arrays[f"behind{n}"] for n in range(0 if heads is None else len(heads))],
+        heads_xyxy=heads,
+        painted=bool(arrays.get("painted", True)),
+    )
 
 
 def _heads(work: Path, clip: Path, log) -> dict[str, np.ndarray]:
@@ -81,16 +118,19 @@ def _heads(work: Path, clip: Path, log) -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
-def _cut_out(eyes: Eyes, work: Path, clips: Mapping[str, Path], who: str) -> Actor:
-    shares = people.for_tests(who)
-    each = max(1, _MOST // len(shares))
+def _cut_out(eyes: Eyes, source: Source) -> Actor:
+    each = max(1, _MOST // len(source.front))
     pictures = [
         picture
-        for share in shares
-        for picture in composed.filmed(clips[share.clip], share.begin, share.end, each)
+        for path, begin, end in source.front
+        for picture in composed.filmed(path, begin, end, each, source.high)
     ]
     found = [eyes.models["sface"].find(one) for one in pictures]
-    return composed.actor(pictures, _alphas(pictures), [_largest(faces) for faces in found])
+    front = composed.actor(pictures, _alphas(pictures), [_largest(faces) for faces in found])
+    if source.back is None:
+        return front
+    backs = composed.filmed(source.back, 0.0, 1.0, _MOST, source.high)
+    return composed.with_backs(front, backs, _alphas(backs))
 
 
 def _alphas(pictures: Sequence[np.ndarray]) -> list[np.ndarray]:

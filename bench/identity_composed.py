@@ -8,7 +8,7 @@ pipeline looks at is all there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -24,29 +24,50 @@ WIDTH, HEIGHT, FPS = 640, 360, 6
 SECONDS = 4
 #: What a truth is of: the person, their likeness in a mirror, their picture on a wall.
 SELF, MIRROR, POSTER = "self", "mirror", "poster"
-_CUT_FROM = 540  # px, height of the pictures that people are cut out of
+CUT_FROM = 540  # px, height of the pictures that people are cut out of, if nothing else is said
 _SCALE = 0.75  # of the sizes of faces below
 _COARSE = 4
 _HEADROOM = 0.1  # heights of the frame above a face, at least
+_AT_EDGE = 0.98  # of a picture's height: who is seen further down goes on below it
 _BODY = 1.6  # heights of the face that a cut-out is made longer by
 _TORSO_LAB = {1: (90, 128, 170), 2: (110, 170, 140)}  # L*, a*, b* as OpenCV has them in 8 bits
 
 Way = Callable[[float], float]
+#: Cut-outs, and the face's box in each.
+Views = tuple[Sequence[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Actor:
-    """Cut-outs of one person, in the order filmed: HxWx4 uint8, and the face's box in each. `head`
-    is one from behind that may be theirs, HxWx4 uint8.
+    """Cut-outs of one person, in the order filmed: HxWx4 uint8, and the face's box in each.
+    `painted`: below what was filmed a body is painted on.
+
+    Seen from behind they are `behind`, cut out of film of their back, with the box in which the
+    face would be (`heads_xyxy`); who was not filmed so has `head`, a head from behind that may be
+    theirs, HxWx4 uint8, put before the face.
     """
 
     pictures: Sequence[np.ndarray]
     faces_xyxy: np.ndarray
     head: np.ndarray | None = None
+    behind: Sequence[np.ndarray] = ()
+    heads_xyxy: np.ndarray | None = None
+    painted: bool = True
+
+    def drawn(self, back: bool) -> Views:
+        """What is drawn of them, from the front or from behind."""
+        if back and not self.behind:
+            return self._turned, self.faces_xyxy
+        return self.outlines(back)
+
+    def outlines(self, back: bool) -> Views:
+        """The same where only the outline counts, which a head that is put on hardly changes."""
+        if back and self.heads_xyxy is not None:
+            return self.behind, self.heads_xyxy
+        return self.pictures, self.faces_xyxy
 
     @cached_property
-    def backs(self) -> Sequence[np.ndarray]:
-        """The same from behind."""
+    def _turned(self) -> Sequence[np.ndarray]:
         pairs = zip(self.pictures, self.faces_xyxy, strict=True)
         return [_turned(rgba, face, self.head) for rgba, face in pairs]
 
@@ -176,16 +197,17 @@ def _truth(scene: Scene, actors: dict[str, Actor], number: int, at: float) -> li
         if not role.present(at):
             continue
         actor = actors[role.who]
-        rgba, face, place = _placed(role, actor, number, at, actor.pictures)
+        back = role.turned or at >= role.back_from
+        rgba, face, place = _placed(role, actor.outlines(back), number, at)
         alpha = np.float32(rgba[..., 3])
         whole = _coarse(alpha, place)
         seen, covered = whole & ~covered, covered | whole
         if seen.any():
             share = float(seen.sum() / whole.sum())
-            back = role.turned or at >= role.back_from
             corners = face.reshape(2, 2) * place[0, 0] + place[:, 2]
             faced = (corners / [WIDTH, HEIGHT]).ravel()
-            filmed_px = _short_side(seen & _coarse(_filmed_part(alpha, face), place))
+            filmed = _filmed_part(alpha, face) if actor.painted else alpha
+            filmed_px = _short_side(seen & _coarse(filmed, place))
             shown.append(
                 Shown(role.who, role.kind, back, _box_of(seen), share, seen, faced, filmed_px)
             )
@@ -222,8 +244,8 @@ def _box_of(seen: np.ndarray) -> np.ndarray:
 
 def _drawn(role: Role, actor: Actor, number: int, at: float) -> tuple[np.ndarray, np.ndarray]:
     """A role's colours HxWx3 float32 and alpha HxW 0..1, in the frame."""
-    behind = role.turned or at >= role.back_from
-    rgba, face, place = _placed(role, actor, number, at, actor.backs if behind else actor.pictures)
+    back = role.turned or at >= role.back_from
+    rgba, face, place = _placed(role, actor.drawn(back), number, at)
     if role.outfit:
         rgba = _dyed(rgba, face, role.outfit)
     scale = float(place[0, 0])
@@ -233,14 +255,15 @@ def _drawn(role: Role, actor: Actor, number: int, at: float) -> tuple[np.ndarray
 
 
 def _placed(
-    role: Role, actor: Actor, number: int, at: float, pictures: Sequence[np.ndarray]
+    role: Role, views: Views, number: int, at: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of a role's `pictures` the one for a frame (HxWx4 uint8), the face's box in it, and where it
-    is laid in the frame.
+    """Of a role's cut-outs the one for a frame (HxWx4 uint8), the face's box in it, and where it is
+    laid in the frame.
     """
+    pictures, faces_xyxy = views
     still = 0 if role.kind == POSTER else number
     index = _back_and_forth(still, len(pictures))
-    rgba, face = pictures[index], actor.faces_xyxy[index]
+    rgba, face = pictures[index], faces_xyxy[index]
     if role.kind == POSTER:
         rgba = _framed(rgba)
     width = rgba.shape[1]
@@ -387,14 +410,14 @@ def scenes(one: str, two: str, three: str, seed: int) -> list[Scene]:
 # --- cutting people out ---------------------------------------------------------------------------
 
 
-def filmed(path: Path, begin: float, end: float, most: int) -> list[np.ndarray]:
-    """Frames of a part of a clip, FPS a second, at most `most`: HxWx3 uint8 RGB, not too large."""
+def filmed(path: Path, begin: float, end: float, most: int, high: int) -> list[np.ndarray]:
+    """Frames of a part of a clip, FPS a second, at most `most`: HxWx3 uint8 RGB, `high` at most."""
     with av.open(str(path)) as container:
         rate = float(container.streams.video[0].average_rate or 30)
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     first, last = round(begin * len(frames)), round(end * len(frames))
     some = frames[first : last : max(1, round(rate / FPS))][:most]
-    return [_of_height(one, _CUT_FROM) for one in some]
+    return [_of_height(one, high) for one in some]
 
 
 def _of_height(picture: np.ndarray, height: int) -> np.ndarray:
@@ -418,14 +441,57 @@ def _with_body(rgba: np.ndarray, face: Sequence[float]) -> np.ndarray:
 
 
 def actor(pictures: Sequence[np.ndarray], alphas: Sequence[np.ndarray], faces: Sequence) -> Actor:
-    """Of pictures, alphas (HxW, 0..1) and the box of the face in each, None where none is seen."""
-    cut, boxes = [], []
+    """Of pictures, alphas (HxW, 0..1) and the box of the face in each, None where none is seen.
+
+    Who is filmed down to the picture's lower edge gets a painted body below it.
+    """
+    cut, boxes, at_edge = [], [], []
     for rgb, alpha, face in zip(pictures, alphas, faces, strict=True):
-        rows, columns = np.where(alpha > 0.5)
-        if face is None or not len(rows):
+        place = _outline(alpha)
+        if face is not None and place is not None:
+            x1, y1, _, y2 = place
+            cut.append(_cut(rgb, alpha, place))
+            boxes.append(np.array(face) - [x1, y1, x1, y1])
+            at_edge.append(y2 >= _AT_EDGE * len(alpha))
+    painted = bool(np.mean(at_edge) > 0.5) if at_edge else True
+    if painted:
+        cut = [_with_body(rgba, face) for rgba, face in zip(cut, boxes, strict=True)]
+    return Actor(cut, np.array(boxes), painted=painted)
+
+
+def with_backs(front: Actor, pictures: Sequence[np.ndarray], alphas: Sequence[np.ndarray]) -> Actor:
+    """The same with film of their back, from as far away: pictures and alphas (HxW, 0..1).
+
+    The face would be where it is from the front: below the crown, over the middle of the head. Who
+    is filmed from head to foot may be nearer or farther; their height says by how much.
+    """
+    high = np.array([len(rgba) for rgba in front.pictures])
+    face = np.median(front.faces_xyxy, axis=0)
+    size, below = face[2:] - face[:2], float(face[1])
+    cut, boxes = [], []
+    for rgb, alpha in zip(pictures, alphas, strict=True):
+        place = _outline(alpha)
+        if place is None:
             continue
-        y1, y2, x1, x2 = rows.min(), rows.max() + 1, columns.min(), columns.max() + 1
-        rgba = np.dstack([rgb, np.rint(alpha * 255).astype(np.uint8)])
-        cut.append(_with_body(rgba[y1:y2, x1:x2], face))
-        boxes.append(np.array(face) - [x1, y1, x1, y1])
-    return Actor(cut, np.array(boxes))
+        rgba = _cut(rgb, alpha, place)
+        scale = 1.0 if front.painted else len(rgba) / float(np.median(high))
+        wide, tall, top = *(scale * size), scale * below
+        columns = np.where(rgba[: max(1, round(top + tall)), :, 3] > 127)[1]
+        middle = float(np.median(columns)) if len(columns) else rgba.shape[1] / 2
+        box = np.array([middle - wide / 2, top, middle + wide / 2, top + tall])
+        cut.append(_with_body(rgba, box) if front.painted else rgba)
+        boxes.append(box)
+    return replace(front, behind=cut, heads_xyxy=np.array(boxes).reshape(-1, 4) if cut else None)
+
+
+def _outline(alpha: np.ndarray) -> tuple[int, int, int, int] | None:
+    """The box around an alpha (HxW, 0..1), end exclusive; None where it is empty."""
+    rows, columns = np.where(alpha > 0.5)
+    if not len(rows):
+        return None
+    return int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1
+
+
+def _cut(rgb: np.ndarray, alpha: np.ndarray, place: tuple[int, int, int, int]) -> np.ndarray:
+    x1, y1, x2, y2 = place
+    return np.dstack([rgb, np.rint(alpha * 255).astype(np.uint8)])[y1:y2, x1:x2]

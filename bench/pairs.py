@@ -73,7 +73,8 @@ def measured(bench: Bench, weights: Path, quick: bool, peers: Mapping[str, Peer]
     """
     work = bench.work / "identity"
     work.mkdir(parents=True, exist_ok=True)
-    eyes, trios = Eyes(work, prepare.threads()), identity_cast.trios(quick=False)
+    eyes = Eyes(work, prepare.threads())
+    trios = identity_cast.trios(identity_people.PEOPLE, quick=False)
     if quick:
         trios = [trio for trio in trios if set(trio[:2]) <= TO_THE_WAIST]
     cast = identity_cast.cast_of(eyes, work, identity_people.clips(), trios, bench.log)

@@ -7,7 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench import identity_backs, identity_heads, identity_losses, identity_tracks
+from bench import (
+    identity_backs,
+    identity_cast,
+    identity_given,
+    identity_heads,
+    identity_losses,
+    identity_tracks,
+)
 from bench import identity_composed as composed
 from bench import identity_rates as rates
 from bench.identity_cases import NOBODY, Case, composed_case, tried
@@ -17,6 +24,7 @@ from bench.identity_look import Looked
 from bench.identity_people import PEOPLE
 from bench.identity_scores import Scores, among, fitted
 from bench.identity_tables import Counted, by_largest, ranked
+from bench.measure import PeerMissingError
 from ferrari.subject import judgements as j
 from ferrari.subject.judgements import Rules
 from ferrari.subject.templates import Template
@@ -264,6 +272,85 @@ def test_a_head_from_behind_covers_the_face_and_little_else():
     assert green[60:105, 40:80].mean() > 0.9 and green[45:60, 50:70].mean() > 0.9
     assert (made[:40] == 255).all() and (made[140:] == 255).all(), "the body stays"
     assert (composed._turned(rgba, face, None)[60:112, 40:80, 1] != 128).any(), "paint alone"
+
+
+def whole(height: int, wide: int, at: int, shade: int) -> tuple[np.ndarray, np.ndarray]:
+    """A picture, 300 px high, of somebody whose middle is `at`, and the alpha."""
+    alpha = np.zeros((300, 200), np.float32)
+    alpha[20 : 20 + height, at - wide // 2 : at + wide // 2] = 1
+    return np.full((300, 200, 3), shade, np.uint8), alpha
+
+
+def turner() -> Actor:
+    """From the front 200 px high with a face of 20 x 24, 8 px below the crown; from behind half as
+    high, since twice as far away, and grey.
+    """
+    picture, alpha = whole(200, 60, 100, 255)
+    front = composed.actor([picture], [alpha], [(90.0, 28.0, 110.0, 52.0)])
+    picture, alpha = whole(100, 30, 60, 128)
+    return composed.with_backs(front, [picture] * 2, [alpha, np.zeros_like(alpha)])
+
+
+def test_of_film_from_behind_the_head_is_where_the_face_was():
+    made = turner()
+    assert not made.painted and made.faces_xyxy.tolist() == [[20, 8, 40, 32]]
+    assert len(made.behind) == 1, "nobody is in the second"
+    assert made.heads_xyxy.tolist() == [[9.5, 4, 19.5, 16]]  # half of the size
+    pictures, boxes = made.drawn(True)
+    assert pictures is made.behind and boxes is made.heads_xyxy
+    assert made.outlines(True)[0] is made.behind and made.drawn(False)[0] is made.pictures
+
+
+def test_who_turns_is_as_large_from_behind_and_is_drawn_from_behind(tmp_path):
+    role = Role("grey", composed.still(0.5), 40, back_from=0.5)
+    cast = {"grey": turner()}
+    scene = Scene("turns-grey", [role], 3, seconds=1)
+    clip = composed.film(scene, cast, tmp_path)
+    (front,), (back,) = clip.truth[0], clip.truth[-1]
+    assert (front.back, back.back) == (False, True)
+    assert back.box == pytest.approx(front.box, abs=0.02)
+    frame, ((_, part),) = composed.picture(scene, cast, 5)
+    assert abs(float(np.median(frame[part > 0.9])) - 128) < 4
+    assert back.filmed_px > 60, "nothing of them is painted"
+
+
+def test_a_body_is_painted_below_those_alone_who_reach_the_edge():
+    picture, alpha = whole(280, 60, 100, 255)
+    face = (90.0, 28.0, 110.0, 52.0)
+    made = composed.actor([picture], [alpha], [face])
+    assert made.painted and len(made.pictures[0]) == 280 - 2 + round(1.6 * 24)
+    behind = composed.with_backs(made, [picture], [alpha])
+    assert len(behind.behind[0]) == len(made.pictures[0])
+    assert behind.heads_xyxy[0] == pytest.approx(made.faces_xyxy[0], abs=0.6)
+
+
+def test_cut_outs_are_kept_with_what_is_filmed_from_behind():
+    for made in (turner(), CAST["red"]):
+        again = identity_cast._actor(identity_cast._arrays(made))
+        assert again.painted == made.painted and len(again.behind) == len(made.behind)
+        for back in (False, True):
+            for one, other in zip(again.outlines(back), made.outlines(back), strict=True):
+                assert np.array_equal(np.array(one), np.array(other))
+
+
+def test_a_cast_of_ones_own_has_a_front_and_a_back_of_each(tmp_path):
+    with pytest.raises(PeerMissingError, match="0 people"):
+        identity_given.people_in(tmp_path / "away")
+    for name in ("a_front.mp4", "b_front.mp4", "c_front.mkv", "a_back.mp4", "b_back.mp4"):
+        (tmp_path / name).touch()
+    with pytest.raises(PeerMissingError, match="of c only"):
+        identity_given.people_in(tmp_path)
+    (tmp_path / "c_back.mp4").touch()
+    (tmp_path / "notes.txt").touch()
+    found = identity_given.people_in(tmp_path)
+    assert list(found) == ["a", "b", "c"] and found["c"].front.name == "c_front.mkv"
+
+
+@pytest.mark.parametrize("count", [3, 4, 11])
+def test_the_three_of_a_scene_are_three(count):
+    names = [f"p{n}" for n in range(count)]
+    trios = identity_cast.trios(names, quick=False)
+    assert [trio[0] for trio in trios] == names and all(len(set(trio)) == 3 for trio in trios)
 
 
 def test_everybody_has_a_head_from_behind():
