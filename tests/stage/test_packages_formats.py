@@ -348,7 +348,13 @@ def test_digests_and_card(dataset):
     _, header, text = (folder / "README.md").read_text().split("---\n", 2)
     assert yaml.safe_load(header)["license"] == "cc0-1.0"
     assert "4 images of 2 clips" in text and "| split | train | 4 |" in text
+    assert "that a person wrote" not in text
     assert not (root(dataset, "kohya") / "README.md").exists()
+    rows = final(dataset)
+    rows[0]["caption_source"] = "override"
+    tables.write_stage(dataset / "05_final_training/final.csv", "final", rows)
+    package(dataset, "imagefolder", card=True, about=about)
+    assert "Captions here that a person wrote: 1." in (folder / "README.md").read_text()
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -205,12 +205,23 @@ def test_without_clips_a_dry_run_warns_and_shows_the_graph(without_clips):
     assert re.search(r"^select_final +1$", output, re.M)
 
 
-@pytest.mark.parametrize("arguments", [(), ("--no-hooks",), ("qc_reports/index.html",)])
+@pytest.mark.parametrize(
+    ("without_clips", "arguments"),
+    [
+        ("no folder", ()),
+        ("an empty folder", ()),
+        ("a folder of pictures", ()),
+        ("no folder", ("qc_reports/index.html",)),
+        ("an empty folder", ("--no-hooks",)),
+    ],
+    indirect=["without_clips"],
+)
 def test_without_clips_a_run_ends_before_its_first_job(without_clips, arguments):
     output = without_clips.run("--cores", "1", *arguments, check=False)
     assert "put your clips there" in output and "localrule" not in output
     assert not list(without_clips.folder.glob("*/*.csv"))
 
 
+@pytest.mark.parametrize("without_clips", ["no folder"], indirect=True)
 def test_without_clips_the_graph_is_drawn(without_clips):
     assert "digraph" in without_clips.run("--dag")

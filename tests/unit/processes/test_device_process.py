@@ -34,6 +34,7 @@ from ferrari.processes.model_verdicts import IsolationError, Limits
 from tests import device_loads
 from tests.deadly import is_gone
 from tests.device_loads import item, result
+from tests.unit.jobs.waiting import wait_for
 
 LIMITS = Limits("mask", timeout_s=20, memory_mb=8192)
 ONE = Cards(((0, 1),))
@@ -424,16 +425,19 @@ def test_what_cannot_be_loaded_is_an_error_each_time(how, error):
                 network.run([item(1)])
 
 
-def test_a_job_waits_for_a_device_that_another_process_holds(tmp_path):
-    done = []
+def test_a_job_waits_for_a_device_that_another_process_holds(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(device_client, "_SAID_AFTER_S", 0.0)
+    caplog.set_level("INFO")
+    done, told = [], "waiting for cuda:0, which other processes use"
     with ExitStack() as open_:
         with device_slots.hold(device_slots.CUDA, 0, 1):
             network = open_.enter_context(model(tmp_path))
             waiting = threading.Thread(target=lambda: done.extend(network.run([item(2)])))
             waiting.start()
-            time.sleep(0.3)
+            wait_for(lambda: told in caplog.text)
             assert not done
         waiting.join(20)
+    assert caplog.text.count(told) == 1
     assert values(done) == [result(2)]
 
 

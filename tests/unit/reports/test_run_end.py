@@ -6,7 +6,9 @@ import os
 import tracemalloc
 from pathlib import Path
 
-from ferrari.ledger import tables
+from ferrari.ledger import clip_fates, tables
+from ferrari.reports import checks
+from ferrari.reports.checks import FAIL, PASS, WARN, Check
 from ferrari.reports.run_end import failures, last_lines
 
 FAILED = """3 of 4 items
@@ -70,6 +72,23 @@ def test_clips_that_gave_no_image_are_not_counted(tmp_path):
     (tmp_path / "bad_videos/NOT_A_VIDEO/a.txt").touch()
     told = last_lines(tmp_path, tmp_path / "qc_reports", [])
     assert f"  refused      {tmp_path}/bad_videos" in told, "an empty folder holds nothing"
+
+
+def test_each_check_that_is_not_passed_is_a_line_but_for_refused_clips(tmp_path):
+    """Of those each has a line already."""
+    (tmp_path / "05_final_training").mkdir()
+    tables.write_stage(tmp_path / "05_final_training/final.csv", "final", [])
+    tables.write_stage(tmp_path / "videos.csv", "videos", [])
+    found = {"alpha_present": PASS, "alpha_sound": WARN, "files_there": FAIL}
+    found[clip_fates.CHECK] = WARN
+    checks.write(
+        tmp_path / "qc_reports/qc5_masks_summary.csv",
+        [Check(name, status, "2 of 9", "0", f"It is {name}") for name, status in found.items()],
+    )
+    told = last_lines(tmp_path, tmp_path / "qc_reports", [])
+    questions = [line for line in told if line.startswith((PASS, WARN, FAIL))]
+    assert [line.split()[0] for line in questions] == [WARN, FAIL]
+    assert [line.rsplit(" ", 1)[1] for line in questions] == ["alpha_sound", "files_there"]
 
 
 def test_the_images_are_counted_without_holding_their_rows(tmp_path):
