@@ -89,8 +89,8 @@ def test_the_disk_that_snakemake_names_is_told_and_not_that_of_the_set(
 
 def test_a_quota_that_is_used_up_is_told(tmp_path, monkeypatch):
     only_full(monkeypatch)
-    told = told_of(tmp_path, "OSError: [Errno 122] Disk quota exceeded: '/home/anna/x'")
-    assert "your quota on the disk that holds '/home/anna/x' is used up" in told
+    told = told_of(tmp_path, "OSError: [Errno 122] Disk quota exceeded: '/data/anna/x'")
+    assert "your quota on the disk that holds '/data/anna/x' is used up" in told
 
 
 def test_a_disk_behind_a_link_is_found_where_no_file_is_named(tmp_path, monkeypatch):
