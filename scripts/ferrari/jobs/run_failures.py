@@ -20,22 +20,23 @@ def failures(watch: Watch) -> list[str]:
     """Each message once, with advice.
 
     For a job without a message, the last line of its log; for a killed one, what that means. Where
-    no job failed, Snakemake itself did: on a full disk it cannot even say so in its log.
+    no job has said why, Snakemake itself may have failed, or could not start one: on a full disk it
+    cannot even say so in its log.
     """
     work = watch.work
     failed = watch.progress.failed.values()
     known = {work / job.log for job in failed if job.log}  # by name: a clock may be put back
-    lines = run_end.failures(work / "logs", watch.began, known)
+    messages = run_end.failures(work / "logs", watch.began, known)
     mute = [job for job in failed if not (job.log and message_of(work / job.log))]
-    lines += [_ended_mute(watch, job) for job in mute[:_MUTE]]
+    lines = messages + [_ended_mute(watch, job) for job in mute[:_MUTE]]
     if len(mute) > _MUTE:
         lines.append(f"\n... and {number_of(len(mute) - _MUTE, 'job')} more without a message")
     said = "".join(log.read_text("utf-8", "replace") for log in _of_snakemake(watch))
-    told = [line for line in (*lines, error_advice.of_run(said, watch.status)) if line]
-    if told:
-        return told
+    killed = error_advice.of_run(said, watch.status)
+    if messages or killed:
+        return [*lines, *filter(None, [killed])]
     full = error_advice.of_full_disk(work, "\n".join(watch.said), _other_disks(watch))
-    return [full] if full else []
+    return [*lines, *filter(None, [full])]
 
 
 def _other_disks(watch: Watch) -> list[Path]:

@@ -28,7 +28,7 @@ from ferrari.ledger.reasons import (
     UNSUPPORTED_CODEC,
     ZERO_DURATION,
 )
-from ferrari.video import film, streams, timestamps
+from ferrari.video import film, joined_files, streams, timestamps
 from ferrari.video.containers import (
     MAX_SIDE,
     NotAVideoError,
@@ -110,7 +110,8 @@ def _look_inside(container: InputContainer, path: str | os.PathLike, animations:
     if stream is None:
         return _without_stream(container, path, facts)
     seen = _walk(stream)
-    others = (facts["other_tracks"], streams.begun_late(container))
+    late, behind = streams.begun_late(container), joined_files.behind_the_first(path)
+    others = (facts["other_tracks"], late, behind)
     facts["other_tracks"] = "; ".join(filter(None, others))
     facts |= _stream_facts(container, stream, seen)
     refused = _no_film(container, facts, animations)

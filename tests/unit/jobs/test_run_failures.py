@@ -87,10 +87,21 @@ def test_the_disk_that_snakemake_names_is_told_and_not_that_of_the_set(
     assert f"the disk that holds '{file.format(work=tmp_path)}' is full" in told
 
 
+def test_a_job_that_could_not_even_start_leaves_the_disk_to_be_told(tmp_path, monkeypatch):
+    """Without temporary files Snakemake starts no script: the job's log is empty."""
+    only_full(monkeypatch)
+    watch = Watch(tmp_path, tmp_path / "dataset", {})
+    watch.said.append("OSError: [Errno 28] No space left on device: '/scratch/x'")
+    watch.progress.failed[4] = FailedJob("select_final", "", "logs/select_final.log")
+    told = " ".join("\n".join(failures(watch)).split())
+    assert "select_final ended without a message" in told
+    assert told.endswith("anew, never trusted.") and "that holds '/scratch/x' is full" in told
+
+
 def test_a_quota_that_is_used_up_is_told(tmp_path, monkeypatch):
     only_full(monkeypatch)
-    told = told_of(tmp_path, "OSError: [Errno 122] Disk quota exceeded: '/home/anna/x'")
-    assert "your quota on the disk that holds '/home/anna/x' is used up" in told
+    told = told_of(tmp_path, "OSError: [Errno 122] Disk quota exceeded: '/data/anna/x'")
+    assert "your quota on the disk that holds '/data/anna/x' is used up" in told
 
 
 def test_a_disk_behind_a_link_is_found_where_no_file_is_named(tmp_path, monkeypatch):

@@ -1,0 +1,47 @@
+"""Whether a file is two that `cat` joined, of which FFmpeg and players read the first alone.
+
+In a transport stream, a program stream or Matroska the second goes on where the first ends. An MP4
+or MOV has one index at its top level: what a second index lists is never read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from ferrari.video.clip_verdicts import OTHER_FILM
+
+#: Boxes that are walked: a fragmented recording has two for each fragment.
+_MOST = 200_000
+
+
+def behind_the_first(path: str | os.PathLike) -> str:
+    """'a second MP4 behind the first: another film track, ...' as a cell `other_tracks` has it; ""
+    where a file is one. Raises OSError.
+    """
+    with open(path, "rb") as stream:
+        kinds = list(_boxes(stream, os.path.getsize(path)))
+    if kinds.count(b"ftyp") < 2 or kinds[0] != b"ftyp":
+        return ""
+    second = kinds[kinds.index(b"ftyp", 1) :]
+    if b"moov" not in kinds[: -len(second)] or not {b"moov", b"mdat"} <= set(second):
+        return ""
+    return f"a second file behind the first, as cat joins them: {OTHER_FILM}, which nobody reads"
+
+
+def _boxes(stream: BinaryIO, size: int) -> Iterator[bytes]:
+    """The kinds of an ISO file's boxes at its top level, up to the first that cannot be one."""
+    place = 0
+    for _ in range(_MOST):
+        stream.seek(place)
+        head = stream.read(16)
+        length, kind = int.from_bytes(head[:4], "big"), head[4:8]
+        if length == 1:
+            length = int.from_bytes(head[8:16], "big")
+        if len(head) < 8 or not kind.isalnum() or (length and length < 8):
+            return
+        yield kind
+        place += length
+        if not length or place >= size:
+            return
