@@ -185,9 +185,7 @@ def stacked(table: pd.DataFrame, title: str, *, note: str) -> Chart:
 
 
 def clips(videos: pd.DataFrame, rows: str) -> Chart:
-    """The outcomes of each clip's `rows` ("crops"), from the figures of clips (`video`, and a column
-    for each outcome).
-    """
+    """The outcomes of each clip's `rows` ("crops"). `videos` has a column for each outcome."""
     outcomes = videos.set_index("video")[list(OUTCOMES)]
     return stacked(outcomes, "Clips", note=f"The {MAX_BARS} with the most {rows}.")
 
