@@ -16,7 +16,7 @@ SNAKEMAKE := $(BIN)/snakemake
 # Once: the first job would take ten seconds longer.
 COMPILE = PYTHONPATH=scripts $(BIN)/python -c "import ferrari.matting.closed_form, ferrari.matting.foreground"
 CORES ?= $(shell $(PYTHON) scripts/ferrari/common/usable_cores.py)
-FERRARI_SHARED ?= ../shared
+FERRARI_SHARED := $(or $(FERRARI_SHARED),../shared)
 export FERRARI_SHARED
 
 # A set is named by WORK, by a settings file outside the checkout that is a set's my.yaml or lies

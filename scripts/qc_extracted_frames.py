@@ -360,11 +360,7 @@ def pictures(
             x_title="samples expected",
             y_title="samples taken",
         ),
-        charts.stacked(
-            videos.set_index("video")[["kept", "dropped", "quarantined"]],
-            "Clips",
-            note="The 30 with the most samples.",
-        ),
+        charts.clips(videos, "samples"),
     ]
 
 

@@ -351,11 +351,7 @@ def pictures(
             limits=(1, 6),
             count_title="neighbours",
         ),
-        charts.stacked(
-            videos.set_index("video")[["kept", "dropped", "quarantined"]],
-            "Clips",
-            note="The 30 with the most crops.",
-        ),
+        charts.clips(videos, "crops"),
     ]
 
 

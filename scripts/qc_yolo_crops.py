@@ -268,11 +268,7 @@ def pictures(
             bounds=[float(detect_settings["min_side"])],
             count_title="crops",
         ),
-        charts.stacked(
-            videos.set_index("video")[["kept", "dropped", "quarantined"]],
-            "Clips",
-            note="The 30 with the most detections.",
-        ),
+        charts.clips(videos, "detections"),
     ]
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ferrari.common.visible_text import shown
+from ferrari.ledger.columns import OUTCOMES
 
 MAX_POINTS = 1500
 MAX_BARS = 30
@@ -181,6 +182,12 @@ def stacked(table: pd.DataFrame, title: str, *, note: str) -> Chart:
         .add_params(pick)
     )
     return _chart(title, note, chart, height=max(60, 22 * len(names)))
+
+
+def clips(videos: pd.DataFrame, rows: str) -> Chart:
+    """The outcomes of each clip's `rows` ("crops"). `videos` has a column for each outcome."""
+    outcomes = videos.set_index("video")[list(OUTCOMES)]
+    return stacked(outcomes, "Clips", note=f"The {MAX_BARS} with the most {rows}.")
 
 
 def asked_and_got(

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 import time
@@ -395,6 +396,18 @@ def test_the_bench_s_lock_has_hashes_and_no_address():
     pins = re.split(r"^(?=[a-z0-9])", LOCK, flags=re.M)[1:]
     assert len(pins) > 10 and all("--hash=sha256:" in pin for pin in pins)
     assert "://" not in LOCK and "index-url" not in LOCK
+
+
+@pytest.mark.parametrize(
+    ("named", "folder"), [("", "../shared"), ("real", "real"), ("/mnt/real", "/mnt/real")]
+)
+def test_the_shared_folder_is_where_the_variable_says_from_the_checkout_on(
+    monkeypatch, named, folder
+):
+    """An empty one was the checkout itself."""
+    monkeypatch.setenv("FERRARI_SHARED", named)
+    asked = runpy.run_path(str(ROOT / "tests/shared.py"))
+    assert asked["SHARED"] == (ROOT / folder).resolve()
 
 
 def test_peers_stay_out_of_the_pipeline_s_lock():
