@@ -42,6 +42,7 @@ _MOST_WEIGHT = 262144
 _PATIENCE_S = 10.0  # how long an interrupted command has to end by itself
 _TRIES = 500  # to remove a group whose last threads are just ending, each after 10 ms
 _PR_SET_PDEATHSIG = 1
+_FIRST = -20  # the niceness of what the kernel prefers to all else
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -254,10 +255,15 @@ class _Watch:
         waiting = select.poll()
         for descriptor in (ended, self._births.socket.fileno()):
             waiting.register(descriptor, select.POLLIN)
+        nice = os.getpriority(os.PRIO_PROCESS, 0)
+        with contextlib.suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, 0, _FIRST)  # or a thread waits long for its group
         try:
             while ended not in [descriptor for descriptor, _ in waiting.poll()]:
                 self._hear()
         finally:
+            with contextlib.suppress(PermissionError):
+                os.setpriority(os.PRIO_PROCESS, 0, nice)
             os.close(ended)
         return os.waitstatus_to_exitcode(os.waitpid(self.child, 0)[1])
 
