@@ -35,7 +35,8 @@ def failures(watch: Watch) -> list[str]:
     killed = error_advice.of_run(said, watch.status)
     if messages or killed:
         return [*lines, *filter(None, [killed])]
-    full = error_advice.of_full_disk(work, "\n".join(watch.said), _other_disks(watch))
+    printed = "\n".join([said, *watch.said])
+    full = error_advice.of_full_disk(work, printed, _other_disks(watch))
     return [*lines, *filter(None, [full])]
 
 
