@@ -321,7 +321,7 @@ def _rate(call: Callable[[], object], items: int) -> dict[str, Any]:
             done += items
     rate = done / (time.monotonic() - start)
     busy = None if meter.busy is None else round(meter.busy, 3)
-    return {"per_s": round(rate, 1), "busy": busy, "card_mb": meter.peak_mb}
+    return {"per_s": float(f"{rate:.3g}"), "busy": busy, "card_mb": meter.peak_mb}
 
 
 def _said(speed: Mapping[str, Any]) -> str:
