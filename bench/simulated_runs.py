@@ -109,7 +109,7 @@ def prepared(
     place = bench.fresh(f"simulated-{name.partition(' ')[0]}")
     weights = {kind: place / f"simulated.{kind}" for kind in ("pt", "onnx")}
     for path in weights.values():
-        path.write_bytes(b"no weights: the card is simulated")
+        path.write_bytes(b"\x00no weights: the card is simulated")  # as text they are refused
     pin = hashlib.sha256(weights["pt"].read_bytes()).hexdigest()
     overlay: dict[str, Any] = {
         "raw_videos": str(prepare.linked(place / "raw", raws)),
