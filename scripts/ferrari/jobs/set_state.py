@@ -108,9 +108,11 @@ def other_pictures(work: Path, config: Mapping) -> str:
     if not table.is_file():
         return ""
     then = {(row["setting"], row["file"]): row["sha256"] for row in tables.iter_table(table)}
+    chosen = modes.choose(config["subject"], config["detect"]["class"], work)
     now = {
         (folder.setting, file): _digest(Path(folder.path, file))
-        for folder in modes.of_set(work, config)
+        for folder in (chosen.references, chosen.others)
+        if folder
         for file in folder.files
     }
     kinds = {
