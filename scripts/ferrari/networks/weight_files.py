@@ -364,8 +364,8 @@ def is_pickle(path: str | os.PathLike) -> bool:
 
 
 def holds_pickle(path: str | os.PathLike) -> bool:
-    """True if a file is a pickle by its opening bytes, or a zip or tar archive that holds one (torch's
-    formats). Raises OSError.
+    """True if a file is a pickle by its opening bytes, or a zip or tar archive that holds one, as
+    torch writes them. Raises OSError.
     """
     with open(path, "rb") as stream:
         head = stream.read(2)
