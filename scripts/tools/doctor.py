@@ -350,11 +350,7 @@ def _require_writable(page: Page, work: Path, config: Mapping) -> None:
 def _network(page: Page, work: Path, config: Mapping, section: str) -> str:
     """What a section's networks are, and where they run; raises what would end the run."""
     placed = {**config, "cache": str(work / config["cache"])}
-    wanted = weight_files.wanted(placed, section)
-    for weights in wanted:
-        weight_files.require_place(weights, section)
-        weight_kinds.require(weights, section, config)
-        weight_files.require_terms(weights, config["models"]["accept_noncommercial"])
+    wanted = weight_kinds.fit(placed, section)
     backends = {
         "detect": config["detect"]["backend"],
         "subject": " and ".join(weight_files.face_settings(config).values()),

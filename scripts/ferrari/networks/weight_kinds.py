@@ -36,6 +36,20 @@ _BEGINNINGS = {
 }
 
 
+def fit(config: Mapping, section: str) -> list[Weights]:
+    """What a section loads, as `weight_files.wanted`, before the first job.
+
+    Raises ModelError for weights that are not there and cannot be fetched, are none as far as a
+    look at them tells, or may not be used; OSError for a file that cannot be read.
+    """
+    found = weight_files.wanted(config, section)
+    for weights in found:
+        weight_files.require_place(weights, section)
+        require(weights, section, config)
+        weight_files.require_terms(weights, config["models"]["accept_noncommercial"])
+    return found
+
+
 def require(weights: Weights, section: str, config: Mapping) -> None:
     """Raise ModelError for weights of `section` (`detect`, `mask`) that the loader of these
     settings cannot load or must not; what is not there yet is no fault of theirs.
