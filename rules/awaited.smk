@@ -3,7 +3,6 @@
 # clip never becomes an input of a step over the whole set. No rule here.
 
 from ferrari.backgrounds import scene_bank
-from ferrari.common import near_paths
 from ferrari.ledger import pinned_clips
 from ferrari.subject import modes, pins
 
@@ -13,12 +12,9 @@ USES_CLIP_SCENES = not config["augment"]["environment_folder"]
 def user_pictures():
     """The files of the user's own folder of backgrounds."""
     folder = config["augment"]["environment_folder"]
-    if not os.path.isdir(folder):
-        raise WorkflowError(
-            f"augment.environment_folder: there is no folder {near_paths.told(folder)}."
-            f"{near_paths.hint(folder)}"
-        )
-    return [os.path.join(folder, file) for file in scene_bank.pictures(folder).values()]
+    with ending_the_run():
+        found = scene_bank.pictures(folder)
+    return [os.path.join(folder, file) for file in found.values()]
 
 
 #: The clips whose scenes become backgrounds of other clips.

@@ -23,16 +23,9 @@ def limits(section):
 
 def weights_of(section):
     """The weights that `detect`, `mask` or `subject` (faces) loads, as weight_files.Weights."""
+    # Snakemake considers a missing input unchanged if the output exists, so it is looked at here.
     with ending_the_run():
-        found = weight_files.wanted(config, section)
-        # Snakemake considers a missing input unchanged if the output exists.
-        for weights in found:
-            weight_files.require_place(weights, section)
-            weight_kinds.require(weights, section, config)
-            weight_files.require_terms(
-                weights, config["models"]["accept_noncommercial"]
-            )
-        return found
+        return weight_kinds.fit(config, section)
 
 
 #: Keys of an entry of models.yaml that do not affect the network's output.

@@ -264,7 +264,7 @@ def _run(page: Page, work: Path, config: Mapping) -> None:
         with _heard() as told:
             try:
                 line(name, _network(page, work, config, section))
-            except (weight_files.ModelError, devices.DeviceError) as error:
+            except (weight_files.ModelError, devices.DeviceError, OSError) as error:
                 line(name, "cannot work")
                 page.blocking.append(f"{section}: {error}")
         for text in told:
@@ -289,11 +289,11 @@ def _kinds_of_clips(dataset: Path) -> dict[str, CodedClip]:
         if row["verdict"] == OK:
             kind = tuple(row[key] for key in ("codec", "pix_fmt", "width", "height"))
             kinds.setdefault(kind, []).append(row)
-    told = {}
+    clips, told = number_of(sum(map(len, kinds.values())), "clip"), {}
     for kind in sorted(kinds, key=lambda kind: (-len(kinds[kind]), kind))[:_KINDS]:
         codec, pix_fmt, width, height = kind
         longest = max(kinds[kind], key=lambda row: float(row["duration_s"] or 0))
-        count = f"{len(kinds[kind]):,} of {number_of(len(rows), 'clip')}"
+        count = f"{len(kinds[kind]):,} of {clips}"
         told[f"{codec} {pix_fmt}, {width}x{height} ({count})"] = CodedClip.of(longest)
     return told
 
@@ -350,11 +350,7 @@ def _require_writable(page: Page, work: Path, config: Mapping) -> None:
 def _network(page: Page, work: Path, config: Mapping, section: str) -> str:
     """What a section's networks are, and where they run; raises what would end the run."""
     placed = {**config, "cache": str(work / config["cache"])}
-    wanted = weight_files.wanted(placed, section)
-    for weights in wanted:
-        weight_files.require_place(weights, section)
-        weight_kinds.require(weights, section, config)
-        weight_files.require_terms(weights, config["models"]["accept_noncommercial"])
+    wanted = weight_kinds.fit(placed, section)
     backends = {
         "detect": config["detect"]["backend"],
         "subject": " and ".join(weight_files.face_settings(config).values()),

@@ -10,6 +10,8 @@ import pytest
 from ferrari.common import settings
 from ferrari.common.atomic_files import sha256_file
 from ferrari.images import image_files
+from ferrari.ledger import tables
+from ferrari.ledger.columns import COLUMNS
 from ferrari.matting import mask_proposals
 from ferrari.matting.mask_proposals import ProposalError
 from ferrari.networks import weight_files
@@ -179,6 +181,16 @@ def test_what_another_segmenter_does_not_see_either_is_said(dataset, segmenter, 
     dataset.run()
     segmenter(lambda crops_rgb, boxes: [np.zeros((96, 72), np.float32) for _ in crops_rgb])
     with pytest.raises(ProposalError, match=r"makes no cut-out of .* either: EMPTY_MASK"):
+        mask_proposals.segmented_anew(config, dataset.root, item, "u2net")
+
+
+def test_a_table_of_crops_of_an_earlier_version_is_said_to_be_one(dataset, config):
+    """The command ended in a KeyError on a set that was not run since."""
+    item = dataset.add(picture())
+    columns = [name for name in COLUMNS["crop"] if name != "hardly_seen"]
+    older = [tables.narrowed(line, columns) for line in dataset.lines]
+    tables.write_table(dataset.table, columns, older)
+    with pytest.raises(tables.LedgerError, match=r"lacks the columns \['hardly_seen'\]"):
         mask_proposals.segmented_anew(config, dataset.root, item, "u2net")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 
 import pytest
@@ -9,6 +10,7 @@ import yaml
 
 from ferrari.common import settings
 from ferrari.ledger import tables
+from ferrari.ledger.columns import COLUMNS
 from ferrari.networks import weight_files
 from ferrari.processes.nvidia_driver import Driver
 from scripts.tools import doctor
@@ -83,13 +85,24 @@ def test_the_set_s_own_clips_are_told_once_a_run_has_seen_them(tmp_path):
         )
         for n, (w, h) in enumerate(sizes)
     ]
+    other = {"item": "x", "outcome": "quarantined", "reason": "NOT_A_VIDEO", "file": "notes.txt"}
+    rows.append(tables.row("videos", **other, parent="", verdict="NOT_A_VIDEO"))
     (tmp_path / "dataset").mkdir()
-    tables.write_stage(tmp_path / "dataset/videos.csv", "videos", rows)
+    tables.write_table(tmp_path / "dataset/videos.csv", COLUMNS["videos"], rows)
     page = doctor.examine(tmp_path, {**settings.load(DEMO), "cache": str(tmp_path)}).text()
     told = re.sub(r"\s+", " ", page)
     assert "1 extract hevc yuv420p, 640x480 (3 of 7 clips): pyav-cpu" in told
     assert "hevc yuv420p, 1280x720 (2 of 7 clips)" in told and "160x120" in told
     assert "320x240" not in told and "1080p" not in told
+
+
+def test_weights_that_may_not_be_read_are_told(tmp_path, monkeypatch):
+    def refused(*asked):
+        raise PermissionError(errno.EACCES, "Permission denied", "own.onnx")
+
+    monkeypatch.setattr(doctor.weight_kinds, "require", refused)
+    page = doctor.examine(tmp_path, {**settings.load(DEMO), "cache": str(tmp_path)})
+    assert "detect: [Errno 13] Permission denied: 'own.onnx'" in page.blocking
 
 
 def test_an_old_driver_has_to_be_replaced_first(visit):

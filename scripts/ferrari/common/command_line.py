@@ -43,7 +43,8 @@ def run(main: Callable[[], int]) -> NoReturn:
         try:
             status = main()
         finally:
-            sys.stdout.flush()  # at the interpreter's end a reader that is gone would be an error
+            if sys.stdout is not None:  # None: called with `>&-`
+                sys.stdout.flush()  # at the interpreter's end a lost reader would be an error
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # once more: at once
         print(STOPPED, file=sys.stderr)

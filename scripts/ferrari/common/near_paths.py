@@ -40,8 +40,11 @@ def hint(path: str | os.PathLike) -> str:
 
 
 def _as_a_shell_reads(path: Path) -> Path | None:
-    """The path from its first part with a `~` or a `$` on, read as a shell does; None without."""
+    """The path from its first part with a `~` or a `$` on, read as a shell does; None without, and
+    where it names no user or variable.
+    """
     for place, part in enumerate(path.parts):
         if part.startswith(("~", "$")):
-            return Path(os.path.expandvars(Path(*path.parts[place:]))).expanduser()
+            typed = os.path.expanduser(os.path.expandvars(Path(*path.parts[place:])))
+            return Path(typed) if os.path.isabs(typed) else None
     return None

@@ -65,7 +65,7 @@ def require_none_ahead(inputs: Iterable[Path], dataset: Path, now: float | None 
         f"{first_of([str(path) for path in ahead], _NAMED)} is dated {_told(times[ahead[0]])}, "
         f"which is to come: the clock stands at {_told(now)}. Every job that reads it would fail, "
         "since what it makes is older. If the clock is right, give it the time of now: "
-        f"find {places} -newermt now -exec touch {{}} +"
+        f"find -L {places} -newermt now -exec touch {{}} +"
     )
 
 

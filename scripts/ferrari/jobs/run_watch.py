@@ -142,9 +142,10 @@ class Watch:
                 for text in _lines(process):
                     for failure in self._take_events():
                         screen.say(failure)
-                    self.said.extend([] if text is None else [text])
-                    if text is not None and words.is_for_people(text) and not self.stopped:
-                        screen.say(text)
+                    if text is not None:
+                        self.said.append(text)
+                        if words.is_for_people(text) and not self.stopped:
+                            screen.say(text)
                     screen.show(self._line)
                 screen.clear()
             self.status = process.returncode

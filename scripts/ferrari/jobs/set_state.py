@@ -11,6 +11,7 @@ from pathlib import Path
 from ferrari.common import places
 from ferrari.common.counts import first_of
 from ferrari.common.errors import FerrariError
+from ferrari.common.visible_text import shown
 from ferrari.jobs import run_events, run_lock
 from ferrari.jobs.run_events import EventReader
 from ferrari.jobs.run_progress import RunProgress
@@ -108,9 +109,11 @@ def other_pictures(work: Path, config: Mapping) -> str:
     if not table.is_file():
         return ""
     then = {(row["setting"], row["file"]): row["sha256"] for row in tables.iter_table(table)}
+    chosen = modes.choose(config["subject"], config["detect"]["class"], work)
     now = {
         (folder.setting, file): _digest(Path(folder.path, file))
-        for folder in modes.of_set(work, config)
+        for folder in (chosen.references, chosen.others)
+        if folder
         for file in folder.files
     }
     kinds = {
@@ -120,7 +123,7 @@ def other_pictures(work: Path, config: Mapping) -> str:
         "changed": {one for one in now.keys() & then.keys() if then[one] not in ("", now[one])},
     }
     said = [
-        f"{len(found):,} {kind} ({first_of(sorted(file for _, file in found), _NAMED)})"
+        f"{len(found):,} {kind} ({first_of(sorted(shown(file) for _, file in found), _NAMED)})"
         for kind, found in kinds.items()
         if found
     ]

@@ -233,11 +233,12 @@ def segmented_anew(
     people, as the settings have it. The network runs in a child, within the limits of `mask`.
 
     Forks, so it is no call for a process with threads (`tools/propose_mask.py` is one without).
-    Raises ModelError for weights that are not there, ProposalError where nothing came of it.
+    Raises ModelError for weights that are not there, ProposalError where nothing came of it,
+    LedgerError for a table of crops that another version wrote.
     """
     paths = [str(weights.path) for weights in _weights(config, segmenter)]
     crop_row(dataset, crop)  # says what is wrong with an id that is no kept crop's
-    rows = list(_rows(Path(dataset), "crop", clip_of(crop)))
+    rows = tables.read_stage(Path(dataset) / stages.table("crop", clip_of(crop)), "crop")
     line = next(line for line in with_others(rows) if line["item"] == crop)
     settings, subject_class = _settings(config, segmenter), config["detect"]["class"]
     weight_files.ready({**config, "mask": settings}, "mask")

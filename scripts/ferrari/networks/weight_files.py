@@ -353,18 +353,20 @@ def _digest(path: str, states: tuple) -> str:
 def is_pickle(path: str | os.PathLike) -> bool:
     """True if loading `path` may unpickle: by its ending, or by its content.
 
-    By content: pickle's own opening byte, or a zip or tar archive that holds a pickle (torch's
-    formats). A folder is one if any file in it is; the `.bin` beside an OpenVINO `.xml` is not.
+    A folder is one if any file in it is; the `.bin` beside an OpenVINO `.xml` is not.
     """
     path = Path(path)
     if path.is_dir():
         return any(is_pickle(file) for file in sorted(path.rglob("*")) if file.is_file())
     if path.suffix.lower() == ".bin" and path.with_suffix(".xml").exists():
         return False
-    return path.suffix.lower() in PICKLE_ENDINGS or _holds_pickle(path)
+    return path.suffix.lower() in PICKLE_ENDINGS or holds_pickle(path)
 
 
-def _holds_pickle(path: Path) -> bool:
+def holds_pickle(path: str | os.PathLike) -> bool:
+    """True if a file is a pickle by its opening bytes, or a zip or tar archive that holds one, as
+    torch writes them. Raises OSError.
+    """
     with open(path, "rb") as stream:
         head = stream.read(2)
     if len(head) == 2 and head[0] == 0x80 and head[1] in range(2, 6):  # PROTO opcode, protocols 2-5
@@ -372,7 +374,7 @@ def _holds_pickle(path: Path) -> bool:
     if head == b"PK" and zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith(".pkl") for name in archive.namelist())
-    if path.stat().st_size > 1024 and tarfile.is_tarfile(path):
+    if os.path.getsize(path) > 1024 and tarfile.is_tarfile(path):
         with tarfile.open(path) as archive:
             return "pickle" in archive.getnames()
     return False

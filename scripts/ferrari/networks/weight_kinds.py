@@ -9,7 +9,6 @@ tells.
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -32,10 +31,23 @@ _BEGINNINGS = {
     b"version https://git-lfs": _LFS,
     b"\x89HDF": "an HDF5 file (Keras)",
     b"GGUF": "a GGUF file",
-    **{bytes((0x80, protocol)): _PYTORCH for protocol in range(2, 6)},  # a pickle
     b"<?xml": _GRAPH,
     b"<net": _GRAPH,
 }
+
+
+def fit(config: Mapping, section: str) -> list[Weights]:
+    """What a section loads, as `weight_files.wanted`, before the first job.
+
+    Raises ModelError for weights that are not there and cannot be fetched, are none as far as a
+    look at them tells, or may not be used; OSError for a file that cannot be read.
+    """
+    found = weight_files.wanted(config, section)
+    for weights in found:
+        weight_files.require_place(weights, section)
+        require(weights, section, config)
+        weight_files.require_terms(weights, config["models"]["accept_noncommercial"])
+    return found
 
 
 def require(weights: Weights, section: str, config: Mapping) -> None:
@@ -94,17 +106,17 @@ def kind_of(path: str | os.PathLike) -> str:
     head = first_bytes.read(path)
     if not head:
         return "empty"
-    known = (what for start, what in _BEGINNINGS.items() if head.lstrip().startswith(start))
-    if found := next(known, ""):
+    if weight_files.holds_pickle(path):
+        return _PYTORCH
+    start = head.lstrip()
+    if found := next((what for begin, what in _BEGINNINGS.items() if start.startswith(begin)), ""):
         return found
-    if head.startswith(b"PK") and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            pickled = any(name.endswith(".pkl") for name in archive.namelist())
-        return _PYTORCH if pickled else "a ZIP archive"
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < os.path.getsize(path):
         return "a safetensors file"
+    if found := first_bytes.unopened(head):
+        return found
     other = first_bytes.no_film(path, animations=False)
-    return first_bytes.unopened(head) or (f"a {other}" if other else "")
+    return f"a {other}" if other else ""
 
 
 def _require_size(weights: Weights) -> None:

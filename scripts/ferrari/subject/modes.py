@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from ferrari.common.settings import SettingsError
 from ferrari.images import user_pictures
@@ -42,13 +41,14 @@ class Folder:
     files: tuple[str, ...]
 
 
-def choose(subject: Mapping, class_name: str) -> Chosen:
+def choose(subject: Mapping, class_name: str, work: str | os.PathLike = "") -> Chosen:
     """The mode, and the folders that are read under it.
 
-    `class_name` is `detect.class`: of anything but people nobody can be recognised. Raises
-    SettingsError for a folder that is missing or empty, and for a vote without voters.
+    `class_name` is `detect.class`: of anything but people nobody can be recognised. Folders are
+    named as seen from the set's folder `work` ("": this process works in it). Raises SettingsError
+    for a folder that is missing or empty, and for a vote without voters.
     """
-    wanted, folder = subject["mode"], subject["references"] or FOLDER
+    wanted, folder = subject["mode"], os.path.join(work, subject["references"] or FOLDER)
     if class_name != PERSON:
         said = (
             f"subject.mode: single, since detect.class is {class_name}: faces tell people apart, "
@@ -59,33 +59,18 @@ def choose(subject: Mapping, class_name: str) -> Chosen:
         return Chosen(SINGLE)
     named = wanted == REFERENCES or subject["references"] is not None
     if wanted != CLUSTER and (named or os.path.isdir(folder)):
-        return Chosen(REFERENCES, _folder("subject.references", folder), _others(subject))
+        return Chosen(REFERENCES, _folder("subject.references", folder), _others(subject, work))
     if not subject["voting_clips"]:
         raise SettingsError(
             "subject.voting_clips is 0, so no clip can say who the subject is: raise it, put "
             f"pictures of the subject into the folder {folder}, or set subject.mode: single"
         )
-    return Chosen(CLUSTER, None, _others(subject))
+    return Chosen(CLUSTER, None, _others(subject, work))
 
 
-def of_set(work: Path, config: Mapping) -> list[Folder]:
-    """The folders of pictures that count in a run of the set in the folder `work`, seen from here.
-
-    Raises SettingsError as `choose`.
-    """
-    subject = dict(config["subject"])
-    default = work / FOLDER
-    for name in ("references", "not"):
-        if subject[name]:
-            subject[name] = str(work / subject[name])
-    if not subject["references"] and default.is_dir():
-        subject["references"] = str(default)
-    chosen = choose(subject, config["detect"]["class"])
-    return [folder for folder in (chosen.references, chosen.others) if folder]
-
-
-def _others(subject: Mapping) -> Folder | None:
-    return _folder("subject.not", subject["not"]) if subject["not"] else None
+def _others(subject: Mapping, work: str | os.PathLike) -> Folder | None:
+    given = subject["not"]
+    return _folder("subject.not", os.path.join(work, given)) if given else None
 
 
 def _folder(setting: str, path: str) -> Folder:

@@ -1,7 +1,9 @@
 """Whether a file is two that `cat` joined, of which FFmpeg and players read the first alone.
 
 In a transport stream, a program stream or Matroska the second goes on where the first ends. An MP4
-or MOV has one index at its top level: what a second index lists is never read.
+or MOV has one index at its top level: what a second index lists is never read. Where both are
+written in fragments, FFmpeg reads those of the second too, but with times that begin anew: it is no
+film that goes on.
 """
 
 from __future__ import annotations
@@ -17,17 +19,17 @@ _MOST = 200_000
 
 
 def behind_the_first(path: str | os.PathLike) -> str:
-    """'a second MP4 behind the first: another film track, ...' as a cell `other_tracks` has it; ""
-    where a file is one. Raises OSError.
+    """'a second file behind the first, ...: another film track, ...' as a cell `other_tracks` has
+    it; "" where a file is one. Raises OSError.
     """
-    with open(path, "rb") as stream:
+    with open(path, "rb", buffering=0) as stream:  # of each box 16 bytes, and not a block
         kinds = list(_boxes(stream, os.path.getsize(path)))
     if kinds.count(b"ftyp") < 2 or kinds[0] != b"ftyp":
         return ""
     second = kinds[kinds.index(b"ftyp", 1) :]
     if b"moov" not in kinds[: -len(second)] or not {b"moov", b"mdat"} <= set(second):
         return ""
-    return f"a second file behind the first, as cat joins them: {OTHER_FILM}, which nobody reads"
+    return f"a second file behind the first, as cat joins them: {OTHER_FILM}, which is lost"
 
 
 def _boxes(stream: BinaryIO, size: int) -> Iterator[bytes]:

@@ -69,6 +69,12 @@ def test_errors_that_nobody_reads_end_it_as_well(command):
     assert process.returncode == UNREAD
 
 
+def test_a_command_without_an_output_ends_as_it_wants(command):
+    process = command("print('a line'); return 3", stdout=None, preexec_fn=lambda: os.close(1))
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (3, "")
+
+
 def test_a_connection_that_is_closed_is_no_reader_that_went_away(command):
     body = (
         "import socket; one, other = socket.socketpair(); other.close()\n"

@@ -36,6 +36,16 @@ def test_what_only_a_shell_reads_is_read(tmp_path, monkeypatch, asked):
     assert near_paths.hint(tmp_path / "set" / asked) == said == near_paths.hint(asked)
 
 
+@pytest.mark.parametrize(
+    "asked", ["~no-such-user/clips", "~$notes.docx", "$NO_SUCH_NAME/clips", "$"]
+)
+def test_a_name_that_no_shell_could_read_is_a_name(tmp_path, monkeypatch, asked):
+    """Of a user who is not there Python makes an error."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / asked).mkdir(parents=True)
+    assert near_paths.hint(tmp_path / "set" / asked) == ""
+
+
 def test_a_relative_path_is_told_with_where_it_leads(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert near_paths.told("cache/a.pt") == f"cache/a.pt ({tmp_path}/cache/a.pt)"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import subprocess
 import time
 from pathlib import Path
 
@@ -70,12 +72,27 @@ def test_weights_that_are_dated_ahead_are_told(dataset):
         clock.require_none_ahead([other, net, missing], dataset, NOW)
     told = str(caught.value)
     assert f"{net} is dated 2026-09-22" in told and "the clock stands at 2026-09-21" in told
-    assert f"find '{net}' -newermt now -exec touch {{}} +" in told
+    assert f"find -L '{net}' -newermt now -exec touch {{}} +" in told
+
+
+def test_what_is_said_to_help_does_even_where_weights_are_links(tmp_path):
+    """A link's own time is not what Snakemake compares."""
+    (tmp_path / "weights").mkdir()
+    real, link = tmp_path / "weights/own.onnx", tmp_path / "link.onnx"
+    real.touch()
+    os.utime(real, (time.time() + 900, time.time() + 900))
+    link.symlink_to(real)
+    with pytest.raises(clock.ClockError) as caught:
+        clock.require_none_ahead([link], tmp_path)
+    advice = str(caught.value).rpartition("time of now: ")[2]
+    subprocess.run(shlex.split(advice), check=True)
+    clock.require_none_ahead([link], tmp_path)
 
 
 def test_of_many_pictures_the_folder_is_named(tmp_path):
     for number in range(9):
         (tmp_path / f"{number}.jpg").touch()
         os.utime(tmp_path / f"{number}.jpg", (time.time() + 900, time.time() + 900))
-    with pytest.raises(clock.ClockError, match=rf"and 6 more is dated .* find {tmp_path} -newermt"):
+    said = rf"and 6 more is dated .* find -L {tmp_path} -newermt"
+    with pytest.raises(clock.ClockError, match=said):
         clock.require_none_ahead(sorted(tmp_path.glob("*.jpg")), tmp_path)

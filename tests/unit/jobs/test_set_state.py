@@ -275,6 +275,24 @@ def test_pictures_of_a_set_that_had_none_are_new_and_all_may_go(tmp_path):
     assert set_state.other_pictures(tmp_path, single) == ""
 
 
+def test_a_picture_whose_name_is_no_utf8_can_be_printed(tmp_path):
+    """`print` would end in a UnicodeEncodeError."""
+    folder = with_pictures(tmp_path)
+    (folder / os.fsdecode(b"caf\xe9.jpg")).write_bytes(b"a")
+    assert "1 new (caf\\xe9.jpg)" in set_state.other_pictures(tmp_path, CONFIG)
+
+
+def test_pictures_beside_the_command_are_none_of_the_sets(tmp_path, monkeypatch):
+    """`make plan WORK=` is called where another set may lie: its references were told as new."""
+    work = tmp_path / "work"
+    work.mkdir()
+    with_pictures(work).rmdir()
+    (tmp_path / "references").mkdir()
+    (tmp_path / "references/a.jpg").write_bytes(b"a")
+    monkeypatch.chdir(tmp_path)
+    assert set_state.other_pictures(work, CONFIG) == ""
+
+
 def test_a_set_that_was_never_run_has_nothing_to_compare(tmp_path):
     (tmp_path / "references").mkdir()
     assert set_state.other_pictures(tmp_path, CONFIG) == ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -28,6 +29,13 @@ def zipped(name: str) -> bytes:
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as archive:
         archive.writestr(name, b"x" * 100)
+    return made.getvalue()
+
+
+def tarred(name: str) -> bytes:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo(name))
     return made.getvalue()
 
 
@@ -55,6 +63,7 @@ def check(path: Path, loader: str, pin: str | None = None) -> None:
         (TORCH, "own.onnx", "isnet", "is a PyTorch file"),
         (TORCH, "own.bin", "yolo", "is known as one by the ending .pt alone: rename it"),
         (PICKLE, "own.onnx", "u2net", "is a PyTorch file"),
+        (tarred("pickle"), "own.onnx", "u2net", "is a PyTorch file"),  # an old format of torch
         (SAFETENSORS, "own.safetensors", "yolo", "is a safetensors file"),
         (SAFETENSORS, "own.pt", "sam", "is a safetensors file"),
         (b"\x89HDF\r\n\x1a\n" + bytes(99), "own.h5", "isnet", "is an HDF5 file"),
