@@ -17,7 +17,14 @@ from tests.settings import ROOT
 TIMES = 8.0
 WORK = [sys.executable, "-I", "-S", at_work.__file__]
 
-needed = pytest.mark.skipif(bool(slow_cores.why_not()), reason=slow_cores.why_not())
+needed = pytest.mark.usefixtures("slow_cores_here")
+
+
+@pytest.fixture(scope="module")
+def slow_cores_here():
+    """Asked where a test needs them, and not by whoever only collects tests: it makes groups."""
+    if reason := slow_cores.why_not():
+        pytest.skip(reason)
 
 
 def folder_of(watcher):
