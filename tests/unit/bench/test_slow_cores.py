@@ -69,6 +69,19 @@ def test_threads_of_which_nothing_was_heard_get_their_groups_all_the_same(capfd,
     assert lost
 
 
+def test_the_group_of_a_thread_of_which_nothing_was_heard_is_not_given_to_another(tmp_path):
+    """It was the group of a thread that had ended, and so was thought to be free."""
+    groups = slow_cores.Groups(tmp_path, TIMES)
+    group = groups.free()
+    groups.own(1, group)
+    groups.give_back(1)
+    (group / "tasks").write_text("2\n3\n")  # began in it, and nobody was told
+    groups.look()
+    assert 2 in groups and 3 in groups
+    assert (group / "tasks").read_text() == "2\n3\n", "3 has gone elsewhere"
+    assert group not in [groups.free() for _ in range(3)]
+
+
 @needed
 def test_its_status_is_the_command_s_and_what_that_leaves_running_goes_on(tmp_path):
     said = tmp_path / "said"
