@@ -13,6 +13,7 @@ import pytest
 
 from bench import at_work, slow_cores, thread_births
 from tests.settings import ROOT
+from tests.unit.jobs.waiting import wait_for
 
 TIMES = 8.0
 WORK = [sys.executable, "-I", "-S", at_work.__file__]
@@ -101,11 +102,7 @@ def began(folder, *command):
     said = folder / "said"
     given = [str(TIMES), folder / "report.json", "sh", "-c", f"echo $$ > {said}; sleep 30; true"]
     watcher = subprocess.Popen([sys.executable, "-m", "bench.slow_cores", *given], cwd=ROOT)
-    until = time.monotonic() + 20
-    while not (said.is_file() and said.read_text().strip()):
-        assert time.monotonic() < until
-        time.sleep(0.01)
-    return watcher, int(said.read_text())
+    return watcher, int(wait_for(lambda: said.is_file() and said.read_text().strip()))
 
 
 @needed
