@@ -19,6 +19,7 @@ from bench.identity_cases import composed_case
 from bench.identity_look import Eyes, looked_at
 from bench.identity_tables import Table, trials_of
 from bench.measure import PeerMissingError
+from ferrari.common.atomic_files import sha256_bytes, sha256_file
 from ferrari.subject.judgements import Rules
 from ferrari.subject.templates import Template
 
@@ -55,12 +56,23 @@ def people_in(folder: Path) -> dict[str, Given]:
     return {name: Given(path, parts[_BACK][name]) for name, path in parts[_FRONT].items()}
 
 
+def place_of(given: Mapping[str, Given], work: Path) -> Path:
+    """The folder in `work` for what is made of these very films. Cut-outs and clips are kept by
+    name, and who is in a clip hangs on all names: another cast would be judged by this one's.
+    """
+    films = [
+        f"{who} {sha256_file(one.front)} {sha256_file(one.back)}" for who, one in given.items()
+    ]
+    return work / sha256_bytes("\n".join(films).encode())[:20]
+
+
 def measured(folder: Path, work: Path, rules: Rules, quick: bool, log=print) -> list[Table]:
     """The tables of composed clips, of a cast in a folder; PeerMissingError without one.
 
     `quick`: two trios of them.
     """
     given = people_in(folder)
+    work = place_of(given, work)
     work.mkdir(parents=True, exist_ok=True)
     eyes = Eyes(work)
     made = _templates(eyes, work, given, log)

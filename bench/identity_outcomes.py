@@ -120,6 +120,7 @@ def views(trials: Sequence[Trial]) -> Table:
 
 
 def kind(trial: Trial) -> str:
+    """Which of three kinds of scene a clip is of."""
     if trial.case.group == "mirror":
         return "a mirror"
     if trial.case.group in ("turns", "twinbacks", "away", "solo", "passer"):

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 from bench import at_work, clips, prepare, simulated_runs, slow_cores
 from bench.measure import PeerMissingError
@@ -29,10 +30,21 @@ AS_IT_WAS: Mapping[str, Mapping] = {
 #: What was reckoned for it on that machine, in frames a second.
 _RECKONED_FPS = 2.9
 ONE_AT_A_TIME = "one job at a time holds the card"
-#: Clips for one process a card; for one job at a time; for that as it was, the slowest; and their
-#: length in seconds.
-_CLIPS, _QUICK = (24, 6, 2, 10), (3, 1, 1, 2)
 _PROVED_S = 3.0
+
+
+class _Size(NamedTuple):
+    """How many clips one process a card has, one job at a time, and that as it was, the slowest;
+    and their length.
+    """
+
+    shared: int
+    one: int
+    as_it_was: int
+    seconds: int
+
+
+_SIZE, _QUICK = _Size(24, 6, 2, 10), _Size(3, 1, 1, 2)
 
 
 def measure(bench: Bench) -> Part:
@@ -42,18 +54,18 @@ def measure(bench: Bench) -> Part:
     require_slow_cores()
     part.rows.extend(_proof())
     bench.keep(part)
-    warm_pymatting()
+    _compile_pymatting()
     card, cores = simulated_runs.card(), simulated_runs.the_owners()
-    many, few, fewest, seconds = _QUICK if bench.quick else _CLIPS
-    raws = clips.large_clips(bench.work, many, seconds)
+    size = _QUICK if bench.quick else _SIZE
+    raws = clips.large_clips(bench.work, size.shared, size.seconds)
     base = simulated_runs.prepared(bench, "many clips", raws)
     new = simulated_runs.measured(bench, base, card, cores=cores)
     part.rows.append(busy_row(bench, "long clips", new, judged=True))
     bench.keep(part)
     one = replace(card, shared=False)
     for what, count, changed in (
-        (ONE_AT_A_TIME, few, {}),
-        (f"{ONE_AT_A_TIME}, as it was", fewest, AS_IT_WAS),
+        (ONE_AT_A_TIME, size.one, {}),
+        (f"{ONE_AT_A_TIME}, as it was", size.as_it_was, AS_IT_WAS),
     ):
         base = simulated_runs.prepared(bench, f"{count}-clips", raws[:count], changed)
         old = simulated_runs.measured(bench, base, one, cores=cores)
@@ -89,8 +101,8 @@ def described() -> list[str]:
     ]
 
 
-def warm_pymatting() -> None:
-    """Compile it, which its first use ever does, outside any clock."""
+def _compile_pymatting() -> None:
+    """Outside any clock: its first use ever does it."""
     from ferrari.matting import engines
 
     engines.load("pymatting")

@@ -9,8 +9,8 @@ take 1.9 times as long for theirs, and fifteen or more share what the two do.
 Each thread is in a group of its own of the kernel's CPU controller, which has a quota (cgroup v1:
 there a group takes single threads). The kernel tells of each thread that begins (`thread_births`),
 and until it has its own group it shares that of the thread it comes from: it may be too slow for a
-moment, never too fast. Nothing is left behind, after an interrupt neither; what a killed one left
-behind is cleared away by the next.
+moment, never too fast. Nothing is left behind, after an interrupt neither. If this process is
+killed, the command goes on as slow as it was, and the next use clears the groups away.
 """
 
 from __future__ import annotations
@@ -124,18 +124,14 @@ class Groups:
     def __contains__(self, thread: int) -> bool:
         return thread in self._of
 
-    def crowds(self) -> Iterator[int]:
-        """Threads that share the group of another; groups without any are free again."""
-        free = set(self._free)
-        self._of = {}
-        for group in self._all:
-            threads = _tasks(group)
-            if threads:
-                first, *others = threads
-                self._of[first] = group
-                yield from others
-            elif group not in free:
-                self._free.append(group)
+    def look(self) -> None:
+        """Find out anew which thread is in which group, and part those that share one."""
+        found = {group: _tasks(group) for group in self._all}
+        self._of = {threads[0]: group for group, threads in found.items() if threads}
+        self._free = deque(group for group, threads in found.items() if not threads)
+        for threads in found.values():
+            for thread in threads[1:]:
+                self.own(thread, self.free())
 
     def processes(self) -> set[int]:
         """The processes that have threads in any of the groups."""
@@ -307,8 +303,7 @@ class _Watch:
 
     def _look(self) -> None:
         """Find out anew which threads there are."""
-        for thread in list(self._groups.crowds()):
-            self._groups.own(thread, self._groups.free())
+        self._groups.look()
         self._threads, self._processes = {}, {}
         for process in self._groups.processes():
             with contextlib.suppress(FileNotFoundError):

@@ -66,7 +66,8 @@ def _module(path: Path) -> str:
 def test_a_package_is_a_docstring_and_nothing_else():
     packages = [path for path in LIBRARY if path.name == "__init__.py"]
     more = [path for path in packages if not _is_a_docstring(parsed(path).body)]
-    assert packages and [relative(path) for path in more] == []
+    assert [relative(path) for path in more] == []
+    assert packages
 
 
 def _is_a_docstring(body: list[ast.stmt]) -> bool:
@@ -222,4 +223,5 @@ def test_a_stages_settings_come_by_its_rule_alone():
         for name in re.findall(r'\bjob\.config\["(\w+)"\]', path.read_text())
     }
     others = {(script, name) for script, name in used if name not in ("dataset", "cache", "audit")}
-    assert used and not others, "give it by the rule, as a param or a resource"
+    assert not others, "give it by the rule, as a param or a resource"
+    assert used

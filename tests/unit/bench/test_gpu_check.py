@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -18,6 +16,7 @@ from ferrari.images.boxes import Detection
 from ferrari.networks import weight_files
 from tests.fake_nvidia import DRIVER, MANAGEMENT, VIDEO, Machine, require_no_driver
 from tests.settings import ROOT
+from tests.unit.jobs.waiting import is_gone, wait_for
 
 DEMO = str(ROOT / "config/demo.yaml")
 #: Takes a step with the CPU in the place of the card, and again after a change.
@@ -112,11 +111,7 @@ def test_a_step_that_takes_too_long_is_ended_with_all_that_it_started(tmp_path):
     said = tmp_path / "said"
     begins = f"sleep 60 & echo $! > {said}; wait"
     assert gpu_check._in_time(["sh", "-c", begins], 1) is None
-    state = Path(f"/proc/{said.read_text().strip()}/stat")
-    until = time.monotonic() + 5
-    while state.exists() and state.read_text().split()[2] != "Z":
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    wait_for(lambda: is_gone(int(said.read_text())))
 
 
 def test_it_says_what_to_do_about_what_it_found():

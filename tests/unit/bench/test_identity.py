@@ -346,6 +346,27 @@ def test_a_cast_of_ones_own_has_a_front_and_a_back_of_each(tmp_path):
     assert list(found) == ["a", "b", "c"] and found["c"].front.name == "c_front.mkv"
 
 
+def test_of_another_cast_nothing_is_taken_that_was_made_of_this_one(tmp_path):
+    """Another film of the same name gave the cut-outs and clips of the one before."""
+    folder, work = tmp_path / "cast", tmp_path / "work"
+    folder.mkdir()
+    for name in "abc":
+        (folder / f"{name}_front.mp4").write_text(f"front of {name}")
+        (folder / f"{name}_back.mp4").write_text(f"back of {name}")
+
+    def place():
+        return identity_given.place_of(identity_given.people_in(folder), work)
+
+    places = [place(), place()]
+    assert len(set(places)) == 1 and places[0].parent == work
+    (folder / "b_back.mp4").write_text("another")
+    places.append(place())
+    for end in ("front", "back"):
+        (folder / f"d_{end}.mp4").write_text("one more")
+    places.append(place())
+    assert len(set(places)) == 3
+
+
 @pytest.mark.parametrize("count", [3, 4, 11])
 def test_the_three_of_a_scene_are_three(count):
     names = [f"p{n}" for n in range(count)]

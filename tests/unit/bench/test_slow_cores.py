@@ -13,11 +13,19 @@ import pytest
 
 from bench import at_work, slow_cores, thread_births
 from tests.settings import ROOT
+from tests.unit.jobs.waiting import wait_for
 
 TIMES = 8.0
 WORK = [sys.executable, "-I", "-S", at_work.__file__]
 
-needed = pytest.mark.skipif(bool(slow_cores.why_not()), reason=slow_cores.why_not())
+needed = pytest.mark.usefixtures("slow_cores_here")
+
+
+@pytest.fixture(scope="module")
+def slow_cores_here():
+    """Asked where a test needs them, and not by whoever only collects tests: it makes groups."""
+    if reason := slow_cores.why_not():
+        pytest.skip(reason)
 
 
 def folder_of(watcher):
@@ -62,6 +70,19 @@ def test_threads_of_which_nothing_was_heard_get_their_groups_all_the_same(capfd,
     assert lost
 
 
+def test_the_group_of_a_thread_of_which_nothing_was_heard_is_not_given_to_another(tmp_path):
+    """It was the group of a thread that had ended, and so was thought to be free."""
+    groups = slow_cores.Groups(tmp_path, TIMES)
+    group = groups.free()
+    groups.own(1, group)
+    groups.give_back(1)
+    (group / "tasks").write_text("2\n3\n")  # began in it, and nobody was told
+    groups.look()
+    assert 2 in groups and 3 in groups
+    assert (group / "tasks").read_text() == "2\n3\n", "3 has gone elsewhere"
+    assert group not in [groups.free() for _ in range(3)]
+
+
 @needed
 def test_its_status_is_the_command_s_and_what_that_leaves_running_goes_on(tmp_path):
     said = tmp_path / "said"
@@ -81,11 +102,7 @@ def began(folder, *command):
     said = folder / "said"
     given = [str(TIMES), folder / "report.json", "sh", "-c", f"echo $$ > {said}; sleep 30; true"]
     watcher = subprocess.Popen([sys.executable, "-m", "bench.slow_cores", *given], cwd=ROOT)
-    until = time.monotonic() + 20
-    while not (said.is_file() and said.read_text().strip()):
-        assert time.monotonic() < until
-        time.sleep(0.01)
-    return watcher, int(said.read_text())
+    return watcher, int(wait_for(lambda: said.is_file() and said.read_text().strip()))
 
 
 @needed

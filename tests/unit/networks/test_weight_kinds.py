@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import pickle
 import tarfile
 import zipfile
@@ -15,6 +14,7 @@ from ferrari.common.atomic_files import sha256_path
 from ferrari.networks import weight_files, weight_kinds
 from ferrari.networks.weight_files import ModelError, UnpinnedPickleError, Weights
 from tests.settings import ROOT
+from tests.shared import shared
 
 DEMO = ROOT / "models/demo"
 ONNX = (DEMO / "face-detector.onnx").read_bytes()
@@ -145,8 +145,7 @@ def test_the_boxes_of_a_segmenter_are_its_own_setting(tmp_path):
         weight_kinds.require(Weights("own", path), "detect", config)
 
 
-@pytest.mark.skipif("FERRARI_SHARED" not in os.environ, reason="needs FERRARI_SHARED")
+@pytest.mark.real
 def test_real_weights_pass():
-    folder = Path(os.environ["FERRARI_SHARED"]) / "weights"
-    check(folder / "isnet-general-use.fp16.onnx", "isnet")
-    check(folder / "yolo11n_int8_openvino_model", "yolo")
+    check(shared("weights/isnet-general-use.fp16.onnx"), "isnet")
+    check(shared("weights/yolo11n_int8_openvino_model"), "yolo")
