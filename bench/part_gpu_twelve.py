@@ -44,7 +44,7 @@ class _Size(NamedTuple):
     seconds: int
 
 
-_SIZE, _QUICK = _Size(24, 6, 2, 10), _Size(3, 1, 1, 2)
+_SIZE, _QUICK = _Size(48, 6, 2, 10), _Size(3, 1, 1, 2)
 
 
 def measure(bench: Bench) -> Part:
