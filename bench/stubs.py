@@ -23,6 +23,7 @@ from bench.bare import record_file
 from bench.measure import ROOT
 from ferrari.ledger import item_ids, pinned_clips
 from ferrari.ledger.columns import COLUMNS
+from ferrari.networks import weight_files
 
 #: Videos whose records Snakemake writes; more than lend their scenes to others by default (24).
 SEEDS = 30
@@ -108,13 +109,18 @@ def _outputs(summary: str) -> dict[str, str]:
 
 
 def _write(path: Path, rule: str) -> None:
-    """An empty table of the stage that `rule` writes; an empty file where it writes none."""
+    """An empty table of the stage that `rule` writes; weights of their size, which is looked at
+    before the first job; else an empty file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.StringIO()
     columns = COLUMNS.get("final" if path.name == "final.csv" else rule)
     if path.suffix == ".csv" and columns:
         csv.writer(buffer, lineterminator="\n").writerow(columns)
     path.write_text(buffer.getvalue())
+    if rule == "fetch_weights":
+        entry = weight_files.table()["models"][path.parent.name]
+        os.truncate(path, entry.get("bytes", 0))
 
 
 def _clone(
