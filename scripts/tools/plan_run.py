@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ferrari.common import near_paths, settings
-from ferrari.common.counts import megabytes
+from ferrari.common.counts import megabytes, number_of
 from ferrari.common.errors import FerrariError
 from ferrari.common.usable_cores import usable_cores
 from ferrari.jobs import (
@@ -126,8 +126,8 @@ def told(
         lines.append(f"About {more} more on the disk, from the clips that are done.")
     if weights := jobs.get("fetch_weights", 0):
         lines.append(
-            f"Fetched first: {weights} files of networks' weights, up to some hundred MB; make "
-            "weights, with the same WORK, does it ahead."
+            f"Fetched first: {number_of(weights, 'file')} of networks' weights, up to some hundred "
+            "MB; make weights, with the same WORK, does it ahead."
         )
     return "\n".join([*lines, _time_told(jobs, known, cores, measured_on)])
 

@@ -88,10 +88,11 @@ def _fault(path: Path, loader: str) -> str:
     if kind == _GRAPH and loader == "alpha_net":
         alone = not path.with_suffix(".bin").exists()
         return f"lacks its weights, {path.with_suffix('.bin').name} beside it" if alone else ""
+    pair = path.with_suffix(".bin"), path.with_suffix(".xml")
+    if ending in (".bin", ".xml") and all(one.exists() for one in pair):
+        return "is a part of an OpenVINO export: name its folder"
     if kind:
         return f"is {kind}"
-    if ending == ".bin" and path.with_suffix(".xml").exists():
-        return f"is a part of an OpenVINO export: name its folder, or {path.stem}.xml"
     if ending in _NOBODYS or (ending in _PYTORCH_ENDINGS and not takes_pytorch):
         return f"ends in {ending}, which nothing here loads as this network"
     if loader == "sam" and ending not in _PYTORCH_ENDINGS:

@@ -122,8 +122,9 @@ def test_exports_pass(tmp_path):
     (tmp_path / "own.xml").write_bytes(XML)
     (tmp_path / "own.bin").write_bytes(bytes(99))
     check(tmp_path / "own.xml", "isnet")
-    with pytest.raises(ModelError, match=r"name its folder, or own\.xml"):
-        check(tmp_path / "own.bin", "isnet")
+    for name, loader in (("own.bin", "isnet"), ("own.bin", "yolo"), ("own.xml", "yolo")):
+        with pytest.raises(ModelError, match="is a part of an OpenVINO export: name its folder;"):
+            check(tmp_path / name, loader)
 
 
 def test_a_listed_file_that_somebody_put_there_is_told_by_its_size(tmp_path):
