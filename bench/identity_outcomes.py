@@ -73,23 +73,20 @@ def curve(trials: Sequence[Trial]) -> Table:
     def expected(places: np.ndarray) -> float:
         return float(each[places].sum())
 
+    asked = (
+        ("purity at {:.0%} recall", rates.purity_at_recall, (0.5, 0.8, 0.9, 0.95)),
+        ("recall at {:.1%} purity", rates.recall_at_purity, (0.995, 1.0)),
+    )
     rows = []
-    for recall in (0.5, 0.8, 0.9, 0.95):
-        value = rates.purity_at_recall(score, own, there, recall)
-        span = rates.by_clip(
-            clips,
-            lambda i, r=recall: rates.purity_at_recall(score[i], own[i], expected(i), r),
-            draws=200,
-        )
-        rows.append((f"purity at {recall:.0%} recall", value, _span(span)))
-    for purity in (0.995, 1.0):
-        value = rates.recall_at_purity(score, own, there, purity)
-        span = rates.by_clip(
-            clips,
-            lambda i, p=purity: rates.recall_at_purity(score[i], own[i], expected(i), p),
-            draws=200,
-        )
-        rows.append((f"recall at {purity:.1%} purity", value, _span(span)))
+    for text, measured, levels in asked:
+        for level in levels:
+            value = measured(score, own, there, level)
+            span = rates.by_clip(
+                clips,
+                lambda i, of=measured, at=level: of(score[i], own[i], expected(i), at),
+                draws=200,
+            )
+            rows.append((text.format(level), value, _span(span)))
     return Table("As the threshold moves", _MOVED, ("", "figure", "95 % by clip"), rows)
 
 
