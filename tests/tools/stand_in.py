@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
+
+from tests.settings import ROOT
 
 
 def snakemake(folder: Path, code: str) -> str:
@@ -12,3 +17,24 @@ def snakemake(folder: Path, code: str) -> str:
     (package / "__init__.py").touch()
     (package / "__main__.py").write_text(code)
     return str(package.parent)
+
+
+def begun_run(folder: Path, code: str, **options: bool) -> subprocess.Popen[str]:
+    """`make run` of a set of one clip in `folder`, with `code` in Snakemake's place, which has said
+    `begun`; `options` are those of Popen. Its output is a pipe.
+    """
+    modules = snakemake(folder, code)
+    (folder / "my.yaml").write_text("seed: 1\n")
+    raw = folder / "dataset/00_raw_videos"
+    raw.mkdir(parents=True)
+    (raw / "walk.mp4").write_bytes(b"a clip")
+    run = subprocess.Popen(
+        [sys.executable, str(ROOT / "scripts/tools/plan_run.py"), "--run", "--work", str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONPATH": modules},
+        **options,
+    )
+    assert run.stdout is not None and run.stdout.readline() == "begun\n"
+    return run

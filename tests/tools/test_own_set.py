@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -23,7 +22,7 @@ from ferrari.provenance.last_run import LastRun
 from ferrari.review import writing
 from scripts.tools import new_set, plan_run, smoke, tidy
 from tests.settings import ROOT
-from tests.tools.stand_in import snakemake
+from tests.tools.stand_in import begun_run
 from tests.unit.review import rows
 
 STATS = """Job stats:
@@ -518,7 +517,7 @@ def test_ctrl_c_leaves_a_run_the_time_to_end(tmp_path):
     """Terminals interrupt the whole group; whoever waits for Snakemake must not kill it then. What
     it says while it ends is nothing that anybody has to do something about.
     """
-    modules = snakemake(
+    run = begun_run(
         tmp_path,
         "import sys, time\n"
         "try:\n"
@@ -529,18 +528,8 @@ def test_ctrl_c_leaves_a_run_the_time_to_end(tmp_path):
         "    print('ended', file=open('ended', 'w'), flush=True)\n"
         "    print('Traceback')\n"
         "    sys.exit(3)\n",
-    )
-    (tmp_path / "my.yaml").write_text("seed: 1\n")
-    raw = tmp_path / "dataset/00_raw_videos"
-    raw.mkdir(parents=True)
-    (raw / "walk.mp4").write_bytes(b"a clip")
-    run = subprocess.Popen(
-        [sys.executable, str(ROOT / "scripts/tools/plan_run.py"), "--run", "--work", str(tmp_path)],
-        **{"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True},
-        env={**os.environ, "PYTHONPATH": modules},
         start_new_session=True,
     )
-    assert run.stdout is not None and run.stdout.readline() == "begun\n"
     os.killpg(run.pid, signal.SIGINT)
     said, _ = run.communicate(timeout=60)
     assert (said, run.returncode) == ("stopped; run the same command to go on\n", 130)

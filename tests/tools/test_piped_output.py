@@ -11,7 +11,7 @@ import pytest
 
 from ferrari.common.command_line import UNREAD
 from tests.settings import ENVIRONMENT, ROOT
-from tests.tools.stand_in import snakemake
+from tests.tools.stand_in import begun_run, snakemake
 
 TOOLS = ROOT / "scripts/tools"
 #: What a person's `make` starts.
@@ -64,7 +64,7 @@ def test_a_verdict_that_nobody_reads_is_none_to_complain_of(tmp_path):
 
 def test_a_run_that_nobody_reads_is_ended_as_by_ctrl_c(tmp_path):
     """`make run 2>&1 | head -1`: the run went on behind a traceback, told by nobody."""
-    modules = snakemake(
+    run = begun_run(
         tmp_path,
         "import os, signal, sys, time\n"
         "def end(*_):\n"
@@ -77,16 +77,6 @@ def test_a_run_that_nobody_reads_is_ended_as_by_ctrl_c(tmp_path):
         "    time.sleep(0.1)\n"
         "    print('goes on', flush=True)\n",
     )
-    (tmp_path / "my.yaml").write_text("seed: 1\n")
-    raw = tmp_path / "dataset/00_raw_videos"
-    raw.mkdir(parents=True)
-    (raw / "walk.mp4").write_bytes(b"a clip")
-    run = subprocess.Popen(
-        [sys.executable, TOOLS / "plan_run.py", "--run", "--work", tmp_path],
-        **{"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True},
-        env={**os.environ, "PYTHONPATH": modules},
-    )
-    assert run.stdout.readline() == "begun\n"
     run.stdout.close()
     assert run.wait(timeout=60) == UNREAD
     assert (tmp_path / "ended").exists()
