@@ -1,6 +1,8 @@
 # What the rules' params are made of: sections of the settings, and the networks' weights.
 # Contract: a param holds everything that decides a job's result, and nothing else. No rule here.
 
+import functools
+
 from ferrari.common import section_params
 from ferrari.common.section_params import settled
 from ferrari.networks import weight_files, weight_kinds
@@ -21,6 +23,7 @@ def limits(section):
     return section_params.limits(config[section])
 
 
+@functools.cache
 def weights_of(section):
     """The weights that `detect`, `mask` or `subject` (faces) loads, as weight_files.Weights."""
     # Snakemake considers a missing input unchanged if the output exists, so it is looked at here.
