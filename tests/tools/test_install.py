@@ -26,13 +26,16 @@ venv*)
 "pip sync") [ -z "$NO_PACKAGES" ] || exit 2;;
 esac
 """
-#: A python3 of another version, by its own account.
-OF_VERSION = """#!/bin/sh
-exec {python} -c 'import runpy, sys
+#: A python3 whose version and whose disk's free bytes are what the test says.
+PYTHON = """#!/bin/sh
+exec {python} -c 'import runpy, shutil, sys
 sys.version_info = ({version}, 12, "final", 0)
+shutil.disk_usage = lambda _: shutil._ntuple_diskusage({free}, 0, {free})
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")' "$@"
 """
+#: Bytes that suffice for any environment, whatever the disk of this machine has.
+MUCH = 1 << 40
 
 
 def program(path: Path, text: str) -> Path:
@@ -54,8 +57,14 @@ class Desk:
         """What uv was asked for, a line a call."""
         return self._log.read_text().splitlines() if self._log.exists() else []
 
-    def make(self, target: str, python: object = sys.executable, machine=None, **environment: str):
+    def python(self, version: str = "3, 11", free: int = MUCH) -> Path:
+        """A python3 of that version by its own account, on a disk with so many free bytes."""
+        text = PYTHON.format(python=shlex.quote(sys.executable), version=version, free=free)
+        return program(self.folder / "bin/python3", text)
+
+    def make(self, target: str, python: Path | None = None, machine=None, **environment: str):
         """`make target` with this environment as the project's."""
+        python = python or self.python()
         known = machine.environment if machine else os.environ
         path = f"{self.folder / 'bin'}:{known['PATH']}"
         return subprocess.run(
@@ -71,11 +80,6 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path):
     return Desk(tmp_path / "desk")
-
-
-def python_of(desk: Desk, version: str) -> Path:
-    text = OF_VERSION.format(python=shlex.quote(sys.executable), version=version)
-    return program(desk.folder / "bin/python3", text)
 
 
 def state(folder: Path) -> dict[str, bytes]:
@@ -100,14 +104,14 @@ def test_the_python_at_hand_is_taken_if_it_suits(desk):
 @pytest.mark.parametrize("version", ["3, 10", "3, 8", "3, 13"])
 def test_where_python_does_not_suit_uv_brings_one_that_does(desk, version):
     """Ubuntu 22.04 has Python 3.10; CLIP's tokenizer has no build for 3.13."""
-    done = desk.make("setup", python_of(desk, version))
+    done = desk.make("setup", desk.python(version))
     assert done.returncode == 0, done.stderr
     assert "--python >=3.11,<3.13 " in desk.asked[0]
     assert (desk.venv / ".ready").exists()
 
 
 def test_where_no_python_can_be_had_one_line_says_what_to_install(desk):
-    done = desk.make("setup", python_of(desk, "3, 10"), NO_OTHER_PYTHON="1")
+    done = desk.make("setup", desk.python("3, 10"), NO_OTHER_PYTHON="1")
     assert done.returncode
     (line,) = [line for line in done.stderr.splitlines() if not line.startswith("make")]
     assert line.startswith("Python 3.11 or 3.12 is needed: python3 is 3.10, and uv could not bring")
@@ -206,7 +210,11 @@ def test_a_driver_that_is_newer_is_new_enough(desk, driver):
     assert desk.make("setup-gpu", machine=machine).returncode == 0
 
 
-def test_a_disk_that_is_too_small_is_found_first(desk, monkeypatch):
-    monkeypatch.setattr(install, "NEEDED_GB", 1e9)
-    with pytest.raises(install.SetupError, match=r"GB are free on the disk of .* make room"):
-        install.require_disk(desk.venv)
+def test_a_disk_that_is_too_small_is_found_first(desk, driver):
+    little = desk.python(free=10_200_000_000)
+    done = desk.make("setup-gpu", little, driver(DRIVER, VIDEO, MANAGEMENT))
+    assert done.returncode
+    (told,) = [text for text in done.stderr.splitlines() if not text.startswith("make")]
+    assert told.startswith(f"10.2 GB are free on the disk of {desk.folder}, and about 12 are need")
+    assert "make room and try again" in told and f"there is no {desk.venv} yet" in told
+    assert desk.asked == []
