@@ -12,7 +12,8 @@ of the film crashes the detector, a quarantined row follows those of the kept fr
 the limit is raised, that frame and the film are searched again.
 
 A box below `detect.confidence` that lies within somebody's names nobody, but is told in that row
-(`hardly_seen`): the mask has to know that somebody may be behind them (`images.hardly_seen`).
+(`hardly_seen`): the mask has to know that somebody may be behind them (`images.hardly_seen`). The
+backend `mask` gives no such box: a faint part of a mask may be the subject's own arm.
 
 Where people are judged, a box below `detect.confidence` also counts if a face of its own is found
 in it (`ferrari.subject.faint_people`). And if a track loses somebody in a kept frame, the frame is
@@ -89,17 +90,17 @@ def detect_video(
     digests = {line["item"]: item_digest(line) for line in lines}
     if faces is not None and out_sightings not in earlier.beside:
         earlier = NOTHING  # rows without their faces are of no use
-    second_look &= settings["backend"] != "mask"
+    second_look &= (by_people := settings["backend"] != "mask")
     taken = _as_first_seen(earlier.take_all(digests))
     refusals = (UNREADABLE_FRAME, *MODEL_FAILURES)
     clear_frames(video, refusals, dataset, "frame", refused_files(taken))
-    pictures = linking_film.read(film) if settings["backend"] != "mask" else ()
+    pictures = linking_film.read(film) if by_people else ()
     shown = views.in_order(lines, pictures)
     limits = Limits.of("detect", settings)
     opener = OnDevice(settings["device"], limits)
     with opener.one_slot(), ExitStack() as processes:
         seen = FaceSearch(settings["confidence"])
-        search = ClipSearch(Path(dataset), video, taken, seen, second_look)
+        search = ClipSearch(Path(dataset), video, taken, seen, second_look, hints=by_people)
         unknown = len(taken) < len(lines) or (second_look and bool(lines))
         if unknown or (pictures and os.path.getsize(film)):
             load = detectors.loader(settings, weights, mask_settings, threads, cache, opener)

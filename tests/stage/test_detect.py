@@ -145,6 +145,24 @@ def test_boxes_from_the_segmenters_view(clip, monkeypatch):
     assert clip_table.read(clip.tracks, track_table.COLUMNS)[0]["moments"] == "2"
 
 
+def test_a_faint_part_of_a_mask_in_somebodys_box_is_no_hint_for_another_person(clip, monkeypatch):
+    """It is their own arm behind a gap: as somebody else's, it would be taken out."""
+    from ferrari.networks import segmenters
+
+    clip.write(1)
+
+    def alpha(frames, boxes):
+        view = np.zeros(frames[0].shape[:2], np.float32)
+        view[20:220, 60:180], view[20:50, 60:260], view[80:200, 210:255] = 1.0, 1.0, 0.8
+        return [view]
+
+    stand_in = segmenters.Segmenter("isnet", "cpu", "1" * 64, alpha)
+    monkeypatch.setattr(segmenters, "load", lambda *_, **__: stand_in)
+    assert len(clip.detect(backend="mask", confidence=0.35)) == 2, "with this bound it is somebody"
+    (row,) = clip.detect(backend="mask", confidence=0.9)
+    assert row["hardly_seen"] == ""
+
+
 def deadly(guilty: tuple[int, ...], end):
     """A detector that sees LARGE everywhere, and that the guilty frames end."""
     marks = [picture(ordinal)[0, 0].tolist() for ordinal in guilty]

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import importlib
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from ferrari.detection.closer_looks import CloserLooks
+from ferrari.detection.face_search import FaceSearch
+from ferrari.images import hardly_seen
 from ferrari.images.boxes import Detection
 from ferrari.ledger import balance, item_ids
 from ferrari.ledger.open_rows import is_open
@@ -95,6 +99,22 @@ def test_who_was_missed_has_a_row_that_says_how_they_were_found(clip, detect, lo
     assert row["track"] == walks, "the same track"
     whole = clip_table.read(clip.tracks, track_table.COLUMNS)[0]
     assert (whole["looks_again"], whole["found_again"]) == ("1", "1")
+
+
+def test_whom_the_first_look_hardly_saw_is_told_once_where_the_second_found_them(clip, detect):
+    """Hints in the box of who stands: one for the walker, who is found, and one for somebody."""
+    walks, another = (240.0, 60.0, 270.0, 150.0), (285.0, 70.0, 310.0, 160.0)
+    stands = Detection((240.0, 60.0, 310.0, 220.0), 0.9, "person")
+    hints = [Detection(box, 0.2, "person") for box in (walks, another)]
+    detect(lambda frames: [[stands, *hints] for _ in frames])
+    rows = {FRAME: [row for row in clip.detect() if row["parent"] == FRAME]}
+    assert rows[FRAME][0]["hardly_seen"] == hardly_seen.told([walks, another])
+    line = next(row for row in clip.rows("extract") if row["item"] == FRAME)
+    detector = SimpleNamespace(about={"detector": "stand-in"})
+    closer = CloserLooks(clip.dataset, detector, FaceSearch(0.35), rows, [line])
+    found = Detection((235.0, 60.0, 285.0, 220.0), 0.6, "person")
+    assert closer.taken(0, [found]) == [f"{FRAME}-d1"]
+    assert [row["hardly_seen"] for row in rows[FRAME]] == [hardly_seen.told([another]), ""]
 
 
 def test_a_frame_that_showed_nobody_shows_who_was_found(clip, detect, looks):

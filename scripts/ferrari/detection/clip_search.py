@@ -34,9 +34,10 @@ class ClipSearch:
     """What the rows of one clip share. `_read`, `_search` and `_sights` run in one thread each.
 
     `taken`: rows of frames that are not searched again, by frame. `second_look`: a frame in which a
-    track loses somebody is searched once more, and faint boxes with a face count. Afterwards `rows`
-    has the rows of each frame; `unsearched` counts the pictures of the film that crashed the
-    detector, each of which has a row after those of the kept frame before it.
+    track loses somebody is searched once more, and faint boxes with a face count. `hints`: a box
+    below the bound may be of somebody. Afterwards `rows` has the rows of each frame; `unsearched`
+    counts the pictures of the film that crashed the detector, each of which has a row after those
+    of the kept frame before it.
     """
 
     dataset: Path
@@ -44,6 +45,7 @@ class ClipSearch:
     taken: Mapping[str, list[dict[str, str]]]
     faces: FaceSearch
     second_look: bool = False
+    hints: bool = True
     detector: Isolated | None = None
     rows: dict[str, list[tables.Row]] = field(default_factory=dict)
     _shown: list[Mapping | None] = field(default_factory=list)  # each sight's frame, None: film
@@ -155,6 +157,7 @@ class ClipSearch:
             batch.about,
             batch.remark,
             least=self.faces.least,
+            hints=self.hints,
             dataset=self.dataset,
             video=self.video,
         )

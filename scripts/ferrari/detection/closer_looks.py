@@ -11,7 +11,7 @@ import numpy as np
 from ferrari.detection import detection_rows
 from ferrari.detection.face_search import FaceSearch
 from ferrari.detection.views import View, counted, frame_rgb
-from ferrari.images import boxes
+from ferrari.images import boxes, hardly_seen
 from ferrari.ledger import item_ids, tables
 from ferrari.ledger.columns import KEPT
 from ferrari.processes.failures import Failure
@@ -54,7 +54,8 @@ class CloserLooks:
 
     def taken(self, number: int, found: Sequence[boxes.Detection]) -> list[str]:
         """Give those whom a second look found in a frame rows behind the others', or in place of
-        the one that says that nobody is there; their items.
+        the one that says that nobody is there; their items. Whom the first look hardly saw is told
+        once, where the second one found them.
 
         Whose the faces are is asked anew: one that was given to somebody else may be theirs. If
         the frame ends the networks for faces, nobody is added.
@@ -70,7 +71,8 @@ class CloserLooks:
             self.faces.not_seen(line, _FOUND, faces)
             return []
         self.faces.faces |= {item: [] for item in people} | faces
-        self.rows[frame] = rows
+        known = [one.box_xyxy for one in found]
+        self.rows[frame] = [*(_known_now(row, known) for row in before), *rows[len(before) :]]
         return [str(row["item"]) for row in rows[len(before) :]]
 
     def _rows(self, view: View, first: int, found: Sequence[boxes.Detection]) -> list[tables.Row]:
@@ -95,3 +97,9 @@ class CloserLooks:
         line = self.shown[number]
         assert line is not None  # the film is not looked at again
         return line
+
+
+def _known_now(row: tables.Row, found: Sequence[boxes.Box]) -> tables.Row:
+    """The row of somebody in a frame in which more people are `found`."""
+    hints = hardly_seen.read(str(row["hardly_seen"]))
+    return {**row, "hardly_seen": hardly_seen.told(hardly_seen.without(hints, found))}

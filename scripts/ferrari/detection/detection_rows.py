@@ -20,11 +20,19 @@ from ferrari.subject.faint_people import FOUND_BY_FACE
 
 
 def rows_of(
-    view: View, about: Mapping, remark: str, *, least: float, dataset: Path, video: str
+    view: View,
+    about: Mapping,
+    remark: str,
+    *,
+    least: float,
+    hints: bool,
+    dataset: Path,
+    video: str,
 ) -> list[tables.Row]:
     """The rows of a frame that was searched or could not be; a refused one's file is copied.
 
-    `about` is what each row says of the detector, `remark` how the frame was searched.
+    `about` is what each row says of the detector, `remark` how the frame was searched. `hints`:
+    boxes below the bound are told in the rows of those in whose boxes they lie.
     """
     assert view.line is not None
     frame, size = view.line["item"], {}
@@ -38,7 +46,7 @@ def rows_of(
         failure = view.found
         verdicts = iter([_refused(view.line, failure.reason, failure.detail, dataset, video)])
     else:
-        verdicts = _searched(view, remark, least)
+        verdicts = _searched(view, remark, least, hints)
     for row in verdicts:
         item = row.pop("item", frame)
         rows.append(tables.row("detect", item=item, parent=frame, **about, **size, **row))
@@ -79,7 +87,7 @@ def is_refused(row: Mapping) -> bool:
     return row["outcome"] == QUARANTINED and row["item"] == row["parent"]
 
 
-def _searched(view: View, remark: str, least: float) -> Iterator[dict]:
+def _searched(view: View, remark: str, least: float, hints: bool) -> Iterator[dict]:
     """What is found in a frame, or that nothing is."""
     assert view.line is not None and view.picture_rgb is not None
     assert not isinstance(view.found, Failure)
@@ -87,8 +95,9 @@ def _searched(view: View, remark: str, least: float) -> Iterator[dict]:
     every = [(one, remark) for one in counted(found, least)]
     by_face = "; ".join(filter(None, [FOUND_BY_FACE, remark]))
     every += [(one, by_face) for one in view.faint]
-    hints = hardly_seen.within([one.box_xyxy for one, _ in every], found, least)
-    for ordinal, ((detection, said), beside) in enumerate(zip(every, hints, strict=True)):
+    people = [one.box_xyxy for one, _ in every]
+    within = hardly_seen.within(people, found if hints else (), least)
+    for ordinal, ((detection, said), beside) in enumerate(zip(every, within, strict=True)):
         item = item_ids.detection_item(view.line["item"], ordinal)
         cells = cells_of(detection, view.picture_rgb)
         yield {"item": item, **cells, "hardly_seen": hardly_seen.told(beside), "detail": said}

@@ -41,6 +41,17 @@ def within(people: Sequence[Box], found: Iterable[Detection], least: float) -> l
     return hints
 
 
+def without(hints: Iterable[Box], found: Sequence[Box]) -> list[Box]:
+    """The hints for somebody's box that are left once more people are `found`: no box of theirs,
+    nor within one.
+    """
+    return [box for box in hints if not any(_is_of(box, known) for known in found)]
+
+
+def _is_of(box: Box, known: Box) -> bool:
+    return boxes.overlap(box, known) >= _THEIRS or _share(box, known) >= _WITHIN
+
+
 def _is_somebody_else(box: Box, own: Box) -> bool:
     """Whether a box within somebody's `own` is no part of them."""
     aside = abs(box[0] + box[2] - own[0] - own[2]) / 2

@@ -41,6 +41,20 @@ def test_in_two_boxes_they_are_nobodys_hint_for_both_know_of_each_other():
     assert hardly_seen.within(both, found(HEAD), 0.35) == [[], []]
 
 
+@pytest.mark.parametrize(
+    ("known", "left", "why"),
+    [
+        ((255.0, 18.0, 312.0, 250.0), [], "the same box"),
+        ((240.0, 10.0, 330.0, 500.0), [], "their whole body, of which the hint is the upper part"),
+        ((290.0, 0.0, 500.0, 400.0), [HEAD], "who stands beside them"),
+        ((255.0, 0.0, 275.0, 400.0), [HEAD], "less than half of it"),
+    ],
+)
+def test_a_hint_for_who_is_found_after_all_is_none_any_more(known, left, why):
+    assert hardly_seen.without([HEAD], [known]) == left, why
+    assert hardly_seen.without([HEAD], [NEXT, known]) == left, why
+
+
 def test_nobody_and_nothing_found():
     assert hardly_seen.within([], found(HEAD), 0.35) == []
     assert hardly_seen.within([OWN], [], 0.35) == [[]]
