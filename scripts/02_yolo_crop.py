@@ -316,14 +316,14 @@ class _Stage:
         told = tables.narrowed(line, names)
         return {**told, **corners, **cut}
 
-    def _side(self, box: boxes.Box) -> tables.Row:
-        return {"value": round(boxes.short_side(box), 2), "threshold": self.settings["min_side"]}
+    def _measured(self, box: boxes.Box) -> tables.Row:
+        return {"value": _side(box), "threshold": self.settings["min_side"]}
 
     def _too_small(self, box: boxes.Box) -> tables.Row:
         """The cells of a box that is too small; none for any other."""
-        if boxes.short_side(box) >= self.settings["min_side"]:
+        if _side(box) >= self.settings["min_side"]:
             return {}
-        return {"outcome": DROPPED, "reason": TOO_SMALL, **self._side(box)}
+        return {"outcome": DROPPED, "reason": TOO_SMALL, **self._measured(box)}
 
     def _judged(
         self, item: str, box: boxes.Box, frame: _Pixels, about: Mapping
@@ -338,7 +338,7 @@ class _Stage:
         repeat = self.last.repeated(item, subject_repeats.box_of(about), picture, self.settings)
         if repeat:
             return {"outcome": DROPPED, "reason": DUPLICATE_SUBJECT, **repeat}
-        return {"outcome": KEPT, "reason": OK, **self._side(box)}
+        return {"outcome": KEPT, "reason": OK, **self._measured(box)}
 
     def _taken_back(self, item: str, frame: _Pixels, about: Mapping) -> dict[str, object]:
         """The cells of a crop that a rule refused and a person kept; empty if nobody did.
@@ -396,6 +396,11 @@ def _cut(frame_rgb: np.ndarray, about: Mapping) -> np.ndarray:
 def _box(line: Mapping[str, str]) -> boxes.Box:
     x1, y1, x2, y2 = (float(line[name]) for name in ("x1", "y1", "x2", "y2"))
     return x1, y1, x2, y2
+
+
+def _side(box: boxes.Box) -> float:
+    """The shorter side of a box in px, with the digits of its row."""
+    return round(boxes.short_side(box), 2)
 
 
 def run(job) -> None:

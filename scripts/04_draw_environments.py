@@ -86,7 +86,7 @@ def _clip_row(video: str, frames: list, boxes: dict, dataset: Path, scratch: Pat
     if not ranked:
         return _row(video, video, DROPPED, reason=NO_TRUSTED_FRAME)
     share, _ = ranked[0]
-    measured = {"value": round(share, 4), "threshold": scene_bank.MIN_SCENE}
+    measured = {"value": share, "threshold": scene_bank.MIN_SCENE}
     if share < scene_bank.MIN_SCENE:
         return _row(video, video, DROPPED, reason=SCENE_HIDDEN, **measured)
     faults = []
@@ -100,7 +100,7 @@ def _clip_row(video: str, frames: list, boxes: dict, dataset: Path, scratch: Pat
             continue
         weight = scene_bank.scene_weight(frame_rgb.shape[:2], boxes[line["item"]])
         picture = scene_bank.plate(frame_rgb, weight)
-        measured["value"] = round(share, 4)
+        measured["value"] = share
         return _row(
             video,
             video,

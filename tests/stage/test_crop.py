@@ -58,6 +58,13 @@ def test_boxes_too_small_to_use_are_rows_and_their_frame_is_not_read(clip):
     assert (row["reason"], float(row["value"]), row["threshold"]) == ("TOO_SMALL", 40, "96")
 
 
+def test_a_box_whose_row_says_that_it_is_as_large_as_the_bound_is_not_too_small(clip):
+    clip.write(1)
+    clip.found([Detection((0, 0, 95.997, 200), 0.9, "person")])
+    (row,) = clip.crop(min_side=96)
+    assert (row["outcome"], float(row["value"]), row["threshold"]) == ("kept", 96, "96")
+
+
 def test_every_detection_is_accounted_for_and_nothing_else(clip):
     clip.write(5)
     clip.found([LARGE], [], [SMALL, LARGE], [], [LARGE])

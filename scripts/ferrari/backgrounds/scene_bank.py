@@ -1,8 +1,9 @@
 """The bank of scenes: how the subject is removed from a scene, and which clips may use which scene.
 
 Which clips lend a scene is drawn once (`ledger.pinned_clips`). To remove the subject, the box of
-every detection is widened and counts as unknown; it is then filled in from the rest by push-pull.
-No pixel inside a box takes part in any sum, so nothing of a subject can be in the plate.
+every detection, and of whom the detector hardly sees beside it, is widened and counts as unknown;
+it is then filled in from the rest by push-pull. No pixel inside a box takes part in any sum, so
+nothing of a subject can be in the plate.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ferrari.images import user_pictures
+from ferrari.images import hardly_seen, user_pictures
+from ferrari.images.boxes import Box
 from ferrari.images.user_pictures import fitted_size, resized
 from ferrari.ledger.reasons import NO_SUBJECT
 
@@ -23,7 +25,6 @@ PLATE_SIDE = 640  # px; longer side of a plate, enough for something that will b
 MIN_SCENE = 0.25  # share of the frame that must be scene
 BOX_MARGIN = 0.15  # of the box's longer side, on each side: hair, hands, shadow, codec ringing
 MAX_CONFIDENCE = 0.1  # a frame without a detection is empty only if nothing came near one
-Box = tuple[float, float, float, float]
 
 
 def pictures(folder: str | os.PathLike) -> dict[str, str]:
@@ -41,8 +42,9 @@ def read_picture(path: str | os.PathLike) -> np.ndarray:
 def hidden_boxes(rows: Iterable[Mapping[str, str]]) -> dict[str, list[Box] | None]:
     """For each frame of a clip's table of detections, the boxes that hide its scene (frame px).
 
-    Every detection counts, whoever it shows. None for a frame that cannot be trusted: the detector
-    found no subject but came close to it (best confidence >= 0.1, or unknown), or failed.
+    Every detection counts, whoever it shows, and so does whom the detector hardly sees within one
+    (`images.hardly_seen`). None for a frame that cannot be trusted: the detector found no subject
+    but came close to it (best confidence >= 0.1, or unknown), or failed.
     """
     boxes: dict[str, list[Box] | None] = {}
     for line in rows:
@@ -53,7 +55,7 @@ def hidden_boxes(rows: Iterable[Mapping[str, str]]) -> dict[str, list[Box] | Non
         corners = [line[key] for key in ("x1", "y1", "x2", "y2")]
         if all(corners):
             x1, y1, x2, y2 = (round(float(corner), 2) for corner in corners)  # as boxes of crops
-            known.append((x1, y1, x2, y2))
+            known += [(x1, y1, x2, y2), *hardly_seen.read(line["hardly_seen"])]
         elif line["reason"] != NO_SUBJECT or not _nothing_near(line["value"]):
             boxes[frame] = None
     return boxes
@@ -91,11 +93,11 @@ def best_frames(
 
 
 def _scene_share(size_hw: tuple[int, int], boxes: Sequence[Box]) -> float:
-    """Mean of `scene_weight`, taken at the size of a plate."""
+    """Mean of `scene_weight`, taken at the size of a plate, with the digits of its row."""
     small = fitted_size(size_hw, PLATE_SIDE)
     scale_x, scale_y = small[1] / size_hw[1], small[0] / size_hw[0]
     scaled = [(x1 * scale_x, y1 * scale_y, x2 * scale_x, y2 * scale_y) for x1, y1, x2, y2 in boxes]
-    return float(scene_weight(small, scaled).mean())
+    return round(float(scene_weight(small, scaled).mean()), 4)
 
 
 def plate(frame_rgb: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -260,7 +260,7 @@ def _held_against(row: Reference, members: np.ndarray, thresholds: Thresholds) -
     score = float(Template(members, members[:0]).scores(row.embedding[None])[0])
     if score < thresholds.above:
         return row
-    measured = replace(row, value=round(score, 4), threshold=thresholds.above, embedding=None)
+    measured = replace(row, value=score, threshold=thresholds.above, embedding=None)
     return replace(measured, outcome=QUARANTINED, reason=SHOWS_SUBJECT)
 
 
@@ -281,7 +281,7 @@ def _checked(row: Reference, kind: str, score: float, thresholds: Thresholds) ->
         return replace(
             row, outcome=DROPPED, reason=DUPLICATE_PICTURE, detail=detail, embedding=None
         )
-    measured = replace(row, value=round(score, 4), threshold=thresholds.above)
+    measured = replace(row, value=score, threshold=thresholds.above)
     if kind == templates.STRANGER:
         return replace(
             measured,

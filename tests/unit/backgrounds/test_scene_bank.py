@@ -38,6 +38,20 @@ def test_hidden_boxes_takes_every_detection_and_trusts_no_doubtful_frame():
     }
 
 
+def test_whom_the_detector_hardly_sees_in_somebodys_box_is_hidden_too():
+    row = detect_row("one", (100, 50, 140, 150))
+    row["hardly_seen"] = "130.0 55.0 160.0 90.0;90.0 60.0 110.0 95.0"
+    assert env.hidden_boxes([row]) == {
+        "one": [(100, 50, 140, 150), (130, 55, 160, 90), (90, 60, 110, 95)]
+    }
+
+
+def test_a_share_of_scene_is_told_with_the_digits_it_is_judged_by():
+    line = {"item": "one", "height": "1", "width": "10000", "sharpness": "1"}
+    ((share, _),) = env.best_frames([line], {"one": [(0.0, 0.0, 5769.0, 1.0)]})
+    assert share == round(share, 4)
+
+
 def test_scene_weight_widens_the_box_by_15_percent_of_its_longer_side():
     weight = env.scene_weight((200, 300), [(100, 50, 140, 150)])
     rows, columns = (

@@ -15,7 +15,7 @@ from PIL import Image
 from ferrari.common.settings import SettingsError
 from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
 from ferrari.ledger.reasons import TOO_LARGE, UNREADABLE_PICTURE
-from ferrari.subject import references
+from ferrari.subject import references, templates
 from ferrari.subject.references import (
     DUPLICATE_PICTURE,
     NO_REFERENCE_FACE,
@@ -27,7 +27,7 @@ from ferrari.subject.references import (
     settle,
     tally,
 )
-from ferrari.subject.templates import ReferencesError
+from ferrari.subject.templates import ReferencesError, Thresholds
 from tests.stage.test_bombs import png_bomb
 from tests.unit.subject.people import SFACE, People
 
@@ -188,6 +188,13 @@ def rows_of(*who: int) -> list[references.Reference]:
         )
         for i, each in enumerate(who)
     ]
+
+
+def test_a_stranger_just_below_the_bound_does_not_reach_it_in_its_row():
+    (row,) = rows_of(0)
+    limits = Thresholds(0.55, 0.36)
+    stranger = references._checked(row, templates.STRANGER, 0.359969, limits)
+    assert stranger.value < stranger.threshold == 0.36
 
 
 def test_a_stranger_is_named_in_its_row():
