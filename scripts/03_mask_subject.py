@@ -243,16 +243,13 @@ class Stage:
             return self._refused(crop, OTHER_PERSON, value=share, threshold=bound, **about)
         if result.fault:
             bound = self.settings["min_subject" if result.fault == EMPTY_MASK else "max_subject"]
-            share = round(result.share, 6)
-            return self._refused(crop, result.fault, value=share, threshold=bound, **about)
+            measured = {"value": result.share, "threshold": bound, "detail": result.detail}
+            return self._refused(crop, result.fault, **measured, **about)
         return self._kept(crop, result)
 
     def _kept(self, crop: Crop, result: CutOut) -> tables.Row:
         rgba, alpha_u8 = result.rgba, result.rgba[..., 3]
         box = boxes.subject_box(alpha_u8)
-        if box is None:  # the refinement found nothing where the net had seen something
-            bound, about = self.settings["min_subject"], _limits(result)
-            return self._refused(crop, EMPTY_MASK, value=0.0, threshold=bound, **about)
         name = f"{crop.item}.png"
         digest = image_files.write_checked(
             self.scratch / name, image_files.encode_png(rgba), rgba.shape
@@ -265,7 +262,7 @@ class Stage:
             sha256=digest,
             width=rgba.shape[1],
             height=rgba.shape[0],
-            subject_fraction=round(float(alpha_u8.mean()) / 255, 6),
+            subject_fraction=result.share,
             edge_fraction=round(float(((alpha_u8 > 0) & (alpha_u8 < 255)).mean()), 6),
             **dict(zip(("x1", "y1", "x2", "y2"), box, strict=True)),
             refined=result.refined,
@@ -325,8 +322,11 @@ class Stage:
 def _limits(result: CutOut) -> dict[str, object]:
     """What a row says of who else is in the crop, and of the person gate, if there is one."""
     parting, gated = result.parting, result.gated
-    shares = {"others_taken": parting.taken_share, "others_unsure": parting.unsure_share}
-    about = {"others": parting.others, **{name: round(v, 6) for name, v in shares.items()}}
+    about: dict[str, object] = {
+        "others": parting.others,
+        "others_taken": parting.taken_share,
+        "others_unsure": parting.unsure_share,
+    }
     if gated is None or gated.iou is None:
         return about
     return {

@@ -4,6 +4,7 @@ import hashlib
 import importlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -212,6 +213,41 @@ def test_a_veil_over_the_whole_crop_is_no_share_of_a_subject(dataset, segmenter)
     item = dataset.add(picture())
     row = dataset.run()[item]
     assert (row["reason"], row["value"], row["threshold"]) == ("EMPTY_MASK", "0.0", "0.02")
+
+
+@pytest.mark.parametrize(("kind", "bound"), [("EMPTY_MASK", "min"), ("FULL_MASK", "max")])
+def test_a_share_that_the_refinement_takes_over_a_bound_is_out_of_bounds(
+    dataset, segmenter, kind, bound
+):
+    """The report holds kept cut-outs against the bounds: one beyond them would be a FAIL there."""
+    grow = 6 if kind == "EMPTY_MASK" else -6
+    item = dataset.add(picture())
+
+    def coarse(crops_rgb, boxes):
+        kernel = np.ones((abs(grow), abs(grow)), np.uint8)
+        change = cv2.dilate if grow > 0 else cv2.erode
+        return [change(alpha, kernel) for alpha in red_is_the_subject(crops_rgb)]
+
+    segmenter(coarse)
+    net = float(coarse([picture()], None)[0].mean())
+    share = float(dataset.run()[item]["subject_fraction"])
+    assert share < net if kind == "EMPTY_MASK" else share > net
+    row = dataset.run(**{f"{bound}_subject": (share + net) / 2})[item]
+    assert (row["reason"], float(row["value"])) == (kind, share)
+    assert float(row["threshold"]) == (share + net) / 2
+
+
+def test_a_share_of_the_bound_itself_is_within_it(dataset, segmenter):
+    """Its row would give the bound as the share that is below it: 0.1 of a crop, and 1e-8 less."""
+    image = picture()
+    alpha = np.zeros(image.shape[:2], np.float32)
+    alpha[20:60, 10:60] = 1
+    bound = round(float(alpha.mean()), 6)
+    alpha[30, 30] -= 5e-8 * alpha.size
+    segmenter(lambda crops_rgb, boxes: [alpha for _ in crops_rgb])
+    item = dataset.add(image)
+    assert float(alpha.mean()) < bound
+    assert dataset.run(min_subject=bound, refine=False)[item]["outcome"] == "kept"
 
 
 def test_a_second_run_leaves_no_refusal_of_the_first(dataset, segmenter):

@@ -116,7 +116,7 @@ def _solve_window(
     """The window's alpha, or None, and a remark."""
     height, width = trimap.shape
     if min(height, width) < 3:
-        return alpha, "the edge is too thin to refine"  # the Laplacian's windows are 3x3
+        return None, "the edge is too thin to refine"  # the Laplacian's windows are 3x3
     scale = (max_pixels / (height * width)) ** 0.5
     if scale >= 1:
         return _solve(engine, image_rgb, alpha, trimap)

@@ -41,9 +41,10 @@ class CutOut:
 
     `gated`: what the person gate made of the network's alpha, if there is a gate. `absent`: the
     segmenter's verdict that the subject's class is not there. `fault`: EMPTY_MASK or FULL_MASK,
-    after `share`, the mean of the net's alpha (0 where no pixel of it is as much as a half); or
-    OTHER_PERSON, after `parting`, which tells of others in the crop. `refined` and `detail` are
-    those of mattes.Refinement.
+    after `share`, the subject's of the crop, which is the mean of the alpha (0 where no pixel of it
+    is as much as a half), of the network's or of the refined one; or OTHER_PERSON, after `parting`,
+    which tells of others in the crop. `refined` and `detail` are those of
+    alpha_refinement.Refinement.
     """
 
     rgba: np.ndarray | None = None
@@ -225,7 +226,7 @@ def cut_out(
     parting = other_people.part(image_rgb, matte.alpha, box, others, claims)
     told = CutOut(parting=parting.told(), gated=matte.told())
     if parting.unsure_share > settings["max_other_person"]:
-        return replace(told, share=float(matte.alpha.mean()), fault=OTHER_PERSON)
+        return replace(told, fault=OTHER_PERSON)
     return finished(told, image_rgb, matte.alpha, parting, settings, engine)
 
 
@@ -242,13 +243,9 @@ def finished(
     The matte is limited by `parting`, its edge refined, the subject's colours estimated there.
     """
     alpha = parting.limited(matte)
-    there = boxes.subject_box(alpha) is not None
-    # A veil of which no pixel is more subject than scene is no share of a subject.
-    share = float(alpha.mean()) if there else 0.0
-    if share < settings["min_subject"] or not there:
-        return replace(told, share=share, fault=EMPTY_MASK)
-    if share > settings["max_subject"]:
-        return replace(told, share=share, fault=FULL_MASK)
+    share, fault = _judged(alpha, settings)
+    if fault:
+        return replace(told, share=share, fault=fault)
     refinement = alpha_refinement.Refinement(alpha, False)
     if settings["refine"]:
         refinement = alpha_refinement.refine_alpha(
@@ -257,5 +254,19 @@ def finished(
     # The refinement's band reaches over the border to another's pixels.
     alpha = parting.limited(refinement.alpha)
     rgba = edge_colours.cut_out(image_rgb, alpha, settings["foreground"], engine)
-    refined, detail = refinement.refined, refinement.detail
-    return replace(told, rgba=rgba, share=share, refined=refined, detail=detail)
+    share, fault = _judged(rgba[..., 3], settings)  # the refinement may take it over a bound
+    told = replace(told, share=share, refined=refinement.refined, detail=refinement.detail)
+    return replace(told, fault=fault) if fault else replace(told, rgba=rgba)
+
+
+def _judged(alpha: np.ndarray, settings: Mapping) -> tuple[float, str]:
+    """The subject's share of a crop by its alpha (HxW, 0..1 or uint8), with the digits of its row,
+    and EMPTY_MASK or FULL_MASK where that is out of bounds.
+    """
+    if boxes.subject_box(alpha) is None:
+        # A veil of which no pixel is more subject than scene is no share of a subject.
+        return 0.0, EMPTY_MASK
+    share = round(float(alpha.mean()) / (255 if alpha.dtype == np.uint8 else 1), 6)
+    if share < settings["min_subject"]:
+        return share, EMPTY_MASK
+    return share, FULL_MASK if share > settings["max_subject"] else ""

@@ -49,6 +49,7 @@ _MOST = 3.0  # a colour alone says no more than this
 #: subject is alone little of it lies.
 _MOSTLY, _PARTLY, _COVERED = 0.5, 0.2, 0.3
 _BINS = 16  # a colour's histogram has so many a channel
+_DIGITS = 6  # behind the point, of shares as rows tell them
 _RARE = 0.02  # counts added to each bin: what was never seen is unlikely, and not impossible
 
 
@@ -57,8 +58,8 @@ class Parting:
     """Who else is in a crop and what was done about it.
 
     `others` is how many people, `taken` the HxW bool pixels that are theirs (None: none);
-    `taken_share` and `unsure_share` are shares of the alpha's sum: what was taken out, and what may
-    as well be the one's as the other's.
+    `taken_share` and `unsure_share` are shares of the alpha's sum, with the digits of their row:
+    what was taken out, and what may as well be the one's as the other's.
     """
 
     others: int = 0
@@ -96,8 +97,8 @@ def part(
     if claims is not None:
         claimed, contested = by_instances(alpha, claims)
         taken, unsure = taken | claimed, max(unsure, contested)
-    share = float(alpha[taken].sum()) / total
-    return Parting(len(others), taken if taken.any() else None, share, unsure)
+    shares = (round(one, _DIGITS) for one in (float(alpha[taken].sum()) / total, unsure))
+    return Parting(len(others), taken if taken.any() else None, *shares)
 
 
 def by_instances(alpha: np.ndarray, claims: np.ndarray) -> tuple[np.ndarray, float]:
@@ -130,9 +131,10 @@ def by_boxes(
 class _Small:
     """A crop at the size at which it is decided; all arrays are h x w.
 
-    `lab` is h x w x 3. `own` is where the subject may be, `theirs` the others' boxes, `near` those
-    grown a little. `central` is larger the more central a pixel lies in another's box, and the less
-    in the subject's. `absent` are the boxes of those of whom nothing is seen in the alpha.
+    `lab` is h x w x 3. `inner` is the subject's box, `own` where they may be, `theirs` the others'
+    boxes, `near` those grown a little. `central` is larger the more central a pixel lies in
+    another's box, and the less in the subject's. `absent` are the boxes of those of whom nothing is
+    seen in the alpha.
     """
 
     lab: np.ndarray

@@ -103,6 +103,13 @@ def test_a_solver_that_fails_keeps_the_nets_alpha_and_says_so(monkeypatch):
     np.testing.assert_array_equal(refined.alpha, net.astype(np.float32))
 
 
+def test_a_crop_that_is_too_thin_keeps_the_nets_alpha_and_is_not_called_refined():
+    alpha = np.linspace(0, 1, 40, dtype=np.float32)[:, None].repeat(2, axis=1)
+    found = alpha_refinement.refine_alpha(composite(alpha), alpha, edge_px=4)
+    assert not found.refined and "too thin" in found.detail
+    np.testing.assert_array_equal(found.alpha, alpha)
+
+
 def test_the_same_crop_gives_the_same_alpha():
     first, second = (
         alpha_refinement.refine_alpha(composite(disc()), disc(radius=26), 8) for _ in range(2)
