@@ -61,6 +61,31 @@ def test_a_sound_package_passes_and_a_changed_one_does_not(packaged, form):
         path.write_bytes(data)
 
 
+def looked(dataset: Path) -> list[tuple[str, str, str]]:
+    """(check, where, why) of what a look at the tables of all packages finds."""
+    findings = Findings()
+    with Hasher() as hasher:
+        layout = Layout(dataset=dataset, raw=dataset, formats=tuple(FORMATS), videos={})
+        Tables(layout, hasher, findings).look()
+    return [(one.check, one.where, one.why) for one in findings.listed()]
+
+
+def test_no_table_that_a_set_should_have_is_stale(packaged):
+    assert not [where for check, where, _ in looked(packaged) if check == "nothing_of_clips_gone"]
+
+
+def test_why_a_table_cannot_be_what_was_read_is_told_as_it_is(packaged):
+    final = packaged / "05_final_training/final.csv"
+    aside = final.rename(packaged / "aside.csv")
+    final.mkdir()
+    try:
+        told = {why for check, _, why in looked(packaged) if check == "inputs_as_stamped"}
+    finally:
+        final.rmdir()
+        aside.rename(final)
+    assert told == {"05_final_training/final.csv, which it read, cannot be read: Is a directory"}
+
+
 @pytest.mark.parametrize("form", ["imagefolder", "llava", "llamafactory", "trl"])
 def test_a_caption_changed_among_many_is_found_under_a_new_stamp(packaged, form):
     line = ledger_tables.read_stage(packaged / f"05_final_training/{form}.csv", "package")[1]

@@ -11,6 +11,7 @@ from ferrari.images.boxes import Detection
 from ferrari.ledger import balance, tables
 from ferrari.subject import clip_table, identity_table
 from ferrari.verification import identities as verification
+from ferrari.verification.clip import CUT, changed_cells
 from tests.stage.people_clip import LARGE, SMALL, VIDEO, Clip
 from tests.unit.review.rows import decided
 
@@ -241,5 +242,49 @@ def test_verify_counts_the_frames_of_each_track(clip):
     assert checked(clip) == [
         "has tracks, and there are crops that do not say why they are whose they are"
     ]
-    clip.identity.write_text("no table")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda table: b"no table",
+        lambda table: table.replace(b",4,", b",t,"),  # one bit of a number is another
+        lambda table: table + b'"' + b"a" * 200_000,
+        lambda table: table[:20] + b"\xff" + table[21:],
+    ],
+)
+def test_verify_names_a_damaged_table_of_identities_and_goes_on(clip, damage):
+    clip.write(4)
+    clip.found([LARGE], [LARGE], [LARGE], [LARGE])
+    clip.seen(ANNA, subject=ANNA)
+    clip.crop(identity=RULES)
+    assert checked(clip) == []
+    damaged = damage(clip.identity.read_bytes())
+    assert damaged != clip.identity.read_bytes()
+    clip.identity.write_bytes(damaged)
     assert checked(clip) == ["cannot be read"]
+
+
+@pytest.mark.parametrize("flag", [b"\x01", b"\x40"])
+def test_verify_names_a_file_of_sightings_of_which_one_bit_is_another_and_goes_on(clip, flag):
+    """The archive says that it is encrypted, or of a version to come."""
+    clip.write(1)
+    clip.found([LARGE])
+    clip.seen(ANNA, subject=ANNA)
+    clip.crop(identity=RULES)
+    data = bytearray(clip.sightings.read_bytes())
+    entry = data.index(b"PK\x01\x02")
+    data[entry + (8 if flag == b"\x01" else 6)] ^= flag[0]
+    clip.sightings.write_bytes(data)
+    assert checked(clip) == ["cannot be read"]
+    with pytest.raises(tables.LedgerError, match="delete it"):
+        clip.crop(identity=RULES)
+
+
+def test_verify_holds_what_a_crop_takes_over_against_its_detection(clip):
+    clip.write(1)
+    clip.found([LARGE])
+    (crop,), (detection,) = clip.crop(), clip.rows("detect")
+    assert changed_cells(detection, crop, CUT) == []
+    for column in ("confidence", "class_name", "frame_width", "frame_height", "hardly_seen"):
+        assert changed_cells(detection, crop | {column: "7"}, CUT) == [column]

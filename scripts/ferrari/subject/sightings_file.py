@@ -164,12 +164,17 @@ def packed(arrays: Mapping[str, np.ndarray]) -> bytes:
     return stream.getvalue()
 
 
+#: What reading an .npz file raises where some bytes of it are others: a RuntimeError where the
+#: archive then says that it is encrypted or of a version to come, a TypeError where it is none.
+_DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, RuntimeError, TypeError)
+
+
 def unpacked_file(path: str | os.PathLike, names: Sequence[str]) -> dict[str, np.ndarray]:
     """The arrays of an .npz file; LedgerError for one that is missing, damaged or lacks `names`."""
     try:
         with open(path, "rb") as stream:
             return _unpacked(stream, names)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         raise LedgerError(
             f"{os.fspath(path)} cannot be read ({error}): delete it, and the next run makes it anew"
         ) from error

@@ -22,7 +22,7 @@ WITH_IMAGE = frozenset({"extract", "crop", "mask", "augment", "caption", "final"
 WITH_MASK = frozenset({"augment", "caption", "final", "package"})
 #: Columns that `crop` copies from `detect` as they are, `caption` from `augment`, and `final` from
 #: `caption`.
-CUT = ("confidence", "class_name", "frame_width", "frame_height")
+CUT = ("confidence", "class_name", "frame_width", "frame_height", "hardly_seen")
 CAPTIONED = (
     *("path", "sha256", "background", "kind", "mask_path", "mask_sha256"),
     *("width", "height"),

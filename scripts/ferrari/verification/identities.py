@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -47,10 +48,10 @@ def _of_sightings(path: Path, detections: Sequence[Row]) -> Iterator[str]:
 def _of_identities(path: Path, crops: Sequence[Row]) -> Iterator[str]:
     try:
         told = [row for row in clip_table.read(path, identity_table.COLUMNS) if row["track"]]
-    except LedgerError:
+        counts = {row["track"]: int(row["frames"] or 0) for row in told}
+    except (LedgerError, csv.Error, ValueError):
         yield "cannot be read"
         return
-    counts = {row["track"]: int(row["frames"] or 0) for row in told}
     seen = {track: count for track, count in counts.items() if count}
     found = Counter(row["track"] for row in crops if row["track"])
     if dict(found) != seen:

@@ -98,10 +98,11 @@ class Tables:
     def _compare_inputs(self, table: str) -> None:
         for name, digest in self.stamps[table]["inputs"].items():
             self.findings.looked("inputs_as_stamped")
-            if name not in self.digests:
-                self.digests[name], _ = self.hasher.look(self.layout.dataset / name)
+            why = ""
+            if not self.digests.get(name):
+                self.digests[name], why = self.hasher.look(self.layout.dataset / name)
             if self.digests[name] != digest:
-                found = "is another now" if self.digests[name] else "is not there"
+                found = why or "is another now"
                 self.findings.add("inputs_as_stamped", table, f"{name}, which it read, {found}")
 
     def _look_at_stale(self) -> None:
