@@ -53,7 +53,7 @@ def voters(
     """
     known = set(videos)
     pinned = _pinned(pinned_csv)
-    if pinned is None or pinned[1] or not pinned[0]:
+    if pinned is None or not pinned[0]:
         return Voters(tuple(draw(named_as_film(videos), seed, count, "subject")))
     clips, gone = sorted(pinned[0] & known), sorted(pinned[0] - known)
     if gone and not clips:

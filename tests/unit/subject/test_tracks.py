@@ -59,6 +59,13 @@ def test_a_walker_whose_boxes_hardly_touch_is_one_track():
     assert len(found) == 1
 
 
+def test_of_two_who_appear_equally_near_neither_goes_on_the_track():
+    """Nobody touches anybody: it is the other detection alone that is as good."""
+    found = link(clip(*[(person(100),)] * 3, (person(70), person(130))))
+    assert columns(found, 4) == [[0, 0, 0, None], [None, None, None, 0], [None, None, None, 1]]
+    assert found[0].ended_by == "overlap"
+
+
 def test_a_change_of_shot_ends_all_tracks():
     still = (person(100), person(300, BLUE))
     moments = clip(still, still, still, still)
