@@ -44,7 +44,7 @@ def fit(config: Mapping, section: str) -> list[Weights]:
     """
     found = weight_files.wanted(config, section)
     for weights in found:
-        weight_files.require_place(weights, section)
+        weight_files.require_place(weights, _setting_of(section, config))
         require(weights, section, config)
         weight_files.require_terms(weights, config["models"]["accept_noncommercial"])
     return found
@@ -60,7 +60,7 @@ def require(weights: Weights, section: str, config: Mapping) -> None:
     if weights.entry.get("sources"):
         _require_size(weights)
     elif path.is_file():
-        own = "mask" if config["detect"]["backend"] == "mask" else section
+        own = _setting_of(section, config)
         loader = _loader(own, config)
         if fault := _fault(path, loader):
             raise ModelError(
@@ -69,6 +69,11 @@ def require(weights: Weights, section: str, config: Mapping) -> None:
             )
         if weight_files.is_pickle(path):
             _require_pinned(weights, own)
+
+
+def _setting_of(section: str, config: Mapping) -> str:
+    """The section whose `weights` name those that a section loads."""
+    return "mask" if config["detect"]["backend"] == "mask" else section
 
 
 def _loader(section: str, config: Mapping) -> str:

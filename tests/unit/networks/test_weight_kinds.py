@@ -146,6 +146,17 @@ def test_the_boxes_of_a_segmenter_are_its_own_setting(tmp_path):
         weight_kinds.require(Weights("own", path), "detect", config)
 
 
+def test_weights_of_a_segmenter_that_finds_boxes_are_missed_under_its_own_setting(tmp_path):
+    config = {
+        "detect": {"backend": "mask", "class": "person"},
+        "mask": {"segmenter": "isnet", "weights": str(tmp_path / "gone.onnx")},
+        "models": {"accept_noncommercial": False},
+        "cache": str(tmp_path),
+    }
+    with pytest.raises(ModelError, match=r"^mask\.weights: there is no file"):
+        weight_kinds.fit(config, "detect")
+
+
 @pytest.mark.real
 def test_real_weights_pass():
     check(shared("weights/isnet-general-use.fp16.onnx"), "isnet")
