@@ -33,6 +33,7 @@ _TRIES, _PAUSE_S = 5, 0.02
 #: What `at_work` finds.
 RUN, JOBS, NOTHING, UNKNOWN = "run", "jobs", "", "unknown"
 _held: dict[Path, int] = {}  # open descriptors; closed, and so released, when the process ends
+_shared: set[Path] = set()  # of these the ones that others may hold as well
 
 
 class RunningError(FerrariError, RuntimeError):
@@ -129,17 +130,20 @@ def at_work(dataset: str | os.PathLike, working: str | os.PathLike = ".") -> str
         return RUN
     if None in runs:
         return UNKNOWN
-    jobs = any(is_held(path, fcntl.LOCK_EX) for path in _jobs_locks(state))
-    return JOBS if jobs else NOTHING
+    jobs = {is_held(path, fcntl.LOCK_EX) for path in _jobs_locks(state)}
+    if True in jobs:
+        return JOBS
+    return UNKNOWN if None in jobs else NOTHING
 
 
 def is_held(path: Path, kind: int = fcntl.LOCK_SH) -> bool | None:
     """Whether a lock of this kind cannot be had on a file for a tenth of a second, because another
-    process has it; None where nobody can tell: there are no such locks, or the file is another
-    user's. Nothing is made, and nothing held afterwards.
+    process has it; None where nobody can tell: there are no such locks, the file is another user's,
+    or this process shares its lock, which keeps out as others' do. Nothing is made, and nothing
+    held afterwards.
     """
     if path in _held:
-        return False
+        return None if kind == fcntl.LOCK_EX and path in _shared else False
     for _ in range(_TRIES - 1):
         held = _is_held_now(path, kind)
         if not held:
@@ -213,4 +217,6 @@ def _take(path: Path, kind: int = fcntl.LOCK_EX) -> bool | None:
             return False
         raise
     _held[path] = descriptor
+    if kind == fcntl.LOCK_SH:
+        _shared.add(path)
     return True

@@ -24,6 +24,7 @@ def working(tmp_path, monkeypatch):
     (tmp_path / ".snakemake").mkdir()
     (tmp_path / "dataset").mkdir()
     monkeypatch.setattr(run_lock, "_held", {})
+    monkeypatch.setattr(run_lock, "_shared", set())
     yield tmp_path
     for descriptor in run_lock._held.values():
         os.close(descriptor)
@@ -202,6 +203,33 @@ def test_where_folders_cannot_be_locked_the_files_of_shards_are(working, other, 
         os.close(descriptor)
     run_lock._held.clear()
     run_lock.require(working / "dataset", working / "elsewhere")
+
+
+@pytest.mark.parametrize(("shard", "at_work"), [(None, ""), (Shard(1, 3), "unknown")])
+def test_who_asks_under_a_lock_of_their_own(working, shard, at_work):
+    """Beside a shared lock there may be others', and they cannot be told from one's own."""
+    dataset = working / "dataset"
+    run_lock.require(dataset, working, shard)
+    assert run_lock.is_held(dataset, run_lock.fcntl.LOCK_SH) is False
+    assert run_lock.is_held(dataset, run_lock.fcntl.LOCK_EX) is (None if shard else False)
+    assert run_lock.at_work(dataset, working) == at_work
+
+
+def test_a_shared_lock_of_ones_own_does_not_hide_anothers(working, other):
+    dataset = working / "dataset"
+    run_lock.require(dataset, working, Shard(1, 3))
+    (working / "elsewhere").mkdir()
+    other("run_lock.require('dataset', 'elsewhere', Shard(2, 3))")
+    assert run_lock.at_work(dataset, working) != run_lock.NOTHING
+
+
+def test_locks_of_jobs_that_nobody_can_look_at_are_not_free(working, monkeypatch):
+    (working / ".snakemake/jobs.lock").touch()
+    held = run_lock.is_held
+    monkeypatch.setattr(
+        run_lock, "is_held", lambda path, kind: None if "jobs" in path.name else held(path, kind)
+    )
+    assert run_lock.at_work(working / "dataset", working) == run_lock.UNKNOWN
 
 
 def test_jobs_of_a_killed_shard_keep_out_its_own_next_run_and_the_whole_set_s(
