@@ -18,6 +18,7 @@ from ferrari.common.atomic_files import sha256_bytes, write_bytes
 from ferrari.common.errors import FerrariError
 from ferrari.images import png
 
+_WEBP_HEAD = 30  # bytes of a lossy WebP up to its size
 _WEBP_METHOD = 2  # takes 0.4 times as long as Pillow's default 4 at equal size
 
 
@@ -120,6 +121,8 @@ def _webp_shape(data: bytes, name: str) -> tuple[int, int, int] | None:
     """
     if data[:4] != b"RIFF" or data[8:16] != b"WEBPVP8 ":
         return None
+    if len(data) < _WEBP_HEAD:
+        raise ImageReadError(f"{name} is cut off, or is no WebP picture")
     riff, chunk = struct.unpack_from("<I", data, 4)[0], struct.unpack_from("<I", data, 16)[0]
     whole = riff == len(data) - 8 and chunk + chunk % 2 == len(data) - 20 and chunk > 10
     tag = int.from_bytes(data[20:23], "little")

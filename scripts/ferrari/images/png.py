@@ -96,6 +96,8 @@ def _unpacked(data: bytes) -> tuple[tuple[int, ...], bytes | bytearray] | None:
     if len(header) != 13:
         raise PngError("is no PNG picture")
     width, height, depth, colour, *_, interlaced = struct.unpack(">IIBBBBB", header)
+    if not width or not height:
+        raise PngError("is no PNG picture: it has no pixel")
     channels = _CHANNELS.get(colour)
     if depth != 8 or interlaced or channels is None:
         return None

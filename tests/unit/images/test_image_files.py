@@ -127,6 +127,13 @@ def test_a_webp_that_is_cut_off_is_none(tmp_path):
             image_files.write_checked(tmp_path / "a.webp", data[:left], (64, 96, 3))
 
 
+@pytest.mark.parametrize("left", range(16, 32))
+def test_a_webp_that_ends_in_its_head_is_none(left):
+    data = frame_encoding.encode_webp_yuv(picture(), 90)[:left]
+    with pytest.raises(image_files.ImageReadError, match="is cut off, or is no WebP picture"):
+        image_files.decode(data)
+
+
 def test_lossless_webp_and_png_are_decoded_to_be_checked(tmp_path):
     frame = RNG.integers(0, 255, (8, 12, 3), np.uint8)
     for data in (image_files.encode_webp(frame, 101), image_files.encode_png(frame)):

@@ -84,6 +84,18 @@ def test_a_header_that_promises_more_than_there_is():
         image_files._png_shape(data[:16] + header + crc + data[33:], "x")
 
 
+@pytest.mark.parametrize("size", [(0, 4), (4, 0)])
+def test_a_header_without_a_pixel_is_refused(size):
+    import struct
+    import zlib
+
+    data = image_files.encode_png(picture((4, 4)))
+    header = struct.pack(">II", *size) + data[24:29]
+    crc = struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    with pytest.raises(image_files.ImageReadError, match="it has no pixel"):
+        image_files._png_shape(data[:16] + header + crc + data[33:], "x")
+
+
 @pytest.mark.parametrize("shape", [(40, 31), *SHAPES])
 def test_what_is_written_here_is_read_here_to_the_last_byte(shape):
     image = picture(shape)
