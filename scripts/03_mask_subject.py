@@ -233,7 +233,7 @@ class Stage:
                 crop,
                 SUBJECT_CLASS_ABSENT,
                 outcome=DROPPED,
-                value=round(result.absent.score, 6),
+                value=result.absent.score,
                 threshold=result.absent.threshold,
                 detail=f"best tag: {result.absent.tag}",
             )

@@ -330,6 +330,19 @@ def test_ram_says_whether_the_subjects_class_is_there(tagger):
     np.testing.assert_array_equal(alpha, halves()[0])
 
 
+def test_a_score_that_a_row_tells_as_the_threshold_is_the_subject(tagger):
+    """The row would say that 0.784314 is less than 0.784314."""
+    judge = tagger(threshold=0.784314).presence.__self__._judge
+    man = judge(np.array([0, 200 / 255, 0]))
+    assert 200 / 255 < 0.784314 and (man.score, man.present) == (0.784314, True)
+
+
+def test_what_does_not_run_on_a_card_names_no_section_that_it_may_not_be_of():
+    """Networks of detectors and of faces come this way too."""
+    with pytest.raises(DeviceError, match="set device: cpu in the network's section"):
+        onnx_runtime.load(NetworkRequest("net.xml", "onnxruntime", "cuda:0", ""))
+
+
 def test_ram_refuses_tags_and_lists_that_do_not_belong_to_it(tagger):
     with pytest.raises(weight_files.ModelError, match="no tag 'woman'"):
         tagger(wanted=("woman",))

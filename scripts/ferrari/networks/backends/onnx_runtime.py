@@ -183,7 +183,7 @@ def _provider(device: str, limit: int) -> tuple[str, dict]:
     if "CUDAExecutionProvider" not in ort.get_available_providers():
         raise DeviceError(
             "this onnxruntime has no CUDA provider; install onnxruntime-gpu in its place, or set "
-            "mask.device: cpu"
+            "device: cpu in the network's section of the settings"
         )
     options = {
         "device_id": index_of(device),
@@ -202,7 +202,7 @@ def _graph(request: NetworkRequest) -> tuple[bytes, list[str], dict, int | None]
     if path.suffix != ".onnx":
         raise DeviceError(
             f"{path} is no ONNX file, and only those run on {request.device}; give the ONNX file, "
-            "or set mask.device: cpu"
+            "or set device: cpu in the network's section of the settings"
         )
     model, fixed = onnx_graph.prepare(request, _shapes)
     how = _yolo_notes(model)

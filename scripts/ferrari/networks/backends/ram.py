@@ -13,6 +13,8 @@ from ferrari.networks.backends.alpha_net import activate, prepare
 from ferrari.networks.network import Network
 from ferrari.networks.weight_files import ModelError
 
+_DIGITS = 6  # behind the point, of a score as its row tells it
+
 
 @dataclass(frozen=True)
 class Presence:
@@ -54,7 +56,7 @@ class RamTagger:
             )
         scores = activate(values, self._output["activation"])
         tag = max(self._wanted, key=lambda name: scores[self._wanted[name]])
-        score = float(scores[self._wanted[tag]])
+        score = round(float(scores[self._wanted[tag]]), _DIGITS)
         return Presence(score >= self._threshold, score, self._threshold, tag)
 
 

@@ -152,8 +152,8 @@ def class_index(names: Mapping[int, str], wanted: str, path: str | os.PathLike) 
             return index
     if all(name == f"class{index}" for index, name in names.items()):
         raise ModelError(
-            f"{path} names no classes, so it is hardly a network that finds {wanted!r}: set "
-            "detect.weights to an export of YOLO, which carries its names"
+            f"{path} names no classes, so it is hardly a network that finds {wanted!r}: give an "
+            "export of YOLO, which carries its names"
         )
     known = ", ".join(list(names.values())[:20])
     raise ModelError(f"{path} knows no class {wanted!r}; it knows {known}; set detect.class to one")
