@@ -112,6 +112,7 @@ def rows_of(run: Demo, name: str, stage: str = "01_extracted_frames") -> list[di
         *(("", "1/1000", "0.04", True), ("40", "", "0.04", True), ("", "", "7.5", True)),
         *(("102000", "1/90000", "0.566667", False), ("1", "1/0", "0.0", False)),
         *(("1", "a second", "1.0", False), ("40", "1/1000", "0.041", False)),
+        *(("40", "1e999", "0.04", False), ("40", "1/1000", "1e999", False)),
     ],
 )
 def test_a_time_that_is_not_its_timestamps_is_a_fault(pts, time_base, time_s, sound):

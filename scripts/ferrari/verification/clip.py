@@ -95,11 +95,12 @@ def time_fault(frame: Mapping[str, str]) -> str:
         return ""
     try:
         exact, told = int(pts) * Fraction(unit), Fraction(time_s)
-    except (ValueError, ZeroDivisionError):
+        seconds = float(exact)
+    except (ValueError, ZeroDivisionError, OverflowError):
         return f"pts {pts}, time_base {unit} and time_s {time_s} are no times"
     if abs(exact - told) <= _ROUNDED_S:
         return ""
-    return f"pts {pts} in units of {unit} s is {float(exact):.6f} s; time_s says {time_s}"
+    return f"pts {pts} in units of {unit} s is {seconds:.6f} s; time_s says {time_s}"
 
 
 def changed_cells(
