@@ -187,9 +187,8 @@ def _mattes(
         return
     lost: list[tuple[int, Gated, np.ndarray, np.ndarray | None]] = []
     for place, (alpha, claims) in enumerate(_alphas(segmenter, crops)):
-        image_rgb, box, others = crops[place]
-        person = gate.mask(image_rgb)
-        matte = gate.through(alpha, person, box, others)
+        person = gate.mask(crops[place][0])
+        matte = gate.through(alpha, person, *crops[place])
         if segmenter.again is not None and person_gate.is_lost(matte, person):
             lost.append((place, matte, person, claims))
         else:
@@ -197,7 +196,7 @@ def _mattes(
     if segmenter.again is not None and lost:
         looks = segmenter.again([crops[place][0] for place, *_ in lost])
         for (place, first, person, claims), alpha in zip(lost, looks, strict=True):
-            yield place, gate.second(first, alpha, person, *crops[place][1:]), claims
+            yield place, gate.second(first, alpha, person, *crops[place]), claims
 
 
 def _alphas(

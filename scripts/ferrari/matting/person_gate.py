@@ -6,7 +6,7 @@ the fine matte counts within the person's mask and some room around it, and wher
 of the person, the segmenter takes a second look; where that lacks too much too, the person's mask
 takes its place. Deep inside a person nothing is half transparent: clothes that do not stand out are
 made whole; and a limb that the fine matte lacks is taken from the person's mask, where nobody else
-is. What is outside and held in a hand may stay.
+is. What is outside and held in a hand may stay, unless it has the colours of the scene.
 """
 
 from __future__ import annotations
@@ -47,6 +47,11 @@ _LOST, _LIMB, _OURS = 0.01, 0.97, 0.9
 _HELD_MOST, _HELD_LEAST = 0.15, 0.0005
 #: Share of a held object that lies at the person's room: a stand that an elbow meets has less.
 _HELD_NEAR = 0.1
+#: A part outside for so much of which the scene has as many pixels of the same colour is a piece of
+#: the scene, if the network for people is sure that it is no person, less likely than this in the
+#: mean: a stripe of the flag behind a shoulder. Colours are compared in steps of 1 << 4 of OpenCV's
+#: 8-bit CIELAB.
+_SCENERY, _NOBODY, _COLOUR_STEP = 0.6, 0.15, 4
 _GREY = 127
 #: How many pictures of a crop the network sees.
 VIEWS = 6
@@ -91,26 +96,28 @@ class PersonGate:
         self,
         alpha: np.ndarray,
         person: np.ndarray,
+        crop_rgb: np.ndarray,
         box: Box | None = None,
         others: Sequence[Box] = (),
     ) -> Gated:
         """A crop's matte through the gate; `person` is the crop's `mask`, `box` the subject's and
         `others` those of other people.
         """
-        return limited(alpha, person, self.held == "keep", box, others)
+        return limited(alpha, person, crop_rgb if self.held == "keep" else None, box, others)
 
     def second(
         self,
         first: Gated,
         alpha: np.ndarray,
         person: np.ndarray,
+        crop_rgb: np.ndarray,
         box: Box | None = None,
         others: Sequence[Box] = (),
     ) -> Gated:
         """What is made of a second look at a crop (`alpha`), whose `first` had lost the person: its
         own matte where it has them, else what the first one left.
         """
-        again = self.through(alpha, person, box, others)
+        again = self.through(alpha, person, crop_rgb, box, others)
         return replace(again, matte_of=SECOND_LOOK) if again.matte_of == SEGMENTER else first
 
     def mask(self, crop_rgb: np.ndarray) -> np.ndarray:
@@ -201,11 +208,12 @@ def of_views(seen: Sequence[np.ndarray], height: int, width: int) -> np.ndarray:
 def limited(
     alpha: np.ndarray,
     person: np.ndarray,
-    keep_held: bool,
+    held_in: np.ndarray | None,
     box: Box | None = None,
     others: Sequence[Box] = (),
 ) -> Gated:
-    """A matte limited to a person: `alpha` and `person` are HxW float, 0..1.
+    """A matte limited to a person: `alpha` and `person` are HxW float, 0..1. `held_in` is the crop,
+    HxWx3 uint8 RGB, if what is held stays.
 
     `box` is the detector's of the subject (None: the crop), which holds their limbs. `others` are
     boxes of other people: in them the person's mask shows somebody, and not whom.
@@ -225,8 +233,9 @@ def limited(
         own, restored = _restored(np.where(room, alpha, 0), person, reach, ours, theirs)
         own = _whole(own, person, reach)
     held = np.zeros(alpha.shape, bool)
-    if keep_held and sure.any():
+    if held_in is not None and sure.any():
         held = _held(inside & ~room, own >= 0.5)
+        held &= ~_scenery(held, ~inside & ~room, person, held_in)
     result = np.where(held, alpha, own).astype(np.float32)
     outside = int((inside & ~room).sum())
     kept = int((held & inside & ~room).sum())
@@ -319,6 +328,28 @@ def _held(outside: np.ndarray, own: np.ndarray) -> np.ndarray:
     fits[0] = False
     held[window] = fits[labels]
     return held
+
+
+def _scenery(
+    held: np.ndarray, scene: np.ndarray, person: np.ndarray, crop_rgb: np.ndarray
+) -> np.ndarray:
+    """Of what may be held, HxW bool, the parts that are surely no person and whose colours the
+    `scene` has as well: pixel for pixel, each of the scene's counted once, which is the
+    intersection of both histograms.
+    """
+    if not held.any():
+        return held
+    cells = (cv2.cvtColor(crop_rgb, cv2.COLOR_RGB2LAB) >> _COLOUR_STEP).astype(np.int32)
+    colours = (cells[..., 0] << 8) + (cells[..., 1] << 4) + cells[..., 2]
+    there = np.bincount(colours[scene], minlength=1 << 12)
+    count, labels = cv2.connectedComponents(held.astype(np.uint8), connectivity=4)
+    is_scene = np.zeros(count, bool)
+    for number in range(1, count):
+        pixels = labels == number
+        part = np.bincount(colours[pixels], minlength=1 << 12)
+        alike = np.minimum(part, there).sum() >= _SCENERY * part.sum()
+        is_scene[number] = alike and person[pixels].mean() < _NOBODY
+    return is_scene[labels]
 
 
 def iou(one: np.ndarray, other: np.ndarray) -> float:

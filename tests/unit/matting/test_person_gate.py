@@ -21,8 +21,17 @@ def drawn(*parts):
     return matte
 
 
-def gated(fine, keep_held=True, person=None):
-    return person_gate.limited(fine, drawn(PERSON) if person is None else person, keep_held)
+def seen(fine):
+    """A crop before a grey scene, in which all that the matte has is red."""
+    crop = np.full((HIGH, WIDE, 3), 120, np.uint8)
+    crop[fine >= 0.5] = RED
+    return crop
+
+
+def gated(fine, keep_held=True, person=None, crop=None):
+    crop = seen(fine) if crop is None else crop
+    person = drawn(PERSON) if person is None else person
+    return person_gate.limited(fine, person, crop if keep_held else None)
 
 
 def test_what_stands_beside_the_person_is_taken_away():
@@ -62,7 +71,7 @@ ARM = np.s_[100:140, 126:170]
 def without_the_arm(others=(), person=None, fine=None, box=None):
     person = drawn(PERSON, ARM) if person is None else person
     fine = drawn(PERSON) if fine is None else fine
-    return person_gate.limited(fine, person, True, box, others)
+    return person_gate.limited(fine, person, seen(fine), box, others)
 
 
 def test_an_arm_that_the_fine_matte_lacks_comes_from_the_persons_mask():
@@ -138,15 +147,18 @@ def test_a_matte_without_the_neighbour_has_not_lost_the_subject():
     both = drawn(PERSON, NEIGHBOUR)
     fine = drawn(PERSON)
     fine[57:60, 70:130] = 0.6  # hair, that the person's mask does not have
-    found = person_gate.limited(fine, both, True, others=[(140.0, 60.0, 196.0, 290.0)])
+    found = person_gate.limited(fine, both, seen(fine), others=[(140.0, 60.0, 196.0, 290.0)])
     assert found.matte_of == "segmenter" and found.iou == pytest.approx(230 / 233, abs=1e-3)
     assert np.array_equal(found.alpha, fine)
-    assert person_gate.limited(fine, both, True).matte_of == "person", "nobody said who that is"
+    assert person_gate.limited(fine, both, seen(fine)).matte_of == "person", (
+        "nobody said who that is"
+    )
 
 
 def test_a_matte_of_the_neighbour_alone_has_lost_the_subject():
     both = drawn(PERSON, NEIGHBOUR)
-    found = person_gate.limited(drawn(NEIGHBOUR), both, True, others=[(140.0, 60.0, 196.0, 290.0)])
+    fine, box = drawn(NEIGHBOUR), (140.0, 60.0, 196.0, 290.0)
+    found = person_gate.limited(fine, both, seen(fine), others=[box])
     assert (found.matte_of, found.iou) == ("person", 0)
 
 
@@ -154,16 +166,17 @@ def test_where_others_boxes_hold_most_of_the_person_all_of_the_mask_counts():
     """Two who hug: what is left of the subject says little."""
     nearly_all = [(70.0, 100.0, 130.0, 290.0)]
     legs_lost = drawn(np.s_[60:200, 70:130])
-    found = person_gate.limited(legs_lost, drawn(PERSON), True, others=nearly_all)
+    found = person_gate.limited(legs_lost, drawn(PERSON), seen(legs_lost), others=nearly_all)
     assert (found.matte_of, found.iou) == ("person", pytest.approx(140 / 230, abs=1e-3))
 
 
 def looked_again(again, first=None, person=None):
     person = drawn(PERSON) if person is None else person
     gate = person_gate.PersonGate(Segmenter("none", "test", "", None), 256, "keep")
-    before = gate.through(drawn(np.s_[60:120, 70:130]) if first is None else first, person)
+    first = drawn(np.s_[60:120, 70:130]) if first is None else first
+    before = gate.through(first, person, seen(first))
     assert person_gate.is_lost(before, person)
-    return before, gate.second(before, again, person)
+    return before, gate.second(before, again, person, seen(again))
 
 
 def test_a_second_look_that_has_the_person_counts():
@@ -215,6 +228,47 @@ def test_what_is_small_and_touches_the_person_is_held(thing, held):
         assert np.array_equal(kept.alpha, fine)
     assert np.array_equal(dropped.alpha[PERSON], drawn(PERSON)[PERSON])
     assert dropped.alpha.sum() < fine.sum()
+
+
+CUP = np.s_[150:180, 130:160]
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "held"),
+    [
+        (np.s_[20:40, 10:50], False),  # 800 px of the scene have the colour of the 690 outside
+        (np.s_[20:28, 10:50], True),  # 320: less than half
+        (np.s_[0:0, 0:0], True),
+    ],
+)
+def test_what_has_the_colours_of_the_scene_is_not_held(elsewhere, held):
+    """The stripe of a flag between neck and shoulder, taken for hair."""
+    fine = drawn(PERSON, CUP)
+    crop = seen(fine)
+    crop[elsewhere] = RED
+    found = gated(fine, crop=crop)
+    assert (found.held_px > 0, found.removed_px > 0) == (held, not held)
+
+
+@pytest.mark.parametrize(("likely", "held"), [(0.1, False), (0.2, True)])
+def test_what_may_be_a_person_is_not_taken_for_scene(likely, held):
+    """A sleeve of the wall's colour, of which the network for people is not sure."""
+    fine = drawn(PERSON, CUP)
+    crop = seen(fine)
+    crop[20:40, 10:50] = RED
+    found = gated(
+        fine, person=np.maximum(drawn(PERSON), drawn(CUP) * np.float32(likely)), crop=crop
+    )
+    assert (found.held_px > 0) == held
+
+
+def test_each_thing_is_held_against_the_scene_by_itself():
+    stripe = np.s_[100:130, 40:70]
+    fine = drawn(PERSON, CUP, stripe)
+    crop = seen(fine)
+    crop[stripe] = crop[0:60, 0:30] = (30, 40, 220)
+    found = gated(fine, crop=crop)
+    assert found.alpha[165, 150] == 1 and found.alpha[115, 45] == 0
 
 
 def red(pictures_rgb, boxes_xyxy=None):
