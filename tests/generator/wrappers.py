@@ -91,6 +91,37 @@ def joined(path: Path, parts: Sequence[tuple[ClipSpec, Encoding]]) -> list[float
     return times
 
 
+def recordings(path: Path, parts: Sequence[tuple[ClipSpec, Encoding]]) -> Path:
+    """Files, each with times of its own, joined as `cat` does; the container is that of `path`."""
+    whole = b""
+    for spec, encoding in parts:
+        whole += encode(path, frames_of(spec), encoding).read_bytes()
+    path.write_bytes(whole)
+    return path
+
+
+def clock_set_back(path: Path, spec: ClipSpec, encoding: Encoding, place: int, by_s: int) -> Path:
+    """A transport stream whose clock is `by_s` seconds earlier from packet `place` on."""
+    source = encode(path.with_name(f"{path.name}.whole.ts"), frames_of(spec), encoding)
+    part, whole = path.with_name(f"{path.name}.part.ts"), b""
+    with av.open(str(source)) as container:
+        stream = container.streams.video[0]
+        packets = [packet for packet in container.demux(stream) if packet.size]
+        for some, late_s in ((packets[:place], by_s), (packets[place:], 0)):
+            with av.open(str(part), "w", options={"mpegts_copyts": "1"}) as sink:
+                copy = sink.add_stream_from_template(stream)
+                for packet in some:
+                    packet.pts += round(late_s / packet.time_base)
+                    packet.dts += round(late_s / packet.time_base)
+                    packet.stream = copy
+                    sink.mux(packet)
+            whole += part.read_bytes()
+    path.write_bytes(whole)
+    for left in (source, part):
+        left.unlink()
+    return path
+
+
 def without_transport_packets(path: Path, frame: int, which: slice) -> None:
     """Take packets of a transport stream out of the data of one frame, in the order of decoding."""
     data, size = path.read_bytes(), 188

@@ -179,7 +179,7 @@ class Clip:
             [[float(row[name]) for name in ("x1", "y1", "x2", "y2")] for row in kept], np.float32
         )
         items = [row["item"] for row in kept]
-        linked = Linked(track, time_s, items, looks, boxes.reshape(-1, 4))
+        linked = Linked(track, time_s, time_s, items, looks, boxes.reshape(-1, 4))
         faces = {
             row["item"]: [SeenFace(people[int(row["track"])], (0.0, 0.0, 80.0, 90.0), 0.95, 5.0)]
             for row in kept

@@ -1,4 +1,7 @@
-"""Transport streams: joined without encoding, and short of packets. No frame is without a row."""
+"""Clips joined without encoding, clocks that start anew, and transport streams short of packets.
+
+No frame is without a row, and no row is of a frame that is not lost.
+"""
 
 from __future__ import annotations
 
@@ -148,3 +151,89 @@ def test_a_second_part_on_another_track_is_told(run, tmp_path, between_mb):
     assert row["other_tracks"].startswith("track 1 (h264") and OTHER_FILM in row["other_tracks"]
     assert len(run.extract_probed(path, fps=25, duplicate_delta=0)) == 25
     assert ("begun on the way" in row["other_tracks"]) == (between_mb > 0)
+
+
+LONGER = replace(SPEC, seed=2, n_frames=50)
+WEBM = replace(H264, codec="libvpx-vp9", options={"deadline": "realtime"})
+
+
+@pytest.mark.parametrize("specs", [(SPEC, LONGER), (LONGER, SPEC)])
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [
+        ("a.mkv", H264),
+        ("a.mkv", KINDS["h264 with B-frames"]),
+        ("a.webm", WEBM),
+        ("a.avi", replace(KINDS["mpeg4"], b_frames=0)),
+    ],
+)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_recordings_in_one_file_lose_nothing(run, tmp_path, specs, name, encoding, threads):
+    """Of Matroska the first one's length was held against the last one's frames, and each B-frame
+    of the second was taken for a clock that starts anew.
+    """
+    path = wrappers.recordings(tmp_path / name, [(spec, encoding) for spec in specs])
+    frames = sum(spec.n_frames for spec in specs)
+    probe = run.probe(path)
+    assert (probe["frames"], probe["vfr"], probe["other_tracks"]) == (str(frames), "0", "")
+    assert float(probe["duration_s"]) == pytest.approx(frames / 25, abs=0.05)
+    assert float(probe["fps"]) == pytest.approx(25, abs=0.2)
+    rows = run.extract_probed(path, threads, fps=25, duplicate_delta=0)
+    assert [row["frame"] for row in rows] == [str(number) for number in range(frames)]
+    assert {row["outcome"] for row in rows} == {"kept"}
+    shown = [(spec, number) for spec in specs for number in range(spec.n_frames)]
+    for row, (spec, number) in list(zip(rows, shown, strict=True))[::8]:
+        truth = render_frame(spec, number).frame_rgb.astype(int)
+        assert np.abs(pixels(run, row) - truth).mean() < 15
+
+
+@pytest.mark.parametrize("specs", [(SPEC, LONGER), (LONGER, SPEC)])
+def test_what_a_join_of_recordings_costs_is_told_of_its_part(run, tmp_path, specs):
+    """FFmpeg flags the two frames before it; the times of the longer part are no loss of the
+    shorter one.
+    """
+    path = wrappers.recordings(tmp_path / "joined.ts", [(spec, H264) for spec in specs])
+    rows = run.extract(path, fps=25, duplicate_delta=0)
+    frames = [row for row in rows if row["reason"] != "LOST_SPAN"]
+    assert [row["frame"] for row in frames] == [str(number) for number in range(75)]
+    end = specs[0].n_frames
+    refused = [int(row["frame"]) for row in frames if row["outcome"] != "kept"]
+    assert refused == [end - 2, end - 1]
+    (span,) = (row for row in rows if row["reason"] == "LOST_SPAN")
+    assert float(span["value"]) == pytest.approx(2 / 25, abs=0.001)
+    assert float(span["time_s"]) == pytest.approx(float(frames[end - 2]["time_s"]), abs=0.001)
+    assert "s of part 1, in each of which time starts anew, by the times" in span["detail"]
+
+
+@pytest.mark.parametrize("name", ["h264", "h264 with B-frames"])
+@pytest.mark.parametrize("before_s", [1, 100])
+def test_a_clock_that_wraps_goes_on(run, tmp_path, name, before_s):
+    """That of a transport stream has 33 bits; the wrap is in the clip, or behind it."""
+    first = 2**33 - before_s * 90_000
+    timed = replace(KINDS[name], time_base="1/90000", pts=range(first, first + 25 * 3600, 3600))
+    path = wrappers.recordings(tmp_path / "wraps.ts", [(SPEC, timed)])
+    probe = run.probe(path)
+    assert (probe["frames"], probe["duration_s"], probe["largest_gap_s"]) == ("25", "1.0", "0.0")
+    rows = run.extract_probed(path, fps=25, duplicate_delta=0)
+    times = [float(row["time_s"]) for row in rows]
+    assert len(rows) == 25 and np.diff(times) == pytest.approx(np.full(24, 0.04), abs=0.0001)
+    assert {row["outcome"] for row in rows} == {"kept"}
+
+
+@pytest.mark.parametrize("name", ["h264", "h264 with B-frames"])
+@pytest.mark.parametrize("by_s", [50, -400])
+def test_where_a_clock_is_set_between_key_frames_each_frame_has_a_row(run, tmp_path, name, by_s):
+    """As in a recorder's cut: what FFmpeg flags there is refused up to the next key frame."""
+    late = 100 if by_s > 0 else 1000
+    encoding = replace(KINDS[name], pts=range(late * 25, late * 25 + 50))
+    path = wrappers.clock_set_back(tmp_path / "cut.ts", LONGER, encoding, 30, by_s)
+    probe = run.probe(path)
+    assert (probe["frames"], probe["other_tracks"]) == ("50", "")
+    assert float(probe["duration_s"]) == pytest.approx(2, abs=0.13)
+    rows = run.extract_probed(path, fps=25, duplicate_delta=0)
+    frames = [row for row in rows if row["reason"] != "LOST_SPAN"]
+    assert [row["frame"] for row in frames] == [str(number) for number in range(50)]
+    refused = {int(row["frame"]) for row in frames if row["outcome"] != "kept"}
+    assert refused <= set(range(26, 36)) and len(refused) >= 4
+    told = sum(float(row["value"]) for row in rows if row["reason"] == "LOST_SPAN")
+    assert told == pytest.approx(len(refused) / 25, abs=0.13)

@@ -51,7 +51,8 @@ def clip(path, *people):
     items = [f"clip-f{n:06d}-d0" for n in range(3 * len(people))]
     track = np.repeat(np.arange(len(people)), 3)
     boxes = np.tile(np.array([10, 10, 90, 190], np.float32), (len(items), 1))
-    linked = Linked(track, np.arange(len(items)) / 2, items, np.zeros((len(people), 3)), boxes)
+    times_s = np.arange(len(items)) / 2
+    linked = Linked(track, times_s, times_s, items, np.zeros((len(people), 3)), boxes)
     faces = {
         item: [SeenFace(people[at], (0.0, 0.0, 80.0, 90.0), 0.95, 0.0)]
         for item, at in zip(items, track.tolist(), strict=True)

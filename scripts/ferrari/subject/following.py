@@ -27,14 +27,20 @@ from ferrari.subject.tracks import Moment, Track, link
 
 #: Longer side of what people are compared in, px, as in the linking film.
 SIDE = 640
-#: Between two pictures of which the second is not later: the clip's clock runs back there, seconds.
-_AFTER_S = 0.001
+#: Seconds that a clip's clock runs back where it stumbles, at most. From more on it was set anew:
+#: two recordings in one file.
+_STUMBLES_S = 1.0
+#: Between two pictures of which the second is not later, in seconds: where the clock stumbles, and
+#: where it was set anew. How long lies between two recordings nobody knows; it is longer than
+#: anything may be concluded over.
+_AFTER_S, _APART_S = 0.001, 24 * 3600.0
 
 
 @dataclass(frozen=True)
 class Sight:
     """What is found in a picture (HxWx3 uint8 RGB, of any size) of a clip, in its pixels.
 
+    `time_s` is what the clip's own clock says, which may run back from one picture to the next.
     `items` are the detections' ids in the same order; None for a picture of the linking film.
     """
 
@@ -92,6 +98,7 @@ class _Seen:
 
     def __init__(self) -> None:
         self.sights: list[_Kept] = []
+        self._ahead_s = 0.0  # of film time, against the clip's clock
         self._size_wh = (0, 0)  # px, that all boxes are brought to: of the first small picture
         self._looks_again: int | None = None  # None: nobody asked for any
         self._found_again = 0
@@ -106,9 +113,12 @@ class _Seen:
             found = np.array([one.box_xyxy for one in sight.found], np.float64).reshape(-1, 4)
             shares = found / np.tile([full_width, full_height], 2)
             looks = appearance.descriptors(small, shares * np.tile([width, height], 2))
+            runs_back, film_s = self._placed(sight.time_s)
             self.sights.append(
                 _Kept(
                     sight.time_s,
+                    film_s,
+                    runs_back,
                     (shares * np.tile(self._size_wh, 2)).astype(np.float32),
                     np.array([one.confidence for one in sight.found], np.float32),
                     looks,
@@ -117,19 +127,23 @@ class _Seen:
             )
             yield small
 
+    def _placed(self, time_s: float) -> tuple[bool, float]:
+        """Whether the clip's clock has run back since the last picture, and the film time."""
+        back_s = self.sights[-1].time_s - time_s if self.sights else -1.0
+        if back_s < 0:
+            return False, time_s + self._ahead_s
+        film_s = self.sights[-1].film_s + (_AFTER_S if back_s <= _STUMBLES_S else _APART_S)
+        self._ahead_s = film_s - time_s
+        return True, film_s
+
     def moments(self, cuts: Sequence[bool]) -> list[Moment]:
         """The sights as `tracks.link` takes them; a clock that runs back is a cut."""
-        moments: list[Moment] = []
-        at_s = before_s = 0.0
-        for sight, cut in zip(self.sights, cuts, strict=True):
-            step = sight.time_s - before_s
-            back = bool(moments) and step <= 0
-            at_s += _AFTER_S if back else step
-            before_s = sight.time_s
-            moments.append(
-                Moment(at_s, sight.boxes_xyxy, sight.confidences, sight.looks, cut or back)
+        return [
+            Moment(
+                *(one.film_s, one.boxes_xyxy, one.confidences, one.looks), cut=cut or one.runs_back
             )
-        return moments
+            for one, cut in zip(self.sights, cuts, strict=True)
+        ]
 
     def look_again(self, again: Again, moments: Sequence[Moment], tracks: Sequence[Track]) -> bool:
         """Search the kept frames again where tracks say that somebody is; whether anybody was
@@ -174,6 +188,7 @@ class _Seen:
         looks = [self._looks(track) for track in tracks]
         return Linked(
             np.array([number[place] for place in places], int),
+            np.array([self.sights[moment].film_s for moment, _ in places], float),
             np.array([self.sights[moment].time_s for moment, _ in places], float),
             [self._item(moment, at) for moment, at in places],
             np.array(looks, np.float32).reshape(len(tracks), appearance.LENGTH),
@@ -227,9 +242,15 @@ class _Seen:
 
 @dataclass(frozen=True)
 class _Kept:
-    """What is held of a sight; boxes are in px of one size for the whole clip."""
+    """What is held of a sight; boxes are in px of one size for the whole clip.
+
+    `time_s` is the clip's own, `film_s` rises from picture to picture (see `Linked`), `runs_back`
+    says that `time_s` does not rise here.
+    """
 
     time_s: float
+    film_s: float
+    runs_back: bool
     boxes_xyxy: np.ndarray
     confidences: np.ndarray
     looks: np.ndarray

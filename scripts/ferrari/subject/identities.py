@@ -140,7 +140,7 @@ def _judged(cut: Sightings) -> np.ndarray:
 
 def _row(seen: SeenClip, cut: Sightings, track: int, judgement: Judgement) -> IdentityRow:
     own = cut.track == track
-    times = cut.time_s[own]
+    clock_s = seen.clock_s[own][np.argsort(cut.time_s[own], kind="stable")]
     of_track = own[cut.faces.detection]
     judged = _judged(cut)
     items = [seen.items[place] for place in np.flatnonzero(own).tolist()]
@@ -159,8 +159,8 @@ def _row(seen: SeenClip, cut: Sightings, track: int, judgement: Judgement) -> Id
         faces_seen=int(of_track.sum()),
         face_px=_face_px(seen, of_track, judged),
         frames=len({frame_of(item) for item in items if item}),
-        from_s=float(times.min()),
-        to_s=float(times.max()),
+        from_s=float(clock_s[0]),
+        to_s=float(clock_s[-1]),
     )
 
 

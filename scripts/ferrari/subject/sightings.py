@@ -30,13 +30,16 @@ SAME_BODY = 0.6
 class Linked:
     """All that was found in a clip, picture by picture in the order shown.
 
-    `track`: (N,) int, `time_s`: (N,) float, `items`: N ids, empty for what the linking film shows.
+    `track`: (N,) int, `items`: N ids, empty for what the linking film shows. `time_s`: (N,) float,
+    seconds that rise from picture to picture: where the clip's clock runs back, they go on.
+    `clock_s`: (N,) float, what the clip's own clock says, for people to read.
     `looks`: (T, K) float32, of each track the mean of its detections' looks, of unit length.
     `boxes`: (N, 4) float32 x1, y1, x2, y2, all in px of pictures of one size.
     """
 
     track: np.ndarray
     time_s: np.ndarray
+    clock_s: np.ndarray
     items: Sequence[str]
     looks: np.ndarray
     boxes: np.ndarray
@@ -61,7 +64,8 @@ class Faces:
 class Sightings:
     """All detections of people in a clip, in any order, those of the linking pictures too.
 
-    `track`: (N,) int, 0 to T - 1. `time_s`: (N,) float; detections of one frame have one time.
+    `track`: (N,) int, 0 to T - 1. `time_s`: (N,) float as that of `Linked`: detections of one frame
+    have one time, and no other frame has it.
     `boxes`: (N, 4) as those of `Linked`; None where they are not known.
     """
 

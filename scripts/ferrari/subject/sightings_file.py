@@ -56,12 +56,14 @@ class SeenClip:
     """A clip's sightings, and what else is known of them.
 
     `items`: (N,) the ids of the detections, empty for those of the linking film, in which no face
-    is searched. `looks`: (T, K) float32, of each track as `appearance.descriptors` has them.
-    `faces`: (F,) in the order of `sightings.faces`.
+    is searched. `clock_s`: (N,) when each was seen, by the clip's own clock. `looks`: (T, K)
+    float32, of each track as `appearance.descriptors` has them. `faces`: (F,) in the order of
+    `sightings.faces`.
     """
 
     sightings: Sightings
     items: tuple[str, ...]
+    clock_s: np.ndarray
     looks: np.ndarray
     faces: tuple[SeenFace, ...]
 
@@ -88,6 +90,7 @@ def seen_clip(linked: Linked, faces: Mapping[str, Sequence[SeenFace]], dimension
     return SeenClip(
         Sightings(linked.track, linked.time_s, known, linked.boxes),
         tuple(linked.items),
+        linked.clock_s,
         linked.looks,
         tuple(face for _, face in placed),
     )
@@ -99,6 +102,7 @@ def write(path: str | os.PathLike, seen: SeenClip) -> None:
     arrays: dict[str, np.ndarray] = {
         "track": seen.sightings.track.astype(np.int64),
         "time_s": seen.sightings.time_s.astype(np.float64),
+        "clock_s": seen.clock_s.astype(np.float64),
         "boxes": _boxes(seen.sightings).astype(np.float32),
         "item": np.array(seen.items, dtype=str),
         "looks": seen.looks.astype(np.float32),
@@ -129,7 +133,7 @@ def read_bytes(data: bytes) -> SeenClip:
 
 
 _ARRAYS = (
-    *("track", "time_s", "boxes", "item", "looks", "embeddings", "detection", "weights"),
+    *("track", "time_s", "clock_s", "boxes", "item", "looks", "embeddings", "detection", "weights"),
     *("score", "yaw_deg", "box"),
 )
 
@@ -148,6 +152,7 @@ def _of(arrays: Mapping[str, np.ndarray]) -> SeenClip:
     return SeenClip(
         Sightings(arrays["track"], arrays["time_s"], known, arrays["boxes"]),
         tuple(map(str, arrays["item"])),
+        arrays["clock_s"],
         arrays["looks"],
         faces,
     )

@@ -34,7 +34,7 @@ ENDS = (CUT, OVERLAP, SIZE, LOOKS, GAP, END)
 
 @dataclass(frozen=True)
 class Moment:
-    """All detections at one time of a clip; times ascend.
+    """All detections at one time of a clip; times ascend (film time, see `sightings.Linked`).
 
     `boxes_xyxy` (N, 4) float32 are pixels of one size for the whole clip, `confidences` (N,)
     float32, `looks` (N, D) float32 of `appearance.descriptors`. `cut`: a change of shot lies

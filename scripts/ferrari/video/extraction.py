@@ -186,7 +186,7 @@ class _Pass:
                 self.latest = frame
                 time_s = self.sampler.place(frame.time_s)
                 fault = frame.fault or frame.lost_before
-                self.losses.see(time_s, frame.duration_s, clean, fault)
+                self.losses.see(time_s, frame.duration_s, clean, fault, frame.part)
                 kept = False
                 if self.sampler.wants(time_s):
                     if self.samples >= limit:
@@ -217,8 +217,8 @@ class _Pass:
 
     def _lost(self) -> list[LostSpan]:
         stats = self.stats
-        packets = PacketTimes(stats.packet_pts, stats.time_base)
-        return self.losses.finish(packets, stats.fault_at_end, stats.declared_end)
+        parts = [PacketTimes(pts, stats.time_base) for pts in stats.packet_parts]
+        return self.losses.finish(parts, stats.fault_at_end, stats.declared_end)
 
     def _watched(self, plan: DecodePlan) -> Generator[Frame]:
         """The decoder's frames; leaves the pass if they show that the plan does not fit."""
@@ -332,6 +332,8 @@ class _Pass:
 
     def _lost_row(self, number: int, span: LostSpan) -> tables.Row:
         start, end = float(span.start_s), float(span.end_s)
+        several = len(self.stats.packet_parts) > 1
+        where = f" of part {span.part + 1}, in each of which time starts anew" if several else ""
         return tables.row(
             "extract",
             item=item_ids.lost_item(self.clip.video, number),
@@ -342,5 +344,6 @@ class _Pass:
             time_s=round(start, 6),
             decoder=self.decoder.name,
             decoder_version=self.decoder.version,
-            detail=f"from {start:.3f} s to {end:.3f} s, {span.evidence}; first error: {span.fault}",
+            detail=f"from {start:.3f} s to {end:.3f} s{where}, {span.evidence}; first error: "
+            f"{span.fault}",
         )

@@ -3,12 +3,13 @@
 In a transport stream, a program stream or Matroska the second goes on where the first ends. An MP4
 or MOV has one index at its top level: what a second index lists is never read. Where both are
 written in fragments, FFmpeg reads those of the second too, but with times that begin anew: it is no
-film that goes on.
+film that goes on. In FLV and ASF (WMV) a second head is skipped, with all behind it.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -16,6 +17,13 @@ from ferrari.video.clip_verdicts import OTHER_FILM
 
 #: Boxes that are walked: a fragmented recording has two for each fragment.
 _MOST = 200_000
+#: The heads of FLV, to the size of the tag that is none before the first, and of ASF.
+_HEADS = (
+    re.compile(rb"FLV\x01[\x01\x04\x05]\0\0\0\x09\0\0\0\0"),
+    re.compile(re.escape(bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"))),
+)
+_HEAD_BYTES, _CHUNK = 16, 1 << 20
+_TOLD = f"a second file behind the first, as cat joins them: {OTHER_FILM}, which is lost"
 
 
 def behind_the_first(path: str | os.PathLike) -> str:
@@ -23,13 +31,28 @@ def behind_the_first(path: str | os.PathLike) -> str:
     it; "" where a file is one. Raises OSError.
     """
     with open(path, "rb", buffering=0) as stream:  # of each box 16 bytes, and not a block
+        if _has_a_second_head(stream):
+            return _TOLD
         kinds = list(_boxes(stream, os.path.getsize(path)))
     if kinds.count(b"ftyp") < 2 or kinds[0] != b"ftyp":
         return ""
     second = kinds[kinds.index(b"ftyp", 1) :]
     if b"moov" not in kinds[: -len(second)] or not {b"moov", b"mdat"} <= set(second):
         return ""
-    return f"a second file behind the first, as cat joins them: {OTHER_FILM}, which is lost"
+    return _TOLD
+
+
+def _has_a_second_head(stream: BinaryIO) -> bool:
+    """Whether an FLV or ASF file has its head once more on its way."""
+    held = stream.read(_HEAD_BYTES)
+    head = next((head for head in _HEADS if head.match(held)), None)
+    held = held[1:]
+    while head and (more := stream.read(_CHUNK)):
+        held += more
+        if head.search(held):
+            return True
+        held = held[1 - _HEAD_BYTES :]
+    return False
 
 
 def _boxes(stream: BinaryIO, size: int) -> Iterator[bytes]:

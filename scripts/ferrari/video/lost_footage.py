@@ -64,21 +64,26 @@ class DeclaredEnd:
 
 @dataclass(frozen=True)
 class LostSpan:
-    """A stretch without a frame to trust: from, to, the seconds of footage in it, and why."""
+    """A stretch without a frame to trust: from, to, the seconds of footage in it, and why.
+
+    `part` is which of the clip's parts it is in, from 0; each has a clock of its own.
+    """
 
     start_s: Fraction
     end_s: Fraction
     lost_s: Fraction
     fault: str
     evidence: str
+    part: int = 0
 
 
 @dataclass
 class _Stretch:
-    """A run of untrusted frames; `pieces` are (first, last) times between which no step is a gap.
+    """A run of untrusted frames of one part of a clip; `pieces` are (first, last) times between
+    which no step is a gap.
 
-    `after` is the time of the last clean frame, `before` that of the next one (None: the end). A
-    step of more than `most_s` is a gap.
+    `after` is the time of the last clean frame of the part (None: there is none), `before` that of
+    the next one (None: the end of the part). A step of more than `most_s` is a gap.
     """
 
     after: Fraction | None
@@ -87,6 +92,7 @@ class _Stretch:
     step_s: Fraction = Fraction(0)
     fault: str = ""
     before: Fraction | None = None
+    part: int = 0
 
     def add(self, time_s: Fraction, step_s: Fraction) -> None:
         self.step_s = step_s
@@ -101,39 +107,58 @@ class Losses:
 
     def __init__(self, frame_s: Fraction) -> None:
         self._frame_s, self._most_s = frame_s, longest_step(frame_s)
-        self._clean_s: Fraction | None = None  # time of the last clean frame
+        self._clean_s: dict[int, Fraction] = {}  # time of the last clean frame of each part
         self._clean_end_s = Fraction(0)
-        self._open: _Stretch | None = None
+        self._part = 0  # of the last frame
+        self._open: dict[int, _Stretch] = {}  # by part
         self._closed: list[_Stretch] = []
 
-    def see(self, time_s: Fraction, duration_s: Fraction, clean: bool, fault: str) -> None:
-        """Count one frame; `fault` is what befell it, or for a clean one, the frames before it."""
+    def see(
+        self, time_s: Fraction, duration_s: Fraction, clean: bool, fault: str, part: int = 0
+    ) -> None:
+        """Count one frame; `fault` is what befell it, or for a clean one, the frames before it.
+
+        Times of two parts of a clip cannot be compared. Where the clock was set between key frames,
+        frames of both are shown in turn.
+        """
         step_s = duration_s if 0 < duration_s <= self._most_s else self._frame_s
-        if clean:
-            if fault and not self._open:
-                self._open = _Stretch(self._clean_s, self._most_s, fault=fault)
-            if self._open:
-                self._open.before = time_s
-                self._closed.append(self._open)
-                self._open = None
-            self._clean_s, self._clean_end_s = time_s, time_s + step_s
-            return
-        self._open = self._open or _Stretch(self._clean_s, self._most_s)
-        self._open.add(time_s, step_s)
-        self._open.fault = self._open.fault or fault
+        if not clean:
+            self._stretch(part, fault).add(time_s, step_s)
+        else:
+            if fault and not self._open:  # of the one part's end, or of the other's beginning
+                for one in dict.fromkeys((self._part, part)):
+                    self._stretch(one, fault)
+            for stretch in self._open.values():
+                stretch.before = time_s if stretch.part == part else None
+            self._closed += self._open.values()
+            self._open = {}
+            self._clean_s[part], self._clean_end_s = time_s, time_s + step_s
+        self._part = part
+
+    def _stretch(self, part: int, fault: str) -> _Stretch:
+        """The open stretch of a part; one that is new has the fault of those that are open."""
+        known = next((one.fault for one in self._open.values() if one.fault), "")
+        new = _Stretch(self._clean_s.get(part), self._most_s, part=part)
+        found = self._open.setdefault(part, new)
+        found.fault = found.fault or fault or known
+        return found
 
     def finish(
-        self, packets: Sequence[Fraction], fault: str, declared: DeclaredEnd | None
+        self, parts: Sequence[Sequence[Fraction]], fault: str, declared: DeclaredEnd | None
     ) -> list[LostSpan]:
         """The lost spans in the order shown, after the last frame.
 
-        `packets` are the times of the clip's packets in seconds, rising; `fault` what broke the
-        clip off behind its last frame, if anything did; `declared` how long it says it is.
+        `parts` are the times of the packets of each part of the clip in seconds, rising; `fault`
+        what broke the clip off behind its last frame, if anything did; `declared` how long it says
+        it is: of several parts that is the length of the first.
         """
+        declared = declared if len(parts) == 1 else None
         if not (self._closed or self._open or fault or declared):
             return []
-        spans = [self._measure(stretch, packets) for stretch in self._closed]
-        spans.append(self._tail(packets, fault, declared))
+        before = [one for one in self._open.values() if one.part != self._part]
+        stretches = [*self._closed, *before]
+        spans = [self._measure(stretch, parts[stretch.part]) for stretch in stretches]
+        spans.append(self._tail(parts[self._part], fault, declared))
         return [span for span in spans if span]
 
     def _measure(self, stretch: _Stretch, packets: Sequence[Fraction]) -> LostSpan | None:
@@ -154,27 +179,30 @@ class Losses:
         # A damaged clock runs to and fro: the span is all that it touches, and no more is lost.
         start = min(start, *(piece[0] for piece in stretch.pieces))
         end = max(end, *(piece[1] + stretch.step_s for piece in stretch.pieces[:-1]), last)
-        return LostSpan(start, end, min(lost, end - start), stretch.fault, _BY_TIMES)
+        lost = min(lost, end - start)
+        return LostSpan(start, end, lost, stretch.fault, _BY_TIMES, stretch.part)
 
     def _without_frames(self, stretch: _Stretch, packets: Sequence[Fraction]) -> LostSpan | None:
         """A stretch out of which not even damaged frames came; None if it takes no time."""
         end = stretch.before
-        if end is None:
-            return None
+        if end is None:  # of a part behind which another begins
+            end = packets[-1] + self._frame_s if packets else Fraction(0)
         start = _first_packet(packets, stretch.after, end)
         lost = _footage(packets, start, end, self._most_s)
-        return LostSpan(start, end, lost, stretch.fault, _BY_TIMES) if lost else None
+        found = LostSpan(start, end, lost, stretch.fault, _BY_TIMES, stretch.part)
+        return found if lost else None
 
     def _tail(
         self, packets: Sequence[Fraction], fault: str, declared: DeclaredEnd | None
     ) -> LostSpan | None:
         """What is lost between the last clean frame and the end of the clip."""
-        span = self._measure(self._open, packets) if self._open else None
+        open_ = self._open.get(self._part)
+        span = self._measure(open_, packets) if open_ else None
         if span:
             start, end, lost = span.start_s, span.end_s, span.lost_s
             fault = span.fault or fault or "the frames before it"
         else:
-            first = _first_packet(packets, self._clean_s, None)
+            first = _first_packet(packets, self._clean_s.get(self._part), None)
             start = end = first or self._clean_end_s
             lost = Fraction(0)
         evidence = _BY_TIMES
@@ -189,7 +217,7 @@ class Losses:
             return None
         if not lost:
             evidence = "how much was to follow is not known"
-        return LostSpan(start, end, lost, fault, evidence)
+        return LostSpan(start, end, lost, fault, evidence, self._part)
 
     def _believed(
         self, declared: DeclaredEnd, end: Fraction, evidence: str

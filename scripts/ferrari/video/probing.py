@@ -45,7 +45,6 @@ from ferrari.video.cropping import of_container
 from ferrari.video.orientation import shown_size
 
 _TRIES = 250  # packets in which the first frame has to decode
-_REORDERED = 16  # packets that a decoder of any codec may hold back
 _ENCRYPTED_MARKS = (b"encv", b"cenc", b"cbcs", b"\x47\xe2")  # mp4 sample entry, schemes; mkv
 
 
@@ -211,7 +210,7 @@ class _Seen:
     size: int = 0
     key_frames: int = 0
     parts: list[list[Fraction]] = field(default_factory=lambda: [[]])  # times; a clock each
-    latest_dts: int | None = None
+    clock: timestamps.PacketClock = field(default_factory=timestamps.PacketClock)
     last_duration: Fraction = Fraction(0)
     first_error: str = ""
     frame: av.VideoFrame | None = None
@@ -236,7 +235,7 @@ def _walk(stream: VideoStream) -> _Seen:
                 clean = [frame for frame in frames if not frame.is_corrupt]
                 if clean and seen.frame is None:
                     seen.frame = clean[0]
-                    last = seen.packets + (_REORDERED if start.cut else 0)
+                    last = seen.packets + (timestamps.MOST_REORDERED if start.cut else 0)
     except FFmpegError as error:
         seen.first_error = seen.first_error or f"demuxing: {what_failed(error)}"
     if seen.frame is None and spoilt is not None:
@@ -257,12 +256,11 @@ def _measure(packet: av.Packet[VideoStream], seen: _Seen) -> None:
     seen.shown += 1
     seen.size += packet.size
     seen.key_frames += bool(packet.is_keyframe)
-    if packet.dts is not None:
-        if seen.latest_dts is not None and packet.dts < seen.latest_dts:
+    pts = packet.dts if packet.pts is None else packet.pts
+    time_s = seconds(pts, packet.time_base)
+    if pts is not None and time_s is not None:
+        if seen.clock.starts_anew(pts, packet.is_keyframe):
             seen.parts.append([])
-        seen.latest_dts = packet.dts
-    time_s = seconds(packet.dts if packet.pts is None else packet.pts, packet.time_base)
-    if time_s is not None:
         seen.parts[-1].append(time_s)
     if packet.duration:
         seen.last_duration = packet.duration * packet.time_base

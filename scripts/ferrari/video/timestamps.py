@@ -10,6 +10,7 @@ import itertools
 import math
 from array import array
 from bisect import bisect_left, bisect_right
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,6 +20,8 @@ import numpy as np
 _GAP_S = Fraction(10)
 _GAP_STEPS = 4
 _DAY_S = Fraction(24 * 3600)
+MOST_REORDERED = 16  # packets that a decoder of any codec may hold back
+_BEFORE_A_KEY = 4  # packets that a key frame of the same clock is behind
 _FINEST_FPS = 10_000  # a rate of samples is taken as a fraction with at most this below its line
 
 
@@ -36,6 +39,30 @@ def frame_time(fps: float) -> Fraction:
     if fps >= 1:
         return 1 / Fraction(fps).limit_denominator(1000)
     return (1 / Fraction(fps)).limit_denominator(1000)
+
+
+class PacketClock:
+    """Tells where a clip's clock starts anew, as where two recordings were joined byte by byte.
+
+    Packets come in the order of decoding, in which times run to and fro, but by no more packets
+    than a decoder holds back. Their decoding times would only rise, but Matroska has none.
+    """
+
+    def __init__(self) -> None:
+        self._lately: deque[int] = deque(maxlen=MOST_REORDERED)
+
+    def starts_anew(self, time: int, is_key: bool) -> bool:
+        """Whether a packet is the first of a new part; call it once a packet that is shown."""
+        lately = self._lately
+        if anew := bool(lately) and time < lately[-1] and self._is_far_back(time, is_key):
+            lately.clear()
+        lately.append(time)
+        return anew
+
+    def _is_far_back(self, time: int, is_key: bool) -> bool:
+        if is_key:
+            return time <= min(list(self._lately)[-_BEFORE_A_KEY:])
+        return len(self._lately) == MOST_REORDERED and time < min(self._lately)
 
 
 class Sampler:

@@ -57,7 +57,7 @@ def lost(shown, packets=None, fault="", declared=None):
     for time, what in shown:
         losses.see(time * STEP, STEP, not what or what.startswith("*"), what.lstrip("*"))
     times = packets if packets is not None else [time for time, _ in shown]
-    spans = losses.finish(sorted(time * STEP for time in times), fault, declared)
+    spans = losses.finish([sorted(time * STEP for time in times)], fault, declared)
     return [tuple(float(v / STEP) for v in (s.start_s, s.end_s, s.lost_s)) for s in spans], spans
 
 
@@ -96,6 +96,39 @@ HOUR = 25 * 3600
 )  # fmt: skip
 def test_lost_spans(shown, packets, expected, why):
     assert lost(shown, packets)[0] == expected, why
+
+
+def of_parts(*parts, packets, fault="", declared=None):
+    """The same of a clip whose clock starts anew: (part, from, to, lost)."""
+    losses = Losses(STEP)
+    for part, shown in enumerate(parts):
+        for time, what in shown:
+            own = not what or what.startswith("*")
+            losses.see(time * STEP, STEP, own, what.lstrip("*"), part)
+    times = [[time * STEP for time in some] for some in packets]
+    return [
+        (s.part, *(float(v / STEP) for v in (s.start_s, s.end_s, s.lost_s)))
+        for s in losses.finish(times, fault, declared)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "fault", "expected", "why"),
+    [
+        (clean(0, 19), clean(0, 9), "", [], "nothing is wrong"),
+        (clean(0, 19), clean(0, 9), "cut", [(1, 10, 10, 0)], "the first is longer: no loss"),
+        (clean(0, 19), clean(0, 7), "cut", [(1, 8, 10, 2)], "what the second has behind them"),
+        ([*clean(0, 18), (19, "x")], [(0, "x"), *clean(1, 9)], "",
+         [(0, 19, 20, 1), (1, 0, 1, 1)], "damage at the join is of both"),
+        (clean(0, 17), [(0, "*x"), *clean(1, 9)], "", [(0, 18, 20, 2)], "none came out at the end"),
+        (clean(0, 19), [(2, "*x"), *clean(3, 9)], "", [(1, 0, 2, 2)], "or at the beginning"),
+        ([*clean(0), (5, "x"), *clean(7, 19)], clean(0, 9), "", [(0, 1, 7, 6)], "amid the first"),
+    ],
+)  # fmt: skip
+def test_what_is_lost_of_a_part_is_told_by_its_own_clock(first, second, fault, expected, why):
+    packets = [range(20), range(10)]
+    declared = DeclaredEnd(20 * STEP, "the stream's duration tag", needs_error=False)
+    assert of_parts(first, second, packets=packets, fault=fault, declared=declared) == expected, why
 
 
 def test_what_breaks_off_is_lost_to_the_last_packet():

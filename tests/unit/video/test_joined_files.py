@@ -1,4 +1,4 @@
-"""MP4 files that `cat` joined: what nobody reads is said."""
+"""MP4, FLV and WMV files that `cat` joined: what nobody reads is said."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import pytest
 
 from ferrari.video.clip_verdicts import OTHER_FILM
 from ferrari.video.joined_files import behind_the_first
-from tests.generator import faults
+from tests.generator import faults, wrappers
+from tests.generator.encode import Encoding
 from tests.generator.spec import ClipSpec
 from tests.stage.clip_run import Run
 
@@ -58,3 +59,24 @@ def test_a_joined_clip_is_taken_and_what_is_left_out_is_named(tmp_path):
     assert (row["outcome"], row["frames"]) == ("kept", "10")
     assert row["other_tracks"].startswith("a second file behind the first, as cat joins them: ")
     assert run.probe(tmp_path / "0.mp4")["other_tracks"] == ""
+
+
+@pytest.mark.parametrize("name", ["a.flv", "a.wmv"])
+def test_a_second_film_behind_a_stream_that_ffmpeg_ends_is_named(tmp_path, name):
+    """FFmpeg skips what is behind the second head; it was lost without a word."""
+    encoding = Encoding(b_frames=0, **({} if name == "a.flv" else {"codec": "wmv2", "options": {}}))
+    run, parts = Run(tmp_path / "dataset"), [(SPEC, encoding)]
+    assert run.probe(wrappers.recordings(tmp_path / name, parts))["other_tracks"] == ""
+    row = run.probe(wrappers.recordings(tmp_path / name, 2 * parts))
+    assert (row["outcome"], row["frames"]) == ("kept", "10")
+    assert row["other_tracks"].startswith("a second file behind the first, as cat joins them: ")
+
+
+@pytest.mark.parametrize("place", [0, 1 << 20, (1 << 20) + 1, (1 << 20) - 12])
+def test_a_second_head_is_found_wherever_it_lies(tmp_path, place):
+    head = b"FLV\x01\x05\0\0\0\x09\0\0\0\0"
+    path = tmp_path / "a.flv"
+    path.write_bytes(head + bytes(place) + head + b"x" * 40)
+    assert OTHER_FILM in behind_the_first(path)
+    path.write_bytes(head + bytes(place) + head[:-1] + b"x" * 40)
+    assert behind_the_first(path) == ""

@@ -7,6 +7,7 @@ import pytest
 
 from ferrari.video.timestamps import (
     PackedTimes,
+    PacketClock,
     Sampler,
     frame_time,
     joined,
@@ -102,3 +103,31 @@ def test_packed_times_are_those_that_were_given(times, each):
     assert [packed[place] for place in range(len(times))] == times
     assert packed.above.itemsize == each
     assert packed == PackedTimes.of(np.array(times, np.int64))
+
+
+def anew(packets):
+    """The places at which the clock starts anew; `packets` are times, k behind that of a key."""
+    clock = PacketClock()
+    words = [(int(word.rstrip("k")), word.endswith("k")) for word in packets.split()]
+    return [n for n, (time, is_key) in enumerate(words) if clock.starts_anew(time, is_key)]
+
+
+ON = " ".join(map(str, range(1, 30)))
+
+
+@pytest.mark.parametrize(
+    ("packets", "expected", "why"),
+    [
+        (f"0k {ON} 30k 31 32", [], "it goes on"),
+        (f"0k {ON} 0k 1 2", [30], "a second recording"),
+        (f"0k {ON} 0k 4 2 1 3 8 6 5 7", [30], "B-frames of the second"),
+        ("0k 4 2 1 3 8k 6 5 7 12 10 9 11", [], "B-frames, the last of them across a key frame"),
+        (f"0k {ON} {ON}", [30], "it jumps back between key frames"),
+        (f"0k {ON} 24 25 26", [], "by less than a decoder reorders"),
+        ("0k 1k 2k 2k 3k", [], "a time that is there twice"),
+        ("0k 1k 2k 0k 1k 2k", [3], "key frames alone"),
+        (f"5k {ON} 1000k 1001 2k 3", [32], "forwards it is a gap"),
+    ],
+)  # fmt: skip
+def test_where_a_clock_starts_anew(packets, expected, why):
+    assert anew(packets) == expected, why

@@ -6,7 +6,7 @@ A decoder yields `Frame`s in the order in which they are shown.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -108,6 +108,7 @@ class Frame:
     duration_s: Fraction = Fraction(0)  # 0: not known
     fault: str = ""  # why it is `damaged`
     lost_before: str = ""  # why frames before it did not come out, if it does not need them
+    part: int = 0  # of the clip's parts, each of which has a clock that starts anew, from 0
 
     @property
     def time_s(self) -> Fraction | None:
@@ -148,9 +149,9 @@ class DecodeStats:
     errors: int = 0
     first_error: str = ""
     packets: int = 0
-    #: Of those that have one.
-    packet_pts: array | PackedTimes = field(default_factory=lambda: array("q"))
-    time_base: Fraction | None = None  # of packet_pts
+    #: The times of packets that have one, by the part of the clip whose clock they are of.
+    packet_parts: Sequence[array | PackedTimes] = field(default_factory=lambda: [array("q")])
+    time_base: Fraction | None = None  # of packet_parts
     fault_at_end: str = ""  # an error that no frame came after
     declared_end: DeclaredEnd | None = None  # where the clip ends by its own account
     #: With `DecodePlan.fps`: time of the clip's last frame, and for how long it is shown (seconds)

@@ -16,10 +16,9 @@ from fractions import Fraction
 import numpy as np
 
 from ferrari.video.decoding.packet_kinds import DISPOSABLE, RESTART, NotUnderstoodError
-from ferrari.video.timestamps import PackedTimes, first_of_slots
+from ferrari.video.timestamps import MOST_REORDERED, PackedTimes, first_of_slots
 
 _TRIED = 4  # disposable frames that are decoded, samples or not, to see that they come in turn
-_MOST_REORDERED = 16  # frames that a decoder of any codec may hold back
 
 
 @dataclass(frozen=True)
@@ -163,5 +162,5 @@ def _check_order(times: np.ndarray, shown: np.ndarray, kind: np.ndarray) -> None
             raise NotUnderstoodError("a frame that nothing depends on is shown as if others did")
         places = np.searchsorted(shown, times[reordered])
         ahead = np.searchsorted(shown, latest[reordered])
-        if (ahead - places).max() > _MOST_REORDERED:
+        if (ahead - places).max() > MOST_REORDERED:
             raise NotUnderstoodError("frames are shown too far from their place in the file")

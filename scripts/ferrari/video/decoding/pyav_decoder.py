@@ -151,6 +151,7 @@ def _shown_frame(frame: VideoFrame, source: SourceFrame, told: Told, plan: Decod
         damaged=bool(source.fault),
         fault=source.fault,
         lost_before=source.lost_before,
+        part=source.part,
         duration_s=seconds(source.duration, source.time_base) or Fraction(0),
         interlaced=source.interlaced,
         fetch=partial(picture_of, frame, source.sar, told, plan),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from array import array
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ from ferrari.video.decoding.frame_times import FrameTimes
 from ferrari.video.decoding.transport_gaps import first_frame_has_one
 from ferrari.video.orientation import square_size
 from ferrari.video.streams import main_video
+from ferrari.video.timestamps import PacketClock
 
 _CONCEALED = "the decoder concealed lost data"
 _HEADLESS = "the first frame builds on one that is not there"
@@ -63,6 +65,7 @@ class SourceFrame:
     sar: Fraction
     fault: str = ""  # why the frame itself is damaged
     lost_before: str = ""  # why frames before it did not come out
+    part: int = 0  # of the clip's parts, each of which has a clock that starts anew
 
 
 def source_of(frame: av.VideoFrame, ordinal: int, sar: Fraction) -> SourceFrame:
@@ -109,7 +112,10 @@ class Reader:
     ) -> None:
         self._container, self._stream, self._plan = container, stream, plan
         self._stats, self._complaints = stats, complaints
-        self._packet_pts = stats.packet_pts = array("q")
+        self._clock, self._part = PacketClock(), 0  # the part of the latest frame
+        self._packet_parts = [array("q")]
+        stats.packet_parts = self._packet_parts
+        self._begins: list[int] = []  # the numbers of packets with which parts begin, but the first
         self._aspects, self._times = Aspects(stream), FrameTimes()
         self._hidden_key = False  # a key frame that is decoded for those behind it, and not shown
         self._leading = Leading()
@@ -139,7 +145,10 @@ class Reader:
                 self._fault(number, f"a frame of {wide}x{high}: see probe.max_megapixels")
                 continue
             frame.time_base = frame.time_base or self._stream.time_base  # unset at the very end
-            yield frame, self._judged(frame, source_of(frame, self._stats.frames - 1, sar))
+            if number is not None:
+                self._part = bisect_right(self._begins, number)
+            source = replace(source_of(frame, self._stats.frames - 1, sar), part=self._part)
+            yield frame, self._judged(frame, source)
         if self._pending:
             self._stats.fault_at_end = self._faults[self._pending[0]]
 
@@ -191,7 +200,9 @@ class Reader:
         self._stats.packets += 1
         pts = packet.dts if packet.pts is None else packet.pts
         if pts is not None and not packet.is_discard:
-            self._packet_pts.append(pts)
+            if self._clock.starts_anew(pts, bool(packet.is_keyframe)):
+                self._begin_part(number)
+            self._packet_parts[-1].append(pts)
         if packet.is_discard and packet.is_keyframe:
             self._hidden_key = True
         self._leading.see(number, pts, bool(packet.is_keyframe))
@@ -199,6 +210,11 @@ class Reader:
             self._fault(number, "the container says that data of it is lost")
         # What a transport stream's parser hands on is one frame behind the data that it was given.
         self._gap_before = packet.is_corrupt and "mpegts" in self._container.format.name
+
+    def _begin_part(self, number: int) -> None:
+        """The clip's clock starts anew with packet `number`."""
+        self._begins.append(number)
+        self._packet_parts.append(array("q"))
 
     def _decode(self, number: int, packet: av.Packet | None) -> list[av.VideoFrame]:
         self._number = number
@@ -229,7 +245,7 @@ class Reader:
         usual = self._plan.frame_s / (self._stream.time_base or 1)
         dropped = time_of_the_dropped(times, usual)
         if dropped is not None:
-            self._packet_pts.append(dropped)
+            self._packet_parts[self._part].append(dropped)
         return frames
 
     def _require_numbers(self) -> None:

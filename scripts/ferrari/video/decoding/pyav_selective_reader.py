@@ -124,7 +124,8 @@ class SelectiveReader:
             chosen = self._chosen(survey, stream.time_base, plan.fps)
         except NotUnderstoodError:
             self._fall_back()
-        stats.packets, stats.packet_pts = len(survey.pts), PackedTimes.of(survey.pts)
+        times = PackedTimes.of(survey.pts)
+        stats.packets, stats.packet_parts = len(times), [times]
         stats.time_base, end, held = stream.time_base, survey.end, survey.held
         del survey  # it is as long as the clip
         declared = declared_end(container_of(stream), stream, plan.frame_s, stats.packets)
@@ -133,7 +134,7 @@ class SelectiveReader:
                 self.stream = self._from_the_beginning(stream, stack)
                 # What an index takes while it is built would stay beside the frames.
                 native_memory.give_back()
-                packets = self._same_again(self.stream, stats.packet_pts)
+                packets = self._same_again(self.stream, times)
             else:
                 packets, held = iter(held), None
             yield from self._decoded(self.stream, compress(packets, chosen.decode), chosen)
