@@ -24,7 +24,7 @@ from ferrari.images import boxes as boxes_of
 from ferrari.images import faces as faces_of
 from ferrari.images.boxes import Box
 from ferrari.images.faces import Face
-from ferrari.networks import placement, weight_files
+from ferrari.networks import placement, tilted_heads, weight_files
 from ferrari.networks.network import Network, Opener, open_here
 from ferrari.networks.placement import Place
 from ferrari.networks.weight_files import Weights
@@ -83,10 +83,12 @@ class FaceModel:
         """The faces in each picture, searched at a scale of it, in the picture's own pixels."""
         scaled = (_resized(picture, scale) for picture, scale in pictures)
         found = self._finding.find(scaled)
-        return [
+        placed = [
             [face.placed(scale, 0, 0) for face in faces]
             for (_, scale), faces in zip(pictures, found, strict=True)
         ]
+        shown = [picture for picture, _ in pictures]
+        return tilted_heads.found_again(self._finding.find, shown, placed)
 
     def embed(self, picture_rgb: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
         """(N, dimensions) float32 of unit length: the dot product of two is their similarity."""

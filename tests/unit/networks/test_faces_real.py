@@ -143,6 +143,28 @@ def test_faces_of_one_person_are_nearer_than_those_of_two(models, people, name, 
     assert np.mean(same > model.threshold) > 0.99 and np.mean(others < model.threshold) > 0.999
 
 
+@pytest.mark.parametrize("roll", [-60, -45, 45, 60])
+def test_a_head_that_is_tilted_is_as_like_itself(model, people, roll):
+    """Whoever leans over is no stranger, and no more like others who do. Of one the landmarks tell
+    a profile at first, which stays as it is.
+    """
+    found = []
+    for clips in people.values():
+        frame = clips[0][0]
+        (face,) = model.find(frame)
+        x1, y1, x2, y2 = face.box_xyxy
+        around = cv2.getRotationMatrix2D(((x1 + x2) / 2, (y1 + y2) / 2), -roll, 1.0)
+        turned = cv2.warpAffine(frame, around, frame.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
+        tilted = model.find(turned)[:1]
+        if tilted:  # the network misses some who lie
+            found.append((model.embed(frame, [face])[0], model.embed(turned, tilted)[0]))
+    upright, leaning = (np.stack(some) for some in zip(*found, strict=True))
+    own, others = (upright * leaning).sum(1), leaning @ leaning.T
+    print(f"\n{roll}: {len(own)} of {len(people)} found, {own.min():.2f} and more")
+    assert len(own) >= 4 and np.median(own) > 0.9 and (own > 0.55).sum() >= len(own) - 1
+    assert others[np.triu_indices(len(own), 1)].max() < 0.45
+
+
 def test_faces_are_those_of_opencv(weights, model, people):
     """Boxes and landmarks of FaceDetectorYN, and the picture that FaceRecognizerSF embeds."""
     graph = np.frombuffer(onnx_file.read(weights[0]).SerializeToString(), np.uint8)
