@@ -189,8 +189,8 @@ def test_a_plan_adds_up_what_was_measured(tmp_path):
         ("mask/a", 10),
         ("mask/b", 30),
         ("mask/c", 20),
-        ("mask/d", 0.01),
         ("probe/a", 2),
+        ("caption/a", 0.03),
         ("qc3", 4),
         ("fetch_weights/yolo-best.pt", 8),
     ):
@@ -199,11 +199,8 @@ def test_a_plan_adds_up_what_was_measured(tmp_path):
         path.write_text(f"s\th:m:s\n{seconds}\t0\n")
     known = job_costs.known(tmp_path)
     jobs = snakemake_command.planned(STATS)
-    assert known == {"mask": 20, "probe": 2, "qc3": 4, "fetch_weights": 8} and jobs == {
-        "mask": 3,
-        "probe": 1,
-        "qc0": 1,
-    }
+    assert known == {"mask": 20, "probe": 2, "caption": 0.03, "qc3": 4, "fetch_weights": 8}
+    assert jobs == {"mask": 3, "probe": 1, "qc0": 1}
     footage = plan_run.Footage(7, 400_000_000, 200, 7, dataset_bytes=55_000_000)
     waiting = ClipsWaiting(new=frozenset({"a"}))
     text = plan_run.told(jobs, known, 2, footage, waiting=waiting)
