@@ -83,8 +83,7 @@ def cost(tmp_path: Path) -> dict[str, str]:
 def test_the_peak_of_a_job_is_its_own_and_not_that_of_who_started_it(tmp_path):
     job = tmp_path / "job.py"
     job.write_text(
-        "from ferrari.jobs import stage_job\n"
-        "stage_job._write_cost('benchmarks/probe/a.tsv', 1.0)\n"
+        "from ferrari.jobs import stage_job\nstage_job._write_cost('benchmarks/probe/a.tsv', 1.0)\n"
     )
     subprocess.run(
         [sys.executable, "-c", LARGE, str(job)], cwd=tmp_path, env=ENVIRONMENT, check=True
