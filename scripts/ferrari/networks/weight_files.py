@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ferrari.common import near_paths
 from ferrari.common.atomic_files import file_states, sha256_path
+from ferrari.common.counts import first_of
 from ferrari.common.errors import FerrariError
 from ferrari.common.places import ROOT
 from ferrari.processes import run_memory
@@ -220,7 +221,7 @@ def require_place(weights: Weights, section: str) -> None:
         )
     if path.is_dir() and not _is_export(path):
         inside = [one.name for one in sorted(path.iterdir()) if _may_be_weights(one)]
-        named = f" In it lie: {', '.join(inside[:_NAMED])}." if inside else ""
+        named = f" In it lie: {first_of(inside, _NAMED)}." if inside else ""
         raise ModelError(
             f"{section}.weights: {near_paths.told(path)} is a folder and no export of a network: "
             "an OpenVINO export holds one .xml file. Give the path of the file or export itself."
