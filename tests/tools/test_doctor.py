@@ -196,3 +196,19 @@ def test_what_setup_gpu_has_installed_is_not_advised_again(monkeypatch, tmp_path
     (tmp_path / install.LOCKS).write_text("0  requirements.lock\n0  cuda124.lock\n")
     monkeypatch.setattr(doctor.sys, "prefix", str(tmp_path))
     assert "see nvidia-smi" in doctor._to_use_the_card(driver, ["torch"])
+
+
+def test_what_two_settings_share_is_told_once(tmp_path, monkeypatch):
+    """Of one disk it said twice that it is nearly full, and of one folder four times that it is
+    closed.
+    """
+    usage = doctor.shutil._ntuple_diskusage(40 << 30, 39 << 30, 1 << 30)
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(doctor.os, "access", lambda *_: False)
+    page = doctor.examine(tmp_path, settings.load(DEMO))
+    (room,) = [text for text in page.advice if "make room" in text]
+    assert room.startswith(
+        f"the disk of {tmp_path}/dataset and {tmp_path}/cache has less than 20 GB"
+    )
+    (closed,) = [text for text in page.blocking if "cannot be written to" in text]
+    assert closed == f"dataset, qc_reports, audit, cache: {tmp_path} cannot be written to"
