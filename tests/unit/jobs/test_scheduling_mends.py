@@ -1,16 +1,24 @@
 """What is mended of Snakemake's scheduling answers and wakes as before, only more cheaply."""
 
 import inspect
+import logging
+import re
 import threading
 import time
 from types import SimpleNamespace
 
 import pytest
+from snakemake.executors.local import Executor
 from snakemake.io import IOFile, flag, pipe, service
 from snakemake.jobs import Job
+from snakemake.logging import ColorizingTextHandler
 from snakemake.scheduling.job_scheduler import JobScheduler
 
-from ferrari.jobs.scheduling_mends import no_search_for_pipes, one_timer_at_a_time
+from ferrari.jobs.scheduling_mends import (
+    failures_are_noted_unread,
+    no_search_for_pipes,
+    one_timer_at_a_time,
+)
 
 PLAIN = IOFile("clip.csv")
 
@@ -102,6 +110,34 @@ def test_it_is_woken_again_after_each_look():
         assert scheduler._open_jobs.acquire(timeout=10)
 
 
+class Unread(logging.Handler):
+    """Snakemake's handler of the terminal where nobody reads that any more."""
+
+    name = "DefaultStreamHandler"
+
+    def emit(self, record):
+        raise BrokenPipeError
+
+
+def test_a_job_that_fails_unread_is_noted():
+    """The run waited for it for ever: `make review`, ended while it made the page, left one."""
+    logger = logging.Logger("a run")
+    logger.addHandler(Unread())
+    noted = []
+
+    def job():
+        logger.error("failed")
+        noted.append("failed")
+
+    failures_are_noted_unread(logger)
+    thread = threading.Thread(target=job)
+    thread.start()
+    thread.join()
+    assert noted == ["failed"]
+    with pytest.raises(BrokenPipeError):  # in the main thread it ends the run
+        job()
+
+
 def test_snakemake_still_has_what_is_mended():
     """Else the mends would lie there unused, and long runs would be slow again."""
     assert list(inspect.signature(Job.is_pipe_or_service_input).parameters) == ["self", "path"]
@@ -110,3 +146,7 @@ def test_snakemake_still_has_what_is_mended():
     assert list(told.parameters) == ["self", "delay"]
     assert "self._open_jobs.release()" in inspect.getsource(JobScheduler._schedule_reevalutation)
     assert "self._schedule_reevalutation(" in inspect.getsource(JobScheduler.schedule)
+    raises = r"except BrokenPipeError:\s+raise"
+    assert re.search(raises, inspect.getsource(ColorizingTextHandler.emit))
+    told = inspect.getsource(Executor._callback)
+    assert re.search(r"print_exception\(.*\)\s+self.report_job_error\(job_info\)", told)
