@@ -17,6 +17,7 @@ EVENTS = run_events.EventLog()
 
 # Not in `begin`: a run that only brings a page up to date has no handlers.
 scheduling_mends.failures_are_noted_unread(logger)
+scheduling_mends.ends_without_a_lock(JobScheduler)
 
 #: Whether the command that started the run shows its progress and, at its end, the errors of failed
 #: jobs: then the handlers do not.

@@ -357,7 +357,7 @@ def _require_writable(page: Page, work: Path, config: Mapping) -> None:
 
 def _network(page: Page, work: Path, config: Mapping, section: str) -> str:
     """What a section's networks are, and where they run; raises what would end the run."""
-    placed = {**config, "cache": str(work / config["cache"])}
+    placed = weight_files.seen_from(work, config)
     wanted = weight_kinds.fit(placed, section)
     backends = {
         "detect": config["detect"]["backend"],

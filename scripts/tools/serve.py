@@ -114,8 +114,8 @@ def serve_set(given: argparse.Namespace, the_set: ReviewedSet, said: str = "") -
     """Serve until Ctrl-C; returns the exit status. The address is the first line, then comes what
     is `said` of the settings: in one piece, for a reader that wants the first line alone.
     """
-    if said := writing.mend(the_set.dataset):
-        print(said, file=sys.stderr)
+    if mended := writing.mend(the_set.dataset):
+        print(mended, file=sys.stderr)
     token = serve.token_of(os.environ)
     hosts = serve.names(given.host, os.environ)
     app = create_app(the_set, token, Doors(DOORS[given.door], hosts, given.open_reports))

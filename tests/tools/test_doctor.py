@@ -134,7 +134,7 @@ def test_what_a_card_has_and_lacks(visit, libraries, said, found):
         ((), {"detect": {"device": "cuda"}}, "detect: device 'cuda' was asked for, but"),
         ((DRIVER, VIDEO), {"mask": {"segmenter": "isnet", "weights": "isnet", "device": "cuda:0"}},
          "onnxruntime-gpu"),
-        ((), {"detect": {"weights": "lost/own.onnx"}}, "no file or folder at lost/own.onnx"),
+        ((), {"detect": {"weights": "lost/own.onnx"}}, "no file or folder at"),
     ],
     ids=["no NVDEC", "no card", "no runtime", "no weights"],
 )  # fmt: skip
@@ -212,3 +212,18 @@ def test_what_two_settings_share_is_told_once(tmp_path, monkeypatch):
     )
     (closed,) = [text for text in page.blocking if "cannot be written to" in text]
     assert closed == f"dataset, qc_reports, audit, cache: {tmp_path} cannot be written to"
+
+
+def test_weights_of_ones_own_are_found_from_where_make_is_typed(tmp_path, monkeypatch):
+    """`weights: nets/own` lies in the set's folder: a run found it, and the doctor said that it
+    cannot work.
+    """
+    looked_for = []
+    monkeypatch.setattr(
+        doctor.weight_kinds,
+        "fit",
+        lambda config, section: looked_for.append(config[section]["weights"]) or [],
+    )
+    config = {**settings.load(DEMO), "detect": {**settings.load()["detect"], "weights": "nets/own"}}
+    doctor._network(doctor.Page(), tmp_path, config, "detect")
+    assert looked_for == [str(tmp_path / "nets/own")]

@@ -1,5 +1,5 @@
-"""Mends three places of Snakemake 9: the cost of two grows with the square of the number of jobs,
-and a run waits for ever at the third.
+"""Mends four places of Snakemake 9: the cost of two grows with the square of the number of jobs,
+and at the other two a run waits for ever.
 
 None changes anything of what comes out. A test asks whether Snakemake still has these places; see
 docs/decisions/0081-two-mends-of-snakemake.md.
@@ -7,6 +7,7 @@ docs/decisions/0081-two-mends-of-snakemake.md.
 
 from __future__ import annotations
 
+import _thread
 import functools
 import logging
 import threading
@@ -80,3 +81,19 @@ def _emit(emit: Callable[[logging.LogRecord], None], record: logging.LogRecord) 
     except BrokenPipeError:
         if threading.current_thread() is threading.main_thread():
             raise
+
+
+def ends_without_a_lock(scheduler_class: type) -> None:
+    """Let a scheduler note an order to end (SIGTERM) without a lock. Call it before there is one.
+
+    A signal's handler runs in the main thread, wherever that is: where it holds the scheduler's
+    lock, or is in the handler of a first order, it waited for itself for ever. Jobs that end by the
+    same order make that likely: their ends are dealt with under the lock.
+    """
+    scheduler_class.exit_gracefully = _note_the_order  # type: ignore[attr-defined]
+
+
+def _note_the_order(scheduler: Any, *_: object) -> None:
+    scheduler._user_kill = "graceful"
+    # It is woken by a thread of its own, and one whose start takes no lock either.
+    _thread.start_new_thread(scheduler._open_jobs.release, ())

@@ -80,10 +80,29 @@ def resolve(name_or_path: str | os.PathLike, cache: str | os.PathLike = "cache")
         entry = known[text]
         return Weights(text, _place(text, entry, Path(cache)), entry.get("sha256"), entry)
     path = Path(text)
-    if path.exists() or path.suffix or path.parent != Path("."):
+    if path.exists() or _reads_as_a_path(path):
         return Weights(path.stem, path)
     near = difflib.get_close_matches(text, known, n=3) or sorted(known)
     raise ModelError(f"no weights named {text!r} and no such file; known here: {', '.join(near)}")
+
+
+def _reads_as_a_path(name: Path) -> bool:
+    return bool(name.suffix) or name.parent != Path(".")
+
+
+def seen_from(work: str | os.PathLike, config: Mapping) -> dict:
+    """The settings of the set in the folder `work`, for a process that runs elsewhere: the cache
+    and the user's own weights, where they are told from that folder, with it before them.
+    """
+    placed = {**config, "cache": str(Path(work, config["cache"]))}
+    for section in ("detect", "mask"):
+        own = config[section]["weights"]
+        if not own or own in table()["models"]:
+            continue
+        path = Path(work, own)
+        if path.exists() or _reads_as_a_path(Path(own)):  # else a name that is misspelt
+            placed[section] = {**config[section], "weights": str(path)}
+    return placed
 
 
 def given_is_missing(work: str | os.PathLike = "") -> str:
