@@ -7,7 +7,7 @@ the back are put into the scenes of `identity_composed`. Nothing is fitted on th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,12 +20,16 @@ from bench.identity_look import Eyes, looked_at
 from bench.identity_tables import Table, trials_of
 from bench.measure import PeerMissingError
 from ferrari.common.atomic_files import sha256_bytes, sha256_file
+from ferrari.common.counts import first_of
+from ferrari.ledger.raw_folder import is_named_as_film
 from ferrari.subject.judgements import Rules
 from ferrari.subject.templates import Template
 
 _FRONT, _BACK = "_front", "_back"
 #: People of a cast: each scene has three.
 _LEAST = 3
+#: So many pairs of films are named, in a message.
+_NAMED = 5
 #: px, height of the pictures that they are cut out of.
 _HIGH = 1080
 
@@ -40,9 +44,14 @@ class Given:
 
 def people_in(folder: Path) -> dict[str, Given]:
     """By name; PeerMissingError where the folder holds no cast."""
-    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    films = [path for path in sorted(folder.glob("*")) if is_named_as_film(path.name)]
+    twice = [first_of(both, 2, " and ") for both in _of_one_name(films)]
+    if twice:
+        raise PeerMissingError(
+            f"{folder} holds films of one name: {first_of(twice, _NAMED, '; ')}. Leave one"
+        )
     parts = {
-        end: {path.stem.removesuffix(end): path for path in files if path.stem.endswith(end)}
+        end: {path.stem.removesuffix(end): path for path in films if path.stem.endswith(end)}
         for end in (_FRONT, _BACK)
     }
     halves = set(parts[_FRONT]) ^ set(parts[_BACK])
@@ -54,6 +63,14 @@ def people_in(folder: Path) -> dict[str, Given]:
             f"of {_LEAST} or more there"
         )
     return {name: Given(path, parts[_BACK][name]) for name, path in parts[_FRONT].items()}
+
+
+def _of_one_name(films: Sequence[Path]) -> list[list[str]]:
+    """The names of films that differ in their ending alone."""
+    by_stem: dict[str, list[str]] = {}
+    for path in films:
+        by_stem.setdefault(path.stem, []).append(path.name)
+    return [names for names in by_stem.values() if len(names) > 1]
 
 
 def place_of(given: Mapping[str, Given], work: Path) -> Path:

@@ -14,6 +14,11 @@ from ferrari.jobs import clock, run_events, run_watch, scheduling_mends
 BEGAN = time.time()
 #: The events of the run, which others may read while it is running.
 EVENTS = run_events.EventLog()
+
+# Not in `begin`: a run that only brings a page up to date has no handlers.
+scheduling_mends.failures_are_noted_unread(logger)
+scheduling_mends.ends_without_a_lock(JobScheduler)
+
 #: Whether the command that started the run shows its progress and, at its end, the errors of failed
 #: jobs: then the handlers do not.
 WATCHED = workflow.is_main_process and run_watch.is_watched(logger)

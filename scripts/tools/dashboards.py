@@ -56,12 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     watch = run_watch.Watch(work, work / config["dataset"], {})
     status = watch.run(command(config, files, given.cores))
-    if status not in (0, command_line.INTERRUPTED):
+    if status not in (0, *run_watch.ENDED):
         print("\n".join(failures(watch)), file=sys.stderr)
     elif status == 0:
         formats = config["package"]["formats"]
         lines = last_lines(work / config["dataset"], work / config["qc_reports"], formats, work)
-        print("\n".join(["", *lines]))
+        print("\n".join(lines))
     return status
 
 

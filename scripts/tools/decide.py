@@ -69,6 +69,8 @@ from tools.trace_item import open_dataset
 LAST = "last"
 #: Tracks of a clip that are named in a message: a busy street has hundreds.
 _TRACKS = 20
+#: So many pictures are named where none is called as asked.
+_PICTURES = 5
 #: The option that names what is decided about, and the one that holds the value, if there is one.
 _ACTIONS = {
     DROP: ("drop", ""),
@@ -208,7 +210,7 @@ def _picture(dataset: Path, asked: str) -> str:
     found = {row["sha256"] for row in rows if asked in (row["file"], row["sha256"])} - {""}
     if len(found) == 1:
         return found.pop()
-    near = ", ".join(row["file"] for row in rows[:5])
+    near = first_of([row["file"] for row in rows], _PICTURES)
     raise DecideError(
         f"{asked}: no picture of subject.references or subject.not that could be read is called "
         f"so{f'; there are {near}' if near else ''}"

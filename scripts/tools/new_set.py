@@ -45,8 +45,24 @@ subject:
   token: {token}   # the rare word that will name your subject in captions
   class: {subject_class}   # what your subject is: person, man, woman, dog ...
   references: {references}   # folder of pictures of the subject alone; null: references
+  not: null   # folder of pictures of people who are not the subject; null: none
 extract:
   fps: 2.0   # images taken from each second of footage
+# Files of your own in place of the pipeline's. The networks' weights are fetched; weights of yours
+# are a name in config/models.yaml, or a path: .pt, .onnx, .engine, a folder of OpenVINO.
+detect:
+  weights: yolo11s   # what finds people
+  weights_sha256: null   # the SHA-256 of a file of your own; a .pt does not load without it
+mask:
+  segmenter: isnet   # what cuts people out (docs/settings.md lists them)
+  weights: null   # its weights; null: those that belong to the segmenter
+  weights_sha256: null
+augment:
+  environment_folder: null   # folder of background pictures; null: scenes out of your other clips
+caption:
+  overrides: null   # captions by hand, a CSV file; null: dataset/captions/overrides.csv, if there
+  backend: template   # template | transformers: a network adds its words
+  model: null   # folder of that network
 package:
   formats: [kohya, imagefolder]   # the trainers that packages are made for (docs/packages.md)
   resolution: 1024   # the resolution that you will train at, px

@@ -4,8 +4,9 @@
 
 The settings are WORK/my.yaml, with those of --config laid over them; where there is neither, those
 of the set's last run. A plan writes nothing. A run shows one line that moves (`ferrari.jobs.
-run_watch`), ends with what came out, or with what failed and what to do. Exit status: Snakemake's,
-130 after Ctrl-C, 2 for settings that cannot be read.
+run_watch`), ends with what came out, or with what failed and what to do; a file that its output
+goes to has a line a minute. Exit status: Snakemake's, 130 after Ctrl-C, 143 and 129 after SIGTERM
+and SIGHUP, 2 for settings that cannot be read.
 """
 
 import sys
@@ -28,7 +29,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ferrari.common import near_paths, settings
-from ferrari.common.counts import megabytes, number_of
+from ferrari.common.counts import first_of, megabytes, number_of
 from ferrari.common.errors import FerrariError
 from ferrari.common.usable_cores import usable_cores
 from ferrari.jobs import (
@@ -152,9 +153,8 @@ def _time_told(
 ) -> str:
     timed = {rule: count for rule, count in jobs.items() if rule in known}
     left = sorted(set(jobs) - set(timed))
-    more = f" and {len(left) - _UNMEASURED} more kinds of jobs" if len(left) > _UNMEASURED else ""
-    named = ", ".join(titles.of_rule(rule) for rule in left[:_UNMEASURED])
-    unknown = f" Not measured yet: {named}{more}." if left else ""
+    named = first_of([titles.of_rule(rule) for rule in left], _UNMEASURED)
+    unknown = f" Not measured yet: {named}." if left else ""
     of_clips = [sum(some.get(rule, 0) for rule in FOLDERS) for some in (timed, jobs)]
     seconds = sum(count * known[rule] for rule, count in timed.items()) / cores
     # Of a run that was stopped in its first stage little is known, and the seconds are no answer.
@@ -231,16 +231,13 @@ def run(this: _Set) -> int:
     known = RunProgress(costs=costs(this.work)[0])
     clips = this.files_found()  # before Snakemake: what that lays around the message is for nobody
     watch = run_watch.Watch(this.work, this.dataset, clips, known)
-    status = watch.run(this.command("--quiet", "rules", "host", "progress"))
-    if status not in (0, command_line.INTERRUPTED):
-        print("\n".join(failures(watch)), file=sys.stderr)
-    elif status == 0:
-        free = shutil.disk_usage(this.work).free
-        print(
-            f"  took         {duration(time.monotonic() - began)}; "
-            f"{megabytes(free)} are free on the disk",
-            file=sys.stderr,
-        )
+    streams = run_watch.listeners()
+    status = watch.run(this.command("--quiet", "rules", "host", "progress"), streams)
+    free = megabytes(shutil.disk_usage(this.work).free)
+    took = f"  took         {duration(time.monotonic() - began)}; {free} are free on the disk"
+    for line in failures(watch) if status else [took]:
+        for stream in streams:
+            print(line, file=stream)
     return status
 
 

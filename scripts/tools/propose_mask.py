@@ -27,6 +27,7 @@ from ferrari.images import image_files
 from ferrari.ledger.tables import LedgerError
 from ferrari.matting import mask_proposals
 from ferrari.matting.mask_proposals import ProposalError
+from ferrari.networks import weight_files
 from ferrari.networks.weight_files import ModelError
 from ferrari.processes.devices import DeviceError
 from ferrari.provenance import last_run
@@ -36,7 +37,7 @@ from ferrari.review.mended import MendedMaskError
 def propose(given: argparse.Namespace) -> str:
     """Carry out a command line; what there is to say about it."""
     config, _, _ = last_run.settings_for(given.work, given.config)
-    config["cache"] = str(Path(given.work) / config["cache"])
+    config = weight_files.seen_from(given.work, config)
     if not given.segmenter:
         return "\n".join(mask_proposals.segmenters_at_hand(config)) + "\n"
     dataset = Path(given.work) / config["dataset"]

@@ -53,12 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         files, said = last_run.files_for(given.work, given.config)
         config = settings.load(*files)
-        if said:
-            print(said, file=sys.stderr)
         the_set = reviewed_set(given, config, files)
         if given.door == "review" and not bring_up_to_date(the_set, config["qc_reports"]):
+            if said:
+                print(said, file=sys.stderr)
             return 1
-        return serve_set(given, the_set)
+        return serve_set(given, the_set, said)
     except (FerrariError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -110,18 +110,19 @@ def _login() -> str:
         return f"user {os.getuid()}"
 
 
-def serve_set(given: argparse.Namespace, the_set: ReviewedSet) -> int:
-    """Serve until Ctrl-C; returns the exit status."""
-    if said := writing.mend(the_set.dataset):
-        print(said, file=sys.stderr)
+def serve_set(given: argparse.Namespace, the_set: ReviewedSet, said: str = "") -> int:
+    """Serve until Ctrl-C; returns the exit status. The address is the first line, then comes what
+    is `said` of the settings: in one piece, for a reader that wants the first line alone.
+    """
+    if mended := writing.mend(the_set.dataset):
+        print(mended, file=sys.stderr)
     token = serve.token_of(os.environ)
     hosts = serve.names(given.host, os.environ)
     app = create_app(the_set, token, Doors(DOORS[given.door], hosts, given.open_reports))
     listener = serve.listen(given.host, given.port)
-    if warning := serve.warning(given.host, hosts):
-        print(warning, file=sys.stderr)
-    port = listener.getsockname()[1]
-    print(f"{serve.address(given.host, port, token)}   (Ctrl-C ends it)", flush=True)
+    address = serve.address(given.host, listener.getsockname()[1], token)
+    notes = filter(None, (said, serve.warning(given.host, hosts)))
+    print("\n".join([f"{address}   (Ctrl-C ends it)", *notes]), flush=True)
     serve.run(app, listener)
     if going_on := live_routes.farewell(app.state):
         print(going_on, flush=True)
@@ -137,6 +138,8 @@ def bring_up_to_date(the_set: ReviewedSet, reports: str) -> bool:
     Says what went wrong. True if there is a page to show.
     """
     page = the_set.qc / REVIEW
+    if sys.stderr.isatty():
+        print("bringing the page up to date ...", file=sys.stderr)
     done = subprocess.run(
         page_command(the_set, f"{reports}/{REVIEW}"),
         cwd=the_set.work,

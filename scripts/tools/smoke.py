@@ -103,9 +103,8 @@ def _clear(folder: Path) -> None:
 
 def settings_for(config: Mapping, work: Path) -> dict:
     """The user's settings for a run in a folder below `work`, with few samples and own places."""
-    own = copy.deepcopy(dict(config))
+    own = copy.deepcopy(weight_files.seen_from(work.resolve(), config))
     own |= {"dataset": "dataset", "qc_reports": "qc_reports", "audit": "audit", "raw_videos": None}
-    own["cache"] = str((work / config["cache"]).resolve())
     own["intake"]["ignore"] = []
     own["caption"]["overrides"] = None  # those name images of the dataset
     # One clip cannot show who the subject is: faces are only detected, if a run would do so.
@@ -115,10 +114,6 @@ def settings_for(config: Mapping, work: Path) -> dict:
     for section, name in PATHS:
         if own[section][name]:
             own[section][name] = str((work / own[section][name]).resolve())
-    for section in ("detect", "mask"):
-        named = own[section]["weights"]
-        if named and named not in weight_files.table()["models"]:
-            own[section]["weights"] = str((work / named).resolve())
     return own
 
 

@@ -49,12 +49,12 @@ def verify(work: Path, config: dict, files: Sequence[Path], cores: int) -> int:
         work, work / config["dataset"], {}, at_work="reading everything again ..."
     )
     status = watch.run(command(files, cores))
-    faults = status not in (0, command_line.INTERRUPTED)
+    faults = status not in (0, *run_watch.ENDED)
     if faults and not said and (first := unfinished or set_state.other_clips(work, config)):
         print(*first, sep="\n")
     if verdict.is_file():
         print(verdict.read_text("utf-8", "replace").strip())
-    elif status != command_line.INTERRUPTED:
+    elif status not in run_watch.ENDED:
         print("\n".join(failures(watch)), file=sys.stderr)
     return status
 

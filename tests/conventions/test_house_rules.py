@@ -225,3 +225,33 @@ def test_a_stages_settings_come_by_its_rule_alone():
     others = {(script, name) for script, name in used if name not in ("dataset", "cache", "audit")}
     assert not others, "give it by the rule, as a param or a resource"
     assert used
+
+
+#: How many more clips there are may not be known; a column holds examples.
+CUT_THEMSELVES = {
+    "scripts/ferrari/reports/check_words.py",
+    "scripts/ferrari/qc/looks_apart.py",
+}
+
+
+def test_a_list_of_names_that_is_cut_says_how_many_more():
+    """`first_of` does. Ten words of thirty were told as if they were all."""
+    cut = {
+        relative(path)
+        for path in [*LIBRARY, *STAGES, *sorted((ROOT / "scripts/tools").glob("*.py"))]
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "join"
+        and isinstance(node.func.value, ast.Constant)
+        and str(node.func.value.value).startswith((",", ";", "\n"))
+        and _is_a_start(node.args[0])
+    }
+    assert cut == CUT_THEMSELVES
+
+
+def _is_a_start(of: ast.expr) -> bool:
+    """Whether an expression is the first ones of a list: `names[:5]`."""
+    return (
+        isinstance(of, ast.Subscript) and isinstance(of.slice, ast.Slice) and of.slice.lower is None
+    )

@@ -36,5 +36,5 @@ def begun_run(folder: Path, code: str, **options: bool) -> subprocess.Popen[str]
         env={**os.environ, "PYTHONPATH": modules},
         **options,
     )
-    assert run.stdout is not None and run.stdout.readline() == "begun\n"
+    assert run.stdout is not None and "begun\n" in iter(run.stdout.readline, "")
     return run

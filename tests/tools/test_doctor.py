@@ -134,7 +134,7 @@ def test_what_a_card_has_and_lacks(visit, libraries, said, found):
         ((), {"detect": {"device": "cuda"}}, "detect: device 'cuda' was asked for, but"),
         ((DRIVER, VIDEO), {"mask": {"segmenter": "isnet", "weights": "isnet", "device": "cuda:0"}},
          "onnxruntime-gpu"),
-        ((), {"detect": {"weights": "lost/own.onnx"}}, "no file or folder at lost/own.onnx"),
+        ((), {"detect": {"weights": "lost/own.onnx"}}, "no file or folder at"),
     ],
     ids=["no NVDEC", "no card", "no runtime", "no weights"],
 )  # fmt: skip
@@ -196,3 +196,34 @@ def test_what_setup_gpu_has_installed_is_not_advised_again(monkeypatch, tmp_path
     (tmp_path / install.LOCKS).write_text("0  requirements.lock\n0  cuda124.lock\n")
     monkeypatch.setattr(doctor.sys, "prefix", str(tmp_path))
     assert "see nvidia-smi" in doctor._to_use_the_card(driver, ["torch"])
+
+
+def test_what_two_settings_share_is_told_once(tmp_path, monkeypatch):
+    """Of one disk it said twice that it is nearly full, and of one folder four times that it is
+    closed.
+    """
+    usage = doctor.shutil._ntuple_diskusage(40 << 30, 39 << 30, 1 << 30)
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(doctor.os, "access", lambda *_: False)
+    page = doctor.examine(tmp_path, settings.load(DEMO))
+    (room,) = [text for text in page.advice if "make room" in text]
+    assert room.startswith(
+        f"the disk of {tmp_path}/dataset and {tmp_path}/cache has less than 20 GB"
+    )
+    (closed,) = [text for text in page.blocking if "cannot be written to" in text]
+    assert closed == f"dataset, qc_reports, audit, cache: {tmp_path} cannot be written to"
+
+
+def test_weights_of_ones_own_are_found_from_where_make_is_typed(tmp_path, monkeypatch):
+    """`weights: nets/own` lies in the set's folder: a run found it, and the doctor said that it
+    cannot work.
+    """
+    looked_for = []
+    monkeypatch.setattr(
+        doctor.weight_kinds,
+        "fit",
+        lambda config, section: looked_for.append(config[section]["weights"]) or [],
+    )
+    config = {**settings.load(DEMO), "detect": {**settings.load()["detect"], "weights": "nets/own"}}
+    doctor._network(doctor.Page(), tmp_path, config, "detect")
+    assert looked_for == [str(tmp_path / "nets/own")]

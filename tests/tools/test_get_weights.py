@@ -78,3 +78,11 @@ def test_weights_that_are_not_for_commercial_use_are_fetched_on_request(
     assert get_weights.main(["--config", models]) == (0 if accepted else 1)
     assert len(fetched) == (5 if accepted else 0)
     assert ("accept_noncommercial: true" in capsys.readouterr().err) is not accepted
+
+
+def test_weights_in_the_sets_folder_are_found(tmp_path, fetched, capsys):
+    """A folder without an ending counts as weights only where it is found."""
+    (tmp_path / "people").mkdir()
+    (tmp_path / "my.yaml").write_text("detect: {weights: people}\n")
+    assert get_weights.main(["--work", str(tmp_path)]) == 0, capsys.readouterr().err
+    assert "people" not in [one["name"] for one in fetched]

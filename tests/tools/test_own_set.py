@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -60,6 +61,26 @@ def test_new_writes_settings_that_are_valid_and_says_what_to_do(clips, tmp_path,
     del named["raw_videos"], named["subject"]["token"]
     defaults = settings.load()
     assert all(named[part] == {k: defaults[part][k] for k in named[part]} for part in named)
+
+
+def own_files(schema, above=()):
+    """The settings of a schema, as paths of keys, that name a file or folder of a person's own."""
+    for key, below in schema.get("properties", {}).items():
+        if below.get("type") == "object":
+            yield from own_files(below, (*above, key))
+        elif re.search(r"\b(file|folder|path)\b", below.get("description", "")):
+            yield (*above, key)
+
+
+def test_new_names_each_setting_that_takes_files_of_ones_own(clips, tmp_path):
+    """The first that many ask for, `detect.weights`, was not there."""
+    assert new_set.main([str(tmp_path / "set"), "--clips", str(clips)]) == 0
+    written = yaml.safe_load((tmp_path / "set/my.yaml").read_text())
+    wanted = list(own_files(yaml.safe_load((ROOT / "config/config.schema.yaml").read_text())))
+    assert ("detect", "weights") in wanted and ("augment", "environment_folder") in wanted
+    for *above, key in wanted:
+        section = written.get(above[0], {}) if above else written
+        assert key in section, f"{'.'.join([*above, key])} is not in my.yaml"
 
 
 def test_new_counts_files_that_are_no_clips_apart(clips, tmp_path, capsys):
@@ -189,8 +210,8 @@ def test_a_plan_adds_up_what_was_measured(tmp_path):
         ("mask/a", 10),
         ("mask/b", 30),
         ("mask/c", 20),
-        ("mask/d", 0.01),
         ("probe/a", 2),
+        ("caption/a", 0.03),
         ("qc3", 4),
         ("fetch_weights/yolo-best.pt", 8),
     ):
@@ -199,11 +220,8 @@ def test_a_plan_adds_up_what_was_measured(tmp_path):
         path.write_text(f"s\th:m:s\n{seconds}\t0\n")
     known = job_costs.known(tmp_path)
     jobs = snakemake_command.planned(STATS)
-    assert known == {"mask": 20, "probe": 2, "qc3": 4, "fetch_weights": 8} and jobs == {
-        "mask": 3,
-        "probe": 1,
-        "qc0": 1,
-    }
+    assert known == {"mask": 20, "probe": 2, "caption": 0.03, "qc3": 4, "fetch_weights": 8}
+    assert jobs == {"mask": 3, "probe": 1, "qc0": 1}
     footage = plan_run.Footage(7, 400_000_000, 200, 7, dataset_bytes=55_000_000)
     waiting = ClipsWaiting(new=frozenset({"a"}))
     text = plan_run.told(jobs, known, 2, footage, waiting=waiting)
@@ -303,7 +321,7 @@ def test_a_plan_says_where_nothing_is_known_or_to_be_done():
     some = str(plan_run.Footage(10, 0, 60, 5))
     assert "Gone" not in some
     gone = str(plan_run.Footage(6, 0, 60, 6, gone=("a.mp4", "b.mp4", "c.mp4", "d\n.mp4")))
-    assert gone.endswith(" Gone since the last run: 4 (a.mp4, b.mp4, c.mp4, ...).")
+    assert gone.endswith(" Gone since the last run: 4 (a.mp4, b.mp4, c.mp4 and 1 more).")
     others = str(plan_run.Footage(6, 0, 60, 6, others="1 text: notes.txt"))
     assert others.endswith(" Other files, no clips: 1 text: notes.txt.")
     assert some.endswith("1 min 00 s of footage in 5 of them, about 2 min 00 s in all.")
@@ -532,5 +550,7 @@ def test_ctrl_c_leaves_a_run_the_time_to_end(tmp_path):
     )
     os.killpg(run.pid, signal.SIGINT)
     said, _ = run.communicate(timeout=60)
-    assert (said, run.returncode) == ("stopped; run the same command to go on\n", 130)
+    *before, last = said.splitlines()
+    assert (last, run.returncode) == ("stopped; run the same command to go on", 130)
+    assert all("stopping: jobs that are at work end first" in line for line in before), said
     assert (tmp_path / "ended").read_text() == "ended\n"

@@ -65,6 +65,21 @@ def test_a_dashboard_is_served_until_ctrl_c(work):
     assert "was cut off, and is now in" in err
 
 
+def test_the_address_is_the_first_line_of_all(work, capsys, monkeypatch):
+    """`make review 2>&1 | head -1` gave the line about the settings; and where the rest comes in a
+    piece of its own, nobody reads it, which ends the server.
+    """
+    monkeypatch.setattr(serve.serve, "run", lambda *_: None)
+    monkeypatch.setattr(serve, "bring_up_to_date", lambda *_: True)
+    monkeypatch.setattr(serve.last_run, "files_for", lambda *_: ([work / "my.yaml"], "settings of"))
+    printed = []
+    monkeypatch.setattr(serve, "print", lambda *a, **_: printed.append(a[0]), raising=False)
+    assert serve.main(["review", "--work", str(work), "--host", "0.0.0.0"]) == 0
+    first, *notes = printed[0].splitlines()
+    assert first.startswith("http://") and "(Ctrl-C ends it)" in first
+    assert notes[0] == "settings of" and notes[1].startswith("This server listens on 0.0.0.0")
+
+
 @pytest.mark.parametrize("state", ["modules", "page"])
 def test_ctrl_c_before_the_server_began_ends_it_in_a_word(work, tmp_path, state):
     """While modules load, and while the page is brought up to date: it printed a traceback."""

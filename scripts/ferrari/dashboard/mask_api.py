@@ -69,17 +69,9 @@ class Easel:
     """
 
     def __init__(self, the_set: ReviewedSet) -> None:
-        self.config = seen_from(the_set.work, settings.load(*the_set.config_files))
+        config = settings.load(*the_set.config_files)
+        self.config = weight_files.seen_from(the_set.work, config)
         self.drawing, self.segmenting = asyncio.Lock(), asyncio.Lock()
-
-
-def seen_from(work: Path, config: Mapping) -> dict:
-    """A configuration whose weights are found from another folder than the set's `work`."""
-    own = config["mask"]["weights"]
-    if own and own not in weight_files.table()["models"]:
-        own = str(work / own)
-    mask = {**config["mask"], "weights": own}
-    return {**config, "mask": mask, "cache": str(work / config["cache"])}
 
 
 def open_easel(app: FastAPI, the_set: ReviewedSet) -> None:

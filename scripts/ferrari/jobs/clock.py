@@ -61,10 +61,12 @@ def require_none_ahead(inputs: Iterable[Path], dataset: Path, now: float | None 
     if not ahead:
         return
     places = " ".join(shlex.quote(str(path.absolute())) for path in _places(ahead))
+    latest = _told(max(times[path] for path in ahead))
+    dated, it = ("is dated", "it") if len(ahead) == 1 else ("are dated up to", "them")
     raise ClockError(
-        f"{first_of([str(path) for path in ahead], _NAMED)} is dated {_told(times[ahead[0]])}, "
-        f"which is to come: the clock stands at {_told(now)}. Every job that reads it would fail, "
-        "since what it makes is older. If the clock is right, give it the time of now: "
+        f"{first_of([str(path) for path in ahead], _NAMED)} {dated} {latest}, which is to come: "
+        f"the clock stands at {_told(now)}. Every job that reads {it} would fail, since what it "
+        f"makes is older. If the clock is right, give {it} the time of now: "
         f"find -L {places} -newermt now -exec touch {{}} +"
     )
 

@@ -42,10 +42,18 @@ _TOLD_FULL = re.compile(
     r"(?:: (?:'[^'\n]+' -> )?'(?P<file>[^'\n]+)')?"
 )
 _SHOWS_A_KILL = re.compile(r"died with <Signals\.SIGKILL|exit status 137")
+#: A job that was asked to end, or the run itself: Snakemake says so.
+_SHOWS_AN_END = re.compile(
+    r"died with <Signals\.SIG(TERM|HUP)|exit status (143|129)|Will exit after finishing currently"
+)
 _KILLED = (
     "a job, or the process that it decodes in, was killed from outside. Most often that is the "
     "system running out of memory (`dmesg | tail` shows it) or a limit of the cluster: use a "
     f"smaller --cores or a smaller batch, or ask for more memory. {RESUME}"
+)
+_ENDED = (
+    "the run, or a job of it, was ended from outside: by somebody, by a limit of a scheduler, or "
+    f"since its terminal was closed or the machine shut down. {RESUME}"
 )
 _RUN_KILLED = (
     "the run itself was killed from outside. Most often that is the system running out of memory "
@@ -84,12 +92,14 @@ def in_words(error: OSError) -> str:
 
 def of_run(log: str, status: int | None = None) -> str | None:
     """Advice for a whole run, from the text of Snakemake's log and the exit status of Snakemake's
-    process, if known; None if neither shows that something was killed.
+    process, if known; None if neither shows that something was killed, or asked to end.
     """
     if status == -signal.SIGKILL:
         return _laid_out(_RUN_KILLED)
     if _SHOWS_A_KILL.search(log):
         return _laid_out(_KILLED)
+    if status in (-signal.SIGTERM, -signal.SIGHUP) or _SHOWS_AN_END.search(log):
+        return _laid_out(_ENDED)
     return None
 
 

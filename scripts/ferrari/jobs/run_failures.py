@@ -17,7 +17,8 @@ _MUTE = 8  # jobs without a message that are told
 
 
 def failures(watch: Watch) -> list[str]:
-    """Each message once, with advice.
+    """Each message once, with advice; of a run that was ended from outside, those of jobs that had
+    failed before, if any.
 
     For a job without a message, the last line of its log; for a killed one, what that means. Where
     no job has said why, Snakemake itself may have failed, or could not start one: on a full disk it
@@ -25,6 +26,8 @@ def failures(watch: Watch) -> list[str]:
     """
     work = watch.work
     failed = watch.progress.failed.values()
+    if watch.stopped and not failed:
+        return []
     known = {work / job.log for job in failed if job.log}  # by name: a clock may be put back
     messages = run_end.failures(work / "logs", watch.began, known)
     mute = [job for job in failed if not (job.log and message_of(work / job.log))]
@@ -32,8 +35,8 @@ def failures(watch: Watch) -> list[str]:
     if len(mute) > _MUTE:
         lines.append(f"\n... and {number_of(len(mute) - _MUTE, 'job')} more without a message")
     said = "".join(log.read_text("utf-8", "replace") for log in _of_snakemake(watch))
-    killed = error_advice.of_run(said, watch.status)
-    if messages or killed:
+    killed = None if watch.stopped else error_advice.of_run(said, watch.status)
+    if messages or killed or watch.stopped:
         return [*lines, *filter(None, [killed])]
     printed = "\n".join([said, *watch.said])
     full = error_advice.of_full_disk(work, printed, _other_disks(watch))

@@ -1,9 +1,9 @@
 """A run in its own process, watched: its text output, a progress line, and its exit status.
 
 Everything that the run and its jobs print comes through one pipe, so nothing is written into the
-line. On a terminal the line is updated in place; in a file it is written once a minute. The
-progress comes from the run's file of events. A terminal's Ctrl-C reaches the run's processes too:
-they end by themselves, and what they print then is not shown.
+line. On a terminal the line is updated in place; in a file it is written once a minute, with the
+time. The progress comes from the run's file of events. A terminal's Ctrl-C, or its end, reaches the
+run's processes too: they end by themselves, and what they print then is not shown.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import select
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -20,17 +21,26 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
-from ferrari.common.command_line import INTERRUPTED
 from ferrari.jobs import progress_line, run_events
 from ferrari.jobs.engine_words import EngineWords
 from ferrari.jobs.run_progress import RunProgress
 
 #: In the environment of a run that is watched.
 WATCHED = "FERRARI_WATCHED"
-STOPPED = "stopped; run the same command to go on"
+#: What ends a run from outside, and what is said of it.
+STOPPED: Mapping[int, str] = {
+    signal.SIGINT: "stopped; run the same command to go on",
+    signal.SIGTERM: "the run was ended from outside (SIGTERM: by somebody, by a scheduler, or the "
+    "machine shuts down); run the same command to go on",
+    signal.SIGHUP: "the run was ended since its terminal was closed (SIGHUP); run the same command "
+    "to go on, a long run with nohup before it or in tmux",
+}
+#: The exit statuses of a run that was ended so.
+ENDED = frozenset(128 + number for number in STOPPED)
 _STOPPING = "stopping: jobs that are at work end first ..."
 _NOTHING = "Nothing to be done"
 _TICK_S = 0.5
@@ -64,31 +74,34 @@ def is_for_people(record: logging.LogRecord, engine: Path) -> bool:
 
 
 class Screen:
-    """Text with a progress line below it, on a terminal; on any other stream text, and the line now
-    and then.
+    """Text with a progress line below it, on a terminal; on any other stream text, and the line
+    once a minute.
     """
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream, self._clock = stream, clock
-        self._moves = stream.isatty()
+        self.moves = stream.isatty()
         self._line = ""
-        self._told = clock()
+        self._phase: object = None
+        self._next = clock()
 
     def say(self, text: str) -> None:
         """Write a line of text."""
         self._write(f"{self._erased()}{text}\n{self._line}")
 
-    def show(self, line: Callable[[int], str]) -> None:
-        """Bring the moving line up to date; `line` is given how wide it may be."""
-        if self._moves:
+    def show(self, line: Callable[[int], str], phase: object = None) -> None:
+        """Bring the moving line up to date; `line` is given how wide it may be. In a file it is
+        written at once where a new `phase` begins.
+        """
+        if self.moves:
             new = line(shutil.get_terminal_size().columns - 1)
             if new != self._line:
                 self._write(f"{self._erased()}{new}")
                 self._line = new
-        elif self._clock() - self._told >= _EVERY_S:
-            self._told = self._clock()
+        elif self._clock() >= self._next or phase != self._phase:
+            self._next, self._phase = self._clock() + _EVERY_S, phase
             text = line(1000)
-            self._write(f"{text}\n" if text else "")
+            self._write(f"{datetime.now():%H:%M} {text}\n" if text else "")
 
     def clear(self) -> None:
         """Take the moving line away."""
@@ -103,12 +116,25 @@ class Screen:
         self._stream.flush()
 
 
+def listeners() -> list[TextIO]:
+    """Where a run is told: on standard error, as the terminal has it, and in the file that standard
+    output was sent to (`> log`). A pipe has it alone: `| tee log` shows it on the terminal.
+    """
+    if sys.stdout.isatty() or not sys.stderr.isatty():
+        return [sys.stderr]
+    kind = os.fstat(sys.stdout.fileno()).st_mode
+    if stat.S_ISFIFO(kind):
+        return [sys.stdout]
+    return [sys.stderr, sys.stdout] if stat.S_ISREG(kind) else [sys.stderr]
+
+
 @dataclass
 class Watch:
     """A run that is watched: in the folder `work`, of a `dataset`, with the raw files of clips by
     id (`clips`). `progress` is how far it is, `refused` the clips that it refused so far, `at_work`
-    the line while nothing is known of jobs. `status` is that of its process, which has ended;
-    `said` are the last lines that it printed, shown or not.
+    the line while nothing is known of jobs. `stopped` is the signal that ended it from outside, and
+    from then on nothing counts as failed. `status` is that of its process, which has ended; `said`
+    are the last lines that it printed, shown or not.
     """
 
     work: Path
@@ -116,7 +142,7 @@ class Watch:
     clips: Mapping[str, str]
     progress: RunProgress = field(default_factory=RunProgress)
     refused: set[str] = field(default_factory=set)
-    stopped: bool = False
+    stopped: int | None = None
     began: float = field(default_factory=time.time)
     at_work: str = "looking at what there is to do ..."
     status: int | None = None
@@ -125,11 +151,11 @@ class Watch:
     _process: subprocess.Popen | None = None
     _events: run_events.EventReader | None = None
 
-    def run(self, command: Sequence[str], stream: TextIO | None = None) -> int:
-        """Run `command` to its end; its exit status, or INTERRUPTED after Ctrl-C. It is told on
-        `stream`, by default standard error; once nobody reads that, the run is ended.
+    def run(self, command: Sequence[str], streams: Sequence[TextIO] = ()) -> int:
+        """Run `command` to its end; its exit status, or one of ENDED. It is told on `streams`, by
+        default standard error; once nobody reads one, the run is ended.
         """
-        screen, words = Screen(stream or sys.stderr), EngineWords()
+        screens, words = [Screen(stream) for stream in streams or [sys.stderr]], EngineWords()
         with self._signals():
             process = self._process = subprocess.Popen(
                 command,
@@ -140,18 +166,22 @@ class Watch:
             )
             with _ended_with_its_reader(process):
                 for text in _lines(process):
-                    for failure in self._take_events():
-                        screen.say(failure)
+                    if self.stopped == signal.SIGHUP:
+                        screens = [screen for screen in screens if not screen.moves]
+                    said = [] if self.stopped else [*self._take_events()]
                     if text is not None:
                         self.said.append(text)
-                        if words.is_for_people(text) and not self.stopped:
-                            screen.say(text)
-                    screen.show(self._line)
-                screen.clear()
+                        said += [text] if words.is_for_people(text) and not self.stopped else []
+                    for screen in screens:
+                        for line in said:
+                            screen.say(line)
+                        screen.show(self._line, (bool(self.progress.planned), self.stopped))
             self.status = process.returncode
-            if self.stopped:
-                screen.say(STOPPED)
-        return INTERRUPTED if self.stopped else process.returncode
+            for screen in screens:
+                screen.clear()
+                if self.stopped:
+                    screen.say(STOPPED[self.stopped])
+        return 128 + self.stopped if self.stopped else process.returncode
 
     def _line(self, width: int) -> str:
         if self.stopped:
@@ -178,7 +208,7 @@ class Watch:
 
     def _failure(self, name: str) -> Iterator[str]:
         """The message about a failed job; nothing if it was already shown."""
-        if name not in self._failed and not self.stopped:
+        if name not in self._failed:
             yield f"failed: {name}. Why, and what to do, is said at the end; the others go on."
         self._failed.add(name)
 
@@ -193,17 +223,17 @@ class Watch:
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """Meanwhile Ctrl-C is remembered, and an order to end is handed on."""
+        """Meanwhile what ends the run is remembered, and handed on as an order to end. Ctrl-C the
+        terminal has sent to the run itself; what is ignored (by `nohup`) stays so.
+        """
 
-        def interrupt(number: int, frame: object) -> None:
-            self.stopped = True
+        def end(number: int, frame: object) -> None:
+            self.stopped = self.stopped or number
+            if number != signal.SIGINT and self._process is not None:
+                self._process.terminate()
 
-        def hand_on(number: int, frame: object) -> None:
-            if self._process is not None:
-                self._process.send_signal(number)
-
-        handlers = {signal.SIGINT: interrupt, signal.SIGTERM: hand_on}
-        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        taken = [number for number in STOPPED if signal.getsignal(number) != signal.SIG_IGN]
+        before = {number: signal.signal(number, end) for number in taken}
         try:
             yield
         finally:

@@ -1,12 +1,17 @@
-"""Mends two places of Snakemake 9 whose cost grows with the square of the number of jobs.
+"""Mends four places of Snakemake 9: the cost of two grows with the square of the number of jobs,
+and at the other two a run waits for ever.
 
-Both change when something is computed, and nothing of what comes out. A test asks whether Snakemake
-still has these places; see docs/decisions/0081-two-mends-of-snakemake.md.
+None changes anything of what comes out. A test asks whether Snakemake still has these places; see
+docs/decisions/0081-two-mends-of-snakemake.md.
 """
 
 from __future__ import annotations
 
+import _thread
+import functools
+import logging
 import threading
+from collections.abc import Callable
 from typing import Any
 
 #: What marks an output that goes through a pipe, or comes from a job that serves others meanwhile.
@@ -56,3 +61,39 @@ def no_search_for_pipes(job_class: type, workflow: Any) -> bool:
 
     job_class.is_pipe_or_service_input = is_pipe_or_service_input  # type: ignore[attr-defined]
     return True
+
+
+def failures_are_noted_unread(logger: logging.Logger) -> None:
+    """Let a run whose output nobody reads any more note that a job failed.
+
+    The thread of a job says that it failed, and only then tells the scheduler. Where the reader is
+    gone, saying it raises BrokenPipeError: the scheduler never heard of it, and waited for ever for
+    a job that had ended. In the main thread the error ends the run, as it did.
+    """
+    for handler in logger.handlers:
+        if handler.name == "DefaultStreamHandler":
+            handler.emit = functools.partial(_emit, handler.emit)  # type: ignore[method-assign]
+
+
+def _emit(emit: Callable[[logging.LogRecord], None], record: logging.LogRecord) -> None:
+    try:
+        emit(record)
+    except BrokenPipeError:
+        if threading.current_thread() is threading.main_thread():
+            raise
+
+
+def ends_without_a_lock(scheduler_class: type) -> None:
+    """Let a scheduler note an order to end (SIGTERM) without a lock. Call it before there is one.
+
+    A signal's handler runs in the main thread, wherever that is: where it holds the scheduler's
+    lock, or is in the handler of a first order, it waited for itself for ever. Jobs that end by the
+    same order make that likely: their ends are dealt with under the lock.
+    """
+    scheduler_class.exit_gracefully = _note_the_order  # type: ignore[attr-defined]
+
+
+def _note_the_order(scheduler: Any, *_: object) -> None:
+    scheduler._user_kill = "graceful"
+    # It is woken by a thread of its own, and one whose start takes no lock either.
+    _thread.start_new_thread(scheduler._open_jobs.release, ())

@@ -58,7 +58,7 @@ def unfinished(work: Path, config: Mapping) -> list[str]:
     how = "stopped" if run["status"] else "was killed, or is still at work,"
     cure = f"Mend what stopped it, run again ({command})"
     if last_run.was_asked_to_stop(folder):
-        how = "was stopped by hand (Ctrl-C)"
+        how = "was stopped from outside (Ctrl-C, or an order to end)"
         cure = f"The same run goes on where it was ({command}): let it end"
     return [
         f"The run of {run['start']} {how} before its end, and none of the whole set has got to its "

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ferrari.common.counts import first_of
 from ferrari.common.visible_text import shown
 from ferrari.ledger import clips_gone, raw_listing
 from ferrari.ledger.clip_fates import OTHER_FILES
@@ -87,7 +88,8 @@ def gone(rows: Iterable[Mapping[str, str]], videos: Collection[str]) -> tuple[st
 
 
 def since_last_run(what: str, files: Sequence[str]) -> str:
-    """'Gone since the last run: 4 (a.mp4, b.mp4, c.mp4, ...).', `what` before it; "" of no file."""
-    names = shown(", ".join(files[:_NAMED]), 200)
-    more = ", ..." if len(files) > _NAMED else ""
-    return f"{what} since the last run: {len(files):,} ({names}{more})." if files else ""
+    """'Gone since the last run: 4 (a.mp4, b.mp4, c.mp4 and 1 more).', `what` before it; "" where
+    there are no files.
+    """
+    names = first_of([shown(file, 60) for file in files], _NAMED)
+    return f"{what} since the last run: {len(files):,} ({names})." if files else ""

@@ -1,4 +1,4 @@
-"""The run time of jobs, as Snakemake wrote it in the working folder:
+"""The run time of jobs, as they or Snakemake wrote it in the working folder:
 `benchmarks/<rule>/<clip>.tsv`, or `benchmarks/<rule>.tsv` of a rule with one job.
 """
 
@@ -14,20 +14,19 @@ from ferrari.ledger.stages import FOLDERS
 
 #: Below the working folder.
 PLACE = "benchmarks"
-#: Seconds from which a job has really worked: one that finds nothing to do takes hundredths of
-#: a second, which predicts nothing about the next one.
-_WORKED_S = 0.1
 #: How many jobs of a rule are read: ten thousand clips have 70,000.
 _SAMPLE = 200
 
 
 def known(work: Path) -> dict[str, float]:
-    """Median seconds of a job, by rule, from the last run of each job below a working folder."""
+    """Median seconds of a job, by rule, from the last time that each worked in a folder. A stage's
+    job that found nothing to do has left what it cost before (`jobs.stage_job`).
+    """
     measured: dict[str, list[float]] = {}
     for path in _benchmarks(work / PLACE):
         rule = path.relative_to(work / PLACE).with_suffix("").parts[0]
         took = seconds(path)
-        if took is not None and (rule not in FOLDERS or took >= _WORKED_S):
+        if took is not None:
             measured.setdefault(rule, []).append(took)
     return {rule: statistics.median(took) for rule, took in measured.items()}
 
@@ -49,7 +48,7 @@ def seconds(benchmark: Path) -> float | None:
 
 
 def of_clips(benchmarks: Path, videos: Iterable[str]) -> dict[str, float]:
-    """Seconds of each clip's last jobs, all stages together."""
+    """Seconds of what made each clip's tables, all stages together."""
     return {
         video: sum(seconds(benchmarks / stage / f"{video}.tsv") or 0.0 for stage in FOLDERS)
         for video in videos

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ferrari.common import first_bytes, near_paths
-from ferrari.common.counts import number_of
+from ferrari.common.counts import first_of, number_of
 from ferrari.common.errors import FerrariError
 from ferrari.common.visible_text import shown
 from ferrari.ledger import left_out, raw_folder, raw_place
@@ -122,13 +122,12 @@ def no_film(
 
 
 def kinds_told(kinds: Mapping[str, str], files: Mapping[str, str]) -> str:
-    """'4 pictures: a.png, b.png, ...; 1 text: notes.txt', from ids with their kinds."""
+    """'4 pictures: a.png, b.png and 2 more; 1 text: notes.txt', from ids with their kinds."""
     by_kind: dict[str, list[str]] = {}
     for video, kind in kinds.items():
         by_kind.setdefault(kind, []).append(shown(files[video], 60))
     return "; ".join(
-        f"{number_of(len(names), kind)}: {', '.join(sorted(names)[:_NAMED])}"
-        + (", ..." if len(names) > _NAMED else "")
+        f"{number_of(len(names), kind)}: {first_of(sorted(names), _NAMED)}"
         for kind, names in sorted(by_kind.items())
     )
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ferrari.common import near_paths
 from ferrari.common.atomic_files import file_states, sha256_path
+from ferrari.common.counts import first_of
 from ferrari.common.errors import FerrariError
 from ferrari.common.places import ROOT
 from ferrari.processes import run_memory
@@ -79,10 +80,29 @@ def resolve(name_or_path: str | os.PathLike, cache: str | os.PathLike = "cache")
         entry = known[text]
         return Weights(text, _place(text, entry, Path(cache)), entry.get("sha256"), entry)
     path = Path(text)
-    if path.exists() or path.suffix or path.parent != Path("."):
+    if path.exists() or _reads_as_a_path(path):
         return Weights(path.stem, path)
     near = difflib.get_close_matches(text, known, n=3) or sorted(known)
     raise ModelError(f"no weights named {text!r} and no such file; known here: {', '.join(near)}")
+
+
+def _reads_as_a_path(name: Path) -> bool:
+    return bool(name.suffix) or name.parent != Path(".")
+
+
+def seen_from(work: str | os.PathLike, config: Mapping) -> dict:
+    """The settings of the set in the folder `work`, for a process that runs elsewhere: the cache
+    and the user's own weights, where they are told from that folder, with it before them.
+    """
+    placed = {**config, "cache": str(Path(work, config["cache"]))}
+    for section in ("detect", "mask"):
+        own = config[section]["weights"]
+        if not own or own in table()["models"]:
+            continue
+        path = Path(work, own)
+        if path.exists() or _reads_as_a_path(Path(own)):  # else a name that is misspelt
+            placed[section] = {**config[section], "weights": str(path)}
+    return placed
 
 
 def given_is_missing(work: str | os.PathLike = "") -> str:
@@ -220,7 +240,7 @@ def require_place(weights: Weights, section: str) -> None:
         )
     if path.is_dir() and not _is_export(path):
         inside = [one.name for one in sorted(path.iterdir()) if _may_be_weights(one)]
-        named = f" In it lie: {', '.join(inside[:_NAMED])}." if inside else ""
+        named = f" In it lie: {first_of(inside, _NAMED)}." if inside else ""
         raise ModelError(
             f"{section}.weights: {near_paths.told(path)} is a folder and no export of a network: "
             "an OpenVINO export holds one .xml file. Give the path of the file or export itself."

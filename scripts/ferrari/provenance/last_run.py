@@ -27,8 +27,12 @@ AUDIT = "audit"  # the default of the setting: a record elsewhere is found with 
 _MEANS = frozenset({"threads", "warm_workers", "shard", "cache", "audit", "models"})
 _MEANS_BELOW = frozenset({"batch", "device", "timeout_s", "memory_mb"})
 _MISSING = object()
-#: What Snakemake logs then; of a run that failed by itself it logs nothing like it.
-_ASKED_TO_STOP = b"Terminating processes on user request"
+#: What Snakemake logs after Ctrl-C, and after SIGTERM; of a run that failed by itself it logs
+#: nothing like it.
+_ASKED_TO_STOP = (
+    b"Terminating processes on user request",
+    b"Will exit after finishing currently running jobs",
+)
 #: So many commands in a row that took the settings of the one before are followed back.
 _LONGEST_CHAIN = 100
 
@@ -80,12 +84,13 @@ def unfinished(audit: str | os.PathLike) -> tuple[Path, dict] | None:
 
 def was_asked_to_stop(folder: Path) -> bool:
     """Whether the run whose record is in `folder` ended because somebody wanted it to: by Ctrl-C,
-    or the like.
+    or by an order to end.
     """
     try:
-        return _ASKED_TO_STOP in (folder / "snakemake.log").read_bytes()
+        said = (folder / "snakemake.log").read_bytes()
     except OSError:  # a disk that was full
         return False
+    return any(words in said for words in _ASKED_TO_STOP)
 
 
 def _records(audit: str | os.PathLike) -> Iterator[tuple[Path, dict]]:

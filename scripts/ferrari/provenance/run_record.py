@@ -23,6 +23,7 @@ from typing import Any
 import yaml
 
 from ferrari.common.atomic_files import sha256_bytes, sha256_file, sha256_path, write_text
+from ferrari.common.counts import first_of
 from ferrari.common.places import ROOT
 from ferrari.common.progress import LOGGER
 from ferrari.ledger.stages import VIDEOS_CSV
@@ -88,7 +89,7 @@ class Recorder:
                 "the run ended (%s), but its record in %s is not complete: %s",
                 status,
                 self._folder,
-                error,
+                _in_words(error),
             )
 
     def _complete(self, folder: Path, status: str, logs: Sequence[str]) -> None:
@@ -227,3 +228,10 @@ def _weights(config: Mapping) -> list[dict]:
             known: dict = {"name": weights.name, "sha256": digest, "for": []}
             found.setdefault(str(weights.path), known)["for"].append(section)
     return list(found.values())
+
+
+def _in_words(error: OSError) -> str:
+    """An error in a line; of a folder that could not be copied, the first of its files."""
+    if isinstance(error, shutil.Error) and isinstance(error.args[0], list):
+        return first_of([str(why) for *_, why in error.args[0]], 1)
+    return str(error)

@@ -18,10 +18,13 @@ from ferrari.captions.caption_text import templates_of
 from ferrari.captions.clip_tokens import MAX_CLIP_TOKENS, clip_pieces, count_clip_tokens
 from ferrari.captions.overrides import Override
 from ferrari.captions.phrases import without_phrases
+from ferrari.common.counts import first_of
 from ferrari.ledger.reasons import OVERRIDE_INVALID
 from ferrari.qc import stage_tables
 from ferrari.reports.checks import PASS, WARN, Check, none_of
 
+#: So many of the words that were found are named.
+_TOLD = 10
 #: Problems of `check_caption` by the check that reports them: name, problems, explanation, bound.
 RULES = (
     (
@@ -126,7 +129,7 @@ def rule_checks(rows: pd.DataFrame, problems: pd.Series, lengths: pd.Series) -> 
             none_of(name, rows["item"][has], len(rows), explanation, bound=bound, figure=figure)
         )
     rest = problems.str.replace(rf"(?:{'|'.join(known)})\S*\s?", "", regex=True).str.strip()
-    said = f" Found: {', '.join(sorted(set(rest[rest != ''])))[:200]}." if any(rest != "") else ""
+    said = _found(sorted(set(rest[rest != ""])))
     found.append(
         none_of(
             "captions_without_other_fault",
@@ -146,7 +149,11 @@ def _named(problems: pd.Series, codes: Sequence[str]) -> str:
     else:
         named = sorted({word for said in problems for word in _FOUND.findall(said)})
         named = named if {"CONTEXT_WORD", "BACKGROUND_COLOUR"} & set(codes) else []
-    return f" Found: {', '.join(named[:10])}." if named else ""
+    return _found(named)
+
+
+def _found(what: Sequence[str]) -> str:
+    return f" Found: {first_of(what, _TOLD)}." if what else ""
 
 
 def token_counts(captions: pd.Series) -> pd.Series:
@@ -178,7 +185,7 @@ def token_checks(rows: pd.DataFrame, subject: Mapping) -> list[Check]:
             rows["item"][rows["caption"].map(hides).str.len() > 0],
             len(rows),
             "The token is part of longer words; trainers that search for its text find it there."
-            + (f" Found: {', '.join(words[:10])}." if words else ""),
+            + _found(words),
             otherwise=WARN,
         ),
     ]
@@ -243,7 +250,7 @@ def override_checks(
             len(by_hand),
             "A caption by hand that breaks a rule is refused, and its image too. Correct it in "
             "captions/overrides.csv or with make decide, or allow the problem in its row."
-            + (f" Found: {', '.join(said[:10])}." if said else ""),
+            + _found(said),
             otherwise=WARN,
         ),
         none_of(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from ferrari.common.counts import first_of
 from ferrari.common.visible_text import shown
 from ferrari.ledger.columns import KEPT
 from ferrari.ledger.reasons import DROPPED_BY_REVIEW
@@ -68,12 +69,11 @@ def _unused_said(pictures: pd.DataFrame) -> str:
     """' Not used: ...' for pictures that changed nothing: file, reason and what was measured."""
     bad = _unused(pictures)
     said = []
-    for line in bad.head(_TOLD).to_dict("records"):
+    for line in bad.to_dict("records"):
         figures = [line["value"], line["threshold"]]
         measured = f": {figures[0]:g} (bound {figures[1]:g})" if pd.notna(figures).all() else ""
         said.append(f"{shown(line['file'], 80)} ({_why(line)}{measured})")
-    more = f", and {len(bad) - _TOLD:,} more" if len(bad) > _TOLD else ""
-    return f" Not used: {', '.join(said)}{more}." if said else ""
+    return f" Not used: {first_of(said, _TOLD)}." if said else ""
 
 
 def voters(told: Told) -> Check:

@@ -344,6 +344,11 @@ def test_a_cast_of_ones_own_has_a_front_and_a_back_of_each(tmp_path):
     (tmp_path / "notes.txt").touch()
     found = identity_given.people_in(tmp_path)
     assert list(found) == ["a", "b", "c"] and found["c"].front.name == "c_front.mkv"
+    (tmp_path / "a_front.json").write_text("what the camera says")
+    assert identity_given.people_in(tmp_path) == found, "no film"
+    (tmp_path / "a_front.mkv").write_text("another")
+    with pytest.raises(PeerMissingError, match=r"one name: a_front\.mkv and a_front\.mp4\. Leave"):
+        identity_given.people_in(tmp_path)
 
 
 def test_of_another_cast_nothing_is_taken_that_was_made_of_this_one(tmp_path):

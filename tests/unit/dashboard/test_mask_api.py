@@ -271,16 +271,5 @@ def test_nothing_else_waits_for_a_segmenter(the_set, tool, monkeypatch):
     assert asyncio.run(asked()) == [200, 200]
 
 
-def test_weights_are_found_from_another_folder(the_set):
-    config = {"mask": {"weights": "my/own.onnx"}, "cache": "cache"}
-    seen = mask_api.seen_from(the_set.work, config)
-    assert seen["mask"]["weights"] == f"{the_set.work}/my/own.onnx"
-    assert seen["cache"] == f"{the_set.work}/cache"
-    assert mask_api.seen_from(the_set.work, {"mask": {"weights": None}, "cache": "/c"}) == {
-        "mask": {"weights": None},
-        "cache": "/c",
-    }
-
-
 def test_the_tool_is_where_it_is_looked_for():
     assert mask_api.TOOL.is_file() and sys.executable

@@ -169,6 +169,28 @@ def test_a_run_whose_job_was_killed():
     assert error_advice.of_run("returned non-zero exit status 1.") is None
 
 
+@pytest.mark.parametrize(
+    ("log", "status"),
+    [
+        ("Command 'set -euo pipefail;  python x' died with <Signals.SIGTERM: 15>.", 1),
+        ("returned non-zero exit status 129.", 1),
+        ("Will exit after finishing currently running jobs (scheduler).", 1),
+        ("", -15),
+        ("", -1),
+    ],
+    ids=[
+        "a job asked to end",
+        "a job whose terminal is gone",
+        "asked to end",
+        "at once",
+        "hung up",
+    ],
+)
+def test_a_run_that_was_asked_to_end(log, status):
+    """It said of each job that it ended without a message, and nothing else."""
+    assert "was ended from outside" in " ".join(error_advice.of_run(log, status).split())
+
+
 def test_a_folder_that_can_be_written_shows_nothing(tmp_path):
     (tmp_path / "new/folder").mkdir(parents=True)
     (tmp_path / "new/folder/.writable.1.part").touch()  # killed in the middle of it

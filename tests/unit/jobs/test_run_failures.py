@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,16 @@ def test_a_job_that_left_no_log_is_told(tmp_path):
     watch.progress.failed |= {n: FailedJob("mask", str(n), "") for n in range(10, 5000)}
     told = failures(watch)
     assert len(told) < 20 and told[-1] == "\n... and 4,984 jobs more without a message"
+
+
+def test_of_a_run_that_was_ended_from_outside_only_earlier_failures_are_told(tmp_path):
+    """Those that it had promised to tell at its end; jobs that ended with it are no failures."""
+    watch = Watch(tmp_path, tmp_path, {"a-0123456789": "a.mp4"}, stopped=signal.SIGTERM)
+    assert failures(watch) == []
+    log(tmp_path, "caption/a-0123456789.log", "here", watch.began + 5)
+    watch.progress.failed[4] = FailedJob("caption", "a-0123456789", "logs/caption/a-0123456789.log")
+    (told,) = [line for line in failures(watch) if "CaptionerError" in line]
+    assert "no model here" in told
 
 
 @pytest.mark.parametrize("full", [True, False])

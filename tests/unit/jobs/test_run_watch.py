@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 
 from ferrari.common.places import SCRIPTS
 from ferrari.jobs import progress_line, run_events, run_watch
+from ferrari.jobs.run_failures import failures
 from ferrari.jobs.run_progress import RunningJob, RunProgress
 from ferrari.ledger import stages, tables
 from ferrari.ledger.reasons import EXTRACTOR_REJECTED, LOW_RESOLUTION, NOT_A_VIDEO
@@ -110,16 +112,94 @@ def test_on_a_terminal_text_goes_above_the_line(monkeypatch):
     assert stream.getvalue() == "39 wide\r\x1b[Ktext\n39 wide\r\x1b[K"
 
 
-def test_in_a_file_the_line_comes_once_a_minute():
+def test_in_a_file_the_line_comes_once_a_minute_and_when_something_begins():
+    """Of the first minute a file said nothing, and never when."""
     now = [0.0]
     stream = io.StringIO()
     screen = run_watch.Screen(stream, clock=lambda: now[0])
-    for moment in (1.0, 59.0, 60.0, 61.0, 119.0, 121.0):
+    for moment in (1.0, 59.0, 61.0, 62.0, 63.0, 120.0, 122.0, 123.0):
         now[0] = moment
-        screen.show(lambda width: f"at {now[0]:.0f}")
+        screen.show(lambda width: f"at {now[0]:.0f}", phase=moment > 61)
     screen.say("text")
     screen.clear()
-    assert stream.getvalue() == "at 60\nat 121\ntext\n"
+    said = re.sub(r"(?m)^\d\d:\d\d ", "HH:MM ", stream.getvalue())
+    assert said == "HH:MM at 1\nHH:MM at 61\nHH:MM at 62\nHH:MM at 122\ntext\n"
+
+
+class Piped(io.StringIO):
+    """A stream that is the file `number` of the process."""
+
+    def __init__(self, number):
+        super().__init__()
+        self.fileno = lambda: number
+
+
+@pytest.mark.parametrize(
+    ("output", "listens"),
+    [("file", ["terminal", "output"]), ("pipe", ["output"]), ("/dev/null", ["terminal"])],
+)
+def test_what_standard_output_was_sent_to_has_the_run_as_well(
+    tmp_path, monkeypatch, output, listens
+):
+    """`make run > log`: the file was empty in the morning."""
+    numbers = {"file": os.open(tmp_path / "log", os.O_CREAT | os.O_WRONLY)}
+    numbers["pipe"], end = os.pipe()
+    numbers["/dev/null"] = os.open(os.devnull, os.O_WRONLY)
+    streams = {"terminal": Terminal(), "output": Piped(numbers[output])}
+    monkeypatch.setattr(sys, "stderr", streams["terminal"])
+    monkeypatch.setattr(sys, "stdout", streams["output"])
+    assert run_watch.listeners() == [streams[name] for name in listens]
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    assert run_watch.listeners() == [sys.stderr], "2>&1, nohup"
+    for number in (*numbers.values(), end):
+        os.close(number)
+
+
+#: In Snakemake's place: a job fails because it is ended with the run.
+ENDS = """
+import json, os, signal, sys, time
+from pathlib import Path
+events = Path(".snakemake/ferrari/events")
+events.mkdir(parents=True)
+def tell(kind, **told):
+    with open(events / f"20260101T000000000000Z-{os.getpid()}.jsonl", "a") as stream:
+        stream.write(json.dumps({"event": kind, "time": time.time(), **told}) + "\\n")
+def end(*_):
+    tell("failed", id=1, log="")
+    print("Error in rule mask")
+    sys.exit(1)
+signal.signal(signal.SIGTERM, end)
+tell("start", jobs={"mask": 2}, pid=os.getpid(), cores=1, log="")
+tell("began", id=1, rule="mask", of="a")
+print("begun", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(signal.SIGTERM, "was ended from outside"), (signal.SIGHUP, "its terminal was closed")],
+)
+def test_a_run_that_is_ended_from_outside_says_so_and_names_no_job(tmp_path, number, said):
+    """Each of its jobs was told to have failed, without a message."""
+    file, terminal = io.StringIO(), Terminal()
+    watch = run_watch.Watch(tmp_path, tmp_path, {}, at_work="looking ...")
+    watch.began -= 60
+    say = run_watch.Screen.say
+
+    def end_once_begun(screen, text):
+        say(screen, text)
+        if text == "begun" and screen.moves:
+            os.kill(os.getpid(), number)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(run_watch.Screen, "say", end_once_begun)
+        status = watch.run([sys.executable, "-c", ENDS], [file, terminal])
+    assert (status, watch.stopped) == (128 + number, number) and status in run_watch.ENDED
+    assert said in file.getvalue() and not watch.progress.failed
+    assert "failed" not in file.getvalue() and "Error" not in file.getvalue()
+    assert (said in terminal.getvalue()) is (number == signal.SIGTERM), "it is gone"
+    assert failures(watch) == []
 
 
 @pytest.mark.parametrize(

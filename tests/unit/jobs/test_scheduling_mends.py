@@ -1,16 +1,25 @@
 """What is mended of Snakemake's scheduling answers and wakes as before, only more cheaply."""
 
 import inspect
+import logging
+import re
 import threading
 import time
 from types import SimpleNamespace
 
 import pytest
+from snakemake.executors.local import Executor
 from snakemake.io import IOFile, flag, pipe, service
 from snakemake.jobs import Job
+from snakemake.logging import ColorizingTextHandler
 from snakemake.scheduling.job_scheduler import JobScheduler
 
-from ferrari.jobs.scheduling_mends import no_search_for_pipes, one_timer_at_a_time
+from ferrari.jobs.scheduling_mends import (
+    ends_without_a_lock,
+    failures_are_noted_unread,
+    no_search_for_pipes,
+    one_timer_at_a_time,
+)
 
 PLAIN = IOFile("clip.csv")
 
@@ -102,6 +111,57 @@ def test_it_is_woken_again_after_each_look():
         assert scheduler._open_jobs.acquire(timeout=10)
 
 
+class Unread(logging.Handler):
+    """Snakemake's handler of the terminal where nobody reads that any more."""
+
+    name = "DefaultStreamHandler"
+
+    def emit(self, record):
+        raise BrokenPipeError
+
+
+def test_a_job_that_fails_unread_is_noted():
+    """The run waited for it for ever: `make review`, ended while it made the page, left one."""
+    logger = logging.Logger("a run")
+    logger.addHandler(Unread())
+    noted = []
+
+    def job():
+        logger.error("failed")
+        noted.append("failed")
+
+    failures_are_noted_unread(logger)
+    thread = threading.Thread(target=job)
+    thread.start()
+    thread.join()
+    assert noted == ["failed"]
+    with pytest.raises(BrokenPipeError):  # in the main thread it ends the run
+        job()
+
+
+class Ordered:
+    """What of a scheduler an order to end concerns, as Snakemake has it."""
+
+    exit_gracefully = JobScheduler.exit_gracefully
+
+    def __init__(self):
+        self._lock, self._open_jobs = threading.Lock(), threading.Semaphore(0)
+        self._user_kill = None
+
+
+def test_an_order_to_end_waits_for_no_lock():
+    """A run whose jobs were ended with it (`kill -- -GROUP`) waited for itself for ever."""
+    scheduler_class = type("Own", (Ordered,), {})
+    ends_without_a_lock(scheduler_class)
+    scheduler = scheduler_class()
+    order = threading.Thread(target=scheduler.exit_gracefully, args=(15, None))
+    with scheduler._lock:
+        order.start()
+        order.join(10)
+        assert not order.is_alive() and scheduler._user_kill == "graceful"
+    assert scheduler._open_jobs.acquire(timeout=10)
+
+
 def test_snakemake_still_has_what_is_mended():
     """Else the mends would lie there unused, and long runs would be slow again."""
     assert list(inspect.signature(Job.is_pipe_or_service_input).parameters) == ["self", "path"]
@@ -110,3 +170,10 @@ def test_snakemake_still_has_what_is_mended():
     assert list(told.parameters) == ["self", "delay"]
     assert "self._open_jobs.release()" in inspect.getsource(JobScheduler._schedule_reevalutation)
     assert "self._schedule_reevalutation(" in inspect.getsource(JobScheduler.schedule)
+    told = inspect.getsource(JobScheduler.exit_gracefully)
+    assert "with self._lock" in told and 'self._user_kill = "graceful"' in told
+    assert "signal.signal(signal.SIGTERM, self.exit_gracefully)" in inspect.getsource(JobScheduler)
+    raises = r"except BrokenPipeError:\s+raise"
+    assert re.search(raises, inspect.getsource(ColorizingTextHandler.emit))
+    told = inspect.getsource(Executor._callback)
+    assert re.search(r"print_exception\(.*\)\s+self.report_job_error\(job_info\)", told)

@@ -129,18 +129,29 @@ def test_verify_says_first_that_the_last_run_stopped_and_why(tmp_path, monkeypat
     assert others[-1].startswith("tables_present")
 
 
-def test_of_a_run_that_was_stopped_by_hand_nothing_is_to_be_mended(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Terminating processes on user request, this might take some time.\n",
+        "Will exit after finishing currently running jobs (scheduler).\n",
+    ],
+    ids=["Ctrl-C", "SIGTERM"],
+)
+def test_of_a_run_that_was_stopped_from_outside_nothing_is_to_be_mended(
+    tmp_path, monkeypatch, capsys, words
+):
     """Ctrl-C was called something that stopped the run, and had to be mended."""
     recorded(tmp_path, ("failed", {}))
     (tmp_path / "dataset/videos").mkdir(parents=True)
     (tmp_path / "logs").mkdir()
-    (tmp_path / "audit/runs/0/snakemake.log").write_text(
-        "Terminating processes on user request, this might take some time.\n"
-    )
+    (tmp_path / "audit/runs/0/snakemake.log").write_text(words)
     monkeypatch.setattr(verify.run_watch, "Watch", Watched)
     assert verify.verify(tmp_path, CONFIG, [], 1) == 1
     first = capsys.readouterr().out.splitlines()[0]
-    assert "stopped by hand (Ctrl-C) before its end" in first and "Mend" not in first
+    assert (
+        "stopped from outside (Ctrl-C, or an order to end) before its end" in first
+        and "Mend" not in first
+    )
     assert f"The same run goes on where it was (make run WORK={tmp_path})" in first
 
 

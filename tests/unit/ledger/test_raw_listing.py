@@ -29,7 +29,7 @@ def test_a_folder_of_pictures_and_texts_names_them(tmp_path):
         require(folder)
     assert str(caught.value) == (
         f"the folder of raw clips {folder} holds 5 files, and none is a video (4 pictures: a.png, "
-        "b.png, c.png, ...; 1 text: notes.txt): put your clips there, or point the setting "
+        "b.png, c.png and 1 more; 1 text: notes.txt): put your clips there, or point the setting "
         "raw_videos at the folder that has them."
     )
     require(folder, animations=True)

@@ -291,3 +291,17 @@ def test_a_folder_that_is_no_network_is_told_before_any_job_with_what_lies_in_it
     own_name.mkdir()
     (own_name / "any.xml").touch()
     require(own_name)
+
+
+def test_weights_are_found_from_another_folder(tmp_path):
+    (tmp_path / "people").mkdir()
+    config = {"detect": {"weights": "people"}, "mask": {"weights": "my/own.onnx"}, "cache": "cache"}
+    assert weight_files.seen_from(tmp_path, config) == {
+        "detect": {"weights": f"{tmp_path}/people"},
+        "mask": {"weights": f"{tmp_path}/my/own.onnx"},
+        "cache": f"{tmp_path}/cache",
+    }
+    for names in (("yolo11s", None), ("yolo11q", "/nets/own.onnx")):
+        of_names = dict(zip(("detect", "mask"), ({"weights": name} for name in names), strict=True))
+        config = {**of_names, "cache": "/c"}
+        assert weight_files.seen_from(tmp_path, config) == config, "yolo11q is told to be no name"

@@ -293,4 +293,6 @@ def test_a_network_that_names_no_classes_is_told_to_be_no_detector():
         class_index(made_up, "person", "isnet.onnx")
     with pytest.raises(ModelError, match=r"it knows cat, dog; set detect.class to one"):
         class_index({0: "cat", 1: "dog"}, "person", "pets.onnx")
+    with pytest.raises(ModelError, match=r"it knows kind0, .*kind19 and 60 more; set detect.class"):
+        class_index({n: f"kind{n}" for n in range(80)}, "person", "other.onnx")
     assert class_index({0: "person"}, "person", "people.onnx") == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import logging
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -95,6 +96,19 @@ def test_a_full_disk_at_the_end_is_told_and_changes_nothing(config, monkeypatch,
         folder = run(config, "failed")
     assert "its record in" in caplog.text and "No space left" in caplog.text
     assert read(folder)["status"] == "failed"
+
+
+def test_a_folder_that_could_not_be_copied_is_told_in_a_line(config, monkeypatch, caplog):
+    """Every file of it was, in 111,000 characters, above what had failed and what to do."""
+    why = "[Errno 28] No space left on device"
+
+    def full(*_):
+        raise shutil.Error([("from", "to", f"{why}: 'to/{n}.py'") for n in range(400)])
+
+    monkeypatch.setattr(run_record.run_crate, "write", full)
+    with caplog.at_level(logging.ERROR):
+        run(config, "failed")
+    assert caplog.messages[-1].endswith(f"is not complete: {why}: 'to/0.py' and 399 more")
 
 
 def test_hooks_of_a_run_that_never_started_write_nothing(config):

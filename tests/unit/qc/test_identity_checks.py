@@ -314,7 +314,7 @@ def test_where_nobody_is_named_the_pictures_that_were_not_used_are_told(judged):
     assert "needs 64 px" in found.explanation
     assert "the folder that subject.not names" in found.explanation
     many = reference_checks.named(told, rows, references(*[blind] * 7))
-    assert many.explanation.endswith("4.png (no face), and 2 more.")
+    assert many.explanation.endswith("4.png (no face) and 2 more.")
     nothing = reference_checks.named(told, rows, references()).explanation
     assert "such as strangers, and name it in subject.not" in nothing
     assert "Not used" not in nothing and "into the folder references of this set" in nothing

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ferrari.common.counts import first_of
 from ferrari.networks.weight_files import ModelError
 
 _GREY = (114, 114, 114)
 MOST = 300  # detections a picture, as ultralytics' max_det
+_NAMED = 20  # classes, in a message
 
 
 @dataclass(frozen=True)
@@ -155,5 +157,5 @@ def class_index(names: Mapping[int, str], wanted: str, path: str | os.PathLike) 
             f"{path} names no classes, so it is hardly a network that finds {wanted!r}: give an "
             "export of YOLO, which carries its names"
         )
-    known = ", ".join(list(names.values())[:20])
+    known = first_of(list(names.values()), _NAMED)
     raise ModelError(f"{path} knows no class {wanted!r}; it knows {known}; set detect.class to one")
