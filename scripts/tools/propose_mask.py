@@ -19,6 +19,7 @@ if __name__ == "__main__":
     command_line.begin()
 
 import argparse
+import contextlib
 from collections.abc import Sequence
 
 from ferrari.common import settings
@@ -36,11 +37,12 @@ from ferrari.review.mended import MendedMaskError
 def propose(given: argparse.Namespace) -> str:
     """Carry out a command line; what there is to say about it."""
     config, _, _ = last_run.settings_for(given.work, given.config)
-    config["cache"] = str(Path(given.work) / config["cache"])
-    if not given.segmenter:
-        return "\n".join(mask_proposals.segmenters_at_hand(config)) + "\n"
-    dataset = Path(given.work) / config["dataset"]
-    alpha_u8 = mask_proposals.segmented_anew(config, dataset, given.crop, given.segmenter)
+    with contextlib.chdir(given.work):  # where its runs run, and look for weights
+        if not given.segmenter:
+            return "\n".join(mask_proposals.segmenters_at_hand(config)) + "\n"
+        alpha_u8 = mask_proposals.segmented_anew(
+            config, config["dataset"], given.crop, given.segmenter
+        )
     write_bytes(given.out, image_files.encode_png(alpha_u8))
     return f"{given.out}: {given.crop} by {given.segmenter}\n"
 

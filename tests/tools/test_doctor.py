@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+import shutil
 
 import pytest
 import yaml
@@ -103,6 +104,19 @@ def test_weights_that_may_not_be_read_are_told(tmp_path, monkeypatch):
     monkeypatch.setattr(doctor.weight_kinds, "require", refused)
     page = doctor.examine(tmp_path, {**settings.load(DEMO), "cache": str(tmp_path)})
     assert "detect: [Errno 13] Permission denied: 'own.onnx'" in page.blocking
+
+
+def test_weights_are_looked_for_where_the_set_s_runs_look(tmp_path, monkeypatch):
+    """Relative paths are seen from the set, whoever asks from wherever."""
+    shutil.copytree("models/demo/person-seg_openvino_model", tmp_path / "own")
+    isnet = tmp_path / "shared/isnet/isnet-general-use.fp16.onnx"
+    isnet.parent.mkdir(parents=True)
+    isnet.write_bytes(b"<html>404")
+    monkeypatch.setenv(weight_files.GIVEN, "shared")
+    config = settings.completed({"detect": {"weights": "own"}, "cache": "kept"})
+    page = doctor.examine(tmp_path, config)
+    (told,) = [text for text in page.blocking if "weights" in text]
+    assert told.startswith("mask: the weights isnet: shared/isnet/isnet-general-use.fp16.onnx (")
 
 
 def test_an_old_driver_has_to_be_replaced_first(visit):
