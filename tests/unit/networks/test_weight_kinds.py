@@ -238,6 +238,7 @@ def test_a_network_that_isnet_s_pictures_do_not_fit_is_told(tmp_path, fed, given
         ((1, 3, 1024, 1024), None),
         (("n", 3, "h", "w"), (None, 1, None, None)),
         (("n", 3, "h", "w"), None),
+        ((-1, 3, 0, 0), (-1, 1, 0, 0)),  # as some exporters say that a size may be any
     ],
 )
 def test_a_network_that_may_give_an_alpha_passes(tmp_path, fed, given):

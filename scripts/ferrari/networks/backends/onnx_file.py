@@ -240,13 +240,13 @@ def notes(model: Message) -> dict[str, Any]:
 
 
 def shape(value: Message) -> list[int | None] | None:
-    """The sizes of an input or an output; None for one that may be any, or for all of it where the
-    file does not say.
+    """The sizes of an input or an output; None for one that may be any (some exporters write 0 or
+    -1 then), or for all of it where the file does not say.
     """
     about = value.type.tensor_type
     if not about.HasField("shape"):
         return None
-    return [dim.dim_value if dim.HasField("dim_value") else None for dim in about.shape.dim]
+    return [dim.dim_value if dim.dim_value > 0 else None for dim in about.shape.dim]
 
 
 def input_shape(model: Message) -> list[int | None]:
