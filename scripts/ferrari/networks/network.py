@@ -123,12 +123,12 @@ def open_here(request: NetworkRequest) -> Network:
         weight_files.require_digest(Path(request.path), found, request.sha256)
     if not request.path or request.sha256 in weight_files.pins():
         return _RUNTIMES[request.runtime](request)
-    with _told_of_weights(request, "load it"):
+    with _told_of_weights(request, "load"):
         return _Unlisted(request, _RUNTIMES[request.runtime](request))
 
 
 class _Unlisted:
-    """A network of weights that nobody has tried here: as its `net`."""
+    """A network of weights that are not known here: as its `net`."""
 
     def __init__(self, request: NetworkRequest, net: Network) -> None:
         self._request, self._net = request, net
@@ -137,7 +137,7 @@ class _Unlisted:
     def stream(self, images_rgb: Iterable[np.ndarray]) -> Iterator[Outputs]:
         """As Network's."""
         ours: list[Exception] = []
-        with _told_of_weights(self._request, "take a picture", ours):
+        with _told_of_weights(self._request, "run a picture through", ours):
             yield from self._net.stream(_noting(images_rgb, ours))
 
 
@@ -165,7 +165,7 @@ def _told_of_weights(
             raise
         said = " ".join(f"{type(error).__name__}: {error}".split())
         raise ModelError(
-            f"{request.runtime} could not {what} with the weights {near_paths.told(request.path)}, "
+            f"{request.runtime} could not {what} the weights {near_paths.told(request.path)}, "
             f"which {weight_files.TABLE.name} does not list: {said}. They are damaged, or a "
             "network for something else: give others in the setting that names them"
         ) from error

@@ -25,7 +25,7 @@ def opened(path, runtime):
 @pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
 def test_a_picture_that_they_do_not_take_is_told_of_them(tmp_path, runtime):
     net = opened(onnx_files.u_net(tmp_path / "net.onnx", side=64), runtime)
-    told = f"{runtime} could not take a picture with the weights {tmp_path / 'net.onnx'}, which"
+    told = f"{runtime} could not run a picture through the weights {tmp_path / 'net.onnx'}, which"
     with pytest.raises(ModelError) as refused:
         list(net.stream([PICTURE]))
     assert str(refused.value).startswith(f"{told} models.yaml does not list: ")
@@ -37,7 +37,7 @@ def test_a_picture_that_they_do_not_take_is_told_of_them(tmp_path, runtime):
 def test_what_cannot_be_loaded_is_told_of_them(tmp_path, runtime):
     path = tmp_path / "net.onnx"
     path.write_bytes(bytes(range(99)))
-    with pytest.raises(ModelError, match=f"^{runtime} could not load it with the weights {path}"):
+    with pytest.raises(ModelError, match=f"^{runtime} could not load the weights {path}"):
         opened(path, runtime)
 
 
