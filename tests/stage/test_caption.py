@@ -1,5 +1,6 @@
 """Stage 5 up to the final table: every image gets one outcome, whatever happened to its files."""
 
+import json
 import os
 
 import numpy as np
@@ -15,7 +16,6 @@ from ferrari.ledger import tables as ledger_tables
 from ferrari.ledger.columns import KEPT, QUARANTINED
 from ferrari.provenance import trace_facts
 from tests.deadly import ENDS, room
-from tests.settings import unloadable_model
 from tests.stage.final_set import Clip, select
 
 
@@ -415,7 +415,8 @@ def test_missing_transformers_says_what_to_do(model_folder, monkeypatch):
 def test_folder_that_is_no_model_says_what_to_do(tmp_path):
     from ferrari.networks.backends.captioner import CaptionerError, ImageToText
 
-    unloadable_model(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "nonesuch"}))
+    (tmp_path / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
     with pytest.raises(CaptionerError, match="did not load"):
         ImageToText(tmp_path)
 

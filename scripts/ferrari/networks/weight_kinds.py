@@ -33,6 +33,7 @@ _KINDS = {
     "ram": {"tagger"},
     "sam": {"prompted_segmenter"},
 }
+SAFETENSORS = "a safetensors file"
 _PYTORCH, _GRAPH = "a PyTorch file", "an XML file"
 _LFS = "a pointer of Git LFS and not the file itself (git lfs pull fetches it)"
 #: The endings by which a loader knows a PyTorch file, and those that no loader takes.
@@ -171,7 +172,7 @@ def kind_of(path: str | os.PathLike) -> str:
     if found := next((what for begin, what in _BEGINNINGS.items() if start.startswith(begin)), ""):
         return found
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < os.path.getsize(path):
-        return "a safetensors file"
+        return SAFETENSORS
     if found := first_bytes.unopened(head):
         return found
     other = first_bytes.no_film(path, animations=False)

@@ -153,4 +153,6 @@ def _checked_folder(folder: str | Path | None) -> Path:
             "caption.backend is transformers, but that package is not installed; install the "
             "extra dependency with: pip install '.[captioner]'; or set caption.backend: template"
         )
-    return caption_model.require_folder(folder)
+    found = caption_model.require_folder(folder)
+    caption_model.require_whole(found)
+    return found
