@@ -73,7 +73,8 @@ class SimulatedNetwork:
         }
         if finds:
             self.about["yolo"] = {
-                "names": {0: "person"}, "stride": 32, "size": None, "end2end": True, "masks": False
+                "names": {0: "person"}, "stride": 32, "size": None, "end2end": True,
+                "task": "detect",
             }  # fmt: skip
         began = time.time()
         time.sleep(card.load_s + (0 if os.getpid() in _opened else card.start_s))

@@ -25,6 +25,7 @@ from bench.prepare import Bench
 from bench.simulated_card import Card
 from ferrari.ledger import item_ids, stages, tables
 from ferrari.ledger.columns import KEPT
+from ferrari.networks.backends import onnx_file
 
 #: The card's times in seconds: for a picture in half precision, until a process has it open (CUDA
 #: and a runtime), and for each network that it loads then. ISNet takes 160 G multiplications a
@@ -97,6 +98,14 @@ def card_described() -> str:
     )
 
 
+def _alpha_net() -> bytes:
+    """An ONNX file that says that it gives the alpha of ISNet's pictures, and has no network."""
+    model = onnx_file.empty(13, version=8)
+    onnx_file.add_input(model, "picture", (1, 3, 1024, 1024))
+    onnx_file.set_shape(model.graph.output.add(name="alpha"), (1, 1, 1024, 1024))
+    return model.SerializeToString()
+
+
 def prepared(
     bench: Bench,
     name: str,
@@ -108,8 +117,8 @@ def prepared(
     """
     place = bench.fresh(f"simulated-{name.partition(' ')[0]}")
     weights = {kind: place / f"simulated.{kind}" for kind in ("pt", "onnx")}
-    for path in weights.values():
-        path.write_bytes(b"\x00no weights: the card is simulated")  # as text they are refused
+    weights["pt"].write_bytes(b"\x00no weights: the card is simulated")  # as text they are refused
+    weights["onnx"].write_bytes(_alpha_net())  # as what says of itself nothing, too
     pin = hashlib.sha256(weights["pt"].read_bytes()).hexdigest()
     overlay: dict[str, Any] = {
         "raw_videos": str(prepare.linked(place / "raw", raws)),

@@ -4,11 +4,13 @@
 
 
 from ferrari.captions import caption_text, overrides
+from ferrari.networks import caption_model
 
 # Not an input: one new line would rerun every clip. Instead, each job has its lines' digest as a param.
 with ending_the_run():
     BY_HAND = overrides.digests(config)
     caption_text.checked_templates(config["caption"], SUBJECT_WORDS)
+    caption_model.require(config["caption"])
 
 
 rule caption:

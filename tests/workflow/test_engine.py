@@ -14,6 +14,7 @@ import pytest
 from tests.fake_nvidia import require_no_driver
 from tests.generator import faults
 from tests.generator.demo import demo_specs
+from tests.settings import unloadable_model
 from tests.workflow.demo_run import ROOT, Demo
 
 pytestmark = pytest.mark.timeout(900)
@@ -155,7 +156,7 @@ def test_jobs_take_the_gpu_token_where_they_open_the_card_themselves(tmp_path):
     assert "gpu=1" in alone["detect"] and "gpu=1" not in alone["mask"]
     assert "device=" not in alone["crop"] and "gpu=" not in alone["crop"]
     sam = {"segmenter": "sam", "device": "cuda:0"}
-    said = {"backend": "transformers", "model": "m", "device": "cuda:0"}
+    said = {**unloadable_model(tmp_path / "model")["caption"], "device": "cuda:0"}
     served = plans(tmp_path, mask=sam, caption=said)
     assert "gpu=1" not in served["mask"] and "gpu=1" not in served["caption"]
     alone = plans(tmp_path, warm_workers=False, mask=sam, caption=said)

@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+from tests.settings import unloadable_model
+
 #: A Python that finds it takes it for a day later than files say, as after a clock is put back.
 LATER = """
 import time
@@ -40,7 +42,7 @@ def test_what_failed_jobs_say_is_told_though_the_clock_was_put_back(small, tmp_p
     (tmp_path / "later").mkdir()
     (tmp_path / "later/sitecustomize.py").write_text(LATER)
     (table,) = (run.dataset / "05_final_training/captions").glob("walk-one-*.csv")
-    bad = {"caption": {"backend": "transformers", "model": "nowhere"}}
+    bad = unloadable_model(tmp_path / "model")
     words = run.words("--cores", "1", str(table.relative_to(run.folder)), overlay=bad)
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", *words],

@@ -22,6 +22,7 @@ from ferrari.provenance import table_stamps
 from ferrari.review import writing
 from tests.generator import faults
 from tests.generator.spec import ClipSpec, FigureSpec
+from tests.settings import unloadable_model
 from tests.unit.review.rows import decided
 from tests.workflow import small_run
 from tools import tidy, verify
@@ -318,7 +319,7 @@ def test_what_was_damaged_since_is_made_again(run):
 
 def test_a_job_that_failed_is_done_again(run):
     """Snakemake takes a failed job for done where it has put the output's old state back."""
-    bad = {"caption": {"backend": "transformers", "model": "nowhere"}}
+    bad = unloadable_model(run.folder / "model")
     for _ in range(2):
         output = run.run("--cores", "2", check=False, overlay=bad)
         assert "Error in rule caption" in output

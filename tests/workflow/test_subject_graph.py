@@ -160,7 +160,7 @@ def test_the_mode_is_references_where_their_folder_is(tmp_path):
     [
         ({"mode": "references"}, "the folder references ("),
         ({"mode": None, "references": "nowhere"}, "the folder nowhere ("),
-        ({"mode": "references", "references": "empty"}, "'empty' holds no file"),
+        ({"mode": "references", "references": "empty"}, "the folder empty ("),
         ({"mode": "cluster", "not": "nowhere", "voting_clips": 1}, "subject.not"),
         ({"mode": "cluster", "voting_clips": 0}, "subject.voting_clips is 0"),
         ({"mode": "cluster", "voting_clips": 1, "above": 0.2}, "subject.below is 0.36"),

@@ -17,15 +17,16 @@ def told(path: str | os.PathLike) -> str:
 
 def hint(path: str | os.PathLike) -> str:
     """' Did you mean /clips/anna?' for a path whose first missing part is nearly an existing name,
-    below which the rest exists as given, and for one with a `~` or a `$HOME` that no shell has
-    read; else "".
+    below which the rest exists as given; ' Nothing but a shell reads ~ and $ in a path.' behind it
+    for one with a `~` or a `$HOME`, whether or not what it means is there; else "".
     """
     asked = Path(path).absolute()
     missing = [part for part in (asked, *asked.parents) if not os.path.lexists(part)]
     if not missing:
         return ""
-    if (typed := _as_a_shell_reads(asked)) and typed.exists():
-        return f" Did you mean {typed}? Nothing but a shell reads ~ and $ in a path."
+    if typed := _as_a_shell_reads(asked):
+        said = f"Did you mean {typed}?" if typed.exists() else f"Nor is there {typed}."
+        return f" Nothing but a shell reads ~ and $ in a path. {said}"
     first = missing[-1]
     try:
         beside = sorted(os.listdir(first.parent))

@@ -47,6 +47,17 @@ def find(folder: str | os.PathLike, setting: str, otherwise: str) -> dict[str, s
     return look_through(folder).videos
 
 
+def find_some(folder: str | os.PathLike, setting: str, otherwise: str) -> dict[str, str]:
+    """As `find`; SettingsError for a folder without a file, too."""
+    found = find(folder, setting, otherwise)
+    if not found:
+        raise SettingsError(
+            f"{setting}: the folder {near_paths.told(folder)} holds no file; put pictures there, "
+            f"or {otherwise}"
+        )
+    return found
+
+
 def read(path: str | os.PathLike, side: int) -> np.ndarray:
     """HxWx3 uint8 RGB of a picture, upright (EXIF), transparency on mid grey.
 

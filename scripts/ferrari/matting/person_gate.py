@@ -49,9 +49,10 @@ _HELD_MOST, _HELD_LEAST = 0.15, 0.0005
 _HELD_NEAR = 0.1
 #: A part outside for so much of which the scene has as many pixels of the same colour is a piece of
 #: the scene, if the network for people is sure that it is no person, less likely than this in the
-#: mean: a stripe of the flag behind a shoulder. Colours are compared in steps of 1 << 4 of OpenCV's
-#: 8-bit CIELAB.
-_SCENERY, _NOBODY, _COLOUR_STEP = 0.6, 0.15, 4
+#: mean: a stripe of the flag behind a shoulder. Colours are compared in steps of so much of the
+#: 8-bit CIELAB of OpenCV.
+_SCENERY, _NOBODY, _COLOUR_STEP = 0.6, 0.15, 16
+_CELLS = 256 // _COLOUR_STEP
 _GREY = 127
 #: How many pictures of a crop the network sees.
 VIEWS = 6
@@ -339,14 +340,14 @@ def _scenery(
     """
     if not held.any():
         return held
-    cells = (cv2.cvtColor(crop_rgb, cv2.COLOR_RGB2LAB) >> _COLOUR_STEP).astype(np.int32)
-    colours = (cells[..., 0] << 8) + (cells[..., 1] << 4) + cells[..., 2]
-    there = np.bincount(colours[scene], minlength=1 << 12)
+    cells = cv2.cvtColor(crop_rgb, cv2.COLOR_RGB2LAB).astype(np.int32) // _COLOUR_STEP
+    colours = cells @ (_CELLS**2, _CELLS, 1)
+    there = np.bincount(colours[scene], minlength=_CELLS**3)
     count, labels = cv2.connectedComponents(held.astype(np.uint8), connectivity=4)
     is_scene = np.zeros(count, bool)
     for number in range(1, count):
         pixels = labels == number
-        part = np.bincount(colours[pixels], minlength=1 << 12)
+        part = np.bincount(colours[pixels], minlength=_CELLS**3)
         alike = np.minimum(part, there).sum() >= _SCENERY * part.sum()
         is_scene[number] = alike and person[pixels].mean() < _NOBODY
     return is_scene[labels]

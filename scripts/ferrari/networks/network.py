@@ -13,6 +13,7 @@ those of matting, come with what is asked of them in one array: `backends.sam`, 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,9 +22,13 @@ from typing import Protocol
 
 import numpy as np
 
+from ferrari.common import near_paths
 from ferrari.common.atomic_files import file_states
+from ferrari.common.errors import FerrariError
 from ferrari.networks import weight_files
 from ferrari.networks.placement import Place
+from ferrari.networks.weight_files import ModelError
+from ferrari.processes import devices
 
 #: What a network makes of one picture: an array for each of its outputs, without the batch's axis.
 Outputs = tuple[np.ndarray, ...]
@@ -110,11 +115,60 @@ Opener = Callable[[NetworkRequest], Network]
 
 
 def open_here(request: NetworkRequest) -> Network:
-    """The network, loaded in this process."""
+    """The network, loaded in this process. What goes wrong with weights that the list does not have
+    is told of the weights, as a ModelError.
+    """
     if request.sha256:
         found = weight_files.digest(request.path)
         weight_files.require_digest(Path(request.path), found, request.sha256)
-    return _RUNTIMES[request.runtime](request)
+    if not request.path or request.sha256 in weight_files.pins():
+        return _RUNTIMES[request.runtime](request)
+    with _told_of_weights(request, "load"):
+        return _Unlisted(request, _RUNTIMES[request.runtime](request))
+
+
+class _Unlisted:
+    """A network of weights that are not known here: as its `net`."""
+
+    def __init__(self, request: NetworkRequest, net: Network) -> None:
+        self._request, self._net = request, net
+        self.about = net.about
+
+    def stream(self, images_rgb: Iterable[np.ndarray]) -> Iterator[Outputs]:
+        """As Network's."""
+        ours: list[Exception] = []
+        with _told_of_weights(self._request, "run a picture through", ours):
+            yield from self._net.stream(_noting(images_rgb, ours))
+
+
+def _noting(images_rgb: Iterable[np.ndarray], errors: list[Exception]) -> Iterator[np.ndarray]:
+    try:
+        yield from images_rgb
+    except Exception as error:
+        errors.append(error)
+        raise
+
+
+@contextlib.contextmanager
+def _told_of_weights(
+    request: NetworkRequest, what: str, ours: Sequence[Exception] = ()
+) -> Iterator[None]:
+    """Turns what a runtime raises over weights into a ModelError; not the errors `ours`, nor those
+    of the machine, of a device that is lost or whose memory ran out.
+    """
+    try:
+        yield
+    except (FerrariError, OSError, ImportError, MemoryError):
+        raise
+    except Exception as error:
+        if error in ours or devices.context_is_lost(str(error)):
+            raise
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ModelError(
+            f"{request.runtime} could not {what} the weights {near_paths.told(request.path)}, "
+            f"which {weight_files.TABLE.name} does not list: {said}. They are damaged, or a "
+            "network for something else: give others in the setting that names them"
+        ) from error
 
 
 def _openvino(request: NetworkRequest) -> Network:

@@ -200,7 +200,8 @@ def _alpha_net(asked: Asked, files: _Files, opener: Opener, means: Mapping) -> _
     from ferrari.networks.backends.alpha_net import AlphaNet
 
     aspect = asked.aspect and "multiple" in files.entry["input"]
-    segmenter = AlphaNet(_entrys_net(files, opener, means, aspect), files.entry, aspect)
+    net = _entrys_net(files, opener, means, aspect)
+    segmenter = AlphaNet(net, files.paths[0], files.entry, aspect)
     return segmenter, None, None, segmenter.squared if aspect else None
 
 

@@ -341,8 +341,7 @@ def require_digest(path: Path, found: str, expected: str | None) -> None:
 
 def check_file(path: Path, entry: Mapping) -> None:
     """Raise ModelError unless `path` has the size and the digests that its entry gives."""
-    if path.is_file() and entry.get("bytes", path.stat().st_size) != path.stat().st_size:
-        raise ModelError(_differs(path, "size", entry["bytes"], path.stat().st_size))
+    require_size(path, entry)
     if entry.get("sha256") and (found := digest(path)) != entry["sha256"]:
         raise ModelError(_differs(path, "SHA-256", entry["sha256"], found))
     if entry.get("md5") and not entry.get("sha256"):
@@ -351,10 +350,18 @@ def check_file(path: Path, entry: Mapping) -> None:
             raise ModelError(_differs(path, "MD5", entry["md5"], found))
 
 
+def require_size(path: Path, entry: Mapping) -> None:
+    """Raise ModelError for a file of another size than its entry gives."""
+    size = path.stat().st_size if path.is_file() else None
+    if size is not None and entry.get("bytes", size) != size:
+        expected = f"{entry['bytes']:,} bytes"
+        raise ModelError(_differs(path, "size", expected, f"{size:,} bytes"))
+
+
 def _differs(path: Path, what: str, expected: object, found: object) -> str:
     return (
-        f"{path}: its {what} is {found}, expected {expected}; delete it to have it fetched anew, "
-        "or correct the pin if you trust the file"
+        f"{near_paths.told(path)}: its {what} is {found}, expected {expected}; delete it to have "
+        "it fetched anew, or correct the pin if you trust the file"
     )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import yaml
 
-from ferrari.common import settings
+from ferrari.common import near_paths, settings
 from ferrari.common.counts import first_of
 
 #: Targets that read the dataset and never write into it.
@@ -118,6 +118,17 @@ def _named_first(files: Sequence[str], runs: Path) -> tuple[str, ...]:
         except (OSError, ValueError, KeyError):  # deleted, or an older record
             break
     return tuple(files)
+
+
+def require_set(work: Path) -> None:
+    """Raise SettingsError where the folder of a set is not there: one that is misspelt would be
+    made, or looked at as one that has nothing.
+    """
+    if not work.exists():
+        raise settings.SettingsError(
+            f"there is no folder {work.absolute()}: make new begins a set, WORK= names it."
+            f"{near_paths.hint(work)}"
+        )
 
 
 def files_for(

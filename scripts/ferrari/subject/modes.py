@@ -59,7 +59,8 @@ def choose(subject: Mapping, class_name: str, work: str | os.PathLike = "") -> C
         return Chosen(SINGLE)
     named = wanted == REFERENCES or subject["references"] is not None
     if wanted != CLUSTER and (named or os.path.isdir(folder)):
-        return Chosen(REFERENCES, _folder("subject.references", folder), _others(subject, work))
+        own = _folder("subject.references", folder, _without_references(subject))
+        return Chosen(REFERENCES, own, _others(subject, work))
     if not subject["voting_clips"]:
         raise SettingsError(
             "subject.voting_clips is 0, so no clip can say who the subject is: raise it, put "
@@ -70,13 +71,20 @@ def choose(subject: Mapping, class_name: str, work: str | os.PathLike = "") -> C
 
 def _others(subject: Mapping, work: str | os.PathLike) -> Folder | None:
     given = subject["not"]
-    return _folder("subject.not", os.path.join(work, given)) if given else None
+    return _folder("subject.not", os.path.join(work, given), "set it to null") if given else None
 
 
-def _folder(setting: str, path: str) -> Folder:
-    files = tuple(sorted(user_pictures.find(path, setting, "set it to null").values()))
-    if not files:
-        raise SettingsError(f"{setting}: {path!r} holds no file; put pictures there")
+def _without_references(subject: Mapping) -> str:
+    """What to do where there are no references: the folder that a set has is read unasked."""
+    if subject["mode"] == REFERENCES:
+        return "set subject.mode: cluster, and the subject is whom most clips show"
+    if subject["references"] is None:
+        return "delete the folder, and the subject is whom most clips show"
+    return "set it to null"
+
+
+def _folder(setting: str, path: str, otherwise: str) -> Folder:
+    files = tuple(sorted(user_pictures.find_some(path, setting, otherwise).values()))
     return Folder(setting, path, files)
 
 

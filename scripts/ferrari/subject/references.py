@@ -16,7 +16,6 @@ from typing import Protocol
 import numpy as np
 
 from ferrari.common.atomic_files import sha256_bytes
-from ferrari.common.settings import SettingsError
 from ferrari.images import user_pictures
 from ferrari.images.boxes import Box, short_side
 from ferrari.images.image_files import ImageReadError
@@ -109,11 +108,7 @@ def examine(folder: str | os.PathLike, setting: str, finder: FaceFinder) -> list
 
     Raises SettingsError where `setting` leads to no folder, or to one that holds no file.
     """
-    found = user_pictures.find(folder, setting, "set it to null")
-    if not found:
-        raise SettingsError(
-            f"{setting}: {os.fspath(folder)!r} holds no file; put pictures there, or set it to null"
-        )
+    found = user_pictures.find_some(folder, setting, "set it to null")
     first: dict[str, str] = {}
     rows = []
     for file in sorted(found.values()):

@@ -30,9 +30,10 @@ def test_what_may_be_meant_is_there(tmp_path, asked, meant):
 def test_what_only_a_shell_reads_is_read(tmp_path, monkeypatch, asked):
     """In settings it is a folder of that name, below the set."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    said = f" Did you mean {tmp_path / 'clips'}? Nothing but a shell reads ~ and $ in a path."
-    assert near_paths.hint(tmp_path / "set" / asked) == ""
+    said = " Nothing but a shell reads ~ and $ in a path."
+    assert near_paths.hint(asked) == f"{said} Nor is there {tmp_path / 'clips'}."
     (tmp_path / "clips").mkdir()
+    said += f" Did you mean {tmp_path / 'clips'}?"
     assert near_paths.hint(tmp_path / "set" / asked) == said == near_paths.hint(asked)
 
 

@@ -40,6 +40,8 @@ def test_what_we_ship_is_valid(name):
             "at least one",
         ),
         ({"subject": {"token": "my token"}}, "subject.token"),
+        ({"dataset": "~/sets/anna"}, r"dataset: .~/sets/anna. .*nothing but a shell reads"),
+        ({"cache": "$HOME/kept"}, r"cache: .*nothing but a shell reads"),
     ],
 )
 def test_faults_name_their_place_and_what_was_meant(overlay, message):

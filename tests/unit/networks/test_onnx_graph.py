@@ -166,7 +166,13 @@ def test_what_an_export_of_ultralytics_says_of_itself(tmp_path):
     notes = {"names": {0: "person"}, "task": "segment", "stride": 32, "args": {"nms": False}}
     nodes = [("Identity", ["x"], "y", {}), ("Identity", ["x"], "z", {})]
     path = onnx_files.save(tmp_path / "net.onnx", nodes, {}, ["y", "z"], **notes)
-    how = {"names": {0: "person"}, "stride": 32, "size": (64, 64), "end2end": False, "masks": True}
+    how = {
+        "names": {0: "person"},
+        "stride": 32,
+        "size": (64, 64),
+        "end2end": False,
+        "task": "segment",
+    }
     assert opened(path, outputs=()).about["yolo"] == how
     assert "yolo" not in opened(onnx_files.u_net(tmp_path / "other.onnx")).about
 

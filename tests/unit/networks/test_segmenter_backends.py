@@ -199,7 +199,7 @@ class StandInYolo:
         how = {"names": {0: "person", 1: "dog"}, "stride": 1, "size": size}
         self.about = {
             "device": "cuda stand-in",
-            "yolo": {**how, "end2end": True, "masks": masks is not None},
+            "yolo": {**how, "end2end": True, "task": "detect" if masks is None else "segment"},
         }
         count = len(boxes)
         rows = np.hstack([np.reshape(boxes, (count, 4)), np.tile([0.9, 1.0], (count, 1))])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ferrari.common.atomic_files import sha256_bytes, sha256_path
-from ferrari.networks import segmenters, weight_files
+from ferrari.networks import segmenters, weight_files, weight_kinds
 
 
 class Bomb:
@@ -24,7 +24,7 @@ class Bomb:
         return (os.mkdir, (str(self.path),))
 
 
-KINDS = {"detector", "segmenter", "person_segmenter", "tagger", "face_detector", "face_embedding"}
+KINDS = {"face_detector", "face_embedding", *set().union(*weight_kinds._KINDS.values())}
 SOURCES = (
     {"url"},
     {"local"},
@@ -212,7 +212,7 @@ def test_verify_names_what_differs(tmp_path):
     path.write_bytes(b"abc")
     digest = sha256_bytes(b"abc")
     assert weight_files.verify(weight_files.Weights("a", path, digest, {"bytes": 3})) == digest
-    with pytest.raises(weight_files.ModelError, match="size is 3, expected 4"):
+    with pytest.raises(weight_files.ModelError, match="size is 3 bytes, expected 4 bytes"):
         weight_files.verify(weight_files.Weights("a", path, None, {"bytes": 4}))
     with pytest.raises(weight_files.ModelError, match="SHA-256"):
         weight_files.verify(weight_files.Weights("a", path, "0" * 64))

@@ -77,8 +77,32 @@ def test_the_nearest_folder_is_named(here):
 
 def test_an_empty_folder_is_named(here):
     (here / "empty").mkdir()
-    with pytest.raises(SettingsError, match="'empty' holds no file"):
+    told = r"subject\.references: the folder empty \(.*\) holds no file; put pictures there, or "
+    with pytest.raises(SettingsError, match=f"{told}set it to null$"):
         chosen(references="empty")
+    with pytest.raises(SettingsError, match=f"{told}set subject.mode: cluster, and the subject"):
+        chosen(mode="references", references="empty")
+    with pytest.raises(
+        SettingsError, match=r"subject\.not: the folder empty \(.*or set it to null"
+    ):
+        chosen(**{"mode": "cluster", "not": "empty"})
+
+
+def test_an_empty_folder_that_nobody_has_named_may_be_deleted(here):
+    """It is read because it is there: no setting leads to it."""
+    for file in ("a.png", "b.png"):
+        (here / "references" / file).unlink()
+    told = "holds no file; put pictures there, or delete the folder, and the subject is whom most"
+    with pytest.raises(SettingsError, match=told):
+        chosen()
+    (here / "references").rmdir()
+    assert chosen().mode == "cluster"
+
+
+def test_a_setting_that_is_null_is_not_to_be_set_to_null(here):
+    (here / "references").rename(here / "elsewhere")
+    with pytest.raises(SettingsError, match=r"folder references .*or set subject\.mode: cluster"):
+        chosen(mode="references")
 
 
 def test_thresholds_are_the_networks_unless_they_are_set():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ from typing import Any
 import cv2
 import numpy as np
 
+from ferrari.networks import weight_contents
 from ferrari.networks.network import Network, NetworkRequest
 from ferrari.networks.placement import Place
+from ferrari.networks.weight_files import ModelError
 
 #: A side of a network's input is never less than this share of its own.
 _NARROWEST = 4
@@ -78,15 +81,20 @@ class AlphaNet:
     network can take them so.
     """
 
-    def __init__(self, net: Network, entry: Mapping, aspect: bool = False) -> None:
+    def __init__(
+        self, net: Network, path: str | os.PathLike, entry: Mapping, aspect: bool = False
+    ) -> None:
+        """`path` is named in errors."""
         self._net, self._input, self._output = net, entry["input"], entry["output"]
-        self._aspect = aspect
+        self._path, self._aspect = path, aspect
         self.device = str(net.about["device"])
 
     def alpha(
         self, crops_rgb: Sequence[np.ndarray], boxes_xyxy: Sequence | None = None
     ) -> Iterator[np.ndarray]:
-        """HxW float32 alpha of each crop, at its size."""
+        """HxW float32 alpha of each crop, at its size. Raises ModelError for a network whose output
+        is none.
+        """
         return self._seen(crops_rgb, self._aspect)
 
     def squared(self, crops_rgb: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
@@ -96,6 +104,14 @@ class AlphaNet:
     def _seen(self, crops_rgb: Sequence[np.ndarray], aspect: bool) -> Iterator[np.ndarray]:
         inputs = (prepare(crop, self._input, aspect) for crop in crops_rgb)
         for crop, (output,) in zip(crops_rgb, self._net.stream(inputs), strict=True):
+            height, width = crop.shape[:2]
+            fed = network_size(self._input, height, width, aspect)
+            if not weight_contents.is_alpha((1, *output.shape), (1, 3, *fed)):
+                raise ModelError(
+                    f"{self._path} gives {weight_contents.told(output.shape)} for a picture of "
+                    f"{weight_contents.told(fed)}, which is no alpha of it: set mask.weights to a "
+                    "network that gives one, or to null"
+                )
             yield self._at_size(output.astype(np.float32), crop)
 
     def _at_size(self, output: np.ndarray, crop_rgb: np.ndarray) -> np.ndarray:

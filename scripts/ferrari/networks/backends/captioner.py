@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from ferrari.common.atomic_files import file_states
-from ferrari.common.errors import FerrariError
+from ferrari.networks import caption_model
 from ferrari.networks.backends import torch_runtime
+from ferrari.networks.caption_model import CaptionerError
 from ferrari.processes import devices
 from ferrari.processes.devices import index_of, ran_on
 
@@ -25,10 +26,6 @@ PROMPT = (
     "Describe only the person: clothing, hair, pose and expression, in one short sentence. "
     "Do not mention the background."
 )
-
-
-class CaptionerError(FerrariError, RuntimeError):
-    """The captioner cannot be loaded; the message says what is missing and what to do."""
 
 
 #: What is said of a picture, as UTF-8 in an array: what a card's process sends back.
@@ -146,8 +143,7 @@ class _explained:
         if isinstance(error, (OSError, ValueError, KeyError, ImportError)):
             raise CaptionerError(
                 f"caption.model {self._folder} did not load as an image-to-text model: {error}\n"
-                "It must be a folder with config.json, the processor's and tokenizer's files and "
-                "weights as .safetensors; or set caption.backend: template"
+                f"{caption_model.ADVICE}"
             ) from error
 
 
@@ -157,9 +153,6 @@ def _checked_folder(folder: str | Path | None) -> Path:
             "caption.backend is transformers, but that package is not installed; install the "
             "extra dependency with: pip install '.[captioner]'; or set caption.backend: template"
         )
-    if not folder or not (Path(folder) / "config.json").is_file():
-        raise CaptionerError(
-            f"caption.model {str(folder)!r} is not a model folder (no config.json in it); put an "
-            "image-to-text model there and name its folder, or set caption.backend: template"
-        )
-    return Path(folder)
+    found = caption_model.require_folder(folder)
+    caption_model.require_whole(found)
+    return found

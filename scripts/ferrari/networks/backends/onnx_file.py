@@ -7,10 +7,11 @@ protobuf keeps the others as they are.
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import mmap
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,10 @@ _FIELDS = {
     "Shape": "dim 1 Dimension*",
     "Dimension": "dim_value 1 int64, dim_param 2 string",
 }
+#: Numbers of fields of _FIELDS that `outline` looks for: of Model, of Graph, of Tensor.
+_GRAPH, _NOTE = 7, 14
+_INITIALIZER, _INPUT, _OUTPUT = 5, 11, 12
+_TENSOR_NAME = 8
 
 
 def read(path: str | os.PathLike) -> Message:
@@ -67,13 +72,91 @@ def read(path: str | os.PathLike) -> Message:
     return model
 
 
+def outline(path: str | os.PathLike) -> Message:
+    """What an ONNX file says of its graph: inputs, outputs, names of weights, notes. No node and no
+    weight is read, so that a file of a gigabyte takes milliseconds.
+
+    Raises ModelError for a file that is none, or that is cut off.
+    """
+    from google.protobuf.message import DecodeError
+
+    model = messages()["Model"]()
+    try:
+        with _mapped(path) as data:
+            for number, begin, end in _parts(data, 0, len(data)):
+                if number == _NOTE:
+                    model.metadata_props.add().MergeFromString(data[begin:end])
+                elif number == _GRAPH:
+                    _outline_graph(model.graph, data, begin, end)
+    except (DecodeError, IndexError, ValueError) as error:  # ValueError: nothing to map in it
+        raise ModelError(f"{path} is no ONNX file, or a damaged one ({error})") from error
+    weights = {tensor.name for tensor in model.graph.initializer}
+    if not model.graph.output or weights.issuperset(value.name for value in model.graph.input):
+        raise ModelError(f"{path} is no ONNX file: there is no network in it")
+    return model
+
+
+def _outline_graph(graph: Message, data: mmap.mmap, begin: int, end: int) -> None:
+    values = {_INPUT: graph.input, _OUTPUT: graph.output}
+    for number, start, stop in _parts(data, begin, end):
+        if number in values:
+            values[number].add().MergeFromString(data[start:stop])
+        elif number == _INITIALIZER:
+            names = [data[a:b] for n, a, b in _parts(data, start, stop) if n == _TENSOR_NAME]
+            graph.initializer.add(name=b"".join(names).decode())
+
+
+def _parts(data: mmap.mmap, begin: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """The fields of a protocol buffer: number, and where its bytes begin and end. Raises IndexError
+    where they do not end within it.
+    https://protobuf.dev/programming-guides/encoding/
+    """
+    at = begin
+    while at < end:
+        tag, at = _varint(data, at)
+        kind = tag & 7
+        if kind == 0:
+            size = _varint(data, at)[1] - at
+        elif kind == 2:
+            size, at = _varint(data, at)
+        elif kind in (1, 5):
+            size = 8 if kind == 1 else 4
+        else:
+            size = 0
+        if kind not in (0, 1, 2, 5) or not tag >> 3:
+            raise IndexError(f"byte {at} begins no field")
+        if at + size > end:
+            raise IndexError(f"it ends {at + size - end:,} bytes too early")
+        yield tag >> 3, at, at + size
+        at += size
+
+
+def _varint(data: mmap.mmap, at: int) -> tuple[int, int]:
+    """The number that begins there, and where it ends."""
+    number, shift = 0, 0
+    while True:
+        byte = data[at]
+        number, at, shift = number | (byte & 0x7F) << shift, at + 1, shift + 7
+        if byte < 0x80:
+            return number, at
+
+
+@contextlib.contextmanager
+def _mapped(path: str | os.PathLike) -> Iterator[mmap.mmap]:
+    """A file as bytes of which only those are read that are looked at. ValueError for an empty
+    one.
+    """
+    with open(path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        yield data
+
+
 def needs_floats(path: str | os.PathLike) -> bool:
     """True for an ONNX file that may keep its weights as integers in blocks, each block with a
     scale of its own. That is new in ONNX, and no runtime here takes all such files as they are.
     """
     if not Path(path).stat().st_size:
         return False
-    with open(path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with _mapped(path) as data:
         return data.find(b"block_size") >= 0
 
 
@@ -156,10 +239,19 @@ def notes(model: Message) -> dict[str, Any]:
     return found
 
 
+def shape(value: Message) -> list[int | None] | None:
+    """The sizes of an input or an output; None for one that may be any (some exporters write 0 or
+    -1 then), or for all of it where the file does not say.
+    """
+    about = value.type.tensor_type
+    if not about.HasField("shape"):
+        return None
+    return [dim.dim_value if dim.dim_value > 0 else None for dim in about.shape.dim]
+
+
 def input_shape(model: Message) -> list[int | None]:
     """The sizes of the first input; None for one that may be any."""
-    dims = first_input(model).type.tensor_type.shape.dim
-    return [dim.dim_value if dim.HasField("dim_value") else None for dim in dims]
+    return shape(first_input(model)) or []
 
 
 def input_name(model: Message) -> str:

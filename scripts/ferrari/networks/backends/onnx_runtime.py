@@ -222,7 +222,7 @@ def _yolo_notes(model: onnx_file.Message) -> dict[str, object]:
         "stride": int(noted.get("stride", 32)),
         "size": None if None in size else tuple(size),
         "end2end": bool(noted.get("end2end") or (noted.get("args") or {}).get("nms")),
-        "masks": noted.get("task") == "segment",
+        "task": noted.get("task", "detect"),
     }
 
 

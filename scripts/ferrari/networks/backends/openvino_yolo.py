@@ -53,7 +53,7 @@ class OpenVinoYolo:
             "stride": int(about.get("stride", 32)),
             "size": _fixed_size(model),
             "end2end": bool(about.get("end2end")),
-            "masks": len(model.outputs) == 2,
+            "task": about.get("task", "detect"),
         }
         # ONNX files run in the precision that they have in ONNX Runtime, which ultralytics uses.
         exact = Path(path).suffix == ".onnx"

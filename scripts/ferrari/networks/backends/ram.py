@@ -49,15 +49,20 @@ class RamTagger:
         return [self._judge(output.ravel()) for (output,) in self._net.stream(inputs)]
 
     def _judge(self, values: np.ndarray) -> Presence:
-        if len(values) != self._count:
-            raise ModelError(
-                f"{self._path} scores {len(values)} tags, but its tag list has {self._count}: the "
-                "two do not belong together"
-            )
+        require_count(self._path, len(values), self._count)
         scores = activate(values, self._output["activation"])
         tag = max(self._wanted, key=lambda name: scores[self._wanted[name]])
         score = round(float(scores[self._wanted[tag]]), _DIGITS)
         return Presence(score >= self._threshold, score, self._threshold, tag)
+
+
+def require_count(path: str | os.PathLike, scored: int, listed: int) -> None:
+    """Raise ModelError unless a network scores as many tags as its list has."""
+    if scored != listed:
+        raise ModelError(
+            f"{path} scores {scored} tags, but its tag list has {listed}: the two do not belong "
+            "together"
+        )
 
 
 def read_tags(path: Path) -> list[str]:

@@ -77,7 +77,7 @@ class TorchYolo(FixedBatches):
         own = None if any_batch else int(self._network.batch)
         super().__init__(request, own or (request.batch if on_cuda else 1), fixed=own is not None)
         torch_runtime.take(request.device, self, self._share)
-        self._masks, self._chosen = how["masks"], how["end2end"]
+        self._masks, self._chosen = how["task"] == "segment", how["end2end"]
         if request.class_name and not self._chosen:
             how["only"] = class_index(how["names"], request.class_name, request.path)
         self._only = how.get("only")
@@ -94,7 +94,7 @@ class TorchYolo(FixedBatches):
             "stride": int(net.stride),
             "size": None if size is None else _height_and_width(size),
             "end2end": bool(net.end2end),
-            "masks": (net.task or getattr(net.model, "task", None)) == "segment",
+            "task": net.task or getattr(net.model, "task", None) or "detect",
         }
 
     def _compute(self, pictures: np.ndarray) -> list[np.ndarray]:

@@ -2,8 +2,8 @@
 
 A YOLO network's `about["yolo"]` says how to feed and read it: `names` (class names by number),
 `stride`, `size` ((height, width) that it was exported for, None if it takes any), `end2end` (it
-chooses its boxes itself), `masks` (it gives masks too), and, of a network that was asked for one
-class alone, `only`, that class's number: its outputs know no other.
+chooses its boxes itself), `task` (`detect`, or `segment`: it gives masks too), and, of a network
+that was asked for one class alone, `only`, that class's number: its outputs know no other.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from ferrari.networks.backends.yolo_postprocessing import (
     class_index,
     rows_of_class,
     suppress,
+    unfit_task,
 )
 from ferrari.networks.network import Network, NetworkRequest, Opener, Outputs
 from ferrari.networks.placement import Place
@@ -37,7 +38,7 @@ def open_yolo(
     """The network of YOLO weights at `place`, for one class; `more` as NetworkRequest's.
 
     Exports that OpenVINO cannot be given run on the CPU through ultralytics. Raises ModelError for
-    a network that does not say which classes it knows.
+    a network that does not say which classes it knows, or is for something else than objects.
     """
     from ferrari.networks.backends import openvino_yolo
 
@@ -49,6 +50,8 @@ def open_yolo(
         net = opener(asked(runtime="ultralytics", device=place.device))
     if "yolo" not in net.about:
         raise ModelError(f"{path} does not say which classes it knows: no export of ultralytics")
+    if fault := unfit_task(net.about["yolo"]["task"]):
+        raise ModelError(f"{path} {fault}: give one for `detect` or `segment`")
     return net
 
 
@@ -76,7 +79,7 @@ class YoloFinder:
         self._any_size = how["size"] is None
         self._size: tuple[int, int] = (side, side) if self._any_size else tuple(how["size"])
         self._chosen_in_graph = bool(how["end2end"])
-        self.has_masks = bool(how["masks"])
+        self.has_masks = how["task"] == "segment"
 
     def find(
         self, images_rgb: Iterable[np.ndarray], confidence: float, iou: float

@@ -147,6 +147,15 @@ def best_box(boxes_xyxy: np.ndarray, wanted_xyxy: Sequence[float]) -> int:
     return int(np.argmax(shared / np.maximum(union, 1e-9)))
 
 
+def unfit_task(task: str, masks: bool = False) -> str:
+    """Why a YOLO network that was trained for a task is no use here, as a clause behind its name;
+    "" where it is. `masks`: they are wanted too.
+    """
+    if task not in ("detect", "segment"):
+        return f"is a YOLO network for another task ({task})"
+    return "gives boxes and no masks" if masks and task == "detect" else ""
+
+
 def class_index(names: Mapping[int, str], wanted: str, path: str | os.PathLike) -> int:
     """The network's number for a class name; ModelError lists the names there are."""
     for index, name in names.items():
