@@ -78,7 +78,7 @@ def _names(shard: Path) -> list[str]:
             stream.seek(tar.offset)
             # Python takes a header that is cut off for the end, which is a block of zeros.
             if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-                raise tarfile.TruncatedHeaderError("cut off")
+                raise tarfile.ReadError("cut off")
     return names
 
 
