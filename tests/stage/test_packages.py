@@ -209,6 +209,13 @@ def test_an_image_beside_a_changed_mask_is_looked_at_in_the_package(
     assert not [path for path in folder.rglob("*") if victim["item"] in path.name]
 
 
+def test_an_image_of_which_the_grid_leaves_no_subject_is_refused(dataset, monkeypatch):
+    """It would be trained on without a loss."""
+    monkeypatch.setattr(image_preparation, "aligned", lambda mask, cell: mask * 0)
+    with pytest.raises(PackageError, match="no image that could be packaged"):
+        package(dataset, "kohya", mask_grid=8)
+
+
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("caption", ["", "sks person\nin two lines"])
 def test_caption_that_is_not_one_line_is_refused(dataset, form, caption):
