@@ -23,6 +23,8 @@ _RAW_VIDEOS = "qc0_failed_video_diagnostics"
 _PARTS = ("kept", "dropped", "quarantined")
 _COSTLY = 30  # clips in the table of costs
 _TROUBLES = 4  # checks named on a card, at most
+#: How the columns begin of the figures on a report's card: those of its last stage.
+_OF_CARDS = {report: prefix for _, report, prefix in FLOW}
 Lines = Sequence[Mapping[str, str]]
 
 
@@ -126,7 +128,7 @@ def card(name: str, found: Sequence[Check], lines: Lines, files: Mapping[str, st
         key=lambda check: -checks.STATUSES.index(check.status),
     )
     said = [Trouble(one.status, check_words.line(one, files)) for one in troubles[:_TROUBLES]]
-    sums = sum_of(lines, "")
+    sums = sum_of(lines, _OF_CARDS.get(name, ""))
     refused = sums["dropped"] + sums["quarantined"]
     counted = f"{len(lines):,} videos, {sums['kept']:,} kept, {refused:,} refused."
     return Card(

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ferrari.ledger.columns import QUARANTINED
 from ferrari.ledger.reasons import DUPLICATE_FRAME, LOST_SPAN, MAX_FRAMES, OK
 from ferrari.ledger.refused_files import BAD_FRAMES
 from ferrari.ledger.stages import FOLDERS
@@ -206,8 +207,8 @@ def clip_checks(videos: pd.DataFrame, rows: pd.DataFrame, qc_settings: dict) -> 
             WARN if count else PASS,
             f"{count:,} of {len(rows):,}",
             "0",
-            "Rows set aside because their clip is damaged; they lie under bad_frames/ or, for "
-            "whole clips, bad_videos/.",
+            f"Rows set aside, by reason: {_reasons_said(rows)}. Pictures of frames lie under "
+            "bad_frames/, whole clips under bad_videos/; make trace says of a clip what to do.",
             tuple(quarantined[:20]),
         ),
         Check(
@@ -218,6 +219,13 @@ def clip_checks(videos: pd.DataFrame, rows: pd.DataFrame, qc_settings: dict) -> 
             "Without a frame the later stages have nothing to do.",
         ),
     ]
+
+
+def _reasons_said(rows: pd.DataFrame) -> str:
+    """'3 DECODE_DAMAGE, 1 HDR': the quarantined rows by reason, the most frequent first."""
+    reasons = rows["reason"][rows["outcome"] == QUARANTINED].value_counts()
+    named = sorted(reasons.items(), key=lambda item: (-item[1], str(item[0])))
+    return ", ".join(f"{count:,} {reason}" for reason, count in named) or "none"
 
 
 def duplicate_check(videos: pd.DataFrame, qc_settings: dict) -> Check:

@@ -10,7 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ferrari.ledger.reasons import DUPLICATE_SUBJECT, NOT_SUBJECT, UNSURE_WHO
+from ferrari.ledger.reasons import (
+    DROPPED_BY_REVIEW,
+    DUPLICATE_SUBJECT,
+    NOT_SUBJECT,
+    UNSURE_WHO,
+)
 from ferrari.ledger.stages import FOLDERS
 from ferrari.qc import reopened_images, stage_checks, stage_tables, still_subjects, track_checks
 from ferrari.reports import charts, thumbnails
@@ -111,7 +116,7 @@ def per_clip(
     rows: pd.DataFrame, found: pd.DataFrame, frames: pd.DataFrame, ids: Sequence[str]
 ) -> pd.DataFrame:
     """Counts of crops and, as detect_..., of detections; frames looked at, frames with a subject,
-    and their ratio, for each clip.
+    and the share of frames with anybody large enough, for each clip.
     """
     searched = stage_tables.per_video(found, ids).set_index("video").add_prefix("detect_")
     table = stage_tables.per_video(rows, ids).set_index("video").join(searched)
@@ -122,7 +127,8 @@ def per_clip(
     table["frames_with_subject"] = with_subject.reindex(ids, fill_value=0)
     repeats = rows[rows["reason"] == DUPLICATE_SUBJECT].groupby("video").size()
     table["repeats"] = repeats.reindex(ids, fill_value=0)
-    judged = rows[rows["reason"].isin((NOT_SUBJECT, UNSURE_WHO))]  # found, whoever it is
+    # Found and large enough, whoever it is, and whatever a person made of it.
+    judged = rows[rows["reason"].isin((NOT_SUBJECT, UNSURE_WHO, DROPPED_BY_REVIEW))]
     found_in = pd.concat([subjects, judged]).groupby("video")["frame"].nunique()
     rate = found_in.reindex(ids, fill_value=0) / table["frames"]
     table["detection_rate"] = rate.where(table["frames"] > 0)
@@ -209,8 +215,9 @@ def detection_checks(
             "detection_rate_per_video",
             poor["video"],
             int((videos["frames"] > 0).sum()),
-            "Clips with anybody in a smaller share of frames than qc.min_detection_rate: "
-            "detect.class or detect.confidence may not suit them, or nobody is in the picture.",
+            "Clips with anybody in a smaller share of frames than qc.min_detection_rate; who is "
+            "smaller than detect.min_side does not count. detect.class, detect.confidence or "
+            "detect.min_side may not suit them, or nobody is in the picture.",
             otherwise=WARN,
             bound=f"at least {floor:.0%}",
             figure=f"lowest {lowest:.1%}" if lowest == lowest else "no frame",
@@ -236,7 +243,7 @@ def pictures(
         charts.histogram(
             videos["detection_rate"],
             "Detection rate per clip",
-            "share of the frames with a subject",
+            "share of the frames with anybody large enough",
             bounds=[qc_settings["min_detection_rate"]],
             limits=(0, 1),
             bins=25,

@@ -1,5 +1,6 @@
 """Packages as trainers read them: each trap that their loaders set has a test here."""
 
+import itertools
 import json
 import os
 import tomllib
@@ -10,6 +11,7 @@ import pytest
 from ferrari.common.atomic_files import sha256_file
 from ferrari.images import image_files
 from ferrari.ledger import balance, tables
+from ferrari.packaging import image_preparation
 from ferrari.packaging.base import PackageError
 from ferrari.reports import checks
 from tests.stage.final_set import BACKGROUNDS, Clip, package, select
@@ -183,6 +185,35 @@ def test_unsound_image_is_a_row_and_not_in_the_package(dataset, form, spoil, rea
     assert not [path for path in folder.rglob("*") if victim["item"] in path.name]
     if form == "imagefolder":
         assert victim["item"] not in (folder / "train/metadata.jsonl").read_text()
+
+
+@pytest.mark.parametrize("form", [*FORMATS, "webdataset"])
+@pytest.mark.parametrize("spoil", [damage_image, lose_image])
+def test_an_image_beside_a_changed_mask_is_looked_at_in_the_package(
+    dataset, form, spoil, monkeypatch
+):
+    """Between the look at both files and its copy in the package, an image was taken on trust."""
+    victim, places = final(dataset)[2], itertools.count()
+    aligned = image_preparation.aligned
+
+    def spoilt_meanwhile(mask, cell):
+        if next(places) == 2:
+            spoil(dataset, victim)
+        return aligned(mask, cell)
+
+    monkeypatch.setattr(image_preparation, "aligned", spoilt_meanwhile)
+    rows = package(dataset, form, mask_grid=8)
+    assert [line["outcome"] for line in rows].count("quarantined") == 1
+    assert (rows[2]["reason"], rows[2]["path"]) == ("SHA_MISMATCH", "")
+    folder = root(dataset, form)
+    assert not [path for path in folder.rglob("*") if victim["item"] in path.name]
+
+
+def test_an_image_of_which_the_grid_leaves_no_subject_is_refused(dataset, monkeypatch):
+    """It would be trained on without a loss."""
+    monkeypatch.setattr(image_preparation, "aligned", lambda mask, cell: mask * 0)
+    with pytest.raises(PackageError, match="no image that could be packaged"):
+        package(dataset, "kohya", mask_grid=8)
 
 
 @pytest.mark.parametrize("form", FORMATS)

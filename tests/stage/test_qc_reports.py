@@ -911,6 +911,39 @@ def test_a_crop_that_repeats_another_still_shows_that_there_is_a_subject(data):
     assert found["crop_ledger_balances"].status == PASS
 
 
+def test_crops_that_a_person_dropped_still_show_that_somebody_was_found(data):
+    """What a person drops is no reason to doubt the detector."""
+    cells(
+        data, "crop", lambda row: {"outcome": "dropped", "reason": "DROPPED_BY_REVIEW"},
+        where=lambda row: row["outcome"] == "kept", only_first=False,
+    )  # fmt: skip
+    assert reports.run(data, QC4)["detection_rate_per_video"].status == PASS
+
+
+def test_rows_set_aside_are_told_by_their_reasons(data):
+    """A clip whose colours are not taken was called damaged."""
+    victim = file_of(data, "extract")
+    cells(data, "extract", lambda row: {"outcome": "quarantined", "reason": "HDR", "path": ""})
+    victim.unlink()
+    said = reports.run(data, QC3)["frames_quarantined"].explanation
+    assert "1 HDR" in said and "damaged" not in said
+
+
+def test_the_card_of_the_final_dataset_has_its_images_and_not_its_captions(data):
+    out, clip = data.outputs(QC7), data.good[0]
+    over = {"outcome": "dropped", "reason": "DUPLICATE_IMAGE"}
+    data.edit(
+        "final", clip, lambda rows: [{**r, **(over if r["video"] == clip else {})} for r in rows]
+    )
+    reports.run(data, QC7)
+    rows = tables.read_table(data.final)
+    kept = sum(row["outcome"] == "kept" for row in rows)
+    page = data.reports / "index.html"
+    build_index(reports=[out.csv], videos=[out.videos_csv], out_html=str(page))
+    assert 0 < kept < len(rows)
+    assert f"{kept} kept, {len(rows) - kept} refused." in page.read_text("utf-8")
+
+
 def test_a_refused_caption_by_hand_is_named_with_its_problems(data):
     by_hand = {"outcome": "quarantined", "reason": "OVERRIDE_INVALID", "value": "TOKEN_MISSING"}
     cells(data, "caption", lambda row: {"caption_source": "override", **by_hand})

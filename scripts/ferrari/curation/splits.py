@@ -41,14 +41,15 @@ def groups(clips: Iterable[str], pairs: Iterable[tuple[str, str]], seed: int) ->
 def sides(names: Iterable[str], share: float, seed: int) -> dict[str, str]:
     """TRAIN or VALIDATION for each group: the latter for about `share` of them.
 
-    With two groups or more, each side has at least one, unless `share` is 0 or 1.
+    Unless `share` is 0 or 1, there is something to train on: a single group is all for that, and of
+    several groups each side has at least one.
     """
     places = {name: seed_of(seed, name, "", "split") / _WHOLE for name in sorted(set(names))}
     found = {name: VALIDATION if at < share else TRAIN for name, at in places.items()}
-    if len(found) > 1 and 0 < share < 1 and len(set(found.values())) == 1:
+    if 0 < share < 1 and len(set(found.values())) == 1:
         order = sorted(places, key=lambda name: (places[name], name))
-        if found[order[0]] == TRAIN:
-            found[order[0]] = VALIDATION
-        else:
+        if found[order[-1]] == VALIDATION:
             found[order[-1]] = TRAIN
+        elif len(order) > 1:
+            found[order[0]] = VALIDATION
     return found

@@ -21,7 +21,6 @@ from ferrari.jobs import planned_jobs, snakemake_command
 from ferrari.jobs.planned_jobs import Planned
 from ferrari.ledger import raw_place
 from ferrari.ledger.raw_listing import RawClips, look_through
-from ferrari.provenance.last_run import AUDIT
 from ferrari.reports import titles
 from ferrari.review import decisions
 
@@ -48,24 +47,25 @@ class Forecast:
         raw files of the clips by id, and `titles`, what people call the rules. Raises DryRunError,
         and DecisionsError where the table cannot be used.
         """
-        raw = _raw(self._set)
-        key = self._now(raw)
+        config = settings.load(*self._set.config_files)
+        raw = _raw(self._set, config)
+        key = self._now(raw, config)
         if key != self._key:
             self._answer, self._key = answer(_asked(self._set), raw.videos), key
         return self._answer
 
-    def _now(self, raw: RawClips) -> str:
+    def _now(self, raw: RawClips, config: Mapping) -> str:
         in_force = decisions.load(self._set.dataset).whole
-        runs = sorted((self._set.work / AUDIT / "runs").glob("*/run.json"))[-1:]
+        runs = sorted((self._set.work / config["audit"] / "runs").glob("*/run.json"))[-1:]
         states = file_states([*self._set.config_files, *runs])
         seen = repr((in_force, states, _states(raw, self._set.raw)))
         return sha256_bytes(seen.encode("utf-8", "surrogatepass"))
 
 
-def _raw(the_set: ReviewedSet) -> RawClips:
+def _raw(the_set: ReviewedSet, config: Mapping) -> RawClips:
     if not raw_place.is_there(the_set.raw):
         return RawClips()
-    return look_through(the_set.raw, settings.load(*the_set.config_files)["intake"]["ignore"])
+    return look_through(the_set.raw, config["intake"]["ignore"])
 
 
 def _states(raw: RawClips, place: str | os.PathLike) -> list:

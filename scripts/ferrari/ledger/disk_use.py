@@ -93,7 +93,8 @@ def _sum(path: str, seen: set[tuple[int, int]]) -> tuple[int, int]:
     except FileNotFoundError:  # gone meanwhile
         return 0, 0
     inode = state.st_dev, state.st_ino
-    if state.st_nlink > 1 and inode in seen:
+    if inode in seen:
         return 0, 1
-    seen.add(inode)
+    if state.st_nlink > 1:  # the others have no second name
+        seen.add(inode)
     return state.st_size, 1

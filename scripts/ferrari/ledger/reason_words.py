@@ -240,7 +240,8 @@ WORDS = {
         "Nothing to do: the other image is used.",
     ),
     reasons.NEAR_DUPLICATE: Words(
-        "The image is closer to a kept one than `curate.near_duplicates` allows.",
+        "The image is closer to one of another clip than `curate.near_duplicates` allows; `value` "
+        "names the nearest that stayed.",
         "Nothing to do; lower `curate.near_duplicates` to keep more of such images.",
     ),
     reasons.OVER_BUDGET: Words(

@@ -5,6 +5,7 @@ Read in ai-toolkit's dataset classes (and met by running them).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from ferrari.linting.findings import Finding, Trap
 from ferrari.linting.training_folder import from_folder, images_below, images_in
 
 _IMAGES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
-_MASK_WORDS = ("mask", "alpha", "label", "cond")
+#: How words of a folder's name begin where masks lie in it: `masks`, `alpha_masks`, `conditioning`.
+_MASK_WORD = re.compile(r"(?<![a-z])(?:mask|alpha(?![a-z])|label|cond)")
 
 NESTED = Trap(
     "ai-toolkit/masks-below",
@@ -91,8 +93,8 @@ def _ai_toolkit(folder: Path, images: Path, told: Mapping) -> Iterator[Finding]:
     extension = "." + str(told.get("caption_ext", "txt")).lstrip(".")
     mask_folders = set()
     for image in images_below(images, _IMAGES):
-        inside = image.relative_to(images).parent
-        if image.parent == masks or any(word in str(inside).lower() for word in _MASK_WORDS):
+        inside = image.relative_to(images).parent.as_posix().lower()
+        if image.parent == masks or _MASK_WORD.search(inside):
             mask_folders.add(image.parent)
             continue
         place = from_folder(folder, image)

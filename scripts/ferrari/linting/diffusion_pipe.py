@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ferrari.linting.findings import Finding, Trap
-from ferrari.linting.training_folder import from_folder, images_in, toml_files
+from ferrari.linting.training_folder import from_folder, images_in, mappings, toml_files
 
 PIPE_MASK_MISSING = Trap(
     "diffusion-pipe/mask-missing",
@@ -51,6 +51,6 @@ class DiffusionPipe:
 
 def _directories(folder: Path) -> Iterator[tuple[Path, Mapping]]:
     for path, content in toml_files(folder):
-        for told in content.get("directory", []):
-            if isinstance(told, Mapping) and "path" in told:
+        for told in mappings(content.get("directory")):
+            if "path" in told:
                 yield path, told

@@ -17,6 +17,8 @@ from ferrari.linting.training_folder import (
     hidden_colours,
     images_in,
     is_blank_mask,
+    mapping,
+    mappings,
     toml_files,
     twins,
     unequal_sizes,
@@ -137,10 +139,16 @@ def _configs(folder: Path) -> list[tuple[Path, dict]]:
     """TOML files that describe datasets of sd-scripts: their subsets have `image_dir`."""
     found = []
     for path, content in toml_files(folder):
-        datasets = content.get("datasets", [])
-        if any("image_dir" in subset for each in datasets for subset in each.get("subsets", [])):
+        if any("image_dir" in subset for _, subset in _all_subsets(content)):
             found.append((path, content))
     return found
+
+
+def _all_subsets(content: Mapping) -> Iterator[tuple[Mapping, Mapping]]:
+    """Each subset with its dataset."""
+    for dataset in mappings(content.get("datasets")):
+        for subset in mappings(dataset.get("subsets")):
+            yield dataset, subset
 
 
 def _numbered(folder: Path) -> list[Path]:
@@ -166,8 +174,8 @@ def _unnumbered(folder: Path, root: Path) -> Iterator[Finding]:
 
 def _keys(folder: Path, config: Path, content: Mapping) -> Iterator[Finding]:
     place = from_folder(folder, config)
-    for dataset in content.get("datasets", []):
-        subsets = dataset.get("subsets", [])
+    for dataset in mappings(content.get("datasets")):
+        subsets = mappings(dataset.get("subsets"))
         masked = [s for s in subsets if "conditioning_data_dir" in s]
         for subset in masked:
             wrong = sorted({"class_tokens", "is_reg", "alpha_mask"} & set(subset))
@@ -178,20 +186,19 @@ def _keys(folder: Path, config: Path, content: Mapping) -> Iterator[Finding]:
 
 
 def _subsets(folder: Path, content: Mapping) -> Iterator[_Subset]:
-    general = content.get("general", {})
-    for dataset in content.get("datasets", []):
-        for subset in dataset.get("subsets", []):
-            known = {**general, **dataset, **subset}
-            images = folder / str(subset.get("image_dir", ""))
-            if images.is_dir():
-                masks = subset.get("conditioning_data_dir")
-                yield _Subset(
-                    images,
-                    str(known.get("caption_extension", ".caption")),
-                    str(subset.get("class_tokens") or ""),
-                    folder / str(masks) if masks else None,
-                    bool(known.get("alpha_mask")),
-                )
+    general = mapping(content.get("general"))
+    for dataset, subset in _all_subsets(content):
+        known = {**general, **dataset, **subset}
+        images = folder / str(subset.get("image_dir", ""))
+        if images.is_dir():
+            masks = subset.get("conditioning_data_dir")
+            yield _Subset(
+                images,
+                str(known.get("caption_extension", ".caption")),
+                str(subset.get("class_tokens") or ""),
+                folder / str(masks) if masks else None,
+                bool(known.get("alpha_mask")),
+            )
 
 
 def _lint_subset(folder: Path, subset: _Subset) -> Iterator[Finding]:

@@ -9,7 +9,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ferrari.linting.findings import Finding, Trap
-from ferrari.linting.training_folder import from_folder, images_in, toml_files, twins
+from ferrari.linting.training_folder import (
+    from_folder,
+    images_in,
+    mapping,
+    mappings,
+    toml_files,
+    twins,
+)
 
 NAME = "musubi"
 _MASK_KEYS = frozenset({"mask_directory", "mask_path", "conditioning_data_dir", "alpha_mask"})
@@ -70,9 +77,6 @@ def _images(folder: Path, images: Path, extension: str) -> Iterator[Finding]:
 
 def _datasets(folder: Path) -> Iterator[tuple[Path, Mapping, Mapping]]:
     for path, content in toml_files(folder):
-        datasets = content.get("datasets", [])
-        for dataset in datasets if isinstance(datasets, list) else ():
-            if isinstance(dataset, Mapping) and {"image_directory", "image_jsonl_file"} & set(
-                dataset
-            ):
-                yield path, content.get("general", {}), dataset
+        for dataset in mappings(content.get("datasets")):
+            if {"image_directory", "image_jsonl_file"} & set(dataset):
+                yield path, mapping(content.get("general")), dataset

@@ -14,6 +14,7 @@ from ferrari.linting.training_folder import (
     images_below,
     images_in,
     json_files,
+    mappings,
     unequal_sizes,
 )
 
@@ -87,12 +88,13 @@ def _concepts(folder: Path) -> list[tuple[Path, list]]:
 
 
 def _lint_concepts(folder: Path, path: Path, concepts: list) -> Iterator[Finding]:
-    for concept in concepts:
+    for concept in mappings(concepts):
         for key in sorted(set(concept) - _KEYS):
             cure = _RENAMED.get(key, "correct it or take it out")
             yield KEYS.found(path.relative_to(folder), key=key, cure=cure)
-        if not (folder / str(concept["path"])).is_dir():
-            yield NO_FOLDER.found(path.relative_to(folder), path=concept["path"])
+        at = str(concept.get("path", ""))
+        if not at or not (folder / at).is_dir():
+            yield NO_FOLDER.found(path.relative_to(folder), path=at or "(none)")
 
 
 def _lint_images(folder: Path, place: Path) -> Iterator[Finding]:

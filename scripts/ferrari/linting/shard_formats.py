@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import tarfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ferrari.linting.findings import Finding, Trap
+from ferrari.linting.training_folder import mapping
 
 DOTTED = Trap(
     "webdataset/dotted-key",
@@ -34,6 +35,11 @@ OTHER_COLUMNS = Trap(
     "write the same columns into each file of a split",
 )
 NOT_PARQUET = Trap("parquet/unreadable", "it cannot be opened: {why}", "write it again")
+NOT_TAR = Trap(
+    "webdataset/unreadable",
+    "it cannot be read to its end ({why}): the loader stops there, or leaves out the rest",
+    "write it again",
+)
 
 
 def _files(folder: Path, ending: str) -> list[Path]:
@@ -55,22 +61,42 @@ class WebDataset:
     def lint(folder: Path) -> Iterator[Finding]:
         """All findings of a folder; one a shard for each trap."""
         for shard in _files(folder, "tar"):
-            samples = defaultdict(set)
-            told = False
-            with tarfile.open(shard) as tar:
-                for name in (member.name for member in tar if member.isfile()):
-                    key, _, extension = Path(name).name.partition(".")
-                    samples[str(Path(name).parent / key)].add(extension)
-                    usual = extension.count(".") <= (extension.split(".")[0] in ("mask", "cond"))
-                    if not usual and not told:
-                        told = True
-                        yield DOTTED.found(
-                            shard.relative_to(folder), name=name, key=key, rest=extension
-                        )
-            kinds = sorted({tuple(sorted(each)) for each in samples.values()})
-            if len(kinds) > 1:
-                one, other = (", ".join(kind) for kind in kinds[:2])
-                yield UNEQUAL.found(shard.relative_to(folder), one=one, other=other)
+            try:
+                names = _names(shard)
+            except (OSError, tarfile.TarError) as error:
+                yield NOT_TAR.found(shard.relative_to(folder), why=type(error).__name__)
+            else:
+                yield from _members(shard.relative_to(folder), names)
+
+
+def _names(shard: Path) -> list[str]:
+    """The names of a tar's files; raises TarError where it is damaged or cut off."""
+    with tarfile.open(shard) as tar:
+        names = [member.name for member in tar if member.isfile()]
+        stream = tar.fileobj
+        if stream is not None:
+            stream.seek(tar.offset)
+            # Python takes a header that is cut off for the end, which is a block of zeros.
+            if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+                raise tarfile.ReadError("cut off")
+    return names
+
+
+def _members(place: Path, names: Sequence[str]) -> Iterator[Finding]:
+    """The findings of a tar with files of these names."""
+    samples = defaultdict(set)
+    told = False
+    for name in names:
+        key, _, extension = Path(name).name.partition(".")
+        samples[str(Path(name).parent / key)].add(extension)
+        usual = extension.count(".") <= (extension.split(".")[0] in ("mask", "cond"))
+        if not usual and not told:
+            told = True
+            yield DOTTED.found(place, name=name, key=key, rest=extension)
+    kinds = sorted({tuple(sorted(each)) for each in samples.values()})
+    if len(kinds) > 1:
+        one, other = (", ".join(kind) for kind in kinds[:2])
+        yield UNEQUAL.found(place, one=one, other=other)
 
 
 class Parquet:
@@ -100,14 +126,22 @@ class Parquet:
             first = first or (place, schema.names)
             if schema.names != first[1]:
                 yield OTHER_COLUMNS.found(place, other=first[0])
-            told = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-            features = told.get("info", {}).get("features", {})
+            features = _features(schema.metadata or {})
             plain = [
                 name
                 for name in schema.names
                 if pa.types.is_struct(schema.field(name).type)
                 and schema.field(name).type.get_field_index("bytes") >= 0
-                and features.get(name, {}).get("_type") != "Image"
+                and mapping(features.get(name)).get("_type") != "Image"
             ]
             if plain:
                 yield NO_FEATURES.found(place, columns=", ".join(plain))
+
+
+def _features(metadata: Mapping[bytes, bytes]) -> Mapping:
+    """What a schema's metadata say of its columns, as Hugging Face `datasets` reads it."""
+    try:
+        told = json.loads(metadata.get(b"huggingface", b"{}"))
+    except ValueError:
+        return {}
+    return mapping(mapping(mapping(told).get("info")).get("features"))

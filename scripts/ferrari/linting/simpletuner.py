@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ferrari.linting.findings import Finding, Trap
-from ferrari.linting.training_folder import caption_text, from_folder, json_files
+from ferrari.linting.training_folder import caption_text, from_folder, json_files, mappings
 
 _TIMES = re.compile(r"-(\d+)x$")
 
@@ -60,20 +60,21 @@ class SimpleTuner:
         """All findings of a folder."""
         for path, backends in _backends(folder):
             place = from_folder(folder, path)
-            joined = {b.get("conditioning_data") for b in backends}
-            joined |= {b.get("id") for b in backends if b.get("source_dataset_id")}
+            joined = {name for b in backends for name in _conditioned_by(b)}
+            joined |= {str(b.get("id")) for b in backends if b.get("source_dataset_id")}
             if not any(b.get("dataset_type") == "text_embeds" for b in backends):
                 yield NO_TEXT_CACHE.found(place)
             if apart := _cut_apart(backends):
                 yield CUT_APART.found(place, ids=" and ".join(apart))
             for backend in backends:
                 repeats = backend.get("repeats", 0)
+                repeats = repeats if isinstance(repeats, int) else 0
                 meant = _TIMES.search(str(backend.get("id", "")))
-                said = meant and int(meant[1]) == int(repeats) + 1
-                if isinstance(repeats, int) and repeats > 0 and not said:
+                said = meant and int(meant[1]) == repeats + 1
+                if repeats > 0 and not said:
                     yield REPEATS.found(place, repeats=repeats, times=repeats + 1, less=repeats - 1)
-                data = str(backend.get("instance_data_dir", ""))
-                if "mask" in Path(data).name.lower() and backend.get("id") not in joined:
+                data = str(backend.get("instance_data_dir") or "")
+                if "mask" in Path(data).name.lower() and str(backend.get("id")) not in joined:
                     yield NO_MASKS.found(place, path=data)
                 if not backend.get("disable_multiline_split"):
                     yield from _caption_lines(folder, folder / data)
@@ -81,10 +82,16 @@ class SimpleTuner:
 
 def _cut_apart(backends: list[Mapping]) -> list[str]:
     """Ids of images and of masks joined to them whose place is drawn, each by itself."""
-    wanted = {b.get("conditioning_data") for b in backends} - {None}
-    masks = {b.get("id") for b in backends if b.get("conditioning_type") == "mask"} & wanted
-    pairs = [b for b in backends if {b.get("id"), b.get("conditioning_data")} & masks]
+    wanted = {name for b in backends for name in _conditioned_by(b)}
+    masks = {str(b.get("id")) for b in backends if b.get("conditioning_type") == "mask"} & wanted
+    pairs = [b for b in backends if {str(b.get("id")), *_conditioned_by(b)} & masks]
     return [str(b.get("id")) for b in pairs if b.get("crop_style", "random") == "random"]
+
+
+def _conditioned_by(backend: Mapping) -> list[str]:
+    """The ids that a backend names as its conditioning data: one, or a list of them."""
+    named = backend.get("conditioning_data") or []
+    return [str(name) for name in (named if isinstance(named, list) else [named])]
 
 
 def _caption_lines(folder: Path, images: Path) -> Iterator[Finding]:
@@ -96,8 +103,6 @@ def _caption_lines(folder: Path, images: Path) -> Iterator[Finding]:
 
 def _backends(folder: Path) -> Iterator[tuple[Path, list[Mapping]]]:
     for path, content in json_files(folder):
-        if isinstance(content, list) and any(
-            isinstance(b, Mapping) and {"instance_data_dir", "metadata_backend"} & set(b)
-            for b in content
-        ):
-            yield path, [b for b in content if isinstance(b, Mapping)]
+        backends = mappings(content)
+        if any({"instance_data_dir", "metadata_backend"} & set(one) for one in backends):
+            yield path, backends

@@ -7,7 +7,7 @@ import json
 import os
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +89,18 @@ def json_files(folder: Path) -> Iterator[tuple[Path, object]]:
             yield path, json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
             continue
+
+
+def mappings(value: object) -> list[Mapping]:
+    """The mappings of a list, where a trainer's file has one; none where anything else stands: that
+    is another program's file, or one that the trainer refuses by itself.
+    """
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+
+
+def mapping(value: object) -> Mapping:
+    """The mapping that a trainer's file has there; an empty one where anything else stands."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def twins(images: Sequence[Path]) -> Iterator[list[Path]]:

@@ -9,7 +9,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ferrari.linting.findings import Finding, Trap
-from ferrari.linting.training_folder import fault_of, json_files, json_lines, unreadable
+from ferrari.linting.training_folder import (
+    fault_of,
+    json_files,
+    json_lines,
+    mapping,
+    mappings,
+    unreadable,
+)
 
 PLACEHOLDERS = Trap(
     "sft/placeholders",
@@ -63,9 +70,7 @@ def _lists(folder: Path) -> list[Path]:
 def _conversations(folder: Path) -> Iterator[tuple[Path, list[Mapping]]]:
     lines = ((path, json_lines(path)) for path in _lists(folder) if not fault_of(path))
     for path, content in [*json_files(folder), *lines]:
-        if not isinstance(content, list):
-            continue
-        samples = [s for s in content if isinstance(s, Mapping)]
+        samples = mappings(content)
         if any({"conversations", "messages"} & set(sample) for sample in samples):
             yield path, samples
 
@@ -73,17 +78,17 @@ def _conversations(folder: Path) -> Iterator[tuple[Path, list[Mapping]]]:
 def _registered(folder: Path) -> Iterator[Finding]:
     info = folder / "dataset_info.json"
     if info.is_file():
-        told_of = dict(json_files(folder)).get(info)
-        for told in told_of.values() if isinstance(told_of, Mapping) else ():
-            name = told.get("file_name") if isinstance(told, Mapping) else None
+        told_of = mapping(dict(json_files(folder)).get(info))
+        for told in told_of.values():
+            name = str(mapping(told).get("file_name") or "")
             if name and not (folder / name).is_file():
                 yield NOT_REGISTERED.found(info.name, name=name)
 
 
 def _sample(folder: Path, path: Path, sample: Mapping) -> Iterator[Finding]:
-    images = sample.get("images", sample.get("image", []))
-    images = [images] if isinstance(images, str) else images
-    turns = sample.get("conversations", sample.get("messages", []))
+    images = sample.get("images", sample.get("image")) or []
+    images = images if isinstance(images, list) else [images]
+    turns = mappings(sample.get("conversations", sample.get("messages")))
     said = " ".join(str(turn.get("value", turn.get("content", ""))) for turn in turns)
     where = f"{path.relative_to(folder)} ({sample.get('id', images)})"
     found = said.count("<image>")

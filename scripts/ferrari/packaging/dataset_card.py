@@ -108,8 +108,11 @@ def _licence(licence: str) -> dict[str, str]:
 
 def _size(count: int) -> str:
     """The Hub's word for a number of images."""
-    bounds = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"))
-    return next((word for bound, word in bounds if count < bound), "100K<n<1M")
+    bounds = (
+        *((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K")),
+        (1_000_000, "100K<n<1M"),
+    )
+    return next((word for bound, word in bounds if count < bound), "1M<n<10M")
 
 
 def write_sums(folder: Path) -> None:

@@ -7,6 +7,7 @@ images.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from ferrari.common.atomic_files import clone_or_copy, link_or_copy, sha256_bytes
@@ -56,9 +57,12 @@ class FolderFormat(Format):
             self._put(mask, sample.mask, shape)
         except FileNotFoundError:
             pass  # `fault` says which of the two is gone
-        placed = Sample(sample.line, sample.split, image, mask, *shape[::-1])
-        fault = placed.fault() if sample.is_unchanged else None
-        fault = fault or self.add_caption(folder, sample)
+        placed = replace(
+            sample,
+            image=image if isinstance(sample.image, Path) else sample.image,
+            mask=mask if isinstance(sample.mask, Path) else sample.mask,
+        )
+        fault = placed.fault() or self.add_caption(folder, sample)
         if fault:
             image.unlink(missing_ok=True)
             mask.unlink(missing_ok=True)

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ferrari.common.atomic_files import sha256_bytes
+from ferrari.common.atomic_files import sha256_bytes, sha256_file
 from ferrari.images import image_files
 from ferrari.images.image_and_mask import Fault, file_fault
-from ferrari.ledger.reasons import MASK_MISMATCH
+from ferrari.ledger.reasons import MASK_MISMATCH, SHA_MISMATCH
 
 _STEP = 64  # px; sides of buckets are multiples of it
 _SUBJECT = 128  # of 255: from here on a pixel of a mask counts as subject
@@ -49,9 +49,15 @@ class Sample:
         return isinstance(self.image, Path) and isinstance(self.mask, Path)
 
     def fault(self) -> Fault | None:
-        """What is wrong with the final set's files; those that were changed were looked at."""
+        """What is wrong with the files. Where one of the two was changed, both were looked at
+        before, and of the other its digest is asked for.
+        """
         if isinstance(self.image, Path) and isinstance(self.mask, Path):
             return file_fault(self.image, self.mask, self.line)
+        if isinstance(self.image, Path) and not _holds(self.image, self.line["sha256"]):
+            return SHA_MISMATCH, "image"
+        if isinstance(self.mask, Path) and not _holds(self.mask, self.line["mask_sha256"]):
+            return SHA_MISMATCH, "mask"
         return None
 
     def facts(self) -> dict[str, object]:
@@ -66,6 +72,11 @@ class Sample:
             known |= sources(self.line)
             known |= {"scale": f"{self.scale:.6g}", "upscaled": int(self.scale > 1)}
         return known
+
+
+def _holds(path: Path, sha256: str) -> bool:
+    """Whether a file has these bytes; not where it is gone."""
+    return path.is_file() and sha256_file(path) == sha256
 
 
 def sources(line: Mapping[str, str]) -> dict[str, str]:

@@ -57,7 +57,9 @@ class _TarShard(Shard):
 
 
 def _samples(members: Iterable[tuple[str, bytes]]) -> Iterator[Mapping[str, bytes | str]]:
-    """Samples of four members each, put together as readers do: by what is before the first dot."""
+    """Samples of four members each, in their order; a member's part of the sample is what its name
+    has behind the first dot, as for readers.
+    """
     found: dict[str, bytes] = {}
     for name, data in members:
         found[name.partition(".")[2]] = data

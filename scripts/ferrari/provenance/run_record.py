@@ -7,6 +7,8 @@ leave no record. No rule reads these files, so they never make an output stale.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import platform
@@ -57,9 +59,7 @@ class Recorder:
 
     def start(self) -> None:
         """Write the record of a run that begins now; raises OSError before any job runs."""
-        runs = Path(self._config["audit"]) / "runs"
         now = datetime.now(UTC)
-        folder = runs / f"{now:%Y%m%dT%H%M%SZ}-{os.getpid()}"
         # Commands that take the last run's settings ask about the whole set, whoever worked on it.
         whole = {**self._config, "shard": None}
         config_text = yaml.safe_dump(whole, allow_unicode=True)
@@ -70,7 +70,8 @@ class Recorder:
             **_facts(self._config, _scripts(self._workflow)),
             "config_sha256": sha256_bytes(config_text.encode("utf-8", "surrogateescape")),
         }
-        folder.mkdir(parents=True)
+        name = f"{now:%Y%m%dT%H%M%SZ}-{os.getpid()}"
+        folder = _new_folder(Path(self._config["audit"]) / "runs", name)
         write_text(folder / "config.yaml", config_text)
         self._write(folder)
         self._folder = folder
@@ -111,6 +112,18 @@ class Recorder:
         write_text(
             folder / "run.json", json.dumps(self._record, indent=1, ensure_ascii=False) + "\n"
         )
+
+
+def _new_folder(runs: Path, name: str) -> Path:
+    """A new folder of this name, or one with a number behind it: two machines or containers that
+    begin within one second may have the same process number.
+    """
+    for number in itertools.count(1):
+        folder = runs / (name if number == 1 else f"{name}-{number}")
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(parents=True)
+            return folder
+    raise AssertionError("one number is free")
 
 
 def _scripts(workflow: Any) -> dict[str, str]:

@@ -262,7 +262,7 @@ def _caption_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
     settings = made.get("settings", {}).get("caption", {})
     why = [f"framing {row['framing']} from the box", f"background from the recipe ({row['kind']})"]
     if row["facing"]:
-        why.insert(1, f"facing{row['facing']}")
+        why.insert(1, f"{row['facing']} from the detector")
     return [
         ("caption", row["caption"]),
         ("source", f"{row['caption_source']}, {row['clip_tokens']} CLIP tokens"),

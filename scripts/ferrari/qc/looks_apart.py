@@ -81,8 +81,8 @@ def check(groups: Groups, bound: float) -> Check:
     return Check(
         "groups_as_far_apart_as_two_people",
         WARN if count > 1 else PASS,
-        f"{number_of(count, 'group')}{apart}",
-        f"no two groups {bound:g} or more apart" if bound else "not asked",
+        f"{number_of(count, 'group')}{apart}" if bound else "not asked",
+        f"no two groups {bound:g} or more apart" if bound else "-",
         "One person in two outfits, or two people? The distance is that of two people, but clothes "
         "and light count as much as who it is. A picture of each group, and its clips, are on the "
         "page: take the clips of whoever is not the subject out of the raw folder. Nothing is "

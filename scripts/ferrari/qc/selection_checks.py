@@ -151,11 +151,11 @@ def split_checks(kept: pd.DataFrame, pairs: Pairs, settings: Mapping) -> list[Ch
         ),
         Check(
             "validation_share",
-            WARN if wanted and share == 0 else PASS,
+            WARN if (wanted and share == 0) or (asked < 1 and share == 1) else PASS,
             f"{share:.1%} of the images",
             f"about {asked:.0%}" if asked else "none asked for",
             "A group of clips goes to one split as a whole, so a small set meets the share only "
-            "roughly, and not at all if its clips form a single group.",
+            "roughly, and not at all if its clips form a single group: that is all for training.",
         ),
     ]
 

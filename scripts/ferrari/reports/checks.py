@@ -97,9 +97,9 @@ def in_words(check: Check) -> str:
 
 
 def figure_in_words(check: Check) -> str:
-    """`in_words` without the bound. 'Crops readable: 2 of 164' would say the opposite."""
+    """`in_words` without the bound. 'Crops readable: 0 of 164' would say the opposite."""
     counted = _NONE_OF.fullmatch(check.figure)
-    if check.status == PASS and check.bound == "0" and counted:
+    if check.status == PASS and counted:
         return f"no fault in {counted[1]}" if counted[1] != "0" else "nothing to look at"
     if check.status == PASS and check.bound == check.figure == "0":
         return "none"

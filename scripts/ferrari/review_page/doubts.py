@@ -45,7 +45,7 @@ def of_track(row: Row) -> float:
         return 1.0 if row["why"] in _CONTRADICTED else FLAGGED
     score, threshold = number(row["score"]), number(row["threshold"])
     near = 1 - abs(score - threshold) / _CLEAR_BY  # NaN where there was nothing to measure
-    told = 0.0 if row["by"] == judgements.FACE else 1 - (number(row["sureness"]) or 0.0)
+    told = 0.0 if row["by"] == judgements.FACE else 1 - number(row["sureness"])
     return _MOST * max(_share(near), _share(told))
 
 

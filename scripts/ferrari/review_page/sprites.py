@@ -34,7 +34,9 @@ Reader = Callable[[Path], np.ndarray]
 
 @dataclass(frozen=True)
 class Sprite:
-    """A file of small pictures: its name, how many cells it has, its size in bytes and digest."""
+    """A file of small pictures: its name, how many cells it has, its size in bytes, and its digest;
+    that is empty where a picture could not be read.
+    """
 
     file: str
     cells: int
@@ -59,15 +61,18 @@ def make(
     """The files of `names`, in `folder`, made of pictures below `root` where they are not there.
 
     `known` are digests by name of what an earlier run wrote: a file that still has its own stays. A
-    picture that cannot be read leaves its cell empty; its row says why elsewhere.
+    picture that cannot be read leaves its cell empty; its row says why elsewhere. The file has no
+    digest then, so that the next run makes it again.
     """
     found = []
     parts = _parts(pictures)
     for name, part in zip(names(stem, pictures), parts, strict=True):
-        path = folder / name
-        if not (name in known and path.is_file() and sha256_file(path) == known[name]):
-            write_bytes(path, _encoded(_sheet(part, root, read)), durable=False)
-        found.append(Sprite(name, len(part), path.stat().st_size, sha256_file(path)))
+        path, whole = folder / name, True
+        if not (known.get(name) and path.is_file() and sha256_file(path) == known[name]):
+            sheet, whole = _sheet(part, root, read)
+            write_bytes(path, _encoded(sheet), durable=False)
+        digest = sha256_file(path) if whole else ""
+        found.append(Sprite(name, len(part), path.stat().st_size, digest))
     return found
 
 
@@ -89,24 +94,28 @@ def _digest(pictures: Sequence[Picture]) -> str:
     return sha256_bytes(json.dumps([how, made_from]).encode("utf-8", "surrogatepass"))[:16]
 
 
-def _sheet(pictures: Sequence[Picture], root: Path, read: Reader) -> Image.Image:
-    """The cells of one file. Each picture's file is read once, however many cells it has."""
+def _sheet(pictures: Sequence[Picture], root: Path, read: Reader) -> tuple[Image.Image, bool]:
+    """The cells of one file, and whether all pictures could be read. Each picture's file is read
+    once, however many cells it has.
+    """
     columns = min(COLUMNS, len(pictures))
     rows = math.ceil(len(pictures) / COLUMNS)
     sheet = Image.new("RGBA", (columns * CELL, rows * CELL))
+    all_read = True
     places: dict[str, list[int]] = defaultdict(list)
     for place, picture in enumerate(pictures):
         places[picture.path].append(place)
     for path, wanted in places.items():
         whole = _opened(root / os.fspath(path), read)
         if whole is None:
+            all_read = False
             continue
         for place in wanted:
             small = _small(whole, pictures[place])
             left = place % COLUMNS * CELL + (CELL - small.width) // 2
             top = place // COLUMNS * CELL + (CELL - small.height) // 2
             sheet.paste(small, (left, top))
-    return sheet
+    return sheet, all_read
 
 
 def _opened(path: Path, read: Reader) -> Image.Image | None:

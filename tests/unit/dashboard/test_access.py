@@ -44,6 +44,13 @@ def test_another_host_is_refused_whatever_the_token(stranger, host):
         assert answer.status_code == 403 and "does not go by that name" in answer.text
 
 
+@pytest.mark.parametrize("hosts", [("localhost", "evil.org"), ("localhost", "localhost")])
+def test_a_request_with_two_hosts_is_refused(stranger, hosts):
+    """Which of them a proxy before the server went by is not known."""
+    headers = [("X-Ferrari-Token", TOKEN), *(("Host", host) for host in hosts)]
+    assert stranger.get("/review", headers=headers).status_code == 403
+
+
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:9000", "127.0.0.1:8000", "[::1]:8000"])
 def test_the_machine_s_own_names_are_known_on_any_port(stranger, host):
     """Behind a tunnel or a container's published port the number is another."""

@@ -135,6 +135,18 @@ def test_the_answer_is_kept_until_something_changes(tmp_path, asked):
     assert len(asked) == 6, "else the page says that nothing is to be done"
 
 
+def test_a_run_whose_record_lies_elsewhere_is_noticed_too(tmp_path, asked):
+    """With another folder for `audit`, what had been done was still said to be due."""
+    the_set = set_in(tmp_path)
+    the_set.config_files[0].write_text("audit: records\n")
+    forecast = dry_run.Forecast(the_set)
+    forecast.look()
+    (tmp_path / "records/runs/1").mkdir(parents=True)
+    (tmp_path / "records/runs/1/run.json").write_text("{}")
+    forecast.look()
+    assert len(asked) == 2
+
+
 def test_a_dry_run_has_the_set_s_settings_last(tmp_path):
     the_set = set_in(tmp_path)
     assert dry_run.command(the_set)[-2:] == ["--configfile", str(the_set.config_files[0])]

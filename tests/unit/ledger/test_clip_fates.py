@@ -41,6 +41,7 @@ def test_a_sound_set_has_nothing_to_say():
     ("verdict", "cells", "cure"),
     [
         ("LOW_RESOLUTION", {"value": "360", "threshold": "480"}, "probe.min_short_side: 360 "),
+        ("LOW_RESOLUTION", {"value": "359.5", "threshold": "480"}, "probe.min_short_side: 359 "),
         ("TOO_LARGE", {"value": "73.2", "threshold": "64"}, "probe.max_megapixels: 74 "),
         ("EXTRACTOR_REJECTED", {"detail": "NO_DECODER: none"}, "Set extract.decoder: auto."),
         ("CORRUPT_CONTAINER", {}, "Copy or download the clip again"),

@@ -1,5 +1,7 @@
 """Which clips are a shard's: all of them, each once, and none moves when a clip comes."""
 
+import itertools
+
 import pytest
 
 from ferrari.ledger.shards import Shard, ShardError
@@ -41,9 +43,12 @@ def test_small_copies_go_where_their_clip_goes():
         assert all((copy in own) == (clip in own) for copy, (clip,) in twins.items())
 
 
-def test_clips_that_share_a_copy_go_together():
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_clips_that_share_a_copy_go_together(order):
+    """In whichever order the copies come: two groups that have been told are joined by a third."""
     a, b, c, d = CLIPS[:4]
-    twins = {"copy-1": [a, b], "copy-2": [b, c], "copy-3": [c, d]}
+    pairs = [[a, b], [b, c], [c, d]]
+    twins = {f"copy-{place}": pairs[number] for place, number in enumerate(order)}
     everything = [*CLIPS, *twins]
     parts = [shard.clips(everything, twins) for shard in shards(9)]
     (of_all,) = [part for part in parts if a in part]

@@ -8,7 +8,7 @@ import pytest
 
 from ferrari.ledger import csv_cells, stages, tables
 from ferrari.ledger.reason_words import sentence
-from ferrari.ledger.without_images import as_lines, headline, of_set, reasons
+from ferrari.ledger.without_images import as_lines, headline, of_set, reasons, why
 
 #: By clip: the rows of each stage as outcome or reason; what is not kept has a reason. Behind a
 #: stage that kept nothing no table has rows.
@@ -50,6 +50,18 @@ def dataset(tmp_path):
                 tables.write_stage(tmp_path / stages.table(stage, video), stage, rows)
     tables.write_stage(tmp_path / stages.FINAL_CSV, "final", final)
     return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ({"NOT_SUBJECT": 1, "UNSURE_WHO": 5}, "UNSURE_WHO"),
+        ({"UNSURE_WHO": 2, "NOT_SUBJECT": 2}, "NOT_SUBJECT"),
+        ({}, ""),
+    ],
+)
+def test_the_most_frequent_reason_is_said(tmp_path, counts, said):
+    assert why(tmp_path, "a", counts) == said
 
 
 def test_each_clip_has_the_reason_of_the_stage_that_kept_nothing_of_it(dataset):

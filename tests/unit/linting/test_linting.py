@@ -1,7 +1,9 @@
 """Each trap is planted in a sound folder, and found by its name there and nowhere else."""
 
+import importlib
 import io
 import json
+import pkgutil
 import re
 import subprocess
 import sys
@@ -14,6 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from ferrari import linting
+from ferrari.linting.findings import Trap
 from tools.lint_package import LINTERS, NothingToLintError, lint
 
 ROOT = Path(__file__).parents[3]
@@ -358,6 +362,80 @@ def test_webdataset(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("length", [0, 300, 512, 700, 1024])
+def test_a_tar_that_is_cut_off_is_found_and_not_a_traceback(tmp_path, length):
+    shard(tmp_path / "0.tar", "a.webp", "a.txt")
+    data = (tmp_path / "0.tar").read_bytes()
+    (tmp_path / "0.tar").write_bytes(data[:length])
+    (found,) = lint(tmp_path)[1]
+    assert (found.check, found.path) == ("webdataset/unreadable", "0.tar")
+
+
+#: Files of other programs, or that their trainer refuses, by the keys that linters look for.
+ODD = {
+    "table.toml": "[datasets]\na = 1\n",
+    "text.toml": 'datasets = "x"\ndirectory = 5\n',
+    "numbers.toml": "datasets = [1, 2]\ndirectory = [3]\n",
+    "subset.toml": "[[datasets]]\nsubsets = 1\n[[datasets]]\nsubsets = [1]\n",
+    "general.toml": 'general = "x"\n[[datasets]]\nimage_directory = "images"\n',
+    "kohya.toml": 'general = "x"\n[[datasets]]\n[[datasets.subsets]]\nimage_dir = "images"\n',
+    "words.json": json.dumps([{"conversations": ["hello"]}]),
+    "null.json": json.dumps([{"messages": None, "images": None}]),
+    "concepts.json": json.dumps([{"path": "images", "text": {}}, {"name": "x"}, "y"]),
+    "backends.json": json.dumps(
+        [
+            {"id": "a-3x", "instance_data_dir": "images", "repeats": "two"},
+            {"id": ["b"], "instance_data_dir": None, "conditioning_data": ["masks"]},
+        ]
+    ),
+    "dataset_info.json": json.dumps({"a": {"file_name": 5}, "b": "c"}),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_file_of_another_form_ends_no_linter(tmp_path, name):
+    image(tmp_path / "images/a.png")
+    write(tmp_path / "images/a.txt", "sks person")
+    write(tmp_path / name, ODD[name])
+    found = lint(tmp_path, [linter.NAME for linter in LINTERS])[1]
+    assert all(finding.path for finding in found)
+
+
+@pytest.mark.parametrize("told", ["[]", "nonsense", '{"info": null}', '{"info": {"features": 1}}'])
+def test_a_parquet_file_whose_metadata_are_of_another_form(tmp_path, told):
+    picture = pa.array([{"bytes": b"", "path": "a.png"}])
+    table = pa.table({"image": picture}).replace_schema_metadata({"huggingface": told})
+    pq.write_table(table, tmp_path / "a.parquet")
+    assert checks(tmp_path) == {"parquet/images-as-bytes"}
+
+
+def test_simpletuner_takes_a_list_of_conditioning_data(tmp_path):
+    cache = {"id": "text", "dataset_type": "text_embeds", "default": True}
+    images = {"id": "images", "instance_data_dir": "images", "conditioning_data": ["x", "masks"]}
+    masks = {"id": "masks", "instance_data_dir": "masks", "conditioning_type": "mask"}
+    place = write(tmp_path / "multidatabackend.json", json.dumps([images, masks, cache]))
+    (found,) = lint(tmp_path)[1]
+    assert found.check == "simpletuner/mask-crop" and "images and masks" in found.cure
+    cut = {"crop_style": "center"}
+    write(place, json.dumps([images | cut, masks | cut, cache]))
+    assert checks(tmp_path) == set()
+
+
+@pytest.mark.parametrize(
+    ("folder", "holds_masks"),
+    [
+        *(("masks", True), ("my_masks", True), ("alpha", True), ("labels", True)),
+        *(("conditioning", True), ("second", False), ("alphabet", False), ("unmasked", False)),
+    ],
+)
+def test_ai_toolkit_tells_folders_of_masks_by_whole_words(tmp_path, folder, holds_masks):
+    """A folder called `second` was taken for one of masks (`cond`)."""
+    image(tmp_path / f"images/{folder}/a.png")
+    write(tmp_path / f"images/{folder}/a.txt", "sks person")
+    write(tmp_path / "train.yaml", "datasets:\n  - folder_path: images\n")
+    assert checks(tmp_path) == ({"ai-toolkit/masks-below"} if holds_masks else set())
+
+
 @pytest.mark.parametrize("form", ["llava", "sharegpt"])
 def test_conversations(tmp_path, form):
     image(tmp_path / "a.png")
@@ -395,11 +473,22 @@ def test_the_command_says_it_and_counts_it(tmp_path):
     assert len(json.loads(done.stdout)) == 12
 
 
+def traps() -> set[str]:
+    """The names of all traps."""
+    modules = pkgutil.iter_modules(linting.__path__, f"{linting.__name__}.")
+    found = (vars(importlib.import_module(module.name)).values() for module in modules)
+    return {one.check for values in found for one in values if isinstance(one, Trap)}
+
+
 def test_every_trap_is_named_after_its_trainer():
     names = {linter.NAME for linter in LINTERS}
-    text = "".join(p.read_text() for p in (ROOT / "scripts/ferrari/linting").glob("*.py"))
-    traps = re.findall(r'Trap\(\s*"([^"]+)"', text)
-    assert {trap.partition("/")[0] for trap in traps} == names
+    assert {trap.partition("/")[0] for trap in traps()} == names
+
+
+def test_the_documents_name_every_trap():
+    text = (ROOT / "docs/packages.md").read_text().partition("## The linter")[2]
+    rows = re.findall(r"^\| `([a-z-]+)`[^|]*\| ([a-z0-9, -]+) \|$", text, re.MULTILINE)
+    assert {f"{trainer}/{trap}" for trainer, said in rows for trap in said.split(", ")} == traps()
 
 
 def test_a_folder_that_is_not_named_is_not_the_one_we_are_in():

@@ -45,6 +45,25 @@ def test_the_last_run_that_made_something_counts(tmp_path):
     assert (last.config_files, last.had_file) == (("my.yaml",), True)
 
 
+@pytest.mark.parametrize(
+    ("later", "named"),
+    [
+        ([], "1"),
+        ([{"status": "success"}], None),
+        ([{"status": "success", "targets": ["all"]}], None),
+        ([{"status": "success", "targets": ["qc7"]}], "1"),  # of one report: the rest still waits
+        ([{"status": "success", "shard": "2/4"}], "1"),  # of some of the clips
+        ([{"status": "success"}, {"status": None}], "3"),
+        ([{"status": "success", "targets": ["verified"]}], "1"),  # it looked, and made nothing
+    ],
+)
+def test_a_run_that_did_not_get_to_its_end_is_named_until_a_whole_one_did(tmp_path, later, named):
+    for number, facts in enumerate([{"status": "failed"}, *later], start=1):
+        record(tmp_path, str(number), {}, **facts)
+    found = last_run.unfinished(tmp_path / "audit")
+    assert (found and found[0].name) == named
+
+
 def test_settings_come_from_the_person_then_the_last_run_then_the_defaults(tmp_path):
     mine = tmp_path / "mine.yaml"
     mine.write_text("subject: {token: mine}\n")

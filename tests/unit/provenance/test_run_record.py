@@ -8,8 +8,10 @@ import logging
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 import yaml
@@ -52,6 +54,15 @@ def run(config, status="success", logs=("snakemake.txt",)) -> Path:
 
 def read(folder: Path) -> dict:
     return json.loads((folder / "run.json").read_text())
+
+
+def test_two_runs_of_one_second_and_one_process_number_have_a_record_each(config, monkeypatch):
+    """Containers that share a set and begin at once have the same process number."""
+    monkeypatch.setattr(run_record, "datetime", Mock(now=Mock(return_value=datetime.now(UTC))))
+    for _ in range(3):
+        Recorder(config, WORKFLOW, {}).start()
+    folders = sorted(Path("audit/runs").iterdir())
+    assert len(folders) == 3 and all(read(folder)["start"] for folder in folders)
 
 
 def test_a_record_says_with_what_a_run_was_made(config):

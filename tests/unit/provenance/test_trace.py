@@ -17,7 +17,7 @@ from ferrari.ledger.columns import COLUMNS
 from ferrari.ledger.item_ids import Item, parse, video_id
 from ferrari.ledger.reason_words import advice, sentence
 from ferrari.ledger.stages import FINAL_CSV
-from ferrari.provenance import trace_text
+from ferrari.provenance import trace_facts, trace_text
 from ferrari.provenance.trace import Dataset, UnknownItemError
 from ferrari.provenance.trace_text import render
 from tests.settings import ENVIRONMENT
@@ -47,6 +47,14 @@ def dataset(work):
 VIDEO = video_id("clip 0001.mp4")
 FRAME, FOUND, CROP = (f"{VIDEO}-f000003{end}" for end in ("", "-d0", "-p0"))
 IMAGE = f"{CROP}-v2"
+
+
+def test_where_the_subject_faces_is_said_once(dataset):
+    """It was `facingfacing left`."""
+    step = next(step for step in dataset.trace(IMAGE).steps if step.stage == "caption")
+    step.row |= {"facing": "facing left", "caption": "sks man, half body, facing left"}
+    facts = dict(trace_facts.step_facts(step, dataset.trace(IMAGE)))
+    assert "; facing left from the detector; background" in facts["because"]
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,16 @@ def test_new_backgrounds_are_at_chance(pictures, drawn):
     assert answer.interval[0] < 1 / CLIPS < answer.interval[1]
 
 
+@pytest.mark.parametrize(("right", "status"), [(8, PASS), (11, PASS), (24, FAIL)])
+def test_a_leak_that_may_be_chance_is_no_fail(drawn, monkeypatch, right, status):
+    """11 of 24 among three clips is a leak of 19%, and its interval begins below chance."""
+    answer = background_leak.ProbeScore(right, 24, 3)
+    monkeypatch.setattr(background_leak, "probe_score", lambda *_: answer)
+    nothing = [np.zeros(3, np.float32)] * len(drawn)
+    check = background_leak.backdrop_check(nothing, [""] * len(drawn), drawn, 0.1)
+    assert check.status == status and f"{right / 24:.1%} right" in check.figure
+
+
 def test_a_scene_lent_to_one_clip_alone_tells_it(drawn):
     same = [np.zeros(3, np.float32)] * len(drawn)
     check = background_leak.backdrop_check(same, [f"of {v}" for v in drawn["video"]], drawn, 0.1)

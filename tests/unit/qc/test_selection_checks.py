@@ -10,7 +10,7 @@ from ferrari.common.atomic_files import sha256_bytes
 from ferrari.curation.embeddings import described
 from ferrari.images import boxes, image_files
 from ferrari.qc import seen_before, selection_checks
-from ferrari.qc.similarity import CutOuts
+from ferrari.qc.similarity import CutOuts, Pairs
 
 
 @pytest.fixture
@@ -54,3 +54,21 @@ def test_one_that_is_not_is_opened_each_time(cutouts, caplog):
     for others in (3, 1):
         check, opened = checked(cutouts, caplog)
         assert check.status == "FAIL" and opened == others
+
+
+@pytest.mark.parametrize(
+    ("splits", "asked", "status"),
+    [
+        *(("train train", 0.0, "PASS"), ("train train", 0.1, "WARN"), ("train val", 0.1, "PASS")),
+        *(("val val", 0.1, "WARN"), ("val val", 1.0, "PASS")),
+    ],
+)
+def test_a_side_on_which_nothing_is_gets_a_look(splits, asked, status):
+    """That all images are for validation was no reason to warn."""
+    sides = splits.split()
+    names = [f"c{number}" for number in range(len(sides))]
+    kept = pd.DataFrame({"item": names, "crop": names, "video": names, "group": names})
+    nothing = Pairs(pd.DataFrame(), 0, [], [])
+    found = selection_checks.split_checks(kept.assign(split=sides), nothing, {"validation": asked})
+    (check,) = (check for check in found if check.name == "validation_share")
+    assert check.status == status

@@ -244,6 +244,7 @@ def test_same_data_same_chart():
         (PASS, "0 of 164", "0", "no fault in 164"),
         (PASS, "0 of 1,640", "0", "no fault in 1,640"),
         (PASS, "0 of 0", "0", "nothing to look at"),
+        (PASS, "0 of 73", "0.35 to 1", "no fault in 73 (bound: 0.35 to 1)"),
         (FAIL, "2 of 164", "0", "not so for 2 of 164"),
         (PASS, "0", "0", "none"),
         (WARN, "12", "0", "not so for 12"),

@@ -38,7 +38,7 @@ def made(tmp_path):
         reads.clear()
         return sprites.make(tmp_path, "clip-image", pictures, tmp_path, known or {}, read), reads
 
-    make.folder = tmp_path
+    make.folder, make.files = tmp_path, files
     return make
 
 
@@ -91,6 +91,17 @@ def test_a_file_stays_while_its_pictures_and_its_bytes_are_the_same(made):
     (made.folder / sprite.file).write_bytes(b"damaged")
     (mended,), reads = made(first, second, known=known)
     assert mended == sprite and reads
+
+
+def test_a_file_with_a_picture_that_could_not_be_read_is_made_again(made):
+    """The cell stayed empty for ever, though the picture was there again."""
+    pictures = Picture("red.png", "1"), Picture("later.png", "2")
+    (sprite,), _ = made(*pictures)
+    assert sprite.sha256 == ""
+    made.files["later.png"] = flat(BLUE)
+    (again,), reads = made(*pictures, known={sprite.file: sprite.sha256})
+    assert again.file == sprite.file and again.sha256 and "later.png" in reads
+    assert near(middle(made.folder, again, 1)[:3], BLUE)
 
 
 def test_many_pictures_fill_several_files_and_old_files_go(made):
