@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 import yaml
