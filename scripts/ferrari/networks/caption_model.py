@@ -11,8 +11,7 @@ from pathlib import Path
 
 from ferrari.common import near_paths
 from ferrari.common.errors import FerrariError
-from ferrari.networks import weight_kinds
-from ferrari.networks.weight_kinds import SAFETENSORS
+from ferrari.networks import file_kinds
 
 #: What to do, whatever is wrong with a folder.
 ADVICE = (
@@ -62,8 +61,8 @@ def _fault(folder: Path) -> str:
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         return "has no weights as .safetensors, and pickled ones are not loaded"
-    kinds = {file.name: weight_kinds.kind_of(file) for file in files}
-    other = next((name for name, kind in kinds.items() if kind != SAFETENSORS), "")
+    kinds = {file.name: file_kinds.kind_of(file) for file in files}
+    other = next((name for name, kind in kinds.items() if kind != file_kinds.SAFETENSORS), "")
     return f"has weights that are none: {other} is {kinds[other] or 'not known'}" if other else ""
 
 

@@ -8,12 +8,11 @@ all masks worse. What is not known for something else passes: loading it tells.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from ferrari.common import first_bytes, near_paths
-from ferrari.networks import weight_contents, weight_files
+from ferrari.common import near_paths
+from ferrari.networks import file_kinds, weight_contents, weight_files
 from ferrari.networks.weight_files import ModelError, UnpinnedPickleError, Weights
 
 #: What loads the weights of a section, what it needs, and the kinds of models.yaml that are that.
@@ -33,19 +32,9 @@ _KINDS = {
     "ram": {"tagger"},
     "sam": {"prompted_segmenter"},
 }
-SAFETENSORS = "a safetensors file"
-_PYTORCH, _GRAPH = "a PyTorch file", "an XML file"
-_LFS = "a pointer of Git LFS and not the file itself (git lfs pull fetches it)"
 #: The endings by which a loader knows a PyTorch file, and those that no loader takes.
 _PYTORCH_ENDINGS = frozenset({".pt", ".pth", ".torchscript"})
 _NOBODYS = frozenset({".bin", ".safetensors", ".ckpt", ".pkl", ".pickle", ".h5", ".gguf"})
-_BEGINNINGS = {
-    b"version https://git-lfs": _LFS,
-    b"\x89HDF": "an HDF5 file (Keras)",
-    b"GGUF": "a GGUF file",
-    b"<?xml": _GRAPH,
-    b"<net": _GRAPH,
-}
 
 
 def fit(config: Mapping, section: str) -> list[Weights]:
@@ -139,12 +128,12 @@ def _fault(path: Path, loader: str) -> str:
     """Why a loader cannot take a file; "" where nothing speaks against it."""
     if path.is_dir():
         return ""
-    kind, ending = kind_of(path), path.suffix.lower()
+    kind, ending = file_kinds.kind_of(path), path.suffix.lower()
     takes_pytorch = loader not in ("alpha_net", "ram")
-    if kind == _PYTORCH and takes_pytorch:
+    if kind == file_kinds.PYTORCH and takes_pytorch:
         right = any(one in path.name.lower() for one in _PYTORCH_ENDINGS)
         return "" if right else f"is {kind}, and is known as one by the ending .pt alone: rename it"
-    if kind == _GRAPH and not takes_pytorch:
+    if kind == file_kinds.GRAPH and not takes_pytorch:
         alone = not path.with_suffix(".bin").exists()
         return f"lacks its weights, {path.with_suffix('.bin').name} beside it" if alone else ""
     pair = path.with_suffix(".bin"), path.with_suffix(".xml")
@@ -159,32 +148,12 @@ def _fault(path: Path, loader: str) -> str:
     return ""
 
 
-def kind_of(path: str | os.PathLike) -> str:
-    """'a safetensors file', 'an HTML page (a failed download?)', 'empty', and so on; "" for ONNX,
-    TensorRT and whatever else is not known by its first bytes. Raises OSError.
-    """
-    head = first_bytes.read(path)
-    if not head:
-        return "empty"
-    if weight_files.holds_pickle(path):
-        return _PYTORCH
-    start = head.lstrip()
-    if found := next((what for begin, what in _BEGINNINGS.items() if start.startswith(begin)), ""):
-        return found
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < os.path.getsize(path):
-        return SAFETENSORS
-    if found := first_bytes.unopened(head):
-        return found
-    other = first_bytes.no_film(path, animations=False)
-    return f"a {other}" if other else ""
-
-
 def _require_size(weights: Weights) -> None:
     """Of a listed file that is there already: somebody may have put there what is none."""
     try:
         weight_files.require_size(weights.path, weights.entry)
     except ModelError as error:
-        kind = kind_of(weights.path)
+        kind = file_kinds.kind_of(weights.path)
         told = f"the weights {weights.name}: {error}"
         raise ModelError(f"{told}. The file is {kind}" if kind else told) from error
 
