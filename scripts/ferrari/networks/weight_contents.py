@@ -185,15 +185,12 @@ def _yolo_notes(path: Path) -> Mapping[str, Any] | None:
         if not model or model.startswith("RTDETR"):
             return {"other": f"holds {model or 'no model of ultralytics'}, and no YOLO network"}
         return {"task": _TASKS[model]} if model in _TASKS else None
-    notes = _notes_in(path) if path.is_dir() else {}
-    if not notes:
-        graph = _graph(path)
-        if graph is None:
-            return None
-        notes = graph.notes
-    if not isinstance(notes.get("names"), dict):
+    graph = _graph(path)
+    if graph is None:
+        return None
+    if not isinstance(graph.notes.get("names"), dict):
         return {"other": "does not say which classes it knows, as exports of YOLO do"}
-    return notes
+    return graph.notes
 
 
 def _engines_notes(path: Path) -> Mapping[str, Any] | None:
@@ -253,9 +250,11 @@ def _openvino_graph(path: Path) -> Graph:
     inputs: list[tuple[Shape, bool]] = []
     outputs: list[Shape] = []
     notes: dict[str, Any] = {}
+    end = 0  # of what the layers read from the file of numbers
     try:
         for _, part in ElementTree.iterparse(path):
             if part.tag == "layer":
+                end = max(end, _end_of_numbers(part))
                 if part.get("type") == "Parameter":
                     inputs.append((_sizes(part.find("output/port")), _is_of_floats(part)))
                 elif part.get("type") == "Result":
@@ -263,11 +262,30 @@ def _openvino_graph(path: Path) -> Graph:
                 part.clear()
             elif part.tag == "framework":  # in rt_info: the notes of the ONNX file it was made of
                 notes |= {note.tag: _value(note.get("value", "")) for note in part}
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, ValueError) as error:
         raise ModelError(f"{path} is no OpenVINO graph, or a damaged one ({error})") from error
     if not inputs or not outputs:
         raise ModelError(f"{path} is no OpenVINO graph: there is no network in it")
+    _require_numbers(path.with_suffix(".bin"), end)
     return Graph(*inputs[0], outputs, {**notes, **_notes_in(path.parent)})
+
+
+def _end_of_numbers(layer: Any) -> int:
+    """Where in the .bin file ends what a layer reads from it; 0 of one that reads nothing there."""
+    about = layer.find("data")
+    if about is None or layer.get("type") != "Const":
+        return 0
+    return int(about.get("offset", 0)) + int(about.get("size", 0))
+
+
+def _require_numbers(path: Path, end: int) -> None:
+    """Raise ModelError where the numbers of a graph are not there up to `end`."""
+    if not end:
+        return
+    if not path.is_file():
+        raise ModelError(f"{path.parent} lacks the numbers of its graph: {path.name} is not there")
+    if (missing := end - path.stat().st_size) > 0:
+        raise ModelError(f"{path} is cut off: it ends {missing:,} bytes too early")
 
 
 def _notes_in(folder: Path) -> Mapping[str, Any]:
@@ -277,7 +295,11 @@ def _notes_in(folder: Path) -> Mapping[str, Any]:
         return {}
     import yaml
 
-    notes = yaml.safe_load(file.read_text(encoding="utf-8"))
+    try:
+        notes = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise ModelError(f"{file} is damaged, it cannot be read as YAML ({reason})") from error
     return notes if isinstance(notes, dict) else {}
 
 

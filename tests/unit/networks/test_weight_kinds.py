@@ -283,6 +283,40 @@ def test_a_damaged_openvino_graph_is_told(tmp_path):
     assert "there is no network in it" in refusal(path, "isnet")
 
 
+def test_numbers_of_an_openvino_graph_that_are_cut_off_or_missing_are_told(tmp_path):
+    folder = yolo_export(tmp_path / "own_openvino_model", "detect")
+    check(folder, "yolo")
+    numbers = next(folder.glob("*.bin"))
+    whole = numbers.read_bytes()
+    numbers.write_bytes(whole[:-1])
+    told = refusal(folder, "yolo")
+    assert f"{numbers} is cut off: it ends 1 bytes too early; detect.backend: yolo needs" in told
+    numbers.unlink()
+    told = refusal(folder, "yolo")
+    assert f"{folder} lacks the numbers of its graph: {numbers.name} is not there;" in told
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"names: {0: person\n- [", bytes(99), b"\xff\xfename"],
+    ids=["cut off", "zeros", "no text"],
+)
+def test_damaged_notes_of_an_export_are_told(tmp_path, content):
+    export = yolo_export(tmp_path / "own_openvino_model", "detect")
+    (export / "metadata.yaml").write_bytes(content)
+    told = refusal(export, "yolo")
+    assert "metadata.yaml is damaged, it cannot be read as YAML (" in told
+    assert "\n" not in told
+
+
+def test_a_damaged_graph_beside_sound_notes_is_told(tmp_path):
+    export = yolo_export(tmp_path / "own_openvino_model", "detect")
+    graph = next(export.glob("*.xml"))
+    for content in (XML[: len(XML) // 2], XML.replace(b"<dim>", b"<dim>x")):
+        graph.write_bytes(content)
+        assert f"{graph.name} is no OpenVINO graph, or a damaged one (" in refusal(export, "yolo")
+
+
 def yolo_export(path: Path, task: str, **noted: object) -> Path:
     noted = {"names": {0: "person"}, "task": task, **noted}
     if path.suffix == ".engine":
