@@ -225,8 +225,9 @@ def tracks_check(videos: pd.DataFrame) -> Check:
         several,
         len(usable),
         "Files with more than one film: only the track that players show is used. To use another, "
-        "copy it into a file of its own (ffmpeg -i IN -map 0:v:1 -c copy OUT). Of MP4 files joined "
-        "with cat only the first is read: put the parts in as clips of their own.",
+        "copy it into a file of its own (ffmpeg -i IN -map 0:v:1 -c copy OUT). Of MP4, FLV "
+        "or WMV files joined with cat only the first is read: put the parts in as clips of their "
+        "own.",
         otherwise=WARN,
     )
 

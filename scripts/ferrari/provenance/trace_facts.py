@@ -97,6 +97,7 @@ def _probe_facts(row: Row, made: Mapping, trace: Trace) -> Facts:
         ("codec", " ".join(filter(None, (row["codec"], row["pix_fmt"], row["container"])))),
         ("picture", shown if row["width"] else ""),
         ("time", f"{rate}; {length}" if row["fps"] else ""),
+        ("other tracks", row["other_tracks"]),
         ("detail", row["detail"]),
     ]
 

@@ -21,7 +21,10 @@ from ferrari.provenance.trace_facts import (
 
 #: The facts of each step that come first, and what they are called where no heading names the step.
 _FIRST: Mapping[str, Mapping[str, str]] = {
-    "probe": {"file": "clip", "now": "now", "picture": "picture", "time": "length"},
+    "probe": {
+        **{"file": "clip", "now": "now", "picture": "picture", "time": "length"},
+        "other tracks": "not used",
+    },
     "extract": {"moment": "moment"},
     "detect": {"box": "box", "confidence": "confidence"},
     "identity": {"why": "who", "seen": "seen", "faces": "faces"},

@@ -301,6 +301,19 @@ def test_a_frame_kept_with_the_reason_ok_is_kept_and_no_refused_one_is_counted_t
     assert "more: add --all" not in render(trace)
 
 
+def test_film_that_is_left_out_of_a_clip_is_told_first(changed):
+    """A clip's trace gave the length of the first of two joined recordings, and no more."""
+    dataset, video, image = changed
+    assert "not used" not in render(Dataset(dataset, dataset).trace(video))
+    lost = "a second file behind the first, as cat joins them: another film track, which is lost"
+    table = dataset / f"videos/{video}.csv"
+    [row] = tables.iter_stage(table, "probe")
+    tables.write_stage(table, "probe", [row | {"other_tracks": lost}])
+    for item in (video, image):
+        text = " ".join(render(Dataset(dataset, dataset).trace(item)).split())
+        assert f"not used {lost}" in text
+
+
 def test_a_refused_image_says_where_it_ended(changed):
     dataset, _, image = changed
     rows = list(tables.iter_stage(dataset / FINAL_CSV, "final"))
