@@ -24,6 +24,7 @@ from ferrari.review_page.entries import (
 )
 
 VARIANTS = 3
+JOINT = 5  # the first frame of a clip's second recording
 SUBJECT = {"token": "ohwx", "class": "man"}
 HTML = '<img src=x onerror="document.title=1"> & "ohwx"'
 
@@ -31,6 +32,11 @@ HTML = '<img src=x onerror="document.title=1"> & "ohwx"'
 def sha(text: str) -> str:
     """A digest that a file called `text` might have."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def time_s(ordinal: int) -> float:
+    """When a frame is shown, by its clip's clock: each clip is joined from two recordings."""
+    return ordinal % JOINT / 2
 
 
 def entries(images: int, frames: int = 8) -> tuple[list[tuple[str, str]], list[Entry]]:
@@ -66,7 +72,7 @@ def _image(video: str, item: str, ordinal: int, number: int) -> Entry:
         kind="flat",
         split="train",
         track="0",
-        time_s=ordinal / 2,
+        time_s=time_s(ordinal),
     )
 
 
@@ -78,7 +84,7 @@ def _cutout(video: str, crop: str, ordinal: int) -> Entry:
         pictures=(Picture(path, sha(crop)),),
         said="soft 0.1",
         track="0",
-        time_s=ordinal / 2,
+        time_s=time_s(ordinal),
     )
 
 
@@ -127,7 +133,7 @@ def _refused(video: str, ordinal: int) -> Entry:
         reason="DUPLICATE_SUBJECT" if ordinal % 2 else "NOT_SUBJECT",
         said="0.31 (bound 0.36)",
         track="0",
-        time_s=ordinal / 2,
+        time_s=time_s(ordinal),
     )
 
 

@@ -256,6 +256,19 @@ def vain(browser: Browser, url: str) -> dict:
     return seen
 
 
+def in_order(browser: Browser, url: str) -> dict:
+    """In the view of masks, by clip and time: the first tiles' names, and the moments that are told
+    beside the fifth.
+    """
+    page = _opened(browser.new_context(viewport={"width": 1280, "height": 860}), url)
+    page.click("[data-view=masks]")
+    page.get_by_label("order").select_option("clip and time")
+    page.locator("#tile-4").click()
+    page.evaluate(DRAWN)
+    names = [page.locator(f"#tile-{place} .line").inner_text() for place in range(8)]
+    return {"names": names, "beside": page.locator(".strip button").all_inner_texts()}
+
+
 def asks_who(browser: Browser, url: str) -> dict:
     """The first decision without a name: the window that asks, and the row that follows."""
     page = _opened(browser.new_context(), url, name="")
@@ -418,7 +431,7 @@ def along(browser: Browser, url: str, scheme: str = "light", shots: str = "") ->
 TASKS = {
     f"review_{task.__name__}": task
     for task in (
-        *(look, keys, tabs, captions, batch, people, of_two, vain, asks_who, scroll),
-        *(served, restarted, mend, along),
+        *(look, keys, tabs, captions, batch, people, of_two, vain, in_order, asks_who),
+        *(scroll, served, restarted, mend, along),
     )
 }

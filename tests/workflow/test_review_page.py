@@ -78,6 +78,13 @@ def test_undo_takes_back_what_was_made_again_and_a_new_decision_ends_redo(url, t
     assert [row.decision for row in decisions.load(tmp_path).rows] == ["drop"]
 
 
+def test_a_clip_of_two_recordings_is_shown_in_their_order(url):
+    """Its clock starts anew on the way: by time alone, frames of both were shown in turn."""
+    seen = browser.ask("review_in_order", url)
+    assert [name.split("-")[0] for name in seen["names"]] == [f"f{at:06d}" for at in range(8)]
+    assert seen["beside"] == ["1.00 s", "1.50 s", "2.00 s", "0.00 s", "0.50 s"]
+
+
 def test_two_tabs_lose_nothing(url, tmp_path):
     first, second, third = browser.ask("review_tabs", url)["tables"]
     rows = rows_of(third, tmp_path)

@@ -27,6 +27,13 @@ function labelOf(at) {  // what tells it from others where there is little room:
 function nameOf(at) { return isReference(at) ? items.tail[at] : targetOf(at); }
 function frameOf(at) { return items.tail[at].match(/^(f\d+)/)?.[1] ?? ""; }
 
+// Which of two entries of a clip comes first: by their frames, where both have one. Where recordings
+// were joined to a clip, its time starts anew on the way.
+function inOrder(a, b) {
+  const [one, other] = [frameOf(a), frameOf(b)];
+  return one && other ? Number(one.slice(1)) - Number(other.slice(1)) : items.time_s[a] - items.time_s[b];
+}
+
 function inForce(log, at, decision) { return log.inForce(text("scope", at), targetOf(at), decision); }
 
 // A decision about something else than what is there now: it changes nothing.
@@ -132,7 +139,7 @@ const DECIDED = {
 };
 const ORDERS = {
   "doubt first": (a, b) => items.doubt[b] - items.doubt[a] || a - b,
-  "clip and time": (a, b) => items.clip[a] - items.clip[b] || items.time_s[a] - items.time_s[b] || a - b,
+  "clip and time": (a, b) => items.clip[a] - items.clip[b] || inOrder(a, b) || a - b,
   "surest first": (a, b) => items.doubt[a] - items.doubt[b] || a - b,
 };
 
@@ -169,12 +176,10 @@ function neighbours(at, each) {
   const same = [];
   for (let one = at; one >= 0 && items.clip[one] === items.clip[at]; one -= 1) { if (items.group[one] === items.group[at]) { same.unshift(one); } }
   for (let one = at + 1; one < count && items.clip[one] === items.clip[at]; one += 1) { if (items.group[one] === items.group[at]) { same.push(one); } }
-  const seen = new Map();
-  for (const one of same) {
-    const moment = items.time_s[one];
-    if (one === at || (moment !== items.time_s[at] && !seen.has(moment) && items.cell[one] >= 0)) { seen.set(one === at ? items.time_s[at] : moment, one); }
-  }
-  const order = [...seen.values()].sort((a, b) => items.time_s[a] - items.time_s[b]);
+  const moment = (one) => frameOf(one) || items.time_s[one];
+  const seen = new Map([[moment(at), at]]);
+  for (const one of same) { if (items.cell[one] >= 0 && !seen.has(moment(one))) { seen.set(moment(one), one); } }
+  const order = [...seen.values()].sort(inOrder);
   const place = order.indexOf(at);
   return order.slice(Math.max(0, place - each), place + each + 1);
 }
