@@ -77,18 +77,25 @@ class FaceModel:
 
         For those that are small in it, see `faces_of_people`.
         """
-        return self.find_in([(picture_rgb, _scale(picture_rgb, _PICTURE_SIDE, 1.0))])[0]
+        found = self.find_in([(picture_rgb, _scale(picture_rgb, _PICTURE_SIDE, 1.0))])
+        return self.found_again([picture_rgb], found)[0]
 
     def find_in(self, pictures: Sequence[tuple[np.ndarray, float]]) -> list[list[Face]]:
-        """The faces in each picture, searched at a scale of it, in the picture's own pixels."""
+        """The faces in each picture, searched at a scale of it, in the picture's own pixels. Those
+        of tilted heads lack what `found_again` does.
+        """
         scaled = (_resized(picture, scale) for picture, scale in pictures)
         found = self._finding.find(scaled)
-        placed = [
+        return [
             [face.placed(scale, 0, 0) for face in faces]
             for (_, scale), faces in zip(pictures, found, strict=True)
         ]
-        shown = [picture for picture, _ in pictures]
-        return tilted_heads.found_again(self._finding.find, shown, placed)
+
+    def found_again(
+        self, pictures_rgb: Sequence[np.ndarray], faces: Sequence[Sequence[Face]]
+    ) -> list[list[Face]]:
+        """The faces of each picture, in the same order, with the landmarks of tilted heads."""
+        return tilted_heads.found_again(self._finding.find, pictures_rgb, faces)
 
     def embed(self, picture_rgb: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
         """(N, dimensions) float32 of unit length: the dot product of two is their similarity."""
@@ -115,18 +122,39 @@ def faces_of_people(
     """For each HxWx3 uint8 RGB picture, for each person's box in it: faces as `faces_of_person`.
 
     Each is searched in the part of the box in which a head may be, at a size that the detector
-    likes, whatever the picture's; each face is given to one person.
+    likes, whatever the picture's; each face is given to one person. Tilted heads are searched
+    again after that: beside others a face is in several boxes, and some belong to nobody.
     """
     parts = [_head_part(picture, box) for picture, people in pictures for box in people]
     found = model.find_in([(part, scale) for part, scale, _ in parts])
-    placed = iter(
-        [face.placed(1.0, *corner) for face in faces]
-        for faces, (_, _, corner) in zip(found, parts, strict=True)
-    )
-    return [
-        _given_out([face for _ in people for face in next(placed)], people)
+    placed = [
+        {face.placed(1.0, *corner): (part, face, corner) for face in faces}
+        for faces, (part, _, corner) in zip(found, parts, strict=True)
+    ]
+    of_boxes = iter(placed)
+    given = [
+        _given_out([face for _ in people for face in next(of_boxes)], people)
         for _, people in pictures
     ]
+    return _again(model, given, {face: at for of_box in placed for face, at in of_box.items()})
+
+
+def _again(
+    model: FaceModel,
+    given: Sequence[Sequence[Sequence[Face]]],
+    found_in: Mapping[Face, tuple[np.ndarray, Face, tuple[int, int]]],
+) -> list[list[list[Face]]]:
+    """The faces that were given to people, with the landmarks of tilted heads.
+
+    Each is searched where it was `found_in`: a part of its picture, the face in pixels of that, and
+    the part's upper left corner.
+    """
+    places = [found_in[face] for people in given for faces in people for face in faces]
+    again = model.found_again([part for part, *_ in places], [[face] for _, face, _ in places])
+    upright = iter(
+        face.placed(1.0, *corner) for (face,), (*_, corner) in zip(again, places, strict=True)
+    )
+    return [[[next(upright) for _ in faces] for faces in people] for people in given]
 
 
 def _given_out(faces: Sequence[Face], people: Sequence[Box]) -> list[list[Face]]:

@@ -17,8 +17,9 @@ import numpy as np
 from ferrari.images import head_pose
 from ferrari.images.faces import Face
 
-#: Degrees by which a face's picture is turned against the clock, one after the other.
-TURNS = (-60.0, -30.0, -15.0, 0.0, 15.0, 30.0, 60.0)
+#: Degrees by which a face's picture is turned against the clock: first by the near ones, then by
+#: those of the far ones that may score better (`_farther`).
+NEAR, FAR = (-15.0, 0.0, 15.0), (-60.0, -30.0, 30.0, 60.0)
 #: Degrees of roll that the landmarks tell, and the detector's score: from the one on, or below the
 #: other, a head may be tilted. At a true roll of 45 degrees 20 to 32 are told, at a score of 0.90;
 #: an upright face has 0.94.
@@ -35,7 +36,7 @@ BETTER = 0.005
 _TOLD = 2.0
 #: px, the side of a turned picture; how many times as large as the face's box it is; within which
 #: share of its side from its middle the face's landmarks lie.
-_SIDE, _ROOM, _NEAR = 160, 2.0, 0.2
+_SIDE, _ROOM, _MIDDLE = 160, 2.0, 0.2
 
 _Find = Callable[[Iterable[np.ndarray]], Iterator[list[Face]]]
 
@@ -64,11 +65,11 @@ def found_again(
         for face in of
         if _may_be_tilted(face)
     ]
-    asked = [(picture, face, turn) for picture, face in doubtful for turn in TURNS]
-    looks, count = _looks(find, asked), len(TURNS)
+    near = _turned(find, doubtful, [NEAR] * len(doubtful))
+    far = _turned(find, doubtful, [_farther(*looks) for looks in near])
     best = [
-        _best(face, looks[place * count : (place + 1) * count])
-        for place, (_, face) in enumerate(doubtful)
+        _best(face, [*looks, *more])
+        for (_, face), looks, more in zip(doubtful, near, far, strict=True)
     ]
     tilted = [
         (picture, face, look)
@@ -98,6 +99,32 @@ def _pose(face: Face) -> head_pose.Pose | None:
     return head_pose.pose(face.landmarks_xy) if spread else None
 
 
+def _turned(
+    find: _Find,
+    doubtful: Sequence[tuple[np.ndarray, Face]],
+    turns: Sequence[Sequence[float]],
+) -> list[list[_Look | None]]:
+    """The looks at each face, in the turns of its own."""
+    asked = [
+        (picture, face, turn)
+        for (picture, face), of in zip(doubtful, turns, strict=True)
+        for turn in of
+    ]
+    looks = iter(_looks(find, asked))
+    return [[next(looks) for _ in of] for of in turns]
+
+
+def _farther(left: _Look | None, upright: _Look | None, right: _Look | None) -> tuple[float, ...]:
+    """Which far turns may score better than the near ones: none if upright is best, and those of
+    the better side else. Where too little is found to tell, all: the head may lie on its side.
+    """
+    if upright is None or (left is None and right is None):
+        return FAR
+    known = [look for look in (upright, left, right) if look is not None]
+    best = max(known, key=lambda look: look.score)
+    return tuple(turn for turn in FAR if turn * best.turn > 0)
+
+
 def _looks(find: _Find, asked: Sequence[tuple[np.ndarray, Face, float]]) -> list[_Look | None]:
     """The best face in the middle of each picture around a face, turned by so many degrees."""
     matrices = [_to_square(face, turn) for _, face, turn in asked]
@@ -123,7 +150,7 @@ def _in_the_middle(faces: Iterable[Face], matrix: np.ndarray, turn: float) -> _L
     for face in faces:  # the best first
         pose = _pose(face)
         away = np.abs(face.landmarks_xy.mean(0) - _SIDE / 2).max()
-        if pose is not None and away <= _NEAR * _SIDE:
+        if pose is not None and away <= _MIDDLE * _SIDE:
             back = cv2.invertAffineTransform(matrix)
             landmarks = face.landmarks_xy @ back[:, :2].T + back[:, 2]
             return _Look(turn, face.score, pose.roll, landmarks.astype(np.float32))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 
-from ferrari.networks import faces, weight_files
+from ferrari.networks import faces, tilted_heads, weight_files
 from ferrari.networks.backends import yunet
 from ferrari.networks.weight_files import ModelError
 from ferrari.processes.failures import Failure
@@ -74,6 +75,27 @@ def test_a_face_in_two_boxes_is_given_to_one_person(listed):
         assert sorted(map(len, found)) == [1, 1]
         assert abs(middles[people.index(left)][0] - 108) <= 4
         assert abs(middles[people.index(right)][0] - 164) <= 4
+
+
+def test_only_whose_faces_they_are_is_searched_in_turned_pictures(listed, monkeypatch):
+    """One in two boxes once, one that is nobody's not at all; each in the part that showed it."""
+    left, right = (40.0, 30.0, 200.0, 310.0), (90.0, 35.0, 250.0, 310.0)
+    crowd = painted(320, 320, (104, 40, 8, RED), (160, 48, 8, RED))
+    chest = painted(320, 320, (104, 40, 8, RED), (104, 181, 8, RED))
+    asked = []
+
+    def numbered(find, pictures, given):
+        asked.extend(zip(pictures, given, strict=True))
+        return [[replace(face, score=number) for face in of] for number, of in enumerate(given)]
+
+    monkeypatch.setattr(tilted_heads, "found_again", numbered)
+    model = face_nets.model(listed)
+    found = faces.faces_of_people(model, [(crowd, [left, right]), (chest, [left])])
+    assert [len(of) for _, of in asked] == [1, 1, 1]
+    for part, (face,) in asked:
+        x1, y1, x2, y2 = map(round, face.box_xyxy)
+        assert part[(y1 + y2) // 2, (x1 + x2) // 2].tolist() == list(RED)
+    assert [[[face.score for face in of] for of in those] for those in found] == [[[0], [1]], [[2]]]
 
 
 def test_a_box_that_the_edge_cuts_off_or_that_is_a_line_has_no_face(listed):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -78,6 +80,36 @@ def test_a_face_that_is_nearly_upright_stays_as_it_is(roll):
     (first,) = next(find([picture]))
     ((again,),) = tilted_heads.found_again(find, [picture], [[first]])
     assert again is first
+
+
+@pytest.mark.parametrize(("roll", "count"), [(0, 3), (4, 3), (45, 3 + 2 + 1), (-80, 3 + 2 + 1)])
+def test_far_turns_are_looked_at_where_they_may_score_better(roll, count):
+    """None for an upright face, however low it scored at first, and one side's for others."""
+    picture, _ = picture_of(roll)
+    (first,) = next(find([picture]))
+    looked = []
+
+    def counted(pictures):
+        for picture in pictures:
+            looked.append(picture)
+            yield from find([picture])
+
+    tilted_heads.found_again(counted, [picture], [[replace(first, score=0.85)]])
+    assert len(looked) == count
+
+
+@pytest.mark.parametrize("roll", [-100, -90, 90, 100])
+def test_a_head_is_found_on_its_side_where_no_near_turn_shows_a_face(roll):
+    """The network finds no face that is tilted by more than 45 degrees."""
+
+    def nearly_upright(pictures):
+        for of in find(pictures):
+            yield [face for face in of if abs(2 * head_pose.pose(face.landmarks_xy).roll) <= 45]
+
+    picture, truth = picture_of(roll)
+    (first,) = next(find([picture]))
+    ((again,),) = tilted_heads.found_again(nearly_upright, [picture], [[first]])
+    assert off(again, truth) < 0.06
 
 
 def test_each_face_keeps_its_place():
