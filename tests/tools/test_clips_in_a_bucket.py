@@ -61,7 +61,7 @@ def test_a_forecast_hangs_on_the_objects(own, shoot):
     the_set = SimpleNamespace(raw=ADDRESS, config_files=[own])
 
     def states() -> list:
-        return dry_run._states(dry_run._raw(the_set), ADDRESS)
+        return dry_run._states(dry_run._raw(the_set, settings.load(own)), ADDRESS)
 
     before = states()
     assert len(before) == 2 and states() == before

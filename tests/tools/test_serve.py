@@ -156,7 +156,7 @@ def test_without_a_page_review_says_what_makes_one(work, capsys, monkeypatch):
 def test_a_page_of_before_is_shown_and_that_is_said(work, capsys, monkeypatch):
     reports_in(work / "qc_reports")
     monkeypatch.setattr(subprocess, "run", ended(1))
-    monkeypatch.setattr(serve, "serve_set", lambda given, the_set: 0)
+    monkeypatch.setattr(serve, "serve_set", lambda given, the_set, said: 0)
     assert serve.main(["review", "--work", str(work)]) == 0
     assert "was not brought up to date" in capsys.readouterr().err
 
@@ -165,7 +165,7 @@ def test_the_set_is_the_one_of_the_settings(work, monkeypatch):
     elsewhere = work / "other.yaml"
     elsewhere.write_text("dataset: made\nraw_videos: /films\nqc_reports: pages\n")
     seen = []
-    monkeypatch.setattr(serve, "serve_set", lambda given, the_set: seen.append(the_set) or 0)
+    monkeypatch.setattr(serve, "serve_set", lambda given, the_set, said: seen.append(the_set) or 0)
     words = ["dashboard", "--work", str(work), "--config", str(elsewhere), "--no-runs"]
     assert serve.main([*words, "--who", "ana"]) == 0
     (the_set,) = seen

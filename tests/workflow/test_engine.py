@@ -155,7 +155,7 @@ def test_jobs_take_the_gpu_token_where_they_open_the_card_themselves(tmp_path):
     alone = plans(tmp_path, "--config", "warm_workers=false", **on_card)
     assert "gpu=1" in alone["detect"] and "gpu=1" not in alone["mask"]
     assert "device=" not in alone["crop"] and "gpu=" not in alone["crop"]
-    sam = {"segmenter": "sam", "device": "cuda:0"}
+    sam = {"segmenter": "sam", "weights": None, "device": "cuda:0"}
     said = {**unloadable_model(tmp_path / "model")["caption"], "device": "cuda:0"}
     served = plans(tmp_path, mask=sam, caption=said)
     assert "gpu=1" not in served["mask"] and "gpu=1" not in served["caption"]

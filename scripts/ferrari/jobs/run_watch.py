@@ -83,7 +83,7 @@ class Screen:
         self.moves = stream.isatty()
         self._line = ""
         self._phase: object = None
-        self._next = clock()
+        self._next = clock() + _EVERY_S
 
     def say(self, text: str) -> None:
         """Write a line of text."""
@@ -175,13 +175,17 @@ class Watch:
                     for screen in screens:
                         for line in said:
                             screen.say(line)
-                        screen.show(self._line, (bool(self.progress.planned), self.stopped))
+                        screen.show(self._line, self._phase())
             self.status = process.returncode
             for screen in screens:
                 screen.clear()
                 if self.stopped:
                     screen.say(STOPPED[self.stopped])
         return 128 + self.stopped if self.stopped else process.returncode
+
+    def _phase(self) -> object:
+        """What a file is told at once: the first jobs, and an end from outside."""
+        return self.stopped or bool(self.progress.planned) or None
 
     def _line(self, width: int) -> str:
         if self.stopped:

@@ -192,9 +192,11 @@ def test_a_run_that_is_ended_from_outside_says_so_and_names_no_job(tmp_path, num
         if text == "begun" and screen.moves:
             os.kill(os.getpid(), number)
 
+    ignored = signal.signal(number, signal.SIG_DFL)  # by `nohup make test`
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(run_watch.Screen, "say", end_once_begun)
         status = watch.run([sys.executable, "-c", ENDS], [file, terminal])
+    signal.signal(number, ignored)
     assert (status, watch.stopped) == (128 + number, number) and status in run_watch.ENDED
     assert said in file.getvalue() and not watch.progress.failed
     assert "failed" not in file.getvalue() and "Error" not in file.getvalue()
