@@ -116,8 +116,10 @@ def _open_stream(container, encoding: Encoding, shape: tuple[int, ...]):
         quiet = f"keyint={encoding.gop}:bframes={encoding.b_frames}"
         quiet += ":log-level=error:pools=1:frame-threads=1"
         options["x265-params"] = ":".join(filter(None, (options.get("x265-params"), quiet)))
-    if encoding.codec == "libx264":  # with its macroblock tree, x264's bytes differ from run to run
-        options["x264-params"] = ":".join(filter(None, (options.get("x264-params"), "mbtree=0")))
+    if encoding.codec == "libx264":
+        # With its macroblock tree, x264's bytes differ from run to run; else from CPU to CPU.
+        same = "mbtree=0:cpu-independent=1"
+        options["x264-params"] = ":".join(filter(None, (options.get("x264-params"), same)))
     rate = Fraction(encoding.fps)
     stream = container.add_stream(encoding.codec, rate=rate, options=options)
     stream.width, stream.height = shape[1], shape[0]

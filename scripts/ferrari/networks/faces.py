@@ -62,13 +62,15 @@ class FaceModel:
 
     `name`, `device` (with its runtime) and `weights_sha256` are those of both, joined by a plus.
     `threshold`: the similarity from which two embeddings are of one person, as those who know the
-    network give it; what decides about a dataset is fitted anew.
+    network give it; what decides about a dataset is fitted anew. `upright`: the detector gives
+    tilted heads the landmarks of upright ones.
     """
 
     name: str
     device: str
     weights_sha256: str
     threshold: float
+    upright: bool
     _finding: _Finding
     _embedding: _Embedding
 
@@ -94,7 +96,11 @@ class FaceModel:
     def found_again(
         self, pictures_rgb: Sequence[np.ndarray], faces: Sequence[Sequence[Face]]
     ) -> list[list[Face]]:
-        """The faces of each picture, in the same order, with the landmarks of tilted heads."""
+        """The faces of each picture, in the same order, with the landmarks of tilted heads, if the
+        detector takes these for upright ones.
+        """
+        if not self.upright:
+            return [list(each) for each in faces]
         return tilted_heads.found_again(self._finding.find, pictures_rgb, faces)
 
     def embed(self, picture_rgb: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
@@ -224,6 +230,7 @@ def load(
         "+".join(devices),
         "+".join(digests),
         float(chosen[1].entry["threshold"]),
+        bool(chosen[0].entry.get("upright", False)),
         finding,
         embedding,
     )

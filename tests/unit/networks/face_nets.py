@@ -81,7 +81,7 @@ def entries(folder: Path) -> dict:
         }
         for name, path in paths.items()
     }
-    known["find"] |= {"kind": "face_detector", "threshold": 0.6}
+    known["find"] |= {"kind": "face_detector", "threshold": 0.6, "upright": True}
     known["tell"] |= {
         "kind": "face_embedding",
         "input": {"size": [112, 112], "alignment": "five_points", "mean": [0] * 3, "std": [1] * 3},

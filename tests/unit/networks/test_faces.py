@@ -223,3 +223,12 @@ def test_a_network_of_other_dimensions_is_refused(listed):
 def test_outputs_that_are_not_yunets_are_refused():
     with pytest.raises(ModelError, match="not YuNet's"):
         yunet.decode((np.zeros((4, 1)),) * 12, 64, 64, 0.5)
+
+
+def test_a_detector_that_is_not_said_to_set_faces_upright_is_asked_once(listed, monkeypatch):
+    """The demo's own: what was measured of YuNet says nothing of others."""
+    weight_files.table()["models"]["find"].pop("upright")
+    asked_again = []
+    monkeypatch.setattr(faces.tilted_heads, "found_again", lambda *given: asked_again.append(given))
+    model, picture = face_nets.model(listed), painted(100, 150, (80, 40, 8, RED))
+    assert model.find(picture) and not asked_again
