@@ -42,11 +42,15 @@ def of_the_other_clip(run) -> tuple[str, list]:
     root, video = run.dataset, clip_of(run, "wave")
     cutouts = tables.read_stage(root / f"03_masked_subjects/{video}.csv", "mask")
     captions = tables.read_stage(root / f"05_final_training/captions/{video}.csv", "caption")
-    first, second = (row["item"] for row in cutouts[:2])
+    first, *rest = (row["item"] for row in cutouts)
+    of_crop = {
+        crop: [row["item"] for row in captions if row["item"].startswith(f"{crop}-v")]
+        for crop in rest
+    }
     alpha = image_files.read(root / cutouts[0]["path"])[..., 3].copy()
     alpha[len(alpha) // 2 :] = 0
     mask = mended.save(root, first, image_files.encode_png(alpha))
-    one, other = (row["item"] for row in captions if row["item"].startswith(f"{second}-v"))
+    one, other = next(images for images in of_crop.values() if len(images) == 2)
     known = {"value": mask.path, "target_sha256": mask.target_sha256}
     return first, [
         decided("mask", first, "cutout", **known),
