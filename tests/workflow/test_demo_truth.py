@@ -97,22 +97,24 @@ def test_every_planted_duplicate_is_dropped_and_nothing_else(demo):
 
 
 def test_the_subject_is_found_in_every_frame_and_nowhere_else(demo):
-    sure = shown = 0
+    sure, shown = Counter(), Counter()
     for file, spec in alone(demo):
         frames = {row["item"]: row for row in tables.kept(rows(demo, "extract", file))}
         crops = tables.kept(rows(demo, "crop", file))
         unsure = [row for row in rows(demo, "crop", file) if row["reason"] == UNSURE_WHO]
         found = {item_ids.frame_of(row["item"]) for row in [*crops, *unsure]}
         assert found == set(frames), f"{file}: recall"
-        sure, shown = sure + len(crops), shown + len(frames)
+        sure[file], shown[file] = len(crops), len(frames)
         for row in crops:
             frame = frames[item_ids.frame_of(row["item"])]
             truth = render_frame(spec, int(frame["frame"])).box_xyxy
             box = [float(row[key]) for key in ("x1", "y1", "x2", "y2")]
             assert box_iou(box, truth) > 0.7, (file, row["item"], box, truth)
-    # Of the one who dances before lights, the small network is unsure in three to six of 47 frames:
-    # her faces lie at its bound, and a last bit of the encoder's decides.
-    assert sure >= 0.85 * shown, "the small network is unsure of a face now and then"
+    # The faces of the one who dances before lights lie at the small network's bound: a last bit of
+    # the encoder's decides.
+    assert sure.total() >= 0.85 * shown.total(), "unsure of a face now and then"
+    del sure["dance_lights.mp4"], shown["dance_lights.mp4"]
+    assert sure.total() >= 0.95 * shown.total(), "the small network is unsure of a turned face"
     empty = next(f for f, e in demo.truth.items() if e["verdict"] == "OK" and not e["subject"])
     assert {row["reason"] for row in rows(demo, "detect", empty)} == {"NO_SUBJECT"}
     assert rows(demo, "crop", empty) == []
