@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -137,12 +138,8 @@ def _no_tagger(weights: Weights, graph: Graph) -> str:
 
     output = graph.outputs[0]
     listed = len(ram.read_tags(weights.path.with_name(weights.entry["tags"])))
-    if output is None or None in output[1:]:
-        return _takes_no_pictures(graph)
-    count = 1
-    for size in output[1:]:
-        count *= size or 0
-    ram.require_count(weights.path, count, listed)
+    if output is not None and None not in output[1:]:
+        ram.require_count(weights.path, math.prod(size or 0 for size in output[1:]), listed)
     return _takes_no_pictures(graph)
 
 

@@ -237,11 +237,13 @@ def test_simpletuner(tmp_path):
     assert any("seen 5 times" in f.effect and "write 3 " in f.cure for f in found)
 
 
-def test_simpletuner_cuts_a_mask_and_its_image_apart(tmp_path):
+@pytest.mark.parametrize("named", ["masks", ["x", "masks"]])
+@pytest.mark.parametrize("typed", ["conditioning", None], ids=["of a type", "of none"])
+def test_simpletuner_cuts_a_mask_and_its_image_apart(tmp_path, named, typed):
     cache = {"id": "text", "dataset_type": "text_embeds", "default": True}
-    images = {"id": "images", "instance_data_dir": "images", "conditioning_data": "masks"}
-    masks = {"id": "masks", "instance_data_dir": "masks", "dataset_type": "conditioning"}
-    masks["conditioning_type"] = "mask"
+    images = {"id": "images", "instance_data_dir": "images", "conditioning_data": named}
+    masks = {"id": "masks", "instance_data_dir": "masks", "conditioning_type": "mask"}
+    masks |= {"dataset_type": typed} if typed else {}
     place = write(tmp_path / "multidatabackend.json", json.dumps([images, masks, cache]))
     (found,) = lint(tmp_path)[1]
     assert found.check == "simpletuner/mask-crop" and "images and masks" in found.cure
@@ -407,18 +409,6 @@ def test_a_parquet_file_whose_metadata_are_of_another_form(tmp_path, told):
     table = pa.table({"image": picture}).replace_schema_metadata({"huggingface": told})
     pq.write_table(table, tmp_path / "a.parquet")
     assert checks(tmp_path) == {"parquet/images-as-bytes"}
-
-
-def test_simpletuner_takes_a_list_of_conditioning_data(tmp_path):
-    cache = {"id": "text", "dataset_type": "text_embeds", "default": True}
-    images = {"id": "images", "instance_data_dir": "images", "conditioning_data": ["x", "masks"]}
-    masks = {"id": "masks", "instance_data_dir": "masks", "conditioning_type": "mask"}
-    place = write(tmp_path / "multidatabackend.json", json.dumps([images, masks, cache]))
-    (found,) = lint(tmp_path)[1]
-    assert found.check == "simpletuner/mask-crop" and "images and masks" in found.cure
-    cut = {"crop_style": "center"}
-    write(place, json.dumps([images | cut, masks | cut, cache]))
-    assert checks(tmp_path) == set()
 
 
 @pytest.mark.parametrize(
