@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from ferrari.video.decoding import proof
-from ferrari.video.decoding.base import DecoderUnavailableError, Drifts
+from ferrari.video.decoding.base import DecodePlan, DecoderUnavailableError, DecodeStats, Drifts
 from ferrari.video.decoding.proof import Group, Shown
+from ferrari.video.decoding.pyav_streams import opened, told_by
+from tests.fake_nvidia import clips as fake_clips
 
 
 class Picture:
@@ -139,3 +141,14 @@ def test_a_difference_crosses_from_the_child_with_its_figure():
     error = DecoderUnavailableError("it differs", proof.Proof(4, 9.0))
     again = pickle.loads(pickle.dumps(error))
     assert str(again) == "it differs" and again.proof == proof.Proof(4, 9.0)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 8])
+def test_the_reason_of_a_damaged_clip_does_not_hang_on_when_a_thread_complains(tmp_path, threads):
+    """With one thread the complaint comes with the frame; with more, some packets earlier."""
+    path, plan = tmp_path / "damaged.mp4", DecodePlan(threads=threads)
+    fake_clips.damaged_inside(path, pictures=[3])
+    with opened(str(path), plan) as stream, opened(str(path), plan) as told:
+        theirs = proof._Stream(stream, told_by(told), plan)
+        with pytest.raises(DecoderUnavailableError, match="FFmpeg complains of the clip: "):
+            proof.against(str(path), plan, DecodeStats(), theirs)

@@ -20,7 +20,7 @@ from typing import Protocol
 import av
 import numpy as np
 from av import VideoStream
-from av.error import FFmpegError
+from av.error import FFmpegError, InvalidDataError
 
 from ferrari.images.repeats import compare_luma, glimpse
 from ferrari.video.containers import aspect_of, packets_of, what_failed
@@ -90,6 +90,7 @@ def against(path: str, plan: DecodePlan, stats: DecodeStats, theirs: Side) -> Pr
                     require_silence(log)
                 found.end_group()
         except FFmpegError as error:
+            require_silence(log)  # its line may come with the frame, or packets earlier, by threads
             raise DecoderUnavailableError(f"the CPU finds damage: {what_failed(error)}") from error
         return found.proof()
 
@@ -165,7 +166,7 @@ class _Stream:
     def _shown(self, frame: av.VideoFrame) -> Shown:
         require_cropped(frame, self._stream)
         if frame.is_corrupt:
-            raise DecoderUnavailableError("the CPU finds a damaged frame")
+            raise InvalidDataError(0, "a frame is damaged")
         when = frame.dts if frame.pts is None else frame.pts
         return Shown(when, picture_of(frame, aspect_of(self._stream), self._told, self._plan))
 
