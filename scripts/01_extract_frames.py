@@ -22,6 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ferrari.common.atomic_files import whole_folder, written_beside
+from ferrari.common.counts import number_of
 from ferrari.ledger import tables
 from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
 from ferrari.ledger.reasons import (
@@ -253,7 +254,8 @@ def _rejection(
     else:
         value, decoder = NO_CLEAN_FRAME, result.decoder
         first = f"; first error: {result.first_error}" if result.first_error else ""
-        detail = f"{result.frames} frames decoded, {result.errors} errors{first}"
+        decoded, errors = number_of(result.frames, "frame"), number_of(result.errors, "error")
+        detail = f"{decoded} decoded, {errors}{first}"
     path = refuse_video(raw, probed["file"], EXTRACTOR_REJECTED, dataset)
     rejection = tables.row(
         "extract",

@@ -25,6 +25,7 @@ import numpy as np
 
 from ferrari.common import near_paths
 from ferrari.common.atomic_files import sha256_file
+from ferrari.common.counts import number_of
 from ferrari.common.progress import LOGGER
 from ferrari.images.image_files import ImageReadError
 from ferrari.ledger.columns import KEPT
@@ -191,8 +192,8 @@ def _sampled(found: clusters.Vote, voters: int) -> str:
     if not voters:
         return "nobody is judged (subject.mode: single), and no clip was looked at for faces"
     return (
-        f"nobody is judged (subject.mode: single); {voters} clips were looked at, {found.voters} "
-        f"show faces that can be told apart, of {len(found.clips)} people"
+        f"nobody is judged (subject.mode: single); looked at: {number_of(voters, 'clip')}; "
+        f"with faces that can be told apart: {found.voters}; people: {len(found.clips)}"
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ferrari.backgrounds import scene_bank
 from ferrari.common.atomic_files import whole_folder
+from ferrari.common.counts import number_of
 from ferrari.common.progress import LOGGER, Progress
 from ferrari.images import image_files, user_pictures
 from ferrari.ledger.columns import COLUMNS, DROPPED, KEPT, QUARANTINED
@@ -110,7 +111,9 @@ def _clip_row(video: str, frames: list, boxes: dict, dataset: Path, scratch: Pat
             detail=f"frame {line['item']}",
         )
     LOGGER.warning("%s: %s", video, "; ".join(faults))
-    return _row(video, video, QUARANTINED, reason=UNREADABLE_FRAME, detail=f"{len(faults)} frames")
+    return _row(
+        video, video, QUARANTINED, reason=UNREADABLE_FRAME, detail=number_of(len(faults), "frame")
+    )
 
 
 def _from_folder(folder: Path, scratch: Path) -> list[Row]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ferrari.common.atomic_files import write_text
+from ferrari.common.counts import number_of
 from ferrari.common.visible_text import shown
 from ferrari.ledger import clip_fates, disk_use, job_costs, tables, without_images
 from ferrari.ledger.disk_use import FolderUse
@@ -130,7 +131,7 @@ def card(name: str, found: Sequence[Check], lines: Lines, files: Mapping[str, st
     said = [Trouble(one.status, check_words.line(one, files)) for one in troubles[:_TROUBLES]]
     sums = sum_of(lines, _OF_CARDS.get(name, ""))
     refused = sums["dropped"] + sums["quarantined"]
-    counted = f"{len(lines):,} videos, {sums['kept']:,} kept, {refused:,} refused."
+    counted = f"{number_of(len(lines), 'video')}, {sums['kept']:,} kept, {refused:,} refused."
     return Card(
         href=f"{name}.html",
         label=label,

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ferrari.common.counts import number_of
 from ferrari.ledger.columns import QUARANTINED
 from ferrari.ledger.reasons import DUPLICATE_FRAME, LOST_SPAN, MAX_FRAMES, OK
 from ferrari.ledger.refused_files import BAD_FRAMES
@@ -262,8 +263,8 @@ def lost_check(videos: pd.DataFrame, rows: pd.DataFrame) -> Check:
         "videos is their sum. If there is a better copy of the clip, replace it.",
         otherwise=WARN,
         bound="0 s",
-        figure=f"{videos['lost_s'].sum():,.1f} s in {len(spans):,} stretches of "
-        f"{len(losing):,} clips",
+        figure=f"{videos['lost_s'].sum():,.1f} s; stretches: {len(spans):,}, in "
+        f"{number_of(len(losing), 'clip')}",
     )
 
 
@@ -301,7 +302,8 @@ def decoder_checks(rows: pd.DataFrame) -> list[Check]:
             "groups of pictures: same times, number and pixels. Damage inside a frame that lies in "
             "none of them is not seen.",
             bound=f"at most {MOST_LEVELS:g} of 255 levels",
-            figure=f"{len(others):,} clips, {compared:,} frames, at most {off:g} levels"
+            figure=f"{number_of(len(others), 'clip')}, {number_of(compared, 'frame')}, "
+            f"at most {off:g} levels"
             if len(others)
             else "no such clip",
         ),
@@ -314,7 +316,7 @@ def decoder_checks(rows: pd.DataFrame) -> list[Check]:
             "differed. One clip may be odd. If there are many, the card, its driver or the other "
             "decoder is not to be trusted: set extract.decoder: cpu.",
             otherwise=WARN,
-            figure=f"{len(handed_on):,} clips, by up to {worst:g} levels"
+            figure=f"{number_of(len(handed_on), 'clip')}, by up to {worst:g} levels"
             if len(handed_on)
             else f"0 of {len(others):,}",
         ),

@@ -12,6 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
 from ferrari.common import command_line
+from ferrari.common.counts import number_of
 
 if __name__ == "__main__":
     command_line.begin()
@@ -108,7 +109,7 @@ def begin(
     work.mkdir(parents=True, exist_ok=True)
     write_text(work / OWN, text)  # whole or not at all: what is there stays
     return (
-        f"{len(videos) - len(others):,} files in {clips} may be clips.{apart}\n"
+        f"{number_of(len(videos) - len(others), 'file')} in {clips} may be clips.{apart}\n"
         f"{_references_told(pictures)}\n"
         f"{_words_told(token, subject_class)}\n"
         f"  settings   {work / OWN}   (have a look: the token, the class, the trainers)\n"

@@ -93,7 +93,7 @@ class Footage:
         return self._there() + others + gone
 
     def _there(self) -> str:
-        said = f"{self.files:,} files may be clips, {megabytes(self.bytes)}"
+        said = f"{number_of(self.files, 'file')} may be clips, {megabytes(self.bytes)}"
         if not self.known:
             return f"{said}; how long they are is known after stage 0."
         length = f"{duration(self.seconds)} of footage"

@@ -106,7 +106,7 @@ def listed(found: Sequence[LeftBehind]) -> str:
         if some:
             lines.append(f"{title}: {len(some):,}")
             lines += [
-                f"  {one.name}   {one.files:,} files, {megabytes(one.bytes)}"
+                f"  {one.name}   {number_of(one.files, 'file')}, {megabytes(one.bytes)}"
                 for one in some[:_NAMED]
             ]
         if len(some) > _NAMED:

@@ -180,7 +180,7 @@ def test_single_names_nobody_and_counts_the_people_of_the_sample(name, tmp_path)
     told, template = name("single", clips)
     assert template is None and not told["why"]
     assert told["said"].endswith(
-        "4 clips were looked at, 4 show faces that can be told apart, of 2 people"
+        "looked at: 4 clips; with faces that can be told apart: 4; people: 2"
     )
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from ferrari.common.counts import first_of
+from ferrari.common.counts import first_of, number_of
 from ferrari.ledger import stages, tables
 from ferrari.ledger.columns import KEPT
 from ferrari.ledger.reason_words import sentence
@@ -68,8 +68,8 @@ def _most(reasons: Mapping[str, int]) -> str:
 
 def given(images: Mapping[str, int], clips: int) -> str:
     """How many images so many clips gave, as one line; `images` has the number for each clip."""
-    total = sum(images.values())
-    return f"{total:,} captioned images, from {len(images):,} of {clips:,} clips."
+    total = number_of(sum(images.values()), "captioned image")
+    return f"{total}, from {len(images):,} of {number_of(clips, 'clip')}."
 
 
 def headline(found: Mapping[str, list[str]], clips: int) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ferrari.linting.findings import Finding, Trap
-from ferrari.linting.training_folder import from_folder, images_below, images_in
+from ferrari.linting.training_folder import from_folder, images_below, images_in, twins
 
 _IMAGES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 #: How words of a folder's name begin where masks lie in it: `masks`, `alpha_masks`, `conditioning`.
@@ -26,6 +26,12 @@ AI_MASK_MISSING = Trap(
     "ai-toolkit/mask-missing",
     "it has no mask in {folder}: all of it is trained on, background too, without a word",
     "write {folder}/{name}",
+)
+
+AI_MASK_TWINS = Trap(
+    "ai-toolkit/mask-twins",
+    "{names} are masks of one image: one of them is used, the others are not looked at",
+    "keep the one that is meant",
 )
 
 AI_CAPTION_MISSING = Trap(
@@ -91,6 +97,9 @@ def _lists_named(content: object, name: str) -> Iterator[object]:
 def _ai_toolkit(folder: Path, images: Path, told: Mapping) -> Iterator[Finding]:
     masks = folder / str(told["mask_path"]) if told.get("mask_path") else None
     extension = "." + str(told.get("caption_ext", "txt")).lstrip(".")
+    for names in twins(images_in(masks, _IMAGES) if masks else []):
+        together = ", ".join(path.name for path in names)
+        yield AI_MASK_TWINS.found(from_folder(folder, names[0]), names=together)
     mask_folders = set()
     for image in images_below(images, _IMAGES):
         inside = image.relative_to(images).parent.as_posix().lower()

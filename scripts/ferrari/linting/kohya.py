@@ -77,6 +77,11 @@ MASK_MISSING = Trap(
     "kohya/mask-missing", "it has no mask in {folder}: the run ends on it", "write {folder}/{name}"
 )
 MASK_EXTRA = Trap("kohya/mask-extra", "it is the mask of no image: the run ends on it", "remove it")
+MASK_TWINS = Trap(
+    "kohya/mask-twins",
+    "{names} are masks of one image: one of them is used, the others are not looked at",
+    "keep the one that is meant",
+)
 MASK_SIZE = Trap(
     "kohya/mask-size",
     "the mask is {mask}, its image {image}: with buckets the run ends on it",
@@ -259,7 +264,11 @@ def _text(folder: Path, caption: Path) -> Iterator[Finding]:
 
 
 def _masks(folder: Path, mask_folder: Path, images: Sequence[Path]) -> Iterator[Finding]:
-    masks = {m.stem: m for m in images_in(mask_folder, IMAGES)} if mask_folder.is_dir() else {}
+    there = images_in(mask_folder, IMAGES) if mask_folder.is_dir() else []
+    for names in twins(there):
+        together = ", ".join(path.name for path in names)
+        yield MASK_TWINS.found(from_folder(folder, names[0]), names=together)
+    masks = {mask.stem: mask for mask in there}
     at = from_folder(folder, mask_folder)
     for image in images:
         mask = masks.pop(image.stem, None)

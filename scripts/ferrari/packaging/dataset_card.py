@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from ferrari.common.atomic_files import sha256_file
+from ferrari.common.counts import number_of
 from ferrari.common.foreign_files import is_trainer_file
 from ferrari.packaging.base import TRAIN
 from ferrari.packaging.image_preparation import Sample
@@ -55,8 +56,8 @@ class Figures:
         """The figures as Markdown."""
         shortest, longest = self._sides
         lines = [
-            f"{self.images} images of {len(self._videos)} clips; sides from {shortest} to "
-            f"{longest} px.",
+            f"{number_of(self.images, 'image')} of {number_of(len(self._videos), 'clip')}; "
+            f"sides from {shortest} to {longest} px.",
             "",
             "| by | value | images |",
             "|---|---|---:|",

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from ferrari.common.atomic_files import sha256_bytes
+from ferrari.common.counts import number_of
 from ferrari.ledger import tables as ledger_tables
 from ferrari.ledger.balance import summed
 from ferrari.ledger.columns import COLUMNS, FILE_COLUMNS, KEPT
@@ -186,7 +187,7 @@ class WholeSet:
             self.findings.add("packages_as_final", path, "cannot be read as JSON of captions")
             return
         if count != images:
-            why = f"has {count} captions; {images} images are packaged"
+            why = f"has {number_of(count, 'caption')}; images packaged: {images}"
             self.findings.add("packages_as_final", path, why)
 
     def _read_again(

@@ -24,6 +24,7 @@ from av.sidedata.sidedata import SideDataContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from ferrari.common.counts import number_of
 from ferrari.common.errors import FerrariError
 from ferrari.video import film
 from ferrari.video.lost_footage import DeclaredEnd
@@ -192,7 +193,8 @@ def declared_end(
     if beyond and "mov" in container.format.name:
         first = next(iter(stream.index_entries)).timestamp
         end = origin + (max(beyond) - first) * time_base + frame_s
-        source = f"the index, which lists {len(beyond)} frames behind the end of the file"
+        behind = number_of(len(beyond), "frame")
+        source = f"the index, which lists {behind} behind the end of the file"
         return DeclaredEnd(end, source, len(beyond), needs_error=False)
     total = None if container.duration is None else Fraction(container.duration, av.time_base)
     tag = _CLOCK.fullmatch(stream.metadata.get("DURATION", ""))
@@ -204,7 +206,8 @@ def declared_end(
     if stream.frames > packets:
         missing = stream.frames - packets
         end = origin + stream.frames * frame_s
-        return DeclaredEnd(end, f"the header, which counts {stream.frames} frames", missing)
+        source = f"the header, which counts {number_of(stream.frames, 'frame')}"
+        return DeclaredEnd(end, source, missing)
     if total and len(container.streams) == 1:
         start = 0 if "flv" in container.format.name else origin  # FLV's duration is its end
         return DeclaredEnd(start + total, "the container's duration")

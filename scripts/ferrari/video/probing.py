@@ -18,6 +18,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 
 from ferrari.common import first_bytes
+from ferrari.common.counts import number_of
 from ferrari.ledger.reasons import (
     CORRUPT_CONTAINER,
     ENCRYPTED,
@@ -146,14 +147,14 @@ def _no_film(container: InputContainer, facts: dict, animations: str) -> str:
     if count == 1 and (kind or facts["codec"] in film.PICTURE_CODECS):
         return f"one picture ({kind or facts['codec']})"
     if kind and animations == "refuse":
-        return f"an animation ({kind}, {count} pictures); probe.animations is refuse"
+        return f"an animation ({kind}, {number_of(count, 'picture')}); probe.animations is refuse"
     return ""
 
 
 def _without_frame(seen: _Seen, path: str | os.PathLike, facts: dict) -> Look:
     """The verdict on a video track out of which no frame came."""
     if seen.packets and _looks_encrypted(path):
-        return Look(ENCRYPTED, f"{seen.packets} packets, none decodes", facts)
+        return Look(ENCRYPTED, f"{number_of(seen.packets, 'packet')}, none decodes", facts)
     if not seen.packets:
         return Look(ZERO_DURATION, "a video stream without any packet", facts)
     reason = f"; first error: {seen.first_error}" if seen.first_error else ""
@@ -165,7 +166,7 @@ def _no_time(seen: _Seen) -> str:
     points = len({time_s for part in seen.parts for time_s in part})
     if points > 1:
         return f"{seen.packets} packets at {points} times, each more than a day from the next"
-    return f"{seen.packets} packets at one point in time"
+    return f"{number_of(seen.packets, 'packet')} at one point in time"
 
 
 @dataclass

@@ -92,6 +92,7 @@ KOHYA = {
     "caption-borrowed": lambda f, i: borrow(i),
     "mask-missing": lambda f, i: (f / "mask/a.png").unlink(),
     "mask-extra": lambda f, i: mask(f / "mask/c.png"),
+    "mask-twins": lambda f, i: mask(f / "mask/a.webp"),
     "mask-size": lambda f, i: mask(f / "mask/a.png", (24, 32)),
     "mask-black": lambda f, i: image(f / "mask/a.png", mode="L", value=0),
     "mask-subset-keys": lambda f, i: replace(
@@ -179,7 +180,10 @@ def test_ai_toolkit(tmp_path):
     job = "config:\n process:\n - datasets:\n   - folder_path: images\n     mask_path: masks\n"
     write(tmp_path / "train.yaml", job)
     assert lint(tmp_path) == (["ai-toolkit"], [])
-    (tmp_path / "masks/a.png").unlink()
+    mask(tmp_path / "masks/a.webp")
+    assert checks(tmp_path) == {"ai-toolkit/mask-twins"}
+    for name in ("a.png", "a.webp"):
+        (tmp_path / "masks" / name).unlink()
     (tmp_path / "images/b.txt").unlink()
     mask(tmp_path / "images/masks/a.png")
     assert checks(tmp_path) == {

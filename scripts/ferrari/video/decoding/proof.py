@@ -22,6 +22,7 @@ import numpy as np
 from av import VideoStream
 from av.error import FFmpegError, InvalidDataError
 
+from ferrari.common.counts import number_of
 from ferrari.images.repeats import compare_luma, glimpse
 from ferrari.video.containers import aspect_of, packets_of, what_failed
 from ferrari.video.decoding.base import (
@@ -205,7 +206,7 @@ class _Comparison:
         if not (self.ours or self.theirs):
             return
         theirs, ours = self.frames + len(self.theirs), self.frames + len(self.ours)
-        why = f"it gives {theirs} frames where the CPU gives {ours}"
+        why = f"it gives {number_of(theirs, 'frame')} where the CPU gives {ours}"
         if theirs == ours:
             why = "it gives frames at other times than the CPU"
         raise DecoderUnavailableError(why, self.proof())
