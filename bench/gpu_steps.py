@@ -385,7 +385,7 @@ def run(asked: Asked) -> Found:
     own["extract"] |= {"max_frames": None, "fps": _FPS}
     (folder / "run.yaml").write_text(yaml.safe_dump(own))
     names = [f"clip {number}.mp4" for number in range(_CLIPS)]
-    smoke.make_clip(raw / names[0], asked.config)
+    smoke.make_clip(raw / names[0], asked.config, Path())
     for name in names[1:]:
         (raw / name).write_bytes((raw / names[0]).read_bytes())
     wanted = [f"dataset/{stages.table('mask', video_id(name))}" for name in names]

@@ -89,6 +89,7 @@ def _with_face(looked: Looked, at: int, face: np.ndarray) -> Looked:
         face_of=np.array([at]),
         score=np.ones(1),
         yaw=np.zeros(1),
+        clarity=np.ones(1),
         side_px=np.array([_FACE_PX]),
         face_box=np.zeros((1, 4)),
         **dict.fromkeys(EMBEDDINGS, face),

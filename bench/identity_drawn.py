@@ -20,6 +20,7 @@ from bench.identity_look import EMBEDDINGS, Eyes, Looked, looked_at
 from bench.identity_tables import COUNTS, Table, delivered
 from bench.measure import ROOT
 from ferrari.images.boxes import overlap
+from ferrari.images.faces import EmbeddedFace
 from ferrari.networks import detectors, faces, weight_files
 from ferrari.subject import references
 from ferrari.subject.judgements import Rules
@@ -84,9 +85,13 @@ def _written(path: Path, spec: ClipSpec) -> Path:
 def _template(eyes: Eyes, folder: Path, seed: int, thresholds: Thresholds) -> Template:
     """By the drawn pictures of the subject, a stranger's among them, and two of a friend."""
     write_pictures(folder, seed)
-    finder = eyes.models[EMBEDDINGS[0]]
+    model = eyes.models[EMBEDDINGS[0]]
+
+    def find(picture_rgb: np.ndarray) -> list[EmbeddedFace]:
+        return faces.faces_in(model, [picture_rgb])[0]
+
     own, others = (
-        references.examine(folder / name, setting, finder)
+        references.examine(folder / name, setting, find)
         for name, setting in (("references", "subject.references"), ("not_subject", "subject.not"))
     )
     return references.settle(own, others, thresholds)[1]

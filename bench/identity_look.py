@@ -22,11 +22,10 @@ from ferrari.detection import views
 from ferrari.detection.face_search import FaceSearch
 from ferrari.detection.views import View
 from ferrari.images.boxes import Box, Detection
-from ferrari.images.faces import Face
+from ferrari.images.faces import EmbeddedFace, Face
 from ferrari.ledger import item_ids, tables
 from ferrari.networks import detectors, faces, weight_files
 from ferrari.networks.backends import tfjs_graph
-from ferrari.networks.faces import EmbeddedFace
 from ferrari.subject.face_weights import face_weight
 from ferrari.subject.following import Followed, Sight, follow
 from ferrari.subject.sightings import Faces, Sightings
@@ -34,7 +33,7 @@ from ferrari.video import linking_film
 
 #: The embeddings that are compared, in the order in which the cache has them.
 EMBEDDINGS = ("sface", "faceres")
-_VERSION = 2  # of what the cache holds
+_VERSION = 3  # of what the cache holds
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,8 @@ class Looked:
     (V) its number in the clip. Detections: `view` (N) their picture, `box` (N, 4) as shares of the
     picture's width and height, `confidence` (N), `track` (N), `short_px` (N) short side of the box.
     Faces, which only kept frames have: `face_of` (F) their detection, `score`, `yaw`, `side_px`
-    (F), `face_box` (F, 4) as shares, `sface` and `faceres` (F, D) float32 of unit length. `looks`
+    (F), `face_box` (F, 4) as shares, `sface` and `faceres` (F, D) float32 of unit length, `clarity`
+    (F,) to the first of these. `looks`
     (T, K) float32: what each track wears. `again` (2,): second looks taken, and how many found
     somebody.
     """
@@ -65,13 +65,14 @@ class Looked:
     face_box: np.ndarray
     sface: np.ndarray
     faceres: np.ndarray
+    clarity: np.ndarray
     looks: np.ndarray
     again: np.ndarray = field(default_factory=lambda: np.zeros(2, int))
 
     @cached_property
     def weights(self) -> np.ndarray:
         """(F,) how much each face counts."""
-        given = zip(self.side_px, self.score, self.yaw, strict=True)
+        given = zip(self.side_px, self.score, self.yaw, self.clarity, strict=True)
         return np.array([face_weight(*map(float, one)) for one in given])
 
     def sightings(self, embedding: str) -> Sightings:
@@ -237,8 +238,9 @@ class _BothEmbeddings:
         ], ""
 
     def _embedded(self, picture_rgb: np.ndarray, face: Face) -> EmbeddedFace:
-        made = [self.eyes.models[name].embed(picture_rgb, [face])[0] for name in EMBEDDINGS]
-        return EmbeddedFace(face, np.concatenate(made))
+        made = [self.eyes.models[name].embedded([(picture_rgb, face)])[0] for name in EMBEDDINGS]
+        both = np.concatenate([one.embedding for one in made])
+        return EmbeddedFace(face, both, made[0].clarity)
 
 
 @dataclass
@@ -309,6 +311,7 @@ class _Found:
             side_px=np.array([face.short_side_px for face in seen]),
             face_box=self._shares([face.box_xyxy for face in seen], [n for _, n, _ in of_faces]),
             **dict(zip(EMBEDDINGS, map(np.ascontiguousarray, split), strict=True)),
+            clarity=np.array([face.clarity for face in seen]),
             looks=linked.looks,
             again=np.array([followed.clip.looks_again or 0, followed.clip.found_again or 0], int),
         )

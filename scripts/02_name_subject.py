@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,12 +28,12 @@ from ferrari.common import near_paths
 from ferrari.common.atomic_files import sha256_file
 from ferrari.common.counts import number_of
 from ferrari.common.progress import LOGGER
+from ferrari.images.faces import EmbeddedFace
 from ferrari.images.image_files import ImageReadError
 from ferrari.ledger.columns import KEPT
 from ferrari.ledger.stages import REFUSED_REFERENCES_CSV, SUBJECT_PINNED_CSV
 from ferrari.ledger.tables import write_table
 from ferrari.networks import faces, weight_files
-from ferrari.networks.faces import EmbeddedFace
 from ferrari.processes.failures import Failure
 from ferrari.processes.isolated_model import Isolated
 from ferrari.processes.model_verdicts import Limits
@@ -237,25 +238,12 @@ def _line(setting: str, row: Reference) -> dict:
     return {"setting": setting, **kept}
 
 
-class Finder:
-    """Finds and embeds the faces in pictures, in a child process (`FaceFinder`)."""
-
-    def __init__(self, model: Isolated) -> None:
-        self._model = model
-        self._last: list[EmbeddedFace] = []
-
-    def find(self, picture_rgb: np.ndarray) -> list:
-        """The faces in a picture; ImageReadError where it ends the process."""
-        (found,), _ = self._model.outcomes([picture_rgb], "pictures")
-        if isinstance(found, Failure):
-            raise ImageReadError(f"the networks for faces: {found.reason}: {found.detail}")
-        self._last = found
-        return [one.face for one in found]
-
-    def embed(self, picture_rgb: np.ndarray, found: Sequence) -> np.ndarray:
-        """Their embeddings; `found` are some of those that `find` gave last."""
-        by_face = {id(one.face): one.embedding for one in self._last}
-        return np.stack([by_face[id(face)] for face in found])
+def found_faces(model: Isolated, picture_rgb: np.ndarray) -> list[EmbeddedFace]:
+    """The faces in a picture, found in a child process; ImageReadError where it ends that."""
+    (found,), _ = model.outcomes([picture_rgb], "pictures")
+    if isinstance(found, Failure):
+        raise ImageReadError(f"the networks for faces: {found.reason}: {found.detail}")
+    return list(found)
 
 
 def digests_of(folders: Mapping[str, str], files: Mapping[str, Sequence[str]]) -> dict:
@@ -302,14 +290,14 @@ def run(job) -> None:
 
 
 @contextmanager
-def _finder(job) -> Iterator[Finder]:
+def _finder(job) -> Iterator[references.FaceFinder]:
     """The face networks, on the CPU: the folder of pictures is processed once."""
     weights = weight_files.ready(job.config, "subject")
     settings = {**weight_files.face_settings(job.config), "device": "cpu", "batch": 1}
     load = faces.picture_loader(settings, weights, job.threads, job.config["cache"])
     limits = Limits.of("detect", job.params.limits)
     with Isolated(load, np.full((96, 96, 3), 128, np.uint8), limits) as model:
-        yield Finder(model)
+        yield partial(found_faces, model)
 
 
 if __name__ == "__main__":

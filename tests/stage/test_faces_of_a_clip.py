@@ -7,10 +7,9 @@ import pytest
 
 from ferrari.detection.face_search import FaceNetworks
 from ferrari.images.boxes import Detection
-from ferrari.images.faces import Face
+from ferrari.images.faces import EmbeddedFace, Face
 from ferrari.ledger import item_ids
 from ferrari.networks import faces
-from ferrari.networks.faces import EmbeddedFace
 from ferrari.subject import sightings_file
 from tests.deadly import ENDS, Notes
 from tests.stage.people_clip import LARGE, SMALL, VIDEO, Clip, picture

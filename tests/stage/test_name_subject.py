@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ferrari.images import image_files
-from ferrari.images.faces import Face
+from ferrari.images.faces import EmbeddedFace, Face
 from ferrari.ledger import tables
 from ferrari.subject import pins, sightings_file, template_file
 from ferrari.subject.sightings import Linked
@@ -23,19 +23,15 @@ ANNA, BERT, CLEO, _ = np.eye(4, dtype=np.float32)
 COLOURS = {(200, 0, 0): ANNA, (0, 200, 0): BERT, (0, 0, 200): CLEO}
 
 
-class Finder:
-    """Sees one face in every picture that is not black: that of the picture's colour."""
-
-    def find(self, picture_rgb):
-        if not picture_rgb.any():
-            raise image_files.ImageReadError("the networks for faces: MODEL_CRASHED")
-        return [Face((0.0, 0.0, 90.0, 100.0), np.zeros((5, 2), np.float32), 0.9)]
-
-    def embed(self, picture_rgb, faces):
-        colour = tuple(picture_rgb[5, 5].tolist())
-        rest = 0.1 * np.random.default_rng(picture_rgb.shape[1]).normal(size=4)
-        found = COLOURS[colour] + rest.astype(np.float32)
-        return (found / np.linalg.norm(found))[None].astype(np.float32)
+def find(picture_rgb):
+    """One face in every picture that is not black: that of the picture's colour."""
+    if not picture_rgb.any():
+        raise image_files.ImageReadError("the networks for faces: MODEL_CRASHED")
+    rest = 0.1 * np.random.default_rng(picture_rgb.shape[1]).normal(size=4)
+    found = COLOURS[tuple(picture_rgb[5, 5].tolist())] + rest.astype(np.float32)
+    embedding = (found / np.linalg.norm(found)).astype(np.float32)
+    face = Face((0.0, 0.0, 90.0, 100.0), np.zeros((5, 2), np.float32), 0.9)
+    return [EmbeddedFace(face, embedding)]
 
 
 def folder(path, *colours):
@@ -74,7 +70,7 @@ def name(tmp_path):
             sightings=clips,
             thresholds=THRESHOLDS,
             dimensions=4,
-            finder=finder or Finder(),
+            finder=finder or find,
             pinned_csv=str(tmp_path / "pinned.csv"),
             refused_csv=str(tmp_path / "refused.csv"),
             outputs={key: str(tmp_path / file) for key, file in outputs.items()},

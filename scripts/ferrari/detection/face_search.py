@@ -9,9 +9,8 @@ from typing import Any, Protocol, TypeVar
 from ferrari.detection.views import View
 from ferrari.images import subject_choice
 from ferrari.images.boxes import Box, Detection, clip
-from ferrari.images.faces import has_room
+from ferrari.images.faces import EmbeddedFace, has_room
 from ferrari.networks import faces as face_networks
-from ferrari.networks.faces import EmbeddedFace
 from ferrari.networks.on_device import OnDevice
 from ferrari.processes.failures import Failure
 from ferrari.processes.model_process import Load
@@ -179,6 +178,6 @@ def _seen(
     if isinstance(answer, Failure):
         return replace(answer, detail=f"the networks for faces: {answer.detail}")
     return {
-        key: [SeenFace.of(one.face, one.embedding) for one in faces]
+        key: [SeenFace.of(one.face, one.embedding, one.clarity) for one in faces]
         for key, faces in zip(people, answer, strict=True)
     }

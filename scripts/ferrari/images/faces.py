@@ -42,6 +42,19 @@ class Face:
         return Face((x1, y1, x2, y2), landmarks, self.score)
 
 
+@dataclass(frozen=True, eq=False)
+class EmbeddedFace:
+    """A face of a person with its embedding: float32 of unit length; empty where none is wanted.
+
+    `clarity`: 0 to 1, how much of a face the network for embeddings saw: little of one that is
+    blurred, dark, cut off or turned away. 1 where it does not tell, and without an embedding.
+    """
+
+    face: Face
+    embedding: np.ndarray
+    clarity: float = 1.0
+
+
 def head_zone(person: Box) -> Box:
     """The part of a person's box in which the face is: the upper half of the body.
 

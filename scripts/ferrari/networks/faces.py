@@ -3,6 +3,7 @@
     model = load(settings, weights, threads, cache)
     faces = model.find(picture_rgb)
     embeddings = model.embed(picture_rgb, faces)      # compare them by their dot product
+    embedded = model.embedded([(picture_rgb, face)])  # with how clear each face is
     of_each_person = faces_of_people(model, picture_rgb, boxes_xyxy)
 
 Nothing is imported or loaded before `load` is called.
@@ -23,7 +24,7 @@ from ferrari.common.atomic_files import file_states
 from ferrari.images import boxes as boxes_of
 from ferrari.images import faces as faces_of
 from ferrari.images.boxes import Box
-from ferrari.images.faces import Face
+from ferrari.images.faces import EmbeddedFace, Face
 from ferrari.networks import placement, tilted_heads, weight_files
 from ferrari.networks.network import Network, Opener, open_here
 from ferrari.networks.placement import Place
@@ -49,11 +50,15 @@ class _Finding(Protocol):
 
 
 class _Embedding(Protocol):
-    """A backend's embedding, of unit length, of each face in its HxWx3 uint8 RGB picture."""
+    """A backend's embedding, of unit length, of each face in its HxWx3 uint8 RGB picture, and how
+    clear the face is to it, 0 to 1.
+    """
 
     dimensions: int
 
-    def embed(self, faces: Iterable[tuple[np.ndarray, Face]]) -> Iterator[np.ndarray]: ...
+    def embed(
+        self, faces: Iterable[tuple[np.ndarray, Face]]
+    ) -> Iterator[tuple[np.ndarray, float]]: ...
 
 
 @dataclass(frozen=True)
@@ -105,14 +110,15 @@ class FaceModel:
 
     def embed(self, picture_rgb: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
         """(N, dimensions) float32 of unit length: the dot product of two is their similarity."""
-        return self.embed_all([(picture_rgb, face) for face in faces])
-
-    def embed_all(self, faces: Sequence[tuple[np.ndarray, Face]]) -> np.ndarray:
-        """As `embed`, for faces each with its picture."""
         found = np.zeros((len(faces), self._embedding.dimensions), np.float32)
-        for index, embedding in enumerate(self._embedding.embed(faces)):
-            found[index] = embedding
+        for index, one in enumerate(self.embedded([(picture_rgb, face) for face in faces])):
+            found[index] = one.embedding
         return found
+
+    def embedded(self, faces: Sequence[tuple[np.ndarray, Face]]) -> list[EmbeddedFace]:
+        """Faces, each of its HxWx3 uint8 RGB picture, with their embeddings."""
+        found = self._embedding.embed(faces)
+        return [EmbeddedFace(face, *told) for (_, face), told in zip(faces, found, strict=True)]
 
 
 def faces_of_person(model: FaceModel, picture_rgb: np.ndarray, person_xyxy: Box) -> list[Face]:
@@ -287,14 +293,6 @@ _EMBEDDINGS: Mapping[str, Callable[[_Asked, Opener, Mapping], tuple[Network, _Em
 # --- in a process apart ----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
-class EmbeddedFace:
-    """A face of a person with its embedding: float32 of unit length; empty where none is wanted."""
-
-    face: Face
-    embedding: np.ndarray
-
-
 class FindOnly(NamedTuple):
     """An HxWx3 uint8 RGB picture with people's boxes in it, whose faces are not to be embedded."""
 
@@ -332,7 +330,7 @@ def faces_in(model: FaceModel, pictures: Sequence[np.ndarray]) -> list[list[Embe
     """The faces in each HxWx3 uint8 RGB picture, the best first, with their embeddings."""
     found = [model.find(picture) for picture in pictures]
     return [
-        [EmbeddedFace(*one) for one in zip(faces, model.embed(picture, faces), strict=True)]
+        model.embedded([(picture, face) for face in faces])
         for picture, faces in zip(pictures, found, strict=True)
     ]
 
@@ -349,12 +347,12 @@ def recognise(
         for faces in people
         for face in faces
     ]
-    embeddings = iter(model.embed_all(shown))
+    embedded = iter(model.embedded(shown))
     none = np.zeros(0, np.float32)
     return [
         [
             [
-                EmbeddedFace(face, none if isinstance(item, FindOnly) else next(embeddings))
+                EmbeddedFace(face, none) if isinstance(item, FindOnly) else next(embedded)
                 for face in faces
             ]
             for faces in people

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from ferrari.images.boxes import Box, overlap
 from ferrari.images.faces import SAME_FACE, belongs, owner
-from ferrari.subject.face_weights import USABLE, face_weight
+from ferrari.subject.face_weights import USABLE
 from ferrari.subject.sightings_file import SeenFace
 
 #: Confidence from which a face may speak for a box; below, boxes lie anywhere.
@@ -34,7 +34,7 @@ def with_a_face(
     every = [face for _, those in sure for face in those]
     for number, (box, seen) in enumerate(faint):
         own = [face for face in seen if owner(face.box_xyxy, [*people, box]) == len(people)]
-        judged = [face for face in own if _weight(face) >= USABLE]
+        judged = [face for face in own if face.weight >= USABLE]
         if len(judged) != 1 or _among(judged[0], given):
             continue
         (face,) = judged
@@ -57,7 +57,3 @@ def _among(face: SeenFace, others: Iterable[SeenFace]) -> bool:
 
 def _same(one: SeenFace, other: SeenFace) -> bool:
     return overlap(one.box_xyxy, other.box_xyxy) >= SAME_FACE
-
-
-def _weight(face: SeenFace) -> float:
-    return face_weight(face.short_side_px, face.score, face.yaw_deg)

@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from ferrari.common.atomic_files import sha256_bytes
 from ferrari.images import user_pictures
-from ferrari.images.boxes import Box, short_side
+from ferrari.images.faces import EmbeddedFace
 from ferrari.images.image_files import ImageReadError
 from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
 from ferrari.ledger.reasons import DROPPED_BY_REVIEW, TOO_LARGE, UNREADABLE_PICTURE
 from ferrari.review.applying import cells_of_drop
 from ferrari.review.contract import DROP, Decision
 from ferrari.subject import templates
-from ferrari.subject.face_weights import LEAST
+from ferrari.subject.face_weights import LEAST, USABLE
 from ferrari.subject.templates import ReferencesError, Template, Thresholds
 
 SIDE = 2048  # px; longer side at which a reference is looked at
@@ -35,6 +34,7 @@ REFERENCE_FACE = 64.0
 NO_REFERENCE_FACE = "NO_REFERENCE_FACE"
 SEVERAL_FACES = "SEVERAL_FACES"
 SMALL_FACE = "SMALL_FACE"
+UNCLEAR_FACE = "UNCLEAR_FACE"
 DUPLICATE_PICTURE = "DUPLICATE_PICTURE"
 STRANGER = "STRANGER"
 #: Of pictures that were refused together: nobody is named then.
@@ -48,6 +48,7 @@ WORDS = {
     NO_REFERENCE_FACE: "no face",
     SEVERAL_FACES: "more than one face",
     SMALL_FACE: f"a face of less than {REFERENCE_FACE:g} px",
+    UNCLEAR_FACE: "a face too blurred, dark, turned away or cut off to be told from others",
     DUPLICATE_PICTURE: "there twice",
     STRANGER: "somebody else than most of the others",
     NO_MAJORITY: "of several people, none of whom most of them show",
@@ -58,28 +59,9 @@ WORDS = {
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
-class FoundFace(Protocol):
-    """A face in a picture: its box in px, and how sure the detector is, 0 to 1."""
-
-    @property
-    def box_xyxy(self) -> Box: ...
-    @property
-    def score(self) -> float: ...
-
-
-class FaceFinder(Protocol):
-    """What finds faces and embeds them: a network, which is given, since none is loaded here.
-
-    Of a picture that ends the network's process, it raises ImageReadError.
-    """
-
-    def find(self, picture_rgb: np.ndarray) -> Sequence[FoundFace]:
-        """The faces in an HxWx3 uint8 RGB picture."""
-        ...
-
-    def embed(self, picture_rgb: np.ndarray, faces: Sequence[FoundFace]) -> np.ndarray:
-        """(N, D) float32 embeddings of unit length."""
-        ...
+#: What finds the faces in an HxWx3 uint8 RGB picture, and embeds them: networks, which are given,
+#: since none is loaded here. Of a picture that ends their process, it raises ImageReadError.
+FaceFinder = Callable[[np.ndarray], Sequence[EmbeddedFace]]
 
 
 @dataclass(frozen=True)
@@ -87,9 +69,10 @@ class Reference:
     """What became of one file of the folder.
 
     `file` is its path in the folder, `sha256` empty where it could not be read. `value` and
-    `threshold` are what was measured: the short side of the face in px, megapixels, the number of
-    faces, or the similarity to the other references. `embedding` is (D,) and of unit length where
-    the picture counts, else None. `decision` is the id of the row by which a person dropped it.
+    `threshold` are what was measured: the short side of the face in px, its clarity, megapixels,
+    the number of faces, or the similarity to the other references. `embedding` is (D,) and of unit
+    length where the picture counts, else None. `decision` is the id of the row by which a person
+    dropped it.
     """
 
     file: str
@@ -153,20 +136,22 @@ def _is_heic(path: Path) -> bool:
 
 
 def _one_face(file: str, digest: str, picture: np.ndarray, finder: FaceFinder) -> Reference:
-    faces = finder.find(picture)
-    sides = [short_side(face.box_xyxy) for face in faces]
+    faces = finder(picture)
+    sides = [one.face.short_side for one in faces]
     seen = [i for i, side in enumerate(sides) if side >= LEAST]
     if not faces:
         return Reference(file, digest, DROPPED, NO_REFERENCE_FACE)
     if len(seen) > 1:
         return Reference(file, digest, DROPPED, SEVERAL_FACES, len(seen), 1)
-    face = max(range(len(faces)), key=lambda i: (sides[i], faces[i].score))
+    face = max(range(len(faces)), key=lambda i: (sides[i], faces[i].face.score))
     side = round(sides[face], 1)
     # How surely it is a face does not count here: somebody chose the picture.
     if side < REFERENCE_FACE:
         return Reference(file, digest, DROPPED, SMALL_FACE, side, REFERENCE_FACE)
-    embedding = finder.embed(picture, [faces[face]])[0]
-    return Reference(file, digest, KEPT, value=side, embedding=embedding)
+    clarity = round(faces[face].clarity, 2)
+    if clarity < USABLE:
+        return Reference(file, digest, DROPPED, UNCLEAR_FACE, clarity, USABLE)
+    return Reference(file, digest, KEPT, value=side, embedding=faces[face].embedding)
 
 
 def reviewed(rows: Sequence[Reference], decided: Sequence[Decision]) -> list[Reference]:

@@ -30,25 +30,32 @@ _UNKNOWN_YAW = 90.0
 @dataclass(frozen=True, eq=False)
 class SeenFace:
     """A face of a detection: its embedding ((D,) float32, unit length), its box in px of the frame,
-    the detector's score, and its turn to either side in degrees.
+    the detector's score, its turn to either side in degrees, and how clear it is to the network
+    for embeddings, 0 to 1.
     """
 
     embedding: np.ndarray
     box_xyxy: Box
     score: float
     yaw_deg: float
+    clarity: float = 1.0
 
     @classmethod
-    def of(cls, face: Face, embedding: np.ndarray) -> SeenFace:
+    def of(cls, face: Face, embedding: np.ndarray, clarity: float) -> SeenFace:
         """From what the networks gave."""
         spread = (face.landmarks_xy != face.landmarks_xy[0]).any()
         yaw = round(head_pose.pose(face.landmarks_xy).yaw, 2) if spread else _UNKNOWN_YAW
-        return cls(embedding, face.box_xyxy, face.score, yaw)
+        return cls(embedding, face.box_xyxy, face.score, yaw, clarity)
 
     @property
     def short_side_px(self) -> float:
         """The shorter side of its box."""
         return short_side(self.box_xyxy)
+
+    @property
+    def weight(self) -> float:
+        """How much it says about who somebody is, 0 to 1."""
+        return face_weight(self.short_side_px, self.score, self.yaw_deg, self.clarity)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +90,7 @@ def seen_clip(linked: Linked, faces: Mapping[str, Sequence[SeenFace]], dimension
     embeddings = np.zeros((len(placed), dimensions), np.float32)
     for row, (_, face) in enumerate(placed):
         embeddings[row] = face.embedding
-    weights = [face_weight(face.short_side_px, face.score, face.yaw_deg) for _, face in placed]
+    weights = [face.weight for _, face in placed]
     detection = np.array([place for place, _ in placed], int)
     sides = np.array([face.short_side_px for _, face in placed], float)
     known = Faces(embeddings, detection, np.array(weights, float), sides)
@@ -112,6 +119,7 @@ def write(path: str | os.PathLike, seen: SeenClip) -> None:
         "short_side_px": np.array([face.short_side_px for face in faces], np.float64),
         "score": np.array([face.score for face in faces], np.float64),
         "yaw_deg": np.array([face.yaw_deg for face in faces], np.float64),
+        "clarity": np.array([face.clarity for face in faces], np.float64),
         "box": np.array([face.box_xyxy for face in faces], np.float64).reshape(-1, 4),
     }
     write_bytes(path, packed(arrays))
@@ -134,7 +142,7 @@ def read_bytes(data: bytes) -> SeenClip:
 
 _ARRAYS = (
     *("track", "time_s", "clock_s", "boxes", "item", "looks", "embeddings", "detection", "weights"),
-    *("score", "yaw_deg", "box"),
+    *("score", "yaw_deg", "clarity", "box"),
 )
 
 
@@ -144,9 +152,10 @@ def _of(arrays: Mapping[str, np.ndarray]) -> SeenClip:
         arrays["box"].tolist(),
         arrays["score"].tolist(),
         arrays["yaw_deg"].tolist(),
+        arrays["clarity"].tolist(),
         strict=True,
     )
-    faces = tuple(SeenFace(one, (x1, y1, x2, y2), s, yaw) for one, (x1, y1, x2, y2), s, yaw in told)
+    faces = tuple(SeenFace(one, (x1, y1, x2, y2), *rest) for one, (x1, y1, x2, y2), *rest in told)
     sides = np.array([face.short_side_px for face in faces], float)
     known = Faces(arrays["embeddings"], arrays["detection"], arrays["weights"], sides)
     return SeenClip(

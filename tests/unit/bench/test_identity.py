@@ -164,6 +164,7 @@ def looked(boxes: list[list[float]], faces: dict[int, np.ndarray], tracks: list[
         face_box=np.zeros((many, 4)),
         sface=np.array(list(faces.values()), np.float32).reshape(-1, SFACE.length),
         faceres=np.zeros((many, 1), np.float32),
+        clarity=np.ones(many),
         looks=np.eye(max(tracks, default=-1) + 1, 8, dtype=np.float32),
     )
 

@@ -81,8 +81,8 @@ def test_it_sees_one_face_and_knows_it(tmp_path):
     path = "face_recognition_sface_2021dec_int8bq.onnx"
     entry = {"input": {"size": [112, 112]}, "dimensions": 128}
     known = FaceNet(network(tmp_path, "onnxruntime", path=path), entry)
-    (numbers,) = known.embed([(picture, face)])
-    assert np.linalg.norm(numbers) == pytest.approx(1)
+    ((numbers, clarity),) = known.embed([(picture, face)])
+    assert np.linalg.norm(numbers) == pytest.approx(1) and clarity == 1
 
 
 def test_its_server_is_where_jobs_look_for_one(monkeypatch):

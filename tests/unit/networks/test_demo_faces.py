@@ -55,8 +55,12 @@ def settled(model, rules, tmp_path_factory):
     """The rows of the demo's references, and the template."""
     folder = tmp_path_factory.mktemp("pictures")
     cast.write_pictures(folder)
-    subject = references.examine(folder / "references", "subject.references", model)
-    others = references.examine(folder / "not_subject", "subject.not", model)
+
+    def find(picture_rgb):
+        return faces.faces_in(model, [picture_rgb])[0]
+
+    subject = references.examine(folder / "references", "subject.references", find)
+    others = references.examine(folder / "not_subject", "subject.not", find)
     assert all(row.outcome == KEPT_ROW for row in others), others
     return references.settle(subject, others, rules.thresholds)
 

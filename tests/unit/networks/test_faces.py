@@ -117,6 +117,20 @@ def test_embeddings_have_unit_length_and_are_those_of_each_face(listed):
     assert model.embed(picture, []).shape == (0, 4)
 
 
+def test_a_face_is_as_clear_as_what_the_network_gives_for_it_is_long(listed):
+    """The network here gives a picture's colour: lengths of 200, 50 and 10."""
+    weight_files.table()["models"]["tell"]["clear"] = [20, 80]
+    model = face_nets.model(listed)
+    picture = painted(100, 150, (80, 40, 8, RED))
+    (face,) = model.find(picture)
+    pictures = [np.zeros_like(picture) for _ in range(3)]
+    for one, colour in zip(pictures, ((200, 0, 0), (0, 30, 40), (0, 6, 8)), strict=True):
+        one[:] = colour
+    found = model.embedded([(one, face) for one in pictures])
+    assert [one.clarity for one in found] == pytest.approx([1.0, 0.5, 0.0], abs=0.02)
+    assert [np.linalg.norm(one.embedding) for one in found] == pytest.approx([1, 1, 1])
+
+
 def test_a_network_that_takes_bgr_is_given_it(listed):
     weight_files.table()["models"]["tell"]["input"]["channels"] = "bgr"
     model = face_nets.model(listed)

@@ -14,6 +14,7 @@ from ferrari.images.boxes import clip, overlap
 from ferrari.networks import detectors, weight_files
 from ferrari.networks import faces as face_models
 from ferrari.networks.backends import onnx_file, tfjs_graph
+from ferrari.subject.face_weights import USABLE
 from tests.shared import SHARED, shared
 
 pytestmark = pytest.mark.real
@@ -163,6 +164,25 @@ def test_a_head_that_is_tilted_is_as_like_itself(model, people, roll):
     print(f"\n{roll}: {len(own)} of {len(people)} found, {own.min():.2f} and more")
     assert len(own) >= 4 and np.median(own) > 0.9 and (own > 0.55).sum() >= len(own) - 1
     assert others[np.triu_indices(len(own), 1)].max() < 0.45
+
+
+@pytest.mark.parametrize("name", ["sface", "faceres"])
+def test_a_face_that_is_blurred_or_dark_is_not_clear(models, people, name):
+    """So it does not say that somebody is another. As it was filmed each is clear."""
+    model, clear, spoilt = models[name], [], {"blurred": [], "dark": []}
+    for clips in people.values():
+        frame = clips[0][0]
+        (face,) = model.find(frame)
+        pictures = {
+            "blurred": cv2.blur(frame, (max(3, round(0.55 * face.short_side)), 1)),
+            "dark": (frame * 0.04).astype(np.uint8),
+        }
+        clear.append(model.embedded([(frame, face)])[0].clarity)
+        for how, picture in pictures.items():
+            spoilt[how].append(model.embedded([(picture, face)])[0].clarity)
+    print(f"\n{name}: {min(clear):.2f} and more;", {how: max(of) for how, of in spoilt.items()})
+    assert min(clear) > 0.8
+    assert all(np.median(of) < USABLE for of in spoilt.values()), spoilt
 
 
 def test_faces_are_those_of_opencv(weights, model, people):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from ferrari.common.settings import SettingsError
+from ferrari.images.faces import EmbeddedFace, Face
 from ferrari.ledger.columns import DROPPED, KEPT, QUARANTINED
 from ferrari.ledger.reasons import TOO_LARGE, UNREADABLE_PICTURE
 from ferrari.subject import references, templates
@@ -22,6 +23,7 @@ from ferrari.subject.references import (
     SEVERAL_FACES,
     SMALL_FACE,
     STRANGER,
+    UNCLEAR_FACE,
     digest,
     examine,
     settle,
@@ -35,12 +37,6 @@ THRESHOLDS = SFACE.thresholds
 NUMBERS = itertools.count()
 
 
-@dataclass
-class Square:
-    box_xyxy: tuple[float, float, float, float]
-    score: float = 0.9
-
-
 class Squares:
     """Finds plain squares on black: the red of a square says whose face it is."""
 
@@ -48,26 +44,27 @@ class Squares:
         self.people = People(SFACE)
         self.looked_at: list[tuple[int, ...]] = []
 
-    def find(self, picture_rgb):
+    def __call__(self, picture_rgb):
         self.looked_at.append(picture_rgb.shape)
         mask = (picture_rgb.max(axis=2) > 60).astype(np.uint8)
         _, _, found, _ = cv2.connectedComponentsWithStats(mask)
-        return [Square((x, y, x + w, y + h)) for x, y, w, h, _ in found[1:].tolist()]
+        return [self.face(picture_rgb, *map(int, box)) for box in found[1:, :4]]
 
-    def embed(self, picture_rgb, faces):
-        whose = []
-        for face in faces:
-            x1, y1, x2, y2 = map(int, face.box_xyxy)
-            whose.append(round(picture_rgb[(y1 + y2) // 2, (x1 + x2) // 2, 0] / 50) - 2)
-        return np.concatenate([self.people.faces(each, 1) for each in whose])
+    def face(self, picture_rgb, x, y, width, height):
+        red, green, _ = picture_rgb[y + height // 2, x + width // 2].tolist()
+        (embedding,) = self.people.faces(round(red / 50) - 2, 1)
+        face = Face((x, y, x + width, y + height), np.zeros((5, 2), np.float32), 0.9)
+        return EmbeddedFace(face, embedding, clarity=round(green / 200, 1))
 
 
-def photo(path, *who: int, side: int = 120, size=(800, 600), **options) -> None:
-    """A picture with a square for each of `who`, side by side in its upper part."""
+def photo(path, *who: int, side=120, size=(800, 600), clarity=1.0, **options) -> None:
+    """A picture with a square for each of `who`, side by side in its upper part; its green says how
+    clear the face is.
+    """
     pixels = np.zeros((size[1], size[0], 3), np.uint8)
     for place, each in enumerate(who):
         left = 20 + place * (side + 30)
-        pixels[30 : 30 + side, left : left + side] = (100 + 50 * each, 200, 200)
+        pixels[30 : 30 + side, left : left + side] = (100 + 50 * each, 200 * clarity, 200)
     pixels[-1, -1] = np.unravel_index(next(NUMBERS), (50, 50, 50))  # no two files are the same
     Image.fromarray(pixels).save(path, **options)
 
@@ -81,6 +78,7 @@ def test_a_folder_of_everything_has_a_row_for_each_file(tmp_path):
     photo(tmp_path / "two.jpg", 0, 1, quality=95)
     photo(tmp_path / "none.webp")
     photo(tmp_path / "small.png", 0, side=50)
+    photo(tmp_path / "blurred.png", 0, clarity=0.4)
     (tmp_path / "sub").mkdir()
     photo(tmp_path / "sub/far.png", 0, side=12)
     shutil.copy(tmp_path / "good.png", tmp_path / "more.png")
@@ -98,6 +96,7 @@ def test_a_folder_of_everything_has_a_row_for_each_file(tmp_path):
         "two.jpg": (DROPPED, SEVERAL_FACES),
         "none.webp": (DROPPED, NO_REFERENCE_FACE),
         "small.png": (DROPPED, SMALL_FACE),
+        "blurred.png": (DROPPED, UNCLEAR_FACE),
         "sub/far.png": (DROPPED, SMALL_FACE),
         "more.png": (DROPPED, DUPLICATE_PICTURE),
         "notes.txt": (QUARANTINED, UNREADABLE_PICTURE),
@@ -112,14 +111,17 @@ def test_a_folder_of_everything_has_a_row_for_each_file(tmp_path):
     assert "HEIC is not read" in found["IMG_1.jpg"].detail
     assert found["more.png"].detail == "the same file as good.png"
     assert (found["small.png"].value, found["small.png"].threshold) == (50, 64)
+    assert (found["blurred.png"].value, found["blurred.png"].threshold) == (0.4, 0.5)
     assert (found["two.jpg"].value, found["two.jpg"].threshold) == (2, 1)
     assert found["bomb.png"].value == 81 and found["good.png"].value == 120
     assert str(tmp_path) not in "".join(row.detail for row in found.values())
     kept = [row.file for row in found.values() if row.embedding is not None]
     assert kept == ["good.png"]
     assert tally(found.values()) == (
-        "1 of 13 pictures can be used; refused: no pictures that can be read (6), too many pixels "
-        "(1), no face (1), more than one face (1), a face of less than 64 px (2), there twice (1)"
+        "1 of 14 pictures can be used; refused: no pictures that can be read (6), too many pixels "
+        "(1), no face (1), more than one face (1), a face of less than 64 px (2), "
+        "a face too blurred, dark, turned away or cut off to be told from others (1), there twice "
+        "(1)"
     )
 
 
@@ -136,9 +138,10 @@ def test_a_turned_picture_is_looked_at_upright(tmp_path, orientation):
     boxes = []
 
     class Recorder(Squares):
-        def embed(self, picture_rgb, faces):
-            boxes.append(faces[0].box_xyxy)
-            return super().embed(picture_rgb, faces)
+        def __call__(self, picture_rgb):
+            (found,) = super().__call__(picture_rgb)
+            boxes.append(found.face.box_xyxy)
+            return [found]
 
     rows = examine(tmp_path, "subject.references", Recorder())
     assert [row.outcome for row in rows] == [KEPT, KEPT]

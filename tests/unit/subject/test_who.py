@@ -461,6 +461,7 @@ def test_the_order_of_detections_and_faces_changes_nothing(random):
 )  # fmt: skip
 def test_face_weights(side, score, yaw, expected):
     assert face_weight(side, score, yaw) == pytest.approx(expected)
+    assert face_weight(side, score, yaw, clarity=0.5) == pytest.approx(expected / 2)
 
 
 def test_every_why_has_words():

@@ -21,15 +21,21 @@ def request(path: Path, entry: Mapping, place: Place, sha256: str, **means: Any)
 
 
 class FaceNet:
-    """Embeds faces that are turned upright by their five landmarks (`input.alignment`)."""
+    """Embeds faces that are turned upright by their five landmarks (`input.alignment`).
+
+    The clearer a face is, the longer is what the network gives before it is brought to unit length
+    (`clear`: from the first length on it may tell something, from the second on it is clear).
+    """
 
     def __init__(self, net: Network, entry: Mapping) -> None:
         self._net, self._side = net, int(entry["input"]["size"][0])
         self._bgr = entry["input"].get("channels") == "bgr"
         self.dimensions = int(entry["dimensions"])
+        self._clear = entry.get("clear")
 
-    def embed(self, faces: Iterable[tuple[np.ndarray, Face]]) -> Iterator[np.ndarray]:
-        """The embedding, float32 of unit length, of each face in its HxWx3 uint8 RGB picture.
+    def embed(self, faces: Iterable[tuple[np.ndarray, Face]]) -> Iterator[tuple[np.ndarray, float]]:
+        """The embedding, float32 of unit length, of each face in its HxWx3 uint8 RGB picture, and
+        how clear the face is, 0 to 1; 1 where the network does not tell.
 
         Raises ModelError for a network that gives other than `dimensions` numbers, or none at all.
         """
@@ -45,7 +51,13 @@ class FaceNet:
                     f"the network for faces gives {embedding.size} numbers of length {length}, "
                     f"expected {self.dimensions}: these are other weights than models.yaml says"
                 )
-            yield embedding / length
+            yield embedding / length, self._clarity(length)
+
+    def _clarity(self, length: float) -> float:
+        if self._clear is None:
+            return 1.0
+        nothing, all_of_it = self._clear
+        return min(1.0, max(0.0, (length - nothing) / (all_of_it - nothing)))
 
     def _ordered(self, face_rgb: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(face_rgb[..., ::-1]) if self._bgr else face_rgb
