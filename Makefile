@@ -241,6 +241,7 @@ lint: $(VENV)/.ready ##: ruff, import-linter, mypy, snakefmt, snakemake --lint
 	$(BIN)/ruff format --check .
 	PYTHONPATH=scripts $(BIN)/lint-imports
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file bench/mypy.ini bench
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/python -m tests.lint_workflow
 

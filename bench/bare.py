@@ -84,12 +84,12 @@ def record(folder: Path, videos: int) -> None:
             there = path.replace(first, _video(video))
             record_file(folder, there).write_text(text.replace(first, _video(video)))
     for number in WHOLE_SET:
-        path = record_file(folder, f"a{number}")
-        known = json.loads(path.read_text())
+        record = record_file(folder, f"a{number}")
+        known = json.loads(record.read_text())
         known["input"] = sorted(
             one.replace(first, _video(video)) for one in known["input"] for video in range(videos)
         )
-        path.write_text(json.dumps(known))
+        record.write_text(json.dumps(known))
 
 
 def record_file(folder: Path, path: str) -> Path:

@@ -410,7 +410,9 @@ def scenes(one: str, two: str, three: str, seed: int) -> list[Scene]:
 # --- cutting people out ---------------------------------------------------------------------------
 
 
-def filmed(path: Path, begin: float, end: float, most: int, high: int) -> list[np.ndarray]:
+def filmed(
+    path: Path, begin: float, end: float, most: int, high: int = CUT_FROM
+) -> list[np.ndarray]:
     """Frames of a part of a clip, FPS a second, at most `most`: HxWx3 uint8 RGB, `high` at most."""
     with av.open(str(path)) as container:
         rate = float(container.streams.video[0].average_rate or 30)

@@ -92,7 +92,7 @@ def _scores(rows: Sequence[tuple]) -> Scores:
     columns = list(zip(*rows, strict=True)) if rows else [()] * 6
     numbers = [np.array(columns[i], float) for i in (0, 4, 5)]
     words = [np.array(columns[i], dtype=object).astype(str) for i in (1, 2, 3)]
-    return Scores(numbers[0], *words, numbers[1], numbers[2])
+    return Scores(numbers[0], words[0], words[1], words[2], numbers[1], numbers[2])
 
 
 def fitted(tracks: Scores) -> Thresholds:

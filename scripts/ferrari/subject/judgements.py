@@ -40,7 +40,7 @@ REVIEWED = "reviewed"
 WORDS = {
     LIKE_SUBJECT: "the face is the subject's",
     UNLIKE: "the face is not the subject's",
-    UNLIKE_BUT_POOR: "not like the subject's face, but too small or turned to rule it out",
+    UNLIKE_BUT_POOR: "not like the subject's face, but too small, turned or unclear to rule it out",
     BETWEEN: "the face is neither clearly the subject's nor clearly another's",
     LIKE_NEGATIVE: "the face is that of somebody in subject.not",
     LIKE_BOTH: "the face is like the subject's and like one in subject.not",
@@ -51,7 +51,7 @@ WORDS = {
     REFLECTION: "the subject's face, smaller, beside the subject, and it moves along: a reflection",
     BESIDE_SUBJECT: "shows no face to judge, and another track is the subject at the same time",
     NO_FACE: "no face is seen, and no clothes of anybody known",
-    FACES_TOO_SMALL: "the faces are too small, too turned or too blurred to be judged",
+    FACES_TOO_SMALL: "the faces are too small, too turned or too unclear to be judged",
     CLOTHES_MATCH: "the clothes are those of a track whose face was judged",
     SAME_PLACE: "at the place of a track whose face was judged, alone, in clothes like those, "
     "or like them but for the head",
