@@ -142,7 +142,7 @@ def _restricted(looked: Looked, views: np.ndarray) -> Looked:
     tracks, number = np.unique(looked.track[detections], return_inverse=True)
     of_faces = {
         name: getattr(looked, name)[faces]
-        for name in ("score", "yaw", "side_px", "face_box", *EMBEDDINGS)
+        for name in ("score", "yaw", "side_px", "clarity", "face_box", *EMBEDDINGS)
     }
     return replace(
         looked,
