@@ -222,8 +222,8 @@ def page_tables(
     found = []
     if len(pictures):
         note = "Each file of subject.references and subject.not, those that are not used first."
-        note += " The value is what was measured: the short side of the face (px), or how alike"
-        note += " the picture is to the other references."
+        note += " The value is what was measured: the short side of the face (px), how clear the"
+        note += " face is (0 to 1), or how alike the picture is to the other references."
         found.append(Table("References", note, reference_checks.listed(pictures)))
     if len(people):
         note = "Who is in the clips that were asked, and in how many of them."
