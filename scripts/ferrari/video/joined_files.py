@@ -3,14 +3,15 @@
 In a transport stream, a program stream or Matroska the second goes on where the first ends. An MP4
 or MOV has one index at its top level: what a second index lists is never read. Where both are
 written in fragments, FFmpeg reads those of the second too, but with times that begin anew: it is no
-film that goes on. In FLV and ASF (WMV) a second head is skipped, with all behind it.
+film that goes on. In FLV and ASF (WMV) a second head is skipped, with all behind it, and behind an
+MP4 a file of another kind.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import BinaryIO
 
 from ferrari.video.clip_verdicts import OTHER_FILM
@@ -21,6 +22,10 @@ _MOST = 200_000
 _HEADS = (
     re.compile(rb"FLV\x01[\x01\x04\x05]\0\0\0\x09\0\0\0\0"),
     re.compile(re.escape(bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"))),
+)
+#: The heads of Matroska, AVI, FLV and ASF, where the boxes of an MP4 end.
+_OTHER_HEADS = re.compile(
+    rb"\x1aE\xdf\xa3|RIFF.{4}AVI |" + b"|".join(head.pattern for head in _HEADS), re.DOTALL
 )
 _HEAD_BYTES, _CHUNK = 16, 1 << 20
 _TOLD = f"a second file behind the first, as cat joins them: {OTHER_FILM}, which is lost"
@@ -33,13 +38,23 @@ def behind_the_first(path: str | os.PathLike) -> str:
     with open(path, "rb", buffering=0) as stream:  # of each box 16 bytes, and not a block
         if _has_a_second_head(stream):
             return _TOLD
-        kinds = list(_boxes(stream, os.path.getsize(path)))
-    if kinds.count(b"ftyp") < 2 or kinds[0] != b"ftyp":
-        return ""
-    second = kinds[kinds.index(b"ftyp", 1) :]
-    if b"moov" not in kinds[: -len(second)] or not {b"moov", b"mdat"} <= set(second):
-        return ""
-    return _TOLD
+        kinds, end = _boxes(stream, os.path.getsize(path))
+        stream.seek(end)
+        other = b"moov" in kinds and _OTHER_HEADS.match(stream.read(_HEAD_BYTES))
+    return _TOLD if other or _two_films(kinds) else ""
+
+
+def _two_films(kinds: Sequence[bytes]) -> bool:
+    """Whether an ISO file's boxes at its top level are those of two films.
+
+    Old QuickTime has no box `ftyp` where a film begins. Of one that is not in fragments each index
+    has data of its own.
+    """
+    if kinds[:1] == [b"ftyp"] and kinds.count(b"ftyp") > 1:
+        second = kinds[kinds.index(b"ftyp", 1) :]
+        return b"moov" in kinds[: -len(second)] and {b"moov", b"mdat"} <= set(second)
+    whole = b"moof" not in kinds
+    return whole and kinds.count(b"moov") > 1 and kinds.count(b"mdat") > 1
 
 
 def _has_a_second_head(stream: BinaryIO) -> bool:
@@ -55,18 +70,25 @@ def _has_a_second_head(stream: BinaryIO) -> bool:
     return False
 
 
-def _boxes(stream: BinaryIO, size: int) -> Iterator[bytes]:
-    """The kinds of an ISO file's boxes at its top level, up to the first that cannot be one."""
+def _boxes(stream: BinaryIO, size: int) -> tuple[list[bytes], int]:
+    """The kinds of an ISO file's boxes at its top level, and where they end: at the first that
+    cannot be one, or with the file.
+    """
+    kinds: list[bytes] = []
     place = 0
-    for _ in range(_MOST):
+    while len(kinds) < _MOST and place < size:
         stream.seek(place)
         head = stream.read(16)
-        length, kind = int.from_bytes(head[:4], "big"), head[4:8]
+        length = int.from_bytes(head[:4], "big")
         if length == 1:
             length = int.from_bytes(head[8:16], "big")
-        if len(head) < 8 or not kind.isalnum() or (length and length < 8):
-            return
-        yield kind
-        place += length
-        if not length or place >= size:
-            return
+        if _OTHER_HEADS.match(head) or not _may_be_a_box(head, length):
+            break
+        kinds.append(head[4:8])
+        place = place + length if length else size
+    return kinds, place
+
+
+def _may_be_a_box(head: bytes, length: int) -> bool:
+    """Whether a box may begin so; a length of 0 goes to the end of the file."""
+    return len(head) >= 8 and head[4:8].isalnum() and (length >= 8 or not length)

@@ -32,6 +32,14 @@ TO_THE_END = FTYP + box(b"moov") + b"\0\0\0\0mdat" + b"x" * 90
         (ONE + ONE, True),
         (LIVE + LIVE, True),
         (FTYP + box(b"mdat", large=True) + box(b"moov") + ONE, True),
+        (2 * (box(b"wide") + box(b"mdat") + box(b"moov")), True),  # old QuickTime
+        (ONE + box(b"wide") + box(b"mdat") + box(b"moov"), True),
+        (ONE + b"\x1aE\xdf\xa3" + b"x" * 40, True),
+        (ONE + b"RIFF\x40\0\0\0AVI LIST" + b"x" * 40, True),
+        (ONE + b"FLV\x01\x05\0\0\0\x09\0\0\0\0" + b"x" * 40, True),
+        (ONE + b"RIFF\x40\0\0\0WAVEfmt " + b"x" * 40, False),  # sound
+        (box(b"mdat") + b"\x1aE\xdf\xa3" + b"x" * 40, False),  # an MP4 without an index
+        (LIVE + box(b"mdat") + box(b"moov"), False),
         (ONE, False),
         (LIVE, False),
         (TO_THE_END + ONE, False),  # all of it is data, by its own account
