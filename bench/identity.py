@@ -240,6 +240,7 @@ def main(given: Sequence[str] | None = None) -> int:
     except PeerMissingError as missing:
         print(f"nothing measured: {missing}")
         return 1
+    (options.out or work).mkdir(parents=True, exist_ok=True)
     identity_page.write(options.out or (options.work if partial else _HERE), found, options.quick)
     print(identity_page.markdown(found))
     return 0
