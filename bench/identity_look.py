@@ -72,12 +72,18 @@ class Looked:
     @cached_property
     def weights(self) -> np.ndarray:
         """(F,) how much each face counts."""
-        given = zip(self.side_px, self.score, self.yaw, self.clarity, strict=True)
+        return self._weights(self.clarity)
+
+    def _weights(self, clarity: np.ndarray) -> np.ndarray:
+        given = zip(self.side_px, self.score, self.yaw, clarity, strict=True)
         return np.array([face_weight(*map(float, one)) for one in given])
 
     def sightings(self, embedding: str) -> Sightings:
         """As the decision takes them."""
-        of_faces = Faces(getattr(self, embedding), self.face_of, self.weights, self.side_px)
+        if_clear = self._weights(np.ones(len(self.clarity)))
+        of_faces = Faces(
+            getattr(self, embedding), self.face_of, self.weights, self.side_px, if_clear
+        )
         return Sightings(self.track, self.time_s[self.view], of_faces, self.box)
 
     def delivered(self, min_side: float = 96) -> np.ndarray:

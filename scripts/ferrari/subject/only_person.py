@@ -3,8 +3,9 @@
 A set of one person's clips has pictures from behind, in profile and from afar. Whoever films one
 person alone expects them, and the vote saw that nobody else is there. So clothes need not be as
 like as elsewhere, nor near in time. What objects: somebody else in the frame, a face in the clip
-that is not clearly the subject's, other clothes than the subject's in the clip. A clip in which the
-subject's face is nowhere seen stays unsure: it may show a stranger, a statue or a chair.
+that is not clearly the subject's, be it blurred, other clothes than the subject's in the clip. A
+clip in which the subject's face is nowhere seen stays unsure: it may show a stranger, a statue or a
+chair.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ferrari.subject.face_weights import USABLE
 from ferrari.subject.judgements import (
     FACE,
     FACES_TOO_SMALL,
@@ -39,11 +41,12 @@ def only_person(
 ) -> list[Judgement]:
     """The judgements, with those filled in that nothing decided.
 
-    `body_similarity`: (T, T), 0 to 1. `unlike`: (T,) bool, tracks whose faces, too poor to be
-    judged, are less like the subject than anybody's.
+    `body_similarity`: (T, T), 0 to 1. `unlike`: (T,) the weight, were it clear, of a track's best
+    face, if it is less like the subject's than anybody's; else 0.
     """
     by_face = [judged for judged in tracks if judged.by == FACE]
-    if any(judged.who != SUBJECT for judged in by_face):
+    unclear = [unlike[place] for place, one in enumerate(tracks) if one.why == FACES_TOO_SMALL]
+    if any(judged.who != SUBJECT for judged in by_face) or max(unclear, default=0.0) >= USABLE:
         return list(tracks)
     known = [place for place, judged in enumerate(tracks) if judged.who == SUBJECT]
     if not known:

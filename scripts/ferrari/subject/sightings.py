@@ -50,14 +50,16 @@ class Faces:
     """Faces that are bound to a detection, in any order.
 
     `embeddings`: (F, D) float32, unit length. `detection`: (F,) int, the place of each one's
-    detection. `weights`: (F,) from `face_weights.face_weight`. `sides_px`: (F,) the short side of
-    each; None where it is not known.
+    detection. `weights`: (F,) from `face_weights.face_weight`; `if_clear`: (F,) what these were if
+    each face were clear, None: the same. `sides_px`: (F,) the short side of each; None where it is
+    not known.
     """
 
     embeddings: np.ndarray
     detection: np.ndarray
     weights: np.ndarray
     sides_px: np.ndarray | None = None
+    if_clear: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import io
 import os
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -90,17 +90,25 @@ def seen_clip(linked: Linked, faces: Mapping[str, Sequence[SeenFace]], dimension
     embeddings = np.zeros((len(placed), dimensions), np.float32)
     for row, (_, face) in enumerate(placed):
         embeddings[row] = face.embedding
-    weights = [face.weight for _, face in placed]
+    seen = tuple(face for _, face in placed)
     detection = np.array([place for place, _ in placed], int)
-    sides = np.array([face.short_side_px for _, face in placed], float)
-    known = Faces(embeddings, detection, np.array(weights, float), sides)
+    weights = np.array([face.weight for face in seen], float)
+    known = _faces(embeddings, detection, weights, seen)
     return SeenClip(
         Sightings(linked.track, linked.time_s, known, linked.boxes),
         tuple(linked.items),
         linked.clock_s,
         linked.looks,
-        tuple(face for _, face in placed),
+        seen,
     )
+
+
+def _faces(
+    embeddings: np.ndarray, detection: np.ndarray, weights: np.ndarray, seen: Sequence[SeenFace]
+) -> Faces:
+    sides = np.array([face.short_side_px for face in seen], float)
+    if_clear = np.array([replace(face, clarity=1.0).weight for face in seen], float)
+    return Faces(embeddings, detection, weights, sides, if_clear)
 
 
 def write(path: str | os.PathLike, seen: SeenClip) -> None:
@@ -156,8 +164,7 @@ def _of(arrays: Mapping[str, np.ndarray]) -> SeenClip:
         strict=True,
     )
     faces = tuple(SeenFace(one, (x1, y1, x2, y2), *rest) for one, (x1, y1, x2, y2), *rest in told)
-    sides = np.array([face.short_side_px for face in faces], float)
-    known = Faces(arrays["embeddings"], arrays["detection"], arrays["weights"], sides)
+    known = _faces(arrays["embeddings"], arrays["detection"], arrays["weights"], faces)
     return SeenClip(
         Sightings(arrays["track"], arrays["time_s"], known, arrays["boxes"]),
         tuple(map(str, arrays["item"])),

@@ -146,13 +146,19 @@ def _judge_tracks(seen: Sightings, template: Template, thresholds: Thresholds) -
 
 
 def _unlike(seen: Sightings, own: Sequence[Judgement]) -> np.ndarray:
-    """(T,) bool: tracks whose best face is somebody else's, though it is too poor to decide."""
-    weights, track_of = seen.faces.weights, seen.track[seen.faces.detection]
+    """(T,) the weight of each track's best face, if it is somebody else's, though it may be too
+    poor to decide; else 0.
+
+    An unclear face has that of a clear one: whoever runs past shows no other.
+    """
+    faces, track_of = seen.faces, seen.track[seen.faces.detection]
+    weights = faces.weights if faces.if_clear is None else faces.if_clear
     best = np.full(seen.tracks, _HEARD)
     np.maximum.at(best, track_of, weights)
     other = np.array([judged.who == NOT_SUBJECT for judged in own], bool)
-    found = np.zeros(seen.tracks, bool)
-    found[track_of[other & (weights >= best[track_of])]] = True
+    found = np.zeros(seen.tracks)
+    objecting = other & (weights >= best[track_of])
+    found[track_of[objecting]] = weights[objecting]
     return found
 
 

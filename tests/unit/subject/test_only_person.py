@@ -114,6 +114,22 @@ def test_a_poor_face_of_somebody_else_objects_and_one_that_says_nothing_does_not
     assert decided(turned().see(0, [7], 5, weight=weight)).tracks[0].who == who
 
 
+def unclear(clip: Scene, alike: float = 0.6) -> Decision:
+    """What is decided if the faces that count for nothing are large and frontal, but unclear."""
+    seen = clip.sightings()
+    faces = replace(seen.faces, if_clear=np.ones(len(seen.faces.weights)))
+    clip.sightings = lambda: replace(seen, faces=faces)
+    return decided(clip, alike)
+
+
+def test_somebody_who_runs_past_with_a_blurred_face_objects():
+    """A face that counts for nothing, since it is unclear, is no missing face."""
+    passes = turned().see(2, range(200, 204), 5, weight=0.0)
+    assert [one.who for one in unclear(passes).tracks] == [j.UNSURE, j.SUBJECT, j.UNSURE]
+    assert decided(turned().see(2, range(200, 204), None)).tracks[2].who == j.SUBJECT
+    assert unclear(turned().see(1, [104], 5, weight=0.0)).tracks[0].who == j.SUBJECT
+
+
 def test_the_subject_s_own_poor_face_does_not_object():
     assert said(decided(turned().see(0, [7], 0, weight=0.3)).tracks[0]) == NAMED
 
