@@ -12,7 +12,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `ferrari` lies
 
 from ferrari.common import command_line
-from ferrari.common.counts import number_of
 
 if __name__ == "__main__":
     command_line.begin()
@@ -26,6 +25,7 @@ import yaml
 
 from ferrari.common import near_paths, settings
 from ferrari.common.atomic_files import write_text
+from ferrari.common.counts import number_of
 from ferrari.common.errors import FerrariError
 from ferrari.common.places import ROOT
 from ferrari.jobs import error_advice

@@ -107,7 +107,7 @@ def test_what_earlier_versions_wrote_is_listed_and_goes(work, capsys):
     assert tidy.main(["--work", str(work)]) == 0
     told = capsys.readouterr().out
     assert "of earlier versions of the pipeline: 3" in told
-    assert "benchmarks/weights   1 files" in told and "benchmarks/qc3" not in told
+    assert "benchmarks/weights   1 file," in told and "benchmarks/qc3" not in told
     assert tidy.main(["--work", str(work), "--yes"]) == 0
     left = all_files(work)
     assert not left & {f"benchmarks/{name}" for name in old}

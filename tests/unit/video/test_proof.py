@@ -95,7 +95,7 @@ def test_frames_are_paired_by_their_times_and_those_without_by_their_order():
         (
             [Shown(1, Picture(9)), Shown(2, Picture(9))],
             [Shown(1, Picture(9))],
-            "1 frames where the CPU gives 2",
+            "1 frame where the CPU gives 2",
             0.0,
         ),
         (
